@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What was downloaded or built once, kept outside the checkout.
+//!
+//! An entry is a folder `KIND/NAME-HASH`, where the hash is over all that the entry depends on. It is made in
+//! a staging folder beside its place and renamed into it when complete: an entry that exists is whole. A lock
+//! an entry lets two runs ask for the same one at the same time, and lets the later run sweep what a killed
+//! run left.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// The folder of cached entries.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+/// All that an entry depends on, as a hash.
+#[derive(Debug, Clone, Default)]
+pub struct Key(Sha256);
+
+impl Key {
+    /// A key over nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The key with one more thing that the entry depends on. Its length goes in too: no two lists collide.
+    #[must_use]
+    pub fn with(mut self, part: impl AsRef<[u8]>) -> Self {
+        let part = part.as_ref();
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+        self
+    }
+
+    /// The key with the contents of a file.
+    pub fn with_file(self, path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+        Ok(self.with(bytes))
+    }
+
+    /// The hash, 16 hexadecimal digits of it.
+    pub fn hex(&self) -> String {
+        self.0.clone().finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Cache {
+    /// The user's cache: `$LINUX_DRIVER_CACHE`, else `$XDG_CACHE_HOME/linux-driver`, else `~/.cache/linux-driver`.
+    pub fn of_user() -> Result<Self> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let root = set("LINUX_DRIVER_CACHE")
+            .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("linux-driver")))
+            .or_else(|| set("HOME").map(|dir| dir.join(".cache/linux-driver")))
+            .ok_or_else(|| {
+                Error::new("environment", "LINUX_DRIVER_CACHE, XDG_CACHE_HOME or HOME", "none of them set", "set LINUX_DRIVER_CACHE to a folder for the cache")
+            })?;
+        Self::at(&root)
+    }
+
+    /// A cache in this folder, which is made if it is missing.
+    pub fn at(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).map_err(|e| Error::io(root, "make", &e))?;
+        let root = root.canonicalize().map_err(|e| Error::io(root, "find", &e))?;
+        Ok(Self { root })
+    }
+
+    /// The folder of the cache.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the entry stands once it is made.
+    pub fn place(&self, kind: &str, name: &str, key: &Key) -> PathBuf {
+        self.root.join(kind).join(format!("{name}-{}", key.hex()))
+    }
+
+    /// The entry if it is there, whole.
+    pub fn get(&self, kind: &str, name: &str, key: &Key) -> Option<PathBuf> {
+        Some(self.place(kind, name, key)).filter(|path| path.is_dir())
+    }
+
+    /// The entry, made by `make(staging, place)` if it is not there: `make` fills the folder `staging`, which then
+    /// becomes `place`. If `make` fails, nothing stays.
+    pub fn get_or_make(
+        &self,
+        kind: &str,
+        name: &str,
+        key: &Key,
+        make: impl FnOnce(&Path, &Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let place = self.place(kind, name, key);
+        if place.is_dir() {
+            return Ok(place);
+        }
+        let _lock = self.lock(kind, &format!("{name}-{}", key.hex()))?;
+        if place.is_dir() {
+            return Ok(place);
+        }
+        let dir = self.root.join(kind);
+        let prefix = format!(".staging-{name}-{}-", key.hex());
+        sweep(&dir, &prefix)?;
+        let staging = tempfile::Builder::new().prefix(&prefix).tempdir_in(&dir).map_err(|e| Error::io(&dir, "write", &e))?;
+        make(staging.path(), &place)?;
+        crate::process::check_interrupted()?;
+        // The staging folder is private; the entry is as readable as any folder of the user's.
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(staging.path(), mode).map_err(|e| Error::io(staging.path(), "change", &e))?;
+        fs::rename(staging.path(), &place).map_err(|e| Error::io(&place, "write", &e))?;
+        let _ = staging.keep();
+        Ok(place)
+    }
+
+    /// Holds the lock of this name until the value goes; waits for whoever holds it.
+    pub fn lock(&self, kind: &str, name: &str) -> Result<File> {
+        let dir = self.root.join(kind);
+        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+        let path = dir.join(format!(".lock-{name}"));
+        let file = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
+        file.lock().map_err(|e| Error::io(&path, "lock", &e))?;
+        Ok(file)
+    }
+}
+
+/// Removes what a killed run left under these names. The entry's lock is held.
+fn sweep(dir: &Path, prefix: &str) -> Result<()> {
+    let entries = fs::read_dir(dir).map_err(|e| Error::io(dir, "read", &e))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(entry.path()).map_err(|e| Error::io(&entry.path(), "remove", &e))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cache() -> (tempfile::TempDir, Cache) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path()).unwrap();
+        (dir, cache)
+    }
+
+    fn entries(cache: &Cache) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(cache.root().join("kind"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.starts_with(".lock-"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn an_entry_is_made_once() {
+        let (_dir, cache) = cache();
+        let key = Key::new().with("a");
+        let path = cache.get_or_make("kind", "name", &key, |dir, _| Ok(fs::write(dir.join("f"), "1").unwrap())).unwrap();
+        let again = cache.get_or_make("kind", "name", &key, |_, _| panic!("made twice")).unwrap();
+        assert_eq!(path, again);
+        assert_eq!(fs::read_to_string(path.join("f")).unwrap(), "1");
+    }
+
+    #[test]
+    fn a_failed_entry_leaves_nothing() {
+        let (_dir, cache) = cache();
+        let failed = cache.get_or_make("kind", "name", &Key::new(), |dir, _| {
+            fs::write(dir.join("half"), "").unwrap();
+            Err(Error::new("here", "a", "b", "c"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(entries(&cache), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_swept() {
+        let (_dir, cache) = cache();
+        let key = Key::new().with("x");
+        let stale = cache.root().join(format!("kind/.staging-name-{}-dead", key.hex()));
+        fs::create_dir_all(&stale).unwrap();
+        cache.get_or_make("kind", "name", &key, |_, _| Ok(())).unwrap();
+        assert_eq!(entries(&cache), [format!("name-{}", key.hex())]);
+    }
+
+    #[test]
+    fn a_key_is_over_each_part_apart() {
+        assert_ne!(Key::new().with("ab").with("c").hex(), Key::new().with("a").with("bc").hex());
+    }
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What every tool library of `linux-driver` needs of the machine that it runs on.
+//!
+//! One idea a module: [`error`] is the one shape of error that users see, [`process`] runs child processes
+//! that end when we do, [`cache`] keeps what was downloaded or built once, [`packages`] names or installs
+//! what is missing on the system, [`progress`] says on standard error what is going on.
+
+pub mod cache;
+pub mod error;
+pub mod packages;
+pub mod process;
+pub mod progress;
+
+pub use cache::Cache;
+pub use error::{Blame, Error, Result};

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Child processes that end when we do.
+//!
+//! Each child leads a process group of its own, so that ending it ends what it started (`make` and its
+//! compilers). After [`watch_signals`], the first SIGINT or SIGTERM ends every running child and makes the
+//! call that waits for it return [`Error::interrupted`], so that values clean up after themselves on the way
+//! out; a second signal ends us at once.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::{Error, Result};
+
+/// The process groups that run on our behalf.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+/// The signal that asked us to end; 0 while there was none.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From here on, SIGINT and SIGTERM end our children first. To be called once, by `main`.
+pub fn watch_signals() -> Result<()> {
+    let failed = |e: io::Error| Error::new("signals", "to watch SIGINT and SIGTERM", e, "see the system's message");
+    let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(failed)?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            let again = SIGNAL.swap(signal, Ordering::SeqCst) != 0;
+            for &group in running().iter() {
+                kill_group(group, if again { libc::SIGKILL } else { libc::SIGTERM });
+            }
+            if again {
+                end_by(signal);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The signal that asked us to end, if there was one.
+pub fn signalled() -> Option<i32> {
+    Some(SIGNAL.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
+}
+
+/// An error once a signal asked us to end. To be called between the steps of long work.
+pub fn check_interrupted() -> Result<()> {
+    if signalled().is_some() { Err(Error::interrupted()) } else { Ok(()) }
+}
+
+/// Ends this process as the signal would have, so that a shell sees why.
+pub fn end_by(signal: i32) -> ! {
+    // `emulate_default_handler` does not come back from SIGINT and SIGTERM.
+    let _ = signal_hook::low_level::emulate_default_handler(signal);
+    std::process::exit(128 + signal)
+}
+
+fn kill_group(group: i32, signal: i32) {
+    // SAFETY: kill(2) takes two integers; the group is one of ours that has not been waited for, so that its
+    // number cannot have been given to another.
+    unsafe { libc::kill(-group, signal) };
+}
+
+/// A running child that is ended when this value goes.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    line: String,
+}
+
+impl Running {
+    /// Starts `command` in a process group of its own.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        check_interrupted()?;
+        let line = command_line(command);
+        command.process_group(0);
+        // The lock is held over the start: a signal that comes in between finds the child in the list.
+        let mut groups = running();
+        let child = command.spawn().map_err(|e| not_started(&line, command, &e))?;
+        groups.insert(child.id().cast_signed());
+        Ok(Self { child, line })
+    }
+
+    /// The child, to take its pipes.
+    pub fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    /// The command as one would type it.
+    pub fn line(&self) -> &str {
+        &self.line
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        self.until_ended();
+        let status = self.child.wait().map_err(|e| Error::new(&self.line, "to wait for its end", e, "see the system's message"));
+        check_interrupted()?;
+        status
+    }
+
+    /// Waits for the child's end without reaping it, and takes its group off the list: once it is reaped, its
+    /// number may belong to another.
+    fn until_ended(&self) {
+        let pid = self.child.id();
+        loop {
+            // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value; waitid(2) writes no more than it.
+            let ended = unsafe {
+                let mut info: libc::siginfo_t = std::mem::zeroed();
+                libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT)
+            };
+            if ended == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+                break;
+            }
+        }
+        running().remove(&pid.cast_signed());
+    }
+
+    /// Waits for its end, reading what it prints.
+    fn wait_with_output(mut self) -> Result<Output> {
+        use std::io::Read;
+        let mut out = self.child.stdout.take();
+        let mut err = self.child.stderr.take();
+        let reader = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            if let Some(err) = err.as_mut() {
+                let _ = err.read_to_end(&mut text);
+            }
+            text
+        });
+        let mut stdout = Vec::new();
+        if let Some(out) = out.as_mut() {
+            let _ = out.read_to_end(&mut stdout);
+        }
+        let stderr = reader.join().unwrap_or_default();
+        Ok(Output { status: self.wait()?, stdout, stderr })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let group = self.child.id().cast_signed();
+        if running().contains(&group) {
+            kill_group(group, libc::SIGKILL);
+            self.until_ended();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Runs `command` and returns what it printed, whatever its exit code.
+pub fn output(command: &mut Command) -> Result<Output> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running::start(command)?.wait_with_output()
+}
+
+/// Runs `command` and returns its standard output; anything but exit code 0 is an error with what it printed.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = output(command)?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(failed(command, output.status, &said(&output)))
+    }
+}
+
+/// The error for a command that ended badly; `said` is what it printed.
+pub fn failed(command: &Command, status: ExitStatus, said: &str) -> Error {
+    let how = match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("its end by signal {signal}"),
+        (None, None) => "an unknown end".to_owned(),
+    };
+    let remedy = if said.contains("No space left on device") {
+        "free some space, or set LINUX_DRIVER_CACHE to a folder on a larger disk"
+    } else {
+        "see what it printed; run the line above by hand to try again"
+    };
+    Error::new(
+        command_line(command),
+        "exit code 0",
+        format_args!("{how}, after it printed:\n{}", tail(said, 40)),
+        remedy,
+    )
+}
+
+/// What a child printed: its standard error after its standard output.
+pub fn said(output: &Output) -> String {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn tail(text: &str, lines: usize) -> String {
+    let all: Vec<&str> = text.trim_end().lines().collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// The command as one would type it in a shell, with the folder it runs in.
+pub fn command_line(command: &Command) -> String {
+    let mut line = String::new();
+    if let Some(dir) = command.get_current_dir() {
+        line.push_str(&format!("cd {} && ", quoted(&dir.to_string_lossy())));
+    }
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            line.push_str(&format!("{}={} ", name.to_string_lossy(), quoted(&value.to_string_lossy())));
+        }
+    }
+    line.push_str(&quoted(&command.get_program().to_string_lossy()));
+    for arg in command.get_args() {
+        line.push(' ');
+        line.push_str(&quoted(&arg.to_string_lossy()));
+    }
+    line
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:+@%^".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+fn not_started(line: &str, command: &Command, error: &io::Error) -> Error {
+    let program = command.get_program().to_string_lossy();
+    let remedy = if error.kind() == io::ErrorKind::NotFound {
+        format!("install {program}, or put it on the PATH (`cargo xtask doctor` names what is missing)")
+    } else {
+        "see the system's message".to_owned()
+    };
+    Error::new(line, format_args!("to start {program}"), error, remedy)
+}
+
+/// The first file of this name on the PATH that can be run.
+pub fn find_program(name: &str) -> Option<std::path::PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|dir| dir.join(name))
+        .find(|path| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_carries_its_command_line_and_last_words() {
+        let error = run(Command::new("sh").args(["-c", "echo 'last words' >&2; exit 3"])).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("sh -c 'echo '\\''last words'\\'' >&2; exit 3'"), "{text}");
+        assert!(text.contains("exit code 3") && text.contains("last words"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let text = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
+        assert!(text.contains("install no-such-program"), "{text}");
+    }
+
+    #[test]
+    fn a_child_and_what_it_started_end_with_its_value() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
+        let mut child = Running::start(&mut command).unwrap();
+        let mut line = String::new();
+        let mut out = io::BufReader::new(child.child().stdout.take().unwrap());
+        io::BufRead::read_line(&mut out, &mut line).unwrap();
+        let sleeper: i32 = line.trim().parse().unwrap();
+        drop(child);
+        // The pipe closes when the last process that holds it is gone.
+        let mut rest = String::new();
+        io::Read::read_to_string(&mut out, &mut rest).unwrap();
+        assert!(rest.is_empty());
+        let state = std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "still running: {state}");
+    }
+}
