@@ -1,3 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0-only
+//! Linux drivers in Rust, outside the kernel tree, for the kernels that people run.
 //!
+//! This is the one crate that a driver depends on. It is the safe layer, [`linux_driver_safe`], whose modules stand
+//! here under their own names, with the raw bindings beside it as [`sys`].
+//!
+//! ```
+//! # #![no_std]
+//! # #![forbid(unsafe_code)]
+//! use linux_driver::pci;
+//! use linux_driver::prelude::*;
+//!
+//! struct Edu;
+//!
+//! impl pci::Driver for Edu {
+//!     type IdInfo = ();
+//!     const NAME: &'static CStr = c"edu";
+//!     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x11e8)];
+//!
+//!     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+//!         dev_info!(dev, "hello, {:04x}:{:04x}", dev.vendor(), dev.device());
+//!         Edu
+//!     }
+//! }
+//!
+//! linux_driver::module_pci_driver! {
+//!     type: Edu,
+//!     license: "GPL",
+//!     author: "A. Author",
+//!     description: "Says hello to QEMU's edu device",
+//! }
+//! # fn main() {}
+//! ```
 #![no_std]
+
+pub use linux_driver_safe::*;
+pub use linux_driver_sys as sys;

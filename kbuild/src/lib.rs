@@ -2,5 +2,17 @@
 //! A kernel build tree: its configuration, the flags that follow from it, the sysroot of `core`, driving Kbuild,
 //! and checking the module that comes out.
 
+pub mod arch;
+pub mod check;
 pub mod config;
+mod debian;
+pub mod driver;
+pub mod kernels;
+pub mod make;
+pub mod prepare;
+pub mod recorded;
+pub mod root;
+pub mod sysroot;
+pub mod symvers;
+pub mod toolchain;
 pub mod tree;

@@ -26,7 +26,7 @@ const NEEDED: [(&str, &str); 5] = [
     ("Makefile", "the kernel's Makefile"),
     (".config", "the kernel's configuration"),
     ("include/generated/autoconf.h", "the configuration as C macros"),
-    ("include/config/kernel.release", "the kernel's release"),
+    ("include/generated/utsrelease.h", "the kernel's release"),
     ("Module.symvers", "the symbols that the kernel exports"),
 ];
 
@@ -47,16 +47,25 @@ impl BuildTree {
             }
         }
         let config = Config::read(&dir.join(".config"))?;
-        let release_file = dir.join("include/config/kernel.release");
-        let release = fs::read_to_string(&release_file).map_err(|e| Error::io(&release_file, "read", &e))?;
+        let release = release_of(&dir)?;
         let arch = arch_of(&dir, &config)?;
-        Ok(Self { release: release.trim().to_owned(), arch, config, dir })
+        Ok(Self { release, arch, config, dir })
     }
 
     /// Where the symbols are listed that the kernel exports.
     pub fn symvers(&self) -> PathBuf {
         self.dir.join("Module.symvers")
     }
+}
+
+/// UTS_RELEASE: what a module's vermagic starts with. (`kernel.release` can lack the distribution's part.)
+fn release_of(dir: &Path) -> Result<String> {
+    let path = dir.join("include/generated/utsrelease.h");
+    let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let define = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
+    define.map(|value| value.trim().trim_matches('"').to_owned()).ok_or_else(|| {
+        Error::new(path.display(), "a line `#define UTS_RELEASE \"…\"`", "none", "prepare the tree again (`make modules_prepare`)")
+    })
 }
 
 fn arch_of(dir: &Path, config: &Config) -> Result<String> {

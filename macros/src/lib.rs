@@ -1,2 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The proc macros of `linux-driver`.
+//! The proc macros of `linux-driver`. Each is called by a macro of the safe layer of the same purpose, which documents it
+//! and hands over its own path (`$crate`), so that a driver needs no other dependency.
+
+mod format;
+mod module;
+mod print;
+
+use proc_macro::TokenStream;
+
+/// `module!` of the safe layer.
+#[doc(hidden)]
+#[proc_macro]
+pub fn module(input: TokenStream) -> TokenStream {
+    let module = syn::parse_macro_input!(input as module::Module);
+    module.expand().into()
+}
+
+/// `module_pci_driver!` of the safe layer.
+#[doc(hidden)]
+#[proc_macro]
+pub fn module_pci_driver(input: TokenStream) -> TokenStream {
+    let module = syn::parse_macro_input!(input as module::Module);
+    module.expand_pci().into()
+}
+
+/// `pr_info!`, `dev_info!` and the others of the safe layer.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __printk(input: TokenStream) -> TokenStream {
+    print::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+}

@@ -1,2 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
+//! The driver model in safe Rust, in the driver core's own names and lifecycle.
 //!
+//! | module | stands for | C header |
+//! |---|---|---|
+//! | [`driver`] | `struct device_driver` and its registration | `include/linux/device/driver.h` |
+//! | [`device`] | `struct device` and the states it is in | `include/linux/device.h` |
+//! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
+//! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
+//! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
+//! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
+//! | [`alloc`] | kernel memory | `include/linux/slab.h` |
+//! | [`print`] | printk | `include/linux/printk.h`, `include/linux/dev_printk.h` |
+//!
+//! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is a panic, and a
+//! panic ends in `BUG()` with its message and place. Where wrapping is meant, say so (`wrapping_add`).
+#![cfg_attr(not(test), no_std)]
+
+pub mod alloc;
+pub mod device;
+pub mod driver;
+pub mod error;
+pub mod init;
+pub mod io;
+pub mod module;
+pub mod pci;
+pub mod prelude;
+pub mod print;
+pub mod types;
+
+#[cfg(target_os = "none")]
+mod panic;
+
+#[doc(hidden)]
+pub use linux_driver_macros as macros;
+#[doc(hidden)]
+pub use linux_driver_sys as sys;
+#[doc(hidden)]
+pub use pinned_init;

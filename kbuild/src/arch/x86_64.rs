@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! x86_64: the counterpart of `arch/x86/Makefile`. Options that were renamed stand under both names.
+
+use linux_driver_host::{Error, Result};
+
+use super::Row;
+use crate::tree::BuildTree;
+
+/// A target without an operating system, with soft floats: code cannot touch SSE or x87 registers.
+pub(super) const TRIPLE: &str = "x86_64-unknown-none";
+
+/// Every flag, when it is given, and why.
+pub(super) const ROWS: [Row; 11] = [
+    Row {
+        reason: "a panic does not unwind: it ends in BUG()",
+        when: |_| true,
+        flags: &["-Cpanic=abort", "-Cforce-unwind-tables=n"],
+    },
+    Row {
+        reason: "the module loader takes plain relocations only, no GOT (apply_relocate_add in arch/x86/kernel/module.c)",
+        when: |_| true,
+        flags: &["-Crelocation-model=static", "-Zplt=yes"],
+    },
+    Row { reason: "-mcmodel=kernel: modules live in the top 2 GiB", when: |_| true, flags: &["-Ccode-model=kernel"] },
+    Row {
+        reason: "-mno-red-zone: an interrupt uses the stack below the pointer",
+        when: |_| true,
+        flags: &["-Cno-redzone=y"],
+    },
+    Row {
+        reason: "-march=x86-64 -mtune=generic: what every machine of the distribution has",
+        when: |_| true,
+        flags: &["-Ctarget-cpu=x86-64", "-Ztune-cpu=generic"],
+    },
+    Row {
+        reason: "modpost refuses the sections .llvmbc and .llvmcmd; v0 names are what the kernel's tools know",
+        when: |_| true,
+        flags: &["-Cembed-bitcode=no", "-Csymbol-mangling-version=v0"],
+    },
+    Row {
+        reason: "-fcf-protection=branch -fno-jump-tables: targets of indirect branches start with endbr64",
+        when: |config| config.is_set("CONFIG_X86_KERNEL_IBT"),
+        flags: &["-Zcf-protection=branch", "-Cjump-tables=n"],
+    },
+    Row {
+        reason: "-mindirect-branch=thunk-extern -mindirect-branch-cs-prefix: indirect branches go through the kernel's thunks",
+        when: |config| config.any_set(&["CONFIG_RETPOLINE", "CONFIG_MITIGATION_RETPOLINE"]),
+        flags: &["-Zretpoline", "-Zretpoline-external-thunk", "-Zindirect-branch-cs-prefix", "-Cjump-tables=n"],
+    },
+    Row {
+        reason: "-mfunction-return=thunk-extern: returns go through the kernel's thunk",
+        when: |config| config.any_set(&["CONFIG_RETHUNK", "CONFIG_MITIGATION_RETHUNK"]),
+        flags: &["-Zfunction-return=thunk-extern"],
+    },
+    Row {
+        reason: "-fpatchable-function-entry: room before a function for call thunks",
+        when: |config| config.is_set("CONFIG_CALL_PADDING"),
+        flags: &["-Zpatchable-function-entry={PADDING},{PADDING}"],
+    },
+    Row {
+        reason: "-fno-omit-frame-pointer: the unwinder follows frame pointers",
+        when: |config| config.is_set("CONFIG_FRAME_POINTER"),
+        flags: &["-Cforce-frame-pointers=y"],
+    },
+    // -mharden-sls=all (CONFIG_SLS, CONFIG_MITIGATION_SLS) has no counterpart in rustc. With return thunks and
+    // retpolines, no plain `ret` and no indirect jump is left for it to harden; `check` makes sure of that.
+];
+
+/// Options under which an object that rustc makes today would fault or be refused, each with why.
+const NOT_FOLLOWED: [(&str, &str); 4] = [
+    ("CONFIG_CFI", "the kernel checks a hash before each indirect call, which these objects do not carry"),
+    ("CONFIG_CFI_CLANG", "the kernel checks a hash before each indirect call, which these objects do not carry"),
+    ("CONFIG_LTO_CLANG", "the kernel links LLVM bitcode, which these objects are not"),
+    ("CONFIG_RANDSTRUCT", "the layouts of the kernel's structures are shuffled by its compiler's plugin, which libclang does not have"),
+];
+
+/// An error for a kernel whose configuration asks for what rustc cannot give.
+pub(super) fn refuse_what_cannot_be_followed(tree: &BuildTree) -> Result<()> {
+    match NOT_FOLLOWED.iter().find(|(option, _)| tree.config.is_set(option)) {
+        None => Ok(()),
+        Some((option, why)) => Err(Error::new(
+            tree.dir.join(".config").display(),
+            format_args!("{option} to be off"),
+            format_args!("{option}=y: {why}"),
+            "use a kernel without it; Debian's stock kernels are",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn tree(config: &str) -> BuildTree {
+        BuildTree { dir: "/tree".into(), release: "6.12".into(), arch: "x86".into(), config: Config::parse(config) }
+    }
+
+    #[test]
+    fn flags_follow_the_configuration() {
+        let plain = super::super::target(&tree("")).unwrap().flags;
+        assert!(!plain.iter().any(|flag| flag.contains("thunk") || flag.contains("cf-protection") || flag.contains("patchable")));
+        let hard = "CONFIG_X86_KERNEL_IBT=y\nCONFIG_MITIGATION_RETHUNK=y\nCONFIG_CALL_PADDING=y\nCONFIG_FUNCTION_PADDING_BYTES=16\n";
+        let hard = super::super::target(&tree(hard)).unwrap().flags;
+        for flag in ["-Zcf-protection=branch", "-Zfunction-return=thunk-extern", "-Zpatchable-function-entry=16,16"] {
+            assert!(hard.iter().any(|f| f == flag), "{flag} in {hard:?}");
+        }
+    }
+
+    #[test]
+    fn renamed_options_are_known_by_both_names() {
+        for option in ["CONFIG_RETPOLINE", "CONFIG_MITIGATION_RETPOLINE"] {
+            let flags = super::super::target(&tree(&format!("{option}=y\n"))).unwrap().flags;
+            assert!(flags.iter().any(|flag| flag == "-Zretpoline-external-thunk"), "{option}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_be_followed_is_refused() {
+        let error = super::super::target(&tree("CONFIG_CFI_CLANG=y\n")).unwrap_err().to_string();
+        assert!(error.contains("CONFIG_CFI_CLANG=y") && error.contains("/tree/.config"), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the checks found, and what they looked at.
+
+use std::fmt::{self, Display};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// One thing in a module that the kernel would refuse, warn about or be harmed by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The check that found it.
+    pub check: &'static str,
+    /// Where: a symbol or function with an offset, or a section.
+    pub place: String,
+    /// What the kernel wants there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+impl Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { check, place, expected, found, remedy } = self;
+        write!(f, "{check}: {place}\n  expected: {expected}\n  found:    {found}\n  remedy:   {remedy}")
+    }
+}
+
+/// A check that was asked for, and on how many things it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ran {
+    /// The name of the check.
+    pub check: &'static str,
+    /// What it looks at: "relocations".
+    pub of: &'static str,
+    /// How many of them it looked at.
+    pub looked_at: usize,
+    /// Why it looked at nothing, when it did: a check that saw nothing has shown nothing.
+    pub idle: Option<String>,
+}
+
+/// The outcome of all checks of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The file.
+    pub file: PathBuf,
+    /// The checks, in the order in which they ran.
+    pub checks: Vec<Ran>,
+    /// What they found; empty for a good module.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Whether no check found anything. [`Report::idle`] names those that had nothing to look at.
+    pub fn passed(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// The checks that looked at nothing.
+    pub fn idle(&self) -> impl Iterator<Item = &Ran> {
+        self.checks.iter().filter(|ran| ran.looked_at == 0)
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.file.display())?;
+        for ran in &self.checks {
+            let found = self.findings.iter().filter(|finding| finding.check == ran.check).count();
+            let verdict = match (&ran.idle, found) {
+                (Some(why), 0) => format!("did not apply: {why}"),
+                (None, 0) => format!("good ({} {})", ran.looked_at, ran.of),
+                (_, n) => format!("{n} found ({} {})", ran.looked_at, ran.of),
+            };
+            writeln!(f, "  {:<13} {verdict}", ran.check)?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a check came.
+pub(super) enum Seen {
+    /// It looked at so many things.
+    Things(usize),
+    /// This kernel or module has nothing for it to look at, for this reason.
+    Idle(String),
+}
+
+impl Seen {
+    /// So many things, or the reason why there are none.
+    pub(super) fn some(count: usize, why_none: &str) -> Self {
+        if count > 0 { Self::Things(count) } else { Self::Idle(why_none.to_owned()) }
+    }
+
+    /// Nothing, because none of these options is set.
+    pub(super) fn not_configured(options: &[&str]) -> Self {
+        Self::Idle(format!("the kernel is configured without {}", options.join(" and ")))
+    }
+}
+
+/// Where one check puts its findings.
+pub(super) struct Findings<'a> {
+    check: &'static str,
+    list: &'a mut Vec<Finding>,
+}
+
+impl<'a> Findings<'a> {
+    pub(super) fn of(check: &'static str, list: &'a mut Vec<Finding>) -> Self {
+        Self { check, list }
+    }
+
+    pub(super) fn add(&mut self, place: impl Display, expected: impl Display, found: impl Display, remedy: impl Display) {
+        self.list.push(Finding {
+            check: self.check,
+            place: place.to_string(),
+            expected: expected.to_string(),
+            found: found.to_string(),
+            remedy: remedy.to_string(),
+        });
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The lists of places that objtool makes and that the kernel patches at load: `.return_sites`, `.retpoline_sites`.
+//!
+//! Each entry is a 32-bit distance to an instruction (`apply_returns`, `apply_retpolines` in
+//! `arch/x86/kernel/alternative.c`). A place that is not in its list stays unpatched.
+
+use std::collections::BTreeSet;
+
+use super::elf::Object;
+use super::report::Findings;
+
+/// A section and an offset in it.
+pub(super) type Place = (usize, u64);
+
+/// What the list of this name holds; `None` where the module has no such section.
+pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>> {
+    object.section(name).map(|section| section.relocations.iter().filter_map(|relocation| object.target(relocation)).collect())
+}
+
+/// Finds the functions with places that the list lacks, and entries of the list that are no such place.
+pub(super) fn compare(object: &Object<'_>, list: &str, what: &str, harm: &str, places: &BTreeSet<Place>, findings: &mut Findings<'_>) {
+    let listed = listed(object, list).unwrap_or_default();
+    let mut missing: Vec<(Place, Option<u64>, usize)> = Vec::new();
+    for &(section, offset) in places.difference(&listed) {
+        let function = object.function_at(section, offset).map(|function| function.start);
+        match missing.last_mut() {
+            Some((first, same, count)) if first.0 == section && *same == function => *count += 1,
+            _ => missing.push(((section, offset), function, 1)),
+        }
+    }
+    for ((section, offset), _, count) in missing {
+        findings.add(
+            object.place(section, offset),
+            format_args!("each {what} in {list}, so that the kernel can patch it"),
+            format_args!("{count} in this function that are not: {harm}"),
+            "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it",
+        );
+    }
+    for &(section, offset) in listed.difference(places) {
+        findings.add(
+            object.place(section, offset),
+            format_args!("a {what}, as {list} says"),
+            "something else, which the kernel would patch",
+            "link the module again from objects that objtool has seen once: nothing may change them after it",
+        );
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! From a driver's source to a checked module.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::packages::Install;
+use linux_driver_host::{Cache, Error, Result, process};
+
+use super::compile::Compile;
+use super::link::{Symbols, link};
+use super::{Language, Source};
+use crate::arch::{self, Target};
+use crate::check;
+use crate::make::{Kbuild, copy_if_changed, no_warnings, write_if_changed};
+use crate::prepare::{Prepared, prepare, used};
+use crate::symvers::Symvers;
+use crate::sysroot::sysroot;
+use crate::toolchain::Toolchain;
+
+/// Builds drivers for one kernel.
+#[derive(Debug)]
+pub struct Builder {
+    cache: Cache,
+    kbuild: Kbuild,
+    install: Install,
+}
+
+/// A module that was built and checked.
+#[derive(Debug, Clone)]
+pub struct Build {
+    /// The module.
+    pub ko: PathBuf,
+    /// What was checked.
+    pub report: check::Report,
+}
+
+/// The members of a module whose driver is a crate: named so that no driver's own name is in the way.
+const RUST_OBJECT: &str = "linux_driver_rust";
+const SHIMS_OBJECT: &str = "linux_driver_shims";
+
+impl Builder {
+    /// A builder for this kernel.
+    pub fn new(cache: Cache, kbuild: Kbuild, install: Install) -> Self {
+        Self { cache, kbuild, install }
+    }
+
+    /// Builds the driver and checks the module. On an error no module is left, not even an older one.
+    pub fn build(&self, source: &Source) -> Result<Build> {
+        let dir = self.dir(source)?;
+        let _lock = lock(&dir)?;
+        let ko = dir.join(format!("{}.ko", source.module));
+        let built = self.build_in(&dir, &ko, source);
+        if built.is_err() {
+            let _ = fs::remove_file(&ko);
+        }
+        built
+    }
+
+    /// All that has to be there before a driver's own code is compiled: `core` and the shims.
+    pub fn prepare(&self, source: &Source) -> Result<()> {
+        if let Language::Rust { sys, .. } = &source.language {
+            let (toolchain, target) = self.compiler()?;
+            sysroot(&self.cache, &toolchain, &target)?;
+            prepare(&self.cache, &self.kbuild, sys)?;
+        }
+        Ok(())
+    }
+
+    /// The kernel as cargo's environment for `linux-driver-sys` has it.
+    pub fn prepared(&self, sys: &Path) -> Result<Prepared> {
+        prepare(&self.cache, &self.kbuild, sys)
+    }
+
+    fn compiler(&self) -> Result<(Toolchain, Target)> {
+        Ok((Toolchain::find(self.install)?, arch::target(&self.kbuild.tree)?))
+    }
+
+    /// Where the driver is built for this kernel.
+    fn dir(&self, source: &Source) -> Result<PathBuf> {
+        let key = linux_driver_host::cache::Key::new().with(self.kbuild.tree.dir.to_string_lossy().as_bytes()).hex();
+        let kernel = format!("{}-{}", self.kbuild.tree.release, &key[..8]);
+        let dir = source.target_dir.join("linux-driver").join(kernel).join(&source.name);
+        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+        Ok(dir)
+    }
+
+    fn build_in(&self, dir: &Path, ko: &Path, source: &Source) -> Result<Build> {
+        match &source.language {
+            Language::Rust { manifest, sys } => self.rust_members(dir, source, manifest, sys)?,
+            Language::C => copy_c(source, dir)?,
+        }
+        let said = self.kbuild.make(dir, &["modules"]).map_err(Error::of_driver)?;
+        no_warnings(&said, ko)?;
+        if !ko.is_file() {
+            return Err(Error::new(
+                dir.join("Kbuild").display(),
+                format_args!("`obj-m := {}.o`: a module of the driver's name", source.module),
+                "Kbuild made no such module",
+                "name the module in the Kbuild file as the folder, with _ for -",
+            )
+            .of_driver());
+        }
+        let report = check::check(ko, &self.kbuild.tree, &check::Expectations::default())?;
+        passed(&report, ko)?;
+        Ok(Build { ko: ko.to_owned(), report })
+    }
+
+    /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it calls.
+    fn rust_members(&self, dir: &Path, source: &Source, manifest: &Path, sys: &Path) -> Result<()> {
+        let (toolchain, target) = self.compiler()?;
+        let sysroot = sysroot(&self.cache, &toolchain, &target)?;
+        let prepared = prepare(&self.cache, &self.kbuild, sys)?;
+        let cargo_dir = source.target_dir.join("linux-driver/cargo");
+        let compile =
+            Compile { toolchain: &toolchain, target: &target, sysroot: &sysroot, prepared: &prepared, target_dir: cargo_dir.clone() };
+        fs::create_dir_all(&cargo_dir).map_err(|e| Error::io(&cargo_dir, "make", &e))?;
+        // cargo gives the archives of all kernels the same name.
+        let shared = lock(&cargo_dir)?;
+        let archive = compile.run(source, manifest)?;
+        let fresh = dir.join(format!("{RUST_OBJECT}.new"));
+        link(&archive, &fresh)?;
+        drop(shared);
+        process::check_interrupted()?;
+
+        let symbols = Symbols::read(&fresh)?;
+        symbols.check_entry(&source.name)?;
+        let symvers = Symvers::read(&self.kbuild.tree.symvers())?;
+        let shims = symbols.shims();
+        passed(&check::undefined(&fresh, &[&prepared.dir.join("shims.o")], &symvers)?, manifest)?;
+        if let Some(objtool) = &prepared.kernel.objtool {
+            self.objtool(objtool, dir, &fresh)?;
+        }
+        let object = fs::read(&fresh).map_err(|e| Error::io(&fresh, "read", &e))?;
+        write_if_changed(&dir.join(format!("{RUST_OBJECT}.o_shipped")), &object)?;
+        fs::remove_file(&fresh).map_err(|e| Error::io(&fresh, "remove", &e))?;
+        // Kbuild wants a record of how each object was made, also of one that it did not make.
+        write_if_changed(&dir.join(format!(".{RUST_OBJECT}.o.cmd")), b"")?;
+        write_shims(dir, &prepared, &shims)?;
+        let shims_object = if shims.is_empty() { String::new() } else { format!(" {SHIMS_OBJECT}.o") };
+        let module = &source.module;
+        write_if_changed(&dir.join("Kbuild"), format!("obj-m := {module}.o\n{module}-y := {RUST_OBJECT}.o{shims_object}\n").as_bytes())
+    }
+
+    /// Runs objtool on an object that Kbuild did not compile, as it does on those that it compiles.
+    fn objtool(&self, recorded: &[String], dir: &Path, object: &Path) -> Result<()> {
+        let Some((program, arguments)) = recorded.split_first() else { return Ok(()) };
+        let mut objtool = self.kbuild.command(program, &[dir]);
+        objtool.args(arguments).arg(object);
+        let output = process::output(&mut objtool)?;
+        let said = process::said(&output);
+        if !output.status.success() {
+            return Err(process::failed(&objtool, output.status, &said).of_driver());
+        }
+        no_warnings(&said, object)
+    }
+}
+
+/// An error with all that the checks found.
+fn passed(report: &check::Report, place: &Path) -> Result<()> {
+    if report.passed() {
+        return Ok(());
+    }
+    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    Err(Error::new(
+        place.display(),
+        "a module that the kernel takes and that keeps to its rules",
+        findings.join("\n"),
+        "each finding names its own",
+    )
+    .of_driver())
+}
+
+fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> {
+    copy_if_changed(&prepared.sources, dir)?;
+    write_if_changed(&dir.join("shims_used.h"), used(shims).as_bytes())?;
+    write_if_changed(&dir.join(format!("{SHIMS_OBJECT}.c")), b"#include \"shims.c\"\n")
+}
+
+/// Copies a driver in C to where it is built: Kbuild writes beside the sources.
+fn copy_c(source: &Source, dir: &Path) -> Result<()> {
+    let entries = fs::read_dir(&source.dir).map_err(|e| Error::io(&source.dir, "read", &e))?;
+    let is_source = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name == "Kbuild") || path.extension().is_some_and(|end| end == "c" || end == "h")
+    };
+    let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_source).collect();
+    copy_if_changed(&files, dir)
+}
+
+/// Two builds of one driver for one kernel go one after the other.
+fn lock(dir: &Path) -> Result<File> {
+    let path = dir.join(".lock");
+    let file = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
+    file.lock().map_err(|e| Error::io(&path, "lock", &e))?;
+    Ok(file)
+}

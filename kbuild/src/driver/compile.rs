@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A driver's crate, compiled for the kernel: cargo's call.
+
+use std::io::{BufRead, BufReader, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use cargo_metadata::Message;
+use linux_driver_host::process::Running;
+use linux_driver_host::{Error, Result};
+
+use super::Source;
+use crate::arch::Target;
+use crate::prepare::Prepared;
+use crate::toolchain::Toolchain;
+
+/// What cargo is told.
+pub(super) struct Compile<'a> {
+    pub(super) toolchain: &'a Toolchain,
+    pub(super) target: &'a Target,
+    pub(super) sysroot: &'a Path,
+    pub(super) prepared: &'a Prepared,
+    /// Where cargo keeps what it builds for kernels.
+    pub(super) target_dir: PathBuf,
+}
+
+impl Compile<'_> {
+    /// Compiles the crate and returns the archive of it and all that it depends on.
+    pub(super) fn run(&self, source: &Source, manifest: &Path) -> Result<PathBuf> {
+        let mut cargo = self.cargo();
+        cargo.args(["rustc", "--lib", "--release", "--crate-type", "staticlib", "--target", self.target.triple]);
+        cargo.arg("--manifest-path").arg(manifest);
+        let format = if std::io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
+        cargo.arg(format!("--message-format={format}")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut running = Running::start(&mut cargo)?;
+        let mut archive = None;
+        let mut lacks_std = None;
+        let output = running.child().stdout.take();
+        for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
+            let line = line.map_err(|e| Error::new(running.line(), "to read what cargo says", e, "run it again"))?;
+            match serde_json::from_str::<Message>(&line) {
+                Ok(Message::CompilerMessage(message)) => {
+                    eprint!("{}", message.message.rendered.as_deref().unwrap_or_default());
+                    if message.message.message.contains("can't find crate for `std`") {
+                        lacks_std.get_or_insert(message.target.name);
+                    }
+                }
+                Ok(Message::CompilerArtifact(artifact)) => {
+                    let made = artifact.filenames.into_iter().find(|file| file.extension() == Some("a"));
+                    archive = made.map(PathBuf::from).or(archive);
+                }
+                _ => {}
+            }
+        }
+        if running.wait()?.success() {
+            return archive.ok_or_else(|| Error::new(manifest.display(), "a static library from cargo", "none among its messages", "report this with the version of cargo"));
+        }
+        Err(match lacks_std {
+            Some(name) => Error::new(
+                manifest.display(),
+                "crates that do without std: the kernel has none",
+                format_args!("the crate `{name}` needs it"),
+                "start the crate with #![no_std] and use core; of a dependency, turn its default features off, or do without it",
+            ),
+            None => Error::new(
+                manifest.display(),
+                format_args!("the driver {} to compile for {}", source.name, self.prepared.kernel.release),
+                "the errors above",
+                "mend them",
+            ),
+        }
+        .of_driver())
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What a user set for other builds must not leak into this one, nor what cargo set for us.
+        for name in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET_DIR"] {
+            cargo.env_remove(name);
+        }
+        let mut flags = self.target.flags.clone();
+        flags.push(format!("--sysroot={}", self.sysroot.display()));
+        // Tells the builds for several kernels apart in one target folder: cargo's names of what it builds are over the
+        // flags (unless there is a --remap-path-prefix among them).
+        flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        cargo.env("CARGO_TARGET_DIR", &self.target_dir);
+        cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
+        cargo.env("LINUX_DRIVER_KERNEL_DIR", &self.prepared.dir);
+        cargo
+    }
+}

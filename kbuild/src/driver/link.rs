@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! One object of what the module can reach, of the driver's crate, its dependencies and `core`.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use linux_driver_host::{Error, Result, process};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex};
+
+use crate::prepare::SHIM_PREFIX;
+
+/// Keeps what nothing refers to but must be there, and puts the sections of one kind together, as a C object has them.
+///
+/// `__patchable_function_entries` is for ftrace on other architectures; here it would only take up memory.
+const SCRIPT: &str = "\
+SECTIONS {
+  .modinfo : { KEEP(*(.modinfo)) }
+  .init.text : { *(.init.text .init.text.*) }
+  .exit.text : { *(.exit.text .exit.text.*) }
+  .init.data : { KEEP(*(.init.data)) }
+  .exit.data : { KEEP(*(.exit.data)) }
+  .text.unlikely : { *(.text.unlikely .text.unlikely.*) }
+  .text : { *(.text .text.*) }
+  .rodata : { *(.rodata .rodata.*) }
+  .data : { *(.data .data.*) }
+  .bss : { *(.bss .bss.*) }
+  /DISCARD/ : { *(__patchable_function_entries) *(.comment) *(.eh_frame) }
+}
+";
+
+/// What a module must define; without it, nothing is reachable.
+const ENTRY: &str = "init_module";
+const EXIT: &str = "cleanup_module";
+
+/// What `module!` calls that which is read by its section: it needs a name so that rustc keeps it. (`#[used]` would mark its
+/// section to be retained, and ld puts sections with and without the mark apart: two sections `.modinfo`.)
+const BY_SECTION: &str = "__linux_driver_by_section_";
+
+/// Links `archive` into the relocatable object `output`.
+pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
+    let script = output.with_extension("lds");
+    fs::write(&script, SCRIPT).map_err(|e| Error::io(&script, "write", &e))?;
+    let mut ld = Command::new("ld");
+    ld.args(["-r", "--gc-sections", "--discard-locals", "-e", ENTRY, "-u", EXIT, "-T"]).arg(&script).arg("-o").arg(output);
+    // All members: the texts of modinfo can be in one that nothing refers to.
+    ld.arg("--whole-archive").arg(archive);
+    process::run(&mut ld)?;
+    tidy(output)
+}
+
+/// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`), and undefined ones. ld keeps the symbols of
+/// sections that it dropped, and modpost and the loader would look for them.
+fn tidy(path: &Path) -> Result<()> {
+    let unused = {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+        let file = parse(path, &bytes)?;
+        let relocations = file.sections().flat_map(|section| section.relocations().map(|(_, relocation)| relocation.target()).collect::<Vec<_>>());
+        let used: HashSet<SymbolIndex> = relocations
+            .filter_map(|target| match target {
+                RelocationTarget::Symbol(index) => Some(index),
+                _ => None,
+            })
+            .collect();
+        let by_section = |symbol: &object::Symbol<'_, '_>| symbol.name().is_ok_and(|name| name.starts_with(BY_SECTION));
+        let unused = file.symbols().filter(|symbol| (symbol.is_undefined() || by_section(symbol)) && !used.contains(&symbol.index()));
+        unused.filter_map(|symbol| symbol.name().ok()).map(|name| format!("{name}\n")).collect::<String>()
+    };
+    let list = path.with_extension("unused");
+    fs::write(&list, unused).map_err(|e| Error::io(&list, "write", &e))?;
+    let mut objcopy = Command::new("objcopy");
+    process::run(objcopy.arg(format!("--strip-symbols={}", list.display())).arg(path)).map(drop)
+}
+
+fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
+    object::File::parse(bytes).map_err(|e| Error::new(path.display(), "an object", e, "report this: ld wrote it"))
+}
+
+/// The symbols of an object, told apart.
+pub(super) struct Symbols {
+    defined: Vec<String>,
+    undefined: Vec<String>,
+}
+
+impl Symbols {
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+        let file = parse(path, &bytes)?;
+        let (mut defined, mut undefined) = (Vec::new(), Vec::new());
+        for symbol in file.symbols() {
+            let name = symbol.name().unwrap_or_default().to_owned();
+            if symbol.is_undefined() { undefined.push(name) } else { defined.push(name) }
+        }
+        Ok(Self { defined, undefined })
+    }
+
+    /// An error unless the crate is a module.
+    pub(super) fn check_entry(&self, crate_name: &str) -> Result<()> {
+        if self.defined.iter().any(|name| name == ENTRY) {
+            return Ok(());
+        }
+        Err(Error::new(
+            format_args!("crate {crate_name}"),
+            "a module: `module_pci_driver! { … }` or `module! { … }`, once",
+            "neither: nothing in the crate is a module's entry",
+            "declare the module at the end of src/lib.rs",
+        )
+        .of_driver())
+    }
+
+    /// The shims that the object calls, without their prefix.
+    pub(super) fn shims(&self) -> Vec<String> {
+        let mut shims: Vec<String> = self.undefined.iter().filter_map(|name| name.strip_prefix(SHIM_PREFIX)).map(str::to_owned).collect();
+        shims.sort();
+        shims.dedup();
+        shims
+    }
+}

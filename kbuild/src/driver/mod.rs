@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A driver: where its source is, and how it becomes a module.
+//!
+//! `source` finds it, `compile` makes a Rust object of a crate, `link` keeps what is reachable of it, `build` has Kbuild
+//! make the module and checks what comes out.
+
+mod build;
+mod compile;
+mod link;
+mod source;
+
+pub use build::{Build, Builder};
+pub use source::{Language, Source};

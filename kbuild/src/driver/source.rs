@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where a driver's source is: a crate, or a folder with a Kbuild file for one in C.
+
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+use linux_driver_host::{Error, Result};
+
+/// A driver's source.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The name that it is asked for by: "edu", "edu-c".
+    pub name: String,
+    /// The module's name, as `lsmod` shows it: "edu", "edu_c".
+    pub module: String,
+    /// The folder of the driver.
+    pub dir: PathBuf,
+    /// What it is written in.
+    pub language: Language,
+    /// How it is tried: the table `[package.metadata.linux-driver]` of a crate, or `driver.toml` beside a Kbuild file.
+    pub settings: serde_json::Value,
+    /// The target folder of the workspace that it belongs to.
+    pub target_dir: PathBuf,
+}
+
+/// What a driver is written in.
+#[derive(Debug, Clone)]
+pub enum Language {
+    /// A crate that depends on `linux-driver`.
+    Rust {
+        /// Its `Cargo.toml`.
+        manifest: PathBuf,
+        /// The folder of the C sources of the `linux-driver-sys` that it depends on.
+        sys: PathBuf,
+    },
+    /// C files and a Kbuild file, as the kernel's own drivers are.
+    C,
+}
+
+/// The folders of a workspace in which drivers in C stand, each in a folder of its own.
+const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
+
+impl Source {
+    /// The driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
+    pub fn find(manifest: &Path, name: Option<&str>) -> Result<Self> {
+        let metadata = metadata(manifest)?;
+        let root = metadata.workspace_root.as_std_path();
+        let manifest = manifest.canonicalize().map_err(|e| Error::io(manifest, "find", &e))?;
+        let of_workspace = || metadata.workspace_packages().into_iter();
+        let package = match name {
+            Some(name) => of_workspace().find(|package| package.name.as_str() == name),
+            None => of_workspace().find(|package| package.manifest_path.as_std_path() == manifest),
+        };
+        if let Some(package) = package {
+            return Self::of_package(package, &metadata);
+        }
+        let in_c = name.and_then(|name| C_FOLDERS.iter().map(|dir| root.join(dir).join(name)).find(|dir| dir.join("Kbuild").is_file()));
+        if let (Some(name), Some(dir)) = (name, in_c) {
+            return Self::in_c(name, dir, metadata.target_directory.as_std_path());
+        }
+        let known = Self::names(&metadata);
+        Err(Error::new(
+            manifest.display(),
+            match name {
+                Some(name) => format!("a driver named {name}: a package of this workspace, or a folder with a Kbuild file in {}", C_FOLDERS.join(" or ")),
+                None => "the manifest of a driver's crate".to_owned(),
+            },
+            format_args!("drivers here: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }),
+            "name one of them with -p, or give its manifest with --manifest-path",
+        ))
+    }
+
+    fn of_package(package: &Package, metadata: &Metadata) -> Result<Self> {
+        let manifest = package.manifest_path.as_std_path().to_owned();
+        let library = package.targets.iter().find(|target| target.is_lib() || target.is_staticlib() || target.is_rlib());
+        let Some(library) = library else {
+            return Err(Error::new(manifest.display(), "a library, src/lib.rs: a driver has no main", "none", "move the driver to src/lib.rs").of_driver());
+        };
+        let sys = metadata.packages.iter().find(|package| package.name.as_str() == "linux-driver-sys").ok_or_else(|| {
+            Error::new(manifest.display(), "a dependency on linux-driver", "none", "add linux-driver to its [dependencies]").of_driver()
+        })?;
+        Ok(Self {
+            name: package.name.to_string(),
+            module: library.name.replace('-', "_"),
+            dir: parent(&manifest),
+            settings: package.metadata.get("linux-driver").cloned().unwrap_or_default(),
+            language: Language::Rust { sys: parent(sys.manifest_path.as_std_path()).join("c"), manifest },
+            target_dir: metadata.target_directory.as_std_path().to_owned(),
+        })
+    }
+
+    fn in_c(name: &str, dir: PathBuf, target_dir: &Path) -> Result<Self> {
+        let settings = dir.join("driver.toml");
+        let settings = if settings.is_file() { read_toml(&settings)? } else { serde_json::Value::Null };
+        Ok(Self {
+            name: name.to_owned(),
+            module: name.replace('-', "_"),
+            dir,
+            language: Language::C,
+            settings,
+            target_dir: target_dir.to_owned(),
+        })
+    }
+
+    /// The drivers of a workspace, by name.
+    fn names(metadata: &Metadata) -> Vec<String> {
+        let packages = metadata.workspace_packages().into_iter();
+        let crates = packages.filter(|package| package.dependencies.iter().any(|on| on.name == "linux-driver"));
+        let mut names: Vec<String> = crates.map(|package| package.name.to_string()).collect();
+        for folder in C_FOLDERS {
+            let entries = std::fs::read_dir(metadata.workspace_root.as_std_path().join(folder));
+            let dirs = entries.into_iter().flatten().flatten().filter(|entry| entry.path().join("Kbuild").is_file());
+            names.extend(dirs.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+        }
+        names.sort();
+        names
+    }
+
+    /// Every driver of the workspace of `manifest`.
+    pub fn all(manifest: &Path) -> Result<Vec<Self>> {
+        let names = Self::names(&metadata(manifest)?);
+        names.iter().map(|name| Self::find(manifest, Some(name))).collect()
+    }
+}
+
+fn metadata(manifest: &Path) -> Result<Metadata> {
+    MetadataCommand::new().manifest_path(manifest).exec().map_err(|e| {
+        Error::new(manifest.display(), "a manifest that cargo reads", e, "mend it, or give the path of a Cargo.toml with --manifest-path")
+    })
+}
+
+fn read_toml(path: &Path) -> Result<serde_json::Value> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    toml::from_str(&text).map_err(|e| Error::new(path.display(), "TOML", e, "mend it"))
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Driving Kbuild: `make -C TREE M=DIR TARGET…`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linux_driver_host::{Error, Result, process};
+
+use crate::root::BuildHost;
+use crate::tree::BuildTree;
+
+/// Kbuild of one kernel, run on this host or in a build root.
+#[derive(Debug, Clone)]
+pub struct Kbuild {
+    /// The kernel's build tree.
+    pub tree: BuildTree,
+    /// Where its tools run.
+    pub host: BuildHost,
+}
+
+impl Kbuild {
+    /// Runs make for the external module in `dir` and returns what it printed.
+    pub fn make(&self, dir: &Path, targets: &[&str]) -> Result<String> {
+        let mut make = self.command("make", &[dir]);
+        make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
+        // A user's own settings for another kernel's build must not leak into this one.
+        for name in ["MAKEFLAGS", "MFLAGS", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTRA_SYMBOLS", "ARCH", "CROSS_COMPILE", "O", "V", "W", "C"] {
+            make.env_remove(name);
+        }
+        make.env("LC_ALL", "C").arg(format!("-j{}", std::thread::available_parallelism().map_or(1, usize::from)));
+        // Type information of the module would be made by pahole from debug information, which the Rust part has none of.
+        // No kernel needs it to load a module.
+        make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=").args(targets);
+        let output = process::output(&mut make)?;
+        let said = process::said(&output);
+        if output.status.success() { Ok(said) } else { Err(process::failed(&make, output.status, &said)) }
+    }
+
+    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.
+    pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
+        let mut all: Vec<&Path> = vec![&self.tree.dir];
+        all.extend(dirs);
+        self.host.command(program, &all)
+    }
+}
+
+/// An error if Kbuild printed warnings: each one says that the module is not what it should be.
+pub fn no_warnings(said: &str, module: &Path) -> Result<()> {
+    let warnings: Vec<&str> = said
+        .lines()
+        .filter(|line| {
+            let lower = line.to_ascii_lowercase();
+            // Says that a module signed or built elsewhere may differ; nothing about this module.
+            lower.contains("warning:") && !lower.contains("the compiler differs from the one used to build the kernel")
+        })
+        .collect();
+    if warnings.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        module.display(),
+        "no warning from the kernel's compiler, modpost and objtool",
+        warnings.join("\n"),
+        "mend what they name; a module with such a warning can fail where the kernel relies on the opposite",
+    )
+    .of_driver())
+}
+
+/// Writes a file unless it holds just that already: make goes by times.
+pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<()> {
+    if std::fs::read(path).is_ok_and(|old| old == contents) {
+        return Ok(());
+    }
+    std::fs::write(path, contents).map_err(|e| Error::io(path, "write", &e))
+}
+
+/// Copies files into a folder under their own names, touching only those that differ.
+pub(crate) fn copy_if_changed(files: &[PathBuf], dir: &Path) -> Result<()> {
+    for file in files {
+        let contents = std::fs::read(file).map_err(|e| Error::io(file, "read", &e))?;
+        write_if_changed(&dir.join(file.file_name().unwrap_or_default()), &contents)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A kernel prepared for Rust: what the build script of `linux-driver-sys` needs to know of it.
+//!
+//! Kbuild compiles all shims and the probe once a kernel; the command that it recorded gives the C flags.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::cache::Key;
+use linux_driver_host::progress::Step;
+use linux_driver_host::{Cache, Error, Result};
+use object::{Object, ObjectSymbol};
+use serde::{Deserialize, Serialize};
+
+use crate::make::{Kbuild, copy_if_changed, write_if_changed};
+use crate::recorded::Recorded;
+
+/// The C sources of `linux-driver-sys`.
+const SOURCES: [&str; 4] = ["wrapper.h", "shims.h", "shims.c", "probe.c"];
+
+/// `kernel.json`: a kernel as `linux-driver-sys` sees it. The file's folder goes into the environment of cargo as
+/// `LINUX_DRIVER_KERNEL_DIR`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Kernel {
+    /// What `uname -r` says under it.
+    pub release: String,
+    /// Its build tree.
+    pub build_tree: PathBuf,
+    /// The C flags that Kbuild compiled the shims with.
+    pub cc_flags: Vec<String>,
+    /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to fill in.
+    pub device_table_symbol: String,
+    /// objtool's arguments, where Kbuild runs it on each object that it compiles instead of on the module: an
+    /// object that Kbuild did not compile then needs it too.
+    pub objtool: Option<Vec<String>>,
+    /// The shims that there are, without their prefix.
+    pub shims: Vec<String>,
+}
+
+/// A kernel prepared in the cache.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The folder of `kernel.json`.
+    pub dir: PathBuf,
+    /// What stands in it.
+    pub kernel: Kernel,
+    /// The C sources of `linux-driver-sys`, which a module's shims are compiled from.
+    pub sources: Vec<PathBuf>,
+    /// Names this kernel, its tree and these sources.
+    pub key: String,
+}
+
+/// Prepares the kernel for the C sources in `sys`, the folder `c` of `linux-driver-sys`.
+pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
+    let sources: Vec<PathBuf> = SOURCES.iter().map(|name| sys.join(name)).collect();
+    let key = key(kbuild, &sources)?;
+    let dir = match cache.get("prepared", &kbuild.tree.release, &key) {
+        Some(found) => found,
+        None => {
+            let _step = Step::start(format!("compiling the shims for {}", kbuild.tree.release));
+            cache.get_or_make("prepared", &kbuild.tree.release, &key, |staging, _| make(kbuild, &sources, staging))?
+        }
+    };
+    let path = dir.join("kernel.json");
+    let text = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let kernel = serde_json::from_slice(&text)
+        .map_err(|e| Error::new(path.display(), "what `prepare` wrote", e, "remove that folder and try again"))?;
+    Ok(Prepared { dir, kernel, sources, key: key.hex() })
+}
+
+/// All that the flags and the layouts depend on.
+fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
+    let tree = &kbuild.tree;
+    let compiler = tree.config.value("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
+    let mut key = Key::new().with(env!("CARGO_PKG_VERSION")).with(tree.dir.to_string_lossy().as_bytes());
+    key = key.with(&tree.release).with(compiler).with(format!("{:?}", kbuild.host));
+    for file in ["Makefile", ".config", "include/generated/autoconf.h", "Module.symvers"] {
+        key = key.with_file(&tree.dir.join(file))?;
+    }
+    sources.iter().try_fold(key, |key, source| key.with_file(source))
+}
+
+fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
+    copy_if_changed(sources, dir)?;
+    // Members of one module: that is how a driver has them, and it decides whether objtool runs on each.
+    write_if_changed(&dir.join("Kbuild"), b"obj-m := linux_driver_probe.o\nlinux_driver_probe-y := shims.o probe.o\n")?;
+    let shims = shims(&dir.join("shims.h"))?;
+    write_if_changed(&dir.join("shims_used.h"), used(&shims).as_bytes())?;
+    kbuild.make(dir, &["shims.o", "probe.o"])?;
+    let recorded = Recorded::read(&dir.join("shims.o"), &kbuild.tree.dir)?;
+    let kernel = Kernel {
+        release: kbuild.tree.release.clone(),
+        build_tree: kbuild.tree.dir.clone(),
+        cc_flags: recorded.cc_flags,
+        objtool: recorded.objtool,
+        device_table_symbol: device_table_symbol(&dir.join("probe.o"))?,
+        shims,
+    };
+    let path = dir.join("kernel.json");
+    let json = serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
+    fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
+}
+
+/// `shims_used.h` for these shims.
+pub(crate) fn used(shims: &[String]) -> String {
+    shims.iter().map(|shim| format!("#define LINUX_DRIVER_USES_{shim} 1\n")).collect()
+}
+
+/// The prefix of every shim.
+pub(crate) const SHIM_PREFIX: &str = "linux_driver_";
+
+/// The shims that the header declares, each on a line `SHIM(NAME) …;`.
+fn shims(header: &Path) -> Result<Vec<String>> {
+    let text = fs::read_to_string(header).map_err(|e| Error::io(header, "read", &e))?;
+    let names = text.lines().filter_map(|line| line.strip_prefix("SHIM(")?.split_once(')'));
+    Ok(names.map(|(name, _)| name.to_owned()).collect())
+}
+
+/// Reads from the probe's symbols how MODULE_DEVICE_TABLE names a table.
+fn device_table_symbol(probe: &Path) -> Result<String> {
+    let bytes = fs::read(probe).map_err(|e| Error::io(probe, "read", &e))?;
+    let unreadable = |found: String| {
+        Error::new(probe.display(), "a symbol that MODULE_DEVICE_TABLE made for linux_driver_table", found, "report this with the kernel's release")
+    };
+    let file = object::File::parse(&*bytes).map_err(|e| unreadable(e.to_string()))?;
+    let names: Vec<&str> = file.symbols().filter_map(|symbol| symbol.name().ok()).collect();
+    let of_table = |name: &&&str| name.contains("linux_driver_table") && name.contains("linux_driver_type");
+    let found = names.iter().find(of_table).ok_or_else(|| unreadable(names.join(" ")))?;
+    let module = "linux_driver_probe";
+    Ok(found.replace("linux_driver_type", "{type}").replace("linux_driver_table", "{table}").replace(module, "{module}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shims_are_read_from_their_header() {
+        let dir = tempfile::tempdir().unwrap();
+        let header = dir.path().join("shims.h");
+        fs::write(&header, "#define SHIM(name)\n/* SHIM(no) */\nSHIM(bug) void linux_driver_bug(void);\nSHIM(kmalloc) void *linux_driver_kmalloc(size_t size, gfp_t flags);\n").unwrap();
+        assert_eq!(shims(&header).unwrap(), ["bug", "kmalloc"]);
+    }
+}

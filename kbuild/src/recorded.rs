@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The command that Kbuild recorded for an object, in `.NAME.o.cmd` beside it.
+//!
+//! It is the one list of C flags: bindgen gets it too, since layouts differ silently where two compilers get
+//! different flags.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::{Error, Result};
+
+/// What Kbuild did to make an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// The compiler's arguments less input, output and dependency file; its paths absolute.
+    pub cc_flags: Vec<String>,
+    /// objtool and its arguments less the object, where Kbuild ran it on this object.
+    pub objtool: Option<Vec<String>>,
+}
+
+impl Recorded {
+    /// Reads the record of `object`, in whose folder Kbuild worked for the kernel at `build_tree`.
+    pub fn read(object: &Path, build_tree: &Path) -> Result<Self> {
+        let name = object.file_name().unwrap_or_default().to_string_lossy();
+        let record = object.with_file_name(format!(".{name}.cmd"));
+        let text = fs::read_to_string(&record).map_err(|e| Error::io(&record, "read", &e))?;
+        let dirs = [build_tree.to_owned(), object.parent().unwrap_or(object).to_owned()];
+        Self::parse(&text, &dirs).ok_or_else(|| {
+            Error::new(
+                record.display(),
+                "a first line `savedcmd_OBJECT := COMMAND` with the compiler's command",
+                text.lines().next().unwrap_or("an empty file"),
+                "report this with the kernel's release: Kbuild's records look different there",
+            )
+        })
+    }
+
+    /// Relative paths are looked for in `dirs`, in this order: Kbuild works in the kernel's tree or, from 6.13 on,
+    /// in the module's folder.
+    fn parse(text: &str, dirs: &[PathBuf]) -> Option<Self> {
+        let (name, command) = text.lines().next()?.split_once(":=")?;
+        if !name.starts_with("savedcmd_") && !name.starts_with("cmd_") {
+            return None;
+        }
+        let mut commands = command.split(';').map(words);
+        let compiler = commands.next()?;
+        let cc_flags = cc_flags(&compiler, dirs);
+        let objtool = commands.find(|words| words.first().is_some_and(|word| word.ends_with("/objtool")));
+        let objtool = objtool.map(|mut words| {
+            words.pop();
+            words[0] = absolute(&words[0], dirs);
+            words
+        });
+        (!cc_flags.is_empty()).then_some(Self { cc_flags, objtool })
+    }
+}
+
+fn cc_flags(compiler: &[String], dirs: &[PathBuf]) -> Vec<String> {
+    let mut flags = Vec::new();
+    let mut rest = compiler.iter().skip(1).peekable();
+    while let Some(word) = rest.next() {
+        match word.as_str() {
+            "-c" => {}
+            "-o" => drop(rest.next()),
+            "-I" | "-include" | "-isystem" | "-iquote" => {
+                flags.push(word.clone());
+                flags.extend(rest.next().map(|path| absolute(path, dirs)));
+            }
+            _ if word.starts_with("-Wp,-M") => {}
+            _ if word.starts_with("-I") => flags.push(format!("-I{}", absolute(&word[2..], dirs))),
+            // What is left and is no flag is the input.
+            _ if word.starts_with('-') => flags.push(word.clone()),
+            _ => {}
+        }
+    }
+    flags
+}
+
+fn absolute(path: &str, dirs: &[PathBuf]) -> String {
+    let found = dirs.iter().map(|dir| dir.join(path)).find(|path| path.exists());
+    found.map_or_else(|| path.to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
+/// The words of a shell command: Kbuild quotes with single quotes and backslashes only.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '\\') => word.get_or_insert_default().extend(chars.next()),
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_come_out_without_input_output_and_dependency_file() {
+        let text = "savedcmd_/b/s.o := gcc-12 -Wp,-MMD,/b/.s.o.d -nostdinc -I./include -include ./k.h -DKBUILD_MODNAME='\"s\"' -DX=\\\"y\\\" -c -o /b/s.o /b/s.c  ; ./tools/objtool/objtool --orc --retpoline /b/s.o\n\nsource_/b/s.o := /b/s.c\n";
+        let recorded = Recorded::parse(text, &["/no-such-folder".into()]).unwrap();
+        assert_eq!(recorded.cc_flags, ["-nostdinc", "-I./include", "-include", "./k.h", "-DKBUILD_MODNAME=\"s\"", "-DX=\"y\""]);
+        assert_eq!(recorded.objtool.unwrap(), ["./tools/objtool/objtool", "--orc", "--retpoline"]);
+    }
+
+    #[test]
+    fn paths_become_absolute_where_they_exist() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("include")).unwrap();
+        let recorded = Recorded::parse("cmd_s.o := gcc -I./include -c -o s.o s.c", &[dir.path().to_owned()]).unwrap();
+        assert_eq!(recorded.cc_flags, [format!("-I{}/./include", dir.path().display())]);
+        assert_eq!(recorded.objtool, None);
+    }
+
+    #[test]
+    fn another_text_is_no_record() {
+        assert_eq!(Recorded::parse("deps := x", &[]), None);
+        assert_eq!(Recorded::parse("", &[]), None);
+    }
+}

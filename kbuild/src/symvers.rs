@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `Module.symvers`: the symbols that a kernel and its modules export.
+//!
+//! One line a symbol, as `scripts/mod/modpost.c` writes it: checksum, symbol, module ("vmlinux" for the kernel
+//! itself), kind of export, namespace; separated by tabs.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::fs;
+use std::path::Path;
+
+use linux_driver_host::{Error, Result};
+
+/// Who may use an exported symbol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportKind {
+    /// `EXPORT_SYMBOL`: every module.
+    Any,
+    /// `EXPORT_SYMBOL_GPL`: modules whose license is compatible with the GPL.
+    Gpl,
+}
+
+/// One exported symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// The checksum of its C type; 0 for all where the kernel has no CONFIG_MODVERSIONS.
+    pub crc: u32,
+    /// The module that exports it: "vmlinux", or a path such as "drivers/net/mii".
+    pub module: String,
+    /// Who may use it.
+    pub kind: ExportKind,
+    /// The namespace that a user has to import, if it is in one.
+    pub namespace: Option<String>,
+}
+
+/// The symbols of a `Module.symvers`, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Symvers(BTreeMap<String, Export>);
+
+impl Symvers {
+    /// Reads a `Module.symvers` file.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        Self::parse(&text, path.display())
+    }
+
+    /// Reads the text of a `Module.symvers` file; `place` is what an error calls it.
+    pub fn parse(text: &str, place: impl Display) -> Result<Self> {
+        let mut symbols = BTreeMap::new();
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+            let (name, export) = parse_line(line).ok_or_else(|| {
+                Error::new(
+                    format_args!("{place}:{}", number + 1),
+                    "checksum, symbol, module, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, and namespace, separated by tabs",
+                    format_args!("{:?}", line.chars().take(120).collect::<String>()),
+                    "build the kernel tree again, or reinstall its headers package: modpost writes this file",
+                )
+            })?;
+            symbols.insert(name, export);
+        }
+        Ok(Self(symbols))
+    }
+
+    /// The export of this name.
+    pub fn get(&self, symbol: &str) -> Option<&Export> {
+        self.0.get(symbol)
+    }
+
+    /// All symbols with their exports, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Export)> {
+        self.0.iter().map(|(name, export)| (name.as_str(), export))
+    }
+
+    /// How many symbols there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What modpost's `read_dump` takes. Kernels before 5.4 write no namespace.
+fn parse_line(line: &str) -> Option<(String, Export)> {
+    let mut fields = line.split('\t');
+    let crc = u32::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok()?;
+    let name = fields.next().filter(|name| !name.is_empty())?;
+    let module = fields.next()?;
+    let kind = match fields.next()? {
+        "EXPORT_SYMBOL" => ExportKind::Any,
+        "EXPORT_SYMBOL_GPL" => ExportKind::Gpl,
+        _ => return None,
+    };
+    let namespace = fields.next().filter(|namespace| !namespace.is_empty()).map(str::to_owned);
+    fields.next().is_none().then(|| (name.to_owned(), Export { crc, module: module.to_owned(), kind, namespace }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_field_of_a_line_is_read() {
+        let text = "0x4c9d28b0\tphys_base\tvmlinux\tEXPORT_SYMBOL\t\n\
+                    0xffffffff\tdma_buf_get\tvmlinux\tEXPORT_SYMBOL_GPL\tDMA_BUF\n\
+                    0x00000000\told\tdrivers/net/mii\tEXPORT_SYMBOL\n";
+        let symvers = Symvers::parse(text, "Module.symvers").unwrap();
+        assert_eq!(symvers.len(), 3);
+        let gpl = symvers.get("dma_buf_get").unwrap();
+        assert_eq!((gpl.crc, gpl.kind, gpl.namespace.as_deref()), (0xffff_ffff, ExportKind::Gpl, Some("DMA_BUF")));
+        let any = symvers.get("phys_base").unwrap();
+        assert_eq!((any.kind, &any.namespace, any.module.as_str()), (ExportKind::Any, &None, "vmlinux"));
+        assert_eq!(symvers.get("old").unwrap().module, "drivers/net/mii");
+        assert!(symvers.get("nothing").is_none());
+    }
+
+    #[test]
+    fn a_malformed_line_is_named() {
+        for line in ["0x1", "1\ta\tvmlinux\tEXPORT_SYMBOL\t", "0x1\ta\tvmlinux\tEXPORT_UNUSED\t", "0x100000000\ta\tb\tEXPORT_SYMBOL\t"] {
+            let text = format!("0x00000001\tgood\tvmlinux\tEXPORT_SYMBOL\t\n{line}\n");
+            let error = Symvers::parse(&text, "Module.symvers").unwrap_err();
+            assert_eq!(error.place(), "Module.symvers:2", "{line}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `core`, built with the kernel's own hardening, in a folder laid out as a sysroot.
+//!
+//! A precompiled `core` has neither return thunks nor `endbr64` and reaches its callees through the GOT: it does
+//! not fit these kernels. `compiler_builtins` is an empty crate: what it would bring, the kernel has (`memcpy`)
+//! or does not want (floating point).
+
+use std::fs;
+use std::path::PathBuf;
+
+use linux_driver_host::cache::Key;
+use linux_driver_host::progress::Step;
+use linux_driver_host::{Cache, Error, Result, process};
+
+use crate::arch::Target;
+use crate::toolchain::Toolchain;
+
+/// rustc links this crate into everything.
+const COMPILER_BUILTINS: &str = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n";
+
+/// The sysroot for this compiler and these flags; built if the cache does not have it.
+pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<PathBuf> {
+    let key = key(toolchain, target);
+    if let Some(found) = cache.get("sysroot", target.triple, &key) {
+        return Ok(found);
+    }
+    toolchain.accepts(target.triple, &target.flags)?;
+    let step = Step::start(format!("building core {} for the kernel", toolchain.release()));
+    let place = cache.get_or_make("sysroot", target.triple, &key, |staging, _| {
+        let lib = staging.join("lib/rustlib").join(target.triple).join("lib");
+        fs::create_dir_all(&lib).map_err(|e| Error::io(&lib, "make", &e))?;
+        let source = toolchain.library.join("core/src/lib.rs");
+        let mut core = toolchain.command();
+        core.args(["--crate-name", "core", "--edition", "2024", "--crate-type", "rlib", "--target", target.triple]);
+        // The kernel has no floating point: its parsing and printing are left out, as the kernel's own build does.
+        core.args(["--cfg", "no_fp_fmt_parse", "-Copt-level=2", "-Ccodegen-units=1", "-Aunused", "--cap-lints=allow"]);
+        core.args(&target.flags).arg("-o").arg(lib.join("libcore-kernel.rlib")).arg(&source);
+        process::run(&mut core)?;
+        let builtins = staging.join("compiler_builtins.rs");
+        fs::write(&builtins, COMPILER_BUILTINS).map_err(|e| Error::io(&builtins, "write", &e))?;
+        let mut stub = toolchain.command();
+        stub.args(["--crate-name", "compiler_builtins", "--edition", "2024", "--crate-type", "rlib", "--target", target.triple]);
+        stub.args(&target.flags).arg("--sysroot").arg(staging);
+        stub.arg("-o").arg(lib.join("libcompiler_builtins-kernel.rlib")).arg(&builtins);
+        process::run(&mut stub).map(drop)
+    });
+    drop(step);
+    place
+}
+
+fn key(toolchain: &Toolchain, target: &Target) -> Key {
+    let key = Key::new().with(&toolchain.version).with(target.triple).with(COMPILER_BUILTINS);
+    target.flags.iter().fold(key, Key::with)
+}

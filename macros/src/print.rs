@@ -1,0 +1,589 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `pr_info!`, `dev_info!` and their likes: from a format string to a call of the runtime in `safe/src/print/`.
+//!
+//! The types of the arguments aren't known here. What is known is the text, what each placeholder asks for, and
+//! what C would write for it if the argument were an integer; `safe` does the rest, and all that is unsafe.
+
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Error, Expr, LitStr, Result, Token};
+
+use crate::format::{self, Align, Count, Piece, Placeholder, Which};
+
+/// The most placeholders in a message; `safe/src/print/call.rs` has calls for as many.
+const PLACEHOLDERS_MAX: usize = 16;
+
+/// Expands `$crate, WHERE, "format", arguments`, where WHERE is `pr LEVEL`, `cont` or `dev LEVEL, DEVICE`.
+pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
+    syn::parse2::<Message>(input)?.expand()
+}
+
+/// What a message is logged as.
+enum Sink {
+    /// A line of the driver's.
+    Driver { level: Ident },
+    /// More of a line.
+    Continue,
+    /// A line about a device.
+    Device { level: Ident, device: Expr },
+}
+
+/// An argument after the format string, or a variable that it names.
+struct Argument {
+    name: Option<String>,
+    value: TokenStream,
+    span: Span,
+    used: bool,
+}
+
+/// A call of one of the macros.
+struct Message {
+    /// `$crate` of the macro, which the runtime is found by.
+    safe: TokenTree,
+    sink: Sink,
+    format: LitStr,
+    arguments: Vec<Argument>,
+}
+
+impl Parse for Message {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let safe = input.parse()?;
+        input.parse::<Token![,]>()?;
+        let sink = input.call(Ident::parse_any)?;
+        let sink = match sink.to_string().as_str() {
+            "pr" => Sink::Driver { level: input.parse()? },
+            "dev" => {
+                let level = input.parse()?;
+                input.parse::<Token![,]>()?;
+                Sink::Device { level, device: input.parse()? }
+            }
+            _ => Sink::Continue,
+        };
+        input.parse::<Token![,]>()?;
+        let format = input.parse::<LitStr>().map_err(|e| Error::new(e.span(), "expected a format string, as a literal"))?;
+        let mut arguments = Vec::<Argument>::new();
+        while !input.is_empty() {
+            input.parse::<Token![,]>()?;
+            if input.is_empty() {
+                break;
+            }
+            let named = input.peek(syn::Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+            let name = if named {
+                let name = input.call(Ident::parse_any)?;
+                input.parse::<Token![=]>()?;
+                if arguments.iter().any(|other| other.name.as_deref() == Some(&name.to_string())) {
+                    return Err(Error::new(name.span(), format!("there are two arguments named `{name}`")));
+                }
+                Some(name.to_string())
+            } else {
+                None
+            };
+            let value: Expr = input.parse()?;
+            if name.is_none() && arguments.iter().any(|other| other.name.is_some()) {
+                return Err(Error::new(value.span(), "an argument without a name can't follow one with a name"));
+            }
+            arguments.push(Argument { name, span: inner(&value).span(), value: quote!(#value), used: false });
+        }
+        Ok(Self { safe, sink, format, arguments })
+    }
+}
+
+impl Message {
+    fn expand(mut self) -> Result<TokenStream> {
+        let mut text = self.format.value();
+        if !matches!(self.sink, Sink::Continue) && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        let pieces = format::parse(&text).map_err(|problem| self.error(problem))?;
+        if pieces.iter().filter(|piece| matches!(piece, Piece::Placeholder(_))).count() > PLACEHOLDERS_MAX {
+            return Err(self.error(format!("at most {PLACEHOLDERS_MAX} placeholders in a message: split it")));
+        }
+
+        let safe = self.safe.clone();
+        let print = quote!(#safe::print::expansion);
+        let (mut parts, mut items, mut arguments) = (Vec::new(), Vec::new(), Vec::new());
+        match &self.sink {
+            Sink::Driver { level } => {
+                parts.push(quote!(#print::Piece::Level(#print::Level::#level)));
+                parts.push(quote!(#print::Piece::Text(::core::env!("CARGO_CRATE_NAME"))));
+                parts.push(quote!(#print::Piece::Text(": ")));
+            }
+            Sink::Continue => parts.push(quote!(#print::Piece::Continue)),
+            Sink::Device { .. } => {}
+        }
+        let mut next = 0;
+        for piece in &pieces {
+            match piece {
+                Piece::Text(text) => parts.push(quote!(#print::Piece::Text(#text))),
+                Piece::Placeholder(placeholder) => {
+                    let filler = self.filler(placeholder, &mut next)?;
+                    let flags = filler.way.c_flags();
+                    parts.push(quote!(#print::Piece::Arg(#flags)));
+                    let (item, argument) = filler.expand(&print, items.len(), self.format.span());
+                    items.push(item);
+                    arguments.push(argument);
+                }
+            }
+        }
+        if let Some(unused) = self.arguments.iter().find(|argument| !argument.used) {
+            return Err(Error::new(unused.span, "the format string does not use this argument"));
+        }
+        Ok(self.call(&print, &parts, &items, &arguments))
+    }
+
+    /// Puts the expansion together. Arguments are evaluated outside of the block with our names in it.
+    fn call(&self, print: &TokenStream, parts: &[TokenStream], items: &[TokenStream], arguments: &[TokenStream]) -> TokenStream {
+        let list = arguments.iter().rev().fold(quote!(()), |rest, argument| quote!((#argument, #rest)));
+        let sizes = quote!({ SIZES[0] }, { SIZES[1] }, { SIZES[2] }, { SIZES[3] });
+        let device = Ident::new("device", Span::mixed_site());
+        let log = match &self.sink {
+            Sink::Driver { .. } | Sink::Continue => quote!(#print::printk::<Line, _, #sizes>(#list)),
+            // The device's own span, for the error that it is none.
+            Sink::Device { level, device: given } => {
+                let span = device.span().located_at(inner(given).span());
+                let device = quote_spanned!(span=> #print::tag::<(), _>(#device).device());
+                quote!(#print::dev_printk::<Line, _, #sizes>(#print::Level::#level, #device, #list))
+            }
+        };
+        let imports = (!arguments.is_empty()).then(|| {
+            quote! {
+                // Which of them is used depends on the types.
+                #[allow(unused_imports)]
+                use #print::{ByCore as _, ByKernel as _};
+            }
+        });
+        let body = quote! {{
+            #imports
+            enum Line {}
+            impl #print::Line for Line {
+                const PIECES: &'static [#print::Piece] = &[#(#parts),*];
+            }
+            const SIZES: [usize; 4] = #print::sizes(<Line as #print::Line>::PIECES);
+            #(#items)*
+            #log
+        }};
+        let mut names: Vec<_> = (0..self.arguments.len()).map(|at| binding(at, Span::call_site())).collect();
+        let mut values: Vec<_> = self.arguments.iter().map(|argument| reference(&argument.value, argument.span)).collect();
+        if let Sink::Device { device: given, .. } = &self.sink {
+            names.push(device);
+            values.push(reference(&quote!(#given), given.span()));
+        }
+        if names.is_empty() {
+            return body;
+        }
+        quote!(match (#(#values,)*) { (#(#names,)*) => #body })
+    }
+
+    /// What fills a placeholder, with the arguments that it uses.
+    fn filler(&mut self, placeholder: &Placeholder, next: &mut usize) -> Result<Filler> {
+        let way = Way::of(placeholder).map_err(|problem| self.error(problem))?;
+        // In the order in which core::fmt takes arguments: `.*` comes before the value.
+        let precision = self.count(placeholder.precision.as_ref(), next)?;
+        let value = self.find(&placeholder.which, next)?;
+        let width = self.count(placeholder.width.as_ref(), next)?;
+        let span = self.arguments[value].span;
+        Ok(Filler { placeholder: placeholder.clone(), way, value, width, precision, span })
+    }
+
+    /// The argument that a width or precision is.
+    fn count(&mut self, count: Option<&Count>, next: &mut usize) -> Result<Option<usize>> {
+        match count {
+            Some(Count::Argument(which)) => self.find(which, next).map(Some),
+            Some(Count::Is(_)) | None => Ok(None),
+        }
+    }
+
+    /// The index of an argument. A name that no argument has is a variable's.
+    fn find(&mut self, which: &Which, next: &mut usize) -> Result<usize> {
+        let given = self.arguments.iter().filter(|argument| argument.name.is_none()).count();
+        let index = match which {
+            Which::Next | Which::At(_) => {
+                let index = if let Which::At(index) = which { *index } else { std::mem::replace(next, *next + 1) };
+                if index >= given {
+                    let given = match given {
+                        0 => "there are none".into(),
+                        1 => "there is one".into(),
+                        n => format!("there are {n}"),
+                    };
+                    return Err(self.error(format!(
+                        "the format string uses {} arguments without a name, {given}",
+                        index.saturating_add(1)
+                    )));
+                }
+                index
+            }
+            Which::Named(name) => match self.arguments.iter().position(|argument| argument.name.as_ref() == Some(name)) {
+                Some(index) => index,
+                None => {
+                    let span = self.format.span();
+                    // The literal's span: the name means what it means where the literal stands.
+                    let variable = syn::parse::Parser::parse_str(Ident::parse_any, name)
+                        .map(|_| Ident::new(name, span))
+                        .map_err(|_| self.error(format!("`{name}` is no name")))?;
+                    self.arguments.push(Argument {
+                        name: Some(name.clone()),
+                        value: quote!(#variable),
+                        span,
+                        used: true,
+                    });
+                    self.arguments.len() - 1
+                }
+            },
+        };
+        self.arguments[index].used = true;
+        Ok(index)
+    }
+
+    fn error(&self, problem: impl std::fmt::Display) -> Error {
+        Error::new(self.format.span(), problem)
+    }
+}
+
+/// How a placeholder is filled.
+#[derive(Debug, PartialEq, Eq)]
+enum Way {
+    /// By a kind of the runtime's, with no options.
+    Plain { kind: &'static str },
+    /// The kernel can do it for some types. For integers with these C flags and this width.
+    Kernel { kind: &'static str, flags: String },
+    /// Only core::fmt can do it.
+    Core,
+    /// An address.
+    Pointer,
+}
+
+impl Way {
+    fn of(placeholder: &Placeholder) -> std::result::Result<Self, String> {
+        let plain = Placeholder { which: Which::Next, kind: "", ..placeholder.clone() } == Placeholder::default();
+        if placeholder.kind == "p" {
+            return if plain {
+                Ok(Self::Pointer)
+            } else {
+                Err("`{:p}` takes no options: the kernel hashes an address and prints it in a width of its own".into())
+            };
+        }
+        let kind = match (placeholder.kind, placeholder.alternate) {
+            ("", _) if plain => "Display",
+            ("", _) => "Padded",
+            ("?", _) if plain => "Debug",
+            ("x", _) => "LowerHex",
+            // C would have them 0X and 0, Rust 0x and 0o.
+            ("X", false) => "UpperHex",
+            ("o", false) => "Octal",
+            _ => return Ok(Self::Core),
+        };
+        if plain {
+            return Ok(Self::Plain { kind });
+        }
+        let fixed = |count: &Option<Count>| !matches!(count, Some(Count::Argument(_)));
+        // C's vsnprintf fills with spaces, at one side; and it has no plus for unsigned numbers.
+        let kernel = !placeholder.plus
+            && fixed(&placeholder.width)
+            && fixed(&placeholder.precision)
+            && placeholder.fill.is_none_or(|fill| fill == ' ')
+            && placeholder.align != Some(Align::Centre);
+        if !kernel {
+            return Ok(Self::Core);
+        }
+        let mut flags = String::new();
+        if placeholder.alternate && kind == "LowerHex" {
+            flags.push('#');
+        }
+        // For integers Rust's `0` overrides an alignment, C's `-` overrides `0`.
+        if placeholder.zero {
+            flags.push('0');
+        } else if placeholder.align == Some(Align::Left) {
+            flags.push('-');
+        }
+        if let Some(Count::Is(width @ 1..)) = placeholder.width {
+            flags += &width.to_string();
+        }
+        Ok(Self::Kernel { kind, flags })
+    }
+
+    /// The C flags and width, for an integer.
+    fn c_flags(&self) -> &str {
+        match self {
+            Self::Kernel { flags, .. } => flags,
+            Self::Plain { .. } | Self::Core | Self::Pointer => "",
+        }
+    }
+}
+
+/// A placeholder with its arguments.
+struct Filler {
+    placeholder: Placeholder,
+    way: Way,
+    /// Which argument it prints.
+    value: usize,
+    /// Which one is its width, and which its precision, if those are arguments.
+    width: Option<usize>,
+    precision: Option<usize>,
+    /// Where the argument stands.
+    span: Span,
+}
+
+impl Filler {
+    /// The items that it needs, and the argument that it makes.
+    fn expand(&self, print: &TokenStream, number: usize, format: Span) -> (TokenStream, TokenStream) {
+        let value = binding(self.value, self.span);
+        let slot = quote!(&mut ::core::default::Default::default());
+        match &self.way {
+            Way::Plain { kind } => {
+                let kind = Ident::new(kind, Span::mixed_site());
+                (TokenStream::new(), self.tagged(print, &quote!(#print::#kind)))
+            }
+            Way::Kernel { kind, .. } => {
+                let spec = format_ident!("Spec{number}", span = Span::mixed_site());
+                (self.spec(print, &spec, kind), self.tagged(print, &quote!(#spec)))
+            }
+            Way::Core => {
+                let (text, counts) = self.format_args(&value.to_string(), format);
+                (TokenStream::new(), quote!(#print::formatted(::core::format_args!(#text #counts), #slot)))
+            }
+            Way::Pointer => {
+                (TokenStream::new(), quote_spanned!(value.span()=> #print::tag::<(), _>(#value).pointer()))
+            }
+        }
+    }
+
+    /// The argument, by whichever way its type has.
+    fn tagged(&self, print: &TokenStream, spec: &TokenStream) -> TokenStream {
+        let value = binding(self.value, self.span);
+        // The argument's span, for the error that it can't be printed so.
+        quote_spanned! {Span::mixed_site().located_at(self.span)=>
+            (&#print::tag::<#spec, _>(#value)).arg(&mut ::core::default::Default::default())
+        }
+    }
+
+    /// The type that stands for a placeholder with options.
+    fn spec(&self, print: &TokenStream, spec: &Ident, kind: &str) -> TokenStream {
+        let value = Ident::new("value", Span::mixed_site());
+        let (text, _) = self.format_args(&value.to_string(), Span::mixed_site());
+        let trait_ = Ident::new(if kind == "Padded" { "Display" } else { kind }, Span::mixed_site());
+        let kind = Ident::new(kind, Span::mixed_site());
+        let fixed = |count: &Option<Count>| match count {
+            Some(Count::Is(n)) => Some(*n),
+            Some(Count::Argument(_)) | None => None,
+        };
+        let width = fixed(&self.placeholder.width).unwrap_or(0);
+        let right = self.placeholder.align == Some(Align::Right);
+        let precision = match fixed(&self.placeholder.precision).map(usize::from) {
+            Some(n) => quote!(::core::option::Option::Some(#n)),
+            None => quote!(::core::option::Option::None),
+        };
+        quote! {
+            enum #spec {}
+            impl #print::Spec for #spec {
+                type Kind = #print::#kind;
+                const LAYOUT: #print::Layout = #print::Layout { width: #width, right: #right, precision: #precision };
+            }
+            impl<T: ::core::fmt::#trait_ + ?::core::marker::Sized> #print::Format<T> for #spec {
+                #[inline]
+                fn format<'a>(#value: &T, slot: &'a mut #print::Buffer<{ #print::BUFFER_SIZE }>) -> #print::Str<'a> {
+                    #print::formatted(::core::format_args!(#text), slot)
+                }
+            }
+        }
+    }
+
+    /// The placeholder for `format_args!` with a variable of this name, and the arguments for its counts.
+    fn format_args(&self, value: &str, span: Span) -> (Literal, TokenStream) {
+        let Placeholder { fill, align, plus, alternate, zero, kind, .. } = &self.placeholder;
+        let mut text = format!("{{{value}:");
+        text.extend(fill);
+        text += match align {
+            Some(Align::Left) => "<",
+            Some(Align::Centre) => "^",
+            Some(Align::Right) => ">",
+            None => "",
+        };
+        text += if *plus { "+" } else { "" };
+        text += if *alternate { "#" } else { "" };
+        text += if *zero { "0" } else { "" };
+        let mut counts = TokenStream::new();
+        for (before, name, argument, count) in [
+            ("", "width", self.width, &self.placeholder.width),
+            (".", "precision", self.precision, &self.placeholder.precision),
+        ] {
+            if let Some(Count::Is(n)) = count {
+                text += &format!("{before}{n}");
+            } else if let Some(argument) = argument {
+                text += &format!("{before}{name}$");
+                let (name, argument) = (Ident::new(name, Span::mixed_site()), binding(argument, span));
+                // With its type, for an error that names it and points at the format string.
+                counts.extend(quote_spanned!(argument.span()=> , #name = *::core::convert::identity::<&usize>(#argument)));
+            }
+        }
+        text += kind;
+        text.push('}');
+        let mut text = Literal::string(&text);
+        text.set_span(Span::mixed_site().located_at(span));
+        (text, counts)
+    }
+}
+
+/// An expression without the invisible group around it, whose place would be the macro's that handed it on.
+fn inner(mut expr: &Expr) -> &Expr {
+    while let Expr::Group(group) = expr {
+        expr = &group.expr;
+    }
+    expr
+}
+
+/// The variable that an argument is bound to, hidden from the driver's own, and standing where the argument does.
+fn binding(argument: usize, span: Span) -> Ident {
+    Ident::new(&format!("argument{argument}"), Span::mixed_site().located_at(span))
+}
+
+/// A reference to what an expression gives.
+fn reference(value: &TokenStream, span: Span) -> TokenStream {
+    quote_spanned!(Span::mixed_site().located_at(span)=> &(#value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(input: &str) -> std::result::Result<String, String> {
+        let input = format!("krate, {input}").parse::<TokenStream>().unwrap();
+        // Without the spaces that a token stream is printed with.
+        let squeezed = |tokens: TokenStream| tokens.to_string().replace(char::is_whitespace, "");
+        expand(input).map(squeezed).map_err(|e| e.to_string())
+    }
+
+    fn way(text: &str) -> Way {
+        match format::parse(text).unwrap().as_slice() {
+            [Piece::Placeholder(placeholder)] => Way::of(placeholder).unwrap(),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn plain_placeholders_have_no_options() {
+        for (text, kind) in [("{}", "Display"), ("{x}", "Display"), ("{:?}", "Debug")] {
+            assert_eq!(way(text), Way::Plain { kind }, "{text}");
+        }
+        for (text, kind) in [("{:x}", "LowerHex"), ("{:X}", "UpperHex"), ("{:o}", "Octal")] {
+            assert_eq!(way(text), Way::Plain { kind }, "{text}");
+        }
+        assert_eq!(way("{:p}"), Way::Pointer);
+    }
+
+    #[test]
+    fn options_that_c_has_become_its_flags() {
+        for (text, kind, flags) in [
+            ("{:5}", "Padded", "5"),
+            ("{:<5}", "Padded", "-5"),
+            ("{:>5}", "Padded", "5"),
+            ("{: >5}", "Padded", "5"),
+            ("{:05}", "Padded", "05"),
+            ("{:<05}", "Padded", "05"),
+            ("{:-5}", "Padded", "5"),
+            ("{:0}", "Padded", "0"),
+            ("{:.3}", "Padded", ""),
+            ("{:8.3}", "Padded", "8"),
+            ("{:#}", "Padded", ""),
+            ("{:#x}", "LowerHex", "#"),
+            ("{:#010x}", "LowerHex", "#010"),
+            ("{:<#8x}", "LowerHex", "#-8"),
+            ("{:04X}", "UpperHex", "04"),
+            ("{:3o}", "Octal", "3"),
+        ] {
+            assert_eq!(way(text), Way::Kernel { kind, flags: flags.into() }, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_c_has_not_is_for_core_fmt() {
+        for text in [
+            "{:^5}", "{:*<5}", "{:+}", "{:+x}", "{:w$}", "{:.p$}", "{:.*}", "{:#?}", "{:5?}", "{:x?}", "{:b}", "{:#b}", "{:#o}", "{:#X}",
+            "{:e}",
+        ] {
+            assert_eq!(way(text), Way::Core, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_no_options() {
+        assert!(expanded(r#"pr Info, "{:#p}", x"#).unwrap_err().contains("takes no options"));
+        assert!(expanded(r#"pr Info, "{:20p}", x"#).unwrap_err().contains("takes no options"));
+    }
+
+    #[test]
+    fn a_message_without_arguments_is_a_constant() {
+        let code = expanded(r#"pr Info, "hello""#).unwrap();
+        assert!(code.contains("krate::print::expansion::Piece::Level(krate::print::expansion::Level::Info)"));
+        assert!(code.contains(r#"Piece::Text(::core::env!("CARGO_CRATE_NAME"))"#));
+        assert!(code.contains(r#"Piece::Text("hello\n")"#));
+        assert!(code.ends_with("{SIZES[3]}>(())}"), "{code}");
+        assert!(!code.contains("match") && !code.contains("use"));
+    }
+
+    #[test]
+    fn a_newline_is_added_unless_it_is_there() {
+        assert!(expanded(r#"pr Info, "a\n""#).unwrap().contains(r#"Text("a\n")"#));
+        assert!(expanded(r#"dev Info, d, "a""#).unwrap().contains(r#"Text("a\n")"#));
+        assert!(expanded(r#"pr Info, "{}", 1"#).unwrap().contains(r#"Text("\n")"#));
+        assert!(expanded(r#"cont, "a""#).unwrap().contains(r#"Text("a")"#));
+    }
+
+    #[test]
+    fn nothing_in_the_expansion_is_unsafe() {
+        for input in [r#"pr Err, "{} {:04x} {:?} {:^3} {:p}", a, b, c, d, e"#, r#"dev Err, d, "{x:w$}""#, r#"cont, """#] {
+            assert!(!expanded(input).unwrap().contains("unsafe"), "{input}");
+        }
+    }
+
+    #[test]
+    fn each_argument_is_evaluated_once() {
+        let code = expanded(r#"pr Info, "{0} {0:x} {name} {name:b} {name:1$}", f(), g(), name = h()"#).unwrap();
+        for call in ["&(f())", "&(g())", "&(h())"] {
+            assert_eq!(code.matches(call).count(), 1, "{call} in {code}");
+        }
+        // A variable that the format string names twice is one argument.
+        assert_eq!(expanded(r#"pr Info, "{a} {a}""#).unwrap().matches("&(a)").count(), 1);
+    }
+
+    #[test]
+    fn star_precision_comes_before_its_value() {
+        let code = expanded(r#"pr Info, "{:.*} {}", 3, x, y"#).unwrap();
+        assert!(code.contains(r#""{argument1:.precision$}",precision=*::core::convert::identity::<&usize>(argument0)"#), "{code}");
+        assert!(code.contains("Display,_>(argument2)"), "{code}");
+    }
+
+    #[test]
+    fn arguments_and_placeholders_have_to_match() {
+        for (input, problem) in [
+            (r#"pr Info, "{}""#, "uses 1 arguments without a name, there are none"),
+            (r#"pr Info, "{} {}", 1"#, "uses 2 arguments without a name, there is one"),
+            (r#"pr Info, "{2}", 1, 2"#, "uses 3 arguments without a name, there are 2"),
+            (r#"pr Info, "{:1$}", 1"#, "uses 2 arguments without a name, there is one"),
+            (r#"pr Info, "{}", a = 1"#, "uses 1 arguments without a name, there are none"),
+            (r#"pr Info, "a", 1"#, "does not use this argument"),
+            (r#"pr Info, "{a}", a = 1, b = 2"#, "does not use this argument"),
+            (r#"pr Info, "{a}", a = 1, a = 2"#, "two arguments named `a`"),
+            (r#"pr Info, "{a}{}", a = 1, 2"#, "can't follow one with a name"),
+            (r#"pr Info, text"#, "expected a format string"),
+            (r#"pr Info,"#, "expected a format string"),
+            (r#"dev Info, device,"#, "expected a format string"),
+            (r#"pr Info, "a\0""#, "NUL"),
+            (r#"pr Info, "{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}""#, "at most 16 placeholders"),
+        ] {
+            let found = expanded(input).unwrap_err();
+            assert!(found.contains(problem), "{input}: {found}");
+        }
+    }
+
+    #[test]
+    fn expressions_are_not_taken_for_names() {
+        for input in [r#"pr Info, "{}", a == b"#, r#"pr Info, "{}", x.y = 1"#, r#"pr Info, "{}", self.x,"#] {
+            assert!(expanded(input).is_ok(), "{input}");
+        }
+        assert!(expanded(r#"pr Info, "{r}", r = a == b"#).is_ok());
+        assert!(expanded(r#"pr Info, "{self} {type}", type = 1"#).is_ok());
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct device` and the states that it is in.
+//!
+//! C headers: `include/linux/device.h`; `drivers/base/core.c`, `drivers/base/dd.c`.
+//!
+//! | state | what it says | who has it |
+//! |---|---|---|
+//! | [`Core`] | the driver core is in a callback for this device, under its device lock | `probe` and `remove` |
+//! | [`Bound`] | a driver is bound, and stays so as long as the reference lives | whatever a [`Core`] device is lent to |
+//! | [`Normal`] | the memory is there, and nothing more: it may be unbound, or gone from its bus | who holds a reference count |
+//!
+//! A state that says more gives all that one saying less gives: `&Device<Core>` is a `&Device<Bound>` is a `&Device`.
+
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use linux_driver_sys as sys;
+
+use crate::types::{AlwaysRefCounted, Opaque};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What is known of a device's life: [`Core`], [`Bound`] or [`Normal`].
+pub trait DeviceState: sealed::Sealed + 'static {}
+
+/// The driver core is in a callback for this device: it holds `device_lock()`.
+pub struct Core;
+/// A driver is bound to the device.
+pub struct Bound;
+/// Nothing but that the memory of the device is there.
+pub struct Normal;
+
+impl sealed::Sealed for Core {}
+impl sealed::Sealed for Bound {}
+impl sealed::Sealed for Normal {}
+impl DeviceState for Core {}
+impl DeviceState for Bound {}
+impl DeviceState for Normal {}
+
+/// A device: C's `struct device`, in the state `S`.
+///
+/// # Invariants
+///
+/// It is an initialised `struct device` whose reference count is at least one as long as the reference lives, and what `S`
+/// says of it holds for that long.
+#[repr(transparent)]
+pub struct Device<S: DeviceState = Normal>(Opaque<sys::device>, PhantomData<S>);
+
+// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (put_device()).
+unsafe impl Send for Device<Normal> {}
+// SAFETY: what can be called on a shared device takes the locks that it needs.
+unsafe impl<S: DeviceState> Sync for Device<S> {}
+
+impl<S: DeviceState> Device<S> {
+    /// The device that C knows under this pointer.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariants hold for `'a`.
+    pub unsafe fn from_raw<'a>(pointer: *mut sys::device) -> &'a Self {
+        // SAFETY: by the caller's promise; the type is transparent over C's.
+        unsafe { &*pointer.cast() }
+    }
+
+    /// The device as C knows it.
+    pub fn as_raw(&self) -> *mut sys::device {
+        self.0.get()
+    }
+}
+
+impl core::ops::Deref for Device<Core> {
+    type Target = Device<Bound>;
+
+    fn deref(&self) -> &Device<Bound> {
+        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow ends with them.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl core::ops::Deref for Device<Bound> {
+    type Target = Device<Normal>;
+
+    fn deref(&self) -> &Device<Normal> {
+        // SAFETY: a bound device is there.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+// SAFETY: get_device() and put_device() count references; a device is freed with the last one.
+unsafe impl AlwaysRefCounted for Device<Normal> {
+    fn inc_ref(&self) {
+        // SAFETY: the device is alive, by the type's invariant.
+        unsafe { sys::get_device(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(object: NonNull<Self>) {
+        // SAFETY: the caller gives up a reference that it owns.
+        unsafe { sys::put_device(object.as_ptr().cast()) };
+    }
+}
+
+// SAFETY: the pointer is to a device that lives as long as the reference.
+unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
+    fn raw(&self) -> *const sys::device {
+        self.as_raw()
+    }
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Memory-mapped registers.
+//!
+//! C headers: `arch/x86/include/asm/io.h`, `include/linux/iopoll.h`.
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+pub(crate) mod arch;
+mod poll;
+
+pub use poll::read_poll_timeout;
+
+use core::marker::PhantomData;
+
+use crate::error::{Result, code::EINVAL};
+
+/// Device memory mapped into the kernel, at least `SIZE` bytes of it.
+///
+/// Offsets are in bytes. A constant offset is checked at compile time; one that is known at run time only has the `try_`
+/// methods, which return [`EINVAL`] for an access that is out of bounds or not aligned.
+///
+/// Context: any, hard interrupts included.
+///
+/// # Invariants
+///
+/// `base..base + length` is mapped device memory as long as this value lives, `base` is aligned to 8 bytes at least, and
+/// `length` is `SIZE` at least.
+pub struct Mmio<const SIZE: usize> {
+    base: *mut u8,
+    length: usize,
+    _owned: PhantomData<u8>,
+}
+
+// SAFETY: device registers may be accessed from any CPU; what order that needs is the driver's to keep, as in C. An access is
+// one instruction.
+unsafe impl<const SIZE: usize> Send for Mmio<SIZE> {}
+// SAFETY: as above.
+unsafe impl<const SIZE: usize> Sync for Mmio<SIZE> {}
+
+macro_rules! accessors {
+    ($($read:ident, $try_read:ident, $write:ident, $try_write:ident, $type:ty;)*) => { $(
+        #[doc = concat!("Reads the register at the constant `OFFSET`: C's `", stringify!($read), "`.")]
+        #[inline(always)]
+        pub fn $read<const OFFSET: usize>(&self) -> $type {
+            const { Self::in_bounds::<$type>(OFFSET) };
+            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            unsafe { arch::$read::<OFFSET>(self.base) }
+        }
+
+        #[doc = concat!("Writes the register at the constant `OFFSET`: C's `", stringify!($write), "`.")]
+        #[inline(always)]
+        pub fn $write<const OFFSET: usize>(&self, value: $type) {
+            const { Self::in_bounds::<$type>(OFFSET) };
+            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            unsafe { arch::$write::<OFFSET>(self.base, value) }
+        }
+
+        #[doc = concat!("Reads the register at `offset`, or [`EINVAL`]: C's `", stringify!($read), "`.")]
+        #[inline]
+        pub fn $try_read(&self, offset: usize) -> Result<$type> {
+            let address = self.address::<$type>(offset)?;
+            // SAFETY: `address` checked that the access lies in the mapping.
+            Ok(unsafe { arch::$read::<0>(address) })
+        }
+
+        #[doc = concat!("Writes the register at `offset`, or [`EINVAL`]: C's `", stringify!($write), "`.")]
+        #[inline]
+        pub fn $try_write(&self, value: $type, offset: usize) -> Result {
+            let address = self.address::<$type>(offset)?;
+            // SAFETY: `address` checked that the access lies in the mapping.
+            unsafe { arch::$write::<0>(address, value) };
+            Ok(())
+        }
+    )* };
+}
+
+impl<const SIZE: usize> Mmio<SIZE> {
+    /// Registers in a mapping that the caller made.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariant holds.
+    pub(crate) const unsafe fn new(base: *mut u8, length: usize) -> Self {
+        Self { base, length, _owned: PhantomData }
+    }
+
+    /// Where the mapping starts.
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// How many bytes are mapped.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether nothing is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    const fn in_bounds<T>(offset: usize) {
+        assert!(offset % size_of::<T>() == 0, "the register's offset is not aligned to its size");
+        assert!(offset <= SIZE && size_of::<T>() <= SIZE - offset, "the register lies outside of the mapping");
+    }
+
+    #[inline]
+    fn address<T>(&self, offset: usize) -> Result<*mut u8> {
+        let end = offset.checked_add(size_of::<T>()).ok_or(EINVAL)?;
+        if end > self.length || offset % size_of::<T>() != 0 {
+            return Err(EINVAL);
+        }
+        Ok(self.base.wrapping_add(offset))
+    }
+
+    accessors! {
+        readb, try_readb, writeb, try_writeb, u8;
+        readw, try_readw, writew, try_writew, u16;
+        readl, try_readl, writel, try_writel, u32;
+        readq, try_readq, writeq, try_writeq, u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(memory: &mut [u64; 2]) -> Mmio<16> {
+        // SAFETY: the memory is as good as a device's for as long as the test uses it, and aligned to 8 bytes.
+        unsafe { Mmio::new(memory.as_mut_ptr().cast(), 16) }
+    }
+
+    #[test]
+    fn each_width_reads_and_writes_its_own_bytes() {
+        let mut memory = [0; 2];
+        let mmio = over(&mut memory);
+        mmio.writeq::<8>(0x1122_3344_5566_7788);
+        assert_eq!((mmio.readb::<8>(), mmio.readw::<10>(), mmio.readl::<12>()), (0x88, 0x5566, 0x1122_3344));
+        mmio.writeb::<15>(0xff);
+        mmio.writew::<12>(0);
+        assert_eq!(mmio.readq::<8>(), 0xff22_0000_5566_7788);
+    }
+
+    #[test]
+    fn offsets_at_run_time_are_checked() {
+        let mut memory = [7, 9];
+        let mmio = over(&mut memory);
+        assert_eq!(mmio.try_readq(8).unwrap(), 9);
+        assert_eq!(mmio.try_readq(16), Err(EINVAL));
+        assert_eq!(mmio.try_readl(2), Err(EINVAL));
+        assert_eq!(mmio.try_readb(usize::MAX), Err(EINVAL));
+        assert_eq!(mmio.try_writel(1, 13), Err(EINVAL));
+        mmio.try_writel(1, 12).unwrap();
+        assert_eq!(mmio.readl::<12>(), 1);
+    }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! x86: the instructions of `arch/x86/include/asm/io.h`.
+//!
+//! One `mov` an access, between memory and a register: what hypervisors that emulate a device decode. x86 keeps such
+//! accesses in program order. Each is a compiler barrier, as C's `"memory"` clobber makes it.
+
+use core::arch::asm;
+
+macro_rules! accessors {
+    ($($read:ident, $write:ident, $type:ty, $class:ident, $modifier:literal, $width:literal;)*) => { $(
+        /// Reads a register.
+        ///
+        /// # Safety
+        ///
+        /// `address + OFFSET` lies in a mapping of device memory and is aligned to the access.
+        #[inline(always)]
+        pub(crate) unsafe fn $read<const OFFSET: usize>(address: *const u8) -> $type {
+            let value: $type;
+            // SAFETY: one load from mapped device memory, by the caller's promise.
+            unsafe {
+                asm!(
+                    concat!("mov {value", $modifier, "}, ", $width, " ptr [{address} + {offset}]"),
+                    value = out($class) value,
+                    address = in(reg) address,
+                    offset = const OFFSET,
+                    options(nostack, preserves_flags)
+                );
+            }
+            value
+        }
+
+        /// Writes a register.
+        ///
+        /// # Safety
+        ///
+        /// `address + OFFSET` lies in a mapping of device memory and is aligned to the access.
+        #[inline(always)]
+        pub(crate) unsafe fn $write<const OFFSET: usize>(address: *mut u8, value: $type) {
+            // SAFETY: one store to mapped device memory, by the caller's promise.
+            unsafe {
+                asm!(
+                    concat!("mov ", $width, " ptr [{address} + {offset}], {value", $modifier, "}"),
+                    value = in($class) value,
+                    address = in(reg) address,
+                    offset = const OFFSET,
+                    options(nostack, preserves_flags)
+                );
+            }
+        }
+    )* };
+}
+
+accessors! {
+    readb, writeb, u8, reg_byte, "", "byte";
+    readw, writew, u16, reg, ":x", "word";
+    readl, writel, u32, reg, ":e", "dword";
+    readq, writeq, u64, reg, ":r", "qword";
+}
+
+/// Does not come back: the instruction by which C marks a place that is never reached.
+#[cfg(target_os = "none")]
+pub(crate) fn trap() -> ! {
+    // SAFETY: `ud2` traps; nothing comes after it.
+    unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
+}

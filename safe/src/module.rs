@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A module's entry and exit.
+//!
+//! C header: `include/linux/module.h`.
+
+use core::cell::UnsafeCell;
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+
+use linux_driver_sys as sys;
+use pinned_init::PinInit;
+
+use crate::error::Error;
+
+/// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
+pub trait Module: Sized + Send + Sync + 'static {
+    /// Makes the module's state; an error makes the load fail with it.
+    ///
+    /// Context: may sleep.
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error>;
+}
+
+/// The module at hand: C's `THIS_MODULE`.
+#[repr(transparent)]
+pub struct ThisModule(UnsafeCell<MaybeUninit<sys::module>>);
+
+// SAFETY: the pointer in it is handed to the kernel only, which has its own locks for modules.
+unsafe impl Sync for ThisModule {}
+
+impl ThisModule {
+    /// C's `THIS_MODULE`.
+    pub fn as_ptr(&self) -> *mut sys::module {
+        self.0.get().cast()
+    }
+
+    #[doc(hidden)]
+    pub fn get() -> &'static Self {
+        // SAFETY: modpost defines `__this_module` in each module that it links, for as long as it is loaded. The type
+        // allows any change behind the reference.
+        unsafe { &*(&raw const sys::__this_module).cast() }
+    }
+}
+
+/// The place of a module's state: a static that `module!` writes.
+#[doc(hidden)]
+pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
+
+// SAFETY: it is written by the module's entry and dropped by its exit alone, which the loader calls once each.
+unsafe impl<T: Module> Sync for Slot<T> {}
+
+impl<T: Module> Slot<T> {
+    /// One that holds nothing yet.
+    #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()))
+    }
+
+    /// The module's entry. Returns as C's `init` does.
+    ///
+    /// # Safety
+    ///
+    /// Called once, by the loader.
+    #[inline(always)]
+    pub unsafe fn init(&'static self) -> c_int {
+        let init = T::init(ThisModule::get());
+        // SAFETY: the slot is a static, valid for writes and never moved; on an error it is not used as a `T`.
+        match unsafe { init.__pinned_init(self.0.get().cast()) } {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    /// The module's exit.
+    ///
+    /// # Safety
+    ///
+    /// Called once, by the loader, after `init` returned 0.
+    #[inline(always)]
+    pub unsafe fn exit(&'static self) {
+        // SAFETY: `init` made the value; nothing uses it after this.
+        unsafe { core::ptr::drop_in_place(self.0.get().cast::<T>()) };
+    }
+}
+
+/// Declares a module: what it is while it is loaded, and what `modinfo` says of it.
+///
+/// `type` implements [`Module`](trait@Module). `license` is one of `include/linux/license.h`'s, GPL-compatible since the
+/// kernel's own functions are called; `author` (or `authors: ["…", "…"]`) and `description` must be there; `version` and
+/// `alias` (or `aliases`) may.
+///
+/// ```
+/// # #![no_std]
+/// use linux_driver_safe::module::{Module, ThisModule};
+/// use linux_driver_safe::prelude::*;
+///
+/// struct Hello;
+///
+/// impl Module for Hello {
+///     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+///         pr_info!("hello");
+///         Hello
+///     }
+/// }
+///
+/// linux_driver_safe::module! {
+///     type: Hello,
+///     license: "GPL",
+///     author: "A. Author",
+///     description: "Says hello",
+/// }
+/// # fn main() {}
+/// ```
+#[macro_export]
+macro_rules! module {
+    ($($fields:tt)*) => {
+        $crate::macros::module! { $crate; $($fields)* }
+    };
+}

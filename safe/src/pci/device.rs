@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct pci_dev`.
+//!
+//! C header: `include/linux/pci.h`.
+
+use core::ffi::CStr;
+use core::marker::PhantomData;
+use core::ops::Deref;
+use core::ptr::NonNull;
+
+use linux_driver_sys as sys;
+
+use super::Bar;
+use crate::device::{self, Bound, Core, DeviceState, Normal};
+use crate::error::{Result, code::EINVAL, to_result};
+use crate::types::{AlwaysRefCounted, Opaque};
+
+/// A PCI device: C's `struct pci_dev`, in the state `S`.
+///
+/// # Invariants
+///
+/// As for [`device::Device`], for the `struct device` in it.
+#[repr(transparent)]
+pub struct Device<S: DeviceState = Normal>(Opaque<sys::pci_dev>, PhantomData<S>);
+
+// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (pci_dev_put()).
+unsafe impl Send for Device<Normal> {}
+// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what is not written after the bus
+// made the device.
+unsafe impl<S: DeviceState> Sync for Device<S> {}
+
+impl<S: DeviceState> Device<S> {
+    /// The device that C knows under this pointer.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariants hold for `'a`.
+    pub unsafe fn from_raw<'a>(pointer: *mut sys::pci_dev) -> &'a Self {
+        // SAFETY: by the caller's promise; the type is transparent over C's.
+        unsafe { &*pointer.cast() }
+    }
+
+    /// The device as C knows it.
+    pub fn as_raw(&self) -> *mut sys::pci_dev {
+        self.0.get()
+    }
+
+    /// The vendor's number.
+    pub fn vendor(&self) -> u16 {
+        // SAFETY: the device is there; the field was written when the bus found it.
+        unsafe { (*self.as_raw()).vendor }
+    }
+
+    /// The device's number with its vendor.
+    pub fn device(&self) -> u16 {
+        // SAFETY: the device is there; the field was written when the bus found it.
+        unsafe { (*self.as_raw()).device }
+    }
+
+    /// The subsystem's vendor and device.
+    pub fn subsystem(&self) -> (u16, u16) {
+        // SAFETY: the device is there; the fields were written when the bus found it.
+        let (vendor, device) = unsafe { (&raw const (*self.as_raw()).subsystem_vendor, &raw const (*self.as_raw()).subsystem_device) };
+        // SAFETY: as above.
+        unsafe { (vendor.read(), device.read()) }
+    }
+
+    /// The revision.
+    pub fn revision(&self) -> u8 {
+        // SAFETY: the device is there; the field was written when the bus found it.
+        unsafe { (*self.as_raw()).revision }
+    }
+
+    /// How many bytes the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5: C's
+    /// `pci_resource_len`.
+    pub fn resource_len(&self, bar: u32) -> Result<u64> {
+        let bar = bar_number(bar)?;
+        // SAFETY: the device is there and the number is one of a standard BAR.
+        Ok(unsafe { sys::linux_driver_pci_resource_len(self.as_raw(), bar) })
+    }
+
+    /// Whether the BAR is memory, not I/O ports. [`EINVAL`] unless `bar` is 0 to 5.
+    pub fn resource_is_mem(&self, bar: u32) -> Result<bool> {
+        let bar = bar_number(bar)?;
+        // SAFETY: the device is there and the number is one of a standard BAR.
+        let flags = unsafe { sys::linux_driver_pci_resource_flags(self.as_raw(), bar) };
+        Ok(flags & sys::LINUX_DRIVER_IORESOURCE_MEM != 0)
+    }
+}
+
+/// The number of a standard BAR, as C takes it.
+pub(super) fn bar_number(bar: u32) -> Result<core::ffi::c_int> {
+    if bar < sys::PCI_STD_NUM_BARS { Ok(bar as core::ffi::c_int) } else { Err(EINVAL) }
+}
+
+impl Device<Bound> {
+    /// Requests the BAR's region and maps it, at least `SIZE` bytes of it: C's `pci_request_region` and `pci_iomap`.
+    ///
+    /// `name` is what `/proc/iomem` shows. [`EINVAL`] if there is no such BAR, it is not memory, or it is smaller than
+    /// `SIZE`; `EBUSY` if another driver has it; `ENOMEM`. Context: may sleep.
+    ///
+    /// The device has to be enabled first: [`pcim_enable_device`](Device::pcim_enable_device).
+    pub fn iomap_region<const SIZE: usize>(&self, bar: u32, name: &'static CStr) -> Result<Bar<SIZE>> {
+        Bar::new(self, bar, name)
+    }
+}
+
+impl Device<Core> {
+    /// Enables the device's BARs and wakes it, until the driver is unbound: C's `pcim_enable_device`.
+    ///
+    /// Context: may sleep.
+    pub fn pcim_enable_device(&self) -> Result {
+        // SAFETY: the core is in a callback of the driver's that is bound; what this registers with it is released after
+        // `remove`.
+        to_result(unsafe { sys::pcim_enable_device(self.as_raw()) })
+    }
+
+    /// Lets the device start accesses of its own (DMA, MSI): C's `pci_set_master`.
+    pub fn set_master(&self) {
+        // SAFETY: the device is there, and its lock is held.
+        unsafe { sys::pci_set_master(self.as_raw()) };
+    }
+
+    /// Forbids the device to start accesses of its own: C's `pci_clear_master`.
+    pub fn clear_master(&self) {
+        // SAFETY: the device is there, and its lock is held.
+        unsafe { sys::pci_clear_master(self.as_raw()) };
+    }
+}
+
+impl Deref for Device<Core> {
+    type Target = Device<Bound>;
+
+    fn deref(&self) -> &Device<Bound> {
+        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow ends with them.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl Deref for Device<Bound> {
+    type Target = Device<Normal>;
+
+    fn deref(&self) -> &Device<Normal> {
+        // SAFETY: a bound device is there.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
+    fn as_ref(&self) -> &device::Device<S> {
+        // SAFETY: the device is there; only the address of the field is taken.
+        let device = unsafe { &raw mut (*self.as_raw()).dev };
+        // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long.
+        unsafe { device::Device::from_raw(device) }
+    }
+}
+
+// SAFETY: pci_dev_get() and pci_dev_put() count references; a device is freed with the last one.
+unsafe impl AlwaysRefCounted for Device<Normal> {
+    fn inc_ref(&self) {
+        // SAFETY: the device is alive, by the type's invariant.
+        unsafe { sys::pci_dev_get(self.as_raw()) };
+    }
+
+    unsafe fn dec_ref(object: NonNull<Self>) {
+        // SAFETY: the caller gives up a reference that it owns.
+        unsafe { sys::pci_dev_put(object.as_ptr().cast()) };
+    }
+}
+
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference.
+unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
+    fn raw(&self) -> *const sys::device {
+        // SAFETY: the device is there; only the address of the field is taken.
+        unsafe { &raw const (*self.as_raw()).dev }
+    }
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The kernel's log.
+//!
+//! C headers: `include/linux/printk.h`, `include/linux/dev_printk.h`, `include/linux/kern_levels.h`.
+//!
+//! [`dev_err!`](crate::dev_err) and its likes log a line about a device, [`pr_err!`](crate::pr_err) and its likes one
+//! about the driver, with the driver's name in front. All of them may be called in any context, hard interrupts and
+//! NMIs among them, as `printk` may.
+//!
+//! # Format strings
+//!
+//! They are those of [`core::fmt`], checked at compile time: `{}`, `{0}`, `{name}`, `{:#010x}`, `{:>8}`, `{:?}` and
+//! all others, up to sixteen in a message. The newline at the end is added unless it is there.
+//!
+//! # What it costs
+//!
+//! Integers, `bool`, `char`, `&str` and `&CStr` are printed by the kernel's own `%` formats, and a message of only
+//! such arguments is what it is in C: a constant string and a call of `_printk` or `_dev_printk`. That goes for `{}`
+//! with or without a width or a precision, and for integers also for `{:?}`, `{:x}`, `{:#x}`, `{:X}` and `{:o}`, with `0`,
+//! `<` and `>`.
+//!
+//! Every other argument (another type, `{:?}` of text, `{:b}`, `{:#X}`, `{:+}`, `{:^8}`, a fill character, a width that is an
+//! argument, and whatever a function is generic over) is formatted by `core::fmt` into a buffer of
+//! 256 bytes on the stack, and cut with `...` if it is longer. The first such argument in a driver links a few kilobytes
+//! of `core::fmt` into it.
+//!
+//! What is printed is the same as what Rust would print, except that:
+//!
+//! - a NUL in a string ends that string, as it does in C;
+//! - a record of the log ends at about 1,000 bytes;
+//! - `{:p}` prints a hashed address, as the kernel's `%p` does. (`{:?}` of a raw pointer is Rust's and prints the true one:
+//!   don't.)
+//! - `&CStr` has no `Display` in Rust: here its bytes are printed as they are.
+
+use core::ffi::CStr;
+use core::ops::Deref;
+use core::pin::Pin;
+
+use linux_driver_sys as sys;
+
+mod args;
+mod buffer;
+mod call;
+mod line;
+mod macros;
+#[cfg(test)]
+mod tests;
+
+pub use args::{Display, ErrorName, Layout, Native};
+pub use buffer::Buffer;
+#[doc(hidden)]
+pub use linux_driver_macros::__printk;
+
+/// What the macros expand to. Not for use by hand, though nothing bad comes of it.
+#[doc(hidden)]
+pub mod expansion {
+    pub use super::args::{
+        BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded, Spec, Str, UpperHex, formatted,
+        tag,
+    };
+    pub use super::line::{Line, Piece, sizes};
+    pub use super::{Buffer, Level, dev_printk, printk};
+}
+
+/// How much a line matters: `include/linux/kern_levels.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// `KERN_EMERG`: the system is unusable.
+    Emerg,
+    /// `KERN_ALERT`: action must be taken immediately.
+    Alert,
+    /// `KERN_CRIT`: a critical condition.
+    Crit,
+    /// `KERN_ERR`: an error.
+    Err,
+    /// `KERN_WARNING`: a warning.
+    Warn,
+    /// `KERN_NOTICE`: normal, but worth notice.
+    Notice,
+    /// `KERN_INFO`: informational.
+    Info,
+    /// `KERN_DEBUG`: for whoever debugs the driver.
+    Debug,
+}
+
+impl Level {
+    /// The `KERN_*` string, which stands in front of a format string.
+    #[inline(always)]
+    pub const fn kern(self) -> &'static CStr {
+        match self {
+            Self::Emerg => c"\x010",
+            Self::Alert => c"\x011",
+            Self::Crit => c"\x012",
+            Self::Err => c"\x013",
+            Self::Warn => c"\x014",
+            Self::Notice => c"\x015",
+            Self::Info => c"\x016",
+            Self::Debug => c"\x017",
+        }
+    }
+}
+
+/// A device that a line can be about: the first argument of [`dev_info!`](crate::dev_info) and its likes.
+///
+/// # Safety
+///
+/// [`Self::raw`] is a `struct device` that stays alive, with its name and its driver's, as long as `self` is
+/// borrowed; or null.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no device",
+    label = "a line with `dev_*!` is about a device; use `pr_*!` if there is none"
+)]
+pub unsafe trait Printable {
+    /// The device, for `_dev_printk`.
+    fn raw(&self) -> *const sys::device;
+}
+
+// SAFETY: as for the device itself; the reference keeps it borrowed.
+unsafe impl<T: Printable + ?Sized> Printable for &T {
+    #[inline(always)]
+    fn raw(&self) -> *const sys::device {
+        T::raw(self)
+    }
+}
+
+// SAFETY: as for the device itself; the reference keeps it borrowed.
+unsafe impl<T: Printable + ?Sized> Printable for &mut T {
+    #[inline(always)]
+    fn raw(&self) -> *const sys::device {
+        T::raw(self)
+    }
+}
+
+// SAFETY: as for the device itself, which `Deref` borrows from `self`.
+unsafe impl<P: Deref<Target: Printable>> Printable for Pin<P> {
+    #[inline(always)]
+    fn raw(&self) -> *const sys::device {
+        P::Target::raw(self)
+    }
+}
+
+/// Logs the line `P` with these arguments. The numbers are those that `line::sizes` gives.
+#[doc(hidden)]
+#[inline(always)]
+pub fn printk<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(args: L)
+where
+    P: line::Line,
+    L: args::List<Scalars: call::Scalars>,
+{
+    let format = line::Format::<P, L, A, B, C, D>::C;
+    // SAFETY: the format string is made of the conversions of `L`, for the values that `L` gives; what those point to
+    // is borrowed until the call is over, as `args` is the caller's.
+    unsafe { call::Scalars::printk(args.scalars(), format.as_ptr()) };
+}
+
+/// Logs the line `P` about a device. See [`printk`].
+#[doc(hidden)]
+#[inline(always)]
+pub fn dev_printk<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(
+    level: Level,
+    dev: &(impl Printable + ?Sized),
+    args: L,
+) where
+    P: line::Line,
+    L: args::List<Scalars: call::Scalars>,
+{
+    let format = line::Format::<P, L, A, B, C, D>::C;
+    // SAFETY: as in `printk`; the level is one of the eight, and by `Printable`'s contract the device lives as long as it is
+    // borrowed.
+    unsafe { call::Scalars::dev_printk(args.scalars(), level.kern().as_ptr(), dev.raw(), format.as_ptr()) };
+}

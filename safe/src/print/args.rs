@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What can be printed, and what becomes of it in C.
+//!
+//! An argument whose type is [`Native`] goes to the kernel as it is, with a conversion of the kernel's own. Every
+//! other one is formatted by `core::fmt` into a [`Buffer`] and printed as a string. Which of the two it is is
+//! decided by method resolution ([`Tag`]): a [`ByKernel`] method is found before a [`ByCore`] one, and in a function
+//! that is generic over the argument's type, where the compiler can't know, it is the latter.
+
+use core::ffi::{CStr, c_char, c_int, c_void};
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+use super::Printable;
+use super::buffer::{Buffer, is_continuation};
+use super::line::Conversions;
+
+/// The stack that an argument takes, in bytes, if `core::fmt` formats it: more than one reads on a line, and little
+/// of a kernel stack of 16 KiB (8 KiB on some architectures), of which printk itself wants about 1 KiB.
+pub const BUFFER_SIZE: usize = 256;
+
+/// The longest string that a precision can say, in bytes. vsnprintf keeps it in 16 bits, and warns of more; no
+/// record of the log is nearly as long.
+const LEN_MAX: usize = i16::MAX as usize;
+
+/// How a placeholder is to be filled: one of the kinds below, or a type that the macro made for one with a width.
+pub trait Spec {
+    /// What it asks of a type.
+    type Kind;
+    /// Width, alignment and precision, for text.
+    const LAYOUT: Layout = Layout { width: 0, right: false, precision: None };
+}
+
+/// A [`Spec`] for values of `T` that `core::fmt` formats.
+pub trait Format<T: ?Sized> {
+    /// Formats the value, by [`formatted`].
+    fn format<'a>(value: &T, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a>;
+}
+
+/// How text is laid out. The unit is the character, as it is for `core::fmt`; C counts bytes.
+#[derive(Clone, Copy)]
+pub struct Layout {
+    /// The least width, 0 for none.
+    pub width: u16,
+    /// Whether it stands at the right of its width, instead of the left.
+    pub right: bool,
+    /// The most characters to print.
+    pub precision: Option<usize>,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $spec:literal;)*) => {$(
+        $(#[$doc])*
+        pub struct $kind;
+
+        impl Spec for $kind {
+            type Kind = Self;
+        }
+
+        impl<T: fmt::$kind + ?Sized> Format<T> for $kind {
+            #[inline]
+            fn format<'a>(value: &T, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a> {
+                formatted(format_args!($spec, value), slot)
+            }
+        }
+    )*};
+}
+
+kinds! {
+    /// `{}`
+    Display "{}";
+    /// `{:?}`
+    Debug "{:?}";
+    /// `{:x}`
+    LowerHex "{:x}";
+    /// `{:X}`
+    UpperHex "{:X}";
+    /// `{:o}`
+    Octal "{:o}";
+}
+
+/// `{}` with a width or a precision.
+pub struct Padded;
+
+/// A type that the kernel formats by itself, for placeholders of the kind `K`.
+///
+/// A type of this crate's that has such a form in C implements it; what it becomes is one of the arguments here:
+///
+/// ```ignore (internal)
+/// impl Native<Display> for Error {
+///     type Slot = ();
+///     type Arg<'a> = ErrorName;
+///
+///     fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> ErrorName {
+///         ErrorName::new(self.to_errno())
+///     }
+/// }
+/// ```
+pub trait Native<K> {
+    /// What has to outlive the call for it, `()` for nothing.
+    type Slot: Default;
+    /// What it becomes.
+    type Arg<'a>
+    where
+        Self: 'a;
+
+    /// Makes the C arguments.
+    fn arg<'a>(&'a self, layout: Layout, slot: &'a mut Self::Slot) -> Self::Arg<'a>;
+}
+
+impl<K, T: Native<K> + ?Sized> Native<K> for &T {
+    type Slot = T::Slot;
+    type Arg<'a>
+        = T::Arg<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn arg<'a>(&'a self, layout: Layout, slot: &'a mut T::Slot) -> T::Arg<'a> {
+        T::arg(self, layout, slot)
+    }
+}
+
+impl<K, T: Native<K> + ?Sized> Native<K> for &mut T {
+    type Slot = T::Slot;
+    type Arg<'a>
+        = T::Arg<'a>
+    where
+        Self: 'a;
+
+    #[inline(always)]
+    fn arg<'a>(&'a self, layout: Layout, slot: &'a mut T::Slot) -> T::Arg<'a> {
+        T::arg(self, layout, slot)
+    }
+}
+
+/// The conversion of an argument: what follows `%`.
+pub struct Conversion {
+    /// Whether the placeholder's C flags and width come first.
+    pub(super) flags: bool,
+    /// The rest of it.
+    pub(super) letters: &'static str,
+}
+
+/// An argument as C takes it.
+///
+/// # Safety
+///
+/// [`Self::push`] adds exactly the values that vsnprintf reads for [`Self::CONVERSION`], and pointers among them are
+/// good for that conversion as long as `Self` lives.
+pub unsafe trait Arg {
+    /// Its conversion.
+    const CONVERSION: Conversion;
+    /// Its values, and those after it.
+    type Push<R>;
+
+    /// Puts its values in front of others.
+    fn push<R>(self, rest: R) -> Self::Push<R>;
+}
+
+/// The arguments of a message: `(first, (second, ()))`.
+pub trait List {
+    /// Their conversions.
+    const CONVERSIONS: Option<&'static Conversions>;
+    /// Their values, flat: `(i32, (*const c_char, (u64, ())))`.
+    type Scalars;
+
+    /// The values.
+    fn scalars(self) -> Self::Scalars;
+}
+
+impl List for () {
+    const CONVERSIONS: Option<&'static Conversions> = None;
+    type Scalars = ();
+
+    #[inline(always)]
+    fn scalars(self) {}
+}
+
+impl<A: Arg, R: List> List for (A, R) {
+    const CONVERSIONS: Option<&'static Conversions> =
+        Some(&Conversions { first: A::CONVERSION, rest: R::CONVERSIONS });
+    type Scalars = A::Push<R::Scalars>;
+
+    #[inline(always)]
+    fn scalars(self) -> Self::Scalars {
+        self.0.push(self.1.scalars())
+    }
+}
+
+/// An integer in base `B`.
+pub struct Number<B, V>(V, PhantomData<B>);
+
+impl<B, V> Number<B, V> {
+    #[inline(always)]
+    pub(super) const fn new(value: V) -> Self {
+        Self(value, PhantomData)
+    }
+}
+
+/// Base ten.
+pub struct Decimal;
+
+macro_rules! numbers {
+    ($($base:ident: $($value:ty => $letters:literal),*;)*) => {$($(
+        // SAFETY: one value, of the type that C reads for these letters.
+        unsafe impl Arg for Number<$base, $value> {
+            const CONVERSION: Conversion = Conversion { flags: true, letters: $letters };
+            type Push<R> = ($value, R);
+
+            #[inline(always)]
+            fn push<R>(self, rest: R) -> ($value, R) {
+                (self.0, rest)
+            }
+        }
+    )*)*};
+}
+
+// Narrower types are widened, as C's promotion does it. On every architecture `unsigned int` is u32 and
+// `unsigned long long` is u64.
+numbers! {
+    Decimal: i32 => "d", u32 => "u", i64 => "lld", u64 => "llu";
+    LowerHex: u32 => "x", u64 => "llx";
+    UpperHex: u32 => "X", u64 => "llX";
+    Octal: u32 => "o", u64 => "llo";
+}
+
+macro_rules! integers {
+    // The type; what it is in decimal; the unsigned type of its own width, and what that is in other bases.
+    ($($type:ty: $decimal:ty, $unsigned:ty as $other:ty;)*) => {$(
+        integers!(@ $type: $decimal as $decimal, Decimal for Display Padded Debug);
+        integers!(@ $type: $unsigned as $other, LowerHex for LowerHex);
+        integers!(@ $type: $unsigned as $other, UpperHex for UpperHex);
+        integers!(@ $type: $unsigned as $other, Octal for Octal);
+    )*};
+    (@ $type:ty: $first:ty as $then:ty, $base:ident for $($kind:ident)*) => {$(
+        impl Native<$kind> for $type {
+            type Slot = ();
+            type Arg<'a> = Number<$base, $then>;
+
+            #[inline(always)]
+            fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> Self::Arg<'a> {
+                // A negative number in another base than ten is its two's complement, in its own width.
+                Number::new(*self as $first as $then)
+            }
+        }
+    )*};
+}
+
+integers! {
+    u8: u32, u8 as u32;
+    u16: u32, u16 as u32;
+    u32: u32, u32 as u32;
+    u64: u64, u64 as u64;
+    usize: u64, usize as u64;
+    i8: i32, u8 as u32;
+    i16: i32, u16 as u32;
+    i32: i32, u32 as u32;
+    i64: i64, u64 as u64;
+    isize: i64, usize as u64;
+}
+
+/// Text by its length. A NUL in it ends it: C knows no other text.
+pub struct Str<'a> {
+    len: c_int,
+    text: *const c_char,
+    _borrow: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Str<'a> {
+    #[inline(always)]
+    pub(super) fn new(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        let text = text.as_ref();
+        Self { len: text.len().min(LEN_MAX) as c_int, text: text.as_ptr().cast(), _borrow: PhantomData }
+    }
+}
+
+// SAFETY: `%.*s` reads an `int` and a pointer, and from that pointer at most so many bytes, which the borrow keeps. The
+// pointer of an empty text may be any: vsnprintf prints `(efault)` for one that can't be, cut to no bytes.
+unsafe impl Arg for Str<'_> {
+    const CONVERSION: Conversion = Conversion { flags: false, letters: ".*s" };
+    type Push<R> = (c_int, (*const c_char, R));
+
+    #[inline(always)]
+    fn push<R>(self, rest: R) -> Self::Push<R> {
+        (self.len, (self.text, rest))
+    }
+}
+
+/// Text with a width or a precision.
+pub struct PaddedStr<'a> {
+    width: c_int,
+    text: Str<'a>,
+}
+
+impl<'a> PaddedStr<'a> {
+    #[inline(always)]
+    fn new(text: &'a (impl AsRef<[u8]> + ?Sized), layout: Layout) -> Self {
+        let text = text.as_ref();
+        let (width, len) = measure(text, layout);
+        Self { width, text: Str { len, text: text.as_ptr().cast(), _borrow: PhantomData } }
+    }
+}
+
+/// The width and the precision, in bytes, that lay out a text as C's vsnprintf does it. That counts bytes, so a
+/// precision is turned into the length of so many characters, and what a character has of further bytes widens the field.
+#[inline(never)]
+fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
+    let (mut len, mut further) = (0usize, 0usize);
+    let mut room = layout.precision.unwrap_or(usize::MAX);
+    for &byte in text.get(..LEN_MAX).unwrap_or(text) {
+        if is_continuation(byte) {
+            further = further.wrapping_add(1);
+        } else if room == 0 {
+            break;
+        } else {
+            room = room.wrapping_sub(1);
+        }
+        len = len.wrapping_add(1);
+    }
+    let width = match layout.width {
+        0 => 0,
+        width => c_int::from(width).wrapping_add(further as c_int),
+    };
+    // To C a negative width is one with the text at its left.
+    (if layout.right { width } else { width.wrapping_neg() }, len as c_int)
+}
+
+// SAFETY: `%*.*s` reads two `int`s and a pointer, the pointer as `%.*s` does (see `Str`).
+unsafe impl Arg for PaddedStr<'_> {
+    const CONVERSION: Conversion = Conversion { flags: false, letters: "*.*s" };
+    type Push<R> = (c_int, (c_int, (*const c_char, R)));
+
+    #[inline(always)]
+    fn push<R>(self, rest: R) -> Self::Push<R> {
+        (self.width, self.text.push(rest))
+    }
+}
+
+/// Text up to its NUL.
+pub struct CString<'a>(&'a CStr);
+
+// SAFETY: `%s` reads a pointer to a string that ends in NUL, which a `CStr` is.
+unsafe impl Arg for CString<'_> {
+    const CONVERSION: Conversion = Conversion { flags: false, letters: "s" };
+    type Push<R> = (*const c_char, R);
+
+    #[inline(always)]
+    fn push<R>(self, rest: R) -> Self::Push<R> {
+        (self.0.as_ptr(), rest)
+    }
+}
+
+macro_rules! native {
+    ($($kind:ident for $type:ty, $slot:ty, $arg:ty: |$value:ident, $layout:pat_param, $place:pat_param| $made:expr;)*) => {$(
+        impl Native<$kind> for $type {
+            type Slot = $slot;
+            type Arg<'a> = $arg;
+
+            #[inline(always)]
+            fn arg<'a>(&'a self, $layout: Layout, $place: &'a mut $slot) -> $arg {
+                let $value = self;
+                $made
+            }
+        }
+    )*};
+}
+
+native! {
+    Display for str, (), Str<'a>: |text, _, _| Str::new(text);
+    Padded for str, (), PaddedStr<'a>: |text, layout, _| PaddedStr::new(text, layout);
+    Display for CStr, (), CString<'a>: |text, _, _| CString(text);
+    Padded for CStr, (), PaddedStr<'a>: |text, layout, _| PaddedStr::new(text.to_bytes(), layout);
+    Display for bool, (), CString<'a>: |yes, _, _| CString(if *yes { c"true" } else { c"false" });
+    Debug for bool, (), CString<'a>: |yes, _, _| CString(if *yes { c"true" } else { c"false" });
+    Padded for bool, (), PaddedStr<'a>: |yes, layout, _| PaddedStr::new(if *yes { "true" } else { "false" }, layout);
+    Display for char, [u8; 4], Str<'a>: |c, _, utf8| encode(*c, utf8);
+    Padded for char, [u8; 4], PaddedStr<'a>: |c, layout, utf8| PaddedStr::new(&*c.encode_utf8(utf8), layout);
+}
+
+/// A character as text.
+#[inline(never)]
+fn encode(c: char, utf8: &mut [u8; 4]) -> Str<'_> {
+    Str::new(&*c.encode_utf8(utf8))
+}
+
+/// A kernel error number as the kernel names it: `-ENOMEM`, or `-12` where it was built without
+/// `CONFIG_SYMBOLIC_ERRNAME`.
+///
+/// What [`Native<Display>`] of an error type gives, so that printing one needs no table of names.
+pub struct ErrorName(c_int);
+
+impl ErrorName {
+    /// Of a negative error number, -4095 to -1. Another number is printed as an address is: hashed.
+    #[inline(always)]
+    pub const fn new(errno: c_int) -> Self {
+        Self(errno)
+    }
+}
+
+// SAFETY: `%pe` reads a pointer and follows it nowhere, `%s` a string. The string is empty: it keeps what follows in the
+// message from being read as more of `%pe`, whose letters have no end of their own.
+unsafe impl Arg for ErrorName {
+    const CONVERSION: Conversion = Conversion { flags: false, letters: "pe%s" };
+    type Push<R> = (*const c_void, (*const c_char, R));
+
+    #[inline(always)]
+    fn push<R>(self, rest: R) -> Self::Push<R> {
+        (ptr::without_provenance(self.0 as isize as usize), (c"".as_ptr(), rest))
+    }
+}
+
+/// An address, which the kernel hashes before it prints it (unless it was booted with `no_hash_pointers`).
+pub struct Address(*const c_void);
+
+// SAFETY: `%p` reads a pointer and follows it nowhere; for `%s` see `ErrorName`.
+unsafe impl Arg for Address {
+    const CONVERSION: Conversion = Conversion { flags: false, letters: "p%s" };
+    type Push<R> = (*const c_void, (*const c_char, R));
+
+    #[inline(always)]
+    fn push<R>(self, rest: R) -> Self::Push<R> {
+        (self.0, (c"".as_ptr(), rest))
+    }
+}
+
+/// What `{:p}` prints the address of.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pointer",
+    label = "`{{:p}}` prints the address in a pointer or reference"
+)]
+pub trait Pointer {
+    /// The address.
+    fn address(&self) -> *const c_void;
+}
+
+macro_rules! pointers {
+    ($($type:ty: |$pointer:ident| $address:expr;)*) => {$(
+        impl<T: ?Sized> Pointer for $type {
+            #[inline(always)]
+            fn address(&self) -> *const c_void {
+                let $pointer = self;
+                $address
+            }
+        }
+    )*};
+}
+
+pointers! {
+    *const T: |pointer| pointer.cast();
+    *mut T: |pointer| pointer.cast_const().cast();
+    &T: |pointer| ptr::from_ref::<T>(pointer).cast();
+    &mut T: |pointer| ptr::from_ref::<T>(pointer).cast();
+    NonNull<T>: |pointer| pointer.as_ptr().cast_const().cast();
+}
+
+/// Has `core::fmt` format a value. Out of line: only the value's own part of it is at the place of the message.
+#[inline(never)]
+pub fn formatted<'a>(value: fmt::Arguments<'_>, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a> {
+    // An error says that the value was cut, which is marked, or that its own formatting gave up: what there is is printed.
+    let _ = fmt::write(slot, value);
+    Str::new(slot.as_bytes())
+}
+
+/// A value and the placeholder that it is for.
+pub struct Tag<'a, S, T: ?Sized>(&'a T, PhantomData<S>);
+
+/// Ties a value to a placeholder.
+#[inline(always)]
+pub const fn tag<S, T: ?Sized>(value: &T) -> Tag<'_, S, T> {
+    Tag(value, PhantomData)
+}
+
+impl<'a, S, T: ?Sized> Tag<'a, S, T> {
+    /// The argument of `{:p}`.
+    #[inline(always)]
+    pub fn pointer(&self) -> Address
+    where
+        T: Pointer,
+    {
+        Address(self.0.address())
+    }
+
+    /// The device of a message.
+    #[inline(always)]
+    pub const fn device(&self) -> &'a T
+    where
+        T: Printable,
+    {
+        self.0
+    }
+}
+
+/// The argument is one that the kernel formats.
+pub trait ByKernel<'a> {
+    /// What has to outlive the call.
+    type Slot;
+    /// What it becomes.
+    type Arg;
+
+    /// Makes the C arguments.
+    fn arg(&self, slot: &'a mut Self::Slot) -> Self::Arg;
+}
+
+impl<'a, S: Spec, T: Native<S::Kind> + ?Sized> ByKernel<'a> for Tag<'a, S, T> {
+    type Slot = T::Slot;
+    type Arg = T::Arg<'a>;
+
+    #[inline(always)]
+    fn arg(&self, slot: &'a mut T::Slot) -> T::Arg<'a> {
+        self.0.arg(S::LAYOUT, slot)
+    }
+}
+
+/// The argument is one that `core::fmt` formats. Behind one more reference, so that it is found second.
+pub trait ByCore<'a, S, T: ?Sized> {
+    /// Formats it and makes the C arguments.
+    fn arg(&self, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a>
+    where
+        S: Format<T>;
+}
+
+impl<'a, S, T: ?Sized> ByCore<'a, S, T> for &Tag<'a, S, T> {
+    #[inline(always)]
+    fn arg(&self, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a>
+    where
+        S: Format<T>,
+    {
+        S::format(self.0, slot)
+    }
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The C format string of a message, put together at compile time.
+//!
+//! The macro knows the text and the flags of each placeholder, the types know the conversions (`%u`, `%llx`,
+//! `%.*s`). Neither can name the other, so they meet in a constant that is generic over both.
+//!
+//! Whatever a [`Line`] says, the string fits the arguments: the conversions come from the arguments' types alone,
+//! text is escaped here, flags are checked here. A `Line` written by hand can be refused, but can do no harm.
+
+use core::ffi::CStr;
+use core::marker::PhantomData;
+
+use super::Level;
+use super::args::{Conversion, List};
+
+/// A piece of a message.
+pub enum Piece {
+    /// The level of the line.
+    Level(Level),
+    /// `KERN_CONT`: the message goes on with the line before it.
+    Continue,
+    /// Text as it is to be read.
+    Text(&'static str),
+    /// The next argument, with the C flags and the width that it has if it is an integer.
+    Arg(&'static str),
+}
+
+/// What the macro knows of a message.
+pub trait Line {
+    /// Its pieces in order.
+    const PIECES: &'static [Piece];
+}
+
+/// The most that a conversion takes without flags and width: `%*.*s`, `%pe%s`.
+const LONGEST: usize = 5;
+
+/// How many sizes [`sizes`] gives.
+const SIZES: usize = 4;
+
+/// The sizes in bytes to choose the format string's from, falling: the first holds it whatever the arguments are.
+///
+/// A generic constant can't have a length that depends on types, but it can be picked from a few of given lengths.
+/// Steps of 8 down from the longest leave at most 7 bytes unused (with more than ten arguments a few more).
+#[inline]
+pub const fn sizes(pieces: &[Piece]) -> [usize; SIZES] {
+    let mut least = 1;
+    let mut most = 1;
+    let mut i = 0;
+    while i < pieces.len() {
+        match pieces[i] {
+            Piece::Level(_) | Piece::Continue => {
+                least += 2;
+                most += 2;
+            }
+            Piece::Text(text) => {
+                let mut text = text.as_bytes();
+                while let [byte, rest @ ..] = text {
+                    let len = if *byte == b'%' { 2 } else { 1 };
+                    least += len;
+                    most += len;
+                    text = rest;
+                }
+            }
+            Piece::Arg(flags) => {
+                // `%u` or `%s`, and `%` with the flags before `llu`.
+                let flagged = 1 + flags.len() + 3;
+                least += 2;
+                most += if flagged > LONGEST { flagged } else { LONGEST };
+            }
+        }
+        i += 1;
+    }
+    let mut sizes = [most; SIZES];
+    let mut i = 1;
+    while i < SIZES {
+        if sizes[i - 1] >= least + 8 {
+            sizes[i] = sizes[i - 1] - 8;
+        } else {
+            sizes[i] = sizes[i - 1];
+        }
+        i += 1;
+    }
+    sizes
+}
+
+/// The conversions of the arguments in order.
+pub struct Conversions {
+    pub(super) first: Conversion,
+    pub(super) rest: Option<&'static Conversions>,
+}
+
+/// A string in the making. What is beyond `N` is counted and not kept.
+struct Writer<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+}
+
+impl<const N: usize> Writer<N> {
+    const fn push(&mut self, byte: u8) {
+        assert!(byte != 0, "a NUL would end the message");
+        if self.len < N {
+            self.bytes[self.len] = byte;
+        }
+        self.len += 1;
+    }
+
+    const fn push_all(&mut self, mut bytes: &[u8]) {
+        while let [byte, rest @ ..] = bytes {
+            self.push(*byte);
+            bytes = rest;
+        }
+    }
+
+    const fn push_text(&mut self, mut text: &[u8]) {
+        while let [byte, rest @ ..] = text {
+            if *byte == b'%' {
+                self.push(b'%');
+            }
+            self.push(*byte);
+            text = rest;
+        }
+    }
+
+    const fn push_flags(&mut self, mut flags: &[u8]) {
+        while let [byte, rest @ ..] = flags {
+            assert!(byte.is_ascii_digit() || matches!(*byte, b'#' | b'-'), "not a C flag or width");
+            self.push(*byte);
+            flags = rest;
+        }
+    }
+}
+
+const fn write<const N: usize>(pieces: &[Piece], mut conversions: Option<&Conversions>) -> Writer<N> {
+    let mut out = Writer { bytes: [0; N], len: 0 };
+    let mut i = 0;
+    while i < pieces.len() {
+        match pieces[i] {
+            Piece::Level(level) => out.push_all(level.kern().to_bytes()),
+            Piece::Continue => out.push_all(b"\x01c"),
+            Piece::Text(text) => out.push_text(text.as_bytes()),
+            Piece::Arg(flags) => match conversions {
+                Some(Conversions { first, rest }) => {
+                    out.push(b'%');
+                    if first.flags {
+                        out.push_flags(flags.as_bytes());
+                    }
+                    out.push_all(first.letters.as_bytes());
+                    conversions = *rest;
+                }
+                None => panic!("fewer arguments than places for them"),
+            },
+        }
+        i += 1;
+    }
+    assert!(conversions.is_none(), "more arguments than places for them");
+    out
+}
+
+/// The string in `N` bytes, if they hold it.
+struct Cut<P, L, const N: usize>(PhantomData<(P, L)>);
+
+impl<P: Line, L: List, const N: usize> Cut<P, L, N> {
+    const BYTES: [u8; N] = write::<N>(P::PIECES, L::CONVERSIONS).bytes;
+}
+
+/// The format string of a message with the arguments `L`, at most `A` bytes long.
+pub(super) struct Format<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(PhantomData<(P, L)>);
+
+impl<P: Line, L: List, const A: usize, const B: usize, const C: usize, const D: usize> Format<P, L, A, B, C, D> {
+    /// What `printk` gets. Only the size that is chosen ends up in the object file.
+    pub(super) const C: &'static CStr = {
+        let len = write::<0>(P::PIECES, L::CONVERSIONS).len + 1;
+        let bytes: &'static [u8] = if len <= D {
+            &Cut::<P, L, D>::BYTES
+        } else if len <= C {
+            &Cut::<P, L, C>::BYTES
+        } else if len <= B {
+            &Cut::<P, L, B>::BYTES
+        } else {
+            assert!(len <= A, "the message is longer than its longest size");
+            &Cut::<P, L, A>::BYTES
+        };
+        match CStr::from_bytes_until_nul(bytes) {
+            Ok(format) => format,
+            Err(_) => panic!("a message without its NUL"),
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use core::ffi::{c_char, c_int};
+
+    use super::super::args::{Display, LowerHex, Native, Number, Str};
+    use super::*;
+
+    struct Two;
+    impl Line for Two {
+        const PIECES: &'static [Piece] = &[
+            Piece::Level(Level::Info),
+            Piece::Text("100%: "),
+            Piece::Arg("#04"),
+            Piece::Text("/"),
+            Piece::Arg(""),
+            Piece::Text("\n"),
+        ];
+    }
+
+    const SIZE: [usize; SIZES] = sizes(Two::PIECES);
+    type Of<L> = Format<Two, L, { SIZE[0] }, { SIZE[1] }, { SIZE[2] }, { SIZE[3] }>;
+
+    #[test]
+    fn text_is_escaped_and_conversions_follow_the_types() {
+        type Narrow<'a> = (Number<LowerHex, u32>, (<u8 as Native<Display>>::Arg<'a>, ()));
+        type Wide<'a> = (Number<LowerHex, u64>, (Str<'a>, ()));
+        assert_eq!(Of::<Narrow<'_>>::C, c"\x016100%%: %#04x/%u\n");
+        assert_eq!(Of::<Wide<'_>>::C, c"\x016100%%: %#04llx/%.*s\n");
+        // Flags are for integers.
+        assert_eq!(Of::<(Str<'_>, (Str<'_>, ()))>::C, c"\x016100%%: %.*s/%.*s\n");
+    }
+
+    #[test]
+    fn sizes_fall_by_eight_from_the_longest_to_the_shortest() {
+        assert_eq!(sizes(&[]), [1, 1, 1, 1]);
+        assert_eq!(sizes(&[Piece::Text("a%")]), [4, 4, 4, 4]);
+        assert_eq!(sizes(&[const { Piece::Arg("") }; 2]), [11, 11, 11, 11]);
+        assert_eq!(sizes(&[const { Piece::Arg("") }; 6]), [31, 23, 15, 15]);
+        assert_eq!(sizes(&[const { Piece::Arg("") }; 10]), [51, 43, 35, 27]);
+        assert_eq!(sizes(&[Piece::Level(Level::Err), Piece::Continue, Piece::Arg("#08")]), [12, 12, 12, 12]);
+    }
+
+    #[test]
+    fn scalars_are_flat() {
+        let list = (Number::<LowerHex, u32>::new(7), (Str::new("ab"), ()));
+        let (seven, (len, (text, ()))): (u32, (c_int, (*const c_char, ()))) = list.scalars();
+        assert_eq!((seven, len), (7, 2));
+        assert!(!text.is_null());
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What is printed against what Rust formats.
+//!
+//! Here vsnprintf is the C library's. It is the kernel's equal in all that is used of it, but for the `0x` before a
+//! zero; the driver in `tests/drivers/print` has the same cases printed by a kernel.
+
+use std::cell::RefCell;
+use std::ffi::{CStr, c_char};
+use std::fmt;
+
+use expected::{Ring, Version};
+
+use super::Printable;
+
+#[path = "../../../tests/drivers/print/src/expected.rs"]
+#[macro_use]
+mod expected;
+
+/// A device by its number.
+struct Device(u32);
+
+// SAFETY: null is no device at all.
+unsafe impl Printable for Device {
+    fn raw(&self) -> *const linux_driver_sys::device {
+        std::ptr::null()
+    }
+}
+
+thread_local! {
+    /// What was printed: the format string, and what came of it.
+    static LOG: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The crate's paths as the expansion knows them, with a log of our own.
+mod host {
+    pub(super) mod print {
+        pub(in super::super) mod expansion {
+            use super::super::super::{LOG, snprintf};
+            pub(in super::super::super) use crate::print::expansion::*;
+            use crate::print::{args::List, call::Scalars, line};
+
+            pub(in super::super::super) fn printk<
+                P: Line,
+                L: List<Scalars: Scalars>,
+                const A: usize,
+                const B: usize,
+                const C: usize,
+                const D: usize,
+            >(
+                args: L,
+            ) {
+                let format = line::Format::<P, L, A, B, C, D>::C;
+                // SAFETY: the format string is that of these arguments.
+                let text = unsafe { snprintf(args.scalars(), format) };
+                LOG.with_borrow_mut(|log| log.push((format.to_str().unwrap().into(), text)));
+            }
+
+            pub(in super::super::super) fn dev_printk<
+                P: Line,
+                L: List<Scalars: Scalars>,
+                const A: usize,
+                const B: usize,
+                const C: usize,
+                const D: usize,
+            >(
+                level: Level,
+                dev: &super::super::super::Device,
+                args: L,
+            ) {
+                LOG.with_borrow_mut(|log| log.push((format!("{level:?}"), format!("device {}", dev.0))));
+                printk::<P, L, A, B, C, D>(args);
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// The conversions of `format` are for these values.
+unsafe fn snprintf(values: impl super::call::Scalars, format: &CStr) -> String {
+    let mut buffer = vec![0u8; 1 << 17];
+    // SAFETY: by this function's contract; the buffer is as long as is said.
+    let len = unsafe { values.snprintf(buffer.as_mut_ptr().cast::<c_char>(), buffer.len(), format.as_ptr()) };
+    String::from_utf8(buffer[..usize::try_from(len).unwrap()].to_vec()).unwrap()
+}
+
+/// What was printed since the last time.
+fn taken() -> Vec<(String, String)> {
+    LOG.take()
+}
+
+macro_rules! log {
+    ($($case:tt)*) => {
+        crate::print::__printk!(host, pr Info, $($case)*)
+    };
+}
+
+macro_rules! log_special {
+    ($expected:literal; $($case:tt)*) => {
+        log!($($case)*)
+    };
+}
+
+/// The format string and the text of one message.
+macro_rules! printed {
+    ($($case:tt)*) => {{
+        log!($($case)*);
+        let (format, text) = taken().pop().unwrap();
+        let strip = |text: &str| text.strip_prefix("\x016linux_driver_safe: ").unwrap().trim_end_matches('\n').to_owned();
+        (strip(&format), strip(&text))
+    }};
+}
+
+fn log_generic<T: fmt::Display + fmt::LowerHex>(value: T) {
+    generic_cases!(log, value);
+}
+
+#[test]
+fn all_cases_print_what_rust_formats() {
+    cases!(log);
+    log_generic(0xfeed_u32);
+    special_cases!(log_special);
+    let lines: Vec<_> = taken().into_iter().map(|(_, text)| text).collect();
+    let expected: Vec<_> =
+        expected::lines().into_iter().map(|line| format!("\x016linux_driver_safe: {line}\n")).collect();
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert_eq!(line, expected);
+    }
+    // The last one is that of `zero_cases!`.
+    assert_eq!(lines.len(), expected.len() - 1);
+    assert!(lines.len() > 60);
+}
+
+#[test]
+fn the_kernels_formats_are_used_where_they_can_be() {
+    let (number, name) = (7u16, "eth0");
+    assert_eq!(printed!("{number:04x}:{:#x}", -1i64).0, "%04x:%#llx");
+    assert_eq!(printed!("{number} {} {}", -1i8, u64::MAX).0, "%u %d %llu");
+    assert_eq!(printed!("{name} {} {}", c"c", true).0, "%.*s %s %s");
+    assert_eq!(printed!("[{name:<8}] [{number:<8}] [{number:>8}]").0, "[%*.*s] [%-8u] [%8u]");
+    assert_eq!(printed!("{:?} {:?}", &&number, &mut 5u64).0, "%u %llu");
+    assert_eq!(printed!("100% %s").0, "100%% %%s");
+    // core::fmt's, each of them.
+    assert_eq!(printed!("{name:?} {:b} {:^8} {:+} {:#X}", 1, 2, 3, 4).0, "%.*s %.*s %.*s %.*s %.*s");
+}
+
+#[test]
+fn an_address_is_the_kernels_to_hash() {
+    let (format, text) = printed!("{:p}K", core::ptr::without_provenance::<u8>(0x1000));
+    assert_eq!(format, "%p%sK");
+    assert_eq!(text, "0x1000K");
+}
+
+#[test]
+fn text_longer_than_a_precision_is_cut() {
+    let long = "é".repeat(40_000);
+    assert_eq!(printed!("{}", &long[..32_766]).1.len(), 32_766);
+    let long = "x".repeat(40_000);
+    assert_eq!(printed!("{}", long.as_str()).1.len(), 32_767);
+    assert_eq!(printed!("{:.39999}", long.as_str()).1.len(), 32_767);
+    assert_eq!(printed!("{:>65535}", "é").1.chars().count(), 65_535);
+}
+
+#[test]
+fn levels_prefixes_and_newlines() {
+    crate::print::__printk!(host, cont, "{:x}", 255u8);
+    crate::print::__printk!(host, dev Warn, Device(9), "status {}", 1);
+    crate::print::__printk!(host, pr Emerg, "line\n");
+    let log = taken();
+    let log: Vec<_> = log.iter().map(|(format, text)| (format.as_str(), text.as_str())).collect();
+    assert_eq!(
+        log,
+        [
+            ("\x01c%x", "\x01cff"),
+            ("Warn", "device 9"),
+            ("status %d\n", "status 1\n"),
+            ("\x010linux_driver_safe: line\n", "\x010linux_driver_safe: line\n"),
+        ]
+    );
+}
+
+#[test]
+fn arguments_are_evaluated_once_in_order() {
+    let mut calls = Vec::new();
+    let mut call = |n: u32| {
+        calls.push(n);
+        n
+    };
+    let (_, text) = printed!("{1} {0} {1:x} {0:b}", call(10), call(11));
+    assert_eq!(text, "11 10 b 1010");
+    assert_eq!(calls, [10, 11]);
+}
+
+#[test]
+fn names_of_the_expansion_are_not_the_drivers() {
+    #[derive(Debug)]
+    struct Line;
+    const SIZES: u8 = 3;
+    let (argument0, device, value) = (1u8, 2u8, 3u8);
+    assert_eq!(printed!("{:?} {} {argument0} {device} {value:3}", Line, SIZES).1, "Line 3 1 2   3");
+}

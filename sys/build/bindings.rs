@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! bindgen's call.
+
+use std::path::Path;
+
+use crate::kernel::Kernel;
+use crate::{features, flags, needed};
+
+/// The bindings to this kernel, as Rust.
+pub(crate) fn generate(kernel: &Kernel) -> Result<String, String> {
+    load_libclang()?;
+    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("c/wrapper.h");
+    let mut builder = bindgen::Builder::default()
+        .header(header.to_string_lossy())
+        .clang_args(flags::for_clang(&kernel.cc_flags))
+        .use_core()
+        .ctypes_prefix("::core::ffi")
+        .rust_target(rust_target()?)
+        .rust_edition(bindgen::RustEdition::Edition2024)
+        .layout_tests(true)
+        .derive_debug(false)
+        .derive_default(false)
+        .generate_comments(false)
+        .prepend_enum_name(false)
+        .size_t_is_usize(true)
+        .sort_semantically(true);
+    for name in needed::TYPES {
+        builder = builder.allowlist_type(name);
+    }
+    for name in needed::FUNCTIONS.iter().chain(features::FUNCTIONS) {
+        builder = builder.allowlist_function(name);
+    }
+    for name in kernel.shims() {
+        builder = builder.allowlist_function(name);
+    }
+    for name in needed::VARIABLES {
+        builder = builder.allowlist_var(name);
+    }
+    let text = builder.generate().map_err(|e| {
+        format!(
+            "{}\n  expected: headers that libclang reads\n  found:    {e}\n  remedy:   see what {} printed above; the headers are those of {}",
+            header.display(),
+            libclang(),
+            kernel.build_tree.display()
+        )
+    })?;
+    Ok(text.to_string())
+}
+
+/// The libclang that bindgen uses, by its own words.
+pub(crate) fn libclang() -> String {
+    bindgen::clang_version().full
+}
+
+/// bindgen loads libclang when it starts; without one it would panic.
+fn load_libclang() -> Result<(), String> {
+    clang_sys::load().map_err(|e| {
+        format!(
+            "libclang\n  expected: the library, to read the kernel's headers\n  found:    {e}\n  remedy:   install Debian's libclang-dev (`cargo xtask build --install` does), or set LIBCLANG_PATH to the folder of libclang.so"
+        )
+    })
+}
+
+/// The Rust that the bindings are for: the one that compiles them.
+fn rust_target() -> Result<bindgen::RustTarget, String> {
+    bindgen::RustTarget::stable(85, 0).map_err(|e| format!("bindgen's Rust target: {e}"))
+}

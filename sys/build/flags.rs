@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Kbuild's flags for gcc, as libclang takes them: the same list less what clang does not know.
+
+/// gcc's flags that clang rejects, each with why the layouts are the same without it. A row that ends in `=` or
+/// `-` stands for all that begin so.
+const REJECTED: [(&str, &str); 18] = [
+    ("-mpreferred-stack-boundary=", "alignment of the stack, not of types"),
+    ("-mindirect-branch", "code generation: retpolines"),
+    ("-mfunction-return=", "code generation: return thunks"),
+    ("-mrecord-mcount", "a section for ftrace"),
+    ("-mharden-sls=", "code generation: straight-line speculation"),
+    ("-mno-fp-ret-in-387", "where a float is returned; the kernel has none"),
+    ("-mskip-rax-setup", "calls of variadic functions"),
+    ("-fno-allow-store-data-races", "optimisation"),
+    ("-fconserve-stack", "optimisation"),
+    ("-fno-stack-check", "code generation"),
+    ("-fpatchable-function-entry=", "code generation: call padding"),
+    ("-fmin-function-alignment=", "alignment of functions"),
+    ("-falign-", "alignment of functions and loops"),
+    ("-ftrivial-auto-var-init=", "contents of local variables"),
+    ("-fzero-init-padding-bits=", "contents of padding, not its place"),
+    ("-fcf-protection=", "code generation: endbr64"),
+    ("-fdiagnostics-", "how messages look"),
+    ("-W", "warnings are for gcc, which compiled these headers without one that counts"),
+];
+
+/// The flags for libclang.
+pub(crate) fn for_clang(cc_flags: &[String]) -> Vec<String> {
+    let known = cc_flags.iter().filter(|flag| !is_rejected(flag)).cloned();
+    let ours = [
+        // Headers of some kernels leave declarations to the kernel's own rules for bindgen.
+        "-D__BINDGEN__",
+        // Tagged anonymous members: without it clang warns and drops the member.
+        "-fms-extensions",
+        "-Wno-everything",
+    ];
+    known.chain(ours.map(str::to_owned)).collect()
+}
+
+fn is_rejected(flag: &str) -> bool {
+    REJECTED.iter().any(|(rejected, _)| flag.starts_with(rejected))
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Makes the bindings: reads which kernel they are for, runs bindgen, and refuses bindings that would be wrong.
+
+mod bindings;
+mod features;
+mod flags;
+mod kernel;
+mod needed;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match generate() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate() -> Result<(), String> {
+    println!("cargo::rerun-if-changed=c");
+    println!("cargo::rerun-if-changed=build");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?);
+    let kernel = kernel::Kernel::from_env()?;
+    let text = bindings::generate(&kernel)?;
+    let items = needed::Items::of(&text)?;
+    needed::check(&items, &kernel)?;
+    features::announce(&items);
+    write(out.join("bindings.rs"), &text)?;
+    write(out.join("device_table.rs"), &kernel.device_table_macro())
+}
+
+fn write(path: PathBuf, text: &str) -> Result<(), String> {
+    std::fs::write(&path, text).map_err(|e| {
+        format!("{}\n  expected: to write it\n  found:    {e}\n  remedy:   free some space there, or see the message", path.display())
+    })
+}

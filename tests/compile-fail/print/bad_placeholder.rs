@@ -1,0 +1,10 @@
+//~ ERROR `{:5%}` is no placeholder of `core::fmt`
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pr_info;
+
+pub fn log() {
+    pr_info!("{:5%}", 1);
+}

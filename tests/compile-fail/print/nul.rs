@@ -1,0 +1,10 @@
+//~ ERROR a message can't hold a NUL
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pr_info;
+
+pub fn log() {
+    pr_info!("a\0b");
+}

@@ -1,0 +1,10 @@
+//~ ERROR the format string does not use this argument
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pr_info;
+
+pub fn log() {
+    pr_info!("{}", 1, 2);
+}

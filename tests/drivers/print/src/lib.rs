@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Logs every kind of argument that the print macros take, so that what a kernel makes of it can be compared with
+//! what Rust's own formatting makes of it on the host.
+//!
+//! Both come from `cases.rs`: here each case is a `pr_info!`, in `expected.rs`, which is the host's, a `format!`. The
+//! lines are numbered, `case 12: …`, and stand in the log with the driver's name in front. The last one is `cases: done`.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::fmt;
+
+use linux_driver::pr_info;
+
+include!("cases.rs");
+
+macro_rules! log {
+    ($($case:tt)*) => {
+        pr_info!($($case)*)
+    };
+}
+
+macro_rules! log_special {
+    ($expected:literal; $($case:tt)*) => {
+        pr_info!($($case)*)
+    };
+}
+
+/// Logs a value of a type that only the caller knows: formatted by `core::fmt`.
+fn log_generic<T: fmt::Display + fmt::LowerHex>(value: T) {
+    generic_cases!(log, value);
+}
+
+/// Logs all cases in order.
+pub fn log_all() {
+    cases!(log);
+    log_generic(0xfeed_u32);
+    special_cases!(log_special);
+    zero_cases!(log);
+    pr_info!("cases: done");
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How a plan names a device of the guest.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A device of the guest: `pci:1234:11e8`, `pci:1234:11e8#1` or `platform/serial8250`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Device {
+    /// The PCI device of this vendor and device ID: the `nth` of them in the order of their addresses, from 0.
+    Pci {
+        /// The vendor ID.
+        vendor: u16,
+        /// The device ID.
+        device: u16,
+        /// Which of several, from 0.
+        nth: usize,
+    },
+    /// The device of this name on this bus, as in `/sys/bus/BUS/devices/NAME`.
+    Named {
+        /// The bus: `pci`, `platform`, …
+        bus: String,
+        /// The device's name there.
+        name: String,
+    },
+}
+
+impl Device {
+    /// The bus that it is on, as a folder of `/sys/bus`.
+    pub fn bus(&self) -> &str {
+        match self {
+            Self::Pci { .. } => "pci",
+            Self::Named { bus, .. } => bus,
+        }
+    }
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is not a device: expected pci:VENDOR:DEVICE in hexadecimal (with #1 for the second of its kind) or BUS/NAME"
+            )
+        };
+        let plain = |word: &str| !word.is_empty() && word != "." && word != ".." && !word.contains('/');
+        if let Some(ids) = text.strip_prefix("pci:") {
+            let (ids, nth) = match ids.split_once('#') {
+                Some((ids, nth)) => (ids, nth.parse().map_err(|_| wrong())?),
+                None => (ids, 0),
+            };
+            let (vendor, device) = ids.split_once(':').ok_or_else(wrong)?;
+            let id = |word: &str| u16::from_str_radix(word, 16).map_err(|_| wrong());
+            return Ok(Self::Pci {
+                vendor: id(vendor)?,
+                device: id(device)?,
+                nth,
+            });
+        }
+        match text.split_once('/') {
+            Some((bus, name)) if plain(bus) && plain(name) => Ok(Self::Named {
+                bus: bus.to_owned(),
+                name: name.to_owned(),
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pci { vendor, device, nth: 0 } => write!(f, "pci:{vendor:04x}:{device:04x}"),
+            Self::Pci { vendor, device, nth } => write!(f, "pci:{vendor:04x}:{device:04x}#{nth}"),
+            Self::Named { bus, name } => write!(f, "{bus}/{name}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Device {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> Self {
+        device.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_reads_as_it_is_written() {
+        for text in [
+            "pci:1234:11e8",
+            "pci:1234:11e8#1",
+            "platform/serial8250",
+            "pci/0000:00:04.0",
+        ] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "pci:1234:11e8#2".parse(),
+            Ok(Device::Pci {
+                vendor: 0x1234,
+                device: 0x11e8,
+                nth: 2
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_no_device_is_refused() {
+        for text in [
+            "",
+            "edu",
+            "pci:1234",
+            "pci:12345:1",
+            "pci:1:2#x",
+            "/name",
+            "bus/",
+            "bus/../x",
+            "../x",
+        ] {
+            assert!(text.parse::<Device>().is_err(), "{text}");
+        }
+    }
+}

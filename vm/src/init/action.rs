@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the steps do.
+
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linux_driver_vm::{Action, Alias, Device, Errno};
+
+use crate::sys;
+
+/// How often a state is looked at that we wait for.
+const LOOK: Duration = Duration::from_millis(10);
+/// As much of a file as is read.
+const MOST: u64 = 64 * 1024;
+
+/// Why an action failed.
+pub(crate) struct Failure {
+    /// The error number, if the kernel gave one.
+    pub(crate) errno: Option<Errno>,
+    /// What there is to say.
+    pub(crate) detail: String,
+}
+
+/// What came of an action: what there is to say of it, or why it failed.
+pub(crate) type Result<T = String> = std::result::Result<T, Failure>;
+
+impl Failure {
+    fn new(detail: impl Display) -> Self {
+        Self {
+            errno: None,
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// Names what failed: `/sys/…/bind: ENODEV: No such device`.
+fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
+    move |error| {
+        let errno = error.raw_os_error().map(Errno);
+        let number = errno.map(|errno| format!("{errno}: ")).unwrap_or_default();
+        Failure {
+            errno,
+            detail: format!("{what}: {number}{error}"),
+        }
+    }
+}
+
+/// Does it. What waits gives up at `deadline`.
+pub(crate) fn perform(action: &Action, aliases: &[Alias], deadline: Instant) -> Result {
+    let nothing = String::new;
+    match action {
+        Action::Load { module, params } => {
+            sys::load_module(module, params).map_err(failed(format_args!("finit_module({module})")))?;
+        }
+        Action::LoadByAlias { device } => return load_by_alias(&found(device)?, aliases),
+        Action::Unload { module } => {
+            sys::unload_module(module).map_err(failed(format_args!("delete_module({module})")))?;
+        }
+        Action::WaitBound { device, driver } => {
+            return wait_for_driver(device, Some(driver), deadline).map(|()| nothing());
+        }
+        Action::WaitUnbound { device } => return wait_for_driver(device, None, deadline).map(|()| nothing()),
+        Action::Unbind { device } => {
+            let folder = found(device)?;
+            write(&folder.join("driver/unbind"), &name(&folder))?;
+        }
+        Action::Bind { device, driver } => {
+            let folder = found(device)?;
+            write(
+                &Path::new("/sys/bus")
+                    .join(device.bus())
+                    .join("drivers")
+                    .join(driver)
+                    .join("bind"),
+                &name(&folder),
+            )?;
+        }
+        Action::Write { path, data } => write(Path::new(path), data)?,
+        Action::Read { path, equals } => {
+            let held = read(Path::new(path))?;
+            if equals.as_deref().is_some_and(|wanted| wanted.trim() != held) {
+                return Err(Failure::new(format_args!(
+                    "{path} holds {held:?}, not {:?}",
+                    equals.as_deref().unwrap_or_default()
+                )));
+            }
+            return Ok(held);
+        }
+        Action::Exists { path } => {
+            fs::symlink_metadata(path).map_err(failed(path))?;
+        }
+        Action::Absent { path } => match fs::symlink_metadata(path) {
+            Ok(_) => return Err(Failure::new(format_args!("{path} is there"))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(path)(e)),
+        },
+        Action::Expect {} => {}
+        Action::Sleep { ms } => thread::sleep(Duration::from_millis(*ms)),
+    }
+    Ok(nothing())
+}
+
+/// The device's folder in sysfs.
+fn found(device: &Device) -> Result<PathBuf> {
+    let devices = Path::new("/sys/bus").join(device.bus()).join("devices");
+    match device {
+        Device::Named { name, .. } => {
+            let folder = devices.join(name);
+            fs::metadata(&folder).map_err(failed(folder.display()))?;
+            Ok(folder)
+        }
+        Device::Pci {
+            vendor,
+            device: id,
+            nth,
+        } => {
+            let mut same = Vec::new();
+            for entry in fs::read_dir(&devices).map_err(failed(devices.display()))? {
+                let folder = entry.map_err(failed(devices.display()))?.path();
+                let has = |file: &str, id: u16| read(&folder.join(file)).is_ok_and(|text| text == format!("{id:#06x}"));
+                if has("vendor", *vendor) && has("device", *id) {
+                    same.push(folder);
+                }
+            }
+            same.sort();
+            let count = same.len();
+            same.into_iter().nth(*nth).ok_or_else(|| {
+                Failure::new(format_args!(
+                    "no device {device}: {count} of that vendor and device ID are there"
+                ))
+            })
+        }
+    }
+}
+
+/// The last part of the path, as the kernel calls it.
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The driver that the device of this folder is bound to.
+fn driver_of(folder: &Path) -> Option<String> {
+    fs::read_link(folder.join("driver")).ok().map(|link| name(&link))
+}
+
+fn wait_for_driver(device: &Device, wanted: Option<&String>, deadline: Instant) -> Result<()> {
+    let shown = |driver: Option<&String>| driver.cloned().unwrap_or_else(|| "no driver".to_owned());
+    loop {
+        // The device itself may still have to come.
+        let late = Instant::now() >= deadline;
+        match found(device) {
+            Ok(folder) => {
+                let bound = driver_of(&folder);
+                if bound.as_ref() == wanted {
+                    return Ok(());
+                }
+                if late {
+                    let (bound, wanted) = (shown(bound.as_ref()), shown(wanted));
+                    return Err(Failure::new(format_args!(
+                        "{device} is bound to {bound}, not to {wanted}"
+                    )));
+                }
+            }
+            Err(failure) if late => return Err(failure),
+            Err(_) => {}
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Loads every module that an alias names for the device, as udev has modprobe do.
+fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
+    let modalias = read(&folder.join("modalias"))?;
+    let mut loaded: Vec<&str> = Vec::new();
+    for Alias { pattern, module } in aliases {
+        if !sys::matches(pattern, &modalias) || loaded.contains(&module.as_str()) {
+            continue;
+        }
+        match sys::load_module(module, "") {
+            // To modprobe too, a module that is loaded is as good as one that it loads.
+            Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {}
+            result => result.map_err(failed(format_args!("finit_module({module}) for {modalias}")))?,
+        }
+        loaded.push(module);
+    }
+    if loaded.is_empty() {
+        return Err(Failure::new(format_args!(
+            "none of the {} aliases matches {modalias}",
+            aliases.len()
+        )));
+    }
+    Ok(format!("{modalias}: {}", loaded.join(", ")))
+}
+
+/// Writes with one write(2), as a file of sysfs wants it.
+fn write(path: &Path, data: &str) -> Result<()> {
+    let what = || path.display();
+    let mut file = OpenOptions::new().write(true).open(path).map_err(failed(what()))?;
+    let written = file.write(data.as_bytes()).map_err(failed(what()))?;
+    if written != data.len() {
+        return Err(Failure::new(format_args!(
+            "{}: took {written} of {} bytes",
+            what(),
+            data.len()
+        )));
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result {
+    let mut bytes = Vec::new();
+    let result = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
+    result.map_err(failed(path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}

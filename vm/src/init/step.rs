@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! One step: does its action, waits for its messages, and says what came of it.
+//!
+//! The action runs in a thread of its own. A driver that never comes back from `probe` then costs its step, and the
+//! report shows where in the kernel it stands.
+
+use std::fs;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linux_driver_vm::protocol::{Record, details};
+use linux_driver_vm::text::clean;
+use linux_driver_vm::{Alias, Errno, Step};
+use regex_lite::Regex;
+
+use crate::action::{self, Failure};
+use crate::kmsg::Log;
+use crate::sys;
+
+/// How often the log is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// How much longer than its deadline an action may take to give up by itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Runs the step and says so. Whether it passed.
+pub(crate) fn run(log: &mut Log, number: usize, step: &Step, aliases: &[Alias]) -> io::Result<bool> {
+    let begin = Record::Begin { step: number };
+    log.say(&begin)?;
+    log.skip_to(&begin)?;
+    let start = Instant::now();
+    let result = perform(log, step, aliases, start + Duration::from_secs(step.timeout_s))?;
+    let ok = result.is_ok();
+    // A record is one line; a text of several keeps its line ends as spaces.
+    let (Ok(detail) | Err(detail)) = result;
+    for record in details(&clean(detail.trim().replace('\n', " | ").as_bytes())) {
+        log.say(&record)?;
+    }
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    log.say(&Record::End { step: number, ok, ms })?;
+    Ok(ok)
+}
+
+fn perform(log: &mut Log, step: &Step, aliases: &[Alias], deadline: Instant) -> io::Result<Result<String, String>> {
+    let mut missing = Vec::new();
+    for pattern in &step.expect {
+        match Regex::new(pattern) {
+            Ok(regex) => missing.push(regex),
+            Err(e) => return Ok(Err(format!("{pattern:?}: {e}"))),
+        }
+    }
+    let (thread, ended) = start(step, aliases, deadline);
+    let mut result = None;
+    loop {
+        if result.is_none() {
+            result = match ended.recv_timeout(LOOK) {
+                Ok(ended) => Some(judge(step.fails, ended)),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Err("the thread of the action ended".to_owned())),
+            };
+        } else {
+            thread::sleep(LOOK);
+        }
+        // After the action, so that what it caused while it ran is in the log.
+        while let Some(message) = log.message()? {
+            missing.retain(|regex| !regex.is_match(&message));
+        }
+        let now = Instant::now();
+        match &result {
+            Some(Ok(_)) if now >= deadline && !missing.is_empty() => {
+                let missing: Vec<String> = missing.iter().map(|regex| format!("{:?}", regex.as_str())).collect();
+                return Ok(Err(format!(
+                    "no message matched {} within {} s",
+                    missing.join(", "),
+                    step.timeout_s
+                )));
+            }
+            Some(Ok(_)) if !missing.is_empty() => {}
+            Some(_) => return Ok(result.unwrap_or_else(|| Ok(String::new()))),
+            None if now >= deadline + GRACE => return Ok(Err(stuck(thread, step.timeout_s))),
+            None => {}
+        }
+    }
+}
+
+/// Starts the action. Its thread's number, and where its result comes.
+fn start(step: &Step, aliases: &[Alias], deadline: Instant) -> (Option<i32>, Receiver<action::Result>) {
+    let (action, aliases) = (step.action.clone(), aliases.to_vec());
+    let (started, number) = channel();
+    let (done, ended) = channel();
+    thread::spawn(move || {
+        // Nobody may listen any more; that is no concern of ours.
+        let _ = started.send(sys::thread_id());
+        let _ = done.send(action::perform(&action, &aliases, deadline));
+    });
+    (number.recv().ok(), ended)
+}
+
+/// Whether the action did what it was to: succeed, or fail with that very error.
+fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> {
+    match (fails, ended) {
+        (None, Ok(detail)) => Ok(detail),
+        (None, Err(failure)) => Err(failure.detail),
+        (Some(wanted), Ok(_)) => Err(format!("it succeeded; it was to fail with {wanted}")),
+        (Some(wanted), Err(Failure { errno, detail })) if errno == Some(wanted) => Ok(detail),
+        (Some(wanted), Err(failure)) => Err(format!("{}; it was to fail with {wanted}", failure.detail)),
+    }
+}
+
+/// What to say of an action that does not come back, with where in the kernel its thread stands.
+fn stuck(thread: Option<i32>, seconds: u64) -> String {
+    let stack = thread.and_then(|number| fs::read_to_string(format!("/proc/self/task/{number}/stack")).ok());
+    let place = stack
+        .filter(|stack| !stack.trim().is_empty())
+        .map(|stack| format!("; it stands in:\n{stack}"));
+    format!(
+        "the action did not come back within {seconds} s{}",
+        place.unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(errno: Option<i32>) -> action::Result {
+        Err(Failure {
+            errno: errno.map(Errno),
+            detail: "why".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_failure_passes_only_if_it_is_the_one() {
+        let busy = Some(Errno(libc::EBUSY));
+        assert_eq!(judge(None, Ok("x".to_owned())), Ok("x".to_owned()));
+        assert_eq!(judge(None, failure(Some(libc::EBUSY))), Err("why".to_owned()));
+        assert_eq!(judge(busy, failure(Some(libc::EBUSY))), Ok("why".to_owned()));
+        for ended in [Ok(String::new()), failure(Some(libc::EIO)), failure(None)] {
+            let text = judge(busy, ended).unwrap_err();
+            assert!(text.contains("it was to fail with EBUSY"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Builds the program that runs inside the machine. There is no C library in there, so it carries its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use linux_driver_host::{Error, Result, process};
+use object::read::elf::{ElfFile64, ProgramHeader};
+use serde::Deserialize;
+
+/// This crate's binary.
+const NAME: &str = "linux-driver-init";
+
+/// Builds the program and returns where it is. `manifest` is the `Cargo.toml` of the workspace; nothing is built anew
+/// if nothing has changed.
+pub fn build(manifest: &Path) -> Result<PathBuf> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args([
+        "rustc",
+        "--quiet",
+        "--release",
+        "--message-format=json-render-diagnostics",
+    ]);
+    command.arg("--manifest-path").arg(manifest);
+    command.args(["--package", env!("CARGO_PKG_NAME"), "--bin", NAME]);
+    command.args(["--", "-Ctarget-feature=+crt-static", "-Cstrip=symbols"]);
+    // Flags of the user's own are for the user's machine (`-Ctarget-cpu=native`), and this program is for another.
+    command.env("CARGO_ENCODED_RUSTFLAGS", "").stdin(Stdio::null());
+    let said = process::run(&mut command)?;
+    let path = executable(&said).ok_or_else(|| {
+        Error::new(
+            process::command_line(&command),
+            format_args!("it to build {NAME}"),
+            "no such program",
+            "report this as a bug of linux-driver",
+        )
+    })?;
+    check_static(&path)?;
+    Ok(path)
+}
+
+/// The program's path in what cargo says, one JSON document a line.
+fn executable(said: &str) -> Option<PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        reason: String,
+        target: Option<Target>,
+        executable: Option<PathBuf>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+    }
+    said.lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .find_map(|message| {
+            let ours = message.reason == "compiler-artifact" && message.target?.name == NAME;
+            message.executable.filter(|_| ours)
+        })
+}
+
+/// A program that wants an interpreter (the dynamic linker) could not start in the guest: the kernel would panic with
+/// `Requested init /init failed (error -2)`.
+fn check_static(path: &Path) -> Result<()> {
+    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    let broken = |found: String| {
+        Error::new(
+            path.display(),
+            "a statically linked program",
+            found,
+            "install libc6-dev; on a system without a static C library, use another",
+        )
+    };
+    let elf = ElfFile64::<'_, object::Endianness>::parse(&*bytes).map_err(|e| broken(e.to_string()))?;
+    let dynamic = elf
+        .elf_program_headers()
+        .iter()
+        .any(|header| header.p_type(elf.endian()) == object::elf::PT_INTERP);
+    if dynamic {
+        Err(broken("one that needs the dynamic linker".to_owned()))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_cargos_messages() {
+        let said = r#"{"reason":"compiler-artifact","target":{"name":"libc"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/other"}
+{"reason":"compiler-artifact","target":{"name":"linux-driver-init"},"executable":"/t/linux-driver-init"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(said), Some("/t/linux-driver-init".into()));
+        assert_eq!(executable("nothing"), None);
+    }
+
+    #[test]
+    fn a_program_with_an_interpreter_is_refused() {
+        // The test itself is linked as the system links programs: dynamically.
+        let error = check_static(&std::env::current_exe().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("dynamic linker"), "{error}");
+        let error = check_static(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("statically linked"), "{error}");
+    }
+}

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Kernel messages that mean trouble.
+//!
+//! A stock kernel that boots and a driver that behaves print none of these. Two messages that look like it and are
+//! not: `loading out-of-tree module taints kernel` and `module verification failed`, which every module from
+//! outside the kernel's own build causes.
+
+/// One kind of message that means trouble. A message is of that kind if it starts with `start` and holds each of
+/// `holds`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pattern {
+    /// What it starts with, after the time stamp. Empty: anything.
+    pub start: &'static str,
+    /// What it also holds, anywhere.
+    pub holds: &'static [&'static str],
+    /// What it means, for a person.
+    pub meaning: &'static str,
+}
+
+const fn starts(start: &'static str, meaning: &'static str) -> Pattern {
+    Pattern {
+        start,
+        holds: &[],
+        meaning,
+    }
+}
+
+const fn holds(holds: &'static [&'static str], meaning: &'static str) -> Pattern {
+    Pattern {
+        start: "",
+        holds,
+        meaning,
+    }
+}
+
+const fn both(start: &'static str, holds: &'static [&'static str], meaning: &'static str) -> Pattern {
+    Pattern { start, holds, meaning }
+}
+
+/// The kinds, the more exact ones first: the first that fits a message names its meaning.
+pub const PATTERNS: &[Pattern] = &[
+    // Memory, as the kernel's own checkers see it.
+    starts(
+        "BUG: KASAN:",
+        "KASAN found an access to memory that is not the code's to use",
+    ),
+    starts(
+        "BUG: KFENCE:",
+        "KFENCE found an access to memory that is not the code's to use",
+    ),
+    starts("BUG: KMSAN:", "KMSAN found a use of memory that was never initialised"),
+    starts("BUG: KCSAN:", "KCSAN found a data race"),
+    starts("UBSAN:", "UBSAN found undefined behaviour"),
+    both(
+        "kmemleak:",
+        &["new suspected memory leaks"],
+        "kmemleak found memory that nothing refers to any more",
+    ),
+    starts("BUG: Bad page", "a page's state is corrupt"),
+    starts("BUG: non-zero pgtables_bytes", "page tables leaked"),
+    starts(
+        "usercopy: Kernel memory",
+        "a copy from or to user space went past the kernel's object",
+    ),
+    holds(
+        &["detected buffer overflow in"],
+        "a fortified string function would have overflowed its buffer",
+    ),
+    starts(
+        "list_add corruption",
+        "a linked list is corrupt, or a node was added twice",
+    ),
+    starts(
+        "list_del corruption",
+        "a linked list is corrupt, or a node was deleted twice",
+    ),
+    starts(
+        "refcount_t:",
+        "a reference count was used after it reached zero, or overflowed",
+    ),
+    starts(
+        "ODEBUG:",
+        "an object (timer, work, …) was freed or initialised while in use",
+    ),
+    holds(
+        &["Slab cache still has objects"],
+        "a slab cache was destroyed with objects in it",
+    ),
+    // A message of the slab allocator: `BUG kmalloc-64 (Tainted: G): Redzone overwritten`.
+    both("BUG ", &["): "], "the slab allocator found a corrupt object"),
+    // Locks and contexts.
+    starts(
+        "WARNING: possible recursive locking",
+        "lockdep: a lock may be taken by who holds it",
+    ),
+    starts(
+        "WARNING: possible circular locking",
+        "lockdep: locks are taken in orders that can deadlock",
+    ),
+    starts(
+        "WARNING: possible irq lock inversion",
+        "lockdep: an interrupt can deadlock on a lock",
+    ),
+    starts(
+        "WARNING: inconsistent lock state",
+        "lockdep: a lock is taken both in and out of interrupts, unsafely",
+    ),
+    starts(
+        "WARNING: bad unlock balance",
+        "lockdep: a lock was released that was not held",
+    ),
+    starts(
+        "WARNING: held lock freed",
+        "lockdep: memory with a held lock in it was freed",
+    ),
+    starts(
+        "WARNING: lock held when returning to user space",
+        "lockdep: a lock was not released",
+    ),
+    starts(
+        "WARNING: suspicious RCU usage",
+        "RCU-protected data was used outside a read-side section",
+    ),
+    starts(
+        "INFO: trying to register non-static key",
+        "lockdep: a lock was never initialised",
+    ),
+    starts("INFO: possible", "lockdep: locks are used in a way that can deadlock"),
+    starts(
+        "BUG: sleeping function called from invalid context",
+        "code slept where it must not",
+    ),
+    starts("BUG: scheduling while atomic", "code slept where it must not"),
+    starts("BUG: spinlock", "a spinlock was misused"),
+    starts(
+        "BUG: workqueue leaked",
+        "a work function returned with a lock held or in atomic context",
+    ),
+    // Standstill.
+    holds(&["BUG: soft lockup"], "a processor did not schedule for a long time"),
+    holds(&["hard LOCKUP"], "a processor took no interrupts for a long time"),
+    holds(&["BUG: workqueue lockup"], "a workqueue made no progress"),
+    both(
+        "rcu: INFO:",
+        &["stall"],
+        "RCU waits for a processor or task that does not move on",
+    ),
+    both("INFO: task ", &["blocked for more than"], "a task hangs in the kernel"),
+    starts(
+        "unregister_netdevice: waiting for",
+        "a network device's references were not all put",
+    ),
+    both(
+        "irq ",
+        &["nobody cared"],
+        "an interrupt came that no handler claimed, until the kernel turned it off",
+    ),
+    holds(
+        &["genirq: Flags mismatch"],
+        "an interrupt was requested with other flags than its sharer's",
+    ),
+    // The driver core's complaints.
+    starts(
+        "sysfs: cannot create duplicate filename",
+        "something of that name is registered already",
+    ),
+    starts(
+        "kobject: kobject_add_internal failed",
+        "the kernel could not add an object to sysfs",
+    ),
+    starts(
+        "kobject_add_internal failed",
+        "the kernel could not add an object to sysfs",
+    ),
+    both(
+        "kobject: '",
+        &["tried to"],
+        "a kobject was used before it was initialised, or initialised twice",
+    ),
+    holds(&["it is broken and must be fixed"], "an object has no release function"),
+    // The module loader's.
+    holds(
+        &["Unknown symbol"],
+        "the module uses a symbol that this kernel does not export to it",
+    ),
+    holds(
+        &["disagrees about version of symbol"],
+        "the module was built for a kernel with another ABI",
+    ),
+    holds(
+        &["version magic '", "' should be '"],
+        "the module was built for another kernel",
+    ),
+    holds(
+        &["Unknown rela relocation"],
+        "the module has a relocation that the kernel cannot apply",
+    ),
+    // Generated code that does not fit the kernel's mitigations.
+    holds(
+        &["Unpatched return thunk"],
+        "code was built without the kernel's return thunks",
+    ),
+    holds(
+        &["issing ENDBR"],
+        "an indirect branch went to code without endbr64 (IBT)",
+    ),
+    starts("CFI failure", "an indirect call went to a function of another type"),
+    // Faults.
+    starts("Kernel panic - not syncing", "the kernel panicked"),
+    holds(&["kernel BUG at"], "a BUG() was hit"),
+    starts(
+        "BUG: kernel NULL pointer dereference",
+        "a NULL pointer was followed in the kernel",
+    ),
+    holds(
+        &["nable to handle kernel"],
+        "the kernel touched memory that is not mapped",
+    ),
+    starts("BUG: unable to handle", "the kernel touched memory that is not mapped"),
+    holds(
+        &["general protection fault"],
+        "the processor refused an instruction (often a wild pointer)",
+    ),
+    starts(
+        "PANIC: double fault",
+        "a fault happened within a fault (often a stack overflow)",
+    ),
+    starts("BUG: stack guard page", "the kernel's stack overflowed"),
+    starts("BUG: TASK stack guard page", "the kernel's stack overflowed"),
+    starts("divide error:", "a division by zero in the kernel"),
+    starts("invalid opcode:", "the kernel met an instruction that is none"),
+    starts("Internal error:", "the kernel hit a fault"),
+    starts("Oops:", "the kernel hit a fault"),
+    // Whatever is left.
+    starts("BUG:", "the kernel reports a bug"),
+    starts("WARNING:", "a WARN() was hit"),
+    starts("Call Trace:", "the kernel printed a stack trace"),
+];
+
+/// What the message means, if it means trouble. `message` is without its time stamp.
+pub fn meaning(message: &str) -> Option<&'static str> {
+    PATTERNS
+        .iter()
+        .find(|pattern| message.starts_with(pattern.start) && pattern.holds.iter().all(|part| message.contains(part)))
+        .map(|pattern| pattern.meaning)
+}
+
+/// Whether this line ends a report of trouble.
+pub fn ends_report(message: &str) -> bool {
+    message.starts_with("---[ end Kernel panic") || message.starts_with("---[ end trace")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_known_by_its_first_line() {
+        for (message, part) in [
+            ("WARNING: CPU: 1 PID: 1 at drivers/base/core.c:12 f+0x1/0x2", "WARN()"),
+            ("WARNING: drivers/base/core.c:12 at f+0x1/0x2, CPU#0: init/1", "WARN()"),
+            ("WARNING: possible circular locking dependency detected", "deadlock"),
+            (
+                "BUG: kernel NULL pointer dereference, address: 0000000000000000",
+                "NULL",
+            ),
+            ("BUG: unable to handle page fault for address: ffffa000", "not mapped"),
+            (
+                "Unable to handle kernel paging request at virtual address dead",
+                "not mapped",
+            ),
+            ("BUG kmalloc-64 (Tainted: G           OE): Redzone overwritten", "slab"),
+            ("BUG: KASAN: slab-use-after-free in f+0x1/0x2 [edu]", "KASAN"),
+            ("BUG: Something new", "reports a bug"),
+            ("kernel BUG at lib/list_debug.c:1!", "BUG()"),
+            ("Oops: 0000 [#1] PREEMPT SMP NOPTI", "fault"),
+            (
+                "Oops: general protection fault, probably for non-canonical address 0xdead",
+                "refused",
+            ),
+            (
+                "general protection fault, probably for non-canonical address 0xdead",
+                "refused",
+            ),
+            ("rcu: INFO: rcu_preempt self-detected stall on CPU", "RCU"),
+            (
+                "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-... }",
+                "RCU",
+            ),
+            ("INFO: task init:1 blocked for more than 120 seconds.", "hangs"),
+            ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [init:1]", "schedule"),
+            ("Kernel panic - not syncing: sysrq triggered crash", "panicked"),
+            ("edu: Unknown symbol foo (err -2)", "symbol"),
+            ("edu: disagrees about version of symbol module_layout", "ABI"),
+            ("edu: version magic '6.1 SMP ' should be '6.12 SMP '", "another kernel"),
+            (
+                "irq 11: nobody cared (try booting with the \"irqpoll\" option)",
+                "interrupt",
+            ),
+            ("Unpatched return thunk in use. This should not happen!", "thunks"),
+            ("traps: Missing ENDBR: f+0x0/0x10 [edu]", "endbr64"),
+            ("Missing ENDBR: f+0x0/0x10 [edu]", "endbr64"),
+            ("refcount_t: underflow; use-after-free.", "reference count"),
+            (
+                "kobject: '(null)' (0000): tried to add an uninitialized object, something is seriously wrong.",
+                "kobject",
+            ),
+            (
+                "sysfs: cannot create duplicate filename '/bus/pci/drivers/edu'",
+                "registered already",
+            ),
+        ] {
+            let meaning = meaning(message).unwrap_or_else(|| panic!("no trouble seen in {message:?}"));
+            assert!(meaning.contains(part), "{message:?} is taken for {meaning:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_harmless_is_let_pass() {
+        for message in [
+            "edu: loading out-of-tree module taints kernel.",
+            "edu: module verification failed: signature and/or required key missing - tainting kernel",
+            "Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on",
+            "edu 0000:00:04.0: DEBUG: probing",
+            "edu 0000:00:04.0: no WARNING here",
+            "rcu: Hierarchical RCU implementation.",
+            "rcu: INFO: something else",
+            "Warning: unable to open an initial console.",
+            "RAS: Correctable Errors collector initialized.",
+            "kobject: 'edu' (0000): kobject_uevent_env",
+            "",
+        ] {
+            assert_eq!(meaning(message), None, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn each_pattern_can_be_hit() {
+        for pattern in PATTERNS {
+            let message = format!("{} {}", pattern.start, pattern.holds.join(" "));
+            assert!(!message.trim().is_empty());
+            let message = message.trim_start();
+            // An earlier, wider pattern must not hide a later one.
+            assert_eq!(meaning(message), Some(pattern.meaning), "{message:?}");
+        }
+    }
+}

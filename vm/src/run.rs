@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Boots a machine, follows its console and ends it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linux_driver_host::process::{Running, check_interrupted};
+use linux_driver_host::{Error, Result};
+
+use crate::initramfs;
+use crate::machine::Machine;
+use crate::plan::Plan;
+use crate::report::{Accel, Ending, Report, StepResult};
+use crate::text::clean;
+use crate::transcript::Transcript;
+
+/// As much of a line as is read; the kernel's own are shorter.
+const LINE: u64 = 8 * 1024;
+/// Lines that wait to be looked at. A guest that prints faster has to wait.
+const LINES: usize = 1024;
+/// As many of QEMU's own messages as are kept.
+const SAID: usize = 100;
+/// How long the console is quiet after the last line of a problem's report.
+const QUIET: Duration = Duration::from_millis(1500);
+/// How long the guest may take to power off once it is done.
+const POWER_OFF: Duration = Duration::from_secs(15);
+/// How long KVM may take to bring our program up before emulation is tried instead.
+const KVM_UP: Duration = Duration::from_secs(30);
+/// How often we look for a signal.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs the plan in the machine, with the program at `init` (see [`crate::init_program::build`]), and calls `progress`
+/// after each step. An error means that it could not be tried; all that went wrong in the guest is in the report.
+pub fn run(machine: &Machine, plan: &Plan, init: &Path, progress: &mut dyn FnMut(&StepResult)) -> Result<Report> {
+    plan.check()?;
+    machine.check_kernel()?;
+    let token = token()?;
+    let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let archive = dir.path().join("initramfs");
+    std::fs::write(&archive, initramfs::pack(plan, init, &token)?).map_err(|e| Error::io(&archive, "write", &e))?;
+
+    let accels = machine.accels();
+    for (number, &accel) in accels.iter().enumerate() {
+        let mut transcript = Transcript::new(plan, &token);
+        let ran = attempt(machine, &archive, accel, &mut transcript, progress)?;
+        // What KVM does before our program is up is no finding: on hosts that offer it without keeping the promise it
+        // fails in many ways. Emulation then tells whether it was the kernel.
+        if transcript.up() || number + 1 == accels.len() {
+            return ran.report(machine, transcript);
+        }
+    }
+    unreachable!("a machine always has something to run it")
+}
+
+/// How a machine ran.
+struct Ran {
+    followed: Followed,
+    accel: Accel,
+    line: String,
+    said: Vec<String>,
+    seconds: f64,
+}
+
+/// Why the console is not followed any further.
+enum Followed {
+    /// The machine has ended: whether QEMU says that all was well.
+    Ended(bool),
+    /// A problem has been reported, whole.
+    Problem,
+    /// The time limit has passed.
+    TimeLimit,
+    /// The guest was done, and did not power off.
+    NoPowerOff,
+}
+
+/// What comes from QEMU.
+enum Line {
+    /// A line of the guest's console.
+    Console(String),
+    /// A line of QEMU's own.
+    Said(String),
+}
+
+fn attempt(
+    machine: &Machine,
+    archive: &Path,
+    accel: Accel,
+    transcript: &mut Transcript<'_>,
+    progress: &mut dyn FnMut(&StepResult),
+) -> Result<Ran> {
+    let mut command = machine.command(archive, accel);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let start = Instant::now();
+    let mut qemu = Running::start(&mut command)?;
+    let line = qemu.line().to_owned();
+    let (sender, lines) = sync_channel(LINES);
+    if let Some(out) = qemu.child().stdout.take() {
+        let sender = sender.clone();
+        thread::spawn(move || read_lines(BufReader::new(out), Line::Console, &sender));
+    }
+    if let Some(err) = qemu.child().stderr.take() {
+        thread::spawn(move || read_lines(BufReader::new(err), Line::Said, &sender));
+    }
+    let up_limit = if accel == Accel::Kvm {
+        KVM_UP.min(machine.time_limit)
+    } else {
+        machine.time_limit
+    };
+    let mut said = Vec::new();
+    let mut followed = follow(
+        &lines,
+        transcript,
+        start,
+        (up_limit, machine.time_limit),
+        &mut said,
+        progress,
+    )?;
+    if let Followed::Ended(well) = &mut followed {
+        *well = qemu.wait()?.success();
+    }
+    Ok(Ran {
+        followed,
+        accel,
+        line,
+        said,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+impl Ran {
+    fn report(self, machine: &Machine, transcript: Transcript<'_>) -> Result<Report> {
+        let (ending, why) = match self.followed {
+            Followed::Ended(false) if transcript.silent() => {
+                return Err(machine.not_started(&self.line, &self.said.join("\n")));
+            }
+            Followed::Ended(_) if transcript.done() => (Ending::PoweredOff, String::new()),
+            Followed::Ended(_) => (
+                Ending::Early,
+                "the machine ended before our program in it was done".to_owned(),
+            ),
+            Followed::Problem => (Ending::Problem, String::new()),
+            Followed::TimeLimit => (
+                Ending::TimeLimit,
+                format!("no end within the time limit of {} s", machine.time_limit.as_secs()),
+            ),
+            Followed::NoPowerOff => (
+                Ending::Early,
+                format!("no power-off within {} s after the last step", POWER_OFF.as_secs()),
+            ),
+        };
+        Ok(transcript.report(ending, &why, self.accel, &self.said, self.seconds))
+    }
+}
+
+/// Follows the machine until there is nothing more to learn from it. `limits` are those for our program to come up and for
+/// the run.
+fn follow(
+    lines: &Receiver<Line>,
+    transcript: &mut Transcript<'_>,
+    start: Instant,
+    limits: (Duration, Duration),
+    said: &mut Vec<String>,
+    progress: &mut dyn FnMut(&StepResult),
+) -> Result<Followed> {
+    let mut last_line = start;
+    let mut done = None;
+    loop {
+        check_interrupted()?;
+        let received = lines.recv_timeout(LOOK);
+        let now = Instant::now();
+        match received {
+            Ok(Line::Console(line)) => {
+                last_line = now;
+                if let Some(step) = transcript.line(&line, (now - start).as_secs_f64()) {
+                    progress(step);
+                }
+                if done.is_none() && transcript.done() {
+                    done = Some(now);
+                }
+            }
+            Ok(Line::Said(line)) if said.len() < SAID => said.push(line),
+            Ok(Line::Said(_)) => {}
+            // A signal that asks us to end has ended QEMU too.
+            Err(RecvTimeoutError::Disconnected) => return check_interrupted().map(|()| Followed::Ended(true)),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if transcript.problem_ended() || transcript.problem_grows() && now - last_line >= QUIET {
+            return Ok(Followed::Problem);
+        }
+        if done.is_some_and(|done| now - done >= POWER_OFF) {
+            return Ok(Followed::NoPowerOff);
+        }
+        if now - start >= if transcript.up() { limits.1 } else { limits.0 } {
+            return Ok(Followed::TimeLimit);
+        }
+    }
+}
+
+/// Sends each line on, until the machine ends or nobody listens.
+fn read_lines(mut out: impl BufRead, kind: fn(String) -> Line, sender: &SyncSender<Line>) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match out.by_ref().take(LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            line.pop();
+        }
+        if sender.send(kind(clean(&line))).is_err() {
+            return;
+        }
+    }
+}
+
+/// A number that nobody can guess.
+fn token() -> Result<String> {
+    let path = Path::new("/dev/urandom");
+    let mut bytes = [0; 16];
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|e| Error::io(path, "read", &e))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_comes_in_bounded_pieces() {
+        let (sender, lines) = sync_channel(LINES);
+        let text = [b"one\r\n\x1bx\n".as_slice(), &vec![b'y'; 20_000], b"\nlast"].concat();
+        read_lines(text.as_slice(), Line::Console, &sender);
+        drop(sender);
+        let lines: Vec<String> = lines
+            .iter()
+            .map(|(Line::Console(line) | Line::Said(line))| line)
+            .collect();
+        assert_eq!(lines[..2], ["one", "\\u{1b}x"]);
+        assert_eq!(lines.last().unwrap(), "last");
+        assert_eq!(lines.len(), 6);
+    }
+
+    #[test]
+    fn a_token_is_never_the_same() {
+        let token = token().unwrap();
+        assert_eq!(token.len(), 32);
+        assert_ne!(token, super::token().unwrap());
+    }
+}

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Makes steps and problems out of the console's lines, as they come.
+
+use regex_lite::Regex;
+
+use crate::plan::Plan;
+use crate::problems;
+use crate::protocol::{Record, message};
+use crate::report::{Accel, Ending, Outcome, Problem, Report, StepResult};
+use crate::taint;
+
+/// The lines before a problem that are kept with it.
+const BEFORE: usize = 10;
+/// The lines after a problem that are waited for. KASAN's reports are long.
+const AFTER: usize = 80;
+/// The lines at the end of the console that are shown where nothing better is known.
+const LAST: usize = 20;
+/// As much of the console as is kept: a guest that prints without end must not fill the host's memory.
+const CONSOLE_BYTES: usize = 8 << 20;
+
+/// What is known of a run so far.
+pub(crate) struct Transcript<'a> {
+    plan: &'a Plan,
+    token: &'a str,
+    hello: Option<Hello>,
+    done: Option<u64>,
+    steps: Vec<StepResult>,
+    under_way: Option<UnderWay>,
+    problem: Option<Growing>,
+    console: Vec<String>,
+    console_bytes: usize,
+}
+
+struct Hello {
+    release: String,
+    tainted: u64,
+    seconds: f64,
+}
+
+/// The step that has begun and not ended.
+#[derive(Default)]
+struct UnderWay {
+    detail: String,
+    messages: Vec<String>,
+}
+
+/// A problem whose report is still coming.
+struct Growing {
+    problem: Problem,
+    after: usize,
+    ended: bool,
+}
+
+impl<'a> Transcript<'a> {
+    pub(crate) fn new(plan: &'a Plan, token: &'a str) -> Self {
+        Self {
+            plan,
+            token,
+            hello: None,
+            done: None,
+            steps: Vec::new(),
+            under_way: None,
+            problem: None,
+            console: Vec::new(),
+            console_bytes: 0,
+        }
+    }
+
+    /// Takes the next line of the console, which came `seconds` after the start. A step that ends with it is returned.
+    pub(crate) fn line(&mut self, line: &str, seconds: f64) -> Option<&StepResult> {
+        let text = message(line);
+        if let Some(record) = Record::read(text, self.token) {
+            return self.record(record, seconds);
+        }
+        let kept = self.keep(line);
+        if let Some(UnderWay { messages, .. }) = self.under_way.as_mut().filter(|_| kept) {
+            messages.push(text.to_owned());
+        }
+        if let Some(growing) = &mut self.problem {
+            growing.problem.context.push(line.to_owned());
+            growing.after += 1;
+            growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
+        } else if let Some(meaning) = problems::meaning(text) {
+            let context = self.last(BEFORE + 1);
+            let problem = Problem {
+                line: text.to_owned(),
+                meaning: meaning.to_owned(),
+                context,
+                step: self.step_name(),
+            };
+            self.problem = Some(Growing {
+                problem,
+                after: 0,
+                ended: false,
+            });
+        }
+        None
+    }
+
+    fn record(&mut self, record: Record, seconds: f64) -> Option<&StepResult> {
+        match record {
+            Record::Hello { release, tainted } => {
+                self.hello = Some(Hello {
+                    release,
+                    tainted,
+                    seconds,
+                });
+            }
+            Record::Begin { .. } => self.under_way = Some(UnderWay::default()),
+            Record::Detail { text } => {
+                if let Some(UnderWay { detail, .. }) = &mut self.under_way {
+                    detail.push_str(&text);
+                }
+            }
+            Record::End { ok, ms, .. } => {
+                let outcome = if ok { Outcome::Passed } else { Outcome::Failed };
+                return self.end_step(outcome, None, ms as f64 / 1000.0);
+            }
+            Record::Done { tainted } => self.done = Some(tainted),
+        }
+        None
+    }
+
+    /// Ends the step under way, with what came in it. `why` stands in for a detail that never came.
+    fn end_step(&mut self, outcome: Outcome, why: Option<&str>, seconds: f64) -> Option<&StepResult> {
+        let step = self.plan.steps.get(self.steps.len())?;
+        let UnderWay { mut detail, messages } = self.under_way.take()?;
+        if let Some(why) = why {
+            detail = why.to_owned();
+        }
+        self.steps.push(StepResult {
+            name: step.name.clone(),
+            outcome,
+            detail,
+            messages,
+            seconds,
+        });
+        self.steps.last()
+    }
+
+    /// Keeps the line, if there is room for it.
+    fn keep(&mut self, line: &str) -> bool {
+        let before = self.console_bytes;
+        self.console_bytes = before.saturating_add(line.len() + 1);
+        if self.console_bytes <= CONSOLE_BYTES {
+            self.console.push(line.to_owned());
+        } else if before <= CONSOLE_BYTES {
+            self.console.push(format!(
+                "[the console printed more than {} MiB; the rest is not kept]",
+                CONSOLE_BYTES >> 20
+            ));
+        }
+        self.console_bytes <= CONSOLE_BYTES
+    }
+
+    fn last(&self, lines: usize) -> Vec<String> {
+        self.console[self.console.len().saturating_sub(lines)..].to_vec()
+    }
+
+    fn step_name(&self) -> Option<String> {
+        self.under_way.as_ref()?;
+        Some(self.plan.steps.get(self.steps.len())?.name.clone())
+    }
+
+    /// Whether the report of a problem is still coming.
+    pub(crate) fn problem_grows(&self) -> bool {
+        self.problem.as_ref().is_some_and(|growing| !growing.ended)
+    }
+
+    /// Whether a problem has been reported, whole.
+    pub(crate) fn problem_ended(&self) -> bool {
+        self.problem.as_ref().is_some_and(|growing| growing.ended)
+    }
+
+    /// Whether the guest has said that it is done.
+    pub(crate) fn done(&self) -> bool {
+        self.done.is_some()
+    }
+
+    /// Whether our program in the guest has come up.
+    pub(crate) fn up(&self) -> bool {
+        self.hello.is_some()
+    }
+
+    /// Whether the guest has printed nothing at all.
+    pub(crate) fn silent(&self) -> bool {
+        self.console.is_empty() && !self.up()
+    }
+
+    /// The report, at the end. `ending` is how the machine ended if no problem did it, with a line that says it;
+    /// `accel` is what ran it; `said` is what QEMU itself printed.
+    pub(crate) fn report(mut self, ending: Ending, line: &str, accel: Accel, said: &[String], seconds: f64) -> Report {
+        let step = self.step_name();
+        let (ending, problem) = match self.problem.take() {
+            Some(growing) => (Ending::Problem, Some(growing.problem)),
+            None if ending == Ending::PoweredOff => (ending, None),
+            None => {
+                let mut context = self.last(LAST);
+                context.extend_from_slice(said);
+                let meaning = match (&step, &self.hello) {
+                    (Some(step), _) => format!("the step under way was {step:?}"),
+                    (None, Some(_)) => "no step was under way".to_owned(),
+                    (None, None) => "the kernel did not come as far as our program in it".to_owned(),
+                };
+                (
+                    ending,
+                    Some(Problem {
+                        line: line.to_owned(),
+                        meaning,
+                        context,
+                        step,
+                    }),
+                )
+            }
+        };
+        let expected_problem = self.plan.expect_problem.as_deref().map(|pattern| {
+            let failed = self.steps.iter().any(|step| step.outcome == Outcome::Failed);
+            let fits = |regex: Regex| {
+                problem.iter().any(|problem| {
+                    regex.is_match(&problem.line) || problem.context.iter().any(|line| regex.is_match(message(line)))
+                })
+            };
+            ending == Ending::Problem && !failed && Regex::new(pattern).is_ok_and(fits)
+        });
+        let why = match ending {
+            Ending::PoweredOff => "the machine powered off meanwhile",
+            Ending::Problem => "a problem ended the run meanwhile",
+            Ending::TimeLimit => "the run's time limit passed meanwhile",
+            Ending::Early => "the machine ended meanwhile",
+        };
+        self.end_step(Outcome::Failed, Some(why), 0.0);
+        for step in &self.plan.steps[self.steps.len()..] {
+            self.steps.push(StepResult {
+                name: step.name.clone(),
+                outcome: Outcome::NotRun,
+                detail: "the run ended before it".to_owned(),
+                messages: Vec::new(),
+                seconds: 0.0,
+            });
+        }
+        let before = self.hello.as_ref().map_or(0, |hello| hello.tainted);
+        let tainted = self
+            .done
+            .into_iter()
+            .flat_map(|after| taint::troubling(before, after))
+            .map(|flag| Problem {
+                line: format!("tainted: {} (bit {})", flag.letter, flag.bit),
+                meaning: flag.meaning.to_owned(),
+                context: Vec::new(),
+                step: None,
+            });
+        let problems = problem.into_iter().chain(tainted).collect();
+        Report {
+            accel,
+            boot_seconds: self.hello.as_ref().map(|hello| hello.seconds),
+            release: self.hello.map(|hello| hello.release).unwrap_or_default(),
+            seconds,
+            ending,
+            steps: self.steps,
+            problems,
+            expected_problem,
+            taint: self.done.map(taint::flags),
+            console: self.console,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Action, Step};
+
+    const TOKEN: &str = "t0k3n";
+
+    fn plan() -> Plan {
+        let steps = ["one", "two"].map(|name| Step::new(name, Action::Expect {})).to_vec();
+        Plan {
+            steps,
+            ..Plan::default()
+        }
+    }
+
+    fn said(transcript: &mut Transcript<'_>, record: Record) {
+        transcript.line(&format!("[    1.000000] {}", record.line(TOKEN)), 1.0);
+    }
+
+    fn hello(transcript: &mut Transcript<'_>) {
+        said(
+            transcript,
+            Record::Hello {
+                release: "6.12".into(),
+                tainted: 0,
+            },
+        );
+    }
+
+    #[test]
+    fn a_run_that_goes_well() {
+        let plan = plan();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        transcript.line("[    0.000000] Linux version 6.12", 0.5);
+        hello(&mut transcript);
+        for step in 0..2 {
+            said(&mut transcript, Record::Begin { step });
+            transcript.line(&format!("[    1.0] message {step}"), 1.0);
+            said(&mut transcript, Record::Detail { text: "a".into() });
+            said(&mut transcript, Record::Detail { text: "b".into() });
+            said(
+                &mut transcript,
+                Record::End {
+                    step,
+                    ok: true,
+                    ms: 1500,
+                },
+            );
+        }
+        said(&mut transcript, Record::Done { tainted: 1 << 12 });
+        let report = transcript.report(Ending::PoweredOff, "", Accel::Kvm, &[], 2.0);
+        assert!(report.passed(), "{report:#?}");
+        assert_eq!(
+            (report.release.as_str(), report.accel, report.boot_seconds),
+            ("6.12", Accel::Kvm, Some(1.0))
+        );
+        assert_eq!(report.steps[1].messages, ["message 1"]);
+        assert_eq!((report.steps[1].detail.as_str(), report.steps[1].seconds), ("ab", 1.5));
+        assert_eq!(report.console.len(), 3);
+    }
+
+    #[test]
+    fn a_problem_carries_its_surroundings_and_its_step() {
+        let plan = plan();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        hello(&mut transcript);
+        said(&mut transcript, Record::Begin { step: 0 });
+        for line in ["before", "BUG: x", "Call Trace:", " f+0x1", "---[ end trace 0 ]---"] {
+            assert!(!transcript.problem_ended());
+            transcript.line(&format!("[    1.0] {line}"), 1.0);
+        }
+        assert!(transcript.problem_ended());
+        let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+        assert!(!report.passed());
+        assert_eq!(report.ending, Ending::Problem);
+        let [problem] = report.problems.as_slice() else {
+            panic!("{report:#?}")
+        };
+        assert_eq!(
+            (problem.line.as_str(), problem.step.as_deref()),
+            ("BUG: x", Some("one"))
+        );
+        assert_eq!(problem.context.len(), 5);
+        assert_eq!(
+            report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
+            [Outcome::Failed, Outcome::NotRun]
+        );
+    }
+
+    #[test]
+    fn a_planned_problem_passes_only_if_it_is_the_one() {
+        for (pattern, passes) in [("BUG: x", true), ("end of trace", true), ("BUG: y", false)] {
+            let plan = Plan {
+                expect_problem: Some(pattern.into()),
+                ..plan()
+            };
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            transcript.line("[    1.0] BUG: x", 1.0);
+            transcript.line("[    1.0] end of trace", 1.0);
+            let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+            assert_eq!(
+                (report.expected_problem, report.passed()),
+                (Some(passes), passes),
+                "{pattern}"
+            );
+        }
+        let plan = Plan {
+            expect_problem: Some("".into()),
+            ..plan()
+        };
+        let report = Transcript::new(&plan, TOKEN).report(Ending::TimeLimit, "late", Accel::Tcg, &[], 2.0);
+        assert!(!report.passed(), "a time limit is no planned problem");
+    }
+
+    #[test]
+    fn a_time_limit_names_the_step_and_shows_the_last_lines() {
+        let plan = plan();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        hello(&mut transcript);
+        for number in 0..30 {
+            transcript.line(&format!("[    1.0] line {number}"), 1.0);
+        }
+        said(&mut transcript, Record::Begin { step: 0 });
+        let report = transcript.report(
+            Ending::TimeLimit,
+            "no end within 5 s",
+            Accel::Tcg,
+            &["said".to_owned()],
+            5.0,
+        );
+        let [problem] = report.problems.as_slice() else {
+            panic!("{report:#?}")
+        };
+        assert!(problem.meaning.contains("one"), "{problem:?}");
+        assert_eq!(problem.context.len(), LAST + 1);
+        assert_eq!(problem.context[LAST - 1], "[    1.0] line 29");
+    }
+
+    #[test]
+    fn a_driver_cannot_end_a_step() {
+        let plan = plan();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        hello(&mut transcript);
+        said(&mut transcript, Record::Begin { step: 0 });
+        let forged = Record::End {
+            step: 0,
+            ok: true,
+            ms: 0,
+        }
+        .line("guess");
+        assert!(transcript.line(&format!("[    1.0] {forged}"), 1.0).is_none());
+        let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+        assert_eq!(report.steps[0].outcome, Outcome::Failed);
+        assert_eq!(report.steps[0].messages, [forged]);
+    }
+
+    #[test]
+    fn a_mark_that_the_run_left_is_a_problem() {
+        let plan = Plan::default();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        hello(&mut transcript);
+        said(&mut transcript, Record::Done { tainted: 1 << 12 | 1 });
+        let report = transcript.report(Ending::PoweredOff, "", Accel::Tcg, &[], 2.0);
+        let [problem] = report.problems.as_slice() else {
+            panic!("{report:#?}")
+        };
+        assert!(problem.line.contains("P (bit 0)"), "{problem:?}");
+        assert!(!report.passed());
+    }
+
+    #[test]
+    fn a_flood_is_bounded() {
+        let plan = Plan::default();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        let line = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            transcript.line(&line, 1.0);
+        }
+        let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+        assert_eq!(report.console.len(), 8);
+        assert!(report.console[7].contains("not kept"));
+    }
+}
