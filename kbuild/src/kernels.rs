@@ -52,7 +52,7 @@ pub(crate) struct Fetched {
     pub(crate) arch: String,
     pub(crate) compiler: String,
     pub(crate) packages: Vec<Package>,
-    /// The packages that its host programs need (libraries, pahole).
+    /// The packages that its host programs need (libraries).
     pub(crate) programs_need: Vec<String>,
     pub(crate) note: Option<String>,
     pub(crate) build_tree: PathBuf,
@@ -188,7 +188,7 @@ impl Kernel {
                         "a build tree whose host programs run here",
                         text,
                         "prepare the tree on this host (`make modules_prepare`), install what they miss \
-                         (libelf1, pahole), or use --kernel NAME, which has a build root of its own",
+                         (libelf1), or use --kernel NAME, which has a build root of its own",
                     ));
                 }
             }
@@ -288,12 +288,6 @@ fn of_tools() -> Vec<Need> {
             "the kernel's objtool is linked to it",
             &["libelf1"],
             has_libelf,
-        ),
-        need(
-            "pahole",
-            "Kbuild gives modules their type information with it",
-            &["pahole"],
-            || process::find_program("pahole").is_some(),
         ),
     ]
 }

@@ -182,11 +182,6 @@ pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstac
             found.push(Obstacle::Program(format!("its {program} does not start: {why}")));
         }
     }
-    // Where the tree has the kernel's type information, Kbuild gives each module its own by pahole.
-    let types = tree.config.is_set("CONFIG_DEBUG_INFO_BTF_MODULES") && tree.dir.join("vmlinux").is_file();
-    if types && let Err(why) = try_out(host.command("pahole", &[]).arg("--version"))? {
-        found.push(Obstacle::Program(format!("pahole does not start: {why}")));
-    }
     Ok(found)
 }
 

@@ -93,8 +93,21 @@ fn parse_line(line: &str) -> Option<(String, Export)> {
         "EXPORT_SYMBOL_GPL" => ExportKind::Gpl,
         _ => return None,
     };
-    let namespace = fields.next().filter(|namespace| !namespace.is_empty()).map(str::to_owned);
-    fields.next().is_none().then(|| (name.to_owned(), Export { crc, module: module.to_owned(), kind, namespace }))
+    let namespace = fields
+        .next()
+        .filter(|namespace| !namespace.is_empty())
+        .map(str::to_owned);
+    fields.next().is_none().then(|| {
+        (
+            name.to_owned(),
+            Export {
+                crc,
+                module: module.to_owned(),
+                kind,
+                namespace,
+            },
+        )
+    })
 }
 
 #[cfg(test)]
@@ -109,16 +122,27 @@ mod tests {
         let symvers = Symvers::parse(text, "Module.symvers").unwrap();
         assert_eq!(symvers.len(), 3);
         let gpl = symvers.get("dma_buf_get").unwrap();
-        assert_eq!((gpl.crc, gpl.kind, gpl.namespace.as_deref()), (0xffff_ffff, ExportKind::Gpl, Some("DMA_BUF")));
+        assert_eq!(
+            (gpl.crc, gpl.kind, gpl.namespace.as_deref()),
+            (0xffff_ffff, ExportKind::Gpl, Some("DMA_BUF"))
+        );
         let any = symvers.get("phys_base").unwrap();
-        assert_eq!((any.kind, &any.namespace, any.module.as_str()), (ExportKind::Any, &None, "vmlinux"));
+        assert_eq!(
+            (any.kind, &any.namespace, any.module.as_str()),
+            (ExportKind::Any, &None, "vmlinux")
+        );
         assert_eq!(symvers.get("old").unwrap().module, "drivers/net/mii");
         assert!(symvers.get("nothing").is_none());
     }
 
     #[test]
     fn a_malformed_line_is_named() {
-        for line in ["0x1", "1\ta\tvmlinux\tEXPORT_SYMBOL\t", "0x1\ta\tvmlinux\tEXPORT_UNUSED\t", "0x100000000\ta\tb\tEXPORT_SYMBOL\t"] {
+        for line in [
+            "0x1",
+            "1\ta\tvmlinux\tEXPORT_SYMBOL\t",
+            "0x1\ta\tvmlinux\tEXPORT_UNUSED\t",
+            "0x100000000\ta\tb\tEXPORT_SYMBOL\t",
+        ] {
             let text = format!("0x00000001\tgood\tvmlinux\tEXPORT_SYMBOL\t\n{line}\n");
             let error = Symvers::parse(&text, "Module.symvers").unwrap_err();
             assert_eq!(error.place(), "Module.symvers:2", "{line}");

@@ -19,7 +19,7 @@ pub struct Toolchain {
 }
 
 /// Debian's compiler for its browsers, which is kept current in stable releases, and its source.
-const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
+pub const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 impl Toolchain {

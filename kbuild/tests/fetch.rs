@@ -7,6 +7,7 @@ use std::path::Path;
 
 use linux_driver_host::{Cache, process};
 use linux_driver_kbuild::kernels::{self, Catalogue, Kernel};
+use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::root::BuildHost;
 
 const HELLO: &str = r#"// SPDX-License-Identifier: GPL-2.0-only
@@ -45,12 +46,8 @@ fn builds(kernel: &Kernel) -> String {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("hello.c"), HELLO).unwrap();
     fs::write(dir.path().join("Kbuild"), "obj-m := hello.o\n").unwrap();
-    let mut make = kernel.command("make", &[dir.path()]);
-    make.current_dir(dir.path())
-        .arg("-C")
-        .arg(&kernel.build_tree)
-        .arg(format!("M={}", dir.path().display()));
-    let said = process::run(make.args(["V=1", "modules"])).unwrap_or_else(|e| panic!("{e}"));
+    let kbuild = Kbuild { tree: kernel.tree().unwrap(), host: kernel.host.clone() };
+    let said = kbuild.make(dir.path(), &["V=1", "modules"]).unwrap_or_else(|e| panic!("{e}"));
     let module = fs::read(dir.path().join("hello.ko")).unwrap();
     let vermagic = format!("vermagic={} SMP", kernel.release);
     assert!(

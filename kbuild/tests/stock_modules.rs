@@ -17,10 +17,18 @@ use linux_driver_kbuild::tree::BuildTree;
 #[test]
 #[ignore = "needs a kernel's build tree and modules: see the head of this file"]
 fn stock_modules_are_good() {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).unwrap_or_else(|| panic!("{name} is not set"));
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .unwrap_or_else(|| panic!("{name} is not set"))
+    };
     let tree = BuildTree::open(&set("STOCK_TREE")).unwrap();
     let symvers = Symvers::read(&tree.symvers()).unwrap();
-    let kernel = Kernel { config: &tree.config, symvers: &symvers, release: &tree.release };
+    let kernel = Kernel {
+        config: &tree.config,
+        symvers: &symvers,
+        release: &tree.release,
+    };
     let mut modules = Vec::new();
     collect(&set("STOCK_MODULES"), &mut modules);
     modules.sort();
@@ -43,7 +51,10 @@ fn stock_modules_are_good() {
             }
         }
     }
-    println!("{} modules; looked at {looked_at:?}; known exceptions {known:?}", modules.len());
+    println!(
+        "{} modules; looked at {looked_at:?}; known exceptions {known:?}",
+        modules.len()
+    );
     assert_eq!(unknown, 0, "findings in stock modules");
 }
 
@@ -60,14 +71,28 @@ fn collect(dir: &Path, modules: &mut Vec<PathBuf>) {
 
 /// Modules that use the vector unit on purpose, between `kernel_fpu_begin` and `kernel_fpu_end`, or that are the x86
 /// hypervisor and have a guest's state in hand.
-const VECTOR: [&str; 9] = ["/arch/x86/crypto/", "/lib/crypto/", "/raid6_pq.ko", "/xor.ko", "/amdgpu.ko", "/kvm.ko", "/drm.ko", "/i915.ko", "/nf_tables.ko"];
+const VECTOR: [&str; 9] = [
+    "/arch/x86/crypto/",
+    "/lib/crypto/",
+    "/raid6_pq.ko",
+    "/xor.ko",
+    "/amdgpu.ko",
+    "/kvm.ko",
+    "/drm.ko",
+    "/i915.ko",
+    "/nf_tables.ko",
+];
 
 /// Why a finding in a module of the kernel's own is right, or harmless there.
 fn exception(report: &Report, finding: &Finding) -> Option<&'static str> {
     let path = report.file.to_string_lossy();
     match finding.check {
-        "modinfo" if finding.expected == "author=" || finding.expected == "description=" => Some("a module without an author or a description"),
-        "instructions" if finding.found.starts_with('`') && VECTOR.iter().any(|part| path.contains(part)) => Some("vector code on purpose"),
+        "modinfo" if finding.expected == "author=" || finding.expected == "description=" => {
+            Some("a module without an author or a description")
+        }
+        "instructions" if finding.found.starts_with('`') && VECTOR.iter().any(|part| path.contains(part)) => {
+            Some("vector code on purpose")
+        }
         // arch/x86/kvm/emulate.c lays its FASTOP functions out in steps of 16 bytes and computes their addresses.
         "padding" if path.ends_with("/kvm.ko") => Some("the instruction emulator's assembly"),
         // Its assembly, from another project, starts its functions without SYM_FUNC_START.

@@ -157,7 +157,11 @@ fn placeholder(chars: &mut Peekable<Chars<'_>>) -> Result<Placeholder, String> {
     } else if eat(&mut rest, '*') {
         Some(Count::Argument(Which::Next))
     } else {
-        Some(count(&mut rest).map_err(|problem| problem.unwrap_or_else(bad))?.ok_or_else(bad)?)
+        Some(
+            count(&mut rest)
+                .map_err(|problem| problem.unwrap_or_else(bad))?
+                .ok_or_else(bad)?,
+        )
     };
     let kind = TYPES.into_iter().find(|kind| *kind == rest).ok_or_else(|| {
         if rest.chars().all(char::is_alphanumeric) {
@@ -166,7 +170,17 @@ fn placeholder(chars: &mut Peekable<Chars<'_>>) -> Result<Placeholder, String> {
             bad()
         }
     })?;
-    Ok(Placeholder { which, fill, align: alignment, plus, alternate, zero, width, precision, kind })
+    Ok(Placeholder {
+        which,
+        fill,
+        align: alignment,
+        plus,
+        alternate,
+        zero,
+        width,
+        precision,
+        kind,
+    })
 }
 
 /// The alignment that a character stands for.
@@ -188,7 +202,9 @@ fn eat(rest: &mut &str, c: char) -> bool {
 
 /// Takes a width or a precision off the front, if there is one. An error of `None` is for the whole placeholder.
 fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
-    let len = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let len = rest
+        .find(|c: char| !c.is_alphanumeric() && c != '_')
+        .unwrap_or(rest.len());
     let (word, after) = rest.split_at(len);
     if let Some(after) = after.strip_prefix('$') {
         *rest = after;
@@ -200,7 +216,9 @@ fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
     }
     let (number, after) = rest.split_at(digits);
     *rest = after;
-    let number = number.parse().map_err(|_| Some(format!("{number} is too large for a width or a precision")))?;
+    let number = number
+        .parse()
+        .map_err(|_| Some(format!("{number} is too large for a width or a precision")))?;
     Ok(Some(Count::Is(number)))
 }
 
@@ -258,7 +276,14 @@ mod tests {
         assert_eq!(one("{2}").which, Which::At(2));
         assert_eq!(one("{ 2 }").which, Which::At(2));
         assert_eq!(one("{name}").which, Which::Named("name".into()));
-        assert_eq!(one("{_x1:x}"), Placeholder { which: Which::Named("_x1".into()), kind: "x", ..plain() });
+        assert_eq!(
+            one("{_x1:x}"),
+            Placeholder {
+                which: Which::Named("_x1".into()),
+                kind: "x",
+                ..plain()
+            }
+        );
         assert_eq!(one("{é}").which, Which::Named("é".into()));
         for bad in ["{_}", "{1a}", "{a b}", "{+1}", "{a.b}", "{-}"] {
             assert!(error(bad).contains("no placeholder"), "{bad}");
@@ -268,23 +293,68 @@ mod tests {
     #[test]
     fn specs() {
         assert_eq!(one("{:x}").kind, "x");
-        assert_eq!(one("{:#?}"), Placeholder { alternate: true, kind: "?", ..plain() });
+        assert_eq!(
+            one("{:#?}"),
+            Placeholder {
+                alternate: true,
+                kind: "?",
+                ..plain()
+            }
+        );
         assert_eq!(one("{:x?}").kind, "x?");
         assert_eq!(
             one("{:#010x}"),
-            Placeholder { alternate: true, zero: true, width: Some(Count::Is(10)), kind: "x", ..plain() }
+            Placeholder {
+                alternate: true,
+                zero: true,
+                width: Some(Count::Is(10)),
+                kind: "x",
+                ..plain()
+            }
         );
-        assert_eq!(one("{:08}"), Placeholder { zero: true, width: Some(Count::Is(8)), ..plain() });
+        assert_eq!(
+            one("{:08}"),
+            Placeholder {
+                zero: true,
+                width: Some(Count::Is(8)),
+                ..plain()
+            }
+        );
         assert_eq!(one("{:0}"), Placeholder { zero: true, ..plain() });
         assert_eq!(one("{:+}"), Placeholder { plus: true, ..plain() });
-        assert_eq!(one("{:-5}"), Placeholder { width: Some(Count::Is(5)), ..plain() });
-        assert_eq!(one("{:.3}"), Placeholder { precision: Some(Count::Is(3)), ..plain() });
-        assert_eq!(one("{:5 }"), Placeholder { width: Some(Count::Is(5)), ..plain() });
+        assert_eq!(
+            one("{:-5}"),
+            Placeholder {
+                width: Some(Count::Is(5)),
+                ..plain()
+            }
+        );
+        assert_eq!(
+            one("{:.3}"),
+            Placeholder {
+                precision: Some(Count::Is(3)),
+                ..plain()
+            }
+        );
+        assert_eq!(
+            one("{:5 }"),
+            Placeholder {
+                width: Some(Count::Is(5)),
+                ..plain()
+            }
+        );
     }
 
     #[test]
     fn alignment_and_fill() {
-        assert_eq!(one("{:<5}"), Placeholder { align: Some(Align::Left), width: Some(Count::Is(5)), ..plain() });
+        assert_eq!(
+            one("{:<5}"),
+            Placeholder {
+                align: Some(Align::Left),
+                width: Some(Count::Is(5)),
+                ..plain()
+            }
+        );
         assert_eq!(one("{:^5}").align, Some(Align::Centre));
         let filled = |fill| Placeholder {
             fill: Some(fill),
@@ -300,11 +370,31 @@ mod tests {
     #[test]
     fn counts_that_are_arguments() {
         let named = |name: &str| Some(Count::Argument(Which::Named(name.into())));
-        assert_eq!(one("{:w$}"), Placeholder { width: named("w"), ..plain() });
+        assert_eq!(
+            one("{:w$}"),
+            Placeholder {
+                width: named("w"),
+                ..plain()
+            }
+        );
         assert_eq!(one("{:1$}").width, Some(Count::Argument(Which::At(1))));
-        assert_eq!(one("{:0$}"), Placeholder { width: Some(Count::Argument(Which::At(0))), ..plain() });
+        assert_eq!(
+            one("{:0$}"),
+            Placeholder {
+                width: Some(Count::Argument(Which::At(0))),
+                ..plain()
+            }
+        );
         assert_eq!(one("{:00$}").width, Some(Count::Argument(Which::At(0))));
-        assert_eq!(one("{:w$.p$x}"), Placeholder { width: named("w"), precision: named("p"), kind: "x", ..plain() });
+        assert_eq!(
+            one("{:w$.p$x}"),
+            Placeholder {
+                width: named("w"),
+                precision: named("p"),
+                kind: "x",
+                ..plain()
+            }
+        );
         assert_eq!(one("{:.*}").precision, Some(Count::Argument(Which::Next)));
     }
 

@@ -58,12 +58,17 @@ impl Parse for Message {
             "dev" => {
                 let level = input.parse()?;
                 input.parse::<Token![,]>()?;
-                Sink::Device { level, device: input.parse()? }
+                Sink::Device {
+                    level,
+                    device: input.parse()?,
+                }
             }
             _ => Sink::Continue,
         };
         input.parse::<Token![,]>()?;
-        let format = input.parse::<LitStr>().map_err(|e| Error::new(e.span(), "expected a format string, as a literal"))?;
+        let format = input
+            .parse::<LitStr>()
+            .map_err(|e| Error::new(e.span(), "expected a format string, as a literal"))?;
         let mut arguments = Vec::<Argument>::new();
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
@@ -74,8 +79,14 @@ impl Parse for Message {
             let name = if named {
                 let name = input.call(Ident::parse_any)?;
                 input.parse::<Token![=]>()?;
-                if arguments.iter().any(|other| other.name.as_deref() == Some(&name.to_string())) {
-                    return Err(Error::new(name.span(), format!("there are two arguments named `{name}`")));
+                if arguments
+                    .iter()
+                    .any(|other| other.name.as_deref() == Some(&name.to_string()))
+                {
+                    return Err(Error::new(
+                        name.span(),
+                        format!("there are two arguments named `{name}`"),
+                    ));
                 }
                 Some(name.to_string())
             } else {
@@ -83,11 +94,24 @@ impl Parse for Message {
             };
             let value: Expr = input.parse()?;
             if name.is_none() && arguments.iter().any(|other| other.name.is_some()) {
-                return Err(Error::new(value.span(), "an argument without a name can't follow one with a name"));
+                return Err(Error::new(
+                    value.span(),
+                    "an argument without a name can't follow one with a name",
+                ));
             }
-            arguments.push(Argument { name, span: inner(&value).span(), value: quote!(#value), used: false });
+            arguments.push(Argument {
+                name,
+                span: inner(&value).span(),
+                value: quote!(#value),
+                used: false,
+            });
         }
-        Ok(Self { safe, sink, format, arguments })
+        Ok(Self {
+            safe,
+            sink,
+            format,
+            arguments,
+        })
     }
 }
 
@@ -98,8 +122,15 @@ impl Message {
             text.push('\n');
         }
         let pieces = format::parse(&text).map_err(|problem| self.error(problem))?;
-        if pieces.iter().filter(|piece| matches!(piece, Piece::Placeholder(_))).count() > PLACEHOLDERS_MAX {
-            return Err(self.error(format!("at most {PLACEHOLDERS_MAX} placeholders in a message: split it")));
+        if pieces
+            .iter()
+            .filter(|piece| matches!(piece, Piece::Placeholder(_)))
+            .count()
+            > PLACEHOLDERS_MAX
+        {
+            return Err(self.error(format!(
+                "at most {PLACEHOLDERS_MAX} placeholders in a message: split it"
+            )));
         }
 
         let safe = self.safe.clone();
@@ -135,16 +166,31 @@ impl Message {
     }
 
     /// Puts the expansion together. Arguments are evaluated outside of the block with our names in it.
-    fn call(&self, print: &TokenStream, parts: &[TokenStream], items: &[TokenStream], arguments: &[TokenStream]) -> TokenStream {
-        let list = arguments.iter().rev().fold(quote!(()), |rest, argument| quote!((#argument, #rest)));
+    fn call(
+        &self,
+        print: &TokenStream,
+        parts: &[TokenStream],
+        items: &[TokenStream],
+        arguments: &[TokenStream],
+    ) -> TokenStream {
+        let list = arguments
+            .iter()
+            .rev()
+            .fold(quote!(()), |rest, argument| quote!((#argument, #rest)));
         let sizes = quote!({ SIZES[0] }, { SIZES[1] }, { SIZES[2] }, { SIZES[3] });
-        let device = Ident::new("device", Span::mixed_site());
+        let mut names: Vec<_> = (0..self.arguments.len())
+            .map(|at| binding(at, Span::call_site()))
+            .collect();
+        let mut values: Vec<_> = self.arguments.iter().map(|it| reference(&it.value, it.span)).collect();
         let log = match &self.sink {
             Sink::Driver { .. } | Sink::Continue => quote!(#print::printk::<Line, _, #sizes>(#list)),
-            // The device's own span, for the error that it is none.
-            Sink::Device { level, device: given } => {
-                let span = device.span().located_at(inner(given).span());
-                let device = quote_spanned!(span=> #print::tag::<(), _>(#device).device());
+            Sink::Device { level, device } => {
+                // The device's own span, for the error that it is none.
+                let span = Span::mixed_site().located_at(inner(device).span());
+                let name = Ident::new("device", span);
+                names.push(name.clone());
+                values.push(reference(&quote!(#device), span));
+                let device = quote_spanned!(span=> #print::tag::<(), _>(#name).device());
                 quote!(#print::dev_printk::<Line, _, #sizes>(#print::Level::#level, #device, #list))
             }
         };
@@ -165,12 +211,6 @@ impl Message {
             #(#items)*
             #log
         }};
-        let mut names: Vec<_> = (0..self.arguments.len()).map(|at| binding(at, Span::call_site())).collect();
-        let mut values: Vec<_> = self.arguments.iter().map(|argument| reference(&argument.value, argument.span)).collect();
-        if let Sink::Device { device: given, .. } = &self.sink {
-            names.push(device);
-            values.push(reference(&quote!(#given), given.span()));
-        }
         if names.is_empty() {
             return body;
         }
@@ -185,7 +225,14 @@ impl Message {
         let value = self.find(&placeholder.which, next)?;
         let width = self.count(placeholder.width.as_ref(), next)?;
         let span = self.arguments[value].span;
-        Ok(Filler { placeholder: placeholder.clone(), way, value, width, precision, span })
+        Ok(Filler {
+            placeholder: placeholder.clone(),
+            way,
+            value,
+            width,
+            precision,
+            span,
+        })
     }
 
     /// The argument that a width or precision is.
@@ -196,45 +243,55 @@ impl Message {
         }
     }
 
-    /// The index of an argument. A name that no argument has is a variable's.
+    /// The index of an argument.
     fn find(&mut self, which: &Which, next: &mut usize) -> Result<usize> {
-        let given = self.arguments.iter().filter(|argument| argument.name.is_none()).count();
         let index = match which {
-            Which::Next | Which::At(_) => {
-                let index = if let Which::At(index) = which { *index } else { std::mem::replace(next, *next + 1) };
-                if index >= given {
-                    let given = match given {
-                        0 => "there are none".into(),
-                        1 => "there is one".into(),
-                        n => format!("there are {n}"),
-                    };
-                    return Err(self.error(format!(
-                        "the format string uses {} arguments without a name, {given}",
-                        index.saturating_add(1)
-                    )));
-                }
-                index
-            }
-            Which::Named(name) => match self.arguments.iter().position(|argument| argument.name.as_ref() == Some(name)) {
-                Some(index) => index,
-                None => {
-                    let span = self.format.span();
-                    // The literal's span: the name means what it means where the literal stands.
-                    let variable = syn::parse::Parser::parse_str(Ident::parse_any, name)
-                        .map(|_| Ident::new(name, span))
-                        .map_err(|_| self.error(format!("`{name}` is no name")))?;
-                    self.arguments.push(Argument {
-                        name: Some(name.clone()),
-                        value: quote!(#variable),
-                        span,
-                        used: true,
-                    });
-                    self.arguments.len() - 1
-                }
-            },
+            Which::Next => self.positional(std::mem::replace(next, *next + 1))?,
+            Which::At(index) => self.positional(*index)?,
+            Which::Named(name) => self.named(name)?,
         };
         self.arguments[index].used = true;
         Ok(index)
+    }
+
+    /// The index, if there are so many arguments without a name.
+    fn positional(&self, index: usize) -> Result<usize> {
+        let given = self.arguments.iter().filter(|argument| argument.name.is_none()).count();
+        if index < given {
+            return Ok(index);
+        }
+        let given = match given {
+            0 => "there are none".into(),
+            1 => "there is one".into(),
+            n => format!("there are {n}"),
+        };
+        let (needed, plural) = (index.saturating_add(1), if index == 0 { "" } else { "s" });
+        Err(self.error(format!(
+            "the format string uses {needed} argument{plural} without a name, {given}"
+        )))
+    }
+
+    /// The index of the argument of this name. A name that no argument has is a variable's.
+    fn named(&mut self, name: &str) -> Result<usize> {
+        if let Some(index) = self
+            .arguments
+            .iter()
+            .position(|argument| argument.name.as_deref() == Some(name))
+        {
+            return Ok(index);
+        }
+        // The literal's span: the name means what it means where the literal stands.
+        let span = self.format.span();
+        syn::parse::Parser::parse_str(Ident::parse_any, name)
+            .map_err(|_| self.error(format!("`{name}` is no name")))?;
+        let variable = Ident::new(name, span);
+        self.arguments.push(Argument {
+            name: Some(name.into()),
+            value: quote!(#variable),
+            span,
+            used: true,
+        });
+        Ok(self.arguments.len() - 1)
     }
 
     fn error(&self, problem: impl std::fmt::Display) -> Error {
@@ -257,7 +314,11 @@ enum Way {
 
 impl Way {
     fn of(placeholder: &Placeholder) -> std::result::Result<Self, String> {
-        let plain = Placeholder { which: Which::Next, kind: "", ..placeholder.clone() } == Placeholder::default();
+        let plain = Placeholder {
+            which: Which::Next,
+            kind: "",
+            ..placeholder.clone()
+        } == Placeholder::default();
         if placeholder.kind == "p" {
             return if plain {
                 Ok(Self::Pointer)
@@ -342,11 +403,15 @@ impl Filler {
             }
             Way::Core => {
                 let (text, counts) = self.format_args(&value.to_string(), format);
-                (TokenStream::new(), quote!(#print::formatted(::core::format_args!(#text #counts), #slot)))
+                (
+                    TokenStream::new(),
+                    quote!(#print::formatted(::core::format_args!(#text #counts), #slot)),
+                )
             }
-            Way::Pointer => {
-                (TokenStream::new(), quote_spanned!(value.span()=> #print::tag::<(), _>(#value).pointer()))
-            }
+            Way::Pointer => (
+                TokenStream::new(),
+                quote_spanned!(value.span()=> #print::tag::<(), _>(#value).pointer()),
+            ),
         }
     }
 
@@ -392,7 +457,15 @@ impl Filler {
 
     /// The placeholder for `format_args!` with a variable of this name, and the arguments for its counts.
     fn format_args(&self, value: &str, span: Span) -> (Literal, TokenStream) {
-        let Placeholder { fill, align, plus, alternate, zero, kind, .. } = &self.placeholder;
+        let Placeholder {
+            fill,
+            align,
+            plus,
+            alternate,
+            zero,
+            kind,
+            ..
+        } = &self.placeholder;
         let mut text = format!("{{{value}:");
         text.extend(fill);
         text += match align {
@@ -415,7 +488,9 @@ impl Filler {
                 text += &format!("{before}{name}$");
                 let (name, argument) = (Ident::new(name, Span::mixed_site()), binding(argument, span));
                 // With its type, for an error that names it and points at the format string.
-                counts.extend(quote_spanned!(argument.span()=> , #name = *::core::convert::identity::<&usize>(#argument)));
+                counts.extend(
+                    quote_spanned!(argument.span()=> , #name = *::core::convert::identity::<&usize>(#argument)),
+                );
             }
         }
         text += kind;
@@ -493,15 +568,22 @@ mod tests {
             ("{:04X}", "UpperHex", "04"),
             ("{:3o}", "Octal", "3"),
         ] {
-            assert_eq!(way(text), Way::Kernel { kind, flags: flags.into() }, "{text}");
+            assert_eq!(
+                way(text),
+                Way::Kernel {
+                    kind,
+                    flags: flags.into()
+                },
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_c_has_not_is_for_core_fmt() {
         for text in [
-            "{:^5}", "{:*<5}", "{:+}", "{:+x}", "{:w$}", "{:.p$}", "{:.*}", "{:#?}", "{:5?}", "{:x?}", "{:b}", "{:#b}", "{:#o}", "{:#X}",
-            "{:e}",
+            "{:^5}", "{:*<5}", "{:+}", "{:+x}", "{:w$}", "{:.p$}", "{:.*}", "{:#?}", "{:5?}", "{:x?}", "{:b}", "{:#b}",
+            "{:#o}", "{:#X}", "{:e}",
         ] {
             assert_eq!(way(text), Way::Core, "{text}");
         }
@@ -509,8 +591,16 @@ mod tests {
 
     #[test]
     fn addresses_have_no_options() {
-        assert!(expanded(r#"pr Info, "{:#p}", x"#).unwrap_err().contains("takes no options"));
-        assert!(expanded(r#"pr Info, "{:20p}", x"#).unwrap_err().contains("takes no options"));
+        assert!(
+            expanded(r#"pr Info, "{:#p}", x"#)
+                .unwrap_err()
+                .contains("takes no options")
+        );
+        assert!(
+            expanded(r#"pr Info, "{:20p}", x"#)
+                .unwrap_err()
+                .contains("takes no options")
+        );
     }
 
     #[test]
@@ -533,7 +623,11 @@ mod tests {
 
     #[test]
     fn nothing_in_the_expansion_is_unsafe() {
-        for input in [r#"pr Err, "{} {:04x} {:?} {:^3} {:p}", a, b, c, d, e"#, r#"dev Err, d, "{x:w$}""#, r#"cont, """#] {
+        for input in [
+            r#"pr Err, "{} {:04x} {:?} {:^3} {:p}", a, b, c, d, e"#,
+            r#"dev Err, d, "{x:w$}""#,
+            r#"cont, """#,
+        ] {
             assert!(!expanded(input).unwrap().contains("unsafe"), "{input}");
         }
     }
@@ -551,18 +645,33 @@ mod tests {
     #[test]
     fn star_precision_comes_before_its_value() {
         let code = expanded(r#"pr Info, "{:.*} {}", 3, x, y"#).unwrap();
-        assert!(code.contains(r#""{argument1:.precision$}",precision=*::core::convert::identity::<&usize>(argument0)"#), "{code}");
+        assert!(
+            code.contains(r#""{argument1:.precision$}",precision=*::core::convert::identity::<&usize>(argument0)"#),
+            "{code}"
+        );
         assert!(code.contains("Display,_>(argument2)"), "{code}");
     }
 
     #[test]
     fn arguments_and_placeholders_have_to_match() {
         for (input, problem) in [
-            (r#"pr Info, "{}""#, "uses 1 arguments without a name, there are none"),
-            (r#"pr Info, "{} {}", 1"#, "uses 2 arguments without a name, there is one"),
-            (r#"pr Info, "{2}", 1, 2"#, "uses 3 arguments without a name, there are 2"),
-            (r#"pr Info, "{:1$}", 1"#, "uses 2 arguments without a name, there is one"),
-            (r#"pr Info, "{}", a = 1"#, "uses 1 arguments without a name, there are none"),
+            (r#"pr Info, "{}""#, "uses 1 argument without a name, there are none"),
+            (
+                r#"pr Info, "{} {}", 1"#,
+                "uses 2 arguments without a name, there is one",
+            ),
+            (
+                r#"pr Info, "{2}", 1, 2"#,
+                "uses 3 arguments without a name, there are 2",
+            ),
+            (
+                r#"pr Info, "{:1$}", 1"#,
+                "uses 2 arguments without a name, there is one",
+            ),
+            (
+                r#"pr Info, "{}", a = 1"#,
+                "uses 1 argument without a name, there are none",
+            ),
             (r#"pr Info, "a", 1"#, "does not use this argument"),
             (r#"pr Info, "{a}", a = 1, b = 2"#, "does not use this argument"),
             (r#"pr Info, "{a}", a = 1, a = 2"#, "two arguments named `a`"),
@@ -571,7 +680,10 @@ mod tests {
             (r#"pr Info,"#, "expected a format string"),
             (r#"dev Info, device,"#, "expected a format string"),
             (r#"pr Info, "a\0""#, "NUL"),
-            (r#"pr Info, "{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}""#, "at most 16 placeholders"),
+            (
+                r#"pr Info, "{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}{}""#,
+                "at most 16 placeholders",
+            ),
         ] {
             let found = expanded(input).unwrap_err();
             assert!(found.contains(problem), "{input}: {found}");
@@ -580,7 +692,11 @@ mod tests {
 
     #[test]
     fn expressions_are_not_taken_for_names() {
-        for input in [r#"pr Info, "{}", a == b"#, r#"pr Info, "{}", x.y = 1"#, r#"pr Info, "{}", self.x,"#] {
+        for input in [
+            r#"pr Info, "{}", a == b"#,
+            r#"pr Info, "{}", x.y = 1"#,
+            r#"pr Info, "{}", self.x,"#,
+        ] {
             assert!(expanded(input).is_ok(), "{input}");
         }
         assert!(expanded(r#"pr Info, "{r}", r = a == b"#).is_ok());

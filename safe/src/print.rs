@@ -55,8 +55,8 @@ pub use linux_driver_macros::__printk;
 #[doc(hidden)]
 pub mod expansion {
     pub use super::args::{
-        BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded, Spec, Str, UpperHex, formatted,
-        tag,
+        BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded, Spec, Str, UpperHex,
+        formatted, tag,
     };
     pub use super::line::{Line, Piece, sizes};
     pub use super::{Buffer, Level, dev_printk, printk};

@@ -91,6 +91,8 @@ impl Machine {
             "none",
         ]);
         command.args(["-serial", "stdio", "-monitor", "none"]);
+        // A machine with PCI Express, as real ones have.
+        command.args(["-machine", "q35"]);
         command.arg("-accel").arg(accel.to_string());
         // All that the accelerator can do, so that the kernel's mitigations and its newer instructions are run.
         command.args(["-cpu", "max"]);

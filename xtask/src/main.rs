@@ -1,3 +1,76 @@
 // SPDX-License-Identifier: GPL-2.0-only
+//! The command line of linux-driver: `cargo xtask COMMAND`. One file a command; what they share is in `args` and `table`.
 //!
-fn main() {}
+//! Exit codes: 0 all went well, 1 the driver or the kernel failed, 2 it could not be tried.
+
+mod args;
+mod build;
+mod doctor;
+mod env;
+mod fetch;
+mod kernels;
+mod life;
+mod needs;
+mod run;
+mod settings;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use linux_driver_host::{Blame, Result, process};
+
+/// Linux drivers in Rust, outside the kernel tree: build a module, boot it in a real kernel, check it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(build::Args),
+    Run(run::Args),
+    Kernels(kernels::Args),
+    Fetch(fetch::Args),
+    Doctor(doctor::Args),
+    Env(env::Args),
+}
+
+/// What a command came to, when it could be tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All went well.
+    Good,
+    /// The driver or the kernel failed, and that was said.
+    Bad,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = process::watch_signals().and_then(|()| run(cli.command));
+    match outcome {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error}");
+            match (error.blame(), process::signalled()) {
+                (Blame::Interrupted, Some(signal)) => process::end_by(signal),
+                (Blame::Driver, _) => ExitCode::from(1),
+                _ => ExitCode::from(2),
+            }
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome> {
+    match command {
+        Command::Build(args) => build::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Kernels(args) => kernels::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Env(args) => env::run(&args),
+    }
+}

@@ -11,12 +11,10 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, Rela, SectionHeader, Sym};
 use object::{LittleEndian, SectionIndex, SymbolIndex};
 
+use super::kind;
+
 /// The largest file that is read. The largest stock modules, with debug information, have some hundred megabytes.
 const LARGEST: u64 = 1 << 30;
-
-/// The place in `e_ident` of the class (32 or 64 bits) and of the byte order.
-const CLASS: usize = 4;
-const ORDER: usize = 5;
 
 const LE: LittleEndian = LittleEndian;
 
@@ -27,7 +25,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
     if bytes.len() as u64 > LARGEST {
-        return Err(malformed(path, format_args!("at most {LARGEST} bytes"), "a larger file"));
+        return Err(malformed(
+            path,
+            format_args!("at most {LARGEST} bytes"),
+            "a larger file",
+        ));
     }
     Ok(bytes)
 }
@@ -62,7 +64,7 @@ pub(super) struct Section<'a> {
 
 impl Section<'_> {
     fn has(&self, flag: elf::SectionFlags) -> bool {
-        self.flags & u64::from(flag.0) != 0
+        self.flags & flag.0 != 0
     }
 
     /// Whether the kernel keeps it in memory.
@@ -138,7 +140,7 @@ pub(super) struct Object<'a> {
 impl<'a> Object<'a> {
     /// Reads the object in `data`; errors call it `path`.
     pub(super) fn parse(path: &Path, data: &'a [u8]) -> Result<Self> {
-        check_kind(path, data)?;
+        kind::check(path, data)?;
         let broken = |e: object::read::Error| malformed(path, "a whole ELF object", e);
         let header = FileHeader64::<LittleEndian>::parse(data).map_err(broken)?;
         let table = header.sections(LE, data).map_err(broken)?;
@@ -146,12 +148,12 @@ impl<'a> Object<'a> {
         let mut sections = Vec::with_capacity(table.len());
         let mut held = 0_u64;
         for (_, header) in table.enumerate() {
-            let name = table.section_name(LE, header).unwrap_or_default();
+            let name = table.section_name(LE, header).map_err(broken)?;
             let data = header.data(LE, data).map_err(broken)?;
             held = held.saturating_add(data.len() as u64);
             sections.push(Section {
                 name: String::from_utf8_lossy(name),
-                flags: header.sh_flags(LE).0.into(),
+                flags: header.sh_flags(LE).0,
                 size: header.sh_size(LE),
                 align: header.sh_addralign(LE),
                 data,
@@ -161,16 +163,30 @@ impl<'a> Object<'a> {
         }
         // Sections that share their bytes would make a small file cost as much as a large one.
         if held > data.len() as u64 {
-            return Err(malformed(path, format_args!("sections with {} bytes at most, as the file", data.len()), format_args!("{held} bytes in sections")));
+            return Err(malformed(
+                path,
+                format_args!("sections with {} bytes at most, as the file", data.len()),
+                format_args!("{held} bytes in sections"),
+            ));
         }
 
         let table_of_symbols = table.symbols(LE, data, elf::SHT_SYMTAB).map_err(broken)?;
         let mut symbols = Vec::with_capacity(table_of_symbols.len());
         for (index, symbol) in table_of_symbols.enumerate() {
-            let section = if index == SymbolIndex(0) { None } else { table_of_symbols.symbol_section(LE, symbol, index).map_err(broken)? };
+            let section = if index == SymbolIndex(0) {
+                None
+            } else {
+                table_of_symbols.symbol_section(LE, symbol, index).map_err(broken)?
+            };
             let at = match section {
                 Some(SectionIndex(at)) if at < sections.len() => At::Section(at),
-                Some(SectionIndex(at)) => return Err(malformed(path, format_args!("a section below {}", sections.len()), format_args!("a symbol in section {at}"))),
+                Some(SectionIndex(at)) => {
+                    return Err(malformed(
+                        path,
+                        format_args!("a section below {}", sections.len()),
+                        format_args!("a symbol in section {at}"),
+                    ));
+                }
                 None if symbol.is_undefined(LE) => At::Undefined,
                 None if symbol.st_shndx(LE) == elf::SHN_COMMON => At::Common,
                 None => At::Elsewhere,
@@ -191,24 +207,46 @@ impl<'a> Object<'a> {
         for (_, header) in table.enumerate() {
             let kind = header.sh_type(LE);
             let target = header.sh_info(LE) as usize;
-            let Some(section) = sections.get_mut(target).filter(|section| section.is_loaded()) else { continue };
+            let Some(section) = sections.get_mut(target).filter(|section| section.is_loaded()) else {
+                continue;
+            };
             if kind == elf::SHT_REL {
                 section.has_rel = true;
             }
-            let Some((entries, _)) = header.rela(LE, data).map_err(broken)? else { continue };
+            let Some((entries, _)) = header.rela(LE, data).map_err(broken)? else {
+                continue;
+            };
             section.relocations.reserve(entries.len());
             for entry in entries {
                 let (offset, symbol) = (entry.r_offset(LE), entry.r_sym(LE, false) as usize);
                 if offset >= section.size || (symbol != 0 && symbol >= symbols.len()) {
-                    let found = format!("one at {offset:#x} of {} bytes, for symbol {symbol} of {}", section.size, symbols.len());
-                    return Err(malformed(path, format_args!("relocations of {} within it, for symbols that there are", section.name), found));
+                    let found = format!(
+                        "one at {offset:#x} of {} bytes, for symbol {symbol} of {}",
+                        section.size,
+                        symbols.len()
+                    );
+                    return Err(malformed(
+                        path,
+                        format_args!("relocations of {} within it, for symbols that there are", section.name),
+                        found,
+                    ));
                 }
-                section.relocations.push(Relocation { offset, kind: entry.r_type(LE, false).0, symbol, addend: entry.r_addend(LE) });
+                section.relocations.push(Relocation {
+                    offset,
+                    kind: entry.r_type(LE, false).0,
+                    symbol,
+                    addend: entry.r_addend(LE),
+                });
             }
             section.relocations.sort_by_key(|relocation| relocation.offset);
         }
 
-        let mut object = Self { functions: vec![Vec::new(); sections.len()], others: vec![Vec::new(); sections.len()], sections, symbols };
+        let mut object = Self {
+            functions: vec![Vec::new(); sections.len()],
+            others: vec![Vec::new(); sections.len()],
+            sections,
+            symbols,
+        };
         object.index_symbols();
         Ok(object)
     }
@@ -217,15 +255,28 @@ impl<'a> Object<'a> {
         for (index, symbol) in self.symbols.iter().enumerate() {
             let At::Section(section) = symbol.at else { continue };
             // objtool puts `__pfx_` symbols, a compiler with CFI `__cfi_` ones, over the padding before a function.
-            if symbol.is_section || symbol.name.is_empty() || symbol.name.starts_with("__pfx_") || symbol.name.starts_with("__cfi_") {
+            if symbol.is_section
+                || symbol.name.is_empty()
+                || symbol.name.starts_with("__pfx_")
+                || symbol.name.starts_with("__cfi_")
+            {
                 continue;
             }
-            let entry = Function { symbol: index, start: symbol.value, size: symbol.size };
-            let list = if symbol.is_function { &mut self.functions } else { &mut self.others };
+            let entry = Function {
+                symbol: index,
+                start: symbol.value,
+                size: symbol.size,
+            };
+            let list = if symbol.is_function {
+                &mut self.functions
+            } else {
+                &mut self.others
+            };
             list[section].push(entry);
         }
         // Of two names for one address the author's own stands, not that which `module_init` gives it.
-        let alias = |function: &Function| matches!(&*self.symbols[function.symbol].name, "init_module" | "cleanup_module");
+        let alias =
+            |function: &Function| matches!(&*self.symbols[function.symbol].name, "init_module" | "cleanup_module");
         for list in &mut self.functions {
             list.sort_by_key(|function| (function.start, alias(function)));
             list.dedup_by_key(|function| function.start);
@@ -237,12 +288,17 @@ impl<'a> Object<'a> {
 
     /// The sections with code, with their indices.
     pub(super) fn executable(&self) -> impl Iterator<Item = (usize, &Section<'a>)> {
-        self.sections.iter().enumerate().filter(|(_, section)| section.is_executable())
+        self.sections
+            .iter()
+            .enumerate()
+            .filter(|(_, section)| section.is_executable())
     }
 
     /// The first loaded section of this name.
     pub(super) fn section(&self, name: &str) -> Option<&Section<'a>> {
-        self.sections.iter().find(|section| section.name == name && section.is_loaded())
+        self.sections
+            .iter()
+            .find(|section| section.name == name && section.is_loaded())
     }
 
     /// The functions of a section, in the order of their addresses.
@@ -273,8 +329,16 @@ impl<'a> Object<'a> {
         match self.function_at(section, offset).or_else(object) {
             Some(Function { symbol, start, .. }) => {
                 let within = offset - start;
-                let plus = if within > 0 { format!("+{within:#x}") } else { String::new() };
-                format!("{}{plus} ({name})", self.name_of(*symbol))
+                let plus = if within > 0 {
+                    format!("+{within:#x}")
+                } else {
+                    String::new()
+                };
+                // A section of the function's own (`-ffunction-sections`) says its name again.
+                let own = name
+                    .strip_suffix(&*self.symbols[*symbol].name)
+                    .and_then(|name| name.strip_suffix('.'));
+                format!("{}{plus} ({})", self.name_of(*symbol), own.unwrap_or(name))
             }
             None => format!("{name}+{offset:#x}"),
         }
@@ -291,7 +355,9 @@ impl<'a> Object<'a> {
 }
 
 fn last_at(list: &[Function], offset: u64) -> Option<&Function> {
-    list.partition_point(|function| function.start <= offset).checked_sub(1).map(|index| &list[index])
+    list.partition_point(|function| function.start <= offset)
+        .checked_sub(1)
+        .map(|index| &list[index])
 }
 
 /// A symbol's name without Rust's mangling and hash.
@@ -302,39 +368,13 @@ pub(super) fn demangled(name: &str) -> String {
     }
 }
 
-/// Refuses whatever is not a relocatable object for x86-64, by what it is.
-fn check_kind(path: &Path, data: &[u8]) -> Result<()> {
-    let expected = "an ELF object for x86-64, little-endian and relocatable (ET_REL), as a module is";
-    let refuse = |found: &str, remedy: &str| Err(Error::new(path.display(), expected, found, remedy));
-    const PACKED: [(&[u8], &str); 3] = [(b"\xfd7zXZ\0", "unxz"), (b"\x1f\x8b", "gunzip"), (b"\x28\xb5\x2f\xfd", "unzstd")];
-    if let Some((_, unpack)) = PACKED.iter().find(|(magic, _)| data.starts_with(magic)) {
-        return refuse("a compressed file", &format!("unpack it first, with `{unpack}`"));
-    }
-    if data.starts_with(b"!<arch>\n") {
-        return refuse("an archive of objects", "link it into one object first (`ld -r`)");
-    }
-    if !data.starts_with(&elf::ELFMAG) {
-        return refuse("another kind of file", "give the path of a .ko or .o file");
-    }
-    let half = |at: usize| data.get(at..at + 2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
-    let (Some(&class), Some(&order), Some(kind), Some(machine)) = (data.get(CLASS), data.get(ORDER), half(16), half(18)) else {
-        return refuse(&format!("an ELF file that ends after {} bytes", data.len()), "build it again");
-    };
-    if order != elf::ELFDATA2LSB.0 {
-        return refuse("a big-endian ELF file", "build it for the x86-64 kernel");
-    }
-    if class != elf::ELFCLASS64.0 || machine != elf::EM_X86_64.0 {
-        let bits = if class == elf::ELFCLASS64.0 { 64 } else { 32 };
-        return refuse(&format!("a {bits}-bit ELF file for machine {machine} (x86-64 is {})", elf::EM_X86_64.0), "build it for the x86-64 kernel");
-    }
-    if kind != elf::ET_REL.0 {
-        return refuse(&format!("an ELF file of type {kind} (an object is {})", elf::ET_REL.0), "give the .ko or .o file, not a linked program or library");
-    }
-    Ok(())
-}
-
 fn malformed(path: &Path, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
-    Error::new(path.display(), expected, found, "the file is cut off or damaged: build it again")
+    Error::new(
+        path.display(),
+        expected,
+        found,
+        "the file is cut off or damaged: build it again",
+    )
 }
 
 #[cfg(test)]
@@ -346,29 +386,17 @@ mod tests {
 
     /// A module with something for each check to look at.
     fn module() -> Vec<u8> {
-        let module = Module::good().text("f", "call printk\nmovq $f, %rax").raw(".data\n.quad f\n.bss\n.zero 64\n");
+        let module = Module::good()
+            .text("f", "call printk\nmovq $f, %rax")
+            .raw(".data\n.quad f\n.bss\n.zero 64\n");
         fs::read(module.build().path()).unwrap()
     }
 
     fn refused(bytes: &[u8]) -> String {
-        Object::parse(Path::new("m.ko"), bytes).map(drop).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_no_module_is_named() {
-        let with = |at: usize, byte: u8| {
-            let mut bytes = module();
-            bytes[at] = byte;
-            refused(&bytes)
-        };
-        assert!(refused(b"").contains("another kind of file"));
-        assert!(refused(b"\xfd7zXZ\0more").contains("unxz"));
-        assert!(refused(b"!<arch>\nmore").contains("an archive"));
-        assert!(refused(b"\x7fELF\x02\x01").contains("ends after 6 bytes"));
-        assert!(with(CLASS, 1).contains("a 32-bit ELF file"));
-        assert!(with(ORDER, 2).contains("big-endian"));
-        assert!(with(18, 183).contains("machine 183"));
-        assert!(with(16, 2).contains("type 2"));
+        Object::parse(Path::new("m.ko"), bytes)
+            .map(drop)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -420,13 +448,18 @@ mod tests {
     #[test]
     fn places_are_named() {
         let body = ".text\n.type init_module, @function\ninit_module:\n.type _ZN3edu5probe17h0123456789abcdefE, @function\n_ZN3edu5probe17h0123456789abcdefE: nop\nnop\n\
-                    .data\n.zero 8\n.type v, @object\n.size v, 8\nv: .quad 0\n.quad 0\n";
+                    .data\n.zero 8\n.type v, @object\n.size v, 8\nv: .quad 0\n.quad 0\n\
+                    .section .text.own,\"ax\"\n.type own, @function\nown: nop\n";
         let dir = tempfile::tempdir().unwrap();
         let data = fs::read(crate::check::testing::object(dir.path(), "places", body)).unwrap();
         let object = Object::parse(Path::new("m.o"), &data).unwrap();
         let index = |name: &str| object.sections.iter().position(|section| section.name == name).unwrap();
         assert_eq!(object.place(index(".text"), 1), "edu::probe+0x1 (.text)");
+        assert_eq!(object.place(index(".text.own"), 0), "own (.text)");
         assert_eq!(object.place(index(".data"), 12), "v+0x4 (.data)");
-        assert_eq!((object.place(index(".data"), 4), object.place(index(".data"), 16)), (".data+0x4".to_owned(), ".data+0x10".to_owned()));
+        assert_eq!(
+            (object.place(index(".data"), 4), object.place(index(".data"), 16)),
+            (".data+0x4".to_owned(), ".data+0x10".to_owned())
+        );
     }
 }

@@ -72,17 +72,25 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     });
 
     let mut seen = 0;
-    for (index, section) in object.executable().filter(|(_, section)| section.name != text::TRAMPOLINES) {
+    for (index, section) in object
+        .executable()
+        .filter(|(_, section)| section.name != text::TRAMPOLINES)
+    {
         for function in object.functions(index) {
-            let Some(&(user, at)) = taken.get(&(index, function.start)) else { continue };
+            let Some(&(user, at)) = taken.get(&(index, function.start)) else {
+                continue;
+            };
             seen += 1;
-            let start = usize::try_from(function.start).ok().and_then(|start| section.data.get(start..)).unwrap_or_default();
+            let start = usize::try_from(function.start)
+                .ok()
+                .and_then(|start| section.data.get(start..))
+                .unwrap_or_default();
             if !start.starts_with(&ENDBR64) {
                 let bytes: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
                 findings.add(
                     object.place(index, function.start),
-                    format_args!("endbr64 (f3 0f 1e fa) at its start, as its address is taken at {}", object.place(user, at)),
-                    format_args!("{}, so that a call through that pointer faults", bytes.join(" ")),
+                    "endbr64 (f3 0f 1e fa) at the start of a function whose address is taken, or a call through that pointer faults",
+                    format_args!("{} there; its address is taken at {}", bytes.join(" "), object.place(user, at)),
                     "compile all of it, `core` too, with -Zcf-protection=branch (Rust) or -fcf-protection=branch (C); assembly starts a function with SYM_FUNC_START",
                 );
             }
@@ -106,31 +114,57 @@ mod tests {
 
     #[test]
     fn an_address_in_data_needs_endbr() {
-        let report = Module::good().bare("f", "nop").raw(".data\n.globl ops\n.type ops, @object\n.size ops, 16\nops: .quad 0, f\n").check();
+        let report = Module::good()
+            .bare("f", "nop")
+            .raw(".data\n.globl ops\n.type ops, @object\n.size ops, 16\nops: .quad 0, f\n")
+            .check();
         let finding = report.only("endbr");
         assert_eq!(finding.place, "f (.text)");
-        assert!(finding.expected.contains("ops+0x8 (.data)"), "{finding}");
+        assert!(finding.found.contains("ops+0x8 (.data)"), "{finding}");
     }
 
     #[test]
     fn an_address_in_code_needs_endbr() {
-        for taking in ["leaq f(%rip), %rax", "movq $f, %rax", "movabsq $f, %rax", "movq $f, 8(%rsp)", "movq $f, d(%rip)"] {
-            let report = Module::good().bare("f", "nop").text("user", taking).raw(".data\nd: .quad 0\n").check();
+        for taking in [
+            "leaq f(%rip), %rax",
+            "movq $f, %rax",
+            "movabsq $f, %rax",
+            "movq $f, 8(%rsp)",
+            "movq $f, d(%rip)",
+        ] {
+            let report = Module::good()
+                .bare("f", "nop")
+                .text("user", taking)
+                .raw(".data\nd: .quad 0\n")
+                .check();
             let finding = report.only("endbr");
-            assert!(finding.place == "f (.text)" && finding.expected.contains("user+"), "{taking}: {finding}");
+            assert!(
+                finding.place == "f (.text)" && finding.found.contains("user+"),
+                "{taking}: {finding}"
+            );
         }
     }
 
     #[test]
     fn the_entry_of_the_module_needs_endbr() {
-        let report = Module::good().bare("init_module", "nop").raw(".section .gnu.linkonce.this_module,\"aw\"\n.quad init_module\n").check();
+        let report = Module::good()
+            .bare("init_module", "nop")
+            .raw(".section .gnu.linkonce.this_module,\"aw\"\n.quad init_module\n")
+            .check();
         assert_eq!(report.only("endbr").place, "init_module (.text)");
     }
 
     #[test]
     fn branches_and_lists_of_places_take_no_address() {
-        let lists = NO_TARGETS.map(|name| format!(".section {name},\"a\"\n.long f - .\n")).concat();
-        let report = Module::good().bare("f", "nop").text("user", "call f\njmp f\nje f").raw(&lists).raw(".section .discard.x,\"a\"\n.quad f\n").check();
+        let lists = NO_TARGETS
+            .map(|name| format!(".section {name},\"a\"\n.long f - .\n"))
+            .concat();
+        let report = Module::good()
+            .bare("f", "nop")
+            .text("user", "call f\njmp f\nje f")
+            .raw(&lists)
+            .raw(".section .discard.x,\"a\"\n.quad f\n")
+            .check();
         assert_eq!(report.of("endbr"), []);
     }
 
@@ -143,13 +177,19 @@ mod tests {
 
     #[test]
     fn a_static_calls_trampoline_needs_none() {
-        let report = Module::good().raw(".section .static_call.text,\"ax\"\n.type __SCT__f, @function\n__SCT__f: nop\n.data\n.quad __SCT__f\n").check();
+        let report = Module::good()
+            .raw(".section .static_call.text,\"ax\"\n.type __SCT__f, @function\n__SCT__f: nop\n.data\n.quad __SCT__f\n")
+            .check();
         assert_eq!((report.of("endbr"), report.of("padding")), (vec![], vec![]));
     }
 
     #[test]
     fn a_kernel_without_ibt_wants_none() {
-        let report = Module::good().config("# CONFIG_X86_KERNEL_IBT is not set").bare("f", "nop").raw(".data\n.quad f\n").check();
+        let report = Module::good()
+            .config("# CONFIG_X86_KERNEL_IBT is not set")
+            .bare("f", "nop")
+            .raw(".data\n.quad f\n")
+            .check();
         assert_eq!((report.of("endbr").len(), report.looked_at("endbr")), (0, 0));
     }
 }

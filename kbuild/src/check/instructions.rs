@@ -23,7 +23,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         object,
         |step| {
             seen += 1;
-            let start = object.function_at(step.section, step.offset).map(|function| function.start);
+            let start = object
+                .function_at(step.section, step.offset)
+                .map(|function| function.start);
             if uses_vector_state(&step.instruction) && told.insert((step.section, start)) {
                 vector.push((step.section, step.offset, step.text()));
             }
@@ -40,7 +42,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     for (section, offset) in undecodable {
         let data = object.sections[section].data;
-        let bytes: Vec<String> = data.iter().skip(offset as usize).take(8).map(|byte| format!("{byte:02x}")).collect();
+        let bytes: Vec<String> = data
+            .iter()
+            .skip(offset as usize)
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         findings.add(
             object.place(section, offset),
             "instructions only",
@@ -58,7 +65,10 @@ fn uses_vector_state(instruction: &Instruction) -> bool {
     let registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
     registers.into_iter().any(is_vector_register)
         || STATE.contains(&instruction.mnemonic())
-        || instruction.cpuid_features().iter().any(|feature| matches!(feature, CpuidFeature::FPU | CpuidFeature::FPU287 | CpuidFeature::FPU387))
+        || instruction
+            .cpuid_features()
+            .iter()
+            .any(|feature| matches!(feature, CpuidFeature::FPU | CpuidFeature::FPU287 | CpuidFeature::FPU387))
 }
 
 /// Instructions that use the units' state without naming a register of theirs.
@@ -109,11 +119,22 @@ mod tests {
 
     #[test]
     fn vector_instructions_are_found_once_a_function() {
-        let report = Module::good().text("f", "movaps %xmm0, %xmm1\naddps %xmm0, %xmm1").text("g", "fldz\nfstp %st(0)").check();
+        let report = Module::good()
+            .text("f", "movaps %xmm0, %xmm1\naddps %xmm0, %xmm1")
+            .text("g", "fldz\nfstp %st(0)")
+            .check();
         let found = report.of("instructions");
         assert_eq!(found.len(), 2, "{report}");
-        assert!(found[0].place.starts_with("f+") && found[0].found.contains("movaps %xmm0,%xmm1"), "{}", found[0]);
-        assert!(found[1].place.starts_with("g+") && found[1].found.contains("fldz"), "{}", found[1]);
+        assert!(
+            found[0].place.starts_with("f+") && found[0].found.contains("movaps %xmm0,%xmm1"),
+            "{}",
+            found[0]
+        );
+        assert!(
+            found[1].place.starts_with("g+") && found[1].found.contains("fldz"),
+            "{}",
+            found[1]
+        );
     }
 
     #[test]
@@ -138,10 +159,18 @@ mod tests {
 
     #[test]
     fn data_in_code_is_found_and_hides_nothing_behind_it() {
-        let report = Module::good().text("f", ".byte 0x06, 0x06").text("g", "movaps %xmm0, %xmm1").check();
+        let report = Module::good()
+            .text("f", ".byte 0x06, 0x06")
+            .text("g", "movaps %xmm0, %xmm1")
+            .check();
         let found = report.of("instructions");
         assert_eq!(found.len(), 2, "{report}");
-        assert!(found.iter().any(|finding| finding.found.starts_with("bytes that are none: 06 06")), "{report}");
+        assert!(
+            found
+                .iter()
+                .any(|finding| finding.found.starts_with("bytes that are none: 06 06")),
+            "{report}"
+        );
         assert!(found.iter().any(|finding| finding.found.contains("movaps")), "{report}");
     }
 }

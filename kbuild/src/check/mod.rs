@@ -19,6 +19,7 @@ use crate::tree::BuildTree;
 mod elf;
 mod endbr;
 mod instructions;
+mod kind;
 mod modinfo;
 mod names;
 mod orc;
@@ -80,25 +81,81 @@ struct Check {
 
 /// The checks, in the order in which the loader would come upon their findings.
 const CHECKS: &[Check] = &[
-    Check { name: "sections", of: "sections", run: sections::run },
-    Check { name: "vermagic", of: "version strings", run: vermagic::run },
-    Check { name: "modinfo", of: "entries of .modinfo", run: modinfo::run },
-    Check { name: "symbols", of: "symbols that the kernel has to export", run: symbols::run },
-    Check { name: "versions", of: "checksums of symbols", run: versions::run },
-    Check { name: "relocations", of: "relocations in loaded sections", run: relocations::run },
-    Check { name: "instructions", of: "instructions", run: instructions::run },
-    Check { name: "endbr", of: "functions whose address is taken", run: endbr::run },
-    Check { name: "returns", of: "returns", run: returns::run },
-    Check { name: "retpolines", of: "indirect calls and jumps", run: retpolines::run },
-    Check { name: "orc", of: "functions", run: orc::run },
-    Check { name: "padding", of: "functions", run: padding::run },
+    Check {
+        name: "sections",
+        of: "sections",
+        run: sections::run,
+    },
+    Check {
+        name: "vermagic",
+        of: "version strings",
+        run: vermagic::run,
+    },
+    Check {
+        name: "modinfo",
+        of: "entries of .modinfo",
+        run: modinfo::run,
+    },
+    Check {
+        name: "symbols",
+        of: "undefined symbols",
+        run: symbols::run,
+    },
+    Check {
+        name: "versions",
+        of: "checksums of symbols",
+        run: versions::run,
+    },
+    Check {
+        name: "relocations",
+        of: "relocations in loaded sections",
+        run: relocations::run,
+    },
+    Check {
+        name: "instructions",
+        of: "instructions",
+        run: instructions::run,
+    },
+    Check {
+        name: "endbr",
+        of: "functions whose address is taken",
+        run: endbr::run,
+    },
+    Check {
+        name: "returns",
+        of: "returns",
+        run: returns::run,
+    },
+    Check {
+        name: "retpolines",
+        of: "indirect calls and jumps",
+        run: retpolines::run,
+    },
+    Check {
+        name: "orc",
+        of: "functions",
+        run: orc::run,
+    },
+    Check {
+        name: "padding",
+        of: "functions",
+        run: padding::run,
+    },
 ];
 
 /// Checks the module `ko` against the kernel that it was built for.
 pub fn check(ko: &Path, tree: &BuildTree, expect: &Expectations) -> Result<Report> {
     let symvers = Symvers::read(&tree.symvers())?;
     let release = uts_release(tree)?;
-    check_against(ko, Kernel { config: &tree.config, symvers: &symvers, release: &release }, expect)
+    check_against(
+        ko,
+        Kernel {
+            config: &tree.config,
+            symvers: &symvers,
+            release: &release,
+        },
+        expect,
+    )
 }
 
 /// Checks the module `ko` against these facts of a kernel.
@@ -114,15 +171,29 @@ pub fn check_against(ko: &Path, kernel: Kernel<'_>, expect: &Expectations) -> Re
     let data = elf::read(ko)?;
     let object = Object::parse(ko, &data)?;
     let modinfo = modinfo::of(&object);
-    let subject = Subject { object: &object, modinfo: &modinfo, kernel, expect };
-    let mut report = Report { file: ko.to_owned(), checks: Vec::new(), findings: Vec::new() };
+    let subject = Subject {
+        object: &object,
+        modinfo: &modinfo,
+        kernel,
+        expect,
+    };
+    let mut report = Report {
+        file: ko.to_owned(),
+        checks: Vec::new(),
+        findings: Vec::new(),
+    };
     for check in CHECKS {
         let seen = (check.run)(&subject, &mut Findings::of(check.name, &mut report.findings));
         let (looked_at, idle) = match seen {
             Seen::Things(count) => (count, None),
             Seen::Idle(why) => (0, Some(why)),
         };
-        report.checks.push(Ran { check: check.name, of: check.of, looked_at, idle });
+        report.checks.push(Ran {
+            check: check.name,
+            of: check.of,
+            looked_at,
+            idle,
+        });
     }
     Ok(report)
 }
@@ -135,9 +206,16 @@ fn uts_release(tree: &BuildTree) -> Result<String> {
     }
     let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
     let release = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
-    release.map(|release| release.trim().trim_matches('"').to_owned()).ok_or_else(|| {
-        Error::new(path.display(), "`#define UTS_RELEASE \"…\"`", "no such line", "prepare the kernel tree again (`make modules_prepare`)")
-    })
+    release
+        .map(|release| release.trim().trim_matches('"').to_owned())
+        .ok_or_else(|| {
+            Error::new(
+                path.display(),
+                "`#define UTS_RELEASE \"…\"`",
+                "no such line",
+                "prepare the kernel tree again (`make modules_prepare`)",
+            )
+        })
 }
 
 #[cfg(test)]
@@ -147,7 +225,9 @@ mod tests {
 
     #[test]
     fn a_good_module_passes_every_check() {
-        let module = Module::good().config("CONFIG_MODVERSIONS=y").modinfo("vermagic", Some("6.12.0-test SMP preempt mod_unload modversions "));
+        let module = Module::good()
+            .config("CONFIG_MODVERSIONS=y")
+            .modinfo("vermagic", Some("6.12.0-test SMP preempt mod_unload modversions "));
         let report = module
             .text("f", "leaq f(%rip), %rax\n0: call __x86_indirect_thunk_rax\n.pushsection .retpoline_sites,\"a\"\n.long 0b - .\n.popsection")
             .raw(".section __versions,\"a\"\n.quad 0x33333333\n.ascii \"__x86_return_thunk\"\n.zero 38\n.quad 0x11111111\n.ascii \"__x86_indirect_thunk_rax\"\n.zero 32\n")
@@ -162,7 +242,12 @@ mod tests {
         let report = Module::good().check();
         let idle = report.idle().find(|ran| ran.check == "endbr").unwrap();
         assert_eq!(idle.idle.as_deref(), Some("the module takes no function's address"));
-        assert!(report.to_string().contains("endbr         did not apply: the module takes no function's address"), "{report}");
+        assert!(
+            report
+                .to_string()
+                .contains("endbr         did not apply: the module takes no function's address"),
+            "{report}"
+        );
         let json = serde_json::to_value(&*report).unwrap();
         assert_eq!(json["checks"][7]["idle"], "the module takes no function's address");
     }
@@ -171,21 +256,42 @@ mod tests {
     fn another_architectures_kernel_is_refused() {
         let module = Module::good().config("# CONFIG_X86_64 is not set");
         let built = module.build();
-        assert!(module.check_file(built.path()).unwrap_err().to_string().contains("CONFIG_X86_64"));
+        assert!(
+            module
+                .check_file(built.path())
+                .unwrap_err()
+                .to_string()
+                .contains("CONFIG_X86_64")
+        );
     }
 
     #[test]
     fn the_tree_gives_the_kernels_facts() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("include/generated")).unwrap();
-        fs::write(dir.path().join("Module.symvers"), "0x00000000\t__x86_return_thunk\tvmlinux\tEXPORT_SYMBOL\t\n").unwrap();
+        fs::write(
+            dir.path().join("Module.symvers"),
+            "0x00000000\t__x86_return_thunk\tvmlinux\tEXPORT_SYMBOL\t\n",
+        )
+        .unwrap();
         let config = Config::parse("CONFIG_X86_64=y\n");
-        let tree = BuildTree { dir: dir.path().to_owned(), release: "6.12.0".to_owned(), arch: "x86".to_owned(), config };
-        let module = Module::good().modinfo("vermagic", Some("6.12.0-generated ")).text("f", "nop");
+        let tree = BuildTree {
+            dir: dir.path().to_owned(),
+            release: "6.12.0".to_owned(),
+            arch: "x86".to_owned(),
+            config,
+        };
+        let module = Module::good()
+            .modinfo("vermagic", Some("6.12.0-generated "))
+            .text("f", "nop");
         let built = module.build();
         let expected = |tree| check(built.path(), tree, &Expectations::default()).unwrap().findings;
         assert_eq!(expected(&tree)[0].expected, "vermagic=6.12.0 ");
-        fs::write(dir.path().join("include/generated/utsrelease.h"), "#define UTS_RELEASE \"6.12.0-generated\"\n").unwrap();
+        fs::write(
+            dir.path().join("include/generated/utsrelease.h"),
+            "#define UTS_RELEASE \"6.12.0-generated\"\n",
+        )
+        .unwrap();
         assert_eq!(expected(&tree), []);
     }
 }

@@ -15,11 +15,23 @@ pub type ModInfo = BTreeMap<String, Vec<String>>;
 
 /// The tags that every module should have, and who writes each.
 const WANTED: [(&str, &str); 5] = [
-    ("license", "declare the module's license (MODULE_LICENSE); without one the kernel is tainted and no EXPORT_SYMBOL_GPL can be used"),
+    (
+        "license",
+        "declare the module's license (MODULE_LICENSE); without one the kernel is tainted and no EXPORT_SYMBOL_GPL can be used",
+    ),
     ("author", "declare the module's author (MODULE_AUTHOR)"),
-    ("description", "declare the module's description (MODULE_DESCRIPTION); modpost warns without"),
-    ("name", "let modpost finish the module (`make modules`): it writes the name"),
-    ("depends", "let modpost finish the module (`make modules`): it writes the modules that this one needs"),
+    (
+        "description",
+        "declare the module's description (MODULE_DESCRIPTION); modpost warns without",
+    ),
+    (
+        "name",
+        "let modpost finish the module (`make modules`): it writes the name",
+    ),
+    (
+        "depends",
+        "let modpost finish the module (`make modules`): it writes the modules that this one needs",
+    ),
 ];
 
 /// Tags of which an empty value says something: a module that needs no other one.
@@ -34,7 +46,10 @@ pub fn modinfo(ko: &Path) -> Result<ModInfo> {
 /// What this object says of itself.
 pub(super) fn of(object: &Object<'_>) -> ModInfo {
     let mut info = ModInfo::new();
-    let data = object.section(".modinfo").map(|section| section.data).unwrap_or_default();
+    let data = object
+        .section(".modinfo")
+        .map(|section| section.data)
+        .unwrap_or_default();
     for entry in data.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()) {
         let entry = String::from_utf8_lossy(entry);
         if let Some((tag, value)) = entry.split_once('=') {
@@ -54,14 +69,23 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     for (tag, remedy) in WANTED {
         match first(info, tag) {
             None => findings.add(".modinfo", format_args!("{tag}="), "no such entry", remedy),
-            Some("") if !MAY_BE_EMPTY.contains(&tag) => findings.add(".modinfo", format_args!("{tag}= with a value"), "an empty value", remedy),
+            Some("") if !MAY_BE_EMPTY.contains(&tag) => findings.add(
+                ".modinfo",
+                format_args!("{tag}= with a value"),
+                "an empty value",
+                remedy,
+            ),
             Some(_) => {}
         }
     }
     let aliases = info.get("alias").map(Vec::as_slice).unwrap_or_default();
     for bus in &subject.expect.id_tables {
         if !aliases.iter().any(|alias| is_for_bus(alias, bus)) {
-            let found = if aliases.is_empty() { "no alias at all".to_owned() } else { format!("only {}", aliases.join(", ")) };
+            let found = if aliases.is_empty() {
+                "no alias at all".to_owned()
+            } else {
+                format!("only {}", aliases.join(", "))
+            };
             findings.add(
                 ".modinfo",
                 format_args!("alias={bus}:… for the table of {bus} device IDs; udev loads the module by it"),
@@ -75,7 +99,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 
 /// Aliases begin with their bus and a colon; ACPI's with `acpi*:`, since its devices have several names.
 fn is_for_bus(alias: &str, bus: &str) -> bool {
-    alias.strip_prefix(bus).is_some_and(|rest| rest.starts_with(':') || rest.starts_with("*:"))
+    alias
+        .strip_prefix(bus)
+        .is_some_and(|rest| rest.starts_with(':') || rest.starts_with("*:"))
 }
 
 #[cfg(test)]
@@ -90,30 +116,43 @@ mod tests {
             let report = Module::good().modinfo(tag, None).check();
             assert_eq!(report.only("modinfo").expected, format!("{tag}="));
         }
-        assert_eq!(Module::good().modinfo("author", Some("")).check().only("modinfo").found, "an empty value");
+        assert_eq!(
+            Module::good().modinfo("author", Some("")).check().only("modinfo").found,
+            "an empty value"
+        );
         assert_eq!(Module::good().modinfo("depends", Some("")).check().of("modinfo"), []);
     }
 
     #[test]
     fn a_table_of_ids_needs_its_alias() {
-        let expect = Expectations { id_tables: vec!["pci".to_owned()] };
+        let expect = Expectations {
+            id_tables: vec!["pci".to_owned()],
+        };
         let report = Module::good().check_expecting(&expect);
         assert!(report.only("modinfo").expected.starts_with("alias=pci:"));
-        let report = Module::good().modinfo("alias", Some("platform:edu")).check_expecting(&expect);
+        let report = Module::good()
+            .modinfo("alias", Some("platform:edu"))
+            .check_expecting(&expect);
         assert!(report.only("modinfo").found.contains("platform:edu"));
-        let report = Module::good().modinfo("alias", Some("pci:v00001234d000011E8sv*sd*bc*sc*i*")).check_expecting(&expect);
+        let report = Module::good()
+            .modinfo("alias", Some("pci:v00001234d000011E8sv*sd*bc*sc*i*"))
+            .check_expecting(&expect);
         assert_eq!(report.of("modinfo"), []);
     }
 
     #[test]
     fn buses_are_told_apart() {
-        assert!(is_for_bus("pci:v0000", "pci") && is_for_bus("acpi*:PNP0501:*", "acpi") && is_for_bus("of:N*T*Cedu", "of"));
+        assert!(
+            is_for_bus("pci:v0000", "pci") && is_for_bus("acpi*:PNP0501:*", "acpi") && is_for_bus("of:N*T*Cedu", "of")
+        );
         assert!(!is_for_bus("pci_epf:x", "pci") && !is_for_bus("devname:x", "pci"));
     }
 
     #[test]
     fn every_value_of_a_tag_is_read() {
-        let module = Module::good().modinfo("alias", Some("pci:a=b")).raw(".section .modinfo,\"a\"\n.asciz \"alias=pci:c\"\n");
+        let module = Module::good()
+            .modinfo("alias", Some("pci:a=b"))
+            .raw(".section .modinfo,\"a\"\n.asciz \"alias=pci:c\"\n");
         let built = module.build();
         let info = modinfo(built.path()).unwrap();
         assert_eq!(info["alias"], ["pci:a=b", "pci:c"]);

@@ -17,23 +17,38 @@ const IPS: &str = ".orc_unwind_ip";
 const ENTRIES: &str = ".orc_unwind";
 /// The size of `struct orc_entry`.
 const ENTRY: usize = 6;
-const REMEDY: &str =
-    "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it";
+const REMEDY: &str = "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it";
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let object = subject.object;
     if !subject.kernel.config.is_set(OPTION) {
         return Seen::not_configured(&[OPTION]);
     }
-    let functions: Vec<_> = object.executable().flat_map(|(index, _)| object.functions(index).iter().map(move |function| (index, function))).collect();
+    let functions: Vec<_> = object
+        .executable()
+        .flat_map(|(index, _)| object.functions(index).iter().map(move |function| (index, function)))
+        .collect();
     let Some((ips, entries)) = object.section(IPS).zip(object.section(ENTRIES)) else {
         if !functions.is_empty() {
-            findings.add("the module", format_args!("the sections {IPS} and {ENTRIES}"), "not both of them", REMEDY);
+            findings.add(
+                "the module",
+                format_args!("the sections {IPS} and {ENTRIES}"),
+                "not both of them",
+                REMEDY,
+            );
         }
         return Seen::some(functions.len(), "the module has no functions");
     };
     if ips.data.len() / 4 * ENTRY != entries.data.len() {
-        findings.add(ENTRIES, format_args!("an entry of {ENTRY} bytes for each of the {} in {IPS}", ips.data.len() / 4), format_args!("{} bytes", entries.data.len()), REMEDY);
+        findings.add(
+            ENTRIES,
+            format_args!(
+                "an entry of {ENTRY} bytes for each of the {} in {IPS}",
+                ips.data.len() / 4
+            ),
+            format_args!("{} bytes", entries.data.len()),
+            REMEDY,
+        );
     }
     let ranges = ranges(object, ips, entries);
     for &(section, function) in &functions {
@@ -43,7 +58,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             Some((_, false)) => "an undefined range",
             None => "none",
         };
-        findings.add(object.place(section, function.start), format_args!("a range of {IPS} over its start"), found, REMEDY);
+        findings.add(
+            object.place(section, function.start),
+            format_args!("a range of {IPS} over its start"),
+            found,
+            REMEDY,
+        );
     }
     Seen::some(functions.len(), "the module has no functions")
 }
@@ -53,8 +73,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 fn ranges(object: &Object<'_>, ips: &Section<'_>, entries: &Section<'_>) -> BTreeMap<(usize, u64), bool> {
     let mut ranges = BTreeMap::new();
     for relocation in &ips.relocations {
-        let Some(start) = object.target(relocation) else { continue };
-        let entry = usize::try_from(relocation.offset / 4).ok().and_then(|index| entries.data.get(index.checked_mul(ENTRY)?..));
+        let Some(start) = object.target(relocation) else {
+            continue;
+        };
+        let entry = usize::try_from(relocation.offset / 4)
+            .ok()
+            .and_then(|index| entries.data.get(index.checked_mul(ENTRY)?..));
         let defined = entry.is_some_and(is_defined);
         *ranges.entry(start).or_default() |= defined;
     }
@@ -73,26 +97,46 @@ mod tests {
 
     #[test]
     fn a_function_that_objtool_did_not_see_is_found() {
-        let report = Module::good().text("seen", "nop").raw(".section .text.unseen,\"ax\"\n.globl f\n.type f, @function\nf: nop\n").check();
+        let report = Module::good()
+            .text("seen", "nop")
+            .raw(".section .text.unseen,\"ax\"\n.globl f\n.type f, @function\nf: nop\n")
+            .check();
         let finding = report.only("orc");
-        assert!(finding.place == "f (.text.unseen)" && finding.found == "none", "{finding}");
+        assert!(
+            finding.place == "f (.text.unseen)" && finding.found == "none",
+            "{finding}"
+        );
     }
 
     #[test]
     fn a_function_behind_another_objects_last_range_is_found() {
-        let report = Module::good().text("f", "nop").raw(".text\n.zero 16, 0x90\nend:\n").orc("end", false).raw(".text\n.type g, @function\ng: nop\n").check();
+        let report = Module::good()
+            .text("f", "nop")
+            .raw(".text\n.zero 16, 0x90\nend:\n")
+            .orc("end", false)
+            .raw(".text\n.type g, @function\ng: nop\n")
+            .check();
         let finding = report.only("orc");
-        assert!(finding.place == "g (.text)" && finding.found == "an undefined range", "{finding}");
+        assert!(
+            finding.place == "g (.text)" && finding.found == "an undefined range",
+            "{finding}"
+        );
     }
 
     #[test]
     fn a_module_without_unwind_data_is_found() {
-        assert_eq!(Module::good().without_orc().text("f", "nop").check().only("orc").found, "not both of them");
+        assert_eq!(
+            Module::good().without_orc().text("f", "nop").check().only("orc").found,
+            "not both of them"
+        );
     }
 
     #[test]
     fn lists_that_do_not_match_are_found() {
-        let report = Module::good().text("f", "nop").raw(".section .orc_unwind,\"a\"\n.zero 6\n").check();
+        let report = Module::good()
+            .text("f", "nop")
+            .raw(".section .orc_unwind,\"a\"\n.zero 6\n")
+            .check();
         assert!(report.of("orc")[0].place == ".orc_unwind", "{report}");
     }
 
@@ -105,7 +149,11 @@ mod tests {
 
     #[test]
     fn a_kernel_without_orc_wants_none() {
-        let report = Module::good().config("# CONFIG_UNWINDER_ORC is not set").without_orc().text("f", "nop").check();
+        let report = Module::good()
+            .config("# CONFIG_UNWINDER_ORC is not set")
+            .without_orc()
+            .text("f", "nop")
+            .check();
         assert_eq!((report.of("orc").len(), report.looked_at("orc")), (0, 0));
     }
 }

@@ -18,13 +18,19 @@ const LONGEST: usize = 15;
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let (object, config) = (subject.object, subject.kernel.config);
-    let wanted = config.value(BYTES).and_then(|bytes| bytes.parse::<usize>().ok()).unwrap_or(0);
+    let wanted = config
+        .value(BYTES)
+        .and_then(|bytes| bytes.parse::<usize>().ok())
+        .unwrap_or(0);
     if !config.is_set(OPTION) || wanted == 0 {
         return Seen::not_configured(&[OPTION]);
     }
     let cfi = config.any_set(&["CONFIG_CFI", "CONFIG_CFI_CLANG"]);
     let mut seen = 0;
-    for (index, section) in object.executable().filter(|(_, section)| section.name != text::TRAMPOLINES) {
+    for (index, section) in object
+        .executable()
+        .filter(|(_, section)| section.name != text::TRAMPOLINES)
+    {
         for function in object.functions(index) {
             // The rarely run part of a function, which a compiler moves away, is jumped to and not called.
             let name = &object.symbols[function.symbol].name;
@@ -32,11 +38,24 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                 continue;
             }
             seen += 1;
-            let before = usize::try_from(function.start).ok().and_then(|start| section.data.get(..start)).unwrap_or_default();
+            let before = usize::try_from(function.start)
+                .ok()
+                .and_then(|start| section.data.get(..start))
+                .unwrap_or_default();
             let padding = before.len().checked_sub(wanted).map(|from| &before[from..]);
             if !padding.is_some_and(|padding| end_in_nops(before, wanted) || (cfi && ends_in_hash(padding))) {
-                let bytes: Vec<String> = before.iter().rev().take(wanted).rev().map(|byte| format!("{byte:02x}")).collect();
-                let found = if bytes.is_empty() { "nothing: it is the first in its section".to_owned() } else { bytes.join(" ") };
+                let bytes: Vec<String> = before
+                    .iter()
+                    .rev()
+                    .take(wanted)
+                    .rev()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
+                let found = if bytes.is_empty() {
+                    "nothing: it is the first in its section".to_owned()
+                } else {
+                    bytes.join(" ")
+                };
                 findings.add(
                     object.place(index, function.start),
                     format_args!("{wanted} bytes of nops before it ({BYTES})"),
@@ -51,18 +70,25 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 
 /// Whether the last `wanted` bytes are nops. The first of these may begin before them, in the fill that aligns.
 fn end_in_nops(bytes: &[u8], wanted: usize) -> bool {
-    let Some(last) = bytes.len().checked_sub(wanted) else { return false };
+    let Some(last) = bytes.len().checked_sub(wanted) else {
+        return false;
+    };
     (last.saturating_sub(LONGEST - 1)..=last).any(|from| is_nops(&bytes[from..]))
 }
 
 /// Whether the bytes are whole nops, of one byte or more.
 fn is_nops(bytes: &[u8]) -> bool {
     let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
-    decoder.iter().all(|instruction| instruction.mnemonic() == Mnemonic::Nop)
+    decoder
+        .iter()
+        .all(|instruction| instruction.mnemonic() == Mnemonic::Nop)
 }
 
 fn ends_in_hash(padding: &[u8]) -> bool {
-    padding.len().checked_sub(HASH).is_some_and(|hash| padding[hash] == 0xb8 && is_nops(&padding[..hash]))
+    padding
+        .len()
+        .checked_sub(HASH)
+        .is_some_and(|hash| padding[hash] == 0xb8 && is_nops(&padding[..hash]))
 }
 
 #[cfg(test)]
@@ -72,10 +98,15 @@ mod tests {
 
     #[test]
     fn a_function_without_padding_is_found() {
-        let report = Module::good().text("f", "nop").raw(".text\n.type g, @function\ng: nop\n").check();
+        let report = Module::good()
+            .text("f", "nop")
+            .raw(".text\n.type g, @function\ng: nop\n")
+            .check();
         let finding = report.only("padding");
         assert!(finding.place == "g (.text)", "{finding}");
-        let report = Module::good().raw(".section .text.first,\"ax\"\n.type g, @function\ng: nop\n").check();
+        let report = Module::good()
+            .raw(".section .text.first,\"ax\"\n.type g, @function\ng: nop\n")
+            .check();
         assert!(report.only("padding").found.starts_with("nothing"));
     }
 
@@ -99,12 +130,22 @@ mod tests {
 
     #[test]
     fn a_part_that_is_only_jumped_to_needs_none() {
-        assert_eq!(Module::good().text("f", "nop").raw(".text\n.type f.cold, @function\nf.cold: nop\n").check().of("padding"), []);
+        assert_eq!(
+            Module::good()
+                .text("f", "nop")
+                .raw(".text\n.type f.cold, @function\nf.cold: nop\n")
+                .check()
+                .of("padding"),
+            []
+        );
     }
 
     #[test]
     fn a_kernel_without_padding_wants_none() {
-        let report = Module::good().config("# CONFIG_CALL_PADDING is not set").raw(".text\n.type g, @function\ng: nop\n").check();
+        let report = Module::good()
+            .config("# CONFIG_CALL_PADDING is not set")
+            .raw(".text\n.type g, @function\ng: nop\n")
+            .check();
         assert_eq!((report.of("padding").len(), report.looked_at("padding")), (0, 0));
     }
 }

@@ -23,10 +23,20 @@ const APPLIED: [elf::RelocationType; 7] = [
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let object = subject.object;
     let mut seen = 0;
-    for (index, section) in object.sections.iter().enumerate().filter(|(_, section)| section.is_loaded()) {
+    for (index, section) in object
+        .sections
+        .iter()
+        .enumerate()
+        .filter(|(_, section)| section.is_loaded())
+    {
         seen += section.relocations.len();
         if section.has_rel {
-            findings.add(&section.name, "relocations with addends (SHT_RELA)", "relocations without (SHT_REL)", "build it as an x86-64 object");
+            findings.add(
+                &section.name,
+                "relocations with addends (SHT_RELA)",
+                "relocations without (SHT_REL)",
+                "build it as an x86-64 object",
+            );
         }
         for relocation in &section.relocations {
             let kind = elf::RelocationType(relocation.kind);
@@ -34,7 +44,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                 findings.add(
                     object.place(index, relocation.offset),
                     "a relocation that the kernel's loader applies (R_X86_64_64, 32, 32S, PC32, PLT32, PC64)",
-                    format_args!("{} for {}, which it refuses: Unknown rela relocation: {}", name(kind), names::quoted(&object.name_of(relocation.symbol)), relocation.kind),
+                    format_args!(
+                        "{} for {}, which it refuses: Unknown rela relocation: {}",
+                        name(kind),
+                        names::quoted(&object.name_of(relocation.symbol)),
+                        relocation.kind
+                    ),
                     remedy(kind),
                 );
             }
@@ -75,9 +90,12 @@ fn remedy(kind: elf::RelocationType) -> &'static str {
         elf::R_X86_64_GOTPCREL | elf::R_X86_64_GOTPCRELX | elf::R_X86_64_REX_GOTPCRELX | elf::R_X86_64_GOTPCREL64 => {
             "a module has no global offset table: compile all of it, `core` too, with -Crelocation-model=static and -Zplt=yes (Rust) or -fno-pic (C)"
         }
-        elf::R_X86_64_TPOFF32 | elf::R_X86_64_TPOFF64 | elf::R_X86_64_GOTTPOFF | elf::R_X86_64_TLSGD | elf::R_X86_64_TLSLD | elf::R_X86_64_DTPOFF32 => {
-            "a module has no thread-local storage: use a per-CPU or a locked static variable"
-        }
+        elf::R_X86_64_TPOFF32
+        | elf::R_X86_64_TPOFF64
+        | elf::R_X86_64_GOTTPOFF
+        | elf::R_X86_64_TLSGD
+        | elf::R_X86_64_TLSLD
+        | elf::R_X86_64_DTPOFF32 => "a module has no thread-local storage: use a per-CPU or a locked static variable",
         _ => "compile all of it for the kernel: position-dependent, with the kernel's code model",
     }
 }
@@ -90,21 +108,31 @@ mod tests {
     fn a_relocation_through_the_got_is_refused_and_named() {
         let report = Module::good().text("f", "movq printk@GOTPCREL(%rip), %rax").check();
         let finding = report.only("relocations");
-        assert!(finding.place.starts_with("f+") && finding.place.ends_with("(.text)"), "{finding}");
+        assert!(
+            finding.place.starts_with("f+") && finding.place.ends_with("(.text)"),
+            "{finding}"
+        );
         assert!(finding.found.contains("GOTPCRELX for `printk`"), "{finding}");
         assert!(finding.remedy.contains("-Zplt=yes"), "{finding}");
     }
 
     #[test]
     fn a_narrow_relocation_is_refused() {
-        let finding = Module::good().raw(".data\nd: .short f\n").check().only("relocations").clone();
+        let finding = Module::good()
+            .raw(".data\nd: .short f\n")
+            .check()
+            .only("relocations")
+            .clone();
         assert_eq!(finding.place, "d (.data)");
         assert!(finding.found.contains("R_X86_64_16"), "{finding}");
     }
 
     #[test]
     fn the_loaders_own_relocations_are_good() {
-        let report = Module::good().text("f", "movq $d, %rax\nmovabsq $d, %rax\nleaq d(%rip), %rax\ncall printk").raw(".data\nd: .quad f, f - .\n.long f - .\n").check();
+        let report = Module::good()
+            .text("f", "movq $d, %rax\nmovabsq $d, %rax\nleaq d(%rip), %rax\ncall printk")
+            .raw(".data\nd: .quad f, f - .\n.long f - .\n")
+            .check();
         assert_eq!(report.of("relocations"), []);
         assert!(report.looked_at("relocations") >= 7);
     }

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+/// How many more places are shown of what is wrong in the same way. The list itself holds all.
+const SHOWN: usize = 4;
+
 /// One thing in a module that the kernel would refuse, warn about or be harmed by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
@@ -23,8 +26,17 @@ pub struct Finding {
 
 impl Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { check, place, expected, found, remedy } = self;
-        write!(f, "{check}: {place}\n  expected: {expected}\n  found:    {found}\n  remedy:   {remedy}")
+        let Self {
+            check,
+            place,
+            expected,
+            found,
+            remedy,
+        } = self;
+        write!(
+            f,
+            "{check}: {place}\n  expected: {expected}\n  found:    {found}\n  remedy:   {remedy}"
+        )
     }
 }
 
@@ -68,16 +80,31 @@ impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.file.display())?;
         for ran in &self.checks {
-            let found = self.findings.iter().filter(|finding| finding.check == ran.check).count();
+            let found = self
+                .findings
+                .iter()
+                .filter(|finding| finding.check == ran.check)
+                .count();
+            let seen = format!("{}: {}", ran.of, ran.looked_at);
             let verdict = match (&ran.idle, found) {
                 (Some(why), 0) => format!("did not apply: {why}"),
-                (None, 0) => format!("good ({} {})", ran.looked_at, ran.of),
-                (_, n) => format!("{n} found ({} {})", ran.looked_at, ran.of),
+                (None, 0) => format!("good ({seen})"),
+                (_, n) => format!("{n} found ({seen})"),
             };
             writeln!(f, "  {:<13} {verdict}", ran.check)?;
         }
-        for finding in &self.findings {
-            writeln!(f, "{finding}")?;
+        // What is wrong with one function is mostly wrong with all: those with one remedy stand under it together.
+        for alike in self
+            .findings
+            .chunk_by(|a, b| a.check == b.check && a.expected == b.expected && a.remedy == b.remedy)
+        {
+            writeln!(f, "{}", alike[0])?;
+            for finding in alike.iter().skip(1).take(SHOWN) {
+                writeln!(f, "  also:     {}: {}", finding.place, finding.found)?;
+            }
+            if alike.len() > SHOWN + 1 {
+                writeln!(f, "  also:     {} more", alike.len() - SHOWN - 1)?;
+            }
         }
         Ok(())
     }
@@ -94,7 +121,11 @@ pub(super) enum Seen {
 impl Seen {
     /// So many things, or the reason why there are none.
     pub(super) fn some(count: usize, why_none: &str) -> Self {
-        if count > 0 { Self::Things(count) } else { Self::Idle(why_none.to_owned()) }
+        if count > 0 {
+            Self::Things(count)
+        } else {
+            Self::Idle(why_none.to_owned())
+        }
     }
 
     /// Nothing, because none of these options is set.
@@ -114,7 +145,13 @@ impl<'a> Findings<'a> {
         Self { check, list }
     }
 
-    pub(super) fn add(&mut self, place: impl Display, expected: impl Display, found: impl Display, remedy: impl Display) {
+    pub(super) fn add(
+        &mut self,
+        place: impl Display,
+        expected: impl Display,
+        found: impl Display,
+        remedy: impl Display,
+    ) {
         self.list.push(Finding {
             check: self.check,
             place: place.to_string(),
@@ -122,5 +159,61 @@ impl<'a> Findings<'a> {
             found: found.to_string(),
             remedy: remedy.to_string(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_with_one_remedy_are_shown_together() {
+        let mut findings = Vec::new();
+        let mut list = Findings::of("returns", &mut findings);
+        for number in 0..7 {
+            list.add(format_args!("f{number}"), "a thunk", "a plain one", "a flag");
+        }
+        list.add("f7", "a list", "none", "objtool");
+        let checks = vec![
+            Ran {
+                check: "returns",
+                of: "returns",
+                looked_at: 8,
+                idle: None,
+            },
+            Ran {
+                check: "orc",
+                of: "functions",
+                looked_at: 2,
+                idle: None,
+            },
+        ];
+        let text = Report {
+            file: "m.ko".into(),
+            checks,
+            findings,
+        }
+        .to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..4],
+            [
+                "m.ko",
+                "  returns       8 found (returns: 8)",
+                "  orc           good (functions: 2)",
+                "returns: f0"
+            ]
+        );
+        assert_eq!(
+            lines[7..13],
+            [
+                "  also:     f1: a plain one",
+                "  also:     f2: a plain one",
+                "  also:     f3: a plain one",
+                "  also:     f4: a plain one",
+                "  also:     2 more",
+                "returns: f7"
+            ]
+        );
     }
 }

@@ -26,21 +26,37 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         return Seen::not_configured(&OPTIONS);
     }
     let paravirt = |step: &Step<'_>| {
-        step.relocations.iter().any(|relocation| object.symbols.get(relocation.symbol).is_some_and(|symbol| symbol.name == PARAVIRT))
+        step.relocations.iter().any(|relocation| {
+            object
+                .symbols
+                .get(relocation.symbol)
+                .is_some_and(|symbol| symbol.name == PARAVIRT)
+        })
     };
     let mut places = BTreeSet::new();
     // The first bare one of each function, its text, and how many it has.
     let mut bare = BTreeMap::new();
     text::walk_decodable(object, |step| {
-        let indirect = matches!(step.instruction.flow_control(), FlowControl::IndirectBranch | FlowControl::IndirectCall);
+        let indirect = matches!(
+            step.instruction.flow_control(),
+            FlowControl::IndirectBranch | FlowControl::IndirectCall
+        );
         if indirect && !paravirt(step) {
-            let function = object.function_at(step.section, step.offset).map(|function| function.start);
-            bare.entry((step.section, function)).or_insert_with(|| (step.offset, step.text(), 0)).2 += 1;
+            let function = object
+                .function_at(step.section, step.offset)
+                .map(|function| function.start);
+            bare.entry((step.section, function))
+                .or_insert_with(|| (step.offset, step.text(), 0))
+                .2 += 1;
         } else if step.branch_symbol(object).is_some_and(|name| name.starts_with(THUNKS)) {
             places.insert((step.section, step.offset));
         }
     });
-    let seen = places.len() + bare.values().map(|(_, _, count): &(u64, String, usize)| count).sum::<usize>();
+    let seen = places.len()
+        + bare
+            .values()
+            .map(|(_, _, count): &(u64, String, usize)| count)
+            .sum::<usize>();
     for ((section, _), (offset, text, count)) in bare {
         findings.add(
             object.place(section, offset),
@@ -50,11 +66,23 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         );
     }
     if config.is_set("CONFIG_OBJTOOL") {
-        sites::compare(object, LIST, "indirect call or jump", "they keep the slowest form of the mitigation", &places, findings);
+        sites::compare(
+            object,
+            LIST,
+            "indirect call or jump",
+            "the slowest form of the mitigation stays",
+            &places,
+            findings,
+        );
     }
     // `check_modinfo_retpoline` marks the kernel as vulnerable without this.
     if modinfo::first(subject.modinfo, "retpoline") != Some("Y") {
-        findings.add(".modinfo", "retpoline=Y", "no such entry", "let modpost finish the module (`make modules`): it writes this entry");
+        findings.add(
+            ".modinfo",
+            "retpoline=Y",
+            "no such entry",
+            "let modpost finish the module (`make modules`): it writes this entry",
+        );
     }
     Seen::some(seen, "the module has no indirect call or jump")
 }
@@ -65,7 +93,12 @@ mod tests {
 
     #[test]
     fn a_bare_indirect_branch_is_found() {
-        for text in ["call *%rax", "jmp *%rax", "call *8(%rdi)", "notrack jmp *table(,%rax,8)"] {
+        for text in [
+            "call *%rax",
+            "jmp *%rax",
+            "call *8(%rdi)",
+            "notrack jmp *table(,%rax,8)",
+        ] {
             let report = Module::good().text("f", text).raw(".data\ntable: .quad 0\n").check();
             assert!(report.only("retpolines").place.starts_with("f+"), "{report}");
         }
@@ -79,7 +112,14 @@ mod tests {
 
     #[test]
     fn the_entry_in_modinfo_is_missed() {
-        assert_eq!(Module::good().modinfo("retpoline", None).check().only("retpolines").expected, "retpoline=Y");
+        assert_eq!(
+            Module::good()
+                .modinfo("retpoline", None)
+                .check()
+                .only("retpolines")
+                .expected,
+            "retpoline=Y"
+        );
     }
 
     #[test]
@@ -93,7 +133,10 @@ mod tests {
 
     #[test]
     fn a_kernel_without_retpolines_wants_none() {
-        let report = Module::good().config("# CONFIG_MITIGATION_RETPOLINE is not set").text("f", "call *%rax").check();
+        let report = Module::good()
+            .config("# CONFIG_MITIGATION_RETPOLINE is not set")
+            .text("f", "call *%rax")
+            .check();
         assert_eq!((report.of("retpolines").len(), report.looked_at("retpolines")), (0, 0));
     }
 }

@@ -26,7 +26,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let mut odd = Vec::new();
     text::walk_decodable(object, |step| {
         if step.instruction.mnemonic() == Mnemonic::Ret {
-            let function = object.function_at(step.section, step.offset).map(|function| function.start);
+            let function = object
+                .function_at(step.section, step.offset)
+                .map(|function| function.start);
             plain.entry((step.section, function)).or_insert((step.offset, 0)).1 += 1;
         } else if step.branch_symbol(object) == Some(THUNK) {
             if step.instruction.flow_control() == FlowControl::UnconditionalBranch {
@@ -47,10 +49,22 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     for (section, offset, text) in odd {
         // `apply_returns` looks for the opcode of `jmp` alone and warns of a missing return thunk at any other.
-        findings.add(object.place(section, offset), format_args!("`jmp {THUNK}`, which the kernel can patch"), format_args!("`{text}` to it"), "do not branch to the thunk by hand");
+        findings.add(
+            object.place(section, offset),
+            format_args!("`jmp {THUNK}`, which the kernel can patch"),
+            format_args!("`{text}` to it"),
+            "do not branch to the thunk by hand",
+        );
     }
     if config.is_set("CONFIG_OBJTOOL") {
-        sites::compare(object, LIST, "return", "the kernel warns of an unpatched return thunk when one runs", &places, findings);
+        sites::compare(
+            object,
+            LIST,
+            "return",
+            "it warns when it runs (unpatched return thunk)",
+            &places,
+            findings,
+        );
     }
     Seen::some(seen, "the module has no code that returns")
 }
@@ -69,28 +83,50 @@ mod tests {
 
     #[test]
     fn a_return_that_objtool_did_not_see_is_found() {
-        let report = Module::good().bare("f", "jmp __x86_return_thunk\njmp __x86_return_thunk").check();
+        let report = Module::good()
+            .bare("f", "jmp __x86_return_thunk\njmp __x86_return_thunk")
+            .check();
         let finding = report.only("returns");
-        assert!(finding.place == "f (.text)" && finding.found.starts_with("2 in this function"), "{finding}");
-        let report = Module::good().config("# CONFIG_OBJTOOL is not set").bare("f", "jmp __x86_return_thunk").check();
+        assert!(
+            finding.place == "f (.text)" && finding.found.starts_with("2 in this function"),
+            "{finding}"
+        );
+        let report = Module::good()
+            .config("# CONFIG_OBJTOOL is not set")
+            .bare("f", "jmp __x86_return_thunk")
+            .check();
         assert_eq!(report.of("returns"), []);
     }
 
     #[test]
     fn an_entry_that_is_no_return_is_found() {
-        let report = Module::good().text("f", "0: nop").raw(".section .return_sites,\"a\"\n.long f - .\n").check();
+        let report = Module::good()
+            .text("f", "0: nop")
+            .raw(".section .return_sites,\"a\"\n.long f - .\n")
+            .check();
         assert_eq!(report.only("returns").place, "f (.text)");
     }
 
     #[test]
     fn a_conditional_return_cannot_be_patched() {
-        assert!(Module::good().text("f", "je __x86_return_thunk").check().only("returns").found.contains("je"));
+        assert!(
+            Module::good()
+                .text("f", "je __x86_return_thunk")
+                .check()
+                .only("returns")
+                .found
+                .contains("je")
+        );
     }
 
     #[test]
     fn thunks_in_their_list_are_good() {
         for option in ["CONFIG_MITIGATION_RETHUNK", "CONFIG_RETHUNK"] {
-            let report = Module::good().config("# CONFIG_MITIGATION_RETHUNK is not set").config(&format!("{option}=y")).text("f", "nop").check();
+            let report = Module::good()
+                .config("# CONFIG_MITIGATION_RETHUNK is not set")
+                .config(&format!("{option}=y"))
+                .text("f", "nop")
+                .check();
             assert_eq!(report.of("returns"), []);
             assert!(report.looked_at("returns") > 0);
         }
@@ -98,7 +134,10 @@ mod tests {
 
     #[test]
     fn a_kernel_without_thunks_wants_none() {
-        let report = Module::good().config("# CONFIG_MITIGATION_RETHUNK is not set").text("f", "ret").check();
+        let report = Module::good()
+            .config("# CONFIG_MITIGATION_RETHUNK is not set")
+            .text("f", "ret")
+            .check();
         assert_eq!((report.of("returns").len(), report.looked_at("returns")), (0, 0));
     }
 }

@@ -13,8 +13,14 @@ use super::report::{Findings, Seen};
 const LEFT_OVER: [(&str, &str); 7] = [
     (".llvmbc", "compile with -Cembed-bitcode=no"),
     (".llvmcmd", "compile with -Cembed-bitcode=no"),
-    (".got", "compile with -Crelocation-model=static and -Zplt=yes (Rust) or -fno-pic (C): a module has no global offset table"),
-    (".eh_frame", "compile with -Cpanic=abort and -Cforce-unwind-tables=n (Rust) or -fno-asynchronous-unwind-tables (C)"),
+    (
+        ".got",
+        "compile with -Crelocation-model=static and -Zplt=yes (Rust) or -fno-pic (C): a module has no global offset table",
+    ),
+    (
+        ".eh_frame",
+        "compile with -Cpanic=abort and -Cforce-unwind-tables=n (Rust) or -fno-asynchronous-unwind-tables (C)",
+    ),
     (".gcc_except_table", "compile with -Cpanic=abort"),
     (".init_array", CONSTRUCTORS),
     (".ctors", CONSTRUCTORS),
@@ -27,26 +33,53 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     for section in &object.sections {
         let name = &section.name;
         if section.is_executable() && section.is_writable() {
-            findings.add(name, "a section that is executable or writable", "one that is both, which the loader refuses", "put code and data into sections of their own");
+            findings.add(
+                name,
+                "a section that is executable or writable",
+                "one that is both, which the loader refuses",
+                "put code and data into sections of their own",
+            );
         }
         if section.is_thread_local() {
-            findings.add(name, "no thread-local variables", "a section of them (SHF_TLS)", "use a per-CPU or a locked static variable");
+            findings.add(
+                name,
+                "no thread-local variables",
+                "a section of them (SHF_TLS)",
+                "use a per-CPU or a locked static variable",
+            );
         }
-        let left_over = LEFT_OVER.iter().find(|(start, _)| name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        let left_over = LEFT_OVER.iter().find(|(start, _)| {
+            name.strip_prefix(start)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
         if let Some((_, remedy)) = left_over.filter(|(_, remedy)| !(constructors && *remedy == CONSTRUCTORS)) {
             // Bitcode is of no use in any module; the others do no harm unless they are loaded.
             if (section.is_loaded() || name.starts_with(".llvm")) && section.size > 0 {
-                findings.add(name, "no such section in a module", format_args!("one of {} bytes", section.size), remedy);
+                findings.add(
+                    name,
+                    "no such section in a module",
+                    format_args!("one of {} bytes", section.size),
+                    remedy,
+                );
             }
         }
     }
     let finish = "let modpost finish the module (`make modules`), and check the .ko rather than an object";
     for name in [".modinfo", ".gnu.linkonce.this_module"] {
         if object.section(name).is_none() {
-            findings.add("the module", format_args!("a section {name}"), "no such section", finish);
+            findings.add(
+                "the module",
+                format_args!("a section {name}"),
+                "no such section",
+                finish,
+            );
         }
     }
-    if !object.symbols.iter().any(|symbol| symbol.name == "__this_module" && matches!(symbol.at, At::Section(_))) {
+    if !object
+        .symbols
+        .iter()
+        .any(|symbol| symbol.name == "__this_module" && matches!(symbol.at, At::Section(_)))
+    {
         findings.add("the module", "the symbol __this_module", "no definition of it", finish);
     }
     Seen::Things(object.sections.len())
@@ -58,24 +91,58 @@ mod tests {
 
     #[test]
     fn a_section_with_both_rights_is_found() {
-        assert_eq!(Module::good().raw(".section .both,\"awx\"\nnop\n").check().only("sections").place, ".both");
+        assert_eq!(
+            Module::good()
+                .raw(".section .both,\"awx\"\nnop\n")
+                .check()
+                .only("sections")
+                .place,
+            ".both"
+        );
     }
 
     #[test]
     fn what_is_left_over_is_found() {
-        for name in [".llvmbc", ".llvmcmd", ".got", ".eh_frame", ".init_array", ".init_array.100", ".ctors"] {
+        for name in [
+            ".llvmbc",
+            ".llvmcmd",
+            ".got",
+            ".eh_frame",
+            ".init_array",
+            ".init_array.100",
+            ".ctors",
+        ] {
             let report = Module::good().raw(&format!(".section {name},\"a\"\n.quad 0\n")).check();
             assert_eq!(report.only("sections").place, name);
         }
-        assert_eq!(Module::good().raw(".section .llvmbc,\"e\"\n.quad 0\n").check().only("sections").place, ".llvmbc");
-        assert_eq!(Module::good().raw(".section .tbss,\"awT\",@nobits\n.quad 0\n").check().only("sections").place, ".tbss");
+        assert_eq!(
+            Module::good()
+                .raw(".section .llvmbc,\"e\"\n.quad 0\n")
+                .check()
+                .only("sections")
+                .place,
+            ".llvmbc"
+        );
+        assert_eq!(
+            Module::good()
+                .raw(".section .tbss,\"awT\",@nobits\n.quad 0\n")
+                .check()
+                .only("sections")
+                .place,
+            ".tbss"
+        );
     }
 
     #[test]
     fn what_does_no_harm_is_good() {
-        let report = Module::good().raw(".section .eh_frame,\"\",@progbits\n.quad 0\n.section .gotcha,\"a\"\n.quad 0\n").check();
+        let report = Module::good()
+            .raw(".section .eh_frame,\"\",@progbits\n.quad 0\n.section .gotcha,\"a\"\n.quad 0\n")
+            .check();
         assert_eq!(report.of("sections"), []);
-        let report = Module::good().config("CONFIG_CONSTRUCTORS=y").raw(".section .init_array,\"aw\"\n.quad 0\n").check();
+        let report = Module::good()
+            .config("CONFIG_CONSTRUCTORS=y")
+            .raw(".section .init_array,\"aw\"\n.quad 0\n")
+            .check();
         assert_eq!(report.of("sections"), []);
         assert!(report.looked_at("sections") > 5);
     }
@@ -84,6 +151,13 @@ mod tests {
     fn an_unfinished_module_is_found() {
         let found = Module::unfinished().check().of("sections");
         let expected: Vec<&str> = found.iter().map(|finding| finding.expected.as_str()).collect();
-        assert_eq!(expected, ["a section .modinfo", "a section .gnu.linkonce.this_module", "the symbol __this_module"]);
+        assert_eq!(
+            expected,
+            [
+                "a section .modinfo",
+                "a section .gnu.linkonce.this_module",
+                "the symbol __this_module"
+            ]
+        );
     }
 }

@@ -14,11 +14,24 @@ pub(super) type Place = (usize, u64);
 
 /// What the list of this name holds; `None` where the module has no such section.
 pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>> {
-    object.section(name).map(|section| section.relocations.iter().filter_map(|relocation| object.target(relocation)).collect())
+    object.section(name).map(|section| {
+        section
+            .relocations
+            .iter()
+            .filter_map(|relocation| object.target(relocation))
+            .collect()
+    })
 }
 
 /// Finds the functions with places that the list lacks, and entries of the list that are no such place.
-pub(super) fn compare(object: &Object<'_>, list: &str, what: &str, harm: &str, places: &BTreeSet<Place>, findings: &mut Findings<'_>) {
+pub(super) fn compare(
+    object: &Object<'_>,
+    list: &str,
+    what: &str,
+    harm: &str,
+    places: &BTreeSet<Place>,
+    findings: &mut Findings<'_>,
+) {
     let listed = listed(object, list).unwrap_or_default();
     let mut missing: Vec<(Place, Option<u64>, usize)> = Vec::new();
     for &(section, offset) in places.difference(&listed) {
@@ -31,8 +44,8 @@ pub(super) fn compare(object: &Object<'_>, list: &str, what: &str, harm: &str, p
     for ((section, offset), _, count) in missing {
         findings.add(
             object.place(section, offset),
-            format_args!("each {what} in {list}, so that the kernel can patch it"),
-            format_args!("{count} in this function that are not: {harm}"),
+            format_args!("each {what} in {list}, by which the kernel patches it; of one that is not, {harm}"),
+            format_args!("{count} in this function not in it"),
             "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it",
         );
     }

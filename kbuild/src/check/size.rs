@@ -48,7 +48,11 @@ pub struct LoadedSize {
 pub fn loaded_size(ko: &Path) -> Result<LoadedSize> {
     let data = elf::read(ko)?;
     let object = Object::parse(ko, &data)?;
-    let mut total = LoadedSize { core: 0, init: 0, sections: Vec::new() };
+    let mut total = LoadedSize {
+        core: 0,
+        init: 0,
+        sections: Vec::new(),
+    };
     for section in object.sections.iter().filter(|section| section.is_loaded()) {
         let part = part(&section.name);
         let align = section.align.max(1);
@@ -58,12 +62,25 @@ pub fn loaded_size(ko: &Path) -> Result<LoadedSize> {
             Part::Read => None,
         };
         if let Some(sum) = sum {
-            *sum = sum.checked_next_multiple_of(align).and_then(|start| start.checked_add(section.size)).ok_or_else(|| {
-                let found = format!("{} bytes, aligned to {align}", section.size);
-                Error::new(ko.display(), format_args!("a size of {} that memory can hold", section.name), found, "the file is damaged: build it again")
-            })?;
+            *sum = sum
+                .checked_next_multiple_of(align)
+                .and_then(|start| start.checked_add(section.size))
+                .ok_or_else(|| {
+                    let found = format!("{} bytes, aligned to {align}", section.size);
+                    Error::new(
+                        ko.display(),
+                        format_args!("a size of {} that memory can hold", section.name),
+                        found,
+                        "the file is damaged: build it again",
+                    )
+                })?;
         }
-        total.sections.push(LoadedSection { name: section.name.to_string(), size: section.size, align, part });
+        total.sections.push(LoadedSection {
+            name: section.name.to_string(),
+            size: section.size,
+            align,
+            part,
+        });
     }
     Ok(total)
 }
@@ -91,7 +108,11 @@ mod tests {
         assert_eq!((size.core, size.init), (164, 7));
         let section = size.sections.iter().find(|section| section.name == ".b").unwrap();
         assert_eq!((section.size, section.align, section.part), (100, 64, Part::Core));
-        assert!(size.sections.iter().any(|section| section.name == ".modinfo" && section.part == Part::Read));
+        assert!(
+            size.sections
+                .iter()
+                .any(|section| section.name == ".modinfo" && section.part == Part::Read)
+        );
         assert!(!size.sections.iter().any(|section| section.name == ".note"));
     }
 }

@@ -16,7 +16,14 @@ use super::{Subject, names};
 use crate::symvers::{Export, ExportKind, Symvers};
 
 /// What `license_is_gpl_compatible` takes.
-const GPL_COMPATIBLE: [&str; 6] = ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+const GPL_COMPATIBLE: [&str; 6] = [
+    "GPL",
+    "GPL v2",
+    "GPL and additional rights",
+    "Dual BSD/GPL",
+    "Dual MIT/GPL",
+    "Dual MPL/GPL",
+];
 
 /// How many functions a message names.
 const NAMED: usize = 5;
@@ -24,7 +31,14 @@ const NAMED: usize = 5;
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let (object, symvers) = (subject.object, subject.kernel.symvers);
     let undefined: Vec<(usize, &str)> = undefined_in(object).collect();
-    add_missing(object, undefined.iter().copied().filter(|(_, name)| symvers.get(name).is_none()), findings);
+    add_missing(
+        object,
+        undefined
+            .iter()
+            .copied()
+            .filter(|(_, name)| symvers.get(name).is_none()),
+        findings,
+    );
     for &(_, name) in &undefined {
         if let Some(export) = symvers.get(name) {
             check_use(name, export, subject.modinfo, findings);
@@ -48,7 +62,10 @@ pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers) -> Res
     for path in linked_with {
         let data = elf::read(path)?;
         let other = Object::parse(path, &data)?;
-        let names = other.symbols.iter().filter(|symbol| symbol.at != At::Undefined && !symbol.is_local);
+        let names = other
+            .symbols
+            .iter()
+            .filter(|symbol| symbol.at != At::Undefined && !symbol.is_local);
         defined.extend(names.map(|symbol| symbol.name.to_string()));
     }
     // modpost writes the module's own structure into the `.mod.c` that is linked in last.
@@ -57,34 +74,64 @@ pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers) -> Res
     const NAME: &str = "symbols";
     let data = elf::read(object)?;
     let parsed = Object::parse(object, &data)?;
-    let undefined: Vec<(usize, &str)> = undefined_in(&parsed).collect();
+    // A linker that drops unused sections leaves what only they referred to behind as local symbols, which the next link
+    // drops.
+    let used: BTreeSet<usize> = parsed
+        .sections
+        .iter()
+        .flat_map(|section| section.relocations.iter().map(|relocation| relocation.symbol))
+        .collect();
+    let undefined: Vec<(usize, &str)> = undefined_in(&parsed)
+        .filter(|(index, _)| !parsed.symbols[*index].is_local || used.contains(index))
+        .collect();
     let mut list = Vec::new();
-    let missing = undefined.iter().copied().filter(|(_, name)| symvers.get(name).is_none() && !defined.contains(*name));
+    let missing = undefined
+        .iter()
+        .copied()
+        .filter(|(_, name)| symvers.get(name).is_none() && !defined.contains(*name));
     add_missing(&parsed, missing, &mut Findings::of(NAME, &mut list));
-    let idle = undefined.is_empty().then(|| "the object leaves no symbol undefined".to_owned());
-    let ran = Ran { check: NAME, of: "undefined symbols", looked_at: undefined.len(), idle };
-    Ok(Report { file: object.to_owned(), checks: vec![ran], findings: list })
+    let idle = undefined
+        .is_empty()
+        .then(|| "the object leaves no symbol undefined".to_owned());
+    let ran = Ran {
+        check: NAME,
+        of: "undefined symbols",
+        looked_at: undefined.len(),
+        idle,
+    };
+    Ok(Report {
+        file: object.to_owned(),
+        checks: vec![ran],
+        findings: list,
+    })
 }
 
 /// The symbols that the loader has to find: `simplify_symbols` lets weak ones stay undefined, and on x86 this one name.
 fn undefined_in<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, &'o str)> {
     let symbols = object.symbols.iter().enumerate().skip(1);
-    symbols.filter(|(_, symbol)| symbol.at == At::Undefined && !symbol.is_weak && symbol.name != "_GLOBAL_OFFSET_TABLE_").map(|(index, symbol)| (index, &*symbol.name))
+    symbols
+        .filter(|(_, symbol)| symbol.at == At::Undefined && !symbol.is_weak && symbol.name != "_GLOBAL_OFFSET_TABLE_")
+        .map(|(index, symbol)| (index, &*symbol.name))
 }
 
 fn add_missing<'o>(object: &Object<'_>, missing: impl Iterator<Item = (usize, &'o str)>, findings: &mut Findings<'_>) {
     let missing: BTreeMap<usize, &str> = missing.collect();
     let users = users(object, &missing);
+    // One use of a float needs several helpers: what has the same users and the same cause is one finding.
+    let mut alike: BTreeMap<(String, names::Cause), BTreeSet<String>> = BTreeMap::new();
     for (index, name) in missing {
-        let cause = names::cause(name);
-        let place = match users.get(&index) {
-            Some(users) => listed(users),
-            None => "no function".to_owned(),
-        };
+        let place = users.get(&index).map_or("no function".to_owned(), listed);
+        alike
+            .entry((place, names::cause(name)))
+            .or_default()
+            .insert(names::quoted(&elf::demangled(name)));
+    }
+    for ((place, cause), symbols) in alike {
+        let found = format!("{}: {}", listed(&symbols), cause.why);
         findings.add(
             place,
             "only symbols that the module defines or that the kernel exports",
-            format_args!("{}: {}", names::quoted(&elf::demangled(name)), cause.why),
+            found,
             cause.remedy,
         );
     }
@@ -97,7 +144,11 @@ fn users(object: &Object<'_>, symbols: &BTreeMap<usize, &str>) -> BTreeMap<usize
         return users;
     }
     for (index, section) in object.sections.iter().enumerate() {
-        for relocation in section.relocations.iter().filter(|relocation| symbols.contains_key(&relocation.symbol)) {
+        for relocation in section
+            .relocations
+            .iter()
+            .filter(|relocation| symbols.contains_key(&relocation.symbol))
+        {
             let user = match object.function_at(index, relocation.offset) {
                 Some(function) => object.name_of(function.symbol),
                 None => object.place(index, relocation.offset),
@@ -109,7 +160,12 @@ fn users(object: &Object<'_>, symbols: &BTreeMap<usize, &str>) -> BTreeMap<usize
 }
 
 fn listed(names: &BTreeSet<String>) -> String {
-    let mut text = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > NAMED {
         text.push_str(&format!(" and {} more", names.len() - NAMED));
     }
@@ -122,7 +178,10 @@ fn check_use(name: &str, export: &Export, info: &ModInfo, findings: &mut Finding
         let found = license.map_or("no license".to_owned(), |license| format!("license {license:?}"));
         findings.add(
             names::quoted(name),
-            format_args!("a license that is compatible with the GPL, as the symbol is EXPORT_SYMBOL_GPL: {}", GPL_COMPATIBLE.map(|license| format!("{license:?}")).join(", ")),
+            format_args!(
+                "a license that is compatible with the GPL, as the symbol is EXPORT_SYMBOL_GPL: {}",
+                GPL_COMPATIBLE.map(|license| format!("{license:?}")).join(", ")
+            ),
             found,
             "give the module such a license, or do without the symbol",
         );
@@ -135,7 +194,9 @@ fn check_use(name: &str, export: &Export, info: &ModInfo, findings: &mut Finding
             names::quoted(name),
             format_args!("the import of its namespace {namespace}"),
             "no import_ns of that name in .modinfo",
-            format_args!("add MODULE_IMPORT_NS for {namespace} (in Rust: import_ns={namespace} in the module's .modinfo)"),
+            format_args!(
+                "add MODULE_IMPORT_NS for {namespace} (in Rust: import_ns={namespace} in the module's .modinfo)"
+            ),
         ),
         Some(modules) => {
             let user = modinfo::first(info, "name").unwrap_or_default();
@@ -181,7 +242,10 @@ mod tests {
         let report = Module::good().text(FLOAT, "call __muldf3").check();
         let finding = report.only("symbols");
         assert_eq!(finding.place, "edu::sample");
-        assert!(finding.found.contains("floating point"), "{finding}");
+        assert!(
+            finding.found.starts_with("`__muldf3`: helpers for floating point"),
+            "{finding}"
+        );
     }
 
     #[test]
@@ -191,7 +255,10 @@ mod tests {
         for (license, found) in [(Some("Proprietary"), "\"Proprietary\""), (None, "no license")] {
             let report = use_gpl(Module::good().modinfo("license", license));
             let finding = report.only("symbols");
-            assert!(finding.place == "`gpl_only`" && finding.found.contains(found), "{finding}");
+            assert!(
+                finding.place == "`gpl_only`" && finding.found.contains(found),
+                "{finding}"
+            );
         }
     }
 
@@ -205,18 +272,33 @@ mod tests {
     #[test]
     fn a_symbol_for_named_modules_is_for_them_alone() {
         assert_eq!(Module::good().text("f", "call for_good").check().of("symbols"), []);
-        assert!(Module::good().text("f", "call for_kvm").check().only("symbols").expected.contains("kvm"));
-        assert!(is_for_module("kvm,kvm-*", "kvm_intel") && !is_for_module("kvm,kvm-*", "kvmgt") && !is_for_module("", "a"));
+        assert!(
+            Module::good()
+                .text("f", "call for_kvm")
+                .check()
+                .only("symbols")
+                .expected
+                .contains("kvm")
+        );
+        assert!(
+            is_for_module("kvm,kvm-*", "kvm_intel") && !is_for_module("kvm,kvm-*", "kvmgt") && !is_for_module("", "a")
+        );
     }
 
     #[test]
     fn a_common_symbol_is_refused() {
-        assert_eq!(Module::good().raw(".comm shared, 8\n").check().only("symbols").place, "shared");
+        assert_eq!(
+            Module::good().raw(".comm shared, 8\n").check().only("symbols").place,
+            "shared"
+        );
     }
 
     #[test]
     fn exported_and_weak_symbols_are_good() {
-        let report = Module::good().text("f", "call printk\nmovq $absent, %rax").raw(".weak absent\n").check();
+        let report = Module::good()
+            .text("f", "call printk\nmovq $absent, %rax")
+            .raw(".weak absent\n")
+            .check();
         assert_eq!(report.of("symbols"), []);
         assert!(report.looked_at("symbols") > 0);
     }
@@ -224,19 +306,41 @@ mod tests {
     #[test]
     fn an_object_is_looked_at_before_it_is_linked() {
         let dir = tempfile::tempdir().unwrap();
-        let body = format!(".text\n.type {FLOAT}, @function\n{FLOAT}: call __addsf3\ncall linux_driver_readl\ncall printk\nmovq $__this_module, %rax\n");
+        let body = format!(
+            ".text\n.type {FLOAT}, @function\n{FLOAT}: call __addsf3\ncall __floatsisf\ncall linux_driver_readl\ncall printk\nmovq $__this_module, %rax\n"
+        );
         let rust = testing::object(dir.path(), "rust", &body);
-        let shims = testing::object(dir.path(), "shims", ".text\n.globl linux_driver_readl\nlinux_driver_readl: nop\n");
+        let shims = testing::object(
+            dir.path(),
+            "shims",
+            ".text\n.globl linux_driver_readl\nlinux_driver_readl: nop\n",
+        );
         let symvers = testing::symvers();
 
         let report = undefined(&rust, &[], &symvers).unwrap();
         let found: Vec<&str> = report.findings.iter().map(|finding| finding.found.as_str()).collect();
         assert_eq!(found.len(), 2, "{report}");
-        assert!(found[0].contains("`__addsf3`: a helper for floating point") && found[1].contains("shim"), "{found:?}");
+        assert!(
+            found[1].contains("shim") && found[0].starts_with("`__addsf3`, `__floatsisf`: helpers for floating point"),
+            "{found:?}"
+        );
         assert_eq!(report.findings[0].place, "edu::sample");
-        assert_eq!(report.checks[0].looked_at, 4);
+        assert_eq!(report.checks[0].looked_at, 5);
 
         let report = undefined(&rust, &[&shims], &symvers).unwrap();
         assert_eq!(report.findings.len(), 1, "{report}");
+    }
+
+    #[test]
+    fn what_unused_sections_referred_to_is_of_no_account() {
+        let dir = tempfile::tempdir().unwrap();
+        let body = ".globl f\n.section .text.f,\"ax\"\nf: nop\n.hidden __udivti3\n.section .text.g,\"ax\"\ng: call __udivti3\n";
+        let (whole, swept) = (testing::object(dir.path(), "whole", body), dir.path().join("swept.o"));
+        let symvers = testing::symvers();
+        assert_eq!(undefined(&whole, &[], &symvers).unwrap().findings.len(), 1);
+        let mut ld = std::process::Command::new("ld");
+        linux_driver_host::process::run(ld.args(["-r", "--gc-sections", "-e", "f", "-o"]).args([&swept, &whole]))
+            .unwrap();
+        assert_eq!(undefined(&swept, &[], &symvers).unwrap().findings, []);
     }
 }

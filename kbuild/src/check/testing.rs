@@ -63,14 +63,33 @@ impl Module {
     /// One that no check finds fault with.
     pub(super) fn good() -> Self {
         let vermagic = format!("{RELEASE} SMP preempt mod_unload ");
-        let modinfo = [("license", "GPL"), ("author", "A. Tester"), ("description", "A test"), ("name", "good"), ("depends", ""), ("retpoline", "Y"), ("vermagic", &vermagic)];
-        let modinfo = modinfo.map(|(tag, value)| (tag.to_owned(), Some(value.to_owned()))).to_vec();
-        Self { config: CONFIG.to_owned(), modinfo, finished: true, orc: true, body: String::new() }
+        let modinfo = [
+            ("license", "GPL"),
+            ("author", "A. Tester"),
+            ("description", "A test"),
+            ("name", "good"),
+            ("depends", ""),
+            ("retpoline", "Y"),
+            ("vermagic", &vermagic),
+        ];
+        let modinfo = modinfo
+            .map(|(tag, value)| (tag.to_owned(), Some(value.to_owned())))
+            .to_vec();
+        Self {
+            config: CONFIG.to_owned(),
+            modinfo,
+            finished: true,
+            orc: true,
+            body: String::new(),
+        }
     }
 
     /// One that modpost has not seen.
     pub(super) fn unfinished() -> Self {
-        Self { finished: false, ..Self::good() }
+        Self {
+            finished: false,
+            ..Self::good()
+        }
     }
 
     /// Without what objtool adds for unwinding.
@@ -82,7 +101,11 @@ impl Module {
     /// With this line of configuration instead of the one for the same option.
     pub(super) fn config(mut self, line: &str) -> Self {
         let option = line.trim_start_matches("# ").split([' ', '=']).next().unwrap();
-        let kept: Vec<&str> = self.config.lines().filter(|old| old.split('=').next() != Some(option)).collect();
+        let kept: Vec<&str> = self
+            .config
+            .lines()
+            .filter(|old| old.split('=').next() != Some(option))
+            .collect();
         self.config = format!("{}\n{line}\n", kept.join("\n"));
         self
     }
@@ -101,15 +124,27 @@ impl Module {
 
     /// With a function that has padding and unwind data, and nothing more than `text`.
     pub(super) fn bare(mut self, name: &str, text: &str) -> Self {
-        write!(self.body, ".text\n.zero 16, 0x90\n.globl {name}\n.type {name}, @function\n{name}:\n{text}\n.size {name}, . - {name}\n").unwrap();
+        write!(
+            self.body,
+            ".text\n.zero 16, 0x90\n.globl {name}\n.type {name}, @function\n{name}:\n{text}\n.size {name}, . - {name}\n"
+        )
+        .unwrap();
         self.orc(name, true)
     }
 
     /// With a range of unwind data from this label on.
     pub(super) fn orc(mut self, label: &str, defined: bool) -> Self {
         if self.orc {
-            let entry = if defined { "8, 0, 0, 0, 5, 2" } else { "0, 0, 0, 0, 0, 0" };
-            write!(self.body, ".section .orc_unwind_ip,\"a\"\n.long {label} - .\n.section .orc_unwind,\"a\"\n.byte {entry}\n").unwrap();
+            let entry = if defined {
+                "8, 0, 0, 0, 5, 2"
+            } else {
+                "0, 0, 0, 0, 0, 0"
+            };
+            write!(
+                self.body,
+                ".section .orc_unwind_ip,\"a\"\n.long {label} - .\n.section .orc_unwind,\"a\"\n.byte {entry}\n"
+            )
+            .unwrap();
         }
         self
     }
@@ -146,13 +181,21 @@ impl Module {
     /// Checks it for what is expected of it.
     pub(super) fn check_expecting(&self, expect: &Expectations) -> Checked {
         let built = self.build();
-        let kernel = Kernel { config: &Config::parse(&self.config), symvers: &symvers(), release: RELEASE };
+        let kernel = Kernel {
+            config: &Config::parse(&self.config),
+            symvers: &symvers(),
+            release: RELEASE,
+        };
         Checked(check_against(built.path(), kernel, expect).unwrap())
     }
 
     /// Checks another file as if it were this module.
     pub(super) fn check_file(&self, path: &Path) -> linux_driver_host::Result<Report> {
-        let kernel = Kernel { config: &Config::parse(&self.config), symvers: &symvers(), release: RELEASE };
+        let kernel = Kernel {
+            config: &Config::parse(&self.config),
+            symvers: &symvers(),
+            release: RELEASE,
+        };
         check_against(path, kernel, &Expectations::default())
     }
 }
@@ -176,7 +219,11 @@ impl Checked {
     /// What this check found.
     pub(super) fn of(&self, check: &str) -> Vec<Finding> {
         self.ran(check);
-        self.findings.iter().filter(|finding| finding.check == check).cloned().collect()
+        self.findings
+            .iter()
+            .filter(|finding| finding.check == check)
+            .cloned()
+            .collect()
     }
 
     /// The one thing that this check found.
@@ -194,7 +241,10 @@ impl Checked {
     }
 
     fn ran(&self, check: &str) -> &super::Ran {
-        self.checks.iter().find(|ran| ran.check == check).unwrap_or_else(|| panic!("no check {check}"))
+        self.checks
+            .iter()
+            .find(|ran| ran.check == check)
+            .unwrap_or_else(|| panic!("no check {check}"))
     }
 }
 

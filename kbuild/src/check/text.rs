@@ -63,7 +63,14 @@ pub(super) fn walk(object: &Object<'_>, mut each: impl FnMut(&Step<'_>), mut und
     }
 }
 
-fn walk_part(section: &Section<'_>, index: usize, from: u64, to: u64, each: &mut impl FnMut(&Step<'_>), undecodable: &mut impl FnMut(usize, u64)) {
+fn walk_part(
+    section: &Section<'_>,
+    index: usize,
+    from: u64,
+    to: u64,
+    each: &mut impl FnMut(&Step<'_>),
+    undecodable: &mut impl FnMut(usize, u64),
+) {
     // Both lie within the section's data, whose length is a usize.
     let bytes = &section.data[from as usize..to as usize];
     let mut decoder = Decoder::with_ip(64, bytes, from, DecoderOptions::NONE);
@@ -79,7 +86,12 @@ fn walk_part(section: &Section<'_>, index: usize, from: u64, to: u64, each: &mut
             return;
         }
         let relocations = section.relocations_in(offset, decoder.ip());
-        each(&Step { section: index, offset, instruction, relocations });
+        each(&Step {
+            section: index,
+            offset,
+            instruction,
+            relocations,
+        });
     }
 }
 

@@ -27,21 +27,34 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 fn expected(config: &Config, release: &str) -> Vec<String> {
     let when = |option: &str, word: &'static str| if config.is_set(option) { word } else { "" };
     // Where both are set, kernels up to 6.12 say "preempt" and later ones "preempt_rt".
-    let preempt: Vec<&str> = [("CONFIG_PREEMPT_RT", "preempt_rt "), ("CONFIG_PREEMPT_BUILD", "preempt ")]
-        .into_iter()
-        .filter_map(|(option, word)| config.is_set(option).then_some(word))
-        .collect();
+    let preempt: Vec<&str> = [
+        ("CONFIG_PREEMPT_RT", "preempt_rt "),
+        ("CONFIG_PREEMPT_BUILD", "preempt "),
+    ]
+    .into_iter()
+    .filter_map(|(option, word)| config.is_set(option).then_some(word))
+    .collect();
     let smp = when("CONFIG_SMP", "SMP ");
     let unload = when("CONFIG_MODULE_UNLOAD", "mod_unload ");
     let versions = when("CONFIG_MODVERSIONS", "modversions ");
     let preempt = if preempt.is_empty() { vec![""] } else { preempt };
-    preempt.iter().map(|preempt| format!("{release} {smp}{preempt}{unload}{versions}")).collect()
+    preempt
+        .iter()
+        .map(|preempt| format!("{release} {smp}{preempt}{unload}{versions}"))
+        .collect()
 }
 
 fn matches(config: &Config, expected: &str, found: &str) -> bool {
     // With randomised structures the hash of their seed follows, which only the kernel's own build knows.
-    let random = config.any_set(&["CONFIG_RANDSTRUCT", "CONFIG_GCC_PLUGIN_RANDSTRUCT", "CONFIG_RANDSTRUCT_FULL", "CONFIG_RANDSTRUCT_PERFORMANCE"]);
-    found.strip_prefix(expected).is_some_and(|rest| rest.is_empty() || (random && rest.starts_with("RANDSTRUCT_")))
+    let random = config.any_set(&[
+        "CONFIG_RANDSTRUCT",
+        "CONFIG_GCC_PLUGIN_RANDSTRUCT",
+        "CONFIG_RANDSTRUCT_FULL",
+        "CONFIG_RANDSTRUCT_PERFORMANCE",
+    ]);
+    found
+        .strip_prefix(expected)
+        .is_some_and(|rest| rest.is_empty() || (random && rest.starts_with("RANDSTRUCT_")))
 }
 
 #[cfg(test)]
@@ -51,8 +64,12 @@ mod tests {
 
     #[test]
     fn each_option_has_its_word() {
-        let config = Config::parse("CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\nCONFIG_MODVERSIONS=y\n");
-        assert_eq!(expected(&config, "6.12.1"), ["6.12.1 SMP preempt mod_unload modversions "]);
+        let config =
+            Config::parse("CONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCONFIG_MODULE_UNLOAD=y\nCONFIG_MODVERSIONS=y\n");
+        assert_eq!(
+            expected(&config, "6.12.1"),
+            ["6.12.1 SMP preempt mod_unload modversions "]
+        );
         assert_eq!(expected(&Config::parse(""), "6.12.1"), ["6.12.1 "]);
         let both = Config::parse("CONFIG_PREEMPT_BUILD=y\nCONFIG_PREEMPT_RT=y\n");
         assert_eq!(expected(&both, "6.12.1"), ["6.12.1 preempt_rt ", "6.12.1 preempt "]);
@@ -68,7 +85,13 @@ mod tests {
     #[test]
     fn another_kernels_module_is_found() {
         assert_eq!(Module::good().check().of("vermagic"), []);
-        for (vermagic, found) in [(Some("6.1.0 SMP preempt mod_unload "), "vermagic=6.1.0 SMP preempt mod_unload "), (None, "no vermagic")] {
+        for (vermagic, found) in [
+            (
+                Some("6.1.0 SMP preempt mod_unload "),
+                "vermagic=6.1.0 SMP preempt mod_unload ",
+            ),
+            (None, "no vermagic"),
+        ] {
             let report = Module::good().modinfo("vermagic", vermagic).check();
             assert_eq!(report.only("vermagic").found, found);
         }

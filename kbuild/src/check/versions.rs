@@ -22,13 +22,23 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     let versions = versions(object);
     let mut seen = 0;
-    for symbol in object.symbols.iter().skip(1).filter(|symbol| symbol.at == At::Undefined && !symbol.is_weak) {
+    for symbol in object
+        .symbols
+        .iter()
+        .skip(1)
+        .filter(|symbol| symbol.at == At::Undefined && !symbol.is_weak)
+    {
         // A symbol that is not exported is the finding of another check.
-        let Some(export) = kernel.symvers.get(&symbol.name) else { continue };
+        let Some(export) = kernel.symvers.get(&symbol.name) else {
+            continue;
+        };
         seen += 1;
         let found = match versions.get(&*symbol.name) {
             Some(&crc) if crc == export.crc => continue,
-            Some(crc) => format!("{crc:#010x}, so that the kernel \"disagrees about version of symbol {}\"", symbol.name),
+            Some(crc) => format!(
+                "{crc:#010x}, so that the kernel \"disagrees about version of symbol {}\"",
+                symbol.name
+            ),
             None => "none, so that the kernel says \"no symbol version\"".to_owned(),
         };
         findings.add(
@@ -73,7 +83,11 @@ mod tests {
     use crate::check::testing::Module;
 
     fn with(entries: &str) -> Module {
-        Module::good().config("CONFIG_MODVERSIONS=y").modinfo("vermagic", None).text("f", "call printk").raw(entries)
+        Module::good()
+            .config("CONFIG_MODVERSIONS=y")
+            .modinfo("vermagic", None)
+            .text("f", "call printk")
+            .raw(entries)
     }
 
     const FENTRY: &str = ".section __versions,\"a\"\n.quad 0x33333333\n.ascii \"__x86_return_thunk\"\n.zero 38\n";
@@ -84,7 +98,11 @@ mod tests {
         assert_eq!(good.of("versions"), []);
         assert_eq!(good.looked_at("versions"), 2);
         let other = with(&format!("{FENTRY}.quad 0x12345678\n.ascii \"printk\"\n.zero 50\n")).check();
-        assert!(other.only("versions").found.starts_with("0x12345678"), "{}", other.only("versions"));
+        assert!(
+            other.only("versions").found.starts_with("0x12345678"),
+            "{}",
+            other.only("versions")
+        );
         let none = with(FENTRY).check();
         assert!(none.only("versions").found.starts_with("none"));
     }

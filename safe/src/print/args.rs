@@ -28,7 +28,11 @@ pub trait Spec {
     /// What it asks of a type.
     type Kind;
     /// Width, alignment and precision, for text.
-    const LAYOUT: Layout = Layout { width: 0, right: false, precision: None };
+    const LAYOUT: Layout = Layout {
+        width: 0,
+        right: false,
+        precision: None,
+    };
 }
 
 /// A [`Spec`] for values of `T` that `core::fmt` formats.
@@ -178,8 +182,10 @@ impl List for () {
 }
 
 impl<A: Arg, R: List> List for (A, R) {
-    const CONVERSIONS: Option<&'static Conversions> =
-        Some(&Conversions { first: A::CONVERSION, rest: R::CONVERSIONS });
+    const CONVERSIONS: Option<&'static Conversions> = Some(&Conversions {
+        first: A::CONVERSION,
+        rest: R::CONVERSIONS,
+    });
     type Scalars = A::Push<R::Scalars>;
 
     #[inline(always)]
@@ -271,14 +277,21 @@ impl<'a> Str<'a> {
     #[inline(always)]
     pub(super) fn new(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         let text = text.as_ref();
-        Self { len: text.len().min(LEN_MAX) as c_int, text: text.as_ptr().cast(), _borrow: PhantomData }
+        Self {
+            len: text.len().min(LEN_MAX) as c_int,
+            text: text.as_ptr().cast(),
+            _borrow: PhantomData,
+        }
     }
 }
 
 // SAFETY: `%.*s` reads an `int` and a pointer, and from that pointer at most so many bytes, which the borrow keeps. The
 // pointer of an empty text may be any: vsnprintf prints `(efault)` for one that can't be, cut to no bytes.
 unsafe impl Arg for Str<'_> {
-    const CONVERSION: Conversion = Conversion { flags: false, letters: ".*s" };
+    const CONVERSION: Conversion = Conversion {
+        flags: false,
+        letters: ".*s",
+    };
     type Push<R> = (c_int, (*const c_char, R));
 
     #[inline(always)]
@@ -298,7 +311,14 @@ impl<'a> PaddedStr<'a> {
     fn new(text: &'a (impl AsRef<[u8]> + ?Sized), layout: Layout) -> Self {
         let text = text.as_ref();
         let (width, len) = measure(text, layout);
-        Self { width, text: Str { len, text: text.as_ptr().cast(), _borrow: PhantomData } }
+        Self {
+            width,
+            text: Str {
+                len,
+                text: text.as_ptr().cast(),
+                _borrow: PhantomData,
+            },
+        }
     }
 }
 
@@ -328,7 +348,10 @@ fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
 
 // SAFETY: `%*.*s` reads two `int`s and a pointer, the pointer as `%.*s` does (see `Str`).
 unsafe impl Arg for PaddedStr<'_> {
-    const CONVERSION: Conversion = Conversion { flags: false, letters: "*.*s" };
+    const CONVERSION: Conversion = Conversion {
+        flags: false,
+        letters: "*.*s",
+    };
     type Push<R> = (c_int, (c_int, (*const c_char, R)));
 
     #[inline(always)]
@@ -342,7 +365,10 @@ pub struct CString<'a>(&'a CStr);
 
 // SAFETY: `%s` reads a pointer to a string that ends in NUL, which a `CStr` is.
 unsafe impl Arg for CString<'_> {
-    const CONVERSION: Conversion = Conversion { flags: false, letters: "s" };
+    const CONVERSION: Conversion = Conversion {
+        flags: false,
+        letters: "s",
+    };
     type Push<R> = (*const c_char, R);
 
     #[inline(always)]
@@ -401,7 +427,10 @@ impl ErrorName {
 // SAFETY: `%pe` reads a pointer and follows it nowhere, `%s` a string. The string is empty: it keeps what follows in the
 // message from being read as more of `%pe`, whose letters have no end of their own.
 unsafe impl Arg for ErrorName {
-    const CONVERSION: Conversion = Conversion { flags: false, letters: "pe%s" };
+    const CONVERSION: Conversion = Conversion {
+        flags: false,
+        letters: "pe%s",
+    };
     type Push<R> = (*const c_void, (*const c_char, R));
 
     #[inline(always)]
@@ -415,7 +444,10 @@ pub struct Address(*const c_void);
 
 // SAFETY: `%p` reads a pointer and follows it nowhere; for `%s` see `ErrorName`.
 unsafe impl Arg for Address {
-    const CONVERSION: Conversion = Conversion { flags: false, letters: "p%s" };
+    const CONVERSION: Conversion = Conversion {
+        flags: false,
+        letters: "p%s",
+    };
     type Push<R> = (*const c_void, (*const c_char, R));
 
     #[inline(always)]

@@ -28,7 +28,11 @@ impl<const N: usize> Buffer<N> {
     pub const fn new() -> Self {
         const { assert!(N >= MARK.len(), "the buffer is shorter than the mark of a cut text") };
         // INVARIANT: no byte is said to be initialised.
-        Self { bytes: [MaybeUninit::uninit(); N], len: 0, cut: false }
+        Self {
+            bytes: [MaybeUninit::uninit(); N],
+            len: 0,
+            cut: false,
+        }
     }
 
     /// What has been written, UTF-8.

@@ -123,7 +123,10 @@ impl<const N: usize> Writer<N> {
 
     const fn push_flags(&mut self, mut flags: &[u8]) {
         while let [byte, rest @ ..] = flags {
-            assert!(byte.is_ascii_digit() || matches!(*byte, b'#' | b'-'), "not a C flag or width");
+            assert!(
+                byte.is_ascii_digit() || matches!(*byte, b'#' | b'-'),
+                "not a C flag or width"
+            );
             self.push(*byte);
             flags = rest;
         }
@@ -226,7 +229,10 @@ mod tests {
         assert_eq!(sizes(&[const { Piece::Arg("") }; 2]), [11, 11, 11, 11]);
         assert_eq!(sizes(&[const { Piece::Arg("") }; 6]), [31, 23, 15, 15]);
         assert_eq!(sizes(&[const { Piece::Arg("") }; 10]), [51, 43, 35, 27]);
-        assert_eq!(sizes(&[Piece::Level(Level::Err), Piece::Continue, Piece::Arg("#08")]), [12, 12, 12, 12]);
+        assert_eq!(
+            sizes(&[Piece::Level(Level::Err), Piece::Continue, Piece::Arg("#08")]),
+            [12, 12, 12, 12]
+        );
     }
 
     #[test]

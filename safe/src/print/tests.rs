@@ -121,8 +121,10 @@ fn all_cases_print_what_rust_formats() {
     log_generic(0xfeed_u32);
     special_cases!(log_special);
     let lines: Vec<_> = taken().into_iter().map(|(_, text)| text).collect();
-    let expected: Vec<_> =
-        expected::lines().into_iter().map(|line| format!("\x016linux_driver_safe: {line}\n")).collect();
+    let expected: Vec<_> = expected::lines()
+        .into_iter()
+        .map(|line| format!("\x016linux_driver_safe: {line}\n"))
+        .collect();
     for (line, expected) in lines.iter().zip(&expected) {
         assert_eq!(line, expected);
     }
@@ -137,11 +139,17 @@ fn the_kernels_formats_are_used_where_they_can_be() {
     assert_eq!(printed!("{number:04x}:{:#x}", -1i64).0, "%04x:%#llx");
     assert_eq!(printed!("{number} {} {}", -1i8, u64::MAX).0, "%u %d %llu");
     assert_eq!(printed!("{name} {} {}", c"c", true).0, "%.*s %s %s");
-    assert_eq!(printed!("[{name:<8}] [{number:<8}] [{number:>8}]").0, "[%*.*s] [%-8u] [%8u]");
+    assert_eq!(
+        printed!("[{name:<8}] [{number:<8}] [{number:>8}]").0,
+        "[%*.*s] [%-8u] [%8u]"
+    );
     assert_eq!(printed!("{:?} {:?}", &&number, &mut 5u64).0, "%u %llu");
     assert_eq!(printed!("100% %s").0, "100%% %%s");
     // core::fmt's, each of them.
-    assert_eq!(printed!("{name:?} {:b} {:^8} {:+} {:#X}", 1, 2, 3, 4).0, "%.*s %.*s %.*s %.*s %.*s");
+    assert_eq!(
+        printed!("{name:?} {:b} {:^8} {:+} {:#X}", 1, 2, 3, 4).0,
+        "%.*s %.*s %.*s %.*s %.*s"
+    );
 }
 
 #[test]
@@ -167,7 +175,10 @@ fn levels_prefixes_and_newlines() {
     crate::print::__printk!(host, dev Warn, Device(9), "status {}", 1);
     crate::print::__printk!(host, pr Emerg, "line\n");
     let log = taken();
-    let log: Vec<_> = log.iter().map(|(format, text)| (format.as_str(), text.as_str())).collect();
+    let log: Vec<_> = log
+        .iter()
+        .map(|(format, text)| (format.as_str(), text.as_str()))
+        .collect();
     assert_eq!(
         log,
         [
@@ -197,5 +208,8 @@ fn names_of_the_expansion_are_not_the_drivers() {
     struct Line;
     const SIZES: u8 = 3;
     let (argument0, device, value) = (1u8, 2u8, 3u8);
-    assert_eq!(printed!("{:?} {} {argument0} {device} {value:3}", Line, SIZES).1, "Line 3 1 2   3");
+    assert_eq!(
+        printed!("{:?} {} {argument0} {device} {value:3}", Line, SIZES).1,
+        "Line 3 1 2   3"
+    );
 }

@@ -128,10 +128,9 @@ fn found(device: &Device) -> Result<PathBuf> {
             }
             same.sort();
             let count = same.len();
-            same.into_iter().nth(*nth).ok_or_else(|| {
-                Failure::new(format_args!(
-                    "no device {device}: {count} of that vendor and device ID are there"
-                ))
+            same.into_iter().nth(*nth).ok_or_else(|| Failure {
+                errno: Some(Errno(libc::ENODEV)),
+                detail: format!("ENODEV: no device {device}: {count} of that vendor and device ID are there"),
             })
         }
     }

@@ -31,11 +31,39 @@ macro_rules! cases {
     ($case:ident) => {
         $case!("case 1: plain text");
         $case!("case 2: 100% of {{braces}} and %d %s %p %n");
-        $case!("case 3: {} {} {} {} {}", u8::MAX, u16::MAX, u32::MAX, u64::MAX, usize::MAX);
-        $case!("case 4: {} {} {} {} {}", i8::MIN, i16::MIN, i32::MIN, i64::MIN, isize::MIN);
-        $case!("case 5: {} {} {} {} {}", i8::MAX, i16::MAX, i32::MAX, i64::MAX, isize::MAX);
+        $case!(
+            "case 3: {} {} {} {} {}",
+            u8::MAX,
+            u16::MAX,
+            u32::MAX,
+            u64::MAX,
+            usize::MAX
+        );
+        $case!(
+            "case 4: {} {} {} {} {}",
+            i8::MIN,
+            i16::MIN,
+            i32::MIN,
+            i64::MIN,
+            isize::MIN
+        );
+        $case!(
+            "case 5: {} {} {} {} {}",
+            i8::MAX,
+            i16::MAX,
+            i32::MAX,
+            i64::MAX,
+            isize::MAX
+        );
         $case!("case 6: {} {} {}", 0, -1, 1u64);
-        $case!("case 7: {:x} {:x} {:x} {:x} {:x}", u8::MAX, 0xbeef_u16, 0xdead_beef_u32, u64::MAX, 0x10_usize);
+        $case!(
+            "case 7: {:x} {:x} {:x} {:x} {:x}",
+            u8::MAX,
+            0xbeef_u16,
+            0xdead_beef_u32,
+            u64::MAX,
+            0x10_usize
+        );
         $case!("case 8: {:x} {:x} {:x} {:x} {:x}", -1i8, -2i16, -3i32, -4i64, -5isize);
         $case!("case 9: {:X} {:X} {:X}", 0xab_u8, -1i16, 0xdead_beef_cafe_u64);
         $case!("case 10: {:o} {:o} {:o}", 8u8, -1i8, u64::MAX);
@@ -65,20 +93,52 @@ macro_rules! cases {
         $case!("case 34: {b} {a} {b:>4}", a = 1, b = "two");
         let (x, name, width, precision) = (0x2a_u32, "eth0", 7usize, 2usize);
         $case!("case 35: {x} {x:#x} {name} {name:>6}");
-        $case!("case 36: [{x:width$}] [{:>width$}] [{:1$}] [{:.*}]", name, width, precision, name);
+        $case!(
+            "case 36: [{x:width$}] [{:>width$}] [{:1$}] [{:.*}]",
+            name,
+            width,
+            precision,
+            name
+        );
         $case!("case 37: [{name:>width$.precision$}] [{:1$.2$}]", "abcdef", 5, 3);
         $case!("case 38: {} {} {} {}", &x, &&x, &name, &mut { x });
         $case!("case 39: {:x} {:>4} {:#04x}", &x, &&x, &&&x);
-        $case!("case 40: [{:^8}] [{:*^8}] [{:*<8}] [{:->8}] [{: >8}]", x, name, x, name, x);
+        $case!(
+            "case 40: [{:^8}] [{:*^8}] [{:*<8}] [{:->8}] [{: >8}]",
+            x,
+            name,
+            x,
+            name,
+            x
+        );
         $case!("case 41: {:+} {:+} {:+x} {:+08}", 5u8, -5i8, 5u8, 5i64);
         $case!("case 42: {:b} {:#b} {:#010b}", 5u8, 5u16, 5u32);
         $case!("case 43: {:#o} {:#X} {:#010X}", 8u8, 255u8, 255u32);
         $case!("case 44: {:#} {:#} {:#}", 5u8, "text", Version(1, 2));
-        $case!("case 45: {} {:x} {:x?} {:X?}", u128::MAX, i128::MIN, [10u8, 11], [10u8, 11]);
+        $case!(
+            "case 45: {} {:x} {:x?} {:X?}",
+            u128::MAX,
+            i128::MIN,
+            [10u8, 11],
+            [10u8, 11]
+        );
         $case!("case 46: {} and {}", Version(6, 12), &Version(7, 2));
-        $case!("case 47: {:x} {:#x} {:#06x} {:>4x}", Version(1, 0), Version(1, 0), Version(2, 0), Version(2, 0));
+        $case!(
+            "case 47: {:x} {:#x} {:#06x} {:>4x}",
+            Version(1, 0),
+            Version(1, 0),
+            Version(2, 0),
+            Version(2, 0)
+        );
         $case!("case 48: [{:5}] [{:>9}]", format_args!("{}", 1), Version(1, 2));
-        $case!("case 49: {:?}", Ring { head: 1, tail: Some(2), name: "rx" });
+        $case!(
+            "case 49: {:?}",
+            Ring {
+                head: 1,
+                tail: Some(2),
+                name: "rx"
+            }
+        );
         $case!("case 50: {:?} {:?} {:?}", Some(1), None::<u8>, [1u8, 2, 3]);
         $case!("case 51: {:?} {:5?} {:#?}", (), 7, 8);
         $case!("case 52: {:?} {}", c"C text", core::num::NonZeroU16::MAX);
@@ -87,13 +147,46 @@ macro_rules! cases {
         $case!("case 55: {}%{}%%", 50, 60);
         $case!(
             "case 56: {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
-            1u8, 2u16, 3u32, 4u64, 5usize, 6i8, 7i16, 8i32, 9i64, 10isize, "11", '1', true, 14, "15", 16
+            1u8,
+            2u16,
+            3u32,
+            4u64,
+            5usize,
+            6i8,
+            7i16,
+            8i32,
+            9i64,
+            10isize,
+            "11",
+            '1',
+            true,
+            14,
+            "15",
+            16
         );
         $case!(
             "case 57: [{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}][{:2}]",
-            "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p"
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "f",
+            "g",
+            "h",
+            "i",
+            "j",
+            "k",
+            "l",
+            "m",
+            "n",
+            "o",
+            "p"
         );
-        $case!("case 58: {}", { let sum = x + 1; sum * 2 });
+        $case!("case 58: {}", {
+            let sum = x + 1;
+            sum * 2
+        });
         $case!("case 59: {} {}", if x > 1 { "more" } else { "less" }, x as u8 == 42);
         $case!(r#"case 60: "raw" \ {}"#, 1);
         let dynamic: &dyn fmt::Display = &7u8;
@@ -104,7 +197,13 @@ macro_rules! cases {
 /// The cases for a value whose type is a parameter of the function that prints it.
 macro_rules! generic_cases {
     ($case:ident, $value:ident) => {
-        $case!("case 62: {} {:x} {:#010x} [{:>8}]", $value, $value, $value, &$value);
+        $case!(
+            "case 62: {} {:x} {:#010x} [{:>8}]",
+            $value,
+            $value,
+            $value,
+            &$value
+        );
     };
 }
 
@@ -126,6 +225,13 @@ macro_rules! special_cases {
 /// The cases where the kernel agrees with Rust and C's standard doesn't: it has no `0x` before a zero.
 macro_rules! zero_cases {
     ($case:ident) => {
-        $case!("case 68: {:#x} {:#04x} {:#010x} [{:#6x}] [{:<#6x}]", 0, 0u8, 0u64, 0u16, 0usize);
+        $case!(
+            "case 68: {:#x} {:#04x} {:#010x} [{:#6x}] [{:<#6x}]",
+            0,
+            0u8,
+            0u64,
+            0u16,
+            0usize
+        );
     };
 }

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Boots real kernels. `LINUX_DRIVER_TEST_IMAGES` names their images, with colons between them; a test that takes one
+//! kernel takes the first.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use linux_driver_vm::{
+    Action, Alias, Device, Ending, Errno, GuestFile, Machine, Outcome, Plan, Report, Step, init_program, run,
+};
+
+const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
+/// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
+const SERIAL: &str = "pci:1b36:0002";
+/// QEMU's edu device, for which the kernel has no driver.
+const EDU: &str = "pci:1234:11e8";
+
+fn images() -> Vec<PathBuf> {
+    let images = std::env::var_os(IMAGES).filter(|value| !value.is_empty());
+    let images =
+        images.unwrap_or_else(|| panic!("set {IMAGES} to kernel images (vmlinuz) to boot, with colons between them"));
+    std::env::split_paths(&images).collect()
+}
+
+fn first_image() -> PathBuf {
+    images().swap_remove(0)
+}
+
+fn init() -> &'static Path {
+    static INIT: OnceLock<PathBuf> = OnceLock::new();
+    INIT.get_or_init(|| {
+        let manifest = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        init_program::build(manifest).unwrap_or_else(|e| panic!("{e}"))
+    })
+}
+
+/// One machine at a time: emulation takes all processors that there are.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn boot(machine: &Machine, plan: &Plan) -> Report {
+    let mut seen = Vec::new();
+    let init = init();
+    let _turn = turn();
+    let report = run(machine, plan, init, &mut |step| seen.push(step.name.clone())).unwrap_or_else(|e| panic!("{e}"));
+    let ended: Vec<&str> = report
+        .steps
+        .iter()
+        .filter(|step| step.outcome != Outcome::NotRun && !step.detail.ends_with("meanwhile"))
+        .map(|step| step.name.as_str())
+        .collect();
+    assert_eq!(seen, ended, "each step that ended is told as it ends");
+    report
+}
+
+fn steps(actions: impl IntoIterator<Item = Action>) -> Plan {
+    let steps = actions
+        .into_iter()
+        .enumerate()
+        .map(|(number, action)| Step::new(format!("step {number}"), action));
+    Plan {
+        steps: steps.collect(),
+        ..Plan::default()
+    }
+}
+
+fn device(text: &str) -> Device {
+    text.parse().unwrap()
+}
+
+fn write(path: &str, data: &str) -> Action {
+    Action::Write {
+        path: path.into(),
+        data: data.into(),
+    }
+}
+
+fn read(path: &str, equals: Option<&str>) -> Action {
+    Action::Read {
+        path: path.into(),
+        equals: equals.map(str::to_owned),
+    }
+}
+
+/// The kernel's own module `pci-stub`, where the modules of this image are there too: it binds any device that it is told.
+fn pci_stub(image: &Path) -> Option<PathBuf> {
+    let release = image.file_name()?.to_str()?.strip_prefix("vmlinuz-");
+    let folder = match release {
+        // `/boot/vmlinuz-RELEASE` and `/lib/modules/RELEASE`, from whatever root.
+        Some(release) => image.parent()?.parent()?.join("lib/modules").join(release),
+        // `/usr/lib/modules/RELEASE/vmlinuz`
+        None => image.parent()?.to_owned(),
+    };
+    let entries = fs::read_dir(folder.join("kernel/drivers/pci")).ok()?;
+    entries.flatten().map(|entry| entry.path()).find(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("pci-stub.ko"))
+    })
+}
+
+/// The steps for every kernel, with what is built into it.
+fn built_in() -> Vec<Step> {
+    let bound = |which: &str| Action::WaitBound {
+        device: device(which),
+        driver: "serial".into(),
+    };
+    let unbind = || Action::Unbind { device: device(SERIAL) };
+    let bind = || Action::Bind {
+        device: device(SERIAL),
+        driver: "serial".into(),
+    };
+    vec![
+        Step::new("both ports are bound", bound(SERIAL)),
+        Step::new("also the second", bound(&format!("{SERIAL}#1"))),
+        Step::new("there is no third", bound(&format!("{SERIAL}#2")))
+            .timeout(0)
+            .failing_with(Errno(libc::ENODEV)),
+        Step::new("unbind", unbind()),
+        Step::new("it is unbound", Action::WaitUnbound { device: device(SERIAL) }),
+        Step::new("it cannot be unbound twice", unbind()).failing_with(Errno(libc::ENOENT)),
+        Step::new("bind", bind()).expecting(r"ttyS\d+ at I/O 0x[0-9a-f]+ "),
+        Step::new("it is bound", bound(SERIAL)),
+        Step::new("it cannot be bound twice", bind()).failing_with(Errno(libc::EBUSY)),
+        Step::new(
+            "no such driver",
+            Action::Bind {
+                device: device(SERIAL),
+                driver: "none".into(),
+            },
+        )
+        .failing_with(Errno(libc::ENOENT)),
+        Step::new("the file is there", read("/etc/deep/file", Some("contents"))),
+        Step::new("write", write("/proc/sys/kernel/sysrq", "1")),
+        Step::new("read back", read("/proc/sys/kernel/sysrq", Some("1"))),
+        Step::new(
+            "exists",
+            Action::Exists {
+                path: "/dev/null".into(),
+            },
+        ),
+        Step::new(
+            "absent",
+            Action::Absent {
+                path: "/dev/nil".into(),
+            },
+        ),
+        Step::new(
+            "debugfs is there",
+            Action::Exists {
+                path: "/sys/kernel/debug/devices_deferred".into(),
+            },
+        ),
+        Step::new(
+            "a file that is no module",
+            Action::Load {
+                module: "/etc/deep/file".into(),
+                params: String::new(),
+            },
+        )
+        .failing_with(Errno(libc::ENOEXEC)),
+        Step::new("a module that is not loaded", Action::Unload { module: "nil".into() })
+            .failing_with(Errno(libc::ENOENT)),
+        Step::new("a message", write("/dev/kmsg", "<6>it says: caf\u{e9} [1]")).expecting(r"^it says: caf. \[1\]$"),
+        Step::new("sleep", Action::Sleep { ms: 10 }),
+    ]
+}
+
+/// The steps with the module, for QEMU's edu device.
+fn with_module(module: &str) -> Vec<Step> {
+    let load = |params: &str| Action::Load {
+        module: module.into(),
+        params: params.into(),
+    };
+    let bound = || Action::WaitBound {
+        device: device(EDU),
+        driver: "pci-stub".into(),
+    };
+    vec![
+        Step::new("load, with a parameter", load("ids=1234:11e8")).expecting("pci-stub .*: claimed by stub"),
+        Step::new("edu is bound", bound()),
+        Step::new("it cannot be loaded twice", load("")).failing_with(Errno(libc::EEXIST)),
+        Step::new(
+            "unload",
+            Action::Unload {
+                module: "pci-stub".into(),
+            },
+        ),
+        Step::new("edu is unbound", Action::WaitUnbound { device: device(EDU) }),
+        Step::new(
+            "the module is gone",
+            Action::Absent {
+                path: "/sys/module/pci_stub".into(),
+            },
+        ),
+        Step::new("load by alias", Action::LoadByAlias { device: device(EDU) }),
+        Step::new("a new ID", write("/sys/bus/pci/drivers/pci-stub/new_id", "1234 11e8")),
+        Step::new("edu is bound again", bound()),
+    ]
+}
+
+/// What this file wants of a step besides.
+trait Timeout {
+    fn timeout(self, seconds: u64) -> Self;
+}
+
+impl Timeout for Step {
+    fn timeout(mut self, seconds: u64) -> Self {
+        self.timeout_s = seconds;
+        self
+    }
+}
+
+#[test]
+fn every_kernel_runs_a_plan_without_a_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("file");
+    fs::write(&source, "contents\n").unwrap();
+    let mut modules = 0;
+    for image in images() {
+        let mut machine = Machine::new(&image);
+        machine.devices = ["pci-serial", "pci-serial", "edu"].map(str::to_owned).to_vec();
+        let mut plan = Plan {
+            files: vec![GuestFile {
+                path: "/etc/deep/file".into(),
+                source: source.clone(),
+            }],
+            steps: built_in(),
+            ..Plan::default()
+        };
+        match pci_stub(&image) {
+            Some(source) => {
+                modules += 1;
+                let path = format!("/modules/{}", source.file_name().unwrap().to_str().unwrap());
+                plan.steps.extend(with_module(&path));
+                plan.files.push(GuestFile {
+                    path: path.clone(),
+                    source,
+                });
+                plan.aliases = vec![
+                    Alias {
+                        pattern: "pci:v00001234d000011E9sv*".into(),
+                        module: "/etc/deep/file".into(),
+                    },
+                    Alias {
+                        pattern: "pci:v00001234d000011E8sv*sd*bc*sc*i*".into(),
+                        module: path,
+                    },
+                ];
+            }
+            None => eprintln!(
+                "{}: its modules are not there; only what is built in is tested",
+                image.display()
+            ),
+        }
+        let report = boot(&machine, &plan);
+        eprintln!(
+            "{}: {}, up after {:.1} s",
+            report.release,
+            report.accel,
+            report.boot_seconds.unwrap_or_default()
+        );
+        let failed: Vec<_> = report
+            .steps
+            .iter()
+            .filter(|step| step.outcome != Outcome::Passed)
+            .collect();
+        assert!(
+            report.passed(),
+            "{}: {failed:#?}\n{:#?}",
+            image.display(),
+            report.problems
+        );
+        assert_eq!(report.ending, Ending::PoweredOff);
+        assert!(
+            report.release.starts_with(|c: char| c.is_ascii_digit()),
+            "{:?}",
+            report.release
+        );
+        assert!(
+            report.console.iter().any(|line| line.contains("Linux version")),
+            "the console is kept from its start"
+        );
+        assert!(
+            report.console.iter().all(|line| !line.contains("linux-driver-init:")),
+            "our records are no messages"
+        );
+        let of = |name: &str| report.steps.iter().find(|step| step.name == name).unwrap();
+        assert!(
+            of("bind").messages.iter().any(|message| message.contains("ttyS")),
+            "{:?}",
+            of("bind")
+        );
+        assert!(
+            of("unbind").messages.iter().all(|message| !message.contains("at I/O")),
+            "{:?}",
+            of("unbind")
+        );
+        assert_eq!(of("the file is there").detail, "contents");
+        assert!(of("a file that is no module").detail.contains("ENOEXEC"));
+    }
+    assert!(
+        modules > 0,
+        "none of the images in {IMAGES} has its modules beside it: /lib/modules to its /boot"
+    );
+}
+
+#[test]
+fn a_panic_that_is_planned_is_found() {
+    let mut plan = steps([write("/proc/sysrq-trigger", "c"), Action::Expect {}]);
+    plan.expect_problem = Some("sysrq triggered crash".into());
+    let report = boot(&Machine::new(first_image()), &plan);
+    assert!(report.passed(), "{:#?}", report.problems);
+    assert_eq!((report.ending, report.expected_problem), (Ending::Problem, Some(true)));
+    let [problem] = report.problems.as_slice() else {
+        panic!("{:#?}", report.problems)
+    };
+    assert_eq!(
+        (problem.step.as_deref(), problem.meaning.as_str()),
+        (Some("step 0"), "the kernel panicked")
+    );
+    assert!(
+        problem
+            .context
+            .iter()
+            .any(|line| line.contains("end Kernel panic") || line.contains("Call Trace"))
+    );
+    assert_eq!(
+        report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
+        [Outcome::Failed, Outcome::NotRun]
+    );
+}
+
+#[test]
+fn a_warning_ends_the_run_and_names_its_step() {
+    let warning = "WARNING: CPU: 0 PID: 1 at drivers/edu.c:1 probe+0x1/0x2 [edu]";
+    let quiet = "WARNING in the middle of DEBUG: is none: \x1b[2J";
+    let plan = steps([
+        write("/dev/kmsg", quiet),
+        write("/dev/kmsg", warning),
+        Action::Sleep { ms: 3_600_000 },
+    ]);
+    let report = boot(&Machine::new(first_image()), &plan);
+    assert!(!report.passed());
+    assert_eq!(report.ending, Ending::Problem);
+    let [problem] = report.problems.as_slice() else {
+        panic!("{:#?}", report.problems)
+    };
+    assert_eq!(
+        (problem.line.as_str(), problem.step.as_deref()),
+        (warning, Some("step 1"))
+    );
+    assert!(problem.context.len() > 1, "{problem:?}");
+    assert_eq!(report.steps[0].outcome, Outcome::Passed);
+    assert_eq!(report.steps[0].messages.len(), 1);
+    assert!(
+        report.console.iter().all(|line| !line.contains('\x1b')),
+        "nothing of the guest's controls the terminal"
+    );
+}
+
+#[test]
+fn a_step_that_hangs_says_where_and_ends_the_run() {
+    // Nobody types on the console.
+    let hang = Step::new("hang", read("/dev/ttyS0", None)).timeout(1);
+    let plan = Plan {
+        steps: vec![hang, Step::new("after", Action::Expect {})],
+        ..Plan::default()
+    };
+    let report = boot(&Machine::new(first_image()), &plan);
+    assert!(!report.passed());
+    assert_eq!(report.ending, Ending::PoweredOff);
+    let detail = &report.steps[0].detail;
+    assert!(
+        detail.contains("did not come back within 1 s") && detail.contains("n_tty_read"),
+        "{detail}"
+    );
+    assert_eq!(
+        report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
+        [Outcome::Failed, Outcome::NotRun]
+    );
+}
+
+#[test]
+fn the_time_limit_ends_the_run() {
+    let mut machine = Machine::new(first_image());
+    // Emulation cannot be up by then; where it were, the step would last.
+    machine.kvm = false;
+    machine.time_limit = Duration::from_secs(1);
+    let mut plan = steps([Action::Sleep { ms: 3_600_000 }]);
+    plan.steps[0].timeout_s = 7200;
+    let report = boot(&machine, &plan);
+    assert!(!report.passed());
+    assert_eq!(report.ending, Ending::TimeLimit);
+    assert!(
+        report.problems[0].line.contains("time limit of 1 s"),
+        "{:#?}",
+        report.problems
+    );
+}
+
+#[test]
+fn a_device_that_qemu_does_not_know_is_named() {
+    let mut machine = Machine::new(first_image());
+    machine.devices = vec!["edu".into(), "nosuch".into()];
+    let error = run(&machine, &Plan::default(), init(), &mut |_| {})
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("device \"nosuch\"\n") && error.contains("not a valid device model"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_kernel_that_panics_before_our_program_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("init");
+    fs::write(&text, "no program").unwrap();
+    let _turn = turn();
+    let report = run(&Machine::new(first_image()), &Plan::default(), &text, &mut |_| {}).unwrap();
+    assert!(!report.passed());
+    assert_eq!((report.ending, report.boot_seconds), (Ending::Problem, None));
+    assert!(
+        report.problems[0].line.starts_with("Kernel panic"),
+        "{:#?}",
+        report.problems
+    );
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What has to be on the system, by what for.
+
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::packages::Need;
+use linux_driver_kbuild::kernels::{self, Spec};
+
+/// To build drivers for a kernel: one of the catalogue, or one whose tree is there.
+pub(crate) fn to_build(spec: Option<&Spec>) -> Vec<Need> {
+    let mut needs = kernels::needs(spec);
+    needs.push(Need {
+        what: "libclang",
+        reason: "bindgen reads the kernel's headers with it",
+        packages: &["libclang1"],
+        present: has_libclang,
+    });
+    needs
+}
+
+/// To boot kernels.
+pub(crate) fn to_boot() -> Vec<Need> {
+    linux_driver_vm::needs()
+}
+
+/// Whether bindgen will find a libclang: in LIBCLANG_PATH or among the system's libraries.
+fn has_libclang() -> bool {
+    let mut dirs: Vec<PathBuf> = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from).into_iter().collect();
+    dirs.extend(["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu"].map(PathBuf::from));
+    let llvm = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    dirs.extend(llvm.filter(|path| file_name(path).starts_with("llvm")).map(|path| path.join("lib")));
+    let libraries = dirs.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    libraries.map(|entry| entry.path()).any(|path| {
+        let name = file_name(&path);
+        // `libclang-cpp.so` is another library.
+        (name.starts_with("libclang.so") || (name.starts_with("libclang-") && name.contains(".so"))) && !name.starts_with("libclang-cpp")
+    })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

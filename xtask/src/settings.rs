@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How a driver is tried, as its own manifest says: `[package.metadata.linux-driver]` of a crate, or `driver.toml` of one
+//! in C.
+
+use linux_driver_host::{Error, Result};
+use linux_driver_kbuild::driver::Source;
+use linux_driver_vm::Step;
+use serde::Deserialize;
+
+/// How a driver is tried.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The device that the machine gets, as QEMU's `-device` takes it.
+    pub(crate) device: Option<String>,
+    /// The device's IDs, VENDOR:DEVICE in hexadecimal digits.
+    pub(crate) pci_id: Option<String>,
+    /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
+    pub(crate) driver: Option<String>,
+    /// Messages that a probe has to log, as regular expressions.
+    pub(crate) probed: Vec<String>,
+    /// Messages that a removal has to log.
+    pub(crate) removed: Vec<String>,
+    /// What the driver has to show when it is probed, each a row of the table.
+    pub(crate) expect: Vec<Expect>,
+    /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
+    pub(crate) steps: Vec<Step>,
+    /// The driver is there to make trouble: a kernel message of which this regular expression is a part.
+    pub(crate) expect_problem: Option<String>,
+}
+
+/// One thing that a driver has to show.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// What it shows, for a person.
+    pub(crate) name: String,
+    /// The message that shows it, as a regular expression.
+    pub(crate) message: String,
+}
+
+impl Settings {
+    /// The settings of this driver.
+    pub(crate) fn of(source: &Source) -> Result<Self> {
+        if source.settings.is_null() {
+            return Ok(Self::default());
+        }
+        serde_json::from_value(source.settings.clone()).map_err(|e| {
+            Error::new(
+                format_args!("{}: how the driver is tried", source.dir.display()),
+                "device, pci-id, driver, probed, removed, expect, steps, expect-problem",
+                e,
+                "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
+            )
+        })
+    }
+}
