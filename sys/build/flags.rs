@@ -3,7 +3,7 @@
 
 /// gcc's flags that clang rejects, each with why the layouts are the same without it. A row that ends in `=` or
 /// `-` stands for all that begin so.
-const REJECTED: [(&str, &str); 18] = [
+const REJECTED: &[(&str, &str)] = &[
     ("-mpreferred-stack-boundary=", "alignment of the stack, not of types"),
     ("-mindirect-branch", "code generation: retpolines"),
     ("-mfunction-return=", "code generation: return thunks"),
@@ -20,6 +20,9 @@ const REJECTED: [(&str, &str); 18] = [
     ("-ftrivial-auto-var-init=", "contents of local variables"),
     ("-fzero-init-padding-bits=", "contents of padding, not its place"),
     ("-fcf-protection=", "code generation: endbr64"),
+    ("-mstack-protector-guard", "code generation: where the stack's canary is"),
+    ("-fsanitize", "code generation: UBSAN and others; a layout that KASAN changes, it changes by the configuration"),
+    ("-fstrict-flex-arrays=", "warnings and bounds checks"),
     ("-fdiagnostics-", "how messages look"),
     ("-W", "warnings are for gcc, which compiled these headers without one that counts"),
 ];

@@ -62,6 +62,9 @@ pub enum Record {
         /// Which, from 0.
         step: usize,
     },
+    /// Nothing. The kernel keeps a message that was printed without its line end back until the next one comes: this
+    /// one.
+    Mark {},
     /// A piece of what there is to say about the step under way.
     Detail {
         /// The piece.
@@ -135,6 +138,7 @@ mod tests {
                 tainted: 0,
             },
             Record::Begin { step: 3 },
+            Record::Mark {},
             Record::Detail {
                 text: "a \"quoted\" \\ é".into(),
             },

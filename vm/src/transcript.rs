@@ -107,6 +107,7 @@ impl<'a> Transcript<'a> {
                 });
             }
             Record::Begin { .. } => self.under_way = Some(UnderWay::default()),
+            Record::Mark {} => {}
             Record::Detail { text } => {
                 if let Some(UnderWay { detail, .. }) = &mut self.under_way {
                     detail.push_str(&text);

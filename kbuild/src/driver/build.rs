@@ -132,7 +132,7 @@ impl Builder {
             self.objtool(objtool, dir, &fresh)?;
         }
         let object = fs::read(&fresh).map_err(|e| Error::io(&fresh, "read", &e))?;
-        write_if_changed(&dir.join(format!("{RUST_OBJECT}.o_shipped")), &object)?;
+        write_if_changed(&dir.join(format!("{RUST_OBJECT}.o")), &object)?;
         fs::remove_file(&fresh).map_err(|e| Error::io(&fresh, "remove", &e))?;
         // Kbuild wants a record of how each object was made, also of one that it did not make.
         write_if_changed(&dir.join(format!(".{RUST_OBJECT}.o.cmd")), b"")?;

@@ -30,9 +30,9 @@ impl Log {
         Ok(Self { write, read, token })
     }
 
-    /// Says one record. One write(2) is one line of the log.
+    /// Says one record. One write(2) is one line of the log; without its line end nobody could read it before the next.
     pub(crate) fn say(&mut self, record: &Record) -> io::Result<()> {
-        let line = format!("{LEVEL}{}", record.line(&self.token));
+        let line = format!("{LEVEL}{}\n", record.line(&self.token));
         self.write.write(line.as_bytes()).map(drop)
     }
 

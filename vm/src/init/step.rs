@@ -21,6 +21,8 @@ use crate::sys;
 
 /// How often the log is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often messages that lack their line end are brought out while messages are waited for.
+const MARK: Duration = Duration::from_millis(250);
 /// How much longer than its deadline an action may take to give up by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -52,6 +54,7 @@ fn perform(log: &mut Log, step: &Step, aliases: &[Alias], deadline: Instant) -> 
     }
     let (thread, ended) = start(step, aliases, deadline);
     let mut result = None;
+    let mut marked = None;
     loop {
         if result.is_none() {
             result = match ended.recv_timeout(LOOK) {
@@ -61,6 +64,11 @@ fn perform(log: &mut Log, step: &Step, aliases: &[Alias], deadline: Instant) -> 
             };
         } else {
             thread::sleep(LOOK);
+        }
+        let unmarked = marked.is_none_or(|marked: Instant| marked.elapsed() >= MARK);
+        if result.is_some() && !missing.is_empty() && unmarked {
+            log.say(&Record::Mark {})?;
+            marked = Some(Instant::now());
         }
         // After the action, so that what it caused while it ran is in the log.
         while let Some(message) = log.message()? {
