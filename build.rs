@@ -16,9 +16,10 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    for (variable, instruction) in
-        [("DEP_LINUX_DRIVER_SYS_KNOWN_FEATURES", "rustc-check-cfg"), ("DEP_LINUX_DRIVER_SYS_FEATURES", "rustc-cfg")]
-    {
+    for (variable, instruction) in [
+        ("DEP_LINUX_DRIVER_SYS_KNOWN_FEATURES", "rustc-check-cfg"),
+        ("DEP_LINUX_DRIVER_SYS_FEATURES", "rustc-cfg"),
+    ] {
         println!("cargo::rerun-if-env-changed={variable}");
         let features = std::env::var(variable).unwrap_or_default();
         for feature in features.split('|').filter(|feature| !feature.is_empty()) {

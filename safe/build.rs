@@ -2,9 +2,10 @@
 //! Takes over the features of the kernel at hand, as `cfg(has_field = "…")` and `cfg(has_fn = "…")`.
 
 fn main() {
-    for (variable, instruction) in
-        [("DEP_LINUX_DRIVER_SYS_KNOWN_FEATURES", "rustc-check-cfg"), ("DEP_LINUX_DRIVER_SYS_FEATURES", "rustc-cfg")]
-    {
+    for (variable, instruction) in [
+        ("DEP_LINUX_DRIVER_SYS_KNOWN_FEATURES", "rustc-check-cfg"),
+        ("DEP_LINUX_DRIVER_SYS_FEATURES", "rustc-cfg"),
+    ] {
         println!("cargo::rerun-if-env-changed={variable}");
         let features = std::env::var(variable).unwrap_or_default();
         for feature in features.split('|').filter(|feature| !feature.is_empty()) {

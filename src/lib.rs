@@ -19,7 +19,7 @@
 //!
 //!     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
 //!         dev_info!(dev, "hello, {:04x}:{:04x}", dev.vendor(), dev.device());
-//!         Edu
+//!         Ok(Edu)
 //!     }
 //! }
 //!

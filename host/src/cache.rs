@@ -46,19 +46,34 @@ impl Key {
 
     /// The hash, 16 hexadecimal digits of it.
     pub fn hex(&self) -> String {
-        self.0.clone().finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        self.0
+            .clone()
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
 impl Cache {
     /// The user's cache: `$LINUX_DRIVER_CACHE`, else `$XDG_CACHE_HOME/linux-driver`, else `~/.cache/linux-driver`.
     pub fn of_user() -> Result<Self> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name: &str| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let root = set("LINUX_DRIVER_CACHE")
             .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("linux-driver")))
             .or_else(|| set("HOME").map(|dir| dir.join(".cache/linux-driver")))
             .ok_or_else(|| {
-                Error::new("environment", "LINUX_DRIVER_CACHE, XDG_CACHE_HOME or HOME", "none of them set", "set LINUX_DRIVER_CACHE to a folder for the cache")
+                Error::new(
+                    "environment",
+                    "LINUX_DRIVER_CACHE, XDG_CACHE_HOME or HOME",
+                    "none of them set",
+                    "set LINUX_DRIVER_CACHE to a folder for the cache",
+                )
             })?;
         Self::at(&root)
     }
@@ -105,7 +120,10 @@ impl Cache {
         let dir = self.root.join(kind);
         let prefix = format!(".staging-{name}-{}-", key.hex());
         sweep(&dir, &prefix)?;
-        let staging = tempfile::Builder::new().prefix(&prefix).tempdir_in(&dir).map_err(|e| Error::io(&dir, "write", &e))?;
+        let staging = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(&dir)
+            .map_err(|e| Error::io(&dir, "write", &e))?;
         make(staging.path(), &place)?;
         crate::process::check_interrupted()?;
         // The staging folder is private; the entry is as readable as any folder of the user's.
@@ -162,8 +180,17 @@ mod tests {
     fn an_entry_is_made_once() {
         let (_dir, cache) = cache();
         let key = Key::new().with("a");
-        let path = cache.get_or_make("kind", "name", &key, |dir, _| Ok(fs::write(dir.join("f"), "1").unwrap())).unwrap();
-        let again = cache.get_or_make("kind", "name", &key, |_, _| panic!("made twice")).unwrap();
+        let path = cache
+            .get_or_make(
+                "kind",
+                "name",
+                &key,
+                |dir, _| Ok(fs::write(dir.join("f"), "1").unwrap()),
+            )
+            .unwrap();
+        let again = cache
+            .get_or_make("kind", "name", &key, |_, _| panic!("made twice"))
+            .unwrap();
         assert_eq!(path, again);
         assert_eq!(fs::read_to_string(path.join("f")).unwrap(), "1");
     }
@@ -191,6 +218,9 @@ mod tests {
 
     #[test]
     fn a_key_is_over_each_part_apart() {
-        assert_ne!(Key::new().with("ab").with("c").hex(), Key::new().with("a").with("bc").hex());
+        assert_ne!(
+            Key::new().with("ab").with("c").hex(),
+            Key::new().with("a").with("bc").hex()
+        );
     }
 }

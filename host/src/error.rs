@@ -34,12 +34,7 @@ struct Parts {
 
 impl Error {
     /// An error in the setup: something that has to be mended before the work can be tried.
-    pub fn new(
-        place: impl Display,
-        expected: impl Display,
-        found: impl Display,
-        remedy: impl Display,
-    ) -> Self {
+    pub fn new(place: impl Display, expected: impl Display, found: impl Display, remedy: impl Display) -> Self {
         Self(Box::new(Parts {
             blame: Blame::Setup,
             place: place.to_string(),
@@ -101,8 +96,20 @@ impl Error {
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Parts { place, expected, found, remedy, .. } = &*self.0;
-        write!(f, "{place}\n  expected: {}\n  found:    {}\n  remedy:   {}", Indented(expected), Indented(found), Indented(remedy))
+        let Parts {
+            place,
+            expected,
+            found,
+            remedy,
+            ..
+        } = &*self.0;
+        write!(
+            f,
+            "{place}\n  expected: {}\n  found:    {}\n  remedy:   {}",
+            Indented(expected),
+            Indented(found),
+            Indented(remedy)
+        )
     }
 }
 

@@ -36,13 +36,19 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
-    let names: Vec<String> = missing.iter().map(|need| format!("{} ({})", need.what, need.reason)).collect();
+    let names: Vec<String> = missing
+        .iter()
+        .map(|need| format!("{} ({})", need.what, need.reason))
+        .collect();
     if install == Install::Refused {
         return Err(Error::new(
             "this system",
             names.join("\n"),
             "not installed",
-            format_args!("add --install to have them installed, or run:\n{}", install_line(&packages)),
+            format_args!(
+                "add --install to have them installed, or run:\n{}",
+                install_line(&packages)
+            ),
         ));
     }
     apt_install(&packages)?;
@@ -59,7 +65,11 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
 
 /// The line that installs these packages.
 pub fn install_line(packages: &[&str]) -> String {
-    format!("{}apt-get install --no-install-recommends {}", if is_root() { "" } else { "sudo " }, packages.join(" "))
+    format!(
+        "{}apt-get install --no-install-recommends {}",
+        if is_root() { "" } else { "sudo " },
+        packages.join(" ")
+    )
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {
@@ -68,7 +78,10 @@ fn apt_install(packages: &[&str]) -> Result<()> {
             "--install",
             "apt-get, the package manager that it knows",
             "none on the PATH",
-            format_args!("install what Debian calls {} with this system's package manager", packages.join(", ")),
+            format_args!(
+                "install what Debian calls {} with this system's package manager",
+                packages.join(", ")
+            ),
         ));
     }
     let first = apt_get(&["install", "--yes", "--no-install-recommends"], packages);
@@ -88,7 +101,10 @@ fn apt_get(words: &[&str], packages: &[&str]) -> Result<()> {
         sudo.arg("apt-get");
         sudo
     };
-    command.args(words).args(packages).env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .args(words)
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive");
     crate::progress::say(&process::command_line(&command));
     process::run(&mut command).map(drop)
 }
@@ -105,15 +121,28 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_the_line_that_installs_it() {
-        let need = Need { what: "a unicorn", reason: "to ride", packages: &["unicorn"], present: || false };
+        let need = Need {
+            what: "a unicorn",
+            reason: "to ride",
+            packages: &["unicorn"],
+            present: || false,
+        };
         let text = require(&[need], Install::Refused).unwrap_err().to_string();
         assert!(text.contains("a unicorn (to ride)"), "{text}");
-        assert!(text.contains("apt-get install --no-install-recommends unicorn"), "{text}");
+        assert!(
+            text.contains("apt-get install --no-install-recommends unicorn"),
+            "{text}"
+        );
     }
 
     #[test]
     fn what_is_there_needs_nothing() {
-        let need = Need { what: "air", reason: "to breathe", packages: &["air"], present: || true };
+        let need = Need {
+            what: "air",
+            reason: "to breathe",
+            packages: &["air"],
+            present: || true,
+        };
         require(&[need], Install::Refused).unwrap();
     }
 }

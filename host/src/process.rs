@@ -49,7 +49,11 @@ pub fn signalled() -> Option<i32> {
 
 /// An error once a signal asked us to end. To be called between the steps of long work.
 pub fn check_interrupted() -> Result<()> {
-    if signalled().is_some() { Err(Error::interrupted()) } else { Ok(()) }
+    if signalled().is_some() {
+        Err(Error::interrupted())
+    } else {
+        Ok(())
+    }
 }
 
 /// Ends this process as the signal would have, so that a shell sees why.
@@ -98,7 +102,10 @@ impl Running {
     /// Waits for its end.
     pub fn wait(mut self) -> Result<ExitStatus> {
         self.until_ended();
-        let status = self.child.wait().map_err(|e| Error::new(&self.line, "to wait for its end", e, "see the system's message"));
+        let status = self
+            .child
+            .wait()
+            .map_err(|e| Error::new(&self.line, "to wait for its end", e, "see the system's message"));
         check_interrupted()?;
         status
     }
@@ -137,7 +144,11 @@ impl Running {
             let _ = out.read_to_end(&mut stdout);
         }
         let stderr = reader.join().unwrap_or_default();
-        Ok(Output { status: self.wait()?, stdout, stderr })
+        Ok(Output {
+            status: self.wait()?,
+            stdout,
+            stderr,
+        })
     }
 }
 
@@ -154,7 +165,10 @@ impl Drop for Running {
 
 /// Runs `command` and returns what it printed, whatever its exit code.
 pub fn output(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     Running::start(command)?.wait_with_output()
 }
 
@@ -208,7 +222,11 @@ pub fn command_line(command: &Command) -> String {
     }
     for (name, value) in command.get_envs() {
         if let Some(value) = value {
-            line.push_str(&format!("{}={} ", name.to_string_lossy(), quoted(&value.to_string_lossy())));
+            line.push_str(&format!(
+                "{}={} ",
+                name.to_string_lossy(),
+                quoted(&value.to_string_lossy())
+            ));
         }
     }
     line.push_str(&quoted(&command.get_program().to_string_lossy()));
@@ -243,7 +261,10 @@ pub fn find_program(name: &str) -> Option<std::path::PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|dir| dir.join(name))
-        .find(|path| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0))
+        .find(|path| {
+            path.metadata()
+                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        })
 }
 
 #[cfg(test)]
@@ -267,7 +288,9 @@ mod tests {
     #[test]
     fn a_child_and_what_it_started_end_with_its_value() {
         let mut command = Command::new("sh");
-        command.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped());
+        command
+            .args(["-c", "sleep 1000 & echo $!; wait"])
+            .stdout(Stdio::piped());
         let mut child = Running::start(&mut command).unwrap();
         let mut line = String::new();
         let mut out = io::BufReader::new(child.child().stdout.take().unwrap());

@@ -34,7 +34,11 @@ impl Step {
         if bar.is_none() {
             say(&format!("{text} …"));
         }
-        Self { bar, text, start: Instant::now() }
+        Self {
+            bar,
+            text,
+            start: Instant::now(),
+        }
     }
 }
 

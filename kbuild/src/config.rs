@@ -22,7 +22,8 @@ impl Config {
     pub fn parse(text: &str) -> Self {
         let options = text.lines().filter_map(|line| {
             let (name, value) = line.split_once('=')?;
-            name.starts_with("CONFIG_").then(|| (name.to_owned(), value.trim_matches('"').to_owned()))
+            name.starts_with("CONFIG_")
+                .then(|| (name.to_owned(), value.trim_matches('"').to_owned()))
         });
         Self(options.collect())
     }
@@ -49,9 +50,13 @@ mod tests {
 
     #[test]
     fn options_are_told_apart() {
-        let config = Config::parse("# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\nCONFIG_D=\"gcc-12 (x)\"\nCONFIG_E=16\n");
+        let config =
+            Config::parse("# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\nCONFIG_D=\"gcc-12 (x)\"\nCONFIG_E=16\n");
         assert!(!config.is_set("CONFIG_A") && config.is_set("CONFIG_B") && !config.is_set("CONFIG_C"));
         assert!(config.any_set(&["CONFIG_A", "CONFIG_B"]));
-        assert_eq!((config.value("CONFIG_D"), config.value("CONFIG_E")), (Some("gcc-12 (x)"), Some("16")));
+        assert_eq!(
+            (config.value("CONFIG_D"), config.value("CONFIG_E")),
+            (Some("gcc-12 (x)"), Some("16"))
+        );
     }
 }

@@ -12,7 +12,7 @@ pub mod make;
 pub mod prepare;
 pub mod recorded;
 pub mod root;
-pub mod sysroot;
 pub mod symvers;
+pub mod sysroot;
 pub mod toolchain;
 pub mod tree;

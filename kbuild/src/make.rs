@@ -24,16 +24,35 @@ impl Kbuild {
         let mut make = self.command("make", &[dir]);
         make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
         // A user's own settings for another kernel's build must not leak into this one.
-        for name in ["MAKEFLAGS", "MFLAGS", "KBUILD_OUTPUT", "KBUILD_EXTMOD", "KBUILD_EXTRA_SYMBOLS", "ARCH", "CROSS_COMPILE", "O", "V", "W", "C"] {
+        for name in [
+            "MAKEFLAGS",
+            "MFLAGS",
+            "KBUILD_OUTPUT",
+            "KBUILD_EXTMOD",
+            "KBUILD_EXTRA_SYMBOLS",
+            "ARCH",
+            "CROSS_COMPILE",
+            "O",
+            "V",
+            "W",
+            "C",
+        ] {
             make.env_remove(name);
         }
-        make.env("LC_ALL", "C").arg(format!("-j{}", std::thread::available_parallelism().map_or(1, usize::from)));
+        make.env("LC_ALL", "C").arg(format!(
+            "-j{}",
+            std::thread::available_parallelism().map_or(1, usize::from)
+        ));
         // Type information of the module would be made by pahole from debug information, which the Rust part has none of.
         // No kernel needs it to load a module.
         make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=").args(targets);
         let output = process::output(&mut make)?;
         let said = process::said(&output);
-        if output.status.success() { Ok(said) } else { Err(process::failed(&make, output.status, &said)) }
+        if output.status.success() {
+            Ok(said)
+        } else {
+            Err(process::failed(&make, output.status, &said))
+        }
     }
 
     /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.

@@ -58,22 +58,40 @@ pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
         Some(found) => found,
         None => {
             let _step = Step::start(format!("compiling the shims for {}", kbuild.tree.release));
-            cache.get_or_make("prepared", &kbuild.tree.release, &key, |staging, _| make(kbuild, &sources, staging))?
+            cache.get_or_make("prepared", &kbuild.tree.release, &key, |staging, _| {
+                make(kbuild, &sources, staging)
+            })?
         }
     };
     let path = dir.join("kernel.json");
     let text = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
-    let kernel = serde_json::from_slice(&text)
-        .map_err(|e| Error::new(path.display(), "what `prepare` wrote", e, "remove that folder and try again"))?;
-    Ok(Prepared { dir, kernel, sources, key: key.hex() })
+    let kernel = serde_json::from_slice(&text).map_err(|e| {
+        Error::new(
+            path.display(),
+            "what `prepare` wrote",
+            e,
+            "remove that folder and try again",
+        )
+    })?;
+    Ok(Prepared {
+        dir,
+        kernel,
+        sources,
+        key: key.hex(),
+    })
 }
 
 /// All that the flags and the layouts depend on.
 fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
     let tree = &kbuild.tree;
     let compiler = tree.config.value("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
-    let mut key = Key::new().with(env!("CARGO_PKG_VERSION")).with(tree.dir.to_string_lossy().as_bytes());
-    key = key.with(&tree.release).with(compiler).with(format!("{:?}", kbuild.host));
+    let mut key = Key::new()
+        .with(env!("CARGO_PKG_VERSION"))
+        .with(tree.dir.to_string_lossy().as_bytes());
+    key = key
+        .with(&tree.release)
+        .with(compiler)
+        .with(format!("{:?}", kbuild.host));
     for file in ["Makefile", ".config", "include/generated/autoconf.h", "Module.symvers"] {
         key = key.with_file(&tree.dir.join(file))?;
     }
@@ -83,7 +101,10 @@ fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
 fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     copy_if_changed(sources, dir)?;
     // Members of one module: that is how a driver has them, and it decides whether objtool runs on each.
-    write_if_changed(&dir.join("Kbuild"), b"obj-m := linux_driver_probe.o\nlinux_driver_probe-y := shims.o probe.o\n")?;
+    write_if_changed(
+        &dir.join("Kbuild"),
+        b"obj-m := linux_driver_probe.o\nlinux_driver_probe-y := shims.o probe.o\n",
+    )?;
     let shims = shims(&dir.join("shims.h"))?;
     write_if_changed(&dir.join("shims_used.h"), used(&shims).as_bytes())?;
     kbuild.make(dir, &["shims.o", "probe.o"])?;
@@ -97,13 +118,17 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
         shims,
     };
     let path = dir.join("kernel.json");
-    let json = serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
+    let json =
+        serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
     fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
 }
 
 /// `shims_used.h` for these shims.
 pub(crate) fn used(shims: &[String]) -> String {
-    shims.iter().map(|shim| format!("#define LINUX_DRIVER_USES_{shim} 1\n")).collect()
+    shims
+        .iter()
+        .map(|shim| format!("#define LINUX_DRIVER_USES_{shim} 1\n"))
+        .collect()
 }
 
 /// The prefix of every shim.
@@ -112,7 +137,9 @@ pub(crate) const SHIM_PREFIX: &str = "linux_driver_";
 /// The shims that the header declares, each on a line `SHIM(NAME) …;`.
 fn shims(header: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(header).map_err(|e| Error::io(header, "read", &e))?;
-    let names = text.lines().filter_map(|line| line.strip_prefix("SHIM(")?.split_once(')'));
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("SHIM(")?.split_once(')'));
     Ok(names.map(|(name, _)| name.to_owned()).collect())
 }
 
@@ -120,14 +147,22 @@ fn shims(header: &Path) -> Result<Vec<String>> {
 fn device_table_symbol(probe: &Path) -> Result<String> {
     let bytes = fs::read(probe).map_err(|e| Error::io(probe, "read", &e))?;
     let unreadable = |found: String| {
-        Error::new(probe.display(), "a symbol that MODULE_DEVICE_TABLE made for linux_driver_table", found, "report this with the kernel's release")
+        Error::new(
+            probe.display(),
+            "a symbol that MODULE_DEVICE_TABLE made for linux_driver_table",
+            found,
+            "report this with the kernel's release",
+        )
     };
     let file = object::File::parse(&*bytes).map_err(|e| unreadable(e.to_string()))?;
     let names: Vec<&str> = file.symbols().filter_map(|symbol| symbol.name().ok()).collect();
     let of_table = |name: &&&str| name.contains("linux_driver_table") && name.contains("linux_driver_type");
     let found = names.iter().find(of_table).ok_or_else(|| unreadable(names.join(" ")))?;
     let module = "linux_driver_probe";
-    Ok(found.replace("linux_driver_type", "{type}").replace("linux_driver_table", "{table}").replace(module, "{module}"))
+    Ok(found
+        .replace("linux_driver_type", "{type}")
+        .replace("linux_driver_table", "{table}")
+        .replace(module, "{module}"))
 }
 
 #[cfg(test)]

@@ -112,8 +112,21 @@ mod tests {
     fn flags_come_out_without_input_output_and_dependency_file() {
         let text = "savedcmd_/b/s.o := gcc-12 -Wp,-MMD,/b/.s.o.d -nostdinc -I./include -include ./k.h -DKBUILD_MODNAME='\"s\"' -DX=\\\"y\\\" -c -o /b/s.o /b/s.c  ; ./tools/objtool/objtool --orc --retpoline /b/s.o\n\nsource_/b/s.o := /b/s.c\n";
         let recorded = Recorded::parse(text, &["/no-such-folder".into()]).unwrap();
-        assert_eq!(recorded.cc_flags, ["-nostdinc", "-I./include", "-include", "./k.h", "-DKBUILD_MODNAME=\"s\"", "-DX=\"y\""]);
-        assert_eq!(recorded.objtool.unwrap(), ["./tools/objtool/objtool", "--orc", "--retpoline"]);
+        assert_eq!(
+            recorded.cc_flags,
+            [
+                "-nostdinc",
+                "-I./include",
+                "-include",
+                "./k.h",
+                "-DKBUILD_MODNAME=\"s\"",
+                "-DX=\"y\""
+            ]
+        );
+        assert_eq!(
+            recorded.objtool.unwrap(),
+            ["./tools/objtool/objtool", "--orc", "--retpoline"]
+        );
     }
 
     #[test]

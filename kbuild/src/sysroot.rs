@@ -31,17 +31,47 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
         fs::create_dir_all(&lib).map_err(|e| Error::io(&lib, "make", &e))?;
         let source = toolchain.library.join("core/src/lib.rs");
         let mut core = toolchain.command();
-        core.args(["--crate-name", "core", "--edition", "2024", "--crate-type", "rlib", "--target", target.triple]);
+        core.args([
+            "--crate-name",
+            "core",
+            "--edition",
+            "2024",
+            "--crate-type",
+            "rlib",
+            "--target",
+            target.triple,
+        ]);
         // The kernel has no floating point: its parsing and printing are left out, as the kernel's own build does.
-        core.args(["--cfg", "no_fp_fmt_parse", "-Copt-level=2", "-Ccodegen-units=1", "-Aunused", "--cap-lints=allow"]);
-        core.args(&target.flags).arg("-o").arg(lib.join("libcore-kernel.rlib")).arg(&source);
+        core.args([
+            "--cfg",
+            "no_fp_fmt_parse",
+            "-Copt-level=2",
+            "-Ccodegen-units=1",
+            "-Aunused",
+            "--cap-lints=allow",
+        ]);
+        core.args(&target.flags)
+            .arg("-o")
+            .arg(lib.join("libcore-kernel.rlib"))
+            .arg(&source);
         process::run(&mut core)?;
         let builtins = staging.join("compiler_builtins.rs");
         fs::write(&builtins, COMPILER_BUILTINS).map_err(|e| Error::io(&builtins, "write", &e))?;
         let mut stub = toolchain.command();
-        stub.args(["--crate-name", "compiler_builtins", "--edition", "2024", "--crate-type", "rlib", "--target", target.triple]);
+        stub.args([
+            "--crate-name",
+            "compiler_builtins",
+            "--edition",
+            "2024",
+            "--crate-type",
+            "rlib",
+            "--target",
+            target.triple,
+        ]);
         stub.args(&target.flags).arg("--sysroot").arg(staging);
-        stub.arg("-o").arg(lib.join("libcompiler_builtins-kernel.rlib")).arg(&builtins);
+        stub.arg("-o")
+            .arg(lib.join("libcompiler_builtins-kernel.rlib"))
+            .arg(&builtins);
         process::run(&mut stub).map(drop)
     });
     drop(step);
@@ -49,6 +79,9 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
 }
 
 fn key(toolchain: &Toolchain, target: &Target) -> Key {
-    let key = Key::new().with(&toolchain.version).with(target.triple).with(COMPILER_BUILTINS);
+    let key = Key::new()
+        .with(&toolchain.version)
+        .with(target.triple)
+        .with(COMPILER_BUILTINS);
     target.flags.iter().fold(key, Key::with)
 }

@@ -55,7 +55,9 @@ impl Toolchain {
 
     /// The compiler at this path, if it is there with its library source.
     fn at(rustc: &Path) -> Result<Option<Self>> {
-        let Ok(output) = process::output(Command::new(rustc).arg("-vV")) else { return Ok(None) };
+        let Ok(output) = process::output(Command::new(rustc).arg("-vV")) else {
+            return Ok(None);
+        };
         if !output.status.success() {
             return Ok(None);
         }
@@ -65,7 +67,11 @@ impl Toolchain {
         if !library.join("core/src/lib.rs").is_file() {
             return Ok(None);
         }
-        Ok(Some(Self { rustc: rustc.to_owned(), version, library }))
+        Ok(Some(Self {
+            rustc: rustc.to_owned(),
+            version,
+            library,
+        }))
     }
 
     fn by_rustup() -> Option<Self> {
@@ -77,7 +83,10 @@ impl Toolchain {
 
     /// The release, as in "1.96.0".
     pub fn release(&self) -> &str {
-        self.version.lines().find_map(|line| line.strip_prefix("release: ")).unwrap_or("unknown")
+        self.version
+            .lines()
+            .find_map(|line| line.strip_prefix("release: "))
+            .unwrap_or("unknown")
     }
 
     /// A command that runs this compiler with the unstable flags that the kernel's hardening needs.

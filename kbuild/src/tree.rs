@@ -43,13 +43,23 @@ impl BuildTree {
                 } else {
                     "give the build tree of an installed headers package (/lib/modules/RELEASE/build), or use --kernel NAME to have one fetched"
                 };
-                return Err(Error::new(dir.join(file).display(), format_args!("{what}, in a complete kernel build tree"), "no such file", remedy));
+                return Err(Error::new(
+                    dir.join(file).display(),
+                    format_args!("{what}, in a complete kernel build tree"),
+                    "no such file",
+                    remedy,
+                ));
             }
         }
         let config = Config::read(&dir.join(".config"))?;
         let release = release_of(&dir)?;
         let arch = arch_of(&dir, &config)?;
-        Ok(Self { release, arch, config, dir })
+        Ok(Self {
+            release,
+            arch,
+            config,
+            dir,
+        })
     }
 
     /// Where the symbols are listed that the kernel exports.
@@ -63,9 +73,16 @@ fn release_of(dir: &Path) -> Result<String> {
     let path = dir.join("include/generated/utsrelease.h");
     let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
     let define = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
-    define.map(|value| value.trim().trim_matches('"').to_owned()).ok_or_else(|| {
-        Error::new(path.display(), "a line `#define UTS_RELEASE \"…\"`", "none", "prepare the tree again (`make modules_prepare`)")
-    })
+    define
+        .map(|value| value.trim().trim_matches('"').to_owned())
+        .ok_or_else(|| {
+            Error::new(
+                path.display(),
+                "a line `#define UTS_RELEASE \"…\"`",
+                "none",
+                "prepare the tree again (`make modules_prepare`)",
+            )
+        })
 }
 
 fn arch_of(dir: &Path, config: &Config) -> Result<String> {
@@ -73,8 +90,22 @@ fn arch_of(dir: &Path, config: &Config) -> Result<String> {
     if config.is_set("CONFIG_X86_64") {
         return Ok("x86".to_owned());
     }
-    let known = ["CONFIG_X86_32", "CONFIG_ARM64", "CONFIG_ARM", "CONFIG_RISCV", "CONFIG_PPC", "CONFIG_S390", "CONFIG_MIPS", "CONFIG_LOONGARCH"];
-    let found = known.iter().find(|name| config.is_set(name)).map_or("an architecture that its .config does not name", |name| &name["CONFIG_".len()..]);
+    let known = [
+        "CONFIG_X86_32",
+        "CONFIG_ARM64",
+        "CONFIG_ARM",
+        "CONFIG_RISCV",
+        "CONFIG_PPC",
+        "CONFIG_S390",
+        "CONFIG_MIPS",
+        "CONFIG_LOONGARCH",
+    ];
+    let found = known
+        .iter()
+        .find(|name| config.is_set(name))
+        .map_or("an architecture that its .config does not name", |name| {
+            &name["CONFIG_".len()..]
+        });
     Err(Error::new(
         dir.join(".config").display(),
         format_args!("a kernel for x86_64 (CONFIG_X86_64=y), which drivers are built for on this {host} machine"),

@@ -28,5 +28,7 @@ pub fn module_pci_driver(input: TokenStream) -> TokenStream {
 #[doc(hidden)]
 #[proc_macro]
 pub fn __printk(input: TokenStream) -> TokenStream {
-    print::expand(input.into()).unwrap_or_else(syn::Error::into_compile_error).into()
+    print::expand(input.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }

@@ -8,8 +8,14 @@ use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitStr, Path, Result, Token, Type, bracketed};
 
 /// The licenses that `license_is_gpl_compatible` (`include/linux/license.h`) knows.
-const LICENSES: [&str; 6] =
-    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+const LICENSES: [&str; 6] = [
+    "GPL",
+    "GPL v2",
+    "GPL and additional rights",
+    "Dual BSD/GPL",
+    "Dual MIT/GPL",
+    "Dual MPL/GPL",
+];
 
 /// What stands in the braces of `module!`, after the path of the safe layer.
 pub(crate) struct Module {
@@ -50,7 +56,10 @@ impl Parse for Module {
                 infos.extend(texts(input, several)?.into_iter().map(|text| (*tag, text)));
             } else {
                 let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
-                return Err(Error::new(key.span(), format!("no such field: expected `type` or one of `{}`", known.join("`, `"))));
+                return Err(Error::new(
+                    key.span(),
+                    format!("no such field: expected `type` or one of `{}`", known.join("`, `")),
+                ));
             }
             if input.is_empty() {
                 break;
@@ -58,7 +67,11 @@ impl Parse for Module {
             input.parse::<Token![,]>()?;
         }
         let ty = ty.ok_or_else(|| missing("type", "the type that the module is about"))?;
-        for (tag, example) in [("license", "license: \"GPL\""), ("author", "author: \"…\""), ("description", "description: \"…\"")] {
+        for (tag, example) in [
+            ("license", "license: \"GPL\""),
+            ("author", "author: \"…\""),
+            ("description", "description: \"…\""),
+        ] {
             if !infos.iter().any(|(name, _)| *name == tag) {
                 return Err(missing(tag, &format!("`{example}`; modinfo shows it")));
             }
@@ -76,7 +89,9 @@ fn texts(input: ParseStream<'_>, several: bool) -> Result<Vec<LitStr>> {
     }
     let list;
     bracketed!(list in input);
-    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?.into_iter().collect())
+    Ok(Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?
+        .into_iter()
+        .collect())
 }
 
 fn missing(field: &str, what: &str) -> Error {
@@ -91,7 +106,10 @@ fn check(tag: &str, text: &LitStr) -> Result<()> {
     if tag == "license" && !LICENSES.contains(&value.as_str()) {
         return Err(Error::new(
             text.span(),
-            format!("the kernel's functions that a driver calls are for GPL-compatible modules: expected one of \"{}\"", LICENSES.join("\", \"")),
+            format!(
+                "the kernel's functions that a driver calls are for GPL-compatible modules: expected one of \"{}\"",
+                LICENSES.join("\", \"")
+            ),
         ));
     }
     Ok(())
@@ -218,7 +236,8 @@ mod tests {
 
     #[test]
     fn all_fields_are_taken_in_any_order() {
-        let module = parse(r#"license: "GPL", authors: ["A", "B"], description: "d", version: "1", type: T<U>,"#).unwrap();
+        let module =
+            parse(r#"license: "GPL", authors: ["A", "B"], description: "d", version: "1", type: T<U>,"#).unwrap();
         let tags: Vec<&str> = module.infos.iter().map(|(tag, _)| *tag).collect();
         assert_eq!(tags, ["license", "author", "author", "description", "version"]);
     }

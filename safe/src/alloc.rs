@@ -101,7 +101,11 @@ const fn size_to_ask_for<T>() -> usize {
     if align_of::<T>() <= 8 {
         size_of::<T>()
     } else {
-        let size = if size_of::<T>() > align_of::<T>() { size_of::<T>() } else { align_of::<T>() };
+        let size = if size_of::<T>() > align_of::<T>() {
+            size_of::<T>()
+        } else {
+            align_of::<T>()
+        };
         size.next_power_of_two()
     }
 }

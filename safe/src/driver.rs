@@ -103,7 +103,12 @@ impl<T: RegistrationOps> Registration<T> {
             unsafe { T::register(driver.0.get(), module, mod_name.as_ptr())? };
             // INVARIANT: it is registered.
             // SAFETY: the slot is valid for writes, as an initialiser's is.
-            unsafe { slot.write(Self { driver, _pin: PhantomPinned }) };
+            unsafe {
+                slot.write(Self {
+                    driver,
+                    _pin: PhantomPinned,
+                })
+            };
             Ok(())
         };
         // SAFETY: on `Ok` the value is written; on `Err` nothing is, and so nothing will be dropped.

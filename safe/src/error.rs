@@ -48,13 +48,20 @@ impl Error {
 
     /// C's name of it, where it is one of [`code`].
     pub fn name(self) -> Option<&'static str> {
-        code::NAMES.iter().find(|(error, _)| *error == self).map(|(_, name)| *name)
+        code::NAMES
+            .iter()
+            .find(|(error, _)| *error == self)
+            .map(|(_, name)| *name)
     }
 }
 
 /// The result that C's return value stands for: negative is an error, anything else is fine.
 pub const fn to_result(returned: c_int) -> Result {
-    if returned < 0 { Err(Error::from_errno(returned)) } else { Ok(()) }
+    if returned < 0 {
+        Err(Error::from_errno(returned))
+    } else {
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Error {

@@ -98,7 +98,7 @@ impl<T: Module> Slot<T> {
 /// impl Module for Hello {
 ///     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
 ///         pr_info!("hello");
-///         Hello
+///         Ok(Hello)
 ///     }
 /// }
 ///

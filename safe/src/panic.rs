@@ -20,7 +20,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     // A buffer that is full says so in its text; there is nobody else to tell.
     let _ = write!(text, "{info}");
     // SAFETY: the format takes an int and as many bytes, which are valid for the call. printk may be called anywhere.
-    unsafe { sys::_printk(c"\x010rust: %.*s\n".as_ptr(), text.len() as core::ffi::c_int, text.as_ptr()) };
+    unsafe {
+        sys::_printk(
+            c"\x010rust: %.*s\n".as_ptr(),
+            text.len() as core::ffi::c_int,
+            text.as_ptr(),
+        )
+    };
     // SAFETY: BUG() may be called anywhere; it does not come back.
     unsafe { sys::linux_driver_bug() };
     crate::io::arch::trap()

@@ -16,14 +16,27 @@ const FIELDS: &[(&str, &str)] = &[
 ];
 
 /// Functions that are probed, beside those that every kernel must have.
-pub(crate) const FUNCTIONS: &[&str] = &["pcim_request_region", "pcim_iomap_region", "mutex_init_generic", "__mutex_init"];
+pub(crate) const FUNCTIONS: &[&str] = &[
+    "pcim_request_region",
+    "pcim_iomap_region",
+    "mutex_init_generic",
+    "__mutex_init",
+];
 
 /// Sets the `cfg`s of this crate, and hands them on to the build scripts of the crates that depend on it.
 pub(crate) fn announce(items: &Items) {
     let fields: Vec<String> = FIELDS.iter().map(|(of, field)| format!("{of}.{field}")).collect();
-    let known = check_cfg("has_field", fields.iter().map(String::as_str)) + "|" + &check_cfg("has_fn", FUNCTIONS.iter().copied());
-    let has_field = FIELDS.iter().filter(|(of, field)| items.has_field(of, field)).map(|(of, field)| format!("has_field=\"{of}.{field}\""));
-    let has_fn = FUNCTIONS.iter().filter(|name| items.has_function(name)).map(|name| format!("has_fn=\"{name}\""));
+    let known = check_cfg("has_field", fields.iter().map(String::as_str))
+        + "|"
+        + &check_cfg("has_fn", FUNCTIONS.iter().copied());
+    let has_field = FIELDS
+        .iter()
+        .filter(|(of, field)| items.has_field(of, field))
+        .map(|(of, field)| format!("has_field=\"{of}.{field}\""));
+    let has_fn = FUNCTIONS
+        .iter()
+        .filter(|name| items.has_function(name))
+        .map(|name| format!("has_fn=\"{name}\""));
     let present: Vec<String> = has_field.chain(has_fn).collect();
     for cfg in known.split('|') {
         println!("cargo::rustc-check-cfg={cfg}");

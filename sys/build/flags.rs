@@ -20,11 +20,20 @@ const REJECTED: &[(&str, &str)] = &[
     ("-ftrivial-auto-var-init=", "contents of local variables"),
     ("-fzero-init-padding-bits=", "contents of padding, not its place"),
     ("-fcf-protection=", "code generation: endbr64"),
-    ("-mstack-protector-guard", "code generation: where the stack's canary is"),
-    ("-fsanitize", "code generation: UBSAN and others; a layout that KASAN changes, it changes by the configuration"),
+    (
+        "-mstack-protector-guard",
+        "code generation: where the stack's canary is",
+    ),
+    (
+        "-fsanitize",
+        "code generation: UBSAN and others; a layout that KASAN changes, it changes by the configuration",
+    ),
     ("-fstrict-flex-arrays=", "warnings and bounds checks"),
     ("-fdiagnostics-", "how messages look"),
-    ("-W", "warnings are for gcc, which compiled these headers without one that counts"),
+    (
+        "-W",
+        "warnings are for gcc, which compiled these headers without one that counts",
+    ),
 ];
 
 /// The flags for libclang.

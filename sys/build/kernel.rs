@@ -20,13 +20,18 @@ pub(crate) struct Kernel {
 impl Kernel {
     pub(crate) fn from_env() -> Result<Self, String> {
         println!("cargo::rerun-if-env-changed={VARIABLE}");
-        let dir = std::env::var_os(VARIABLE).map(PathBuf::from).ok_or_else(|| {
-            format!("{VARIABLE}\n  expected: the folder of a prepared kernel\n  found:    the variable is not set\n  remedy:   build with `cargo xtask build -p CRATE`, which sets it; for an editor or a plain cargo call: `export $(cargo xtask env)`")
+        let dir = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()).map(PathBuf::from).ok_or_else(|| {
+            format!("{VARIABLE}\n  expected: the folder of a prepared kernel\n  found:    the variable is not set\n  remedy:   build with `cargo xtask build -p CRATE`, which sets it; for an editor or a plain cargo call: `env $(cargo xtask env) cargo check`")
         })?;
         let path = dir.join("kernel.json");
         println!("cargo::rerun-if-changed={}", path.display());
         let remedy = "let `cargo xtask build` prepare the kernel again";
-        let bad = |found: String| format!("{}\n  expected: a kernel as `cargo xtask build` prepares it\n  found:    {found}\n  remedy:   {remedy}", path.display());
+        let bad = |found: String| {
+            format!(
+                "{}\n  expected: a kernel as `cargo xtask build` prepares it\n  found:    {found}\n  remedy:   {remedy}",
+                path.display()
+            )
+        };
         let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
         serde_json::from_str(&text).map_err(|e| bad(e.to_string()))
     }

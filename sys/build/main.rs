@@ -23,7 +23,9 @@ fn main() -> ExitCode {
 fn generate() -> Result<(), String> {
     println!("cargo::rerun-if-changed=c");
     println!("cargo::rerun-if-changed=build");
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?);
+    let out = PathBuf::from(
+        std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?,
+    );
     let kernel = kernel::Kernel::from_env()?;
     let text = bindings::generate(&kernel)?;
     let items = needed::Items::of(&text)?;
@@ -35,6 +37,9 @@ fn generate() -> Result<(), String> {
 
 fn write(path: PathBuf, text: &str) -> Result<(), String> {
     std::fs::write(&path, text).map_err(|e| {
-        format!("{}\n  expected: to write it\n  found:    {e}\n  remedy:   free some space there, or see the message", path.display())
+        format!(
+            "{}\n  expected: to write it\n  found:    {e}\n  remedy:   free some space there, or see the message",
+            path.display()
+        )
     })
 }

@@ -7,8 +7,16 @@ use crate::bindings::libclang;
 use crate::kernel::Kernel;
 
 /// Structures, with what they hold by value.
-pub(crate) const TYPES: &[&str] =
-    &["device_driver", "pci_driver", "pci_device_id", "device", "pci_dev", "bus_type", "module", "device_attribute"];
+pub(crate) const TYPES: &[&str] = &[
+    "device_driver",
+    "pci_driver",
+    "pci_device_id",
+    "device",
+    "pci_dev",
+    "bus_type",
+    "module",
+    "device_attribute",
+];
 
 /// Functions that the kernel exports under these names. Inline ones and macros have shims.
 pub(crate) const FUNCTIONS: &[&str] = &[
@@ -44,8 +52,31 @@ pub(crate) const VARIABLES: &[&str] = &[
 /// Fields that the safe layer reads or writes.
 const FIELDS: &[(&str, &[&str])] = &[
     ("pci_driver", &["name", "id_table", "probe", "remove", "driver"]),
-    ("pci_device_id", &["vendor", "device", "subvendor", "subdevice", "class", "class_mask", "driver_data"]),
-    ("pci_dev", &["dev", "vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "irq"]),
+    (
+        "pci_device_id",
+        &[
+            "vendor",
+            "device",
+            "subvendor",
+            "subdevice",
+            "class",
+            "class_mask",
+            "driver_data",
+        ],
+    ),
+    (
+        "pci_dev",
+        &[
+            "dev",
+            "vendor",
+            "device",
+            "subsystem_vendor",
+            "subsystem_device",
+            "class",
+            "revision",
+            "irq",
+        ],
+    ),
     ("device", &["driver_data", "driver"]),
     ("device_driver", &["name", "owner"]),
     ("bus_type", &["name"]),
@@ -60,17 +91,25 @@ pub(crate) struct Items {
 impl Items {
     pub(crate) fn of(bindings: &str) -> Result<Self, String> {
         let file = syn::parse_file(bindings).map_err(|e| format!("bindings.rs\n  expected: Rust\n  found:    {e}\n  remedy:   report this with the version of bindgen and of {}", libclang()))?;
-        let mut items = Self { structs: BTreeMap::new(), functions: BTreeSet::new() };
+        let mut items = Self {
+            structs: BTreeMap::new(),
+            functions: BTreeSet::new(),
+        };
         for item in file.items {
             match item {
                 syn::Item::Struct(item) => {
-                    let fields = item.fields.iter().filter_map(|field| field.ident.as_ref().map(ToString::to_string));
+                    let fields = item
+                        .fields
+                        .iter()
+                        .filter_map(|field| field.ident.as_ref().map(ToString::to_string));
                     items.structs.insert(item.ident.to_string(), fields.collect());
                 }
-                syn::Item::ForeignMod(block) => items.functions.extend(block.items.iter().filter_map(|item| match item {
-                    syn::ForeignItem::Fn(function) => Some(function.sig.ident.to_string()),
-                    _ => None,
-                })),
+                syn::Item::ForeignMod(block) => {
+                    items.functions.extend(block.items.iter().filter_map(|item| match item {
+                        syn::ForeignItem::Fn(function) => Some(function.sig.ident.to_string()),
+                        _ => None,
+                    }))
+                }
                 _ => {}
             }
         }
@@ -78,7 +117,9 @@ impl Items {
     }
 
     pub(crate) fn has_field(&self, of: &str, field: &str) -> bool {
-        self.structs.get(of).is_some_and(|fields| fields.iter().any(|name| name == field))
+        self.structs
+            .get(of)
+            .is_some_and(|fields| fields.iter().any(|name| name == field))
     }
 
     pub(crate) fn has_function(&self, name: &str) -> bool {
@@ -88,7 +129,9 @@ impl Items {
     /// Whether the type came out as a blob: libclang did not understand it.
     fn is_opaque(&self, name: &str) -> bool {
         self.structs.get(name).is_some_and(|fields| {
-            fields.iter().any(|field| matches!(field.as_str(), "_bindgen_opaque_blob" | "_address" | "_unused"))
+            fields
+                .iter()
+                .any(|field| matches!(field.as_str(), "_bindgen_opaque_blob" | "_address" | "_unused"))
         })
     }
 }
@@ -104,7 +147,9 @@ pub(crate) fn check(items: &Items, kernel: &Kernel) -> Result<(), String> {
         }
     }
     for (of, fields) in FIELDS {
-        let absent = fields.iter().filter(|field| !items.is_opaque(of) && !items.has_field(of, field));
+        let absent = fields
+            .iter()
+            .filter(|field| !items.is_opaque(of) && !items.has_field(of, field));
         missing.extend(absent.map(|field| format!("{of}.{field} is not there")));
     }
     for name in FUNCTIONS.iter().copied().map(str::to_owned).chain(kernel.shims()) {
@@ -123,4 +168,3 @@ pub(crate) fn check(items: &Items, kernel: &Kernel) -> Result<(), String> {
         libclang()
     ))
 }
-

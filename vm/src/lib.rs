@@ -3,7 +3,7 @@
 //! step and every kernel message that means trouble.
 //!
 //! One idea a module: [`plan`] is what is to happen (with [`device`] for how a device is named and [`errno`] for
-//! expected failures), [`machine`] is what it happens on, [`run`] boots the one with the other and [`report`] is what
+//! expected failures), [`machine`] is what it happens on, [`mod@run`] boots the one with the other and [`report`] is what
 //! came of it. Inside, `initramfs` packs the guest's first file system, `protocol` is what the program in the
 //! guest says on the console, `transcript` makes steps and problems out of the console's lines, [`problems`] and
 //! [`taint`] know which messages and marks mean trouble.

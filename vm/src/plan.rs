@@ -196,6 +196,13 @@ impl Step {
         self.fails = Some(errno);
         self
     }
+
+    /// The same step, which may take this many seconds.
+    #[must_use]
+    pub fn within(mut self, seconds: u64) -> Self {
+        self.timeout_s = seconds;
+        self
+    }
 }
 
 impl Plan {

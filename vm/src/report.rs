@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What came of a run.
 
-use std::fmt::{self, Display};
-
 use serde::Serialize;
 
 use crate::taint::Flag;
@@ -97,16 +95,6 @@ pub struct Problem {
     pub context: Vec<String>,
     /// The step during which it came, if there was one.
     pub step: Option<String>,
-}
-
-impl Display for Accel {
-    /// As QEMU calls it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        })
-    }
 }
 
 impl Report {

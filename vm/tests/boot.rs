@@ -117,7 +117,7 @@ fn built_in() -> Vec<Step> {
         Step::new("both ports are bound", bound(SERIAL)),
         Step::new("also the second", bound(&format!("{SERIAL}#1"))),
         Step::new("there is no third", bound(&format!("{SERIAL}#2")))
-            .timeout(0)
+            .within(0)
             .failing_with(Errno(libc::ENODEV)),
         Step::new("unbind", unbind()),
         Step::new("it is unbound", Action::WaitUnbound { device: device(SERIAL) }),
@@ -202,18 +202,6 @@ fn with_module(module: &str) -> Vec<Step> {
     ]
 }
 
-/// What this file wants of a step besides.
-trait Timeout {
-    fn timeout(self, seconds: u64) -> Self;
-}
-
-impl Timeout for Step {
-    fn timeout(mut self, seconds: u64) -> Self {
-        self.timeout_s = seconds;
-        self
-    }
-}
-
 #[test]
 fn every_kernel_runs_a_plan_without_a_problem() {
     let dir = tempfile::tempdir().unwrap();
@@ -258,7 +246,7 @@ fn every_kernel_runs_a_plan_without_a_problem() {
         }
         let report = boot(&machine, &plan);
         eprintln!(
-            "{}: {}, up after {:.1} s",
+            "{}: {:?}, up after {:.1} s",
             report.release,
             report.accel,
             report.boot_seconds.unwrap_or_default()
@@ -365,7 +353,7 @@ fn a_warning_ends_the_run_and_names_its_step() {
 #[test]
 fn a_step_that_hangs_says_where_and_ends_the_run() {
     // Nobody types on the console.
-    let hang = Step::new("hang", read("/dev/ttyS0", None)).timeout(1);
+    let hang = Step::new("hang", read("/dev/ttyS0", None)).within(1);
     let plan = Plan {
         steps: vec![hang, Step::new("after", Action::Expect {})],
         ..Plan::default()

@@ -47,7 +47,11 @@ pub(crate) struct InstallArgs {
 
 impl InstallArgs {
     pub(crate) fn allowed(&self) -> Install {
-        if self.install { Install::Allowed } else { Install::Refused }
+        if self.install {
+            Install::Allowed
+        } else {
+            Install::Refused
+        }
     }
 }
 
@@ -70,7 +74,10 @@ pub(crate) fn catalogue() -> Result<Catalogue> {
 impl KernelArgs {
     /// A kernel by its name.
     pub(crate) fn named(name: &str) -> Self {
-        Self { kernel: Some(name.to_owned()), kdir: None }
+        Self {
+            kernel: Some(name.to_owned()),
+            kdir: None,
+        }
     }
 
     /// The kernel, fetched if need be, and all on the system that building for it takes.
@@ -107,6 +114,9 @@ impl DriverArgs {
 
 /// A builder for this kernel.
 pub(crate) fn builder(cache: &Cache, kernel: &Kernel, install: Install) -> Result<Builder> {
-    let kbuild = Kbuild { tree: kernel.tree()?, host: kernel.host.clone() };
+    let kbuild = Kbuild {
+        tree: kernel.tree()?,
+        host: kernel.host.clone(),
+    };
     Ok(Builder::new(cache.clone(), kbuild, install))
 }

@@ -53,7 +53,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     if args.json {
         let loaded_size = check::loaded_size(&build.ko)?.core;
-        let document = Document { kernel: &kernel.release, ko: &build.ko, loaded_size, checks: &build.report };
+        let document = Document {
+            kernel: &kernel.release,
+            ko: &build.ko,
+            loaded_size,
+            checks: &build.report,
+        };
         print_json(&document)?;
     } else {
         println!("{}", build.ko.display());

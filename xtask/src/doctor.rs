@@ -27,28 +27,54 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     let mut rows: Vec<Vec<String>> = needs
         .iter()
-        .map(|need| vec![if (need.present)() { "ok" } else { "missing" }.to_owned(), need.what.to_owned(), need.reason.to_owned()])
+        .map(|need| {
+            vec![
+                if (need.present)() { "ok" } else { "missing" }.to_owned(),
+                need.what.to_owned(),
+                need.reason.to_owned(),
+            ]
+        })
         .collect();
     let toolchain = Toolchain::present()?;
     rows.push(match &toolchain {
-        Some(found) => vec!["ok".to_owned(), format!("rustc {}", found.release()), format!("{}, with its source in {}", found.rustc.display(), found.library.display())],
-        None => vec!["missing".to_owned(), "rustc with its library source".to_owned(), "core is built with the kernel's own hardening".to_owned()],
+        Some(found) => vec![
+            "ok".to_owned(),
+            format!("rustc {}", found.release()),
+            format!(
+                "{}, with its source in {}",
+                found.rustc.display(),
+                found.library.display()
+            ),
+        ],
+        None => vec![
+            "missing".to_owned(),
+            "rustc with its library source".to_owned(),
+            "core is built with the kernel's own hardening".to_owned(),
+        ],
     });
     rows.push(vec!["cache".to_owned(), Cache::of_user()?.root().display().to_string()]);
     print!("{}", aligned(&rows));
-    let mut packages: Vec<&str> = needs.iter().filter(|need| !(need.present)()).flat_map(|need| need.packages).copied().collect();
+    let mut packages: Vec<&str> = needs
+        .iter()
+        .filter(|need| !(need.present)())
+        .flat_map(|need| need.packages)
+        .copied()
+        .collect();
     if toolchain.is_none() {
         packages.extend(linux_driver_kbuild::toolchain::DEBIAN_PACKAGES);
     }
     if packages.is_empty() {
         return Ok(Outcome::Good);
     }
-    println!("\nInstall what is missing with --install, or with:\n{}", install_line(&packages));
+    println!(
+        "\nInstall what is missing with --install, or with:\n{}",
+        install_line(&packages)
+    );
     Ok(Outcome::Bad)
 }
 
 /// What building for and booting the kernels of the catalogue takes, each thing once.
-fn all() -> Result<Vec<Need>> {
+pub(crate) fn all() -> Result<Vec<Need>> {
     let catalogue = catalogue()?;
     let mut all: Vec<Need> = Vec::new();
     let of_kernels = catalogue.specs().flat_map(|spec| needs::to_build(Some(spec)));

@@ -41,7 +41,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let catalogue = catalogue()?;
     let mut rows: Vec<Row> = catalogue
         .specs()
-        .map(|spec| row(spec, kernels::fetched(&cache, spec), spec.name == catalogue.default_name()))
+        .map(|spec| {
+            row(
+                spec,
+                kernels::fetched(&cache, spec),
+                spec.name == catalogue.default_name(),
+            )
+        })
         .collect();
     rows.push(of_running(kernels::running()));
     if args.json {
@@ -54,7 +60,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 
 fn row(spec: &Spec, kernel: Option<Kernel>, default: bool) -> Row {
     match kernel {
-        Some(kernel) => Row { name: spec.name.clone(), default, ..of_kernel(kernel) },
+        Some(kernel) => Row {
+            name: spec.name.clone(),
+            default,
+            ..of_kernel(kernel)
+        },
         None => Row {
             name: spec.name.clone(),
             default,
@@ -89,7 +99,10 @@ fn of_running(kernel: Result<Kernel>) -> Row {
         Err(error) => Row {
             name: RUNNING.to_owned(),
             default: false,
-            release: std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned(),
+            release: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
             compiler: String::new(),
             fetched: false,
@@ -101,13 +114,32 @@ fn of_running(kernel: Result<Kernel>) -> Row {
 }
 
 fn as_text(rows: &[Row]) -> String {
-    let mut lines = vec![["NAME", "RELEASE", "ARCH", "COMPILER", "FETCHED", ""].map(str::to_owned).to_vec()];
+    let mut lines = vec![
+        ["NAME", "RELEASE", "ARCH", "COMPILER", "FETCHED", ""]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for row in rows {
-        let name = if row.default { format!("{} (default)", row.name) } else { row.name.clone() };
-        let compiler = if row.compiler.is_empty() { "?" } else { row.compiler.split(' ').next().unwrap_or("?") };
+        let name = if row.default {
+            format!("{} (default)", row.name)
+        } else {
+            row.name.clone()
+        };
+        let compiler = if row.compiler.is_empty() {
+            "?"
+        } else {
+            row.compiler.split(' ').next().unwrap_or("?")
+        };
         let fetched = if row.fetched { "yes" } else { "no" };
         let note = row.note.clone().unwrap_or_default();
-        lines.push(vec![name, row.release.clone(), row.arch.clone(), compiler.to_owned(), fetched.to_owned(), note]);
+        lines.push(vec![
+            name,
+            row.release.clone(),
+            row.arch.clone(),
+            compiler.to_owned(),
+            fetched.to_owned(),
+            note,
+        ]);
     }
     aligned(&lines)
 }

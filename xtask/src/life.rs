@@ -9,11 +9,12 @@ use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::check::modinfo;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_kbuild::kernels::Kernel;
-use linux_driver_vm::{Action, Alias, Device, GuestFile, Machine, Outcome, Plan, Report, Step};
+use linux_driver_vm::{Accel, Action, Alias, Device, GuestFile, Machine, Outcome, Plan, Report, Step};
 use regex_lite::Regex;
 use serde::Serialize;
 
-use crate::settings::Settings;
+use crate::settings::{EXPECTED, Settings};
+use crate::table::aligned;
 
 /// What came of a driver's life: the document of `run --json`.
 #[derive(Debug, Serialize)]
@@ -22,17 +23,17 @@ pub(crate) struct Life {
     pub(crate) kernel: String,
     /// The module.
     pub(crate) ko: PathBuf,
-    /// The driver's name and its device.
+    /// The driver's name, and the devices that the machine had.
     pub(crate) driver: String,
-    pub(crate) device: Option<String>,
+    pub(crate) devices: Vec<String>,
     /// Whether all went well.
     pub(crate) ok: bool,
     /// Each step.
     pub(crate) steps: Vec<Row>,
     /// Kernel messages that mean trouble.
     pub(crate) problems: Vec<linux_driver_vm::Problem>,
-    /// "kvm" or "tcg".
-    pub(crate) accel: String,
+    /// What ran the guest's code.
+    pub(crate) accel: Accel,
     /// From the start of the machine to the start of the program in it.
     pub(crate) boot_seconds: Option<f64>,
     /// The whole run.
@@ -50,7 +51,7 @@ pub(crate) struct Row {
     pub(crate) detail: String,
 }
 
-/// The names of the steps in which a driver is probed: what it has to show then is looked for in their messages.
+/// The names of the steps in which what a driver has to show is looked for.
 const LOADED: &str = "loaded";
 const PROBED: &str = "probed";
 const REBOUND: &str = "bound again";
@@ -74,13 +75,13 @@ impl Trial<'_> {
             )
         })?;
         let mut machine = Machine::new(image);
-        machine.devices.extend(self.settings.device.clone());
+        machine.devices.clone_from(&self.settings.devices);
         machine.time_limit = time_limit;
         let plan = self.plan()?;
         let step = Progress::start(format!("running {} in {}", self.source.name, kernel.release));
         let report = linux_driver_vm::run(&machine, &plan, init, &mut |_| {})?;
         drop(step);
-        Ok(self.life(report))
+        self.life(report)
     }
 
     fn in_guest(&self) -> String {
@@ -90,10 +91,23 @@ impl Trial<'_> {
     fn plan(&self) -> Result<Plan> {
         let path = self.in_guest();
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
-        let steps = if self.settings.steps.is_empty() { self.pci_steps()? } else { self.settings.steps.clone() };
+        let steps = if self.settings.steps.is_empty() {
+            self.pci_steps()?
+        } else {
+            self.settings.steps.clone()
+        };
         Ok(Plan {
-            files: vec![GuestFile { path: path.clone(), source: self.ko.to_owned() }],
-            aliases: aliases.into_iter().map(|pattern| Alias { pattern, module: path.clone() }).collect(),
+            files: vec![GuestFile {
+                path: path.clone(),
+                source: self.ko.to_owned(),
+            }],
+            aliases: aliases
+                .into_iter()
+                .map(|pattern| Alias {
+                    pattern,
+                    module: path.clone(),
+                })
+                .collect(),
             steps,
             expect_problem: self.settings.expect_problem.clone(),
         })
@@ -115,14 +129,37 @@ impl Trial<'_> {
         })?;
         let driver = settings.driver.clone().unwrap_or_else(|| self.source.module.clone());
         let folder = format!("/sys/bus/pci/drivers/{driver}");
-        let expecting = |step: Step, messages: &[String]| messages.iter().fold(step, |step, message| step.expecting(message));
-        let shown: Vec<String> = settings.probed.iter().chain(settings.expect.iter().map(|expect| &expect.message)).cloned().collect();
+        let expecting =
+            |step: Step, messages: &[String]| messages.iter().fold(step, |step, message| step.expecting(message));
+        let shown: Vec<String> = settings
+            .probed
+            .iter()
+            .chain(settings.expect.iter().map(|expect| &expect.message))
+            .cloned()
+            .collect();
         Ok(vec![
             Step::new(LOADED, Action::LoadByAlias { device: device.clone() }),
-            Step::new(PROBED, Action::WaitBound { device: device.clone(), driver: driver.clone() }),
-            expecting(Step::new("removed", Action::Unbind { device: device.clone() }), &settings.removed),
+            Step::new(
+                PROBED,
+                Action::WaitBound {
+                    device: device.clone(),
+                    driver: driver.clone(),
+                },
+            ),
+            expecting(
+                Step::new("removed", Action::Unbind { device: device.clone() }),
+                &settings.removed,
+            ),
             expecting(Step::new(REBOUND, Action::Bind { device, driver }), &shown),
-            expecting(Step::new("unloaded", Action::Unload { module: self.source.module.clone() }), &settings.removed),
+            expecting(
+                Step::new(
+                    "unloaded",
+                    Action::Unload {
+                        module: self.source.module.clone(),
+                    },
+                ),
+                &settings.removed,
+            ),
             Step::new("gone", Action::Absent { path: folder }),
         ])
     }
@@ -130,52 +167,123 @@ impl Trial<'_> {
     /// The life of a module without a device.
     fn module_steps(&self) -> Vec<Step> {
         vec![
-            Step::new(LOADED, Action::Load { module: self.in_guest(), params: String::new() }),
-            Step::new("unloaded", Action::Unload { module: self.source.module.clone() }),
+            Step::new(
+                LOADED,
+                Action::Load {
+                    module: self.in_guest(),
+                    params: String::new(),
+                },
+            ),
+            Step::new(
+                "unloaded",
+                Action::Unload {
+                    module: self.source.module.clone(),
+                },
+            ),
         ]
     }
 
-    fn life(&self, report: Report) -> Life {
-        let messages: Vec<&str> = report
-            .steps
-            .iter()
-            .filter(|step| step.name == LOADED || step.name == PROBED)
-            .flat_map(|step| step.messages.iter().map(String::as_str))
-            .collect();
-        let reached = report.steps.iter().any(|step| step.name == PROBED && step.outcome != Outcome::NotRun);
+    fn life(&self, report: Report) -> Result<Life> {
         let mut rows = Vec::new();
+        let mut shown = self.shown(&report)?;
         for step in &report.steps {
-            rows.push(Row { name: step.name.clone(), ok: step.outcome == Outcome::Passed, detail: detail(step) });
-            if step.name == PROBED && self.settings.steps.is_empty() {
-                rows.extend(self.shown(&messages, reached));
+            rows.push(Row {
+                name: step.name.clone(),
+                ok: step.outcome == Outcome::Passed,
+                detail: detail(step),
+            });
+            if step.name == PROBED {
+                rows.append(&mut shown);
             }
         }
-        let ok = report.passed() && (self.settings.expect_problem.is_some() || rows.iter().all(|row| row.ok));
-        Life {
+        rows.append(&mut shown);
+        // A run that is meant to end in a problem ends in the middle of a step.
+        if self.settings.expect_problem.is_some() {
+            rows.retain(|row| row.ok || !report.steps.iter().any(|step| step.name == row.name));
+        }
+        let ok = report.passed() && rows.iter().all(|row| row.ok);
+        Ok(Life {
             kernel: report.release,
             ko: self.ko.to_owned(),
-            driver: self.settings.driver.clone().unwrap_or_else(|| self.source.module.clone()),
-            device: self.settings.device.clone(),
+            driver: self
+                .settings
+                .driver
+                .clone()
+                .unwrap_or_else(|| self.source.module.clone()),
+            devices: self.settings.devices.clone(),
             ok,
             steps: rows,
             problems: report.problems,
-            accel: report.accel.to_string(),
+            accel: report.accel,
             boot_seconds: report.boot_seconds,
             seconds: report.seconds,
             console: if ok { Vec::new() } else { report.console },
-        }
+        })
     }
 
-    /// What the driver had to show when it was probed, each with the message that shows it.
-    fn shown<'b>(&'b self, messages: &'b [&str], reached: bool) -> impl Iterator<Item = Row> + 'b {
+    /// What the driver had to show besides what each step expects, and the message that shows it.
+    fn shown(&self, report: &Report) -> Result<Vec<Row>> {
+        let in_life = |step: &&linux_driver_vm::StepResult| step.name == LOADED || step.name == PROBED;
+        let messages: Vec<&str> = if self.settings.expect_problem.is_some() {
+            // What comes before a problem belongs to no step that ended.
+            report.console.iter().map(String::as_str).collect()
+        } else {
+            report
+                .steps
+                .iter()
+                .filter(in_life)
+                .flat_map(|step| step.messages.iter().map(String::as_str))
+                .collect()
+        };
         let probed = self.settings.probed.iter().map(|message| ("said so", message));
-        let expected = self.settings.expect.iter().map(|expect| (expect.name.as_str(), &expect.message));
-        probed.chain(expected).map(move |(name, pattern)| {
-            // The plan was checked: what does not compile as a pattern never came this far.
-            let found = Regex::new(pattern).ok().and_then(|pattern| messages.iter().find(|message| pattern.is_match(message)));
-            let missing = || if reached { format!("no message matches `{pattern}`") } else { "not run".to_owned() };
-            Row { name: name.to_owned(), ok: found.is_some(), detail: found.map_or_else(missing, |message| (*message).to_owned()) }
-        })
+        let expected = self
+            .settings
+            .expect
+            .iter()
+            .map(|expect| (expect.name.as_str(), &expect.message));
+        let mut rows = Vec::new();
+        for (name, pattern) in probed.chain(expected) {
+            let regex = Regex::new(pattern).map_err(|e| {
+                Error::new(
+                    format_args!("{}: `{pattern}`", self.source.dir.display()),
+                    "a regular expression",
+                    e,
+                    "mend it",
+                )
+            })?;
+            let found = messages.iter().find(|message| regex.is_match(message));
+            let detail = found.map_or_else(
+                || format!("no message matches `{pattern}`"),
+                |message| (*message).to_owned(),
+            );
+            rows.push(Row {
+                name: name.to_owned(),
+                ok: found.is_some(),
+                detail,
+            });
+        }
+        rows.extend(self.listed(&messages)?);
+        Ok(rows)
+    }
+
+    /// The messages that the driver's folder lists: each has to come, in that order.
+    fn listed(&self, messages: &[&str]) -> Result<Option<Row>> {
+        let path = self.source.dir.join(EXPECTED);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
+        let mut rest = messages.iter();
+        let missing = text.lines().find(|line| !rest.any(|message| message == line));
+        let detail = match missing {
+            Some(line) => format!("not logged, or not in its place: `{line}`"),
+            None => format!("{} messages", text.lines().count()),
+        };
+        Ok(Some(Row {
+            name: format!("all of {EXPECTED}"),
+            ok: missing.is_none(),
+            detail,
+        }))
     }
 }
 
@@ -183,5 +291,78 @@ fn detail(step: &linux_driver_vm::StepResult) -> String {
     match step.outcome {
         Outcome::NotRun => "not run".to_owned(),
         _ => step.detail.clone(),
+    }
+}
+
+impl Life {
+    /// The table at the end of a run, after the kernel messages that mean trouble.
+    pub(crate) fn as_text(&self) -> String {
+        let mut text = String::new();
+        for problem in &self.problems {
+            let step = problem.step.as_deref().unwrap_or("the boot or the end");
+            text.push_str(&format!(
+                "\nkernel message during {step}: {}\n  it means: {}\n",
+                problem.line, problem.meaning
+            ));
+            for line in &problem.context {
+                text.push_str(&format!("  | {line}\n"));
+            }
+        }
+        if !self.ok && self.problems.is_empty() {
+            text.push_str("\nthe console's last lines:\n");
+            for line in self.console.iter().rev().take(20).rev() {
+                text.push_str(&format!("  | {line}\n"));
+            }
+        }
+        let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+        text.push('\n');
+        let head = [
+            row(
+                "kernel",
+                &format!(
+                    "{} ({}, booted in {:.1} s)",
+                    self.kernel,
+                    accel(self.accel),
+                    self.boot_seconds.unwrap_or_default()
+                ),
+            ),
+            row("module", &self.ko.display().to_string()),
+            row(
+                "device",
+                &if self.devices.is_empty() {
+                    "none".to_owned()
+                } else {
+                    self.devices.join(", ")
+                },
+            ),
+        ];
+        text.push_str(&aligned(&head));
+        text.push('\n');
+        let steps: Vec<Vec<String>> = self
+            .steps
+            .iter()
+            .map(|step| {
+                vec![
+                    if step.ok { "ok" } else { "FAILED" }.to_owned(),
+                    step.name.clone(),
+                    step.detail.clone(),
+                ]
+            })
+            .collect();
+        text.push_str(&aligned(&steps));
+        let problems = match self.problems.len() {
+            0 => "no kernel message means trouble".to_owned(),
+            1 => "1 kernel message means trouble: see above".to_owned(),
+            n => format!("{n} kernel messages mean trouble: see above"),
+        };
+        text.push_str(&format!("\n{problems}\n"));
+        text
+    }
+}
+
+fn accel(accel: Accel) -> &'static str {
+    match accel {
+        Accel::Kvm => "KVM",
+        Accel::Tcg => "emulated",
     }
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod build;
+mod compile_fail;
 mod doctor;
 mod env;
 mod fetch;
@@ -14,6 +15,7 @@ mod needs;
 mod run;
 mod settings;
 mod table;
+mod test;
 
 use std::process::ExitCode;
 
@@ -32,6 +34,7 @@ struct Cli {
 enum Command {
     Build(build::Args),
     Run(run::Args),
+    Test(test::Args),
     Kernels(kernels::Args),
     Fetch(fetch::Args),
     Doctor(doctor::Args),
@@ -68,6 +71,7 @@ fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Build(args) => build::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Kernels(args) => kernels::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Doctor(args) => doctor::run(&args),

@@ -25,15 +25,28 @@ pub(crate) fn to_boot() -> Vec<Need> {
 
 /// Whether bindgen will find a libclang: in LIBCLANG_PATH or among the system's libraries.
 fn has_libclang() -> bool {
-    let mut dirs: Vec<PathBuf> = std::env::var_os("LIBCLANG_PATH").map(PathBuf::from).into_iter().collect();
+    let mut dirs: Vec<PathBuf> = std::env::var_os("LIBCLANG_PATH")
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
     dirs.extend(["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu"].map(PathBuf::from));
-    let llvm = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    dirs.extend(llvm.filter(|path| file_name(path).starts_with("llvm")).map(|path| path.join("lib")));
-    let libraries = dirs.iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    let llvm = std::fs::read_dir("/usr/lib")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    dirs.extend(
+        llvm.filter(|path| file_name(path).starts_with("llvm"))
+            .map(|path| path.join("lib")),
+    );
+    let libraries = dirs
+        .iter()
+        .flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
     libraries.map(|entry| entry.path()).any(|path| {
         let name = file_name(&path);
         // `libclang-cpp.so` is another library.
-        (name.starts_with("libclang.so") || (name.starts_with("libclang-") && name.contains(".so"))) && !name.starts_with("libclang-cpp")
+        (name.starts_with("libclang.so") || (name.starts_with("libclang-") && name.contains(".so")))
+            && !name.starts_with("libclang-cpp")
     })
 }
 

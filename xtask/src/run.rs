@@ -7,9 +7,8 @@ use linux_driver_host::{Cache, Result, packages};
 
 use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
-use crate::life::{Life, Trial};
+use crate::life::Trial;
 use crate::settings::Settings;
-use crate::table::aligned;
 use crate::{Outcome, needs};
 
 /// Build a driver, boot a kernel with it in a virtual machine, and lead it through its life
@@ -28,9 +27,9 @@ pub(crate) struct Args {
     kernel: KernelArgs,
     #[command(flatten)]
     install: InstallArgs,
-    /// The device that the machine gets, as QEMU's -device takes it [default: what the driver's manifest names]
+    /// A device that the machine gets, as QEMU's -device takes it; may be repeated [default: what the driver's manifest names]
     #[arg(long, value_name = "DEVICE")]
-    device: Option<String>,
+    device: Vec<String>,
     /// How long the machine may run
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     time_limit: u64,
@@ -44,59 +43,23 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     let source = args.driver.source()?;
     let mut settings = Settings::of(&source)?;
-    if args.device.is_some() {
-        settings.device.clone_from(&args.device);
+    if !args.device.is_empty() {
+        settings.devices.clone_from(&args.device);
     }
     packages::require(&needs::to_boot(), install)?;
     let kernel = args.kernel.kernel(&cache, install)?;
     let build = builder(&cache, &kernel, install)?.build(&source)?;
     let init = linux_driver_vm::init_program::build(&manifest())?;
-    let trial = Trial { source: &source, settings: &settings, ko: &build.ko };
+    let trial = Trial {
+        source: &source,
+        settings: &settings,
+        ko: &build.ko,
+    };
     let life = trial.live(&kernel, &init, Duration::from_secs(args.time_limit))?;
     if args.json {
         print_json(&life)?;
     } else {
-        print!("{}", as_text(&life));
+        print!("{}", life.as_text());
     }
     Ok(if life.ok { Outcome::Good } else { Outcome::Bad })
-}
-
-/// The table at the end of a run, after the kernel messages that mean trouble.
-pub(crate) fn as_text(life: &Life) -> String {
-    let mut text = String::new();
-    for problem in &life.problems {
-        let step = problem.step.as_deref().unwrap_or("the boot or the end");
-        text.push_str(&format!("\nkernel message during {step}: {}\n  it means: {}\n", problem.line, problem.meaning));
-        for line in &problem.context {
-            text.push_str(&format!("  | {line}\n"));
-        }
-    }
-    if !life.ok && life.problems.is_empty() {
-        text.push_str("\nthe console's last lines:\n");
-        for line in life.console.iter().rev().take(20).rev() {
-            text.push_str(&format!("  | {line}\n"));
-        }
-    }
-    let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
-    text.push('\n');
-    let head = [
-        row("kernel", &format!("{} ({}, booted in {:.1} s)", life.kernel, life.accel, life.boot_seconds.unwrap_or_default())),
-        row("module", &life.ko.display().to_string()),
-        row("device", life.device.as_deref().unwrap_or("none")),
-    ];
-    text.push_str(&aligned(&head));
-    text.push('\n');
-    let steps: Vec<Vec<String>> = life
-        .steps
-        .iter()
-        .map(|step| vec![if step.ok { "ok" } else { "FAILED" }.to_owned(), step.name.clone(), step.detail.clone()])
-        .collect();
-    text.push_str(&aligned(&steps));
-    let problems = match life.problems.len() {
-        0 => "no kernel message means trouble".to_owned(),
-        1 => "1 kernel message means trouble: see above".to_owned(),
-        n => format!("{n} kernel messages mean trouble: see above"),
-    };
-    text.push_str(&format!("\n{problems}\n"));
-    text
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// The device that the machine gets, as QEMU's `-device` takes it.
-    pub(crate) device: Option<String>,
+    /// The devices that the machine gets, each as QEMU's `-device` takes it.
+    pub(crate) devices: Vec<String>,
     /// The device's IDs, VENDOR:DEVICE in hexadecimal digits.
     pub(crate) pci_id: Option<String>,
     /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
@@ -25,9 +25,13 @@ pub(crate) struct Settings {
     pub(crate) expect: Vec<Expect>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
     pub(crate) steps: Vec<Step>,
-    /// The driver is there to make trouble: a kernel message of which this regular expression is a part.
+    /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
+    /// has to end.
     pub(crate) expect_problem: Option<String>,
 }
+
+/// Messages that a driver has to log, one a line, in this order: a file of the driver's folder, where there is one.
+pub(crate) const EXPECTED: &str = "expected.txt";
 
 /// One thing that a driver has to show.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,7 +52,7 @@ impl Settings {
         serde_json::from_value(source.settings.clone()).map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "device, pci-id, driver, probed, removed, expect, steps, expect-problem",
+                "devices, pci-id, driver, probed, removed, expect, steps, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )

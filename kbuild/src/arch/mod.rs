@@ -31,8 +31,14 @@ pub fn target(tree: &BuildTree) -> Result<Target> {
     x86_64::refuse_what_cannot_be_followed(tree)?;
     let padding = tree.config.value("CONFIG_FUNCTION_PADDING_BYTES").unwrap_or("0");
     let rows = x86_64::ROWS.iter().filter(|row| (row.when)(&tree.config));
-    let flags = rows.flat_map(|row| row.flags).map(|flag| flag.replace("{PADDING}", padding)).collect();
-    Ok(Target { triple: x86_64::TRIPLE, flags })
+    let flags = rows
+        .flat_map(|row| row.flags)
+        .map(|flag| flag.replace("{PADDING}", padding))
+        .collect();
+    Ok(Target {
+        triple: x86_64::TRIPLE,
+        flags,
+    })
 }
 
 /// Each flag that this kernel's configuration asks for, with its reason: what `cargo xtask build --verbose` shows.

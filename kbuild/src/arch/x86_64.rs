@@ -21,7 +21,11 @@ pub(super) const ROWS: [Row; 11] = [
         when: |_| true,
         flags: &["-Crelocation-model=static", "-Zplt=yes"],
     },
-    Row { reason: "-mcmodel=kernel: modules live in the top 2 GiB", when: |_| true, flags: &["-Ccode-model=kernel"] },
+    Row {
+        reason: "-mcmodel=kernel: modules live in the top 2 GiB",
+        when: |_| true,
+        flags: &["-Ccode-model=kernel"],
+    },
     Row {
         reason: "-mno-red-zone: an interrupt uses the stack below the pointer",
         when: |_| true,
@@ -45,7 +49,12 @@ pub(super) const ROWS: [Row; 11] = [
     Row {
         reason: "-mindirect-branch=thunk-extern -mindirect-branch-cs-prefix: indirect branches go through the kernel's thunks",
         when: |config| config.any_set(&["CONFIG_RETPOLINE", "CONFIG_MITIGATION_RETPOLINE"]),
-        flags: &["-Zretpoline", "-Zretpoline-external-thunk", "-Zindirect-branch-cs-prefix", "-Cjump-tables=n"],
+        flags: &[
+            "-Zretpoline",
+            "-Zretpoline-external-thunk",
+            "-Zindirect-branch-cs-prefix",
+            "-Cjump-tables=n",
+        ],
     },
     Row {
         reason: "-mfunction-return=thunk-extern: returns go through the kernel's thunk",
@@ -68,10 +77,22 @@ pub(super) const ROWS: [Row; 11] = [
 
 /// Options under which an object that rustc makes today would fault or be refused, each with why.
 const NOT_FOLLOWED: [(&str, &str); 4] = [
-    ("CONFIG_CFI", "the kernel checks a hash before each indirect call, which these objects do not carry"),
-    ("CONFIG_CFI_CLANG", "the kernel checks a hash before each indirect call, which these objects do not carry"),
-    ("CONFIG_LTO_CLANG", "the kernel links LLVM bitcode, which these objects are not"),
-    ("CONFIG_RANDSTRUCT", "the layouts of the kernel's structures are shuffled by its compiler's plugin, which libclang does not have"),
+    (
+        "CONFIG_CFI",
+        "the kernel checks a hash before each indirect call, which these objects do not carry",
+    ),
+    (
+        "CONFIG_CFI_CLANG",
+        "the kernel checks a hash before each indirect call, which these objects do not carry",
+    ),
+    (
+        "CONFIG_LTO_CLANG",
+        "the kernel links LLVM bitcode, which these objects are not",
+    ),
+    (
+        "CONFIG_RANDSTRUCT",
+        "the layouts of the kernel's structures are shuffled by its compiler's plugin, which libclang does not have",
+    ),
 ];
 
 /// An error for a kernel whose configuration asks for what rustc cannot give.
@@ -93,16 +114,29 @@ mod tests {
     use crate::config::Config;
 
     fn tree(config: &str) -> BuildTree {
-        BuildTree { dir: "/tree".into(), release: "6.12".into(), arch: "x86".into(), config: Config::parse(config) }
+        BuildTree {
+            dir: "/tree".into(),
+            release: "6.12".into(),
+            arch: "x86".into(),
+            config: Config::parse(config),
+        }
     }
 
     #[test]
     fn flags_follow_the_configuration() {
         let plain = super::super::target(&tree("")).unwrap().flags;
-        assert!(!plain.iter().any(|flag| flag.contains("thunk") || flag.contains("cf-protection") || flag.contains("patchable")));
+        assert!(
+            !plain
+                .iter()
+                .any(|flag| flag.contains("thunk") || flag.contains("cf-protection") || flag.contains("patchable"))
+        );
         let hard = "CONFIG_X86_KERNEL_IBT=y\nCONFIG_MITIGATION_RETHUNK=y\nCONFIG_CALL_PADDING=y\nCONFIG_FUNCTION_PADDING_BYTES=16\n";
         let hard = super::super::target(&tree(hard)).unwrap().flags;
-        for flag in ["-Zcf-protection=branch", "-Zfunction-return=thunk-extern", "-Zpatchable-function-entry=16,16"] {
+        for flag in [
+            "-Zcf-protection=branch",
+            "-Zfunction-return=thunk-extern",
+            "-Zpatchable-function-entry=16,16",
+        ] {
             assert!(hard.iter().any(|f| f == flag), "{flag} in {hard:?}");
         }
     }
@@ -111,13 +145,21 @@ mod tests {
     fn renamed_options_are_known_by_both_names() {
         for option in ["CONFIG_RETPOLINE", "CONFIG_MITIGATION_RETPOLINE"] {
             let flags = super::super::target(&tree(&format!("{option}=y\n"))).unwrap().flags;
-            assert!(flags.iter().any(|flag| flag == "-Zretpoline-external-thunk"), "{option}");
+            assert!(
+                flags.iter().any(|flag| flag == "-Zretpoline-external-thunk"),
+                "{option}"
+            );
         }
     }
 
     #[test]
     fn a_kernel_that_cannot_be_followed_is_refused() {
-        let error = super::super::target(&tree("CONFIG_CFI_CLANG=y\n")).unwrap_err().to_string();
-        assert!(error.contains("CONFIG_CFI_CLANG=y") && error.contains("/tree/.config"), "{error}");
+        let error = super::super::target(&tree("CONFIG_CFI_CLANG=y\n"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("CONFIG_CFI_CLANG=y") && error.contains("/tree/.config"),
+            "{error}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, process};
@@ -24,6 +25,32 @@ pub struct Builder {
     cache: Cache,
     kbuild: Kbuild,
     install: Install,
+}
+
+/// All that has to be there before a driver's own code is compiled.
+struct Parts {
+    toolchain: Toolchain,
+    target: Target,
+    sysroot: PathBuf,
+    prepared: Prepared,
+}
+
+impl Parts {
+    fn compile(&self, target_dir: PathBuf) -> Compile<'_> {
+        let Self {
+            toolchain,
+            target,
+            sysroot,
+            prepared,
+        } = self;
+        Compile {
+            toolchain,
+            target,
+            sysroot,
+            prepared,
+            target_dir,
+        }
+    }
 }
 
 /// A module that was built and checked.
@@ -57,28 +84,48 @@ impl Builder {
         built
     }
 
-    /// All that has to be there before a driver's own code is compiled: `core` and the shims.
-    pub fn prepare(&self, source: &Source) -> Result<()> {
-        if let Language::Rust { sys, .. } = &source.language {
-            let (toolchain, target) = self.compiler()?;
-            sysroot(&self.cache, &toolchain, &target)?;
-            prepare(&self.cache, &self.kbuild, sys)?;
-        }
-        Ok(())
-    }
-
     /// The kernel as cargo's environment for `linux-driver-sys` has it.
     pub fn prepared(&self, sys: &Path) -> Result<Prepared> {
         prepare(&self.cache, &self.kbuild, sys)
     }
 
-    fn compiler(&self) -> Result<(Toolchain, Target)> {
-        Ok((Toolchain::find(self.install)?, arch::target(&self.kbuild.tree)?))
+    /// rustc, as it is called for a crate that uses the library of this manifest and nothing else: for tests of what must
+    /// not compile.
+    pub fn rustc(&self, library: &Source) -> Result<Command> {
+        let Language::Rust { manifest, sys } = &library.language else {
+            return Err(Error::new(
+                library.dir.display(),
+                "a library in Rust",
+                "C",
+                "name a crate",
+            ));
+        };
+        let parts = self.parts(sys)?;
+        let cargo_dir = cargo_dir(&library.target_dir)?;
+        let _shared = lock(&cargo_dir)?;
+        let compile = parts.compile(cargo_dir);
+        let rlib = compile.rlib(&library.name, manifest)?;
+        Ok(compile.rustc(&rlib))
+    }
+
+    fn parts(&self, sys: &Path) -> Result<Parts> {
+        let toolchain = Toolchain::find(self.install)?;
+        let target = arch::target(&self.kbuild.tree)?;
+        let sysroot = sysroot(&self.cache, &toolchain, &target)?;
+        let prepared = prepare(&self.cache, &self.kbuild, sys)?;
+        Ok(Parts {
+            toolchain,
+            target,
+            sysroot,
+            prepared,
+        })
     }
 
     /// Where the driver is built for this kernel.
     fn dir(&self, source: &Source) -> Result<PathBuf> {
-        let key = linux_driver_host::cache::Key::new().with(self.kbuild.tree.dir.to_string_lossy().as_bytes()).hex();
+        let key = linux_driver_host::cache::Key::new()
+            .with(self.kbuild.tree.dir.to_string_lossy().as_bytes())
+            .hex();
         let kernel = format!("{}-{}", self.kbuild.tree.release, &key[..8]);
         let dir = source.target_dir.join("linux-driver").join(kernel).join(&source.name);
         fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
@@ -86,10 +133,13 @@ impl Builder {
     }
 
     fn build_in(&self, dir: &Path, ko: &Path, source: &Source) -> Result<Build> {
-        match &source.language {
+        let id_tables = match &source.language {
             Language::Rust { manifest, sys } => self.rust_members(dir, source, manifest, sys)?,
-            Language::C => copy_c(source, dir)?,
-        }
+            Language::C => {
+                copy_c(source, dir)?;
+                Vec::new()
+            }
+        };
         let said = self.kbuild.make(dir, &["modules"]).map_err(Error::of_driver)?;
         no_warnings(&said, ko)?;
         if !ko.is_file() {
@@ -101,23 +151,22 @@ impl Builder {
             )
             .of_driver());
         }
-        let report = check::check(ko, &self.kbuild.tree, &check::Expectations::default())?;
+        let report = check::check(ko, &self.kbuild.tree, &check::Expectations { id_tables })?;
         passed(&report, ko)?;
-        Ok(Build { ko: ko.to_owned(), report })
+        Ok(Build {
+            ko: ko.to_owned(),
+            report,
+        })
     }
 
-    /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it calls.
-    fn rust_members(&self, dir: &Path, source: &Source, manifest: &Path, sys: &Path) -> Result<()> {
-        let (toolchain, target) = self.compiler()?;
-        let sysroot = sysroot(&self.cache, &toolchain, &target)?;
-        let prepared = prepare(&self.cache, &self.kbuild, sys)?;
-        let cargo_dir = source.target_dir.join("linux-driver/cargo");
-        let compile =
-            Compile { toolchain: &toolchain, target: &target, sysroot: &sysroot, prepared: &prepared, target_dir: cargo_dir.clone() };
-        fs::create_dir_all(&cargo_dir).map_err(|e| Error::io(&cargo_dir, "make", &e))?;
+    /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it calls. Returns the buses
+    /// for which it has ID tables.
+    fn rust_members(&self, dir: &Path, source: &Source, manifest: &Path, sys: &Path) -> Result<Vec<String>> {
+        let parts = self.parts(sys)?;
+        let cargo_dir = cargo_dir(&source.target_dir)?;
         // cargo gives the archives of all kernels the same name.
         let shared = lock(&cargo_dir)?;
-        let archive = compile.run(source, manifest)?;
+        let archive = parts.compile(cargo_dir).archive(source, manifest)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
         link(&archive, &fresh)?;
         drop(shared);
@@ -127,8 +176,11 @@ impl Builder {
         symbols.check_entry(&source.name)?;
         let symvers = Symvers::read(&self.kbuild.tree.symvers())?;
         let shims = symbols.shims();
-        passed(&check::undefined(&fresh, &[&prepared.dir.join("shims.o")], &symvers)?, manifest)?;
-        if let Some(objtool) = &prepared.kernel.objtool {
+        passed(
+            &check::undefined(&fresh, &[&parts.prepared.dir.join("shims.o")], &symvers)?,
+            manifest,
+        )?;
+        if let Some(objtool) = &parts.prepared.kernel.objtool {
             self.objtool(objtool, dir, &fresh)?;
         }
         let object = fs::read(&fresh).map_err(|e| Error::io(&fresh, "read", &e))?;
@@ -136,15 +188,23 @@ impl Builder {
         fs::remove_file(&fresh).map_err(|e| Error::io(&fresh, "remove", &e))?;
         // Kbuild wants a record of how each object was made, also of one that it did not make.
         write_if_changed(&dir.join(format!(".{RUST_OBJECT}.o.cmd")), b"")?;
-        write_shims(dir, &prepared, &shims)?;
-        let shims_object = if shims.is_empty() { String::new() } else { format!(" {SHIMS_OBJECT}.o") };
+        write_shims(dir, &parts.prepared, &shims)?;
+        let shims_object = if shims.is_empty() {
+            String::new()
+        } else {
+            format!(" {SHIMS_OBJECT}.o")
+        };
         let module = &source.module;
-        write_if_changed(&dir.join("Kbuild"), format!("obj-m := {module}.o\n{module}-y := {RUST_OBJECT}.o{shims_object}\n").as_bytes())
+        let members = format!("obj-m := {module}.o\n{module}-y := {RUST_OBJECT}.o{shims_object}\n");
+        write_if_changed(&dir.join("Kbuild"), members.as_bytes())?;
+        Ok(symbols.id_tables(&parts.prepared.kernel.device_table_symbol.replace("{module}", module)))
     }
 
     /// Runs objtool on an object that Kbuild did not compile, as it does on those that it compiles.
     fn objtool(&self, recorded: &[String], dir: &Path, object: &Path) -> Result<()> {
-        let Some((program, arguments)) = recorded.split_first() else { return Ok(()) };
+        let Some((program, arguments)) = recorded.split_first() else {
+            return Ok(());
+        };
         let mut objtool = self.kbuild.command(program, &[dir]);
         objtool.args(arguments).arg(object);
         let output = process::output(&mut objtool)?;
@@ -171,6 +231,13 @@ fn passed(report: &check::Report, place: &Path) -> Result<()> {
     .of_driver())
 }
 
+/// Where cargo keeps what it builds for kernels.
+fn cargo_dir(target_dir: &Path) -> Result<PathBuf> {
+    let dir = target_dir.join("linux-driver/cargo");
+    fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+    Ok(dir)
+}
+
 fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> {
     copy_if_changed(&prepared.sources, dir)?;
     write_if_changed(&dir.join("shims_used.h"), used(shims).as_bytes())?;
@@ -181,7 +248,8 @@ fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> 
 fn copy_c(source: &Source, dir: &Path) -> Result<()> {
     let entries = fs::read_dir(&source.dir).map_err(|e| Error::io(&source.dir, "read", &e))?;
     let is_source = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name == "Kbuild") || path.extension().is_some_and(|end| end == "c" || end == "h")
+        path.file_name().is_some_and(|name| name == "Kbuild")
+            || path.extension().is_some_and(|end| end == "c" || end == "h")
     };
     let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_source).collect();
     copy_if_changed(&files, dir)

@@ -26,16 +26,41 @@ pub(super) struct Compile<'a> {
 
 impl Compile<'_> {
     /// Compiles the crate and returns the archive of it and all that it depends on.
-    pub(super) fn run(&self, source: &Source, manifest: &Path) -> Result<PathBuf> {
+    pub(super) fn archive(&self, source: &Source, manifest: &Path) -> Result<PathBuf> {
+        self.library(&source.name, manifest, "staticlib", "a")
+    }
+
+    /// Compiles a library of a workspace as one that other crates use.
+    pub(super) fn rlib(&self, name: &str, manifest: &Path) -> Result<PathBuf> {
+        self.library(name, manifest, "rlib", "rlib")
+    }
+
+    fn library(&self, name: &str, manifest: &Path, kind: &str, extension: &str) -> Result<PathBuf> {
         let mut cargo = self.cargo();
-        cargo.args(["rustc", "--lib", "--release", "--crate-type", "staticlib", "--target", self.target.triple]);
-        cargo.arg("--manifest-path").arg(manifest);
-        let format = if std::io::stderr().is_terminal() { "json-diagnostic-rendered-ansi" } else { "json" };
-        cargo.arg(format!("--message-format={format}")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        cargo.args([
+            "rustc",
+            "--lib",
+            "--release",
+            "--crate-type",
+            kind,
+            "--target",
+            self.target.triple,
+        ]);
+        cargo.arg("--manifest-path").arg(manifest).args(["--package", name]);
+        let format = if std::io::stderr().is_terminal() {
+            "json-diagnostic-rendered-ansi"
+        } else {
+            "json"
+        };
+        cargo
+            .arg(format!("--message-format={format}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit());
         let mut running = Running::start(&mut cargo)?;
-        let mut archive = None;
-        let mut lacks_std = None;
         let output = running.child().stdout.take();
+        let mut made = None;
+        let mut lacks_std = None;
         for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
             let line = line.map_err(|e| Error::new(running.line(), "to read what cargo says", e, "run it again"))?;
             match serde_json::from_str::<Message>(&line) {
@@ -45,26 +70,37 @@ impl Compile<'_> {
                         lacks_std.get_or_insert(message.target.name);
                     }
                 }
+                // The last one is the library that was asked for; what it depends on comes before.
                 Ok(Message::CompilerArtifact(artifact)) => {
-                    let made = artifact.filenames.into_iter().find(|file| file.extension() == Some("a"));
-                    archive = made.map(PathBuf::from).or(archive);
+                    let file = artifact
+                        .filenames
+                        .into_iter()
+                        .find(|file| file.extension() == Some(extension));
+                    made = file.map(PathBuf::from).or(made);
                 }
                 _ => {}
             }
         }
         if running.wait()?.success() {
-            return archive.ok_or_else(|| Error::new(manifest.display(), "a static library from cargo", "none among its messages", "report this with the version of cargo"));
+            return made.ok_or_else(|| {
+                Error::new(
+                    manifest.display(),
+                    format_args!("a {kind} from cargo"),
+                    "none among its messages",
+                    "report this with the version of cargo",
+                )
+            });
         }
         Err(match lacks_std {
-            Some(name) => Error::new(
+            Some(lacking) => Error::new(
                 manifest.display(),
                 "crates that do without std: the kernel has none",
-                format_args!("the crate `{name}` needs it"),
+                format_args!("the crate `{lacking}` needs it"),
                 "start the crate with #![no_std] and use core; of a dependency, turn its default features off, or do without it",
             ),
             None => Error::new(
                 manifest.display(),
-                format_args!("the driver {} to compile for {}", source.name, self.prepared.kernel.release),
+                format_args!("{name} to compile for {}", self.prepared.kernel.release),
                 "the errors above",
                 "mend them",
             ),
@@ -72,18 +108,51 @@ impl Compile<'_> {
         .of_driver())
     }
 
-    fn cargo(&self) -> Command {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // What a user set for other builds must not leak into this one, nor what cargo set for us.
-        for name in ["RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET", "RUSTC_WORKSPACE_WRAPPER", "CARGO_BUILD_TARGET_DIR"] {
-            cargo.env_remove(name);
+    /// rustc, as cargo calls it for a crate that uses the library `rlib` and nothing else.
+    pub(super) fn rustc(&self, rlib: &Path) -> Command {
+        let mut rustc = self.toolchain.command();
+        rustc
+            .args(["--edition=2024", "--target", self.target.triple])
+            .args(self.flags());
+        // What it depends on stands beside it, or in the folder `deps` there.
+        for dir in rlib
+            .parent()
+            .into_iter()
+            .flat_map(|dir| [dir.to_owned(), dir.join("deps")])
+        {
+            rustc.arg(format!("-Ldependency={}", dir.display()));
         }
+        // The proc macros are the host's.
+        rustc.arg(format!(
+            "-Ldependency={}",
+            self.target_dir.join("release/deps").display()
+        ));
+        rustc.arg(format!("--extern=linux_driver={}", rlib.display()));
+        rustc
+    }
+
+    fn flags(&self) -> Vec<String> {
         let mut flags = self.target.flags.clone();
         flags.push(format!("--sysroot={}", self.sysroot.display()));
         // Tells the builds for several kernels apart in one target folder: cargo's names of what it builds are over the
         // flags (unless there is a --remap-path-prefix among them).
         flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        flags
+    }
+
+    fn cargo(&self) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What a user set for other builds must not leak into this one, nor what cargo set for us.
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_BUILD_RUSTFLAGS",
+            "CARGO_BUILD_TARGET",
+            "RUSTC_WORKSPACE_WRAPPER",
+            "CARGO_BUILD_TARGET_DIR",
+        ] {
+            cargo.env_remove(name);
+        }
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);
         cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
         cargo.env("LINUX_DRIVER_KERNEL_DIR", &self.prepared.dir);

@@ -43,7 +43,10 @@ pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
     let script = output.with_extension("lds");
     fs::write(&script, SCRIPT).map_err(|e| Error::io(&script, "write", &e))?;
     let mut ld = Command::new("ld");
-    ld.args(["-r", "--gc-sections", "--discard-locals", "-e", ENTRY, "-u", EXIT, "-T"]).arg(&script).arg("-o").arg(output);
+    ld.args(["-r", "--gc-sections", "--discard-locals", "-e", ENTRY, "-u", EXIT, "-T"])
+        .arg(&script)
+        .arg("-o")
+        .arg(output);
     // All members: the texts of modinfo can be in one that nothing refers to.
     ld.arg("--whole-archive").arg(archive);
     process::run(&mut ld)?;
@@ -56,7 +59,12 @@ fn tidy(path: &Path) -> Result<()> {
     let unused = {
         let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
         let file = parse(path, &bytes)?;
-        let relocations = file.sections().flat_map(|section| section.relocations().map(|(_, relocation)| relocation.target()).collect::<Vec<_>>());
+        let relocations = file.sections().flat_map(|section| {
+            section
+                .relocations()
+                .map(|(_, relocation)| relocation.target())
+                .collect::<Vec<_>>()
+        });
         let used: HashSet<SymbolIndex> = relocations
             .filter_map(|target| match target {
                 RelocationTarget::Symbol(index) => Some(index),
@@ -64,8 +72,13 @@ fn tidy(path: &Path) -> Result<()> {
             })
             .collect();
         let by_section = |symbol: &object::Symbol<'_, '_>| symbol.name().is_ok_and(|name| name.starts_with(BY_SECTION));
-        let unused = file.symbols().filter(|symbol| (symbol.is_undefined() || by_section(symbol)) && !used.contains(&symbol.index()));
-        unused.filter_map(|symbol| symbol.name().ok()).map(|name| format!("{name}\n")).collect::<String>()
+        let unused = file
+            .symbols()
+            .filter(|symbol| (symbol.is_undefined() || by_section(symbol)) && !used.contains(&symbol.index()));
+        unused
+            .filter_map(|symbol| symbol.name().ok())
+            .map(|name| format!("{name}\n"))
+            .collect::<String>()
     };
     let list = path.with_extension("unused");
     fs::write(&list, unused).map_err(|e| Error::io(&list, "write", &e))?;
@@ -90,7 +103,11 @@ impl Symbols {
         let (mut defined, mut undefined) = (Vec::new(), Vec::new());
         for symbol in file.symbols() {
             let name = symbol.name().unwrap_or_default().to_owned();
-            if symbol.is_undefined() { undefined.push(name) } else { defined.push(name) }
+            if symbol.is_undefined() {
+                undefined.push(name)
+            } else {
+                defined.push(name)
+            }
         }
         Ok(Self { defined, undefined })
     }
@@ -111,9 +128,49 @@ impl Symbols {
 
     /// The shims that the object calls, without their prefix.
     pub(super) fn shims(&self) -> Vec<String> {
-        let mut shims: Vec<String> = self.undefined.iter().filter_map(|name| name.strip_prefix(SHIM_PREFIX)).map(str::to_owned).collect();
+        let mut shims: Vec<String> = self
+            .undefined
+            .iter()
+            .filter_map(|name| name.strip_prefix(SHIM_PREFIX))
+            .map(str::to_owned)
+            .collect();
         shims.sort();
         shims.dedup();
         shims
+    }
+
+    /// The buses that the object has ID tables for; `pattern` names a table's symbol, with `{type}` for the bus.
+    pub(super) fn id_tables(&self, pattern: &str) -> Vec<String> {
+        let Some((before, after)) = pattern.split_once("{type}") else {
+            return Vec::new();
+        };
+        let middle = after.split('{').next().unwrap_or_default();
+        let tables = self
+            .defined
+            .iter()
+            .filter_map(|name| name.strip_prefix(before)?.split_once(middle));
+        tables.map(|(bus, _)| bus.to_owned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_tables_are_known_by_their_symbols() {
+        let symbols = |name: &str| Symbols {
+            defined: vec!["probe".to_owned(), name.to_owned()],
+            undefined: Vec::new(),
+        };
+        let old = symbols("__mod_pci__id_table_device_table");
+        assert_eq!(old.id_tables("__mod_{type}__{table}_device_table"), ["pci"]);
+        let new = symbols("__mod_device_table__kmod_edu__pci__id_table");
+        assert_eq!(new.id_tables("__mod_device_table__kmod_edu__{type}__{table}"), ["pci"]);
+        assert!(
+            symbols("id_table")
+                .id_tables("__mod_{type}__{table}_device_table")
+                .is_empty()
+        );
     }
 }

@@ -54,7 +54,12 @@ impl Source {
         if let Some(package) = package {
             return Self::of_package(package, &metadata);
         }
-        let in_c = name.and_then(|name| C_FOLDERS.iter().map(|dir| root.join(dir).join(name)).find(|dir| dir.join("Kbuild").is_file()));
+        let in_c = name.and_then(|name| {
+            C_FOLDERS
+                .iter()
+                .map(|dir| root.join(dir).join(name))
+                .find(|dir| dir.join("Kbuild").is_file())
+        });
         if let (Some(name), Some(dir)) = (name, in_c) {
             return Self::in_c(name, dir, metadata.target_directory.as_std_path());
         }
@@ -62,36 +67,72 @@ impl Source {
         Err(Error::new(
             manifest.display(),
             match name {
-                Some(name) => format!("a driver named {name}: a package of this workspace, or a folder with a Kbuild file in {}", C_FOLDERS.join(" or ")),
+                Some(name) => format!(
+                    "a driver named {name}: a package of this workspace, or a folder with a Kbuild file in {}",
+                    C_FOLDERS.join(" or ")
+                ),
                 None => "the manifest of a driver's crate".to_owned(),
             },
-            format_args!("drivers here: {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }),
+            format_args!(
+                "drivers here: {}",
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
+            ),
             "name one of them with -p, or give its manifest with --manifest-path",
         ))
     }
 
     fn of_package(package: &Package, metadata: &Metadata) -> Result<Self> {
         let manifest = package.manifest_path.as_std_path().to_owned();
-        let library = package.targets.iter().find(|target| target.is_lib() || target.is_staticlib() || target.is_rlib());
+        let library = package
+            .targets
+            .iter()
+            .find(|target| target.is_lib() || target.is_staticlib() || target.is_rlib());
         let Some(library) = library else {
-            return Err(Error::new(manifest.display(), "a library, src/lib.rs: a driver has no main", "none", "move the driver to src/lib.rs").of_driver());
+            return Err(Error::new(
+                manifest.display(),
+                "a library, src/lib.rs: a driver has no main",
+                "none",
+                "move the driver to src/lib.rs",
+            )
+            .of_driver());
         };
-        let sys = metadata.packages.iter().find(|package| package.name.as_str() == "linux-driver-sys").ok_or_else(|| {
-            Error::new(manifest.display(), "a dependency on linux-driver", "none", "add linux-driver to its [dependencies]").of_driver()
-        })?;
+        let sys = metadata
+            .packages
+            .iter()
+            .find(|package| package.name.as_str() == "linux-driver-sys")
+            .ok_or_else(|| {
+                Error::new(
+                    manifest.display(),
+                    "a dependency on linux-driver",
+                    "none",
+                    "add linux-driver to its [dependencies]",
+                )
+                .of_driver()
+            })?;
         Ok(Self {
             name: package.name.to_string(),
             module: library.name.replace('-', "_"),
             dir: parent(&manifest),
             settings: package.metadata.get("linux-driver").cloned().unwrap_or_default(),
-            language: Language::Rust { sys: parent(sys.manifest_path.as_std_path()).join("c"), manifest },
+            language: Language::Rust {
+                sys: parent(sys.manifest_path.as_std_path()).join("c"),
+                manifest,
+            },
             target_dir: metadata.target_directory.as_std_path().to_owned(),
         })
     }
 
     fn in_c(name: &str, dir: PathBuf, target_dir: &Path) -> Result<Self> {
         let settings = dir.join("driver.toml");
-        let settings = if settings.is_file() { read_toml(&settings)? } else { serde_json::Value::Null };
+        let settings = if settings.is_file() {
+            read_toml(&settings)?
+        } else {
+            serde_json::Value::Null
+        };
         Ok(Self {
             name: name.to_owned(),
             module: name.replace('-', "_"),
@@ -109,7 +150,11 @@ impl Source {
         let mut names: Vec<String> = crates.map(|package| package.name.to_string()).collect();
         for folder in C_FOLDERS {
             let entries = std::fs::read_dir(metadata.workspace_root.as_std_path().join(folder));
-            let dirs = entries.into_iter().flatten().flatten().filter(|entry| entry.path().join("Kbuild").is_file());
+            let dirs = entries
+                .into_iter()
+                .flatten()
+                .flatten()
+                .filter(|entry| entry.path().join("Kbuild").is_file());
             names.extend(dirs.map(|entry| entry.file_name().to_string_lossy().into_owned()));
         }
         names.sort();
@@ -125,7 +170,12 @@ impl Source {
 
 fn metadata(manifest: &Path) -> Result<Metadata> {
     MetadataCommand::new().manifest_path(manifest).exec().map_err(|e| {
-        Error::new(manifest.display(), "a manifest that cargo reads", e, "mend it, or give the path of a Cargo.toml with --manifest-path")
+        Error::new(
+            manifest.display(),
+            "a manifest that cargo reads",
+            e,
+            "mend it, or give the path of a Cargo.toml with --manifest-path",
+        )
     })
 }
 

@@ -80,7 +80,11 @@ impl<const SIZE: usize> Mmio<SIZE> {
     ///
     /// The type's invariant holds.
     pub(crate) const unsafe fn new(base: *mut u8, length: usize) -> Self {
-        Self { base, length, _owned: PhantomData }
+        Self {
+            base,
+            length,
+            _owned: PhantomData,
+        }
     }
 
     /// Where the mapping starts.
@@ -99,8 +103,14 @@ impl<const SIZE: usize> Mmio<SIZE> {
     }
 
     const fn in_bounds<T>(offset: usize) {
-        assert!(offset % size_of::<T>() == 0, "the register's offset is not aligned to its size");
-        assert!(offset <= SIZE && size_of::<T>() <= SIZE - offset, "the register lies outside of the mapping");
+        assert!(
+            offset % size_of::<T>() == 0,
+            "the register's offset is not aligned to its size"
+        );
+        assert!(
+            offset <= SIZE && size_of::<T>() <= SIZE - offset,
+            "the register lies outside of the mapping"
+        );
     }
 
     #[inline]
@@ -134,7 +144,10 @@ mod tests {
         let mut memory = [0; 2];
         let mmio = over(&mut memory);
         mmio.writeq::<8>(0x1122_3344_5566_7788);
-        assert_eq!((mmio.readb::<8>(), mmio.readw::<10>(), mmio.readl::<12>()), (0x88, 0x5566, 0x1122_3344));
+        assert_eq!(
+            (mmio.readb::<8>(), mmio.readw::<10>(), mmio.readl::<12>()),
+            (0x88, 0x5566, 0x1122_3344)
+        );
         mmio.writeb::<15>(0xff);
         mmio.writew::<12>(0);
         assert_eq!(mmio.readq::<8>(), 0xff22_0000_5566_7788);

@@ -10,8 +10,8 @@ use linux_driver_sys as sys;
 
 use super::Device;
 use super::device::bar_number;
-use crate::device::{Bound, Normal};
 use crate::dev_err;
+use crate::device::{Bound, Normal};
 use crate::error::{Result, code::EINVAL, code::ENOMEM, to_result};
 use crate::io::Mmio;
 use crate::types::ARef;
@@ -56,7 +56,11 @@ impl<const SIZE: usize> Bar<SIZE> {
         // SAFETY: `pci_iomap` mapped `length` bytes, which start at a page's boundary or a BAR's own alignment of 16 bytes
         // at least; they stay mapped until this value is dropped.
         let registers = unsafe { Mmio::new(base.cast(), length) };
-        Ok(Self { registers, number, device: ARef::from(&**device) })
+        Ok(Self {
+            registers,
+            number,
+            device: ARef::from(&**device),
+        })
     }
 }
 

@@ -60,7 +60,12 @@ impl<S: DeviceState> Device<S> {
     /// The subsystem's vendor and device.
     pub fn subsystem(&self) -> (u16, u16) {
         // SAFETY: the device is there; the fields were written when the bus found it.
-        let (vendor, device) = unsafe { (&raw const (*self.as_raw()).subsystem_vendor, &raw const (*self.as_raw()).subsystem_device) };
+        let (vendor, device) = unsafe {
+            (
+                &raw const (*self.as_raw()).subsystem_vendor,
+                &raw const (*self.as_raw()).subsystem_device,
+            )
+        };
         // SAFETY: as above.
         unsafe { (vendor.read(), device.read()) }
     }
@@ -90,7 +95,11 @@ impl<S: DeviceState> Device<S> {
 
 /// The number of a standard BAR, as C takes it.
 pub(super) fn bar_number(bar: u32) -> Result<core::ffi::c_int> {
-    if bar < sys::PCI_STD_NUM_BARS { Ok(bar as core::ffi::c_int) } else { Err(EINVAL) }
+    if bar < sys::PCI_STD_NUM_BARS {
+        Ok(bar as core::ffi::c_int)
+    } else {
+        Err(EINVAL)
+    }
 }
 
 impl Device<Bound> {

@@ -101,7 +101,10 @@ impl<T> IdTable<T> {
 
 /// The entries as C has them, with the one that ends the table. `M` is `N + 1`.
 #[doc(hidden)]
-pub const fn raw_table<const N: usize, const M: usize>(ids: [DeviceId; N], with_infos: bool) -> [sys::pci_device_id; M] {
+pub const fn raw_table<const N: usize, const M: usize>(
+    ids: [DeviceId; N],
+    with_infos: bool,
+) -> [sys::pci_device_id; M] {
     assert!(M == N + 1);
     assert!(N > 0, "an ID table names at least one device");
     let mut raw = [ZERO; M];
@@ -115,7 +118,10 @@ pub const fn raw_table<const N: usize, const M: usize>(ids: [DeviceId; N], with_
         );
         let mut j = 0;
         while j < i {
-            assert!(!id.matches_the_same_as(&ids[j]), "the same ID stands in the table twice: the second one would never match");
+            assert!(
+                !id.matches_the_same_as(&ids[j]),
+                "the same ID stands in the table twice: the second one would never match"
+            );
             j += 1;
         }
         raw[i] = id.0;

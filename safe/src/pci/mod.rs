@@ -16,6 +16,8 @@ mod device;
 mod driver;
 mod id;
 
+#[doc(inline)]
+pub use crate::__pci_id_table as id_table;
 pub use bar::Bar;
 pub use device::Device;
 pub use driver::Driver;
@@ -24,5 +26,3 @@ pub use driver::{Adapter, PciModule, StaticDriver, driver};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
 pub use id::{raw_table, table_array};
-#[doc(inline)]
-pub use crate::__pci_id_table as id_table;

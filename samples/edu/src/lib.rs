@@ -36,7 +36,9 @@ impl pci::Driver for Edu {
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
-            let edu = Edu { bar: dev.iomap_region(0, c"edu")? };
+            let edu = Edu {
+                bar: dev.iomap_region(0, c"edu")?,
+            };
             edu.identify(dev)?;
             edu.check_alive(dev)?;
             dev_info!(dev, "factorial({}) = {}", 10, edu.factorial(10)?);
@@ -74,7 +76,12 @@ impl Edu {
     /// Has the device compute `n!`. It holds 32 bits: 12! is the largest that fits.
     fn factorial(&self, n: u32) -> Result<u32> {
         self.bar.writel::<{ regs::FACTORIAL }>(n);
-        read_poll_timeout(|| self.bar.readl::<{ regs::STATUS }>(), |status| status & 1 == 0, 100, 1_000_000)?;
+        read_poll_timeout(
+            || self.bar.readl::<{ regs::STATUS }>(),
+            |status| status & 1 == 0,
+            100,
+            1_000_000,
+        )?;
         Ok(self.bar.readl::<{ regs::FACTORIAL }>())
     }
 }

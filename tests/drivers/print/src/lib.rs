@@ -2,7 +2,7 @@
 //! Logs every kind of argument that the print macros take, so that what a kernel makes of it can be compared with
 //! what Rust's own formatting makes of it on the host.
 //!
-//! Both come from `cases.rs`: here each case is a `pr_info!`, in `expected.rs`, which is the host's, a `format!`. The
+//! Both come from `cases.rs`: here each case is a `pr_info!`, in `tests/expected.rs`, on the host, a `format!`. The
 //! lines are numbered, `case 12: …`, and stand in the log with the driver's name in front. The last one is `cases: done`.
 
 #![no_std]
@@ -10,7 +10,8 @@
 
 use core::fmt;
 
-use linux_driver::pr_info;
+use linux_driver::module::{Module, ThisModule};
+use linux_driver::prelude::*;
 
 include!("cases.rs");
 
@@ -38,4 +39,20 @@ pub fn log_all() {
     special_cases!(log_special);
     zero_cases!(log);
     pr_info!("cases: done");
+}
+
+struct Print;
+
+impl Module for Print {
+    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        log_all();
+        Ok(Print)
+    }
+}
+
+linux_driver::module! {
+    type: Print,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Logs every kind of argument",
 }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Asks for BARs and registers that are not there.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci::{self, Bar, DeviceId};
+use linux_driver::prelude::*;
+
+struct Bars {
+    _bar: Bar<0x100>,
+}
+
+impl pci::Driver for Bars {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"bars";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            dev.pcim_enable_device()?;
+            let too_small = error(dev.iomap_region::<0x20_0000>(0, c"bars"));
+            let no_such = error(dev.iomap_region::<0x10>(6, c"bars"));
+            let not_there = error(dev.iomap_region::<0x10>(3, c"bars"));
+            dev_info!(
+                dev,
+                "too small: {}, no such BAR: {}, not there: {}",
+                too_small,
+                no_such,
+                not_there
+            );
+
+            let bar = dev.iomap_region::<0x100>(0, c"bars")?;
+            dev_info!(dev, "in use: {}", error(dev.iomap_region::<0x100>(0, c"bars")));
+            dev_info!(
+                dev,
+                "at the end: {}, across it: {}, unaligned: {}, huge: {}, in bounds: {:#x}",
+                error(bar.try_readb(bar.len())),
+                error(bar.try_readl(bar.len() - 2)),
+                error(bar.try_readl(2)),
+                error(bar.try_readq(usize::MAX)),
+                bar.try_readl(0)? & 0xff,
+            );
+            drop(bar);
+
+            let bar = dev.iomap_region::<0x100>(0, c"bars")?;
+            dev_info!(dev, "mapped again, {} bytes", bar.len());
+            Ok(Bars { _bar: bar })
+        })
+    }
+}
+
+/// The error's name.
+fn error<T>(result: Result<T>) -> &'static str {
+    match result {
+        Ok(_) => "none",
+        Err(error) => error.name().unwrap_or("unknown"),
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Bars,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Asks for what is not there",
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Bears the name of a driver that every kernel with PCI Express has built in: registering fails. What failed to be
+//! registered must not be unregistered.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci::{self, DeviceId};
+use linux_driver::prelude::*;
+
+struct NameTaken;
+
+impl pci::Driver for NameTaken {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"pcieport";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        dev_err!(dev, "probed by a driver that is not registered");
+        Ok(NameTaken)
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: NameTaken,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Bears a name that is taken",
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask test`.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use linux_driver_host::packages::{self, Install};
+use linux_driver_host::process::{self, Running};
+use linux_driver_host::{Cache, Error, Result};
+use linux_driver_kbuild::driver::Source;
+use linux_driver_kbuild::kernels::Kernel;
+use linux_driver_kbuild::toolchain::Toolchain;
+
+use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
+use crate::life::Trial;
+use crate::settings::Settings;
+use crate::{Outcome, compile_fail, doctor};
+
+/// Pass every test of the project
+///
+/// The tests of the crates, what must not compile, and every driver of samples/ and tests/drivers/ in every kernel of the
+/// catalogue.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask test --install
+  cargo xtask test --only drivers --kernel debian-6.1 -p edu")]
+pub(crate) struct Args {
+    /// Only these kernels
+    #[arg(long, value_name = "NAME")]
+    kernel: Vec<String>,
+    /// Only these drivers
+    #[arg(short, long, value_name = "NAME")]
+    package: Vec<String>,
+    /// Only one part of the tests
+    #[arg(long, value_enum)]
+    only: Option<Part>,
+    #[command(flatten)]
+    install: InstallArgs,
+}
+
+/// A part of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// `cargo test`: the crates, and the command line with bad input
+    Crates,
+    /// What must not compile
+    CompileFail,
+    /// Drivers in kernels
+    Drivers,
+}
+
+/// What was passed and what failed.
+#[derive(Default)]
+struct Count {
+    passed: usize,
+    failed: Vec<String>,
+}
+
+impl Count {
+    /// Counts a test, and says how it went. `wrong` is what went wrong, if anything did.
+    fn add(&mut self, name: String, wrong: Option<String>) {
+        match wrong {
+            None => {
+                println!("ok      {name}");
+                self.passed += 1;
+            }
+            Some(wrong) => {
+                println!("FAILED  {name}\n{wrong}");
+                self.failed.push(name);
+            }
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let install = args.install.allowed();
+    packages::require(&doctor::all()?, install)?;
+    Toolchain::find(install)?;
+    let cache = Cache::of_user()?;
+    let kernels = args.kernels(&cache, install)?;
+    let wanted = |part| args.only.is_none_or(|only| only == part);
+    let mut count = Count::default();
+    if wanted(Part::Crates) {
+        let wrong = crates(&kernels, &cache, install)?;
+        count.add("the crates' own tests".to_owned(), wrong);
+    }
+    if wanted(Part::CompileFail) {
+        must_not_compile(&kernels, &cache, install, &mut count)?;
+    }
+    if wanted(Part::Drivers) {
+        drivers(args, &kernels, &cache, install, &mut count)?;
+    }
+    println!("\n{} passed, {} failed", count.passed, count.failed.len());
+    for name in &count.failed {
+        println!("failed: {name}");
+    }
+    Ok(if count.failed.is_empty() {
+        Outcome::Good
+    } else {
+        Outcome::Bad
+    })
+}
+
+impl Args {
+    /// The kernels to test in: those named, or all of the catalogue, its default first.
+    fn kernels(&self, cache: &Cache, install: Install) -> Result<Vec<Kernel>> {
+        let catalogue = catalogue()?;
+        let mut names: Vec<&str> = if self.kernel.is_empty() {
+            catalogue.specs().map(|spec| spec.name.as_str()).collect()
+        } else {
+            self.kernel.iter().map(String::as_str).collect()
+        };
+        names.sort_by_key(|name| *name != catalogue.default_name());
+        names
+            .iter()
+            .map(|name| KernelArgs::named(name).kernel(cache, install))
+            .collect()
+    }
+}
+
+/// `cargo test` over the whole workspace, with what its tests need to know of kernels.
+fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<String>> {
+    let Some(kernel) = kernels.first() else {
+        return Ok(Some("no kernel to test with".to_owned()));
+    };
+    let prepared = builder(cache, kernel, install)?.prepared(&workspace().join("sys/c"))?;
+    let images: Vec<String> = kernels
+        .iter()
+        .filter_map(|kernel| kernel.image.as_ref())
+        .map(|image| image.display().to_string())
+        .collect();
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["test", "--workspace", "--no-fail-fast", "--manifest-path"])
+        .arg(manifest());
+    cargo
+        .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
+        .env("LINUX_DRIVER_TEST_IMAGES", images.join(":"));
+    cargo.env("LINUX_DRIVER_CACHE", cache.root()).stdin(Stdio::null());
+    let line = process::command_line(&cargo);
+    let status = Running::start(&mut cargo)?.wait()?;
+    Ok((!status.success()).then(|| format!("see above; to run them again:\n{line}")))
+}
+
+fn must_not_compile(kernels: &[Kernel], cache: &Cache, install: Install, count: &mut Count) -> Result<()> {
+    let Some(kernel) = kernels.first() else { return Ok(()) };
+    let facade = Source::find(&manifest(), Some("linux-driver"))?;
+    let builder = builder(cache, kernel, install)?;
+    let dir = workspace().join("tests/compile-fail");
+    for file in compile_fail::files(&dir)? {
+        let name = file.strip_prefix(&dir).unwrap_or(&file).display().to_string();
+        let wrong = compile_fail::fails(&mut builder.rustc(&facade)?, &file)?;
+        count.add(format!("must not compile: {name}"), wrong);
+    }
+    Ok(())
+}
+
+fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, count: &mut Count) -> Result<()> {
+    let sources = Source::all(&manifest())?;
+    let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    if let Some(unknown) = args.package.iter().find(|name| !known.contains(name.as_str())) {
+        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        return Err(Error::new(
+            "--package",
+            "a driver of this workspace",
+            unknown,
+            format_args!("name one of {}", names.join(", ")),
+        ));
+    }
+    let init: PathBuf = linux_driver_vm::init_program::build(&manifest())?;
+    for kernel in kernels {
+        let builder = builder(cache, kernel, install)?;
+        for source in sources
+            .iter()
+            .filter(|source| args.package.is_empty() || args.package.contains(&source.name))
+        {
+            let settings = Settings::of(source)?;
+            let name = format!("{} in {}", source.name, kernel.name);
+            let lived = builder.build(source).and_then(|build| {
+                let trial = Trial {
+                    source,
+                    settings: &settings,
+                    ko: &build.ko,
+                };
+                trial.live(kernel, &init, Duration::from_secs(180))
+            });
+            process::check_interrupted()?;
+            let wrong = match lived {
+                Ok(life) => (!life.ok).then(|| life.as_text()),
+                Err(error) => Some(error.to_string()),
+            };
+            count.add(name, wrong);
+        }
+    }
+    Ok(())
+}
