@@ -4,6 +4,7 @@
 //! Exit codes: 0 all went well, 1 the driver or the kernel failed, 2 it could not be tried.
 
 mod args;
+mod bench;
 mod build;
 mod compile_fail;
 mod doctor;
@@ -39,6 +40,7 @@ enum Command {
     Fetch(fetch::Args),
     Doctor(doctor::Args),
     Env(env::Args),
+    Bench(bench::Args),
 }
 
 /// What a command came to, when it could be tried.
@@ -76,5 +78,6 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Fetch(args) => fetch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Env(args) => env::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask bench build`.
+//!
+//! What is compared is measured in one run and in turns, so that a machine that is busy with other things is so for both.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use linux_driver_host::packages::{self, Install};
+use linux_driver_host::progress::Step;
+use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_kbuild::arch;
+use linux_driver_kbuild::check::{self, LoadedSize};
+use linux_driver_kbuild::driver::{Builder, Source};
+use linux_driver_kbuild::kernels::Kernel;
+use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kbuild::sysroot::sysroot;
+use linux_driver_kbuild::toolchain::Toolchain;
+use linux_driver_vm::{Machine, Plan};
+use serde::Serialize;
+
+use super::copies::{CCopy, RustCopy};
+use super::figures::{Figure, Unit, as_text};
+use crate::args::{InstallArgs, KernelArgs, builder, manifest};
+use crate::build::print_json;
+use crate::{Outcome, needs};
+
+/// Measure building the sample and its twin in C, running it, and the size of both
+///
+/// Prints medians with their ratios, and for each ratio that has a target whether it is reached; the exit code says nothing
+/// about that. Cold builds start with nothing but the kernel and the crates' downloads; they take minutes.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask bench build --kernel debian-6.12
+  cargo xtask bench build --rounds 9 --cold-rounds 3 --json | jq '.figures[] | select(.beside.reached == false)'")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
+    install: InstallArgs,
+    /// How often each warm build, boot and run is measured
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How often each cold build is measured
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    cold_rounds: u32,
+    /// Print one JSON document on standard output, with each value and the sizes of the modules' sections
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    kernel: &'a str,
+    rustc: &'a str,
+    cpus: usize,
+    figures: &'a [Figure],
+    modules: &'a Sizes,
+}
+
+/// The modules, as built from the samples as they are.
+#[derive(Serialize)]
+struct Sizes {
+    edu: LoadedSize,
+    edu_c: LoadedSize,
+}
+
+/// What the ratios are to be at most.
+mod target {
+    /// All of a cold build, beside `core` alone.
+    pub(super) const EVERYTHING: f64 = 3.0;
+    /// A warm rebuild, beside the one of the twin in C.
+    pub(super) const REBUILD: f64 = 1.5;
+    /// `cargo xtask run`, beside the boot of the bare kernel.
+    pub(super) const RUN: f64 = 2.0;
+    /// The module's size, beside the one of the twin in C.
+    pub(super) const SIZE: f64 = 1.5;
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let install = args.install.allowed();
+    let cache = Cache::of_user()?;
+    let kernel = args.kernel.kernel(&cache, install)?;
+    if kernel.image.is_some() {
+        packages::require(&needs::to_boot(), install)?;
+    }
+    let toolchain = Toolchain::find(install)?;
+    let temp = tempfile::Builder::new()
+        .prefix("linux-driver-bench-")
+        .tempdir()
+        .map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let dir = temp
+        .path()
+        .canonicalize()
+        .map_err(|e| Error::io(temp.path(), "find", &e))?;
+    let rust = RustCopy::new(&dir.join("edu"))?;
+    fetch_crates(&rust.manifest, &toolchain, arch::target(&kernel.tree()?)?.triple)?;
+    let source = Source::find(&rust.manifest, None)?;
+    // What the user's cache is to have before anything warm is measured.
+    builder(&cache, &kernel, install)?.prepare(&source)?;
+    let kbuild = Kbuild {
+        tree: kernel.tree()?,
+        host: kernel.host.clone(),
+    };
+    let bench = Bench {
+        args,
+        install,
+        toolchain: &toolchain,
+        kernel: &kernel,
+        kbuild,
+        dir,
+        source,
+    };
+
+    let (mut figures, edu, c) = bench.cold()?;
+    let sizes = Sizes {
+        edu: check::loaded_size(&edu)?,
+        edu_c: check::loaded_size(&c.ko)?,
+    };
+    figures.extend(bench.warm(rust, c)?);
+    match &kernel.image {
+        Some(image) => figures.extend(bench.runs(image)?),
+        None => linux_driver_host::progress::say("no image of this kernel: nothing is booted"),
+    }
+    figures.extend(sizes.figures());
+    if args.json {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+        print_json(&Document {
+            kernel: &kernel.release,
+            rustc: toolchain.release(),
+            cpus,
+            figures: &figures,
+            modules: &sizes,
+        })?;
+    } else {
+        println!("\n{}, rustc {}", kernel.release, toolchain.release());
+        print!("{}", as_text(&figures));
+    }
+    Ok(Outcome::Good)
+}
+
+/// Has cargo download what the copy depends on: no measured build is to wait for the network.
+fn fetch_crates(manifest: &Path, toolchain: &Toolchain, triple: &str) -> Result<()> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["fetch", "--quiet", "--target", triple]);
+    if let Some(host) = toolchain.version.lines().find_map(|line| line.strip_prefix("host: ")) {
+        cargo.args(["--target", host]);
+    }
+    process::run(cargo.arg("--manifest-path").arg(manifest)).map(drop)
+}
+
+struct Bench<'a> {
+    args: &'a Args,
+    install: Install,
+    toolchain: &'a Toolchain,
+    kernel: &'a Kernel,
+    kbuild: Kbuild,
+    /// Where all is built.
+    dir: PathBuf,
+    /// The copy of the sample.
+    source: Source,
+}
+
+impl Bench<'_> {
+    /// The cold builds, the sample's module and the twin.
+    fn cold(&self) -> Result<(Vec<Figure>, PathBuf, CCopy)> {
+        let (mut core, mut all, mut sample, mut plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let rounds = self.args.cold_rounds;
+        let mut round = 1;
+        loop {
+            let _step = self.step("cold builds", round, rounds);
+            let dir = self.dir.join(format!("cold-{round}"));
+            let target = arch::target(&self.kbuild.tree)?;
+            let cache = Cache::at(&dir.join("core"))?;
+            core.push(seconds(|| sysroot(&cache, self.toolchain, &target))?.0);
+
+            let empty = Builder::new(Cache::at(&dir.join("cache"))?, self.kbuild.clone(), self.install);
+            let source = Source {
+                target_dir: dir.join("target"),
+                ..self.source.clone()
+            };
+            all.push(seconds(|| empty.build(&source))?.0);
+            remove(&dir)?;
+
+            remove(&self.target_dir())?;
+            let (time, said) = seconds(|| process::run(&mut self.build_command()))?;
+            sample.push(time);
+            let c = CCopy::new(&self.dir.join(format!("edu-c-{round}")))?;
+            plain.push(seconds(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
+
+            if round == rounds {
+                let core = Figure::new("core, cold", Unit::Seconds, core);
+                let all = Figure::new("everything, cold", Unit::Seconds, all).beside(&core, Some(target::EVERYTHING));
+                let plain = Figure::new("edu-c, cold", Unit::Seconds, plain);
+                let sample = Figure::new("edu, cold", Unit::Seconds, sample).beside(&plain, None);
+                return Ok((vec![core, all, sample, plain], module(&said)?, c));
+            }
+            round += 1;
+        }
+    }
+
+    /// Rebuilds with one line changed.
+    fn warm(&self, mut rust: RustCopy, mut c: CCopy) -> Result<[Figure; 2]> {
+        let (mut sample, mut plain) = (Vec::new(), Vec::new());
+        for round in 1..=self.args.rounds {
+            let _step = self.step("rebuilds", round, self.args.rounds);
+            c.change()?;
+            plain.push(seconds(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
+            rust.change()?;
+            sample.push(seconds(|| process::run(&mut self.build_command()))?.0);
+        }
+        let plain = Figure::new("edu-c, one line changed", Unit::Seconds, plain);
+        let sample = Figure::new("edu, one line changed", Unit::Seconds, sample).beside(&plain, Some(target::REBUILD));
+        Ok([sample, plain])
+    }
+
+    /// `cargo xtask run` with all built, and the boot of the bare kernel.
+    fn runs(&self, image: &Path) -> Result<[Figure; 2]> {
+        let mut run = self.xtask("run");
+        {
+            let _step = Step::start("a first run");
+            process::run(&mut run)?;
+        }
+        let init = linux_driver_vm::init_program::build(&manifest())?;
+        let machine = Machine::new(image);
+        let (mut runs, mut boots) = (Vec::new(), Vec::new());
+        for round in 1..=self.args.rounds {
+            let _step = self.step("boots and runs", round, self.args.rounds);
+            let report = linux_driver_vm::run(&machine, &Plan::default(), &init, &mut |_| {})?;
+            boots.push(report.boot_seconds.ok_or_else(|| {
+                let last: Vec<&str> = report.console.iter().rev().take(20).rev().map(String::as_str).collect();
+                Error::new(
+                    image.display(),
+                    "a kernel that comes up",
+                    last.join("\n"),
+                    "see its last messages",
+                )
+                .of_driver()
+            })?);
+            runs.push(seconds(|| process::run(&mut run))?.0);
+        }
+        let boot = Figure::new("boot to /init", Unit::Seconds, boots);
+        let run = Figure::new("cargo xtask run, nothing changed", Unit::Seconds, runs).beside(&boot, Some(target::RUN));
+        Ok([run, boot])
+    }
+
+    /// `cargo xtask build` of the copy, as a user calls it.
+    fn build_command(&self) -> Command {
+        let mut command = self.xtask("build");
+        command.arg("--manifest-path").arg(&self.source.dir.join("Cargo.toml"));
+        command.env("CARGO_TARGET_DIR", self.target_dir());
+        command
+    }
+
+    /// This program with another command, for the same kernel.
+    fn xtask(&self, command: &str) -> Command {
+        let program = std::env::current_exe().unwrap_or_else(|_| "cargo-xtask".into());
+        let mut xtask = Command::new(program);
+        xtask.arg(command);
+        match &self.args.kernel.kdir {
+            Some(dir) => xtask.arg("--kdir").arg(dir),
+            None => xtask.arg("--kernel").arg(&self.kernel.name),
+        };
+        xtask
+    }
+
+    fn target_dir(&self) -> PathBuf {
+        self.dir.join("target")
+    }
+
+    fn step(&self, what: &str, round: u32, rounds: u32) -> Step {
+        Step::start(format!("{what} for {}, round {round} of {rounds}", self.kernel.release))
+    }
+}
+
+impl Sizes {
+    fn figures(&self) -> [Figure; 2] {
+        // No module comes near 2^52 bytes, up to which a double is exact.
+        #[expect(clippy::cast_precision_loss)]
+        let figure = |what: &str, size: &LoadedSize| Figure::new(what, Unit::Bytes, vec![size.core as f64]);
+        let c = figure("edu_c.ko, loaded", &self.edu_c);
+        [figure("edu.ko, loaded", &self.edu).beside(&c, Some(target::SIZE)), c]
+    }
+}
+
+/// How long `work` takes, and what comes of it.
+fn seconds<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
+    let start = Instant::now();
+    let made = work()?;
+    Ok((start.elapsed().as_secs_f64(), made))
+}
+
+/// The module's path, as `cargo xtask build` prints it.
+fn module(said: &str) -> Result<PathBuf> {
+    said.lines().last().map(PathBuf::from).ok_or_else(|| {
+        Error::new(
+            "cargo xtask build",
+            "the module's path on standard output",
+            "nothing",
+            "report this as a bug of linux-driver",
+        )
+    })
+}
+
+/// Removes a folder if it is there.
+fn remove(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir, "remove", &e)),
+        _ => Ok(()),
+    }
+}

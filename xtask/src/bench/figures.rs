@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Figures: each a median of what was measured, beside another one that was measured in the same run.
+
+use serde::Serialize;
+
+use crate::table::aligned;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Unit {
+    Seconds,
+    Bytes,
+}
+
+/// One thing that was measured.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Figure {
+    what: String,
+    unit: Unit,
+    values: Vec<f64>,
+    median: f64,
+    min: f64,
+    max: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<Beside>,
+}
+
+/// A figure's ratio to another one.
+#[derive(Debug, Clone, Serialize)]
+struct Beside {
+    what: String,
+    ratio: f64,
+    /// What the ratio is to be at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reached: Option<bool>,
+}
+
+impl Figure {
+    /// The figure for these values, of which there has to be one at least.
+    pub(super) fn new(what: impl Into<String>, unit: Unit, values: Vec<f64>) -> Self {
+        let mut sorted = values.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.len() / 2;
+        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+        let median = if sorted.len().is_multiple_of(2) {
+            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+        } else {
+            at(middle)
+        };
+        let (min, max) = (at(0), at(sorted.len().wrapping_sub(1)));
+        Self {
+            what: what.into(),
+            unit,
+            values,
+            median,
+            min,
+            max,
+            beside: None,
+        }
+    }
+
+    /// The figure with its ratio to `other`, and what that is to be at most if there is a target.
+    #[must_use]
+    pub(super) fn beside(mut self, other: &Self, target: Option<f64>) -> Self {
+        let ratio = self.median / other.median;
+        let reached = target.map(|target| ratio <= target);
+        self.beside = Some(Beside {
+            what: other.what.clone(),
+            ratio,
+            target,
+            reached,
+        });
+        self
+    }
+
+    fn text(&self, value: f64) -> String {
+        match self.unit {
+            Unit::Seconds => format!("{value:.2}"),
+            Unit::Bytes => format!("{value:.0}"),
+        }
+    }
+
+    fn row(&self) -> Vec<String> {
+        let median = match self.unit {
+            Unit::Seconds => format!("{} s", self.text(self.median)),
+            Unit::Bytes => format!("{} bytes", self.text(self.median)),
+        };
+        let range = match self.values.len() {
+            1 => String::new(),
+            count => format!("{}..{} ({count})", self.text(self.min), self.text(self.max)),
+        };
+        let mut row = vec![self.what.clone(), median, range];
+        if let Some(beside) = &self.beside {
+            let target = beside
+                .target
+                .map_or_else(String::new, |target| format!("at most {target}"));
+            let reached = match beside.reached {
+                Some(true) => "yes",
+                Some(false) => "NO",
+                None => "",
+            };
+            row.extend([
+                format!("{:.2} x {}", beside.ratio, beside.what),
+                target,
+                reached.to_owned(),
+            ]);
+        }
+        row
+    }
+}
+
+/// The figures as a table.
+pub(super) fn as_text(figures: &[Figure]) -> String {
+    let head = ["WHAT", "MEDIAN", "MIN..MAX (ROUNDS)", "RATIO", "TARGET", "REACHED"]
+        .map(str::to_owned)
+        .to_vec();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(figures.iter().map(Figure::row)).collect();
+    aligned(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(what: &str, values: &[f64]) -> Figure {
+        Figure::new(what, Unit::Seconds, values.to_vec())
+    }
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert_eq!(seconds("odd", &[9.0, 1.0, 2.0]).median.to_bits(), 2.0_f64.to_bits());
+        assert_eq!(
+            seconds("even", &[9.0, 1.0, 2.0, 4.0]).median.to_bits(),
+            3.0_f64.to_bits()
+        );
+        assert!(seconds("none", &[]).median.is_nan());
+    }
+
+    #[test]
+    fn a_ratio_stands_beside_its_target() {
+        let c = seconds("c", &[2.0, 2.0, 8.0]);
+        let rust = |value: f64| seconds("rust", &[value]).beside(&c, Some(1.5));
+        let text = as_text(&[c.clone(), rust(3.0), rust(3.1), rust(1.0).beside(&c, None)]);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["c", "2.00", "s", "2.00..8.00", "(3)"]);
+        assert_eq!(lines[2][3..], ["1.50", "x", "c", "at", "most", "1.5", "yes"]);
+        assert_eq!(lines[3][3..], ["1.55", "x", "c", "at", "most", "1.5", "NO"]);
+        assert_eq!(lines[4][3..], ["0.50", "x", "c"]);
+    }
+}
