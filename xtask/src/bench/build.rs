@@ -12,7 +12,7 @@ use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result, process};
 use linux_driver_kbuild::arch;
 use linux_driver_kbuild::check::{self, LoadedSize};
-use linux_driver_kbuild::driver::{Builder, Source};
+use linux_driver_kbuild::driver::{Builder, Language, Source};
 use linux_driver_kbuild::kernels::Kernel;
 use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::sysroot::sysroot;
@@ -98,7 +98,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     fetch_crates(&rust.manifest, &toolchain, arch::target(&kernel.tree()?)?.triple)?;
     let source = Source::find(&rust.manifest, None)?;
     // What the user's cache is to have before anything warm is measured.
-    builder(&cache, &kernel, install)?.prepare(&source)?;
+    sysroot(&cache, &toolchain, &arch::target(&kernel.tree()?)?)?;
+    if let Language::Rust { sys, .. } = &source.language {
+        builder(&cache, &kernel, install)?.prepared(sys)?;
+    }
     let kbuild = Kbuild {
         tree: kernel.tree()?,
         host: kernel.host.clone(),

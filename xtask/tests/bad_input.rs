@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Bad input: each is a clear error with the right exit code, and nothing half-written is left behind.
+//!
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the cache yet.
+
+mod support;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use linux_driver_kbuild::check::{self, Expectations};
+use linux_driver_kbuild::tree::BuildTree;
+use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
+
+use support::{
+    Crate, DEFAULT, UnderWay, cache_of_user, cache_with, edu, end_processes_with, half_written, kernel,
+    on_linux_driver, processes_with, repository, run, xtask,
+};
+
+// ---- the kernel ----
+
+/// The files of a build tree, with this configuration.
+fn tree(config: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (file, text) in [
+        ("Makefile", "VERSION = 6\n"),
+        ("Kconfig", ""),
+        (".config", config),
+        ("include/generated/autoconf.h", ""),
+        ("include/generated/utsrelease.h", "#define UTS_RELEASE \"6.12.0\"\n"),
+        ("Module.symvers", ""),
+    ] {
+        let path = dir.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    dir
+}
+
+/// `build --kdir` refuses this folder, in words that name it.
+#[track_caller]
+fn refused_kdir(dir: &Path, words: &[&str]) {
+    let cache = tempfile::tempdir().unwrap();
+    let dir = dir.to_str().unwrap();
+    let ran = run(xtask(["build", "-p", "edu", "--kdir", dir]).env("LINUX_DRIVER_CACHE", cache.path()));
+    ran.refused(2, &[&[dir], words].concat());
+    assert_eq!(
+        fs::read_dir(cache.path()).unwrap().count(),
+        0,
+        "something was left in the cache"
+    );
+}
+
+#[test]
+fn a_kdir_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    refused_kdir(
+        &dir.path().join("missing"),
+        &[
+            "No such file or directory",
+            "/lib/modules/RELEASE/build",
+            "--kernel NAME",
+        ],
+    );
+}
+
+#[test]
+fn a_kdir_that_is_empty() {
+    let dir = tempfile::tempdir().unwrap();
+    refused_kdir(dir.path(), &["Makefile", "no such file", "/lib/modules/RELEASE/build"]);
+}
+
+#[test]
+fn a_kdir_that_is_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    refused_kdir(file.path(), &["a folder", "--kernel NAME"]);
+}
+
+#[test]
+fn a_kdir_that_is_a_source_tree_and_was_not_configured() {
+    let dir = tree("CONFIG_X86_64=y\n");
+    fs::remove_dir_all(dir.path().join("include")).unwrap();
+    fs::remove_file(dir.path().join("Module.symvers")).unwrap();
+    refused_kdir(dir.path(), &["autoconf.h", "a source tree", "modules_prepare"]);
+}
+
+#[test]
+fn a_kdir_without_its_list_of_symbols() {
+    let dir = tree("CONFIG_X86_64=y\n");
+    fs::remove_file(dir.path().join("Module.symvers")).unwrap();
+    refused_kdir(
+        dir.path(),
+        &["Module.symvers", "the symbols that the kernel exports", "`make`"],
+    );
+}
+
+#[test]
+fn a_kdir_for_another_architecture() {
+    let dir = tree("CONFIG_ARM64=y\nCONFIG_64BIT=y\n");
+    refused_kdir(dir.path(), &["CONFIG_X86_64=y", "a kernel for ARM64", "x86_64 kernel"]);
+}
+
+#[test]
+fn a_kdir_without_its_programs() {
+    let dir = tree("CONFIG_X86_64=y\n");
+    refused_kdir(dir.path(), &["scripts/basic/fixdep is missing", "modules_prepare"]);
+}
+
+#[test]
+fn a_kernel_that_nobody_knows() {
+    let ran = run(&mut xtask(["build", "--kernel", "debian-0.1"]));
+    ran.refused(2, &["debian-0.1", DEFAULT, "cargo xtask kernels"]);
+}
+
+// ---- the command line ----
+
+#[test]
+fn words_that_are_no_commands_or_flags() {
+    for (words, unknown) in [
+        (["biuld", "-p", "edu"], "biuld"),
+        (["build", "--kernl", "debian-6.1"], "--kernl"),
+        (["build", "--kernel", "a --kdir b"], ""),
+    ] {
+        let mut command = xtask(words);
+        if unknown.is_empty() {
+            command.args(["--kdir", "b"]);
+        }
+        let ran = run(&mut command);
+        assert_eq!(ran.status.code(), Some(2), "{ran:#?}");
+        assert!(
+            ran.stderr.starts_with("error: ") && ran.stderr.contains(unknown),
+            "{ran:#?}"
+        );
+        assert!(
+            ran.stderr.contains("Usage: ") && ran.stderr.contains("--help"),
+            "{ran:#?}"
+        );
+        assert_eq!(ran.stdout, "");
+    }
+}
+
+// ---- the driver ----
+
+/// `build --manifest-path` refuses this file before it looks for a kernel.
+#[track_caller]
+fn refused_manifest(path: &str, code: i32, words: &[&str]) {
+    let cache = tempfile::tempdir().unwrap();
+    let ran = run(xtask(["build", "--manifest-path", path]).env("LINUX_DRIVER_CACHE", cache.path()));
+    ran.refused(code, &[&[path], words].concat());
+    assert_eq!(
+        fs::read_dir(cache.path()).unwrap().count(),
+        0,
+        "something was left in the cache"
+    );
+}
+
+#[test]
+fn a_driver_that_nobody_knows() {
+    let ran = run(&mut xtask(["build", "-p", "edo"]));
+    ran.refused(2, &["a driver named edo", "edu, edu-c", "-p"]);
+}
+
+#[test]
+fn a_package_of_this_workspace_that_is_no_driver() {
+    let ran = run(&mut xtask(["build", "-p", "linux-driver-host"]));
+    ran.refused(
+        1,
+        &["host/Cargo.toml", "a dependency on linux-driver", "[dependencies]"],
+    );
+    let ran = run(&mut xtask(["build", "-p", "xtask"]));
+    ran.refused(1, &["xtask/Cargo.toml", "src/lib.rs"]);
+}
+
+#[test]
+fn a_manifest_that_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("Cargo.toml");
+    refused_manifest(path.to_str().unwrap(), 2, &["does not exist", "--manifest-path"]);
+}
+
+#[test]
+fn a_manifest_that_is_no_toml() {
+    let driver = Crate::driver("bad-toml", "");
+    driver.write("Cargo.toml", "[package\n");
+    refused_manifest(&driver.manifest(), 2, &["[package", "mend it"]);
+}
+
+#[test]
+fn a_crate_that_is_no_library() {
+    let driver = Crate::driver("bad-main", "");
+    fs::rename(driver.dir.join("src/lib.rs"), driver.dir.join("src/main.rs")).unwrap();
+    driver.write("src/main.rs", "fn main() {}\n");
+    refused_manifest(&driver.manifest(), 1, &["a library, src/lib.rs", "move the driver"]);
+}
+
+#[test]
+fn a_crate_that_does_not_depend_on_linux_driver() {
+    let driver = Crate::new("bad-stranger", "", "#![no_std]\n");
+    refused_manifest(
+        &driver.manifest(),
+        1,
+        &["a dependency on linux-driver", "[dependencies]"],
+    );
+}
+
+#[test]
+fn a_driver_that_needs_std() {
+    let driver = Crate::driver(
+        "bad-std",
+        "use std::collections::HashMap;\n\npub fn count(map: &HashMap<u32, u32>) -> usize {\n    map.len()\n}\n",
+    );
+    driver.fails_to_build(&["the crate `bad_std` needs it", "#![no_std]", "the kernel has none"]);
+}
+
+#[test]
+fn a_dependency_that_needs_std() {
+    let dependencies = format!("{}bad-helper = {{ path = \"helper\" }}\n", on_linux_driver());
+    let driver = Crate::new("bad-dependency", &dependencies, &good_driver(""));
+    driver.write(
+        "helper/Cargo.toml",
+        "[package]\nname = \"bad-helper\"\nversion = \"0.0.0\"\nedition = \"2024\"\n",
+    );
+    driver.write(
+        "helper/src/lib.rs",
+        "pub fn now() -> std::time::Instant {\n    std::time::Instant::now()\n}\n",
+    );
+    driver.fails_to_build(&[
+        "the crate `bad_helper` needs it",
+        "of a dependency, turn its default features off",
+    ]);
+}
+
+/// A driver whose probe calls `scaled` on what it read from the device.
+fn good_driver(scaled: &str) -> String {
+    let scaled = if scaled.is_empty() { "raw" } else { scaled };
+    format!(
+        r#"#![no_std]
+
+use linux_driver::pci::{{self, Bar, DeviceId}};
+use linux_driver::prelude::*;
+
+struct Scale {{
+    _bar: Bar<4>,
+}}
+
+impl pci::Driver for Scale {{
+    type IdInfo = ();
+    const NAME: &'static CStr = c"scale";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {{
+        pin_init_scope(move || {{
+            dev.pcim_enable_device()?;
+            let bar: Bar<4> = dev.iomap_region(0, c"scale")?;
+            dev_info!(dev, "{{}}", scaled(bar.readl::<0>()));
+            Ok(Scale {{ _bar: bar }})
+        }})
+    }}
+}}
+
+#[inline(never)]
+fn scaled(raw: u32) -> u32 {{
+    {scaled}
+}}
+"#
+    )
+}
+
+/// The last lines of a driver.
+const MODULE: &str = "\nlinux_driver::module_pci_driver! { type: Scale, license: \"GPL\", description: \"Scales\" }\n";
+
+#[test]
+fn a_driver_that_uses_floating_point() {
+    let code = good_driver("(f64::from(raw) * 1.5) as u32");
+    let driver = Crate::driver("bad-float", &format!("{code}{MODULE}"));
+    let ran = driver.fails_to_build(&["bad_float::scaled", "floating point", "use integers"]);
+    assert!(!ran.stderr.contains("`init_module`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_driver_that_declares_no_module() {
+    let driver = Crate::driver("bad-no-module", &good_driver(""));
+    driver.fails_to_build(&[
+        "bad-no-module",
+        "module_pci_driver! { … }",
+        "declare the module at the end of src/lib.rs",
+    ]);
+}
+
+#[test]
+fn a_driver_that_does_not_compile() {
+    let code = good_driver("\"not a number\"");
+    let driver = Crate::driver("bad-types", &format!("{code}{MODULE}"));
+    driver.fails_to_build(&["mismatched types", "src/lib.rs", "the errors above", "mend them"]);
+}
+
+// ---- the cache ----
+
+#[test]
+fn no_network() {
+    // Nothing listens at this port.
+    const NOWHERE: &str = "http://127.0.0.1:9/";
+    let without_network = |cache: &Path| {
+        let mut command = xtask(["fetch", DEFAULT]);
+        command
+            .env("LINUX_DRIVER_DEBIAN_MIRROR", NOWHERE)
+            .env("LINUX_DRIVER_DEBIAN_SECURITY_MIRROR", NOWHERE)
+            .env("LINUX_DRIVER_CACHE", cache);
+        run(&mut command)
+    };
+    let cache = tempfile::tempdir().unwrap();
+    without_network(cache.path()).refused(2, &[NOWHERE, "check the network", "LINUX_DRIVER_DEBIAN_MIRROR"]);
+    assert_eq!(half_written(cache.path()), Vec::<std::path::PathBuf>::new());
+    let kernels = fs::read_dir(cache.path().join("kernels")).unwrap().flatten();
+    let entries: Vec<_> = kernels
+        .map(|entry| entry.file_name())
+        .filter(|name| !name.to_string_lossy().starts_with(".lock-"))
+        .collect();
+    assert!(entries.is_empty(), "{entries:?}");
+
+    // What was fetched before needs no network.
+    kernel(DEFAULT);
+    without_network(&cache_of_user()).good();
+}
+
+/// Mounts a small disk for the cache in `$1`, of the size `$2`, and runs the rest in it. What is half-written there afterwards goes into
+/// the file `$LEFT`: the disk is seen by nobody else, and gone when this ends.
+const ON_A_SMALL_DISK: &str = r#"
+cache=$1 size=$2
+shift 2
+mount -t tmpfs -o "size=$size" linux-driver "$cache/small" || exit 90
+for kind in kernels roots sysroot; do
+    test ! -e "$cache/$kind" || ln -s "$cache/$kind" "$cache/small/$kind" || exit 91
+done
+LINUX_DRIVER_CACHE="$cache/small" "$@"
+code=$?
+find "$cache/small/" -name '.staging-*' > "$LEFT" || exit 92
+exit $code
+"#;
+
+#[test]
+fn a_disk_that_fills_up_while_the_cache_is_written() {
+    edu(DEFAULT);
+    // `core` is the large entry; the shims are the one that Kbuild makes.
+    for (there, size, entry) in [
+        (["kernels", "roots"].as_slice(), "2m", "rustc"),
+        (&["kernels", "roots", "sysroot"], "64k", "prepared"),
+    ] {
+        let cache = cache_with(there);
+        fs::create_dir(cache.path().join("small")).unwrap();
+        let left = cache.path().join("left");
+        let build = xtask(["build", "-p", "edu", "--kernel", DEFAULT]);
+        let mut command = Command::new("unshare");
+        command.arg(if is_root() { "-m" } else { "-Urm" });
+        command
+            .args(["sh", "-c", ON_A_SMALL_DISK, "sh"])
+            .arg(cache.path())
+            .arg(size);
+        command.arg(build.get_program()).args(build.get_args());
+        command.envs(build.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let ran = run(command.env("LEFT", &left).current_dir(repository()));
+        ran.refused(
+            2,
+            &[
+                "No space left on device",
+                "set LINUX_DRIVER_CACHE to a folder on a larger disk",
+                entry,
+            ],
+        );
+        assert_eq!(fs::read_to_string(left).unwrap(), "", "{entry}");
+    }
+}
+
+fn is_root() -> bool {
+    // SAFETY: geteuid(2) takes nothing and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+#[test]
+fn a_signal_in_the_middle_and_then_again() {
+    edu(DEFAULT);
+    let cache = cache_with(&["kernels", "roots"]);
+    let errors = cache.path().join("errors");
+    let build = || {
+        let mut command = xtask(["build", "-p", "edu", "--kernel", DEFAULT]);
+        command.env("LINUX_DRIVER_CACHE", cache.path());
+        UnderWay::start(&mut command, &errors)
+    };
+    // Until rustc is at work on `core`.
+    let at_work = |_: &UnderWay| {
+        let at_work = processes_with(&cache.path().join("sysroot/.staging-"));
+        (half_written(cache.path()).len() == 1 && !at_work.is_empty()).then_some(())
+    };
+    let nobody_left = || {
+        let left = processes_with(cache.path());
+        assert!(left.is_empty(), "{left:?}");
+    };
+
+    let mut first = build();
+    first.until("core being built", at_work);
+    first.signal(libc::SIGINT);
+    assert_eq!(first.ends().signal(), Some(libc::SIGINT), "{}", first.said());
+    assert!(first.said().contains("run the command again"), "{}", first.said());
+    assert_eq!(half_written(cache.path()), Vec::<std::path::PathBuf>::new());
+    nobody_left();
+
+    // One signal more than it takes: it ends at once.
+    let mut second = build();
+    second.until("core being built", at_work);
+    second.signal(libc::SIGINT);
+    second.signal(libc::SIGINT);
+    assert_eq!(second.ends().signal(), Some(libc::SIGINT), "{}", second.said());
+    nobody_left();
+
+    // Killed outright, it can clean up nothing; who comes next does.
+    let mut third = build();
+    third.until("core being built", at_work);
+    third.signal(libc::SIGKILL);
+    assert_eq!(third.ends().signal(), Some(libc::SIGKILL), "{}", third.said());
+    end_processes_with(cache.path());
+
+    let mut fourth = build();
+    fourth.until("core being built", at_work);
+    fourth.signal(libc::SIGTERM);
+    assert_eq!(fourth.ends().signal(), Some(libc::SIGTERM), "{}", fourth.said());
+    assert_eq!(half_written(cache.path()), Vec::<std::path::PathBuf>::new());
+
+    // The cache is as good as ever.
+    let ran = run(xtask(["env", "--kernel", DEFAULT]).env("LINUX_DRIVER_CACHE", cache.path()));
+    assert!(ran.good().starts_with("LINUX_DRIVER_KERNEL_DIR="), "{ran:#?}");
+}
+
+#[test]
+fn a_signal_while_another_run_holds_the_lock() {
+    edu(DEFAULT);
+    let cache = cache_with(&["kernels", "roots", "sysroot"]);
+    let errors = cache.path().join("errors");
+    let env = || {
+        let mut command = xtask(["env", "--kernel", DEFAULT]);
+        command.env("LINUX_DRIVER_CACHE", cache.path());
+        command
+    };
+    // The entry is made, and taken away again; its lock stays.
+    run(&mut env()).good();
+    let prepared = cache.path().join("prepared");
+    let names = || fs::read_dir(&prepared).unwrap().flatten().map(|entry| entry.path());
+    for path in names().filter(|path| path.is_dir()) {
+        fs::remove_dir_all(path).unwrap();
+    }
+    let lock = fs::File::open(names().next().unwrap()).unwrap();
+    lock.lock().unwrap();
+
+    let mut waiting = UnderWay::start(&mut env(), &errors);
+    waiting.until("wait for the lock", |waiting| {
+        waiting.said().contains("waiting for another run").then_some(())
+    });
+    waiting.signal(libc::SIGINT);
+    assert_eq!(waiting.ends().signal(), Some(libc::SIGINT), "{}", waiting.said());
+    lock.unlock().unwrap();
+    run(&mut env()).good();
+}
+
+// ---- a module of another kernel ----
+
+#[test]
+fn a_module_that_was_built_for_another_kernel() {
+    let ko = edu("debian-6.1");
+    let other = kernel(DEFAULT);
+    let tree = BuildTree::open(&other.build_tree).unwrap();
+    let report = check::check(&ko, &tree, &Expectations::default()).unwrap();
+    let finding = report
+        .findings
+        .iter()
+        .find(|finding| finding.check == "vermagic")
+        .unwrap_or_else(|| panic!("{report}"));
+    assert!(
+        finding.expected.contains("vermagic=6.12.") && finding.found.contains("vermagic=6.1.0-"),
+        "{finding}"
+    );
+    assert!(
+        finding.remedy.contains("build tree of the kernel that is to load it"),
+        "{finding}"
+    );
+
+    // The kernel says the same; it looks at the checksums of the symbols first.
+    let load = Action::Load {
+        module: "/edu.ko".to_owned(),
+        params: String::new(),
+    };
+    let plan = Plan {
+        files: vec![GuestFile {
+            path: "/edu.ko".to_owned(),
+            source: ko,
+        }],
+        steps: vec![Step::new("load", load).failing_with(Errno(libc::ENOEXEC))],
+        expect_problem: Some("edu: (version magic '6.1.0-|disagrees about version of symbol )".to_owned()),
+        ..Plan::default()
+    };
+    let mut machine = Machine::new(&other.image);
+    machine.time_limit = Duration::from_secs(300);
+    let init = linux_driver_vm::init_program::build(&repository().join("Cargo.toml")).unwrap();
+    let report = linux_driver_vm::run(&machine, &plan, &init, &mut |_| {}).unwrap();
+    assert!(report.passed(), "{report:#?}");
+    assert_eq!(report.steps[0].outcome, Outcome::Passed, "{report:#?}");
+    assert!(report.steps[0].detail.contains("ENOEXEC"), "{:?}", report.steps[0]);
+}
