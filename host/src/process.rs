@@ -114,12 +114,11 @@ impl Running {
     /// number may belong to another.
     fn until_ended(&self) {
         let pid = self.child.id();
+        // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         loop {
-            // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value; waitid(2) writes no more than it.
-            let ended = unsafe {
-                let mut info: libc::siginfo_t = std::mem::zeroed();
-                libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT)
-            };
+            // SAFETY: waitid(2) writes no more than one `siginfo_t`.
+            let ended = unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT) };
             if ended == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
                 break;
             }

@@ -71,9 +71,11 @@ impl<T> KBox<T> {
     ///
     /// The pointer is from `into_raw`, was not taken back yet, and no reference to the value is left.
     pub unsafe fn from_raw(pointer: *mut T) -> Pin<Self> {
+        // SAFETY: `into_raw` gives pointers that are not null.
+        let pointer = unsafe { NonNull::new_unchecked(pointer) };
         // INVARIANT: the caller hands over what a box was made of.
-        // SAFETY: `into_raw` gives pointers that are not null, to values that were pinned.
-        unsafe { Pin::new_unchecked(Self(NonNull::new_unchecked(pointer))) }
+        // SAFETY: the value was pinned when it was given away, and has not moved since.
+        unsafe { Pin::new_unchecked(Self(pointer)) }
     }
 }
 

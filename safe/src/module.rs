@@ -35,9 +35,10 @@ impl ThisModule {
 
     #[doc(hidden)]
     pub fn get() -> &'static Self {
+        let this = &raw const sys::__this_module;
         // SAFETY: modpost defines `__this_module` in each module that it links, for as long as it is loaded. The type
         // allows any change behind the reference.
-        unsafe { &*(&raw const sys::__this_module).cast() }
+        unsafe { &*this.cast() }
     }
 }
 

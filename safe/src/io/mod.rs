@@ -104,7 +104,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
 
     const fn in_bounds<T>(offset: usize) {
         assert!(
-            offset % size_of::<T>() == 0,
+            offset.is_multiple_of(size_of::<T>()),
             "the register's offset is not aligned to its size"
         );
         assert!(
@@ -116,7 +116,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
     #[inline]
     fn address<T>(&self, offset: usize) -> Result<*mut u8> {
         let end = offset.checked_add(size_of::<T>()).ok_or(EINVAL)?;
-        if end > self.length || offset % size_of::<T>() != 0 {
+        if end > self.length || !offset.is_multiple_of(size_of::<T>()) {
             return Err(EINVAL);
         }
         Ok(self.base.wrapping_add(offset))

@@ -57,17 +57,16 @@ impl<S: DeviceState> Device<S> {
         unsafe { (*self.as_raw()).device }
     }
 
-    /// The subsystem's vendor and device.
-    pub fn subsystem(&self) -> (u16, u16) {
-        // SAFETY: the device is there; the fields were written when the bus found it.
-        let (vendor, device) = unsafe {
-            (
-                &raw const (*self.as_raw()).subsystem_vendor,
-                &raw const (*self.as_raw()).subsystem_device,
-            )
-        };
-        // SAFETY: as above.
-        unsafe { (vendor.read(), device.read()) }
+    /// The subsystem's vendor.
+    pub fn subsystem_vendor(&self) -> u16 {
+        // SAFETY: the device is there; the field was written when the bus found it.
+        unsafe { (*self.as_raw()).subsystem_vendor }
+    }
+
+    /// The subsystem's number with its vendor.
+    pub fn subsystem_device(&self) -> u16 {
+        // SAFETY: the device is there; the field was written when the bus found it.
+        unsafe { (*self.as_raw()).subsystem_device }
     }
 
     /// The revision.
