@@ -6,12 +6,14 @@
 //! an entry lets two runs ask for the same one at the same time, and lets the later run sweep what a killed
 //! run left.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Result};
+use crate::{Error, Result, process, progress};
 
 /// The folder of cached entries.
 #[derive(Debug, Clone)]
@@ -125,7 +127,7 @@ impl Cache {
             .tempdir_in(&dir)
             .map_err(|e| Error::io(&dir, "write", &e))?;
         make(staging.path(), &place)?;
-        crate::process::check_interrupted()?;
+        process::check_interrupted()?;
         // The staging folder is private; the entry is as readable as any folder of the user's.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(staging.path(), mode).map_err(|e| Error::io(staging.path(), "change", &e))?;
@@ -138,10 +140,29 @@ impl Cache {
     pub fn lock(&self, kind: &str, name: &str) -> Result<File> {
         let dir = self.root.join(kind);
         fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
-        let path = dir.join(format!(".lock-{name}"));
-        let file = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
-        file.lock().map_err(|e| Error::io(&path, "lock", &e))?;
-        Ok(file)
+        lock_file(&dir.join(format!(".lock-{name}")))
+    }
+}
+
+/// How often a lock is tried that another run holds.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Holds the lock of this file, which is made if it is missing, until the value goes. Waits for whoever holds it, unless
+/// a signal asks us to end: a system call that waits would be taken up again after the signal.
+pub fn lock_file(path: &Path) -> Result<File> {
+    let file = File::create(path).map_err(|e| Error::io(path, "write", &e))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(e)) => return Err(Error::io(path, "lock", &e)),
+            Err(TryLockError::WouldBlock) => process::check_interrupted()?,
+        }
+        if !told {
+            progress::say(&format!("waiting for another run, which holds {}", path.display()));
+            told = true;
+        }
+        thread::sleep(AGAIN);
     }
 }
 
@@ -181,12 +202,9 @@ mod tests {
         let (_dir, cache) = cache();
         let key = Key::new().with("a");
         let path = cache
-            .get_or_make(
-                "kind",
-                "name",
-                &key,
-                |dir, _| Ok(fs::write(dir.join("f"), "1").unwrap()),
-            )
+            .get_or_make("kind", "name", &key, |dir, _| {
+                fs::write(dir.join("f"), "1").map_err(|e| Error::io(dir, "write", &e))
+            })
             .unwrap();
         let again = cache
             .get_or_make("kind", "name", &key, |_, _| panic!("made twice"))

@@ -123,9 +123,12 @@ impl Module {
         let span = Span::mixed_site();
         quote_spanned! {span=>
             const _: () = {
+                // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+                type LinuxDriverModule = #ty;
+
                 #[cfg(target_os = "none")]
                 const _: () = {
-                    static SLOT: #root::module::Slot<#ty> = #root::module::Slot::new();
+                    static SLOT: #root::module::Slot<LinuxDriverModule> = #root::module::Slot::new();
 
                     #[unsafe(no_mangle)]
                     #[unsafe(link_section = ".init.text")]
@@ -154,7 +157,7 @@ impl Module {
                 #[cfg(not(target_os = "none"))]
                 const _: fn() = || {
                     // On this machine's own target the module is checked and not linked.
-                    let _ = <#ty as #root::module::Module>::init;
+                    let _ = <LinuxDriverModule as #root::module::Module>::init;
                 };
             };
         }
@@ -172,34 +175,41 @@ impl Module {
         let module = module.expand();
         quote_spanned! {span=>
             const _: () = {
-                // The ID table, under the name by which modpost makes the module's aliases of it.
-                #[unsafe(export_name = #root::sys::device_table_symbol!(::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"))]
-                static ID_TABLE: [#root::sys::pci_device_id; <#ty as #root::pci::Driver>::ID_TABLE.raw().len()] =
-                    #root::pci::table_array(<#ty as #root::pci::Driver>::ID_TABLE.raw());
+                // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+                type LinuxDriver = #ty;
 
-                // SAFETY: the table is this driver's own, and a static.
-                static DRIVER: #root::driver::Static<#root::pci::Adapter<#ty>> =
-                    unsafe { #root::pci::driver::<#ty>(ID_TABLE.as_ptr()) };
+                const _: () = {
+                    // The ID table, under the name by which modpost makes the module's aliases of it.
+                    #[unsafe(export_name = #root::sys::device_table_symbol!(
+                        ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
+                    ))]
+                    static ID_TABLE: [#root::sys::pci_device_id; <LinuxDriver as #root::pci::Driver>::ID_TABLE.raw().len()] =
+                        #root::pci::table_array(<LinuxDriver as #root::pci::Driver>::ID_TABLE.raw());
 
-                struct PciDriver;
+                    // SAFETY: the table is this driver's own, and a static.
+                    static DRIVER: #root::driver::Static<#root::pci::Adapter<LinuxDriver>> =
+                        unsafe { #root::pci::driver::<LinuxDriver>(ID_TABLE.as_ptr()) };
 
-                // SAFETY: nothing outside of this block can name the static, and the module registers it once.
-                unsafe impl #root::pci::StaticDriver for PciDriver {
-                    type Driver = #ty;
-                    const MOD_NAME: &'static ::core::ffi::CStr =
-                        match ::core::ffi::CStr::from_bytes_with_nul(
-                            ::core::concat!(::core::env!("CARGO_CRATE_NAME"), "\0").as_bytes(),
-                        ) {
-                            ::core::result::Result::Ok(name) => name,
-                            ::core::result::Result::Err(_) => ::core::panic!("a crate's name has no NUL"),
-                        };
+                    struct PciDriver;
 
-                    fn driver() -> &'static #root::driver::Static<#root::pci::Adapter<#ty>> {
-                        &DRIVER
+                    // SAFETY: nothing outside of this block can name the static, and the module registers it once.
+                    unsafe impl #root::pci::StaticDriver for PciDriver {
+                        type Driver = LinuxDriver;
+                        const MOD_NAME: &'static ::core::ffi::CStr =
+                            match ::core::ffi::CStr::from_bytes_with_nul(
+                                ::core::concat!(::core::env!("CARGO_CRATE_NAME"), "\0").as_bytes(),
+                            ) {
+                                ::core::result::Result::Ok(name) => name,
+                                ::core::result::Result::Err(_) => ::core::panic!("a crate's name has no NUL"),
+                            };
+
+                        fn driver() -> &'static #root::driver::Static<#root::pci::Adapter<LinuxDriver>> {
+                            &DRIVER
+                        }
                     }
-                }
 
-                #module
+                    #module
+                };
             };
         }
     }

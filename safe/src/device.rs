@@ -6,7 +6,7 @@
 //! | state | what it says | who has it |
 //! |---|---|---|
 //! | [`Core`] | the driver core is in a callback for this device, under its device lock | `probe` and `remove` |
-//! | [`Bound`] | a driver is bound, and stays so as long as the reference lives | whatever a [`Core`] device is lent to |
+//! | [`Bound`] | a driver of this module's is bound, and stays so as long as the reference lives | whatever a [`Core`] device is lent to |
 //! | [`Normal`] | the memory is there, and nothing more: it may be unbound, or gone from its bus | who holds a reference count |
 //!
 //! A state that says more gives all that one saying less gives: `&Device<Core>` is a `&Device<Bound>` is a `&Device`.
@@ -27,7 +27,7 @@ pub trait DeviceState: sealed::Sealed + 'static {}
 
 /// The driver core is in a callback for this device: it holds `device_lock()`.
 pub struct Core;
-/// A driver is bound to the device.
+/// A driver of this module's is bound to the device.
 pub struct Bound;
 /// Nothing but that the memory of the device is there.
 pub struct Normal;
@@ -50,8 +50,11 @@ pub struct Device<S: DeviceState = Normal>(Opaque<sys::device>, PhantomData<S>);
 
 // SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (put_device()).
 unsafe impl Send for Device<Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs.
-unsafe impl<S: DeviceState> Sync for Device<S> {}
+// SAFETY: what can be called on a shared device takes the locks that it needs. (Not so with `Core`: what can be called there
+// relies on the device's lock, which one thread has.)
+unsafe impl Sync for Device<Normal> {}
+// SAFETY: as above.
+unsafe impl Sync for Device<Bound> {}
 
 impl<S: DeviceState> Device<S> {
     /// The device that C knows under this pointer.

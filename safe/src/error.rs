@@ -10,6 +10,8 @@ use core::num::NonZeroI32;
 
 use linux_driver_sys as sys;
 
+use crate::print::{self, ErrorName, Layout, Native};
+
 /// The largest errno that the kernel knows: `MAX_ERRNO` in `include/linux/err.h`.
 const MAX_ERRNO: i32 = 4095;
 
@@ -73,9 +75,23 @@ impl fmt::Debug for Error {
     }
 }
 
+/// As the kernel's `%pe` prints it: "-ENODEV".
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
+        match self.name() {
+            Some(name) => write!(f, "-{name}"),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl Native<print::Display> for Error {
+    type Slot = ();
+    type Arg<'a> = ErrorName;
+
+    #[inline(always)]
+    fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> ErrorName {
+        ErrorName::new(self.to_errno())
     }
 }
 

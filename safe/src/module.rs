@@ -33,8 +33,10 @@ impl ThisModule {
         self.0.get().cast()
     }
 
-    #[doc(hidden)]
-    pub fn get() -> &'static Self {
+    /// # Safety
+    ///
+    /// Called for a module's own entry: who has a `ThisModule` may register things in the module's name.
+    unsafe fn get() -> &'static Self {
         let this = &raw const sys::__this_module;
         // SAFETY: modpost defines `__this_module` in each module that it links, for as long as it is loaded. The type
         // allows any change behind the reference.
@@ -63,7 +65,8 @@ impl<T: Module> Slot<T> {
     /// Called once, by the loader.
     #[inline(always)]
     pub unsafe fn init(&'static self) -> c_int {
-        let init = T::init(ThisModule::get());
+        // SAFETY: this is the module's entry.
+        let init = T::init(unsafe { ThisModule::get() });
         // SAFETY: the slot is a static, valid for writes and never moved; on an error it is not used as a `T`.
         match unsafe { init.__pinned_init(self.0.get().cast()) } {
             Ok(()) => 0,

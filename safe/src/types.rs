@@ -19,11 +19,6 @@ impl<T> Opaque<T> {
         Self(UnsafeCell::new(MaybeUninit::new(value)), PhantomPinned)
     }
 
-    /// One whose contents are still to be written.
-    pub const fn uninit() -> Self {
-        Self(UnsafeCell::new(MaybeUninit::uninit()), PhantomPinned)
-    }
-
     /// The C object.
     pub const fn get(&self) -> *mut T {
         self.0.get().cast()

@@ -75,43 +75,31 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = pcim_enable_device(pdev);
 	if (ret)
 		goto free;
-	if (!(pci_resource_flags(pdev, 0) & IORESOURCE_MEM)) {
-		dev_err(&pdev->dev, "BAR 0 is not memory\n");
-		ret = -EINVAL;
-		goto free;
-	}
 	if (pci_resource_len(pdev, 0) < EDU_LENGTH) {
 		dev_err(&pdev->dev, "BAR 0 has %llu bytes, the driver needs %u\n",
 			(unsigned long long)pci_resource_len(pdev, 0), EDU_LENGTH);
 		ret = -EINVAL;
 		goto free;
 	}
-	ret = pci_request_region(pdev, 0, "edu");
-	if (ret)
+	edu->regs = devm_ioremap_resource(&pdev->dev, &pdev->resource[0]);
+	if (IS_ERR(edu->regs)) {
+		ret = PTR_ERR(edu->regs);
 		goto free;
-	edu->regs = pci_iomap(pdev, 0, 0);
-	if (!edu->regs) {
-		ret = -ENOMEM;
-		goto release;
 	}
 
 	ret = edu_identify(edu);
 	if (ret)
-		goto unmap;
+		goto free;
 	ret = edu_check_alive(edu);
 	if (ret)
-		goto unmap;
+		goto free;
 	ret = edu_factorial(edu, 10, &result);
 	if (ret)
-		goto unmap;
+		goto free;
 	dev_info(&pdev->dev, "factorial(%u) = %u\n", 10, result);
 	pci_set_drvdata(pdev, edu);
 	return 0;
 
-unmap:
-	pci_iounmap(pdev, edu->regs);
-release:
-	pci_release_region(pdev, 0);
 free:
 	kfree(edu);
 	return ret;
@@ -121,9 +109,7 @@ static void edu_remove(struct pci_dev *pdev)
 {
 	struct edu *edu = pci_get_drvdata(pdev);
 
-	dev_info(&pdev->dev, "edu device, removed\n");
-	pci_iounmap(pdev, edu->regs);
-	pci_release_region(pdev, 0);
+	dev_info(&pdev->dev, "edu device, removed (%#010x)\n", readl(edu->regs + EDU_ID));
 	kfree(edu);
 }
 

@@ -25,10 +25,7 @@ pub(crate) const FUNCTIONS: &[&str] = &[
     "pcim_enable_device",
     "pci_set_master",
     "pci_clear_master",
-    "pci_request_region",
-    "pci_release_region",
-    "pci_iomap",
-    "pci_iounmap",
+    "devm_ioremap_resource",
     "pci_dev_get",
     "pci_dev_put",
     "get_device",
@@ -45,7 +42,6 @@ pub(crate) const VARIABLES: &[&str] = &[
     "PCI_STD_NUM_BARS",
     "LINUX_DRIVER_GFP_KERNEL",
     "LINUX_DRIVER_GFP_ATOMIC",
-    "LINUX_DRIVER_IORESOURCE_MEM",
     "__this_module",
 ];
 
@@ -74,7 +70,7 @@ const FIELDS: &[(&str, &[&str])] = &[
             "subsystem_device",
             "class",
             "revision",
-            "irq",
+            "resource",
         ],
     ),
     ("device", &["driver_data", "driver"]),

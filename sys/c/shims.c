@@ -24,11 +24,6 @@ SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_
 	return pci_resource_len(pdev, bar);
 }
 
-SHIM(pci_resource_flags) unsigned long linux_driver_pci_resource_flags(struct pci_dev *pdev, int bar)
-{
-	return pci_resource_flags(pdev, bar);
-}
-
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us)
 {
 	usleep_range(min_us, max_us);

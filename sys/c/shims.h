@@ -24,7 +24,6 @@ struct pci_dev;
 SHIM(bug) void linux_driver_bug(void);
 SHIM(kmalloc) void *linux_driver_kmalloc(size_t size, gfp_t flags);
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar);
-SHIM(pci_resource_flags) unsigned long linux_driver_pci_resource_flags(struct pci_dev *pdev, int bar);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 

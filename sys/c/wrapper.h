@@ -16,4 +16,3 @@
 /* Macros that bindgen cannot evaluate (casts to types that only sparse tells apart), as constants that it can. */
 static const gfp_t LINUX_DRIVER_GFP_KERNEL = GFP_KERNEL;
 static const gfp_t LINUX_DRIVER_GFP_ATOMIC = GFP_ATOMIC;
-static const unsigned long LINUX_DRIVER_IORESOURCE_MEM = IORESOURCE_MEM;

@@ -38,7 +38,10 @@ mod tests {
         #[cfg(has_field = "pci_driver.driver_managed_dma")]
         let _ = core::mem::offset_of!(super::pci_driver, driver_managed_dma);
         // It moved from one to the other: every kernel has it in one of them.
-        let moved = (cfg!(has_field = "pci_dev.driver_override"), cfg!(has_field = "device.driver_override"));
+        let moved = (
+            cfg!(has_field = "pci_dev.driver_override"),
+            cfg!(has_field = "device.driver_override"),
+        );
         assert!(matches!(moved, (true, false) | (false, true)), "{moved:?}");
         // Renamed: every kernel has one of them.
         assert!(cfg!(has_fn = "mutex_init_generic") != cfg!(has_fn = "__mutex_init"));

@@ -43,7 +43,9 @@ pub(crate) fn fails(like: &Command, file: &Path) -> Result<Option<String>> {
         return Ok(Some(format!("its first line is not `{MARK}` and a part of the error")));
     };
     let mut rustc = Command::new(like.get_program());
-    rustc.args(like.get_args()).envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    rustc
+        .args(like.get_args())
+        .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
     // rustc itself is told what cargo would tell it: a driver's name is its crate's.
     rustc.args([
         "--crate-name",

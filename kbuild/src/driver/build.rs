@@ -257,8 +257,5 @@ fn copy_c(source: &Source, dir: &Path) -> Result<()> {
 
 /// Two builds of one driver for one kernel go one after the other.
 fn lock(dir: &Path) -> Result<File> {
-    let path = dir.join(".lock");
-    let file = File::create(&path).map_err(|e| Error::io(&path, "write", &e))?;
-    file.lock().map_err(|e| Error::io(&path, "lock", &e))?;
-    Ok(file)
+    linux_driver_host::cache::lock_file(&dir.join(".lock"))
 }

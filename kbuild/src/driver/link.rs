@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use linux_driver_host::{Error, Result, process};
+use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex};
 
 use crate::prepare::SHIM_PREFIX;
@@ -40,6 +41,7 @@ const BY_SECTION: &str = "__linux_driver_by_section_";
 
 /// Links `archive` into the relocatable object `output`.
 pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
+    check_entries(archive)?;
     let script = output.with_extension("lds");
     fs::write(&script, SCRIPT).map_err(|e| Error::io(&script, "write", &e))?;
     let mut ld = Command::new("ld");
@@ -51,6 +53,50 @@ pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
     ld.arg("--whole-archive").arg(archive);
     process::run(&mut ld)?;
     tidy(output)
+}
+
+/// An error unless the crate is one module. ld would say so too, in words of its own.
+fn check_entries(archive: &Path) -> Result<()> {
+    let bytes = fs::read(archive).map_err(|e| Error::io(archive, "read", &e))?;
+    let file = ArchiveFile::parse(&*bytes);
+    let symbols = file
+        .and_then(|file| file.symbols().map(Option::into_iter))
+        .map_err(|e| {
+            Error::new(
+                archive.display(),
+                "an archive of objects",
+                e,
+                "remove it and try again; report this if it stays",
+            )
+        })?;
+    let names = symbols.flatten().flatten();
+    let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
+    one_entry(
+        stem.strip_prefix("lib").unwrap_or(&stem),
+        names.filter(|symbol| symbol.name() == ENTRY.as_bytes()).count(),
+    )
+}
+
+/// An error unless the crate has one entry of a module.
+fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
+    let (found, remedy) = match entries {
+        0 => (
+            "neither: nothing in the crate is a module's entry".to_owned(),
+            "declare the module at the end of src/lib.rs",
+        ),
+        1 => return Ok(()),
+        n => (
+            format!("{n} modules in the crate and what it depends on"),
+            "declare one; what drivers share is in a crate that declares none",
+        ),
+    };
+    Err(Error::new(
+        format_args!("crate {crate_name}"),
+        "a module: `module_pci_driver! { … }` or `module! { … }`, once",
+        found,
+        remedy,
+    )
+    .of_driver())
 }
 
 /// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`), and undefined ones. ld keeps the symbols of
@@ -114,16 +160,7 @@ impl Symbols {
 
     /// An error unless the crate is a module.
     pub(super) fn check_entry(&self, crate_name: &str) -> Result<()> {
-        if self.defined.iter().any(|name| name == ENTRY) {
-            return Ok(());
-        }
-        Err(Error::new(
-            format_args!("crate {crate_name}"),
-            "a module: `module_pci_driver! { … }` or `module! { … }`, once",
-            "neither: nothing in the crate is a module's entry",
-            "declare the module at the end of src/lib.rs",
-        )
-        .of_driver())
+        one_entry(crate_name, self.defined.iter().filter(|name| *name == ENTRY).count())
     }
 
     /// The shims that the object calls, without their prefix.

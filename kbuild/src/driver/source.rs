@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{Metadata, MetadataCommand, Package};
-use linux_driver_host::{Error, Result};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use linux_driver_host::{Error, Result, process};
 
 /// A driver's source.
 #[derive(Debug, Clone)]
@@ -100,19 +100,15 @@ impl Source {
             )
             .of_driver());
         };
-        let sys = metadata
-            .packages
-            .iter()
-            .find(|package| package.name.as_str() == "linux-driver-sys")
-            .ok_or_else(|| {
-                Error::new(
-                    manifest.display(),
-                    "a dependency on linux-driver",
-                    "none",
-                    "add linux-driver to its [dependencies]",
-                )
-                .of_driver()
-            })?;
+        let sys = sys_of(package, metadata).ok_or_else(|| {
+            Error::new(
+                manifest.display(),
+                "a dependency on linux-driver",
+                "none",
+                "add linux-driver to its [dependencies]",
+            )
+            .of_driver()
+        })?;
         Ok(Self {
             name: package.name.to_string(),
             module: library.name.replace('-', "_"),
@@ -168,12 +164,38 @@ impl Source {
     }
 }
 
+/// The `linux-driver-sys` that the package depends on, however far away; others of its workspace do not count.
+fn sys_of<'m>(package: &'m Package, metadata: &'m Metadata) -> Option<&'m Package> {
+    let nodes = &metadata.resolve.as_ref()?.nodes;
+    let mut reached = vec![&package.id];
+    let mut next = 0;
+    while let Some(&id) = reached.get(next) {
+        next += 1;
+        let used = nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
+        let used = used.filter(|on| on.dep_kinds.iter().any(|how| how.kind == DependencyKind::Normal));
+        for on in used {
+            if !reached.contains(&&on.pkg) {
+                reached.push(&on.pkg);
+            }
+        }
+    }
+    let mut reached = reached.into_iter().map(|id| &metadata[id]);
+    reached.find(|package| package.name.as_str() == "linux-driver-sys")
+}
+
 fn metadata(manifest: &Path) -> Result<Metadata> {
-    MetadataCommand::new().manifest_path(manifest).exec().map_err(|e| {
+    // As a child of ours, it ends when a signal ends us, and that is then what is said.
+    let output = process::output(&mut MetadataCommand::new().manifest_path(manifest).cargo_command())?;
+    let read = if output.status.success() {
+        MetadataCommand::parse(String::from_utf8_lossy(&output.stdout)).map_err(|e| e.to_string())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    read.map_err(|found| {
         Error::new(
             manifest.display(),
             "a manifest that cargo reads",
-            e,
+            found,
             "mend it, or give the path of a Cargo.toml with --manifest-path",
         )
     })

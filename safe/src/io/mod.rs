@@ -87,11 +87,6 @@ impl<const SIZE: usize> Mmio<SIZE> {
         }
     }
 
-    /// Where the mapping starts.
-    pub(crate) fn base(&self) -> *mut u8 {
-        self.base
-    }
-
     /// How many bytes are mapped.
     pub fn len(&self) -> usize {
         self.length
@@ -103,6 +98,10 @@ impl<const SIZE: usize> Mmio<SIZE> {
     }
 
     const fn in_bounds<T>(offset: usize) {
+        assert!(
+            offset <= i32::MAX as usize,
+            "an instruction reaches 2 GiB: use the `try_` method for this register"
+        );
         assert!(
             offset.is_multiple_of(size_of::<T>()),
             "the register's offset is not aligned to its size"

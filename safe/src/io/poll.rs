@@ -9,19 +9,19 @@ use crate::error::{Result, code::ETIMEDOUT};
 
 /// Reads with `op` until `cond` holds of what it read: C's `read_poll_timeout`.
 ///
-/// `sleep_us` microseconds at most are slept between two reads (0: none), `timeout_us` microseconds are waited in all, after
-/// which it reads once more. [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition still does not hold then.
+/// `sleep_us` microseconds at most are slept between two reads (0: none; less than 20 ms, as C asks), `timeout_us` microseconds are waited in all, after
+/// which it reads once more; 0 is no limit, as in C. [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition still does not hold then.
 ///
 /// Context: may sleep.
 ///
 /// ```no_run
 /// # use linux_driver_safe::error::Result;
-/// # use linux_driver_safe::pci::Bar;
+/// # use linux_driver_safe::io::Mmio;
 /// use linux_driver_safe::io::read_poll_timeout;
 ///
 /// /// Waits until bit 0 of the status register is clear.
-/// fn wait(bar: &Bar<0x100>) -> Result<u32> {
-///     read_poll_timeout(|| bar.readl::<0x20>(), |status| status & 1 == 0, 10, 1_000_000)
+/// fn wait(registers: &Mmio<0x100>) -> Result<u32> {
+///     read_poll_timeout(|| registers.readl::<0x20>(), |status| status & 1 == 0, 10, 1_000_000)
 /// }
 /// ```
 pub fn read_poll_timeout<T: Copy>(
@@ -38,7 +38,7 @@ pub fn read_poll_timeout<T: Copy>(
         if cond(value) {
             return Ok(value);
         }
-        if now() > end {
+        if timeout_us != 0 && now() > end {
             // The task may have been held up between the last read and the clock: the last word is the register's.
             let value = op();
             return if cond(value) { Ok(value) } else { Err(ETIMEDOUT) };
@@ -46,7 +46,7 @@ pub fn read_poll_timeout<T: Copy>(
         if sleep_us > 0 {
             // At least a quarter of it, as in C: a range lets the kernel put wake-ups together.
             let min = u64::from(sleep_us >> 2) + 1;
-            // SAFETY: the caller is in a context that may sleep, as the docs ask.
+            // SAFETY: to sleep where one may not is a bug that the kernel reports, and no memory error.
             unsafe { sys::linux_driver_usleep_range(min, u64::from(sleep_us).max(min)) };
         } else {
             core::hint::spin_loop();

@@ -1,83 +1,75 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A BAR of a PCI device, requested and mapped.
+//! A BAR of a PCI device, requested and mapped until the driver is unbound.
 //!
-//! C headers: `include/linux/pci.h`, `include/linux/ioport.h`.
-
-use core::ffi::{CStr, c_int};
-use core::ops::Deref;
+//! C headers: `include/linux/pci.h`, `include/linux/device.h`; `lib/devres.c`.
 
 use linux_driver_sys as sys;
 
 use super::Device;
 use super::device::bar_number;
 use crate::dev_err;
-use crate::device::{Bound, Normal};
-use crate::error::{Result, code::EINVAL, code::ENOMEM, to_result};
+use crate::device::Bound;
+use crate::error::{Error, Result, code::EINVAL, code::ENODEV};
 use crate::io::Mmio;
-use crate::types::ARef;
 
-/// A BAR, requested and mapped, at least `SIZE` bytes of it. Its registers are read and written as [`Mmio`]. Unmapped and
-/// released when the value goes.
+/// A BAR, requested and mapped, at least `SIZE` bytes of it, until the driver is unbound.
 ///
-/// A driver keeps it in its data, which is dropped when the driver is unbound. After a surprise removal, before the driver
-/// is unbound, registers read all ones.
+/// The mapping belongs to the binding, as all that is managed (devres): the core releases it after `remove`, whatever became
+/// of this value. A driver keeps the value in its data and gets at the registers while the device is bound:
+/// [`access`](Self::access). After a surprise removal, before the driver is unbound, registers read all ones.
 ///
 /// # Invariants
 ///
-/// The region of BAR `number` of `device` was requested, and `registers` is its mapping, by this value.
+/// `registers` is mapped until the end of the binding whose number is `binding`.
 pub struct Bar<const SIZE: usize> {
     registers: Mmio<SIZE>,
-    number: c_int,
-    device: ARef<Device<Normal>>,
+    binding: u64,
 }
 
 impl<const SIZE: usize> Bar<SIZE> {
-    pub(super) fn new(device: &Device<Bound>, bar: u32, name: &'static CStr) -> Result<Self> {
+    pub(super) fn new(device: &Device<Bound>, bar: u32) -> Result<Self> {
         let number = bar_number(bar)?;
         let length = device.resource_len(bar)?;
-        if !device.resource_is_mem(bar)? {
-            dev_err!(device, "BAR {} is not memory", bar);
-            return Err(EINVAL);
-        }
         let Some(length) = usize::try_from(length).ok().filter(|&length| length >= SIZE) else {
             dev_err!(device, "BAR {} has {} bytes, the driver needs {}", bar, length, SIZE);
             return Err(EINVAL);
         };
-        // SAFETY: the device is bound; the name is a static, as long as the region may show it.
-        to_result(unsafe { sys::pci_request_region(device.as_raw(), number, name.as_ptr()) })?;
-        // SAFETY: the region is ours now. 0 asks for all of it.
-        let base = unsafe { sys::pci_iomap(device.as_raw(), number, 0) };
-        if base.is_null() {
-            // SAFETY: it was requested above.
-            unsafe { sys::pci_release_region(device.as_raw(), number) };
-            return Err(ENOMEM);
-        }
-        // INVARIANT: requested and mapped above.
-        // SAFETY: `pci_iomap` mapped `length` bytes, which start at a page's boundary or a BAR's own alignment of 16 bytes
-        // at least; they stay mapped until this value is dropped.
+        // SAFETY: the device is there, and the number is one of a standard BAR; only the field's address is taken.
+        let resource = unsafe { &raw const (*device.as_raw()).resource[number as usize] };
+        // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
+        let base = unsafe { sys::devm_ioremap_resource(&raw mut (*device.as_raw()).dev, resource) };
+        let base = from_err_ptr(base)?;
+        // INVARIANT: mapped, until the binding that is now ends.
+        // SAFETY: all of the resource was mapped, `length` bytes, at a page's boundary or where the BAR lies in its page,
+        // which is a multiple of 16 bytes; `access` gives the registers away only while they are mapped.
         let registers = unsafe { Mmio::new(base.cast(), length) };
         Ok(Self {
             registers,
-            number,
-            device: ARef::from(&**device),
+            binding: device.binding(),
         })
     }
-}
 
-impl<const SIZE: usize> Deref for Bar<SIZE> {
-    type Target = Mmio<SIZE>;
-
-    fn deref(&self) -> &Mmio<SIZE> {
-        &self.registers
+    /// The registers, while the device is bound. [`ENODEV`](crate::error::code::ENODEV) if the BAR was mapped for another
+    /// device, or for this one when it was bound before.
+    ///
+    /// Context: any.
+    #[inline]
+    pub fn access<'a>(&'a self, device: &'a Device<Bound>) -> Result<&'a Mmio<SIZE>> {
+        // The binding that the registers are mapped for is the one that is, and lasts as long as `device` is borrowed.
+        if device.binding() == self.binding {
+            Ok(&self.registers)
+        } else {
+            Err(ENODEV)
+        }
     }
 }
 
-impl<const SIZE: usize> Drop for Bar<SIZE> {
-    fn drop(&mut self) {
-        // SAFETY: by the type's invariant this is the mapping that was made, and nobody can use it any more.
-        unsafe { sys::pci_iounmap(self.device.as_raw(), self.registers.base().cast()) };
-        // SAFETY: by the type's invariant the region was requested, by this value; the device's memory is still there, since
-        // a reference is held. Where the release is managed as well, this takes it out of the list of what is left to do.
-        unsafe { sys::pci_release_region(self.device.as_raw(), self.number) };
+/// C's `IS_ERR` and `PTR_ERR` (`include/linux/err.h`): an errno in the place of a pointer.
+fn from_err_ptr<T>(pointer: *mut T) -> Result<*mut T> {
+    let value = pointer.addr().cast_signed();
+    if (-4095..0).contains(&value) {
+        Err(Error::from_errno(value as core::ffi::c_int))
+    } else {
+        Ok(pointer)
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! C header: `include/linux/pci.h`.
 
-use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -25,9 +24,11 @@ pub struct Device<S: DeviceState = Normal>(Opaque<sys::pci_dev>, PhantomData<S>)
 
 // SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (pci_dev_put()).
 unsafe impl Send for Device<Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what is not written after the bus
-// made the device.
-unsafe impl<S: DeviceState> Sync for Device<S> {}
+// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what the bus wrote before it
+// registered the device. (Not so with `Core`: what can be called there relies on the device's lock, which one thread has.)
+unsafe impl Sync for Device<Normal> {}
+// SAFETY: as above.
+unsafe impl Sync for Device<Bound> {}
 
 impl<S: DeviceState> Device<S> {
     /// The device that C knows under this pointer.
@@ -74,22 +75,6 @@ impl<S: DeviceState> Device<S> {
         // SAFETY: the device is there; the field was written when the bus found it.
         unsafe { (*self.as_raw()).revision }
     }
-
-    /// How many bytes the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5: C's
-    /// `pci_resource_len`.
-    pub fn resource_len(&self, bar: u32) -> Result<u64> {
-        let bar = bar_number(bar)?;
-        // SAFETY: the device is there and the number is one of a standard BAR.
-        Ok(unsafe { sys::linux_driver_pci_resource_len(self.as_raw(), bar) })
-    }
-
-    /// Whether the BAR is memory, not I/O ports. [`EINVAL`] unless `bar` is 0 to 5.
-    pub fn resource_is_mem(&self, bar: u32) -> Result<bool> {
-        let bar = bar_number(bar)?;
-        // SAFETY: the device is there and the number is one of a standard BAR.
-        let flags = unsafe { sys::linux_driver_pci_resource_flags(self.as_raw(), bar) };
-        Ok(flags & sys::LINUX_DRIVER_IORESOURCE_MEM != 0)
-    }
 }
 
 /// The number of a standard BAR, as C takes it.
@@ -102,14 +87,31 @@ pub(super) fn bar_number(bar: u32) -> Result<core::ffi::c_int> {
 }
 
 impl Device<Bound> {
-    /// Requests the BAR's region and maps it, at least `SIZE` bytes of it: C's `pci_request_region` and `pci_iomap`.
+    /// How many bytes the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5: C's
+    /// `pci_resource_len`.
+    pub fn resource_len(&self, bar: u32) -> Result<u64> {
+        let bar = bar_number(bar)?;
+        // SAFETY: the device is there and the number is one of a standard BAR; the bus does not move the BARs of a device
+        // that is bound.
+        Ok(unsafe { sys::linux_driver_pci_resource_len(self.as_raw(), bar) })
+    }
+
+    /// Requests the BAR's region and maps it, until the driver is unbound: what C's `pcim_iomap_region` does, by
+    /// `devm_ioremap_resource`, which every kernel has.
     ///
-    /// `name` is what `/proc/iomem` shows. [`EINVAL`] if there is no such BAR, it is not memory, or it is smaller than
-    /// `SIZE`; `EBUSY` if another driver has it; `ENOMEM`. Context: may sleep.
+    /// [`EINVAL`] if there is no such BAR, it is not memory, or it is smaller than `SIZE`; `EBUSY` if it is taken, by another
+    /// driver or by this one; `ENOMEM`. Context: may sleep.
     ///
-    /// The device has to be enabled first: [`pcim_enable_device`](Device::pcim_enable_device).
-    pub fn iomap_region<const SIZE: usize>(&self, bar: u32, name: &'static CStr) -> Result<Bar<SIZE>> {
-        Bar::new(self, bar, name)
+    /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
+    pub fn iomap_region<const SIZE: usize>(&self, bar: u32) -> Result<Bar<SIZE>> {
+        Bar::new(self, bar)
+    }
+
+    /// The number of the binding that is now: no two have the same.
+    pub(super) fn binding(&self) -> u64 {
+        // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data there before it lent the
+        // device to anyone; it stays there until `remove` has lent it for the last time.
+        unsafe { *(*self.as_raw()).dev.driver_data.cast::<u64>() }
     }
 }
 

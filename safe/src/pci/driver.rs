@@ -6,9 +6,10 @@
 use core::ffi::{CStr, c_char, c_int};
 use core::marker::PhantomData;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use linux_driver_sys as sys;
-use pinned_init::{PinInit, pin_data, try_pin_init};
+use pinned_init::{PinInit, pin_data, pin_init_from_closure, try_pin_init};
 
 use super::{Device, IdTable};
 use crate::alloc::{GFP_KERNEL, KBox};
@@ -32,7 +33,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
 
     /// Takes on a device: `pci_driver.probe`.
     ///
-    /// `id` is `None` where the bus made the match without the table. The data is initialised in place, in the one
+    /// `id` is `None` where the bus made the match without the table (`driver_override`), and where the table has no infos.
+    /// The data is initialised in place, in the one
     /// allocation that is made for a device; an error means that the driver does not take the device on.
     ///
     /// Context: may sleep; under the device's lock.
@@ -90,31 +92,63 @@ pub const unsafe fn driver<T: Driver>(id_table: *const sys::pci_device_id) -> St
     unsafe { Static::new(driver) }
 }
 
+/// What `driver_data` of a bound device points to.
+///
+/// The number comes first: [`Device::binding`] reads it without knowing the driver.
+#[repr(C)]
+struct Data<T> {
+    binding: u64,
+    of_driver: T,
+}
+
+/// The number of the last binding of a driver of this module. 64 bits do not come round.
+static BINDINGS: AtomicU64 = AtomicU64::new(0);
+
 /// `pci_driver.probe`. Called by `local_pci_probe` with the device's lock held.
 unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::pci_device_id) -> c_int {
-    // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
-    let dev = unsafe { Device::<Core>::from_raw(pdev) };
     // SAFETY: the bus hands over an entry that matched, valid for the call (it may be a copy on the stack).
     let driver_data = unsafe { (*id).driver_data };
-    match KBox::pin_init(T::probe(dev, T::ID_TABLE.info(driver_data)), GFP_KERNEL) {
+    let init = |slot: *mut Data<T>| {
+        // SAFETY: the slot is valid for writes.
+        unsafe { (&raw mut (*slot).binding).write(BINDINGS.fetch_add(1, Ordering::Relaxed) + 1) };
+        // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
+        unsafe { (*pdev).dev.driver_data = slot.cast() };
+        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call; the number of the
+        // binding is in its place.
+        let dev = unsafe { Device::<Core>::from_raw(pdev) };
+        let init = T::probe(dev, T::ID_TABLE.info(driver_data));
+        // SAFETY: the slot is valid for writes; only the field's address is taken.
+        let of_driver = unsafe { &raw mut (*slot).of_driver };
+        // SAFETY: the field is pinned with the slot, and not used as a `T` after an error.
+        unsafe { init.__pinned_init(of_driver) }
+    };
+    // SAFETY: on `Ok` both fields are initialised; on an error `of_driver` is not, and the number needs no drop.
+    match KBox::pin_init(unsafe { pin_init_from_closure::<_, Error>(init) }, GFP_KERNEL) {
         Ok(data) => {
-            // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, from `probe` on.
-            unsafe { (*pdev).dev.driver_data = KBox::into_raw(data).cast() };
+            // `driver_data` points to it already.
+            KBox::into_raw(data);
             0
         }
-        Err(error) => error.to_errno(),
+        Err(error) => {
+            // SAFETY: as above; nobody has the device as a bound one any more.
+            unsafe { (*pdev).dev.driver_data = core::ptr::null_mut() };
+            error.to_errno()
+        }
     }
 }
 
 /// `pci_driver.remove`. Called by `pci_device_remove` with the device's lock held, once after a `probe` that returned 0.
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
+    // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, up to here.
+    let data = unsafe { (*pdev).dev.driver_data };
+    // SAFETY: `probe` put it there, from a box; `remove` is called once after it.
+    let data = unsafe { KBox::<Data<T>>::from_raw(data.cast()) };
     // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
     let dev = unsafe { Device::<Core>::from_raw(pdev) };
-    // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, up to here.
-    let data = unsafe { core::mem::replace(&mut (*pdev).dev.driver_data, core::ptr::null_mut()) };
-    // SAFETY: `probe` put it there, from a box; `remove` is called once after it.
-    let data = unsafe { KBox::<T>::from_raw(data.cast()) };
-    T::remove(dev, data.as_ref());
+    // SAFETY: the field is pinned with the box.
+    T::remove(dev, unsafe { data.as_ref().map_unchecked(|data| &data.of_driver) });
+    // SAFETY: as above; nobody has the device as a bound one any more.
+    unsafe { (*pdev).dev.driver_data = core::ptr::null_mut() };
 }
 
 /// The module of [`module_pci_driver!`](crate::module_pci_driver): a registered driver and nothing else.

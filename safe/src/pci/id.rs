@@ -72,6 +72,15 @@ pub struct IdTable<T: 'static> {
 impl<T> IdTable<T> {
     #[doc(hidden)]
     pub const fn new(raw: &'static [sys::pci_device_id], infos: &'static [T]) -> Self {
+        assert!(
+            !raw.is_empty() && infos.len() < raw.len(),
+            "an ID table has at most one info an entry"
+        );
+        let end = &raw[raw.len() - 1];
+        assert!(
+            end.vendor == 0 && end.subvendor == 0 && end.class_mask == 0,
+            "an ID table ends with an entry of zeroes"
+        );
         Self { raw, infos }
     }
 

@@ -8,7 +8,7 @@
 //! | [`Driver`] | `struct pci_driver` |
 //! | [`DeviceId`], [`IdTable`], [`id_table!`](crate::pci::id_table) | `struct pci_device_id`, `MODULE_DEVICE_TABLE(pci, …)` |
 //! | [`Device`] | `struct pci_dev` |
-//! | [`Bar`] | a BAR, requested and mapped: `pci_request_region`, `pci_iomap` |
+//! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
 //! | [`module_pci_driver!`](crate::module_pci_driver) | `module_pci_driver` |
 
 mod bar;

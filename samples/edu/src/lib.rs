@@ -5,7 +5,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-use linux_driver::io::read_poll_timeout;
+use linux_driver::io::{Mmio, read_poll_timeout};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 
@@ -23,6 +23,9 @@ mod regs {
     pub(crate) const LENGTH: usize = 0x100;
 }
 
+/// The registers of a device.
+type Registers = Mmio<{ regs::LENGTH }>;
+
 /// The data of one device.
 struct Edu {
     bar: Bar<{ regs::LENGTH }>,
@@ -36,54 +39,54 @@ impl pci::Driver for Edu {
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
-            let edu = Edu {
-                bar: dev.iomap_region(0, c"edu")?,
-            };
-            edu.identify(dev)?;
-            edu.check_alive(dev)?;
-            dev_info!(dev, "factorial({}) = {}", 10, edu.factorial(10)?);
-            Ok(edu)
+            let bar = dev.iomap_region(0)?;
+            let registers = bar.access(dev)?;
+            identify(dev, registers)?;
+            check_alive(dev, registers)?;
+            dev_info!(dev, "factorial({}) = {}", 10, factorial(registers, 10)?);
+            Ok(Edu { bar })
         })
     }
 
-    fn remove(dev: &pci::Device<Core>, _this: Pin<&Self>) {
-        dev_info!(dev, "edu device, removed");
+    fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+        if let Ok(registers) = this.bar.access(dev) {
+            let id = registers.readl::<{ regs::ID }>();
+            dev_info!(dev, "edu device, removed ({:#010x})", id);
+        }
     }
 }
 
-impl Edu {
-    fn identify(&self, dev: &pci::Device<Bound>) -> Result {
-        let id = self.bar.readl::<{ regs::ID }>();
-        if id & 0xffff != 0x00ed {
-            dev_err!(dev, "not an edu device: its identification is {:#010x}", id);
-            return Err(ENODEV);
-        }
-        dev_info!(dev, "edu device, version {}.{}", id >> 24, id >> 16 & 0xff);
-        Ok(())
+fn identify(dev: &pci::Device<Bound>, registers: &Registers) -> Result {
+    let id = registers.readl::<{ regs::ID }>();
+    if id & 0xffff != 0x00ed {
+        dev_err!(dev, "not an edu device: its identification is {:#010x}", id);
+        return Err(ENODEV);
     }
+    dev_info!(dev, "edu device, version {}.{}", id >> 24, id >> 16 & 0xff);
+    Ok(())
+}
 
-    fn check_alive(&self, dev: &pci::Device<Bound>) -> Result {
-        const PATTERN: u32 = 0x1234_abcd;
-        self.bar.writel::<{ regs::LIVENESS }>(PATTERN);
-        let answer = self.bar.readl::<{ regs::LIVENESS }>();
-        if answer != !PATTERN {
-            dev_err!(dev, "the device is not alive: it answers {:#010x}", answer);
-            return Err(EIO);
-        }
-        Ok(())
+fn check_alive(dev: &pci::Device<Bound>, registers: &Registers) -> Result {
+    const PATTERN: u32 = 0x1234_abcd;
+    registers.writel::<{ regs::LIVENESS }>(PATTERN);
+    let answer = registers.readl::<{ regs::LIVENESS }>();
+    if answer != !PATTERN {
+        dev_err!(dev, "the device is not alive: it answers {:#010x}", answer);
+        return Err(EIO);
     }
+    Ok(())
+}
 
-    /// Has the device compute `n!`. It holds 32 bits: 12! is the largest that fits.
-    fn factorial(&self, n: u32) -> Result<u32> {
-        self.bar.writel::<{ regs::FACTORIAL }>(n);
-        read_poll_timeout(
-            || self.bar.readl::<{ regs::STATUS }>(),
-            |status| status & 1 == 0,
-            100,
-            1_000_000,
-        )?;
-        Ok(self.bar.readl::<{ regs::FACTORIAL }>())
-    }
+/// Has the device compute `n!`. It holds 32 bits: 12! is the largest that fits.
+fn factorial(registers: &Registers, n: u32) -> Result<u32> {
+    registers.writel::<{ regs::FACTORIAL }>(n);
+    read_poll_timeout(
+        || registers.readl::<{ regs::STATUS }>(),
+        |status| status & 1 == 0,
+        100,
+        1_000_000,
+    )?;
+    Ok(registers.readl::<{ regs::FACTORIAL }>())
 }
 
 linux_driver::module_pci_driver! {

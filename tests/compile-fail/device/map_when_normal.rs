@@ -17,13 +17,13 @@ impl pci::Driver for Driver {
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
-            let bar = dev.iomap_region(0, c"driver")?;
+            let bar = dev.iomap_region(0)?;
             Ok(Driver { bar })
         })
     }
 
-    fn remove(_dev: &pci::Device<Core>, this: Pin<&Self>) {
-        let normal: &pci::Device = _dev; let _ = (normal.iomap_region::<4>(0, c"x"), this);
+    fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+        let normal: &pci::Device = dev; let _ = (normal.iomap_region::<4>(0), this);
     }
 }
 

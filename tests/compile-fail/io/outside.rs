@@ -17,13 +17,13 @@ impl pci::Driver for Driver {
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
-            let bar = dev.iomap_region(0, c"driver")?;
+            let bar = dev.iomap_region(0)?;
             Ok(Driver { bar })
         })
     }
 
-    fn remove(_dev: &pci::Device<Core>, this: Pin<&Self>) {
-        this.bar.writel::<0x100>(1);
+    fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+        let _ = this.bar.access(dev).map(|registers| registers.writel::<0x100>(1));
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result, process};
-use linux_driver_kbuild::arch;
+use linux_driver_kbuild::arch::{self, Target};
 use linux_driver_kbuild::check::{self, LoadedSize};
 use linux_driver_kbuild::driver::{Builder, Language, Source};
 use linux_driver_kbuild::kernels::Kernel;
@@ -95,10 +95,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         .canonicalize()
         .map_err(|e| Error::io(temp.path(), "find", &e))?;
     let rust = RustCopy::new(&dir.join("edu"))?;
-    fetch_crates(&rust.manifest, &toolchain, arch::target(&kernel.tree()?)?.triple)?;
+    let target = arch::target(&kernel.tree()?)?;
+    fetch_crates(&rust.manifest, &toolchain, target.triple)?;
     let source = Source::find(&rust.manifest, None)?;
     // What the user's cache is to have before anything warm is measured.
-    sysroot(&cache, &toolchain, &arch::target(&kernel.tree()?)?)?;
+    sysroot(&cache, &toolchain, &target)?;
     if let Language::Rust { sys, .. } = &source.language {
         builder(&cache, &kernel, install)?.prepared(sys)?;
     }
@@ -112,6 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         toolchain: &toolchain,
         kernel: &kernel,
         kbuild,
+        target,
         dir,
         source,
     };
@@ -159,6 +161,7 @@ struct Bench<'a> {
     toolchain: &'a Toolchain,
     kernel: &'a Kernel,
     kbuild: Kbuild,
+    target: Target,
     /// Where all is built.
     dir: PathBuf,
     /// The copy of the sample.
@@ -174,9 +177,8 @@ impl Bench<'_> {
         loop {
             let _step = self.step("cold builds", round, rounds);
             let dir = self.dir.join(format!("cold-{round}"));
-            let target = arch::target(&self.kbuild.tree)?;
             let cache = Cache::at(&dir.join("core"))?;
-            core.push(seconds(|| sysroot(&cache, self.toolchain, &target))?.0);
+            core.push(seconds(|| sysroot(&cache, self.toolchain, &self.target))?.0);
 
             let empty = Builder::new(Cache::at(&dir.join("cache"))?, self.kbuild.clone(), self.install);
             let source = Source {
@@ -251,7 +253,7 @@ impl Bench<'_> {
     /// `cargo xtask build` of the copy, as a user calls it.
     fn build_command(&self) -> Command {
         let mut command = self.xtask("build");
-        command.arg("--manifest-path").arg(&self.source.dir.join("Cargo.toml"));
+        command.arg("--manifest-path").arg(self.source.dir.join("Cargo.toml"));
         command.env("CARGO_TARGET_DIR", self.target_dir());
         command
     }

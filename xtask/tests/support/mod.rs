@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Runs the command line as a user does, on drivers and caches made up for a test.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,27 +90,25 @@ pub(crate) fn kernel(name: &str) -> Kernel {
     }
 }
 
-/// The folder of the user's cache, as `doctor` names it.
+/// The folder of the user's cache: a kernel's tree is in its `kernels/NAME-HASH`.
 pub(crate) fn cache_of_user() -> PathBuf {
-    let ran = run(&mut xtask(["doctor"]));
-    let line = ran.stdout.lines().find_map(|line| line.strip_prefix("cache"));
-    PathBuf::from(line.unwrap_or_else(|| panic!("{ran:#?}")).trim())
+    let tree = kernel(DEFAULT).build_tree;
+    let kernels = tree.ancestors().find(|dir| dir.ends_with("kernels"));
+    let cache = kernels.and_then(Path::parent);
+    cache.unwrap_or_else(|| panic!("{}", tree.display())).to_owned()
 }
 
 /// The sample driver's module for a kernel: built once for all tests, which puts all that it takes into the user's cache.
-pub(crate) fn edu(kernel: &str) -> PathBuf {
-    kernel_lock();
-    let ran = run(&mut xtask(["build", "-p", "edu", "--kernel", kernel]));
-    let ko = PathBuf::from(ran.good().trim_end());
-    assert!(ko.is_file(), "{ran:#?}");
-    ko
-}
-
-/// A first build makes `core` and the libraries; the tests that need it wait here for the one that does it, so that
-/// none of them is measured by another's work.
-fn kernel_lock() {
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| drop(kernel(DEFAULT)));
+pub(crate) fn edu(kernel: &'static str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap();
+    let build = || {
+        let ran = run(&mut xtask(["build", "-p", "edu", "--kernel", kernel]));
+        let ko = PathBuf::from(ran.good().trim_end());
+        assert!(ko.is_file(), "{ran:#?}");
+        ko
+    };
+    built.entry(kernel).or_insert_with(build).clone()
 }
 
 /// The kernel that drivers are built for where a test does not say otherwise.
@@ -160,8 +159,13 @@ impl Crate {
         self.dir.join("Cargo.toml").to_str().unwrap().to_owned()
     }
 
+    /// The words that build it for the default kernel.
+    pub(crate) fn build(&self) -> Command {
+        xtask(["build", "--manifest-path", &self.manifest(), "--kernel", DEFAULT])
+    }
+
     /// Where its module is when it was built for the default kernel.
-    fn ko(&self) -> PathBuf {
+    pub(crate) fn ko(&self) -> PathBuf {
         let of_kernel = edu(DEFAULT).parent().unwrap().parent().unwrap().to_owned();
         let module = self.name.replace('-', "_");
         of_kernel.join(self.name).join(format!("{module}.ko"))
@@ -170,19 +174,19 @@ impl Crate {
     /// Builds it. It has to fail as a driver's fault, and the module that stood there before has to be gone.
     #[track_caller]
     pub(crate) fn fails_to_build(&self, words: &[&str]) -> Ran {
-        let ko = self.ko();
-        fs::create_dir_all(ko.parent().unwrap()).unwrap();
-        fs::write(&ko, "an older module").unwrap();
-        let ran = run(&mut xtask([
-            "build",
-            "--manifest-path",
-            &self.manifest(),
-            "--kernel",
-            DEFAULT,
-        ]));
+        let ko = self.older_ko();
+        let ran = run(&mut self.build());
         ran.refused(1, words);
         assert!(!ko.exists(), "{} was left", ko.display());
         ran
+    }
+
+    /// A file where its module would be, as an older build leaves one.
+    pub(crate) fn older_ko(&self) -> PathBuf {
+        let ko = self.ko();
+        fs::create_dir_all(ko.parent().unwrap()).unwrap();
+        fs::write(&ko, "an older module").unwrap();
+        ko
     }
 }
 
@@ -298,6 +302,16 @@ pub(crate) fn processes_with(path: &Path) -> Vec<(libc::pid_t, String)> {
         line.contains(path).then_some((pid, line))
     });
     lines.collect()
+}
+
+/// Waits until there is no such process: one that was killed needs a moment to go.
+#[track_caller]
+pub(crate) fn nobody_left_with(path: &Path) {
+    let start = Instant::now();
+    while let left @ [_, ..] = processes_with(path).as_slice() {
+        assert!(start.elapsed() < BOUND, "{left:#?}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Ends what a run left that was killed outright: processes on whose command line this folder of the test's stands.

@@ -7,7 +7,7 @@ use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 
 struct Bars {
-    _bar: Bar<0x100>,
+    bar: Bar<0x100>,
 }
 
 impl pci::Driver for Bars {
@@ -18,9 +18,9 @@ impl pci::Driver for Bars {
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
-            let too_small = error(dev.iomap_region::<0x20_0000>(0, c"bars"));
-            let no_such = error(dev.iomap_region::<0x10>(6, c"bars"));
-            let not_there = error(dev.iomap_region::<0x10>(3, c"bars"));
+            let too_small = error(dev.iomap_region::<0x20_0000>(0));
+            let no_such = error(dev.iomap_region::<0x10>(6));
+            let not_there = error(dev.iomap_region::<0x10>(3));
             dev_info!(
                 dev,
                 "too small: {}, no such BAR: {}, not there: {}",
@@ -29,32 +29,30 @@ impl pci::Driver for Bars {
                 not_there
             );
 
-            let bar = dev.iomap_region::<0x100>(0, c"bars")?;
-            dev_info!(dev, "in use: {}", error(dev.iomap_region::<0x100>(0, c"bars")));
+            let bar = dev.iomap_region::<0x100>(0)?;
+            dev_info!(dev, "in use: {}", error(dev.iomap_region::<0x100>(0)));
+            let registers = bar.access(dev)?;
             dev_info!(
                 dev,
                 "at the end: {}, across it: {}, unaligned: {}, huge: {}, in bounds: {:#x}",
-                error(bar.try_readb(bar.len())),
-                error(bar.try_readl(bar.len() - 2)),
-                error(bar.try_readl(2)),
-                error(bar.try_readq(usize::MAX)),
-                bar.try_readl(0)? & 0xff,
+                error(registers.try_readb(registers.len())),
+                error(registers.try_readl(registers.len() - 2)),
+                error(registers.try_readl(2)),
+                error(registers.try_readq(usize::MAX)),
+                registers.try_readl(0)? & 0xff,
             );
-            drop(bar);
-
-            let bar = dev.iomap_region::<0x100>(0, c"bars")?;
-            dev_info!(dev, "mapped again, {} bytes", bar.len());
-            Ok(Bars { _bar: bar })
+            Ok(Bars { bar })
         })
+    }
+
+    fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+        dev_info!(dev, "still mapped in remove: {}", this.bar.access(dev).is_ok());
     }
 }
 
-/// The error's name.
-fn error<T>(result: Result<T>) -> &'static str {
-    match result {
-        Ok(_) => "none",
-        Err(error) => error.name().unwrap_or("unknown"),
-    }
+/// What came of it.
+fn error<T>(result: Result<T>) -> Error {
+    result.err().unwrap_or(EALREADY)
 }
 
 linux_driver::module_pci_driver! {

@@ -7,7 +7,7 @@ use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 
 struct ProbeFails {
-    _bar: Bar<0x100>,
+    bar: Bar<0x100>,
 }
 
 impl Drop for ProbeFails {
@@ -25,10 +25,10 @@ impl pci::Driver for ProbeFails {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
             let data = ProbeFails {
-                _bar: dev.iomap_region(0, c"probe_fails")?,
+                bar: dev.iomap_region(0)?,
             };
             dev_info!(dev, "BAR 0 is mapped");
-            if data._bar.readl::<0>() & 0xffff == 0x00ed {
+            if data.bar.access(dev)?.readl::<0>() & 0xffff == 0x00ed {
                 return Err(EIO);
             }
             Ok(data)

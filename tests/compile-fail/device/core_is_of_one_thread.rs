@@ -1,0 +1,36 @@
+//~ ERROR cannot be shared between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci::{self, Bar, DeviceId};
+use linux_driver::prelude::*;
+
+struct Driver {
+    bar: Bar<0x100>,
+}
+
+impl pci::Driver for Driver {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"driver";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let bar = dev.iomap_region(0)?;
+            Ok(Driver { bar })
+        })
+    }
+
+    fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+        fn send<T: Send>(_: T) {}
+        send(dev); let _ = this;
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Driver,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Must not compile",
+}
