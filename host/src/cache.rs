@@ -136,6 +136,23 @@ impl Cache {
         Ok(place)
     }
 
+    /// Removes an entry that does not hold any more. It is gone at once, and whole.
+    pub fn remove(&self, place: &Path) -> Result<()> {
+        let (Some(dir), Some(name)) = (place.parent(), place.file_name()) else {
+            return Ok(());
+        };
+        // Swept with what killed runs left, should this one be killed.
+        let prefix = format!(".staging-{}-", name.to_string_lossy());
+        let away = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(dir)
+            .map_err(|e| Error::io(dir, "write", &e))?;
+        match fs::rename(place, away.path().join("removed")) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(place, "remove", &e)),
+            _ => Ok(()),
+        }
+    }
+
     /// Holds the lock of this name until the value goes; waits for whoever holds it.
     pub fn lock(&self, kind: &str, name: &str) -> Result<File> {
         let dir = self.root.join(kind);

@@ -54,7 +54,11 @@ pub struct Prepared {
 pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
     let sources: Vec<PathBuf> = SOURCES.iter().map(|name| sys.join(name)).collect();
     let key = key(kbuild, &sources)?;
-    let dir = match cache.get("prepared", &kbuild.tree.release, &key) {
+    let found = cache.get("prepared", &kbuild.tree.release, &key);
+    if let Some(stale) = found.as_ref().filter(|found| !is_fresh(found)) {
+        cache.remove(stale)?;
+    }
+    let dir = match found.filter(|found| found.is_dir()) {
         Some(found) => found,
         None => {
             let _step = Step::start(format!("compiling the shims for {}", kbuild.tree.release));
@@ -117,10 +121,36 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
         device_table_symbol: device_table_symbol(&dir.join("probe.o"))?,
         shims,
     };
+    let stamps: String = recorded
+        .headers
+        .iter()
+        .map(|path| format!("{} {path}\n", stamp(path)))
+        .collect();
+    write_if_changed(&dir.join(STAMPS), stamps.as_bytes())?;
     let path = dir.join("kernel.json");
     let json =
         serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
     fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
+}
+
+/// Whether the headers are still those that were read. A tree that is worked on changes without its configuration's doing so.
+fn is_fresh(dir: &Path) -> bool {
+    let stamps = fs::read_to_string(dir.join(STAMPS)).unwrap_or_default();
+    !stamps.is_empty()
+        && stamps
+            .lines()
+            .all(|line| line.split_once(' ').is_some_and(|(old, path)| stamp(path) == old))
+}
+
+/// The headers that the shims were compiled with, each with its size and time.
+const STAMPS: &str = "headers";
+
+/// When a file was changed last, and its size; nothing of one that is not there.
+fn stamp(path: &str) -> String {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path)
+        .map(|meta| format!("{}.{}:{}", meta.mtime(), meta.mtime_nsec(), meta.size()))
+        .unwrap_or_default()
 }
 
 /// `shims_used.h` for these shims.

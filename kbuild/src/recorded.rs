@@ -16,6 +16,8 @@ pub struct Recorded {
     pub cc_flags: Vec<String>,
     /// objtool and its arguments less the object, where Kbuild ran it on this object.
     pub objtool: Option<Vec<String>>,
+    /// The kernel's headers that it was made of.
+    pub headers: Vec<String>,
 }
 
 impl Recorded {
@@ -42,7 +44,7 @@ impl Recorded {
         if !name.starts_with("savedcmd_") && !name.starts_with("cmd_") {
             return None;
         }
-        let mut commands = command.split(';').map(words);
+        let mut commands = commands(command).into_iter();
         let compiler = commands.next()?;
         let cc_flags = cc_flags(&compiler, dirs);
         let objtool = commands.find(|words| words.first().is_some_and(|word| word.ends_with("/objtool")));
@@ -51,8 +53,26 @@ impl Recorded {
             words[0] = absolute(&words[0], dirs);
             words
         });
-        (!cc_flags.is_empty()).then_some(Self { cc_flags, objtool })
+        let headers = headers(text, dirs);
+        (!cc_flags.is_empty()).then_some(Self {
+            cc_flags,
+            objtool,
+            headers,
+        })
     }
+}
+
+/// The kernel's headers in the list `deps_OBJECT := \`, of which each line names one: those outside of the module's folder, the
+/// last of `dirs`.
+fn headers(text: &str, dirs: &[PathBuf]) -> Vec<String> {
+    let list = text.lines().skip_while(|line| !line.starts_with("deps_"));
+    let names = list
+        .map(|line| line.trim_end_matches('\\').trim())
+        .filter(|line| line.ends_with(".h") && !line.contains(' '));
+    let paths = names.map(|name| absolute(name, dirs));
+    paths
+        .filter(|path| dirs.last().is_none_or(|own| !Path::new(path).starts_with(own)))
+        .collect()
 }
 
 fn cc_flags(compiler: &[String], dirs: &[PathBuf]) -> Vec<String> {
@@ -81,13 +101,15 @@ fn absolute(path: &str, dirs: &[PathBuf]) -> String {
     found.map_or_else(|| path.to_owned(), |path| path.to_string_lossy().into_owned())
 }
 
-/// The words of a shell command: Kbuild quotes with single quotes and backslashes only.
-fn words(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
+/// The commands of a line of shell, each as its words: Kbuild quotes with quotes and backslashes, and puts `;` between
+/// commands.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
     let mut quote = None;
-    let mut chars = command.chars();
+    let mut chars = line.chars();
     while let Some(c) = chars.next() {
+        let last = commands.len() - 1;
         match (quote, c) {
             (Some(q), c) if c == q => quote = None,
             (Some(_), c) => word.get_or_insert_default().push(c),
@@ -96,12 +118,17 @@ fn words(command: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (None, '\\') => word.get_or_insert_default().extend(chars.next()),
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, ';') => {
+                commands[last].extend(word.take());
+                commands.push(Vec::new());
+            }
+            (None, c) if c.is_whitespace() => commands[last].extend(word.take()),
             (None, c) => word.get_or_insert_default().push(c),
         }
     }
-    words.extend(word);
-    words
+    let last = commands.len() - 1;
+    commands[last].extend(word);
+    commands
 }
 
 #[cfg(test)]
@@ -110,7 +137,7 @@ mod tests {
 
     #[test]
     fn flags_come_out_without_input_output_and_dependency_file() {
-        let text = "savedcmd_/b/s.o := gcc-12 -Wp,-MMD,/b/.s.o.d -nostdinc -I./include -include ./k.h -DKBUILD_MODNAME='\"s\"' -DX=\\\"y\\\" -c -o /b/s.o /b/s.c  ; ./tools/objtool/objtool --orc --retpoline /b/s.o\n\nsource_/b/s.o := /b/s.c\n";
+        let text = "savedcmd_/b/s.o := gcc-12 -Wp,-MMD,/b/.s.o.d -nostdinc -I./include -include ./k.h -DKBUILD_MODNAME='\"s\"' -DX=\\\"y\\\" -DY=';' -c -o /b/s.o /b/s.c  ; ./tools/objtool/objtool --orc --retpoline /b/s.o\n\nsource_/b/s.o := /b/s.c\n";
         let recorded = Recorded::parse(text, &["/no-such-folder".into()]).unwrap();
         assert_eq!(
             recorded.cc_flags,
@@ -120,7 +147,8 @@ mod tests {
                 "-include",
                 "./k.h",
                 "-DKBUILD_MODNAME=\"s\"",
-                "-DX=\"y\""
+                "-DX=\"y\"",
+                "-DY=;"
             ]
         );
         assert_eq!(
@@ -136,6 +164,13 @@ mod tests {
         let recorded = Recorded::parse("cmd_s.o := gcc -I./include -c -o s.o s.c", &[dir.path().to_owned()]).unwrap();
         assert_eq!(recorded.cc_flags, [format!("-I{}/./include", dir.path().display())]);
         assert_eq!(recorded.objtool, None);
+    }
+
+    #[test]
+    fn the_kernels_headers_are_listed_and_not_our_own() {
+        let text = "cmd_/m/s.o := gcc -O2 -c -o /m/s.o /m/s.c\n\nsource_/m/s.o := /m/s.c\n\ndeps_/m/s.o := \\\n  /k/include/a.h \\\n    $(wildcard include/config/X) \\\n  /m/shims.h \\\n  /k/include/b.h \\\n\n/m/s.o: $(deps_/m/s.o)\n";
+        let recorded = Recorded::parse(text, &["/k".into(), "/m".into()]).unwrap();
+        assert_eq!(recorded.headers, ["/k/include/a.h", "/k/include/b.h"]);
     }
 
     #[test]

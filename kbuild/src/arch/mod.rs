@@ -22,18 +22,16 @@ struct Row {
     reason: &'static str,
     /// Whether the kernel's configuration asks for them.
     when: fn(&crate::config::Config) -> bool,
-    /// The flags. `{PADDING}` stands for CONFIG_FUNCTION_PADDING_BYTES.
+    /// The flags. `{PADDING}` and `{ALIGNMENT}` stand for CONFIG_FUNCTION_PADDING_BYTES and CONFIG_FUNCTION_ALIGNMENT.
     flags: &'static [&'static str],
 }
 
 /// The target for the kernel of this tree, its hardening included.
 pub fn target(tree: &BuildTree) -> Result<Target> {
     x86_64::refuse_what_cannot_be_followed(tree)?;
-    let padding = tree.config.value("CONFIG_FUNCTION_PADDING_BYTES").unwrap_or("0");
-    let rows = x86_64::ROWS.iter().filter(|row| (row.when)(&tree.config));
-    let flags = rows
+    let flags = rows(tree)
         .flat_map(|row| row.flags)
-        .map(|flag| flag.replace("{PADDING}", padding))
+        .map(|flag| filled(flag, tree))
         .collect();
     Ok(Target {
         triple: x86_64::TRIPLE,
@@ -43,6 +41,19 @@ pub fn target(tree: &BuildTree) -> Result<Target> {
 
 /// Each flag that this kernel's configuration asks for, with its reason: what `cargo xtask build --verbose` shows.
 pub fn reasons(tree: &BuildTree) -> Vec<(&'static str, String)> {
-    let rows = x86_64::ROWS.iter().filter(|row| (row.when)(&tree.config));
-    rows.map(|row| (row.reason, row.flags.join(" "))).collect()
+    rows(tree)
+        .map(|row| (row.reason, filled(&row.flags.join(" "), tree)))
+        .collect()
+}
+
+/// The rows that this kernel's configuration asks for.
+fn rows(tree: &BuildTree) -> impl Iterator<Item = &'static Row> {
+    x86_64::ROWS.iter().filter(|row| (row.when)(&tree.config))
+}
+
+/// A flag with the configuration's values in it.
+fn filled(flag: &str, tree: &BuildTree) -> String {
+    let value = |option| tree.config.value(option).unwrap_or("0");
+    flag.replace("{PADDING}", value("CONFIG_FUNCTION_PADDING_BYTES"))
+        .replace("{ALIGNMENT}", value("CONFIG_FUNCTION_ALIGNMENT"))
 }

@@ -10,7 +10,7 @@ use crate::tree::BuildTree;
 pub(super) const TRIPLE: &str = "x86_64-unknown-none";
 
 /// Every flag, when it is given, and why.
-pub(super) const ROWS: [Row; 11] = [
+pub(super) const ROWS: &[Row] = &[
     Row {
         reason: "a panic does not unwind: it ends in BUG()",
         when: |_| true,
@@ -32,7 +32,7 @@ pub(super) const ROWS: [Row; 11] = [
         flags: &["-Cno-redzone=y"],
     },
     Row {
-        reason: "-march=x86-64 -mtune=generic: what every machine of the distribution has",
+        reason: "-march=x86-64 -mtune=generic: what every machine has, also where the kernel is tuned for one",
         when: |_| true,
         flags: &["-Ctarget-cpu=x86-64", "-Ztune-cpu=generic"],
     },
@@ -69,7 +69,17 @@ pub(super) const ROWS: [Row; 11] = [
     Row {
         reason: "-fno-omit-frame-pointer: the unwinder follows frame pointers",
         when: |config| config.is_set("CONFIG_FRAME_POINTER"),
-        flags: &["-Cforce-frame-pointers=y"],
+        // The second one is for code that rustc makes itself, without a function's attributes.
+        flags: &["-Cforce-frame-pointers=y", "-Zllvm_module_flag=frame-pointer:u32:2:max"],
+    },
+    Row {
+        reason: "-falign-functions: the kernel patches the room before a function by its alignment",
+        when: |config| {
+            config
+                .value("CONFIG_FUNCTION_ALIGNMENT")
+                .is_some_and(|align| align != "0")
+        },
+        flags: &["-Zmin-function-alignment={ALIGNMENT}"],
     },
     // -mharden-sls=all (CONFIG_SLS, CONFIG_MITIGATION_SLS) has no counterpart in rustc. With return thunks and
     // retpolines, no plain `ret` and no indirect jump is left for it to harden; `check` makes sure of that.
@@ -139,6 +149,17 @@ mod tests {
         ] {
             assert!(hard.iter().any(|f| f == flag), "{flag} in {hard:?}");
         }
+    }
+
+    #[test]
+    fn functions_are_aligned_as_the_kernels_are() {
+        let flags = super::super::target(&tree("CONFIG_FUNCTION_ALIGNMENT=16\n"))
+            .unwrap()
+            .flags;
+        assert!(
+            flags.iter().any(|flag| flag == "-Zmin-function-alignment=16"),
+            "{flags:?}"
+        );
     }
 
     #[test]

@@ -14,6 +14,18 @@ use crate::arch::Target;
 use crate::prepare::Prepared;
 use crate::toolchain::Toolchain;
 
+/// The profile that drivers are built with.
+const PROFILE: [(&str, &str); 8] = [
+    ("OVERFLOW_CHECKS", "true"),
+    ("PANIC", "abort"),
+    ("OPT_LEVEL", "2"),
+    ("CODEGEN_UNITS", "1"),
+    ("LTO", "off"),
+    ("DEBUG", "false"),
+    ("STRIP", "none"),
+    ("DEBUG_ASSERTIONS", "false"),
+];
+
 /// What cargo is told.
 pub(super) struct Compile<'a> {
     pub(super) toolchain: &'a Toolchain,
@@ -151,6 +163,10 @@ impl Compile<'_> {
             "CARGO_BUILD_TARGET_DIR",
         ] {
             cargo.env_remove(name);
+        }
+        // A driver's own workspace has its own profiles; overflow is checked and code is made alike for all drivers.
+        for (name, value) in PROFILE {
+            cargo.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
         }
         cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);

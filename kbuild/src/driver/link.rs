@@ -17,16 +17,16 @@ use crate::prepare::SHIM_PREFIX;
 /// `__patchable_function_entries` is for ftrace on other architectures; here it would only take up memory.
 const SCRIPT: &str = "\
 SECTIONS {
-  .modinfo : { KEEP(*(.modinfo)) }
-  .init.text : { *(.init.text .init.text.*) }
-  .exit.text : { *(.exit.text .exit.text.*) }
-  .init.data : { KEEP(*(.init.data)) }
-  .exit.data : { KEEP(*(.exit.data)) }
-  .text.unlikely : { *(.text.unlikely .text.unlikely.*) }
-  .text : { *(.text .text.*) }
-  .rodata : { *(.rodata .rodata.*) }
-  .data : { *(.data .data.*) }
-  .bss : { *(.bss .bss.*) }
+  .modinfo 0 : { KEEP(*(.modinfo)) }
+  .init.text 0 : { *(.init.text .init.text.*) }
+  .exit.text 0 : { *(.exit.text .exit.text.*) }
+  .init.data 0 : { KEEP(*(.init.data)) }
+  .exit.data 0 : { KEEP(*(.exit.data)) }
+  .text.unlikely 0 : { *(.text.unlikely .text.unlikely.*) }
+  .text 0 : { *(.text .text.*) }
+  .rodata 0 : { *(.rodata .rodata.*) }
+  .data 0 : { *(.data .data.*) }
+  .bss 0 : { *(.bss .bss.*) }
   /DISCARD/ : { *(__patchable_function_entries) *(.comment) *(.eh_frame) }
 }
 ";
