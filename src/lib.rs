@@ -5,7 +5,6 @@
 //! here under their own names, with the raw bindings beside it as [`sys`].
 //!
 //! ```
-//! # #![no_std]
 //! # #![forbid(unsafe_code)]
 //! use linux_driver::pci;
 //! use linux_driver::prelude::*;

@@ -93,7 +93,6 @@ impl<T: Module> Slot<T> {
 /// `alias` (or `aliases`) may.
 ///
 /// ```
-/// # #![no_std]
 /// use linux_driver_safe::module::{Module, ThisModule};
 /// use linux_driver_safe::prelude::*;
 ///

@@ -221,7 +221,7 @@ mod tests {
             (value(&words, "-m"), value(&words, "-smp"), value(&words, "-kernel")),
             ("512M", "2", "/k")
         );
-        assert!(value(&words, "-append").ends_with(" nokaslr"));
+        assert!(value(&words, "-append").ends_with(" tsc=unstable nokaslr"));
         let devices: Vec<&str> = words
             .windows(2)
             .filter(|pair| pair[0] == "-device")
@@ -238,6 +238,7 @@ mod tests {
         machine.kvm = false;
         assert_eq!(machine.accels(), [Accel::Tcg]);
         assert_eq!(value(&words(&machine, Accel::Kvm), "-accel"), "kvm");
+        assert!(!value(&words(&machine, Accel::Kvm), "-append").contains("tsc="));
         assert_eq!(value(&words(&machine, Accel::Tcg), "-accel"), "tcg,thread=single");
     }
 

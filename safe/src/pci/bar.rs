@@ -36,8 +36,9 @@ impl<const SIZE: usize> Bar<SIZE> {
         };
         // SAFETY: the device is there, and the number is one of a standard BAR; only the field's address is taken.
         let resource = unsafe { &raw const (*device.as_raw()).resource[number as usize] };
+        let dev: &crate::device::Device<Bound> = device.as_ref();
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
-        let base = unsafe { sys::devm_ioremap_resource(&raw mut (*device.as_raw()).dev, resource) };
+        let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };
         let base = from_err_ptr(base)?;
         // INVARIANT: mapped, until the binding that is now ends.
         // SAFETY: all of the resource was mapped, `length` bytes, at a page's boundary or where the BAR lies in its page,

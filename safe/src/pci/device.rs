@@ -111,7 +111,9 @@ impl Device<Bound> {
     pub(super) fn binding(&self) -> u64 {
         // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data there before it lent the
         // device to anyone; it stays there until `remove` has lent it for the last time.
-        unsafe { *(*self.as_raw()).dev.driver_data.cast::<u64>() }
+        let data = unsafe { (*self.as_raw()).dev.driver_data };
+        // SAFETY: as above; the data starts with the number.
+        unsafe { *data.cast::<u64>() }
     }
 }
 

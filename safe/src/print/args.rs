@@ -88,18 +88,8 @@ pub struct Padded;
 
 /// A type that the kernel formats by itself, for placeholders of the kind `K`.
 ///
-/// A type of this crate's that has such a form in C implements it; what it becomes is one of the arguments here:
-///
-/// ```ignore (internal)
-/// impl Native<Display> for Error {
-///     type Slot = ();
-///     type Arg<'a> = ErrorName;
-///
-///     fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> ErrorName {
-///         ErrorName::new(self.to_errno())
-///     }
-/// }
-/// ```
+/// A type of this crate's that has such a form in C implements it, as [`Error`](crate::error::Error) does; what it becomes is
+/// one of the arguments here.
 pub trait Native<K> {
     /// What has to outlive the call for it, `()` for nothing.
     type Slot: Default;

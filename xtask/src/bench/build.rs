@@ -21,7 +21,7 @@ use linux_driver_vm::{Machine, Plan};
 use serde::Serialize;
 
 use super::copies::{CCopy, RustCopy};
-use super::figures::{Figure, Unit, as_text};
+use super::figures::{Figure, Time, Unit, as_text};
 use crate::args::{InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
 use crate::{Outcome, needs};
@@ -178,27 +178,27 @@ impl Bench<'_> {
             let _step = self.step("cold builds", round, rounds);
             let dir = self.dir.join(format!("cold-{round}"));
             let cache = Cache::at(&dir.join("core"))?;
-            core.push(seconds(|| sysroot(&cache, self.toolchain, &self.target))?.0);
+            core.push(timed(|| sysroot(&cache, self.toolchain, &self.target))?.0);
 
             let empty = Builder::new(Cache::at(&dir.join("cache"))?, self.kbuild.clone(), self.install);
             let source = Source {
                 target_dir: dir.join("target"),
                 ..self.source.clone()
             };
-            all.push(seconds(|| empty.build(&source))?.0);
+            all.push(timed(|| empty.build(&source))?.0);
             remove(&dir)?;
 
             remove(&self.target_dir())?;
-            let (time, said) = seconds(|| process::run(&mut self.build_command()))?;
+            let (time, said) = timed(|| process::run(&mut self.build_command()))?;
             sample.push(time);
             let c = CCopy::new(&self.dir.join(format!("edu-c-{round}")))?;
-            plain.push(seconds(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
+            plain.push(timed(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
 
             if round == rounds {
-                let core = Figure::new("core, cold", Unit::Seconds, core);
-                let all = Figure::new("everything, cold", Unit::Seconds, all).beside(&core, Some(target::EVERYTHING));
-                let plain = Figure::new("edu-c, cold", Unit::Seconds, plain);
-                let sample = Figure::new("edu, cold", Unit::Seconds, sample).beside(&plain, None);
+                let core = Figure::of_times("core, cold", &core);
+                let all = Figure::of_times("everything, cold", &all).beside(&core, Some(target::EVERYTHING));
+                let plain = Figure::of_times("edu-c, cold", &plain);
+                let sample = Figure::of_times("edu, cold", &sample).beside(&plain, None);
                 return Ok((vec![core, all, sample, plain], module(&said)?, c));
             }
             round += 1;
@@ -211,12 +211,12 @@ impl Bench<'_> {
         for round in 1..=self.args.rounds {
             let _step = self.step("rebuilds", round, self.args.rounds);
             c.change()?;
-            plain.push(seconds(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
+            plain.push(timed(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
             rust.change()?;
-            sample.push(seconds(|| process::run(&mut self.build_command()))?.0);
+            sample.push(timed(|| process::run(&mut self.build_command()))?.0);
         }
-        let plain = Figure::new("edu-c, one line changed", Unit::Seconds, plain);
-        let sample = Figure::new("edu, one line changed", Unit::Seconds, sample).beside(&plain, Some(target::REBUILD));
+        let plain = Figure::of_times("edu-c, one line changed", &plain);
+        let sample = Figure::of_times("edu, one line changed", &sample).beside(&plain, Some(target::REBUILD));
         Ok([sample, plain])
     }
 
@@ -243,10 +243,10 @@ impl Bench<'_> {
                 )
                 .of_driver()
             })?);
-            runs.push(seconds(|| process::run(&mut run))?.0);
+            runs.push(timed(|| process::run(&mut run))?.0);
         }
         let boot = Figure::new("boot to /init", Unit::Seconds, boots);
-        let run = Figure::new("cargo xtask run, nothing changed", Unit::Seconds, runs).beside(&boot, Some(target::RUN));
+        let run = Figure::of_times("cargo xtask run, nothing changed", &runs).beside(&boot, Some(target::RUN));
         Ok([run, boot])
     }
 
@@ -290,10 +290,25 @@ impl Sizes {
 }
 
 /// How long `work` takes, and what comes of it.
-fn seconds<T>(work: impl FnOnce() -> Result<T>) -> Result<(f64, T)> {
-    let start = Instant::now();
+fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Time, T)> {
+    let (start, cpu) = (Instant::now(), cpu_seconds()?);
     let made = work()?;
-    Ok((start.elapsed().as_secs_f64(), made))
+    let time = Time {
+        wall: start.elapsed().as_secs_f64(),
+        cpu: cpu_seconds()? - cpu,
+    };
+    Ok((time, made))
+}
+
+/// How long this process and its children that ended have been on a processor.
+fn cpu_seconds() -> Result<f64> {
+    let path = Path::new("/proc/self/stat");
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    // proc_pid_stat(5): after the program's name come a letter, ten numbers, and then utime, stime, cutime and cstime in
+    // hundredths of a second.
+    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
+    let ticks: Vec<f64> = fields.skip(11).take(4).filter_map(|ticks| ticks.parse().ok()).collect();
+    Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
 /// The module's path, as `cargo xtask build` prints it.
@@ -313,5 +328,25 @@ fn remove(dir: &Path) -> Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir, "remove", &e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_on_a_processor_counts_and_sleep_does_not() {
+        let sleep = || process::run(Command::new("sleep").arg("0.3"));
+        let count =
+            || process::run(Command::new("sh").args(["-c", "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done"]));
+        let (slept, counted) = (timed(sleep).unwrap().0, timed(count).unwrap().0);
+        assert!(slept.wall >= 0.3 && counted.cpu > 0.0, "{slept:?} {counted:?}");
+    }
+
+    #[test]
+    fn the_module_is_the_last_line() {
+        assert_eq!(module("a note\n/target/edu.ko\n").unwrap(), Path::new("/target/edu.ko"));
+        assert!(module("").is_err());
     }
 }

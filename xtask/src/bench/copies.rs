@@ -43,7 +43,7 @@ impl RustCopy {
         // The same versions of all dependencies.
         copy(&root.join("Cargo.lock"), dir)?;
         let manifest = dir.join("Cargo.toml");
-        write(&manifest, &manifest_of(&root, &read(&root.join("Cargo.toml"))?))?;
+        write(&manifest, &manifest_of(&root))?;
         Ok(Self {
             manifest,
             source: Changing::new(dir.join("src/lib.rs"))?,
@@ -100,20 +100,12 @@ impl Changing {
     }
 }
 
-/// The manifest of the copy: outside of this workspace, but compiled as the drivers in it.
-fn manifest_of(root: &Path, workspace: &str) -> String {
-    let mut text = format!(
-        "[package]\nname = \"edu\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\nlinux-driver = {{ path = {:?} }}\n\n[workspace]\n",
-        root
-    );
-    let profile = workspace
-        .lines()
-        .skip_while(|line| *line != "[profile.release]")
-        .enumerate();
-    for (_, line) in profile.take_while(|(number, line)| *number == 0 || !line.starts_with('[')) {
-        text.push_str(&format!("\n{line}"));
-    }
-    text
+/// The manifest of the copy, which belongs to no workspace but its own.
+fn manifest_of(root: &Path) -> String {
+    format!(
+        "[package]\nname = \"edu\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
+         linux-driver = {{ path = {root:?} }}\n\n[workspace]\n"
+    )
 }
 
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
@@ -170,13 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_is_compiled_as_the_workspace_says() {
-        let root = "[workspace]\n\n[profile.release]\nopt-level = 2\npanic = \"abort\"\n\n# Other.\n[profile.dev]\ndebug = false\n";
-        let text = manifest_of(Path::new("/root of it"), root);
-        assert!(
-            text.ends_with("[workspace]\n\n[profile.release]\nopt-level = 2\npanic = \"abort\"\n\n# Other."),
-            "{text}"
-        );
-        assert!(text.contains("linux-driver = { path = \"/root of it\" }\n"), "{text}");
+    fn the_copy_depends_on_the_library_of_this_checkout() {
+        let text = manifest_of(Path::new("/root of it"));
+        assert!(text.contains("\nlinux-driver = { path = \"/root of it\" }\n"), "{text}");
     }
 }

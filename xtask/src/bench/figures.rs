@@ -13,6 +13,15 @@ pub(super) enum Unit {
     Bytes,
 }
 
+/// How long something took.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Time {
+    /// On the clock.
+    pub(super) wall: f64,
+    /// On the processors, of this process and all that it started.
+    pub(super) cpu: f64,
+}
+
 /// One thing that was measured.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Figure {
@@ -22,6 +31,9 @@ pub(super) struct Figure {
     median: f64,
     min: f64,
     max: f64,
+    /// The median of the seconds on the processors: it tells slow code from a busy machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     beside: Option<Beside>,
 }
@@ -41,16 +53,7 @@ struct Beside {
 impl Figure {
     /// The figure for these values, of which there has to be one at least.
     pub(super) fn new(what: impl Into<String>, unit: Unit, values: Vec<f64>) -> Self {
-        let mut sorted = values.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
-        let median = if sorted.len().is_multiple_of(2) {
-            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
-        } else {
-            at(middle)
-        };
-        let (min, max) = (at(0), at(sorted.len().wrapping_sub(1)));
+        let (min, median, max) = middle(&values);
         Self {
             what: what.into(),
             unit,
@@ -58,7 +61,18 @@ impl Figure {
             median,
             min,
             max,
+            cpu: None,
             beside: None,
+        }
+    }
+
+    /// The figure for these times, of which there has to be one at least.
+    pub(super) fn of_times(what: impl Into<String>, times: &[Time]) -> Self {
+        let cpu: Vec<f64> = times.iter().map(|time| time.cpu).collect();
+        let wall = times.iter().map(|time| time.wall).collect();
+        Self {
+            cpu: Some(middle(&cpu).1),
+            ..Self::new(what, Unit::Seconds, wall)
         }
     }
 
@@ -92,7 +106,8 @@ impl Figure {
             1 => String::new(),
             count => format!("{}..{} ({count})", self.text(self.min), self.text(self.max)),
         };
-        let mut row = vec![self.what.clone(), median, range];
+        let cpu = self.cpu.map_or_else(String::new, |cpu| format!("{cpu:.2} s"));
+        let mut row = vec![self.what.clone(), median, range, cpu];
         if let Some(beside) = &self.beside {
             let target = beside
                 .target
@@ -112,11 +127,33 @@ impl Figure {
     }
 }
 
+/// The smallest, the median and the largest.
+fn middle(values: &[f64]) -> (f64, f64, f64) {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
+    let (last, middle) = (sorted.len().wrapping_sub(1), sorted.len() / 2);
+    let median = if sorted.len().is_multiple_of(2) {
+        f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+    } else {
+        at(middle)
+    };
+    (at(0), median, at(last))
+}
+
 /// The figures as a table.
 pub(super) fn as_text(figures: &[Figure]) -> String {
-    let head = ["WHAT", "MEDIAN", "MIN..MAX (ROUNDS)", "RATIO", "TARGET", "REACHED"]
-        .map(str::to_owned)
-        .to_vec();
+    let head = [
+        "WHAT",
+        "MEDIAN",
+        "MIN..MAX (ROUNDS)",
+        "CPU",
+        "RATIO",
+        "TARGET",
+        "REACHED",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(figures.iter().map(Figure::row)).collect();
     aligned(&rows)
 }
@@ -137,6 +174,9 @@ mod tests {
             3.0_f64.to_bits()
         );
         assert!(seconds("none", &[]).median.is_nan());
+        let times = [5.0, 7.0, 6.0].map(|wall| Time { wall, cpu: wall / 2.0 });
+        let text = as_text(&[Figure::of_times("times", &times)]);
+        assert!(text.ends_with("\ntimes  6.00 s  5.00..7.00 (3)    3.00 s\n"), "{text}");
     }
 
     #[test]

@@ -25,13 +25,11 @@ impl pci::Driver for StaleBar {
                 dev_info!(dev, "a BAR of an earlier binding: {}", error);
             }
             dev_info!(dev, "a BAR of this binding: {:#x}", bar.access(dev)?.readl::<0>());
-            let earlier = last.replace(bar);
-            if earlier.is_some() {
-                drop(earlier);
-                if let Some(bar) = last.as_ref() {
-                    let id = bar.access(dev)?.readl::<0>();
-                    dev_info!(dev, "still there after the earlier one is dropped: {:#x}", id);
-                }
+            if last.replace(bar).is_some()
+                && let Some(bar) = last.as_ref()
+            {
+                let id = bar.access(dev)?.readl::<0>();
+                dev_info!(dev, "still there after the earlier one is dropped: {:#x}", id);
             }
             Ok(StaleBar)
         })
