@@ -6,10 +6,13 @@
 //! an entry lets two runs ask for the same one at the same time, and lets the later run sweep what a killed
 //! run left.
 
+use std::ffi::CString;
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
@@ -159,6 +162,47 @@ impl Cache {
         fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
         lock_file(&dir.join(format!(".lock-{name}")))
     }
+}
+
+/// How long a disk has to be full before it counts as that: what fills it may be removed again at once.
+const FULL: Duration = Duration::from_secs(2);
+
+/// Watches the disk of a folder for a program that does not say when it is full.
+#[derive(Debug)]
+pub struct Disk {
+    dir: PathBuf,
+    full_since: Option<Instant>,
+}
+
+impl Disk {
+    /// The disk of this folder.
+    pub fn of(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            full_since: None,
+        }
+    }
+
+    /// An error once nothing more can be written there.
+    pub fn check(&mut self) -> Result<()> {
+        if free_blocks(&self.dir).is_none_or(|blocks| blocks > 0) {
+            self.full_since = None;
+        } else if self.full_since.get_or_insert_with(Instant::now).elapsed() >= FULL {
+            return Err(Error::io(&self.dir, "write", &ErrorKind::StorageFull.into()));
+        }
+        Ok(())
+    }
+}
+
+/// The blocks that are free for us on the disk of this folder, if it says so.
+fn free_blocks(dir: &Path) -> Option<u64> {
+    let dir = CString::new(dir.as_os_str().as_bytes()).ok()?;
+    // SAFETY: `statvfs` is a plain C structure, for which all zeroes is a value.
+    let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: statvfs(3) reads a string that ends with a zero byte and writes no more than one `statvfs`.
+    let asked = unsafe { libc::statvfs(dir.as_ptr(), &raw mut disk) };
+    // A file system without a size has no blocks at all.
+    (asked == 0 && disk.f_blocks > 0).then_some(disk.f_bavail)
 }
 
 /// How often a lock is tried that another run holds.

@@ -12,6 +12,8 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::{Error, Result};
 
@@ -126,6 +128,17 @@ impl Running {
         running().remove(&pid.cast_signed());
     }
 
+    /// Whether it has ended; it stays to be waited for.
+    fn has_ended(&self) -> bool {
+        // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let how = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
+        // SAFETY: waitid(2) writes no more than one `siginfo_t`.
+        let asked = unsafe { libc::waitid(libc::P_PID, self.child.id(), &raw mut info, how) };
+        // With WNOHANG it succeeds too while the child runs, and then leaves the signal's number at zero.
+        asked == 0 && info.si_signo != 0
+    }
+
     /// Waits for its end, reading what it prints.
     fn wait_with_output(mut self) -> Result<Output> {
         use std::io::Read;
@@ -169,6 +182,40 @@ pub fn output(command: &mut Command) -> Result<Output> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     Running::start(command)?.wait_with_output()
+}
+
+/// Runs `command` as [`output`] does, and asks `go_on` several times a second: its error ends the command.
+pub fn output_while(command: &mut Command, mut go_on: impl FnMut() -> Result<()>) -> Result<Output> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Running::start(command)?;
+    let stdout = read_all(running.child.stdout.take());
+    let stderr = read_all(running.child.stderr.take());
+    while !running.has_ended() {
+        go_on()?;
+        thread::sleep(LOOK);
+    }
+    Ok(Output {
+        status: running.wait()?,
+        stdout: stdout.join().unwrap_or_default(),
+        stderr: stderr.join().unwrap_or_default(),
+    })
+}
+
+/// How often a command is looked at that runs on a condition.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Reads a child's pipe to its end.
+fn read_all(pipe: Option<impl io::Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut pipe) = pipe {
+            let _ = pipe.read_to_end(&mut text);
+        }
+        text
+    })
 }
 
 /// Runs `command` and returns its standard output; anything but exit code 0 is an error with what it printed.
@@ -282,6 +329,22 @@ mod tests {
     fn a_missing_program_is_named() {
         let text = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
         assert!(text.contains("install no-such-program"), "{text}");
+    }
+
+    #[test]
+    fn a_condition_that_fails_ends_the_command() {
+        let mut times = 0;
+        let error = output_while(Command::new("sleep").arg("1000"), || {
+            times += 1;
+            if times < 3 {
+                Ok(())
+            } else {
+                Err(Error::new("here", "a", "b", "c"))
+            }
+        });
+        assert_eq!(error.unwrap_err().place(), "here");
+        let output = output_while(Command::new("echo").arg("done"), || Ok(())).unwrap();
+        assert_eq!(output.stdout, b"done\n");
     }
 
     #[test]

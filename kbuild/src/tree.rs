@@ -33,7 +33,8 @@ const NEEDED: [(&str, &str); 5] = [
 impl BuildTree {
     /// Opens the tree and checks that it is complete and of an architecture that drivers can be built for.
     pub fn open(dir: &Path) -> Result<Self> {
-        let dir = dir.canonicalize().map_err(|e| {
+        // A path that ends in a slash is that of a folder, or an error.
+        let dir = dir.join("").canonicalize().map_err(|e| {
             Error::new(dir.display(), "the folder of a kernel build tree", e, "give --kdir a folder such as /lib/modules/RELEASE/build, or use --kernel NAME (`cargo xtask kernels` lists them)")
         })?;
         for (file, what) in NEEDED {

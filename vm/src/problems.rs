@@ -188,6 +188,10 @@ pub const PATTERNS: &[Pattern] = &[
         "the module was built for a kernel with another ABI",
     ),
     holds(
+        &["this_module section size must match"],
+        "the module was built for a kernel with another `struct module`",
+    ),
+    holds(
         &["version magic '", "' should be '"],
         "the module was built for another kernel",
     ),
@@ -292,7 +296,11 @@ mod tests {
             ("Kernel panic - not syncing: sysrq triggered crash", "panicked"),
             ("edu: Unknown symbol foo (err -2)", "symbol"),
             ("edu: disagrees about version of symbol module_layout", "ABI"),
-            ("edu: version magic '6.1 SMP ' should be '6.12 SMP '", "another kernel"),
+            (
+                "module edu: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
+                "struct module",
+            ),
+            ("edu: version magic ''6.1 SMP ' should be '6.12 SMP '", "another kernel"),
             (
                 "irq 11: nobody cared (try booting with the \"irqpoll\" option)",
                 "interrupt",

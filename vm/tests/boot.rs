@@ -8,14 +8,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use linux_driver_vm::{
-    Action, Alias, Device, Ending, Errno, GuestFile, Machine, Outcome, Plan, Report, Step, init_program, run,
+    Action, Device, Ending, Errno, GuestFile, Machine, Outcome, Plan, Report, Step, init_program, run,
 };
 
 const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
 /// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
 const SERIAL: &str = "pci:1b36:0002";
 /// QEMU's edu device, for which the kernel has no driver.
-const EDU: &str = "pci:1234:11e8";
 
 fn images() -> Vec<PathBuf> {
     let images = std::env::var_os(IMAGES).filter(|value| !value.is_empty());
@@ -86,23 +85,7 @@ fn read(path: &str, equals: Option<&str>) -> Action {
     }
 }
 
-/// The kernel's own module `pci-stub`, where the modules of this image are there too: it binds any device that it is told.
-fn pci_stub(image: &Path) -> Option<PathBuf> {
-    let release = image.file_name()?.to_str()?.strip_prefix("vmlinuz-");
-    let folder = match release {
-        // `/boot/vmlinuz-RELEASE` and `/lib/modules/RELEASE`, from whatever root.
-        Some(release) => image.parent()?.parent()?.join("lib/modules").join(release),
-        // `/usr/lib/modules/RELEASE/vmlinuz`
-        None => image.parent()?.to_owned(),
-    };
-    let entries = fs::read_dir(folder.join("kernel/drivers/pci")).ok()?;
-    entries.flatten().map(|entry| entry.path()).find(|path| {
-        path.file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("pci-stub.ko"))
-    })
-}
-
-/// The steps for every kernel, with what is built into it.
+/// The steps for every kernel, with what is built into it. (Modules are loaded by the tests of drivers.)
 fn built_in() -> Vec<Step> {
     let bound = |which: &str| Action::WaitBound {
         device: device(which),
@@ -169,49 +152,15 @@ fn built_in() -> Vec<Step> {
     ]
 }
 
-/// The steps with the module, for QEMU's edu device.
-fn with_module(module: &str) -> Vec<Step> {
-    let load = |params: &str| Action::Load {
-        module: module.into(),
-        params: params.into(),
-    };
-    let bound = || Action::WaitBound {
-        device: device(EDU),
-        driver: "pci-stub".into(),
-    };
-    vec![
-        Step::new("load, with a parameter", load("ids=1234:11e8")).expecting("pci-stub .*: claimed by stub"),
-        Step::new("edu is bound", bound()),
-        Step::new("it cannot be loaded twice", load("")).failing_with(Errno(libc::EEXIST)),
-        Step::new(
-            "unload",
-            Action::Unload {
-                module: "pci-stub".into(),
-            },
-        ),
-        Step::new("edu is unbound", Action::WaitUnbound { device: device(EDU) }),
-        Step::new(
-            "the module is gone",
-            Action::Absent {
-                path: "/sys/module/pci_stub".into(),
-            },
-        ),
-        Step::new("load by alias", Action::LoadByAlias { device: device(EDU) }),
-        Step::new("a new ID", write("/sys/bus/pci/drivers/pci-stub/new_id", "1234 11e8")),
-        Step::new("edu is bound again", bound()),
-    ]
-}
-
 #[test]
 fn every_kernel_runs_a_plan_without_a_problem() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("file");
     fs::write(&source, "contents\n").unwrap();
-    let mut modules = 0;
     for image in images() {
         let mut machine = Machine::new(&image);
-        machine.devices = ["pci-serial", "pci-serial", "edu"].map(str::to_owned).to_vec();
-        let mut plan = Plan {
+        machine.devices = ["pci-serial", "pci-serial"].map(str::to_owned).to_vec();
+        let plan = Plan {
             files: vec![GuestFile {
                 path: "/etc/deep/file".into(),
                 source: source.clone(),
@@ -219,31 +168,6 @@ fn every_kernel_runs_a_plan_without_a_problem() {
             steps: built_in(),
             ..Plan::default()
         };
-        match pci_stub(&image) {
-            Some(source) => {
-                modules += 1;
-                let path = format!("/modules/{}", source.file_name().unwrap().to_str().unwrap());
-                plan.steps.extend(with_module(&path));
-                plan.files.push(GuestFile {
-                    path: path.clone(),
-                    source,
-                });
-                plan.aliases = vec![
-                    Alias {
-                        pattern: "pci:v00001234d000011E9sv*".into(),
-                        module: "/etc/deep/file".into(),
-                    },
-                    Alias {
-                        pattern: "pci:v00001234d000011E8sv*sd*bc*sc*i*".into(),
-                        module: path,
-                    },
-                ];
-            }
-            None => eprintln!(
-                "{}: its modules are not there; only what is built in is tested",
-                image.display()
-            ),
-        }
         let report = boot(&machine, &plan);
         eprintln!(
             "{}: {:?}, up after {:.1} s",
@@ -290,10 +214,6 @@ fn every_kernel_runs_a_plan_without_a_problem() {
         assert_eq!(of("the file is there").detail, "contents");
         assert!(of("a file that is no module").detail.contains("ENOEXEC"));
     }
-    assert!(
-        modules > 0,
-        "none of the images in {IMAGES} has its modules beside it: /lib/modules to its /boot"
-    );
 }
 
 #[test]

@@ -60,10 +60,11 @@ fn main() -> ExitCode {
         Ok(Outcome::Bad) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error}");
-            match (error.blame(), process::signalled()) {
-                (Blame::Interrupted, Some(signal)) => process::end_by(signal),
-                (Blame::Driver, _) => ExitCode::from(1),
-                _ => ExitCode::from(2),
+            match (process::signalled(), error.blame()) {
+                // Whatever failed then, the signal is why.
+                (Some(signal), _) => process::end_by(signal),
+                (None, Blame::Driver) => ExitCode::from(1),
+                (None, _) => ExitCode::from(2),
             }
         }
     }

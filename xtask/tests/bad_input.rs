@@ -16,7 +16,7 @@ use linux_driver_kbuild::tree::BuildTree;
 use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
 
 use support::{
-    Crate, DEFAULT, UnderWay, cache_of_user, cache_with, edu, end_processes_with, half_written, kernel,
+    Crate, DEFAULT, Ran, UnderWay, cache_of_user, cache_with, edu, end_processes_with, half_written, kernel,
     nobody_left_with, on_linux_driver, processes_with, repository, run, xtask,
 };
 
@@ -76,7 +76,7 @@ fn a_kdir_that_is_empty() {
 #[test]
 fn a_kdir_that_is_a_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    refused_kdir(file.path(), &["--kernel NAME"]);
+    refused_kdir(file.path(), &["Not a directory", "--kernel NAME"]);
 }
 
 #[test]
@@ -361,6 +361,25 @@ find "$cache/small/" -name '.staging-*' > "$LEFT" || exit 92
 exit $code
 "#;
 
+/// Runs the command with its cache on a small disk, which has the entries of `cache`. Nothing half-written may be left there.
+#[track_caller]
+fn on_a_small_disk(cache: &tempfile::TempDir, size: &str, inner: &Command) -> Ran {
+    fs::create_dir(cache.path().join("small")).unwrap();
+    let left = cache.path().join("left");
+    let mut command = Command::new("unshare");
+    // Who is not root is root in a namespace of users.
+    command.arg(if is_root() { "-m" } else { "-Urm" });
+    command
+        .args(["sh", "-c", ON_A_SMALL_DISK, "sh"])
+        .arg(cache.path())
+        .arg(size);
+    command.arg(inner.get_program()).args(inner.get_args());
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ran = run(command.env("LEFT", &left).current_dir(repository()));
+    assert_eq!(fs::read_to_string(left).unwrap(), "", "{}", ran.stderr);
+    ran
+}
+
 #[test]
 fn a_disk_that_fills_up_while_the_cache_is_written() {
     let driver = Crate::driver("bad-disk", &format!("{}{MODULE}", good_driver("")));
@@ -370,29 +389,30 @@ fn a_disk_that_fills_up_while_the_cache_is_written() {
         (&["kernels", "roots", "sysroot"], "64k", "make"),
     ] {
         let ko = driver.older_ko();
-        let cache = cache_with(there);
-        fs::create_dir(cache.path().join("small")).unwrap();
-        let left = cache.path().join("left");
-        let build = driver.build();
-        let mut command = Command::new("unshare");
-        // Who is not root is root in a namespace of users.
-        command.arg(if is_root() { "-m" } else { "-Urm" });
-        command
-            .args(["sh", "-c", ON_A_SMALL_DISK, "sh"])
-            .arg(cache.path())
-            .arg(size);
-        command.arg(build.get_program()).args(build.get_args());
-        command.envs(build.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let ran = run(command.env("LEFT", &left).current_dir(repository()));
+        let ran = on_a_small_disk(&cache_with(there), size, &driver.build());
         let words = [
             "No space left on device",
             "set LINUX_DRIVER_CACHE to a folder on a larger disk",
             writer,
         ];
         ran.refused(2, &words);
-        assert_eq!(fs::read_to_string(left).unwrap(), "", "{writer}");
         assert!(!ko.exists(), "{} was left", ko.display());
     }
+}
+
+#[test]
+fn a_disk_that_fills_up_while_something_is_fetched() {
+    // Room for the lists' signatures, not for the lists.
+    let cache = cache_with(&[]);
+    let ran = on_a_small_disk(&cache, "2m", &xtask(["fetch", DEFAULT]));
+    ran.refused(
+        2,
+        &[
+            "small/apt/",
+            "no storage space",
+            "set LINUX_DRIVER_CACHE to a folder on a larger disk",
+        ],
+    );
 }
 
 fn is_root() -> bool {

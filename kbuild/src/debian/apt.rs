@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
-use linux_driver_host::cache::Key;
+use linux_driver_host::cache::{Disk, Key};
 use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result, process};
 
@@ -162,7 +162,9 @@ impl Apt {
     }
 
     fn run(&self, command: &mut Command) -> Result<String> {
-        let output = process::output(command)?;
+        // apt's method for HTTP waits for ever once it cannot write what it downloads.
+        let mut disk = Disk::of(&self.dir);
+        let output = process::output_while(command, || disk.check())?;
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

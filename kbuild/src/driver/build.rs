@@ -173,7 +173,6 @@ impl Builder {
         process::check_interrupted()?;
 
         let symbols = Symbols::read(&fresh)?;
-        symbols.check_entry(&source.name)?;
         let symvers = Symvers::read(&self.kbuild.tree.symvers())?;
         let shims = symbols.shims();
         passed(

@@ -158,11 +158,6 @@ impl Symbols {
         Ok(Self { defined, undefined })
     }
 
-    /// An error unless the crate is a module.
-    pub(super) fn check_entry(&self, crate_name: &str) -> Result<()> {
-        one_entry(crate_name, self.defined.iter().filter(|name| *name == ENTRY).count())
-    }
-
     /// The shims that the object calls, without their prefix.
     pub(super) fn shims(&self) -> Vec<String> {
         let mut shims: Vec<String> = self
