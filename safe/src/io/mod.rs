@@ -99,16 +99,16 @@ impl<const SIZE: usize> Mmio<SIZE> {
 
     const fn in_bounds<T>(offset: usize) {
         assert!(
-            offset <= i32::MAX as usize,
-            "an instruction reaches 2 GiB: use the `try_` method for this register"
-        );
-        assert!(
             offset.is_multiple_of(size_of::<T>()),
             "the register's offset is not aligned to its size"
         );
         assert!(
             offset <= SIZE && size_of::<T>() <= SIZE - offset,
             "the register lies outside of the mapping"
+        );
+        assert!(
+            offset <= i32::MAX as usize,
+            "an instruction reaches 2 GiB: use the `try_` method for this register"
         );
     }
 
