@@ -263,6 +263,16 @@ impl Trial<'_> {
             });
         }
         rows.extend(self.listed(&messages)?);
+        let symbols = linux_driver_kbuild::driver::symbols(self.ko)?;
+        for part in &self.settings.without {
+            let found = symbols.iter().find(|symbol| symbol.contains(part.as_str()));
+            let name = format!("linked without {part}");
+            rows.push(Row {
+                name,
+                ok: found.is_none(),
+                detail: found.cloned().unwrap_or_default(),
+            });
+        }
         Ok(rows)
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) removed: Vec<String>,
     /// What the driver has to show when it is probed, each a row of the table.
     pub(crate) expect: Vec<Expect>,
+    /// What the module must not be linked with: parts of symbols' names.
+    pub(crate) without: Vec<String>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
     pub(crate) steps: Vec<Step>,
     /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
@@ -52,7 +54,7 @@ impl Settings {
         serde_json::from_value(source.settings.clone()).map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, pci-id, driver, probed, removed, expect, steps, expect-problem",
+                "devices, pci-id, driver, probed, removed, expect, without, steps, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )

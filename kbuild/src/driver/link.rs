@@ -158,6 +158,11 @@ impl Symbols {
         Ok(Self { defined, undefined })
     }
 
+    /// The symbols that it has a use for, its own and those that it looks for.
+    pub(super) fn names(self) -> Vec<String> {
+        self.defined.into_iter().chain(self.undefined).collect()
+    }
+
     /// The shims that the object calls, without their prefix.
     pub(super) fn shims(&self) -> Vec<String> {
         let mut shims: Vec<String> = self

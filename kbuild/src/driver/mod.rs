@@ -9,5 +9,14 @@ mod compile;
 mod link;
 mod source;
 
+use std::path::Path;
+
+use linux_driver_host::Result;
+
 pub use build::{Build, Builder};
 pub use source::{Language, Source};
+
+/// The names of a module's symbols.
+pub fn symbols(ko: &Path) -> Result<Vec<String>> {
+    Ok(link::Symbols::read(ko)?.names())
+}

@@ -34,8 +34,10 @@ impl<const SIZE: usize> Bar<SIZE> {
             dev_err!(device, "BAR {} has {} bytes, the driver needs {}", bar, length, SIZE);
             return Err(EINVAL);
         };
-        // SAFETY: the device is there, and the number is one of a standard BAR; only the field's address is taken.
-        let resource = unsafe { &raw const (*device.as_raw()).resource[number as usize] };
+        // SAFETY: the device is there; only the field's address is taken.
+        let resources = unsafe { &raw const (*device.as_raw()).resource };
+        // The standard BARs are the first of the array. (Indexing it would check a number that was checked above.)
+        let resource = resources.cast::<sys::resource>().wrapping_add(number as usize);
         let dev: &crate::device::Device<Bound> = device.as_ref();
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
         let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };

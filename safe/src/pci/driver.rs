@@ -110,7 +110,7 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
     let driver_data = unsafe { (*id).driver_data };
     let init = |slot: *mut Data<T>| {
         // SAFETY: the slot is valid for writes; a number has no drop.
-        unsafe { (*slot).binding = BINDINGS.fetch_add(1, Ordering::Relaxed) + 1 };
+        unsafe { (*slot).binding = BINDINGS.fetch_add(1, Ordering::Relaxed) };
         // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
         unsafe { (*pdev).dev.driver_data = slot.cast() };
         // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call; the number of the
