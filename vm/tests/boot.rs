@@ -14,8 +14,6 @@ use linux_driver_vm::{
 const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
 /// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
 const SERIAL: &str = "pci:1b36:0002";
-/// QEMU's edu device, for which the kernel has no driver.
-
 fn images() -> Vec<PathBuf> {
     let images = std::env::var_os(IMAGES).filter(|value| !value.is_empty());
     let images =
