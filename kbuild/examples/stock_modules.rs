@@ -5,7 +5,7 @@
 //! It needs a kernel: `STOCK_TREE` is its build tree, `STOCK_MODULES` a folder of its modules (`.ko`, not compressed).
 //!
 //!     STOCK_TREE=/lib/modules/RELEASE/build STOCK_MODULES=/lib/modules/RELEASE/kernel \
-//!         cargo test --release -p linux-driver-kbuild --test stock_modules -- --ignored --nocapture
+//!         cargo run --release -p linux-driver-kbuild --example stock_modules
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,7 @@ use linux_driver_kbuild::check::{Expectations, Finding, Kernel, Report, check_ag
 use linux_driver_kbuild::symvers::Symvers;
 use linux_driver_kbuild::tree::BuildTree;
 
-#[test]
-#[ignore = "needs a kernel's build tree and modules: see the head of this file"]
-fn stock_modules_are_good() {
+fn main() {
     let set = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
