@@ -16,7 +16,7 @@ use crate::check;
 use crate::make::{Kbuild, copy_if_changed, no_warnings, write_if_changed};
 use crate::prepare::{Prepared, prepare, used};
 use crate::symvers::Symvers;
-use crate::sysroot::sysroot;
+use crate::sysroot::{self, sysroot};
 use crate::toolchain::Toolchain;
 
 /// Builds drivers for one kernel.
@@ -100,7 +100,7 @@ impl Builder {
                 "name a crate",
             ));
         };
-        let parts = self.parts(sys)?;
+        let parts = self.parts(library, manifest, sys)?;
         let cargo_dir = cargo_dir(&library.target_dir)?;
         let _shared = lock(&cargo_dir)?;
         let compile = parts.compile(cargo_dir);
@@ -108,11 +108,36 @@ impl Builder {
         Ok(compile.rustc(&rlib))
     }
 
-    fn parts(&self, sys: &Path) -> Result<Parts> {
+    /// All that has to be there first. Where `core` has to be built, on one processor, the others compile meanwhile what of
+    /// the driver's crates runs on this machine.
+    fn parts(&self, source: &Source, manifest: &Path, sys: &Path) -> Result<Parts> {
         let toolchain = Toolchain::find(self.install)?;
         let target = arch::target(&self.kbuild.tree)?;
-        let sysroot = sysroot(&self.cache, &toolchain, &target)?;
         let prepared = prepare(&self.cache, &self.kbuild, sys)?;
+        if let Some(sysroot) = sysroot::present(&self.cache, &toolchain, &target) {
+            return Ok(Parts {
+                toolchain,
+                target,
+                sysroot,
+                prepared,
+            });
+        }
+        let cargo_dir = cargo_dir(&source.target_dir)?;
+        let _shared = lock(&cargo_dir)?;
+        let place = sysroot::place(&self.cache, &toolchain, &target);
+        let sysroot = std::thread::scope(|scope| {
+            let core = scope.spawn(|| sysroot(&self.cache, &toolchain, &target));
+            let compile = Compile {
+                toolchain: &toolchain,
+                target: &target,
+                sysroot: &place,
+                prepared: &prepared,
+                target_dir: cargo_dir,
+            };
+            let warm = compile.warm_up(&source.name, manifest);
+            let core = core.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            core.and_then(|core| warm.map(|()| core))
+        })?;
         Ok(Parts {
             toolchain,
             target,
@@ -162,7 +187,7 @@ impl Builder {
     /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it calls. Returns the buses
     /// for which it has ID tables.
     fn rust_members(&self, dir: &Path, source: &Source, manifest: &Path, sys: &Path) -> Result<Vec<String>> {
-        let parts = self.parts(sys)?;
+        let parts = self.parts(source, manifest, sys)?;
         let cargo_dir = cargo_dir(&source.target_dir)?;
         // cargo gives the archives of all kernels the same name.
         let shared = lock(&cargo_dir)?;

@@ -120,6 +120,23 @@ impl Compile<'_> {
         .of_driver())
     }
 
+    /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before `core` is there: crates for the
+    /// kernel fail, cargo goes on, and the next call finds the rest done. Nothing that it says matters.
+    pub(super) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
+        let mut cargo = self.cargo();
+        cargo.args([
+            "build",
+            "--lib",
+            "--release",
+            "--keep-going",
+            "--quiet",
+            "--target",
+            self.target.triple,
+        ]);
+        cargo.arg("--manifest-path").arg(manifest).args(["--package", name]);
+        linux_driver_host::process::output(&mut cargo).map(drop)
+    }
+
     /// rustc, as cargo calls it for a crate that uses the library `rlib` and nothing else.
     pub(super) fn rustc(&self, rlib: &Path) -> Command {
         let mut rustc = self.toolchain.command();
