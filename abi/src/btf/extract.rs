@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! From BTF to the model: what is in scope, and all that it holds by value.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use linux_driver_host::{Error, Result};
+
+use super::read::{Btf, Id, Item, Linkage};
+use super::spell::{DEPTH, declare, endless};
+use crate::model::{Abi, Field, Function, Kind, Scope, Type};
+
+/// Types that C aligns more strictly than their members demand. BTF does not say so.
+pub const ALIGNED: &[(&str, u64, &str)] = &[("module", 64, "____cacheline_aligned, include/linux/module.h")];
+
+/// Functions written in assembly: their BTF says `void f(void)`, which is not so. A row that ends in `*` stands for
+/// all that begin so.
+pub const ASSEMBLY: &[&str] = &[
+    "memcpy",
+    "memmove",
+    "memset",
+    "__memcpy",
+    "__memmove",
+    "__memset",
+    "memset16",
+    "memset32",
+    "memset64",
+    "clear_page*",
+    "copy_page*",
+    "copy_mc_*",
+    "copy_user_*",
+    "rep_movs_alternative",
+    "rep_stos_alternative",
+    "__get_user_*",
+    "__put_user_*",
+    "__fentry__",
+    "__sw_hweight*",
+    "__x86_indirect_*",
+    "__x86_return_thunk",
+    "entry_*",
+    "csum_partial*",
+    "strcmp",
+    "strlen",
+    "strncmp",
+    "strnlen",
+    "strchr",
+    "strrchr",
+    "memchr",
+    "memcmp",
+    "__arch_copy_*",
+    "__arch_clear_user",
+    "caller_saved_*",
+    "__cfi_*",
+    "__pi_*",
+    "__rdmsr_*",
+    "rdmsr_safe_regs",
+    "wrmsr_safe_regs",
+];
+
+/// How many members a type may have, flattened: no real one comes near.
+const MEMBERS: usize = 1 << 14;
+
+/// How many types may come along by value.
+const TYPES: usize = 1 << 14;
+
+/// What is in scope. What is missing or ambiguous is in [`Abi::no_evidence`]; damaged data is an error.
+pub fn extract(btf: &Btf<'_>, scope: &Scope) -> Result<Abi> {
+    let mut extraction = Extraction {
+        btf,
+        abi: Abi::default(),
+        ids: HashMap::new(),
+        pending: Vec::new(),
+    };
+    let found = lookup(btf, scope)?;
+    for name in &scope.types {
+        match found.types.get(name.as_str()) {
+            None => extraction.nothing("type", name, extraction.missing()),
+            Some(ids) => {
+                for &id in ids {
+                    extraction.add(id)?;
+                }
+            }
+        }
+    }
+    while let Some(id) = extraction.pending.pop() {
+        extraction.add(id)?;
+        if extraction.abi.types.len() > TYPES {
+            return Err(endless(btf, id));
+        }
+    }
+    for name in &scope.functions {
+        match found.functions.get(name.as_str()) {
+            None => extraction.nothing("function", name, extraction.missing()),
+            Some(ids) => extraction.function(name, ids)?,
+        }
+    }
+    Ok(extraction.abi)
+}
+
+/// Where the names in scope are.
+struct Found<'s> {
+    types: HashMap<&'s str, Vec<Id>>,
+    functions: HashMap<&'s str, Vec<Id>>,
+}
+
+/// One look at the name of each record.
+fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
+    let types: HashMap<&str, &'s str> = scope.types.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    let functions: HashMap<&str, &'s str> = scope
+        .functions
+        .iter()
+        .map(|name| (name.as_str(), name.as_str()))
+        .collect();
+    let mut found = Found {
+        types: HashMap::new(),
+        functions: HashMap::new(),
+    };
+    for id in btf.ids() {
+        if let Some((name, is_function)) = btf.named(id)? {
+            if is_function {
+                if let Some(&name) = functions.get(name) {
+                    found.functions.entry(name).or_default().push(id);
+                }
+            } else if let Some(&name) = types.get(name) {
+                found.types.entry(name).or_default().push(id);
+            }
+        }
+    }
+    Ok(found)
+}
+
+struct Extraction<'a, 'd> {
+    btf: &'a Btf<'d>,
+    abi: Abi,
+    /// By the key of a type, the number it was read from.
+    ids: HashMap<String, Id>,
+    /// Types that are held by value and were not read yet.
+    pending: Vec<Id>,
+}
+
+impl Extraction<'_, '_> {
+    fn nothing(&mut self, kind: &str, name: &str, why: String) {
+        self.abi.no_evidence.insert(format!("{kind} {name}"), why);
+    }
+
+    fn missing(&self) -> String {
+        match self.btf.unknown_kind() {
+            Some(kind) => {
+                format!("not found in the BTF before its first record of the kind {kind}, which is not known")
+            }
+            None => "not in the kernel's BTF".to_owned(),
+        }
+    }
+
+    /// Reads the type if it has a name, and notes what it holds by value.
+    fn add(&mut self, id: Id) -> Result<()> {
+        let (kind, name) = match self.btf.item(id)? {
+            Item::Composite { name, union, .. } => (if union { Kind::Union } else { Kind::Struct }, name),
+            Item::Enum { name, .. } => (Kind::Enum, name),
+            Item::Typedef { name, .. } => (Kind::Typedef, name),
+            Item::Array { element, .. } => return self.add_held(element),
+            Item::Modified { of, .. } => return self.add_held(of),
+            _ => return Ok(()),
+        };
+        if name.is_empty() {
+            return self.held_by(id, 0);
+        }
+        let mut key = name.to_owned();
+        if self.ids.get(&key) == Some(&id) {
+            return Ok(());
+        }
+        let held = self.abi.types.get(&key).map(|held| held.kind);
+        if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef)) {
+            // A tag and a typedef of the same name: the tag keeps it.
+            let other = format!("typedef {name}");
+            if held == Kind::Typedef {
+                if let Some(type_) = self.abi.types.remove(&key) {
+                    self.abi.types.insert(other.clone(), type_);
+                }
+                if let Some(id) = self.ids.remove(&key) {
+                    self.ids.insert(other, id);
+                }
+            } else {
+                key = other;
+            }
+        }
+        let type_ = self.read(id, kind)?;
+        match self.abi.types.get(&key) {
+            Some(known) if *known != type_ => {
+                let why = format!("{} {name} has two definitions in the BTF that differ", kind.word());
+                self.nothing("type", &key, why);
+            }
+            Some(_) => {}
+            None => {
+                self.abi.types.insert(key.clone(), type_);
+                self.ids.insert(key, id);
+                self.held_by(id, 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_held(&mut self, id: Id) -> Result<()> {
+        self.pending.push(id);
+        Ok(())
+    }
+
+    /// Notes the types that this one holds by value.
+    fn held_by(&mut self, id: Id, depth: u32) -> Result<()> {
+        if depth > DEPTH {
+            return Err(endless(self.btf, id));
+        }
+        match self.btf.item(id)? {
+            Item::Composite { members, .. } => {
+                for member in members.iter() {
+                    self.by_value(member.of, depth + 1)?;
+                }
+                Ok(())
+            }
+            Item::Typedef { of, .. } => self.by_value(of, depth + 1),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes the type itself, under its qualifiers and dimensions.
+    fn by_value(&mut self, id: Id, depth: u32) -> Result<()> {
+        if depth > DEPTH {
+            return Err(endless(self.btf, id));
+        }
+        match self.btf.item(id)? {
+            Item::Array { element: of, .. } | Item::Modified { of, .. } => self.by_value(of, depth + 1),
+            Item::Composite { name: "", .. } => self.held_by(id, depth + 1),
+            Item::Composite { name, .. } | Item::Enum { name, .. } | Item::Typedef { name, .. } if !name.is_empty() => {
+                if self.ids.get(name) != Some(&id) {
+                    self.pending.push(id);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read(&self, id: Id, kind: Kind) -> Result<Type> {
+        let mut type_ = Type {
+            kind,
+            size: 0,
+            align: align_of(self.btf, id, 0)?,
+            fields: Vec::new(),
+            values: BTreeMap::new(),
+            target: None,
+        };
+        match self.btf.item(id)? {
+            Item::Composite { size, .. } => {
+                type_.size = u64::from(size);
+                flatten(self.btf, id, "", 0, &mut type_.fields, 0)?;
+            }
+            Item::Enum { size, values, .. } => {
+                type_.size = u64::from(size);
+                for (name, value) in values.iter() {
+                    type_.values.insert(self.btf.name(name)?.to_owned(), value);
+                }
+            }
+            Item::Typedef { of, .. } => {
+                // One of a function or of something only declared has no size.
+                type_.size = size_of(self.btf, of, 0)?.unwrap_or(0);
+                type_.target = Some(declare(self.btf, of, "")?);
+                if let Item::Composite { name: "", .. } = self.btf.item(of)? {
+                    flatten(self.btf, of, "", 0, &mut type_.fields, 0)?;
+                }
+                if let Item::Enum { name: "", values, .. } = self.btf.item(of)? {
+                    for (name, value) in values.iter() {
+                        type_.values.insert(self.btf.name(name)?.to_owned(), value);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(type_)
+    }
+
+    fn function(&mut self, name: &str, ids: &[Id]) -> Result<()> {
+        let mut global = Vec::new();
+        for &id in ids {
+            if let Item::Function { signature, linkage, .. } = self.btf.item(id)? {
+                global.push((linkage == Linkage::Global, signature));
+            }
+        }
+        // A static function elsewhere can have the same name; what is exported is global.
+        if global.iter().any(|(global, _)| *global) {
+            global.retain(|(global, _)| *global);
+        }
+        let signatures = global.iter().map(|(_, id)| signature(self.btf, *id));
+        let distinct: BTreeSet<(String, Vec<String>, bool)> = signatures.collect::<Result<_>>()?;
+        let mut distinct = distinct.into_iter();
+        match (distinct.next(), distinct.next()) {
+            (Some((returns, params, variadic)), None) => {
+                if returns == "void" && params.is_empty() && is_assembly(name) {
+                    let why = "written in assembly: its BTF says void (void), whatever it takes";
+                    self.nothing("function", name, why.to_owned());
+                    return Ok(());
+                }
+                let function = Function {
+                    returns,
+                    params,
+                    variadic,
+                    linkage: None,
+                };
+                self.abi.functions.insert(name.to_owned(), function);
+            }
+            (Some(_), Some(_)) => {
+                let why = "several functions of this name in the BTF, with signatures that differ";
+                self.nothing("function", name, why.to_owned());
+            }
+            (None, _) => self.nothing("function", name, self.missing()),
+        }
+        Ok(())
+    }
+}
+
+/// Whether the function is known to be written in assembly.
+pub(crate) fn is_assembly(name: &str) -> bool {
+    ASSEMBLY.iter().any(|row| match row.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => *row == name,
+    })
+}
+
+fn signature(btf: &Btf<'_>, id: Id) -> Result<(String, Vec<String>, bool)> {
+    let Item::Signature { returns, params } = btf.item(id)? else {
+        return Err(Error::new(
+            btf.place(),
+            "the signature of a function",
+            format_args!("type {} is none", id.0),
+            "the file is damaged: get it again",
+        ));
+    };
+    let (mut list, mut variadic) = (Vec::new(), false);
+    for (name, of) in params.iter() {
+        if of == Id::VOID && name == 0 {
+            variadic = true;
+        } else {
+            list.push(declare(btf, of, "")?);
+        }
+    }
+    Ok((declare(btf, returns, "")?, list, variadic))
+}
+
+/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before them.
+fn flatten(btf: &Btf<'_>, id: Id, prefix: &str, start: u64, fields: &mut Vec<Field>, depth: u32) -> Result<()> {
+    if depth > DEPTH {
+        return Err(endless(btf, id));
+    }
+    let Item::Composite { members, .. } = btf.item(id)? else {
+        return Ok(());
+    };
+    for member in members.iter() {
+        let offset_bits = start + u64::from(member.offset_bits);
+        let name = btf.name(member.name)?;
+        let (inner, is_array) = inner(btf, member.of)?;
+        let body = matches!(btf.item(inner)?, Item::Composite { name: "", .. });
+        if name.is_empty() {
+            if matches!(btf.item(inner)?, Item::Composite { .. }) && !is_array {
+                flatten(btf, inner, prefix, offset_bits, fields, depth + 1)?;
+            }
+            // A bit field without a name is padding.
+            continue;
+        }
+        let size_bits = if member.bits > 0 {
+            u64::from(member.bits)
+        } else {
+            size_of(btf, member.of, 0)?.unwrap_or(0).saturating_mul(8)
+        };
+        fields.push(Field {
+            name: format!("{prefix}{name}"),
+            offset_bits,
+            size_bits,
+            type_name: declare(btf, member.of, "")?,
+            bitfield: member.bits > 0,
+        });
+        if body {
+            let dot = if is_array { "[]." } else { "." };
+            flatten(
+                btf,
+                inner,
+                &format!("{prefix}{name}{dot}"),
+                offset_bits,
+                fields,
+                depth + 1,
+            )?;
+        }
+        if fields.len() > MEMBERS {
+            return Err(endless(btf, id));
+        }
+    }
+    Ok(())
+}
+
+/// The type under qualifiers and dimensions, and whether there was a dimension.
+fn inner(btf: &Btf<'_>, id: Id) -> Result<(Id, bool)> {
+    let (mut at, mut is_array) = (id, false);
+    for _ in 0..=DEPTH {
+        match btf.item(at)? {
+            Item::Array { element, .. } => (at, is_array) = (element, true),
+            Item::Modified { of, .. } => at = of,
+            _ => return Ok((at, is_array)),
+        }
+    }
+    Err(endless(btf, id))
+}
+
+/// The size of a type in bytes; `None` for one that has none.
+pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> {
+    if depth > DEPTH {
+        return Err(endless(btf, id));
+    }
+    Ok(match btf.item(id)? {
+        Item::Int { size, .. } | Item::Float { size, .. } | Item::Composite { size, .. } | Item::Enum { size, .. } => {
+            Some(u64::from(size))
+        }
+        Item::Pointer(_) => Some(POINTER),
+        Item::Array { element, count } => {
+            size_of(btf, element, depth + 1)?.map(|size| size.saturating_mul(u64::from(count)))
+        }
+        Item::Typedef { of, .. } | Item::Modified { of, .. } | Item::Variable { of, .. } => {
+            size_of(btf, of, depth + 1)?
+        }
+        _ => None,
+    })
+}
+
+/// The size of a pointer: every kernel that is read here has 64 bits.
+const POINTER: u64 = 8;
+
+/// What the members of a type demand.
+fn align_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<u64> {
+    if depth > DEPTH {
+        return Err(endless(btf, id));
+    }
+    Ok(match btf.item(id)? {
+        Item::Int { size, .. } | Item::Float { size, .. } | Item::Enum { size, .. } => {
+            u64::from(size.clamp(1, 16).next_power_of_two())
+        }
+        Item::Pointer(_) => POINTER,
+        Item::Array { element: of, .. } | Item::Typedef { of, .. } | Item::Modified { of, .. } => {
+            align_of(btf, of, depth + 1)?
+        }
+        Item::Composite {
+            name, size, members, ..
+        } => {
+            if let Some((_, align, _)) = ALIGNED.iter().find(|(aligned, ..)| *aligned == name) {
+                return Ok(*align);
+            }
+            let mut align = 1;
+            for member in members.iter() {
+                let of_member = align_of(btf, member.of, depth + 1)?;
+                if member.bits == 0 && !u64::from(member.offset_bits).is_multiple_of(of_member * 8) {
+                    // It stands where its type would not: the struct is packed.
+                    return Ok(1);
+                }
+                align = align.max(of_member);
+            }
+            if u64::from(size).is_multiple_of(align) {
+                align
+            } else {
+                1
+            }
+        }
+        _ => 1,
+    })
+}

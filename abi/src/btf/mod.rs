@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! BTF, the type information that a kernel carries: `include/uapi/linux/btf.h`.
+//!
+//! Nothing is decoded before it is asked for: opening a kernel's BTF walks its records once to note where each
+//! starts. Whatever the bytes say, no read leaves them, and no answer is larger than a limit.
+
+mod extract;
+mod read;
+mod spell;
+
+pub use extract::{ALIGNED, ASSEMBLY, extract};
+pub use read::{Btf, Enumerators, Id, Item, Linkage, Member, Members, Modifier, Params};
+pub use spell::declare;

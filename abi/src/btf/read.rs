@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The records of BTF, read where they stand.
+
+use std::fmt::Display;
+
+use linux_driver_host::{Error, Result};
+
+/// A type's number. 0 is `void`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub u32);
+
+impl Id {
+    /// `void`.
+    pub const VOID: Self = Self(0);
+}
+
+/// A kernel's BTF, or a module's over its kernel's.
+#[derive(Debug)]
+pub struct Btf<'d> {
+    place: String,
+    types: &'d [u8],
+    strings: &'d [u8],
+    base: Option<&'d Btf<'d>>,
+    /// Where each record starts in `types`.
+    offsets: Vec<u32>,
+    /// The kind that ended the walk: a reader that does not know a kind does not know where the next record starts.
+    unknown_kind: Option<u8>,
+}
+
+/// What qualifies a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modifier {
+    /// `const`
+    Const,
+    /// `volatile`
+    Volatile,
+    /// `restrict`
+    Restrict,
+    /// A tag for sparse, such as `__user`; no part of C's type.
+    Tag,
+}
+
+/// How a function is linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linkage {
+    /// `static`
+    Static,
+    /// Of the whole kernel.
+    Global,
+    /// `extern`
+    Extern,
+}
+
+/// A record; the fields of each variant are what its C twin in `btf.h` has.
+#[expect(missing_docs, reason = "the variants say it")]
+#[derive(Debug, Clone, Copy)]
+pub enum Item<'d> {
+    /// No type.
+    Void,
+    /// An integer, with its size in bytes.
+    Int { name: &'d str, size: u32 },
+    /// A floating-point number.
+    Float { name: &'d str, size: u32 },
+    /// A pointer.
+    Pointer(Id),
+    /// An array.
+    Array { element: Id, count: u32 },
+    /// A struct or union. Its name is empty if it has none.
+    Composite {
+        name: &'d str,
+        union: bool,
+        size: u32,
+        members: Members<'d>,
+    },
+    /// An enum.
+    Enum {
+        name: &'d str,
+        size: u32,
+        values: Enumerators<'d>,
+    },
+    /// A struct, union or enum that is only declared.
+    Forward { name: &'d str, union: bool },
+    /// A typedef.
+    Typedef { name: &'d str, of: Id },
+    /// A qualified type.
+    Modified { modifier: Modifier, of: Id },
+    /// A function.
+    Function {
+        name: &'d str,
+        signature: Id,
+        linkage: Linkage,
+    },
+    /// A function's signature.
+    Signature { returns: Id, params: Params<'d> },
+    /// A variable.
+    Variable { name: &'d str, of: Id },
+    /// What says nothing of types: a section of variables, or a tag of a declaration.
+    Other,
+}
+
+/// The members of a struct or union.
+#[derive(Debug, Clone, Copy)]
+pub struct Members<'d> {
+    bytes: &'d [u8],
+    bitfields: bool,
+}
+
+/// A member of a struct or union.
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// Where its name stands; [`Btf::name`] reads it.
+    pub name: u32,
+    /// Its type.
+    pub of: Id,
+    /// Where it starts, in bits.
+    pub offset_bits: u32,
+    /// How many bits a bit field has; 0 for others.
+    pub bits: u8,
+}
+
+impl<'d> Members<'d> {
+    /// One after the other.
+    pub fn iter(self) -> impl Iterator<Item = Member> + 'd {
+        self.bytes.chunks_exact(12).map(move |bytes| {
+            let offset = word(bytes, 8);
+            Member {
+                name: word(bytes, 0),
+                of: Id(word(bytes, 4)),
+                offset_bits: if self.bitfields { offset & 0x00ff_ffff } else { offset },
+                bits: if self.bitfields { (offset >> 24) as u8 } else { 0 },
+            }
+        })
+    }
+
+    /// How many there are.
+    pub fn len(self) -> usize {
+        self.bytes.len() / 12
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// The enumerators of an enum.
+#[derive(Debug, Clone, Copy)]
+pub struct Enumerators<'d> {
+    bytes: &'d [u8],
+    wide: bool,
+    signed: bool,
+}
+
+impl<'d> Enumerators<'d> {
+    /// Where each name stands, and its value.
+    pub fn iter(self) -> impl Iterator<Item = (u32, i128)> + 'd {
+        let width = if self.wide { 12 } else { 8 };
+        self.bytes.chunks_exact(width).map(move |bytes| {
+            let low = word(bytes, 4);
+            let value = match (self.wide, self.signed) {
+                (false, false) => i128::from(low),
+                (false, true) => i128::from(low as i32),
+                (true, signed) => {
+                    let all = u64::from(word(bytes, 8)) << 32 | u64::from(low);
+                    if signed {
+                        i128::from(all as i64)
+                    } else {
+                        i128::from(all)
+                    }
+                }
+            };
+            (word(bytes, 0), value)
+        })
+    }
+
+    /// Whether a value can be negative.
+    pub fn is_signed(self) -> bool {
+        self.signed
+    }
+}
+
+/// The parameters of a function.
+#[derive(Debug, Clone, Copy)]
+pub struct Params<'d> {
+    bytes: &'d [u8],
+}
+
+impl<'d> Params<'d> {
+    /// Where each name stands, and its type. A last one of `void` without a name stands for `...`.
+    pub fn iter(self) -> impl Iterator<Item = (u32, Id)> + 'd {
+        self.bytes
+            .chunks_exact(8)
+            .map(|bytes| (word(bytes, 0), Id(word(bytes, 4))))
+    }
+}
+
+/// The sign that BTF starts with.
+pub(crate) const MAGIC: u16 = 0xeb9f;
+
+/// The length of the header.
+const HEADER: usize = 24;
+
+impl<'d> Btf<'d> {
+    /// Opens a kernel's BTF. `place` is what an error calls it.
+    pub fn open(data: &'d [u8], place: impl Display) -> Result<Self> {
+        Self::open_over(data, place, None)
+    }
+
+    /// Opens a module's BTF, whose numbers and strings go on where those of its kernel's end.
+    pub fn open_module(data: &'d [u8], place: impl Display, kernel: &'d Btf<'d>) -> Result<Self> {
+        Self::open_over(data, place, Some(kernel))
+    }
+
+    fn open_over(data: &'d [u8], place: impl Display, base: Option<&'d Btf<'d>>) -> Result<Self> {
+        let bad = |expected: &str, found: String| {
+            Error::new(
+                &place,
+                expected,
+                found,
+                "give the kernel's BTF as it is: /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz or Image that holds it",
+            )
+        };
+        if data.len() < HEADER {
+            return Err(bad(
+                "BTF, which starts with a header of 24 bytes",
+                format!("{} bytes", data.len()),
+            ));
+        }
+        let magic = u16::from_le_bytes([data[0], data[1]]);
+        if magic == MAGIC.swap_bytes() {
+            return Err(bad("BTF in little-endian order", "BTF in big-endian order".to_owned()));
+        }
+        if magic != MAGIC {
+            return Err(bad(
+                "BTF, which starts with the bytes 9f eb",
+                format!("the bytes {:02x} {:02x}", data[0], data[1]),
+            ));
+        }
+        if data[2] != 1 {
+            return Err(bad("BTF of version 1", format!("version {}", data[2])));
+        }
+        let header = word(data, 4) as usize;
+        let body = data.get(header..).filter(|_| header >= HEADER).ok_or_else(|| {
+            bad(
+                "a header of 24 bytes or more, within the data",
+                format!("a length of {header} in {} bytes", data.len()),
+            )
+        })?;
+        let section = |what: &str, at: usize| {
+            let (offset, length) = (word(data, at) as usize, word(data, at + 4) as usize);
+            let end = offset.checked_add(length);
+            end.and_then(|end| body.get(offset..end)).ok_or_else(|| {
+                bad(
+                    &format!("the {what} within the data"),
+                    format!("{what} of {length} bytes at {offset}, in {} bytes", body.len()),
+                )
+            })
+        };
+        let (types, strings) = (section("types", 8)?, section("strings", 16)?);
+        // A module's go on where the kernel's end.
+        if base.is_none() && strings.first() != Some(&0) {
+            return Err(bad("strings that start with an empty one", "others".to_owned()));
+        }
+        if !strings.is_empty() && strings.last() != Some(&0) {
+            return Err(bad("strings that end with a zero", "another end".to_owned()));
+        }
+        let mut btf = Self {
+            place: place.to_string(),
+            types,
+            strings,
+            base,
+            offsets: Vec::new(),
+            unknown_kind: None,
+        };
+        btf.walk()?;
+        Ok(btf)
+    }
+
+    /// Notes where each record starts.
+    fn walk(&mut self) -> Result<()> {
+        self.offsets.reserve(self.types.len() / 40);
+        let mut at = 0;
+        while at < self.types.len() {
+            let Some(record) = self.types.get(at..).filter(|rest| rest.len() >= 12) else {
+                return Err(self.cut_off(at));
+            };
+            let info = word(record, 4);
+            let kind = kind_of(info);
+            let Some(extra) = extra(kind, info & 0xffff) else {
+                self.unknown_kind = Some(kind);
+                return Ok(());
+            };
+            if record.len() < 12 + extra {
+                return Err(self.cut_off(at));
+            }
+            self.offsets.push(at as u32);
+            at += 12 + extra;
+        }
+        Ok(())
+    }
+
+    fn cut_off(&self, at: usize) -> Error {
+        Error::new(
+            &self.place,
+            "records of types that end with the section",
+            format_args!("type {} at byte {at} goes beyond it", self.len()),
+            "the file is cut off or damaged: get it again",
+        )
+    }
+
+    /// What an error calls it.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// One more than the largest number of a type.
+    pub fn len(&self) -> u32 {
+        self.first() + self.offsets.len() as u32
+    }
+
+    /// Whether there is no type but `void`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 1
+    }
+
+    /// The number of the first type that is here and not in the base.
+    fn first(&self) -> u32 {
+        self.base.map_or(1, Btf::len)
+    }
+
+    /// The kind of a record that this reader does not know: types from there on are not known.
+    pub fn unknown_kind(&self) -> Option<u8> {
+        self.unknown_kind.or_else(|| self.base.and_then(Btf::unknown_kind))
+    }
+
+    /// The numbers of all types, the base's first.
+    pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
+        (1..self.len()).map(Id)
+    }
+
+    /// The text at this place among the strings.
+    pub fn name(&self, offset: u32) -> Result<&'d str> {
+        let before = self.base.map_or(0, Btf::strings_len);
+        if let Some(base) = self.base.filter(|_| offset < before) {
+            return base.name(offset);
+        }
+        let text = self.strings.get((offset - before) as usize..).and_then(|rest| {
+            let end = rest.iter().position(|&byte| byte == 0)?;
+            std::str::from_utf8(&rest[..end]).ok()
+        });
+        text.ok_or_else(|| {
+            Error::new(
+                &self.place,
+                "the name of a type among the strings",
+                format_args!("none at byte {offset} of {}", self.strings_len()),
+                "the file is damaged: get it again",
+            )
+        })
+    }
+
+    fn strings_len(&self) -> u32 {
+        self.base.map_or(0, Btf::strings_len) + self.strings.len() as u32
+    }
+
+    fn record(&self, id: Id) -> Result<&'d [u8]> {
+        if let Some(base) = self.base.filter(|base| id.0 < base.len()) {
+            return base.record(id);
+        }
+        let offset = self.offsets.get(id.0.wrapping_sub(self.first()) as usize);
+        offset.map(|&offset| &self.types[offset as usize..]).ok_or_else(|| {
+            let why = match self.unknown_kind() {
+                Some(kind) => format!("type {} stands after one of the kind {kind}, which is not known", id.0),
+                None => format!("type {}, of {}", id.0, self.len()),
+            };
+            Error::new(
+                &self.place,
+                "the number of a type that is there",
+                why,
+                "the file is damaged, or newer than this reader",
+            )
+        })
+    }
+
+    /// The record's name if it is one of a struct, union, enum, typedef or function. Cheap: for a look at all of them.
+    pub fn named(&self, id: Id) -> Result<Option<(&'d str, bool)>> {
+        let record = self.record(id)?;
+        let kind = kind_of(word(record, 4));
+        let name = word(record, 0);
+        if name == 0 || !matches!(kind, STRUCT | UNION | ENUM | ENUM64 | TYPEDEF | FUNC) {
+            return Ok(None);
+        }
+        Ok(Some((self.name(name)?, kind == FUNC)))
+    }
+
+    /// The record.
+    pub fn item(&self, id: Id) -> Result<Item<'d>> {
+        if id == Id::VOID {
+            return Ok(Item::Void);
+        }
+        let record = self.record(id)?;
+        let info = word(record, 4);
+        let (kind, flag, count) = (kind_of(info), info >> 31 == 1, (info & 0xffff) as usize);
+        let third = word(record, 8);
+        let name = || self.name(word(record, 0));
+        let of = Id(third);
+        let list = |width: usize| &record[12..12 + count * width];
+        Ok(match kind {
+            INT => Item::Int {
+                name: name()?,
+                size: third,
+            },
+            FLOAT => Item::Float {
+                name: name()?,
+                size: third,
+            },
+            PTR => Item::Pointer(of),
+            ARRAY => Item::Array {
+                element: Id(word(record, 12)),
+                count: word(record, 20),
+            },
+            STRUCT | UNION => Item::Composite {
+                name: name()?,
+                union: kind == UNION,
+                size: third,
+                members: Members {
+                    bytes: list(12),
+                    bitfields: flag,
+                },
+            },
+            ENUM | ENUM64 => Item::Enum {
+                name: name()?,
+                size: third,
+                values: Enumerators {
+                    bytes: list(if kind == ENUM { 8 } else { 12 }),
+                    wide: kind == ENUM64,
+                    signed: flag,
+                },
+            },
+            FWD => Item::Forward {
+                name: name()?,
+                union: flag,
+            },
+            TYPEDEF => Item::Typedef { name: name()?, of },
+            CONST | VOLATILE | RESTRICT | TYPE_TAG => Item::Modified {
+                modifier: match kind {
+                    CONST => Modifier::Const,
+                    VOLATILE => Modifier::Volatile,
+                    RESTRICT => Modifier::Restrict,
+                    _ => Modifier::Tag,
+                },
+                of,
+            },
+            FUNC => Item::Function {
+                name: name()?,
+                signature: of,
+                linkage: match count {
+                    0 => Linkage::Static,
+                    1 => Linkage::Global,
+                    _ => Linkage::Extern,
+                },
+            },
+            FUNC_PROTO => Item::Signature {
+                returns: of,
+                params: Params { bytes: list(8) },
+            },
+            VAR => Item::Variable { name: name()?, of },
+            _ => Item::Other,
+        })
+    }
+}
+
+const INT: u8 = 1;
+const PTR: u8 = 2;
+const ARRAY: u8 = 3;
+const STRUCT: u8 = 4;
+const UNION: u8 = 5;
+const ENUM: u8 = 6;
+const FWD: u8 = 7;
+const TYPEDEF: u8 = 8;
+const VOLATILE: u8 = 9;
+const CONST: u8 = 10;
+const RESTRICT: u8 = 11;
+const FUNC: u8 = 12;
+const FUNC_PROTO: u8 = 13;
+const VAR: u8 = 14;
+const DATASEC: u8 = 15;
+const FLOAT: u8 = 16;
+const DECL_TAG: u8 = 17;
+const TYPE_TAG: u8 = 18;
+const ENUM64: u8 = 19;
+
+fn kind_of(info: u32) -> u8 {
+    (info >> 24 & 0x1f) as u8
+}
+
+/// How many bytes follow a record's first twelve; `None` for a kind that is not known.
+fn extra(kind: u8, count: u32) -> Option<usize> {
+    let count = count as usize;
+    Some(match kind {
+        PTR | FWD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | FLOAT | TYPE_TAG => 0,
+        INT | VAR | DECL_TAG => 4,
+        ARRAY => 12,
+        STRUCT | UNION | DATASEC | ENUM64 => 12 * count,
+        ENUM | FUNC_PROTO => 8 * count,
+        _ => return None,
+    })
+}
+
+/// The little-endian number at this place. Callers have checked that it is there.
+fn word(bytes: &[u8], at: usize) -> u32 {
+    let bytes = &bytes[at..at + 4];
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
