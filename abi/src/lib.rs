@@ -1,12 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a kernel's ABI is, where it can be read from, and what a difference between two of them means.
 //!
-//! [`model`] is the data; [`btf`] reads it from a kernel's own type information. [`usage`] says what code uses of it,
-//! [`report`] what a comparison found.
+//! [`model`] is the data. Its readers: [`btf`], which [`source`] finds in a kernel, [`dwarf`], and [`symvers`]. [`usage`]
+//! says what code uses of it. [`compare`] holds two kernels against each other, [`agree`] several truths about one;
+//! [`report`] is what they find, and [`accept`] what of it is known already. [`history`] remembers many kernels,
+//! [`explain`] looks one name up in it, and [`emit`] writes an ABI as C.
 
+pub mod accept;
+pub mod agree;
 pub mod btf;
+pub mod compare;
+pub mod dwarf;
+pub mod emit;
+pub mod explain;
+pub mod history;
 pub mod model;
 pub mod report;
+pub mod source;
+pub mod symvers;
 pub mod usage;
 
 pub use model::Abi;

@@ -3,16 +3,21 @@
 //! and checking the module that comes out.
 
 pub mod arch;
+pub mod archive;
+pub mod bindings;
 pub mod check;
 pub mod config;
 mod debian;
 pub mod driver;
+pub mod headers;
 pub mod kernels;
 pub mod make;
 pub mod prepare;
 pub mod recorded;
 pub mod root;
-pub mod symvers;
 pub mod sysroot;
 pub mod toolchain;
 pub mod tree;
+pub mod usage;
+
+pub use linux_driver_abi::symvers;
