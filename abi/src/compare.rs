@@ -1,2 +1,205 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two kernels beside each other.
+//! Two kernels beside each other: what is different, and what follows for an object that was compiled for the one
+//! before.
+//!
+//! | what | its role or use | verdict |
+//! |---|---|---|
+//! | size, alignment or any offset of a type | driver-allocated | rebuild |
+//! | offset or width of a field | kernel-allocated, touched | rebuild |
+//! | the same | kernel-allocated, untouched; opaque | keeps |
+//! | a field gone or renamed | named by the code | source |
+//! | a field gone, or new | driver-allocated, not named | rebuild |
+//! | a type changed: only const, only its name | any | keeps |
+//! | a type changed: another number of the same elements | touched or driver-allocated | rebuild |
+//! | a type changed: what it points to, or to something else | named by the code | source |
+//! | the same | not named | as its size and offsets say |
+//! | a function gone, renamed, no longer exported | called | source; rebuild if a header defines it now |
+//! | its signature: only const | called | keeps |
+//! | its signature: anything else | called | source: an old object calls it the old way |
+//! | an inline or macro became a function, or one the other | called | keeps |
+//! | a constant's value | used | rebuild |
+//! | a constant gone | used | source |
+//! | a symbol's CRC | called | rebuild: the loader refuses the object |
+//! | a symbol's namespace is new, or it is under the GPL now | called | source |
+//! | any of these | not used | keeps |
+//! | present on one side, not found out on the other | any | no evidence |
+//! | used, and not looked at on either side | used | no evidence |
+//! | asked for, in neither kernel | not used | nothing: there is nothing that could drift |
+//!
+//! `const` is a matter of source too: code that is compiled again may want a cast. The verdict is about the object.
+
+mod constant;
+mod function;
+mod layout;
+mod similar;
+mod spelled;
+mod symbol;
+mod types;
+
+use std::collections::BTreeSet;
+
+use crate::model::{Abi, Kind};
+use crate::report::{Change, Check, CheckKind, Finding, LookedAt, Subject, Verdict};
+use crate::usage::{Role, Usage, by_value};
+
+/// How deep types may be held in one another before the cause of a size is looked for no further.
+const DEPTH: usize = 16;
+
+/// Compares two kernels. `names` are what they are called: the catalogue's names, or releases.
+pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
+    let context = Context {
+        before,
+        after,
+        usage,
+        allocated: usage.allocated_with_members(before),
+        names,
+    };
+    let mut check = Check {
+        kind: CheckKind::Kernels,
+        kernel: names.1.to_owned(),
+        against: names.0.to_owned(),
+        looked_at: LookedAt::default(),
+        findings: Vec::new(),
+        layouts: std::collections::BTreeMap::new(),
+    };
+    types::compare(&context, &mut check);
+    function::compare(&context, &mut check);
+    constant::compare(&context, &mut check);
+    symbol::compare(&context, &mut check);
+    if check.looked_at == LookedAt::default() {
+        let text = "nothing was compared: the two have nothing in common".to_owned();
+        let why = "a check that looked at nothing has proved nothing";
+        let name = names.1.to_owned();
+        check.findings.push(new_finding(
+            Subject::Module,
+            name,
+            Change::NoEvidence,
+            Verdict::NoEvidence,
+            text,
+            why,
+        ));
+    }
+    check
+        .findings
+        .sort_by(|a, b| b.verdict.cmp(&a.verdict).then_with(|| a.name.cmp(&b.name)));
+    check
+}
+
+/// What a comparison is about.
+struct Context<'a> {
+    before: &'a Abi,
+    after: &'a Abi,
+    usage: &'a Usage,
+    /// What the code allocates, with all that is held in it.
+    allocated: BTreeSet<String>,
+    names: (&'a str, &'a str),
+}
+
+impl Context<'_> {
+    fn role(&self, name: &str) -> Role {
+        if self.allocated.contains(name) {
+            Role::DriverAllocated
+        } else if self.usage.fields.get(name).is_some_and(|fields| !fields.is_empty()) {
+            Role::KernelAllocated
+        } else {
+            Role::Opaque
+        }
+    }
+
+    /// Whether the code names this field, or the member that it is in.
+    fn is_used(&self, type_name: &str, path: &str) -> bool {
+        let Some(fields) = self.usage.fields.get(type_name) else {
+            return false;
+        };
+        let mut holders = path.match_indices('.').map(|(at, _)| path[..at].trim_end_matches("[]"));
+        fields.contains(path) || holders.any(|holder| fields.contains(holder))
+    }
+
+    /// The type deepest inside `name` because of which all around it has another size: as long as one member alone is
+    /// to blame. `None` if that is `name`.
+    fn root(&self, name: &str) -> Option<String> {
+        let (mut at, mut root) = (name, None);
+        for _ in 0..DEPTH {
+            let (Some(before), Some(after)) = (self.before.types.get(at), self.after.types.get(at)) else {
+                break;
+            };
+            let target = before.target.as_deref().filter(|_| before.target == after.target);
+            if let Some(target) = target.and_then(by_value).filter(|target| *target != at) {
+                at = target;
+                continue;
+            }
+            let mut other_size = before.fields.iter().filter(|old| {
+                let new = after.field(&old.name);
+                new.is_some_and(|new| new.type_name == old.type_name && new.size_bits != old.size_bits)
+            });
+            let (Some(only), None) = (other_size.next(), other_size.next()) else {
+                break;
+            };
+            let Some(inside) = by_value(&only.type_name).filter(|inside| self.before.types.contains_key(*inside))
+            else {
+                break;
+            };
+            at = inside;
+            root = Some(inside);
+        }
+        root.map(|root| match self.after.types.get(root).map(|type_| type_.kind) {
+            Some(kind) if kind != Kind::Typedef => format!("{} {root}", kind.word()),
+            _ => root.to_owned(),
+        })
+    }
+
+    /// Why something is not known on either side, in the order before, after.
+    fn unknown(&self, key: &str) -> Option<String> {
+        let of = |abi: &Abi, name: &str| abi.no_evidence.get(key).map(|why| format!("{name}: {why}"));
+        match (of(self.before, self.names.0), of(self.after, self.names.1)) {
+            (None, None) => None,
+            (Some(why), None) | (None, Some(why)) => Some(why),
+            (Some(before), Some(after)) => Some(format!("{before}; {after}")),
+        }
+    }
+
+    /// Whether either side was asked for it and does not have it at all.
+    fn is_in_neither(&self, key: &str) -> bool {
+        let absent = |abi: &Abi| abi.no_evidence.get(key).is_some_and(|why| why == crate::btf::ABSENT);
+        absent(self.before) && absent(self.after)
+    }
+}
+
+/// A finding that nobody has accepted.
+fn new_finding(
+    subject: Subject,
+    name: String,
+    change: Change,
+    verdict: Verdict,
+    text: String,
+    reason: impl Into<String>,
+) -> Finding {
+    Finding {
+        subject,
+        name,
+        change,
+        role: None,
+        used: Vec::new(),
+        verdict,
+        text,
+        reason: reason.into(),
+        accepted: None,
+    }
+}
+
+/// A finding of something that could not be found out.
+fn no_evidence(subject: Subject, name: &str, used: bool, text: String) -> Finding {
+    let why = "what could not be compared is no pass";
+    let mut finding = new_finding(
+        subject,
+        name.to_owned(),
+        Change::NoEvidence,
+        Verdict::NoEvidence,
+        text,
+        why,
+    );
+    if used {
+        finding.used.push(name.to_owned());
+    }
+    finding
+}

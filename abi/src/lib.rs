@@ -15,10 +15,12 @@ pub mod emit;
 pub mod explain;
 pub mod history;
 pub mod model;
+pub mod needed;
 pub mod report;
 pub mod source;
 pub mod symvers;
 pub mod usage;
 
 pub use model::Abi;
+pub use needed::Needed;
 pub use usage::Usage;

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use linux_driver_host::{Error, Result};
 
+use crate::model::Symbol;
+
 /// Who may use an exported symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportKind {
@@ -64,6 +66,22 @@ impl Symvers {
     /// The export of this name.
     pub fn get(&self, symbol: &str) -> Option<&Export> {
         self.0.get(symbol)
+    }
+
+    /// Whether the kernel has checksums (CONFIG_MODVERSIONS): where it has none, all are 0.
+    pub fn has_checksums(&self) -> bool {
+        self.0.values().any(|export| export.crc != 0)
+    }
+
+    /// The export of this name, as the model has it. `checksums` is what [`Self::has_checksums`] says of the whole file.
+    pub fn symbol(&self, name: &str, checksums: bool) -> Option<Symbol> {
+        let export = self.get(name)?;
+        Some(Symbol {
+            crc: checksums.then_some(export.crc),
+            module: export.module.clone(),
+            gpl: export.kind == ExportKind::Gpl,
+            namespace: export.namespace.clone(),
+        })
     }
 
     /// All symbols with their exports, in the order of their names.

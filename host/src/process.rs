@@ -204,6 +204,25 @@ pub fn output_while(command: &mut Command, mut go_on: impl FnMut() -> Result<()>
     })
 }
 
+/// Runs `command` with its output thrown away, and returns its exit status and the most memory that it had in use, in bytes.
+pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let running = Running::start(command)?;
+    running.until_ended();
+    let mut status = 0;
+    // SAFETY: `rusage` is a plain C structure, for which all zeroes is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: wait4(2) writes no more than one `int` and one `rusage`; the child is ours and was not waited for.
+    let reaped = unsafe { libc::wait4(running.child.id().cast_signed(), &raw mut status, 0, &raw mut usage) };
+    check_interrupted()?;
+    if reaped < 0 {
+        let error = io::Error::last_os_error();
+        return Err(Error::new(&running.line, "to wait for its end", error, "see the system's message"));
+    }
+    let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
+    Ok((ExitStatus::from_raw(status), peak))
+}
+
 /// How often a command is looked at that runs on a condition.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -329,6 +348,20 @@ mod tests {
     fn a_missing_program_is_named() {
         let text = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
         assert!(text.contains("install no-such-program"), "{text}");
+    }
+
+    #[test]
+    fn the_most_memory_of_a_child_is_its_own() {
+        let peak = |blocks: &str| {
+            let mut dd = Command::new("dd");
+            dd.args(["if=/dev/zero", "of=/dev/null", "count=1"]).arg(format!("bs={blocks}"));
+            peak_memory(&mut dd).unwrap()
+        };
+        let (small, large) = (peak("4096"), peak("67108864"));
+        assert!(small.0.success() && large.0.success());
+        assert!(small.1 > 0 && large.1 >= small.1 + (48 << 20), "{small:?} {large:?}");
+        // The smaller one after the larger one: it is not the largest of all children.
+        assert!(peak("4096").1 < large.1);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! Kernels and build roots from Debian's archive.
 //!
 //! One idea a module: [`archives`] finds the mirrors, [`apt`] is an apt of our own over them, [`index`] reads what apt
-//! prints, [`choice`] picks the kernel in the order of [`version`], [`unpack`] unpacks packages, [`place`] makes headers
+//! prints, [`choice`] picks the kernel in the order of [`version`], [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`place`] makes headers
 //! fit for the folder they end up in.
 
 mod apt;
 mod archives;
 mod choice;
+pub(crate) mod holdings;
 mod index;
 mod place;
 mod unpack;
@@ -55,6 +56,17 @@ const IMAGE: &str = "vmlinuz";
 /// Whether Debian's keys are on this system.
 pub(crate) fn has_keyring() -> bool {
     archives::keyring().is_some()
+}
+
+/// The newest kernel of the series, flavour and suites of `spec` that the archive holds, in its stead.
+pub(crate) fn newest(cache: &Cache, spec: &Spec) -> Result<Spec> {
+    let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
+    let choice = choice::newest_in(&apt, spec)?;
+    Ok(Spec {
+        release: choice.release,
+        version: choice.version,
+        ..spec.clone()
+    })
 }
 
 /// Downloads a kernel and unpacks it into `staging`, which will be moved to `place`.

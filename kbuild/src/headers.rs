@@ -1,2 +1,372 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the kernel's headers say to its own compiler: layouts, constants, and how functions are reached.
+//!
+//! Two compiles by Kbuild, with the kernel's flags. The first asks: each name stands on a line of its own, and the compiler's
+//! errors say which of them the headers do not have, and which functions are no inline ones. The second has what there is:
+//! a pointer to each type and each function, whose types its debug information describes, and a table of the constants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use linux_driver_abi::dwarf;
+use linux_driver_abi::model::{Abi, Constant, Function, Linkage, Scope, Source};
+use linux_driver_host::progress::Step;
+use linux_driver_host::{Cache, Error, Result};
+use object::{Object, ObjectSection, ObjectSymbol};
+
+use crate::make::{Kbuild, copy_if_changed, write_if_changed};
+use crate::prepare::{is_fresh, key, write_stamps};
+use crate::recorded::Recorded;
+use crate::symvers::Symvers;
+
+/// What is asked of the headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Types and functions.
+    pub scope: Scope,
+    /// Constants: macros, enumerators, and variables that are const, all of them integers.
+    pub constants: Vec<String>,
+}
+
+/// The C sources that are read: `wrapper.h` includes the kernel's headers.
+const SOURCES: [&str; 2] = ["wrapper.h", "shims.h"];
+
+/// What is written of it in the cache.
+const RESULT: &str = "abi.json";
+
+/// Asks the headers of this kernel that `wrapper.h` in `sys`, the folder `c` of `linux-driver-sys`, includes.
+///
+/// A function that is nothing but a macro has no types: it returns an empty string and has no parameters. What the
+/// headers do not have is in [`Abi::no_evidence`].
+pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Result<Abi> {
+    let sources = SOURCES.map(|name| sys.join(name));
+    let asked = format!("{wanted:?}");
+    let key = key(kbuild, &sources)?
+        .with(FLAGS)
+        .with(asked)
+        .with(env!("CARGO_PKG_VERSION"));
+    let release = &kbuild.tree.release;
+    let found = cache.get("layouts", release, &key);
+    if let Some(stale) = found.as_ref().filter(|found| !is_fresh(found)) {
+        cache.remove(stale)?;
+    }
+    let dir = cache.get_or_make("layouts", release, &key, |dir, _| {
+        let _step = Step::start(format!("asking the compiler about the headers of {release}"));
+        copy_if_changed(&sources, dir)?;
+        let abi = compile(kbuild, dir, wanted)?;
+        let path = dir.join(RESULT);
+        let json = serde_json::to_vec(&abi).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
+        fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
+    })?;
+    let path = dir.join(RESULT);
+    let json = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    serde_json::from_slice(&json).map_err(|e| {
+        Error::new(
+            path.display(),
+            "what was written there",
+            e,
+            "remove that folder and try again",
+        )
+    })
+}
+
+/// Flags beside the kernel's: debug information of types, no warnings, and errors at the line that uses a macro.
+const FLAGS: &str = "-g -gdwarf-4 -gno-strict-dwarf -w -ftrack-macro-expansion=0 -fmax-errors=0";
+
+fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
+    let rules = format!("obj-m := asked.o layouts.o\nCFLAGS_asked.o := {FLAGS}\nCFLAGS_layouts.o := {FLAGS}\n");
+    write_if_changed(&dir.join("Kbuild"), rules.as_bytes())?;
+    let questions = Questions::of(wanted);
+    write_if_changed(&dir.join("asked.c"), questions.text.as_bytes())?;
+    let said = kbuild.try_make(dir, &["asked.o"])?;
+    let there = There::read(&questions, &said, dir)?;
+    write_if_changed(&dir.join("layouts.c"), there.program().as_bytes())?;
+    kbuild.make(dir, &["layouts.o"])?;
+    write_stamps(dir, &Recorded::read(&dir.join("layouts.o"), &kbuild.tree.dir)?)?;
+    let path = dir.join("layouts.o");
+    let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let symvers = Symvers::read(&kbuild.tree.dir.join("Module.symvers"))?;
+    let mut abi = there.abi(&bytes, &path, &symvers)?;
+    for (kind, names) in [
+        ("type", &wanted.scope.types),
+        ("function", &wanted.scope.functions),
+        ("constant", &wanted.constants),
+    ] {
+        for name in names {
+            let known = match kind {
+                "type" => abi.types.contains_key(name),
+                "function" => abi.functions.contains_key(name),
+                _ => abi.constants.contains_key(name),
+            };
+            if !known {
+                let why = "not in the kernel's headers that wrapper.h includes";
+                abi.no_evidence
+                    .entry(format!("{kind} {name}"))
+                    .or_insert_with(|| why.to_owned());
+            }
+        }
+    }
+    abi.release.clone_from(&kbuild.tree.release);
+    // As `uname -m` has it; the kernel calls it otherwise.
+    abi.arch = match kbuild.tree.arch.as_str() {
+        "x86" => "x86_64".to_owned(),
+        "arm64" => "aarch64".to_owned(),
+        other => other.to_owned(),
+    };
+    Ok(abi)
+}
+
+/// What a line asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Question {
+    /// Whether there is a type of this name that is complete, with this word before it.
+    Type(&'static str, String),
+    /// Whether there is a function of this name, and whether it is an inline one.
+    Function(String),
+    /// Whether it is a constant of an integer's type.
+    Constant(String),
+}
+
+/// The first program.
+struct Questions {
+    text: String,
+    /// By the line that asks it, from 1.
+    lines: BTreeMap<usize, Question>,
+}
+
+impl Questions {
+    fn of(wanted: &Wanted) -> Self {
+        let mut questions = Self {
+            text: "#include \"wrapper.h\"\n".to_owned(),
+            lines: BTreeMap::new(),
+        };
+        for name in wanted.scope.types.iter().filter(|name| is_name(name)) {
+            for word in ["struct ", "union ", "enum ", ""] {
+                let number = questions.lines.len();
+                let line = format!("extern char linux_driver_ask_{number}[sizeof(*({word}{name} *)0)];");
+                questions.ask(&line, Question::Type(word, name.clone()));
+            }
+        }
+        for name in wanted.scope.functions.iter().filter(|name| is_name(name)) {
+            questions.ask(
+                &format!("static typeof({name}) {name};"),
+                Question::Function(name.clone()),
+            );
+        }
+        for name in wanted.constants.iter().filter(|name| is_name(name)) {
+            let line = format!(
+                "static const unsigned long long linux_driver_ask_{name} = {};",
+                value(name)
+            );
+            questions.ask(&line, Question::Constant(name.clone()));
+        }
+        questions
+    }
+
+    fn ask(&mut self, line: &str, question: Question) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.lines.insert(self.text.lines().count(), question);
+    }
+}
+
+/// A constant's value in C; what is no integer has no remainder, which is an error at this line.
+fn value(name: &str) -> String {
+    format!("(unsigned long long)(({name}) % 1 + ({name}))")
+}
+
+fn is_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|byte| byte == b'_' || byte.is_ascii_alphabetic())
+        && bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+}
+
+/// What the headers have.
+#[derive(Debug, Default)]
+struct There {
+    /// By name, the words before it: a tag and a typedef can have the same name.
+    types: BTreeMap<String, BTreeSet<&'static str>>,
+    /// By name, whether it is not inline.
+    functions: BTreeMap<String, bool>,
+    constants: Vec<String>,
+    /// Functions that may be macros.
+    asked: Vec<String>,
+}
+
+impl There {
+    /// From what the compiler said about the first program.
+    fn read(questions: &Questions, said: &str, dir: &Path) -> Result<Self> {
+        let mut errors: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        for line in said.lines() {
+            let Some((place, message)) = line
+                .split_once(": error: ")
+                .or_else(|| line.split_once(": fatal error: "))
+            else {
+                continue;
+            };
+            let number = place
+                .rsplit_once("asked.c:")
+                .and_then(|(_, at)| at.split(':').next()?.parse::<usize>().ok())
+                .filter(|number| questions.lines.contains_key(number));
+            match number {
+                Some(number) => errors.entry(number).or_default().push(message),
+                None => {
+                    return Err(Error::new(
+                        dir.join("asked.c").display(),
+                        "headers that the kernel's compiler reads",
+                        line,
+                        "see the message: it names a header of this kernel",
+                    ));
+                }
+            }
+        }
+        let compiled = dir.join("asked.o").is_file();
+        if errors.is_empty() && !compiled {
+            return Err(Error::new(
+                dir.join("asked.c").display(),
+                "to compile it, or errors that name a line",
+                said,
+                "see the message",
+            ));
+        }
+        let mut there = Self::default();
+        for (line, question) in &questions.lines {
+            let messages = errors.get(line).map_or(&[][..], Vec::as_slice);
+            match question {
+                Question::Type(word, name) => {
+                    if messages.is_empty() {
+                        there.types.entry(name.clone()).or_default().insert(word);
+                    }
+                }
+                Question::Function(name) => {
+                    there.asked.push(name.clone());
+                    let is_extern = |message: &&str| message.contains("follows non-static declaration");
+                    if messages.iter().all(is_extern) {
+                        there.functions.insert(name.clone(), !messages.is_empty());
+                    }
+                }
+                Question::Constant(name) => {
+                    if messages.is_empty() {
+                        there.constants.push(name.clone());
+                    }
+                }
+            }
+        }
+        Ok(there)
+    }
+
+    /// The second program.
+    fn program(&self) -> String {
+        let mut text = "#include \"wrapper.h\"\n".to_owned();
+        // Writing to a string cannot fail.
+        for (number, (name, words)) in self.types.iter().enumerate() {
+            for (kind, word) in words.iter().enumerate() {
+                let _ = writeln!(text, "{word}{name} *linux_driver_type_{number}_{kind};");
+            }
+        }
+        for name in self.functions.keys() {
+            let _ = writeln!(text, "typeof({name}) *{}{name};", dwarf::FUNCTION_PREFIX);
+        }
+        for name in &self.asked {
+            let _ = writeln!(text, "#ifdef {name}\nconst char {MACRO}{name} = 1;\n#endif");
+        }
+        let _ = writeln!(
+            text,
+            "const struct {{ unsigned long long value, negative; }} {CONSTANTS}[] = {{"
+        );
+        for name in &self.constants {
+            let _ = writeln!(text, "\t{{ {}, ({name}) < 0 }},", value(name));
+        }
+        text.push_str("\t{ 0, 0 },\n};\n");
+        text
+    }
+
+    /// What the second program came to.
+    fn abi(&self, bytes: &[u8], path: &Path, symvers: &Symvers) -> Result<Abi> {
+        let scope = Scope {
+            types: self.types.keys().cloned().collect(),
+            functions: self.functions.keys().cloned().collect(),
+        };
+        let mut abi = dwarf::read(bytes, &path.display().to_string(), &scope)?;
+        let bad = |found: String| {
+            Error::new(
+                path.display(),
+                "what was compiled into it",
+                found,
+                "report this with the kernel's release",
+            )
+        };
+        let file = object::File::parse(bytes).map_err(|e| bad(e.to_string()))?;
+        let macros: BTreeSet<&str> = file
+            .symbols()
+            .filter_map(|symbol| symbol.name().ok()?.strip_prefix(MACRO))
+            .collect();
+        for name in &self.asked {
+            let linkage = match self.functions.get(name) {
+                _ if macros.contains(name.as_str()) => Linkage::Macro,
+                Some(true) if symvers.get(name).is_some() => Linkage::Exported,
+                Some(true) => Linkage::Internal,
+                Some(false) => Linkage::Inline,
+                None => continue,
+            };
+            if let Some(function) = abi.functions.get_mut(name) {
+                function.linkage = Some(linkage);
+            } else if !self.functions.contains_key(name) {
+                let function = Function {
+                    returns: String::new(),
+                    params: Vec::new(),
+                    variadic: false,
+                    linkage: Some(linkage),
+                };
+                abi.functions.insert(name.clone(), function);
+            }
+        }
+        let table = table(&file).ok_or_else(|| bad("no table of constants".to_owned()))?;
+        if table.len() < (self.constants.len() + 1) * 16 {
+            return Err(bad(format!(
+                "a table of {} bytes for {} constants",
+                table.len(),
+                self.constants.len()
+            )));
+        }
+        for (name, row) in self.constants.iter().zip(table.chunks_exact(16)) {
+            let number = |bytes: &[u8]| {
+                let bytes = bytes.try_into().unwrap_or_default();
+                if file.is_little_endian() {
+                    u64::from_le_bytes(bytes)
+                } else {
+                    u64::from_be_bytes(bytes)
+                }
+            };
+            let (value, negative) = (number(&row[..8]), number(&row[8..]) != 0);
+            let value = if negative {
+                i128::from(value.cast_signed())
+            } else {
+                i128::from(value)
+            };
+            let constant = Constant {
+                value,
+                source: Source::Compiler,
+                type_name: None,
+            };
+            abi.constants.insert(name.clone(), constant);
+        }
+        Ok(abi)
+    }
+}
+
+/// Before the name of a variable that is there if the function is a macro.
+const MACRO: &str = "linux_driver_macro_";
+
+/// The table of constants.
+const CONSTANTS: &str = "linux_driver_constants";
+
+fn table<'d>(file: &object::File<'d>) -> Option<&'d [u8]> {
+    let symbol = file.symbol_by_name(CONSTANTS)?;
+    let section = file.section_by_index(symbol.section_index()?).ok()?;
+    section.data_range(symbol.address(), symbol.size()).ok()?
+}

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linux_driver_abi::source::Source;
 use linux_driver_host::cache::Key;
 use linux_driver_host::packages::Need;
 use linux_driver_host::{Cache, Error, Result, process, progress};
@@ -121,6 +122,11 @@ pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
     Ok(kernel(&entry, record, tree, host))
 }
 
+/// The newest kernel that the archive has in the stead of this one: of the same series, flavour and suites.
+pub fn newest(cache: &Cache, spec: &Spec) -> Result<Spec> {
+    debian::newest(cache, spec)
+}
+
 fn open(entry: &Path) -> Result<(Fetched, BuildTree)> {
     let path = entry.join(RECORD);
     let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
@@ -221,6 +227,37 @@ impl Kernel {
     /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         self.host.command(program, dirs)
+    }
+
+    /// The kernel's type information, and what the place is called where it was found: its build tree (Debian's from 6.12
+    /// on), its image, or, if it is the one that runs, the system.
+    pub fn btf(&self) -> Result<(Source, &'static str)> {
+        let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let sys = (running.trim() == self.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
+        let places = [
+            (Some(self.build_tree.join("vmlinux")), "vmlinux of the build tree"),
+            (self.image.clone(), "the kernel's image"),
+            (sys, "the kernel that runs"),
+        ];
+        let mut found = Vec::new();
+        for (place, what) in places {
+            let Some(place) = place.filter(|place| place.is_file()) else {
+                continue;
+            };
+            match Source::open(&place) {
+                Ok(source) => return Ok((source, what)),
+                Err(error) => found.push(error.to_string()),
+            }
+        }
+        if found.is_empty() {
+            found.push("neither a vmlinux in the tree nor an image".to_owned());
+        }
+        Err(Error::new(
+            self.build_tree.display(),
+            format_args!("the type information (BTF) of {}", self.release),
+            found.join("\n"),
+            "put the kernel's vmlinux into the build tree, install its image, or give the file that holds its BTF with --btf",
+        ))
     }
 
     /// Its build tree, opened.

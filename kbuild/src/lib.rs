@@ -12,6 +12,7 @@ pub mod driver;
 pub mod headers;
 pub mod kernels;
 pub mod make;
+pub mod module_abi;
 pub mod prepare;
 pub mod recorded;
 pub mod root;

@@ -21,6 +21,22 @@ pub struct Kbuild {
 impl Kbuild {
     /// Runs make for the external module in `dir` and returns what it printed.
     pub fn make(&self, dir: &Path, targets: &[&str]) -> Result<String> {
+        let mut make = self.make_command(dir, targets);
+        let output = process::output(&mut make)?;
+        let said = process::said(&output);
+        if output.status.success() {
+            Ok(said)
+        } else {
+            Err(process::failed(&make, output.status, &said))
+        }
+    }
+
+    /// The same where errors of the compiler are an answer: what it printed, whether or not it succeeded.
+    pub fn try_make(&self, dir: &Path, targets: &[&str]) -> Result<String> {
+        Ok(process::said(&process::output(&mut self.make_command(dir, targets))?))
+    }
+
+    fn make_command(&self, dir: &Path, targets: &[&str]) -> Command {
         let mut make = self.command("make", &[dir]);
         make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
         // A user's own settings for another kernel's build must not leak into this one.
@@ -46,13 +62,7 @@ impl Kbuild {
         // Type information of the module would be made by pahole from debug information, which the Rust part has none of.
         // No kernel needs it to load a module.
         make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=").args(targets);
-        let output = process::output(&mut make)?;
-        let said = process::said(&output);
-        if output.status.success() {
-            Ok(said)
-        } else {
-            Err(process::failed(&make, output.status, &said))
-        }
+        make
     }
 
     /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.

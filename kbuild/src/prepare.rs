@@ -86,7 +86,7 @@ pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
 }
 
 /// All that the flags and the layouts depend on.
-fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
+pub(crate) fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
     let tree = &kbuild.tree;
     let compiler = tree.config.value("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
     let mut key = Key::new()
@@ -113,6 +113,7 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     write_if_changed(&dir.join("shims_used.h"), used(&shims).as_bytes())?;
     kbuild.make(dir, &["shims.o", "probe.o"])?;
     let recorded = Recorded::read(&dir.join("shims.o"), &kbuild.tree.dir)?;
+    write_stamps(dir, &recorded)?;
     let kernel = Kernel {
         release: kbuild.tree.release.clone(),
         build_tree: kbuild.tree.dir.clone(),
@@ -121,20 +122,24 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
         device_table_symbol: device_table_symbol(&dir.join("probe.o"))?,
         shims,
     };
-    let stamps: String = recorded
-        .headers
-        .iter()
-        .map(|path| format!("{} {path}\n", stamp(path)))
-        .collect();
-    write_if_changed(&dir.join(STAMPS), stamps.as_bytes())?;
     let path = dir.join("kernel.json");
     let json =
         serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
     fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
 }
 
+/// Notes the headers that were read, for [`is_fresh`].
+pub(crate) fn write_stamps(dir: &Path, recorded: &Recorded) -> Result<()> {
+    let stamps: String = recorded
+        .headers
+        .iter()
+        .map(|path| format!("{} {path}\n", stamp(path)))
+        .collect();
+    write_if_changed(&dir.join(STAMPS), stamps.as_bytes())
+}
+
 /// Whether the headers are still those that were read. A tree that is worked on changes without its configuration's doing so.
-fn is_fresh(dir: &Path) -> bool {
+pub(crate) fn is_fresh(dir: &Path) -> bool {
     let stamps = fs::read_to_string(dir.join(STAMPS)).unwrap_or_default();
     !stamps.is_empty()
         && stamps

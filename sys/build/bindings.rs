@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use crate::flags;
 use crate::kernel::Kernel;
-use crate::{features, flags, needed};
+use crate::needed::Needed;
 
 /// The bindings to this kernel, as Rust.
-pub(crate) fn generate(kernel: &Kernel) -> Result<String, String> {
+pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, String> {
     load_libclang()?;
     let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("c/wrapper.h");
     let mut builder = bindgen::Builder::default()
@@ -24,16 +25,16 @@ pub(crate) fn generate(kernel: &Kernel) -> Result<String, String> {
         .prepend_enum_name(false)
         .size_t_is_usize(true)
         .sort_semantically(true);
-    for name in needed::TYPES {
+    for name in &needed.types {
         builder = builder.allowlist_type(name);
     }
-    for name in needed::FUNCTIONS.iter().chain(features::FUNCTIONS) {
+    for name in needed.functions.iter().chain(&needed.probed.functions) {
         builder = builder.allowlist_function(name);
     }
     for name in kernel.shims() {
         builder = builder.allowlist_function(name);
     }
-    for name in needed::VARIABLES {
+    for name in needed.constants().chain(needed.variables()) {
         builder = builder.allowlist_var(name);
     }
     let text = builder.generate().map_err(|e| {
@@ -41,7 +42,7 @@ pub(crate) fn generate(kernel: &Kernel) -> Result<String, String> {
             "{}\n  expected: headers that libclang reads\n  found:    {e}\n  remedy:   see what {} printed above; the headers are those of {}",
             header.display(),
             libclang(),
-            kernel.build_tree.display()
+            kernel.place.display()
         )
     })?;
     Ok(text.to_string())

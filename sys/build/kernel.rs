@@ -1,39 +1,72 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernel the bindings are for: `kernel.json` in the folder that `LINUX_DRIVER_KERNEL_DIR` names.
+//! Which kernel the bindings are for: one that was prepared, named by `LINUX_DRIVER_KERNEL_DIR`; else a snapshot of a
+//! kernel's headers, named by `LINUX_DRIVER_KERNEL` or the catalogue's default.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-const VARIABLE: &str = "LINUX_DRIVER_KERNEL_DIR";
+use crate::snapshot;
 
-/// What `linux-driver-kbuild` wrote of a kernel; its `prepare.rs` documents each field.
-#[derive(Deserialize)]
+const PREPARED: &str = "LINUX_DRIVER_KERNEL_DIR";
+
+/// A kernel that bindings can be made for.
 pub(crate) struct Kernel {
+    /// What `uname -r` says under it.
     pub(crate) release: String,
-    pub(crate) build_tree: PathBuf,
+    /// What messages call the place that it was read from.
+    pub(crate) place: PathBuf,
+    /// What to do if something is missing there.
+    pub(crate) remedy: String,
+    /// The C flags, as gcc takes them.
     pub(crate) cc_flags: Vec<String>,
+    /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to fill in.
+    pub(crate) device_table_symbol: String,
+    /// The shims that there are, without their prefix.
+    pub(crate) shims: Vec<String>,
+}
+
+/// What `linux-driver-kbuild` wrote of a kernel as `kernel.json`; its `prepare.rs` documents each field.
+#[derive(Deserialize)]
+struct Prepared {
+    release: String,
+    build_tree: PathBuf,
+    cc_flags: Vec<String>,
     device_table_symbol: String,
     shims: Vec<String>,
 }
 
 impl Kernel {
     pub(crate) fn from_env() -> Result<Self, String> {
-        println!("cargo::rerun-if-env-changed={VARIABLE}");
-        let dir = std::env::var_os(VARIABLE).filter(|dir| !dir.is_empty()).map(PathBuf::from).ok_or_else(|| {
-            format!("{VARIABLE}\n  expected: the folder of a prepared kernel\n  found:    the variable is not set\n  remedy:   build with `cargo xtask build -p CRATE`, which sets it; for an editor or a plain cargo call: `env $(cargo xtask env) cargo check`")
-        })?;
+        println!("cargo::rerun-if-env-changed={PREPARED}");
+        println!("cargo::rerun-if-env-changed={}", snapshot::VARIABLE);
+        let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        match variable(PREPARED) {
+            Some(dir) => Self::prepared(Path::new(&dir)),
+            None => snapshot::kernel(
+                &crate_dir.join("../headers"),
+                &crate_dir.join("c"),
+                variable(snapshot::VARIABLE),
+            ),
+        }
+    }
+
+    /// The kernel that was prepared in this folder.
+    pub(crate) fn prepared(dir: &Path) -> Result<Self, String> {
         let path = dir.join("kernel.json");
         println!("cargo::rerun-if-changed={}", path.display());
-        let remedy = "let `cargo xtask build` prepare the kernel again";
-        let bad = |found: String| {
-            format!(
-                "{}\n  expected: a kernel as `cargo xtask build` prepares it\n  found:    {found}\n  remedy:   {remedy}",
-                path.display()
-            )
-        };
-        let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
-        serde_json::from_str(&text).map_err(|e| bad(e.to_string()))
+        let kernel: Prepared = read(&path, "a kernel as `cargo xtask build` prepares it", |text| serde_json::from_str(text)).map_err(
+            |e| format!("{e}\n  remedy:   let `cargo xtask build` prepare the kernel again; or unset {PREPARED} to check against a snapshot"),
+        )?;
+        Ok(Self {
+            release: kernel.release,
+            place: kernel.build_tree,
+            remedy: "this kernel has changed: report it with its release".to_owned(),
+            cc_flags: kernel.cc_flags,
+            device_table_symbol: kernel.device_table_symbol,
+            shims: kernel.shims,
+        })
     }
 
     /// The names of the shims, as C and the bindings have them.
@@ -54,4 +87,25 @@ impl Kernel {
              }}\n"
         )
     }
+}
+
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Reads a file. The error lacks the remedy.
+pub(crate) fn read<T: DeserializeOwned, E: std::fmt::Display>(
+    path: &Path,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, String> {
+    let bad = |found: String| {
+        format!(
+            "{}\n  expected: {expected}\n  found:    {}",
+            path.display(),
+            found.trim_end()
+        )
+    };
+    let text = std::fs::read_to_string(path).map_err(|e| bad(e.to_string()))?;
+    parse(&text).map_err(|e| bad(e.to_string()))
 }

@@ -6,6 +6,7 @@ mod features;
 mod flags;
 mod kernel;
 mod needed;
+mod snapshot;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,14 +24,16 @@ fn main() -> ExitCode {
 fn generate() -> Result<(), String> {
     println!("cargo::rerun-if-changed=c");
     println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed=needed.toml");
     let out = PathBuf::from(
         std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?,
     );
     let kernel = kernel::Kernel::from_env()?;
-    let text = bindings::generate(&kernel)?;
+    let needed = needed::Needed::read()?;
+    let text = bindings::generate(&needed, &kernel)?;
     let items = needed::Items::of(&text)?;
-    needed::check(&items, &kernel)?;
-    features::announce(&items);
+    needed::check(&needed, &items, &kernel)?;
+    features::announce(&needed, &items);
     write(out.join("bindings.rs"), &text)?;
     write(out.join("device_table.rs"), &kernel.device_table_macro())
 }

@@ -3,85 +3,60 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
+
 use crate::bindings::libclang;
 use crate::kernel::Kernel;
 
-/// Structures, with what they hold by value.
-pub(crate) const TYPES: &[&str] = &[
-    "device_driver",
-    "pci_driver",
-    "pci_device_id",
-    "device",
-    "pci_dev",
-    "bus_type",
-    "module",
-    "device_attribute",
-];
+/// `needed.toml`, whose comments document each field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Needed {
+    pub(crate) types: Vec<String>,
+    /// The bindings get these with the shims.
+    #[expect(dead_code, reason = "for snapshots")]
+    typedefs: Vec<String>,
+    pub(crate) functions: Vec<String>,
+    variables: BTreeMap<String, String>,
+    pub(crate) fields: BTreeMap<String, Vec<String>>,
+    constants: Constants,
+    pub(crate) probed: Probed,
+}
 
-/// Functions that the kernel exports under these names. Inline ones and macros have shims.
-pub(crate) const FUNCTIONS: &[&str] = &[
-    "__pci_register_driver",
-    "pci_unregister_driver",
-    "pcim_enable_device",
-    "pci_set_master",
-    "pci_clear_master",
-    "devm_ioremap_resource",
-    "pci_dev_get",
-    "pci_dev_put",
-    "get_device",
-    "put_device",
-    "kfree",
-    "_printk",
-    "_dev_printk",
-];
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Constants {
+    plain: Vec<String>,
+    typed: BTreeMap<String, String>,
+}
 
-/// Constants. The errno names are taken as a pattern.
-pub(crate) const VARIABLES: &[&str] = &[
-    "E[A-Z0-9_]+",
-    "PCI_ANY_ID",
-    "PCI_STD_NUM_BARS",
-    "LINUX_DRIVER_GFP_KERNEL",
-    "LINUX_DRIVER_GFP_ATOMIC",
-    "__this_module",
-];
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Probed {
+    pub(crate) functions: Vec<String>,
+    pub(crate) fields: BTreeMap<String, Vec<String>>,
+}
 
-/// Fields that the safe layer reads or writes.
-const FIELDS: &[(&str, &[&str])] = &[
-    ("pci_driver", &["name", "id_table", "probe", "remove", "driver"]),
-    (
-        "pci_device_id",
-        &[
-            "vendor",
-            "device",
-            "subvendor",
-            "subdevice",
-            "class",
-            "class_mask",
-            "driver_data",
-        ],
-    ),
-    (
-        "pci_dev",
-        &[
-            "dev",
-            "vendor",
-            "device",
-            "subsystem_vendor",
-            "subsystem_device",
-            "class",
-            "revision",
-            "resource",
-        ],
-    ),
-    ("device", &["driver_data", "driver"]),
-    ("device_driver", &["name", "owner"]),
-    ("bus_type", &["name"]),
-];
+impl Needed {
+    pub(crate) fn read() -> Result<Self, String> {
+        toml::from_str(include_str!("../needed.toml"))
+            .map_err(|e| format!("sys/needed.toml\n  expected: what the comments in it describe\n  found:    {e}\n  remedy:   correct that line"))
+    }
 
-/// What bindings hold: each structure's fields, and the functions.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = &String> {
+        self.constants.plain.iter().chain(self.constants.typed.keys())
+    }
+
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &String> {
+        self.variables.keys()
+    }
+}
+
+/// What bindings hold: each structure's fields, functions, constants and variables.
 pub(crate) struct Items {
     structs: BTreeMap<String, Vec<String>>,
     functions: BTreeSet<String>,
+    values: BTreeSet<String>,
 }
 
 impl Items {
@@ -90,6 +65,7 @@ impl Items {
         let mut items = Self {
             structs: BTreeMap::new(),
             functions: BTreeSet::new(),
+            values: BTreeSet::new(),
         };
         for item in file.items {
             match item {
@@ -100,11 +76,17 @@ impl Items {
                         .filter_map(|field| field.ident.as_ref().map(ToString::to_string));
                     items.structs.insert(item.ident.to_string(), fields.collect());
                 }
+                syn::Item::Const(item) => {
+                    items.values.insert(item.ident.to_string());
+                }
                 syn::Item::ForeignMod(block) => {
-                    items.functions.extend(block.items.iter().filter_map(|item| match item {
-                        syn::ForeignItem::Fn(function) => Some(function.sig.ident.to_string()),
-                        _ => None,
-                    }))
+                    for item in block.items {
+                        match item {
+                            syn::ForeignItem::Fn(function) => items.functions.insert(function.sig.ident.to_string()),
+                            syn::ForeignItem::Static(variable) => items.values.insert(variable.ident.to_string()),
+                            _ => false,
+                        };
+                    }
                 }
                 _ => {}
             }
@@ -133,34 +115,43 @@ impl Items {
 }
 
 /// An error that lists all that is missing.
-pub(crate) fn check(items: &Items, kernel: &Kernel) -> Result<(), String> {
+pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(), String> {
     let mut missing = Vec::new();
-    for &name in TYPES {
+    for name in &needed.types {
         if !items.structs.contains_key(name) {
             missing.push(format!("struct {name} is not there"));
         } else if items.is_opaque(name) {
             missing.push(format!("struct {name} came out opaque, without its fields"));
         }
     }
-    for (of, fields) in FIELDS {
+    for (of, fields) in &needed.fields {
         let absent = fields
             .iter()
             .filter(|field| !items.is_opaque(of) && !items.has_field(of, field));
         missing.extend(absent.map(|field| format!("{of}.{field} is not there")));
     }
-    for name in FUNCTIONS.iter().copied().map(str::to_owned).chain(kernel.shims()) {
+    for name in needed.functions.iter().cloned().chain(kernel.shims()) {
         if !items.has_function(&name) {
             missing.push(format!("{name}() is not there"));
         }
     }
+    if !needed.constants().any(|name| items.values.contains(name)) {
+        missing.push("no constant is there".to_owned());
+    } else {
+        let absent = needed.constants().filter(|name| !items.values.contains(*name));
+        missing.extend(absent.map(|name| format!("the constant {name} is not there")));
+    }
+    let absent = needed.variables().filter(|name| !items.values.contains(*name));
+    missing.extend(absent.map(|name| format!("the variable {name} is not there")));
     if missing.is_empty() {
         return Ok(());
     }
     Err(format!(
-        "bindings to {} ({})\n  expected: all that the safe layer uses\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14 to 19 are known to work); else this kernel has changed: report it with its release\n  libclang: {}",
+        "bindings to {} ({})\n  expected: all that the safe layer uses\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14 to 19 are known to work); else {}\n  libclang: {}",
         kernel.release,
-        kernel.build_tree.display(),
+        kernel.place.display(),
         missing.join("\n            "),
+        kernel.remedy,
         libclang()
     ))
 }

@@ -9,9 +9,12 @@
 #ifndef LINUX_DRIVER_SHIMS_H
 #define LINUX_DRIVER_SHIMS_H
 
+/* A snapshot of the headers has the types already. */
+#ifndef LINUX_DRIVER_SNAPSHOT
 #include <linux/compiler.h>
 #include <linux/kconfig.h>
 #include <linux/types.h>
+#endif
 
 struct device;
 struct pci_dev;

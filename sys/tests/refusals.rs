@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The build script refuses bindings that lack what the safe layer stands on, and says what, where and what to do.
+//! The build script refuses bindings that lack what the safe layer stands on, and snapshots that are not there or not
+//! whole, and says what, where and what to do.
 
 #[path = "../build/kernel.rs"]
 #[expect(dead_code, reason = "the build script uses the rest")]
@@ -7,6 +8,8 @@ mod kernel;
 #[path = "../build/needed.rs"]
 #[expect(dead_code, reason = "the build script uses the rest")]
 mod needed;
+#[path = "../build/snapshot.rs"]
+mod snapshot;
 
 /// In the place of the build script's module of this name: only the version is asked for.
 mod bindings {
@@ -15,59 +18,62 @@ mod bindings {
     }
 }
 
-use kernel::Kernel;
-use needed::{FUNCTIONS, Items, TYPES, check};
+use std::fs;
+use std::path::Path;
 
-fn kernel() -> Kernel {
-    let json = r#"{ "release": "6.12.0-test", "build_tree": "/tree", "cc_flags": [],
-        "device_table_symbol": "__mod_device_table__kmod_{module}__{type}__{table}", "shims": ["bug"] }"#;
-    serde_json::from_str(json).unwrap()
+use kernel::Kernel;
+use needed::{Items, Needed, check};
+
+fn needed() -> Needed {
+    Needed::read().unwrap()
 }
 
-/// Bindings that hold all that is needed, with `fields` for one structure in the place of those that it should have.
-fn bindings(name: &str, fields: &str) -> String {
-    let good = [
-        (
-            "pci_driver",
-            "name: (), id_table: (), probe: (), remove: (), driver: ()",
-        ),
-        (
-            "pci_device_id",
-            "vendor: (), device: (), subvendor: (), subdevice: (), class: (), class_mask: (), driver_data: ()",
-        ),
-        (
-            "pci_dev",
-            "dev: (), vendor: (), device: (), subsystem_vendor: (), subsystem_device: (), class: (), revision: (), resource: ()",
-        ),
-        ("device", "driver_data: (), driver: ()"),
-        ("device_driver", "name: (), owner: ()"),
-        ("bus_type", "name: ()"),
-    ];
+/// A folder with a prepared kernel.
+fn prepared() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let json = r#"{ "release": "6.12.0-test", "build_tree": "/tree", "cc_flags": [],
+        "device_table_symbol": "__mod_device_table__kmod_{module}__{type}__{table}", "shims": ["bug"] }"#;
+    fs::write(dir.path().join("kernel.json"), json).unwrap();
+    dir
+}
+
+fn kernel() -> Kernel {
+    Kernel::prepared(prepared().path()).unwrap()
+}
+
+/// Bindings that hold all that is needed, less what is called `without`. `fields` stand in one structure in the place
+/// of those that it should have.
+fn bindings(without: &str, fields: &str) -> String {
+    let needed = needed();
     let mut text = String::new();
-    for of in TYPES {
-        let whole = good
-            .iter()
-            .find(|(good, _)| good == of)
-            .map_or("x: ()", |(_, fields)| fields);
-        text.push_str(&format!(
-            "pub struct {of} {{ {} }}\n",
-            if *of == name { fields } else { whole }
-        ));
+    for of in &needed.types {
+        let whole = needed.fields.get(of).map_or_else(
+            || "x: ()".to_owned(),
+            |fields| fields.iter().map(|field| format!("{field}: (),")).collect(),
+        );
+        let fields = if of == without { fields } else { &whole };
+        text.push_str(&format!("pub struct {of} {{ {fields} }}\n"));
+    }
+    for constant in needed.constants().filter(|name| *name != without) {
+        text.push_str(&format!("pub const {constant}: u32 = 1;\n"));
     }
     text.push_str("unsafe extern \"C\" { pub fn linux_driver_bug();\n");
-    for function in FUNCTIONS.iter().filter(|function| **function != name) {
+    for variable in needed.variables().filter(|name| *name != without) {
+        text.push_str(&format!("pub static mut {variable}: module;\n"));
+    }
+    for function in needed.functions.iter().filter(|name| *name != without) {
         text.push_str(&format!("pub fn {function}();\n"));
     }
     text + "}\n"
 }
 
 fn refusal(text: &str) -> String {
-    check(&Items::of(text).unwrap(), &kernel()).unwrap_err()
+    check(&needed(), &Items::of(text).unwrap(), &kernel()).unwrap_err()
 }
 
 #[test]
 fn whole_bindings_are_taken() {
-    check(&Items::of(&bindings("", "")).unwrap(), &kernel()).unwrap();
+    check(&needed(), &Items::of(&bindings("", "")).unwrap(), &kernel()).unwrap();
 }
 
 #[test]
@@ -103,8 +109,123 @@ fn a_missing_function_and_a_missing_shim_are_named() {
 }
 
 #[test]
+fn missing_constants_and_variables_are_named() {
+    let refusal_of_constant = refusal(&bindings("LINUX_DRIVER_GFP_KERNEL", ""));
+    assert!(
+        refusal_of_constant.contains("the constant LINUX_DRIVER_GFP_KERNEL is not there"),
+        "{refusal_of_constant}"
+    );
+    let refusal_of_variable = refusal(&bindings("__this_module", ""));
+    assert!(
+        refusal_of_variable.contains("the variable __this_module is not there"),
+        "{refusal_of_variable}"
+    );
+    let text = bindings("", "");
+    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("pub const")).collect();
+    let refusal_of_all = refusal(&without.join("\n"));
+    assert!(refusal_of_all.contains("no constant is there"), "{refusal_of_all}");
+    assert!(!refusal_of_all.contains("EPERM"), "{refusal_of_all}");
+}
+
+#[test]
 fn the_symbol_of_an_id_table_follows_the_kernel() {
     let text = kernel().device_table_macro();
     let expected = r#"concat!("__mod_device_table__kmod_", $module, "__", $type, "__", $table, "")"#;
     assert!(text.contains(expected), "{text}");
+}
+
+/// A prepared kernel that is not there, or is something else.
+#[test]
+fn a_prepared_kernel_that_is_none_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let refusal = |dir: &Path| Kernel::prepared(dir).err().unwrap();
+    let missing = refusal(dir.path());
+    assert!(
+        missing.contains("kernel.json") && missing.contains("cargo xtask build"),
+        "{missing}"
+    );
+    fs::write(dir.path().join("kernel.json"), "{}").unwrap();
+    let empty = refusal(dir.path());
+    assert!(empty.contains("missing field `release`"), "{empty}");
+}
+
+// ---- snapshots ----
+
+/// A folder `headers` with a snapshot named `here`, and this `snapshot.toml` in it.
+fn headers(origin: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let here = dir.path().join("snapshots/here");
+    fs::create_dir_all(&here).unwrap();
+    fs::write(dir.path().join("kernels.toml"), "default = \"here\"\n").unwrap();
+    fs::write(here.join("snapshot.toml"), origin).unwrap();
+    fs::write(here.join("kernel.h"), "").unwrap();
+    dir
+}
+
+const WHOLE: &str = r#"
+schema = 1
+release = "6.12.0-test"
+arch = "x86_64"
+[build]
+device_table_symbol = "__mod_{type}__{table}_device_table"
+cc_flags = ["-funsigned-char"]
+"#;
+
+fn snapshot_of(headers: &Path, name: Option<&str>) -> Result<Kernel, String> {
+    let c = Path::new(env!("CARGO_MANIFEST_DIR")).join("c");
+    snapshot::kernel(headers, &c, name.map(Into::into))
+}
+
+#[test]
+fn a_snapshot_is_taken_by_its_name_or_as_the_default() {
+    let dir = headers(WHOLE);
+    for name in [None, Some("here")] {
+        let kernel = snapshot_of(dir.path(), name).unwrap();
+        assert_eq!(kernel.release, "6.12.0-test");
+        assert!(kernel.place.ends_with("snapshots/here"));
+        assert_eq!(kernel.cc_flags[0], "-funsigned-char");
+        let defined = kernel.cc_flags.iter().any(|flag| {
+            flag.starts_with("-DLINUX_DRIVER_SNAPSHOT=\"/") && flag.ends_with("/snapshots/here/kernel.h\"")
+        });
+        assert!(defined, "{:?}", kernel.cc_flags);
+        assert!(kernel.shims().any(|shim| shim == "linux_driver_kmalloc"));
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_not_there_names_those_that_are() {
+    let dir = headers(WHOLE);
+    for name in ["there", "../snapshots/here", ".", ""] {
+        let refusal = snapshot_of(dir.path(), Some(name)).err().unwrap();
+        assert!(refusal.contains(&format!("a snapshot named {name:?}")), "{refusal}");
+        assert!(
+            refusal.contains("those of here") && refusal.contains("LINUX_DRIVER_KERNEL"),
+            "{refusal}"
+        );
+    }
+    fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
+    let refusal = snapshot_of(dir.path(), None).err().unwrap();
+    assert!(refusal.contains("no snapshot at all"), "{refusal}");
+    assert!(refusal.contains("cargo xtask snapshot --kernel here"), "{refusal}");
+}
+
+#[test]
+fn a_snapshot_of_type_information_alone_is_no_source_of_bindings() {
+    let dir = headers("schema = 1\nrelease = \"\"\narch = \"\"\n");
+    let refusal = snapshot_of(dir.path(), None).err().unwrap();
+    assert!(refusal.contains("without the kernel's headers"), "{refusal}");
+    assert!(refusal.contains("cargo xtask snapshot --kernel here"), "{refusal}");
+}
+
+#[test]
+fn a_snapshot_that_is_damaged_is_named() {
+    let dir = headers("schema = \n");
+    let refusal = snapshot_of(dir.path(), None).err().unwrap();
+    assert!(
+        refusal.contains("snapshot.toml") && refusal.contains("remedy"),
+        "{refusal}"
+    );
+    let dir = headers(&WHOLE.replace("x86_64", "vax"));
+    let refusal = snapshot_of(dir.path(), None).err().unwrap();
+    assert!(refusal.contains("\"vax\"") && refusal.contains("aarch64"), "{refusal}");
 }

@@ -6,15 +6,19 @@
 mod args;
 mod bench;
 mod build;
+mod check_abi;
 mod compile_fail;
 mod doctor;
 mod env;
+mod explain;
 mod fetch;
+mod history;
 mod kernels;
 mod life;
 mod needs;
 mod run;
 mod settings;
+mod snapshot;
 mod table;
 mod test;
 
@@ -40,7 +44,11 @@ enum Command {
     Fetch(fetch::Args),
     Doctor(doctor::Args),
     Env(env::Args),
+    Snapshot(snapshot::Args),
+    CheckAbi(check_abi::Args),
     Bench(bench::Args),
+    History(history::Args),
+    Explain(explain::Args),
 }
 
 /// What a command came to, when it could be tried.
@@ -50,6 +58,8 @@ enum Outcome {
     Good,
     /// The driver or the kernel failed, and that was said.
     Bad,
+    /// It could not be found out, and that was said.
+    NotTried,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +68,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::from(1),
+        Ok(Outcome::NotTried) => ExitCode::from(2),
         Err(error) => {
             eprintln!("error: {error}");
             match (process::signalled(), error.blame()) {
@@ -79,6 +90,44 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Fetch(args) => fetch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Env(args) => env::run(&args),
+        Command::Snapshot(args) => snapshot::run(&args),
+        Command::CheckAbi(args) => check_abi::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::History(args) => history::run(&args),
+        Command::Explain(args) => explain::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    /// Every job of CI runs commands that a person can run: each is one that this program takes.
+    #[test]
+    fn ci_runs_commands_that_there_are() {
+        let path = crate::args::workspace().join(".github/workflows/CI.yml");
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut commands = 0;
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            let Some((_, rest)) = line.split_once("cargo xtask ") else {
+                continue;
+            };
+            let words = rest.split_whitespace().map(|word| word.trim_matches('"'));
+            let own = words.take_while(|word| !word.starts_with(['>', '|', ')']));
+            let words: Vec<String> = own
+                .map(|word| word.replace("$SHARD", "1/2").trim_end_matches(')').to_owned())
+                .collect();
+            let parsed = Cli::try_parse_from(std::iter::once("xtask".to_owned()).chain(words));
+            assert!(parsed.is_ok(), "{line}\n{}", parsed.err().unwrap());
+            commands += 1;
+        }
+        assert!(commands >= 8, "only {commands} commands were found");
     }
 }

@@ -121,6 +121,14 @@ impl Args {
     }
 }
 
+/// The crates with tests that need kernels. Plain `cargo test` passes without one; here no test is left out.
+const WITH_KERNELS: [&str; 3] = ["linux-driver-kbuild", "linux-driver-vm", "xtask"];
+
+/// What turns on the tests that need kernels.
+fn features() -> String {
+    WITH_KERNELS.map(|name| format!("{name}/kernels")).join(",")
+}
+
 /// `cargo test` over the whole workspace, with what its tests need to know of kernels.
 fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<String>> {
     let Some(kernel) = kernels.first() else {
@@ -134,7 +142,8 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
         .collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["test", "--workspace", "--no-fail-fast", "--manifest-path"])
+        .args(["test", "--workspace", "--no-fail-fast", "--features", &features()])
+        .arg("--manifest-path")
         .arg(manifest());
     cargo
         .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! From BTF to the model: what is in scope, and all that it holds by value.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use linux_driver_host::{Error, Result};
@@ -56,11 +57,39 @@ pub const ASSEMBLY: &[&str] = &[
     "wrmsr_safe_regs",
 ];
 
+/// What is said of a name that the whole BTF does not have.
+pub const ABSENT: &str = "not in the kernel's BTF";
+
 /// How many members a type may have, flattened: no real one comes near.
 const MEMBERS: usize = 1 << 14;
 
 /// How many types may come along by value.
 const TYPES: usize = 1 << 14;
+
+/// How much work one extraction may be: types looked at, and bytes of text made. A type that holds another twice, which
+/// holds a third twice, and so on, is small in the data and without an end for who follows it.
+const WORK: u64 = 1 << 26;
+
+/// What a member or an enumerator counts for, besides its text: about its bytes.
+const NODE: u64 = 100;
+
+/// The work that is left to do.
+struct Budget(Cell<u64>);
+
+impl Budget {
+    fn spend(&self, btf: &Btf<'_>, id: Id, work: u64) -> Result<()> {
+        let left = self.0.get().checked_sub(work).ok_or_else(|| {
+            Error::new(
+                btf.place(),
+                "types that hold no more than a kernel's do",
+                format_args!("at type {}, more than can be followed", id.0),
+                "the file is damaged: get it again",
+            )
+        })?;
+        self.0.set(left);
+        Ok(())
+    }
+}
 
 /// What is in scope. What is missing or ambiguous is in [`Abi::no_evidence`]; damaged data is an error.
 pub fn extract(btf: &Btf<'_>, scope: &Scope) -> Result<Abi> {
@@ -69,6 +98,7 @@ pub fn extract(btf: &Btf<'_>, scope: &Scope) -> Result<Abi> {
         abi: Abi::default(),
         ids: HashMap::new(),
         pending: Vec::new(),
+        budget: Budget(Cell::new(WORK)),
     };
     let found = lookup(btf, scope)?;
     for name in &scope.types {
@@ -135,6 +165,7 @@ struct Extraction<'a, 'd> {
     ids: HashMap<String, Id>,
     /// Types that are held by value and were not read yet.
     pending: Vec<Id>,
+    budget: Budget,
 }
 
 impl Extraction<'_, '_> {
@@ -147,7 +178,7 @@ impl Extraction<'_, '_> {
             Some(kind) => {
                 format!("not found in the BTF before its first record of the kind {kind}, which is not known")
             }
-            None => "not in the kernel's BTF".to_owned(),
+            None => ABSENT.to_owned(),
         }
     }
 
@@ -209,6 +240,7 @@ impl Extraction<'_, '_> {
         if depth > DEPTH {
             return Err(endless(self.btf, id));
         }
+        self.budget.spend(self.btf, id, 1)?;
         match self.btf.item(id)? {
             Item::Composite { members, .. } => {
                 for member in members.iter() {
@@ -226,6 +258,7 @@ impl Extraction<'_, '_> {
         if depth > DEPTH {
             return Err(endless(self.btf, id));
         }
+        self.budget.spend(self.btf, id, 1)?;
         match self.btf.item(id)? {
             Item::Array { element: of, .. } | Item::Modified { of, .. } => self.by_value(of, depth + 1),
             Item::Composite { name: "", .. } => self.held_by(id, depth + 1),
@@ -243,7 +276,7 @@ impl Extraction<'_, '_> {
         let mut type_ = Type {
             kind,
             size: 0,
-            align: align_of(self.btf, id, 0)?,
+            align: align_of(self.btf, id, 0, &self.budget)?,
             fields: Vec::new(),
             values: BTreeMap::new(),
             target: None,
@@ -251,11 +284,12 @@ impl Extraction<'_, '_> {
         match self.btf.item(id)? {
             Item::Composite { size, .. } => {
                 type_.size = u64::from(size);
-                flatten(self.btf, id, "", 0, &mut type_.fields, 0)?;
+                flatten(self.btf, id, "", 0, &mut type_.fields, 0, &self.budget)?;
             }
             Item::Enum { size, values, .. } => {
                 type_.size = u64::from(size);
                 for (name, value) in values.iter() {
+                    self.budget.spend(self.btf, id, NODE)?;
                     type_.values.insert(self.btf.name(name)?.to_owned(), value);
                 }
             }
@@ -264,10 +298,11 @@ impl Extraction<'_, '_> {
                 type_.size = size_of(self.btf, of, 0)?.unwrap_or(0);
                 type_.target = Some(declare(self.btf, of, "")?);
                 if let Item::Composite { name: "", .. } = self.btf.item(of)? {
-                    flatten(self.btf, of, "", 0, &mut type_.fields, 0)?;
+                    flatten(self.btf, of, "", 0, &mut type_.fields, 0, &self.budget)?;
                 }
                 if let Item::Enum { name: "", values, .. } = self.btf.item(of)? {
                     for (name, value) in values.iter() {
+                        self.budget.spend(self.btf, id, NODE)?;
                         type_.values.insert(self.btf.name(name)?.to_owned(), value);
                     }
                 }
@@ -290,6 +325,10 @@ impl Extraction<'_, '_> {
         }
         let signatures = global.iter().map(|(_, id)| signature(self.btf, *id));
         let distinct: BTreeSet<(String, Vec<String>, bool)> = signatures.collect::<Result<_>>()?;
+        for (returns, params, _) in &distinct {
+            let text: usize = params.iter().map(|param| param.len() + NODE as usize).sum();
+            self.budget.spend(self.btf, Id::VOID, (returns.len() + text) as u64)?;
+        }
         let mut distinct = distinct.into_iter();
         match (distinct.next(), distinct.next()) {
             (Some((returns, params, variadic)), None) => {
@@ -345,7 +384,15 @@ fn signature(btf: &Btf<'_>, id: Id) -> Result<(String, Vec<String>, bool)> {
 }
 
 /// Adds the members of a struct or union, with `prefix` before their names and `start` bits before them.
-fn flatten(btf: &Btf<'_>, id: Id, prefix: &str, start: u64, fields: &mut Vec<Field>, depth: u32) -> Result<()> {
+fn flatten(
+    btf: &Btf<'_>,
+    id: Id,
+    prefix: &str,
+    start: u64,
+    fields: &mut Vec<Field>,
+    depth: u32,
+    budget: &Budget,
+) -> Result<()> {
     if depth > DEPTH {
         return Err(endless(btf, id));
     }
@@ -353,13 +400,14 @@ fn flatten(btf: &Btf<'_>, id: Id, prefix: &str, start: u64, fields: &mut Vec<Fie
         return Ok(());
     };
     for member in members.iter() {
+        budget.spend(btf, id, 1)?;
         let offset_bits = start + u64::from(member.offset_bits);
         let name = btf.name(member.name)?;
         let (inner, is_array) = inner(btf, member.of)?;
         let body = matches!(btf.item(inner)?, Item::Composite { name: "", .. });
         if name.is_empty() {
             if matches!(btf.item(inner)?, Item::Composite { .. }) && !is_array {
-                flatten(btf, inner, prefix, offset_bits, fields, depth + 1)?;
+                flatten(btf, inner, prefix, offset_bits, fields, depth + 1, budget)?;
             }
             // A bit field without a name is padding.
             continue;
@@ -369,13 +417,15 @@ fn flatten(btf: &Btf<'_>, id: Id, prefix: &str, start: u64, fields: &mut Vec<Fie
         } else {
             size_of(btf, member.of, 0)?.unwrap_or(0).saturating_mul(8)
         };
-        fields.push(Field {
+        let field = Field {
             name: format!("{prefix}{name}"),
             offset_bits,
             size_bits,
             type_name: declare(btf, member.of, "")?,
             bitfield: member.bits > 0,
-        });
+        };
+        budget.spend(btf, id, NODE + (field.name.len() + field.type_name.len()) as u64)?;
+        fields.push(field);
         if body {
             let dot = if is_array { "[]." } else { "." };
             flatten(
@@ -385,6 +435,7 @@ fn flatten(btf: &Btf<'_>, id: Id, prefix: &str, start: u64, fields: &mut Vec<Fie
                 offset_bits,
                 fields,
                 depth + 1,
+                budget,
             )?;
         }
         if fields.len() > MEMBERS {
@@ -431,17 +482,18 @@ pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> 
 const POINTER: u64 = 8;
 
 /// What the members of a type demand.
-fn align_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<u64> {
+fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
     if depth > DEPTH {
         return Err(endless(btf, id));
     }
+    budget.spend(btf, id, 1)?;
     Ok(match btf.item(id)? {
         Item::Int { size, .. } | Item::Float { size, .. } | Item::Enum { size, .. } => {
             u64::from(size.clamp(1, 16).next_power_of_two())
         }
         Item::Pointer(_) => POINTER,
         Item::Array { element: of, .. } | Item::Typedef { of, .. } | Item::Modified { of, .. } => {
-            align_of(btf, of, depth + 1)?
+            align_of(btf, of, depth + 1, budget)?
         }
         Item::Composite {
             name, size, members, ..
@@ -451,7 +503,7 @@ fn align_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<u64> {
             }
             let mut align = 1;
             for member in members.iter() {
-                let of_member = align_of(btf, member.of, depth + 1)?;
+                let of_member = align_of(btf, member.of, depth + 1, budget)?;
                 if member.bits == 0 && !u64::from(member.offset_bits).is_multiple_of(of_member * 8) {
                     // It stands where its type would not: the struct is packed.
                     return Ok(1);

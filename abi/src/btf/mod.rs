@@ -7,7 +7,13 @@
 mod extract;
 mod read;
 mod spell;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use extract::{ALIGNED, ASSEMBLY, extract};
+pub use extract::{ABSENT, ALIGNED, ASSEMBLY, extract};
+pub(crate) use extract::size_of;
 pub use read::{Btf, Enumerators, Id, Item, Linkage, Member, Members, Modifier, Params};
 pub use spell::declare;
+pub(crate) use spell::declare_with;

@@ -200,6 +200,9 @@ pub(crate) const MAGIC: u16 = 0xeb9f;
 /// The length of the header.
 const HEADER: usize = 24;
 
+/// More bytes than a name has: the kernel's own limit is 512 (KSYM_NAME_LEN).
+const NAME: usize = 1 << 12;
+
 impl<'d> Btf<'d> {
     /// Opens a kernel's BTF. `place` is what an error calls it.
     pub fn open(data: &'d [u8], place: impl Display) -> Result<Self> {
@@ -263,6 +266,12 @@ impl<'d> Btf<'d> {
         }
         if !strings.is_empty() && strings.last() != Some(&0) {
             return Err(bad("strings that end with a zero", "another end".to_owned()));
+        }
+        if let Some(kind) = base.and_then(Btf::unknown_kind) {
+            return Err(bad(
+                "a module's BTF over its kernel's, all of whose kinds of records are known",
+                format!("a kernel's with a record of the kind {kind}: the module's numbers start nobody knows where"),
+            ));
         }
         let mut btf = Self {
             place: place.to_string(),
@@ -345,13 +354,13 @@ impl<'d> Btf<'d> {
             return base.name(offset);
         }
         let text = self.strings.get((offset - before) as usize..).and_then(|rest| {
-            let end = rest.iter().position(|&byte| byte == 0)?;
+            let end = rest.iter().take(NAME).position(|&byte| byte == 0)?;
             std::str::from_utf8(&rest[..end]).ok()
         });
         text.ok_or_else(|| {
             Error::new(
                 &self.place,
-                "the name of a type among the strings",
+                format_args!("a name in UTF-8 of less than {NAME} bytes among the strings"),
                 format_args!("none at byte {offset} of {}", self.strings_len()),
                 "the file is damaged: get it again",
             )

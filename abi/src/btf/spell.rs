@@ -8,6 +8,12 @@ use super::read::{Btf, Id, Item, Modifier};
 /// How deep types may be nested before that is taken for a cycle.
 pub(super) const DEPTH: u32 = 64;
 
+/// How many types one declaration may name: functions that take functions are few, and so are their parameters.
+const STEPS: u32 = 1 << 12;
+
+/// How long a declaration may get.
+const TEXT: usize = 1 << 16;
+
 /// The declaration of `name` (which may be empty) with this type. A type without a name is `struct {…}`.
 pub fn declare(btf: &Btf<'_>, id: Id, name: &str) -> Result<String> {
     declare_with(btf, id, name, &mut |_, item| Ok(format!("{} {{…}}", word(&item))))
@@ -20,15 +26,15 @@ pub(crate) fn declare_with<'d>(
     name: &str,
     body: &mut dyn FnMut(Id, Item<'d>) -> Result<String>,
 ) -> Result<String> {
-    Speller { btf, body }.declare(id, name.to_owned(), "", 0)
+    Speller { btf, body, steps: 0 }.declare(id, name.to_owned(), "", 0)
 }
 
 /// An error about types that never end.
 pub(super) fn endless(btf: &Btf<'_>, id: Id) -> Error {
     Error::new(
         btf.place(),
-        format_args!("types nested at most {DEPTH} deep"),
-        format_args!("type {} goes deeper, or in a circle", id.0),
+        format_args!("types nested at most {DEPTH} deep, that can be spelled in {TEXT} letters"),
+        format_args!("type {} goes deeper, or in a circle, or on and on", id.0),
         "the file is damaged: get it again",
     )
 }
@@ -45,12 +51,15 @@ fn word(item: &Item<'_>) -> &'static str {
 struct Speller<'a, 'd> {
     btf: &'a Btf<'d>,
     body: &'a mut dyn FnMut(Id, Item<'d>) -> Result<String>,
+    /// How many types were looked at.
+    steps: u32,
 }
 
 impl<'d> Speller<'_, 'd> {
     /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type that comes last.
     fn declare(&mut self, id: Id, inner: String, qualifiers: &str, depth: u32) -> Result<String> {
-        if depth > DEPTH {
+        self.steps += 1;
+        if depth > DEPTH || self.steps > STEPS || inner.len() > TEXT {
             return Err(endless(self.btf, id));
         }
         let depth = depth + 1;
@@ -94,13 +103,17 @@ impl<'d> Speller<'_, 'd> {
                 return self.declare(of, inner, &qualifiers, depth);
             }
             Item::Signature { returns, params } => {
-                let mut list = Vec::new();
+                let (mut list, mut length) = (Vec::new(), 0);
                 for (name, of) in params.iter() {
+                    if length > TEXT {
+                        return Err(endless(self.btf, id));
+                    }
                     list.push(if of == Id::VOID && name == 0 {
                         "...".to_owned()
                     } else {
                         self.declare(of, String::new(), "", depth)?
                     });
+                    length += list.last().map_or(0, String::len);
                 }
                 let list = if list.is_empty() {
                     "void".to_owned()

@@ -2,7 +2,15 @@
 //! What was checked and what was found, as data: the document that `--format json` prints, that shards of a check
 //! are merged from, and that every other format is made of.
 
-use std::collections::BTreeMap;
+pub mod github;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod picture;
+pub mod sarif;
+pub mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -228,10 +236,245 @@ pub enum Retyping {
     Resized,
 }
 
+/// From which verdict on drift makes a check fail.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailOn {
+    /// Any drift.
+    #[default]
+    Any,
+    /// What needs the same source to be compiled again.
+    Rebuild,
+    /// What needs another source.
+    Source,
+}
+
+/// What a report comes to. It is the exit code of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// All hold: 0.
+    Holds,
+    /// It could not be checked: 2.
+    CouldNotCheck,
+    /// There is drift: 1.
+    Drift,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Holds => 0,
+            Self::Drift => 1,
+            Self::CouldNotCheck => 2,
+        }
+    }
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Holds => "it holds",
+            Self::Drift => "drift",
+            Self::CouldNotCheck => "could not check everything",
+        }
+    }
+}
+
+impl Report {
+    /// What the report comes to. What could not be found out never holds, whatever `fail_on` says; drift that is known
+    /// goes before it, since nothing that is not known can undo it. A report without a check holds nothing.
+    pub fn outcome(&self, fail_on: FailOn) -> Outcome {
+        let least = match fail_on {
+            FailOn::Any => Verdict::Keeps,
+            FailOn::Rebuild => Verdict::Rebuild,
+            FailOn::Source => Verdict::Source,
+        };
+        let drift = |finding: &Finding| finding.verdict != Verdict::NoEvidence && finding.verdict >= least;
+        let open = || self.checks.iter().flat_map(Check::open);
+        if open().any(drift) {
+            Outcome::Drift
+        } else if self.checks.is_empty() || open().any(|finding| finding.verdict == Verdict::NoEvidence) {
+            Outcome::CouldNotCheck
+        } else {
+            Outcome::Holds
+        }
+    }
+
+    /// Whether the command fails.
+    pub fn fails(&self, fail_on: FailOn) -> bool {
+        self.outcome(fail_on) != Outcome::Holds
+    }
+}
+
+impl Verdict {
+    /// From the gravest to the lightest.
+    pub const ALL: [Self; 4] = [Self::NoEvidence, Self::Source, Self::Rebuild, Self::Keeps];
+
+    /// In a word or two.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Keeps => "keeps",
+            Self::Rebuild => "rebuild",
+            Self::Source => "source",
+            Self::NoEvidence => "no evidence",
+        }
+    }
+}
+
+impl LookedAt {
+    /// "84 types, 539 fields, …": what is not zero.
+    pub fn words(&self) -> String {
+        let counts = [
+            (self.types, "type"),
+            (self.fields, "field"),
+            (self.functions, "function"),
+            (self.constants, "constant"),
+            (self.symbols, "symbol"),
+        ];
+        let words = counts.into_iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> = words.map(|(count, word)| counted(count, word)).collect();
+        if words.is_empty() {
+            "nothing".to_owned()
+        } else {
+            words.join(", ")
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            types: self.types + other.types,
+            fields: self.fields + other.fields,
+            functions: self.functions + other.functions,
+            constants: self.constants + other.constants,
+            symbols: self.symbols + other.symbols,
+        }
+    }
+}
+
+/// "1 field", "2 fields".
+pub fn counted(count: usize, word: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{s}")
+}
+
+/// The last line of a report: what was looked at, how many findings of each verdict, and what it comes to.
+pub fn summary(report: &Report) -> String {
+    let looked_at = report.checks.iter().fold(LookedAt::default(), |all, check| all.and(check.looked_at));
+    let open = || report.checks.iter().flat_map(Check::open);
+    let counts: Vec<String> = Verdict::ALL
+        .iter()
+        .map(|verdict| (verdict, open().filter(|finding| finding.verdict == *verdict).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(verdict, count)| format!("{count} {}", verdict.word()))
+        .collect();
+    let accepted = report.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.accepted.is_some());
+    let accepted = match accepted.count() {
+        0 => String::new(),
+        count => format!(" ({count} accepted)"),
+    };
+    let counts = if counts.is_empty() { "no drift".to_owned() } else { counts.join(", ") };
+    let (checks, outcome) = (counted(report.checks.len(), "comparison"), report.outcome(FailOn::Any));
+    format!("{checks} of {}: {counts}{accepted}: {}", looked_at.words(), outcome.words())
+}
+
+/// Findings that a reader takes in as one: all that keeps working in one type.
+pub struct Folded<'a> {
+    /// The first of them.
+    pub first: &'a Finding,
+    /// The others.
+    pub more: Vec<&'a Finding>,
+    /// The name of the type.
+    pub name: &'a str,
+}
+
+impl Folded<'_> {
+    /// What they are, counted.
+    pub fn words(&self) -> String {
+        let mut moved = BTreeSet::new();
+        let (mut added, mut removed, mut other) = (0, 0, 0);
+        for finding in std::iter::once(&self.first).chain(&self.more) {
+            match &finding.change {
+                Change::Moved { fields, cause, .. } => {
+                    moved.extend(fields);
+                    other += usize::from(fields.is_empty() && cause.is_empty());
+                }
+                Change::Added => added += 1,
+                Change::Removed => removed += 1,
+                _ => other += 1,
+            }
+        }
+        let counts = [(moved.len(), "moved"), (added, "new"), (removed, "gone"), (other, "otherwise changed")];
+        let words = counts.into_iter().filter(|(count, _)| *count > 0);
+        let words: Vec<String> = words.map(|(count, word)| format!("{count} {word}")).collect();
+        let size = std::iter::once(&self.first).chain(&self.more).find_map(|finding| {
+            let at = finding.text.find("its size goes from ")?;
+            finding.text[at..].split([',', ';']).next()
+        });
+        let size = size.map_or(String::new(), |size| format!("; {size}"));
+        format!("{}{size}; the code uses none of them", words.join(", "))
+    }
+}
+
+/// Findings in their order; those of one type that keep working, where it is several that nobody touches, together.
+pub fn fold(findings: &[Finding]) -> Vec<Folded<'_>> {
+    let mut out: Vec<Folded<'_>> = Vec::new();
+    let mut at: BTreeMap<&str, usize> = BTreeMap::new();
+    for finding in findings {
+        let name = finding.type_name().filter(|_| {
+            finding.verdict == Verdict::Keeps && finding.used.is_empty() && finding.accepted.is_none()
+        });
+        match name.and_then(|name| at.get(name)) {
+            Some(first) => out[*first].more.push(finding),
+            None => {
+                if let Some(name) = name {
+                    at.insert(name, out.len());
+                }
+                let name = name.unwrap_or(&finding.name);
+                out.push(Folded { first: finding, more: Vec::new(), name });
+            }
+        }
+    }
+    out
+}
+
+impl Finding {
+    /// The type that it is about, if it is about one.
+    pub fn type_name(&self) -> Option<&str> {
+        match self.subject {
+            Subject::Type => Some(&self.name),
+            Subject::Field => Some(self.name.split('.').next().unwrap_or(&self.name)),
+            _ => None,
+        }
+    }
+}
+
 impl Check {
     /// The gravest verdict of what was found and not accepted; `None` if there was nothing.
     pub fn verdict(&self) -> Option<Verdict> {
         self.open().map(|finding| finding.verdict).max()
+    }
+
+    /// What it is, in a line.
+    pub fn title(&self) -> String {
+        match self.kind {
+            CheckKind::Bindings => format!("{} against {}", self.against, self.kernel),
+            CheckKind::Kernels => format!("{} → {}", self.against, self.kernel),
+            CheckKind::Module => format!("{} on {}", self.against, self.kernel),
+        }
+    }
+
+    /// The role of a type, as its findings have it.
+    pub fn role_of(&self, type_name: &str) -> Option<Role> {
+        let mut of_type = self.findings.iter().filter(|finding| finding.type_name() == Some(type_name));
+        of_type.find_map(|finding| finding.role)
+    }
+
+    /// The paths of a type's fields that the code uses and that something was found about.
+    pub fn used_of(&self, type_name: &str) -> BTreeSet<&str> {
+        let of_type = self.findings.iter().filter(|finding| finding.type_name() == Some(type_name));
+        let used = of_type.flat_map(|finding| &finding.used);
+        used.filter_map(|path| path.strip_prefix(type_name)?.strip_prefix('.')).collect()
     }
 
     /// What was found and not accepted.

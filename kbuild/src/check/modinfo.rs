@@ -45,11 +45,13 @@ pub fn modinfo(ko: &Path) -> Result<ModInfo> {
 
 /// What this object says of itself.
 pub(super) fn of(object: &Object<'_>) -> ModInfo {
+    let section = object.section(".modinfo");
+    parse(section.map(|section| section.data).unwrap_or_default())
+}
+
+/// What the contents of a `.modinfo` say.
+pub(super) fn parse(data: &[u8]) -> ModInfo {
     let mut info = ModInfo::new();
-    let data = object
-        .section(".modinfo")
-        .map(|section| section.data)
-        .unwrap_or_default();
     for entry in data.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()) {
         let entry = String::from_utf8_lossy(entry);
         if let Some((tag, value)) = entry.split_once('=') {

@@ -25,6 +25,11 @@ const GPL_COMPATIBLE: [&str; 6] = [
     "Dual MPL/GPL",
 ];
 
+/// Whether a module with this license may use what is EXPORT_SYMBOL_GPL.
+pub(crate) fn is_gpl_compatible(license: &str) -> bool {
+    GPL_COMPATIBLE.contains(&license)
+}
+
 /// How many functions a message names.
 const NAMED: usize = 5;
 
@@ -174,7 +179,7 @@ fn listed(names: &BTreeSet<String>) -> String {
 
 fn check_use(name: &str, export: &Export, info: &ModInfo, findings: &mut Findings<'_>) {
     let license = modinfo::first(info, "license");
-    if export.kind == ExportKind::Gpl && !license.is_some_and(|license| GPL_COMPATIBLE.contains(&license)) {
+    if export.kind == ExportKind::Gpl && !license.is_some_and(is_gpl_compatible) {
         let found = license.map_or("no license".to_owned(), |license| format!("license {license:?}"));
         findings.add(
             names::quoted(name),
@@ -214,7 +219,7 @@ fn check_use(name: &str, export: &Export, info: &ModInfo, findings: &mut Finding
 
 /// `verify_module_namespace`: a list of module names, where a `*` at the end stands for any rest. The list has the
 /// names of the sources; in the module's own each `-` has become a `_`.
-fn is_for_module(modules: &str, name: &str) -> bool {
+pub(crate) fn is_for_module(modules: &str, name: &str) -> bool {
     let (modules, name) = (modules.replace('-', "_"), name.replace('-', "_"));
     modules.split(',').any(|pattern| match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),

@@ -29,7 +29,7 @@ CONFIG_UNWINDER_ORC=y
 ";
 
 /// What the kernel of the tests exports.
-pub(super) fn symvers() -> Symvers {
+pub(crate) fn symvers() -> Symvers {
     let mut text = String::from(
         "0x22222222\tgpl_only\tvmlinux\tEXPORT_SYMBOL_GPL\t\n0x33333333\t__x86_return_thunk\tvmlinux\tEXPORT_SYMBOL\t\n\
          0x44444444\tin_namespace\tvmlinux\tEXPORT_SYMBOL\tDMA_BUF\n0x55555555\tfor_good\tvmlinux\tEXPORT_SYMBOL\tmodule:kvm,goo*\n\
@@ -42,7 +42,7 @@ pub(super) fn symvers() -> Symvers {
 }
 
 /// Assembles `body` into an object.
-pub(super) fn object(dir: &Path, name: &str, body: &str) -> PathBuf {
+pub(crate) fn object(dir: &Path, name: &str, body: &str) -> PathBuf {
     let (source, object) = (dir.join(format!("{name}.s")), dir.join(format!("{name}.o")));
     fs::write(&source, body).unwrap();
     let mut gcc = Command::new("gcc");
@@ -51,7 +51,7 @@ pub(super) fn object(dir: &Path, name: &str, body: &str) -> PathBuf {
 }
 
 /// A module to be.
-pub(super) struct Module {
+pub(crate) struct Module {
     config: String,
     modinfo: Vec<(String, Option<String>)>,
     finished: bool,
@@ -61,7 +61,7 @@ pub(super) struct Module {
 
 impl Module {
     /// One that no check finds fault with.
-    pub(super) fn good() -> Self {
+    pub(crate) fn good() -> Self {
         let vermagic = format!("{RELEASE} SMP preempt mod_unload ");
         let modinfo = [
             ("license", "GPL"),
@@ -85,7 +85,7 @@ impl Module {
     }
 
     /// One that modpost has not seen.
-    pub(super) fn unfinished() -> Self {
+    pub(crate) fn unfinished() -> Self {
         Self {
             finished: false,
             ..Self::good()
@@ -93,13 +93,13 @@ impl Module {
     }
 
     /// Without what objtool adds for unwinding.
-    pub(super) fn without_orc(mut self) -> Self {
+    pub(crate) fn without_orc(mut self) -> Self {
         self.orc = false;
         self
     }
 
     /// With this line of configuration instead of the one for the same option.
-    pub(super) fn config(mut self, line: &str) -> Self {
+    pub(crate) fn config(mut self, line: &str) -> Self {
         let option = line.trim_start_matches("# ").split([' ', '=']).next().unwrap();
         let kept: Vec<&str> = self
             .config
@@ -111,19 +111,19 @@ impl Module {
     }
 
     /// With this value of a tag, or without the tag.
-    pub(super) fn modinfo(mut self, tag: &str, value: Option<&str>) -> Self {
+    pub(crate) fn modinfo(mut self, tag: &str, value: Option<&str>) -> Self {
         self.modinfo.retain(|(old, _)| old != tag);
         self.modinfo.push((tag.to_owned(), value.map(str::to_owned)));
         self
     }
 
     /// With a function as the kernel wants it, that executes `text` first.
-    pub(super) fn text(self, name: &str, text: &str) -> Self {
+    pub(crate) fn text(self, name: &str, text: &str) -> Self {
         self.bare(name, &format!("endbr64\n{text}\n99: jmp __x86_return_thunk\n.pushsection .return_sites,\"a\"\n.long 99b - .\n.popsection"))
     }
 
     /// With a function that has padding and unwind data, and nothing more than `text`.
-    pub(super) fn bare(mut self, name: &str, text: &str) -> Self {
+    pub(crate) fn bare(mut self, name: &str, text: &str) -> Self {
         write!(
             self.body,
             ".text\n.zero 16, 0x90\n.globl {name}\n.type {name}, @function\n{name}:\n{text}\n.size {name}, . - {name}\n"
@@ -133,7 +133,7 @@ impl Module {
     }
 
     /// With a range of unwind data from this label on.
-    pub(super) fn orc(mut self, label: &str, defined: bool) -> Self {
+    pub(crate) fn orc(mut self, label: &str, defined: bool) -> Self {
         if self.orc {
             let entry = if defined {
                 "8, 0, 0, 0, 5, 2"
@@ -150,13 +150,13 @@ impl Module {
     }
 
     /// With this assembly.
-    pub(super) fn raw(mut self, text: &str) -> Self {
+    pub(crate) fn raw(mut self, text: &str) -> Self {
         self.body.push_str(text);
         self
     }
 
     /// The module as a file.
-    pub(super) fn build(&self) -> Built {
+    pub(crate) fn build(&self) -> Built {
         let mut text = String::new();
         if self.finished {
             text.push_str(".section .modinfo,\"a\"\n");
@@ -174,12 +174,12 @@ impl Module {
     }
 
     /// Checks it against the kernel of the tests.
-    pub(super) fn check(&self) -> Checked {
+    pub(crate) fn check(&self) -> Checked {
         self.check_expecting(&Expectations::default())
     }
 
     /// Checks it for what is expected of it.
-    pub(super) fn check_expecting(&self, expect: &Expectations) -> Checked {
+    pub(crate) fn check_expecting(&self, expect: &Expectations) -> Checked {
         let built = self.build();
         let kernel = Kernel {
             config: &Config::parse(&self.config),
@@ -190,7 +190,7 @@ impl Module {
     }
 
     /// Checks another file as if it were this module.
-    pub(super) fn check_file(&self, path: &Path) -> linux_driver_host::Result<Report> {
+    pub(crate) fn check_file(&self, path: &Path) -> linux_driver_host::Result<Report> {
         let kernel = Kernel {
             config: &Config::parse(&self.config),
             symvers: &symvers(),
@@ -201,23 +201,23 @@ impl Module {
 }
 
 /// A module in a folder that goes with it.
-pub(super) struct Built {
+pub(crate) struct Built {
     path: PathBuf,
     _dir: TempDir,
 }
 
 impl Built {
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 }
 
 /// A report, with what tests ask of it.
-pub(super) struct Checked(Report);
+pub(crate) struct Checked(Report);
 
 impl Checked {
     /// What this check found.
-    pub(super) fn of(&self, check: &str) -> Vec<Finding> {
+    pub(crate) fn of(&self, check: &str) -> Vec<Finding> {
         self.ran(check);
         self.findings
             .iter()
@@ -227,7 +227,7 @@ impl Checked {
     }
 
     /// The one thing that this check found.
-    pub(super) fn only(&self, check: &str) -> &Finding {
+    pub(crate) fn only(&self, check: &str) -> &Finding {
         let mut found = self.findings.iter().filter(|finding| finding.check == check);
         match (found.next(), found.next()) {
             (Some(finding), None) => finding,
@@ -236,7 +236,7 @@ impl Checked {
     }
 
     /// On how many things this check ran.
-    pub(super) fn looked_at(&self, check: &str) -> usize {
+    pub(crate) fn looked_at(&self, check: &str) -> usize {
         self.ran(check).looked_at
     }
 

@@ -24,7 +24,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 }
 
 /// The strings that a kernel of this release and configuration may have; nearly always one.
-fn expected(config: &Config, release: &str) -> Vec<String> {
+pub(crate) fn expected(config: &Config, release: &str) -> Vec<String> {
     let when = |option: &str, word: &'static str| if config.is_set(option) { word } else { "" };
     // Where both are set, kernels up to 6.12 say "preempt" and later ones "preempt_rt".
     let preempt: Vec<&str> = [
@@ -45,16 +45,19 @@ fn expected(config: &Config, release: &str) -> Vec<String> {
 }
 
 fn matches(config: &Config, expected: &str, found: &str) -> bool {
-    // With randomised structures the hash of their seed follows, which only the kernel's own build knows.
-    let random = config.any_set(&[
+    found
+        .strip_prefix(expected)
+        .is_some_and(|rest| rest.is_empty() || (is_randomised(config) && rest.starts_with("RANDSTRUCT_")))
+}
+
+/// Whether structures are randomised: the hash of their seed then follows, which only the kernel's own build knows.
+pub(crate) fn is_randomised(config: &Config) -> bool {
+    config.any_set(&[
         "CONFIG_RANDSTRUCT",
         "CONFIG_GCC_PLUGIN_RANDSTRUCT",
         "CONFIG_RANDSTRUCT_FULL",
         "CONFIG_RANDSTRUCT_PERFORMANCE",
-    ]);
-    found
-        .strip_prefix(expected)
-        .is_some_and(|rest| rest.is_empty() || (random && rest.starts_with("RANDSTRUCT_")))
+    ])
 }
 
 #[cfg(test)]

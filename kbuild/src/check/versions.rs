@@ -53,8 +53,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 
 /// The checksums in the module, by symbol.
 fn versions(object: &Object<'_>) -> BTreeMap<String, u32> {
+    parse(|name| object.section(name).map(|section| section.data).unwrap_or_default())
+}
+
+/// The checksums in these sections, by symbol; `data` gives a section's contents by its name.
+pub(super) fn parse<'d>(data: impl Fn(&str) -> &'d [u8]) -> BTreeMap<String, u32> {
     let mut versions = BTreeMap::new();
-    let data = |name: &str| object.section(name).map(|section| section.data).unwrap_or_default();
     for entry in data("__versions").chunks_exact(ENTRY) {
         if let Some(crc) = word(entry) {
             versions.insert(string(&entry[CRC..]), crc);

@@ -33,6 +33,12 @@ pub(super) fn choose(apt: &Apt, spec: &Spec) -> Result<Choice> {
             return Ok(choice);
         }
     }
+    newest_in(apt, spec)
+}
+
+/// The newest kernel of the series and flavour of `spec`, from lists that are an hour old at most.
+pub(super) fn newest_in(apt: &Apt, spec: &Spec) -> Result<Choice> {
+    apt.refresh_if_old()?;
     let mut names = Vec::new();
     for kind in KINDS {
         let found = apt.names(&format!("{kind}{}.", spec.series))?;

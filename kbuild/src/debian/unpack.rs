@@ -34,22 +34,21 @@ pub(super) fn unpack_into_root(deb: &Path, dir: &Path) -> Result<()> {
     ended.check(|ended| ended.source.success() && ended.sink.success())
 }
 
-/// Writes the kernel that an image package holds to `image`; false if it holds none. The modules, nearly all of such a
-/// package, are not unpacked, and no name in the package becomes a path.
+/// Writes the kernel that an image package holds to `image`; false if it holds none.
 pub(super) fn unpack_image(deb: &Path, image: &Path) -> Result<bool> {
-    let file = File::create(image).map_err(|e| Error::io(image, "write", &e))?;
+    unpack_file(deb, "*/vmlinuz*", image)
+}
+
+/// Writes the first file of a package that matches `pattern` to `file`; false if none does. What else is in the package,
+/// such as the modules of an image, is not unpacked, and no name in the package becomes a path.
+pub(super) fn unpack_file(deb: &Path, pattern: &str, file: &Path) -> Result<bool> {
+    let out = File::create(file).map_err(|e| Error::io(file, "write", &e))?;
     let mut tar = Command::new("tar");
-    // The first that matches; tar stops there, long before the end of the package.
-    tar.args([
-        "--extract",
-        "--to-stdout",
-        "--occurrence=1",
-        "--wildcards",
-        "*/vmlinuz*",
-    ]);
-    let ended = data_through(deb, tar, file.into())?;
-    if fs::metadata(image).map_err(|e| Error::io(image, "read", &e))?.len() == 0 {
-        fs::remove_file(image).map_err(|e| Error::io(image, "remove", &e))?;
+    // The first that matches; tar stops there, maybe long before the end of the package.
+    tar.args(["--extract", "--to-stdout", "--occurrence=1", "--wildcards", pattern]);
+    let ended = data_through(deb, tar, out.into())?;
+    if fs::metadata(file).map_err(|e| Error::io(file, "read", &e))?.len() == 0 {
+        fs::remove_file(file).map_err(|e| Error::io(file, "remove", &e))?;
         return Ok(false);
     }
     ended.check(|ended| ended.sink.success())?;

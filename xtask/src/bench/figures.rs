@@ -66,6 +66,13 @@ impl Figure {
         }
     }
 
+    /// The same figure under another name.
+    #[must_use]
+    pub(super) fn renamed(mut self, what: &str) -> Self {
+        self.what = what.to_owned();
+        self
+    }
+
     /// The figure for these times, of which there has to be one at least.
     pub(super) fn of_times(what: impl Into<String>, times: &[Time]) -> Self {
         let cpu: Vec<f64> = times.iter().map(|time| time.cpu).collect();
@@ -92,6 +99,8 @@ impl Figure {
 
     fn text(&self, value: f64) -> String {
         match self.unit {
+            // Two digits say nothing of a hundredth of a second.
+            Unit::Seconds if self.max < 1.0 => format!("{value:.4}"),
             Unit::Seconds => format!("{value:.2}"),
             Unit::Bytes => format!("{value:.0}"),
         }

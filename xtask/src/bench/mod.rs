@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask bench`: what is measured, on the machine at hand. `build` measures, on what `copies` makes of the samples;
-//! `figures` makes medians and ratios of it.
+//! `cargo xtask bench`: what is measured, on the machine at hand. `build` measures building, on what `copies` makes of the
+//! samples, `abi` the comparison of kernels; `figures` makes medians and ratios of it.
 
+mod abi;
 mod build;
 mod copies;
 mod figures;
@@ -11,7 +12,7 @@ use linux_driver_host::Result;
 
 use crate::Outcome;
 
-/// Measure how long building takes, beside the same driver in C
+/// Measure building beside the same driver in C, and check-abi beside pahole
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -20,11 +21,13 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Bench {
+    Abi(abi::Args),
     Build(build::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     match &args.bench {
+        Bench::Abi(args) => abi::run(args),
         Bench::Build(args) => build::run(args),
     }
 }

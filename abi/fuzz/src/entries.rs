@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a reader is asked to do with any bytes. The tests hand the corpus to the same functions.
+
+use linux_driver_abi::btf::{Btf, declare, extract};
+use linux_driver_abi::model::{Abi, Scope};
+use linux_driver_abi::source::Source;
+use linux_driver_abi::symvers::Symvers;
+use linux_driver_abi::usage::{Usage, by_value};
+
+/// Opens BTF, spells every type of it, and extracts all that has a name. The same as a module's over itself.
+pub fn btf(data: &[u8]) {
+    let Ok(btf) = Btf::open(data, "fuzz") else { return };
+    everything(&btf);
+    if let Ok(module) = Btf::open_module(data, "fuzz", &btf) {
+        everything(&module);
+    }
+}
+
+fn everything(btf: &Btf<'_>) {
+    let mut scope = Scope::default();
+    for id in btf.ids().take(1000) {
+        if let Ok(Some((name, is_function))) = btf.named(id) {
+            let names = if is_function {
+                &mut scope.functions
+            } else {
+                &mut scope.types
+            };
+            names.push(name.to_owned());
+        }
+        // A type that cannot be spelled is an error, which is what is asked for.
+        let _ = declare(btf, id, "name");
+    }
+    if let Ok(abi) = extract(btf, &scope) {
+        consume(&abi);
+    }
+}
+
+/// Opens a file that holds BTF. What is found can be opened, or is refused.
+pub fn source(data: &[u8]) {
+    if let Ok(source) = Source::from_bytes(data.to_vec(), "fuzz") {
+        assert!(!source.btf().is_empty() || source.container().to_string().starts_with("module"));
+        if let Ok(btf) = Btf::open(source.btf(), source.place()) {
+            assert!(btf.len() > 0);
+        }
+    }
+}
+
+/// Reads `abi.json`, and does with it what its readers do.
+pub fn abi_json(data: &[u8]) {
+    if let Ok(abi) = serde_json::from_slice::<Abi>(data) {
+        consume(&abi);
+    }
+}
+
+fn consume(abi: &Abi) {
+    let usage = Usage {
+        allocated: abi.types.keys().cloned().collect(),
+        ..Usage::default()
+    };
+    usage.allocated_with_members(abi);
+    for type_ in abi.types.values() {
+        for field in &type_.fields {
+            field.end_bits();
+            by_value(&field.type_name);
+            assert!(type_.field(&field.name).is_some());
+        }
+    }
+    for (name, function) in &abi.functions {
+        assert!(function.declaration(name).contains(name.as_str()));
+    }
+    let text = serde_json::to_string(abi).expect("the model is text");
+    let again: Abi = serde_json::from_str(&text).expect("what was written can be read");
+    assert_eq!(&again, abi);
+}
+
+/// Reads a `Module.symvers`.
+pub fn symvers(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(symvers) = Symvers::parse(text, "fuzz") {
+        for (name, export) in symvers.iter() {
+            assert_eq!(symvers.get(name), Some(export));
+        }
+    }
+}

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Truths about one kernel that should be one: what rustc laid out ([`RUSTC`]), what the kernel's compiler lays out from
+//! its headers ([`HEADERS`]), what the kernel itself says ([`BTF`]).
+//!
+//! What C says twice has to be the same to the letter. What Rust says is compared in offsets, sizes, alignment and the kind
+//! of each type ([`shape`]). Not every truth knows everything: BTF has no alignment, no constants, no inline functions
+//! and no macros; rustc has no typedefs and enums but those that the bindings use. What a truth ought to know and does not is a
+//! finding without evidence; what all agree is not there is none.
+
+mod shape;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Abi, Field, Function, Kind, Linkage, Type};
+use crate::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict};
+use crate::usage::{Role, Usage};
+use shape::{Shape, same};
+
+/// What rustc laid out.
+pub const RUSTC: &str = "rustc";
+/// What the kernel's compiler lays out from the kernel's headers.
+pub const HEADERS: &str = "headers";
+/// What the kernel's own type information says.
+pub const BTF: &str = "btf";
+
+/// Holds truths against each other, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or another for something made of
+/// the latter two, such as a snapshot.
+pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Check {
+    let mut agreement = Agreement {
+        truths,
+        usage,
+        check: Check {
+            kind: CheckKind::Bindings,
+            kernel: kernel.to_owned(),
+            against: "bindings".to_owned(),
+            looked_at: LookedAt::default(),
+            findings: Vec::new(),
+            layouts: BTreeMap::new(),
+        },
+    };
+    agreement.types();
+    agreement.functions();
+    agreement.constants();
+    agreement.missing();
+    let mut check = agreement.check;
+    check
+        .findings
+        .sort_by(|a, b| b.verdict.cmp(&a.verdict).then_with(|| a.name.cmp(&b.name)));
+    check
+}
+
+struct Agreement<'a> {
+    truths: &'a [(&'a str, &'a Abi)],
+    usage: &'a Usage,
+    check: Check,
+}
+
+/// What a truth says of one thing.
+type Says<'a, T> = (&'a str, &'a Abi, T);
+
+impl<'a> Agreement<'a> {
+    /// What the truths say that say anything.
+    fn says<T>(&self, get: impl Fn(&'a Abi) -> Option<T>) -> Vec<Says<'a, T>> {
+        self.truths
+            .iter()
+            .filter_map(|&(name, abi)| Some((name, abi, get(abi)?)))
+            .collect()
+    }
+
+    fn names<T: 'a>(&self, get: impl Fn(&'a Abi) -> &'a BTreeMap<String, T>) -> BTreeSet<&'a str> {
+        self.truths
+            .iter()
+            .flat_map(|(_, abi)| get(abi).keys().map(String::as_str))
+            .collect()
+    }
+
+    fn types(&mut self) {
+        for name in self.names(|abi| &abi.types) {
+            let says = self.says(|abi| abi.types.get(name));
+            // An alias or a number's name that only the bindings use.
+            if says.iter().all(|(truth, ..)| *truth == RUSTC) {
+                continue;
+            }
+            let composite = says.iter().any(|(_, _, type_)| !type_.fields.is_empty());
+            let expected = |truth: &str| truth != RUSTC || composite;
+            self.lacking(Subject::Type, name, &says, expected);
+            if says.len() < 2 {
+                continue;
+            }
+            self.check.looked_at.types += 1;
+            let before = self.check.findings.len();
+            self.type_(name, &says);
+            self.fields(name, &says);
+            if self.check.findings.len() > before {
+                let of = |wanted: bool| says.iter().find(|(truth, ..)| (*truth == RUSTC) == wanted);
+                let layouts = Layouts {
+                    before: of(true).map(|(_, _, type_)| (*type_).clone()),
+                    after: of(false).map(|(_, _, type_)| (*type_).clone()),
+                };
+                self.check.layouts.insert(name.to_owned(), layouts);
+            }
+        }
+    }
+
+    /// Size, alignment, what a typedef stands for, an enum's values.
+    fn type_(&mut self, name: &str, says: &[Says<'a, &'a Type>]) {
+        let agree = |left: &Says<'a, &'a Type>, right: &Says<'a, &'a Type>| {
+            let (&(a, abi_a, type_a), &(b, abi_b, type_b)) = (left, right);
+            let aligned = a == BTF || b == BTF || type_a.align == type_b.align;
+            let rust = a == RUSTC || b == RUSTC;
+            let same_kind = rust || (type_a.kind == type_b.kind && type_a.values == type_b.values);
+            let same_target = match (&type_a.target, &type_b.target) {
+                (Some(left), Some(right)) => same_types((a, abi_a, left), (b, abi_b, right)),
+                _ => rust || type_a.target == type_b.target,
+            };
+            type_a.size == type_b.size && aligned && same_kind && same_target
+        };
+        let describe = |(truth, _, type_): &Says<'a, &'a Type>| {
+            let mut text = format!("{}, {} B", type_.kind.word(), type_.size);
+            if *truth != BTF {
+                text += &format!(", aligned to {}", type_.align);
+            }
+            if let Some(target) = &type_.target {
+                text += &format!(", `{target}`");
+            }
+            if !type_.values.is_empty() {
+                text += &format!(", {:?}", type_.values);
+            }
+            text
+        };
+        let role = self.role(name);
+        let matters = role != Some(Role::Opaque);
+        self.compare(Subject::Type, name, says, agree, describe, (role, matters));
+    }
+
+    fn fields(&mut self, name: &str, says: &[Says<'a, &'a Type>]) {
+        // An alias of a struct that has a name of its own: the fields are compared there.
+        let with: Vec<&Says<'a, &'a Type>> = says
+            .iter()
+            .filter(|(truth, _, type_)| !type_.fields.is_empty() || (*truth != RUSTC && type_.kind != Kind::Typedef))
+            .collect();
+        let names: BTreeSet<&str> = with
+            .iter()
+            .flat_map(|(_, _, type_)| type_.fields.iter().map(|field| field.name.as_str()))
+            .collect();
+        if with.len() < 2 && !names.is_empty() {
+            let path = format!("{name}'s fields");
+            self.no_evidence(Subject::Type, name, &format!("{path}: only one truth knows them"));
+            return;
+        }
+        let role = self.role(name);
+        for field in names {
+            let path = format!("{name}.{field}");
+            let said: Vec<Says<'a, &'a Field>> = with
+                .iter()
+                .filter_map(|(truth, abi, type_)| Some((*truth, *abi, type_.field(field)?)))
+                .collect();
+            let used = role == Some(Role::DriverAllocated) || self.uses_field(name, field);
+            if said.len() < with.len() {
+                let truths = with.iter().map(|(truth, _, type_)| {
+                    let text = type_.field(field).map_or_else(|| "no such field".to_owned(), place);
+                    ((*truth).to_owned(), text)
+                });
+                let truths: BTreeMap<String, String> = truths.collect();
+                let c: BTreeSet<bool> = with
+                    .iter()
+                    .filter(|(truth, ..)| *truth != RUSTC)
+                    .map(|(_, _, type_)| type_.field(field).is_some())
+                    .collect();
+                self.disagree(Subject::Field, &path, truths, c.len() < 2, (role, used));
+            }
+            if said.len() < 2 {
+                continue;
+            }
+            self.check.looked_at.fields += 1;
+            let agree = |left: &Says<'a, &'a Field>, right: &Says<'a, &'a Field>| {
+                let (&(a, abi_a, field_a), &(b, abi_b, field_b)) = (left, right);
+                let key = |field: &Field| (field.offset_bits, field.size_bits, field.bitfield);
+                let typed = same_types((a, abi_a, &field_a.type_name), (b, abi_b, &field_b.type_name));
+                key(field_a) == key(field_b) && typed
+            };
+            let describe = |(_, _, field): &Says<'a, &'a Field>| place(field);
+            self.compare(Subject::Field, &path, &said, agree, describe, (role, used));
+        }
+    }
+
+    fn functions(&mut self) {
+        for name in self.names(|abi| &abi.functions) {
+            let says = self.says(|abi| abi.functions.get(name));
+            // Not in the kernel, but in a header: BTF cannot know it, and the bindings reach it by a shim.
+            let by_header = says.iter().any(|(_, _, function)| is_by_header(function));
+            let bound = says.iter().any(|(truth, ..)| *truth == RUSTC);
+            let kernel = says.iter().any(|(truth, ..)| *truth != RUSTC);
+            if by_header && !bound {
+                continue;
+            }
+            if kernel || !name.starts_with(SHIM_PREFIX) {
+                self.lacking(Subject::Function, name, &says, |truth| truth != BTF || !by_header);
+            }
+            let with: Vec<Says<'a, &'a Function>> = says
+                .into_iter()
+                .filter(|(_, _, function)| !function.returns.is_empty())
+                .collect();
+            if with.len() < 2 {
+                continue;
+            }
+            self.check.looked_at.functions += 1;
+            let agree = |left: &Says<'a, &'a Function>, right: &Says<'a, &'a Function>| {
+                let (&(a, abi_a, left), &(b, abi_b, right)) = (left, right);
+                left.variadic == right.variadic
+                    && left.params.len() == right.params.len()
+                    && same_types((a, abi_a, &left.returns), (b, abi_b, &right.returns))
+                    && (left.params.iter().zip(&right.params))
+                        .all(|(left, right)| same_types((a, abi_a, left), (b, abi_b, right)))
+            };
+            let describe = |(_, _, function): &Says<'a, &'a Function>| function.declaration(name);
+            let used = self.usage.functions.contains(name);
+            self.compare(Subject::Function, name, &with, agree, describe, (None, used));
+        }
+    }
+
+    fn constants(&mut self) {
+        for name in self.names(|abi| &abi.constants) {
+            let says = self.says(|abi| abi.constants.get(name).map(|constant| constant.value));
+            self.lacking(Subject::Constant, name, &says, |truth| truth != BTF);
+            if says.len() < 2 {
+                continue;
+            }
+            self.check.looked_at.constants += 1;
+            let used = self.usage.constants.contains(name);
+            let agree = |left: &Says<'a, i128>, right: &Says<'a, i128>| left.2 == right.2;
+            self.compare(
+                Subject::Constant,
+                name,
+                &says,
+                agree,
+                |(_, _, value)| value.to_string(),
+                (None, used),
+            );
+        }
+    }
+
+    /// What a truth could not find out, for another reason than that it is not there.
+    fn missing(&mut self) {
+        for (truth, abi) in self.truths {
+            for (what, why) in &abi.no_evidence {
+                let (kind, name) = what.split_once(' ').unwrap_or(("type", what));
+                let (subject, known) = match kind {
+                    "function" => (Subject::Function, self.says(|abi| abi.functions.get(name)).len()),
+                    "constant" => (Subject::Constant, self.says(|abi| abi.constants.get(name)).len()),
+                    _ => (Subject::Type, self.says(|abi| abi.types.get(name)).len()),
+                };
+                // What another truth knows was noted where that was compared.
+                if known == 0 && !why.starts_with("not ") {
+                    self.no_evidence(subject, name, &format!("{truth}: {why}"));
+                }
+            }
+        }
+    }
+
+    /// Notes the truths that ought to know this and do not.
+    fn lacking<T>(&mut self, subject: Subject, name: &str, says: &[Says<'a, T>], expected: impl Fn(&str) -> bool) {
+        let kind = match subject {
+            Subject::Function => "function",
+            Subject::Constant => "constant",
+            _ => "type",
+        };
+        for (truth, abi) in self.truths {
+            if !expected(truth) || says.iter().any(|(known, ..)| known == truth) {
+                continue;
+            }
+            let why = abi.no_evidence.get(&format!("{kind} {name}"));
+            let why = why.map_or("does not have it, and others do", String::as_str);
+            self.no_evidence(subject, name, &format!("{truth}: {why}"));
+        }
+    }
+
+    /// Compares what each says with what the others say.
+    fn compare<T>(
+        &mut self,
+        subject: Subject,
+        name: &str,
+        says: &[Says<'a, T>],
+        agree: impl Fn(&Says<'a, T>, &Says<'a, T>) -> bool,
+        describe: impl Fn(&Says<'a, T>) -> String,
+        matters: (Option<Role>, bool),
+    ) {
+        let mut bad = false;
+        let mut kernel_is_one = true;
+        for (index, left) in says.iter().enumerate() {
+            for right in &says[index + 1..] {
+                if !agree(left, right) {
+                    bad = true;
+                    kernel_is_one &= left.0 == RUSTC || right.0 == RUSTC;
+                }
+            }
+        }
+        if bad {
+            let truths = says.iter().map(|said| (said.0.to_owned(), describe(said))).collect();
+            self.disagree(subject, name, truths, kernel_is_one, matters);
+        }
+    }
+
+    /// `kernel_is_one`: whether all but rustc say the same. `matters`: the role of the type, and whether the code uses it.
+    fn disagree(
+        &mut self,
+        subject: Subject,
+        name: &str,
+        truths: BTreeMap<String, String>,
+        kernel_is_one: bool,
+        (role, used): (Option<Role>, bool),
+    ) {
+        let (verdict, reason) = match (kernel_is_one, used) {
+            (false, _) => (
+                Verdict::NoEvidence,
+                "the kernel's headers and its own type information are not of one kernel",
+            ),
+            (true, true) => (
+                Verdict::Source,
+                "the bindings are not the kernel's, and the code uses this",
+            ),
+            (true, false) => (
+                Verdict::Keeps,
+                "the bindings are not the kernel's, but the code does not use this",
+            ),
+        };
+        let said: Vec<String> = truths.iter().map(|(truth, text)| format!("{truth}: {text}")).collect();
+        self.check.findings.push(Finding {
+            subject,
+            name: name.to_owned(),
+            change: Change::Disagreement { truths },
+            role,
+            used: if used { vec![name.to_owned()] } else { Vec::new() },
+            verdict,
+            text: said.join("; "),
+            reason: reason.to_owned(),
+            accepted: None,
+        });
+    }
+
+    fn no_evidence(&mut self, subject: Subject, name: &str, text: &str) {
+        self.check.findings.push(Finding {
+            subject,
+            name: name.to_owned(),
+            change: Change::NoEvidence,
+            role: None,
+            used: Vec::new(),
+            verdict: Verdict::NoEvidence,
+            text: text.to_owned(),
+            reason: "without all that should know it there is no agreement".to_owned(),
+            accepted: None,
+        });
+    }
+
+    /// The role of a type, by the layout that the kernel has.
+    fn role(&self, name: &str) -> Option<Role> {
+        let kernel = self.truths.iter().find(|(truth, _)| *truth != RUSTC);
+        kernel
+            .or(self.truths.first())
+            .map(|(_, abi)| self.usage.role(abi, name))
+    }
+
+    /// Whether the code names this field, one around it or one inside of it.
+    fn uses_field(&self, name: &str, field: &str) -> bool {
+        self.usage.fields_of(name).any(|used| {
+            let inside = |outer: &str, inner: &str| {
+                inner
+                    .strip_prefix(outer)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+            };
+            inside(used, field) || inside(field, used)
+        })
+    }
+}
+
+/// The prefix of the shims, which are no part of the kernel.
+const SHIM_PREFIX: &str = "linux_driver_";
+
+fn is_by_header(function: &Function) -> bool {
+    matches!(function.linkage, Some(Linkage::Inline | Linkage::Macro))
+}
+
+/// C's spelled types to the letter; Rust's by what they are.
+fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> bool {
+    match (left, right) {
+        ((RUSTC, rust, left), (RUSTC, _, right)) => same(rust, &Shape::of(left), rust, &Shape::of(right)),
+        ((RUSTC, rust, rust_type), (_, c, c_type)) | ((_, c, c_type), (RUSTC, rust, rust_type)) => {
+            same(rust, &Shape::of(rust_type), c, &Shape::of(c_type))
+        }
+        ((_, _, left), (_, _, right)) => left == right,
+    }
+}
+
+/// Where a field is and what.
+fn place(field: &Field) -> String {
+    if field.bitfield {
+        let (byte, bit) = (field.offset_bits / 8, field.offset_bits % 8);
+        return format!("at {byte} bit {bit}, {} bits, `{}`", field.size_bits, field.type_name);
+    }
+    format!(
+        "at {}, {} B, `{}`",
+        field.offset_bits / 8,
+        field.size_bits / 8,
+        field.type_name
+    )
+}
+
+#[cfg(test)]
+mod tests;

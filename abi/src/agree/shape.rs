@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Types as C spells them, taken apart, so that Rust's can be held against them.
+//!
+//! rustc does not know C's typedefs, and bindgen has no enums, one `c_char`, and at times no const. So names of integers
+//! are compared by what the machine sees, typedefs are followed as far as they are known, and qualifiers do not count: what is
+//! compared is what is a pointer, an array of how many, a function of which parameters, and which struct is meant.
+
+use crate::model::{Abi, Kind};
+
+/// How deep a type may be nested.
+const DEPTH: u32 = 64;
+
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A name with its word (`struct device`, `unsigned int`), or a struct without one.
+    Named(String),
+    Pointer(Box<Shape>),
+    /// Of so many elements, in all its dimensions.
+    Array(Box<Shape>, u64),
+    Function {
+        returns: Box<Shape>,
+        params: Vec<Shape>,
+        variadic: bool,
+    },
+    /// It could not be taken apart.
+    Unknown,
+}
+
+impl Shape {
+    pub(super) fn of(spelled: &str) -> Self {
+        let tokens = tokens(spelled);
+        let mut parser = Parser { tokens: &tokens, at: 0 };
+        let shape = parser.type_(0);
+        if parser.at == tokens.len() {
+            shape
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+/// Words and signs.
+fn tokens(spelled: &str) -> Vec<&str> {
+    let mut tokens = Vec::new();
+    let mut rest = spelled.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let length = if rest.starts_with("...") {
+            3
+        } else if "*()[],".contains(first) {
+            1
+        } else {
+            rest.find([' ', '*', '(', ')', '[', ']', ',']).unwrap_or(rest.len())
+        };
+        let (token, after) = rest.split_at(length.max(first.len_utf8()));
+        tokens.push(token);
+        rest = after.trim_start();
+    }
+    tokens
+}
+
+struct Parser<'a> {
+    tokens: &'a [&'a str],
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<&'a str> {
+        self.tokens.get(self.at).copied()
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        let found = self.peek() == Some(token);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn type_(&mut self, depth: u32) -> Shape {
+        let mut words = Vec::new();
+        while let Some(word) = self
+            .peek()
+            .filter(|word| !["*", "(", ")", "[", "]", ",", "..."].contains(word))
+        {
+            self.at += 1;
+            if !is_qualifier(word) {
+                words.push(word);
+            }
+        }
+        if words.is_empty() || depth > DEPTH {
+            return Shape::Unknown;
+        }
+        self.declarator(Shape::Named(words.join(" ")), depth + 1)
+    }
+
+    fn declarator(&mut self, mut base: Shape, depth: u32) -> Shape {
+        if depth > DEPTH {
+            return Shape::Unknown;
+        }
+        while self.peek().is_some_and(|token| token == "*" || is_qualifier(token)) {
+            if self.take("*") {
+                base = Shape::Pointer(Box::new(base));
+            } else {
+                self.at += 1;
+            }
+        }
+        if self.peek() == Some("(") && self.tokens.get(self.at + 1) == Some(&"*") {
+            // What is in the parentheses is nearer to the name: it comes last.
+            let inside = self.at + 1;
+            let Some(end) = self.closing() else {
+                return Shape::Unknown;
+            };
+            self.at = end + 1;
+            let outer = self.suffixes(base, depth + 1);
+            let after = self.at;
+            self.at = inside;
+            let shape = self.declarator(outer, depth + 1);
+            if self.at != end {
+                return Shape::Unknown;
+            }
+            self.at = after;
+            return shape;
+        }
+        self.suffixes(base, depth + 1)
+    }
+
+    /// The place of the parenthesis that closes the one here.
+    fn closing(&self) -> Option<usize> {
+        let mut open = 0_usize;
+        for (at, token) in self.tokens.iter().enumerate().skip(self.at) {
+            match *token {
+                "(" => open += 1,
+                ")" if open == 1 => return Some(at),
+                ")" => open = open.checked_sub(1)?,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn suffixes(&mut self, base: Shape, depth: u32) -> Shape {
+        if self.take("(") {
+            let (mut params, mut variadic) = (Vec::new(), false);
+            while !self.take(")") {
+                if self.take("...") {
+                    variadic = true;
+                } else {
+                    let before = self.at;
+                    params.push(self.type_(depth + 1));
+                    if self.at == before {
+                        return Shape::Unknown;
+                    }
+                }
+                if !self.take(",") && self.peek() != Some(")") {
+                    return Shape::Unknown;
+                }
+            }
+            if params == [Shape::Named("void".to_owned())] {
+                params.clear();
+            }
+            return Shape::Function {
+                returns: Box::new(base),
+                params,
+                variadic,
+            };
+        }
+        let mut count: Option<u64> = None;
+        while self.take("[") {
+            let number = self.peek().and_then(|number| number.parse::<u64>().ok());
+            self.at += 1;
+            match number.filter(|_| self.take("]")) {
+                Some(number) => count = Some(count.unwrap_or(1).saturating_mul(number)),
+                None => return Shape::Unknown,
+            }
+        }
+        match (count, base) {
+            (None, base) => base,
+            (Some(count), Shape::Array(of, inner)) => Shape::Array(of, inner.saturating_mul(count)),
+            (Some(count), base) => Shape::Array(Box::new(base), count),
+        }
+    }
+}
+
+fn is_qualifier(word: &str) -> bool {
+    ["const", "volatile", "restrict"].contains(&word)
+}
+
+/// Whether Rust's type can be C's.
+pub(super) fn same(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape) -> bool {
+    same_at(rust, rust_type, c, c_type, 0)
+}
+
+fn same_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u32) -> bool {
+    if depth > DEPTH {
+        return false;
+    }
+    // The same name for the same thing: a struct that in C only a typedef names.
+    if let (Shape::Named(left), Shape::Named(right)) = (rust_type, c_type)
+        && (left == right || left.strip_prefix("struct ").or(left.strip_prefix("union ")) == Some(right))
+    {
+        return true;
+    }
+    match (resolved(rust, rust_type), resolved(c, c_type)) {
+        (Shape::Pointer(left), Shape::Pointer(right)) => same_at(rust, &left, c, &right, depth + 1),
+        (Shape::Array(left, length), Shape::Array(right, count)) => {
+            length == count && same_at(rust, &left, c, &right, depth + 1)
+        }
+        (
+            Shape::Function {
+                returns,
+                params,
+                variadic,
+            },
+            Shape::Function {
+                returns: c_returns,
+                params: c_params,
+                variadic: c_variadic,
+            },
+        ) => {
+            variadic == c_variadic
+                && params.len() == c_params.len()
+                && same_at(rust, &returns, c, &c_returns, depth + 1)
+                && params
+                    .iter()
+                    .zip(&c_params)
+                    .all(|(left, right)| same_at(rust, left, c, right, depth + 1))
+        }
+        (Shape::Named(left), Shape::Named(right)) => same_name(rust, &left, c, &right),
+        // A typedef that was not followed can be anything.
+        (Shape::Named(name), _) => is_unknown(&name),
+        (_, Shape::Named(name)) => is_unknown(&name),
+        _ => false,
+    }
+}
+
+fn same_name(rust: &Abi, left: &str, c: &Abi, right: &str) -> bool {
+    if left == right || is_unknown(left) || is_unknown(right) {
+        return true;
+    }
+    if left.ends_with(" {…}") && right.ends_with(" {…}") {
+        return true;
+    }
+    match (integer(rust, left), integer(c, right)) {
+        (Some((size, sign)), Some((c_size, c_sign))) => {
+            size == c_size && (sign.is_none() || c_sign.is_none() || sign == c_sign)
+        }
+        _ => tag(left).is_some() && tag(left) == tag(right),
+    }
+}
+
+/// The tag of a struct or union: bindgen makes some unions structs.
+fn tag(name: &str) -> Option<&str> {
+    name.strip_prefix("struct ").or(name.strip_prefix("union "))
+}
+
+/// Whether it is a typedef that could not be followed.
+fn is_unknown(name: &str) -> bool {
+    let known = tag(name).is_some() || name.starts_with("enum ") || name == "void" || builtin(name).is_some();
+    !known
+}
+
+/// Size in bytes and, if it is known, whether it has a sign.
+fn integer(abi: &Abi, name: &str) -> Option<(u64, Option<bool>)> {
+    match name.strip_prefix("enum ") {
+        // The compiler chooses the sign.
+        Some(tag) => Some((abi.types.get(tag).map_or(4, |type_| type_.size), None)),
+        None => builtin(name),
+    }
+}
+
+fn builtin(name: &str) -> Option<(u64, Option<bool>)> {
+    Some(match name {
+        // Signed or not is a matter of the compiler's flags; Rust has one type for it.
+        "char" | "signed char" => (1, None),
+        "unsigned char" => (1, Some(false)),
+        "_Bool" => (1, Some(false)),
+        "short int" => (2, Some(true)),
+        "short unsigned int" => (2, Some(false)),
+        "int" => (4, Some(true)),
+        "unsigned int" => (4, Some(false)),
+        "long int" | "long long int" => (8, Some(true)),
+        "long unsigned int" | "long long unsigned int" => (8, Some(false)),
+        "__int128" => (16, Some(true)),
+        "__int128 unsigned" | "unsigned __int128" => (16, Some(false)),
+        _ => return None,
+    })
+}
+
+/// The type behind typedefs, as far as they are known.
+fn resolved(abi: &Abi, shape: &Shape) -> Shape {
+    let mut shape = shape.clone();
+    for _ in 0..DEPTH {
+        let Shape::Named(name) = &shape else { break };
+        let type_ = abi
+            .types
+            .get(&format!("typedef {name}"))
+            .or_else(|| abi.types.get(name));
+        let target = type_
+            .filter(|type_| type_.kind == Kind::Typedef)
+            .and_then(|type_| type_.target.as_deref());
+        match target {
+            // bindgen calls a struct that has no name by its typedef's.
+            Some("struct {…}" | "union {…}") => return Shape::Named(format!("struct {name}")),
+            Some(target) if target != name => shape = Shape::of(target),
+            _ => break,
+        }
+    }
+    shape
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same_in_nothing(rust: &str, c: &str) -> bool {
+        let abi = Abi::default();
+        same(&abi, &Shape::of(rust), &abi, &Shape::of(c))
+    }
+
+    #[test]
+    fn declarators_are_taken_apart() {
+        let device = || Box::new(Shape::Named("struct device".to_owned()));
+        assert_eq!(
+            Shape::of("const struct device *const *"),
+            Shape::Pointer(Box::new(Shape::Pointer(device())))
+        );
+        assert_eq!(Shape::of("struct device [2][3]"), Shape::Array(device(), 6));
+        let function = Shape::Function {
+            returns: Box::new(Shape::Named("int".to_owned())),
+            params: vec![Shape::Pointer(device())],
+            variadic: true,
+        };
+        assert_eq!(
+            Shape::of("int (*)(struct device *, ...)"),
+            Shape::Pointer(Box::new(function))
+        );
+        assert_eq!(
+            Shape::of("int (*(*)(void))[3]"),
+            Shape::Pointer(Box::new(Shape::Function {
+                returns: Box::new(Shape::Pointer(Box::new(Shape::Array(
+                    Box::new(Shape::Named("int".to_owned())),
+                    3
+                )))),
+                params: vec![],
+                variadic: false,
+            }))
+        );
+        for broken in ["", "*", "int (", "int (*", "int [", "int [x]", "int (*)(,)", "int )"] {
+            assert_eq!(Shape::of(broken), Shape::Unknown, "{broken}");
+        }
+        assert_eq!(Shape::of(&"int (*".repeat(10_000)), Shape::Unknown);
+    }
+
+    #[test]
+    fn what_the_machine_sees_is_compared() {
+        assert!(same_in_nothing("unsigned int", "enum probe_type"));
+        assert!(same_in_nothing("long unsigned int", "long long unsigned int"));
+        assert!(same_in_nothing("const signed char *", "char *"));
+        assert!(same_in_nothing("int (*)(struct device *)", "int (*)(struct device *)"));
+        assert!(!same_in_nothing("unsigned int", "int"));
+        assert!(!same_in_nothing("struct device *", "struct pci_dev *"));
+        assert!(!same_in_nothing("void *", "struct device *"));
+        assert!(!same_in_nothing("struct device *", "struct device **"));
+        assert!(!same_in_nothing(
+            "int (*)(struct device *)",
+            "int (*)(struct device *, int)"
+        ));
+        assert!(!same_in_nothing(
+            "int (*)(struct device *)",
+            "void (*)(struct device *)"
+        ));
+        assert!(!same_in_nothing("struct resource [17]", "struct resource [16]"));
+    }
+
+    #[test]
+    fn typedefs_are_followed() {
+        let mut c = Abi::default();
+        for (name, target) in [
+            ("atomic_long_t", "atomic64_t"),
+            ("atomic64_t", "struct {…}"),
+            ("dev_t", "unsigned int"),
+        ] {
+            let type_ = crate::model::Type {
+                kind: Kind::Typedef,
+                size: 8,
+                align: 8,
+                fields: Vec::new(),
+                values: std::collections::BTreeMap::new(),
+                target: Some(target.to_owned()),
+            };
+            c.types.insert(name.to_owned(), type_);
+        }
+        let same = |rust: &str, spelled: &str| same(&Abi::default(), &Shape::of(rust), &c, &Shape::of(spelled));
+        assert!(same("struct atomic64_t", "atomic_long_t") && same("unsigned int *", "dev_t *"));
+        assert!(!same("struct atomic_t", "atomic_long_t") && !same("int", "dev_t"));
+    }
+}

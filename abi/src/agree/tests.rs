@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Planted disagreements are found, each by itself.
+
+use super::*;
+use crate::model::{Constant, Source};
+
+fn field(name: &str, offset_bits: u64, size_bits: u64, type_name: &str) -> Field {
+    Field {
+        name: name.to_owned(),
+        offset_bits,
+        size_bits,
+        type_name: type_name.to_owned(),
+        bitfield: size_bits < 8,
+    }
+}
+
+/// The same kernel as C has it, or as Rust has it.
+fn abi(rust: bool) -> Abi {
+    let mut abi = Abi::default();
+    let text = if rust { "const signed char *" } else { "const char *" };
+    let flag = if rust { "bool_" } else { "bool" };
+    let type_ = Type {
+        kind: Kind::Struct,
+        size: 24,
+        align: 8,
+        fields: vec![
+            field("name", 0, 64, text),
+            field("probe", 64, 64, "int (*)(struct device *)"),
+            field("is_busmaster", 128, 1, flag),
+        ],
+        values: BTreeMap::new(),
+        target: None,
+    };
+    abi.types.insert("pci_dev".to_owned(), type_);
+    let function = Function {
+        returns: "int".to_owned(),
+        params: vec!["struct pci_dev *".to_owned()],
+        variadic: false,
+        linkage: None,
+    };
+    abi.functions.insert("pci_enable_device".to_owned(), function);
+    let constant = Constant {
+        value: 12,
+        source: Source::Compiler,
+        type_name: None,
+    };
+    abi.constants.insert("ENOMEM".to_owned(), constant);
+    abi
+}
+
+fn truths() -> (Abi, Abi, Abi) {
+    let mut btf = abi(false);
+    btf.constants.clear();
+    // BTF does not know it.
+    btf.types.get_mut("pci_dev").unwrap().align = 1;
+    (abi(true), abi(false), btf)
+}
+
+fn found(rustc: &Abi, headers: &Abi, btf: &Abi) -> Vec<(String, Verdict)> {
+    let mut usage = Usage::default();
+    usage.allocated.insert("pci_dev".to_owned());
+    usage.functions.insert("pci_enable_device".to_owned());
+    let check = check("test", &[(RUSTC, rustc), (HEADERS, headers), (BTF, btf)], &usage);
+    check
+        .findings
+        .into_iter()
+        .map(|finding| (finding.name, finding.verdict))
+        .collect()
+}
+
+#[test]
+fn truths_that_are_one_have_no_finding_and_were_looked_at() {
+    let (rustc, headers, btf) = truths();
+    assert_eq!(found(&rustc, &headers, &btf), []);
+    let check = check(
+        "test",
+        &[(RUSTC, &rustc), (HEADERS, &headers), (BTF, &btf)],
+        &Usage::default(),
+    );
+    let looked_at = check.looked_at;
+    assert_eq!(
+        (
+            looked_at.types,
+            looked_at.fields,
+            looked_at.functions,
+            looked_at.constants
+        ),
+        (1, 3, 1, 1)
+    );
+}
+
+/// Each change, in each of the truths, and what it is found as.
+#[test]
+fn each_planted_disagreement_is_found() {
+    type Plant = fn(&mut Abi);
+    let plants: [(&str, Plant); 9] = [
+        ("pci_dev.probe", |abi| {
+            abi.types.get_mut("pci_dev").unwrap().fields[1].offset_bits += 8
+        }),
+        ("pci_dev.is_busmaster", |abi| {
+            abi.types.get_mut("pci_dev").unwrap().fields[2].offset_bits += 1
+        }),
+        ("pci_dev.is_busmaster", |abi| {
+            abi.types.get_mut("pci_dev").unwrap().fields[2].size_bits += 1
+        }),
+        ("pci_dev", |abi| abi.types.get_mut("pci_dev").unwrap().size += 8),
+        ("pci_dev.probe", |abi| {
+            abi.types.get_mut("pci_dev").unwrap().fields[1].type_name = "int (*)(struct pci_dev *)".to_owned();
+        }),
+        ("pci_dev.name", |abi| {
+            drop(abi.types.get_mut("pci_dev").unwrap().fields.remove(0))
+        }),
+        ("pci_enable_device", |abi| {
+            abi.functions
+                .get_mut("pci_enable_device")
+                .unwrap()
+                .params
+                .push("int".to_owned());
+        }),
+        ("pci_enable_device", |abi| {
+            abi.functions.get_mut("pci_enable_device").unwrap().returns = "void".to_owned();
+        }),
+        ("pci_enable_device", |abi| {
+            abi.functions.get_mut("pci_enable_device").unwrap().variadic = true
+        }),
+    ];
+    for (name, plant) in plants {
+        let (mut rustc, headers, btf) = truths();
+        plant(&mut rustc);
+        assert_eq!(
+            found(&rustc, &headers, &btf),
+            [(name.to_owned(), Verdict::Source)],
+            "rustc"
+        );
+        let (rustc, mut headers, btf) = truths();
+        plant(&mut headers);
+        assert_eq!(
+            found(&rustc, &headers, &btf),
+            [(name.to_owned(), Verdict::NoEvidence)],
+            "headers"
+        );
+        let (rustc, headers, mut btf) = truths();
+        plant(&mut btf);
+        assert_eq!(
+            found(&rustc, &headers, &btf),
+            [(name.to_owned(), Verdict::NoEvidence)],
+            "btf"
+        );
+    }
+}
+
+#[test]
+fn a_constant_that_is_off_by_one_and_an_alignment_are_found() {
+    let (mut rustc, headers, btf) = truths();
+    rustc.constants.get_mut("ENOMEM").unwrap().value += 1;
+    assert_eq!(found(&rustc, &headers, &btf), [("ENOMEM".to_owned(), Verdict::Keeps)]);
+    let (mut rustc, headers, btf) = truths();
+    rustc.types.get_mut("pci_dev").unwrap().align = 4;
+    assert_eq!(found(&rustc, &headers, &btf), [("pci_dev".to_owned(), Verdict::Source)]);
+}
+
+#[test]
+fn what_a_truth_lacks_is_no_pass() {
+    let (rustc, headers, mut btf) = truths();
+    btf.types.clear();
+    btf.functions.clear();
+    btf.no_evidence
+        .insert("type pci_dev".to_owned(), "two definitions that differ".to_owned());
+    let lacking = ["pci_dev", "pci_enable_device"].map(|name| (name.to_owned(), Verdict::NoEvidence));
+    assert_eq!(found(&rustc, &headers, &btf), lacking);
+    let (mut rustc, headers, btf) = truths();
+    rustc.constants.clear();
+    assert_eq!(
+        found(&rustc, &headers, &btf),
+        [("ENOMEM".to_owned(), Verdict::NoEvidence)]
+    );
+}
+
+#[test]
+fn an_inline_function_need_not_be_in_the_kernel() {
+    let (mut rustc, mut headers, mut btf) = truths();
+    btf.functions.clear();
+    headers.functions.get_mut("pci_enable_device").unwrap().linkage = Some(Linkage::Inline);
+    assert_eq!(found(&rustc, &headers, &btf), []);
+    rustc.functions.clear();
+    assert_eq!(found(&rustc, &headers, &btf), []);
+}

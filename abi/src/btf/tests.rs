@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What small BTF, made by hand, is read as.
+
+use super::testing::{Builder, sample};
+use super::{Btf, Id, extract};
+use crate::model::{Abi, Kind, Scope};
+
+fn scope(types: &[&str], functions: &[&str]) -> Scope {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Scope {
+        types: owned(types),
+        functions: owned(functions),
+    }
+}
+
+fn read(btf: &Builder, types: &[&str], functions: &[&str]) -> Abi {
+    let bytes = btf.bytes();
+    let btf = Btf::open(&bytes, "test").expect("it is whole");
+    extract(&btf, &scope(types, functions)).expect("it is sound")
+}
+
+#[test]
+fn a_struct_is_read_with_its_bit_fields_and_its_unnamed_members() {
+    let abi = read(&sample(), &["driver", "ulong"], &[]);
+    let driver = &abi.types["driver"];
+    let fields: Vec<_> = driver
+        .fields
+        .iter()
+        .map(|f| (f.name.as_str(), f.offset_bits, f.size_bits, f.bitfield))
+        .collect();
+    let expected = [
+        ("name", 0, 64, false),
+        ("probe", 64, 64, false),
+        ("words", 128, 128, false),
+        ("number", 256, 64, false),
+        ("text", 256, 64, false),
+        ("state", 320, 32, false),
+        ("on", 352, 1, true),
+        ("level", 353, 3, true),
+        ("last", 384, 64, false),
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!((driver.kind, driver.size, driver.align), (Kind::Struct, 56, 8));
+    assert_eq!(
+        driver.field("probe").map(|f| f.type_name.as_str()),
+        Some("int (*)(struct device *)")
+    );
+    assert_eq!(
+        driver.field("words").map(|f| f.type_name.as_str()),
+        Some("unsigned long [2]")
+    );
+    // An enum held by value comes along; a struct behind a pointer does not.
+    assert_eq!(abi.types["state"].values["STATE_NONE"], -1);
+    assert!(!abi.types.contains_key("device"));
+    assert_eq!(abi.types["ulong"].target.as_deref(), Some("unsigned long"));
+    assert!(abi.no_evidence.is_empty());
+}
+
+#[test]
+fn a_function_is_read_with_its_dots() {
+    let abi = read(&sample(), &[], &["driver_register", "print", "absent"]);
+    assert_eq!(
+        abi.functions["driver_register"].declaration("driver_register"),
+        "int driver_register(struct device *)"
+    );
+    assert_eq!(
+        abi.functions["print"].declaration("print"),
+        "void print(const char *, ...)"
+    );
+    assert!(abi.no_evidence.contains_key("function absent"));
+}
+
+#[test]
+fn two_definitions_that_differ_are_no_evidence() {
+    let mut btf = sample();
+    btf.structure("device", 24, &[]);
+    let other = btf.signature(0, &[]);
+    btf.function("driver_register", other);
+    let abi = read(&btf, &["device"], &["driver_register"]);
+    assert!(abi.no_evidence.contains_key("type device"), "{:?}", abi.no_evidence);
+    assert!(abi.no_evidence.contains_key("function driver_register"));
+    assert!(!abi.functions.contains_key("driver_register"));
+}
+
+#[test]
+fn what_stands_after_an_unknown_kind_is_no_evidence() {
+    let mut btf = sample();
+    btf.record("later", 31, false, 0, 0, &[]);
+    btf.structure("hidden", 4, &[]);
+    let abi = read(&btf, &["device", "hidden"], &[]);
+    assert!(abi.types.contains_key("device"));
+    assert!(abi.no_evidence["type hidden"].contains("31"), "{:?}", abi.no_evidence);
+}
+
+#[test]
+fn a_modules_numbers_go_on_where_its_kernels_end() {
+    let kernel = sample();
+    let kernel_bytes = kernel.bytes();
+    let kernel_btf = Btf::open(&kernel_bytes, "kernel").expect("it is whole");
+    // Over it: a pointer to a device (6), and a struct that has it.
+    let first = kernel_btf.len();
+    let at = kernel.strings.len() as u32;
+    let mut module = Builder::new();
+    for word in [0, 2 << 24, 6, at, 4 << 24 | 1, 8, at + 5, first, 0] {
+        module.types.extend_from_slice(&word.to_le_bytes());
+    }
+    module.strings = b"mine\0dev\0".to_vec();
+    let bytes = module.bytes();
+    let btf = Btf::open_module(&bytes, "module", &kernel_btf).expect("it is whole");
+    let abi = extract(&btf, &scope(&["mine", "driver"], &[])).expect("it is sound");
+    assert_eq!(abi.types["mine"].fields[0].type_name, "struct device *");
+    assert!(abi.types.contains_key("driver"));
+    assert_eq!(btf.name(kernel.strings.len() as u32).ok(), Some("mine"));
+    assert_eq!(btf.len(), first + 2);
+    assert!(btf.item(Id(first + 2)).is_err());
+}
+
+#[test]
+fn a_module_is_not_read_over_a_kernel_that_is_not_wholly_known() {
+    let mut kernel = sample();
+    kernel.record("later", 31, false, 0, 0, &[]);
+    let kernel = kernel.bytes();
+    let kernel = Btf::open(&kernel, "kernel").expect("what is before is read");
+    let module = sample().bytes();
+    assert!(Btf::open_module(&module, "module", &kernel).is_err());
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Constants' values before and after.
+
+use std::collections::BTreeSet;
+
+use super::{Context, new_finding, no_evidence};
+use crate::model::{Abi, Source};
+use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
+
+/// Compares all constants.
+pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+    let (before, after) = (&context.before.constants, &context.after.constants);
+    // Without headers at hand, no macro was evaluated: that all of them went is not what it says.
+    let evaluated = |abi: &Abi| {
+        abi.constants
+            .values()
+            .any(|constant| constant.source == Source::Compiler)
+    };
+    let (had, has) = (evaluated(context.before), evaluated(context.after));
+    let mut unevaluated: Vec<&str> = Vec::new();
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        match (before.get(name), after.get(name)) {
+            (Some(old), Some(new)) => {
+                check.looked_at.constants += 1;
+                if old.value != new.value {
+                    check
+                        .findings
+                        .extend(changed(context, name, Some(old.value), Some(new.value)));
+                } else if let (Some(old), Some(new)) = (&old.type_name, &new.type_name)
+                    && old != new
+                {
+                    check.findings.push(retyped(context, name, old, new));
+                }
+            }
+            (Some(old), None) if old.source == Source::Compiler && !has => unevaluated.push(name),
+            (None, Some(new)) if new.source == Source::Compiler && !had => unevaluated.push(name),
+            (old, new) => {
+                let value = |constant: Option<&crate::model::Constant>| constant.map(|constant| constant.value);
+                check.findings.extend(changed(context, name, value(old), value(new)));
+            }
+        }
+    }
+    if let Some(first) = unevaluated.first() {
+        let at = if has { context.names.0 } else { context.names.1 };
+        let text = format!(
+            "{} constants are the compiler's word, and it was not asked for {at} (no headers at hand)",
+            unevaluated.len()
+        );
+        let mut finding = no_evidence(Subject::Constant, first, false, text);
+        let used = unevaluated
+            .iter()
+            .filter(|name| context.usage.constants.contains(**name));
+        finding.used = used.map(|name| (*name).to_owned()).collect();
+        check.findings.push(finding);
+    }
+    for name in &context.usage.constants {
+        let in_an_enum = |abi: &Abi| abi.types.values().any(|type_| type_.values.contains_key(name));
+        let known = before.contains_key(name) || after.contains_key(name);
+        if !known && !in_an_enum(context.before) && !in_an_enum(context.after) {
+            let why = context.unknown(&format!("constant {name}"));
+            let why = why.unwrap_or_else(|| "used, and looked at on neither side".to_owned());
+            check.findings.push(no_evidence(Subject::Constant, name, true, why));
+        }
+    }
+}
+
+/// A constant whose value is another, or that is there on one side only.
+pub(super) fn changed(context: &Context<'_>, name: &str, old: Option<i128>, new: Option<i128>) -> Option<Finding> {
+    let used = context.usage.constants.contains(name);
+    let keeps = (Verdict::Keeps, "the code does not use it");
+    let (change, verdict, text) = match (old, new) {
+        (Some(old), Some(new)) if old != new => {
+            let verdict = if used {
+                (Verdict::Rebuild, "its value is compiled in")
+            } else {
+                keeps
+            };
+            let change = Change::Value {
+                before: old.to_string(),
+                after: new.to_string(),
+            };
+            (change, verdict, format!("{old} became {new}"))
+        }
+        (Some(old), None) => {
+            let verdict = if used {
+                (Verdict::Source, "the code uses it, and it is gone")
+            } else {
+                keeps
+            };
+            (Change::Removed, verdict, format!("gone; it was {old}"))
+        }
+        (None, Some(new)) => (
+            Change::Added,
+            (Verdict::Keeps, "no object from before knows it"),
+            format!("new: {new}"),
+        ),
+        _ => return None,
+    };
+    let mut finding = new_finding(Subject::Constant, name.to_owned(), change, verdict.0, text, verdict.1);
+    if used {
+        finding.used.push(name.to_owned());
+    }
+    Some(finding)
+}
+
+fn retyped(context: &Context<'_>, name: &str, old: &str, new: &str) -> Finding {
+    let used = context.usage.constants.contains(name);
+    let verdict = if used {
+        (Verdict::Source, "the code uses it as a value of the old type")
+    } else {
+        (Verdict::Keeps, "the code does not use it")
+    };
+    let change = Change::Retyped {
+        before: old.to_owned(),
+        after: new.to_owned(),
+        how: Retyping::SameSize,
+    };
+    let text = format!("a constant of the type {old} became one of {new}");
+    let mut finding = new_finding(Subject::Constant, name.to_owned(), change, verdict.0, text, verdict.1);
+    if used {
+        finding.used.push(name.to_owned());
+    }
+    finding
+}

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Functions before and after: gone, new, renamed, with another signature, or reached in another way.
+
+use std::collections::BTreeSet;
+
+use super::similar::{ALIKE, likeness};
+use super::spelled::{Spelled, retyped};
+use super::{Context, new_finding, no_evidence};
+use crate::model::{Abi, Function, Linkage};
+use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
+
+/// Compares all functions.
+pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+    let (before, after) = (&context.before.functions, &context.after.functions);
+    let (mut gone, mut came) = (Vec::new(), Vec::new());
+    for (name, old) in before {
+        match after.get(name) {
+            Some(new) => {
+                check.looked_at.functions += 1;
+                both(context, check, name, old, new);
+            }
+            None => gone.push((name.as_str(), old)),
+        }
+    }
+    came.extend(after.iter().filter(|(name, _)| !before.contains_key(*name)));
+    for (name, old) in gone {
+        check.findings.extend(missing(context, name, old, &mut came));
+    }
+    for (name, new) in came {
+        check.findings.extend(new_one(context, name, new));
+    }
+    unknown(context, check);
+}
+
+fn is_used(context: &Context<'_>, name: &str) -> bool {
+    context.usage.functions.contains(name)
+}
+
+fn finding(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict, &str), text: String) -> Finding {
+    let used = is_used(context, name);
+    let verdict = if used {
+        verdict
+    } else {
+        (Verdict::Keeps, "the code does not call it")
+    };
+    let mut finding = new_finding(Subject::Function, name.to_owned(), change, verdict.0, text, verdict.1);
+    if used {
+        finding.used.push(name.to_owned());
+    }
+    finding
+}
+
+/// How code gets at a function: what its reader said, or what the list of exported symbols says, if there is one.
+fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
+    function.linkage.or_else(|| {
+        (!abi.symbols.is_empty()).then(|| {
+            if abi.symbols.contains_key(name) {
+                Linkage::Exported
+            } else {
+                Linkage::Internal
+            }
+        })
+    })
+}
+
+/// A function that is there on both sides.
+fn both(context: &Context<'_>, check: &mut Check, name: &str, old: &Function, new: &Function) {
+    let how = (linkage(context.before, name, old), linkage(context.after, name, new));
+    if let (Some(was), Some(is)) = how
+        && was != is
+    {
+        check.findings.push(relinked(context, name, was, is));
+    }
+    // What the code has compiled in as its own is not called by the old object.
+    let compiled_in = matches!(how.0, Some(Linkage::Inline | Linkage::Macro));
+    check.findings.extend(signature(context, name, old, new, compiled_in));
+}
+
+fn relinked(context: &Context<'_>, name: &str, was: Linkage, is: Linkage) -> Finding {
+    use Linkage::{Exported, Inline, Internal, Macro};
+    let verdict = match (was, is) {
+        (Exported, Inline | Macro) => (
+            Verdict::Rebuild,
+            "the kernel has no such symbol any more; a header has it",
+        ),
+        (Exported, Internal) => (Verdict::Source, "the kernel exports it to modules no longer"),
+        (Inline | Macro, Internal) => (Verdict::Source, "no header has it any more, and it is not exported"),
+        (Inline | Macro, _) => (
+            Verdict::Keeps,
+            "an object has it compiled in; compiled again, it calls the function",
+        ),
+        (Internal, _) => (Verdict::Keeps, "no module could use it before"),
+        (Exported, Exported) => (Verdict::Keeps, "it is exported as before"),
+    };
+    let text = format!("{} became {}", word(was), word(is));
+    finding(
+        context,
+        name,
+        Change::Linkage {
+            before: Some(was),
+            after: Some(is),
+        },
+        verdict,
+        text,
+    )
+}
+
+fn word(linkage: Linkage) -> &'static str {
+    match linkage {
+        Linkage::Exported => "exported",
+        Linkage::Internal => "not exported",
+        Linkage::Inline => "inline",
+        Linkage::Macro => "a macro",
+    }
+}
+
+/// Another signature under the same name.
+fn signature(context: &Context<'_>, name: &str, old: &Function, new: &Function, compiled_in: bool) -> Option<Finding> {
+    let same = (&old.returns, &old.params, old.variadic) == (&new.returns, &new.params, new.variadic);
+    if same {
+        return None;
+    }
+    let (before, after) = (old.declaration(name), new.declaration(name));
+    let wrong = if compiled_in {
+        (
+            Verdict::Source,
+            "the code passes what it took before; an old object has it compiled in",
+        )
+    } else {
+        (
+            Verdict::Source,
+            "the code passes what it took before; an old object calls it the old way, and nothing stops it",
+        )
+    };
+    let text = format!("{before} became {after}");
+    if old.params.len() != new.params.len() || old.variadic != new.variadic {
+        return Some(finding(context, name, Change::Arity { before, after }, wrong, text));
+    }
+    let pairs = std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
+    let mut ways = pairs.filter_map(|(old, new)| {
+        retyped(
+            Spelled {
+                text: old,
+                bits: None,
+                abi: context.before,
+            },
+            Spelled {
+                text: new,
+                bits: None,
+                abi: context.after,
+            },
+        )
+    });
+    // `Retyping` is in the order of gravity; what is not compatible is graver than what is.
+    let gravest = ways.by_ref().max_by_key(|retype| (!retype.compatible, retype.how))?;
+    let change = Change::Retyped {
+        before,
+        after,
+        how: gravest.how,
+    };
+    let verdict = match (gravest.compatible, gravest.how) {
+        (_, Retyping::ConstOnly) => (
+            Verdict::Keeps,
+            "const is nothing to the machine: the same object keeps working",
+        ),
+        (true, _) => (
+            Verdict::Keeps,
+            "the same types under other names: the same object keeps working",
+        ),
+        (false, _) => wrong,
+    };
+    let text = match gravest.how {
+        Retyping::ConstOnly => format!("{text}, const only"),
+        _ => text,
+    };
+    Some(finding(context, name, change, verdict, text))
+}
+
+/// A function that is not there after.
+fn missing<'a>(
+    context: &Context<'_>,
+    name: &str,
+    old: &Function,
+    came: &mut Vec<(&'a String, &'a Function)>,
+) -> Option<Finding> {
+    let after = context.after;
+    if let Some(at) = successor(context, name, old, came) {
+        let (to, new) = came.remove(at);
+        let mut text = format!("is now called {to}");
+        if !is_same(context, old, new) {
+            text += &format!(
+                ", and takes something else: {} became {}",
+                old.declaration(name),
+                new.declaration(to)
+            );
+        }
+        let verdict = (Verdict::Source, "the code calls it by the name that is gone");
+        return Some(finding(
+            context,
+            name,
+            Change::Renamed { to: to.clone() },
+            verdict,
+            text,
+        ));
+    }
+    if let (Some(was), Some(is)) = (context.before.symbols.get(name), after.symbols.get(name)) {
+        // The checksum of the signature is evidence where the type information has none.
+        if was.crc.is_some() && was.crc == is.crc {
+            return None;
+        }
+    }
+    let was_exported = linkage(context.before, name, old) == Some(Linkage::Exported);
+    if !after.symbols.is_empty() && was_exported && !after.symbols.contains_key(name) {
+        let verdict = (
+            Verdict::Source,
+            "the code calls it, and the kernel exports it no longer",
+        );
+        return Some(finding(
+            context,
+            name,
+            Change::Removed,
+            verdict,
+            format!("gone: {}", old.declaration(name)),
+        ));
+    }
+    let why = after.no_evidence.get(&format!("function {name}"));
+    // It is still there, perhaps under the same signature, or a header has it now: type information does not say.
+    let why = why.map_or_else(|| "not looked at".to_owned(), Clone::clone);
+    let text = format!("{}: {why}; before, {}", context.names.1, old.declaration(name));
+    Some(no_evidence(Subject::Function, name, is_used(context, name), text))
+}
+
+/// Where among the new ones the function's successor is: the most alike, and with the same signature if any has it.
+fn successor(context: &Context<'_>, name: &str, old: &Function, came: &[(&String, &Function)]) -> Option<usize> {
+    let candidates = came.iter().enumerate().filter_map(|(at, (to, new))| {
+        let (alike, same) = (likeness(name, to), is_same(context, old, new));
+        let receiver = old
+            .params
+            .first()
+            .is_some_and(|first| new.params.first() == Some(first));
+        // With another signature, it has to have the same name but for what the kernel puts around one.
+        (alike >= ALIKE && same || alike == 100 && receiver).then_some(((same, alike), at))
+    });
+    candidates
+        .max_by_key(|(key, at)| (*key, std::cmp::Reverse(*at)))
+        .map(|(_, at)| at)
+}
+
+/// Whether both take and return the same, `const` aside.
+fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
+    let alike = |old: &str, new: &str| {
+        retyped(
+            Spelled {
+                text: old,
+                bits: None,
+                abi: context.before,
+            },
+            Spelled {
+                text: new,
+                bits: None,
+                abi: context.after,
+            },
+        )
+        .is_none_or(|retype| retype.compatible)
+    };
+    old.params.len() == new.params.len()
+        && old.variadic == new.variadic
+        && alike(&old.returns, &new.returns)
+        && old.params.iter().zip(&new.params).all(|(old, new)| alike(old, new))
+}
+
+/// A function that is there only after.
+fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding> {
+    if is_used(context, name) && context.before.no_evidence.contains_key(&format!("function {name}")) {
+        let why = context.unknown(&format!("function {name}")).unwrap_or_default();
+        let text = format!("{why}; after, {}", new.declaration(name));
+        return Some(no_evidence(Subject::Function, name, true, text));
+    }
+    let verdict = (Verdict::Keeps, "no object from before calls it");
+    Some(finding(
+        context,
+        name,
+        Change::Added,
+        verdict,
+        format!("new: {}", new.declaration(name)),
+    ))
+}
+
+/// Functions of which nothing is known on a side that nothing was said of yet, and such as nobody asked for.
+fn unknown(context: &Context<'_>, check: &mut Check) {
+    let keys = context
+        .before
+        .no_evidence
+        .keys()
+        .chain(context.after.no_evidence.keys());
+    let mut names: BTreeSet<&str> = keys.filter_map(|key| key.strip_prefix("function ")).collect();
+    names.extend(context.usage.functions.iter().map(String::as_str));
+    for name in names {
+        let known = |abi: &Abi| abi.functions.contains_key(name);
+        if known(context.before) || known(context.after) {
+            continue;
+        }
+        let key = format!("function {name}");
+        let used = is_used(context, name);
+        if !used && context.is_in_neither(&key) {
+            continue;
+        }
+        let exported = |abi: &Abi| abi.symbols.contains_key(name);
+        if exported(context.before) && !exported(context.after) && !context.after.symbols.is_empty() {
+            continue; // `symbol` says that it is gone.
+        }
+        let crc = |abi: &Abi| abi.symbols.get(name).and_then(|symbol| symbol.crc);
+        if crc(context.before).is_some() && crc(context.before) == crc(context.after) {
+            continue;
+        }
+        let why = context
+            .unknown(&key)
+            .unwrap_or_else(|| "used, and looked at on neither side".to_owned());
+        check.findings.push(no_evidence(Subject::Function, name, used, why));
+    }
+}

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Types before and after: which are there, and what of each is different.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::layout::{self, listed};
+use super::spelled::{Spelled, retyped};
+use super::{Context, new_finding, no_evidence};
+use crate::model::{Abi, Kind, Type};
+use crate::report::{Change, Check, Finding, Layouts, Retyping, Subject, Verdict};
+use crate::usage::{Role, by_value};
+
+/// Compares all types.
+pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+    let holders = (OnceCell::new(), OnceCell::new());
+    for (name, before) in &context.before.types {
+        let Some(after) = context.after.types.get(name) else {
+            let holder = holders
+                .0
+                .get_or_init(|| holders_in(context.before))
+                .get(name.as_str())
+                .copied();
+            one_side(context, check, name, true, holder);
+            continue;
+        };
+        check.looked_at.types += 1;
+        check.looked_at.fields += before.fields.len();
+        if before == after {
+            continue;
+        }
+        let findings = pair(context, name, before, after);
+        if !findings.is_empty() {
+            let layouts = Layouts {
+                before: Some(before.clone()),
+                after: Some(after.clone()),
+            };
+            check.layouts.insert(name.clone(), layouts);
+            check.findings.extend(findings);
+        }
+    }
+    for name in context.after.types.keys() {
+        if !context.before.types.contains_key(name) {
+            let holder = holders
+                .1
+                .get_or_init(|| holders_in(context.after))
+                .get(name.as_str())
+                .copied();
+            one_side(context, check, name, false, holder);
+        }
+    }
+    unknown(context, check);
+}
+
+/// Types that are known not to be known, and such as are used and were not asked for.
+fn unknown(context: &Context<'_>, check: &mut Check) {
+    let named = |abi: &'_ Abi| -> Vec<String> {
+        abi.no_evidence
+            .keys()
+            .filter_map(|key| key.strip_prefix("type "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut names: BTreeSet<String> = named(context.before).into_iter().chain(named(context.after)).collect();
+    let used = context.usage.allocated.iter().chain(context.usage.fields.keys());
+    let missing =
+        used.filter(|name| !context.before.types.contains_key(*name) && !context.after.types.contains_key(*name));
+    names.extend(missing.cloned());
+    for name in names {
+        let key = format!("type {name}");
+        let used = context.usage.allocated.contains(&name) || context.usage.fields.contains_key(&name);
+        if !used && context.is_in_neither(&key) {
+            continue;
+        }
+        let why = context
+            .unknown(&key)
+            .unwrap_or_else(|| "used, and looked at on neither side".to_owned());
+        let mut finding = no_evidence(Subject::Type, &name, used, why);
+        finding.role = Some(context.role(&name));
+        check.findings.push(finding);
+    }
+}
+
+/// By the name of each type that another one holds by value, the name of one that does.
+fn holders_in(abi: &Abi) -> HashMap<&str, &str> {
+    let mut holders = HashMap::new();
+    for (holder, type_) in &abi.types {
+        let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
+        for held in spelled.chain(type_.target.as_deref()).filter_map(by_value) {
+            if held != holder {
+                holders.entry(held).or_insert(holder.as_str());
+            }
+        }
+    }
+    holders
+}
+
+/// A type that is there on one side only.
+fn one_side(context: &Context<'_>, check: &mut Check, name: &str, gone: bool, holder: Option<&str>) {
+    let there = if gone { context.after } else { context.before };
+    if there.no_evidence.contains_key(&format!("type {name}")) {
+        return; // `unknown` says so.
+    }
+    let role = context.role(name);
+    let touched = context.usage.fields.contains_key(name) || context.usage.allocated.contains(name);
+    let mut finding = match holder {
+        Some(holder) if !touched => {
+            let (change, text) = if gone {
+                (Change::Removed, format!("nothing holds it any more; {holder} did"))
+            } else {
+                (Change::Added, format!("new, held by {holder}"))
+            };
+            let why = "what holds it says what follows; by itself it is in nobody's way";
+            new_finding(Subject::Type, name.to_owned(), change, Verdict::Keeps, text, why)
+        }
+        _ => {
+            let at = if gone { context.names.1 } else { context.names.0 };
+            no_evidence(Subject::Type, name, touched, format!("not looked at in {at}"))
+        }
+    };
+    finding.role = Some(role);
+    check.findings.push(finding);
+}
+
+/// One type on both sides.
+fn pair(context: &Context<'_>, name: &str, before: &Type, after: &Type) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if before.kind != after.kind {
+        let (old, new) = (before.kind.word(), after.kind.word());
+        let change = Change::Retyped {
+            before: format!("{old} {name}"),
+            after: format!("{new} {name}"),
+            how: if before.size == after.size {
+                Retyping::SameSize
+            } else {
+                Retyping::Resized
+            },
+        };
+        let verdict = match context.role(name) {
+            Role::Opaque => (
+                Verdict::Keeps,
+                "the code never looks into this type: the same object keeps working",
+            ),
+            _ => (Verdict::Source, "the code uses it as what it was"),
+        };
+        let text = format!("a {old} became a {new}");
+        findings.push(of_type(context, name, change, verdict, text));
+    }
+    if before.kind == Kind::Enum || !before.values.is_empty() || !after.values.is_empty() {
+        values(context, name, before, after, &mut findings);
+    }
+    if before.fields.is_empty() && after.fields.is_empty() {
+        plain(context, name, before, after, &mut findings);
+    } else {
+        findings.extend(layout::compare(context, name, before, after));
+    }
+    findings
+}
+
+fn of_type(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict, &str), text: String) -> Finding {
+    let mut finding = new_finding(Subject::Type, name.to_owned(), change, verdict.0, text, verdict.1);
+    finding.role = Some(context.role(name));
+    finding
+}
+
+/// A typedef, or an enum's size.
+fn plain(context: &Context<'_>, name: &str, before: &Type, after: &Type, findings: &mut Vec<Finding>) {
+    let role = context.role(name);
+    let place = match role {
+        Role::DriverAllocated => (
+            Verdict::Rebuild,
+            "the driver provides this memory, with the layout compiled in",
+        ),
+        Role::KernelAllocated => (Verdict::Rebuild, "the code touches it, with the layout compiled in"),
+        Role::Opaque => (
+            Verdict::Keeps,
+            "the code holds none of it: the same object keeps working",
+        ),
+    };
+    if let (Some(old), Some(new)) = (&before.target, &after.target)
+        && let Some(retype) = retyped(
+            Spelled {
+                text: old,
+                bits: Some(before.size.saturating_mul(8)),
+                abi: context.before,
+            },
+            Spelled {
+                text: new,
+                bits: Some(after.size.saturating_mul(8)),
+                abi: context.after,
+            },
+        )
+    {
+        let verdict = match (retype.how, role) {
+            (Retyping::ConstOnly, _) => (Verdict::Keeps, "const is nothing to the machine"),
+            (Retyping::SameSize, _) if retype.compatible => (Verdict::Keeps, "the same type under another name"),
+            (_, Role::Opaque) => place,
+            _ => (Verdict::Source, "the code uses it as what it was"),
+        };
+        let text = format!("{old} became {new}");
+        let change = Change::Retyped {
+            before: old.clone(),
+            after: new.clone(),
+            how: retype.how,
+        };
+        findings.push(of_type(context, name, change, verdict, text));
+    }
+    if before.size != after.size || before.align != after.align {
+        let held = before
+            .target
+            .as_deref()
+            .filter(|_| before.target == after.target)
+            .and_then(by_value);
+        let because = held.map_or(String::new(), |held| format!(", as {held} does"));
+        let mut text = if before.size == after.size {
+            format!("its size stays {}", before.size)
+        } else {
+            format!("its size goes from {} to {}{because}", before.size, after.size)
+        };
+        if before.align != after.align {
+            text += &format!(", its alignment from {} to {}", before.align, after.align);
+        }
+        let change = Change::Size {
+            before: before.size,
+            after: after.size,
+            align_before: before.align,
+            align_after: after.align,
+        };
+        findings.push(of_type(context, name, change, place, text));
+    }
+}
+
+/// The enumerators: those that the code uses each for itself, the others in one finding.
+fn values(context: &Context<'_>, name: &str, before: &Type, after: &Type, findings: &mut Vec<Finding>) {
+    let said =
+        |name: &String| context.before.constants.contains_key(name) || context.after.constants.contains_key(name);
+    let mut untouched: BTreeMap<&str, (Option<i128>, Option<i128>)> = BTreeMap::new();
+    for constant in before.values.keys().chain(after.values.keys()).collect::<BTreeSet<_>>() {
+        let (old, new) = (
+            before.values.get(constant).copied(),
+            after.values.get(constant).copied(),
+        );
+        if old == new || said(constant) {
+            continue;
+        }
+        if context.usage.constants.contains(constant) {
+            findings.extend(super::constant::changed(context, constant, old, new));
+        } else {
+            untouched.insert(constant, (old, new));
+        }
+    }
+    if untouched.is_empty() {
+        return;
+    }
+    let side = |value: fn(&(Option<i128>, Option<i128>)) -> Option<i128>| {
+        let all: Vec<String> = untouched
+            .iter()
+            .filter_map(|(name, values)| Some(format!("{name} = {}", value(values)?)))
+            .collect();
+        all.join(", ")
+    };
+    let words: Vec<String> = untouched
+        .iter()
+        .map(|(name, values)| match values {
+            (Some(old), Some(new)) => format!("{name} {old} → {new}"),
+            (Some(_), None) => format!("{name} gone"),
+            _ => format!("{name} new"),
+        })
+        .collect();
+    let change = Change::Value {
+        before: side(|values| values.0),
+        after: side(|values| values.1),
+    };
+    let verdict = (Verdict::Keeps, "the code uses none of these enumerators");
+    findings.push(of_type(context, name, change, verdict, listed(&words, ", ")));
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The sections of debug information, with their relocations applied.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use linux_driver_host::Result;
+use object::{Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget};
+
+use super::damaged;
+
+/// The sections that are read.
+const SECTIONS: [gimli::SectionId; 7] = [
+    gimli::SectionId::DebugInfo,
+    gimli::SectionId::DebugAbbrev,
+    gimli::SectionId::DebugStr,
+    gimli::SectionId::DebugLineStr,
+    gimli::SectionId::DebugStrOffsets,
+    gimli::SectionId::DebugAddr,
+    gimli::SectionId::DebugLine,
+];
+
+/// How large a section may become when it is unpacked.
+const LARGEST: usize = 1 << 30;
+
+/// An object's debug information.
+pub(super) struct Sections<'d> {
+    pub(super) place: String,
+    pub(super) endian: gimli::RunTimeEndian,
+    data: HashMap<&'static str, Cow<'d, [u8]>>,
+}
+
+impl<'d> Sections<'d> {
+    pub(super) fn read(object: &'d [u8], place: &str) -> Result<Self> {
+        let bad = |e: object::Error| damaged(place, "an object with debug information", e);
+        let file = object::File::parse(object).map_err(bad)?;
+        let endian = if file.is_little_endian() {
+            gimli::RunTimeEndian::Little
+        } else {
+            gimli::RunTimeEndian::Big
+        };
+        let mut data = HashMap::new();
+        for id in SECTIONS {
+            if let Some(section) = file.section_by_name(id.name()) {
+                data.insert(id.name(), relocated(&file, &section, place, endian)?);
+            }
+        }
+        if !data.contains_key(".debug_info") {
+            return Err(damaged(place, "an object compiled with -g", "no section .debug_info"));
+        }
+        Ok(Self {
+            place: place.to_owned(),
+            endian,
+            data,
+        })
+    }
+
+    /// A section; one that is not there is empty.
+    pub(super) fn get(&self, id: gimli::SectionId) -> &[u8] {
+        self.data.get(id.name()).map_or(&[], |data| data)
+    }
+}
+
+fn relocated<'d>(
+    file: &object::File<'d>,
+    section: &object::Section<'d, '_>,
+    place: &str,
+    endian: gimli::RunTimeEndian,
+) -> Result<Cow<'d, [u8]>> {
+    let bad = |e: object::Error| damaged(place, "a section of debug information", e);
+    let compressed = section.compressed_data().map_err(bad)?;
+    if usize::try_from(compressed.uncompressed_size).map_or(true, |size| size > LARGEST) {
+        return Err(damaged(
+            place,
+            format_args!("sections of at most {LARGEST} bytes"),
+            format_args!("{} bytes of debug information", compressed.uncompressed_size),
+        ));
+    }
+    let mut data = compressed.decompress().map_err(bad)?;
+    for (at, relocation) in section.relocations() {
+        // What else there is concerns code, not types.
+        if relocation.kind() != RelocationKind::Absolute {
+            continue;
+        }
+        let base = match relocation.target() {
+            RelocationTarget::Symbol(index) => file.symbol_by_index(index).map_err(bad)?.address(),
+            _ => 0,
+        };
+        let start = usize::try_from(at).ok();
+        let size = usize::from(relocation.size() / 8);
+        let range = start.and_then(|start| Some(start..start.checked_add(size)?));
+        let Some(target) = range.and_then(|range| data.to_mut().get_mut(range)) else {
+            return Err(damaged(
+                place,
+                "relocations within their section",
+                format_args!("one at {at}"),
+            ));
+        };
+        let mut value = base.wrapping_add_signed(relocation.addend());
+        let little = endian == gimli::RunTimeEndian::Little;
+        if relocation.has_implicit_addend() {
+            value = value.wrapping_add(number(target, little));
+        }
+        let bytes = value.to_le_bytes();
+        for (index, byte) in target.iter_mut().enumerate() {
+            let from = if little { index } else { size - 1 - index };
+            *byte = bytes.get(from).copied().unwrap_or(0);
+        }
+    }
+    Ok(data)
+}
+
+fn number(bytes: &[u8], little: bool) -> u64 {
+    let add = |value: u64, byte: &u8| (value << 8) | u64::from(*byte);
+    if little {
+        bytes.iter().rev().fold(0, add)
+    } else {
+        bytes.iter().fold(0, add)
+    }
+}

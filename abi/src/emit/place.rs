@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where C puts members, and the attributes that bring them to where the kernel has them.
+//!
+//! BTF says where each member stands and not why. What C would do without attributes is computed as the ABIs of x86_64
+//! and arm64 have it; where the kernel's offset is another, the smallest attribute that leads to it is taken.
+
+use linux_driver_host::{Error, Result};
+
+use super::types::Writer;
+use crate::btf::{Id, Item, Member};
+
+/// How a struct or union has to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Its alignment in bytes.
+    pub(super) align: u64,
+    /// Whether it is packed.
+    pub(super) packed: bool,
+    /// The alignment to demand.
+    pub(super) aligned: Option<u64>,
+    /// For each member, what stands before or after it.
+    pub(super) members: Vec<Extra>,
+}
+
+/// What a member needs to come to its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extra {
+    /// The alignment to demand.
+    pub(super) aligned: Option<u64>,
+    /// The width of a bit field without a name before it.
+    pub(super) gap: Option<u64>,
+}
+
+/// A member, as far as its place goes.
+struct Piece {
+    offset: u64,
+    /// Its own bits, if it is a bit field.
+    bits: Option<u64>,
+    size: u64,
+    align: u64,
+}
+
+impl Plan {
+    /// The attributes that follow the closing brace.
+    pub(super) fn attributes(&self) -> String {
+        let packed = self.packed.then(|| "packed".to_owned());
+        let aligned = self.aligned.map(|align| format!("aligned({align})"));
+        let all: Vec<String> = packed.into_iter().chain(aligned).collect();
+        if all.is_empty() {
+            String::new()
+        } else {
+            format!(" __attribute__(({}))", all.join(", "))
+        }
+    }
+}
+
+/// The plan for a struct or union of this size; `declared` is the alignment that it is known to have.
+pub(super) fn plan(
+    writer: &mut Writer<'_, '_>,
+    id: Id,
+    union: bool,
+    size: u64,
+    declared: u64,
+    members: &[Member],
+    depth: u32,
+) -> Result<Plan> {
+    let mut pieces = Vec::with_capacity(members.len());
+    for member in members {
+        pieces.push(Piece {
+            offset: u64::from(member.offset_bits),
+            bits: (member.bits > 0).then_some(u64::from(member.bits)),
+            size: writer.size(member.of)?,
+            align: writer.align(member.of, depth)?,
+        });
+    }
+    // What the kernel's compiler says is packed would fit without it too, now and then.
+    let plain = try_place(&pieces, union, size, declared, false);
+    plain
+        .or_else(|| try_place(&pieces, union, size, declared, true))
+        .ok_or_else(|| {
+            Error::new(
+                writer.place(),
+                "types that C can lay out",
+                format_args!("type {} has members where no attributes bring them", id.0),
+                "the file is damaged: get it again; or report this with the kernel's release",
+            )
+        })
+}
+
+/// The attributes for these members, if there are any that do.
+fn try_place(pieces: &[Piece], union: bool, size: u64, declared: u64, packed: bool) -> Option<Plan> {
+    let (mut at, mut end, mut align) = (0_u64, 0_u64, 1_u64);
+    let mut members = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        if union {
+            at = 0;
+        }
+        let mut own = if packed { 1 } else { piece.align };
+        let extra = match piece.bits {
+            Some(bits) => bit_field(piece, bits, at, packed)?,
+            None => aligned_to(at, own.checked_mul(8)?, piece.offset)?,
+        };
+        own = own.max(extra.aligned.unwrap_or(1));
+        align = align.max(own);
+        at = piece
+            .offset
+            .checked_add(piece.bits.unwrap_or(piece.size.checked_mul(8)?))?;
+        end = end.max(at);
+        members.push(extra);
+    }
+    let wanted = align.max(declared);
+    let end = end.div_ceil(8).checked_mul(8)?;
+    let last = aligned_to(end, wanted.checked_mul(8)?, size.checked_mul(8)?)?;
+    let wanted = wanted.max(last.aligned.unwrap_or(1));
+    Some(Plan {
+        align: wanted,
+        packed,
+        aligned: (wanted > align).then_some(wanted),
+        members,
+    })
+}
+
+/// The alignment, at least `least` bits, that leads from one place to the other.
+fn aligned_to(from: u64, least: u64, to: u64) -> Option<Extra> {
+    let mut aligned = least.max(8);
+    while from.checked_next_multiple_of(aligned)? < to {
+        aligned = aligned.checked_mul(2).filter(|aligned| *aligned <= 8 << 16)?;
+    }
+    (from.checked_next_multiple_of(aligned)? == to).then_some(Extra {
+        aligned: (aligned > least).then_some(aligned / 8),
+        gap: None,
+    })
+}
+
+/// A bit field stands right after what is before it, unless it would cross a boundary of its type there.
+fn bit_field(piece: &Piece, bits: u64, at: u64, packed: bool) -> Option<Extra> {
+    let unit = piece.size.checked_mul(8)?.max(8);
+    let start = |at: u64, bits: u64| {
+        let crosses = at / unit != at.checked_add(bits)?.checked_sub(1)? / unit;
+        if crosses && !packed {
+            at.checked_next_multiple_of(unit)
+        } else {
+            Some(at)
+        }
+    };
+    if start(at, bits)? == piece.offset {
+        return Some(Extra::default());
+    }
+    let gap = piece.offset.checked_sub(at).filter(|gap| *gap <= unit)?;
+    // gcc and clang drop such a bit field of BTF's: it has no name.
+    (start(at, gap)? == at && start(piece.offset, bits)? == piece.offset)
+        .then_some(Extra {
+            aligned: None,
+            gap: Some(gap),
+        })
+        .or_else(|| aligned_to(at, 8, piece.offset))
+}
+
+/// The alignment of a type that is no struct or union.
+pub(super) fn of_scalar(item: &Item<'_>) -> u64 {
+    match item {
+        Item::Int { size, .. } | Item::Float { size, .. } | Item::Enum { size, .. } => {
+            u64::from((*size).clamp(1, 16).next_power_of_two())
+        }
+        Item::Pointer(_) => 8,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn piece(offset: u64, size: u64, align: u64) -> Piece {
+        Piece {
+            offset,
+            bits: None,
+            size,
+            align,
+        }
+    }
+
+    fn bits(offset: u64, bits: u64, size: u64) -> Piece {
+        Piece {
+            bits: Some(bits),
+            ..piece(offset, size, size)
+        }
+    }
+
+    #[test]
+    fn what_c_does_by_itself_needs_nothing() {
+        let plan = try_place(&[piece(0, 1, 1), piece(64, 8, 8)], false, 16, 8, false).unwrap();
+        assert_eq!((plan.align, plan.attributes().as_str()), (8, ""));
+        let plan = try_place(&[bits(0, 3, 4), bits(3, 29, 4), bits(32, 2, 1)], false, 8, 4, false).unwrap();
+        assert!(plan.members.iter().all(|extra| *extra == Extra::default()));
+    }
+
+    #[test]
+    fn a_member_that_stands_further_on_is_aligned() {
+        let plan = try_place(&[piece(0, 4, 4), piece(512, 8, 8)], false, 128, 8, false).unwrap();
+        assert_eq!(plan.members[1].aligned, Some(64));
+        assert_eq!((plan.align, plan.aligned), (64, None));
+    }
+
+    #[test]
+    fn a_member_that_stands_too_early_is_packed() {
+        let pieces = [piece(0, 1, 1), piece(8, 8, 8)];
+        assert_eq!(try_place(&pieces, false, 9, 1, false), None);
+        let plan = try_place(&pieces, false, 9, 1, true).unwrap();
+        assert_eq!(
+            (plan.align, plan.attributes().as_str()),
+            (1, " __attribute__((packed))")
+        );
+    }
+
+    #[test]
+    fn a_size_beyond_the_last_member_is_an_alignment() {
+        let plan = try_place(&[piece(0, 8, 8)], false, 64, 8, false).unwrap();
+        assert_eq!(plan.attributes(), " __attribute__((aligned(64)))");
+        let plan = try_place(&[piece(0, 8, 8)], false, 64, 64, false).unwrap();
+        assert_eq!(plan.aligned, Some(64));
+    }
+
+    #[test]
+    fn bits_that_were_left_out_get_a_field_without_a_name() {
+        let plan = try_place(&[bits(0, 1, 4), bits(8, 1, 4)], false, 4, 4, false).unwrap();
+        assert_eq!(plan.members[1].gap, Some(7));
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_are_no_layout() {
+        assert_eq!(try_place(&[piece(u64::MAX, 8, 8)], false, 8, 8, false), None);
+        assert_eq!(try_place(&[piece(0, u64::MAX, 8)], false, 8, 8, true), None);
+        assert_eq!(try_place(&[piece(0, 8, 8)], false, u64::MAX, 8, false), None);
+    }
+}

@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! All kernels that are known: each layout once, with the kernels that have it.
+//!
+//! The history is a folder of text files, one a kind of fact. A row is a line whose columns are separated by tabs;
+//! a line that starts with `#` says nothing. The first row of each file is `history`, the number of the format, and
+//! the kind. Then blocks: a head row, and what belongs to it.
+//!
+//! | file | head row | rows of the block |
+//! |---|---|---|
+//! | `types.tsv` | `type NAME` | `f N GAP SIZE NAME TYPE`: a field; `v N NAME VALUE`: an enumerator; `l N KIND SIZE ALIGN MEMBERS [TARGET]`: a layout |
+//! | `functions.tsv` | `function NAME` | `s N LINKAGE RETURNS [PARAM…]`: a signature |
+//! | `constants.tsv` | `constant NAME` | `c N VALUE SOURCE [TYPE]` |
+//! | `symbols.tsv` | `symbol NAME` | `x N none`: not exported; `x N CRC gpl\|any NAMESPACE MODULE`, with `-` for what there is none of |
+//! | `unknown.tsv` | `unknown NAME` | `w N REASON`: why there is no evidence |
+//! | `kernels.tsv` | `kernel ID` | what it is, which other kernel it is like, and which facts it has in another variant |
+//!
+//! A field's place is its GAP: the bits between the end of the field in the row of the layout before it and its own
+//! start; negative where members of a union overlap. So one field that comes or goes is one new row and one new
+//! layout, `0-12 150 13-149`, however many fields move. A size in bits that starts with `:` is that of a bit field.
+//!
+//! Numbers (N) count from 0 in each block and never change; neither does a kernel's ID. To add a kernel is to append
+//! a block of few rows to `kernels.tsv`, which names only what differs from the kernel that is most like it, and the
+//! facts that no kernel before it had. The files of facts are written first, `kernels.tsv` last: whenever the writing
+//! is cut off, the folder is a history that can be read.
+//!
+//! What a kernel's files did not say stands nowhere: a kernel whose `Module.symvers` was not at hand has no facts about
+//! symbols, and that is not the same as a symbol that is not exported.
+
+mod add;
+mod facts;
+mod kernels;
+mod layouts;
+mod order;
+mod text;
+mod watched;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use linux_driver_host::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+pub use self::add::Added;
+pub use self::order::{nearest, order_of, series_of};
+pub use self::watched::Watched;
+use crate::model::{Abi, Constant, Function, Linkage, Symbol, Type};
+
+/// A kernel of a history. Its number is its place in `kernels.tsv`, which never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KernelId(u32);
+
+/// A package of a kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The SHA-256 of its file.
+    pub sha256: String,
+}
+
+/// What a kernel is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// Its name in the history: its release; where two builds have the same release, the later one's is
+    /// `RELEASE=VERSION`.
+    pub id: String,
+    /// What `uname -r` says under it.
+    pub release: String,
+    /// The architecture, as `uname -m` says it.
+    pub arch: String,
+    /// "rt", "cloud", or empty.
+    pub flavour: String,
+    /// "6.12".
+    pub series: String,
+    /// The packages that it was read from.
+    pub packages: Vec<Package>,
+    /// What its BTF was read from: a file in a package.
+    pub btf: String,
+    /// Whether its `Module.symvers` was at hand.
+    pub symbols_known: bool,
+}
+
+/// A kind of fact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// A type's layout.
+    Type,
+    /// A function's signature.
+    Function,
+    /// A constant's value.
+    Constant,
+    /// How a symbol is exported.
+    Symbol,
+    /// Why there is no evidence. The name starts with the kind: `type irq_info`.
+    Unknown,
+}
+
+impl What {
+    /// All kinds, in the order in which they are written.
+    pub const ALL: [Self; 5] = [Self::Type, Self::Function, Self::Constant, Self::Symbol, Self::Unknown];
+
+    /// The word that heads a block of its file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Type => "type",
+            Self::Function => "function",
+            Self::Constant => "constant",
+            Self::Symbol => "symbol",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The word for several, and the name of the file.
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Type => "types",
+            Self::Function => "functions",
+            Self::Constant => "constants",
+            Self::Symbol => "symbols",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One of the variants of something that has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// A layout.
+    Type(Arc<Type>),
+    /// A signature.
+    Function(Arc<Function>),
+    /// A value.
+    Constant(Arc<Constant>),
+    /// How it is exported; `None` if it is not.
+    Symbol(Option<Arc<Symbol>>),
+    /// Why there is no evidence.
+    Unknown(Arc<str>),
+}
+
+/// What has a name, and its variants in the order in which they were first seen.
+#[derive(Debug, Clone)]
+struct Item {
+    name: String,
+    facts: Vec<Fact>,
+}
+
+/// All that has a name, of one kind.
+#[derive(Debug, Clone, Default)]
+struct Items {
+    list: Vec<Item>,
+    by_name: HashMap<String, u32>,
+}
+
+impl Items {
+    fn get(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    fn get_or_make(&mut self, name: &str) -> u32 {
+        if let Some(at) = self.get(name) {
+            return at;
+        }
+        let at = self.list.len() as u32;
+        self.list.push(Item {
+            name: name.to_owned(),
+            facts: Vec::new(),
+        });
+        self.by_name.insert(name.to_owned(), at);
+        at
+    }
+
+    /// In the order of their names.
+    fn sorted(&self) -> Vec<(u32, &Item)> {
+        let mut all: Vec<(u32, &Item)> = (0..).zip(&self.list).collect();
+        all.sort_by(|a, b| a.1.name.cmp(&b.1.name));
+        all
+    }
+}
+
+/// No fact, in a sheet.
+const ABSENT: u32 = u32::MAX;
+
+/// Which variant of each item of a kind a kernel has, by the item's place. It can be shorter than the list of items.
+type Sheet = Vec<u32>;
+
+fn at(sheet: &Sheet, item: u32) -> u32 {
+    sheet.get(item as usize).copied().unwrap_or(ABSENT)
+}
+
+fn set(sheet: &mut Sheet, item: u32, fact: u32) {
+    let item = item as usize;
+    if sheet.len() <= item {
+        sheet.resize(item + 1, ABSENT);
+    }
+    sheet[item] = fact;
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    kernel: Kernel,
+    /// The kernel that its facts are written as a difference from.
+    like: Option<u32>,
+    /// The same for its symbols.
+    symbols_like: Option<u32>,
+    sheets: [Sheet; What::ALL.len()],
+}
+
+/// All kernels that are known.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    entries: Vec<Entry>,
+    by_id: HashMap<String, u32>,
+    items: [Items; What::ALL.len()],
+}
+
+/// What is different between two kernels.
+#[derive(Debug, Clone, Copy)]
+pub struct Difference<'h> {
+    /// Of which kind it is.
+    pub what: What,
+    /// Its name.
+    pub name: &'h str,
+    /// What the first kernel has; nothing if it has none, or if it is not known.
+    pub before: Option<&'h Fact>,
+    /// What the second has.
+    pub after: Option<&'h Fact>,
+}
+
+impl History {
+    /// Reads the history in this folder.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let mut history = Self::default();
+        for what in What::ALL {
+            let path = dir.join(format!("{}.tsv", what.plural()));
+            let text = text::read(&path)?;
+            let rows = text::rows(&path, &text, what.plural())?;
+            let items = &mut history.items[what as usize];
+            match what {
+                What::Type => layouts::read(rows, items)?,
+                _ => facts::read(what, rows, items)?,
+            }
+        }
+        let path = dir.join(text::KERNELS);
+        let text = text::read(&path)?;
+        kernels::read(text::rows(&path, &text, "kernels")?, &mut history)?;
+        Ok(history)
+    }
+
+    /// Reads the history in this folder, or begins one if there is none.
+    pub fn read_or_begin(dir: &Path) -> Result<Self> {
+        if dir.join(text::KERNELS).exists() {
+            Self::read(dir)
+        } else {
+            Ok(Self::default())
+        }
+    }
+
+    /// Writes it into this folder, which is made if it is missing. Whenever it is cut off, a history is there.
+    pub fn write(&self, dir: &Path) -> Result<()> {
+        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make", &e))?;
+        let mut files = Vec::new();
+        for what in What::ALL {
+            let items = &self.items[what as usize];
+            let body = match what {
+                What::Type => layouts::write(items),
+                _ => facts::write(what, items),
+            };
+            files.push((format!("{}.tsv", what.plural()), text::file(what.plural(), &body)));
+        }
+        files.push((text::KERNELS.to_owned(), text::file("kernels", &kernels::write(self))));
+        for (name, text) in files {
+            text::replace(&dir.join(name), &text)?;
+        }
+        Ok(())
+    }
+
+    /// The kernels, in the order in which they were added.
+    pub fn kernels(&self) -> impl ExactSizeIterator<Item = (KernelId, &Kernel)> {
+        let entry = |(number, entry)| -> (KernelId, &Kernel) {
+            let entry: &Entry = entry;
+            (KernelId(number as u32), &entry.kernel)
+        };
+        self.entries.iter().enumerate().map(entry)
+    }
+
+    /// How many kernels there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What this kernel of this history is.
+    pub fn kernel(&self, id: KernelId) -> &Kernel {
+        &self.entries[id.0 as usize].kernel
+    }
+
+    /// The kernels by architecture and flavour, and within those from the oldest to the newest.
+    pub fn in_order(&self) -> Vec<KernelId> {
+        let mut all: Vec<KernelId> = self.kernels().map(|(id, _)| id).collect();
+        all.sort_by_cached_key(|&id| {
+            let kernel = self.kernel(id);
+            let arch = (kernel.arch != "x86_64", kernel.arch.clone(), kernel.flavour.clone());
+            (arch, order_of(&kernel.release), id)
+        });
+        all
+    }
+
+    /// Each kernel with the one before it, of the same architecture and flavour.
+    pub fn steps(&self) -> Vec<(KernelId, KernelId)> {
+        let order = self.in_order();
+        let same = |a: KernelId, b: KernelId| {
+            let (a, b) = (self.kernel(a), self.kernel(b));
+            a.arch == b.arch && a.flavour == b.flavour
+        };
+        let pairs = order.windows(2).filter(|pair| same(pair[0], pair[1]));
+        pairs.map(|pair| (pair[0], pair[1])).collect()
+    }
+
+    /// The kernel before this one, of the same architecture and flavour.
+    pub fn predecessor(&self, of: KernelId) -> Option<KernelId> {
+        self.steps()
+            .into_iter()
+            .find(|(_, after)| *after == of)
+            .map(|(before, _)| before)
+    }
+
+    /// The kernel of this name: an ID, or the start of one, of which the newest is taken; "6.12" is the newest of that
+    /// series for x86_64 without a flavour, if there is one.
+    pub fn find(&self, name: &str) -> Result<KernelId> {
+        if let Some(&number) = self.by_id.get(name) {
+            return Ok(KernelId(number));
+        }
+        let of_series = |id: &KernelId| self.kernel(*id).series == name;
+        let starts = |id: &KernelId| !name.is_empty() && self.kernel(*id).id.starts_with(name);
+        let order = self.in_order();
+        // In this order x86_64 without a flavour comes first, so the newest is the last of the first group.
+        let newest = |found: Vec<KernelId>| {
+            let first = self.kernel(*found.first()?);
+            let same = |id: &&KernelId| {
+                let kernel = self.kernel(**id);
+                kernel.arch == first.arch && kernel.flavour == first.flavour
+            };
+            found.iter().filter(same).next_back().copied()
+        };
+        let found = newest(order.iter().copied().filter(of_series).collect())
+            .or_else(|| newest(order.iter().copied().filter(starts).collect()));
+        found.ok_or_else(|| {
+            let near = nearest(name, self.kernels().map(|(_, kernel)| kernel.id.as_str()));
+            Error::new(
+                format_args!("`{name}`"),
+                format_args!("one of the {} kernels of the history", self.len()),
+                "no kernel of this release",
+                match near.is_empty() {
+                    true => "see `cargo xtask history list`".to_owned(),
+                    false => format!("see `cargo xtask history list`; near to it: {}", near.join(", ")),
+                },
+            )
+        })
+    }
+
+    /// The names of a kind, in their order.
+    pub fn names(&self, what: What) -> impl Iterator<Item = &str> {
+        self.items[what as usize]
+            .sorted()
+            .into_iter()
+            .map(|(_, item)| item.name.as_str())
+    }
+
+    /// What a kernel has under this name; nothing if it has none, or if it was not looked for.
+    pub fn fact(&self, kernel: KernelId, what: What, name: &str) -> Option<&Fact> {
+        let item = self.items[what as usize].get(name)?;
+        self.fact_at(kernel, what, item)
+    }
+
+    fn fact_at(&self, kernel: KernelId, what: What, item: u32) -> Option<&Fact> {
+        let fact = at(&self.entries[kernel.0 as usize].sheets[what as usize], item);
+        self.items[what as usize].list[item as usize].facts.get(fact as usize)
+    }
+
+    /// The variants of this name with the kernels that have each, in the order in which they were first seen.
+    pub fn variants(&self, what: What, name: &str) -> Vec<(&Fact, Vec<KernelId>)> {
+        let items = &self.items[what as usize];
+        let Some(item) = items.get(name) else {
+            return Vec::new();
+        };
+        let facts = &items.list[item as usize].facts;
+        let mut variants: Vec<(&Fact, Vec<KernelId>)> = facts.iter().map(|fact| (fact, Vec::new())).collect();
+        for (number, entry) in (0..).zip(&self.entries) {
+            if let Some((_, kernels)) = variants.get_mut(at(&entry.sheets[what as usize], item) as usize) {
+                kernels.push(KernelId(number));
+            }
+        }
+        variants.retain(|(_, kernels)| !kernels.is_empty());
+        variants
+    }
+
+    /// The layouts of this type with the kernels that have each.
+    pub fn layouts_of(&self, name: &str) -> Vec<(Arc<Type>, Vec<KernelId>)> {
+        let variants = self.variants(What::Type, name).into_iter();
+        variants
+            .filter_map(|(fact, kernels)| match fact {
+                Fact::Type(type_) => Some((type_.clone(), kernels)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What is different between two kernels, by kind and name. What both have in the same variant costs nothing.
+    ///
+    /// Where the symbols of one of them are not known, none of those is among the differences.
+    pub fn differences(&self, before: KernelId, after: KernelId) -> Vec<Difference<'_>> {
+        let (old, new) = (&self.entries[before.0 as usize], &self.entries[after.0 as usize]);
+        let mut all = Vec::new();
+        for what in What::ALL {
+            if what == What::Symbol && !(old.kernel.symbols_known && new.kernel.symbols_known) {
+                continue;
+            }
+            let (a, b) = (&old.sheets[what as usize], &new.sheets[what as usize]);
+            let start = all.len();
+            for item in 0..a.len().max(b.len()) as u32 {
+                if at(a, item) != at(b, item) {
+                    all.push(Difference {
+                        what,
+                        name: &self.items[what as usize].list[item as usize].name,
+                        before: self.fact_at(before, what, item),
+                        after: self.fact_at(after, what, item),
+                    });
+                }
+            }
+            all[start..].sort_by_key(|difference| difference.name);
+        }
+        all
+    }
+
+    /// The ABI of a kernel, as far as it is known.
+    pub fn abi_of(&self, kernel: KernelId) -> Abi {
+        let mut abi = self.empty(kernel);
+        for what in What::ALL {
+            for (item, entry) in (0..).zip(&self.items[what as usize].list) {
+                if let Some(fact) = self.fact_at(kernel, what, item) {
+                    insert(&mut abi, &entry.name, fact);
+                }
+            }
+        }
+        self.link(kernel, &mut abi);
+        abi
+    }
+
+    /// Of the ABIs of two kernels, only what is different between them: all that a comparison has to look at.
+    pub fn differing(&self, before: KernelId, after: KernelId) -> (Abi, Abi) {
+        let (mut old, mut new) = (self.empty(before), self.empty(after));
+        for difference in self.differences(before, after) {
+            if let Some(fact) = difference.before {
+                insert(&mut old, difference.name, fact);
+            }
+            if let Some(fact) = difference.after {
+                insert(&mut new, difference.name, fact);
+            }
+            // How a function is linked is another fact than its signature, and it may be the one that changed.
+            if difference.what == What::Symbol {
+                for (kernel, abi) in [(before, &mut old), (after, &mut new)] {
+                    if let Some(fact) = self.fact(kernel, What::Function, difference.name) {
+                        insert(abi, difference.name, fact);
+                    }
+                }
+            }
+        }
+        self.link(before, &mut old);
+        self.link(after, &mut new);
+        (old, new)
+    }
+
+    /// Says of each function how it is linked, where the kernel's symbols are known.
+    fn link(&self, kernel: KernelId, abi: &mut Abi) {
+        for (name, function) in &mut abi.functions {
+            if let (None, Some(Fact::Symbol(symbol))) = (function.linkage, self.fact(kernel, What::Symbol, name)) {
+                function.linkage = Some(match symbol {
+                    Some(_) => Linkage::Exported,
+                    None => Linkage::Internal,
+                });
+            }
+        }
+    }
+
+    fn empty(&self, kernel: KernelId) -> Abi {
+        let kernel = self.kernel(kernel);
+        Abi {
+            release: kernel.release.clone(),
+            arch: kernel.arch.clone(),
+            ..Abi::default()
+        }
+    }
+}
+
+fn insert(abi: &mut Abi, name: &str, fact: &Fact) {
+    fn put<T: Clone>(map: &mut BTreeMap<String, T>, name: &str, value: &T) {
+        map.insert(name.to_owned(), value.clone());
+    }
+    match fact {
+        Fact::Type(type_) => put(&mut abi.types, name, type_),
+        Fact::Function(function) => put(&mut abi.functions, name, function),
+        Fact::Constant(constant) => put(&mut abi.constants, name, constant),
+        Fact::Symbol(Some(symbol)) => put(&mut abi.symbols, name, symbol),
+        Fact::Symbol(None) => {}
+        Fact::Unknown(reason) => put(&mut abi.no_evidence, name, &reason.to_string()),
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The order of releases, and the names near to one.
+
+/// A key that sorts releases from the oldest to the newest: the upstream version, the numbers after it, the text.
+pub fn order_of(release: &str) -> (Vec<u64>, Vec<u64>, String) {
+    let (upstream, rest) = split(release);
+    let numbers = |text: &str| -> Vec<u64> {
+        let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+        // The width of a word in an architecture's name ("amd64") is the same in all releases that are compared.
+        runs.map(|run| run.parse().unwrap_or(u64::MAX)).collect()
+    };
+    (numbers(upstream), numbers(rest), release.to_owned())
+}
+
+/// "6.12" of "6.12.117+deb12-amd64".
+pub fn series_of(release: &str) -> &str {
+    let (upstream, _) = split(release);
+    match upstream.match_indices('.').nth(1) {
+        Some((at, _)) => &upstream[..at],
+        None => upstream,
+    }
+}
+
+/// The upstream version at the start of a release, and what follows it.
+fn split(release: &str) -> (&str, &str) {
+    let end = release.find(|c: char| !c.is_ascii_digit() && c != '.');
+    release.split_at(end.unwrap_or(release.len()))
+}
+
+/// How many names are proposed at most.
+const PROPOSED: usize = 5;
+
+/// The longest name that is compared with others: no real one is longer.
+const LONGEST: usize = 128;
+
+/// The names nearest to this one, nearest first, if any is near.
+pub fn nearest<'n>(name: &str, among: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    if name.is_empty() || name.len() > LONGEST {
+        return Vec::new();
+    }
+    let mut near: Vec<(usize, &str)> = among
+        .filter_map(|other| {
+            let distance = distance(name, other);
+            let close = distance <= 1 + name.len() / 4;
+            // What the name is a part of is near, however long the rest.
+            let part = name.len() >= 3 && other.contains(name);
+            (close || part).then_some((distance.min(if part { 1 + name.len() / 4 } else { distance }), other))
+        })
+        .collect();
+    near.sort_by(|a, b| (a.0, a.1.len(), a.1).cmp(&(b.0, b.1.len(), b.1)));
+    near.dedup();
+    near.into_iter().take(PROPOSED).map(|(_, name)| name).collect()
+}
+
+/// How many characters have to be put in, taken out or replaced.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().take(2 * LONGEST).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_ordered() {
+        let ordered = [
+            "6.1.0-47-amd64",
+            "6.1.0-56-amd64",
+            "6.12.43+deb12-amd64",
+            "6.12.115+deb12-amd64",
+            "6.12.115+deb13-amd64",
+            "6.12.115+deb13.1-amd64",
+            "6.12.117+deb12-amd64",
+            "6.19.6+deb13-amd64",
+            "7.3-amd64",
+            "7.3.4+deb13-amd64",
+        ];
+        for pair in ordered.windows(2) {
+            assert!(order_of(pair[0]) < order_of(pair[1]), "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn a_release_has_a_series() {
+        for (release, series) in [
+            ("6.1.0-47-amd64", "6.1"),
+            ("6.12.117+deb12-amd64", "6.12"),
+            ("7.3-rt-arm64", "7.3"),
+            ("x", ""),
+        ] {
+            assert_eq!(series_of(release), series, "{release}");
+        }
+    }
+
+    #[test]
+    fn near_names_are_found() {
+        let names = ["pci_driver", "pci_dev", "device_driver", "kfree"];
+        assert_eq!(nearest("pci_drivr", names.into_iter())[0], "pci_driver");
+        assert_eq!(nearest("kfre", names.into_iter()), ["kfree"]);
+        assert!(nearest("wholly_other_thing", names.into_iter()).is_empty());
+        assert!(nearest("", names.into_iter()).is_empty());
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Rows of columns in a text file: what all files of a history have in common.
+
+use std::fmt::Display;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::str::FromStr;
+
+use linux_driver_host::{Error, Result};
+
+/// Counts up when the meaning of a row changes.
+const FORMAT: &str = "1";
+
+/// The file of the kernels: the one that makes a folder a history.
+pub(super) const KERNELS: &str = "kernels.tsv";
+
+/// No file of a history comes near.
+const LONGEST: u64 = 64 << 20;
+
+const REMEDY: &str = "restore the folder from version control, or make the history anew with `cargo xtask history add`";
+
+/// A line, as columns.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'t> {
+    path: &'t Path,
+    line: usize,
+    text: &'t str,
+}
+
+/// Reads a file that is not too long.
+pub(super) fn read(path: &Path) -> Result<String> {
+    let read = |e: std::io::Error| {
+        if e.kind() == std::io::ErrorKind::InvalidData {
+            return Error::new(path.display(), "text in UTF-8", e, REMEDY);
+        }
+        Error::io(path, "read", &e)
+    };
+    let length = fs::metadata(path).map_err(read)?.len();
+    if length > LONGEST {
+        return Err(Error::new(
+            path.display(),
+            format_args!("a file of at most {LONGEST} bytes"),
+            format_args!("{length} bytes"),
+            REMEDY,
+        ));
+    }
+    fs::read_to_string(path).map_err(read)
+}
+
+/// The rows after the first one, which says what file this is.
+pub(super) fn rows<'t>(path: &'t Path, text: &'t str, kind: &str) -> Result<impl Iterator<Item = Row<'t>>> {
+    let mut rows = (1..)
+        .zip(text.lines())
+        .filter(|(_, text)| !text.is_empty() && !text.starts_with('#'))
+        .map(move |(line, text)| Row { path, line, text });
+    let expected = format!("history\t{FORMAT}\t{kind}");
+    match rows.next() {
+        Some(row) if row.text == expected => Ok(rows),
+        Some(row) => Err(row.wrong(format_args!("`{expected}`"))),
+        None => Err(Error::new(
+            path.display(),
+            format_args!("`{expected}`"),
+            "no row at all",
+            REMEDY,
+        )),
+    }
+}
+
+/// The text of a file with these rows.
+pub(super) fn file(kind: &str, body: &str) -> String {
+    format!(
+        "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the format is in the docs of abi/src/history/mod.rs.\n\
+         history\t{FORMAT}\t{kind}\n{body}"
+    )
+}
+
+/// Writes the file so that at any time the old or the new one is there, whole. One that stays the same is not touched.
+pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+        return Ok(());
+    }
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // One writer has one name for it: what a killed run left is written over.
+    let new = dir.join(format!(".{name}.new"));
+    let write = |e| Error::io(&new, "write", &e);
+    let mut file = fs::File::create(&new).map_err(write)?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.sync_all())
+        .map_err(write)?;
+    fs::rename(&new, path).map_err(|e| Error::io(path, "write", &e))
+}
+
+impl<'t> Row<'t> {
+    /// The columns.
+    pub(super) fn columns(self) -> impl Iterator<Item = &'t str> {
+        self.text.split('\t')
+    }
+
+    /// The first column.
+    pub(super) fn word(self) -> &'t str {
+        self.columns().next().unwrap_or_default()
+    }
+
+    /// The columns after the first, exactly `N` of them.
+    pub(super) fn rest<const N: usize>(self, form: &str) -> Result<[&'t str; N]> {
+        let mut columns = self.columns().skip(1);
+        let mut all = [""; N];
+        for column in &mut all {
+            *column = columns.next().ok_or_else(|| self.wrong(form))?;
+        }
+        match columns.next() {
+            None => Ok(all),
+            Some(_) => Err(self.wrong(form)),
+        }
+    }
+
+    /// A column as a number.
+    pub(super) fn number<T: FromStr>(self, column: &str, what: &str) -> Result<T> {
+        // `parse` would take a plus sign.
+        let parsed = column.parse().ok().filter(|_| !column.starts_with('+'));
+        parsed.ok_or_else(|| self.wrong(format_args!("a number for {what}, not `{column}`")))
+    }
+
+    /// A column that has to be the number that comes next.
+    pub(super) fn count(self, column: &str, next: usize) -> Result<()> {
+        if column == next.to_string() {
+            return Ok(());
+        }
+        Err(self.wrong(format_args!(
+            "the number {next}, as rows of a block count up, not `{column}`"
+        )))
+    }
+
+    /// A column that has to say something.
+    pub(super) fn filled(self, column: &'t str, what: &str) -> Result<&'t str> {
+        if column.is_empty() {
+            return Err(self.wrong(format_args!("{what}, not an empty column")));
+        }
+        Ok(column)
+    }
+
+    /// The error for this row.
+    pub(super) fn wrong(self, expected: impl Display) -> Error {
+        let found: String = self.text.chars().take(160).collect();
+        Error::new(
+            format_args!("{}:{}", self.path.display(), self.line),
+            expected,
+            format_args!("`{found}`"),
+            REMEDY,
+        )
+    }
+}
+
+/// Whether the text can stand in a column.
+pub(super) fn fits(text: &str) -> bool {
+    !text.contains(['\t', '\n', '\r'])
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a history remembers: what the bindings need, and what `headers/watched.toml` names beyond that.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use linux_driver_host::{Error, Result};
+use serde::Deserialize;
+
+use crate::model::Scope;
+use crate::needed::Needed;
+
+/// What is remembered beyond what the bindings need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Watched {
+    /// Tags of structs and unions, and names of typedefs.
+    pub types: Vec<String>,
+    /// Functions.
+    pub functions: Vec<String>,
+}
+
+impl Watched {
+    /// Reads `watched.toml`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        toml::from_str(&text).map_err(|e| {
+            Error::new(
+                path.display(),
+                "lists of names, `types` and `functions`, as the comments in this file describe it",
+                e,
+                "correct that line",
+            )
+        })
+    }
+
+    /// All that is remembered, each name once and in their order.
+    pub fn scope(&self, needed: &Needed) -> Scope {
+        let needed = needed.scope();
+        let all = |a: &[String], b: &[String]| -> Vec<String> {
+            let names: BTreeSet<&String> = a.iter().chain(b).collect();
+            names.into_iter().cloned().collect()
+        };
+        Scope {
+            types: all(&needed.types, &self.types),
+            functions: all(&needed.functions, &self.functions),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the bindings need of a kernel, as `sys/needed.toml` lists it: what a headers snapshot is made of.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use linux_driver_host::{Error, Result};
+use serde::Deserialize;
+
+use crate::model::Scope;
+
+/// What the bindings need of a kernel.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Needed {
+    /// Structures, with all that they hold by value.
+    pub types: Vec<String>,
+    /// Typedefs that the shims speak of.
+    pub typedefs: Vec<String>,
+    /// Functions that the kernel exports.
+    pub functions: Vec<String>,
+    /// Variables with their C types.
+    pub variables: BTreeMap<String, String>,
+    /// Fields that the safe layer reads or writes, by type.
+    pub fields: BTreeMap<String, Vec<String>>,
+    /// Macros that the kernel's compiler evaluates.
+    pub constants: Constants,
+    /// What some kernels have and others do not.
+    pub probed: Probed,
+}
+
+/// Macros that the kernel's compiler evaluates.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Constants {
+    /// Plain numbers.
+    pub plain: Vec<String>,
+    /// Those with a C type of their own: variables of `sys/c/wrapper.h`.
+    pub typed: BTreeMap<String, String>,
+}
+
+/// What some kernels have and others do not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Probed {
+    /// Functions.
+    pub functions: Vec<String>,
+    /// Fields, by type.
+    pub fields: BTreeMap<String, Vec<String>>,
+}
+
+impl Needed {
+    /// Reads `needed.toml`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        toml::from_str(&text).map_err(|e| {
+            Error::new(
+                path.display(),
+                "what the bindings need, as the comments in this file describe it",
+                e,
+                "correct that line",
+            )
+        })
+    }
+
+    /// Types, typedefs and functions, those that are only probed included.
+    pub fn scope(&self) -> Scope {
+        Scope {
+            types: self.types.iter().chain(&self.typedefs).cloned().collect(),
+            functions: self.functions.iter().chain(&self.probed.functions).cloned().collect(),
+        }
+    }
+
+    /// The constants, each with its C type if it has one of its own.
+    pub fn constants(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let plain = self.constants.plain.iter().map(|name| (name.as_str(), None));
+        let typed = self.constants.typed.iter();
+        plain.chain(typed.map(|(name, type_)| (name.as_str(), Some(type_.as_str()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../sys/needed.toml")
+    }
+
+    #[test]
+    fn the_list_of_the_bindings_is_read() {
+        let needed = Needed::read(&file()).unwrap();
+        let scope = needed.scope();
+        assert!(scope.types.iter().any(|name| name == "pci_driver"));
+        assert!(scope.types.iter().any(|name| name == "gfp_t"));
+        assert!(scope.functions.iter().any(|name| name == "mutex_init_generic"));
+        let constants: BTreeMap<&str, Option<&str>> = needed.constants().collect();
+        assert_eq!(constants["EPERM"], None);
+        assert_eq!(constants["LINUX_DRIVER_GFP_KERNEL"], Some("gfp_t"));
+        let types = needed.fields.keys().chain(needed.probed.fields.keys());
+        assert!(types.clone().all(|name| needed.types.contains(name)));
+    }
+
+    #[test]
+    fn a_list_that_is_not_well_formed_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("needed.toml");
+        fs::write(&path, "types = 1\n").unwrap();
+        let error = Needed::read(&path).unwrap_err();
+        assert!(error.place().ends_with("needed.toml"), "{error}");
+        assert!(error.to_string().contains("types = 1"), "{error}");
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Text of others, made harmless: for HTML, and for JSON inside a script element.
+
+use std::fmt::{self, Display, Write};
+
+/// A text for HTML, between tags or in a quoted attribute.
+///
+/// Control characters, and those that turn the direction of writing, are shown as what they are: a name must not look
+/// like another one.
+pub(super) struct Text<T>(pub T);
+
+impl<T: AsRef<str>> Display for Text<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.as_ref().chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\n' | '\t' => f.write_char(' ')?,
+                c if misleads(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a character cannot be seen, or changes how others are seen.
+fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// JSON for a script element: no character of it can end the element, open a comment, or end a line of a script.
+pub(super) fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            // Outside of strings JSON has none of these, and in one the escape is the same character.
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+                out.push_str("\\u");
+                let code = u32::from(c);
+                for shift in [12, 8, 4, 0] {
+                    out.extend(char::from_digit((code >> shift) & 15, 16));
+                }
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A report as its document: what `--format json` prints, and what shards of a check are merged from.
+
+use linux_driver_host::{Error, Result};
+
+use super::{Report, SCHEMA};
+
+/// The report as JSON, with a line break at its end.
+pub fn render(report: &Report) -> String {
+    // Nothing in it can fail: its maps have strings for keys. Should that change, the reader is told.
+    let text = serde_json::to_string_pretty(report).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    text + "\n"
+}
+
+/// A report that was written so. `place` is what an error calls it.
+pub fn read(text: &str, place: &str) -> Result<Report> {
+    let report: Report = serde_json::from_str(text).map_err(|error| {
+        let remedy = "give a file that `cargo xtask check-abi --format json` wrote";
+        Error::new(place, "a report of check-abi", error, remedy)
+    })?;
+    if report.schema != SCHEMA {
+        return Err(Error::new(
+            place,
+            format_args!("a report of schema {SCHEMA}"),
+            format_args!("schema {}", report.schema),
+            "write it again with this version of the tool",
+        ));
+    }
+    Ok(report)
+}
+
+/// Several reports as one: shards of a check. Each comparison once, in the order of what was compared.
+pub fn merge(reports: impl IntoIterator<Item = Report>) -> Report {
+    let mut all = Report {
+        schema: SCHEMA,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        checks: Vec::new(),
+    };
+    for report in reports {
+        all.checks.extend(report.checks);
+    }
+    all.checks
+        .sort_by(|a, b| (a.kind, &a.kernel, &a.against).cmp(&(b.kind, &b.kernel, &b.against)));
+    all.checks.dedup();
+    all
+}

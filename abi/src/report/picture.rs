@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A struct before and after, side by side, with the byte that each field starts at.
+//!
+//! One row a field. What is the same, or moves along with what is above it, is one row for all of it.
+
+use std::collections::HashMap;
+
+use super::Layouts;
+use crate::model::{Field, Type};
+
+/// How wide one side is at most.
+const WIDTH: usize = 46;
+
+/// How many fields in a row may look alike before only the first and the last are drawn.
+const RUN: usize = 3;
+
+/// How many rows a picture has at most.
+const ROWS: usize = 48;
+
+/// What a row shows. It chooses the mark and the colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The heading, the rule under it, or what stands for fields that are not drawn.
+    Frame,
+    /// In the same place, with the same type.
+    Same,
+    /// There only before.
+    Gone,
+    /// There only after.
+    New,
+    /// In another place.
+    Moved,
+    /// In its place, with another type or size.
+    Changed,
+}
+
+impl Mark {
+    /// The character in front of the row.
+    pub fn sign(self) -> char {
+        match self {
+            Self::Frame | Self::Same => ' ',
+            Self::Gone => '-',
+            Self::New => '+',
+            Self::Moved => '~',
+            Self::Changed => '!',
+        }
+    }
+}
+
+/// One row of a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// What it shows.
+    pub mark: Mark,
+    /// Before.
+    pub left: String,
+    /// After.
+    pub right: String,
+    /// By how many bits the field moved.
+    pub by_bits: i64,
+    /// Whether the code names the field.
+    pub used: bool,
+}
+
+impl Row {
+    /// The row as text.
+    pub fn line(&self) -> String {
+        let pad = WIDTH.saturating_sub(self.left.chars().count());
+        let line = format!("{} {}{} │ {}", self.mark.sign(), self.left, " ".repeat(pad), self.right);
+        let line = if self.used { format!("{line} ◂ used") } else { line };
+        line.trim_end().to_owned()
+    }
+}
+
+/// The picture of a type. `used` says of a field's path whether the code names it: such a field is always drawn.
+pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&str) -> bool) -> Vec<Row> {
+    let frame = |left: String, right: String| Row {
+        mark: Mark::Frame,
+        left: clip(&left),
+        right: clip(&right),
+        by_bits: 0,
+        used: false,
+    };
+    let heading = |type_: Option<&Type>| match type_ {
+        Some(type_) => format!("{} {name}, {} B", type_.kind.word(), type_.size),
+        None => "not there".to_owned(),
+    };
+    let (before, after) = (layouts.before.as_ref(), layouts.after.as_ref());
+    let mut out = vec![
+        frame(names.0.to_owned(), names.1.to_owned()),
+        frame(heading(before), heading(after)),
+        Row {
+            mark: Mark::Frame,
+            left: "─".repeat(WIDTH),
+            right: "─".repeat(WIDTH),
+            by_bits: 0,
+            used: false,
+        },
+    ];
+    let fields = |type_: Option<&'_ Type>| -> Vec<Field> { type_.map_or_else(Vec::new, |type_| type_.fields.clone()) };
+    let all = side_by_side(&fields(before), &fields(after));
+    let mut at = 0;
+    while at < all.len() {
+        let (row, path) = &all[at];
+        let alike = |(other, path): &&(Row, String)| {
+            (other.mark, other.by_bits) == (row.mark, row.by_bits)
+                && !used(path)
+                && matches!(row.mark, Mark::Same | Mark::Moved)
+        };
+        let run = if used(path) {
+            0
+        } else {
+            all[at..].iter().take_while(alike).count()
+        };
+        if run > RUN {
+            out.push(row.clone());
+            let what = if row.mark == Mark::Same {
+                format!("  ⋮    {} fields stay", run - 2)
+            } else {
+                format!("  ⋮    {} fields {}", run - 2, by(row.by_bits))
+            };
+            out.push(frame(what, "  ⋮".to_owned()));
+            out.push(all[at + run - 1].0.clone());
+            at += run;
+        } else {
+            let mut row = row.clone();
+            if used(path) {
+                row.used = true;
+            }
+            out.push(row);
+            at += 1;
+        }
+    }
+    if out.len() > ROWS {
+        let more = out.len() - ROWS;
+        out.truncate(ROWS);
+        out.push(frame(format!("  ⋮    {more} more rows"), String::new()));
+    }
+    out
+}
+
+/// Both lists in one: where a field is on one side only, the other is empty there.
+fn side_by_side(before: &[Field], after: &[Field]) -> Vec<(Row, String)> {
+    let places = |fields: &'_ [Field]| -> HashMap<String, usize> {
+        fields
+            .iter()
+            .enumerate()
+            .map(|(at, field)| (field.name.clone(), at))
+            .collect()
+    };
+    let (here, there) = (places(before), places(after));
+    let mut out = Vec::new();
+    let (mut i, mut j) = (0, 0);
+    let one = |mark, left: Option<&Field>, right: Option<&Field>, by_bits| {
+        let cell = |field: Option<&Field>| field.map_or_else(String::new, cell);
+        let name = left.or(right).map_or_else(String::new, |field| field.name.clone());
+        (
+            Row {
+                mark,
+                left: cell(left),
+                right: cell(right),
+                by_bits,
+                used: false,
+            },
+            name,
+        )
+    };
+    let both = |old: Option<&Field>, new: Option<&Field>| {
+        let (Some(before), Some(after)) = (old, new) else {
+            return one(Mark::Same, old, new, 0);
+        };
+        let by_bits = i128::from(after.offset_bits) - i128::from(before.offset_bits);
+        let by_bits = i64::try_from(by_bits).unwrap_or(i64::MAX);
+        let mark = if before.type_name != after.type_name || before.size_bits != after.size_bits {
+            Mark::Changed
+        } else if by_bits != 0 {
+            Mark::Moved
+        } else {
+            Mark::Same
+        };
+        one(mark, old, new, by_bits)
+    };
+    loop {
+        let (old, new) = (before.get(i), after.get(j));
+        let old_to = old.map(|field| there.get(&field.name).copied());
+        let new_from = new.map(|field| here.get(&field.name).copied());
+        // Alone on its side: it is not on the other one, or was drawn there already.
+        match (old_to, new_from) {
+            (None, None) => break,
+            (Some(None), _) => {
+                out.push(one(Mark::Gone, old, None, 0));
+                i += 1;
+            }
+            (_, Some(None)) => {
+                out.push(one(Mark::New, None, new, 0));
+                j += 1;
+            }
+            (Some(Some(to)), Some(Some(from))) if to == j && from == i => {
+                out.push(both(old, new));
+                (i, j) = (i + 1, j + 1);
+            }
+            // One of the two went past the other: the one that went further.
+            (Some(Some(to)), from) => {
+                let ahead = from.flatten().map(|from| from.checked_sub(i));
+                if to < j || ahead.is_none_or(|ahead| ahead.is_some_and(|ahead| to - j >= ahead)) {
+                    out.push(one(Mark::Moved, old, None, 0));
+                    i += 1;
+                } else {
+                    out.push(one(Mark::Moved, None, new, 0));
+                    j += 1;
+                }
+            }
+            (None, Some(Some(_))) => {
+                out.push(one(Mark::Moved, None, new, 0));
+                j += 1;
+            }
+        }
+    }
+    out
+}
+
+/// "  16    8  name   const char *"
+fn cell(field: &Field) -> String {
+    let (byte, bit) = (field.offset_bits / 8, field.offset_bits % 8);
+    let text = if field.bitfield {
+        format!(
+            "{byte:>4}:{bit} {:>3}b {}: {}",
+            field.size_bits, field.name, field.type_name
+        )
+    } else {
+        format!(
+            "{byte:>4} {:>5}  {}: {}",
+            field.size_bits / 8,
+            field.name,
+            field.type_name
+        )
+    };
+    clip(&text)
+}
+
+fn by(bits: i64) -> String {
+    if bits % 8 == 0 {
+        format!("move by {:+}", bits / 8)
+    } else {
+        format!("move by {bits:+} bits")
+    }
+}
+
+fn clip(text: &str) -> String {
+    if text.chars().count() <= WIDTH {
+        return text.to_owned();
+    }
+    text.chars().take(WIDTH - 1).chain(['…']).collect()
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A report for a terminal: one line a finding, and a picture of each struct that moved.
+
+use std::fmt::Write as _;
+
+use super::picture::{self, Mark};
+use super::{Check, Finding, Report, Verdict, fold, summary};
+use crate::usage::Role;
+
+/// Which structs are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pictures {
+    /// None.
+    None,
+    /// Those that the code allocates or looks into.
+    #[default]
+    Used,
+    /// All that have another layout.
+    All,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// With colours.
+    pub colour: bool,
+    /// With pictures.
+    pub pictures: Pictures,
+}
+
+/// The report as text.
+pub fn render(report: &Report, options: Options) -> String {
+    let mut out = String::new();
+    for check in &report.checks {
+        let _ = writeln!(out, "{}", paint(options, "1", &check.title()));
+        lines(&mut out, check, options);
+        pictures(&mut out, check, options);
+        out.push('\n');
+    }
+    let _ = writeln!(out, "{}", summary(report));
+    out
+}
+
+fn lines(out: &mut String, check: &Check, options: Options) {
+    if check.findings.is_empty() {
+        let _ = writeln!(out, "  no drift: {}", check.looked_at.words());
+    }
+    for folded in fold(&check.findings) {
+        let finding = folded.first;
+        let word = if finding.accepted.is_some() {
+            "accepted"
+        } else {
+            finding.verdict.word()
+        };
+        let word = paint(options, colour(finding), &format!("{word:<11}"));
+        if folded.more.is_empty() {
+            let _ = writeln!(out, "  {word} {}: {}", finding.name, finding.text);
+        } else {
+            let texts = folded.words();
+            let _ = writeln!(out, "  {word} {}: {texts}", folded.name);
+        }
+        // What keeps working needs no reason on each line: the word says it.
+        if finding.verdict != Verdict::Keeps || finding.accepted.is_some() {
+            let why = finding
+                .accepted
+                .as_ref()
+                .map_or_else(|| finding.reason.clone(), |why| format!("accepted: {why}"));
+            let _ = writeln!(out, "              {}", paint(options, "2", &why));
+        }
+    }
+}
+
+fn pictures(out: &mut String, check: &Check, options: Options) {
+    for (name, layouts) in &check.layouts {
+        let role = check.role_of(name);
+        let drawn = match options.pictures {
+            Pictures::None => false,
+            Pictures::Used => role.is_some_and(|role| role != Role::Opaque),
+            Pictures::All => true,
+        };
+        let both = [&layouts.before, &layouts.after];
+        if !drawn || both.into_iter().flatten().all(|type_| type_.fields.is_empty()) {
+            continue;
+        }
+        let used = check.used_of(name);
+        let rows = picture::rows(name, layouts, (&check.against, &check.kernel), &|path| {
+            used.contains(path)
+        });
+        out.push('\n');
+        for row in rows {
+            let code = match row.mark {
+                Mark::Frame | Mark::Same => "2",
+                Mark::Gone => "31",
+                Mark::New => "32",
+                Mark::Moved => "33",
+                Mark::Changed => "35",
+            };
+            let _ = writeln!(out, "    {}", paint(options, code, &row.line()));
+        }
+    }
+}
+
+fn colour(finding: &Finding) -> &'static str {
+    match finding.verdict {
+        _ if finding.accepted.is_some() => "2",
+        Verdict::Keeps => "32",
+        Verdict::Rebuild => "33",
+        Verdict::Source => "31",
+        Verdict::NoEvidence => "35",
+    }
+}
+
+fn paint(options: Options, code: &str, text: &str) -> String {
+    if options.colour {
+        format!("\x1b[{code}m{text}\x1b[0m")
+    } else {
+        text.to_owned()
+    }
+}

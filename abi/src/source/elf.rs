@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! BTF in an ELF file: its section `.BTF`.
+
+use std::ops::Range;
+
+use linux_driver_host::{Error, Result};
+use object::LittleEndian;
+use object::elf::{FileHeader64, SHF_COMPRESSED};
+use object::read::elf::{FileHeader, SectionHeader, SectionTable};
+
+use super::Found;
+use super::container::{Container, Form};
+
+/// ELFCLASS64 and ELFDATA2LSB, as they stand in the file.
+const CLASS64: u8 = 2;
+const LITTLE: u8 = 1;
+
+type Header = FileHeader64<LittleEndian>;
+
+/// Where the BTF is.
+pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
+    let form = Form::of(bytes).unwrap_or(Form::Elf);
+    let damaged = |error: &dyn std::fmt::Display| {
+        Error::new(
+            place,
+            format_args!("an ELF file ({form}) with all its sections"),
+            format_args!("{error}, in a file of {} bytes: it is cut off, or damaged", bytes.len()),
+            "get the file again",
+        )
+    };
+    match (bytes.get(4), bytes.get(5)) {
+        (Some(&class), Some(&data)) if (class, data) != (CLASS64, LITTLE) => {
+            return Err(Error::new(
+                place,
+                "an ELF file of 64 bits, in little-endian order",
+                match (class, data) {
+                    (1, _) => "one of 32 bits",
+                    (_, 2) => "one in big-endian order",
+                    _ => "one whose header is damaged",
+                },
+                "give the kernel of a machine of 64 bits, x86 or arm64",
+            ));
+        }
+        _ => {}
+    }
+    let header = Header::parse(bytes).map_err(|e| damaged(&e))?;
+    let endian = LittleEndian;
+    let sections = header.sections(endian, bytes).map_err(|e| damaged(&e))?;
+    let btf = section(&sections, bytes, b".BTF").map_err(|e| damaged(&e))?;
+    let Some(btf) = btf else {
+        let (found, remedy) = if sections.is_empty() {
+            (
+                "an ELF file without sections".to_owned(),
+                "give the vmlinux that the build made, before it was stripped",
+            )
+        } else if form == Form::Module {
+            (
+                "a module without a section .BTF".to_owned(),
+                "its kernel's BTF has what they share: give that; modules built outside the kernel's tree often have none",
+            )
+        } else {
+            (
+                "an ELF file without a section .BTF: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the file was \
+                 stripped"
+                    .to_owned(),
+                "give the vmlinuz or Image that boots, or build the kernel with CONFIG_DEBUG_INFO_BTF",
+            )
+        };
+        return Err(Error::new(place, format_args!("a {form} with BTF"), found, remedy));
+    };
+    let base = section(&sections, bytes, b".BTF.base").map_err(|e| damaged(&e))?;
+    Ok(Found {
+        container: Container::plain(form),
+        btf,
+        base,
+    })
+}
+
+/// The bytes of a section.
+fn section(sections: &SectionTable<'_, Header>, bytes: &[u8], wanted: &[u8]) -> Result<Option<Range<usize>>, String> {
+    let endian = LittleEndian;
+    for section in sections.iter() {
+        let name = sections.section_name(endian, section).map_err(|e| e.to_string())?;
+        if name != wanted {
+            continue;
+        }
+        let name = String::from_utf8_lossy(name);
+        if section.sh_flags(endian).contains(SHF_COMPRESSED) {
+            return Err(format!("the section {name} is compressed"));
+        }
+        let (start, length) = section
+            .file_range(endian)
+            .ok_or_else(|| format!("the section {name} has no contents"))?;
+        let end = start.checked_add(length).filter(|end| *end <= bytes.len() as u64);
+        let range = usize::try_from(start)
+            .ok()
+            .zip(end.and_then(|end| usize::try_from(end).ok()));
+        let (start, end) = range.ok_or_else(|| format!("the section {name} has {length} bytes at {start}"))?;
+        return Ok(Some(start..end));
+    }
+    Ok(None)
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A file's bytes: mapped where the file can be, read where it cannot.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::Deref;
+use std::path::Path;
+
+use linux_driver_host::{Error, Result};
+use memmap2::Mmap;
+
+use super::UNPACKED;
+
+/// The bytes of a file.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    /// As the file's pages.
+    Mapped(Mmap),
+    /// In memory.
+    Owned(Vec<u8>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Opens a file. Files of sysfs can only be read under most kernels.
+pub(super) fn open(path: &Path) -> Result<Bytes> {
+    let io = |error: std::io::Error| Error::io(path, "read", &error);
+    // Before it is opened: a pipe would keep us waiting.
+    let meta = std::fs::metadata(path).map_err(io)?;
+    if !meta.is_file() {
+        let found = if meta.is_dir() {
+            "a folder"
+        } else {
+            "a device, pipe or socket"
+        };
+        return Err(Error::new(
+            path.display(),
+            "a file",
+            found,
+            "give the kernel's file itself",
+        ));
+    }
+    let file = File::open(path).map_err(io)?;
+    if meta.len() > 0 {
+        // SAFETY: the pages are only read. Whoever writes to the file meanwhile changes what is read, and whoever cuts it
+        // off ends the process with SIGBUS: a kernel's files are replaced, not written to. No reader relies on bytes
+        // that it read before.
+        if let Ok(map) = unsafe { Mmap::map(&file) } {
+            return Ok(Bytes::Mapped(map));
+        }
+    }
+    let mut bytes = Vec::new();
+    file.take(UNPACKED + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > UNPACKED {
+        return Err(Error::new(
+            path.display(),
+            format_args!("at most {UNPACKED} bytes in a file that cannot be mapped"),
+            "more",
+            "copy the file to a disk",
+        ));
+    }
+    Ok(Bytes::Owned(bytes))
+}

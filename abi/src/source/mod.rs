@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where BTF is found: in a kernel, a module, or as it is.
+//!
+//! A file is known by its first bytes, never by its name. What is compressed is unpacked as a stream, of which only
+//! the BTF is kept. The limits, which no real kernel comes near:
+//!
+//! - [`UNPACKED`]: what a compressed file may unpack to;
+//! - [`WINDOW`]: how far back its compression may refer, which is memory. `xz` and `zstd` at their strongest ask for
+//!   just that for a kernel;
+//! - [`BTF`]: the size of the BTF itself;
+//! - [`MODULE`]: the size of a compressed module, which is unpacked as a whole.
+
+mod container;
+mod elf;
+mod image;
+mod map;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod unpack;
+
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::Path;
+
+use linux_driver_host::{Error, Result};
+
+pub use self::container::{Compression, Container, Form};
+use self::map::Bytes;
+
+/// How many bytes a compressed file may unpack to.
+pub const UNPACKED: u64 = 1 << 30;
+
+/// How many bytes back a compression may refer.
+pub const WINDOW: usize = 128 << 20;
+
+/// How many bytes of BTF there may be in an image.
+pub const BTF: usize = 64 << 20;
+
+/// How many bytes a compressed module may unpack to.
+pub const MODULE: usize = 256 << 20;
+
+/// A file that holds BTF.
+#[derive(Debug)]
+pub struct Source {
+    place: String,
+    bytes: Bytes,
+    found: Found,
+}
+
+/// What is where in the bytes.
+#[derive(Debug)]
+struct Found {
+    container: Container,
+    btf: Range<usize>,
+    base: Option<Range<usize>>,
+}
+
+impl Source {
+    /// Opens a file, whatever holds the BTF in it.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::of(map::open(path)?, path.display())
+    }
+
+    /// The same for bytes that are at hand. `place` is what an error calls them.
+    pub fn from_bytes(bytes: Vec<u8>, place: impl Display) -> Result<Self> {
+        Self::of(Bytes::Owned(bytes), place)
+    }
+
+    fn of(bytes: Bytes, place: impl Display) -> Result<Self> {
+        let place = place.to_string();
+        let (bytes, found) = match find(&bytes, &place)? {
+            Where::There(found) => (bytes, found),
+            Where::Unpacked(unpacked, found) => (Bytes::Owned(unpacked), found),
+        };
+        Ok(Self { place, bytes, found })
+    }
+
+    /// The BTF. A module's goes with its kernel's: [`crate::btf::Btf::open_module`].
+    pub fn btf(&self) -> &[u8] {
+        &self.bytes[self.found.btf.clone()]
+    }
+
+    /// What a module was built over, if it brings that along (its section `.BTF.base`): a short form of its kernel's
+    /// BTF, whose numbers and strings the module's go on from in place of the kernel's.
+    pub fn base(&self) -> Option<&[u8]> {
+        self.found.base.clone().map(|range| &self.bytes[range])
+    }
+
+    /// What the BTF was found in.
+    pub fn container(&self) -> Container {
+        self.found.container
+    }
+
+    /// What an error calls it.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}
+
+/// Where BTF was found.
+enum Where {
+    /// In the bytes of the file.
+    There(Found),
+    /// In these bytes, unpacked from it.
+    Unpacked(Vec<u8>, Found),
+}
+
+fn find(bytes: &[u8], place: &str) -> Result<Where> {
+    if let Some(compression) = Compression::of(bytes) {
+        return unpacked(bytes, place, None, compression);
+    }
+    let form = Form::of(bytes).ok_or_else(|| container::unknown(bytes, place))?;
+    match form {
+        Form::Raw => Ok(Where::There(Found {
+            container: Container::plain(form),
+            btf: 0..bytes.len(),
+            base: None,
+        })),
+        Form::Elf | Form::Module => elf::find(bytes, place).map(Where::There),
+        Form::Bzimage | Form::EfiZboot => {
+            let payload = image::payload(bytes, form, place)?;
+            match Compression::of(payload) {
+                Some(compression) => unpacked(payload, place, Some(form), compression),
+                None if image::is_plain(payload) => scanned(bytes, place, form),
+                None => Err(image::unread(bytes, form, place)),
+            }
+        }
+        Form::Image => scanned(bytes, place, form),
+    }
+}
+
+/// Looks for the BTF in the bytes of a file.
+fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
+    let container = Container::plain(form);
+    match scan::largest(bytes) {
+        Ok(btf) => Ok(Where::There(Found {
+            container,
+            btf,
+            base: None,
+        })),
+        Err(none) => Err(none.error(place, container)),
+    }
+}
+
+/// Unpacks, and keeps the BTF, or the whole of a module. `form` is what the compressed bytes stand in, if in anything.
+fn unpacked(packed: &[u8], place: &str, form: Option<Form>, compression: Compression) -> Result<Where> {
+    let mut keeper = scan::Keeper::new(place);
+    unpack::unpack(compression, packed, place, &mut |chunk| keeper.push(chunk))?;
+    let (inner, kept) = keeper.finish();
+    let container = Container {
+        form: form.or(inner).unwrap_or(Form::Image),
+        compression: Some(compression),
+    };
+    match kept {
+        scan::Kept::Module(bytes) => {
+            let mut found = elf::find(&bytes, place)?;
+            found.container = container;
+            Ok(Where::Unpacked(bytes, found))
+        }
+        scan::Kept::Btf(bytes, btf) => Ok(Where::Unpacked(
+            bytes,
+            Found {
+                container,
+                btf,
+                base: None,
+            },
+        )),
+        scan::Kept::None(none) if inner.is_none() && form.is_none() => Err(Error::new(
+            place,
+            format_args!("a kernel or a module, compressed with {compression}"),
+            "something else",
+            none.remedy(),
+        )),
+        scan::Kept::None(none) => Err(none.error(place, container)),
+    }
+}

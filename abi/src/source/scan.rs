@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! BTF in bytes that do not say where it is: its header is looked for.
+//!
+//! A header is taken for one if its lengths add up and its strings start and end with a zero; the largest wins, since a
+//! kernel can hold small BTF of programs, too.
+
+use std::ops::Range;
+
+use linux_driver_host::{Error, Result};
+use memchr::memmem::Finder;
+
+use super::container::{Container, Form};
+use super::{BTF, MODULE};
+
+/// Magic, version 1, and no flags: little-endian.
+const START: [u8; 4] = [0x9f, 0xeb, 1, 0];
+
+/// As much of a header as is looked at: the one of 24 bytes, and two numbers that a longer one can have after it.
+const HEAD: usize = 32;
+
+/// How many headers may wait for their ends at once.
+const WAITING: usize = 16;
+
+/// What a header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    /// Where the strings start, from the start of the header.
+    strings: usize,
+    /// Where they end.
+    strings_end: usize,
+    /// The whole length.
+    length: usize,
+}
+
+impl Shape {
+    /// What a header says, if it can be one.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let word = |at: usize| {
+            let bytes = bytes.get(at..at + 4)?;
+            usize::try_from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).ok()
+        };
+        let header = word(4)?;
+        let (types, types_length, strings, strings_length) = (word(8)?, word(12)?, word(16)?, word(20)?);
+        let fits = bytes.starts_with(&START)
+            && (24..=256).contains(&header)
+            && types_length >= 12
+            && strings_length >= 2
+            && [header, types, types_length]
+                .iter()
+                .all(|number| number.is_multiple_of(4));
+        // Types first, then the strings; a little can be between them.
+        let types_end = types.checked_add(types_length)?;
+        let gap = strings.checked_sub(types_end)?;
+        if !fits || gap > 4096 || types > 4096 {
+            return None;
+        }
+        let strings = header.checked_add(strings)?;
+        let strings_end = strings.checked_add(strings_length)?;
+        let mut length = strings_end;
+        if header >= HEAD {
+            // A later kernel's header: what its kinds look like can stand after the strings.
+            length = length.max(header.checked_add(word(24)?.checked_add(word(28)?)?)?);
+        }
+        (length <= BTF).then_some(Self {
+            strings,
+            strings_end,
+            length,
+        })
+    }
+
+    /// Whether the strings are what they should, as far as they are there.
+    fn holds(self, bytes: &[u8]) -> bool {
+        let zero = |at: usize| bytes.get(at).is_none_or(|byte| *byte == 0);
+        zero(self.strings) && zero(self.strings_end - 1)
+    }
+}
+
+/// No BTF was found.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NotFound {
+    /// The length that a header says, and how much of it was there.
+    cut_off: Option<(usize, usize)>,
+    /// How many bytes were looked at.
+    looked_at: u64,
+}
+
+impl NotFound {
+    pub(super) fn error(self, place: &str, container: Container) -> Error {
+        let found = match self.cut_off {
+            Some((length, there)) => {
+                format!("BTF of {length} bytes, of which {there} are there: the file is cut off")
+            }
+            None => format!(
+                "none in {} bytes: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the file is cut off",
+                self.looked_at
+            ),
+        };
+        Error::new(
+            place,
+            format_args!("BTF in the kernel ({container})"),
+            found,
+            self.remedy(),
+        )
+    }
+
+    pub(super) fn remedy(self) -> &'static str {
+        if self.cut_off.is_some() {
+            "get the file again"
+        } else {
+            "give a kernel built with CONFIG_DEBUG_INFO_BTF, or the vmlinux of its build"
+        }
+    }
+}
+
+/// The largest BTF in these bytes.
+pub(super) fn largest(bytes: &[u8]) -> Result<Range<usize>, NotFound> {
+    let mut best = 0..0;
+    let mut cut_off = None;
+    for at in Finder::new(&START).find_iter(bytes) {
+        let here = &bytes[at..];
+        let Some(shape) = Shape::of(here).filter(|shape| shape.holds(here)) else {
+            continue;
+        };
+        if shape.length > here.len() {
+            cut_off = cut_off.max(Some((shape.length, here.len())));
+        } else if shape.length > best.len() {
+            best = at..at + shape.length;
+        }
+    }
+    if best.is_empty() {
+        return Err(NotFound {
+            cut_off,
+            looked_at: bytes.len() as u64,
+        });
+    }
+    Ok(best)
+}
+
+/// The largest BTF in bytes that come one after the other, of which no more is kept than can be BTF.
+pub(super) struct Scanner {
+    finder: Finder<'static>,
+    /// What was not let go of.
+    buffer: Vec<u8>,
+    /// How many bytes came before those in the buffer.
+    before: u64,
+    /// Up to where in the buffer headers were looked for.
+    scanned: usize,
+    /// Headers found, whose ends are still to come: where in the buffer.
+    waiting: Vec<(usize, Shape)>,
+    best: Option<(Vec<u8>, Range<usize>)>,
+}
+
+impl Scanner {
+    fn new() -> Self {
+        Self {
+            finder: Finder::new(&START).into_owned(),
+            buffer: Vec::new(),
+            before: 0,
+            scanned: 0,
+            waiting: Vec::new(),
+            best: None,
+        }
+    }
+
+    fn best_length(&self) -> usize {
+        self.best.as_ref().map_or(0, |(_, range)| range.len())
+    }
+
+    fn push(&mut self, chunk: &[u8]) {
+        self.buffer.extend_from_slice(chunk);
+        self.look(HEAD);
+        self.settle();
+        self.let_go();
+    }
+
+    /// Looks for headers of which `whole` bytes are there.
+    fn look(&mut self, whole: usize) {
+        while let Some(found) = self.finder.find(&self.buffer[self.scanned..]) {
+            let at = self.scanned + found;
+            self.scanned = at;
+            if self.buffer.len() - at < whole {
+                return;
+            }
+            if let Some(shape) = Shape::of(&self.buffer[at..])
+                && shape.length > self.best_length()
+                && self.waiting.len() < WAITING
+            {
+                self.waiting.push((at, shape));
+            }
+            self.scanned = at + 1;
+        }
+        // The last three bytes can be the start of a header.
+        self.scanned = self.scanned.max(self.buffer.len().saturating_sub(START.len() - 1));
+    }
+
+    /// Decides on the headers whose ends are there.
+    fn settle(&mut self) {
+        let mut at = 0;
+        while let Some(&(start, shape)) = self.waiting.get(at) {
+            let here = &self.buffer[start..];
+            let complete = here.len() >= shape.length;
+            if !shape.holds(here) || shape.length <= self.best_length() {
+                self.waiting.swap_remove(at);
+            } else if complete {
+                self.waiting.swap_remove(at);
+                self.keep(start, shape.length);
+                // What was larger than the best before need not be now.
+                at = 0;
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Keeps this as the best: the buffer itself, if nobody else waits for it.
+    fn keep(&mut self, start: usize, length: usize) {
+        let range = start..start + length;
+        if self.waiting.is_empty() {
+            let rest = self.buffer[self.scanned..].to_vec();
+            let kept = std::mem::replace(&mut self.buffer, rest);
+            self.before += self.scanned as u64;
+            self.scanned = 0;
+            self.best = Some((kept, range));
+        } else {
+            self.best = Some((self.buffer[range].to_vec(), 0..length));
+        }
+    }
+
+    /// Lets go of what no header is waiting for, if that is worth moving the rest.
+    fn let_go(&mut self) {
+        let first = self.waiting.iter().map(|(start, _)| *start).min();
+        let done = first.unwrap_or(self.scanned).min(self.scanned);
+        if done * 2 >= self.buffer.len() {
+            self.buffer.drain(..done);
+            self.before += done as u64;
+            self.scanned -= done;
+            for (start, _) in &mut self.waiting {
+                *start -= done;
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<(Vec<u8>, Range<usize>), NotFound> {
+        self.look(24);
+        self.settle();
+        let looked_at = self.before + self.buffer.len() as u64;
+        let waiting = self.waiting.iter();
+        let cut_off = waiting
+            .map(|(start, shape)| (shape.length, self.buffer.len() - start))
+            .max();
+        self.best.ok_or(NotFound { cut_off, looked_at })
+    }
+}
+
+/// Takes what is unpacked, and keeps what is needed: the BTF of a kernel, or the whole of a module.
+pub(super) struct Keeper<'p> {
+    place: &'p str,
+    state: State,
+}
+
+enum State {
+    /// Not enough is there to tell what it is.
+    Start(Vec<u8>),
+    Module(Vec<u8>),
+    Other(Option<Form>, Scanner),
+}
+
+/// What was kept.
+pub(super) enum Kept {
+    Module(Vec<u8>),
+    Btf(Vec<u8>, Range<usize>),
+    None(NotFound),
+}
+
+impl<'p> Keeper<'p> {
+    pub(super) fn new(place: &'p str) -> Self {
+        Self {
+            place,
+            state: State::Start(Vec::new()),
+        }
+    }
+
+    pub(super) fn push(&mut self, chunk: &[u8]) -> Result<()> {
+        match &mut self.state {
+            State::Start(start) => {
+                start.extend_from_slice(chunk);
+                if start.len() >= 0x300 {
+                    self.decide();
+                }
+            }
+            State::Module(bytes) => {
+                if bytes.len() + chunk.len() > MODULE {
+                    return Err(Error::new(
+                        self.place,
+                        format_args!("a module of at most {MODULE} bytes when unpacked"),
+                        "a larger one",
+                        "unpack it, and give what comes out",
+                    ));
+                }
+                bytes.extend_from_slice(chunk);
+            }
+            State::Other(_, scanner) => scanner.push(chunk),
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self) {
+        if let State::Start(start) = &mut self.state {
+            let start = std::mem::take(start);
+            self.state = match Form::of(&start) {
+                Some(Form::Module) => State::Module(start),
+                form => {
+                    let mut scanner = Scanner::new();
+                    scanner.push(&start);
+                    State::Other(form, scanner)
+                }
+            };
+        }
+    }
+
+    pub(super) fn finish(mut self) -> (Option<Form>, Kept) {
+        self.decide();
+        match self.state {
+            State::Start(_) => (
+                None,
+                Kept::None(NotFound {
+                    cut_off: None,
+                    looked_at: 0,
+                }),
+            ),
+            State::Module(bytes) => (Some(Form::Module), Kept::Module(bytes)),
+            State::Other(form, scanner) => match scanner.finish() {
+                Ok((bytes, range)) => (form, Kept::Btf(bytes, range)),
+                Err(none) => (form, Kept::None(none)),
+            },
+        }
+    }
+}

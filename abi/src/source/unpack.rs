@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Unpacking as a stream, with limits.
+
+use std::fmt::Display;
+use std::io::Read;
+
+use flate2::bufread::GzDecoder;
+use linux_driver_host::{Error, Result};
+use ruzstd::decoding::StreamingDecoder;
+use xz4rust::{XzDecoder, XzNextBlockResult};
+
+use super::container::Compression;
+use super::{UNPACKED, WINDOW};
+
+/// How much is handed on at once.
+const CHUNK: usize = 64 << 10;
+
+/// What every block of `lz4 -l` but the last unpacks to.
+const LZ4_BLOCK: usize = 8 << 20;
+
+/// Who takes what was unpacked.
+type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<()>;
+
+/// Unpacks one stream. What follows its end is not looked at: in a kernel, its unpacked size stands there.
+pub(super) fn unpack(compression: Compression, packed: &[u8], place: &str, sink: Sink<'_>) -> Result<()> {
+    let mut output = Output {
+        compression,
+        place,
+        sink,
+        length: 0,
+    };
+    match compression {
+        Compression::Gzip => {
+            let mut decoder = GzDecoder::new(packed);
+            output.copy(&mut decoder)
+        }
+        Compression::Zstd => zstd(packed, &mut output),
+        Compression::Xz => xz(packed, &mut output),
+        Compression::Lz4 => lz4(packed, &mut output),
+    }
+}
+
+/// Counts what is handed on.
+struct Output<'s, 'p> {
+    compression: Compression,
+    place: &'p str,
+    sink: Sink<'s>,
+    length: u64,
+}
+
+impl Output<'_, '_> {
+    fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.length += bytes.len() as u64;
+        if self.length > UNPACKED {
+            return Err(Error::new(
+                self.place,
+                format_args!("at most {UNPACKED} bytes, unpacked with {}", self.compression),
+                "more: no kernel is that large",
+                "get the file again",
+            ));
+        }
+        (self.sink)(bytes)
+    }
+
+    fn copy(&mut self, from: &mut dyn Read) -> Result<()> {
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            match from.read(&mut chunk).map_err(|e| self.damaged(&e))? {
+                0 => return Ok(()),
+                length => self.push(&chunk[..length])?,
+            }
+        }
+    }
+
+    fn damaged(&self, error: &dyn Display) -> Error {
+        Error::new(
+            self.place,
+            format_args!("whole data compressed with {}", self.compression),
+            format_args!(
+                "{error}, after {} bytes were unpacked: it is cut off, or damaged",
+                self.length
+            ),
+            "get the file again",
+        )
+    }
+}
+
+fn zstd(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
+    let decoder = StreamingDecoder::new_with_max_window_size(packed, WINDOW as u64);
+    let mut decoder = decoder.map_err(|e| output.damaged(&e))?;
+    output.copy(&mut decoder)?;
+    let decoder = decoder.into_frame_decoder();
+    match (decoder.get_checksum_from_data(), decoder.get_calculated_checksum()) {
+        (Some(expected), Some(found)) if expected != found => Err(output.damaged(&"its checksum is another")),
+        _ => Ok(()),
+    }
+}
+
+fn xz(mut packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
+    let mut decoder = XzDecoder::in_heap_with_alloc_dict_size(0, WINDOW);
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let step = decoder.decode(packed, &mut chunk).map_err(|e| output.damaged(&e))?;
+        packed = packed.get(step.input_consumed()..).unwrap_or_default();
+        output.push(chunk.get(..step.output_produced()).unwrap_or_default())?;
+        match step {
+            XzNextBlockResult::EndOfStream(..) => return Ok(()),
+            step if !step.made_progress() => return Err(output.damaged(&"it ends too early")),
+            XzNextBlockResult::NeedMoreData(..) => {}
+        }
+    }
+}
+
+/// Blocks, each after its length, up to one that cannot be: the unpacked size of the whole can follow.
+fn lz4(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
+    let mut rest = packed.get(4..).unwrap_or_default();
+    let mut block = vec![0; LZ4_BLOCK];
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_le_bytes(*length) as usize;
+        if after.is_empty() || length == 0 {
+            break;
+        }
+        let Some((packed, after)) = after.split_at_checked(length) else {
+            return Err(output.damaged(&format_args!(
+                "a block of {length} bytes, of which {} are there",
+                after.len()
+            )));
+        };
+        let length = lz4_flex::block::decompress_into(packed, &mut block).map_err(|e| output.damaged(&e))?;
+        output.push(&block[..length])?;
+        rest = after;
+    }
+    Ok(())
+}

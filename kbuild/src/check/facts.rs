@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a module's file says of itself and asks of a kernel, whatever the architecture that it is for.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use linux_driver_host::{Error, Result};
+use object::elf::{self, FileHeader64};
+use object::read::elf::ElfFile64;
+use object::{LittleEndian, Object as _, ObjectSection, ObjectSymbol, RelocationTarget};
+
+use super::elf::Object;
+use super::modinfo::{self, ModInfo};
+use super::versions;
+
+/// The section that modpost's `struct module` is in.
+const THIS_MODULE: &str = ".gnu.linkonce.this_module";
+
+/// The section of checksums by which `same_magic` in `kernel/module/version.c` knows that a module has some.
+const VERSIONS: &str = "__versions";
+
+/// What a module's file says.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    /// The architecture as `uname -m` says it, or "machine N".
+    pub(crate) arch: String,
+    /// Its `.modinfo`.
+    pub(crate) modinfo: ModInfo,
+    /// The symbols that the loader has to find, in the order of their names.
+    pub(crate) undefined: Vec<String>,
+    /// The checksums of the symbols that it uses.
+    pub(crate) versions: BTreeMap<String, u32>,
+    /// Whether it has a section `__versions`.
+    pub(crate) has_versions: bool,
+    /// Its own `struct module`.
+    pub(crate) this_module: ThisModule,
+}
+
+/// The `struct module` in a module, as its file shows it.
+#[derive(Debug)]
+pub(crate) struct ThisModule {
+    /// Its size.
+    pub(crate) size: u64,
+    /// Its alignment.
+    pub(crate) align: u64,
+    /// By symbol, where the address of that symbol is to be written.
+    pub(crate) pointers: BTreeMap<String, u64>,
+}
+
+impl Facts {
+    /// The first value of a tag in `.modinfo`: the one that the loader takes.
+    pub(crate) fn tag(&self, tag: &str) -> Option<&str> {
+        modinfo::first(&self.modinfo, tag)
+    }
+
+    /// Whether it is for the architecture whose machine code the checks know.
+    pub(crate) fn is_x86_64(&self) -> bool {
+        self.arch == "x86_64"
+    }
+}
+
+/// The bytes of a module's file.
+pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
+    super::elf::read(path)
+}
+
+/// Reads the module whose bytes are `data`; errors call it `path`.
+pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
+    let machine = other_machine(data);
+    if machine.is_none() {
+        // The stricter reader refuses what is no module, and a module that is cut off or damaged.
+        Object::parse(path, data)?;
+    }
+    let broken = |e: object::read::Error| {
+        Error::new(
+            path.display(),
+            "a whole ELF object",
+            e,
+            "the file is cut off or damaged: build it again",
+        )
+    };
+    let file = ElfFile64::<LittleEndian>::parse(data).map_err(broken)?;
+
+    let mut sections: BTreeMap<String, &[u8]> = BTreeMap::new();
+    for name in [".modinfo", VERSIONS, "__version_ext_crcs", "__version_ext_names"] {
+        if let Some(section) = file.section_by_name(name) {
+            sections.insert(name.to_owned(), section.data().map_err(broken)?);
+        }
+    }
+    let Some(section) = file.section_by_name(THIS_MODULE) else {
+        return Err(Error::new(
+            path.display(),
+            format_args!("a module, which has a section {THIS_MODULE}"),
+            "an object without one",
+            "give the .ko that Kbuild makes of it",
+        ));
+    };
+    section.data().map_err(broken)?;
+    let mut this_module = ThisModule {
+        size: section.size(),
+        align: section.align(),
+        pointers: BTreeMap::new(),
+    };
+    for (offset, relocation) in section.relocations() {
+        if let RelocationTarget::Symbol(symbol) = relocation.target() {
+            let symbol = file.symbol_by_index(symbol).map_err(broken)?;
+            let name = symbol.name_bytes().map_err(broken)?;
+            this_module
+                .pointers
+                .insert(String::from_utf8_lossy(name).into_owned(), offset);
+        }
+    }
+
+    let mut undefined = Vec::new();
+    for symbol in file.symbols() {
+        // The loader lets weak ones stay undefined, and this one of x86.
+        let name = symbol.name_bytes().map_err(broken)?;
+        if symbol.is_undefined() && !symbol.is_weak() && !name.is_empty() && name != b"_GLOBAL_OFFSET_TABLE_" {
+            undefined.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    undefined.sort();
+    undefined.dedup();
+
+    let contents = |name: &str| sections.get(name).copied().unwrap_or_default();
+    Ok(Facts {
+        arch: machine.map_or("x86_64".to_owned(), arch),
+        modinfo: modinfo::parse(contents(".modinfo")),
+        undefined,
+        versions: versions::parse(contents),
+        has_versions: sections.contains_key(VERSIONS),
+        this_module,
+    })
+}
+
+/// The machine, if it is a 64-bit little-endian object of another one than x86-64.
+fn other_machine(data: &[u8]) -> Option<elf::Machine> {
+    use object::read::elf::FileHeader;
+    let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
+    let machine = header.e_machine(LittleEndian);
+    let is_object = header.e_type(LittleEndian) == elf::ET_REL && header.is_little_endian();
+    (is_object && machine != elf::EM_X86_64).then_some(machine)
+}
+
+fn arch(machine: elf::Machine) -> String {
+    match machine {
+        elf::EM_AARCH64 => "aarch64".to_owned(),
+        elf::EM_RISCV => "riscv64".to_owned(),
+        elf::EM_LOONGARCH => "loongarch64".to_owned(),
+        elf::EM_PPC64 => "ppc64le".to_owned(),
+        elf::Machine(number) => format!("machine {number}"),
+    }
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The three checks, over many kernels at once.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::history::KernelId;
+use linux_driver_abi::model::Abi;
+use linux_driver_abi::report::Check;
+use linux_driver_abi::source::Source;
+use linux_driver_abi::{Usage, agree, compare};
+use linux_driver_host::packages::Install;
+use linux_driver_host::{Cache, Error, Result, process, progress};
+use linux_driver_kbuild::bindings::{self, Workspace};
+use linux_driver_kbuild::config::Config;
+use linux_driver_kbuild::headers::{self, Wanted};
+use linux_driver_kbuild::kernels::{self, Kernel};
+use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kbuild::module_abi::{self, Exports, Target, Types};
+use linux_driver_kbuild::tree::BuildTree;
+
+use super::subjects::{Book, Subject};
+use crate::args::{builder, manifest, workspace};
+use crate::snapshot::snapshot;
+
+/// Does the work for each item, as many at once as `jobs` says. The results are in the order of the items.
+pub(super) fn at_once<T: Sync, R: Send>(jobs: usize, items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Result<R>)>> = Mutex::new(Vec::with_capacity(items.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(items.len()) {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(number) else { break };
+                    let result = process::check_interrupted().and_then(|()| work(item));
+                    let failed = result.is_err();
+                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, result));
+                    if failed {
+                        // The first error is what is reported: the others need not be begun.
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// A kernel beside another.
+pub(super) fn beside(book: &Book, before: &Abi, name: &str, after: &Subject, usage: &Usage) -> Result<Check> {
+    let abi = book.abi(after)?;
+    Ok(compare::kernels(before, &abi, usage, (name, &book.name(after))))
+}
+
+/// A kernel of the history beside the one before it. Only what is different is looked at.
+pub(super) fn step(book: &Book, (before, after): (KernelId, KernelId), usage: &Usage) -> Check {
+    let (old, new) = book.history.differing(before, after);
+    let name = |id: KernelId| book.history.kernel(id).id.as_str();
+    compare::kernels(&old, &new, usage, (name(before), name(after)))
+}
+
+/// The bindings against the kernel that they are for.
+pub(super) fn bindings(book: &Book, subject: &Subject, cache: &Cache, install: Install, usage: &Usage) -> Result<Check> {
+    let name = book.name(subject);
+    let kernel = match subject {
+        Subject::Named(spec) => kernels::fetched(cache, spec),
+        Subject::Tree(dir) => Some(Kernel::of_tree(dir)?),
+        Subject::Running => Some(kernels::running()?),
+        Subject::Known(_) | Subject::File(_) => {
+            return Err(Error::new(
+                &name,
+                "a kernel with headers or a snapshot, which bindings can be made for",
+                "one of which only its type information is known",
+                "hold it against another kernel: add --against debian-6.12",
+            ));
+        }
+    };
+    match kernel {
+        Some(kernel) => of_kernel(book, &name, &kernel, cache, install, usage),
+        None => {
+            progress::say(&format!(
+                "{name} is not fetched: its snapshot is asked (`cargo xtask fetch {name}` brings its headers)"
+            ));
+            of_snapshot(book, &name, usage)
+        }
+    }
+}
+
+/// All three truths: rustc's, the headers', the kernel's.
+fn of_kernel(book: &Book, name: &str, kernel: &Kernel, cache: &Cache, install: Install, usage: &Usage) -> Result<Check> {
+    let sys = workspace().join("sys/c");
+    let prepared = builder(cache, kernel, install)?.prepared(&sys)?;
+    let rustc = rustc(book, "LINUX_DRIVER_KERNEL_DIR", prepared.dir.as_os_str())?;
+    let kbuild = Kbuild {
+        tree: kernel.tree()?,
+        host: kernel.host.clone(),
+    };
+    let wanted = Wanted {
+        scope: book.needed.scope(),
+        constants: constants(book),
+    };
+    let headers = headers::read(cache, &kbuild, &sys, &wanted)?;
+    let (source, _) = kernel.btf()?;
+    let btf = extract(&Btf::open(source.btf(), source.place())?, &book.needed.scope())?;
+    Ok(agree::check(name, &[("rustc", &rustc), ("headers", &headers), ("btf", &btf)], usage))
+}
+
+/// What can be said without the kernel: rustc's truth about the snapshot, and the snapshot's record of the kernel.
+fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Check> {
+    let abi = snapshot(name)?;
+    let rustc = rustc(book, "LINUX_DRIVER_KERNEL", name.as_ref())?;
+    Ok(agree::check(name, &[("rustc", &rustc), ("snapshot", &abi)], usage))
+}
+
+/// What rustc laid out, for the kernel that this variable names.
+fn rustc(book: &Book, variable: &str, value: &OsStr) -> Result<Abi> {
+    let of_kernel = Workspace {
+        manifest: manifest(),
+        target_dir: workspace().join("target"),
+        env: vec![(variable.to_owned(), value.to_owned())],
+    };
+    let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
+    let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let scope = book.needed.scope();
+    bindings::read(&of_kernel.bindings()?, &rustc, &scope, &constants(book), dir.path())
+}
+
+fn constants(book: &Book) -> Vec<String> {
+    book.needed.constants().map(|(name, _)| name.to_owned()).collect()
+}
+
+/// A module against a kernel. Where the kernel is known that the module was built for, changed signatures are found too.
+pub(super) fn module(book: &Book, ko: &Path, subject: &Subject, cache: &Cache) -> Result<Check> {
+    let kernel = Held::of(book, subject, cache)?;
+    let btf = kernel.btf()?;
+    let target = kernel.target(btf.as_ref())?;
+    let built_for = module_abi::built_for(ko)?.and_then(|release| book.of_release(&release));
+    let Some(built_for) = built_for else {
+        return module_abi::check(ko, &target);
+    };
+    let before = Held::of(book, &built_for, cache)?;
+    let before_btf = before.btf()?;
+    let before = before.target(before_btf.as_ref())?;
+    module_abi::check(ko, &target.with_built_for(&before))
+}
+
+/// What is at hand of a kernel for a module to be checked against.
+struct Held {
+    name: String,
+    release: String,
+    arch: String,
+    tree: Option<BuildTree>,
+    config: Option<Config>,
+    source: Option<Source>,
+    abi: Option<Abi>,
+}
+
+impl Held {
+    fn of(book: &Book, subject: &Subject, cache: &Cache) -> Result<Self> {
+        let kernel = match subject {
+            Subject::Named(spec) => kernels::fetched(cache, spec),
+            Subject::Tree(dir) => Some(Kernel::of_tree(dir)?),
+            Subject::Running => kernels::running().ok(),
+            Subject::Known(_) | Subject::File(_) => None,
+        };
+        let mut held = Self {
+            name: book.name(subject),
+            release: String::new(),
+            arch: String::new(),
+            tree: None,
+            config: None,
+            source: None,
+            abi: None,
+        };
+        match (kernel, subject) {
+            (Some(kernel), _) => {
+                held.tree = Some(kernel.tree()?);
+                held.source = kernel.btf().ok().map(|(source, _)| source);
+            }
+            (None, Subject::Running) => {
+                held.release = super::subjects::running_release();
+                held.arch = std::env::consts::ARCH.to_owned();
+                held.config = Config::read(&Path::new("/boot").join(format!("config-{}", held.release))).ok();
+                held.source = Some(Source::open(Path::new(super::subjects::RUNNING_BTF))?);
+            }
+            (None, Subject::File(file)) if !super::subjects::is_record(file) => held.source = Some(Source::open(file)?),
+            (None, _) => held.abi = Some(book.abi(subject)?),
+        }
+        Ok(held)
+    }
+
+    fn btf(&self) -> Result<Option<Btf<'_>>> {
+        self.source.as_ref().map(|source| Btf::open(source.btf(), source.place())).transpose()
+    }
+
+    fn target<'a>(&'a self, btf: Option<&'a Btf<'a>>) -> Result<Target<'a>> {
+        let target = match (&self.tree, &self.abi) {
+            (Some(tree), _) => Target::of_tree(tree, btf)?,
+            (None, Some(abi)) => Target::of_abi(abi),
+            (None, None) => Target {
+                name: String::new(),
+                release: self.release.clone(),
+                arch: self.arch.clone(),
+                config: self.config.clone(),
+                exports: Exports::Unknown,
+                types: btf.map_or(Types::Unknown, Types::Btf),
+                built_for: None,
+            },
+        };
+        Ok(Target {
+            name: self.name.clone(),
+            ..target
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_is_done_once_and_in_order() {
+        let items: Vec<u32> = (0..100).collect();
+        let doubled = at_once(4, &items, |item| Ok(item * 2)).unwrap();
+        assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        let error = at_once(4, &items, |&item| {
+            if item == 7 { Err(Error::new("7", "a", "b", "c")) } else { Ok(()) }
+        });
+        assert_eq!(error.unwrap_err().place(), "7");
+    }
+}

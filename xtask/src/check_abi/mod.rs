@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask check-abi`: `subjects` finds the kernels that are meant, `checks` compares, `output` prints.
+
+mod checks;
+mod output;
+mod subjects;
+
+use std::path::PathBuf;
+
+use linux_driver_abi::Usage;
+use linux_driver_abi::accept::{Accepted, Date};
+use linux_driver_abi::report::text::Pictures;
+use linux_driver_abi::report::{self, FailOn, Report, json};
+use linux_driver_host::{Cache, Error, Result};
+
+use crate::Outcome;
+use crate::args::{InstallArgs, workspace};
+
+use self::subjects::Book;
+
+/// Hold the bindings against a kernel, a kernel against another, or a module against a kernel
+///
+/// Without --against and --ko: the bindings against the kernel. What rustc laid out, what the kernel's compiler lays out
+/// from its headers, and what the kernel says of itself (BTF) have to be the same. A kernel that is fetched is asked itself;
+/// one that is not, by its snapshot.
+///
+/// With --against: what is different in the kernel, beside the other one. With --ko: whether the module loads.
+///
+/// Exit codes: 0 all hold, 1 drift, 2 it could not be checked.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask check-abi --all
+  cargo xtask check-abi --kernel debian-7.2 --against debian-6.12
+  cargo xtask check-abi --running --ko target/linux-driver/my-driver.ko
+  cargo xtask check-abi --history --against 6.12.117+deb12-amd64 --format html > kernels.html
+  cargo xtask check-abi --history --shard 2/4 --json > 2.json; cargo xtask check-abi --merge 1.json 2.json 3.json 4.json")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) subjects: subjects::Args,
+    /// The kernel before: a name of the catalogue, a release of the history, or a file with BTF
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "ko")]
+    against: Option<String>,
+    /// A module
+    #[arg(long, value_name = "FILE")]
+    ko: Option<PathBuf>,
+    /// What makes it fail: any drift, what needs a rebuild or more, what needs a change of the source
+    #[arg(long, value_enum, default_value_t = Fail::Any)]
+    fail_on: Fail,
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = output::Format::Text)]
+    format: output::Format,
+    /// As --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Which structs the text draws
+    #[arg(long, value_enum, default_value_t = Draw::Used)]
+    pictures: Draw,
+    /// The list of accepted drift [default: headers/accepted.toml]
+    #[arg(long, value_name = "FILE")]
+    accepted: Option<PathBuf>,
+    /// Only the I-th of N parts of the kernels
+    #[arg(long, value_name = "I/N", value_parser = subjects::Shard::parse)]
+    shard: Option<subjects::Shard>,
+    /// Merge what --json printed in several shards, instead of checking anything
+    #[arg(long, value_name = "FILE", num_args = 1.., exclusive = false)]
+    merge: Vec<PathBuf>,
+    /// How many kernels are checked at once [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+    #[command(flatten)]
+    install: InstallArgs,
+}
+
+/// Which structs are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Draw {
+    /// None
+    None,
+    /// Those that the code allocates or looks into
+    Used,
+    /// All that have another layout
+    All,
+}
+
+impl From<Draw> for Pictures {
+    fn from(draw: Draw) -> Self {
+        match draw {
+            Draw::None => Self::None,
+            Draw::Used => Self::Used,
+            Draw::All => Self::All,
+        }
+    }
+}
+
+/// What makes a check fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Fail {
+    /// Any drift, even where the same object keeps working
+    Any,
+    /// What needs a rebuild, or more
+    Rebuild,
+    /// What needs a change of the source
+    Source,
+}
+
+impl From<Fail> for FailOn {
+    fn from(fail: Fail) -> Self {
+        match fail {
+            Fail::Any => Self::Any,
+            Fail::Rebuild => Self::Rebuild,
+            Fail::Source => Self::Source,
+        }
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let report = if args.merge.is_empty() {
+        checked(args)?
+    } else {
+        merged(&args.merge)?
+    };
+    let format = if args.json { output::Format::Json } else { args.format };
+    output::print(&report, format, args.pictures.into())?;
+    Ok(match report.outcome(args.fail_on.into()) {
+        report::Outcome::Holds => Outcome::Good,
+        report::Outcome::Drift => Outcome::Bad,
+        report::Outcome::CouldNotCheck => Outcome::NotTried,
+    })
+}
+
+/// What several shards printed, as one report.
+fn merged(files: &[PathBuf]) -> Result<Report> {
+    let read = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
+        json::read(&text, &file.display().to_string())
+    };
+    Ok(json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?))
+}
+
+fn checked(args: &Args) -> Result<Report> {
+    let book = Book::open()?;
+    let mut subjects = book.subjects(&args.subjects)?;
+    if let Some(shard) = args.shard {
+        subjects = shard.of(subjects);
+    }
+    let usage = usage()?;
+    let cache = Cache::of_user()?;
+    let install = args.install.allowed();
+    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let checks = if let Some(ko) = &args.ko {
+        checks::at_once(jobs, &subjects, |subject| checks::module(&book, ko, subject, &cache))?
+    } else if let Some(text) = args.against.as_deref().or_else(|| book.stand_in(&subjects)) {
+        let before = book.against(text)?;
+        let (name, abi) = (book.name(&before), book.abi(&before)?);
+        checks::at_once(jobs, &subjects, |subject| checks::beside(&book, &abi, &name, subject, &usage))?
+    } else if args.subjects.history {
+        checks::at_once(jobs, &book.steps(&subjects), |step| Ok(checks::step(&book, *step, &usage)))?
+    } else {
+        // cargo builds one kernel's bindings after the other.
+        checks::at_once(1, &subjects, |subject| checks::bindings(&book, subject, &cache, install, &usage))?
+    };
+    let mut report = Report {
+        schema: report::SCHEMA,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        checks,
+    };
+    let list = args.accepted.clone().unwrap_or_else(|| workspace().join("headers/accepted.toml"));
+    let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
+    let accepted = Accepted::parse(&text, &list.display().to_string())?;
+    accepted.apply(&mut report, Date::today(), &|check| book.release(&check.kernel), false)?;
+    Ok(report)
+}
+
+/// What the safe layer and the samples use of a kernel, as `cargo xtask snapshot --usage` found it out.
+fn usage() -> Result<Usage> {
+    let path = workspace().join("headers/usage.json");
+    let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    serde_json::from_slice(&text).map_err(|e| {
+        Error::new(
+            path.display(),
+            "what the safe layer uses of a kernel",
+            e,
+            "make it again with `cargo xtask snapshot --usage`",
+        )
+    })
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How a report is printed.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use linux_driver_abi::report::text::Pictures;
+use linux_driver_abi::report::{Check, CheckKind, Report, github, html, markdown, sarif, text};
+use linux_driver_host::{Error, Result};
+
+use crate::args::workspace;
+use crate::build::print_json;
+
+/// A format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For a terminal, with pictures of what moved
+    Text,
+    /// The document that every other format is made of
+    Json,
+    /// For a comment or a page
+    Markdown,
+    /// Annotations on standard output, and the job's summary in the file that GITHUB_STEP_SUMMARY names
+    Github,
+    /// SARIF 2.1.0, for tools that collect findings
+    Sarif,
+    /// One page with a matrix of kernels by types, and drawings of what moved
+    Html,
+}
+
+/// Prints the report on standard output.
+pub(crate) fn print(report: &Report, format: Format, pictures: Pictures) -> Result<()> {
+    let text = match format {
+        Format::Json => return print_json(report),
+        Format::Text => {
+            let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            text::render(report, text::Options { colour, pictures })
+        }
+        Format::Markdown => markdown::render(report),
+        Format::Github => {
+            let github = github::render(report, &file_of);
+            summarize(&github.summary)?;
+            github.annotations
+        }
+        Format::Sarif => sarif::render(report, &file_of),
+        Format::Html => html::render(report),
+    };
+    let mut out = std::io::stdout().lock();
+    // A pager that was closed has seen enough.
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new("standard output", "to write it", e, "see the system's message"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The file of the repository at which findings of a comparison stand.
+fn file_of(check: &Check) -> String {
+    match check.kind {
+        CheckKind::Bindings => "sys/needed.toml".to_owned(),
+        CheckKind::Module => check.against.clone(),
+        CheckKind::Kernels => {
+            let snapshot = format!("headers/snapshots/{}/abi.json", check.kernel);
+            if workspace().join(&snapshot).is_file() {
+                snapshot
+            } else {
+                "headers/history/kernels.tsv".to_owned()
+            }
+        }
+    }
+}
+
+/// Adds to the summary of the job, if this is one.
+fn summarize(text: &str) -> Result<()> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
+        return Ok(());
+    };
+    let file = OpenOptions::new().append(true).create(true).open(&path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|e| Error::io(&path, "write", &e))
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Which kernels are meant, and what is known of each without building anything.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::history::{History, KernelId, Watched};
+use linux_driver_abi::model::{Abi, Linkage, Scope};
+use linux_driver_abi::needed::Needed;
+use linux_driver_abi::source::Source;
+use linux_driver_abi::symvers::Symvers;
+use linux_driver_host::Result;
+use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
+
+use crate::args::{catalogue, workspace};
+use crate::snapshot::{record, snapshot};
+
+/// Which kernels.
+#[derive(clap::Args, Debug, Clone, Default)]
+#[group(id = "subjects", multiple = false)]
+pub(crate) struct Args {
+    /// Kernels: names of `cargo xtask kernels`, or releases of `cargo xtask history list` [default: the catalogue's]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    kernel: Vec<String>,
+    /// All kernels of the catalogue
+    #[arg(long)]
+    all: bool,
+    /// All kernels of the history; without --against, each beside the one before it of its series, flavour and architecture
+    #[arg(long)]
+    pub(super) history: bool,
+    /// A kernel build tree, such as /lib/modules/RELEASE/build
+    #[arg(long, value_name = "DIR")]
+    kdir: Option<PathBuf>,
+    /// A file that holds a kernel's BTF: vmlinux, vmlinuz, an arm64 Image, a raw one
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
+    /// The kernel that runs
+    #[arg(long)]
+    running: bool,
+}
+
+/// A kernel that is meant.
+#[derive(Debug, Clone)]
+pub(super) enum Subject {
+    /// One of the catalogue.
+    Named(Spec),
+    /// One of the history.
+    Known(String),
+    /// A build tree.
+    Tree(PathBuf),
+    /// A file with BTF.
+    File(PathBuf),
+    /// The kernel that runs.
+    Running,
+}
+
+/// A part of the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shard {
+    number: usize,
+    of: usize,
+}
+
+impl Shard {
+    /// Reads "2/4".
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            _ => Err("expected I/N, such as 2/4, with I from 1 to N".to_owned()),
+        }
+    }
+
+    /// Every N-th, from the I-th on: neighbours, which are alike, are spread.
+    pub(super) fn of<T>(self, all: Vec<T>) -> Vec<T> {
+        all.into_iter().skip(self.number - 1).step_by(self.of).collect()
+    }
+}
+
+/// What kernels are known by.
+pub(super) struct Book {
+    pub(super) catalogue: Catalogue,
+    pub(super) history: History,
+    pub(super) needed: Needed,
+    pub(super) scope: Scope,
+}
+
+impl Book {
+    pub(super) fn open() -> Result<Self> {
+        let headers = workspace().join("headers");
+        let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
+        let scope = Watched::read(&headers.join("watched.toml"))?.scope(&needed);
+        Ok(Self {
+            catalogue: catalogue()?,
+            history: History::read(&headers.join("history"))?,
+            needed,
+            scope,
+        })
+    }
+
+    /// The kernels that are meant.
+    pub(super) fn subjects(&self, args: &Args) -> Result<Vec<Subject>> {
+        if args.all {
+            return Ok(self.catalogue.specs().cloned().map(Subject::Named).collect());
+        }
+        if args.history {
+            return Ok(self.history.kernels().map(|(_, kernel)| Subject::Known(kernel.id.clone())).collect());
+        }
+        if args.running {
+            return Ok(vec![Subject::Running]);
+        }
+        if let Some(dir) = &args.kdir {
+            return Ok(vec![Subject::Tree(dir.clone())]);
+        }
+        if let Some(file) = &args.btf {
+            return Ok(vec![Subject::File(file.clone())]);
+        }
+        if args.kernel.is_empty() {
+            return Ok(vec![self.named(self.catalogue.default_name())?]);
+        }
+        args.kernel.iter().map(|name| self.named(name)).collect()
+    }
+
+    /// A kernel by its name in the catalogue or its release.
+    fn named(&self, name: &str) -> Result<Subject> {
+        if name == RUNNING {
+            return Ok(Subject::Running);
+        }
+        if let Some(spec) = self.catalogue.specs().find(|spec| spec.name == name) {
+            return Ok(Subject::Named(spec.clone()));
+        }
+        if self.history.find(name).is_ok() {
+            return Ok(Subject::Known(name.to_owned()));
+        }
+        // Neither: the catalogue's error lists its names; the history's, the nearest releases.
+        self.history.find(name).map(|_| Subject::Known(name.to_owned()))
+    }
+
+    /// What `--against` names: a kernel, or a file.
+    pub(super) fn against(&self, text: &str) -> Result<Subject> {
+        let path = Path::new(text);
+        match self.named(text) {
+            Ok(subject) => Ok(subject),
+            Err(_) if path.is_dir() => Ok(Subject::Tree(path.to_owned())),
+            Err(_) if path.is_file() => Ok(Subject::File(path.to_owned())),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a kernel is held against where nothing was named and no bindings can be made for it: the default kernel, which
+    /// the bindings are for.
+    pub(super) fn stand_in(&self, subjects: &[Subject]) -> Option<&str> {
+        let bare = |subject: &Subject| match subject {
+            Subject::File(_) => true,
+            Subject::Running => kernels::running().is_err(),
+            _ => false,
+        };
+        subjects.iter().any(bare).then(|| self.catalogue.default_name())
+    }
+
+    /// Each kernel with the one before it, of its architecture and flavour.
+    pub(super) fn steps(&self, subjects: &[Subject]) -> Vec<(KernelId, KernelId)> {
+        let known = |subject: &Subject| match subject {
+            Subject::Known(name) => self.history.find(name).ok(),
+            _ => None,
+        };
+        let wanted: HashSet<KernelId> = subjects.iter().filter_map(known).collect();
+        let steps = self.history.steps().into_iter();
+        steps.filter(|(_, after)| wanted.contains(after)).collect()
+    }
+
+    /// The release of a kernel that a report names.
+    pub(super) fn release(&self, name: &str) -> String {
+        match self.named(name) {
+            Ok(Subject::Named(spec)) => spec.release,
+            Ok(Subject::Running) => running_release(),
+            _ => name.to_owned(),
+        }
+    }
+
+    /// Its name, for reports.
+    pub(super) fn name(&self, subject: &Subject) -> String {
+        match subject {
+            Subject::Named(spec) => spec.name.clone(),
+            Subject::Known(name) => name.clone(),
+            Subject::Tree(path) | Subject::File(path) => path.display().to_string(),
+            Subject::Running => RUNNING.to_owned(),
+        }
+    }
+
+    /// What is known of it.
+    pub(super) fn abi(&self, subject: &Subject) -> Result<Abi> {
+        match subject {
+            Subject::Named(spec) => self.of_catalogue(spec),
+            Subject::Known(name) => Ok(self.history.abi_of(self.history.find(name)?)),
+            Subject::Tree(dir) => self.of_kernel(&Kernel::of_tree(dir)?),
+            Subject::File(file) if is_record(file) => record(file),
+            Subject::File(file) => self.of_btf(&Source::open(file)?),
+            Subject::Running => match kernels::running() {
+                Ok(kernel) => self.of_kernel(&kernel),
+                // Its BTF is there without its headers too.
+                Err(_) => {
+                    let mut abi = self.of_btf(&Source::open(Path::new(RUNNING_BTF))?)?;
+                    abi.release = running_release();
+                    std::env::consts::ARCH.clone_into(&mut abi.arch);
+                    Ok(abi)
+                }
+            },
+        }
+    }
+
+    /// The snapshot of a kernel of the catalogue, with what the history watches beyond it.
+    fn of_catalogue(&self, spec: &Spec) -> Result<Abi> {
+        let mut abi = snapshot(&spec.name)?;
+        if let Ok(id) = self.history.find(&abi.release) {
+            let known = self.history.abi_of(id);
+            for (name, type_) in known.types {
+                abi.types.entry(name).or_insert(type_);
+            }
+            for (name, function) in known.functions {
+                abi.functions.entry(name).or_insert(function);
+            }
+            for (name, symbol) in known.symbols {
+                abi.symbols.entry(name).or_insert(symbol);
+            }
+            for (name, why) in known.no_evidence {
+                abi.no_evidence.entry(name).or_insert(why);
+            }
+        }
+        Ok(abi)
+    }
+
+    /// A kernel with a build tree.
+    fn of_kernel(&self, kernel: &Kernel) -> Result<Abi> {
+        let (source, _) = kernel.btf()?;
+        let mut abi = self.of_btf(&source)?;
+        abi.release.clone_from(&kernel.release);
+        let symvers = Symvers::read(&kernel.tree()?.symvers())?;
+        add_symbols(&mut abi, &symvers, &self.scope);
+        Ok(abi)
+    }
+
+    fn of_btf(&self, source: &Source) -> Result<Abi> {
+        extract(&Btf::open(source.btf(), source.place())?, &self.scope)
+    }
+
+    /// The kernel of this release, if it is known: one of the catalogue before one of the history.
+    pub(super) fn of_release(&self, release: &str) -> Option<Subject> {
+        let spec = self.catalogue.specs().find(|spec| spec.release == release);
+        let known = || self.history.kernels().any(|(_, kernel)| kernel.id == release);
+        spec.cloned().map(Subject::Named).or_else(|| known().then(|| Subject::Known(release.to_owned())))
+    }
+}
+
+/// Where the running kernel's type information is.
+pub(super) const RUNNING_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// What `uname -r` says.
+pub(super) fn running_release() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().to_owned()
+}
+
+/// Whether the file is an `abi.json`, and not a kernel.
+pub(super) fn is_record(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "json")
+}
+
+/// Adds what the kernel exports of the scope.
+pub(super) fn add_symbols(abi: &mut Abi, symvers: &Symvers, scope: &Scope) {
+    let checksums = symvers.has_checksums();
+    let symbols = scope.functions.iter();
+    abi.symbols = symbols
+        .filter_map(|name| Some((name.clone(), symvers.symbol(name, checksums)?)))
+        .collect();
+    for (name, function) in &mut abi.functions {
+        function.linkage = Some(if abi.symbols.contains_key(name) {
+            Linkage::Exported
+        } else {
+            Linkage::Internal
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_all_of_it_and_none_twice() {
+        let all: Vec<u32> = (0..11).collect();
+        let mut seen: Vec<u32> = (1..=3).flat_map(|number| Shard { number, of: 3 }.of(all.clone())).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, all);
+        for wrong in ["0/2", "3/2", "1", "a/b", "1/0", ""] {
+            assert!(Shard::parse(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(Shard::parse("2/4"), Ok(Shard { number: 2, of: 4 }));
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask explain`.
+
+use std::path::PathBuf;
+
+use linux_driver_abi::explain::safe::Aliases;
+use linux_driver_abi::explain::{explain, text};
+use linux_driver_abi::history::History;
+use linux_driver_host::Result;
+
+use crate::Outcome;
+use crate::args::workspace;
+use crate::build::print_json;
+
+/// Explain a name of C's: since which kernel it is there, where it is and was, and what the safe layer calls it
+///
+/// From the history in headers/history, offline.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask explain pci_driver.driver_managed_dma
+  cargo xtask explain kvfree_call_rcu
+  cargo xtask explain bus_type --json | jq -r '.sections[].groups[].spans[] | .first + \" \" + (.state.size | tostring)'")]
+pub(crate) struct Args {
+    /// A type, type.field, function, constant or exported symbol
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Print one JSON document on standard output
+    #[arg(long)]
+    json: bool,
+    /// The folder of the history [default: headers/history]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let history = History::read(&crate::history::place(args.dir.as_ref()))?;
+    let aliases = Aliases::read(&workspace().join("safe/src"))?;
+    let explanation = explain(&history, &args.name, &aliases)?;
+    if args.json {
+        print_json(&explanation)?;
+    } else {
+        print!("{}", text::render(&explanation));
+    }
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask history`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::history::{Added, History, Kernel, Package, Watched, series_of};
+use linux_driver_abi::model::{Scope, Symbol};
+use linux_driver_abi::needed::Needed;
+use linux_driver_abi::source::Source;
+use linux_driver_abi::symvers::{ExportKind, Symvers};
+use linux_driver_host::progress::say;
+use linux_driver_host::{Cache, Error, Result, cache, process};
+use linux_driver_kbuild::archive::{Archive, Held, flavour_of};
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::args::{catalogue, workspace};
+use crate::build::print_json;
+use crate::table::aligned;
+
+/// The history of kernels: what is known of each, and adding one
+///
+/// It stands in headers/history and is read by `check-abi --history` and `explain`, offline. What it remembers is what the
+/// bindings need (sys/needed.toml) and what headers/watched.toml names.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask history list
+  cargo xtask history add 6.12.117+deb12-amd64
+  cargo xtask history add --new")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    Add(Add),
+    List(List),
+}
+
+/// Add kernels
+///
+/// A kernel's type information comes from its headers package in Debian's archive, or where that has none or is gone,
+/// from its image; it is kept in the cache. A kernel that is there already is extended by what was not known of it, as
+/// after a name was added to headers/watched.toml.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask history add 6.12.117+deb12-amd64
+  cargo xtask history add --new
+  cargo xtask history add --btf /sys/kernel/btf/vmlinux --release $(uname -r) --arch $(uname -m)")]
+#[group(id = "which", required = true, multiple = false, args = ["releases", "all", "new", "btf"])]
+struct Add {
+    /// Kernels in Debian's archive, by release
+    #[arg(value_name = "RELEASE")]
+    releases: Vec<String>,
+    /// All kernels in Debian's archive
+    #[arg(long)]
+    all: bool,
+    /// The kernels in Debian's archive that the history lacks
+    #[arg(long)]
+    new: bool,
+    /// A file that holds a kernel's BTF: vmlinux, vmlinuz, an arm64 Image, a raw one
+    #[arg(long, value_name = "FILE", requires = "release", requires = "arch")]
+    btf: Option<PathBuf>,
+    /// With --btf: what `uname -r` says under it
+    #[arg(long, value_name = "RELEASE", requires = "btf")]
+    release: Option<String>,
+    /// With --btf: what `uname -m` says under it
+    #[arg(long, value_name = "ARCH", requires = "btf", value_parser = ["x86_64", "aarch64"])]
+    arch: Option<String>,
+    /// With --btf: its Module.symvers; without it, its symbols are not known
+    #[arg(long, value_name = "FILE", requires = "btf")]
+    symvers: Option<PathBuf>,
+    /// The folder of the history [default: headers/history]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// List the kernels of the history, or those of Debian's archive
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask history list
+  cargo xtask history list --archive --json | jq -r '.[] | select(.known | not) | .release'")]
+struct List {
+    /// The kernels of Debian's archive, and whether the history has them
+    #[arg(long)]
+    archive: bool,
+    /// Print one JSON document on standard output
+    #[arg(long)]
+    json: bool,
+    /// The folder of the history [default: headers/history]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    match &args.command {
+        Command::Add(args) => add(args),
+        Command::List(args) => list(args),
+    }
+}
+
+/// The folder of the history.
+pub(crate) fn place(dir: Option<&PathBuf>) -> PathBuf {
+    dir.cloned().unwrap_or_else(|| workspace().join("headers/history"))
+}
+
+/// What the history remembers.
+pub(crate) fn scope() -> Result<Scope> {
+    let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
+    Ok(Watched::read(&workspace().join("headers/watched.toml"))?.scope(&needed))
+}
+
+/// Holds the lock of the history while a kernel is added. It stands in the cache: the folder holds nothing but the history.
+fn lock(dir: &Path) -> Result<File> {
+    let root = Cache::of_user()?.root().to_owned();
+    let name = cache::Key::new().with(dir.to_string_lossy().as_bytes()).hex();
+    cache::lock_file(&root.join(format!(".lock-history-{name}")))
+}
+
+fn add(args: &Add) -> Result<Outcome> {
+    let dir = place(args.dir.as_ref());
+    let scope = scope()?;
+    if let Some(btf) = &args.btf {
+        let release = args.release.clone().unwrap_or_default();
+        let kernel = Kernel {
+            flavour: flavour_of(&release).to_owned(),
+            series: series_of(&release).to_owned(),
+            release,
+            arch: args.arch.clone().unwrap_or_default(),
+            btf: btf.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            ..Kernel::default()
+        };
+        add_one(&dir, &scope, kernel, btf, args.symvers.as_deref())?;
+        return Ok(Outcome::Good);
+    }
+    let user = Cache::of_user()?;
+    let archive = Archive::open(&user, &catalogue()?)?;
+    let wanted: Vec<&Held> = if args.all || args.new {
+        let history = History::read_or_begin(&dir)?;
+        let all = archive.kernels().iter();
+        all.filter(|held| args.all || !is_known(&history, held)).collect()
+    } else {
+        let all = args.releases.iter().map(|release| archive.get(release));
+        all.collect::<Result<_>>()?
+    };
+    if wanted.is_empty() {
+        say("the history has all kernels of the archive");
+    }
+    for held in wanted {
+        process::check_interrupted()?;
+        let kept = archive.fetch(&user, held)?;
+        let packages = kept.packages.iter().map(|package| Package {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            sha256: package.sha256.clone(),
+        });
+        let kernel = Kernel {
+            id: String::new(),
+            release: held.release.clone(),
+            arch: held.arch.to_owned(),
+            flavour: held.flavour.clone(),
+            series: held.series.clone(),
+            packages: packages.collect(),
+            btf: kept.source.clone(),
+            symbols_known: false,
+        };
+        add_one(&dir, &scope, kernel, &kept.btf, kept.symvers.as_deref())?;
+    }
+    Ok(Outcome::Good)
+}
+
+/// Adds one kernel and writes the history: what was added stays when a later one fails.
+fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, btf: &Path, symvers: Option<&Path>) -> Result<()> {
+    if kernel.series.is_empty() {
+        return Err(Error::new(
+            "--release",
+            "a release that starts with a version, as `uname -r` says it: 6.12.117+deb12-amd64",
+            format_args!("`{}`", kernel.release),
+            "correct it",
+        ));
+    }
+    let source = Source::open(btf)?;
+    let mut abi = extract(&Btf::open(source.btf(), btf.display())?, scope)?;
+    drop(source);
+    if let Some(path) = symvers {
+        let symvers = Symvers::read(path)?;
+        kernel.symbols_known = true;
+        let found = |name: &String| {
+            let export = symvers.get(name)?;
+            let symbol = Symbol {
+                crc: Some(export.crc).filter(|crc| *crc != 0),
+                module: export.module.clone(),
+                gpl: export.kind == ExportKind::Gpl,
+                namespace: export.namespace.clone(),
+            };
+            Some((name.clone(), symbol))
+        };
+        abi.symbols = scope.functions.iter().filter_map(found).collect();
+    }
+    let _lock = lock(dir)?;
+    let mut history = History::read_or_begin(dir)?;
+    let release = kernel.release.clone();
+    match history.add(kernel, &abi)? {
+        Added::New(id) => {
+            let before = history.predecessor(id);
+            let changed = before.map(|before| (history.differences(before, id).len(), &history.kernel(before).id));
+            let text = match changed {
+                Some((0, before)) => format!("nothing in scope differs from {before}"),
+                Some((count, before)) => format!("{count} things in scope differ from {before}"),
+                None => "the first of its architecture and flavour".to_owned(),
+            };
+            say(&format!("{}: added; {text}", history.kernel(id).id));
+        }
+        Added::Extended(id) => say(&format!("{}: more is known of it now", history.kernel(id).id)),
+        Added::Known(_) => {
+            say(&format!("{release}: was known already"));
+            return Ok(());
+        }
+    }
+    history.write(dir)
+}
+
+fn is_known(history: &History, held: &Held) -> bool {
+    let same = |kernel: &Kernel| {
+        let mut packages = kernel.packages.iter();
+        let version = packages.len() == 0 || packages.any(|package| package.version == held.version);
+        kernel.release == held.release && version
+    };
+    history.kernels().any(|(_, kernel)| same(kernel))
+}
+
+#[derive(Serialize)]
+struct Known<'h> {
+    #[serde(flatten)]
+    kernel: &'h Kernel,
+    like: Option<&'h str>,
+    differences: usize,
+}
+
+#[derive(Serialize)]
+struct InArchive<'a> {
+    #[serde(flatten)]
+    held: &'a Held,
+    known: bool,
+}
+
+fn list(args: &List) -> Result<Outcome> {
+    let history = History::read_or_begin(&place(args.dir.as_ref()))?;
+    let head = |columns: &[&str]| -> Vec<String> { columns.iter().map(|c| (*c).to_owned()).collect() };
+    let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
+    if args.archive {
+        let archive = Archive::open(&Cache::of_user()?, &catalogue()?)?;
+        let rows = archive.kernels().iter().map(|held| InArchive {
+            held,
+            known: is_known(&history, held),
+        });
+        let rows: Vec<InArchive<'_>> = rows.collect();
+        if args.json {
+            print_json(&rows)?;
+            return Ok(Outcome::Good);
+        }
+        let mut table = vec![head(&["RELEASE", "VERSION", "ARCH", "HEADERS", "IN HISTORY"])];
+        table.extend(rows.iter().map(|row| {
+            let held = row.held;
+            let arch = held.arch.to_owned();
+            vec![
+                held.release.clone(),
+                held.version.clone(),
+                arch,
+                yes(held.headers),
+                yes(row.known),
+            ]
+        }));
+        print!("{}", aligned(&table));
+        return Ok(Outcome::Good);
+    }
+    let mut rows = Vec::new();
+    for id in history.in_order() {
+        let before = history.predecessor(id);
+        rows.push(Known {
+            kernel: history.kernel(id),
+            like: before.map(|before| history.kernel(before).id.as_str()),
+            differences: before.map_or(0, |before| history.differences(before, id).len()),
+        });
+    }
+    if args.json {
+        print_json(&rows)?;
+        return Ok(Outcome::Good);
+    }
+    let mut table = vec![head(&[
+        "KERNEL",
+        "VERSION",
+        "ARCH",
+        "SYMBOLS",
+        "DIFFERS FROM THE ONE BEFORE",
+    ])];
+    table.extend(rows.iter().map(|row| {
+        let kernel = row.kernel;
+        let version = kernel.packages.first().map_or("", |package| &package.version);
+        let differs = match (row.like, row.differences) {
+            (None, _) => String::new(),
+            (Some(_), 0) => "in nothing".to_owned(),
+            (Some(before), count) => format!("in {count} things ({before})"),
+        };
+        let arch = kernel.arch.clone();
+        vec![
+            kernel.id.clone(),
+            version.to_owned(),
+            arch,
+            yes(kernel.symbols_known),
+            differs,
+        ]
+    }));
+    print!("{}", aligned(&table));
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask snapshot`.
+
+mod facts;
+mod origin;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use linux_driver_abi::btf::{self, Btf};
+use linux_driver_abi::source::Source;
+use linux_driver_abi::{Abi, Needed, emit};
+use linux_driver_host::{Cache, Error, Result, progress};
+use linux_driver_kbuild::kernels::{Kernel, RUNNING};
+
+pub(crate) use read::{record, snapshot};
+
+use crate::Outcome;
+use crate::args::{InstallArgs, KernelArgs, builder, workspace};
+use facts::Facts;
+use origin::Origin;
+
+/// Write a snapshot of a kernel's headers: what the bindings need of it, as C and as data
+///
+/// It goes to headers/snapshots/NAME, where the bindings find it (LINUX_DRIVER_KERNEL=NAME). The types come from the
+/// type information (BTF) in the kernel; constants from its compiler and headers, so a snapshot of a BTF file alone
+/// has none, and no bindings are made of it.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask snapshot --kernel debian-6.1
+  cargo xtask snapshot --kernel running --out /tmp/running
+  cargo xtask snapshot --kdir /lib/modules/6.12.117+deb12-amd64/build
+  cargo xtask snapshot --btf /sys/kernel/btf/vmlinux --out /tmp/btf")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    /// A file that holds BTF: vmlinux, vmlinuz, an Image of arm64, or BTF as it is
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "kdir"])]
+    btf: Option<PathBuf>,
+    /// The folder to write [default: headers/snapshots/NAME]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    install: InstallArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
+    let (name, snapshot) = match &args.btf {
+        Some(path) => (name_of_file(path), of_btf(path, &needed)?),
+        None => of_kernel(args, &needed)?,
+    };
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => workspace().join("headers/snapshots").join(name),
+    };
+    write::write(&out, &snapshot)?;
+    println!("{}", out.display());
+    Ok(Outcome::Good)
+}
+
+/// A snapshot's files.
+struct Snapshot {
+    /// `kernel.h`
+    header: String,
+    /// `abi.json`
+    abi: String,
+    /// `snapshot.toml`
+    origin: String,
+}
+
+impl Snapshot {
+    fn of(btf: &Btf<'_>, abi: &Abi, needed: &Needed, origin: &Origin) -> Result<Self> {
+        let unwritable = |e: String| Error::new("the snapshot", "to write it down", e, "report this");
+        Ok(Self {
+            header: emit::header(btf, abi, needed)?,
+            abi: serde_json::to_string_pretty(abi).map_err(|e| unwritable(e.to_string()))? + "\n",
+            origin: origin.text().map_err(unwritable)?,
+        })
+    }
+}
+
+/// Of type information alone.
+fn of_btf(path: &Path, needed: &Needed) -> Result<Snapshot> {
+    let source = Source::open(path)?;
+    let btf = Btf::open(source.btf(), source.place())?;
+    let abi = btf::extract(&btf, &needed.scope())?;
+    let origin = Origin::of_btf(&source, "the file that was given");
+    progress::say("note: no headers, so no constants: bindings cannot be made of this snapshot");
+    Snapshot::of(&btf, &abi, needed, &origin)
+}
+
+/// Of a kernel with its headers. Returns the snapshot's name too.
+fn of_kernel(args: &Args, needed: &Needed) -> Result<(String, Snapshot)> {
+    let cache = Cache::of_user()?;
+    let install = args.install.allowed();
+    let kernel = args.kernel.kernel(&cache, install)?;
+    let prepared = builder(&cache, &kernel, install)?.prepared(&workspace().join("sys/c"))?;
+    let facts = Facts::read(&cache, &kernel, needed)?;
+    let (source, found_in) = btf_of(&kernel)?;
+    let btf = Btf::open(source.btf(), source.place())?;
+    let abi = facts.with(btf::extract(&btf, &needed.scope())?, needed, &kernel)?;
+    let origin = Origin::of_kernel(&source, found_in, &abi, &kernel, &prepared.kernel)?;
+    let name = match &args.kernel.kdir {
+        None if kernel.name != RUNNING => kernel.name.clone(),
+        _ => kernel.release.clone(),
+    };
+    Ok((name, Snapshot::of(&btf, &abi, needed, &origin)?))
+}
+
+/// The name of a snapshot of this file: its own, without what follows the last dot if that says nothing.
+fn name_of_file(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.strip_suffix(".btf").unwrap_or(&name).to_owned()
+}
+
+/// The BTF of a kernel, from where it is, and what that place is called: in its headers (from Debian's 6.12 on), in its
+/// image, or in the kernel that runs.
+fn btf_of(kernel: &Kernel) -> Result<(Source, &'static str)> {
+    let runs = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let running = (runs.trim() == kernel.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
+    let places = [
+        (Some(kernel.build_tree.join("vmlinux")), "vmlinux of the build tree"),
+        (kernel.image.clone(), "the kernel's image"),
+        (running, "the kernel that runs"),
+    ];
+    let mut last = None;
+    for (path, what) in places {
+        let Some(path) = path.filter(|path| path.is_file()) else {
+            continue;
+        };
+        match Source::open(&path) {
+            Ok(source) => return Ok((source, what)),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        Error::new(
+            kernel.build_tree.display(),
+            "the kernel's type information (BTF): in vmlinux, in the image to boot, or in the kernel that runs",
+            "none of these",
+            "put the kernel's vmlinux into the build tree, or give the BTF itself with --btf",
+        )
+    }))
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a snapshot says.
+
+use std::path::Path;
+
+use linux_driver_abi::Abi;
+use linux_driver_host::{Error, Result};
+
+use crate::args::workspace;
+
+/// The ABI of a kernel of the catalogue, from its snapshot.
+pub(crate) fn snapshot(name: &str) -> Result<Abi> {
+    record(&workspace().join("headers/snapshots").join(name).join("abi.json"))
+}
+
+/// An `abi.json`.
+pub(crate) fn record(file: &Path) -> Result<Abi> {
+    let text = std::fs::read(file).map_err(|e| {
+        Error::new(
+            file.display(),
+            "the ABI of a kernel, in its snapshot",
+            e,
+            "make it with `cargo xtask snapshot --kernel NAME`",
+        )
+    })?;
+    serde_json::from_slice(&text).map_err(|e| {
+        Error::new(
+            file.display(),
+            "an ABI as `cargo xtask snapshot` writes it",
+            e,
+            "make it again with `cargo xtask snapshot --kernel NAME`",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_by_hand_is_refused_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("abi.json");
+        for text in ["", "{}", "{\"schema\": 1, \"types\": []}", "[1, 2"] {
+            std::fs::write(&file, text).unwrap();
+            let error = record(&file).unwrap_err();
+            assert_eq!(error.place(), file.display().to_string(), "{text}");
+        }
+        assert!(record(&dir.path().join("none.json")).unwrap_err().remedy().contains("xtask snapshot"));
+    }
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A snapshot's folder: it is there whole, or as it was before.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::{Error, Result, process};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::Snapshot;
+
+const HEADER: &str = "kernel.h";
+const ABI: &str = "abi.json";
+const ORIGIN: &str = "snapshot.toml";
+
+/// Writes the folder `dir`, in the place of an older snapshot if there is one.
+pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
+    let dir = std::path::absolute(dir).map_err(|e| Error::io(dir, "find", &e))?;
+    check(&dir)?;
+    let parent = dir.parent().ok_or_else(|| not_ours(&dir, "the root of all folders"))?;
+    fs::create_dir_all(parent).map_err(|e| Error::io(parent, "make", &e))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".staging-")
+        .tempdir_in(parent)
+        .map_err(|e| Error::io(parent, "write", &e))?;
+    let whole = staging.path().join("snapshot");
+    fs::create_dir(&whole).map_err(|e| Error::io(&whole, "make", &e))?;
+    for (name, text) in [
+        (HEADER, &snapshot.header),
+        (ABI, &snapshot.abi),
+        (ORIGIN, &snapshot.origin),
+    ] {
+        let path = whole.join(name);
+        fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
+    }
+    process::check_interrupted()?;
+    put(&whole, &dir)
+}
+
+/// Renames `whole` to `dir`. What stood there goes the other way, and then with the staging folder.
+fn put(whole: &Path, dir: &Path) -> Result<()> {
+    if fs::symlink_metadata(dir).is_ok() {
+        match renameat_with(CWD, whole, CWD, dir, RenameFlags::EXCHANGE) {
+            Ok(()) => return Ok(()),
+            // Not every file system can: then in two steps.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                let old: PathBuf = whole.with_file_name("old");
+                fs::rename(dir, &old).map_err(|e| Error::io(dir, "write", &e))?;
+            }
+            Err(e) => return Err(Error::io(dir, "write", &e.into())),
+        }
+    }
+    fs::rename(whole, dir).map_err(|e| Error::io(dir, "write", &e))
+}
+
+/// A folder is only written over if nothing but a snapshot would be lost.
+fn check(dir: &Path) -> Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io(dir, "read", &e)),
+        Ok(entries) => entries,
+    };
+    for entry in entries {
+        let name = entry.map_err(|e| Error::io(dir, "read", &e))?.file_name();
+        if ![HEADER, ABI, ORIGIN].iter().any(|own| name == *own) {
+            return Err(not_ours(dir, &name.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
+fn not_ours(dir: &Path, found: &str) -> Error {
+    Error::new(
+        dir.display(),
+        "a folder that is not there yet, or holds a snapshot and nothing else",
+        found,
+        "name another folder with --out",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(text: &str) -> Snapshot {
+        Snapshot {
+            header: text.to_owned(),
+            abi: text.to_owned(),
+            origin: text.to_owned(),
+        }
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_newer_snapshot_takes_the_place_of_an_older_one() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("snapshots/name");
+        write(&dir, &snapshot("1")).unwrap();
+        write(&dir, &snapshot("2")).unwrap();
+        assert_eq!(names(&dir), [ABI, HEADER, ORIGIN]);
+        assert_eq!(fs::read_to_string(dir.join(ABI)).unwrap(), "2");
+        assert_eq!(names(&root.path().join("snapshots")), ["name"], "something was left");
+    }
+
+    #[test]
+    fn a_folder_with_anything_else_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("letter.txt"), "dear").unwrap();
+        let error = write(root.path(), &snapshot("1")).unwrap_err();
+        assert!(error.to_string().contains("letter.txt"), "{error}");
+        assert_eq!(names(root.path()), ["letter.txt"]);
+    }
+}
