@@ -15,6 +15,7 @@ use crate::error::{Error, Result, code::ENOMEM};
 
 /// How an allocation may be made: `gfp_t` in `include/linux/gfp_types.h`.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "gfp_t")]
 pub struct Flags(sys::gfp_t);
 
 /// May sleep. For process context without a spin lock held.

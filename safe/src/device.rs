@@ -46,6 +46,7 @@ impl DeviceState for Normal {}
 /// It is an initialised `struct device` whose reference count is at least one as long as the reference lives, and what `S`
 /// says of it holds for that long.
 #[repr(transparent)]
+#[doc(alias = "device")]
 pub struct Device<S: DeviceState = Normal>(Opaque<sys::device>, PhantomData<S>);
 
 // SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (put_device()).

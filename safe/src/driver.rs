@@ -73,6 +73,7 @@ impl<T: RegistrationOps> Static<T> {
 ///
 /// The driver is registered, by this value.
 #[pin_data(PinnedDrop)]
+#[doc(alias = "device_driver")]
 pub struct Registration<T: RegistrationOps + 'static> {
     driver: &'static Static<T>,
     #[pin]

@@ -22,6 +22,7 @@ pub trait Module: Sized + Send + Sync + 'static {
 
 /// The module at hand: C's `THIS_MODULE`.
 #[repr(transparent)]
+#[doc(alias = "module")]
 pub struct ThisModule(UnsafeCell<MaybeUninit<sys::module>>);
 
 // SAFETY: the pointer in it is handed to the kernel only, which has its own locks for modules.

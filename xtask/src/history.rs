@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::history::{Added, History, Kernel, Package, Watched, series_of};
-use linux_driver_abi::model::{Scope, Symbol};
+use linux_driver_abi::model::Scope;
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
-use linux_driver_abi::symvers::{ExportKind, Symvers};
+use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::say;
 use linux_driver_host::{Cache, Error, Result, cache, process};
 use linux_driver_kbuild::archive::{Archive, Held, flavour_of};
+use linux_driver_kbuild::kernels;
 use serde::Serialize;
 
 use crate::Outcome;
@@ -133,7 +134,7 @@ fn add(args: &Add) -> Result<Outcome> {
             btf: btf.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             ..Kernel::default()
         };
-        add_one(&dir, &scope, kernel, btf, args.symvers.as_deref())?;
+        add_one(&dir, &scope, kernel, &Source::open(btf)?, args.symvers.as_deref())?;
         return Ok(Outcome::Good);
     }
     let user = Cache::of_user()?;
@@ -167,13 +168,37 @@ fn add(args: &Add) -> Result<Outcome> {
             btf: kept.source.clone(),
             symbols_known: false,
         };
-        add_one(&dir, &scope, kernel, &kept.btf, kept.symvers.as_deref())?;
+        add_one(&dir, &scope, kernel, &Source::open(&kept.btf)?, kept.symvers.as_deref())?;
     }
     Ok(Outcome::Good)
 }
 
+/// Adds a kernel that was fetched.
+pub(crate) fn add_kernel(fetched: &kernels::Kernel) -> Result<()> {
+    let (source, found_in) = fetched.btf()?;
+    let packages = fetched.packages.iter().map(|package| Package {
+        name: package.name.clone(),
+        version: package.version.clone(),
+        sha256: package.sha256.clone(),
+    });
+    let tree = fetched.tree()?;
+    let kernel = Kernel {
+        release: fetched.release.clone(),
+        arch: match tree.arch.as_str() {
+            "x86" => "x86_64".to_owned(),
+            other => other.to_owned(),
+        },
+        flavour: flavour_of(&fetched.release).to_owned(),
+        series: series_of(&fetched.release).to_owned(),
+        packages: packages.collect(),
+        btf: found_in.to_owned(),
+        ..Kernel::default()
+    };
+    add_one(&place(None), &scope()?, kernel, &source, Some(&tree.symvers()))
+}
+
 /// Adds one kernel and writes the history: what was added stays when a later one fails.
-fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, btf: &Path, symvers: Option<&Path>) -> Result<()> {
+fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, source: &Source, symvers: Option<&Path>) -> Result<()> {
     if kernel.series.is_empty() {
         return Err(Error::new(
             "--release",
@@ -182,22 +207,12 @@ fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, btf: &Path, symvers: O
             "correct it",
         ));
     }
-    let source = Source::open(btf)?;
-    let mut abi = extract(&Btf::open(source.btf(), btf.display())?, scope)?;
-    drop(source);
+    let mut abi = extract(&Btf::open(source.btf(), source.place())?, scope)?;
     if let Some(path) = symvers {
         let symvers = Symvers::read(path)?;
         kernel.symbols_known = true;
-        let found = |name: &String| {
-            let export = symvers.get(name)?;
-            let symbol = Symbol {
-                crc: Some(export.crc).filter(|crc| *crc != 0),
-                module: export.module.clone(),
-                gpl: export.kind == ExportKind::Gpl,
-                namespace: export.namespace.clone(),
-            };
-            Some((name.clone(), symbol))
-        };
+        let checksums = symvers.has_checksums();
+        let found = |name: &String| Some((name.clone(), symvers.symbol(name, checksums)?));
         abi.symbols = scope.functions.iter().filter_map(found).collect();
     }
     let _lock = lock(dir)?;

@@ -21,6 +21,7 @@ mod settings;
 mod snapshot;
 mod table;
 mod test;
+mod update;
 
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ enum Command {
     Env(env::Args),
     Snapshot(snapshot::Args),
     CheckAbi(check_abi::Args),
+    Update(update::Args),
     Bench(bench::Args),
     History(history::Args),
     Explain(explain::Args),
@@ -92,6 +94,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Env(args) => env::run(&args),
         Command::Snapshot(args) => snapshot::run(&args),
         Command::CheckAbi(args) => check_abi::run(&args),
+        Command::Update(args) => update::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::History(args) => history::run(&args),
         Command::Explain(args) => explain::run(&args),

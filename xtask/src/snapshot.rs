@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use linux_driver_abi::btf::{self, Btf};
 use linux_driver_abi::source::Source;
 use linux_driver_abi::{Abi, Needed, emit};
+use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, progress};
 use linux_driver_kbuild::kernels::{Kernel, RUNNING};
 
@@ -96,51 +97,32 @@ fn of_kernel(args: &Args, needed: &Needed) -> Result<(String, Snapshot)> {
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
     let kernel = args.kernel.kernel(&cache, install)?;
-    let prepared = builder(&cache, &kernel, install)?.prepared(&workspace().join("sys/c"))?;
-    let facts = Facts::read(&cache, &kernel, needed)?;
-    let (source, found_in) = btf_of(&kernel)?;
-    let btf = Btf::open(source.btf(), source.place())?;
-    let abi = facts.with(btf::extract(&btf, &needed.scope())?, needed, &kernel)?;
-    let origin = Origin::of_kernel(&source, found_in, &abi, &kernel, &prepared.kernel)?;
+    let snapshot = snapshot_of(&cache, &kernel, install, needed)?;
     let name = match &args.kernel.kdir {
         None if kernel.name != RUNNING => kernel.name.clone(),
         _ => kernel.release.clone(),
     };
-    Ok((name, Snapshot::of(&btf, &abi, needed, &origin)?))
+    Ok((name, snapshot))
+}
+
+fn snapshot_of(cache: &Cache, kernel: &Kernel, install: Install, needed: &Needed) -> Result<Snapshot> {
+    let prepared = builder(cache, kernel, install)?.prepared(&workspace().join("sys/c"))?;
+    let facts = Facts::read(cache, kernel, needed)?;
+    let (source, found_in) = kernel.btf()?;
+    let btf = Btf::open(source.btf(), source.place())?;
+    let abi = facts.with(btf::extract(&btf, &needed.scope())?, needed, kernel)?;
+    let origin = Origin::of_kernel(&source, found_in, &abi, kernel, &prepared.kernel)?;
+    Snapshot::of(&btf, &abi, needed, &origin)
+}
+
+/// Writes the snapshot of this kernel to `out`.
+pub(crate) fn take(cache: &Cache, kernel: &Kernel, install: Install, out: &Path) -> Result<()> {
+    let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
+    write::write(out, &snapshot_of(cache, kernel, install, &needed)?)
 }
 
 /// The name of a snapshot of this file: its own, without what follows the last dot if that says nothing.
 fn name_of_file(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".btf").unwrap_or(&name).to_owned()
-}
-
-/// The BTF of a kernel, from where it is, and what that place is called: in its headers (from Debian's 6.12 on), in its
-/// image, or in the kernel that runs.
-fn btf_of(kernel: &Kernel) -> Result<(Source, &'static str)> {
-    let runs = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let running = (runs.trim() == kernel.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
-    let places = [
-        (Some(kernel.build_tree.join("vmlinux")), "vmlinux of the build tree"),
-        (kernel.image.clone(), "the kernel's image"),
-        (running, "the kernel that runs"),
-    ];
-    let mut last = None;
-    for (path, what) in places {
-        let Some(path) = path.filter(|path| path.is_file()) else {
-            continue;
-        };
-        match Source::open(&path) {
-            Ok(source) => return Ok((source, what)),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| {
-        Error::new(
-            kernel.build_tree.display(),
-            "the kernel's type information (BTF): in vmlinux, in the image to boot, or in the kernel that runs",
-            "none of these",
-            "put the kernel's vmlinux into the build tree, or give the BTF itself with --btf",
-        )
-    }))
 }

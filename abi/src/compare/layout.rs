@@ -605,7 +605,7 @@ fn distance(bits: i64) -> String {
 
 /// "208", and with the bit "1010:3".
 fn place(field: &Field) -> String {
-    if field.bitfield || field.offset_bits % 8 != 0 {
+    if field.bitfield || !field.offset_bits.is_multiple_of(8) {
         format!("{}:{}", field.offset_bits / 8, field.offset_bits % 8)
     } else {
         (field.offset_bits / 8).to_string()

@@ -230,11 +230,14 @@ fn plain(context: &Context<'_>, name: &str, before: &Type, after: &Type, finding
     }
 }
 
+/// An enumerator's value before and after.
+type Values = (Option<i128>, Option<i128>);
+
 /// The enumerators: those that the code uses each for itself, the others in one finding.
 fn values(context: &Context<'_>, name: &str, before: &Type, after: &Type, findings: &mut Vec<Finding>) {
     let said =
         |name: &String| context.before.constants.contains_key(name) || context.after.constants.contains_key(name);
-    let mut untouched: BTreeMap<&str, (Option<i128>, Option<i128>)> = BTreeMap::new();
+    let mut untouched: BTreeMap<&str, Values> = BTreeMap::new();
     for constant in before.values.keys().chain(after.values.keys()).collect::<BTreeSet<_>>() {
         let (old, new) = (
             before.values.get(constant).copied(),
@@ -252,7 +255,7 @@ fn values(context: &Context<'_>, name: &str, before: &Type, after: &Type, findin
     if untouched.is_empty() {
         return;
     }
-    let side = |value: fn(&(Option<i128>, Option<i128>)) -> Option<i128>| {
+    let side = |value: fn(&Values) -> Option<i128>| {
         let all: Vec<String> = untouched
             .iter()
             .filter_map(|(name, values)| Some(format!("{name} = {}", value(values)?)))

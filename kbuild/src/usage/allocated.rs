@@ -105,7 +105,9 @@ fn allocated(debug: &Debug<'_>, found: &mut BTreeSet<String>) {
     for index in debug.all() {
         let die = debug.die(index);
         let of = match die.tag {
-            gimli::DW_TAG_variable | gimli::DW_TAG_formal_parameter => die.of,
+            gimli::DW_TAG_variable => die.of,
+            // One of a function that is there, not of a function's type.
+            gimli::DW_TAG_formal_parameter if die.parent.is_some_and(|parent| is_function(debug, parent)) => die.of,
             gimli::DW_TAG_structure_type if die.name.starts_with(BOXES) => debug.parameter(index, "T"),
             _ => None,
         };
@@ -113,6 +115,13 @@ fn allocated(debug: &Debug<'_>, found: &mut BTreeSet<String>) {
             held(debug, of, found, 0);
         }
     }
+}
+
+fn is_function(debug: &Debug<'_>, index: Index) -> bool {
+    matches!(
+        debug.die(index).tag,
+        gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine | gimli::DW_TAG_lexical_block
+    )
 }
 
 /// Adds the bindings' types that a type is or holds by value.

@@ -20,6 +20,7 @@ use crate::types::{AlwaysRefCounted, Opaque};
 ///
 /// As for [`device::Device`], for the `struct device` in it.
 #[repr(transparent)]
+#[doc(alias = "pci_dev")]
 pub struct Device<S: DeviceState = Normal>(Opaque<sys::pci_dev>, PhantomData<S>);
 
 // SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (pci_dev_put()).
@@ -47,30 +48,35 @@ impl<S: DeviceState> Device<S> {
     }
 
     /// The vendor's number.
+    #[doc(alias = "pci_dev.vendor")]
     pub fn vendor(&self) -> u16 {
         // SAFETY: the device is there; the field was written when the bus found it.
         unsafe { (*self.as_raw()).vendor }
     }
 
     /// The device's number with its vendor.
+    #[doc(alias = "pci_dev.device")]
     pub fn device(&self) -> u16 {
         // SAFETY: the device is there; the field was written when the bus found it.
         unsafe { (*self.as_raw()).device }
     }
 
     /// The subsystem's vendor.
+    #[doc(alias = "pci_dev.subsystem_vendor")]
     pub fn subsystem_vendor(&self) -> u16 {
         // SAFETY: the device is there; the field was written when the bus found it.
         unsafe { (*self.as_raw()).subsystem_vendor }
     }
 
     /// The subsystem's number with its vendor.
+    #[doc(alias = "pci_dev.subsystem_device")]
     pub fn subsystem_device(&self) -> u16 {
         // SAFETY: the device is there; the field was written when the bus found it.
         unsafe { (*self.as_raw()).subsystem_device }
     }
 
     /// The revision.
+    #[doc(alias = "pci_dev.revision")]
     pub fn revision(&self) -> u8 {
         // SAFETY: the device is there; the field was written when the bus found it.
         unsafe { (*self.as_raw()).revision }
@@ -89,6 +95,7 @@ pub(super) fn bar_number(bar: u32) -> Result<core::ffi::c_int> {
 impl Device<Bound> {
     /// How many bytes the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5: C's
     /// `pci_resource_len`.
+    #[doc(alias = "pci_resource_len")]
     pub fn resource_len(&self, bar: u32) -> Result<u64> {
         let bar = bar_number(bar)?;
         // SAFETY: the device is there and the number is one of a standard BAR; the bus does not move the BARs of a device
@@ -121,6 +128,7 @@ impl Device<Core> {
     /// Enables the device's BARs and wakes it, until the driver is unbound: C's `pcim_enable_device`.
     ///
     /// Context: may sleep.
+    #[doc(alias = "pcim_enable_device")]
     pub fn pcim_enable_device(&self) -> Result {
         // SAFETY: the core is in a callback of the driver's that is bound; what this registers with it is released after
         // `remove`.
@@ -128,12 +136,14 @@ impl Device<Core> {
     }
 
     /// Lets the device start accesses of its own (DMA, MSI): C's `pci_set_master`.
+    #[doc(alias = "pci_set_master")]
     pub fn set_master(&self) {
         // SAFETY: the device is there, and its lock is held.
         unsafe { sys::pci_set_master(self.as_raw()) };
     }
 
     /// Forbids the device to start accesses of its own: C's `pci_clear_master`.
+    #[doc(alias = "pci_clear_master")]
     pub fn clear_master(&self) {
         // SAFETY: the device is there, and its lock is held.
         unsafe { sys::pci_clear_master(self.as_raw()) };

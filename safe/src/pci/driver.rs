@@ -21,14 +21,17 @@ use crate::module::{Module, ThisModule};
 /// A PCI driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
 /// See the crate's first page for an example.
+#[doc(alias = "pci_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
     /// The driver's name: the folder in `/sys/bus/pci/drivers`.
+    #[doc(alias = "pci_driver.name")]
     const NAME: &'static CStr;
 
     /// The devices that it is for.
+    #[doc(alias = "pci_driver.id_table")]
     const ID_TABLE: IdTable<Self::IdInfo>;
 
     /// Takes on a device: `pci_driver.probe`.
@@ -38,12 +41,14 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// allocation that is made for a device; an error means that the driver does not take the device on.
     ///
     /// Context: may sleep; under the device's lock.
+    #[doc(alias = "pci_driver.probe")]
     fn probe(dev: &Device<Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
 
     /// Gives a device up: `pci_driver.remove`. The device may be there still (rmmod, sysfs) or gone (unplugged). What the
     /// data holds is given up after this, when it is dropped; what is managed, after that.
     ///
     /// Context: may sleep; under the device's lock.
+    #[doc(alias = "pci_driver.remove")]
     fn remove(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }

@@ -7,6 +7,7 @@ use linux_driver_sys as sys;
 
 /// Which devices an entry matches: C's `struct pci_device_id`.
 #[derive(Clone, Copy)]
+#[doc(alias = "pci_device_id")]
 pub struct DeviceId(sys::pci_device_id);
 
 impl DeviceId {

@@ -5,17 +5,19 @@ mod checks;
 mod output;
 mod subjects;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use linux_driver_abi::Usage;
 use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::report::text::Pictures;
-use linux_driver_abi::report::{self, FailOn, Report, json};
+use linux_driver_abi::report::{self, Check, FailOn, Report, json};
+use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result};
 
 use crate::Outcome;
 use crate::args::{InstallArgs, workspace};
 
+pub(crate) use self::output::{Format, summarize};
 use self::subjects::Book;
 
 /// Hold the bindings against a kernel, a kernel against another, or a module against a kernel
@@ -121,11 +123,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     };
     let format = if args.json { output::Format::Json } else { args.format };
     output::print(&report, format, args.pictures.into())?;
-    Ok(match report.outcome(args.fail_on.into()) {
-        report::Outcome::Holds => Outcome::Good,
-        report::Outcome::Drift => Outcome::Bad,
-        report::Outcome::CouldNotCheck => Outcome::NotTried,
-    })
+    Ok(outcome(&report, args.fail_on.into()))
 }
 
 /// What several shards printed, as one report.
@@ -164,15 +162,45 @@ fn checked(args: &Args) -> Result<Report> {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         checks,
     };
-    let list = args.accepted.clone().unwrap_or_else(|| workspace().join("headers/accepted.toml"));
-    let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
-    let accepted = Accepted::parse(&text, &list.display().to_string())?;
-    accepted.apply(&mut report, Date::today(), &|check| book.release(&check.kernel), false)?;
+    apply(&book, &mut report, args.accepted.as_deref())?;
     Ok(report)
 }
 
+/// Marks what the list of accepted drift accepts.
+fn apply(book: &Book, report: &mut Report, list: Option<&Path>) -> Result<()> {
+    let list = list.map_or_else(|| workspace().join("headers/accepted.toml"), Path::to_owned);
+    let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
+    let accepted = Accepted::parse(&text, &list.display().to_string())?;
+    accepted.apply(report, Date::today(), &|check| book.release(&check.kernel), false)
+}
+
+/// The same for a report that was made elsewhere.
+pub(crate) fn accept(report: &mut Report, list: Option<&Path>) -> Result<()> {
+    apply(&Book::open()?, report, list)
+}
+
+/// The bindings against a kernel of the catalogue.
+pub(crate) fn bindings(name: &str, cache: &Cache, install: Install) -> Result<Check> {
+    let book = Book::open()?;
+    checks::bindings(&book, &book.named(name)?, cache, install, &usage()?)
+}
+
+/// Prints a report.
+pub(crate) fn print(report: &Report, format: Format) -> Result<()> {
+    output::print(report, format, Pictures::default())
+}
+
+/// What a report comes to.
+pub(crate) fn outcome(report: &Report, fail_on: FailOn) -> Outcome {
+    match report.outcome(fail_on) {
+        report::Outcome::Holds => Outcome::Good,
+        report::Outcome::Drift => Outcome::Bad,
+        report::Outcome::CouldNotCheck => Outcome::NotTried,
+    }
+}
+
 /// What the safe layer and the samples use of a kernel, as `cargo xtask snapshot --usage` found it out.
-fn usage() -> Result<Usage> {
+pub(crate) fn usage() -> Result<Usage> {
     let path = workspace().join("headers/usage.json");
     let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
     serde_json::from_slice(&text).map_err(|e| {

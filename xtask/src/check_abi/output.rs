@@ -73,7 +73,7 @@ fn file_of(check: &Check) -> String {
 }
 
 /// Adds to the summary of the job, if this is one.
-fn summarize(text: &str) -> Result<()> {
+pub(crate) fn summarize(text: &str) -> Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
         return Ok(());
     };

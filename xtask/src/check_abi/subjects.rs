@@ -123,7 +123,7 @@ impl Book {
     }
 
     /// A kernel by its name in the catalogue or its release.
-    fn named(&self, name: &str) -> Result<Subject> {
+    pub(super) fn named(&self, name: &str) -> Result<Subject> {
         if name == RUNNING {
             return Ok(Subject::Running);
         }
@@ -175,7 +175,8 @@ impl Book {
         match self.named(name) {
             Ok(Subject::Named(spec)) => spec.release,
             Ok(Subject::Running) => running_release(),
-            _ => name.to_owned(),
+            // `update` names both: "debian-6.12 (6.12.117+deb12-amd64)".
+            _ => name.rsplit_once(" (").map_or(name, |(_, release)| release.trim_end_matches(')')).to_owned(),
         }
     }
 

@@ -87,8 +87,11 @@ fn gravest(findings: &[&Finding]) -> Option<Verdict> {
 pub(super) fn collect(report: &Report) -> Collected<'_> {
     let by_row: Vec<BTreeMap<(Group, &str), Vec<&Finding>>> = report.checks.iter().map(cells).collect();
     let columns = columns(&by_row);
-    let place: HashMap<(Group, &str), usize> =
-        columns.iter().enumerate().map(|(at, column)| ((column.group, column.name), at)).collect();
+    let place: HashMap<(Group, &str), usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| ((column.group, column.name), at))
+        .collect();
     let mut collected = Collected {
         columns,
         variants: Vec::new(),
@@ -103,7 +106,10 @@ pub(super) fn collect(report: &Report) -> Collected<'_> {
             };
             let layouts = check.layouts.get(name).filter(|_| group == Group::Types);
             let same = known.entry((column, words(&findings))).or_default();
-            let found = same.iter().copied().find(|&at| collected.variants[at].layouts == layouts);
+            let found = same
+                .iter()
+                .copied()
+                .find(|&at| collected.variants[at].layouts == layouts);
             let at = found.unwrap_or_else(|| {
                 let at = collected.variants.len();
                 collected.variants.push(Variant {

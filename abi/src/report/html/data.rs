@@ -65,7 +65,11 @@ pub(super) fn data(collected: &Collected<'_>) -> String {
             continue;
         };
         let of = collected.columns[variant.column].name;
-        let path = |name: &'_ str| name.strip_prefix(of).and_then(|rest| rest.strip_prefix('.')).map(str::len);
+        let path = |name: &'_ str| {
+            name.strip_prefix(of)
+                .and_then(|rest| rest.strip_prefix('.'))
+                .map(str::len)
+        };
         let (mut used, mut renamed) = (Vec::new(), Vec::new());
         for finding in &variant.findings {
             for name in &finding.used {
@@ -79,7 +83,10 @@ pub(super) fn data(collected: &Collected<'_>) -> String {
                 renamed.push(shared.string(to));
             }
         }
-        let (before, after) = (shared.layout(layouts.before.as_ref()), shared.layout(layouts.after.as_ref()));
+        let (before, after) = (
+            shared.layout(layouts.before.as_ref()),
+            shared.layout(layouts.after.as_ref()),
+        );
         variants.push(json!([shared.string(of), before, after, used, renamed]));
     }
     super::escape::json(&json!({ "s": shared.strings, "l": shared.drawn, "v": variants }).to_string())

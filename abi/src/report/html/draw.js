@@ -6,7 +6,7 @@ const Draw = (() => {
   const NS = 'http://www.w3.org/2000/svg';
   const LINE = 15;      // a label's height
   const RUN = 22;       // a run's height
-  const TALL = 64;      // bytes after which a box is torn
+  const TALL = 32;      // bytes after which a box is torn
 
   const el = (name, attrs, text) => {
     const e = document.createElementNS(NS, name);
@@ -182,7 +182,7 @@ const Draw = (() => {
   const SIGN = { same: ' ', moved: '→', gone: '−', came: '+', chng: '~' };
 
   const label = (b, left) => {
-    if (b.run) return { off: '', text: b.run.count + ' fields ' + (b.run.is === 'same' ? 'unchanged' : left ? '' : signed(b.run.by)), sign: SIGN[b.run.is], quiet: true };
+    if (b.run) return { off: '', text: b.run.count + (b.run.is === 'same' ? ' unchanged' : left ? ' fields' : ' fields ' + signed(b.run.by)), sign: SIGN[b.run.is], quiet: true };
     const f = b.field;
     return { off: place(f), text: f.name, type: f.type, more: f.is === 'moved' || f.by ? (left ? '' : signed(f.by)) : '', sign: SIGN[f.is], used: f.used, resized: f.pair && f.pair.bits !== f.bits ? width(f) : '' };
   };
@@ -298,7 +298,7 @@ const Draw = (() => {
         const cut = (words, n) => words.length > n ? words.slice(0, Math.max(1, n - 1)) + '…' : words;
         const short = cut(w.text, most);
         const type = !narrow && w.type && most - short.length > 8 ? cut(w.type, most - short.length - 2) : '';
-        const parts = [[w.off, 'o'], [(w.used ? '● ' : '') + short, w.used ? 'b' : w.quiet ? 't' : ''], [type, 't'], [w.resized, 'o'], [w.more, 'o'], [w.sign.trim(), 'o']].filter(p => p[0]);
+        const parts = [[w.sign.trim(), 'o'], [w.off, 'o'], [(w.used ? '● ' : '') + short, w.used ? 'b' : w.quiet ? 't' : ''], [type, 't'], [w.resized, 'o'], [w.more, 'o']].filter(p => p[0]);
         if (v.left) parts.reverse();
         parts.forEach((p, i) => put((i ? ' ' : '') + p[0], p[1]));
         if (w.type) t.append(el('title', {}, w.type + ' ' + w.text));

@@ -29,7 +29,8 @@ impl<T: AsRef<str>> Display for Text<T> {
 
 /// Whether a character cannot be seen, or changes how others are seen.
 fn misleads(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// JSON for a script element: no character of it can end the element, open a comment, or end a line of a script.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 // The page: filters, the detail of a cell, and the address that holds both.
 (() => {
   const root = document.documentElement;
@@ -130,7 +131,9 @@
     note.textContent = 'Offsets in bytes (byte:bit for bit fields). Boxes are to scale, but those with a tear; a torn box without a name is a run of fields.';
     caption.append(keys, note);
     figure.append(caption, drawn.svg);
-    into.append(figure);
+    // Behind a short list, before a long one.
+    const list = into.querySelector('ul');
+    if (list && list.children.length > 5) list.before(figure); else into.append(figure);
   };
 
   const show = (cell, focus) => {
@@ -173,7 +176,7 @@
   // What is shown, as an address: #kernel=6.12&name=device&cell=6.12.43/device
   const state = () => {
     const out = [];
-    const put = (name, value) => out.push(name + '=' + encodeURIComponent(value).replace(/%20/g, '+').replace(/%2F/gi, '/'));
+    const put = (name, value) => out.push(name + '=' + encodeURIComponent(value).replace(/%2F/gi, '/'));
     for (const name of ['kernel', 'flavour', 'name']) if (input(name).value.trim()) put(name, input(name).value.trim());
     if (boxes.some(b => !b.checked)) put('verdict', boxes.filter(b => b.checked).map(b => b.value).join('') || '-');
     if (input('used').checked) put('used', '1');
@@ -201,10 +204,15 @@
       filter();
       return;
     }
-    const asked = new URLSearchParams(location.hash.slice(1));
+    // A plus is a plus here: releases have them.
+    const asked = new Map();
+    for (const part of location.hash.slice(1).split('&')) {
+      const at = part.indexOf('=');
+      try { if (at > 0) asked.set(part.slice(0, at), decodeURIComponent(part.slice(at + 1))); } catch { /* no address of ours */ }
+    }
     for (const name of ['kernel', 'flavour', 'name']) input(name).value = asked.get(name) || '';
     const marks = asked.get('verdict');
-    for (const b of boxes) b.checked = marks === null || marks.includes(b.value);
+    for (const b of boxes) b.checked = marks === undefined || marks.includes(b.value);
     input('used').checked = asked.get('used') === '1';
     filter();
     const cell = asked.get('cell') && find(asked.get('cell'));

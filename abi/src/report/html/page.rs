@@ -90,7 +90,10 @@ fn head(report: &Report, out: &mut String) {
     out.push_str("<header>\n<div class=\"bar\"><h1>check-abi</h1>");
     out.push_str("<button type=\"button\" id=\"theme\" hidden>Light or dark</button></div>\n");
     put!(out, "<p class=\"sum\">{}</p>\n", Text(summary(report)));
-    let looked_at = report.checks.iter().fold(LookedAt::default(), |all, check| all.and(check.looked_at));
+    let looked_at = report
+        .checks
+        .iter()
+        .fold(LookedAt::default(), |all, check| all.and(check.looked_at));
     out.push_str("<dl class=\"facts\">\n");
     let mut fact = |name: &str, value: String| put!(out, "<div><dt>{name}</dt><dd>{}</dd></div>\n", Text(value));
     for of in [CheckKind::Bindings, CheckKind::Kernels, CheckKind::Module] {
@@ -111,7 +114,10 @@ fn head(report: &Report, out: &mut String) {
     out.push_str("<table class=\"totals\"><caption>Verdicts, by the gravest of each comparison</caption>\n<tr><th scope=\"col\">Verdict</th><th scope=\"col\">Comparisons</th><th scope=\"col\">Findings</th><th scope=\"col\">It means</th></tr>\n");
     for verdict in MARKS {
         let (class, letter, word) = mark(verdict);
-        let checks = report.checks.iter().filter(|check| !check.findings.is_empty() && check.verdict() == verdict);
+        let checks = report
+            .checks
+            .iter()
+            .filter(|check| !check.findings.is_empty() && check.verdict() == verdict);
         let all = report.checks.iter().flat_map(|check| &check.findings);
         let findings = all.filter(|finding| finding.accepted.is_none().then_some(finding.verdict) == verdict);
         put!(
@@ -187,7 +193,13 @@ fn matrix(report: &Report, collected: &Collected<'_>, out: &mut String) {
     let against = one_side(report).is_none();
     for (check, row) in report.checks.iter().zip(&collected.rows) {
         put!(out, "<tr data-key=\"{}\">", Text(&row.key));
-        put!(out, "<th scope=\"row\" title=\"{}, before: {}\">{}", Text(&check.kernel), Text(&check.against), Text(&check.kernel));
+        put!(
+            out,
+            "<th scope=\"row\" title=\"{}, before: {}\">{}",
+            Text(&check.kernel),
+            Text(&check.against),
+            Text(&check.kernel)
+        );
         if against {
             put!(out, " <small>{}</small>", Text(&check.against));
         }
@@ -202,7 +214,10 @@ fn matrix(report: &Report, collected: &Collected<'_>, out: &mut String) {
             match row.cells.get(&column) {
                 Some(&variant) => {
                     let (class, letter, word) = mark(collected.variants[variant].verdict);
-                    put!(out, "<td class={class}><a href=#v{variant} aria-label=\"{word}\">{letter}</a>");
+                    put!(
+                        out,
+                        "<td class={class}><a href=#v{variant} aria-label=\"{word}\">{letter}</a>"
+                    );
                 }
                 None => out.push_str("<td>"),
             }
@@ -248,7 +263,12 @@ fn article(report: &Report, column: &Column<'_>, number: usize, variant: &Varian
         "<article id=\"v{number}\" data-mark=\"{class}\"{used}>\n<h3><code>{}</code> <b class=\"m {class}\" aria-hidden=\"true\">{letter}</b> {word}</h3>\n",
         Text(column.label())
     );
-    put!(out, "<p class=\"in\">In {}: {}</p>\n<ul>\n", counted(variant.rows.len(), "comparison"), runs(report, &variant.rows));
+    put!(
+        out,
+        "<p class=\"in\">In {}: {}</p>\n<ul>\n",
+        counted(variant.rows.len(), "comparison"),
+        runs(report, &variant.rows)
+    );
     for finding in &variant.findings {
         line(finding, out);
     }
@@ -272,7 +292,12 @@ fn line(finding: &Finding, out: &mut String) {
         put!(out, " · the code uses <code>{}</code>", used.join("</code>, <code>"));
     }
     if let Some(why) = &finding.accepted {
-        put!(out, " · accepted (it would be “{}”): {}", finding.verdict.word(), Text(why));
+        put!(
+            out,
+            " · accepted (it would be “{}”): {}",
+            finding.verdict.word(),
+            Text(why)
+        );
     }
     out.push_str("</p></div></li>\n");
 }

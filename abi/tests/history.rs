@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The history: what is written is what is read, and the committed one holds what is known of these kernels.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use linux_driver_abi::explain::safe::Aliases;
+use linux_driver_abi::explain::{explain, text};
+use linux_driver_abi::history::{Added, Fact, History, Kernel, KernelId, Package, What};
+use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Source, Symbol, Type};
+
+const FILES: [&str; 6] = ["types", "functions", "constants", "symbols", "unknown", "kernels"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn committed() -> History {
+    History::read(&root().join("headers/history")).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn kernel(release: &str) -> Kernel {
+    Kernel {
+        release: release.to_owned(),
+        arch: "x86_64".to_owned(),
+        series: "6.12".to_owned(),
+        packages: vec![Package {
+            name: format!("linux-headers-{release}"),
+            version: "1-1".to_owned(),
+            sha256: "ab".repeat(32),
+        }],
+        btf: "vmlinux".to_owned(),
+        symbols_known: true,
+        ..Kernel::default()
+    }
+}
+
+fn field(name: &str, offset_bits: u64, size_bits: u64, bitfield: bool) -> Field {
+    Field {
+        name: name.to_owned(),
+        offset_bits,
+        size_bits,
+        type_name: "unsigned int".to_owned(),
+        bitfield,
+    }
+}
+
+/// An ABI with each kind of fact; `more` fields come first in its struct.
+fn abi(release: &str, more: u64) -> Abi {
+    let mut abi = Abi {
+        release: release.to_owned(),
+        arch: "x86_64".to_owned(),
+        ..Abi::default()
+    };
+    let mut fields: Vec<Field> = (0..more)
+        .map(|n| field(&format!("new{n}"), n * 32, 32, false))
+        .collect();
+    let start = more * 32;
+    fields.extend([
+        field("first", start, 32, false),
+        field("flag", start + 33, 1, true),
+        field("union_a", start + 64, 32, false),
+        field("union_b", start + 64, 16, false),
+    ]);
+    let type_ = |kind: Kind, size: u64| Type {
+        kind,
+        size,
+        align: 4,
+        fields: Vec::new(),
+        values: Default::default(),
+        target: None,
+    };
+    abi.types.insert(
+        "s".to_owned(),
+        Type {
+            fields,
+            ..type_(Kind::Struct, 12 + 4 * more)
+        },
+    );
+    let values = [("A".to_owned(), -1), ("B".to_owned(), i128::from(u64::MAX))];
+    abi.types.insert(
+        "e".to_owned(),
+        Type {
+            values: values.into(),
+            ..type_(Kind::Enum, 4)
+        },
+    );
+    abi.types.insert(
+        "typedef s".to_owned(),
+        Type {
+            target: Some("struct s".to_owned()),
+            ..type_(Kind::Typedef, 12)
+        },
+    );
+    let function = |params: &[&str], variadic| Function {
+        returns: "void *".to_owned(),
+        params: params.iter().map(|p| (*p).to_owned()).collect(),
+        variadic,
+        linkage: None,
+    };
+    abi.functions
+        .insert("f".to_owned(), function(&["const char *", "int (*)(void)"], true));
+    abi.functions.insert("g".to_owned(), function(&[], false));
+    abi.constants.insert(
+        "C".to_owned(),
+        Constant {
+            value: -5,
+            source: Source::Compiler,
+            type_name: Some("gfp_t".to_owned()),
+        },
+    );
+    abi.symbols.insert(
+        "f".to_owned(),
+        Symbol {
+            crc: Some(0x12),
+            module: "vmlinux".to_owned(),
+            gpl: true,
+            namespace: Some("N".to_owned()),
+        },
+    );
+    abi.no_evidence
+        .insert("function memcpy".to_owned(), "written in assembly".to_owned());
+    abi
+}
+
+/// What the history adds by itself: how a function is linked.
+fn unlinked(mut abi: Abi) -> Abi {
+    for function in abi.functions.values_mut() {
+        function.linkage = None;
+    }
+    abi
+}
+
+fn id(added: Added) -> KernelId {
+    match added {
+        Added::New(id) | Added::Extended(id) | Added::Known(id) => id,
+    }
+}
+
+fn read_all(dir: &Path) -> Vec<String> {
+    let path = |name: &&str| dir.join(format!("{name}.tsv"));
+    FILES
+        .iter()
+        .map(|name| fs::read_to_string(path(name)).unwrap())
+        .collect()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::default();
+    let mut ids = Vec::new();
+    for more in 0..4 {
+        let release = format!("6.12.{more}-amd64");
+        ids.push((
+            id(history.add(kernel(&release), &abi(&release, more)).unwrap()),
+            abi(&release, more),
+        ));
+    }
+    history.write(dir.path()).unwrap();
+    let read = History::read(dir.path()).unwrap();
+    assert_eq!(read.len(), 4);
+    for (id, abi) in ids {
+        assert_eq!(unlinked(read.abi_of(id)), abi);
+        assert_eq!(read.kernel(id), history.kernel(id));
+    }
+    let before = read_all(dir.path());
+    read.write(dir.path()).unwrap();
+    assert_eq!(read_all(dir.path()), before);
+}
+
+#[test]
+fn a_kernel_that_is_added_changes_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = committed();
+    let known: Vec<(KernelId, Abi)> = history.kernels().map(|(id, _)| (id, history.abi_of(id))).collect();
+    history.write(dir.path()).unwrap();
+    let before = read_all(dir.path());
+    assert_eq!(
+        before,
+        read_all(&root().join("headers/history")),
+        "the committed files are not as they are written"
+    );
+
+    // The same facts under another release: one block of few rows, and nothing else.
+    let newest = history.find("6.12").unwrap();
+    let mut same = history.kernel(newest).clone();
+    same.release = "6.12.999+deb12-amd64".to_owned();
+    let abi = unlinked(history.abi_of(newest));
+    let added = history.add(same, &abi).unwrap();
+    assert!(matches!(added, Added::New(_)));
+    history.write(dir.path()).unwrap();
+    let after = read_all(dir.path());
+    assert_eq!(after[..5], before[..5]);
+    let rest = after[5]
+        .strip_prefix(before[5].as_str())
+        .expect("the kernels before stay as they are");
+    assert!(rest.lines().count() <= 8, "{rest}");
+
+    let read = History::read(dir.path()).unwrap();
+    for (id, abi) in known {
+        assert_eq!(read.abi_of(id), abi);
+    }
+}
+
+#[test]
+fn a_kernel_that_is_added_again_is_known_extended_or_another() {
+    let mut history = History::default();
+    let mut lesser = abi("6.12.1-amd64", 0);
+    lesser.functions.remove("g");
+    let first = history.add(kernel("6.12.1-amd64"), &lesser).unwrap();
+    assert!(matches!(first, Added::New(_)));
+    assert!(matches!(
+        history.add(kernel("6.12.1-amd64"), &lesser).unwrap(),
+        Added::Known(_)
+    ));
+    let more = abi("6.12.1-amd64", 0);
+    assert!(matches!(
+        history.add(kernel("6.12.1-amd64"), &more).unwrap(),
+        Added::Extended(_)
+    ));
+    assert_eq!(unlinked(history.abi_of(id(first))), more);
+
+    let mut rebuilt = kernel("6.12.1-amd64");
+    rebuilt.packages[0].version = "1-2".to_owned();
+    let Added::New(second) = history.add(rebuilt.clone(), &abi("6.12.1-amd64", 1)).unwrap() else {
+        panic!("another build is another kernel");
+    };
+    assert_eq!(history.kernel(second).id, "6.12.1-amd64=1-2");
+    let error = history.add(rebuilt, &abi("6.12.1-amd64", 2)).unwrap_err();
+    assert!(error.to_string().contains("other facts"), "{error}");
+}
+
+#[test]
+fn symbols_that_are_not_known_are_not_unexported() {
+    let mut history = History::default();
+    let mut blind = kernel("6.12.1-amd64");
+    blind.symbols_known = false;
+    let blind = id(history.add(blind, &abi("6.12.1-amd64", 0)).unwrap());
+    let seeing = id(history.add(kernel("6.12.2-amd64"), &abi("6.12.2-amd64", 0)).unwrap());
+    assert!(history.fact(blind, What::Symbol, "g").is_none());
+    assert_eq!(history.fact(seeing, What::Symbol, "g"), Some(&Fact::Symbol(None)));
+    assert!(history.differences(blind, seeing).is_empty());
+}
+
+#[test]
+fn names_that_cannot_stand_in_a_column_are_refused() {
+    for wrong in ["a\tb", "a\nb", ""] {
+        let mut abi = abi("6.12.1-amd64", 0);
+        let type_ = abi.types["e"].clone();
+        abi.types.insert(wrong.to_owned(), type_);
+        assert!(
+            History::default().add(kernel("6.12.1-amd64"), &abi).is_err(),
+            "{wrong:?}"
+        );
+    }
+}
+
+/// Each column of each row, replaced: an error that names the file and the line, or what was read is what now stands
+/// there, which writing it again shows.
+#[test]
+fn damage_is_named_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::default();
+    for more in 0..2 {
+        let release = format!("6.12.{more}-amd64");
+        history.add(kernel(&release), &abi(&release, more)).unwrap();
+    }
+    history.write(dir.path()).unwrap();
+    let mut refused = 0;
+    for name in FILES {
+        let path = dir.path().join(format!("{name}.tsv"));
+        let whole = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = whole.lines().collect();
+        for (number, line) in lines.iter().enumerate().skip(2) {
+            for column in 0..line.split('\t').count() {
+                for damage in ["", "x", "-1", "99999999999999999999999", "0-4294967295"] {
+                    let mut columns: Vec<&str> = line.split('\t').collect();
+                    columns[column] = damage;
+                    let changed = columns.join("\t");
+                    let mut all: Vec<&str> = lines.clone();
+                    all[number] = &changed;
+                    fs::write(&path, all.join("\n") + "\n").unwrap();
+                    match History::read(dir.path()) {
+                        Ok(read) => read.write(&dir.path().join("again")).unwrap(),
+                        Err(error) => {
+                            refused += 1;
+                            // A name that is gone shows where it is used.
+                            let place = error.place();
+                            assert!(place.contains(".tsv:"), "{error}");
+                            let here = place.contains(&format!("{name}.tsv:"));
+                            assert!(here || place.contains("kernels.tsv:"), "{name}:{number}: {error}");
+                        }
+                    }
+                }
+            }
+            // A row that is missing.
+            let mut all = lines.clone();
+            all.remove(number);
+            fs::write(&path, all.join("\n") + "\n").unwrap();
+            if let Ok(read) = History::read(dir.path()) {
+                read.write(&dir.path().join("again")).unwrap();
+            }
+        }
+        // Cut off anywhere.
+        for end in 0..whole.len() {
+            fs::write(&path, &whole.as_bytes()[..end]).unwrap();
+            let _ = History::read(dir.path()).map(|read| read.len());
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+    assert!(refused > 300, "{refused}");
+    fs::remove_file(dir.path().join("types.tsv")).unwrap();
+    assert!(History::read(dir.path()).unwrap_err().place().contains("types.tsv"));
+}
+
+fn type_of(history: &History, release: &str, name: &str) -> Type {
+    let id = history.find(release).unwrap_or_else(|e| panic!("{e}"));
+    match history.fact(id, What::Type, name) {
+        Some(Fact::Type(type_)) => (**type_).clone(),
+        other => panic!("{release}: {name}: {other:?}"),
+    }
+}
+
+#[test]
+fn known_drift_is_in_the_committed_history() {
+    let history = committed();
+    let of = |release: &str, name: &str| type_of(&history, release, name);
+
+    assert!(of("6.1.0-50-amd64", "device").size > of("6.1.0-49-amd64", "device").size);
+    let (old, new) = (of("6.1.0-49-amd64", "pci_dev"), of("6.1.0-50-amd64", "pci_dev"));
+    let moved = old
+        .fields
+        .iter()
+        .filter(|f| new.field(&f.name).is_some_and(|n| n.offset_bits != f.offset_bits));
+    assert_eq!(moved.count(), 77);
+
+    let (old, new) = (
+        of("6.12.107+deb12-amd64", "pci_dev"),
+        of("6.12.111+deb12-amd64", "pci_dev"),
+    );
+    assert_eq!(old.size, new.size);
+    let bits = old.fields.iter().filter(|f| f.bitfield);
+    assert!(
+        bits.filter(|f| new.field(&f.name).is_some_and(|n| n.offset_bits != f.offset_bits))
+            .count()
+            > 0
+    );
+
+    let (old, new) = (
+        of("6.12.115+deb12-amd64", "bus_type"),
+        of("6.12.117+deb12-amd64", "bus_type"),
+    );
+    assert_eq!(old.size, new.size);
+    assert_eq!(old.fields.len(), new.fields.len() + 1);
+
+    let newest = |series: &str, name: &str| of(series, name);
+    assert!(newest("6.19", "device_driver").size > newest("6.18", "device_driver").size);
+    assert_eq!(
+        of("6.12.117+deb12-rt-amd64", "pci_driver").size,
+        of("6.12.117+deb12-amd64", "pci_driver").size + 24
+    );
+    let signatures = history.variants(What::Function, "kvfree_call_rcu");
+    assert!(signatures.len() >= 2, "{signatures:?}");
+}
+
+#[test]
+fn what_drivers_allocate_stays_within_a_series() {
+    let history = committed();
+    let mut steps = 0;
+    for (before, after) in history.steps() {
+        let (old, new) = (history.kernel(before), history.kernel(after));
+        if old.series != new.series || !matches!(old.series.as_str(), "6.1" | "6.12") {
+            continue;
+        }
+        steps += 1;
+        for name in ["pci_driver", "pci_device_id", "device_driver"] {
+            let same = history.fact(before, What::Type, name) == history.fact(after, What::Type, name);
+            assert!(same, "{name}: {} {}", old.id, new.id);
+        }
+    }
+    assert!(steps > 100, "{steps}");
+}
+
+#[test]
+fn what_differs_is_what_the_whole_abis_differ_in() {
+    let history = committed();
+    for (before, after) in history.steps().into_iter().step_by(17) {
+        let (old, new) = (history.abi_of(before), history.abi_of(after));
+        let (small_old, small_new) = history.differing(before, after);
+        for (name, type_) in &old.types {
+            assert_eq!(
+                new.types.get(name) != Some(type_),
+                small_old.types.contains_key(name),
+                "{name}"
+            );
+        }
+        assert!(small_new.types.iter().all(|(name, type_)| new.types[name] == *type_));
+    }
+}
+
+#[test]
+fn kernels_are_found_by_name_and_near_ones_proposed() {
+    let history = committed();
+    let newest = history.kernel(history.find("6.12").unwrap());
+    assert_eq!(
+        (newest.arch.as_str(), newest.flavour.as_str(), newest.series.as_str()),
+        ("x86_64", "", "6.12")
+    );
+    assert_eq!(
+        history.kernel(history.find("6.1.0-50-amd64").unwrap()).release,
+        "6.1.0-50-amd64"
+    );
+    let error = history.find("6.1.0-50-amd46").unwrap_err();
+    assert!(error.remedy().contains("6.1.0-50-amd64"), "{error}");
+}
+
+#[test]
+fn a_name_is_explained() {
+    let history = committed();
+    let aliases = Aliases::read(&root().join("safe/src")).unwrap();
+    let field = explain(&history, "pci_driver.driver_managed_dma", &aliases).unwrap();
+    assert!(field.c.contains("bool driver_managed_dma"), "{}", field.c);
+    assert_eq!(field.sections[0].is, "field");
+    assert!(field.sections[0].states >= 2);
+    assert!(text::render(&field).contains("▶"));
+    let driver = explain(&history, "struct pci_driver", &aliases).unwrap();
+    assert!(
+        driver.safe.iter().any(|alias| alias.path == "pci::Driver"),
+        "{:?}",
+        driver.safe
+    );
+    let node = explain(&history, "pci_driver.node", &aliases).unwrap();
+    let last = node.sections[0].groups[0].spans.last().unwrap();
+    assert!(!last.state.is_there());
+    let error = explain(&history, "pci_driver.driver_manged_dma", &aliases).unwrap_err();
+    assert!(error.remedy().contains("pci_driver.driver_managed_dma"), "{error}");
+    assert!(explain(&history, "kfree()", &aliases).is_ok());
+}

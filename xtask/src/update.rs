@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask update`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linux_driver_abi::report::{self, Report};
+use linux_driver_abi::{Usage, compare};
+use linux_driver_host::packages;
+use linux_driver_host::progress::{Step, say};
+use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_kbuild::kernels::{self, Spec};
+
+use crate::args::{InstallArgs, catalogue, workspace};
+use crate::check_abi::{self, Format};
+use crate::snapshot::snapshot;
+use crate::{Outcome, history, needs};
+
+/// Bring headers/ up to the newest kernels of the catalogue's series
+///
+/// For each: fetches the newest kernel that the archive has, takes its snapshot, adds it to the history and pins it in
+/// headers/kernels.toml. Prints what moved since the snapshot that was there, and whether the bindings agree with the kernel.
+///
+/// Exit codes: 0 nothing drifted, 1 drift, 2 it could not be checked.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask update
+  cargo xtask update debian-6.12 --patch drift.patch --format github")]
+pub(crate) struct Args {
+    /// Kernels by name [default: all of the catalogue]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Write what changed in headers/ to this file, for `git apply`; it is empty if nothing did
+    #[arg(long, value_name = "FILE")]
+    patch: Option<PathBuf>,
+    /// How to print what moved
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    install: InstallArgs,
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let cache = Cache::of_user()?;
+    let catalogue = catalogue()?;
+    let specs: Vec<&Spec> = if args.names.is_empty() {
+        catalogue.specs().collect()
+    } else {
+        args.names.iter().map(|name| catalogue.get(name)).collect::<Result<_>>()?
+    };
+    let usage = check_abi::usage()?;
+    let mut report = Report {
+        schema: report::SCHEMA,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        checks: Vec::new(),
+    };
+    for spec in specs {
+        update(args, &cache, spec, &usage, &mut report)?;
+    }
+    check_abi::accept(&mut report, None)?;
+    if let Some(file) = &args.patch {
+        let patch = patch()?;
+        std::fs::write(file, &patch).map_err(|e| Error::io(file, "write", &e))?;
+        if !patch.is_empty() {
+            let names = if args.names.is_empty() { String::new() } else { format!(" {}", args.names.join(" ")) };
+            let how = format!("`git apply {}`, or `cargo xtask update{names}`", file.display());
+            say(&format!("headers/ has changed; elsewhere: {how}"));
+            if args.format == Format::Github {
+                check_abi::summarize(&format!("headers/ is behind. To bring it up: {how}\n\n"))?;
+            }
+        }
+    }
+    check_abi::print(&report, args.format)?;
+    Ok(check_abi::outcome(&report, report::FailOn::Any))
+}
+
+/// One kernel of the catalogue.
+fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut Report) -> Result<()> {
+    let install = args.install.allowed();
+    packages::require(&needs::to_build(Some(spec)), install)?;
+    let newest = kernels::newest(cache, spec)?;
+    let kernel = kernels::fetch(cache, &newest)?;
+    let before = snapshot(&spec.name)?;
+    let _step = Step::start(format!("{}: {} after {}", spec.name, newest.release, before.release));
+    crate::snapshot::take(cache, &kernel, install, &workspace().join("headers/snapshots").join(&spec.name))?;
+    pin(&workspace().join("headers/kernels.toml"), &newest)?;
+    history::add_kernel(&kernel)?;
+    let after = snapshot(&spec.name)?;
+    let label = |release: &str| format!("{} ({release})", spec.name);
+    report
+        .checks
+        .push(compare::kernels(&before, &after, usage, (&label(&before.release), &label(&after.release))));
+    report.checks.push(check_abi::bindings(&spec.name, cache, install)?);
+    Ok(())
+}
+
+/// Names this version of the kernel in the catalogue; comments and order stay.
+fn pin(path: &Path, spec: &Spec) -> Result<()> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    let pinned = pinned(&text, spec).map_err(|found| {
+        Error::new(
+            path.display(),
+            format_args!("a table [kernels.\"{}\"]", spec.name),
+            found,
+            "correct that file",
+        )
+    })?;
+    if pinned != text {
+        std::fs::write(path, pinned).map_err(|e| Error::io(path, "write", &e))?;
+    }
+    Ok(())
+}
+
+fn pinned(text: &str, spec: &Spec) -> Result<String, String> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    let table = document
+        .get_mut("kernels")
+        .and_then(|kernels| kernels.get_mut(&spec.name))
+        .and_then(toml_edit::Item::as_table_mut)
+        .ok_or("none")?;
+    for (key, value) in [("release", &spec.release), ("version", &spec.version)] {
+        table.insert(key, toml_edit::value(value));
+    }
+    Ok(document.to_string())
+}
+
+/// What changed in headers/, new files included. The index of the repository stays as it is.
+fn patch() -> Result<String> {
+    let dir = workspace();
+    let temp = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let index = temp.path().join("index");
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        // In a container the checkout can belong to another user.
+        git.arg("-c").arg(format!("safe.directory={}", dir.display())).arg("-C").arg(&dir).args(arguments);
+        git.env("GIT_INDEX_FILE", &index);
+        git
+    };
+    process::run(&mut git(&["read-tree", "HEAD"]))?;
+    process::run(&mut git(&["add", "--all", "headers"]))?;
+    process::run(&mut git(&["diff", "--cached", "--binary", "HEAD", "--", "headers"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_changes_two_lines_and_no_comment() {
+        let catalogue = catalogue().unwrap();
+        let text = std::fs::read_to_string(workspace().join("headers/kernels.toml")).unwrap();
+        let spec = catalogue.get("debian-6.12").unwrap();
+        assert_eq!(pinned(&text, spec).unwrap(), text);
+        let newer = Spec {
+            release: "6.12.999+deb12-amd64".into(),
+            version: "6.12.999-1".into(),
+            ..spec.clone()
+        };
+        let new = pinned(&text, &newer).unwrap();
+        let changed: Vec<&str> = new.lines().filter(|line| !text.lines().any(|old| old == *line)).collect();
+        assert_eq!(changed, ["release = \"6.12.999+deb12-amd64\"", "version = \"6.12.999-1\""]);
+        assert_eq!(new.lines().count(), text.lines().count());
+        let unknown = Spec {
+            name: "debian-0".into(),
+            ..newer
+        };
+        assert_eq!(pinned(&text, &unknown).unwrap_err(), "none");
+    }
+}
