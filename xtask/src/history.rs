@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
 use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::history::{Added, History, Kernel, Package, Watched, series_of};
 use linux_driver_abi::model::Scope;
@@ -51,7 +52,7 @@ enum Command {
   cargo xtask history add 6.12.117+deb12-amd64
   cargo xtask history add --new
   cargo xtask history add --btf /sys/kernel/btf/vmlinux --release $(uname -r) --arch $(uname -m)")]
-#[group(id = "which", required = true, multiple = false, args = ["releases", "all", "new", "btf"])]
+#[command(group(ArgGroup::new("which").required(true).args(["releases", "all", "new", "btf"])))]
 struct Add {
     /// Kernels in Debian's archive, by release
     #[arg(value_name = "RELEASE")]

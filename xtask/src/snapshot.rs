@@ -4,6 +4,7 @@
 mod facts;
 mod origin;
 mod read;
+mod usage;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -32,13 +33,17 @@ use origin::Origin;
   cargo xtask snapshot --kernel debian-6.1
   cargo xtask snapshot --kernel running --out /tmp/running
   cargo xtask snapshot --kdir /lib/modules/6.12.117+deb12-amd64/build
-  cargo xtask snapshot --btf /sys/kernel/btf/vmlinux --out /tmp/btf")]
+  cargo xtask snapshot --btf /sys/kernel/btf/vmlinux --out /tmp/btf
+  cargo xtask snapshot --usage")]
 pub(crate) struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
     /// A file that holds BTF: vmlinux, vmlinuz, an Image of arm64, or BTF as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "kdir"])]
     btf: Option<PathBuf>,
+    /// Find out what the safe layer and the samples use of a kernel, and write it to headers/usage.json instead
+    #[arg(long, conflicts_with_all = ["kdir", "btf", "out"])]
+    usage: bool,
     /// The folder to write [default: headers/snapshots/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -47,6 +52,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    if args.usage {
+        return usage::write(args.kernel.kernel.as_deref());
+    }
     let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
     let (name, snapshot) = match &args.btf {
         Some(path) => (name_of_file(path), of_btf(path, &needed)?),

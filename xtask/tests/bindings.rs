@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use linux_driver_kbuild::kernels::Catalogue;
 use quote::ToTokens;
+use regex_lite::Regex;
 
 fn repository() -> &'static Path {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -141,9 +143,15 @@ fn is_about(fact: &str, name: &str) -> bool {
     of.split("::").next() == Some(name)
 }
 
-/// bindgen drops const from what a pointer in a field points to, now and then; BTF keeps it. No layout depends on it.
-fn without_const(text: &str) -> String {
-    text.replace("* const", "* mut")
+/// What does not count. Parameters have no names in a snapshot; a long line is broken, and then has a comma at its end;
+/// and bindgen drops const from what a pointer in a field points to, now and then, where BTF keeps it.
+fn essence(text: &str) -> String {
+    static NAMES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"([(,]\s*)[A-Za-z_]\w* : ").unwrap());
+    static COMMAS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s*,\s*([>)])").unwrap());
+    static CLOSED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s+([>)])").unwrap());
+    let text = NAMES.replace_all(text, "$1");
+    let text = COMMAS.replace_all(&text, "$1");
+    CLOSED.replace_all(&text, "$1").replace("* const", "* mut")
 }
 
 fn same(kernel: &str, snapshot: &Bindings, headers: &Bindings) -> Vec<String> {
@@ -152,7 +160,7 @@ fn same(kernel: &str, snapshot: &Bindings, headers: &Bindings) -> Vec<String> {
         let declared_only = what.ends_with("::_unused") || what.starts_with("Size of") && value == "0usize";
         match headers.facts.get(what) {
             _ if declared_only => {}
-            Some(other) if without_const(other) == without_const(value) => {}
+            Some(other) if essence(other) == essence(value) => {}
             other => wrong.push(format!(
                 "{kernel}: {what}: {value} in the snapshot, {other:?} in the headers"
             )),

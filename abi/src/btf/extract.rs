@@ -68,7 +68,7 @@ const TYPES: usize = 1 << 14;
 
 /// How much work one extraction may be: types looked at, and bytes of text made. A type that holds another twice, which
 /// holds a third twice, and so on, is small in the data and without an end for who follows it.
-const WORK: u64 = 1 << 26;
+const WORK: u64 = 1 << 25;
 
 /// What a member or an enumerator counts for, besides its text: about its bytes.
 const NODE: u64 = 100;

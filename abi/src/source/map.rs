@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A file's bytes: mapped where the file can be, read where it cannot.
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::ops::Deref;
@@ -12,12 +13,17 @@ use memmap2::Mmap;
 use super::UNPACKED;
 
 /// The bytes of a file.
-#[derive(Debug)]
 pub(super) enum Bytes {
     /// As the file's pages.
     Mapped(Mmap),
     /// In memory.
     Owned(Vec<u8>),
+}
+
+impl fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
 }
 
 impl Deref for Bytes {

@@ -127,7 +127,8 @@ pub(super) fn largest(bytes: &[u8]) -> Result<Range<usize>, NotFound> {
             best = at..at + shape.length;
         }
     }
-    if best.is_empty() {
+    // Of a kernel that is cut off, BTF of a program can be left: that is not the kernel's.
+    if best.is_empty() || cut_off.is_some_and(|(length, _)| length > best.len()) {
         return Err(NotFound {
             cut_off,
             looked_at: bytes.len() as u64,
@@ -244,11 +245,15 @@ impl Scanner {
         self.look(24);
         self.settle();
         let looked_at = self.before + self.buffer.len() as u64;
-        let waiting = self.waiting.iter();
-        let cut_off = waiting
-            .map(|(start, shape)| (shape.length, self.buffer.len() - start))
-            .max();
-        self.best.ok_or(NotFound { cut_off, looked_at })
+        // The end did not come for those that still wait.
+        let there = self
+            .waiting
+            .iter()
+            .map(|(start, shape)| (shape.length, self.buffer.len() - start));
+        let cut_off = there.max().filter(|(length, _)| *length > self.best_length());
+        self.best
+            .filter(|_| cut_off.is_none())
+            .ok_or(NotFound { cut_off, looked_at })
     }
 }
 
@@ -262,7 +267,7 @@ enum State {
     /// Not enough is there to tell what it is.
     Start(Vec<u8>),
     Module(Vec<u8>),
-    Other(Option<Form>, Scanner),
+    Other(Option<Form>, Box<Scanner>),
 }
 
 /// What was kept.
@@ -310,7 +315,7 @@ impl<'p> Keeper<'p> {
             self.state = match Form::of(&start) {
                 Some(Form::Module) => State::Module(start),
                 form => {
-                    let mut scanner = Scanner::new();
+                    let mut scanner = Box::new(Scanner::new());
                     scanner.push(&start);
                     State::Other(form, scanner)
                 }

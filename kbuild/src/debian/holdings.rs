@@ -71,11 +71,20 @@ fn release<'n>(name: &'n str, arch: &str) -> Option<(usize, &'n str)> {
     (of_arch && release.starts_with(|c: char| c.is_ascii_digit())).then_some((kind, release))
 }
 
+/// Whether the package only refers to the newest of a series: `linux-image-6.12-amd64` in version 6.12.117-1. A kernel whose
+/// release has no third number has none in its version either (7.3-amd64 in version 7.3~rc7-1).
+fn refers(release: &str, version: &str) -> bool {
+    let series = release.split('-').next().unwrap_or(release);
+    let more = version.strip_prefix(series).is_some_and(|rest| rest.starts_with('.'));
+    series.matches('.').count() == 1 && more
+}
+
 /// The newest version of each release.
 fn holdings(offers: &[Offer], arch: &str) -> Vec<Holding> {
     let mut all: BTreeMap<&str, BTreeMap<&str, [bool; KINDS.len()]>> = BTreeMap::new();
     for offer in offers {
-        if let Some((kind, release)) = release(&offer.name, arch) {
+        let found = release(&offer.name, arch).filter(|(_, release)| !refers(release, &offer.version));
+        if let Some((kind, release)) = found {
             all.entry(release).or_default().entry(&offer.version).or_default()[kind] = true;
         }
     }
@@ -183,6 +192,8 @@ mod tests {
             offer("linux-headers-6.1.0-56-amd64", "6.1.192-2"),
             offer("linux-image-7.2.12+deb13-amd64", "7.2.12-1~bpo13+1"),
             offer("linux-binary-7.2.12+deb13-amd64", "7.2.12-1~bpo13+1"),
+            offer("linux-image-6.12-amd64", "6.12.117-1~deb12u1"),
+            offer("linux-binary-7.3-amd64", "7.3~rc7-1~exp1"),
         ];
         let found = holdings(&offers, "amd64");
         let found: Vec<(&str, &str, Option<&str>, Option<&str>)> = found
@@ -212,6 +223,7 @@ mod tests {
                     Some("linux-binary-7.2.12+deb13-amd64"),
                     None
                 ),
+                ("7.3-amd64", "7.3~rc7-1~exp1", Some("linux-binary-7.3-amd64"), None),
             ]
         );
     }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask snapshot --usage`: what the code uses of a kernel, which decides what drift means for it.
+
+use std::path::Path;
+
+use linux_driver_abi::Usage;
+use linux_driver_host::{Error, Result};
+use linux_driver_kbuild::bindings::Workspace;
+use linux_driver_kbuild::driver::{Language, Source};
+use linux_driver_kbuild::usage;
+
+use crate::Outcome;
+use crate::args::{catalogue, manifest, workspace};
+
+/// Where it stands.
+const FILE: &str = "headers/usage.json";
+
+/// Writes what the safe layer and the samples use of the kernel of this snapshot.
+pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
+    let catalogue = catalogue()?;
+    let usage = of_samples(kernel.unwrap_or(catalogue.default_name()))?;
+    let path = workspace().join(FILE);
+    let unwritable = |e: serde_json::Error| Error::new(path.display(), "to write it", e, "report this");
+    let text = serde_json::to_string_pretty(&usage).map_err(unwritable)? + "\n";
+    std::fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
+    println!("{}", path.display());
+    Ok(Outcome::Good)
+}
+
+fn of_samples(kernel: &str) -> Result<Usage> {
+    let samples = workspace().join("samples");
+    let rust = |source: &Source| matches!(source.language, Language::Rust { .. }) && source.dir.starts_with(&samples);
+    let sources: Vec<Source> = Source::all(&manifest())?.into_iter().filter(rust).collect();
+    let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+    usage::of(&bindings_of_snapshot(kernel), &names)
+}
+
+fn bindings_of_snapshot(kernel: &str) -> Workspace {
+    Workspace {
+        manifest: manifest(),
+        target_dir: Path::new(&workspace()).join("target"),
+        env: vec![("LINUX_DRIVER_KERNEL".to_owned(), kernel.into())],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file says what the code uses now.
+    #[test]
+    fn the_stored_usage_is_that_of_the_code() {
+        let catalogue = catalogue().unwrap();
+        let stored = std::fs::read(workspace().join(FILE)).unwrap();
+        let stored: Usage = serde_json::from_slice(&stored).unwrap();
+        let now = of_samples(catalogue.default_name()).unwrap();
+        assert_eq!(stored, now, "run `cargo xtask snapshot --usage`");
+        // It is not empty by mistake.
+        assert!(now.allocated.contains("pci_driver"), "{now:?}");
+        assert!(now.fields["device"].contains("driver_data"), "{now:?}");
+        assert!(now.functions.contains("pci_unregister_driver"), "{now:?}");
+    }
+}
