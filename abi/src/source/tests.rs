@@ -17,7 +17,7 @@ fn kernel() -> (Vec<u8>, Vec<u8>) {
     image.extend_from_slice(&small.bytes());
     image.extend_from_slice(&[0x9f, 0xeb, 1, 0, 24, 0, 0]);
     image.extend_from_slice(&btf);
-    image.extend((0..70_000u32).map(|i| (i * 31 >> 3) as u8));
+    image.extend((0..70_000u32).map(|i| ((i * 31) >> 3) as u8));
     (image, btf)
 }
 

@@ -128,7 +128,6 @@ impl Device<Core> {
     /// Enables the device's BARs and wakes it, until the driver is unbound: C's `pcim_enable_device`.
     ///
     /// Context: may sleep.
-    #[doc(alias = "pcim_enable_device")]
     pub fn pcim_enable_device(&self) -> Result {
         // SAFETY: the core is in a callback of the driver's that is bound; what this registers with it is released after
         // `remove`.
