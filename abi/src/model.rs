@@ -2,9 +2,11 @@
 //! An ABI as data: what `abi.json` holds.
 //!
 //! Everything is keyed by its C name and sorted by it, so that the same ABI is the same text. What could not be
-//! found out is in [`Abi::no_evidence`] with the reason, and nowhere else: nothing is guessed.
+//! found out is in [`Abi::no_evidence`] with the reason, and nowhere else: nothing is guessed. What several kernels
+//! have in common they share, so that comparing it costs nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +27,13 @@ pub struct Abi {
     ///
     /// Holds what is in scope, and all that those hold by value. A typedef whose name is also a tag of another type
     /// stands as `typedef NAME`.
-    pub types: BTreeMap<String, Type>,
+    pub types: BTreeMap<String, Arc<Type>>,
     /// Functions by name.
-    pub functions: BTreeMap<String, Function>,
+    pub functions: BTreeMap<String, Arc<Function>>,
     /// Constants by name: enumerators, and macros as the kernel's compiler evaluated them.
     pub constants: BTreeMap<String, Constant>,
     /// What the kernel exports to modules, by name; only what is in scope. Empty if no `Module.symvers` was at hand.
-    pub symbols: BTreeMap<String, Symbol>,
+    pub symbols: BTreeMap<String, Arc<Symbol>>,
     /// What was asked for and could not be found out, with the reason. By name, with the kind before it:
     /// `type irq_info`, `function memcpy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
@@ -74,14 +75,14 @@ impl Symvers {
     }
 
     /// The export of this name, as the model has it. `checksums` is what [`Self::has_checksums`] says of the whole file.
-    pub fn symbol(&self, name: &str, checksums: bool) -> Option<Symbol> {
+    pub fn symbol(&self, name: &str, checksums: bool) -> Option<Arc<Symbol>> {
         let export = self.get(name)?;
-        Some(Symbol {
+        Some(Arc::new(Symbol {
             crc: checksums.then_some(export.crc),
             module: export.module.clone(),
             gpl: export.kind == ExportKind::Gpl,
             namespace: export.namespace.clone(),
-        })
+        }))
     }
 
     /// All symbols with their exports, in the order of their names.

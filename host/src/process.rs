@@ -217,7 +217,12 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     check_interrupted()?;
     if reaped < 0 {
         let error = io::Error::last_os_error();
-        return Err(Error::new(&running.line, "to wait for its end", error, "see the system's message"));
+        return Err(Error::new(
+            &running.line,
+            "to wait for its end",
+            error,
+            "see the system's message",
+        ));
     }
     let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
     Ok((ExitStatus::from_raw(status), peak))
@@ -354,7 +359,8 @@ mod tests {
     fn the_most_memory_of_a_child_is_its_own() {
         let peak = |blocks: &str| {
             let mut dd = Command::new("dd");
-            dd.args(["if=/dev/zero", "of=/dev/null", "count=1"]).arg(format!("bs={blocks}"));
+            dd.args(["if=/dev/zero", "of=/dev/null", "count=1"])
+                .arg(format!("bs={blocks}"));
             peak_memory(&mut dd).unwrap()
         };
         let (small, large) = (peak("4096"), peak("67108864"));

@@ -314,7 +314,7 @@ impl There {
                 None => continue,
             };
             if let Some(function) = abi.functions.get_mut(name) {
-                function.linkage = Some(linkage);
+                std::sync::Arc::make_mut(function).linkage = Some(linkage);
             } else if !self.functions.contains_key(name) {
                 let function = Function {
                     returns: String::new(),
@@ -322,7 +322,7 @@ impl There {
                     variadic: false,
                     linkage: Some(linkage),
                 };
-                abi.functions.insert(name.clone(), function);
+                abi.functions.insert(name.clone(), function.into());
             }
         }
         let table = table(&file).ok_or_else(|| bad("no table of constants".to_owned()))?;

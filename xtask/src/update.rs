@@ -46,7 +46,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let specs: Vec<&Spec> = if args.names.is_empty() {
         catalogue.specs().collect()
     } else {
-        args.names.iter().map(|name| catalogue.get(name)).collect::<Result<_>>()?
+        args.names
+            .iter()
+            .map(|name| catalogue.get(name))
+            .collect::<Result<_>>()?
     };
     let usage = check_abi::usage()?;
     let mut report = Report {
@@ -62,7 +65,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         let patch = patch()?;
         std::fs::write(file, &patch).map_err(|e| Error::io(file, "write", &e))?;
         if !patch.is_empty() {
-            let names = if args.names.is_empty() { String::new() } else { format!(" {}", args.names.join(" ")) };
+            let names = if args.names.is_empty() {
+                String::new()
+            } else {
+                format!(" {}", args.names.join(" "))
+            };
             let how = format!("`git apply {}`, or `cargo xtask update{names}`", file.display());
             say(&format!("headers/ has changed; elsewhere: {how}"));
             if args.format == Format::Github {
@@ -82,14 +89,22 @@ fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut R
     let kernel = kernels::fetch(cache, &newest)?;
     let before = snapshot(&spec.name)?;
     let _step = Step::start(format!("{}: {} after {}", spec.name, newest.release, before.release));
-    crate::snapshot::take(cache, &kernel, install, &workspace().join("headers/snapshots").join(&spec.name))?;
+    crate::snapshot::take(
+        cache,
+        &kernel,
+        install,
+        &workspace().join("headers/snapshots").join(&spec.name),
+    )?;
     pin(&workspace().join("headers/kernels.toml"), &newest)?;
     history::add_kernel(&kernel)?;
     let after = snapshot(&spec.name)?;
     let label = |release: &str| format!("{} ({release})", spec.name);
-    report
-        .checks
-        .push(compare::kernels(&before, &after, usage, (&label(&before.release), &label(&after.release))));
+    report.checks.push(compare::kernels(
+        &before,
+        &after,
+        usage,
+        (&label(&before.release), &label(&after.release)),
+    ));
     report.checks.push(check_abi::bindings(&spec.name, cache, install)?);
     Ok(())
 }
@@ -132,7 +147,11 @@ fn patch() -> Result<String> {
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
         // In a container the checkout can belong to another user.
-        git.arg("-c").arg(format!("safe.directory={}", dir.display())).arg("-C").arg(&dir).args(arguments);
+        git.arg("-c")
+            .arg(format!("safe.directory={}", dir.display()))
+            .arg("-C")
+            .arg(&dir)
+            .args(arguments);
         git.env("GIT_INDEX_FILE", &index);
         git
     };
@@ -157,8 +176,14 @@ mod tests {
             ..spec.clone()
         };
         let new = pinned(&text, &newer).unwrap();
-        let changed: Vec<&str> = new.lines().filter(|line| !text.lines().any(|old| old == *line)).collect();
-        assert_eq!(changed, ["release = \"6.12.999+deb12-amd64\"", "version = \"6.12.999-1\""]);
+        let changed: Vec<&str> = new
+            .lines()
+            .filter(|line| !text.lines().any(|old| old == *line))
+            .collect();
+        assert_eq!(
+            changed,
+            ["release = \"6.12.999+deb12-amd64\"", "version = \"6.12.999-1\""]
+        );
         assert_eq!(new.lines().count(), text.lines().count());
         let unknown = Spec {
             name: "debian-0".into(),

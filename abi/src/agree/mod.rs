@@ -10,6 +10,7 @@
 mod shape;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::model::{Abi, Field, Function, Kind, Linkage, Type};
 use crate::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict};
@@ -103,8 +104,8 @@ impl<'a> Agreement<'a> {
     }
 
     /// Size, alignment, what a typedef stands for, an enum's values.
-    fn type_(&mut self, name: &str, says: &[Says<'a, &'a Type>]) {
-        let agree = |left: &Says<'a, &'a Type>, right: &Says<'a, &'a Type>| {
+    fn type_(&mut self, name: &str, says: &[Says<'a, &'a Arc<Type>>]) {
+        let agree = |left: &Says<'a, &'a Arc<Type>>, right: &Says<'a, &'a Arc<Type>>| {
             let (&(a, abi_a, type_a), &(b, abi_b, type_b)) = (left, right);
             let aligned = a == BTF || b == BTF || type_a.align == type_b.align;
             let rust = a == RUSTC || b == RUSTC;
@@ -115,7 +116,7 @@ impl<'a> Agreement<'a> {
             };
             type_a.size == type_b.size && aligned && same_kind && same_target
         };
-        let describe = |(truth, _, type_): &Says<'a, &'a Type>| {
+        let describe = |(truth, _, type_): &Says<'a, &'a Arc<Type>>| {
             let mut text = format!("{}, {} B", type_.kind.word(), type_.size);
             if *truth != BTF {
                 text += &format!(", aligned to {}", type_.align);
@@ -133,9 +134,9 @@ impl<'a> Agreement<'a> {
         self.compare(Subject::Type, name, says, agree, describe, (role, matters));
     }
 
-    fn fields(&mut self, name: &str, says: &[Says<'a, &'a Type>]) {
+    fn fields(&mut self, name: &str, says: &[Says<'a, &'a Arc<Type>>]) {
         // An alias of a struct that has a name of its own: the fields are compared there.
-        let with: Vec<&Says<'a, &'a Type>> = says
+        let with: Vec<&Says<'a, &'a Arc<Type>>> = says
             .iter()
             .filter(|(truth, _, type_)| !type_.fields.is_empty() || (*truth != RUSTC && type_.kind != Kind::Typedef))
             .collect();
@@ -199,6 +200,7 @@ impl<'a> Agreement<'a> {
             }
             let with: Vec<Says<'a, &'a Function>> = says
                 .into_iter()
+                .map(|(truth, abi, function)| (truth, abi, &**function))
                 .filter(|(_, _, function)| !function.returns.is_empty())
                 .collect();
             if with.len() < 2 {

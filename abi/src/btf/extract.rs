@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
@@ -144,8 +145,14 @@ fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
         types: HashMap::new(),
         functions: HashMap::new(),
     };
+    let mut beginnings = vec![false; BEGINNINGS];
+    for name in scope.types.iter().chain(&scope.functions) {
+        // As it stands among the strings, with the zero at its end.
+        beginnings[beginning(format!("{name}\0\0\0").as_bytes())] = true;
+    }
+    let passes = |bytes: &[u8]| bytes.len() < 3 || beginnings[beginning(bytes)];
     for id in btf.ids() {
-        if let Some((name, is_function)) = btf.named(id)? {
+        if let Some((name, is_function)) = btf.named_if(id, passes)? {
             if is_function {
                 if let Some(&name) = functions.get(name) {
                     found.functions.entry(name).or_default().push(id);
@@ -156,6 +163,21 @@ fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
         }
     }
     Ok(found)
+}
+
+/// How many beginnings of names are told apart.
+const BEGINNINGS: usize = 1 << 15;
+
+/// The number of a name's beginning: of its first three bytes, or of fewer where it ends before.
+fn beginning(bytes: &[u8]) -> usize {
+    let mut number = 0;
+    for &byte in bytes.iter().take(3) {
+        if byte == 0 {
+            break;
+        }
+        number = number << 5 ^ usize::from(byte);
+    }
+    number % BEGINNINGS
 }
 
 struct Extraction<'a, 'd> {
@@ -216,13 +238,13 @@ impl Extraction<'_, '_> {
         }
         let type_ = self.read(id, kind)?;
         match self.abi.types.get(&key) {
-            Some(known) if *known != type_ => {
+            Some(known) if **known != type_ => {
                 let why = format!("{} {name} has two definitions in the BTF that differ", kind.word());
                 self.nothing("type", &key, why);
             }
             Some(_) => {}
             None => {
-                self.abi.types.insert(key.clone(), type_);
+                self.abi.types.insert(key.clone(), Arc::new(type_));
                 self.ids.insert(key, id);
                 self.held_by(id, 0)?;
             }
@@ -343,7 +365,7 @@ impl Extraction<'_, '_> {
                     variadic,
                     linkage: None,
                 };
-                self.abi.functions.insert(name.to_owned(), function);
+                self.abi.functions.insert(name.to_owned(), Arc::new(function));
             }
             (Some(_), Some(_)) => {
                 let why = "several functions of this name in the BTF, with signatures that differ";

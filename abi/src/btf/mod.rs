@@ -12,8 +12,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use extract::{ABSENT, ALIGNED, ASSEMBLY, extract};
 pub(crate) use extract::size_of;
+pub use extract::{ABSENT, ALIGNED, ASSEMBLY, extract};
 pub use read::{Btf, Enumerators, Id, Item, Linkage, Member, Members, Modifier, Params};
 pub use spell::declare;
 pub(crate) use spell::declare_with;

@@ -401,6 +401,17 @@ impl<'d> Btf<'d> {
         Ok(Some((self.name(name)?, kind == FUNC)))
     }
 
+    /// The same for a name whose first bytes pass; what follows them among the strings is shown too. Most names are not
+    /// wanted, and to read one to its end is what a look at all of them costs.
+    pub(super) fn named_if(&self, id: Id, passes: impl Fn(&[u8]) -> bool) -> Result<Option<(&'d str, bool)>> {
+        let offset = word(self.record(id)?, 0);
+        let before = self.base.map_or(0, Btf::strings_len);
+        match offset.checked_sub(before).and_then(|offset| self.strings.get(offset as usize..)) {
+            Some(bytes) if !passes(bytes) => Ok(None),
+            _ => self.named(id),
+        }
+    }
+
     /// The record.
     pub fn item(&self, id: Id) -> Result<Item<'d>> {
         if id == Id::VOID {

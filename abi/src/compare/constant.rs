@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Constants' values before and after.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{Context, new_finding, no_evidence};
 use crate::model::{Abi, Source};
 use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
+
+/// What stands for all constants.
+const ALL: &str = "constants";
 
 /// Compares all constants.
 pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
@@ -41,27 +44,40 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
             }
         }
     }
-    if let Some(first) = unevaluated.first() {
+    if !unevaluated.is_empty() {
         let at = if has { context.names.0 } else { context.names.1 };
         let text = format!(
             "{} constants are the compiler's word, and it was not asked for {at} (no headers at hand)",
             unevaluated.len()
         );
-        let mut finding = no_evidence(Subject::Constant, first, false, text);
+        let mut finding = no_evidence(Subject::Constant, ALL, false, text);
         let used = unevaluated
             .iter()
             .filter(|name| context.usage.constants.contains(**name));
         finding.used = used.map(|name| (*name).to_owned()).collect();
         check.findings.push(finding);
     }
+    let mut unasked: Vec<String> = Vec::new();
+    let types = context.before.types.values().chain(context.after.types.values());
+    let enumerators: HashSet<&String> = types.flat_map(|type_| type_.values.keys()).collect();
     for name in &context.usage.constants {
-        let in_an_enum = |abi: &Abi| abi.types.values().any(|type_| type_.values.contains_key(name));
-        let known = before.contains_key(name) || after.contains_key(name);
-        if !known && !in_an_enum(context.before) && !in_an_enum(context.after) {
-            let why = context.unknown(&format!("constant {name}"));
-            let why = why.unwrap_or_else(|| "used, and looked at on neither side".to_owned());
-            check.findings.push(no_evidence(Subject::Constant, name, true, why));
+        if before.contains_key(name) || after.contains_key(name) || enumerators.contains(name) {
+            continue;
         }
+        match context.unknown(&format!("constant {name}")) {
+            Some(why) => check.findings.push(no_evidence(Subject::Constant, name, true, why)),
+            None => unasked.push(name.clone()),
+        }
+    }
+    if !unasked.is_empty() {
+        let text = if had || has {
+            "used, and looked at on neither side"
+        } else {
+            "those that the code uses are the compiler's word, and it was asked for neither kernel"
+        };
+        let mut finding = no_evidence(Subject::Constant, ALL, false, text.to_owned());
+        finding.used = unasked;
+        check.findings.push(finding);
     }
 }
 

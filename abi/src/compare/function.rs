@@ -22,7 +22,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
             None => gone.push((name.as_str(), old)),
         }
     }
-    came.extend(after.iter().filter(|(name, _)| !before.contains_key(*name)));
+    let new = after.iter().filter(|(name, _)| !before.contains_key(*name));
+    came.extend(new.map(|(name, function)| (name, &**function)));
     for (name, old) in gone {
         check.findings.extend(missing(context, name, old, &mut came));
     }

@@ -2,6 +2,7 @@
 //! From DWARF to the model: what is in scope, and all that it holds by value.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use linux_driver_host::Result;
 
@@ -166,13 +167,13 @@ impl Extraction<'_, '_> {
         }
         let type_ = self.read(index, kind)?;
         match self.abi.types.get(&key) {
-            Some(known) if *known != type_ => {
+            Some(known) if **known != type_ => {
                 let why = format!("{} {key} has two definitions that differ", kind.word());
                 self.nothing("type", &key, &why);
             }
             Some(_) => {}
             None => {
-                self.abi.types.insert(key.clone(), type_);
+                self.abi.types.insert(key.clone(), Arc::new(type_));
                 self.ids.insert(key, index);
                 self.held_by(index, 0)?;
             }
@@ -271,7 +272,7 @@ impl Extraction<'_, '_> {
             values: BTreeMap::new(),
             target: Some(declare(self.debug, Some(of), "")?),
         };
-        self.abi.types.insert(name.to_owned(), type_);
+        self.abi.types.insert(name.to_owned(), Arc::new(type_));
         Ok(())
     }
 
@@ -287,7 +288,7 @@ impl Extraction<'_, '_> {
                     variadic: variadic || self.variadic.contains(name),
                     linkage: None,
                 };
-                self.abi.functions.insert(name.to_owned(), function);
+                self.abi.functions.insert(name.to_owned(), Arc::new(function));
             }
             (Some(_), Some(_)) => self.nothing("function", name, "several functions of this name that differ"),
             (None, _) => self.nothing("function", name, MISSING),

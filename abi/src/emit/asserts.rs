@@ -17,7 +17,7 @@ pub(super) fn all<'n>(btf: &Btf<'_>, abi: &Abi, defined: impl Iterator<Item = (&
     let known: BTreeMap<String, &Type> = abi
         .types
         .iter()
-        .map(|(key, type_)| (spelled(key, type_), type_))
+        .map(|(key, type_)| (spelled(key, type_), &**type_))
         .collect();
     let mut text = String::new();
     for (name, id) in defined {

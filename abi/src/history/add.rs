@@ -158,10 +158,10 @@ fn differing(a: &Sheet, b: &Sheet) -> usize {
 fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
     let mut facts = Vec::new();
     for (name, type_) in &abi.types {
-        facts.push((What::Type, name.clone(), Fact::Type(Arc::new(type_.clone()))));
+        facts.push((What::Type, name.clone(), Fact::Type(type_.clone())));
     }
     for (name, function) in &abi.functions {
-        let mut function = function.clone();
+        let mut function = crate::model::Function::clone(function);
         // The symbols say it, and they are not known of each kernel: the signature is the same fact without it.
         function.linkage = function
             .linkage
@@ -183,7 +183,7 @@ fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
             facts.push((What::Symbol, (*name).to_owned(), Fact::Symbol(None)));
         }
         for (name, symbol) in &abi.symbols {
-            let fact = Fact::Symbol(Some(Arc::new(symbol.clone())));
+            let fact = Fact::Symbol(Some(symbol.clone()));
             facts.push((What::Symbol, name.clone(), fact));
         }
     }

@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 pub use self::add::Added;
 pub use self::order::{nearest, order_of, series_of};
 pub use self::watched::Watched;
-use crate::model::{Abi, Constant, Function, Linkage, Symbol, Type};
+use crate::model::{Abi, Constant, Function, Symbol, Type};
 
 /// A kernel of a history. Its number is its place in `kernels.tsv`, which never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -450,44 +450,7 @@ impl History {
                 }
             }
         }
-        self.link(kernel, &mut abi);
         abi
-    }
-
-    /// Of the ABIs of two kernels, only what is different between them: all that a comparison has to look at.
-    pub fn differing(&self, before: KernelId, after: KernelId) -> (Abi, Abi) {
-        let (mut old, mut new) = (self.empty(before), self.empty(after));
-        for difference in self.differences(before, after) {
-            if let Some(fact) = difference.before {
-                insert(&mut old, difference.name, fact);
-            }
-            if let Some(fact) = difference.after {
-                insert(&mut new, difference.name, fact);
-            }
-            // How a function is linked is another fact than its signature, and it may be the one that changed.
-            if difference.what == What::Symbol {
-                for (kernel, abi) in [(before, &mut old), (after, &mut new)] {
-                    if let Some(fact) = self.fact(kernel, What::Function, difference.name) {
-                        insert(abi, difference.name, fact);
-                    }
-                }
-            }
-        }
-        self.link(before, &mut old);
-        self.link(after, &mut new);
-        (old, new)
-    }
-
-    /// Says of each function how it is linked, where the kernel's symbols are known.
-    fn link(&self, kernel: KernelId, abi: &mut Abi) {
-        for (name, function) in &mut abi.functions {
-            if let (None, Some(Fact::Symbol(symbol))) = (function.linkage, self.fact(kernel, What::Symbol, name)) {
-                function.linkage = Some(match symbol {
-                    Some(_) => Linkage::Exported,
-                    None => Linkage::Internal,
-                });
-            }
-        }
     }
 
     fn empty(&self, kernel: KernelId) -> Abi {

@@ -11,6 +11,7 @@ pub mod sarif;
 pub mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -84,9 +85,9 @@ pub struct LookedAt {
 #[serde(deny_unknown_fields)]
 pub struct Layouts {
     /// Before.
-    pub before: Option<Type>,
+    pub before: Option<Arc<Type>>,
     /// After.
-    pub after: Option<Type>,
+    pub after: Option<Arc<Type>>,
 }
 
 /// What follows for an object that was compiled for the side before.
@@ -360,7 +361,10 @@ pub fn counted(count: usize, word: &str) -> String {
 
 /// The last line of a report: what was looked at, how many findings of each verdict, and what it comes to.
 pub fn summary(report: &Report) -> String {
-    let looked_at = report.checks.iter().fold(LookedAt::default(), |all, check| all.and(check.looked_at));
+    let looked_at = report
+        .checks
+        .iter()
+        .fold(LookedAt::default(), |all, check| all.and(check.looked_at));
     let open = || report.checks.iter().flat_map(Check::open);
     let counts: Vec<String> = Verdict::ALL
         .iter()
@@ -368,14 +372,26 @@ pub fn summary(report: &Report) -> String {
         .filter(|(_, count)| *count > 0)
         .map(|(verdict, count)| format!("{count} {}", verdict.word()))
         .collect();
-    let accepted = report.checks.iter().flat_map(|check| &check.findings).filter(|finding| finding.accepted.is_some());
+    let accepted = report
+        .checks
+        .iter()
+        .flat_map(|check| &check.findings)
+        .filter(|finding| finding.accepted.is_some());
     let accepted = match accepted.count() {
         0 => String::new(),
         count => format!(" ({count} accepted)"),
     };
-    let counts = if counts.is_empty() { "no drift".to_owned() } else { counts.join(", ") };
+    let counts = if counts.is_empty() {
+        "no drift".to_owned()
+    } else {
+        counts.join(", ")
+    };
     let (checks, outcome) = (counted(report.checks.len(), "comparison"), report.outcome(FailOn::Any));
-    format!("{checks} of {}: {counts}{accepted}: {}", looked_at.words(), outcome.words())
+    format!(
+        "{checks} of {}: {counts}{accepted}: {}",
+        looked_at.words(),
+        outcome.words()
+    )
 }
 
 /// Findings that a reader takes in as one: all that keeps working in one type.
@@ -404,7 +420,12 @@ impl Folded<'_> {
                 _ => other += 1,
             }
         }
-        let counts = [(moved.len(), "moved"), (added, "new"), (removed, "gone"), (other, "otherwise changed")];
+        let counts = [
+            (moved.len(), "moved"),
+            (added, "new"),
+            (removed, "gone"),
+            (other, "otherwise changed"),
+        ];
         let words = counts.into_iter().filter(|(count, _)| *count > 0);
         let words: Vec<String> = words.map(|(count, word)| format!("{count} {word}")).collect();
         let size = std::iter::once(&self.first).chain(&self.more).find_map(|finding| {
@@ -421,9 +442,9 @@ pub fn fold(findings: &[Finding]) -> Vec<Folded<'_>> {
     let mut out: Vec<Folded<'_>> = Vec::new();
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in findings {
-        let name = finding.type_name().filter(|_| {
-            finding.verdict == Verdict::Keeps && finding.used.is_empty() && finding.accepted.is_none()
-        });
+        let name = finding
+            .type_name()
+            .filter(|_| finding.verdict == Verdict::Keeps && finding.used.is_empty() && finding.accepted.is_none());
         match name.and_then(|name| at.get(name)) {
             Some(first) => out[*first].more.push(finding),
             None => {
@@ -431,7 +452,11 @@ pub fn fold(findings: &[Finding]) -> Vec<Folded<'_>> {
                     at.insert(name, out.len());
                 }
                 let name = name.unwrap_or(&finding.name);
-                out.push(Folded { first: finding, more: Vec::new(), name });
+                out.push(Folded {
+                    first: finding,
+                    more: Vec::new(),
+                    name,
+                });
             }
         }
     }
@@ -466,15 +491,22 @@ impl Check {
 
     /// The role of a type, as its findings have it.
     pub fn role_of(&self, type_name: &str) -> Option<Role> {
-        let mut of_type = self.findings.iter().filter(|finding| finding.type_name() == Some(type_name));
+        let mut of_type = self
+            .findings
+            .iter()
+            .filter(|finding| finding.type_name() == Some(type_name));
         of_type.find_map(|finding| finding.role)
     }
 
     /// The paths of a type's fields that the code uses and that something was found about.
     pub fn used_of(&self, type_name: &str) -> BTreeSet<&str> {
-        let of_type = self.findings.iter().filter(|finding| finding.type_name() == Some(type_name));
+        let of_type = self
+            .findings
+            .iter()
+            .filter(|finding| finding.type_name() == Some(type_name));
         let used = of_type.flat_map(|finding| &finding.used);
-        used.filter_map(|path| path.strip_prefix(type_name)?.strip_prefix('.')).collect()
+        used.filter_map(|path| path.strip_prefix(type_name)?.strip_prefix('.'))
+            .collect()
     }
 
     /// What was found and not accepted.

@@ -85,7 +85,7 @@ pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&s
         Some(type_) => format!("{} {name}, {} B", type_.kind.word(), type_.size),
         None => "not there".to_owned(),
     };
-    let (before, after) = (layouts.before.as_ref(), layouts.after.as_ref());
+    let (before, after) = (layouts.before.as_deref(), layouts.after.as_deref());
     let mut out = vec![
         frame(names.0.to_owned(), names.1.to_owned()),
         frame(heading(before), heading(after)),

@@ -42,8 +42,8 @@ mod versions;
 pub use modinfo::{ModInfo, modinfo};
 pub use report::{Finding, Ran, Report};
 pub use size::{LoadedSection, LoadedSize, Part, loaded_size};
-pub(crate) use symbols::{is_for_module, is_gpl_compatible};
 pub use symbols::undefined;
+pub(crate) use symbols::{is_for_module, is_gpl_compatible};
 pub(crate) use vermagic::{expected as expected_vermagic, is_randomised};
 
 use elf::Object;

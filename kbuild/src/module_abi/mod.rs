@@ -199,5 +199,5 @@ fn listed(names: &[&str]) -> String {
 /// The kernel's `struct module`, if it is known.
 fn struct_module(abi: &Abi) -> Option<&Type> {
     let known = !abi.no_evidence.contains_key("type module");
-    abi.types.get("module").filter(|_| known)
+    abi.types.get("module").map(|layout| &**layout).filter(|_| known)
 }

@@ -4,6 +4,7 @@
 //! A guess by the words of the names, and told as one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use linux_driver_abi::model::Symbol;
 
@@ -14,8 +15,8 @@ const MORE: usize = 2;
 /// `before` already stands for something else.
 pub(super) fn likely(
     gone: &str,
-    exports: &BTreeMap<String, Symbol>,
-    before: Option<&BTreeMap<String, Symbol>>,
+    exports: &BTreeMap<String, Arc<Symbol>>,
+    before: Option<&BTreeMap<String, Arc<Symbol>>>,
 ) -> Vec<String> {
     let old = words(gone);
     if old.is_empty() {
@@ -59,7 +60,7 @@ fn front(name: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn exports(names: &[&str]) -> BTreeMap<String, Symbol> {
+    fn exports(names: &[&str]) -> BTreeMap<String, Arc<Symbol>> {
         let symbol = Symbol {
             crc: None,
             module: "vmlinux".to_owned(),

@@ -218,7 +218,7 @@ fn same<'a>(question: &Question<'a>, name: &'a str, symbol: &Symbol, sums: &mut 
     }
     let functions = |abi: &'a linux_driver_abi::model::Abi| -> Option<&'a Function> {
         let known = !abi.no_evidence.contains_key(&format!("function {name}"));
-        abi.functions.get(name).filter(|_| known)
+        abi.functions.get(name).map(|function| &**function).filter(|_| known)
     };
     let before = question.before.and_then(functions);
     match before.zip(functions(question.after)) {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use linux_driver_abi::btf::{self, Btf};
 use linux_driver_abi::model::{Abi, Scope, Symbol};
@@ -37,9 +38,9 @@ pub enum Exports<'a> {
     /// Nothing.
     Unknown,
     /// Those of some symbols: of any other it is not known whether it is exported.
-    Some(&'a BTreeMap<String, Symbol>),
+    Some(&'a BTreeMap<String, Arc<Symbol>>),
     /// All of them: any other symbol is not exported.
-    All(BTreeMap<String, Symbol>),
+    All(BTreeMap<String, Arc<Symbol>>),
 }
 
 /// Where a kernel's types and functions are read from.
@@ -127,7 +128,7 @@ impl<'a> Exports<'a> {
         Self::All(symbols.collect())
     }
 
-    pub(super) fn symbols(&self) -> Option<&BTreeMap<String, Symbol>> {
+    pub(super) fn symbols(&self) -> Option<&BTreeMap<String, Arc<Symbol>>> {
         match self {
             Self::Unknown => None,
             Self::Some(symbols) => Some(symbols),

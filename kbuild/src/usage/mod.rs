@@ -22,6 +22,7 @@ use linux_driver_abi::Usage;
 use linux_driver_host::{Error, Result, process};
 
 use crate::bindings::Workspace;
+use crate::prepare::SHIM_PREFIX;
 use crate::make::write_if_changed;
 
 /// Before a name in a note.
@@ -105,6 +106,8 @@ fn note(usage: &mut Usage, message: &str) {
                     .insert(field.to_owned());
             }
         }
+        // A shim is the bindings' own, not the kernel's.
+        Some(("function", name)) if name.starts_with(SHIM_PREFIX) => {}
         Some(("function", name)) => drop(usage.functions.insert(name.to_owned())),
         Some(("constant", name)) => drop(usage.constants.insert(name.to_owned())),
         _ => {}

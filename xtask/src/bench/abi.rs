@@ -82,7 +82,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             figures: &figures,
         })?;
     } else {
-        println!("\n{} and {}; {known} kernels in the history; {cpus} processors", KERNELS[0], KERNELS[1]);
+        println!(
+            "\n{} and {}; {known} kernels in the history; {cpus} processors",
+            KERNELS[0], KERNELS[1]
+        );
         print!("{}", as_text(&figures));
     }
     Ok(Outcome::Good)
@@ -115,7 +118,10 @@ fn measure(rounds: u32, files: &[PathBuf]) -> Result<Vec<Figure>> {
     figures[2] = all.clone().beside(&pahole, Some(target::HISTORY));
     figures[4] = figures[4].clone().beside(&all, None);
     let half = figures[3].clone();
-    figures.push(all.renamed("check-abi --history, all").beside(&half, Some(target::LINEAR)));
+    figures.push(
+        all.renamed("check-abi --history, all")
+            .beside(&half, Some(target::LINEAR)),
+    );
     for (number, name) in names.iter().enumerate().take(3) {
         let (_, peak) = process::peak_memory(&mut runs.command(number))?;
         // No process comes near 2^52 bytes, up to which a double is exact.

@@ -27,7 +27,11 @@ use crate::args::{builder, manifest, workspace};
 use crate::snapshot::snapshot;
 
 /// Does the work for each item, as many at once as `jobs` says. The results are in the order of the items.
-pub(super) fn at_once<T: Sync, R: Send>(jobs: usize, items: &[T], work: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+pub(super) fn at_once<T: Sync, R: Send>(
+    jobs: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<R>)>> = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
@@ -38,7 +42,9 @@ pub(super) fn at_once<T: Sync, R: Send>(jobs: usize, items: &[T], work: impl Fn(
                     let Some(item) = items.get(number) else { break };
                     let result = process::check_interrupted().and_then(|()| work(item));
                     let failed = result.is_err();
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, result));
+                    done.lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push((number, result));
                     if failed {
                         // The first error is what is reported: the others need not be begun.
                         next.store(items.len(), Ordering::Relaxed);
@@ -58,15 +64,40 @@ pub(super) fn beside(book: &Book, before: &Abi, name: &str, after: &Subject, usa
     Ok(compare::kernels(before, &abi, usage, (name, &book.name(after))))
 }
 
-/// A kernel of the history beside the one before it. Only what is different is looked at.
-pub(super) fn step(book: &Book, (before, after): (KernelId, KernelId), usage: &Usage) -> Check {
-    let (old, new) = book.history.differing(before, after);
-    let name = |id: KernelId| book.history.kernel(id).id.as_str();
-    compare::kernels(&old, &new, usage, (name(before), name(after)))
+/// How many steps of the history are one piece of work.
+const RUN: usize = 16;
+
+/// Kernels of the history, each beside the one before it.
+pub(super) fn steps(book: &Book, jobs: usize, steps: &[(KernelId, KernelId)], usage: &Usage) -> Result<Vec<Check>> {
+    let history = book.history()?;
+    let name = |id: KernelId| history.kernel(id).id.as_str();
+    // Most kernels are the one after in a step and the one before in the next: neighbours are done by one worker.
+    let runs: Vec<&[(KernelId, KernelId)]> = steps.chunks(RUN).collect();
+    let checks = at_once(jobs, &runs, |run| {
+        let mut last: Option<(KernelId, Abi)> = None;
+        let check = |&(before, after): &(KernelId, KernelId)| {
+            let old = match last.take() {
+                Some((id, abi)) if id == before => abi,
+                _ => history.abi_of(before),
+            };
+            let new = history.abi_of(after);
+            let check = compare::kernels(&old, &new, usage, (name(before), name(after)));
+            last = Some((after, new));
+            check
+        };
+        Ok(run.iter().map(check).collect::<Vec<_>>())
+    })?;
+    Ok(checks.into_iter().flatten().collect())
 }
 
 /// The bindings against the kernel that they are for.
-pub(super) fn bindings(book: &Book, subject: &Subject, cache: &Cache, install: Install, usage: &Usage) -> Result<Check> {
+pub(super) fn bindings(
+    book: &Book,
+    subject: &Subject,
+    cache: &Cache,
+    install: Install,
+    usage: &Usage,
+) -> Result<Check> {
     let name = book.name(subject);
     let kernel = match subject {
         Subject::Named(spec) => kernels::fetched(cache, spec),
@@ -93,7 +124,14 @@ pub(super) fn bindings(book: &Book, subject: &Subject, cache: &Cache, install: I
 }
 
 /// All three truths: rustc's, the headers', the kernel's.
-fn of_kernel(book: &Book, name: &str, kernel: &Kernel, cache: &Cache, install: Install, usage: &Usage) -> Result<Check> {
+fn of_kernel(
+    book: &Book,
+    name: &str,
+    kernel: &Kernel,
+    cache: &Cache,
+    install: Install,
+    usage: &Usage,
+) -> Result<Check> {
     let sys = workspace().join("sys/c");
     let prepared = builder(cache, kernel, install)?.prepared(&sys)?;
     let rustc = rustc(book, "LINUX_DRIVER_KERNEL_DIR", prepared.dir.as_os_str())?;
@@ -108,7 +146,11 @@ fn of_kernel(book: &Book, name: &str, kernel: &Kernel, cache: &Cache, install: I
     let headers = headers::read(cache, &kbuild, &sys, &wanted)?;
     let (source, _) = kernel.btf()?;
     let btf = extract(&Btf::open(source.btf(), source.place())?, &book.needed.scope())?;
-    Ok(agree::check(name, &[("rustc", &rustc), ("headers", &headers), ("btf", &btf)], usage))
+    Ok(agree::check(
+        name,
+        &[("rustc", &rustc), ("headers", &headers), ("btf", &btf)],
+        usage,
+    ))
 }
 
 /// What can be said without the kernel: rustc's truth about the snapshot, and the snapshot's record of the kernel.
@@ -140,7 +182,8 @@ pub(super) fn module(book: &Book, ko: &Path, subject: &Subject, cache: &Cache) -
     let kernel = Held::of(book, subject, cache)?;
     let btf = kernel.btf()?;
     let target = kernel.target(btf.as_ref())?;
-    let built_for = module_abi::built_for(ko)?.and_then(|release| book.of_release(&release));
+    let release = module_abi::built_for(ko)?;
+    let built_for = release.map_or(Ok(None), |release| book.of_release(&release))?;
     let Some(built_for) = built_for else {
         return module_abi::check(ko, &target);
     };
@@ -196,7 +239,10 @@ impl Held {
     }
 
     fn btf(&self) -> Result<Option<Btf<'_>>> {
-        self.source.as_ref().map(|source| Btf::open(source.btf(), source.place())).transpose()
+        self.source
+            .as_ref()
+            .map(|source| Btf::open(source.btf(), source.place()))
+            .transpose()
     }
 
     fn target<'a>(&'a self, btf: Option<&'a Btf<'a>>) -> Result<Target<'a>> {
@@ -230,7 +276,11 @@ mod tests {
         let doubled = at_once(4, &items, |item| Ok(item * 2)).unwrap();
         assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
         let error = at_once(4, &items, |&item| {
-            if item == 7 { Err(Error::new("7", "a", "b", "c")) } else { Ok(()) }
+            if item == 7 {
+                Err(Error::new("7", "a", "b", "c"))
+            } else {
+                Ok(())
+            }
         });
         assert_eq!(error.unwrap_err().place(), "7");
     }

@@ -144,18 +144,25 @@ fn checked(args: &Args) -> Result<Report> {
     let usage = usage()?;
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
-    let jobs = args.jobs.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let jobs = args.jobs.map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    );
     let checks = if let Some(ko) = &args.ko {
         checks::at_once(jobs, &subjects, |subject| checks::module(&book, ko, subject, &cache))?
     } else if let Some(text) = args.against.as_deref().or_else(|| book.stand_in(&subjects)) {
         let before = book.against(text)?;
         let (name, abi) = (book.name(&before), book.abi(&before)?);
-        checks::at_once(jobs, &subjects, |subject| checks::beside(&book, &abi, &name, subject, &usage))?
+        checks::at_once(jobs, &subjects, |subject| {
+            checks::beside(&book, &abi, &name, subject, &usage)
+        })?
     } else if args.subjects.history {
-        checks::at_once(jobs, &book.steps(&subjects), |step| Ok(checks::step(&book, *step, &usage)))?
+        checks::steps(&book, jobs, &book.steps(&subjects)?, &usage)?
     } else {
         // cargo builds one kernel's bindings after the other.
-        checks::at_once(1, &subjects, |subject| checks::bindings(&book, subject, &cache, install, &usage))?
+        checks::at_once(1, &subjects, |subject| {
+            checks::bindings(&book, subject, &cache, install, &usage)
+        })?
     };
     let mut report = Report {
         schema: report::SCHEMA,

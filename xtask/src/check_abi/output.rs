@@ -6,11 +6,10 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use linux_driver_abi::report::text::Pictures;
-use linux_driver_abi::report::{Check, CheckKind, Report, github, html, markdown, sarif, text};
+use linux_driver_abi::report::{Check, CheckKind, Report, github, html, json, markdown, sarif, text};
 use linux_driver_host::{Error, Result};
 
 use crate::args::workspace;
-use crate::build::print_json;
 
 /// A format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -32,7 +31,7 @@ pub(crate) enum Format {
 /// Prints the report on standard output.
 pub(crate) fn print(report: &Report, format: Format, pictures: Pictures) -> Result<()> {
     let text = match format {
-        Format::Json => return print_json(report),
+        Format::Json => json::render(report),
         Format::Text => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             text::render(report, text::Options { colour, pictures })
@@ -49,9 +48,12 @@ pub(crate) fn print(report: &Report, format: Format, pictures: Pictures) -> Resu
     let mut out = std::io::stdout().lock();
     // A pager that was closed has seen enough.
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::new("standard output", "to write it", e, "see the system's message"))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::new(
+            "standard output",
+            "to write it",
+            e,
+            "see the system's message",
+        )),
         _ => Ok(()),
     }
 }

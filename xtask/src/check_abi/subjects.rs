@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::history::{History, KernelId, Watched};
-use linux_driver_abi::model::{Abi, Linkage, Scope};
+use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
@@ -65,7 +66,9 @@ pub(super) struct Shard {
 impl Shard {
     /// Reads "2/4".
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        let parts = text
+            .split_once('/')
+            .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         match parts {
             Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
             _ => Err("expected I/N, such as 2/4, with I from 1 to N".to_owned()),
@@ -81,7 +84,7 @@ impl Shard {
 /// What kernels are known by.
 pub(super) struct Book {
     pub(super) catalogue: Catalogue,
-    pub(super) history: History,
+    history: OnceLock<History>,
     pub(super) needed: Needed,
     pub(super) scope: Scope,
 }
@@ -93,10 +96,19 @@ impl Book {
         let scope = Watched::read(&headers.join("watched.toml"))?.scope(&needed);
         Ok(Self {
             catalogue: catalogue()?,
-            history: History::read(&headers.join("history"))?,
+            history: OnceLock::new(),
             needed,
             scope,
         })
+    }
+
+    /// The history, read when it is first asked for.
+    pub(super) fn history(&self) -> Result<&History> {
+        if let Some(history) = self.history.get() {
+            return Ok(history);
+        }
+        let history = History::read(&workspace().join("headers/history"))?;
+        Ok(self.history.get_or_init(|| history))
     }
 
     /// The kernels that are meant.
@@ -105,7 +117,11 @@ impl Book {
             return Ok(self.catalogue.specs().cloned().map(Subject::Named).collect());
         }
         if args.history {
-            return Ok(self.history.kernels().map(|(_, kernel)| Subject::Known(kernel.id.clone())).collect());
+            return Ok(self
+                .history()?
+                .kernels()
+                .map(|(_, kernel)| Subject::Known(kernel.id.clone()))
+                .collect());
         }
         if args.running {
             return Ok(vec![Subject::Running]);
@@ -130,21 +146,20 @@ impl Book {
         if let Some(spec) = self.catalogue.specs().find(|spec| spec.name == name) {
             return Ok(Subject::Named(spec.clone()));
         }
-        if self.history.find(name).is_ok() {
-            return Ok(Subject::Known(name.to_owned()));
-        }
-        // Neither: the catalogue's error lists its names; the history's, the nearest releases.
-        self.history.find(name).map(|_| Subject::Known(name.to_owned()))
+        // Its error names the nearest releases.
+        self.history()?.find(name)?;
+        Ok(Subject::Known(name.to_owned()))
     }
 
     /// What `--against` names: a kernel, or a file.
     pub(super) fn against(&self, text: &str) -> Result<Subject> {
         let path = Path::new(text);
-        match self.named(text) {
-            Ok(subject) => Ok(subject),
-            Err(_) if path.is_dir() => Ok(Subject::Tree(path.to_owned())),
-            Err(_) if path.is_file() => Ok(Subject::File(path.to_owned())),
-            Err(error) => Err(error),
+        if self.catalogue.specs().any(|spec| spec.name == text) || !path.exists() {
+            self.named(text)
+        } else if path.is_dir() {
+            Ok(Subject::Tree(path.to_owned()))
+        } else {
+            Ok(Subject::File(path.to_owned()))
         }
     }
 
@@ -160,23 +175,29 @@ impl Book {
     }
 
     /// Each kernel with the one before it, of its architecture and flavour.
-    pub(super) fn steps(&self, subjects: &[Subject]) -> Vec<(KernelId, KernelId)> {
+    pub(super) fn steps(&self, subjects: &[Subject]) -> Result<Vec<(KernelId, KernelId)>> {
+        let history = self.history()?;
         let known = |subject: &Subject| match subject {
-            Subject::Known(name) => self.history.find(name).ok(),
+            Subject::Known(name) => history.find(name).ok(),
             _ => None,
         };
         let wanted: HashSet<KernelId> = subjects.iter().filter_map(known).collect();
-        let steps = self.history.steps().into_iter();
-        steps.filter(|(_, after)| wanted.contains(after)).collect()
+        let steps = history.steps().into_iter();
+        Ok(steps.filter(|(_, after)| wanted.contains(after)).collect())
     }
 
     /// The release of a kernel that a report names.
     pub(super) fn release(&self, name: &str) -> String {
-        match self.named(name) {
-            Ok(Subject::Named(spec)) => spec.release,
-            Ok(Subject::Running) => running_release(),
+        if name == RUNNING {
+            return running_release();
+        }
+        match self.catalogue.specs().find(|spec| spec.name == name) {
+            Some(spec) => spec.release.clone(),
             // `update` names both: "debian-6.12 (6.12.117+deb12-amd64)".
-            _ => name.rsplit_once(" (").map_or(name, |(_, release)| release.trim_end_matches(')')).to_owned(),
+            None => {
+                let release = name.rsplit_once(" (").map_or(name, |(_, release)| release);
+                release.trim_end_matches(')').to_owned()
+            }
         }
     }
 
@@ -194,7 +215,10 @@ impl Book {
     pub(super) fn abi(&self, subject: &Subject) -> Result<Abi> {
         match subject {
             Subject::Named(spec) => self.of_catalogue(spec),
-            Subject::Known(name) => Ok(self.history.abi_of(self.history.find(name)?)),
+            Subject::Known(name) => {
+                let history = self.history()?;
+                Ok(history.abi_of(history.find(name)?))
+            }
             Subject::Tree(dir) => self.of_kernel(&Kernel::of_tree(dir)?),
             Subject::File(file) if is_record(file) => record(file),
             Subject::File(file) => self.of_btf(&Source::open(file)?),
@@ -214,8 +238,9 @@ impl Book {
     /// The snapshot of a kernel of the catalogue, with what the history watches beyond it.
     fn of_catalogue(&self, spec: &Spec) -> Result<Abi> {
         let mut abi = snapshot(&spec.name)?;
-        if let Ok(id) = self.history.find(&abi.release) {
-            let known = self.history.abi_of(id);
+        let history = self.history()?;
+        if let Some((id, _)) = history.kernels().find(|(_, kernel)| kernel.id == abi.release) {
+            let known = history.abi_of(id);
             for (name, type_) in known.types {
                 abi.types.entry(name).or_insert(type_);
             }
@@ -247,10 +272,12 @@ impl Book {
     }
 
     /// The kernel of this release, if it is known: one of the catalogue before one of the history.
-    pub(super) fn of_release(&self, release: &str) -> Option<Subject> {
-        let spec = self.catalogue.specs().find(|spec| spec.release == release);
-        let known = || self.history.kernels().any(|(_, kernel)| kernel.id == release);
-        spec.cloned().map(Subject::Named).or_else(|| known().then(|| Subject::Known(release.to_owned())))
+    pub(super) fn of_release(&self, release: &str) -> Result<Option<Subject>> {
+        if let Some(spec) = self.catalogue.specs().find(|spec| spec.release == release) {
+            return Ok(Some(Subject::Named(spec.clone())));
+        }
+        let known = self.history()?.kernels().any(|(_, kernel)| kernel.id == release);
+        Ok(known.then(|| Subject::Known(release.to_owned())))
     }
 }
 
@@ -275,13 +302,6 @@ pub(super) fn add_symbols(abi: &mut Abi, symvers: &Symvers, scope: &Scope) {
     abi.symbols = symbols
         .filter_map(|name| Some((name.clone(), symvers.symbol(name, checksums)?)))
         .collect();
-    for (name, function) in &mut abi.functions {
-        function.linkage = Some(if abi.symbols.contains_key(name) {
-            Linkage::Exported
-        } else {
-            Linkage::Internal
-        });
-    }
 }
 
 #[cfg(test)]
@@ -291,7 +311,9 @@ mod tests {
     #[test]
     fn shards_are_all_of_it_and_none_twice() {
         let all: Vec<u32> = (0..11).collect();
-        let mut seen: Vec<u32> = (1..=3).flat_map(|number| Shard { number, of: 3 }.of(all.clone())).collect();
+        let mut seen: Vec<u32> = (1..=3)
+            .flat_map(|number| Shard { number, of: 3 }.of(all.clone()))
+            .collect();
         seen.sort_unstable();
         assert_eq!(seen, all);
         for wrong in ["0/2", "3/2", "1", "a/b", "1/0", ""] {

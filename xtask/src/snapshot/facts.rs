@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a kernel's headers and its list of exports say, beside its type information.
 
+use std::sync::Arc;
+
 use linux_driver_abi::Needed;
 use linux_driver_abi::model::{Abi, Type};
 use linux_driver_abi::symvers::Symvers;
@@ -59,15 +61,12 @@ impl Facts {
         for (name, type_) in &mut abi.types {
             // BTF has no alignment; the compiler does.
             if let Some(of_headers) = self.headers.types.get(name) {
-                type_.align = of_headers.align;
+                Arc::make_mut(type_).align = of_headers.align;
             }
         }
         for (name, function) in &mut abi.functions {
-            function.linkage = self
-                .headers
-                .functions
-                .get(name)
-                .and_then(|of_headers| of_headers.linkage);
+            let of_headers = self.headers.functions.get(name);
+            Arc::make_mut(function).linkage = of_headers.and_then(|function| function.linkage);
         }
         for (name, type_name) in needed.constants() {
             let constant = self.headers.constants.get(name).ok_or_else(|| {

@@ -46,6 +46,11 @@ mod tests {
             let error = record(&file).unwrap_err();
             assert_eq!(error.place(), file.display().to_string(), "{text}");
         }
-        assert!(record(&dir.path().join("none.json")).unwrap_err().remedy().contains("xtask snapshot"));
+        assert!(
+            record(&dir.path().join("none.json"))
+                .unwrap_err()
+                .remedy()
+                .contains("xtask snapshot")
+        );
     }
 }

@@ -84,8 +84,8 @@ pub(super) fn data(collected: &Collected<'_>) -> String {
             }
         }
         let (before, after) = (
-            shared.layout(layouts.before.as_ref()),
-            shared.layout(layouts.after.as_ref()),
+            shared.layout(layouts.before.as_deref()),
+            shared.layout(layouts.after.as_deref()),
         );
         variants.push(json!([shared.string(of), before, after, used, renamed]));
     }
