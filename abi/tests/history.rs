@@ -77,7 +77,8 @@ fn abi(release: &str, more: u64) -> Abi {
         Type {
             fields,
             ..type_(Kind::Struct, 12 + 4 * more)
-        },
+        }
+        .into(),
     );
     let values = [("A".to_owned(), -1), ("B".to_owned(), i128::from(u64::MAX))];
     abi.types.insert(
@@ -85,14 +86,16 @@ fn abi(release: &str, more: u64) -> Abi {
         Type {
             values: values.into(),
             ..type_(Kind::Enum, 4)
-        },
+        }
+        .into(),
     );
     abi.types.insert(
         "typedef s".to_owned(),
         Type {
             target: Some("struct s".to_owned()),
             ..type_(Kind::Typedef, 12)
-        },
+        }
+        .into(),
     );
     let function = |params: &[&str], variadic| Function {
         returns: "void *".to_owned(),
@@ -100,9 +103,11 @@ fn abi(release: &str, more: u64) -> Abi {
         variadic,
         linkage: None,
     };
-    abi.functions
-        .insert("f".to_owned(), function(&["const char *", "int (*)(void)"], true));
-    abi.functions.insert("g".to_owned(), function(&[], false));
+    abi.functions.insert(
+        "f".to_owned(),
+        function(&["const char *", "int (*)(void)"], true).into(),
+    );
+    abi.functions.insert("g".to_owned(), function(&[], false).into());
     abi.constants.insert(
         "C".to_owned(),
         Constant {
@@ -118,7 +123,8 @@ fn abi(release: &str, more: u64) -> Abi {
             module: "vmlinux".to_owned(),
             gpl: true,
             namespace: Some("N".to_owned()),
-        },
+        }
+        .into(),
     );
     abi.no_evidence
         .insert("function memcpy".to_owned(), "written in assembly".to_owned());
@@ -128,7 +134,7 @@ fn abi(release: &str, more: u64) -> Abi {
 /// What the history adds by itself: how a function is linked.
 fn unlinked(mut abi: Abi) -> Abi {
     for function in abi.functions.values_mut() {
-        function.linkage = None;
+        Arc::make_mut(function).linkage = None;
     }
     abi
 }
@@ -250,7 +256,7 @@ fn names_that_cannot_stand_in_a_column_are_refused() {
     for wrong in ["a\tb", "a\nb", ""] {
         let mut abi = abi("6.12.1-amd64", 0);
         let type_ = abi.types["e"].clone();
-        abi.types.insert(wrong.to_owned(), type_);
+        abi.types.insert(wrong.to_owned(), type_.into());
         assert!(
             History::default().add(kernel("6.12.1-amd64"), &abi).is_err(),
             "{wrong:?}"

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::packages::Need;
+use linux_driver_host::process;
 use linux_driver_kbuild::kernels::{self, Spec};
 
 /// To build drivers for a kernel: one of the catalogue, or one whose tree is there.
@@ -21,6 +22,29 @@ pub(crate) fn to_build(spec: Option<&Spec>) -> Vec<Need> {
 /// To boot kernels.
 pub(crate) fn to_boot() -> Vec<Need> {
     linux_driver_vm::needs()
+}
+
+/// What the tests need beyond building and booting.
+pub(crate) fn to_test() -> Vec<Need> {
+    vec![
+        pahole(),
+        Need {
+            what: "chromium",
+            reason: "the page of a report is tested in it",
+            packages: &["chromium"],
+            present: || process::find_program("chromium").is_some(),
+        },
+    ]
+}
+
+/// What check-abi is compared with.
+pub(crate) fn pahole() -> Need {
+    Need {
+        what: "pahole",
+        reason: "check-abi is compared with it",
+        packages: &["dwarves"],
+        present: || process::find_program("pahole").is_some(),
+    }
 }
 
 /// Whether bindgen will find a libclang: in LIBCLANG_PATH or among the system's libraries.

@@ -17,7 +17,7 @@ use linux_driver_kbuild::toolchain::Toolchain;
 use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
 use crate::life::Trial;
 use crate::settings::Settings;
-use crate::{Outcome, compile_fail, doctor};
+use crate::{Outcome, compile_fail, doctor, needs};
 
 /// Pass every test of the project
 ///
@@ -78,6 +78,9 @@ impl Count {
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let install = args.install.allowed();
     packages::require(&doctor::all()?, install)?;
+    if args.only.is_none_or(|only| only == Part::Crates) {
+        packages::require(&needs::to_test(), install)?;
+    }
     Toolchain::find(install)?;
     let cache = Cache::of_user()?;
     let kernels = args.kernels(&cache, install)?;
@@ -121,13 +124,15 @@ impl Args {
     }
 }
 
-/// The crates with tests that need kernels. Plain `cargo test` passes without one; here no test is left out.
-const WITH_KERNELS: [&str; 3] = ["linux-driver-kbuild", "linux-driver-vm", "xtask"];
-
-/// What turns on the tests that need kernels.
-fn features() -> String {
-    WITH_KERNELS.map(|name| format!("{name}/kernels")).join(",")
-}
+/// What turns on the tests that need kernels, and those that need a browser or pahole. Plain `cargo test` passes without any of
+/// these; here no test is left out.
+const FEATURES: [&str; 5] = [
+    "linux-driver-abi/browser",
+    "linux-driver-abi/pahole",
+    "linux-driver-kbuild/kernels",
+    "linux-driver-vm/kernels",
+    "xtask/kernels",
+];
 
 /// `cargo test` over the whole workspace, with what its tests need to know of kernels.
 fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<String>> {
@@ -142,12 +147,20 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
         .collect();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
-        .args(["test", "--workspace", "--no-fail-fast", "--features", &features()])
+        .args([
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--features",
+            &FEATURES.join(","),
+        ])
         .arg("--manifest-path")
         .arg(manifest());
     cargo
         .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
-        .env("LINUX_DRIVER_TEST_IMAGES", images.join(":"));
+        .env("LINUX_DRIVER_TEST_IMAGES", images.join(":"))
+        // An image holds its kernel's type information too.
+        .env("LINUX_DRIVER_TEST_BTF", images.join(":"));
     cargo.env("LINUX_DRIVER_CACHE", cache.root()).stdin(Stdio::null());
     let line = process::command_line(&cargo);
     let status = Running::start(&mut cargo)?.wait()?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Planted disagreements are found, each by itself.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::model::{Constant, Source};
 
@@ -31,14 +33,14 @@ fn abi(rust: bool) -> Abi {
         values: BTreeMap::new(),
         target: None,
     };
-    abi.types.insert("pci_dev".to_owned(), type_);
+    abi.types.insert("pci_dev".to_owned(), type_.into());
     let function = Function {
         returns: "int".to_owned(),
         params: vec!["struct pci_dev *".to_owned()],
         variadic: false,
         linkage: None,
     };
-    abi.functions.insert("pci_enable_device".to_owned(), function);
+    abi.functions.insert("pci_enable_device".to_owned(), function.into());
     let constant = Constant {
         value: 12,
         source: Source::Compiler,
@@ -52,7 +54,7 @@ fn truths() -> (Abi, Abi, Abi) {
     let mut btf = abi(false);
     btf.constants.clear();
     // BTF does not know it.
-    btf.types.get_mut("pci_dev").unwrap().align = 1;
+    Arc::make_mut(btf.types.get_mut("pci_dev").unwrap()).align = 1;
     (abi(true), abi(false), btf)
 }
 
@@ -95,33 +97,34 @@ fn each_planted_disagreement_is_found() {
     type Plant = fn(&mut Abi);
     let plants: [(&str, Plant); 9] = [
         ("pci_dev.probe", |abi| {
-            abi.types.get_mut("pci_dev").unwrap().fields[1].offset_bits += 8
+            Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).fields[1].offset_bits += 8
         }),
         ("pci_dev.is_busmaster", |abi| {
-            abi.types.get_mut("pci_dev").unwrap().fields[2].offset_bits += 1
+            Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).fields[2].offset_bits += 1
         }),
         ("pci_dev.is_busmaster", |abi| {
-            abi.types.get_mut("pci_dev").unwrap().fields[2].size_bits += 1
+            Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).fields[2].size_bits += 1
         }),
-        ("pci_dev", |abi| abi.types.get_mut("pci_dev").unwrap().size += 8),
+        ("pci_dev", |abi| {
+            Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).size += 8
+        }),
         ("pci_dev.probe", |abi| {
-            abi.types.get_mut("pci_dev").unwrap().fields[1].type_name = "int (*)(struct pci_dev *)".to_owned();
+            Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).fields[1].type_name =
+                "int (*)(struct pci_dev *)".to_owned();
         }),
         ("pci_dev.name", |abi| {
-            drop(abi.types.get_mut("pci_dev").unwrap().fields.remove(0))
+            drop(Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).fields.remove(0))
         }),
         ("pci_enable_device", |abi| {
-            abi.functions
-                .get_mut("pci_enable_device")
-                .unwrap()
+            Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap())
                 .params
                 .push("int".to_owned());
         }),
         ("pci_enable_device", |abi| {
-            abi.functions.get_mut("pci_enable_device").unwrap().returns = "void".to_owned();
+            Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap()).returns = "void".to_owned();
         }),
         ("pci_enable_device", |abi| {
-            abi.functions.get_mut("pci_enable_device").unwrap().variadic = true
+            Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap()).variadic = true
         }),
     ];
     for (name, plant) in plants {
@@ -155,7 +158,7 @@ fn a_constant_that_is_off_by_one_and_an_alignment_are_found() {
     rustc.constants.get_mut("ENOMEM").unwrap().value += 1;
     assert_eq!(found(&rustc, &headers, &btf), [("ENOMEM".to_owned(), Verdict::Keeps)]);
     let (mut rustc, headers, btf) = truths();
-    rustc.types.get_mut("pci_dev").unwrap().align = 4;
+    Arc::make_mut(rustc.types.get_mut("pci_dev").unwrap()).align = 4;
     assert_eq!(found(&rustc, &headers, &btf), [("pci_dev".to_owned(), Verdict::Source)]);
 }
 
@@ -180,7 +183,7 @@ fn what_a_truth_lacks_is_no_pass() {
 fn an_inline_function_need_not_be_in_the_kernel() {
     let (mut rustc, mut headers, mut btf) = truths();
     btf.functions.clear();
-    headers.functions.get_mut("pci_enable_device").unwrap().linkage = Some(Linkage::Inline);
+    Arc::make_mut(headers.functions.get_mut("pci_enable_device").unwrap()).linkage = Some(Linkage::Inline);
     assert_eq!(found(&rustc, &headers, &btf), []);
     rustc.functions.clear();
     assert_eq!(found(&rustc, &headers, &btf), []);

@@ -406,7 +406,10 @@ impl<'d> Btf<'d> {
     pub(super) fn named_if(&self, id: Id, passes: impl Fn(&[u8]) -> bool) -> Result<Option<(&'d str, bool)>> {
         let offset = word(self.record(id)?, 0);
         let before = self.base.map_or(0, Btf::strings_len);
-        match offset.checked_sub(before).and_then(|offset| self.strings.get(offset as usize..)) {
+        match offset
+            .checked_sub(before)
+            .and_then(|offset| self.strings.get(offset as usize..))
+        {
             Some(bytes) if !passes(bytes) => Ok(None),
             _ => self.named(id),
         }

@@ -149,7 +149,7 @@ fn place(bits: u64, bitfield: bool) -> String {
 fn size(bits: u64) -> String {
     match bits {
         1 => "1 bit".to_owned(),
-        _ if bits % 8 != 0 => format!("{bits} bits"),
+        _ if !bits.is_multiple_of(8) => format!("{bits} bits"),
         8 => "1 byte".to_owned(),
         _ => format!("{} bytes", bits / 8),
     }

@@ -348,7 +348,7 @@ impl History {
                 let kernel = self.kernel(**id);
                 kernel.arch == first.arch && kernel.flavour == first.flavour
             };
-            found.iter().filter(same).next_back().copied()
+            found.iter().rfind(same).copied()
         };
         let found = newest(order.iter().copied().filter(of_series).collect())
             .or_else(|| newest(order.iter().copied().filter(starts).collect()));

@@ -102,7 +102,10 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     }
     if answer.findings.len() > before {
         answer.module = Some(Layouts {
-            before: question.before.and_then(struct_module).map(|layout| layout.clone().into()),
+            before: question
+                .before
+                .and_then(struct_module)
+                .map(|layout| layout.clone().into()),
             after: Some(theirs.clone().into()),
         });
     }

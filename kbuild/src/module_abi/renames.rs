@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     fn exports(names: &[&str]) -> BTreeMap<String, Arc<Symbol>> {
-        let symbol = Symbol {
+        let symbol = Arc::new(Symbol {
             crc: None,
             module: "vmlinux".to_owned(),
             gpl: false,
             namespace: None,
-        };
+        });
         names.iter().map(|name| ((*name).to_owned(), symbol.clone())).collect()
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::sync::Arc;
 
 use linux_driver_abi::model::{Abi, Field, Function, Kind, Symbol, Type};
 use linux_driver_abi::report::{Change, Check, Finding, Retyping, Subject, Verdict};
@@ -93,10 +94,10 @@ fn abi(size: u64, init: u64, exit: u64, params: &[&str]) -> Abi {
     Abi {
         release: RELEASE.to_owned(),
         arch: "x86_64".to_owned(),
-        types: [("module".to_owned(), type_)].into(),
+        types: [("module".to_owned(), type_.into())].into(),
         functions: [
-            ("printk".to_owned(), function("int", &["const char *"])),
-            ("pci_thing".to_owned(), function("int", params)),
+            ("printk".to_owned(), function("int", &["const char *"]).into()),
+            ("pci_thing".to_owned(), function("int", params).into()),
         ]
         .into(),
         ..Abi::default()
@@ -107,13 +108,20 @@ fn fitting() -> Abi {
     abi(80, 64, 72, &["struct pci_dev *"])
 }
 
+fn shared(symbols: BTreeMap<String, Symbol>) -> BTreeMap<String, Arc<Symbol>> {
+    symbols
+        .into_iter()
+        .map(|(name, symbol)| (name, symbol.into()))
+        .collect()
+}
+
 fn kernel<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> Target<'a> {
     Target {
         name: "the kernel".to_owned(),
         release: RELEASE.to_owned(),
         arch: "x86_64".to_owned(),
         config: Some(Config::parse(&format!("{CONFIG}{config}"))),
-        exports: Exports::All(exports),
+        exports: Exports::All(shared(exports)),
         types: Types::Abi(abi),
         built_for: None,
     }
@@ -441,7 +449,7 @@ fn machine_code_that_the_kernel_would_not_want_has_to_be_built_again() {
 #[test]
 fn a_record_knows_only_the_symbols_in_its_scope() {
     let mut record = fitting();
-    record.symbols = exports();
+    record.symbols = shared(exports());
     record.symbols.remove("pci_thing");
     let found = run(&with_checksums(), &Target::of_abi(&record));
     let exports = found.findings.iter().find(|f| f.name == "exports").unwrap();

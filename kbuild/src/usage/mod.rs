@@ -22,8 +22,8 @@ use linux_driver_abi::Usage;
 use linux_driver_host::{Error, Result, process};
 
 use crate::bindings::Workspace;
-use crate::prepare::SHIM_PREFIX;
 use crate::make::write_if_changed;
+use crate::prepare::SHIM_PREFIX;
 
 /// Before a name in a note.
 pub(crate) const NOTE: &str = "linux-driver-usage:";

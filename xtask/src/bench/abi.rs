@@ -8,14 +8,14 @@ use std::process::Command;
 use std::time::Instant;
 
 use linux_driver_abi::history::History;
-use linux_driver_host::packages::{self, Need};
+use linux_driver_host::packages;
 use linux_driver_host::{Cache, Error, Result, process};
 use serde::Serialize;
 
 use super::figures::{Figure, Unit, as_text};
-use crate::Outcome;
 use crate::args::{InstallArgs, KernelArgs, workspace};
 use crate::build::print_json;
+use crate::{Outcome, needs};
 
 /// Measure check-abi beside pahole
 ///
@@ -59,7 +59,7 @@ const KERNELS: [&str; 2] = ["debian-6.12", "debian-7.2"];
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let install = args.install.allowed();
-    packages::require(&[pahole()], install)?;
+    packages::require(&[needs::pahole()], install)?;
     let cache = Cache::of_user()?;
     let temp = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
     let mut files = Vec::new();
@@ -165,15 +165,5 @@ fn timed(command: &mut Command) -> Result<f64> {
     match output.status.code() {
         Some(0 | 1) => Ok(seconds),
         _ => Err(process::failed(command, output.status, &process::said(&output))),
-    }
-}
-
-/// What check-abi is compared with.
-fn pahole() -> Need {
-    Need {
-        what: "pahole",
-        reason: "check-abi is measured beside it",
-        packages: &["dwarves"],
-        present: || process::find_program("pahole").is_some(),
     }
 }
