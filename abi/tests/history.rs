@@ -256,7 +256,7 @@ fn names_that_cannot_stand_in_a_column_are_refused() {
     for wrong in ["a\tb", "a\nb", ""] {
         let mut abi = abi("6.12.1-amd64", 0);
         let type_ = abi.types["e"].clone();
-        abi.types.insert(wrong.to_owned(), type_.into());
+        abi.types.insert(wrong.to_owned(), type_);
         assert!(
             History::default().add(kernel("6.12.1-amd64"), &abi).is_err(),
             "{wrong:?}"

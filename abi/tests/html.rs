@@ -61,8 +61,8 @@ fn finding(name: &str, used: &[&str], verdict: Verdict) -> Finding {
 fn check(kernel: &str, findings: Vec<Finding>) -> Check {
     let of = |finding: &Finding| {
         let layouts = Layouts {
-            before: Some(layout(&[], "old")),
-            after: Some(layout(&["node"], "new")),
+            before: Some(layout(&[], "old").into()),
+            after: Some(layout(&["node"], "new").into()),
         };
         (finding.name.clone(), layouts)
     };

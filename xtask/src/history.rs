@@ -264,7 +264,12 @@ struct InArchive<'a> {
 }
 
 fn list(args: &List) -> Result<Outcome> {
-    let history = History::read_or_begin(&place(args.dir.as_ref()))?;
+    let dir = place(args.dir.as_ref());
+    // A list of nothing for a folder that is not there would hide a wrong path.
+    let history = match args.archive {
+        true => History::read_or_begin(&dir)?,
+        false => History::read(&dir)?,
+    };
     let head = |columns: &[&str]| -> Vec<String> { columns.iter().map(|c| (*c).to_owned()).collect() };
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     if args.archive {

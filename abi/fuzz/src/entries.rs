@@ -40,7 +40,7 @@ pub fn source(data: &[u8]) {
     if let Ok(source) = Source::from_bytes(data.to_vec(), "fuzz") {
         assert!(!source.btf().is_empty() || source.container().to_string().starts_with("module"));
         if let Ok(btf) = Btf::open(source.btf(), source.place()) {
-            assert!(btf.len() > 0);
+            assert_eq!(btf.ids().count() + 1, btf.len() as usize);
         }
     }
 }

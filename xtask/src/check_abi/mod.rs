@@ -57,14 +57,14 @@ pub(crate) struct Args {
     /// Which structs the text draws
     #[arg(long, value_enum, default_value_t = Draw::Used)]
     pictures: Draw,
-    /// The list of accepted drift [default: headers/accepted.toml]
-    #[arg(long, value_name = "FILE")]
+    /// The list of accepted drift [default: headers/accepted.toml]; of shards, it is asked when they are merged
+    #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     accepted: Option<PathBuf>,
     /// Only the I-th of N parts of the kernels
     #[arg(long, value_name = "I/N", value_parser = subjects::Shard::parse)]
     shard: Option<subjects::Shard>,
     /// Merge what --json printed in several shards, instead of checking anything
-    #[arg(long, value_name = "FILE", num_args = 1.., exclusive = false)]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["subjects", "against", "ko", "shard", "jobs"])]
     merge: Vec<PathBuf>,
     /// How many kernels are checked at once [default: one a processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -116,11 +116,16 @@ impl From<Fail> for FailOn {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
-    let report = if args.merge.is_empty() {
+    let mut report = if args.merge.is_empty() {
         checked(args)?
     } else {
         merged(&args.merge)?
     };
+    // What one entry of the list accepts may be in several shards or in one: only all of them together can tell that it
+    // matches nothing.
+    if args.shard.is_none() {
+        accept(&mut report, args.accepted.as_deref())?;
+    }
     let format = if args.json { output::Format::Json } else { args.format };
     output::print(&report, format, args.pictures.into())?;
     Ok(outcome(&report, args.fail_on.into()))
@@ -164,26 +169,20 @@ fn checked(args: &Args) -> Result<Report> {
             checks::bindings(&book, subject, &cache, install, &usage)
         })?
     };
-    let mut report = Report {
+    Ok(Report {
         schema: report::SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         checks,
-    };
-    apply(&book, &mut report, args.accepted.as_deref())?;
-    Ok(report)
+    })
 }
 
 /// Marks what the list of accepted drift accepts.
-fn apply(book: &Book, report: &mut Report, list: Option<&Path>) -> Result<()> {
+pub(crate) fn accept(report: &mut Report, list: Option<&Path>) -> Result<()> {
+    let book = Book::open()?;
     let list = list.map_or_else(|| workspace().join("headers/accepted.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
     let accepted = Accepted::parse(&text, &list.display().to_string())?;
     accepted.apply(report, Date::today(), &|check| book.release(&check.kernel), false)
-}
-
-/// The same for a report that was made elsewhere.
-pub(crate) fn accept(report: &mut Report, list: Option<&Path>) -> Result<()> {
-    apply(&Book::open()?, report, list)
 }
 
 /// The bindings against a kernel of the catalogue.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use linux_driver_abi::btf::{Btf, extract};
-use linux_driver_abi::history::{History, KernelId, Watched};
+use linux_driver_abi::history::{History, KernelId, Watched, nearest};
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
-use linux_driver_host::Result;
+use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
 
 use crate::args::{catalogue, workspace};
@@ -146,16 +146,42 @@ impl Book {
         if let Some(spec) = self.catalogue.specs().find(|spec| spec.name == name) {
             return Ok(Subject::Named(spec.clone()));
         }
-        // Its error names the nearest releases.
-        self.history()?.find(name)?;
-        Ok(Subject::Known(name.to_owned()))
+        let history = self.history()?;
+        // A series stands for its newest kernel: reports name that one.
+        let found = history.find(name).map(|id| history.kernel(id).id.clone());
+        found.map(Subject::Known).map_err(|_| {
+            let names = self.catalogue.specs().map(|spec| spec.name.as_str());
+            let near = nearest(
+                name,
+                names.chain(history.kernels().map(|(_, kernel)| kernel.id.as_str())),
+            );
+            let near = match near.as_slice() {
+                [] => String::new(),
+                near => format!("; near to it: {}", near.join(", ")),
+            };
+            Error::new(
+                format_args!("`{name}`"),
+                format_args!(
+                    "a kernel of the catalogue, or one of the {} of the history",
+                    history.len()
+                ),
+                "no kernel of this name",
+                format_args!("see `cargo xtask kernels` and `cargo xtask history list`{near}"),
+            )
+        })
     }
 
     /// What `--against` names: a kernel, or a file.
     pub(super) fn against(&self, text: &str) -> Result<Subject> {
         let path = Path::new(text);
-        if self.catalogue.specs().any(|spec| spec.name == text) || !path.exists() {
+        if self.catalogue.specs().any(|spec| spec.name == text) {
             self.named(text)
+        } else if let Err(error) = path.metadata() {
+            // No kernel's name has a slash in it, nor ends so.
+            match text.contains('/') || is_record(path) {
+                true => Err(Error::io(path, "read", &error)),
+                false => self.named(text),
+            }
         } else if path.is_dir() {
             Ok(Subject::Tree(path.to_owned()))
         } else {

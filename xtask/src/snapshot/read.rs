@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use linux_driver_abi::Abi;
+use linux_driver_abi::model::SCHEMA;
 use linux_driver_host::{Error, Result};
 
 use crate::args::workspace;
@@ -23,14 +24,19 @@ pub(crate) fn record(file: &Path) -> Result<Abi> {
             "make it with `cargo xtask snapshot --kernel NAME`",
         )
     })?;
-    serde_json::from_slice(&text).map_err(|e| {
-        Error::new(
+    const AGAIN: &str = "make it again with `cargo xtask snapshot --kernel NAME`";
+    let abi: Abi = serde_json::from_slice(&text)
+        .map_err(|e| Error::new(file.display(), "an ABI as `cargo xtask snapshot` writes it", e, AGAIN))?;
+    if abi.schema != SCHEMA {
+        let expected = format_args!("an ABI of schema {SCHEMA}");
+        return Err(Error::new(
             file.display(),
-            "an ABI as `cargo xtask snapshot` writes it",
-            e,
-            "make it again with `cargo xtask snapshot --kernel NAME`",
-        )
-    })
+            expected,
+            format_args!("schema {}", abi.schema),
+            AGAIN,
+        ));
+    }
+    Ok(abi)
 }
 
 #[cfg(test)]
