@@ -53,7 +53,7 @@ fn function(returns: &str, params: &[&str]) -> Function {
 fn abi(types: &[(&str, Type)]) -> Abi {
     let types = types
         .iter()
-        .map(|(name, type_)| ((*name).to_owned(), type_.clone()))
+        .map(|(name, type_)| ((*name).to_owned(), type_.clone().into()))
         .collect();
     Abi {
         types,
@@ -359,7 +359,7 @@ fn functions_change_in_several_ways() {
     let of = |functions: &[(&str, Function)]| Abi {
         functions: functions
             .iter()
-            .map(|(name, function)| ((*name).to_owned(), function.clone()))
+            .map(|(name, function)| ((*name).to_owned(), function.clone().into()))
             .collect(),
         ..Abi::default()
     };
@@ -415,7 +415,7 @@ fn exported_inline_and_macro_are_told_apart() {
             ..function("void", &[])
         };
         Abi {
-            functions: BTreeMap::from([("f".to_owned(), function)]),
+            functions: BTreeMap::from([("f".to_owned(), function.into())]),
             ..Abi::default()
         }
     };
@@ -437,7 +437,7 @@ fn symbols_tell_what_the_loader_asks_for() {
     let of = |symbols: &[(&str, Symbol)]| Abi {
         symbols: symbols
             .iter()
-            .map(|(name, symbol)| ((*name).to_owned(), symbol.clone()))
+            .map(|(name, symbol)| ((*name).to_owned(), symbol.clone().into()))
             .collect(),
         ..Abi::default()
     };
@@ -492,11 +492,11 @@ fn a_function_that_is_gone_from_all_lists_is_gone() {
     let with = |functions: &[&str], symbols: &[&str]| Abi {
         functions: functions
             .iter()
-            .map(|name| ((*name).to_owned(), function("void", &[])))
+            .map(|name| ((*name).to_owned(), function("void", &[]).into()))
             .collect(),
         symbols: symbols
             .iter()
-            .map(|name| ((*name).to_owned(), symbol.clone()))
+            .map(|name| ((*name).to_owned(), symbol.clone().into()))
             .collect(),
         ..Abi::default()
     };
@@ -702,8 +702,8 @@ fn a_picture_leaves_out_what_is_alike() {
         structure(start + 160, &fields)
     };
     let layouts = linux_driver_abi::report::Layouts {
-        before: Some(side(0)),
-        after: Some(side(8)),
+        before: Some(side(0).into()),
+        after: Some(side(8).into()),
     };
     let rows = picture::rows("t", &layouts, NAMES, &|path| path == "f10");
     let lines: Vec<String> = rows.iter().map(picture::Row::line).collect();

@@ -387,7 +387,7 @@ mod tests {
                 values: std::collections::BTreeMap::new(),
                 target: Some(target.to_owned()),
             };
-            c.types.insert(name.to_owned(), type_);
+            c.types.insert(name.to_owned(), type_.into());
         }
         let same = |rust: &str, spelled: &str| same(&Abi::default(), &Shape::of(rust), &c, &Shape::of(spelled));
         assert!(same("struct atomic64_t", "atomic_long_t") && same("unsigned int *", "dev_t *"));

@@ -42,8 +42,8 @@ fn finding(name: &str, verdict: Verdict) -> Finding {
 fn check(kernel: &str, findings: Vec<Finding>) -> Check {
     let of = |finding: &Finding| {
         let layouts = Layouts {
-            before: Some(layout(&["a", "unmistakable"])),
-            after: Some(layout(&["new", "a", "unmistakable"])),
+            before: Some(layout(&["a", "unmistakable"]).into()),
+            after: Some(layout(&["new", "a", "unmistakable"]).into()),
         };
         (finding.name.clone(), layouts)
     };
