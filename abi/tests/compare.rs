@@ -537,7 +537,7 @@ fn constants_are_compiled_in() {
     assert_eq!(both.findings.len(), 2);
     // No headers at hand on one side: not one constant is gone.
     let without = check(&before, &abi(&[("t", structure(8, &[]))]), &usage);
-    let no_evidence = finding(&without, "GONE");
+    let no_evidence = finding(&without, "constants");
     assert_eq!((no_evidence.verdict, no_evidence.used.len()), (Verdict::NoEvidence, 3));
     assert!(
         without

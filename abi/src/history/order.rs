@@ -5,8 +5,12 @@
 pub fn order_of(release: &str) -> (Vec<u64>, Vec<u64>, String) {
     let (upstream, rest) = split(release);
     let numbers = |text: &str| -> Vec<u64> {
-        let runs = text.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
-        // The width of a word in an architecture's name ("amd64") is the same in all releases that are compared.
+        // "-47-amd64" and "+deb13.1-amd64": what starts with a letter is a flavour or an architecture, whose digits count nothing.
+        let parts = text
+            .split('-')
+            .filter(|part| !part.starts_with(|c: char| c.is_ascii_alphabetic()));
+        let runs = parts.flat_map(|part| part.split(|c: char| !c.is_ascii_digit()));
+        let runs = runs.filter(|run| !run.is_empty());
         runs.map(|run| run.parse().unwrap_or(u64::MAX)).collect()
     };
     (numbers(upstream), numbers(rest), release.to_owned())

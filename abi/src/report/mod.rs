@@ -509,6 +509,26 @@ impl Check {
             .collect()
     }
 
+    /// What a check of a module comes to, in a few words.
+    pub fn of_module(&self) -> &'static str {
+        let known = self
+            .open()
+            .map(|finding| finding.verdict)
+            .filter(|verdict| *verdict != Verdict::NoEvidence);
+        match (self.verdict(), known.max()) {
+            (Some(Verdict::NoEvidence), Some(Verdict::Source)) => {
+                "needs a change of its source; not all could be looked at"
+            }
+            (Some(Verdict::NoEvidence), Some(Verdict::Rebuild)) => {
+                "has to be built again; whether its source fits is not known for all of it"
+            }
+            (Some(Verdict::NoEvidence), _) => "nothing speaks against it, but not all could be looked at",
+            (Some(Verdict::Source), _) => "needs a change of its source",
+            (Some(Verdict::Rebuild), _) => "has to be built again",
+            (None | Some(Verdict::Keeps), _) => "loads as it is",
+        }
+    }
+
     /// What was found and not accepted.
     pub fn open(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.accepted.is_none())

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::picture::{self, Mark};
-use super::{Check, Finding, Report, Verdict, fold, summary};
+use super::{Check, CheckKind, Finding, Report, Verdict, fold, summary};
 use crate::usage::Role;
 
 /// Which structs are drawn.
@@ -42,7 +42,9 @@ pub fn render(report: &Report, options: Options) -> String {
 }
 
 fn lines(out: &mut String, check: &Check, options: Options) {
-    if check.findings.is_empty() {
+    if check.kind == CheckKind::Module {
+        let _ = writeln!(out, "  {}: {}", check.of_module(), check.looked_at.words());
+    } else if check.findings.is_empty() {
         let _ = writeln!(out, "  no drift: {}", check.looked_at.words());
     }
     for folded in fold(&check.findings) {

@@ -168,25 +168,6 @@ fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Check {
     }
 }
 
-/// What a check of a module comes to, in a few words.
-pub fn outcome(check: &Check) -> &'static str {
-    match check.verdict() {
-        None | Some(Verdict::Keeps) => "loads as it is",
-        Some(Verdict::Rebuild) => "has to be built again",
-        Some(Verdict::Source) => "needs a change of its source",
-        Some(Verdict::NoEvidence) => match check
-            .open()
-            .map(|f| f.verdict)
-            .filter(|v| *v != Verdict::NoEvidence)
-            .max()
-        {
-            Some(Verdict::Source) => "needs a change of its source; not all could be looked at",
-            Some(Verdict::Rebuild) => "has to be built again; whether its source fits is not known for all of it",
-            _ => "nothing speaks against it, but not all could be looked at",
-        },
-    }
-}
-
 /// Names as a line shows them.
 fn listed(names: &[&str]) -> String {
     let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");

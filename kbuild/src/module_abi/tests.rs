@@ -145,7 +145,7 @@ fn a_module_of_this_kernel_loads_as_it_is() {
         (with.looked_at.symbols, with.looked_at.types, with.looked_at.fields),
         (3, 1, 2)
     );
-    assert_eq!(outcome(&with), "loads as it is");
+    assert_eq!(with.of_module(), "loads as it is");
     let without = run(&module(), &kernel("", without_checksums(exports()), &abi));
     assert_eq!(without.findings, []);
 }
@@ -195,7 +195,7 @@ fn with_checksums_the_release_does_not_count() {
         (only(&found).name.as_str(), only(&found).verdict),
         ("vermagic", Verdict::Keeps)
     );
-    assert_eq!(outcome(&found), "loads as it is");
+    assert_eq!(found.of_module(), "loads as it is");
     // The other words count.
     let words = run(&with_checksums(), &kernel("", without_checksums(exports()), &abi));
     assert!(
@@ -218,7 +218,7 @@ fn without_a_configuration_there_is_no_evidence() {
         [("mitigations", Verdict::NoEvidence), ("vermagic", Verdict::NoEvidence)]
     );
     assert_eq!(
-        outcome(&found),
+        found.of_module(),
         "nothing speaks against it, but not all could be looked at"
     );
 }
