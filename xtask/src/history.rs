@@ -174,8 +174,12 @@ fn add(args: &Add) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Adds a kernel that was fetched.
+/// Adds a kernel that was fetched, unless it is known.
 pub(crate) fn add_kernel(fetched: &kernels::Kernel) -> Result<()> {
+    let history = History::read_or_begin(&place(None))?;
+    if history.kernels().any(|(_, kernel)| kernel.id == fetched.release) {
+        return Ok(());
+    }
     let (source, found_in) = fetched.btf()?;
     let packages = fetched.packages.iter().map(|package| Package {
         name: package.name.clone(),

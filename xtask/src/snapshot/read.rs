@@ -52,6 +52,12 @@ mod tests {
             let error = record(&file).unwrap_err();
             assert_eq!(error.place(), file.display().to_string(), "{text}");
         }
+        let newer = Abi {
+            schema: SCHEMA + 1,
+            ..Abi::default()
+        };
+        std::fs::write(&file, serde_json::to_string(&newer).unwrap()).unwrap();
+        assert!(record(&file).unwrap_err().to_string().contains("schema 2"));
         assert!(
             record(&dir.path().join("none.json"))
                 .unwrap_err()

@@ -111,6 +111,19 @@ mod tests {
     }
 
     #[test]
+    fn a_place_in_a_file_is_named_and_nothing_is_left() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("letter.txt");
+        fs::write(&file, "dear").unwrap();
+        for dir in [file.clone(), file.join("name"), file.join("deep/name")] {
+            let error = write(&dir, &snapshot("1")).unwrap_err();
+            assert_eq!(error.place(), dir.display().to_string());
+            assert_eq!(names(root.path()), ["letter.txt"]);
+            assert_eq!(fs::read_to_string(&file).unwrap(), "dear");
+        }
+    }
+
+    #[test]
     fn a_folder_with_anything_else_stays_as_it_is() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("letter.txt"), "dear").unwrap();
