@@ -334,7 +334,7 @@ fn nothing_that_a_driver_allocates_changes_within_a_long_term_series() {
             }
         }
         let all = ["amd64", "arm64", "cloud-amd64", "cloud-arm64", "rt-amd64", "rt-arm64"];
-        assert_eq!(kinds, all.map(str::to_owned).into(), "{of}");
+        assert!(kinds.is_superset(&all.map(str::to_owned).into()), "{of}: {kinds:?}");
     }
     // Between the two something did, for every architecture and flavour.
     let between = items(&report["checks"]).iter().filter(|check| {
@@ -343,7 +343,7 @@ fn nothing_that_a_driver_allocates_changes_within_a_long_term_series() {
             && series(word(&check["kernel"])) == "6.12"
             && items(&check["findings"]).iter().any(gone)
     });
-    assert_eq!(between.count(), 6);
+    assert!(between.count() >= 6);
 }
 
 /// The comparisons of a report, in an order of their own.
@@ -533,7 +533,14 @@ fn the_bindings_hold_against_the_snapshots() {
     let report = parsed(&text);
     let checks = items(&report["checks"]);
     let kernels: Vec<&str> = checks.iter().map(|check| word(&check["kernel"])).collect();
-    assert_eq!(kernels, ["debian-6.1", "debian-6.12", "debian-7.2"]);
+    let snapshots = contents(&repository().join("headers/snapshots"));
+    let snapshots: BTreeSet<&str> = snapshots.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        snapshots,
+        kernels.iter().copied().collect(),
+        "a kernel without a snapshot, or the other way"
+    );
+    assert!(kernels.contains(&"debian-6.12"), "{kernels:?}");
     for check in checks {
         assert_eq!(check["kind"], "bindings");
         for (what, least) in [("types", 50), ("fields", 400), ("functions", 10), ("constants", 100)] {
@@ -598,7 +605,7 @@ fn misused<const N: usize>(words: [&str; N], about: &[&str]) {
 #[test]
 fn a_kernel_that_nobody_knows() {
     for (name, near) in [
-        ("6.12.118+deb12-amd64", "6.12.117+deb12-amd64"),
+        ("6.12.1117+deb12-amd64", "6.12.117+deb12-amd64"),
         ("6.1.0-49-amd46", "6.1.0-49-amd64"),
         ("debian-6.13", "debian-6.12"),
     ] {
@@ -923,15 +930,25 @@ fn a_damaged_history_is_refused_and_stays_as_it_is() {
     let broken = Broken::new();
     let btf = broken.file("no-types", no_types());
     let committed = repository().join("headers/history");
-    for damaged in ["kernels.tsv", "types.tsv", "functions.tsv"] {
+    for (damaged, place) in [
+        ("kernels.tsv", "kernels.tsv:"),
+        // What is cut off of these is missed by the kernels that refer to it.
+        ("types.tsv", ".tsv:"),
+        ("functions.tsv", ".tsv:"),
+    ] {
         let dir = broken.path(&format!("cut-{damaged}"));
         fs::create_dir(&dir).unwrap();
-        for (name, bytes) in contents(&committed) {
-            let length = if name == damaged { bytes.len() / 2 } else { bytes.len() };
-            fs::write(Path::new(&dir).join(name), &bytes[..length]).unwrap();
+        for (name, mut bytes) in contents(&committed) {
+            if name == damaged {
+                // In the middle of the last kernel, or of the file.
+                let last = bytes.windows(8).rposition(|window| window == b"\nkernel\t");
+                bytes.truncate(last.map_or(bytes.len() / 2, |at| at + 12));
+            }
+            fs::write(Path::new(&dir).join(name), &bytes).unwrap();
         }
         let before = contents(Path::new(&dir));
-        let place = format!("{dir}/{damaged}");
+        let words = [&format!("{dir}/"), place, "restore the folder from version control"];
+        let [release, arch] = ["6.12.1-amd64", "x86_64"];
         let add = [
             "history",
             "add",
@@ -940,15 +957,14 @@ fn a_damaged_history_is_refused_and_stays_as_it_is() {
             "--btf",
             &btf,
             "--arch",
-            "x86_64",
+            arch,
             "--release",
-            "6.12.1-amd64",
+            release,
         ];
-        let ran = offline(add);
-        ran.refused(2, &[&place, "restore the folder from version control"]);
-        assert!(contents(Path::new(&dir)) == before, "{place} changed");
-        offline(["history", "list", "--dir", &dir]).refused(2, &[&place, "restore the folder"]);
-        offline(["explain", "pci_driver", "--dir", &dir]).refused(2, &[&place, "restore the folder"]);
+        offline(add).refused(2, &words);
+        assert!(contents(Path::new(&dir)) == before, "{dir} changed");
+        offline(["history", "list", "--dir", &dir]).refused(2, &words);
+        offline(["explain", "pci_driver", "--dir", &dir]).refused(2, &words);
     }
 }
 
@@ -1007,7 +1023,7 @@ fn explain_a_field() {
         .iter()
         .map(|(_, state)| state["offset_bits"].as_u64().unwrap())
         .collect();
-    assert_eq!(offsets, [288 * 8, 272 * 8, 280 * 8]);
+    assert_eq!(offsets[..3], [288 * 8, 272 * 8, 280 * 8]);
     // The item of the safe layer stands where it is said to stand.
     let item = &explanation["safe"][0];
     assert_eq!(item["path"], "pci::Driver");
@@ -1036,7 +1052,7 @@ fn explain_a_type() {
         .iter()
         .map(|(_, state)| state["size"].as_u64().unwrap())
         .collect();
-    assert_eq!(sizes, [296, 280, 288]);
+    assert_eq!(sizes[..3], [296, 280, 288]);
 }
 
 #[test]
@@ -1046,7 +1062,7 @@ fn explain_a_function() {
         &text,
         &[
             "void kvfree_call_rcu(struct callback_head *, rcu_callback_t)",
-            "function: 3 different answers",
+            "different answers",
         ],
     );
     let explanation = parsed(&ends_with(0, ["explain", "kvfree_call_rcu", "--json"]));

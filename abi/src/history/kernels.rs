@@ -11,6 +11,7 @@
 //! | `types NAME=N…`, `functions …`, `constants …`, `unknown …` | what it has in another variant; `-` for what it has not |
 //! | `exports ID` | the kernel whose symbols its own are most like; `-` for the first. Missing where they are not known |
 //! | `symbols NAME=N…` | what of them is different |
+//! | `end N` | the last row, with the number of kernels: a file that was cut off between two of them lacks it |
 
 use std::fmt::Write;
 
@@ -24,7 +25,23 @@ const NOTHING: &str = "-";
 
 pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut History) -> Result<()> {
     let mut open: Option<(Row<'t>, Block)> = None;
+    let (mut last, mut ended) = (None, false);
     for row in rows {
+        if ended {
+            return Err(row.wrong("nothing after `end`"));
+        }
+        last = Some(row);
+        if row.word() == "end" {
+            let [count] = row.rest("`end` and the number of kernels")?;
+            if let Some((head, block)) = open.take() {
+                close(head, block, history)?;
+            }
+            if row.number::<usize>(count, "the number of kernels")? != history.entries.len() {
+                return Err(row.wrong(format_args!("{} kernels, as many as stand here", history.entries.len())));
+            }
+            ended = true;
+            continue;
+        }
         if row.word() == "kernel" {
             if let Some((head, block)) = open.take() {
                 close(head, block, history)?;
@@ -41,9 +58,9 @@ pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut Histor
             None => return Err(row.wrong("`kernel` and its ID")),
         }
     }
-    match open {
-        Some((head, block)) => close(head, block, history),
-        None => Ok(()),
+    match last {
+        Some(row) if !ended => Err(row.wrong("the row `end` after the last kernel: the file is cut off")),
+        _ => Ok(()),
     }
 }
 
@@ -250,6 +267,9 @@ pub(super) fn write(history: &History) -> String {
             let _ = writeln!(text, "exports\t{}", like.map_or(NOTHING, |like| &like.kernel.id));
             text += &row(What::Symbol, like);
         }
+    }
+    if !history.entries.is_empty() {
+        let _ = writeln!(text, "end\t{}", history.entries.len());
     }
     text
 }

@@ -64,7 +64,11 @@ fn file_of(check: &Check) -> String {
         CheckKind::Bindings => "sys/needed.toml".to_owned(),
         CheckKind::Module => check.against.clone(),
         CheckKind::Kernels => {
-            let snapshot = format!("headers/snapshots/{}/abi.json", check.kernel);
+            // `update` names the release too: "debian-6.12 (6.12.117+deb12-amd64)".
+            let snapshot = format!(
+                "headers/snapshots/{}/abi.json",
+                check.kernel.split(" (").next().unwrap_or_default()
+            );
             if workspace().join(&snapshot).is_file() {
                 snapshot
             } else {
