@@ -13,7 +13,7 @@ use linux_driver_host::{Error, Result};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::report::{Change, Check, Report};
+use crate::report::{Change, Check, CheckKind, Report};
 
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,7 +228,7 @@ impl Accepted {
     /// Marks what is accepted. `release` says of a comparison under which release its kernel runs.
     ///
     /// An entry that has expired is an error, and so is one that matches nothing although a kernel of its range was
-    /// checked; if `complete` says that all kernels were, any that matches nothing is.
+    /// compared with another one (with the bindings, for a disagreement); if `complete` says that all kernels were, any that matches nothing is.
     pub fn apply(
         &self,
         report: &mut Report,
@@ -245,7 +245,12 @@ impl Accepted {
                 if version.is_empty() || version < entry.from || !reaches(&version, &entry.to) {
                     continue;
                 }
-                reached[number] = true;
+                // Which comparison an entry is about, its change says; of the others it expects nothing.
+                reached[number] |= match entry.change {
+                    "disagreement" => check.kind == CheckKind::Bindings,
+                    "no-evidence" => false,
+                    _ => check.kind == CheckKind::Kernels,
+                };
                 for finding in &mut check.findings {
                     if finding.name == entry.what && change_word(&finding.change) == entry.change {
                         matched[number] = true;

@@ -52,6 +52,7 @@ pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) ->
         after,
         usage,
         allocated: usage.allocated_with_members(before),
+        reached: reached(before, usage),
         names,
     };
     let mut check = Check {
@@ -62,6 +63,7 @@ pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) ->
         findings: Vec::new(),
         layouts: std::collections::BTreeMap::new(),
     };
+    arch(&context, &mut check);
     types::compare(&context, &mut check);
     function::compare(&context, &mut check);
     constant::compare(&context, &mut check);
@@ -85,6 +87,47 @@ pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) ->
     check
 }
 
+/// An object for one architecture is none for another, however alike their layouts are.
+fn arch(context: &Context<'_>, check: &mut Check) {
+    let (before, after) = (&context.before.arch, &context.after.arch);
+    if before.is_empty() || after.is_empty() || before == after {
+        return;
+    }
+    let change = Change::Value {
+        before: before.clone(),
+        after: after.clone(),
+    };
+    let text = format!("{before} became {after}");
+    let why = "the loader refuses machine code of another architecture";
+    let finding = new_finding(Subject::Module, "arch".to_owned(), change, Verdict::Rebuild, text, why);
+    check.findings.push(finding);
+}
+
+/// The typedefs and enums that used fields and called functions have by value, and the elements of used arrays: code that
+/// touches one has its size and meaning compiled in.
+fn reached(abi: &Abi, usage: &Usage) -> BTreeSet<String> {
+    let fields = usage
+        .fields
+        .iter()
+        .filter_map(|(name, used)| Some((abi.types.get(name)?, used)));
+    let fields = fields.flat_map(|(type_, used)| used.iter().filter_map(|path| type_.field(path)));
+    let functions = usage.functions.iter().filter_map(|name| abi.functions.get(name));
+    let signatures = functions.flat_map(|function| function.params.iter().chain([&function.returns]));
+    let mut pending: Vec<&str> = fields.map(|field| field.type_name.as_str()).collect();
+    pending.extend(signatures.map(String::as_str));
+    let mut reached = BTreeSet::new();
+    while let Some(spelled) = pending.pop() {
+        let Some((name, type_)) = by_value(spelled).and_then(|name| Some((name, abi.types.get(name)?))) else {
+            continue;
+        };
+        let held = matches!(type_.kind, Kind::Struct | Kind::Union) && !spelled.contains('[');
+        if !held && reached.insert(name.to_owned()) {
+            pending.extend(type_.target.as_deref());
+        }
+    }
+    reached
+}
+
 /// What a comparison is about.
 struct Context<'a> {
     before: &'a Abi,
@@ -92,6 +135,8 @@ struct Context<'a> {
     usage: &'a Usage,
     /// What the code allocates, with all that is held in it.
     allocated: BTreeSet<String>,
+    /// What the fields that it names and the functions that it calls are made of: typedefs, enums, the elements of arrays.
+    reached: BTreeSet<String>,
     names: (&'a str, &'a str),
 }
 
@@ -99,7 +144,7 @@ impl Context<'_> {
     fn role(&self, name: &str) -> Role {
         if self.allocated.contains(name) {
             Role::DriverAllocated
-        } else if self.usage.fields.get(name).is_some_and(|fields| !fields.is_empty()) {
+        } else if self.usage.fields.get(name).is_some_and(|fields| !fields.is_empty()) || self.reached.contains(name) {
             Role::KernelAllocated
         } else {
             Role::Opaque

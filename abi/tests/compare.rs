@@ -105,6 +105,7 @@ fn report(checks: Vec<Check>) -> Report {
     Report {
         schema: SCHEMA,
         tool: "0.1.0".into(),
+        shard: None,
         checks,
     }
 }
@@ -169,13 +170,91 @@ fn the_role_decides_what_a_shift_means() {
     assert_eq!(verdict(&allocating(&["pci_driver"])), (Some(Verdict::Rebuild), 1));
     // What is named and gone is graver, and said for itself.
     assert_eq!(verdict(&touching("pci_driver", &["node"])).0, Some(Verdict::Source));
-    // One that is touched, and stays where it is while others move.
-    let (before, after) = (&after, &before);
-    let untouched = touching("pci_driver", &["no_such"]);
-    assert_eq!(
-        compare::kernels(before, after, &untouched, NAMES).verdict(),
-        Some(Verdict::Keeps)
-    );
+    // One that is named and that neither has: the code would not compile, so the usage is of another kernel.
+    let nowhere = check(&after, &before, &touching("pci_driver", &["no_such"]));
+    assert_eq!(finding(&nowhere, "pci_driver.no_such").verdict, Verdict::NoEvidence);
+}
+
+#[test]
+fn the_stride_of_an_array_that_is_touched_is_compiled_in() {
+    let of = |element: u64| {
+        let fields = [
+            ("resource", "struct resource [4]", 0, 4 * element),
+            ("irq", "int", 4 * element, 4),
+        ];
+        abi(&[
+            ("pci_dev", structure(4 * element + 8, &fields)),
+            ("resource", structure(element, &[("start", "long", 0, 8)])),
+        ])
+    };
+    let found = check(&of(64), &of(72), &touching("pci_dev", &["resource"]));
+    assert_eq!(found.verdict(), Some(Verdict::Rebuild), "{:#?}", found.findings);
+    // A struct that is held and grows has its start where it was.
+    let of = |inner: u64| {
+        let fields = [("dev", "struct device", 0, inner), ("irq", "int", inner, 4)];
+        abi(&[
+            ("pci_dev", structure(inner + 8, &fields)),
+            ("device", structure(inner, &[("kobj", "long", 0, 8)])),
+        ])
+    };
+    let held = check(&of(64), &of(72), &touching("pci_dev", &["dev"]));
+    assert_eq!(held.verdict(), Some(Verdict::Keeps), "{:#?}", held.findings);
+}
+
+#[test]
+fn a_typedef_that_is_reached_matters() {
+    let of = |target: &str, size: u64| {
+        let revision = Type {
+            kind: Kind::Typedef,
+            size,
+            align: size,
+            fields: Vec::new(),
+            values: BTreeMap::new(),
+            target: Some(target.to_owned()),
+        };
+        abi(&[
+            ("pci_dev", structure(8, &[("revision", "rev_t", 0, size)])),
+            ("rev_t", revision),
+        ])
+    };
+    let used = touching("pci_dev", &["revision"]);
+    for (target, size) in [("signed char", 1), ("short unsigned int", 2)] {
+        let found = check(&of("unsigned char", 1), &of(target, size), &used);
+        assert!(
+            found.verdict() >= Some(Verdict::Rebuild),
+            "{target}: {:#?}",
+            found.findings
+        );
+        let unused = check(&of("unsigned char", 1), &of(target, size), &Usage::default());
+        assert_eq!(unused.verdict(), Some(Verdict::Keeps));
+    }
+}
+
+#[test]
+fn another_architecture_is_drift() {
+    let of = |arch: &str| Abi {
+        arch: arch.to_owned(),
+        ..abi(&[("t", structure(8, &[("a", "long", 0, 8)]))])
+    };
+    let found = check(&of("x86_64"), &of("aarch64"), &Usage::default());
+    assert_eq!(finding(&found, "arch").verdict, Verdict::Rebuild);
+    assert_eq!(check(&of("x86_64"), &of("x86_64"), &Usage::default()).findings, []);
+}
+
+#[test]
+fn a_part_is_not_merged_as_the_whole() {
+    let shard = |shard: &str| Report {
+        shard: Some(shard.to_owned()),
+        ..example()
+    };
+    assert!(json::merge([shard("1/2"), shard("2/2")]).is_ok());
+    for wrong in [
+        vec![shard("1/2")],
+        vec![shard("1/2"), shard("1/2")],
+        vec![shard("1/2"), shard("2/3")],
+    ] {
+        assert!(json::merge(wrong).unwrap_err().to_string().contains("each shard once"));
+    }
 }
 
 #[test]
@@ -724,7 +803,7 @@ fn a_picture_leaves_out_what_is_alike() {
 fn a_report_survives_its_document() {
     let report = example();
     assert_eq!(json::read(&json::render(&report), "x").unwrap(), report);
-    let merged = json::merge([report.clone(), report.clone()]);
+    let merged = json::merge([report.clone(), report.clone()]).unwrap();
     assert_eq!(merged.checks, report.checks);
     let newer = json::render(&Report {
         schema: SCHEMA + 1,

@@ -78,8 +78,9 @@ impl<'a> Agreement<'a> {
     fn types(&mut self) {
         for name in self.names(|abi| &abi.types) {
             let says = self.says(|abi| abi.types.get(name));
-            // An alias or a number's name that only the bindings use.
-            if says.iter().all(|(truth, ..)| *truth == RUSTC) {
+            // An alias or a number's name that only the bindings use. One that a truth was asked for is not of these.
+            let asked = |(_, abi): &(&str, &Abi)| abi.no_evidence.contains_key(&format!("type {name}"));
+            if says.iter().all(|(truth, ..)| *truth == RUSTC) && !self.truths.iter().any(asked) {
                 continue;
             }
             let composite = says.iter().any(|(_, _, type_)| !type_.fields.is_empty());
@@ -252,8 +253,14 @@ impl<'a> Agreement<'a> {
                     "constant" => (Subject::Constant, self.says(|abi| abi.constants.get(name)).len()),
                     _ => (Subject::Type, self.says(|abi| abi.types.get(name)).len()),
                 };
+                // One that has it and says this too has it twice, and they differ: neither is evidence.
+                let ambiguous = match kind {
+                    "function" => abi.functions.contains_key(name),
+                    "constant" => abi.constants.contains_key(name),
+                    _ => abi.types.contains_key(name),
+                };
                 // What another truth knows was noted where that was compared.
-                if known == 0 && !why.starts_with("not ") {
+                if ambiguous || known == 0 && !why.starts_with("not in ") {
                     self.no_evidence(subject, name, &format!("{truth}: {why}"));
                 }
             }

@@ -86,7 +86,8 @@ impl<'a> Layout<'a, '_> {
             // which no group holds.
             for cause in &group.causes {
                 let used = self.is_used(&cause.field().name);
-                if matches!(cause, Event::Left(..)) || used && matches!(cause, Event::Gone(_)) {
+                let resized = matches!(cause, Event::Resized(_, new) if !self.is_held(new));
+                if matches!(cause, Event::Left(..)) || used && (resized || matches!(cause, Event::Gone(_))) {
                     self.event(*cause);
                 }
             }
@@ -320,6 +321,17 @@ impl<'a> Layout<'a, '_> {
     }
 
     /// An event that is a finding of its own.
+    /// Whether the field is a struct or union of its own: code that names it has only its start compiled in. Of a number or
+    /// an array, it has the size.
+    fn is_held(&self, field: &Field) -> bool {
+        let spelled = field.type_name.as_str();
+        let composite = |name: &str| {
+            let type_ = self.context.after.types.get(name);
+            type_.is_some_and(|type_| !type_.fields.is_empty() || type_.target.as_deref().is_some_and(is_composite))
+        };
+        !spelled.contains('[') && (is_composite(spelled) || by_value(spelled).is_some_and(composite))
+    }
+
     fn event(&mut self, event: Event<'_>) {
         let field = event.field();
         let used = self.used(std::iter::once(field.name.as_str()));
@@ -369,7 +381,7 @@ impl<'a> Layout<'a, '_> {
                         how: Retyping::Resized,
                     };
                     let verdict = match self.role {
-                        Role::KernelAllocated if !new.bitfield => (
+                        Role::KernelAllocated if !new.bitfield && (!touched || self.is_held(new)) => (
                             Verdict::Keeps,
                             "it starts where it did, and nothing else moves: the same object keeps working",
                         ),
@@ -631,4 +643,8 @@ pub(super) fn listed<T: AsRef<str>>(names: &[T], between: &str) -> String {
     } else {
         format!("{shown} and {more} more")
     }
+}
+/// Whether a type is spelled as a struct or union by value.
+fn is_composite(spelled: &str) -> bool {
+    (spelled.starts_with("struct ") || spelled.starts_with("union ")) && !spelled.contains(['*', '('])
 }

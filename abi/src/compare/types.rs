@@ -26,6 +26,12 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         };
         check.looked_at.types += 1;
         check.looked_at.fields += before.fields.len();
+        for field in context.usage.fields_of(name) {
+            if before.field(field).is_none() && after.field(field).is_none() {
+                let (name, text) = (format!("{name}.{field}"), "used, and in neither kernel".to_owned());
+                check.findings.push(no_evidence(Subject::Field, &name, true, text));
+            }
+        }
         if before == after {
             continue;
         }

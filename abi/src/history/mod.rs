@@ -339,7 +339,12 @@ impl History {
             return Ok(KernelId(number));
         }
         let of_series = |id: &KernelId| self.kernel(*id).series == name;
-        let starts = |id: &KernelId| !name.is_empty() && self.kernel(*id).id.starts_with(name);
+        // "6.12.11" is not the start of "6.12.117".
+        let ends_a_number = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
+        let starts = |id: &KernelId| {
+            let rest = self.kernel(*id).id.strip_prefix(name);
+            !name.is_empty() && rest.is_some_and(ends_a_number)
+        };
         let order = self.in_order();
         // In this order x86_64 without a flavour comes first, so the newest is the last of the first group.
         let newest = |found: Vec<KernelId>| {

@@ -30,17 +30,38 @@ pub fn read(text: &str, place: &str) -> Result<Report> {
 }
 
 /// Several reports as one: shards of a check. Each comparison once, in the order of what was compared.
-pub fn merge(reports: impl IntoIterator<Item = Report>) -> Report {
+///
+/// Shards that are not all there, each once, are an error: a part would pass for the whole.
+pub fn merge(reports: impl IntoIterator<Item = Report>) -> Result<Report> {
     let mut all = Report {
         schema: SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
+        shard: None,
         checks: Vec::new(),
     };
+    let mut shards = Vec::new();
     for report in reports {
         all.checks.extend(report.checks);
+        shards.extend(report.shard);
+    }
+    shards.sort();
+    let of = shards
+        .first()
+        .and_then(|shard| shard.split_once('/')?.1.parse::<usize>().ok());
+    let mut wanted: Vec<String> = (1..=of.unwrap_or(0))
+        .map(|number| format!("{number}/{}", of.unwrap_or(0)))
+        .collect();
+    wanted.sort();
+    if shards != wanted {
+        return Err(Error::new(
+            "the reports to merge",
+            format_args!("each shard once: {}", wanted.join(", ")),
+            shards.join(", "),
+            "give the reports of all shards of one check",
+        ));
     }
     all.checks
         .sort_by(|a, b| (a.kind, &a.kernel, &a.against).cmp(&(b.kind, &b.kernel, &b.against)));
     all.checks.dedup();
-    all
+    Ok(all)
 }

@@ -29,6 +29,9 @@ pub struct Report {
     pub schema: u32,
     /// The version of the tool.
     pub tool: String,
+    /// Which part of the kernels was checked, "2/4"; nothing if it was all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// One for each pair of things that were compared.
     pub checks: Vec<Check>,
 }

@@ -137,7 +137,7 @@ fn merged(files: &[PathBuf]) -> Result<Report> {
         let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
         json::read(&text, &file.display().to_string())
     };
-    Ok(json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?))
+    json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?)
 }
 
 fn checked(args: &Args) -> Result<Report> {
@@ -172,6 +172,7 @@ fn checked(args: &Args) -> Result<Report> {
     Ok(Report {
         schema: report::SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
+        shard: args.shard.map(|shard| shard.to_string()),
         checks,
     })
 }

@@ -63,6 +63,12 @@ pub(super) struct Shard {
     of: usize,
 }
 
+impl std::fmt::Display for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
 impl Shard {
     /// Reads "2/4".
     pub(super) fn parse(text: &str) -> Result<Self, String> {
