@@ -245,12 +245,16 @@ impl Accepted {
                 if version.is_empty() || version < entry.from || !reaches(&version, &entry.to) {
                     continue;
                 }
-                // Which comparison an entry is about, its change says; of the others it expects nothing.
-                reached[number] |= match entry.change {
+                // Which comparison an entry is about, its change says; of the others it accepts and expects nothing.
+                let is_about = match entry.change {
                     "disagreement" => check.kind == CheckKind::Bindings,
-                    "no-evidence" => false,
+                    "no-evidence" => true,
                     _ => check.kind == CheckKind::Kernels,
                 };
+                if !is_about {
+                    continue;
+                }
+                reached[number] |= entry.change != "no-evidence";
                 for finding in &mut check.findings {
                     if finding.name == entry.what && change_word(&finding.change) == entry.change {
                         matched[number] = true;

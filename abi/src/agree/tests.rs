@@ -188,3 +188,34 @@ fn an_inline_function_need_not_be_in_the_kernel() {
     rustc.functions.clear();
     assert_eq!(found(&rustc, &headers, &btf), []);
 }
+
+/// A reader that meets a name twice keeps the first definition and says so: that is no truth to agree with.
+#[test]
+fn a_name_with_two_definitions_is_no_pass() {
+    for what in ["type pci_dev", "function pci_enable_device"] {
+        let (rustc, headers, mut btf) = truths();
+        btf.no_evidence
+            .insert(what.to_owned(), "two definitions that differ".to_owned());
+        let name = what.split_once(' ').unwrap().1.to_owned();
+        assert_eq!(found(&rustc, &headers, &btf), [(name, Verdict::NoEvidence)]);
+    }
+}
+
+/// What the bindings have and each other truth was asked for in vain.
+#[test]
+fn a_type_of_the_bindings_alone_is_no_pass() {
+    let (rustc, mut headers, mut btf) = truths();
+    for truth in [&mut headers, &mut btf] {
+        truth.types.clear();
+        truth
+            .no_evidence
+            .insert("type pci_dev".to_owned(), crate::btf::ABSENT.to_owned());
+    }
+    let found = found(&rustc, &headers, &btf);
+    assert!(
+        found
+            .iter()
+            .any(|(name, verdict)| name == "pci_dev" && *verdict == Verdict::NoEvidence),
+        "{found:?}"
+    );
+}
