@@ -13,7 +13,7 @@ use linux_driver_host::{Error, Result};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::report::{Change, Check, CheckKind, Report};
+use crate::report::{Change, Check, CheckKind, Report, Verdict};
 
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +112,7 @@ struct Entry {
     line: usize,
     what: String,
     change: &'static str,
+    verdict: Verdict,
     from: Vec<u64>,
     to: Vec<u64>,
     reason: String,
@@ -131,6 +132,7 @@ struct File {
 struct Row {
     what: Spanned<String>,
     change: Spanned<String>,
+    verdict: Spanned<Verdict>,
     from: Spanned<String>,
     to: Spanned<String>,
     reason: Spanned<String>,
@@ -213,6 +215,7 @@ impl Accepted {
                 line: first,
                 what: row.what.into_inner(),
                 change,
+                verdict: row.verdict.into_inner(),
                 from,
                 to,
                 reason: row.reason.into_inner(),
@@ -258,7 +261,8 @@ impl Accepted {
                 for finding in &mut check.findings {
                     if finding.name == entry.what && change_word(&finding.change) == entry.change {
                         matched[number] = true;
-                        if today < entry.expires {
+                        // What has become graver since has to be looked at again.
+                        if today < entry.expires && finding.verdict <= entry.verdict {
                             finding.accepted = Some(entry.reason.clone());
                         }
                     }

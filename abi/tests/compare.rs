@@ -882,6 +882,7 @@ fn entry(change: &[(&str, &str)]) -> String {
         ("change", "moved"),
         ("from", "6.1.0-50"),
         ("to", "6.1"),
+        ("verdict", "source"),
         ("reason", "looked at"),
         ("expires", "2027-06-30"),
     ];
@@ -914,6 +915,9 @@ fn what_is_accepted_does_not_count() {
     assert_eq!(report.checks[0].findings[0].accepted.as_deref(), Some("looked at"));
     assert_eq!(report.checks[0].verdict(), Some(Verdict::NoEvidence));
     assert!(text::render(&report, text::Options::default()).contains("accepted    pci_driver.node"));
+    // It was found to be harmless, and is no more.
+    let graver = accept(&entry(&[("verdict", "keeps")]), "2026-11-22", true).unwrap();
+    assert_eq!(graver.checks[0].findings[0].accepted, None);
     assert!(accept("", "2026-11-22", true).is_ok());
 }
 
@@ -932,12 +936,12 @@ fn an_entry_that_is_not_true_is_an_error() {
 #[test]
 fn an_entry_that_is_malformed_is_an_error_with_its_line() {
     for (change, line, expected) in [
-        (("expires", "2027-02-30"), 8, "a day"),
-        (("change", "shifted"), 8, "one of added"),
-        (("from", "debian-6.1"), 8, "a release or a series"),
-        (("to", "6.0"), 8, "not before"),
-        (("reason", " "), 8, "not empty"),
-        (("because", "x"), 8, "accepted drift"),
+        (("expires", "2027-02-30"), 9, "a day"),
+        (("change", "shifted"), 9, "one of added"),
+        (("from", "debian-6.1"), 9, "a release or a series"),
+        (("to", "6.0"), 9, "not before"),
+        (("reason", " "), 9, "not empty"),
+        (("because", "x"), 9, "accepted drift"),
     ] {
         let line = if change.0 == "because" { line + 1 } else { line };
         let error = accept(&entry(&[change]), "2026-11-22", true).unwrap_err();

@@ -392,7 +392,7 @@ fn shards_merged_are_the_whole() {
 /// An entry of the list of accepted drift.
 fn entry(what: &str, change: &str, release: &str, expires: &str) -> String {
     format!(
-        "# made up\n[[accepted]]\nwhat = \"{what}\"\nchange = \"{change}\"\nfrom = \"{release}\"\nto = \"{release}\"\n\
+        "# made up\n[[accepted]]\nwhat = \"{what}\"\nchange = \"{change}\"\nverdict = \"source\"\nfrom = \"{release}\"\nto = \"{release}\"\n\
          reason = \"it is known\"\nexpires = \"{expires}\"\n"
     )
 }
@@ -721,15 +721,15 @@ fn lists_of_accepted_drift_that_are_not_true() {
     let file = broken.path("accepted.toml");
     for (text, line, words) in [
         ("# x\n[[accepted]\n".to_owned(), ":2", "unclosed"),
-        (good.replace("reason", "reasn"), ":7", "unknown field `reasn`"),
-        (good.replace("2999-12-31", "2999-02-30"), ":8", "a day, such as"),
+        (good.replace("reason", "reasn"), ":8", "unknown field `reasn`"),
+        (good.replace("2999-12-31", "2999-02-30"), ":9", "a day, such as"),
         (good.replace("\"moved\"", "\"shoved\""), ":4", "one of added, removed"),
         (
             good.replace("from = \"6.1.0-50\"", "from = \"7.2\""),
-            ":6",
+            ":7",
             "not before `from`",
         ),
-        (good.replace("it is known", " "), ":7", "not empty"),
+        (good.replace("it is known", " "), ":8", "not empty"),
     ] {
         with(&text).refused(2, &[&format!("{file}{line}\n"), words, "mend the line"]);
     }
