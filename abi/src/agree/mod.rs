@@ -3,7 +3,7 @@
 //! its headers ([`HEADERS`]), what the kernel itself says ([`BTF`]).
 //!
 //! What C says twice has to be the same to the letter. What Rust says is compared in offsets, sizes, alignment and the kind
-//! of each type ([`shape`]). Not every truth knows everything: BTF has no alignment, no constants, no inline functions
+//! of each type (`shape`). Not every truth knows everything: BTF has no alignment, no constants, no inline functions
 //! and no macros; rustc has no typedefs and enums but those that the bindings use. What a truth ought to know and does not is a
 //! finding without evidence; what all agree is not there is none.
 

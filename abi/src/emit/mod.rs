@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The model as C: `kernel.h`, which holds what the bindings need of a kernel and nothing else.
 //!
-//! Every line is made of the kernel's type information. [`types`] writes declarations in an order that C takes,
-//! [`place`] finds the attributes that bring each member to its offset, [`asserts`] lets the compiler check all of it.
+//! Every line is made of the kernel's type information. `types` writes declarations in an order that C takes,
+//! `place` finds the attributes that bring each member to its offset, `asserts` lets the compiler check all of it.
 
 mod asserts;
 mod place;

@@ -6,7 +6,7 @@
 //! that stand in the page as data. So a page of hundreds of kernels stays small.
 //!
 //! All names and texts of a report come from files that somebody else may have written: nothing of them reaches the
-//! page but through [`escape`].
+//! page but through `escape`.
 
 mod collect;
 mod data;

@@ -2,10 +2,10 @@
 //! What the safe layer and a driver use of a kernel, found out by the compiler.
 //!
 //! - **Fields, functions, constants**: the code is checked against a copy of the bindings in which each of them is
-//!   deprecated, with its name as the note ([`mark`]). rustc then says of each use what it uses: in field accesses, struct literals,
+//!   deprecated, with its name as the note (`mark`). rustc then says of each use what it uses: in field accesses, struct literals,
 //!   patterns and `offset_of!`, in macros and generic code too, and also where the code allows deprecated things.
 //! - **Types that the code provides the memory of**: the code is compiled with debug information, in which each static, local
-//!   variable and parameter has its type, and each allocation on the heap the type that is allocated ([`allocated`]).
+//!   variable and parameter has its type, and each allocation on the heap the type that is allocated (`allocated`).
 //!   What is behind a pointer is not the code's. `struct module` is not among them: Kbuild's generated C has `__this_module`.
 //!
 //! What the C shims touch of a struct is not seen: Kbuild compiles them for each kernel anew, from its own headers.
