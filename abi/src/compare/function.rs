@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::similar::{ALIKE, likeness};
-use super::spelled::{Spelled, retyped};
+use super::spelled::{Retype, Spelled, retyped};
 use super::{Context, new_finding, no_evidence};
 use crate::model::{Abi, Function, Linkage};
 use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
@@ -138,20 +138,7 @@ fn signature(context: &Context<'_>, name: &str, old: &Function, new: &Function, 
         return Some(finding(context, name, Change::Arity { before, after }, wrong, text));
     }
     let pairs = std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
-    let mut ways = pairs.filter_map(|(old, new)| {
-        retyped(
-            Spelled {
-                text: old,
-                bits: None,
-                abi: context.before,
-            },
-            Spelled {
-                text: new,
-                bits: None,
-                abi: context.after,
-            },
-        )
-    });
+    let mut ways = pairs.filter_map(|(old, new)| spelled(context, old, new));
     // `Retyping` is in the order of gravity; what is not compatible is graver than what is.
     let gravest = ways.by_ref().max_by_key(|retype| (!retype.compatible, retype.how))?;
     let change = Change::Retyped {
@@ -247,23 +234,15 @@ fn successor(context: &Context<'_>, name: &str, old: &Function, came: &[(&String
         .map(|(_, at)| at)
 }
 
+/// In what way a type in a signature is another.
+fn spelled(context: &Context<'_>, old: &str, new: &str) -> Option<Retype> {
+    let of = |text, abi| Spelled { text, bits: None, abi };
+    retyped(of(old, context.before), of(new, context.after))
+}
+
 /// Whether both take and return the same, `const` aside.
 fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
-    let alike = |old: &str, new: &str| {
-        retyped(
-            Spelled {
-                text: old,
-                bits: None,
-                abi: context.before,
-            },
-            Spelled {
-                text: new,
-                bits: None,
-                abi: context.after,
-            },
-        )
-        .is_none_or(|retype| retype.compatible)
-    };
+    let alike = |old: &str, new: &str| spelled(context, old, new).is_none_or(|retype| retype.compatible);
     old.params.len() == new.params.len()
         && old.variadic == new.variadic
         && alike(&old.returns, &new.returns)
