@@ -5,6 +5,7 @@
 mod format;
 mod module;
 mod print;
+mod vtable;
 
 use proc_macro::TokenStream;
 
@@ -29,6 +30,15 @@ pub fn module_pci_driver(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn __printk(input: TokenStream) -> TokenStream {
     print::expand(input.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// `#[vtable]` of the safe layer.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn vtable(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    vtable::expand(attribute.into(), item.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }

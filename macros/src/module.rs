@@ -169,7 +169,7 @@ impl Module {
         let span = Span::mixed_site();
         let module = Self {
             root: root.clone(),
-            ty: syn::parse_quote!(#root::pci::PciModule<PciDriver>),
+            ty: syn::parse_quote!(#root::driver::DriverModule<PciDriver>),
             infos: infos.iter().map(|(tag, text)| (*tag, text.clone())).collect(),
         };
         let module = module.expand();
@@ -193,15 +193,8 @@ impl Module {
                     struct PciDriver;
 
                     // SAFETY: nothing outside of this block can name the static, and the module registers it once.
-                    unsafe impl #root::pci::StaticDriver for PciDriver {
-                        type Driver = LinuxDriver;
-                        const MOD_NAME: &'static ::core::ffi::CStr =
-                            match ::core::ffi::CStr::from_bytes_with_nul(
-                                ::core::concat!(::core::env!("CARGO_CRATE_NAME"), "\0").as_bytes(),
-                            ) {
-                                ::core::result::Result::Ok(name) => name,
-                                ::core::result::Result::Err(_) => ::core::panic!("a crate's name has no NUL"),
-                            };
+                    unsafe impl #root::driver::StaticDriver for PciDriver {
+                        type Ops = #root::pci::Adapter<LinuxDriver>;
 
                         fn driver() -> &'static #root::driver::Static<#root::pci::Adapter<LinuxDriver>> {
                             &DRIVER

@@ -16,6 +16,9 @@ use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
 
+use crate::driver::{Head, Memory};
+use crate::error::Result;
+use crate::place::Place;
 use crate::types::{AlwaysRefCounted, Opaque};
 
 mod sealed {
@@ -74,6 +77,35 @@ impl<S: DeviceState> Device<S> {
     }
 }
 
+impl Device<Bound> {
+    /// The head of the data of the driver that is bound.
+    fn head(&self) -> &Head {
+        // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data there before it lent the
+        // device to anyone; it stays there until `remove` has lent it for the last time.
+        let data = unsafe { (*self.as_raw()).driver_data };
+        // SAFETY: as above; the data starts with its head.
+        unsafe { &*data.cast() }
+    }
+
+    /// The number of the binding that is now: no two have the same.
+    #[inline(always)]
+    pub(crate) fn binding(&self) -> u64 {
+        self.head().binding
+    }
+
+    /// The memory of the driver's data, which then stays also after the device is unbound.
+    pub(crate) fn memory(&self) -> Memory {
+        Memory::of(self.head())
+    }
+
+    /// That a registration of `size` bytes stands in the data of the driver that is bound: what everything asks for that C
+    /// calls back. [`EINVAL`](crate::error::code::EINVAL) if it does not.
+    pub(crate) fn place(&self, address: usize, size: usize) -> Result<Place> {
+        // SAFETY: the head stays until the binding has ended, which calls `end` first.
+        unsafe { self.head().extent.place(address, size) }
+    }
+}
+
 impl core::ops::Deref for Device<Core> {
     type Target = Device<Bound>;
 
@@ -89,6 +121,18 @@ impl core::ops::Deref for Device<Bound> {
     fn deref(&self) -> &Device<Normal> {
         // SAFETY: a bound device is there.
         unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl<S: DeviceState> AsRef<Device<S>> for Device<S> {
+    fn as_ref(&self) -> &Device<S> {
+        self
+    }
+}
+
+impl AsRef<Device<Bound>> for Device<Core> {
+    fn as_ref(&self) -> &Device<Bound> {
+        self
     }
 }
 

@@ -3,10 +3,13 @@
 //!
 //! | module | stands for | C header |
 //! |---|---|---|
+//! | [`bus`] | `struct bus_type` | `include/linux/device/bus.h` |
 //! | [`driver`] | `struct device_driver` and its registration | `include/linux/device/driver.h` |
 //! | [`device`] | `struct device` and the states it is in | `include/linux/device.h` |
+//! | [`pm`] | `struct dev_pm_ops` and runtime power management | `include/linux/pm.h`, `include/linux/pm_runtime.h` |
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
+//! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
 //! | [`alloc`] | kernel memory | `include/linux/slab.h` |
@@ -17,6 +20,7 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod alloc;
+pub mod bus;
 pub mod device;
 pub mod driver;
 pub mod error;
@@ -24,8 +28,11 @@ pub mod init;
 pub mod io;
 pub mod module;
 pub mod pci;
+mod place;
+pub mod pm;
 pub mod prelude;
 pub mod print;
+pub mod sysfs;
 pub mod types;
 
 #[cfg(target_os = "none")]
@@ -33,6 +40,7 @@ mod panic;
 
 #[doc(hidden)]
 pub use linux_driver_macros as macros;
+pub use linux_driver_macros::vtable;
 #[doc(hidden)]
 pub use linux_driver_sys as sys;
 #[doc(hidden)]

@@ -4,13 +4,14 @@
 //! C header: `include/linux/module.h`.
 
 use core::cell::UnsafeCell;
-use core::ffi::c_int;
+use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
 
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
+use crate::place::{Extent, Place};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
 pub trait Module: Sized + Send + Sync + 'static {
@@ -34,6 +35,18 @@ impl ThisModule {
         self.0.get().cast()
     }
 
+    /// The module's name, as a C string that lives as long as the module: C's `KBUILD_MODNAME`.
+    pub(crate) fn name(&self) -> *const c_char {
+        // SAFETY: the module is there as long as its code runs; only the field's address is taken.
+        unsafe { &raw const (*self.as_ptr()).name }.cast()
+    }
+
+    /// That a registration stands in the module's state; [`EINVAL`](crate::error::code::EINVAL) if it does not.
+    pub(crate) fn place(&self, address: usize, size: usize) -> Result<Place> {
+        // SAFETY: the extent is a static.
+        unsafe { STATE.place(address, size) }
+    }
+
     /// # Safety
     ///
     /// Called for a module's own entry: who has a `ThisModule` may register things in the module's name.
@@ -44,6 +57,9 @@ impl ThisModule {
         unsafe { &*this.cast() }
     }
 }
+
+/// Where the module's state is. (This is linked into each module: there is one for each.)
+static STATE: Extent = Extent::new(0, 0);
 
 /// The place of a module's state: a static that `module!` writes.
 #[doc(hidden)]
@@ -66,12 +82,16 @@ impl<T: Module> Slot<T> {
     /// Called once, by the loader.
     #[inline(always)]
     pub unsafe fn init(&'static self) -> c_int {
+        STATE.set(self.0.get().addr(), size_of::<T>());
         // SAFETY: this is the module's entry.
         let init = T::init(unsafe { ThisModule::get() });
         // SAFETY: the slot is a static, valid for writes and never moved; on an error it is not used as a `T`.
         match unsafe { init.__pinned_init(self.0.get().cast()) } {
             Ok(()) => 0,
-            Err(error) => error.to_errno(),
+            Err(error) => {
+                STATE.end();
+                error.to_errno()
+            }
         }
     }
 
@@ -84,6 +104,7 @@ impl<T: Module> Slot<T> {
     pub unsafe fn exit(&'static self) {
         // SAFETY: `init` made the value; nothing uses it after this.
         unsafe { core::ptr::drop_in_place(self.0.get().cast::<T>()) };
+        STATE.end();
     }
 }
 

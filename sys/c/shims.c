@@ -33,3 +33,18 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
 {
 	return ktime_get_ns();
 }
+
+SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev)
+{
+	pm_runtime_get_noresume(dev);
+}
+
+SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev)
+{
+	pm_runtime_put_noidle(dev);
+}
+
+SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev)
+{
+	pm_runtime_mark_last_busy(dev);
+}

@@ -30,4 +30,8 @@ SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 
+SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev);
+SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev);
+SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev);
+
 #endif

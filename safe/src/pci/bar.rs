@@ -8,7 +8,7 @@ use linux_driver_sys as sys;
 use super::Device;
 use super::device::bar_number;
 use crate::dev_err;
-use crate::device::Bound;
+use crate::device::{self, Bound};
 use crate::error::{Error, Result, code::EINVAL, code::ENODEV};
 use crate::io::Mmio;
 
@@ -38,7 +38,7 @@ impl<const SIZE: usize> Bar<SIZE> {
         let resources = unsafe { &raw const (*device.as_raw()).resource };
         // The standard BARs are the first of the array. (Indexing it would check a number that was checked above.)
         let resource = resources.cast::<sys::resource>().wrapping_add(number as usize);
-        let dev: &crate::device::Device<Bound> = device.as_ref();
+        let dev: &device::Device<Bound> = device.as_ref();
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
         let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };
         let base = from_err_ptr(base)?;
@@ -48,7 +48,7 @@ impl<const SIZE: usize> Bar<SIZE> {
         let registers = unsafe { Mmio::new(base.cast(), length) };
         Ok(Self {
             registers,
-            binding: device.binding(),
+            binding: dev.binding(),
         })
     }
 
@@ -57,9 +57,9 @@ impl<const SIZE: usize> Bar<SIZE> {
     ///
     /// Context: any.
     #[inline]
-    pub fn access<'a>(&'a self, device: &'a Device<Bound>) -> Result<&'a Mmio<SIZE>> {
+    pub fn access<'a>(&'a self, device: &'a impl AsRef<device::Device<Bound>>) -> Result<&'a Mmio<SIZE>> {
         // The binding that the registers are mapped for is the one that is, and lasts as long as `device` is borrowed.
-        if device.binding() == self.binding {
+        if device.as_ref().binding() == self.binding {
             Ok(&self.registers)
         } else {
             Err(ENODEV)

@@ -113,15 +113,6 @@ impl Device<Bound> {
     pub fn iomap_region<const SIZE: usize>(&self, bar: u32) -> Result<Bar<SIZE>> {
         Bar::new(self, bar)
     }
-
-    /// The number of the binding that is now: no two have the same.
-    pub(super) fn binding(&self) -> u64 {
-        // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data there before it lent the
-        // device to anyone; it stays there until `remove` has lent it for the last time.
-        let data = unsafe { (*self.as_raw()).dev.driver_data };
-        // SAFETY: as above; the data starts with the number.
-        unsafe { *data.cast::<u64>() }
-    }
 }
 
 impl Device<Core> {
@@ -149,6 +140,27 @@ impl Device<Core> {
     }
 }
 
+/// SR-IOV: `drivers/pci/iov.c`.
+impl Device<Core> {
+    /// Creates so many virtual functions, which are devices of their own: C's `pci_enable_sriov`. They are destroyed by
+    /// [`disable_sriov`](Self::disable_sriov), or when this device goes.
+    ///
+    /// `ENOSYS` if the device has none, `EINVAL` if it has not so many, `EBUSY` if there are some already. Context: may sleep; the
+    /// functions are probed before it returns.
+    #[doc(alias = "pci_enable_sriov")]
+    pub fn enable_sriov(&self, num_vfs: u16) -> Result {
+        // SAFETY: the device is there and bound, and its lock is held.
+        to_result(unsafe { sys::pci_enable_sriov(self.as_raw(), core::ffi::c_int::from(num_vfs)) })
+    }
+
+    /// Destroys the virtual functions, if there are any: C's `pci_disable_sriov`. Context: may sleep.
+    #[doc(alias = "pci_disable_sriov")]
+    pub fn disable_sriov(&self) {
+        // SAFETY: the device is there and bound, and its lock is held.
+        unsafe { sys::pci_disable_sriov(self.as_raw()) };
+    }
+}
+
 impl Deref for Device<Core> {
     type Target = Device<Bound>;
 
@@ -173,6 +185,13 @@ impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
         let device = unsafe { &raw mut (*self.as_raw()).dev };
         // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long.
         unsafe { device::Device::from_raw(device) }
+    }
+}
+
+impl AsRef<device::Device<Bound>> for Device<Core> {
+    fn as_ref(&self) -> &device::Device<Bound> {
+        let bound: &Device<Bound> = self;
+        bound.as_ref()
     }
 }
 

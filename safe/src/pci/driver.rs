@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct pci_driver`.
 //!
-//! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c`.
+//! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c` and `drivers/pci/iov.c`.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use linux_driver_sys as sys;
-use pinned_init::{PinInit, pin_data, pin_init_from_closure, try_pin_init};
+use pinned_init::PinInit;
 
-use super::{Device, IdTable};
-use crate::alloc::{GFP_KERNEL, KBox};
+use super::{Bus, Device, ErrHandler, IdTable};
 use crate::device::Core;
-use crate::driver::{Registration, RegistrationOps, Static};
-use crate::error::{Error, Result, to_result};
-use crate::module::{Module, ThisModule};
+use crate::driver::{self, DeviceDriver, RegistrationOps, Static};
+use crate::error::{Error, Result, code::EINVAL, code::ENODEV, to_result};
+use crate::macros::vtable;
+use crate::module::ThisModule;
+use crate::pm;
+use crate::sysfs;
 
 /// A PCI driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
+/// A callback that is not written is NULL in the `struct pci_driver`, but for `probe` and `remove`, which stand for the life of the
+/// data. (The legacy `suspend` and `resume` of `struct pci_driver` are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their place.)
+///
 /// See the crate's first page for an example.
+#[vtable]
 #[doc(alias = "pci_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
@@ -34,28 +39,65 @@ pub trait Driver: Sized + Send + Sync + 'static {
     #[doc(alias = "pci_driver.id_table")]
     const ID_TABLE: IdTable<Self::IdInfo>;
 
+    /// The members of `struct device_driver`: power management, how it is probed.
+    #[doc(alias = "pci_driver.driver")]
+    const DRIVER: DeviceDriver<Self, Bus> = DeviceDriver::new();
+
+    /// What is done when the bus, or the device, has an error.
+    #[doc(alias = "pci_driver.err_handler")]
+    const ERR_HANDLER: ErrHandler<Self> = ErrHandler::NONE;
+
+    /// Attributes of the driver: files in its folder in sysfs.
+    #[doc(alias = "pci_driver.groups")]
+    const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
+
+    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while it is bound.
+    #[doc(alias = "pci_driver.dev_groups")]
+    const DEV_GROUPS: sysfs::DeviceGroups<Self, Bus> = sysfs::DeviceGroups::NONE;
+
+    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU group.
+    #[doc(alias = "pci_driver.driver_managed_dma")]
+    const DRIVER_MANAGED_DMA: bool = false;
+
     /// Takes on a device: `pci_driver.probe`.
     ///
     /// `id` is `None` where the bus made the match without the table (`driver_override`), and where the table has no infos.
-    /// The data is initialised in place, in the one
-    /// allocation that is made for a device; an error means that the driver does not take the device on.
+    /// The data is initialised in place, in the one allocation that is made for a device; an error means that the driver does not
+    /// take the device on. [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is there.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "pci_driver.probe")]
     fn probe(dev: &Device<Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
 
     /// Gives a device up: `pci_driver.remove`. The device may be there still (rmmod, sysfs) or gone (unplugged). What the
-    /// data holds is given up after this, when it is dropped; what is managed, after that.
+    /// data holds is given up after this, when it is dropped; what is managed ([`devres`](crate::devres)), after that.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "pci_driver.remove")]
     fn remove(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
+
+    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays bound: `pci_driver.shutdown`.
+    ///
+    /// Context: may sleep; under the device's lock.
+    #[doc(alias = "pci_driver.shutdown")]
+    fn shutdown(dev: &Device<Core>, this: Pin<&Self>) {
+        let _ = (dev, this);
+    }
+
+    /// User space wants so many virtual functions (`sriov_numvfs` in sysfs); 0: none. Returns how many there are then, for which
+    /// [`Device::enable_sriov`] and [`Device::disable_sriov`] see: `pci_driver.sriov_configure`.
+    ///
+    /// Context: may sleep; under the device's lock.
+    #[doc(alias = "pci_driver.sriov_configure")]
+    fn sriov_configure(dev: &Device<Core>, this: Pin<&Self>, num_vfs: u16) -> Result<u16> {
+        let _ = (dev, this, num_vfs);
+        Err(ENODEV)
+    }
 }
 
 /// Stands between a [`Driver`] and C.
-#[doc(hidden)]
 pub struct Adapter<T: Driver>(PhantomData<T>);
 
 // SAFETY: this is the pair of functions for `struct pci_driver`. When `driver_register` fails, the bus has dropped its
@@ -77,6 +119,11 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     }
 }
 
+// SAFETY: the ID table is a static, and so is all that `driver` puts in.
+unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
+    const CONTENTS: sys::pci_driver = contents::<T>(T::ID_TABLE.raw().as_ptr());
+}
+
 /// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
 ///
 /// # Safety
@@ -84,105 +131,102 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
 /// `id_table` is the driver's own ID table, with its last entry of zeroes, and lives as long as the static.
 #[doc(hidden)]
 pub const unsafe fn driver<T: Driver>(id_table: *const sys::pci_device_id) -> Static<Adapter<T>> {
+    // SAFETY: the name is a static, the table lives as long as this, and the callbacks are those below.
+    unsafe { Static::new(contents::<T>(id_table)) }
+}
+
+const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_driver {
     // SAFETY: `struct pci_driver` is pointers, integers, locks and lists, for which zero is what a C static starts with.
     let zero: sys::pci_driver = unsafe { core::mem::zeroed() };
-    let driver = sys::pci_driver {
+    let mut driver = sys::pci_driver {
         name: T::NAME.as_ptr(),
         id_table,
         probe: Some(probe::<T>),
         remove: Some(remove::<T>),
+        err_handler: T::ERR_HANDLER.raw(),
+        groups: T::GROUPS.raw().cast_mut(),
+        dev_groups: T::DEV_GROUPS.raw().cast_mut(),
+        driver: T::DRIVER.raw(),
+        driver_managed_dma: T::DRIVER_MANAGED_DMA,
         ..zero
     };
-    // SAFETY: the name is a static, the table lives as long as this, and the callbacks are those below.
-    unsafe { Static::new(driver) }
+    if T::HAS_SHUTDOWN {
+        driver.shutdown = Some(shutdown::<T>);
+    }
+    if T::HAS_SRIOV_CONFIGURE {
+        driver.sriov_configure = Some(sriov_configure::<T>);
+    }
+    driver
 }
-
-/// What `driver_data` of a bound device points to.
-///
-/// The number comes first: [`Device::binding`] reads it without knowing the driver.
-#[repr(C)]
-struct Data<T> {
-    binding: u64,
-    of_driver: T,
-}
-
-/// The number of the last binding of a driver of this module. 64 bits do not come round.
-static BINDINGS: AtomicU64 = AtomicU64::new(0);
 
 /// `pci_driver.probe`. Called by `local_pci_probe` with the device's lock held.
 unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::pci_device_id) -> c_int {
     // SAFETY: the bus hands over an entry that matched, valid for the call (it may be a copy on the stack).
     let driver_data = unsafe { (*id).driver_data };
-    let init = |slot: *mut Data<T>| {
-        // SAFETY: the slot is valid for writes; a number has no drop.
-        unsafe { (*slot).binding = BINDINGS.fetch_add(1, Ordering::Relaxed) };
-        // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
-        unsafe { (*pdev).dev.driver_data = slot.cast() };
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call; the number of the
-        // binding is in its place.
-        let dev = unsafe { Device::<Core>::from_raw(pdev) };
-        let init = T::probe(dev, T::ID_TABLE.info(driver_data));
-        // SAFETY: the slot is valid for writes; only the field's address is taken.
-        let of_driver = unsafe { &raw mut (*slot).of_driver };
-        // SAFETY: the field is pinned with the slot, and not used as a `T` after an error.
-        unsafe { init.__pinned_init(of_driver) }
+    // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
+    let dev = unsafe { &raw mut (*pdev).dev };
+    let init = || {
+        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call; the driver's data is in
+        // its place.
+        T::probe(unsafe { Device::<Core>::from_raw(pdev) }, T::ID_TABLE.info(driver_data))
     };
-    // SAFETY: on `Ok` both fields are initialised; on an error `of_driver` is not, and the number needs no drop.
-    match KBox::pin_init(unsafe { pin_init_from_closure::<_, Error>(init) }, GFP_KERNEL) {
-        Ok(data) => {
-            // `driver_data` points to it already.
-            KBox::into_raw(data);
-            0
-        }
-        Err(error) => {
-            // SAFETY: as above; nobody has the device as a bound one any more.
-            unsafe { (*pdev).dev.driver_data = core::ptr::null_mut() };
-            error.to_errno()
-        }
+    // SAFETY: this is the bus's `probe`.
+    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    if const { T::DRIVER.has_runtime() } && returned == 0 {
+        // SAFETY: `local_pci_probe` counts a use.
+        unsafe { pm::start(dev) };
     }
+    returned
 }
 
 /// `pci_driver.remove`. Called by `pci_device_remove` with the device's lock held, once after a `probe` that returned 0.
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
-    // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, up to here.
-    let data = unsafe { (*pdev).dev.driver_data };
-    // SAFETY: `probe` put it there, from a box; `remove` is called once after it.
-    let data = unsafe { KBox::<Data<T>>::from_raw(data.cast()) };
-    // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
-    let dev = unsafe { Device::<Core>::from_raw(pdev) };
-    // SAFETY: the field is pinned with the box.
-    T::remove(dev, unsafe { data.as_ref().map_unchecked(|data| &data.of_driver) });
-    // SAFETY: as above; nobody has the device as a bound one any more.
-    unsafe { (*pdev).dev.driver_data = core::ptr::null_mut() };
+    // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
+    let dev = unsafe { &raw mut (*pdev).dev };
+    if const { T::DRIVER.has_runtime() } {
+        // SAFETY: `pci_device_remove` counts a use and has woken the device; `start` came after `probe`.
+        unsafe { pm::stop(dev) };
+    }
+    let lend = |this: Pin<&T>| {
+        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
+        T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
+    };
+    // SAFETY: this is the bus's `remove`; `stop` has seen to runtime callbacks, the others are called under the device's lock.
+    unsafe { driver::unbind::<T>(dev, lend) };
 }
 
-/// The module of [`module_pci_driver!`](crate::module_pci_driver): a registered driver and nothing else.
-#[doc(hidden)]
-#[pin_data]
-pub struct PciModule<D: StaticDriver> {
-    #[pin]
-    registration: Registration<Adapter<D::Driver>>,
+/// `pci_driver.shutdown`. Called by `pci_device_shutdown` with the device's lock held.
+unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::pci_dev) {
+    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    if let Some((dev, this)) = unsafe { bound::<T>(pdev) } {
+        T::shutdown(dev, this);
+    }
 }
 
-/// A driver with its static structure, as [`module_pci_driver!`](crate::module_pci_driver) makes it.
+/// `pci_driver.sriov_configure`. Called by `sriov_numvfs_store` with the device's lock held.
+unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs: c_int) -> c_int {
+    let Ok(num_vfs) = u16::try_from(num_vfs) else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    match unsafe { bound::<T>(pdev) } {
+        Some((dev, this)) => T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from),
+        None => ENODEV.to_errno(),
+    }
+}
+
+/// The device and the driver's data, for a callback of the bus's.
 ///
 /// # Safety
 ///
-/// `driver` returns a static that nothing else registers.
-#[doc(hidden)]
-pub unsafe trait StaticDriver: Send + Sync + 'static {
-    type Driver: Driver;
-    const MOD_NAME: &'static CStr;
-    fn driver() -> &'static Static<Adapter<Self::Driver>>;
-}
-
-impl<D: StaticDriver> Module for PciModule<D> {
-    #[inline(always)]
-    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        // SAFETY: by the trait's promise nothing else registers this static, and a module is initialised once.
-        let registration = unsafe { Registration::new(D::driver(), module, D::MOD_NAME) };
-        try_pin_init!(Self { registration <- registration }? Error)
-    }
+/// The device is bound to the driver whose data is `T`, and its lock is held for `'a`.
+pub(super) unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(&'a Device<Core>, Pin<&'a T>)> {
+    // SAFETY: the device is there; only the field's address is taken.
+    let dev = unsafe { &raw mut (*pdev).dev };
+    // SAFETY: by the caller's promise.
+    let this = unsafe { driver::data::<T>(dev)? };
+    // SAFETY: as above.
+    Some((unsafe { Device::from_raw(pdev) }, this))
 }
 
 /// Declares a module that is a PCI driver and nothing else: C's `module_pci_driver`, with `MODULE_LICENSE` and the others.

@@ -7,6 +7,8 @@
 //! |---|---|
 //! | [`Driver`] | `struct pci_driver` |
 //! | [`DeviceId`], [`IdTable`], [`id_table!`](crate::pci::id_table) | `struct pci_device_id`, `MODULE_DEVICE_TABLE(pci, …)` |
+//! | [`Bus`] | `pci_bus_type` |
+//! | [`ErrorHandlers`] | `struct pci_error_handlers` |
 //! | [`Device`] | `struct pci_dev` |
 //! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
 //! | [`module_pci_driver!`](crate::module_pci_driver) | `module_pci_driver` |
@@ -14,15 +16,37 @@
 mod bar;
 mod device;
 mod driver;
+mod err;
 mod id;
+
+use linux_driver_sys as sys;
+
+use crate::device::DeviceState;
 
 #[doc(inline)]
 pub use crate::__pci_id_table as id_table;
 pub use bar::Bar;
 pub use device::Device;
-pub use driver::Driver;
 #[doc(hidden)]
-pub use driver::{Adapter, PciModule, StaticDriver, driver};
+pub use driver::driver;
+pub use driver::{Adapter, Driver};
+pub use err::{ChannelState, ErrHandler, ErrorHandlers, ErsResult};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
 pub use id::{raw_table, table_array};
+
+/// The PCI bus: C's `pci_bus_type`.
+#[doc(alias = "pci_bus_type")]
+pub struct Bus(());
+
+// SAFETY: `Device<S>` is transparent over `struct pci_dev`, which embeds the `struct device` of each device of this bus.
+unsafe impl crate::bus::Bus for Bus {
+    type Device<S: DeviceState> = Device<S>;
+
+    unsafe fn from_raw<'a, S: DeviceState>(dev: *mut sys::device) -> &'a Device<S> {
+        // SAFETY: by the caller's promise `dev` is embedded in a device of this bus.
+        let pdev = unsafe { dev.byte_sub(core::mem::offset_of!(sys::pci_dev, dev)) };
+        // SAFETY: as above; it is in the state `S` for `'a`.
+        unsafe { Device::from_raw(pdev.cast()) }
+    }
+}

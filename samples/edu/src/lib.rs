@@ -31,6 +31,7 @@ struct Edu {
     bar: Bar<{ regs::LENGTH }>,
 }
 
+#[vtable]
 impl pci::Driver for Edu {
     type IdInfo = ();
     const NAME: &'static CStr = c"edu";

@@ -10,6 +10,7 @@ struct Driver {
     bar: Bar<0x100>,
 }
 
+#[vtable]
 impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"driver";

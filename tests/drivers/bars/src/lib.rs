@@ -10,6 +10,7 @@ struct Bars {
     bar: Bar<0x100>,
 }
 
+#[vtable]
 impl pci::Driver for Bars {
     type IdInfo = ();
     const NAME: &'static CStr = c"bars";

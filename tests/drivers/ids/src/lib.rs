@@ -11,6 +11,7 @@ struct Ids;
 /// What the driver knows of a device from its entry.
 struct Entry(&'static str);
 
+#[vtable]
 impl pci::Driver for Ids {
     type IdInfo = Entry;
     const NAME: &'static CStr = c"ids";

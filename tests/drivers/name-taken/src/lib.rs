@@ -9,6 +9,7 @@ use linux_driver::prelude::*;
 
 struct NameTaken;
 
+#[vtable]
 impl pci::Driver for NameTaken {
     type IdInfo = ();
     const NAME: &'static CStr = c"pcieport";

@@ -16,6 +16,7 @@ impl Drop for ProbeFails {
     }
 }
 
+#[vtable]
 impl pci::Driver for ProbeFails {
     type IdInfo = ();
     const NAME: &'static CStr = c"probe_fails";

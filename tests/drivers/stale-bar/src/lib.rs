@@ -11,6 +11,7 @@ struct StaleBar;
 /// The BAR of the last binding.
 static LAST: spin::Mutex<Option<Bar<0x100>>> = spin::Mutex::new(None);
 
+#[vtable]
 impl pci::Driver for StaleBar {
     type IdInfo = ();
     const NAME: &'static CStr = c"stale_bar";

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The data of a bound device: what `driver_data` of a `struct device` points to while a driver of ours is bound.
+//!
+//! C: `really_probe` and `__device_release_driver` in `drivers/base/dd.c`, which call a bus's `probe` and `remove` with the
+//! device's lock held.
+
+use core::ffi::c_int;
+use core::mem::MaybeUninit;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+
+use linux_driver_sys as sys;
+use pinned_init::PinInit;
+
+use crate::alloc::{GFP_KERNEL, KBox};
+use crate::error::Error;
+use crate::place::Extent;
+
+/// What the data of every driver starts with, so that it can be read without knowing the driver.
+pub(crate) struct Head {
+    /// The number of the binding: no two have the same.
+    pub(crate) binding: u64,
+    /// Where the driver's own part is, and how much in it is registered with C.
+    pub(crate) extent: Extent,
+    /// Whether the driver's own part is there: from the end of `probe` until what is dropped in `remove`.
+    bound: AtomicBool,
+    /// How many hold the memory: the binding, and what outlives it (an open file).
+    users: AtomicUsize,
+}
+
+/// The data of a device that is bound to a driver with data `T`.
+#[repr(C)]
+struct Data<T> {
+    head: Head,
+    of_driver: T,
+}
+
+/// The number of the last binding of a driver of this module. 64 bits do not come round.
+static BINDINGS: AtomicU64 = AtomicU64::new(0);
+
+/// The memory of a bound device's data, which stays while one of these is there, whether the device is bound or not.
+///
+/// # Invariants
+///
+/// The pointer is to the head of an allocation made by [`bind`], one of whose users this value is.
+pub(crate) struct Memory(NonNull<Head>);
+
+// SAFETY: the count is atomic, and `kfree` can be called on any thread.
+unsafe impl Send for Memory {}
+// SAFETY: a shared one gives nothing away.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    /// Keeps the memory of the data that this head begins.
+    pub(crate) fn of(head: &Head) -> Self {
+        // More users than addresses there cannot be: each stands in memory.
+        head.users.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: a head stands at the start of an allocation of `bind` alone, and the use counted above is this value's.
+        Self(NonNull::from(head))
+    }
+
+    /// Gives the use away, to be taken back by [`from_raw`](Self::from_raw).
+    pub(crate) fn into_raw(self) -> NonNull<Head> {
+        let head = self.0;
+        core::mem::forget(self);
+        head
+    }
+
+    /// Takes back what [`into_raw`](Self::into_raw) gave away.
+    ///
+    /// # Safety
+    ///
+    /// The head is from `into_raw`, and was not taken back since.
+    pub(crate) unsafe fn from_raw(head: NonNull<Head>) -> Self {
+        // INVARIANT: the caller hands over the use.
+        Self(head)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: by the type's invariant the memory is there as long as this value is.
+        let users = unsafe { &self.0.as_ref().users };
+        if users.fetch_sub(1, Ordering::Release) == 1 {
+            // What the others did with the memory comes before it is freed.
+            fence(Ordering::Acquire);
+            // SAFETY: the allocation is from `kmalloc` (`KBox`), and this was its last user.
+            unsafe { sys::kfree(self.0.as_ptr().cast()) };
+        }
+    }
+}
+
+/// A bus's `probe`: makes the driver's data with what `init` returns, in the one allocation that is made for a device.
+///
+/// `driver_data` is there while `init` runs, so that the device at hand is one of a numbered binding already.
+///
+/// # Safety
+///
+/// Called from the bus's `probe`, with the device's lock held; `driver_data` is the driver's own.
+#[inline(always)]
+pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: impl FnOnce() -> I) -> c_int {
+    // SAFETY: memory that may hold anything is initialised by nothing.
+    let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Data<T>>| Ok::<(), Error>(())) };
+    let slot: *mut Data<T> = match KBox::pin_init(nothing, GFP_KERNEL) {
+        Ok(memory) => KBox::into_raw(memory).cast(),
+        Err(error) => return error.to_errno(),
+    };
+    // SAFETY: the memory is there; only the field's address is taken.
+    let of_driver = unsafe { &raw mut (*slot).of_driver };
+    let head = Head {
+        binding: BINDINGS.fetch_add(1, Ordering::Relaxed) + 1,
+        extent: Extent::new(of_driver.addr(), size_of::<T>()),
+        bound: AtomicBool::new(false),
+        users: AtomicUsize::new(1),
+    };
+    // SAFETY: the memory was allocated above; the head is its first field.
+    unsafe { (&raw mut (*slot).head).write(head) };
+    // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
+    unsafe { (*dev).driver_data = slot.cast() };
+    // SAFETY: the field is valid for writes, pinned with its memory, and not used as a `T` after an error.
+    match unsafe { init().__pinned_init(of_driver) } {
+        Ok(()) => {
+            // SAFETY: the head was written above. What was initialised is seen by who sees this.
+            unsafe { &(*slot).head.bound }.store(true, Ordering::Release);
+            0
+        }
+        Err(error) => {
+            // SAFETY: the head was written above.
+            unsafe { &(*slot).head.extent }.end();
+            // SAFETY: as above; nobody has the device as a bound one any more.
+            unsafe { (*dev).driver_data = core::ptr::null_mut() };
+            // SAFETY: the memory is there: its first user is given up below.
+            let head = unsafe { NonNull::new_unchecked(&raw mut (*slot).head) };
+            // SAFETY: this is the use that the head was written with.
+            drop(unsafe { Memory::from_raw(head) });
+            error.to_errno()
+        }
+    }
+}
+
+/// A bus's `remove`: lends the data to `remove` and drops it. Devres comes after this.
+///
+/// # Safety
+///
+/// Called from the bus's `remove`, with the device's lock held, once after [`bind`] with the same `T` returned 0. No other
+/// callback that uses [`data`] runs, or starts, until it returns.
+#[inline(always)]
+pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, remove: impl FnOnce(Pin<&T>)) {
+    // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, up to here: `bind` put it there.
+    let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
+    // SAFETY: `bind` made the data.
+    let of_driver = unsafe { &raw mut (*slot).of_driver };
+    // SAFETY: the data is pinned in its memory, and dropped below at the earliest.
+    remove(unsafe { Pin::new_unchecked(&*of_driver) });
+    // SAFETY: the memory is there.
+    unsafe { &(*slot).head.bound }.store(false, Ordering::Relaxed);
+    // SAFETY: the data is dropped this once; whom C has lent it to is called back no more when its parts were dropped.
+    unsafe { core::ptr::drop_in_place(of_driver) };
+    // SAFETY: the memory is there.
+    unsafe { &(*slot).head.extent }.end();
+    // SAFETY: as above; nobody has the device as a bound one any more.
+    unsafe { (*dev).driver_data = core::ptr::null_mut() };
+    // SAFETY: the memory is there: its first user is given up below.
+    let head = unsafe { NonNull::new_unchecked(&raw mut (*slot).head) };
+    // SAFETY: this is the use that the head was written with.
+    drop(unsafe { Memory::from_raw(head) });
+}
+
+/// The driver's data, for a callback that can come at any time: `None` before `probe` has finished, and after `remove`.
+///
+/// # Safety
+///
+/// The device is one that is bound, or being bound, to the driver whose data is `T`, or no driver has data there; it stays
+/// bound for `'a` where it is.
+#[inline(always)]
+pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
+    // SAFETY: the device is there, by the caller's promise.
+    let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
+    if slot.is_null() {
+        return None;
+    }
+    // SAFETY: `driver_data` of a device that is being bound, or is bound, is from `bind`.
+    if !unsafe { &(*slot).head.bound }.load(Ordering::Acquire) {
+        return None;
+    }
+    // SAFETY: it is bound: the data was initialised, and stays for `'a`.
+    let of_driver = unsafe { &(*slot).of_driver };
+    // SAFETY: the data is pinned in its memory.
+    Some(unsafe { Pin::new_unchecked(of_driver) })
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The members of `struct device_driver` that are a driver's to fill, whatever its bus.
+
+use core::marker::PhantomData;
+use core::pin::Pin;
+
+use linux_driver_sys as sys;
+
+use crate::bus::Bus;
+use crate::device::Core;
+use crate::driver::data;
+use crate::macros::vtable;
+use crate::pm;
+
+/// The members of `struct device_driver` that are the same on every bus, for a driver with data `T`.
+///
+/// A bus's trait for drivers has a constant `DRIVER` of this type, as C's `struct pci_driver` has a member `driver`. What is not
+/// set is NULL or 0, as in a C static. (Name, owner, bus and module name are set when the driver is registered; groups have
+/// constants of their own.)
+///
+/// ```
+/// use linux_driver_safe::driver::{DeviceDriver, ProbeType};
+/// use linux_driver_safe::pci;
+///
+/// # struct Edu;
+/// const DRIVER: DeviceDriver<Edu, pci::Bus> = DeviceDriver::new().probe_type(ProbeType::PreferAsynchronous);
+/// # let _ = DRIVER;
+/// ```
+#[doc(alias = "device_driver")]
+pub struct DeviceDriver<T, B: Bus> {
+    raw: sys::device_driver,
+    runtime: bool,
+    _of: PhantomData<(fn() -> T, fn() -> B)>,
+}
+
+/// Whether the core may probe devices in parallel: `enum probe_type`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "probe_type")]
+pub enum ProbeType {
+    /// As the kernel was told on its command line; else one after the other.
+    #[doc(alias = "PROBE_DEFAULT_STRATEGY")]
+    DefaultStrategy,
+    /// In parallel: for devices that are slow to probe.
+    #[doc(alias = "PROBE_PREFER_ASYNCHRONOUS")]
+    PreferAsynchronous,
+    /// One after the other, in any case.
+    #[doc(alias = "PROBE_FORCE_SYNCHRONOUS")]
+    ForceSynchronous,
+}
+
+/// Callbacks of `struct device_driver` that no bus takes over.
+#[vtable]
+pub trait Callbacks: Send + Sync + 'static {
+    /// The bus of the driver's devices.
+    type Bus: Bus;
+
+    /// All consumers of the device are bound, or no more are expected: `device_driver.sync_state`. What a boot loader left
+    /// on for them can be given up.
+    ///
+    /// Context: may sleep; under the device's lock.
+    #[doc(alias = "device_driver.sync_state")]
+    fn sync_state(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) {
+        let _ = (dev, this);
+    }
+
+    /// User space asks for the device's state (`coredump` in the device's folder in sysfs): `device_driver.coredump`.
+    ///
+    /// Context: may sleep; under the device's lock.
+    #[doc(alias = "device_driver.coredump")]
+    fn coredump(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) {
+        let _ = (dev, this);
+    }
+}
+
+impl<T, B: Bus> DeviceDriver<T, B> {
+    /// Nothing set.
+    pub const fn new() -> Self {
+        // SAFETY: `struct device_driver` is pointers and integers, for which zero is what a C static starts with.
+        let raw: sys::device_driver = unsafe { core::mem::zeroed() };
+        Self {
+            raw,
+            runtime: false,
+            _of: PhantomData,
+        }
+    }
+
+    /// Whether devices may be probed in parallel.
+    #[must_use]
+    #[doc(alias = "device_driver.probe_type")]
+    pub const fn probe_type(mut self, probe_type: ProbeType) -> Self {
+        self.raw.probe_type = match probe_type {
+            ProbeType::DefaultStrategy => sys::PROBE_DEFAULT_STRATEGY,
+            ProbeType::PreferAsynchronous => sys::PROBE_PREFER_ASYNCHRONOUS,
+            ProbeType::ForceSynchronous => sys::PROBE_FORCE_SYNCHRONOUS,
+        };
+        self
+    }
+
+    /// No `bind` and `unbind` in the driver's folder in sysfs. (The device can go all the same.)
+    #[must_use]
+    #[doc(alias = "device_driver.suppress_bind_attrs")]
+    pub const fn suppress_bind_attrs(mut self) -> Self {
+        self.raw.suppress_bind_attrs = true;
+        self
+    }
+
+    /// The power management of the driver: `device_driver.pm`.
+    #[must_use]
+    #[doc(alias = "device_driver.pm")]
+    pub const fn pm(mut self) -> Self
+    where
+        T: pm::Operations<Bus = B>,
+    {
+        self.raw.pm = pm::ops::<T>();
+        self.runtime = pm::has_runtime::<T>();
+        self
+    }
+
+    /// What the driver has written of [`Callbacks`].
+    #[must_use]
+    pub const fn callbacks(mut self) -> Self
+    where
+        T: Callbacks<Bus = B>,
+    {
+        if T::HAS_SYNC_STATE {
+            self.raw.sync_state = Some(sync_state::<T>);
+        }
+        if T::HAS_COREDUMP {
+            self.raw.coredump = Some(coredump::<T>);
+        }
+        self
+    }
+
+    /// As C has it.
+    pub(crate) const fn raw(&self) -> sys::device_driver {
+        self.raw
+    }
+
+    /// Whether the driver takes part in runtime power management.
+    pub(crate) const fn has_runtime(&self) -> bool {
+        self.runtime
+    }
+}
+
+impl<T, B: Bus> Default for DeviceDriver<T, B> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Called by `dev_sync_state` with the device's lock held.
+unsafe extern "C" fn sync_state<T: Callbacks>(dev: *mut sys::device) {
+    // SAFETY: the core calls it for a device that is bound to the driver, under the device's lock.
+    if let Some(this) = unsafe { data::<T>(dev) } {
+        // SAFETY: as above; the device is one of the driver's bus.
+        T::sync_state(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
+    }
+}
+
+/// Called by `coredump_store` with the device's lock held.
+unsafe extern "C" fn coredump<T: Callbacks>(dev: *mut sys::device) {
+    // SAFETY: the core calls it for a device that is bound to the driver, under the device's lock.
+    if let Some(this) = unsafe { data::<T>(dev) } {
+        // SAFETY: as above; the device is one of the driver's bus.
+        T::coredump(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
+    }
+}

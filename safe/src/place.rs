@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Where a registration stands.
+//!
+//! C keeps pointers to what is registered with it, and calls it back, until it is unregistered. Rust lets a value be leaked:
+//! its `drop`, and with it the unregistering, then never comes. So what registers something with C is made in two places
+//! only, both of which are dropped in place by us and by nobody else: the data of a bound device, which goes in the bus's
+//! `remove`, before anything that is bound goes; and the module's state, which goes when the module does. An initialiser
+//! that runs anywhere else fails with [`EINVAL`].
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use linux_driver_sys as sys;
+
+use crate::error::{Result, code::EINVAL};
+use crate::pr_emerg;
+
+/// A counter of the registrations that stand in one place, and the extent of the place.
+pub(crate) struct Extent {
+    start: AtomicUsize,
+    size: AtomicUsize,
+    registered: AtomicUsize,
+}
+
+impl Extent {
+    /// A place of `size` bytes from `start` on.
+    pub(crate) const fn new(start: usize, size: usize) -> Self {
+        Self {
+            start: AtomicUsize::new(start),
+            size: AtomicUsize::new(size),
+            registered: AtomicUsize::new(0),
+        }
+    }
+
+    /// Makes it another place.
+    pub(crate) fn set(&self, start: usize, size: usize) {
+        self.start.store(start, Ordering::Relaxed);
+        self.size.store(size, Ordering::Relaxed);
+    }
+
+    /// That a registration of `size` bytes stands at this address, or [`EINVAL`] if that is outside.
+    ///
+    /// # Safety
+    ///
+    /// The extent stays where it is until what it returns is dropped, or [`end`](Self::end) was called.
+    pub(crate) unsafe fn place(&self, address: usize, size: usize) -> Result<Place> {
+        let (start, extent) = (self.start.load(Ordering::Relaxed), self.size.load(Ordering::Relaxed));
+        let offset = address.wrapping_sub(start);
+        if offset > extent || size > extent - offset {
+            return Err(EINVAL);
+        }
+        self.registered.fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: counted above.
+        Ok(Place(NonNull::from(&self.registered)))
+    }
+
+    /// What stood here was dropped. A registration that was not (one in a `MaybeUninit`, say) is a bug from which there is no
+    /// way back: C would call into memory that is gone.
+    #[inline]
+    pub(crate) fn end(&self) {
+        if self.registered.load(Ordering::Relaxed) != 0 {
+            still_registered();
+        }
+    }
+}
+
+#[cold]
+fn still_registered() -> ! {
+    pr_emerg!("a registration was left in its place without being dropped");
+    // SAFETY: it reports a bug and ends the thread.
+    unsafe { sys::linux_driver_bug() };
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// That a registration stands where it will be dropped for sure: a part of everything that C calls back.
+///
+/// # Invariants
+///
+/// It is counted once, in a counter that stays until it is dropped.
+pub(crate) struct Place(NonNull<AtomicUsize>);
+
+// SAFETY: the counter is atomic.
+unsafe impl Send for Place {}
+// SAFETY: a shared one gives nothing away.
+unsafe impl Sync for Place {}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // SAFETY: by the type's invariant the counter is there.
+        unsafe { self.0.as_ref() }.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(extent: &Extent, address: usize, size: usize) -> bool {
+        // SAFETY: the extent outlives what is made of it here.
+        unsafe { extent.place(address, size) }.is_err()
+    }
+
+    #[test]
+    fn what_lies_outside_is_refused() {
+        let extent = Extent::new(0x1000, 0x100);
+        assert!(!refused(&extent, 0x1000, 0x100));
+        assert!(!refused(&extent, 0x10f8, 8));
+        for (address, size) in [
+            (0xff8, 8),
+            (0xffc, 8),
+            (0x10f9, 8),
+            (0x1100, 1),
+            (0x1000, 0x101),
+            (0x1000, usize::MAX),
+            (0, 0),
+        ] {
+            assert!(refused(&extent, address, size), "{address:#x} {size}");
+        }
+    }
+
+    #[test]
+    fn a_place_counts_until_it_is_dropped() {
+        let extent = Extent::new(0x1000, 0x100);
+        // SAFETY: the extent outlives it.
+        let place = unsafe { extent.place(0x1000, 1) }.unwrap();
+        assert_eq!(extent.registered.load(Ordering::Relaxed), 1);
+        drop(place);
+        assert_eq!(extent.registered.load(Ordering::Relaxed), 0);
+        extent.end();
+    }
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct dev_pm_ops`.
+
+use core::ffi::c_int;
+use core::pin::Pin;
+
+use linux_driver_sys as sys;
+
+use crate::bus::Bus;
+use crate::device::{Bound, Core};
+use crate::driver::data;
+use crate::error::{Result, code::EBUSY};
+use crate::macros::vtable;
+
+/// The power management of a driver: C's `struct dev_pm_ops`. What a driver does not write is NULL in the table, and the bus
+/// or the core does what it does without.
+///
+/// The callbacks with `_late`, `_early` and `_noirq` in their names are not here: the core calls them without the device's
+/// lock, so that nothing would keep the driver bound while they run.
+///
+/// C has macros that put one function in several places (`DEFINE_SIMPLE_DEV_PM_OPS`): suspend also as `freeze` and `poweroff`,
+/// resume also as `thaw` and `restore`. Here that is written out.
+///
+/// ```
+/// use linux_driver_safe::pci;
+/// use linux_driver_safe::pm;
+/// use linux_driver_safe::prelude::*;
+///
+/// struct Nic;
+///
+/// #[vtable]
+/// impl pm::Operations for Nic {
+///     type Bus = pci::Bus;
+///
+///     fn suspend(dev: &pci::Device<Core>, _this: Pin<&Self>) -> Result {
+///         dev_info!(dev, "going to sleep");
+///         Ok(())
+///     }
+/// }
+/// ```
+///
+/// and in the driver: `const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();`.
+#[vtable]
+#[doc(alias = "dev_pm_ops")]
+pub trait Operations: Send + Sync + 'static {
+    /// The bus of the driver's devices.
+    type Bus: Bus;
+
+    /// The system is about to go to sleep: no children may be added from here to [`complete`](Self::complete).
+    /// Context: may sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.prepare")]
+    fn prepare(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// The system is awake again. Context: may sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.complete")]
+    fn complete(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) {
+        let _ = (dev, this);
+    }
+
+    /// The system goes to sleep, memory stays: quiesce the device. Context: may sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.suspend")]
+    fn suspend(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// The system wakes up: undo [`suspend`](Self::suspend). Context: may sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.resume")]
+    fn resume(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// Before an image of memory is made: quiesce the device, which keeps its power. Context: may sleep; under the device's
+    /// lock.
+    #[doc(alias = "dev_pm_ops.freeze")]
+    fn freeze(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// After an image was made, or could not be: undo [`freeze`](Self::freeze). Context: may sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.thaw")]
+    fn thaw(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// After the image was saved, the power goes. Context: may sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.poweroff")]
+    fn poweroff(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// Memory is as it was when the image was made; the device is as the firmware or another kernel left it. Context: may
+    /// sleep; under the device's lock.
+    #[doc(alias = "dev_pm_ops.restore")]
+    fn restore(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// Nobody uses the device: put it into a state that saves power. An error other than `EAGAIN` and `EBUSY` switches the
+    /// device's runtime power management off until it is set anew. Context: may sleep; no lock.
+    #[doc(alias = "dev_pm_ops.runtime_suspend")]
+    fn runtime_suspend(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// Somebody uses the device: bring it back. Context: may sleep; no lock.
+    #[doc(alias = "dev_pm_ops.runtime_resume")]
+    fn runtime_resume(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+
+    /// The device seems to be idle. `Ok` lets the core suspend it, an error does not. Context: may sleep; no lock.
+    #[doc(alias = "dev_pm_ops.runtime_idle")]
+    fn runtime_idle(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
+        let _ = (dev, this);
+        Ok(())
+    }
+}
+
+macro_rules! callbacks {
+    ($($name:ident $state:ident $unbound:expr;)*) => { $(
+        /// Called by the core's power management for a device whose driver has this table.
+        unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
+            // SAFETY: the device is bound, or being bound, to the driver whose table this is, or no driver's data is there. It
+            // stays so: the core holds the device's lock, or, for the runtime callbacks, unbinding waits for them (`Quiet`).
+            let Some(this) = (unsafe { data::<T>(dev) }) else {
+                return $unbound;
+            };
+            // SAFETY: as above; the device is one of the driver's bus.
+            let dev = unsafe { T::Bus::from_raw::<$state>(dev) };
+            match T::$name(dev, this) {
+                Ok(()) => 0,
+                Err(error) => error.to_errno(),
+            }
+        }
+    )* };
+}
+
+callbacks! {
+    prepare Core 0;
+    suspend Core 0;
+    resume Core 0;
+    freeze Core 0;
+    thaw Core 0;
+    poweroff Core 0;
+    restore Core 0;
+    // A device that is being bound is in use.
+    runtime_suspend Bound EBUSY.to_errno();
+    runtime_resume Bound 0;
+    runtime_idle Bound EBUSY.to_errno();
+}
+
+/// Called by `device_complete` with the device's lock held.
+unsafe extern "C" fn complete<T: Operations>(dev: *mut sys::device) {
+    // SAFETY: the device is bound to the driver whose table this is, and its lock is held.
+    if let Some(this) = unsafe { data::<T>(dev) } {
+        // SAFETY: as above; the device is one of the driver's bus.
+        T::complete(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
+    }
+}
+
+/// The table, in read-only memory.
+pub(crate) const fn ops<T: Operations>() -> *const sys::dev_pm_ops {
+    struct Table<T>(T);
+    impl<T: Operations> Table<T> {
+        const OPS: &'static sys::dev_pm_ops = &{
+            // SAFETY: `struct dev_pm_ops` is pointers to functions, for which zero is NULL.
+            let mut ops: sys::dev_pm_ops = unsafe { core::mem::zeroed() };
+            if T::HAS_PREPARE {
+                ops.prepare = Some(prepare::<T>);
+            }
+            if T::HAS_SUSPEND {
+                ops.suspend = Some(suspend::<T>);
+            }
+            if T::HAS_RESUME {
+                ops.resume = Some(resume::<T>);
+            }
+            if T::HAS_FREEZE {
+                ops.freeze = Some(freeze::<T>);
+            }
+            if T::HAS_THAW {
+                ops.thaw = Some(thaw::<T>);
+            }
+            if T::HAS_POWEROFF {
+                ops.poweroff = Some(poweroff::<T>);
+            }
+            if T::HAS_RESTORE {
+                ops.restore = Some(restore::<T>);
+            }
+            if T::HAS_RUNTIME_SUSPEND {
+                ops.runtime_suspend = Some(runtime_suspend::<T>);
+            }
+            if T::HAS_RUNTIME_RESUME {
+                ops.runtime_resume = Some(runtime_resume::<T>);
+            }
+            if T::HAS_RUNTIME_IDLE {
+                ops.runtime_idle = Some(runtime_idle::<T>);
+            }
+            if T::HAS_COMPLETE {
+                ops.complete = Some(complete::<T>);
+            }
+            ops
+        };
+    }
+    Table::<T>::OPS
+}
+
+/// Whether the driver takes part in runtime power management.
+pub(crate) const fn has_runtime<T: Operations>() -> bool {
+    T::HAS_RUNTIME_SUSPEND || T::HAS_RUNTIME_RESUME || T::HAS_RUNTIME_IDLE
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Runtime power management: a device sleeps while nobody uses it.
+//!
+//! C header: `include/linux/pm_runtime.h`; `drivers/base/power/runtime.c`.
+//!
+//! A driver takes part if it writes one of the runtime callbacks of [`Operations`](super::Operations). The rest is done for
+//! it: the use that the bus counts during `probe` is given up when `probe` has succeeded, and taken again before `remove`, which
+//! so finds the device awake; no runtime callback comes before `probe` has finished, and none runs while the data is dropped.
+//! Whether a PCI device sleeps at all is user space's to say: `power/control` in its folder in sysfs (`auto`, or `on`).
+//!
+//! ```no_run
+//! # use linux_driver_safe::device::Bound;
+//! # use linux_driver_safe::error::Result;
+//! # use linux_driver_safe::pci;
+//! use linux_driver_safe::pm::runtime;
+//!
+//! fn use_it(dev: &pci::Device<Bound>) -> Result {
+//!     let awake = runtime::resume_and_get(dev)?;
+//!     // … the device stays awake …
+//!     drop(awake);
+//!     Ok(())
+//! }
+//! ```
+
+use core::ffi::c_int;
+
+use linux_driver_sys as sys;
+
+use crate::device::{Bound, Core, Device};
+use crate::error::{Result, to_result};
+
+/// A use of a device: it stays awake as long as this is there.
+#[must_use = "the device may sleep again as soon as this goes"]
+pub struct Awake<'a> {
+    dev: &'a Device<Bound>,
+    autosuspend: bool,
+}
+
+/// Wakes the device and keeps it awake: C's `pm_runtime_resume_and_get`.
+///
+/// `EACCES` if runtime power management is off for the device, else the error of its driver or bus. Context: may sleep.
+#[doc(alias = "pm_runtime_resume_and_get")]
+pub fn resume_and_get(dev: &impl AsRef<Device<Bound>>) -> Result<Awake<'_>> {
+    let dev = dev.as_ref();
+    // SAFETY: the device is there, and bound.
+    let woken = to_result(unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) });
+    if let Err(error) = woken {
+        // SAFETY: the use was counted in any case.
+        unsafe { sys::linux_driver_pm_runtime_put_noidle(dev.as_raw()) };
+        return Err(error);
+    }
+    Ok(Awake {
+        dev,
+        autosuspend: false,
+    })
+}
+
+impl Awake<'_> {
+    /// When this goes, the device waits before it sleeps, as [`use_autosuspend`] has set: C's `pm_runtime_put_autosuspend`.
+    #[must_use]
+    #[doc(alias = "pm_runtime_put_autosuspend")]
+    pub fn autosuspend(mut self) -> Self {
+        self.autosuspend = true;
+        self
+    }
+}
+
+impl Drop for Awake<'_> {
+    fn drop(&mut self) {
+        let flags = (sys::RPM_GET_PUT | sys::RPM_ASYNC) as c_int;
+        if self.autosuspend {
+            // SAFETY: the device is there, and bound.
+            unsafe { sys::linux_driver_pm_runtime_mark_last_busy(self.dev.as_raw()) };
+            // SAFETY: as above; gives the use up that `resume_and_get` has counted.
+            unsafe { sys::__pm_runtime_suspend(self.dev.as_raw(), flags | sys::RPM_AUTO as c_int) };
+        } else {
+            // SAFETY: as above.
+            unsafe { sys::__pm_runtime_idle(self.dev.as_raw(), flags) };
+        }
+    }
+}
+
+/// The device is to sleep `delay_ms` milliseconds after its last use, not at once: C's `pm_runtime_set_autosuspend_delay` and
+/// `pm_runtime_use_autosuspend`. Undone when the device is unbound.
+///
+/// Context: may sleep.
+#[doc(alias = "pm_runtime_set_autosuspend_delay")]
+#[doc(alias = "pm_runtime_use_autosuspend")]
+pub fn use_autosuspend(dev: &impl AsRef<Device<Core>>, delay_ms: u16) {
+    let dev = dev.as_ref().as_raw();
+    // SAFETY: the device is there, and its lock is held.
+    unsafe { sys::pm_runtime_set_autosuspend_delay(dev, c_int::from(delay_ms)) };
+    // SAFETY: as above.
+    unsafe { sys::__pm_runtime_use_autosuspend(dev, true) };
+}
+
+/// After `probe`: gives up the use that the bus has counted.
+///
+/// # Safety
+///
+/// The device's lock is held; the bus counts a use during `probe` and `remove`; the driver takes part.
+pub(crate) unsafe fn start(dev: *mut sys::device) {
+    // SAFETY: the device is there. The core looks for idle devices after `probe` itself.
+    unsafe { sys::linux_driver_pm_runtime_put_noidle(dev) };
+}
+
+/// Before `remove`: takes the use again, and waits for callbacks that run. None comes after this: the device is awake and in use.
+///
+/// # Safety
+///
+/// As for [`start`], which came before.
+pub(crate) unsafe fn stop(dev: *mut sys::device) {
+    // SAFETY: the device is there.
+    unsafe { sys::linux_driver_pm_runtime_get_noresume(dev) };
+    // SAFETY: the device is there.
+    unsafe { sys::__pm_runtime_use_autosuspend(dev, false) };
+    // SAFETY: the device is there; whoever waits for it here may sleep.
+    unsafe { sys::pm_runtime_barrier(dev) };
+}

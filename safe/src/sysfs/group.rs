@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct attribute_group`, and lists of them.
+
+use core::ffi::CStr;
+use core::marker::PhantomData;
+use core::mem::offset_of;
+
+use linux_driver_sys as sys;
+
+use super::attribute::{OfDevice, OfDriver};
+use super::{DeviceAttribute, DriverAttribute};
+
+/// An attribute in the list of a group, or the NULL that ends it. `O` says whose it is.
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct Attr<O>(*mut sys::attribute, PhantomData<fn() -> O>);
+
+impl<O> Attr<O> {
+    /// The end of a list.
+    pub const END: Self = Self(core::ptr::null_mut(), PhantomData);
+}
+
+/// A device's attribute, for a list.
+#[doc(hidden)]
+pub const fn of_device<A: DeviceAttribute>() -> Attr<(A::Data, A::Bus)> {
+    Attr((&raw const OfDevice::<A>::ATTRIBUTE.attr).cast_mut(), PhantomData)
+}
+
+/// A driver's attribute, for a list.
+#[doc(hidden)]
+pub const fn of_driver<A: DriverAttribute>() -> Attr<()> {
+    Attr((&raw const OfDriver::<A>::ATTRIBUTE.attr).cast_mut(), PhantomData)
+}
+
+/// A group of attributes.
+#[doc(hidden)]
+pub struct Group<O>(sys::attribute_group, PhantomData<fn() -> O>);
+
+/// A group of the attributes of a list, which [`Attr::END`] ends; in a folder of that name, where there is one.
+#[doc(hidden)]
+pub const fn group<O>(name: Option<&'static CStr>, attrs: &'static [Attr<O>]) -> Group<O> {
+    assert!(!attrs.is_empty() && attrs[attrs.len() - 1].0.is_null());
+    // SAFETY: `struct attribute_group` is pointers, for which zero is NULL.
+    let mut raw: sys::attribute_group = unsafe { core::mem::zeroed() };
+    if let Some(name) = name {
+        raw.name = name.as_ptr();
+    }
+    // `attrs` is the pointer before `bin_attrs`; some kernels have it in a union with one to const.
+    const ATTRS: usize = offset_of!(sys::attribute_group, bin_attrs) - size_of::<*mut ()>();
+    // SAFETY: the offset is one in the structure.
+    let place = unsafe { (&raw mut raw).cast::<u8>().add(ATTRS) };
+    // SAFETY: this is the place of `attrs`; a list of `Attr` is one of pointers.
+    unsafe { place.cast::<*const Attr<O>>().write(attrs.as_ptr()) };
+    Group(raw, PhantomData)
+}
+
+/// A list of groups, or the NULL that ends it.
+#[doc(hidden)]
+#[repr(transparent)]
+pub struct Listed<O>(*const sys::attribute_group, PhantomData<fn() -> O>);
+
+impl<O> Listed<O> {
+    /// The end of a list.
+    pub const END: Self = Self(core::ptr::null(), PhantomData);
+
+    /// A group, for a list.
+    pub const fn new(group: &'static Group<O>) -> Self {
+        Self(&raw const group.0, PhantomData)
+    }
+}
+
+/// Lists of groups of attributes, or none: what [`DeviceGroups`] and [`DriverGroups`] are.
+pub struct Groups<O>(*const Listed<O>);
+
+/// The attributes of a driver's devices: C's `dev_groups`. Made by [`device_groups!`](super::device_groups).
+#[doc(alias = "dev_groups")]
+pub type DeviceGroups<T, B> = Groups<(T, B)>;
+
+/// The attributes of a driver: C's `groups`. Made by [`driver_groups!`](super::driver_groups).
+#[doc(alias = "groups")]
+pub type DriverGroups = Groups<()>;
+
+impl<O> Groups<O> {
+    /// NULL: no attributes.
+    pub const NONE: Self = Self(core::ptr::null());
+
+    /// The groups of a list, which [`Listed::END`] ends.
+    #[doc(hidden)]
+    pub const fn new(list: &'static [Listed<O>]) -> Self {
+        assert!(!list.is_empty() && list[list.len() - 1].0.is_null());
+        Self(list.as_ptr())
+    }
+
+    /// As C has it.
+    pub(crate) const fn raw(&self) -> *const *const sys::attribute_group {
+        self.0.cast()
+    }
+}
+
+/// The attributes of a driver's devices, for `DEV_GROUPS`: types that implement [`DeviceAttribute`](crate::sysfs::DeviceAttribute).
+///
+/// `device_groups![A, B]` are files in the device's folder; `device_groups![c"stats" => [A, B]]` are files in a folder of that name in it. All
+/// of it is in read-only memory.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __sysfs_device_groups {
+    ($($name:expr => [$($attr:ty),+ $(,)?]),+ $(,)?) => {
+        $crate::__sysfs_groups!(of_device, $((::core::option::Option::Some($name), $($attr),+)),+)
+    };
+    ($($attr:ty),+ $(,)?) => {
+        $crate::__sysfs_groups!(of_device, (::core::option::Option::None, $($attr),+))
+    };
+}
+
+/// The attributes of a driver, for `GROUPS`: types that implement [`DriverAttribute`](crate::sysfs::DriverAttribute), as in
+/// [`device_groups!`](crate::sysfs::device_groups).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __sysfs_driver_groups {
+    ($($name:expr => [$($attr:ty),+ $(,)?]),+ $(,)?) => {
+        $crate::__sysfs_groups!(of_driver, $((::core::option::Option::Some($name), $($attr),+)),+)
+    };
+    ($($attr:ty),+ $(,)?) => {
+        $crate::__sysfs_groups!(of_driver, (::core::option::Option::None, $($attr),+))
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __sysfs_groups {
+    ($of:ident, $(($name:expr, $($attr:ty),+)),+) => {
+        $crate::sysfs::Groups::new(const {
+            &[
+                $($crate::sysfs::Listed::new(const {
+                    &$crate::sysfs::group($name, const { &[$($crate::sysfs::$of::<$attr>()),+, $crate::sysfs::Attr::END] })
+                }),)+
+                $crate::sysfs::Listed::END,
+            ]
+        })
+    };
+}
