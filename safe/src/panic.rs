@@ -27,6 +27,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             text.as_ptr(),
         )
     };
+    bug()
+}
+
+/// C's `BUG()`: reports a bug with a stack trace, and ends the thread.
+pub(crate) fn bug() -> ! {
     // SAFETY: BUG() may be called anywhere; it does not come back.
     unsafe { sys::linux_driver_bug() };
     crate::io::arch::trap()

@@ -10,8 +10,6 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use linux_driver_sys as sys;
-
 use crate::error::{Result, code::EINVAL};
 use crate::pr_emerg;
 
@@ -67,11 +65,10 @@ impl Extent {
 #[cold]
 fn still_registered() -> ! {
     pr_emerg!("a registration was left in its place without being dropped");
-    // SAFETY: it reports a bug and ends the thread.
-    unsafe { sys::linux_driver_bug() };
-    loop {
-        core::hint::spin_loop();
-    }
+    #[cfg(target_os = "none")]
+    crate::panic::bug();
+    #[cfg(not(target_os = "none"))]
+    panic!();
 }
 
 /// That a registration stands where it will be dropped for sure: a part of everything that C calls back.
