@@ -109,7 +109,7 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: 
     // SAFETY: the memory is there; only the field's address is taken.
     let of_driver = unsafe { &raw mut (*slot).of_driver };
     let head = Head {
-        binding: BINDINGS.fetch_add(1, Ordering::Relaxed) + 1,
+        binding: BINDINGS.fetch_add(1, Ordering::Relaxed),
         extent: Extent::new(of_driver.addr(), size_of::<T>()),
         bound: AtomicBool::new(false),
         users: AtomicUsize::new(1),
