@@ -19,34 +19,6 @@ SHIM(kmalloc) void *linux_driver_kmalloc(size_t size, gfp_t flags)
 	return kmalloc(size, flags);
 }
 
-SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar)
-{
-	return pci_resource_len(pdev, bar);
-}
-
-SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us)
-{
-	usleep_range(min_us, max_us);
-}
-
-SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
-{
-	return ktime_get_ns();
-}
-
-SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev)
-{
-	pm_runtime_get_noresume(dev);
-}
-
-SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev)
-{
-	pm_runtime_put_noidle(dev);
-}
-
-SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev)
-{
-	pm_runtime_mark_last_busy(dev);
 SHIM(krealloc) void *linux_driver_krealloc(const void *memory, size_t size, gfp_t flags)
 {
 	return krealloc(memory, size, flags);
@@ -88,28 +60,28 @@ SHIM(mutex_trylock) int linux_driver_mutex_trylock(struct mutex *lock)
 }
 
 /* The macro's own class is one for all locks of a module: each of ours brings its own. */
-SHIM(spin_lock_init) void linux_driver_spin_lock_init(spinlock_t *lock, const char *name, struct lock_class_key *key)
+SHIM(spin_lock_init) void linux_driver_spin_lock_init(struct spinlock *lock, const char *name, struct lock_class_key *key)
 {
 	spin_lock_init(lock);
 	lockdep_set_class_and_name(lock, key, name);
 }
 
-SHIM(spin_lock) void linux_driver_spin_lock(spinlock_t *lock)
+SHIM(spin_lock) void linux_driver_spin_lock(struct spinlock *lock)
 {
 	spin_lock(lock);
 }
 
-SHIM(spin_trylock) int linux_driver_spin_trylock(spinlock_t *lock)
+SHIM(spin_trylock) int linux_driver_spin_trylock(struct spinlock *lock)
 {
 	return spin_trylock(lock);
 }
 
-SHIM(spin_unlock) void linux_driver_spin_unlock(spinlock_t *lock)
+SHIM(spin_unlock) void linux_driver_spin_unlock(struct spinlock *lock)
 {
 	spin_unlock(lock);
 }
 
-SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(spinlock_t *lock)
+SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(struct spinlock *lock)
 {
 	unsigned long flags;
 
@@ -117,7 +89,7 @@ SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(spinlock_t 
 	return flags;
 }
 
-SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(spinlock_t *lock, unsigned long flags)
+SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags)
 {
 	spin_unlock_irqrestore(lock, flags);
 }
@@ -148,14 +120,14 @@ SHIM(might_sleep) void linux_driver_might_sleep(void)
 #define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) do { (void)(name); (void)(key); } while (0)
 #endif
 
-SHIM(init_work) void linux_driver_init_work(struct work_struct *work, work_func_t func, const char *name,
+SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
 					    struct lock_class_key *key)
 {
 	INIT_WORK(work, func);
 	LINUX_DRIVER_SET_WORK_CLASS(work, name, key);
 }
 
-SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, work_func_t func,
+SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *),
 							    const char *name, struct lock_class_key *key)
 {
 	INIT_DELAYED_WORK(work, func);
@@ -183,4 +155,34 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 									    int max_active)
 {
 	return alloc_workqueue("%s", flags, max_active, name);
+}
+
+SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar)
+{
+	return pci_resource_len(pdev, bar);
+}
+
+SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us)
+{
+	usleep_range(min_us, max_us);
+}
+
+SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
+{
+	return ktime_get_ns();
+}
+
+SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev)
+{
+	pm_runtime_get_noresume(dev);
+}
+
+SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev)
+{
+	pm_runtime_put_noidle(dev);
+}
+
+SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev)
+{
+	pm_runtime_mark_last_busy(dev);
 }

@@ -51,7 +51,7 @@ use crate::types::Opaque;
 #[doc(alias = "spinlock_t")]
 pub struct SpinLock<T> {
     #[pin]
-    raw: Opaque<sys::spinlock_t>,
+    raw: Opaque<sys::spinlock>,
     data: UnsafeCell<T>,
 }
 
@@ -85,7 +85,7 @@ impl<T> SpinLock<T> {
     /// `name` is what lockdep calls it. Context: any.
     #[doc(alias = "spin_lock_init")]
     pub fn new(value: T, name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
-        let init = move |slot: *mut Opaque<sys::spinlock_t>| {
+        let init = move |slot: *mut Opaque<sys::spinlock>| {
             // SAFETY: the memory is valid for writes and stays the lock's; name and key are statics.
             unsafe { sys::linux_driver_spin_lock_init(slot.cast(), name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
