@@ -13,6 +13,10 @@
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
 //! | [`alloc`] | kernel memory | `include/linux/slab.h` |
+//! | [`sync`] | locks, RCU, reference counts, atomics | `include/linux/mutex.h`, `include/linux/spinlock.h`, … |
+//! | [`completion`] | waiting for something to be done | `include/linux/completion.h` |
+//! | [`wait`] | waiting for a condition | `include/linux/wait.h` |
+//! | [`jiffies`] | time as the scheduler counts it | `include/linux/jiffies.h` |
 //! | [`print`] | printk | `include/linux/printk.h`, `include/linux/dev_printk.h` |
 //!
 //! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is a panic, and a
@@ -21,11 +25,13 @@
 
 pub mod alloc;
 pub mod bus;
+pub mod completion;
 pub mod device;
 pub mod driver;
 pub mod error;
 pub mod init;
 pub mod io;
+pub mod jiffies;
 pub mod module;
 pub mod pci;
 mod place;
@@ -33,7 +39,9 @@ pub mod pm;
 pub mod prelude;
 pub mod print;
 pub mod sysfs;
+pub mod sync;
 pub mod types;
+pub mod wait;
 
 #[cfg(target_os = "none")]
 mod panic;

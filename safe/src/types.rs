@@ -19,6 +19,11 @@ impl<T> Opaque<T> {
         Self(UnsafeCell::new(MaybeUninit::new(value)), PhantomPinned)
     }
 
+    /// One that C initialises before anything reads it.
+    pub const fn zeroed() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::zeroed()), PhantomPinned)
+    }
+
     /// The C object.
     pub const fn get(&self) -> *mut T {
         self.0.get().cast()

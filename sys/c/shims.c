@@ -19,6 +19,144 @@ SHIM(kmalloc) void *linux_driver_kmalloc(size_t size, gfp_t flags)
 	return kmalloc(size, flags);
 }
 
+SHIM(krealloc) void *linux_driver_krealloc(const void *memory, size_t size, gfp_t flags)
+{
+	return krealloc(memory, size, flags);
+}
+
+SHIM(kvmalloc) void *linux_driver_kvmalloc(size_t size, gfp_t flags)
+{
+	return kvmalloc(size, flags);
+}
+
+SHIM(vmalloc) void *linux_driver_vmalloc(size_t size, gfp_t flags)
+{
+	return __vmalloc(size, flags);
+}
+
+SHIM(mutex_init) void linux_driver_mutex_init(struct mutex *lock, const char *name, struct lock_class_key *key)
+{
+	__mutex_init(lock, name, key);
+}
+
+SHIM(mutex_lock) void linux_driver_mutex_lock(struct mutex *lock)
+{
+	mutex_lock(lock);
+}
+
+SHIM(mutex_lock_interruptible) int linux_driver_mutex_lock_interruptible(struct mutex *lock)
+{
+	return mutex_lock_interruptible(lock);
+}
+
+SHIM(mutex_lock_killable) int linux_driver_mutex_lock_killable(struct mutex *lock)
+{
+	return mutex_lock_killable(lock);
+}
+
+SHIM(mutex_trylock) int linux_driver_mutex_trylock(struct mutex *lock)
+{
+	return mutex_trylock(lock);
+}
+
+/* The macro's own class is one for all locks of a module: each of ours brings its own. */
+SHIM(spin_lock_init) void linux_driver_spin_lock_init(struct spinlock *lock, const char *name, struct lock_class_key *key)
+{
+	spin_lock_init(lock);
+	lockdep_set_class_and_name(lock, key, name);
+}
+
+SHIM(spin_lock) void linux_driver_spin_lock(struct spinlock *lock)
+{
+	spin_lock(lock);
+}
+
+SHIM(spin_trylock) int linux_driver_spin_trylock(struct spinlock *lock)
+{
+	return spin_trylock(lock);
+}
+
+SHIM(spin_unlock) void linux_driver_spin_unlock(struct spinlock *lock)
+{
+	spin_unlock(lock);
+}
+
+SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(struct spinlock *lock)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(lock, flags);
+	return flags;
+}
+
+SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags)
+{
+	spin_unlock_irqrestore(lock, flags);
+}
+
+SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void)
+{
+	rcu_read_lock();
+}
+
+SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void)
+{
+	rcu_read_unlock();
+}
+
+SHIM(init_completion) void linux_driver_init_completion(struct completion *x)
+{
+	init_completion(x);
+}
+
+SHIM(might_sleep) void linux_driver_might_sleep(void)
+{
+	might_sleep();
+}
+
+#ifdef CONFIG_LOCKDEP
+#define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) lockdep_init_map(&(work)->lockdep_map, name, key, 0)
+#else
+#define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) do { (void)(name); (void)(key); } while (0)
+#endif
+
+SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
+					    struct lock_class_key *key)
+{
+	INIT_WORK(work, func);
+	LINUX_DRIVER_SET_WORK_CLASS(work, name, key);
+}
+
+SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *),
+							    const char *name, struct lock_class_key *key)
+{
+	INIT_DELAYED_WORK(work, func);
+	LINUX_DRIVER_SET_WORK_CLASS(&work->work, name, key);
+}
+
+/*
+ * Renamed: where the new names are exported, the old ones are deprecated. A weak reference is the one way to ask
+ * for a variable, of which the preprocessor knows nothing.
+ */
+extern struct workqueue_struct *system_percpu_wq __weak;
+extern struct workqueue_struct *system_dfl_wq __weak;
+
+SHIM(system_wq) struct workqueue_struct *linux_driver_system_wq(void)
+{
+	return &system_percpu_wq ? system_percpu_wq : system_wq;
+}
+
+SHIM(system_unbound_wq) struct workqueue_struct *linux_driver_system_unbound_wq(void)
+{
+	return &system_dfl_wq ? system_dfl_wq : system_unbound_wq;
+}
+
+SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name, unsigned int flags,
+									    int max_active)
+{
+	return alloc_workqueue("%s", flags, max_active, name);
+}
+
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar)
 {
 	return pci_resource_len(pdev, bar);

@@ -18,6 +18,13 @@
 
 struct device;
 struct pci_dev;
+struct mutex;
+struct spinlock;
+struct lock_class_key;
+struct completion;
+struct work_struct;
+struct delayed_work;
+struct workqueue_struct;
 
 /* How a shim is linked; shims.c has its own idea of it. */
 #ifndef SHIM
@@ -26,6 +33,32 @@ struct pci_dev;
 
 SHIM(bug) void linux_driver_bug(void);
 SHIM(kmalloc) void *linux_driver_kmalloc(size_t size, gfp_t flags);
+SHIM(krealloc) void *linux_driver_krealloc(const void *memory, size_t size, gfp_t flags);
+SHIM(kvmalloc) void *linux_driver_kvmalloc(size_t size, gfp_t flags);
+SHIM(vmalloc) void *linux_driver_vmalloc(size_t size, gfp_t flags);
+SHIM(mutex_init) void linux_driver_mutex_init(struct mutex *lock, const char *name, struct lock_class_key *key);
+SHIM(mutex_lock) void linux_driver_mutex_lock(struct mutex *lock);
+SHIM(mutex_lock_interruptible) int linux_driver_mutex_lock_interruptible(struct mutex *lock);
+SHIM(mutex_lock_killable) int linux_driver_mutex_lock_killable(struct mutex *lock);
+SHIM(mutex_trylock) int linux_driver_mutex_trylock(struct mutex *lock);
+SHIM(spin_lock_init) void linux_driver_spin_lock_init(struct spinlock *lock, const char *name, struct lock_class_key *key);
+SHIM(spin_lock) void linux_driver_spin_lock(struct spinlock *lock);
+SHIM(spin_trylock) int linux_driver_spin_trylock(struct spinlock *lock);
+SHIM(spin_unlock) void linux_driver_spin_unlock(struct spinlock *lock);
+SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(struct spinlock *lock);
+SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags);
+SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
+SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
+SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
+SHIM(might_sleep) void linux_driver_might_sleep(void);
+SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
+					    struct lock_class_key *key);
+SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *),
+							    const char *name, struct lock_class_key *key);
+SHIM(system_wq) struct workqueue_struct *linux_driver_system_wq(void);
+SHIM(system_unbound_wq) struct workqueue_struct *linux_driver_system_unbound_wq(void);
+SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name, unsigned int flags,
+									    int max_active);
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);

@@ -10,17 +10,30 @@
 
 #else
 
+#include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
 #include <linux/ktime.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/mod_devicetable.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "shims.h"
 
@@ -34,5 +47,31 @@ static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_CAN_RECOVER = PCI_ERS_
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NEED_RESET = PCI_ERS_RESULT_NEED_RESET;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_DISCONNECT = PCI_ERS_RESULT_DISCONNECT;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_RECOVERED = PCI_ERS_RESULT_RECOVERED;
+static const gfp_t LINUX_DRIVER_GFP_NOWAIT = GFP_NOWAIT;
+static const gfp_t LINUX_DRIVER_GFP_NOIO = GFP_NOIO;
+static const gfp_t LINUX_DRIVER_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
+static const gfp_t LINUX_DRIVER_GFP_ZERO = __GFP_ZERO;
+static const gfp_t LINUX_DRIVER_GFP_NOWARN = __GFP_NOWARN;
+
+/*
+ * Whether spin_lock() and its kin are more than a call of _raw_spin_lock(): the prototypes stand in the headers in any
+ * case, but where they are inlined, and where spinlock_t is another type, the functions are not for us.
+ */
+#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT) && !defined(_raw_spin_lock) && !defined(_raw_spin_unlock) && \
+	!defined(_raw_spin_trylock) && !defined(_raw_spin_lock_irqsave) && !defined(_raw_spin_unlock_irqrestore)
+static const int LINUX_DRIVER_SPIN_INLINE = 0;
+#else
+static const int LINUX_DRIVER_SPIN_INLINE = 1;
+#endif
+
+/* The macro is defined twice, for user space and for the kernel: bindgen would take the first. */
+static const int LINUX_DRIVER_HZ = HZ;
+
+/* Constants of enums that have a name in some kernels and none in others. */
+static const int LINUX_DRIVER_CPU_UNBOUND = WORK_CPU_UNBOUND;
+static const int LINUX_DRIVER_WQ_UNBOUND = WQ_UNBOUND;
+static const int LINUX_DRIVER_WQ_FREEZABLE = WQ_FREEZABLE;
+static const int LINUX_DRIVER_WQ_MEM_RECLAIM = WQ_MEM_RECLAIM;
+static const int LINUX_DRIVER_WQ_HIGHPRI = WQ_HIGHPRI;
 
 #endif

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kernel memory. Allocation can fail, and says so.
+//! One value in memory of `kmalloc`.
 //!
 //! C header: `include/linux/slab.h`.
 
 use core::mem::{align_of, size_of};
-use core::ops::Deref;
+use core::ops::{Deref, DerefMut};
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
 
 use linux_driver_sys as sys;
-use pinned_init::PinInit;
+use pinned_init::{Init, PinInit, Zeroable};
 
+use super::allocator::size_to_ask_for;
+use super::{__GFP_ZERO, Flags};
 use crate::error::{Error, Result, code::ENOMEM};
 
-/// How an allocation may be made: `gfp_t` in `include/linux/gfp_types.h`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[doc(alias = "gfp_t")]
-pub struct Flags(sys::gfp_t);
-
-/// May sleep. For process context without a spin lock held.
-pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
-/// May not sleep; fails sooner. For interrupts and under a spin lock.
-pub const GFP_ATOMIC: Flags = Flags(sys::LINUX_DRIVER_GFP_ATOMIC);
-
 /// A value in memory of `kmalloc`, freed by `kfree`.
+///
+/// ```no_run
+/// use linux_driver_safe::alloc::{GFP_KERNEL, KBox};
+/// use linux_driver_safe::error::Result;
+///
+/// fn sum() -> Result<u32> {
+///     let mut numbers = KBox::new([1, 2, 3], GFP_KERNEL)?;
+///     numbers[0] = 4;
+///     Ok(numbers.iter().sum())
+/// }
+/// ```
 ///
 /// # Invariants
 ///
@@ -37,9 +40,39 @@ unsafe impl<T: Send> Send for KBox<T> {}
 unsafe impl<T: Sync> Sync for KBox<T> {}
 
 impl<T> KBox<T> {
+    /// Allocates memory and moves the value there. [`ENOMEM`] if there is no memory; the value is dropped then.
+    ///
+    /// A large value may be put together on the stack before: use [`init`](Self::init) for one. Context: as `flags` says.
+    pub fn new(value: T, flags: Flags) -> Result<Self> {
+        let memory = allocate::<T>(flags)?;
+        // SAFETY: the memory is valid for writes.
+        unsafe { memory.write(value) };
+        // INVARIANT: allocated and initialised above.
+        Ok(Self(memory))
+    }
+
     /// Allocates memory and initialises the value in place. [`ENOMEM`] if there is no memory, else what `init` returns.
     ///
-    /// Context: may sleep with [`GFP_KERNEL`].
+    /// Context: as `flags` says, and as `init` does.
+    pub fn init<E>(init: impl Init<T, E>, flags: Flags) -> Result<Self>
+    where
+        Error: From<E>,
+    {
+        let memory = allocate::<T>(flags)?;
+        // SAFETY: the memory is valid for writes, and is given up on an error without being used as a `T`.
+        if let Err(error) = unsafe { init.__init(memory.as_ptr()) } {
+            // SAFETY: it was allocated above, and holds no value.
+            unsafe { free(memory) };
+            return Err(error.into());
+        }
+        // INVARIANT: allocated and initialised above.
+        Ok(Self(memory))
+    }
+
+    /// Allocates memory and initialises the value in place, where it stays. [`ENOMEM`] if there is no memory, else what
+    /// `init` returns.
+    ///
+    /// Context: as `flags` says, and as `init` does.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Pin<Self>>
     where
         Error: From<E>,
@@ -53,8 +86,31 @@ impl<T> KBox<T> {
             return Err(error.into());
         }
         // INVARIANT: allocated and initialised above.
-        // SAFETY: the value stays in its memory until it is dropped: a box has no way to move out of it.
+        // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to move out of it.
         Ok(unsafe { Pin::new_unchecked(Self(memory)) })
+    }
+
+    /// Allocates memory that is all zeroes: C's `kzalloc`. [`ENOMEM`] if there is no memory. Nothing goes over the stack.
+    ///
+    /// Context: as `flags` says.
+    #[doc(alias = "kzalloc")]
+    pub fn zeroed(flags: Flags) -> Result<Self>
+    where
+        T: Zeroable,
+    {
+        // INVARIANT: zeroes are a value of `T`, and where it has no size, nothing needs to be written.
+        Ok(Self(allocate::<T>(flags | __GFP_ZERO)?))
+    }
+
+    /// The value; its memory is freed.
+    pub fn into_inner(this: Self) -> T {
+        let memory = this.0;
+        core::mem::forget(this);
+        // SAFETY: by the type's invariant there is a value, which is moved out once: the box is gone.
+        let value = unsafe { memory.read() };
+        // SAFETY: the memory was the box's, and holds no value any more.
+        unsafe { free(memory) };
+        value
     }
 
     /// Gives the value away as a pointer, for C to keep.
@@ -80,12 +136,27 @@ impl<T> KBox<T> {
     }
 }
 
+/// A box whose value stays where it is from now on.
+impl<T> From<KBox<T>> for Pin<KBox<T>> {
+    fn from(this: KBox<T>) -> Self {
+        // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to move out of it.
+        unsafe { Pin::new_unchecked(this) }
+    }
+}
+
 impl<T> Deref for KBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
         // SAFETY: by the type's invariant it points to a value of ours.
         unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> DerefMut for KBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: by the type's invariant it points to a value of ours, which is borrowed by one alone.
+        unsafe { self.0.as_mut() }
     }
 }
 
@@ -98,27 +169,18 @@ impl<T> Drop for KBox<T> {
     }
 }
 
-/// The size to ask for: `kmalloc` aligns to the size where that is a power of two, and to 8 bytes
-/// (`ARCH_KMALLOC_MINALIGN`) in any case.
-const fn size_to_ask_for<T>() -> usize {
-    if align_of::<T>() <= 8 {
-        size_of::<T>()
-    } else {
-        let size = if size_of::<T>() > align_of::<T>() {
-            size_of::<T>()
-        } else {
-            align_of::<T>()
-        };
-        size.next_power_of_two()
-    }
-}
-
 fn allocate<T>(flags: Flags) -> Result<NonNull<T>> {
     if size_of::<T>() == 0 {
         return Ok(NonNull::dangling());
     }
+    let size = const {
+        match size_to_ask_for(size_of::<T>(), align_of::<T>()) {
+            Some(size) => size,
+            None => panic!("no memory has that size and alignment"),
+        }
+    };
     // SAFETY: any size and any flags may be asked for.
-    let memory = unsafe { sys::linux_driver_kmalloc(const { size_to_ask_for::<T>() }, flags.0) };
+    let memory = unsafe { sys::linux_driver_kmalloc(size, flags.0) };
     NonNull::new(memory.cast()).ok_or(ENOMEM)
 }
 

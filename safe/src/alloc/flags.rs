@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! How an allocation may be made.
+//!
+//! C headers: `include/linux/gfp_types.h`, `include/linux/gfp.h`.
+
+use core::ops::BitOr;
+
+use linux_driver_sys as sys;
+
+/// How an allocation may be made: `gfp_t`. One of those that say what it may do, and modifiers, joined by `|`.
+///
+/// | | may sleep | may start I/O | for |
+/// |---|---|---|---|
+/// | [`GFP_KERNEL`] | yes | yes | process context without a spin lock or an RCU guard |
+/// | [`GFP_KERNEL_ACCOUNT`] | yes | yes | the same, counted against the process that asks |
+/// | [`GFP_NOIO`] | yes | no | what I/O itself needs: suspend and resume, block devices |
+/// | [`GFP_NOWAIT`] | no | no | where sleeping is not allowed and failing is fine |
+/// | [`GFP_ATOMIC`] | no | no | interrupts and under a spin lock; takes from the reserves |
+///
+/// ```
+/// use linux_driver_safe::alloc::{__GFP_ZERO, GFP_KERNEL};
+///
+/// assert!(GFP_KERNEL | __GFP_ZERO != GFP_KERNEL);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "gfp_t")]
+pub struct Flags(pub(super) sys::gfp_t);
+
+/// May sleep. For process context without a spin lock held.
+pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
+/// May not sleep; takes from the reserves, and fails sooner. For interrupts and under a spin lock.
+pub const GFP_ATOMIC: Flags = Flags(sys::LINUX_DRIVER_GFP_ATOMIC);
+/// May not sleep, nor take from the reserves; fails soonest, without a message.
+pub const GFP_NOWAIT: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWAIT);
+/// May sleep; starts no I/O.
+pub const GFP_NOIO: Flags = Flags(sys::LINUX_DRIVER_GFP_NOIO);
+/// As [`GFP_KERNEL`], counted against the process that asks (its memory cgroup). For what a user program can ask for at will.
+pub const GFP_KERNEL_ACCOUNT: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL_ACCOUNT);
+/// A modifier: the memory is zeroed.
+pub const __GFP_ZERO: Flags = Flags(sys::LINUX_DRIVER_GFP_ZERO);
+/// A modifier: no message if it fails.
+pub const __GFP_NOWARN: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWARN);
+
+impl BitOr for Flags {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

@@ -1,0 +1,468 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Values side by side, as many as come.
+//!
+//! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`. C has arrays that it reallocates by hand (`krealloc_array`).
+
+use core::alloc::Layout;
+use core::marker::PhantomData;
+use core::mem::size_of;
+use core::ops::{Deref, DerefMut};
+use core::ptr::{self, NonNull};
+
+use pinned_init::Zeroable;
+
+use super::allocator::{Allocator, KVmalloc, Kmalloc, Vmalloc};
+use super::{__GFP_ZERO, Flags};
+use crate::error::{Result, code::ENOMEM};
+
+/// Values side by side in memory of the allocator `A`. See [`KVec`], [`VVec`], [`KVVec`].
+///
+/// What needs memory takes [`Flags`] and can fail with [`ENOMEM`], which leaves the vector as it was. So does a size that
+/// overflows. Context: as the flags say; all else, any.
+///
+/// ```no_run
+/// use linux_driver_safe::alloc::{GFP_KERNEL, KVec};
+/// use linux_driver_safe::error::Result;
+///
+/// fn squares(n: u32) -> Result<KVec<u32>> {
+///     let mut squares = KVec::new();
+///     for i in 0..n {
+///         squares.push(i * i, GFP_KERNEL)?;
+///     }
+///     Ok(squares)
+/// }
+/// ```
+///
+/// # Invariants
+///
+/// The first `len` of `capacity` places from `pointer` hold values. Where `T` has a size and the capacity is not 0, the memory
+/// is of `A`, with the layout of an array of `capacity`; else the pointer is dangling.
+pub struct Vec<T, A: Allocator> {
+    pointer: NonNull<T>,
+    /// 0 where `T` has no size.
+    capacity: usize,
+    len: usize,
+    _allocator: PhantomData<A>,
+}
+
+/// Values in memory of `kmalloc`.
+pub type KVec<T> = Vec<T, Kmalloc>;
+/// Values in memory of `vmalloc`.
+pub type VVec<T> = Vec<T, Vmalloc>;
+/// Values in memory of `kvmalloc`.
+pub type KVVec<T> = Vec<T, KVmalloc>;
+
+// SAFETY: a vector owns its values: sending it is sending them.
+unsafe impl<T: Send, A: Allocator> Send for Vec<T, A> {}
+// SAFETY: a shared vector gives shared references to its values, and nothing else.
+unsafe impl<T: Sync, A: Allocator> Sync for Vec<T, A> {}
+
+impl<T, A: Allocator> Default for Vec<T, A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, A: Allocator> Vec<T, A> {
+    /// An empty one, without memory.
+    pub const fn new() -> Self {
+        // INVARIANT: it holds nothing.
+        Self {
+            pointer: NonNull::dangling(),
+            capacity: 0,
+            len: 0,
+            _allocator: PhantomData,
+        }
+    }
+
+    /// An empty one, with memory for so many values.
+    pub fn with_capacity(capacity: usize, flags: Flags) -> Result<Self> {
+        let mut this = Self::new();
+        this.reallocate(capacity, flags)?;
+        Ok(this)
+    }
+
+    /// `len` values that are all zeroes: C's `kcalloc` and its kin.
+    #[doc(alias = "kcalloc")]
+    #[doc(alias = "kvcalloc")]
+    pub fn zeroed(len: usize, flags: Flags) -> Result<Self>
+    where
+        T: Zeroable,
+    {
+        let mut this = Self::with_capacity(len, flags | __GFP_ZERO)?;
+        // INVARIANT: zeroes are values of `T`. (Without a size nothing needs to be written.)
+        this.len = len;
+        Ok(this)
+    }
+
+    /// For how many values there is memory.
+    pub const fn capacity(&self) -> usize {
+        if size_of::<T>() == 0 { usize::MAX } else { self.capacity }
+    }
+
+    /// Makes room for `additional` more values, and for as many as there are if that is more, so that pushing one by one
+    /// copies seldom.
+    pub fn reserve(&mut self, additional: usize, flags: Flags) -> Result {
+        if additional <= self.capacity() - self.len {
+            return Ok(());
+        }
+        let needed = self.len.checked_add(additional).ok_or(ENOMEM)?;
+        self.reallocate(needed.max(self.capacity.saturating_mul(2)), flags)
+    }
+
+    /// Memory for `capacity` values, which is more than now.
+    fn reallocate(&mut self, capacity: usize, flags: Flags) -> Result {
+        if size_of::<T>() == 0 || capacity == 0 {
+            return Ok(());
+        }
+        // `isize::MAX` bytes at most, which is checked here.
+        let layout = Layout::array::<T>(capacity).map_err(|_| ENOMEM)?;
+        // SAFETY: by the type's invariant the old memory, if any, is of this allocator and has this layout; the new one has a
+        // size.
+        let memory = unsafe { A::realloc(self.memory(), layout, flags)? };
+        // INVARIANT: what there was is kept.
+        self.pointer = memory.cast();
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    /// The memory, if there is some, with its layout.
+    fn memory(&self) -> Option<(NonNull<u8>, Layout)> {
+        if size_of::<T>() == 0 || self.capacity == 0 {
+            return None;
+        }
+        // The layout was made when the memory was asked for.
+        let layout = Layout::array::<T>(self.capacity).ok()?;
+        Some((self.pointer.cast(), layout))
+    }
+
+    /// Adds a value at the end. If that fails, the value is dropped.
+    pub fn push(&mut self, value: T, flags: Flags) -> Result {
+        self.reserve(1, flags)?;
+        // SAFETY: there is room, as of now.
+        unsafe { self.push_unchecked(value) };
+        Ok(())
+    }
+
+    /// Adds a value at the end if there is memory for it already, or else gives it back. Context: any.
+    pub fn push_within_capacity(&mut self, value: T) -> Result<(), T> {
+        if self.len == self.capacity() {
+            return Err(value);
+        }
+        // SAFETY: there is room.
+        unsafe { self.push_unchecked(value) };
+        Ok(())
+    }
+
+    /// # Safety
+    ///
+    /// There is room for one more.
+    unsafe fn push_unchecked(&mut self, value: T) {
+        // SAFETY: the place is within the capacity, by the caller's promise, or has no size.
+        let place = unsafe { self.pointer.add(self.len) };
+        // SAFETY: as above.
+        unsafe { place.write(value) };
+        // INVARIANT: written above. (It does not overflow: the capacity is not less.)
+        self.len += 1;
+    }
+
+    /// Takes the last value.
+    pub fn pop(&mut self) -> Option<T> {
+        self.len = self.len.checked_sub(1)?;
+        // SAFETY: the place is within the values that there were.
+        let place = unsafe { self.pointer.add(self.len) };
+        // INVARIANT: the vector ends before it now.
+        // SAFETY: there is a value, which is moved out once.
+        Some(unsafe { place.read() })
+    }
+
+    /// Takes the value at `index`; those after it move up. `None` if there is none.
+    pub fn remove(&mut self, index: usize) -> Option<T> {
+        let last = self.len.checked_sub(1)?;
+        if index > last {
+            return None;
+        }
+        // INVARIANT: one fewer, and the rest is moved up below.
+        self.len = last;
+        // SAFETY: the place is within the values that there were.
+        let place = unsafe { self.pointer.add(index) };
+        // SAFETY: there is a value, which is moved out once.
+        let value = unsafe { place.read() };
+        // SAFETY: the place after it is within the values that there were, or their end.
+        let next = unsafe { place.add(1) };
+        // SAFETY: what comes after it lies within the values that there were.
+        unsafe { ptr::copy(next.as_ptr(), place.as_ptr(), last - index) };
+        Some(value)
+    }
+
+    /// Drops what comes after the first `len` values. The memory stays.
+    pub fn truncate(&mut self, len: usize) {
+        let Some(surplus) = self.len.checked_sub(len) else {
+            return;
+        };
+        // INVARIANT: the vector ends there now.
+        self.len = len;
+        // SAFETY: the place is within the values that there were, or their end.
+        let first = unsafe { self.pointer.add(len) };
+        // SAFETY: there are so many values, which are not the vector's any more.
+        unsafe { ptr::slice_from_raw_parts_mut(first.as_ptr(), surplus).drop_in_place() };
+    }
+
+    /// Drops all values. The memory stays.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    /// Adds clones of the values.
+    pub fn extend_from_slice(&mut self, values: &[T], flags: Flags) -> Result
+    where
+        T: Clone,
+    {
+        self.reserve(values.len(), flags)?;
+        for value in values {
+            // SAFETY: there is room for all of them, as of now.
+            unsafe { self.push_unchecked(value.clone()) };
+        }
+        Ok(())
+    }
+
+    /// Makes it `len` values long: drops what is too much, or adds clones of `value`.
+    pub fn resize(&mut self, len: usize, value: T, flags: Flags) -> Result
+    where
+        T: Clone,
+    {
+        let Some(more) = len.checked_sub(self.len) else {
+            self.truncate(len);
+            return Ok(());
+        };
+        self.reserve(more, flags)?;
+        for _ in 0..more {
+            // SAFETY: there is room for all of them, as of now.
+            unsafe { self.push_unchecked(value.clone()) };
+        }
+        Ok(())
+    }
+}
+
+impl<T, A: Allocator> Deref for Vec<T, A> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: by the type's invariant there are so many values.
+        unsafe { core::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
+    }
+}
+
+impl<T, A: Allocator> DerefMut for Vec<T, A> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: by the type's invariant there are so many values, which are borrowed by one alone.
+        unsafe { core::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
+    }
+}
+
+impl<T, A: Allocator> Drop for Vec<T, A> {
+    fn drop(&mut self) {
+        self.truncate(0);
+        if let Some((memory, _)) = self.memory() {
+            // SAFETY: by the type's invariant the memory is of this allocator, and nothing uses it after this.
+            unsafe { A::free(memory) };
+        }
+    }
+}
+
+impl<'a, T, A: Allocator> IntoIterator for &'a Vec<T, A> {
+    type Item = &'a T;
+    type IntoIter = core::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T, A: Allocator> IntoIterator for &'a mut Vec<T, A> {
+    type Item = &'a mut T;
+    type IntoIter = core::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
+    }
+}
+
+impl<T, A: Allocator> IntoIterator for Vec<T, A> {
+    type Item = T;
+    type IntoIter = IntoIter<T, A>;
+
+    fn into_iter(mut self) -> IntoIter<T, A> {
+        let end = self.len;
+        // INVARIANT: the values are the iterator's from now on; the vector keeps the memory.
+        self.len = 0;
+        IntoIter {
+            memory: self,
+            next: 0,
+            end,
+        }
+    }
+}
+
+/// The values of a vector, one after the other.
+///
+/// # Invariants
+///
+/// The places from `next` to `end` of the vector's memory hold values, which are this iterator's.
+pub struct IntoIter<T, A: Allocator> {
+    memory: Vec<T, A>,
+    next: usize,
+    end: usize,
+}
+
+impl<T, A: Allocator> Iterator for IntoIter<T, A> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        if self.next == self.end {
+            return None;
+        }
+        // SAFETY: the place is within the memory.
+        let place = unsafe { self.memory.pointer.add(self.next) };
+        // INVARIANT: the value is the caller's now.
+        self.next += 1;
+        // SAFETY: by the type's invariant there is a value, which is moved out once.
+        Some(unsafe { place.read() })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.end - self.next;
+        (left, Some(left))
+    }
+}
+
+impl<T, A: Allocator> ExactSizeIterator for IntoIter<T, A> {}
+
+impl<T, A: Allocator> Drop for IntoIter<T, A> {
+    fn drop(&mut self) {
+        // SAFETY: the place is within the memory, or its end.
+        let first = unsafe { self.memory.pointer.add(self.next) };
+        let left = ptr::slice_from_raw_parts_mut(first.as_ptr(), self.end - self.next);
+        // SAFETY: by the type's invariant there are so many values, which nothing uses after this.
+        unsafe { left.drop_in_place() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::super::allocator::host::Host;
+    use super::super::{GFP_ATOMIC, GFP_KERNEL};
+    use super::*;
+
+    /// Counts how many there are.
+    #[derive(Debug)]
+    struct Counted(Rc<Cell<isize>>, u8);
+
+    impl Counted {
+        fn new(alive: &Rc<Cell<isize>>, value: u8) -> Self {
+            alive.set(alive.get() + 1);
+            Self(alive.clone(), value)
+        }
+    }
+
+    impl Clone for Counted {
+        fn clone(&self) -> Self {
+            Self::new(&self.0, self.1)
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.set(self.0.get() - 1);
+        }
+    }
+
+    fn values(vec: &[Counted]) -> std::vec::Vec<u8> {
+        vec.iter().map(|value| value.1).collect()
+    }
+
+    #[test]
+    fn values_are_dropped_once() {
+        let alive = Rc::new(Cell::new(0));
+        let mut vec = Vec::<Counted, Host>::new();
+        for i in 0..100 {
+            vec.push(Counted::new(&alive, i), GFP_KERNEL).unwrap();
+        }
+        assert_eq!((vec.len(), alive.get()), (100, 100));
+        assert!(vec.capacity() < 200);
+        vec.truncate(4);
+        assert_eq!((values(&vec), alive.get()), (std::vec![0, 1, 2, 3], 4));
+        vec.truncate(9);
+        assert_eq!(vec.remove(1).map(|value| value.1), Some(1));
+        assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 3], 3));
+        assert!(vec.remove(3).is_none());
+        assert_eq!(vec.pop().map(|value| value.1), Some(3));
+        let more = vec.iter().cloned().collect::<std::vec::Vec<_>>();
+        vec.extend_from_slice(&more, GFP_ATOMIC).unwrap();
+        drop(more);
+        assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 0, 2], 4));
+        vec.resize(6, Counted::new(&alive, 9), GFP_KERNEL).unwrap();
+        assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 0, 2, 9, 9], 6));
+        vec.resize(3, Counted::new(&alive, 9), GFP_KERNEL).unwrap();
+        assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 0], 3));
+        let mut rest = vec.into_iter();
+        assert_eq!(rest.next().map(|value| value.1), Some(0));
+        assert_eq!((rest.len(), alive.get()), (2, 2));
+        drop(rest);
+        assert_eq!(alive.get(), 0);
+        let mut vec = Vec::<Counted, Host>::new();
+        assert!(vec.pop().is_none());
+        vec.push(Counted::new(&alive, 1), GFP_KERNEL).unwrap();
+        drop(vec);
+        assert_eq!(alive.get(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing() {
+        let alive = Rc::new(Cell::new(0));
+        let mut vec = Vec::<Counted, Host>::new();
+        vec.push(Counted::new(&alive, 7), GFP_KERNEL).unwrap();
+        for len in [1 << 20, usize::MAX / 16, usize::MAX / 16 + 1, usize::MAX] {
+            assert_eq!(vec.reserve(len, GFP_KERNEL), Err(ENOMEM));
+            assert_eq!(vec.resize(len, Counted::new(&alive, 8), GFP_KERNEL), Err(ENOMEM));
+            assert!(Vec::<Counted, Host>::with_capacity(len, GFP_KERNEL).is_err());
+            assert_eq!((values(&vec), alive.get()), (std::vec![7], 1));
+        }
+        let mut full = Vec::<u8, Host>::with_capacity(1, GFP_KERNEL).unwrap();
+        assert_eq!(full.push_within_capacity(1), Ok(()));
+        assert_eq!(full.push_within_capacity(2), Err(2));
+        assert_eq!(full[..], [1]);
+    }
+
+    #[test]
+    fn values_without_a_size_take_no_memory() {
+        let mut vec = Vec::<(), Host>::with_capacity(usize::MAX, GFP_KERNEL).unwrap();
+        assert!(vec.memory().is_none());
+        vec.extend_from_slice(&[(); 5], GFP_KERNEL).unwrap();
+        assert_eq!((vec.len(), vec.capacity()), (5, usize::MAX));
+        assert_eq!(vec.pop(), Some(()));
+        assert_eq!(vec.into_iter().count(), 4);
+        let mut full = Vec::<(), Host>::zeroed(usize::MAX, GFP_KERNEL).unwrap();
+        assert_eq!(full.push((), GFP_KERNEL), Err(ENOMEM));
+        full.clear();
+        assert!(full.is_empty());
+    }
+
+    #[test]
+    fn alignment_is_kept() {
+        #[repr(align(64))]
+        #[derive(Clone, PartialEq)]
+        struct Line(u8);
+        let mut vec = Vec::<Line, Host>::new();
+        for i in 0..50 {
+            vec.push(Line(i), GFP_KERNEL).unwrap();
+            assert_eq!(vec.as_ptr().addr() % 64, 0);
+        }
+        assert!(vec.iter().enumerate().all(|(i, line)| usize::from(line.0) == i));
+    }
+}

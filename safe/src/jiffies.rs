@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Time as the scheduler counts it.
+//!
+//! C header: `include/linux/jiffies.h`; `kernel/time/time.c`.
+
+use core::ffi::{c_long, c_ulong};
+
+use linux_driver_sys as sys;
+
+/// A length of time in ticks of the scheduler, of which a second has `HZ`: 4 ms each where that is 250.
+///
+/// # Invariants
+///
+/// At most `MAX_JIFFY_OFFSET` (`LONG_MAX / 2 - 1`), which C's functions take for ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Jiffies(c_ulong);
+
+impl Jiffies {
+    /// The longest there is; C's `MAX_JIFFY_OFFSET`, some million years.
+    #[doc(alias = "MAX_JIFFY_OFFSET")]
+    pub const MAX: Self = Self((c_long::MAX as c_ulong >> 1) - 1);
+
+    /// How many a second has: C's `HZ`.
+    pub const HZ: u32 = sys::LINUX_DRIVER_HZ as u32;
+
+    /// So many ticks, [`MAX`](Self::MAX) at most.
+    pub const fn new(ticks: u64) -> Self {
+        // INVARIANT: limited here.
+        if ticks < Self::MAX.0 { Self(ticks) } else { Self::MAX }
+    }
+
+    /// At least so many milliseconds: C's `msecs_to_jiffies`, which rounds up; `u32::MAX / 2` and more (24 days) is
+    /// [`MAX`](Self::MAX), as in C.
+    #[doc(alias = "msecs_to_jiffies")]
+    #[doc(alias = "__msecs_to_jiffies")]
+    pub fn from_msecs(ms: u32) -> Self {
+        // SAFETY: a function of its argument alone.
+        Self::new(unsafe { sys::__msecs_to_jiffies(ms) })
+    }
+
+    /// How many ticks.
+    pub const fn ticks(self) -> u64 {
+        self.0
+    }
+
+    /// In milliseconds, rounded up: C's `jiffies_to_msecs`, but for an overflow, which saturates.
+    ///
+    /// ```
+    /// use linux_driver_safe::jiffies::Jiffies;
+    ///
+    /// assert_eq!(Jiffies::new(2 * u64::from(Jiffies::HZ)).as_msecs(), 2000);
+    /// ```
+    #[doc(alias = "jiffies_to_msecs")]
+    pub const fn as_msecs(self) -> u64 {
+        self.0.saturating_mul(1000).div_ceil(Self::HZ as u64)
+    }
+
+    /// As C's functions take a timeout: a `long`.
+    pub(crate) const fn as_long(self) -> c_long {
+        self.0 as c_long
+    }
+
+    /// What C returns as what is left of a timeout.
+    pub(crate) const fn left(ticks: c_long) -> Self {
+        Self::new(if ticks > 0 { ticks as u64 } else { 0 })
+    }
+}
