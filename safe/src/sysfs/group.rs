@@ -42,8 +42,9 @@ pub const fn group<O>(name: Option<&'static CStr>, attrs: &'static [Attr<O>]) ->
     assert!(!attrs.is_empty() && attrs[attrs.len() - 1].0.is_null());
     // SAFETY: `struct attribute_group` is pointers, for which zero is NULL.
     let mut raw: sys::attribute_group = unsafe { core::mem::zeroed() };
-    if let Some(name) = name {
-        raw.name = name.as_ptr();
+    match name {
+        Some(name) if !name.is_empty() => raw.name = name.as_ptr(),
+        _ => {}
     }
     // `attrs` is the pointer before `bin_attrs`; some kernels have it in a union with one to const.
     const ATTRS: usize = offset_of!(sys::attribute_group, bin_attrs) - size_of::<*mut ()>();
@@ -99,7 +100,8 @@ impl<O> Groups<O> {
 
 /// The attributes of a driver's devices, for `DEV_GROUPS`: types that implement [`DeviceAttribute`](crate::sysfs::DeviceAttribute).
 ///
-/// `device_groups![A, B]` are files in the device's folder; `device_groups![c"stats" => [A, B]]` are files in a folder of that name in it. All
+/// `device_groups![A, B]` are files in the device's folder; `device_groups![c"stats" => [A, B]]` are files in a folder of that name in it
+/// (`c""`: in its own). All
 /// of it is in read-only memory.
 #[doc(hidden)]
 #[macro_export]
