@@ -2,7 +2,7 @@
 //! Kernels and build roots from Debian's archive.
 //!
 //! One idea a module: [`archives`] finds the mirrors, [`apt`] is an apt of our own over them, [`index`] reads what apt
-//! prints, [`choice`] picks the kernel in the order of [`version`], [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`place`] makes headers
+//! prints, [`choice`] picks the kernel in the order of [`version`], [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`source`] is the source of a kernel, [`place`] makes headers
 //! fit for the folder they end up in.
 
 mod apt;
@@ -11,6 +11,7 @@ mod choice;
 pub(crate) mod holdings;
 mod index;
 mod place;
+pub(crate) mod source;
 mod unpack;
 mod version;
 

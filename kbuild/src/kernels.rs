@@ -9,14 +9,15 @@ use std::process::Command;
 
 use linux_driver_abi::source::Source;
 use linux_driver_host::cache::Key;
-use linux_driver_host::packages::Need;
+use linux_driver_host::packages::{Need, install_line};
 use linux_driver_host::{Cache, Error, Result, process, progress};
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{Catalogue, RUNNING, Spec};
+pub use self::catalogue::{Catalogue, Fragment, RUNNING, Spec};
 pub use crate::debian::Package;
 use crate::debian::{self, RECORD};
 use crate::root::{self, BuildHost, Obstacle};
+use crate::source_kernel;
 use crate::tree::BuildTree;
 
 /// A kernel that modules can be built for.
@@ -63,19 +64,19 @@ pub(crate) struct Fetched {
 /// Counts up when what an entry consists of changes.
 const SCHEMA: &str = "1";
 
-/// The place of a kernel: it follows from the catalogue alone, so that a kernel in the cache is found without a network.
-fn key(spec: &Spec) -> Key {
-    Key::new()
-        .with(SCHEMA)
-        .with(&spec.name)
-        .with(&spec.release)
-        .with(&spec.version)
-        .with(&spec.arch)
+/// The place of a kernel: it follows from the catalogue alone, so that a kernel in the cache is found without a network;
+/// for one that is built here, also from its compiler, without which there is no key.
+fn key(spec: &Spec) -> Option<Key> {
+    if let Some(fragment) = &spec.config {
+        return source_kernel::key(spec, fragment);
+    }
+    let key = Key::new().with(SCHEMA).with(&spec.name).with(&spec.release);
+    Some(key.with(&spec.version).with(&spec.arch))
 }
 
 /// The kernel if it is in the cache with all that it takes to build for it. Reaches for no network and makes nothing.
 pub fn fetched(cache: &Cache, spec: &Spec) -> Option<Kernel> {
-    let entry = cache.get("kernels", &spec.name, &key(spec))?;
+    let entry = cache.get("kernels", &spec.name, &key(spec)?)?;
     let (record, tree) = open(&entry).ok()?;
     let host = if root::obstacles(&tree, &BuildHost::Native).ok()?.is_empty() {
         BuildHost::Native
@@ -85,8 +86,8 @@ pub fn fetched(cache: &Cache, spec: &Spec) -> Option<Kernel> {
     Some(kernel(&entry, record, tree, host))
 }
 
-/// The kernel from the cache, fetched from Debian's archive if it is not there. Where this host cannot build for it as
-/// it is, a build root is made too.
+/// The kernel from the cache, fetched from Debian's archive if it is not there, and built where the catalogue says so.
+/// Where this host cannot build for it as it is, a build root is made too.
 pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
     let host_arch = std::env::consts::ARCH;
     if spec.arch != "amd64" || host_arch != "x86_64" {
@@ -97,8 +98,19 @@ pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
             "use such a machine, or give a build tree that works here with --kdir",
         ));
     }
-    let entry = cache.get_or_make("kernels", &spec.name, &key(spec), |staging, place| {
-        let record = debian::fetch_kernel(cache, spec, staging, place)?;
+    let key = key(spec).ok_or_else(|| {
+        Error::new(
+            &spec.name,
+            format_args!("its compiler, {}: it is built here from its source", spec.compiler),
+            "no such program",
+            format_args!("run:\n{}", install_line(&[&spec.compiler])),
+        )
+    })?;
+    let entry = cache.get_or_make("kernels", &spec.name, &key, |staging, place| {
+        let record = match &spec.config {
+            Some(fragment) => source_kernel::make(cache, spec, fragment, staging)?,
+            None => debian::fetch_kernel(cache, spec, staging, place)?,
+        };
         if let Some(note) = &record.note {
             progress::say(&format!("{}: {note}", spec.name));
         }
@@ -124,7 +136,11 @@ pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
 
 /// The newest kernel that the archive has in the stead of this one: of the same series, flavour and suites.
 pub fn newest(cache: &Cache, spec: &Spec) -> Result<Spec> {
-    debian::newest(cache, spec)
+    if spec.is_stock() {
+        debian::newest(cache, spec)
+    } else {
+        debian::source::newest(cache, spec)
+    }
 }
 
 fn open(entry: &Path) -> Result<(Fetched, BuildTree)> {
@@ -300,7 +316,11 @@ pub fn needs(spec: Option<&Spec>) -> Vec<Need> {
             debian::has_keyring,
         ),
     ];
-    if process::find_program(&spec.compiler).is_none() {
+    if !spec.is_stock() {
+        needs.extend(compiler(&spec.compiler));
+        needs.extend(of_tools());
+        needs.extend(source_kernel::needs());
+    } else if process::find_program(&spec.compiler).is_none() {
         needs.push(bubblewrap());
     } else if !(bubblewrap().present)() {
         needs.extend(of_tools());
@@ -339,7 +359,39 @@ pub(crate) fn bubblewrap() -> Need {
     )
 }
 
-fn need(what: &'static str, reason: &'static str, packages: &'static [&'static str], present: fn() -> bool) -> Need {
+/// A kernel that is built here needs the very compiler that the catalogue names.
+fn compiler(name: &str) -> Option<Need> {
+    /// A compiler's name, and whether it is there.
+    type Known = (&'static str, &'static [&'static str], fn() -> bool);
+    const KNOWN: [Known; 3] = [
+        ("gcc-12", &["gcc-12"], || has_program("gcc-12")),
+        ("gcc-13", &["gcc-13"], || has_program("gcc-13")),
+        ("gcc-14", &["gcc-14"], || has_program("gcc-14")),
+    ];
+    let (what, packages, present) = KNOWN.into_iter().find(|(known, ..)| *known == name)?;
+    Some(need(
+        what,
+        "a kernel that is built here is compiled with it",
+        packages,
+        present,
+    ))
+}
+
+pub(crate) fn has_program(name: &str) -> bool {
+    process::find_program(name).is_some()
+}
+
+/// Whether one of the folders has the file.
+pub(crate) fn has_file(name: &str, dirs: &[&str]) -> bool {
+    dirs.iter().any(|dir| Path::new(dir).join(name).exists())
+}
+
+pub(crate) fn need(
+    what: &'static str,
+    reason: &'static str,
+    packages: &'static [&'static str],
+    present: fn() -> bool,
+) -> Need {
     Need {
         what,
         reason,
@@ -357,7 +409,7 @@ fn has_libelf() -> bool {
         "/usr/lib",
         "/lib",
     ];
-    dirs.iter().any(|dir| Path::new(dir).join("libelf.so.1").exists())
+    has_file("libelf.so.1", &dirs)
 }
 
 #[cfg(test)]

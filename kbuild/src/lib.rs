@@ -16,6 +16,7 @@ pub mod module_abi;
 pub mod prepare;
 pub mod recorded;
 pub mod root;
+mod source_kernel;
 pub mod sysroot;
 pub mod toolchain;
 pub mod tree;

@@ -39,23 +39,8 @@ impl Kbuild {
     fn make_command(&self, dir: &Path, targets: &[&str]) -> Command {
         let mut make = self.command("make", &[dir]);
         make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
-        // A user's own settings for another kernel's build must not leak into this one.
-        for name in [
-            "MAKEFLAGS",
-            "MFLAGS",
-            "KBUILD_OUTPUT",
-            "KBUILD_EXTMOD",
-            "KBUILD_EXTRA_SYMBOLS",
-            "ARCH",
-            "CROSS_COMPILE",
-            "O",
-            "V",
-            "W",
-            "C",
-        ] {
-            make.env_remove(name);
-        }
-        make.env("LC_ALL", "C").arg(format!(
+        forget_the_users_settings(&mut make);
+        make.arg(format!(
             "-j{}",
             std::thread::available_parallelism().map_or(1, usize::from)
         ));
@@ -71,6 +56,29 @@ impl Kbuild {
         all.extend(dirs);
         self.host.command(program, &all)
     }
+}
+
+/// A user's own settings for another kernel's build must not leak into this one.
+pub(crate) fn forget_the_users_settings(make: &mut Command) {
+    for name in [
+        "MAKEFLAGS",
+        "MFLAGS",
+        "KBUILD_OUTPUT",
+        "KBUILD_EXTMOD",
+        "KBUILD_EXTRA_SYMBOLS",
+        "KCONFIG_CONFIG",
+        "KCFLAGS",
+        "ARCH",
+        "CROSS_COMPILE",
+        "LOCALVERSION",
+        "O",
+        "V",
+        "W",
+        "C",
+    ] {
+        make.env_remove(name);
+    }
+    make.env("LC_ALL", "C");
 }
 
 /// An error if Kbuild printed warnings: each one says that the module is not what it should be.

@@ -60,7 +60,7 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
             "-Aunused",
             "--cap-lints=allow",
         ]);
-        core.args(&target.flags)
+        core.args(target.core_flags())
             .arg("-o")
             .arg(lib.join("libcore-kernel.rlib"))
             .arg(&source);
@@ -78,7 +78,7 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
             "--target",
             target.triple,
         ]);
-        stub.args(&target.flags).arg("--sysroot").arg(staging);
+        stub.args(target.core_flags()).arg("--sysroot").arg(staging);
         stub.arg("-o")
             .arg(lib.join("libcompiler_builtins-kernel.rlib"))
             .arg(&builtins);
@@ -93,5 +93,5 @@ fn key(toolchain: &Toolchain, target: &Target) -> Key {
         .with(&toolchain.version)
         .with(target.triple)
         .with(COMPILER_BUILTINS);
-    target.flags.iter().fold(key, Key::with)
+    target.core_flags().iter().fold(key, Key::with)
 }

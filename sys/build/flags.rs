@@ -28,6 +28,7 @@ const REJECTED: &[(&str, &str)] = &[
         "-fsanitize",
         "code generation: UBSAN and others; a layout that KASAN changes, it changes by the configuration",
     ),
+    ("-fasan-shadow-offset=", "code generation: where the memory of KASAN is"),
     ("-fstrict-flex-arrays=", "warnings and bounds checks"),
     ("-fdiagnostics-", "how messages look"),
     (

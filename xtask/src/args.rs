@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use linux_driver_host::packages::{self, Install};
-use linux_driver_host::{Cache, Result};
+use linux_driver_host::{Cache, Error, Result};
 use linux_driver_kbuild::driver::{Builder, Source};
-use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING};
+use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
 use linux_driver_kbuild::make::Kbuild;
 
 use crate::needs;
@@ -66,6 +66,20 @@ pub(crate) fn manifest() -> PathBuf {
     workspace().join("Cargo.toml")
 }
 
+/// An error for a kernel that is built here: its ABI is nobody's.
+pub(crate) fn must_be_stock(spec: &Spec) -> Result<()> {
+    let Some(fragment) = &spec.config else { return Ok(()) };
+    Err(Error::new(
+        &spec.name,
+        "a kernel as its distribution built it",
+        format_args!(
+            "one that is built here with {}, for drivers to be tried on",
+            fragment.file.display()
+        ),
+        "name another kernel: `cargo xtask kernels` lists them; its own build tree can be given with --kdir",
+    ))
+}
+
 /// The kernels that are known by name.
 pub(crate) fn catalogue() -> Result<Catalogue> {
     Catalogue::read(&workspace().join("headers/kernels.toml"))
@@ -93,7 +107,9 @@ impl KernelArgs {
             return kernels::running();
         }
         let spec = catalogue.get(name)?;
-        packages::require(&needs::to_build(Some(spec)), install)?;
+        // What a kernel is built here with is needed once.
+        let is_built = !spec.is_stock() && kernels::fetched(cache, spec).is_some();
+        packages::require(&needs::to_build((!is_built).then_some(spec)), install)?;
         let kernel = kernels::fetch(cache, spec)?;
         if let Some(note) = &kernel.note {
             linux_driver_host::progress::say(&format!("note: {name}: {note}"));

@@ -30,6 +30,8 @@ struct Row {
     release: String,
     arch: String,
     compiler: String,
+    /// Whether it comes built, as its users run it: one whose ABI is of interest.
+    stock: bool,
     fetched: bool,
     build_tree: Option<PathBuf>,
     image: Option<PathBuf>,
@@ -63,6 +65,7 @@ fn row(spec: &Spec, kernel: Option<Kernel>, default: bool) -> Row {
         Some(kernel) => Row {
             name: spec.name.clone(),
             default,
+            stock: spec.is_stock(),
             ..of_kernel(kernel)
         },
         None => Row {
@@ -71,10 +74,11 @@ fn row(spec: &Spec, kernel: Option<Kernel>, default: bool) -> Row {
             release: spec.release.clone(),
             arch: spec.arch.clone(),
             compiler: spec.compiler.clone(),
+            stock: spec.is_stock(),
             fetched: false,
             build_tree: None,
             image: None,
-            note: None,
+            note: (!spec.is_stock()).then(|| "built here once, for drivers to be tried on".to_owned()),
         },
     }
 }
@@ -86,6 +90,7 @@ fn of_kernel(kernel: Kernel) -> Row {
         release: kernel.release,
         arch: kernel.arch,
         compiler: kernel.compiler,
+        stock: true,
         fetched: true,
         build_tree: Some(kernel.build_tree),
         image: kernel.image,
@@ -105,6 +110,7 @@ fn of_running(kernel: Result<Kernel>) -> Row {
                 .to_owned(),
             arch: std::env::consts::ARCH.to_owned(),
             compiler: String::new(),
+            stock: true,
             fetched: false,
             build_tree: None,
             image: None,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use linux_driver_host::{Cache, Result, packages};
+use linux_driver_host::{Cache, Error, Result, packages};
 
 use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
@@ -13,7 +13,7 @@ use crate::{Outcome, needs};
 
 /// Build a driver, boot a kernel with it in a virtual machine, and lead it through its life
 ///
-/// The kernel is a stock one, the machine is QEMU's, with the device that the driver's manifest names. The driver is loaded
+/// The kernel is a stock one, or debug-6.12, which reports what a driver gets wrong. The machine is QEMU's, with the device that the driver's manifest names. The driver is loaded
 /// by its alias, bound, looked at, unbound, bound again and unloaded; a kernel message that means trouble ends the run.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -48,6 +48,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     packages::require(&needs::to_boot(), install)?;
     let kernel = args.kernel.kernel(&cache, install)?;
+    let config = kernel.tree()?.config;
+    settings = settings.on(&config);
+    if let Some(why) = settings.not_for(&config) {
+        return Err(Error::new(
+            &source.name,
+            format_args!("a kernel in which it shows something, not {}", kernel.name),
+            why,
+            "use another kernel: debug-6.12 has all detectors (`--kernel debug-6.12`)",
+        ));
+    }
     let build = builder(&cache, &kernel, install)?.build(&source)?;
     let init = linux_driver_vm::init_program::build(&manifest())?;
     let trial = Trial {

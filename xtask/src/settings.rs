@@ -3,6 +3,7 @@
 //! in C.
 
 use linux_driver_host::{Error, Result};
+use linux_driver_kbuild::config::Config;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_vm::Step;
 use serde::Deserialize;
@@ -23,8 +24,12 @@ pub(crate) struct Settings {
     pub(crate) removed: Vec<String>,
     /// What the driver has to show when it is probed, each a row of the table.
     pub(crate) expect: Vec<Expect>,
-    /// What the module must not be linked with: parts of symbols' names.
+    /// What the module must not be linked with: parts of symbols' names. It is not looked for where KASAN is: a module
+    /// tells KASAN of its globals, which keeps all that these refer to.
     pub(crate) without: Vec<String>,
+    /// Options without which the driver shows nothing, such as a detector of what it does wrong: "KASAN" is CONFIG_KASAN. In
+    /// a kernel that lacks one it is not tried.
+    pub(crate) needs_config: Vec<String>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
     pub(crate) steps: Vec<Step>,
     /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
@@ -54,10 +59,66 @@ impl Settings {
         serde_json::from_value(source.settings.clone()).map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, pci-id, driver, probed, removed, expect, without, steps, expect-problem",
+                "devices, pci-id, driver, probed, removed, expect, without, needs-config, steps, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )
         })
+    }
+
+    /// The same for a kernel of this configuration.
+    #[must_use]
+    pub(crate) fn on(mut self, config: &Config) -> Self {
+        if config.is_set("CONFIG_KASAN_GENERIC") {
+            self.without.clear();
+        }
+        self
+    }
+
+    /// Why the driver shows nothing in a kernel of this configuration, if that is so.
+    pub(crate) fn not_for(&self, config: &Config) -> Option<String> {
+        let options = self.needs_config.iter().map(|name| format!("CONFIG_{name}"));
+        let off: Vec<String> = options.filter(|option| !config.is_set(option)).collect();
+        match off.as_slice() {
+            [] => None,
+            [option] => Some(format!("{option} is off")),
+            options => Some(format!("{} are off", options.join(", "))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_not_for_a_kernel_without_its_detector() {
+        let settings = Settings {
+            needs_config: vec!["KASAN".to_owned(), "PROVE_LOCKING".to_owned()],
+            ..Settings::default()
+        };
+        let not_for = |config: &str| settings.not_for(&Config::parse(config));
+        assert_eq!(not_for("CONFIG_KASAN=y\nCONFIG_PROVE_LOCKING=y\n"), None);
+        assert_eq!(
+            not_for("CONFIG_KASAN=y\n").as_deref(),
+            Some("CONFIG_PROVE_LOCKING is off")
+        );
+        assert_eq!(
+            not_for("").as_deref(),
+            Some("CONFIG_KASAN, CONFIG_PROVE_LOCKING are off")
+        );
+        assert_eq!(Settings::default().not_for(&Config::parse("")), None);
+    }
+
+    #[test]
+    fn what_kasan_keeps_is_not_looked_for() {
+        let settings = Settings {
+            without: vec!["4core3fmt".to_owned()],
+            ..Settings::default()
+        };
+        let kept = settings.clone().on(&Config::parse("CONFIG_KASAN=n\n"));
+        assert_eq!(kept.without, settings.without);
+        let kasan = Config::parse("CONFIG_KASAN=y\nCONFIG_KASAN_GENERIC=y\n");
+        assert!(settings.on(&kasan).without.is_empty());
     }
 }

@@ -19,7 +19,7 @@ use linux_driver_kbuild::kernels::{Kernel, RUNNING};
 pub(crate) use read::{record, snapshot};
 
 use crate::Outcome;
-use crate::args::{InstallArgs, KernelArgs, builder, workspace};
+use crate::args::{InstallArgs, KernelArgs, builder, catalogue, must_be_stock, workspace};
 use facts::Facts;
 use origin::Origin;
 
@@ -104,6 +104,9 @@ fn of_btf(path: &Path, needed: &Needed) -> Result<Snapshot> {
 fn of_kernel(args: &Args, needed: &Needed) -> Result<(String, Snapshot)> {
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
+    if let Some(name) = args.kernel.kernel.as_deref().filter(|name| *name != RUNNING) {
+        must_be_stock(catalogue()?.get(name)?)?;
+    }
     let kernel = args.kernel.kernel(&cache, install)?;
     let snapshot = snapshot_of(&cache, &kernel, install, needed)?;
     let name = match &args.kernel.kdir {

@@ -56,10 +56,17 @@ enum Part {
 #[derive(Default)]
 struct Count {
     passed: usize,
+    not_tried: usize,
     failed: Vec<String>,
 }
 
 impl Count {
+    /// Says why a test is none for this kernel. It counts as neither passed nor failed.
+    fn not_for(&mut self, name: &str, why: &str) {
+        println!("-       {name}: not for this kernel: {why}");
+        self.not_tried += 1;
+    }
+
     /// Counts a test, and says how it went. `wrong` is what went wrong, if anything did.
     fn add(&mut self, name: String, wrong: Option<String>) {
         match wrong {
@@ -97,6 +104,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         drivers(args, &kernels, &cache, install, &mut count)?;
     }
     println!("\n{} passed, {} failed", count.passed, count.failed.len());
+    if count.not_tried > 0 {
+        println!("{} not for the kernel at hand", count.not_tried);
+    }
     for name in &count.failed {
         println!("failed: {name}");
     }
@@ -111,8 +121,11 @@ impl Args {
     /// The kernels to test in: those named, or all of the catalogue, its default first.
     fn kernels(&self, cache: &Cache, install: Install) -> Result<Vec<Kernel>> {
         let catalogue = catalogue()?;
+        // A kernel that is built here takes its time, and only drivers are tried on it.
+        let drivers = self.only.is_none_or(|only| only == Part::Drivers);
         let mut names: Vec<&str> = if self.kernel.is_empty() {
-            catalogue.specs().map(|spec| spec.name.as_str()).collect()
+            let all = catalogue.specs().filter(|spec| drivers || spec.is_stock());
+            all.map(|spec| spec.name.as_str()).collect()
         } else {
             self.kernel.iter().map(String::as_str).collect()
         };
@@ -140,11 +153,15 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
         return Ok(Some("no kernel to test with".to_owned()));
     };
     let prepared = builder(cache, kernel, install)?.prepared(&workspace().join("sys/c"))?;
-    let images: Vec<String> = kernels
-        .iter()
-        .filter_map(|kernel| kernel.image.as_ref())
-        .map(|image| image.display().to_string())
-        .collect();
+    let images = |kernels: &mut dyn Iterator<Item = &Kernel>| {
+        let images: Vec<String> = kernels
+            .filter_map(|kernel| kernel.image.as_ref())
+            .map(|image| image.display().to_string())
+            .collect();
+        images.join(":")
+    };
+    let catalogue = catalogue()?;
+    let is_stock = |kernel: &&Kernel| catalogue.get(&kernel.name).is_ok_and(|spec| spec.is_stock());
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args([
@@ -158,9 +175,9 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
         .arg(manifest());
     cargo
         .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
-        .env("LINUX_DRIVER_TEST_IMAGES", images.join(":"))
-        // An image holds its kernel's type information too.
-        .env("LINUX_DRIVER_TEST_BTF", images.join(":"));
+        .env("LINUX_DRIVER_TEST_IMAGES", images(&mut kernels.iter()))
+        // The image of a stock kernel holds its type information too.
+        .env("LINUX_DRIVER_TEST_BTF", images(&mut kernels.iter().filter(is_stock)));
     cargo.env("LINUX_DRIVER_CACHE", cache.root()).stdin(Stdio::null());
     let line = process::command_line(&cargo);
     let status = Running::start(&mut cargo)?.wait()?;
@@ -195,12 +212,17 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
     let init: PathBuf = linux_driver_vm::init_program::build(&manifest())?;
     for kernel in kernels {
         let builder = builder(cache, kernel, install)?;
+        let config = kernel.tree()?.config;
         for source in sources
             .iter()
             .filter(|source| args.package.is_empty() || args.package.contains(&source.name))
         {
-            let settings = Settings::of(source)?;
+            let settings = Settings::of(source)?.on(&config);
             let name = format!("{} in {}", source.name, kernel.name);
+            if let Some(why) = settings.not_for(&config) {
+                count.not_for(&name, &why);
+                continue;
+            }
             let lived = builder.build(source).and_then(|build| {
                 let trial = Trial {
                     source,

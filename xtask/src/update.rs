@@ -19,7 +19,7 @@ use crate::{Outcome, history, needs};
 /// Bring headers/ up to the newest kernels of the catalogue's series
 ///
 /// For each: fetches the newest kernel that the archive has, takes its snapshot, adds it to the history and pins it in
-/// headers/kernels.toml. Prints what moved since the snapshot that was there, and whether the bindings agree with the kernel.
+/// headers/kernels.toml. A kernel that is built here has neither snapshot nor history: its newest source is pinned. Prints what moved since the snapshot that was there, and whether the bindings agree with the kernel.
 ///
 /// Exit codes: 0 nothing drifted, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
@@ -88,6 +88,9 @@ fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut R
     let install = args.install.allowed();
     packages::require(&needs::to_build(Some(spec)), install)?;
     let newest = kernels::newest(cache, spec)?;
+    if !spec.is_stock() {
+        return pin(&workspace().join("headers/kernels.toml"), &newest);
+    }
     let kernel = kernels::fetch(cache, &newest)?;
     let before = snapshot(&spec.name)?;
     let _step = Step::start(format!("{}: {} after {}", spec.name, newest.release, before.release));

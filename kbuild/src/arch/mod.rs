@@ -12,8 +12,26 @@ use crate::tree::BuildTree;
 pub struct Target {
     /// The target triple of rustc.
     pub triple: &'static str,
-    /// rustc's flags, for `core` and for every crate of a driver.
+    /// rustc's flags, for every crate of a driver.
     pub flags: Vec<String>,
+}
+
+/// KASAN's checks of accesses beyond a global's end.
+const GLOBALS_CHECKED: &str = "-Cllvm-args=-asan-globals=1";
+const GLOBALS_UNCHECKED: &str = "-Cllvm-args=-asan-globals=0";
+
+impl Target {
+    /// rustc's flags for `core`: the same, but that KASAN does not know its globals. A module tells KASAN of all of them
+    /// when it is loaded, and each keeps what it refers to: all of `core` would be part of each module, a hundred
+    /// kilobytes, whether it is used or not. Its code is checked as any other.
+    pub fn core_flags(&self) -> Vec<String> {
+        let flags = self.flags.iter();
+        let flag = |flag: &String| match flag.as_str() {
+            GLOBALS_CHECKED => GLOBALS_UNCHECKED.to_owned(),
+            _ => flag.clone(),
+        };
+        flags.map(flag).collect()
+    }
 }
 
 /// One row of an architecture's table of flags.
@@ -22,7 +40,7 @@ struct Row {
     reason: &'static str,
     /// Whether the kernel's configuration asks for them.
     when: fn(&crate::config::Config) -> bool,
-    /// The flags. `{PADDING}` and `{ALIGNMENT}` stand for CONFIG_FUNCTION_PADDING_BYTES and CONFIG_FUNCTION_ALIGNMENT.
+    /// The flags. `{CONFIG_…}` stands for the value of that option, or for 0.
     flags: &'static [&'static str],
 }
 
@@ -53,7 +71,13 @@ fn rows(tree: &BuildTree) -> impl Iterator<Item = &'static Row> {
 
 /// A flag with the configuration's values in it.
 fn filled(flag: &str, tree: &BuildTree) -> String {
-    let value = |option| tree.config.value(option).unwrap_or("0");
-    flag.replace("{PADDING}", value("CONFIG_FUNCTION_PADDING_BYTES"))
-        .replace("{ALIGNMENT}", value("CONFIG_FUNCTION_ALIGNMENT"))
+    let mut filled = String::new();
+    let mut rest = flag;
+    while let Some((before, option)) = rest.split_once('{') {
+        let (option, after) = option.split_once('}').unwrap_or((option, ""));
+        filled.push_str(before);
+        filled.push_str(tree.config.value(option).unwrap_or("0"));
+        rest = after;
+    }
+    filled + rest
 }

@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         reason: "-fpatchable-function-entry: room before a function for call thunks",
         when: |config| config.is_set("CONFIG_CALL_PADDING"),
-        flags: &["-Zpatchable-function-entry={PADDING},{PADDING}"],
+        flags: &["-Zpatchable-function-entry={CONFIG_FUNCTION_PADDING_BYTES},{CONFIG_FUNCTION_PADDING_BYTES}"],
     },
     Row {
         reason: "-fno-omit-frame-pointer: the unwinder follows frame pointers",
@@ -79,7 +79,39 @@ pub(super) const ROWS: &[Row] = &[
                 .value("CONFIG_FUNCTION_ALIGNMENT")
                 .is_some_and(|align| align != "0")
         },
-        flags: &["-Zmin-function-alignment={ALIGNMENT}"],
+        flags: &["-Zmin-function-alignment={CONFIG_FUNCTION_ALIGNMENT}"],
+    },
+    Row {
+        reason: "-fsanitize=kernel-address: KASAN checks each access to memory (scripts/Makefile.kasan)",
+        when: |config| config.is_set("CONFIG_KASAN_GENERIC"),
+        // -asan-instrument-allocas is not among them: this LLVM refuses it for code that has no such stack frames.
+        flags: &[
+            "-Zsanitizer=kernel-address",
+            "-Zsanitizer-recover=kernel-address",
+            "-Cllvm-args=-asan-mapping-offset={CONFIG_KASAN_SHADOW_OFFSET}",
+            super::GLOBALS_CHECKED,
+            "-Cllvm-args=-asan-kernel-mem-intrinsic-prefix=1",
+        ],
+    },
+    Row {
+        reason: "--param asan-instrumentation-with-call-threshold=10000: KASAN's checks are inline",
+        when: |config| config.is_set("CONFIG_KASAN_INLINE"),
+        flags: &["-Cllvm-args=-asan-instrumentation-with-call-threshold=10000"],
+    },
+    Row {
+        reason: "--param asan-instrumentation-with-call-threshold=0: KASAN's checks are calls",
+        when: |config| config.is_set("CONFIG_KASAN_OUTLINE"),
+        flags: &["-Cllvm-args=-asan-instrumentation-with-call-threshold=0"],
+    },
+    Row {
+        reason: "--param asan-stack=1: KASAN checks accesses to the stack too",
+        when: |config| config.is_set("CONFIG_KASAN_STACK"),
+        flags: &["-Cllvm-args=-asan-stack=1"],
+    },
+    Row {
+        reason: "--param asan-stack=0: KASAN does not check accesses to the stack",
+        when: |config| config.is_set("CONFIG_KASAN_GENERIC") && !config.is_set("CONFIG_KASAN_STACK"),
+        flags: &["-Cllvm-args=-asan-stack=0"],
     },
     // -mharden-sls=all (CONFIG_SLS, CONFIG_MITIGATION_SLS) has no counterpart in rustc. With return thunks and
     // retpolines, no plain `ret` and no indirect jump is left for it to harden; `check` makes sure of that.
@@ -149,6 +181,32 @@ mod tests {
         ] {
             assert!(hard.iter().any(|f| f == flag), "{flag} in {hard:?}");
         }
+    }
+
+    #[test]
+    fn the_sanitizer_follows_the_configuration() {
+        let kasan = "CONFIG_KASAN=y\nCONFIG_KASAN_GENERIC=y\nCONFIG_KASAN_INLINE=y\nCONFIG_KASAN_SHADOW_OFFSET=0xdffffc0000000000\n";
+        let of = |config: &str| super::super::target(&tree(config)).unwrap().flags;
+        let flags = of(kasan);
+        for flag in [
+            "-Zsanitizer=kernel-address",
+            "-Cllvm-args=-asan-mapping-offset=0xdffffc0000000000",
+            "-Cllvm-args=-asan-instrumentation-with-call-threshold=10000",
+            "-Cllvm-args=-asan-stack=0",
+        ] {
+            assert!(flags.iter().any(|f| f == flag), "{flag} in {flags:?}");
+        }
+        let core = super::super::target(&tree(kasan)).unwrap().core_flags();
+        assert_eq!(core.len(), flags.len());
+        let differ: Vec<&String> = core.iter().filter(|flag| !flags.contains(flag)).collect();
+        assert_eq!(differ, ["-Cllvm-args=-asan-globals=0"]);
+        let stack = of(&format!("{kasan}CONFIG_KASAN_STACK=y\n"));
+        assert!(stack.contains(&"-Cllvm-args=-asan-stack=1".to_owned()), "{stack:?}");
+        assert!(
+            !of("")
+                .iter()
+                .any(|flag| flag.contains("asan") || flag.contains("sanitizer"))
+        );
     }
 
     #[test]

@@ -125,6 +125,7 @@ mod tests {
             arch: "amd64".into(),
             suites: vec!["bookworm".into()],
             compiler: "gcc-12".into(),
+            config: None,
         }
     }
 

@@ -29,6 +29,26 @@ pub struct Spec {
     pub suites: Vec<String>,
     /// The compiler that its `.config` will name.
     pub compiler: String,
+    /// The configuration that it is built with here, from its series' source package. `None`: it comes built.
+    pub config: Option<Fragment>,
+}
+
+/// A configuration of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fragment {
+    /// Its file.
+    pub file: PathBuf,
+    /// What the file holds: the options that are not off.
+    #[serde(skip)]
+    pub text: String,
+}
+
+impl Spec {
+    /// Whether it is one that people run, as its distribution built it: one whose ABI is of interest. What is built here
+    /// from source is there for drivers to be tried on.
+    pub fn is_stock(&self) -> bool {
+        self.config.is_none()
+    }
 }
 
 /// The kernels that are known by name.
@@ -61,6 +81,7 @@ struct Entry {
     suites: Vec<String>,
     #[serde(deserialize_with = "word")]
     compiler: String,
+    config: Option<Spanned<String>>,
 }
 
 impl Catalogue {
@@ -101,8 +122,17 @@ impl Catalogue {
                 arch,
                 suites,
                 compiler,
+                config,
             } = entry;
             let name = name.into_inner();
+            let config = match config {
+                Some(config) if !is_word(config.get_ref()) => {
+                    let found = format!("`{}`, which cannot be a file beside this one", config.get_ref());
+                    return Err(wrong(at(config.span().end), found));
+                }
+                Some(config) => Some(fragment(path, config.get_ref())?),
+                None => None,
+            };
             specs.insert(
                 name.clone(),
                 Spec {
@@ -113,6 +143,7 @@ impl Catalogue {
                     arch,
                     suites,
                     compiler,
+                    config,
                 },
             );
         }
@@ -137,6 +168,11 @@ impl Catalogue {
         self.specs.values()
     }
 
+    /// Those that come built: the kernels that people run.
+    pub fn stock(&self) -> impl Iterator<Item = &Spec> {
+        self.specs().filter(|spec| spec.is_stock())
+    }
+
     /// The kernel of this name.
     pub fn get(&self, name: &str) -> Result<&Spec> {
         self.specs.get(name).ok_or_else(|| {
@@ -152,6 +188,13 @@ impl Catalogue {
             )
         })
     }
+}
+
+/// The configuration in the file of this name, beside the catalogue.
+fn fragment(catalogue: &Path, name: &str) -> Result<Fragment> {
+    let file = catalogue.with_file_name(name);
+    let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, "read", &e))?;
+    Ok(Fragment { file, text })
 }
 
 /// Whether the text is safe as part of a package's name, a file's name and an argument: no separator, no option.
@@ -227,6 +270,22 @@ compiler = "gcc-12"
             let text = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
             assert!(text.starts_with(&format!("kernels.toml:{line}\n")), "{to}: {text}");
         }
+    }
+
+    #[test]
+    fn a_configuration_stands_beside_the_catalogue() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kernels.toml");
+        let text = format!("{GOOD}config = \"a.config\"\n");
+        let error = Catalogue::parse(&path, &text).unwrap_err().to_string();
+        assert!(error.contains("a.config"), "{error}");
+        fs::write(dir.path().join("a.config"), "CONFIG_KASAN=y\n").unwrap();
+        let catalogue = Catalogue::parse(&path, &text).unwrap();
+        let spec = catalogue.get("a").unwrap();
+        assert_eq!(spec.config.as_ref().unwrap().text, "CONFIG_KASAN=y\n");
+        assert!(!spec.is_stock() && catalogue.stock().next().is_none());
+        let error = Catalogue::parse(&path, &text.replace("a.config", "../a.config")).unwrap_err();
+        assert!(error.to_string().contains("kernels.toml:9\n"), "{error}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
 
-use crate::args::{catalogue, workspace};
+use crate::args::{catalogue, must_be_stock, workspace};
 use crate::snapshot::{record, snapshot};
 
 /// Which kernels.
@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Kernels: names of `cargo xtask kernels`, or releases of `cargo xtask history list` [default: the catalogue's]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     kernel: Vec<String>,
-    /// All kernels of the catalogue
+    /// All kernels of the catalogue but those that are built here
     #[arg(long)]
     all: bool,
     /// All kernels of the history; without --against, each beside the one before it of its series, flavour and architecture
@@ -120,7 +120,7 @@ impl Book {
     /// The kernels that are meant.
     pub(super) fn subjects(&self, args: &Args) -> Result<Vec<Subject>> {
         if args.all {
-            return Ok(self.catalogue.specs().cloned().map(Subject::Named).collect());
+            return Ok(self.catalogue.stock().cloned().map(Subject::Named).collect());
         }
         if args.history {
             return Ok(self
@@ -150,13 +150,14 @@ impl Book {
             return Ok(Subject::Running);
         }
         if let Some(spec) = self.catalogue.specs().find(|spec| spec.name == name) {
+            must_be_stock(spec)?;
             return Ok(Subject::Named(spec.clone()));
         }
         let history = self.history()?;
         // A series stands for its newest kernel: reports name that one.
         let found = history.find(name).map(|id| history.kernel(id).id.clone());
         found.map(Subject::Known).map_err(|_| {
-            let names = self.catalogue.specs().map(|spec| spec.name.as_str());
+            let names = self.catalogue.stock().map(|spec| spec.name.as_str());
             let near = nearest(
                 name,
                 names.chain(history.kernels().map(|(_, kernel)| kernel.id.as_str())),
@@ -305,7 +306,7 @@ impl Book {
 
     /// The kernel of this release, if it is known: one of the catalogue before one of the history.
     pub(super) fn of_release(&self, release: &str) -> Result<Option<Subject>> {
-        if let Some(spec) = self.catalogue.specs().find(|spec| spec.release == release) {
+        if let Some(spec) = self.catalogue.stock().find(|spec| spec.release == release) {
             return Ok(Some(Subject::Named(spec.clone())));
         }
         let known = self.history()?.kernels().any(|(_, kernel)| kernel.id == release);

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A kernel that is built here from its source, with a configuration of ours: for drivers to be tried on.
+//!
+//! What stays of it is what an external module needs (the headers, the makefiles, the host programs, the list of
+//! exported symbols) and the image.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linux_driver_host::cache::Key;
+use linux_driver_host::packages::Need;
+use linux_driver_host::progress::Step;
+use linux_driver_host::{Cache, Error, Result, process};
+
+use crate::config::Config;
+use crate::debian::source;
+use crate::kernels::{Fetched, Fragment, Spec, has_file, has_program, need};
+use crate::make::forget_the_users_settings;
+use crate::tree::BuildTree;
+
+/// Counts up when what stays of a kernel changes, or how it is built.
+const SCHEMA: &str = "1";
+
+/// The folder of the build tree in its entry.
+const TREE: &str = "build";
+
+/// The file of the kernel in its entry.
+const IMAGE: &str = "vmlinuz";
+
+/// What stays of the tree: what the headers packages of a distribution hold.
+const KEPT: [&str; 13] = [
+    ".config",
+    ".kernelvariables",
+    "COPYING",
+    "Kbuild",
+    "Kconfig",
+    "Makefile",
+    "Module.symvers",
+    "arch/x86/Makefile",
+    "arch/x86/Makefile_32.cpu",
+    "arch/x86/include",
+    "include",
+    "scripts",
+    "tools/objtool/objtool",
+];
+
+/// All that the kernel depends on, if its compiler is there.
+pub(crate) fn key(spec: &Spec, fragment: &Fragment) -> Option<Key> {
+    let compiler = compiler_version(&spec.compiler)?;
+    let key = Key::new()
+        .with("built from source")
+        .with(SCHEMA)
+        .with(&spec.release)
+        .with(&spec.version)
+        .with(&spec.arch);
+    Some(key.with(&spec.compiler).with(compiler).with(&fragment.text))
+}
+
+/// What a compiler says that it is.
+fn compiler_version(compiler: &str) -> Option<String> {
+    let output = process::output(Command::new(compiler).arg("--version")).ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Some(text.lines().next()?.to_owned()).filter(|_| output.status.success())
+}
+
+/// What building a kernel takes beside what building a module does.
+pub(crate) fn needs() -> Vec<Need> {
+    vec![
+        need(
+            "flex",
+            "a kernel that is built here needs it for its configuration",
+            &["flex"],
+            || has_program("flex"),
+        ),
+        need(
+            "bison",
+            "a kernel that is built here needs it for its configuration",
+            &["bison"],
+            || has_program("bison"),
+        ),
+        need(
+            "bc",
+            "a kernel that is built here computes its constants with it",
+            &["bc"],
+            || has_program("bc"),
+        ),
+        need(
+            "perl",
+            "a kernel that is built here has scripts in it",
+            &["perl"],
+            || has_program("perl"),
+        ),
+        need("xz", "the source of a kernel is packed with it", &["xz-utils"], || {
+            has_program("xz")
+        }),
+        need(
+            "libelf's headers",
+            "the objtool of a kernel that is built here is compiled with them",
+            &["libelf-dev"],
+            || has_file("gelf.h", &["/usr/include", "/usr/local/include"]),
+        ),
+    ]
+}
+
+/// Builds the kernel in `staging`.
+pub(crate) fn make(cache: &Cache, spec: &Spec, fragment: &Fragment, staging: &Path) -> Result<Fetched> {
+    let work = staging.join("source");
+    let source = source::fetch(cache, spec, staging, &work)?;
+    configure(spec, fragment, &work)?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let step = Step::start(format!(
+        "building linux {} with {} (once; it takes some 15 minutes of a processor, of which there are {processors})",
+        source.release,
+        fragment.file.display()
+    ));
+    let jobs = format!("-j{processors}");
+    process::run(kbuild(&work, spec).args([&jobs, "bzImage", "modules"]))?;
+    drop(step);
+
+    move_to(&work.join("arch/x86/boot/bzImage"), &staging.join(IMAGE))?;
+    let kept = staging.join(TREE);
+    keep(&work, &kept)?;
+    fs::remove_dir_all(&work).map_err(|e| Error::io(&work, "remove", &e))?;
+    let tree = BuildTree::open(&kept)?;
+    if tree.release != source.release {
+        return Err(Error::new(
+            fragment.file.display(),
+            format_args!("a CONFIG_LOCALVERSION that makes the release {}", source.release),
+            format_args!("the release {}", tree.release),
+            "give it the end that the release has in headers/kernels.toml",
+        ));
+    }
+    Ok(Fetched {
+        name: spec.name.clone(),
+        release: tree.release,
+        version: source.package.version.clone(),
+        arch: tree.arch,
+        compiler: tree
+            .config
+            .value("CONFIG_CC_VERSION_TEXT")
+            .unwrap_or_default()
+            .to_owned(),
+        packages: vec![source.package],
+        programs_need: Vec::new(),
+        note: source.note,
+        build_tree: TREE.into(),
+        image: IMAGE.into(),
+    })
+}
+
+/// make in the kernel's source.
+fn kbuild(tree: &Path, spec: &Spec) -> Command {
+    let mut make = Command::new("make");
+    forget_the_users_settings(&mut make);
+    make.arg("-s").arg("-C").arg(tree);
+    make.arg(format!("HOSTCC={}", spec.compiler));
+    // The same sources make the same kernel, whoever builds it and when.
+    for (name, value) in [
+        ("KBUILD_BUILD_USER", "linux-driver"),
+        ("KBUILD_BUILD_HOST", "linux-driver"),
+        ("KBUILD_BUILD_VERSION", "1"),
+        ("KBUILD_BUILD_TIMESTAMP", "1970-01-01 00:00:00 UTC"),
+    ] {
+        make.env(name, value);
+    }
+    make
+}
+
+/// Writes the `.config` and makes sure that it is what the fragment says.
+fn configure(spec: &Spec, fragment: &Fragment, tree: &Path) -> Result<()> {
+    let _step = Step::start(format!("configuring linux with {}", fragment.file.display()));
+    // Debian's kernels read this file, also when modules are built for them.
+    let variables = tree.join(".kernelvariables");
+    let text = format!("override ARCH = x86\nCC = {}\n", spec.compiler);
+    fs::write(&variables, text).map_err(|e| Error::io(&variables, "write", &e))?;
+    let ours = tree.join("linux-driver.config");
+    fs::write(&ours, &fragment.text).map_err(|e| Error::io(&ours, "write", &e))?;
+    let mut all_others_off = kbuild(tree, spec);
+    all_others_off.env("KCONFIG_ALLCONFIG", &ours).arg("allnoconfig");
+    process::run(&mut all_others_off)?;
+    let config = Config::read(&tree.join(".config"))?;
+    match not_taken(&fragment.text, &config).as_slice() {
+        [] => Ok(()),
+        lines => Err(Error::new(
+            fragment.file.display(),
+            "options that this kernel takes as they stand there",
+            lines.join("\n"),
+            "see the option's `depends on` in the kernel's Kconfig files",
+        )),
+    }
+}
+
+/// The options of the fragment that the configuration does not have as the fragment says.
+fn not_taken(fragment: &str, config: &Config) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let wanted = fragment.lines().filter_map(|line| match line.strip_prefix("# ") {
+        Some(rest) => Some((rest.strip_suffix(" is not set")?, None)),
+        None => line
+            .split_once('=')
+            .map(|(name, value)| (name, Some(value.trim_matches('"')))),
+    });
+    for (name, value) in wanted.filter(|(name, _)| name.starts_with("CONFIG_")) {
+        let found = config.value(name);
+        if found != value {
+            let show = |value: Option<&str>| value.map_or_else(|| "off".to_owned(), |value| format!("={value}"));
+            wrong.push(format!("{name} is {}, not {}", show(found), show(value)));
+        }
+    }
+    wrong
+}
+
+/// Moves what stays of the tree, without the objects that lie beside it.
+fn keep(from: &Path, to: &Path) -> Result<()> {
+    for name in KEPT {
+        move_to(&from.join(name), &to.join(name))?;
+    }
+    drop_objects(to)
+}
+
+/// Removes object files and what was written down of how they were made. A module is linked with `scripts/module.lds`.
+fn drop_objects(dir: &Path) -> Result<()> {
+    let wrong = |e| Error::io(dir, "read", &e);
+    for entry in fs::read_dir(dir).map_err(wrong)? {
+        let entry = entry.map_err(wrong)?;
+        let path = entry.path();
+        if entry.file_type().map_err(wrong)?.is_dir() {
+            drop_objects(&path)?;
+        } else if ["o", "a", "cmd", "d"]
+            .map(OsStr::new)
+            .contains(&path.extension().unwrap_or_default())
+        {
+            fs::remove_file(&path).map_err(|e| Error::io(&path, "remove", &e))?;
+        }
+    }
+    Ok(())
+}
+
+fn move_to(from: &Path, to: &Path) -> Result<()> {
+    let dir: PathBuf = to.parent().unwrap_or(to).to_owned();
+    fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+    fs::rename(from, to).map_err(|e| Error::io(from, "move", &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_is_not_taken_is_named() {
+        let fragment =
+            "# A comment.\nCONFIG_A=y\nCONFIG_B=\"b\"\n# CONFIG_C is not set\nCONFIG_D=y\n# CONFIG_E is not set\n";
+        let config = Config::parse("CONFIG_A=y\nCONFIG_B=\"b\"\nCONFIG_E=y\n");
+        assert_eq!(
+            not_taken(fragment, &config),
+            ["CONFIG_D is off, not =y", "CONFIG_E is =y, not off"]
+        );
+    }
+
+    #[test]
+    fn objects_do_not_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for name in KEPT {
+            let path = from.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if ["include", "scripts"].contains(&name) || name.ends_with("/include") {
+                fs::create_dir(&path).unwrap();
+            } else {
+                fs::write(&path, "").unwrap();
+            }
+        }
+        for name in [
+            "include/a.h",
+            "scripts/module.lds",
+            "scripts/mod/modpost",
+            "scripts/mod/.modpost.o.cmd",
+            "scripts/mod/modpost.o",
+        ] {
+            let path = from.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+        }
+        keep(&from, &to).unwrap();
+        for name in [
+            "include/a.h",
+            "scripts/module.lds",
+            "scripts/mod/modpost",
+            "tools/objtool/objtool",
+        ] {
+            assert!(to.join(name).is_file(), "{name}");
+        }
+        let left: Vec<_> = fs::read_dir(to.join("scripts/mod")).unwrap().collect();
+        assert_eq!(left.len(), 1);
+    }
+}
