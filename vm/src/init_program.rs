@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Builds the program that runs inside the machine. There is no C library in there, so it carries its own.
+//! Builds the programs that run inside the machine. There is no C library in there, so they carry their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,22 @@ use serde::Deserialize;
 
 /// This crate's binary.
 const NAME: &str = "linux-driver-init";
+/// The package with the programs that `exec` and `spawn` run, and its binary.
+const GUEST: &str = "linux-driver-guest";
 
 /// Builds the program and returns where it is. `manifest` is the `Cargo.toml` of the workspace; nothing is built anew
 /// if nothing has changed.
 pub fn build(manifest: &Path) -> Result<PathBuf> {
+    build_static(manifest, env!("CARGO_PKG_NAME"), NAME)
+}
+
+/// Builds the program that `exec` and `spawn` run, which a plan with such steps has at
+/// [`GUEST_PATH`](crate::protocol::GUEST_PATH), and returns where it is.
+pub fn build_guest(manifest: &Path) -> Result<PathBuf> {
+    build_static(manifest, GUEST, GUEST)
+}
+
+fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args([
         "rustc",
@@ -23,15 +35,15 @@ pub fn build(manifest: &Path) -> Result<PathBuf> {
         "--message-format=json-render-diagnostics",
     ]);
     command.arg("--manifest-path").arg(manifest);
-    command.args(["--package", env!("CARGO_PKG_NAME"), "--bin", NAME]);
+    command.args(["--package", package, "--bin", name]);
     command.args(["--", "-Ctarget-feature=+crt-static", "-Cstrip=symbols"]);
     // Flags of the user's own are for the user's machine (`-Ctarget-cpu=native`), and this program is for another.
     command.env("CARGO_ENCODED_RUSTFLAGS", "").stdin(Stdio::null());
     let said = process::run(&mut command)?;
-    let path = executable(&said).ok_or_else(|| {
+    let path = executable(&said, name).ok_or_else(|| {
         Error::new(
             process::command_line(&command),
-            format_args!("it to build {NAME}"),
+            format_args!("it to build {name}"),
             "no such program",
             "report this as a bug of linux-driver",
         )
@@ -41,7 +53,7 @@ pub fn build(manifest: &Path) -> Result<PathBuf> {
 }
 
 /// The program's path in what cargo says, one JSON document a line.
-fn executable(said: &str) -> Option<PathBuf> {
+fn executable(said: &str, name: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
         reason: String,
@@ -55,7 +67,7 @@ fn executable(said: &str) -> Option<PathBuf> {
     said.lines()
         .filter_map(|line| serde_json::from_str::<Message>(line).ok())
         .find_map(|message| {
-            let ours = message.reason == "compiler-artifact" && message.target?.name == NAME;
+            let ours = message.reason == "compiler-artifact" && message.target?.name == name;
             message.executable.filter(|_| ours)
         })
 }
@@ -94,8 +106,8 @@ mod tests {
 {"reason":"compiler-artifact","target":{"name":"other"},"executable":"/t/other"}
 {"reason":"compiler-artifact","target":{"name":"linux-driver-init"},"executable":"/t/linux-driver-init"}
 {"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(said), Some("/t/linux-driver-init".into()));
-        assert_eq!(executable("nothing"), None);
+        assert_eq!(executable(said, NAME), Some("/t/linux-driver-init".into()));
+        assert_eq!(executable("nothing", NAME), None);
     }
 
     #[test]

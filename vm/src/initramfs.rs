@@ -107,7 +107,8 @@ mod tests {
     use std::io::Read;
 
     use super::*;
-    use crate::plan::{Action, GuestFile, Step};
+    use crate::action::Action;
+    use crate::plan::{GuestFile, Step};
 
     /// Name, mode and contents of each entry, read from the bytes by the format's own rules: a header of 13 numbers of 8
     /// hexadecimal digits after the magic, the name and its NUL, the contents, both filled up to 4 bytes.

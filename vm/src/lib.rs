@@ -2,19 +2,22 @@
 //! A virtual machine that boots a kernel with modules and devices, runs a plan of steps in it, and reports each
 //! step and every kernel message that means trouble.
 //!
-//! One idea a module: [`plan`] is what is to happen (with [`device`] for how a device is named and [`errno`] for
+//! One idea a module: [`plan`] is what is to happen (with [`Action`] for what a step does, [`device`] for how a device is named and [`errno`] for
 //! expected failures), [`machine`] is what it happens on, [`mod@run`] boots the one with the other and [`report`] is what
-//! came of it. Inside, `initramfs` packs the guest's first file system, `protocol` is what the program in the
+//! came of it. Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP), `initramfs` packs the guest's first file system, `protocol` is what the program in the
 //! guest says on the console, `transcript` makes steps and problems out of the console's lines, [`problems`] and
 //! [`taint`] know which messages and marks mean trouble.
 //!
 //! The program inside the machine is this crate's binary, `linux-driver-init`; [`init_program::build`] builds it.
 
+mod action;
 pub mod device;
 pub mod errno;
 pub mod init_program;
 pub mod initramfs;
 pub mod machine;
+mod monitor;
+mod outside;
 pub mod plan;
 pub mod problems;
 pub mod protocol;
@@ -24,9 +27,10 @@ pub mod taint;
 pub mod text;
 mod transcript;
 
+pub use action::{Action, Shutdown, SuspendState, SuspendTest};
 pub use device::Device;
 pub use errno::Errno;
 pub use machine::{Machine, needs};
-pub use plan::{Action, Alias, GuestFile, Plan, Step};
+pub use plan::{Alias, GuestFile, LeftOut, Plan, Step};
 pub use report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 pub use run::run;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use linux_driver_host::packages::Need;
 use linux_driver_host::{Error, Result, process};
 
+use crate::outside::Outside;
 use crate::report::Accel;
 
 /// The program that is the machine.
@@ -22,6 +23,11 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// Devices besides the console, each as an argument of QEMU's `-device`: "edu".
     pub devices: Vec<String>,
+    /// PCIe ports with hot plug, by the names that `bus=` gives them: "edu,bus=port1,id=edu1" is a device behind one. With
+    /// any, the ports are the kernel's own (pciehp's) to serve; without, QEMU has ACPI do all hot plug.
+    pub ports: Vec<String>,
+    /// QEMU's `-machine`: q35, a machine with PCI Express, or another with its properties.
+    pub kind: String,
     /// Its memory, in MiB.
     pub memory_mib: u32,
     /// Its processors.
@@ -42,6 +48,9 @@ impl Machine {
         Self {
             kernel: kernel.into(),
             devices: Vec::new(),
+            ports: Vec::new(),
+            // With PCI Express, as real ones have it.
+            kind: "q35".to_owned(),
             memory_mib: 512,
             cpus: 2,
             kvm: true,
@@ -85,7 +94,7 @@ impl Machine {
     }
 
     /// QEMU's command line.
-    pub(crate) fn command(&self, initramfs: &Path, accel: Accel) -> Command {
+    pub(crate) fn command(&self, initramfs: &Path, accel: Accel, outside: Option<&Outside>) -> Command {
         let mut command = Command::new(QEMU);
         // Nothing but what is named here: no default devices, no user's configuration, no network.
         command.args([
@@ -98,8 +107,10 @@ impl Machine {
             "none",
         ]);
         command.args(["-serial", "stdio", "-monitor", "none"]);
-        // A machine with PCI Express, as real ones have.
-        command.args(["-machine", "q35"]);
+        if let Some(outside) = outside {
+            command.args(outside.args());
+        }
+        command.arg("-machine").arg(&self.kind);
         command.arg("-accel").arg(match accel {
             Accel::Kvm => "kvm",
             // One thread for all processors. With a thread each, QEMU now and then runs an instruction that the kernel has
@@ -112,6 +123,16 @@ impl Machine {
         command.arg("-smp").arg(self.cpus.to_string());
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(initramfs);
         command.arg("-append").arg(self.kernel_command_line(accel));
+        if !self.ports.is_empty() {
+            // Otherwise QEMU hides from the guest that the ports can do hot plug, and does it through ACPI.
+            command.args(["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]);
+        }
+        for (number, port) in (1..).zip(&self.ports) {
+            // A chassis and slot of its own, or two ports would be one to the guest.
+            command
+                .arg("-device")
+                .arg(format!("pcie-root-port,id={port},chassis={number},slot={number}"));
+        }
         for device in &self.devices {
             command.arg("-device").arg(device);
         }
@@ -200,7 +221,7 @@ mod tests {
 
     fn words(machine: &Machine, accel: Accel) -> Vec<String> {
         machine
-            .command(Path::new("/initramfs"), accel)
+            .command(Path::new("/initramfs"), accel, None)
             .get_args()
             .map(|word| word.to_str().unwrap().to_owned())
             .collect()
@@ -229,6 +250,31 @@ mod tests {
             .collect();
         assert_eq!(devices, ["edu", "pci-testdev,addr=5"]);
         assert_eq!(words[words.len() - 2..], ["-icount", "shift=0"]);
+    }
+
+    #[test]
+    fn a_port_comes_before_what_is_behind_it() {
+        let mut machine = Machine::new("/k");
+        assert!(!words(&machine, Accel::Tcg).contains(&"-global".to_owned()));
+        machine.ports = vec!["port1".into(), "port2".into()];
+        machine.devices = vec!["edu,bus=port2,id=edu1".into()];
+        machine.kind = "q35,hpet=off".into();
+        let words = words(&machine, Accel::Tcg);
+        let devices: Vec<&str> = words
+            .windows(2)
+            .filter(|pair| pair[0] == "-device")
+            .map(|pair| pair[1].as_str())
+            .collect();
+        assert_eq!(
+            devices,
+            [
+                "pcie-root-port,id=port1,chassis=1,slot=1",
+                "pcie-root-port,id=port2,chassis=2,slot=2",
+                "edu,bus=port2,id=edu1"
+            ]
+        );
+        assert!(value(&words, "-global").ends_with("hotplug-with-bridge-support=off"));
+        assert_eq!(value(&words, "-machine"), "q35,hpet=off");
     }
 
     #[test]

@@ -26,8 +26,9 @@ use linux_driver_host::{Error, Result};
 use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 
+use crate::Errno;
+use crate::action::{Action, Check};
 use crate::protocol::{INIT_PATH, JOB_PATH};
-use crate::{Device, Errno};
 
 /// Files for the guest, and steps that run one after the other until one fails.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -84,91 +85,28 @@ pub struct Step {
     /// How long the step may take, with the wait for its messages, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,
+    /// What the kernel's configuration must have for the step to mean anything, such as `DEBUG_KMEMLEAK`:
+    /// [`Plan::leave_out`] takes the step out of a plan for a kernel without it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs_config: Vec<String>,
 }
 
-/// Long for a step even on a busy host without KVM.
+/// What a step may take if it does not say: long even on a busy host without KVM.
+pub const STEP_SECONDS: u64 = 20;
+
 fn default_timeout() -> u64 {
-    20
+    STEP_SECONDS
 }
 
-/// What a step does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Action {
-    /// Loads a module with finit_module(2).
-    Load {
-        /// The module, one of the plan's files by its path in the guest.
-        module: String,
-        /// Its parameters: `NAME=VALUE NAME=VALUE`.
-        #[serde(default)]
-        params: String,
-    },
-    /// Loads what the plan's aliases name for the device's modalias, as udev and modprobe do.
-    LoadByAlias {
-        /// The device.
-        device: Device,
-    },
-    /// Unloads a module with delete_module(2).
-    Unload {
-        /// The module's name, as in `/proc/modules`.
-        module: String,
-    },
-    /// Waits until the device is bound to the driver.
-    WaitBound {
-        /// The device.
-        device: Device,
-        /// The driver, by its name under `/sys/bus/BUS/drivers`.
-        driver: String,
-    },
-    /// Waits until the device is bound to no driver.
-    WaitUnbound {
-        /// The device.
-        device: Device,
-    },
-    /// Unbinds the device from its driver through sysfs.
-    Unbind {
-        /// The device.
-        device: Device,
-    },
-    /// Binds the device to the driver through sysfs.
-    Bind {
-        /// The device.
-        device: Device,
-        /// The driver, by its name under `/sys/bus/BUS/drivers`.
-        driver: String,
-    },
-    /// Writes to an existing file with one write(2).
-    Write {
-        /// The file.
-        path: String,
-        /// What is written; no line end is added.
-        data: String,
-    },
-    /// Reads a file; the step's detail shows what it held.
-    Read {
-        /// The file.
-        path: String,
-        /// What it has to hold, white space at both ends aside.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        equals: Option<String>,
-    },
-    /// The path is there, now.
-    Exists {
-        /// The path.
-        path: String,
-    },
-    /// The path is not there, now.
-    Absent {
-        /// The path.
-        path: String,
-    },
-    /// Nothing: the step is for its messages.
-    Expect {},
-    /// Waits.
-    Sleep {
-        /// How long, in milliseconds.
-        ms: u64,
-    },
+/// A step that is left out, since the kernel lacks what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// How many steps of the plan come before it.
+    pub before: usize,
+    /// The step's name.
+    pub name: String,
+    /// What the kernel lacks, without the prefix `CONFIG_`.
+    pub lacks: Vec<String>,
 }
 
 impl Step {
@@ -180,6 +118,7 @@ impl Step {
             expect: Vec::new(),
             fails: None,
             timeout_s: default_timeout(),
+            needs_config: Vec::new(),
         }
     }
 
@@ -206,6 +145,46 @@ impl Step {
 }
 
 impl Plan {
+    /// Takes out the steps that need what the kernel's configuration does not have, and says which. `has` is asked for each
+    /// option without its prefix `CONFIG_`.
+    pub fn leave_out(&mut self, has: impl Fn(&str) -> bool) -> Vec<LeftOut> {
+        let mut left_out = Vec::new();
+        let mut before = 0;
+        self.steps.retain(|step| {
+            let lacks: Vec<String> = step.needs_config.iter().filter(|name| !has(name)).cloned().collect();
+            let kept = lacks.is_empty();
+            if kept {
+                before += 1;
+            } else {
+                left_out.push(LeftOut {
+                    before,
+                    name: step.name.clone(),
+                    lacks,
+                });
+            }
+            kept
+        });
+        left_out
+    }
+
+    /// How much longer than usual the steps may take in all, in seconds: what a run of the plan may take besides.
+    pub fn extra_seconds(&self) -> u64 {
+        self.steps
+            .iter()
+            .map(|step| step.timeout_s.saturating_sub(STEP_SECONDS))
+            .sum()
+    }
+
+    /// Whether a step runs a program in the guest: [`crate::protocol::GUEST_PATH`] has to be among the plan's files then.
+    pub fn runs_programs(&self) -> bool {
+        self.steps.iter().any(|step| step.action.any(&Action::runs_program))
+    }
+
+    /// Whether a step has the host do something to the machine.
+    pub(crate) fn asks_host(&self) -> bool {
+        self.steps.iter().any(|step| step.action.any(&Action::asks_host))
+    }
+
     /// Finds what can be wrong in a plan before a machine is started for it.
     pub fn check(&self) -> Result<()> {
         let mut paths = BTreeSet::new();
@@ -235,35 +214,26 @@ impl Plan {
                 ));
             }
         }
-        let known = |place: &str, module: &str| {
-            if paths.contains(module) {
-                return Ok(());
-            }
-            let there: Vec<&str> = paths.iter().copied().collect();
-            let found = if there.is_empty() {
-                "no files".to_owned()
-            } else {
-                there.join(", ")
-            };
-            Err(wrong(
-                place,
-                format_args!("{module:?} among the plan's files"),
-                found,
-                "add it to `files`, or correct the path",
-            ))
-        };
         for alias in &self.aliases {
-            known(&format!("alias {:?}", alias.pattern), &alias.module)?;
+            among(&format!("alias {:?}", alias.pattern), &alias.module, &paths)?;
         }
-        for step in &self.steps {
+        let mut check = Check::new(&paths);
+        for (number, step) in self.steps.iter().enumerate() {
             let place = format!("step {:?}", step.name);
-            if let Action::Load { module, .. } = &step.action {
-                known(&place, module)?;
-            }
+            check.step(&place, &step.action, number + 1 == self.steps.len())?;
             for pattern in &step.expect {
                 regex(&format!("{place}, `expect`"), pattern)?;
             }
+            if let Some(name) = step.needs_config.iter().find(|name| !is_option(name)) {
+                return Err(wrong(
+                    format_args!("{place}, `needs-config`"),
+                    "the kernel's options by their names without CONFIG_",
+                    format_args!("{name:?}"),
+                    "write it as in DEBUG_KMEMLEAK",
+                ));
+            }
         }
+        check.end()?;
         if let Some(pattern) = &self.expect_problem {
             regex("`expect-problem`", pattern)?;
         }
@@ -271,8 +241,32 @@ impl Plan {
     }
 }
 
+/// Whether this can be an option's name in a `.config`, after its prefix.
+fn is_option(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with("CONFIG_") && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Refuses a path in the guest that is none of the plan's files.
+pub(crate) fn among(place: &str, path: &str, paths: &BTreeSet<&str>) -> Result<()> {
+    if paths.contains(path) {
+        return Ok(());
+    }
+    let there: Vec<&str> = paths.iter().copied().collect();
+    let found = if there.is_empty() {
+        "no files".to_owned()
+    } else {
+        there.join(", ")
+    };
+    Err(wrong(
+        place,
+        format_args!("{path:?} among the plan's files"),
+        found,
+        "add it to `files`, or correct the path",
+    ))
+}
+
 /// A regular expression of the plan's.
-fn regex(place: &str, pattern: &str) -> Result<Regex> {
+pub(crate) fn regex(place: &str, pattern: &str) -> Result<Regex> {
     Regex::new(pattern).map_err(|e| {
         wrong(
             place,
@@ -283,7 +277,7 @@ fn regex(place: &str, pattern: &str) -> Result<Regex> {
     })
 }
 
-fn wrong(
+pub(crate) fn wrong(
     place: impl std::fmt::Display,
     expected: impl std::fmt::Display,
     found: impl std::fmt::Display,
@@ -308,7 +302,7 @@ mod tests {
     fn every_action_reads_from_toml_and_back() {
         let text = r#"
             expect-problem = "Oops"
-            files = [{ path = "/a.ko", source = "x/a.ko" }]
+            files = [{ path = "/a.ko", source = "x/a.ko" }, { path = "/guest", source = "x/guest" }]
             aliases = [{ pattern = "pci:*", module = "/a.ko" }]
             steps = [
                 { name = "1", action = { do = "load", module = "/a.ko", params = "n=1" }, expect = ["a"], fails = "EBUSY", timeout-s = 3 },
@@ -324,11 +318,28 @@ mod tests {
                 { name = "11", action = { do = "absent", path = "/b" } },
                 { name = "12", action = { do = "expect" }, expect = ["b"] },
                 { name = "13", action = { do = "sleep", ms = 5 } },
+                { name = "14", action = { do = "wait-gone", device = "pci:1234:11e8" } },
+                { name = "15", action = { do = "remove", device = "pci:1234:11e8" } },
+                { name = "16", action = { do = "rescan" } },
+                { name = "17", action = { do = "repeat", times = 3, quiet = true, actions = [{ do = "rescan" }, { do = "sleep", ms = 1 }] } },
+                { name = "18", action = { do = "unplug", id = "edu1" } },
+                { name = "19", action = { do = "surprise-unplug", device = "pci:1234:11e8" } },
+                { name = "20", action = { do = "plug", device = "edu,bus=port1,id=edu1" } },
+                { name = "21", action = { do = "monitor", execute = "query-status", arguments = { a = 1, b = { c = "x" } } } },
+                { name = "22", action = { do = "monitor-line", line = "info pci", prints = "edu" } },
+                { name = "23", action = { do = "exec", args = ["a", "b"] } },
+                { name = "24", action = { do = "spawn", name = "x", args = ["a", "b"] } },
+                { name = "25", action = { do = "join", name = "x" } },
+                { name = "26", action = { do = "kmemleak", clear = true }, needs-config = ["DEBUG_KMEMLEAK"] },
+                { name = "27", action = { do = "fail-allocations", action = { do = "load", module = "/a.ko" }, at-least = 5 } },
+                { name = "28", action = { do = "count-allocations", module = "a", action = { do = "load", module = "/a.ko" }, at-most = 1 } },
+                { name = "29", action = { do = "suspend", state = "mem", test = "devices" } },
+                { name = "30", action = { do = "shutdown", how = "reboot" } },
             ]
         "#;
         let plan = plan(text);
         plan.check().unwrap();
-        assert_eq!(plan.steps.len(), 13);
+        assert_eq!(plan.steps.len(), 30);
         assert_eq!(plan.steps[0].timeout_s, 3);
         assert_eq!(plan.steps[2].fails, Some(Errno(libc::EAGAIN)));
         assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
@@ -359,6 +370,34 @@ mod tests {
             "{text}"
         );
         refused(&plan(r#"aliases = [{ pattern = "*", module = "/a.ko" }]"#));
+    }
+
+    #[test]
+    fn a_step_is_left_out_where_the_kernel_lacks_what_it_needs() {
+        let text = |needs: &str| {
+            format!(
+                r#"steps = [
+                    {{ name = "one", action = {{ do = "expect" }}, timeout-s = 50 }},
+                    {{ name = "two", action = {{ do = "expect" }}, needs-config = ["{needs}"] }},
+                    {{ name = "three", action = {{ do = "expect" }}, timeout-s = 1 }},
+                ]"#
+            )
+        };
+        let mut whole = plan(&text("FAILSLAB"));
+        whole.check().unwrap();
+        assert_eq!(whole.extra_seconds(), 30);
+        assert!(whole.leave_out(|name| name == "FAILSLAB").is_empty());
+        let left_out = whole.leave_out(|_| false);
+        assert_eq!(
+            left_out,
+            [LeftOut {
+                before: 1,
+                name: "two".into(),
+                lacks: vec!["FAILSLAB".into()]
+            }]
+        );
+        assert_eq!(whole.steps.len(), 2);
+        assert!(refused(&plan(&text("CONFIG_FAILSLAB"))).contains("without CONFIG_"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::plan::{Alias, Plan, Step};
 use crate::text::pieces;
 
@@ -15,6 +16,13 @@ use crate::text::pieces;
 pub const INIT_PATH: &str = "/init";
 /// Where our program finds what it has to do.
 pub const JOB_PATH: &str = "/job.json";
+/// Where the program is that `exec` and `spawn` run: one of the plan's files.
+pub const GUEST_PATH: &str = "/guest";
+/// The guest's end of the line on which it asks the host to do something, and gets the answer: the machine's second serial
+/// port, whose driver every kernel has built in. Each request and each answer is a line of JSON.
+pub const HOST_LINE: &str = "/dev/ttyS1";
+/// As much of an answer as is told.
+pub const ANSWER: usize = 8 * 1024;
 
 const PREFIX: &str = "linux-driver-init:";
 
@@ -33,6 +41,8 @@ pub struct Job {
     pub aliases: Vec<Alias>,
     /// The plan's steps.
     pub steps: Vec<Step>,
+    /// Whether there is a host to ask.
+    pub asks_host: bool,
 }
 
 impl Job {
@@ -42,8 +52,29 @@ impl Job {
             token: token.to_owned(),
             aliases: plan.aliases.clone(),
             steps: plan.steps.clone(),
+            asks_host: plan.asks_host(),
         }
     }
+}
+
+/// What the guest asks the host to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Request {
+    /// An action that [`Action`] says the host has to do.
+    pub action: Action,
+    /// How long it may take, in milliseconds.
+    pub ms: u64,
+}
+
+/// What the host says of a request: what there is to say, or why it failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// It is done.
+    Done(String),
+    /// It could not be done.
+    Failed(String),
 }
 
 /// One thing that the program in the guest says.

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use linux_driver_host::{Error, Result};
 
 use crate::initramfs;
 use crate::machine::Machine;
+use crate::outside::Outside;
 use crate::plan::Plan;
 use crate::report::{Accel, Ending, Report, StepResult};
 use crate::text::clean;
@@ -47,7 +48,15 @@ pub fn run(machine: &Machine, plan: &Plan, init: &Path, progress: &mut dyn FnMut
     let accels = machine.accels();
     for (number, &accel) in accels.iter().enumerate() {
         let mut transcript = Transcript::new(plan, &token);
-        let ran = attempt(machine, &archive, accel, &mut transcript, progress)?;
+        let outside = if plan.asks_host() {
+            Some(Outside::open(dir.path())?)
+        } else {
+            None
+        };
+        let mut command = machine.command(&archive, accel, outside.as_ref());
+        // Dropped after QEMU has ended.
+        let _serving = outside.map(Outside::serve);
+        let ran = attempt(machine, &mut command, accel, &mut transcript, progress)?;
         // What KVM does before our program is up is no finding: on hosts that offer it without keeping the promise it
         // fails in many ways. Emulation then tells whether it was the kernel.
         if transcript.up() || number + 1 == accels.len() {
@@ -88,18 +97,17 @@ enum Line {
 
 fn attempt(
     machine: &Machine,
-    archive: &Path,
+    command: &mut Command,
     accel: Accel,
     transcript: &mut Transcript<'_>,
     progress: &mut dyn FnMut(&StepResult),
 ) -> Result<Ran> {
-    let mut command = machine.command(archive, accel);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let start = Instant::now();
-    let mut qemu = Running::start(&mut command)?;
+    let mut qemu = Running::start(command)?;
     let line = qemu.line().to_owned();
     let (sender, lines) = sync_channel(LINES);
     if let Some(out) = qemu.child().stdout.take() {

@@ -3,6 +3,7 @@
 
 use regex_lite::Regex;
 
+use crate::action::Action;
 use crate::plan::Plan;
 use crate::problems;
 use crate::protocol::{Record, message};
@@ -122,6 +123,31 @@ impl<'a> Transcript<'a> {
         None
     }
 
+    /// Ends the step that ends the machine, which nobody in the guest is left to do: it passes if its messages came.
+    fn end_shutdown(&mut self, ending: Ending) {
+        let (Some(step), Some(under_way)) = (self.plan.steps.get(self.steps.len()), &self.under_way) else {
+            return;
+        };
+        if ending != Ending::PoweredOff || !matches!(step.action, Action::Shutdown { .. }) {
+            return;
+        }
+        let came = |pattern: &&String| {
+            Regex::new(pattern).is_ok_and(|regex| under_way.messages.iter().any(|message| regex.is_match(message)))
+        };
+        let missing: Vec<String> = step
+            .expect
+            .iter()
+            .filter(|pattern| !came(pattern))
+            .map(|p| format!("{p:?}"))
+            .collect();
+        if missing.is_empty() {
+            self.end_step(Outcome::Passed, None, 0.0);
+        } else {
+            let why = format!("no message matched {} before the machine ended", missing.join(", "));
+            self.end_step(Outcome::Failed, Some(&why), 0.0);
+        }
+    }
+
     /// Ends the step under way, with what came in it. `why` stands in for a detail that never came.
     fn end_step(&mut self, outcome: Outcome, why: Option<&str>, seconds: f64) -> Option<&StepResult> {
         let step = self.plan.steps.get(self.steps.len())?;
@@ -229,6 +255,7 @@ impl<'a> Transcript<'a> {
             Ending::TimeLimit => "the run's time limit passed meanwhile",
             Ending::Early => "the machine ended meanwhile",
         };
+        self.end_shutdown(ending);
         self.end_step(Outcome::Failed, Some(why), 0.0);
         for step in &self.plan.steps[self.steps.len()..] {
             self.steps.push(StepResult {
@@ -269,7 +296,7 @@ impl<'a> Transcript<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, Step};
+    use crate::plan::Step;
 
     const TOKEN: &str = "t0k3n";
 
@@ -404,6 +431,30 @@ mod tests {
         assert!(problem.meaning.contains("one"), "{problem:?}");
         assert_eq!(problem.context.len(), LAST + 1);
         assert_eq!(problem.context[LAST - 1], "[    1.0] line 29");
+    }
+
+    #[test]
+    fn the_step_that_ends_the_machine_is_judged_by_its_messages() {
+        for (said_it, outcome) in [(true, Outcome::Passed), (false, Outcome::Failed)] {
+            let how = crate::Shutdown::PowerOff;
+            let plan = Plan {
+                steps: vec![Step::new("end", Action::Shutdown { how }).expecting("edu .*: shutdown")],
+                ..Plan::default()
+            };
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            said(&mut transcript, Record::Done { tainted: 0 });
+            if said_it {
+                transcript.line("[    1.0] edu 0000:00:02.0: shutdown", 1.0);
+            }
+            let report = transcript.report(Ending::PoweredOff, "", Accel::Tcg, &[], 2.0);
+            assert_eq!(
+                (report.steps[0].outcome, report.passed()),
+                (outcome, said_it),
+                "{report:#?}"
+            );
+        }
     }
 
     #[test]

@@ -2,86 +2,16 @@
 //! Boots real kernels. `LINUX_DRIVER_TEST_IMAGES` names their images, with colons between them; a test that takes one
 //! kernel takes the first.
 
+mod common;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use linux_driver_vm::{
-    Action, Device, Ending, Errno, GuestFile, Machine, Outcome, Plan, Report, Step, init_program, run,
-};
+use common::{boot, device, first_image, images, init, passed, read, steps, turn, write};
+use linux_driver_vm::{Action, Ending, Errno, GuestFile, Machine, Outcome, Plan, Step, run};
 
-const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
 /// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
 const SERIAL: &str = "pci:1b36:0002";
-fn images() -> Vec<PathBuf> {
-    let images = std::env::var_os(IMAGES).filter(|value| !value.is_empty());
-    let images =
-        images.unwrap_or_else(|| panic!("set {IMAGES} to kernel images (vmlinuz) to boot, with colons between them"));
-    std::env::split_paths(&images).collect()
-}
-
-fn first_image() -> PathBuf {
-    images().swap_remove(0)
-}
-
-fn init() -> &'static Path {
-    static INIT: OnceLock<PathBuf> = OnceLock::new();
-    INIT.get_or_init(|| {
-        let manifest = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        init_program::build(manifest).unwrap_or_else(|e| panic!("{e}"))
-    })
-}
-
-/// One machine at a time: emulation takes all processors that there are.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn boot(machine: &Machine, plan: &Plan) -> Report {
-    let mut seen = Vec::new();
-    let init = init();
-    let _turn = turn();
-    let report = run(machine, plan, init, &mut |step| seen.push(step.name.clone())).unwrap_or_else(|e| panic!("{e}"));
-    let ended: Vec<&str> = report
-        .steps
-        .iter()
-        .filter(|step| step.outcome != Outcome::NotRun && !step.detail.ends_with("meanwhile"))
-        .map(|step| step.name.as_str())
-        .collect();
-    assert_eq!(seen, ended, "each step that ended is told as it ends");
-    report
-}
-
-fn steps(actions: impl IntoIterator<Item = Action>) -> Plan {
-    let steps = actions
-        .into_iter()
-        .enumerate()
-        .map(|(number, action)| Step::new(format!("step {number}"), action));
-    Plan {
-        steps: steps.collect(),
-        ..Plan::default()
-    }
-}
-
-fn device(text: &str) -> Device {
-    text.parse().unwrap()
-}
-
-fn write(path: &str, data: &str) -> Action {
-    Action::Write {
-        path: path.into(),
-        data: data.into(),
-    }
-}
-
-fn read(path: &str, equals: Option<&str>) -> Action {
-    Action::Read {
-        path: path.into(),
-        equals: equals.map(str::to_owned),
-    }
-}
 
 /// The steps for every kernel, with what is built into it. (Modules are loaded by the tests of drivers.)
 fn built_in() -> Vec<Step> {
@@ -173,17 +103,7 @@ fn every_kernel_runs_a_plan_without_a_problem() {
             report.accel,
             report.boot_seconds.unwrap_or_default()
         );
-        let failed: Vec<_> = report
-            .steps
-            .iter()
-            .filter(|step| step.outcome == Outcome::Failed)
-            .collect();
-        assert!(
-            report.passed(),
-            "{}: {failed:#?}\n{:#?}",
-            image.display(),
-            report.problems
-        );
+        passed(&image, &report);
         assert_eq!(report.ending, Ending::PoweredOff);
         assert!(
             report.release.starts_with(|c: char| c.is_ascii_digit()),

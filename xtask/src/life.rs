@@ -7,9 +7,13 @@ use std::time::Duration;
 use linux_driver_host::progress::Step as Progress;
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::check::modinfo;
+use linux_driver_kbuild::config::Config;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_kbuild::kernels::Kernel;
-use linux_driver_vm::{Accel, Action, Alias, Device, GuestFile, Machine, Outcome, Plan, Report, Step};
+use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::{
+    Accel, Action, Alias, Device, GuestFile, LeftOut, Machine, Outcome, Plan, Report, Step, init_program,
+};
 use regex_lite::Regex;
 use serde::Serialize;
 
@@ -48,7 +52,61 @@ pub(crate) struct Life {
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) ok: bool,
+    /// It was not tried, since the kernel lacks what it needs: no failure, and no success either.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) left_out: bool,
     pub(crate) detail: String,
+}
+
+impl Row {
+    fn new(name: &str, ok: bool, detail: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            ok,
+            left_out: false,
+            detail,
+        }
+    }
+
+    fn left_out(step: &LeftOut) -> Self {
+        Self {
+            left_out: true,
+            ..Self::new(&step.name, true, format!("the kernel lacks {}", step.lacks.join(", ")))
+        }
+    }
+
+    /// How it went, in a word.
+    fn word(&self) -> &'static str {
+        match self {
+            Self { left_out: true, .. } => "left out",
+            Self { ok: true, .. } => "ok",
+            Self { ok: false, .. } => "FAILED",
+        }
+    }
+}
+
+/// The programs that run in the machine.
+pub(crate) struct Programs {
+    init: PathBuf,
+    guest: Option<PathBuf>,
+}
+
+impl Programs {
+    /// Builds them; the one for user space only if one of the drivers has steps for it.
+    pub(crate) fn build<'a>(manifest: &Path, drivers: impl IntoIterator<Item = &'a Settings>) -> Result<Self> {
+        let guest = drivers.into_iter().any(Settings::runs_programs);
+        Ok(Self {
+            init: init_program::build(manifest)?,
+            guest: guest.then(|| init_program::build_guest(manifest)).transpose()?,
+        })
+    }
+}
+
+fn file(path: &str, source: &Path) -> impl Iterator<Item = GuestFile> + use<> {
+    std::iter::once(GuestFile {
+        path: path.to_owned(),
+        source: source.to_owned(),
+    })
 }
 
 /// The names of the steps in which what a driver has to show is looked for.
@@ -64,8 +122,9 @@ pub(crate) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Boots the kernel and leads the driver through its life.
-    pub(crate) fn live(&self, kernel: &Kernel, init: &Path, time_limit: Duration) -> Result<Life> {
+    /// Boots the kernel and leads the driver through its life. What steps of the driver may take longer than usual comes on
+    /// top of `time_limit`.
+    pub(crate) fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
         let image = kernel.image.as_deref().ok_or_else(|| {
             Error::new(
                 &kernel.name,
@@ -75,20 +134,22 @@ impl Trial<'_> {
             )
         })?;
         let mut machine = Machine::new(image);
-        machine.devices.clone_from(&self.settings.devices);
-        machine.time_limit = time_limit;
-        let plan = self.plan()?;
+        self.settings.apply(&mut machine);
+        let mut plan = self.plan(programs.guest.as_deref())?;
+        let config = Config::read(&kernel.build_tree.join(".config"))?;
+        let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
+        machine.time_limit = time_limit + Duration::from_secs(plan.extra_seconds());
         let step = Progress::start(format!("running {} in {}", self.source.name, kernel.release));
-        let report = linux_driver_vm::run(&machine, &plan, init, &mut |_| {})?;
+        let report = linux_driver_vm::run(&machine, &plan, &programs.init, &mut |_| {})?;
         drop(step);
-        self.life(report)
+        self.life(report, &left_out)
     }
 
     fn in_guest(&self) -> String {
         format!("/{}.ko", self.source.module)
     }
 
-    fn plan(&self) -> Result<Plan> {
+    fn plan(&self, guest: Option<&Path>) -> Result<Plan> {
         let path = self.in_guest();
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
         let steps = if self.settings.steps.is_empty() {
@@ -97,10 +158,9 @@ impl Trial<'_> {
             self.settings.steps.clone()
         };
         Ok(Plan {
-            files: vec![GuestFile {
-                path: path.clone(),
-                source: self.ko.to_owned(),
-            }],
+            files: file(&path, self.ko)
+                .chain(guest.into_iter().flat_map(|guest| file(GUEST_PATH, guest)))
+                .collect(),
             aliases: aliases
                 .into_iter()
                 .map(|pattern| Alias {
@@ -183,19 +243,20 @@ impl Trial<'_> {
         ]
     }
 
-    fn life(&self, report: Report) -> Result<Life> {
+    fn life(&self, report: Report, left_out: &[LeftOut]) -> Result<Life> {
         let mut rows = Vec::new();
         let mut shown = self.shown(&report)?;
-        for step in &report.steps {
-            rows.push(Row {
-                name: step.name.clone(),
-                ok: step.outcome == Outcome::Passed,
-                detail: detail(step),
-            });
+        let mut left_out = left_out.iter().peekable();
+        for (number, step) in report.steps.iter().enumerate() {
+            while let Some(missing) = left_out.next_if(|missing| missing.before <= number) {
+                rows.push(Row::left_out(missing));
+            }
+            rows.push(Row::new(&step.name, step.outcome == Outcome::Passed, detail(step)));
             if step.name == PROBED {
                 rows.append(&mut shown);
             }
         }
+        rows.extend(left_out.map(Row::left_out));
         rows.append(&mut shown);
         // A run that is meant to end in a problem ends in the middle of a step.
         if self.settings.expect_problem.is_some() {
@@ -256,22 +317,14 @@ impl Trial<'_> {
                 || format!("no message matches `{pattern}`"),
                 |message| (*message).to_owned(),
             );
-            rows.push(Row {
-                name: name.to_owned(),
-                ok: found.is_some(),
-                detail,
-            });
+            rows.push(Row::new(name, found.is_some(), detail));
         }
         rows.extend(self.listed(&messages)?);
         let symbols = linux_driver_kbuild::driver::symbols(self.ko)?;
         for part in &self.settings.without {
             let found = symbols.iter().find(|symbol| symbol.contains(part.as_str()));
             let name = format!("linked without {part}");
-            rows.push(Row {
-                name,
-                ok: found.is_none(),
-                detail: found.cloned().unwrap_or_default(),
-            });
+            rows.push(Row::new(&name, found.is_none(), found.cloned().unwrap_or_default()));
         }
         Ok(rows)
     }
@@ -289,11 +342,7 @@ impl Trial<'_> {
             Some(line) => format!("not logged, or not in its place: `{line}`"),
             None => format!("{} messages", text.lines().count()),
         };
-        Ok(Some(Row {
-            name: format!("all of {EXPECTED}"),
-            ok: missing.is_none(),
-            detail,
-        }))
+        Ok(Some(Row::new(&format!("all of {EXPECTED}"), missing.is_none(), detail)))
     }
 }
 
@@ -351,13 +400,7 @@ impl Life {
         let steps: Vec<Vec<String>> = self
             .steps
             .iter()
-            .map(|step| {
-                vec![
-                    if step.ok { "ok" } else { "FAILED" }.to_owned(),
-                    step.name.clone(),
-                    step.detail.clone(),
-                ]
-            })
+            .map(|step| vec![step.word().to_owned(), step.name.clone(), step.detail.clone()])
             .collect();
         text.push_str(&aligned(&steps));
         let problems = match self.problems.len() {

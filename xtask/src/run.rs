@@ -7,7 +7,7 @@ use linux_driver_host::{Cache, Error, Result, packages};
 
 use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
-use crate::life::Trial;
+use crate::life::{Programs, Trial};
 use crate::settings::Settings;
 use crate::{Outcome, needs};
 
@@ -59,13 +59,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         ));
     }
     let build = builder(&cache, &kernel, install)?.build(&source)?;
-    let init = linux_driver_vm::init_program::build(&manifest())?;
+    let programs = Programs::build(&manifest(), [&settings])?;
     let trial = Trial {
         source: &source,
         settings: &settings,
         ko: &build.ko,
     };
-    let life = trial.live(&kernel, &init, Duration::from_secs(args.time_limit))?;
+    let life = trial.live(&kernel, &programs, Duration::from_secs(args.time_limit))?;
     if args.json {
         print_json(&life)?;
     } else {

@@ -5,7 +5,7 @@
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::config::Config;
 use linux_driver_kbuild::driver::Source;
-use linux_driver_vm::Step;
+use linux_driver_vm::{Machine, Plan, Step};
 use serde::Deserialize;
 
 /// How a driver is tried.
@@ -14,6 +14,18 @@ use serde::Deserialize;
 pub(crate) struct Settings {
     /// The devices that the machine gets, each as QEMU's `-device` takes it.
     pub(crate) devices: Vec<String>,
+    /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is behind one.
+    pub(crate) ports: Vec<String>,
+    /// QEMU's `-machine`, where it is not `q35`.
+    pub(crate) machine: Option<String>,
+    /// How many processors the machine has, where it is not two.
+    pub(crate) smp: Option<u32>,
+    /// The machine's memory in MiB, where it is not 512.
+    pub(crate) memory: Option<u32>,
+    /// Further arguments for QEMU.
+    pub(crate) qemu_args: Vec<String>,
+    /// Further parameters on the kernel's command line.
+    pub(crate) append: Vec<String>,
     /// The device's IDs, VENDOR:DEVICE in hexadecimal digits.
     pub(crate) pci_id: Option<String>,
     /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
@@ -51,6 +63,29 @@ pub(crate) struct Expect {
 }
 
 impl Settings {
+    /// Makes the machine the one that the driver is tried in.
+    pub(crate) fn apply(&self, machine: &mut Machine) {
+        machine.devices.clone_from(&self.devices);
+        machine.ports.clone_from(&self.ports);
+        machine.qemu_args.clone_from(&self.qemu_args);
+        machine.append.clone_from(&self.append);
+        if let Some(kind) = &self.machine {
+            machine.kind.clone_from(kind);
+        }
+        machine.cpus = self.smp.unwrap_or(machine.cpus);
+        machine.memory_mib = self.memory.unwrap_or(machine.memory_mib);
+    }
+
+    /// Whether a step runs a program in the machine.
+    pub(crate) fn runs_programs(&self) -> bool {
+        let steps = self.steps.clone();
+        Plan {
+            steps,
+            ..Plan::default()
+        }
+        .runs_programs()
+    }
+
     /// The settings of this driver.
     pub(crate) fn of(source: &Source) -> Result<Self> {
         if source.settings.is_null() {
@@ -59,7 +94,7 @@ impl Settings {
         serde_json::from_value(source.settings.clone()).map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, pci-id, driver, probed, removed, expect, without, needs-config, steps, expect-problem",
+                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, steps, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )

@@ -2,7 +2,6 @@
 //! `cargo xtask test`.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use linux_driver_kbuild::kernels::Kernel;
 use linux_driver_kbuild::toolchain::Toolchain;
 
 use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
-use crate::life::Trial;
+use crate::life::{Programs, Trial};
 use crate::settings::Settings;
 use crate::{Outcome, compile_fail, doctor, needs};
 
@@ -209,15 +208,17 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
             format_args!("name one of {}", names.join(", ")),
         ));
     }
-    let init: PathBuf = linux_driver_vm::init_program::build(&manifest())?;
+    let drivers = sources
+        .iter()
+        .filter(|source| args.package.is_empty() || args.package.contains(&source.name))
+        .map(|source| Ok((source, Settings::of(source)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
     for kernel in kernels {
         let builder = builder(cache, kernel, install)?;
         let config = kernel.tree()?.config;
-        for source in sources
-            .iter()
-            .filter(|source| args.package.is_empty() || args.package.contains(&source.name))
-        {
-            let settings = Settings::of(source)?.on(&config);
+        for (source, settings) in &drivers {
+            let settings = settings.clone().on(&config);
             let name = format!("{} in {}", source.name, kernel.name);
             if let Some(why) = settings.not_for(&config) {
                 count.not_for(&name, &why);
@@ -229,7 +230,7 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
                     settings: &settings,
                     ko: &build.ko,
                 };
-                trial.live(kernel, &init, Duration::from_secs(180))
+                trial.live(kernel, &programs, Duration::from_secs(180))
             });
             process::check_interrupted()?;
             let wrong = match lived {

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use linux_driver_vm::{Action, Alias, Device, Errno};
 
-use crate::sys;
+use crate::programs::Program;
+use crate::world::World;
+use crate::{allocations, kmemleak, port, power, quiet, sys, tracing};
 
 /// How often a state is looked at that we wait for.
 const LOOK: Duration = Duration::from_millis(10);
@@ -29,7 +31,7 @@ pub(crate) struct Failure {
 pub(crate) type Result<T = String> = std::result::Result<T, Failure>;
 
 impl Failure {
-    fn new(detail: impl Display) -> Self {
+    pub(crate) fn new(detail: impl Display) -> Self {
         Self {
             errno: None,
             detail: detail.to_string(),
@@ -38,7 +40,7 @@ impl Failure {
 }
 
 /// Names what failed: `/sys/…/bind: ENODEV: No such device`.
-fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
+pub(crate) fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
     move |error| {
         let errno = error.raw_os_error().map(Errno);
         let number = errno.map(|errno| format!("{errno}: ")).unwrap_or_default();
@@ -50,13 +52,13 @@ fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
 }
 
 /// Does it. What waits gives up at `deadline`.
-pub(crate) fn perform(action: &Action, aliases: &[Alias], deadline: Instant) -> Result {
+pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Result {
     let nothing = String::new;
     match action {
         Action::Load { module, params } => {
             sys::load_module(module, params).map_err(failed(format_args!("finit_module({module})")))?;
         }
-        Action::LoadByAlias { device } => return load_by_alias(&found(device)?, aliases),
+        Action::LoadByAlias { device } => return load_by_alias(&found(device)?, &world.aliases),
         Action::Unload { module } => {
             sys::unload_module(module).map_err(failed(format_args!("delete_module({module})")))?;
         }
@@ -64,21 +66,14 @@ pub(crate) fn perform(action: &Action, aliases: &[Alias], deadline: Instant) -> 
             return wait_for_driver(device, Some(driver), deadline).map(|()| nothing());
         }
         Action::WaitUnbound { device } => return wait_for_driver(device, None, deadline).map(|()| nothing()),
+        Action::WaitGone { device } => return wait_gone(device, deadline).map(|()| nothing()),
         Action::Unbind { device } => {
             let folder = found(device)?;
             write(&folder.join("driver/unbind"), &name(&folder))?;
         }
-        Action::Bind { device, driver } => {
-            let folder = found(device)?;
-            write(
-                &Path::new("/sys/bus")
-                    .join(device.bus())
-                    .join("drivers")
-                    .join(driver)
-                    .join("bind"),
-                &name(&folder),
-            )?;
-        }
+        Action::Bind { device, driver } => write(&bind_file(device, driver), &name(&found(device)?))?,
+        Action::Remove { device } => write(&found(device)?.join("remove"), "1")?,
+        Action::Rescan {} => write(Path::new("/sys/bus/pci/rescan"), "1")?,
         Action::Write { path, data } => write(Path::new(path), data)?,
         Action::Read { path, equals } => {
             let held = read(Path::new(path))?;
@@ -100,12 +95,78 @@ pub(crate) fn perform(action: &Action, aliases: &[Alias], deadline: Instant) -> 
         },
         Action::Expect {} => {}
         Action::Sleep { ms } => thread::sleep(Duration::from_millis(*ms)),
+        Action::Repeat { times, actions, quiet } => return repeat(*times, actions, *quiet, world, deadline),
+        Action::Plug { .. } => {
+            port::wait_until_off(deadline)?;
+            return world.ask(action, deadline);
+        }
+        Action::Unplug { .. } | Action::Monitor { .. } | Action::MonitorLine { .. } => {
+            return world.ask(action, deadline);
+        }
+        Action::SurpriseUnplug { device } => {
+            let folder = fs::canonicalize(found(device)?).map_err(failed(device))?;
+            let port = folder
+                .parent()
+                .ok_or_else(|| Failure::new(format_args!("{device} is behind nothing")))?;
+            port::pull(port)?;
+        }
+        Action::Exec { args } => return Program::start(args)?.end(deadline),
+        Action::Spawn { name, args } => return world.programs().spawn(name, args, deadline),
+        Action::Join { name } => {
+            let program = world.programs().take(name)?;
+            return program.end(deadline);
+        }
+        Action::Kmemleak { clear } => return kmemleak::scan(*clear, deadline),
+        Action::FailAllocations { action, at_least } => {
+            return allocations::fail_each(action, *at_least, deadline);
+        }
+        Action::CountAllocations {
+            module,
+            action,
+            at_least,
+            at_most,
+        } => {
+            let limits = (at_least.unwrap_or(0), at_most.unwrap_or(u64::MAX));
+            return tracing::count_allocations(module, limits, || perform(action, world, deadline));
+        }
+        Action::Suspend { state, test } => return power::suspend(*state, *test),
+        Action::Shutdown { how } => sys::shut_down(*how).map_err(failed("reboot"))?,
     }
     Ok(nothing())
 }
 
+/// Does the actions again and again. A failure says in which round it was.
+fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: Instant) -> Result {
+    let _quiet = if quiet { Some(quiet::Quiet::start()?) } else { None };
+    let start = Instant::now();
+    for round in 1..=times {
+        for action in actions {
+            if Instant::now() >= deadline {
+                return Err(Failure::new(format_args!(
+                    "out of time after {} of {times} rounds",
+                    round - 1
+                )));
+            }
+            perform(action, world, deadline).map_err(|failure| Failure {
+                detail: format!("round {round} of {times}: {}", failure.detail),
+                ..failure
+            })?;
+        }
+    }
+    Ok(format!("{times} times in {:.1} s", start.elapsed().as_secs_f64()))
+}
+
+/// The file through which devices are bound to the driver.
+pub(crate) fn bind_file(device: &Device, driver: &str) -> PathBuf {
+    Path::new("/sys/bus")
+        .join(device.bus())
+        .join("drivers")
+        .join(driver)
+        .join("bind")
+}
+
 /// The device's folder in sysfs.
-fn found(device: &Device) -> Result<PathBuf> {
+pub(crate) fn found(device: &Device) -> Result<PathBuf> {
     let devices = Path::new("/sys/bus").join(device.bus()).join("devices");
     match device {
         Device::Named { name, .. } => {
@@ -137,12 +198,12 @@ fn found(device: &Device) -> Result<PathBuf> {
 }
 
 /// The last part of the path, as the kernel calls it.
-fn name(folder: &Path) -> String {
+pub(crate) fn name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The driver that the device of this folder is bound to.
-fn driver_of(folder: &Path) -> Option<String> {
+pub(crate) fn driver_of(folder: &Path) -> Option<String> {
     fs::read_link(folder.join("driver")).ok().map(|link| name(&link))
 }
 
@@ -171,6 +232,28 @@ fn wait_for_driver(device: &Device, wanted: Option<&String>, deadline: Instant) 
     }
 }
 
+fn wait_gone(device: &Device, deadline: Instant) -> Result<()> {
+    loop {
+        match found(device) {
+            Err(failure)
+                if failure
+                    .errno
+                    .is_some_and(|errno| [libc::ENODEV, libc::ENOENT].contains(&errno.0)) =>
+            {
+                return Ok(());
+            }
+            Err(failure) => return Err(failure),
+            Ok(folder) if Instant::now() >= deadline => {
+                return Err(Failure::new(format_args!(
+                    "{device} is still there: {}",
+                    folder.display()
+                )));
+            }
+            Ok(_) => thread::sleep(LOOK),
+        }
+    }
+}
+
 /// Loads every module that an alias names for the device, as udev has modprobe do.
 fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
     let modalias = read(&folder.join("modalias"))?;
@@ -196,7 +279,7 @@ fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
 }
 
 /// Writes with one write(2), as a file of sysfs wants it.
-fn write(path: &Path, data: &str) -> Result<()> {
+pub(crate) fn write(path: &Path, data: &str) -> Result<()> {
     let what = || path.display();
     let mut file = OpenOptions::new().write(true).open(path).map_err(failed(what()))?;
     let written = file.write(data.as_bytes()).map_err(failed(what()))?;
@@ -210,7 +293,7 @@ fn write(path: &Path, data: &str) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result {
+pub(crate) fn read(path: &Path) -> Result {
     let mut bytes = Vec::new();
     let result = File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes));
     result.map_err(failed(path.display()))?;

@@ -5,16 +5,28 @@
 //! It is statically linked and does everything itself: there is nothing else in the guest.
 
 mod action;
+mod allocations;
+mod kmemleak;
 mod kmsg;
+mod outside;
+mod port;
+mod power;
+mod programs;
+mod quiet;
 mod step;
 mod sys;
+mod tracing;
+mod world;
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 
 use linux_driver_vm::protocol::{JOB_PATH, Job, Record};
+use linux_driver_vm::{Action, Shutdown};
 
 use crate::kmsg::Log;
+use crate::world::World;
 
 fn main() {
     // A panic of process 1 is a panic of the kernel: the host sees it, with our message before it.
@@ -29,6 +41,7 @@ fn work() -> Result<(), String> {
     }
     // A kernel may be built without it.
     let _ = sys::mount("debugfs", c"/sys/kernel/debug");
+    let _ = sys::mount("tracefs", c"/sys/kernel/tracing");
     let job = fs::read(JOB_PATH).map_err(|e| format!("{JOB_PATH}: {e}"))?;
     let job: Job = serde_json::from_slice(&job).map_err(|e| format!("{JOB_PATH}: {e}"))?;
     let mut log = Log::open(job.token.clone()).map_err(|e| format!("/dev/kmsg: {e}"))?;
@@ -43,13 +56,21 @@ fn work() -> Result<(), String> {
         tainted: tainted()?,
     })
     .map_err(failed)?;
+    let world = Arc::new(World::new(job.aliases, job.asks_host).map_err(|e| format!("the line to the host: {e}"))?);
+    let mut how = Shutdown::PowerOff;
     for (number, step) in job.steps.iter().enumerate() {
-        if !step::run(&mut log, number, step, &job.aliases).map_err(failed)? {
+        if let Action::Shutdown { how: last } = step.action {
+            // Nobody is there after it to say how it went: the host sees.
+            log.say(&Record::Begin { step: number }).map_err(failed)?;
+            how = last;
+            break;
+        }
+        if !step::run(&mut log, number, step, &world).map_err(failed)? {
             break;
         }
     }
     log.say(&Record::Done { tainted: tainted()? }).map_err(failed)?;
-    sys::power_off().map_err(|e| format!("reboot: {e}"))
+    sys::shut_down(how).map_err(|e| format!("reboot: {e}"))
 }
 
 fn tainted() -> Result<u64, String> {

@@ -6,18 +6,20 @@
 
 use std::fs;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use linux_driver_vm::protocol::{Record, details};
 use linux_driver_vm::text::clean;
-use linux_driver_vm::{Alias, Errno, Step};
+use linux_driver_vm::{Errno, Step};
 use regex_lite::Regex;
 
 use crate::action::{self, Failure};
 use crate::kmsg::Log;
-use crate::sys;
+use crate::world::World;
+use crate::{quiet, sys};
 
 /// How often the log is looked at.
 const LOOK: Duration = Duration::from_millis(5);
@@ -27,12 +29,14 @@ const MARK: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the step and says so. Whether it passed.
-pub(crate) fn run(log: &mut Log, number: usize, step: &Step, aliases: &[Alias]) -> io::Result<bool> {
+pub(crate) fn run(log: &mut Log, number: usize, step: &Step, world: &Arc<World>) -> io::Result<bool> {
     let begin = Record::Begin { step: number };
     log.say(&begin)?;
     log.skip_to(&begin)?;
     let start = Instant::now();
-    let result = perform(log, step, aliases, start + Duration::from_secs(step.timeout_s))?;
+    let result = perform(log, step, world, start + Duration::from_secs(step.timeout_s))?;
+    // An action that hangs has not made the console speak again.
+    quiet::end();
     let ok = result.is_ok();
     // A record is one line; a text of several keeps its line ends as spaces.
     let (Ok(detail) | Err(detail)) = result;
@@ -44,7 +48,7 @@ pub(crate) fn run(log: &mut Log, number: usize, step: &Step, aliases: &[Alias]) 
     Ok(ok)
 }
 
-fn perform(log: &mut Log, step: &Step, aliases: &[Alias], deadline: Instant) -> io::Result<Result<String, String>> {
+fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) -> io::Result<Result<String, String>> {
     let mut missing = Vec::new();
     for pattern in &step.expect {
         match Regex::new(pattern) {
@@ -52,7 +56,7 @@ fn perform(log: &mut Log, step: &Step, aliases: &[Alias], deadline: Instant) -> 
             Err(e) => return Ok(Err(format!("{pattern:?}: {e}"))),
         }
     }
-    let (thread, ended) = start(step, aliases, deadline);
+    let (thread, ended) = start(step, world, deadline);
     let mut result = None;
     let mut marked = None;
     loop {
@@ -93,14 +97,14 @@ fn perform(log: &mut Log, step: &Step, aliases: &[Alias], deadline: Instant) -> 
 }
 
 /// Starts the action. Its thread's number, and where its result comes.
-fn start(step: &Step, aliases: &[Alias], deadline: Instant) -> (Option<i32>, Receiver<action::Result>) {
-    let (action, aliases) = (step.action.clone(), aliases.to_vec());
+fn start(step: &Step, world: &Arc<World>, deadline: Instant) -> (Option<i32>, Receiver<action::Result>) {
+    let (action, world) = (step.action.clone(), Arc::clone(world));
     let (started, number) = channel();
     let (done, ended) = channel();
     thread::spawn(move || {
         // Nobody may listen any more; that is no concern of ours.
         let _ = started.send(sys::thread_id());
-        let _ = done.send(action::perform(&action, &aliases, deadline));
+        let _ = done.send(action::perform(&action, &world, deadline));
     });
     (number.recv().ok(), ended)
 }

@@ -4,7 +4,9 @@
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use linux_driver_vm::Shutdown;
 
 /// `MODULE_INIT_COMPRESSED_FILE` of `<linux/module.h>`: the kernel decompresses the module itself.
 const COMPRESSED: libc::c_int = 4;
@@ -25,14 +27,34 @@ pub(crate) fn mount(kind: &str, place: &CStr) -> io::Result<()> {
     checked(result.into())
 }
 
+/// A module that is about to be loaded.
+pub(crate) struct Module {
+    file: File,
+    params: CString,
+    flags: libc::c_int,
+}
+
+impl Module {
+    pub(crate) fn open(path: &str, params: &str) -> io::Result<Self> {
+        let compressed = [".xz", ".zst", ".gz"].iter().any(|end| path.ends_with(end));
+        Ok(Self {
+            file: File::open(path)?,
+            params: CString::new(params)?,
+            flags: if compressed { COMPRESSED } else { 0 },
+        })
+    }
+
+    /// Loads it with one system call.
+    pub(crate) fn load(&self) -> io::Result<()> {
+        let (file, params) = (self.file.as_raw_fd(), self.params.as_ptr());
+        // SAFETY: finit_module(2) takes an open file, a string that ends with NUL, and flags.
+        checked(unsafe { libc::syscall(libc::SYS_finit_module, file, params, self.flags) })
+    }
+}
+
 /// Loads the module in this file.
 pub(crate) fn load_module(path: &str, params: &str) -> io::Result<()> {
-    let file = File::open(path)?;
-    let params = CString::new(params)?;
-    let compressed = [".xz", ".zst", ".gz"].iter().any(|end| path.ends_with(end));
-    let flags = if compressed { COMPRESSED } else { 0 };
-    // SAFETY: finit_module(2) takes an open file, a string that ends with NUL, and flags.
-    checked(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), params.as_ptr(), flags) })
+    Module::open(path, params)?.load()
 }
 
 /// Unloads this module; it fails at once if the module is in use.
@@ -58,12 +80,30 @@ pub(crate) fn thread_id() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// Powers the machine off.
-pub(crate) fn power_off() -> io::Result<()> {
+/// Has a serial line pass every byte as it is, and reads from it give up after a tenth of a second with nothing.
+pub(crate) fn make_raw(line: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: `termios` is a plain C structure, for which all zeroes is a value.
+    let mut settings: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: tcgetattr(3) takes an open file and writes one `termios`.
+    checked(unsafe { libc::tcgetattr(line.as_raw_fd(), &raw mut settings) }.into())?;
+    // SAFETY: cfmakeraw(3) changes the `termios` that it is given.
+    unsafe { libc::cfmakeraw(&raw mut settings) };
+    settings.c_cc[libc::VMIN] = 0;
+    settings.c_cc[libc::VTIME] = 1;
+    // SAFETY: tcsetattr(3) takes an open file and reads one `termios`.
+    checked(unsafe { libc::tcsetattr(line.as_raw_fd(), libc::TCSANOW, &raw const settings) }.into())
+}
+
+/// Ends the machine.
+pub(crate) fn shut_down(how: Shutdown) -> io::Result<()> {
     // SAFETY: sync(2) takes nothing and cannot fail.
     unsafe { libc::sync() };
+    let how = match how {
+        Shutdown::PowerOff => libc::RB_POWER_OFF,
+        Shutdown::Reboot => libc::RB_AUTOBOOT,
+    };
     // SAFETY: reboot(2) takes a number; process 1 may call it, and it does not come back if it succeeds.
-    checked(unsafe { libc::reboot(libc::RB_POWER_OFF) }.into())
+    checked(unsafe { libc::reboot(how) }.into())
 }
 
 #[cfg(test)]

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The commands, one a file.
+
+mod fuzz;
+mod open_hold;
+mod storm;
+
+use crate::args::Args;
+use crate::outcome::{Failure, Result};
+
+/// A command: reads its arguments, does it, and says what it found.
+type Command = fn(&mut Args<'_>) -> Result;
+
+const COMMANDS: &[(&str, Command)] = &[
+    ("fuzz", fuzz::run),
+    ("open-hold", open_hold::run),
+    ("storm", storm::run),
+];
+
+/// Runs the command that the first argument names.
+pub(crate) fn run(args: &[String]) -> Result {
+    let (name, rest) = args.split_first().ok_or_else(|| Failure::new("which command?"))?;
+    let (_, command) = COMMANDS
+        .iter()
+        .find(|(known, _)| known == name)
+        .ok_or_else(|| Failure::new(format_args!("{name:?} is no command")))?;
+    command(&mut Args::new(rest))
+}

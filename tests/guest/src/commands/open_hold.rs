@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `open-hold PATH`: opens a file, holds it while the plan takes the device away, and then wants every use of it to end in
+//! ENODEV. To be spawned.
+
+use crate::args::Args;
+use crate::file;
+use crate::outcome::{Failure, Result, failed};
+use crate::spawned::{ready, wait_for_join};
+
+/// An ioctl that no driver has.
+const NO_IOCTL: u32 = 0xdead_beef;
+
+pub(crate) fn run(args: &mut Args<'_>) -> Result {
+    let path: String = args.next("the path")?;
+    args.end()?;
+    let held = file::open(&path).map_err(failed(&path))?;
+    ready()?;
+    wait_for_join()?;
+    let mut buffer = [0u8; 64];
+    let address = buffer.as_mut_ptr() as u64;
+    let uses = [
+        ("read", file::read(&held, address, buffer.len() as u64)),
+        ("ioctl", file::ioctl(&held, NO_IOCTL, 0)),
+    ];
+    let mut said = Vec::new();
+    for (name, result) in uses {
+        match result {
+            Err(libc::ENODEV) => said.push(format!("{name}: ENODEV")),
+            // What the file never had is refused by whoever keeps it, not by the driver.
+            Err(libc::ENOTTY) if name == "ioctl" && path.starts_with("/sys/") => {}
+            other => {
+                return Err(Failure::new(format_args!(
+                    "{path}: {name} of a device that is gone ends in {other:?}, not in ENODEV"
+                )));
+            }
+        }
+    }
+    Ok(said.join(", "))
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER]`: several processes open, use and close a file at
+//! once, and one of them unbinds and binds its device meanwhile (`DEVICE` and `DRIVER` are folders of sysfs). Whatever the kernel
+//! refuses, it has to be for a reason that exists.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::args::Args;
+use crate::file;
+use crate::outcome::{Failure, Result, failed};
+use crate::random::Random;
+
+/// What opening may end in besides success: the device is gone, is coming or going, or is somebody else's.
+const OPENING: [i32; 7] = [
+    libc::ENOENT,
+    libc::ENODEV,
+    libc::ENXIO,
+    libc::EBUSY,
+    libc::EAGAIN,
+    libc::EINTR,
+    libc::EIO,
+];
+/// What a use may end in.
+const USING: [i32; 15] = [
+    libc::ENODEV,
+    libc::ENXIO,
+    libc::EBUSY,
+    libc::EAGAIN,
+    libc::EINTR,
+    libc::EIO,
+    libc::EINVAL,
+    libc::ENOTTY,
+    libc::EBADF,
+    libc::EFAULT,
+    libc::ESPIPE,
+    libc::EPERM,
+    libc::EACCES,
+    libc::ERANGE,
+    libc::ETIMEDOUT,
+];
+/// What unbinding and binding may end in: another process, or the driver, was quicker.
+const MOVING: [i32; 4] = [libc::ENODEV, libc::EBUSY, libc::ENOENT, libc::EAGAIN];
+/// How long the device may stay unbound while the others try it, in milliseconds at most.
+const PAUSE: usize = 3;
+/// How long the driver may take to come back at the end.
+const BACK: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(args: &mut Args<'_>) -> Result {
+    let processes: u64 = args.option("--processes")?.unwrap_or(4);
+    let calls: u64 = args.option("--calls")?.unwrap_or(1000);
+    let seed: u64 = args.option("--seed")?.unwrap_or(1);
+    let moving = args.pair("--unbind")?;
+    let path: String = args.next("the path")?;
+    args.end()?;
+    let mut children = Vec::new();
+    for number in 0..processes {
+        let seed = seed.wrapping_add(number << 32);
+        children.push(fork(|| use_it(&path, calls, &mut Random::new(seed)))?);
+    }
+    let mut moved = 0;
+    let mut wrong = Vec::new();
+    let mut random = Random::new(!seed);
+    while let Some(child) = children.pop() {
+        match ended(child)? {
+            Some(0) => {}
+            Some(code) => wrong.push(format!("a process ended with {code}")),
+            None => {
+                children.insert(0, child);
+                match moving {
+                    Some((device, driver)) => moved += cycle(device, driver, &mut random)?,
+                    None => std::thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        }
+    }
+    if let Some((device, driver)) = moving {
+        bound_again(device, driver)?;
+    }
+    if !wrong.is_empty() {
+        return Err(Failure::new(wrong.join(", ")));
+    }
+    Ok(format!(
+        "{processes} processes with {calls} calls each, {moved} times unbound meanwhile"
+    ))
+}
+
+/// What each process does. An error is said on the standard error, which all share.
+fn use_it(path: &str, calls: u64, random: &mut Random) -> Result<()> {
+    let mut held: Vec<fs::File> = Vec::new();
+    let mut buffer = [0u8; 256];
+    for _ in 0..calls {
+        let address = buffer.as_mut_ptr() as u64;
+        let length = random.next() % buffer.len() as u64;
+        let choice = random.below(8);
+        if held.is_empty() || choice == 0 {
+            match file::open(path) {
+                Ok(file) => held.push(file),
+                Err(error) => allowed("open", error.raw_os_error().unwrap_or(0), &OPENING)?,
+            }
+            if held.len() > 16 {
+                held.remove(0);
+            }
+            continue;
+        }
+        let at = random.below(held.len());
+        let outcome = match choice {
+            1 => {
+                held.remove(at);
+                Ok(0)
+            }
+            2 | 3 => file::ioctl(&held[at], random.next() as u32 & 0xc01f_ff0f, address),
+            4 | 5 => file::read(&held[at], address, length),
+            6 => file::poll(&held[at], libc::POLLIN | libc::POLLOUT).map(|_| 0),
+            _ => file::lseek(&held[at], 0, 0),
+        };
+        match outcome {
+            Ok(done) if (4..6).contains(&choice) && done > length => {
+                return Err(Failure::new(format_args!(
+                    "read of {length} bytes says that it did {done}"
+                )));
+            }
+            Ok(_) => {}
+            Err(errno) => allowed("a call", errno, &USING)?,
+        }
+    }
+    Ok(())
+}
+
+fn allowed(what: &str, errno: i32, by: &[i32]) -> Result<()> {
+    if by.contains(&errno) {
+        return Ok(());
+    }
+    Err(Failure {
+        errno: Some(errno),
+        text: format!("{what}: {}", io::Error::from_raw_os_error(errno)),
+    })
+}
+
+/// Unbinds the device and binds it again. How often it was unbound by that: once or not at all.
+fn cycle(device: &str, driver: &str, random: &mut Random) -> Result<u64> {
+    let name = Path::new(device).file_name().unwrap_or_default();
+    let write = |file: &str| match fs::write(Path::new(driver).join(file), name.as_encoded_bytes()) {
+        Ok(()) => Ok(1),
+        Err(error) => allowed(file, error.raw_os_error().unwrap_or(0), &MOVING).map(|()| 0),
+    };
+    let pause = |random: &mut Random| std::thread::sleep(Duration::from_millis(random.below(PAUSE) as u64));
+    let unbound = write("unbind")?;
+    pause(random);
+    write("bind")?;
+    pause(random);
+    Ok(unbound)
+}
+
+/// Wants the device bound when all is over.
+fn bound_again(device: &str, driver: &str) -> Result<()> {
+    let name = Path::new(device).file_name().unwrap_or_default();
+    let start = Instant::now();
+    while fs::read_link(Path::new(device).join("driver")).is_err() {
+        let bound = fs::write(Path::new(driver).join("bind"), name.as_encoded_bytes());
+        if start.elapsed() >= BACK {
+            return bound.map_err(failed(format_args!("{device} cannot be bound again")));
+        }
+    }
+    Ok(())
+}
+
+/// A process of its own that does this.
+fn fork(work: impl FnOnce() -> Result<()>) -> Result<libc::pid_t> {
+    // SAFETY: this process has no other threads, so that its child may do whatever it may do itself.
+    match unsafe { libc::fork() } {
+        -1 => Err(failed("fork")(io::Error::last_os_error())),
+        0 => {
+            let code = match work() {
+                Ok(()) => 0,
+                Err(failure) => {
+                    eprintln!("{}", failure.text);
+                    failure.code()
+                }
+            };
+            std::process::exit(code.into())
+        }
+        child => Ok(child),
+    }
+}
+
+/// The exit code of a child that has ended; a signal counts as code 256 and more.
+fn ended(child: libc::pid_t) -> Result<Option<i32>> {
+    let mut status = 0;
+    // SAFETY: waitpid(2) writes one integer.
+    match unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } {
+        -1 => Err(failed("waitpid")(io::Error::last_os_error())),
+        0 => Ok(None),
+        _ if libc::WIFEXITED(status) => Ok(Some(libc::WEXITSTATUS(status))),
+        _ => Ok(Some(256 + libc::WTERMSIG(status))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_outside_the_list_is_told() {
+        allowed("open", libc::ENODEV, &OPENING).unwrap();
+        let failure = allowed("open", libc::ENOMEM, &OPENING).unwrap_err();
+        assert_eq!(failure.errno, Some(libc::ENOMEM));
+        use_it("/dev/null", 500, &mut Random::new(3)).unwrap();
+        assert!(
+            use_it("/", 500, &mut Random::new(3)).is_err(),
+            "EISDIR is none that a device gives"
+        );
+    }
+}

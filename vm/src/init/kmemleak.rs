@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Memory that nothing refers to any more (`mm/kmemleak.c`, `Documentation/dev-tools/kmemleak.rst`).
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::action::{Failure, Result, read, write};
+
+const FILE: &str = "/sys/kernel/debug/kmemleak";
+/// An object younger than this is never reported (`MSECS_MIN_AGE`, 5 s).
+const AGE: Duration = Duration::from_millis(5500);
+
+/// Searches, and fails with what is found; or has everything so far forgotten.
+pub(crate) fn scan(clear: bool, deadline: Instant) -> Result {
+    let file = Path::new(FILE);
+    if clear {
+        write(file, "scan")?;
+        write(file, "clear")?;
+        return Ok(String::new());
+    }
+    if Instant::now() + AGE >= deadline {
+        return Err(Failure::new(
+            "a search takes more time than the step has: give it `timeout-s`",
+        ));
+    }
+    thread::sleep(AGE);
+    // An object that changed since the search before is only looked at again by the next.
+    write(file, "scan")?;
+    write(file, "scan")?;
+    let found = read(file)?;
+    if found.is_empty() {
+        Ok("nothing is leaked".to_owned())
+    } else {
+        Err(Failure::new(found))
+    }
+}

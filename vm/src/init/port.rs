@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The slot of a PCIe port with hot plug: a device is pulled out of it, and it is waited for until one may be put in.
+//!
+//! QEMU detaches what sits in a slot as soon as the port's Slot Control says that the slot's power and its indicator are
+//! off (`hw/pci/pcie.c`, `pcie_cap_slot_write_config_cb`). The kernel's pciehp would take a slot without power for one that
+//! it switched off itself (`pciehp_ctrl.c`, `__pciehp_disable_slot`: "Already disabled"), so the power is switched on again
+//! before the port's interrupts are let through: pciehp then finds a link that went down by itself, which is what it calls a
+//! surprise removal (`pciehp_handle_presence_or_link_change`). Registers: `<linux/pci_regs.h>`.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::action::{Failure, Result, failed, read};
+
+/// The offset of the first capability.
+const CAPABILITY_LIST: u64 = 0x34;
+/// The capability PCI Express.
+const EXPRESS: u8 = 0x10;
+/// Slot Capabilities, from the start of that capability.
+const SLOT_CAPABILITIES: u64 = 20;
+/// Slot Control.
+const SLOT_CONTROL: u64 = 24;
+/// Slot Status.
+const SLOT_STATUS: u64 = 26;
+/// In Slot Capabilities: the slot's power can be switched, and hot plug works.
+const POWER_CONTROL: u16 = 1 << 1;
+const HOT_PLUG: u16 = 1 << 6;
+/// In Slot Control: the port interrupts on an event of the slot.
+const INTERRUPT: u16 = 1 << 5;
+/// In Slot Control: how the power's indicator is (3 is off), and whether the power is off.
+const INDICATOR_OFF: u16 = 3 << 8;
+const POWER_OFF: u16 = 1 << 10;
+/// In Slot Status: something is in the slot.
+const PRESENT: u16 = 1 << 6;
+
+/// How often a slot is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A port's registers for its slot.
+struct Slot {
+    config: File,
+    path: PathBuf,
+    express: u64,
+}
+
+impl Slot {
+    /// The slot of this port, a folder of sysfs.
+    fn of(port: &Path) -> Result<Self> {
+        let path = port.join("config");
+        let config = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed(path.display()))?;
+        let express = capability(&config, &path)?;
+        Ok(Self { config, path, express })
+    }
+
+    fn read(&self, at: u64) -> Result<u16> {
+        let mut bytes = [0; 2];
+        let result = self.config.read_exact_at(&mut bytes, self.express + at);
+        result.map_err(failed(self.path.display()))?;
+        Ok(u16::from_le_bytes(bytes))
+    }
+
+    fn control(&self, value: u16) -> Result<()> {
+        let result = self
+            .config
+            .write_all_at(&value.to_le_bytes(), self.express + SLOT_CONTROL);
+        result.map_err(failed(self.path.display()))
+    }
+
+    fn filled(&self) -> Result<bool> {
+        Ok(self.read(SLOT_STATUS)? & PRESENT != 0)
+    }
+}
+
+/// Pulls out what is in the slot of this port.
+pub(crate) fn pull(port: &Path) -> Result<()> {
+    let slot = Slot::of(port)?;
+    if !slot.filled()? {
+        return Err(Failure::new(format_args!("{}: nothing is in its slot", port.display())));
+    }
+    let control = slot.read(SLOT_CONTROL)?;
+    slot.control(control & !INTERRUPT | INDICATOR_OFF | POWER_OFF)?;
+    let left = slot.filled()?;
+    slot.control(control & !INTERRUPT)?;
+    slot.control(control)?;
+    if left {
+        return Err(Failure::new(format_args!(
+            "{}: QEMU left the device in its slot",
+            port.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Waits until the kernel has switched each empty slot off. It does so a second after a device was pulled out, and what is
+/// put in meanwhile is thrown out again by that.
+pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
+    let devices = "/sys/bus/pci/devices";
+    for entry in fs::read_dir(devices).map_err(failed(devices))? {
+        let port = entry.map_err(failed(devices))?.path();
+        // Bridges have the class 0604.
+        if !read(&port.join("class"))?.starts_with("0x0604") {
+            continue;
+        }
+        let slot = Slot::of(&port)?;
+        let both = POWER_CONTROL | HOT_PLUG;
+        if slot.read(SLOT_CAPABILITIES)? & both != both {
+            continue;
+        }
+        let off = INDICATOR_OFF | POWER_OFF;
+        while !slot.filled()? && slot.read(SLOT_CONTROL)? & off != off {
+            if Instant::now() >= deadline {
+                return Err(Failure::new(format_args!(
+                    "{}: its slot is not switched off",
+                    port.display()
+                )));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+    Ok(())
+}
+
+/// Where the capability PCI Express is in the port's configuration space.
+fn capability(config: &File, path: &Path) -> Result<u64> {
+    let read = |at: u64| {
+        let mut byte = [0];
+        let result = config.read_exact_at(&mut byte, at);
+        result.map_err(failed(path.display())).map(|()| byte[0])
+    };
+    let mut at = u64::from(read(CAPABILITY_LIST)?);
+    // A list that runs in a circle ends too.
+    for _ in 0..48 {
+        if at < 0x40 {
+            break;
+        }
+        if read(at)? == EXPRESS {
+            return Ok(at);
+        }
+        at = u64::from(read(at + 1)? & !3);
+    }
+    Err(Failure::new(format_args!("{}: this is no PCIe port", path.display())))
+}

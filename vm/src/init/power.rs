@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A machine that sleeps and wakes up (`Documentation/admin-guide/pm/sleep-states.rst`).
+
+use std::path::Path;
+use std::time::Instant;
+
+use linux_driver_vm::{SuspendState, SuspendTest};
+
+use crate::action::{Result, read, write};
+
+const STATE: &str = "/sys/power/state";
+/// How far a test goes.
+const TEST: &str = "/sys/power/pm_test";
+/// Which of the deep states `mem` is.
+const DEEP: &str = "/sys/power/mem_sleep";
+/// The clock's alarm.
+const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
+/// When the clock wakes the machine: late enough for the devices to be suspended before it, under emulation too.
+const SECONDS: &str = "+4";
+
+/// Sleeps, and says how long it took.
+pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result {
+    let path = Path::new;
+    let start = Instant::now();
+    if let Some(test) = test {
+        write(path(TEST), test.name())?;
+    } else {
+        // An alarm that is set cannot be set again.
+        write(path(ALARM), "0")?;
+        write(path(ALARM), SECONDS)?;
+    }
+    let word = match state {
+        SuspendState::Freeze => "freeze",
+        SuspendState::Mem => {
+            write(path(DEEP), "deep")?;
+            "mem"
+        }
+    };
+    let slept = write(path(STATE), word);
+    if test.is_some() {
+        write(path(TEST), "none")?;
+    }
+    slept?;
+    let how_often = read(path("/sys/power/suspend_stats/success"))?;
+    Ok(format!(
+        "back after {:.1} s; successful suspends so far: {how_often}",
+        start.elapsed().as_secs_f64()
+    ))
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Programs that run beside us: the commands of the package `linux-driver-guest`.
+//!
+//! A program that is spawned says `ready` on its standard output, in a line of its own, when later steps may go on, and
+//! comes to its end when its standard input does.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linux_driver_vm::Errno;
+use linux_driver_vm::protocol::GUEST_PATH;
+
+use crate::action::{Failure, Result, failed};
+
+/// How often a program is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// As much as is kept of what a program says.
+const KEPT: u64 = 64 * 1024;
+/// The error numbers that a program's exit code can be.
+const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
+
+/// The programs that were spawned, by their names.
+#[derive(Default)]
+pub(crate) struct Programs(BTreeMap<String, Program>);
+
+impl Programs {
+    pub(crate) fn spawn(&mut self, name: &str, args: &[String], deadline: Instant) -> Result {
+        let mut program = Program::start(args)?;
+        let ready = program.until_ready(deadline);
+        if let Err(failure) = ready {
+            program.kill();
+            return Err(failure);
+        }
+        self.0.insert(name.to_owned(), program);
+        Ok(String::new())
+    }
+
+    /// The program, which is then no longer among these: a step that hangs in it leaves the others to be looked at.
+    pub(crate) fn take(&mut self, name: &str) -> Result<Program> {
+        self.0
+            .remove(name)
+            .ok_or_else(|| Failure::new(format_args!("no program {name:?} was spawned")))
+    }
+}
+
+/// A program that runs.
+pub(crate) struct Program {
+    child: Child,
+    input: Option<ChildStdin>,
+    /// Its lines on the standard output, as they come.
+    lines: Receiver<String>,
+    /// All that it said on its standard error, once it has ended.
+    errors: Receiver<String>,
+    command: String,
+}
+
+impl Program {
+    pub(crate) fn start(args: &[String]) -> Result<Self> {
+        let command = args.join(" ");
+        let mut child = Command::new(GUEST_PATH)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed(format_args!("{GUEST_PATH} {command}")))?;
+        let (sender, lines) = channel();
+        if let Some(out) = child.stdout.take() {
+            thread::spawn(move || {
+                for line in BufReader::new(out.take(KEPT))
+                    .lines()
+                    .map_while(std::result::Result::ok)
+                {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let (sender, errors) = channel();
+        if let Some(mut err) = child.stderr.take() {
+            thread::spawn(move || {
+                let mut text = Vec::new();
+                let _ = err.by_ref().take(KEPT).read_to_end(&mut text);
+                let _ = sender.send(String::from_utf8_lossy(&text).trim().to_owned());
+            });
+        }
+        Ok(Self {
+            input: child.stdin.take(),
+            child,
+            lines,
+            errors,
+            command,
+        })
+    }
+
+    fn until_ready(&mut self, deadline: Instant) -> Result<()> {
+        loop {
+            match self.lines.recv_timeout(LOOK) {
+                Ok(line) if line == "ready" => return Ok(()),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(RecvTimeoutError::Timeout) => return Err(self.stuck("is not ready in time")),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return match self.wait(deadline)? {
+                        Ok(_) => Err(Failure::new(format_args!(
+                            "{}: it ended without being ready",
+                            self.command
+                        ))),
+                        Err(failure) => Err(failure),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Has it come to its end, and says what it said.
+    pub(crate) fn end(mut self, deadline: Instant) -> Result {
+        self.input = None;
+        let ended = self.wait(deadline);
+        if ended.is_err() {
+            self.kill();
+        }
+        ended?
+    }
+
+    /// Waits for its end. The outer error is that it does not come.
+    fn wait(&mut self, deadline: Instant) -> Result<Result> {
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(failed(&self.command))? {
+                return Ok(self.ended(status));
+            }
+            if Instant::now() >= deadline {
+                return Err(self.stuck("has not ended in time"));
+            }
+            thread::sleep(LOOK);
+        }
+    }
+
+    fn ended(&self, status: ExitStatus) -> Result {
+        let said: Vec<String> = self.lines.iter().filter(|line| line != "ready").collect();
+        let errors = self.errors.recv().unwrap_or_default();
+        match status.code() {
+            Some(0) => Ok(said.join("\n")),
+            Some(code) => Err(Failure {
+                errno: ERRNOS.contains(&code).then_some(Errno(code)),
+                detail: format!("{}: {errors}", self.command),
+            }),
+            None => Err(Failure::new(format_args!(
+                "{}: ended by signal {}: {errors}",
+                self.command,
+                status.signal().unwrap_or_default()
+            ))),
+        }
+    }
+
+    fn stuck(&self, what: &str) -> Failure {
+        let stack = fs::read_to_string(format!("/proc/{}/stack", self.child.id())).unwrap_or_default();
+        let place = if stack.trim().is_empty() {
+            String::new()
+        } else {
+            format!("; it stands in:\n{stack}")
+        };
+        Failure::new(format_args!("{}: it {what}{place}", self.command))
+    }
+
+    /// Ends it, as far as it lets itself be ended: one that hangs in the kernel is left behind.
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.try_wait();
+    }
+}

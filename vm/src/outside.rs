@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the host does in the middle of a plan. The program in the guest asks for it on the machine's second serial port,
+//! a thread here does it on QEMU's monitor and answers there.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use linux_driver_host::{Error, Result};
+use regex_lite::Regex;
+use serde_json::{Map, Value};
+
+use crate::Action;
+use crate::monitor::Monitor;
+use crate::protocol::{ANSWER, Answer, Request};
+
+/// The longest path that the address of a socket has room for (`sun_path`, with its NUL).
+const LONGEST: usize = 107;
+/// How often we look for a connection.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long QEMU may take to greet.
+const GREETING: Duration = Duration::from_secs(20);
+
+/// The host's ends of the monitor and of the serial port, which QEMU connects to when it starts.
+pub(crate) struct Outside {
+    monitor: UnixListener,
+    port: UnixListener,
+    paths: [PathBuf; 2],
+}
+
+/// The thread that does what the guest asks for. It ends with QEMU, or when this value goes.
+pub(crate) struct Serving {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Outside {
+    /// Makes the sockets in this folder.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let paths = ["monitor", "port"].map(|name| dir.join(name));
+        let listen = |path: &PathBuf| {
+            if path.as_os_str().len() > LONGEST {
+                return Err(Error::new(
+                    path.display(),
+                    format_args!("a path for a socket, of at most {LONGEST} bytes"),
+                    "a longer one",
+                    "set TMPDIR to a shorter path, such as /tmp",
+                ));
+            }
+            // A socket of an attempt that did not come up.
+            let _ = std::fs::remove_file(path);
+            let listener = UnixListener::bind(path).map_err(|e| Error::io(path, "write", &e))?;
+            listener
+                .set_nonblocking(true)
+                .map_err(|e| Error::io(path, "write", &e))?;
+            Ok(listener)
+        };
+        Ok(Self {
+            monitor: listen(&paths[0])?,
+            port: listen(&paths[1])?,
+            paths,
+        })
+    }
+
+    /// QEMU's arguments for it. They come after the first serial port's.
+    pub(crate) fn args(&self) -> Vec<String> {
+        let socket = |id: &str, path: &Path| {
+            // In QEMU's options a comma is written twice.
+            let path = path.display().to_string().replace(',', ",,");
+            format!("socket,id={id},path={path}")
+        };
+        [
+            "-chardev".to_owned(),
+            socket("outside", &self.paths[1]),
+            "-serial".to_owned(),
+            "chardev:outside".to_owned(),
+            "-chardev".to_owned(),
+            socket("monitor", &self.paths[0]),
+            "-mon".to_owned(),
+            "chardev=monitor,mode=control".to_owned(),
+        ]
+        .into()
+    }
+
+    /// Starts to do what the guest asks for.
+    pub(crate) fn serve(self) -> Serving {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            // Where a connection ends there is nobody left to tell.
+            let _ = self.work(&stopped);
+        });
+        Serving {
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    fn work(&self, stop: &AtomicBool) -> io::Result<()> {
+        let port = connection(&self.port, stop)?;
+        let monitor = connection(&self.monitor, stop)?;
+        let mut monitor = Monitor::start(monitor, Instant::now() + GREETING);
+        port.set_read_timeout(Some(LOOK))?;
+        let mut write = port.try_clone()?;
+        let mut read = BufReader::new(port);
+        let mut line = Vec::new();
+        while !stop.load(Ordering::Relaxed) {
+            match read.read_until(b'\n', &mut line) {
+                Ok(0) => return Ok(()),
+                Ok(_) if line.ends_with(b"\n") => {
+                    let answer = match &mut monitor {
+                        Ok(monitor) => answer(monitor, &line),
+                        Err(e) => Answer::Failed(e.clone()),
+                    };
+                    let mut text = serde_json::to_string(&answer)?;
+                    text.push('\n');
+                    write.write_all(text.as_bytes())?;
+                    line.clear();
+                }
+                Ok(_) => {}
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn connection(listener: &UnixListener, stop: &AtomicBool) -> io::Result<UnixStream> {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {}
+            Err(e) => return Err(e),
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// Does what is asked for in this line.
+fn answer(monitor: &mut Monitor, line: &[u8]) -> Answer {
+    let request: Request = match serde_json::from_slice(line) {
+        Ok(request) => request,
+        Err(e) => return Answer::Failed(format!("the host does not understand the guest: {e}")),
+    };
+    let deadline = Instant::now() + Duration::from_millis(request.ms);
+    let cut = |mut text: String| {
+        text.truncate(text.floor_char_boundary(ANSWER));
+        text
+    };
+    match perform(monitor, &request.action, deadline) {
+        Ok(text) => Answer::Done(cut(text)),
+        Err(text) => Answer::Failed(cut(text)),
+    }
+}
+
+fn perform(monitor: &mut Monitor, action: &Action, deadline: Instant) -> Result<String, String> {
+    match action {
+        Action::Unplug { id } => unplug(monitor, id, deadline),
+        Action::Plug { device } => {
+            // The monitor for persons takes what the command line takes. It says nothing where all is well.
+            let said = monitor.line(&format!("device_add {device}"), deadline)?;
+            if said.is_empty() { Ok(said) } else { Err(said) }
+        }
+        Action::Monitor { execute, arguments } => {
+            let answer = monitor.execute(execute, arguments, deadline)?;
+            let nothing = answer.as_object().is_some_and(Map::is_empty);
+            Ok(if nothing { String::new() } else { answer.to_string() })
+        }
+        Action::MonitorLine { line, prints } => {
+            let said = monitor.line(line, deadline)?;
+            let right = match prints {
+                Some(pattern) => Regex::new(pattern).map_err(|e| e.to_string())?.is_match(&said),
+                None => said.is_empty(),
+            };
+            if right {
+                Ok(said)
+            } else {
+                Err(format!("{line}: it prints {said:?}"))
+            }
+        }
+        _ => Err("this is nothing that the host does".to_owned()),
+    }
+}
+
+fn unplug(monitor: &mut Monitor, id: &str, deadline: Instant) -> Result<String, String> {
+    let arguments = Map::from_iter([("id".to_owned(), Value::from(id))]);
+    monitor.execute("device_del", &arguments, deadline)?;
+    let ours = |event: &Value| event["data"]["device"] == id;
+    let ended = monitor.event(
+        |event| {
+            let kind = event["event"].as_str().unwrap_or_default();
+            ours(event) && matches!(kind, "DEVICE_DELETED" | "DEVICE_UNPLUG_GUEST_ERROR")
+        },
+        deadline,
+    );
+    match ended {
+        Ok(event) if event["event"] == "DEVICE_DELETED" => Ok(String::new()),
+        Ok(_) => Err(format!("device_del {id}: the guest does not let go of it")),
+        Err(e) => Err(format!("device_del {id}: the guest has not let go of it: {e}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_done_and_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = Outside::open(dir.path()).unwrap();
+        assert!(outside.args()[1].starts_with("socket,id=outside,path=/"));
+        let paths = outside.paths.clone();
+        let serving = outside.serve();
+        let mut port = UnixStream::connect(&paths[1]).unwrap();
+        let mut qemu = UnixStream::connect(&paths[0]).unwrap();
+        let mut commands = BufReader::new(qemu.try_clone().unwrap()).lines();
+        qemu.write_all(b"{\"QMP\": {}}\n").unwrap();
+        commands.next().unwrap().unwrap();
+        qemu.write_all(b"{\"return\": {}}\n").unwrap();
+        let request = Request {
+            action: Action::Unplug { id: "edu1".into() },
+            ms: 5000,
+        };
+        writeln!(port, "{}", serde_json::to_string(&request).unwrap()).unwrap();
+        assert!(commands.next().unwrap().unwrap().contains("edu1"));
+        qemu.write_all(b"{\"return\": {}}\n{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"other\"}}\n")
+            .unwrap();
+        qemu.write_all(b"{\"event\": \"DEVICE_UNPLUG_GUEST_ERROR\", \"data\": {\"device\": \"edu1\"}}\n")
+            .unwrap();
+        let mut answers = BufReader::new(port.try_clone().unwrap()).lines();
+        let answer: Answer = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        assert_eq!(
+            answer,
+            Answer::Failed("device_del edu1: the guest does not let go of it".into())
+        );
+        writeln!(port, "nonsense").unwrap();
+        let answer: Answer = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
+        assert!(matches!(answer, Answer::Failed(text) if text.contains("not understand")));
+        drop(serving);
+    }
+
+    #[test]
+    fn where_nobody_connects_it_ends_too() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(Outside::open(dir.path()).unwrap().serve());
+    }
+
+    #[test]
+    fn a_folder_with_too_long_a_name_is_refused() {
+        let long = "x".repeat(LONGEST);
+        let error = Outside::open(Path::new(&format!("/tmp/{long}")))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(error.contains("TMPDIR"), "{error}");
+    }
+}

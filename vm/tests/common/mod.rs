@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the tests share that boot real kernels.
+#![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use linux_driver_vm::{Action, Device, Machine, Outcome, Plan, Report, Step, init_program, run};
+
+const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
+
+pub fn images() -> Vec<PathBuf> {
+    let images = std::env::var_os(IMAGES).filter(|value| !value.is_empty());
+    let images =
+        images.unwrap_or_else(|| panic!("set {IMAGES} to kernel images (vmlinuz) to boot, with colons between them"));
+    std::env::split_paths(&images).collect()
+}
+
+pub fn first_image() -> PathBuf {
+    images().swap_remove(0)
+}
+
+pub fn init() -> &'static Path {
+    static INIT: OnceLock<PathBuf> = OnceLock::new();
+    INIT.get_or_init(|| {
+        let manifest = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+        init_program::build(manifest).unwrap_or_else(|e| panic!("{e}"))
+    })
+}
+
+/// One machine at a time: emulation takes all processors that there are.
+pub fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn boot(machine: &Machine, plan: &Plan) -> Report {
+    let mut seen = Vec::new();
+    let init = init();
+    let _turn = turn();
+    let report = run(machine, plan, init, &mut |step| seen.push(step.name.clone())).unwrap_or_else(|e| panic!("{e}"));
+    let ended: Vec<&str> = report
+        .steps
+        .iter()
+        .filter(|step| step.outcome != Outcome::NotRun && !step.detail.ends_with("meanwhile"))
+        .map(|step| step.name.as_str())
+        .collect();
+    assert_eq!(seen, ended, "each step that ended is told as it ends");
+    report
+}
+
+pub fn steps(actions: impl IntoIterator<Item = Action>) -> Plan {
+    let steps = actions
+        .into_iter()
+        .enumerate()
+        .map(|(number, action)| Step::new(format!("step {number}"), action));
+    Plan {
+        steps: steps.collect(),
+        ..Plan::default()
+    }
+}
+
+pub fn device(text: &str) -> Device {
+    text.parse().unwrap()
+}
+
+pub fn write(path: &str, data: &str) -> Action {
+    Action::Write {
+        path: path.into(),
+        data: data.into(),
+    }
+}
+
+pub fn read(path: &str, equals: Option<&str>) -> Action {
+    Action::Read {
+        path: path.into(),
+        equals: equals.map(str::to_owned),
+    }
+}
+
+/// The plan went through, and nothing means trouble.
+pub fn passed(image: &Path, report: &Report) {
+    for step in &report.steps {
+        eprintln!("{:?} {} {:.1} s {}", step.outcome, step.name, step.seconds, step.detail);
+    }
+    let failed: Vec<_> = report
+        .steps
+        .iter()
+        .filter(|step| step.outcome == Outcome::Failed)
+        .collect();
+    assert!(
+        report.passed(),
+        "{}: {failed:#?}\n{:#?}",
+        image.display(),
+        report.problems
+    );
+}
