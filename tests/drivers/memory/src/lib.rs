@@ -17,7 +17,8 @@ struct Memory;
 fn boxes(dev: &pci::Device<Core>) -> Result {
     let mut five = KBox::new(4, GFP_KERNEL)?;
     *five += 1;
-    dev_info!(dev, "box: {}, {}", *five, KBox::into_inner(five));
+    let seen = *five;
+    dev_info!(dev, "box: {}, {}", seen, KBox::into_inner(five));
     let init = pinned_init::init_array_from_fn::<_, 4096, u64, core::convert::Infallible>(|i| i as u64);
     let large = KBox::init(init, GFP_KERNEL_ACCOUNT)?;
     dev_info!(dev, "box in place: {} of {} is {}", 3, large.len(), large[3]);
