@@ -15,6 +15,7 @@
 //! | [`alloc`] | kernel memory | `include/linux/slab.h` |
 //! | [`sync`] | locks, RCU, reference counts, atomics | `include/linux/mutex.h`, `include/linux/spinlock.h`, … |
 //! | [`completion`] | waiting for something to be done | `include/linux/completion.h` |
+//! | [`workqueue`] | work that is done later | `include/linux/workqueue.h` |
 //! | [`wait`] | waiting for a condition | `include/linux/wait.h` |
 //! | [`jiffies`] | time as the scheduler counts it | `include/linux/jiffies.h` |
 //! | [`print`] | printk | `include/linux/printk.h`, `include/linux/dev_printk.h` |
@@ -42,6 +43,7 @@ pub mod sysfs;
 pub mod sync;
 pub mod types;
 pub mod wait;
+pub mod workqueue;
 
 #[cfg(target_os = "none")]
 mod panic;

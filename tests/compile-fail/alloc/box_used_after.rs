@@ -1,0 +1,11 @@
+//~ ERROR borrow of moved value
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::KBox;
+
+/// A value is moved out of a box once.
+pub fn twice(one: KBox<u32>) -> u32 {
+    KBox::into_inner(one) + *one
+}

@@ -1,0 +1,14 @@
+//~ ERROR cannot be sent between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::{KBox, KVec};
+use linux_driver::sync::MutexGuard;
+
+fn send<T: Send>() {}
+
+/// What holds a value is of its thread.
+pub fn guards<'a>() {
+    send::<KVec<KBox<MutexGuard<'a, u32>>>>();
+}

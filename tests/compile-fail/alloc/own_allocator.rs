@@ -1,0 +1,14 @@
+//~ ERROR Allocator` is not satisfied
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::Allocator;
+
+pub fn allocator<A: Allocator>() {}
+
+pub struct Own;
+
+pub fn own() {
+    allocator::<Own>();
+}

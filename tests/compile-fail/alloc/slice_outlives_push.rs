@@ -1,0 +1,14 @@
+//~ ERROR cannot borrow `*vec` as mutable
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::{GFP_KERNEL, KVec};
+use linux_driver::error::Result;
+
+/// Pushing can move the values.
+pub fn stale(vec: &mut KVec<u32>) -> Result<u32> {
+    let first = &vec[0];
+    vec.push(1, GFP_KERNEL)?;
+    Ok(*first)
+}

@@ -1,0 +1,11 @@
+//~ ERROR trait `DerefMut` is required to modify
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::sync::Arc;
+
+/// No owner is alone.
+pub fn written(arc: &mut Arc<u32>) {
+    **arc = 1;
+}

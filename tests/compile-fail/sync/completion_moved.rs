@@ -1,0 +1,13 @@
+//~ ERROR cannot be unpinned
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::pin::Pin;
+
+use linux_driver::completion::Completion;
+
+/// C's completion has pointers to itself.
+pub fn moved(completion: Pin<&mut Completion>) -> &mut Completion {
+    Pin::into_inner(completion)
+}

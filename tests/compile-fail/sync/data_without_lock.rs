@@ -1,0 +1,15 @@
+//~ ERROR is private
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::sync::Mutex;
+
+/// The data is reached through a guard.
+pub fn data(mutex: &Mutex<u32>) -> u32 {
+    read(&mutex.data)
+}
+
+fn read<T>(_: &T) -> u32 {
+    0
+}

@@ -1,0 +1,13 @@
+//~ ERROR cannot be sent between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::sync::{Mutex, MutexGuard};
+
+fn share<T: Sync>(_: &T) {}
+
+/// What cannot go from thread to thread cannot do so by a lock either.
+pub fn not_send(mutex: &Mutex<MutexGuard<'_, u32>>) {
+    share(mutex);
+}

@@ -1,0 +1,17 @@
+//~ ERROR does not live long enough
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::{GFP_KERNEL, KBox};
+use linux_driver::error::Result;
+use linux_driver::new_mutex;
+
+/// A lock stays as long as it is held.
+pub fn outlives() -> Result<u32> {
+    let guard = {
+        let mutex = KBox::pin_init(new_mutex!(0), GFP_KERNEL)?;
+        mutex.lock()
+    };
+    Ok(*guard)
+}

@@ -1,0 +1,12 @@
+//~ ERROR mismatched types
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::new_mutex;
+use linux_driver::sync::Mutex;
+
+/// There is no lock that was not made in its place.
+pub fn value() -> Mutex<u32> {
+    new_mutex!(0)
+}

@@ -1,0 +1,13 @@
+//~ ERROR cannot be sent between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::sync::rcu;
+
+fn send<T: Send>(_: T) {}
+
+/// A reader ends where it began.
+pub fn reader() {
+    send(rcu::read_lock());
+}

@@ -1,0 +1,15 @@
+//~ ERROR cannot be shared between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::cell::RefCell;
+
+use linux_driver::sync::Arc;
+
+fn send<T: Send>(_: T) {}
+
+/// The owners of an Arc have the value at once.
+pub fn not_sync(arc: Arc<RefCell<u32>>) {
+    send(arc);
+}

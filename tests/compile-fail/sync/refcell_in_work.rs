@@ -1,0 +1,18 @@
+//~ ERROR cannot be shared between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::cell::RefCell;
+
+use linux_driver::device::{Bound, Device};
+use linux_driver::workqueue::{Work, WorkItem};
+
+pub struct Handler(RefCell<u32>);
+
+/// An item runs on any thread, and others have it meanwhile.
+impl WorkItem for Handler {
+    fn run(work: &Work<Self>, _dev: &Device<Bound>) {
+        work.0.replace(1);
+    }
+}

@@ -1,0 +1,15 @@
+//~ ERROR does not live long enough
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::sync::Mutex;
+
+/// What a guard gives goes with it.
+pub fn outlives(mutex: &Mutex<u32>) -> u32 {
+    let data: &u32 = {
+        let guard = mutex.lock();
+        &*guard
+    };
+    *data
+}

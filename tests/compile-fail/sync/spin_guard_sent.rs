@@ -1,0 +1,13 @@
+//~ ERROR cannot be sent between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::sync::SpinLock;
+
+fn send<T: Send>(_: T) {}
+
+/// A spin lock is unlocked on the CPU that locked it.
+pub fn guard(lock: &SpinLock<u32>) {
+    send(lock.lock());
+}

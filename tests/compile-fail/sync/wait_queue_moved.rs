@@ -1,0 +1,13 @@
+//~ ERROR cannot be unpinned
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::pin::Pin;
+
+use linux_driver::wait::WaitQueue;
+
+/// C's queue has pointers to itself.
+pub fn moved(queue: Pin<&mut WaitQueue>) -> &mut WaitQueue {
+    Pin::into_inner(queue)
+}

@@ -1,0 +1,16 @@
+//~ ERROR lifetime may not live long enough
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::device::{Bound, Device};
+use linux_driver::workqueue::{Work, WorkItem};
+
+pub struct Handler;
+
+/// The item is there for the run alone, as far as the handler knows.
+impl WorkItem for Handler {
+    fn run(work: &Work<Self>, _dev: &Device<Bound>) {
+        let _: &'static Work<Self> = work;
+    }
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Work items in every state that unbinding can find them in.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::{GFP_KERNEL, KBox};
+use linux_driver::completion::Completion;
+use linux_driver::device;
+use linux_driver::jiffies::Jiffies;
+use linux_driver::pci::{self, DeviceId};
+use linux_driver::prelude::*;
+use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
+use linux_driver::{new_delayed_work, new_work};
+use pinned_init::{pin_data, pinned_drop, try_pin_init};
+
+/// Counts how often it ran.
+#[derive(Default)]
+struct Counter(AtomicU32);
+
+impl WorkItem for Counter {
+    fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
+        work.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Keeps a queue busy for a second.
+#[pin_data]
+struct Busy {
+    #[pin]
+    never: Completion,
+}
+
+impl WorkItem for Busy {
+    fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
+        let _ = work.never.wait_for_completion_timeout(Jiffies::from_msecs(1000));
+    }
+}
+
+/// Queues itself until it ran five times.
+#[derive(Default)]
+struct Again(AtomicU32);
+
+impl WorkItem for Again {
+    fn run(work: &Work<Self>, dev: &device::Device<Bound>) {
+        match work.0.fetch_add(1, Ordering::Relaxed) {
+            4 => dev_info!(dev, "ran again by itself: {} times", work.0.load(Ordering::Relaxed)),
+            _ => {
+                work.queue();
+            }
+        }
+    }
+}
+
+/// Is brought forward from the next hour.
+struct Delayed;
+
+impl DelayedWorkItem for Delayed {
+    fn run(_work: &DelayedWork<Self>, dev: &device::Device<Bound>) {
+        dev_info!(dev, "ran after a while");
+    }
+}
+
+/// Is due in an hour, and so never.
+#[derive(Default)]
+struct InAnHour(AtomicU32);
+
+impl DelayedWorkItem for InAnHour {
+    fn run(work: &DelayedWork<Self>, dev: &device::Device<Bound>) {
+        work.0.fetch_add(1, Ordering::Relaxed);
+        dev_err!(dev, "an hour is over");
+    }
+}
+
+impl Drop for InAnHour {
+    fn drop(&mut self) {
+        pr_info!("in an hour: dropped, ran {} times", self.0.load(Ordering::Relaxed));
+    }
+}
+
+/// Queues itself for ever.
+#[derive(Default)]
+struct ForEver(AtomicU32);
+
+impl DelayedWorkItem for ForEver {
+    fn run(work: &DelayedWork<Self>, _dev: &device::Device<Bound>) {
+        work.0.fetch_add(1, Ordering::Relaxed);
+        work.queue_on(workqueue::system_unbound(), Jiffies::new(1));
+    }
+}
+
+impl Drop for ForEver {
+    fn drop(&mut self) {
+        pr_info!(
+            "for ever: dropped, ran at least once: {}",
+            self.0.load(Ordering::Relaxed) > 0
+        );
+    }
+}
+
+/// Runs while the device is unbound.
+#[pin_data(PinnedDrop)]
+struct Holding {
+    #[pin]
+    never: Completion,
+    ended: AtomicBool,
+}
+
+impl WorkItem for Holding {
+    fn run(work: &Work<Self>, dev: &device::Device<Bound>) {
+        dev_info!(dev, "holding: begun");
+        let _ = work.never.wait_for_completion_timeout(Jiffies::from_msecs(2000));
+        work.ended.store(true, Ordering::Relaxed);
+        dev_info!(dev, "holding: ended");
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Holding {
+    fn drop(self: Pin<&mut Self>) {
+        pr_info!("holding: dropped, ended: {}", self.ended.load(Ordering::Relaxed));
+    }
+}
+
+#[pin_data]
+struct Driver {
+    /// Goes before the items that ran on it.
+    queue: OwnedQueue,
+    #[pin]
+    busy: Work<Busy>,
+    #[pin]
+    counter: Work<Counter>,
+    #[pin]
+    again: Work<Again>,
+    #[pin]
+    delayed: DelayedWork<Delayed>,
+    #[pin]
+    in_an_hour: DelayedWork<InAnHour>,
+    #[pin]
+    for_ever: DelayedWork<ForEver>,
+    #[pin]
+    holding: Work<Holding>,
+}
+
+/// Tries an item in all that can be done with it.
+fn try_counter(dev: &device::Device<Bound>, queue: &OwnedQueue, busy: &Work<Busy>, work: &Work<Counter>) {
+    // One at a time: while the first one is at it, the second one is pending.
+    busy.queue_on(queue);
+    let (first, again) = (work.queue_on(queue), work.queue_on(queue));
+    let cancelled = work.cancel_sync();
+    dev_info!(dev, "queued: {}, again: {}, cancelled: {}", first, again, cancelled);
+    work.queue_on(queue);
+    work.flush();
+    queue.flush();
+    dev_info!(
+        dev,
+        "flushed: the item ran {} times on a queue of ours",
+        work.0.load(Ordering::Relaxed)
+    );
+}
+
+#[vtable]
+impl pci::Driver for Driver {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"work";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(pdev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let dev: &device::Device<Bound> = pdev.as_ref();
+            if let Err(error) = KBox::pin_init(new_work!(dev, Counter::default()), GFP_KERNEL) {
+                dev_info!(dev, "an item outside of the data: {}", error);
+            }
+            let hour = Jiffies::from_msecs(3_600_000);
+            let queue = OwnedQueue::new(c"work-test", QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM, 1)?;
+            let busy = new_work!(dev, try_pin_init!(Busy { never <- Completion::new() }? Error));
+            let counter = new_work!(dev, Counter::default(), "work: counter");
+            let again = new_work!(dev, Again::default()).pin_chain(|work| {
+                work.queue();
+                Ok(())
+            });
+            let delayed = new_delayed_work!(dev, Delayed).pin_chain(move |work| {
+                let (first, again) = (work.queue(hour), work.queue(Jiffies::new(0)));
+                let forward = work.modify(Jiffies::from_msecs(40));
+                dev_info!(
+                    dev,
+                    "delayed, queued: {}, again: {}, brought forward: {}",
+                    first,
+                    again,
+                    forward
+                );
+                Ok(())
+            });
+            let in_an_hour = new_delayed_work!(dev, InAnHour::default()).pin_chain(move |work| {
+                work.queue(hour);
+                Ok(())
+            });
+            let for_ever = new_delayed_work!(dev, ForEver::default()).pin_chain(|work| {
+                work.queue(Jiffies::new(0));
+                Ok(())
+            });
+            let holding = try_pin_init!(Holding {
+                never <- Completion::new(),
+                ended: AtomicBool::new(false),
+            }? Error);
+            let holding = new_work!(dev, holding).pin_chain(|work| {
+                work.queue_on(workqueue::system_unbound());
+                Ok(())
+            });
+            let driver = try_pin_init!(Self {
+                queue: queue,
+                busy <- busy,
+                counter <- counter,
+                again <- again,
+                delayed <- delayed,
+                in_an_hour <- in_an_hour,
+                for_ever <- for_ever,
+                holding <- holding,
+            }? Error);
+            Ok(driver.pin_chain(move |driver| {
+                try_counter(dev, &driver.queue, &driver.busy, &driver.counter);
+                Ok(())
+            }))
+        })
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Driver,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Queues work",
+}
