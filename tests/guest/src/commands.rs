@@ -3,6 +3,7 @@
 
 mod fuzz;
 mod open_hold;
+mod serr;
 mod storm;
 
 use crate::args::Args;
@@ -14,6 +15,7 @@ type Command = fn(&mut Args<'_>) -> Result;
 const COMMANDS: &[(&str, Command)] = &[
     ("fuzz", fuzz::run),
     ("open-hold", open_hold::run),
+    ("serr", serr::run),
     ("storm", storm::run),
 ];
 

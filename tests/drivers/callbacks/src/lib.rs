@@ -31,7 +31,12 @@ impl Drop for Callbacks {
 impl pci::Driver for Callbacks {
     type IdInfo = ();
     const NAME: &'static CStr = c"callbacks";
-    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![
+        // edu; e1000e, which reports errors; nvme, which has virtual functions.
+        DeviceId::new(0x1234, 0x11e8),
+        DeviceId::new(0x8086, 0x10d3),
+        DeviceId::new(0x1b36, 0x0010),
+    ];
     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new()
         .pm()
         .callbacks()
