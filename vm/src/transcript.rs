@@ -12,8 +12,8 @@ use crate::taint;
 
 /// The lines before a problem that are kept with it.
 const BEFORE: usize = 10;
-/// The lines after a problem that are waited for. KASAN's reports are long.
-const AFTER: usize = 80;
+/// The lines after a problem that are waited for. Reports of KASAN and lockdep are long.
+const AFTER: usize = 160;
 /// The lines at the end of the console that are shown where nothing better is known.
 const LAST: usize = 20;
 /// As much of the console as is kept: a guest that prints without end must not fill the host's memory.
