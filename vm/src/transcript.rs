@@ -383,6 +383,44 @@ mod tests {
     }
 
     #[test]
+    fn a_report_of_a_detector_is_kept_whole() {
+        // What lockdep and KASAN print has parts: what was done, by whom, how it came about. No part looks like another
+        // problem's first line to begin with, but for its stack traces.
+        for (first, last) in [
+            (
+                "WARNING: possible circular locking dependency detected",
+                " *** DEADLOCK ***",
+            ),
+            (
+                "BUG: KASAN: slab-use-after-free in probe+0x1/0x2 [edu]",
+                "Freed by task 40:",
+            ),
+            (
+                "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:586",
+                "Preemption disabled at:",
+            ),
+        ] {
+            let plan = plan();
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            transcript.line(&format!("[    1.0] {first}"), 1.0);
+            for number in 0..60 {
+                transcript.line("[    1.0] Call Trace:", 1.0);
+                transcript.line(&format!("[    1.0]  f{number}+0x1/0x2 [edu]"), 1.0);
+            }
+            assert!(!transcript.problem_ended(), "{first}");
+            transcript.line(&format!("[    1.0] {last}"), 1.0);
+            let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+            let [problem] = report.problems.as_slice() else {
+                panic!("{report:#?}")
+            };
+            assert_eq!((problem.line.as_str(), problem.step.as_deref()), (first, Some("one")));
+            assert_eq!(problem.context.last(), Some(&format!("[    1.0] {last}")));
+        }
+    }
+
+    #[test]
     fn a_planned_problem_passes_only_if_it_is_the_one() {
         for (pattern, passes) in [("BUG: x", true), ("end of trace", true), ("BUG: y", false)] {
             let plan = Plan {
