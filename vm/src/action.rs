@@ -239,10 +239,13 @@ fn one() -> u32 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuspendState {
-    /// Suspend-to-idle: devices are suspended, the processors idle. The clock's alarm wakes the machine after a few seconds.
+    /// Suspend-to-idle: devices are suspended, the processors idle. Only with a test: QEMU's clock does not wake a machine that
+    /// is merely idle.
     #[default]
     Freeze,
-    /// Suspend-to-RAM, ACPI's S3: only memory is kept up. The clock's alarm wakes the machine.
+    /// Suspend-to-RAM, ACPI's S3: only memory is kept up, QEMU resets the devices, and the clock's alarm wakes the machine.
+    /// Once in a run: the firmware of QEMU's q35 leaves the machine without its power management registers. (For the same
+    /// reason the run then ends in a reboot.)
     Mem,
 }
 
@@ -321,8 +324,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Checks the next step's action.
-    pub(crate) fn step(&mut self, place: &str, action: &Action, last: bool) -> Result<()> {
+    /// Checks the next step's action. `fails`: it is to fail, so that what it would leave behind is not there.
+    pub(crate) fn step(&mut self, place: &str, action: &Action, last: bool, fails: bool) -> Result<()> {
         if let Action::Shutdown { .. } = action {
             return if last {
                 Ok(())
@@ -335,7 +338,12 @@ impl<'a> Check<'a> {
                 ))
             };
         }
-        self.action(place, action)
+        let before = self.spawned.clone();
+        self.action(place, action)?;
+        if fails && matches!(action, Action::Spawn { .. }) {
+            self.spawned = before;
+        }
+        Ok(())
     }
 
     /// Checks what is left when all steps are through.
@@ -405,6 +413,15 @@ impl<'a> Check<'a> {
                 )),
             },
             Action::CountAllocations { action, .. } => self.action(place, action),
+            Action::Suspend {
+                state: SuspendState::Freeze,
+                test: None,
+            } => Err(wrong(
+                place,
+                "`test` beside the state `freeze`",
+                "none",
+                "add `test = \"devices\"`, or choose the state `mem`: nothing in QEMU's machine wakes it from suspend-to-idle by itself",
+            )),
             _ => Ok(()),
         }
     }
@@ -530,6 +547,7 @@ mod tests {
                 "regular expression",
             ),
             (r#"do = "plug", device = " ""#, "a word"),
+            (r#"do = "suspend""#, "`test`"),
         ] {
             let error = check(actions).unwrap_err();
             assert!(error.contains(part), "{actions}: {error}");

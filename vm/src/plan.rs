@@ -220,7 +220,8 @@ impl Plan {
         let mut check = Check::new(&paths);
         for (number, step) in self.steps.iter().enumerate() {
             let place = format!("step {:?}", step.name);
-            check.step(&place, &step.action, number + 1 == self.steps.len())?;
+            let last = number + 1 == self.steps.len();
+            check.step(&place, &step.action, last, step.fails.is_some())?;
             for pattern in &step.expect {
                 regex(&format!("{place}, `expect`"), pattern)?;
             }

@@ -56,6 +56,16 @@ pub const PATTERNS: &[Pattern] = &[
         &["new suspected memory leaks"],
         "kmemleak found memory that nothing refers to any more",
     ),
+    // A detector that has turned itself off says nothing any more.
+    both(
+        "kmemleak:",
+        &["disabled"],
+        "kmemleak has turned itself off: nothing that leaks is seen any more",
+    ),
+    starts(
+        "kmemleak: Cannot",
+        "kmemleak could not keep track of an object, and turns itself off",
+    ),
     starts("BUG: Bad page", "a page's state is corrupt"),
     starts("BUG: non-zero pgtables_bytes", "page tables leaked"),
     starts(
@@ -77,6 +87,10 @@ pub const PATTERNS: &[Pattern] = &[
     starts(
         "refcount_t:",
         "a reference count was used after it reached zero, or overflowed",
+    ),
+    starts(
+        "ODEBUG: Out of memory",
+        "debugobjects has turned itself off: no object in use that is freed is seen any more",
     ),
     starts(
         "ODEBUG:",
@@ -122,6 +136,19 @@ pub const PATTERNS: &[Pattern] = &[
         "RCU-protected data was used outside a read-side section",
     ),
     starts(
+        "WARNING: Nested lock was not taken",
+        "lockdep: a lock is said to be nested in one that is not held",
+    ),
+    starts(
+        "[ BUG: Invalid wait context",
+        "lockdep: a lock that may sleep is taken where one may not",
+    ),
+    starts("[ BUG:", "lockdep reports a misuse of a lock"),
+    holds(
+        &["turning off the locking correctness validator"],
+        "lockdep has turned itself off: no wrong order of locks is seen any more",
+    ),
+    starts(
         "INFO: trying to register non-static key",
         "lockdep: a lock was never initialised",
     ),
@@ -132,6 +159,26 @@ pub const PATTERNS: &[Pattern] = &[
     ),
     starts("BUG: scheduling while atomic", "code slept where it must not"),
     starts("BUG: spinlock", "a spinlock was misused"),
+    starts("BUG: rwlock", "a reader-writer lock was misused"),
+    starts(
+        "BUG: using ",
+        "code that may move to another processor used what belongs to one",
+    ),
+    both(
+        "DMA-API:",
+        &["device driver"],
+        "a DMA mapping was made, used or given up in a way that it must not be",
+    ),
+    both(
+        "DMA-API:",
+        &["overlapping mappings"],
+        "the same memory was mapped for DMA more than once",
+    ),
+    both(
+        "DMA-API:",
+        &["disabling"],
+        "the checks of DMA mappings have turned themselves off",
+    ),
     starts(
         "BUG: workqueue leaked",
         "a work function returned with a lock held or in atomic context",
@@ -275,6 +322,52 @@ mod tests {
             ),
             ("BUG kmalloc-64 (Tainted: G           OE): Redzone overwritten", "slab"),
             ("BUG: KASAN: slab-use-after-free in f+0x1/0x2 [edu]", "KASAN"),
+            ("BUG: KASAN: double-free in kfree+0x1/0x2", "KASAN"),
+            ("BUG: KASAN: invalid-free in kfree+0x1/0x2", "KASAN"),
+            (
+                "WARNING: possible recursive locking detected",
+                "may be taken by who holds it",
+            ),
+            ("WARNING: inconsistent lock state", "in and out of interrupts"),
+            ("WARNING: suspicious RCU usage", "read-side section"),
+            ("[ BUG: Invalid wait context ]", "may sleep"),
+            ("turning off the locking correctness validator.", "turned itself off"),
+            (
+                "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:585",
+                "must not",
+            ),
+            ("BUG: scheduling while atomic: init/1/0x00000002", "must not"),
+            ("BUG: spinlock bad magic on CPU#0, init/1", "spinlock"),
+            (
+                "ODEBUG: free active (active state 0) object: 00000000f1b2a7d4 object type: work_struct hint: f+0x0/0x10 [edu]",
+                "in use",
+            ),
+            ("ODEBUG: Out of memory. ODEBUG disabled", "turned itself off"),
+            (
+                "list_add corruption. next->prev should be prev (ffff888003a4f010), but was 0000000000000000. (next=ffff888003a4f010).",
+                "list",
+            ),
+            (
+                "list_del corruption, ffff888003a4f010->next is LIST_POISON1 (dead000000000100)",
+                "list",
+            ),
+            (
+                "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+                "nothing refers to",
+            ),
+            ("kmemleak: Kernel memory leak detector disabled", "turned itself off"),
+            (
+                "UBSAN: array-index-out-of-bounds in drivers/edu.c:1:2",
+                "undefined behaviour",
+            ),
+            (
+                "BUG: using smp_processor_id() in preemptible [00000000] code: init/1",
+                "another processor",
+            ),
+            (
+                "DMA-API: edu 0000:00:01.0: device driver has pending DMA allocations while released from device [count=1]",
+                "DMA",
+            ),
             ("BUG: Something new", "reports a bug"),
             ("kernel BUG at lib/list_debug.c:1!", "BUG()"),
             ("Oops: 0000 [#1] PREEMPT SMP NOPTI", "fault"),
@@ -336,6 +429,10 @@ mod tests {
             "Warning: unable to open an initial console.",
             "RAS: Correctable Errors collector initialized.",
             "kobject: 'edu' (0000): kobject_uevent_env",
+            "kmemleak: Kernel memory leak detector initialized (mem pool available: 31234)",
+            "DMA-API: preallocated 65536 debug entries",
+            "DMA-API: debugging enabled by kernel config",
+            "Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar",
             "",
         ] {
             assert_eq!(meaning(message), None, "{message:?}");

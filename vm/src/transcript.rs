@@ -12,8 +12,8 @@ use crate::taint;
 
 /// The lines before a problem that are kept with it.
 const BEFORE: usize = 10;
-/// The lines after a problem that are waited for. KASAN's reports are long.
-const AFTER: usize = 80;
+/// The lines after a problem that are waited for. Reports of KASAN and lockdep are long.
+const AFTER: usize = 160;
 /// The lines at the end of the console that are shown where nothing better is known.
 const LAST: usize = 20;
 /// As much of the console as is kept: a guest that prints without end must not fill the host's memory.
@@ -380,6 +380,44 @@ mod tests {
             report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
             [Outcome::Failed, Outcome::NotRun]
         );
+    }
+
+    #[test]
+    fn a_report_of_a_detector_is_kept_whole() {
+        // What lockdep and KASAN print has parts: what was done, by whom, how it came about. No part looks like another
+        // problem's first line to begin with, but for its stack traces.
+        for (first, last) in [
+            (
+                "WARNING: possible circular locking dependency detected",
+                " *** DEADLOCK ***",
+            ),
+            (
+                "BUG: KASAN: slab-use-after-free in probe+0x1/0x2 [edu]",
+                "Freed by task 40:",
+            ),
+            (
+                "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:586",
+                "Preemption disabled at:",
+            ),
+        ] {
+            let plan = plan();
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            transcript.line(&format!("[    1.0] {first}"), 1.0);
+            for number in 0..60 {
+                transcript.line("[    1.0] Call Trace:", 1.0);
+                transcript.line(&format!("[    1.0]  f{number}+0x1/0x2 [edu]"), 1.0);
+            }
+            assert!(!transcript.problem_ended(), "{first}");
+            transcript.line(&format!("[    1.0] {last}"), 1.0);
+            let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+            let [problem] = report.problems.as_slice() else {
+                panic!("{report:#?}")
+            };
+            assert_eq!((problem.line.as_str(), problem.step.as_deref()), (first, Some("one")));
+            assert_eq!(problem.context.last(), Some(&format!("[    1.0] {last}")));
+        }
     }
 
     #[test]

@@ -285,7 +285,7 @@ compiler = "gcc-12"
         assert_eq!(spec.config.as_ref().unwrap().text, "CONFIG_KASAN=y\n");
         assert!(!spec.is_stock() && catalogue.stock().next().is_none());
         let error = Catalogue::parse(&path, &text.replace("a.config", "../a.config")).unwrap_err();
-        assert!(error.to_string().contains("kernels.toml:9\n"), "{error}");
+        assert!(error.to_string().contains("kernels.toml:10\n"), "{error}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 
 use linux_driver_vm::protocol::{JOB_PATH, Job, Record};
-use linux_driver_vm::{Action, Shutdown};
+use linux_driver_vm::{Action, Shutdown, SuspendState};
 
 use crate::kmsg::Log;
 use crate::world::World;
@@ -57,7 +57,21 @@ fn work() -> Result<(), String> {
     })
     .map_err(failed)?;
     let world = Arc::new(World::new(job.aliases, job.asks_host).map_err(|e| format!("the line to the host: {e}"))?);
-    let mut how = Shutdown::PowerOff;
+    let sleeps = |action: &Action| {
+        matches!(
+            action,
+            Action::Suspend {
+                state: SuspendState::Mem,
+                test: None
+            }
+        )
+    };
+    // A q35 that has slept is left without the registers that switch it off: its firmware does not set them up again.
+    let mut how = if job.steps.iter().any(|step| step.action.any(&sleeps)) {
+        Shutdown::Reboot
+    } else {
+        Shutdown::PowerOff
+    };
     for (number, step) in job.steps.iter().enumerate() {
         if let Action::Shutdown { how: last } = step.action {
             // Nobody is there after it to say how it went: the host sees.

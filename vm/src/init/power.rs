@@ -13,6 +13,8 @@ const STATE: &str = "/sys/power/state";
 const TEST: &str = "/sys/power/pm_test";
 /// Which of the deep states `mem` is.
 const DEEP: &str = "/sys/power/mem_sleep";
+/// Whether the console sleeps too.
+const CONSOLE: &str = "/sys/module/printk/parameters/console_suspend";
 /// The clock's alarm.
 const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
 /// When the clock wakes the machine: late enough for the devices to be suspended before it, under emulation too.
@@ -21,6 +23,8 @@ const SECONDS: &str = "+4";
 /// Sleeps, and says how long it took.
 pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result {
     let path = Path::new;
+    // What happens meanwhile is to be seen at once, also if the machine does not come back.
+    write(path(CONSOLE), "N")?;
     let start = Instant::now();
     if let Some(test) = test {
         write(path(TEST), test.name())?;

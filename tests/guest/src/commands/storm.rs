@@ -83,7 +83,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         return Err(Failure::new(wrong.join(", ")));
     }
     Ok(format!(
-        "{processes} processes with {calls} calls each, {moved} times unbound meanwhile"
+        "{processes} processes with {calls} calls each; {moved} times unbound"
     ))
 }
 

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What steps have the kernel itself do: sleep, trace, end. `LINUX_DRIVER_TEST_IMAGES` names the kernels, with colons between
+//! them.
+
+mod common;
+
+use common::{boot, images, passed};
+use linux_driver_vm::{Action, Ending, Machine, Outcome, Plan, Shutdown, Step, SuspendState, SuspendTest};
+
+fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Action {
+    Action::Suspend { state, test }
+}
+
+fn run(image: &std::path::Path, steps: Vec<Step>) -> linux_driver_vm::Report {
+    let mut machine = Machine::new(image);
+    machine.devices = vec!["pci-serial".into()];
+    boot(
+        &machine,
+        &Plan {
+            steps,
+            ..Plan::default()
+        },
+    )
+}
+
+#[test]
+fn a_machine_sleeps_and_wakes() {
+    for image in images() {
+        let report = run(
+            &image,
+            vec![
+                Step::new(
+                    "as far as the devices",
+                    suspend(SuspendState::Freeze, Some(SuspendTest::Devices)),
+                )
+                .expecting("suspend debug: Waiting for 5 second")
+                .within(40),
+                Step::new("to memory", suspend(SuspendState::Mem, None))
+                    .expecting("suspend exit")
+                    .within(40),
+            ],
+        );
+        passed(&image, &report);
+    }
+}
+
+#[test]
+fn a_machine_that_ends_is_seen_to_its_end() {
+    for image in images() {
+        for (how, message) in [
+            (Shutdown::PowerOff, "reboot: Power down"),
+            (Shutdown::Reboot, "reboot: "),
+        ] {
+            let report = run(
+                &image,
+                vec![Step::new("the end", Action::Shutdown { how }).expecting(message)],
+            );
+            passed(&image, &report);
+            assert_eq!(report.ending, Ending::PoweredOff);
+        }
+        let end = Action::Shutdown {
+            how: Shutdown::PowerOff,
+        };
+        let report = run(&image, vec![Step::new("the end", end).expecting("no such message")]);
+        assert_eq!((report.passed(), report.steps[0].outcome), (false, Outcome::Failed));
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Programs of user space beside a plan's steps, in real kernels. `LINUX_DRIVER_TEST_IMAGES` names them, with colons between
+//! them.
+
+mod common;
+
+use common::{boot, device, images, passed};
+use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
+
+/// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
+const SERIAL: &str = "pci:1b36:0002";
+/// The port's file, behind the first PCIe port of the machine.
+const FILE: &str = "/sys/bus/pci/devices/0000:01:00.0/config";
+
+fn words(words: &str) -> Vec<String> {
+    words.split(' ').map(str::to_owned).collect()
+}
+
+fn exec(args: &str) -> Action {
+    Action::Exec { args: words(args) }
+}
+
+fn spawn(name: &str, args: &str) -> Action {
+    Action::Spawn {
+        name: name.into(),
+        args: words(args),
+    }
+}
+
+fn join(name: &str) -> Action {
+    Action::Join { name: name.into() }
+}
+
+fn plan(steps: Vec<Step>) -> Plan {
+    Plan {
+        files: vec![GuestFile {
+            path: GUEST_PATH.into(),
+            source: common::guest().to_owned(),
+        }],
+        steps,
+        ..Plan::default()
+    }
+}
+
+#[test]
+fn programs_run_beside_the_steps() {
+    let moved = "--unbind /sys/bus/pci/devices/0000:01:00.0 /sys/bus/pci/drivers/serial";
+    for image in images() {
+        let mut machine = Machine::new(&image);
+        machine.ports = vec!["port1".into()];
+        machine.devices = vec!["pci-serial,bus=port1,id=serial1".into()];
+        let report = boot(
+            &machine,
+            &plan(vec![
+                Step::new(
+                    "a program says what it did",
+                    exec("fuzz /dev/null --calls 1000 --seed 3"),
+                ),
+                Step::new("and fails with its error", exec("open-hold /dev/nothing")).failing_with(Errno(libc::ENOENT)),
+                Step::new("one that does not start", spawn("x", "open-hold /dev/nothing"))
+                    .failing_with(Errno(libc::ENOENT)),
+                Step::new(
+                    "storm",
+                    exec(&format!("storm /dev/ttyS0 --processes 3 --calls 200 {moved}")),
+                ),
+                Step::new(
+                    "bound after it",
+                    Action::WaitBound {
+                        device: device(SERIAL),
+                        driver: "serial".into(),
+                    },
+                ),
+                Step::new("held", spawn("held", &format!("open-hold {FILE}"))),
+                Step::new("held twice", spawn("other", &format!("open-hold {FILE}"))),
+                Step::new("pulled out", Action::SurpriseUnplug { device: device(SERIAL) }),
+                Step::new("gone", Action::WaitGone { device: device(SERIAL) }),
+                Step::new("the first ends", join("held")),
+                Step::new("so does the second", join("other")),
+            ]),
+        );
+        passed(&image, &report);
+        let of = |name: &str| &report.steps.iter().find(|step| step.name == name).unwrap().detail;
+        assert!(
+            of("a program says what it did").starts_with("1000 calls"),
+            "{}",
+            of("a program says what it did")
+        );
+        assert!(
+            of("the first ends").contains("read: ENODEV"),
+            "{}",
+            of("the first ends")
+        );
+        assert!(!of("storm").contains("; 0 times unbound"), "{}", of("storm"));
+    }
+}
+
+#[test]
+fn what_a_program_finds_fails_its_step() {
+    let held = |join: Step| {
+        plan(vec![
+            Step::new("held", spawn("held", "open-hold /dev/zero")),
+            join,
+            Step::new("after", Action::Expect {}),
+        ])
+    };
+    let machine = Machine::new(common::first_image());
+    let report = boot(&machine, &held(Step::new("it is not gone", join("held"))));
+    assert!(!report.passed());
+    let step = &report.steps[1];
+    assert!(
+        step.outcome == Outcome::Failed && step.detail.contains("not in ENODEV"),
+        "{step:?}"
+    );
+    // Standard input of one that reads a file which never ends stays open: it hangs, and is told with its name.
+    let report = boot(
+        &machine,
+        &plan(vec![
+            Step::new("late", exec("fuzz /dev/zero --calls 4000000000")).within(2),
+        ]),
+    );
+    assert!(
+        report.steps[0].detail.contains("has not ended in time"),
+        "{:?}",
+        report.steps[0]
+    );
+}
