@@ -37,9 +37,11 @@
 #define EDU_DMA_INTERRUPT	BIT(2)
 #define EDU_LENGTH		0x100
 
-/* The device's own memory, which only DMA reaches. */
+/*
+ * The device's own memory, which only DMA reaches: 4096 bytes, of which QEMU takes the last for one that lies outside.
+ */
 #define EDU_MEMORY		0x40000
-#define EDU_MEMORY_LENGTH	4096
+#define EDU_MEMORY_LENGTH	4095
 
 #define EDU_TIMEOUT_MS		2000
 #define EDU_AUTOSUSPEND_MS	50

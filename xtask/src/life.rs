@@ -197,7 +197,7 @@ impl Trial<'_> {
             .chain(settings.expect.iter().map(|expect| &expect.message))
             .cloned()
             .collect();
-        Ok(vec![
+        let mut steps = vec![
             Step::new(LOADED, Action::LoadByAlias { device: device.clone() }),
             Step::new(
                 PROBED,
@@ -206,6 +206,9 @@ impl Trial<'_> {
                     driver: driver.clone(),
                 },
             ),
+        ];
+        steps.extend(settings.used.iter().cloned());
+        steps.extend([
             expecting(
                 Step::new("removed", Action::Unbind { device: device.clone() }),
                 &settings.removed,
@@ -221,7 +224,8 @@ impl Trial<'_> {
                 &settings.removed,
             ),
             Step::new("gone", Action::Absent { path: folder }),
-        ])
+        ]);
+        Ok(steps)
     }
 
     /// The life of a module without a device.

@@ -42,6 +42,8 @@ pub(crate) struct Settings {
     /// Options without which the driver shows nothing, such as a detector of what it does wrong: "KASAN" is CONFIG_KASAN. In
     /// a kernel that lacks one it is not tried.
     pub(crate) needs_config: Vec<String>,
+    /// What is done with the device while it is bound, before it is removed for the first time.
+    pub(crate) used: Vec<Step>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
     pub(crate) steps: Vec<Step>,
     /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
@@ -78,7 +80,7 @@ impl Settings {
 
     /// Whether a step runs a program in the machine.
     pub(crate) fn runs_programs(&self) -> bool {
-        let steps = self.steps.clone();
+        let steps = [self.used.as_slice(), &self.steps].concat();
         Plan {
             steps,
             ..Plan::default()
@@ -94,7 +96,7 @@ impl Settings {
         serde_json::from_value(source.settings.clone()).map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, steps, expect-problem",
+                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, used, steps, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The commands, one a file.
 
+mod edu;
 mod fuzz;
 mod open_hold;
 mod serr;
@@ -13,6 +14,7 @@ use crate::outcome::{Failure, Result};
 type Command = fn(&mut Args<'_>) -> Result;
 
 const COMMANDS: &[(&str, Command)] = &[
+    ("edu", edu::run),
     ("fuzz", fuzz::run),
     ("open-hold", open_hold::run),
     ("serr", serr::run),
