@@ -25,6 +25,14 @@ pub fn module_pci_driver(input: TokenStream) -> TokenStream {
     module.expand_pci().into()
 }
 
+/// `module_platform_driver!` of the safe layer.
+#[doc(hidden)]
+#[proc_macro]
+pub fn module_platform_driver(input: TokenStream) -> TokenStream {
+    let module = syn::parse_macro_input!(input as module::Module);
+    module.expand_platform().into()
+}
+
 /// `pr_info!`, `dev_info!` and the others of the safe layer.
 #[doc(hidden)]
 #[proc_macro]

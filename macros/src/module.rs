@@ -207,6 +207,53 @@ impl Module {
         }
     }
 
+    /// `module_platform_driver!`
+    pub(crate) fn expand_platform(&self) -> TokenStream {
+        let Self { root, ty, infos } = self;
+        let span = Span::mixed_site();
+        let module = Self {
+            root: root.clone(),
+            ty: syn::parse_quote!(#root::driver::DriverModule<PlatformDriver>),
+            infos: infos.iter().map(|(tag, text)| (*tag, text.clone())).collect(),
+        };
+        let module = module.expand();
+        quote_spanned! {span=>
+            const _: () = {
+                // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+                type LinuxDriver = #ty;
+
+                const _: () = {
+                    const RAW: &[#root::sys::platform_device_id] =
+                        <LinuxDriver as #root::platform::Driver>::ID_TABLE.raw();
+
+                    // The ID table, under the name by which modpost makes the module's aliases of it.
+                    #[unsafe(export_name = #root::sys::device_table_symbol!(
+                        ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
+                    ))]
+                    static ID_TABLE: [#root::sys::platform_device_id; #root::platform::alias_count(RAW)] =
+                        #root::platform::alias_table(RAW, <LinuxDriver as #root::platform::Driver>::NAME);
+
+                    // SAFETY: the table is this driver's own, and a static.
+                    static DRIVER: #root::driver::Static<#root::platform::Adapter<LinuxDriver>> =
+                        unsafe { #root::platform::driver::<LinuxDriver>(ID_TABLE.as_ptr()) };
+
+                    struct PlatformDriver;
+
+                    // SAFETY: nothing outside of this block can name the static, and the module registers it once.
+                    unsafe impl #root::driver::StaticDriver for PlatformDriver {
+                        type Ops = #root::platform::Adapter<LinuxDriver>;
+
+                        fn driver() -> &'static #root::driver::Static<#root::platform::Adapter<LinuxDriver>> {
+                            &DRIVER
+                        }
+                    }
+
+                    #module
+                };
+            };
+        }
+    }
+
     /// `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so that rustc keeps the texts; they are
     /// removed when the module is linked.
     fn infos(&self) -> TokenStream {

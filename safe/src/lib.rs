@@ -8,6 +8,7 @@
 //! | [`device`] | `struct device` and the states it is in | `include/linux/device.h` |
 //! | [`pm`] | `struct dev_pm_ops` and runtime power management | `include/linux/pm.h`, `include/linux/pm_runtime.h` |
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
+//! | [`platform`] | the platform bus: IDs, driver, device, devices that a module makes | `include/linux/platform_device.h` |
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
@@ -36,6 +37,7 @@ pub mod jiffies;
 pub mod module;
 pub mod pci;
 mod place;
+pub mod platform;
 pub mod pm;
 pub mod prelude;
 pub mod print;

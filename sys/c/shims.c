@@ -186,3 +186,9 @@ SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(stru
 {
 	pm_runtime_mark_last_busy(dev);
 }
+
+/* For the module that this is linked into: the function behind the macro takes its name in some kernels, and not in others. */
+SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
+{
+	return platform_driver_register(drv);
+}

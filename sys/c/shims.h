@@ -18,6 +18,7 @@
 
 struct device;
 struct pci_dev;
+struct platform_driver;
 struct mutex;
 struct spinlock;
 struct lock_class_key;
@@ -66,5 +67,7 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev);
 SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev);
 SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev);
+
+SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv);
 
 #endif

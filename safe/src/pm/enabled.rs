@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Runtime power management on a bus that leaves it to the driver to enable it: the platform bus, and buses made in Rust.
+//!
+//! C: `pm_runtime_set_active`, `pm_runtime_enable` and `pm_runtime_disable` in `include/linux/pm_runtime.h`. PCI enables it when it makes
+//! a device and counts a use during `probe` and `remove`. These do here what it does there, so that a driver sees one thing.
+
+use core::ffi::c_uint;
+
+use linux_driver_sys as sys;
+
+use crate::error::{Result, to_result};
+
+/// Before `probe`: the device is awake and in use, and runtime power management is on.
+///
+/// # Safety
+///
+/// The device's lock is held; its bus neither enables runtime power management nor counts a use; the driver that is being bound
+/// takes part.
+pub(crate) unsafe fn enable(dev: *mut sys::device) -> Result {
+    // SAFETY: the device is there, and not enabled. (Its parent, if it has one, is awake: the core sees to that for `probe`.)
+    to_result(unsafe { sys::__pm_runtime_set_status(dev, sys::RPM_ACTIVE as c_uint) })?;
+    // SAFETY: the device is there.
+    unsafe { sys::linux_driver_pm_runtime_get_noresume(dev) };
+    // SAFETY: as above.
+    unsafe { sys::pm_runtime_enable(dev) };
+    Ok(())
+}
+
+/// Before `remove`, after [`stop`](super::stop): wakes the device, which stays so.
+///
+/// # Safety
+///
+/// As for [`enable`], which came before; a use is counted.
+pub(crate) unsafe fn wake(dev: *mut sys::device) {
+    // SAFETY: the device is there. If the callback fails the device goes as it is.
+    unsafe { sys::__pm_runtime_resume(dev, 0) };
+}
+
+/// After `remove`, or a `probe` that failed: runtime power management is off, the device in no use.
+///
+/// # Safety
+///
+/// As for [`enable`], which came before; a use is counted.
+pub(crate) unsafe fn disable(dev: *mut sys::device) {
+    // SAFETY: the device is there. With `false` no callback runs for what is asked for only now.
+    unsafe { sys::__pm_runtime_disable(dev, false) };
+    // SAFETY: as above.
+    let _ = unsafe { sys::__pm_runtime_set_status(dev, sys::RPM_SUSPENDED as c_uint) };
+    // SAFETY: gives up the use that was counted.
+    unsafe { sys::linux_driver_pm_runtime_put_noidle(dev) };
+}
