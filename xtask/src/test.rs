@@ -2,7 +2,9 @@
 //! `cargo xtask test`.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -214,31 +216,86 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
         .map(|source| Ok((source, Settings::of(source)?)))
         .collect::<Result<Vec<_>>>()?;
     let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
-    for kernel in kernels {
-        let builder = builder(cache, kernel, install)?;
-        let config = kernel.tree()?.config;
-        for (source, settings) in &drivers {
-            let settings = settings.clone().on(&config);
-            let name = format!("{} in {}", source.name, kernel.name);
-            if let Some(why) = settings.not_for(&config) {
-                count.not_for(&name, &why);
-                continue;
-            }
-            let lived = builder.build(source).and_then(|build| {
-                let trial = Trial {
-                    source,
-                    settings: &settings,
-                    ko: &build.ko,
-                };
-                trial.live(kernel, &programs, Duration::from_secs(180))
+    // One module is built while others are tried: a machine keeps one processor busy.
+    let machines = std::thread::available_parallelism().map_or(1, usize::from);
+    let (tries, waiting) = mpsc::sync_channel::<Try<'_>>(machines);
+    let waiting = Mutex::new(waiting);
+    std::thread::scope(|scope| {
+        let (done, results) = mpsc::channel();
+        for _ in 0..machines {
+            let (waiting, programs, done) = (&waiting, &programs, done.clone());
+            scope.spawn(move || {
+                // A thread takes its turn, and lets the others take theirs while it tries what it got.
+                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                while let Ok(one) = next() {
+                    let wrong = one.wrong(programs);
+                    if done.send((one.name, wrong)).is_err() {
+                        break;
+                    }
+                }
             });
-            process::check_interrupted()?;
-            let wrong = match lived {
-                Ok(life) => (!life.ok).then(|| life.as_text()),
-                Err(error) => Some(error.to_string()),
-            };
+        }
+        drop(done);
+        for kernel in kernels {
+            let builder = builder(cache, kernel, install)?;
+            let config = kernel.tree()?.config;
+            for (source, settings) in &drivers {
+                let settings = settings.clone().on(&config);
+                let name = format!("{} in {}", source.name, kernel.name);
+                if let Some(why) = settings.not_for(&config) {
+                    count.not_for(&name, &why);
+                    continue;
+                }
+                let built = builder.build(source);
+                process::check_interrupted()?;
+                match built {
+                    Ok(build) => {
+                        let one = Try {
+                            name,
+                            source,
+                            settings,
+                            kernel,
+                            ko: build.ko,
+                        };
+                        if tries.send(one).is_err() {
+                            break;
+                        }
+                    }
+                    Err(error) => count.add(name, Some(error.to_string())),
+                }
+                for (name, wrong) in results.try_iter() {
+                    count.add(name, wrong);
+                }
+            }
+        }
+        drop(tries);
+        for (name, wrong) in results {
             count.add(name, wrong);
         }
+        process::check_interrupted()
+    })
+}
+
+/// A module that was built, to be tried in a kernel.
+struct Try<'a> {
+    name: String,
+    source: &'a Source,
+    settings: Settings,
+    kernel: &'a Kernel,
+    ko: PathBuf,
+}
+
+impl Try<'_> {
+    /// What goes wrong when it is tried, if anything does.
+    fn wrong(&self, programs: &Programs) -> Option<String> {
+        let trial = Trial {
+            source: self.source,
+            settings: &self.settings,
+            ko: &self.ko,
+        };
+        match trial.live(self.kernel, programs, Duration::from_secs(180)) {
+            Ok(life) => (!life.ok).then(|| life.as_text()),
+            Err(error) => Some(error.to_string()),
+        }
     }
-    Ok(())
 }
