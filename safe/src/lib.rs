@@ -9,6 +9,7 @@
 //! | [`pm`] | `struct dev_pm_ops` and runtime power management | `include/linux/pm.h`, `include/linux/pm_runtime.h` |
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
+//! | [`irq`] | interrupts | `include/linux/interrupt.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
@@ -31,6 +32,7 @@ pub mod driver;
 pub mod error;
 pub mod init;
 pub mod io;
+pub mod irq;
 pub mod jiffies;
 pub mod module;
 pub mod pci;

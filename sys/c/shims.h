@@ -12,6 +12,7 @@
 /* A snapshot of the headers has the types already. */
 #ifndef LINUX_DRIVER_SNAPSHOT
 #include <linux/compiler.h>
+#include <linux/interrupt.h>
 #include <linux/kconfig.h>
 #include <linux/types.h>
 #endif
@@ -66,5 +67,9 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev);
 SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev);
 SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev);
+
+SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);
+SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev);
+SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev);
 
 #endif
