@@ -10,6 +10,7 @@
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
 //! | [`platform`] | the platform bus: IDs, driver, device, devices that a module makes | `include/linux/platform_device.h` |
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
+//! | [`irq`] | interrupts | `include/linux/interrupt.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
@@ -33,6 +34,7 @@ pub mod driver;
 pub mod error;
 pub mod init;
 pub mod io;
+pub mod irq;
 pub mod jiffies;
 pub mod module;
 pub mod pci;

@@ -191,4 +191,17 @@ SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(stru
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
 {
 	return platform_driver_register(drv);
+SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev)
+{
+	return request_irq(irq, handler, flags, name, dev);
+}
+
+SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev)
+{
+	return pci_is_managed(pdev);
+}
+
+SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev)
+{
+	return pci_dev_msi_enabled(pdev);
 }

@@ -12,6 +12,7 @@
 /* A snapshot of the headers has the types already. */
 #ifndef LINUX_DRIVER_SNAPSHOT
 #include <linux/compiler.h>
+#include <linux/interrupt.h>
 #include <linux/kconfig.h>
 #include <linux/types.h>
 #endif
@@ -69,5 +70,8 @@ SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct devic
 SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev);
 
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv);
+SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);
+SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev);
+SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev);
 
 #endif

@@ -15,6 +15,7 @@
 #include <linux/device.h>
 #include <linux/err.h>
 #include <linux/errno.h>
+#include <linux/interrupt.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
@@ -41,6 +42,12 @@
 /* Macros that bindgen cannot evaluate (casts to types that only sparse tells apart), as constants that it can. */
 static const gfp_t LINUX_DRIVER_GFP_KERNEL = GFP_KERNEL;
 static const gfp_t LINUX_DRIVER_GFP_ATOMIC = GFP_ATOMIC;
+/* Before 6.8 it has another name. */
+#ifdef PCI_IRQ_INTX
+static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_INTX;
+#else
+static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_LEGACY;
+#endif
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL = pci_channel_io_normal;
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE = pci_channel_io_perm_failure;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NONE = PCI_ERS_RESULT_NONE;

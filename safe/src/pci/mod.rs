@@ -11,6 +11,7 @@
 //! | [`ErrorHandlers`] | `struct pci_error_handlers` |
 //! | [`Device`] | `struct pci_dev` |
 //! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
+//! | [`Device::alloc_irq_vectors`], [`Device::irq_vector`] | `pci_alloc_irq_vectors`, `pci_irq_vector` |
 //! | [`module_pci_driver!`](crate::module_pci_driver) | `module_pci_driver` |
 
 mod bar;
@@ -18,6 +19,7 @@ mod device;
 mod driver;
 mod err;
 mod id;
+mod irq;
 
 use linux_driver_sys as sys;
 
@@ -34,6 +36,7 @@ pub use err::{ChannelState, ErrHandler, ErrorHandlers, ErsResult};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
 pub use id::{raw_table, table_array};
+pub use irq::{IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
 
 /// The PCI bus: C's `pci_bus_type`.
 #[doc(alias = "pci_bus_type")]

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Interrupts.
+//!
+//! C headers: `include/linux/interrupt.h`, `include/linux/irqreturn.h`; `kernel/irq/manage.c`.
+//!
+//! | here | C |
+//! |---|---|
+//! | [`Handler`], [`ThreadedHandler`] | `irq_handler_t`: what is called |
+//! | [`IrqReturn`], [`ThreadedIrqReturn`] | `irqreturn_t` |
+//! | [`Registration::new`] | `request_irq`, and `free_irq` when it is dropped |
+//! | [`Registration::new_threaded`] | `request_threaded_irq`, and `free_irq` when it is dropped |
+//! | [`Registration::disable`], [`Disabled`] | `disable_irq`, `enable_irq` |
+//! | [`Registration::synchronize`] | `synchronize_irq` |
+//! | [`Flags`], `IRQF_*` | the flags of `request_irq` |
+//! | [`Line`] | the number of an interrupt, of the binding that it was got for |
+//!
+//! What a handler works with lies inside the registration, which owns it: it is there before the first interrupt can come, and
+//! goes after the last handler has returned. The registration stands in the data of the device's driver, so that it ends in the bus's
+//! `remove`, before anything else of the binding goes; for that reason a handler gets the device as a [`Bound`] one, also while `probe`
+//! is not yet finished.
+//!
+//! ```
+//! # #![forbid(unsafe_code)]
+//! use core::sync::atomic::{AtomicU32, Ordering};
+//!
+//! use linux_driver_safe::irq::{self, IRQF_SHARED, IrqReturn};
+//! use linux_driver_safe::pci::{self, Bar, PCI_IRQ_INTX, PCI_IRQ_MSI};
+//! use linux_driver_safe::prelude::*;
+//! use pinned_init::{pin_data, try_pin_init};
+//!
+//! /// What the handler works with.
+//! struct Events {
+//!     bar: Bar<0x100>,
+//!     count: AtomicU32,
+//! }
+//!
+//! impl irq::Handler for Events {
+//!     fn handle(self: Pin<&Self>, dev: &device::Device<Bound>) -> IrqReturn {
+//!         let Ok(registers) = self.bar.access(dev) else {
+//!             return IrqReturn::None;
+//!         };
+//!         let status = registers.readl::<0x24>();
+//!         if status == 0 {
+//!             return IrqReturn::None; // Another device's, on a line that is shared.
+//!         }
+//!         registers.writel::<0x64>(status);
+//!         self.count.fetch_add(1, Ordering::Relaxed);
+//!         IrqReturn::Handled
+//!     }
+//! }
+//!
+//! #[pin_data]
+//! struct Edu {
+//!     #[pin]
+//!     irq: irq::Registration<Events>,
+//! }
+//! # use linux_driver_safe::device;
+//!
+//! #[vtable]
+//! impl pci::Driver for Edu {
+//!     type IdInfo = ();
+//!     const NAME: &'static CStr = c"edu";
+//!     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x11e8)];
+//!
+//!     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+//!         pin_init_scope(move || {
+//!             dev.pcim_enable_device()?;
+//!             dev.set_master();
+//!             dev.alloc_irq_vectors(1, 1, PCI_IRQ_INTX | PCI_IRQ_MSI)?;
+//!             let line = dev.irq_vector(0)?;
+//!             let events = Events { bar: dev.iomap_region(0)?, count: AtomicU32::new(0) };
+//!             Ok(try_pin_init!(Self {
+//!                 irq <- irq::Registration::new(dev, line, IRQF_SHARED, c"edu", Ok(events)),
+//!             }? Error))
+//!         })
+//!     }
+//! }
+//! ```
+//!
+//! [`Bound`]: crate::device::Bound
+
+mod flags;
+mod handler;
+mod registration;
+
+use core::ffi::c_uint;
+
+pub use flags::*;
+pub use handler::{Handler, IrqReturn, ThreadedHandler, ThreadedIrqReturn};
+pub use registration::{Disabled, Registration};
+
+use crate::device::{Bound, Device};
+
+/// An interrupt of a device: the number that C's `request_irq` takes, and the binding that it was got for.
+///
+/// A bus gives it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector). When the binding has ended the kernel may give the number to another
+/// device: [`Registration::new`] then refuses it.
+#[derive(Clone, Copy)]
+pub struct Line {
+    number: c_uint,
+    binding: u64,
+}
+
+impl Line {
+    /// An interrupt that is this device's until its driver is unbound.
+    pub(crate) fn new(number: c_uint, device: &Device<Bound>) -> Self {
+        Self {
+            number,
+            binding: device.binding(),
+        }
+    }
+
+    /// The number, as in `/proc/interrupts`.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the handlers work with.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use linux_driver::device;
+use linux_driver::io::read_poll_timeout;
+use linux_driver::irq::{self, IrqReturn, ThreadedIrqReturn};
+use linux_driver::pci::Bar;
+use linux_driver::prelude::*;
+
+/// The registers, as offsets in bytes (QEMU's `docs/specs/edu.rst`).
+mod regs {
+    pub(super) const FACTORIAL: usize = 0x08;
+    pub(super) const STATUS: usize = 0x20;
+    /// In the status: an interrupt when a factorial is computed.
+    pub(super) const STATUS_IRQ: u32 = 0x80;
+    pub(super) const IRQ_STATUS: usize = 0x24;
+    pub(super) const IRQ_RAISE: usize = 0x60;
+    pub(super) const IRQ_ACK: usize = 0x64;
+}
+
+/// The device, and how often it has interrupted.
+pub(crate) struct Events {
+    pub(crate) way: &'static str,
+    bar: Bar<0x100>,
+    count: AtomicU32,
+    go_on: AtomicBool,
+    in_thread: AtomicBool,
+}
+
+impl Events {
+    pub(crate) fn new(way: &'static str, bar: Bar<0x100>) -> Self {
+        Self {
+            way,
+            bar,
+            count: AtomicU32::new(0),
+            go_on: AtomicBool::new(false),
+            in_thread: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits for what the last binding has left to come, and takes it back. (QEMU's I/O APIC has no interrupt for a line that was raised before
+    /// the interrupt was first asked for.)
+    pub(crate) fn quiet(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
+        let registers = self.bar.access(dev)?;
+        read_poll_timeout(
+            || registers.readl::<{ regs::STATUS }>(),
+            |status| status & 1 == 0,
+            100,
+            1_000_000,
+        )?;
+        registers.writel::<{ regs::STATUS }>(0);
+        registers.writel::<{ regs::IRQ_ACK }>(u32::MAX);
+        Ok(())
+    }
+
+    /// Has the device interrupt once.
+    pub(crate) fn raise(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
+        self.bar.access(dev)?.writel::<{ regs::IRQ_RAISE }>(2);
+        Ok(())
+    }
+
+    /// Has the device interrupt again and again.
+    pub(crate) fn start(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
+        self.go_on.store(true, Ordering::Relaxed);
+        let registers = self.bar.access(dev)?;
+        registers.writel::<{ regs::STATUS }>(regs::STATUS_IRQ);
+        registers.writel::<{ regs::FACTORIAL }>(5);
+        Ok(())
+    }
+
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn in_thread(&self) -> bool {
+        self.in_thread.load(Ordering::Relaxed)
+    }
+
+    fn pending(&self, dev: &device::Device<Bound>) -> bool {
+        self.bar
+            .access(dev)
+            .is_ok_and(|registers| registers.readl::<{ regs::IRQ_STATUS }>() != 0)
+    }
+
+    fn see_to(&self, dev: &device::Device<Bound>) -> IrqReturn {
+        let Ok(registers) = self.bar.access(dev) else {
+            return IrqReturn::None;
+        };
+        let status = registers.readl::<{ regs::IRQ_STATUS }>();
+        if status == 0 {
+            return IrqReturn::None;
+        }
+        registers.writel::<{ regs::IRQ_ACK }>(status);
+        if self.go_on.load(Ordering::Relaxed) {
+            registers.writel::<{ regs::FACTORIAL }>(5);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        IrqReturn::Handled
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        pr_info!("{}: dropped once", self.way);
+    }
+}
+
+macro_rules! handlers {
+    ($($(#[$doc:meta])* $name:ident;)*) => { $(
+        $(#[$doc])*
+        pub(crate) struct $name(Events);
+
+        impl From<Events> for $name {
+            fn from(events: Events) -> Self {
+                Self(events)
+            }
+        }
+
+        impl AsRef<Events> for $name {
+            fn as_ref(&self) -> &Events {
+                &self.0
+            }
+        }
+    )* };
+}
+
+handlers! {
+    /// Sees to it in the hard handler.
+    Hard;
+    /// Sees to it in the thread, which the hard handler wakes.
+    Both;
+    /// Sees to it in the thread, which is woken each time.
+    Thread;
+}
+
+impl irq::Handler for Hard {
+    fn handle(self: Pin<&Self>, dev: &device::Device<Bound>) -> IrqReturn {
+        self.0.see_to(dev)
+    }
+}
+
+#[vtable]
+impl irq::ThreadedHandler for Both {
+    fn handle(self: Pin<&Self>, dev: &device::Device<Bound>) -> ThreadedIrqReturn {
+        if self.0.pending(dev) {
+            ThreadedIrqReturn::WakeThread
+        } else {
+            ThreadedIrqReturn::None
+        }
+    }
+
+    fn handle_threaded(self: Pin<&Self>, dev: &device::Device<Bound>) -> IrqReturn {
+        self.0.in_thread.store(true, Ordering::Relaxed);
+        self.0.see_to(dev)
+    }
+}
+
+#[vtable]
+impl irq::ThreadedHandler for Thread {
+    fn handle_threaded(self: Pin<&Self>, dev: &device::Device<Bound>) -> IrqReturn {
+        self.0.in_thread.store(true, Ordering::Relaxed);
+        self.0.see_to(dev)
+    }
+}
