@@ -12,6 +12,12 @@
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
 //! | [`irq`] | interrupts | `include/linux/interrupt.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
+//! | [`miscdevice`] | `struct miscdevice` and its file operations | `include/linux/miscdevice.h`, `include/linux/fs.h` |
+//! | [`fs`] | `struct file` | `include/linux/fs.h` |
+//! | [`uaccess`] | copies from and to user space | `include/linux/uaccess.h` |
+//! | [`ioctl`] | numbers of commands | `include/uapi/asm-generic/ioctl.h` |
+//! | [`poll`] | who waits for events of a file | `include/linux/poll.h` |
+//! | [`mm`] | `mmap` of a file | `include/linux/mm.h` |
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
 //! | [`alloc`] | kernel memory | `include/linux/slab.h` |
@@ -32,20 +38,26 @@ pub mod completion;
 pub mod device;
 pub mod driver;
 pub mod error;
+pub mod fs;
 pub mod init;
 pub mod io;
 pub mod irq;
+pub mod ioctl;
 pub mod jiffies;
+pub mod miscdevice;
+pub mod mm;
 pub mod module;
 pub mod pci;
 mod place;
 pub mod platform;
 pub mod pm;
+pub mod poll;
 pub mod prelude;
 pub mod print;
 pub mod sync;
 pub mod sysfs;
 pub mod types;
+pub mod uaccess;
 pub mod wait;
 pub mod workqueue;
 

@@ -27,6 +27,12 @@ struct completion;
 struct work_struct;
 struct delayed_work;
 struct workqueue_struct;
+struct file;
+struct wait_queue_head;
+struct poll_table_struct;
+struct vm_area_struct;
+struct vm_fault;
+struct vm_operations_struct;
 
 /* How a shim is linked; shims.c has its own idea of it. */
 #ifndef SHIM
@@ -61,6 +67,14 @@ SHIM(system_wq) struct workqueue_struct *linux_driver_system_wq(void);
 SHIM(system_unbound_wq) struct workqueue_struct *linux_driver_system_unbound_wq(void);
 SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name, unsigned int flags,
 									    int max_active);
+SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table);
+SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct *vma);
+SHIM(vma_pages) unsigned long linux_driver_vma_pages(const struct vm_area_struct *vma);
+SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct *vma);
+SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
+						      unsigned long pfn, bool noncached);
+SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf);
+SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf);
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);

@@ -16,10 +16,12 @@
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/interrupt.h>
+#include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
+#include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mod_devicetable.h>
 #include <linux/mm.h>
@@ -27,12 +29,14 @@
 #include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/pm_runtime.h>
+#include <linux/poll.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -60,6 +64,26 @@ static const gfp_t LINUX_DRIVER_GFP_NOIO = GFP_NOIO;
 static const gfp_t LINUX_DRIVER_GFP_KERNEL_ACCOUNT = GFP_KERNEL_ACCOUNT;
 static const gfp_t LINUX_DRIVER_GFP_ZERO = __GFP_ZERO;
 static const gfp_t LINUX_DRIVER_GFP_NOWARN = __GFP_NOWARN;
+static const fmode_t LINUX_DRIVER_FMODE_READ = FMODE_READ;
+static const fmode_t LINUX_DRIVER_FMODE_WRITE = FMODE_WRITE;
+static const vm_fault_t LINUX_DRIVER_VM_FAULT_SIGBUS = VM_FAULT_SIGBUS;
+static const __poll_t LINUX_DRIVER_EPOLLIN = EPOLLIN;
+static const __poll_t LINUX_DRIVER_EPOLLPRI = EPOLLPRI;
+static const __poll_t LINUX_DRIVER_EPOLLOUT = EPOLLOUT;
+static const __poll_t LINUX_DRIVER_EPOLLERR = EPOLLERR;
+static const __poll_t LINUX_DRIVER_EPOLLHUP = EPOLLHUP;
+static const __poll_t LINUX_DRIVER_EPOLLRDNORM = EPOLLRDNORM;
+static const __poll_t LINUX_DRIVER_EPOLLWRNORM = EPOLLWRNORM;
+static const __poll_t LINUX_DRIVER_EPOLLRDHUP = EPOLLRDHUP;
+static const unsigned long LINUX_DRIVER_VM_READ = VM_READ;
+static const unsigned long LINUX_DRIVER_VM_WRITE = VM_WRITE;
+static const unsigned long LINUX_DRIVER_VM_EXEC = VM_EXEC;
+static const unsigned long LINUX_DRIVER_VM_MAYSHARE = VM_MAYSHARE;
+static const unsigned long LINUX_DRIVER_VM_MAYEXEC = VM_MAYEXEC;
+static const unsigned long LINUX_DRIVER_VM_IO = VM_IO;
+static const unsigned long LINUX_DRIVER_VM_PFNMAP = VM_PFNMAP;
+static const unsigned long LINUX_DRIVER_VM_DONTEXPAND = VM_DONTEXPAND;
+static const unsigned long LINUX_DRIVER_VM_DONTDUMP = VM_DONTDUMP;
 
 /*
  * Whether spin_lock() and its kin are more than a call of _raw_spin_lock(): the prototypes stand in the headers in any

@@ -24,6 +24,8 @@ use crate::io::Mmio;
 pub struct Bar<const SIZE: usize> {
     registers: Mmio<SIZE>,
     binding: u64,
+    /// Where the bus has it.
+    start: u64,
 }
 
 impl<const SIZE: usize> Bar<SIZE> {
@@ -38,6 +40,8 @@ impl<const SIZE: usize> Bar<SIZE> {
         let resources = unsafe { &raw const (*device.as_raw()).resource };
         // The standard BARs are the first of the array. (Indexing it would check a number that was checked above.)
         let resource = resources.cast::<sys::resource>().wrapping_add(number as usize);
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        let start = unsafe { (*resource).start };
         let dev: &device::Device<Bound> = device.as_ref();
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
         let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };
@@ -49,6 +53,7 @@ impl<const SIZE: usize> Bar<SIZE> {
         Ok(Self {
             registers,
             binding: dev.binding(),
+            start,
         })
     }
 
@@ -61,6 +66,17 @@ impl<const SIZE: usize> Bar<SIZE> {
         // The binding that the registers are mapped for is the one that is, and lasts as long as `device` is borrowed.
         if device.as_ref().binding() == self.binding {
             Ok(&self.registers)
+        } else {
+            Err(ENODEV)
+        }
+    }
+}
+
+impl<const SIZE: usize> Bar<SIZE> {
+    /// Where the bus has it, and how many bytes it is, while the device is bound. [`ENODEV`] as in [`access`](Self::access).
+    pub(crate) fn physical(&self, dev: &device::Device<Bound>) -> Result<(u64, u64)> {
+        if dev.binding() == self.binding {
+            Ok((self.start, self.registers.len() as u64))
         } else {
             Err(ENODEV)
         }

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `struct file`: an open file.
+//!
+//! C header: `include/linux/fs.h`; `fs/open.c`, `fs/file_table.c`.
+
+use linux_driver_sys as sys;
+
+use crate::types::Opaque;
+
+/// An open file: C's `struct file`. What `open` made; `dup` and `fork` share it, and it can be passed to other processes.
+///
+/// # Invariants
+///
+/// It is an open file, and stays one as long as the reference lives.
+#[repr(transparent)]
+#[doc(alias = "file")]
+pub struct File(Opaque<sys::file>);
+
+// SAFETY: what can be called on a shared file reads what does not change, or single words that C changes at any time, too.
+unsafe impl Sync for File {}
+
+impl File {
+    /// The file that C knows under this pointer.
+    ///
+    /// # Safety
+    ///
+    /// The type's invariant holds for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(file: *mut sys::file) -> &'a Self {
+        // SAFETY: by the caller's promise; the type is transparent over C's.
+        unsafe { &*file.cast() }
+    }
+
+    /// The file as C knows it.
+    pub(crate) fn as_raw(&self) -> *mut sys::file {
+        self.0.get()
+    }
+
+    /// The flags of `open`, as `fcntl` may have changed them since: `file.f_flags`.
+    #[doc(alias = "file.f_flags")]
+    pub fn flags(&self) -> u32 {
+        // SAFETY: the file is there. Another thread may change the word (F_SETFL): read it as one, once.
+        unsafe { (&raw const (*self.as_raw()).f_flags).read_volatile() }
+    }
+
+    /// Whether an operation that would have to wait is to fail with [`EAGAIN`](crate::error::code::EAGAIN) instead:
+    /// `O_NONBLOCK`.
+    #[doc(alias = "O_NONBLOCK")]
+    pub fn is_nonblocking(&self) -> bool {
+        self.flags() & sys::O_NONBLOCK != 0
+    }
+
+    /// Whether the file was opened for reading: `FMODE_READ`. (`read` is called of no other.)
+    #[doc(alias = "FMODE_READ")]
+    pub fn is_readable(&self) -> bool {
+        self.mode() & sys::LINUX_DRIVER_FMODE_READ != 0
+    }
+
+    /// Whether the file was opened for writing: `FMODE_WRITE`. (`write` is called of no other; an `ioctl` can be of any.)
+    #[doc(alias = "FMODE_WRITE")]
+    pub fn is_writable(&self) -> bool {
+        self.mode() & sys::LINUX_DRIVER_FMODE_WRITE != 0
+    }
+
+    #[doc(alias = "file.f_mode")]
+    fn mode(&self) -> sys::fmode_t {
+        // SAFETY: the file is there; the access mode does not change after it was opened, other bits of the word may.
+        unsafe { (&raw const (*self.as_raw()).f_mode).read_volatile() }
+    }
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The registration of a misc device.
+
+use core::ffi::{c_int, c_void};
+use core::mem::{MaybeUninit, needs_drop};
+use core::ops::Deref;
+use core::pin::Pin;
+use core::ptr::NonNull;
+
+use linux_driver_sys as sys;
+use pinned_init::{PinInit, pin_init_from_closure};
+
+use super::file::Files;
+use super::gate::Gate;
+use super::{Name, Operations, table};
+use crate::device::{Bound, Device};
+use crate::driver::{Head, Memory};
+use crate::error::{Error, to_result};
+use crate::place::Place;
+use crate::sync::Mutex;
+use crate::types::Opaque;
+
+/// A registered misc device: C's `struct miscdevice`, with what its operations work on.
+///
+/// It lies in the data of a driver that is bound, where it stays. When it goes, at the end of the binding, the operations come
+/// to their end first: see the [module](super).
+///
+/// # Invariants
+///
+/// The device is registered, by this value. `data` is initialised, and stays so until the gate is closed. `dev` is the device of
+/// the binding that `head` is of, in whose data this value lies.
+#[repr(C)]
+#[doc(alias = "misc_register")]
+#[doc(alias = "misc_deregister")]
+pub struct Registration<T: Operations> {
+    /// `misc_open` hands its address to `open`: it is the first field.
+    misc: Opaque<sys::miscdevice>,
+    pub(super) gate: Gate,
+    pub(super) files: Mutex<Files>,
+    head: NonNull<Head>,
+    dev: *mut sys::device,
+    name: Name,
+    data: T,
+    _place: Place,
+}
+
+// SAFETY: a device may be deregistered on any thread, and what it owns can be sent.
+unsafe impl<T: Operations> Send for Registration<T> {}
+// SAFETY: a shared registration gives its data, which can be shared; the rest has locks of its own.
+unsafe impl<T: Operations> Sync for Registration<T> {}
+
+impl<T: Operations> Registration<T> {
+    /// Registers a device of this name, for a field of the data of the driver that is bound to `dev`, which becomes its parent.
+    /// `init` makes what the operations work on, before any of them is called.
+    ///
+    /// [`EINVAL`](crate::error::code::EINVAL) outside of the driver's data, or if the name is too long; `EEXIST` if there is a
+    /// misc device of that name; `EBUSY` if there are no numbers left; `ENOMEM`. Context: may sleep.
+    ///
+    /// User space can open the device before this returns.
+    pub fn new<E>(
+        dev: &impl AsRef<Device<Bound>>,
+        name: impl Into<Name>,
+        init: impl PinInit<T, E>,
+    ) -> impl PinInit<Self, Error>
+    where
+        Error: From<E>,
+    {
+        // They are used after the registration was dropped, as long as a file is open.
+        const { assert!(!needs_drop::<Gate>() && !needs_drop::<Mutex<Files>>()) };
+        const { assert!(core::mem::offset_of!(Self, misc) == 0) };
+        let dev = dev.as_ref();
+        let name = name.into();
+        let init = move |slot: *mut Self| {
+            let place = dev.place(slot.addr(), size_of::<Self>())?;
+            // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
+            unsafe { (&raw mut (*slot).name).write(name) };
+            // SAFETY: written above; the slot does not move.
+            let name = unsafe { &(*slot).name }.as_ptr()?;
+            // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
+            unsafe { Gate::new().__pinned_init(&raw mut (*slot).gate)? };
+            // SAFETY: as above, and so does a mutex.
+            unsafe { crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(&raw mut (*slot).files)? };
+            // Who opens the device counts a use of the memory of its own; the address is all that is wanted here.
+            let head = dev.memory().into_raw();
+            // SAFETY: given away just now.
+            drop(unsafe { Memory::from_raw(head) });
+            // SAFETY: valid for writes.
+            unsafe { (&raw mut (*slot).head).write(head) };
+            // SAFETY: valid for writes.
+            unsafe { (&raw mut (*slot).dev).write(dev.as_raw()) };
+            // SAFETY: valid for writes, pinned with the slot, and not used as a `T` after an error.
+            unsafe { init.__pinned_init(&raw mut (*slot).data)? };
+            let misc = MaybeUninit::<sys::miscdevice>::zeroed();
+            // SAFETY: `struct miscdevice` is pointers and integers, for which zero is what a C static starts with.
+            let mut misc = unsafe { misc.assume_init() };
+            misc.minor = sys::MISC_DYNAMIC_MINOR as c_int;
+            misc.name = name;
+            misc.fops = table::file_operations::<T>();
+            misc.parent = dev.as_raw();
+            misc.mode = T::MODE;
+            // SAFETY: valid for writes.
+            unsafe { (&raw mut (*slot).misc).write(Opaque::new(misc)) };
+            // SAFETY: the structure, and the name in it, stay until `drop` has deregistered it: this lies in the data of a bound
+            // driver, which is dropped in place. The operations are a const's. Whatever they use of the slot is initialised.
+            let registered = unsafe { sys::misc_register((&raw mut (*slot).misc).cast()) };
+            if let Err(error) = to_result(registered) {
+                // SAFETY: initialised above; nobody could open the device.
+                unsafe { (&raw mut (*slot).data).drop_in_place() };
+                return Err(error);
+            }
+            // INVARIANT: it is registered.
+            // SAFETY: valid for writes. (No operation uses it.)
+            unsafe { (&raw mut (*slot)._place).write(place) };
+            Ok(())
+        };
+        // SAFETY: on `Ok` all fields are written; on `Err` nothing is that would have to be dropped. It is not moved.
+        unsafe { pin_init_from_closure(init) }
+    }
+
+    /// What the operations work on, pinned.
+    pub fn data(self: Pin<&Self>) -> Pin<&T> {
+        // SAFETY: the data is pinned with the registration.
+        unsafe { self.map_unchecked(|this| &this.data) }
+    }
+
+    /// The registration whose `struct miscdevice` `misc_open` left in `private_data`.
+    pub(super) fn from_private(private: *mut c_void) -> *const Self {
+        // It is the first field.
+        private.cast_const().cast()
+    }
+
+    /// Where the data is.
+    ///
+    /// # Safety
+    ///
+    /// The memory of the registration is there.
+    pub(super) unsafe fn data_of(this: *const Self) -> *const T {
+        // SAFETY: only the address is taken, in memory that is there.
+        unsafe { &raw const (*this).data }
+    }
+
+    /// The device of the binding.
+    ///
+    /// # Safety
+    ///
+    /// Somebody is inside the gate, for `'a`.
+    pub(super) unsafe fn dev_of<'a>(this: *const Self) -> &'a Device<Bound> {
+        // SAFETY: the memory is there, as the gate is.
+        let dev = unsafe { (*this).dev };
+        // SAFETY: the device is bound, or being bound, until the gate is closed.
+        unsafe { Device::from_raw(dev) }
+    }
+
+    /// The memory that the registration lies in.
+    ///
+    /// # Safety
+    ///
+    /// It is there.
+    pub(super) unsafe fn head_of(this: *const Self) -> NonNull<Head> {
+        // SAFETY: by the caller's promise.
+        unsafe { (*this).head }
+    }
+}
+
+impl<T: Operations> Deref for Registration<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T: Operations> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // The operations end first, and none begins any more; the node is still there, and opening it fails.
+        self.gate.close();
+        // No fault brings a page in any more: what is taken away stays away. While the number is this device's nobody else has a
+        // mapping through its node.
+        if T::HAS_MMAP {
+            self.files.lock().unmap();
+        }
+        // SAFETY: by the type's invariant it is registered, and this is the one place that deregisters it. It waits for an `open`
+        // that is on its way, which does not need what goes after this.
+        unsafe { sys::misc_deregister(self.misc.get()) };
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Copies from and to the memory of user space.
+//!
+//! C header: `include/linux/uaccess.h`; `lib/usercopy.c`.
+//!
+//! What user space hands over is an address and a length, and may change at any time. So there are no references to it: bytes
+//! are copied, once, by a [`Reader`] or a [`Writer`] that moves on as it does. What was checked is what is used.
+//!
+//! | here | C |
+//! |---|---|
+//! | [`Reader::read`], [`Reader::read_slice`] | `copy_from_user` |
+//! | [`Writer::write`], [`Writer::write_slice`] | `copy_to_user` |
+//! | [`Reader::read_c_str`] | `strncpy_from_user` |
+//!
+//! C's inline functions check the length against the size of the object at hand; here it is the slice's own. That the address
+//! is one of user space's (`access_ok`) is checked by the functions that both call.
+
+use core::ffi::CStr;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+
+use linux_driver_sys as sys;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::error::{Result, code::E2BIG, code::EFAULT};
+
+/// Memory of the task that made the call at hand: an address, which may be anything, and a length.
+///
+/// It stays on the thread of the task, and is of no use after the call.
+#[derive(Clone, Copy)]
+pub struct UserSlice<'a> {
+    address: usize,
+    length: usize,
+    _of_the_task: PhantomData<&'a *mut ()>,
+}
+
+impl<'a> UserSlice<'a> {
+    /// So many bytes from `address` on. Nothing is checked before something is copied.
+    pub(crate) fn new(address: usize, length: usize) -> Self {
+        Self {
+            address,
+            length,
+            _of_the_task: PhantomData,
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Reads it from the start.
+    pub fn reader(self) -> Reader<'a> {
+        Reader(self)
+    }
+
+    /// Writes it from the start.
+    pub fn writer(self) -> Writer<'a> {
+        Writer(self)
+    }
+
+    /// Takes `count` bytes off the start, and returns their address. [`EFAULT`] if there are not so many: user space has
+    /// handed over less than the driver needs.
+    #[inline]
+    fn take(&mut self, count: usize) -> Result<usize> {
+        let rest = self.length.checked_sub(count).ok_or(EFAULT)?;
+        let address = self.address;
+        self.length = rest;
+        // Whether the addresses wrap is for `access_ok` to say.
+        self.address = address.wrapping_add(count);
+        Ok(address)
+    }
+}
+
+/// Reads the memory of user space, from the start to the end, each byte once.
+pub struct Reader<'a>(UserSlice<'a>);
+
+impl Reader<'_> {
+    /// How many bytes are left.
+    pub fn len(&self) -> usize {
+        self.0.length
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.length == 0
+    }
+
+    /// Passes over so many bytes: [`EFAULT`] if there are not so many.
+    pub fn skip(&mut self, count: usize) -> Result {
+        self.0.take(count).map(drop)
+    }
+
+    /// Copies a value. [`EFAULT`] if user space has no memory there, or less than that is left.
+    ///
+    /// Any bytes are a value of the type: `FromBytes` says so. Context: may sleep.
+    #[doc(alias = "copy_from_user")]
+    #[inline]
+    pub fn read<T: FromBytes>(&mut self) -> Result<T> {
+        let mut value = MaybeUninit::<T>::uninit();
+        let address = self.0.take(size_of::<T>())?;
+        // SAFETY: there is room for as many bytes as the type has.
+        unsafe { from_user(value.as_mut_ptr().cast(), address, size_of::<T>())? };
+        // SAFETY: all bytes were written; any are a value of the type. (What may be padding was written too, which does no harm.)
+        Ok(unsafe { value.assume_init() })
+    }
+
+    /// Copies as many bytes as the slice has. [`EFAULT`] if user space has no memory there, or less than that is left; what
+    /// the slice holds then is not said.
+    ///
+    /// Context: may sleep.
+    pub fn read_slice(&mut self, to: &mut [u8]) -> Result {
+        let address = self.0.take(to.len())?;
+        // SAFETY: the slice has so many bytes.
+        unsafe { from_user(to.as_mut_ptr(), address, to.len()) }
+    }
+
+    /// Copies what is left, as many bytes of it as the slice has, and returns how many.
+    ///
+    /// Context: may sleep.
+    pub fn read_up_to(&mut self, to: &mut [u8]) -> Result<usize> {
+        let count = to.len().min(self.0.length);
+        if let Some(to) = to.get_mut(..count) {
+            self.read_slice(to)?;
+        }
+        Ok(count)
+    }
+
+    /// Copies a string up to its NUL, into `to`. [`E2BIG`] if there is no NUL among the bytes that are left, or
+    /// none among as many as `to` has; [`EFAULT`] if user space has no memory there.
+    ///
+    /// What is copied is copied once, and searched then. As much is copied as is left, up to the size of `to`: hand over what
+    /// the call says is there, not more. Context: may sleep.
+    #[doc(alias = "strncpy_from_user")]
+    pub fn read_c_str<'b>(&mut self, to: &'b mut [u8]) -> Result<&'b CStr> {
+        let count = self.read_up_to(to)?;
+        let text = to.get(..count).ok_or(EFAULT)?;
+        CStr::from_bytes_until_nul(text).map_err(|_| E2BIG)
+    }
+}
+
+/// Writes the memory of user space, from the start to the end.
+pub struct Writer<'a>(UserSlice<'a>);
+
+impl Writer<'_> {
+    /// How many bytes are left to write.
+    pub fn len(&self) -> usize {
+        self.0.length
+    }
+
+    /// Whether none is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.length == 0
+    }
+
+    /// Copies a value. [`EFAULT`] if user space has no memory there, or there is less room.
+    ///
+    /// The type has no bytes that were never written: `IntoBytes` says so, and so nothing of the kernel's stack gets out.
+    /// Context: may sleep.
+    #[doc(alias = "copy_to_user")]
+    #[inline]
+    pub fn write<T: IntoBytes + Immutable + ?Sized>(&mut self, value: &T) -> Result {
+        self.write_slice(value.as_bytes())
+    }
+
+    /// Copies all of the slice. [`EFAULT`] if user space has no memory there, or there is less room; some of it may be copied
+    /// then.
+    ///
+    /// Context: may sleep.
+    #[inline]
+    pub fn write_slice(&mut self, from: &[u8]) -> Result {
+        let address = self.0.take(from.len())?;
+        // SAFETY: the slice has so many bytes. C checks where they go, and copes with what is not there.
+        let left = unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
+        if left == 0 { Ok(()) } else { Err(EFAULT) }
+    }
+
+    /// Copies as much of the slice as there is room for, and returns how many bytes.
+    ///
+    /// Context: may sleep.
+    pub fn write_up_to(&mut self, from: &[u8]) -> Result<usize> {
+        let from = from.get(..self.0.length).unwrap_or(from);
+        self.write_slice(from)?;
+        Ok(from.len())
+    }
+}
+
+/// # Safety
+///
+/// `to` is valid for writes of `count` bytes.
+#[inline]
+unsafe fn from_user(to: *mut u8, address: usize, count: usize) -> Result {
+    // SAFETY: `to` is as the caller says; C checks where the bytes come from, and copes with what is not there.
+    let left = unsafe { sys::_copy_from_user(to.cast(), address as *const _, count as _) };
+    if left == 0 { Ok(()) } else { Err(EFAULT) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_is_handed_out_twice() {
+        let mut slice = UserSlice::new(0x1000, 8);
+        assert_eq!(slice.take(3), Ok(0x1000));
+        assert_eq!(slice.take(6), Err(EFAULT));
+        assert_eq!((slice.take(5), slice.len()), (Ok(0x1003), 0));
+        assert_eq!(slice.take(0), Ok(0x1008));
+        assert_eq!(slice.take(1), Err(EFAULT));
+    }
+
+    #[test]
+    fn addresses_wrap_without_a_panic() {
+        let mut slice = UserSlice::new(usize::MAX, usize::MAX);
+        assert_eq!(slice.take(usize::MAX), Ok(usize::MAX));
+        assert_eq!(slice.take(1), Err(EFAULT));
+    }
+}
