@@ -11,6 +11,7 @@
 //! | [`platform`] | the platform bus: IDs, driver, device, devices that a module makes | `include/linux/platform_device.h` |
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
 //! | [`irq`] | interrupts | `include/linux/interrupt.h` |
+//! | [`dma`] | memory that devices read and write | `include/linux/dma-mapping.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
 //! | [`miscdevice`] | `struct miscdevice` and its file operations | `include/linux/miscdevice.h`, `include/linux/fs.h` |
 //! | [`fs`] | `struct file` | `include/linux/fs.h` |
@@ -36,6 +37,7 @@ pub mod alloc;
 pub mod bus;
 pub mod completion;
 pub mod device;
+pub mod dma;
 pub mod driver;
 pub mod error;
 pub mod fs;

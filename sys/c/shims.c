@@ -237,6 +237,8 @@ SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(stru
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
 {
 	return platform_driver_register(drv);
+}
+
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev)
 {
 	return request_irq(irq, handler, flags, name, dev);
@@ -244,10 +246,32 @@ SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t h
 
 SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev)
 {
-	return pci_is_managed(pdev);
+	/* Before 6.11 the flag outlives the binding. */
+	return pci_is_managed(pdev) && pci_is_enabled(pdev);
 }
 
 SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev)
 {
 	return pci_dev_msi_enabled(pdev);
+}
+
+SHIM(dma_set_mask_and_coherent) int linux_driver_dma_set_mask_and_coherent(struct device *dev, u64 mask)
+{
+	return dma_set_mask_and_coherent(dev, mask);
+}
+
+SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle)
+{
+	*handle = dma_map_single(dev, memory, size, direction);
+	return dma_mapping_error(dev, *handle);
+}
+
+SHIM(dma_sync_single_for_cpu) void linux_driver_dma_sync_single_for_cpu(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction)
+{
+	dma_sync_single_for_cpu(dev, handle, size, direction);
+}
+
+SHIM(dma_sync_single_for_device) void linux_driver_dma_sync_single_for_device(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction)
+{
+	dma_sync_single_for_device(dev, handle, size, direction);
 }

@@ -13,6 +13,7 @@
 #ifndef LINUX_DRIVER_SNAPSHOT
 #include <linux/compiler.h>
 #include <linux/interrupt.h>
+#include <linux/dma-mapping.h>
 #include <linux/kconfig.h>
 #include <linux/types.h>
 #endif
@@ -87,5 +88,10 @@ SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct 
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);
 SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev);
 SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev);
+
+SHIM(dma_set_mask_and_coherent) int linux_driver_dma_set_mask_and_coherent(struct device *dev, u64 mask);
+SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle);
+SHIM(dma_sync_single_for_cpu) void linux_driver_dma_sync_single_for_cpu(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction);
+SHIM(dma_sync_single_for_device) void linux_driver_dma_sync_single_for_device(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction);
 
 #endif

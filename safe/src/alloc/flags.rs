@@ -41,6 +41,13 @@ pub const __GFP_ZERO: Flags = Flags(sys::LINUX_DRIVER_GFP_ZERO);
 /// A modifier: no message if it fails.
 pub const __GFP_NOWARN: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWARN);
 
+impl Flags {
+    /// As C takes them.
+    pub(crate) const fn raw(self) -> sys::gfp_t {
+        self.0
+    }
+}
+
 impl BitOr for Flags {
     type Output = Self;
 

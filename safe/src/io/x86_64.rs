@@ -57,6 +57,24 @@ accessors! {
     readq, writeq, u64, reg, ":r", "qword";
 }
 
+/// `ARCH_DMA_MINALIGN`: memory for DMA shares no cache line with other memory. x86's caches are coherent; a whole line keeps the kernel's own checks
+/// (`CONFIG_DMA_API_DEBUG`) content.
+pub(crate) const DMA_MINALIGN: usize = 64;
+
+/// `dma_wmb`: x86 keeps stores in order; the compiler is to do so.
+#[inline(always)]
+pub(crate) fn dma_wmb() {
+    // SAFETY: no instruction.
+    unsafe { asm!("", options(nostack, preserves_flags)) }
+}
+
+/// `dma_rmb`: x86 keeps loads in order; the compiler is to do so.
+#[inline(always)]
+pub(crate) fn dma_rmb() {
+    // SAFETY: no instruction.
+    unsafe { asm!("", options(nostack, preserves_flags)) }
+}
+
 /// Does not come back: the instruction by which C marks a place that is never reached.
 #[cfg(target_os = "none")]
 pub(crate) fn trap() -> ! {

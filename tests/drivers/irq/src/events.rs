@@ -40,8 +40,7 @@ impl Events {
         }
     }
 
-    /// Waits for what the last binding has left to come, and takes it back. (QEMU's I/O APIC has no interrupt for a line that was raised before
-    /// the interrupt was first asked for.)
+    /// Waits for what the last binding has left to come, and takes it back.
     pub(crate) fn quiet(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
         let registers = self.bar.access(dev)?;
         read_poll_timeout(
@@ -67,6 +66,13 @@ impl Events {
         let registers = self.bar.access(dev)?;
         registers.writel::<{ regs::STATUS }>(regs::STATUS_IRQ);
         registers.writel::<{ regs::FACTORIAL }>(5);
+        Ok(())
+    }
+
+    /// No more are to come. One may be on its way.
+    pub(crate) fn stop(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
+        self.go_on.store(false, Ordering::Relaxed);
+        self.bar.access(dev)?.writel::<{ regs::STATUS }>(0);
         Ok(())
     }
 

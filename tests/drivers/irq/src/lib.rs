@@ -127,6 +127,11 @@ impl<W: Way> pci::Driver for Irq<W> {
         if read_poll_timeout(|| events.count(), |count| count > now, 100, 10_000_000).is_ok() {
             dev_info!(dev, "{}: still coming", events.way);
         }
+        // A pin that is raised when nobody listens any more stays so; QEMU's I/O APIC then has interrupts for the next who does, of a device that has
+        // none. MSIs go on coming, until they are freed and after.
+        if W::TYPES == PCI_IRQ_INTX && events.stop(dev).is_err() {
+            dev_err!(dev, "no registers in remove?");
+        }
     }
 }
 

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Memory that devices read and write.
+//!
+//! C headers: `include/linux/dma-mapping.h`, `include/linux/dma-direction.h`; `kernel/dma/mapping.c`; `Documentation/core-api/dma-api.rst`.
+//!
+//! | here | C |
+//! |---|---|
+//! | [`set_mask_and_coherent`], [`DmaMask`] | `dma_set_mask_and_coherent`, `DMA_BIT_MASK` |
+//! | [`Coherent`] | `dma_alloc_coherent`, and `dma_free_coherent` when it is dropped |
+//! | [`Streaming`] | `dma_map_single`, and `dma_unmap_single` when it is dropped |
+//! | [`Streaming::sync_for_cpu`], [`Cpu`] | `dma_sync_single_for_cpu`, `dma_sync_single_for_device` |
+//! | [`wmb`], [`rmb`] | `dma_wmb`, `dma_rmb` |
+//!
+//! What a device may write has no references to it here. The CPU reads and writes it in words, each by one instruction, so that neither the
+//! device nor another CPU is raced with; what is more than a word can be seen half written, as in C, and a lock or an order of accesses is
+//! the driver's to keep. Types are those of which any bits are a value ([`zerocopy::FromBytes`], [`zerocopy::IntoBytes`]).
+//!
+//! Both kinds of memory stand in the data of the device's driver: they are freed in the bus's `remove`, when the device is still bound, and not
+//! before the driver's own `remove` has told the device to stop.
+//!
+//! ```
+//! # #![forbid(unsafe_code)]
+//! use linux_driver_safe::alloc::GFP_KERNEL;
+//! use linux_driver_safe::dma::{self, Coherent, DmaAddr, DmaMask, Field, ToDevice};
+//! use linux_driver_safe::pci::{self, Bar};
+//! use linux_driver_safe::prelude::*;
+//! use pinned_init::{pin_data, try_pin_init};
+//! use zerocopy::{FromBytes, Immutable, IntoBytes};
+//!
+//! /// What the device reads of a command.
+//! #[derive(FromBytes, IntoBytes, Immutable)]
+//! #[repr(C)]
+//! struct Command {
+//!     address: u64,
+//!     length: u32,
+//!     owner: u32,
+//! }
+//!
+//! const OWNER: Field<Command, u32> = dma::field!(Command, owner);
+//!
+//! #[pin_data]
+//! struct Nic {
+//!     #[pin]
+//!     ring: Coherent<Command>,
+//!     #[pin]
+//!     packet: dma::Streaming<ToDevice>,
+//! }
+//!
+//! impl Nic {
+//!     fn new<'a>(dev: &'a pci::Device<Core>) -> impl PinInit<Self, Error> + 'a {
+//!         pin_init_scope(move || {
+//!             dma::set_mask_and_coherent(dev, DmaMask::new::<32>())?;
+//!             Ok(try_pin_init!(Self {
+//!                 ring <- Coherent::zeroed_slice(dev, 64, GFP_KERNEL),
+//!                 packet <- dma::Streaming::zeroed(dev, 1500, GFP_KERNEL),
+//!             }? Error))
+//!         })
+//!     }
+//!
+//!     /// Hands the first command to the device: its owner is written last.
+//!     fn send(&self, length: u32) -> Result<DmaAddr> {
+//!         self.ring.write(0, Command { address: self.packet.dma_handle(), length, owner: 0 })?;
+//!         dma::wmb();
+//!         self.ring.write_field(0, OWNER, 1)?;
+//!         Ok(self.ring.dma_handle())
+//!     }
+//! }
+//! ```
+
+mod coherent;
+mod field;
+mod mask;
+mod streaming;
+mod words;
+
+pub use coherent::Coherent;
+pub use field::{Field, Word};
+pub use mask::{DmaMask, set_mask_and_coherent};
+pub use streaming::{Bidirectional, Cpu, Direction, FromDevice, Readable, Streaming, ToDevice, Writable};
+
+#[doc(inline)]
+pub use crate::__dma_field as field;
+
+/// An address by which a device reaches memory: C's `dma_addr_t`.
+#[doc(alias = "dma_addr_t")]
+pub type DmaAddr = linux_driver_sys::dma_addr_t;
+
+/// What was written to coherent memory before it is seen by the device before what is written after it: C's `dma_wmb`. Context: any.
+#[doc(alias = "dma_wmb")]
+#[inline(always)]
+pub fn wmb() {
+    crate::io::arch::dma_wmb();
+}
+
+/// What is read of coherent memory before it is read before what is read after it: C's `dma_rmb`. Context: any.
+#[doc(alias = "dma_rmb")]
+#[inline(always)]
+pub fn rmb() {
+    crate::io::arch::dma_rmb();
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Copies between memory of a device's and of ours, in words of one instruction each.
+
+use super::field::Word;
+
+const WORD: usize = size_of::<u64>();
+
+/// Whether both addresses are aligned to words after the same number of bytes.
+fn in_step(a: *const u8, b: *const u8) -> bool {
+    (a.addr() ^ b.addr()).is_multiple_of(WORD)
+}
+
+/// How many of `length` bytes come before the first word, and how many are in words.
+fn split(address: *const u8, length: usize) -> (usize, usize) {
+    let head = (address.addr().wrapping_neg() % WORD).min(length);
+    (head, length.wrapping_sub(head) & !(WORD.wrapping_sub(1)))
+}
+
+/// Copies `length` bytes out of memory that a device may write.
+///
+/// # Safety
+///
+/// `from` is valid for reads, by words of one instruction; `to` is valid for writes and apart from it.
+pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
+    let (head, words) = if in_step(from, to) { split(from, length) } else { (length, 0) };
+    let mut at = 0usize;
+    while at < length {
+        let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
+        if at >= head && at < head.wrapping_add(words) {
+            // SAFETY: within `length`, and aligned after the head.
+            let word = unsafe { u64::load(source.cast()) };
+            // SAFETY: as above: both are in step.
+            unsafe { target.cast::<u64>().write(word) };
+            at = at.wrapping_add(WORD);
+        } else {
+            // SAFETY: within `length`.
+            let byte = unsafe { u8::load(source) };
+            // SAFETY: as above.
+            unsafe { target.write(byte) };
+            at = at.wrapping_add(1);
+        }
+    }
+}
+
+/// Copies `length` bytes into memory that a device may read.
+///
+/// # Safety
+///
+/// `to` is valid for writes, by words of one instruction; `from` is valid for reads and apart from it.
+pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
+    let (head, words) = if in_step(from, to) { split(from, length) } else { (length, 0) };
+    let mut at = 0usize;
+    while at < length {
+        let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
+        if at >= head && at < head.wrapping_add(words) {
+            // SAFETY: within `length`, and aligned after the head.
+            let word = unsafe { source.cast::<u64>().read() };
+            // SAFETY: as above: both are in step.
+            unsafe { u64::store(target.cast(), word) };
+            at = at.wrapping_add(WORD);
+        } else {
+            // SAFETY: within `length`.
+            let byte = unsafe { source.read() };
+            // SAFETY: as above.
+            unsafe { u8::store(target, byte) };
+            at = at.wrapping_add(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offset_and_length_is_copied_and_nothing_else() {
+        let from: [u8; 40] = core::array::from_fn(|i| i as u8 + 1);
+        for start in 0..9 {
+            for other in 0..9 {
+                for length in 0..24 {
+                    let mut expected = [0u8; 40];
+                    expected[other..other + length].copy_from_slice(&from[start..start + length]);
+                    let mut to = [0u8; 40];
+                    // SAFETY: both are arrays of the test's, long enough.
+                    unsafe { copy_out(from[start..].as_ptr(), to[other..].as_mut_ptr(), length) };
+                    assert_eq!(to, expected);
+                    let mut to = [0u8; 40];
+                    // SAFETY: as above.
+                    unsafe { copy_in(to[other..].as_mut_ptr(), from[start..].as_ptr(), length) };
+                    assert_eq!(to, expected);
+                }
+            }
+        }
+    }
+}
