@@ -157,52 +157,6 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
-SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table)
-{
-	poll_wait(file, queue, table);
-}
-
-SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct *vma)
-{
-	return vma->vm_flags;
-}
-
-SHIM(vma_pages) unsigned long linux_driver_vma_pages(const struct vm_area_struct *vma)
-{
-	return vma_pages(vma);
-}
-
-SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct *vma)
-{
-	return vma->vm_pgoff;
-}
-
-/*
- * For mmap() of a file, which has the area to itself: pages of the frames from pfn on, as the fault handler in ops puts
- * them in. The cast is what vm_flags_init() does, where there is one.
- */
-SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
-						      unsigned long pfn, bool noncached)
-{
-	vm_flags_t *flags = (vm_flags_t *)&vma->vm_flags;
-
-	*flags = (*flags | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP) & ~VM_MAYEXEC;
-	if (noncached)
-		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
-	vma->vm_private_data = (void *)pfn;
-	vma->vm_ops = ops;
-}
-
-SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf)
-{
-	return vmf->vma->vm_file;
-}
-
-SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf)
-{
-	return vmf_insert_pfn(vmf->vma, vmf->address, (unsigned long)vmf->vma->vm_private_data + vmf->pgoff);
-}
-
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar)
 {
 	return pci_resource_len(pdev, bar);
@@ -237,6 +191,52 @@ SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(stru
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
 {
 	return platform_driver_register(drv);
+}
+
+SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table)
+{
+	poll_wait(file, queue, table);
+}
+
+SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags;
+}
+
+SHIM(vma_pages) unsigned long linux_driver_vma_pages(struct vm_area_struct *vma)
+{
+	return vma_pages(vma);
+}
+
+SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct *vma)
+{
+	return vma->vm_pgoff;
+}
+
+/*
+ * For mmap() of a file, which has the area to itself: pages of the frames from pfn on, as the fault handler in ops puts
+ * them in. The cast is what vm_flags_init() does, where there is one.
+ */
+SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
+						      unsigned long pfn, bool noncached)
+{
+	vm_flags_t *flags = (vm_flags_t *)&vma->vm_flags;
+
+	*flags = (*flags | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP) & ~VM_MAYEXEC;
+	if (noncached)
+		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+	vma->vm_private_data = (void *)pfn;
+	vma->vm_ops = ops;
+}
+
+SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf)
+{
+	return vmf->vma->vm_file;
+}
+
+SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf)
+{
+	return vmf_insert_pfn(vmf->vma, vmf->address, (unsigned long)vmf->vma->vm_private_data + vmf->pgoff);
 }
 
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev)
