@@ -71,6 +71,7 @@ mod coherent;
 mod field;
 mod mask;
 mod streaming;
+mod user;
 mod words;
 
 pub use coherent::Coherent;

@@ -120,6 +120,17 @@ impl Reader<'_> {
         unsafe { from_user(to.as_mut_ptr(), address, to.len()) }
     }
 
+    /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or less than that is left.
+    ///
+    /// # Safety
+    ///
+    /// `to` is memory of so many bytes, which no reference is to and the kernel's own C code may write at any time.
+    pub(crate) unsafe fn read_raw(&mut self, to: *mut u8, count: usize) -> Result {
+        let address = self.0.take(count)?;
+        // SAFETY: by the caller's promise.
+        unsafe { from_user(to, address, count) }
+    }
+
     /// Copies what is left, as many bytes of it as the slice has, and returns how many.
     ///
     /// Context: may sleep.
@@ -177,6 +188,18 @@ impl Writer<'_> {
         let address = self.0.take(from.len())?;
         // SAFETY: the slice has so many bytes. C checks where they go, and copes with what is not there.
         let left = unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
+        if left == 0 { Ok(()) } else { Err(EFAULT) }
+    }
+
+    /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or there is less room.
+    ///
+    /// # Safety
+    ///
+    /// `from` is memory of so many bytes, all of which were written, and which the kernel's own C code may read at any time.
+    pub(crate) unsafe fn write_raw(&mut self, from: *const u8, count: usize) -> Result {
+        let address = self.0.take(count)?;
+        // SAFETY: by the caller's promise. C checks where they go, and copes with what is not there.
+        let left = unsafe { sys::_copy_to_user(address as *mut _, from.cast(), count as _) };
         if left == 0 { Ok(()) } else { Err(EFAULT) }
     }
 

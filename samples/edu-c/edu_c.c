@@ -425,7 +425,7 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	pm_runtime_set_autosuspend_delay(dev, EDU_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
 
-	snprintf(edu->name, sizeof(edu->name), "edu_c-%s", pci_name(pdev));
+	snprintf(edu->name, sizeof(edu->name), "edu_c-%u", pci_dev_id(pdev));
 	edu->misc.minor = MISC_DYNAMIC_MINOR;
 	edu->misc.name = edu->name;
 	edu->misc.fops = &edu_fops;

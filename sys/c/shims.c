@@ -157,6 +157,11 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
+SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev)
+{
+	return pci_dev_id(pdev);
+}
+
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar)
 {
 	return pci_resource_len(pdev, bar);

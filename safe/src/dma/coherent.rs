@@ -115,7 +115,7 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
 
     /// The address of `count` of them from `index` on.
     #[inline]
-    fn at(&self, index: usize, count: usize) -> Result<*mut T> {
+    pub(super) fn at(&self, index: usize, count: usize) -> Result<*mut T> {
         if self.count.checked_sub(index).is_some_and(|room| count <= room) {
             Ok(self.cpu.as_ptr().wrapping_add(index))
         } else {

@@ -47,6 +47,13 @@ impl<S: DeviceState> Device<S> {
         self.0.get()
     }
 
+    /// Where it is in its domain: bus (8 bits), device (5), function (3). C's `pci_dev_id`.
+    #[doc(alias = "pci_dev_id")]
+    pub fn dev_id(&self) -> u16 {
+        // SAFETY: the device is there, and its bus as long.
+        unsafe { sys::linux_driver_pci_dev_id(self.as_raw()) }
+    }
+
     /// The vendor's number.
     #[doc(alias = "pci_dev.vendor")]
     pub fn vendor(&self) -> u16 {

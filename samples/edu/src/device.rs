@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the device does.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::completion::Completion;
+use linux_driver::device::Device;
+use linux_driver::dma::Coherent;
+use linux_driver::io::Mmio;
+use linux_driver::irq::{self, IrqReturn};
+use linux_driver::jiffies::Jiffies;
+use linux_driver::pci::{self, Bar};
+use linux_driver::prelude::*;
+use linux_driver::sync::Mutex;
+use linux_driver::{irq::Line, new_mutex};
+use pinned_init::{pin_data, pin_init, try_pin_init};
+
+use crate::regs;
+
+/// How long it may take.
+const TIMEOUT_MS: u32 = 2000;
+
+/// The registers of a device.
+type Registers = Mmio<{ regs::LENGTH }>;
+
+/// What the interrupt handler works with.
+#[pin_data]
+pub(crate) struct Interrupt {
+    bar: Bar<{ regs::LENGTH }>,
+    #[pin]
+    done: Completion,
+}
+
+impl irq::Handler for Interrupt {
+    fn handle(self: Pin<&Self>, dev: &Device<Bound>) -> IrqReturn {
+        let Ok(registers) = self.bar.access(dev) else {
+            return IrqReturn::None;
+        };
+        let status = registers.readl::<{ regs::INTERRUPT_STATUS }>();
+        // All ones: the device is gone.
+        if status == 0 || status == u32::MAX {
+            return IrqReturn::None;
+        }
+        registers.writel::<{ regs::INTERRUPT_ACK }>(status);
+        self.done.complete();
+        IrqReturn::Handled
+    }
+}
+
+/// The device, as its file's operations use it.
+#[pin_data]
+pub(crate) struct Edu {
+    #[pin]
+    irq: irq::Registration<Interrupt>,
+    #[pin]
+    pub(crate) buffer: Coherent<u8>,
+    /// One computation or transfer at a time; what is transferred is in the buffer.
+    #[pin]
+    pub(crate) lock: Mutex<()>,
+    pub(crate) runs: AtomicU32,
+}
+
+impl Edu {
+    pub(crate) fn new<'a>(
+        dev: &'a pci::Device<Core>,
+        line: Line,
+        bar: Bar<{ regs::LENGTH }>,
+    ) -> impl PinInit<Self, Error> + 'a {
+        let interrupt = pin_init!(Interrupt { bar, done <- Completion::new() }? Error);
+        try_pin_init!(Self {
+            buffer <- Coherent::zeroed_slice(dev, regs::MEMORY_LENGTH, GFP_KERNEL),
+            irq <- irq::Registration::new(dev, line, irq::Flags::NONE, c"edu", interrupt),
+            lock <- new_mutex!(()),
+            runs: AtomicU32::new(0),
+        }? Error)
+        .pin_chain(move |this| {
+            dev_info!(dev, "factorial({}) = {}", 10, this.factorial(dev, 10)?);
+            Ok(())
+        })
+    }
+
+    fn registers<'a>(&'a self, dev: &'a impl AsRef<Device<Bound>>) -> Result<&'a Registers> {
+        self.irq.bar.access(dev)
+    }
+
+    fn wait(&self) -> Result {
+        let timeout = Jiffies::from_msecs(TIMEOUT_MS);
+        self.irq.done.wait_for_completion_interruptible_timeout(timeout)?;
+        Ok(())
+    }
+
+    /// What the device says it is.
+    pub(crate) fn id(&self, dev: &impl AsRef<Device<Bound>>) -> Result<u32> {
+        Ok(self.registers(dev)?.readl::<{ regs::ID }>())
+    }
+
+    /// Has the device compute `n!`. It holds 32 bits: 12! is the largest that fits.
+    pub(crate) fn factorial(&self, dev: &impl AsRef<Device<Bound>>, n: u32) -> Result<u32> {
+        let registers = self.registers(dev)?;
+        let _lock = self.lock.lock();
+        self.irq.done.reinit();
+        registers.writel::<{ regs::STATUS }>(regs::STATUS_RAISE);
+        registers.writel::<{ regs::FACTORIAL }>(n);
+        self.wait()?;
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(registers.readl::<{ regs::FACTORIAL }>())
+    }
+
+    /// Has the device raise an interrupt, and waits for it.
+    pub(crate) fn interrupt(&self, dev: &impl AsRef<Device<Bound>>) -> Result {
+        let registers = self.registers(dev)?;
+        let _lock = self.lock.lock();
+        self.irq.done.reinit();
+        registers.writel::<{ regs::INTERRUPT_RAISE }>(1);
+        self.wait()
+    }
+
+    /// Has the device copy `count` bytes from its memory at `offset` to the buffer. The lock is held.
+    pub(crate) fn fetch(&self, dev: &impl AsRef<Device<Bound>>, offset: usize, count: usize) -> Result {
+        let from = regs::MEMORY | offset as u64;
+        self.transfer(dev, from, self.buffer.dma_handle(), count, regs::DMA_FROM_DEVICE)
+    }
+
+    /// Has the device copy `count` bytes from the buffer to its memory at `offset`. The lock is held.
+    pub(crate) fn store(&self, dev: &impl AsRef<Device<Bound>>, offset: usize, count: usize) -> Result {
+        let to = regs::MEMORY | offset as u64;
+        self.transfer(dev, self.buffer.dma_handle(), to, count, 0)
+    }
+
+    fn transfer(
+        &self,
+        dev: &impl AsRef<Device<Bound>>,
+        source: u64,
+        destination: u64,
+        count: usize,
+        direction: u32,
+    ) -> Result {
+        let registers = self.registers(dev)?;
+        self.irq.done.reinit();
+        registers.writeq::<{ regs::DMA_SOURCE }>(source);
+        registers.writeq::<{ regs::DMA_DESTINATION }>(destination);
+        registers.writeq::<{ regs::DMA_COUNT }>(count as u64);
+        registers.writel::<{ regs::DMA_COMMAND }>(regs::DMA_RUN | regs::DMA_INTERRUPT | direction);
+        self.wait()
+    }
+}
+
+pub(crate) fn identify(dev: &pci::Device<Bound>, registers: &Registers) -> Result {
+    let id = registers.readl::<{ regs::ID }>();
+    if id & 0xffff != 0x00ed {
+        dev_err!(dev, "not an edu device: its identification is {:#010x}", id);
+        return Err(ENODEV);
+    }
+    dev_info!(dev, "edu device, version {}.{}", id >> 24, id >> 16 & 0xff);
+    Ok(())
+}
+
+pub(crate) fn check_alive(dev: &pci::Device<Bound>, registers: &Registers) -> Result {
+    const PATTERN: u32 = 0x1234_abcd;
+    registers.writel::<{ regs::LIVENESS }>(PATTERN);
+    let answer = registers.readl::<{ regs::LIVENESS }>();
+    if answer != !PATTERN {
+        dev_err!(dev, "the device is not alive: it answers {:#010x}", answer);
+        return Err(EIO);
+    }
+    Ok(())
+}

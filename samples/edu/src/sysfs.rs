@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The device's attributes in sysfs.
+
+use core::sync::atomic::Ordering;
+
+use linux_driver::pci;
+use linux_driver::prelude::*;
+use linux_driver::sysfs::{DeviceAttribute, DeviceGroups, Page, device_groups};
+
+use crate::EduDriver;
+
+pub(crate) const GROUPS: DeviceGroups<EduDriver, pci::Bus> = device_groups![Runs, Sleeps];
+
+/// `runs`: how many factorials the device has computed.
+struct Runs;
+
+#[vtable]
+impl DeviceAttribute for Runs {
+    type Data = EduDriver;
+    type Bus = pci::Bus;
+    const NAME: &'static CStr = c"runs";
+
+    fn show(_dev: &pci::Device<Bound>, this: Pin<&EduDriver>, page: &mut Page) -> Result {
+        page.number(this.misc.runs.load(Ordering::Relaxed))?;
+        page.text("\n")
+    }
+}
+
+/// `sleeps`: how often the device went to sleep.
+struct Sleeps;
+
+#[vtable]
+impl DeviceAttribute for Sleeps {
+    type Data = EduDriver;
+    type Bus = pci::Bus;
+    const NAME: &'static CStr = c"sleeps";
+
+    fn show(_dev: &pci::Device<Bound>, this: Pin<&EduDriver>, page: &mut Page) -> Result {
+        page.number(this.sleeps.load(Ordering::Relaxed))?;
+        page.text("\n")
+    }
+}
