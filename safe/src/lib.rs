@@ -10,6 +10,7 @@
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
 //! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
+//! | [`devres`] | what is tied to a binding | `include/linux/device/devres.h` |
 //! | [`miscdevice`] | `struct miscdevice` and its file operations | `include/linux/miscdevice.h`, `include/linux/fs.h` |
 //! | [`fs`] | `struct file` | `include/linux/fs.h` |
 //! | [`uaccess`] | copies from and to user space | `include/linux/uaccess.h` |
@@ -34,6 +35,7 @@ pub mod alloc;
 pub mod bus;
 pub mod completion;
 pub mod device;
+pub mod devres;
 pub mod driver;
 pub mod error;
 pub mod fs;

@@ -167,7 +167,7 @@ SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct
 	return vma->vm_flags;
 }
 
-SHIM(vma_pages) unsigned long linux_driver_vma_pages(const struct vm_area_struct *vma)
+SHIM(vma_pages) unsigned long linux_driver_vma_pages(struct vm_area_struct *vma)
 {
 	return vma_pages(vma);
 }

@@ -67,7 +67,7 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 									    int max_active);
 SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table);
 SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct *vma);
-SHIM(vma_pages) unsigned long linux_driver_vma_pages(const struct vm_area_struct *vma);
+SHIM(vma_pages) unsigned long linux_driver_vma_pages(struct vm_area_struct *vma);
 SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct *vma);
 SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
 						      unsigned long pfn, bool noncached);

@@ -2,6 +2,8 @@
 //! The commands, one a file.
 
 mod fuzz;
+mod misc;
+mod misc_held;
 mod open_hold;
 mod serr;
 mod storm;
@@ -14,6 +16,8 @@ type Command = fn(&mut Args<'_>) -> Result;
 
 const COMMANDS: &[(&str, Command)] = &[
     ("fuzz", fuzz::run),
+    ("misc", misc::run),
+    ("misc-held", misc_held::run),
     ("open-hold", open_hold::run),
     ("serr", serr::run),
     ("storm", storm::run),
