@@ -13,6 +13,7 @@
 //! | [`irq`] | interrupts | `include/linux/interrupt.h` |
 //! | [`dma`] | memory that devices read and write | `include/linux/dma-mapping.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |
+//! | [`devres`] | what is tied to a binding | `include/linux/device/devres.h` |
 //! | [`miscdevice`] | `struct miscdevice` and its file operations | `include/linux/miscdevice.h`, `include/linux/fs.h` |
 //! | [`fs`] | `struct file` | `include/linux/fs.h` |
 //! | [`uaccess`] | copies from and to user space | `include/linux/uaccess.h` |
@@ -38,6 +39,7 @@ pub mod bus;
 pub mod completion;
 pub mod device;
 pub mod dma;
+pub mod devres;
 pub mod driver;
 pub mod error;
 pub mod fs;

@@ -166,6 +166,8 @@ impl Compile<'_> {
         // Tells the builds for several kernels apart in one target folder: cargo's names of what it builds are over the
         // flags (unless there is a --remap-path-prefix among them).
         flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
+        // Crates that know of it (zerocopy) do without what `core` is built without.
+        flags.push("--cfg=no_fp_fmt_parse".into());
         flags
     }
 

@@ -63,3 +63,9 @@ impl<'a> Call<'a> {
         queue.wait_event_interruptible_timeout_or(timeout, gate.queue(), || gate.is_closed(), condition)
     }
 }
+
+impl AsRef<Device<Bound>> for Call<'_> {
+    fn as_ref(&self) -> &Device<Bound> {
+        self.dev
+    }
+}

@@ -3,6 +3,8 @@
 
 mod edu;
 mod fuzz;
+mod misc;
+mod misc_held;
 mod open_hold;
 mod serr;
 mod storm;
@@ -16,6 +18,8 @@ type Command = fn(&mut Args<'_>) -> Result;
 const COMMANDS: &[(&str, Command)] = &[
     ("edu", edu::run),
     ("fuzz", fuzz::run),
+    ("misc", misc::run),
+    ("misc-held", misc_held::run),
     ("open-hold", open_hold::run),
     ("serr", serr::run),
     ("storm", storm::run),

@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod file;
 mod outcome;
+mod pages;
 mod random;
 mod spawned;
 

@@ -1,0 +1,12 @@
+//~ ERROR returns a value referencing data owned by the current function
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::devres::Devres;
+
+/// Without the guard nothing keeps the value.
+pub fn kept(value: &Devres<u32>) -> Option<&u32> {
+    let guard = value.try_access()?;
+    Some(&*guard)
+}

@@ -1,0 +1,8 @@
+//~ ERROR an ioctl number has no room for so many bytes
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::ioctl::_IOW;
+
+pub const LARGE: u32 = _IOW::<[u8; 16384]>(b'L', 0);

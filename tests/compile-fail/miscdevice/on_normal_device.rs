@@ -1,0 +1,21 @@
+//~ ERROR AsRef<Device<Bound>>` is not satisfied
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::miscdevice::{self, Call};
+use linux_driver::prelude::*;
+
+pub struct Files;
+
+#[vtable]
+impl miscdevice::Operations for Files {
+    type File = ();
+
+    fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {}
+}
+
+/// Only a device that is bound can have files.
+pub fn early(dev: &linux_driver::device::Device<Normal>) -> impl PinInit<miscdevice::Registration<Files>, Error> {
+    miscdevice::Registration::new(dev, c"early", Files)
+}

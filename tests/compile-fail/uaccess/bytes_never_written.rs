@@ -1,0 +1,18 @@
+//~ ERROR IntoBytes` is not satisfied
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::prelude::*;
+use linux_driver::uaccess::Writer;
+
+#[repr(C)]
+pub struct Padded {
+    byte: u8,
+    word: u32,
+}
+
+/// The three bytes between are the kernel's.
+pub fn out(to: &mut Writer<'_>, value: &Padded) -> Result {
+    to.write(value)
+}

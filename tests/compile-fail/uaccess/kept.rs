@@ -1,0 +1,12 @@
+//~ ERROR lifetime may not live long enough
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::ioctl::Argument;
+use linux_driver::uaccess::UserSlice;
+
+/// After the call it is nobody's memory.
+pub fn kept(argument: Argument<'_>) -> UserSlice<'static> {
+    argument.slice(4)
+}

@@ -1,0 +1,11 @@
+//~ ERROR cannot be sent between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::uaccess::UserSlice;
+
+/// Another thread has other memory there.
+pub fn sent(slice: UserSlice<'_>) -> impl Send {
+    slice
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `misc PATH`: every operation of a device of the test driver `misc` (`tests/drivers/misc`), right and wrong.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::Duration;
+
+use crate::args::Args;
+use crate::file;
+use crate::outcome::{Failure, Result, failed};
+use crate::pages::{Area, PAGE};
+
+/// What the device answers, in its register 0.
+pub(crate) const ID: u32 = 0x8004_4d00;
+/// Adds two numbers.
+const ADD: u32 = 0xc010_4d01;
+/// Sleeps until somebody says so, who never does.
+pub(crate) const SLEEP: u32 = 0x4d02;
+/// Takes a string of up to 15 bytes, and says how long it is.
+const TEXT: u32 = 0x4010_4d03;
+/// How many bytes this file has written.
+const WRITTEN: u32 = 0x4d04;
+/// As much as the device keeps.
+const ROOM: usize = 64;
+/// The register that reads as the complement of what was written to it last.
+const LIVENESS: usize = 4;
+/// The version of the `edu` device in QEMU.
+const EDU: u32 = 0x0100_00ed;
+/// How big BAR 0 of `edu` is.
+const BAR: usize = 1 << 20;
+/// An address of the kernel's.
+const KERNEL: u64 = 0xffff_8880_0000_0000;
+
+pub(crate) fn run(args: &mut Args<'_>) -> Result {
+    let path: String = args.next("the path")?;
+    args.end()?;
+    let mode = std::fs::metadata(&path).map_err(failed(&path))?.mode() & 0o777;
+    same("the node's mode", mode, 0o640)?;
+    refused_open(&path)?;
+    let opened = file::open(&path).map_err(failed(&path))?;
+    read_and_write(&opened)?;
+    ioctls(&opened)?;
+    bad_addresses(&opened)?;
+    polled(&opened)?;
+    mapped(&path, &opened)?;
+    blocked(&path)?;
+    Ok("read, write, ioctl, poll, mmap".into())
+}
+
+/// That it is what it has to be.
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<()> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Failure::new(format_args!("{what}: {found:x?}, expected {expected:x?}")))
+    }
+}
+
+fn refused_open(path: &str) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let refused = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOCTTY)
+        .open(path)
+        .err()
+        .and_then(|error| error.raw_os_error());
+    same("open that the driver refuses", refused, Some(libc::EBUSY))
+}
+
+fn read_and_write(mut opened: &File) -> Result<()> {
+    let mut buffer = [0; 2 * ROOM];
+    let address = buffer.as_mut_ptr() as u64;
+    same("read of nothing", file::read(opened, address, 8), Err(libc::EAGAIN))?;
+    opened.write_all(b"hello").map_err(failed("write"))?;
+    let count = opened.read(&mut buffer[..2]).map_err(failed("read"))?;
+    same("read of two bytes", &buffer[..count], &b"he"[..])?;
+    let count = opened.read_at(&mut buffer, 1 << 40).map_err(failed("pread"))?;
+    same("read of the rest", &buffer[..count], &b"llo"[..])?;
+    same("write of more than fits", opened.write(&[7; 2 * ROOM]).ok(), Some(ROOM))?;
+    let full = opened.write(&[7]).err().and_then(|error| error.raw_os_error());
+    same("write to what is full", full, Some(libc::ENOSPC))?;
+    same("write of nothing", opened.write(&[]).ok(), Some(0))?;
+    same("read of all", opened.read(&mut buffer).ok(), Some(ROOM))?;
+    same("lseek", file::lseek(opened, 0, 0), Err(libc::ESPIPE))?;
+    same("bytes written", file::ioctl(opened, WRITTEN, 0), Ok(5 + ROOM as u64))
+}
+
+fn ioctls(opened: &File) -> Result<()> {
+    let mut id = 0u32;
+    same("MISC_ID", file::ioctl(opened, ID, &raw mut id as u64), Ok(0))?;
+    same("the device's identification", id, EDU)?;
+    let mut sum = [u64::from(u32::MAX) << 32 | 2, 0];
+    same("MISC_ADD", file::ioctl(opened, ADD, &raw mut sum as u64), Ok(0))?;
+    same("a sum", sum[1], u64::from(u32::MAX) + 2)?;
+    let text = *b"fifteen letters\0";
+    same("MISC_TEXT", file::ioctl(opened, TEXT, &raw const text as u64), Ok(15))?;
+    let text = *b"without an end..";
+    same(
+        "a text without an end",
+        file::ioctl(opened, TEXT, &raw const text as u64),
+        Err(libc::E2BIG),
+    )?;
+    for unknown in [ID + 1, ID ^ 0x4000_0000, SLEEP | 0x4_0000, 0, u32::MAX] {
+        same(
+            "an ioctl that there is not",
+            file::ioctl(opened, unknown, 0),
+            Err(libc::ENOTTY),
+        )?;
+    }
+    Ok(())
+}
+
+/// Addresses that are not mapped, are the kernel's, or are no addresses.
+fn bad_addresses(opened: &File) -> Result<()> {
+    let area = Area::with_tail()?;
+    let tail = area.end() - 2;
+    for address in [0, 1, tail, KERNEL, u64::MAX, u64::MAX - 1, 1 << 63, 1 << 47] {
+        for cmd in [ID, ADD, TEXT] {
+            let what = format!("ioctl {cmd:#x} with {address:#x}");
+            same(&what, file::ioctl(opened, cmd, address), Err(libc::EFAULT))?;
+        }
+        let what = format!("write from {address:#x}");
+        same(&what, file::write(opened, address, 8), Err(libc::EFAULT))?;
+        file::write(opened, area.start(), 8).map_err(|errno| Failure::new(format_args!("write: {errno}")))?;
+        let what = format!("read to {address:#x}");
+        same(&what, file::read(opened, address, 8), Err(libc::EFAULT))?;
+        same(
+            "what could not be read is still there",
+            file::read(opened, area.start(), 64),
+            Ok(8),
+        )?;
+    }
+    Ok(())
+}
+
+fn polled(opened: &File) -> Result<()> {
+    let events = libc::POLLIN | libc::POLLOUT;
+    same("poll of what is empty", file::poll(opened, events), Ok(libc::POLLOUT))?;
+    let bytes = [1u8; ROOM];
+    let address = bytes.as_ptr() as u64;
+    same("write", file::write(opened, address, 1), Ok(1))?;
+    same("poll with one byte", file::poll(opened, events), Ok(events))?;
+    same("write", file::write(opened, address, ROOM as u64), Ok(ROOM as u64 - 1))?;
+    same("poll of what is full", file::poll(opened, events), Ok(libc::POLLIN))?;
+    let mut buffer = [0u8; ROOM];
+    same(
+        "read",
+        file::read(opened, buffer.as_mut_ptr() as u64, ROOM as u64),
+        Ok(ROOM as u64),
+    )
+}
+
+fn mapped(path: &str, opened: &File) -> Result<()> {
+    let both = libc::PROT_READ | libc::PROT_WRITE;
+    let area = Area::of(opened, BAR, both, libc::MAP_SHARED, 0)
+        .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
+    same("register 0, mapped", area.read(0), EDU)?;
+    area.write(LIVENESS, 0x1234_5678);
+    same("the liveness register, mapped", area.read(LIVENESS), !0x1234_5678)?;
+    let last = Area::of(opened, PAGE, both, libc::MAP_SHARED, BAR - PAGE)
+        .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
+    drop(last);
+    let refusals = [
+        ("beyond the BAR", BAR + PAGE, both, libc::MAP_SHARED, 0, libc::EINVAL),
+        (
+            "across its end",
+            2 * PAGE,
+            both,
+            libc::MAP_SHARED,
+            BAR - PAGE,
+            libc::EINVAL,
+        ),
+        ("after its end", PAGE, both, libc::MAP_SHARED, BAR, libc::EINVAL),
+        ("far away", PAGE, both, libc::MAP_SHARED, 1 << 40, libc::EINVAL),
+        ("for itself alone", PAGE, both, libc::MAP_PRIVATE, 0, libc::EINVAL),
+        (
+            "executable",
+            PAGE,
+            libc::PROT_READ | libc::PROT_EXEC,
+            libc::MAP_SHARED,
+            0,
+            libc::EPERM,
+        ),
+    ];
+    for (what, length, protection, flags, offset, errno) in refusals {
+        let refused = Area::of(opened, length, protection, flags, offset).err();
+        same(&format!("mmap {what}"), refused, Some(errno))?;
+    }
+    same(
+        "made executable",
+        area.protect(libc::PROT_READ | libc::PROT_EXEC),
+        Err(libc::EACCES),
+    )?;
+    let reader = File::open(path).map_err(failed(path))?;
+    let seen = Area::of(&reader, PAGE, libc::PROT_READ, libc::MAP_SHARED, 0)
+        .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
+    same("register 0, mapped to be read", seen.read(0), EDU)?;
+    same("made writable", seen.protect(both), Err(libc::EACCES))
+}
+
+/// A reader that waits, and one that writes.
+fn blocked(path: &str) -> Result<()> {
+    let mut reader = File::open(path).map_err(failed(path))?;
+    let waits = std::thread::spawn(move || {
+        let mut buffer = [0; 8];
+        reader.read(&mut buffer).map(|count| buffer[..count].to_vec())
+    });
+    let opened = file::open(path).map_err(failed(path))?;
+    std::thread::sleep(Duration::from_millis(100));
+    same("the reader waits", waits.is_finished(), false)?;
+    (&opened).write_all(b"woken").map_err(failed("write"))?;
+    let read = waits
+        .join()
+        .map_err(|_| Failure::new("the reader panicked"))?
+        .map_err(failed("read"))?;
+    same("what the reader got", &read[..], &b"woken"[..])?;
+    interrupted(opened.as_raw_fd())
+}
+
+/// A signal ends a wait.
+fn interrupted(fd: i32) -> Result<()> {
+    extern "C" fn nothing(_signal: i32) {}
+    let handler: extern "C" fn(i32) = nothing;
+    // SAFETY: all-zero is an empty action.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = handler as usize;
+    // SAFETY: the action is valid, its handler does nothing, and no call is restarted.
+    unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) };
+    // SAFETY: asks for a signal in a second.
+    unsafe { libc::alarm(1) };
+    // SAFETY: this command has no argument.
+    let result = unsafe { libc::syscall(libc::SYS_ioctl, fd, SLEEP, 0) };
+    let errno = std::io::Error::last_os_error().raw_os_error();
+    same("a wait that a signal ends", (result, errno), (-1, Some(libc::EINTR)))
+}
