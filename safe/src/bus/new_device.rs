@@ -15,7 +15,7 @@ use super::device::Object;
 use super::{BusType, Device, Handle};
 use crate::alloc::{GFP_KERNEL, KBox};
 use crate::device::Normal;
-use crate::error::{Error, Result, to_result};
+use crate::error::{Error, Result, code::EINVAL, to_result};
 
 /// A device that was made (`device_initialize`), and is not registered: nobody else knows it, and no driver is asked. It is freed with its last
 /// reference, which this value has if no [`ARef`](crate::types::ARef) was made.
@@ -35,7 +35,7 @@ impl<B: BusType> NewDevice<B> {
     /// Makes a device of that name, and of that number among those of the name: its folder in sysfs is `NAME`, or `NAMENUMBER`. The
     /// data is initialised in place.
     ///
-    /// `ENOMEM`, or what `data` returns. Context: may sleep.
+    /// `EINVAL` if the name is empty, `ENOMEM`, or what `data` returns. Context: may sleep.
     pub fn new<E>(
         bus: &Handle<B>,
         name: &CStr,
@@ -45,6 +45,10 @@ impl<B: BusType> NewDevice<B> {
     where
         Error: From<E>,
     {
+        // kobject_add() would WARN.
+        if name.is_empty() {
+            return Err(EINVAL);
+        }
         let init = |slot: *mut MaybeUninit<Object<B>>| {
             let object: *mut Object<B> = slot.cast();
             // SAFETY: the slot is valid; only the field's address is taken.
@@ -84,8 +88,8 @@ impl<B: BusType> NewDevice<B> {
 
     /// Registers the device with the driver core: drivers that match are probed before this returns, or later. C's `device_add`.
     ///
-    /// `EEXIST` if the bus, or the folder of the devices without parents, has one of that name (which is logged with a stack trace), `EINVAL`
-    /// if the name is empty, `ENOMEM`. The device is given up on an error. Context: may sleep; takes the bus's and the device's locks.
+    /// `EEXIST` if the bus, or the folder of the devices without parents, has one of that name (which is logged with a stack trace),
+    /// `ENOMEM`. The device is given up on an error. Context: may sleep; takes the bus's and the device's locks.
     #[doc(alias = "device_add")]
     pub fn register(self) -> Result<DeviceRegistration<B>> {
         // SAFETY: by the type's invariant the device is initialised and not added. On an error, dropping this value gives up the
