@@ -3,11 +3,23 @@
 //!
 //! C headers: `include/linux/device.h`; `drivers/base/core.c`, `drivers/base/dd.c`.
 //!
-//! | state | what it says | who has it |
-//! |---|---|---|
-//! | [`Core`] | the driver core is in a callback for this device, under its device lock | `probe` and `remove` |
-//! | [`Bound`] | a driver of this module's is bound, and stays so as long as the reference lives | whatever a [`Core`] device is lent to |
-//! | [`Normal`] | the memory is there, and nothing more: it may be unbound, or gone from its bus | who holds a reference count |
+//! # A device's life
+//!
+//! It is the driver core's, in its words. Each stage is a type; what a stage allows is a method of its type.
+//!
+//! | stage | C | which type stands for it | what can be done | lock | who may hold it |
+//! |---|---|---|---|---|---|
+//! | created | `device_initialize`; `kref` is 1, `p` is NULL | [`bus::NewDevice`](crate::bus::NewDevice); PCI's and the platform bus's own code makes theirs | read its data, take references, [`register`](crate::bus::NewDevice::register) it; no driver knows it | none | the bus that made it; dropping it is `put_device` |
+//! | registered | `device_add`; `kobj.state_in_sysfs`, in the bus's list | [`bus::DeviceRegistration`](crate::bus::DeviceRegistration), [`platform::DeviceRegistration`](crate::platform::DeviceRegistration) | as for unbound | none | the bus, or the module that made it; dropping it is `device_unregister` |
+//! | being bound, being unbound, a callback of the core's | `really_probe`, `__device_release_driver`; `driver` is set | [`Device<Core>`](Core), as each bus has it: [`pci::Device<Core>`](crate::pci::Device), … | all of bound; what the core's lock protects: enable the device, bus mastering, SR-IOV | `device_lock`, held by the core around the callback | a callback (`probe`, `remove`, `shutdown`, system sleep, …), as a borrow that ends with it, on one thread |
+//! | bound | `device_is_bound`; `driver` and `driver_data` are set | [`Device<Bound>`](Bound) | all of normal; registers, resources, interrupts, DMA, managed resources (devres), runtime power management, the driver's data | none needed | whatever a callback lends it to: what C calls back lies in the driver's data ([`driver`](crate::driver)), so that `remove` waits for it; a borrow |
+//! | unbound, or anything else | `driver` is NULL, or may be at any moment | [`Device`] ([`Normal`]) | its name and IDs, messages (`dev_info!`), references | none | anybody, for any time, by [`ARef`](crate::types::ARef): `get_device`, `put_device` |
+//! | gone | `device_del`; `p->dead`, not in sysfs | [`Device`] ([`Normal`]), as before: who has a reference cannot know | as before; what was mapped or registered for a binding answers `ENODEV` | none | who has a reference still |
+//! | destroyed | `device_release` with the last `put_device`; `release` | no type: no reference is left | nothing; a bus made in Rust drops its data of the device here | none | nobody |
+//!
+//! `remove` does not mean that the device is gone: it may be bound again, to this driver or another. And a device that is gone is not
+//! destroyed: open files and references outlive it. A driver's data is made in `probe`, is reached while the device is bound, and is dropped
+//! at the end of `remove`; then devres is released, then `driver_data` and `driver` are NULL.
 //!
 //! A state that says more gives all that one saying less gives: `&Device<Core>` is a `&Device<Bound>` is a `&Device`.
 

@@ -46,6 +46,7 @@ mod page;
 pub use crate::__sysfs_device_groups as device_groups;
 #[doc(inline)]
 pub use crate::__sysfs_driver_groups as driver_groups;
+pub(crate) use attribute::{attribute, shown, stored};
 pub use attribute::{DeviceAttribute, DriverAttribute};
 #[doc(hidden)]
 pub use group::{Attr, Group, Listed, group, of_device, of_driver};

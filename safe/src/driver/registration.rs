@@ -74,13 +74,14 @@ impl<T: RegistrationOps> Static<T> {
 /// A registered driver, whose structure stands in this value. It is unregistered when this value goes.
 ///
 /// There is no registered flag: a value of this type exists only if registering succeeded, so that one that failed cannot
-/// be unregistered. It stands in the module's state, where it stays; nowhere else is it made ([`EINVAL`]).
+/// be unregistered. It stands in the module's state, or in that of the module's own [`bus`](crate::bus), where it stays;
+/// nowhere else is it made ([`EINVAL`]).
 ///
 /// [`EINVAL`]: crate::error::code::EINVAL
 ///
 /// # Invariants
 ///
-/// The driver is registered, by this value, which lies in the module's state.
+/// The driver is registered, by this value, which lies where it stays until it is dropped.
 #[doc(alias = "device_driver")]
 #[doc(alias = "driver_register")]
 #[doc(alias = "driver_unregister")]
@@ -101,15 +102,33 @@ impl<T: Adapter> Registration<T> {
     /// Devices may have been probed, and removed again, by then: what `probe` needs of the module has to be there before.
     /// Context: may sleep; takes the bus's and its devices' locks.
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let place = |address, size| module.place(address, size);
+        // SAFETY: the module's state is a static and never moved, and what lies in it is dropped in place, before the module goes.
+        unsafe { Self::in_place(module, place, T::CONTENTS) }
+    }
+}
+
+impl<T: RegistrationOps> Registration<T> {
+    /// Registers a driver with these contents.
+    ///
+    /// # Safety
+    ///
+    /// Where `place` says that a registration stands, it stays until it is dropped, before the bus or the module goes. What
+    /// the contents point to is valid until then, and the callbacks are those of a driver for this kind of structure.
+    #[inline(always)]
+    pub(crate) unsafe fn in_place(
+        module: &'static ThisModule,
+        place: impl FnOnce(usize, usize) -> Result<Place>,
+        contents: T::DriverType,
+    ) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
-            let place = module.place(slot.addr(), size_of::<Self>())?;
+            let place = place(slot.addr(), size_of::<Self>())?;
             // SAFETY: the slot is valid; only the field's address is taken.
             let driver: *mut T::DriverType = unsafe { &raw mut (*slot).driver }.cast();
             // SAFETY: the slot is valid for writes, as an initialiser's is.
-            unsafe { driver.write(T::CONTENTS) };
-            // SAFETY: the structure stands in the module's state, which is a static and never moved; it was written just
-            // now, so it is not registered. It stays as it is until `drop` has unregistered it, since what lies in the
-            // module's state is dropped in place, before the module goes.
+            unsafe { driver.write(contents) };
+            // SAFETY: the structure was written just now, so it is not registered. By the caller's promise it stays as it is until
+            // `drop` has unregistered it.
             unsafe { T::register(driver, module, module.name())? };
             // INVARIANT: it is registered.
             // SAFETY: the slot is valid for writes.

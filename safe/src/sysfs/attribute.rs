@@ -64,7 +64,7 @@ pub trait DriverAttribute: 'static {
     }
 }
 
-const fn attribute(name: &'static CStr, can_show: bool, can_store: bool) -> sys::attribute {
+pub(crate) const fn attribute(name: &'static CStr, can_show: bool, can_store: bool) -> sys::attribute {
     // SAFETY: `struct attribute` is pointers and integers, for which zero is what a C static starts with.
     let mut attribute: sys::attribute = unsafe { core::mem::zeroed() };
     attribute.name = name.as_ptr();
@@ -112,14 +112,14 @@ impl<A: DriverAttribute> OfDriver<A> {
     };
 }
 
-fn shown(page: &Page, result: Result) -> isize {
+pub(crate) fn shown(page: &Page, result: Result) -> isize {
     match result {
         Ok(()) => page.len() as isize,
         Err(error) => error.to_errno() as isize,
     }
 }
 
-fn stored(size: usize, result: Result) -> isize {
+pub(crate) fn stored(size: usize, result: Result) -> isize {
     match result {
         Ok(()) => size as isize,
         Err(error) => error.to_errno() as isize,

@@ -16,7 +16,7 @@ impl Page {
     /// # Safety
     ///
     /// `buf` is the page that sysfs hands to `show`, and nobody else uses it while this value is there.
-    pub(super) unsafe fn new(buf: *mut u8) -> Self {
+    pub(crate) unsafe fn new(buf: *mut u8) -> Self {
         // SAFETY: sysfs hands over a page, zeroed, by the caller's promise.
         let bytes = unsafe { core::slice::from_raw_parts_mut(buf, SIZE) };
         Self { bytes, length: 0 }

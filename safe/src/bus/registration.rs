@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The registration of a bus: `bus_register` and `bus_unregister`.
+
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use linux_driver_sys as sys;
+use pinned_init::{PinInit, pin_init_from_closure};
+
+use super::BusType;
+use super::bus_type::contents;
+use crate::error::{Error, Result, to_result};
+use crate::module::ThisModule;
+use crate::place::{Extent, Place};
+use crate::pr_warn;
+use crate::types::Opaque;
+
+/// A bus that is registered: C's `struct bus_type`. What is registered on a bus takes one.
+///
+/// # Invariants
+///
+/// The bus is registered as long as a reference to this is there.
+#[repr(C)]
+#[doc(alias = "bus_type")]
+pub struct Handle<B: BusType> {
+    raw: Opaque<sys::bus_type>,
+    module: &'static ThisModule,
+    /// How many devices there are, registered or not, whose memory was not freed.
+    devices: AtomicUsize,
+    /// Where the bus's state is: drivers of the bus stand in it.
+    state: Extent,
+    _of: PhantomData<fn() -> B>,
+}
+
+// SAFETY: C uses the structure under its own locks; the counts are atomic.
+unsafe impl<B: BusType> Send for Handle<B> {}
+// SAFETY: as above.
+unsafe impl<B: BusType> Sync for Handle<B> {}
+
+impl<B: BusType> Handle<B> {
+    /// The bus as C knows it.
+    pub fn as_raw(&self) -> *mut sys::bus_type {
+        self.raw.get()
+    }
+
+    /// The module whose bus it is.
+    pub fn module(&self) -> &'static ThisModule {
+        self.module
+    }
+
+    pub(super) fn place(&self, address: usize, size: usize) -> Result<Place> {
+        // SAFETY: the extent stays where it is until `end`.
+        unsafe { self.state.place(address, size) }
+    }
+
+    pub(super) fn device_made(&self) {
+        // More devices than addresses there cannot be.
+        self.devices.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn device_freed(&self) {
+        // This is the last that the device's release does here, less its return.
+        self.devices.fetch_sub(1, Ordering::Release);
+    }
+
+    /// The state was dropped: waits for the devices that others hold, and unregisters the bus.
+    ///
+    /// # Safety
+    ///
+    /// The bus is registered, and this is called once.
+    unsafe fn end(&self) {
+        self.state.end();
+        let mut waits = 0u32;
+        while self.devices.load(Ordering::Acquire) != 0 {
+            // Who holds a device may hold it as long as it likes: a value of ours that was leaked, for ever. What C would do is go on, and
+            // crash when the device is released by code that has gone.
+            if waits == 10_000 {
+                pr_warn!(
+                    "{}: waiting for {} devices to be released",
+                    B::NAME,
+                    self.devices.load(Ordering::Relaxed)
+                );
+                waits = 0;
+            }
+            waits = waits.wrapping_add(1);
+            // SAFETY: whoever unregisters a bus may sleep.
+            unsafe { sys::linux_driver_usleep_range(1000, 2000) };
+        }
+        // SAFETY: by the caller's promise. No driver is registered on it: those stand in the state. No device is there.
+        unsafe { sys::bus_unregister(self.as_raw()) };
+    }
+}
+
+/// A registered bus, with its state. It is unregistered when this value goes, after the state was dropped and the last device of the bus was
+/// freed.
+///
+/// It stands in the module's state; nowhere else is it made (`EINVAL`).
+///
+/// # Invariants
+///
+/// The bus is registered, the state and the bus's attributes are there.
+#[repr(C)]
+#[doc(alias = "bus_register")]
+#[doc(alias = "bus_unregister")]
+pub struct Registration<B: BusType> {
+    handle: Handle<B>,
+    state: ManuallyDrop<B>,
+    _place: Place,
+}
+
+impl<B: BusType> Registration<B> {
+    /// Registers the bus, makes its state with [`BusType::init`] and then its attributes, for a field of the module's state.
+    ///
+    /// `EEXIST` or `EINVAL` if there is a bus of that name (which is logged with a stack trace), `ENOMEM`, or what `init` returns; `EINVAL` outside
+    /// of the module's state. Context: may sleep.
+    pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        let init = move |slot: *mut Self| {
+            let place = module.place(slot.addr(), size_of::<Self>())?;
+            // SAFETY: the slot is valid; only the field's address is taken.
+            let state: *mut B = unsafe { &raw mut (*slot).state }.cast();
+            let handle = Handle {
+                raw: Opaque::new(const { contents::<B>() }),
+                module,
+                devices: AtomicUsize::new(0),
+                state: Extent::new(state.addr(), size_of::<B>()),
+                _of: PhantomData,
+            };
+            // SAFETY: the slot is valid for writes, as an initialiser's is.
+            unsafe { (&raw mut (*slot).handle).write(handle) };
+            // SAFETY: written just now; it stays where it is, in the module's state, until it was unregistered.
+            let handle = unsafe { &(*slot).handle };
+            // SAFETY: the structure is not registered, and stays as it is until it was unregistered.
+            to_result(unsafe { sys::bus_register(handle.as_raw()) })?;
+            // SAFETY: the state is valid for writes, pinned with the slot, and not used after an error.
+            let made = unsafe { B::init(module, handle).__pinned_init(state) };
+            let made = made.and_then(|()| {
+                create_files(handle).inspect_err(|_| {
+                    // SAFETY: the state was made just now; nobody but the files, which are gone, has it.
+                    unsafe { core::ptr::drop_in_place(state) };
+                })
+            });
+            if let Err(error) = made {
+                // SAFETY: it was registered above; there is no state.
+                unsafe { handle.end() };
+                return Err(error);
+            }
+            // INVARIANT: all of it is there.
+            // SAFETY: the slot is valid for writes.
+            unsafe { (&raw mut (*slot)._place).write(place) };
+            Ok(())
+        };
+        // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.
+        unsafe { pin_init_from_closure(init) }
+    }
+
+    /// The bus, for what is registered on it.
+    pub fn handle(&self) -> &Handle<B> {
+        &self.handle
+    }
+
+    /// The bus's state.
+    pub fn state(&self) -> Pin<&B> {
+        // SAFETY: the state is pinned in this value, which is.
+        unsafe { Pin::new_unchecked(&*self.state) }
+    }
+
+    /// # Safety
+    ///
+    /// The bus is that of a registration whose state is there for `'a`.
+    pub(super) unsafe fn from_raw<'a>(bus: *const sys::bus_type) -> &'a Self {
+        // SAFETY: the structure is the first field of the handle, which is the first field of the registration.
+        unsafe { &*bus.cast() }
+    }
+}
+
+impl<B: BusType> Deref for Registration<B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        &self.state
+    }
+}
+
+impl<B: BusType> Drop for Registration<B> {
+    fn drop(&mut self) {
+        remove_files(&self.handle, B::ATTRIBUTES.len());
+        // SAFETY: by the type's invariant the state is there; the attributes that had it are gone.
+        unsafe { ManuallyDrop::drop(&mut self.state) };
+        // SAFETY: by the type's invariant the bus is registered, and this is the one place that unregisters it.
+        unsafe { self.handle.end() };
+    }
+}
+
+/// The bus's attributes, all or none.
+fn create_files<B: BusType>(handle: &Handle<B>) -> Result {
+    for (number, attribute) in B::ATTRIBUTES.iter().enumerate() {
+        // SAFETY: the bus is registered; the attribute is a static.
+        let created = to_result(unsafe { sys::bus_create_file(handle.as_raw(), attribute.raw()) });
+        if let Err(error) = created {
+            remove_files(handle, number);
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Takes the first `count` attributes away, and waits for those who are in them.
+fn remove_files<B: BusType>(handle: &Handle<B>, count: usize) {
+    for attribute in B::ATTRIBUTES.iter().take(count) {
+        // SAFETY: the bus is registered; the attribute is a static, and its file was made.
+        unsafe { sys::bus_remove_file(handle.as_raw(), attribute.raw()) };
+    }
+}

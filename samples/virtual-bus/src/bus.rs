@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The bus.
+
+use core::sync::atomic::AtomicBool;
+
+use linux_driver::bus::{self, Attr, BusType, Device, DeviceRegistration, Handle, NewDevice, Registration, UeventEnv};
+use linux_driver::driver;
+use linux_driver::module::ThisModule;
+use linux_driver::prelude::*;
+use linux_driver::sync::Mutex;
+use linux_driver::{new_mutex, pr_info};
+use pinned_init::{pin_data, try_pin_init};
+
+use crate::player::Player;
+
+/// What a toy is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It is there to be played with.
+    Ball,
+    /// It cannot be played with at first.
+    Kite,
+    /// It cannot be played with at all.
+    Shard,
+    /// The bus has no driver for it.
+    Stone,
+}
+
+impl Kind {
+    fn from_text(text: &[u8]) -> Result<Self> {
+        match text.trim_ascii() {
+            b"ball" => Ok(Self::Ball),
+            b"kite" => Ok(Self::Kite),
+            b"shard" => Ok(Self::Shard),
+            b"stone" => Ok(Self::Stone),
+            _ => Err(EINVAL),
+        }
+    }
+
+    fn modalias(self) -> &'static CStr {
+        match self {
+            Self::Ball => c"toy:ball",
+            Self::Kite => c"toy:kite",
+            Self::Shard => c"toy:shard",
+            Self::Stone => c"toy:stone",
+        }
+    }
+}
+
+/// The bus's data of a toy.
+pub(crate) struct Toy {
+    pub(crate) kind: Kind,
+    /// Whether a driver has been asked to take it.
+    pub(crate) asked: AtomicBool,
+}
+
+impl Drop for Toy {
+    fn drop(&mut self) {
+        pr_info!("a toy is destroyed");
+    }
+}
+
+/// How many toys there can be.
+const TOYS: usize = 4;
+
+/// The bus. Its devices go first, while the driver is there; then the driver, then the bus itself.
+#[pin_data]
+pub(crate) struct Toys {
+    #[pin]
+    toys: Mutex<[Option<DeviceRegistration<Toys>>; TOYS]>,
+    #[pin]
+    _player: driver::Registration<bus::Adapter<Player>>,
+}
+
+#[vtable]
+impl BusType for Toys {
+    const NAME: &'static CStr = c"rust_toys";
+    type DeviceData = Toy;
+    type DeviceId = Kind;
+    const ATTRIBUTES: &'static [Attr<Self>] = &[bus::attribute::<New>(), bus::attribute::<Delete>()];
+
+    fn init(_module: &'static ThisModule, bus: &Handle<Self>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            toys <- new_mutex!([const { None }; TOYS]),
+            _player <- driver::Registration::on(bus),
+        }? Error)
+    }
+
+    fn match_id(dev: &Device<Self>, id: &Kind) -> bool {
+        dev.data().kind == *id
+    }
+
+    fn uevent(dev: &Device<Self>, env: &mut UeventEnv<'_>) -> Result {
+        env.add(c"MODALIAS", dev.data().kind.modalias())
+    }
+
+    fn probe(dev: &Device<Self>) -> Result {
+        dev_info!(dev, "taken out of the box");
+        Ok(())
+    }
+
+    fn remove(dev: &Device<Self>) {
+        dev_info!(dev, "put back into the box");
+    }
+}
+
+/// `new_device`: a toy of the kind that is written.
+struct New;
+
+#[vtable]
+impl bus::Attribute for New {
+    type Bus = Toys;
+    const NAME: &'static CStr = c"new_device";
+
+    fn store(bus: &Registration<Toys>, text: &[u8]) -> Result {
+        let kind = Kind::from_text(text)?;
+        let mut toys = bus.toys.lock();
+        let (number, place) = toys
+            .iter_mut()
+            .enumerate()
+            .find(|(_, toy)| toy.is_none())
+            .ok_or(ENOSPC)?;
+        let toy = Toy {
+            kind,
+            asked: AtomicBool::new(false),
+        };
+        *place = Some(NewDevice::new(bus.handle(), c"toy", Some(number as u32), toy)?.register()?);
+        Ok(())
+    }
+}
+
+/// `delete_device`: the toy whose number is written goes.
+struct Delete;
+
+#[vtable]
+impl bus::Attribute for Delete {
+    type Bus = Toys;
+    const NAME: &'static CStr = c"delete_device";
+
+    fn store(bus: &Registration<Toys>, text: &[u8]) -> Result {
+        let [digit @ b'0'..=b'9'] = text.trim_ascii() else {
+            return Err(EINVAL);
+        };
+        let number = usize::from(digit.wrapping_sub(b'0'));
+        let toy = bus.toys.lock().get_mut(number).and_then(Option::take);
+        // Dropped here, without the lock.
+        drop(toy.ok_or(ENODEV)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A bus that there is no hardware for, its devices, and a driver for them.
+//!
+//! Devices are made and destroyed at run time: `echo ball > /sys/bus/rust_toys/new_device`, `echo 0 > /sys/bus/rust_toys/delete_device`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod bus;
+mod player;
+
+use linux_driver::bus::Registration;
+use linux_driver::module::{Module, ThisModule};
+use linux_driver::prelude::*;
+use pinned_init::{pin_data, try_pin_init};
+
+/// The module: its bus, in which everything else is.
+#[pin_data]
+struct VirtualBus {
+    #[pin]
+    _bus: Registration<bus::Toys>,
+}
+
+impl Module for VirtualBus {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self { _bus <- Registration::new(module) }? Error)
+    }
+}
+
+linux_driver::module! {
+    type: VirtualBus,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "A bus of toys",
+}

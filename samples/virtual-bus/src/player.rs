@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The driver.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use linux_driver::bus::{self, Device};
+use linux_driver::prelude::*;
+use linux_driver::sysfs::{self, Page};
+
+use crate::bus::{Kind, Toys};
+
+/// What the driver has of a toy that it plays with.
+pub(crate) struct Player {
+    plays: AtomicU32,
+}
+
+#[vtable]
+impl bus::Driver for Player {
+    type Bus = Toys;
+    /// What is done with a toy.
+    type IdInfo = &'static str;
+    const NAME: &'static CStr = c"rust_player";
+    const ID_TABLE: bus::IdTable<Toys, &'static str> =
+        &[(Kind::Ball, "thrown"), (Kind::Kite, "flown"), (Kind::Shard, "dropped")];
+    const DEV_GROUPS: sysfs::DeviceGroups<Self, Toys> = sysfs::device_groups![Plays];
+
+    fn probe(dev: &Device<Toys, Core>, what: Option<&'static &'static str>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let toy = dev.data();
+            if toy.kind == Kind::Shard {
+                dev_info!(dev, "not to be played with");
+                return Err(ENODEV);
+            }
+            if toy.kind == Kind::Kite && !toy.asked.swap(true, Ordering::Relaxed) {
+                dev_info!(dev, "no wind yet");
+                return Err(EPROBE_DEFER);
+            }
+            dev_info!(dev, "{}", *what.ok_or(ENODEV)?);
+            Ok(Player {
+                plays: AtomicU32::new(0),
+            })
+        })
+    }
+
+    fn remove(dev: &Device<Toys, Core>, this: Pin<&Self>) {
+        dev_info!(dev, "played with {} times", this.plays.load(Ordering::Relaxed));
+    }
+}
+
+/// `plays` in the device's folder: reading plays with the toy, and says how often that was done.
+struct Plays;
+
+#[vtable]
+impl sysfs::DeviceAttribute for Plays {
+    type Data = Player;
+    type Bus = Toys;
+    const NAME: &'static CStr = c"plays";
+
+    fn show(_dev: &Device<Toys, Bound>, this: Pin<&Player>, page: &mut Page) -> Result {
+        page.number(this.plays.fetch_add(1, Ordering::Relaxed).wrapping_add(1))?;
+        page.text("\n")
+    }
+}

@@ -1,0 +1,27 @@
+//~ ERROR cannot be shared between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+
+use linux_driver::bus::{self, Handle};
+use linux_driver::module::ThisModule;
+use linux_driver::prelude::*;
+
+struct Shelf;
+
+#[vtable]
+impl bus::BusType for Shelf {
+    const NAME: &'static CStr = c"shelf";
+    type DeviceData = Cell<u32>;
+    type DeviceId = u32;
+
+    fn init(_module: &'static ThisModule, _bus: &Handle<Self>) -> impl PinInit<Self, Error> {
+        Ok::<_, Error>(Shelf)
+    }
+
+    fn match_id(_dev: &bus::Device<Self>, _id: &u32) -> bool {
+        true
+    }
+}

@@ -1,0 +1,8 @@
+//~ ERROR an ID table names at least one device
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::platform;
+
+pub const TABLE: platform::IdTable<()> = platform::id_table![];
