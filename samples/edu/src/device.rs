@@ -14,7 +14,7 @@ use linux_driver::pci::{self, Bar};
 use linux_driver::prelude::*;
 use linux_driver::sync::Mutex;
 use linux_driver::{irq::Line, new_mutex};
-use pinned_init::{pin_data, pin_init, try_pin_init};
+use pinned_init::{pin_data, try_pin_init};
 
 use crate::regs;
 
@@ -67,7 +67,7 @@ impl Edu {
         line: Line,
         bar: Bar<{ regs::LENGTH }>,
     ) -> impl PinInit<Self, Error> + 'a {
-        let interrupt = pin_init!(Interrupt { bar, done <- Completion::new() }? Error);
+        let interrupt = try_pin_init!(Interrupt { bar, done <- Completion::new() }? Error);
         try_pin_init!(Self {
             buffer <- Coherent::zeroed_slice(dev, regs::MEMORY_LENGTH, GFP_KERNEL),
             irq <- irq::Registration::new(dev, line, irq::Flags::NONE, c"edu", interrupt),

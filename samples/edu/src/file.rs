@@ -21,7 +21,9 @@ const IOC_INTERRUPT: u32 = _IO(b'e', 2);
 impl Operations for Edu {
     type File = ();
 
-    fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {}
+    fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+        Ok(())
+    }
 
     fn ioctl(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, cmd: u32, argument: Argument<'_>) -> Result<u32> {
         let _awake = runtime::resume_and_get(call)?.autosuspend();
