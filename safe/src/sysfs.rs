@@ -46,8 +46,8 @@ mod page;
 pub use crate::__sysfs_device_groups as device_groups;
 #[doc(inline)]
 pub use crate::__sysfs_driver_groups as driver_groups;
-pub(crate) use attribute::{attribute, shown, stored};
 pub use attribute::{DeviceAttribute, DriverAttribute};
+pub(crate) use attribute::{attribute, shown, stored};
 #[doc(hidden)]
 pub use group::{Attr, Group, Listed, group, of_device, of_driver};
 pub use group::{DeviceGroups, DriverGroups, Groups};

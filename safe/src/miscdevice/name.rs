@@ -3,6 +3,7 @@
 
 use core::ffi::{CStr, c_char};
 
+use crate::decimal::{Digits, decimal};
 use crate::error::{Result, code::EINVAL};
 
 /// How many bytes a name has at most, with the NUL at its end.
@@ -28,18 +29,8 @@ pub struct Name {
 impl Name {
     /// The name `prefix` with a number after it, in decimal digits.
     pub fn numbered(prefix: &CStr, number: u32) -> Self {
-        let mut digits = [0; 10];
-        let mut at = digits.len();
-        let mut rest = number;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            at = at.saturating_sub(1);
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        Self::of(prefix.to_bytes(), digits.get(at..).unwrap_or_default())
+        let mut digits = Digits::default();
+        Self::of(prefix.to_bytes(), decimal(number.into(), &mut digits))
     }
 
     fn of(first: &[u8], second: &[u8]) -> Self {
@@ -66,7 +57,11 @@ impl Name {
 
     /// The name for C: [`EINVAL`] if it is too long or empty.
     pub(super) fn as_ptr(&self) -> Result<*const c_char> {
-        self.as_c_str().map(CStr::as_ptr).ok_or(EINVAL)
+        // No byte of the name is a NUL, and one follows it.
+        if self.length == 0 || self.length >= SIZE {
+            return Err(EINVAL);
+        }
+        Ok(self.bytes.as_ptr().cast())
     }
 }
 

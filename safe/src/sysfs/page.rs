@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What an attribute shows.
 
+use crate::decimal::{Digits, decimal};
 use crate::error::{Result, code::ENOSPC};
 
 /// `PAGE_SIZE` of the architectures that there are bindings for.
@@ -28,34 +29,28 @@ impl Page {
 
     /// Appends text. [`ENOSPC`] if the page is full; nothing is appended then.
     pub fn text(&mut self, text: &str) -> Result {
+        self.append(text.as_bytes())
+    }
+
+    #[inline(never)]
+    fn append(&mut self, text: &[u8]) -> Result {
         // The last byte stays 0: who reads the page as C's string finds its end.
-        let room = self.bytes.len() - 1 - self.length;
-        if text.len() > room {
+        let end = self.length.checked_add(text.len()).filter(|&end| end < SIZE);
+        let place = end.and_then(|end| self.bytes.get_mut(self.length..end));
+        let (Some(end), Some(place)) = (end, place) else {
             return Err(ENOSPC);
+        };
+        for (to, from) in place.iter_mut().zip(text) {
+            *to = *from;
         }
-        let end = self.length + text.len();
-        if let Some(place) = self.bytes.get_mut(self.length..end) {
-            place.copy_from_slice(text.as_bytes());
-            self.length = end;
-        }
+        self.length = end;
         Ok(())
     }
 
     /// Appends a number, in decimal digits. [`ENOSPC`] if the page is full.
     pub fn number(&mut self, number: impl Into<u64>) -> Result {
-        let mut rest = number.into();
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            at -= 1;
-            if rest == 0 {
-                break;
-            }
-        }
-        let digits = digits.get(at..).unwrap_or_default();
-        self.text(core::str::from_utf8(digits).unwrap_or_default())
+        let mut digits = Digits::default();
+        self.append(decimal(number.into(), &mut digits))
     }
 }
 

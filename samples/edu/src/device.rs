@@ -75,7 +75,7 @@ impl Edu {
             runs: AtomicU32::new(0),
         }? Error)
         .pin_chain(move |this| {
-            dev_info!(dev, "factorial({}) = {}", 10, this.factorial(dev, 10)?);
+            dev_info!(dev, "factorial({}) = {}", 10, this.factorial(dev.as_ref(), 10)?);
             Ok(())
         })
     }
@@ -84,6 +84,7 @@ impl Edu {
         self.irq.bar.access(dev)
     }
 
+    #[inline(never)]
     fn wait(&self) -> Result {
         let timeout = Jiffies::from_msecs(TIMEOUT_MS);
         self.irq.done.wait_for_completion_interruptible_timeout(timeout)?;
@@ -96,7 +97,8 @@ impl Edu {
     }
 
     /// Has the device compute `n!`. It holds 32 bits: 12! is the largest that fits.
-    pub(crate) fn factorial(&self, dev: &impl AsRef<Device<Bound>>, n: u32) -> Result<u32> {
+    #[inline(never)]
+    pub(crate) fn factorial(&self, dev: &Device<Bound>, n: u32) -> Result<u32> {
         let registers = self.registers(dev)?;
         let _lock = self.lock.lock();
         self.irq.done.reinit();
@@ -108,7 +110,7 @@ impl Edu {
     }
 
     /// Has the device raise an interrupt, and waits for it.
-    pub(crate) fn interrupt(&self, dev: &impl AsRef<Device<Bound>>) -> Result {
+    pub(crate) fn interrupt(&self, dev: &Device<Bound>) -> Result {
         let registers = self.registers(dev)?;
         let _lock = self.lock.lock();
         self.irq.done.reinit();
@@ -117,25 +119,19 @@ impl Edu {
     }
 
     /// Has the device copy `count` bytes from its memory at `offset` to the buffer. The lock is held.
-    pub(crate) fn fetch(&self, dev: &impl AsRef<Device<Bound>>, offset: usize, count: usize) -> Result {
+    pub(crate) fn fetch(&self, dev: &Device<Bound>, offset: usize, count: usize) -> Result {
         let from = regs::MEMORY | offset as u64;
         self.transfer(dev, from, self.buffer.dma_handle(), count, regs::DMA_FROM_DEVICE)
     }
 
     /// Has the device copy `count` bytes from the buffer to its memory at `offset`. The lock is held.
-    pub(crate) fn store(&self, dev: &impl AsRef<Device<Bound>>, offset: usize, count: usize) -> Result {
+    pub(crate) fn store(&self, dev: &Device<Bound>, offset: usize, count: usize) -> Result {
         let to = regs::MEMORY | offset as u64;
         self.transfer(dev, self.buffer.dma_handle(), to, count, 0)
     }
 
-    fn transfer(
-        &self,
-        dev: &impl AsRef<Device<Bound>>,
-        source: u64,
-        destination: u64,
-        count: usize,
-        direction: u32,
-    ) -> Result {
+    #[inline(never)]
+    fn transfer(&self, dev: &Device<Bound>, source: u64, destination: u64, count: usize, direction: u32) -> Result {
         let registers = self.registers(dev)?;
         self.irq.done.reinit();
         registers.writeq::<{ regs::DMA_SOURCE }>(source);

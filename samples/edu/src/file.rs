@@ -31,23 +31,31 @@ impl Operations for Edu {
             IOC_ID => argument.write(&this.id(call)?)?,
             IOC_FACTORIAL => {
                 let n = argument.read()?;
-                argument.write(&this.factorial(call, n)?)?;
+                argument.write(&this.factorial(call.dev(), n)?)?;
             }
-            IOC_INTERRUPT => this.interrupt(call)?,
+            IOC_INTERRUPT => this.interrupt(call.dev())?,
             _ => return Err(ENOTTY),
         }
         Ok(0)
     }
 
-    fn read(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, to: &mut Writer<'_>, offset: &mut i64) -> Result<usize> {
-        let Some((start, room)) = place(*offset) else { return Ok(0) };
+    fn read(
+        this: Pin<&Self>,
+        call: &Call<'_>,
+        _file: Pin<&()>,
+        to: &mut Writer<'_>,
+        offset: &mut i64,
+    ) -> Result<usize> {
+        let Some((start, room)) = place(*offset) else {
+            return Ok(0);
+        };
         let count = to.len().min(room);
         if count == 0 {
             return Ok(0);
         }
         let _awake = runtime::resume_and_get(call)?.autosuspend();
         let _lock = this.lock.lock();
-        this.fetch(call, start, count)?;
+        this.fetch(call.dev(), start, count)?;
         this.buffer.copy_to_user(0, count, to)?;
         *offset = offset.wrapping_add(count as i64);
         Ok(count)
@@ -68,7 +76,7 @@ impl Operations for Edu {
         let _awake = runtime::resume_and_get(call)?.autosuspend();
         let _lock = this.lock.lock();
         this.buffer.copy_from_user(0, count, from)?;
-        this.store(call, start, count)?;
+        this.store(call.dev(), start, count)?;
         *offset = offset.wrapping_add(count as i64);
         Ok(count)
     }
