@@ -38,7 +38,8 @@ pub enum Action {
         /// The module's name, as in `/proc/modules`.
         module: String,
     },
-    /// Waits until the device is bound to the driver.
+    /// Waits until the device is bound to the driver. The driver core shows the driver from before its `probe` on: where
+    /// another thread than the step's probes (hot plug, an asynchronous probe), that may still be under way.
     WaitBound {
         /// The device.
         device: Device,
@@ -127,9 +128,10 @@ pub enum Action {
         /// The device's `id=` on QEMU's command line or in `plug`.
         id: String,
     },
-    /// Pulls the PCIe device out of its port with no word before: the hardware is gone, every read of it is answered by
-    /// nobody, and the port's interrupt (link down, card not present) tells the kernel afterwards. The driver's `remove`
-    /// then runs with the device marked as disconnected.
+    /// Pulls the PCIe device out of its port with no word before: the hardware is gone, and the port's interrupt (link down,
+    /// card not present) tells the kernel afterwards. The driver's `remove` then runs with the device marked as
+    /// disconnected. Configuration space reads as all ones then, but BARs as zeroes: QEMU answers so where nobody is. It does
+    /// not wait for `remove`; it does wait for pciehp to be through with a device that was plugged in just before.
     ///
     /// QEMU has no such command. It detaches what sits in a slot the moment that the slot's power goes off, so the power
     /// control of the port's Slot Control register is switched off, with the port's interrupts held back, and on again: what

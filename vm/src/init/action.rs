@@ -108,7 +108,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             let port = folder
                 .parent()
                 .ok_or_else(|| Failure::new(format_args!("{device} is behind nothing")))?;
-            port::pull(port)?;
+            port::pull(port, deadline)?;
         }
         Action::Exec { args } => return Program::start(args)?.end(deadline),
         Action::Spawn { name, args } => return world.programs().spawn(name, args, deadline),

@@ -30,7 +30,9 @@ const POWER_CONTROL: u16 = 1 << 1;
 const HOT_PLUG: u16 = 1 << 6;
 /// In Slot Control: the port interrupts on an event of the slot.
 const INTERRUPT: u16 = 1 << 5;
-/// In Slot Control: how the power's indicator is (3 is off), and whether the power is off.
+/// In Slot Control: how the power's indicator is, and whether the power is off.
+const INDICATOR: u16 = 3 << 8;
+const INDICATOR_ON: u16 = 1 << 8;
 const INDICATOR_OFF: u16 = 3 << 8;
 const POWER_OFF: u16 = 1 << 10;
 /// In Slot Status: something is in the slot.
@@ -78,13 +80,26 @@ impl Slot {
     }
 }
 
-/// Pulls out what is in the slot of this port.
-pub(crate) fn pull(port: &Path) -> Result<()> {
+/// Pulls out what is in the slot of this port. As long as pciehp is at work on the slot, which includes the driver's `probe`,
+/// it writes to the same register, and takes our moment without power for its own: that is waited for.
+pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     let slot = Slot::of(port)?;
     if !slot.filled()? {
         return Err(Failure::new(format_args!("{}: nothing is in its slot", port.display())));
     }
-    let control = slot.read(SLOT_CONTROL)?;
+    let control = loop {
+        let control = slot.read(SLOT_CONTROL)?;
+        if control & (INDICATOR | POWER_OFF) == INDICATOR_ON {
+            break control;
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::new(format_args!(
+                "{}: its slot is not switched on (Slot Control is {control:#06x})",
+                port.display()
+            )));
+        }
+        thread::sleep(LOOK);
+    };
     slot.control(control & !INTERRUPT | INDICATOR_OFF | POWER_OFF)?;
     let left = slot.filled()?;
     slot.control(control & !INTERRUPT)?;

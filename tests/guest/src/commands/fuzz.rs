@@ -221,21 +221,18 @@ impl Arena {
         }
     }
 
-    fn bytes(&self) -> &mut [u8] {
-        // SAFETY: the pages before the last are mapped and nobody else's; the kernel writes to them only within a call, and
-        // the borrow of one call's look at them has ended by then.
-        #[allow(
-            clippy::mut_from_ref,
-            reason = "it is memory that the kernel writes to behind our back"
-        )]
-        unsafe {
-            std::slice::from_raw_parts_mut(self.start, PAGES * PAGE)
-        }
+    /// All bytes, between two calls.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the pages before the last are mapped as long as we live, and only a call writes to them, or `fill`: while the
+        // borrow is looked at there is none under way.
+        unsafe { std::slice::from_raw_parts(self.start, PAGES * PAGE) }
     }
 
     /// Has every byte be as it was at first.
     fn fill(&self) {
-        self.bytes().copy_from_slice(&FILLED);
+        // SAFETY: as many bytes as FILLED has are mapped there and may be written; they are not those of a static, and nobody
+        // looks at them meanwhile.
+        unsafe { self.start.copy_from_nonoverlapping(FILLED.as_ptr(), FILLED.len()) };
     }
 
     /// Whether nothing was written but at most `length` bytes from the address on.
@@ -264,6 +261,8 @@ impl Arena {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -275,7 +274,8 @@ mod tests {
             mapped: 1000,
         };
         arena.check(&address, 0).unwrap();
-        arena.bytes()[20] = 0;
+        let zero = fs::File::open("/dev/zero").unwrap();
+        assert_eq!(file::read(&zero, address.value + 4, 1), Ok(1));
         arena.check(&address, 5).unwrap();
         assert!(arena.check(&address, 4).is_err());
         assert!(arena.check(&Address { value: 0, mapped: 0 }, u64::MAX).is_err());
