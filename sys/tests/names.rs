@@ -93,12 +93,19 @@ fn types() -> Vec<Type> {
                 .filter_map(|attr| attr.parse_args::<syn::MetaNameValue>().ok())
                 .filter(|value| value.path.is_ident("alias"))
                 .filter_map(|value| match value.value {
-                    syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
+                    syn::Expr::Lit(syn::ExprLit {
+                        lit: syn::Lit::Str(text),
+                        ..
+                    }) => Some(text.value()),
                     _ => None,
                 })
                 .collect();
             if matches!(vis, syn::Visibility::Public(_)) {
-                types.push(Type { name: ident.to_string(), file: file.clone(), aliases });
+                types.push(Type {
+                    name: ident.to_string(),
+                    file: file.clone(),
+                    aliases,
+                });
             }
         }
     }
@@ -118,8 +125,15 @@ fn is_of(row: &Row, ty: &Type) -> bool {
 #[test]
 fn what_the_table_calls_c_is_there() {
     let words = words_of_c();
-    let unknown: Vec<String> = rows().into_iter().map(|row| row.c).filter(|c| !words.contains(c)).collect();
-    assert!(unknown.is_empty(), "neither in the bindings nor in the shims: {unknown:?}");
+    let unknown: Vec<String> = rows()
+        .into_iter()
+        .map(|row| row.c)
+        .filter(|c| !words.contains(c))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "neither in the bindings nor in the shims: {unknown:?}"
+    );
 }
 
 #[test]
@@ -165,5 +179,8 @@ fn every_public_type_that_stands_for_one_of_c_is_in_the_table() {
             missing.insert(format!("{} in {}", ty.name, ty.file), format!("{known:?}"));
         }
     }
-    assert!(missing.is_empty(), "add a row to safe/NAMES.md for each of: {missing:#?}");
+    assert!(
+        missing.is_empty(),
+        "add a row to safe/NAMES.md for each of: {missing:#?}"
+    );
 }
