@@ -30,8 +30,11 @@
 //! | [`jiffies`] | time as the scheduler counts it | `include/linux/jiffies.h` |
 //! | [`print`] | printk | `include/linux/printk.h`, `include/linux/dev_printk.h` |
 //!
+//! What each type is called in C stands in the [table of names](#names).
+//!
 //! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is a panic, and a
 //! panic ends in `BUG()` with its message and place. Where wrapping is meant, say so (`wrapping_add`).
+#![doc = include_str!("../NAMES.md")]
 #![cfg_attr(not(test), no_std)]
 
 pub mod alloc;

@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR type mismatch resolving `<Reader as Driver>::Bus == Box`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR symbol `__mod_
+//~ ERROR is already defined
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
