@@ -53,7 +53,12 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     /// `ENOMEM` if there is none that the device can reach; [`EINVAL`] outside of the data of the device's driver, for no bytes at all, and for a `T`
     /// that is aligned to more than a page. Context: as `flags` say. It is freed where one may sleep.
     pub fn zeroed_slice(device: &impl AsRef<Device<Bound>>, count: usize, flags: Flags) -> impl PinInit<Self, Error> {
-        const { assert!(align_of::<T>() <= 4096, "coherent memory is aligned to a page, not to more") };
+        const {
+            assert!(
+                align_of::<T>() <= 4096,
+                "coherent memory is aligned to a page, not to more"
+            )
+        };
         let init = move |slot: *mut Self| {
             let device = device.as_ref();
             let size = size_of::<T>().checked_mul(count).ok_or(ENOMEM)?;

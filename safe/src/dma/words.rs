@@ -22,7 +22,11 @@ fn split(address: *const u8, length: usize) -> (usize, usize) {
 ///
 /// `from` is valid for reads, by words of one instruction; `to` is valid for writes and apart from it.
 pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
-    let (head, words) = if in_step(from, to) { split(from, length) } else { (length, 0) };
+    let (head, words) = if in_step(from, to) {
+        split(from, length)
+    } else {
+        (length, 0)
+    };
     let mut at = 0usize;
     while at < length {
         let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
@@ -48,7 +52,11 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
 ///
 /// `to` is valid for writes, by words of one instruction; `from` is valid for reads and apart from it.
 pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
-    let (head, words) = if in_step(from, to) { split(from, length) } else { (length, 0) };
+    let (head, words) = if in_step(from, to) {
+        split(from, length)
+    } else {
+        (length, 0)
+    };
     let mut at = 0usize;
     while at < length {
         let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
