@@ -280,3 +280,8 @@ SHIM(dma_sync_single_for_device) void linux_driver_dma_sync_single_for_device(st
 {
 	dma_sync_single_for_device(dev, handle, size, direction);
 }
+
+SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err)
+{
+	return pcibios_err_to_errno(err);
+}
