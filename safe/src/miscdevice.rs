@@ -51,7 +51,9 @@
 //! impl miscdevice::Operations for Adder {
 //!     type File = ();
 //!
-//!     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {}
+//!     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+//!         Ok(())
+//!     }
 //!
 //!     fn ioctl(
 //!         this: Pin<&Self>,
