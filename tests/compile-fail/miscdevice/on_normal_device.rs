@@ -12,7 +12,9 @@ pub struct Files;
 impl miscdevice::Operations for Files {
     type File = ();
 
-    fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {}
+    fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+        Ok(())
+    }
 }
 
 /// Only a device that is bound can have files.

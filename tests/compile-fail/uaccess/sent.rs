@@ -1,4 +1,4 @@
-//~ ERROR cannot be sent between threads safely
+//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

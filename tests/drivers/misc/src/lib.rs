@@ -39,9 +39,12 @@ struct Sum {
     sum: u64,
 }
 
+/// How many bytes a device keeps.
+const ROOM: u32 = 64;
+
 /// Bytes on their way.
 struct Pipe {
-    bytes: [u8; 64],
+    bytes: [u8; ROOM as usize],
     length: usize,
 }
 
@@ -132,23 +135,29 @@ impl miscdevice::Operations for Shared {
 
     fn write(
         this: Pin<&Self>,
-        _call: &Call<'_>,
+        call: &Call<'_>,
         file: Pin<&Opened>,
         from: &mut Reader<'_>,
         _offset: &mut i64,
     ) -> Result<usize> {
-        let mut pipe = this.pipe.lock();
-        let start = pipe.length;
-        if start == pipe.bytes.len() && !from.is_empty() {
-            return Err(ENOSPC);
+        loop {
+            let mut pipe = this.pipe.lock();
+            let start = pipe.length;
+            if start < pipe.bytes.len() || from.is_empty() {
+                let count = from.read_up_to(pipe.bytes.get_mut(start..).ok_or(EIO)?)?;
+                pipe.length += count;
+                this.length.store(pipe.length as u32, Ordering::Release);
+                drop(pipe);
+                file.written.fetch_add(count as u32, Ordering::Relaxed);
+                this.changed.wake_up_interruptible();
+                return Ok(count);
+            }
+            drop(pipe);
+            if call.file().is_nonblocking() {
+                return Err(EAGAIN);
+            }
+            call.wait_event_interruptible(&this.changed, || this.length.load(Ordering::Acquire) < ROOM)?;
         }
-        let count = from.read_up_to(pipe.bytes.get_mut(start..).ok_or(EIO)?)?;
-        pipe.length += count;
-        this.length.store(pipe.length as u32, Ordering::Release);
-        drop(pipe);
-        file.written.fetch_add(count as u32, Ordering::Relaxed);
-        this.changed.wake_up_interruptible();
-        Ok(count)
     }
 
     fn ioctl(
@@ -191,7 +200,7 @@ impl miscdevice::Operations for Shared {
         if length > 0 {
             events |= EPOLLIN | EPOLLRDNORM;
         }
-        if length < 64 {
+        if length < ROOM {
             events |= EPOLLOUT | EPOLLWRNORM;
         }
         Ok(events)
@@ -264,7 +273,7 @@ fn shared(number: u32, bar: Bar<0x100>) -> impl PinInit<Shared, Error> {
     try_pin_init!(Shared {
         number,
         bar,
-        pipe <- new_mutex!(Pipe { bytes: [0; 64], length: 0 }),
+        pipe <- new_mutex!(Pipe { bytes: [0; ROOM as usize], length: 0 }),
         length: AtomicU32::new(0),
         changed <- new_wait_queue!(),
         files: AtomicU32::new(0),
