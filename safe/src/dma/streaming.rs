@@ -2,8 +2,8 @@
 //! Memory that is mapped for a device, and is the CPU's in between.
 
 use core::marker::{PhantomData, PhantomPinned};
-use core::pin::Pin;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_init_from_closure};
@@ -11,7 +11,7 @@ use pinned_init::{PinInit, pin_init_from_closure};
 use super::{DmaAddr, words};
 use crate::alloc::{__GFP_ZERO, Flags};
 use crate::device::{Bound, Device};
-use crate::error::{Error, Result, code::EINVAL, code::ENOMEM, to_result};
+use crate::error::{Error, Result, code::EBUSY, code::EINVAL, code::ENOMEM, to_result};
 use crate::io::arch::DMA_MINALIGN;
 use crate::place::Place;
 
@@ -59,7 +59,7 @@ directions! {
 ///
 /// It owns the memory, whole cache lines (`ARCH_DMA_MINALIGN`), which is the device's but for the time between
 /// [`sync_for_cpu`](Self::sync_for_cpu) and when what that returns is dropped. It stands in the data of the device's driver, where it stays; nowhere
-/// else is it made ([`EINVAL`]). What several threads use stands in a lock.
+/// else is it made ([`EINVAL`]).
 ///
 /// # Invariants
 ///
@@ -75,6 +75,7 @@ pub struct Streaming<D: Direction> {
     length: usize,
     handle: DmaAddr,
     device: NonNull<sys::device>,
+    with_cpu: AtomicBool,
     _direction: PhantomData<D>,
     _pin: PhantomPinned,
     _place: Place,
@@ -82,7 +83,7 @@ pub struct Streaming<D: Direction> {
 
 // SAFETY: it owns plain memory, which may be unmapped and freed on any thread.
 unsafe impl<D: Direction> Send for Streaming<D> {}
-// SAFETY: a shared one gives its address and length, and nothing else.
+// SAFETY: a shared one gives its bytes to one at a time, by an atomic flag.
 unsafe impl<D: Direction> Sync for Streaming<D> {}
 
 impl<D: Direction> Streaming<D> {
@@ -125,6 +126,7 @@ impl<D: Direction> Streaming<D> {
                 length,
                 handle,
                 device,
+                with_cpu: AtomicBool::new(false),
                 _direction: PhantomData,
                 _pin: PhantomPinned,
                 _place: place,
@@ -159,12 +161,15 @@ impl<D: Direction> Streaming<D> {
     /// Context: any.
     #[doc(alias = "dma_sync_single_for_cpu")]
     #[doc(alias = "dma_sync_single_for_device")]
-    pub fn sync_for_cpu(self: Pin<&mut Self>) -> Cpu<'_, D> {
-        // SAFETY: nothing is moved out.
-        let this = unsafe { self.get_unchecked_mut() };
+    pub fn sync_for_cpu(&self) -> Result<Cpu<'_, D>> {
+        // What the last one who had it did with it comes before.
+        if self.with_cpu.swap(true, Ordering::Acquire) {
+            return Err(EBUSY);
+        }
         // SAFETY: by the invariant it is mapped so, and the device is bound.
-        unsafe { sys::linux_driver_dma_sync_single_for_cpu(this.device.as_ptr(), this.handle, this.length, D::RAW) };
-        Cpu(this)
+        unsafe { sys::linux_driver_dma_sync_single_for_cpu(self.device.as_ptr(), self.handle, self.length, D::RAW) };
+        // INVARIANT: nobody else has it, by the flag.
+        Ok(Cpu(self))
     }
 }
 
@@ -179,8 +184,12 @@ impl<D: Direction> Drop for Streaming<D> {
 }
 
 /// The memory of a [`Streaming`] while it is the CPU's. It is the device's again when this is dropped: C's `dma_sync_single_for_device`.
+///
+/// # Invariants
+///
+/// The flag of the [`Streaming`] is set for this value: there is no other.
 #[must_use = "the memory is the device's again when this is dropped"]
-pub struct Cpu<'a, D: Direction>(&'a mut Streaming<D>);
+pub struct Cpu<'a, D: Direction>(&'a Streaming<D>);
 
 impl<D: Direction> Cpu<'_, D> {
     fn at(&self, offset: usize, length: usize) -> Result<*mut u8> {
@@ -209,7 +218,7 @@ impl<D: Direction> Cpu<'_, D> {
         D: Writable,
     {
         let to = self.at(offset, from.len())?;
-        // SAFETY: there is room for so many bytes, by the check; the value is borrowed for writing.
+        // SAFETY: there is room for so many bytes, by the check; nobody else has the memory.
         unsafe { words::copy_in(to, from.as_ptr(), from.len()) };
         Ok(())
     }
@@ -221,5 +230,7 @@ impl<D: Direction> Drop for Cpu<'_, D> {
         unsafe {
             sys::linux_driver_dma_sync_single_for_device(self.0.device.as_ptr(), self.0.handle, self.0.length, D::RAW)
         };
+        // The next one who has it sees what was done with it.
+        self.0.with_cpu.store(false, Ordering::Release);
     }
 }

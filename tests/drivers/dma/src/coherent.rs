@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Coherent memory.
+
+use core::pin::Pin;
+
+use linux_driver::dma::{self, Field};
+use linux_driver::pci;
+use linux_driver::prelude::*;
+
+use crate::{Descriptor, Dma, error};
+
+const OWNER: Field<Descriptor, u8> = dma::field!(Descriptor, owner);
+const LENGTH: Field<Descriptor, u32> = dma::field!(Descriptor, length);
+
+/// The descriptor of a number.
+fn descriptor(number: u32) -> Descriptor {
+    Descriptor {
+        address: u64::from(number).wrapping_mul(0x0123_4567_89ab_cdef),
+        length: number,
+        flags: 0x5aa5,
+        owner: number as u8,
+        tag: 0xff,
+    }
+}
+
+pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result {
+    let (ring, bytes) = (&this.ring, &this.bytes);
+    for (index, number) in (0..ring.len()).zip(0u32..) {
+        ring.write(index, descriptor(number))?;
+    }
+    this.edu.take(dev, ring.dma_handle(), ring.size() as u64)?;
+    this.edu.give(dev, bytes.dma_handle(), bytes.size() as u64)?;
+    // The device has brought the bytes of the ring to other memory: each is compared.
+    let mut same = bytes.size() == ring.size();
+    let mut piece = [0u8; 16];
+    for (index, number) in (0..ring.len()).zip(0u32..) {
+        bytes.copy_to_slice(index.wrapping_mul(16), &mut piece)?;
+        same &= zerocopy::IntoBytes::as_bytes(&descriptor(number)) == piece;
+    }
+    // And back to the ring, but for what is changed meanwhile.
+    ring.write(7, descriptor(0))?;
+    bytes.copy_from_slice(16, b"another one here")?;
+    this.edu.take(dev, bytes.dma_handle(), bytes.size() as u64)?;
+    this.edu.give(dev, ring.dma_handle(), ring.size() as u64)?;
+    same &= ring.read(7)? == descriptor(7) && ring.read(1)?.length == u32::from_le_bytes(*b"one ");
+    same &= ring.read(255)? == descriptor(255);
+    let low = [ring.dma_handle(), bytes.dma_handle(), ring.dma_handle_of(255)?]
+        .iter()
+        .all(|handle| *handle < 1 << 28);
+    dev_info!(
+        dev,
+        "coherent: within 28 bits: {}, to the device and back: {}",
+        low,
+        same
+    );
+
+    let mut two = [descriptor(0); 2];
+    dev_info!(
+        dev,
+        "coherent: past the end: {}, {}, {} and {}",
+        error(ring.read(256)),
+        error(ring.write(usize::MAX, two[0])),
+        error(ring.copy_to_slice(255, &mut two)),
+        error(ring.dma_handle_of(256)),
+    );
+
+    ring.write_field(9, OWNER, 0x77)?;
+    ring.write_field(9, LENGTH, 0x0102_0304)?;
+    let expected = Descriptor {
+        owner: 0x77,
+        length: 0x0102_0304,
+        ..descriptor(9)
+    };
+    let alone = ring.read(9)? == expected && ring.read_field(9, OWNER)? == 0x77 && ring.read(10)? == descriptor(10);
+    dev_info!(dev, "coherent: a field by itself: {}", alone);
+    Ok(())
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Has QEMU's `edu` copy memory to its buffer and back.
+#![no_std]
+#![forbid(unsafe_code)]
+
+mod coherent;
+mod edu;
+mod refused;
+mod streaming;
+
+use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::dma::{self, Bidirectional, Coherent, DmaMask, FromDevice, Streaming, ToDevice};
+use linux_driver::pci::{self, DeviceId};
+use linux_driver::prelude::*;
+use pinned_init::{pin_data, try_pin_init};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// What a device's ring could be made of.
+#[derive(FromBytes, IntoBytes, Immutable, Clone, Copy, PartialEq)]
+#[repr(C)]
+struct Descriptor {
+    address: u64,
+    length: u32,
+    flags: u16,
+    owner: u8,
+    tag: u8,
+}
+
+#[pin_data]
+struct Dma {
+    #[pin]
+    ring: Coherent<Descriptor>,
+    #[pin]
+    bytes: Coherent<u8>,
+    #[pin]
+    to: Streaming<ToDevice>,
+    #[pin]
+    from: Streaming<FromDevice>,
+    #[pin]
+    both: Streaming<Bidirectional>,
+    edu: edu::Edu,
+}
+
+#[vtable]
+impl pci::Driver for Dma {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"dma";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            dev.pcim_enable_device()?;
+            dev.set_master();
+            refused::all(dev);
+            let edu = edu::Edu::new(dev.iomap_region(0)?);
+            dma::set_mask_and_coherent(dev, DmaMask::new::<28>())?;
+            let init = try_pin_init!(Self {
+                ring <- Coherent::zeroed_slice(dev, 256, GFP_KERNEL),
+                bytes <- Coherent::zeroed_slice(dev, 4096, GFP_KERNEL),
+                to <- pin_init_scope(move || {
+                    dma::set_mask_and_coherent(dev, DmaMask::new::<32>())?;
+                    Ok::<_, Error>(Streaming::zeroed(dev, edu::SIZE, GFP_KERNEL))
+                }),
+                from <- Streaming::zeroed(dev, edu::SIZE, GFP_KERNEL),
+                both <- Streaming::zeroed(dev, 100, GFP_KERNEL),
+                edu,
+            }? Error);
+            Ok(init.pin_chain(move |this| {
+                coherent::try_out(dev, &this)?;
+                streaming::try_out(dev, &this)
+            }))
+        })
+    }
+}
+
+/// What came of it.
+fn error<T>(result: Result<T>) -> Error {
+    result.err().unwrap_or(EALREADY)
+}
+
+linux_driver::module_pci_driver! {
+    type: Dma,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Moves memory to a device and back",
+}
