@@ -255,6 +255,11 @@ SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev)
 	return pci_is_managed(pdev) && pci_is_enabled(pdev);
 }
 
+SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err)
+{
+	return pcibios_err_to_errno(err);
+}
+
 SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev)
 {
 	return pci_dev_msi_enabled(pdev);
