@@ -89,6 +89,7 @@ SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct 
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);
 SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev);
 SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev);
+SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err);
 
 SHIM(dma_set_mask_and_coherent) int linux_driver_dma_set_mask_and_coherent(struct device *dev, u64 mask);
 SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle);

@@ -53,6 +53,11 @@ static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_INTX;
 #else
 static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_LEGACY;
 #endif
+static const pci_power_t LINUX_DRIVER_PCI_D0 = PCI_D0;
+static const pci_power_t LINUX_DRIVER_PCI_D1 = PCI_D1;
+static const pci_power_t LINUX_DRIVER_PCI_D2 = PCI_D2;
+static const pci_power_t LINUX_DRIVER_PCI_D3HOT = PCI_D3hot;
+static const pci_power_t LINUX_DRIVER_PCI_D3COLD = PCI_D3cold;
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL = pci_channel_io_normal;
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE = pci_channel_io_perm_failure;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NONE = PCI_ERS_RESULT_NONE;

@@ -12,14 +12,20 @@
 //! | [`Device`] | `struct pci_dev` |
 //! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
 //! | [`Device::alloc_irq_vectors`], [`Device::irq_vector`] | `pci_alloc_irq_vectors`, `pci_irq_vector` |
+//! | [`Device::read_config_byte`] and its kin | `pci_read_config_byte` and its kin |
+//! | [`Device::find_capability`], [`Device::find_ext_capability`] | `pci_find_capability`, `pci_find_ext_capability` |
+//! | [`PowerState`], [`Device::reset_function`] | `pci_power_t`, `pci_reset_function` |
 //! | [`module_pci_driver!`](crate::module_pci_driver) | `module_pci_driver` |
 
 mod bar;
+mod capability;
+mod config;
 mod device;
 mod driver;
 mod err;
 mod id;
 mod irq;
+mod power;
 
 use linux_driver_sys as sys;
 
@@ -28,6 +34,7 @@ use crate::device::DeviceState;
 #[doc(inline)]
 pub use crate::__pci_id_table as id_table;
 pub use bar::Bar;
+pub use capability::*;
 pub use device::Device;
 #[doc(hidden)]
 pub use driver::driver;
@@ -37,6 +44,7 @@ pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
 pub use id::{raw_table, table_array};
 pub use irq::{IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
+pub use power::PowerState;
 
 /// The PCI bus: C's `pci_bus_type`.
 #[doc(alias = "pci_bus_type")]

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Capabilities: what a device has in its configuration space, and where.
+//!
+//! C headers: `include/linux/pci.h`, `include/uapi/linux/pci_regs.h`; `drivers/pci/pci.c`.
+
+use core::ffi::c_int;
+
+use linux_driver_sys as sys;
+
+use super::Device;
+use crate::device::Bound;
+
+/// The number of a capability in the first 256 bytes: `PCI_CAP_ID_*`. Those that are not here are made of their number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CapId(pub u8);
+
+/// The number of a capability in the extended space: `PCI_EXT_CAP_ID_*`. Those that are not here are made of their number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ExtCapId(pub u16);
+
+macro_rules! ids {
+    ($($id:ident, $width:ty: $($(#[$doc:meta])* $name:ident;)*)*) => { $($(
+        $(#[$doc])*
+        pub const $name: $id = $id(sys::$name as $width);
+    )*)* };
+}
+
+ids! {
+    CapId, u8:
+    /// Power management.
+    PCI_CAP_ID_PM;
+    /// Message signalled interrupts.
+    PCI_CAP_ID_MSI;
+    /// What its vendor likes.
+    PCI_CAP_ID_VNDR;
+    /// PCI Express.
+    PCI_CAP_ID_EXP;
+    /// Message signalled interrupts by a table.
+    PCI_CAP_ID_MSIX;
+    /// Advanced features, of conventional PCI.
+    PCI_CAP_ID_AF;
+}
+
+ids! {
+    ExtCapId, u16:
+    /// Advanced error reporting.
+    PCI_EXT_CAP_ID_ERR;
+    /// The device's serial number.
+    PCI_EXT_CAP_ID_DSN;
+    /// What its vendor likes.
+    PCI_EXT_CAP_ID_VNDR;
+    /// Virtual functions.
+    PCI_EXT_CAP_ID_SRIOV;
+}
+
+impl Device<Bound> {
+    /// Where the first capability of this number is; `None` if the device has none: C's `pci_find_capability`. Context: any.
+    #[doc(alias = "pci_find_capability")]
+    pub fn find_capability(&self, id: CapId) -> Option<usize> {
+        // SAFETY: the device is there; any number may be looked for.
+        found(unsafe { sys::pci_find_capability(self.as_raw(), c_int::from(id.0)) }.into())
+    }
+
+    /// Where the next capability of this number is, after the one at `position`; `None` if there is none, or `position` is outside of the first 256 bytes: C's
+    /// `pci_find_next_capability`. Context: any.
+    #[doc(alias = "pci_find_next_capability")]
+    pub fn find_next_capability(&self, position: usize, id: CapId) -> Option<usize> {
+        let position = u8::try_from(position).ok().filter(|position| *position != u8::MAX)?;
+        // SAFETY: the device is there; the position lies in its space.
+        found(unsafe { sys::pci_find_next_capability(self.as_raw(), position, c_int::from(id.0)) }.into())
+    }
+
+    /// Where the first capability of this number is in the extended space; `None` if the device has none: C's `pci_find_ext_capability`. Context: any.
+    #[doc(alias = "pci_find_ext_capability")]
+    pub fn find_ext_capability(&self, id: ExtCapId) -> Option<usize> {
+        // SAFETY: the device is there; any number may be looked for.
+        found(unsafe { sys::pci_find_ext_capability(self.as_raw(), c_int::from(id.0)) })
+    }
+
+    /// Where the next capability of this number is in the extended space, after the one at `position`; `None` if there is none, or `position` is not one of the
+    /// extended space: C's `pci_find_next_ext_capability`. Context: any.
+    #[doc(alias = "pci_find_next_ext_capability")]
+    pub fn find_next_ext_capability(&self, position: usize, id: ExtCapId) -> Option<usize> {
+        let in_extended = sys::PCI_CFG_SPACE_SIZE as usize..self.cfg_size();
+        let position = u16::try_from(position)
+            .ok()
+            .filter(|_| in_extended.contains(&position) && position.is_multiple_of(4))?;
+        // SAFETY: the device is there; the position lies in its space.
+        found(unsafe { sys::pci_find_next_ext_capability(self.as_raw(), position, c_int::from(id.0)) })
+    }
+}
+
+/// A position that is not 0.
+fn found(position: u16) -> Option<usize> {
+    (position != 0).then_some(usize::from(position))
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Power states and reset.
+//!
+//! C header: `include/linux/pci.h`; `drivers/pci/pci.c`.
+//!
+//! | | [`Core`]: a callback, under the device's lock | [`Bound`]: anywhere else |
+//! |---|---|---|
+//! | power state, saved state | yes | no: what suspends or resumes the device would be raced with |
+//! | [`reset_function`](Device::reset_function) | yes | no |
+//! | [`try_reset_function`](Device::try_reset_function) | `EAGAIN` | yes |
+//!
+//! C's `pci_reset_function` is not here: it waits for the device's lock. In a callback that is held already; anywhere else, whoever holds it to
+//! unbind the driver may wait for the caller.
+//!
+//! C's `pci_disable_device` is not here either: what [`pcim_enable_device`](Device::pcim_enable_device) has enabled is disabled when the driver is unbound,
+//! and to disable it twice is an error.
+
+use linux_driver_sys as sys;
+
+use super::Device;
+use crate::device::{Bound, Core};
+use crate::error::{Result, to_result};
+
+/// A device's power state: `pci_power_t`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "pci_power_t")]
+pub enum PowerState {
+    /// On.
+    #[doc(alias = "PCI_D0")]
+    D0,
+    /// Light sleep, where the device has it.
+    #[doc(alias = "PCI_D1")]
+    D1,
+    /// Deeper sleep, where the device has it.
+    #[doc(alias = "PCI_D2")]
+    D2,
+    /// Off, but for configuration space.
+    #[doc(alias = "PCI_D3hot")]
+    D3hot,
+    /// Off.
+    #[doc(alias = "PCI_D3cold")]
+    D3cold,
+}
+
+impl PowerState {
+    const ALL: [(Self, sys::pci_power_t); 5] = [
+        (Self::D0, sys::LINUX_DRIVER_PCI_D0),
+        (Self::D1, sys::LINUX_DRIVER_PCI_D1),
+        (Self::D2, sys::LINUX_DRIVER_PCI_D2),
+        (Self::D3hot, sys::LINUX_DRIVER_PCI_D3HOT),
+        (Self::D3cold, sys::LINUX_DRIVER_PCI_D3COLD),
+    ];
+
+    fn raw(self) -> sys::pci_power_t {
+        match self {
+            Self::D0 => sys::LINUX_DRIVER_PCI_D0,
+            Self::D1 => sys::LINUX_DRIVER_PCI_D1,
+            Self::D2 => sys::LINUX_DRIVER_PCI_D2,
+            Self::D3hot => sys::LINUX_DRIVER_PCI_D3HOT,
+            Self::D3cold => sys::LINUX_DRIVER_PCI_D3COLD,
+        }
+    }
+}
+
+impl Device<Core> {
+    /// Puts the device into a power state: C's `pci_set_power_state`. A state that the device does not have is passed over without an error, as in C.
+    ///
+    /// `EIO` if it does not go there. Context: may sleep.
+    #[doc(alias = "pci_set_power_state")]
+    pub fn set_power_state(&self, state: PowerState) -> Result {
+        // SAFETY: the device is there and bound, and its lock is held.
+        to_result(unsafe { sys::pci_set_power_state(self.as_raw(), state.raw()) })
+    }
+
+    /// The power state that the device is in; `None` if the kernel does not know.
+    #[doc(alias = "pci_dev.current_state")]
+    pub fn power_state(&self) -> Option<PowerState> {
+        // SAFETY: the device is there; its lock is held.
+        let current = unsafe { (*self.as_raw()).current_state };
+        PowerState::ALL
+            .iter()
+            .find(|(_, raw)| *raw == current)
+            .map(|(state, _)| *state)
+    }
+
+    /// Notes what is in configuration space: C's `pci_save_state`. `ENOMEM`, where the kernel has no room for it. Context: may sleep.
+    #[doc(alias = "pci_save_state")]
+    pub fn save_state(&self) -> Result {
+        // SAFETY: the device is there and bound, and its lock is held.
+        to_result(unsafe { sys::pci_save_state(self.as_raw()) })
+    }
+
+    /// Puts back what [`save_state`](Self::save_state) noted, if it did: C's `pci_restore_state`. Context: may sleep.
+    #[doc(alias = "pci_restore_state")]
+    pub fn restore_state(&self) {
+        // SAFETY: the device is there and bound, and its lock is held.
+        unsafe { sys::pci_restore_state(self.as_raw()) };
+    }
+
+    /// Resets the device, in the best way that it has, and puts its configuration space back: C's `pci_reset_function_locked`. The driver's
+    /// `reset_prepare` and `reset_done` are called, where it has them and `probe` has finished; they do not call this.
+    ///
+    /// `ENOTTY` if the device has no way. Context: may sleep.
+    #[doc(alias = "pci_reset_function_locked")]
+    #[doc(alias = "__pci_reset_function_locked")]
+    pub fn reset_function(&self) -> Result {
+        // SAFETY: the device is there and bound, and its lock is held.
+        to_result(unsafe { sys::pci_reset_function_locked(self.as_raw()) })
+    }
+}
+
+impl Device<Bound> {
+    /// As [`reset_function`](Device::reset_function), where the device's lock is not held: C's `pci_try_reset_function`. `EAGAIN` if it is: by a callback, or by whoever
+    /// binds or unbinds a driver. Context: may sleep.
+    #[doc(alias = "pci_try_reset_function")]
+    #[doc(alias = "pci_reset_function")]
+    pub fn try_reset_function(&self) -> Result {
+        // SAFETY: the device is there; the function takes its lock, or returns.
+        to_result(unsafe { sys::pci_try_reset_function(self.as_raw()) })
+    }
+}
