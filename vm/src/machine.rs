@@ -88,7 +88,13 @@ impl Machine {
             "panic=-1",
             "rdinit=/init",
         ];
-        let ours = ours.iter().chain(clock).copied();
+        let ports: &[&str] = match self.ports.as_slice() {
+            [] => &[],
+            // A kernel that was built with fewer features than the firmware asks for (without PCIEASPM, say) would leave the
+            // ports to it, which does nothing with them.
+            _ => &["pcie_ports=native"],
+        };
+        let ours = ours.iter().chain(clock).chain(ports).copied();
         let words: Vec<&str> = ours.chain(self.append.iter().map(String::as_str)).collect();
         words.join(" ")
     }
@@ -275,6 +281,7 @@ mod tests {
         );
         assert!(value(&words, "-global").ends_with("hotplug-with-bridge-support=off"));
         assert_eq!(value(&words, "-machine"), "q35,hpet=off");
+        assert!(value(&words, "-append").ends_with(" pcie_ports=native"));
     }
 
     #[test]

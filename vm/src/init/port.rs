@@ -89,6 +89,12 @@ pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     }
     let control = loop {
         let control = slot.read(SLOT_CONTROL)?;
+        if control & INTERRUPT == 0 {
+            return Err(Failure::new(format_args!(
+                "{}: the kernel does not serve its slot: is it built with HOTPLUG_PCI_PCIE?",
+                port.display()
+            )));
+        }
         if control & (INDICATOR | POWER_OFF) == INDICATOR_ON {
             break control;
         }
