@@ -113,7 +113,9 @@ mod tests {
         let needed = Needed {
             types: vec!["b".to_owned()],
             typedefs: vec!["t".to_owned()],
-            fields: ["a", "b"].map(|name| (name.to_owned(), vec!["field".to_owned()])).into(),
+            fields: ["a", "b"]
+                .map(|name| (name.to_owned(), vec!["field".to_owned()]))
+                .into(),
             ..Needed::default()
         };
         assert_eq!(needed.scope().types, ["a", "b", "t"]);
