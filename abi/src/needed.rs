@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the bindings need of a kernel, as `sys/needed.toml` lists it: what a headers snapshot is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -64,10 +64,16 @@ impl Needed {
         })
     }
 
+    /// Types and typedefs: those that are listed, and those with fields that are read or written.
+    pub fn types(&self) -> BTreeSet<&String> {
+        let listed = self.types.iter().chain(&self.typedefs);
+        listed.chain(self.fields.keys()).collect()
+    }
+
     /// Types, typedefs and functions, those that are only probed included.
     pub fn scope(&self) -> Scope {
         Scope {
-            types: self.types.iter().chain(&self.typedefs).cloned().collect(),
+            types: self.types().into_iter().cloned().collect(),
             functions: self.functions.iter().chain(&self.probed.functions).cloned().collect(),
         }
     }
@@ -98,8 +104,21 @@ mod tests {
         let constants: BTreeMap<&str, Option<&str>> = needed.constants().collect();
         assert_eq!(constants["EPERM"], None);
         assert_eq!(constants["LINUX_DRIVER_GFP_KERNEL"], Some("gfp_t"));
-        let types = needed.fields.keys().chain(needed.probed.fields.keys());
-        assert!(types.clone().all(|name| needed.types.contains(name)));
+        let mut types = needed.fields.keys().chain(needed.probed.fields.keys());
+        assert!(types.all(|name| scope.types.contains(name)));
+    }
+
+    #[test]
+    fn a_type_whose_fields_are_used_is_needed_once() {
+        let needed = Needed {
+            types: vec!["b".to_owned()],
+            typedefs: vec!["t".to_owned()],
+            fields: ["a", "b"]
+                .map(|name| (name.to_owned(), vec!["field".to_owned()]))
+                .into(),
+            ..Needed::default()
+        };
+        assert_eq!(needed.scope().types, ["a", "b", "t"]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
         .prepend_enum_name(false)
         .size_t_is_usize(true)
         .sort_semantically(true);
-    for name in &needed.types {
+    for name in needed.types() {
         builder = builder.allowlist_type(name);
     }
     for name in needed.functions.iter().chain(&needed.probed.functions) {

@@ -12,7 +12,7 @@ use crate::kernel::Kernel;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Needed {
-    pub(crate) types: Vec<String>,
+    types: Vec<String>,
     /// The bindings get these with the shims.
     #[expect(dead_code, reason = "for snapshots")]
     typedefs: Vec<String>,
@@ -41,6 +41,11 @@ impl Needed {
     pub(crate) fn read() -> Result<Self, String> {
         toml::from_str(include_str!("../needed.toml"))
             .map_err(|e| format!("sys/needed.toml\n  expected: what the comments in it describe\n  found:    {e}\n  remedy:   correct that line"))
+    }
+
+    /// Structures: those that are listed, and those with fields that are read or written.
+    pub(crate) fn types(&self) -> BTreeSet<&String> {
+        self.types.iter().chain(self.fields.keys()).collect()
     }
 
     pub(crate) fn constants(&self) -> impl Iterator<Item = &String> {
@@ -117,7 +122,7 @@ impl Items {
 /// An error that lists all that is missing.
 pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(), String> {
     let mut missing = Vec::new();
-    for name in &needed.types {
+    for name in needed.types() {
         if !items.structs.contains_key(name) {
             missing.push(format!("struct {name} is not there"));
         } else if items.is_opaque(name) {

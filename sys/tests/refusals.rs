@@ -46,7 +46,7 @@ fn kernel() -> Kernel {
 fn bindings(without: &str, fields: &str) -> String {
     let needed = needed();
     let mut text = String::new();
-    for of in &needed.types {
+    for of in needed.types() {
         let whole = needed.fields.get(of).map_or_else(
             || "x: ()".to_owned(),
             |fields| fields.iter().map(|field| format!("{field}: (),")).collect(),

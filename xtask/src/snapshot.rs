@@ -34,7 +34,8 @@ use origin::Origin;
   cargo xtask snapshot --kernel running --out /tmp/running
   cargo xtask snapshot --kdir /lib/modules/6.12.117+deb12-amd64/build
   cargo xtask snapshot --btf /sys/kernel/btf/vmlinux --out /tmp/btf
-  cargo xtask snapshot --usage")]
+  cargo xtask snapshot --usage
+  cargo xtask snapshot --all")]
 pub(crate) struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
@@ -44,6 +45,10 @@ pub(crate) struct Args {
     /// Find out what the safe layer and the samples use of a kernel, and write it to headers/usage.json instead
     #[arg(long, conflicts_with_all = ["kdir", "btf", "out"])]
     usage: bool,
+    /// Snapshots of all kernels of the catalogue that come built, and then --usage: what is due after sys/needed.toml or
+    /// sys/c changed
+    #[arg(long, conflicts_with_all = ["kernel", "kdir", "btf", "usage", "out"])]
+    all: bool,
     /// The folder to write [default: headers/snapshots/NAME]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -55,18 +60,39 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.usage {
         return usage::write(args.kernel.kernel.as_deref());
     }
-    let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
+    if args.all {
+        return all(args.install.allowed());
+    }
+    let needed = needed()?;
     let (name, snapshot) = match &args.btf {
         Some(path) => (name_of_file(path), of_btf(path, &needed)?),
         None => of_kernel(args, &needed)?,
     };
-    let out = match &args.out {
-        Some(out) => out.clone(),
-        None => workspace().join("headers/snapshots").join(name),
-    };
+    let out = args.out.clone().unwrap_or_else(|| place(&name));
     write::write(&out, &snapshot)?;
     println!("{}", out.display());
     Ok(Outcome::Good)
+}
+
+/// Snapshots of all kernels that come built, and what the code uses of them.
+fn all(install: Install) -> Result<Outcome> {
+    let cache = Cache::of_user()?;
+    for spec in catalogue()?.stock() {
+        let kernel = KernelArgs::named(&spec.name).kernel(&cache, install)?;
+        let out = place(&spec.name);
+        take(&cache, &kernel, install, &out)?;
+        println!("{}", out.display());
+    }
+    usage::write(None)
+}
+
+/// Where the snapshot of this name stands.
+fn place(name: &str) -> PathBuf {
+    workspace().join("headers/snapshots").join(name)
+}
+
+fn needed() -> Result<Needed> {
+    Needed::read(&workspace().join("sys/needed.toml"))
 }
 
 /// A snapshot's files.
@@ -128,8 +154,7 @@ fn snapshot_of(cache: &Cache, kernel: &Kernel, install: Install, needed: &Needed
 
 /// Writes the snapshot of this kernel to `out`.
 pub(crate) fn take(cache: &Cache, kernel: &Kernel, install: Install, out: &Path) -> Result<()> {
-    let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
-    write::write(out, &snapshot_of(cache, kernel, install, &needed)?)
+    write::write(out, &snapshot_of(cache, kernel, install, &needed()?)?)
 }
 
 /// The name of a snapshot of this file: its own, without what follows the last dot if that says nothing.

@@ -22,7 +22,7 @@ use types::Writer;
 /// constants that its compiler evaluated, if its headers were at hand.
 pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let mut writer = Writer::new(btf, abi);
-    for name in needed.types.iter().chain(&needed.typedefs) {
+    for name in needed.types() {
         if let Some(why) = abi.no_evidence.get(&format!("type {name}")) {
             return Err(lacking(btf, name, why));
         }

@@ -13,18 +13,24 @@
 struct _ddebug;
 struct _ddebug_info;
 struct acpi_device_id;
+struct address_space;
 struct aer_stats;
 struct attribute;
 struct attribute_group;
 struct bin_attribute;
 struct bpf_raw_event_map;
 struct bug_entry;
+struct bus_attribute;
 struct bus_dma_region;
 struct bus_type;
+struct callback_head;
 struct class;
 struct completion;
 struct cpumask;
+struct cred;
 struct ddebug_class_map;
+struct delayed_work;
+struct dentry;
 struct dev_archdata;
 struct dev_iommu;
 struct dev_links_info;
@@ -42,23 +48,37 @@ struct device_node;
 struct device_physical_location;
 struct device_private;
 struct device_type;
+struct dir_context;
 struct dma_map_ops;
+struct driver_attribute;
 struct driver_private;
 struct elf64_sym;
 struct em_perf_domain;
 struct exception_table_entry;
+struct file;
+struct file_lease;
+struct file_lock;
+struct file_operations;
+struct file_ra_state;
+struct fown_struct;
 struct fwnode_handle;
 struct hlist_head;
 struct hlist_node;
 struct hrtimer;
 struct hrtimer_clock_base;
+struct inode;
+struct io_comp_batch;
 struct io_tlb_mem;
+struct io_uring_cmd;
 struct iommu_group;
+struct iov_iter;
+struct irq_affinity;
 struct irq_domain;
 struct jump_entry;
 struct kernel_param;
 struct kernel_symbol;
 struct kernfs_node;
+struct kiocb;
 struct klp_modinfo;
 struct kobj_type;
 struct kobj_uevent_env;
@@ -67,7 +87,11 @@ struct kref;
 struct kset;
 struct latch_tree_node;
 struct list_head;
+struct llist_node;
 struct lock_class_key;
+struct mempolicy;
+struct mfd_cell;
+struct miscdevice;
 struct mod_arch_specific;
 struct mod_kallsyms;
 struct mod_tree_node;
@@ -83,6 +107,8 @@ struct mutex;
 struct of_device_id;
 struct optimistic_spin_queue;
 struct orc_entry;
+struct page;
+struct path;
 struct pci_bus;
 struct pci_dev;
 struct pci_device_id;
@@ -93,60 +119,95 @@ struct pci_slot;
 struct pci_sriov;
 struct pci_vpd;
 struct pcie_link_state;
+struct pdev_archdata;
+struct pipe_inode_info;
+struct platform_device;
+struct platform_device_id;
+struct platform_device_info;
+struct platform_driver;
 struct pm_message;
 struct pm_subsys_data;
+struct poll_table_struct;
 struct proc_dir_entry;
+struct property_entry;
 struct qspinlock;
 struct raw_spinlock;
 struct rb_node;
 struct rcec_ea;
 struct refcount_struct;
 struct resource;
+struct seq_file;
 struct spinlock;
 struct srcu_struct;
 struct static_call_site;
 struct swait_queue_head;
+struct timer_list;
 struct timerqueue_node;
 struct trace_eval_map;
 struct trace_event_call;
+struct vfsmount;
+struct vm_area_struct;
+struct vm_fault;
+struct vm_operations_struct;
+struct wait_queue_entry;
 struct wait_queue_head;
 struct wake_irq;
 struct wakeup_source;
 struct work_struct;
+struct workqueue_struct;
 struct xarray;
 
 /* Types, each after what it holds by value. */
 
-typedef _Bool bool;
-enum probe_type {
-	PROBE_DEFAULT_STRATEGY = 0,
-	PROBE_PREFER_ASYNCHRONOUS = 1,
-	PROBE_FORCE_SYNCHRONOUS = 2,
+typedef unsigned int __poll_t;
+typedef short unsigned int umode_t;
+struct attribute {
+	const char *name;
+	umode_t mode;
+};
+struct attribute_group {
+	const char *name;
+	umode_t (*is_visible)(struct kobject *, struct attribute *, int);
+	umode_t (*is_bin_visible)(struct kobject *, struct bin_attribute *, int);
+	struct attribute **attrs;
+	struct bin_attribute **bin_attrs;
+};
+typedef long int __kernel_long_t;
+typedef __kernel_long_t __kernel_ssize_t;
+typedef __kernel_ssize_t ssize_t;
+typedef long unsigned int __kernel_ulong_t;
+typedef __kernel_ulong_t __kernel_size_t;
+typedef __kernel_size_t size_t;
+struct bus_attribute {
+	struct attribute attr;
+	ssize_t (*show)(const struct bus_type *, char *);
+	ssize_t (*store)(const struct bus_type *, const char *, size_t);
 };
 typedef struct pm_message pm_message_t;
-struct device_driver {
+typedef _Bool bool;
+struct bus_type {
 	const char *name;
-	const struct bus_type *bus;
-	struct module *owner;
-	const char *mod_name;
-	bool suppress_bind_attrs;
-	enum probe_type probe_type;
-	const struct of_device_id *of_match_table;
-	const struct acpi_device_id *acpi_match_table;
+	const char *dev_name;
+	const struct attribute_group **bus_groups;
+	const struct attribute_group **dev_groups;
+	const struct attribute_group **drv_groups;
+	int (*match)(struct device *, const struct device_driver *);
+	int (*uevent)(const struct device *, struct kobj_uevent_env *);
 	int (*probe)(struct device *);
 	void (*sync_state)(struct device *);
-	int (*remove)(struct device *);
+	void (*remove)(struct device *);
 	void (*shutdown)(struct device *);
+	const struct cpumask *(*irq_get_affinity)(struct device *, unsigned int);
+	int (*online)(struct device *);
+	int (*offline)(struct device *);
 	int (*suspend)(struct device *, pm_message_t);
 	int (*resume)(struct device *);
-	const struct attribute_group **groups;
-	const struct attribute_group **dev_groups;
+	int (*num_vf)(struct device *);
+	int (*dma_configure)(struct device *);
+	void (*dma_cleanup)(struct device *);
 	const struct dev_pm_ops *pm;
-	void (*coredump)(struct device *);
-	struct driver_private *p;
+	bool driver_override;
 };
-typedef unsigned int __u32;
-typedef __u32 u32;
 typedef struct {
 	int counter;
 } atomic_t;
@@ -171,48 +232,73 @@ typedef struct qspinlock arch_spinlock_t;
 struct raw_spinlock {
 	arch_spinlock_t raw_lock;
 };
-struct spinlock {
-	union {
-		struct raw_spinlock rlock;
-	};
-};
-typedef struct spinlock spinlock_t;
+typedef struct raw_spinlock raw_spinlock_t;
 struct list_head {
 	struct list_head *next;
 	struct list_head *prev;
 };
-struct pci_dynids {
-	spinlock_t lock;
-	struct list_head list;
+struct swait_queue_head {
+	raw_spinlock_t lock;
+	struct list_head task_list;
 };
-struct pci_driver {
-	const char *name;
-	const struct pci_device_id *id_table;
-	int (*probe)(struct pci_dev *, const struct pci_device_id *);
-	void (*remove)(struct pci_dev *);
-	int (*suspend)(struct pci_dev *, pm_message_t);
-	int (*resume)(struct pci_dev *);
-	void (*shutdown)(struct pci_dev *);
-	int (*sriov_configure)(struct pci_dev *, int);
-	int (*sriov_set_msix_vec_count)(struct pci_dev *, int);
-	u32 (*sriov_get_vf_total_msix)(struct pci_dev *);
-	const struct pci_error_handlers *err_handler;
-	const struct attribute_group **groups;
-	const struct attribute_group **dev_groups;
-	struct device_driver driver;
-	struct pci_dynids dynids;
-	bool driver_managed_dma;
+struct completion {
+	unsigned int done;
+	struct swait_queue_head wait;
 };
-typedef long unsigned int kernel_ulong_t;
-struct pci_device_id {
-	__u32 vendor;
-	__u32 device;
-	__u32 subvendor;
-	__u32 subdevice;
-	__u32 class;
-	__u32 class_mask;
-	kernel_ulong_t driver_data;
-	__u32 override_only;
+typedef long long int __s64;
+typedef __s64 s64;
+typedef struct {
+	s64 counter;
+} atomic64_t;
+typedef atomic64_t atomic_long_t;
+typedef void (*work_func_t)(struct work_struct *);
+struct work_struct {
+	atomic_long_t data;
+	struct list_head entry;
+	work_func_t func;
+};
+struct hlist_node {
+	struct hlist_node *next;
+	struct hlist_node **pprev;
+};
+typedef unsigned int __u32;
+typedef __u32 u32;
+struct timer_list {
+	struct hlist_node entry;
+	long unsigned int expires;
+	void (*function)(struct timer_list *);
+	u32 flags;
+};
+struct delayed_work {
+	struct work_struct work;
+	struct timer_list timer;
+	struct workqueue_struct *wq;
+	int cpu;
+};
+struct dev_pm_ops {
+	int (*prepare)(struct device *);
+	void (*complete)(struct device *);
+	int (*suspend)(struct device *);
+	int (*resume)(struct device *);
+	int (*freeze)(struct device *);
+	int (*thaw)(struct device *);
+	int (*poweroff)(struct device *);
+	int (*restore)(struct device *);
+	int (*suspend_late)(struct device *);
+	int (*resume_early)(struct device *);
+	int (*freeze_late)(struct device *);
+	int (*thaw_early)(struct device *);
+	int (*poweroff_late)(struct device *);
+	int (*restore_early)(struct device *);
+	int (*suspend_noirq)(struct device *);
+	int (*resume_noirq)(struct device *);
+	int (*freeze_noirq)(struct device *);
+	int (*thaw_noirq)(struct device *);
+	int (*poweroff_noirq)(struct device *);
+	int (*restore_noirq)(struct device *);
+	int (*runtime_suspend)(struct device *);
+	int (*runtime_resume)(struct device *);
+	int (*runtime_idle)(struct device *);
 };
 struct refcount_struct {
 	atomic_t refs;
@@ -235,13 +321,12 @@ struct kobject {
 	unsigned int state_remove_uevent_sent : 1;
 	unsigned int uevent_suppress : 1;
 };
-typedef long long int __s64;
-typedef __s64 s64;
-typedef struct {
-	s64 counter;
-} atomic64_t;
-typedef atomic64_t atomic_long_t;
-typedef struct raw_spinlock raw_spinlock_t;
+struct spinlock {
+	union {
+		struct raw_spinlock rlock;
+	};
+};
+typedef struct spinlock spinlock_t;
 struct optimistic_spin_queue {
 	atomic_t tail;
 };
@@ -265,14 +350,6 @@ struct dev_links_info {
 };
 struct pm_message {
 	int event;
-};
-struct swait_queue_head {
-	raw_spinlock_t lock;
-	struct list_head task_list;
-};
-struct completion {
-	unsigned int done;
-	struct swait_queue_head wait;
 };
 struct rb_node {
 	long unsigned int __rb_parent_color;
@@ -300,12 +377,6 @@ struct hrtimer {
 };
 typedef long long unsigned int __u64;
 typedef __u64 u64;
-typedef void (*work_func_t)(struct work_struct *);
-struct work_struct {
-	atomic_long_t data;
-	struct list_head entry;
-	work_func_t func;
-};
 struct wait_queue_head {
 	spinlock_t lock;
 	struct list_head head;
@@ -452,13 +523,275 @@ struct device {
 	bool dma_iommu : 1;
 	long unsigned int flags[1];
 };
+struct device_attribute {
+	struct attribute attr;
+	ssize_t (*show)(struct device *, struct device_attribute *, char *);
+	ssize_t (*store)(struct device *, struct device_attribute *, const char *, size_t);
+};
+enum probe_type {
+	PROBE_DEFAULT_STRATEGY = 0,
+	PROBE_PREFER_ASYNCHRONOUS = 1,
+	PROBE_FORCE_SYNCHRONOUS = 2,
+};
+struct device_driver {
+	const char *name;
+	const struct bus_type *bus;
+	struct module *owner;
+	const char *mod_name;
+	bool suppress_bind_attrs;
+	enum probe_type probe_type;
+	const struct of_device_id *of_match_table;
+	const struct acpi_device_id *acpi_match_table;
+	int (*probe)(struct device *);
+	void (*sync_state)(struct device *);
+	int (*remove)(struct device *);
+	void (*shutdown)(struct device *);
+	int (*suspend)(struct device *, pm_message_t);
+	int (*resume)(struct device *);
+	const struct attribute_group **groups;
+	const struct attribute_group **dev_groups;
+	const struct dev_pm_ops *pm;
+	void (*coredump)(struct device *);
+	struct driver_private *p;
+};
+struct driver_attribute {
+	struct attribute attr;
+	ssize_t (*show)(struct device_driver *, char *);
+	ssize_t (*store)(struct device_driver *, const char *, size_t);
+};
+typedef unsigned int fmode_t;
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+typedef long long int __kernel_loff_t;
+typedef __kernel_loff_t loff_t;
+typedef u32 errseq_t;
+struct callback_head {
+	struct callback_head *next;
+	void (*func)(struct callback_head *);
+};
+struct llist_node {
+	struct llist_node *next;
+};
+struct file_ra_state {
+	long unsigned int start;
+	unsigned int size;
+	unsigned int async_size;
+	unsigned int ra_pages;
+	unsigned int mmap_miss;
+	loff_t prev_pos;
+};
+typedef struct {
+	long unsigned int v;
+} freeptr_t;
+struct file {
+	atomic_long_t f_count;
+	spinlock_t f_lock;
+	fmode_t f_mode;
+	const struct file_operations *f_op;
+	struct address_space *f_mapping;
+	void *private_data;
+	struct inode *f_inode;
+	unsigned int f_flags;
+	unsigned int f_iocb_flags;
+	const struct cred *f_cred;
+	struct path f_path;
+	union {
+		struct mutex f_pos_lock;
+		u64 f_pipe;
+	};
+	loff_t f_pos;
+	void *f_security;
+	struct fown_struct *f_owner;
+	errseq_t f_wb_err;
+	errseq_t f_sb_err;
+	struct hlist_head *f_ep;
+	union {
+		struct callback_head f_task_work;
+		struct llist_node f_llist;
+		struct file_ra_state f_ra;
+		freeptr_t f_freeptr;
+	};
+};
+typedef unsigned int fop_flags_t;
+typedef void *fl_owner_t;
+struct file_operations {
+	struct module *owner;
+	fop_flags_t fop_flags;
+	loff_t (*llseek)(struct file *, loff_t, int);
+	ssize_t (*read)(struct file *, char *, size_t, loff_t *);
+	ssize_t (*write)(struct file *, const char *, size_t, loff_t *);
+	ssize_t (*read_iter)(struct kiocb *, struct iov_iter *);
+	ssize_t (*write_iter)(struct kiocb *, struct iov_iter *);
+	int (*iopoll)(struct kiocb *, struct io_comp_batch *, unsigned int);
+	int (*iterate_shared)(struct file *, struct dir_context *);
+	__poll_t (*poll)(struct file *, struct poll_table_struct *);
+	long int (*unlocked_ioctl)(struct file *, unsigned int, long unsigned int);
+	long int (*compat_ioctl)(struct file *, unsigned int, long unsigned int);
+	int (*mmap)(struct file *, struct vm_area_struct *);
+	int (*open)(struct inode *, struct file *);
+	int (*flush)(struct file *, fl_owner_t);
+	int (*release)(struct inode *, struct file *);
+	int (*fsync)(struct file *, loff_t, loff_t, int);
+	int (*fasync)(int, struct file *, int);
+	int (*lock)(struct file *, int, struct file_lock *);
+	long unsigned int (*get_unmapped_area)(struct file *, long unsigned int, long unsigned int, long unsigned int, long unsigned int);
+	int (*check_flags)(int);
+	int (*flock)(struct file *, int, struct file_lock *);
+	ssize_t (*splice_write)(struct pipe_inode_info *, struct file *, loff_t *, size_t, unsigned int);
+	ssize_t (*splice_read)(struct file *, loff_t *, struct pipe_inode_info *, size_t, unsigned int);
+	void (*splice_eof)(struct file *);
+	int (*setlease)(struct file *, int, struct file_lease **, void **);
+	long int (*fallocate)(struct file *, int, loff_t, loff_t);
+	void (*show_fdinfo)(struct seq_file *, struct file *);
+	ssize_t (*copy_file_range)(struct file *, loff_t, struct file *, loff_t, size_t, unsigned int);
+	loff_t (*remap_file_range)(struct file *, loff_t, struct file *, loff_t, loff_t, unsigned int);
+	int (*fadvise)(struct file *, loff_t, loff_t, int);
+	int (*uring_cmd)(struct io_uring_cmd *, unsigned int);
+	int (*uring_cmd_iopoll)(struct io_uring_cmd *, struct io_comp_batch *, unsigned int);
+};
+typedef unsigned int gfp_t;
+struct lock_class_key {
+};
+struct miscdevice {
+	int minor;
+	const char *name;
+	const struct file_operations *fops;
+	struct list_head list;
+	struct device *parent;
+	struct device *this_device;
+	const struct attribute_group **groups;
+	const char *nodename;
+	umode_t mode;
+};
+enum module_state {
+	MODULE_STATE_LIVE = 0,
+	MODULE_STATE_COMING = 1,
+	MODULE_STATE_GOING = 2,
+	MODULE_STATE_UNFORMED = 3,
+};
+struct module_kobject {
+	struct kobject kobj;
+	struct module *mod;
+	struct kobject *drivers_dir;
+	struct module_param_attrs *mp;
+	struct completion *kobj_completion;
+};
+struct latch_tree_node {
+	struct rb_node node[2];
+};
+struct mod_tree_node {
+	struct module *mod;
+	struct latch_tree_node node;
+};
+struct module_memory {
+	void *base;
+	unsigned int size;
+	struct mod_tree_node mtn;
+};
+struct mod_arch_specific {
+	unsigned int num_orcs;
+	int *orc_unwind_ip;
+	struct orc_entry *orc_unwind;
+};
+typedef struct elf64_sym Elf64_Sym;
+struct mod_kallsyms {
+	Elf64_Sym *symtab;
+	unsigned int num_symtab;
+	char *strtab;
+	char *typetab;
+};
+typedef const int tracepoint_ptr_t;
+struct _ddebug_info {
+	struct _ddebug *descs;
+	struct ddebug_class_map *classes;
+	unsigned int num_descs;
+	unsigned int num_classes;
+};
+struct module {
+	enum module_state state;
+	struct list_head list;
+	char name[56];
+	struct module_kobject mkobj;
+	struct module_attribute *modinfo_attrs;
+	const char *version;
+	const char *srcversion;
+	struct kobject *holders_dir;
+	const struct kernel_symbol *syms;
+	const s32 *crcs;
+	unsigned int num_syms;
+	struct mutex param_lock;
+	struct kernel_param *kp;
+	unsigned int num_kp;
+	unsigned int num_gpl_syms;
+	const struct kernel_symbol *gpl_syms;
+	const s32 *gpl_crcs;
+	bool using_gplonly_symbols;
+	bool sig_ok;
+	bool async_probe_requested;
+	unsigned int num_exentries;
+	struct exception_table_entry *extable;
+	int (*init)(void);
+	struct module_memory mem[7];
+	struct mod_arch_specific arch;
+	long unsigned int taints;
+	unsigned int num_bugs;
+	struct list_head bug_list;
+	struct bug_entry *bug_table;
+	struct mod_kallsyms *kallsyms;
+	struct mod_kallsyms core_kallsyms;
+	struct module_sect_attrs *sect_attrs;
+	struct module_notes_attrs *notes_attrs;
+	char *args;
+	void *percpu;
+	unsigned int percpu_size;
+	void *noinstr_text_start;
+	unsigned int noinstr_text_size;
+	unsigned int num_tracepoints;
+	tracepoint_ptr_t *tracepoints_ptrs;
+	unsigned int num_srcu_structs;
+	struct srcu_struct **srcu_struct_ptrs;
+	unsigned int num_bpf_raw_events;
+	struct bpf_raw_event_map *bpf_raw_events;
+	unsigned int btf_data_size;
+	unsigned int btf_base_data_size;
+	void *btf_data;
+	void *btf_base_data;
+	struct jump_entry *jump_entries;
+	unsigned int num_jump_entries;
+	unsigned int num_trace_bprintk_fmt;
+	const char **trace_bprintk_fmt_start;
+	struct trace_event_call **trace_events;
+	unsigned int num_trace_events;
+	struct trace_eval_map **trace_evals;
+	unsigned int num_trace_evals;
+	unsigned int num_ftrace_callsites;
+	long unsigned int *ftrace_callsites;
+	void *kprobes_text_start;
+	unsigned int kprobes_text_size;
+	long unsigned int *kprobe_blacklist;
+	unsigned int num_kprobe_blacklist;
+	int num_static_call_sites;
+	struct static_call_site *static_call_sites;
+	bool klp;
+	bool klp_alive;
+	struct klp_modinfo *klp_info;
+	struct list_head source_list;
+	struct list_head target_list;
+	void (*exit)(void);
+	atomic_t refcnt;
+	int its_num_pages;
+	void **its_page_array;
+	struct _ddebug_info dyndbg_info;
+} __attribute__((aligned(64)));
+typedef unsigned int pci_channel_state_t;
 struct device_dma_parameters {
 	unsigned int max_segment_size;
 	unsigned int min_align_mask;
 	long unsigned int segment_boundary_mask;
 };
 typedef int pci_power_t;
-typedef unsigned int pci_channel_state_t;
 typedef u64 phys_addr_t;
 typedef phys_addr_t resource_size_t;
 struct resource {
@@ -480,15 +813,11 @@ struct pci_vpd {
 	unsigned int len;
 	u8 cap;
 };
-typedef unsigned int gfp_t;
 struct xarray {
 	spinlock_t xa_lock;
 	gfp_t xa_flags;
 	void *xa_head;
 };
-typedef long unsigned int __kernel_ulong_t;
-typedef __kernel_ulong_t __kernel_size_t;
-typedef __kernel_size_t size_t;
 struct pci_dev {
 	struct list_head bus_list;
 	struct pci_bus *bus;
@@ -631,182 +960,252 @@ struct pci_dev {
 	long unsigned int priv_flags;
 	u8 reset_methods[8];
 };
-struct bus_type {
-	const char *name;
-	const char *dev_name;
-	const struct attribute_group **bus_groups;
-	const struct attribute_group **dev_groups;
-	const struct attribute_group **drv_groups;
-	int (*match)(struct device *, const struct device_driver *);
-	int (*uevent)(const struct device *, struct kobj_uevent_env *);
-	int (*probe)(struct device *);
-	void (*sync_state)(struct device *);
-	void (*remove)(struct device *);
-	void (*shutdown)(struct device *);
-	const struct cpumask *(*irq_get_affinity)(struct device *, unsigned int);
-	int (*online)(struct device *);
-	int (*offline)(struct device *);
-	int (*suspend)(struct device *, pm_message_t);
-	int (*resume)(struct device *);
-	int (*num_vf)(struct device *);
-	int (*dma_configure)(struct device *);
-	void (*dma_cleanup)(struct device *);
-	const struct dev_pm_ops *pm;
-	bool driver_override;
+typedef long unsigned int kernel_ulong_t;
+struct pci_device_id {
+	__u32 vendor;
+	__u32 device;
+	__u32 subvendor;
+	__u32 subdevice;
+	__u32 class;
+	__u32 class_mask;
+	kernel_ulong_t driver_data;
+	__u32 override_only;
 };
-enum module_state {
-	MODULE_STATE_LIVE = 0,
-	MODULE_STATE_COMING = 1,
-	MODULE_STATE_GOING = 2,
-	MODULE_STATE_UNFORMED = 3,
-};
-struct module_kobject {
-	struct kobject kobj;
-	struct module *mod;
-	struct kobject *drivers_dir;
-	struct module_param_attrs *mp;
-	struct completion *kobj_completion;
-};
-struct latch_tree_node {
-	struct rb_node node[2];
-};
-struct mod_tree_node {
-	struct module *mod;
-	struct latch_tree_node node;
-};
-struct module_memory {
-	void *base;
-	unsigned int size;
-	struct mod_tree_node mtn;
-};
-struct mod_arch_specific {
-	unsigned int num_orcs;
-	int *orc_unwind_ip;
-	struct orc_entry *orc_unwind;
-};
-typedef struct elf64_sym Elf64_Sym;
-struct mod_kallsyms {
-	Elf64_Sym *symtab;
-	unsigned int num_symtab;
-	char *strtab;
-	char *typetab;
-};
-typedef const int tracepoint_ptr_t;
-struct _ddebug_info {
-	struct _ddebug *descs;
-	struct ddebug_class_map *classes;
-	unsigned int num_descs;
-	unsigned int num_classes;
-};
-struct module {
-	enum module_state state;
+struct pci_dynids {
+	spinlock_t lock;
 	struct list_head list;
-	char name[56];
-	struct module_kobject mkobj;
-	struct module_attribute *modinfo_attrs;
-	const char *version;
-	const char *srcversion;
-	struct kobject *holders_dir;
-	const struct kernel_symbol *syms;
-	const s32 *crcs;
-	unsigned int num_syms;
-	struct mutex param_lock;
-	struct kernel_param *kp;
-	unsigned int num_kp;
-	unsigned int num_gpl_syms;
-	const struct kernel_symbol *gpl_syms;
-	const s32 *gpl_crcs;
-	bool using_gplonly_symbols;
-	bool sig_ok;
-	bool async_probe_requested;
-	unsigned int num_exentries;
-	struct exception_table_entry *extable;
-	int (*init)(void);
-	struct module_memory mem[7];
-	struct mod_arch_specific arch;
-	long unsigned int taints;
-	unsigned int num_bugs;
-	struct list_head bug_list;
-	struct bug_entry *bug_table;
-	struct mod_kallsyms *kallsyms;
-	struct mod_kallsyms core_kallsyms;
-	struct module_sect_attrs *sect_attrs;
-	struct module_notes_attrs *notes_attrs;
-	char *args;
-	void *percpu;
-	unsigned int percpu_size;
-	void *noinstr_text_start;
-	unsigned int noinstr_text_size;
-	unsigned int num_tracepoints;
-	tracepoint_ptr_t *tracepoints_ptrs;
-	unsigned int num_srcu_structs;
-	struct srcu_struct **srcu_struct_ptrs;
-	unsigned int num_bpf_raw_events;
-	struct bpf_raw_event_map *bpf_raw_events;
-	unsigned int btf_data_size;
-	unsigned int btf_base_data_size;
-	void *btf_data;
-	void *btf_base_data;
-	struct jump_entry *jump_entries;
-	unsigned int num_jump_entries;
-	unsigned int num_trace_bprintk_fmt;
-	const char **trace_bprintk_fmt_start;
-	struct trace_event_call **trace_events;
-	unsigned int num_trace_events;
-	struct trace_eval_map **trace_evals;
-	unsigned int num_trace_evals;
-	unsigned int num_ftrace_callsites;
-	long unsigned int *ftrace_callsites;
-	void *kprobes_text_start;
-	unsigned int kprobes_text_size;
-	long unsigned int *kprobe_blacklist;
-	unsigned int num_kprobe_blacklist;
-	int num_static_call_sites;
-	struct static_call_site *static_call_sites;
-	bool klp;
-	bool klp_alive;
-	struct klp_modinfo *klp_info;
-	struct list_head source_list;
-	struct list_head target_list;
-	void (*exit)(void);
-	atomic_t refcnt;
-	int its_num_pages;
-	void **its_page_array;
-	struct _ddebug_info dyndbg_info;
-} __attribute__((aligned(64)));
-typedef short unsigned int umode_t;
-struct attribute {
+};
+struct pci_driver {
 	const char *name;
-	umode_t mode;
+	const struct pci_device_id *id_table;
+	int (*probe)(struct pci_dev *, const struct pci_device_id *);
+	void (*remove)(struct pci_dev *);
+	int (*suspend)(struct pci_dev *, pm_message_t);
+	int (*resume)(struct pci_dev *);
+	void (*shutdown)(struct pci_dev *);
+	int (*sriov_configure)(struct pci_dev *, int);
+	int (*sriov_set_msix_vec_count)(struct pci_dev *, int);
+	u32 (*sriov_get_vf_total_msix)(struct pci_dev *);
+	const struct pci_error_handlers *err_handler;
+	const struct attribute_group **groups;
+	const struct attribute_group **dev_groups;
+	struct device_driver driver;
+	struct pci_dynids dynids;
+	bool driver_managed_dma;
 };
-typedef long int __kernel_long_t;
-typedef __kernel_long_t __kernel_ssize_t;
-typedef __kernel_ssize_t ssize_t;
-struct device_attribute {
-	struct attribute attr;
-	ssize_t (*show)(struct device *, struct device_attribute *, char *);
-	ssize_t (*store)(struct device *, struct device_attribute *, const char *, size_t);
+typedef unsigned int pci_ers_result_t;
+struct pci_error_handlers {
+	pci_ers_result_t (*error_detected)(struct pci_dev *, pci_channel_state_t);
+	pci_ers_result_t (*mmio_enabled)(struct pci_dev *);
+	pci_ers_result_t (*slot_reset)(struct pci_dev *);
+	void (*reset_prepare)(struct pci_dev *);
+	void (*reset_done)(struct pci_dev *);
+	void (*resume)(struct pci_dev *);
+	void (*cor_error_detected)(struct pci_dev *);
 };
+struct pdev_archdata {
+};
+struct platform_device {
+	const char *name;
+	int id;
+	bool id_auto;
+	struct device dev;
+	u64 platform_dma_mask;
+	struct device_dma_parameters dma_parms;
+	u32 num_resources;
+	struct resource *resource;
+	const struct platform_device_id *id_entry;
+	struct mfd_cell *mfd_cell;
+	struct pdev_archdata archdata;
+};
+struct platform_device_id {
+	char name[20];
+	kernel_ulong_t driver_data;
+};
+struct platform_device_info {
+	struct device *parent;
+	struct fwnode_handle *fwnode;
+	bool of_node_reused;
+	const char *name;
+	int id;
+	const struct resource *res;
+	unsigned int num_res;
+	const void *data;
+	size_t size_data;
+	u64 dma_mask;
+	const struct property_entry *properties;
+};
+struct platform_driver {
+	int (*probe)(struct platform_device *);
+	union {
+		void (*remove)(struct platform_device *);
+		void (*remove_new)(struct platform_device *);
+	};
+	void (*shutdown)(struct platform_device *);
+	int (*suspend)(struct platform_device *, pm_message_t);
+	int (*resume)(struct platform_device *);
+	struct device_driver driver;
+	const struct platform_device_id *id_table;
+	bool prevent_deferred_probe;
+	bool driver_managed_dma;
+};
+typedef unsigned int vm_fault_t;
+struct vm_operations_struct {
+	void (*open)(struct vm_area_struct *);
+	void (*close)(struct vm_area_struct *);
+	int (*may_split)(struct vm_area_struct *, long unsigned int);
+	int (*mremap)(struct vm_area_struct *);
+	int (*mprotect)(struct vm_area_struct *, long unsigned int, long unsigned int, long unsigned int);
+	vm_fault_t (*fault)(struct vm_fault *);
+	vm_fault_t (*huge_fault)(struct vm_fault *, unsigned int);
+	vm_fault_t (*map_pages)(struct vm_fault *, long unsigned int, long unsigned int);
+	long unsigned int (*pagesize)(struct vm_area_struct *);
+	vm_fault_t (*page_mkwrite)(struct vm_fault *);
+	vm_fault_t (*pfn_mkwrite)(struct vm_fault *);
+	int (*access)(struct vm_area_struct *, long unsigned int, void *, int, int);
+	const char *(*name)(struct vm_area_struct *);
+	int (*set_policy)(struct vm_area_struct *, struct mempolicy *);
+	struct mempolicy *(*get_policy)(struct vm_area_struct *, long unsigned int, long unsigned int *);
+	struct page *(*find_special_page)(struct vm_area_struct *, long unsigned int);
+};
+typedef int (*wait_queue_func_t)(struct wait_queue_entry *, unsigned int, int, void *);
+struct wait_queue_entry {
+	unsigned int flags;
+	void *private;
+	wait_queue_func_t func;
+	struct list_head entry;
+};
+typedef void (*dr_release_t)(struct device *, void *);
+typedef u64 dma_addr_t;
+enum dma_data_direction {
+	DMA_BIDIRECTIONAL = 0,
+	DMA_TO_DEVICE = 1,
+	DMA_FROM_DEVICE = 2,
+	DMA_NONE = 3,
+};
+enum refcount_saturation_type {
+	REFCOUNT_ADD_NOT_ZERO_OVF = 0,
+	REFCOUNT_ADD_OVF = 1,
+	REFCOUNT_ADD_UAF = 2,
+	REFCOUNT_SUB_UAF = 3,
+	REFCOUNT_DEC_LEAK = 4,
+};
+enum irqreturn {
+	IRQ_NONE = 0,
+	IRQ_HANDLED = 1,
+	IRQ_WAKE_THREAD = 2,
+};
+typedef enum irqreturn irqreturn_t;
+typedef irqreturn_t (*irq_handler_t)(int, void *);
 
 /* Functions. */
 
+void *__devres_alloc_node(dr_release_t, size_t, gfp_t, int, const char *);
+void __flush_workqueue(struct workqueue_struct *);
+void __init_waitqueue_head(struct wait_queue_head *, const char *, struct lock_class_key *);
+long unsigned int __msecs_to_jiffies(const unsigned int);
 void __mutex_init(struct mutex *, const char *, struct lock_class_key *);
 int __pci_register_driver(struct pci_driver *, struct module *, const char *);
+void __pm_runtime_disable(struct device *, bool);
+int __pm_runtime_idle(struct device *, int);
+int __pm_runtime_resume(struct device *, int);
+int __pm_runtime_set_status(struct device *, unsigned int);
+int __pm_runtime_suspend(struct device *, int);
+void __pm_runtime_use_autosuspend(struct device *, bool);
+void __rcu_read_lock(void);
+void __rcu_read_unlock(void);
+int __wake_up(struct wait_queue_head *, unsigned int, int, void *);
+long unsigned int _copy_from_user(void *, const void *, long unsigned int);
+long unsigned int _copy_to_user(void *, const void *, long unsigned int);
 void _dev_printk(const char *, const struct device *, const char *, ...);
 int _printk(const char *, ...);
+void _raw_spin_lock(raw_spinlock_t *);
+long unsigned int _raw_spin_lock_irqsave(raw_spinlock_t *);
+int _raw_spin_trylock(raw_spinlock_t *);
+void _raw_spin_unlock(raw_spinlock_t *);
+void _raw_spin_unlock_irqrestore(raw_spinlock_t *, long unsigned int);
+int add_uevent_var(struct kobj_uevent_env *, const char *, ...);
+int bus_create_file(const struct bus_type *, struct bus_attribute *);
+int bus_register(const struct bus_type *);
+void bus_remove_file(const struct bus_type *, struct bus_attribute *);
+void bus_unregister(const struct bus_type *);
+bool cancel_delayed_work_sync(struct delayed_work *);
+bool cancel_work_sync(struct work_struct *);
+void complete(struct completion *);
+void complete_all(struct completion *);
+bool completion_done(struct completion *);
+void destroy_workqueue(struct workqueue_struct *);
+int dev_set_name(struct device *, const char *, ...);
+int device_add(struct device *);
+void device_initialize(struct device *);
+void device_unregister(struct device *);
 void *devm_ioremap_resource(struct device *, const struct resource *);
+void devres_add(struct device *, void *);
+void devres_free(void *);
+void disable_irq(unsigned int);
+void *dma_alloc_attrs(struct device *, size_t, dma_addr_t *, gfp_t, long unsigned int);
+void dma_free_attrs(struct device *, size_t, void *, dma_addr_t, long unsigned int);
+void dma_unmap_page_attrs(struct device *, dma_addr_t, size_t, enum dma_data_direction, long unsigned int);
+int driver_register(struct device_driver *);
+void driver_unregister(struct device_driver *);
+void enable_irq(unsigned int);
+void finish_wait(struct wait_queue_head *, struct wait_queue_entry *);
+bool flush_delayed_work(struct delayed_work *);
+bool flush_work(struct work_struct *);
+const void *free_irq(unsigned int, void *);
 struct device *get_device(struct device *);
+void init_wait_entry(struct wait_queue_entry *, int);
 void kfree(const void *);
+void kvfree(const void *);
+/* No lockdep_init_map_type(): not in the kernel's BTF. */
+void misc_deregister(struct miscdevice *);
+int misc_register(struct miscdevice *);
+bool mod_delayed_work_on(int, struct workqueue_struct *, struct delayed_work *, long unsigned int);
 /* No mutex_init_generic(): not in the kernel's BTF. */
+void mutex_lock(struct mutex *);
+int mutex_lock_interruptible(struct mutex *);
+int mutex_lock_killable(struct mutex *);
+/* No mutex_lock_nested(): not in the kernel's BTF. */
+int mutex_trylock(struct mutex *);
+void mutex_unlock(struct mutex *);
+int pci_alloc_irq_vectors_affinity(struct pci_dev *, unsigned int, unsigned int, unsigned int, struct irq_affinity *);
 void pci_clear_master(struct pci_dev *);
 struct pci_dev *pci_dev_get(struct pci_dev *);
 void pci_dev_put(struct pci_dev *);
+void pci_disable_sriov(struct pci_dev *);
+int pci_enable_sriov(struct pci_dev *, int);
+int pci_irq_vector(struct pci_dev *, unsigned int);
 void pci_set_master(struct pci_dev *);
 void pci_unregister_driver(struct pci_driver *);
 int pcim_enable_device(struct pci_dev *);
 void *pcim_iomap_region(struct pci_dev *, int, const char *);
 int pcim_request_region(struct pci_dev *, int, const char *);
+struct platform_device *platform_device_register_full(const struct platform_device_info *);
+void platform_device_unregister(struct platform_device *);
+void platform_driver_unregister(struct platform_driver *);
+int platform_get_irq(struct platform_device *, unsigned int);
+int platform_get_irq_optional(struct platform_device *, unsigned int);
+struct resource *platform_get_resource(struct platform_device *, unsigned int, unsigned int);
+int platform_irq_count(struct platform_device *);
+int pm_runtime_barrier(struct device *);
+void pm_runtime_enable(struct device *);
+void pm_runtime_set_autosuspend_delay(struct device *, int);
+long int prepare_to_wait_event(struct wait_queue_head *, struct wait_queue_entry *, int);
 void put_device(struct device *);
+bool queue_delayed_work_on(int, struct workqueue_struct *, struct delayed_work *, long unsigned int);
+bool queue_work_on(int, struct workqueue_struct *, struct work_struct *);
+void refcount_warn_saturate(refcount_t *, enum refcount_saturation_type);
+int request_threaded_irq(unsigned int, irq_handler_t, irq_handler_t, long unsigned int, const char *, void *);
+long int schedule_timeout(long int);
+void synchronize_irq(unsigned int);
+void synchronize_rcu(void);
+bool try_wait_for_completion(struct completion *);
+void unmap_mapping_range(struct address_space *, const loff_t, const loff_t, int);
+void wait_for_completion(struct completion *);
+int wait_for_completion_interruptible(struct completion *);
+long int wait_for_completion_interruptible_timeout(struct completion *, long unsigned int);
+int wait_for_completion_killable(struct completion *);
+long unsigned int wait_for_completion_timeout(struct completion *, long unsigned int);
 
 /* Variables: BTF has none of these. */
 
@@ -816,6 +1215,18 @@ extern struct module __this_module;
 
 #define PCI_ANY_ID -1
 #define PCI_STD_NUM_BARS 6
+#define TASK_INTERRUPTIBLE 1
+#define TASK_UNINTERRUPTIBLE 2
+#define TASK_NORMAL 3
+#define MISC_DYNAMIC_MINOR 255
+#define O_NONBLOCK 2048
+#define _IOC_NRBITS 8
+#define _IOC_TYPEBITS 8
+#define _IOC_SIZEBITS 14
+#define _IOC_DIRBITS 2
+#define _IOC_NONE 0
+#define _IOC_READ 2
+#define _IOC_WRITE 1
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
@@ -949,6 +1360,29 @@ extern struct module __this_module;
 #define ENOTRECOVERABLE 131
 #define ERFKILL 132
 #define EHWPOISON 133
+#define RPM_ASYNC 1
+#define RPM_GET_PUT 4
+#define RPM_AUTO 8
+#define IORESOURCE_IO 256
+#define IORESOURCE_MEM 512
+#define PLATFORM_DEVID_NONE -1
+#define PLATFORM_DEVID_AUTO -2
+#define IRQF_TRIGGER_RISING 1
+#define IRQF_TRIGGER_FALLING 2
+#define IRQF_TRIGGER_HIGH 4
+#define IRQF_TRIGGER_LOW 8
+#define IRQF_SHARED 128
+#define IRQF_ONESHOT 8192
+#define IRQF_NO_SUSPEND 16384
+#define IRQF_FORCE_RESUME 32768
+#define IRQF_NO_THREAD 65536
+#define IRQF_EARLY_RESUME 131072
+#define IRQF_COND_SUSPEND 262144
+#define IRQF_NOBALANCING 2048
+#define IRQF_IRQPOLL 4096
+#define IRQF_NO_DEBUG 1048576
+#define PCI_IRQ_MSI 2
+#define PCI_IRQ_MSIX 4
 #define ERESTARTSYS 512
 #define ERESTARTNOINTR 513
 #define ERESTARTNOHAND 514
@@ -967,16 +1401,58 @@ extern struct module __this_module;
 #define EJUKEBOX 528
 #define EIOCBQUEUED 529
 #define ERECALLCONFLICT 530
+static const int LINUX_DRIVER_CPU_UNBOUND __attribute__((unused)) = 8192;
+static const __poll_t LINUX_DRIVER_EPOLLERR __attribute__((unused)) = 8;
+static const __poll_t LINUX_DRIVER_EPOLLHUP __attribute__((unused)) = 16;
+static const __poll_t LINUX_DRIVER_EPOLLIN __attribute__((unused)) = 1;
+static const __poll_t LINUX_DRIVER_EPOLLOUT __attribute__((unused)) = 4;
+static const __poll_t LINUX_DRIVER_EPOLLPRI __attribute__((unused)) = 2;
+static const __poll_t LINUX_DRIVER_EPOLLRDHUP __attribute__((unused)) = 8192;
+static const __poll_t LINUX_DRIVER_EPOLLRDNORM __attribute__((unused)) = 64;
+static const __poll_t LINUX_DRIVER_EPOLLWRNORM __attribute__((unused)) = 256;
+static const fmode_t LINUX_DRIVER_FMODE_READ __attribute__((unused)) = 1;
+static const fmode_t LINUX_DRIVER_FMODE_WRITE __attribute__((unused)) = 2;
 static const gfp_t LINUX_DRIVER_GFP_ATOMIC __attribute__((unused)) = 2080;
 static const gfp_t LINUX_DRIVER_GFP_KERNEL __attribute__((unused)) = 3264;
+static const gfp_t LINUX_DRIVER_GFP_KERNEL_ACCOUNT __attribute__((unused)) = 4197568;
+static const gfp_t LINUX_DRIVER_GFP_NOIO __attribute__((unused)) = 3072;
+static const gfp_t LINUX_DRIVER_GFP_NOWAIT __attribute__((unused)) = 10240;
+static const gfp_t LINUX_DRIVER_GFP_NOWARN __attribute__((unused)) = 8192;
+static const gfp_t LINUX_DRIVER_GFP_ZERO __attribute__((unused)) = 256;
+static const int LINUX_DRIVER_HZ __attribute__((unused)) = 250;
+static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL __attribute__((unused)) = 1;
+static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE __attribute__((unused)) = 3;
+static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_CAN_RECOVER __attribute__((unused)) = 2;
+static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_DISCONNECT __attribute__((unused)) = 4;
+static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NEED_RESET __attribute__((unused)) = 3;
+static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NONE __attribute__((unused)) = 1;
+static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_RECOVERED __attribute__((unused)) = 5;
+static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX __attribute__((unused)) = 1;
+static const int LINUX_DRIVER_SPIN_INLINE __attribute__((unused)) = 0;
+static const unsigned long LINUX_DRIVER_VM_DONTDUMP __attribute__((unused)) = 67108864;
+static const unsigned long LINUX_DRIVER_VM_DONTEXPAND __attribute__((unused)) = 262144;
+static const unsigned long LINUX_DRIVER_VM_EXEC __attribute__((unused)) = 4;
+static const vm_fault_t LINUX_DRIVER_VM_FAULT_SIGBUS __attribute__((unused)) = 2;
+static const unsigned long LINUX_DRIVER_VM_IO __attribute__((unused)) = 16384;
+static const unsigned long LINUX_DRIVER_VM_MAYEXEC __attribute__((unused)) = 64;
+static const unsigned long LINUX_DRIVER_VM_MAYSHARE __attribute__((unused)) = 128;
+static const unsigned long LINUX_DRIVER_VM_PFNMAP __attribute__((unused)) = 1024;
+static const unsigned long LINUX_DRIVER_VM_READ __attribute__((unused)) = 1;
+static const unsigned long LINUX_DRIVER_VM_WRITE __attribute__((unused)) = 2;
+static const int LINUX_DRIVER_WQ_FREEZABLE __attribute__((unused)) = 4;
+static const int LINUX_DRIVER_WQ_HIGHPRI __attribute__((unused)) = 16;
+static const int LINUX_DRIVER_WQ_MEM_RECLAIM __attribute__((unused)) = 8;
+static const int LINUX_DRIVER_WQ_UNBOUND __attribute__((unused)) = 2;
 
 /* What the kernel has, for the compiler to check. */
 
 _Static_assert(sizeof(__kernel_dev_t) == 4, "size of __kernel_dev_t");
+_Static_assert(sizeof(__kernel_loff_t) == 8, "size of __kernel_loff_t");
 _Static_assert(sizeof(__kernel_long_t) == 8, "size of __kernel_long_t");
 _Static_assert(sizeof(__kernel_size_t) == 8, "size of __kernel_size_t");
 _Static_assert(sizeof(__kernel_ssize_t) == 8, "size of __kernel_ssize_t");
 _Static_assert(sizeof(__kernel_ulong_t) == 8, "size of __kernel_ulong_t");
+_Static_assert(sizeof(__poll_t) == 4, "size of __poll_t");
 _Static_assert(sizeof(__s32) == 4, "size of __s32");
 _Static_assert(sizeof(__s64) == 8, "size of __s64");
 _Static_assert(sizeof(__u16) == 2, "size of __u16");
@@ -991,18 +1467,33 @@ _Static_assert(sizeof(atomic_t) == 4, "size of atomic_t");
 _Static_assert(__builtin_offsetof(atomic_t, counter) == 0, "atomic_t: counter");
 _Static_assert(sizeof(bool) == 1, "size of bool");
 _Static_assert(sizeof(dev_t) == 4, "size of dev_t");
+_Static_assert(sizeof(dma_addr_t) == 8, "size of dma_addr_t");
+_Static_assert(sizeof(dr_release_t) == 8, "size of dr_release_t");
 _Static_assert(sizeof(enum device_removable) == 4, "size of enum device_removable");
 _Static_assert(sizeof(enum dl_dev_state) == 4, "size of enum dl_dev_state");
+_Static_assert(sizeof(enum dma_data_direction) == 4, "size of enum dma_data_direction");
 _Static_assert(sizeof(enum hrtimer_restart) == 4, "size of enum hrtimer_restart");
+_Static_assert(sizeof(enum irqreturn) == 4, "size of enum irqreturn");
 _Static_assert(sizeof(enum module_state) == 4, "size of enum module_state");
 _Static_assert(sizeof(enum probe_type) == 4, "size of enum probe_type");
+_Static_assert(sizeof(enum refcount_saturation_type) == 4, "size of enum refcount_saturation_type");
 _Static_assert(sizeof(enum rpm_request) == 4, "size of enum rpm_request");
 _Static_assert(sizeof(enum rpm_status) == 4, "size of enum rpm_status");
+_Static_assert(sizeof(errseq_t) == 4, "size of errseq_t");
+_Static_assert(sizeof(fl_owner_t) == 8, "size of fl_owner_t");
+_Static_assert(sizeof(fmode_t) == 4, "size of fmode_t");
+_Static_assert(sizeof(fop_flags_t) == 4, "size of fop_flags_t");
+_Static_assert(sizeof(freeptr_t) == 8, "size of freeptr_t");
+_Static_assert(__builtin_offsetof(freeptr_t, v) == 0, "freeptr_t: v");
 _Static_assert(sizeof(gfp_t) == 4, "size of gfp_t");
+_Static_assert(sizeof(irq_handler_t) == 8, "size of irq_handler_t");
+_Static_assert(sizeof(irqreturn_t) == 4, "size of irqreturn_t");
 _Static_assert(sizeof(kernel_ulong_t) == 8, "size of kernel_ulong_t");
 _Static_assert(sizeof(ktime_t) == 8, "size of ktime_t");
+_Static_assert(sizeof(loff_t) == 8, "size of loff_t");
 _Static_assert(sizeof(pci_channel_state_t) == 4, "size of pci_channel_state_t");
 _Static_assert(sizeof(pci_dev_flags_t) == 2, "size of pci_dev_flags_t");
+_Static_assert(sizeof(pci_ers_result_t) == 4, "size of pci_ers_result_t");
 _Static_assert(sizeof(pci_power_t) == 4, "size of pci_power_t");
 _Static_assert(sizeof(phys_addr_t) == 8, "size of phys_addr_t");
 _Static_assert(sizeof(pm_message_t) == 4, "size of pm_message_t");
@@ -1024,6 +1515,18 @@ _Static_assert(sizeof(struct attribute) == 16, "size of struct attribute");
 _Static_assert(_Alignof(struct attribute) == 8, "alignment of struct attribute");
 _Static_assert(__builtin_offsetof(struct attribute, name) == 0, "struct attribute: name");
 _Static_assert(__builtin_offsetof(struct attribute, mode) == 8, "struct attribute: mode");
+_Static_assert(sizeof(struct attribute_group) == 40, "size of struct attribute_group");
+_Static_assert(_Alignof(struct attribute_group) == 8, "alignment of struct attribute_group");
+_Static_assert(__builtin_offsetof(struct attribute_group, name) == 0, "struct attribute_group: name");
+_Static_assert(__builtin_offsetof(struct attribute_group, is_visible) == 8, "struct attribute_group: is_visible");
+_Static_assert(__builtin_offsetof(struct attribute_group, is_bin_visible) == 16, "struct attribute_group: is_bin_visible");
+_Static_assert(__builtin_offsetof(struct attribute_group, attrs) == 24, "struct attribute_group: attrs");
+_Static_assert(__builtin_offsetof(struct attribute_group, bin_attrs) == 32, "struct attribute_group: bin_attrs");
+_Static_assert(sizeof(struct bus_attribute) == 32, "size of struct bus_attribute");
+_Static_assert(_Alignof(struct bus_attribute) == 8, "alignment of struct bus_attribute");
+_Static_assert(__builtin_offsetof(struct bus_attribute, attr) == 0, "struct bus_attribute: attr");
+_Static_assert(__builtin_offsetof(struct bus_attribute, show) == 16, "struct bus_attribute: show");
+_Static_assert(__builtin_offsetof(struct bus_attribute, store) == 24, "struct bus_attribute: store");
 _Static_assert(sizeof(struct bus_type) == 168, "size of struct bus_type");
 _Static_assert(_Alignof(struct bus_type) == 8, "alignment of struct bus_type");
 _Static_assert(__builtin_offsetof(struct bus_type, name) == 0, "struct bus_type: name");
@@ -1047,10 +1550,20 @@ _Static_assert(__builtin_offsetof(struct bus_type, dma_configure) == 136, "struc
 _Static_assert(__builtin_offsetof(struct bus_type, dma_cleanup) == 144, "struct bus_type: dma_cleanup");
 _Static_assert(__builtin_offsetof(struct bus_type, pm) == 152, "struct bus_type: pm");
 _Static_assert(__builtin_offsetof(struct bus_type, driver_override) == 160, "struct bus_type: driver_override");
+_Static_assert(sizeof(struct callback_head) == 16, "size of struct callback_head");
+_Static_assert(_Alignof(struct callback_head) == 8, "alignment of struct callback_head");
+_Static_assert(__builtin_offsetof(struct callback_head, next) == 0, "struct callback_head: next");
+_Static_assert(__builtin_offsetof(struct callback_head, func) == 8, "struct callback_head: func");
 _Static_assert(sizeof(struct completion) == 32, "size of struct completion");
 _Static_assert(_Alignof(struct completion) == 8, "alignment of struct completion");
 _Static_assert(__builtin_offsetof(struct completion, done) == 0, "struct completion: done");
 _Static_assert(__builtin_offsetof(struct completion, wait) == 8, "struct completion: wait");
+_Static_assert(sizeof(struct delayed_work) == 88, "size of struct delayed_work");
+_Static_assert(_Alignof(struct delayed_work) == 8, "alignment of struct delayed_work");
+_Static_assert(__builtin_offsetof(struct delayed_work, work) == 0, "struct delayed_work: work");
+_Static_assert(__builtin_offsetof(struct delayed_work, timer) == 32, "struct delayed_work: timer");
+_Static_assert(__builtin_offsetof(struct delayed_work, wq) == 72, "struct delayed_work: wq");
+_Static_assert(__builtin_offsetof(struct delayed_work, cpu) == 80, "struct delayed_work: cpu");
 _Static_assert(sizeof(struct dev_archdata) == 0, "size of struct dev_archdata");
 _Static_assert(_Alignof(struct dev_archdata) == 1, "alignment of struct dev_archdata");
 _Static_assert(sizeof(struct dev_links_info) == 56, "size of struct dev_links_info");
@@ -1091,6 +1604,31 @@ _Static_assert(__builtin_offsetof(struct dev_pm_info, accounting_timestamp) == 2
 _Static_assert(__builtin_offsetof(struct dev_pm_info, subsys_data) == 288, "struct dev_pm_info: subsys_data");
 _Static_assert(__builtin_offsetof(struct dev_pm_info, set_latency_tolerance) == 296, "struct dev_pm_info: set_latency_tolerance");
 _Static_assert(__builtin_offsetof(struct dev_pm_info, qos) == 304, "struct dev_pm_info: qos");
+_Static_assert(sizeof(struct dev_pm_ops) == 184, "size of struct dev_pm_ops");
+_Static_assert(_Alignof(struct dev_pm_ops) == 8, "alignment of struct dev_pm_ops");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, prepare) == 0, "struct dev_pm_ops: prepare");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, complete) == 8, "struct dev_pm_ops: complete");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, suspend) == 16, "struct dev_pm_ops: suspend");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, resume) == 24, "struct dev_pm_ops: resume");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, freeze) == 32, "struct dev_pm_ops: freeze");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, thaw) == 40, "struct dev_pm_ops: thaw");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, poweroff) == 48, "struct dev_pm_ops: poweroff");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, restore) == 56, "struct dev_pm_ops: restore");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, suspend_late) == 64, "struct dev_pm_ops: suspend_late");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, resume_early) == 72, "struct dev_pm_ops: resume_early");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, freeze_late) == 80, "struct dev_pm_ops: freeze_late");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, thaw_early) == 88, "struct dev_pm_ops: thaw_early");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, poweroff_late) == 96, "struct dev_pm_ops: poweroff_late");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, restore_early) == 104, "struct dev_pm_ops: restore_early");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, suspend_noirq) == 112, "struct dev_pm_ops: suspend_noirq");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, resume_noirq) == 120, "struct dev_pm_ops: resume_noirq");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, freeze_noirq) == 128, "struct dev_pm_ops: freeze_noirq");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, thaw_noirq) == 136, "struct dev_pm_ops: thaw_noirq");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, poweroff_noirq) == 144, "struct dev_pm_ops: poweroff_noirq");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, restore_noirq) == 152, "struct dev_pm_ops: restore_noirq");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, runtime_suspend) == 160, "struct dev_pm_ops: runtime_suspend");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, runtime_resume) == 168, "struct dev_pm_ops: runtime_resume");
+_Static_assert(__builtin_offsetof(struct dev_pm_ops, runtime_idle) == 176, "struct dev_pm_ops: runtime_idle");
 _Static_assert(sizeof(struct device) == 768, "size of struct device");
 _Static_assert(_Alignof(struct device) == 8, "alignment of struct device");
 _Static_assert(__builtin_offsetof(struct device, kobj) == 0, "struct device: kobj");
@@ -1167,9 +1705,86 @@ _Static_assert(__builtin_offsetof(struct device_driver, dev_groups) == 112, "str
 _Static_assert(__builtin_offsetof(struct device_driver, pm) == 120, "struct device_driver: pm");
 _Static_assert(__builtin_offsetof(struct device_driver, coredump) == 128, "struct device_driver: coredump");
 _Static_assert(__builtin_offsetof(struct device_driver, p) == 136, "struct device_driver: p");
+_Static_assert(sizeof(struct driver_attribute) == 32, "size of struct driver_attribute");
+_Static_assert(_Alignof(struct driver_attribute) == 8, "alignment of struct driver_attribute");
+_Static_assert(__builtin_offsetof(struct driver_attribute, attr) == 0, "struct driver_attribute: attr");
+_Static_assert(__builtin_offsetof(struct driver_attribute, show) == 16, "struct driver_attribute: show");
+_Static_assert(__builtin_offsetof(struct driver_attribute, store) == 24, "struct driver_attribute: store");
+_Static_assert(sizeof(struct file) == 184, "size of struct file");
+_Static_assert(_Alignof(struct file) == 8, "alignment of struct file");
+_Static_assert(__builtin_offsetof(struct file, f_count) == 0, "struct file: f_count");
+_Static_assert(__builtin_offsetof(struct file, f_lock) == 8, "struct file: f_lock");
+_Static_assert(__builtin_offsetof(struct file, f_mode) == 12, "struct file: f_mode");
+_Static_assert(__builtin_offsetof(struct file, f_op) == 16, "struct file: f_op");
+_Static_assert(__builtin_offsetof(struct file, f_mapping) == 24, "struct file: f_mapping");
+_Static_assert(__builtin_offsetof(struct file, private_data) == 32, "struct file: private_data");
+_Static_assert(__builtin_offsetof(struct file, f_inode) == 40, "struct file: f_inode");
+_Static_assert(__builtin_offsetof(struct file, f_flags) == 48, "struct file: f_flags");
+_Static_assert(__builtin_offsetof(struct file, f_iocb_flags) == 52, "struct file: f_iocb_flags");
+_Static_assert(__builtin_offsetof(struct file, f_cred) == 56, "struct file: f_cred");
+_Static_assert(__builtin_offsetof(struct file, f_path) == 64, "struct file: f_path");
+_Static_assert(__builtin_offsetof(struct file, f_pos_lock) == 80, "struct file: f_pos_lock");
+_Static_assert(__builtin_offsetof(struct file, f_pipe) == 80, "struct file: f_pipe");
+_Static_assert(__builtin_offsetof(struct file, f_pos) == 112, "struct file: f_pos");
+_Static_assert(__builtin_offsetof(struct file, f_security) == 120, "struct file: f_security");
+_Static_assert(__builtin_offsetof(struct file, f_owner) == 128, "struct file: f_owner");
+_Static_assert(__builtin_offsetof(struct file, f_wb_err) == 136, "struct file: f_wb_err");
+_Static_assert(__builtin_offsetof(struct file, f_sb_err) == 140, "struct file: f_sb_err");
+_Static_assert(__builtin_offsetof(struct file, f_ep) == 144, "struct file: f_ep");
+_Static_assert(__builtin_offsetof(struct file, f_task_work) == 152, "struct file: f_task_work");
+_Static_assert(__builtin_offsetof(struct file, f_llist) == 152, "struct file: f_llist");
+_Static_assert(__builtin_offsetof(struct file, f_ra) == 152, "struct file: f_ra");
+_Static_assert(__builtin_offsetof(struct file, f_freeptr) == 152, "struct file: f_freeptr");
+_Static_assert(sizeof(struct file_operations) == 264, "size of struct file_operations");
+_Static_assert(_Alignof(struct file_operations) == 8, "alignment of struct file_operations");
+_Static_assert(__builtin_offsetof(struct file_operations, owner) == 0, "struct file_operations: owner");
+_Static_assert(__builtin_offsetof(struct file_operations, fop_flags) == 8, "struct file_operations: fop_flags");
+_Static_assert(__builtin_offsetof(struct file_operations, llseek) == 16, "struct file_operations: llseek");
+_Static_assert(__builtin_offsetof(struct file_operations, read) == 24, "struct file_operations: read");
+_Static_assert(__builtin_offsetof(struct file_operations, write) == 32, "struct file_operations: write");
+_Static_assert(__builtin_offsetof(struct file_operations, read_iter) == 40, "struct file_operations: read_iter");
+_Static_assert(__builtin_offsetof(struct file_operations, write_iter) == 48, "struct file_operations: write_iter");
+_Static_assert(__builtin_offsetof(struct file_operations, iopoll) == 56, "struct file_operations: iopoll");
+_Static_assert(__builtin_offsetof(struct file_operations, iterate_shared) == 64, "struct file_operations: iterate_shared");
+_Static_assert(__builtin_offsetof(struct file_operations, poll) == 72, "struct file_operations: poll");
+_Static_assert(__builtin_offsetof(struct file_operations, unlocked_ioctl) == 80, "struct file_operations: unlocked_ioctl");
+_Static_assert(__builtin_offsetof(struct file_operations, compat_ioctl) == 88, "struct file_operations: compat_ioctl");
+_Static_assert(__builtin_offsetof(struct file_operations, mmap) == 96, "struct file_operations: mmap");
+_Static_assert(__builtin_offsetof(struct file_operations, open) == 104, "struct file_operations: open");
+_Static_assert(__builtin_offsetof(struct file_operations, flush) == 112, "struct file_operations: flush");
+_Static_assert(__builtin_offsetof(struct file_operations, release) == 120, "struct file_operations: release");
+_Static_assert(__builtin_offsetof(struct file_operations, fsync) == 128, "struct file_operations: fsync");
+_Static_assert(__builtin_offsetof(struct file_operations, fasync) == 136, "struct file_operations: fasync");
+_Static_assert(__builtin_offsetof(struct file_operations, lock) == 144, "struct file_operations: lock");
+_Static_assert(__builtin_offsetof(struct file_operations, get_unmapped_area) == 152, "struct file_operations: get_unmapped_area");
+_Static_assert(__builtin_offsetof(struct file_operations, check_flags) == 160, "struct file_operations: check_flags");
+_Static_assert(__builtin_offsetof(struct file_operations, flock) == 168, "struct file_operations: flock");
+_Static_assert(__builtin_offsetof(struct file_operations, splice_write) == 176, "struct file_operations: splice_write");
+_Static_assert(__builtin_offsetof(struct file_operations, splice_read) == 184, "struct file_operations: splice_read");
+_Static_assert(__builtin_offsetof(struct file_operations, splice_eof) == 192, "struct file_operations: splice_eof");
+_Static_assert(__builtin_offsetof(struct file_operations, setlease) == 200, "struct file_operations: setlease");
+_Static_assert(__builtin_offsetof(struct file_operations, fallocate) == 208, "struct file_operations: fallocate");
+_Static_assert(__builtin_offsetof(struct file_operations, show_fdinfo) == 216, "struct file_operations: show_fdinfo");
+_Static_assert(__builtin_offsetof(struct file_operations, copy_file_range) == 224, "struct file_operations: copy_file_range");
+_Static_assert(__builtin_offsetof(struct file_operations, remap_file_range) == 232, "struct file_operations: remap_file_range");
+_Static_assert(__builtin_offsetof(struct file_operations, fadvise) == 240, "struct file_operations: fadvise");
+_Static_assert(__builtin_offsetof(struct file_operations, uring_cmd) == 248, "struct file_operations: uring_cmd");
+_Static_assert(__builtin_offsetof(struct file_operations, uring_cmd_iopoll) == 256, "struct file_operations: uring_cmd_iopoll");
+_Static_assert(sizeof(struct file_ra_state) == 32, "size of struct file_ra_state");
+_Static_assert(_Alignof(struct file_ra_state) == 8, "alignment of struct file_ra_state");
+_Static_assert(__builtin_offsetof(struct file_ra_state, start) == 0, "struct file_ra_state: start");
+_Static_assert(__builtin_offsetof(struct file_ra_state, size) == 8, "struct file_ra_state: size");
+_Static_assert(__builtin_offsetof(struct file_ra_state, async_size) == 12, "struct file_ra_state: async_size");
+_Static_assert(__builtin_offsetof(struct file_ra_state, ra_pages) == 16, "struct file_ra_state: ra_pages");
+_Static_assert(__builtin_offsetof(struct file_ra_state, mmap_miss) == 20, "struct file_ra_state: mmap_miss");
+_Static_assert(__builtin_offsetof(struct file_ra_state, prev_pos) == 24, "struct file_ra_state: prev_pos");
 _Static_assert(sizeof(struct hlist_head) == 8, "size of struct hlist_head");
 _Static_assert(_Alignof(struct hlist_head) == 8, "alignment of struct hlist_head");
 _Static_assert(__builtin_offsetof(struct hlist_head, first) == 0, "struct hlist_head: first");
+_Static_assert(sizeof(struct hlist_node) == 16, "size of struct hlist_node");
+_Static_assert(_Alignof(struct hlist_node) == 8, "alignment of struct hlist_node");
+_Static_assert(__builtin_offsetof(struct hlist_node, next) == 0, "struct hlist_node: next");
+_Static_assert(__builtin_offsetof(struct hlist_node, pprev) == 8, "struct hlist_node: pprev");
 _Static_assert(sizeof(struct hrtimer) == 64, "size of struct hrtimer");
 _Static_assert(_Alignof(struct hrtimer) == 8, "alignment of struct hrtimer");
 _Static_assert(__builtin_offsetof(struct hrtimer, node) == 0, "struct hrtimer: node");
@@ -1199,6 +1814,22 @@ _Static_assert(sizeof(struct list_head) == 16, "size of struct list_head");
 _Static_assert(_Alignof(struct list_head) == 8, "alignment of struct list_head");
 _Static_assert(__builtin_offsetof(struct list_head, next) == 0, "struct list_head: next");
 _Static_assert(__builtin_offsetof(struct list_head, prev) == 8, "struct list_head: prev");
+_Static_assert(sizeof(struct llist_node) == 8, "size of struct llist_node");
+_Static_assert(_Alignof(struct llist_node) == 8, "alignment of struct llist_node");
+_Static_assert(__builtin_offsetof(struct llist_node, next) == 0, "struct llist_node: next");
+_Static_assert(sizeof(struct lock_class_key) == 0, "size of struct lock_class_key");
+_Static_assert(_Alignof(struct lock_class_key) == 1, "alignment of struct lock_class_key");
+_Static_assert(sizeof(struct miscdevice) == 80, "size of struct miscdevice");
+_Static_assert(_Alignof(struct miscdevice) == 8, "alignment of struct miscdevice");
+_Static_assert(__builtin_offsetof(struct miscdevice, minor) == 0, "struct miscdevice: minor");
+_Static_assert(__builtin_offsetof(struct miscdevice, name) == 8, "struct miscdevice: name");
+_Static_assert(__builtin_offsetof(struct miscdevice, fops) == 16, "struct miscdevice: fops");
+_Static_assert(__builtin_offsetof(struct miscdevice, list) == 24, "struct miscdevice: list");
+_Static_assert(__builtin_offsetof(struct miscdevice, parent) == 40, "struct miscdevice: parent");
+_Static_assert(__builtin_offsetof(struct miscdevice, this_device) == 48, "struct miscdevice: this_device");
+_Static_assert(__builtin_offsetof(struct miscdevice, groups) == 56, "struct miscdevice: groups");
+_Static_assert(__builtin_offsetof(struct miscdevice, nodename) == 64, "struct miscdevice: nodename");
+_Static_assert(__builtin_offsetof(struct miscdevice, mode) == 72, "struct miscdevice: mode");
 _Static_assert(sizeof(struct mod_arch_specific) == 24, "size of struct mod_arch_specific");
 _Static_assert(_Alignof(struct mod_arch_specific) == 8, "alignment of struct mod_arch_specific");
 _Static_assert(__builtin_offsetof(struct mod_arch_specific, num_orcs) == 0, "struct mod_arch_specific: num_orcs");
@@ -1311,6 +1942,10 @@ _Static_assert(__builtin_offsetof(struct mutex, wait_list) == 16, "struct mutex:
 _Static_assert(sizeof(struct optimistic_spin_queue) == 4, "size of struct optimistic_spin_queue");
 _Static_assert(_Alignof(struct optimistic_spin_queue) == 4, "alignment of struct optimistic_spin_queue");
 _Static_assert(__builtin_offsetof(struct optimistic_spin_queue, tail) == 0, "struct optimistic_spin_queue: tail");
+_Static_assert(sizeof(struct path) == 16, "size of struct path");
+_Static_assert(_Alignof(struct path) == 8, "alignment of struct path");
+_Static_assert(__builtin_offsetof(struct path, mnt) == 0, "struct path: mnt");
+_Static_assert(__builtin_offsetof(struct path, dentry) == 8, "struct path: dentry");
 _Static_assert(sizeof(struct pci_dev) == 2648, "size of struct pci_dev");
 _Static_assert(_Alignof(struct pci_dev) == 8, "alignment of struct pci_dev");
 _Static_assert(__builtin_offsetof(struct pci_dev, bus_list) == 0, "struct pci_dev: bus_list");
@@ -1416,11 +2051,64 @@ _Static_assert(sizeof(struct pci_dynids) == 24, "size of struct pci_dynids");
 _Static_assert(_Alignof(struct pci_dynids) == 8, "alignment of struct pci_dynids");
 _Static_assert(__builtin_offsetof(struct pci_dynids, lock) == 0, "struct pci_dynids: lock");
 _Static_assert(__builtin_offsetof(struct pci_dynids, list) == 8, "struct pci_dynids: list");
+_Static_assert(sizeof(struct pci_error_handlers) == 56, "size of struct pci_error_handlers");
+_Static_assert(_Alignof(struct pci_error_handlers) == 8, "alignment of struct pci_error_handlers");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, error_detected) == 0, "struct pci_error_handlers: error_detected");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, mmio_enabled) == 8, "struct pci_error_handlers: mmio_enabled");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, slot_reset) == 16, "struct pci_error_handlers: slot_reset");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, reset_prepare) == 24, "struct pci_error_handlers: reset_prepare");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, reset_done) == 32, "struct pci_error_handlers: reset_done");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, resume) == 40, "struct pci_error_handlers: resume");
+_Static_assert(__builtin_offsetof(struct pci_error_handlers, cor_error_detected) == 48, "struct pci_error_handlers: cor_error_detected");
 _Static_assert(sizeof(struct pci_vpd) == 40, "size of struct pci_vpd");
 _Static_assert(_Alignof(struct pci_vpd) == 8, "alignment of struct pci_vpd");
 _Static_assert(__builtin_offsetof(struct pci_vpd, lock) == 0, "struct pci_vpd: lock");
 _Static_assert(__builtin_offsetof(struct pci_vpd, len) == 32, "struct pci_vpd: len");
 _Static_assert(__builtin_offsetof(struct pci_vpd, cap) == 36, "struct pci_vpd: cap");
+_Static_assert(sizeof(struct pdev_archdata) == 0, "size of struct pdev_archdata");
+_Static_assert(_Alignof(struct pdev_archdata) == 1, "alignment of struct pdev_archdata");
+_Static_assert(sizeof(struct platform_device) == 840, "size of struct platform_device");
+_Static_assert(_Alignof(struct platform_device) == 8, "alignment of struct platform_device");
+_Static_assert(__builtin_offsetof(struct platform_device, name) == 0, "struct platform_device: name");
+_Static_assert(__builtin_offsetof(struct platform_device, id) == 8, "struct platform_device: id");
+_Static_assert(__builtin_offsetof(struct platform_device, id_auto) == 12, "struct platform_device: id_auto");
+_Static_assert(__builtin_offsetof(struct platform_device, dev) == 16, "struct platform_device: dev");
+_Static_assert(__builtin_offsetof(struct platform_device, platform_dma_mask) == 784, "struct platform_device: platform_dma_mask");
+_Static_assert(__builtin_offsetof(struct platform_device, dma_parms) == 792, "struct platform_device: dma_parms");
+_Static_assert(__builtin_offsetof(struct platform_device, num_resources) == 808, "struct platform_device: num_resources");
+_Static_assert(__builtin_offsetof(struct platform_device, resource) == 816, "struct platform_device: resource");
+_Static_assert(__builtin_offsetof(struct platform_device, id_entry) == 824, "struct platform_device: id_entry");
+_Static_assert(__builtin_offsetof(struct platform_device, mfd_cell) == 832, "struct platform_device: mfd_cell");
+_Static_assert(__builtin_offsetof(struct platform_device, archdata) == 840, "struct platform_device: archdata");
+_Static_assert(sizeof(struct platform_device_id) == 32, "size of struct platform_device_id");
+_Static_assert(_Alignof(struct platform_device_id) == 8, "alignment of struct platform_device_id");
+_Static_assert(__builtin_offsetof(struct platform_device_id, name) == 0, "struct platform_device_id: name");
+_Static_assert(__builtin_offsetof(struct platform_device_id, driver_data) == 24, "struct platform_device_id: driver_data");
+_Static_assert(sizeof(struct platform_device_info) == 88, "size of struct platform_device_info");
+_Static_assert(_Alignof(struct platform_device_info) == 8, "alignment of struct platform_device_info");
+_Static_assert(__builtin_offsetof(struct platform_device_info, parent) == 0, "struct platform_device_info: parent");
+_Static_assert(__builtin_offsetof(struct platform_device_info, fwnode) == 8, "struct platform_device_info: fwnode");
+_Static_assert(__builtin_offsetof(struct platform_device_info, of_node_reused) == 16, "struct platform_device_info: of_node_reused");
+_Static_assert(__builtin_offsetof(struct platform_device_info, name) == 24, "struct platform_device_info: name");
+_Static_assert(__builtin_offsetof(struct platform_device_info, id) == 32, "struct platform_device_info: id");
+_Static_assert(__builtin_offsetof(struct platform_device_info, res) == 40, "struct platform_device_info: res");
+_Static_assert(__builtin_offsetof(struct platform_device_info, num_res) == 48, "struct platform_device_info: num_res");
+_Static_assert(__builtin_offsetof(struct platform_device_info, data) == 56, "struct platform_device_info: data");
+_Static_assert(__builtin_offsetof(struct platform_device_info, size_data) == 64, "struct platform_device_info: size_data");
+_Static_assert(__builtin_offsetof(struct platform_device_info, dma_mask) == 72, "struct platform_device_info: dma_mask");
+_Static_assert(__builtin_offsetof(struct platform_device_info, properties) == 80, "struct platform_device_info: properties");
+_Static_assert(sizeof(struct platform_driver) == 200, "size of struct platform_driver");
+_Static_assert(_Alignof(struct platform_driver) == 8, "alignment of struct platform_driver");
+_Static_assert(__builtin_offsetof(struct platform_driver, probe) == 0, "struct platform_driver: probe");
+_Static_assert(__builtin_offsetof(struct platform_driver, remove) == 8, "struct platform_driver: remove");
+_Static_assert(__builtin_offsetof(struct platform_driver, remove_new) == 8, "struct platform_driver: remove_new");
+_Static_assert(__builtin_offsetof(struct platform_driver, shutdown) == 16, "struct platform_driver: shutdown");
+_Static_assert(__builtin_offsetof(struct platform_driver, suspend) == 24, "struct platform_driver: suspend");
+_Static_assert(__builtin_offsetof(struct platform_driver, resume) == 32, "struct platform_driver: resume");
+_Static_assert(__builtin_offsetof(struct platform_driver, driver) == 40, "struct platform_driver: driver");
+_Static_assert(__builtin_offsetof(struct platform_driver, id_table) == 184, "struct platform_driver: id_table");
+_Static_assert(__builtin_offsetof(struct platform_driver, prevent_deferred_probe) == 192, "struct platform_driver: prevent_deferred_probe");
+_Static_assert(__builtin_offsetof(struct platform_driver, driver_managed_dma) == 193, "struct platform_driver: driver_managed_dma");
 _Static_assert(sizeof(struct pm_message) == 4, "size of struct pm_message");
 _Static_assert(_Alignof(struct pm_message) == 4, "alignment of struct pm_message");
 _Static_assert(__builtin_offsetof(struct pm_message, event) == 0, "struct pm_message: event");
@@ -1459,10 +2147,40 @@ _Static_assert(sizeof(struct swait_queue_head) == 24, "size of struct swait_queu
 _Static_assert(_Alignof(struct swait_queue_head) == 8, "alignment of struct swait_queue_head");
 _Static_assert(__builtin_offsetof(struct swait_queue_head, lock) == 0, "struct swait_queue_head: lock");
 _Static_assert(__builtin_offsetof(struct swait_queue_head, task_list) == 8, "struct swait_queue_head: task_list");
+_Static_assert(sizeof(struct timer_list) == 40, "size of struct timer_list");
+_Static_assert(_Alignof(struct timer_list) == 8, "alignment of struct timer_list");
+_Static_assert(__builtin_offsetof(struct timer_list, entry) == 0, "struct timer_list: entry");
+_Static_assert(__builtin_offsetof(struct timer_list, expires) == 16, "struct timer_list: expires");
+_Static_assert(__builtin_offsetof(struct timer_list, function) == 24, "struct timer_list: function");
+_Static_assert(__builtin_offsetof(struct timer_list, flags) == 32, "struct timer_list: flags");
 _Static_assert(sizeof(struct timerqueue_node) == 32, "size of struct timerqueue_node");
 _Static_assert(_Alignof(struct timerqueue_node) == 8, "alignment of struct timerqueue_node");
 _Static_assert(__builtin_offsetof(struct timerqueue_node, node) == 0, "struct timerqueue_node: node");
 _Static_assert(__builtin_offsetof(struct timerqueue_node, expires) == 24, "struct timerqueue_node: expires");
+_Static_assert(sizeof(struct vm_operations_struct) == 128, "size of struct vm_operations_struct");
+_Static_assert(_Alignof(struct vm_operations_struct) == 8, "alignment of struct vm_operations_struct");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, open) == 0, "struct vm_operations_struct: open");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, close) == 8, "struct vm_operations_struct: close");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, may_split) == 16, "struct vm_operations_struct: may_split");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, mremap) == 24, "struct vm_operations_struct: mremap");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, mprotect) == 32, "struct vm_operations_struct: mprotect");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, fault) == 40, "struct vm_operations_struct: fault");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, huge_fault) == 48, "struct vm_operations_struct: huge_fault");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, map_pages) == 56, "struct vm_operations_struct: map_pages");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, pagesize) == 64, "struct vm_operations_struct: pagesize");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, page_mkwrite) == 72, "struct vm_operations_struct: page_mkwrite");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, pfn_mkwrite) == 80, "struct vm_operations_struct: pfn_mkwrite");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, access) == 88, "struct vm_operations_struct: access");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, name) == 96, "struct vm_operations_struct: name");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, set_policy) == 104, "struct vm_operations_struct: set_policy");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, get_policy) == 112, "struct vm_operations_struct: get_policy");
+_Static_assert(__builtin_offsetof(struct vm_operations_struct, find_special_page) == 120, "struct vm_operations_struct: find_special_page");
+_Static_assert(sizeof(struct wait_queue_entry) == 40, "size of struct wait_queue_entry");
+_Static_assert(_Alignof(struct wait_queue_entry) == 8, "alignment of struct wait_queue_entry");
+_Static_assert(__builtin_offsetof(struct wait_queue_entry, flags) == 0, "struct wait_queue_entry: flags");
+_Static_assert(__builtin_offsetof(struct wait_queue_entry, private) == 8, "struct wait_queue_entry: private");
+_Static_assert(__builtin_offsetof(struct wait_queue_entry, func) == 16, "struct wait_queue_entry: func");
+_Static_assert(__builtin_offsetof(struct wait_queue_entry, entry) == 24, "struct wait_queue_entry: entry");
 _Static_assert(sizeof(struct wait_queue_head) == 24, "size of struct wait_queue_head");
 _Static_assert(_Alignof(struct wait_queue_head) == 8, "alignment of struct wait_queue_head");
 _Static_assert(__builtin_offsetof(struct wait_queue_head, lock) == 0, "struct wait_queue_head: lock");
@@ -1483,6 +2201,8 @@ _Static_assert(sizeof(u32) == 4, "size of u32");
 _Static_assert(sizeof(u64) == 8, "size of u64");
 _Static_assert(sizeof(u8) == 1, "size of u8");
 _Static_assert(sizeof(umode_t) == 2, "size of umode_t");
+_Static_assert(sizeof(vm_fault_t) == 4, "size of vm_fault_t");
+_Static_assert(sizeof(wait_queue_func_t) == 8, "size of wait_queue_func_t");
 _Static_assert(sizeof(wait_queue_head_t) == 24, "size of wait_queue_head_t");
 _Static_assert(sizeof(work_func_t) == 8, "size of work_func_t");
 
