@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The commands, one a file.
 
+mod bench;
 mod edu;
 mod fuzz;
 mod misc;
@@ -16,6 +17,7 @@ use crate::outcome::{Failure, Result};
 type Command = fn(&mut Args<'_>) -> Result;
 
 const COMMANDS: &[(&str, Command)] = &[
+    ("bench", bench::run),
     ("edu", edu::run),
     ("fuzz", fuzz::run),
     ("misc", misc::run),

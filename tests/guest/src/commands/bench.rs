@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `bench MODULE PREFIX MODULE PREFIX [--rounds N] [--calls N]`: times what a driver for edu and its twin take for the same, in
+//! turn. MODULE is the module's file, `/edu.ko`; PREFIX is how its device file's name starts. Prints one line of JSON: for each
+//! driver, for each operation, the nanoseconds of each time.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+use super::edu::{IOC_ID, IOC_INTERRUPT, MEMORY, only};
+use crate::args::Args;
+use crate::file;
+use crate::outcome::{Failure, Result, failed};
+
+/// What is timed.
+const OPERATIONS: [&str; 6] = ["load", "unbind", "bind", "id", "interrupt", "dma"];
+
+/// A driver, and what it took.
+struct Driver {
+    /// `/edu.ko`
+    file: String,
+    /// `edu`: the module's and the driver's name.
+    name: String,
+    prefix: String,
+    times: [Vec<u64>; OPERATIONS.len()],
+}
+
+pub(crate) fn run(args: &mut Args<'_>) -> Result {
+    let rounds: u32 = args.option("--rounds")?.unwrap_or(15);
+    let calls: u32 = args.option("--calls")?.unwrap_or(20);
+    let mut drivers = [driver(args)?, driver(args)?];
+    args.end()?;
+    let device = device()?;
+    for _ in 0..rounds {
+        for driver in &mut drivers {
+            driver.round(&device, calls)?;
+        }
+    }
+    let drivers: Vec<String> = drivers.iter().map(Driver::json).collect();
+    Ok(format!("[{}]", drivers.join(",")))
+}
+
+fn driver(args: &mut Args<'_>) -> Result<Driver> {
+    let file: String = args.next("a module")?;
+    let prefix = args.next("how its device file's name starts")?;
+    let name = file.trim_start_matches('/').trim_end_matches(".ko").to_owned();
+    Ok(Driver {
+        file,
+        name,
+        prefix,
+        times: Default::default(),
+    })
+}
+
+/// The first edu device, as sysfs names it.
+fn device() -> Result {
+    let path = "/sys/bus/pci/devices";
+    let devices = fs::read_dir(path).map_err(failed(path))?;
+    for entry in devices.flatten() {
+        let vendor = fs::read_to_string(entry.path().join("vendor")).unwrap_or_default();
+        let device = fs::read_to_string(entry.path().join("device")).unwrap_or_default();
+        if (vendor.trim(), device.trim()) == ("0x1234", "0x11e8") {
+            return Ok(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Err(Failure::new("there is no edu device"))
+}
+
+/// How long it takes.
+fn timed(what: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
+    let start = Instant::now();
+    what()?;
+    Ok(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Driver {
+    /// Loads the module, uses the device, unbinds and binds it, and unloads the module.
+    fn round(&mut self, device: &str, calls: u32) -> Result<()> {
+        let module = File::open(&self.file).map_err(failed(&self.file))?;
+        let load = timed(|| load(&module)).map_err(failed(&self.file))?;
+        // What was asked for while it was loaded (uevents, symbols' tables) is done before anything else is timed.
+        settle();
+        let mut took: [Vec<u64>; OPERATIONS.len()] = Default::default();
+        took[0].push(load);
+        let folder = format!("/sys/bus/pci/drivers/{}", self.name);
+        for _ in 0..calls {
+            let unbind = timed(|| fs::write(format!("{folder}/unbind"), device)).map_err(failed("unbind"))?;
+            settle();
+            let bind = timed(|| fs::write(format!("{folder}/bind"), device)).map_err(failed("bind"))?;
+            settle();
+            took[1].push(unbind);
+            took[2].push(bind);
+        }
+        let path = only(&self.prefix)?;
+        let open = File::options()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed(&path))?;
+        for _ in 0..calls {
+            let mut id = 0u32;
+            let address = (&raw mut id) as u64;
+            took[3].push(timed(|| ioctl(&open, IOC_ID, address)).map_err(failed("the identification"))?);
+            took[4].push(timed(|| ioctl(&open, IOC_INTERRUPT, 0)).map_err(failed("an interrupt"))?);
+        }
+        let mut memory = vec![0x5a; MEMORY];
+        let dma = || {
+            open.write_all_at(&memory, 0)?;
+            open.read_exact_at(&mut memory, 0)
+        };
+        took[5].push(timed(dma).map_err(failed("DMA"))?);
+        drop(open);
+        unload(&self.name).map_err(failed("unload"))?;
+        settle();
+        for (all, times) in self.times.iter_mut().zip(took) {
+            all.extend(times);
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> String {
+        let operations = OPERATIONS.iter().zip(&self.times).map(|(name, times)| {
+            let times: Vec<String> = times.iter().map(u64::to_string).collect();
+            format!("\"{name}\":[{}]", times.join(","))
+        });
+        let operations: Vec<String> = operations.collect();
+        format!("{{\"driver\":\"{}\",{}}}", self.name, operations.join(","))
+    }
+}
+
+/// Lets the kernel's threads do what they were given to do.
+fn settle() {
+    std::thread::sleep(std::time::Duration::from_millis(20));
+}
+
+fn ioctl(device: &File, request: u32, argument: u64) -> io::Result<()> {
+    file::ioctl(device, request, argument)
+        .map(drop)
+        .map_err(io::Error::from_raw_os_error)
+}
+
+fn load(module: &File) -> io::Result<()> {
+    // SAFETY: finit_module(2) reads the file, and a string that stands here.
+    let result = unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+fn unload(name: &str) -> io::Result<()> {
+    let name = std::ffi::CString::new(name)?;
+    // SAFETY: delete_module(2) reads the string.
+    let result = unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
