@@ -55,10 +55,14 @@ impl<B: BusType> NewDevice<B> {
             let field = unsafe { &raw mut (*object).data };
             // SAFETY: the field is valid for writes, pinned with its memory, and not used after an error.
             unsafe { data.__pinned_init(field) }?;
-            // SAFETY: the slot is valid; `struct device` is what zeroes and `device_initialize` make of it.
-            unsafe { (&raw mut (*object).dev).write_bytes(0, 1) };
-            // SAFETY: the slot is valid.
-            unsafe { (&raw mut (*object).bus).write(NonNull::from(bus)) };
+            // SAFETY: the slot is valid; only the field's address is taken.
+            let dev = unsafe { &raw mut (*object).dev };
+            // SAFETY: the field is valid for writes; `struct device` is what zeroes and `device_initialize` make of it.
+            unsafe { dev.write_bytes(0, 1) };
+            // SAFETY: the slot is valid; only the field's address is taken.
+            let field = unsafe { &raw mut (*object).bus };
+            // SAFETY: the field is valid for writes.
+            unsafe { field.write(NonNull::from(bus)) };
             Ok::<(), E>(())
         };
         // SAFETY: memory that may hold anything is initialised in any case.
@@ -156,8 +160,10 @@ unsafe extern "C" fn release<B: BusType>(dev: *mut sys::device) {
     let object: *mut Object<B> = dev.cast();
     // SAFETY: the object is there; the field was written when it was made.
     let bus = unsafe { (*object).bus };
+    // SAFETY: as above; only the field's address is taken.
+    let data = unsafe { &raw mut (*object).data };
     // SAFETY: the data was initialised when the device was made, and nobody has a reference to the device.
-    unsafe { core::ptr::drop_in_place(&raw mut (*object).data) };
+    unsafe { core::ptr::drop_in_place(data) };
     // SAFETY: the memory is from `KBox::into_raw`, of a type that drops nothing; what it held was dropped above.
     drop(unsafe { KBox::from_raw(object.cast::<MaybeUninit<Object<B>>>()) });
     // SAFETY: the bus waits for this device until the count says otherwise.

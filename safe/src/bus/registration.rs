@@ -128,8 +128,10 @@ impl<B: BusType> Registration<B> {
                 state: Extent::new(state.addr(), size_of::<B>()),
                 _of: PhantomData,
             };
-            // SAFETY: the slot is valid for writes, as an initialiser's is.
-            unsafe { (&raw mut (*slot).handle).write(handle) };
+            // SAFETY: the slot is valid; only the field's address is taken.
+            let field = unsafe { &raw mut (*slot).handle };
+            // SAFETY: the field is valid for writes, as an initialiser's is.
+            unsafe { field.write(handle) };
             // SAFETY: written just now; it stays where it is, in the module's state, until it was unregistered.
             let handle = unsafe { &(*slot).handle };
             // SAFETY: the structure is not registered, and stays as it is until it was unregistered.
@@ -147,9 +149,11 @@ impl<B: BusType> Registration<B> {
                 unsafe { handle.end() };
                 return Err(error);
             }
+            // SAFETY: the slot is valid; only the field's address is taken.
+            let field = unsafe { &raw mut (*slot)._place };
             // INVARIANT: all of it is there.
-            // SAFETY: the slot is valid for writes.
-            unsafe { (&raw mut (*slot)._place).write(place) };
+            // SAFETY: the field is valid for writes.
+            unsafe { field.write(place) };
             Ok(())
         };
         // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.

@@ -130,9 +130,11 @@ impl<T: RegistrationOps> Registration<T> {
             // SAFETY: the structure was written just now, so it is not registered. By the caller's promise it stays as it is until
             // `drop` has unregistered it.
             unsafe { T::register(driver, module, module.name())? };
+            // SAFETY: the slot is valid; only the field's address is taken.
+            let field = unsafe { &raw mut (*slot)._place };
             // INVARIANT: it is registered.
-            // SAFETY: the slot is valid for writes.
-            unsafe { (&raw mut (*slot)._place).write(place) };
+            // SAFETY: the field is valid for writes.
+            unsafe { field.write(place) };
             Ok(())
         };
         // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.
