@@ -104,12 +104,16 @@ impl<T: Send + Sync> Devres<T> {
         // SAFETY: the memory was allocated just now.
         let inner = unsafe { NonNull::new_unchecked(inner) };
         let at = inner.as_ptr();
-        // SAFETY: the memory is there, valid for writes; only the field's address is taken.
-        unsafe { (&raw mut (*at).users).write(AtomicUsize::new(1)) };
-        // SAFETY: as above.
-        unsafe { (&raw mut (*at).binding).write(dev.binding()) };
-        // SAFETY: as above.
-        unsafe { (&raw mut (*at).live).write(AtomicBool::new(true)) };
+        let written = Inner {
+            users: AtomicUsize::new(1),
+            binding: dev.binding(),
+            live: AtomicBool::new(true),
+            value: MaybeUninit::uninit(),
+        };
+        // SAFETY: the memory is there, valid for writes.
+        unsafe { at.write(written) };
+        // SAFETY: the memory is there; only the field's address is taken.
+        let value = unsafe { &raw mut (*at).value }.cast::<T>();
         // INVARIANT: the one user that is counted.
         let this = Self(inner, PhantomData);
         let size = size_of::<NonNull<Inner<T>>>();
@@ -127,7 +131,7 @@ impl<T: Send + Sync> Devres<T> {
             return Err(ENOMEM);
         }
         // SAFETY: the field is valid for writes, pinned in its memory, and not used as a `T` after an error.
-        if let Err(error) = unsafe { init.__pinned_init((&raw mut (*at).value).cast::<T>()) } {
+        if let Err(error) = unsafe { init.__pinned_init(value) } {
             // SAFETY: allocated above, and not added.
             unsafe { sys::devres_free(node) };
             return Err(error.into());
@@ -233,7 +237,9 @@ unsafe extern "C" fn release<T: Send + Sync + 'static>(_dev: *mut sys::device, n
     if inner.users.load(Ordering::Acquire) != 1 {
         rcu::synchronize_rcu();
     }
+    // SAFETY: the memory is there; only the field's address is taken.
+    let value = unsafe { &raw mut (*this.0.as_ptr()).value }.cast::<T>();
     // SAFETY: the value was initialised, and is dropped this once: no driver has the device as one of this binding any more, and no
     // reader is left that found it there.
-    unsafe { (&raw mut (*this.0.as_ptr()).value).cast::<T>().drop_in_place() };
+    unsafe { value.drop_in_place() };
 }

@@ -38,8 +38,10 @@ impl File {
     /// The flags of `open`, as `fcntl` may have changed them since: `file.f_flags`.
     #[doc(alias = "file.f_flags")]
     pub fn flags(&self) -> u32 {
-        // SAFETY: the file is there. Another thread may change the word (F_SETFL): read it as one, once.
-        unsafe { (&raw const (*self.as_raw()).f_flags).read_volatile() }
+        // SAFETY: the file is there; only the field's address is taken.
+        let flags = unsafe { &raw const (*self.as_raw()).f_flags };
+        // SAFETY: the file is there. Another thread may change the word (F_SETFL): it is read as one, once.
+        unsafe { flags.read_volatile() }
     }
 
     /// Whether an operation that would have to wait is to fail with [`EAGAIN`](crate::error::code::EAGAIN) instead:
@@ -63,7 +65,9 @@ impl File {
 
     #[doc(alias = "file.f_mode")]
     fn mode(&self) -> sys::fmode_t {
+        // SAFETY: the file is there; only the field's address is taken.
+        let mode = unsafe { &raw const (*self.as_raw()).f_mode };
         // SAFETY: the file is there; the access mode does not change after it was opened, other bits of the word may.
-        unsafe { (&raw const (*self.as_raw()).f_mode).read_volatile() }
+        unsafe { mode.read_volatile() }
     }
 }

@@ -127,7 +127,7 @@ const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 
 /// How many pages memory has that is made of whole ones.
 fn whole_pages(start: u64, length: u64) -> Option<u64> {
-    ((start | length) % PAGE_SIZE == 0).then_some(length / PAGE_SIZE)
+    (start | length).is_multiple_of(PAGE_SIZE).then_some(length / PAGE_SIZE)
 }
 
 /// Whether `pages` from `offset` on lie among `all`.

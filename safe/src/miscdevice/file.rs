@@ -72,8 +72,10 @@ impl Files {
     pub(super) fn unmap(&mut self) {
         let mut link = self.0;
         while !link.is_null() {
-            // SAFETY: by the invariant it is there, and its file is open; that has its mapping since before it was.
-            let mapping = unsafe { (*(*link).file).f_mapping };
+            // SAFETY: by the invariant it is there.
+            let file = unsafe { (*link).file };
+            // SAFETY: by the invariant the file is open; it has its mapping since before it was.
+            let mapping = unsafe { (*file).f_mapping };
             // SAFETY: the mapping stays as long as the file. All of it: what else is mapped through this node is of a device that
             // had its number before and is gone, and so has no pages.
             unsafe { sys::unmap_mapping_range(mapping, 0, 0, 1) };
@@ -116,7 +118,9 @@ pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
         // SAFETY: `open` put one there.
         let registration = unsafe { (*open).registration };
         // SAFETY: as above; only the address is taken.
-        let state = unsafe { NonNull::new_unchecked(&raw mut (*open).state) };
+        let state = unsafe { &raw mut (*open).state };
+        // SAFETY: it is the address of a field of what is there.
+        let state = unsafe { NonNull::new_unchecked(state) };
         Parts { registration, state }
     } else {
         Parts {
@@ -152,18 +156,22 @@ pub(super) unsafe fn open<T: Operations>(
         unsafe { sys::kfree(open.cast()) };
         return Err(error);
     }
-    // SAFETY: the memory is there.
-    unsafe { (&raw mut (*open).registration).write(registration) };
+    // SAFETY: the memory is there; only the field's address is taken.
+    let place = unsafe { &raw mut (*open).registration };
+    // SAFETY: valid for writes.
+    unsafe { place.write(registration) };
     let (next, previous) = (null_mut(), null_mut());
-    // SAFETY: the memory is there.
-    unsafe { (&raw mut (*open).link).write(Link { file, next, previous }) };
+    // SAFETY: the memory is there; only the field's address is taken.
+    let link = unsafe { &raw mut (*open).link };
+    // SAFETY: valid for writes.
+    unsafe { link.write(Link { file, next, previous }) };
     // SAFETY: `private_data` belongs to the operations of a file, from `open` on.
     unsafe { (*file).private_data = open.cast() };
     if T::HAS_MMAP {
         // SAFETY: the registration is there, in `open`.
         let mut files = unsafe { &(*registration).files }.lock();
         // SAFETY: the link stays until `release`, which removes it, and the file is open until then.
-        unsafe { files.add(&raw mut (*open).link) };
+        unsafe { files.add(link) };
     }
     Ok(())
 }
@@ -183,14 +191,18 @@ pub(super) unsafe fn release<T: Operations>(file: *mut sys::file) {
         let files = unsafe { &(*registration).files };
         // SAFETY: with `mmap` a file has an `Open`.
         let open: *mut Open<T> = unsafe { (*file).private_data }.cast();
+        // SAFETY: the memory is there; only the field's address is taken.
+        let link = unsafe { &raw mut (*open).link };
         // SAFETY: `open` added it to this list.
-        unsafe { files.lock().remove(&raw mut (*open).link) };
+        unsafe { files.lock().remove(link) };
     }
     // SAFETY: the state was initialised, and is dropped this once.
     unsafe { state.drop_in_place() };
     if has_own::<T>() {
+        // SAFETY: the file is there.
+        let open = unsafe { (*file).private_data };
         // SAFETY: the memory is from `kmalloc` (`KBox`), and nobody has it any more.
-        unsafe { sys::kfree((*file).private_data) };
+        unsafe { sys::kfree(open) };
     }
 }
 
@@ -207,15 +219,16 @@ mod tests {
                 previous: null_mut(),
             });
             let links = links.as_mut_ptr();
+            let link = |i: usize| links.wrapping_add(i);
             let mut files = Files::new();
             for i in 0..3 {
                 // SAFETY: the links stay until the end of the test.
-                unsafe { files.add(links.add(i)) };
+                unsafe { files.add(link(i)) };
             }
             let mut left = vec![3, 2, 1];
             for i in order {
                 // SAFETY: it is in the list.
-                unsafe { files.remove(links.add(i)) };
+                unsafe { files.remove(link(i)) };
                 left.retain(|&file| file != i + 1);
                 let mut found = Vec::new();
                 let mut link = files.0;

@@ -20,10 +20,45 @@ use crate::wait::WaitQueue;
 /// calls that one thread can be in at once (a fault while it copies), and so never as many.
 const CLOSED: usize = 1 << (usize::BITS - 1);
 
+/// Who is inside, and whether it is closed.
+struct Count(AtomicUsize);
+
+impl Count {
+    /// Counts somebody in, and says whether it was open. Who was late is counted too, and has to leave as all others: the one that
+    /// closes may wait for it by then.
+    #[inline]
+    fn enter(&self) -> bool {
+        // What is done inside comes after this.
+        self.0.fetch_add(1, Ordering::Acquire) & CLOSED == 0
+    }
+
+    /// Counts somebody out. Whether the one that closes waited for this.
+    #[inline]
+    fn leave(&self) -> bool {
+        // What was done inside comes before this.
+        self.0.fetch_sub(1, Ordering::Release) == CLOSED + 1
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & CLOSED != 0
+    }
+
+    fn close(&self) {
+        self.0.fetch_or(CLOSED, Ordering::Relaxed);
+    }
+
+    /// Whether it is closed and all are out.
+    fn is_empty(&self) -> bool {
+        // What those inside did comes before what comes after this.
+        self.0.load(Ordering::Acquire) == CLOSED
+    }
+}
+
 /// It is memory and nothing more: it can be used after its owner was dropped, for as long as its memory stays.
 #[pin_data]
 pub(crate) struct Gate {
-    state: AtomicUsize,
+    count: Count,
     /// Those who wait inside, each on a queue of the driver's and on this one; who polls a file; and who closes.
     #[pin]
     queue: WaitQueue,
@@ -33,7 +68,7 @@ impl Gate {
     /// An open gate with nobody inside.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            state: AtomicUsize::new(0),
+            count: Count(AtomicUsize::new(0)),
             queue <- crate::new_wait_queue!("miscdevice_gate"),
         })
     }
@@ -46,14 +81,13 @@ impl Gate {
             return None;
         }
         let pass = Pass(self);
-        // What is done inside comes after this, and what was done by who made the device before.
-        (self.state.fetch_add(1, Ordering::Acquire) & CLOSED == 0).then_some(pass)
+        self.count.enter().then_some(pass)
     }
 
     /// Whether it is closed. Who is inside is to come to an end then.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.state.load(Ordering::Relaxed) & CLOSED != 0
+        self.count.is_closed()
     }
 
     /// What is woken when the gate is closed.
@@ -63,11 +97,10 @@ impl Gate {
 
     /// Lets nobody in any more, wakes who waits inside, and returns when all are out. Context: may sleep.
     pub(crate) fn close(&self) {
-        self.state.fetch_or(CLOSED, Ordering::Relaxed);
+        self.count.close();
         // Who is about to sleep has put itself into the queue before it looked whether the gate is closed.
         self.queue.wake_up_all();
-        // What those inside did comes before what comes after this.
-        self.queue.wait_event(|| self.state.load(Ordering::Acquire) == CLOSED);
+        self.queue.wait_event(|| self.count.is_empty());
     }
 }
 
@@ -83,8 +116,7 @@ impl<'a> Pass<'a> {
 impl Drop for Pass<'_> {
     #[inline]
     fn drop(&mut self) {
-        // What was done inside comes before this.
-        if self.0.state.fetch_sub(1, Ordering::Release) == CLOSED + 1 {
+        if self.0.count.leave() {
             last_out(self.0);
         }
     }
@@ -99,26 +131,42 @@ fn last_out(gate: &Gate) {
 mod tests {
     use super::*;
 
-    /// A gate whose queue is never used.
-    fn state(state: usize) -> core::mem::MaybeUninit<Gate> {
-        let mut gate = core::mem::MaybeUninit::<Gate>::zeroed();
-        // SAFETY: the memory is the gate's; all-zero is a queue that C has not touched, and an integer.
-        unsafe { (*gate.as_mut_ptr()).state = AtomicUsize::new(state) };
-        gate
+    #[test]
+    fn the_last_one_out_is_who_the_one_that_closes_waits_for() {
+        let count = Count(AtomicUsize::new(0));
+        assert!(count.enter() && count.enter() && !count.leave());
+        count.close();
+        assert!(count.is_closed() && !count.is_empty());
+        // Late, and out after the one that was inside.
+        assert!(!count.enter() && !count.leave());
+        assert!(count.leave() && count.is_empty());
     }
 
     #[test]
-    fn a_gate_counts_who_is_inside_and_turns_away_when_closed() {
-        let gate = state(0);
-        // SAFETY: initialised above.
-        let gate = unsafe { gate.assume_init_ref() };
-        let (first, second) = (gate.enter().unwrap(), gate.enter().unwrap());
-        assert_eq!(gate.state.load(Ordering::Relaxed), 2);
-        gate.state.fetch_or(CLOSED, Ordering::Relaxed);
-        assert!(gate.is_closed() && gate.enter().is_none());
-        drop(first);
-        // The last would wake the one that closes, by a function of the kernel's.
-        core::mem::forget(second);
-        assert_eq!(gate.state.load(Ordering::Relaxed), CLOSED + 1);
+    fn threads_that_come_and_go_are_all_out_in_the_end() {
+        let count = Count(AtomicUsize::new(0));
+        let last = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    loop {
+                        let open = count.enter();
+                        if count.leave() {
+                            last.fetch_add(1, Ordering::Relaxed);
+                        }
+                        if !open {
+                            break;
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            count.close();
+        });
+        assert!(count.is_empty());
+        assert!(
+            last.load(Ordering::Relaxed) >= 1,
+            "nobody would have woken the one that closes"
+        );
     }
 }

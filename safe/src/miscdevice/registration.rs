@@ -20,6 +20,14 @@ use crate::place::Place;
 use crate::sync::Mutex;
 use crate::types::Opaque;
 
+/// The address of a field of a slot.
+macro_rules! at {
+    ($slot:ident.$field:ident) => {
+        // SAFETY: an initialiser's slot is memory that is there; only the field's address is taken.
+        unsafe { &raw mut (*$slot).$field }
+    };
+}
+
 /// A registered misc device: C's `struct miscdevice`, with what its operations work on.
 ///
 /// It lies in the data of a driver that is bound, where it stays. When it goes, at the end of the binding, the operations come
@@ -72,24 +80,26 @@ impl<T: Operations> Registration<T> {
         let name = name.into();
         let init = move |slot: *mut Self| {
             let place = dev.place(slot.addr(), size_of::<Self>())?;
+            let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files));
+            let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data));
             // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
-            unsafe { (&raw mut (*slot).name).write(name) };
+            unsafe { at_name.write(name) };
             // SAFETY: written above; the slot does not move.
-            let name = unsafe { &(*slot).name }.as_ptr()?;
+            let name = unsafe { &*at_name }.as_ptr()?;
             // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
-            unsafe { Gate::new().__pinned_init(&raw mut (*slot).gate)? };
+            unsafe { Gate::new().__pinned_init(at_gate)? };
             // SAFETY: as above, and so does a mutex.
-            unsafe { crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(&raw mut (*slot).files)? };
+            unsafe { crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(at_files)? };
             // Who opens the device counts a use of the memory of its own; the address is all that is wanted here.
             let head = dev.memory().into_raw();
             // SAFETY: given away just now.
             drop(unsafe { Memory::from_raw(head) });
             // SAFETY: valid for writes.
-            unsafe { (&raw mut (*slot).head).write(head) };
+            unsafe { at_head.write(head) };
             // SAFETY: valid for writes.
-            unsafe { (&raw mut (*slot).dev).write(dev.as_raw()) };
+            unsafe { at_dev.write(dev.as_raw()) };
             // SAFETY: valid for writes, pinned with the slot, and not used as a `T` after an error.
-            unsafe { init.__pinned_init(&raw mut (*slot).data)? };
+            unsafe { init.__pinned_init(at_data)? };
             let misc = MaybeUninit::<sys::miscdevice>::zeroed();
             // SAFETY: `struct miscdevice` is pointers and integers, for which zero is what a C static starts with.
             let mut misc = unsafe { misc.assume_init() };
@@ -98,19 +108,21 @@ impl<T: Operations> Registration<T> {
             misc.fops = table::file_operations::<T>();
             misc.parent = dev.as_raw();
             misc.mode = T::MODE;
+            let at_misc = at!(slot.misc);
             // SAFETY: valid for writes.
-            unsafe { (&raw mut (*slot).misc).write(Opaque::new(misc)) };
+            unsafe { at_misc.write(Opaque::new(misc)) };
             // SAFETY: the structure, and the name in it, stay until `drop` has deregistered it: this lies in the data of a bound
             // driver, which is dropped in place. The operations are a const's. Whatever they use of the slot is initialised.
-            let registered = unsafe { sys::misc_register((&raw mut (*slot).misc).cast()) };
+            let registered = unsafe { sys::misc_register(at_misc.cast()) };
             if let Err(error) = to_result(registered) {
                 // SAFETY: initialised above; nobody could open the device.
-                unsafe { (&raw mut (*slot).data).drop_in_place() };
+                unsafe { at_data.drop_in_place() };
                 return Err(error);
             }
             // INVARIANT: it is registered.
+            let at_place = at!(slot._place);
             // SAFETY: valid for writes. (No operation uses it.)
-            unsafe { (&raw mut (*slot)._place).write(place) };
+            unsafe { at_place.write(place) };
             Ok(())
         };
         // SAFETY: on `Ok` all fields are written; on `Err` nothing is that would have to be dropped. It is not moved.
