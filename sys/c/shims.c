@@ -157,6 +157,12 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
+/* Where the pointer is, or whether it is at all, depends on the configuration. */
+SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev)
+{
+	return pci_physfn(dev);
+}
+
 SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev)
 {
 	return pci_dev_id(pdev);

@@ -12,6 +12,7 @@
 //! | [`Device`] | `struct pci_dev` |
 //! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
 //! | [`Device::alloc_irq_vectors`], [`Device::irq_vector`] | `pci_alloc_irq_vectors`, `pci_irq_vector` |
+//! | [`Device::save_state`], [`Device::restore_state`] | `pci_save_state`, `pci_restore_state` |
 //! | [`module_pci_driver!`](crate::module_pci_driver) | `module_pci_driver` |
 
 mod bar;
@@ -20,6 +21,7 @@ mod driver;
 mod err;
 mod id;
 mod irq;
+mod state;
 
 use linux_driver_sys as sys;
 
