@@ -285,3 +285,9 @@ SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err)
 {
 	return pcibios_err_to_errno(err);
 }
+
+/* Where the pointer is, or whether it is at all, depends on the configuration. */
+SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev)
+{
+	return pci_physfn(dev);
+}

@@ -76,6 +76,7 @@ SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma
 						      unsigned long pfn, bool noncached);
 SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf);
 SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf);
+SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);
 SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);

@@ -11,9 +11,9 @@ use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
 use super::{Bus, Device, ErrHandler, IdTable};
-use crate::device::Core;
+use crate::device::{Core, Normal};
 use crate::driver::{self, DeviceDriver, RegistrationOps, Static};
-use crate::error::{Error, Result, code::EINVAL, code::ENODEV, to_result};
+use crate::error::{Error, Result, code::EINVAL, code::ENODEV, code::EOPNOTSUPP, to_result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
 use crate::pm;
@@ -95,6 +95,33 @@ pub trait Driver: Sized + Send + Sync + 'static {
         let _ = (dev, this, num_vfs);
         Err(ENODEV)
     }
+
+    /// How many MSI-X vectors there are for all virtual functions together (`sriov_vf_total_msix` in sysfs):
+    /// `pci_driver.sriov_get_vf_total_msix`.
+    ///
+    /// Context: may sleep; under the device's lock.
+    #[doc(alias = "pci_driver.sriov_get_vf_total_msix")]
+    fn sriov_get_vf_total_msix(dev: &Device<Core>, this: Pin<&Self>) -> u32 {
+        let _ = (dev, this);
+        0
+    }
+
+    /// User space wants a virtual function to have so many MSI-X vectors (`sriov_vf_msix_count` in sysfs); 0: as many as it had at
+    /// first. `dev` is the physical function, as everywhere; `vf` is the virtual one, to which no driver is bound, and `vf_id` its
+    /// number, from 0 on (C has only `vf`, and `pci_iov_vf_id`): `pci_driver.sriov_set_msix_vec_count`.
+    ///
+    /// Context: may sleep; under the locks of both devices, so that the virtual function stays as it is meanwhile.
+    #[doc(alias = "pci_driver.sriov_set_msix_vec_count")]
+    fn sriov_set_msix_vec_count(
+        dev: &Device<Core>,
+        this: Pin<&Self>,
+        vf: &Device,
+        vf_id: u32,
+        msix_vec_count: u32,
+    ) -> Result {
+        let _ = (dev, this, vf, vf_id, msix_vec_count);
+        Err(EOPNOTSUPP)
+    }
 }
 
 /// Stands between a [`Driver`] and C.
@@ -156,6 +183,12 @@ const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_dr
     if T::HAS_SRIOV_CONFIGURE {
         driver.sriov_configure = Some(sriov_configure::<T>);
     }
+    if T::HAS_SRIOV_GET_VF_TOTAL_MSIX {
+        driver.sriov_get_vf_total_msix = Some(sriov_get_vf_total_msix::<T>);
+    }
+    if T::HAS_SRIOV_SET_MSIX_VEC_COUNT {
+        driver.sriov_set_msix_vec_count = Some(sriov_set_msix_vec_count::<T>);
+    }
     driver
 }
 
@@ -213,6 +246,34 @@ unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs
         Some((dev, this)) => T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from),
         None => ENODEV.to_errno(),
     }
+}
+
+/// `pci_driver.sriov_get_vf_total_msix`. Called by `sriov_vf_total_msix_show` with the device's lock held.
+unsafe extern "C" fn sriov_get_vf_total_msix<T: Driver>(pf: *mut sys::pci_dev) -> u32 {
+    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    match unsafe { bound::<T>(pf) } {
+        Some((dev, this)) => T::sriov_get_vf_total_msix(dev, this),
+        None => 0,
+    }
+}
+
+/// `pci_driver.sriov_set_msix_vec_count`. Called by `sriov_vf_msix_count_store` for a virtual function without a driver, with its lock
+/// and that of its physical function held.
+unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, msix_vec_count: c_int) -> c_int {
+    // SAFETY: the bus hands over a device that it holds: one of its files in sysfs is being written.
+    let pf = unsafe { sys::linux_driver_pci_physfn(vf) };
+    // SAFETY: as above; it is a virtual function, which has a reference to its physical one until it is taken away.
+    let vf_id = unsafe { sys::pci_iov_vf_id(vf) };
+    let (Ok(vf_id), Ok(msix_vec_count)) = (u32::try_from(vf_id), u32::try_from(msix_vec_count)) else {
+        return EINVAL.to_errno();
+    };
+    // SAFETY: the bus took the callback from the physical function's driver: that is bound to it, under the device's lock.
+    let Some((dev, this)) = (unsafe { bound::<T>(pf) }) else {
+        return ENODEV.to_errno();
+    };
+    // SAFETY: the bus hands over a device that it holds for the call.
+    let vf = unsafe { Device::<Normal>::from_raw(vf) };
+    T::sriov_set_msix_vec_count(dev, this, vf, vf_id, msix_vec_count).map_or_else(Error::to_errno, |()| 0)
 }
 
 /// The device and the driver's data, for a callback of the bus's.

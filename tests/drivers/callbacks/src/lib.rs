@@ -32,9 +32,9 @@ impl pci::Driver for Callbacks {
     type IdInfo = ();
     const NAME: &'static CStr = c"callbacks";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![
-        // edu; e1000e, which reports errors; nvme, which has virtual functions.
+        // edu; virtio-rng, which reports errors; nvme, which has virtual functions.
         DeviceId::new(0x1234, 0x11e8),
-        DeviceId::new(0x8086, 0x10d3),
+        DeviceId::new(0x1af4, 0x1044),
         DeviceId::new(0x1b36, 0x0010),
     ];
     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new()
@@ -49,6 +49,7 @@ impl pci::Driver for Callbacks {
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
+            dev.save_state()?;
             dev_info!(dev, "probe {}", 7);
             Ok(Callbacks {
                 value: AtomicU32::new(7),
@@ -72,6 +73,29 @@ impl pci::Driver for Callbacks {
             dev.enable_sriov(num_vfs)?;
         }
         Ok(num_vfs)
+    }
+
+    fn sriov_get_vf_total_msix(dev: &pci::Device<Core>, this: Pin<&Self>) -> u32 {
+        dev_info!(dev, "sriov_get_vf_total_msix {}", this.value());
+        8
+    }
+
+    fn sriov_set_msix_vec_count(
+        dev: &pci::Device<Core>,
+        this: Pin<&Self>,
+        vf: &pci::Device,
+        vf_id: u32,
+        msix_vec_count: u32,
+    ) -> Result {
+        dev_info!(
+            dev,
+            "sriov_set_msix_vec_count {} {} {}",
+            this.value(),
+            vf_id,
+            msix_vec_count
+        );
+        dev_info!(vf, "gets {}", msix_vec_count);
+        if msix_vec_count > 8 { Err(ERANGE) } else { Ok(()) }
     }
 }
 
@@ -123,13 +147,13 @@ pm! {
 #[vtable]
 impl pci::ErrorHandlers for Callbacks {
     fn error_detected(dev: &pci::Device<Core>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
-        let state = match state {
-            ChannelState::Normal => "normal",
-            ChannelState::Frozen => "frozen",
-            ChannelState::PermFailure => "lost",
+        let (state, answer) = match state {
+            ChannelState::Normal => ("normal", ErsResult::CanRecover),
+            ChannelState::Frozen => ("frozen", ErsResult::NeedReset),
+            ChannelState::PermFailure => ("lost", ErsResult::Disconnect),
         };
         dev_info!(dev, "error_detected {} {}", this.value(), state);
-        ErsResult::CanRecover
+        answer
     }
 
     fn mmio_enabled(dev: &pci::Device<Core>, this: Pin<&Self>) -> ErsResult {
@@ -139,7 +163,11 @@ impl pci::ErrorHandlers for Callbacks {
 
     fn slot_reset(dev: &pci::Device<Core>, this: Pin<&Self>) -> ErsResult {
         dev_info!(dev, "slot_reset {}", this.value());
-        ErsResult::Recovered
+        dev.restore_state();
+        match dev.save_state() {
+            Ok(()) => ErsResult::Recovered,
+            Err(_) => ErsResult::Disconnect,
+        }
     }
 
     fn reset_prepare(dev: &pci::Device<Core>, this: Pin<&Self>) {
