@@ -43,7 +43,7 @@ impl Extent {
     pub(crate) unsafe fn place(&self, address: usize, size: usize) -> Result<Place> {
         let (start, extent) = (self.start.load(Ordering::Relaxed), self.size.load(Ordering::Relaxed));
         let offset = address.wrapping_sub(start);
-        if !extent.checked_sub(offset).is_some_and(|room| size <= room) {
+        if extent.checked_sub(offset).is_none_or(|room| size > room) {
             return Err(EINVAL);
         }
         self.registered.fetch_add(1, Ordering::Relaxed);

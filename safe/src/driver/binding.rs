@@ -114,8 +114,10 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: 
         bound: AtomicBool::new(false),
         users: AtomicUsize::new(1),
     };
-    // SAFETY: the memory was allocated above; the head is its first field.
-    unsafe { (&raw mut (*slot).head).write(head) };
+    // The head is the first field.
+    let at_head: *mut Head = slot.cast();
+    // SAFETY: the memory was allocated above.
+    unsafe { at_head.write(head) };
     // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
     unsafe { (*dev).driver_data = slot.cast() };
     // SAFETY: the field is valid for writes, pinned with its memory, and not used as a `T` after an error.
@@ -131,7 +133,7 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: 
             // SAFETY: as above; nobody has the device as a bound one any more.
             unsafe { (*dev).driver_data = core::ptr::null_mut() };
             // SAFETY: the memory is there: its first user is given up below.
-            let head = unsafe { NonNull::new_unchecked(&raw mut (*slot).head) };
+            let head = unsafe { NonNull::new_unchecked(at_head) };
             // SAFETY: this is the use that the head was written with.
             drop(unsafe { Memory::from_raw(head) });
             error.to_errno()
@@ -151,8 +153,10 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, remove: impl FnOnce(Pin<&T
     let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
     // SAFETY: `bind` made the data.
     let of_driver = unsafe { &raw mut (*slot).of_driver };
-    // SAFETY: the data is pinned in its memory, and dropped below at the earliest.
-    remove(unsafe { Pin::new_unchecked(&*of_driver) });
+    // SAFETY: the data is there, and dropped below at the earliest.
+    let lent = unsafe { &*of_driver };
+    // SAFETY: it is pinned in its memory.
+    remove(unsafe { Pin::new_unchecked(lent) });
     // SAFETY: the memory is there.
     unsafe { &(*slot).head.bound }.store(false, Ordering::Relaxed);
     // SAFETY: the data is dropped this once; whom C has lent it to is called back no more when its parts were dropped.
@@ -161,8 +165,8 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, remove: impl FnOnce(Pin<&T
     unsafe { &(*slot).head.extent }.end();
     // SAFETY: as above; nobody has the device as a bound one any more.
     unsafe { (*dev).driver_data = core::ptr::null_mut() };
-    // SAFETY: the memory is there: its first user is given up below.
-    let head = unsafe { NonNull::new_unchecked(&raw mut (*slot).head) };
+    // SAFETY: the memory is there: its first user is given up below. The head is the first field.
+    let head = unsafe { NonNull::new_unchecked(slot.cast()) };
     // SAFETY: this is the use that the head was written with.
     drop(unsafe { Memory::from_raw(head) });
 }

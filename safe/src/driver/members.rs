@@ -30,7 +30,7 @@ use crate::pm;
 pub struct DeviceDriver<T, B: Bus> {
     raw: sys::device_driver,
     runtime: bool,
-    _of: PhantomData<(fn() -> T, fn() -> B)>,
+    _of: PhantomData<fn() -> (T, B)>,
 }
 
 /// Whether the core may probe devices in parallel: `enum probe_type`.

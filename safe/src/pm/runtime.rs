@@ -57,7 +57,6 @@ pub fn resume_and_get(dev: &impl AsRef<Device<Bound>>) -> Result<Awake<'_>> {
 
 impl Awake<'_> {
     /// When this goes, the device waits before it sleeps, as [`use_autosuspend`] has set: C's `pm_runtime_put_autosuspend`.
-    #[must_use]
     #[doc(alias = "pm_runtime_put_autosuspend")]
     pub fn autosuspend(mut self) -> Self {
         self.autosuspend = true;
