@@ -1239,6 +1239,7 @@ u8 pci_find_capability(struct pci_dev *, int);
 u16 pci_find_ext_capability(struct pci_dev *, int);
 u8 pci_find_next_capability(struct pci_dev *, u8, int);
 u16 pci_find_next_ext_capability(struct pci_dev *, u16, int);
+int pci_iov_vf_id(struct pci_dev *);
 int pci_irq_vector(struct pci_dev *, unsigned int);
 int pci_read_config_byte(const struct pci_dev *, int, u8 *);
 int pci_read_config_dword(const struct pci_dev *, int, u32 *);
