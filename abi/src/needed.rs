@@ -70,17 +70,20 @@ impl Needed {
         listed.chain(self.fields.keys()).collect()
     }
 
-    /// Types, typedefs and functions, those that are only probed included.
+    /// Types, typedefs and functions, those that are only probed included. Each once: the list may name one twice, the
+    /// compiler may not be asked twice.
     pub fn scope(&self) -> Scope {
+        let functions: BTreeSet<&String> = self.functions.iter().chain(&self.probed.functions).collect();
         Scope {
             types: self.types().into_iter().cloned().collect(),
-            functions: self.functions.iter().chain(&self.probed.functions).cloned().collect(),
+            functions: functions.into_iter().cloned().collect(),
         }
     }
 
-    /// The constants, each with its C type if it has one of its own.
+    /// The constants, each once, with its C type if it has one of its own.
     pub fn constants(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let plain = self.constants.plain.iter().map(|name| (name.as_str(), None));
+        let plain: BTreeSet<&String> = self.constants.plain.iter().collect();
+        let plain = plain.into_iter().map(|name| (name.as_str(), None));
         let typed = self.constants.typed.iter();
         plain.chain(typed.map(|(name, type_)| (name.as_str(), Some(type_.as_str()))))
     }
@@ -109,16 +112,24 @@ mod tests {
     }
 
     #[test]
-    fn a_type_whose_fields_are_used_is_needed_once() {
+    fn a_type_whose_fields_are_used_is_needed_and_each_name_once() {
         let needed = Needed {
             types: vec!["b".to_owned()],
             typedefs: vec!["t".to_owned()],
             fields: ["a", "b"]
                 .map(|name| (name.to_owned(), vec!["field".to_owned()]))
                 .into(),
+            functions: ["g", "f", "g"].map(str::to_owned).to_vec(),
+            constants: Constants {
+                plain: ["C", "C"].map(str::to_owned).to_vec(),
+                ..Constants::default()
+            },
             ..Needed::default()
         };
-        assert_eq!(needed.scope().types, ["a", "b", "t"]);
+        let scope = needed.scope();
+        assert_eq!(scope.types, ["a", "b", "t"]);
+        assert_eq!(scope.functions, ["f", "g"]);
+        assert_eq!(needed.constants().collect::<Vec<_>>(), [("C", None)]);
     }
 
     #[test]

@@ -1235,9 +1235,25 @@ struct pci_dev *pci_dev_get(struct pci_dev *);
 void pci_dev_put(struct pci_dev *);
 void pci_disable_sriov(struct pci_dev *);
 int pci_enable_sriov(struct pci_dev *, int);
+u8 pci_find_capability(struct pci_dev *, int);
+u16 pci_find_ext_capability(struct pci_dev *, int);
+u8 pci_find_next_capability(struct pci_dev *, u8, int);
+u16 pci_find_next_ext_capability(struct pci_dev *, u16, int);
+int pci_iov_vf_id(struct pci_dev *);
 int pci_irq_vector(struct pci_dev *, unsigned int);
+int pci_read_config_byte(const struct pci_dev *, int, u8 *);
+int pci_read_config_dword(const struct pci_dev *, int, u32 *);
+int pci_read_config_word(const struct pci_dev *, int, u16 *);
+int pci_reset_function_locked(struct pci_dev *);
+void pci_restore_state(struct pci_dev *);
+int pci_save_state(struct pci_dev *);
 void pci_set_master(struct pci_dev *);
+int pci_set_power_state(struct pci_dev *, pci_power_t);
+int pci_try_reset_function(struct pci_dev *);
 void pci_unregister_driver(struct pci_driver *);
+int pci_write_config_byte(const struct pci_dev *, int, u8);
+int pci_write_config_dword(const struct pci_dev *, int, u32);
+int pci_write_config_word(const struct pci_dev *, int, u16);
 int pcim_enable_device(struct pci_dev *);
 void *pcim_iomap_region(struct pci_dev *, int, const char *);
 int pcim_request_region(struct pci_dev *, int, const char *);
@@ -1274,194 +1290,208 @@ extern struct module __this_module;
 
 /* Macros, as the kernel's compiler evaluated them. */
 
-#define PCI_ANY_ID -1
-#define PCI_STD_NUM_BARS 6
-#define TASK_INTERRUPTIBLE 1
-#define TASK_UNINTERRUPTIBLE 2
-#define TASK_NORMAL 3
-#define MISC_DYNAMIC_MINOR 255
-#define O_NONBLOCK 2048
-#define _IOC_NRBITS 8
-#define _IOC_TYPEBITS 8
-#define _IOC_SIZEBITS 14
-#define _IOC_DIRBITS 2
-#define _IOC_NONE 0
-#define _IOC_READ 2
-#define _IOC_WRITE 1
-#define EPERM 1
-#define ENOENT 2
-#define ESRCH 3
-#define EINTR 4
-#define EIO 5
-#define ENXIO 6
 #define E2BIG 7
-#define ENOEXEC 8
-#define EBADF 9
-#define ECHILD 10
-#define EAGAIN 11
-#define ENOMEM 12
 #define EACCES 13
-#define EFAULT 14
-#define ENOTBLK 15
+#define EADDRINUSE 98
+#define EADDRNOTAVAIL 99
+#define EADV 68
+#define EAFNOSUPPORT 97
+#define EAGAIN 11
+#define EALREADY 114
+#define EBADCOOKIE 523
+#define EBADE 52
+#define EBADF 9
+#define EBADFD 77
+#define EBADHANDLE 521
+#define EBADMSG 74
+#define EBADR 53
+#define EBADRQC 56
+#define EBADSLT 57
+#define EBADTYPE 527
+#define EBFONT 59
 #define EBUSY 16
-#define EEXIST 17
-#define EXDEV 18
-#define ENODEV 19
-#define ENOTDIR 20
-#define EISDIR 21
-#define EINVAL 22
-#define ENFILE 23
-#define EMFILE 24
-#define ENOTTY 25
-#define ETXTBSY 26
-#define EFBIG 27
-#define ENOSPC 28
-#define ESPIPE 29
-#define EROFS 30
-#define EMLINK 31
-#define EPIPE 32
-#define EDOM 33
-#define ERANGE 34
-#define EDEADLK 35
-#define ENAMETOOLONG 36
-#define ENOLCK 37
-#define ENOSYS 38
-#define ENOTEMPTY 39
-#define ELOOP 40
-#define EWOULDBLOCK 11
-#define ENOMSG 42
-#define EIDRM 43
+#define ECANCELED 125
+#define ECHILD 10
 #define ECHRNG 44
+#define ECOMM 70
+#define ECONNABORTED 103
+#define ECONNREFUSED 111
+#define ECONNRESET 104
+#define EDEADLK 35
+#define EDEADLOCK 35
+#define EDESTADDRREQ 89
+#define EDOM 33
+#define EDOTDOT 73
+#define EDQUOT 122
+#define EEXIST 17
+#define EFAULT 14
+#define EFBIG 27
+#define EHOSTDOWN 112
+#define EHOSTUNREACH 113
+#define EHWPOISON 133
+#define EIDRM 43
+#define EILSEQ 84
+#define EINPROGRESS 115
+#define EINTR 4
+#define EINVAL 22
+#define EIO 5
+#define EIOCBQUEUED 529
+#define EISCONN 106
+#define EISDIR 21
+#define EISNAM 120
+#define EJUKEBOX 528
+#define EKEYEXPIRED 127
+#define EKEYREJECTED 129
+#define EKEYREVOKED 128
+#define EL2HLT 51
 #define EL2NSYNC 45
 #define EL3HLT 46
 #define EL3RST 47
-#define ELNRNG 48
-#define EUNATCH 49
-#define ENOCSI 50
-#define EL2HLT 51
-#define EBADE 52
-#define EBADR 53
-#define EXFULL 54
-#define ENOANO 55
-#define EBADRQC 56
-#define EBADSLT 57
-#define EDEADLOCK 35
-#define EBFONT 59
-#define ENOSTR 60
-#define ENODATA 61
-#define ETIME 62
-#define ENOSR 63
-#define ENONET 64
-#define ENOPKG 65
-#define EREMOTE 66
-#define ENOLINK 67
-#define EADV 68
-#define ESRMNT 69
-#define ECOMM 70
-#define EPROTO 71
-#define EMULTIHOP 72
-#define EDOTDOT 73
-#define EBADMSG 74
-#define EOVERFLOW 75
-#define ENOTUNIQ 76
-#define EBADFD 77
-#define EREMCHG 78
 #define ELIBACC 79
 #define ELIBBAD 80
-#define ELIBSCN 81
-#define ELIBMAX 82
 #define ELIBEXEC 83
-#define EILSEQ 84
-#define ERESTART 85
-#define ESTRPIPE 86
-#define EUSERS 87
-#define ENOTSOCK 88
-#define EDESTADDRREQ 89
-#define EMSGSIZE 90
-#define EPROTOTYPE 91
-#define ENOPROTOOPT 92
-#define EPROTONOSUPPORT 93
-#define ESOCKTNOSUPPORT 94
-#define EOPNOTSUPP 95
-#define EPFNOSUPPORT 96
-#define EAFNOSUPPORT 97
-#define EADDRINUSE 98
-#define EADDRNOTAVAIL 99
-#define ENETDOWN 100
-#define ENETUNREACH 101
-#define ENETRESET 102
-#define ECONNABORTED 103
-#define ECONNRESET 104
-#define ENOBUFS 105
-#define EISCONN 106
-#define ENOTCONN 107
-#define ESHUTDOWN 108
-#define ETOOMANYREFS 109
-#define ETIMEDOUT 110
-#define ECONNREFUSED 111
-#define EHOSTDOWN 112
-#define EHOSTUNREACH 113
-#define EALREADY 114
-#define EINPROGRESS 115
-#define ESTALE 116
-#define EUCLEAN 117
-#define ENOTNAM 118
-#define ENAVAIL 119
-#define EISNAM 120
-#define EREMOTEIO 121
-#define EDQUOT 122
-#define ENOMEDIUM 123
+#define ELIBMAX 82
+#define ELIBSCN 81
+#define ELNRNG 48
+#define ELOOP 40
 #define EMEDIUMTYPE 124
-#define ECANCELED 125
+#define EMFILE 24
+#define EMLINK 31
+#define EMSGSIZE 90
+#define EMULTIHOP 72
+#define ENAMETOOLONG 36
+#define ENAVAIL 119
+#define ENETDOWN 100
+#define ENETRESET 102
+#define ENETUNREACH 101
+#define ENFILE 23
+#define ENOANO 55
+#define ENOBUFS 105
+#define ENOCSI 50
+#define ENODATA 61
+#define ENODEV 19
+#define ENOENT 2
+#define ENOEXEC 8
+#define ENOIOCTLCMD 515
 #define ENOKEY 126
-#define EKEYEXPIRED 127
-#define EKEYREVOKED 128
-#define EKEYREJECTED 129
-#define EOWNERDEAD 130
+#define ENOLCK 37
+#define ENOLINK 67
+#define ENOMEDIUM 123
+#define ENOMEM 12
+#define ENOMSG 42
+#define ENONET 64
+#define ENOPARAM 519
+#define ENOPKG 65
+#define ENOPROTOOPT 92
+#define ENOSPC 28
+#define ENOSR 63
+#define ENOSTR 60
+#define ENOSYS 38
+#define ENOTBLK 15
+#define ENOTCONN 107
+#define ENOTDIR 20
+#define ENOTEMPTY 39
+#define ENOTNAM 118
 #define ENOTRECOVERABLE 131
+#define ENOTSOCK 88
+#define ENOTSUPP 524
+#define ENOTSYNC 522
+#define ENOTTY 25
+#define ENOTUNIQ 76
+#define ENXIO 6
+#define EOPENSTALE 518
+#define EOPNOTSUPP 95
+#define EOVERFLOW 75
+#define EOWNERDEAD 130
+#define EPERM 1
+#define EPFNOSUPPORT 96
+#define EPIPE 32
+#define EPROBE_DEFER 517
+#define EPROTO 71
+#define EPROTONOSUPPORT 93
+#define EPROTOTYPE 91
+#define ERANGE 34
+#define ERECALLCONFLICT 530
+#define EREMCHG 78
+#define EREMOTE 66
+#define EREMOTEIO 121
+#define ERESTART 85
+#define ERESTARTNOHAND 514
+#define ERESTARTNOINTR 513
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
 #define ERFKILL 132
-#define EHWPOISON 133
-#define RPM_ASYNC 1
-#define RPM_GET_PUT 4
-#define RPM_AUTO 8
+#define EROFS 30
+#define ESERVERFAULT 526
+#define ESHUTDOWN 108
+#define ESOCKTNOSUPPORT 94
+#define ESPIPE 29
+#define ESRCH 3
+#define ESRMNT 69
+#define ESTALE 116
+#define ESTRPIPE 86
+#define ETIME 62
+#define ETIMEDOUT 110
+#define ETOOMANYREFS 109
+#define ETOOSMALL 525
+#define ETXTBSY 26
+#define EUCLEAN 117
+#define EUNATCH 49
+#define EUSERS 87
+#define EWOULDBLOCK 11
+#define EXDEV 18
+#define EXFULL 54
 #define IORESOURCE_IO 256
 #define IORESOURCE_MEM 512
-#define PLATFORM_DEVID_NONE -1
-#define PLATFORM_DEVID_AUTO -2
-#define IRQF_TRIGGER_RISING 1
+#define IRQF_COND_SUSPEND 262144
+#define IRQF_EARLY_RESUME 131072
+#define IRQF_FORCE_RESUME 32768
+#define IRQF_IRQPOLL 4096
+#define IRQF_NOBALANCING 2048
+#define IRQF_NO_DEBUG 1048576
+#define IRQF_NO_SUSPEND 16384
+#define IRQF_NO_THREAD 65536
+#define IRQF_ONESHOT 8192
+#define IRQF_SHARED 128
 #define IRQF_TRIGGER_FALLING 2
 #define IRQF_TRIGGER_HIGH 4
 #define IRQF_TRIGGER_LOW 8
-#define IRQF_SHARED 128
-#define IRQF_ONESHOT 8192
-#define IRQF_NO_SUSPEND 16384
-#define IRQF_FORCE_RESUME 32768
-#define IRQF_NO_THREAD 65536
-#define IRQF_EARLY_RESUME 131072
-#define IRQF_COND_SUSPEND 262144
-#define IRQF_NOBALANCING 2048
-#define IRQF_IRQPOLL 4096
-#define IRQF_NO_DEBUG 1048576
+#define IRQF_TRIGGER_RISING 1
+#define MISC_DYNAMIC_MINOR 255
+#define O_NONBLOCK 2048
+#define PCI_ANY_ID -1
+#define PCI_BASE_ADDRESS_0 16
+#define PCI_BASE_ADDRESS_5 36
+#define PCI_CAP_ID_AF 19
+#define PCI_CAP_ID_EXP 16
+#define PCI_CAP_ID_MSI 5
+#define PCI_CAP_ID_MSIX 17
+#define PCI_CAP_ID_PM 1
+#define PCI_CAP_ID_VNDR 9
+#define PCI_CFG_SPACE_SIZE 256
+#define PCI_EXT_CAP_ID_DSN 3
+#define PCI_EXT_CAP_ID_ERR 1
+#define PCI_EXT_CAP_ID_SRIOV 16
+#define PCI_EXT_CAP_ID_VNDR 11
 #define PCI_IRQ_MSI 2
 #define PCI_IRQ_MSIX 4
-#define ERESTARTSYS 512
-#define ERESTARTNOINTR 513
-#define ERESTARTNOHAND 514
-#define ENOIOCTLCMD 515
-#define ERESTART_RESTARTBLOCK 516
-#define EPROBE_DEFER 517
-#define EOPENSTALE 518
-#define ENOPARAM 519
-#define EBADHANDLE 521
-#define ENOTSYNC 522
-#define EBADCOOKIE 523
-#define ENOTSUPP 524
-#define ETOOSMALL 525
-#define ESERVERFAULT 526
-#define EBADTYPE 527
-#define EJUKEBOX 528
-#define EIOCBQUEUED 529
-#define ERECALLCONFLICT 530
+#define PCI_ROM_ADDRESS 48
+#define PCI_STD_NUM_BARS 6
+#define PLATFORM_DEVID_AUTO -2
+#define PLATFORM_DEVID_NONE -1
+#define RPM_ASYNC 1
+#define RPM_AUTO 8
+#define RPM_GET_PUT 4
+#define TASK_INTERRUPTIBLE 1
+#define TASK_NORMAL 3
+#define TASK_UNINTERRUPTIBLE 2
+#define _IOC_DIRBITS 2
+#define _IOC_NONE 0
+#define _IOC_NRBITS 8
+#define _IOC_READ 2
+#define _IOC_SIZEBITS 14
+#define _IOC_TYPEBITS 8
+#define _IOC_WRITE 1
 static const int LINUX_DRIVER_CPU_UNBOUND __attribute__((unused)) = 8192;
 static const __poll_t LINUX_DRIVER_EPOLLERR __attribute__((unused)) = 8;
 static const __poll_t LINUX_DRIVER_EPOLLHUP __attribute__((unused)) = 16;
@@ -1483,6 +1513,11 @@ static const gfp_t LINUX_DRIVER_GFP_ZERO __attribute__((unused)) = 256;
 static const int LINUX_DRIVER_HZ __attribute__((unused)) = 250;
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL __attribute__((unused)) = 1;
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE __attribute__((unused)) = 3;
+static const pci_power_t LINUX_DRIVER_PCI_D0 __attribute__((unused)) = 0;
+static const pci_power_t LINUX_DRIVER_PCI_D1 __attribute__((unused)) = 1;
+static const pci_power_t LINUX_DRIVER_PCI_D2 __attribute__((unused)) = 2;
+static const pci_power_t LINUX_DRIVER_PCI_D3COLD __attribute__((unused)) = 4;
+static const pci_power_t LINUX_DRIVER_PCI_D3HOT __attribute__((unused)) = 3;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_CAN_RECOVER __attribute__((unused)) = 2;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_DISCONNECT __attribute__((unused)) = 4;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NEED_RESET __attribute__((unused)) = 3;
