@@ -11,6 +11,7 @@
 //!
 //! struct Edu;
 //!
+//! #[vtable]
 //! impl pci::Driver for Edu {
 //!     type IdInfo = ();
 //!     const NAME: &'static CStr = c"edu";
