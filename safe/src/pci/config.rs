@@ -14,14 +14,6 @@
 //!     dev.read_config_byte::<0x08>()
 //! }
 //! ```
-//!
-//! ```compile_fail
-//! # use linux_driver_safe::pci;
-//! # use linux_driver_safe::prelude::*;
-//! fn not_aligned(dev: &pci::Device<Bound>) -> Result<u32> {
-//!     dev.read_config_dword::<0x02>()
-//! }
-//! ```
 
 use core::ffi::c_int;
 
