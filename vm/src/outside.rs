@@ -206,9 +206,18 @@ fn perform(monitor: &mut Monitor, action: &Action, deadline: Instant) -> Result<
     }
 }
 
+/// How often a guest is asked again that is busy.
+const AGAIN: Duration = Duration::from_millis(200);
+
 fn unplug(monitor: &mut Monitor, id: &str, deadline: Instant) -> Result<String, String> {
     let arguments = Map::from_iter([("id".to_owned(), Value::from(id))]);
-    monitor.execute("device_del", &arguments, deadline)?;
+    while let Err(error) = monitor.execute("device_del", &arguments, deadline) {
+        // The slot's light blinks while the guest still plugs the device in: its driver is bound before that has ended.
+        if !error.contains("guest is busy") || Instant::now() >= deadline {
+            return Err(error);
+        }
+        thread::sleep(AGAIN);
+    }
     let ours = |event: &Value| event["data"]["device"] == id;
     let ended = monitor.event(
         |event| {
@@ -246,6 +255,9 @@ mod tests {
             ms: 5000,
         };
         writeln!(port, "{}", serde_json::to_string(&request).unwrap()).unwrap();
+        assert!(commands.next().unwrap().unwrap().contains("edu1"));
+        qemu.write_all(b"{\"error\": {\"desc\": \"Hot-unplug failed: guest is busy (power indicator blinking)\"}}\n")
+            .unwrap();
         assert!(commands.next().unwrap().unwrap().contains("edu1"));
         qemu.write_all(b"{\"return\": {}}\n{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"other\"}}\n")
             .unwrap();
