@@ -5,6 +5,7 @@
 mod format;
 mod module;
 mod print;
+mod register;
 mod vtable;
 
 use proc_macro::TokenStream;
@@ -40,6 +41,14 @@ pub fn __printk(input: TokenStream) -> TokenStream {
     print::expand(input.into())
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
+}
+
+/// `register!` of the safe layer.
+#[doc(hidden)]
+#[proc_macro]
+pub fn register(input: TokenStream) -> TokenStream {
+    let registers = syn::parse_macro_input!(input as register::Registers);
+    registers.expand().into()
 }
 
 /// `#[vtable]` of the safe layer.

@@ -46,6 +46,11 @@ impl Flags {
     pub(crate) const fn raw(self) -> sys::gfp_t {
         self.0
     }
+
+    /// Whether all of `flags` are set.
+    pub(crate) const fn contains(self, flags: Self) -> bool {
+        self.0 & flags.0 == flags.0
+    }
 }
 
 impl BitOr for Flags {

@@ -11,10 +11,13 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::field::{Field, Word};
 use super::{DmaAddr, words};
-use crate::alloc::{__GFP_ZERO, Flags};
+use crate::alloc::{__GFP_NOWARN, __GFP_ZERO, Flags};
 use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::EINVAL, code::ENOMEM};
 use crate::place::Place;
+
+/// `DMA_ATTR_NO_WARN` of `include/linux/dma-mapping.h`: no message if it fails.
+const DMA_ATTR_NO_WARN: core::ffi::c_ulong = sys::DMA_ATTR_NO_WARN as core::ffi::c_ulong;
 
 /// Coherent memory of a device's, for one `T` or several: C's `dma_alloc_coherent` when it is made, `dma_free_coherent` when it is dropped.
 ///
@@ -62,14 +65,19 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
         let init = move |slot: *mut Self| {
             let device = device.as_ref();
             let size = size_of::<T>().checked_mul(count).ok_or(ENOMEM)?;
-            if size == 0 || size > isize::MAX.cast_unsigned() {
+            if size == 0 {
                 return Err(EINVAL);
+            }
+            if size > isize::MAX.cast_unsigned() {
+                return Err(ENOMEM);
             }
             let place = device.place(slot.addr(), size_of::<Self>())?;
             let mut handle: DmaAddr = 0;
+            // As C's dma_alloc_coherent() does.
+            let attrs = if flags.contains(__GFP_NOWARN) { DMA_ATTR_NO_WARN } else { 0 };
             let flags = (flags | __GFP_ZERO).raw();
             // SAFETY: the device is bound; the handle is the function's to write.
-            let cpu = unsafe { sys::dma_alloc_attrs(device.as_raw(), size, &raw mut handle, flags, 0) };
+            let cpu = unsafe { sys::dma_alloc_attrs(device.as_raw(), size, &raw mut handle, flags, attrs) };
             let cpu = NonNull::new(cpu.cast::<T>()).ok_or(ENOMEM)?;
             // SAFETY: a device is there, so its address is not null.
             let device = unsafe { NonNull::new_unchecked(device.as_raw()) };

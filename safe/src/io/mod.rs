@@ -5,9 +5,12 @@
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 pub(crate) mod arch;
+mod copy;
 mod poll;
+mod register;
 
 pub use poll::read_poll_timeout;
+pub use register::{Readable, Register, Writable};
 
 use core::marker::PhantomData;
 
@@ -15,7 +18,8 @@ use crate::error::{Result, code::EINVAL};
 
 /// Device memory mapped into the kernel, at least `SIZE` bytes of it.
 ///
-/// Offsets are in bytes. A constant offset is checked at compile time; one that is known at run time only has the `try_`
+/// Registers are best declared by [`register!`](crate::register), and read and written as values of their types: [`read`](Self::read), [`write`](Self::write).
+/// The methods that are named as C's functions take offsets in bytes. A constant offset is checked at compile time; one that is known at run time only has the `try_`
 /// methods, which return [`EINVAL`] for an access that is out of bounds or not aligned.
 ///
 /// Context: any, hard interrupts included.
@@ -37,7 +41,7 @@ unsafe impl<const SIZE: usize> Send for Mmio<SIZE> {}
 unsafe impl<const SIZE: usize> Sync for Mmio<SIZE> {}
 
 macro_rules! accessors {
-    ($($read:ident, $try_read:ident, $write:ident, $try_write:ident, $type:ty;)*) => { $(
+    ($($read:ident, $try_read:ident, $read_relaxed:ident, $write:ident, $try_write:ident, $write_relaxed:ident, $type:ty;)*) => { $(
         #[doc = concat!("Reads the register at the constant `OFFSET`: C's `", stringify!($read), "`.")]
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
@@ -52,6 +56,22 @@ macro_rules! accessors {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
             unsafe { arch::$write::<OFFSET>(self.base, value) }
+        }
+
+        #[doc = concat!("Reads the register at the constant `OFFSET`, without an order towards other memory: C's `", stringify!($read_relaxed), "`.")]
+        #[inline(always)]
+        pub fn $read_relaxed<const OFFSET: usize>(&self) -> $type {
+            const { Self::in_bounds::<$type>(OFFSET) };
+            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            unsafe { arch::$read_relaxed::<OFFSET>(self.base) }
+        }
+
+        #[doc = concat!("Writes the register at the constant `OFFSET`, without an order towards other memory: C's `", stringify!($write_relaxed), "`.")]
+        #[inline(always)]
+        pub fn $write_relaxed<const OFFSET: usize>(&self, value: $type) {
+            const { Self::in_bounds::<$type>(OFFSET) };
+            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            unsafe { arch::$write_relaxed::<OFFSET>(self.base, value) }
         }
 
         #[doc = concat!("Reads the register at `offset`, or [`EINVAL`]: C's `", stringify!($read), "`.")]
@@ -122,10 +142,10 @@ impl<const SIZE: usize> Mmio<SIZE> {
     }
 
     accessors! {
-        readb, try_readb, writeb, try_writeb, u8;
-        readw, try_readw, writew, try_writew, u16;
-        readl, try_readl, writel, try_writel, u32;
-        readq, try_readq, writeq, try_writeq, u64;
+        readb, try_readb, readb_relaxed, writeb, try_writeb, writeb_relaxed, u8;
+        readw, try_readw, readw_relaxed, writew, try_writew, writew_relaxed, u16;
+        readl, try_readl, readl_relaxed, writel, try_writel, writel_relaxed, u32;
+        readq, try_readq, readq_relaxed, writeq, try_writeq, writeq_relaxed, u64;
     }
 }
 

@@ -2,12 +2,13 @@
 //! x86: the instructions of `arch/x86/include/asm/io.h`.
 //!
 //! One `mov` an access, between memory and a register: what hypervisors that emulate a device decode. x86 keeps such
-//! accesses in program order. Each is a compiler barrier, as C's `"memory"` clobber makes it.
+//! accesses in program order. Each is a compiler barrier, as C's `"memory"` clobber makes it, but for those that are relaxed: the compiler keeps these in
+//! order among each other and towards the others, and not towards accesses of other memory.
 
 use core::arch::asm;
 
 macro_rules! accessors {
-    ($($read:ident, $write:ident, $type:ty, $class:ident, $modifier:literal, $width:literal;)*) => { $(
+    ($($read:ident, $write:ident, $type:ty, $class:ident, $modifier:literal, $width:literal $(, $option:ident)?;)*) => { $(
         /// Reads a register.
         ///
         /// # Safety
@@ -23,7 +24,7 @@ macro_rules! accessors {
                     value = out($class) value,
                     address = in(reg) address,
                     offset = const OFFSET,
-                    options(nostack, preserves_flags)
+                    options(nostack, preserves_flags $(, $option)?)
                 );
             }
             value
@@ -43,7 +44,7 @@ macro_rules! accessors {
                     value = in($class) value,
                     address = in(reg) address,
                     offset = const OFFSET,
-                    options(nostack, preserves_flags)
+                    options(nostack, preserves_flags $(, $option)?)
                 );
             }
         }
@@ -55,6 +56,10 @@ accessors! {
     readw, writew, u16, reg, ":x", "word";
     readl, writel, u32, reg, ":e", "dword";
     readq, writeq, u64, reg, ":r", "qword";
+    readb_relaxed, writeb_relaxed, u8, reg_byte, "", "byte", nomem;
+    readw_relaxed, writew_relaxed, u16, reg, ":x", "word", nomem;
+    readl_relaxed, writel_relaxed, u32, reg, ":e", "dword", nomem;
+    readq_relaxed, writeq_relaxed, u64, reg, ":r", "qword", nomem;
 }
 
 /// `ARCH_DMA_MINALIGN`: memory for DMA shares no cache line with other memory. x86's caches are coherent; a whole line keeps the kernel's own checks

@@ -10,8 +10,8 @@ use crate::{Kind, error};
 const PM_CTRL: usize = 4;
 /// `PCI_COMMAND`.
 const COMMAND: usize = 0x04;
-/// NVMe's admin queue attributes (NVM Express Base Specification, 3.1.3.8): read and written, 0 after a reset.
-const AQA: usize = 0x24;
+/// NVMe's mask of interrupts (NVM Express Base Specification, 3.1.3.3): bits that are written are set; 0 after a reset.
+const INTMS: usize = 0x0c;
 
 pub(crate) fn try_out(dev: &pci::Device<Core>, kind: Kind, bar: &Bar<0x100>) -> Result {
     let (vendor, device) = (dev.vendor(), dev.device());
@@ -41,7 +41,7 @@ pub(crate) fn try_out(dev: &pci::Device<Core>, kind: Kind, bar: &Bar<0x100>) -> 
         Kind::Edu => {
             dev_info!(
                 dev,
-                "{:04x}:{:04x}: no way to reset it: {}, under its lock: {}",
+                "{:04x}:{:04x}: no way to reset it: {} and {}",
                 vendor,
                 device,
                 error(dev.reset_function()),
@@ -50,11 +50,18 @@ pub(crate) fn try_out(dev: &pci::Device<Core>, kind: Kind, bar: &Bar<0x100>) -> 
         }
         Kind::Nvme => {
             let registers = bar.access(dev)?;
-            registers.writel::<AQA>(0x0007_0007);
-            let before = registers.readl::<AQA>();
+            registers.writel::<INTMS>(5);
+            let before = registers.readl::<INTMS>();
             let command = dev.read_config_word::<COMMAND>()?;
             dev.reset_function()?;
-            let reset = before == 0x0007_0007 && registers.readl::<AQA>() == 0;
+            dev_info!(
+                dev,
+                "{:04x}:{:04x}: under its lock: {}",
+                vendor,
+                device,
+                error(dev.try_reset_function())
+            );
+            let reset = before == 5 && registers.readl::<INTMS>() == 0;
             let same = dev.read_config_word::<COMMAND>()? == command;
             dev_info!(
                 dev,

@@ -43,8 +43,8 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     this.edu.take(dev, bytes.dma_handle(), bytes.size() as u64)?;
     this.edu.give(dev, ring.dma_handle(), ring.size() as u64)?;
     same &= ring.read(7)? == descriptor(7) && ring.read(1)?.length == u32::from_le_bytes(*b"one ");
-    same &= ring.read(255)? == descriptor(255);
-    let low = [ring.dma_handle(), bytes.dma_handle(), ring.dma_handle_of(255)?]
+    same &= ring.read(127)? == descriptor(127);
+    let low = [ring.dma_handle(), bytes.dma_handle(), ring.dma_handle_of(127)?]
         .iter()
         .all(|handle| *handle < 1 << 28);
     dev_info!(
@@ -58,10 +58,10 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     dev_info!(
         dev,
         "coherent: past the end: {}, {}, {} and {}",
-        error(ring.read(256)),
+        error(ring.read(128)),
         error(ring.write(usize::MAX, two[0])),
-        error(ring.copy_to_slice(255, &mut two)),
-        error(ring.dma_handle_of(256)),
+        error(ring.copy_to_slice(127, &mut two)),
+        error(ring.dma_handle_of(128)),
     );
 
     ring.write_field(9, OWNER, 0x77)?;

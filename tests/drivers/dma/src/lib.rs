@@ -8,7 +8,9 @@ mod edu;
 mod refused;
 mod streaming;
 
-use linux_driver::alloc::GFP_KERNEL;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use linux_driver::alloc::{__GFP_NOWARN, GFP_KERNEL};
 use linux_driver::dma::{self, Bidirectional, Coherent, DmaMask, FromDevice, Streaming, ToDevice};
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
@@ -25,6 +27,9 @@ struct Descriptor {
     owner: u8,
     tag: u8,
 }
+
+/// Whether it was probed before: the first time it asks for what is not there.
+static AGAIN: AtomicBool = AtomicBool::new(false);
 
 #[pin_data]
 struct Dma {
@@ -54,9 +59,14 @@ impl pci::Driver for Dma {
             refused::all(dev);
             let edu = edu::Edu::new(dev.iomap_region(0)?);
             dma::set_mask_and_coherent(dev, DmaMask::new::<28>())?;
+            let length = if AGAIN.swap(true, Ordering::Relaxed) {
+                edu::SIZE
+            } else {
+                usize::MAX / 4
+            };
             let init = try_pin_init!(Self {
-                ring <- Coherent::zeroed_slice(dev, 256, GFP_KERNEL),
-                bytes <- Coherent::zeroed_slice(dev, 4096, GFP_KERNEL),
+                ring <- Coherent::zeroed_slice(dev, 128, GFP_KERNEL),
+                bytes <- Coherent::zeroed_slice(dev, length, GFP_KERNEL | __GFP_NOWARN),
                 to <- pin_init_scope(move || {
                     dma::set_mask_and_coherent(dev, DmaMask::new::<32>())?;
                     Ok::<_, Error>(Streaming::zeroed(dev, edu::SIZE, GFP_KERNEL))

@@ -69,10 +69,27 @@ impl Events {
         Ok(())
     }
 
-    /// No more are to come. One may be on its way.
+    /// No more are to come, and the last one was seen to.
     pub(crate) fn stop(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
         self.go_on.store(false, Ordering::Relaxed);
-        self.bar.access(dev)?.writel::<{ regs::STATUS }>(0);
+        let registers = self.bar.access(dev)?;
+        registers.writel::<{ regs::STATUS }>(0);
+        read_poll_timeout(
+            || registers.readl::<{ regs::STATUS }>(),
+            |status| status & 1 == 0,
+            100,
+            1_000_000,
+        )?;
+        // Twice: between the end of a computation and its interrupt there is a moment.
+        for _ in 0..2 {
+            read_poll_timeout(
+                || registers.readl::<{ regs::IRQ_STATUS }>(),
+                |status| status == 0,
+                100,
+                1_000_000,
+            )?;
+            let _ = read_poll_timeout(|| (), |()| false, 1000, 2000);
+        }
         Ok(())
     }
 

@@ -1,0 +1,22 @@
+//~ ERROR the register lies outside of the mapping
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::io::Mmio;
+use linux_driver::register;
+
+register! {
+    pub Last: u64 @ 0xf8, ro {}
+    pub Next: u32 @ 0x100, ro {}
+}
+
+#[inline(never)]
+pub fn last(registers: &Mmio<0x100>) -> Last {
+    registers.read()
+}
+
+#[inline(never)]
+pub fn next(registers: &Mmio<0x100>) -> Next {
+    registers.read_relaxed()
+}

@@ -1,0 +1,16 @@
+//~ ERROR lifetime
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::device;
+use linux_driver::irq::{self, IrqReturn};
+use linux_driver::prelude::*;
+
+pub struct Borrowed<'a>(&'a u32);
+
+impl<'a> irq::Handler for Borrowed<'a> {
+    fn handle(self: Pin<&Self>, _dev: &device::Device<Bound>) -> IrqReturn {
+        IrqReturn::None
+    }
+}

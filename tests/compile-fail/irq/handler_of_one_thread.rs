@@ -1,0 +1,19 @@
+//~ ERROR `Cell<u32>` cannot be shared between threads safely
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+
+use linux_driver::device;
+use linux_driver::irq::{self, IrqReturn};
+use linux_driver::prelude::*;
+
+pub struct Counter(Cell<u32>);
+
+impl irq::Handler for Counter {
+    fn handle(self: Pin<&Self>, _dev: &device::Device<Bound>) -> IrqReturn {
+        self.0.set(self.0.get() + 1);
+        IrqReturn::Handled
+    }
+}

@@ -1,0 +1,10 @@
+//~ ERROR no variant
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::irq::IrqReturn;
+
+pub fn wake() -> IrqReturn {
+    IrqReturn::WakeThread
+}

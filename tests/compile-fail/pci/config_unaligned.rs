@@ -1,0 +1,12 @@
+//~ ERROR not aligned, or outside of the configuration space
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci;
+use linux_driver::prelude::*;
+
+#[inline(never)]
+pub fn read(dev: &pci::Device<Bound>) -> Result<u32> {
+    dev.read_config_dword::<0x02>()
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A function for each accessor, as ../../registers-c has them in C: kbuild/tests/mmio.rs compares their instructions.
+
+use linux_driver::io::{Mmio, Register};
+use linux_driver::register;
+
+use crate::LENGTH;
+
+register! {
+    /// Another than the accessors': of two functions that are the same the compiler keeps one.
+    Declared: u64 @ 0x80, rw {}
+}
+
+macro_rules! each {
+    ($($read:ident, $write:ident, $type:ty;)*) => { $(
+        #[inline(never)]
+        fn $read(registers: &Mmio<LENGTH>) -> $type {
+            registers.$read::<0x88>()
+        }
+
+        #[inline(never)]
+        fn $write(registers: &Mmio<LENGTH>, value: $type) {
+            registers.$write::<0x88>(value);
+        }
+    )* };
+}
+
+each! {
+    readb, writeb, u8;
+    readw, writew, u16;
+    readl, writel, u32;
+    readq, writeq, u64;
+    readb_relaxed, writeb_relaxed, u8;
+    readw_relaxed, writew_relaxed, u16;
+    readl_relaxed, writel_relaxed, u32;
+    readq_relaxed, writeq_relaxed, u64;
+}
+
+#[inline(never)]
+fn declared_read(registers: &Mmio<LENGTH>) -> u64 {
+    registers.read::<Declared>().bits()
+}
+
+#[inline(never)]
+fn declared_write(registers: &Mmio<LENGTH>, value: u64) {
+    registers.write(Declared::from_bits(value));
+}
+
+/// Calls each, so that it is there. What edu does with accesses that it does not have is nothing.
+pub(crate) fn all(registers: &Mmio<LENGTH>) {
+    writeb(registers, readb(registers));
+    writew(registers, readw(registers));
+    writel(registers, readl(registers));
+    writeq(registers, readq(registers));
+    writeb_relaxed(registers, readb_relaxed(registers));
+    writew_relaxed(registers, readw_relaxed(registers));
+    writel_relaxed(registers, readl_relaxed(registers));
+    writeq_relaxed(registers, readq_relaxed(registers));
+    declared_write(registers, declared_read(registers));
+}
