@@ -23,6 +23,7 @@
 #define EDU_ID			0x00
 #define EDU_LIVENESS		0x04
 #define EDU_FACTORIAL		0x08
+#define EDU_FACTORIAL_MAX	12
 #define EDU_STATUS		0x20
 #define EDU_STATUS_RAISE	BIT(7)
 #define EDU_INTERRUPT_STATUS	0x24
@@ -179,6 +180,9 @@ static long edu_ioctl_bound(struct edu *edu, unsigned int cmd, unsigned long arg
 	case EDU_IOC_FACTORIAL:
 		if (get_user(value, user))
 			return -EFAULT;
+		/* A device that counts to four billion hears nobody meanwhile. */
+		if (value > EDU_FACTORIAL_MAX)
+			return -EINVAL;
 		ret = edu_factorial(edu, value, &value);
 		return ret ?: put_user(value, user);
 	case EDU_IOC_INTERRUPT:

@@ -112,6 +112,9 @@ pub enum Action {
     Repeat {
         /// How many times.
         times: u32,
+        /// How many times in a run that is to be hard: see [`Plan::torture`](crate::Plan::torture).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        torture: Option<u32>,
         /// What is done each time.
         actions: Vec<Action>,
         /// Keeps messages that are no warnings off the console meanwhile: a serial port under emulation is slow. Messages
@@ -296,6 +299,20 @@ impl Action {
             }
     }
 
+    /// Has it be done as often as its `torture` says. How many times as long it may then take.
+    pub(crate) fn torture(&mut self) -> u32 {
+        let Self::Repeat {
+            times,
+            torture: Some(torture),
+            ..
+        } = self
+        else {
+            return 1;
+        };
+        let usual = std::mem::replace(times, *torture);
+        torture.div_ceil(usual.max(1)).max(1)
+    }
+
     /// Whether it runs a program in the guest.
     pub(crate) fn runs_program(&self) -> bool {
         matches!(self, Self::Exec { .. } | Self::Spawn { .. } | Self::Join { .. })
@@ -330,6 +347,8 @@ impl<'a> Check<'a> {
     pub(crate) fn step(&mut self, place: &str, action: &Action, last: bool, fails: bool) -> Result<()> {
         if let Action::Shutdown { .. } = action {
             return if last {
+                // Who is at work then is what the step is about.
+                self.spawned.clear();
                 Ok(())
             } else {
                 Err(wrong(
@@ -404,7 +423,12 @@ impl<'a> Check<'a> {
                     "correct the name",
                 ))
             }
-            Action::Repeat { times, actions, .. } => self.repeat(place, *times, actions),
+            Action::Repeat {
+                times,
+                torture,
+                actions,
+                ..
+            } => self.repeat(place, torture.map_or(*times, |torture| torture.min(*times)), actions),
             Action::FailAllocations { action, .. } => match &**action {
                 Action::Bind { .. } | Action::Load { .. } => self.action(place, action),
                 _ => Err(wrong(
@@ -555,6 +579,7 @@ mod tests {
             assert!(error.contains(part), "{actions}: {error}");
         }
         check(r#"do = "shutdown", how = "reboot""#).unwrap();
+        check(r#"do = "spawn", name = "x", args = ["a"]; do = "shutdown""#).unwrap();
     }
 
     #[test]

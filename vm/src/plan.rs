@@ -167,6 +167,13 @@ impl Plan {
         left_out
     }
 
+    /// Makes the run a hard one: what is repeated is so as often as its `torture` says, and takes as much longer.
+    pub fn torture(&mut self) {
+        for step in &mut self.steps {
+            step.timeout_s = step.timeout_s.saturating_mul(step.action.torture().into());
+        }
+    }
+
     /// How much longer than usual the steps may take in all, in seconds: what a run of the plan may take besides.
     pub fn extra_seconds(&self) -> u64 {
         self.steps
@@ -322,7 +329,7 @@ mod tests {
                 { name = "14", action = { do = "wait-gone", device = "pci:1234:11e8" } },
                 { name = "15", action = { do = "remove", device = "pci:1234:11e8" } },
                 { name = "16", action = { do = "rescan" } },
-                { name = "17", action = { do = "repeat", times = 3, quiet = true, actions = [{ do = "rescan" }, { do = "sleep", ms = 1 }] } },
+                { name = "17", action = { do = "repeat", times = 3, torture = 9, quiet = true, actions = [{ do = "rescan" }, { do = "sleep", ms = 1 }] } },
                 { name = "18", action = { do = "unplug", id = "edu1" } },
                 { name = "19", action = { do = "surprise-unplug", device = "pci:1234:11e8" } },
                 { name = "20", action = { do = "plug", device = "edu,bus=port1,id=edu1" } },

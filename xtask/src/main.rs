@@ -17,6 +17,7 @@ mod kernels;
 mod life;
 mod needs;
 mod run;
+mod scenario;
 mod settings;
 mod snapshot;
 mod table;

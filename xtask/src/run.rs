@@ -19,6 +19,7 @@ use crate::{Outcome, needs};
 #[command(after_help = "Examples:
   cargo xtask run --install
   cargo xtask run -p edu-c --kernel debian-7.2
+  cargo xtask run --scenario 'pulled out' --kernel debug-6.12
   cargo xtask run --json | jq '.steps[] | select(.ok | not)'")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -30,6 +31,12 @@ pub(crate) struct Args {
     /// A device that the machine gets, as QEMU's -device takes it; may be repeated [default: what the driver's manifest names]
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
+    /// One of the driver's scenarios, by its name, instead of its life: see `scenarios.toml` of samples/edu
+    #[arg(long, value_name = "NAME")]
+    scenario: Option<String>,
+    /// Repeat as often as the scenario's `torture` says
+    #[arg(long)]
+    torture: bool,
     /// How long the machine may run
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     time_limit: u64,
@@ -43,6 +50,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     let source = args.driver.source()?;
     let mut settings = Settings::of(&source)?;
+    if let Some(name) = &args.scenario {
+        settings = settings.in_scenario(settings.scenario(name)?);
+    }
+    if args.torture {
+        settings.torture();
+    }
     if !args.device.is_empty() {
         settings.devices.clone_from(&args.device);
     }

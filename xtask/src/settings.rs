@@ -8,6 +8,8 @@ use linux_driver_kbuild::driver::Source;
 use linux_driver_vm::{Machine, Plan, Step};
 use serde::Deserialize;
 
+use crate::scenario::{self, Scenario};
+
 /// How a driver is tried.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
@@ -46,6 +48,10 @@ pub(crate) struct Settings {
     pub(crate) used: Vec<Step>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
     pub(crate) steps: Vec<Step>,
+    /// What is done with the driver besides, each in a machine of its own. `scenarios.toml` of the driver's folder holds more.
+    pub(crate) scenarios: Vec<Scenario>,
+    /// Another driver's `scenarios.toml`, relative to the folder of this one: its twin's.
+    pub(crate) scenarios_of: Option<String>,
     /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
     /// has to end.
     pub(crate) expect_problem: Option<String>,
@@ -80,7 +86,9 @@ impl Settings {
 
     /// Whether a step runs a program in the machine.
     pub(crate) fn runs_programs(&self) -> bool {
-        let steps = [self.used.as_slice(), &self.steps].concat();
+        let lives = [&self.used, &self.steps];
+        let scenarios = self.scenarios.iter().map(|scenario| &scenario.steps);
+        let steps = lives.into_iter().chain(scenarios).flatten().cloned().collect();
         Plan {
             steps,
             ..Plan::default()
@@ -88,19 +96,63 @@ impl Settings {
         .runs_programs()
     }
 
+    /// These settings for one of the scenarios: its steps, its machine.
+    #[must_use]
+    pub(crate) fn in_scenario(&self, scenario: &Scenario) -> Self {
+        let scenario = scenario.clone();
+        Self {
+            devices: scenario.devices.unwrap_or_else(|| self.devices.clone()),
+            ports: scenario.ports,
+            machine: scenario.machine.or_else(|| self.machine.clone()),
+            smp: self.smp,
+            memory: self.memory,
+            qemu_args: scenario.qemu_args,
+            append: scenario.append,
+            driver: self.driver.clone(),
+            needs_config: [self.needs_config.as_slice(), &scenario.needs_config].concat(),
+            steps: scenario.steps,
+            ..Self::default()
+        }
+    }
+
+    /// The scenario of this name.
+    pub(crate) fn scenario(&self, name: &str) -> Result<&Scenario> {
+        let found = self.scenarios.iter().find(|scenario| scenario.name == name);
+        found.ok_or_else(|| {
+            let names: Vec<&str> = self.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+            Error::new(
+                "--scenario",
+                "one of the driver's scenarios",
+                format_args!("{name:?}"),
+                if names.is_empty() {
+                    "leave it out: the driver has none".to_owned()
+                } else {
+                    format!("name one of: {}", names.join(", "))
+                },
+            )
+        })
+    }
+
     /// The settings of this driver.
     pub(crate) fn of(source: &Source) -> Result<Self> {
-        if source.settings.is_null() {
-            return Ok(Self::default());
-        }
-        serde_json::from_value(source.settings.clone()).map_err(|e| {
+        let settings = match &source.settings {
+            serde_json::Value::Null => Ok(Self::default()),
+            settings => serde_json::from_value(settings.clone()),
+        };
+        let mut settings: Self = settings.map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, used, steps, expect-problem",
+                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, used, steps, scenarios, scenarios-of, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )
-        })
+        })?;
+        let file = settings.scenarios_of.as_deref().unwrap_or(scenario::FILE);
+        let driver = settings.driver.as_deref().unwrap_or(&source.module);
+        let more = scenario::read(&source.dir.join(file), driver, settings.scenarios_of.is_some())?;
+        settings.scenarios.extend(more);
+        scenario::check(&source.dir, &settings.scenarios)?;
+        Ok(settings)
     }
 
     /// The same for a kernel of this configuration.

@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Only these drivers
     #[arg(short, long, value_name = "NAME")]
     package: Vec<String>,
+    /// Repeat as often as `torture` says in what drivers do again and again: hours, where minutes are usual
+    #[arg(long)]
+    torture: bool,
     /// Only one part of the tests
     #[arg(long, value_enum)]
     only: Option<Part>,
@@ -215,6 +218,17 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
         .filter(|source| args.package.is_empty() || args.package.contains(&source.name))
         .map(|source| Ok((source, Settings::of(source)?)))
         .collect::<Result<Vec<_>>>()?;
+    // Each in a machine of its own: the life, and each scenario.
+    let all_trials = |settings: &Settings| {
+        let mut all = vec![(None, settings.clone())];
+        for scenario in &settings.scenarios {
+            all.push((Some(scenario.name.clone()), settings.in_scenario(scenario)));
+        }
+        if args.torture {
+            all.iter_mut().for_each(|(_, settings)| settings.torture());
+        }
+        all
+    };
     let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
     // One module is built while others are tried: a machine keeps one processor busy.
     let machines = std::thread::available_parallelism().map_or(1, usize::from);
@@ -240,28 +254,37 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
             let builder = builder(cache, kernel, install)?;
             let config = kernel.tree()?.config;
             for (source, settings) in &drivers {
-                let settings = settings.clone().on(&config);
-                let name = format!("{} in {}", source.name, kernel.name);
-                if let Some(why) = settings.not_for(&config) {
-                    count.not_for(&name, &why);
+                let mut trials = Vec::new();
+                for (scenario, settings) in all_trials(settings) {
+                    let settings = settings.on(&config);
+                    let what = scenario.map(|name| format!(": {name}")).unwrap_or_default();
+                    let name = format!("{}{what} in {}", source.name, kernel.name);
+                    match settings.not_for(&config) {
+                        Some(why) => count.not_for(&name, &why),
+                        None => trials.push((name, settings)),
+                    }
+                }
+                if trials.is_empty() {
                     continue;
                 }
                 let built = builder.build(source);
                 process::check_interrupted()?;
-                match built {
-                    Ok(build) => {
-                        let one = Try {
-                            name,
-                            source,
-                            settings,
-                            kernel,
-                            ko: build.ko,
-                        };
-                        if tries.send(one).is_err() {
-                            break;
+                for (name, settings) in trials {
+                    match &built {
+                        Ok(build) => {
+                            let one = Try {
+                                name,
+                                source,
+                                settings,
+                                kernel,
+                                ko: build.ko.clone(),
+                            };
+                            if tries.send(one).is_err() {
+                                break;
+                            }
                         }
+                        Err(error) => count.add(name, Some(error.to_string())),
                     }
-                    Err(error) => count.add(name, Some(error.to_string())),
                 }
                 for (name, wrong) in results.try_iter() {
                     count.add(name, wrong);

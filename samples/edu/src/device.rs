@@ -96,7 +96,7 @@ impl Edu {
         Ok(self.registers(dev)?.readl::<{ regs::ID }>())
     }
 
-    /// Has the device compute `n!`. It holds 32 bits: 12! is the largest that fits.
+    /// Has the device compute `n!`, which fits for `n` up to [`regs::FACTORIAL_MAX`].
     #[inline(never)]
     pub(crate) fn factorial(&self, dev: &Device<Bound>, n: u32) -> Result<u32> {
         let registers = self.registers(dev)?;

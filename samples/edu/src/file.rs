@@ -31,6 +31,10 @@ impl Operations for Edu {
             IOC_ID => argument.write(&this.id(call)?)?,
             IOC_FACTORIAL => {
                 let n = argument.read()?;
+                // A device that counts to four billion hears nobody meanwhile.
+                if n > regs::FACTORIAL_MAX {
+                    return Err(EINVAL);
+                }
                 argument.write(&this.factorial(call.dev(), n)?)?;
             }
             IOC_INTERRUPT => this.interrupt(call.dev())?,

@@ -7,6 +7,8 @@ pub(crate) const ID: usize = 0x00;
 pub(crate) const LIVENESS: usize = 0x04;
 /// Writing starts to compute a factorial; reads as its result.
 pub(crate) const FACTORIAL: usize = 0x08;
+/// The largest number whose factorial fits into the register.
+pub(crate) const FACTORIAL_MAX: u32 = 12;
 /// Bit 7: an interrupt is raised when a factorial is computed.
 pub(crate) const STATUS: usize = 0x20;
 pub(crate) const STATUS_RAISE: u32 = 1 << 7;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The commands, one a file.
 
+mod all_ones;
 mod bench;
 mod edu;
+mod edu_busy;
+mod edu_raise;
 mod fuzz;
 mod misc;
 mod misc_held;
@@ -17,8 +20,11 @@ use crate::outcome::{Failure, Result};
 type Command = fn(&mut Args<'_>) -> Result;
 
 const COMMANDS: &[(&str, Command)] = &[
+    ("all-ones", all_ones::run),
     ("bench", bench::run),
     ("edu", edu::run),
+    ("edu-busy", edu_busy::run),
+    ("edu-raise", edu_raise::run),
     ("fuzz", fuzz::run),
     ("misc", misc::run),
     ("misc-held", misc_held::run),

@@ -95,7 +95,9 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         },
         Action::Expect {} => {}
         Action::Sleep { ms } => thread::sleep(Duration::from_millis(*ms)),
-        Action::Repeat { times, actions, quiet } => return repeat(*times, actions, *quiet, world, deadline),
+        Action::Repeat {
+            times, actions, quiet, ..
+        } => return repeat(*times, actions, *quiet, world, deadline),
         Action::Plug { .. } => {
             port::wait_until_off(deadline)?;
             return world.ask(action, deadline);

@@ -14,7 +14,7 @@ use crate::random::Random;
 /// `_IOR('e', 0, u32)`: the identification register.
 pub(crate) const IOC_ID: u32 = 0x8004_6500;
 /// `_IOWR('e', 1, u32)`: a factorial.
-const IOC_FACTORIAL: u32 = 0xc004_6501;
+pub(crate) const IOC_FACTORIAL: u32 = 0xc004_6501;
 /// `_IO('e', 2)`: an interrupt, raised and waited for.
 pub(crate) const IOC_INTERRUPT: u32 = 0x6502;
 /// How much the device remembers: 4096 bytes, less the last, which QEMU refuses.
@@ -109,7 +109,14 @@ fn memory(device: &File) -> Result<()> {
 
 /// What is refused, and how.
 fn refusals(device: &File) -> Result<()> {
+    let mut large = 13u32;
     for (what, request, argument, errno) in [
+        (
+            "a factorial that is too large",
+            IOC_FACTORIAL,
+            (&raw mut large) as u64,
+            libc::EINVAL,
+        ),
         ("an unknown ioctl", 0x6503, 0, libc::ENOTTY),
         ("another size", 0x8008_6500, 0, libc::ENOTTY),
         ("the identification to nowhere", IOC_ID, 8, libc::EFAULT),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `fuzz PATH --calls N [--seed S]`: N system calls with random arguments on an open file: ioctl numbers and sizes, pointers to
-//! nowhere, into the kernel and to tails that are not mapped, lengths up to `usize::MAX`. The kernel may refuse whatever it
-//! likes; what it does must make sense.
+//! `fuzz PATH --calls N [--seed S] [--ioctls A,B,…]`: N system calls with random arguments on an open file: ioctl numbers and sizes, pointers to
+//! nowhere, into the kernel and to tails that are not mapped, lengths up to `usize::MAX`. Every other ioctl has one of the numbers
+//! that are given in hexadecimal digits, which the driver knows. The kernel may refuse whatever it likes; what it does must make
+//! sense.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,6 +24,8 @@ const MOST: u64 = 0x7fff_f000;
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let calls: u64 = args.option("--calls")?.unwrap_or(10_000);
     let seed: u64 = args.option("--seed")?.unwrap_or(1);
+    let ioctls: Option<String> = args.option("--ioctls")?;
+    let known = numbers(ioctls.as_deref().unwrap_or_default())?;
     let path: String = args.next("the path")?;
     args.end()?;
     let opened = file::open(&path).map_err(failed(&path))?;
@@ -30,7 +33,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let mut random = Random::new(seed);
     let mut seen: BTreeMap<(&str, i32), u64> = BTreeMap::new();
     for number in 0..calls {
-        let (name, result) = one(&opened, &arena, &mut random)
+        let (name, result) = one(&opened, &arena, &known, &mut random)
             .map_err(|what| Failure::new(format_args!("{path}: call {number} with seed {seed}: {what}")))?;
         if result >= INTERNAL {
             return Err(Failure::new(format_args!(
@@ -46,15 +49,32 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     Ok(format!("{calls} calls; by error number: {}", said.join(", ")))
 }
 
+/// Hexadecimal numbers with commas between them.
+fn numbers(text: &str) -> Result<Vec<u32>> {
+    let words = text.split(',').filter(|word| !word.is_empty());
+    words
+        .map(|word| u32::from_str_radix(word, 16).map_err(|e| Failure::new(format_args!("{word:?}: {e}"))))
+        .collect()
+}
+
 /// Does one call. Its name and the error number, 0 if it succeeded; or what makes no sense.
-fn one(opened: &File, arena: &Arena, random: &mut Random) -> std::result::Result<(&'static str, i32), String> {
+fn one(
+    opened: &File,
+    arena: &Arena,
+    known: &[u32],
+    random: &mut Random,
+) -> std::result::Result<(&'static str, i32), String> {
     arena.fill();
     let address = arena.address(random);
     let length = length(random);
     let flat = |result: std::result::Result<u64, i32>| result.err().unwrap_or(0);
     Ok(match random.below(8) {
         0..3 => {
-            let request = request(random);
+            let request = if known.is_empty() || random.below(2) == 0 {
+                request(random)
+            } else {
+                random.of(known)
+            };
             // Which numbers write how much is the driver's to say; that it is not more, the guard behind the buffer sees.
             let outcome = file::ioctl(opened, request, address.value);
             arena.check(&address, u64::from(request >> 16 & 0x3fff).max(PAGE as u64))?;
@@ -298,7 +318,7 @@ mod tests {
     #[test]
     fn files_of_the_host_bear_it() {
         for path in ["/dev/null", "/dev/zero"] {
-            let args = [path, "--calls", "20000", "--seed", "7"].map(str::to_owned);
+            let args = [path, "--calls", "20000", "--seed", "7", "--ioctls", "6502,80046500"].map(str::to_owned);
             let said = run(&mut Args::new(&args)).unwrap();
             assert!(said.contains("ioctl 25"), "{said}");
         }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `edu-busy PATH`: has an edu device work without a pause, in every way that its file offers, until it is gone; then wants that to
+//! be told, and every use of a file that was open to end in ENODEV. To be spawned; it is joined when the device is gone, or will be.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::edu::{IOC_FACTORIAL, IOC_ID, IOC_INTERRUPT};
+use crate::args::Args;
+use crate::file;
+use crate::outcome::{Failure, Result, failed};
+use crate::spawned::{ready, wait_for_join};
+
+/// What a device that is pulled out may make of what it has begun: the driver waits for it in vain.
+const PULLED: [i32; 2] = [libc::ETIMEDOUT, libc::EIO];
+/// How long it may take from the join on: a driver gives up after 2 s, and all wait one after the other for the device.
+const LATEST: Duration = Duration::from_secs(15);
+
+/// One way to use the device.
+type Way = fn(&File) -> io::Result<()>;
+const WAYS: [(&str, Way); 5] = [
+    ("identification", |device| number(device, IOC_ID, 0)),
+    ("factorial", |device| number(device, IOC_FACTORIAL, 12)),
+    ("interrupt", |device| {
+        file::ioctl(device, IOC_INTERRUPT, 0)
+            .map(drop)
+            .map_err(io::Error::from_raw_os_error)
+    }),
+    ("read", |device| device.read_at(&mut [0; 64], 0).map(drop)),
+    ("write", |device| device.write_at(&[0x55; 64], 64).map(drop)),
+];
+
+pub(crate) fn run(args: &mut Args<'_>) -> Result {
+    let path: String = args.next("the path")?;
+    args.end()?;
+    let open = || {
+        let mut options = File::options();
+        options.read(true).write(true).open(&path).map_err(failed(&path))
+    };
+    let idle = open()?;
+    let (done_once, at_work) = channel();
+    let mut threads = Vec::new();
+    for (name, way) in WAYS {
+        let (device, done_once) = (open()?, done_once.clone());
+        let work = move || {
+            let result = work(name, &device, way, &|| drop(done_once.send(())));
+            // One that fails at once is not waited for.
+            drop(done_once.send(()));
+            result
+        };
+        threads.push((name, thread::spawn(work)));
+    }
+    drop(done_once);
+    // Each has come through once: from here on all are at it.
+    for _ in WAYS {
+        if at_work.recv().is_err() {
+            break;
+        }
+    }
+    ready()?;
+    wait_for_join()?;
+    let latest = Instant::now() + LATEST;
+    let mut said = Vec::new();
+    for (name, thread) in threads {
+        while !thread.is_finished() {
+            if Instant::now() > latest {
+                return Err(Failure::new(format_args!(
+                    "{name}: it was never told that the device is gone"
+                )));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        let result = thread.join().map_err(|_| Failure::new("a thread panicked"))?;
+        said.push(format!("{name} {}", result?));
+    }
+    for (name, way) in WAYS {
+        gone(name, way(&idle))?;
+    }
+    Ok(said.join(", "))
+}
+
+/// Uses the device until it is gone. How often, and how often it was pulled out in the middle.
+fn work(name: &str, device: &File, way: Way, done_once: &dyn Fn()) -> Result {
+    let (mut done, mut pulled) = (0, 0);
+    loop {
+        match way(device) {
+            Ok(()) => {
+                if done == 0 {
+                    done_once();
+                }
+                done += 1;
+            }
+            Err(error) if error.raw_os_error().is_some_and(|errno| PULLED.contains(&errno)) => pulled += 1,
+            Err(error) => {
+                gone(name, Err(error))?;
+                return Ok(if pulled > 0 {
+                    format!("{done} ({pulled} broken off)")
+                } else {
+                    done.to_string()
+                });
+            }
+        }
+    }
+}
+
+/// A use of a device that is gone.
+fn gone(name: &str, result: io::Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        Err(error) => Err(failed(format_args!("{name} ends not in ENODEV"))(error)),
+        Ok(()) => Err(Failure::new(format_args!("{name} works, and the device is gone"))),
+    }
+}
+
+fn number(device: &File, request: u32, mut number: u32) -> io::Result<()> {
+    file::ioctl(device, request, (&raw mut number) as u64)
+        .map(drop)
+        .map_err(io::Error::from_raw_os_error)
+}
