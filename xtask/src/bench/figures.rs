@@ -11,6 +11,9 @@ use crate::table::aligned;
 pub(super) enum Unit {
     Seconds,
     Bytes,
+    Instructions,
+    /// Of what the figure names itself.
+    Count,
 }
 
 /// How long something took.
@@ -36,6 +39,15 @@ pub(super) struct Figure {
     cpu: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     beside: Option<Beside>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Limit>,
+}
+
+/// What a figure is to be at most by itself.
+#[derive(Debug, Clone, Serialize)]
+struct Limit {
+    target: f64,
+    reached: bool,
 }
 
 /// A figure's ratio to another one.
@@ -63,6 +75,7 @@ impl Figure {
             max,
             cpu: None,
             beside: None,
+            limit: None,
         }
     }
 
@@ -97,12 +110,22 @@ impl Figure {
         self
     }
 
+    /// The figure with what its median is to be at most.
+    #[must_use]
+    pub(super) fn at_most(mut self, target: f64) -> Self {
+        self.limit = Some(Limit {
+            target,
+            reached: self.median <= target,
+        });
+        self
+    }
+
     fn text(&self, value: f64) -> String {
         match self.unit {
             // Two digits say nothing of a hundredth of a second.
             Unit::Seconds if self.max < 1.0 => format!("{value:.4}"),
             Unit::Seconds => format!("{value:.2}"),
-            Unit::Bytes => format!("{value:.0}"),
+            Unit::Bytes | Unit::Instructions | Unit::Count => format!("{value:.0}"),
         }
     }
 
@@ -110,6 +133,8 @@ impl Figure {
         let median = match self.unit {
             Unit::Seconds => format!("{} s", self.text(self.median)),
             Unit::Bytes => format!("{} bytes", self.text(self.median)),
+            Unit::Instructions => format!("{} instructions", self.text(self.median)),
+            Unit::Count => self.text(self.median),
         };
         let range = match self.values.len() {
             1 => String::new(),
@@ -121,19 +146,28 @@ impl Figure {
             let target = beside
                 .target
                 .map_or_else(String::new, |target| format!("at most {target}"));
-            let reached = match beside.reached {
-                Some(true) => "yes",
-                Some(false) => "NO",
-                None => "",
-            };
+            let reached = beside.reached.map_or("", word);
+            // A driver's target is a few hundredths more than the twin's.
+            let digits = if self.unit == Unit::Instructions { 3 } else { 2 };
             row.extend([
-                format!("{:.2} x {}", beside.ratio, beside.what),
+                format!("{:.digits$} x {}", beside.ratio, beside.what),
                 target,
                 reached.to_owned(),
+            ]);
+        } else if let Some(limit) = &self.limit {
+            row.extend([
+                String::new(),
+                format!("at most {}", limit.target),
+                word(limit.reached).to_owned(),
             ]);
         }
         row
     }
+}
+
+/// Whether a target is reached, in a word.
+fn word(reached: bool) -> &'static str {
+    if reached { "yes" } else { "NO" }
 }
 
 /// The smallest, the median and the largest.
@@ -199,5 +233,13 @@ mod tests {
         assert_eq!(lines[2][3..], ["1.50", "x", "c", "at", "most", "1.5", "yes"]);
         assert_eq!(lines[3][3..], ["1.55", "x", "c", "at", "most", "1.5", "NO"]);
         assert_eq!(lines[4][3..], ["0.50", "x", "c"]);
+    }
+
+    #[test]
+    fn a_limit_needs_no_other_figure() {
+        let frame = |value| Figure::new("frame", Unit::Bytes, vec![value]).at_most(1024.0);
+        let text = as_text(&[frame(1024.0), frame(1025.0)]);
+        let words: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().last()).collect();
+        assert_eq!(words, ["REACHED", "yes", "NO"]);
     }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask bench`: what is measured, on the machine at hand. `build` measures building, on what `copies` makes of the
-//! samples, `abi` the comparison of kernels; `figures` makes medians and ratios of it.
+//! samples, `driver` what the drivers do in a machine, `abi` the comparison of kernels; `figures` makes medians and ratios of it.
 
 mod abi;
 mod build;
 mod copies;
+mod driver;
+mod frames;
 mod figures;
 
 use clap::Subcommand;
@@ -12,7 +14,7 @@ use linux_driver_host::Result;
 
 use crate::Outcome;
 
-/// Measure building beside the same driver in C, and check-abi beside pahole
+/// Measure building and running a driver beside the same driver in C, and check-abi beside pahole
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -23,11 +25,13 @@ pub(crate) struct Args {
 enum Bench {
     Abi(abi::Args),
     Build(build::Args),
+    Driver(driver::Args),
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     match &args.bench {
         Bench::Abi(args) => abi::run(args),
         Bench::Build(args) => build::run(args),
+        Bench::Driver(args) => driver::run(args),
     }
 }

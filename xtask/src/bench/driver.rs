@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `cargo xtask bench driver`.
+//!
+//! The machine counts instructions instead of time (QEMU's `-icount shift=0`: one a nanosecond), so that a busy host changes
+//! nothing. Both drivers run in one boot, in turn; and again with the other one first, since a driver's place in the
+//! lists of the driver core makes a difference too.
+
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::progress::Step as Progress;
+use linux_driver_host::{Cache, Error, Result, packages};
+use linux_driver_kbuild::check;
+use linux_driver_kbuild::driver::Source;
+use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::{Action, Device, GuestFile, Machine, Outcome as StepOutcome, Plan, Report, Step, init_program};
+use serde::{Deserialize, Serialize};
+
+use super::figures::{Figure, Unit, as_text};
+use super::frames;
+use crate::args::{InstallArgs, KernelArgs, builder, manifest};
+use crate::build::print_json;
+use crate::{Outcome, needs};
+
+/// Measure what the sample does beside its twin in C, in instructions
+///
+/// Loads, binds and uses both drivers in one machine that counts instructions, in both orders, and compares the modules' sizes,
+/// heap allocations and stack frames. Prints medians with their ratios, and for each that has a target whether it is
+/// reached; the exit code says nothing about that.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  cargo xtask bench driver --kernel debian-6.12
+  cargo xtask bench driver --json | jq '.figures[] | select(.beside.reached == false)'")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
+    install: InstallArgs,
+    /// How often each driver is loaded, used and unloaded in a boot
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=50))]
+    rounds: u32,
+    /// How long a boot and what is done in it may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    time_limit: u64,
+    /// Print one JSON document on standard output, with each round's value
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    kernel: &'a str,
+    figures: &'a [Figure],
+}
+
+/// What the ratios are to be at most.
+mod target {
+    /// What is done with a device, beside the twin in C.
+    pub(super) const OPERATION: f64 = 1.02;
+    /// Loading the module with a device there, beside the twin in C.
+    pub(super) const LOAD: f64 = 1.05;
+    /// The module's size, beside the one of the twin in C.
+    pub(super) const SIZE: f64 = 1.25;
+    /// Heap allocations a bound device.
+    pub(super) const ALLOCATIONS: f64 = 1.0;
+    /// The largest stack frame, in bytes.
+    pub(super) const FRAME: f64 = 1024.0;
+}
+
+/// A driver: its module, and how its device file's name starts.
+struct Driver {
+    name: &'static str,
+    prefix: &'static str,
+    ko: PathBuf,
+}
+
+/// What the guest prints of a driver: the instructions of each round.
+#[derive(Deserialize)]
+struct Measured {
+    driver: String,
+    load: Vec<f64>,
+    unbind: Vec<f64>,
+    bind: Vec<f64>,
+    id: Vec<f64>,
+    interrupt: Vec<f64>,
+    dma: Vec<f64>,
+}
+
+impl Measured {
+    fn operations(self) -> [(&'static str, Vec<f64>, f64); 6] {
+        [
+            ("load to probe", self.load, target::LOAD),
+            ("bind", self.bind, target::OPERATION),
+            ("unbind", self.unbind, target::OPERATION),
+            ("ioctl, one read", self.id, target::OPERATION),
+            ("ioctl, interrupt", self.interrupt, target::OPERATION),
+            ("DMA round trip", self.dma, target::OPERATION),
+        ]
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let install = args.install.allowed();
+    let cache = Cache::of_user()?;
+    packages::require(&needs::to_boot(), install)?;
+    let kernel = args.kernel.kernel(&cache, install)?;
+    let image = kernel.image.as_deref().ok_or_else(|| {
+        Error::new(
+            &kernel.name,
+            "a kernel image to boot beside the build tree",
+            kernel.note.as_deref().unwrap_or("none"),
+            "use a kernel of the catalogue (`cargo xtask kernels`)",
+        )
+    })?;
+    let builder = builder(&cache, &kernel, install)?;
+    let built = |package, name, prefix| -> Result<Driver> {
+        let ko = builder.build(&Source::find(&manifest(), Some(package))?)?.ko;
+        Ok(Driver { name, prefix, ko })
+    };
+    let rust = built("edu", "edu", "edu-")?;
+    let c = built("edu-c", "edu_c", "edu_c-")?;
+    let bench = Bench {
+        args,
+        image,
+        release: &kernel.release,
+        init: init_program::build(&manifest())?,
+        guest: init_program::build_guest(&manifest())?,
+    };
+    let mut figures = Vec::new();
+    for order in [[&rust, &c], [&c, &rust]] {
+        figures.extend(bench.operations(order)?);
+    }
+    figures.extend(sizes(&rust, &c)?);
+    figures.push(bench.allocations(&c)?);
+    figures.push(bench.allocations(&rust)?.at_most(target::ALLOCATIONS));
+    let frame = frames::largest(&rust.ko)?;
+    let what = format!("edu.ko's largest frame: {}", frame.function);
+    figures.push(Figure::new(what, Unit::Bytes, vec![f64::from(frame.bytes)]).at_most(target::FRAME));
+    if args.json {
+        print_json(&Document {
+            kernel: &kernel.release,
+            figures: &figures,
+        })?;
+    } else {
+        println!("\n{}", kernel.release);
+        print!("{}", as_text(&figures));
+    }
+    Ok(Outcome::Good)
+}
+
+struct Bench<'a> {
+    args: &'a Args,
+    image: &'a Path,
+    release: &'a str,
+    init: PathBuf,
+    guest: PathBuf,
+}
+
+impl Bench<'_> {
+    /// What both drivers take for each operation, in a boot of its own.
+    fn operations(&self, order: [&Driver; 2]) -> Result<Vec<Figure>> {
+        let [first, second] = order;
+        let _step = Progress::start(format!("{} before {} in {}", first.name, second.name, self.release));
+        let mut words = vec!["bench".to_owned()];
+        for driver in order {
+            words.extend([driver.in_guest(), driver.prefix.to_owned()]);
+        }
+        words.extend(["--rounds".to_owned(), self.args.rounds.to_string()]);
+        let step = Step::new("measured", Action::Exec { args: words }).within(self.args.time_limit);
+        let report = self.boot(&order, vec![step])?;
+        let said = detail(&report, "measured")?;
+        let measured: [Measured; 2] = serde_json::from_str(said).map_err(|e| {
+            Error::new(
+                "linux-driver-guest bench",
+                "one line of JSON with both drivers",
+                format_args!("{e}: {said}"),
+                "measure fewer rounds (--rounds): a step's output is cut at 8 KiB",
+            )
+        })?;
+        let [rust, c] = match measured {
+            [one, other] if one.driver == "edu" => [one, other],
+            [one, other] => [other, one],
+        };
+        let mut figures = Vec::new();
+        for ((what, rust, target), (_, c, _)) in rust.operations().into_iter().zip(c.operations()) {
+            let name = |driver: &str| format!("{what}, {driver} ({} first)", first.name);
+            let c = Figure::new(name("edu_c"), Unit::Instructions, c).renamed("edu_c");
+            let rust = Figure::new(name("edu"), Unit::Instructions, rust).beside(&c, Some(target));
+            figures.extend([rust, c.renamed(&name("edu_c"))]);
+        }
+        Ok(figures)
+    }
+
+    /// How often the module's code takes memory from the heap while it binds a device.
+    fn allocations(&self, driver: &Driver) -> Result<Figure> {
+        let _step = Progress::start(format!("allocations of {} in {}", driver.name, self.release));
+        let device: Device = "pci:1234:11e8".parse().map_err(|e| {
+            Error::new(
+                "pci:1234:11e8",
+                "a device's name",
+                e,
+                "report this as a bug of linux-driver",
+            )
+        })?;
+        let load = Action::Load {
+            module: driver.in_guest(),
+            params: String::new(),
+        };
+        let bind = Action::Bind {
+            device: device.clone(),
+            driver: driver.name.to_owned(),
+        };
+        let steps = vec![
+            Step::new("loaded", load),
+            Step::new("unbound", Action::Unbind { device }),
+            Step::new(
+                "counted",
+                Action::CountAllocations {
+                    module: driver.name.to_owned(),
+                    action: Box::new(bind),
+                    at_least: None,
+                    at_most: None,
+                },
+            ),
+        ];
+        let report = self.boot(&[driver], steps)?;
+        let said = detail(&report, "counted")?;
+        let count = said
+            .split(|c: char| !c.is_ascii_digit())
+            .find_map(|word| word.parse::<u32>().ok())
+            .ok_or_else(|| {
+                Error::new(
+                    "counted allocations",
+                    "a number",
+                    said,
+                    "report this as a bug of linux-driver",
+                )
+            })?;
+        let what = format!("{}: heap allocations a bind", driver.name);
+        Ok(Figure::new(what, Unit::Count, vec![f64::from(count)]))
+    }
+
+    /// Boots a machine that counts instructions, with these drivers' modules.
+    fn boot(&self, drivers: &[&Driver], steps: Vec<Step>) -> Result<Report> {
+        let mut machine = Machine::new(self.image);
+        machine.devices = vec!["edu".to_owned()];
+        machine.cpus = 1;
+        machine.kvm = false;
+        machine.qemu_args = ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec();
+        machine.time_limit = std::time::Duration::from_secs(self.args.time_limit);
+        let file = |path: String, source: &Path| GuestFile {
+            path,
+            source: source.to_owned(),
+        };
+        let plan = Plan {
+            files: drivers
+                .iter()
+                .map(|driver| file(driver.in_guest(), &driver.ko))
+                .chain([file(GUEST_PATH.to_owned(), &self.guest)])
+                .collect(),
+            steps,
+            ..Plan::default()
+        };
+        linux_driver_vm::run(&machine, &plan, &self.init, &mut |_| {})
+    }
+}
+
+impl Driver {
+    fn in_guest(&self) -> String {
+        format!("/{}.ko", self.name)
+    }
+}
+
+/// What a step said that passed.
+fn detail<'a>(report: &'a Report, name: &str) -> Result<&'a str> {
+    let step = report.steps.iter().find(|step| step.name == name);
+    match step {
+        Some(step) if step.outcome == StepOutcome::Passed => Ok(&step.detail),
+        _ => {
+            let last: Vec<&str> = report.console.iter().rev().take(20).rev().map(String::as_str).collect();
+            let why = step.map_or("", |step| step.detail.as_str());
+            Err(Error::new(
+                format_args!("step {name:?}"),
+                "it to pass",
+                format_args!("{why}\n{}", last.join("\n")),
+                "see the machine's last messages",
+            )
+            .of_driver())
+        }
+    }
+}
+
+fn sizes(rust: &Driver, c: &Driver) -> Result<[Figure; 2]> {
+    let figure = |driver: &Driver| -> Result<Figure> {
+        let size = check::loaded_size(&driver.ko)?.core;
+        // No module comes near 2^52 bytes, up to which a double is exact.
+        #[expect(clippy::cast_precision_loss)]
+        let bytes = size as f64;
+        Ok(Figure::new(
+            format!("{}.ko, loaded", driver.name),
+            Unit::Bytes,
+            vec![bytes],
+        ))
+    };
+    let c = figure(c)?;
+    Ok([figure(rust)?.beside(&c, Some(target::SIZE)), c])
+}
