@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The driver structure is static: read from the built module, at the offsets that the kernel's own BTF gives.
+//!
+//! What a driver writes is in `.data` when the module is loaded, pointing to tables in read-only memory and to functions; what it
+//! does not write is NULL; and no instruction of the module touches the structure. On each kernel of the catalogue that carries
+//! BTF (one that is built here does not).
+//!
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the cache yet.
+
+mod members;
+mod module;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linux_driver_abi::Abi;
+use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::model::Scope;
+use linux_driver_host::Cache;
+use linux_driver_kbuild::kernels::{self, Catalogue};
+
+use members::Want::{self, Code, List, Number, Table, Text};
+use module::Module;
+
+fn repository() -> &'static Path {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    dir.parent().unwrap_or(dir)
+}
+
+/// The module of a driver for a kernel.
+fn built(driver: &str, kernel: &str) -> Module {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_xtask"))
+        .args(["build", "-p", driver, "--kernel", kernel])
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(repository())
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let ko = PathBuf::from(String::from_utf8(ran.stdout).unwrap().trim_end());
+    Module::read(&fs::read(&ko).unwrap_or_else(|e| panic!("{}: {e}", ko.display())))
+}
+
+/// The types that are looked at, as the kernel's own BTF has them.
+fn layouts(kernel: &str) -> Abi {
+    let catalogue = Catalogue::read(&repository().join("headers/kernels.toml")).unwrap();
+    let kernel = kernels::fetch(&Cache::of_user().unwrap(), catalogue.get(kernel).unwrap()).unwrap();
+    let (source, _) = kernel.btf().unwrap_or_else(|e| panic!("{e}"));
+    let types = [
+        "pci_driver",
+        "pci_device_id",
+        "pci_error_handlers",
+        "dev_pm_ops",
+        "attribute_group",
+        "device_attribute",
+        "driver_attribute",
+    ];
+    let scope = Scope {
+        types: types.map(str::to_owned).to_vec(),
+        functions: Vec::new(),
+    };
+    let abi = extract(&Btf::open(source.btf(), source.place()).unwrap(), &scope).unwrap();
+    assert!(abi.no_evidence.is_empty(), "{:?}", abi.no_evidence);
+    abi
+}
+
+/// The stock kernels of the catalogue: those that carry BTF.
+fn stock() -> Vec<String> {
+    let catalogue = Catalogue::read(&repository().join("headers/kernels.toml")).unwrap();
+    let names: Vec<String> = catalogue.stock().map(|spec| spec.name.clone()).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    names
+}
+
+type Wants = Vec<(&'static str, Want)>;
+
+fn id(vendor: u64, device: u64) -> Wants {
+    // PCI_ANY_ID
+    let any = || Number(0xffff_ffff);
+    vec![
+        ("vendor", Number(vendor)),
+        ("device", Number(device)),
+        ("subvendor", any()),
+        ("subdevice", any()),
+    ]
+}
+
+/// Functions under the names of these members, in a table of this type.
+fn callbacks(type_: &'static str, names: &[&'static str]) -> Want {
+    Table(type_, names.iter().map(|name| (*name, Code(name))).collect())
+}
+
+fn group(name: Option<&'static str>, attributes: Vec<Want>) -> Want {
+    let name = name.map(|name| ("name", Text(name)));
+    let attributes = ("attrs", List(attributes));
+    Table("attribute_group", name.into_iter().chain([attributes]).collect())
+}
+
+/// An attribute: its mode, and the functions under these names.
+fn attribute(type_: &'static str, name: &'static str, mode: u64, functions: &[(&'static str, &'static str)]) -> Want {
+    let functions = functions.iter().map(|(member, function)| (*member, Code(function)));
+    let attr = [("attr.name", Text(name)), ("attr.mode", Number(mode))];
+    Table(type_, attr.into_iter().chain(functions).collect())
+}
+
+/// What tests/drivers/callbacks writes: all that can be written on a kernel with these types.
+fn all(abi: &Abi) -> Wants {
+    let pm = [
+        "prepare",
+        "complete",
+        "suspend",
+        "resume",
+        "freeze",
+        "thaw",
+        "poweroff",
+        "restore",
+        "runtime_suspend",
+        "runtime_resume",
+        "runtime_idle",
+    ];
+    let mut errors = vec![
+        "error_detected",
+        "mmio_enabled",
+        "slot_reset",
+        "reset_prepare",
+        "reset_done",
+        "resume",
+    ];
+    // Not all kernels have it.
+    if abi.types["pci_error_handlers"].field("cor_error_detected").is_some() {
+        errors.push("cor_error_detected");
+    }
+    let device = |name, mode, functions: &[_]| attribute("device_attribute", name, mode, functions);
+    let version = attribute("driver_attribute", "version", 0o444, &[("show", "show_driver")]);
+    let value = device("value", 0o644, &[("show", "show"), ("store", "store")]);
+    let awake = device("awake", 0o444, &[("show", "show")]);
+    let add = device("add", 0o200, &[("store", "store")]);
+    let mut wants = vec![
+        ("name", Text("callbacks")),
+        ("id_table", Table("pci_device_id", id(0x1234, 0x11e8))),
+        ("err_handler", callbacks("pci_error_handlers", &errors)),
+        ("groups", List(vec![group(None, vec![version])])),
+        (
+            "dev_groups",
+            List(vec![group(None, vec![value, awake]), group(Some("more"), vec![add])]),
+        ),
+        ("driver.pm", callbacks("dev_pm_ops", &pm)),
+        ("driver.sync_state", Code("sync_state")),
+        ("driver.coredump", Code("coredump")),
+        // PROBE_FORCE_SYNCHRONOUS
+        ("driver.probe_type", Number(2)),
+    ];
+    let functions = [
+        "probe",
+        "remove",
+        "shutdown",
+        "sriov_configure",
+        "sriov_get_vf_total_msix",
+        "sriov_set_msix_vec_count",
+    ];
+    wants.extend(functions.map(|name| (name, Code(name))));
+    wants
+}
+
+/// What tests/drivers/ids writes: no more than a driver has to.
+fn few() -> Wants {
+    let mut first = id(0x1234, 0x0001);
+    first[2].1 = Number(0x1af4);
+    first[3].1 = Number(0x1100);
+    // Where in its infos the entry's is.
+    first.push(("driver_data", Number(1)));
+    vec![
+        ("name", Text("ids")),
+        ("id_table", Table("pci_device_id", first)),
+        ("probe", Code("probe")),
+        ("remove", Code("remove")),
+    ]
+}
+
+#[test]
+fn what_is_written_is_there_and_the_rest_is_null() {
+    let mut wrong = Vec::new();
+    for kernel in stock() {
+        let abi = layouts(&kernel);
+        for (driver, wants) in [("callbacks", all(&abi)), ("ids", few())] {
+            let module = built(driver, &kernel);
+            let found = members::check(&module, &abi, &wants);
+            wrong.extend(found.into_iter().map(|what| format!("{driver} for {kernel}: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_filled_in_at_run_time() {
+    let mut wrong = Vec::new();
+    for kernel in stock() {
+        let size = layouts(&kernel).types["pci_driver"].size;
+        for driver in ["callbacks", "ids"] {
+            let module = built(driver, &kernel);
+            let found = module.touched(size).into_iter().chain(module.writable());
+            wrong.extend(found.map(|what| format!("{driver} for {kernel}: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_structure_that_is_another_is_seen() {
+    let kernel = "debian-6.12";
+    let (abi, module) = (layouts(kernel), built("callbacks", kernel));
+    let members_named = |found: Vec<String>| -> Vec<String> {
+        let name = |what: String| what.split(':').next().unwrap_or_default().to_owned();
+        found.into_iter().map(name).collect()
+    };
+    let without = |member: &str| {
+        all(&abi)
+            .into_iter()
+            .filter(|(name, _)| *name != member)
+            .collect::<Wants>()
+    };
+    // One that is there and should not be; one that should be and is not.
+    let found = members::check(&module, &abi, &without("shutdown"));
+    assert_eq!(members_named(found), ["pci_driver.shutdown"]);
+    let mut wants = all(&abi);
+    wants.push(("driver.suppress_bind_attrs", Number(1)));
+    wants.push(("suspend", Code("suspend")));
+    let found = members::check(&module, &abi, &wants);
+    assert_eq!(
+        members_named(found),
+        ["pci_driver.suspend", "pci_driver.driver.suppress_bind_attrs"]
+    );
+    // Another function in a table that the structure points to; another text.
+    let mut wants = without("driver.pm");
+    wants.push(("driver.pm", Table("dev_pm_ops", vec![("prepare", Code("complete"))])));
+    let found = members::check(&module, &abi, &wants);
+    assert_eq!(found.len(), 11, "{found:#?}");
+    assert!(found[0].starts_with("pci_driver.driver.pm.prepare: "), "{found:#?}");
+    assert!(found[1].starts_with("pci_driver.driver.pm.complete: "), "{found:#?}");
+    let mut wants = without("name");
+    wants.push(("name", Text("callback")));
+    assert_eq!(
+        members_named(members::check(&module, &abi, &wants)),
+        ["pci_driver.name"]
+    );
+    // Another place than what is registered.
+    let mut moved = module;
+    moved.driver.offset += 8;
+    let found = members::check(&moved, &abi, &all(&abi));
+    assert!(found[0].starts_with("pci_driver: expected 280 bytes"), "{found:#?}");
+    assert_eq!(moved.touched(8), ["nothing takes the structure's address"]);
+}
+
+#[test]
+fn a_store_to_the_structure_is_seen() {
+    use module::takes_address;
+    // mov $X,%rdi; lea X(%rip),%rdi; movq $X,Y(%rip); mov $X,%edi. The address is at the end, or 4 bytes before it.
+    for (code, at) in [
+        (&[0x48, 0xc7, 0xc7, 0, 0, 0, 0][..], 3),
+        (&[0x48, 0x8d, 0x3d, 0, 0, 0, 0], 3),
+        (&[0x48, 0xc7, 0x05, 0, 0, 0, 0, 0, 0, 0, 0], 7),
+        (&[0xbf, 0, 0, 0, 0], 1),
+    ] {
+        assert!(takes_address(code, at), "{code:x?}");
+    }
+    // movq $0,X(%rip); mov %rax,X(%rip); movb $1,X(%rip); mov X(%rip),%rax; mov %rax,X (absolute); call *X(%rip)
+    for (code, at) in [
+        (&[0x48, 0xc7, 0x05, 0, 0, 0, 0, 0, 0, 0, 0][..], 3),
+        (&[0x48, 0x89, 0x05, 0, 0, 0, 0], 3),
+        (&[0xc6, 0x05, 0, 0, 0, 0, 1], 2),
+        (&[0x48, 0x8b, 0x05, 0, 0, 0, 0], 3),
+        (&[0x48, 0x89, 0x04, 0x25, 0, 0, 0, 0], 4),
+        (&[0xff, 0x15, 0, 0, 0, 0], 2),
+    ] {
+        assert!(!takes_address(code, at), "{code:x?}");
+    }
+}

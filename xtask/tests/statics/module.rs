@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A built module: its sections, what each relocation in them points to, and the structure that it registers.
+
+use std::collections::BTreeMap;
+
+use object::elf;
+use object::read::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
+use object::{RelocationFlags, SectionFlags, SectionIndex, SymbolKind};
+
+/// Where something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Address {
+    pub(crate) section: usize,
+    pub(crate) offset: u64,
+}
+
+/// A relocation.
+#[derive(Debug, Clone)]
+pub(crate) struct Relocation {
+    kind: elf::RelocationType,
+    /// The symbol, where it is none of the module's own.
+    kernel: Option<String>,
+    /// Where in the module it points to. Relative ones point there from the end of the field.
+    to: Option<Address>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
+    size: u64,
+    flags: elf::SectionFlags,
+    /// By their offsets.
+    relocations: BTreeMap<u64, Relocation>,
+}
+
+impl Section {
+    fn is(&self, flag: elf::SectionFlags) -> bool {
+        self.flags.0 & flag.0 != 0
+    }
+
+    fn is_code(&self) -> bool {
+        self.is(elf::SHF_ALLOC) && self.is(elf::SHF_EXECINSTR)
+    }
+
+    /// Loaded, and neither code nor writable.
+    fn is_read_only(&self) -> bool {
+        self.is(elf::SHF_ALLOC) && !self.is(elf::SHF_WRITE) && !self.is(elf::SHF_EXECINSTR)
+    }
+}
+
+#[derive(Debug)]
+struct Symbol {
+    name: String,
+    is_code: bool,
+    size: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Module {
+    sections: BTreeMap<usize, Section>,
+    symbols: BTreeMap<Address, Vec<Symbol>>,
+    /// The structure that it gives to `__pci_register_driver`.
+    pub(crate) driver: Address,
+}
+
+/// What a pointer of the module's points to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pointer {
+    Null,
+    Code(Address),
+    ReadOnly(Address),
+    /// Anything else: a number, the kernel's, something writable.
+    Other,
+}
+
+impl Module {
+    pub(crate) fn read(bytes: &[u8]) -> Self {
+        let file = object::File::parse(bytes).unwrap();
+        let mut symbols: BTreeMap<Address, Vec<Symbol>> = BTreeMap::new();
+        for symbol in file.symbols() {
+            if let (Some(SectionIndex(section)), true) = (symbol.section_index(), symbol.kind() != SymbolKind::Section)
+            {
+                let offset = symbol.address();
+                symbols.entry(Address { section, offset }).or_default().push(Symbol {
+                    name: symbol.name().unwrap().to_owned(),
+                    is_code: symbol.kind() == SymbolKind::Text,
+                    size: symbol.size(),
+                });
+            }
+        }
+        let mut sections = BTreeMap::new();
+        for section in file.sections() {
+            let SectionFlags::Elf { sh_flags: flags, .. } = section.flags() else {
+                panic!("ELF")
+            };
+            // Debug information refers to everything.
+            let is_loaded = flags.0 & elf::SHF_ALLOC.0 != 0;
+            let relocations = section.relocations().filter(|_| is_loaded);
+            let relocations = relocations.map(|(at, relocation)| {
+                let RelocationFlags::Elf { r_type: kind } = relocation.flags() else {
+                    panic!("ELF")
+                };
+                let RelocationTarget::Symbol(symbol) = relocation.target() else {
+                    panic!("{relocation:?}")
+                };
+                let symbol = file.symbol_by_index(symbol).unwrap();
+                let distance = if matches!(kind, elf::R_X86_64_PC32 | elf::R_X86_64_PLT32) {
+                    4
+                } else {
+                    0
+                };
+                let offset = symbol.address().wrapping_add_signed(relocation.addend() + distance);
+                let to = symbol
+                    .section_index()
+                    .map(|SectionIndex(section)| Address { section, offset });
+                let kernel = to.is_none().then(|| symbol.name().unwrap().to_owned());
+                (at, Relocation { kind, kernel, to })
+            });
+            let section = (
+                section.index().0,
+                Section {
+                    name: section.name().unwrap().to_owned(),
+                    bytes: section.data().unwrap().to_vec(),
+                    size: section.size(),
+                    flags,
+                    relocations: relocations.collect(),
+                },
+            );
+            sections.insert(section.0, section.1);
+        }
+        let driver = registered(&sections);
+        Self {
+            sections,
+            symbols,
+            driver,
+        }
+    }
+
+    pub(crate) fn section(&self, address: Address) -> &Section {
+        &self.sections[&address.section]
+    }
+
+    /// What the object at this address is, by its symbol: its name and size.
+    pub(crate) fn object(&self, address: Address) -> Option<(&str, u64)> {
+        let symbols = self.symbols.get(&address)?;
+        let object = symbols.iter().find(|symbol| !symbol.is_code && symbol.size > 0)?;
+        Some((&object.name, object.size))
+    }
+
+    /// The names of the function that starts at this address.
+    pub(crate) fn function(&self, address: Address) -> Vec<&str> {
+        let symbols = self.symbols.get(&address).into_iter().flatten();
+        let functions = symbols.filter(|symbol| symbol.is_code);
+        functions.map(|symbol| symbol.name.as_str()).collect()
+    }
+
+    /// The bytes from here on, if there are so many.
+    pub(crate) fn bytes(&self, at: Address, size: u64) -> Option<&[u8]> {
+        let start = usize::try_from(at.offset).ok()?;
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        self.section(at).bytes.get(start..end)
+    }
+
+    /// The relocations of these bytes.
+    fn relocations(&self, at: Address, size: u64) -> impl Iterator<Item = (u64, &Relocation)> {
+        let range = at.offset..at.offset + size;
+        self.section(at)
+            .relocations
+            .range(range)
+            .map(|(at, relocation)| (*at, relocation))
+    }
+
+    /// Whether these bytes are zero when the module is loaded, whatever it is loaded to.
+    pub(crate) fn is_zero(&self, at: Address, size: u64) -> bool {
+        let bytes = self.bytes(at, size);
+        bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)) && self.relocations(at, size).next().is_none()
+    }
+
+    /// The number in these bytes.
+    pub(crate) fn number(&self, at: Address, size: u64) -> Option<u64> {
+        let bytes = self.bytes(at, size)?;
+        let mut number = [0; 8];
+        number.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        self.relocations(at, size)
+            .next()
+            .is_none()
+            .then(|| u64::from_le_bytes(number))
+    }
+
+    /// The pointer in the eight bytes here.
+    pub(crate) fn pointer(&self, at: Address) -> Pointer {
+        if self.is_zero(at, 8) {
+            return Pointer::Null;
+        }
+        let found: Vec<_> = self.relocations(at, 8).collect();
+        let [(offset, relocation)] = found.as_slice() else {
+            return Pointer::Other;
+        };
+        match relocation.to {
+            Some(to) if *offset == at.offset && relocation.kind == elf::R_X86_64_64 => match self.section(to) {
+                section if section.is_code() => Pointer::Code(to),
+                section if section.is_read_only() => Pointer::ReadOnly(to),
+                _ => Pointer::Other,
+            },
+            _ => Pointer::Other,
+        }
+    }
+
+    /// The text here, up to its NUL.
+    pub(crate) fn text(&self, at: Address) -> Option<&str> {
+        let bytes = self.section(at).bytes.get(usize::try_from(at.offset).ok()?..)?;
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        std::str::from_utf8(&bytes[..end]).ok()
+    }
+
+    /// What uses the driver's structure, of `size` bytes, otherwise than to take its address.
+    pub(crate) fn touched(&self, size: u64) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut taken = 0;
+        let ends = self.driver.offset + size;
+        for section in self.sections.values() {
+            for (at, relocation) in &section.relocations {
+                // An instruction with a constant at its end has the field before that.
+                let behind: &[u64] = if relocation.kind == elf::R_X86_64_PC32 {
+                    &[0, 1, 2, 4]
+                } else {
+                    &[0]
+                };
+                let inside = |behind: &u64| {
+                    let to = relocation.to.filter(|to| to.section == self.driver.section);
+                    to.is_some_and(|to| (self.driver.offset..ends).contains(&to.offset.wrapping_add(*behind)))
+                };
+                if !behind.iter().any(inside) {
+                    continue;
+                }
+                let to_its_start = relocation.to == Some(self.driver);
+                if section.is_code() && to_its_start && takes_address(&section.bytes, usize::try_from(*at).unwrap()) {
+                    taken += 1;
+                } else {
+                    wrong.push(format!("{}+{at:#x} gets at the structure", section.name));
+                }
+            }
+        }
+        if taken == 0 {
+            wrong.push("nothing takes the structure's address".to_owned());
+        }
+        wrong
+    }
+
+    /// Writable sections that are neither `.data` and `.bss` nor the loader's own.
+    pub(crate) fn writable(&self) -> Vec<String> {
+        // What the loader and the kernel's own macros make (`BUG()`, static keys and calls, ftrace).
+        const OTHERS: [&str; 7] = [
+            ".data",
+            ".bss",
+            ".gnu.linkonce.this_module",
+            "__bug_table",
+            "__jump_table",
+            "__patchable_function_entries",
+            ".static_call_sites",
+        ];
+        let all = self.sections.values();
+        let writable =
+            all.filter(|section| section.is(elf::SHF_ALLOC) && section.is(elf::SHF_WRITE) && section.size > 0);
+        let more = writable.filter(|section| !OTHERS.contains(&section.name.as_str()));
+        more.map(|section| format!("{} is writable", section.name)).collect()
+    }
+}
+
+/// What is in `%rdi` at the call of `__pci_register_driver`: the last address that was put there before it.
+fn registered(sections: &BTreeMap<usize, Section>) -> Address {
+    let mut found = Vec::new();
+    for section in sections.values().filter(|section| section.is_code()) {
+        let calls = section.relocations.iter();
+        for (call, _) in calls.filter(|(_, to)| to.kernel.as_deref() == Some("__pci_register_driver")) {
+            let before = section.relocations.range(..call).rev();
+            let argument = before.filter_map(|(at, relocation)| {
+                let at = usize::try_from(*at).unwrap();
+                let is_rdi = matches!(section.bytes[at - 3..at], [0x48, 0xc7, 0xc7] | [0x48, 0x8d, 0x3d]);
+                is_rdi.then_some(relocation.to)
+            });
+            found.extend(argument.take(1).map(|to| to.expect("a structure of the module's own")));
+        }
+    }
+    let [driver] = found.as_slice() else {
+        panic!("one call of __pci_register_driver: {found:?}")
+    };
+    *driver
+}
+
+/// Whether the instruction whose field is relocated at `at` takes the address, and does not get at what is there.
+pub(crate) fn takes_address(code: &[u8], at: usize) -> bool {
+    let before = |bytes: usize| at.checked_sub(bytes).map_or(&[][..], |start| &code[start..at]);
+    match (before(3), before(7)) {
+        // mov $X,%r64; lea X(%rip),%r64
+        ([0x48 | 0x49, 0xc7, 0xc0..=0xc7], _) => true,
+        ([0x48 | 0x4c, 0x8d, modrm], _) if modrm & 0xc7 == 0x05 => true,
+        // movq $X,Y(%rip): four bytes of Y stand before.
+        (_, [0x48, 0xc7, 0x05, ..]) => true,
+        // mov $X,%r32
+        _ => matches!(before(1), [0xb8..=0xbf]),
+    }
+}
