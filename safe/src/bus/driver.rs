@@ -194,8 +194,8 @@ unsafe fn remove<T: Driver>(dev: *mut sys::device) {
         // SAFETY: the device is one of the bus's, under its lock, for the call.
         T::remove(unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) }, this);
     };
-    // SAFETY: this is called from the bus's `remove`; `stop` has seen to runtime callbacks, the others are called under the device's lock.
-    unsafe { driver::unbind::<T>(dev, lend) };
+    // SAFETY: this is called from the bus's `remove`; runtime callbacks are announced, the others are called under the device's lock.
+    unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: `enable` came before, and `stop` has counted a use.
         unsafe { pm::disable(dev) };

@@ -146,9 +146,10 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: 
 /// # Safety
 ///
 /// Called from the bus's `remove`, with the device's lock held, once after [`bind`] with the same `T` returned 0. No other
-/// callback that uses [`data`] runs, or starts, until it returns.
+/// callback that uses [`data`] runs, or starts, until it returns, but those of runtime power management where `has_runtime`
+/// says that the driver has them.
 #[inline(always)]
-pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, remove: impl FnOnce(Pin<&T>)) {
+pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove: impl FnOnce(Pin<&T>)) {
     // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, up to here: `bind` put it there.
     let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
     // SAFETY: `bind` made the data.
@@ -159,6 +160,12 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, remove: impl FnOnce(Pin<&T
     remove(unsafe { Pin::new_unchecked(lent) });
     // SAFETY: the memory is there.
     unsafe { &(*slot).head.bound }.store(false, Ordering::Relaxed);
+    if has_runtime {
+        // A device that did not wake (its parent did not, say) is asleep still, and user space or its parent may wake it at any
+        // time. One that begins after this finds the data gone: the barrier takes the lock under which each begins.
+        // SAFETY: the device is there; whoever unbinds it may sleep.
+        unsafe { sys::pm_runtime_barrier(dev) };
+    }
     // SAFETY: the data is dropped this once; whom C has lent it to is called back no more when its parts were dropped.
     unsafe { core::ptr::drop_in_place(of_driver) };
     // SAFETY: the memory is there.

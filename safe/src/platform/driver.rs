@@ -246,8 +246,8 @@ unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::platform_device) {
         // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
-    // SAFETY: this is the bus's `remove`; `stop` has seen to runtime callbacks, the others are called under the device's lock.
-    unsafe { driver::unbind::<T>(dev, lend) };
+    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called under the device's lock.
+    unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: `enable` came before, and `stop` has counted a use.
         unsafe { pm::disable(dev) };

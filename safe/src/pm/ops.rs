@@ -132,7 +132,7 @@ macro_rules! callbacks {
         /// Called by the core's power management for a device whose driver has this table.
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
             // SAFETY: the device is bound, or being bound, to the driver whose table this is, or no driver's data is there. It
-            // stays so: the core holds the device's lock, or, for the runtime callbacks, unbinding waits for them (`Quiet`).
+            // stays so: the core holds the device's lock, or, for the runtime callbacks, `unbind` waits for them.
             let Some(this) = (unsafe { data::<T>(dev) }) else {
                 return $unbound;
             };

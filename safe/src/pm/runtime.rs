@@ -103,7 +103,8 @@ pub(crate) unsafe fn start(dev: *mut sys::device) {
     unsafe { sys::linux_driver_pm_runtime_put_noidle(dev) };
 }
 
-/// Before `remove`: takes the use again, and waits for callbacks that run. None comes after this: the device is awake and in use.
+/// Before `remove`: takes the use again, and waits for callbacks that run. None comes after this where the device is awake; one that
+/// could not be woken can be woken later, for which `unbind` is prepared.
 ///
 /// # Safety
 ///
