@@ -224,9 +224,10 @@ impl Bench<'_> {
         ];
         let report = self.boot(&[driver], steps)?;
         let said = detail(&report, "counted")?;
+        // What the action itself said may come before.
         let count = said
-            .split(|c: char| !c.is_ascii_digit())
-            .find_map(|word| word.parse::<u32>().ok())
+            .split_once(" allocations")
+            .and_then(|(before, _)| before.rsplit(' ').next()?.parse::<u32>().ok())
             .ok_or_else(|| {
                 Error::new(
                     "counted allocations",

@@ -13,7 +13,7 @@ pub(super) struct Frame {
 }
 
 pub(super) fn largest(ko: &Path) -> Result<Frame> {
-    let said = process::run(Command::new("objdump").args(["-d", "--no-show-raw-insn"]).arg(ko))?;
+    let said = process::run(Command::new("objdump").args(["-dC", "--no-show-raw-insn"]).arg(ko))?;
     of_listing(&said).ok_or_else(|| {
         Error::new(
             ko.display(),
