@@ -47,6 +47,24 @@ impl ThisModule {
         unsafe { STATE.place(address, size) }
     }
 
+    /// Waits until nobody but the loader has a use of the module, whose entry has failed.
+    ///
+    /// What the entry registered may have been used before it failed: a device was probed, its file was opened, and is open still. The
+    /// loader does not ask for uses when an entry fails (`do_init_module`), and would take the code away that is called when the
+    /// file is closed.
+    fn wait_for_users(&self) {
+        let mut waits = 0u32;
+        // SAFETY: the module is there as long as its code runs.
+        while unsafe { sys::module_refcount(self.as_ptr()) } > 1 {
+            if waits == 1000 {
+                crate::pr_warn!("the module could not be initialised, and waits for those who use it");
+            }
+            waits = waits.saturating_add(1);
+            // SAFETY: a module's entry may sleep.
+            unsafe { sys::linux_driver_usleep_range(1000, 2000) };
+        }
+    }
+
     /// # Safety
     ///
     /// Called for a module's own entry: who has a `ThisModule` may register things in the module's name.
@@ -90,6 +108,8 @@ impl<T: Module> Slot<T> {
             Ok(()) => 0,
             Err(error) => {
                 STATE.end();
+                // SAFETY: this is the module's entry.
+                unsafe { ThisModule::get() }.wait_for_users();
                 error.to_errno()
             }
         }

@@ -74,7 +74,11 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
             let place = device.place(slot.addr(), size_of::<Self>())?;
             let mut handle: DmaAddr = 0;
             // As C's dma_alloc_coherent() does.
-            let attrs = if flags.contains(__GFP_NOWARN) { DMA_ATTR_NO_WARN } else { 0 };
+            let attrs = if flags.contains(__GFP_NOWARN) {
+                DMA_ATTR_NO_WARN
+            } else {
+                0
+            };
             let flags = (flags | __GFP_ZERO).raw();
             // SAFETY: the device is bound; the handle is the function's to write.
             let cpu = unsafe { sys::dma_alloc_attrs(device.as_raw(), size, &raw mut handle, flags, attrs) };

@@ -196,10 +196,14 @@ unsafe fn init<H: Send + Sync + 'static>(
         unsafe { handler.__pinned_init(field)? };
         // SAFETY: a device is there, so its address is not null.
         let device = unsafe { NonNull::new_unchecked(device.as_raw()) };
+        // SAFETY: the slot is valid; only the field's address is taken.
+        let at_device = unsafe { &raw mut (*slot).device };
         // SAFETY: the slot is valid for writes.
-        unsafe { (&raw mut (*slot).device).write(device) };
+        unsafe { at_device.write(device) };
         // SAFETY: as above.
-        unsafe { (&raw mut (*slot).number).write(line.number) };
+        let at_number = unsafe { &raw mut (*slot).number };
+        // SAFETY: as above.
+        unsafe { at_number.write(line.number) };
         // What the callbacks read is written: they may come from here on. The slot lies in the driver's data and is dropped there, in the
         // bus's `remove` or when `probe` fails, which frees the interrupt before the data goes and while the device is bound.
         if let Err(error) = request(slot) {
@@ -208,8 +212,10 @@ unsafe fn init<H: Send + Sync + 'static>(
             return Err(error);
         }
         // INVARIANT: it is registered; the rest was written above.
+        // SAFETY: the slot is valid; only the field's address is taken.
+        let at_place = unsafe { &raw mut (*slot)._place };
         // SAFETY: the slot is valid for writes.
-        unsafe { (&raw mut (*slot)._place).write(place) };
+        unsafe { at_place.write(place) };
         Ok(())
     };
     // SAFETY: on `Ok` all fields are written that have a size; on `Err` nothing is left that would have to be dropped.

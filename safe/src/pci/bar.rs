@@ -42,6 +42,11 @@ impl<const SIZE: usize> Bar<SIZE> {
         let resource = resources.cast::<sys::resource>().wrapping_add(number as usize);
         // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
         let start = unsafe { (*resource).start };
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        if unsafe { (*resource).flags } & sys::IORESOURCE_UNSET as core::ffi::c_ulong != 0 {
+            dev_err!(device, "BAR {} has no address", bar);
+            return Err(EINVAL);
+        }
         let dev: &device::Device<Bound> = device.as_ref();
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
         let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };

@@ -205,9 +205,14 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
     };
     // SAFETY: this is the bus's `probe`.
     let returned = unsafe { driver::bind::<T, _>(dev, init) };
-    if const { T::DRIVER.has_runtime() } && returned == 0 {
-        // SAFETY: `local_pci_probe` counts a use.
-        unsafe { pm::start(dev) };
+    if const { T::DRIVER.has_runtime() } {
+        if returned == 0 {
+            // SAFETY: `local_pci_probe` counts a use.
+            unsafe { pm::start(dev) };
+        } else {
+            // SAFETY: the device is there; `probe` may have switched it on.
+            unsafe { sys::__pm_runtime_use_autosuspend(dev, false) };
+        }
     }
     returned
 }

@@ -64,6 +64,9 @@ impl ErsResult {
 
 /// Recovery from errors of the bus, and resets: C's `struct pci_error_handlers`. What a driver does not write is NULL.
 ///
+/// `cor_error_detected`, which some kernels have, is not here: `aer.c` calls it without the device's lock, so that nothing would keep the
+/// driver bound while it runs.
+///
 /// The state of a recovery: `error_detected` first; then, as the drivers of the slot have answered, `mmio_enabled`, `slot_reset`, and at
 /// last `resume`. A reset that is asked for (`reset` in sysfs, [`Device::reset`]) calls `reset_prepare` and `reset_done`.
 ///
@@ -126,14 +129,6 @@ pub trait ErrorHandlers: Send + Sync + 'static {
     fn resume(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
-
-    /// The hardware has corrected an error, of which there is more to note. Only in kernels whose `struct pci_error_handlers` has it
-    /// (`cfg(has_field = "pci_error_handlers.cor_error_detected")`): elsewhere it is never called. Context: may sleep; under the device's
-    /// lock.
-    #[doc(alias = "pci_error_handlers.cor_error_detected")]
-    fn cor_error_detected(dev: &Device<Core>, this: Pin<&Self>) {
-        let _ = (dev, this);
-    }
 }
 
 /// The error handlers of a driver with data `T`, or none.
@@ -179,10 +174,6 @@ impl<T: ErrorHandlers> Table<T> {
         }
         if T::HAS_RESUME {
             handlers.resume = Some(resume::<T>);
-        }
-        #[cfg(has_field = "pci_error_handlers.cor_error_detected")]
-        if T::HAS_COR_ERROR_DETECTED {
-            handlers.cor_error_detected = Some(cor_error_detected::<T>);
         }
         handlers
     };
@@ -237,9 +228,4 @@ callbacks! {
     reset_prepare;
     reset_done;
     resume;
-}
-
-#[cfg(has_field = "pci_error_handlers.cor_error_detected")]
-callbacks! {
-    cor_error_detected;
 }

@@ -80,7 +80,8 @@ impl Drop for Awake<'_> {
 }
 
 /// The device is to sleep `delay_ms` milliseconds after its last use, not at once: C's `pm_runtime_set_autosuspend_delay` and
-/// `pm_runtime_use_autosuspend`. Undone when the device is unbound.
+/// `pm_runtime_use_autosuspend`. Undone when the device is unbound, for a driver that has
+/// runtime callbacks.
 ///
 /// Context: may sleep.
 #[doc(alias = "pm_runtime_set_autosuspend_delay")]

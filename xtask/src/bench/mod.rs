@@ -6,8 +6,8 @@ mod abi;
 mod build;
 mod copies;
 mod driver;
-mod frames;
 mod figures;
+mod frames;
 
 use clap::Subcommand;
 use linux_driver_host::Result;

@@ -119,7 +119,7 @@ fn all(abi: &Abi) -> Wants {
         "runtime_resume",
         "runtime_idle",
     ];
-    let mut errors = vec![
+    let errors = vec![
         "error_detected",
         "mmio_enabled",
         "slot_reset",
@@ -127,10 +127,6 @@ fn all(abi: &Abi) -> Wants {
         "reset_done",
         "resume",
     ];
-    // Not all kernels have it.
-    if abi.types["pci_error_handlers"].field("cor_error_detected").is_some() {
-        errors.push("cor_error_detected");
-    }
     let device = |name, mode, functions: &[_]| attribute("device_attribute", name, mode, functions);
     let version = attribute("driver_attribute", "version", 0o444, &[("show", "show_driver")]);
     let value = device("value", 0o644, &[("show", "show"), ("store", "store")]);

@@ -181,10 +181,6 @@ impl pci::ErrorHandlers for Callbacks {
     fn resume(dev: &pci::Device<Core>, this: Pin<&Self>) {
         dev_info!(dev, "error resume {}", this.value());
     }
-
-    fn cor_error_detected(dev: &pci::Device<Core>, this: Pin<&Self>) {
-        dev_info!(dev, "cor_error_detected {}", this.value());
-    }
 }
 
 /// The text as a number.
