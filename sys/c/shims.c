@@ -157,6 +157,16 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
+SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count)
+{
+	memcpy_fromio(to, (const void __iomem *)from, count);
+}
+
+SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size_t count)
+{
+	memcpy_toio((void __iomem *)to, from, count);
+}
+
 SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev)
 {
 	return pci_dev_id(pdev);

@@ -77,6 +77,9 @@ SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma
 SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf);
 SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf);
 SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);
+/* Where they are functions, the kernel's type information does not have them all. */
+SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count);
+SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size_t count);
 SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
 SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);

@@ -12,7 +12,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
     pub fn memcpy_fromio(&self, to: &mut [u8], offset: usize) -> Result {
         let from = self.range(offset, to.len())?;
         // SAFETY: so many bytes are mapped there, by the check; the slice is valid for writes.
-        unsafe { sys::memcpy_fromio(to.as_mut_ptr().cast(), from.cast(), to.len()) };
+        unsafe { sys::linux_driver_memcpy_fromio(to.as_mut_ptr().cast(), from.cast(), to.len()) };
         Ok(())
     }
 
@@ -21,7 +21,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
     pub fn memcpy_toio(&self, offset: usize, from: &[u8]) -> Result {
         let to = self.range(offset, from.len())?;
         // SAFETY: so many bytes are mapped there, by the check; the slice is valid for reads.
-        unsafe { sys::memcpy_toio(to.cast(), from.as_ptr().cast(), from.len()) };
+        unsafe { sys::linux_driver_memcpy_toio(to.cast(), from.as_ptr().cast(), from.len()) };
         Ok(())
     }
 

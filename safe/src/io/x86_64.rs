@@ -14,7 +14,7 @@ macro_rules! accessors {
         /// # Safety
         ///
         /// `address + OFFSET` lies in a mapping of device memory and is aligned to the access.
-        #[allow(clippy::pointers_in_nomem_asm_block, reason = "what a register holds is no memory of the compiler's")]
+        #[allow(clippy::pointers_in_nomem_asm_block, reason = "device memory, which is accessed by these functions alone")]
         #[inline(always)]
         pub(crate) unsafe fn $read<const OFFSET: usize>(address: *const u8) -> $type {
             let value: $type;
@@ -36,7 +36,7 @@ macro_rules! accessors {
         /// # Safety
         ///
         /// `address + OFFSET` lies in a mapping of device memory and is aligned to the access.
-        #[allow(clippy::pointers_in_nomem_asm_block, reason = "what a register holds is no memory of the compiler's")]
+        #[allow(clippy::pointers_in_nomem_asm_block, reason = "device memory, which is accessed by these functions alone")]
         #[inline(always)]
         pub(crate) unsafe fn $write<const OFFSET: usize>(address: *mut u8, value: $type) {
             // SAFETY: one store to mapped device memory, by the caller's promise.

@@ -124,7 +124,7 @@ impl<H: Send + Sync + 'static> Registration<H> {
     }
 
     /// Switches the line off, for all who share it, and waits until no handler runs: C's `disable_irq`. It is switched on again when what this
-    /// returns is dropped; they nest. What comes meanwhile is pending then.
+    /// returns is dropped; they nest. What comes meanwhile is pending then. Where that is forgotten, the line stays off, for all who share it.
     ///
     /// Context: as [`synchronize`](Self::synchronize).
     #[doc(alias = "disable_irq")]
@@ -197,13 +197,13 @@ unsafe fn init<H: Send + Sync + 'static>(
         // SAFETY: a device is there, so its address is not null.
         let device = unsafe { NonNull::new_unchecked(device.as_raw()) };
         // SAFETY: the slot is valid; only the field's address is taken.
-        let at_device = unsafe { &raw mut (*slot).device };
+        let of_device = unsafe { &raw mut (*slot).device };
         // SAFETY: the slot is valid for writes.
-        unsafe { at_device.write(device) };
-        // SAFETY: as above.
-        let at_number = unsafe { &raw mut (*slot).number };
-        // SAFETY: as above.
-        unsafe { at_number.write(line.number) };
+        unsafe { of_device.write(device) };
+        // SAFETY: the slot is valid; only the field's address is taken.
+        let of_number = unsafe { &raw mut (*slot).number };
+        // SAFETY: the slot is valid for writes.
+        unsafe { of_number.write(line.number) };
         // What the callbacks read is written: they may come from here on. The slot lies in the driver's data and is dropped there, in the
         // bus's `remove` or when `probe` fails, which frees the interrupt before the data goes and while the device is bound.
         if let Err(error) = request(slot) {
@@ -211,11 +211,11 @@ unsafe fn init<H: Send + Sync + 'static>(
             unsafe { core::ptr::drop_in_place(field) };
             return Err(error);
         }
-        // INVARIANT: it is registered; the rest was written above.
         // SAFETY: the slot is valid; only the field's address is taken.
-        let at_place = unsafe { &raw mut (*slot)._place };
+        let of_place = unsafe { &raw mut (*slot)._place };
+        // INVARIANT: it is registered; the rest was written above.
         // SAFETY: the slot is valid for writes.
-        unsafe { at_place.write(place) };
+        unsafe { of_place.write(place) };
         Ok(())
     };
     // SAFETY: on `Ok` all fields are written that have a size; on `Err` nothing is left that would have to be dropped.
