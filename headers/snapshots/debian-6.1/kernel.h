@@ -1171,6 +1171,7 @@ void kvfree(const void *);
 void misc_deregister(struct miscdevice *);
 int misc_register(struct miscdevice *);
 bool mod_delayed_work_on(int, struct workqueue_struct *, struct delayed_work *, long unsigned int);
+int module_refcount(struct module *);
 /* No mutex_init_generic(): not in the kernel's BTF. */
 void mutex_lock(struct mutex *);
 int mutex_lock_interruptible(struct mutex *);
@@ -1239,6 +1240,7 @@ extern struct module __this_module;
 
 /* Macros, as the kernel's compiler evaluated them. */
 
+#define DMA_ATTR_NO_WARN 256
 #define E2BIG 7
 #define EACCES 13
 #define EADDRINUSE 98
@@ -1392,6 +1394,7 @@ extern struct module __this_module;
 #define EXFULL 54
 #define IORESOURCE_IO 256
 #define IORESOURCE_MEM 512
+#define IORESOURCE_UNSET 536870912
 #define IRQF_COND_SUSPEND 262144
 #define IRQF_EARLY_RESUME 131072
 #define IRQF_FORCE_RESUME 32768
