@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `Lamp: linux_driver_safe::pci::Driver` is not satisfied
+//~ ERROR the trait bound `Lamp: linux_driver
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

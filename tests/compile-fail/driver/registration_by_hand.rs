@@ -1,4 +1,4 @@
-//~ ERROR field `driver` of struct `linux_driver_safe::driver::Registration` is private
+//~ ERROR field `driver` of struct `linux_driver
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
