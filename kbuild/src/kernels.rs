@@ -13,7 +13,7 @@ use linux_driver_host::packages::{Need, install_line};
 use linux_driver_host::{Cache, Error, Result, process, progress};
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{Catalogue, Fragment, RUNNING, Spec};
+pub use self::catalogue::{Catalogue, Edit, Fragment, RUNNING, Spec};
 pub use crate::debian::Package;
 use crate::debian::{self, RECORD};
 use crate::root::{self, BuildHost, Obstacle};

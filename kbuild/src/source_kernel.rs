@@ -16,7 +16,7 @@ use linux_driver_host::{Cache, Error, Result, process};
 
 use crate::config::Config;
 use crate::debian::source;
-use crate::kernels::{Fetched, Fragment, Spec, has_file, has_program, need};
+use crate::kernels::{Edit, Fetched, Fragment, Spec, has_file, has_program, need};
 use crate::make::forget_the_users_settings;
 use crate::tree::BuildTree;
 
@@ -55,7 +55,13 @@ pub(crate) fn key(spec: &Spec, fragment: &Fragment) -> Option<Key> {
         .with(&spec.release)
         .with(&spec.version)
         .with(&spec.arch);
-    Some(key.with(&spec.compiler).with(compiler).with(&fragment.text))
+    let key = key.with(&spec.compiler).with(compiler).with(&fragment.text);
+    let edits = fragment.edits.iter();
+    Some(edits.fold(key, |key, edit| {
+        key.with(edit.file.to_string_lossy().as_bytes())
+            .with(&edit.find)
+            .with(&edit.replace)
+    }))
 }
 
 /// What a compiler says that it is.
@@ -108,6 +114,9 @@ pub(crate) fn needs() -> Vec<Need> {
 pub(crate) fn make(cache: &Cache, spec: &Spec, fragment: &Fragment, staging: &Path) -> Result<Fetched> {
     let work = staging.join("source");
     let source = source::fetch(cache, spec, staging, &work)?;
+    for edit in &fragment.edits {
+        apply(edit, &work)?;
+    }
     configure(spec, fragment, &work)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let step = Step::start(format!(
@@ -166,6 +175,25 @@ fn kbuild(tree: &Path, spec: &Spec) -> Command {
         make.env(name, value);
     }
     make
+}
+
+/// Changes a file of the source. A text that is not there any more is an error: the reason for the change may be gone too.
+fn apply(edit: &Edit, tree: &Path) -> Result<()> {
+    let path = tree.join(&edit.file);
+    let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    if !text.contains(&edit.find) {
+        return Err(Error::new(
+            path.display(),
+            format_args!("the text `{}`, which headers/kernels.toml replaces", edit.find),
+            "no such text",
+            format_args!(
+                "see whether the kernel still needs the change ({}), and correct or remove it",
+                edit.why
+            ),
+        ));
+    }
+    let text = text.replace(&edit.find, &edit.replace);
+    fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))
 }
 
 /// Writes the `.config` and makes sure that it is what the fragment says.
@@ -256,6 +284,22 @@ mod tests {
             not_taken(fragment, &config),
             ["CONFIG_D is off, not =y", "CONFIG_E is =y, not off"]
         );
+    }
+
+    #[test]
+    fn an_edit_finds_what_it_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.c"), "f(); g(); f();\n").unwrap();
+        let edit = Edit {
+            file: "a.c".into(),
+            find: "f()".into(),
+            replace: "h()".into(),
+            why: "f is wrong".into(),
+        };
+        apply(&edit, dir.path()).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("a.c")).unwrap(), "h(); g(); h();\n");
+        let error = apply(&edit, dir.path()).unwrap_err().to_string();
+        assert!(error.contains("f is wrong") && error.contains("`f()`"), "{error}");
     }
 
     #[test]

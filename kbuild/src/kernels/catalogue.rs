@@ -41,6 +41,22 @@ pub struct Fragment {
     /// What the file holds: the options that are not off.
     #[serde(skip)]
     pub text: String,
+    /// What is changed in the source first.
+    pub edits: Vec<Edit>,
+}
+
+/// A change to a kernel's source: where the kernel itself is wrong, and its detectors would say so in each run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The file, from the top of the source.
+    pub file: PathBuf,
+    /// The text in it.
+    pub find: String,
+    /// What stands there instead, each time.
+    pub replace: String,
+    /// Why.
+    pub why: String,
 }
 
 impl Spec {
@@ -82,6 +98,8 @@ struct Entry {
     #[serde(deserialize_with = "word")]
     compiler: String,
     config: Option<Spanned<String>>,
+    #[serde(default)]
+    edits: Vec<Edit>,
 }
 
 impl Catalogue {
@@ -123,14 +141,20 @@ impl Catalogue {
                 suites,
                 compiler,
                 config,
+                edits,
             } = entry;
+            let place = at(name.span().end);
             let name = name.into_inner();
             let config = match config {
                 Some(config) if !is_word(config.get_ref()) => {
                     let found = format!("`{}`, which cannot be a file beside this one", config.get_ref());
                     return Err(wrong(at(config.span().end), found));
                 }
-                Some(config) => Some(fragment(path, config.get_ref())?),
+                Some(config) => Some(fragment(path, config.get_ref(), edits)?),
+                None if !edits.is_empty() => {
+                    let found = "edits of the source of a kernel that comes built: it has no `config`".to_owned();
+                    return Err(wrong(place, found));
+                }
                 None => None,
             };
             specs.insert(
@@ -191,10 +215,10 @@ impl Catalogue {
 }
 
 /// The configuration in the file of this name, beside the catalogue.
-fn fragment(catalogue: &Path, name: &str) -> Result<Fragment> {
+fn fragment(catalogue: &Path, name: &str, edits: Vec<Edit>) -> Result<Fragment> {
     let file = catalogue.with_file_name(name);
     let text = fs::read_to_string(&file).map_err(|e| Error::io(&file, "read", &e))?;
-    Ok(Fragment { file, text })
+    Ok(Fragment { file, text, edits })
 }
 
 /// Whether the text is safe as part of a package's name, a file's name and an argument: no separator, no option.
@@ -284,6 +308,11 @@ compiler = "gcc-12"
         let spec = catalogue.get("a").unwrap();
         assert_eq!(spec.config.as_ref().unwrap().text, "CONFIG_KASAN=y\n");
         assert!(!spec.is_stock() && catalogue.stock().next().is_none());
+        let edit = "[[kernels.a.edits]]\nfile = \"a.c\"\nfind = \"b\"\nreplace = \"c\"\nwhy = \"d\"\n";
+        let edited = Catalogue::parse(&path, &format!("{text}{edit}")).unwrap();
+        assert_eq!(edited.get("a").unwrap().config.as_ref().unwrap().edits[0].find, "b");
+        let error = Catalogue::parse(&path, &format!("{GOOD}{edit}")).unwrap_err();
+        assert!(error.to_string().contains("no `config`"), "{error}");
         let error = Catalogue::parse(&path, &text.replace("a.config", "../a.config")).unwrap_err();
         assert!(error.to_string().contains("kernels.toml:10\n"), "{error}");
     }

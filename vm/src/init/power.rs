@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A machine that sleeps and wakes up (`Documentation/admin-guide/pm/sleep-states.rst`).
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use linux_driver_vm::{SuspendState, SuspendTest};
 
-use crate::action::{Result, read, write};
+use crate::action::{Failure, Result, read, write};
 
 const STATE: &str = "/sys/power/state";
 /// How far a test goes.
@@ -15,10 +16,26 @@ const TEST: &str = "/sys/power/pm_test";
 const DEEP: &str = "/sys/power/mem_sleep";
 /// Whether the console sleeps too.
 const CONSOLE: &str = "/sys/module/printk/parameters/console_suspend";
-/// The clock's alarm.
-const ALARM: &str = "/sys/class/rtc/rtc0/wakealarm";
+/// The clocks. One that is probed twice (`CONFIG_DEBUG_TEST_DRIVER_REMOVE`) is not called `rtc0`.
+const CLOCKS: &str = "/sys/class/rtc";
+/// A clock's alarm.
+const ALARM: &str = "wakealarm";
 /// When the clock wakes the machine: late enough for the devices to be suspended before it, under emulation too.
 const SECONDS: &str = "+4";
+
+/// The alarm of the first clock that has one.
+fn alarm() -> std::result::Result<PathBuf, Failure> {
+    let clocks = fs::read_dir(CLOCKS).into_iter().flatten().flatten();
+    let mut alarms: Vec<PathBuf> = clocks.map(|clock| clock.path().join(ALARM)).collect();
+    alarms.retain(|alarm| alarm.exists());
+    alarms.sort();
+    let none = || {
+        Failure::new(format!(
+            "no clock in {CLOCKS} has an alarm ({ALARM}) to wake the machine"
+        ))
+    };
+    alarms.into_iter().next().ok_or_else(none)
+}
 
 /// Sleeps, and says how long it took.
 pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result {
@@ -30,8 +47,9 @@ pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result 
         write(path(TEST), test.name())?;
     } else {
         // An alarm that is set cannot be set again.
-        write(path(ALARM), "0")?;
-        write(path(ALARM), SECONDS)?;
+        let alarm = alarm()?;
+        write(&alarm, "0")?;
+        write(&alarm, SECONDS)?;
     }
     let word = match state {
         SuspendState::Freeze => "freeze",
