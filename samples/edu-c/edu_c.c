@@ -27,6 +27,8 @@
 #define EDU_STATUS		0x20
 #define EDU_STATUS_RAISE	BIT(7)
 #define EDU_INTERRUPT_STATUS	0x24
+/* A factorial is computed, or bit 0 was raised; a transfer has ended. Nobody waits for another reason. */
+#define EDU_INTERRUPT_KNOWN	(BIT(0) | BIT(8))
 #define EDU_INTERRUPT_RAISE	0x60
 #define EDU_INTERRUPT_ACK	0x64
 #define EDU_DMA_SOURCE		0x80
@@ -62,6 +64,8 @@ struct edu {
 	dma_addr_t buffer_dma;
 	/* One computation or transfer at a time. */
 	struct mutex lock;
+	/* It did not end what it had begun: whatever it does now, nobody waits for it. */
+	bool lost;
 	struct completion done;
 	atomic_t runs;
 	atomic_t sleeps;
@@ -97,17 +101,27 @@ static irqreturn_t edu_interrupt(int irq, void *data)
 	if (!status || status == ~0u)
 		return IRQ_NONE;
 	writel(status, edu->regs + EDU_INTERRUPT_ACK);
-	complete(&edu->done);
+	if (status & EDU_INTERRUPT_KNOWN)
+		complete(&edu->done);
 	return IRQ_HANDLED;
 }
 
+/* Before something is begun: it will end in an interrupt. */
+static int edu_begin(struct edu *edu)
+{
+	if (edu->lost)
+		return -EIO;
+	reinit_completion(&edu->done);
+	return 0;
+}
+
+/* No signal breaks this off: the device would go on, and write to memory that is given up. */
 static int edu_wait(struct edu *edu)
 {
-	long left = wait_for_completion_interruptible_timeout(&edu->done, msecs_to_jiffies(EDU_TIMEOUT_MS));
-
-	if (left < 0)
-		return left;
-	return left ? 0 : -ETIMEDOUT;
+	if (wait_for_completion_timeout(&edu->done, msecs_to_jiffies(EDU_TIMEOUT_MS)))
+		return 0;
+	edu->lost = true;
+	return -ETIMEDOUT;
 }
 
 static int edu_factorial(struct edu *edu, u32 n, u32 *result)
@@ -115,7 +129,9 @@ static int edu_factorial(struct edu *edu, u32 n, u32 *result)
 	int ret;
 
 	mutex_lock(&edu->lock);
-	reinit_completion(&edu->done);
+	ret = edu_begin(edu);
+	if (ret)
+		goto unlock;
 	writel(EDU_STATUS_RAISE, edu->regs + EDU_STATUS);
 	writel(n, edu->regs + EDU_FACTORIAL);
 	ret = edu_wait(edu);
@@ -123,6 +139,7 @@ static int edu_factorial(struct edu *edu, u32 n, u32 *result)
 		*result = readl(edu->regs + EDU_FACTORIAL);
 		atomic_inc(&edu->runs);
 	}
+unlock:
 	mutex_unlock(&edu->lock);
 	return ret;
 }
@@ -132,9 +149,12 @@ static int edu_raise(struct edu *edu)
 	int ret;
 
 	mutex_lock(&edu->lock);
-	reinit_completion(&edu->done);
+	ret = edu_begin(edu);
+	if (ret)
+		goto unlock;
 	writel(1, edu->regs + EDU_INTERRUPT_RAISE);
 	ret = edu_wait(edu);
+unlock:
 	mutex_unlock(&edu->lock);
 	return ret;
 }
@@ -142,7 +162,10 @@ static int edu_raise(struct edu *edu)
 /* The lock is held. */
 static int edu_transfer(struct edu *edu, u64 source, u64 destination, u32 count, u32 direction)
 {
-	reinit_completion(&edu->done);
+	int ret = edu_begin(edu);
+
+	if (ret)
+		return ret;
 	writeq(source, edu->regs + EDU_DMA_SOURCE);
 	writeq(destination, edu->regs + EDU_DMA_DESTINATION);
 	writeq(count, edu->regs + EDU_DMA_COUNT);

@@ -25,8 +25,6 @@ pub(crate) struct Scenario {
     pub(crate) name: String,
     /// The devices, where they are not the driver's.
     pub(crate) devices: Option<Vec<String>>,
-    /// QEMU's `-machine`, where it is not the driver's.
-    pub(crate) machine: Option<String>,
     /// PCIe ports with hot plug.
     #[serde(default)]
     pub(crate) ports: Vec<String>,

@@ -103,7 +103,7 @@ impl Settings {
         Self {
             devices: scenario.devices.unwrap_or_else(|| self.devices.clone()),
             ports: scenario.ports,
-            machine: scenario.machine.or_else(|| self.machine.clone()),
+            machine: self.machine.clone(),
             smp: self.smp,
             memory: self.memory,
             qemu_args: scenario.qemu_args,

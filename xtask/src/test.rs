@@ -285,9 +285,9 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
                         }
                         Err(error) => count.add(name, Some(error.to_string())),
                     }
-                }
-                for (name, wrong) in results.try_iter() {
-                    count.add(name, wrong);
+                    for (name, wrong) in results.try_iter() {
+                        count.add(name, wrong);
+                    }
                 }
             }
         }

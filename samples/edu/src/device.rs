@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the device does.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::completion::Completion;
@@ -43,7 +43,9 @@ impl irq::Handler for Interrupt {
             return IrqReturn::None;
         }
         registers.writel::<{ regs::INTERRUPT_ACK }>(status);
-        self.done.complete();
+        if status & regs::INTERRUPT_KNOWN != 0 {
+            self.done.complete();
+        }
         IrqReturn::Handled
     }
 }
@@ -58,6 +60,8 @@ pub(crate) struct Edu {
     /// One computation or transfer at a time; what is transferred is in the buffer.
     #[pin]
     pub(crate) lock: Mutex<()>,
+    /// It did not end what it had begun: whatever it does now, nobody waits for it.
+    lost: AtomicBool,
     pub(crate) runs: AtomicU32,
 }
 
@@ -72,6 +76,7 @@ impl Edu {
             buffer <- Coherent::zeroed_slice(dev, regs::MEMORY_LENGTH, GFP_KERNEL),
             irq <- irq::Registration::new(dev, line, irq::Flags::NONE, c"edu", interrupt),
             lock <- new_mutex!(()),
+            lost: AtomicBool::new(false),
             runs: AtomicU32::new(0),
         }? Error)
         .pin_chain(move |this| {
@@ -84,10 +89,23 @@ impl Edu {
         self.irq.bar.access(dev)
     }
 
+    /// Before something is begun: it will end in an interrupt.
+    fn begin(&self) -> Result {
+        if self.lost.load(Ordering::Relaxed) {
+            return Err(EIO);
+        }
+        self.irq.done.reinit();
+        Ok(())
+    }
+
+    /// Waits until it has ended. No signal breaks that off: the device would go on, and write to memory that is given up.
     #[inline(never)]
     fn wait(&self) -> Result {
         let timeout = Jiffies::from_msecs(TIMEOUT_MS);
-        self.irq.done.wait_for_completion_interruptible_timeout(timeout)?;
+        if let Err(error) = self.irq.done.wait_for_completion_timeout(timeout) {
+            self.lost.store(true, Ordering::Relaxed);
+            return Err(error);
+        }
         Ok(())
     }
 
@@ -101,7 +119,7 @@ impl Edu {
     pub(crate) fn factorial(&self, dev: &Device<Bound>, n: u32) -> Result<u32> {
         let registers = self.registers(dev)?;
         let _lock = self.lock.lock();
-        self.irq.done.reinit();
+        self.begin()?;
         registers.writel::<{ regs::STATUS }>(regs::STATUS_RAISE);
         registers.writel::<{ regs::FACTORIAL }>(n);
         self.wait()?;
@@ -113,7 +131,7 @@ impl Edu {
     pub(crate) fn interrupt(&self, dev: &Device<Bound>) -> Result {
         let registers = self.registers(dev)?;
         let _lock = self.lock.lock();
-        self.irq.done.reinit();
+        self.begin()?;
         registers.writel::<{ regs::INTERRUPT_RAISE }>(1);
         self.wait()
     }
@@ -133,7 +151,7 @@ impl Edu {
     #[inline(never)]
     fn transfer(&self, dev: &Device<Bound>, source: u64, destination: u64, count: usize, direction: u32) -> Result {
         let registers = self.registers(dev)?;
-        self.irq.done.reinit();
+        self.begin()?;
         registers.writeq::<{ regs::DMA_SOURCE }>(source);
         registers.writeq::<{ regs::DMA_DESTINATION }>(destination);
         registers.writeq::<{ regs::DMA_COUNT }>(count as u64);

@@ -8,12 +8,13 @@
 //! surprise removal (`pciehp_handle_presence_or_link_change`). Registers: `<linux/pci_regs.h>`.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::action::{Failure, Result, failed, read};
+use crate::action::{Failure, Result, failed, name, read};
 
 /// The offset of the first capability.
 const CAPABILITY_LIST: u64 = 0x34;
@@ -40,6 +41,8 @@ const PRESENT: u16 = 1 << 6;
 
 /// How often a slot is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// The driver of ports' slots: it is bound to devices of the names `PORT:pcieNNN`.
+const DRIVER: &str = "/sys/bus/pci_express/drivers/pciehp";
 
 /// A port's registers for its slot.
 struct Slot {
@@ -129,6 +132,10 @@ pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
         if !read(&port.join("class"))?.starts_with("0x0604") {
             continue;
         }
+        // A slot that ACPI serves stays switched on.
+        if !is_pciehps(&port)? {
+            continue;
+        }
         let slot = Slot::of(&port)?;
         let both = POWER_CONTROL | HOT_PLUG;
         if slot.read(SLOT_CAPABILITIES)? & both != both {
@@ -146,6 +153,19 @@ pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether it is pciehp that serves the port's slot.
+fn is_pciehps(port: &Path) -> Result<bool> {
+    let start = format!("{}:", name(port));
+    match fs::read_dir(DRIVER) {
+        Ok(mut entries) => {
+            Ok(entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&start))))
+        }
+        // A kernel without it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(DRIVER)(error)),
+    }
 }
 
 /// Where the capability PCI Express is in the port's configuration space.
