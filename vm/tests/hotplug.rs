@@ -52,6 +52,7 @@ fn steps() -> Vec<Step> {
             "three times",
             Action::Repeat {
                 times: 3,
+                torture: None,
                 actions: vec![surprise(), gone(), plug(), bound()],
                 quiet: true,
             },
