@@ -38,8 +38,8 @@ pub enum Action {
         /// The module's name, as in `/proc/modules`.
         module: String,
     },
-    /// Waits until the device is bound to the driver. The driver core shows the driver from before its `probe` on: where
-    /// another thread than the step's probes (hot plug, an asynchronous probe), that may still be under way.
+    /// Waits until the device is bound to the driver and its `probe` has ended, whichever thread probes (hot plug, an
+    /// asynchronous probe).
     WaitBound {
         /// The device.
         device: Device,

@@ -92,7 +92,7 @@ pub struct Step {
 }
 
 /// What a step may take if it does not say: long even on a busy host without KVM.
-pub const STEP_SECONDS: u64 = 20;
+pub const STEP_SECONDS: u64 = 60;
 
 fn default_timeout() -> u64 {
     STEP_SECONDS
@@ -171,6 +171,13 @@ impl Plan {
     pub fn torture(&mut self) {
         for step in &mut self.steps {
             step.timeout_s = step.timeout_s.saturating_mul(step.action.torture().into());
+        }
+    }
+
+    /// Gives each step so many times as long: the kernel is a slow one.
+    pub fn slow(&mut self, times: u64) {
+        for step in &mut self.steps {
+            step.timeout_s = step.timeout_s.saturating_mul(times);
         }
     }
 
@@ -385,7 +392,7 @@ mod tests {
         let text = |needs: &str| {
             format!(
                 r#"steps = [
-                    {{ name = "one", action = {{ do = "expect" }}, timeout-s = 50 }},
+                    {{ name = "one", action = {{ do = "expect" }}, timeout-s = 90 }},
                     {{ name = "two", action = {{ do = "expect" }}, needs-config = ["{needs}"] }},
                     {{ name = "three", action = {{ do = "expect" }}, timeout-s = 1 }},
                 ]"#
@@ -394,6 +401,10 @@ mod tests {
         let mut whole = plan(&text("FAILSLAB"));
         whole.check().unwrap();
         assert_eq!(whole.extra_seconds(), 30);
+        let mut slow = whole.clone();
+        slow.slow(2);
+        let seconds: Vec<u64> = slow.steps.iter().map(|step| step.timeout_s).collect();
+        assert_eq!(seconds, [180, 2 * STEP_SECONDS, 2]);
         assert!(whole.leave_out(|name| name == "FAILSLAB").is_empty());
         let left_out = whole.leave_out(|_| false);
         assert_eq!(

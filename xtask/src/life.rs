@@ -109,6 +109,9 @@ fn file(path: &str, source: &Path) -> impl Iterator<Item = GuestFile> + use<> {
     })
 }
 
+/// How many times as long a step may take in a kernel that checks each access to memory.
+const KASAN_SLOWS: u64 = 4;
+
 /// The names of the steps in which what a driver has to show is looked for.
 const LOADED: &str = "loaded";
 const PROBED: &str = "probed";
@@ -138,6 +141,9 @@ impl Trial<'_> {
         let mut plan = self.plan(programs.guest.as_deref())?;
         let config = Config::read(&kernel.build_tree.join(".config"))?;
         let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
+        if config.is_set("CONFIG_KASAN_GENERIC") {
+            plan.slow(KASAN_SLOWS);
+        }
         machine.time_limit = time_limit + Duration::from_secs(plan.extra_seconds());
         let step = Progress::start(format!("running {} in {}", self.source.name, kernel.release));
         let report = linux_driver_vm::run(&machine, &plan, &programs.init, &mut |_| {})?;

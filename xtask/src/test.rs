@@ -56,6 +56,9 @@ enum Part {
     Drivers,
 }
 
+/// How long a boot and steps of the usual length may take: this only ends a machine that hangs.
+const TIME_LIMIT: Duration = Duration::from_secs(600);
+
 /// What was passed and what failed.
 #[derive(Default)]
 struct Count {
@@ -316,7 +319,7 @@ impl Try<'_> {
             settings: &self.settings,
             ko: &self.ko,
         };
-        match trial.live(self.kernel, programs, Duration::from_secs(180)) {
+        match trial.live(self.kernel, programs, TIME_LIMIT) {
             Ok(life) => (!life.ok).then(|| life.as_text()),
             Err(error) => Some(error.to_string()),
         }

@@ -63,6 +63,9 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             sys::unload_module(module).map_err(failed(format_args!("delete_module({module})")))?;
         }
         Action::WaitBound { device, driver } => {
+            wait_for_driver(device, Some(driver), deadline)?;
+            wait_for_probe(device)?;
+            // A probe that failed has left no driver behind.
             return wait_for_driver(device, Some(driver), deadline).map(|()| nothing());
         }
         Action::WaitUnbound { device } => return wait_for_driver(device, None, deadline).map(|()| nothing()),
@@ -232,6 +235,16 @@ fn wait_for_driver(device: &Device, wanted: Option<&String>, deadline: Instant) 
         }
         thread::sleep(LOOK);
     }
+}
+
+/// Waits until whoever probes the device has ended. The core shows the driver from before its `probe` on, and holds the
+/// device's lock until after it; so does a write to `power/control` (`control_store`), which changes nothing here.
+fn wait_for_probe(device: &Device) -> Result<()> {
+    let control = found(device)?.join("power/control");
+    if !control.exists() {
+        return Ok(());
+    }
+    write(&control, &read(&control)?)
 }
 
 fn wait_gone(device: &Device, deadline: Instant) -> Result<()> {
