@@ -16,7 +16,7 @@ use crate::error::{Error, Result, to_result};
 use crate::module::ThisModule;
 use crate::place::{Extent, Place};
 use crate::pr_warn;
-use crate::types::Opaque;
+use crate::types::{Invariant, Opaque};
 
 /// A bus that is registered: C's `struct bus_type`. What is registered on a bus takes one.
 ///
@@ -32,7 +32,7 @@ pub struct Handle<B: BusType> {
     devices: AtomicUsize,
     /// Where the bus's state is: drivers of the bus stand in it.
     state: Extent,
-    _of: PhantomData<fn() -> B>,
+    _of: Invariant<B>,
 }
 
 // SAFETY: C uses the structure under its own locks; the counts are atomic.

@@ -4,7 +4,6 @@
 //! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c` and `drivers/pci/iov.c`.
 
 use core::ffi::{CStr, c_char, c_int};
-use core::marker::PhantomData;
 use core::pin::Pin;
 
 use linux_driver_sys as sys;
@@ -18,6 +17,7 @@ use crate::macros::vtable;
 use crate::module::ThisModule;
 use crate::pm;
 use crate::sysfs;
+use crate::types::Invariant;
 
 /// A PCI driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
@@ -125,7 +125,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
 }
 
 /// Stands between a [`Driver`] and C.
-pub struct Adapter<T: Driver>(PhantomData<T>);
+pub struct Adapter<T: Driver>(Invariant<T>);
 
 // SAFETY: this is the pair of functions for `struct pci_driver`. When `driver_register` fails, the bus has dropped its
 // pointers to the structure.
