@@ -60,7 +60,7 @@ pub use driver::driver;
 pub use driver::{Adapter, Driver};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
-pub use id::{alias_count, alias_table, raw_table};
+pub use id::{Table, alias_count, raw_table};
 pub use registration::{DeviceInfo, DeviceRegistration, Id};
 
 /// The platform bus: C's `platform_bus_type`.
