@@ -167,7 +167,7 @@ unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
         T::probe(device, find::<T>(device))
     };
     // SAFETY: this is called from the bus's `probe`.
-    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `enable` has counted a use.

@@ -200,7 +200,7 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
         T::probe(unsafe { Device::<Core>::from_raw(pdev) }, T::ID_TABLE.info(driver_data))
     };
     // SAFETY: this is the bus's `probe`.
-    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `local_pci_probe` counts a use.
@@ -317,8 +317,8 @@ macro_rules! __module_pci_driver {
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                            ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
-                        ))]
+                                    ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
+                                ))]
                 static ID_TABLE: $crate::pci::Table<
                     LinuxDriver,
                     { <LinuxDriver as $crate::pci::Driver>::ID_TABLE.raw().len() },

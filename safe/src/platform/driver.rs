@@ -215,7 +215,7 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int 
         T::probe(device, T::ID_TABLE.info(device.name()))
     };
     // SAFETY: this is the bus's `probe`.
-    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `enable` has counted a use.
@@ -287,8 +287,8 @@ macro_rules! __module_platform_driver {
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                            ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
-                        ))]
+                                    ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
+                                ))]
                 static ID_TABLE: $crate::platform::Table<
                     LinuxDriver,
                     { $crate::platform::alias_count(<LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw()) },
