@@ -287,8 +287,8 @@ macro_rules! __module_platform_driver {
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                                                    ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
-                                                ))]
+                                                            ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
+                                                        ))]
                 static ID_TABLE: $crate::platform::Table<
                     LinuxDriver,
                     { $crate::platform::alias_count(<LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw()) },
