@@ -317,8 +317,8 @@ macro_rules! __module_pci_driver {
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                                                            ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
-                                                        ))]
+                                                                    ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
+                                                                ))]
                 static ID_TABLE: $crate::pci::Table<
                     LinuxDriver,
                     { <LinuxDriver as $crate::pci::Driver>::ID_TABLE.raw().len() },
