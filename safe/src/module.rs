@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::place::{Extent, Place};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
+///
+/// Its fields are dropped in the order in which they stand, and some wait: [`bus::Registration`](crate::bus::Registration) for the
+/// bus's devices, so that what holds one stands before it.
 pub trait Module: Sized + Send + Sync + 'static {
     /// Makes the module's state; an error makes the load fail with it.
     ///

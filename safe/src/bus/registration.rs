@@ -83,7 +83,7 @@ impl<B: BusType> Handle<B> {
             // crash when the device is released by code that has gone.
             if waits == 10_000 {
                 pr_warn!(
-                    "{}: waiting for {} devices to be released",
+                    "bus {}: waiting for {} devices to be released: what holds them has to go before the bus",
                     B::NAME,
                     self.devices.load(Ordering::Relaxed)
                 );

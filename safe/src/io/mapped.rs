@@ -30,8 +30,9 @@ impl<const SIZE: usize> Mapped<SIZE> {
     /// The resource is one of the device's, and stays as it is while that is bound.
     pub(crate) unsafe fn new(dev: &Device<Bound>, resource: *const sys::resource) -> Result<Self> {
         // SAFETY: by the caller's promise.
-        let resource = unsafe { &*resource };
-        let (start, end) = (resource.start, resource.end);
+        let start = unsafe { (*resource).start };
+        // SAFETY: as above.
+        let end = unsafe { (*resource).end };
         let length = end.wrapping_sub(start).wrapping_add(1);
         let Some(length) = usize::try_from(length).ok().filter(|&length| length >= SIZE) else {
             dev_err!(dev, "{} bytes of registers, the driver needs {}", length, SIZE);
