@@ -15,7 +15,7 @@ use proc_macro::TokenStream;
 #[proc_macro]
 pub fn module(input: TokenStream) -> TokenStream {
     let module = syn::parse_macro_input!(input as module::Module);
-    module.expand().into()
+    module.expand("__module").into()
 }
 
 /// `module_pci_driver!` of the safe layer.
@@ -23,7 +23,7 @@ pub fn module(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn module_pci_driver(input: TokenStream) -> TokenStream {
     let module = syn::parse_macro_input!(input as module::Module);
-    module.expand_pci().into()
+    module.expand("__module_pci_driver").into()
 }
 
 /// `module_platform_driver!` of the safe layer.
@@ -31,7 +31,7 @@ pub fn module_pci_driver(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn module_platform_driver(input: TokenStream) -> TokenStream {
     let module = syn::parse_macro_input!(input as module::Module);
-    module.expand_platform().into()
+    module.expand("__module_platform_driver").into()
 }
 
 /// `pr_info!`, `dev_info!` and the others of the safe layer.

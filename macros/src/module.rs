@@ -2,10 +2,10 @@
 //! `module!` and the macros that are modules of one bus: a module's entry, exit and `modinfo`.
 
 use proc_macro2::{Literal, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Ident, LitStr, Path, Result, Token, Type, bracketed};
+use syn::{Error, Ident, LitStr, Result, Token, Type, bracketed};
 
 /// The licenses that `license_is_gpl_compatible` (`include/linux/license.h`) knows.
 const LICENSES: [&str; 6] = [
@@ -19,7 +19,8 @@ const LICENSES: [&str; 6] = [
 
 /// What stands in the braces of `module!`, after the path of the safe layer.
 pub(crate) struct Module {
-    root: Path,
+    /// `$crate` of the safe layer's macro.
+    root: Ident,
     ty: Type,
     infos: Vec<(&'static str, LitStr)>,
 }
@@ -37,7 +38,7 @@ const FIELDS: [(&str, &str); 7] = [
 
 impl Parse for Module {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let root = input.parse()?;
+        let root = root(input)?;
         input.parse::<Token![;]>()?;
         let mut ty = None;
         let mut infos: Vec<(&'static str, LitStr)> = Vec::new();
@@ -83,6 +84,19 @@ impl Parse for Module {
     }
 }
 
+/// The safe layer, as the compiler alone writes it: `$crate` in one of its macros.
+fn root(input: ParseStream<'_>) -> Result<Ident> {
+    let root = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
+    // No test can write the compiler's.
+    if root == "$crate" || (cfg!(test) && root == "root") {
+        return Ok(root);
+    }
+    Err(Error::new(
+        root.span(),
+        "this is called by the macro of the same name in `linux_driver`, with its `$crate`: call that",
+    ))
+}
+
 fn texts(input: ParseStream<'_>, several: bool) -> Result<Vec<LitStr>> {
     if !several {
         return Ok(vec![input.parse()?]);
@@ -116,159 +130,19 @@ fn check(tag: &str, text: &LitStr) -> Result<()> {
 }
 
 impl Module {
-    /// `module!`
-    pub(crate) fn expand(&self) -> TokenStream {
+    /// `module!`, `module_pci_driver!` and their kin: what is unsafe in a module stands in a macro of the safe layer's own, which has this
+    /// name. Nothing of it is written here, so that nobody who calls us by hand can have it stand against names of his own.
+    pub(crate) fn expand(&self, module: &str) -> TokenStream {
         let Self { root, ty, .. } = self;
-        let infos = self.infos();
-        let span = Span::mixed_site();
-        quote_spanned! {span=>
-            const _: () = {
-                // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
-                type LinuxDriverModule = #ty;
-
-                #[cfg(target_os = "none")]
-                const _: () = {
-                    static SLOT: #root::module::Slot<LinuxDriverModule> = #root::module::Slot::new();
-
-                    #[unsafe(no_mangle)]
-                    #[unsafe(link_section = ".init.text")]
-                    extern "C" fn init_module() -> ::core::ffi::c_int {
-                        // SAFETY: the loader calls a module's entry, once.
-                        unsafe { SLOT.init() }
-                    }
-
-                    #[unsafe(no_mangle)]
-                    #[unsafe(link_section = ".exit.text")]
-                    extern "C" fn cleanup_module() {
-                        // SAFETY: the loader calls a module's exit, once, after its entry returned 0.
-                        unsafe { SLOT.exit() }
-                    }
-
-                    // objtool takes a function whose address nobody takes for one that is never called indirectly.
-                    #[unsafe(export_name = "__linux_driver_by_section_entry")]
-                    #[unsafe(link_section = ".init.data")]
-                    static ENTRY: extern "C" fn() -> ::core::ffi::c_int = init_module;
-                    #[unsafe(export_name = "__linux_driver_by_section_exit")]
-                    #[unsafe(link_section = ".exit.data")]
-                    static EXIT: extern "C" fn() = cleanup_module;
-
-                    #infos
-                };
-                #[cfg(not(target_os = "none"))]
-                const _: fn() = || {
-                    // On this machine's own target the module is checked and not linked.
-                    let _ = <LinuxDriverModule as #root::module::Module>::init;
-                };
-            };
-        }
-    }
-
-    /// `module_pci_driver!`
-    pub(crate) fn expand_pci(&self) -> TokenStream {
-        let Self { root, ty, infos } = self;
-        let span = Span::mixed_site();
-        let module = Self {
-            root: root.clone(),
-            ty: syn::parse_quote!(#root::driver::DriverModule<PciDriver>),
-            infos: infos.iter().map(|(tag, text)| (*tag, text.clone())).collect(),
-        };
-        let module = module.expand();
-        quote_spanned! {span=>
-            const _: () = {
-                // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
-                type LinuxDriver = #ty;
-
-                const _: () = {
-                    // The ID table, under the name by which modpost makes the module's aliases of it.
-                    #[unsafe(export_name = #root::sys::device_table_symbol!(
-                        ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
-                    ))]
-                    static ID_TABLE: [#root::sys::pci_device_id; <LinuxDriver as #root::pci::Driver>::ID_TABLE.raw().len()] =
-                        #root::pci::table_array(<LinuxDriver as #root::pci::Driver>::ID_TABLE.raw());
-
-                    // SAFETY: the table is this driver's own, and a static.
-                    static DRIVER: #root::driver::Static<#root::pci::Adapter<LinuxDriver>> =
-                        unsafe { #root::pci::driver::<LinuxDriver>(ID_TABLE.as_ptr()) };
-
-                    struct PciDriver;
-
-                    // SAFETY: nothing outside of this block can name the static, and the module registers it once.
-                    unsafe impl #root::driver::StaticDriver for PciDriver {
-                        type Ops = #root::pci::Adapter<LinuxDriver>;
-
-                        fn driver() -> &'static #root::driver::Static<#root::pci::Adapter<LinuxDriver>> {
-                            &DRIVER
-                        }
-                    }
-
-                    #module
-                };
-            };
-        }
-    }
-
-    /// `module_platform_driver!`
-    pub(crate) fn expand_platform(&self) -> TokenStream {
-        let Self { root, ty, infos } = self;
-        let span = Span::mixed_site();
-        let module = Self {
-            root: root.clone(),
-            ty: syn::parse_quote!(#root::driver::DriverModule<PlatformDriver>),
-            infos: infos.iter().map(|(tag, text)| (*tag, text.clone())).collect(),
-        };
-        let module = module.expand();
-        quote_spanned! {span=>
-            const _: () = {
-                // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
-                type LinuxDriver = #ty;
-
-                const _: () = {
-                    const RAW: &[#root::sys::platform_device_id] =
-                        <LinuxDriver as #root::platform::Driver>::ID_TABLE.raw();
-
-                    // The ID table, under the name by which modpost makes the module's aliases of it.
-                    #[unsafe(export_name = #root::sys::device_table_symbol!(
-                        ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
-                    ))]
-                    static ID_TABLE: [#root::sys::platform_device_id; #root::platform::alias_count(RAW)] =
-                        #root::platform::alias_table(RAW, <LinuxDriver as #root::platform::Driver>::NAME);
-
-                    // SAFETY: the table is this driver's own, and a static.
-                    static DRIVER: #root::driver::Static<#root::platform::Adapter<LinuxDriver>> =
-                        unsafe { #root::platform::driver::<LinuxDriver>(ID_TABLE.as_ptr()) };
-
-                    struct PlatformDriver;
-
-                    // SAFETY: nothing outside of this block can name the static, and the module registers it once.
-                    unsafe impl #root::driver::StaticDriver for PlatformDriver {
-                        type Ops = #root::platform::Adapter<LinuxDriver>;
-
-                        fn driver() -> &'static #root::driver::Static<#root::platform::Adapter<LinuxDriver>> {
-                            &DRIVER
-                        }
-                    }
-
-                    #module
-                };
-            };
-        }
-    }
-
-    /// `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so that rustc keeps the texts; they are
-    /// removed when the module is linked.
-    fn infos(&self) -> TokenStream {
-        let statics = self.infos.iter().enumerate().map(|(number, (tag, text))| {
+        let module = Ident::new(module, Span::call_site());
+        // Texts `TAG=VALUE`, each with its number.
+        let infos = self.infos.iter().enumerate().map(|(number, (tag, text))| {
             let entry = format!("{tag}={}\0", text.value());
-            let (length, bytes) = (entry.len(), Literal::byte_string(entry.as_bytes()));
-            let name = format_ident!("MODINFO_{number}", span = Span::mixed_site());
-            let symbol = format!("__linux_driver_by_section_modinfo_{number}");
-            quote! {
-                #[unsafe(export_name = #symbol)]
-                #[unsafe(link_section = ".modinfo")]
-                static #name: [u8; #length] = *#bytes;
-            }
+            let (number, length) = (Literal::usize_unsuffixed(number), entry.len());
+            let bytes = Literal::byte_string(entry.as_bytes());
+            quote!((#number, #length, #bytes))
         });
-        quote! { #(#statics)* }
+        quote! { #root::#module! { #ty, [#(#infos),*] } }
     }
 }
 
@@ -295,8 +169,23 @@ mod tests {
     #[test]
     fn modinfo_is_tag_and_value_ended_by_nul() {
         let module = parse(r#"type: T, license: "GPL", author: "A", description: "d""#).unwrap();
-        let text = module.expand().to_string();
-        assert!(text.contains(r#"b"license=GPL\0""#), "{text}");
+        let text = module.expand("__module").to_string();
+        assert!(text.contains(r#"(0 , 12usize , b"license=GPL\0")"#), "{text}");
+    }
+
+    #[test]
+    fn nothing_in_the_expansion_is_unsafe() {
+        let module = parse(r#"type: T, license: "GPL", author: "A", description: "d""#).unwrap();
+        assert!(!module.expand("__module").to_string().contains("unsafe"));
+    }
+
+    #[test]
+    fn no_path_but_the_compilers_own_is_taken() {
+        for root in ["crate", "linux_driver", "self", "other"] {
+            let text = format!(r#"{root}; type: T, license: "GPL", author: "A", description: "d""#);
+            let error = syn::parse_str::<Module>(&text).err().expect("an error").to_string();
+            assert!(error.contains("`$crate`"), "{error}");
+        }
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! functions, false unless an implementation, which bears the attribute too, writes the function.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote};
-use syn::{Error, Ident, ImplItem, Item, Result, TraitItem, parse_quote};
+use quote::{ToTokens, format_ident, quote};
+use syn::{Attribute, Error, Ident, ImplItem, Item, Result, TraitItem, parse_quote};
 
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !attribute.is_empty() {
@@ -18,22 +18,23 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     })?;
     match &mut item {
         Item::Trait(item) => {
-            let names: Vec<Ident> = item
-                .items
-                .iter()
-                .filter_map(|item| match item {
-                    TraitItem::Fn(function) => Some(function.sig.ident.clone()),
-                    _ => None,
-                })
-                .collect();
+            let mut names = Vec::new();
+            for item in &item.items {
+                match item {
+                    TraitItem::Fn(function) => names.push((function.sig.ident.clone(), cfgs(&function.attrs)?)),
+                    TraitItem::Macro(_) | TraitItem::Verbatim(_) => return Err(Error::new_spanned(item, UNSEEN)),
+                    _ => {}
+                }
+            }
             item.items.push(parse_quote! {
                 #[doc(hidden)]
                 const USE_VTABLE_ATTR: ();
             });
-            for name in names {
+            for (name, cfgs) in names {
                 let constant = constant(&name);
                 let doc = format!("Whether [`{name}`](Self::{name}) is written.");
                 item.items.push(parse_quote! {
+                    #(#cfgs)*
                     #[doc = #doc]
                     #[doc(hidden)]
                     const #constant: bool = false;
@@ -44,18 +45,19 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
             if item.trait_.is_none() {
                 return Err(Error::new_spanned(&item.self_ty, EXPECTED));
             }
-            let names: Vec<Ident> = item
-                .items
-                .iter()
-                .filter_map(|item| match item {
-                    ImplItem::Fn(function) => Some(function.sig.ident.clone()),
-                    _ => None,
-                })
-                .collect();
+            let mut names = Vec::new();
+            for item in &item.items {
+                match item {
+                    ImplItem::Fn(function) => names.push((function.sig.ident.clone(), cfgs(&function.attrs)?)),
+                    ImplItem::Macro(_) | ImplItem::Verbatim(_) => return Err(Error::new_spanned(item, UNSEEN)),
+                    _ => {}
+                }
+            }
             item.items.push(parse_quote! { const USE_VTABLE_ATTR: () = (); });
-            for name in names {
+            for (name, cfgs) in names {
                 let constant = constant(&name);
-                item.items.push(parse_quote! { const #constant: bool = true; });
+                item.items
+                    .push(parse_quote! { #(#cfgs)* const #constant: bool = true; });
             }
         }
         _ => return Err(Error::new(Span::call_site(), EXPECTED)),
@@ -64,6 +66,25 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
 }
 
 const EXPECTED: &str = "`#[vtable]` belongs before a trait of callbacks, or an implementation of one";
+
+const UNSEEN: &str =
+    "`#[vtable]` does not see which functions a macro makes: write them out, or let the macro write all of the block";
+
+/// The `#[cfg]`s of a function, for its constant: the one is there where the other is.
+fn cfgs(attributes: &[Attribute]) -> Result<Vec<Attribute>> {
+    if let Some(attribute) = attributes
+        .iter()
+        .find(|attribute| attribute.path().is_ident("cfg_attr"))
+    {
+        let message = "`#[vtable]` does not see whether a `cfg_attr` takes the function away: use `cfg`";
+        // What it adds may be anything but a condition.
+        if attribute.to_token_stream().to_string().matches("cfg").count() > 1 {
+            return Err(Error::new_spanned(attribute, message));
+        }
+    }
+    let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    Ok(conditions.cloned().collect())
+}
 
 fn constant(function: &Ident) -> Ident {
     // At the function's own place: an error about it points there.
@@ -95,6 +116,26 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("const USE_VTABLE_ATTR : () = () ;"), "{text}");
+    }
+
+    #[test]
+    fn a_constant_is_there_where_its_function_is() {
+        let text = expanded("impl T for U { #[cfg(x)] #[inline] fn must() {} }");
+        assert!(text.contains("# [cfg (x)] const HAS_MUST : bool = true"), "{text}");
+        let text = expanded("trait T { #[cfg(x)] #[inline] fn must() {} }");
+        assert!(text.contains("# [cfg (x)] # [doc"), "{text}");
+    }
+
+    #[test]
+    fn functions_that_cannot_be_seen_are_refused() {
+        for text in [
+            "impl T for U { functions!(); }",
+            "trait T { functions!(); }",
+            "impl T for U { #[cfg_attr(x, cfg(y))] fn must() {} }",
+        ] {
+            assert!(expanded(text).contains("does not see"), "{text}");
+        }
+        assert!(!expanded("impl T for U { #[cfg_attr(x, inline)] fn must() {} }").contains("does not see"));
     }
 
     #[test]

@@ -24,6 +24,14 @@
 //! before it is unregistered: so what is registered on the bus lies in it, and goes in time. Drivers of the bus cannot be registered
 //! anywhere else. Devices can be made anywhere and at any time; the bus waits for them.
 //!
+//! It waits for ever for a device that nobody lets go of. Fields are dropped in the order in which they stand: a
+//! [`DeviceRegistration`], [`NewDevice`] or [`ARef`](crate::types::ARef) of a device that the module's state has stands before the bus's
+//! [`Registration`], or in the bus's own state; after it, the module is never unloaded, and the log says every ten seconds or so which bus waits.
+//!
+//! What `struct bus_type` has beside [`BusType`]: `dev_groups` and `drv_groups` (a driver's own groups do the same), `sync_state` (a driver has its own: [`Callbacks`](crate::driver::Callbacks)), `pm` (the core takes the driver's where the bus has none), `dma_configure` and `dma_cleanup` (devices that are made here do no
+//! DMA of their own), `irq_get_affinity`, `num_vf`, `online`, `offline`, `driver_override` (no device made here has what they are about). `dev_name`, and
+//! `suspend` and `resume`, are the ways of old.
+//!
 //! ```no_run
 //! use linux_driver_safe::bus::{self, DeviceRegistration, Handle, NewDevice};
 //! use linux_driver_safe::driver;

@@ -93,7 +93,7 @@ use crate::device::{Bound, Device};
 
 /// An interrupt of a device: the number that C's `request_irq` takes, and the binding that it was got for.
 ///
-/// A bus gives it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector). When the binding has ended the kernel may give the number to another
+/// A bus gives it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector), [`platform::Device::irq`](crate::platform::Device::irq). When the binding has ended the kernel may give the number to another
 /// device: [`Registration::new`] then refuses it.
 #[derive(Clone, Copy)]
 pub struct Line {

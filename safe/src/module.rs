@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::place::{Extent, Place};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
+///
+/// Its fields are dropped in the order in which they stand, and some wait: [`bus::Registration`](crate::bus::Registration) for the
+/// bus's devices, so that what holds one stands before it.
 pub trait Module: Sized + Send + Sync + 'static {
     /// Makes the module's state; an error makes the load fail with it.
     ///
@@ -159,5 +162,59 @@ impl<T: Module> Slot<T> {
 macro_rules! module {
     ($($fields:tt)*) => {
         $crate::macros::module! { $crate; $($fields)* }
+    };
+}
+
+/// What [`module!`](crate::module!) stands for: a type and the texts of `modinfo`, each with its number and its length.
+///
+/// All that is unsafe in it stands here, against this crate's own names.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __module {
+    ($ty:ty, [$(($number:literal, $length:literal, $text:literal)),* $(,)?]) => {
+        const _: () = {
+            // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+            type LinuxDriverModule = $ty;
+
+            #[cfg(target_os = "none")]
+            const _: () = {
+                static SLOT: $crate::module::Slot<LinuxDriverModule> = $crate::module::Slot::new();
+
+                #[unsafe(no_mangle)]
+                #[unsafe(link_section = ".init.text")]
+                extern "C" fn init_module() -> ::core::ffi::c_int {
+                    // SAFETY: the loader calls a module's entry, once.
+                    unsafe { SLOT.init() }
+                }
+
+                #[unsafe(no_mangle)]
+                #[unsafe(link_section = ".exit.text")]
+                extern "C" fn cleanup_module() {
+                    // SAFETY: the loader calls a module's exit, once, after its entry returned 0.
+                    unsafe { SLOT.exit() }
+                }
+
+                // objtool takes a function whose address nobody takes for one that is never called indirectly.
+                #[unsafe(export_name = "__linux_driver_by_section_entry")]
+                #[unsafe(link_section = ".init.data")]
+                static ENTRY: extern "C" fn() -> ::core::ffi::c_int = init_module;
+                #[unsafe(export_name = "__linux_driver_by_section_exit")]
+                #[unsafe(link_section = ".exit.data")]
+                static EXIT: extern "C" fn() = cleanup_module;
+
+                // `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so that rustc keeps the texts; they are
+                // removed when the module is linked.
+                $(const _: () = {
+                    #[unsafe(export_name = ::core::concat!("__linux_driver_by_section_modinfo_", $number))]
+                    #[unsafe(link_section = ".modinfo")]
+                    static MODINFO: [u8; $length] = *$text;
+                };)*
+            };
+            #[cfg(not(target_os = "none"))]
+            const _: fn() = || {
+                // On this machine's own target the module is checked and not linked.
+                let _ = <LinuxDriverModule as $crate::module::Module>::init;
+            };
+        };
     };
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A panic ends in `BUG()`, with its message and place.
+//! A panic ends in `BUG()`, with its message and place; one that comes while such a message is formatted, with its place.
 //!
 //! C header: `include/asm-generic/bug.h`. What happens then is the kernel's policy: the task is ended, or the kernel
 //! panics if it was in an interrupt or `panic_on_oops` is set.
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_driver_sys as sys;
 
@@ -14,8 +15,16 @@ use crate::print::Buffer;
 /// Long enough for a path, a line number and a sentence; what is longer is cut.
 const LENGTH: usize = 256;
 
+/// Whether a panic's message is being formatted, which runs the driver's own code: its `Display` may panic in turn, for ever.
+static FORMATTING: AtomicBool = AtomicBool::new(false);
+
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
+    if FORMATTING.swap(true, Ordering::Relaxed) {
+        // It may be another CPU's that is being formatted: then the message of this one is lost, its place is not.
+        FORMATTING.store(false, Ordering::Relaxed);
+        again(info)
+    }
     let mut text = Buffer::<LENGTH>::new();
     // A buffer that is full says so in its text; there is nobody else to tell.
     let _ = write!(text, "{info}");
@@ -25,6 +34,26 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             c"\x010rust: %.*s\n".as_ptr(),
             text.len() as core::ffi::c_int,
             text.as_ptr(),
+        )
+    };
+    FORMATTING.store(false, Ordering::Relaxed);
+    bug()
+}
+
+/// A panic while another one's message is formatted: its place, and its message if that is a text and no more. Nothing of the driver's runs.
+#[cold]
+fn again(info: &PanicInfo<'_>) -> ! {
+    let message = info.message().as_str().unwrap_or("(its message is not formatted)");
+    let (file, line) = info.location().map_or(("?", 0), |place| (place.file(), place.line()));
+    // SAFETY: the format takes two ints with as many bytes each, which are valid for the call, and an unsigned. printk may be called anywhere.
+    unsafe {
+        sys::_printk(
+            c"\x010rust: panicked while a panic was printed, at %.*s:%u: %.*s\n".as_ptr(),
+            file.len() as core::ffi::c_int,
+            file.as_ptr(),
+            line,
+            message.len() as core::ffi::c_int,
+            message.as_ptr(),
         )
     };
     bug()

@@ -2,7 +2,7 @@
 //! Types that stand between C and Rust.
 
 use core::cell::UnsafeCell;
-use core::marker::PhantomPinned;
+use core::marker::{PhantomData, PhantomPinned};
 use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -29,6 +29,13 @@ impl<T> Opaque<T> {
         self.0.get().cast()
     }
 }
+
+/// Says that a value is about `T` and no type beside it.
+///
+/// `for<'a> fn(&'a ())` is a subtype of `fn(&'static ())`, and each may have a trait's implementation of its own. A table of callbacks that
+/// is made for the one would be taken for the other's where the parameter stands in a place that is covariant (`PhantomData<T>`,
+/// `PhantomData<fn() -> T>`).
+pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
 
 /// A kernel object that counts its references: it lives as long as one is held.
 ///

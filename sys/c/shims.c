@@ -104,6 +104,12 @@ SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void)
 	rcu_read_unlock();
 }
 
+/* A function where tasks can be preempted, else a macro for synchronize_rcu(). */
+SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void)
+{
+	synchronize_rcu_tasks();
+}
+
 SHIM(init_completion) void linux_driver_init_completion(struct completion *x)
 {
 	init_completion(x);

@@ -58,6 +58,7 @@ SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(struct spin
 SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags);
 SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
+SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void);
 SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
 SHIM(might_sleep) void linux_driver_might_sleep(void);
 SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,

@@ -10,6 +10,7 @@ use super::{BusType, Registration};
 use crate::error::{Result, code::EIO};
 use crate::macros::vtable;
 use crate::sysfs::{self, Page};
+use crate::types::Invariant;
 
 /// An attribute of a bus: C's `struct bus_attribute`, a file in the bus's folder in sysfs. It is there while the bus's state is.
 #[vtable]
@@ -36,7 +37,7 @@ pub trait Attribute: 'static {
 }
 
 /// An attribute of the bus `B`, for [`BusType::ATTRIBUTES`]. Made by [`attribute`].
-pub struct Attr<B>(*const sys::bus_attribute, PhantomData<fn() -> B>);
+pub struct Attr<B>(*const sys::bus_attribute, Invariant<B>);
 
 impl<B> Attr<B> {
     /// As C has it: in read-only memory, where C only reads it.

@@ -4,7 +4,6 @@
 //! C header: `include/linux/device/driver.h`; `driver_register` in `drivers/base/driver.c`.
 
 use core::ffi::{CStr, c_char, c_int};
-use core::marker::PhantomData;
 use core::pin::Pin;
 
 use linux_driver_sys as sys;
@@ -18,6 +17,7 @@ use crate::macros::vtable;
 use crate::module::ThisModule;
 use crate::pm;
 use crate::sysfs;
+use crate::types::Invariant;
 
 /// The devices that a driver of the bus `B` is for, each with what the driver wants to know of it. The first entry that matches counts.
 pub type IdTable<B, T> = &'static [(<B as BusType>::DeviceId, T)];
@@ -91,7 +91,7 @@ pub struct RawDriver<B: BusType> {
 }
 
 /// Stands between a [`Driver`] and C.
-pub struct Adapter<T: Driver>(PhantomData<T>);
+pub struct Adapter<T: Driver>(Invariant<T>);
 
 // SAFETY: this is the pair of functions for a structure that begins with a `struct device_driver`. When `driver_register` fails, the core
 // has dropped its pointers to the structure.
@@ -167,7 +167,7 @@ unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
         T::probe(device, find::<T>(device))
     };
     // SAFETY: this is called from the bus's `probe`.
-    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `enable` has counted a use.

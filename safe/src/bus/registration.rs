@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_init_from_closure};
@@ -16,7 +16,8 @@ use crate::error::{Error, Result, to_result};
 use crate::module::ThisModule;
 use crate::place::{Extent, Place};
 use crate::pr_warn;
-use crate::types::Opaque;
+use crate::sync::rcu;
+use crate::types::{Invariant, Opaque};
 
 /// A bus that is registered: C's `struct bus_type`. What is registered on a bus takes one.
 ///
@@ -30,9 +31,11 @@ pub struct Handle<B: BusType> {
     module: &'static ThisModule,
     /// How many devices there are, registered or not, whose memory was not freed.
     devices: AtomicUsize,
+    /// Whether there ever was one.
+    had_devices: AtomicBool,
     /// Where the bus's state is: drivers of the bus stand in it.
     state: Extent,
-    _of: PhantomData<fn() -> B>,
+    _of: Invariant<B>,
 }
 
 // SAFETY: C uses the structure under its own locks; the counts are atomic.
@@ -59,10 +62,11 @@ impl<B: BusType> Handle<B> {
     pub(super) fn device_made(&self) {
         // More devices than addresses there cannot be.
         self.devices.fetch_add(1, Ordering::Relaxed);
+        self.had_devices.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn device_freed(&self) {
-        // This is the last that the device's release does here, less its return.
+        // This is the last that the device's release does here, less its return, for which `end` waits.
         self.devices.fetch_sub(1, Ordering::Release);
     }
 
@@ -79,7 +83,7 @@ impl<B: BusType> Handle<B> {
             // crash when the device is released by code that has gone.
             if waits == 10_000 {
                 pr_warn!(
-                    "{}: waiting for {} devices to be released",
+                    "bus {}: waiting for {} devices to be released: what holds them has to go before the bus",
                     B::NAME,
                     self.devices.load(Ordering::Relaxed)
                 );
@@ -89,9 +93,25 @@ impl<B: BusType> Handle<B> {
             // SAFETY: whoever unregisters a bus may sleep.
             unsafe { sys::linux_driver_usleep_range(1000, 2000) };
         }
+        if self.had_devices.load(Ordering::Relaxed) {
+            released_by_all();
+        }
         // SAFETY: by the caller's promise. No driver is registered on it: those stand in the state. No device is there.
         unsafe { sys::bus_unregister(self.as_raw()) };
     }
+}
+
+/// Waits until each `release` of a device that has said that it is done has returned too: the last reference may be anyone's to give up, and
+/// the module's code, in which such a caller still is, goes soon after the bus.
+///
+/// A reference to the module that each device had would not do: a bus's own state holds devices, and the module could not be unloaded.
+fn released_by_all() {
+    // A caller that cannot be preempted, an interrupt above all, is a reader of RCU: `kernel/rcu/tree.c`.
+    rcu::synchronize_rcu();
+    // One that can is a task, and has left the code when it has given up the CPU of its own will: `kernel/rcu/tasks.h`. (ftrace frees its
+    // trampolines so.) Code that returns does not sleep before.
+    // SAFETY: whoever unregisters a bus may sleep.
+    unsafe { sys::linux_driver_synchronize_rcu_tasks() };
 }
 
 /// A registered bus, with its state. It is unregistered when this value goes, after the state was dropped and the last device of the bus was
@@ -125,6 +145,7 @@ impl<B: BusType> Registration<B> {
                 raw: Opaque::new(const { contents::<B>() }),
                 module,
                 devices: AtomicUsize::new(0),
+                had_devices: AtomicBool::new(false),
                 state: Extent::new(state.addr(), size_of::<B>()),
                 _of: PhantomData,
             };

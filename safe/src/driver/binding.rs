@@ -8,7 +8,7 @@ use core::ffi::c_int;
 use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence};
 
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
@@ -91,15 +91,54 @@ impl Drop for Memory {
     }
 }
 
+/// `driver_data` of a device, which runtime power management reads with no lock while it is written.
+///
+/// # Safety
+///
+/// The device is there for `'a`, and nobody else writes `driver_data`, or reads it in another way while it is written here.
+unsafe fn driver_data<'a>(dev: *mut sys::device) -> &'a AtomicPtr<Head> {
+    // SAFETY: the device is there; only the field's address is taken.
+    let field = unsafe { &raw mut (*dev).driver_data };
+    // SAFETY: the field is a pointer, aligned as one, and by the caller's promise used as an atomic where it may be written.
+    unsafe { AtomicPtr::from_ptr(field.cast()) }
+}
+
+/// Takes the head, of which nothing is lent any more, from the device and gives up the binding's use of it.
+///
+/// A runtime callback may have found the head before it was taken away, and be about to look whether the data is there. It is waited for: the
+/// core notes that a callback runs (`runtime_status`, `idle_notification`) and lets go of `power.lock` only then, and the barrier waits
+/// under that lock until none is noted. A callback that the core notes later takes the lock after us, and finds NULL.
+///
+/// # Safety
+///
+/// The device's lock is held; `driver_data` is the driver's own, and the head that it points to is no longer `bound`.
+unsafe fn free(dev: *mut sys::device, has_runtime: bool) {
+    // SAFETY: the device is there; who reads the field with no lock does so as we do.
+    let head = unsafe { driver_data(dev) }.swap(core::ptr::null_mut(), Ordering::Relaxed);
+    if has_runtime {
+        // SAFETY: the device is there; whoever binds or unbinds it may sleep.
+        unsafe { sys::pm_runtime_barrier(dev) };
+    }
+    if let Some(head) = NonNull::new(head) {
+        // SAFETY: this is the use that the head was written with.
+        drop(unsafe { Memory::from_raw(head) });
+    }
+}
+
 /// A bus's `probe`: makes the driver's data with what `init` returns, in the one allocation that is made for a device.
 ///
 /// `driver_data` is there while `init` runs, so that the device at hand is one of a numbered binding already.
 ///
 /// # Safety
 ///
-/// Called from the bus's `probe`, with the device's lock held; `driver_data` is the driver's own.
+/// Called from the bus's `probe`, with the device's lock held; `driver_data` is the driver's own. `has_runtime` says whether the driver
+/// has callbacks of runtime power management.
 #[inline(always)]
-pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: impl FnOnce() -> I) -> c_int {
+pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
+    dev: *mut sys::device,
+    has_runtime: bool,
+    init: impl FnOnce() -> I,
+) -> c_int {
     // SAFETY: memory that may hold anything is initialised by nothing.
     let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Data<T>>| Ok::<(), Error>(())) };
     let slot: *mut Data<T> = match KBox::pin_init(nothing, GFP_KERNEL) {
@@ -118,8 +157,9 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: 
     let at_head: *mut Head = slot.cast();
     // SAFETY: the memory was allocated above.
     unsafe { at_head.write(head) };
+    // What the head says is seen by who finds it here.
     // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
-    unsafe { (*dev).driver_data = slot.cast() };
+    unsafe { driver_data(dev) }.store(at_head, Ordering::Release);
     // SAFETY: the field is valid for writes, pinned with its memory, and not used as a `T` after an error.
     match unsafe { init().__pinned_init(of_driver) } {
         Ok(()) => {
@@ -130,12 +170,8 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(dev: *mut sys::device, init: 
         Err(error) => {
             // SAFETY: the head was written above.
             unsafe { &(*slot).head.extent }.end();
-            // SAFETY: as above; nobody has the device as a bound one any more.
-            unsafe { (*dev).driver_data = core::ptr::null_mut() };
-            // SAFETY: the memory is there: its first user is given up below.
-            let head = unsafe { NonNull::new_unchecked(at_head) };
-            // SAFETY: this is the use that the head was written with.
-            drop(unsafe { Memory::from_raw(head) });
+            // SAFETY: `driver_data` is ours, and the head never was `bound`; nobody has the device as a bound one any more.
+            unsafe { free(dev, has_runtime) };
             error.to_errno()
         }
     }
@@ -162,7 +198,8 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove:
     unsafe { &(*slot).head.bound }.store(false, Ordering::Relaxed);
     if has_runtime {
         // A device that did not wake (its parent did not, say) is asleep still, and user space or its parent may wake it at any
-        // time. One that begins after this finds the data gone: the barrier takes the lock under which each begins.
+        // time. One that begins after this finds the data gone: the barrier takes the lock under which each begins. The head, where it
+        // finds that, stays until `free`.
         // SAFETY: the device is there; whoever unbinds it may sleep.
         unsafe { sys::pm_runtime_barrier(dev) };
     }
@@ -170,12 +207,8 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove:
     unsafe { core::ptr::drop_in_place(of_driver) };
     // SAFETY: the memory is there.
     unsafe { &(*slot).head.extent }.end();
-    // SAFETY: as above; nobody has the device as a bound one any more.
-    unsafe { (*dev).driver_data = core::ptr::null_mut() };
-    // SAFETY: the memory is there: its first user is given up below. The head is the first field.
-    let head = unsafe { NonNull::new_unchecked(slot.cast()) };
-    // SAFETY: this is the use that the head was written with.
-    drop(unsafe { Memory::from_raw(head) });
+    // SAFETY: `driver_data` is ours, and the head is not `bound` since above; nobody has the device as a bound one any more.
+    unsafe { free(dev, has_runtime) };
 }
 
 /// The driver's data, for a callback that can come at any time: `None` before `probe` has finished, and after `remove`.
@@ -183,15 +216,15 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove:
 /// # Safety
 ///
 /// The device is one that is bound, or being bound, to the driver whose data is `T`, or no driver has data there; it stays
-/// bound for `'a` where it is.
+/// bound for `'a` where it is, and [`bind`] and [`unbind`] wait for the caller before they free what stands there.
 #[inline(always)]
 pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
-    // SAFETY: the device is there, by the caller's promise.
-    let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
+    // SAFETY: the device is there, by the caller's promise; the field is written in the same way.
+    let slot: *mut Data<T> = unsafe { driver_data(dev) }.load(Ordering::Acquire).cast();
     if slot.is_null() {
         return None;
     }
-    // SAFETY: `driver_data` of a device that is being bound, or is bound, is from `bind`.
+    // SAFETY: `driver_data` of a device that is being bound, or is bound, is from `bind`, and not freed before we are done with it.
     if !unsafe { &(*slot).head.bound }.load(Ordering::Acquire) {
         return None;
     }

@@ -11,6 +11,7 @@ use crate::device::Core;
 use crate::driver::data;
 use crate::macros::vtable;
 use crate::pm;
+use crate::types::Invariant;
 
 /// The members of `struct device_driver` that are the same on every bus, for a driver with data `T`.
 ///
@@ -30,7 +31,7 @@ use crate::pm;
 pub struct DeviceDriver<T, B: Bus> {
     raw: sys::device_driver,
     runtime: bool,
-    _of: PhantomData<fn() -> (T, B)>,
+    _of: Invariant<(T, B)>,
 }
 
 /// Whether the core may probe devices in parallel: `enum probe_type`.

@@ -6,9 +6,11 @@
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 pub(crate) mod arch;
 mod copy;
+mod mapped;
 mod poll;
 mod register;
 
+pub(crate) use mapped::Mapped;
 pub use poll::read_poll_timeout;
 pub use register::{Readable, Register, Writable};
 

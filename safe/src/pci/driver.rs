@@ -4,13 +4,12 @@
 //! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c` and `drivers/pci/iov.c`.
 
 use core::ffi::{CStr, c_char, c_int};
-use core::marker::PhantomData;
 use core::pin::Pin;
 
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
-use super::{Bus, Device, ErrHandler, IdTable};
+use super::{Bus, Device, ErrHandler, IdTable, Table};
 use crate::device::{Core, Normal};
 use crate::driver::{self, DeviceDriver, RegistrationOps, Static};
 use crate::error::{Error, Result, code::EINVAL, code::ENODEV, code::EOPNOTSUPP, to_result};
@@ -18,6 +17,7 @@ use crate::macros::vtable;
 use crate::module::ThisModule;
 use crate::pm;
 use crate::sysfs;
+use crate::types::Invariant;
 
 /// A PCI driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
@@ -125,7 +125,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
 }
 
 /// Stands between a [`Driver`] and C.
-pub struct Adapter<T: Driver>(PhantomData<T>);
+pub struct Adapter<T: Driver>(Invariant<T>);
 
 // SAFETY: this is the pair of functions for `struct pci_driver`. When `driver_register` fails, the bus has dropped its
 // pointers to the structure.
@@ -152,14 +152,10 @@ unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
 }
 
 /// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
-///
-/// # Safety
-///
-/// `id_table` is the driver's own ID table, with its last entry of zeroes, and lives as long as the static.
 #[doc(hidden)]
-pub const unsafe fn driver<T: Driver>(id_table: *const sys::pci_device_id) -> Static<Adapter<T>> {
-    // SAFETY: the name is a static, the table lives as long as this, and the callbacks are those below.
-    unsafe { Static::new(contents::<T>(id_table)) }
+pub const fn driver<T: Driver, const M: usize>(table: &'static Table<T, M>) -> Static<Adapter<T>> {
+    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks are those below.
+    unsafe { Static::new(contents::<T>(table.as_ptr())) }
 }
 
 const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_driver {
@@ -204,7 +200,7 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
         T::probe(unsafe { Device::<Core>::from_raw(pdev) }, T::ID_TABLE.info(driver_data))
     };
     // SAFETY: this is the bus's `probe`.
-    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `local_pci_probe` counts a use.
@@ -306,5 +302,44 @@ pub(super) unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(&'a Device
 macro_rules! module_pci_driver {
     ($($fields:tt)*) => {
         $crate::macros::module_pci_driver! { $crate; $($fields)* }
+    };
+}
+
+/// What [`module_pci_driver!`](crate::module_pci_driver) stands for, as [`__module!`](crate::__module).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __module_pci_driver {
+    ($ty:ty, $infos:tt) => {
+        const _: () = {
+            // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+            type LinuxDriver = $ty;
+
+            const _: () = {
+                // The ID table, under the name by which modpost makes the module's aliases of it.
+                #[unsafe(export_name = $crate::sys::device_table_symbol!(
+                                                                    ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
+                                                                ))]
+                static ID_TABLE: $crate::pci::Table<
+                    LinuxDriver,
+                    { <LinuxDriver as $crate::pci::Driver>::ID_TABLE.raw().len() },
+                > = $crate::pci::Table::new();
+
+                static DRIVER: $crate::driver::Static<$crate::pci::Adapter<LinuxDriver>> =
+                    $crate::pci::driver(&ID_TABLE);
+
+                struct PciDriver;
+
+                // SAFETY: nothing outside of this block can name the static, and the module registers it once.
+                unsafe impl $crate::driver::StaticDriver for PciDriver {
+                    type Ops = $crate::pci::Adapter<LinuxDriver>;
+
+                    fn driver() -> &'static $crate::driver::Static<$crate::pci::Adapter<LinuxDriver>> {
+                        &DRIVER
+                    }
+                }
+
+                $crate::__module! { $crate::driver::DriverModule<PciDriver>, $infos }
+            };
+        };
     };
 }

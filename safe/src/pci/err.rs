@@ -13,6 +13,7 @@ use super::Device;
 use super::driver::bound;
 use crate::device::Core;
 use crate::macros::vtable;
+use crate::types::Invariant;
 
 /// How much of the connection to a device is left: `pci_channel_state_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +133,7 @@ pub trait ErrorHandlers: Send + Sync + 'static {
 }
 
 /// The error handlers of a driver with data `T`, or none.
-pub struct ErrHandler<T>(*const sys::pci_error_handlers, PhantomData<fn() -> T>);
+pub struct ErrHandler<T>(*const sys::pci_error_handlers, Invariant<T>);
 
 impl<T> ErrHandler<T> {
     /// NULL: the driver knows nothing of errors.

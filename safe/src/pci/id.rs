@@ -3,7 +3,12 @@
 //!
 //! C header: `include/linux/mod_devicetable.h`; matching is `pci_match_device` in `drivers/pci/pci-driver.c`.
 
+use core::marker::PhantomData;
+
 use linux_driver_sys as sys;
+
+use super::Driver;
+use crate::types::Invariant;
 
 /// Which devices an entry matches: C's `struct pci_device_id`.
 #[derive(Clone, Copy)]
@@ -143,17 +148,30 @@ pub const fn raw_table<const N: usize, const M: usize>(
     raw
 }
 
-/// The table as an array, for the static that modpost reads.
+/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver structure points to.
 #[doc(hidden)]
-pub const fn table_array<const M: usize>(raw: &'static [sys::pci_device_id]) -> [sys::pci_device_id; M] {
-    assert!(raw.len() == M);
-    let mut array = [ZERO; M];
-    let mut i = 0;
-    while i < M {
-        array[i] = raw[i];
-        i += 1;
+#[repr(transparent)]
+pub struct Table<T, const M: usize>([sys::pci_device_id; M], Invariant<T>);
+
+impl<T: Driver, const M: usize> Table<T, M> {
+    /// The driver's own table, of `M` entries with the last one.
+    #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
+    pub const fn new() -> Self {
+        let raw = T::ID_TABLE.raw();
+        assert!(raw.len() == M);
+        let mut array = [ZERO; M];
+        let mut i = 0;
+        while i < M {
+            array[i] = raw[i];
+            i += 1;
+        }
+        Self(array, PhantomData)
     }
-    array
+
+    /// As C has it.
+    pub(super) const fn as_ptr(&'static self) -> *const sys::pci_device_id {
+        self.0.as_ptr()
+    }
 }
 
 /// The devices that a driver is for.

@@ -42,7 +42,7 @@ pub use driver::{Adapter, Driver};
 pub use err::{ChannelState, ErrHandler, ErrorHandlers, ErsResult};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
-pub use id::{raw_table, table_array};
+pub use id::{Table, raw_table};
 pub use irq::{IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
 pub use power::PowerState;
 

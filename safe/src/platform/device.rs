@@ -3,15 +3,17 @@
 //!
 //! C header: `include/linux/platform_device.h`.
 
-use core::ffi::{CStr, c_uint};
+use core::ffi::{CStr, c_int, c_uint};
 use core::marker::PhantomData;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
 
+use super::Mem;
 use crate::device::{self, Bound, Core, DeviceState, Normal};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, code::EINVAL};
+use crate::irq;
 use crate::types::{AlwaysRefCounted, Opaque};
 
 /// A platform device: C's `struct platform_device`, in the state `S`.
@@ -103,20 +105,39 @@ impl Device<Bound> {
         })
     }
 
-    /// The number of the device's interrupt, counted from 0, for `request_irq`; never 0. C's `platform_get_irq`.
+    /// Requests the addresses of the device's resource of type [`Mem`](ResourceType::Mem) and that number, and maps them, until the driver is
+    /// unbound: C's `devm_platform_ioremap_resource`.
+    ///
+    /// [`EINVAL`] if there is no such resource (which is logged), if it is smaller than `SIZE`, or not aligned to 8 bytes; `EBUSY` if the
+    /// addresses are taken, by another driver or by this one; `ENOMEM`. Context: may sleep.
+    #[doc(alias = "devm_platform_ioremap_resource")]
+    pub fn ioremap_resource<const SIZE: usize>(&self, number: u32) -> Result<Mem<SIZE>> {
+        Mem::new(self, number)
+    }
+
+    /// The device's interrupt of that number, counted from 0, for [`irq::Registration`]: C's `platform_get_irq`.
     ///
     /// `ENXIO` if there is none, which is logged; `EPROBE_DEFER` if its controller is not there yet. Context: may sleep.
     #[doc(alias = "platform_get_irq")]
-    pub fn irq(&self, number: u32) -> Result<u32> {
+    pub fn irq(&self, number: u32) -> Result<irq::Line> {
         // SAFETY: the device is there, and registered.
-        irq(unsafe { sys::platform_get_irq(self.as_raw(), number as c_uint) })
+        self.line(unsafe { sys::platform_get_irq(self.as_raw(), number as c_uint) })
     }
 
     /// As [`irq`](Self::irq); that there is none is not logged. C's `platform_get_irq_optional`.
     #[doc(alias = "platform_get_irq_optional")]
-    pub fn irq_optional(&self, number: u32) -> Result<u32> {
+    pub fn irq_optional(&self, number: u32) -> Result<irq::Line> {
         // SAFETY: the device is there, and registered.
-        irq(unsafe { sys::platform_get_irq_optional(self.as_raw(), number as c_uint) })
+        self.line(unsafe { sys::platform_get_irq_optional(self.as_raw(), number as c_uint) })
+    }
+
+    /// The interrupt of this number: what `platform_get_irq` returned, never 0.
+    fn line(&self, returned: c_int) -> Result<irq::Line> {
+        match u32::try_from(returned) {
+            Ok(0) => Err(EINVAL),
+            Ok(number) => Ok(irq::Line::new(number, self.as_ref())),
+            Err(_) => Err(Error::from_errno(returned)),
+        }
     }
 
     /// How many interrupts the device has: C's `platform_irq_count`. `EPROBE_DEFER` if a controller is not there yet.
@@ -125,13 +146,6 @@ impl Device<Bound> {
         // SAFETY: the device is there, and registered.
         let count = unsafe { sys::platform_irq_count(self.as_raw()) };
         u32::try_from(count).map_err(|_| Error::from_errno(count))
-    }
-}
-
-fn irq(returned: core::ffi::c_int) -> Result<u32> {
-    match u32::try_from(returned) {
-        Ok(irq) if irq > 0 => Ok(irq),
-        _ => Err(Error::from_errno(returned)),
     }
 }
 

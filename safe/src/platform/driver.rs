@@ -4,13 +4,12 @@
 //! C header: `include/linux/platform_device.h`; the callbacks are called by `drivers/base/platform.c`.
 
 use core::ffi::{CStr, c_char, c_int};
-use core::marker::PhantomData;
 use core::pin::Pin;
 
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
-use super::{Bus, Device, IdTable};
+use super::{Bus, Device, IdTable, Table};
 use crate::device::Core;
 use crate::driver::{self, DeviceDriver, RegistrationOps, Static};
 use crate::error::{Error, Result, to_result};
@@ -18,6 +17,7 @@ use crate::macros::vtable;
 use crate::module::ThisModule;
 use crate::pm;
 use crate::sysfs;
+use crate::types::Invariant;
 
 /// A platform driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
@@ -94,7 +94,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
 }
 
 /// Stands between a [`Driver`] and C.
-pub struct Adapter<T: Driver>(PhantomData<T>);
+pub struct Adapter<T: Driver>(Invariant<T>);
 
 // SAFETY: this is the pair of functions for `struct platform_driver`. When `driver_register` fails, the bus has dropped its
 // pointers to the structure.
@@ -125,14 +125,10 @@ unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
 }
 
 /// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
-///
-/// # Safety
-///
-/// `id_table` begins with the driver's own ID table, with its last entry of zeroes, and lives as long as the static.
 #[doc(hidden)]
-pub const unsafe fn driver<T: Driver>(id_table: *const sys::platform_device_id) -> Static<Adapter<T>> {
-    // SAFETY: the name is a static, the table lives as long as this, and the callbacks are those below.
-    unsafe { Static::new(contents::<T>(id_table)) }
+pub const fn driver<T: Driver, const M: usize>(table: &'static Table<T, M>) -> Static<Adapter<T>> {
+    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks are those below.
+    unsafe { Static::new(contents::<T>(table.as_ptr())) }
 }
 
 const fn contents<T: Driver>(id_table: *const sys::platform_device_id) -> sys::platform_driver {
@@ -219,7 +215,7 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int 
         T::probe(device, T::ID_TABLE.info(device.name()))
     };
     // SAFETY: this is the bus's `probe`.
-    let returned = unsafe { driver::bind::<T, _>(dev, init) };
+    let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `enable` has counted a use.
@@ -276,5 +272,44 @@ unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::platform_device) {
 macro_rules! module_platform_driver {
     ($($fields:tt)*) => {
         $crate::macros::module_platform_driver! { $crate; $($fields)* }
+    };
+}
+
+/// What [`module_platform_driver!`](crate::module_platform_driver) stands for, as [`__module!`](crate::__module).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __module_platform_driver {
+    ($ty:ty, $infos:tt) => {
+        const _: () = {
+            // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+            type LinuxDriver = $ty;
+
+            const _: () = {
+                // The ID table, under the name by which modpost makes the module's aliases of it.
+                #[unsafe(export_name = $crate::sys::device_table_symbol!(
+                                                            ::core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
+                                                        ))]
+                static ID_TABLE: $crate::platform::Table<
+                    LinuxDriver,
+                    { $crate::platform::alias_count(<LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw()) },
+                > = $crate::platform::Table::new();
+
+                static DRIVER: $crate::driver::Static<$crate::platform::Adapter<LinuxDriver>> =
+                    $crate::platform::driver(&ID_TABLE);
+
+                struct PlatformDriver;
+
+                // SAFETY: nothing outside of this block can name the static, and the module registers it once.
+                unsafe impl $crate::driver::StaticDriver for PlatformDriver {
+                    type Ops = $crate::platform::Adapter<LinuxDriver>;
+
+                    fn driver() -> &'static $crate::driver::Static<$crate::platform::Adapter<LinuxDriver>> {
+                        &DRIVER
+                    }
+                }
+
+                $crate::__module! { $crate::driver::DriverModule<PlatformDriver>, $infos }
+            };
+        };
     };
 }

@@ -4,8 +4,12 @@
 //! C header: `include/linux/mod_devicetable.h`; matching is `platform_match` in `drivers/base/platform.c`.
 
 use core::ffi::{CStr, c_char};
+use core::marker::PhantomData;
 
 use linux_driver_sys as sys;
+
+use super::Driver;
+use crate::types::Invariant;
 
 /// Which devices an entry matches: C's `struct platform_device_id`.
 #[derive(Clone, Copy)]
@@ -139,9 +143,26 @@ pub const fn alias_count(raw: &[sys::platform_device_id]) -> usize {
     if raw.is_empty() { 2 } else { raw.len() }
 }
 
-/// The table for the static that modpost reads: where the driver has none, its own name, by which it is matched then.
+/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver structure points to. Where the driver has
+/// none, its own name, by which it is matched then.
 #[doc(hidden)]
-pub const fn alias_table<const M: usize>(
+#[repr(transparent)]
+pub struct Table<T, const M: usize>([sys::platform_device_id; M], Invariant<T>);
+
+impl<T: Driver, const M: usize> Table<T, M> {
+    /// The driver's own table, of [`alias_count`] entries.
+    #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
+    pub const fn new() -> Self {
+        Self(alias_table(T::ID_TABLE.raw(), T::NAME), PhantomData)
+    }
+
+    /// As C has it.
+    pub(super) const fn as_ptr(&'static self) -> *const sys::platform_device_id {
+        self.0.as_ptr()
+    }
+}
+
+const fn alias_table<const M: usize>(
     raw: &'static [sys::platform_device_id],
     name: &CStr,
 ) -> [sys::platform_device_id; M] {

@@ -10,6 +10,7 @@
 //! | [`DeviceId`], [`IdTable`], [`id_table!`](crate::platform::id_table) | `struct platform_device_id`, `MODULE_DEVICE_TABLE(platform, …)` |
 //! | [`Bus`] | `platform_bus_type` |
 //! | [`Device`] | `struct platform_device` |
+//! | [`Mem`] | `devm_platform_ioremap_resource` |
 //! | [`DeviceInfo`], [`DeviceRegistration`] | `struct platform_device_info`, `platform_device_register_full` |
 //! | [`module_platform_driver!`](crate::module_platform_driver) | `module_platform_driver` |
 //!
@@ -46,6 +47,7 @@
 mod device;
 mod driver;
 mod id;
+mod mem;
 mod registration;
 
 use linux_driver_sys as sys;
@@ -60,7 +62,8 @@ pub use driver::driver;
 pub use driver::{Adapter, Driver};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
-pub use id::{alias_count, alias_table, raw_table};
+pub use id::{Table, alias_count, raw_table};
+pub use mem::Mem;
 pub use registration::{DeviceInfo, DeviceRegistration, Id};
 
 /// The platform bus: C's `platform_bus_type`.

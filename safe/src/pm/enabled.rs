@@ -42,6 +42,9 @@ pub(crate) unsafe fn wake(dev: *mut sys::device) {
 ///
 /// As for [`enable`], which came before; a use is counted.
 pub(crate) unsafe fn disable(dev: *mut sys::device) {
+    // `probe` may have switched it on, and the next driver has not asked for it.
+    // SAFETY: the device is there.
+    unsafe { sys::__pm_runtime_use_autosuspend(dev, false) };
     // SAFETY: the device is there. With `false` no callback runs for what is asked for only now.
     unsafe { sys::__pm_runtime_disable(dev, false) };
     // SAFETY: as above.

@@ -9,11 +9,12 @@ use linux_driver_sys as sys;
 
 use super::attribute::{OfDevice, OfDriver};
 use super::{DeviceAttribute, DriverAttribute};
+use crate::types::Invariant;
 
 /// An attribute in the list of a group, or the NULL that ends it. `O` says whose it is.
 #[doc(hidden)]
 #[repr(transparent)]
-pub struct Attr<O>(*mut sys::attribute, PhantomData<fn() -> O>);
+pub struct Attr<O>(*mut sys::attribute, Invariant<O>);
 
 impl<O> Attr<O> {
     /// The end of a list.
@@ -34,7 +35,7 @@ pub const fn of_driver<A: DriverAttribute>() -> Attr<()> {
 
 /// A group of attributes.
 #[doc(hidden)]
-pub struct Group<O>(sys::attribute_group, PhantomData<fn() -> O>);
+pub struct Group<O>(sys::attribute_group, Invariant<O>);
 
 /// A group of the attributes of a list, which [`Attr::END`] ends; in a folder of that name, where there is one.
 #[doc(hidden)]
@@ -58,7 +59,7 @@ pub const fn group<O>(name: Option<&'static CStr>, attrs: &'static [Attr<O>]) ->
 /// A list of groups, or the NULL that ends it.
 #[doc(hidden)]
 #[repr(transparent)]
-pub struct Listed<O>(*const sys::attribute_group, PhantomData<fn() -> O>);
+pub struct Listed<O>(*const sys::attribute_group, Invariant<O>);
 
 impl<O> Listed<O> {
     /// The end of a list.

@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `ToDevice: linux_driver::dma::Readable` is not satisfied
+//~ ERROR ::dma::Readable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

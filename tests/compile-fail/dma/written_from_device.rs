@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `FromDevice: linux_driver::dma::Writable` is not satisfied
+//~ ERROR ::dma::Writable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `Id: linux_driver::io::Writable` is not satisfied
+//~ ERROR ::io::Writable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

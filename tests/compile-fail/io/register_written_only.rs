@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `Ack: linux_driver::io::Readable` is not satisfied
+//~ ERROR ::io::Readable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -6,7 +6,7 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_driver::driver::DeviceDriver;
-use linux_driver::platform::{self, DeviceId, ResourceType};
+use linux_driver::platform::{self, DeviceId, Mem, ResourceType};
 use linux_driver::pm::{self, runtime};
 use linux_driver::prelude::*;
 
@@ -28,7 +28,19 @@ impl platform::Driver for Speaker {
                 dev_info!(dev, "runtime power management: awake");
             }
             if !FAILED.swap(true, Ordering::Relaxed) {
+                runtime::use_autosuspend(dev, 100);
                 return Err(EIO);
+            }
+            if dev.resource(ResourceType::Mem, 0).is_some() {
+                let mem: Mem<0x400> = dev.ioremap_resource(0)?;
+                let vendor = mem.access(dev)?.readl::<0>() >> 16;
+                let again = dev.ioremap_resource::<0>(0).err().unwrap_or(EIO);
+                let small = dev.ioremap_resource::<0x10_0000>(0).err().unwrap_or(EIO);
+                dev_info!(dev, "registers of vendor {:#x}, {}, {}", vendor, again, small);
+                return Ok(Speaker);
+            }
+            if let Ok(line) = dev.irq_optional(0) {
+                dev_info!(dev, "interrupt {}", line.number());
             }
             match dev.resource(ResourceType::Io, 0) {
                 Some(ports) => dev_info!(dev, "ports {:#x} to {:#x}", ports.start, ports.end),

@@ -1,0 +1,19 @@
+//~ ERROR this is called by the macro of the same name in `linux_driver`, with its `$crate`
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// What is not the safe layer.
+mod own {
+    pub use linux_driver::module;
+}
+
+struct Lamp;
+
+linux_driver::macros::module! {
+    own;
+    type: Lamp,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Must not compile",
+}

@@ -1,0 +1,29 @@
+//~ ERROR usage of an `unsafe` block
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+struct Lamp;
+
+/// What would have to stand in a crate that takes the safe layer's place.
+#[macro_export]
+macro_rules! __module {
+    ($ty:ty, $infos:tt) => {
+        fn entry(of: *const $ty) {
+            unsafe { of.read() };
+        }
+    };
+}
+
+macro_rules! module {
+    ($($fields:tt)*) => {
+        linux_driver::macros::module! { $crate; $($fields)* }
+    };
+}
+
+module! {
+    type: Lamp,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Must not compile",
+}
