@@ -59,6 +59,7 @@ SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spi
 SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
+SHIM(reinit_completion) void linux_driver_reinit_completion(struct completion *x);
 SHIM(might_sleep) void linux_driver_might_sleep(void);
 SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
 					    struct lock_class_key *key);
