@@ -241,14 +241,16 @@ SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct
 /*
  * For mmap() of a file, which has the area to itself: pages of the frames from pfn on, as the fault handler in ops puts
  * them in. The cast is what vm_flags_init() does, where there is one. A device's memory is never encrypted, as
- * io_remap_pfn_range() knows too.
+ * io_remap_pfn_range() knows too. Without VM_MAYWRITE mprotect() does not make it writable either.
  */
 SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
-						      unsigned long pfn, bool noncached)
+						      unsigned long pfn, bool noncached, bool writable)
 {
 	vm_flags_t *flags = (vm_flags_t *)&vma->vm_flags;
 
 	*flags = (*flags | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP) & ~VM_MAYEXEC;
+	if (!writable)
+		*flags &= ~VM_MAYWRITE;
 	if (noncached)
 		vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
 	vma->vm_private_data = (void *)pfn;

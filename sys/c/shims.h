@@ -74,7 +74,7 @@ SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct
 SHIM(vma_pages) unsigned long linux_driver_vma_pages(struct vm_area_struct *vma);
 SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct *vma);
 SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
-						      unsigned long pfn, bool noncached);
+						      unsigned long pfn, bool noncached, bool writable);
 SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf);
 SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf);
 SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);

@@ -207,6 +207,10 @@ impl miscdevice::Operations for Shared {
     }
 
     fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&Opened>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+        // The third page is shown to be read only.
+        if area.page_offset() == 2 {
+            return area.iomap_readonly(call, &this.bar);
+        }
         area.iomap(call, &this.bar)
     }
 }
