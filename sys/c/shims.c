@@ -130,6 +130,37 @@ SHIM(might_sleep) void linux_driver_might_sleep(void)
 #define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) do { (void)(name); (void)(key); } while (0)
 #endif
 
+/*
+ * What lockdep knows of the gates of misc devices: one map for all of a module. To enter does not wait, as a trylock does not;
+ * to close waits for those inside. kernfs tells it the same of its files.
+ */
+#ifdef CONFIG_LOCKDEP
+static struct lock_class_key linux_driver_gate_key;
+static struct lockdep_map __maybe_unused linux_driver_gate_map = STATIC_LOCKDEP_MAP_INIT("miscdevice_gate", &linux_driver_gate_key);
+#endif
+
+SHIM(gate_enter) void linux_driver_gate_enter(void)
+{
+#ifdef CONFIG_LOCKDEP
+	lock_acquire_shared_recursive(&linux_driver_gate_map, 0, 1, NULL, _THIS_IP_);
+#endif
+}
+
+SHIM(gate_close) void linux_driver_gate_close(void)
+{
+#ifdef CONFIG_LOCKDEP
+	lock_acquire_exclusive(&linux_driver_gate_map, 0, 0, NULL, _THIS_IP_);
+#endif
+}
+
+/* Of both. */
+SHIM(gate_leave) void linux_driver_gate_leave(void)
+{
+#ifdef CONFIG_LOCKDEP
+	lock_release(&linux_driver_gate_map, _THIS_IP_);
+#endif
+}
+
 SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
 					    struct lock_class_key *key)
 {

@@ -61,6 +61,9 @@ SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
 SHIM(reinit_completion) void linux_driver_reinit_completion(struct completion *x);
 SHIM(might_sleep) void linux_driver_might_sleep(void);
+SHIM(gate_enter) void linux_driver_gate_enter(void);
+SHIM(gate_close) void linux_driver_gate_close(void);
+SHIM(gate_leave) void linux_driver_gate_leave(void);
 SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
 					    struct lock_class_key *key);
 SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *),

@@ -30,6 +30,7 @@ mod mutex;
 mod spinlock;
 
 pub use arc::Arc;
+pub(crate) use lock_class::LOCKDEP;
 pub use lock_class::LockClassKey;
 #[doc(hidden)]
 pub use lock_class::class_name;
