@@ -174,9 +174,9 @@ impl miscdevice::Operations for Shared {
                 Ok(0)
             }
             MISC_ADD => {
-                let mut sum: Sum = argument.read()?;
+                let (mut sum, mut answer): (Sum, _) = argument.read_write()?;
                 sum.sum = u64::from(sum.a) + u64::from(sum.b);
-                argument.write(&sum)?;
+                answer.write(&sum)?;
                 Ok(0)
             }
             MISC_SLEEP => {

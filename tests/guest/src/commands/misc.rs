@@ -166,7 +166,14 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
     same("read only, made writable", shown.protect(both), Err(libc::EACCES))?;
     let refusals = [
-        ("read only, for writing", PAGE, both, libc::MAP_SHARED, 2 * PAGE, libc::EPERM),
+        (
+            "read only, for writing",
+            PAGE,
+            both,
+            libc::MAP_SHARED,
+            2 * PAGE,
+            libc::EPERM,
+        ),
         ("beyond the BAR", BAR + PAGE, both, libc::MAP_SHARED, 0, libc::EINVAL),
         (
             "across its end",
