@@ -116,6 +116,11 @@ impl Device<Bound> {
         // SAFETY: the head stays until the binding has ended, which calls `end` first.
         unsafe { self.head().extent.place(address, size) }
     }
+
+    /// Whether so many bytes lie in the data of the driver that is bound, be it being dropped or not.
+    pub(crate) fn holds(&self, address: usize, size: usize) -> bool {
+        self.head().extent.contains(address, size)
+    }
 }
 
 impl core::ops::Deref for Device<Core> {

@@ -160,7 +160,8 @@ impl<T: Send + Sync> Devres<T> {
         Ok(unsafe { inner.value.assume_init_ref() })
     }
 
-    /// The value, if the driver was not unbound. As long as the guard is there this thread must not sleep: it is a reader of RCU.
+    /// The value, if the driver was not unbound. As long as the guard is there this thread must not sleep: it is a reader
+    /// of [RCU](rcu::Guard), which says who sees that it does not.
     ///
     /// Context: any but NMI. (With [`access`](Self::access) one may sleep.)
     #[inline]

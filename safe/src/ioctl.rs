@@ -22,7 +22,7 @@ use linux_driver_sys as sys;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::error::Result;
-use crate::uaccess::UserSlice;
+use crate::uaccess::{UserSlice, Writer};
 
 const TYPE: u32 = sys::_IOC_NRBITS;
 const SIZE: u32 = TYPE + sys::_IOC_TYPEBITS;
@@ -88,8 +88,8 @@ pub const fn _IOC_SIZE(cmd: u32) -> usize {
 
 /// The argument of a command: a number, or the address of a value in user space.
 ///
-/// It is of the task that made the call, and so stays on its thread.
-#[derive(Clone, Copy)]
+/// It is of the task that made the call, and so stays on its thread. What reads it takes it: who read it twice could find two values,
+/// of which only the first was checked.
 pub struct Argument<'a>(usize, PhantomData<&'a *mut ()>);
 
 impl Argument<'_> {
@@ -98,7 +98,7 @@ impl Argument<'_> {
     }
 
     /// The argument as it is.
-    pub fn value(self) -> usize {
+    pub fn value(&self) -> usize {
         self.0
     }
 }
@@ -114,6 +114,15 @@ impl<'a> Argument<'a> {
     /// Context: may sleep.
     pub fn read<T: FromBytes>(self) -> Result<T> {
         self.slice(size_of::<T>()).reader().read()
+    }
+
+    /// As [`read`](Self::read), for a command that answers with a value of the same size at the same address ([`_IOWR`]): the value, and
+    /// where the answer goes.
+    ///
+    /// Context: may sleep.
+    pub fn read_write<T: FromBytes>(self) -> Result<(T, Writer<'a>)> {
+        let (mut from, to) = self.slice(size_of::<T>()).reader_writer();
+        Ok((from.read()?, to))
     }
 
     /// Copies a value to the address that the argument is: [`EFAULT`](crate::error::code::EFAULT) if it is not one.

@@ -16,7 +16,7 @@ use linux_driver_sys as sys;
 pub struct Jiffies(c_ulong);
 
 impl Jiffies {
-    /// The longest there is; C's `MAX_JIFFY_OFFSET`, some million years.
+    /// The longest there is; C's `MAX_JIFFY_OFFSET`, hundreds of millions of years.
     #[doc(alias = "MAX_JIFFY_OFFSET")]
     pub const MAX: Self = Self((c_long::MAX as c_ulong >> 1) - 1);
 
@@ -29,7 +29,7 @@ impl Jiffies {
         if ticks < Self::MAX.0 { Self(ticks) } else { Self::MAX }
     }
 
-    /// At least so many milliseconds: C's `msecs_to_jiffies`, which rounds up; `u32::MAX / 2` and more (24 days) is
+    /// At least so many milliseconds: C's `msecs_to_jiffies`, which rounds up; more than `i32::MAX` (24 days) is
     /// [`MAX`](Self::MAX), as in C.
     #[doc(alias = "msecs_to_jiffies")]
     #[doc(alias = "__msecs_to_jiffies")]

@@ -64,9 +64,9 @@
 //!     ) -> Result<u32> {
 //!         match cmd {
 //!             ADD => {
-//!                 let number: u32 = argument.read()?;
+//!                 let (number, mut answer): (u32, _) = argument.read_write()?;
 //!                 let sum = this.sum.fetch_add(number, Ordering::Relaxed).wrapping_add(number);
-//!                 argument.write(&sum)?;
+//!                 answer.write(&sum)?;
 //!                 Ok(0)
 //!             }
 //!             _ => Err(ENOTTY),

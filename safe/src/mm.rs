@@ -30,6 +30,7 @@ pub struct VmArea<'a> {
 /// the area was made in.
 pub struct Mapping<'a> {
     pfn: u64,
+    writable: bool,
     _of_the_call: PhantomData<&'a mut ()>,
 }
 
@@ -58,7 +59,8 @@ impl<'a> VmArea<'a> {
         unsafe { sys::linux_driver_vma_pgoff(self.raw) as usize }
     }
 
-    /// Whether user space may write, now.
+    /// Whether user space may write, now. Where it may not, `mprotect` can let it later, if the file was opened for writing and what
+    /// is shown is not [read only](Self::iomap_readonly).
     #[doc(alias = "VM_WRITE")]
     pub fn is_writable(&self) -> bool {
         self.flags() & sys::LINUX_DRIVER_VM_WRITE != 0
@@ -70,7 +72,7 @@ impl<'a> VmArea<'a> {
     }
 
     /// Shows a BAR, from the page that user space asked for on, without caching: as C's `vm_iomap_memory` with
-    /// `pgprot_noncached`.
+    /// `pgprot_noncached`. Nor can it be executed later (`VM_MAYEXEC`).
     ///
     /// [`EINVAL`] if the area reaches beyond the BAR, if the BAR is not made of whole pages (its neighbours would be seen), or
     /// for a private mapping; [`EPERM`] for one that is executable; [`ENODEV`](crate::error::code::ENODEV) if the BAR is of
@@ -87,7 +89,26 @@ impl<'a> VmArea<'a> {
         // INVARIANT: `check` says that all of the area lies in the BAR, which is the binding's.
         Ok(Mapping {
             pfn: start >> PAGE_SHIFT,
+            writable: true,
             _of_the_call: PhantomData,
+        })
+    }
+
+    /// As [`iomap`](Self::iomap), to be read only, now and later: `mprotect` does not make the area writable (C drivers clear
+    /// `VM_MAYWRITE`). [`EPERM`] if it is writable already, too.
+    #[doc(alias = "VM_MAYWRITE")]
+    pub fn iomap_readonly<const SIZE: usize>(
+        &mut self,
+        dev: &impl AsRef<Device<Bound>>,
+        bar: &pci::Bar<SIZE>,
+    ) -> Result<Mapping<'a>> {
+        if self.is_writable() {
+            return Err(EPERM);
+        }
+        let mapping = self.iomap(dev, bar)?;
+        Ok(Mapping {
+            writable: false,
+            ..mapping
         })
     }
 
@@ -117,7 +138,7 @@ impl<'a> VmArea<'a> {
     /// pages away before.
     pub(crate) unsafe fn set(self, mapping: &Mapping<'a>, ops: &'static sys::vm_operations_struct) {
         // SAFETY: the area is being made by this call, and nobody else has it; it is shared, as `check` found.
-        unsafe { sys::linux_driver_vma_set_pfnmap(self.raw, ops, mapping.pfn, true) };
+        unsafe { sys::linux_driver_vma_set_pfnmap(self.raw, ops, mapping.pfn, true, mapping.writable) };
     }
 }
 

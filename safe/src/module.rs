@@ -125,6 +125,7 @@ impl<T: Module> Slot<T> {
     /// Called once, by the loader, after `init` returned 0.
     #[inline(always)]
     pub unsafe fn exit(&'static self) {
+        STATE.close();
         // SAFETY: `init` made the value; nothing uses it after this.
         unsafe { core::ptr::drop_in_place(self.0.get().cast::<T>()) };
         STATE.end();

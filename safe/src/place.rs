@@ -8,7 +8,7 @@
 //! that runs anywhere else fails with [`EINVAL`].
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Result, code::EINVAL};
 
@@ -17,6 +17,13 @@ pub(crate) struct Extent {
     start: AtomicUsize,
     size: AtomicUsize,
     registered: AtomicUsize,
+    closed: AtomicBool,
+}
+
+fn contains(start: usize, extent: usize, address: usize, size: usize) -> bool {
+    extent
+        .checked_sub(address.wrapping_sub(start))
+        .is_some_and(|room| size <= room)
 }
 
 impl Extent {
@@ -26,6 +33,7 @@ impl Extent {
             start: AtomicUsize::new(start),
             size: AtomicUsize::new(size),
             registered: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
         }
     }
 
@@ -35,15 +43,15 @@ impl Extent {
         self.size.store(size, Ordering::Relaxed);
     }
 
-    /// That a registration of `size` bytes stands at this address, or [`EINVAL`] if that is outside.
+    /// That a registration of `size` bytes stands at this address, or [`EINVAL`] if that is outside, or the place is
+    /// [closed](Self::close).
     ///
     /// # Safety
     ///
     /// The extent stays where it is until what it returns is dropped, or [`end`](Self::end) was called.
     pub(crate) unsafe fn place(&self, address: usize, size: usize) -> Result<Place> {
         let (start, extent) = (self.start.load(Ordering::Relaxed), self.size.load(Ordering::Relaxed));
-        let offset = address.wrapping_sub(start);
-        if extent.checked_sub(offset).is_none_or(|room| size > room) {
+        if !contains(start, extent, address, size) || self.closed.load(Ordering::Relaxed) {
             return Err(EINVAL);
         }
         self.registered.fetch_add(1, Ordering::Relaxed);
@@ -51,10 +59,27 @@ impl Extent {
         Ok(Place(NonNull::from(&self.registered)))
     }
 
+    /// Whether something of `size` bytes lies here, be it being dropped or not.
+    pub(crate) fn contains(&self, address: usize, size: usize) -> bool {
+        contains(
+            self.start.load(Ordering::Relaxed),
+            self.size.load(Ordering::Relaxed),
+            address,
+            size,
+        )
+    }
+
+    /// What stands here is about to be dropped: from now on nothing is registered here. What was made in a part that was
+    /// dropped already would never be dropped.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
     /// What stood here was dropped. A registration that was not (one in a `MaybeUninit`, say) is a bug from which there is no
     /// way back: C would call into memory that is gone.
     #[inline]
     pub(crate) fn end(&self) {
+        self.close();
         if self.registered.load(Ordering::Relaxed) != 0 {
             still_registered();
         }
@@ -117,6 +142,29 @@ mod tests {
         ] {
             assert!(refused(&extent, address, size), "{address:#x} {size}");
         }
+    }
+
+    #[test]
+    fn nothing_is_made_where_all_is_dropped() {
+        let extent = Extent::new(0x1000, 0x100);
+        // SAFETY: the extent outlives it.
+        let place = unsafe { extent.place(0x1000, 8) }.unwrap();
+        extent.close();
+        assert!(refused(&extent, 0x1008, 8));
+        drop(place);
+        extent.end();
+        assert!(refused(&extent, 0x1000, 8));
+        // A file that is polled meanwhile has its queue there.
+        assert!(extent.contains(0x1000, 8) && !extent.contains(0x1000, 0x101));
+    }
+
+    #[test]
+    #[should_panic(expected = "left in its place")]
+    fn what_was_not_dropped_is_found() {
+        let extent = Extent::new(0x1000, 0x100);
+        // SAFETY: the extent outlives it.
+        core::mem::forget(unsafe { extent.place(0x1000, 8) }.unwrap());
+        extent.end();
     }
 
     #[test]

@@ -8,7 +8,7 @@ use core::ops::{BitOr, BitOrAssign};
 use linux_driver_sys as sys;
 
 use crate::device::{Bound, Device};
-use crate::error::Result;
+use crate::error::{Result, code::EINVAL};
 use crate::fs::File;
 use crate::wait::WaitQueue;
 
@@ -95,9 +95,8 @@ impl<'a> Table<'a> {
     pub fn wait(&mut self, queue: &WaitQueue) -> Result {
         let queue: *mut sys::wait_queue_head = queue.as_raw();
         let size = size_of::<sys::wait_queue_head>();
-        if !lies_in(queue.addr(), size, self.state) {
-            // What lies in the driver's data could hold a registration: that is asked, and let go of again.
-            drop(self.dev.place(queue.addr(), size)?);
+        if !lies_in(queue.addr(), size, self.state) && !self.dev.holds(queue.addr(), size) {
+            return Err(EINVAL);
         }
         // SAFETY: C's own table and file; the queue is initialised, and its memory stays until the file is closed: it was pinned
         // where it is, in memory that `new`'s caller vouches for, and dropping a queue leaves it as it is.

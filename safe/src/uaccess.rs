@@ -12,7 +12,8 @@
 //! | [`Writer::write`], [`Writer::write_slice`] | `copy_to_user` |
 //! | [`Reader::read_c_str`] | `strncpy_from_user` |
 //!
-//! C's inline functions check the length against the size of the object at hand; here it is the slice's own. That the address
+//! C's inline functions check the length against the size of the object at hand; here it is the slice's own. They call
+//! hardened usercopy too (`check_object_size`), and we do not: what is copied lies in a slice or a value, whose length Rust knows. That the address
 //! is one of user space's (`access_ok`) is checked by the functions that both call.
 
 use core::ffi::CStr;
@@ -26,8 +27,8 @@ use crate::error::{Result, code::E2BIG, code::EFAULT};
 
 /// Memory of the task that made the call at hand: an address, which may be anything, and a length.
 ///
-/// It stays on the thread of the task, and is of no use after the call.
-#[derive(Clone, Copy)]
+/// It stays on the thread of the task, and is of no use after the call. It is no `Copy`: a second [`Reader`] could find other bytes than the
+/// first, which were checked.
 pub struct UserSlice<'a> {
     address: usize,
     length: usize,
@@ -62,6 +63,11 @@ impl<'a> UserSlice<'a> {
     /// Writes it from the start.
     pub fn writer(self) -> Writer<'a> {
         Writer(self)
+    }
+
+    /// Reads it from the start, and writes it from the start.
+    pub fn reader_writer(self) -> (Reader<'a>, Writer<'a>) {
+        (Reader(Self::new(self.address, self.length)), Writer(self))
     }
 
     /// Takes `count` bytes off the start, and returns their address. [`EFAULT`] if there are not so many: user space has

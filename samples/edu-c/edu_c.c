@@ -484,6 +484,8 @@ static void edu_remove(struct pci_dev *pdev)
 	misc_deregister(&edu->misc);
 	atomic_add(EDU_CLOSED, &edu->active);
 	wait_event(edu->drained, atomic_read(&edu->active) == EDU_CLOSED);
+	/* Whatever the device does by itself, it does not reach memory: the buffer can go. */
+	pci_clear_master(pdev);
 	free_irq(pci_irq_vector(pdev, 0), edu);
 	dma_free_coherent(dev, EDU_MEMORY_LENGTH, edu->buffer, edu->buffer_dma);
 	kref_put(&edu->kref, edu_free);

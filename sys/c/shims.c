@@ -115,6 +115,16 @@ SHIM(init_completion) void linux_driver_init_completion(struct completion *x)
 	init_completion(x);
 }
 
+/* reinit_completion() stores without the lock: between a waiter's look at the count and its taking one, that is UINT_MAX. */
+SHIM(reinit_completion) void linux_driver_reinit_completion(struct completion *x)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&x->wait.lock, flags);
+	reinit_completion(x);
+	raw_spin_unlock_irqrestore(&x->wait.lock, flags);
+}
+
 SHIM(might_sleep) void linux_driver_might_sleep(void)
 {
 	might_sleep();
@@ -125,6 +135,37 @@ SHIM(might_sleep) void linux_driver_might_sleep(void)
 #else
 #define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) do { (void)(name); (void)(key); } while (0)
 #endif
+
+/*
+ * What lockdep knows of the gates of misc devices: one map for all of a module. To enter does not wait, as a trylock does not;
+ * to close waits for those inside. kernfs tells it the same of its files.
+ */
+#ifdef CONFIG_LOCKDEP
+static struct lock_class_key linux_driver_gate_key;
+static struct lockdep_map __maybe_unused linux_driver_gate_map = STATIC_LOCKDEP_MAP_INIT("miscdevice_gate", &linux_driver_gate_key);
+#endif
+
+SHIM(gate_enter) void linux_driver_gate_enter(void)
+{
+#ifdef CONFIG_LOCKDEP
+	lock_acquire_shared_recursive(&linux_driver_gate_map, 0, 1, NULL, _THIS_IP_);
+#endif
+}
+
+SHIM(gate_close) void linux_driver_gate_close(void)
+{
+#ifdef CONFIG_LOCKDEP
+	lock_acquire_exclusive(&linux_driver_gate_map, 0, 0, NULL, _THIS_IP_);
+#endif
+}
+
+/* Of both. */
+SHIM(gate_leave) void linux_driver_gate_leave(void)
+{
+#ifdef CONFIG_LOCKDEP
+	lock_release(&linux_driver_gate_map, _THIS_IP_);
+#endif
+}
 
 SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
 					    struct lock_class_key *key)
@@ -236,16 +277,19 @@ SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct
 
 /*
  * For mmap() of a file, which has the area to itself: pages of the frames from pfn on, as the fault handler in ops puts
- * them in. The cast is what vm_flags_init() does, where there is one.
+ * them in. The cast is what vm_flags_init() does, where there is one. A device's memory is never encrypted, as
+ * io_remap_pfn_range() knows too. Without VM_MAYWRITE mprotect() does not make it writable either.
  */
 SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
-						      unsigned long pfn, bool noncached)
+						      unsigned long pfn, bool noncached, bool writable)
 {
 	vm_flags_t *flags = (vm_flags_t *)&vma->vm_flags;
 
 	*flags = (*flags | VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP) & ~VM_MAYEXEC;
+	if (!writable)
+		*flags &= ~VM_MAYWRITE;
 	if (noncached)
-		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+		vma->vm_page_prot = pgprot_decrypted(pgprot_noncached(vma->vm_page_prot));
 	vma->vm_private_data = (void *)pfn;
 	vma->vm_ops = ops;
 }

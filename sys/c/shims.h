@@ -60,7 +60,11 @@ SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void);
 SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
+SHIM(reinit_completion) void linux_driver_reinit_completion(struct completion *x);
 SHIM(might_sleep) void linux_driver_might_sleep(void);
+SHIM(gate_enter) void linux_driver_gate_enter(void);
+SHIM(gate_close) void linux_driver_gate_close(void);
+SHIM(gate_leave) void linux_driver_gate_leave(void);
 SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
 					    struct lock_class_key *key);
 SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *),
@@ -74,7 +78,7 @@ SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct
 SHIM(vma_pages) unsigned long linux_driver_vma_pages(struct vm_area_struct *vma);
 SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct *vma);
 SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
-						      unsigned long pfn, bool noncached);
+						      unsigned long pfn, bool noncached, bool writable);
 SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf);
 SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf);
 SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);

@@ -30,7 +30,8 @@ pub struct Flags(pub(super) sys::gfp_t);
 pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 /// May not sleep; takes from the reserves, and fails sooner. For interrupts and under a spin lock.
 pub const GFP_ATOMIC: Flags = Flags(sys::LINUX_DRIVER_GFP_ATOMIC);
-/// May not sleep, nor take from the reserves; fails soonest, without a message.
+/// May not sleep, nor take from the reserves; fails soonest. As the kernel at hand has it: from 6.12 on it holds [`__GFP_NOWARN`], before
+/// that a failure leaves a message unless that is joined.
 pub const GFP_NOWAIT: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWAIT);
 /// May sleep; starts no I/O.
 pub const GFP_NOIO: Flags = Flags(sys::LINUX_DRIVER_GFP_NOIO);

@@ -212,6 +212,7 @@ impl<B: BusType> Deref for Registration<B> {
 impl<B: BusType> Drop for Registration<B> {
     fn drop(&mut self) {
         remove_files(&self.handle, B::ATTRIBUTES.len());
+        self.handle.state.close();
         // SAFETY: by the type's invariant the state is there; the attributes that had it are gone.
         unsafe { ManuallyDrop::drop(&mut self.state) };
         // SAFETY: by the type's invariant the bus is registered, and this is the one place that unregisters it.

@@ -79,6 +79,7 @@ impl<T, W: Word> Field<T, W> {
             offset.is_multiple_of(size_of::<W>()) && size_of::<T>().is_multiple_of(size_of::<W>()),
             "the field is not aligned in each element: no one instruction reads it"
         );
+        assert!(offset < size_of::<T>(), "the field does not lie in the type");
         Self {
             offset,
             _of: PhantomData,
@@ -91,16 +92,20 @@ impl<T, W: Word> Field<T, W> {
 }
 
 /// A type's field, for [`Coherent::read_field`](crate::dma::Coherent::read_field): `field!(Type, name)`. It is one of [`Word`]'s types, and aligned.
+///
+/// It is the type's own field: none of a type that it derefs to (`offset_of!` knows of no `Deref`), nor what the field itself derefs to
+/// (a raw pointer is not coerced, as a reference would be).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __dma_field {
     ($type:ty, $field:ident) => {
         const {
-            const fn of<W: $crate::dma::Word>(_: fn(&$type) -> &W) -> $crate::dma::Field<$type, W> {
-                // SAFETY: the function says that it is a field of this type.
+            const fn of<W: $crate::dma::Word>(_: unsafe fn(*const $type) -> *const W) -> $crate::dma::Field<$type, W> {
+                // SAFETY: the function, which is not called, says that it is a field of this type.
                 unsafe { $crate::dma::Field::new(::core::mem::offset_of!($type, $field)) }
             }
-            of(|value| &value.$field)
+            // SAFETY: only the address is taken, in a value that whoever calls it would have.
+            of(|value| unsafe { &raw const (*value).$field })
         }
     };
 }

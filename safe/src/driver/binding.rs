@@ -203,6 +203,8 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove:
         // SAFETY: the device is there; whoever unbinds it may sleep.
         unsafe { sys::pm_runtime_barrier(dev) };
     }
+    // SAFETY: the memory is there.
+    unsafe { &(*slot).head.extent }.close();
     // SAFETY: the data is dropped this once; whom C has lent it to is called back no more when its parts were dropped.
     unsafe { core::ptr::drop_in_place(of_driver) };
     // SAFETY: the memory is there.

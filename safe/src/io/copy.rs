@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Many bytes of device memory at a time.
+//!
+//! The arguments stand in C's order, as they do everywhere here: `memcpy_toio` says where to and then what, `memcpy_fromio` too, and
+//! `writel` what and then where.
 
 use linux_driver_sys as sys;
 

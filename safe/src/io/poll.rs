@@ -12,7 +12,7 @@ use crate::error::{Result, code::ETIMEDOUT};
 /// `sleep_us` microseconds at most are slept between two reads (0: none; less than 20 ms, as C asks), `timeout_us` microseconds are waited in all, after
 /// which it reads once more; 0 is no limit, as in C. [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition still does not hold then.
 ///
-/// Context: may sleep.
+/// Context: may sleep, and says so to a kernel that looks for it (`might_sleep`) before it reads; any but NMI with a `sleep_us` of 0.
 ///
 /// ```no_run
 /// # use linux_driver_safe::error::Result;
@@ -30,6 +30,10 @@ pub fn read_poll_timeout<T: Copy>(
     sleep_us: u32,
     timeout_us: u32,
 ) -> Result<T> {
+    if sleep_us != 0 {
+        // SAFETY: to sleep where one may not is a bug that the kernel reports, and no memory error.
+        unsafe { sys::linux_driver_might_sleep() };
+    }
     // SAFETY: ktime_get() may be called in any context but NMI.
     let now = || unsafe { sys::linux_driver_ktime_get_ns() };
     let end = now().saturating_add(i64::from(timeout_us) * 1000);

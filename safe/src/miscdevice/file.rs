@@ -7,7 +7,7 @@ use core::ptr::{NonNull, null_mut};
 use linux_driver_sys as sys;
 
 use super::{Operations, Registration};
-use crate::alloc::{GFP_KERNEL, KBox};
+use crate::alloc::{GFP_KERNEL_ACCOUNT, KBox};
 use crate::error::{Error, Result};
 
 /// The files of a device that can be mapped, in a list. It is the gate's neighbour, and memory as that is.
@@ -148,7 +148,8 @@ pub(super) unsafe fn open<T: Operations>(
     }
     // SAFETY: memory that may hold anything is initialised by nothing.
     let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Open<T>>| Ok::<(), Error>(())) };
-    let memory = KBox::pin_init(nothing, GFP_KERNEL)?;
+    // User space opens as often as it likes: it is counted against who does.
+    let memory = KBox::pin_init(nothing, GFP_KERNEL_ACCOUNT)?;
     let open: *mut Open<T> = KBox::into_raw(memory).cast();
     // SAFETY: the memory is there; only the field's address is taken.
     if let Err(error) = init(unsafe { &raw mut (*open).state }) {

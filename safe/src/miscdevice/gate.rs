@@ -9,11 +9,16 @@
 //! removal of one device wait for what is asleep in another: debugfs began so, and came to count by file instead. A sleeping
 //! lock, held by readers while they sleep in the driver, would make every further operation wait as soon as somebody wants to
 //! close.
+//!
+//! lockdep is told (where there is one): who closes waits for those inside as a writer for readers, so that a lock that is held while
+//! the binding ends, and is taken by an operation too, is seen before the two ever meet.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init};
 
+use crate::sync::LOCKDEP;
 use crate::wait::WaitQueue;
 
 /// The bit that says that the gate is closed. Below it are counted those who are inside: less than there are threads, times the
@@ -80,6 +85,10 @@ impl Gate {
         if self.is_closed() {
             return None;
         }
+        if LOCKDEP {
+            // SAFETY: the pass says that it was left, on the same thread: it stays in the call of an operation.
+            unsafe { sys::linux_driver_gate_enter() };
+        }
         let pass = Pass(self);
         self.count.enter().then_some(pass)
     }
@@ -100,7 +109,15 @@ impl Gate {
         self.count.close();
         // Who is about to sleep has put itself into the queue before it looked whether the gate is closed.
         self.queue.wake_up_all();
+        if LOCKDEP {
+            // SAFETY: left below.
+            unsafe { sys::linux_driver_gate_close() };
+        }
         self.queue.wait_event(|| self.count.is_empty());
+        if LOCKDEP {
+            // SAFETY: entered above.
+            unsafe { sys::linux_driver_gate_leave() };
+        }
     }
 }
 
@@ -116,6 +133,10 @@ impl<'a> Pass<'a> {
 impl Drop for Pass<'_> {
     #[inline]
     fn drop(&mut self) {
+        if LOCKDEP {
+            // SAFETY: entered when this was made.
+            unsafe { sys::linux_driver_gate_leave() };
+        }
         if self.0.count.leave() {
             last_out(self.0);
         }

@@ -74,7 +74,8 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(EINVAL)
     }
 
-    /// `ioctl`: does what `cmd` says, or fails with [`ENOTTY`]. What it returns on success fits an `int`.
+    /// `ioctl`: does what `cmd` says, or fails with [`ENOTTY`]. What it returns on success fits an `int`;
+    /// `EOVERFLOW` goes out in the place of what does not.
     ///
     /// Calls of 32-bit programs come here too, with the address of their argument: C's `compat_ptr_ioctl`. That is right where
     /// the argument has the same layout for them; else write [`compat_ioctl`](Self::compat_ioctl).

@@ -11,7 +11,7 @@ use pinned_init::PinInit;
 use super::file::{self, Parts};
 use super::{Call, Operations, Registration};
 use crate::driver::Memory;
-use crate::error::{Error, Result, code::ENODEV};
+use crate::error::{Error, Result, code::ENODEV, code::EOVERFLOW};
 use crate::fs::File;
 use crate::ioctl::Argument;
 use crate::mm::VmArea;
@@ -202,8 +202,13 @@ unsafe extern "C" fn write<T: Operations>(
     done.map_or_else(errno, |done| done.min(count) as isize)
 }
 
+/// The system call returns an `int`, in which more than that holds would be an error.
 fn answered(result: Result<u32>) -> c_long {
-    result.map_or_else(|error| errno(error) as c_long, c_long::from)
+    match result {
+        Ok(value) if value > i32::MAX.cast_unsigned() => errno(EOVERFLOW) as c_long,
+        Ok(value) => c_long::from(value),
+        Err(error) => errno(error) as c_long,
+    }
 }
 
 /// Called by the system call `ioctl`.
@@ -281,4 +286,17 @@ unsafe extern "C" fn fault<T: Operations>(vmf: *mut sys::vm_fault) -> sys::vm_fa
     // SAFETY: `mmap` made the area one of page frames; the one at the fault lies in what it shows, which is the device's as long
     // as we are inside. An area is split, moved and copied, but never grows.
     unsafe { sys::linux_driver_vmf_insert_pfn(vmf) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_int_does_not_hold_is_no_error_of_another_name() {
+        assert_eq!(answered(Ok(0x7fff_ffff)), 0x7fff_ffff);
+        assert_eq!(answered(Err(ENODEV)), -19);
+        // As an `int` this is -EINVAL.
+        assert_eq!(answered(Ok(0xffff_ffea)), -75);
+    }
 }

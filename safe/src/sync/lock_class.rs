@@ -34,7 +34,7 @@ impl LockClassKey {
 }
 
 /// Whether the kernel at hand has lockdep: a class, and its name, are of use.
-const LOCKDEP: bool = cfg!(has_fn = "lockdep_init_map_type");
+pub(crate) const LOCKDEP: bool = cfg!(has_fn = "lockdep_init_map_type");
 
 /// The name of a class, from a literal that ends in NUL; empty where nobody would read it, so that no string is left in the
 /// module.

@@ -19,7 +19,8 @@
 //! # A guard that is leaked
 //!
 //! `mem::forget` on a guard leaves the lock locked for good: whoever wants it next waits for ever, as in C where an unlock is
-//! missing. A task that ends while it holds a mutex is a bug that lockdep reports.
+//! missing. The lock stays where it is as long as anybody waits, who has it borrowed; its memory may go while it is locked, which nobody
+//! can see but lockdep. A task that ends while it holds a mutex is a bug that lockdep reports.
 
 pub mod atomic;
 pub mod rcu;
@@ -30,6 +31,7 @@ mod mutex;
 mod spinlock;
 
 pub use arc::Arc;
+pub(crate) use lock_class::LOCKDEP;
 pub use lock_class::LockClassKey;
 #[doc(hidden)]
 pub use lock_class::class_name;

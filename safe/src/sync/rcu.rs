@@ -10,7 +10,11 @@ use linux_driver_sys as sys;
 /// A reader: C's `rcu_read_lock`, and `rcu_read_unlock` when it goes.
 ///
 /// Who waits in [`synchronize_rcu`] waits for all readers that began before. A reader must not sleep: no mutex, no
-/// `GFP_KERNEL`, no waiting; on a kernel without preemption the wait of the writer would end before the reader does.
+/// `GFP_KERNEL`, no waiting; on a kernel without preemption (`CONFIG_PREEMPT_RCU`) the wait of the writer would end before the reader does.
+///
+/// That is the one rule here that no type upholds. A guard stays on its thread (it is not `Send`), so that no other can be made to drop
+/// it; that its thread does not sleep meanwhile is the driver's to keep, as in C. A kernel with `CONFIG_DEBUG_ATOMIC_SLEEP` reports a
+/// call that may sleep with a guard at hand, whether it sleeps or not; one without preemption and without that option reports nothing.
 ///
 /// # Invariants
 ///

@@ -109,6 +109,14 @@ impl Edu {
         Ok(())
     }
 
+    /// The device writes to memory no more: what it was at has ended, nothing is begun any more, and whatever it does by itself does
+    /// not reach memory. The buffer can go then.
+    pub(crate) fn stop(&self, dev: &pci::Device<Core>) {
+        let _lock = self.lock.lock();
+        self.lost.store(true, Ordering::Relaxed);
+        dev.clear_master();
+    }
+
     /// What the device says it is.
     pub(crate) fn id(&self, dev: &impl AsRef<Device<Bound>>) -> Result<u32> {
         Ok(self.registers(dev)?.readl::<{ regs::ID }>())

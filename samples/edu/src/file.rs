@@ -30,12 +30,12 @@ impl Operations for Edu {
         match cmd {
             IOC_ID => argument.write(&this.id(call)?)?,
             IOC_FACTORIAL => {
-                let n = argument.read()?;
+                let (n, mut answer) = argument.read_write()?;
                 // A device that counts to four billion hears nobody meanwhile.
                 if n > regs::FACTORIAL_MAX {
                     return Err(EINVAL);
                 }
-                argument.write(&this.factorial(call.dev(), n)?)?;
+                answer.write(&this.factorial(call.dev(), n)?)?;
             }
             IOC_INTERRUPT => this.interrupt(call.dev())?,
             _ => return Err(ENOTTY),

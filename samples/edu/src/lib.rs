@@ -67,6 +67,7 @@ impl pci::Driver for EduDriver {
         if let Ok(id) = this.misc.id(dev) {
             dev_info!(dev, "edu device, removed ({:#010x})", id);
         }
+        this.misc.stop(dev);
     }
 }
 

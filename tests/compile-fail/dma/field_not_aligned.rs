@@ -1,4 +1,4 @@
-//~ ERROR packed
+//~ ERROR the field is not aligned in each element
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

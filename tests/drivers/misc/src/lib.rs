@@ -174,9 +174,9 @@ impl miscdevice::Operations for Shared {
                 Ok(0)
             }
             MISC_ADD => {
-                let mut sum: Sum = argument.read()?;
+                let (mut sum, mut answer): (Sum, _) = argument.read_write()?;
                 sum.sum = u64::from(sum.a) + u64::from(sum.b);
-                argument.write(&sum)?;
+                answer.write(&sum)?;
                 Ok(0)
             }
             MISC_SLEEP => {
@@ -207,6 +207,10 @@ impl miscdevice::Operations for Shared {
     }
 
     fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&Opened>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+        // The third page is shown to be read only.
+        if area.page_offset() == 2 {
+            return area.iomap_readonly(call, &this.bar);
+        }
         area.iomap(call, &this.bar)
     }
 }

@@ -162,7 +162,18 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
     let last = Area::of(opened, PAGE, both, libc::MAP_SHARED, BAR - PAGE)
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
     drop(last);
+    let shown = Area::of(opened, PAGE, libc::PROT_READ, libc::MAP_SHARED, 2 * PAGE)
+        .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
+    same("read only, made writable", shown.protect(both), Err(libc::EACCES))?;
     let refusals = [
+        (
+            "read only, for writing",
+            PAGE,
+            both,
+            libc::MAP_SHARED,
+            2 * PAGE,
+            libc::EPERM,
+        ),
         ("beyond the BAR", BAR + PAGE, both, libc::MAP_SHARED, 0, libc::EINVAL),
         (
             "across its end",

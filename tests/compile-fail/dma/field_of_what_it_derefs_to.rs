@@ -1,0 +1,28 @@
+//~ ERROR mismatched types
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::ops::Deref;
+
+use linux_driver::dma::{self, Field};
+
+/// No bytes at all, which deref to four.
+pub struct Empty;
+
+impl Deref for Empty {
+    type Target = u32;
+
+    fn deref(&self) -> &u32 {
+        &0
+    }
+}
+
+#[repr(C)]
+pub struct Command {
+    address: u32,
+    end: Empty,
+}
+
+/// It would lie behind the end.
+pub const END: Field<Command, u32> = dma::field!(Command, end);

@@ -1,0 +1,17 @@
+//~ ERROR use of moved value: `argument`
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::ioctl::Argument;
+use linux_driver::prelude::*;
+
+/// Between the two user space may write another length.
+pub fn checked(argument: Argument<'_>) -> Result<usize> {
+    let length: u32 = argument.read()?;
+    if length > 64 {
+        return Err(EINVAL);
+    }
+    let length: u32 = argument.read()?;
+    Ok(length as usize)
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Holds a lock while its misc device goes, which waits for the operations; they take that lock. Wrong on purpose: lockdep has to
+//! see it, though no operation runs when the device goes.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::miscdevice::{self, Call};
+use linux_driver::new_mutex;
+use linux_driver::pci::{self, DeviceId};
+use linux_driver::prelude::*;
+use linux_driver::sync::{Arc, Mutex};
+use linux_driver::uaccess::Writer;
+use pinned_init::{pin_data, try_pin_init};
+
+/// What the operations work on.
+struct Operations {
+    lock: Arc<Mutex<u32>>,
+}
+
+#[vtable]
+impl miscdevice::Operations for Operations {
+    type File = ();
+
+    fn open(this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+        *this.lock.lock() += 1;
+        Ok(())
+    }
+
+    fn read(
+        _this: Pin<&Self>,
+        _call: &Call<'_>,
+        _file: Pin<&()>,
+        _to: &mut Writer<'_>,
+        _offset: &mut i64,
+    ) -> Result<usize> {
+        Ok(0)
+    }
+}
+
+/// Takes the lock when it goes, and lets go of it never.
+struct Held(Arc<Mutex<u32>>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let opened = self.0.lock();
+        // Not where nobody opened it: a debug kernel tries `remove` before anybody can.
+        if *opened != 0 {
+            core::mem::forget(opened);
+        }
+    }
+}
+
+#[pin_data]
+struct Planted {
+    // It goes before the device does. This is the bug.
+    _held: Held,
+    #[pin]
+    misc: miscdevice::Registration<Operations>,
+    // The lock stays.
+    _lock: Arc<Mutex<u32>>,
+}
+
+#[vtable]
+impl pci::Driver for Planted {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"planted_gate";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let lock = Arc::pin_init(new_mutex!(0, "planted lock"), GFP_KERNEL)?;
+            let operations = Operations { lock: lock.clone() };
+            Ok(try_pin_init!(Self {
+                _held: Held(lock.clone()),
+                misc <- miscdevice::Registration::new(dev, c"planted_gate", operations),
+                _lock: lock,
+            }? Error))
+        })
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Planted,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Waits for operations with a lock held that they take, on purpose",
+}
