@@ -4,6 +4,7 @@
 //! C header: `include/linux/completion.h`; `kernel/sched/completion.c`.
 
 use core::convert::Infallible;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init, pin_init_from_closure};
@@ -147,14 +148,14 @@ impl Completion {
     }
 
     /// As new: what was done is forgotten: C's `reinit_completion`. For when nobody waits, nor is about to complete it; else
-    /// whoever comes too late waits.
-    ///
-    /// It takes the completion's lock, as all other functions do. C's does not, and tears the count of one that is just being waited
-    /// for: it would be done for ever. Context: any but NMI.
+    /// whoever comes too late waits. Context: any.
     #[inline]
     #[doc(alias = "reinit_completion")]
     pub fn reinit(&self) {
-        // SAFETY: it is initialised.
-        unsafe { sys::linux_driver_reinit_completion(self.raw.get()) };
+        // SAFETY: it is initialised; only the field's address is taken.
+        let done = unsafe { &raw mut (*self.raw.get()).done };
+        // SAFETY: the field is there as long as `self` is; C's functions change it, under a lock of their own, which a store
+        // of one word leaves whole.
+        unsafe { AtomicU32::from_ptr(done) }.store(0, Ordering::Relaxed);
     }
 }

@@ -115,16 +115,6 @@ SHIM(init_completion) void linux_driver_init_completion(struct completion *x)
 	init_completion(x);
 }
 
-/* reinit_completion() stores without the lock: between a waiter's look at the count and its taking one, that is UINT_MAX. */
-SHIM(reinit_completion) void linux_driver_reinit_completion(struct completion *x)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&x->wait.lock, flags);
-	reinit_completion(x);
-	raw_spin_unlock_irqrestore(&x->wait.lock, flags);
-}
-
 SHIM(might_sleep) void linux_driver_might_sleep(void)
 {
 	might_sleep();

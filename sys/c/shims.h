@@ -60,7 +60,6 @@ SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void);
 SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
-SHIM(reinit_completion) void linux_driver_reinit_completion(struct completion *x);
 SHIM(might_sleep) void linux_driver_might_sleep(void);
 SHIM(gate_enter) void linux_driver_gate_enter(void);
 SHIM(gate_close) void linux_driver_gate_close(void);
