@@ -5,18 +5,21 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::device;
 use linux_driver::ioctl::{self, _IO, _IOR, _IOW, _IOWR};
+use linux_driver::jiffies::Jiffies;
 use linux_driver::miscdevice::{self, Call, Name};
 use linux_driver::mm::{Mapping, VmArea};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::poll::{EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM, Events, Table};
 use linux_driver::prelude::*;
-use linux_driver::sync::Mutex;
 use linux_driver::sync::atomic::{AtomicU32, Ordering};
+use linux_driver::sync::{Arc, Mutex};
 use linux_driver::uaccess::{Reader, Writer};
 use linux_driver::wait::WaitQueue;
-use linux_driver::{new_mutex, new_wait_queue};
+use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem};
+use linux_driver::{new_delayed_work, new_mutex, new_wait_queue};
 use pinned_init::{pin_data, try_pin_init};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -52,7 +55,7 @@ struct Pipe {
 #[pin_data(PinnedDrop)]
 struct Shared {
     number: u32,
-    bar: Bar<0x100>,
+    bar: Arc<Bar<0x100>>,
     #[pin]
     pipe: Mutex<Pipe>,
     /// How many bytes there are, for conditions, which must not sleep.
@@ -236,8 +239,37 @@ impl Drop for Number {
     }
 }
 
+/// Looks at the device again and again, until it is taken away.
+struct Ticks {
+    bar: Arc<Bar<0x100>>,
+    number: u32,
+    ran: AtomicU32,
+}
+
+impl DelayedWorkItem for Ticks {
+    fn run(work: &DelayedWork<Self>, dev: &device::Device<Bound>) {
+        // What a device says that is pulled out is nobody's concern; that its BAR is reached is.
+        let Ok(registers) = work.bar.access(dev) else {
+            dev_err!(dev, "work of a device that is not bound");
+            return;
+        };
+        let _ = registers.readl::<0>();
+        work.ran.fetch_add(1, Ordering::Relaxed);
+        work.queue_on(workqueue::system_unbound(), Jiffies::new(1));
+    }
+}
+
+impl Drop for Ticks {
+    fn drop(&mut self) {
+        let ran = self.ran.load(Ordering::Relaxed) > 0;
+        pr_info!("misc_test{}: work dropped, it ran: {}", self.number, ran);
+    }
+}
+
 #[pin_data]
 struct Misc {
+    #[pin]
+    ticks: DelayedWork<Ticks>,
     #[pin]
     misc: miscdevice::Registration<Shared>,
     number: Number,
@@ -253,10 +285,20 @@ impl pci::Driver for Misc {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
             let number = Number::new()?;
-            let bar = dev.iomap_region(0)?;
+            let bar = Arc::new(dev.iomap_region(0)?, GFP_KERNEL)?;
             let of = number.0;
             let bound: &device::Device<Bound> = dev.as_ref();
+            let ticks = Ticks {
+                bar: bar.clone(),
+                number: of,
+                ran: AtomicU32::new(0),
+            };
+            let ticks = new_delayed_work!(bound, ticks).pin_chain(|work| {
+                work.queue_on(workqueue::system_unbound(), Jiffies::new(0));
+                Ok(())
+            });
             Ok(try_pin_init!(Self {
+                ticks <- ticks,
                 misc <- miscdevice::Registration::new(bound, Name::numbered(c"misc_test", of), shared(of, bar)),
                 number,
             }? Error))
@@ -273,7 +315,7 @@ impl pci::Driver for Misc {
     }
 }
 
-fn shared(number: u32, bar: Bar<0x100>) -> impl PinInit<Shared, Error> {
+fn shared(number: u32, bar: Arc<Bar<0x100>>) -> impl PinInit<Shared, Error> {
     try_pin_init!(Shared {
         number,
         bar,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER]`: several processes open, use and close a file at
-//! once, and one of them unbinds and binds its device meanwhile (`DEVICE` and `DRIVER` are folders of sysfs). Whatever the kernel
-//! refuses, it has to be for a reason that exists.
+//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER] [--times N]`: several processes open, use and close
+//! a file at once, and one of them unbinds and binds its device meanwhile (`DEVICE` and `DRIVER` are folders of sysfs). Whatever
+//! the kernel refuses, it has to be for a reason that exists. It goes on until each process has made its calls, and the device was
+//! unbound and bound so many times (3, if `--times` does not say): a fast machine sees no less than a slow one.
 
 use std::fs;
 use std::io;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::args::Args;
 use crate::file;
 use crate::outcome::{Failure, Result, failed};
+use crate::pages::{Area, PAGE};
 use crate::random::Random;
 
 /// What opening may end in besides success: the device is gone, is coming or going, or is somebody else's.
@@ -45,6 +47,10 @@ const USING: [i32; 15] = [
 const MOVING: [i32; 4] = [libc::ENODEV, libc::EBUSY, libc::ENOENT, libc::EAGAIN];
 /// How long the device may stay unbound while the others try it, in milliseconds at most.
 const PAUSE: usize = 3;
+/// How often the device is unbound and bound at least, meanwhile.
+const TIMES: u64 = 3;
+/// How long that may take.
+const LIMIT: Duration = Duration::from_secs(60);
 /// How long the driver may take to come back at the end.
 const BACK: Duration = Duration::from_secs(5);
 
@@ -53,45 +59,84 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let calls: u64 = args.option("--calls")?.unwrap_or(1000);
     let seed: u64 = args.option("--seed")?.unwrap_or(1);
     let moving = args.pair("--unbind")?;
+    let times: u64 = args.option("--times")?.unwrap_or(TIMES);
     let path: String = args.next("the path")?;
     args.end()?;
+    let enough = Enough::new()?;
+    if moving.is_none() {
+        enough.say();
+    }
     let mut children = Vec::new();
     for number in 0..processes {
         let seed = seed.wrapping_add(number << 32);
-        children.push(fork(|| use_it(&path, calls, &mut Random::new(seed)))?);
+        children.push(fork(|| use_it(&path, calls, &enough, &mut Random::new(seed)))?);
     }
     let mut moved = 0;
     let mut wrong = Vec::new();
     let mut random = Random::new(!seed);
-    while let Some(child) = children.pop() {
-        match ended(child)? {
-            Some(0) => {}
-            Some(code) => wrong.push(format!("a process ended with {code}")),
-            None => {
-                children.insert(0, child);
-                match moving {
-                    Some((device, driver)) => moved += cycle(device, driver, &mut random)?,
-                    None => std::thread::sleep(Duration::from_millis(1)),
-                }
+    let start = Instant::now();
+    while !children.is_empty() {
+        let mut running = Vec::new();
+        for child in children {
+            match ended(child)? {
+                Some(0) => {}
+                Some(code) => wrong.push(format!("a process ended with {code}")),
+                None => running.push(child),
             }
+        }
+        children = running;
+        match moving {
+            Some((device, driver)) => moved += cycle(device, driver, &mut random)?,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+        if moved >= times || !wrong.is_empty() || start.elapsed() >= LIMIT {
+            enough.say();
         }
     }
     if let Some((device, driver)) = moving {
         bound_again(device, driver)?;
+        if moved < times {
+            wrong.push(format!("unbound and bound {moved} times only, not {times}"));
+        }
     }
     if !wrong.is_empty() {
         return Err(Failure::new(wrong.join(", ")));
     }
     Ok(format!(
-        "{processes} processes with {calls} calls each; {moved} times unbound"
+        "{processes} processes with {calls} calls each at least; {moved} times unbound and bound"
     ))
 }
 
+/// A word that all processes share: whether they may end.
+struct Enough(Area);
+
+impl Enough {
+    fn new() -> Result<Self> {
+        // What is mapped of it is memory that a child shares with its parent.
+        let path = "/dev/zero";
+        let zero = file::open(path).map_err(failed(path))?;
+        let both = libc::PROT_READ | libc::PROT_WRITE;
+        Area::of(&zero, PAGE, both, libc::MAP_SHARED, 0)
+            .map(Self)
+            .map_err(|errno| failed("mmap")(io::Error::from_raw_os_error(errno)))
+    }
+
+    fn say(&self) {
+        self.0.write(0, 1);
+    }
+
+    fn said(&self) -> bool {
+        self.0.read(0) != 0
+    }
+}
+
 /// What each process does. An error is said on the standard error, which all share.
-fn use_it(path: &str, calls: u64, random: &mut Random) -> Result<()> {
+fn use_it(path: &str, calls: u64, enough: &Enough, random: &mut Random) -> Result<()> {
     let mut held: Vec<fs::File> = Vec::new();
     let mut buffer = [0u8; 256];
-    for _ in 0..calls {
+    let mut made = 0;
+    while made < calls || !enough.said() {
+        made += 1;
         let address = buffer.as_mut_ptr() as u64;
         let length = random.next() % buffer.len() as u64;
         let choice = random.below(8);
@@ -139,7 +184,7 @@ fn allowed(what: &str, errno: i32, by: &[i32]) -> Result<()> {
     })
 }
 
-/// Unbinds the device and binds it again. How often it was unbound by that: once or not at all.
+/// Unbinds the device and binds it again. How often that was done: once or not at all.
 fn cycle(device: &str, driver: &str, random: &mut Random) -> Result<u64> {
     let name = Path::new(device).file_name().unwrap_or_default();
     let write = |file: &str| match fs::write(Path::new(driver).join(file), name.as_encoded_bytes()) {
@@ -149,9 +194,9 @@ fn cycle(device: &str, driver: &str, random: &mut Random) -> Result<u64> {
     let pause = |random: &mut Random| std::thread::sleep(Duration::from_millis(random.below(PAUSE) as u64));
     let unbound = write("unbind")?;
     pause(random);
-    write("bind")?;
+    let bound = write("bind")?;
     pause(random);
-    Ok(unbound)
+    Ok(unbound.min(bound))
 }
 
 /// Wants the device bound when all is over.
@@ -207,9 +252,11 @@ mod tests {
         allowed("open", libc::ENODEV, &OPENING).unwrap();
         let failure = allowed("open", libc::ENOMEM, &OPENING).unwrap_err();
         assert_eq!(failure.errno, Some(libc::ENOMEM));
-        use_it("/dev/null", 500, &mut Random::new(3)).unwrap();
+        let enough = Enough::new().unwrap();
+        enough.say();
+        use_it("/dev/null", 500, &enough, &mut Random::new(3)).unwrap();
         assert!(
-            use_it("/", 500, &mut Random::new(3)).is_err(),
+            use_it("/", 500, &enough, &mut Random::new(3)).is_err(),
             "EISDIR is none that a device gives"
         );
     }
