@@ -92,12 +92,11 @@ impl Registers for Ports<PORTS> {
 
 /// Passes all tests that the BAR has, and says how many these are. `EIO` if the device did not see what was written.
 pub(crate) fn pass(dev: &pci::Device<Bound>, what: &'static str, registers: &impl Registers) -> Result<u32> {
-    let mut passed = 0;
     for test in 0..=u8::MAX {
         registers.select(test);
         let width = registers.width();
         if !matches!(width, 1 | 2 | 4) {
-            break;
+            return Ok(test.into());
         }
         let (offset, data) = (registers.offset(), registers.data());
         for _ in 0..TIMES {
@@ -107,17 +106,18 @@ pub(crate) fn pass(dev: &pci::Device<Bound>, what: &'static str, registers: &imp
         let count = registers.count();
         dev_info!(
             dev,
-            "{}, test {}: {} byte at {}, counted {} times",
+            "{}, test {}: width {}, at {}, counted {} of {}",
             what,
             test,
             width,
             offset,
-            count
+            count,
+            TIMES
         );
-        if count == 0 {
+        // What the others write, an eventfd of the host's takes, and the device does not see it.
+        if test == 0 && count != TIMES {
             return Err(EIO);
         }
-        passed += 1;
     }
-    Ok(passed)
+    Ok(u8::MAX.into())
 }
