@@ -209,11 +209,6 @@ SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev)
 	return pci_dev_id(pdev);
 }
 
-SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar)
-{
-	return pci_resource_len(pdev, bar);
-}
-
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us)
 {
 	usleep_range(min_us, max_us);

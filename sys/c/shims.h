@@ -85,7 +85,6 @@ SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);
 SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count);
 SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size_t count);
 SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
-SHIM(pci_resource_len) resource_size_t linux_driver_pci_resource_len(struct pci_dev *pdev, int bar);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 

@@ -1161,6 +1161,7 @@ typedef irqreturn_t (*irq_handler_t)(int, void *);
 
 /* Functions. */
 
+struct resource *__devm_request_region(struct device *, struct resource *, resource_size_t, resource_size_t, const char *);
 void *__devres_alloc_node(dr_release_t, size_t, gfp_t, int, const char *);
 void __flush_workqueue(struct workqueue_struct *);
 void __init_waitqueue_head(struct wait_queue_head *, const char *, struct lock_class_key *);
@@ -1288,6 +1289,7 @@ long unsigned int wait_for_completion_timeout(struct completion *, long unsigned
 /* Variables: BTF has none of these. */
 
 extern struct module __this_module;
+extern struct resource ioport_resource;
 
 /* Macros, as the kernel's compiler evaluated them. */
 

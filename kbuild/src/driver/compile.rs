@@ -168,6 +168,9 @@ impl Compile<'_> {
         flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
         // Crates that know of it (zerocopy) do without what `core` is built without.
         flags.push("--cfg=no_fp_fmt_parse".into());
+        // Each crate is compiled by itself: without this, what the safe layer does in a function of its own stays one in each
+        // module, with a prologue, its padding and its rows for the unwinder, even if it is called once.
+        flags.push("-Zcross-crate-inline-threshold=always".into());
         flags
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Memory-mapped registers.
+//! Registers: mapped into memory, or behind I/O ports.
 //!
 //! C headers: `arch/x86/include/asm/io.h`, `include/linux/iopoll.h`.
 
@@ -8,10 +8,12 @@ pub(crate) mod arch;
 mod copy;
 mod mapped;
 mod poll;
+mod port;
 mod register;
 
 pub(crate) use mapped::Mapped;
 pub use poll::read_poll_timeout;
+pub use port::Ports;
 pub use register::{Readable, Register, Writable};
 
 use core::marker::PhantomData;

@@ -64,6 +64,54 @@ accessors! {
     readq_relaxed, writeq_relaxed, u64, reg, ":r", "qword", nomem;
 }
 
+macro_rules! port_accessors {
+    ($($read:ident, $write:ident, $type:ty, $register:tt;)*) => { $(
+        /// Reads from an I/O port.
+        ///
+        /// # Safety
+        ///
+        /// The port belongs to the caller.
+        #[inline(always)]
+        pub(crate) unsafe fn $read(port: u16) -> $type {
+            let value: $type;
+            // SAFETY: one read from a port that is the caller's.
+            unsafe {
+                asm!(
+                    concat!("in ", $register, ", dx"),
+                    out($register) value,
+                    in("dx") port,
+                    options(nostack, preserves_flags)
+                );
+            }
+            value
+        }
+
+        /// Writes to an I/O port.
+        ///
+        /// # Safety
+        ///
+        /// The port belongs to the caller.
+        #[inline(always)]
+        pub(crate) unsafe fn $write(port: u16, value: $type) {
+            // SAFETY: one write to a port that is the caller's.
+            unsafe {
+                asm!(
+                    concat!("out dx, ", $register),
+                    in($register) value,
+                    in("dx") port,
+                    options(nostack, preserves_flags)
+                );
+            }
+        }
+    )* };
+}
+
+port_accessors! {
+    inb, outb, u8, "al";
+    inw, outw, u16, "ax";
+    inl, outl, u32, "eax";
+}
+
 /// `ARCH_DMA_MINALIGN`: memory for DMA shares no cache line with other memory. x86's caches are coherent; a whole line keeps the kernel's own checks
 /// (`CONFIG_DMA_API_DEBUG`) content.
 pub(crate) const DMA_MINALIGN: usize = 64;

@@ -6,7 +6,6 @@
 use linux_driver_sys as sys;
 
 use super::Device;
-use super::device::bar_number;
 use crate::dev_err;
 use crate::device::{self, Bound};
 use crate::error::{Result, code::EINVAL};
@@ -21,16 +20,12 @@ pub struct Bar<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Bar<SIZE> {
     pub(super) fn new(device: &Device<Bound>, bar: u32) -> Result<Self> {
-        let number = bar_number(bar)?;
         let length = device.resource_len(bar)?;
         if usize::try_from(length).ok().is_none_or(|length| length < SIZE) {
             dev_err!(device, "BAR {} has {} bytes, the driver needs {}", bar, length, SIZE);
             return Err(EINVAL);
         }
-        // SAFETY: the device is there; only the field's address is taken.
-        let resources = unsafe { &raw const (*device.as_raw()).resource };
-        // The standard BARs are the first of the array. (Indexing it would check a number that was checked above.)
-        let resource = resources.cast::<sys::resource>().wrapping_add(number as usize);
+        let resource = device.resource(bar)?;
         // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
         if unsafe { (*resource).flags } & sys::IORESOURCE_UNSET as core::ffi::c_ulong != 0 {
             dev_err!(device, "BAR {} has no address", bar);

@@ -9,7 +9,7 @@ use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
 
-use super::Bar;
+use super::{Bar, PortBar};
 use crate::device::{self, Bound, Core, DeviceState, Normal};
 use crate::error::{Result, code::EINVAL, to_result};
 use crate::types::{AlwaysRefCounted, Opaque};
@@ -90,24 +90,49 @@ impl<S: DeviceState> Device<S> {
     }
 }
 
-/// The number of a standard BAR, as C takes it.
-pub(super) fn bar_number(bar: u32) -> Result<core::ffi::c_int> {
-    if bar < sys::PCI_STD_NUM_BARS {
-        Ok(bar as core::ffi::c_int)
-    } else {
-        Err(EINVAL)
-    }
-}
-
 impl Device<Bound> {
-    /// How many bytes the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5: C's
-    /// `pci_resource_len`.
+    /// The resource of a standard BAR: C's `pci_resource_n`. [`EINVAL`] unless `bar` is 0 to 5.
+    pub(super) fn resource(&self, bar: u32) -> Result<*mut sys::resource> {
+        if bar >= sys::PCI_STD_NUM_BARS {
+            return Err(EINVAL);
+        }
+        // SAFETY: the device is there; only the field's address is taken.
+        let resources = unsafe { &raw mut (*self.as_raw()).resource };
+        // The standard BARs are the first of the array. (Indexing it would check a number that was checked above.)
+        Ok(resources.cast::<sys::resource>().wrapping_add(bar as usize))
+    }
+
+    /// Where the bus has the BAR: an address of memory, or the number of a port. 0 if the device has none of that number.
+    /// [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_start`. Context: any.
+    #[doc(alias = "pci_resource_start")]
+    pub fn resource_start(&self, bar: u32) -> Result<u64> {
+        let resource = self.resource(bar)?;
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        Ok(unsafe { (*resource).start })
+    }
+
+    /// How many bytes, or ports, the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5. C's
+    /// `pci_resource_len`. Context: any.
     #[doc(alias = "pci_resource_len")]
     pub fn resource_len(&self, bar: u32) -> Result<u64> {
-        let bar = bar_number(bar)?;
-        // SAFETY: the device is there and the number is one of a standard BAR; the bus does not move the BARs of a device
-        // that is bound.
-        Ok(unsafe { sys::linux_driver_pci_resource_len(self.as_raw(), bar) })
+        let resource = self.resource(bar)?;
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        let (start, end) = unsafe { ((*resource).start, (*resource).end) };
+        // `end` is the last byte's, and 0 where there is none.
+        Ok(if end == 0 {
+            0
+        } else {
+            end.wrapping_sub(start).wrapping_add(1)
+        })
+    }
+
+    /// What the BAR is: bits such as [`IORESOURCE_MEM`](super::IORESOURCE_MEM). 0 if the device has none of that number; the upper half of a
+    /// BAR of 64 bits counts as one that it has not. [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_flags`. Context: any.
+    #[doc(alias = "pci_resource_flags")]
+    pub fn resource_flags(&self, bar: u32) -> Result<u64> {
+        let resource = self.resource(bar)?;
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        Ok(unsafe { (*resource).flags })
     }
 
     /// Requests the BAR's region and maps it, until the driver is unbound: what C's `pcim_iomap_region` does, by
@@ -119,6 +144,18 @@ impl Device<Bound> {
     /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
     pub fn iomap_region<const SIZE: usize>(&self, bar: u32) -> Result<Bar<SIZE>> {
         Bar::new(self, bar)
+    }
+
+    /// Requests the BAR's I/O ports, until the driver is unbound: C's `devm_request_region` of what `pci_resource_start` and
+    /// `pci_resource_len` say. The region is named after the driver.
+    ///
+    /// [`EINVAL`] if there is no such BAR, it is not one of ports, or it is smaller than `SIZE`; `EBUSY` if it is taken, by another
+    /// driver or by this one, or there is no memory (C's function does not tell). Context: may sleep.
+    ///
+    /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
+    #[doc(alias = "pci_request_region")]
+    pub fn request_region<const SIZE: usize>(&self, bar: u32) -> Result<PortBar<SIZE>> {
+        PortBar::new(self, bar)
     }
 }
 

@@ -11,6 +11,8 @@
 //! | [`ErrorHandlers`] | `struct pci_error_handlers` |
 //! | [`Device`] | `struct pci_dev` |
 //! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
+//! | [`PortBar`] | a BAR of I/O ports, requested while bound: `devm_request_region` |
+//! | [`Device::resource_start`], [`resource_len`](Device::resource_len), [`resource_flags`](Device::resource_flags) | `pci_resource_start`, `pci_resource_len`, `pci_resource_flags` |
 //! | [`Device::alloc_irq_vectors`], [`Device::irq_vector`] | `pci_alloc_irq_vectors`, `pci_irq_vector` |
 //! | [`Device::read_config_byte`] and its kin | `pci_read_config_byte` and its kin |
 //! | [`Device::find_capability`], [`Device::find_ext_capability`] | `pci_find_capability`, `pci_find_ext_capability` |
@@ -25,6 +27,7 @@ mod driver;
 mod err;
 mod id;
 mod irq;
+mod port_bar;
 mod power;
 
 use linux_driver_sys as sys;
@@ -43,7 +46,12 @@ pub use err::{ChannelState, ErrHandler, ErrorHandlers, ErsResult};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
 pub use id::{Table, raw_table};
+/// [`Device::resource_flags`]: the BAR is memory.
+pub const IORESOURCE_MEM: u64 = sys::IORESOURCE_MEM as u64;
+/// [`Device::resource_flags`]: the BAR is I/O ports.
+pub const IORESOURCE_IO: u64 = sys::IORESOURCE_IO as u64;
 pub use irq::{IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
+pub use port_bar::PortBar;
 pub use power::PowerState;
 
 /// The PCI bus: C's `pci_bus_type`.

@@ -1,0 +1,36 @@
+//~ ERROR the port lies outside of the region
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci::{self, DeviceId, PortBar};
+use linux_driver::prelude::*;
+
+struct Driver {
+    bar: PortBar<0x100>,
+}
+
+#[vtable]
+impl pci::Driver for Driver {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"driver";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let bar = dev.request_region(1)?;
+            Ok(Driver { bar })
+        })
+    }
+
+    fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+        let _ = this.bar.access(dev).map(|ports| ports.outl::<0x100>(1));
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Driver,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Must not compile",
+}
