@@ -242,6 +242,7 @@ use linux_driver::prelude::*;
 
 struct Scale;
 
+#[vtable]
 impl pci::Driver for Scale {{
     type IdInfo = ();
     const NAME: &'static CStr = c"scale";

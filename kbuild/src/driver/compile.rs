@@ -168,9 +168,6 @@ impl Compile<'_> {
         flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
         // Crates that know of it (zerocopy) do without what `core` is built without.
         flags.push("--cfg=no_fp_fmt_parse".into());
-        // Each crate is compiled by itself: without this, what the safe layer does in a function of its own stays one in each
-        // module, with a prologue, its padding and its rows for the unwinder, even if it is called once.
-        flags.push("-Zcross-crate-inline-threshold=always".into());
         flags
     }
 
@@ -190,7 +187,11 @@ impl Compile<'_> {
         for (name, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
         }
-        cargo.env("CARGO_ENCODED_RUSTFLAGS", self.flags().join("\u{1f}"));
+        let mut flags = self.flags();
+        // Each crate is compiled by itself: without this, what the safe layer does in a function of its own stays one in each
+        // module, with a prologue, its padding and its rows for the unwinder, even if it is called once.
+        flags.push("-Zcross-crate-inline-threshold=always".into());
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);
         cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
         cargo.env("LINUX_DRIVER_KERNEL_DIR", &self.prepared.dir);

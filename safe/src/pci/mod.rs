@@ -46,13 +46,14 @@ pub use err::{ChannelState, ErrHandler, ErrorHandlers, ErsResult};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
 pub use id::{Table, raw_table};
+pub use irq::{IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
+pub use port_bar::PortBar;
+pub use power::PowerState;
+
 /// [`Device::resource_flags`]: the BAR is memory.
 pub const IORESOURCE_MEM: u64 = sys::IORESOURCE_MEM as u64;
 /// [`Device::resource_flags`]: the BAR is I/O ports.
 pub const IORESOURCE_IO: u64 = sys::IORESOURCE_IO as u64;
-pub use irq::{IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI, PCI_IRQ_MSIX};
-pub use port_bar::PortBar;
-pub use power::PowerState;
 
 /// The PCI bus: C's `pci_bus_type`.
 #[doc(alias = "pci_bus_type")]

@@ -31,6 +31,7 @@ use crate::io::Ports;
 /// # Invariants
 ///
 /// The ports are requested until the end of the binding whose number is `binding`.
+#[doc(alias = "__devm_request_region")]
 pub struct PortBar<const SIZE: usize> {
     ports: Ports<SIZE>,
     binding: u64,
@@ -68,7 +69,7 @@ impl<const SIZE: usize> PortBar<SIZE> {
             return Err(EBUSY);
         }
         // INVARIANT: requested, until the binding that is now ends.
-        // SAFETY: so many ports were requested; `access` gives them away only while they are the driver's.
+        // SAFETY: so many ports were requested, which all lie in `ioport_resource`, and that ends at 0xffff; `access` gives them away only while they are the driver's.
         let ports = unsafe { Ports::new(start16, length16) };
         Ok(Self {
             ports,

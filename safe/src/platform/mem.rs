@@ -29,6 +29,7 @@ use crate::io::Mmio;
 ///     Ok(mem.access(dev)?.readl::<0x10>())
 /// }
 /// ```
+#[doc(alias = "devm_ioremap_resource")]
 pub struct Mem<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Mem<SIZE> {

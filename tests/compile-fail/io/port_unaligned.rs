@@ -24,7 +24,7 @@ impl pci::Driver for Driver {
     }
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
-        let _ = this.bar.access(dev).map(|registers| registers.writel::<2>(1));
+        let _ = this.bar.access(dev).map(|ports| ports.outl::<2>(1));
     }
 }
 

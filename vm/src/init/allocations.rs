@@ -2,7 +2,7 @@
 //! Has each allocation of an operation fail in turn (`Documentation/fault-injection/fault-injection.rst`, "Systematic faults
 //! using fail-nth").
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -18,8 +18,8 @@ const KINDS: [&str; 2] = ["/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
 pub(crate) fn fail_each(action: &Action, at_least: u32, deadline: Instant) -> Result {
-    prepare()?;
     let operation = Operation::of(action)?;
+    prepare(&operation)?;
     operation.must_be_undone()?;
     let mut refused = 0;
     for nth in 1.. {
@@ -62,8 +62,52 @@ pub(crate) fn fail_each(action: &Action, at_least: u32, deadline: Instant) -> Re
     Ok(String::new())
 }
 
+/// Whatever evaluates what the firmware wrote. Without memory the interpreter frees an object twice
+/// (`acpi_ut_update_object_reference`): that is the kernel's, and comes with the first device that has an interrupt.
+const SPARED: &str = "acpi_ns_evaluate";
+
+/// Where the function is: its first address, and that of what comes after it. `None` if the kernel has none of that name.
+fn function(name: &str) -> Result<Option<(u64, u64)>> {
+    let path = "/proc/kallsyms";
+    let text = fs::read_to_string(path).map_err(failed(path))?;
+    let symbol = |line: &str| {
+        let mut words = line.split(' ');
+        let address = u64::from_str_radix(words.next()?, 16).ok()?;
+        Some((address, words.nth(1)?.split('\t').next()? == name))
+    };
+    let symbols = || text.lines().filter_map(symbol);
+    let Some((start, _)) = symbols().find(|&(_, is)| is) else {
+        return Ok(None);
+    };
+    let after = symbols().map(|(address, _)| address).filter(|&address| address > start);
+    let end = after.min().filter(|_| start != 0).ok_or_else(|| {
+        Failure::new(format_args!(
+            "{path}: {name} has no address: set kernel.kptr_restrict to 0"
+        ))
+    })?;
+    Ok(Some((start, end)))
+}
+
+/// Where the driver's module is: a binding fails in what its code calls, and not in what the driver core does around it.
+fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
+    let link = bind_file(device, driver).with_file_name("module");
+    let module = name(&fs::canonicalize(&link).map_err(failed(link.display()))?);
+    let path = "/proc/modules";
+    let text = fs::read_to_string(path).map_err(failed(path))?;
+    let range = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let start = u64::from_str_radix(words.get(5)?.strip_prefix("0x")?, 16).ok()?;
+        let size: u64 = words.get(1)?.parse().ok()?;
+        (words[0] == module && start != 0).then_some((start, start + size))
+    };
+    text.lines()
+        .find_map(range)
+        .ok_or_else(|| Failure::new(format_args!("{path} does not say where {module} is")))
+}
+
 /// Lets failures strike allocations that may sleep too, and strike them without a word on the console.
-fn prepare() -> Result<()> {
+fn prepare(operation: &Operation<'_>) -> Result<()> {
+    let spared = function(SPARED)?;
     for kind in KINDS {
         let kind = Path::new(kind);
         if kind.exists() {
@@ -74,6 +118,19 @@ fn prepare() -> Result<()> {
                 "{}: it is not there: the kernel is built without FAILSLAB or FAULT_INJECTION_DEBUG_FS",
                 kind.display()
             )));
+        }
+        let (from, to) = (kind.join("reject-start"), kind.join("reject-end"));
+        if let Some((start, end)) = spared.filter(|_| from.exists()) {
+            write(&from, &format!("{start:#x}"))?;
+            write(&to, &format!("{end:#x}"))?;
+        }
+        let required = match operation {
+            Operation::Bind { device, driver } => module_of(device, driver)?,
+            Operation::Load { .. } => (0, u64::MAX),
+        };
+        if kind.join("require-start").exists() {
+            write(&kind.join("require-start"), &format!("{:#x}", required.0))?;
+            write(&kind.join("require-end"), &format!("{:#x}", required.1))?;
         }
         let order = kind.join("min-order");
         if order.exists() {
