@@ -117,7 +117,9 @@ impl Device<Bound> {
     pub fn resource_len(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
         // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
-        let (start, end) = unsafe { ((*resource).start, (*resource).end) };
+        let start = unsafe { (*resource).start };
+        // SAFETY: as above.
+        let end = unsafe { (*resource).end };
         // `end` is the last byte's, and 0 where there is none.
         Ok(if end == 0 {
             0

@@ -59,8 +59,10 @@ impl<const SIZE: usize> PortBar<SIZE> {
             return Err(EINVAL);
         };
         let dev: &device::Device<Bound> = device.as_ref();
-        // SAFETY: the device is bound: its driver is there, and has a name, until after what is managed has been released.
-        let name = unsafe { (*(*dev.as_raw()).driver).name };
+        // SAFETY: the device is there, and bound: the core does not write the field before it is unbound.
+        let driver = unsafe { (*dev.as_raw()).driver };
+        // SAFETY: the driver is there, and has a name, until after what is managed has been released.
+        let name = unsafe { (*driver).name };
         let all = &raw mut sys::ioport_resource;
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the name that the region keeps
         // lasts as long. `ioport_resource` is the kernel's own.

@@ -45,7 +45,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
     /// One of the catalogue.
-    Named(Spec),
+    Named(Box<Spec>),
     /// One of the history.
     Known(String),
     /// A build tree.
@@ -120,7 +120,13 @@ impl Book {
     /// The kernels that are meant.
     pub(super) fn subjects(&self, args: &Args) -> Result<Vec<Subject>> {
         if args.all {
-            return Ok(self.catalogue.stock().cloned().map(Subject::Named).collect());
+            return Ok(self
+                .catalogue
+                .stock()
+                .cloned()
+                .map(Box::new)
+                .map(Subject::Named)
+                .collect());
         }
         if args.history {
             return Ok(self
@@ -151,7 +157,7 @@ impl Book {
         }
         if let Some(spec) = self.catalogue.specs().find(|spec| spec.name == name) {
             must_be_stock(spec)?;
-            return Ok(Subject::Named(spec.clone()));
+            return Ok(Subject::Named(Box::new(spec.clone())));
         }
         let history = self.history()?;
         // A series stands for its newest kernel: reports name that one.
@@ -307,7 +313,7 @@ impl Book {
     /// The kernel of this release, if it is known: one of the catalogue before one of the history.
     pub(super) fn of_release(&self, release: &str) -> Result<Option<Subject>> {
         if let Some(spec) = self.catalogue.stock().find(|spec| spec.release == release) {
-            return Ok(Some(Subject::Named(spec.clone())));
+            return Ok(Some(Subject::Named(Box::new(spec.clone()))));
         }
         let known = self.history()?.kernels().any(|(_, kernel)| kernel.id == release);
         Ok(known.then(|| Subject::Known(release.to_owned())))

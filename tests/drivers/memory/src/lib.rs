@@ -30,7 +30,7 @@ fn boxes(dev: &pci::Device<Core>) -> Result {
     #[repr(align(4096))]
     struct Page([u8; 1]);
     fn aligned<T>(value: &T) -> bool {
-        core::ptr::from_ref(value).addr() % align_of::<T>() == 0
+        core::ptr::from_ref(value).addr().is_multiple_of(align_of::<T>())
     }
     let line = KBox::new(Line([1; 65]), GFP_KERNEL)?;
     let page = KBox::new(Page([2]), GFP_KERNEL)?;
