@@ -202,6 +202,9 @@ pub enum Action {
         /// At least as many allocations must have failed, for the step to show something.
         #[serde(default = "one")]
         at_least: u32,
+        /// No more than so many are tried: the first ones. Without it, all are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        first: Option<u32>,
     },
     /// Counts the allocations of slab memory (`kmem:kmalloc` and its kin) that a module's code makes while the action is
     /// done, through tracefs.

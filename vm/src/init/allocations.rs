@@ -17,7 +17,7 @@ use crate::sys;
 const KINDS: [&str; 2] = ["/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc"];
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
-pub(crate) fn fail_each(action: &Action, at_least: u32, deadline: Instant) -> Result {
+pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: Instant) -> Result {
     let operation = Operation::of(action)?;
     prepare(&operation)?;
     operation.must_be_undone()?;
@@ -44,8 +44,13 @@ pub(crate) fn fail_each(action: &Action, at_least: u32, deadline: Instant) -> Re
             detail: format!("after allocation {nth} failed: {}", failure.detail),
             ..failure
         })?;
-        if struck {
+        if struck && nth < first {
             continue;
+        }
+        if struck {
+            return Ok(format!(
+                "the first {nth} allocations failed in turn: {refused} made it fail"
+            ));
         }
         if nth - 1 < at_least {
             return Err(Failure::new(format_args!(
