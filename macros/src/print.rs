@@ -16,7 +16,7 @@ use crate::format::{self, Align, Count, Piece, Placeholder, Which};
 /// The most placeholders in a message; `safe/src/print/call.rs` has calls for as many.
 const PLACEHOLDERS_MAX: usize = 16;
 
-/// Expands `$crate, WHERE, "format", arguments`, where WHERE is `pr LEVEL`, `cont` or `dev LEVEL, DEVICE`.
+/// Expands `$crate, WHERE, "format", arguments`, where WHERE is `pr LEVEL`, `cont`, `dev LEVEL, DEVICE` or `emit PAGE`.
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     syn::parse2::<Message>(input)?.expand()
 }
@@ -29,6 +29,8 @@ enum Sink {
     Continue,
     /// A line about a device.
     Device { level: Ident, device: Expr },
+    /// No line: text that an attribute shows.
+    Page { page: Expr },
 }
 
 /// An argument after the format string, or a variable that it names.
@@ -63,6 +65,7 @@ impl Parse for Message {
                     device: input.parse()?,
                 }
             }
+            "emit" => Sink::Page { page: input.parse()? },
             _ => Sink::Continue,
         };
         input.parse::<Token![,]>()?;
@@ -118,7 +121,7 @@ impl Parse for Message {
 impl Message {
     fn expand(mut self) -> Result<TokenStream> {
         let mut text = self.format.value();
-        if !matches!(self.sink, Sink::Continue) && !text.ends_with('\n') {
+        if !matches!(self.sink, Sink::Continue | Sink::Page { .. }) && !text.ends_with('\n') {
             text.push('\n');
         }
         let pieces = format::parse(&text).map_err(|problem| self.error(problem))?;
@@ -143,7 +146,7 @@ impl Message {
                 parts.push(quote!(#print::Piece::Text(": ")));
             }
             Sink::Continue => parts.push(quote!(#print::Piece::Continue)),
-            Sink::Device { .. } => {}
+            Sink::Device { .. } | Sink::Page { .. } => {}
         }
         let mut next = 0;
         for piece in &pieces {
@@ -184,6 +187,13 @@ impl Message {
         let mut values: Vec<_> = self.arguments.iter().map(|it| reference(&it.value, it.span)).collect();
         let log = match &self.sink {
             Sink::Driver { .. } | Sink::Continue => quote!(#print::printk::<Line, _, #sizes>(#list)),
+            Sink::Page { page } => {
+                let span = Span::mixed_site().located_at(inner(page).span());
+                let name = Ident::new("page", span);
+                names.push(name.clone());
+                values.push(quote_spanned!(span=> &mut *#page));
+                quote!(#print::sysfs_emit::<Line, _, #sizes>(#name, #list))
+            }
             Sink::Device { level, device } => {
                 // The device's own span, for the error that it is none.
                 let span = Span::mixed_site().located_at(inner(device).span());

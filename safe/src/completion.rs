@@ -62,9 +62,17 @@ impl Completion {
     /// Context: any.
     #[doc(alias = "init_completion")]
     pub fn new() -> impl PinInit<Self> {
-        let init = |slot: *mut Opaque<sys::completion>| {
-            // SAFETY: the memory is valid for writes and stays the completion's.
-            unsafe { sys::linux_driver_init_completion(slot.cast()) };
+        let (name, key) = crate::__lock_class!("completion");
+        let init = move |slot: *mut Opaque<sys::completion>| {
+            let raw: *mut sys::completion = slot.cast();
+            // SAFETY: the memory is valid for writes; only the field's address is taken.
+            let done = unsafe { &raw mut (*raw).done };
+            // SAFETY: as above.
+            unsafe { done.write(0) };
+            // SAFETY: as above.
+            let wait = unsafe { &raw mut (*raw).wait };
+            // SAFETY: the memory is valid for writes and stays the completion's; name and key are statics.
+            unsafe { sys::__init_swait_queue_head(wait, name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
         // SAFETY: C initialises all of the structure, which stays where it is: it is pinned.

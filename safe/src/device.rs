@@ -28,8 +28,8 @@ use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
 
-use crate::driver::{Head, Memory};
-use crate::error::Result;
+use crate::driver::Head;
+use crate::error::{Result, code::EINVAL};
 use crate::place::Place;
 use crate::types::{AlwaysRefCounted, Opaque};
 
@@ -91,7 +91,7 @@ impl<S: DeviceState> Device<S> {
 
 impl Device<Bound> {
     /// The head of the data of the driver that is bound.
-    fn head(&self) -> &Head {
+    pub(crate) fn head(&self) -> &Head {
         // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data there before it lent the
         // device to anyone; it stays there until `remove` has lent it for the last time.
         let data = unsafe { (*self.as_raw()).driver_data };
@@ -105,14 +105,15 @@ impl Device<Bound> {
         self.head().binding
     }
 
-    /// The memory of the driver's data, which then stays also after the device is unbound.
-    pub(crate) fn memory(&self) -> Memory {
-        Memory::of(self.head())
-    }
-
     /// That a registration of `size` bytes stands in the data of the driver that is bound: what everything asks for that C
     /// calls back. [`EINVAL`](crate::error::code::EINVAL) if it does not.
+    #[inline(always)]
     pub(crate) fn place(&self, address: usize, size: usize) -> Result<Place> {
+        self.try_place(address, size).ok_or(EINVAL)
+    }
+
+    #[inline(never)]
+    fn try_place(&self, address: usize, size: usize) -> Option<Place> {
         // SAFETY: the head stays until the binding has ended, which calls `end` first.
         unsafe { self.head().extent.place(address, size) }
     }

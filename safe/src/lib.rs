@@ -40,7 +40,6 @@
 pub mod alloc;
 pub mod bus;
 pub mod completion;
-mod decimal;
 pub mod device;
 pub mod devres;
 pub mod dma;

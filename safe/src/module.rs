@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, code::EINVAL};
 use crate::place::{Extent, Place};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
@@ -47,7 +47,7 @@ impl ThisModule {
     /// That a registration stands in the module's state; [`EINVAL`](crate::error::code::EINVAL) if it does not.
     pub(crate) fn place(&self, address: usize, size: usize) -> Result<Place> {
         // SAFETY: the extent is a static.
-        unsafe { STATE.place(address, size) }
+        unsafe { STATE.place(address, size) }.ok_or(EINVAL)
     }
 
     /// Waits until nobody but the loader has a use of the module, whose entry has failed.
@@ -60,11 +60,11 @@ impl ThisModule {
         // SAFETY: the module is there as long as its code runs.
         while unsafe { sys::module_refcount(self.as_ptr()) } > 1 {
             if waits == 1000 {
-                crate::pr_warn!("the module could not be initialised, and waits for those who use it");
+                crate::pr_warn!("init failed, and waits for those who use the module");
             }
             waits = waits.saturating_add(1);
             // SAFETY: a module's entry may sleep.
-            unsafe { sys::linux_driver_usleep_range(1000, 2000) };
+            unsafe { sys::msleep(1) };
         }
     }
 

@@ -5,12 +5,10 @@
 //! its `drop`, and with it the unregistering, then never comes. So what registers something with C is made in two places
 //! only, both of which are dropped in place by us and by nobody else: the data of a bound device, which goes in the bus's
 //! `remove`, before anything that is bound goes; and the module's state, which goes when the module does. An initialiser
-//! that runs anywhere else fails with [`EINVAL`].
+//! that runs anywhere else fails with [`EINVAL`](crate::error::code::EINVAL).
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use crate::error::{Result, code::EINVAL};
 
 /// A counter of the registrations that stand in one place, and the extent of the place.
 pub(crate) struct Extent {
@@ -43,20 +41,19 @@ impl Extent {
         self.size.store(size, Ordering::Relaxed);
     }
 
-    /// That a registration of `size` bytes stands at this address, or [`EINVAL`] if that is outside, or the place is
-    /// [closed](Self::close).
+    /// That a registration of `size` bytes stands at this address; `None` if that is outside, or the place is [closed](Self::close).
     ///
     /// # Safety
     ///
     /// The extent stays where it is until what it returns is dropped, or [`end`](Self::end) was called.
-    pub(crate) unsafe fn place(&self, address: usize, size: usize) -> Result<Place> {
+    pub(crate) unsafe fn place(&self, address: usize, size: usize) -> Option<Place> {
         let (start, extent) = (self.start.load(Ordering::Relaxed), self.size.load(Ordering::Relaxed));
         if !contains(start, extent, address, size) || self.closed.load(Ordering::Relaxed) {
-            return Err(EINVAL);
+            return None;
         }
         self.registered.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: counted above.
-        Ok(Place(NonNull::from(&self.registered)))
+        Some(Place(NonNull::from(&self.registered)))
     }
 
     /// Whether something of `size` bytes lies here, be it being dropped or not.
@@ -91,11 +88,11 @@ fn still_registered() -> ! {
     // On the host, where the tests of this are, there is no kernel to tell.
     #[cfg(target_os = "none")]
     {
-        crate::pr_emerg!("a registration was left in its place without being dropped");
+        crate::pr_emerg!("a registration was not dropped");
         crate::panic::bug()
     }
     #[cfg(not(target_os = "none"))]
-    panic!("a registration was left in its place without being dropped")
+    panic!("a registration was not dropped")
 }
 
 /// That a registration stands where it will be dropped for sure: a part of everything that C calls back.
@@ -123,7 +120,7 @@ mod tests {
 
     fn refused(extent: &Extent, address: usize, size: usize) -> bool {
         // SAFETY: the extent outlives what is made of it here.
-        unsafe { extent.place(address, size) }.is_err()
+        unsafe { extent.place(address, size) }.is_none()
     }
 
     #[test]
@@ -159,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "left in its place")]
+    #[should_panic(expected = "was not dropped")]
     fn what_was_not_dropped_is_found() {
         let extent = Extent::new(0x1000, 0x100);
         // SAFETY: the extent outlives it.

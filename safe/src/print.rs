@@ -38,6 +38,9 @@ use core::pin::Pin;
 
 use linux_driver_sys as sys;
 
+use crate::error::Result;
+use crate::sysfs::Page;
+
 mod args;
 mod buffer;
 mod call;
@@ -59,7 +62,7 @@ pub mod expansion {
         formatted, tag,
     };
     pub use super::line::{Line, Piece, sizes};
-    pub use super::{Buffer, Level, dev_printk, printk};
+    pub use super::{Buffer, Level, dev_printk, printk, sysfs_emit};
 }
 
 /// How much a line matters: `include/linux/kern_levels.h`.
@@ -151,6 +154,24 @@ where
     // SAFETY: the format string is made of the conversions of `L`, for the values that `L` gives; what those point to
     // is borrowed until the call is over, as `args` is the caller's.
     unsafe { call::Scalars::printk(args.scalars(), format.as_ptr()) };
+}
+
+/// Appends the text `P` to what an attribute shows. See [`printk`].
+#[doc(hidden)]
+#[inline(always)]
+pub fn sysfs_emit<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(
+    page: &mut Page,
+    args: L,
+) -> Result
+where
+    P: line::Line,
+    L: args::List<Scalars: call::Scalars>,
+{
+    let format = line::Format::<P, L, A, B, C, D>::C;
+    page.append(|place| {
+        // SAFETY: as in `printk`; the place is a slice of so many bytes.
+        unsafe { call::Scalars::snprintf(args.scalars(), place.as_mut_ptr().cast(), place.len(), format.as_ptr()) }
+    })
 }
 
 /// Logs the line `P` about a device. See [`printk`].

@@ -24,8 +24,7 @@
 //!     const NAME: &'static CStr = c"runs";
 //!
 //!     fn show(_dev: &pci::Device<Bound>, this: Pin<&Edu>, page: &mut Page) -> Result {
-//!         page.number(this.runs.load(Ordering::Relaxed))?;
-//!         page.text("\n")
+//!         sysfs_emit!(page, "{}\n", this.runs.load(Ordering::Relaxed))
 //!     }
 //!
 //!     fn store(_dev: &pci::Device<Bound>, this: Pin<&Edu>, _text: &[u8]) -> Result {

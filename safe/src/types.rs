@@ -20,8 +20,8 @@ impl<T> Opaque<T> {
     }
 
     /// One that C initialises before anything reads it.
-    pub const fn zeroed() -> Self {
-        Self(UnsafeCell::new(MaybeUninit::zeroed()), PhantomPinned)
+    pub const fn uninit() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()), PhantomPinned)
     }
 
     /// The C object.

@@ -8,15 +8,17 @@
 //!
 //! | here | C |
 //! |---|---|
-//! | [`Reader::read`], [`Reader::read_slice`] | `copy_from_user` |
-//! | [`Writer::write`], [`Writer::write_slice`] | `copy_to_user` |
+//! | [`Reader::read`] | `get_user` where the value has 1, 2, 4 or 8 bytes, else `copy_from_user` |
+//! | [`Reader::read_slice`] | `copy_from_user` |
+//! | [`Writer::write`] | `put_user` where the value has 1, 2, 4 or 8 bytes, else `copy_to_user` |
+//! | [`Writer::write_slice`] | `copy_to_user` |
 //! | [`Reader::read_c_str`] | `strncpy_from_user` |
 //!
 //! C's inline functions check the length against the size of the object at hand; here it is the slice's own. They call
 //! hardened usercopy too (`check_object_size`), and we do not: what is copied lies in a slice or a value, whose length Rust knows. That the address
 //! is one of user space's (`access_ok`) is checked by the functions that both call.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
@@ -106,12 +108,12 @@ impl Reader<'_> {
     ///
     /// Any bytes are a value of the type: `FromBytes` says so. Context: may sleep.
     #[doc(alias = "copy_from_user")]
+    #[doc(alias = "get_user")]
     #[inline]
     pub fn read<T: FromBytes>(&mut self) -> Result<T> {
         let mut value = MaybeUninit::<T>::uninit();
         let address = self.0.take(size_of::<T>())?;
-        // SAFETY: there is room for as many bytes as the type has.
-        unsafe { from_user(value.as_mut_ptr().cast(), address, size_of::<T>())? };
+        get_user(&mut value, address)?;
         // SAFETY: all bytes were written; any are a value of the type. (What may be padding was written too, which does no harm.)
         Ok(unsafe { value.assume_init() })
     }
@@ -180,9 +182,11 @@ impl Writer<'_> {
     /// The type has no bytes that were never written: `IntoBytes` says so, and so nothing of the kernel's stack gets out.
     /// Context: may sleep.
     #[doc(alias = "copy_to_user")]
+    #[doc(alias = "put_user")]
     #[inline]
-    pub fn write<T: IntoBytes + Immutable + ?Sized>(&mut self, value: &T) -> Result {
-        self.write_slice(value.as_bytes())
+    pub fn write<T: IntoBytes + Immutable>(&mut self, value: &T) -> Result {
+        let address = self.0.take(size_of::<T>())?;
+        put_user(value, address)
     }
 
     /// Copies all of the slice. [`EFAULT`] if user space has no memory there, or there is less room; some of it may be copied
@@ -192,9 +196,7 @@ impl Writer<'_> {
     #[inline]
     pub fn write_slice(&mut self, from: &[u8]) -> Result {
         let address = self.0.take(from.len())?;
-        // SAFETY: the slice has so many bytes. C checks where they go, and copes with what is not there.
-        let left = unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
-        if left == 0 { Ok(()) } else { Err(EFAULT) }
+        to_user(address, from)
     }
 
     /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or there is less room.
@@ -217,6 +219,64 @@ impl Writer<'_> {
         self.write_slice(from)?;
         Ok(from.len())
     }
+}
+
+/// Copies the bytes of a value: where an integer has as many, as C's `get_user` does.
+#[inline(always)]
+fn get_user<T: FromBytes>(value: &mut MaybeUninit<T>, address: usize) -> Result {
+    let (to, from) = (value.as_mut_ptr(), address as *const c_void);
+    /// As an integer of that size.
+    macro_rules! of {
+        ($integer:ty, $get_user:ident) => {{
+            let mut bytes: $integer = 0;
+            // SAFETY: there is an integer; C checks where the bytes come from, and copes with what is not there.
+            let failed = unsafe { sys::$get_user(&raw mut bytes, from) } != 0;
+            // SAFETY: the value is of that size; it need not be aligned as the integer.
+            unsafe { to.cast::<$integer>().write_unaligned(bytes) };
+            failed
+        }};
+    }
+    let failed = match size_of::<T>() {
+        1 => of!(u8, linux_driver_get_user_1),
+        2 => of!(u16, linux_driver_get_user_2),
+        4 => of!(u32, linux_driver_get_user_4),
+        8 => of!(u64, linux_driver_get_user_8),
+        // SAFETY: there is room for as many bytes as the type has.
+        count => return unsafe { from_user(to.cast(), address, count) },
+    };
+    if failed { Err(EFAULT) } else { Ok(()) }
+}
+
+/// Copies a value: where an integer has as many bytes, as C's `put_user` does.
+#[inline(always)]
+fn put_user<T: IntoBytes + Immutable>(value: &T, address: usize) -> Result {
+    let to = address as *mut c_void;
+    let bytes = value.as_bytes();
+    /// As an integer of that size.
+    macro_rules! of {
+        ($integer:ty, $put_user:ident) => {{
+            // SAFETY: there are as many bytes, all of them written; they need not be aligned as the integer.
+            let integer = unsafe { bytes.as_ptr().cast::<$integer>().read_unaligned() };
+            // SAFETY: C checks where the bytes go, and copes with what is not there.
+            let failed = unsafe { sys::$put_user(integer, to) };
+            failed != 0
+        }};
+    }
+    let failed = match size_of::<T>() {
+        1 => of!(u8, linux_driver_put_user_1),
+        2 => of!(u16, linux_driver_put_user_2),
+        4 => of!(u32, linux_driver_put_user_4),
+        8 => of!(u64, linux_driver_put_user_8),
+        _ => return to_user(address, bytes),
+    };
+    if failed { Err(EFAULT) } else { Ok(()) }
+}
+
+#[inline]
+fn to_user(address: usize, from: &[u8]) -> Result {
+    // SAFETY: the slice has so many bytes. C checks where they go, and copes with what is not there.
+    let left = unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
+    if left == 0 { Ok(()) } else { Err(EFAULT) }
 }
 
 /// # Safety

@@ -217,7 +217,7 @@ fn wait<const N: usize>(
     if timeout == 0 {
         return Err(ETIMEDOUT);
     }
-    let entries = [const { Opaque::<sys::wait_queue_entry>::zeroed() }; N];
+    let entries = [const { Opaque::<sys::wait_queue_entry>::uninit() }; N];
     for entry in &entries {
         // SAFETY: the entry is valid for writes, and stays where it is until it was taken out of its queue below.
         unsafe { sys::init_wait_entry(entry.get(), 0) };

@@ -110,11 +110,6 @@ SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void)
 	synchronize_rcu_tasks();
 }
 
-SHIM(init_completion) void linux_driver_init_completion(struct completion *x)
-{
-	init_completion(x);
-}
-
 SHIM(might_sleep) void linux_driver_might_sleep(void)
 {
 	might_sleep();
@@ -219,25 +214,55 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
 	return ktime_get_ns();
 }
 
-SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev)
-{
-	pm_runtime_get_noresume(dev);
-}
-
 SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev)
 {
 	pm_runtime_put_noidle(dev);
-}
-
-SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev)
-{
-	pm_runtime_mark_last_busy(dev);
 }
 
 /* For the module that this is linked into: the function behind the macro takes its name in some kernels, and not in others. */
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
 {
 	return platform_driver_register(drv);
+}
+
+SHIM(get_user_1) int linux_driver_get_user_1(unsigned char *value, const void *from)
+{
+	return get_user(*value, (const unsigned char __user *)from);
+}
+
+SHIM(get_user_2) int linux_driver_get_user_2(unsigned short *value, const void *from)
+{
+	return get_user(*value, (const unsigned short __user *)from);
+}
+
+SHIM(get_user_4) int linux_driver_get_user_4(unsigned int *value, const void *from)
+{
+	return get_user(*value, (const unsigned int __user *)from);
+}
+
+SHIM(get_user_8) int linux_driver_get_user_8(unsigned long long *value, const void *from)
+{
+	return get_user(*value, (const unsigned long long __user *)from);
+}
+
+SHIM(put_user_1) int linux_driver_put_user_1(unsigned char value, void *to)
+{
+	return put_user(value, (unsigned char __user *)to);
+}
+
+SHIM(put_user_2) int linux_driver_put_user_2(unsigned short value, void *to)
+{
+	return put_user(value, (unsigned short __user *)to);
+}
+
+SHIM(put_user_4) int linux_driver_put_user_4(unsigned int value, void *to)
+{
+	return put_user(value, (unsigned int __user *)to);
+}
+
+SHIM(put_user_8) int linux_driver_put_user_8(unsigned long long value, void *to)
+{
+	return put_user(value, (unsigned long long __user *)to);
 }
 
 SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table)
@@ -292,22 +317,6 @@ SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev)
 {
 	return request_irq(irq, handler, flags, name, dev);
-}
-
-SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev)
-{
-	/* Before 6.11 the flag outlives the binding. */
-	return pci_is_managed(pdev) && pci_is_enabled(pdev);
-}
-
-SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev)
-{
-	return pci_dev_msi_enabled(pdev);
-}
-
-SHIM(dma_set_mask_and_coherent) int linux_driver_dma_set_mask_and_coherent(struct device *dev, u64 mask)
-{
-	return dma_set_mask_and_coherent(dev, mask);
 }
 
 SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle)

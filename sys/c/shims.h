@@ -24,7 +24,6 @@ struct platform_driver;
 struct mutex;
 struct spinlock;
 struct lock_class_key;
-struct completion;
 struct work_struct;
 struct delayed_work;
 struct workqueue_struct;
@@ -59,7 +58,6 @@ SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spi
 SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void);
-SHIM(init_completion) void linux_driver_init_completion(struct completion *x);
 SHIM(might_sleep) void linux_driver_might_sleep(void);
 SHIM(gate_enter) void linux_driver_gate_enter(void);
 SHIM(gate_close) void linux_driver_gate_close(void);
@@ -72,6 +70,15 @@ SHIM(system_wq) struct workqueue_struct *linux_driver_system_wq(void);
 SHIM(system_unbound_wq) struct workqueue_struct *linux_driver_system_unbound_wq(void);
 SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name, unsigned int flags,
 									    int max_active);
+/* Of 1, 2, 4 or 8 bytes, by value. */
+SHIM(get_user_1) int linux_driver_get_user_1(unsigned char *value, const void *from);
+SHIM(get_user_2) int linux_driver_get_user_2(unsigned short *value, const void *from);
+SHIM(get_user_4) int linux_driver_get_user_4(unsigned int *value, const void *from);
+SHIM(get_user_8) int linux_driver_get_user_8(unsigned long long *value, const void *from);
+SHIM(put_user_1) int linux_driver_put_user_1(unsigned char value, void *to);
+SHIM(put_user_2) int linux_driver_put_user_2(unsigned short value, void *to);
+SHIM(put_user_4) int linux_driver_put_user_4(unsigned int value, void *to);
+SHIM(put_user_8) int linux_driver_put_user_8(unsigned long long value, void *to);
 SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table);
 SHIM(vma_flags) unsigned long linux_driver_vma_flags(const struct vm_area_struct *vma);
 SHIM(vma_pages) unsigned long linux_driver_vma_pages(struct vm_area_struct *vma);
@@ -88,17 +95,12 @@ SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 
-SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev);
 SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev);
-SHIM(pm_runtime_mark_last_busy) void linux_driver_pm_runtime_mark_last_busy(struct device *dev);
 
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv);
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);
-SHIM(pci_is_managed) bool linux_driver_pci_is_managed(struct pci_dev *pdev);
-SHIM(pci_dev_msi_enabled) bool linux_driver_pci_dev_msi_enabled(struct pci_dev *pdev);
 SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err);
 
-SHIM(dma_set_mask_and_coherent) int linux_driver_dma_set_mask_and_coherent(struct device *dev, u64 mask);
 SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle);
 SHIM(dma_sync_single_for_cpu) void linux_driver_dma_sync_single_for_cpu(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction);
 SHIM(dma_sync_single_for_device) void linux_driver_dma_sync_single_for_device(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction);

@@ -12,7 +12,7 @@ use pinned_init::{PinInit, pin_init_from_closure};
 
 use super::BusType;
 use super::bus_type::contents;
-use crate::error::{Error, Result, to_result};
+use crate::error::{Error, Result, code::EINVAL, to_result};
 use crate::module::ThisModule;
 use crate::place::{Extent, Place};
 use crate::pr_warn;
@@ -56,7 +56,7 @@ impl<B: BusType> Handle<B> {
 
     pub(super) fn place(&self, address: usize, size: usize) -> Result<Place> {
         // SAFETY: the extent stays where it is until `end`.
-        unsafe { self.state.place(address, size) }
+        unsafe { self.state.place(address, size) }.ok_or(EINVAL)
     }
 
     pub(super) fn device_made(&self) {
@@ -91,7 +91,7 @@ impl<B: BusType> Handle<B> {
             }
             waits = waits.wrapping_add(1);
             // SAFETY: whoever unregisters a bus may sleep.
-            unsafe { sys::linux_driver_usleep_range(1000, 2000) };
+            unsafe { sys::msleep(1) };
         }
         if self.had_devices.load(Ordering::Relaxed) {
             released_by_all();

@@ -50,6 +50,11 @@ impl DmaMask {
 #[doc(alias = "dma_set_mask")]
 #[doc(alias = "dma_set_coherent_mask")]
 pub fn set_mask_and_coherent(device: &impl AsRef<Device<Core>>, mask: DmaMask) -> Result {
+    let device = device.as_ref().as_raw();
     // SAFETY: the device is there, and its lock is held: no other callback of its driver's sets it.
-    to_result(unsafe { sys::linux_driver_dma_set_mask_and_coherent(device.as_ref().as_raw(), mask.0) })
+    to_result(unsafe { sys::dma_set_mask(device, mask.0) })?;
+    // As in C, it is not asked whether this can fail: where one mask will do, so will the other.
+    // SAFETY: as above.
+    unsafe { sys::dma_set_coherent_mask(device, mask.0) };
+    Ok(())
 }

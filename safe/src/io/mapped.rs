@@ -3,6 +3,8 @@
 //!
 //! C header: `include/linux/device.h`; `lib/devres.c`.
 
+use core::ffi::c_ulong;
+
 use linux_driver_sys as sys;
 
 use super::Mmio;
@@ -23,24 +25,43 @@ pub(crate) struct Mapped<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Mapped<SIZE> {
-    /// C's `devm_ioremap_resource`.
+    /// C's `devm_ioremap_resource`, for the resource that the bus calls `name` and `number`.
     ///
     /// # Safety
     ///
     /// The resource is one of the device's, and stays as it is while that is bound.
-    pub(crate) unsafe fn new(dev: &Device<Bound>, resource: *const sys::resource) -> Result<Self> {
+    #[inline(always)]
+    pub(crate) unsafe fn new(
+        dev: &Device<Bound>,
+        (name, number): (&'static str, u32),
+        resource: *const sys::resource,
+    ) -> Result<Self> {
         // SAFETY: by the caller's promise.
         let start = unsafe { (*resource).start };
         // SAFETY: as above.
         let end = unsafe { (*resource).end };
-        let length = end.wrapping_sub(start).wrapping_add(1);
-        let Some(length) = usize::try_from(length).ok().filter(|&length| length >= SIZE) else {
-            dev_err!(dev, "{} bytes of registers, the driver needs {}", length, SIZE);
-            return Err(EINVAL);
+        // SAFETY: as above.
+        let flags = unsafe { (*resource).flags };
+        // `end` is the last byte's, and 0 where there is none.
+        let length = if end == 0 {
+            0
+        } else {
+            end.wrapping_sub(start).wrapping_add(1)
         };
+        let length = usize::try_from(length).unwrap_or_default();
         // The mapping lies in its page as the resource does.
-        if !start.is_multiple_of(8) {
-            dev_err!(dev, "registers at {:#x}, which is not aligned", start);
+        let unfit = length < SIZE || !start.is_multiple_of(8) || flags & sys::IORESOURCE_UNSET as c_ulong != 0;
+        if unfit {
+            dev_err!(
+                dev,
+                "{} {}: {} bytes at {:#x} (flags {:#x}), the driver needs {}",
+                name,
+                number,
+                length,
+                start,
+                flags,
+                SIZE
+            );
             return Err(EINVAL);
         }
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.

@@ -13,7 +13,7 @@
 //! lockdep is told (where there is one): who closes waits for those inside as a writer for readers, so that a lock that is held while
 //! the binding ends, and is taken by an operation too, is seen before the two ever meet.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init};
@@ -21,12 +21,12 @@ use pinned_init::{PinInit, pin_data, pin_init};
 use crate::sync::LOCKDEP;
 use crate::wait::WaitQueue;
 
-/// The bit that says that the gate is closed. Below it are counted those who are inside: less than there are threads, times the
-/// calls that one thread can be in at once (a fault while it copies), and so never as many.
-const CLOSED: usize = 1 << (usize::BITS - 1);
+/// The bit that says that the gate is closed. Below it are counted those who are inside: less than there are threads
+/// (`PID_MAX_LIMIT`, 2^22), times the calls that one thread can be in at once (a fault while it copies), and so never as many.
+const CLOSED: u32 = 1 << 31;
 
 /// Who is inside, and whether it is closed.
-struct Count(AtomicUsize);
+struct Count(AtomicU32);
 
 impl Count {
     /// Counts somebody in, and says whether it was open. Who was late is counted too, and has to leave as all others: the one that
@@ -73,7 +73,7 @@ impl Gate {
     /// An open gate with nobody inside.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            count: Count(AtomicUsize::new(0)),
+            count: Count(AtomicU32::new(0)),
             queue <- crate::new_wait_queue!("miscdevice_gate"),
         })
     }
@@ -90,7 +90,11 @@ impl Gate {
             unsafe { sys::linux_driver_gate_enter() };
         }
         let pass = Pass(self);
-        self.count.enter().then_some(pass)
+        if !self.count.enter() {
+            too_late(pass);
+            return None;
+        }
+        Some(pass)
     }
 
     /// Whether it is closed. Who is inside is to come to an end then.
@@ -143,7 +147,15 @@ impl Drop for Pass<'_> {
     }
 }
 
+/// Leaves again.
 #[cold]
+#[inline(never)]
+fn too_late(pass: Pass<'_>) {
+    drop(pass);
+}
+
+#[cold]
+#[inline(never)]
 fn last_out(gate: &Gate) {
     gate.queue.wake_up_all();
 }
@@ -154,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_last_one_out_is_who_the_one_that_closes_waits_for() {
-        let count = Count(AtomicUsize::new(0));
+        let count = Count(AtomicU32::new(0));
         assert!(count.enter() && count.enter() && !count.leave());
         count.close();
         assert!(count.is_closed() && !count.is_empty());
@@ -165,8 +177,8 @@ mod tests {
 
     #[test]
     fn threads_that_come_and_go_are_all_out_in_the_end() {
-        let count = Count(AtomicUsize::new(0));
-        let last = AtomicUsize::new(0);
+        let count = Count(AtomicU32::new(0));
+        let last = AtomicU32::new(0);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

@@ -1,73 +1,65 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The name of a device: of its node in `/dev`.
 
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_int};
 
-use crate::decimal::{Digits, decimal};
+use linux_driver_sys as sys;
+
 use crate::error::{Result, code::EINVAL};
 
 /// How many bytes a name has at most, with the NUL at its end.
 const SIZE: usize = 32;
 
-/// The name of a misc device, up to 31 bytes: made of a C string, and of a number where a driver has several devices.
+/// The name of a misc device, up to 31 bytes: a C string, with a number after it where a driver has several devices.
 ///
 /// ```
 /// use linux_driver_safe::miscdevice::Name;
 ///
 /// let one = Name::from(c"edu");
-/// let third = Name::numbered(c"edu", 2);
-/// assert_eq!((one.as_c_str(), third.as_c_str()), (Some(c"edu"), Some(c"edu2")));
-/// assert_eq!(Name::from(c"a name of more than thirty-one bytes").as_c_str(), None);
+/// let third = Name::numbered(c"edu", 2); // /dev/edu2
 /// ```
 #[derive(Clone, Copy)]
-pub struct Name {
-    /// The name and its NUL; none at all where it was too long.
-    bytes: [u8; SIZE],
-    length: usize,
+pub struct Name<'a> {
+    prefix: &'a CStr,
+    number: Option<u32>,
 }
 
-impl Name {
+/// A name as C has it.
+pub(super) type Written = [c_char; SIZE];
+
+impl<'a> Name<'a> {
     /// The name `prefix` with a number after it, in decimal digits.
-    pub fn numbered(prefix: &CStr, number: u32) -> Self {
-        let mut digits = Digits::default();
-        Self::of(prefix.to_bytes(), decimal(number.into(), &mut digits))
+    pub fn numbered(prefix: &'a CStr, number: u32) -> Self {
+        Self {
+            prefix,
+            number: Some(number),
+        }
     }
 
-    fn of(first: &[u8], second: &[u8]) -> Self {
-        let mut name = Self {
-            bytes: [0; SIZE],
-            length: 0,
+    /// Writes the name for C, and returns where it stands: [`EINVAL`] if it is too long or empty.
+    ///
+    /// # Safety
+    ///
+    /// `to` is valid for writes.
+    pub(super) unsafe fn write(self, to: *mut Written) -> Result<*const c_char> {
+        let (to, prefix) = (to.cast::<c_char>(), self.prefix.as_ptr());
+        let length = match self.number {
+            // SAFETY: there are `SIZE` bytes; the values are what the format reads, and the prefix ends in a NUL.
+            Some(number) => unsafe { sys::snprintf(to, SIZE as _, c"%s%u".as_ptr(), prefix, number) },
+            // SAFETY: as above.
+            None => unsafe { sys::snprintf(to, SIZE as _, c"%s".as_ptr(), prefix) },
         };
-        let bytes = first.iter().chain(second);
-        // The last byte stays 0.
-        for (place, &byte) in name.bytes.iter_mut().take(SIZE - 1).zip(bytes) {
-            *place = byte;
-        }
-        name.length = first.len().saturating_add(second.len());
-        name
-    }
-
-    /// The name, or nothing if it is too long or empty.
-    pub fn as_c_str(&self) -> Option<&CStr> {
-        if self.length == 0 || self.length >= SIZE {
-            return None;
-        }
-        CStr::from_bytes_until_nul(&self.bytes).ok()
-    }
-
-    /// The name for C: [`EINVAL`] if it is too long or empty.
-    pub(super) fn as_ptr(&self) -> Result<*const c_char> {
-        // No byte of the name is a NUL, and one follows it.
-        if self.length == 0 || self.length >= SIZE {
+        // It was cut if it is as long.
+        if length <= 0 || length >= SIZE as c_int {
             return Err(EINVAL);
         }
-        Ok(self.bytes.as_ptr().cast())
+        Ok(to)
     }
 }
 
-impl From<&CStr> for Name {
-    fn from(name: &CStr) -> Self {
-        Self::of(name.to_bytes(), &[])
+impl<'a> From<&'a CStr> for Name<'a> {
+    fn from(prefix: &'a CStr) -> Self {
+        Self { prefix, number: None }
     }
 }
 
@@ -75,13 +67,21 @@ impl From<&CStr> for Name {
 mod tests {
     use super::*;
 
+    fn written(name: Name<'_>) -> Result<String> {
+        let mut to: Written = [-1; SIZE];
+        // SAFETY: it is there.
+        let written = unsafe { name.write(&mut to)? };
+        // SAFETY: a name ends in a NUL.
+        Ok(unsafe { CStr::from_ptr(written) }.to_str().unwrap().to_owned())
+    }
+
     #[test]
     fn a_name_fits_or_is_none() {
-        assert_eq!(Name::numbered(c"edu", 0).as_c_str(), Some(c"edu0"));
-        assert_eq!(Name::numbered(c"x", u32::MAX).as_c_str(), Some(c"x4294967295"));
+        assert_eq!(written(Name::numbered(c"edu", 0)), Ok("edu0".into()));
+        assert_eq!(written(Name::numbered(c"x", u32::MAX)), Ok("x4294967295".into()));
         let long = c"0123456789012345678901234567890";
-        assert_eq!(Name::from(long).as_c_str(), Some(long));
-        assert_eq!(Name::numbered(long, 1).as_c_str(), None);
-        assert_eq!(Name::from(c"").as_ptr(), Err(EINVAL));
+        assert_eq!(written(Name::from(long)), Ok(long.to_str().unwrap().into()));
+        assert_eq!(written(Name::numbered(long, 1)), Err(EINVAL));
+        assert_eq!(written(Name::from(c"")), Err(EINVAL));
     }
 }

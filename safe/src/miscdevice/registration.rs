@@ -12,9 +12,10 @@ use pinned_init::{PinInit, pin_init_from_closure};
 
 use super::file::Files;
 use super::gate::Gate;
-use super::{Name, Operations, table};
+use super::name::{Name, Written};
+use super::{Operations, table};
 use crate::device::{Bound, Device};
-use crate::driver::{Head, Memory};
+use crate::driver::Head;
 use crate::error::{Error, to_result};
 use crate::place::Place;
 use crate::sync::Mutex;
@@ -47,7 +48,7 @@ pub struct Registration<T: Operations> {
     pub(super) files: Mutex<Files>,
     head: NonNull<Head>,
     dev: *mut sys::device,
-    name: Name,
+    name: Written,
     data: T,
     _place: Place,
 }
@@ -65,9 +66,9 @@ impl<T: Operations> Registration<T> {
     /// misc device of that name; `EBUSY` if there are no numbers left; `ENOMEM`. Context: may sleep.
     ///
     /// User space can open the device before this returns.
-    pub fn new<E>(
+    pub fn new<'a, E>(
         dev: &impl AsRef<Device<Bound>>,
-        name: impl Into<Name>,
+        name: impl Into<Name<'a>>,
         init: impl PinInit<T, E>,
     ) -> impl PinInit<Self, Error>
     where
@@ -83,19 +84,14 @@ impl<T: Operations> Registration<T> {
             let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files));
             let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data));
             // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
-            unsafe { at_name.write(name) };
-            // SAFETY: written above; the slot does not move.
-            let name = unsafe { &*at_name }.as_ptr()?;
+            let name = unsafe { name.write(at_name)? };
             // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
             unsafe { Gate::new().__pinned_init(at_gate)? };
             // SAFETY: as above, and so does a mutex.
             unsafe { crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(at_files)? };
-            // Who opens the device counts a use of the memory of its own; the address is all that is wanted here.
-            let head = dev.memory().into_raw();
-            // SAFETY: given away just now.
-            drop(unsafe { Memory::from_raw(head) });
+            // Who opens the device counts a use of the memory of its own.
             // SAFETY: valid for writes.
-            unsafe { at_head.write(head) };
+            unsafe { at_head.write(NonNull::from(dev.head())) };
             // SAFETY: valid for writes.
             unsafe { at_dev.write(dev.as_raw()) };
             // SAFETY: valid for writes, pinned with the slot, and not used as a `T` after an error.

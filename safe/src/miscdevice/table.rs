@@ -41,7 +41,11 @@ impl<T: Operations> Table<T> {
         }
         if T::HAS_IOCTL {
             table.unlocked_ioctl = Some(ioctl::<T>);
-            table.compat_ioctl = Some(compat_ptr_ioctl::<T>);
+            // Of 32-bit programs: calls `unlocked_ioctl` with the argument as an address of theirs.
+            #[cfg(has_fn = "compat_ptr_ioctl")]
+            {
+                table.compat_ioctl = Some(sys::compat_ptr_ioctl);
+            }
         }
         if T::HAS_COMPAT_IOCTL {
             table.compat_ioctl = Some(compat_ioctl::<T>);
@@ -216,12 +220,6 @@ unsafe extern "C" fn ioctl<T: Operations>(file: *mut sys::file, cmd: c_uint, arg
     let argument = Argument::new(argument as usize);
     // SAFETY: called on an open file.
     answered(unsafe { operation::<T, _>(file, |this, call, state| T::ioctl(this, call, state, cmd, argument)) })
-}
-
-/// Called by the system call `ioctl` of 32-bit programs: the argument is an address of theirs.
-unsafe extern "C" fn compat_ptr_ioctl<T: Operations>(file: *mut sys::file, cmd: c_uint, argument: c_ulong) -> c_long {
-    // SAFETY: called on an open file.
-    unsafe { ioctl::<T>(file, cmd, c_ulong::from(argument as u32)) }
 }
 
 /// Called by the system call `ioctl` of 32-bit programs.

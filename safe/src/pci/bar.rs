@@ -3,12 +3,9 @@
 //!
 //! C headers: `include/linux/pci.h`, `include/linux/device.h`; `lib/devres.c`.
 
-use linux_driver_sys as sys;
-
 use super::Device;
-use crate::dev_err;
 use crate::device::{self, Bound};
-use crate::error::{Result, code::EINVAL};
+use crate::error::Result;
 use crate::io::{Mapped, Mmio};
 
 /// A BAR, requested and mapped, at least `SIZE` bytes of it, until the driver is unbound.
@@ -20,19 +17,9 @@ pub struct Bar<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Bar<SIZE> {
     pub(super) fn new(device: &Device<Bound>, bar: u32) -> Result<Self> {
-        let length = device.resource_len(bar)?;
-        if usize::try_from(length).ok().is_none_or(|length| length < SIZE) {
-            dev_err!(device, "BAR {} has {} bytes, the driver needs {}", bar, length, SIZE);
-            return Err(EINVAL);
-        }
         let resource = device.resource(bar)?;
         // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
-        if unsafe { (*resource).flags } & sys::IORESOURCE_UNSET as core::ffi::c_ulong != 0 {
-            dev_err!(device, "BAR {} has no address", bar);
-            return Err(EINVAL);
-        }
-        // SAFETY: as above.
-        let mapped = unsafe { Mapped::new(device.as_ref(), resource) };
+        let mapped = unsafe { Mapped::new(device.as_ref(), ("BAR", bar), resource) };
         Ok(Self(mapped?))
     }
 

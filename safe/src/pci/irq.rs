@@ -5,6 +5,7 @@
 
 use core::ffi::c_uint;
 use core::ops::BitOr;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use linux_driver_sys as sys;
 
@@ -54,13 +55,24 @@ impl Device<Core> {
     #[doc(alias = "pci_free_irq_vectors")]
     pub fn alloc_irq_vectors(&self, min_vecs: u32, max_vecs: u32, types: IrqTypes) -> Result<u32> {
         let max_vecs = max_vecs.min(MOST);
+        // C: `pci_is_managed`.
         // SAFETY: the device is there; its lock, under which the field is written, is held.
-        let managed = unsafe { sys::linux_driver_pci_is_managed(self.as_raw()) };
+        let managed = unsafe { sys::pci_dev::is_managed_raw(self.as_raw()) } != 0;
+        // Before 6.11 the flag outlives the binding. C: `pci_is_enabled`.
+        // SAFETY: as above; only the field's address is taken.
+        let enabled = unsafe { &raw mut (*self.as_raw()).enable_cnt };
+        // SAFETY: an `atomic_t` is an `int` that C changes with atomic instructions alone.
+        let enabled = unsafe { AtomicI32::from_ptr(enabled.cast()) }.load(Ordering::Relaxed) > 0;
+        let managed = managed && enabled;
         if min_vecs == 0 || max_vecs < min_vecs || !managed {
             return Err(EINVAL);
         }
+        // C: `pci_dev_msi_enabled`.
         // SAFETY: as above.
-        if unsafe { sys::linux_driver_pci_dev_msi_enabled(self.as_raw()) } {
+        let msi = unsafe { sys::pci_dev::msi_enabled_raw(self.as_raw()) };
+        // SAFETY: as above.
+        let msix = unsafe { sys::pci_dev::msix_enabled_raw(self.as_raw()) };
+        if msi | msix != 0 {
             return Err(EBUSY);
         }
         let affinity = core::ptr::null_mut();

@@ -8,6 +8,7 @@ use core::ffi::c_uint;
 
 use linux_driver_sys as sys;
 
+use super::runtime::get_noresume;
 use crate::error::{Result, to_result};
 
 /// Before `probe`: the device is awake and in use, and runtime power management is on.
@@ -20,7 +21,7 @@ pub(crate) unsafe fn enable(dev: *mut sys::device) -> Result {
     // SAFETY: the device is there, and not enabled. (Its parent, if it has one, is awake: the core sees to that for `probe`.)
     to_result(unsafe { sys::__pm_runtime_set_status(dev, sys::RPM_ACTIVE as c_uint) })?;
     // SAFETY: the device is there.
-    unsafe { sys::linux_driver_pm_runtime_get_noresume(dev) };
+    unsafe { get_noresume(dev) };
     // SAFETY: as above.
     unsafe { sys::pm_runtime_enable(dev) };
     Ok(())

@@ -23,11 +23,12 @@
 //! ```
 
 use core::ffi::c_int;
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use linux_driver_sys as sys;
 
 use crate::device::{Bound, Core, Device};
-use crate::error::{Result, to_result};
+use crate::error::{Error, Result};
 
 /// A use of a device: it stays awake as long as this is there.
 #[must_use = "the device may sleep again as soon as this goes"]
@@ -43,16 +44,22 @@ pub struct Awake<'a> {
 pub fn resume_and_get(dev: &impl AsRef<Device<Bound>>) -> Result<Awake<'_>> {
     let dev = dev.as_ref();
     // SAFETY: the device is there, and bound.
-    let woken = to_result(unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) });
-    if let Err(error) = woken {
-        // SAFETY: the use was counted in any case.
-        unsafe { sys::linux_driver_pm_runtime_put_noidle(dev.as_raw()) };
-        return Err(error);
+    let woken = unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) };
+    if woken < 0 {
+        return Err(not_woken(dev, woken));
     }
     Ok(Awake {
         dev,
         autosuspend: false,
     })
+}
+
+#[cold]
+#[inline(never)]
+fn not_woken(dev: &Device<Bound>, errno: c_int) -> Error {
+    // SAFETY: the use was counted in any case.
+    unsafe { sys::linux_driver_pm_runtime_put_noidle(dev.as_raw()) };
+    Error::from_errno(errno)
 }
 
 impl Awake<'_> {
@@ -64,19 +71,33 @@ impl Awake<'_> {
     }
 }
 
+/// How a use is given up: who does it does not wait for what comes of it.
+const PUT: c_int = (sys::RPM_GET_PUT | sys::RPM_ASYNC) as c_int;
+
 impl Drop for Awake<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let flags = (sys::RPM_GET_PUT | sys::RPM_ASYNC) as c_int;
         if self.autosuspend {
-            // SAFETY: the device is there, and bound.
-            unsafe { sys::linux_driver_pm_runtime_mark_last_busy(self.dev.as_raw()) };
-            // SAFETY: as above; gives the use up that `resume_and_get` has counted.
-            unsafe { sys::__pm_runtime_suspend(self.dev.as_raw(), flags | sys::RPM_AUTO as c_int) };
+            put_autosuspend(self.dev);
         } else {
-            // SAFETY: as above.
-            unsafe { sys::__pm_runtime_idle(self.dev.as_raw(), flags) };
+            // SAFETY: the device is there, and bound; gives the use up that `resume_and_get` has counted.
+            unsafe { sys::__pm_runtime_idle(self.dev.as_raw(), PUT) };
         }
     }
+}
+
+/// Gives up a use that [`resume_and_get`] has counted: C's `pm_runtime_mark_last_busy` and `pm_runtime_put_autosuspend`. Once for a
+/// module, however many operations end with it.
+#[inline(never)]
+fn put_autosuspend(dev: &Device<Bound>) {
+    // SAFETY: the device is there; only the field's address is taken.
+    let last_busy = unsafe { &raw mut (*dev.as_raw()).power.last_busy };
+    // SAFETY: the field is one that the core reads and writes with `READ_ONCE` and `WRITE_ONCE`, with no lock.
+    let last_busy = unsafe { AtomicU64::from_ptr(last_busy) };
+    // SAFETY: it may be called in any context.
+    last_busy.store(unsafe { sys::ktime_get_mono_fast_ns() }, Ordering::Relaxed);
+    // SAFETY: the device is there, and bound; the use is the caller's.
+    unsafe { sys::__pm_runtime_suspend(dev.as_raw(), PUT | sys::RPM_AUTO as c_int) };
 }
 
 /// The device is to sleep `delay_ms` milliseconds after its last use, not at once: C's `pm_runtime_set_autosuspend_delay` and
@@ -92,6 +113,19 @@ pub fn use_autosuspend(dev: &impl AsRef<Device<Core>>, delay_ms: u16) {
     unsafe { sys::pm_runtime_set_autosuspend_delay(dev, c_int::from(delay_ms)) };
     // SAFETY: as above.
     unsafe { sys::__pm_runtime_use_autosuspend(dev, true) };
+}
+
+/// Counts a use, and does not wake the device for it: C's `pm_runtime_get_noresume`.
+///
+/// # Safety
+///
+/// The device is there.
+pub(super) unsafe fn get_noresume(dev: *mut sys::device) {
+    // SAFETY: the device is there; only the field's address is taken.
+    let count = unsafe { &raw mut (*dev).power.usage_count };
+    // SAFETY: an `atomic_t` is an `int` that C changes with atomic instructions alone.
+    let count = unsafe { AtomicI32::from_ptr(count.cast()) };
+    count.fetch_add(1, Ordering::Relaxed);
 }
 
 /// After `probe`: gives up the use that the bus has counted.
@@ -112,7 +146,7 @@ pub(crate) unsafe fn start(dev: *mut sys::device) {
 /// As for [`start`], which came before.
 pub(crate) unsafe fn stop(dev: *mut sys::device) {
     // SAFETY: the device is there.
-    unsafe { sys::linux_driver_pm_runtime_get_noresume(dev) };
+    unsafe { get_noresume(dev) };
     // SAFETY: the device is there.
     unsafe { sys::__pm_runtime_use_autosuspend(dev, false) };
     // SAFETY: the device is there; whoever waits for it here may sleep.

@@ -4,7 +4,7 @@
 //! A list of arguments becomes one call with as many values as it has: the code at the place of the message is
 //! what a C compiler makes of the message in C.
 
-use core::ffi::{c_char, c_void};
+use core::ffi::{c_char, c_int, c_void};
 
 use linux_driver_sys as sys;
 
@@ -35,18 +35,12 @@ pub trait Scalars {
     /// As for [`Self::printk`]; `level` is one of `KERN_EMERG` to `KERN_DEBUG`, and `dev` is a device that lives, or null.
     unsafe fn dev_printk(self, level: *const c_char, dev: *const sys::device, format: *const c_char);
 
-    /// What vsnprintf makes of them, to compare it with what Rust makes of the same.
+    /// Calls `snprintf` with them.
     ///
     /// # Safety
     ///
     /// As for [`Self::printk`]; `buffer` can be written for `size` bytes.
-    #[cfg(test)]
-    unsafe fn snprintf(self, buffer: *mut c_char, size: usize, format: *const c_char) -> core::ffi::c_int;
-}
-
-#[cfg(test)]
-unsafe extern "C" {
-    fn snprintf(buffer: *mut c_char, size: usize, format: *const c_char, ...) -> core::ffi::c_int;
+    unsafe fn snprintf(self, buffer: *mut c_char, size: usize, format: *const c_char) -> c_int;
 }
 
 macro_rules! scalars {
@@ -73,12 +67,12 @@ macro_rules! scalars {
                 unsafe { sys::_dev_printk(level, dev, format $(, $value)*) };
             }
 
-            #[cfg(test)]
-            unsafe fn snprintf(self, buffer: *mut c_char, size: usize, format: *const c_char) -> core::ffi::c_int {
+            #[inline(always)]
+            unsafe fn snprintf(self, buffer: *mut c_char, size: usize, format: *const c_char) -> c_int {
                 #[allow(non_snake_case, reason = "a value is called as its type is")]
                 let scalars!(@list $($value)*) = self;
-                // SAFETY: by this function's contract.
-                unsafe { snprintf(buffer, size, format $(, $value)*) }
+                // SAFETY: by this function's contract the values are those that `format` reads, and the buffer is as large.
+                unsafe { sys::snprintf(buffer, size as _, format $(, $value)*) }
             }
         }
         scalars!(@rest $($value)*);

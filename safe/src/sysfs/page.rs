@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What an attribute shows.
 
-use crate::decimal::{Digits, decimal};
+use core::ffi::c_int;
+
 use crate::error::{Result, code::ENOSPC};
 
 /// `PAGE_SIZE` of the architectures that there are bindings for.
 const SIZE: usize = 4096;
 
-/// The page that an attribute writes what it shows into: the `char *buf` of C's `show`.
+/// The page that an attribute writes what it shows into, with [`sysfs_emit!`](crate::sysfs_emit): the `char *buf` of C's `show`.
 pub struct Page {
-    bytes: &'static mut [u8],
+    bytes: &'static mut [u8; SIZE],
     length: usize,
 }
 
@@ -19,7 +20,7 @@ impl Page {
     /// `buf` is the page that sysfs hands to `show`, and nobody else uses it while this value is there.
     pub(crate) unsafe fn new(buf: *mut u8) -> Self {
         // SAFETY: sysfs hands over a page, zeroed, by the caller's promise.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(buf, SIZE) };
+        let bytes = unsafe { &mut *buf.cast() };
         Self { bytes, length: 0 }
     }
 
@@ -27,44 +28,46 @@ impl Page {
         self.length
     }
 
-    /// Appends text. [`ENOSPC`] if the page is full; nothing is appended then.
-    pub fn text(&mut self, text: &str) -> Result {
-        self.append(text.as_bytes())
-    }
-
-    #[inline(never)]
-    fn append(&mut self, text: &[u8]) -> Result {
-        // The last byte stays 0: who reads the page as C's string finds its end.
-        let end = self.length.checked_add(text.len()).filter(|&end| end < SIZE);
-        let place = end.and_then(|end| self.bytes.get_mut(self.length..end));
-        let (Some(end), Some(place)) = (end, place) else {
-            return Err(ENOSPC);
-        };
-        for (to, from) in place.iter_mut().zip(text) {
-            *to = *from;
+    /// Appends what `print` puts into the rest of the page, which returns how long that is, or would be if it all fitted, without its
+    /// NUL. [`ENOSPC`] if it does not fit; nothing is appended then.
+    #[inline(always)]
+    pub(crate) fn append(&mut self, print: impl FnOnce(&mut [u8]) -> c_int) -> Result {
+        let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let length = usize::try_from(print(rest)).unwrap_or(usize::MAX);
+        if length < rest.len() {
+            self.length += length;
+            return Ok(());
         }
-        self.length = end;
-        Ok(())
-    }
-
-    /// Appends a number, in decimal digits. [`ENOSPC`] if the page is full.
-    pub fn number(&mut self, number: impl Into<u64>) -> Result {
-        let mut digits = Digits::default();
-        self.append(decimal(number.into(), &mut digits))
+        if let Some(end) = rest.first_mut() {
+            *end = 0;
+        }
+        Err(ENOSPC)
     }
 }
 
-/// For `write!`, which brings `core::fmt` into the module; the methods do without.
-impl core::fmt::Write for Page {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.text(text).map_err(|_| core::fmt::Error)
-    }
+/// Appends text to what an attribute shows: C's `sysfs_emit`, and `sysfs_emit_at` where it is not the first.
+///
+/// The format string is one of [`print`](mod@crate::print), with no newline that is not there: end what is shown with one. Returns
+/// [`ENOSPC`](crate::error::code::ENOSPC) if the page is full; nothing is appended then. Context: may sleep, as `show` may.
+///
+/// ```no_run
+/// use linux_driver_safe::sysfs::Page;
+/// use linux_driver_safe::{error::Result, sysfs_emit};
+///
+/// fn show(page: &mut Page, name: &str, runs: u32) -> Result {
+///     sysfs_emit!(page, "{name}: {runs}\n")
+/// }
+/// ```
+#[doc(alias = "sysfs_emit_at")]
+#[macro_export]
+macro_rules! sysfs_emit {
+    ($page:expr, $($arg:tt)*) => {
+        $crate::print::__printk!($crate, emit $page, $($arg)*)
+    };
 }
 
 #[cfg(test)]
 mod tests {
-    use core::fmt::Write;
-
     use super::*;
 
     #[test]
@@ -72,14 +75,17 @@ mod tests {
         let mut memory = [0; SIZE];
         // SAFETY: the memory is the test's own.
         let mut page = unsafe { Page::new(memory.as_mut_ptr()) };
-        page.number(0u32).unwrap();
-        page.text(" ").unwrap();
-        page.number(u64::MAX).unwrap();
-        write!(page, " {:#x}", 16).unwrap();
+        sysfs_emit!(&mut page, "{} ", 0u32).unwrap();
+        sysfs_emit!(&mut page, "{}", u64::MAX).unwrap();
+        let value = 16;
+        sysfs_emit!(&mut page, " {value:#x}").unwrap();
         assert_eq!(&page.bytes[..page.len()], b"0 18446744073709551615 0x10");
-        let rest = SIZE - 1 - page.len();
-        page.text(&"x".repeat(rest)).unwrap();
-        assert_eq!(page.text("y"), Err(ENOSPC));
+        let rest = "x".repeat(SIZE - 1 - page.len());
+        let rest = rest.as_str();
+        assert_eq!(sysfs_emit!(&mut page, "{rest}y"), Err(ENOSPC));
+        assert_eq!(page.bytes[page.len()], 0);
+        sysfs_emit!(&mut page, "{rest}").unwrap();
+        assert_eq!(sysfs_emit!(&mut page, "y"), Err(ENOSPC));
         assert_eq!((page.len(), page.bytes[SIZE - 1]), (SIZE - 1, 0));
     }
 }

@@ -21,8 +21,7 @@ impl DeviceAttribute for Runs {
     const NAME: &'static CStr = c"runs";
 
     fn show(_dev: &pci::Device<Bound>, this: Pin<&EduDriver>, page: &mut Page) -> Result {
-        page.number(this.misc.runs.load(Ordering::Relaxed))?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", this.misc.runs.load(Ordering::Relaxed))
     }
 }
 
@@ -36,7 +35,6 @@ impl DeviceAttribute for Sleeps {
     const NAME: &'static CStr = c"sleeps";
 
     fn show(_dev: &pci::Device<Bound>, this: Pin<&EduDriver>, page: &mut Page) -> Result {
-        page.number(this.sleeps.load(Ordering::Relaxed))?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", this.sleeps.load(Ordering::Relaxed))
     }
 }

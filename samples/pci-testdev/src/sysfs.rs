@@ -19,7 +19,6 @@ impl DeviceAttribute for Tests {
     const NAME: &'static CStr = c"tests";
 
     fn show(_dev: &pci::Device<Bound>, this: Pin<&Testdev>, page: &mut Page) -> Result {
-        page.number(this.passed)?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", this.passed)
     }
 }

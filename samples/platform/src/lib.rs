@@ -85,8 +85,7 @@ impl sysfs::DeviceAttribute for Colours {
 
     fn show(dev: &platform::Device<Bound>, this: Pin<&Lamp>, page: &mut Page) -> Result {
         let _awake = runtime::resume_and_get(dev)?;
-        page.number(this.kind.colours)?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", this.kind.colours)
     }
 }
 

@@ -57,7 +57,6 @@ impl sysfs::DeviceAttribute for Plays {
     const NAME: &'static CStr = c"plays";
 
     fn show(_dev: &Device<Toys, Bound>, this: Pin<&Player>, page: &mut Page) -> Result {
-        page.number(this.plays.fetch_add(1, Ordering::Relaxed).wrapping_add(1))?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", this.plays.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
     }
 }

@@ -196,8 +196,7 @@ impl sysfs::DriverAttribute for Version {
     const NAME: &'static CStr = c"version";
 
     fn show(page: &mut Page) -> Result {
-        page.number(3u32)?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", 3u32)
     }
 }
 
@@ -210,8 +209,7 @@ impl sysfs::DeviceAttribute for Value {
     const NAME: &'static CStr = c"value";
 
     fn show(_dev: &pci::Device<Bound>, this: Pin<&Callbacks>, page: &mut Page) -> Result {
-        page.number(this.value())?;
-        page.text("\n")
+        sysfs_emit!(page, "{}\n", this.value())
     }
 
     fn store(dev: &pci::Device<Bound>, this: Pin<&Callbacks>, text: &[u8]) -> Result {
@@ -231,7 +229,7 @@ impl sysfs::DeviceAttribute for Awake {
 
     fn show(dev: &pci::Device<Bound>, this: Pin<&Callbacks>, page: &mut Page) -> Result {
         let _awake = runtime::resume_and_get(dev)?;
-        page.number(this.value())
+        sysfs_emit!(page, "{}", this.value())
     }
 }
 

@@ -66,7 +66,7 @@ impl sysfs::DriverAttribute for Once {
     const NAME: &'static CStr = c"once";
 
     fn show(page: &mut Page) -> Result {
-        page.number(1u32)
+        sysfs_emit!(page, "{}", 1u32)
     }
 }
 
@@ -77,7 +77,7 @@ impl sysfs::DriverAttribute for Twice {
     const NAME: &'static CStr = c"twice";
 
     fn show(page: &mut Page) -> Result {
-        page.number(2u32)
+        sysfs_emit!(page, "{}", 2u32)
     }
 }
 
