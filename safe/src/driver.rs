@@ -17,7 +17,7 @@ mod binding;
 mod members;
 mod registration;
 
-pub(crate) use binding::{Head, Memory, bind, data, unbind};
+pub(crate) use binding::{Head, Memory, bind, bound_data, data, unbind};
 pub use members::{Callbacks, DeviceDriver, ProbeType};
 pub use registration::{Adapter, Registration, RegistrationOps};
 #[doc(hidden)]

@@ -60,7 +60,7 @@ impl ThisModule {
         // SAFETY: the module is there as long as its code runs.
         while unsafe { sys::module_refcount(self.as_ptr()) } > 1 {
             if waits == 1000 {
-                crate::pr_warn!("init failed, and waits for those who use the module");
+                crate::pr_warn!("init failed, but it is in use");
             }
             waits = waits.saturating_add(1);
             // SAFETY: a module's entry may sleep.

@@ -187,6 +187,17 @@ impl WaitQueue {
     }
 }
 
+/// Says that what comes may sleep: C's `might_sleep`, but that it does not let others run. A kernel with `DEBUG_ATOMIC_SLEEP` reports where
+/// that must not be; on others nothing is left of it.
+#[inline(always)]
+pub(crate) fn might_sleep() {
+    #[cfg(has_fn = "__might_sleep")]
+    {
+        // SAFETY: it may be called in any context; the name is a static.
+        unsafe { sys::__might_sleep(concat!(file!(), "\0").as_ptr().cast(), line!() as c_int) };
+    }
+}
+
 /// No timeout: `MAX_SCHEDULE_TIMEOUT` in `include/linux/sched.h`.
 const FOREVER: c_long = c_long::MAX;
 
@@ -209,8 +220,7 @@ fn wait<const N: usize>(
     timeout: c_long,
     mut done: impl FnMut() -> Option<Result>,
 ) -> Result<Jiffies> {
-    // SAFETY: to sleep where one may not is a bug that the kernel reports, and no memory error.
-    unsafe { sys::linux_driver_might_sleep() };
+    might_sleep();
     if let Some(result) = done() {
         return result.map(|()| Jiffies::left(timeout.max(1)));
     }

@@ -110,11 +110,6 @@ SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void)
 	synchronize_rcu_tasks();
 }
 
-SHIM(might_sleep) void linux_driver_might_sleep(void)
-{
-	might_sleep();
-}
-
 #ifdef CONFIG_LOCKDEP
 #define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) lockdep_init_map(&(work)->lockdep_map, name, key, 0)
 #else
@@ -199,11 +194,6 @@ SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size
 	memcpy_toio((void __iomem *)to, from, count);
 }
 
-SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev)
-{
-	return pci_dev_id(pdev);
-}
-
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us)
 {
 	usleep_range(min_us, max_us);
@@ -212,11 +202,6 @@ SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
 {
 	return ktime_get_ns();
-}
-
-SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev)
-{
-	pm_runtime_put_noidle(dev);
 }
 
 /* For the module that this is linked into: the function behind the macro takes its name in some kernels, and not in others. */

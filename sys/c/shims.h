@@ -58,7 +58,6 @@ SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spi
 SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void);
-SHIM(might_sleep) void linux_driver_might_sleep(void);
 SHIM(gate_enter) void linux_driver_gate_enter(void);
 SHIM(gate_close) void linux_driver_gate_close(void);
 SHIM(gate_leave) void linux_driver_gate_leave(void);
@@ -91,11 +90,9 @@ SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);
 /* Where they are functions, the kernel's type information does not have them all. */
 SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count);
 SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size_t count);
-SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 
-SHIM(pm_runtime_put_noidle) void linux_driver_pm_runtime_put_noidle(struct device *dev);
 
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv);
 SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);

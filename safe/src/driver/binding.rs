@@ -235,3 +235,18 @@ pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
     // SAFETY: the data is pinned in its memory.
     Some(unsafe { Pin::new_unchecked(of_driver) })
 }
+
+/// The driver's data, for a callback that comes while the device is bound: neither before `probe` has finished, nor after `remove` has begun.
+///
+/// # Safety
+///
+/// The device is bound so to the driver whose data is `T`, for `'a`.
+#[inline(always)]
+pub(crate) unsafe fn bound_data<'a, T>(dev: *mut sys::device) -> Pin<&'a T> {
+    // SAFETY: `driver_data` of a device that is bound is what `bind` put there; nobody writes it meanwhile.
+    let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
+    // SAFETY: it is bound: the data was initialised, and stays for `'a`.
+    let of_driver = unsafe { &(*slot).of_driver };
+    // SAFETY: the data is pinned in its memory.
+    unsafe { Pin::new_unchecked(of_driver) }
+}

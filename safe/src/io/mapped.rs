@@ -3,7 +3,7 @@
 //!
 //! C header: `include/linux/device.h`; `lib/devres.c`.
 
-use core::ffi::c_ulong;
+use core::ffi::{CStr, c_ulong};
 
 use linux_driver_sys as sys;
 
@@ -33,7 +33,7 @@ impl<const SIZE: usize> Mapped<SIZE> {
     #[inline(always)]
     pub(crate) unsafe fn new(
         dev: &Device<Bound>,
-        (name, number): (&'static str, u32),
+        (name, number): (&'static CStr, u32),
         resource: *const sys::resource,
     ) -> Result<Self> {
         // SAFETY: by the caller's promise.
@@ -52,16 +52,8 @@ impl<const SIZE: usize> Mapped<SIZE> {
         // The mapping lies in its page as the resource does.
         let unfit = length < SIZE || !start.is_multiple_of(8) || flags & sys::IORESOURCE_UNSET as c_ulong != 0;
         if unfit {
-            dev_err!(
-                dev,
-                "{} {}: {} bytes at {:#x} (flags {:#x}), the driver needs {}",
-                name,
-                number,
-                length,
-                start,
-                flags,
-                SIZE
-            );
+            // (One without an address begins at 0.)
+            dev_err!(dev, "{} {}: {} bytes at {:#x}, the driver needs {}", name, number, length, start, SIZE);
             return Err(EINVAL);
         }
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.

@@ -6,6 +6,7 @@
 use linux_driver_sys as sys;
 
 use crate::error::{Result, code::ETIMEDOUT};
+use crate::wait::might_sleep;
 
 /// Reads with `op` until `cond` holds of what it read: C's `read_poll_timeout`.
 ///
@@ -31,8 +32,7 @@ pub fn read_poll_timeout<T: Copy>(
     timeout_us: u32,
 ) -> Result<T> {
     if sleep_us != 0 {
-        // SAFETY: to sleep where one may not is a bug that the kernel reports, and no memory error.
-        unsafe { sys::linux_driver_might_sleep() };
+        might_sleep();
     }
     // SAFETY: ktime_get() may be called in any context but NMI.
     let now = || unsafe { sys::linux_driver_ktime_get_ns() };

@@ -29,12 +29,14 @@ const CLOSED: u32 = 1 << 31;
 struct Count(AtomicU32);
 
 impl Count {
-    /// Counts somebody in, and says whether it was open. Who was late is counted too, and has to leave as all others: the one that
-    /// closes may wait for it by then.
+    /// Counts somebody in, unless it is closed: C's `atomic_inc_unless_negative`.
     #[inline]
     fn enter(&self) -> bool {
+        let one_more = |count: u32| (count & CLOSED == 0).then_some(count.wrapping_add(1));
         // What is done inside comes after this.
-        self.0.fetch_add(1, Ordering::Acquire) & CLOSED == 0
+        self.0
+            .fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more)
+            .is_ok()
     }
 
     /// Counts somebody out. Whether the one that closes waited for this.
@@ -81,20 +83,14 @@ impl Gate {
     /// Goes in, unless the gate is closed.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Pass<'_>> {
-        // A closed gate is not written to: else those who try would keep the one that closes from ever seeing it empty.
-        if self.is_closed() {
+        if !self.count.enter() {
             return None;
         }
         if LOCKDEP {
             // SAFETY: the pass says that it was left, on the same thread: it stays in the call of an operation.
             unsafe { sys::linux_driver_gate_enter() };
         }
-        let pass = Pass(self);
-        if !self.count.enter() {
-            too_late(pass);
-            return None;
-        }
-        Some(pass)
+        Some(Pass(self))
     }
 
     /// Whether it is closed. Who is inside is to come to an end then.
@@ -147,13 +143,6 @@ impl Drop for Pass<'_> {
     }
 }
 
-/// Leaves again.
-#[cold]
-#[inline(never)]
-fn too_late(pass: Pass<'_>) {
-    drop(pass);
-}
-
 #[cold]
 #[inline(never)]
 fn last_out(gate: &Gate) {
@@ -170,8 +159,8 @@ mod tests {
         assert!(count.enter() && count.enter() && !count.leave());
         count.close();
         assert!(count.is_closed() && !count.is_empty());
-        // Late, and out after the one that was inside.
-        assert!(!count.enter() && !count.leave());
+        // Too late, and not counted.
+        assert!(!count.enter());
         assert!(count.leave() && count.is_empty());
     }
 
@@ -182,13 +171,9 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    loop {
-                        let open = count.enter();
+                    while count.enter() {
                         if count.leave() {
                             last.fetch_add(1, Ordering::Relaxed);
-                        }
-                        if !open {
-                            break;
                         }
                     }
                 });

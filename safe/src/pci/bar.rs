@@ -19,7 +19,7 @@ impl<const SIZE: usize> Bar<SIZE> {
     pub(super) fn new(device: &Device<Bound>, bar: u32) -> Result<Self> {
         let resource = device.resource(bar)?;
         // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
-        let mapped = unsafe { Mapped::new(device.as_ref(), ("BAR", bar), resource) };
+        let mapped = unsafe { Mapped::new(device.as_ref(), (c"BAR", bar), resource) };
         Ok(Self(mapped?))
     }
 

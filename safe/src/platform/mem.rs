@@ -41,7 +41,7 @@ impl<const SIZE: usize> Mem<SIZE> {
             return Err(EINVAL);
         }
         // SAFETY: as above: it is one of the device's.
-        let mapped = unsafe { Mapped::new(device.as_ref(), ("memory", number), resource) };
+        let mapped = unsafe { Mapped::new(device.as_ref(), (c"memory", number), resource) };
         Ok(Self(mapped?))
     }
 

@@ -8,7 +8,7 @@ use core::ffi::c_uint;
 
 use linux_driver_sys as sys;
 
-use super::runtime::get_noresume;
+use super::runtime::{get_noresume, put_noidle};
 use crate::error::{Result, to_result};
 
 /// Before `probe`: the device is awake and in use, and runtime power management is on.
@@ -51,5 +51,5 @@ pub(crate) unsafe fn disable(dev: *mut sys::device) {
     // SAFETY: as above.
     let _ = unsafe { sys::__pm_runtime_set_status(dev, sys::RPM_SUSPENDED as c_uint) };
     // SAFETY: gives up the use that was counted.
-    unsafe { sys::linux_driver_pm_runtime_put_noidle(dev) };
+    unsafe { put_noidle(dev) };
 }

@@ -46,20 +46,14 @@ pub fn resume_and_get(dev: &impl AsRef<Device<Bound>>) -> Result<Awake<'_>> {
     // SAFETY: the device is there, and bound.
     let woken = unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) };
     if woken < 0 {
-        return Err(not_woken(dev, woken));
+        // SAFETY: the device is there; the use was counted in any case.
+        unsafe { put_noidle(dev.as_raw()) };
+        return Err(Error::from_errno(woken));
     }
     Ok(Awake {
         dev,
         autosuspend: false,
     })
-}
-
-#[cold]
-#[inline(never)]
-fn not_woken(dev: &Device<Bound>, errno: c_int) -> Error {
-    // SAFETY: the use was counted in any case.
-    unsafe { sys::linux_driver_pm_runtime_put_noidle(dev.as_raw()) };
-    Error::from_errno(errno)
 }
 
 impl Awake<'_> {
@@ -121,11 +115,32 @@ pub fn use_autosuspend(dev: &impl AsRef<Device<Core>>, delay_ms: u16) {
 ///
 /// The device is there.
 pub(super) unsafe fn get_noresume(dev: *mut sys::device) {
+    // SAFETY: by the caller's promise.
+    unsafe { usage_count(dev) }.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Gives up a use, and does not ask whether the device is idle now: C's `pm_runtime_put_noidle`.
+///
+/// # Safety
+///
+/// The device is there.
+#[inline(never)]
+pub(super) unsafe fn put_noidle(dev: *mut sys::device) {
+    let one_less = |count: c_int| (count != 0).then(|| count.wrapping_sub(1));
+    // SAFETY: by the caller's promise.
+    let count = unsafe { usage_count(dev) };
+    // Where it is 0 nobody has a use, and it stays so.
+    let _ = count.fetch_update(Ordering::SeqCst, Ordering::Relaxed, one_less);
+}
+
+/// # Safety
+///
+/// The device is there for `'a`.
+unsafe fn usage_count<'a>(dev: *mut sys::device) -> &'a AtomicI32 {
     // SAFETY: the device is there; only the field's address is taken.
     let count = unsafe { &raw mut (*dev).power.usage_count };
     // SAFETY: an `atomic_t` is an `int` that C changes with atomic instructions alone.
-    let count = unsafe { AtomicI32::from_ptr(count.cast()) };
-    count.fetch_add(1, Ordering::Relaxed);
+    unsafe { AtomicI32::from_ptr(count.cast()) }
 }
 
 /// After `probe`: gives up the use that the bus has counted.
@@ -135,7 +150,7 @@ pub(super) unsafe fn get_noresume(dev: *mut sys::device) {
 /// The device's lock is held; the bus counts a use during `probe` and `remove`; the driver takes part.
 pub(crate) unsafe fn start(dev: *mut sys::device) {
     // SAFETY: the device is there. The core looks for idle devices after `probe` itself.
-    unsafe { sys::linux_driver_pm_runtime_put_noidle(dev) };
+    unsafe { put_noidle(dev) };
 }
 
 /// Before `remove`: takes the use again, and waits for callbacks that run. None comes after this where the device is awake; one that

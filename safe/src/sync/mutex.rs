@@ -168,7 +168,12 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
         unsafe { sys::mutex_init_generic(raw) };
     }
     // SAFETY: the memory is valid for writes and stays the mutex's; name and key are statics.
-    #[cfg(not(has_fn = "mutex_init_generic"))]
+    #[cfg(all(has_fn = "__mutex_init", not(has_fn = "mutex_init_generic")))]
+    unsafe {
+        sys::__mutex_init(raw, name.as_ptr(), key.as_raw())
+    };
+    // SAFETY: as above.
+    #[cfg(not(any(has_fn = "__mutex_init", has_fn = "mutex_init_generic")))]
     unsafe {
         sys::linux_driver_mutex_init(raw, name.as_ptr(), key.as_raw())
     };

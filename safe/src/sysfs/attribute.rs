@@ -9,8 +9,8 @@ use linux_driver_sys as sys;
 use super::Page;
 use crate::bus::Bus;
 use crate::device::Bound;
-use crate::driver::data;
-use crate::error::{Result, code::EIO, code::ENODEV};
+use crate::driver::bound_data;
+use crate::error::{Result, code::EIO};
 use crate::macros::vtable;
 
 /// An attribute of a bound device: C's `struct device_attribute`, in a driver's `dev_groups`.
@@ -132,11 +132,9 @@ unsafe extern "C" fn show<A: DeviceAttribute>(
     _attribute: *mut sys::device_attribute,
     buf: *mut c_char,
 ) -> isize {
-    // SAFETY: the file is there, and so the device bound to the driver whose attribute this is: the core takes the file away,
-    // and waits for us, before `remove`.
-    let Some(this) = (unsafe { data::<A::Data>(dev) }) else {
-        return ENODEV.to_errno() as isize;
-    };
+    // SAFETY: the file is there, and so the device bound to the driver whose attribute this is: the core makes it (`device_add_groups`) after
+    // `probe`, and takes it away, and waits for us (`device_remove_groups`), before `remove`.
+    let this = unsafe { bound_data::<A::Data>(dev) };
     // SAFETY: as above; the device is one of the driver's bus.
     let dev = unsafe { A::Bus::from_raw::<Bound>(dev) };
     // SAFETY: `buf` is the page for this call.
@@ -153,9 +151,7 @@ unsafe extern "C" fn store<A: DeviceAttribute>(
     size: usize,
 ) -> isize {
     // SAFETY: as in `show`.
-    let Some(this) = (unsafe { data::<A::Data>(dev) }) else {
-        return ENODEV.to_errno() as isize;
-    };
+    let this = unsafe { bound_data::<A::Data>(dev) };
     // SAFETY: as above; the device is one of the driver's bus.
     let dev = unsafe { A::Bus::from_raw::<Bound>(dev) };
     // SAFETY: sysfs hands over so many bytes.
