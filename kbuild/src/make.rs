@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Driving Kbuild: `make -C TREE M=DIR TARGET…`.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,7 +21,7 @@ pub struct Kbuild {
 
 impl Kbuild {
     /// Runs make for the external module in `dir` and returns what it printed.
-    pub fn make(&self, dir: &Path, targets: &[&str]) -> Result<String> {
+    pub fn make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         let mut make = self.make_command(dir, targets);
         let output = process::output(&mut make)?;
         let said = process::said(&output);
@@ -32,11 +33,11 @@ impl Kbuild {
     }
 
     /// The same where errors of the compiler are an answer: what it printed, whether or not it succeeded.
-    pub fn try_make(&self, dir: &Path, targets: &[&str]) -> Result<String> {
+    pub fn try_make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         Ok(process::said(&process::output(&mut self.make_command(dir, targets))?))
     }
 
-    fn make_command(&self, dir: &Path, targets: &[&str]) -> Command {
+    fn make_command(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Command {
         let mut make = self.command("make", &[dir]);
         make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
         forget_the_users_settings(&mut make);

@@ -53,6 +53,13 @@
 #define EDU_IOC_FACTORIAL	_IOWR('e', 1, u32)
 #define EDU_IOC_INTERRUPT	_IO('e', 2)
 
+/* dev_info(), but for a driver that is to be quiet, as samples/edu is with that feature. */
+#ifdef FEATURE_QUIET
+#define edu_say(dev, fmt, ...)	({ (void)(dev); no_printk(fmt, ##__VA_ARGS__); })
+#else
+#define edu_say			dev_info
+#endif
+
 /* Of `active`: the device is being unbound, nobody may come in. */
 #define EDU_CLOSED		INT_MIN
 
@@ -371,7 +378,7 @@ static int edu_identify(struct edu *edu)
 		dev_err(&edu->pdev->dev, "not an edu device: its identification is %#010x\n", id);
 		return -ENODEV;
 	}
-	dev_info(&edu->pdev->dev, "edu device, version %u.%u\n", id >> 24, id >> 16 & 0xff);
+	edu_say(&edu->pdev->dev, "edu device, version %u.%u\n", id >> 24, id >> 16 & 0xff);
 	return 0;
 }
 
@@ -448,7 +455,7 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = edu_factorial(edu, 10, &result);
 	if (ret)
 		goto free_irq;
-	dev_info(dev, "factorial(%u) = %u\n", 10, result);
+	edu_say(dev, "factorial(%u) = %u\n", 10, result);
 	pm_runtime_set_autosuspend_delay(dev, EDU_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
 
@@ -476,11 +483,13 @@ static void edu_remove(struct pci_dev *pdev)
 {
 	struct edu *edu = pci_get_drvdata(pdev);
 	struct device *dev = &pdev->dev;
+	u32 id;
 
 	pm_runtime_get_noresume(dev);
 	pm_runtime_dont_use_autosuspend(dev);
 	pm_runtime_barrier(dev);
-	dev_info(dev, "edu device, removed (%#010x)\n", readl(edu->regs + EDU_ID));
+	id = readl(edu->regs + EDU_ID);
+	edu_say(dev, "edu device, removed (%#010x)\n", id);
 	misc_deregister(&edu->misc);
 	atomic_add(EDU_CLOSED, &edu->active);
 	wait_event(edu->drained, atomic_read(&edu->active) == EDU_CLOSED);

@@ -35,6 +35,9 @@ pub(crate) struct DriverArgs {
     /// The Cargo.toml of a driver outside of this repository
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest_path: Option<PathBuf>,
+    /// Features of its crate to build it with; for a driver in C, macros: FEATURE_QUIET for quiet
+    #[arg(short = 'F', long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) features: Vec<String>,
 }
 
 /// Whether the system may be changed.
@@ -121,10 +124,11 @@ impl KernelArgs {
 impl DriverArgs {
     /// The driver's source.
     pub(crate) fn source(&self) -> Result<Source> {
-        match (&self.manifest_path, &self.package) {
-            (Some(manifest), package) => Source::find(manifest, package.as_deref()),
-            (None, package) => Source::find(&manifest(), Some(package.as_deref().unwrap_or(DEFAULT_DRIVER))),
-        }
+        let source = match (&self.manifest_path, &self.package) {
+            (Some(manifest), package) => Source::find(manifest, package.as_deref())?,
+            (None, package) => Source::find(&manifest(), Some(package.as_deref().unwrap_or(DEFAULT_DRIVER)))?,
+        };
+        Ok(source.with_features(&self.features))
     }
 }
 

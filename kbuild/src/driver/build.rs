@@ -152,7 +152,11 @@ impl Builder {
             .with(self.kbuild.tree.dir.to_string_lossy().as_bytes())
             .hex();
         let kernel = format!("{}-{}", self.kbuild.tree.release, &key[..8]);
-        let dir = source.target_dir.join("linux-driver").join(kernel).join(&source.name);
+        let dir = source
+            .target_dir
+            .join("linux-driver")
+            .join(kernel)
+            .join(source.folder());
         fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
         Ok(dir)
     }
@@ -165,7 +169,12 @@ impl Builder {
                 Vec::new()
             }
         };
-        let said = self.kbuild.make(dir, &["modules"]).map_err(Error::of_driver)?;
+        let mut arguments = vec!["modules".to_owned()];
+        if matches!(source.language, Language::C) && !source.features.is_empty() {
+            let macros: Vec<String> = source.features.iter().map(|feature| feature_macro(feature)).collect();
+            arguments.push(format!("KCFLAGS={}", macros.join(" ")));
+        }
+        let said = self.kbuild.make(dir, &arguments).map_err(Error::of_driver)?;
         no_warnings(&said, ko)?;
         if !ko.is_file() {
             return Err(Error::new(
@@ -277,6 +286,21 @@ fn copy_c(source: &Source, dir: &Path) -> Result<()> {
     };
     let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_source).collect();
     copy_if_changed(&files, dir)
+}
+
+/// What a feature is to a compiler of C: `-DFEATURE_QUIET` for "quiet".
+fn feature_macro(feature: &str) -> String {
+    let name: String = feature
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    format!("-DFEATURE_{name}")
 }
 
 /// Two builds of one driver for one kernel go one after the other.

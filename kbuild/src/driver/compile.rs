@@ -39,15 +39,22 @@ pub(super) struct Compile<'a> {
 impl Compile<'_> {
     /// Compiles the crate and returns the archive of it and all that it depends on.
     pub(super) fn archive(&self, source: &Source, manifest: &Path) -> Result<PathBuf> {
-        self.library(&source.name, manifest, "staticlib", "a")
+        self.library(&source.name, &source.features, manifest, "staticlib", "a")
     }
 
     /// Compiles a library of a workspace as one that other crates use.
     pub(super) fn rlib(&self, name: &str, manifest: &Path) -> Result<PathBuf> {
-        self.library(name, manifest, "rlib", "rlib")
+        self.library(name, &[], manifest, "rlib", "rlib")
     }
 
-    fn library(&self, name: &str, manifest: &Path, kind: &str, extension: &str) -> Result<PathBuf> {
+    fn library(
+        &self,
+        name: &str,
+        features: &[String],
+        manifest: &Path,
+        kind: &str,
+        extension: &str,
+    ) -> Result<PathBuf> {
         let mut cargo = self.cargo();
         cargo.args([
             "rustc",
@@ -59,6 +66,9 @@ impl Compile<'_> {
             self.target.triple,
         ]);
         cargo.arg("--manifest-path").arg(manifest).args(["--package", name]);
+        if !features.is_empty() {
+            cargo.args(["--features", &features.join(",")]);
+        }
         let format = if std::io::stderr().is_terminal() {
             "json-diagnostic-rendered-ansi"
         } else {

@@ -21,6 +21,8 @@ pub struct Source {
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,
+    /// What it is built with beside its default: features of the crate; for a driver in C, each is a macro, `FEATURE_QUIET` for "quiet".
+    pub features: Vec<String>,
 }
 
 /// What a driver is written in.
@@ -85,6 +87,22 @@ impl Source {
         ))
     }
 
+    /// The same driver, built with these features beside.
+    #[must_use]
+    pub fn with_features(mut self, features: &[String]) -> Self {
+        self.features.extend_from_slice(features);
+        self
+    }
+
+    /// The name of the folder that it is built in.
+    pub(super) fn folder(&self) -> String {
+        [self.name.as_str()]
+            .into_iter()
+            .chain(self.features.iter().map(String::as_str))
+            .collect::<Vec<_>>()
+            .join("+")
+    }
+
     fn of_package(package: &Package, metadata: &Metadata) -> Result<Self> {
         let manifest = package.manifest_path.as_std_path().to_owned();
         let library = package
@@ -119,6 +137,7 @@ impl Source {
                 manifest,
             },
             target_dir: metadata.target_directory.as_std_path().to_owned(),
+            features: Vec::new(),
         })
     }
 
@@ -136,6 +155,7 @@ impl Source {
             language: Language::C,
             settings,
             target_dir: target_dir.to_owned(),
+            features: Vec::new(),
         })
     }
 

@@ -53,7 +53,15 @@ impl<const SIZE: usize> Mapped<SIZE> {
         let unfit = length < SIZE || !start.is_multiple_of(8) || flags & sys::IORESOURCE_UNSET as c_ulong != 0;
         if unfit {
             // (One without an address begins at 0.)
-            dev_err!(dev, "{} {}: {} bytes at {:#x}, the driver needs {}", name, number, length, start, SIZE);
+            dev_err!(
+                dev,
+                "{} {}: {} bytes at {:#x}, the driver needs {}",
+                name,
+                number,
+                length,
+                start,
+                SIZE
+            );
             return Err(EINVAL);
         }
         // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.

@@ -80,7 +80,8 @@ impl Edu {
             runs: AtomicU32::new(0),
         }? Error)
         .pin_chain(move |this| {
-            dev_info!(dev, "factorial({}) = {}", 10, this.factorial(dev.as_ref(), 10)?);
+            let result = this.factorial(dev.as_ref(), 10)?;
+            say!(dev, "factorial({}) = {}", 10, result);
             Ok(())
         })
     }
@@ -174,7 +175,7 @@ pub(crate) fn identify(dev: &pci::Device<Bound>, registers: &Registers) -> Resul
         dev_err!(dev, "not an edu device: its identification is {:#010x}", id);
         return Err(ENODEV);
     }
-    dev_info!(dev, "edu device, version {}.{}", id >> 24, id >> 16 & 0xff);
+    say!(dev, "edu device, version {}.{}", id >> 24, id >> 16 & 0xff);
     Ok(())
 }
 

@@ -6,6 +6,15 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+/// `dev_info!`, but for a driver that is to be quiet.
+macro_rules! say {
+    ($($line:tt)*) => {
+        if cfg!(not(feature = "quiet")) {
+            linux_driver::dev_info!($($line)*);
+        }
+    };
+}
+
 mod device;
 mod file;
 mod regs;
@@ -65,7 +74,7 @@ impl pci::Driver for EduDriver {
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
         if let Ok(id) = this.misc.id(dev) {
-            dev_info!(dev, "edu device, removed ({:#010x})", id);
+            say!(dev, "edu device, removed ({:#010x})", id);
         }
         this.misc.stop(dev);
     }

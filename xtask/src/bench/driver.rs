@@ -62,6 +62,8 @@ mod target {
     pub(super) const SIZE: f64 = 1.25;
     /// Heap allocations a bound device.
     pub(super) const ALLOCATIONS: f64 = 1.0;
+    /// Heap allocations by which a driver is registered.
+    pub(super) const REGISTERING: f64 = 0.0;
     /// The largest stack frame, in bytes.
     pub(super) const FRAME: f64 = 1024.0;
 }
@@ -112,12 +114,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         )
     })?;
     let builder = builder(&cache, &kernel, install)?;
-    let built = |package, name, prefix| -> Result<Driver> {
-        let ko = builder.build(&Source::find(&manifest(), Some(package))?)?.ko;
-        Ok(Driver { name, prefix, ko })
+    let built = |features: &[String]| -> Result<[Driver; 2]> {
+        let built = |package, name, prefix| -> Result<Driver> {
+            let source = Source::find(&manifest(), Some(package))?.with_features(features);
+            let ko = builder.build(&source)?.ko;
+            Ok(Driver { name, prefix, ko })
+        };
+        Ok([built("edu", "edu", "edu-")?, built("edu-c", "edu_c", "edu_c-")?])
     };
-    let rust = built("edu", "edu", "edu-")?;
-    let c = built("edu-c", "edu_c", "edu_c-")?;
+    let [rust, c] = built(&[])?;
+    // What formatting takes is the kernel's own, and hides what differs.
+    let [quiet_rust, quiet_c] = built(&["quiet".to_owned()])?;
     let bench = Bench {
         args,
         image,
@@ -127,11 +134,15 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     };
     let mut figures = Vec::new();
     for order in [[&rust, &c], [&c, &rust]] {
-        figures.extend(bench.operations(order)?);
+        figures.extend(bench.operations(order, "")?);
+    }
+    for order in [[&quiet_rust, &quiet_c], [&quiet_c, &quiet_rust]] {
+        figures.extend(bench.operations(order, ", without lines in the log")?);
     }
     figures.extend(sizes(&rust, &c)?);
     figures.push(bench.allocations(&c)?);
     figures.push(bench.allocations(&rust)?.at_most(target::ALLOCATIONS));
+    figures.push(bench.registering(&rust)?.at_most(target::REGISTERING));
     let frame = frames::largest(&rust.ko)?;
     let what = format!("edu.ko's largest frame: {}", frame.function);
     figures.push(Figure::new(what, Unit::Bytes, vec![f64::from(frame.bytes)]).at_most(target::FRAME));
@@ -156,17 +167,20 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// What both drivers take for each operation, in a boot of its own.
-    fn operations(&self, order: [&Driver; 2]) -> Result<Vec<Figure>> {
+    /// What both drivers take for each operation, in a boot of its own. `how` says how they were built.
+    fn operations(&self, order: [&Driver; 2], how: &str) -> Result<Vec<Figure>> {
         let [first, second] = order;
-        let _step = Progress::start(format!("{} before {} in {}", first.name, second.name, self.release));
+        let _step = Progress::start(format!(
+            "{} before {} in {}{how}",
+            first.name, second.name, self.release
+        ));
         let mut words = vec!["bench".to_owned()];
         for driver in order {
             words.extend([driver.in_guest(), driver.prefix.to_owned()]);
         }
         words.extend(["--rounds".to_owned(), self.args.rounds.to_string()]);
         let step = Step::new("measured", Action::Exec { args: words }).within(self.args.time_limit);
-        let report = self.boot(&order, vec![step])?;
+        let report = self.boot(&order, &["edu"], vec![step])?;
         let said = detail(&report, "measured")?;
         let measured: [Measured; 2] = serde_json::from_str(said).map_err(|e| {
             Error::new(
@@ -182,7 +196,7 @@ impl Bench<'_> {
         };
         let mut figures = Vec::new();
         for ((what, rust, target), (_, c, _)) in rust.operations().into_iter().zip(c.operations()) {
-            let name = |driver: &str| format!("{what}, {driver} ({} first)", first.name);
+            let name = |driver: &str| format!("{what}, {driver} ({} first{how})", first.name);
             let c = Figure::new(name("edu_c"), Unit::Instructions, c).renamed("edu_c");
             let rust = Figure::new(name("edu"), Unit::Instructions, rust).beside(&c, Some(target));
             figures.extend([rust, c.renamed(&name("edu_c"))]);
@@ -201,28 +215,46 @@ impl Bench<'_> {
                 "report this as a bug of linux-driver",
             )
         })?;
-        let load = Action::Load {
-            module: driver.in_guest(),
-            params: String::new(),
-        };
         let bind = Action::Bind {
             device: device.clone(),
             driver: driver.name.to_owned(),
         };
-        let steps = vec![
-            Step::new("loaded", load),
+        let before = vec![
+            Step::new("loaded", driver.load()),
             Step::new("unbound", Action::Unbind { device }),
-            Step::new(
-                "counted",
-                Action::CountAllocations {
-                    module: driver.name.to_owned(),
-                    action: Box::new(bind),
-                    at_least: None,
-                    at_most: None,
-                },
-            ),
         ];
-        let report = self.boot(&[driver], steps)?;
+        self.count(driver, &["edu"], before, bind, "a bind")
+    }
+
+    /// The same while it registers its driver, where there is no device.
+    fn registering(&self, driver: &Driver) -> Result<Figure> {
+        let _step = Progress::start(format!(
+            "allocations of {}, registering, in {}",
+            driver.name, self.release
+        ));
+        self.count(driver, &[], Vec::new(), driver.load(), "a registration")
+    }
+
+    /// Counts the allocations of the module's code in what is done after `before`.
+    fn count(
+        &self,
+        driver: &Driver,
+        devices: &[&str],
+        before: Vec<Step>,
+        action: Action,
+        what: &str,
+    ) -> Result<Figure> {
+        let mut steps = before;
+        steps.push(Step::new(
+            "counted",
+            Action::CountAllocations {
+                module: driver.name.to_owned(),
+                action: Box::new(action),
+                at_least: None,
+                at_most: None,
+            },
+        ));
+        let report = self.boot(&[driver], devices, steps)?;
         let said = detail(&report, "counted")?;
         // What the action itself said may come before.
         let count = said
@@ -236,14 +268,14 @@ impl Bench<'_> {
                     "report this as a bug of linux-driver",
                 )
             })?;
-        let what = format!("{}: heap allocations a bind", driver.name);
+        let what = format!("{}: heap allocations {what}", driver.name);
         Ok(Figure::new(what, Unit::Count, vec![f64::from(count)]))
     }
 
     /// Boots a machine that counts instructions, with these drivers' modules.
-    fn boot(&self, drivers: &[&Driver], steps: Vec<Step>) -> Result<Report> {
+    fn boot(&self, drivers: &[&Driver], devices: &[&str], steps: Vec<Step>) -> Result<Report> {
         let mut machine = Machine::new(self.image);
-        machine.devices = vec!["edu".to_owned()];
+        machine.devices = devices.iter().map(|&device| device.to_owned()).collect();
         machine.cpus = 1;
         machine.kvm = false;
         machine.qemu_args = ["-icount", "shift=0,sleep=off"].map(str::to_owned).to_vec();
@@ -268,6 +300,13 @@ impl Bench<'_> {
 impl Driver {
     fn in_guest(&self) -> String {
         format!("/{}.ko", self.name)
+    }
+
+    fn load(&self) -> Action {
+        Action::Load {
+            module: self.in_guest(),
+            params: String::new(),
+        }
     }
 }
 
