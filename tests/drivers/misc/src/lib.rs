@@ -33,6 +33,8 @@ const MISC_SLEEP: u32 = _IO(b'M', 2);
 const MISC_TEXT: u32 = _IOW::<[u8; 16]>(b'M', 3);
 /// How many bytes this file has written.
 const MISC_WRITTEN: u32 = _IO(b'M', 4);
+/// Takes values of 1, 2, 4, 8 and 3 bytes, none of them aligned, and gives them back in turned order.
+const MISC_TURN: u32 = _IOWR::<[u8; 18]>(b'M', 5);
 
 #[derive(FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
@@ -190,6 +192,21 @@ impl miscdevice::Operations for Shared {
                 let mut text = [0; 16];
                 let text = argument.slice(text.len()).reader().read_c_str(&mut text)?.count_bytes();
                 Ok(text as u32)
+            }
+            MISC_TURN => {
+                let (mut from, mut to) = argument.slice(18).reader_writer();
+                let byte: u8 = from.read()?;
+                let (two, four, eight): (u16, u32, u64) = (from.read()?, from.read()?, from.read()?);
+                let three: [u8; 3] = from.read()?;
+                if !from.is_empty() {
+                    return Err(EIO);
+                }
+                to.write(&three)?;
+                to.write(&eight)?;
+                to.write(&four)?;
+                to.write(&two)?;
+                to.write(&byte)?;
+                Ok(to.len() as u32)
             }
             MISC_WRITTEN => Ok(file.written.load(Ordering::Relaxed)),
             _ => Err(ENOTTY),

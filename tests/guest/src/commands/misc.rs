@@ -22,6 +22,8 @@ pub(crate) const SLEEP: u32 = 0x4d02;
 const TEXT: u32 = 0x4010_4d03;
 /// How many bytes this file has written.
 const WRITTEN: u32 = 0x4d04;
+/// Takes values of 1, 2, 4, 8 and 3 bytes, and gives them back in turned order.
+const TURN: u32 = 0xc012_4d05;
 /// As much as the device keeps.
 const ROOM: usize = 64;
 /// The register that reads as the complement of what was written to it last.
@@ -102,6 +104,11 @@ fn ioctls(opened: &File) -> Result<()> {
         file::ioctl(opened, TEXT, &raw const text as u64),
         Err(libc::E2BIG),
     )?;
+    let mut values: [u8; 19] = std::array::from_fn(|at| at as u8);
+    let address = &raw mut values[1] as u64;
+    same("MISC_TURN", file::ioctl(opened, TURN, address), Ok(0))?;
+    let turned = [0, 16, 17, 18, 8, 9, 10, 11, 12, 13, 14, 15, 4, 5, 6, 7, 2, 3, 1];
+    same("values of each size", values, turned)?;
     for unknown in [ID + 1, ID ^ 0x4000_0000, SLEEP | 0x4_0000, 0, u32::MAX] {
         same(
             "an ioctl that there is not",
@@ -117,7 +124,7 @@ fn bad_addresses(opened: &File) -> Result<()> {
     let area = Area::with_tail()?;
     let tail = area.end() - 2;
     for address in [0, 1, tail, KERNEL, u64::MAX, u64::MAX - 1, 1 << 63, 1 << 47] {
-        for cmd in [ID, ADD, TEXT] {
+        for cmd in [ID, ADD, TEXT, TURN] {
             let what = format!("ioctl {cmd:#x} with {address:#x}");
             same(&what, file::ioctl(opened, cmd, address), Err(libc::EFAULT))?;
         }
