@@ -194,6 +194,11 @@ SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size
 	memcpy_toio((void __iomem *)to, from, count);
 }
 
+SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev)
+{
+	return pci_dev_id(pdev);
+}
+
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us)
 {
 	usleep_range(min_us, max_us);
@@ -297,11 +302,6 @@ SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf)
 SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf)
 {
 	return vmf_insert_pfn(vmf->vma, vmf->address, (unsigned long)vmf->vma->vm_private_data + vmf->pgoff);
-}
-
-SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev)
-{
-	return request_irq(irq, handler, flags, name, dev);
 }
 
 SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle)

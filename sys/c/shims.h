@@ -90,12 +90,12 @@ SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev);
 /* Where they are functions, the kernel's type information does not have them all. */
 SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count);
 SHIM(memcpy_toio) void linux_driver_memcpy_toio(void *to, const void *from, size_t count);
+SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 
 
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv);
-SHIM(request_irq) int linux_driver_request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags, const char *name, void *dev);
 SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err);
 
 SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle);

@@ -53,6 +53,12 @@ static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_INTX;
 #else
 static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_LEGACY;
 #endif
+/* Older kernels have none: request_irq() sets nothing there. */
+#ifdef IRQF_COND_ONESHOT
+static const unsigned int LINUX_DRIVER_IRQF_COND_ONESHOT = IRQF_COND_ONESHOT;
+#else
+static const unsigned int LINUX_DRIVER_IRQF_COND_ONESHOT = 0;
+#endif
 static const pci_power_t LINUX_DRIVER_PCI_D0 = PCI_D0;
 static const pci_power_t LINUX_DRIVER_PCI_D1 = PCI_D1;
 static const pci_power_t LINUX_DRIVER_PCI_D2 = PCI_D2;

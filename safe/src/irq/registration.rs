@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A handler that is registered.
 
-use core::ffi::{CStr, c_int, c_uint, c_void};
+use core::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
 use core::marker::PhantomPinned;
 use core::ops::Deref;
 use core::pin::Pin;
@@ -42,7 +42,7 @@ unsafe impl<H: Send> Send for Registration<H> {}
 unsafe impl<H: Sync> Sync for Registration<H> {}
 
 impl<H: Handler> Registration<H> {
-    /// Registers a handler for an interrupt: C's `request_irq`, with all that it does in the kernel at hand. `name` is what `/proc/interrupts` shows.
+    /// Registers a handler for an interrupt: C's `request_irq`, which sets `IRQF_COND_ONESHOT` where the kernel at hand has it. `name` is what `/proc/interrupts` shows.
     ///
     /// The interrupt may come before this returns. [`ENODEV`] if the line is another binding's; `EBUSY` if it is taken, and not shared by both;
     /// `EINVAL` outside of the data of the device's driver, for flags that do not go together, and for [`IRQF_ONESHOT`], which is for threads;
@@ -62,10 +62,11 @@ impl<H: Handler> Registration<H> {
             }
             // SAFETY: `handle` is for a `dev_id` of this type, which stays valid until `free_irq`, by what `init` promises; the name is a static.
             to_result(unsafe {
-                sys::linux_driver_request_irq(
+                sys::request_threaded_irq(
                     line.number,
                     Some(handle::<H>),
-                    flags.raw(),
+                    None,
+                    flags.raw() | c_ulong::from(sys::LINUX_DRIVER_IRQF_COND_ONESHOT),
                     name.as_ptr(),
                     dev_id.cast(),
                 )

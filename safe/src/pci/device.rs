@@ -50,13 +50,8 @@ impl<S: DeviceState> Device<S> {
     /// Where it is in its domain: bus (8 bits), device (5), function (3). C's `pci_dev_id`.
     #[doc(alias = "pci_dev_id")]
     pub fn dev_id(&self) -> u16 {
-        // SAFETY: the device is there; the field was written when the bus found it.
-        let bus = unsafe { (*self.as_raw()).bus };
-        // SAFETY: the bus is there as long as a device on it is; its number was written when it was found.
-        let number = unsafe { (*bus).number };
-        // SAFETY: as above.
-        let devfn = unsafe { (*self.as_raw()).devfn };
-        u16::from_be_bytes([number, devfn as u8])
+        // SAFETY: the device is there, and its bus as long.
+        unsafe { sys::linux_driver_pci_dev_id(self.as_raw()) }
     }
 
     /// The vendor's number.
