@@ -4,7 +4,7 @@
 use regex_lite::Regex;
 
 use crate::action::Action;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::problems;
 use crate::protocol::{Record, message};
 use crate::report::{Accel, Ending, Outcome, Problem, Report, StepResult};
@@ -81,6 +81,8 @@ impl<'a> Transcript<'a> {
             growing.problem.context.push(line.to_owned());
             growing.after += 1;
             growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
+        } else if self.fails_allocations() && problems::without_memory(text) {
+            // It was to happen.
         } else if let Some(meaning) = problems::meaning(text) {
             let context = self.last(BEFORE + 1);
             let problem = Problem {
@@ -184,9 +186,20 @@ impl<'a> Transcript<'a> {
         self.console[self.console.len().saturating_sub(lines)..].to_vec()
     }
 
-    fn step_name(&self) -> Option<String> {
+    /// The step under way.
+    fn step(&self) -> Option<&Step> {
         self.under_way.as_ref()?;
-        Some(self.plan.steps.get(self.steps.len())?.name.clone())
+        self.plan.steps.get(self.steps.len())
+    }
+
+    fn step_name(&self) -> Option<String> {
+        Some(self.step()?.name.clone())
+    }
+
+    /// Whether the step under way has allocations fail.
+    fn fails_allocations(&self) -> bool {
+        let fails = |action: &Action| matches!(action, Action::FailAllocations { .. });
+        self.step().is_some_and(|step| step.action.any(&fails))
     }
 
     /// Whether the report of a problem is still coming.
@@ -296,7 +309,6 @@ impl<'a> Transcript<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Step;
 
     const TOKEN: &str = "t0k3n";
 
@@ -380,6 +392,44 @@ mod tests {
             report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
             [Outcome::Failed, Outcome::NotRun]
         );
+    }
+
+    #[test]
+    fn only_a_step_without_memory_may_say_so() {
+        let bind = Action::Bind {
+            device: "pci:1234:11e8".parse().unwrap(),
+            driver: "a".into(),
+        };
+        let fails = Action::FailAllocations {
+            action: Box::new(bind),
+            at_least: 1,
+        };
+        let no_memory = "kobject: kobject_add_internal failed for 25 (error: -12 parent: irq)";
+        for (action, message, troubles) in [
+            (fails.clone(), no_memory, false),
+            (Action::Expect {}, no_memory, true),
+            (
+                fails.clone(),
+                "kobject: kobject_add_internal failed for a (error: -2 parent: b)",
+                true,
+            ),
+            (
+                fails.clone(),
+                "WARNING: CPU: 0 PID: 1 at fs/proc/generic.c:733 f+0x1/0x2",
+                true,
+            ),
+            (fails, "Call Trace:", true),
+        ] {
+            let plan = Plan {
+                steps: vec![Step::new("one", action)],
+                ..Plan::default()
+            };
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            transcript.line(&format!("[    1.0] {message}"), 1.0);
+            assert_eq!(transcript.problem_grows(), troubles, "{message}");
+        }
     }
 
     #[test]

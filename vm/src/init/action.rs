@@ -122,13 +122,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             return program.end(deadline);
         }
         Action::Kmemleak { clear } => return kmemleak::scan(*clear, deadline),
-        Action::FailAllocations {
-            action,
-            at_least,
-            first,
-        } => {
-            return allocations::fail_each(action, *at_least, first.unwrap_or(u32::MAX), deadline);
-        }
+        Action::FailAllocations { action, at_least } => return allocations::fail_each(action, *at_least, deadline),
         Action::CountAllocations {
             module,
             action,

@@ -17,7 +17,7 @@ use crate::sys;
 const KINDS: [&str; 2] = ["/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc"];
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
-pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: Instant) -> Result {
+pub(crate) fn fail_each(action: &Action, at_least: u32, deadline: Instant) -> Result {
     let operation = Operation::of(action)?;
     prepare(&operation)?;
     operation.must_be_undone()?;
@@ -44,13 +44,8 @@ pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: In
             detail: format!("after allocation {nth} failed: {}", failure.detail),
             ..failure
         })?;
-        if struck && nth < first {
-            continue;
-        }
         if struck {
-            return Ok(format!(
-                "the first {nth} allocations failed in turn: {refused} made it fail"
-            ));
+            continue;
         }
         if nth - 1 < at_least {
             return Err(Failure::new(format_args!(
@@ -67,9 +62,48 @@ pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: In
     Ok(String::new())
 }
 
-/// Whatever evaluates what the firmware wrote. Without memory the interpreter frees an object twice
-/// (`acpi_ut_update_object_reference`): that is the kernel's, and comes with the first device that has an interrupt.
-const SPARED: &str = "acpi_ns_evaluate";
+/// Of each kind of object that the kernel has a cache for, whether it may fail: `NAME/failslab`.
+const CACHES: &str = "/sys/kernel/slab";
+
+/// The caches whose objects never fail, by the start of their names.
+const SPARED_CACHES: [&str; 4] = [
+    // What the detectors note of each allocation: without it they turn themselves off.
+    "kmemleak_",
+    "debug_objects_cache",
+    // The states and operands of the firmware's interpreter, some 250 for each look into the table of interrupts. Without
+    // one it loses count of its references: it leaks, and frees an object twice (`acpi_ut_update_object_reference`).
+    "Acpi-",
+    // `unregister_irq_proc` removes what `register_irq_proc` could not make, and `remove_proc_entry` warns of that.
+    "proc_dir_entry",
+];
+
+/// Has objects of all caches fail but those that are spared. Caches that are made later are spared too.
+fn choose_caches() -> Result<()> {
+    let entries = fs::read_dir(CACHES).map_err(failed(CACHES))?;
+    for entry in entries {
+        let entry = entry.map_err(failed(CACHES))?;
+        // A cache that shares another's objects is a link to it.
+        if !entry.file_type().map_err(failed(CACHES))?.is_dir() {
+            continue;
+        }
+        let name = entry.file_name();
+        let spared = SPARED_CACHES
+            .iter()
+            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()));
+        let file = entry.path().join("failslab");
+        write(&file, if spared { "0" } else { "1" }).map_err(|failure| Failure {
+            detail: format!(
+                "{}: boot with slab_nomerge: caches that share objects cannot be told apart",
+                failure.detail
+            ),
+            ..failure
+        })?;
+    }
+    Ok(())
+}
+
+/// What DMA-API debugging notes of a mapping, in nodes of a tree as others have them: without one it turns itself off.
+const SPARED: &str = "add_dma_entry";
 
 /// Where the function is: its first address, and that of what comes after it. `None` if the kernel has none of that name.
 fn function(name: &str) -> Result<Option<(u64, u64)>> {
@@ -113,6 +147,7 @@ fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
 /// Lets failures strike allocations that may sleep too, and strike them without a word on the console.
 fn prepare(operation: &Operation<'_>) -> Result<()> {
     let spared = function(SPARED)?;
+    choose_caches()?;
     for kind in KINDS {
         let kind = Path::new(kind);
         if kind.exists() {
@@ -136,6 +171,9 @@ fn prepare(operation: &Operation<'_>) -> Result<()> {
         if kind.join("require-start").exists() {
             write(&kind.join("require-start"), &format!("{:#x}", required.0))?;
             write(&kind.join("require-end"), &format!("{:#x}", required.1))?;
+        }
+        if kind.join("cache-filter").exists() {
+            write(&kind.join("cache-filter"), "Y")?;
         }
         let order = kind.join("min-order");
         if order.exists() {
