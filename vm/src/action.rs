@@ -204,6 +204,10 @@ pub enum Action {
         /// At least as many allocations must have failed, for the step to show something.
         #[serde(default = "one")]
         at_least: u32,
+        /// A function of the kernel's that goes wrong without memory: nothing fails that is allocated in it. (The kernel has room
+        /// for one. Without this it is `add_dma_entry`, in which DMA-API debugging would turn itself off.)
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spares: Option<String>,
     },
     /// Counts the allocations of slab memory (`kmem:kmalloc` and its kin) that a module's code makes while the action is
     /// done, through tracefs.

@@ -327,6 +327,28 @@ pub fn without_memory(message: &str) -> bool {
     WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
 }
 
+/// The first lines of reports that say that there was no memory, with a stack trace in them (`warn_alloc`).
+pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
+    holds(
+        &[": vmalloc error: size ", " mode:"],
+        "who wanted the memory is told: among others the loader, before a module's own code is there",
+    ),
+    holds(
+        &[": page allocation failure: order:", " mode:"],
+        "who wanted the pages is told",
+    ),
+];
+
+/// Whether the message starts a report that only says that there was no memory: the next stack trace is a part of it.
+pub fn reports_no_memory(message: &str) -> bool {
+    REPORTS_WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
+}
+
+/// Whether the message starts a stack trace.
+pub fn is_trace(message: &str) -> bool {
+    message.starts_with("Call Trace:")
+}
+
 /// Whether this line ends a report of trouble.
 pub fn ends_report(message: &str) -> bool {
     message.starts_with("---[ end Kernel panic") || message.starts_with("---[ end trace")

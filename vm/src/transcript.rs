@@ -43,6 +43,8 @@ struct Hello {
 struct UnderWay {
     detail: String,
     messages: Vec<String>,
+    /// The next stack trace is that of an allocation that was to fail.
+    traces: bool,
 }
 
 /// A problem whose report is still coming.
@@ -81,7 +83,7 @@ impl<'a> Transcript<'a> {
             growing.problem.context.push(line.to_owned());
             growing.after += 1;
             growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
-        } else if self.fails_allocations() && problems::without_memory(text) {
+        } else if self.may_say(text) {
             // It was to happen.
         } else if let Some(meaning) = problems::meaning(text) {
             let context = self.last(BEFORE + 1);
@@ -153,7 +155,9 @@ impl<'a> Transcript<'a> {
     /// Ends the step under way, with what came in it. `why` stands in for a detail that never came.
     fn end_step(&mut self, outcome: Outcome, why: Option<&str>, seconds: f64) -> Option<&StepResult> {
         let step = self.plan.steps.get(self.steps.len())?;
-        let UnderWay { mut detail, messages } = self.under_way.take()?;
+        let UnderWay {
+            mut detail, messages, ..
+        } = self.under_way.take()?;
         if let Some(why) = why {
             detail = why.to_owned();
         }
@@ -196,10 +200,17 @@ impl<'a> Transcript<'a> {
         Some(self.step()?.name.clone())
     }
 
-    /// Whether the step under way has allocations fail.
-    fn fails_allocations(&self) -> bool {
+    /// Whether the step under way has allocations fail, and the message says that one did.
+    fn may_say(&mut self, text: &str) -> bool {
         let fails = |action: &Action| matches!(action, Action::FailAllocations { .. });
-        self.step().is_some_and(|step| step.action.any(&fails))
+        let fails = self.step().is_some_and(|step| step.action.any(&fails));
+        let Some(under_way) = self.under_way.as_mut().filter(|_| fails) else {
+            return false;
+        };
+        if problems::reports_no_memory(text) {
+            under_way.traces = true;
+        }
+        problems::without_memory(text) || problems::is_trace(text) && std::mem::take(&mut under_way.traces)
     }
 
     /// Whether the report of a problem is still coming.
@@ -403,32 +414,38 @@ mod tests {
         let fails = Action::FailAllocations {
             action: Box::new(bind),
             at_least: 1,
+            spares: None,
         };
-        let no_memory = "kobject: kobject_add_internal failed for 25 (error: -12 parent: irq)";
-        for (action, message, troubles) in [
-            (fails.clone(), no_memory, false),
-            (Action::Expect {}, no_memory, true),
-            (
-                fails.clone(),
-                "kobject: kobject_add_internal failed for a (error: -2 parent: b)",
-                true,
-            ),
-            (
-                fails.clone(),
-                "WARNING: CPU: 0 PID: 1 at fs/proc/generic.c:733 f+0x1/0x2",
-                true,
-            ),
-            (fails, "Call Trace:", true),
+        let no_folder = "kobject: kobject_add_internal failed for 25 (error: -12 parent: irq)";
+        let no_file = "kobject: kobject_add_internal failed for a (error: -2 parent: b)";
+        let no_memory =
+            "init: vmalloc error: size 4096, vm_struct allocation failed, mode:0xdc0(GFP_KERNEL), nodemask=(null)";
+        let warning = "WARNING: CPU: 0 PID: 1 at fs/proc/generic.c:733 f+0x1/0x2";
+        let trace = "Call Trace:";
+        for (action, messages, troubles) in [
+            (&fails, [no_folder, ""], false),
+            (&Action::Expect {}, [no_folder, ""], true),
+            (&fails, [no_file, ""], true),
+            (&fails, [no_memory, trace], false),
+            (&Action::Expect {}, [no_memory, trace], true),
+            (&fails, [no_memory, warning], true),
+            (&fails, [no_folder, trace], true),
+            (&fails, [trace, no_memory], true),
         ] {
             let plan = Plan {
-                steps: vec![Step::new("one", action)],
+                steps: vec![Step::new("one", action.clone())],
                 ..Plan::default()
             };
             let mut transcript = Transcript::new(&plan, TOKEN);
             hello(&mut transcript);
             said(&mut transcript, Record::Begin { step: 0 });
-            transcript.line(&format!("[    1.0] {message}"), 1.0);
-            assert_eq!(transcript.problem_grows(), troubles, "{message}");
+            for message in messages {
+                transcript.line(&format!("[    1.0] {message}"), 1.0);
+            }
+            assert_eq!(transcript.problem_grows(), troubles, "{messages:?}");
+            // One stack trace, and no second one.
+            transcript.line(&format!("[    1.0] {trace}"), 1.0);
+            assert!(transcript.problem_grows(), "{messages:?}");
         }
     }
 

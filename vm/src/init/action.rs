@@ -122,7 +122,11 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             return program.end(deadline);
         }
         Action::Kmemleak { clear } => return kmemleak::scan(*clear, deadline),
-        Action::FailAllocations { action, at_least } => return allocations::fail_each(action, *at_least, deadline),
+        Action::FailAllocations {
+            action,
+            at_least,
+            spares,
+        } => return allocations::fail_each(action, *at_least, spares.as_deref(), deadline),
         Action::CountAllocations {
             module,
             action,

@@ -17,9 +17,9 @@ use crate::sys;
 const KINDS: [&str; 2] = ["/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc"];
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
-pub(crate) fn fail_each(action: &Action, at_least: u32, deadline: Instant) -> Result {
+pub(crate) fn fail_each(action: &Action, at_least: u32, spares: Option<&str>, deadline: Instant) -> Result {
     let operation = Operation::of(action)?;
-    prepare(&operation)?;
+    prepare(&operation, spares)?;
     operation.must_be_undone()?;
     let mut refused = 0;
     for nth in 1.. {
@@ -145,8 +145,15 @@ fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
 }
 
 /// Lets failures strike allocations that may sleep too, and strike them without a word on the console.
-fn prepare(operation: &Operation<'_>) -> Result<()> {
-    let spared = function(SPARED)?;
+fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
+    let spared = match spares {
+        None => function(SPARED)?,
+        Some(name) => {
+            let place = function(name)?;
+            place.ok_or_else(|| Failure::new(format_args!("the kernel has no function {name}")))?;
+            place
+        }
+    };
     choose_caches()?;
     for kind in KINDS {
         let kind = Path::new(kind);
