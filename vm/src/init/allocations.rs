@@ -13,8 +13,12 @@ use linux_driver_vm::{Action, Device};
 use crate::action::{Failure, Result, bind_file, driver_of, failed, found, name, write};
 use crate::sys;
 
-/// The kinds of allocation that can be made to fail, in debugfs: slab objects, pages.
-const KINDS: [&str; 2] = ["/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc"];
+/// How slab objects are made to fail, in debugfs.
+const SLAB: &str = "/sys/kernel/debug/failslab";
+/// How pages are made to fail (`FAIL_PAGE_ALLOC`).
+const PAGES: &str = "/sys/kernel/debug/fail_page_alloc";
+/// Where pages fail: the memory for coherent DMA. Elsewhere they mostly are what caches take in at any moment, the spared ones too.
+const PAGES_OF: &str = "dma_direct_alloc";
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
 pub(crate) fn fail_each(action: &Action, at_least: u32, spares: Option<&str>, deadline: Instant) -> Result {
@@ -144,7 +148,7 @@ fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
         .ok_or_else(|| Failure::new(format_args!("{path} does not say where {module} is")))
 }
 
-/// Lets failures strike allocations that may sleep too, and strike them without a word on the console.
+/// Has failures strike where they are to, allocations that may sleep too, and without a word on the console.
 fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
     let spared = match spares {
         None => function(SPARED)?,
@@ -154,38 +158,38 @@ fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
             place
         }
     };
+    let (slab, pages) = (Path::new(SLAB), Path::new(PAGES));
+    if !slab.exists() {
+        return Err(Failure::new(format_args!(
+            "{SLAB}: it is not there: the kernel is built without FAILSLAB or FAULT_INJECTION_DEBUG_FS"
+        )));
+    }
     choose_caches()?;
-    for kind in KINDS {
-        let kind = Path::new(kind);
-        if kind.exists() {
-            write(&kind.join("ignore-gfp-wait"), "N")?;
-            write(&kind.join("verbose"), "0")?;
-        } else if kind.ends_with("failslab") {
-            return Err(Failure::new(format_args!(
-                "{}: it is not there: the kernel is built without FAILSLAB or FAULT_INJECTION_DEBUG_FS",
-                kind.display()
-            )));
-        }
-        let (from, to) = (kind.join("reject-start"), kind.join("reject-end"));
-        if let Some((start, end)) = spared.filter(|_| from.exists()) {
-            write(&from, &format!("{start:#x}"))?;
-            write(&to, &format!("{end:#x}"))?;
-        }
-        let required = match operation {
-            Operation::Bind { device, driver } => module_of(device, driver)?,
-            Operation::Load { .. } => (0, u64::MAX),
-        };
-        if kind.join("require-start").exists() {
-            write(&kind.join("require-start"), &format!("{:#x}", required.0))?;
-            write(&kind.join("require-end"), &format!("{:#x}", required.1))?;
-        }
-        if kind.join("cache-filter").exists() {
-            write(&kind.join("cache-filter"), "Y")?;
-        }
-        let order = kind.join("min-order");
-        if order.exists() {
-            write(&order, "0")?;
-        }
+    write(&slab.join("cache-filter"), "Y")?;
+    let required = match operation {
+        Operation::Bind { device, driver } => module_of(device, driver)?,
+        Operation::Load { .. } => (0, u64::MAX),
+    };
+    strike_in(slab, required, spared)?;
+    if pages.join("require-start").exists() {
+        write(&pages.join("min-order"), "0")?;
+        write(&pages.join("ignore-gfp-highmem"), "N")?;
+        strike_in(pages, function(PAGES_OF)?.unwrap_or((0, 0)), spared)?;
+    }
+    Ok(())
+}
+
+/// Has this kind of failure strike what is called from the required addresses, and not from those that are spared. (All of
+/// it, in a kernel without `FAULT_INJECTION_STACKTRACE_FILTER`.)
+fn strike_in(kind: &Path, required: (u64, u64), spared: Option<(u64, u64)>) -> Result<()> {
+    write(&kind.join("ignore-gfp-wait"), "N")?;
+    write(&kind.join("verbose"), "0")?;
+    if !kind.join("require-start").exists() {
+        return Ok(());
+    }
+    for (range, (start, end)) in [("require", required), ("reject", spared.unwrap_or((0, 0)))] {
+        write(&kind.join(format!("{range}-start")), &format!("{start:#x}"))?;
+        write(&kind.join(format!("{range}-end")), &format!("{end:#x}"))?;
     }
     Ok(())
 }
