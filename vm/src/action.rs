@@ -195,16 +195,19 @@ pub enum Action {
     },
     /// Does the action again and again, and has its 1st, 2nd, 3rd … allocation fail, until it comes through without a
     /// failure having struck. After each failure the device is unbound (the module is not loaded), and the next try starts
-    /// anew. Needs `FAILSLAB` and `FAULT_INJECTION_DEBUG_FS`.
+    /// anew. Meanwhile the kernel may say that it has no memory ([`crate::problems::WITHOUT_MEMORY`]), and nothing else. What
+    /// the detectors allocate does not fail, nor what makes the kernel itself go wrong. Needs `FAILSLAB` and
+    /// `FAULT_INJECTION_DEBUG_FS`.
     FailAllocations {
         /// A `bind` of a device that is unbound, or a `load` of a module that is not loaded. It is undone afterwards.
         action: Box<Action>,
         /// At least as many allocations must have failed, for the step to show something.
         #[serde(default = "one")]
         at_least: u32,
-        /// No more than so many are tried: the first ones. Without it, all are.
+        /// A function of the kernel's that goes wrong without memory: nothing fails that is allocated in it. (The kernel has room
+        /// for one. Without this it is `add_dma_entry`, in which DMA-API debugging would turn itself off.)
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        first: Option<u32>,
+        spares: Option<String>,
     },
     /// Counts the allocations of slab memory (`kmem:kmalloc` and its kin) that a module's code makes while the action is
     /// done, through tracefs.

@@ -346,7 +346,7 @@ mod tests {
                 { name = "24", action = { do = "spawn", name = "x", args = ["a", "b"] } },
                 { name = "25", action = { do = "join", name = "x" } },
                 { name = "26", action = { do = "kmemleak", clear = true }, needs-config = ["DEBUG_KMEMLEAK"] },
-                { name = "27", action = { do = "fail-allocations", action = { do = "load", module = "/a.ko" }, at-least = 5 } },
+                { name = "27", action = { do = "fail-allocations", action = { do = "load", module = "/a.ko" }, at-least = 5, spares = "f" } },
                 { name = "28", action = { do = "count-allocations", module = "a", action = { do = "load", module = "/a.ko" }, at-most = 1 } },
                 { name = "29", action = { do = "suspend", state = "mem", test = "devices" } },
                 { name = "30", action = { do = "shutdown", how = "reboot" } },

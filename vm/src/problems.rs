@@ -17,6 +17,12 @@ pub struct Pattern {
     pub meaning: &'static str,
 }
 
+impl Pattern {
+    fn fits(&self, message: &str) -> bool {
+        message.starts_with(self.start) && self.holds.iter().all(|part| message.contains(part))
+    }
+}
+
 const fn starts(start: &'static str, meaning: &'static str) -> Pattern {
     Pattern {
         start,
@@ -179,6 +185,11 @@ pub const PATTERNS: &[Pattern] = &[
         &["disabling"],
         "the checks of DMA mappings have turned themselves off",
     ),
+    both(
+        "DMA-API:",
+        &["dma-debug disabled"],
+        "the checks of DMA mappings have turned themselves off",
+    ),
     starts(
         "BUG: workqueue leaked",
         "a work function returned with a lock held or in atomic context",
@@ -292,8 +303,50 @@ pub const PATTERNS: &[Pattern] = &[
 pub fn meaning(message: &str) -> Option<&'static str> {
     PATTERNS
         .iter()
-        .find(|pattern| message.starts_with(pattern.start) && pattern.holds.iter().all(|part| message.contains(part)))
+        .find(|pattern| pattern.fits(message))
         .map(|pattern| pattern.meaning)
+}
+
+/// What the kernel may say of an allocation that was made to fail: the messages that mean trouble at any other time, with
+/// what comes of it then.
+pub const WITHOUT_MEMORY: &[Pattern] = &[
+    both(
+        "kobject: kobject_add_internal failed for ",
+        &["(error: -12 parent: "],
+        "an object has no folder in sysfs: who adds it is told, or does without (an interrupt, below /sys/kernel/irq)",
+    ),
+    both(
+        "kobject_add_internal failed for ",
+        &["(error: -12 parent: "],
+        "the same, as older kernels say it",
+    ),
+];
+
+/// Whether the message only says that there was no memory.
+pub fn without_memory(message: &str) -> bool {
+    WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
+}
+
+/// The first lines of reports that say that there was no memory, with a stack trace in them (`warn_alloc`).
+pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
+    holds(
+        &[": vmalloc error: size ", " mode:"],
+        "who wanted the memory is told: among others the loader, before a module's own code is there",
+    ),
+    holds(
+        &[": page allocation failure: order:", " mode:"],
+        "who wanted the pages is told",
+    ),
+];
+
+/// Whether the message starts a report that only says that there was no memory: the next stack trace is a part of it.
+pub fn reports_no_memory(message: &str) -> bool {
+    REPORTS_WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
+}
+
+/// Whether the message starts a stack trace.
+pub fn is_trace(message: &str) -> bool {
+    message.starts_with("Call Trace:")
 }
 
 /// Whether this line ends a report of trouble.
@@ -363,6 +416,10 @@ mod tests {
             (
                 "BUG: using smp_processor_id() in preemptible [00000000] code: init/1",
                 "another processor",
+            ),
+            (
+                "DMA-API: cacheline tracking ENOMEM, dma-debug disabled",
+                "turned themselves off",
             ),
             (
                 "DMA-API: edu 0000:00:01.0: device driver has pending DMA allocations while released from device [count=1]",

@@ -83,6 +83,8 @@ enum Followed {
     Problem,
     /// The time limit has passed.
     TimeLimit,
+    /// A step has not ended that may take so many seconds.
+    Stuck(u64),
     /// The guest was done, and did not power off.
     NoPowerOff,
 }
@@ -159,6 +161,10 @@ impl Ran {
                 Ending::TimeLimit,
                 format!("no end within the time limit of {} s", machine.time_limit.as_secs()),
             ),
+            Followed::Stuck(limit) => (
+                Ending::TimeLimit,
+                format!("a step that may take {limit} s did not end: the machine stands still"),
+            ),
             Followed::NoPowerOff => (
                 Ending::Early,
                 format!("no power-off within {} s after the last step", POWER_OFF.as_secs()),
@@ -205,6 +211,9 @@ fn follow(
         }
         if done.is_some_and(|done| now - done >= POWER_OFF) {
             return Ok(Followed::NoPowerOff);
+        }
+        if let Some(limit) = transcript.overdue((now - start).as_secs_f64()) {
+            return Ok(Followed::Stuck(limit));
         }
         if now - start >= if transcript.up() { limits.1 } else { limits.0 } {
             return Ok(Followed::TimeLimit);

@@ -4,7 +4,7 @@
 use regex_lite::Regex;
 
 use crate::action::Action;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 use crate::problems;
 use crate::protocol::{Record, message};
 use crate::report::{Accel, Ending, Outcome, Problem, Report, StepResult};
@@ -18,6 +18,9 @@ const AFTER: usize = 160;
 const LAST: usize = 20;
 /// As much of the console as is kept: a guest that prints without end must not fill the host's memory.
 const CONSOLE_BYTES: usize = 8 << 20;
+
+/// How many seconds after twice its time a step is given up.
+const STUCK: f64 = 60.0;
 
 /// What is known of a run so far.
 pub(crate) struct Transcript<'a> {
@@ -41,8 +44,12 @@ struct Hello {
 /// The step that has begun and not ended.
 #[derive(Default)]
 struct UnderWay {
+    /// When it began, in seconds since the start.
+    since: f64,
     detail: String,
     messages: Vec<String>,
+    /// The next stack trace is that of an allocation that was to fail.
+    traces: bool,
 }
 
 /// A problem whose report is still coming.
@@ -81,6 +88,8 @@ impl<'a> Transcript<'a> {
             growing.problem.context.push(line.to_owned());
             growing.after += 1;
             growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
+        } else if self.may_say(text) {
+            // It was to happen.
         } else if let Some(meaning) = problems::meaning(text) {
             let context = self.last(BEFORE + 1);
             let problem = Problem {
@@ -107,7 +116,12 @@ impl<'a> Transcript<'a> {
                     seconds,
                 });
             }
-            Record::Begin { .. } => self.under_way = Some(UnderWay::default()),
+            Record::Begin { .. } => {
+                self.under_way = Some(UnderWay {
+                    since: seconds,
+                    ..UnderWay::default()
+                });
+            }
             Record::Mark {} => {}
             Record::Detail { text } => {
                 if let Some(UnderWay { detail, .. }) = &mut self.under_way {
@@ -151,7 +165,9 @@ impl<'a> Transcript<'a> {
     /// Ends the step under way, with what came in it. `why` stands in for a detail that never came.
     fn end_step(&mut self, outcome: Outcome, why: Option<&str>, seconds: f64) -> Option<&StepResult> {
         let step = self.plan.steps.get(self.steps.len())?;
-        let UnderWay { mut detail, messages } = self.under_way.take()?;
+        let UnderWay {
+            mut detail, messages, ..
+        } = self.under_way.take()?;
         if let Some(why) = why {
             detail = why.to_owned();
         }
@@ -184,9 +200,38 @@ impl<'a> Transcript<'a> {
         self.console[self.console.len().saturating_sub(lines)..].to_vec()
     }
 
-    fn step_name(&self) -> Option<String> {
+    /// The step under way.
+    fn step(&self) -> Option<&Step> {
         self.under_way.as_ref()?;
-        Some(self.plan.steps.get(self.steps.len())?.name.clone())
+        self.plan.steps.get(self.steps.len())
+    }
+
+    fn step_name(&self) -> Option<String> {
+        Some(self.step()?.name.clone())
+    }
+
+    /// Whether the step under way has allocations fail, and the message says that one did.
+    fn may_say(&mut self, text: &str) -> bool {
+        let fails = |action: &Action| matches!(action, Action::FailAllocations { .. });
+        let fails = self.step().is_some_and(|step| step.action.any(&fails));
+        let Some(under_way) = self.under_way.as_mut().filter(|_| fails) else {
+            return false;
+        };
+        if problems::reports_no_memory(text) {
+            under_way.traces = true;
+        }
+        problems::without_memory(text) || problems::is_trace(text) && std::mem::take(&mut under_way.traces)
+    }
+
+    /// How long the step under way may take that, at `seconds` since the start, has taken twice as long and a minute more: the guest, which
+    /// ends its steps in time, does not run any more.
+    pub(crate) fn overdue(&self, seconds: f64) -> Option<u64> {
+        let since = self.under_way.as_ref()?.since;
+        let limit = self.plan.steps.get(self.steps.len())?.timeout_s;
+        // No limit comes near 2^52 seconds, up to which a double is exact.
+        #[expect(clippy::cast_precision_loss)]
+        let latest = since + 2.0 * limit as f64 + STUCK;
+        (seconds > latest).then_some(limit)
     }
 
     /// Whether the report of a problem is still coming.
@@ -296,7 +341,6 @@ impl<'a> Transcript<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Step;
 
     const TOKEN: &str = "t0k3n";
 
@@ -380,6 +424,50 @@ mod tests {
             report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
             [Outcome::Failed, Outcome::NotRun]
         );
+    }
+
+    #[test]
+    fn only_a_step_without_memory_may_say_so() {
+        let bind = Action::Bind {
+            device: "pci:1234:11e8".parse().unwrap(),
+            driver: "a".into(),
+        };
+        let fails = Action::FailAllocations {
+            action: Box::new(bind),
+            at_least: 1,
+            spares: None,
+        };
+        let no_folder = "kobject: kobject_add_internal failed for 25 (error: -12 parent: irq)";
+        let no_file = "kobject: kobject_add_internal failed for a (error: -2 parent: b)";
+        let no_memory =
+            "init: vmalloc error: size 4096, vm_struct allocation failed, mode:0xdc0(GFP_KERNEL), nodemask=(null)";
+        let warning = "WARNING: CPU: 0 PID: 1 at fs/proc/generic.c:733 f+0x1/0x2";
+        let trace = "Call Trace:";
+        for (action, messages, troubles) in [
+            (&fails, [no_folder, ""], false),
+            (&Action::Expect {}, [no_folder, ""], true),
+            (&fails, [no_file, ""], true),
+            (&fails, [no_memory, trace], false),
+            (&Action::Expect {}, [no_memory, trace], true),
+            (&fails, [no_memory, warning], true),
+            (&fails, [no_folder, trace], true),
+            (&fails, [trace, no_memory], true),
+        ] {
+            let plan = Plan {
+                steps: vec![Step::new("one", action.clone())],
+                ..Plan::default()
+            };
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            for message in messages {
+                transcript.line(&format!("[    1.0] {message}"), 1.0);
+            }
+            assert_eq!(transcript.problem_grows(), troubles, "{messages:?}");
+            // One stack trace, and no second one.
+            transcript.line(&format!("[    1.0] {trace}"), 1.0);
+            assert!(transcript.problem_grows(), "{messages:?}");
+        }
     }
 
     #[test]
@@ -469,6 +557,18 @@ mod tests {
         assert!(problem.meaning.contains("one"), "{problem:?}");
         assert_eq!(problem.context.len(), LAST + 1);
         assert_eq!(problem.context[LAST - 1], "[    1.0] line 29");
+    }
+
+    #[test]
+    fn a_step_that_the_guest_does_not_end_is_overdue_in_the_end() {
+        let plan = plan();
+        let limit = plan.steps[0].timeout_s;
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        hello(&mut transcript);
+        assert_eq!(transcript.overdue(1e6), None);
+        said(&mut transcript, Record::Begin { step: 0 });
+        assert_eq!(transcript.overdue(2.0 * limit as f64), None);
+        assert_eq!(transcript.overdue(2.0 * limit as f64 + 2.0 * STUCK), Some(limit));
     }
 
     #[test]

@@ -125,10 +125,8 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         Action::FailAllocations {
             action,
             at_least,
-            first,
-        } => {
-            return allocations::fail_each(action, *at_least, first.unwrap_or(u32::MAX), deadline);
-        }
+            spares,
+        } => return allocations::fail_each(action, *at_least, spares.as_deref(), deadline),
         Action::CountAllocations {
             module,
             action,

@@ -13,13 +13,17 @@ use linux_driver_vm::{Action, Device};
 use crate::action::{Failure, Result, bind_file, driver_of, failed, found, name, write};
 use crate::sys;
 
-/// The kinds of allocation that can be made to fail, in debugfs: slab objects, pages.
-const KINDS: [&str; 2] = ["/sys/kernel/debug/failslab", "/sys/kernel/debug/fail_page_alloc"];
+/// How slab objects are made to fail, in debugfs.
+const SLAB: &str = "/sys/kernel/debug/failslab";
+/// How pages are made to fail (`FAIL_PAGE_ALLOC`).
+const PAGES: &str = "/sys/kernel/debug/fail_page_alloc";
+/// Where pages fail: the memory for coherent DMA. Elsewhere they mostly are what caches take in at any moment, the spared ones too.
+const PAGES_OF: &str = "dma_direct_alloc";
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
-pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: Instant) -> Result {
+pub(crate) fn fail_each(action: &Action, at_least: u32, spares: Option<&str>, deadline: Instant) -> Result {
     let operation = Operation::of(action)?;
-    prepare(&operation)?;
+    prepare(&operation, spares)?;
     operation.must_be_undone()?;
     let mut refused = 0;
     for nth in 1.. {
@@ -44,13 +48,8 @@ pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: In
             detail: format!("after allocation {nth} failed: {}", failure.detail),
             ..failure
         })?;
-        if struck && nth < first {
-            continue;
-        }
         if struck {
-            return Ok(format!(
-                "the first {nth} allocations failed in turn: {refused} made it fail"
-            ));
+            continue;
         }
         if nth - 1 < at_least {
             return Err(Failure::new(format_args!(
@@ -67,9 +66,48 @@ pub(crate) fn fail_each(action: &Action, at_least: u32, first: u32, deadline: In
     Ok(String::new())
 }
 
-/// Whatever evaluates what the firmware wrote. Without memory the interpreter frees an object twice
-/// (`acpi_ut_update_object_reference`): that is the kernel's, and comes with the first device that has an interrupt.
-const SPARED: &str = "acpi_ns_evaluate";
+/// Of each kind of object that the kernel has a cache for, whether it may fail: `NAME/failslab`.
+const CACHES: &str = "/sys/kernel/slab";
+
+/// The caches whose objects never fail, by the start of their names.
+const SPARED_CACHES: [&str; 4] = [
+    // What the detectors note of each allocation: without it they turn themselves off.
+    "kmemleak_",
+    "debug_objects_cache",
+    // The states and operands of the firmware's interpreter, some 250 for each look into the table of interrupts. Without
+    // one it loses count of its references: it leaks, and frees an object twice (`acpi_ut_update_object_reference`).
+    "Acpi-",
+    // `unregister_irq_proc` removes what `register_irq_proc` could not make, and `remove_proc_entry` warns of that.
+    "proc_dir_entry",
+];
+
+/// Has objects of all caches fail but those that are spared. Caches that are made later are spared too.
+fn choose_caches() -> Result<()> {
+    let entries = fs::read_dir(CACHES).map_err(failed(CACHES))?;
+    for entry in entries {
+        let entry = entry.map_err(failed(CACHES))?;
+        // A cache that shares another's objects is a link to it.
+        if !entry.file_type().map_err(failed(CACHES))?.is_dir() {
+            continue;
+        }
+        let name = entry.file_name();
+        let spared = SPARED_CACHES
+            .iter()
+            .any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()));
+        let file = entry.path().join("failslab");
+        write(&file, if spared { "0" } else { "1" }).map_err(|failure| Failure {
+            detail: format!(
+                "{}: boot with slab_nomerge: caches that share objects cannot be told apart",
+                failure.detail
+            ),
+            ..failure
+        })?;
+    }
+    Ok(())
+}
+
+/// What DMA-API debugging notes of a mapping, in nodes of a tree as others have them: without one it turns itself off.
+const SPARED: &str = "add_dma_entry";
 
 /// Where the function is: its first address, and that of what comes after it. `None` if the kernel has none of that name.
 fn function(name: &str) -> Result<Option<(u64, u64)>> {
@@ -110,37 +148,48 @@ fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
         .ok_or_else(|| Failure::new(format_args!("{path} does not say where {module} is")))
 }
 
-/// Lets failures strike allocations that may sleep too, and strike them without a word on the console.
-fn prepare(operation: &Operation<'_>) -> Result<()> {
-    let spared = function(SPARED)?;
-    for kind in KINDS {
-        let kind = Path::new(kind);
-        if kind.exists() {
-            write(&kind.join("ignore-gfp-wait"), "N")?;
-            write(&kind.join("verbose"), "0")?;
-        } else if kind.ends_with("failslab") {
-            return Err(Failure::new(format_args!(
-                "{}: it is not there: the kernel is built without FAILSLAB or FAULT_INJECTION_DEBUG_FS",
-                kind.display()
-            )));
+/// Has failures strike where they are to, allocations that may sleep too, and without a word on the console.
+fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
+    let spared = match spares {
+        None => function(SPARED)?,
+        Some(name) => {
+            let place = function(name)?;
+            place.ok_or_else(|| Failure::new(format_args!("the kernel has no function {name}")))?;
+            place
         }
-        let (from, to) = (kind.join("reject-start"), kind.join("reject-end"));
-        if let Some((start, end)) = spared.filter(|_| from.exists()) {
-            write(&from, &format!("{start:#x}"))?;
-            write(&to, &format!("{end:#x}"))?;
-        }
-        let required = match operation {
-            Operation::Bind { device, driver } => module_of(device, driver)?,
-            Operation::Load { .. } => (0, u64::MAX),
-        };
-        if kind.join("require-start").exists() {
-            write(&kind.join("require-start"), &format!("{:#x}", required.0))?;
-            write(&kind.join("require-end"), &format!("{:#x}", required.1))?;
-        }
-        let order = kind.join("min-order");
-        if order.exists() {
-            write(&order, "0")?;
-        }
+    };
+    let (slab, pages) = (Path::new(SLAB), Path::new(PAGES));
+    if !slab.exists() {
+        return Err(Failure::new(format_args!(
+            "{SLAB}: it is not there: the kernel is built without FAILSLAB or FAULT_INJECTION_DEBUG_FS"
+        )));
+    }
+    choose_caches()?;
+    write(&slab.join("cache-filter"), "Y")?;
+    let required = match operation {
+        Operation::Bind { device, driver } => module_of(device, driver)?,
+        Operation::Load { .. } => (0, u64::MAX),
+    };
+    strike_in(slab, required, spared)?;
+    if pages.join("require-start").exists() {
+        write(&pages.join("min-order"), "0")?;
+        write(&pages.join("ignore-gfp-highmem"), "N")?;
+        strike_in(pages, function(PAGES_OF)?.unwrap_or((0, 0)), spared)?;
+    }
+    Ok(())
+}
+
+/// Has this kind of failure strike what is called from the required addresses, and not from those that are spared. (All of
+/// it, in a kernel without `FAULT_INJECTION_STACKTRACE_FILTER`.)
+fn strike_in(kind: &Path, required: (u64, u64), spared: Option<(u64, u64)>) -> Result<()> {
+    write(&kind.join("ignore-gfp-wait"), "N")?;
+    write(&kind.join("verbose"), "0")?;
+    if !kind.join("require-start").exists() {
+        return Ok(());
+    }
+    for (range, (start, end)) in [("require", required), ("reject", spared.unwrap_or((0, 0)))] {
+        write(&kind.join(format!("{range}-start")), &format!("{start:#x}"))?;
+        write(&kind.join(format!("{range}-end")), &format!("{end:#x}"))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu-busy PATH`: has an edu device work without a pause, in every way that its file offers, until it is gone; then wants that to
-//! be told, and every use of a file that was open to end in ENODEV. To be spawned; it is joined when the device is gone, or will be.
+//! `edu-busy PATH [--but WAY]`: has an edu device work without a pause, in every way that its file offers but that, until it is gone; then
+//! wants that to be told, and every use of a file that was open to end in ENODEV. To be spawned; it is joined when the device is gone, or
+//! will be.
 
 use std::fs::File;
 use std::io;
@@ -36,7 +37,15 @@ const WAYS: [(&str, Way); 5] = [
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let path: String = args.next("the path")?;
+    let but: Option<String> = args.option("--but")?;
     args.end()?;
+    let ways: Vec<_> = WAYS
+        .into_iter()
+        .filter(|(name, _)| but.as_deref() != Some(name))
+        .collect();
+    if but.is_some_and(|_| ways.len() == WAYS.len()) {
+        return Err(Failure::new("--but: no way of that name"));
+    }
     let open = || {
         let mut options = File::options();
         options.read(true).write(true).open(&path).map_err(failed(&path))
@@ -44,7 +53,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let idle = open()?;
     let (done_once, at_work) = channel();
     let mut threads = Vec::new();
-    for (name, way) in WAYS {
+    for &(name, way) in &ways {
         let (device, done_once) = (open()?, done_once.clone());
         let work = move || {
             let result = work(name, &device, way, &|| done_once.send(()).unwrap_or_default());
@@ -56,7 +65,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     }
     drop(done_once);
     // Each has come through once: from here on all are at it.
-    for _ in WAYS {
+    for _ in &ways {
         if at_work.recv().is_err() {
             break;
         }
@@ -77,7 +86,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         let result = thread.join().map_err(|_| Failure::new("a thread panicked"))?;
         said.push(format!("{name} {}", result?));
     }
-    for (name, way) in WAYS {
+    for (name, way) in ways {
         gone(name, way(&idle))?;
     }
     Ok(said.join(", "))
