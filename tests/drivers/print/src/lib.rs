@@ -17,14 +17,20 @@ include!("cases.rs");
 
 macro_rules! log {
     ($($case:tt)*) => {
-        pr_info!($($case)*)
+        apart(|| pr_info!($($case)*))
     };
 }
 
 macro_rules! log_special {
     ($expected:literal; $($case:tt)*) => {
-        pr_info!($($case)*)
+        apart(|| pr_info!($($case)*))
     };
+}
+
+/// Logs a case in a stack frame of its own: all of them together would need some kilobytes.
+#[inline(never)]
+fn apart(log: impl FnOnce()) {
+    log();
 }
 
 /// Logs a value of a type that only the caller knows: formatted by `core::fmt`.
