@@ -219,6 +219,19 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
 	return ktime_get_ns();
 }
 
+static_assert(sizeof(struct ratelimit_state) <= sizeof(struct linux_driver_ratelimit));
+
+/* As DEFINE_RATELIMIT_STATE with the defaults. */
+SHIM(ratelimit_init) void linux_driver_ratelimit_init(struct linux_driver_ratelimit *rs)
+{
+	ratelimit_state_init((struct ratelimit_state *)rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+}
+
+SHIM(ratelimit) int linux_driver_ratelimit(struct linux_driver_ratelimit *rs, const char *func)
+{
+	return ___ratelimit((struct ratelimit_state *)rs, func);
+}
+
 SHIM(pm_runtime_get_noresume) void linux_driver_pm_runtime_get_noresume(struct device *dev)
 {
 	pm_runtime_get_noresume(dev);
