@@ -60,6 +60,11 @@ fn body(ko: &Path, name: &str, is: impl Fn(&str) -> bool) -> Vec<Step> {
     panic!("{}: a function without an end", ko.display());
 }
 
+fn in_any_order(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.sort_by_key(|step| (step.code as usize, step.displacement));
+    steps
+}
+
 fn displacement(instruction: &Instruction) -> Option<u64> {
     let memory = (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
     memory.then(|| instruction.memory_displacement64())
@@ -119,10 +124,12 @@ fn the_same(kernel: &str) {
     }
     for (letter, reads, writes) in PORT_ACCESSES {
         for (name, access) in [(format!("in{letter}"), reads), (format!("out{letter}"), writes)] {
-            let steps = in_c(&name);
-            assert_eq!(in_rust(&name), steps, "{kernel}: {name}");
-            let accesses = steps.iter().filter(|step| step.code == access).count();
-            assert_eq!(accesses, 1, "{kernel}: {name}");
+            let (rust, c) = (in_rust(&name), in_c(&name));
+            for steps in [&rust, &c] {
+                assert_eq!(steps.last().unwrap().code, access, "{kernel}: {name}");
+            }
+            // Before that, port and value are brought to their registers, in the order that the compiler likes.
+            assert_eq!(in_any_order(rust), in_any_order(c), "{kernel}: {name}");
         }
     }
     // A register that was declared is no more than its accessor, at its own offset.

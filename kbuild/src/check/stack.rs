@@ -186,7 +186,10 @@ mod tests {
             .check();
         let found = report.only("stack");
         assert!(found.place.starts_with("f ("), "{report}");
-        assert_eq!((found.expected.as_str(), found.found.as_str()), (EXPECTED, "one of 1032 bytes"));
+        assert_eq!(
+            (found.expected.as_str(), found.found.as_str()),
+            (EXPECTED, "one of 1032 bytes")
+        );
         assert!(found.remedy.contains("KBox"), "{report}");
     }
 
@@ -205,8 +208,14 @@ mod tests {
     fn other_ways_to_take_stack_are_seen() {
         let report = Module::good()
             .text("lea", "lea -1500(%rsp), %rsp\nlea 1500(%rsp), %rsp")
-            .text("and", "push %rbp\nmov %rsp, %rbp\nsub $1000, %rsp\nand $-64, %rsp\nleave")
-            .text("pages", "lea -8192(%rsp), %r11\n1: sub $4096, %rsp\nmovq $0, (%rsp)\ncmp %r11, %rsp\njne 1b\nadd $8192, %rsp")
+            .text(
+                "and",
+                "push %rbp\nmov %rsp, %rbp\nsub $1000, %rsp\nand $-64, %rsp\nleave",
+            )
+            .text(
+                "pages",
+                "lea -8192(%rsp), %r11\n1: sub $4096, %rsp\nmovq $0, (%rsp)\ncmp %r11, %rsp\njne 1b\nadd $8192, %rsp",
+            )
             .check();
         let found: Vec<_> = report.of("stack").into_iter().map(|finding| finding.found).collect();
         assert_eq!(found, ["one of 1508 bytes", "one of 1072 bytes", "one of 8200 bytes"]);
