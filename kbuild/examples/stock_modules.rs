@@ -97,6 +97,8 @@ fn exception(report: &Report, finding: &Finding) -> Option<&'static str> {
         "padding" if path.contains("poly1305") => Some("assembly without padding"),
         // Marked STACK_FRAME_NON_STANDARD: assembly there uses the frame pointer for data.
         "orc" if path.ends_with("/vmwgfx.ko") => Some("functions that objtool is told to leave out"),
+        // The limit is ours, and half of the kernel's (CONFIG_FRAME_WARN).
+        "stack" => Some("a frame that the kernel allows"),
         _ => None,
     }
 }

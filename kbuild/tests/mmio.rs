@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An access of a register in Rust is what it is in C: the functions of tests/drivers/registers, one for each accessor, beside those of
+//! An access of a register, or of a port, in Rust is what it is in C: the functions of tests/drivers/registers, one for each accessor, beside those of
 //! tests/drivers/registers-c, by their instructions in the modules that were built for each kernel of the catalogue. Needs Debian's archive for what is
 //! not in the cache yet.
 
@@ -15,6 +15,12 @@ use linux_driver_kbuild::make::Kbuild;
 use object::{Object, ObjectSection, ObjectSymbol};
 
 const WIDTHS: [(char, u32); 4] = [('b', 8), ('w', 16), ('l', 32), ('q', 64)];
+/// The accesses of ports: their letter, and the instructions that read and write.
+const PORT_ACCESSES: [(char, Code, Code); 3] = [
+    ('b', Code::In_AL_DX, Code::Out_DX_AL),
+    ('w', Code::In_AX_DX, Code::Out_DX_AX),
+    ('l', Code::In_EAX_DX, Code::Out_DX_EAX),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -52,6 +58,11 @@ fn body(ko: &Path, name: &str, is: impl Fn(&str) -> bool) -> Vec<Step> {
         }
     }
     panic!("{}: a function without an end", ko.display());
+}
+
+fn in_any_order(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.sort_by_key(|step| (step.code as usize, step.displacement));
+    steps
 }
 
 fn displacement(instruction: &Instruction) -> Option<u64> {
@@ -109,6 +120,16 @@ fn the_same(kernel: &str) {
                 1,
                 "{kernel}: {write}"
             );
+        }
+    }
+    for (letter, reads, writes) in PORT_ACCESSES {
+        for (name, access) in [(format!("in{letter}"), reads), (format!("out{letter}"), writes)] {
+            let (rust, c) = (in_rust(&name), in_c(&name));
+            for steps in [&rust, &c] {
+                assert_eq!(steps.last().unwrap().code, access, "{kernel}: {name}");
+            }
+            // Before that, port and value are brought to their registers, in the order that the compiler likes.
+            assert_eq!(in_any_order(rust), in_any_order(c), "{kernel}: {name}");
         }
     }
     // A register that was declared is no more than its accessor, at its own offset.

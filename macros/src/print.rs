@@ -206,8 +206,7 @@ impl Message {
         };
         let imports = (!arguments.is_empty()).then(|| {
             quote! {
-                // Which of them is used depends on the types.
-                #[allow(unused_imports)]
+                #[allow(unused_imports, reason = "which of them is used depends on the arguments' types")]
                 use #print::{ByCore as _, ByKernel as _};
             }
         });

@@ -67,6 +67,7 @@ use crate::sync::rcu;
 /// # Invariants
 ///
 /// The pointer is to an allocation of [`Devres::new`], one of whose users this value is.
+#[doc(alias = "devres_add")]
 pub struct Devres<T: Send + Sync + 'static>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 
 /// The value, and who knows of it.

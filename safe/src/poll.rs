@@ -90,7 +90,7 @@ impl<'a> Table<'a> {
     ///
     /// An entry stays in the queue until the file is closed, for longer than the device is bound: so the queue has to lie in
     /// the driver's data or in the file's state, and not in an allocation of its own (a box, an `Arc`), which could go
-    /// before: [`EINVAL`](crate::error::code::EINVAL). Context: may sleep.
+    /// before: [`EINVAL`]. Context: may sleep.
     #[doc(alias = "poll_wait")]
     pub fn wait(&mut self, queue: &WaitQueue) -> Result {
         let queue: *mut sys::wait_queue_head = queue.as_raw();

@@ -7,6 +7,9 @@
 //! about the driver, with the driver's name in front. All of them may be called in any context, hard interrupts and
 //! NMIs among them, as `printk` may.
 //!
+//! [`dev_err_ratelimited!`](crate::dev_err_ratelimited) and its likes log ten lines in five seconds at most from each place of the source, and
+//! [`dev_err_once!`](crate::dev_err_once) and its likes one: for what a device, or user space, can cause as often as it likes.
+//!
 //! # Format strings
 //!
 //! They are those of [`core::fmt`], checked at compile time: `{}`, `{0}`, `{name}`, `{:#010x}`, `{:>8}`, `{:?}` and
@@ -22,14 +25,16 @@
 //! Every other argument (another type, `{:?}` of text, `{:b}`, `{:#X}`, `{:+}`, `{:^8}`, a fill character, a width that is an
 //! argument, and whatever a function is generic over) is formatted by `core::fmt` into a buffer of
 //! 256 bytes on the stack, and cut with `...` if it is longer. The first such argument in a driver links a few kilobytes
-//! of `core::fmt` into it.
+//! of `core::fmt` into it. More than three of them in one message, or in messages of one function, need a stack frame above 1 KiB, which the
+//! check of the built module refuses.
 //!
 //! What is printed is the same as what Rust would print, except that:
 //!
 //! - a NUL in a string ends that string, as it does in C;
 //! - a record of the log ends at about 1,000 bytes;
-//! - `{:p}` prints a hashed address, as the kernel's `%p` does. (`{:?}` of a raw pointer is Rust's and prints the true one:
-//!   don't.)
+//! - `{:p}`, and `{:?}` of a raw pointer, print a hashed address, as the kernel's `%p` does. (What contains a pointer, or is a function, and is
+//!   printed with `{:?}`, or a pointer with `{:#?}`, is Rust's to print, which prints the true address: don't. Anyone who reads the log would
+//!   know where the kernel is.)
 //! - `&CStr` has no `Display` in Rust: here its bytes are printed as they are.
 
 use core::ffi::CStr;
@@ -44,6 +49,7 @@ use crate::sysfs::Page;
 mod args;
 mod buffer;
 mod call;
+mod limit;
 mod line;
 mod macros;
 #[cfg(test)]
@@ -61,6 +67,7 @@ pub mod expansion {
         BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded, Spec, Str, UpperHex,
         formatted, tag,
     };
+    pub use super::limit::{Once, RateLimit, place};
     pub use super::line::{Line, Piece, sizes};
     pub use super::{Buffer, Level, dev_printk, printk, sysfs_emit};
 }

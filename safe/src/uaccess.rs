@@ -14,6 +14,26 @@
 //! | [`Writer::write_slice`] | `copy_to_user` |
 //! | [`Reader::read_c_str`] | `strncpy_from_user` |
 //!
+//! Context: all of it may sleep, for a page that is not there, and takes the `mmap_lock` of the process for it; not under a spin lock, nor under a lock
+//! that `mmap` takes too.
+//!
+//! ```
+//! use linux_driver_safe::error::{Result, code::EINVAL};
+//! use linux_driver_safe::uaccess::{Reader, Writer};
+//!
+//! /// A command and its name; the answer goes where user space said.
+//! fn serve(from: &mut Reader<'_>, to: &mut Writer<'_>) -> Result {
+//!     let command: u32 = from.read()?;
+//!     let mut room = [0; 16];
+//!     let name = from.read_c_str(&mut room)?;
+//!     if command != 1 || name != c"length" {
+//!         return Err(EINVAL);
+//!     }
+//!     to.write(&(from.len() as u64))
+//! }
+//! # fn main() {}
+//! ```
+//!
 //! C's inline functions check the length against the size of the object at hand; here it is the slice's own. They call
 //! hardened usercopy too (`check_object_size`), and we do not: what is copied lies in a slice or a value, whose length Rust knows. That the address
 //! is one of user space's (`access_ok`) is checked by the functions that both call.
@@ -86,6 +106,7 @@ impl<'a> UserSlice<'a> {
 }
 
 /// Reads the memory of user space, from the start to the end, each byte once.
+#[doc(alias = "_copy_from_user")]
 pub struct Reader<'a>(UserSlice<'a>);
 
 impl Reader<'_> {
@@ -164,6 +185,7 @@ impl Reader<'_> {
 }
 
 /// Writes the memory of user space, from the start to the end.
+#[doc(alias = "_copy_to_user")]
 pub struct Writer<'a>(UserSlice<'a>);
 
 impl Writer<'_> {

@@ -209,6 +209,19 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
 	return ktime_get_ns();
 }
 
+static_assert(sizeof(struct ratelimit_state) <= sizeof(struct linux_driver_ratelimit));
+
+/* As DEFINE_RATELIMIT_STATE with the defaults. */
+SHIM(ratelimit_init) void linux_driver_ratelimit_init(struct linux_driver_ratelimit *rs)
+{
+	ratelimit_state_init((struct ratelimit_state *)rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+}
+
+SHIM(ratelimit) int linux_driver_ratelimit(struct linux_driver_ratelimit *rs, const char *func)
+{
+	return ___ratelimit((struct ratelimit_state *)rs, func);
+}
+
 /* For the module that this is linked into: the function behind the macro takes its name in some kernels, and not in others. */
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
 {

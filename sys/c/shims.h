@@ -94,6 +94,16 @@ SHIM(pci_dev_id) u16 linux_driver_pci_dev_id(struct pci_dev *pdev);
 SHIM(usleep_range) void linux_driver_usleep_range(unsigned long min_us, unsigned long max_us);
 SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void);
 
+/* Room for a struct ratelimit_state, whose lock takes more with lockdep; shims.c holds it against the kernel's. */
+struct linux_driver_ratelimit {
+#ifdef CONFIG_LOCKDEP
+	unsigned long words[16];
+#else
+	unsigned long words[8];
+#endif
+};
+SHIM(ratelimit_init) void linux_driver_ratelimit_init(struct linux_driver_ratelimit *rs);
+SHIM(ratelimit) int linux_driver_ratelimit(struct linux_driver_ratelimit *rs, const char *func);
 
 SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv);
 SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err);

@@ -32,6 +32,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/poll.h>
 #include <linux/printk.h>
+#include <linux/ratelimit.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>

@@ -28,7 +28,7 @@ int (*linux_driver_function_probe)(struct outer *, ...);
 ";
 
 const RUST: &str = r#"
-#![allow(warnings)]
+#![allow(warnings, reason = "names as bindgen makes them, none of which is used")]
 pub mod bindings {
     #[repr(C)] pub struct __IncompleteArrayField<T>(::core::marker::PhantomData<T>, [T; 0]);
     #[repr(C)] #[derive(Clone, Copy)] pub struct atomic_t { pub counter: i32 }

@@ -32,6 +32,7 @@ mod returns;
 mod sections;
 mod sites;
 mod size;
+mod stack;
 mod symbols;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -143,6 +144,11 @@ const CHECKS: &[Check] = &[
         name: "padding",
         of: "functions",
         run: padding::run,
+    },
+    Check {
+        name: "stack",
+        of: "stack frames",
+        run: stack::run,
     },
 ];
 

@@ -32,6 +32,7 @@ use crate::error::{Error, Result, code::ENOMEM};
 ///
 /// The pointer is valid for reads and writes and owns an initialised `T`. Where `T` has a size, the memory is from
 /// `kmalloc`; else the pointer is dangling.
+#[doc(alias = "kmalloc")]
 pub struct KBox<T>(NonNull<T>);
 
 // SAFETY: a box owns its value: sending it is sending the value.

@@ -46,10 +46,13 @@ pub struct Vec<T, A: Allocator> {
 }
 
 /// Values in memory of `kmalloc`.
+#[doc(alias = "krealloc")]
 pub type KVec<T> = Vec<T, Kmalloc>;
 /// Values in memory of `vmalloc`.
+#[doc(alias = "__vmalloc")]
 pub type VVec<T> = Vec<T, Vmalloc>;
 /// Values in memory of `kvmalloc`.
+#[doc(alias = "kvmalloc")]
 pub type KVVec<T> = Vec<T, KVmalloc>;
 
 // SAFETY: a vector owns its values: sending it is sending them.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Memory that the CPU and a device see alike at any time.
+//!
+//! C header: `include/linux/dma-mapping.h`; `kernel/dma/mapping.c`.
 
 use core::marker::PhantomPinned;
 use core::mem::MaybeUninit;

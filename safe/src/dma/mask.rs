@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Which addresses a device can reach.
+//!
+//! C header: `include/linux/dma-mapping.h`; `kernel/dma/mapping.c`.
 
 use linux_driver_sys as sys;
 
@@ -9,6 +11,7 @@ use crate::error::{Result, code::EINVAL, to_result};
 /// The addresses that a device can reach: C's `DMA_BIT_MASK`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "DMA_BIT_MASK")]
+#[doc(alias = "dma_set_mask_and_coherent")]
 pub struct DmaMask(u64);
 
 impl DmaMask {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Memory that is mapped for a device, and is the CPU's in between.
+//!
+//! C headers: `include/linux/dma-mapping.h`, `include/linux/dma-direction.h`; `kernel/dma/mapping.c`.
 
 use core::marker::{PhantomData, PhantomPinned};
 use core::ptr::NonNull;
@@ -159,6 +161,17 @@ impl<D: Direction> Streaming<D> {
     /// driver to see to: it has told the device so, or the device has said that it is done.
     ///
     /// Context: any.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::dma::{FromDevice, Streaming};
+    /// use linux_driver_safe::error::Result;
+    ///
+    /// /// What the device has received: it has interrupted to say so.
+    /// fn received(packet: &Streaming<FromDevice>, to: &mut [u8]) -> Result {
+    ///     packet.sync_for_cpu()?.read(0, to)
+    ///     // The device's again.
+    /// }
+    /// ```
     #[doc(alias = "dma_sync_single_for_cpu")]
     #[doc(alias = "dma_sync_single_for_device")]
     pub fn sync_for_cpu(&self) -> Result<Cpu<'_, D>> {

@@ -32,6 +32,7 @@ use crate::error::{Result, code::EINVAL};
 ///
 /// `base..base + length` is mapped device memory as long as this value lives, `base` is aligned to 8 bytes at least, and
 /// `length` is `SIZE` at least.
+#[doc(alias = "__iomem")]
 pub struct Mmio<const SIZE: usize> {
     base: *mut u8,
     length: usize,

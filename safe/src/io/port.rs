@@ -18,6 +18,7 @@ use crate::error::{Result, code::EINVAL};
 ///
 /// `start..start + length` are ports that were requested for who holds this value, as long as it lives; `length` is `SIZE` at
 /// least.
+#[doc(alias = "ioport_resource")]
 pub struct Ports<const SIZE: usize> {
     start: u16,
     length: u16,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What an interrupt calls.
+//!
+//! C headers: `include/linux/interrupt.h`, `include/linux/irqreturn.h`; `kernel/irq/handle.c`.
 
 use core::pin::Pin;
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A handler that is registered.
+//!
+//! C header: `include/linux/interrupt.h`; `kernel/irq/manage.c`.
 
 use core::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
 use core::marker::PhantomPinned;
@@ -80,6 +82,44 @@ impl<H: Handler> Registration<H> {
 impl<H: ThreadedHandler> Registration<H> {
     /// Registers a handler with a thread: C's `request_threaded_irq`. Else as [`new`](Self::new), but that [`IRQF_ONESHOT`] may be given.
     ///
+    /// Context: may sleep.
+    ///
+    /// ```
+    /// use core::pin::Pin;
+    ///
+    /// use linux_driver_safe::device::{Bound, Core, Device};
+    /// use linux_driver_safe::irq::{self, IRQF_ONESHOT, IrqReturn, Registration};
+    /// use linux_driver_safe::new_mutex;
+    /// use linux_driver_safe::pci;
+    /// use linux_driver_safe::prelude::*;
+    /// use linux_driver_safe::sync::Mutex;
+    /// use pinned_init::{pin_data, pin_init};
+    ///
+    /// /// What the thread does may sleep: it takes a mutex.
+    /// #[pin_data]
+    /// struct Events {
+    ///     #[pin]
+    ///     count: Mutex<u32>,
+    /// }
+    ///
+    /// #[vtable]
+    /// impl irq::ThreadedHandler for Events {
+    ///     fn handle_threaded(self: Pin<&Self>, _dev: &Device<Bound>) -> IrqReturn {
+    ///         let this = self.get_ref();
+    ///         let mut count = this.count.lock();
+    ///         *count = count.wrapping_add(1);
+    ///         IrqReturn::Handled
+    ///     }
+    /// }
+    ///
+    /// /// In `probe`, for a pinned field of the driver's data.
+    /// fn register(dev: &pci::Device<Core>, line: irq::Line) -> impl PinInit<Registration<Events>, Error> {
+    ///     let events = || -> Result<_> { Ok(pin_init!(Events { count <- new_mutex!(0) })) };
+    ///     Registration::new_threaded(dev, line, IRQF_ONESHOT, c"events", pin_init_scope(events))
+    /// }
+    /// # fn main() {}
+    /// ```
+    ///
     /// [`IRQF_ONESHOT`]: super::IRQF_ONESHOT
     pub fn new_threaded(
         device: &impl AsRef<Device<Bound>>,
@@ -146,6 +186,7 @@ impl<H: Send + Sync + 'static> Registration<H> {
 ///
 /// The line was disabled once for this value, and an action is registered for it as long as this value is there.
 #[must_use = "the line is switched on again when this is dropped"]
+#[doc(alias = "disable_irq")]
 pub struct Disabled<'a> {
     number: c_uint,
     _registration: core::marker::PhantomData<&'a ()>,

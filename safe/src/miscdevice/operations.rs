@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a driver writes: the callbacks of `struct file_operations`.
+//!
+//! C header: `include/linux/fs.h`.
 
 use core::pin::Pin;
 
@@ -19,6 +21,76 @@ use crate::uaccess::{Reader, Writer};
 /// The implementor is what the operations work on; it lies in the [`Registration`](super::Registration). All are called on the
 /// thread of who makes the system call, may sleep, and hold no lock but where it is said. Several run at the same time, on one
 /// file too.
+///
+/// ```
+/// use linux_driver_safe::ioctl::{self, _IOR};
+/// use linux_driver_safe::miscdevice::{self, Call};
+/// use linux_driver_safe::mm::{Mapping, VmArea};
+/// use linux_driver_safe::new_wait_queue;
+/// use linux_driver_safe::pci::Bar;
+/// use linux_driver_safe::poll::{self, EPOLLIN, EPOLLOUT};
+/// use linux_driver_safe::prelude::*;
+/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+/// use linux_driver_safe::uaccess::{Reader, Writer};
+/// use linux_driver_safe::wait::WaitQueue;
+/// use pinned_init::{pin_data, pin_init};
+///
+/// const LAST: u32 = _IOR::<u32>(b'N', 0);
+///
+/// /// What the files work on: a number, who waits for the next one, and the registers that can be mapped.
+/// #[pin_data]
+/// struct Numbers {
+///     last: AtomicU32,
+///     #[pin]
+///     changed: WaitQueue,
+///     bar: Bar<0x1000>,
+/// }
+///
+/// #[vtable]
+/// impl miscdevice::Operations for Numbers {
+///     /// What this file has read last.
+///     type File = AtomicU32;
+///
+///     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<AtomicU32, Error> {
+///         Ok(AtomicU32::new(0))
+///     }
+///
+///     fn release(_this: Pin<&Self>, _call: &Call<'_>, file: Pin<&AtomicU32>) {
+///         pr_debug!("closed at {}", file.load(Ordering::Relaxed));
+///     }
+///
+///     fn read(this: Pin<&Self>, _call: &Call<'_>, file: Pin<&AtomicU32>, to: &mut Writer<'_>, _: &mut i64) -> Result<usize> {
+///         let last = this.last.load(Ordering::Acquire);
+///         file.store(last, Ordering::Relaxed);
+///         to.write(&last)?;
+///         Ok(size_of::<u32>())
+///     }
+///
+///     fn write(this: Pin<&Self>, _call: &Call<'_>, _: Pin<&AtomicU32>, from: &mut Reader<'_>, _: &mut i64) -> Result<usize> {
+///         this.last.store(from.read()?, Ordering::Release);
+///         this.changed.wake_up();
+///         Ok(size_of::<u32>())
+///     }
+///
+///     fn ioctl(this: Pin<&Self>, _: &Call<'_>, _: Pin<&AtomicU32>, cmd: u32, argument: ioctl::Argument<'_>) -> Result<u32> {
+///         match cmd {
+///             LAST => argument.write(&this.last.load(Ordering::Acquire)).map(|()| 0),
+///             _ => Err(ENOTTY),
+///         }
+///     }
+///
+///     fn poll(this: Pin<&Self>, _: &Call<'_>, file: Pin<&AtomicU32>, table: &mut poll::Table<'_>) -> Result<poll::Events> {
+///         table.wait(&this.changed)?;
+///         let new = this.last.load(Ordering::Acquire) != file.load(Ordering::Relaxed);
+///         Ok(if new { EPOLLIN | EPOLLOUT } else { EPOLLOUT })
+///     }
+///
+///     fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _: Pin<&AtomicU32>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+///         area.iomap(call, &this.bar)
+///     }
+/// }
+/// # fn main() {}
+/// ```
 #[vtable]
 #[doc(alias = "file_operations")]
 pub trait Operations: Send + Sync + Sized + 'static {
@@ -37,7 +109,7 @@ pub trait Operations: Send + Sync + Sized + 'static {
     fn open(this: Pin<&Self>, call: &Call<'_>) -> impl PinInit<Self::File, Error>;
 
     /// The file was closed at last, while the device is bound. Its state is dropped next; that is all that happens if the device
-    /// is not bound any more.
+    /// is not bound any more. Context: may sleep.
     #[doc(alias = "file_operations.release")]
     fn release(this: Pin<&Self>, call: &Call<'_>, file: Pin<&Self::File>) {
         let _ = (this, call, file);
@@ -46,7 +118,7 @@ pub trait Operations: Send + Sync + Sized + 'static {
     /// `read`: writes at most as many bytes as there is room for, and returns how many are of use; 0 is the end.
     ///
     /// `offset` is the file's position, which the operation moves, or what `pread` was given. It is not negative. The file cannot
-    /// be positioned by `lseek` (`ESPIPE`).
+    /// be positioned by `lseek` (`ESPIPE`). Context: may sleep.
     #[doc(alias = "file_operations.read")]
     fn read(
         this: Pin<&Self>,
@@ -61,7 +133,7 @@ pub trait Operations: Send + Sync + Sized + 'static {
 
     /// `write`: reads what it is given, and returns how many bytes of it were taken.
     ///
-    /// `offset` as in [`read`](Self::read).
+    /// `offset` as in [`read`](Self::read). Context: may sleep.
     #[doc(alias = "file_operations.write")]
     fn write(
         this: Pin<&Self>,
@@ -78,7 +150,7 @@ pub trait Operations: Send + Sync + Sized + 'static {
     /// `EOVERFLOW` goes out in the place of what does not.
     ///
     /// Calls of 32-bit programs come here too, with the address of their argument: C's `compat_ptr_ioctl`. That is right where
-    /// the argument has the same layout for them; else write [`compat_ioctl`](Self::compat_ioctl).
+    /// the argument has the same layout for them; else write [`compat_ioctl`](Self::compat_ioctl). Context: may sleep.
     #[doc(alias = "file_operations.unlocked_ioctl")]
     fn ioctl(
         this: Pin<&Self>,
@@ -91,7 +163,7 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(ENOTTY)
     }
 
-    /// `ioctl` of a 32-bit program, for a driver whose arguments have another layout for them.
+    /// `ioctl` of a 32-bit program, for a driver whose arguments have another layout for them. Context: may sleep.
     #[doc(alias = "file_operations.compat_ioctl")]
     fn compat_ioctl(
         this: Pin<&Self>,
@@ -106,7 +178,7 @@ pub trait Operations: Send + Sync + Sized + 'static {
 
     /// `poll`: names the queues that tell of changes, in `table`, and says which events there are now. It does not wait.
     ///
-    /// An error is `EPOLLERR`. That the device goes is told without the driver's doing.
+    /// An error is `EPOLLERR`. That the device goes is told without the driver's doing. Context: may sleep.
     #[doc(alias = "file_operations.poll")]
     fn poll(
         this: Pin<&Self>,

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The registration of a misc device.
+//!
+//! C header: `include/linux/miscdevice.h`; `drivers/char/misc.c`.
 
 use core::ffi::{c_int, c_void};
 use core::mem::{MaybeUninit, needs_drop};

@@ -13,6 +13,22 @@ use crate::io::{Mapped, Mmio};
 /// The mapping belongs to the binding, as all that is managed (devres): the core releases it after `remove`, whatever became
 /// of this value. A driver keeps the value in its data and gets at the registers while the device is bound:
 /// [`access`](Self::access). After a surprise removal, before the driver is unbound, registers read all ones.
+///
+/// ```
+/// use linux_driver_safe::device::Bound;
+/// use linux_driver_safe::error::Result;
+/// use linux_driver_safe::pci::{self, Bar};
+///
+/// fn start(dev: &pci::Device<Bound>) -> Result<Bar<0x100>> {
+///     let bar: Bar<0x100> = dev.iomap_region(0)?;
+///     let registers = bar.access(dev)?;
+///     registers.writel::<0x20>(1);
+///     Ok(bar)
+/// }
+/// # fn main() {}
+/// ```
+#[doc(alias = "pcim_iomap_region")]
+#[doc(alias = "devm_ioremap_resource")]
 pub struct Bar<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Bar<SIZE> {

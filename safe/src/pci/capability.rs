@@ -2,6 +2,19 @@
 //! Capabilities: what a device has in its configuration space, and where.
 //!
 //! C headers: `include/linux/pci.h`, `include/uapi/linux/pci_regs.h`; `drivers/pci/pci.c`.
+//!
+//! ```
+//! use linux_driver_safe::device::Bound;
+//! use linux_driver_safe::error::{Result, code::ENODEV};
+//! use linux_driver_safe::pci::{self, PCI_CAP_ID_PM};
+//!
+//! /// The power management capability's own flags, two bytes after its head.
+//! fn flags(dev: &pci::Device<Bound>) -> Result<u16> {
+//!     let position = dev.find_capability(PCI_CAP_ID_PM).ok_or(ENODEV)?;
+//!     dev.try_read_config_word(position + 2)
+//! }
+//! # fn main() {}
+//! ```
 
 use core::ffi::c_int;
 

@@ -69,7 +69,7 @@ impl ErsResult {
 /// driver bound while it runs.
 ///
 /// The state of a recovery: `error_detected` first; then, as the drivers of the slot have answered, `mmio_enabled`, `slot_reset`, and at
-/// last `resume`. A reset that is asked for (`reset` in sysfs, [`Device::reset`]) calls `reset_prepare` and `reset_done`.
+/// last `resume`. A reset that is asked for (`reset` in sysfs, [`Device::reset_function`]) calls `reset_prepare` and `reset_done`.
 ///
 /// ```
 /// use linux_driver_safe::pci::{self, ChannelState, ErsResult};

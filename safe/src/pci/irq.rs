@@ -2,6 +2,24 @@
 //! Interrupts of a PCI device: INTx, MSI, MSI-X.
 //!
 //! C header: `include/linux/pci.h`; `drivers/pci/msi/api.c`.
+//!
+//! ```
+//! use linux_driver_safe::device::Core;
+//! use linux_driver_safe::error::Result;
+//! use linux_driver_safe::irq::Line;
+//! use linux_driver_safe::pci::{self, IrqTypes, PCI_IRQ_MSI, PCI_IRQ_MSIX};
+//!
+//! /// Up to four messages of their own, of the table or not; else the pin.
+//! fn lines(dev: &pci::Device<Core>) -> Result<(u32, Line)> {
+//!     dev.pcim_enable_device()?;
+//!     let count = match dev.alloc_irq_vectors(2, 4, PCI_IRQ_MSIX | PCI_IRQ_MSI) {
+//!         Ok(count) => count,
+//!         Err(_) => dev.alloc_irq_vectors(1, 1, IrqTypes::ALL)?,
+//!     };
+//!     Ok((count, dev.irq_vector(0)?))
+//! }
+//! # fn main() {}
+//! ```
 
 use core::ffi::c_uint;
 use core::ops::BitOr;
@@ -16,6 +34,7 @@ use crate::irq;
 
 /// Kinds of interrupts: the `flags` of C's `pci_alloc_irq_vectors`.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[doc(alias = "pci_alloc_irq_vectors_affinity")]
 pub struct IrqTypes(c_uint);
 
 /// The pin, on a line that is shared with other devices: `IRQF_SHARED` must be given for it. (`PCI_IRQ_LEGACY` in older kernels.)

@@ -14,6 +14,20 @@
 //!
 //! C's `pci_disable_device` is not here either: what [`pcim_enable_device`](Device::pcim_enable_device) has enabled is disabled when the driver is unbound,
 //! and to disable it twice is an error.
+//!
+//! ```
+//! use linux_driver_safe::device::Core;
+//! use linux_driver_safe::error::Result;
+//! use linux_driver_safe::pci::{self, PowerState};
+//!
+//! /// In a callback: from sleep to a state as after power-on.
+//! fn wake(dev: &pci::Device<Core>) -> Result {
+//!     dev.set_power_state(PowerState::D0)?;
+//!     dev.restore_state();
+//!     dev.reset_function()
+//! }
+//! # fn main() {}
+//! ```
 
 use linux_driver_sys as sys;
 
@@ -72,7 +86,7 @@ impl Device<Core> {
         to_result(unsafe { sys::pci_set_power_state(self.as_raw(), state.raw()) })
     }
 
-    /// The power state that the device is in; `None` if the kernel does not know.
+    /// The power state that the device is in; `None` if the kernel does not know. Context: any in which there is a [`Core`] device.
     #[doc(alias = "pci_dev.current_state")]
     pub fn power_state(&self) -> Option<PowerState> {
         // SAFETY: the device is there; its lock is held.

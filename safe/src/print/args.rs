@@ -468,6 +468,26 @@ macro_rules! pointers {
     )*};
 }
 
+macro_rules! raw_pointers {
+    ($($type:ty),*) => {$(
+        // What Rust prints is the address itself: where the kernel is would stand in the log.
+        impl<T: ?Sized> Native<Debug> for $type {
+            type Slot = ();
+            type Arg<'a>
+                = Address
+            where
+                Self: 'a;
+
+            #[inline(always)]
+            fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> Address {
+                Address(self.address())
+            }
+        }
+    )*};
+}
+
+raw_pointers!(*const T, *mut T, NonNull<T>);
+
 pointers! {
     *const T: |pointer| pointer.cast();
     *mut T: |pointer| pointer.cast_const().cast();

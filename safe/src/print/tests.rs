@@ -157,6 +157,17 @@ fn an_address_is_the_kernels_to_hash() {
     let (format, text) = printed!("{:p}K", core::ptr::without_provenance::<u8>(0x1000));
     assert_eq!(format, "%p%sK");
     assert_eq!(text, "0x1000K");
+    let mut value = 0u8;
+    let (raw, nonnull) = (&raw mut value, core::ptr::NonNull::from(&mut value));
+    assert_eq!(
+        printed!("{:?} {:?} {:?} {:?}", raw.cast_const(), raw, nonnull, &raw).0,
+        "%p%s %p%s %p%s %p%s"
+    );
+    // The type's parameter, and one without a size.
+    fn generic<T: ?Sized>(pointer: *const T) -> String {
+        printed!("{pointer:?}").0
+    }
+    assert_eq!(generic::<[u8]>(&[1, 2]), "%p%s");
 }
 
 #[test]

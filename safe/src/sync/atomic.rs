@@ -26,6 +26,29 @@
 //!
 //! None of them orders accesses to a device: [`Mmio`](crate::io::Mmio) does that for registers.
 //!
+//! Context: any.
+//!
+//! ```
+//! use linux_driver_safe::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+//!
+//! static VALUE: AtomicU32 = AtomicU32::new(0);
+//! static THERE: AtomicBool = AtomicBool::new(false);
+//!
+//! /// C: `WRITE_ONCE(value, 7); smp_store_release(&there, true);`
+//! fn publish() {
+//!     VALUE.store(7, Ordering::Relaxed);
+//!     THERE.store(true, Ordering::Release);
+//! }
+//!
+//! /// C: `smp_load_acquire(&there) ? READ_ONCE(value) : …`
+//! fn published() -> Option<u32> {
+//!     THERE.load(Ordering::Acquire).then(|| VALUE.load(Ordering::Relaxed))
+//! }
+//!
+//! publish();
+//! assert_eq!(published(), Some(7));
+//! ```
+//!
 //! For counts of references there is [`Arc`](super::Arc), which cannot overflow.
 
 pub use core::sync::atomic::{

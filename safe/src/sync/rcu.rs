@@ -20,6 +20,7 @@ use linux_driver_sys as sys;
 ///
 /// This thread is within an RCU read-side critical section, by this value.
 #[must_use = "the reader ends at once if its guard is not kept"]
+#[doc(alias = "rcu_read_lock")]
 pub struct Guard(PhantomData<*mut ()>);
 
 /// Where `rcu_read_lock()` is a call of `__rcu_read_lock` and no more: with preemptible RCU and without lockdep.

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct device_attribute` and `struct driver_attribute`.
+//!
+//! C header: `include/linux/device.h`; `drivers/base/core.c`.
 
 use core::ffi::{CStr, c_char};
 use core::pin::Pin;

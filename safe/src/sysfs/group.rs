@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct attribute_group`, and lists of them.
+//!
+//! C header: `include/linux/sysfs.h`; `fs/sysfs/group.c`.
 
 use core::ffi::CStr;
 use core::marker::PhantomData;
@@ -104,6 +106,45 @@ impl<O> Groups<O> {
 /// `device_groups![A, B]` are files in the device's folder; `device_groups![c"stats" => [A, B]]` are files in a folder of that name in it
 /// (`c""`: in its own). All
 /// of it is in read-only memory.
+///
+/// The core makes the files after `probe` and takes them away before `remove`, both under the device's lock.
+///
+/// ```
+/// use linux_driver_safe::pci;
+/// use linux_driver_safe::prelude::*;
+/// use linux_driver_safe::sysfs::{self, Page};
+///
+/// struct Nic { packets: u64, errors: u64 }
+///
+/// struct Packets;
+///
+/// #[vtable]
+/// impl sysfs::DeviceAttribute for Packets {
+///     type Data = Nic;
+///     type Bus = pci::Bus;
+///     const NAME: &'static CStr = c"packets";
+///
+///     fn show(_dev: &pci::Device<Bound>, this: Pin<&Nic>, page: &mut Page) -> Result {
+///         sysfs_emit!(page, "{}\n", this.packets)
+///     }
+/// }
+///
+/// struct Errors;
+///
+/// #[vtable]
+/// impl sysfs::DeviceAttribute for Errors {
+///     type Data = Nic;
+///     type Bus = pci::Bus;
+///     const NAME: &'static CStr = c"errors";
+///
+///     fn show(_dev: &pci::Device<Bound>, this: Pin<&Nic>, page: &mut Page) -> Result {
+///         sysfs_emit!(page, "{}\n", this.errors)
+///     }
+/// }
+///
+/// const GROUPS: sysfs::DeviceGroups<Nic, pci::Bus> = sysfs::device_groups![c"stats" => [Packets, Errors]];
+/// # let _ = GROUPS;
+/// ```
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __sysfs_device_groups {

@@ -93,9 +93,27 @@ impl BitOr for QueueFlags {
 ///
 /// An item must not drop the queue that it runs on: it would wait for itself.
 ///
+/// Context: it is made, and dropped, where one may sleep.
+///
+/// ```no_run
+/// use linux_driver_safe::error::Result;
+/// use linux_driver_safe::workqueue::{OwnedQueue, QueueFlags, Work, WorkItem};
+///
+/// /// Runs items one after the other, before others'.
+/// fn queue() -> Result<OwnedQueue> {
+///     OwnedQueue::new(c"resets", QueueFlags::HIGHPRI, 1)
+/// }
+///
+/// fn reset<H: WorkItem>(queue: &OwnedQueue, item: &Work<H>) {
+///     item.queue_on(queue);
+///     queue.flush();
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// The pointer is to a workqueue from `alloc_workqueue`, which this value destroys.
+#[doc(alias = "alloc_workqueue")]
 pub struct OwnedQueue(NonNull<Queue>);
 
 // SAFETY: a queue may be destroyed on any thread.

@@ -34,6 +34,29 @@ EACH(readw_relaxed, writew_relaxed, u16)
 EACH(readl_relaxed, writel_relaxed, u32)
 EACH(readq_relaxed, writeq_relaxed, u64)
 
+/* As struct Ports is in Rust. */
+struct ports {
+	u16 start;
+	u16 length;
+};
+
+#define EACH_PORT(in, out, type)					\
+	type each_##in(const struct ports *ports);			\
+	noinline type each_##in(const struct ports *ports)		\
+	{								\
+		return in(ports->start + 0x8);				\
+	}								\
+									\
+	void each_##out(const struct ports *ports, type value);		\
+	noinline void each_##out(const struct ports *ports, type value)	\
+	{								\
+		out(value, ports->start + 0x8);				\
+	}
+
+EACH_PORT(inb, outb, u8)
+EACH_PORT(inw, outw, u16)
+EACH_PORT(inl, outl, u32)
+
 static int __init registers_init(void)
 {
 	return 0;

@@ -20,7 +20,7 @@ use linux_driver_abi::model::Scope;
 use linux_driver_host::Cache;
 use linux_driver_kbuild::kernels::{self, Catalogue};
 
-use members::Want::{self, Code, List, Number, Table, Text};
+use members::Want::{self, Characters, Code, List, Number, Table, Text};
 use module::Module;
 
 fn repository() -> &'static Path {
@@ -39,7 +39,16 @@ fn built(driver: &str, kernel: &str) -> Module {
         .unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let ko = PathBuf::from(String::from_utf8(ran.stdout).unwrap().trim_end());
-    Module::read(&fs::read(&ko).unwrap_or_else(|e| panic!("{}: {e}", ko.display())))
+    let register = match driver {
+        "platform-module" => Some("linux_driver_platform_driver_register"),
+        // They register what stands in the module's state.
+        "platform" | "virtual-bus" => None,
+        _ => Some("__pci_register_driver"),
+    };
+    Module::read(
+        &fs::read(&ko).unwrap_or_else(|e| panic!("{}: {e}", ko.display())),
+        register,
+    )
 }
 
 /// The types that are looked at, as the kernel's own BTF has them.
@@ -51,6 +60,8 @@ fn layouts(kernel: &str) -> Abi {
         "pci_driver",
         "pci_device_id",
         "pci_error_handlers",
+        "platform_driver",
+        "platform_device_id",
         "dev_pm_ops",
         "attribute_group",
         "device_attribute",
@@ -105,7 +116,7 @@ fn attribute(type_: &'static str, name: &'static str, mode: u64, functions: &[(&
 }
 
 /// What tests/drivers/callbacks writes: all that can be written on a kernel with these types.
-fn all(abi: &Abi) -> Wants {
+fn all() -> Wants {
     let pm = [
         "prepare",
         "complete",
@@ -174,14 +185,42 @@ fn few() -> Wants {
     ]
 }
 
+/// What tests/drivers/platform-module writes.
+fn platform(abi: &Abi) -> Wants {
+    let pm = callbacks("dev_pm_ops", &["runtime_suspend"]);
+    let first = vec![
+        ("name", Characters("pcspkr")),
+        // Where in its infos the entry's is.
+        ("driver_data", Number(1)),
+    ];
+    // `remove` returned an `int` while there was a `remove_new` beside it; then they were one place.
+    let at = |name: &str| {
+        let mut fields = abi.types["platform_driver"].fields.iter();
+        fields.find(|field| field.name == name).map(|field| field.offset_bits)
+    };
+    let returns_int = at("remove_new").is_some() && at("remove_new") != at("remove");
+    let remove = if returns_int { "remove_int" } else { "remove" };
+    vec![
+        ("driver.name", Text("platform_module")),
+        ("id_table", Table("platform_device_id", first)),
+        ("driver.pm", pm),
+        ("probe", Code("probe")),
+        ("remove", Code(remove)),
+    ]
+}
+
 #[test]
 fn what_is_written_is_there_and_the_rest_is_null() {
     let mut wrong = Vec::new();
     for kernel in stock() {
         let abi = layouts(&kernel);
-        for (driver, wants) in [("callbacks", all(&abi)), ("ids", few())] {
+        for (driver, name, wants) in [
+            ("callbacks", "pci_driver", all()),
+            ("ids", "pci_driver", few()),
+            ("platform-module", "platform_driver", platform(&abi)),
+        ] {
             let module = built(driver, &kernel);
-            let found = members::check(&module, &abi, &wants);
+            let found = members::check(&module, &abi, name, &wants);
             wrong.extend(found.into_iter().map(|what| format!("{driver} for {kernel}: {what}")));
         }
     }
@@ -192,11 +231,43 @@ fn what_is_written_is_there_and_the_rest_is_null() {
 fn nothing_is_filled_in_at_run_time() {
     let mut wrong = Vec::new();
     for kernel in stock() {
-        let size = layouts(&kernel).types["pci_driver"].size;
-        for driver in ["callbacks", "ids"] {
+        let abi = layouts(&kernel);
+        for (driver, name) in [
+            ("callbacks", "pci_driver"),
+            ("ids", "pci_driver"),
+            ("platform-module", "platform_driver"),
+        ] {
             let module = built(driver, &kernel);
-            let found = module.touched(size).into_iter().chain(module.writable());
+            let found = module
+                .touched(abi.types[name].size)
+                .into_iter()
+                .chain(module.writable());
             wrong.extend(found.map(|what| format!("{driver} for {kernel}: {what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A driver that is registered at run time, and a bus: the structure is made in the module's state, whose tables stay where nobody writes.
+#[test]
+fn what_is_registered_at_run_time_has_its_tables_in_read_only_memory() {
+    let mut wrong = Vec::new();
+    for kernel in stock() {
+        for (driver, callbacks) in [
+            (
+                "platform",
+                &[&["runtime_suspend"][..], &["runtime_resume"], &["show"]][..],
+            ),
+            // Whether the bus is const in it differs between kernels.
+            ("virtual-bus", &[&["show"], &["store_const", "store_mut"]]),
+        ] {
+            let module = built(driver, &kernel);
+            let mut found = module.writable();
+            let missing = callbacks
+                .iter()
+                .filter(|names| !names.iter().any(|name| module.is_in_a_table(name)));
+            found.extend(missing.map(|names| format!("{names:?}: none is in a table in read-only memory")));
+            wrong.extend(found.into_iter().map(|what| format!("{driver} for {kernel}: {what}")));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -210,19 +281,14 @@ fn a_structure_that_is_another_is_seen() {
         let name = |what: String| what.split(':').next().unwrap_or_default().to_owned();
         found.into_iter().map(name).collect()
     };
-    let without = |member: &str| {
-        all(&abi)
-            .into_iter()
-            .filter(|(name, _)| *name != member)
-            .collect::<Wants>()
-    };
+    let without = |member: &str| all().into_iter().filter(|(name, _)| *name != member).collect::<Wants>();
     // One that is there and should not be; one that should be and is not.
-    let found = members::check(&module, &abi, &without("shutdown"));
+    let found = members::check(&module, &abi, "pci_driver", &without("shutdown"));
     assert_eq!(members_named(found), ["pci_driver.shutdown"]);
-    let mut wants = all(&abi);
+    let mut wants = all();
     wants.push(("driver.suppress_bind_attrs", Number(1)));
     wants.push(("suspend", Code("suspend")));
-    let found = members::check(&module, &abi, &wants);
+    let found = members::check(&module, &abi, "pci_driver", &wants);
     assert_eq!(
         members_named(found),
         ["pci_driver.suspend", "pci_driver.driver.suppress_bind_attrs"]
@@ -230,20 +296,20 @@ fn a_structure_that_is_another_is_seen() {
     // Another function in a table that the structure points to; another text.
     let mut wants = without("driver.pm");
     wants.push(("driver.pm", Table("dev_pm_ops", vec![("prepare", Code("complete"))])));
-    let found = members::check(&module, &abi, &wants);
+    let found = members::check(&module, &abi, "pci_driver", &wants);
     assert_eq!(found.len(), 11, "{found:#?}");
     assert!(found[0].starts_with("pci_driver.driver.pm.prepare: "), "{found:#?}");
     assert!(found[1].starts_with("pci_driver.driver.pm.complete: "), "{found:#?}");
     let mut wants = without("name");
     wants.push(("name", Text("callback")));
     assert_eq!(
-        members_named(members::check(&module, &abi, &wants)),
+        members_named(members::check(&module, &abi, "pci_driver", &wants)),
         ["pci_driver.name"]
     );
     // Another place than what is registered.
     let mut moved = module;
-    moved.driver.offset += 8;
-    let found = members::check(&moved, &abi, &all(&abi));
+    moved.driver.as_mut().unwrap().offset += 8;
+    let found = members::check(&moved, &abi, "pci_driver", &all());
     assert!(found[0].starts_with("pci_driver: expected 280 bytes"), "{found:#?}");
     assert_eq!(moved.touched(8), ["nothing takes the structure's address"]);
 }

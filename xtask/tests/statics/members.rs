@@ -14,6 +14,8 @@ pub(crate) enum Want {
     Number(u64),
     /// A pointer to this text, in read-only memory.
     Text(&'static str),
+    /// This text itself, up to its NUL.
+    Characters(&'static str),
     /// A pointer to a function of which this is a part of the path.
     Code(&'static str),
     /// A pointer to such a structure, in read-only memory.
@@ -22,14 +24,14 @@ pub(crate) enum Want {
     List(Vec<Want>),
 }
 
-/// What is wrong with the driver's structure, each with the member's name before it.
-pub(crate) fn check(module: &Module, abi: &Abi, wants: &[(&'static str, Want)]) -> Vec<String> {
+/// What is wrong with the structure that the module registers, a struct `name`, each with the member's name before it.
+pub(crate) fn check(module: &Module, abi: &Abi, name: &str, wants: &[(&'static str, Want)]) -> Vec<String> {
     let mut check = Check {
         module,
         abi,
         wrong: Vec::new(),
     };
-    let (at, name) = (module.driver, "pci_driver");
+    let at = module.driver.unwrap();
     let section = &module.section(at).name;
     if section != ".data" {
         check.say(name, &format!("expected in .data, found in {section}"));
@@ -113,6 +115,7 @@ impl Check<'_> {
         let pointer = if size == 8 { module.pointer(at) } else { Pointer::Other };
         match (want, pointer) {
             (Want::Number(number), _) if module.number(at, size) == Some(*number) => {}
+            (Want::Characters(text), _) if module.text(at) == Some(text) => {}
             (Want::Text(text), Pointer::ReadOnly(to)) if module.text(to) == Some(text) => {}
             (Want::Code(name), Pointer::Code(to)) if is_called(&module.function(to), name) => {}
             (Want::Table(type_, wants), Pointer::ReadOnly(to)) => self.structure(place, type_, to, wants),
@@ -164,6 +167,7 @@ fn wanted(want: &Want) -> String {
     match want {
         Want::Number(number) => format!("{number:#x}"),
         Want::Text(text) => format!("a pointer to {text:?} in read-only memory"),
+        Want::Characters(text) => format!("{text:?}"),
         Want::Code(name) => format!("a pointer to the function {name}"),
         Want::Table(type_, _) => format!("a pointer to a struct {type_} in read-only memory"),
         Want::List(_) => "a pointer to a list in read-only memory".to_owned(),

@@ -60,8 +60,8 @@ struct Symbol {
 pub(crate) struct Module {
     sections: BTreeMap<usize, Section>,
     symbols: BTreeMap<Address, Vec<Symbol>>,
-    /// The structure that it gives to `__pci_register_driver`.
-    pub(crate) driver: Address,
+    /// The static structure that it registers, if it was asked for.
+    pub(crate) driver: Option<Address>,
 }
 
 /// What a pointer of the module's points to.
@@ -75,7 +75,8 @@ pub(crate) enum Pointer {
 }
 
 impl Module {
-    pub(crate) fn read(bytes: &[u8]) -> Self {
+    /// A module that gives a static structure to the function `register`, the kernel's or a shim.
+    pub(crate) fn read(bytes: &[u8], register: Option<&str>) -> Self {
         let file = object::File::parse(bytes).unwrap();
         let mut symbols: BTreeMap<Address, Vec<Symbol>> = BTreeMap::new();
         for symbol in file.symbols() {
@@ -129,7 +130,7 @@ impl Module {
             );
             sections.insert(section.0, section.1);
         }
-        let driver = registered(&sections);
+        let driver = register.map(|register| registered(&sections, &symbols, register));
         Self {
             sections,
             symbols,
@@ -218,7 +219,8 @@ impl Module {
     pub(crate) fn touched(&self, size: u64) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut taken = 0;
-        let ends = self.driver.offset + size;
+        let driver = self.driver.unwrap();
+        let ends = driver.offset + size;
         for section in self.sections.values() {
             for (at, relocation) in &section.relocations {
                 // An instruction with a constant at its end has the field before that.
@@ -228,13 +230,13 @@ impl Module {
                     &[0]
                 };
                 let inside = |behind: &u64| {
-                    let to = relocation.to.filter(|to| to.section == self.driver.section);
-                    to.is_some_and(|to| (self.driver.offset..ends).contains(&to.offset.wrapping_add(*behind)))
+                    let to = relocation.to.filter(|to| to.section == driver.section);
+                    to.is_some_and(|to| (driver.offset..ends).contains(&to.offset.wrapping_add(*behind)))
                 };
                 if !behind.iter().any(inside) {
                     continue;
                 }
-                let to_its_start = relocation.to == Some(self.driver);
+                let to_its_start = relocation.to == Some(driver);
                 if section.is_code() && to_its_start && takes_address(&section.bytes, usize::try_from(*at).unwrap()) {
                     taken += 1;
                 } else {
@@ -246,6 +248,17 @@ impl Module {
             wrong.push("nothing takes the structure's address".to_owned());
         }
         wrong
+    }
+
+    /// Whether a structure in read-only memory has a pointer to a function of which this is a part of the path.
+    pub(crate) fn is_in_a_table(&self, name: &str) -> bool {
+        let read_only = self.sections.values().filter(|section| section.is_read_only());
+        let pointers = read_only.flat_map(|section| section.relocations.values());
+        let mut functions = pointers
+            .filter(|relocation| relocation.kind == elf::R_X86_64_64)
+            .filter_map(|relocation| relocation.to)
+            .flat_map(|to| self.function(to));
+        functions.any(|function| function.contains(&format!("{}{name}", name.len())))
     }
 
     /// Writable sections that are neither `.data` and `.bss` nor the loader's own.
@@ -268,12 +281,24 @@ impl Module {
     }
 }
 
-/// What is in `%rdi` at the call of `__pci_register_driver`: the last address that was put there before it.
-fn registered(sections: &BTreeMap<usize, Section>) -> Address {
+/// What is in `%rdi` at the call of `register`: the last address that was put there before it.
+fn registered(
+    sections: &BTreeMap<usize, Section>,
+    symbols: &BTreeMap<Address, Vec<Symbol>>,
+    register: &str,
+) -> Address {
+    let is_register = |to: &Relocation| match to.to {
+        Some(to) => symbols
+            .get(&to)
+            .into_iter()
+            .flatten()
+            .any(|symbol| symbol.name == register),
+        None => to.kernel.as_deref() == Some(register),
+    };
     let mut found = Vec::new();
     for section in sections.values().filter(|section| section.is_code()) {
         let calls = section.relocations.iter();
-        for (call, _) in calls.filter(|(_, to)| to.kernel.as_deref() == Some("__pci_register_driver")) {
+        for (call, _) in calls.filter(|(_, to)| is_register(to)) {
             let before = section.relocations.range(..call).rev();
             let argument = before.filter_map(|(at, relocation)| {
                 let at = usize::try_from(*at).unwrap();
@@ -284,7 +309,7 @@ fn registered(sections: &BTreeMap<usize, Section>) -> Address {
         }
     }
     let [driver] = found.as_slice() else {
-        panic!("one call of __pci_register_driver: {found:?}")
+        panic!("one call of {register}: {found:?}")
     };
     *driver
 }

@@ -93,43 +93,23 @@ macro_rules! cases {
         $case!("case 34: {b} {a} {b:>4}", a = 1, b = "two");
         let (x, name, width, precision) = (0x2a_u32, "eth0", 7usize, 2usize);
         $case!("case 35: {x} {x:#x} {name} {name:>6}");
-        $case!(
-            "case 36: [{x:width$}] [{:>width$}] [{:1$}] [{:.*}]",
-            name,
-            width,
-            precision,
-            name
-        );
+        $case!("case 36: [{x:width$}] [{:>width$}] [{:1$}]", name, width);
+        $case!("case 36, more: [{:.*}]", precision, name);
         $case!("case 37: [{name:>width$.precision$}] [{:1$.2$}]", "abcdef", 5, 3);
         $case!("case 38: {} {} {} {}", &x, &&x, &name, &mut { x });
         $case!("case 39: {:x} {:>4} {:#04x}", &x, &&x, &&&x);
-        $case!(
-            "case 40: [{:^8}] [{:*^8}] [{:*<8}] [{:->8}] [{: >8}]",
-            x,
-            name,
-            x,
-            name,
-            x
-        );
-        $case!("case 41: {:+} {:+} {:+x} {:+08}", 5u8, -5i8, 5u8, 5i64);
+        $case!("case 40: [{:^8}] [{:*^8}] [{:*<8}]", x, name, x);
+        $case!("case 40, more: [{:->8}] [{: >8}]", name, x);
+        $case!("case 41: {:+} {:+}", 5u8, -5i8);
+        $case!("case 41, more: {:+x} {:+08}", 5u8, 5i64);
         $case!("case 42: {:b} {:#b} {:#010b}", 5u8, 5u16, 5u32);
         $case!("case 43: {:#o} {:#X} {:#010X}", 8u8, 255u8, 255u32);
         $case!("case 44: {:#} {:#} {:#}", 5u8, "text", Version(1, 2));
-        $case!(
-            "case 45: {} {:x} {:x?} {:X?}",
-            u128::MAX,
-            i128::MIN,
-            [10u8, 11],
-            [10u8, 11]
-        );
+        $case!("case 45: {} {:x}", u128::MAX, i128::MIN);
+        $case!("case 45, more: {:x?} {:X?}", [10u8, 11], [10u8, 11]);
         $case!("case 46: {} and {}", Version(6, 12), &Version(7, 2));
-        $case!(
-            "case 47: {:x} {:#x} {:#06x} {:>4x}",
-            Version(1, 0),
-            Version(1, 0),
-            Version(2, 0),
-            Version(2, 0)
-        );
+        $case!("case 47: {:x} {:#x}", Version(1, 0), Version(1, 0));
+        $case!("case 47, more: {:#06x} {:>4x}", Version(2, 0), Version(2, 0));
         $case!("case 48: [{:5}] [{:>9}]", format_args!("{}", 1), Version(1, 2));
         $case!(
             "case 49: {:?}",
@@ -197,13 +177,8 @@ macro_rules! cases {
 /// The cases for a value whose type is a parameter of the function that prints it.
 macro_rules! generic_cases {
     ($case:ident, $value:ident) => {
-        $case!(
-            "case 62: {} {:x} {:#010x} [{:>8}]",
-            $value,
-            $value,
-            $value,
-            &$value
-        );
+        $case!("case 62: {} {:x}", $value, $value);
+        $case!("case 62, more: {:#010x} [{:>8}]", $value, &$value);
     };
 }
 
@@ -217,7 +192,7 @@ macro_rules! special_cases {
         $case!(
             "case 67: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, \
              28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, \
-             55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65..."; "case 67: {:?}", core::array::from_fn::<usize, 80, _>(|i| i)
+             55, 56, 57, 58, 59, 60, 61, 62, 63, 64, 65..."; "case 67: {:?}", core::array::from_fn::<u8, 80, _>(|i| i as u8)
         );
     };
 }

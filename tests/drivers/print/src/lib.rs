@@ -12,19 +12,26 @@ use core::fmt;
 
 use linux_driver::module::{Module, ThisModule};
 use linux_driver::prelude::*;
+use linux_driver::{pr_info_once, pr_info_ratelimited};
 
 include!("cases.rs");
 
 macro_rules! log {
     ($($case:tt)*) => {
-        pr_info!($($case)*)
+        apart(|| pr_info!($($case)*))
     };
 }
 
 macro_rules! log_special {
     ($expected:literal; $($case:tt)*) => {
-        pr_info!($($case)*)
+        apart(|| pr_info!($($case)*))
     };
+}
+
+/// Logs a case in a stack frame of its own: all of them together would need some kilobytes.
+#[inline(never)]
+fn apart(log: impl FnOnce()) {
+    log();
 }
 
 /// Logs a value of a type that only the caller knows: formatted by `core::fmt`.
@@ -41,11 +48,36 @@ pub fn log_all() {
     pr_info!("cases: done");
 }
 
+/// Logs from one place fifteen times, and from another, each of which has a limit of its own.
+fn log_limited() {
+    let (mut limited, mut once) = (0u32, 0u32);
+    let count = |count: &mut u32| {
+        *count += 1;
+        *count
+    };
+    for _ in 0..15 {
+        pr_info_ratelimited!("limited: {}", count(&mut limited));
+        pr_info_once!("once: {}", count(&mut once));
+    }
+    pr_info!("of 15 lines: {limited} limited, {once} once");
+    pr_info_ratelimited!("another place");
+    pr_info_once!("once more");
+}
+
+/// Logs an address in each way that there is: none tells where it is.
+fn log_addresses() {
+    let address = core::ptr::without_provenance::<u8>(0xffff_8880_1234_5678);
+    pr_info!("hashed: {:p} and {:?}", address, address);
+    pr_info!("addresses: done");
+}
+
 struct Print;
 
 impl Module for Print {
     fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
         log_all();
+        log_limited();
+        log_addresses();
         Ok(Print)
     }
 }

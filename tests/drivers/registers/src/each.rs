@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A function for each accessor, as ../../registers-c has them in C: kbuild/tests/mmio.rs compares their instructions.
 
-use linux_driver::io::{Mmio, Register};
+use linux_driver::io::{Mmio, Ports, Register};
 use linux_driver::register;
 
-use crate::LENGTH;
+use crate::{LENGTH, PORTS};
 
 register! {
     /// Another than the accessors': of two functions that are the same the compiler keeps one.
@@ -36,6 +36,26 @@ each! {
     readq_relaxed, writeq_relaxed, u64;
 }
 
+macro_rules! each_port {
+    ($($read:ident, $write:ident, $type:ty;)*) => { $(
+        #[inline(never)]
+        fn $read(ports: &Ports<PORTS>) -> $type {
+            ports.$read::<0x8>()
+        }
+
+        #[inline(never)]
+        fn $write(ports: &Ports<PORTS>, value: $type) {
+            ports.$write::<0x8>(value);
+        }
+    )* };
+}
+
+each_port! {
+    inb, outb, u8;
+    inw, outw, u16;
+    inl, outl, u32;
+}
+
 #[inline(never)]
 fn declared_read(registers: &Mmio<LENGTH>) -> u64 {
     registers.read::<Declared>().bits()
@@ -57,4 +77,11 @@ pub(crate) fn all(registers: &Mmio<LENGTH>) {
     writel_relaxed(registers, readl_relaxed(registers));
     writeq_relaxed(registers, readq_relaxed(registers));
     declared_write(registers, declared_read(registers));
+}
+
+/// Calls each accessor of ports, so that it is there. edu has no ports: nobody calls this.
+pub(crate) fn all_ports(ports: &Ports<PORTS>) {
+    outb(ports, inb(ports));
+    outw(ports, inw(ports));
+    outl(ports, inl(ports));
 }

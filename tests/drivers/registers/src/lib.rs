@@ -13,6 +13,9 @@ use linux_driver::register;
 /// How many bytes of BAR 0 are used.
 const LENGTH: usize = 0x100;
 
+/// How many ports a BAR of ports would have.
+const PORTS: usize = 0x10;
+
 register! {
     /// Identification.
     Id: u32 @ 0x00, ro {
@@ -48,6 +51,10 @@ impl pci::Driver for Registers {
             let bar = dev.iomap_region(0)?;
             try_out(dev, bar.access(dev)?)?;
             each::all(bar.access(dev)?);
+            match dev.request_region(0) {
+                Ok(ports) => each::all_ports(ports.access(dev)?),
+                Err(error) => dev_info!(dev, "memory as ports: {}", error),
+            }
             Ok(Registers)
         })
     }
