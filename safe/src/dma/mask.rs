@@ -11,7 +11,7 @@ use crate::error::{Result, code::EINVAL, to_result};
 /// The addresses that a device can reach: C's `DMA_BIT_MASK`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "DMA_BIT_MASK")]
-#[doc(alias = "dma_set_mask_and_coherent")]
+#[doc(alias = "dma_set_mask")]
 pub struct DmaMask(u64);
 
 impl DmaMask {
