@@ -126,7 +126,7 @@ fn what_a_driver_uses_is_found_out_from_its_code() {
         ("pci_dev", Role::KernelAllocated),
         ("device", Role::KernelAllocated),
         ("dev_pm_info", Role::KernelAllocated),
-        ("pci_bus", Role::Opaque),
+        ("dev_links_info", Role::Opaque),
     ] {
         assert!(abi.types.contains_key(name), "{name}");
         assert_eq!(usage.role(&abi, name), role, "{name} in {:?}", usage.allocated);

@@ -10,6 +10,7 @@ use linux_driver_host::{Error, Result, process};
 use object::read::archive::ArchiveFile;
 
 use crate::bindings::Workspace;
+use crate::prepare::SHIM_PREFIX;
 
 /// The module of the bindings, as debug information names it.
 const BINDINGS: &str = "linux_driver_sys";
@@ -131,7 +132,10 @@ fn held(debug: &Debug<'_>, index: Index, found: &mut BTreeSet<String>, depth: u3
     }
     let die = debug.die(index);
     match die.tag {
-        gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type if is_binding(debug, index) => {
+        // The shims' own types are no kernel's: what they hold may be.
+        gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type
+            if is_binding(debug, index) && !die.name.starts_with(SHIM_PREFIX) =>
+        {
             // What it holds is allocated with it.
             found.insert(die.name.to_owned());
         }
