@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A value that is tied to a binding is read by who has no part in that binding, while it ends.
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::device;
+use linux_driver::devres::Devres;
+use linux_driver::jiffies::Jiffies;
+use linux_driver::new_delayed_work;
+use linux_driver::pci::{self, DeviceId};
+use linux_driver::prelude::*;
+use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem};
+use pinned_init::{pin_data, try_pin_init};
+
+/// How often a value is asked for each time that the work runs.
+const ROUNDS: u32 = 2000;
+/// What a value holds, and what it holds no more when it is dropped.
+const THERE: u32 = 0x600d_da7a;
+
+/// How many values there are.
+static VALUES: AtomicU32 = AtomicU32::new(0);
+/// The value that each of the two devices made last, kept beyond its binding.
+static LAST: spin::Mutex<[Option<Devres<Value>>; 2]> = spin::Mutex::new([const { None }; 2]);
+
+struct Value(AtomicU32);
+
+impl Value {
+    fn new() -> Self {
+        VALUES.fetch_add(1, Ordering::Relaxed);
+        Self(AtomicU32::new(THERE))
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
+        VALUES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reads the other device's value for ever.
+struct Reader {
+    /// Which device this is.
+    of: usize,
+    there: AtomicBool,
+    gone: AtomicBool,
+    afterwards: AtomicU32,
+}
+
+impl DelayedWorkItem for Reader {
+    fn run(work: &DelayedWork<Self>, _dev: &device::Device<Bound>) {
+        let last = LAST.lock()[1 - work.of].clone();
+        if let Some(last) = last {
+            for _ in 0..ROUNDS {
+                let Some(value) = last.try_access() else {
+                    work.gone.store(true, Ordering::Relaxed);
+                    break;
+                };
+                work.there.store(true, Ordering::Relaxed);
+                // More than once: the first look says only that it was there in time.
+                for _ in 0..8 {
+                    if value.0.load(Ordering::Relaxed) != THERE {
+                        work.afterwards.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+        }
+        work.queue_on(workqueue::system_unbound(), Jiffies::new(0));
+    }
+}
+
+#[pin_data]
+struct Driver {
+    #[pin]
+    reader: DelayedWork<Reader>,
+}
+
+#[vtable]
+impl pci::Driver for Driver {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"devres-reader";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(pdev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let dev: &device::Device<Bound> = pdev.as_ref();
+            // The other device's, or none yet: those of earlier bindings were dropped, each once.
+            let values = VALUES.load(Ordering::Relaxed);
+            if values > 1 {
+                dev_err!(dev, "{} values are there, of one device", values);
+                return Err(EIO);
+            }
+            // Their slots are 1 and 2, of eight functions each.
+            let of = usize::from(pdev.dev_id() / 8 == 2);
+            let value = Devres::new::<Error>(dev, pin_init_scope(|| Ok(Value::new())))?;
+            let earlier = LAST.lock()[of].replace(value);
+            drop(earlier);
+            let reader = Reader {
+                of,
+                there: AtomicBool::new(false),
+                gone: AtomicBool::new(false),
+                afterwards: AtomicU32::new(0),
+            };
+            let reader = new_delayed_work!(dev, reader).pin_chain(|work| {
+                work.queue_on(workqueue::system_unbound(), Jiffies::new(0));
+                Ok(())
+            });
+            Ok(try_pin_init!(Self { reader <- reader }? Error))
+        })
+    }
+
+    fn remove(pdev: &pci::Device<Core>, this: Pin<&Self>) {
+        dev_info!(
+            pdev,
+            "read while it was there: {}, refused when it was gone: {}, read afterwards: {}",
+            this.reader.there.load(Ordering::Relaxed),
+            this.reader.gone.load(Ordering::Relaxed),
+            this.reader.afterwards.load(Ordering::Relaxed)
+        );
+        // The second device goes last: what a static holds is not dropped by itself.
+        if this.reader.of == 1 {
+            let values = core::mem::take(&mut *LAST.lock());
+            drop(values);
+        }
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Driver,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "A value that is read while its binding ends",
+}
