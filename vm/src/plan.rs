@@ -68,7 +68,8 @@ pub struct Alias {
     pub module: String,
 }
 
-/// One step: it passes if its action did (or failed as it was to), and every expected message came meanwhile.
+/// One step: it passes if its action did (or failed as it was to), and meanwhile every expected message came, and none that was
+/// never to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
@@ -79,6 +80,10 @@ pub struct Step {
     /// Regular expressions, each of which a kernel message has to match between the step's start and its end.
     #[serde(default)]
     pub expect: Vec<String>,
+    /// Regular expressions that no kernel message may match meanwhile. Messages that mean trouble need not be among them: none
+    /// may come in any step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub never: Vec<String>,
     /// The error that the action has to fail with; without it, the action has to succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails: Option<Errno>,
@@ -116,6 +121,7 @@ impl Step {
             name: name.into(),
             action,
             expect: Vec::new(),
+            never: Vec::new(),
             fails: None,
             timeout_s: default_timeout(),
             needs_config: Vec::new(),
@@ -126,6 +132,13 @@ impl Step {
     #[must_use]
     pub fn expecting(mut self, pattern: impl Into<String>) -> Self {
         self.expect.push(pattern.into());
+        self
+    }
+
+    /// The same step, in which no message may match this regular expression.
+    #[must_use]
+    pub fn never(mut self, pattern: impl Into<String>) -> Self {
+        self.never.push(pattern.into());
         self
     }
 
@@ -236,8 +249,10 @@ impl Plan {
             let place = format!("step {:?}", step.name);
             let last = number + 1 == self.steps.len();
             check.step(&place, &step.action, last, step.fails.is_some())?;
-            for pattern in &step.expect {
-                regex(&format!("{place}, `expect`"), pattern)?;
+            for (field, patterns) in [("expect", &step.expect), ("never", &step.never)] {
+                for pattern in patterns {
+                    regex(&format!("{place}, `{field}`"), pattern)?;
+                }
             }
             if let Some(name) = step.needs_config.iter().find(|name| !is_option(name)) {
                 return Err(wrong(
@@ -331,7 +346,7 @@ mod tests {
                 { name = "9", action = { do = "read", path = "/a", equals = "1" } },
                 { name = "10", action = { do = "exists", path = "/a" } },
                 { name = "11", action = { do = "absent", path = "/b" } },
-                { name = "12", action = { do = "expect" }, expect = ["b"] },
+                { name = "12", action = { do = "expect" }, expect = ["b"], never = ["c"] },
                 { name = "13", action = { do = "sleep", ms = 5 } },
                 { name = "14", action = { do = "wait-gone", device = "pci:1234:11e8" } },
                 { name = "15", action = { do = "remove", device = "pci:1234:11e8" } },
@@ -421,10 +436,11 @@ mod tests {
 
     #[test]
     fn a_wrong_pattern_is_refused() {
-        let text = refused(&plan(
-            r#"steps = [{ name = "one", action = { do = "expect" }, expect = ["a(b"] }]"#,
-        ));
-        assert!(text.contains("a(b"), "{text}");
+        for field in ["expect", "never"] {
+            let step = format!(r#"{{ name = "one", action = {{ do = "expect" }}, {field} = ["a(b"] }}"#);
+            let text = refused(&plan(&format!("steps = [{step}]")));
+            assert!(text.contains("a(b") && text.contains(field), "{text}");
+        }
         refused(&plan(r#"expect-problem = "*""#));
     }
 

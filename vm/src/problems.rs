@@ -86,6 +86,7 @@ pub const PATTERNS: &[Pattern] = &[
         "list_add corruption",
         "a linked list is corrupt, or a node was added twice",
     ),
+    starts("list_add double add", "a node was added to its list twice"),
     starts(
         "list_del corruption",
         "a linked list is corrupt, or a node was deleted twice",
@@ -396,6 +397,10 @@ mod tests {
                 "in use",
             ),
             ("ODEBUG: Out of memory. ODEBUG disabled", "turned itself off"),
+            (
+                "list_add double add: new=ffff888003a4f010, prev=ffff888003a4f010, next=ffff888003a4f000.",
+                "twice",
+            ),
             (
                 "list_add corruption. next->prev should be prev (ffff888003a4f010), but was 0000000000000000. (next=ffff888003a4f010).",
                 "list",

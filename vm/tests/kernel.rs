@@ -65,3 +65,23 @@ fn a_machine_that_ends_is_seen_to_its_end() {
         assert_eq!((report.passed(), report.steps[0].outcome), (false, Outcome::Failed));
     }
 }
+
+#[test]
+fn a_message_that_was_never_to_come_fails_its_step() {
+    let write = |text: &str| Action::Write {
+        path: "/dev/kmsg".into(),
+        data: format!("{text}\n"),
+    };
+    for image in images() {
+        let report = run(
+            &image,
+            vec![
+                Step::new("another message", write("edu: fine")).never("^edu: bad"),
+                Step::new("that message", write("edu: bad luck")).never("^edu: bad"),
+            ],
+        );
+        let outcomes: Vec<Outcome> = report.steps.iter().map(|step| step.outcome).collect();
+        assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed], "{report:#?}");
+        assert!(report.steps[1].detail.contains("edu: bad luck"), "{report:#?}");
+    }
+}

@@ -49,13 +49,10 @@ pub(crate) fn run(log: &mut Log, number: usize, step: &Step, world: &Arc<World>)
 }
 
 fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) -> io::Result<Result<String, String>> {
-    let mut missing = Vec::new();
-    for pattern in &step.expect {
-        match Regex::new(pattern) {
-            Ok(regex) => missing.push(regex),
-            Err(e) => return Ok(Err(format!("{pattern:?}: {e}"))),
-        }
-    }
+    let (mut missing, never) = match (patterns(&step.expect), patterns(&step.never)) {
+        (Ok(expect), Ok(never)) => (expect, never),
+        (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+    };
     let (thread, ended) = start(step, world, deadline);
     let mut result = None;
     let mut marked = None;
@@ -76,6 +73,9 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
         }
         // After the action, so that what it caused while it ran is in the log.
         while let Some(message) = log.message()? {
+            if never.iter().any(|regex| regex.is_match(&message)) {
+                return Ok(Err(format!("this message was never to come: {message}")));
+            }
             missing.retain(|regex| !regex.is_match(&message));
         }
         let now = Instant::now();
@@ -94,6 +94,11 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
             None => {}
         }
     }
+}
+
+fn patterns(texts: &[String]) -> Result<Vec<Regex>, String> {
+    let regex = |text: &String| Regex::new(text).map_err(|e| format!("{text:?}: {e}"));
+    texts.iter().map(regex).collect()
 }
 
 /// Starts the action. Its thread's number, and where its result comes.
