@@ -89,6 +89,12 @@ pub enum Action {
         /// What it has to hold, white space at both ends aside.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         equals: Option<String>,
+        /// What it has to hold somewhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holds: Option<String>,
+        /// What it may hold nowhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lacks: Option<String>,
     },
     /// The path is there, now.
     Exists {

@@ -80,6 +80,9 @@ pub struct Step {
     /// Regular expressions, each of which a kernel message has to match between the step's start and its end.
     #[serde(default)]
     pub expect: Vec<String>,
+    /// What is expected comes in this order, and each once: a message that comes too early or twice fails the step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exactly: bool,
     /// Regular expressions that no kernel message may match meanwhile. Messages that mean trouble need not be among them: none
     /// may come in any step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -121,6 +124,7 @@ impl Step {
             name: name.into(),
             action,
             expect: Vec::new(),
+            exactly: false,
             never: Vec::new(),
             fails: None,
             timeout_s: default_timeout(),
@@ -343,10 +347,10 @@ mod tests {
                 { name = "6", action = { do = "unbind", device = "platform/a" } },
                 { name = "7", action = { do = "bind", device = "platform/a", driver = "a" } },
                 { name = "8", action = { do = "write", path = "/a", data = "1" } },
-                { name = "9", action = { do = "read", path = "/a", equals = "1" } },
+                { name = "9", action = { do = "read", path = "/a", equals = "1", holds = "1", lacks = "2" } },
                 { name = "10", action = { do = "exists", path = "/a" } },
                 { name = "11", action = { do = "absent", path = "/b" } },
-                { name = "12", action = { do = "expect" }, expect = ["b"], never = ["c"] },
+                { name = "12", action = { do = "expect" }, expect = ["b"], exactly = true, never = ["c"] },
                 { name = "13", action = { do = "sleep", ms = 5 } },
                 { name = "14", action = { do = "wait-gone", device = "pci:1234:11e8" } },
                 { name = "15", action = { do = "remove", device = "pci:1234:11e8" } },

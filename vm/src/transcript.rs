@@ -9,6 +9,7 @@ use crate::problems;
 use crate::protocol::{Record, message};
 use crate::report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 use crate::taint;
+use crate::watch::Watch;
 
 /// The lines before a problem that are kept with it.
 const BEFORE: usize = 10;
@@ -145,24 +146,14 @@ impl<'a> Transcript<'a> {
         if ending != Ending::PoweredOff || !matches!(step.action, Action::Shutdown { .. }) {
             return;
         }
-        let came = |pattern: &String| {
-            let regex = Regex::new(pattern).ok()?;
-            under_way.messages.iter().find(|message| regex.is_match(message))
-        };
-        let missing: Vec<String> = step
-            .expect
-            .iter()
-            .filter(|pattern| came(pattern).is_none())
-            .map(|p| format!("{p:?}"))
-            .collect();
-        let why = match step.never.iter().find_map(came) {
-            Some(message) => Some(format!("this message was never to come: {message}")),
-            None if missing.is_empty() => None,
-            None => Some(format!(
-                "no message matched {} before the machine ended",
-                missing.join(", ")
-            )),
-        };
+        let why = Watch::new(step).and_then(|mut watch| {
+            under_way.messages.iter().try_for_each(|message| watch.see(message))?;
+            match watch.missing() {
+                Some(missing) => Err(format!("no message matched {missing} before the machine ended")),
+                None => Ok(()),
+            }
+        });
+        let why = why.err();
         let outcome = if why.is_none() {
             Outcome::Passed
         } else {

@@ -117,6 +117,15 @@ const LOADED: &str = "loaded";
 const PROBED: &str = "probed";
 const REBOUND: &str = "bound again";
 
+/// Has the plan end in a search for leaks, where there is a machine left to be searched.
+fn search_for_leaks(plan: &mut Plan) {
+    let ends = |step: &Step| matches!(step.action, Action::Shutdown { .. });
+    if plan.expect_problem.is_none() && !plan.steps.last().is_some_and(ends) {
+        plan.steps
+            .push(Step::new("nothing is leaked", Action::Kmemleak { clear: false }));
+    }
+}
+
 /// A driver to try: its module and how.
 pub(crate) struct Trial<'a> {
     pub(crate) source: &'a Source,
@@ -141,6 +150,9 @@ impl Trial<'_> {
         let mut plan = self.plan(programs.guest.as_deref())?;
         let config = Config::read(&kernel.build_tree.join(".config"))?;
         let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
+        if config.is_set("CONFIG_DEBUG_KMEMLEAK") {
+            search_for_leaks(&mut plan);
+        }
         if config.is_set("CONFIG_KASAN_GENERIC") {
             plan.slow(KASAN_SLOWS);
         }

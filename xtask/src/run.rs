@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             &source.name,
             format_args!("a kernel in which it shows something, not {}", kernel.name),
             why,
-            "use another kernel: debug-6.12 has all detectors (`--kernel debug-6.12`)",
+            "use a kernel whose configuration it fits: for detectors debug-6.12, for the rest one of the stock kernels (`cargo xtask kernels`)",
         ));
     }
     let build = builder(&cache, &kernel, install)?.build(&source)?;

@@ -37,6 +37,9 @@ pub(crate) struct Scenario {
     /// Options without which it shows nothing: it is not tried then.
     #[serde(default)]
     pub(crate) needs_config: Vec<String>,
+    /// Options with which it shows nothing.
+    #[serde(default)]
+    pub(crate) without_config: Vec<String>,
     /// What is done. The module is `/MODULE.ko` in the machine, and not loaded.
     pub(crate) steps: Vec<Step>,
 }

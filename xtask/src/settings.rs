@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     /// Options without which the driver shows nothing, such as a detector of what it does wrong: "KASAN" is CONFIG_KASAN. In
     /// a kernel that lacks one it is not tried.
     pub(crate) needs_config: Vec<String>,
+    /// Options with which it shows nothing.
+    pub(crate) without_config: Vec<String>,
     /// What is done with the device while it is bound, before it is removed for the first time.
     pub(crate) used: Vec<Step>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
@@ -110,6 +112,7 @@ impl Settings {
             append: scenario.append,
             driver: self.driver.clone(),
             needs_config: [self.needs_config.as_slice(), &scenario.needs_config].concat(),
+            without_config: [self.without_config.as_slice(), &scenario.without_config].concat(),
             steps: scenario.steps,
             ..Self::default()
         }
@@ -142,7 +145,7 @@ impl Settings {
         let mut settings: Self = settings.map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, used, steps, scenarios, scenarios-of, expect-problem",
+                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )
@@ -166,13 +169,16 @@ impl Settings {
 
     /// Why the driver shows nothing in a kernel of this configuration, if that is so.
     pub(crate) fn not_for(&self, config: &Config) -> Option<String> {
-        let options = self.needs_config.iter().map(|name| format!("CONFIG_{name}"));
-        let off: Vec<String> = options.filter(|option| !config.is_set(option)).collect();
-        match off.as_slice() {
+        let those = |names: &[String], is: bool| -> Vec<String> {
+            let options = names.iter().map(|name| format!("CONFIG_{name}"));
+            options.filter(|option| config.is_set(option) == is).collect()
+        };
+        let why = |options: &[String], how: &str| match options {
             [] => None,
-            [option] => Some(format!("{option} is off")),
-            options => Some(format!("{} are off", options.join(", "))),
-        }
+            [option] => Some(format!("{option} is {how}")),
+            options => Some(format!("{} are {how}", options.join(", "))),
+        };
+        why(&those(&self.needs_config, false), "off").or_else(|| why(&those(&self.without_config, true), "on"))
     }
 }
 
@@ -184,6 +190,7 @@ mod tests {
     fn a_driver_is_not_for_a_kernel_without_its_detector() {
         let settings = Settings {
             needs_config: vec!["KASAN".to_owned(), "PROVE_LOCKING".to_owned()],
+            without_config: vec!["DEBUG_TEST_DRIVER_REMOVE".to_owned()],
             ..Settings::default()
         };
         let not_for = |config: &str| settings.not_for(&Config::parse(config));
@@ -195,6 +202,10 @@ mod tests {
         assert_eq!(
             not_for("").as_deref(),
             Some("CONFIG_KASAN, CONFIG_PROVE_LOCKING are off")
+        );
+        assert_eq!(
+            not_for("CONFIG_KASAN=y\nCONFIG_PROVE_LOCKING=y\nCONFIG_DEBUG_TEST_DRIVER_REMOVE=y\n").as_deref(),
+            Some("CONFIG_DEBUG_TEST_DRIVER_REMOVE is on")
         );
         assert_eq!(Settings::default().not_for(&Config::parse("")), None);
     }

@@ -51,6 +51,10 @@ impl platform::Driver for Lamp {
     fn remove(dev: &platform::Device<Core>, _this: Pin<&Self>) {
         dev_info!(dev, "given up");
     }
+
+    fn shutdown(dev: &platform::Device<Core>, _this: Pin<&Self>) {
+        dev_info!(dev, "switched off");
+    }
 }
 
 impl Drop for Lamp {

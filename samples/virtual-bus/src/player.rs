@@ -4,6 +4,8 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use linux_driver::bus::{self, Device};
+use linux_driver::driver::DeviceDriver;
+use linux_driver::pm::{self, runtime};
 use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
 
@@ -22,6 +24,7 @@ impl bus::Driver for Player {
     const NAME: &'static CStr = c"rust_player";
     const ID_TABLE: bus::IdTable<Toys, &'static str> =
         &[(Kind::Ball, "thrown"), (Kind::Kite, "flown"), (Kind::Shard, "dropped")];
+    const DRIVER: DeviceDriver<Self, Toys> = DeviceDriver::new().pm();
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Toys> = sysfs::device_groups![Plays];
 
     fn probe(dev: &Device<Toys, Core>, what: Option<&'static &'static str>) -> impl PinInit<Self, Error> {
@@ -45,9 +48,28 @@ impl bus::Driver for Player {
     fn remove(dev: &Device<Toys, Core>, this: Pin<&Self>) {
         dev_info!(dev, "played with {} times", this.plays.load(Ordering::Relaxed));
     }
+
+    fn shutdown(dev: &Device<Toys, Core>, _this: Pin<&Self>) {
+        dev_info!(dev, "time for bed");
+    }
 }
 
-/// `plays` in the device's folder: reading plays with the toy, and says how often that was done.
+#[vtable]
+impl pm::Operations for Player {
+    type Bus = Toys;
+
+    fn runtime_suspend(dev: &Device<Toys, Bound>, _this: Pin<&Self>) -> Result {
+        dev_info!(dev, "put down");
+        Ok(())
+    }
+
+    fn runtime_resume(dev: &Device<Toys, Bound>, _this: Pin<&Self>) -> Result {
+        dev_info!(dev, "picked up");
+        Ok(())
+    }
+}
+
+/// `plays` in the device's folder: reading picks the toy up, plays with it, and says how often that was done.
 struct Plays;
 
 #[vtable]
@@ -56,7 +78,8 @@ impl sysfs::DeviceAttribute for Plays {
     type Bus = Toys;
     const NAME: &'static CStr = c"plays";
 
-    fn show(_dev: &Device<Toys, Bound>, this: Pin<&Player>, page: &mut Page) -> Result {
+    fn show(dev: &Device<Toys, Bound>, this: Pin<&Player>, page: &mut Page) -> Result {
+        let _up = runtime::resume_and_get(dev)?;
         sysfs_emit!(page, "{}\n", this.plays.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
     }
 }

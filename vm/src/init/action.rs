@@ -78,13 +78,23 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         Action::Remove { device } => write(&found(device)?.join("remove"), "1")?,
         Action::Rescan {} => write(Path::new("/sys/bus/pci/rescan"), "1")?,
         Action::Write { path, data } => write(Path::new(path), data)?,
-        Action::Read { path, equals } => {
+        Action::Read {
+            path,
+            equals,
+            holds,
+            lacks,
+        } => {
             let held = read(Path::new(path))?;
-            if equals.as_deref().is_some_and(|wanted| wanted.trim() != held) {
-                return Err(Failure::new(format_args!(
-                    "{path} holds {held:?}, not {:?}",
-                    equals.as_deref().unwrap_or_default()
-                )));
+            let wrong = [
+                ("not", equals.as_deref().filter(|wanted| wanted.trim() != held)),
+                ("which lacks", holds.as_deref().filter(|wanted| !held.contains(*wanted))),
+                (
+                    "and with it",
+                    lacks.as_deref().filter(|unwanted| held.contains(*unwanted)),
+                ),
+            ];
+            if let Some((what, text)) = wrong.iter().find_map(|(what, text)| Some((what, (*text)?))) {
+                return Err(Failure::new(format_args!("{path} holds {held:?}, {what} {text:?}")));
             }
             return Ok(held);
         }

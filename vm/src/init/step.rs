@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use linux_driver_vm::protocol::{Record, details};
 use linux_driver_vm::text::clean;
-use linux_driver_vm::{Errno, Step};
-use regex_lite::Regex;
+use linux_driver_vm::{Errno, Step, Watch};
 
 use crate::action::{self, Failure};
 use crate::kmsg::Log;
@@ -49,9 +48,9 @@ pub(crate) fn run(log: &mut Log, number: usize, step: &Step, world: &Arc<World>)
 }
 
 fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) -> io::Result<Result<String, String>> {
-    let (mut missing, never) = match (patterns(&step.expect), patterns(&step.never)) {
-        (Ok(expect), Ok(never)) => (expect, never),
-        (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+    let mut watch = match Watch::new(step) {
+        Ok(watch) => watch,
+        Err(why) => return Ok(Err(why)),
     };
     let (thread, ended) = start(step, world, deadline);
     let mut result = None;
@@ -67,38 +66,27 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
             thread::sleep(LOOK);
         }
         let unmarked = marked.is_none_or(|marked: Instant| marked.elapsed() >= MARK);
-        if result.is_some() && !missing.is_empty() && unmarked {
+        if result.is_some() && watch.missing().is_some() && unmarked {
             log.say(&Record::Mark {})?;
             marked = Some(Instant::now());
         }
         // After the action, so that what it caused while it ran is in the log.
         while let Some(message) = log.message()? {
-            if never.iter().any(|regex| regex.is_match(&message)) {
-                return Ok(Err(format!("this message was never to come: {message}")));
+            if let Err(why) = watch.see(&message) {
+                return Ok(Err(why));
             }
-            missing.retain(|regex| !regex.is_match(&message));
         }
         let now = Instant::now();
-        match &result {
-            Some(Ok(_)) if now >= deadline && !missing.is_empty() => {
-                let missing: Vec<String> = missing.iter().map(|regex| format!("{:?}", regex.as_str())).collect();
-                return Ok(Err(format!(
-                    "no message matched {} within {} s",
-                    missing.join(", "),
-                    step.timeout_s
-                )));
+        match (&result, watch.missing()) {
+            (Some(Ok(_)), Some(missing)) if now >= deadline => {
+                return Ok(Err(format!("no message matched {missing} within {} s", step.timeout_s)));
             }
-            Some(Ok(_)) if !missing.is_empty() => {}
-            Some(_) => return Ok(result.unwrap_or_else(|| Ok(String::new()))),
-            None if now >= deadline + GRACE => return Ok(Err(stuck(thread, step.timeout_s))),
-            None => {}
+            (Some(Ok(_)), Some(_)) => {}
+            (Some(_), _) => return Ok(result.unwrap_or_else(|| Ok(String::new()))),
+            (None, _) if now >= deadline + GRACE => return Ok(Err(stuck(thread, step.timeout_s))),
+            (None, _) => {}
         }
     }
-}
-
-fn patterns(texts: &[String]) -> Result<Vec<Regex>, String> {
-    let regex = |text: &String| Regex::new(text).map_err(|e| format!("{text:?}: {e}"));
-    texts.iter().map(regex).collect()
 }
 
 /// Starts the action. Its thread's number, and where its result comes.

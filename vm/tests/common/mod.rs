@@ -90,6 +90,8 @@ pub fn read(path: &str, equals: Option<&str>) -> Action {
     Action::Read {
         path: path.into(),
         equals: equals.map(str::to_owned),
+        holds: None,
+        lacks: None,
     }
 }
 

@@ -4,8 +4,11 @@
 #![forbid(unsafe_code)]
 
 use linux_driver::devres::Devres;
+use linux_driver::driver;
+use linux_driver::module::{Module, ThisModule};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
+use pinned_init::{pin_data, try_pin_init};
 
 /// A value that says when it goes.
 struct Noisy {
@@ -79,8 +82,34 @@ impl pci::Driver for Driver {
     }
 }
 
-linux_driver::module_pci_driver! {
-    type: Driver,
+/// The module's state. Nobody drops what is in a static when a module goes.
+#[pin_data]
+struct State {
+    #[pin]
+    _driver: driver::Registration<pci::Adapter<Driver>>,
+    // After the driver's last binding.
+    _last: TakeLast,
+}
+
+struct TakeLast;
+
+impl Drop for TakeLast {
+    fn drop(&mut self) {
+        LAST.lock().take();
+    }
+}
+
+impl Module for State {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _driver <- driver::Registration::new(module),
+            _last: TakeLast,
+        }? Error)
+    }
+}
+
+linux_driver::module! {
+    type: State,
     license: "GPL",
     author: "The linux-driver developers",
     description: "Values that are tied to a binding",

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the handlers work with.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 
+use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::device;
 use linux_driver::io::read_poll_timeout;
 use linux_driver::irq::{self, IrqReturn, ThreadedIrqReturn};
+use linux_driver::new_spinlock;
 use linux_driver::pci::Bar;
 use linux_driver::prelude::*;
+use linux_driver::sync::{Arc, SpinLock};
 
 /// The registers, as offsets in bytes (QEMU's `docs/specs/edu.rst`).
 mod regs {
@@ -24,20 +27,21 @@ mod regs {
 pub(crate) struct Events {
     pub(crate) way: &'static str,
     bar: Bar<0x100>,
-    count: AtomicU32,
+    /// Taken by the hard handler too: who takes it elsewhere has to keep interrupts off, and a kernel with lockdep says if not.
+    count: Arc<SpinLock<u32>>,
     go_on: AtomicBool,
     in_thread: AtomicBool,
 }
 
 impl Events {
-    pub(crate) fn new(way: &'static str, bar: Bar<0x100>) -> Self {
-        Self {
+    pub(crate) fn new(way: &'static str, bar: Bar<0x100>) -> Result<Self> {
+        Ok(Self {
             way,
             bar,
-            count: AtomicU32::new(0),
+            count: Arc::pin_init(new_spinlock!(0), GFP_KERNEL)?,
             go_on: AtomicBool::new(false),
             in_thread: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Waits for what the last binding has left to come, and takes it back.
@@ -94,7 +98,7 @@ impl Events {
     }
 
     pub(crate) fn count(&self) -> u32 {
-        self.count.load(Ordering::Relaxed)
+        *self.count.lock_irqsave()
     }
 
     pub(crate) fn in_thread(&self) -> bool {
@@ -119,14 +123,15 @@ impl Events {
         if self.go_on.load(Ordering::Relaxed) {
             registers.writel::<{ regs::FACTORIAL }>(5);
         }
-        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut count = self.count.lock_irqsave();
+        *count = count.wrapping_add(1);
         IrqReturn::Handled
     }
 }
 
 impl Drop for Events {
     fn drop(&mut self) {
-        pr_info!("{}: dropped once", self.way);
+        pr_info!("{}: dropped", self.way);
     }
 }
 

@@ -104,7 +104,7 @@ impl<W: Way> pci::Driver for Irq<W> {
             dev_info!(dev, "not enabled: {}", early.unwrap_or(EALREADY));
             dev.pcim_enable_device()?;
             dev.set_master();
-            let events = Events::new(W::NAME, dev.iomap_region(0)?);
+            let events = Events::new(W::NAME, dev.iomap_region(0)?)?;
             // Before MSI is on: with it, edu does not take its pin back.
             events.quiet(dev)?;
             refused::vectors(dev);
