@@ -2,6 +2,62 @@
 //! `struct file`: an open file.
 //!
 //! C header: `include/linux/fs.h`; `fs/open.c`, `fs/file_table.c`.
+//!
+//! ```no_run
+//! use linux_driver_safe::ioctl::{self, _IO};
+//! use linux_driver_safe::miscdevice::{self, Call};
+//! use linux_driver_safe::prelude::*;
+//! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+//! use linux_driver_safe::uaccess::Writer;
+//! use linux_driver_safe::wait::WaitQueue;
+//! use pinned_init::pin_data;
+//!
+//! #[pin_data]
+//! struct Button {
+//!     /// How often it was pressed since that was read last.
+//!     presses: AtomicU32,
+//!     #[pin]
+//!     pressed: WaitQueue,
+//! }
+//!
+//! const RESET: u32 = _IO(b'B', 0);
+//!
+//! #[vtable]
+//! impl miscdevice::Operations for Button {
+//!     type File = ();
+//!
+//!     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+//!         Ok(())
+//!     }
+//!
+//!     /// Waits until the button is pressed, but not on a file that was opened with `O_NONBLOCK`.
+//!     fn read(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, to: &mut Writer<'_>, _: &mut i64) -> Result<usize> {
+//!         loop {
+//!             let presses = this.presses.swap(0, Ordering::Relaxed);
+//!             if presses != 0 {
+//!                 to.write(&presses)?;
+//!                 return Ok(size_of::<u32>());
+//!             }
+//!             if call.file().is_nonblocking() {
+//!                 return Err(EAGAIN);
+//!             }
+//!             call.wait_event_interruptible(&this.pressed, || this.presses.load(Ordering::Relaxed) != 0)?;
+//!         }
+//!     }
+//!
+//!     /// Who opened the file for reading only may not reset it.
+//!     fn ioctl(this: Pin<&Self>, call: &Call<'_>, _: Pin<&()>, cmd: u32, _: ioctl::Argument<'_>) -> Result<u32> {
+//!         match cmd {
+//!             RESET if !call.file().is_writable() => Err(EBADF),
+//!             RESET => {
+//!                 this.presses.store(0, Ordering::Relaxed);
+//!                 Ok(0)
+//!             }
+//!             _ => Err(ENOTTY),
+//!         }
+//!     }
+//! }
+//! ```
 
 use linux_driver_sys as sys;
 

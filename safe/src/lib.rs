@@ -9,7 +9,7 @@
 //! | [`pm`] | `struct dev_pm_ops` and runtime power management | `include/linux/pm.h`, `include/linux/pm_runtime.h` |
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
 //! | [`platform`] | the platform bus: IDs, driver, device, devices that a module makes | `include/linux/platform_device.h` |
-//! | [`io`] | memory-mapped registers | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
+//! | [`io`] | registers: mapped into memory, or behind I/O ports | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
 //! | [`irq`] | interrupts | `include/linux/interrupt.h` |
 //! | [`dma`] | memory that devices read and write | `include/linux/dma-mapping.h` |
 //! | [`sysfs`] | attributes in sysfs | `include/linux/sysfs.h` |

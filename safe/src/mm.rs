@@ -6,6 +6,35 @@
 //! Pages come by faults, each of which finds the device bound or ends in SIGBUS. C drivers often map all pages in `mmap` itself
 //! (`remap_pfn_range`); the kernel links the area to its file only after `mmap` has returned, so that who takes the mappings
 //! away as the device goes would miss one that is being made.
+//!
+//! ```no_run
+//! use linux_driver_safe::miscdevice::{self, Call};
+//! use linux_driver_safe::mm::{Mapping, VmArea};
+//! use linux_driver_safe::pci::Bar;
+//! use linux_driver_safe::prelude::*;
+//!
+//! /// A device that user space drives by itself: each queue has a page of registers, where its bell is rung.
+//! struct Nic {
+//!     queues: Bar<0x8000>,
+//! }
+//!
+//! #[vtable]
+//! impl miscdevice::Operations for Nic {
+//!     type File = ();
+//!
+//!     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+//!         Ok(())
+//!     }
+//!
+//!     /// The offset says which queue: one page, and not the first, which is the driver's own.
+//!     fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+//!         if area.page_offset() == 0 || area.pages() != 1 {
+//!             return Err(EINVAL);
+//!         }
+//!         area.iomap(call, &this.queues)
+//!     }
+//! }
+//! ```
 
 use core::marker::PhantomData;
 

@@ -2,6 +2,51 @@
 //! `poll`, `select` and `epoll`: who waits for events of a file.
 //!
 //! C headers: `include/linux/poll.h`, `include/uapi/linux/eventpoll.h`; `fs/select.c`, `fs/eventpoll.c`.
+//!
+//! ```no_run
+//! use linux_driver_safe::miscdevice::{self, Call};
+//! use linux_driver_safe::poll::{self, EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM};
+//! use linux_driver_safe::prelude::*;
+//! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+//! use linux_driver_safe::wait::WaitQueue;
+//! use pinned_init::pin_data;
+//!
+//! #[pin_data]
+//! struct Nic {
+//!     /// How many packets can be read.
+//!     packets: AtomicU32,
+//!     #[pin]
+//!     came: WaitQueue,
+//! }
+//!
+//! impl Nic {
+//!     /// Called by the interrupt handler: first what has changed, then who waits for it.
+//!     fn received(&self) {
+//!         self.packets.fetch_add(1, Ordering::Release);
+//!         self.came.wake_up();
+//!     }
+//! }
+//!
+//! #[vtable]
+//! impl miscdevice::Operations for Nic {
+//!     type File = ();
+//!
+//!     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {
+//!         Ok(())
+//!     }
+//!
+//!     fn poll(this: Pin<&Self>, _: &Call<'_>, _file: Pin<&()>, table: &mut poll::Table<'_>) -> Result<poll::Events> {
+//!         // First the queue, then a look: a packet that comes in between wakes.
+//!         table.wait(&this.came)?;
+//!         // There is always room to write.
+//!         let mut events = EPOLLOUT | EPOLLWRNORM;
+//!         if this.packets.load(Ordering::Acquire) != 0 {
+//!             events |= EPOLLIN | EPOLLRDNORM;
+//!         }
+//!         Ok(events)
+//!     }
+//! }
+//! ```
 
 use core::ops::{BitOr, BitOrAssign};
 

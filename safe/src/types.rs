@@ -56,6 +56,37 @@ pub unsafe trait AlwaysRefCounted {
 
 /// An owned reference to a kernel object that counts them.
 ///
+/// ```no_run
+/// use linux_driver_safe::device::Device;
+/// use linux_driver_safe::miscdevice::{self, Call};
+/// use linux_driver_safe::prelude::*;
+/// use linux_driver_safe::types::ARef;
+///
+/// /// The state of an open file, which may stay open when the device is unbound or gone. The reference keeps the memory of
+/// /// the device.
+/// struct Opened {
+///     dev: ARef<Device>,
+/// }
+///
+/// impl Drop for Opened {
+///     fn drop(&mut self) {
+///         dev_info!(*self.dev, "closed"); // C's `put_device` comes after this.
+///     }
+/// }
+///
+/// struct Nic;
+///
+/// #[vtable]
+/// impl miscdevice::Operations for Nic {
+///     type File = Opened;
+///
+///     fn open(_this: Pin<&Self>, call: &Call<'_>) -> impl PinInit<Opened, Error> {
+///         let dev: &Device = call.dev(); // It is more, `Device<Bound>`, until the call returns.
+///         Ok(Opened { dev: dev.into() }) // C's `get_device`.
+///     }
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// The pointer is valid, and this value owns one of the object's references.

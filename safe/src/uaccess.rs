@@ -143,6 +143,21 @@ impl Reader<'_> {
     /// the slice holds then is not said.
     ///
     /// Context: may sleep.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::error::{Result, code::EINVAL};
+    /// use linux_driver_safe::uaccess::Reader;
+    ///
+    /// /// A key of 32 bytes, and nothing else.
+    /// fn key(from: &mut Reader<'_>) -> Result<[u8; 32]> {
+    ///     let mut key = [0; 32];
+    ///     if from.len() != key.len() {
+    ///         return Err(EINVAL);
+    ///     }
+    ///     from.read_slice(&mut key)?;
+    ///     Ok(key)
+    /// }
+    /// ```
     pub fn read_slice(&mut self, to: &mut [u8]) -> Result {
         let address = self.0.take(to.len())?;
         // SAFETY: the slice has so many bytes.
@@ -215,6 +230,20 @@ impl Writer<'_> {
     /// then.
     ///
     /// Context: may sleep.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::error::{Result, code::EINVAL};
+    /// use linux_driver_safe::uaccess::Writer;
+    ///
+    /// /// A packet, whole or not at all: returns how many bytes of the room are used.
+    /// fn deliver(to: &mut Writer<'_>, packet: &[u8]) -> Result<usize> {
+    ///     if to.len() < packet.len() {
+    ///         return Err(EINVAL);
+    ///     }
+    ///     to.write_slice(packet)?;
+    ///     Ok(packet.len())
+    /// }
+    /// ```
     #[inline]
     pub fn write_slice(&mut self, from: &[u8]) -> Result {
         let address = self.0.take(from.len())?;

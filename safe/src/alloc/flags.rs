@@ -29,6 +29,47 @@ pub struct Flags(pub(super) sys::gfp_t);
 /// May sleep. For process context without a spin lock held.
 pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 /// May not sleep; takes from the reserves, and fails sooner. For interrupts and under a spin lock.
+///
+/// ```no_run
+/// use linux_driver_safe::alloc::{GFP_ATOMIC, KVec};
+/// use linux_driver_safe::new_spinlock;
+/// use linux_driver_safe::prelude::*;
+/// use linux_driver_safe::sync::SpinLock;
+/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+/// use pinned_init::{pin_data, try_pin_init};
+///
+/// /// How many events are kept.
+/// const MOST: usize = 256;
+///
+/// #[pin_data]
+/// struct Events {
+///     #[pin]
+///     pending: SpinLock<KVec<u32>>,
+///     lost: AtomicU32,
+/// }
+///
+/// impl Events {
+///     fn new() -> impl PinInit<Self, Error> {
+///         try_pin_init!(Self {
+///             pending <- new_spinlock!(KVec::new()),
+///             lost: AtomicU32::new(0),
+///         }? Error)
+///     }
+///
+///     /// Called by the interrupt handler. Where there is no memory, or nobody takes them, events are lost.
+///     fn came(&self, event: u32) {
+///         let mut pending = self.pending.lock_irqsave();
+///         if pending.len() == MOST || pending.push(event, GFP_ATOMIC).is_err() {
+///             self.lost.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+///
+///     /// Takes what has come, so that the lock is not held while it is worked on.
+///     fn take(&self) -> KVec<u32> {
+///         core::mem::take(&mut *self.pending.lock_irqsave())
+///     }
+/// }
+/// ```
 pub const GFP_ATOMIC: Flags = Flags(sys::LINUX_DRIVER_GFP_ATOMIC);
 /// May not sleep, nor take from the reserves; fails soonest. As the kernel at hand has it: from 6.12 on it holds [`__GFP_NOWARN`], before
 /// that a failure leaves a message unless that is joined.

@@ -49,9 +49,35 @@ pub struct Vec<T, A: Allocator> {
 #[doc(alias = "krealloc")]
 pub type KVec<T> = Vec<T, Kmalloc>;
 /// Values in memory of `vmalloc`.
+///
+/// ```no_run
+/// use linux_driver_safe::alloc::{GFP_KERNEL, VVec};
+/// use linux_driver_safe::error::Result;
+/// use linux_driver_safe::io::Mmio;
+///
+/// /// A copy of the device's memory, a megabyte at least, which the CPU alone looks at.
+/// fn dump(memory: &Mmio<0x10_0000>) -> Result<VVec<u8>> {
+///     let mut copy = VVec::zeroed(memory.len(), GFP_KERNEL)?;
+///     memory.memcpy_fromio(&mut copy, 0)?;
+///     Ok(copy)
+/// }
+/// ```
 #[doc(alias = "__vmalloc")]
 pub type VVec<T> = Vec<T, Vmalloc>;
 /// Values in memory of `kvmalloc`.
+///
+/// ```no_run
+/// use linux_driver_safe::alloc::{GFP_KERNEL_ACCOUNT, KVVec};
+/// use linux_driver_safe::error::{Result, code::EINVAL};
+///
+/// /// A counter for each rule. User space says how many: a few, or a million. Its memory counts against the process.
+/// fn counters(rules: usize) -> Result<KVVec<u64>> {
+///     if rules > 1 << 20 {
+///         return Err(EINVAL);
+///     }
+///     KVVec::zeroed(rules, GFP_KERNEL_ACCOUNT)
+/// }
+/// ```
 #[doc(alias = "kvmalloc")]
 pub type KVVec<T> = Vec<T, KVmalloc>;
 

@@ -28,6 +28,31 @@ use crate::error::{Result, code::EINVAL};
 ///
 /// Context: any, hard interrupts included.
 ///
+/// ```no_run
+/// use linux_driver_safe::error::Result;
+/// use linux_driver_safe::io::Mmio;
+///
+/// /// Tells the device where its ring is in memory, and starts it.
+/// ///
+/// /// The first two need no order towards memory: the device reads nothing there yet. The last one does: what was written to
+/// /// the ring before is there when the device looks. Among each other, all come in this order.
+/// fn start(registers: &Mmio<0x100>, ring: u64, entries: u32) {
+///     registers.writeq_relaxed::<0x80>(ring);
+///     registers.writel_relaxed::<0x88>(entries);
+///     registers.writel::<0x8c>(1);
+/// }
+///
+/// /// How many bytes came: a counter of 64 bits, read by one instruction. Two of 32 bits could see two moments.
+/// fn received(registers: &Mmio<0x100>) -> u64 {
+///     registers.readq::<0x90>()
+/// }
+///
+/// /// Sets one of the addresses that the device listens to; `EINVAL` for a number that reaches beyond the mapping.
+/// fn set_address(registers: &Mmio<0x100>, number: u8, address: u64) -> Result {
+///     registers.try_writeq(address, 0xc0 + 8 * usize::from(number))
+/// }
+/// ```
+///
 /// # Invariants
 ///
 /// `base..base + length` is mapped device memory as long as this value lives, `base` is aligned to 8 bytes at least, and

@@ -62,12 +62,38 @@ impl<const SIZE: usize> Mmio<SIZE> {
     }
 
     /// Reads a register without an order towards other memory: C's `readl_relaxed` and its kin.
+    /// [`write_relaxed`](Self::write_relaxed) has an example.
     #[inline(always)]
     pub fn read_relaxed<R: Readable>(&self) -> R {
         R::read_relaxed_from(self)
     }
 
     /// Writes a register without an order towards other memory: C's `writel_relaxed` and its kin.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::io::{Mmio, Register};
+    /// use linux_driver_safe::register;
+    ///
+    /// register! {
+    ///     /// Where the device reads its commands from.
+    ///     pub Commands: u64 @ 0x80, wo {}
+    ///     pub Control: u32 @ 0x88, rw {
+    ///         run: 0,
+    ///         busy: 1,
+    ///     }
+    /// }
+    ///
+    /// /// Starts the device, which finds in memory what was written there before: for that the last write has its order.
+    /// fn start(registers: &Mmio<0x100>, commands: u64) {
+    ///     registers.write_relaxed(Commands::from_bits(commands));
+    ///     registers.write(Control::ZERO.with_run(true));
+    /// }
+    ///
+    /// /// For a loop that waits. Who goes on to read what the device wrote to memory uses `read`.
+    /// fn is_busy(registers: &Mmio<0x100>) -> bool {
+    ///     registers.read_relaxed::<Control>().busy()
+    /// }
+    /// ```
     #[inline(always)]
     pub fn write_relaxed<R: Writable>(&self, value: R) {
         value.write_relaxed_to(self);

@@ -84,6 +84,22 @@ impl Device<Bound> {
     }
 
     /// Where the first capability of this number is in the extended space; `None` if the device has none: C's `pci_find_ext_capability`. Context: any.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::device::Bound;
+    /// use linux_driver_safe::error::Result;
+    /// use linux_driver_safe::pci::{self, PCI_EXT_CAP_ID_DSN};
+    ///
+    /// /// The device's serial number, if it has one: two words after the capability's head, the lower one first.
+    /// fn serial_number(dev: &pci::Device<Bound>) -> Result<Option<u64>> {
+    ///     let Some(position) = dev.find_ext_capability(PCI_EXT_CAP_ID_DSN) else {
+    ///         return Ok(None);
+    ///     };
+    ///     let low = dev.try_read_config_dword(position + 4)?;
+    ///     let high = dev.try_read_config_dword(position + 8)?;
+    ///     Ok(Some(u64::from(high) << 32 | u64::from(low)))
+    /// }
+    /// ```
     #[doc(alias = "pci_find_ext_capability")]
     pub fn find_ext_capability(&self, id: ExtCapId) -> Option<usize> {
         // SAFETY: the device is there; any number may be looked for.
@@ -92,6 +108,24 @@ impl Device<Bound> {
 
     /// Where the next capability of this number is in the extended space, after the one at `position`; `None` if there is none, or `position` is not one of the
     /// extended space: C's `pci_find_next_ext_capability`. Context: any.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::device::Bound;
+    /// use linux_driver_safe::error::{Result, code::ENODEV};
+    /// use linux_driver_safe::pci::{self, PCI_EXT_CAP_ID_VNDR};
+    ///
+    /// /// Where the vendor's capability of this ID is. There may be several, each with its ID after its head.
+    /// fn find_vendor_capability(dev: &pci::Device<Bound>, id: u16) -> Result<usize> {
+    ///     let mut next = dev.find_ext_capability(PCI_EXT_CAP_ID_VNDR);
+    ///     while let Some(position) = next {
+    ///         if dev.try_read_config_word(position + 4)? == id {
+    ///             return Ok(position);
+    ///         }
+    ///         next = dev.find_next_ext_capability(position, PCI_EXT_CAP_ID_VNDR);
+    ///     }
+    ///     Err(ENODEV)
+    /// }
+    /// ```
     #[doc(alias = "pci_find_next_ext_capability")]
     pub fn find_next_ext_capability(&self, position: usize, id: ExtCapId) -> Option<usize> {
         let in_extended = sys::PCI_CFG_SPACE_SIZE as usize..self.cfg_size();

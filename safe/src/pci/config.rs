@@ -13,6 +13,18 @@
 //! fn revision(dev: &pci::Device<Bound>) -> Result<u8> {
 //!     dev.read_config_byte::<0x08>()
 //! }
+//!
+//! /// Which errors the device has noted in its status register, where a bit is cleared by writing it.
+//! fn take_errors(dev: &pci::Device<Bound>) -> Result<u16> {
+//!     let errors = dev.read_config_word::<0x06>()? & 0xf900;
+//!     dev.write_config_word::<0x06>(errors)?;
+//!     Ok(errors)
+//! }
+//!
+//! /// The head of the first capability in the extended space; `EINVAL` from a device that has no such space.
+//! fn first_extended(dev: &pci::Device<Bound>) -> Result<u32> {
+//!     dev.try_read_config_dword(0x100)
+//! }
 //! ```
 
 use core::ffi::c_int;

@@ -193,6 +193,8 @@ impl Device<Core> {
     ///
     /// `ENOSYS` if the device has none, `EINVAL` if it has not so many, `EBUSY` if there are some already. Context: may sleep; the
     /// functions are probed before it returns.
+    ///
+    /// [`Driver::sriov_configure`](super::Driver::sriov_configure) has an example.
     #[doc(alias = "pci_enable_sriov")]
     pub fn enable_sriov(&self, num_vfs: u16) -> Result {
         // SAFETY: the device is there and bound, and its lock is held.

@@ -24,7 +24,63 @@ use crate::types::Invariant;
 /// A callback that is not written is NULL in the `struct pci_driver`, but for `probe` and `remove`, which stand for the life of the
 /// data. (The legacy `suspend` and `resume` of `struct pci_driver` are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their place.)
 ///
-/// See the crate's first page for an example.
+/// ```no_run
+/// use linux_driver_safe::pci::{self, Bar, DeviceId};
+/// use linux_driver_safe::prelude::*;
+///
+/// /// The data of one device.
+/// struct Nic {
+///     bar: Bar<0x1000>,
+/// }
+///
+/// #[vtable]
+/// impl pci::Driver for Nic {
+///     /// How many queues it has.
+///     type IdInfo = u32;
+///     const NAME: &'static CStr = c"nic";
+///     const ID_TABLE: pci::IdTable<u32> =
+///         pci::id_table![(DeviceId::new(0x1234, 0x0001), 1), (DeviceId::new(0x1234, 0x0002), 8)];
+///
+///     fn probe(dev: &pci::Device<Core>, queues: Option<&'static u32>) -> impl PinInit<Self, Error> {
+///         pin_init_scope(move || {
+///             // Any device can be given to the driver (`driver_override`): one queue is what all have.
+///             let queues = queues.copied().unwrap_or(1);
+///             dev.pcim_enable_device()?;
+///             dev.set_master();
+///             let bar: Bar<0x1000> = dev.iomap_region(0)?;
+///             bar.access(dev)?.writel::<0x00>(queues);
+///             dev_info!(dev, "{} queues", queues);
+///             Ok(Nic { bar })
+///         })
+///     }
+///
+///     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
+///         this.stop(dev);
+///     }
+///
+///     fn shutdown(dev: &pci::Device<Core>, this: Pin<&Self>) {
+///         this.stop(dev);
+///     }
+/// }
+///
+/// impl Nic {
+///     /// Stops the queues, and forbids DMA: the next kernel gets memory that nobody writes to.
+///     fn stop(&self, dev: &pci::Device<Core>) {
+///         if let Ok(registers) = self.bar.access(dev) {
+///             registers.writel::<0x00>(0);
+///         }
+///         dev.clear_master();
+///     }
+/// }
+///
+/// linux_driver_safe::module_pci_driver! {
+///     type: Nic,
+///     license: "GPL",
+///     author: "A. Author",
+///     description: "A network interface",
+/// }
+/// # fn main() {}
+/// ```
 #[vtable]
 #[doc(alias = "pci_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
@@ -90,6 +146,41 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// [`Device::enable_sriov`] and [`Device::disable_sriov`] see: `pci_driver.sriov_configure`.
     ///
     /// Context: may sleep; under the device's lock.
+    ///
+    /// ```no_run
+    /// use linux_driver_safe::pci;
+    /// use linux_driver_safe::prelude::*;
+    ///
+    /// struct Nic;
+    ///
+    /// #[vtable]
+    /// impl pci::Driver for Nic {
+    ///     type IdInfo = ();
+    ///     const NAME: &'static CStr = c"nic";
+    ///     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x0001)];
+    ///
+    ///     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+    ///         pin_init_scope(move || {
+    ///             dev.pcim_enable_device()?;
+    ///             Ok(Nic)
+    ///         })
+    ///     }
+    ///
+    ///     /// The virtual functions would stay, without the driver that they rely on.
+    ///     fn remove(dev: &pci::Device<Core>, _this: Pin<&Self>) {
+    ///         dev.disable_sriov();
+    ///     }
+    ///
+    ///     fn sriov_configure(dev: &pci::Device<Core>, _this: Pin<&Self>, num_vfs: u16) -> Result<u16> {
+    ///         if num_vfs == 0 {
+    ///             dev.disable_sriov();
+    ///         } else {
+    ///             dev.enable_sriov(num_vfs)?;
+    ///         }
+    ///         Ok(num_vfs)
+    ///     }
+    /// }
+    /// ```
     #[doc(alias = "pci_driver.sriov_configure")]
     fn sriov_configure(dev: &Device<Core>, this: Pin<&Self>, num_vfs: u16) -> Result<u16> {
         let _ = (dev, this, num_vfs);
@@ -297,7 +388,7 @@ pub(super) unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(&'a Device
 /// loaded when such a device is found. The other fields are those of [`module!`](crate::module!).
 ///
 /// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module registers it when it is
-/// loaded and unregisters it when it is unloaded. See the crate's first page for an example.
+/// loaded and unregisters it when it is unloaded. [`pci::Driver`](crate::pci::Driver) has an example.
 #[macro_export]
 macro_rules! module_pci_driver {
     ($($fields:tt)*) => {

@@ -40,6 +40,7 @@ use crate::macros::vtable;
 /// ```
 ///
 /// and in the driver: `const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();`.
+/// [`runtime`](super::runtime) has a driver with `runtime_suspend` and `runtime_resume`.
 #[vtable]
 #[doc(alias = "dev_pm_ops")]
 pub trait Operations: Send + Sync + 'static {

@@ -9,16 +9,63 @@
 //! Whether a PCI device sleeps at all is user space's to say: `power/control` in its folder in sysfs (`auto`, or `on`).
 //!
 //! ```no_run
-//! # use linux_driver_safe::device::Bound;
-//! # use linux_driver_safe::error::Result;
-//! # use linux_driver_safe::pci;
-//! use linux_driver_safe::pm::runtime;
+//! use linux_driver_safe::driver::DeviceDriver;
+//! use linux_driver_safe::pci::{self, Bar, DeviceId};
+//! use linux_driver_safe::pm::{self, runtime};
+//! use linux_driver_safe::prelude::*;
 //!
-//! fn use_it(dev: &pci::Device<Bound>) -> Result {
-//!     let awake = runtime::resume_and_get(dev)?;
-//!     // … the device stays awake …
-//!     drop(awake);
-//!     Ok(())
+//! struct Nic {
+//!     bar: Bar<0x100>,
+//! }
+//!
+//! #[vtable]
+//! impl pci::Driver for Nic {
+//!     type IdInfo = ();
+//!     const NAME: &'static CStr = c"nic";
+//!     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x0001)];
+//!     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();
+//!
+//!     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+//!         pin_init_scope(move || {
+//!             dev.pcim_enable_device()?;
+//!             // It sleeps a tenth of a second after its last use, not at once.
+//!             runtime::use_autosuspend(dev, 100);
+//!             let bar: Bar<0x100> = dev.iomap_region(0)?;
+//!             // It is awake after `probe`: `runtime_resume` comes when it has slept.
+//!             bar.access(dev)?.writel::<0x00>(1);
+//!             Ok(Nic { bar })
+//!         })
+//!     }
+//! }
+//!
+//! #[vtable]
+//! impl pm::Operations for Nic {
+//!     type Bus = pci::Bus;
+//!
+//!     fn runtime_suspend(dev: &pci::Device<Bound>, this: Pin<&Self>) -> Result {
+//!         let registers = this.bar.access(dev)?;
+//!         // It is still at something: it stays awake.
+//!         if registers.readl::<0x04>() & 1 != 0 {
+//!             return Err(EBUSY);
+//!         }
+//!         registers.writel::<0x00>(0);
+//!         Ok(())
+//!     }
+//!
+//!     /// The bus has switched the device on; its registers may be as after power-on.
+//!     fn runtime_resume(dev: &pci::Device<Bound>, this: Pin<&Self>) -> Result {
+//!         this.bar.access(dev)?.writel::<0x00>(1);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! impl Nic {
+//!     /// Wakes the device, which may sleep again a while after this.
+//!     fn send(&self, dev: &pci::Device<Bound>, packet: u32) -> Result {
+//!         let _awake = runtime::resume_and_get(dev)?.autosuspend();
+//!         self.bar.access(dev)?.writel::<0x08>(packet);
+//!         Ok(())
+//!     }
 //! }
 //! ```
 

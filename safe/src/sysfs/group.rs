@@ -158,6 +158,37 @@ macro_rules! __sysfs_device_groups {
 
 /// The attributes of a driver, for `GROUPS`: types that implement [`DriverAttribute`](crate::sysfs::DriverAttribute), as in
 /// [`device_groups!`](crate::sysfs::device_groups).
+///
+/// ```
+/// use linux_driver_safe::prelude::*;
+/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+/// use linux_driver_safe::sysfs::{self, Page};
+///
+/// /// How many packets each device of the driver gathers before it raises an interrupt.
+/// static GATHER: AtomicU32 = AtomicU32::new(1);
+///
+/// /// `/sys/bus/pci/drivers/…/gather`: that number, to be read and set.
+/// struct Gather;
+///
+/// #[vtable]
+/// impl sysfs::DriverAttribute for Gather {
+///     const NAME: &'static CStr = c"gather";
+///
+///     fn show(page: &mut Page) -> Result {
+///         sysfs_emit!(page, "{}\n", GATHER.load(Ordering::Relaxed))
+///     }
+///
+///     fn store(text: &[u8]) -> Result {
+///         let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
+///         let number = text.trim_ascii().parse().map_err(|_| EINVAL)?;
+///         GATHER.store(number, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// const GROUPS: sysfs::DriverGroups = sysfs::driver_groups![Gather];
+/// # let _ = GROUPS;
+/// ```
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __sysfs_driver_groups {
