@@ -264,6 +264,9 @@ pub enum SuspendState {
     /// Once in a run: the firmware of QEMU's q35 leaves the machine without its power management registers. (For the same
     /// reason the run then ends in a reboot.)
     Mem,
+    /// Hibernation, as far as that goes without a disk: devices are frozen, an image is made, devices are thawed, and there is nowhere to write
+    /// the image to. With a test no image is made, and devices are restored. Needs `HIBERNATION`.
+    Disk,
 }
 
 /// How far a suspend goes that is only a test.

@@ -57,6 +57,7 @@ pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result 
             write(path(DEEP), "deep")?;
             "mem"
         }
+        SuspendState::Disk => "disk",
     };
     let slept = write(path(STATE), word);
     if test.is_some() {
