@@ -6,6 +6,7 @@
 use linux_driver::alloc::{
     __GFP_NOWARN, Allocator, GFP_ATOMIC, GFP_KERNEL, GFP_KERNEL_ACCOUNT, GFP_NOWAIT, KBox, KVVec, KVec, VVec, Vec,
 };
+use linux_driver::driver::{DeviceDriver, ProbeType};
 use linux_driver::new_spinlock;
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
@@ -142,6 +143,10 @@ impl pci::Driver for Memory {
     type IdInfo = ();
     const NAME: &'static CStr = c"memory";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+    // It takes long, and there is nothing in it for anyone to start again.
+    const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new()
+        .probe_type(ProbeType::PreferAsynchronous)
+        .suppress_bind_attrs();
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
