@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_host::{Error, Result, process};
+use serde::Deserialize;
 
-/// How a file starts: the rest of the line is a part of an error.
+/// How a file starts: the rest of the line is a part of an error, of its message or of a label in it.
 const MARK: &str = "//~ ERROR ";
 
 /// The files, in order.
@@ -58,16 +59,76 @@ pub(crate) fn fails(like: &Command, file: &Path) -> Result<Option<String>> {
         "/dev/null",
     ]);
     rustc.env("CARGO_CRATE_NAME", "driver").arg(file);
-    let output = process::output(&mut rustc)?;
+    let output = process::output(rustc.arg("--error-format=json"))?;
     let said = process::said(&output);
-    // What rustc quotes of the file itself says nothing.
-    let quoted = |line: &&str| line.trim_start().starts_with(|c: char| c.is_ascii_digit());
-    let errors = said.lines().filter(|line| !quoted(line)).collect::<Vec<_>>().join("\n");
     Ok(if output.status.success() {
         Some("it compiles".to_owned())
-    } else if errors.contains(expected) {
+    } else if errors(&said).iter().any(|error| error.contains(expected)) {
         None
     } else {
-        Some(format!("expected the error `{expected}`, found:\n{said}"))
+        Some(format!("expected the error `{expected}`, found:\n{}", readable(&said)))
     })
+}
+
+/// What rustc says with `--error-format=json`, on a line each.
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    message: String,
+    spans: Vec<Span>,
+    rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    label: Option<String>,
+}
+
+/// What the errors say, in their messages and labels. Their notes and helps are left out, which tell of much that is not wrong, and so are
+/// warnings.
+fn errors(said: &str) -> Vec<String> {
+    said.lines()
+        .filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok())
+        .filter(|diagnostic| diagnostic.level == "error")
+        .flat_map(|error| {
+            let labels = error.spans.into_iter().filter_map(|span| span.label);
+            [error.message].into_iter().chain(labels)
+        })
+        .collect()
+}
+
+/// As rustc says it to people.
+fn readable(said: &str) -> String {
+    said.lines()
+        .map(|line| {
+            serde_json::from_str::<Diagnostic>(line)
+                .ok()
+                .and_then(|diagnostic| diagnostic.rendered)
+                .unwrap_or_else(|| format!("{line}\n"))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = r#"
+{"$message_type":"diagnostic","level":"warning","message":"unused import: `Mutex`","code":null,"spans":[{"label":"in a warning"}],"children":[],"rendered":"warning: unused import: `Mutex`\n"}
+{"$message_type":"diagnostic","level":"error","message":"mismatched types","code":{"code":"E0308","explanation":null},"spans":[{"is_primary":true,"text":[{"text":"    lock.quoted()"}],"label":"expected `u32`, found `u64`"},{"is_primary":false,"label":null}],"children":[{"level":"note","message":"in a note","code":null,"spans":[{"label":"in the label of a note"}],"children":[],"rendered":null},{"level":"help","message":"in a help","code":null,"spans":[],"children":[],"rendered":null}],"rendered":"error[E0308]: mismatched types\n"}
+error: of the linker
+"#;
+
+    #[test]
+    fn only_errors_count() {
+        assert_eq!(errors(SAID), ["mismatched types", "expected `u32`, found `u64`"]);
+    }
+
+    #[test]
+    fn people_are_told_all() {
+        assert_eq!(
+            readable(SAID.trim_start()),
+            "warning: unused import: `Mutex`\nerror[E0308]: mismatched types\nerror: of the linker\n"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//~ ERROR is not satisfied
+//~ ERROR the trait bound `&u32: Zeroable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR expected `Attr<Shelf>`, found `Attr<Box>`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR but its trait bounds were not satisfied
+//~ ERROR ::bus::Adapter<Reader>>`, but its trait bounds were not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

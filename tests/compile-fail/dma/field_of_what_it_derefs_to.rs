@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR expected `*const u32`, found `*const Empty`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR the trait bound
+//~ ERROR the trait bound `Device<Bound>: AsRef<Device<Core>>` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

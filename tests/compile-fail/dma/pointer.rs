@@ -1,4 +1,4 @@
-//~ ERROR its trait bounds were not satisfied
+//~ ERROR the function or associated item `zeroed` exists for struct `Coherent<&'static u8>`, but its trait bounds were not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

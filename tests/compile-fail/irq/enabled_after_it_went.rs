@@ -1,4 +1,4 @@
-//~ ERROR cannot return value referencing
+//~ ERROR cannot return value referencing function parameter `registration`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

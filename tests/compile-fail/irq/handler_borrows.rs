@@ -1,4 +1,4 @@
-//~ ERROR lifetime
+//~ ERROR lifetime bound not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR no variant
+//~ ERROR no variant or associated item named `WakeThread` found for enum `IrqReturn`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR trait `DerefMut` is required to modify
+//~ ERROR cannot assign to data in dereference of `Arc<u32>`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

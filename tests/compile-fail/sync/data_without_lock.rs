@@ -1,4 +1,4 @@
-//~ ERROR is private
+//~ ERROR field `data` of struct `Mutex` is private
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

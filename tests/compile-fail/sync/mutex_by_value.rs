@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR expected `Mutex<u32>`, found opaque type
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR cannot be unpinned
+//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

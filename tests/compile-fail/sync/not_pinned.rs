@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR expected `Result<KBox<Mutex<u32>>, Error>`, found `Result<KBox<impl PinInit<
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR one type is more general than the other
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR mismatched types
+//~ ERROR ::platform::Bus`, found `linux_driver
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

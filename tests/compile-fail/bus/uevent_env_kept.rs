@@ -1,0 +1,33 @@
+//~ ERROR `env` escapes the associated function body here
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::bus::{self, Handle, UeventEnv};
+use linux_driver::module::ThisModule;
+use linux_driver::prelude::*;
+
+struct Shelf;
+
+#[vtable]
+impl bus::BusType for Shelf {
+    const NAME: &'static CStr = c"shelf";
+    type DeviceData = u32;
+    type DeviceId = u32;
+
+    fn init(_module: &'static ThisModule, _bus: &Handle<Self>) -> impl PinInit<Self, Error> {
+        Ok::<_, Error>(Shelf)
+    }
+
+    fn match_id(_dev: &bus::Device<Self>, _id: &u32) -> bool {
+        true
+    }
+
+    fn uevent(_dev: &bus::Device<Self>, env: &mut UeventEnv<'_>) -> Result {
+        keep(env);
+        Ok(())
+    }
+}
+
+/// The variables are there until the event is sent.
+fn keep(_: &mut UeventEnv<'static>) {}

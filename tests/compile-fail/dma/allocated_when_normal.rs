@@ -1,0 +1,14 @@
+//~ ERROR Bound>>` is not satisfied
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::dma::Coherent;
+use linux_driver::pci;
+use linux_driver::prelude::*;
+
+/// Memory for a device is given back while it is bound.
+pub fn early(dev: &pci::Device<Normal>) -> impl PinInit<Coherent<u32>, Error> {
+    Coherent::zeroed(dev, GFP_KERNEL)
+}

@@ -1,0 +1,12 @@
+//~ ERROR no method named `read_config_byte` found
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci;
+use linux_driver::prelude::*;
+
+/// A device that is not known to be bound is another driver's, or nobody's.
+pub fn read(dev: &pci::Device<Normal>) -> Result<u8> {
+    dev.read_config_byte::<0x08>()
+}

@@ -1,0 +1,13 @@
+//~ ERROR `PhantomPinned` cannot be unpinned
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::pin::Pin;
+
+use linux_driver::sync::SpinLock;
+
+/// Whoever waits for it has its address.
+pub fn moved(lock: Pin<&mut SpinLock<u32>>) -> &mut SpinLock<u32> {
+    Pin::into_inner(lock)
+}
