@@ -92,8 +92,8 @@ impl Compile<'_> {
                         lacks_std.get_or_insert(message.target.name);
                     }
                 }
-                // The last one is the library that was asked for; what it depends on comes before.
-                Ok(Message::CompilerArtifact(artifact)) => {
+                // Not the last one: what only hands on what it depends on may be done before that is.
+                Ok(Message::CompilerArtifact(artifact)) if artifact.manifest_path == manifest => {
                     let file = artifact
                         .filenames
                         .into_iter()
