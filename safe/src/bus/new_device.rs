@@ -125,8 +125,8 @@ impl<B: BusType> Drop for NewDevice<B> {
 /// A device that is registered with the driver core. When this value goes, the device is unbound and unregistered, and freed with its last
 /// reference.
 ///
-/// It may be dropped wherever one may sleep, but for the callbacks of the device's own driver and attributes: they end before the device can
-/// go. A value that is leaked leaves the device there; the bus then waits for it and is never unregistered.
+/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's callbacks, attributes, work items and threaded
+/// handlers, and the operations of its misc devices. They end before the device can go. A value that is leaked leaves the device there; the bus then waits for it and is never unregistered.
 ///
 /// # Invariants
 ///

@@ -50,6 +50,11 @@ pub enum ProbeType {
 }
 
 /// Callbacks of `struct device_driver` that no bus takes over.
+///
+/// For each that is written the core has a file in the device's folder in sysfs, `state_synced` and `coredump`, which it takes away under the
+/// device's lock when the device is unbound (`driver_sysfs_remove`, `device_remove` in `drivers/base/dd.c`). Whoever reads or writes the file at
+/// that moment waits for the lock, and unbinding waits for them: so it is with a driver in C. Where user space may do both at once,
+/// leave them out.
 #[vtable]
 pub trait Callbacks: Send + Sync + 'static {
     /// The bus of the driver's devices.

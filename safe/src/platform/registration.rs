@@ -67,8 +67,8 @@ impl<'a> DeviceInfo<'a> {
 /// A platform device that this module made: it is registered as long as this value is there. Whoever has a reference keeps its
 /// memory longer.
 ///
-/// It may be dropped wherever one may sleep, but for the callbacks of the device's own driver and attributes: they end before the
-/// device can go. A value that is leaked leaves the device there, which is the kernel's: its memory is none of the module's.
+/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's callbacks, attributes, work items and
+/// threaded handlers, and the operations of its misc devices. They end before the device can go. A value that is leaked leaves the device there, which is the kernel's: its memory is none of the module's.
 ///
 /// ```no_run
 /// use linux_driver_safe::error::Result;

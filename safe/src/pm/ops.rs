@@ -105,7 +105,8 @@ pub trait Operations: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Nobody uses the device: put it into a state that saves power. An error other than `EAGAIN` and `EBUSY` switches the
+    /// Nobody uses the device: put it into a state that saves power. Its registers answer; to ask for it to be awake
+    /// ([`resume_and_get`](super::runtime::resume_and_get)) would be to wait for the end of this callback. An error other than `EAGAIN` and `EBUSY` switches the
     /// device's runtime power management off until it is set anew. Context: may sleep; no lock.
     #[doc(alias = "dev_pm_ops.runtime_suspend")]
     fn runtime_suspend(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
@@ -113,7 +114,8 @@ pub trait Operations: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Somebody uses the device: bring it back. Context: may sleep; no lock.
+    /// Somebody uses the device: bring it back. As in [`runtime_suspend`](Self::runtime_suspend), its being awake is not waited for here. Context: may
+    /// sleep; no lock.
     #[doc(alias = "dev_pm_ops.runtime_resume")]
     fn runtime_resume(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);

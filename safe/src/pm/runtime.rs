@@ -86,7 +86,8 @@ pub struct Awake<'a> {
 
 /// Wakes the device and keeps it awake: C's `pm_runtime_resume_and_get`.
 ///
-/// `EACCES` if runtime power management is off for the device, else the error of its driver or bus. Context: may sleep.
+/// `EACCES` if runtime power management is off for the device, else the error of its driver or bus. Context: may sleep; not in the
+/// device's own `runtime_suspend` and `runtime_resume`, whose end it waits for.
 #[doc(alias = "pm_runtime_resume_and_get")]
 pub fn resume_and_get(dev: &impl AsRef<Device<Bound>>) -> Result<Awake<'_>> {
     let dev = dev.as_ref();

@@ -29,14 +29,6 @@ impl Queue {
     pub fn as_raw(&self) -> *mut sys::workqueue_struct {
         self.0.get()
     }
-
-    /// Waits until all that is queued now has run: C's `flush_workqueue`. Context: may sleep; not in an item of this queue.
-    #[doc(alias = "flush_workqueue")]
-    #[doc(alias = "__flush_workqueue")]
-    pub fn flush(&self) {
-        // SAFETY: by the type's invariant the queue is there.
-        unsafe { sys::__flush_workqueue(self.as_raw()) };
-    }
 }
 
 /// The kernel's own queue for short items, which run on the CPU that queues them: C's `system_percpu_wq`, once `system_wq`.
@@ -134,6 +126,17 @@ impl OwnedQueue {
         let queue = unsafe { sys::linux_driver_alloc_workqueue(name.as_ptr(), flags, max_active) };
         // INVARIANT: allocated above.
         NonNull::new(queue.cast()).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Waits until all that is queued now has run: C's `flush_workqueue`. The kernel's own queues have no such thing (C's header warns
+    /// of it): a `probe` that was deferred is an item of one of them, and would wait for itself.
+    ///
+    /// Context: may sleep; not in an item of this queue.
+    #[doc(alias = "flush_workqueue")]
+    #[doc(alias = "__flush_workqueue")]
+    pub fn flush(&self) {
+        // SAFETY: by the type's invariant the queue is there.
+        unsafe { sys::__flush_workqueue(self.as_raw()) };
     }
 }
 
