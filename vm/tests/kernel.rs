@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{boot, images, passed};
+use common::{boot, images, passed, read};
 use linux_driver_vm::{Action, Ending, Machine, Outcome, Plan, Shutdown, Step, SuspendState, SuspendTest};
 
 fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Action {
@@ -83,5 +83,35 @@ fn a_message_that_was_never_to_come_fails_its_step() {
         let outcomes: Vec<Outcome> = report.steps.iter().map(|step| step.outcome).collect();
         assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed], "{report:#?}");
         assert!(report.steps[1].detail.contains("edu: bad luck"), "{report:#?}");
+    }
+}
+
+#[test]
+fn a_file_holds_what_it_is_to_and_lacks_the_rest() {
+    let version = |holds: &str, lacks: &str| match read("/proc/version", None) {
+        Action::Read { path, equals, .. } => Action::Read {
+            path,
+            equals,
+            holds: Some(holds.into()),
+            lacks: Some(lacks.into()),
+        },
+        other => other,
+    };
+    for image in images() {
+        for (holds, lacks, why) in [
+            ("no such text", "neither", "which lacks"),
+            ("Linux", "version", "and with it"),
+        ] {
+            let report = run(
+                &image,
+                vec![
+                    Step::new("right", version("Linux version", "no such text")),
+                    Step::new("wrong", version(holds, lacks)),
+                ],
+            );
+            let outcomes: Vec<Outcome> = report.steps.iter().map(|step| step.outcome).collect();
+            assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed], "{report:#?}");
+            assert!(report.steps[1].detail.contains(why), "{report:#?}");
+        }
     }
 }

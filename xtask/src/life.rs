@@ -441,3 +441,30 @@ fn accel(accel: Accel) -> &'static str {
         Accel::Tcg => "emulated",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaks_are_searched_for_where_a_machine_is_left() {
+        let plan = |action: Action, expect_problem: Option<&str>| {
+            let mut plan = Plan {
+                steps: vec![Step::new("a", action)],
+                expect_problem: expect_problem.map(str::to_owned),
+                ..Plan::default()
+            };
+            search_for_leaks(&mut plan);
+            matches!(
+                plan.steps.last().map(|step| &step.action),
+                Some(Action::Kmemleak { clear: false })
+            )
+        };
+        let end = Action::Shutdown {
+            how: linux_driver_vm::Shutdown::PowerOff,
+        };
+        assert!(plan(Action::Expect {}, None));
+        assert!(!plan(Action::Expect {}, Some("BUG")));
+        assert!(!plan(end, None));
+    }
+}

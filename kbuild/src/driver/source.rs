@@ -45,9 +45,10 @@ const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
 impl Source {
     /// The driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
     pub fn find(manifest: &Path, name: Option<&str>) -> Result<Self> {
-        let metadata = metadata(manifest)?;
+        // cargo names a package by the path that it is given, and says best itself what is wrong with one that is not there.
+        let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
+        let metadata = metadata(&manifest)?;
         let root = metadata.workspace_root.as_std_path();
-        let manifest = manifest.canonicalize().map_err(|e| Error::io(manifest, "find", &e))?;
         let of_workspace = || metadata.workspace_packages().into_iter();
         let package = match name {
             Some(name) => of_workspace().find(|package| package.name.as_str() == name),
@@ -228,4 +229,23 @@ fn read_toml(path: &Path) -> Result<serde_json::Value> {
 
 fn parent(path: &Path) -> PathBuf {
     path.parent().unwrap_or(path).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_is_found_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        std::fs::create_dir_all(real.join("src")).unwrap();
+        std::fs::write(real.join("src/lib.rs"), "").unwrap();
+        let manifest = "[package]\nname = \"a\"\nedition = \"2024\"\n[workspace]\n";
+        std::fs::write(real.join("Cargo.toml"), manifest).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        // It is found, and is no driver.
+        let error = Source::find(&link.join("Cargo.toml"), None).unwrap_err().to_string();
+        assert!(error.contains("a dependency on linux-driver"), "{error}");
+    }
 }

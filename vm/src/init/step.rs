@@ -65,8 +65,9 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
         } else {
             thread::sleep(LOOK);
         }
-        let unmarked = marked.is_none_or(|marked: Instant| marked.elapsed() >= MARK);
-        if result.is_some() && watch.missing().is_some() && unmarked {
+        // Once in any case: a message that must not come may lack its line end too.
+        let mark = marked.is_none_or(|marked: Instant| watch.missing().is_some() && marked.elapsed() >= MARK);
+        if result.is_some() && mark {
             log.say(&Record::Mark {})?;
             marked = Some(Instant::now());
         }
