@@ -145,6 +145,7 @@ pub mod code {
         EROFS: "Read-only file system.",
         EPIPE: "Broken pipe.",
         ERANGE: "Result not representable.",
+        EDEADLK: "Resource deadlock would occur: the caller would wait for itself.",
         ENOSYS: "Invalid system call number.",
         ENODATA: "No data available.",
         ETIME: "Timer expired.",
