@@ -4,8 +4,9 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use linux_driver_host::packages::{self, Install};
@@ -100,15 +101,25 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let kernels = args.kernels(&cache, install)?;
     let wanted = |part| args.only.is_none_or(|only| only == part);
     let mut count = Count::default();
+    let mut took = Vec::new();
+    let mut start = Instant::now();
+    let mut end = |part| took.push((part, std::mem::replace(&mut start, Instant::now()).elapsed()));
     if wanted(Part::Crates) {
         let wrong = crates(&kernels, &cache, install)?;
         count.add("the crates' own tests".to_owned(), wrong);
+        end("the crates' own tests");
     }
     if wanted(Part::CompileFail) {
         must_not_compile(&kernels, &cache, install, &mut count)?;
+        end("what must not compile");
     }
     if wanted(Part::Drivers) {
         drivers(args, &kernels, &cache, install, &mut count)?;
+        end("drivers in kernels");
+    }
+    println!();
+    for (part, time) in &took {
+        println!("{part}: {:.1} min", time.as_secs_f64() / 60.0);
     }
     println!("\n{} passed, {} failed", count.passed, count.failed.len());
     if count.not_tried > 0 {
@@ -196,12 +207,36 @@ fn must_not_compile(kernels: &[Kernel], cache: &Cache, install: Install, count: 
     let facade = Source::find(&manifest(), Some("linux-driver"))?;
     let rustc = builder(cache, kernel, install)?.rustc(&facade)?;
     let dir = workspace().join("tests/compile-fail");
-    for file in compile_fail::files(&dir)? {
-        let name = file.strip_prefix(&dir).unwrap_or(&file).display().to_string();
-        let wrong = compile_fail::fails(&rustc, &file)?;
-        count.add(format!("must not compile: {name}"), wrong);
+    let files = compile_fail::files(&dir)?;
+    // Each processor takes the next file: rustc uses one of them.
+    let next = AtomicUsize::new(0);
+    let compile = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(index) else { return done };
+            done.push((index, file, compile_fail::fails(&rustc, file)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors()).map(|_| scope.spawn(compile)).collect();
+        let results = workers.into_iter().map(|worker| match worker.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        results.flatten().collect::<Vec<_>>()
+    });
+    done.sort_by_key(|(index, ..)| *index);
+    for (_, file, wrong) in done {
+        let name = file.strip_prefix(&dir).unwrap_or(file).display();
+        count.add(format!("must not compile: {name}"), wrong?);
     }
-    Ok(())
+    process::check_interrupted()
+}
+
+/// How many processors there are.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, count: &mut Count) -> Result<()> {
@@ -234,7 +269,7 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
     };
     let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
     // One module is built while others are tried: a machine keeps one processor busy.
-    let machines = std::thread::available_parallelism().map_or(1, usize::from);
+    let machines = processors();
     let (tries, waiting) = mpsc::sync_channel::<Try<'_>>(machines);
     let waiting = Mutex::new(waiting);
     std::thread::scope(|scope| {
