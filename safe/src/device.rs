@@ -29,7 +29,7 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 
 use crate::driver::Head;
-use crate::error::{Result, code::EINVAL};
+use crate::error::Result;
 use crate::place::Place;
 use crate::types::{AlwaysRefCounted, Opaque};
 
@@ -105,17 +105,12 @@ impl Device<Bound> {
         self.head().binding
     }
 
-    /// That a registration of `size` bytes stands in the data of the driver that is bound: what everything asks for that C
-    /// calls back. [`EINVAL`](crate::error::code::EINVAL) if it does not.
+    /// Counts the registration that is made in `slot`, in the data of the driver that is bound. Everything that C calls back asks for
+    /// this. [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
     #[inline(always)]
-    pub(crate) fn place(&self, address: usize, size: usize) -> Result<Place> {
-        self.try_place(address, size).ok_or(EINVAL)
-    }
-
-    #[inline(never)]
-    fn try_place(&self, address: usize, size: usize) -> Option<Place> {
+    pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Place> {
         // SAFETY: the head stays until the binding has ended, which calls `end` first.
-        unsafe { self.head().extent.place(address, size) }
+        unsafe { self.head().extent.place(slot) }
     }
 
     /// Whether so many bytes lie in the data of the driver that is bound, be it being dropped or not.

@@ -10,7 +10,7 @@ use core::mem::MaybeUninit;
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
-use crate::error::{Error, Result, code::EINVAL};
+use crate::error::{Error, Result};
 use crate::place::{Extent, Place};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
@@ -44,10 +44,11 @@ impl ThisModule {
         unsafe { &raw const (*self.as_ptr()).name }.cast()
     }
 
-    /// That a registration stands in the module's state; [`EINVAL`](crate::error::code::EINVAL) if it does not.
-    pub(crate) fn place(&self, address: usize, size: usize) -> Result<Place> {
+    /// Counts the registration that is made in `slot`, in the module's state; [`EINVAL`](crate::error::code::EINVAL) if the slot is not
+    /// there, or not aligned.
+    pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Place> {
         // SAFETY: the extent is a static.
-        unsafe { STATE.place(address, size) }.ok_or(EINVAL)
+        unsafe { STATE.place(slot) }
     }
 
     /// Waits until nobody but the loader has a use of the module, whose entry has failed.

@@ -126,7 +126,7 @@ impl<T: Driver> driver::Registration<Adapter<T>> {
         contents.driver.bus = bus.as_raw();
         // SAFETY: the bus's state is pinned in its registration, and dropped before the bus is unregistered. What the contents point to are
         // statics, and the bus; its callbacks are those below.
-        unsafe { Self::in_place(bus.module(), |address, size| bus.place(address, size), contents) }
+        unsafe { Self::in_place(bus.module(), |slot| bus.place(slot), contents) }
     }
 }
 

@@ -12,7 +12,7 @@ use pinned_init::{PinInit, pin_init_from_closure};
 
 use super::BusType;
 use super::bus_type::contents;
-use crate::error::{Error, Result, code::EINVAL, to_result};
+use crate::error::{Error, Result, to_result};
 use crate::module::ThisModule;
 use crate::place::{Extent, Place};
 use crate::pr_warn;
@@ -54,9 +54,9 @@ impl<B: BusType> Handle<B> {
         self.module
     }
 
-    pub(super) fn place(&self, address: usize, size: usize) -> Result<Place> {
+    pub(super) fn place<T>(&self, slot: *mut T) -> Result<Place> {
         // SAFETY: the extent stays where it is until `end`.
-        unsafe { self.state.place(address, size) }.ok_or(EINVAL)
+        unsafe { self.state.place(slot) }
     }
 
     pub(super) fn device_made(&self) {
@@ -128,7 +128,7 @@ fn released_by_all() {
 pub struct Registration<B: BusType> {
     handle: Handle<B>,
     state: ManuallyDrop<B>,
-    _place: Place,
+    place: Place,
 }
 
 impl<B: BusType> Registration<B> {
@@ -138,7 +138,7 @@ impl<B: BusType> Registration<B> {
     /// of the module's state. Context: may sleep.
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
-            let place = module.place(slot.addr(), size_of::<Self>())?;
+            let place = module.place(slot)?;
             // SAFETY: the slot is valid; only the field's address is taken.
             let state: *mut B = unsafe { &raw mut (*slot).state }.cast();
             let handle = Handle {
@@ -171,7 +171,7 @@ impl<B: BusType> Registration<B> {
                 return Err(error);
             }
             // SAFETY: the slot is valid; only the field's address is taken.
-            let field = unsafe { &raw mut (*slot)._place };
+            let field = unsafe { &raw mut (*slot).place };
             // INVARIANT: all of it is there.
             // SAFETY: the field is valid for writes.
             unsafe { field.write(place) };
@@ -211,12 +211,17 @@ impl<B: BusType> Deref for Registration<B> {
 
 impl<B: BusType> Drop for Registration<B> {
     fn drop(&mut self) {
-        remove_files(&self.handle, B::ATTRIBUTES.len());
-        self.handle.state.close();
+        let made = self.place.of(self);
+        // SAFETY: the handle is where it was made until the bus is unregistered below.
+        let handle = unsafe { &(*made).handle };
+        remove_files(handle, B::ATTRIBUTES.len());
+        handle.state.close();
+        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        let state = unsafe { &mut (*made).state };
         // SAFETY: by the type's invariant the state is there; the attributes that had it are gone.
-        unsafe { ManuallyDrop::drop(&mut self.state) };
+        unsafe { ManuallyDrop::drop(state) };
         // SAFETY: by the type's invariant the bus is registered, and this is the one place that unregisters it.
-        unsafe { self.handle.end() };
+        unsafe { handle.end() };
     }
 }
 

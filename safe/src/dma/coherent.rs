@@ -73,7 +73,7 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
             if size > isize::MAX.cast_unsigned() {
                 return Err(ENOMEM);
             }
-            let place = device.place(slot.addr(), size_of::<Self>())?;
+            let place = device.place(slot)?;
             let mut handle: DmaAddr = 0;
             // As C's dma_alloc_coherent() does.
             let attrs = if flags.contains(__GFP_NOWARN) {

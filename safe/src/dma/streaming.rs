@@ -99,7 +99,7 @@ impl<D: Direction> Streaming<D> {
             if length == 0 {
                 return Err(EINVAL);
             }
-            let place = device.place(slot.addr(), size_of::<Self>())?;
+            let place = device.place(slot)?;
             // What kmalloc() gives for a power of two is aligned to it: no cache line is shared with others.
             let size = length.max(DMA_MINALIGN).checked_next_power_of_two().ok_or(ENOMEM)?;
             // SAFETY: any size and any flags may be asked for.

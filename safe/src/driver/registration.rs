@@ -81,13 +81,13 @@ impl<T: RegistrationOps> Static<T> {
 ///
 /// # Invariants
 ///
-/// The driver is registered, by this value, which lies where it stays until it is dropped.
+/// The driver is registered, by this value, with the structure at the address of `place`, at which it was made.
 #[doc(alias = "device_driver")]
 #[doc(alias = "driver_register")]
 #[doc(alias = "driver_unregister")]
 pub struct Registration<T: RegistrationOps> {
     driver: Opaque<T::DriverType>,
-    _place: Place,
+    place: Place,
 }
 
 // SAFETY: a driver may be unregistered from another thread than the one that registered it.
@@ -102,7 +102,7 @@ impl<T: Adapter> Registration<T> {
     /// Devices may have been probed, and removed again, by then: what `probe` needs of the module has to be there before.
     /// Context: may sleep; takes the bus's and its devices' locks.
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let place = |address, size| module.place(address, size);
+        let place = |slot: *mut Self| module.place(slot);
         // SAFETY: the module's state is a static and never moved, and what lies in it is dropped in place, before the module goes.
         unsafe { Self::in_place(module, place, T::CONTENTS) }
     }
@@ -118,11 +118,11 @@ impl<T: RegistrationOps> Registration<T> {
     #[inline(always)]
     pub(crate) unsafe fn in_place(
         module: &'static ThisModule,
-        place: impl FnOnce(usize, usize) -> Result<Place>,
+        place: impl FnOnce(*mut Self) -> Result<Place>,
         contents: T::DriverType,
     ) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
-            let place = place(slot.addr(), size_of::<Self>())?;
+            let place = place(slot)?;
             // SAFETY: the slot is valid; only the field's address is taken.
             let driver: *mut T::DriverType = unsafe { &raw mut (*slot).driver }.cast();
             // SAFETY: the slot is valid for writes, as an initialiser's is.
@@ -131,7 +131,7 @@ impl<T: RegistrationOps> Registration<T> {
             // `drop` has unregistered it.
             unsafe { T::register(driver, module, module.name())? };
             // SAFETY: the slot is valid; only the field's address is taken.
-            let field = unsafe { &raw mut (*slot)._place };
+            let field = unsafe { &raw mut (*slot).place };
             // INVARIANT: it is registered.
             // SAFETY: the field is valid for writes.
             unsafe { field.write(place) };
@@ -144,8 +144,11 @@ impl<T: RegistrationOps> Registration<T> {
 
 impl<T: RegistrationOps> Drop for Registration<T> {
     fn drop(&mut self) {
+        let made = self.place.of(self);
+        // SAFETY: only the field's address is taken, in the structure's own place, which is there until it was unregistered.
+        let driver = unsafe { &raw mut (*made).driver }.cast();
         // SAFETY: by the type's invariant it is registered, and this is the one place that unregisters it.
-        unsafe { T::unregister(self.driver.get()) };
+        unsafe { T::unregister(driver) };
     }
 }
 

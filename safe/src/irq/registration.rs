@@ -5,6 +5,7 @@
 
 use core::ffi::{CStr, c_int, c_uint, c_ulong, c_void};
 use core::marker::PhantomPinned;
+use core::mem::ManuallyDrop;
 use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
@@ -24,18 +25,18 @@ use crate::place::Place;
 ///
 /// # Invariants
 ///
-/// The action whose `dev_id` is the address of this value is registered for `number`; this value lies in the data of the driver that is bound
-/// to `device`. The handler is initialised and pinned.
+/// The action whose `dev_id` is the address of `place`, at which this was made, is registered for `number`; that is in the data of the driver that is
+/// bound to `device`. The handler is initialised and pinned.
 #[doc(alias = "irqaction")]
 #[doc(alias = "request_irq")]
 #[doc(alias = "request_threaded_irq")]
 #[doc(alias = "free_irq")]
 pub struct Registration<H: 'static> {
-    handler: H,
+    handler: ManuallyDrop<H>,
     device: NonNull<sys::device>,
     number: c_uint,
     _pin: PhantomPinned,
-    _place: Place,
+    place: Place,
 }
 
 // SAFETY: it is a handler, and a handle for functions of C that can be called on any thread.
@@ -152,7 +153,7 @@ impl<H: Send + Sync + 'static> Registration<H> {
     /// What the handler works with, pinned.
     pub fn handler(self: Pin<&Self>) -> Pin<&H> {
         // SAFETY: the handler is pinned with the registration: nothing moves it out.
-        unsafe { self.map_unchecked(|this| &this.handler) }
+        unsafe { self.map_unchecked(|this| &*this.handler) }
     }
 
     /// Waits until no handler of the line runs, threads included: C's `synchronize_irq`.
@@ -210,9 +211,14 @@ impl<H> Deref for Registration<H> {
 
 impl<H> Drop for Registration<H> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant it is registered, with the address of this value; this is the one place that frees it. It waits until no handler
-        // runs, so that the fields, which are dropped after this, are not in use.
-        unsafe { sys::free_irq(self.number, (&raw mut *self).cast()) };
+        let made = self.place.of(self);
+        // SAFETY: `free_irq` asks for the line and the `dev_id` that `request_threaded_irq` was given, and for a context that may sleep: by
+        // the invariant the action is registered with the address at which this was made, and only this frees it, where data is dropped.
+        unsafe { sys::free_irq(self.number, made.cast()) };
+        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        let handler = unsafe { &mut (*made).handler };
+        // SAFETY: `free_irq` has waited until no handler runs: what it used where this was made is nobody's, and is dropped this once.
+        unsafe { ManuallyDrop::drop(handler) };
     }
 }
 
@@ -231,9 +237,9 @@ unsafe fn init<H: Send + Sync + 'static>(
         if line.binding != device.binding() {
             return Err(ENODEV);
         }
-        let place = device.place(slot.addr(), size_of::<Registration<H>>())?;
+        let place = device.place(slot)?;
         // SAFETY: the slot is valid; only the field's address is taken.
-        let field = unsafe { &raw mut (*slot).handler };
+        let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
         // SAFETY: the field is valid for writes, pinned with the slot, and not used as an `H` after an error.
         unsafe { handler.__pinned_init(field)? };
         // SAFETY: a device is there, so its address is not null.
@@ -254,7 +260,7 @@ unsafe fn init<H: Send + Sync + 'static>(
             return Err(error);
         }
         // SAFETY: the slot is valid; only the field's address is taken.
-        let of_place = unsafe { &raw mut (*slot)._place };
+        let of_place = unsafe { &raw mut (*slot).place };
         // INVARIANT: it is registered; the rest was written above.
         // SAFETY: the slot is valid for writes.
         unsafe { of_place.write(place) };
@@ -273,7 +279,7 @@ unsafe fn init<H: Send + Sync + 'static>(
 unsafe fn parts<'a, H: 'static>(dev_id: *mut c_void) -> (Pin<&'a H>, &'a Device<Bound>) {
     let registration: *mut Registration<H> = dev_id.cast();
     // SAFETY: the handler was initialised before the interrupt was asked for, and is there until it is freed.
-    let handler = unsafe { &(*registration).handler };
+    let handler: &H = unsafe { &(*registration).handler };
     // SAFETY: it is pinned with the registration.
     let handler = unsafe { Pin::new_unchecked(handler) };
     // SAFETY: the field was written before the interrupt was asked for.

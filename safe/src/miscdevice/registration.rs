@@ -4,7 +4,7 @@
 //! C header: `include/linux/miscdevice.h`; `drivers/char/misc.c`.
 
 use core::ffi::{c_int, c_void};
-use core::mem::{MaybeUninit, needs_drop};
+use core::mem::{ManuallyDrop, MaybeUninit, needs_drop};
 use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
@@ -51,8 +51,8 @@ pub struct Registration<T: Operations> {
     head: NonNull<Head>,
     dev: *mut sys::device,
     name: Written,
-    data: T,
-    _place: Place,
+    data: ManuallyDrop<T>,
+    place: Place,
 }
 
 // SAFETY: a device may be deregistered on any thread, and what it owns can be sent.
@@ -82,9 +82,9 @@ impl<T: Operations> Registration<T> {
         let dev = dev.as_ref();
         let name = name.into();
         let init = move |slot: *mut Self| {
-            let place = dev.place(slot.addr(), size_of::<Self>())?;
+            let place = dev.place(slot)?;
             let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files));
-            let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data));
+            let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data).cast::<T>());
             // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
             let name = unsafe { name.write(at_name)? };
             // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
@@ -118,7 +118,7 @@ impl<T: Operations> Registration<T> {
                 return Err(error);
             }
             // INVARIANT: it is registered.
-            let at_place = at!(slot._place);
+            let at_place = at!(slot.place);
             // SAFETY: valid for writes. (No operation uses it.)
             unsafe { at_place.write(place) };
             Ok(())
@@ -130,7 +130,7 @@ impl<T: Operations> Registration<T> {
     /// What the operations work on, pinned.
     pub fn data(self: Pin<&Self>) -> Pin<&T> {
         // SAFETY: the data is pinned with the registration.
-        unsafe { self.map_unchecked(|this| &this.data) }
+        unsafe { self.map_unchecked(|this| &*this.data) }
     }
 
     /// The registration whose `struct miscdevice` `misc_open` left in `private_data`.
@@ -146,7 +146,7 @@ impl<T: Operations> Registration<T> {
     /// The memory of the registration is there.
     pub(super) unsafe fn data_of(this: *const Self) -> *const T {
         // SAFETY: only the address is taken, in memory that is there.
-        unsafe { &raw const (*this).data }
+        unsafe { &raw const (*this).data }.cast()
     }
 
     /// The device of the binding.
@@ -182,15 +182,22 @@ impl<T: Operations> Deref for Registration<T> {
 
 impl<T: Operations> Drop for Registration<T> {
     fn drop(&mut self) {
+        let made = self.place.of(self);
+        // SAFETY: the registration is where it was made until its data is dropped below.
+        let this = unsafe { &*made };
         // The operations end first, and none begins any more; the node is still there, and opening it fails.
-        self.gate.close();
+        this.gate.close();
         // No fault brings a page in any more: what is taken away stays away. While the number is this device's nobody else has a
         // mapping through its node.
         if T::HAS_MMAP {
-            self.files.lock().unmap();
+            this.files.lock().unmap();
         }
         // SAFETY: by the type's invariant it is registered, and this is the one place that deregisters it. It waits for an `open`
         // that is on its way, which does not need what goes after this.
-        unsafe { sys::misc_deregister(self.misc.get()) };
+        unsafe { sys::misc_deregister(this.misc.get()) };
+        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        let data = unsafe { &mut (*made).data };
+        // SAFETY: the operations have ended, and none begins: the data is nobody's, and is dropped this once, where they used it.
+        unsafe { ManuallyDrop::drop(data) };
     }
 }

@@ -5,7 +5,7 @@
 
 use core::ffi::CStr;
 use core::marker::PhantomPinned;
-use core::mem::offset_of;
+use core::mem::{ManuallyDrop, offset_of};
 use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
@@ -78,9 +78,9 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 pub struct DelayedWork<H: DelayedWorkItem> {
     raw: Opaque<sys::delayed_work>,
     dev: NonNull<Device<Bound>>,
-    _place: Place,
+    place: Place,
     #[pin]
-    handler: H,
+    handler: ManuallyDrop<H>,
     #[pin]
     _pin: PhantomPinned,
 }
@@ -110,13 +110,13 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         let init = move |slot: *mut Self| {
             // SAFETY: the initialiser is used while the device is bound: it fits the data of its binding alone, which is
             // initialised in `probe`.
-            let place = unsafe { dev.as_ref() }.place(slot.addr(), size_of::<Self>())?;
+            let place = unsafe { dev.as_ref() }.place(slot)?;
             // SAFETY: the slot is valid for writes; only the field's address is taken.
-            let field = unsafe { &raw mut (*slot).handler };
+            let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
             // SAFETY: the field is pinned with the slot, and not used after an error.
             unsafe { handler.__pinned_init(field)? };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
-            let field = unsafe { &raw mut (*slot)._place };
+            let field = unsafe { &raw mut (*slot).place };
             // SAFETY: as above.
             unsafe { field.write(place) };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
@@ -191,7 +191,7 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     /// The handler, pinned.
     pub fn handler(&self) -> Pin<&H> {
         // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to move it.
-        unsafe { Pin::new_unchecked(&self.handler) }
+        unsafe { Pin::new_unchecked(&*self.handler) }
     }
 }
 
@@ -217,9 +217,18 @@ impl<H: DelayedWorkItem> Deref for DelayedWork<H> {
 #[pinned_drop]
 impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
     fn drop(self: Pin<&mut Self>) {
+        // SAFETY: nothing is moved out but what is dropped below.
+        let this = unsafe { self.get_unchecked_mut() };
+        let made = this.place.of(this);
+        // SAFETY: the item is where it was made until the handler is dropped below.
+        let item = unsafe { &*made };
         // Nobody else has the item, so that nobody queues it; a run that does so itself is waited for, and what it queued is
         // cancelled.
-        self.cancel_sync();
+        item.cancel_sync();
+        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        let handler = unsafe { &mut (*made).handler };
+        // SAFETY: no run is left that uses the handler, which is dropped this once, where the runs used it.
+        unsafe { ManuallyDrop::drop(handler) };
     }
 }
 
