@@ -2,6 +2,7 @@
 //! What an unresolved name means: the kernel says only "Unknown symbol", and the cause is seldom the symbol.
 
 use super::elf::demangled;
+use crate::config::Config;
 
 /// Why a name is not resolved, and what to do about it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,8 +16,8 @@ pub(super) fn quoted(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// The cause for which this name, that the kernel does not export, is in a module.
-pub(super) fn cause(name: &str) -> Cause {
+/// The cause for which this name, that a kernel of this configuration does not export, is in a module.
+pub(super) fn cause(name: &str, config: &Config) -> Cause {
     let (why, remedy) = if name.starts_with("linux_driver_") {
         (
             "missing C shims of linux-driver, which were not linked in",
@@ -79,6 +80,11 @@ pub(super) fn cause(name: &str) -> Cause {
         (
             "Rust functions that were not linked in",
             "link the crate that defines them into the module's object",
+        )
+    } else if config.is_set("CONFIG_TRIM_UNUSED_KSYMS") {
+        (
+            "not exported by this kernel, which leaves out each export that none of its own modules uses (CONFIG_TRIM_UNUSED_KSYMS=y)",
+            "use a kernel without that option; or build this one with the symbol in its list CONFIG_UNUSED_KSYMS_WHITELIST; an inline function or macro of C needs a shim",
         )
     } else {
         (
@@ -306,7 +312,8 @@ mod tests {
             ("dev_set_drvdata", "not exported"),
         ];
         for (name, word) in causes {
-            assert!(cause(name).why.contains(word), "{name}: {}", cause(name).why);
+            let why = cause(name, &Config::default()).why;
+            assert!(why.contains(word), "{name}: {why}");
         }
     }
 }

@@ -13,6 +13,7 @@ use super::elf::{self, At, Object};
 use super::modinfo::{self, ModInfo};
 use super::report::{Findings, Ran, Report, Seen};
 use super::{Subject, names};
+use crate::config::Config;
 use crate::symvers::{Export, ExportKind, Symvers};
 
 /// What `license_is_gpl_compatible` takes.
@@ -42,6 +43,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             .iter()
             .copied()
             .filter(|(_, name)| symvers.get(name).is_none()),
+        subject.kernel.config,
         findings,
     );
     for &(_, name) in &undefined {
@@ -61,8 +63,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 }
 
 /// Looks at what `object` leaves undefined, before it is linked into a module with the objects `linked_with`: each
-/// symbol has to be one of theirs or one that the kernel exports.
-pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers) -> Result<Report> {
+/// symbol has to be one of theirs or one that the kernel of this configuration exports.
+pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers, config: &Config) -> Result<Report> {
     let mut defined = BTreeSet::new();
     for path in linked_with {
         let data = elf::read(path)?;
@@ -94,7 +96,7 @@ pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers) -> Res
         .iter()
         .copied()
         .filter(|(_, name)| symvers.get(name).is_none() && !defined.contains(*name));
-    add_missing(&parsed, missing, &mut Findings::of(NAME, &mut list));
+    add_missing(&parsed, missing, config, &mut Findings::of(NAME, &mut list));
     let idle = undefined
         .is_empty()
         .then(|| "the object leaves no symbol undefined".to_owned());
@@ -119,7 +121,12 @@ fn undefined_in<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, &'o 
         .map(|(index, symbol)| (index, &*symbol.name))
 }
 
-fn add_missing<'o>(object: &Object<'_>, missing: impl Iterator<Item = (usize, &'o str)>, findings: &mut Findings<'_>) {
+fn add_missing<'o>(
+    object: &Object<'_>,
+    missing: impl Iterator<Item = (usize, &'o str)>,
+    config: &Config,
+    findings: &mut Findings<'_>,
+) {
     let missing: BTreeMap<usize, &str> = missing.collect();
     let users = users(object, &missing);
     // One use of a float needs several helpers: what has the same users and the same cause is one finding.
@@ -127,7 +134,7 @@ fn add_missing<'o>(object: &Object<'_>, missing: impl Iterator<Item = (usize, &'
     for (index, name) in missing {
         let place = users.get(&index).map_or("no function".to_owned(), listed);
         alike
-            .entry((place, names::cause(name)))
+            .entry((place, names::cause(name, config)))
             .or_default()
             .insert(names::quoted(&elf::demangled(name)));
     }
@@ -322,7 +329,8 @@ mod tests {
         );
         let symvers = testing::symvers();
 
-        let report = undefined(&rust, &[], &symvers).unwrap();
+        let config = Config::default();
+        let report = undefined(&rust, &[], &symvers, &config).unwrap();
         let found: Vec<&str> = report.findings.iter().map(|finding| finding.found.as_str()).collect();
         assert_eq!(found.len(), 2, "{report}");
         assert!(
@@ -332,8 +340,21 @@ mod tests {
         assert_eq!(report.findings[0].place, "edu::sample");
         assert_eq!(report.checks[0].looked_at, 5);
 
-        let report = undefined(&rust, &[&shims], &symvers).unwrap();
+        let report = undefined(&rust, &[&shims], &symvers, &config).unwrap();
         assert_eq!(report.findings.len(), 1, "{report}");
+    }
+
+    #[test]
+    fn a_symbol_that_the_configuration_trims_is_said_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let object = testing::object(dir.path(), "user", ".text\n.globl f\nf: call pci_enable_sriov\n");
+        let found = |config: &str| {
+            let report = undefined(&object, &[], &testing::symvers(), &Config::parse(config)).unwrap();
+            report.findings[0].found.clone()
+        };
+        assert!(!found("").contains("TRIM"), "{}", found(""));
+        let trimmed = found("CONFIG_TRIM_UNUSED_KSYMS=y\n");
+        assert!(trimmed.contains("CONFIG_TRIM_UNUSED_KSYMS=y"), "{trimmed}");
     }
 
     #[test]
@@ -342,10 +363,11 @@ mod tests {
         let body = ".globl f\n.section .text.f,\"ax\"\nf: nop\n.hidden __udivti3\n.section .text.g,\"ax\"\ng: call __udivti3\n";
         let (whole, swept) = (testing::object(dir.path(), "whole", body), dir.path().join("swept.o"));
         let symvers = testing::symvers();
-        assert_eq!(undefined(&whole, &[], &symvers).unwrap().findings.len(), 1);
+        let config = Config::default();
+        assert_eq!(undefined(&whole, &[], &symvers, &config).unwrap().findings.len(), 1);
         let mut ld = std::process::Command::new("ld");
         linux_driver_host::process::run(ld.args(["-r", "--gc-sections", "-e", "f", "-o"]).args([&swept, &whole]))
             .unwrap();
-        assert_eq!(undefined(&swept, &[], &symvers).unwrap().findings, []);
+        assert_eq!(undefined(&swept, &[], &symvers, &config).unwrap().findings, []);
     }
 }

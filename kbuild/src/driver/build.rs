@@ -210,7 +210,12 @@ impl Builder {
         let symvers = Symvers::read(&self.kbuild.tree.symvers())?;
         let shims = symbols.shims();
         passed(
-            &check::undefined(&fresh, &[&parts.prepared.dir.join("shims.o")], &symvers)?,
+            &check::undefined(
+                &fresh,
+                &[&parts.prepared.dir.join("shims.o")],
+                &symvers,
+                &self.kbuild.tree.config,
+            )?,
             manifest,
         )?;
         if let Some(objtool) = &parts.prepared.kernel.objtool {
