@@ -32,6 +32,17 @@ const REJECTED: &[(&str, &str)] = &[
     ("-fstrict-flex-arrays=", "warnings and bounds checks"),
     ("-fdiagnostics-", "how messages look"),
     (
+        "-fplugin",
+        "gcc's plugins: STACKLEAK and others change code; RANDSTRUCT, which changes layouts, is refused",
+    ),
+    ("-fprofile-", "code generation: GCOV's counters"),
+    ("-ftest-coverage", "code generation: GCOV's counters"),
+    ("-fno-tree-loop-im", "optimisation"),
+    (
+        "-fzero-call-used-regs=",
+        "code generation: registers at the end of a function",
+    ),
+    (
         "-W",
         "warnings are for gcc, which compiled these headers without one that counts",
     ),

@@ -36,7 +36,7 @@ impl Target {
 
 /// One row of an architecture's table of flags.
 struct Row {
-    /// Why the flags are given, with the C flag that they stand for.
+    /// Why the flags are given, with the C flag that they stand for; why none are, where only C code is changed.
     reason: &'static str,
     /// Whether the kernel's configuration asks for them.
     when: fn(&crate::config::Config) -> bool,
@@ -60,7 +60,10 @@ pub fn target(tree: &BuildTree) -> Result<Target> {
 /// Each flag that this kernel's configuration asks for, with its reason: what `cargo xtask build --verbose` shows.
 pub fn reasons(tree: &BuildTree) -> Vec<(&'static str, String)> {
     rows(tree)
-        .map(|row| (row.reason, filled(&row.flags.join(" "), tree)))
+        .map(|row| match row.flags {
+            [] => (row.reason, "no flags".to_owned()),
+            flags => (row.reason, filled(&flags.join(" "), tree)),
+        })
         .collect()
 }
 

@@ -113,12 +113,69 @@ pub(super) const ROWS: &[Row] = &[
         when: |config| config.is_set("CONFIG_KASAN_GENERIC") && !config.is_set("CONFIG_KASAN_STACK"),
         flags: &["-Cllvm-args=-asan-stack=0"],
     },
+    // Options that instrument C code and not Rust's, each with why a module is sound without.
+    Row {
+        reason: "KCSAN (-fsanitize=thread): a race is seen if its other side is in C; Rust code alone reports none, and none falsely",
+        when: |config| config.is_set("CONFIG_KCSAN"),
+        flags: &[],
+    },
+    Row {
+        reason: "KCOV (-fsanitize-coverage=trace-pc): what Rust code runs is not among what is recorded; nothing relies on it",
+        when: |config| config.is_set("CONFIG_KCOV"),
+        flags: &[],
+    },
+    Row {
+        reason: "GCOV (-fprofile-arcs -ftest-coverage): each object counts for itself; Rust code has no counters",
+        when: |config| config.is_set("CONFIG_GCOV_KERNEL"),
+        flags: &[],
+    },
+    Row {
+        reason: "STACKLEAK: Rust code does not note how deep it used the stack; what it left below the deepest noted place is not erased",
+        when: |config| config.any_set(&["CONFIG_GCC_PLUGIN_STACKLEAK", "CONFIG_KSTACK_ERASE"]),
+        flags: &[],
+    },
+    Row {
+        reason: "STRUCTLEAK, -ftrivial-auto-var-init: C's uninitialised variables; safe Rust reads none",
+        when: |config| {
+            config.any_set(&[
+                "CONFIG_GCC_PLUGIN_STRUCTLEAK",
+                "CONFIG_INIT_STACK_ALL_PATTERN",
+                "CONFIG_INIT_STACK_ALL_ZERO",
+            ])
+        },
+        flags: &[],
+    },
+    Row {
+        reason: "LATENT_ENTROPY: mixes a number into the kernel's pool at the start of marked functions, of which Rust has none",
+        when: |config| config.is_set("CONFIG_GCC_PLUGIN_LATENT_ENTROPY"),
+        flags: &[],
+    },
+    Row {
+        reason: "-fsanitize=bounds and others (UBSAN): Rust code checks bounds and overflow itself, and panics",
+        when: |config| config.is_set("CONFIG_UBSAN"),
+        flags: &[],
+    },
+    Row {
+        reason: "-fstack-protector-strong: Rust functions keep no canary; their accesses to arrays are checked",
+        when: |config| config.is_set("CONFIG_STACKPROTECTOR"),
+        flags: &[],
+    },
+    Row {
+        reason: "-pg -mfentry: Rust functions are not traced by ftrace; only what has an entry in __mcount_loc is patched",
+        when: |config| config.is_set("CONFIG_FUNCTION_TRACER"),
+        flags: &[],
+    },
+    Row {
+        reason: "-fzero-call-used-regs=used-gpr: Rust functions leave registers as they are when they return",
+        when: |config| config.is_set("CONFIG_ZERO_CALL_USED_REGS"),
+        flags: &[],
+    },
     // -mharden-sls=all (CONFIG_SLS, CONFIG_MITIGATION_SLS) has no counterpart in rustc. With return thunks and
     // retpolines, no plain `ret` and no indirect jump is left for it to harden; `check` makes sure of that.
 ];
 
 /// Options under which an object that rustc makes today would fault or be refused, each with why.
-const NOT_FOLLOWED: [(&str, &str); 4] = [
+const NOT_FOLLOWED: [(&str, &str); 6] = [
     (
         "CONFIG_CFI",
         "the kernel checks a hash before each indirect call, which these objects do not carry",
@@ -134,6 +191,14 @@ const NOT_FOLLOWED: [(&str, &str); 4] = [
     (
         "CONFIG_RANDSTRUCT",
         "the layouts of the kernel's structures are shuffled by its compiler's plugin, which libclang does not have",
+    ),
+    (
+        "CONFIG_KMSAN",
+        "the kernel does not see what these objects write, and would report each later read of it as one of uninitialised memory",
+    ),
+    (
+        "CONFIG_KCSAN_WEAK_MEMORY",
+        "the kernel does not see the memory barriers of these objects, and would report that they are missing",
     ),
 ];
 
@@ -232,13 +297,36 @@ mod tests {
     }
 
     #[test]
+    fn what_instruments_c_alone_is_said() {
+        let said = |config: &str| super::super::reasons(&tree(config));
+        let of_all = said("").len();
+        for (option, word) in [
+            ("CONFIG_KCSAN", "KCSAN"),
+            ("CONFIG_KCOV", "KCOV"),
+            ("CONFIG_GCOV_KERNEL", "GCOV"),
+            ("CONFIG_GCC_PLUGIN_STACKLEAK", "STACKLEAK"),
+            ("CONFIG_KSTACK_ERASE", "STACKLEAK"),
+            ("CONFIG_GCC_PLUGIN_STRUCTLEAK", "STRUCTLEAK"),
+            ("CONFIG_GCC_PLUGIN_LATENT_ENTROPY", "LATENT_ENTROPY"),
+            ("CONFIG_UBSAN", "UBSAN"),
+        ] {
+            let rows = said(&format!("{option}=y\n"));
+            let own: Vec<_> = rows.iter().filter(|(reason, _)| reason.contains(word)).collect();
+            assert_eq!((rows.len(), own.len()), (of_all + 1, 1), "{option}: {rows:?}");
+            assert_eq!(own[0].1, "no flags");
+        }
+    }
+
+    #[test]
     fn a_kernel_that_cannot_be_followed_is_refused() {
-        let error = super::super::target(&tree("CONFIG_CFI_CLANG=y\n"))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("CONFIG_CFI_CLANG=y") && error.contains("/tree/.config"),
-            "{error}"
-        );
+        for option in ["CONFIG_CFI_CLANG", "CONFIG_KMSAN", "CONFIG_KCSAN_WEAK_MEMORY"] {
+            let error = super::super::target(&tree(&format!("{option}=y\n")))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(&format!("{option}=y")) && error.contains("/tree/.config"),
+                "{error}"
+            );
+        }
     }
 }
