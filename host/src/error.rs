@@ -88,6 +88,11 @@ impl Error {
         &self.0.place
     }
 
+    /// What was found there.
+    pub fn found(&self) -> &str {
+        &self.0.found
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> &str {
         &self.0.remedy

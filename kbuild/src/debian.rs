@@ -10,7 +10,7 @@ mod archives;
 mod choice;
 pub(crate) mod holdings;
 mod index;
-mod place;
+pub(crate) mod place;
 pub(crate) mod source;
 mod unpack;
 mod version;

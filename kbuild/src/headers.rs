@@ -16,6 +16,7 @@ use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
 
+use crate::config::Config;
 use crate::make::{Kbuild, copy_if_changed, write_if_changed};
 use crate::prepare::{is_fresh, key, write_stamps};
 use crate::recorded::Recorded;
@@ -44,7 +45,7 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
     let sources = SOURCES.map(|name| sys.join(name));
     let asked = format!("{wanted:?}");
     let key = key(kbuild, &sources)?
-        .with(FLAGS)
+        .with(flags(&kbuild.tree.config))
         .with(asked)
         .with(env!("CARGO_PKG_VERSION"));
     let release = &kbuild.tree.release;
@@ -72,11 +73,18 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
     })
 }
 
-/// Flags beside the kernel's: debug information of types, no warnings, and errors at the line that uses a macro.
-const FLAGS: &str = "-g -gdwarf-4 -gno-strict-dwarf -w -ftrack-macro-expansion=0 -fmax-errors=0";
+/// Flags beside the kernel's: debug information of types, no warnings, and all errors, at the line that uses a macro.
+fn flags(config: &Config) -> &'static str {
+    if config.is_set("CONFIG_CC_IS_CLANG") {
+        "-g -gdwarf-4 -w -ferror-limit=0"
+    } else {
+        "-g -gdwarf-4 -gno-strict-dwarf -w -ftrack-macro-expansion=0 -fmax-errors=0"
+    }
+}
 
 fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
-    let rules = format!("obj-m := asked.o layouts.o\nCFLAGS_asked.o := {FLAGS}\nCFLAGS_layouts.o := {FLAGS}\n");
+    let flags = flags(&kbuild.tree.config);
+    let rules = format!("obj-m := asked.o layouts.o\nCFLAGS_asked.o := {flags}\nCFLAGS_layouts.o := {flags}\n");
     write_if_changed(&dir.join("Kbuild"), rules.as_bytes())?;
     let questions = Questions::of(wanted);
     write_if_changed(&dir.join("asked.c"), questions.text.as_bytes())?;

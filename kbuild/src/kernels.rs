@@ -14,6 +14,7 @@ use linux_driver_host::{Cache, Error, Result, process, progress};
 use serde::{Deserialize, Serialize};
 
 pub use self::catalogue::{Catalogue, Edit, Fragment, RUNNING, Spec};
+use crate::compiler::Compiler;
 pub use crate::debian::Package;
 use crate::debian::{self, RECORD};
 use crate::root::{self, BuildHost, Obstacle};
@@ -199,6 +200,7 @@ impl Kernel {
     /// The kernel of a build tree, whose tools run on this host.
     pub fn of_tree(dir: &Path) -> Result<Self> {
         let tree = BuildTree::open(dir)?;
+        Compiler::of(&tree.config).require(&tree, &BuildHost::Native)?;
         let mut notes = Vec::new();
         for obstacle in root::obstacles(&tree, &BuildHost::Native)? {
             match obstacle {
@@ -274,6 +276,19 @@ impl Kernel {
             found.join("\n"),
             "put the kernel's vmlinux into the build tree, install its image, or give the file that holds its BTF with --btf",
         ))
+    }
+
+    /// The kernel itself, to boot; an error where there is none.
+    pub fn bootable(&self) -> Result<&Path> {
+        self.image.as_deref().ok_or_else(|| {
+            Error::new(
+                &self.name,
+                "a kernel that can be booted",
+                self.note.as_deref().unwrap_or("no image of it is known"),
+                "put its bzImage into the tree (vmlinuz, or arch/x86/boot/bzImage), install the package of the image, or use \
+                 --kernel NAME",
+            )
+        })
     }
 
     /// Its build tree, opened.

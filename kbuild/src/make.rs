@@ -7,6 +7,8 @@ use std::process::Command;
 
 use linux_driver_host::{Error, Result, process};
 
+use crate::compiler::Compiler;
+use crate::path::fit_for_make;
 use crate::root::BuildHost;
 use crate::tree::BuildTree;
 
@@ -22,7 +24,7 @@ pub struct Kbuild {
 impl Kbuild {
     /// Runs make for the external module in `dir` and returns what it printed.
     pub fn make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
-        let mut make = self.make_command(dir, targets);
+        let mut make = self.make_command(dir, targets)?;
         let output = process::output(&mut make)?;
         let said = process::said(&output);
         if output.status.success() {
@@ -34,10 +36,15 @@ impl Kbuild {
 
     /// The same where errors of the compiler are an answer: what it printed, whether or not it succeeded.
     pub fn try_make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
-        Ok(process::said(&process::output(&mut self.make_command(dir, targets))?))
+        Ok(process::said(&process::output(&mut self.make_command(dir, targets)?)?))
     }
 
-    fn make_command(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Command {
+    fn make_command(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<Command> {
+        fit_for_make(
+            dir,
+            "a folder that Kbuild works in",
+            "set LINUX_DRIVER_CACHE, or CARGO_TARGET_DIR, to a folder with such a path",
+        )?;
         let mut make = self.command("make", &[dir]);
         make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
         forget_the_users_settings(&mut make);
@@ -47,8 +54,14 @@ impl Kbuild {
         ));
         // Type information of the module would be made by pahole from debug information, which the Rust part has none of.
         // No kernel needs it to load a module.
-        make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=").args(targets);
-        make
+        make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
+        make.args(self.compiler_arguments()).args(targets);
+        Ok(make)
+    }
+
+    /// What make is told of the kernel's compiler.
+    pub(crate) fn compiler_arguments(&self) -> Vec<String> {
+        Compiler::of(&self.tree.config).arguments(&self.tree, &self.host)
     }
 
     /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.
@@ -59,24 +72,49 @@ impl Kbuild {
     }
 }
 
+/// What a user may have set for another kernel's build: Kbuild takes these from the environment.
+const SETTINGS: [&str; 36] = [
+    "AFLAGS_MODULE",
+    "ARCH",
+    "C",
+    "CF",
+    "CFLAGS_MODULE",
+    "CROSS_COMPILE",
+    "DEBIAN_KERNEL_USE_CCACHE",
+    "GNUMAKEFLAGS",
+    "HOSTCFLAGS",
+    "HOSTLDFLAGS",
+    "KAFLAGS",
+    "KBUILD_ABS_SRCTREE",
+    "KBUILD_CHECKSRC",
+    "KBUILD_EXTMOD",
+    "KBUILD_EXTRA_SYMBOLS",
+    "KBUILD_EXTRA_WARN",
+    "KBUILD_MODPOST_NOFINAL",
+    "KBUILD_MODPOST_WARN",
+    "KBUILD_OUTPUT",
+    "KBUILD_VERBOSE",
+    "KCFLAGS",
+    "KCONFIG_CONFIG",
+    "KCPPFLAGS",
+    "KRUSTFLAGS",
+    "LDFLAGS_MODULE",
+    "LLVM",
+    "LLVM_IAS",
+    "LOCALVERSION",
+    "MAKEFILES",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MO",
+    "O",
+    "SUBARCH",
+    "V",
+    "W",
+];
+
 /// A user's own settings for another kernel's build must not leak into this one.
 pub(crate) fn forget_the_users_settings(make: &mut Command) {
-    for name in [
-        "MAKEFLAGS",
-        "MFLAGS",
-        "KBUILD_OUTPUT",
-        "KBUILD_EXTMOD",
-        "KBUILD_EXTRA_SYMBOLS",
-        "KCONFIG_CONFIG",
-        "KCFLAGS",
-        "ARCH",
-        "CROSS_COMPILE",
-        "LOCALVERSION",
-        "O",
-        "V",
-        "W",
-        "C",
-    ] {
+    for name in SETTINGS {
         make.env_remove(name);
     }
     make.env("LC_ALL", "C");

@@ -95,6 +95,7 @@ pub(crate) fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
     key = key
         .with(&tree.release)
         .with(compiler)
+        .with(kbuild.compiler_arguments().join(" "))
         .with(format!("{:?}", kbuild.host));
     for file in ["Makefile", ".config", "include/generated/autoconf.h", "Module.symvers"] {
         key = key.with_file(&tree.dir.join(file))?;
@@ -111,7 +112,9 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     )?;
     let shims = shims(&dir.join("shims.h"))?;
     write_if_changed(&dir.join("shims_used.h"), used(&shims).as_bytes())?;
-    kbuild.make(dir, &["shims.o", "probe.o"])?;
+    kbuild
+        .make(dir, &["shims.o", "probe.o"])
+        .map_err(|error| refused(error, kbuild))?;
     let recorded = Recorded::read(&dir.join("shims.o"), &kbuild.tree.dir)?;
     write_stamps(dir, &recorded)?;
     let kernel = Kernel {
@@ -126,6 +129,31 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     let json =
         serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
     fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
+}
+
+/// The error of a kernel whose headers the C shims do not compile with, if that is what Kbuild says.
+fn refused(error: Error, kbuild: &Kbuild) -> Error {
+    let said = error.to_string();
+    let errors: Vec<&str> = said.lines().map(str::trim).filter(|line| is_of_headers(line)).collect();
+    if errors.is_empty() {
+        return error;
+    }
+    Error::new(
+        kbuild.tree.dir.display(),
+        "a kernel whose headers have all that the C shims use; the oldest that works is 6.1",
+        errors.join("\n"),
+        "use a newer kernel if this one is older than that (`cargo xtask kernels` lists some); if it is newer, it has changed: report \
+         it with its release",
+    )
+}
+
+/// Whether it is the compiler's line about what our sources use of the kernel's headers.
+fn is_of_headers(line: &str) -> bool {
+    let Some((place, _)) = line.split_once(" error: ") else {
+        return false;
+    };
+    let ours = SOURCES.iter().any(|source| place.contains(source));
+    ours && !line.contains("No space left on device")
 }
 
 /// Notes the headers that were read, for [`is_fresh`].
@@ -203,6 +231,23 @@ fn device_table_symbol(probe: &Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_that_lack_something_are_the_kernels_fault() {
+        for line in [
+            "/c/prepared/.staging-1/shims.c:12:9: error: implicit declaration of function 'x'",
+            "/c/prepared/.staging-1/wrapper.h:3:10: fatal error: linux/y.h: No such file or directory",
+        ] {
+            assert!(is_of_headers(line), "{line}");
+        }
+        for line in [
+            "/c/.staging-1/shims.c:1:1: fatal error: error writing to /tmp/cc.s: No space left on device",
+            "make[1]: *** [shims.o] Error 1",
+            "/c/.staging-1/other.c:1:1: error: x",
+        ] {
+            assert!(!is_of_headers(line), "{line}");
+        }
+    }
 
     #[test]
     fn shims_are_read_from_their_header() {

@@ -16,7 +16,7 @@ use linux_driver_host::packages::{Install, require};
 use linux_driver_host::{Cache, Error, Result, process, progress};
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::compiler::Compiler;
 use crate::kernels::{self, Spec};
 use crate::tree::BuildTree;
 
@@ -74,6 +74,14 @@ impl BuildHost {
         match self {
             Self::Native => Command::new(program),
             Self::Root(root) => root.command(program, dirs),
+        }
+    }
+
+    /// Whether a program of this name can be started there.
+    pub(crate) fn has_program(&self, name: &str) -> bool {
+        match self {
+            Self::Native => process::find_program(name).is_some(),
+            Self::Root(root) => root.dir.join("usr/bin").join(name).exists(),
         }
     }
 }
@@ -156,13 +164,13 @@ impl Obstacle {
 /// Tries what building a module of this tree takes: its compiler and its host programs.
 pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstacle>> {
     let mut found = Vec::new();
-    let (compiler, wanted) = compiler(&tree.config);
+    let wanted = Compiler::of(&tree.config);
+    let compiler = wanted.on(host);
     match try_out(host.command(&compiler, &[]).arg("-dumpversion"))? {
         Err(why) => found.push(Obstacle::Compiler(format!("{compiler} does not start: {why}"))),
         Ok(version) => {
             let major = version.trim().split('.').next().unwrap_or_default();
-            if wanted.as_deref().is_some_and(|wanted| wanted != major) {
-                let wanted = wanted.unwrap_or_default();
+            if let Some(wanted) = wanted.major.filter(|wanted| wanted != major) {
                 found.push(Obstacle::Compiler(format!(
                     "{compiler} is of version {major}, the kernel's of version {wanted}"
                 )));
@@ -183,25 +191,6 @@ pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstac
         }
     }
     Ok(found)
-}
-
-/// The compiler that a `.config` names, and its major version: "gcc-12" and 12 of "gcc-12 (Debian 12.2.0-14) 12.2.0".
-fn compiler(config: &Config) -> (String, Option<String>) {
-    let (program, version) = if config.is_set("CONFIG_CC_IS_CLANG") {
-        ("clang", "CONFIG_CLANG_VERSION")
-    } else {
-        let text = config.value("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
-        (
-            text.split(' ').next().filter(|word| !word.is_empty()).unwrap_or("gcc"),
-            "CONFIG_GCC_VERSION",
-        )
-    };
-    // 120200 is 12.2.0.
-    let major = config
-        .value(version)
-        .and_then(|value| value.parse::<u32>().ok())
-        .map(|number| (number / 10_000).to_string());
-    (program.to_owned(), major.filter(|major| major != "0"))
 }
 
 /// Starts a program and returns what it printed, or why it did not start. Whether it then complains about its missing
@@ -258,12 +247,7 @@ fn key(spec: &Spec, packages: &[String]) -> Key {
 
 /// The package of the compiler that the tree names.
 fn compiler_package(tree: &BuildTree) -> String {
-    let (program, _) = compiler(&tree.config);
-    let start = program
-        .find("gcc")
-        .or_else(|| program.find("clang"))
-        .unwrap_or_default();
-    program[start..].to_owned()
+    Compiler::of(&tree.config).package()
 }
 
 /// The folder of a root in its entry.
@@ -357,17 +341,6 @@ fn link(target: &str, path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_compiler_is_read_from_the_config() {
-        let of = |text: &str| compiler(&Config::parse(text));
-        let gcc =
-            "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0\"\nCONFIG_GCC_VERSION=140200\n";
-        assert_eq!(of(gcc), ("x86_64-linux-gnu-gcc-14".to_owned(), Some("14".to_owned())));
-        let clang = "CONFIG_CC_VERSION_TEXT=\"Debian clang version 19.1.7\"\nCONFIG_CC_IS_CLANG=y\nCONFIG_GCC_VERSION=0\nCONFIG_CLANG_VERSION=190107\n";
-        assert_eq!(of(clang), ("clang".to_owned(), Some("19".to_owned())));
-        assert_eq!(of(""), ("gcc".to_owned(), None));
-    }
 
     #[test]
     fn a_program_that_is_not_there_does_not_start() {

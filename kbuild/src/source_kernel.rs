@@ -15,7 +15,7 @@ use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result, process};
 
 use crate::config::Config;
-use crate::debian::source;
+use crate::debian::{place, source};
 use crate::kernels::{Edit, Fetched, Fragment, Spec, has_file, has_program, need};
 use crate::make::forget_the_users_settings;
 use crate::tree::BuildTree;
@@ -112,6 +112,7 @@ pub(crate) fn needs() -> Vec<Need> {
 
 /// Builds the kernel in `staging`.
 pub(crate) fn make(cache: &Cache, spec: &Spec, fragment: &Fragment, staging: &Path) -> Result<Fetched> {
+    place::check(staging)?;
     let work = staging.join("source");
     let source = source::fetch(cache, spec, staging, &work)?;
     for edit in &fragment.edits {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use linux_driver_host::{Error, Result};
 
 use crate::config::Config;
+use crate::path::fit_for_make;
 
 /// A build tree that has all that an external module needs.
 #[derive(Debug, Clone)]
@@ -37,6 +38,7 @@ impl BuildTree {
         let dir = dir.join("").canonicalize().map_err(|e| {
             Error::new(dir.display(), "the folder of a kernel build tree", e, "give --kdir a folder such as /lib/modules/RELEASE/build, or use --kernel NAME (`cargo xtask kernels` lists them)")
         })?;
+        fit_for_make(&dir, "a kernel's build tree", "move the tree to such a path")?;
         for (file, what) in NEEDED {
             if !dir.join(file).is_file() {
                 let remedy = if dir.join("Kconfig").is_file() {

@@ -28,6 +28,11 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
     for name in needed.types() {
         builder = builder.allowlist_type(name);
     }
+    for name in NOT_LOOKED_INTO {
+        if !needed.types().iter().any(|needed| needed.as_str() == name) {
+            builder = builder.opaque_type(name);
+        }
+    }
     for name in needed.functions.iter().chain(&needed.probed.functions) {
         builder = builder.allowlist_function(name);
     }
@@ -48,6 +53,10 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
     Ok(text.to_string())
 }
 
+/// Types that are used by their address alone, and hold what bindgen cannot lay out: a structure that is empty in some
+/// configurations and has an alignment all the same (`sched_statistics` in `task_struct`, without CONFIG_SCHEDSTATS).
+const NOT_LOOKED_INTO: [&str; 2] = ["task_struct", "sched_statistics"];
+
 /// The libclang that bindgen uses, by its own words.
 pub(crate) fn libclang() -> String {
     bindgen::clang_version().full
@@ -57,7 +66,7 @@ pub(crate) fn libclang() -> String {
 fn load_libclang() -> Result<(), String> {
     clang_sys::load().map_err(|e| {
         format!(
-            "libclang\n  expected: the library, to read the kernel's headers\n  found:    {e}\n  remedy:   install Debian's libclang-dev (`cargo xtask build --install` does), or set LIBCLANG_PATH to the folder of libclang.so"
+            "libclang\n  expected: the library, to read the kernel's headers\n  found:    {e}\n  remedy:   install Debian's libclang1, or one of libclang1-14 to libclang1-23 (`cargo xtask doctor` names the one that there is), or set LIBCLANG_PATH to the folder of libclang.so"
         )
     })
 }

@@ -62,7 +62,8 @@ impl Kernel {
         Ok(Self {
             release: kernel.release,
             place: kernel.build_tree,
-            remedy: "this kernel has changed: report it with its release".to_owned(),
+            remedy: "use a newer kernel if this one is older than that; if it is newer, it has changed: report it with its release"
+                .to_owned(),
             cc_flags: kernel.cc_flags,
             device_table_symbol: kernel.device_table_symbol,
             shims: kernel.shims,

@@ -16,6 +16,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("error: {message}");
+            if let Some(file) = std::env::var_os("LINUX_DRIVER_REFUSAL") {
+                // What it says stands above, whether or not this can be written.
+                let _ = std::fs::write(file, &message);
+            }
             ExitCode::FAILURE
         }
     }

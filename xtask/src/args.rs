@@ -101,24 +101,28 @@ impl KernelArgs {
     pub(crate) fn kernel(&self, cache: &Cache, install: Install) -> Result<Kernel> {
         if let Some(dir) = &self.kdir {
             packages::require(&needs::to_build(None), install)?;
-            return Kernel::of_tree(dir);
+            return Kernel::of_tree(dir).map(noted);
         }
         let catalogue = catalogue()?;
         let name = self.kernel.as_deref().unwrap_or(catalogue.default_name());
         if name == RUNNING {
             packages::require(&needs::to_build(None), install)?;
-            return kernels::running();
+            return kernels::running().map(noted);
         }
         let spec = catalogue.get(name)?;
         // What a kernel is built here with is needed once.
         let is_built = !spec.is_stock() && kernels::fetched(cache, spec).is_some();
         packages::require(&needs::to_build((!is_built).then_some(spec)), install)?;
-        let kernel = kernels::fetch(cache, spec)?;
-        if let Some(note) = &kernel.note {
-            linux_driver_host::progress::say(&format!("note: {name}: {note}"));
-        }
-        Ok(kernel)
+        kernels::fetch(cache, spec).map(noted)
     }
+}
+
+/// The same kernel, once what is to be known about it has been said.
+fn noted(kernel: Kernel) -> Kernel {
+    if let Some(note) = &kernel.note {
+        linux_driver_host::progress::say(&format!("note: {}: {note}", kernel.name));
+    }
+    kernel
 }
 
 impl DriverArgs {

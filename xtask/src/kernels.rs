@@ -114,7 +114,11 @@ fn of_running(kernel: Result<Kernel>) -> Row {
             fetched: false,
             build_tree: None,
             image: None,
-            note: Some(format!("no build tree: {}", error.place())),
+            note: Some(if error.place().ends_with("/build") {
+                format!("no build tree: {}", error.place())
+            } else {
+                format!("{}: {}", error.place(), error.found())
+            }),
         },
     }
 }

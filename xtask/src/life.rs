@@ -137,14 +137,7 @@ impl Trial<'_> {
     /// Boots the kernel and leads the driver through its life. What steps of the driver may take longer than usual comes on
     /// top of `time_limit`.
     pub(crate) fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
-        let image = kernel.image.as_deref().ok_or_else(|| {
-            Error::new(
-                &kernel.name,
-                "a kernel image to boot beside the build tree",
-                kernel.note.as_deref().unwrap_or("none"),
-                "use a kernel of the catalogue (`cargo xtask kernels`), or put its vmlinuz into the build tree",
-            )
-        })?;
+        let image = kernel.bootable()?;
         let mut machine = Machine::new(image);
         self.settings.apply(&mut machine);
         let mut plan = self.plan(programs.guest.as_deref())?;

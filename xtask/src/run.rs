@@ -61,6 +61,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     packages::require(&needs::to_boot(), install)?;
     let kernel = args.kernel.kernel(&cache, install)?;
+    // Before minutes of building.
+    kernel.bootable()?;
     let config = kernel.tree()?.config;
     settings = settings.on(&config);
     if let Some(why) = settings.not_for(&config) {

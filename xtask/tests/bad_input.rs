@@ -110,6 +110,104 @@ fn a_kdir_without_its_programs() {
 }
 
 #[test]
+fn a_kdir_at_a_path_that_make_cannot_read() {
+    let dir = tree("CONFIG_X86_64=y\n");
+    let spaced = dir.path().join("my kernel");
+    fs::create_dir(&spaced).unwrap();
+    refused_kdir(&spaced, &["' ' in it", "a makefile can hold", "move the tree"]);
+}
+
+#[test]
+fn a_kdir_whose_compiler_is_missing() {
+    let gcc = "CONFIG_CC_VERSION_TEXT=\"gcc-10 (Debian 10.2.1-6) 10.2.1 20210110\"\nCONFIG_GCC_VERSION=100201\n";
+    let dir = tree(&format!("CONFIG_X86_64=y\n{gcc}"));
+    refused_kdir(
+        dir.path(),
+        &[
+            "no program gcc-10 on the PATH",
+            "apt-get install --no-install-recommends gcc-10",
+            "--kernel NAME",
+        ],
+    );
+    let clang = "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=90001\nCONFIG_CC_VERSION_TEXT=\"clang version 9.0.1-16\"\n";
+    let dir = tree(&format!("CONFIG_X86_64=y\n{clang}"));
+    refused_kdir(dir.path(), &["clang version 9.0.1-16", "lld-9 llvm-9"]);
+}
+
+/// The default kernel's configuration, changed.
+fn config_of_default(from: &str, to: &str) -> (&'static str, String) {
+    let text = fs::read_to_string(kernel(DEFAULT).build_tree.join(".config")).unwrap();
+    assert!(text.contains(from), "{from}");
+    (".config", text.replace(from, to))
+}
+
+/// A release that no kernel of this machine has.
+fn release(release: &str) -> (&'static str, String) {
+    (
+        "include/generated/utsrelease.h",
+        format!("#define UTS_RELEASE \"{release}\"\n"),
+    )
+}
+
+#[test]
+fn a_kdir_whose_compiler_is_another_is_noted_and_the_users_llvm_forgotten() {
+    let files = [
+        config_of_default("CONFIG_GCC_VERSION=12", "CONFIG_GCC_VERSION=10"),
+        release("6.12.0-planted"),
+    ];
+    let dir = support::planted_tree("other-compiler", &files, "");
+    let ran = run(xtask(["env", "--kdir", dir.to_str().unwrap()]).env("LLVM", "1"));
+    assert!(ran.good().contains("LINUX_DRIVER_KERNEL_DIR="), "{ran:#?}");
+    let note = format!("note: {}: ", dir.display());
+    let words = "gcc-12 is of version 12, the kernel's of version 10";
+    assert!(ran.stderr.contains(&note) && ran.stderr.contains(words), "{ran:#?}");
+}
+
+#[test]
+fn a_kernel_that_cannot_be_booted_is_said_before_it_is_built_for() {
+    let dir = support::planted_tree("no-image", &[release("6.12.0-planted")], "");
+    let cache = tempfile::tempdir().unwrap();
+    let ran = run(xtask(["run", "-p", "edu", "--kdir", dir.to_str().unwrap()]).env("LINUX_DRIVER_CACHE", cache.path()));
+    ran.refused(
+        2,
+        &["a kernel that can be booted", "/boot/vmlinuz-6.12.0-planted", "bzImage"],
+    );
+    let left = fs::read_dir(cache.path()).unwrap().count();
+    assert_eq!(left, 0, "something was built: {ran:#?}");
+}
+
+#[test]
+fn a_kernel_that_lacks_what_the_bindings_need_is_to_blame() {
+    // As in 5.10: a field has another name, or a header is another one.
+    for (name, c, words) in [
+        (
+            "old-field",
+            "#define driver_data driver_data_of_old\n",
+            "device.driver_data is not there",
+        ),
+        ("old-header", "#define _LINUX_DMA_MAPPING_H\n", "shims.c"),
+    ] {
+        let dir = support::planted_tree(name, &[release("5.10.0-planted")], c);
+        let dir = dir.to_str().unwrap();
+        let ran = run(&mut xtask(["build", "-p", "edu", "--kdir", dir]));
+        ran.refused(2, &[dir, words, "the oldest", "that works is 6.1"]);
+        let blamed = ran.stderr.contains(&format!("error: {dir}\n"));
+        assert!(blamed && !ran.stderr.contains("mend them"), "{ran:#?}");
+    }
+}
+
+#[test]
+fn a_kernel_without_the_schedulers_statistics_is_built_for() {
+    let files = [
+        config_of_default("CONFIG_SCHEDSTATS=y", "# CONFIG_SCHEDSTATS is not set"),
+        release("6.12.0-planted"),
+    ];
+    let dir = support::planted_tree("no-schedstats", &files, "#undef CONFIG_SCHEDSTATS\n");
+    let ran = run(&mut xtask(["build", "-p", "edu", "--kdir", dir.to_str().unwrap()]));
+    assert!(ran.good().trim_end().ends_with("/edu/edu.ko"), "{ran:#?}");
+}
+
+#[test]
 fn a_kernel_that_nobody_knows() {
     let ran = run(&mut xtask(["build", "--kernel", "debian-0.1"]));
     ran.refused(2, &["debian-0.1", DEFAULT, "name one of these", "--kdir"]);
@@ -184,6 +282,56 @@ fn a_manifest_that_is_no_toml() {
     let driver = Crate::driver("bad-toml", "");
     driver.write("Cargo.toml", "[package\n");
     refused_manifest(&driver.manifest(), 2, &["[package", "mend it"]);
+}
+
+#[test]
+fn a_driver_at_a_path_that_make_cannot_read() {
+    for name in ["my driver", "my'driver", "my#driver", "my$driver", "my%driver"] {
+        let dir = tempfile::tempdir().unwrap();
+        let driver = Crate::driver("bad-path", "");
+        let place = dir.path().join(name);
+        fs::rename(&driver.dir, &place).unwrap();
+        let path = place.join("Cargo.toml");
+        let cache = tempfile::tempdir().unwrap();
+        let mut build = xtask(["build", "--manifest-path", path.to_str().unwrap()]);
+        // A target folder of its own, as any driver outside of this workspace has.
+        build
+            .env_remove("CARGO_TARGET_DIR")
+            .env("LINUX_DRIVER_CACHE", cache.path());
+        let ran = run(&mut build);
+        ran.refused(2, &[place.to_str().unwrap(), "a makefile can hold", "CARGO_TARGET_DIR"]);
+        assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn a_crate_that_cannot_be_downloaded() {
+    let driver = Crate::new("bad-network", "itoa = \"=1.0.1\"\n", "#![no_std]\n");
+    fs::remove_file(driver.dir.join("Cargo.lock")).unwrap();
+    // Nothing listens at this port.
+    driver.write(
+        ".cargo/config.toml",
+        "[source.crates-io]\nreplace-with = \"nowhere\"\n[source.nowhere]\nregistry = \"sparse+http://127.0.0.1:9/\"\n\
+         [net]\nretry = 0\n",
+    );
+    let cache = tempfile::tempdir().unwrap();
+    for offline in [false, true] {
+        let mut build = xtask(["build", "--manifest-path", &driver.manifest()]);
+        build.current_dir(&driver.dir).env("LINUX_DRIVER_CACHE", cache.path());
+        if offline {
+            build.env("CARGO_NET_OFFLINE", "true");
+        }
+        let ran = run(&mut build);
+        ran.refused(
+            2,
+            &[
+                &driver.manifest(),
+                "downloaded or in cargo's cache",
+                "check the network",
+            ],
+        );
+        assert!(!ran.stderr.contains("mend it"), "{ran:#?}");
+    }
 }
 
 #[test]

@@ -26,6 +26,10 @@ const PROFILE: [(&str, &str); 8] = [
     ("DEBUG_ASSERTIONS", "false"),
 ];
 
+/// Names the file in which the build script of `linux-driver-sys` leaves why it makes no bindings. cargo tells a script that failed
+/// from a crate that does not compile in words alone.
+const REFUSAL: &str = "LINUX_DRIVER_REFUSAL";
+
 /// What cargo is told.
 pub(super) struct Compile<'a> {
     pub(super) toolchain: &'a Toolchain,
@@ -79,6 +83,9 @@ impl Compile<'_> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
+        let refusal = self.target_dir.join("refused");
+        let _ = std::fs::remove_file(&refusal);
+        cargo.env(REFUSAL, &refusal);
         let mut running = Running::start(&mut cargo)?;
         let output = running.child().stdout.take();
         let mut made = None;
@@ -113,6 +120,9 @@ impl Compile<'_> {
                 )
             });
         }
+        if let Some(error) = self.refused(&refusal) {
+            return Err(error);
+        }
         Err(match lacks_std {
             Some(lacking) => Error::new(
                 manifest.display(),
@@ -128,6 +138,17 @@ impl Compile<'_> {
             ),
         }
         .of_driver())
+    }
+
+    /// The error of a kernel, or of this system, that the build script of `linux-driver-sys` refused. Its words are above.
+    fn refused(&self, refusal: &Path) -> Option<Error> {
+        let text = std::fs::read_to_string(refusal).ok()?;
+        Some(Error::new(
+            self.prepared.kernel.build_tree.display(),
+            "a kernel that bindings can be made for, and a libclang that makes them",
+            text,
+            "as it says; the driver's own code was not looked at",
+        ))
     }
 
     /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before `core` is there: crates for the

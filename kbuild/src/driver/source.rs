@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use linux_driver_host::{Error, Result, process};
 
+use crate::path::fit_for_make;
+
 /// A driver's source.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -54,6 +56,12 @@ impl Source {
             Some(name) => of_workspace().find(|package| package.name.as_str() == name),
             None => of_workspace().find(|package| package.manifest_path.as_std_path() == manifest),
         };
+        // Modules are built in there, by make.
+        fit_for_make(
+            metadata.target_directory.as_std_path(),
+            "the folder that the driver is built in",
+            "move the driver's workspace to such a path, or set CARGO_TARGET_DIR to a folder with one",
+        )?;
         if let Some(package) = package {
             return Self::of_package(package, &metadata);
         }
@@ -213,6 +221,15 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
         Err(String::from_utf8_lossy(&output.stderr).into_owned())
     };
     read.map_err(|found| {
+        if is_of_network(&found) {
+            return Error::new(
+                manifest.display(),
+                "the crates that it depends on, downloaded or in cargo's cache",
+                found,
+                "check the network and cargo's settings for it (a proxy, `net.offline`), and run it again: what cargo has in its \
+                 cache needs no network",
+            );
+        }
         Error::new(
             manifest.display(),
             "a manifest that cargo reads",
@@ -220,6 +237,28 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
             "mend it, or give the path of a Cargo.toml with --manifest-path",
         )
     })
+}
+
+/// Whether cargo says that it could not download something.
+fn is_of_network(said: &str) -> bool {
+    [
+        "failed to download",
+        "download of config.json failed",
+        "curl failed",
+        "network failure",
+        "spurious network error",
+        "Could not resolve",
+        "Couldn't resolve",
+        "Could not connect",
+        "Couldn't connect",
+        "unable to update registry",
+        "failed to fetch",
+        "--offline was specified",
+        "using offline mode",
+        "you may be offline",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 fn read_toml(path: &Path) -> Result<serde_json::Value> {

@@ -105,14 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     packages::require(&needs::to_boot(), install)?;
     let kernel = args.kernel.kernel(&cache, install)?;
-    let image = kernel.image.as_deref().ok_or_else(|| {
-        Error::new(
-            &kernel.name,
-            "a kernel image to boot beside the build tree",
-            kernel.note.as_deref().unwrap_or("none"),
-            "use a kernel of the catalogue (`cargo xtask kernels`)",
-        )
-    })?;
+    let image = kernel.bootable()?;
     let builder = builder(&cache, &kernel, install)?;
     let built = |features: &[String]| -> Result<[Driver; 2]> {
         let built = |package, name, prefix| -> Result<Driver> {

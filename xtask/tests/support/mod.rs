@@ -90,6 +90,40 @@ pub(crate) fn kernel(name: &str) -> Kernel {
     }
 }
 
+/// The default kernel's build tree, with these files in the place of its own, and C code that comes before that of each file that
+/// Kbuild compiles. Its place is the same each time.
+pub(crate) fn planted_tree(name: &str, files: &[(&str, String)], c: &str) -> PathBuf {
+    let real = kernel(DEFAULT).build_tree;
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("planted").join(name);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("planted.h"), c).unwrap();
+    let variables = fs::read_to_string(real.join(".kernelvariables")).unwrap();
+    let variables = format!("{variables}KCPPFLAGS := -include {}/planted.h\n", dir.display());
+    // A link to it would make it the real one: make goes by the real path.
+    let makefile = fs::read_to_string(real.join("Makefile")).unwrap();
+    let own = [(".kernelvariables", variables), ("Makefile", makefile)];
+    for (file, text) in own.iter().chain(files) {
+        let path = dir.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    link_the_rest(&real, &dir);
+    dir
+}
+
+/// Makes links in `to` to all that `from` has and `to` has not.
+fn link_the_rest(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        match fs::symlink_metadata(&to) {
+            Err(_) => std::os::unix::fs::symlink(from, to).unwrap(),
+            Ok(there) if there.is_dir() => link_the_rest(&from, &to),
+            Ok(_) => {}
+        }
+    }
+}
+
 /// The folder of the user's cache: a kernel's tree is in its `kernels/NAME-HASH`.
 pub(crate) fn cache_of_user() -> PathBuf {
     let tree = kernel(DEFAULT).build_tree;
