@@ -2,7 +2,9 @@
 //! The proc macros of `linux-driver`. Each is called by a macro of the safe layer of the same purpose, which documents it
 //! and hands over its own path (`$crate`), so that a driver needs no other dependency.
 
+mod derive;
 mod format;
+mod init;
 mod module;
 mod print;
 mod register;
@@ -32,6 +34,59 @@ pub fn module_pci_driver(input: TokenStream) -> TokenStream {
 pub fn module_platform_driver(input: TokenStream) -> TokenStream {
     let module = syn::parse_macro_input!(input as module::Module);
     module.expand("__module_platform_driver").into()
+}
+
+/// `init!`, `pin_init!`, `try_init!` and `try_pin_init!` of the safe layer.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __initializer(input: TokenStream) -> TokenStream {
+    let initializer = syn::parse_macro_input!(input as init::Initializer);
+    initializer.expand().into()
+}
+
+/// `#[pin_data]` of the safe layer.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn pin_data(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    init::pin_data(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// `#[pinned_drop]` of the safe layer.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn pinned_drop(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    init::pinned_drop(arguments.into(), item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// `#[derive(Zeroable)]` of the safe layer.
+#[doc(hidden)]
+#[proc_macro_derive(Zeroable)]
+pub fn zeroable(item: TokenStream) -> TokenStream {
+    derive::expand("__derive_zeroable", item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// `#[derive(FromBytes)]` of the safe layer.
+#[doc(hidden)]
+#[proc_macro_derive(FromBytes)]
+pub fn from_bytes(item: TokenStream) -> TokenStream {
+    derive::expand("__derive_from_bytes", item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}
+
+/// `#[derive(IntoBytes)]` of the safe layer.
+#[doc(hidden)]
+#[proc_macro_derive(IntoBytes)]
+pub fn into_bytes(item: TokenStream) -> TokenStream {
+    derive::expand("__derive_into_bytes", item.into())
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
 }
 
 /// `pr_info!`, `dev_info!` and the others of the safe layer.

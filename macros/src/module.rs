@@ -45,6 +45,9 @@ impl Parse for Module {
         let mut seen: Vec<String> = Vec::new();
         while !input.is_empty() {
             let key = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
+            if key == "type" && ty.is_some() {
+                return Err(Error::new(key.span(), SEVERAL));
+            }
             if seen.contains(&key.to_string()) {
                 return Err(Error::new(key.span(), format!("`{key}` stands here twice")));
             }
@@ -84,8 +87,11 @@ impl Parse for Module {
     }
 }
 
+const SEVERAL: &str = "a module is of one type; one of several drivers is a struct with a `driver::Registration` for each, in a pinned \
+                       field, that implements `Module`: write that as the type of `module!`";
+
 /// The safe layer, as the compiler alone writes it: `$crate` in one of its macros.
-fn root(input: ParseStream<'_>) -> Result<Ident> {
+pub(crate) fn root(input: ParseStream<'_>) -> Result<Ident> {
     let root = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
     // No test can write the compiler's.
     if root == "$crate" || (cfg!(test) && root == "root") {
@@ -142,7 +148,13 @@ impl Module {
             let bytes = Literal::byte_string(entry.as_bytes());
             quote!((#number, #length, #bytes))
         });
-        quote! { #root::#module! { #ty, [#(#infos),*] } }
+        quote! {
+            // Two of these in one crate: rustc says that this name is there twice.
+            #[doc(hidden)]
+            mod a_crate_is_one_module_so_that_module_or_module_driver_is_called_once {}
+
+            #root::#module! { #ty, [#(#infos),*] }
+        }
     }
 }
 
@@ -194,7 +206,8 @@ mod tests {
         assert!(error(r#"type: T, author: "A", description: "d""#).contains("`license` is missing"));
         assert!(error(r#"type: T, license: "Proprietary", author: "A", description: "d""#).contains("GPL-compatible"));
         assert!(error(r#"type: T, licence: "GPL""#).contains("no such field"));
-        assert!(error(r#"type: T, type: U"#).contains("twice"));
+        assert!(error(r#"type: T, type: U"#).contains("driver::Registration"));
+        assert!(error(r#"type: T, license: "GPL", license: "GPL""#).contains("twice"));
         assert!(error("type: T, license: \"GPL\", author: \"a\\0b\", description: \"d\"").contains("NUL"));
     }
 }

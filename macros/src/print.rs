@@ -142,7 +142,7 @@ impl Message {
         match &self.sink {
             Sink::Driver { level } => {
                 parts.push(quote!(#print::Piece::Level(#print::Level::#level)));
-                parts.push(quote!(#print::Piece::Text(::core::env!("CARGO_CRATE_NAME"))));
+                parts.push(quote!(#print::Piece::Text(#print::core::env!("CARGO_CRATE_NAME"))));
                 parts.push(quote!(#print::Piece::Text(": ")));
             }
             Sink::Continue => parts.push(quote!(#print::Piece::Continue)),
@@ -400,7 +400,7 @@ impl Filler {
     /// The items that it needs, and the argument that it makes.
     fn expand(&self, print: &TokenStream, number: usize, format: Span) -> (TokenStream, TokenStream) {
         let value = binding(self.value, self.span);
-        let slot = quote!(&mut ::core::default::Default::default());
+        let slot = quote!(&mut #print::core::default::Default::default());
         match &self.way {
             Way::Plain { kind } => {
                 let kind = Ident::new(kind, Span::mixed_site());
@@ -411,10 +411,10 @@ impl Filler {
                 (self.spec(print, &spec, kind), self.tagged(print, &quote!(#spec)))
             }
             Way::Core => {
-                let (text, counts) = self.format_args(&value.to_string(), format);
+                let (text, counts) = self.format_args(print, &value.to_string(), format);
                 (
                     TokenStream::new(),
-                    quote!(#print::formatted(::core::format_args!(#text #counts), #slot)),
+                    quote!(#print::formatted(#print::core::format_args!(#text #counts), #slot)),
                 )
             }
             Way::Pointer => (
@@ -429,14 +429,14 @@ impl Filler {
         let value = binding(self.value, self.span);
         // The argument's span, for the error that it can't be printed so.
         quote_spanned! {Span::mixed_site().located_at(self.span)=>
-            (&#print::tag::<#spec, _>(#value)).arg(&mut ::core::default::Default::default())
+            (&#print::tag::<#spec, _>(#value)).arg(&mut #print::core::default::Default::default())
         }
     }
 
     /// The type that stands for a placeholder with options.
     fn spec(&self, print: &TokenStream, spec: &Ident, kind: &str) -> TokenStream {
         let value = Ident::new("value", Span::mixed_site());
-        let (text, _) = self.format_args(&value.to_string(), Span::mixed_site());
+        let (text, _) = self.format_args(print, &value.to_string(), Span::mixed_site());
         let trait_ = Ident::new(if kind == "Padded" { "Display" } else { kind }, Span::mixed_site());
         let kind = Ident::new(kind, Span::mixed_site());
         let fixed = |count: &Option<Count>| match count {
@@ -446,8 +446,8 @@ impl Filler {
         let width = fixed(&self.placeholder.width).unwrap_or(0);
         let right = self.placeholder.align == Some(Align::Right);
         let precision = match fixed(&self.placeholder.precision).map(usize::from) {
-            Some(n) => quote!(::core::option::Option::Some(#n)),
-            None => quote!(::core::option::Option::None),
+            Some(n) => quote!(#print::core::option::Option::Some(#n)),
+            None => quote!(#print::core::option::Option::None),
         };
         quote! {
             enum #spec {}
@@ -455,17 +455,17 @@ impl Filler {
                 type Kind = #print::#kind;
                 const LAYOUT: #print::Layout = #print::Layout { width: #width, right: #right, precision: #precision };
             }
-            impl<T: ::core::fmt::#trait_ + ?::core::marker::Sized> #print::Format<T> for #spec {
+            impl<T: #print::core::fmt::#trait_ + ?#print::core::marker::Sized> #print::Format<T> for #spec {
                 #[inline]
                 fn format<'a>(#value: &T, slot: &'a mut #print::Buffer<{ #print::BUFFER_SIZE }>) -> #print::Str<'a> {
-                    #print::formatted(::core::format_args!(#text), slot)
+                    #print::formatted(#print::core::format_args!(#text), slot)
                 }
             }
         }
     }
 
     /// The placeholder for `format_args!` with a variable of this name, and the arguments for its counts.
-    fn format_args(&self, value: &str, span: Span) -> (Literal, TokenStream) {
+    fn format_args(&self, print: &TokenStream, value: &str, span: Span) -> (Literal, TokenStream) {
         let Placeholder {
             fill,
             align,
@@ -498,7 +498,7 @@ impl Filler {
                 let (name, argument) = (Ident::new(name, Span::mixed_site()), binding(argument, span));
                 // With its type, for an error that names it and points at the format string.
                 counts.extend(
-                    quote_spanned!(argument.span()=> , #name = *::core::convert::identity::<&usize>(#argument)),
+                    quote_spanned!(argument.span()=> , #name = *#print::core::convert::identity::<&usize>(#argument)),
                 );
             }
         }
@@ -616,7 +616,7 @@ mod tests {
     fn a_message_without_arguments_is_a_constant() {
         let code = expanded(r#"pr Info, "hello""#).unwrap();
         assert!(code.contains("krate::print::expansion::Piece::Level(krate::print::expansion::Level::Info)"));
-        assert!(code.contains(r#"Piece::Text(::core::env!("CARGO_CRATE_NAME"))"#));
+        assert!(code.contains(r#"Piece::Text(krate::print::expansion::core::env!("CARGO_CRATE_NAME"))"#));
         assert!(code.contains(r#"Piece::Text("hello\n")"#));
         assert!(code.ends_with("{SIZES[3]}>(())}"), "{code}");
         assert!(!code.contains("match") && !code.contains("use"));
@@ -655,7 +655,7 @@ mod tests {
     fn star_precision_comes_before_its_value() {
         let code = expanded(r#"pr Info, "{:.*} {}", 3, x, y"#).unwrap();
         assert!(
-            code.contains(r#""{argument1:.precision$}",precision=*::core::convert::identity::<&usize>(argument0)"#),
+            code.contains(r#""{argument1:.precision$}",precision=*krate::print::expansion::core::convert::identity::<&usize>(argument0)"#),
             "{code}"
         );
         assert!(code.contains("Display,_>(argument2)"), "{code}");

@@ -162,7 +162,7 @@ impl Register {
         let writable = self.writable.then(|| self.writable(root));
         quote! {
             #(#attrs)*
-            #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::cmp::Eq)]
+            #[derive(#root::__core::clone::Clone, #root::__core::marker::Copy, #root::__core::cmp::PartialEq, #root::__core::cmp::Eq)]
             #[repr(transparent)]
             #vis struct #name(#word);
 
@@ -233,7 +233,7 @@ impl Register {
                 #[inline(always)]
                 #[must_use]
                 #vis const fn #with<const VALUE: #word>(self) -> Self {
-                    const { ::core::assert!(VALUE <= #max, "the value does not fit into the bit field") };
+                    const { #root::__core::assert!(VALUE <= #max, "the value does not fit into the bit field") };
                     Self((self.0 & !#mask) | (VALUE << #low))
                 }
 
@@ -241,9 +241,9 @@ impl Register {
                 #[inline(always)]
                 #vis const fn #try_with(self, value: #word) -> #root::error::Result<Self> {
                     if value > #max {
-                        return ::core::result::Result::Err(#root::error::code::EINVAL);
+                        return #root::__core::result::Result::Err(#root::error::code::EINVAL);
                     }
-                    ::core::result::Result::Ok(Self((self.0 & !#mask) | (value << #low)))
+                    #root::__core::result::Result::Ok(Self((self.0 & !#mask) | (value << #low)))
                 }
             }
         });

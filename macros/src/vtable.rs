@@ -8,6 +8,8 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{Attribute, Error, Ident, ImplItem, Item, Result, TraitItem, parse_quote};
 
+use crate::init::safe_layer;
+
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !attribute.is_empty() {
         return Err(Error::new_spanned(attribute, "`#[vtable]` takes no arguments"));
@@ -26,9 +28,11 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
                     _ => {}
                 }
             }
+            let (root, marker) = (safe_layer(), marker());
             item.items.push(parse_quote! {
                 #[doc(hidden)]
-                const USE_VTABLE_ATTR: ();
+                #[allow(non_upper_case_globals)]
+                const #marker: #root::__ByTheAttribute;
             });
             for (name, cfgs) in names {
                 let constant = constant(&name);
@@ -53,7 +57,10 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
                     _ => {}
                 }
             }
-            item.items.push(parse_quote! { const USE_VTABLE_ATTR: () = (); });
+            let (root, marker) = (safe_layer(), marker());
+            item.items.push(parse_quote! {
+                const #marker: #root::__ByTheAttribute = #root::__ByTheAttribute::new();
+            });
             for (name, cfgs) in names {
                 let constant = constant(&name);
                 item.items
@@ -63,6 +70,11 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
         _ => return Err(Error::new(Span::call_site(), EXPECTED)),
     }
     Ok(quote! { #item })
+}
+
+/// A constant that each implementation has to have. rustc names it where it is missing; its type is not for writing by hand.
+fn marker() -> Ident {
+    Ident::new("WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl", Span::call_site())
 }
 
 const EXPECTED: &str = "`#[vtable]` belongs before a trait of callbacks, or an implementation of one";
@@ -105,7 +117,10 @@ mod tests {
         let text = expanded("pub trait T { const N: u8; fn must(); fn may() {} }");
         assert!(text.contains("const HAS_MUST : bool = false"), "{text}");
         assert!(text.contains("const HAS_MAY : bool = false"), "{text}");
-        assert!(text.contains("const USE_VTABLE_ATTR : () ;"), "{text}");
+        assert!(
+            text.contains("const WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl : ::"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -115,7 +130,7 @@ mod tests {
             text.contains("const HAS_MUST : bool = true") && !text.contains("HAS_MAY"),
             "{text}"
         );
-        assert!(text.contains("const USE_VTABLE_ATTR : () = () ;"), "{text}");
+        assert!(text.contains("__ByTheAttribute :: new () ;"), "{text}");
     }
 
     #[test]

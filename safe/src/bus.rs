@@ -37,7 +37,6 @@
 //! use linux_driver_safe::driver;
 //! use linux_driver_safe::module::{Module, ThisModule};
 //! use linux_driver_safe::prelude::*;
-//! use pinned_init::{pin_data, try_pin_init};
 //!
 //! /// A bus with one device and one driver.
 //! #[pin_data]

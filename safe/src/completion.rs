@@ -21,7 +21,6 @@ use crate::types::Opaque;
 /// use linux_driver_safe::completion::Completion;
 /// use linux_driver_safe::jiffies::Jiffies;
 /// use linux_driver_safe::prelude::*;
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// #[pin_data]
 /// struct Transfer {

@@ -70,6 +70,9 @@ use crate::sync::rcu;
 #[doc(alias = "devres_add")]
 pub struct Devres<T: Send + Sync + 'static>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 
+/// The pointer may be moved; the value stays.
+impl<T: Send + Sync + 'static> Unpin for Devres<T> {}
+
 /// The value, and who knows of it.
 struct Inner<T> {
     /// How many know of it: each `Devres`, and the binding.

@@ -13,7 +13,7 @@
 //!
 //! What a device may write has no references to it here. The CPU reads and writes it in words, each by one instruction, so that neither the
 //! device nor another CPU is raced with; what is more than a word can be seen half written, as in C, and a lock or an order of accesses is
-//! the driver's to keep. Types are those of which any bits are a value ([`zerocopy::FromBytes`], [`zerocopy::IntoBytes`]).
+//! the driver's to keep. Types are those of which any bits are a value ([`FromBytes`](crate::bytes::FromBytes), [`IntoBytes`](crate::bytes::IntoBytes)).
 //!
 //! Both kinds of memory stand in the data of the device's driver: they are freed in the bus's `remove`, when the device is still bound, and not
 //! before the driver's own `remove` has told the device to stop.
@@ -24,11 +24,10 @@
 //! use linux_driver_safe::dma::{self, Coherent, DmaAddr, DmaMask, Field, ToDevice};
 //! use linux_driver_safe::pci::{self, Bar};
 //! use linux_driver_safe::prelude::*;
-//! use pinned_init::{pin_data, try_pin_init};
-//! use zerocopy::{FromBytes, Immutable, IntoBytes};
+//! use linux_driver_safe::bytes::{FromBytes, IntoBytes};
 //!
 //! /// What the device reads of a command.
-//! #[derive(FromBytes, IntoBytes, Immutable)]
+//! #[derive(FromBytes, IntoBytes)]
 //! #[repr(C)]
 //! struct Command {
 //!     address: u64,

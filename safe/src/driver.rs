@@ -19,6 +19,8 @@ mod registration;
 
 pub(crate) use binding::{Head, Memory, bind, bound_data, data, unbind};
 pub use members::{Callbacks, DeviceDriver, ProbeType};
+#[doc(hidden)]
+pub use members::{NotWritten, Written};
 pub use registration::{Adapter, Registration, RegistrationOps};
 #[doc(hidden)]
 pub use registration::{DriverModule, Static, StaticDriver};

@@ -10,7 +10,6 @@
 //! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
 //! use linux_driver_safe::uaccess::Writer;
 //! use linux_driver_safe::wait::WaitQueue;
-//! use pinned_init::pin_data;
 //!
 //! #[pin_data]
 //! struct Button {

@@ -19,8 +19,8 @@
 use core::marker::PhantomData;
 
 use linux_driver_sys as sys;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::bytes::{FromBytes, IntoBytes};
 use crate::error::Result;
 use crate::uaccess::{UserSlice, Writer};
 
@@ -128,7 +128,7 @@ impl<'a> Argument<'a> {
     /// Copies a value to the address that the argument is: [`EFAULT`](crate::error::code::EFAULT) if it is not one.
     ///
     /// Context: may sleep.
-    pub fn write<T: IntoBytes + Immutable>(self, value: &T) -> Result {
+    pub fn write<T: IntoBytes>(self, value: &T) -> Result {
         self.slice(size_of::<T>()).writer().write(value)
     }
 }

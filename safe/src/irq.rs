@@ -26,7 +26,6 @@
 //! use linux_driver_safe::irq::{self, IRQF_SHARED, IrqReturn};
 //! use linux_driver_safe::pci::{self, Bar, PCI_IRQ_INTX, PCI_IRQ_MSI};
 //! use linux_driver_safe::prelude::*;
-//! use pinned_init::{pin_data, try_pin_init};
 //!
 //! /// What the handler works with.
 //! struct Events {

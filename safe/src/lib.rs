@@ -16,6 +16,8 @@
 //! | [`devres`] | what is tied to a binding | `include/linux/device/devres.h` |
 //! | [`miscdevice`] | `struct miscdevice` and its file operations | `include/linux/miscdevice.h`, `include/linux/fs.h` |
 //! | [`fs`] | `struct file` | `include/linux/fs.h` |
+//! | [`bytes`] | types that are copied as bytes | – |
+//! | [`init`] | initialisation in place | – |
 //! | [`uaccess`] | copies from and to user space | `include/linux/uaccess.h` |
 //! | [`ioctl`] | numbers of commands | `include/uapi/asm-generic/ioctl.h` |
 //! | [`poll`] | who waits for events of a file | `include/linux/poll.h` |
@@ -39,6 +41,7 @@
 
 pub mod alloc;
 pub mod bus;
+pub mod bytes;
 pub mod completion;
 pub mod device;
 pub mod devres;
@@ -71,10 +74,31 @@ pub mod workqueue;
 #[cfg(target_os = "none")]
 mod panic;
 
+/// What `#[vtable]` writes into an implementation, and nobody else.
+#[doc(hidden)]
+pub struct __ByTheAttribute(());
+
+impl __ByTheAttribute {
+    #[doc(hidden)]
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+/// `core` itself, whatever a driver's dependencies are named.
+#[doc(hidden)]
+pub use ::core as __core;
 #[doc(hidden)]
 pub use linux_driver_macros as macros;
 pub use linux_driver_macros::vtable;
 #[doc(hidden)]
 pub use linux_driver_sys as sys;
+
+/// What this crate's own macros expand to. Called by hand, it writes through any pointer.
 #[doc(hidden)]
-pub use pinned_init;
+pub mod __for_its_own_macros_and_unsound_by_hand {
+    pub use pinned_init::{__pin_data, __pinned_drop, PinnedDrop, init, pin_init, try_init, try_pin_init};
+}
+
+// The expansions of attributes and derives name this crate, here too.
+extern crate self as linux_driver_safe;

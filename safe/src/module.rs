@@ -184,7 +184,7 @@ macro_rules! __module {
 
                 #[unsafe(no_mangle)]
                 #[unsafe(link_section = ".init.text")]
-                extern "C" fn init_module() -> ::core::ffi::c_int {
+                extern "C" fn init_module() -> $crate::__core::ffi::c_int {
                     // SAFETY: the loader calls a module's entry, once.
                     unsafe { SLOT.init() }
                 }
@@ -199,7 +199,7 @@ macro_rules! __module {
                 // objtool takes a function whose address nobody takes for one that is never called indirectly.
                 #[unsafe(export_name = "__linux_driver_by_section_entry")]
                 #[unsafe(link_section = ".init.data")]
-                static ENTRY: extern "C" fn() -> ::core::ffi::c_int = init_module;
+                static ENTRY: extern "C" fn() -> $crate::__core::ffi::c_int = init_module;
                 #[unsafe(export_name = "__linux_driver_by_section_exit")]
                 #[unsafe(link_section = ".exit.data")]
                 static EXIT: extern "C" fn() = cleanup_module;
@@ -207,7 +207,7 @@ macro_rules! __module {
                 // `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so that rustc keeps the texts; they are
                 // removed when the module is linked.
                 $(const _: () = {
-                    #[unsafe(export_name = ::core::concat!("__linux_driver_by_section_modinfo_", $number))]
+                    #[unsafe(export_name = $crate::__core::concat!("__linux_driver_by_section_modinfo_", $number))]
                     #[unsafe(link_section = ".modinfo")]
                     static MODINFO: [u8; $length] = *$text;
                 };)*

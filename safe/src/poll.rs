@@ -9,7 +9,6 @@
 //! use linux_driver_safe::prelude::*;
 //! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
 //! use linux_driver_safe::wait::WaitQueue;
-//! use pinned_init::pin_data;
 //!
 //! #[pin_data]
 //! struct Nic {

@@ -63,6 +63,8 @@ pub use linux_driver_macros::__printk;
 /// What the macros expand to. Not for use by hand, though nothing bad comes of it.
 #[doc(hidden)]
 pub mod expansion {
+    pub use core;
+
     pub use super::args::{
         BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded, Spec, Str, UpperHex,
         formatted, tag,

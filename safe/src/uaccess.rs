@@ -43,8 +43,8 @@ use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 
 use linux_driver_sys as sys;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::bytes::{FromBytes, IntoBytes};
 use crate::error::{Result, code::E2BIG, code::EFAULT};
 
 /// Memory of the task that made the call at hand: an address, which may be anything, and a length.
@@ -221,7 +221,7 @@ impl Writer<'_> {
     #[doc(alias = "copy_to_user")]
     #[doc(alias = "put_user")]
     #[inline]
-    pub fn write<T: IntoBytes + Immutable>(&mut self, value: &T) -> Result {
+    pub fn write<T: IntoBytes>(&mut self, value: &T) -> Result {
         let address = self.0.take(size_of::<T>())?;
         put_user(value, address)
     }
@@ -300,7 +300,7 @@ fn get_user<T: FromBytes>(value: &mut MaybeUninit<T>, address: usize) -> Result 
 
 /// Copies a value: where an integer has as many bytes, as C's `put_user` does.
 #[inline(always)]
-fn put_user<T: IntoBytes + Immutable>(value: &T, address: usize) -> Result {
+fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
     let to = address as *mut c_void;
     let bytes = value.as_bytes();
     /// As an integer of that size.

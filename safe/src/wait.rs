@@ -27,7 +27,6 @@ use crate::types::Opaque;
 /// use linux_driver_safe::sync::atomic::{AtomicBool, Ordering};
 /// use linux_driver_safe::wait::WaitQueue;
 /// use linux_driver_safe::new_wait_queue;
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// #[pin_data]
 /// struct Reader {

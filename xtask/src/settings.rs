@@ -14,6 +14,8 @@ use crate::scenario::{self, Scenario};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct Settings {
+    /// Unstable features of Rust that the driver's crates may use; none if it is missing. The build reads it from the manifest.
+    pub(crate) allow_features: Vec<String>,
     /// The devices that the machine gets, each as QEMU's `-device` takes it.
     pub(crate) devices: Vec<String>,
     /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is behind one.
@@ -145,7 +147,7 @@ impl Settings {
         let mut settings: Self = settings.map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem",
+                "allow-features, devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )

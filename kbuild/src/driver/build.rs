@@ -36,7 +36,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn compile(&self, target_dir: PathBuf) -> Compile<'_> {
+    fn compile(&self, target_dir: PathBuf, features: Vec<String>) -> Compile<'_> {
         let Self {
             toolchain,
             target,
@@ -49,6 +49,7 @@ impl Parts {
             sysroot,
             prepared,
             target_dir,
+            features,
         }
     }
 }
@@ -103,7 +104,7 @@ impl Builder {
         let parts = self.parts(library, manifest, sys)?;
         let cargo_dir = cargo_dir(&library.target_dir)?;
         let _shared = lock(&cargo_dir)?;
-        let compile = parts.compile(cargo_dir);
+        let compile = parts.compile(cargo_dir, library.unstable_features()?);
         let rlib = compile.rlib(&library.name, manifest)?;
         Ok(compile.rustc(&rlib))
     }
@@ -133,6 +134,7 @@ impl Builder {
                 sysroot: &place,
                 prepared: &prepared,
                 target_dir: cargo_dir,
+                features: source.unstable_features()?,
             };
             let warm = compile.warm_up(&source.name, manifest);
             let core = core.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -200,7 +202,16 @@ impl Builder {
         let cargo_dir = cargo_dir(&source.target_dir)?;
         // cargo gives the archives of all kernels the same name.
         let shared = lock(&cargo_dir)?;
-        let archive = parts.compile(cargo_dir).archive(source, manifest)?;
+        let features = source.unstable_features()?;
+        if !features.is_empty() {
+            eprintln!(
+                "note: {}: unstable features are allowed: {}. Code that uses them may be undefined without `unsafe`, \
+                 also under `forbid(unsafe_code)`",
+                manifest.display(),
+                features.join(", ")
+            );
+        }
+        let archive = parts.compile(cargo_dir, features).archive(source, manifest)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
         link(&archive, &fresh)?;
         drop(shared);

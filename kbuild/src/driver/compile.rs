@@ -38,6 +38,8 @@ pub(super) struct Compile<'a> {
     pub(super) prepared: &'a Prepared,
     /// Where cargo keeps what it builds for kernels.
     pub(super) target_dir: PathBuf,
+    /// The unstable features of the language and of `core` that the crates may use.
+    pub(super) features: Vec<String>,
 }
 
 impl Compile<'_> {
@@ -197,6 +199,9 @@ impl Compile<'_> {
         // Tells the builds for several kernels apart in one target folder: cargo's names of what it builds are over the
         // flags (unless there is a --remap-path-prefix among them).
         flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
+        // `-Z` options need RUSTC_BOOTSTRAP, which allows each crate every unstable feature too. Some make undefined behaviour of code
+        // without `unsafe`.
+        flags.push(format!("-Zallow-features={}", self.features.join(",")));
         // Crates that know of it (zerocopy) do without what `core` is built without.
         flags.push("--cfg=no_fp_fmt_parse".into());
         flags

@@ -150,6 +150,28 @@ impl Source {
         })
     }
 
+    /// The unstable features of Rust that the driver's crates may use: `allow-features` of `[package.metadata.linux-driver]`.
+    pub fn unstable_features(&self) -> Result<Vec<String>> {
+        let Some(features) = self.settings.get("allow-features") else {
+            return Ok(Vec::new());
+        };
+        let name = |feature: &serde_json::Value| {
+            let name = feature.as_str()?;
+            let is_name = !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+            is_name.then(|| name.to_owned())
+        };
+        let names = features.as_array().map(|features| features.iter().map(name).collect());
+        names.flatten().ok_or_else(|| {
+            Error::new(
+                format_args!("{}: allow-features", self.dir.display()),
+                "a list of features' names, as `#![feature(…)]` has them",
+                features,
+                "mend [package.metadata.linux-driver] of its Cargo.toml, or leave it out: then none is allowed",
+            )
+            .of_driver()
+        })
+    }
+
     fn in_c(name: &str, dir: PathBuf, target_dir: &Path) -> Result<Self> {
         let settings = dir.join("driver.toml");
         let settings = if settings.is_file() {
@@ -286,5 +308,39 @@ mod tests {
         // It is found, and is no driver.
         let error = Source::find(&link.join("Cargo.toml"), None).unwrap_err().to_string();
         assert!(error.contains("a dependency on linux-driver"), "{error}");
+    }
+
+    fn features(settings: serde_json::Value) -> Result<Vec<String>> {
+        let source = Source {
+            name: "driver".into(),
+            module: "driver".into(),
+            dir: "/driver".into(),
+            language: Language::C,
+            settings,
+            target_dir: "/target".into(),
+            features: Vec::new(),
+        };
+        source.unstable_features()
+    }
+
+    #[test]
+    fn no_unstable_feature_is_allowed_that_the_manifest_does_not_name() {
+        use serde_json::{Value, json};
+        assert_eq!(features(Value::Null).unwrap(), Vec::<String>::new());
+        assert_eq!(features(json!({"devices": ["edu"]})).unwrap(), Vec::<String>::new());
+        assert_eq!(
+            features(json!({"allow-features": ["custom_mir"]})).unwrap(),
+            ["custom_mir"]
+        );
+        for wrong in [
+            json!("custom_mir"),
+            json!([1]),
+            json!([""]),
+            json!(["a,b"]),
+            json!(["a -Zb"]),
+        ] {
+            let error = features(json!({ "allow-features": wrong })).unwrap_err().to_string();
+            assert!(error.contains("allow-features"), "{error}");
+        }
     }
 }

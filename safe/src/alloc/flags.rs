@@ -36,7 +36,6 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 /// use linux_driver_safe::prelude::*;
 /// use linux_driver_safe::sync::SpinLock;
 /// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// /// How many events are kept.
 /// const MOST: usize = 256;

@@ -9,11 +9,11 @@ use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_init_from_closure};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::field::{Field, Word};
 use super::{DmaAddr, words};
 use crate::alloc::{__GFP_NOWARN, __GFP_ZERO, Flags};
+use crate::bytes::{FromBytes, IntoBytes};
 use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::EINVAL, code::ENOMEM};
 use crate::place::Place;
@@ -188,10 +188,7 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     }
 
     /// Copies `from` to `index` and on; [`EINVAL`] if there are not so many.
-    pub fn copy_from_slice(&self, index: usize, from: &[T]) -> Result
-    where
-        T: Immutable,
-    {
+    pub fn copy_from_slice(&self, index: usize, from: &[T]) -> Result {
         let to = self.at(index, from.len())?;
         // SAFETY: there is room for so many, by the check; all bytes of an `IntoBytes` are initialised.
         unsafe { words::copy_in(to.cast(), from.as_ptr().cast(), size_of_val(from)) };

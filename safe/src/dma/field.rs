@@ -102,7 +102,7 @@ macro_rules! __dma_field {
         const {
             const fn of<W: $crate::dma::Word>(_: unsafe fn(*const $type) -> *const W) -> $crate::dma::Field<$type, W> {
                 // SAFETY: the function, which is not called, says that it is a field of this type.
-                unsafe { $crate::dma::Field::new(::core::mem::offset_of!($type, $field)) }
+                unsafe { $crate::dma::Field::new($crate::__core::mem::offset_of!($type, $field)) }
             }
             // SAFETY: only the address is taken, in a value that whoever calls it would have.
             of(|value| unsafe { &raw const (*value).$field })

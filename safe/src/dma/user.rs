@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Coherent memory to user space and back, without a copy between.
 
-use zerocopy::{FromBytes, IntoBytes};
-
 use super::Coherent;
+use crate::bytes::{FromBytes, IntoBytes};
 use crate::error::{Result, code::EFAULT};
 use crate::uaccess::{Reader, Writer};
 

@@ -137,6 +137,18 @@ impl<T, B: Bus> DeviceDriver<T, B> {
         self
     }
 
+    /// Whether [`pm`](Self::pm) was called.
+    #[doc(hidden)]
+    pub const fn has_pm(&self) -> bool {
+        !self.raw.pm.is_null()
+    }
+
+    /// Whether [`callbacks`](Self::callbacks) was called, and found one.
+    #[doc(hidden)]
+    pub const fn has_callbacks(&self) -> bool {
+        self.raw.sync_state.is_some() || self.raw.coredump.is_some()
+    }
+
     /// As C has it.
     pub(crate) const fn raw(&self) -> sys::device_driver {
         self.raw
@@ -146,6 +158,50 @@ impl<T, B: Bus> DeviceDriver<T, B> {
     pub(crate) const fn has_runtime(&self) -> bool {
         self.runtime
     }
+}
+
+/// What a driver's type implements: for the macros that make a driver of it, which ask whether the driver structure has it.
+#[doc(hidden)]
+pub struct Written<T>(PhantomData<T>);
+
+/// What a type has that does not have the constants of its own.
+#[doc(hidden)]
+pub trait NotWritten {
+    const PM: bool = false;
+    const CALLBACKS: bool = false;
+}
+
+impl<T> NotWritten for Written<T> {}
+
+impl<T: pm::Operations> Written<T> {
+    #[doc(hidden)]
+    pub const PM: bool = true;
+}
+
+impl<T: Callbacks> Written<T> {
+    #[doc(hidden)]
+    pub const CALLBACKS: bool = T::HAS_SYNC_STATE || T::HAS_COREDUMP;
+}
+
+/// An error where a driver has callbacks that its driver structure lacks.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __nothing_forgotten {
+    ($driver:ty as $trait:path) => {
+        const _: () = {
+            #[allow(unused_imports)]
+            use $crate::driver::NotWritten as _;
+            let members = <$driver as $trait>::DRIVER;
+            $crate::__core::assert!(
+                members.has_pm() || !<$crate::driver::Written<$driver>>::PM,
+                "`pm::Operations` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().pm();`"
+            );
+            $crate::__core::assert!(
+                members.has_callbacks() || !<$crate::driver::Written<$driver>>::CALLBACKS,
+                "`driver::Callbacks` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().callbacks();`"
+            );
+        };
+    };
 }
 
 impl<T, B: Bus> Default for DeviceDriver<T, B> {

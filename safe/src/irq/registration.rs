@@ -94,7 +94,6 @@ impl<H: ThreadedHandler> Registration<H> {
     /// use linux_driver_safe::pci;
     /// use linux_driver_safe::prelude::*;
     /// use linux_driver_safe::sync::Mutex;
-    /// use pinned_init::{pin_data, pin_init};
     ///
     /// /// What the thread does may sleep: it takes a mutex.
     /// #[pin_data]

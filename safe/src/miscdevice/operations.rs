@@ -33,7 +33,6 @@ use crate::uaccess::{Reader, Writer};
 /// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
 /// use linux_driver_safe::uaccess::{Reader, Writer};
 /// use linux_driver_safe::wait::WaitQueue;
-/// use pinned_init::{pin_data, pin_init};
 ///
 /// const LAST: u32 = _IOR::<u32>(b'N', 0);
 ///

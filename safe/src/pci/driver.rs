@@ -405,10 +405,12 @@ macro_rules! __module_pci_driver {
             // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
             type LinuxDriver = $ty;
 
+            $crate::__nothing_forgotten! { LinuxDriver as $crate::pci::Driver }
+
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                                                                    ::core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
+                                                                    $crate::__core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
                                                                 ))]
                 static ID_TABLE: $crate::pci::Table<
                     LinuxDriver,

@@ -203,7 +203,7 @@ impl<T: Driver, const M: usize> Table<T, M> {
 #[macro_export]
 macro_rules! __pci_id_table {
     (@raw $infos:literal $($id:expr),*) => {{
-        const LENGTH: usize = <[&str]>::len(&[$(::core::stringify!($id)),*]);
+        const LENGTH: usize = <[&str]>::len(&[$($crate::__core::stringify!($id)),*]);
         const RAW: [$crate::sys::pci_device_id; LENGTH + 1] = $crate::pci::raw_table([$($id),*], $infos);
         &RAW
     }};

@@ -202,7 +202,7 @@ const fn alias_table<const M: usize>(
 #[macro_export]
 macro_rules! __platform_id_table {
     (@raw $infos:literal $($id:expr),*) => {{
-        const LENGTH: usize = <[&str]>::len(&[$(::core::stringify!($id)),*]);
+        const LENGTH: usize = <[&str]>::len(&[$($crate::__core::stringify!($id)),*]);
         const RAW: [$crate::sys::platform_device_id; LENGTH + 1] = $crate::platform::raw_table([$($id),*], $infos);
         &RAW
     }};

@@ -98,8 +98,8 @@ pub const fn place(name: &'static str) -> &'static CStr {
 macro_rules! __ratelimited {
     ($when:expr => $($log:tt)*) => {{
         static LIMIT: $crate::print::expansion::RateLimit = $crate::print::expansion::RateLimit::new();
-        const PLACE: &::core::ffi::CStr =
-            $crate::print::expansion::place(::core::concat!(::core::module_path!(), "\0"));
+        const PLACE: &$crate::__core::ffi::CStr =
+            $crate::print::expansion::place($crate::__core::concat!($crate::__core::module_path!(), "\0"));
         if $when && LIMIT.allows(PLACE) {
             $($log)*
         }
@@ -120,7 +120,7 @@ macro_rules! __once {
 
 /// The macros that log a line of another macro's at times. `$d` is a dollar sign, for the macros that are made.
 macro_rules! limited {
-    ($d:tt pr $($plain:ident $ratelimited:ident $once:ident if $when:expr;)*) => { $(
+    ($d:tt pr $($plain:ident $ratelimited:ident $once:ident if ($($when:tt)*);)*) => { $(
         #[doc = concat!("Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, ten times in five seconds at most from each place. C: `", stringify!($ratelimited), "`.")]
         ///
         /// What was held back is counted, and logged when the five seconds are over, with the module's path in front. Arguments are evaluated
@@ -135,7 +135,7 @@ macro_rules! limited {
         /// ```
         #[macro_export]
         macro_rules! $ratelimited {
-            ($d($d arg:tt)*) => { $d crate::__ratelimited!($when => $d crate::$plain!($d($d arg)*);) };
+            ($d($d arg:tt)*) => { $d crate::__ratelimited!($($when)* => $d crate::$plain!($d($d arg)*);) };
         }
 
         #[doc = concat!("Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, once from each place as long as the module is loaded. C: `", stringify!($once), "`.")]
@@ -151,10 +151,10 @@ macro_rules! limited {
         /// ```
         #[macro_export]
         macro_rules! $once {
-            ($d($d arg:tt)*) => { $d crate::__once!($when => $d crate::$plain!($d($d arg)*);) };
+            ($d($d arg:tt)*) => { $d crate::__once!($($when)* => $d crate::$plain!($d($d arg)*);) };
         }
     )* };
-    ($d:tt dev $($plain:ident $ratelimited:ident $once:ident if $when:expr;)*) => { $(
+    ($d:tt dev $($plain:ident $ratelimited:ident $once:ident if ($($when:tt)*);)*) => { $(
         #[doc = concat!("Logs a line about a device as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, ten times in five seconds at most from each place, whatever the device. C: `", stringify!($ratelimited), "`.")]
         ///
         /// What was held back is counted, and logged when the five seconds are over, with the module's path in front. Arguments are evaluated
@@ -170,7 +170,7 @@ macro_rules! limited {
         /// ```
         #[macro_export]
         macro_rules! $ratelimited {
-            ($d($d arg:tt)*) => { $d crate::__ratelimited!($when => $d crate::$plain!($d($d arg)*);) };
+            ($d($d arg:tt)*) => { $d crate::__ratelimited!($($when)* => $d crate::$plain!($d($d arg)*);) };
         }
 
         #[doc = concat!("Logs a line about a device as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, once from each place as long as the module is loaded, whatever the device. C: `", stringify!($once), "`.")]
@@ -187,33 +187,33 @@ macro_rules! limited {
         /// ```
         #[macro_export]
         macro_rules! $once {
-            ($d($d arg:tt)*) => { $d crate::__once!($when => $d crate::$plain!($d($d arg)*);) };
+            ($d($d arg:tt)*) => { $d crate::__once!($($when)* => $d crate::$plain!($d($d arg)*);) };
         }
     )* };
 }
 
 limited! {
     $ pr
-    pr_emerg pr_emerg_ratelimited pr_emerg_once if true;
-    pr_alert pr_alert_ratelimited pr_alert_once if true;
-    pr_crit pr_crit_ratelimited pr_crit_once if true;
-    pr_err pr_err_ratelimited pr_err_once if true;
-    pr_warn pr_warn_ratelimited pr_warn_once if true;
-    pr_notice pr_notice_ratelimited pr_notice_once if true;
-    pr_info pr_info_ratelimited pr_info_once if true;
-    pr_debug pr_debug_ratelimited pr_debug_once if ::core::cfg!(debug_assertions);
+    pr_emerg pr_emerg_ratelimited pr_emerg_once if (true);
+    pr_alert pr_alert_ratelimited pr_alert_once if (true);
+    pr_crit pr_crit_ratelimited pr_crit_once if (true);
+    pr_err pr_err_ratelimited pr_err_once if (true);
+    pr_warn pr_warn_ratelimited pr_warn_once if (true);
+    pr_notice pr_notice_ratelimited pr_notice_once if (true);
+    pr_info pr_info_ratelimited pr_info_once if (true);
+    pr_debug pr_debug_ratelimited pr_debug_once if ($crate::__core::cfg!(debug_assertions));
 }
 
 limited! {
     $ dev
-    dev_emerg dev_emerg_ratelimited dev_emerg_once if true;
-    dev_alert dev_alert_ratelimited dev_alert_once if true;
-    dev_crit dev_crit_ratelimited dev_crit_once if true;
-    dev_err dev_err_ratelimited dev_err_once if true;
-    dev_warn dev_warn_ratelimited dev_warn_once if true;
-    dev_notice dev_notice_ratelimited dev_notice_once if true;
-    dev_info dev_info_ratelimited dev_info_once if true;
-    dev_dbg dev_dbg_ratelimited dev_dbg_once if ::core::cfg!(debug_assertions);
+    dev_emerg dev_emerg_ratelimited dev_emerg_once if (true);
+    dev_alert dev_alert_ratelimited dev_alert_once if (true);
+    dev_crit dev_crit_ratelimited dev_crit_once if (true);
+    dev_err dev_err_ratelimited dev_err_once if (true);
+    dev_warn dev_warn_ratelimited dev_warn_once if (true);
+    dev_notice dev_notice_ratelimited dev_notice_once if (true);
+    dev_info dev_info_ratelimited dev_info_once if (true);
+    dev_dbg dev_dbg_ratelimited dev_dbg_once if ($crate::__core::cfg!(debug_assertions));
 }
 
 #[cfg(test)]

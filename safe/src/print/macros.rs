@@ -119,7 +119,7 @@ macro_rules! pr_info {
 #[macro_export]
 macro_rules! pr_debug {
     ($($arg:tt)*) => {
-        if ::core::cfg!(debug_assertions) {
+        if $crate::__core::cfg!(debug_assertions) {
             $crate::print::__printk!($crate, pr Debug, $($arg)*)
         }
     };
@@ -304,7 +304,7 @@ macro_rules! dev_info {
 #[macro_export]
 macro_rules! dev_dbg {
     ($dev:expr, $($arg:tt)*) => {
-        if ::core::cfg!(debug_assertions) {
+        if $crate::__core::cfg!(debug_assertions) {
             $crate::print::__printk!($crate, dev Debug, $dev, $($arg)*)
         }
     };

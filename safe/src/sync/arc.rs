@@ -39,6 +39,9 @@ use crate::error::{Error, Result};
 #[doc(alias = "refcount_t")]
 pub struct Arc<T>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 
+/// The pointer may be moved; the value stays.
+impl<T> Unpin for Arc<T> {}
+
 /// The value beside its count.
 struct Inner<T> {
     /// Of the size and alignment of a `refcount_t`, whose only field it is.

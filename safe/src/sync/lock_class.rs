@@ -54,11 +54,15 @@ pub const fn class_name(name: &'static str) -> &'static CStr {
 #[macro_export]
 macro_rules! __lock_class {
     () => {
-        $crate::__lock_class!(::core::concat!(::core::file!(), ":", ::core::line!()))
+        $crate::__lock_class!($crate::__core::concat!(
+            $crate::__core::file!(),
+            ":",
+            $crate::__core::line!()
+        ))
     };
     ($name:expr) => {{
         static KEY: $crate::sync::LockClassKey = $crate::sync::LockClassKey::new();
-        const NAME: &::core::ffi::CStr = $crate::sync::class_name(::core::concat!($name, "\0"));
+        const NAME: &$crate::__core::ffi::CStr = $crate::sync::class_name($crate::__core::concat!($name, "\0"));
         (NAME, &KEY)
     }};
 }

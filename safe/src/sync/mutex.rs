@@ -26,7 +26,6 @@ use crate::types::Opaque;
 /// use linux_driver_safe::new_mutex;
 /// use linux_driver_safe::prelude::*;
 /// use linux_driver_safe::sync::Mutex;
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// #[pin_data]
 /// struct Counters {

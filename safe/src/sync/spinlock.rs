@@ -29,7 +29,6 @@ use crate::types::Opaque;
 /// use linux_driver_safe::new_spinlock;
 /// use linux_driver_safe::prelude::*;
 /// use linux_driver_safe::sync::SpinLock;
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// #[pin_data]
 /// struct Queue {

@@ -149,10 +149,10 @@ impl<O> Groups<O> {
 #[macro_export]
 macro_rules! __sysfs_device_groups {
     ($($name:expr => [$($attr:ty),+ $(,)?]),+ $(,)?) => {
-        $crate::__sysfs_groups!(of_device, $((::core::option::Option::Some($name), $($attr),+)),+)
+        $crate::__sysfs_groups!(of_device, $(($crate::__core::option::Option::Some($name), $($attr),+)),+)
     };
     ($($attr:ty),+ $(,)?) => {
-        $crate::__sysfs_groups!(of_device, (::core::option::Option::None, $($attr),+))
+        $crate::__sysfs_groups!(of_device, ($crate::__core::option::Option::None, $($attr),+))
     };
 }
 
@@ -193,10 +193,10 @@ macro_rules! __sysfs_device_groups {
 #[macro_export]
 macro_rules! __sysfs_driver_groups {
     ($($name:expr => [$($attr:ty),+ $(,)?]),+ $(,)?) => {
-        $crate::__sysfs_groups!(of_driver, $((::core::option::Option::Some($name), $($attr),+)),+)
+        $crate::__sysfs_groups!(of_driver, $(($crate::__core::option::Option::Some($name), $($attr),+)),+)
     };
     ($($attr:ty),+ $(,)?) => {
-        $crate::__sysfs_groups!(of_driver, (::core::option::Option::None, $($attr),+))
+        $crate::__sysfs_groups!(of_driver, ($crate::__core::option::Option::None, $($attr),+))
     };
 }
 

@@ -42,7 +42,6 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 /// use linux_driver_safe::prelude::*;
 /// use linux_driver_safe::workqueue::{DelayedWork, DelayedWorkItem};
 /// use linux_driver_safe::{new_delayed_work, pci};
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// struct Reset {
 ///     tries: u32,

@@ -40,7 +40,6 @@ pub trait WorkItem: Sized + Send + Sync + 'static {
 /// use linux_driver_safe::prelude::*;
 /// use linux_driver_safe::workqueue::{Work, WorkItem};
 /// use linux_driver_safe::{new_work, pci};
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// struct Reset {
 ///     tries: u32,

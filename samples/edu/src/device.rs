@@ -14,7 +14,6 @@ use linux_driver::pci::{self, Bar};
 use linux_driver::prelude::*;
 use linux_driver::sync::Mutex;
 use linux_driver::{irq::Line, new_mutex};
-use pinned_init::{pin_data, try_pin_init};
 
 use crate::regs;
 

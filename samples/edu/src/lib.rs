@@ -28,7 +28,6 @@ use linux_driver::miscdevice::{self, Name};
 use linux_driver::pci::{self, DeviceId, PCI_IRQ_MSI};
 use linux_driver::pm::{self, runtime};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
 
 use crate::device::Edu;
 

@@ -12,7 +12,6 @@ use linux_driver::pm::{self, runtime};
 use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
 use linux_driver::types::ARef;
-use pinned_init::{pin_data, try_pin_init};
 
 /// What the driver wants to know of a kind of lamp.
 struct Kind {

@@ -9,7 +9,6 @@ use linux_driver::module::ThisModule;
 use linux_driver::prelude::*;
 use linux_driver::sync::Mutex;
 use linux_driver::{new_mutex, pr_info};
-use pinned_init::{pin_data, try_pin_init};
 
 use crate::player::Player;
 

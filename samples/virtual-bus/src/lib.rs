@@ -11,7 +11,6 @@ mod player;
 use linux_driver::bus::Registration;
 use linux_driver::module::{Module, ThisModule};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
 
 /// The module: its bus, in which everything else is.
 #[pin_data]

@@ -1,4 +1,4 @@
-//~ ERROR missing: `USE_VTABLE_ATTR`
+//~ ERROR missing: `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

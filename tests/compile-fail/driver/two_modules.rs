@@ -1,4 +1,4 @@
-//~ ERROR is already defined
+//~ ERROR the name `a_crate_is_one_module_so_that_module_or_module_driver_is_called_once` is defined multiple times
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

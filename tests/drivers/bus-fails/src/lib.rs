@@ -9,7 +9,6 @@ use linux_driver::driver;
 use linux_driver::module::{Module, ThisModule};
 use linux_driver::prelude::*;
 use linux_driver::types::ARef;
-use pinned_init::{pin_data, try_pin_init};
 
 /// The data of a device.
 struct Named(&'static str);

@@ -11,7 +11,6 @@ use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem};
-use pinned_init::{pin_data, try_pin_init};
 
 /// How often a value is asked for each time that the work runs.
 const ROUNDS: u32 = 2000;

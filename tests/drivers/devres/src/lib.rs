@@ -8,7 +8,6 @@ use linux_driver::driver;
 use linux_driver::module::{Module, ThisModule};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
 
 /// A value that says when it goes.
 struct Noisy {

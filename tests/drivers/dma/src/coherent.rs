@@ -35,7 +35,7 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     let mut piece = [0u8; 16];
     for (index, number) in (0..ring.len()).zip(0u32..) {
         bytes.copy_to_slice(index.wrapping_mul(16), &mut piece)?;
-        same &= zerocopy::IntoBytes::as_bytes(&descriptor(number)) == piece;
+        same &= linux_driver::bytes::IntoBytes::as_bytes(&descriptor(number)) == piece;
     }
     // And back to the ring, but for what is changed meanwhile.
     ring.write(7, descriptor(0))?;

@@ -11,14 +11,13 @@ mod streaming;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use linux_driver::alloc::{__GFP_NOWARN, GFP_KERNEL};
+use linux_driver::bytes::{FromBytes, IntoBytes};
 use linux_driver::dma::{self, Bidirectional, Coherent, DmaMask, FromDevice, Streaming, ToDevice};
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// What a device's ring could be made of.
-#[derive(FromBytes, IntoBytes, Immutable, Clone, Copy, PartialEq)]
+#[derive(FromBytes, IntoBytes, Clone, Copy, PartialEq)]
 #[repr(C)]
 struct Descriptor {
     address: u64,

@@ -15,7 +15,6 @@ use linux_driver::irq::{self, Flags, IRQF_ONESHOT, IRQF_SHARED, Line};
 use linux_driver::module::{Module, ThisModule};
 use linux_driver::pci::{self, DeviceId, IrqTypes, PCI_IRQ_INTX, PCI_IRQ_MSI};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
 
 use events::{Both, Events, Hard, Thread};
 

@@ -12,7 +12,6 @@ use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::sync::{Arc, Mutex, SpinLock, rcu};
 use linux_driver::workqueue::{self, Work, WorkItem};
 use linux_driver::{new_mutex, new_spinlock, new_work};
-use pinned_init::{pin_data, pinned_drop, try_pin_init};
 
 const ROUNDS: u64 = 20_000;
 
@@ -39,7 +38,7 @@ impl Shared {
             mutex <- new_mutex!(0, "locks: mutex"),
             spin <- new_spinlock!(0),
             irq <- new_spinlock!(0, "locks: irq"),
-            here <- pinned_init::pin_init_array_from_fn(|_| Completion::new()),
+            here <- linux_driver::init::pin_init_array_from_fn(|_| Completion::new()),
             reading <- Completion::new(),
             read: AtomicBool::new(false),
             finished: AtomicU32::new(0),

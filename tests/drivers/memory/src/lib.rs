@@ -20,7 +20,7 @@ fn boxes(dev: &pci::Device<Core>) -> Result {
     *five += 1;
     let seen = *five;
     dev_info!(dev, "box: {}, {}", seen, KBox::into_inner(five));
-    let init = pinned_init::init_array_from_fn::<_, 4096, u64, core::convert::Infallible>(|i| i as u64);
+    let init = linux_driver::init::init_array_from_fn::<_, 4096, u64, core::convert::Infallible>(|i| i as u64);
     let large = KBox::init(init, GFP_KERNEL_ACCOUNT)?;
     dev_info!(dev, "box in place: {} of {} is {}", 3, large.len(), large[3]);
     let zeroed = KBox::<[u64; 8192]>::zeroed(GFP_KERNEL)?;

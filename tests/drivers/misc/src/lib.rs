@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::bytes::{FromBytes, IntoBytes};
 use linux_driver::device;
 use linux_driver::ioctl::{self, _IO, _IOR, _IOW, _IOWR};
 use linux_driver::jiffies::Jiffies;
@@ -20,8 +21,6 @@ use linux_driver::uaccess::{Reader, Writer};
 use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem};
 use linux_driver::{new_delayed_work, new_mutex, new_wait_queue};
-use pinned_init::{pin_data, try_pin_init};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// What the device answers, in its register 0.
 const MISC_ID: u32 = _IOR::<u32>(b'M', 0);
@@ -36,7 +35,7 @@ const MISC_WRITTEN: u32 = _IO(b'M', 4);
 /// Takes values of 1, 2, 4, 8 and 3 bytes, none of them aligned, and gives them back in turned order.
 const MISC_TURN: u32 = _IOWR::<[u8; 18]>(b'M', 5);
 
-#[derive(FromBytes, IntoBytes, Immutable)]
+#[derive(FromBytes, IntoBytes)]
 #[repr(C)]
 struct Sum {
     a: u32,
@@ -80,7 +79,7 @@ impl Drop for Opened {
     }
 }
 
-#[pinned_init::pinned_drop]
+#[pinned_drop]
 impl PinnedDrop for Shared {
     fn drop(self: Pin<&mut Self>) {
         pr_info!("misc_test{}: dropped", self.number);

@@ -10,7 +10,6 @@ use linux_driver::io::read_poll_timeout;
 use linux_driver::irq::{self, Flags, IrqReturn};
 use linux_driver::pci::{self, Bar, DeviceId, PCI_IRQ_MSIX};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
 
 /// The registers, as offsets in bytes (Intel's 82574 GbE Controller Family Datasheet, 10.2).
 mod regs {

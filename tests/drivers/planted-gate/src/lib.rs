@@ -11,7 +11,6 @@ use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::sync::{Arc, Mutex};
 use linux_driver::uaccess::Writer;
-use pinned_init::{pin_data, try_pin_init};
 
 /// What the operations work on.
 struct Operations {

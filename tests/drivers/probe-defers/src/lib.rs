@@ -7,7 +7,6 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
-use pinned_init::{pin_data, try_pin_init};
 
 /// How often the device was probed.
 static TRIES: AtomicU32 = AtomicU32::new(0);

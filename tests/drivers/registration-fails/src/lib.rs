@@ -11,7 +11,6 @@ use linux_driver::module::{Module, ThisModule};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
-use pinned_init::{pin_data, try_pin_init};
 
 /// How many devices have their data.
 static LEFT: AtomicU32 = AtomicU32::new(0);

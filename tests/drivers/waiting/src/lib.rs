@@ -14,7 +14,6 @@ use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, Work, WorkItem};
 use linux_driver::{new_wait_queue, new_work};
-use pinned_init::{pin_data, try_pin_init};
 
 /// Long enough for anything that is to happen.
 fn long() -> Jiffies {

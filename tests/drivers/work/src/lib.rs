@@ -12,7 +12,6 @@ use linux_driver::prelude::*;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_work};
-use pinned_init::{pin_data, pinned_drop, try_pin_init};
 
 /// Counts how often it ran.
 #[derive(Default)]

@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `pin_init!` and its kin, `#[pin_data]`, `#[pinned_drop]`: what comes before the macros of pin-init.
+//!
+//! Those evaluate the field shorthand `Foo { x }` inside their own `unsafe`, accept packed types, and name `::pinned_init`.
+//! Here the shorthand becomes `x: x`, which they evaluate outside, a packed type is an error, and the names are the safe
+//! layer's. Nothing that is unsafe is written here.
+
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Error, Expr, Fields, GenericParam, Generics, Ident, ImplItem, ItemImpl, ItemStruct, Path, Result, Token,
+    braced,
+};
+
+use crate::module::root;
+
+/// The module of the safe layer with what the expansions name.
+fn internals() -> TokenStream {
+    let root = safe_layer();
+    quote!(#root::__for_its_own_macros_and_unsound_by_hand)
+}
+
+/// The safe layer, as an attribute or a derive finds it: no `$crate` is handed to them. A driver's dependency has this name; another name needs
+/// `extern crate NAME as linux_driver;`.
+pub(crate) fn safe_layer() -> TokenStream {
+    match std::env::var("CARGO_PKG_NAME").as_deref() {
+        Ok("linux-driver-safe") => quote!(::linux_driver_safe),
+        _ => quote!(::linux_driver),
+    }
+}
+
+/// An initialiser: what stands in the parentheses of `pin_init!`, after the path of the safe layer and the macro's name.
+pub(crate) struct Initializer {
+    root: Ident,
+    name: Ident,
+    /// `&this in`.
+    this: TokenStream,
+    of: Path,
+    fields: Vec<TokenStream>,
+    /// What follows the braces: the error's type.
+    rest: TokenStream,
+}
+
+impl Parse for Initializer {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let root = root(input)?;
+        let name = input.parse()?;
+        input.parse::<Token![;]>()?;
+        let mut this = TokenStream::new();
+        if let Some(and) = input.parse::<Option<Token![&]>>()? {
+            let (variable, word): (Ident, Token![in]) = (input.parse()?, input.parse()?);
+            this = quote!(#and #variable #word);
+        }
+        let of = input.parse()?;
+        let content;
+        braced!(content in input);
+        let mut fields = Vec::new();
+        while !content.is_empty() {
+            fields.push(field(&content)?);
+            if content.is_empty() {
+                break;
+            }
+            content.parse::<Token![,]>()?;
+        }
+        let rest = input.parse()?;
+        Ok(Self {
+            root,
+            name,
+            this,
+            of,
+            fields,
+            rest,
+        })
+    }
+}
+
+/// One field's initialiser; its shorthand written out.
+fn field(input: ParseStream<'_>) -> Result<TokenStream> {
+    if input.peek(Token![..]) {
+        // `..Zeroable::init_zeroed()`, which is the last.
+        return input.parse();
+    }
+    let name: Ident = input.parse()?;
+    if let Some(arrow) = input.parse::<Option<Token![<-]>>()? {
+        let value: Expr = input.parse()?;
+        return Ok(quote!(#name #arrow #value));
+    }
+    if let Some(colon) = input.parse::<Option<Token![:]>>()? {
+        let value: Expr = input.parse()?;
+        return Ok(quote!(#name #colon #value));
+    }
+    Ok(quote!(#name: #name))
+}
+
+impl Initializer {
+    pub(crate) fn expand(&self) -> TokenStream {
+        let Self {
+            root,
+            name,
+            this,
+            of,
+            fields,
+            rest,
+        } = self;
+        quote! {{
+            #root::__core_is_core! {}
+            #root::__for_its_own_macros_and_unsound_by_hand::#name! { #this #of { #(#fields),* } #rest }
+        }}
+    }
+}
+
+const STRUCT: &str = "`#[pin_data]` belongs before a struct with named fields";
+
+const PACKED: &str = "a packed type cannot be pinned: the compiler moves each of its fields before it drops the field";
+
+pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let item: ItemStruct = syn::parse2(item).map_err(|error| Error::new(error.span(), format!("{STRUCT}: {error}")))?;
+    let Fields::Named(fields) = &item.fields else {
+        return Err(Error::new_spanned(&item.ident, STRUCT));
+    };
+    if !arguments.is_empty() && arguments.to_string() != "PinnedDrop" {
+        let message =
+            "`#[pin_data]` takes no argument but `PinnedDrop`, where the type has `#[pinned_drop] impl PinnedDrop`";
+        return Err(Error::new_spanned(arguments, message));
+    }
+    for attribute in item.attrs.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+        if attribute.to_token_stream().to_string().contains("packed") {
+            return Err(Error::new_spanned(attribute, PACKED));
+        }
+    }
+    let ItemStruct {
+        attrs,
+        vis,
+        ident,
+        generics,
+        ..
+    } = &item;
+    let Lists { impls, types, declared } = lists(generics);
+    // The fields are declared in other types too, where `Self` would be another.
+    let itself = if types.is_empty() {
+        quote!(#ident)
+    } else {
+        quote!(#ident::<#types>)
+    };
+    let body = named(fields.to_token_stream(), &itself)?;
+    let impls = named(impls, &itself)?;
+    let declared = named(declared, &itself)?;
+    let clause = named(generics.where_clause.to_token_stream(), &itself)?;
+    // What `repr` an attribute adds (`cfg_attr`) is seen by the compiler alone: a reference to a field that a packed type moves before it
+    // drops it is an error.
+    let checks = fields.named.iter().map(|field| {
+        let cfgs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let name = &field.ident;
+        quote!(#(#cfgs)* let _ = &value.#name;)
+    });
+    // A field that has to stay where it is, and is not pinned, could not be initialised: say so by its name. What a parameter stands for is not
+    // known here.
+    let parameters: Vec<String> = generics.params.iter().map(parameter).collect();
+    let movable = fields.named.iter().filter(|field| {
+        let pinned = field.attrs.iter().any(|attribute| attribute.path().is_ident("pin"));
+        !pinned && !mentions(field.ty.to_token_stream(), &parameters)
+    });
+    let movable = movable.map(|field| {
+        let cfgs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let (name, of) = (&field.ident, &field.ty);
+        let root = safe_layer();
+        quote!(#(#cfgs)* #root::__may_move! { #name: #of })
+    });
+    let (root, internals) = (safe_layer(), internals());
+    Ok(quote! {
+        #root::__core_is_core! {}
+        #(#movable)*
+
+        #internals::__pin_data! {
+            parse_input:
+            @args(#arguments),
+            @sig(#(#attrs)* #vis struct #ident #clause),
+            @impl_generics(#impls),
+            @ty_generics(#types),
+            @decl_generics(#declared),
+            @body(#body),
+        }
+
+        const _: () = {
+            #[allow(dead_code, clippy::all)]
+            fn a_packed_type_cannot_be_pinned<#impls>(value: &#ident<#types>) #clause {
+                #(#checks)*
+            }
+        };
+    })
+}
+
+/// Generics, as the macros of pin-init take them: without `<` and `>`.
+pub(crate) struct Lists {
+    /// For an `impl`: with bounds, without defaults.
+    pub(crate) impls: TokenStream,
+    /// For the type: names alone.
+    pub(crate) types: TokenStream,
+    /// For the declaration.
+    declared: TokenStream,
+}
+
+pub(crate) fn lists(generics: &Generics) -> Lists {
+    let impls = generics.params.iter().cloned().map(|mut param| {
+        match &mut param {
+            GenericParam::Type(param) => {
+                param.eq_token = None;
+                param.default = None;
+            }
+            GenericParam::Const(param) => {
+                param.eq_token = None;
+                param.default = None;
+            }
+            GenericParam::Lifetime(_) => {}
+        }
+        param
+    });
+    let types = generics.params.iter().map(|param| match param {
+        GenericParam::Type(param) => param.ident.to_token_stream(),
+        GenericParam::Const(param) => param.ident.to_token_stream(),
+        GenericParam::Lifetime(param) => param.lifetime.to_token_stream(),
+    });
+    let (types, declared) = (types.collect::<Vec<_>>(), generics.params.iter());
+    Lists {
+        impls: quote!(#(#impls),*),
+        types: quote!(#(#types),*),
+        declared: quote!(#(#declared),*),
+    }
+}
+
+fn parameter(param: &GenericParam) -> String {
+    match param {
+        GenericParam::Type(param) => param.ident.to_string(),
+        GenericParam::Const(param) => param.ident.to_string(),
+        GenericParam::Lifetime(param) => param.lifetime.ident.to_string(),
+    }
+}
+
+/// Whether one of these words, or `Self`, is among the tokens.
+fn mentions(tokens: TokenStream, words: &[String]) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Self" || words.iter().any(|word| ident == word),
+        TokenTree::Group(group) => mentions(group.stream(), words),
+        _ => false,
+    })
+}
+
+/// With the type's name for `Self`; an error for a type that is defined within.
+fn named(tokens: TokenStream, itself: &TokenStream) -> Result<TokenStream> {
+    let mut named = TokenStream::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) if word == "Self" => named.extend(itself.clone()),
+            TokenTree::Ident(word)
+                if ["enum", "trait", "struct", "union", "impl"]
+                    .iter()
+                    .any(|item| word == item) =>
+            {
+                return Err(Error::new(
+                    word.span(),
+                    format!("`{word}` cannot stand inside of a struct with `#[pin_data]`"),
+                ));
+            }
+            TokenTree::Group(group) => {
+                let mut changed = Group::new(group.delimiter(), self::named(group.stream(), itself)?);
+                changed.set_span(group.span());
+                named.extend([TokenTree::Group(changed)]);
+            }
+            token => named.extend([token]),
+        }
+    }
+    Ok(named)
+}
+
+const PINNED_DROP: &str =
+    "`#[pinned_drop]` belongs before `impl PinnedDrop for …` with one function, `fn drop(self: Pin<&mut Self>)`";
+
+pub(crate) fn pinned_drop(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    if !arguments.is_empty() {
+        return Err(Error::new_spanned(arguments, "`#[pinned_drop]` takes no arguments"));
+    }
+    let item: ItemImpl =
+        syn::parse2(item).map_err(|error| Error::new(error.span(), format!("{PINNED_DROP}: {error}")))?;
+    let named = item
+        .trait_
+        .as_ref()
+        .is_some_and(|(not, path, _)| not.is_none() && path.is_ident("PinnedDrop"));
+    let [ImplItem::Fn(function)] = item.items.as_slice() else {
+        return Err(Error::new_spanned(&item.self_ty, PINNED_DROP));
+    };
+    let plain = item.unsafety.is_none() && function.sig.unsafety.is_none() && function.sig.asyncness.is_none();
+    if !named || !plain || function.sig.ident != "drop" {
+        return Err(Error::new_spanned(&item.self_ty, PINNED_DROP));
+    }
+    let ItemImpl {
+        attrs,
+        generics,
+        self_ty,
+        ..
+    } = &item;
+    let (impls, _, clause) = generics.split_for_impl();
+    let inputs: Punctuated<_, Token![,]> = function.sig.inputs.iter().collect();
+    let (of_function, block): (&[Attribute], _) = (&function.attrs, &function.block);
+    let internals = internals();
+    Ok(quote! {
+        #internals::__pinned_drop! {
+            @impl_sig(impl #impls #internals::PinnedDrop for #self_ty #clause),
+            @impl_body(#(#attrs)* #(#of_function)* fn drop(#inputs) #block),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn initializer(text: &str) -> String {
+        let initializer = syn::parse_str::<Initializer>(&format!("root pin_init; {text}"));
+        initializer.map_or_else(|error| error.to_string(), |parsed| parsed.expand().to_string())
+    }
+
+    fn data(arguments: &str, text: &str) -> String {
+        pin_data(arguments.parse().unwrap(), text.parse().unwrap())
+            .map_or_else(|error| error.to_string(), |tokens| tokens.to_string())
+    }
+
+    fn dropped(text: &str) -> String {
+        pinned_drop(TokenStream::new(), text.parse().unwrap())
+            .map_or_else(|error| error.to_string(), |tokens| tokens.to_string())
+    }
+
+    #[test]
+    fn the_shorthand_of_a_field_is_written_out() {
+        let text = initializer("Foo { a, b: f::<A, B>(1, 2), c <- g(|x| { a; b }), a }");
+        assert!(
+            text.ends_with(
+                "pin_init ! { Foo { a : a , b : f :: < A , B > (1 , 2) , c <- g (| x | { a ; b }) , a : a } } }"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn all_forms_of_an_initialiser_are_taken() {
+        for (written, expanded) in [
+            ("&this in Foo { a }", "pin_init ! { & this in Foo { a : a } } }"),
+            (
+                "Foo::<A, 3> { a: 1, } ? Error",
+                "pin_init ! { Foo :: < A , 3 > { a : 1 } ? Error } }",
+            ),
+            (
+                "Self { a, ..Zeroable::init_zeroed() }",
+                "pin_init ! { Self { a : a , .. Zeroable :: init_zeroed () } } }",
+            ),
+            ("Foo {}", "pin_init ! { Foo { } } }"),
+        ] {
+            let text = initializer(written);
+            assert!(text.ends_with(expanded), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_path_but_the_compilers_own_is_taken() {
+        let error = syn::parse_str::<Initializer>("other pin_init; Foo {}").err().unwrap();
+        assert!(error.to_string().contains("`$crate`"), "{error}");
+    }
+
+    #[test]
+    fn a_packed_type_is_refused() {
+        for repr in ["repr(packed)", "repr(C, packed(2))"] {
+            assert_eq!(data("", &format!("#[{repr}] struct Foo {{ a: u8 }}")), PACKED);
+        }
+        // What only the compiler sees, it refuses by this.
+        let text = data(
+            "",
+            "#[cfg_attr(all(), repr(packed))] struct Foo<T: Bar = u8> { #[cfg(x)] a: T, #[pin] b: Self }",
+        );
+        assert!(
+            text.contains("# [cfg (x)] let _ = & value . a ; let _ = & value . b ;"),
+            "{text}"
+        );
+        assert!(
+            text.contains("@ impl_generics (T : Bar) , @ ty_generics (T) , @ decl_generics (T : Bar = u8)"),
+            "{text}"
+        );
+        assert!(text.contains("b : Foo :: < T >"), "{text}");
+    }
+
+    #[test]
+    fn a_field_that_is_not_pinned_has_to_be_movable() {
+        let text = data(
+            "",
+            "struct Foo<'a, T> { #[cfg(x)] a: Bar, #[pin] b: Bar, c: Baz<T>, d: &'a u8, e: KBox<Self> }",
+        );
+        assert_eq!(text.matches("__may_move").count(), 1, "{text}");
+        assert!(
+            text.contains("# [cfg (x)]") && text.contains("__may_move ! { a : Bar }"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn nothing_in_the_expansions_is_unsafe() {
+        let all = [
+            initializer("Foo { a }"),
+            data("PinnedDrop", "struct Foo { a: u8 }"),
+            dropped("impl PinnedDrop for Foo { fn drop(self: Pin<&mut Self>) {} }"),
+        ];
+        for text in all {
+            assert!(
+                text.contains("__for_its_own_macros") && !text.contains("unsafe"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in ["enum Foo {}", "struct Foo(u8);", "fn f() {}"] {
+            assert!(data("", text).contains(STRUCT), "{text}");
+        }
+        assert!(data("Drop", "struct Foo {}").contains("takes no argument"));
+        assert!(data("", "struct Foo { a: [u8; { struct A; 1 }] }").contains("cannot stand inside"));
+        for text in [
+            "impl Drop for Foo { fn drop(self: Pin<&mut Self>) {} }",
+            "impl Foo { fn drop(self: Pin<&mut Self>) {} }",
+            "unsafe impl PinnedDrop for Foo { fn drop(self: Pin<&mut Self>) {} }",
+            "impl PinnedDrop for Foo { unsafe fn drop(self: Pin<&mut Self>) {} }",
+            "impl PinnedDrop for Foo { fn drop(self: Pin<&mut Self>) {} fn other() {} }",
+            "impl PinnedDrop for Foo { fn other(self: Pin<&mut Self>) {} }",
+        ] {
+            assert!(dropped(text).contains(PINNED_DROP), "{text}");
+        }
+    }
+}

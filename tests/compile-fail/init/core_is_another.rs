@@ -1,0 +1,29 @@
+//~ ERROR `forget` is ambiguous
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate core as real;
+extern crate self as core;
+
+pub use real::*;
+
+/// A `core` with a `forget` that drops: what an initialiser has made would be dropped, and used.
+pub mod mem {
+    pub use real::mem::*;
+
+    pub fn forget<T>(value: T) {
+        drop(value);
+    }
+}
+
+use linux_driver::alloc::{GFP_KERNEL, KBox};
+use linux_driver::prelude::*;
+
+pub struct Data {
+    pub number: KBox<u32>,
+}
+
+pub fn data(number: KBox<u32>) -> Result<KBox<Data>> {
+    KBox::init(linux_driver::init!(Data { number }), GFP_KERNEL)
+}

@@ -1,0 +1,14 @@
+//~ ERROR a packed type cannot be pinned
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::prelude::*;
+
+#[pin_data]
+#[cfg_attr(not(feature = "aligned"), repr(packed))]
+pub struct Data<T> {
+    pub byte: u8,
+    #[pin]
+    pub pinned: T,
+}

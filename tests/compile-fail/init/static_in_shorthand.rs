@@ -1,0 +1,19 @@
+//~ ERROR use of mutable static is unsafe
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::alloc::{GFP_KERNEL, KBox};
+use linux_driver::prelude::*;
+
+static mut SHARED: &mut u64 = &mut 0;
+
+#[allow(non_snake_case)]
+pub struct Take {
+    pub SHARED: &'static mut u64,
+}
+
+/// The one mutable reference there is, as often as one likes.
+pub fn take() -> Result<KBox<Take>> {
+    KBox::init(init!(Take { SHARED }), GFP_KERNEL)
+}

@@ -1,0 +1,12 @@
+//~ ERROR the trait bound `&'static u32: Zeroable` is not satisfied
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::prelude::*;
+
+#[derive(Zeroable)]
+pub struct Data {
+    pub number: u32,
+    pub reference: &'static u32,
+}

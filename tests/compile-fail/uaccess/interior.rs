@@ -1,0 +1,14 @@
+//~ ERROR a value of `AtomicU32` may have bytes that were never written
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::AtomicU32;
+
+use linux_driver::bytes::IntoBytes;
+
+#[derive(IntoBytes)]
+#[repr(C)]
+pub struct Counter {
+    pub count: AtomicU32,
+}

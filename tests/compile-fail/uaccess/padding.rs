@@ -1,0 +1,13 @@
+//~ ERROR the struct has padding: its bytes were never written
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::bytes::IntoBytes;
+
+#[derive(IntoBytes)]
+#[repr(C)]
+pub struct Padded {
+    pub a: u8,
+    pub b: u64,
+}
