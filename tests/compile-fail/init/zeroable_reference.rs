@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `&'static u32: Zeroable` is not satisfied
+//~ ERROR `&'static u32: linux_driver::init::Zeroable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

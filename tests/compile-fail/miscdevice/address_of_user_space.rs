@@ -1,4 +1,4 @@
-//~ ERROR FromBytes` is not satisfied
+//~ ERROR not all bytes are a value of `&u32`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
