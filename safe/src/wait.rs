@@ -5,11 +5,12 @@
 
 use core::convert::Infallible;
 use core::ffi::{CStr, c_int, c_long};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init, pin_init_from_closure};
 
-use crate::error::{Error, Result, code::ENODEV, code::ETIMEDOUT};
+use crate::error::{Result, code::ENODEV, code::ETIMEDOUT, to_result};
 use crate::jiffies::Jiffies;
 use crate::sync::LockClassKey;
 use crate::types::Opaque;
@@ -19,8 +20,9 @@ use crate::types::Opaque;
 /// It is made in place by [`new_wait_queue!`](crate::new_wait_queue). Who makes a condition true then calls
 /// [`wake_up`](Self::wake_up) or one of its kin, and each waiter looks at its condition again.
 ///
-/// A condition is called while the task is marked as about to sleep, as in C: it must not sleep itself (no mutex; a spin lock
-/// or an atomic), or the kernel complains and the wait spins.
+/// A condition may sleep (take a mutex, say), unlike in C: it is called while the task runs, and is in no queue. Each wake-up is
+/// counted, so that one which comes while the condition is looked at is not lost. A condition that panics leaves nothing behind
+/// in the queue.
 ///
 /// ```no_run
 /// use linux_driver_safe::prelude::*;
@@ -55,11 +57,14 @@ use crate::types::Opaque;
 pub struct WaitQueue {
     #[pin]
     raw: Opaque<sys::wait_queue_head>,
+    /// How often it was woken. It comes round after 2^64 times, in no time that a condition takes.
+    woken: AtomicUsize,
 }
 
-// SAFETY: C's functions take the lock that is in it. A waiter has it borrowed, so that it goes nowhere meanwhile.
+// SAFETY: C lets any task use a queue, or free one in which nobody waits. (Who waits has it borrowed; see `poll::Table::wait` for
+// who polls.)
 unsafe impl Send for WaitQueue {}
-// SAFETY: as above.
+// SAFETY: C's functions take the lock that is in it; the count is atomic.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
@@ -70,13 +75,17 @@ impl WaitQueue {
     #[doc(alias = "__init_waitqueue_head")]
     pub fn new(name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
         let init = move |slot: *mut Opaque<sys::wait_queue_head>| {
-            // SAFETY: the memory is valid for writes and stays the queue's; name and key are statics.
+            // SAFETY: `__init_waitqueue_head` asks for memory that nobody waits in: it is valid for writes, and held no queue before.
+            // lockdep asks for a key, and a name, that stay as long as the queue: both are statics of the module.
             unsafe { sys::__init_waitqueue_head(slot.cast(), name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
         // SAFETY: C initialises all of the structure, which stays where it is: it is pinned.
         let raw = unsafe { pin_init_from_closure(init) };
-        pin_init!(Self { raw <- raw })
+        pin_init!(Self {
+            raw <- raw,
+            woken: AtomicUsize::new(0),
+        })
     }
 
     /// The queue as C knows it: for `poll_wait`, which puts entries into it that may stay until the file is closed. Who gives
@@ -108,7 +117,12 @@ impl WaitQueue {
     #[inline]
     #[doc(alias = "__wake_up")]
     fn wake(&self, mode: u32, exclusive: c_int) {
-        // SAFETY: the queue is initialised; without a key all entries are meant.
+        // Before the queue is searched: who is not in it by then sees the new count, since both take the queue's lock. What the caller
+        // did before comes before it.
+        self.woken.fetch_add(1, Ordering::Release);
+        // SAFETY: `__wake_up` asks for an initialised queue, each of whose entries is there until it was taken out of the queue under
+        // its lock: `sleep` does so for ours, and C for those of who polls (see `poll::Table::wait`). Its callbacks take a key
+        // of NULL as all events.
         unsafe { sys::__wake_up(self.raw.get(), mode, exclusive, core::ptr::null_mut()) };
     }
 
@@ -192,7 +206,8 @@ impl WaitQueue {
 pub(crate) fn might_sleep() {
     #[cfg(has_fn = "__might_sleep")]
     {
-        // SAFETY: it may be called in any context; the name is a static.
+        // SAFETY: `__might_sleep` asks for a string that stays as long as the task, which keeps it (`task_state_change`): it is a
+        // literal. It may be called in any context, to say whether that is the right one.
         unsafe { sys::__might_sleep(concat!(file!(), "\0").as_ptr().cast(), line!() as c_int) };
     }
 }
@@ -212,63 +227,68 @@ fn stop_or(mut stopped: impl FnMut() -> bool, mut condition: impl FnMut() -> boo
 }
 
 /// Waits on all of `queues` until `done` says how it ended, or `timeout` ticks are over: C's `___wait_event`, in a task state of
-/// `TASK_*`. Returns what is left of the timeout.
+/// `TASK_*`. Returns what is left of the timeout. As in C, the time that `done` takes is not counted.
+///
+/// `done` is the driver's own code, and may panic, which ends the task: it is called while the task is in no queue.
 fn wait<const N: usize>(
     queues: [&WaitQueue; N],
-    state: u32,
-    timeout: c_long,
-    mut done: impl FnMut() -> Option<Result>,
-) -> Result<Jiffies> {
-    might_sleep();
-    if let Some(result) = done() {
-        return result.map(|()| Jiffies::left(timeout.max(1)));
-    }
-    if timeout == 0 {
-        return Err(ETIMEDOUT);
-    }
-    let entries = [const { Opaque::<sys::wait_queue_entry>::uninit() }; N];
-    for entry in &entries {
-        // SAFETY: the entry is valid for writes, and stays where it is until it was taken out of its queue below.
-        unsafe { sys::init_wait_entry(entry.get(), 0) };
-    }
-    let result = sleep(&queues, &entries, state, timeout, done);
-    for (queue, entry) in queues.iter().zip(&entries) {
-        // SAFETY: the queue and the entry are initialised; the entry is in this queue or in none. After this call it is in none.
-        unsafe { sys::finish_wait(queue.raw.get(), entry.get()) };
-    }
-    result
-}
-
-/// The loop of [`wait`], which leaves the entries in their queues.
-fn sleep<const N: usize>(
-    queues: &[&WaitQueue; N],
-    entries: &[Opaque<sys::wait_queue_entry>; N],
     state: u32,
     mut timeout: c_long,
     mut done: impl FnMut() -> Option<Result>,
 ) -> Result<Jiffies> {
+    might_sleep();
+    let mut interrupted = Ok(());
     loop {
-        let mut interrupted = 0;
-        for (queue, entry) in queues.iter().zip(entries) {
-            // SAFETY: queue and entry are initialised; both stay where they are until `finish_wait`, which the caller calls.
-            let returned = unsafe { sys::prepare_to_wait_event(queue.raw.get(), entry.get(), state as c_int) };
-            if returned != 0 {
-                interrupted = returned;
-            }
-        }
+        // Before the condition is looked at: who makes it true after that wakes a queue after this, which is seen below.
+        let woken = queues.map(|queue| queue.woken.load(Ordering::Acquire));
         if let Some(result) = done() {
             return result.map(|()| Jiffies::left(timeout.max(1)));
         }
         if timeout == 0 {
             return Err(ETIMEDOUT);
         }
-        if interrupted != 0 {
-            return Err(Error::from_errno(interrupted as c_int));
-        }
-        // SAFETY: this task is in the queues, so that whoever wakes them wakes it; the timeout is not negative. (FOREVER comes
-        // back as it is.)
+        interrupted?;
+        (timeout, interrupted) = sleep(&queues, &woken, state, timeout);
+    }
+}
+
+/// Sleeps until one of `queues` is woken, which was woken as often as `woken` says; or `timeout` ticks are over, or a signal comes.
+/// Returns what is left of the timeout, and `ERESTARTSYS` for a signal.
+///
+/// Nothing of the driver's runs in it: the task is in the queues, by entries on its stack, and in none when it returns.
+fn sleep<const N: usize>(
+    queues: &[&WaitQueue; N],
+    woken: &[usize; N],
+    state: u32,
+    mut timeout: c_long,
+) -> (c_long, Result) {
+    let entries = [const { Opaque::<sys::wait_queue_entry>::uninit() }; N];
+    let mut interrupted = Ok(());
+    for (queue, entry) in queues.iter().zip(&entries) {
+        // SAFETY: `init_wait_entry` asks for memory that is in no queue: it is new.
+        unsafe { sys::init_wait_entry(entry.get(), 0) };
+        // SAFETY: `prepare_to_wait_event` asks for an initialised queue and an initialised entry of this task's, which stay where they
+        // are until `finish_wait`: the queue is borrowed, and the entry does not go before the end of this function, which has no
+        // other way out.
+        let returned = unsafe { sys::prepare_to_wait_event(queue.raw.get(), entry.get(), state as c_int) };
+        interrupted = interrupted.and(to_result(returned as c_int));
+    }
+    // In the queues now: who wakes one from here on wakes this task.
+    let same = queues
+        .iter()
+        .zip(woken)
+        .all(|(queue, &woken)| queue.woken.load(Ordering::Relaxed) == woken);
+    if interrupted.is_ok() && same {
+        // SAFETY: `schedule_timeout` asks for a caller that may sleep, which `might_sleep` has said, and for a timeout that is not
+        // negative: it is what is left of one that was not. (`FOREVER` comes back as it is.)
         timeout = unsafe { sys::schedule_timeout(timeout) };
     }
+    for (queue, entry) in queues.iter().zip(&entries) {
+        // SAFETY: `finish_wait` asks for the queue that the entry was prepared for, and for this task to be its owner. After this
+        // call the entry is in no queue, and nobody looks at it.
+        unsafe { sys::finish_wait(queue.raw.get(), entry.get()) };
+    }
+    (timeout, interrupted)
 }
 
 /// An initialiser of a [`WaitQueue`](crate::wait::WaitQueue) with a lockdep class of its own: C's `init_waitqueue_head`.

@@ -184,6 +184,16 @@ SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(cons
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
+SHIM(alloc_ordered_workqueue) struct workqueue_struct *linux_driver_alloc_ordered_workqueue(const char *name, unsigned int flags)
+{
+	return alloc_ordered_workqueue("%s", flags, name);
+}
+
+SHIM(current_work) struct work_struct *linux_driver_current_work(void)
+{
+	return current_work();
+}
+
 SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count)
 {
 	memcpy_fromio(to, (const void __iomem *)from, count);

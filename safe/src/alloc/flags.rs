@@ -57,15 +57,15 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 ///
 ///     /// Called by the interrupt handler. Where there is no memory, or nobody takes them, events are lost.
 ///     fn came(&self, event: u32) {
-///         let mut pending = self.pending.lock_irqsave();
-///         if pending.len() == MOST || pending.push(event, GFP_ATOMIC).is_err() {
+///         let kept = self.pending.lock_irqsave(|pending| pending.len() < MOST && pending.push(event, GFP_ATOMIC).is_ok());
+///         if !kept {
 ///             self.lost.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     }
 ///
 ///     /// Takes what has come, so that the lock is not held while it is worked on.
 ///     fn take(&self) -> KVec<u32> {
-///         core::mem::take(&mut *self.pending.lock_irqsave())
+///         self.pending.lock_irqsave(core::mem::take)
 ///     }
 /// }
 /// ```

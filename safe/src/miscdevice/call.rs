@@ -38,8 +38,7 @@ impl<'a> Call<'a> {
     /// Waits on `queue` until `condition` holds: C's `wait_event_interruptible`.
     ///
     /// [`ERESTARTSYS`] if a signal comes first, and [`ENODEV`] if the driver is being unbound: return either as it is. Context:
-    /// may sleep; the condition must not (see [`WaitQueue`]). An operation that finds nothing to wait for returns [`EAGAIN`]
-    /// instead where the file [is non-blocking](fs::File::is_nonblocking).
+    /// may sleep, and so may the condition. An operation that finds nothing to wait for returns [`EAGAIN`] instead where the file [is non-blocking](fs::File::is_nonblocking).
     ///
     /// [`ERESTARTSYS`]: crate::error::code::ERESTARTSYS
     /// [`ENODEV`]: crate::error::code::ENODEV

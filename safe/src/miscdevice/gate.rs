@@ -107,7 +107,7 @@ impl Gate {
     /// Lets nobody in any more, wakes who waits inside, and returns when all are out. Context: may sleep.
     pub(crate) fn close(&self) {
         self.count.close();
-        // Who is about to sleep has put itself into the queue before it looked whether the gate is closed.
+        // Who looked whether the gate is closed before it was sees that the queue was woken since, and does not sleep.
         self.queue.wake_up_all();
         if LOCKDEP {
             // SAFETY: left below.

@@ -36,4 +36,4 @@ pub use lock_class::LockClassKey;
 #[doc(hidden)]
 pub use lock_class::class_name;
 pub use mutex::{Mutex, MutexGuard};
-pub use spinlock::{SpinLock, SpinLockGuard, SpinLockIrqGuard};
+pub use spinlock::{SpinLock, SpinLockGuard};

@@ -24,6 +24,9 @@ use crate::types::Opaque;
 /// What an interrupt handler takes, everyone else takes with [`lock_irqsave`](Self::lock_irqsave): an interrupt on the CPU
 /// that holds it would wait for ever. (On PREEMPT_RT such a lock sleeps and interrupts stay on, as in C.)
 ///
+/// Kernels for one CPU (`CONFIG_SMP=n`) are refused when a driver is built: their spin locks are not locked, so that
+/// [`try_lock`](Self::try_lock) would hand out the data twice.
+///
 /// ```no_run
 /// use linux_driver_safe::error::Error;
 /// use linux_driver_safe::new_spinlock;
@@ -42,7 +45,7 @@ use crate::types::Opaque;
 ///     }
 ///
 ///     fn take(&self) -> u32 {
-///         core::mem::take(&mut *self.pending.lock_irqsave())
+///         self.pending.lock_irqsave(core::mem::take)
 ///     }
 /// }
 /// ```
@@ -54,7 +57,7 @@ pub struct SpinLock<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: sending a lock that nobody has locked is sending the data.
+// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is sending the data.
 unsafe impl<T: Send> Send for SpinLock<T> {}
 // SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with `Send`.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
@@ -64,11 +67,12 @@ macro_rules! spin {
     ($has:literal, $direct:ident, $shim:ident, $lock:expr $(, $flags:expr)?) => {{
         #[cfg(has_fn = $has)]
         let returned = if const { sys::LINUX_DRIVER_SPIN_INLINE == 0 } {
-            // SAFETY: the lock is initialised; where C's functions are not inline it is a `raw_spinlock_t` and no more. Who
-            // unlocks has locked.
+            // SAFETY: C's functions ask for an initialised lock, which stays where it is while it is held: it is pinned and borrowed.
+            // Who unlocks it holds it, on the CPU that took it, and hands over the flags that it got: a guard stays on its thread,
+            // which keeps its CPU meanwhile. Where C's functions are not inline, a `spinlock_t` is a `raw_spinlock_t` and no more.
             unsafe { sys::$direct($lock.cast() $(, $flags)?) }
         } else {
-            // SAFETY: as above.
+            // SAFETY: as above; the shim is C's own inline function.
             unsafe { sys::$shim($lock $(, $flags)?) }
         };
         // SAFETY: as above.
@@ -85,7 +89,8 @@ impl<T> SpinLock<T> {
     #[doc(alias = "spin_lock_init")]
     pub fn new(value: T, name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
         let init = move |slot: *mut Opaque<sys::spinlock>| {
-            // SAFETY: the memory is valid for writes and stays the lock's; name and key are statics.
+            // SAFETY: `spin_lock_init` asks for memory that nobody holds, or waits for, as a lock: it is valid for writes, and held no
+            // lock before. lockdep asks for a key, and a name, that stay as long as the lock: both are statics of the module.
             unsafe { sys::linux_driver_spin_lock_init(slot.cast(), name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
@@ -124,24 +129,35 @@ impl<T> SpinLock<T> {
         (taken != 0).then(|| SpinLockGuard(self, PhantomData))
     }
 
-    /// Takes the lock with this CPU's interrupts off; they are as before when the guard goes: C's `spin_lock_irqsave`.
+    /// Calls `critical` with the data, while the lock is held and this CPU's interrupts are off: C's `spin_lock_irqsave` and
+    /// `spin_unlock_irqrestore`. Returns what `critical` returns.
     ///
-    /// Guards of several locks go in the reverse order, or interrupts come on too early. Context: any but NMI.
+    /// It is a call and not a guard, so that the sections of several locks end in the reverse order. Otherwise interrupts would come
+    /// on while a lock is held, and stay off in the end.
+    ///
+    /// Context: any but NMI.
     #[inline]
     #[doc(alias = "spin_lock_irqsave")]
-    pub fn lock_irqsave(&self) -> SpinLockIrqGuard<'_, T> {
-        let flags = spin!(
+    #[doc(alias = "spin_unlock_irqrestore")]
+    pub fn lock_irqsave<R>(&self, critical: impl FnOnce(&mut T) -> R) -> R {
+        let flags: c_ulong = spin!(
             "_raw_spin_lock_irqsave",
             _raw_spin_lock_irqsave,
             linux_driver_spin_lock_irqsave,
             self.raw.get()
         );
-        // INVARIANT: it was locked above, by this thread, which got these flags.
-        SpinLockIrqGuard {
-            lock: self,
-            flags,
-            _thread: PhantomData,
-        }
+        // SAFETY: the lock is held until the call below, by this CPU: nobody else gets at the data.
+        let returned = critical(unsafe { &mut *self.data.get() });
+        // The flags are those that the lock was taken with: whatever else switched interrupts off since, by this function, has
+        // switched them on again.
+        spin!(
+            "_raw_spin_unlock_irqrestore",
+            _raw_spin_unlock_irqrestore,
+            linux_driver_spin_unlock_irqrestore,
+            self.raw.get(),
+            flags
+        );
+        returned
     }
 }
 
@@ -153,22 +169,8 @@ impl<T> SpinLock<T> {
 #[must_use = "the lock is let go of at once if its guard is not kept"]
 pub struct SpinLockGuard<'a, T>(&'a SpinLock<T>, PhantomData<*mut ()>);
 
-/// A locked [`SpinLock`], with interrupts off. It is unlocked, and they are as before, when this value goes.
-///
-/// # Invariants
-///
-/// This thread has locked the lock by `spin_lock_irqsave`, for this value, and got `flags` from it.
-#[must_use = "the lock is let go of at once if its guard is not kept"]
-pub struct SpinLockIrqGuard<'a, T> {
-    lock: &'a SpinLock<T>,
-    flags: c_ulong,
-    _thread: PhantomData<*mut ()>,
-}
-
 // SAFETY: a shared guard gives shared references to the data, and nothing else.
 unsafe impl<T: Sync> Sync for SpinLockGuard<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: Sync> Sync for SpinLockIrqGuard<'_, T> {}
 
 impl<T> Deref for SpinLockGuard<'_, T> {
     type Target = T;
@@ -188,24 +190,6 @@ impl<T> DerefMut for SpinLockGuard<'_, T> {
     }
 }
 
-impl<T> Deref for SpinLockIrqGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long as the guard is borrowed.
-        unsafe { &*self.lock.data.get() }
-    }
-}
-
-impl<T> DerefMut for SpinLockIrqGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above; the guard is borrowed by one alone.
-        unsafe { &mut *self.lock.data.get() }
-    }
-}
-
 impl<T> Drop for SpinLockGuard<'_, T> {
     #[inline]
     #[doc(alias = "spin_unlock")]
@@ -215,20 +199,6 @@ impl<T> Drop for SpinLockGuard<'_, T> {
             _raw_spin_unlock,
             linux_driver_spin_unlock,
             self.0.raw.get()
-        );
-    }
-}
-
-impl<T> Drop for SpinLockIrqGuard<'_, T> {
-    #[inline]
-    #[doc(alias = "spin_unlock_irqrestore")]
-    fn drop(&mut self) {
-        spin!(
-            "_raw_spin_unlock_irqrestore",
-            _raw_spin_unlock_irqrestore,
-            linux_driver_spin_unlock_irqrestore,
-            self.lock.raw.get(),
-            self.flags
         );
     }
 }

@@ -13,9 +13,10 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init_from_closure, pinned_drop};
 
-use super::{Queue, system};
+use super::ItemQueue;
+use super::member::Member;
 use crate::device::{Bound, Device};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::jiffies::Jiffies;
 use crate::place::Place;
 use crate::sync::LockClassKey;
@@ -25,16 +26,17 @@ use crate::types::Opaque;
 pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
     /// Does the work. `work` gives the handler's data (it derefs to it), and can be queued again.
     ///
-    /// Runs once a time that it was queued while it was not pending, never twice at once. Context: may sleep. It must not
-    /// wait for, or cancel, its own item.
+    /// Runs once each time that the item was queued while it was not pending, and never twice at once: the item has one queue for
+    /// its life. It cannot wait for, or cancel, its own item (`EDEADLK`). Context: may sleep.
     #[doc(alias = "work_func_t")]
     fn run(work: &DelayedWork<Self>, dev: &Device<Bound>);
 }
 
 /// A work item that runs after a while, with its handler: C's `struct delayed_work`.
 ///
-/// It is made by [`new_delayed_work!`](crate::new_delayed_work) in the data of the driver that is bound, and anywhere else refused (`EINVAL`).
-/// When it goes, it is cancelled, and only then the handler is dropped.
+/// It is made by [`new_delayed_work!`](crate::new_delayed_work) in the data of the driver that is bound, and anywhere else
+/// refused (`EINVAL`). It is made for one queue and is queued there alone, as [`ItemQueue`] explains. When it is dropped it is
+/// cancelled, and only then the handler is dropped.
 ///
 /// ```no_run
 /// use linux_driver_safe::device::{self, Bound};
@@ -71,12 +73,14 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The item stands in the data of the binding of `dev`, and is initialised with [`run`] for this `H`. The handler is initialised.
+/// The item lies in the data of the binding of `dev`, and is initialised with [`run`] for this `H`. It was never queued but to
+/// the queue of `member`. The handler is initialised.
 #[pin_data(PinnedDrop)]
 #[doc(alias = "delayed_work")]
 pub struct DelayedWork<H: DelayedWorkItem> {
     raw: Opaque<sys::delayed_work>,
     dev: NonNull<Device<Bound>>,
+    member: Member,
     place: Place,
     #[pin]
     handler: ManuallyDrop<H>,
@@ -84,20 +88,28 @@ pub struct DelayedWork<H: DelayedWorkItem> {
     _pin: PhantomPinned,
 }
 
-// SAFETY: all in it but the device is `Send`, and of a device that is bound, which it is as long as the item is there,
-// references may be on any thread.
+// SAFETY: a handler, and what it is made for, are `Send`; of a device that is bound, which it is as long as the item is there,
+// references may be on any thread (`Device<Bound>: Sync`). C lets an item be cancelled by any task.
 unsafe impl<H: DelayedWorkItem> Send for DelayedWork<H> {}
 // SAFETY: as above; C's functions may be called for one item on several threads at once.
 unsafe impl<H: DelayedWorkItem> Sync for DelayedWork<H> {}
 
 impl<H: DelayedWorkItem> DelayedWork<H> {
-    /// Makes an item: C's `INIT_DELAYED_WORK`. Use [`new_delayed_work!`](crate::new_delayed_work), which brings the class.
+    /// Makes an item for a queue: C's `INIT_DELAYED_WORK`. Use [`new_delayed_work!`](crate::new_delayed_work), which brings the
+    /// class.
     ///
-    /// [`EINVAL`](crate::error::code::EINVAL) unless it is initialised in the data of `dev`'s driver; else what `handler`
-    /// returns. Context: any that `handler` may run in.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`](crate::error::code::EINVAL) unless the item is initialised in the data of `dev`'s driver,
+    /// [`ENOMEM`](crate::error::code::ENOMEM), or what `handler` returns.
     #[doc(alias = "INIT_DELAYED_WORK")]
     pub fn new<E>(
         dev: &Device<Bound>,
+        queue: ItemQueue,
         handler: impl PinInit<H, E>,
         name: &'static CStr,
         key: &'static LockClassKey,
@@ -107,9 +119,12 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     {
         let dev = NonNull::from(dev);
         let init = move |slot: *mut Self| {
-            // SAFETY: the initialiser is used while the device is bound: it fits the data of its binding alone, which is
-            // initialised in `probe`.
+            // SAFETY: the reference that the pointer was made of is still valid: the initialiser borrows it.
             let place = unsafe { dev.as_ref() }.place(slot)?;
+            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            let raw: *mut sys::delayed_work = unsafe { &raw mut (*slot).raw }.cast();
+            // SAFETY: as above.
+            let member = Member::new(queue, unsafe { &raw mut (*raw).work })?;
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
             // SAFETY: the field is pinned with the slot, and not used after an error.
@@ -123,9 +138,13 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // SAFETY: as above.
             unsafe { field.write(dev) };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
-            let raw = unsafe { &raw mut (*slot).raw }.cast();
-            // INVARIANT: the place is one of this binding's.
-            // SAFETY: the memory is valid for writes and stays the item's; name and key are statics.
+            let field = unsafe { &raw mut (*slot).member };
+            // SAFETY: as above.
+            unsafe { field.write(member) };
+            // INVARIANT: the place is one of this binding's; the item was not queued yet.
+            // SAFETY: `INIT_DELAYED_WORK` asks for memory that is no item that is pending or runs, and no timer that is armed: it is
+            // valid for writes, and the slot held no value before. lockdep asks for a key, and a name, that stay as long as the item:
+            // both are statics of the module.
             unsafe { sys::linux_driver_init_delayed_work(raw, Some(run::<H>), name.as_ptr(), key.as_raw()) };
             Ok(())
         };
@@ -133,76 +152,101 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         unsafe { pin_init_from_closure(init) }
     }
 
-    /// Has it run after `delay`, on the kernel's own queue ([`system`]): C's `schedule_delayed_work`. `false` if it is pending
-    /// already, which changes nothing.
-    ///
-    /// Context: any but NMI.
-    #[inline]
-    #[doc(alias = "schedule_delayed_work")]
-    pub fn queue(&self, delay: Jiffies) -> bool {
-        self.queue_on(system(), delay)
-    }
-
-    /// Has it run after `delay`, on this queue, which is one of the kernel's own: C's `queue_delayed_work`. `false` if it is
-    /// pending already, which changes nothing.
+    /// Has it run after `delay`, on its queue: C's `queue_delayed_work`. Returns `false` if it is pending already, which changes
+    /// nothing.
     ///
     /// Context: any but NMI.
     #[inline]
     #[doc(alias = "queue_delayed_work")]
     #[doc(alias = "queue_delayed_work_on")]
-    pub fn queue_on(&self, queue: &'static Queue, delay: Jiffies) -> bool {
-        let (cpu, queue) = (sys::LINUX_DRIVER_CPU_UNBOUND, queue.as_raw());
-        // SAFETY: the queue is there for good; the item is initialised, and stays until it was cancelled.
+    #[doc(alias = "schedule_delayed_work")]
+    pub fn queue(&self, delay: Jiffies) -> bool {
+        let (cpu, queue) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.member.queue());
+        // SAFETY: `queue_delayed_work_on` asks for
+        // - an initialised item, that stays until its timer and its run were cancelled: by the type's invariant, and by `drop`;
+        // - a queue that is not destroyed meanwhile, nor before the timer has queued the item and the item has run: `member` keeps
+        //   it, and is dropped after both were cancelled;
+        // - that a run of the item on another queue has ended, or two runs are at once: it was never queued to another one;
+        // - a CPU that is online: `WORK_CPU_UNBOUND` leaves the choice to C.
         unsafe { sys::queue_delayed_work_on(cpu, queue, self.raw.get(), delay.ticks()) }
     }
 
-    /// Has it run after `delay` from now, whether it is pending or not, on the kernel's own queue ([`system`]): C's
-    /// `mod_delayed_work`. `true` if it was pending.
+    /// Has it run after `delay` from now, whether it is pending or not, on its queue: C's `mod_delayed_work`. Returns `true` if it
+    /// was pending.
     ///
     /// Context: any but NMI.
     #[inline]
     #[doc(alias = "mod_delayed_work")]
     #[doc(alias = "mod_delayed_work_on")]
     pub fn modify(&self, delay: Jiffies) -> bool {
-        let (cpu, queue) = (sys::LINUX_DRIVER_CPU_UNBOUND, system().as_raw());
-        // SAFETY: the queue is there for good; the item is initialised, and stays until it was cancelled.
+        let (cpu, queue) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.member.queue());
+        // SAFETY: as in `queue`.
         unsafe { sys::mod_delayed_work_on(cpu, queue, self.raw.get(), delay.ticks()) }
     }
 
-    /// Has it run now, if it is pending, and waits until it has run: C's `flush_delayed_work`. `false` if it was idle.
+    /// Has it run now, if it is pending, and waits until it has run: C's `flush_delayed_work`. Returns `false` if it was idle.
     ///
-    /// Context: may sleep; not in the item itself.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue that runs one at a time
+    /// ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): it would wait for itself.
     #[doc(alias = "flush_delayed_work")]
-    pub fn flush(&self) -> bool {
-        // SAFETY: the item is initialised.
-        unsafe { sys::flush_delayed_work(self.raw.get()) }
+    pub fn flush(&self) -> Result<bool> {
+        self.member.may_flush()?;
+        // SAFETY: `flush_delayed_work` asks for an initialised item, whose memory and queue stay until it returns (this value has
+        // them), and for a caller that may sleep and has interrupts on, which it switches on: to call it elsewhere is a bug that the
+        // kernel reports, and no memory error.
+        Ok(unsafe { sys::flush_delayed_work(self.raw.get()) })
     }
 
-    /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. `true` if it was pending.
+    /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. Returns `true` if it was pending.
     ///
-    /// It can be queued again afterwards. Context: may sleep; not in the item itself.
+    /// It can be queued again afterwards.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, which would wait for itself.
     #[doc(alias = "cancel_delayed_work_sync")]
-    pub fn cancel_sync(&self) -> bool {
-        // SAFETY: the item is initialised.
+    pub fn cancel_sync(&self) -> Result<bool> {
+        self.member.may_cancel()?;
+        Ok(self.cancel())
+    }
+
+    /// C's `cancel_delayed_work_sync`. Not in the item itself.
+    fn cancel(&self) -> bool {
+        // SAFETY: `cancel_delayed_work_sync` asks for an initialised item, and for the queue on which it was last queued to stay until
+        // it returns: `member` keeps it. It waits for the last run alone, which is the only one: the item was never on two queues.
+        // A caller that may not sleep is a bug that the kernel reports.
         unsafe { sys::cancel_delayed_work_sync(self.raw.get()) }
     }
 
     /// The handler, pinned.
     pub fn handler(&self) -> Pin<&H> {
-        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to move it.
+        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to move its handler.
         unsafe { Pin::new_unchecked(&*self.handler) }
     }
 }
 
 /// `work_func_t`. Called by `process_one_work`.
 unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
-    // SAFETY: the item is a field of a `DelayedWork<H>`, for which alone this function is given to C.
+    // SAFETY: C calls with the item that it was given with this function, which is a field of a `DelayedWork<H>`.
     let work = unsafe { work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work)) }
         .cast::<DelayedWork<H>>();
-    // SAFETY: it is there until it was cancelled, which waits for this call; nobody has it borrowed mutably meanwhile.
+    // SAFETY: `drop` cancels the item before any of its fields goes, which waits for this call: there is no run but of the one
+    // queue that it waits for. It is initialised, since it was queued by a reference to it. A pinned value has no `&mut`.
     let work = unsafe { &*work };
-    // SAFETY: the item stands in the data of the device's binding, so that the device is bound until it was cancelled.
-    H::run(work, unsafe { work.dev.as_ref() });
+    // SAFETY: the item lies in the data of the device's binding, which is dropped, and so waits for this call, while the device is
+    // bound.
+    let dev = unsafe { work.dev.as_ref() };
+    work.member.run(|| H::run(work, dev));
 }
 
 impl<H: DelayedWorkItem> Deref for DelayedWork<H> {
@@ -221,9 +265,10 @@ impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
         let made = this.place.of(this);
         // SAFETY: the item is where it was made until the handler is dropped below.
         let item = unsafe { &*made };
+        item.member.assert_may_drop();
         // Nobody else has the item, so that nobody queues it; a run that does so itself is waited for, and what it queued is
         // cancelled.
-        item.cancel_sync();
+        item.cancel();
         // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
         // SAFETY: no run is left that uses the handler, which is dropped this once, where the runs used it.
@@ -233,12 +278,16 @@ impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
 
 /// An initialiser of a [`DelayedWork`](crate::workqueue::DelayedWork) with a lockdep class of its own: C's `INIT_DELAYED_WORK`.
 ///
-/// `new_delayed_work!(dev, handler)`, where `handler` is the handler or an initialiser of it; or `new_delayed_work!(dev, handler, "name")` with a name for lockdep's
-/// reports, else it is the place.
+/// `new_delayed_work!(dev, handler)`, where `handler` is the handler or an initialiser of it, for the kernel's own queue
+/// ([`system`](crate::workqueue::system)); `new_delayed_work!(dev, handler, on: queue)` for another one. Either may end with a
+/// name for lockdep's reports: `new_delayed_work!(dev, handler, "name")`; else it is the place.
 #[macro_export]
 macro_rules! new_delayed_work {
-    ($dev:expr, $handler:expr $(, $name:literal)? $(,)?) => {{
+    ($dev:expr, $handler:expr, on: $queue:expr $(, $name:literal)? $(,)?) => {{
         let (name, key) = $crate::__lock_class!($($name)?);
-        $crate::workqueue::DelayedWork::new($dev, $handler, name, key)
+        $crate::workqueue::DelayedWork::new($dev, $crate::workqueue::ItemQueue::from($queue), $handler, name, key)
     }};
+    ($dev:expr, $handler:expr $(, $name:literal)? $(,)?) => {
+        $crate::new_delayed_work!($dev, $handler, on: $crate::workqueue::system() $(, $name)?)
+    };
 }

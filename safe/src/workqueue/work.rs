@@ -13,9 +13,10 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init_from_closure, pinned_drop};
 
-use super::{Queue, system};
+use super::ItemQueue;
+use super::member::Member;
 use crate::device::{Bound, Device};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::place::Place;
 use crate::sync::LockClassKey;
 use crate::types::Opaque;
@@ -24,8 +25,8 @@ use crate::types::Opaque;
 pub trait WorkItem: Sized + Send + Sync + 'static {
     /// Does the work. `work` gives the handler's data (it derefs to it), and can be queued again.
     ///
-    /// Runs once a time that it was queued while it was not pending, never twice at once. Context: may sleep. It must not
-    /// wait for, or cancel, its own item.
+    /// Runs once each time that the item was queued while it was not pending, and never twice at once: the item has one queue for
+    /// its life. It cannot wait for, or cancel, its own item (`EDEADLK`). Context: may sleep.
     #[doc(alias = "work_func_t")]
     fn run(work: &Work<Self>, dev: &Device<Bound>);
 }
@@ -33,7 +34,8 @@ pub trait WorkItem: Sized + Send + Sync + 'static {
 /// A work item with its handler: C's `struct work_struct`.
 ///
 /// It is made by [`new_work!`](crate::new_work) in the data of the driver that is bound, and anywhere else refused (`EINVAL`).
-/// When it goes, it is cancelled, and only then the handler is dropped.
+/// It is made for one queue and is queued there alone, as [`ItemQueue`] explains. When it is dropped it is cancelled, and only
+/// then the handler is dropped.
 ///
 /// ```no_run
 /// use linux_driver_safe::device::{self, Bound};
@@ -69,12 +71,14 @@ pub trait WorkItem: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The item stands in the data of the binding of `dev`, and is initialised with [`run`] for this `H`. The handler is initialised.
+/// The item lies in the data of the binding of `dev`, and is initialised with [`run`] for this `H`. It was never queued but to
+/// the queue of `member`. The handler is initialised.
 #[pin_data(PinnedDrop)]
 #[doc(alias = "work_struct")]
 pub struct Work<H: WorkItem> {
     raw: Opaque<sys::work_struct>,
     dev: NonNull<Device<Bound>>,
+    member: Member,
     place: Place,
     #[pin]
     handler: ManuallyDrop<H>,
@@ -82,20 +86,27 @@ pub struct Work<H: WorkItem> {
     _pin: PhantomPinned,
 }
 
-// SAFETY: all in it but the device is `Send`, and of a device that is bound, which it is as long as the item is there,
-// references may be on any thread.
+// SAFETY: a handler, and what it is made for, are `Send`; of a device that is bound, which it is as long as the item is there,
+// references may be on any thread (`Device<Bound>: Sync`). C lets an item be cancelled by any task.
 unsafe impl<H: WorkItem> Send for Work<H> {}
 // SAFETY: as above; C's functions may be called for one item on several threads at once.
 unsafe impl<H: WorkItem> Sync for Work<H> {}
 
 impl<H: WorkItem> Work<H> {
-    /// Makes an item: C's `INIT_WORK`. Use [`new_work!`](crate::new_work), which brings the class.
+    /// Makes an item for a queue: C's `INIT_WORK`. Use [`new_work!`](crate::new_work), which brings the class.
     ///
-    /// [`EINVAL`](crate::error::code::EINVAL) unless it is initialised in the data of `dev`'s driver; else what `handler`
-    /// returns. Context: any that `handler` may run in.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`](crate::error::code::EINVAL) unless the item is initialised in the data of `dev`'s driver,
+    /// [`ENOMEM`](crate::error::code::ENOMEM), or what `handler` returns.
     #[doc(alias = "INIT_WORK")]
     pub fn new<E>(
         dev: &Device<Bound>,
+        queue: ItemQueue,
         handler: impl PinInit<H, E>,
         name: &'static CStr,
         key: &'static LockClassKey,
@@ -105,9 +116,11 @@ impl<H: WorkItem> Work<H> {
     {
         let dev = NonNull::from(dev);
         let init = move |slot: *mut Self| {
-            // SAFETY: the initialiser is used while the device is bound: it fits the data of its binding alone, which is
-            // initialised in `probe`.
+            // SAFETY: the reference that the pointer was made of is still valid: the initialiser borrows it.
             let place = unsafe { dev.as_ref() }.place(slot)?;
+            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            let raw: *mut sys::work_struct = unsafe { &raw mut (*slot).raw }.cast();
+            let member = Member::new(queue, raw)?;
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
             // SAFETY: the field is pinned with the slot, and not used after an error.
@@ -121,9 +134,12 @@ impl<H: WorkItem> Work<H> {
             // SAFETY: as above.
             unsafe { field.write(dev) };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
-            let raw = unsafe { &raw mut (*slot).raw }.cast();
-            // INVARIANT: the place is one of this binding's.
-            // SAFETY: the memory is valid for writes and stays the item's; name and key are statics.
+            let field = unsafe { &raw mut (*slot).member };
+            // SAFETY: as above.
+            unsafe { field.write(member) };
+            // INVARIANT: the place is one of this binding's; the item was not queued yet.
+            // SAFETY: `INIT_WORK` asks for memory that is no item that is pending or runs: it is valid for writes, and the slot held
+            // no value before. lockdep asks for a key, and a name, that stay as long as the item: both are statics of the module.
             unsafe { sys::linux_driver_init_work(raw, Some(run::<H>), name.as_ptr(), key.as_raw()) };
             Ok(())
         };
@@ -131,60 +147,84 @@ impl<H: WorkItem> Work<H> {
         unsafe { pin_init_from_closure(init) }
     }
 
-    /// Has it run soon, on the kernel's own queue ([`system`]): C's `schedule_work`. `false` if it is pending already.
-    ///
-    /// Context: any but NMI.
-    #[inline]
-    #[doc(alias = "schedule_work")]
-    pub fn queue(&self) -> bool {
-        self.queue_on(system())
-    }
-
-    /// Has it run soon on this queue: C's `queue_work`. `false` if it is pending already, on this or another one.
+    /// Has it run soon, on its queue: C's `queue_work`. Returns `false` if it is pending already, which changes nothing.
     ///
     /// Context: any but NMI.
     #[inline]
     #[doc(alias = "queue_work")]
     #[doc(alias = "queue_work_on")]
-    pub fn queue_on(&self, queue: &Queue) -> bool {
-        // SAFETY: the queue is there, and what is queued runs before it is destroyed; the item is initialised, and stays until it
-        // was cancelled.
-        unsafe { sys::queue_work_on(sys::LINUX_DRIVER_CPU_UNBOUND, queue.as_raw(), self.raw.get()) }
+    #[doc(alias = "schedule_work")]
+    pub fn queue(&self) -> bool {
+        // SAFETY: `queue_work_on` asks for
+        // - an initialised item, that stays until it was cancelled: by the type's invariant, and by `drop`;
+        // - a queue that is not destroyed meanwhile, nor before the item has run: `member` keeps it, and is dropped after the item
+        //   was cancelled;
+        // - that a run of the item on another queue has ended, or two runs are at once: it was never queued to another one;
+        // - a CPU that is online: `WORK_CPU_UNBOUND` leaves the choice to C.
+        unsafe { sys::queue_work_on(sys::LINUX_DRIVER_CPU_UNBOUND, self.member.queue(), self.raw.get()) }
     }
 
-    /// Waits until it has run, if it is pending or runs: C's `flush_work`. `false` if it was idle.
+    /// Waits until it has run, if it is pending or runs: C's `flush_work`. Returns `false` if it was idle.
     ///
-    /// Context: may sleep; not in the item itself.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue that runs one at a time
+    /// ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): it would wait for itself.
     #[doc(alias = "flush_work")]
-    pub fn flush(&self) -> bool {
-        // SAFETY: the item is initialised.
-        unsafe { sys::flush_work(self.raw.get()) }
+    pub fn flush(&self) -> Result<bool> {
+        self.member.may_flush()?;
+        // SAFETY: `flush_work` asks for an initialised item, whose memory and queue stay until it returns: this value has them. It
+        // asks for a caller that may sleep: to sleep elsewhere is a bug that the kernel reports, and no memory error.
+        Ok(unsafe { sys::flush_work(self.raw.get()) })
     }
 
-    /// Takes it off its queue, or waits until it has run: C's `cancel_work_sync`. `true` if it was pending.
+    /// Takes it off its queue, or waits until it has run: C's `cancel_work_sync`. Returns `true` if it was pending.
     ///
-    /// It can be queued again afterwards. Context: may sleep; not in the item itself.
+    /// It can be queued again afterwards.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, which would wait for itself.
     #[doc(alias = "cancel_work_sync")]
-    pub fn cancel_sync(&self) -> bool {
-        // SAFETY: the item is initialised.
+    pub fn cancel_sync(&self) -> Result<bool> {
+        self.member.may_cancel()?;
+        Ok(self.cancel())
+    }
+
+    /// C's `cancel_work_sync`. Not in the item itself.
+    fn cancel(&self) -> bool {
+        // SAFETY: `cancel_work_sync` asks for an initialised item that is no `delayed_work`, and for the queue on which it was last
+        // queued to stay until it returns: `member` keeps it. It waits for the last run alone, which is the only one: the item
+        // was never on two queues. A caller that may not sleep is a bug that the kernel reports.
         unsafe { sys::cancel_work_sync(self.raw.get()) }
     }
 
     /// The handler, pinned.
     pub fn handler(&self) -> Pin<&H> {
-        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to move it.
+        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to move its handler.
         unsafe { Pin::new_unchecked(&*self.handler) }
     }
 }
 
 /// `work_func_t`. Called by `process_one_work`.
 unsafe extern "C" fn run<H: WorkItem>(work: *mut sys::work_struct) {
-    // SAFETY: the item is a field of a `Work<H>`, for which alone this function is given to C.
+    // SAFETY: C calls with the item that it was given with this function, which is the field of a `Work<H>`.
     let work = unsafe { work.byte_sub(offset_of!(Work<H>, raw)) }.cast::<Work<H>>();
-    // SAFETY: it is there until it was cancelled, which waits for this call; nobody has it borrowed mutably meanwhile.
+    // SAFETY: `drop` cancels the item before any of its fields goes, which waits for this call: there is no run but of the one
+    // queue that it waits for. It is initialised, since it was queued by a reference to it. A pinned value has no `&mut`.
     let work = unsafe { &*work };
-    // SAFETY: the item stands in the data of the device's binding, so that the device is bound until it was cancelled.
-    H::run(work, unsafe { work.dev.as_ref() });
+    // SAFETY: the item lies in the data of the device's binding, which is dropped, and so waits for this call, while the device is
+    // bound.
+    let dev = unsafe { work.dev.as_ref() };
+    work.member.run(|| H::run(work, dev));
 }
 
 impl<H: WorkItem> Deref for Work<H> {
@@ -203,9 +243,10 @@ impl<H: WorkItem> PinnedDrop for Work<H> {
         let made = this.place.of(this);
         // SAFETY: the item is where it was made until the handler is dropped below.
         let item = unsafe { &*made };
+        item.member.assert_may_drop();
         // Nobody else has the item, so that nobody queues it; a run that does so itself is waited for, and what it queued is
         // cancelled.
-        item.cancel_sync();
+        item.cancel();
         // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
         // SAFETY: no run is left that uses the handler, which is dropped this once, where the runs used it.
@@ -215,12 +256,32 @@ impl<H: WorkItem> PinnedDrop for Work<H> {
 
 /// An initialiser of a [`Work`](crate::workqueue::Work) with a lockdep class of its own: C's `INIT_WORK`.
 ///
-/// `new_work!(dev, handler)`, where `handler` is the handler or an initialiser of it; or `new_work!(dev, handler, "name")` with a name for lockdep's
-/// reports, else it is the place.
+/// `new_work!(dev, handler)`, where `handler` is the handler or an initialiser of it, for the kernel's own queue
+/// ([`system`](crate::workqueue::system)); `new_work!(dev, handler, on: queue)` for another one. Either may end with a name for
+/// lockdep's reports: `new_work!(dev, handler, "name")`; else it is the place.
+///
+/// ```no_run
+/// # use linux_driver_safe::device::{Bound, Device};
+/// # use linux_driver_safe::prelude::*;
+/// # use linux_driver_safe::workqueue::{Work, WorkItem};
+/// use linux_driver_safe::{new_work, workqueue};
+/// # struct Upload;
+/// # impl WorkItem for Upload {
+/// #     fn run(_work: &Work<Self>, _dev: &Device<Bound>) {}
+/// # }
+///
+/// /// Takes long: not on the queue for short items.
+/// fn upload(dev: &Device<Bound>) -> impl PinInit<Work<Upload>, Error> {
+///     new_work!(dev, Upload, on: workqueue::system_unbound(), "upload")
+/// }
+/// ```
 #[macro_export]
 macro_rules! new_work {
-    ($dev:expr, $handler:expr $(, $name:literal)? $(,)?) => {{
+    ($dev:expr, $handler:expr, on: $queue:expr $(, $name:literal)? $(,)?) => {{
         let (name, key) = $crate::__lock_class!($($name)?);
-        $crate::workqueue::Work::new($dev, $handler, name, key)
+        $crate::workqueue::Work::new($dev, $crate::workqueue::ItemQueue::from($queue), $handler, name, key)
     }};
+    ($dev:expr, $handler:expr $(, $name:literal)? $(,)?) => {
+        $crate::new_work!($dev, $handler, on: $crate::workqueue::system() $(, $name)?)
+    };
 }

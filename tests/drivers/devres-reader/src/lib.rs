@@ -65,7 +65,7 @@ impl DelayedWorkItem for Reader {
                 }
             }
         }
-        work.queue_on(workqueue::system_unbound(), Jiffies::new(0));
+        work.queue(Jiffies::new(0));
     }
 }
 
@@ -101,8 +101,8 @@ impl pci::Driver for Driver {
                 gone: AtomicBool::new(false),
                 afterwards: AtomicU32::new(0),
             };
-            let reader = new_delayed_work!(dev, reader).pin_chain(|work| {
-                work.queue_on(workqueue::system_unbound(), Jiffies::new(0));
+            let reader = new_delayed_work!(dev, reader, on: workqueue::system_unbound()).pin_chain(|work| {
+                work.queue(Jiffies::new(0));
                 Ok(())
             });
             Ok(try_pin_init!(Self { reader <- reader }? Error))

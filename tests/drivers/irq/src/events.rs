@@ -98,7 +98,7 @@ impl Events {
     }
 
     pub(crate) fn count(&self) -> u32 {
-        *self.count.lock_irqsave()
+        self.count.lock_irqsave(|count| *count)
     }
 
     pub(crate) fn in_thread(&self) -> bool {
@@ -123,8 +123,7 @@ impl Events {
         if self.go_on.load(Ordering::Relaxed) {
             registers.writel::<{ regs::FACTORIAL }>(5);
         }
-        let mut count = self.count.lock_irqsave();
-        *count = count.wrapping_add(1);
+        self.count.lock_irqsave(|count| *count = count.wrapping_add(1));
         IrqReturn::Handled
     }
 }

@@ -101,7 +101,7 @@ impl WorkItem for Worker {
         for _ in 0..ROUNDS {
             Worker::count(&mut shared.mutex.lock());
             Worker::count(&mut shared.spin.lock());
-            Worker::count(&mut shared.irq.lock_irqsave());
+            shared.irq.lock_irqsave(Worker::count);
         }
         work.rcu(dev);
         if shared.finished.fetch_add(1, Ordering::AcqRel) == 1 {
@@ -111,7 +111,7 @@ impl WorkItem for Worker {
             dev_info!(
                 dev,
                 "spin lock, interrupts off: {} of {}",
-                *shared.irq.lock_irqsave(),
+                shared.irq.lock_irqsave(|count| *count),
                 all
             );
         }
@@ -163,8 +163,9 @@ impl pci::Driver for Locks {
             let bound: &device::Device<Bound> = dev.as_ref();
             let worker = |number| {
                 let shared = shared.clone();
-                new_work!(bound, Worker { number, shared }).pin_chain(|work| {
-                    work.queue_on(workqueue::system_unbound());
+                let worker = Worker { number, shared };
+                new_work!(bound, worker, on: workqueue::system_unbound()).pin_chain(|work| {
+                    work.queue();
                     Ok(())
                 })
             };

@@ -112,11 +112,12 @@ fn vectors(dev: &pci::Device<Core>) -> Result {
 fn more(dev: &pci::Device<Core>) -> Result {
     let lock = KBox::pin_init(new_spinlock!(KVec::<u8>::new()), GFP_KERNEL)?;
     let lock: &SpinLock<KVec<u8>> = &lock;
-    let mut guard = lock.lock_irqsave();
-    for i in 0..64 {
-        guard.push(i, if i % 2 == 0 { GFP_ATOMIC } else { GFP_NOWAIT })?;
-    }
-    drop(guard);
+    lock.lock_irqsave(|vec| -> Result {
+        for i in 0..64 {
+            vec.push(i, if i % 2 == 0 { GFP_ATOMIC } else { GFP_NOWAIT })?;
+        }
+        Ok(())
+    })?;
     dev_info!(dev, "under a spin lock: {}", lock.lock().len());
 
     let dropped = Arc::new(AtomicU32::new(0), GFP_KERNEL)?;

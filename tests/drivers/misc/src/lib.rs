@@ -271,7 +271,7 @@ impl DelayedWorkItem for Ticks {
         };
         let _ = registers.readl::<0>();
         work.ran.fetch_add(1, Ordering::Relaxed);
-        work.queue_on(workqueue::system_unbound(), Jiffies::new(1));
+        work.queue(Jiffies::new(1));
     }
 }
 
@@ -309,8 +309,8 @@ impl pci::Driver for Misc {
                 number: of,
                 ran: AtomicU32::new(0),
             };
-            let ticks = new_delayed_work!(bound, ticks).pin_chain(|work| {
-                work.queue_on(workqueue::system_unbound(), Jiffies::new(0));
+            let ticks = new_delayed_work!(bound, ticks, on: workqueue::system_unbound()).pin_chain(|work| {
+                work.queue(Jiffies::new(0));
                 Ok(())
             });
             Ok(try_pin_init!(Self {

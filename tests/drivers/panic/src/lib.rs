@@ -1,29 +1,102 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Overflows an integer when it is loaded: overflow checks are on, a panic ends in `BUG()`, and its message and place are
-//! in the log.
+//! A wait's condition overflows an integer when it is looked at for the second time: overflow checks are on, a panic ends in `BUG()`,
+//! its message and place are in the log, and nothing of the task that ended is left in the queue that it waited on.
 #![no_std]
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
-use linux_driver::module::{Module, ThisModule};
+use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::device;
+use linux_driver::jiffies::Jiffies;
+use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
+use linux_driver::sync::Arc;
+use linux_driver::sync::atomic::{AtomicU32, Ordering};
+use linux_driver::wait::WaitQueue;
+use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, Work, WorkItem};
+use linux_driver::{new_delayed_work, new_wait_queue, new_work};
+use pinned_init::{pin_data, try_pin_init};
 
-struct Panic;
+#[pin_data]
+struct Shared {
+    #[pin]
+    queue: WaitQueue,
+    looked: AtomicU32,
+}
 
-/// The compiler does not see what is in it.
-static LARGEST: AtomicU32 = AtomicU32::new(u32::MAX);
-
-impl Module for Panic {
-    fn init(_module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        pr_info!("not reached: {}", LARGEST.load(Ordering::Relaxed) + 1);
-        Ok(Panic)
+impl Shared {
+    fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            queue <- new_wait_queue!(),
+            // The compiler does not see what is in it.
+            looked: AtomicU32::new(u32::MAX - 1),
+        }? Error)
     }
 }
 
-linux_driver::module! {
-    type: Panic,
+/// Waits, until it panics.
+struct Waits(Arc<Shared>);
+
+impl WorkItem for Waits {
+    fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
+        let shared = &*work.0;
+        shared.queue.wait_event(|| {
+            let next = shared.looked.load(Ordering::Relaxed) + 1;
+            shared.looked.store(next, Ordering::Relaxed);
+            false
+        });
+    }
+}
+
+/// Wakes the queue again and again, as an interrupt handler would.
+struct Wakes(Arc<Shared>, AtomicU32);
+
+impl DelayedWorkItem for Wakes {
+    fn run(work: &DelayedWork<Self>, dev: &device::Device<Bound>) {
+        work.0.queue.wake_up();
+        let times = work.1.fetch_add(1, Ordering::Relaxed) + 1;
+        match times {
+            8 => dev_info!(dev, "woken {} times", times),
+            _ => {
+                work.queue(Jiffies::from_msecs(100));
+            }
+        }
+    }
+}
+
+#[pin_data]
+struct Panics {
+    #[pin]
+    waits: Work<Waits>,
+    #[pin]
+    wakes: DelayedWork<Wakes>,
+}
+
+#[vtable]
+impl pci::Driver for Panics {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"panic";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let shared = Arc::pin_init(Shared::new(), GFP_KERNEL)?;
+            let dev: &device::Device<Bound> = dev.as_ref();
+            let waits = new_work!(dev, Waits(shared.clone()), on: workqueue::system_unbound());
+            let wakes = new_delayed_work!(dev, Wakes(shared, AtomicU32::new(0)));
+            Ok(
+                try_pin_init!(Self { waits <- waits, wakes <- wakes }? Error).pin_chain(|this| {
+                    this.waits.queue();
+                    this.wakes.queue(Jiffies::from_msecs(500));
+                    Ok(())
+                }),
+            )
+        })
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Panics,
     license: "GPL",
     author: "The linux-driver developers",
-    description: "Panics when it is loaded",
+    description: "Panics while it waits",
 }

@@ -9,11 +9,11 @@ use linux_driver::device;
 use linux_driver::jiffies::Jiffies;
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
-use linux_driver::sync::Arc;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use linux_driver::sync::{Arc, Mutex};
 use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, Work, WorkItem};
-use linux_driver::{new_wait_queue, new_work};
+use linux_driver::{new_mutex, new_wait_queue, new_work};
 
 /// Long enough for anything that is to happen.
 fn long() -> Jiffies {
@@ -39,7 +39,13 @@ struct Shared {
     stop: WaitQueue,
     value: AtomicU32,
     stopped: AtomicBool,
+    /// Whose turn it is: even is the waiter's.
+    #[pin]
+    turn: Mutex<u32>,
 }
+
+/// How often the two let each other go on.
+const TURNS: u32 = 2000;
 
 impl Shared {
     fn new() -> impl PinInit<Self, Error> {
@@ -51,7 +57,27 @@ impl Shared {
             stop <- new_wait_queue!(),
             value: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
+            turn <- new_mutex!(0, "waiting: turn"),
         }? Error)
+    }
+
+    /// Takes turns with the other, as fast as can be: a wake-up that gets lost is a turn that never comes. The condition takes a
+    /// mutex, and so may sleep. Returns how many turns came in time.
+    fn take_turns(&self, mine: u32) -> u32 {
+        let mut taken = 0;
+        for _ in 0..TURNS {
+            if self
+                .queue
+                .wait_event_timeout(long(), || *self.turn.lock() % 2 == mine)
+                .is_err()
+            {
+                break;
+            }
+            taken += 1;
+            *self.turn.lock() += 1;
+            self.queue.wake_up();
+        }
+        taken
     }
 
     /// Tells the other to go on with its next step, some time after this thread waits.
@@ -178,6 +204,18 @@ fn queues(shared: &Shared, dev: &device::Device<Bound>) {
     dev_info!(dev, "queue: the condition, not the stop: {}", result.is_ok());
     let result = queue.wait_event_interruptible_timeout_or(short(), stop, stopped, || false);
     dev_info!(dev, "queue: neither: {}", error(result));
+    let mut asked = 0;
+    let result = queue.wait_event_timeout(short(), || {
+        asked += 1;
+        let _ = shared.never.wait_for_completion_timeout(Jiffies::new(1));
+        asked == 2
+    });
+    dev_info!(
+        dev,
+        "queue: a condition that sleeps holds when the time is over: {}",
+        result.is_ok()
+    );
+    dev_info!(dev, "queue: turns taken: {} of {}", shared.take_turns(0), TURNS);
 }
 
 struct Waker(Arc<Shared>);
@@ -222,6 +260,7 @@ impl WorkItem for Waker {
             shared.value.fetch_add(1, Ordering::Release);
             wake(&shared.queue);
             if step == 10 {
+                shared.take_turns(1);
                 return;
             }
         }
@@ -246,12 +285,12 @@ impl pci::Driver for Waiting {
         pin_init_scope(move || {
             let shared = Arc::pin_init(Shared::new(), GFP_KERNEL)?;
             let bound: &device::Device<Bound> = dev.as_ref();
-            let waiter = new_work!(bound, Waiter(shared.clone())).pin_chain(|work| {
-                work.queue_on(workqueue::system_unbound());
+            let waiter = new_work!(bound, Waiter(shared.clone()), on: workqueue::system_unbound()).pin_chain(|work| {
+                work.queue();
                 Ok(())
             });
-            let waker = new_work!(bound, Waker(shared)).pin_chain(|work| {
-                work.queue_on(workqueue::system_unbound());
+            let waker = new_work!(bound, Waker(shared), on: workqueue::system_unbound()).pin_chain(|work| {
+                work.queue();
                 Ok(())
             });
             Ok(try_pin_init!(Self { waiter <- waiter, waker <- waker }? Error))

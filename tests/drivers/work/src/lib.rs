@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Work items in every state that unbinding can find them in.
+//! Work items in every state that unbinding can find them in; items that would wait for themselves; items in order.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod itself;
+mod order;
 
 use linux_driver::alloc::{GFP_KERNEL, KBox};
 use linux_driver::completion::Completion;
@@ -9,6 +12,7 @@ use linux_driver::device;
 use linux_driver::jiffies::Jiffies;
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
+use linux_driver::sync::Arc;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_work};
@@ -84,7 +88,7 @@ struct ForEver(AtomicU32);
 impl DelayedWorkItem for ForEver {
     fn run(work: &DelayedWork<Self>, _dev: &device::Device<Bound>) {
         work.0.fetch_add(1, Ordering::Relaxed);
-        work.queue_on(workqueue::system_unbound(), Jiffies::new(1));
+        work.queue(Jiffies::new(1));
     }
 }
 
@@ -123,8 +127,8 @@ impl PinnedDrop for Holding {
 
 #[pin_data]
 struct Driver {
-    /// Goes before the items that ran on it.
-    queue: OwnedQueue,
+    /// Goes before the items that are queued to it, which keep what it stands for.
+    queue: Arc<OwnedQueue>,
     #[pin]
     busy: Work<Busy>,
     #[pin]
@@ -139,23 +143,30 @@ struct Driver {
     for_ever: DelayedWork<ForEver>,
     #[pin]
     holding: Work<Holding>,
+    #[pin]
+    itself: Work<itself::Outer>,
+    #[pin]
+    delayed_itself: DelayedWork<itself::Delayed>,
+    #[pin]
+    producers: [Work<order::Producer>; 2],
 }
 
 /// Tries an item in all that can be done with it.
-fn try_counter(dev: &device::Device<Bound>, queue: &OwnedQueue, busy: &Work<Busy>, work: &Work<Counter>) {
+fn try_counter(dev: &device::Device<Bound>, queue: &OwnedQueue, busy: &Work<Busy>, work: &Work<Counter>) -> Result {
     // One at a time: while the first one is at it, the second one is pending.
-    busy.queue_on(queue);
-    let (first, again) = (work.queue_on(queue), work.queue_on(queue));
-    let cancelled = work.cancel_sync();
+    busy.queue();
+    let (first, again) = (work.queue(), work.queue());
+    let cancelled = work.cancel_sync()?;
     dev_info!(dev, "queued: {}, again: {}, cancelled: {}", first, again, cancelled);
-    work.queue_on(queue);
-    work.flush();
-    queue.flush();
+    work.queue();
+    work.flush()?;
+    queue.flush()?;
     dev_info!(
         dev,
         "flushed: the item ran {} times on a queue of ours",
         work.0.load(Ordering::Relaxed)
     );
+    Ok(())
 }
 
 #[vtable]
@@ -171,9 +182,10 @@ impl pci::Driver for Driver {
                 dev_info!(dev, "an item outside of the data: {}", error);
             }
             let hour = Jiffies::from_msecs(3_600_000);
-            let queue = OwnedQueue::new(c"work-test", QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM, 1)?;
-            let busy = new_work!(dev, try_pin_init!(Busy { never <- Completion::new() }? Error));
-            let counter = new_work!(dev, Counter::default(), "work: counter");
+            let queue = OwnedQueue::new_ordered(c"work-test", QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM)?;
+            let queue = Arc::new(queue, GFP_KERNEL)?;
+            let busy = new_work!(dev, try_pin_init!(Busy { never <- Completion::new() }? Error), on: &*queue);
+            let counter = new_work!(dev, Counter::default(), on: &*queue, "work: counter");
             let again = new_work!(dev, Again::default()).pin_chain(|work| {
                 work.queue();
                 Ok(())
@@ -190,22 +202,32 @@ impl pci::Driver for Driver {
                 );
                 Ok(())
             });
-            let in_an_hour = new_delayed_work!(dev, InAnHour::default()).pin_chain(move |work| {
+            let in_an_hour = new_delayed_work!(dev, InAnHour::default(), on: &*queue).pin_chain(move |work| {
                 work.queue(hour);
                 Ok(())
             });
-            let for_ever = new_delayed_work!(dev, ForEver::default()).pin_chain(|work| {
-                work.queue(Jiffies::new(0));
-                Ok(())
-            });
+            let for_ever =
+                new_delayed_work!(dev, ForEver::default(), on: workqueue::system_unbound()).pin_chain(|work| {
+                    work.queue(Jiffies::new(0));
+                    Ok(())
+                });
             let holding = try_pin_init!(Holding {
                 never <- Completion::new(),
                 ended: AtomicBool::new(false),
             }? Error);
-            let holding = new_work!(dev, holding).pin_chain(|work| {
-                work.queue_on(workqueue::system_unbound());
+            let holding = new_work!(dev, holding, on: workqueue::system_unbound()).pin_chain(|work| {
+                work.queue();
                 Ok(())
             });
+            // Each has a queue that is its own, and stays as long as the item.
+            let (outer, waits, order) = (
+                OwnedQueue::new_ordered(c"work-itself", QueueFlags::NONE)?,
+                OwnedQueue::new(c"work-delayed", QueueFlags::FREEZABLE, 0)?,
+                OwnedQueue::new_ordered(c"work-order", QueueFlags::NONE)?,
+            );
+            let itself = itself::outer(dev, outer)?;
+            let delayed_itself = itself::delayed(dev, waits)?;
+            let producers = order::producers(dev, order)?;
             let driver = try_pin_init!(Self {
                 queue: queue,
                 busy <- busy,
@@ -215,9 +237,20 @@ impl pci::Driver for Driver {
                 in_an_hour <- in_an_hour,
                 for_ever <- for_ever,
                 holding <- holding,
+                itself <- itself,
+                delayed_itself <- delayed_itself,
+                producers <- producers,
             }? Error);
             Ok(driver.pin_chain(move |driver| {
-                try_counter(dev, &driver.queue, &driver.busy, &driver.counter);
+                try_counter(dev, &driver.queue, &driver.busy, &driver.counter)?;
+                // Whoever is not in an item waits for it.
+                driver.itself.queue();
+                driver.itself.flush()?;
+                driver.delayed_itself.queue(Jiffies::new(1));
+                driver.delayed_itself.flush()?;
+                for producer in &driver.producers {
+                    producer.queue();
+                }
                 Ok(())
             }))
         })

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! An ordered queue: two tasks queue items to it at the same time, and the items note the order in which they run.
+
+use linux_driver::alloc::{GFP_ATOMIC, GFP_KERNEL, KVec};
+use linux_driver::completion::Completion;
+use linux_driver::device::Device;
+use linux_driver::jiffies::Jiffies;
+use linux_driver::prelude::*;
+use linux_driver::sync::atomic::{AtomicU32, Ordering};
+use linux_driver::sync::{Arc, SpinLock};
+use linux_driver::workqueue::{self, ItemQueue, OwnedQueue, Work, WorkItem};
+use linux_driver::{new_spinlock, new_work};
+use pinned_init::{pin_data, pin_init_array_from_fn, try_pin_init};
+
+/// How many items each task has.
+const EACH: usize = 32;
+
+#[pin_data]
+struct Shared {
+    /// How many were queued.
+    #[pin]
+    queued: SpinLock<u32>,
+    #[pin]
+    ran: SpinLock<KVec<u32>>,
+    inside: AtomicU32,
+    most: AtomicU32,
+    #[pin]
+    here: [Completion; 2],
+    /// That a task has queued all of its items.
+    #[pin]
+    all: Completion,
+}
+
+impl Shared {
+    fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            queued <- new_spinlock!(0),
+            ran <- new_spinlock!(KVec::new()),
+            inside: AtomicU32::new(0),
+            most: AtomicU32::new(0),
+            here <- pin_init_array_from_fn(|_| Completion::new()),
+            all <- Completion::new(),
+        }? Error)
+    }
+}
+
+/// Notes the number that it was queued as.
+pub(crate) struct Item {
+    number: AtomicU32,
+    shared: Arc<Shared>,
+}
+
+impl WorkItem for Item {
+    fn run(work: &Work<Self>, dev: &Device<Bound>) {
+        let shared = &*work.shared;
+        let inside = shared.inside.fetch_add(1, Ordering::Relaxed) + 1;
+        shared.most.fetch_max(inside, Ordering::Relaxed);
+        let number = work.number.load(Ordering::Relaxed);
+        if number == 0 {
+            // All others are queued behind the first one.
+            for _ in 0..2 {
+                let _ = shared.all.wait_for_completion_timeout(Jiffies::from_msecs(10_000));
+            }
+        }
+        let ran = shared
+            .ran
+            .lock_irqsave(|ran| ran.push(number, GFP_ATOMIC).map(|()| ran.len()));
+        shared.inside.fetch_sub(1, Ordering::Relaxed);
+        if ran == Ok(2 * EACH) {
+            let (last, out_of_order) = shared.ran.lock_irqsave(|ran| {
+                let out_of_order = ran.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
+                (ran.last().copied(), out_of_order)
+            });
+            dev_info!(
+                dev,
+                "in order: the last one {}, out of order {}, at most {} at once",
+                last.unwrap_or(0),
+                out_of_order,
+                shared.most.load(Ordering::Relaxed)
+            );
+        }
+    }
+}
+
+/// Queues its items while the other one queues its own.
+#[pin_data]
+pub(crate) struct Producer {
+    number: usize,
+    shared: Arc<Shared>,
+    #[pin]
+    items: [Work<Item>; EACH],
+}
+
+impl WorkItem for Producer {
+    fn run(work: &Work<Self>, _dev: &Device<Bound>) {
+        let shared = &*work.shared;
+        shared.here[work.number].complete();
+        shared.here[1 - work.number].wait_for_completion();
+        for item in &work.items {
+            shared.queued.lock_irqsave(|queued| {
+                item.number.store(*queued, Ordering::Relaxed);
+                item.queue();
+                *queued += 1;
+            });
+        }
+        shared.all.complete();
+    }
+}
+
+pub(crate) fn producers(dev: &Device<Bound>, queue: OwnedQueue) -> Result<impl PinInit<[Work<Producer>; 2], Error>> {
+    let shared = Arc::pin_init(Shared::new(), GFP_KERNEL)?;
+    let queue = ItemQueue::from(&queue);
+    Ok(pin_init_array_from_fn(move |number| {
+        let (of_items, shared, queue) = (shared.clone(), shared.clone(), queue.clone());
+        let items = pin_init_array_from_fn(move |_| {
+            let item = Item {
+                number: AtomicU32::new(0),
+                shared: of_items.clone(),
+            };
+            new_work!(dev, item, on: queue.clone())
+        });
+        let producer = try_pin_init!(Producer { number, shared, items <- items }? Error);
+        new_work!(dev, producer, on: workqueue::system_unbound())
+    }))
+}
