@@ -46,6 +46,10 @@ pub struct Plan {
     /// A run that is meant to end in a problem: a regular expression that the problem has to match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_problem: Option<String>,
+    /// A regular expression for a message that has to come after the problem that was expected, and before any other one: the
+    /// machine goes on that far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_after: Option<String>,
 }
 
 /// A file of the host's that the guest finds at `path`.
@@ -270,6 +274,17 @@ impl Plan {
         check.end()?;
         if let Some(pattern) = &self.expect_problem {
             regex("`expect-problem`", pattern)?;
+        }
+        if let Some(pattern) = &self.expect_after {
+            regex("`expect-after`", pattern)?;
+            if self.expect_problem.is_none() {
+                return Err(wrong(
+                    "`expect-after`",
+                    "`expect-problem` beside it",
+                    "none",
+                    "say which problem the message comes after",
+                ));
+            }
         }
         Ok(())
     }

@@ -58,6 +58,10 @@ struct Growing {
     problem: Problem,
     after: usize,
     ended: bool,
+    /// Whether the message came that has to come after it.
+    followed: bool,
+    /// Whether another problem came, before that message.
+    another: bool,
 }
 
 impl<'a> Transcript<'a> {
@@ -85,7 +89,15 @@ impl<'a> Transcript<'a> {
         if let Some(UnderWay { messages, .. }) = self.under_way.as_mut().filter(|_| kept) {
             messages.push(text.to_owned());
         }
-        if let Some(growing) = &mut self.problem {
+        if let Some(growing) = self.problem.as_mut().filter(|growing| growing.ended) {
+            // The machine goes on because a message has to come yet.
+            let expected = self.plan.expect_after.as_deref().map(Regex::new);
+            growing.followed |= expected.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(text)));
+            growing.another |= problems::meaning(text).is_some();
+            if growing.another {
+                growing.problem.context.push(line.to_owned());
+            }
+        } else if let Some(growing) = &mut self.problem {
             growing.problem.context.push(line.to_owned());
             growing.after += 1;
             growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
@@ -103,6 +115,8 @@ impl<'a> Transcript<'a> {
                 problem,
                 after: 0,
                 ended: false,
+                followed: self.plan.expect_after.is_none(),
+                another: false,
             });
         }
         None
@@ -239,9 +253,10 @@ impl<'a> Transcript<'a> {
         self.problem.as_ref().is_some_and(|growing| !growing.ended)
     }
 
-    /// Whether a problem has been reported, whole.
+    /// Whether a problem has been reported, whole, and what has to come after it has come.
     pub(crate) fn problem_ended(&self) -> bool {
-        self.problem.as_ref().is_some_and(|growing| growing.ended)
+        let ended = |growing: &Growing| growing.ended && (growing.followed || growing.another);
+        self.problem.as_ref().is_some_and(ended)
     }
 
     /// Whether the guest has said that it is done.
@@ -263,6 +278,10 @@ impl<'a> Transcript<'a> {
     /// `accel` is what ran it; `said` is what QEMU itself printed.
     pub(crate) fn report(mut self, ending: Ending, line: &str, accel: Accel, said: &[String], seconds: f64) -> Report {
         let step = self.step_name();
+        let followed = self
+            .problem
+            .as_ref()
+            .is_some_and(|growing| growing.followed && !growing.another);
         let (ending, problem) = match self.problem.take() {
             Some(growing) => (Ending::Problem, Some(growing.problem)),
             None if ending == Ending::PoweredOff => (ending, None),
@@ -292,7 +311,7 @@ impl<'a> Transcript<'a> {
                     regex.is_match(&problem.line) || problem.context.iter().any(|line| regex.is_match(message(line)))
                 })
             };
-            ending == Ending::Problem && !failed && Regex::new(pattern).is_ok_and(fits)
+            ending == Ending::Problem && !failed && followed && Regex::new(pattern).is_ok_and(fits)
         });
         let why = match ending {
             Ending::PoweredOff => "the machine powered off meanwhile",
@@ -533,6 +552,32 @@ mod tests {
         };
         let report = Transcript::new(&plan, TOKEN).report(Ending::TimeLimit, "late", Accel::Tcg, &[], 2.0);
         assert!(!report.passed(), "a time limit is no planned problem");
+    }
+
+    #[test]
+    fn what_has_to_come_after_a_problem_comes_before_another() {
+        let plan = Plan {
+            expect_problem: Some("BUG: x".into()),
+            expect_after: Some("^still here$".into()),
+            ..plan()
+        };
+        let after = |lines: &[&str]| {
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            for line in ["BUG: x", "---[ end trace 0000000000000000 ]---"].iter().chain(lines) {
+                transcript.line(&format!("[    1.0] {line}"), 1.0);
+            }
+            let ended = transcript.problem_ended();
+            (
+                ended,
+                transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0).passed(),
+            )
+        };
+        assert_eq!(after(&[]), (false, false), "the machine goes on");
+        assert_eq!(after(&["something else"]), (false, false));
+        assert_eq!(after(&["something else", "still here"]), (true, true));
+        assert_eq!(after(&["Oops: 0000 [#2] PREEMPT SMP", "still here"]), (true, false));
     }
 
     #[test]

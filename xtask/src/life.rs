@@ -181,6 +181,7 @@ impl Trial<'_> {
                 .collect(),
             steps,
             expect_problem: self.settings.expect_problem.clone(),
+            expect_after: self.settings.expect_after.clone(),
         })
     }
 

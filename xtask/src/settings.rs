@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
     /// has to end.
     pub(crate) expect_problem: Option<String>,
+    /// A regular expression for a kernel message that has to come after that one, and before any other problem.
+    pub(crate) expect_after: Option<String>,
 }
 
 /// Messages that a driver has to log, one a line, in this order: a file of the driver's folder, where there is one.
@@ -147,7 +149,7 @@ impl Settings {
         let mut settings: Self = settings.map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "allow-features, devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem",
+                "allow-features, devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem, expect-after",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )

@@ -1,0 +1,16 @@
+//~ ERROR no method named `queue_on` found
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::device::{Bound, Device};
+use linux_driver::workqueue::{self, Work, WorkItem};
+
+pub struct Handler;
+
+impl WorkItem for Handler {
+    /// The second run would begin during the first one.
+    fn run(work: &Work<Self>, _dev: &Device<Bound>) {
+        work.queue_on(workqueue::system_unbound());
+    }
+}
