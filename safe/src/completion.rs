@@ -50,9 +50,9 @@ pub struct Completion {
     raw: Opaque<sys::completion>,
 }
 
-// SAFETY: C's functions take the lock that is in it. A waiter has it borrowed, so that it goes nowhere meanwhile.
+// SAFETY: C lets any task use a completion, or free one that nobody uses: who waits, or completes, has it borrowed.
 unsafe impl Send for Completion {}
-// SAFETY: as above.
+// SAFETY: C's functions take the lock that is in it.
 unsafe impl Sync for Completion {}
 
 impl Completion {
@@ -70,7 +70,8 @@ impl Completion {
             unsafe { done.write(0) };
             // SAFETY: as above.
             let wait = unsafe { &raw mut (*raw).wait };
-            // SAFETY: the memory is valid for writes and stays the completion's; name and key are statics.
+            // SAFETY: `__init_swait_queue_head` asks for memory that nobody waits in: it is valid for writes, and held no queue before.
+            // lockdep asks for a key, and a name, that stay as long as the queue: both are statics of the module.
             unsafe { sys::__init_swait_queue_head(wait, name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
@@ -82,21 +83,23 @@ impl Completion {
     /// Lets one waiter go: C's `complete`. Context: any but NMI.
     #[inline]
     pub fn complete(&self) {
-        // SAFETY: it is initialised.
+        // SAFETY: `complete` asks for an initialised completion, whose memory stays until it has returned: this value is borrowed.
         unsafe { sys::complete(self.raw.get()) };
     }
 
     /// Lets all go that wait, and all that come until [`reinit`](Self::reinit): C's `complete_all`. Context: any but NMI.
     #[inline]
     pub fn complete_all(&self) {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `complete`.
         unsafe { sys::complete_all(self.raw.get()) };
     }
 
     /// Waits until it is done: C's `wait_for_completion`. No signal interrupts it. Context: may sleep.
     #[inline]
     pub fn wait_for_completion(&self) {
-        // SAFETY: it is initialised.
+        // SAFETY: `wait_for_completion` asks for an initialised completion, whose memory stays until it has returned (it puts an entry on
+        // this task's stack into it, and takes it out): this value is borrowed. To sleep where one may not is a bug that the
+        // kernel reports, and no memory error.
         unsafe { sys::wait_for_completion(self.raw.get()) };
     }
 
@@ -104,7 +107,7 @@ impl Completion {
     /// otherwise: C's `wait_for_completion_timeout`, which returns 0. Context: may sleep.
     #[inline]
     pub fn wait_for_completion_timeout(&self, timeout: Jiffies) -> Result<Jiffies> {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `wait_for_completion`. The timeout is taken as a `long`, and fits one.
         match unsafe { sys::wait_for_completion_timeout(self.raw.get(), timeout.ticks()) } {
             0 => Err(ETIMEDOUT),
             left => Ok(Jiffies::new(left)),
@@ -115,7 +118,7 @@ impl Completion {
     /// sleep.
     #[inline]
     pub fn wait_for_completion_interruptible(&self) -> Result {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `wait_for_completion`.
         to_result(unsafe { sys::wait_for_completion_interruptible(self.raw.get()) })
     }
 
@@ -123,7 +126,7 @@ impl Completion {
     /// a signal comes first: C's `wait_for_completion_interruptible_timeout`. Context: may sleep.
     #[inline]
     pub fn wait_for_completion_interruptible_timeout(&self, timeout: Jiffies) -> Result<Jiffies> {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `wait_for_completion_timeout`.
         match unsafe { sys::wait_for_completion_interruptible_timeout(self.raw.get(), timeout.ticks()) } {
             0 => Err(ETIMEDOUT),
             left @ 1.. => Ok(Jiffies::left(left)),
@@ -135,14 +138,14 @@ impl Completion {
     /// sleep.
     #[inline]
     pub fn wait_for_completion_killable(&self) -> Result {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `wait_for_completion`.
         to_result(unsafe { sys::wait_for_completion_killable(self.raw.get()) })
     }
 
     /// Goes on as a waiter would, if that needs no waiting: C's `try_wait_for_completion`. Context: any but NMI.
     #[inline]
     pub fn try_wait_for_completion(&self) -> bool {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `complete`.
         unsafe { sys::try_wait_for_completion(self.raw.get()) }
     }
 
@@ -150,7 +153,7 @@ impl Completion {
     #[inline]
     #[doc(alias = "completion_done")]
     pub fn is_done(&self) -> bool {
-        // SAFETY: it is initialised.
+        // SAFETY: as in `complete`.
         unsafe { sys::completion_done(self.raw.get()) }
     }
 
@@ -159,10 +162,10 @@ impl Completion {
     #[inline]
     #[doc(alias = "reinit_completion")]
     pub fn reinit(&self) {
-        // SAFETY: it is initialised; only the field's address is taken.
+        // SAFETY: the field is part of the completion; only its address is taken.
         let done = unsafe { &raw mut (*self.raw.get()).done };
-        // SAFETY: the field is there as long as `self` is; C's functions change it, under a lock of their own, which a store
-        // of one word leaves whole.
+        // SAFETY: the field is there as long as `self` is, and aligned as its own type. C writes it under the completion's lock, and
+        // here as `reinit_completion` does, by one store without the lock: each sees a whole value.
         unsafe { AtomicU32::from_ptr(done) }.store(0, Ordering::Relaxed);
     }
 }

@@ -34,7 +34,7 @@ impl Jiffies {
     #[doc(alias = "msecs_to_jiffies")]
     #[doc(alias = "__msecs_to_jiffies")]
     pub fn from_msecs(ms: u32) -> Self {
-        // SAFETY: a function of its argument alone.
+        // SAFETY: `__msecs_to_jiffies` has no precondition: it is a function of its argument alone (`__attribute_const__`).
         Self::new(unsafe { sys::__msecs_to_jiffies(ms) })
     }
 

@@ -77,14 +77,14 @@ impl<'a> VmArea<'a> {
     /// How many pages it has.
     #[doc(alias = "vma_pages")]
     pub fn pages(&self) -> usize {
-        // SAFETY: the area is there for this call.
+        // SAFETY: the shim reads fields of the area, which C does not change while it calls `mmap`, with the `mmap_lock` held for writing.
         unsafe { sys::linux_driver_vma_pages(self.raw) as usize }
     }
 
     /// The offset that user space asked for, in pages: `vm_pgoff`.
     #[doc(alias = "vm_pgoff")]
     pub fn page_offset(&self) -> usize {
-        // SAFETY: the area is there for this call.
+        // SAFETY: as in `pages`.
         unsafe { sys::linux_driver_vma_pgoff(self.raw) as usize }
     }
 
@@ -96,7 +96,7 @@ impl<'a> VmArea<'a> {
     }
 
     fn flags(&self) -> u64 {
-        // SAFETY: the area is there for this call.
+        // SAFETY: as in `pages`.
         unsafe { sys::linux_driver_vma_flags(self.raw) }
     }
 
@@ -166,7 +166,10 @@ impl<'a> VmArea<'a> {
     /// `ops.fault` puts pages in only while the binding is that the area was made in, and whoever ends the binding takes the
     /// pages away before.
     pub(crate) unsafe fn set(self, mapping: &Mapping<'a>, ops: &'static sys::vm_operations_struct) {
-        // SAFETY: the area is being made by this call, and nobody else has it; it is shared, as `check` found.
+        // SAFETY: `vm_flags` and `vm_ops` may be written by the `mmap` operation of the area's file, which has the `mmap_lock` for writing
+        // and an area that is not linked yet (`mmap_region`): this is called in it. `VM_PFNMAP` asks for pages that only
+        // `vmf_insert_pfn` puts in, as the caller promises of `ops`, and for an area that is not private and writable
+        // (`is_cow_mapping`, which `vmf_insert_pfn` takes for a bug): it is shared, as `check` found.
         unsafe { sys::linux_driver_vma_set_pfnmap(self.raw, ops, mapping.pfn, true, mapping.writable) };
     }
 }

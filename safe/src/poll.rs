@@ -134,7 +134,19 @@ impl<'a> Table<'a> {
     ///
     /// An entry stays in the queue until the file is closed, for longer than the device is bound: so the queue has to lie in
     /// the driver's data or in the file's state, and not in an allocation of its own (a box, an `Arc`), which could go
-    /// before: [`EINVAL`]. Context: may sleep.
+    /// before: [`EINVAL`].
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Panics
+    ///
+    /// It does not panic itself. An operation that panics ends its task while C has entries of that task in the queue. Those of
+    /// `epoll` are in memory of their own and stay valid. Those of `poll` and `select` can be on the stack of the task, which goes
+    /// with it: the next wake-up of the queue writes there. The same holds for each later call of `poll` in one system call, in
+    /// which the entries of the first call are still in the queue. So an operation that has to be safe against its own bugs does in
+    /// `poll` nothing that can panic: no index, no arithmetic that can overflow.
     #[doc(alias = "poll_wait")]
     pub fn wait(&mut self, queue: &WaitQueue) -> Result {
         let queue: *mut sys::wait_queue_head = queue.as_raw();
@@ -142,8 +154,11 @@ impl<'a> Table<'a> {
         if !lies_in(queue.addr(), size, self.state) && !self.dev.holds(queue.addr(), size) {
             return Err(EINVAL);
         }
-        // SAFETY: C's own table and file; the queue is initialised, and its memory stays until the file is closed: it was pinned
-        // where it is, in memory that `new`'s caller vouches for, and dropping a queue leaves it as it is.
+        // SAFETY: `poll_wait` asks for
+        // - the table and the file that `poll` was called with, during that call: by `new`'s caller;
+        // - an initialised queue, whose memory stays, as a queue, until whoever polls has taken its entries out: at the latest when
+        //   the file is closed (`eventpoll_release`, before `release`; `poll` and `select` hold the file). It was pinned in
+        //   memory that stays so long, as checked above and by `new`'s caller, and to drop a queue leaves it as it is.
         unsafe { sys::linux_driver_poll_wait(self.file.as_raw(), queue, self.raw) };
         Ok(())
     }

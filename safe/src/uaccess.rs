@@ -257,7 +257,8 @@ impl Writer<'_> {
     /// `from` is memory of so many bytes, all of which were written, and which the kernel's own C code may read at any time.
     pub(crate) unsafe fn write_raw(&mut self, from: *const u8, count: usize) -> Result {
         let address = self.0.take(count)?;
-        // SAFETY: by the caller's promise. C checks where they go, and copes with what is not there.
+        // SAFETY: `_copy_to_user` asks for that many bytes to read, by the caller's promise. It checks the address of user space itself
+        // (`access_ok`), copes with a page that is not there, and may sleep: elsewhere the kernel reports it.
         let left = unsafe { sys::_copy_to_user(address as *mut _, from.cast(), count as _) };
         if left == 0 { Ok(()) } else { Err(EFAULT) }
     }
@@ -280,7 +281,8 @@ fn get_user<T: FromBytes>(value: &mut MaybeUninit<T>, address: usize) -> Result 
     macro_rules! of {
         ($integer:ty, $get_user:ident) => {{
             let mut bytes: $integer = 0;
-            // SAFETY: there is an integer; C checks where the bytes come from, and copes with what is not there.
+            // SAFETY: `get_user` asks for an integer of that size to write. It checks the address of user space itself (`access_ok`), copes
+            // with a page that is not there, and may sleep: elsewhere the kernel reports it.
             let failed = unsafe { sys::$get_user(&raw mut bytes, from) } != 0;
             // SAFETY: the value is of that size; it need not be aligned as the integer.
             unsafe { to.cast::<$integer>().write_unaligned(bytes) };
@@ -308,7 +310,7 @@ fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
         ($integer:ty, $put_user:ident) => {{
             // SAFETY: there are as many bytes, all of them written; they need not be aligned as the integer.
             let integer = unsafe { bytes.as_ptr().cast::<$integer>().read_unaligned() };
-            // SAFETY: C checks where the bytes go, and copes with what is not there.
+            // SAFETY: `put_user` takes the integer by value. For the address it is as `get_user`.
             let failed = unsafe { sys::$put_user(integer, to) };
             failed != 0
         }};
@@ -325,7 +327,8 @@ fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
 
 #[inline]
 fn to_user(address: usize, from: &[u8]) -> Result {
-    // SAFETY: the slice has so many bytes. C checks where they go, and copes with what is not there.
+    // SAFETY: `_copy_to_user` asks for that many bytes to read, which the slice has. It checks the address of user space itself
+    // (`access_ok`), copes with a page that is not there, and may sleep: elsewhere the kernel reports it.
     let left = unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
     if left == 0 { Ok(()) } else { Err(EFAULT) }
 }
@@ -335,7 +338,8 @@ fn to_user(address: usize, from: &[u8]) -> Result {
 /// `to` is valid for writes of `count` bytes.
 #[inline]
 unsafe fn from_user(to: *mut u8, address: usize, count: usize) -> Result {
-    // SAFETY: `to` is as the caller says; C checks where the bytes come from, and copes with what is not there.
+    // SAFETY: `_copy_from_user` asks for that many bytes to write, by the caller's promise; it fills what it could not copy with
+    // zeroes. It checks the address of user space itself (`access_ok`), and may sleep: elsewhere the kernel reports it.
     let left = unsafe { sys::_copy_from_user(to.cast(), address as *const _, count as _) };
     if left == 0 { Ok(()) } else { Err(EFAULT) }
 }

@@ -318,8 +318,10 @@ impl Trial<'_> {
             .expect
             .iter()
             .map(|expect| (expect.name.as_str(), &expect.message));
+        let after = self.settings.expect_after.iter();
+        let after = after.map(|message| ("the kernel goes on", message));
         let mut rows = Vec::new();
-        for (name, pattern) in probed.chain(expected) {
+        for (name, pattern) in probed.chain(expected).chain(after) {
             let regex = Regex::new(pattern).map_err(|e| {
                 Error::new(
                     format_args!("{}: `{pattern}`", self.source.dir.display()),

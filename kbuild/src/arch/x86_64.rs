@@ -202,8 +202,23 @@ const NOT_FOLLOWED: [(&str, &str); 6] = [
     ),
 ];
 
-/// An error for a kernel whose configuration asks for what rustc cannot give.
+/// Options without which what is compiled would be wrong, each with why.
+const NEEDED: [(&str, &str); 1] = [(
+    "CONFIG_SMP",
+    "a spin lock of a kernel for one CPU is not locked: spin_trylock() of one that is held succeeds, and the data that the lock \
+     protects would be handed out twice",
+)];
+
+/// An error for a kernel whose configuration asks for what rustc cannot give, or lacks what the safe layer relies on.
 pub(super) fn refuse_what_cannot_be_followed(tree: &BuildTree) -> Result<()> {
+    if let Some((option, why)) = NEEDED.iter().find(|(option, _)| !tree.config.is_set(option)) {
+        return Err(Error::new(
+            tree.dir.join(".config").display(),
+            format_args!("{option}=y"),
+            format_args!("{option} is off: {why}"),
+            "use a kernel with it; Debian's stock kernels have it",
+        ));
+    }
     match NOT_FOLLOWED.iter().find(|(option, _)| tree.config.is_set(option)) {
         None => Ok(()),
         Some((option, why)) => Err(Error::new(
@@ -225,8 +240,19 @@ mod tests {
             dir: "/tree".into(),
             release: "6.12".into(),
             arch: "x86".into(),
-            config: Config::parse(config),
+            config: Config::parse(&format!("CONFIG_SMP=y\n{config}")),
         }
+    }
+
+    #[test]
+    fn a_kernel_for_one_cpu_is_refused() {
+        let mut tree = tree("");
+        tree.config = Config::parse("# CONFIG_SMP is not set\n");
+        let error = super::super::target(&tree).unwrap_err().to_string();
+        assert!(
+            error.contains("CONFIG_SMP=y") && error.contains("spin_trylock() of one that is held succeeds"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -65,19 +65,21 @@ pub(super) const fn size_to_ask_for(size: usize, align: usize) -> Option<usize> 
     }
 }
 
-// SAFETY: krealloc() keeps to it. All sizes that are asked for of one alignment above 8 are powers of two that are not less:
-// where the memory stays in its place, it is aligned still.
+// SAFETY: `kmalloc` promises memory of the size that is asked for, aligned to `ARCH_KMALLOC_MINALIGN` (8 here) and, where the size is
+// a power of two, to the size (`Documentation/core-api/memory-allocation.rst`). All sizes that are asked for of one alignment above
+// 8 are powers of two that are not less: where `krealloc` leaves the memory in its place, it is aligned still.
 unsafe impl Allocator for Kmalloc {
     unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>> {
         let size = size_to_ask_for(layout.size(), layout.align()).ok_or(ENOMEM)?;
         let old = old.map_or(core::ptr::null(), |(memory, _)| memory.as_ptr().cast_const().cast());
-        // SAFETY: null, or live memory of krealloc(), by the caller's promise.
+        // SAFETY: `krealloc` asks for NULL, or for memory of `kmalloc` that was not freed: by the caller's promise it is memory of this
+        // allocator. `Flags` has only what `kmalloc` takes. To sleep where one may not is a bug that the kernel reports.
         let memory = unsafe { sys::linux_driver_krealloc(old, size, flags.0) };
         NonNull::new(memory.cast()).ok_or(ENOMEM)
     }
 
     unsafe fn free(memory: NonNull<u8>) {
-        // SAFETY: live memory of krealloc(), by the caller's promise.
+        // SAFETY: `kfree` asks for memory of `kmalloc` that was not freed, and is not used after this: by the caller's promise.
         unsafe { sys::kfree(memory.as_ptr().cast()) };
     }
 }
@@ -105,38 +107,43 @@ unsafe fn copy(
         let length = old_layout.size().min(layout.size());
         // SAFETY: both are valid for so many bytes; the new memory is apart from the old one.
         unsafe { core::ptr::copy_nonoverlapping(old.as_ptr(), memory.as_ptr(), length) };
-        // SAFETY: live memory, by the caller's promise.
+        // SAFETY: `kvfree` asks for memory of `kmalloc` or `vmalloc` that was not freed, and is not used after this: by the caller's
+        // promise, and since its contents were copied.
         unsafe { sys::kvfree(old.as_ptr().cast()) };
     }
     Ok(memory)
 }
 
-// SAFETY: __vmalloc() gives whole pages, and kvfree() frees them.
+// SAFETY: `__vmalloc` gives whole pages, aligned to a page, as many as hold the size (rounded up); `kvfree` frees them.
 unsafe impl Allocator for Vmalloc {
     unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>> {
-        // SAFETY: any size but 0 may be asked for.
+        // SAFETY: `__vmalloc` may be asked for any size: it fails for 0 and for more than there is. It asks for a caller that may sleep,
+        // and is not in an interrupt (`BUG_ON`): elsewhere the kernel reports it.
         let allocate = |size| unsafe { sys::linux_driver_vmalloc(size, flags.0) };
         // SAFETY: by the caller's promise.
         unsafe { copy(old, layout, allocate) }
     }
 
     unsafe fn free(memory: NonNull<u8>) {
-        // SAFETY: live memory of __vmalloc(), by the caller's promise.
+        // SAFETY: `kvfree` asks for memory of `kmalloc` or `vmalloc` that was not freed, and is not used after this: by the caller's
+        // promise it is of `__vmalloc`.
         unsafe { sys::kvfree(memory.as_ptr().cast()) };
     }
 }
 
-// SAFETY: kvmalloc() gives memory of kmalloc() or whole pages, and kvfree() frees both.
+// SAFETY: `kvmalloc` gives memory of `kmalloc`, or whole pages of `vmalloc`, each aligned as said above; `kvfree` frees both.
 unsafe impl Allocator for KVmalloc {
     unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>> {
-        // SAFETY: any size but 0 may be asked for.
+        // SAFETY: `kvmalloc` may be asked for any size: it fails for more than `INT_MAX`. Where the flags do not let it sleep, it is
+        // `kmalloc` alone.
         let allocate = |size| unsafe { sys::linux_driver_kvmalloc(size, flags.0) };
         // SAFETY: by the caller's promise.
         unsafe { copy(old, layout, allocate) }
     }
 
     unsafe fn free(memory: NonNull<u8>) {
-        // SAFETY: live memory of kvmalloc(), by the caller's promise.
+        // SAFETY: `kvfree` asks for memory of `kmalloc` or `vmalloc` that was not freed, and is not used after this: by the caller's
+        // promise it is of `kvmalloc`.
         unsafe { sys::kvfree(memory.as_ptr().cast()) };
     }
 }

@@ -180,7 +180,8 @@ fn allocate<T>(flags: Flags) -> Result<NonNull<T>> {
             None => panic!("no memory has that size and alignment"),
         }
     };
-    // SAFETY: any size and any flags may be asked for.
+    // SAFETY: `kmalloc` may be asked for any size, and `Flags` has only what it takes. To sleep where one may not is a bug that the
+    // kernel reports, and no memory error.
     let memory = unsafe { sys::linux_driver_kmalloc(size, flags.0) };
     NonNull::new(memory.cast()).ok_or(ENOMEM)
 }
@@ -190,7 +191,7 @@ fn allocate<T>(flags: Flags) -> Result<NonNull<T>> {
 /// The memory is from `allocate`, and is not used after this.
 unsafe fn free<T>(memory: NonNull<T>) {
     if size_of::<T>() != 0 {
-        // SAFETY: by the caller's promise it is a live allocation of `kmalloc`.
+        // SAFETY: `kfree` asks for memory of `kmalloc` that was not freed, and is not used after this: by the caller's promise.
         unsafe { sys::kfree(memory.as_ptr().cast()) };
     }
 }

@@ -63,7 +63,14 @@ impl<H: Handler> Registration<H> {
             if flags.contains(IRQF_ONESHOT) {
                 return Err(EINVAL);
             }
-            // SAFETY: `handle` is for a `dev_id` of this type, which stays valid until `free_irq`, by what `init` promises; the name is a static.
+            // SAFETY: `request_threaded_irq` asks for
+            // - a line that is this device's: `init` has checked the binding that it was got for;
+            // - a `dev_id` that no other action of the line has, and that stays until `free_irq`: the slot's address, by what `init`
+            //   promises;
+            // - handlers that may be called with it at once: `handle` is for a `dev_id` of this type, of which `init` has written all that
+            //   it reads;
+            // - a name that stays until `free_irq`: it is a static of the module;
+            // - a caller that may sleep: elsewhere the kernel reports it.
             to_result(unsafe {
                 sys::request_threaded_irq(
                     line.number,
@@ -130,8 +137,7 @@ impl<H: ThreadedHandler> Registration<H> {
     ) -> impl PinInit<Self, Error> {
         let request = move |dev_id: *mut Self| {
             let hard: sys::irq_handler_t = if H::HAS_HANDLE { Some(handle_hard::<H>) } else { None };
-            // SAFETY: the callbacks are for a `dev_id` of this type, which stays valid until `free_irq`, by what `init` promises; the name is a
-            // static.
+            // SAFETY: as in `new`; one of the two handlers is there.
             to_result(unsafe {
                 sys::request_threaded_irq(
                     line.number,
@@ -160,7 +166,8 @@ impl<H: Send + Sync + 'static> Registration<H> {
     /// Context: may sleep; not under a lock that the handler takes, nor in the handler, for which it would wait without an end.
     #[doc(alias = "synchronize_irq")]
     pub fn synchronize(&self) {
-        // SAFETY: the line is there as long as an action is registered for it, which by the invariant is so.
+        // SAFETY: `synchronize_irq` asks for a line that is there: an action of ours is registered for it, by the invariant. It asks for
+        // a caller that may sleep, and for whom no handler waits: elsewhere it hangs, or the kernel reports it.
         unsafe { sys::synchronize_irq(self.number) };
     }
 
@@ -170,7 +177,7 @@ impl<H: Send + Sync + 'static> Registration<H> {
     /// Context: as [`synchronize`](Self::synchronize).
     #[doc(alias = "disable_irq")]
     pub fn disable(&self) -> Disabled<'_> {
-        // SAFETY: as in `synchronize`.
+        // SAFETY: as in `synchronize`. `disable_irq` is counted, and made up for by `enable_irq`, in whatever order.
         unsafe { sys::disable_irq(self.number) };
         // INVARIANT: disabled just now, for this value.
         Disabled {
@@ -195,7 +202,8 @@ pub struct Disabled<'a> {
 impl Drop for Disabled<'_> {
     #[doc(alias = "enable_irq")]
     fn drop(&mut self) {
-        // SAFETY: by the invariant the line is there, and was disabled for this value: this is the one call that makes up for it.
+        // SAFETY: `enable_irq` asks for one call after each of `disable_irq` ("Unbalanced enable", otherwise), and for a line that is
+        // there: by the invariant the line was disabled for this value, which borrows the registration.
         unsafe { sys::enable_irq(self.number) };
     }
 }

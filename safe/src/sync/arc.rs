@@ -109,7 +109,8 @@ impl<T> Arc<T> {
 /// `refcount_warn_saturate`: a warning, once a boot, and a count that no owner brings to 0 any more.
 #[cold]
 fn saturate(count: &AtomicI32, why: sys::refcount_saturation_type) {
-    // SAFETY: the count has the size and the alignment of a `refcount_t`, which C accesses atomically.
+    // SAFETY: `refcount_warn_saturate` asks for a `refcount_t`, which it writes atomically: the count has its size and alignment, and
+    // is an atomic itself.
     unsafe { sys::refcount_warn_saturate(count.as_ptr().cast(), why) };
 }
 

@@ -56,7 +56,7 @@ pub struct Mutex<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: sending a lock that nobody has locked is sending the data.
+// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is sending the data.
 unsafe impl<T: Send> Send for Mutex<T> {}
 // SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with `Send`.
 unsafe impl<T: Send> Sync for Mutex<T> {}
@@ -86,7 +86,8 @@ impl<T> Mutex<T> {
     #[doc(alias = "mutex_lock")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let raw = self.raw.get();
-        // SAFETY: the mutex is initialised.
+        // SAFETY: `mutex_lock` asks for an initialised mutex, which stays until it was unlocked: it is pinned, and the guard borrows it.
+        // To take it twice, or where one may not sleep, is a hang or a bug that the kernel reports, and no memory error.
         #[cfg(has_fn = "mutex_lock")]
         unsafe {
             sys::mutex_lock(raw)
@@ -108,7 +109,7 @@ impl<T> Mutex<T> {
     #[doc(alias = "mutex_lock_interruptible")]
     pub fn lock_interruptible(&self) -> Result<MutexGuard<'_, T>> {
         let raw = self.raw.get();
-        // SAFETY: the mutex is initialised.
+        // SAFETY: as in `lock`.
         #[cfg(has_fn = "mutex_lock_interruptible")]
         let returned = unsafe { sys::mutex_lock_interruptible(raw) };
         // SAFETY: as above.
@@ -124,7 +125,7 @@ impl<T> Mutex<T> {
     #[doc(alias = "mutex_lock_killable")]
     pub fn lock_killable(&self) -> Result<MutexGuard<'_, T>> {
         let raw = self.raw.get();
-        // SAFETY: the mutex is initialised.
+        // SAFETY: as in `lock`.
         #[cfg(has_fn = "mutex_lock_killable")]
         let returned = unsafe { sys::mutex_lock_killable(raw) };
         // SAFETY: as above.
@@ -140,7 +141,7 @@ impl<T> Mutex<T> {
     #[doc(alias = "mutex_trylock")]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let raw = self.raw.get();
-        // SAFETY: the mutex is initialised.
+        // SAFETY: as in `lock`. In an interrupt, `mutex_trylock` warns.
         #[cfg(has_fn = "mutex_trylock")]
         let taken = unsafe { sys::mutex_trylock(raw) };
         // SAFETY: as above.
@@ -163,10 +164,12 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
     #[cfg(has_fn = "mutex_init_generic")]
     {
         let _ = (name, key);
-        // SAFETY: the memory is valid for writes and stays the mutex's.
+        // SAFETY: `mutex_init_generic` asks for memory that nobody holds, or waits for, as a mutex: it is valid for writes, and held no
+        // mutex before.
         unsafe { sys::mutex_init_generic(raw) };
     }
-    // SAFETY: the memory is valid for writes and stays the mutex's; name and key are statics.
+    // SAFETY: `__mutex_init` asks for the same. lockdep asks for a key, and a name, that stay as long as the mutex: both are statics
+    // of the module.
     #[cfg(all(has_fn = "__mutex_init", not(has_fn = "mutex_init_generic")))]
     unsafe {
         sys::__mutex_init(raw, name.as_ptr(), key.as_raw())
@@ -211,7 +214,8 @@ impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
     #[doc(alias = "mutex_unlock")]
     fn drop(&mut self) {
-        // SAFETY: this thread has locked it, by the type's invariant: a guard is not sent to another.
+        // SAFETY: `mutex_unlock` asks for the task that locked the mutex (by the type's invariant: a guard is not `Send`), and for
+        // memory that stays until it has returned, which it still uses when another task has the mutex: the guard borrows it.
         unsafe { sys::mutex_unlock(self.0.raw.get()) };
     }
 }

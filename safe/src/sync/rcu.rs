@@ -26,7 +26,8 @@ pub struct Guard(PhantomData<*mut ()>);
 /// Where `rcu_read_lock()` is a call of `__rcu_read_lock` and no more: with preemptible RCU and without lockdep.
 macro_rules! rcu {
     ($direct:ident, $shim:ident) => {
-        // SAFETY: may be called anywhere; who ends a reader has begun one, on this thread.
+        // SAFETY: `rcu_read_lock` may be called anywhere but in NMI; `rcu_read_unlock` asks for a section that this task has begun: a
+        // guard ends the one that it began, and is not `Send`. Where they are more than these calls, the shim is used.
         #[cfg(all(has_fn = "__rcu_read_lock", not(has_fn = "lockdep_init_map_type")))]
         unsafe {
             sys::$direct()
@@ -71,6 +72,7 @@ impl Drop for Guard {
 /// Context: may sleep, some milliseconds. For ever if this thread is a reader.
 #[doc(alias = "rcu")]
 pub fn synchronize_rcu() {
-    // SAFETY: to sleep where one may not is a bug that the kernel reports, and no memory error.
+    // SAFETY: `synchronize_rcu` asks for a caller that may sleep and is no reader itself: to sleep elsewhere is a bug that the kernel
+    // reports, and a reader waits for ever. Neither is a memory error.
     unsafe { sys::synchronize_rcu() };
 }
