@@ -100,7 +100,6 @@ impl BitOr for QueueFlags {
 /// use linux_driver_safe::prelude::*;
 /// use linux_driver_safe::workqueue::{OwnedQueue, QueueFlags, Work, WorkItem};
 /// use linux_driver_safe::{new_work, pci};
-/// use pinned_init::{pin_data, try_pin_init};
 ///
 /// struct Reset;
 /// struct Restart;

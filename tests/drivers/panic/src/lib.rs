@@ -14,7 +14,6 @@ use linux_driver::sync::atomic::{AtomicU32, Ordering};
 use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_wait_queue, new_work};
-use pinned_init::{pin_data, try_pin_init};
 
 #[pin_data]
 struct Shared {

@@ -7,7 +7,6 @@ use linux_driver::prelude::*;
 use linux_driver::sync::Arc;
 use linux_driver::workqueue::{DelayedWork, DelayedWorkItem, OwnedQueue, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_work};
-use pinned_init::{pin_data, try_pin_init};
 
 /// What a call says that must not wait. 0 if it waited.
 fn errno<T>(result: Result<T>) -> i32 {

@@ -4,6 +4,7 @@
 use linux_driver::alloc::{GFP_ATOMIC, GFP_KERNEL, KVec};
 use linux_driver::completion::Completion;
 use linux_driver::device::Device;
+use linux_driver::init::pin_init_array_from_fn;
 use linux_driver::io::read_poll_timeout;
 use linux_driver::jiffies::Jiffies;
 use linux_driver::prelude::*;
@@ -11,7 +12,6 @@ use linux_driver::sync::atomic::{AtomicU32, Ordering};
 use linux_driver::sync::{Arc, SpinLock};
 use linux_driver::workqueue::{self, ItemQueue, OwnedQueue, Work, WorkItem};
 use linux_driver::{new_spinlock, new_work};
-use pinned_init::{pin_data, pin_init_array_from_fn, try_pin_init};
 
 /// How many items each task has.
 const EACH: usize = 32;
