@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What has to be installed on the system, and how it gets there: with `--install` and not otherwise.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::process;
@@ -22,7 +23,8 @@ pub struct Need {
     pub what: &'static str,
     /// What it is needed for.
     pub reason: &'static str,
-    /// Debian's packages that bring it.
+    /// Debian's packages that bring it. Where releases differ, alternatives have ` | ` between them, as in a package's own
+    /// list of what it depends on; the first that apt offers is taken.
     pub packages: &'static [&'static str],
     /// Whether it is there.
     pub present: fn() -> bool,
@@ -40,22 +42,25 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
         .iter()
         .map(|need| format!("{} ({})", need.what, need.reason))
         .collect();
+    let lacking = |found: String, remedy: String| Error::new("this system", names.join("\n"), found, remedy);
     if install == Install::Refused {
-        return Err(Error::new(
-            "this system",
-            names.join("\n"),
-            "not installed",
-            format_args!(
-                "add --install to have them installed, or run:\n{}",
-                install_line(&packages)
-            ),
-        ));
+        let remedy = format!("add --install to have them installed, or {}", how_to_install(&packages));
+        return Err(lacking("not installed".to_owned(), remedy));
     }
-    apt_install(&packages)?;
+    let user = User::this();
+    if user == User::Plain {
+        let found = "not installed; installing takes root, and there is no sudo".to_owned();
+        return Err(lacking(found, how_to_install(&packages)));
+    }
+    if let Err(error) = apt_install(&packages, user) {
+        process::check_interrupted()?;
+        let found = format!("not installed, and this failed:\n{}\n{}", error.place(), error.found());
+        return Err(lacking(found, format!("see why, or {}", how_to_install(&packages))));
+    }
     match missing.iter().find(|need| !(need.present)()) {
         None => Ok(()),
         Some(need) => Err(Error::new(
-            need.packages.join(" "),
+            resolved(need.packages).join(" "),
             format_args!("{} once the package is installed", need.what),
             "it is still not there",
             "report this with the output of `cargo xtask doctor`",
@@ -63,16 +68,87 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
     }
 }
 
-/// The line that installs these packages.
-pub fn install_line(packages: &[&str]) -> String {
-    format!(
-        "{}apt-get install --no-install-recommends {}",
-        if is_root() { "" } else { "sudo " },
-        packages.join(" ")
-    )
+/// Who we are to a package manager.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum User {
+    Root,
+    /// One who may become root.
+    Sudo,
+    /// One who has to ask.
+    Plain,
 }
 
-fn apt_install(packages: &[&str]) -> Result<()> {
+impl User {
+    fn this() -> Self {
+        if is_root() {
+            Self::Root
+        } else if process::find_program("sudo").is_some() {
+            Self::Sudo
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// How these packages are installed, as the end of a sentence: "run:" and the line.
+pub fn how_to_install(packages: &[&str]) -> String {
+    how(&resolved(packages), User::this())
+}
+
+fn how(packages: &[String], user: User) -> String {
+    let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    match user {
+        User::Root => format!("run:\n{line}"),
+        User::Sudo => format!("run:\nsudo {line}"),
+        User::Plain => format!("run as root:\n{line}"),
+    }
+}
+
+/// The packages, of alternatives the first that apt offers; the first of all where it offers none.
+fn resolved(packages: &[&str]) -> Vec<String> {
+    let mut names: Vec<&str> = packages.iter().flat_map(|package| package.split(" | ")).collect();
+    names.sort_unstable();
+    names.dedup();
+    let is_open = packages.iter().any(|package| package.contains(" | "));
+    let offered = if is_open { offered(&names) } else { BTreeSet::new() };
+    chosen(packages, &offered)
+}
+
+fn chosen(packages: &[&str], offered: &BTreeSet<String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for package in packages {
+        let first = package.split(" | ").next().unwrap_or(package);
+        let found = package.split(" | ").find(|name| offered.contains(*name));
+        let name = found.unwrap_or(first).to_owned();
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
+}
+
+/// Which of these packages apt has a version of.
+fn offered(names: &[&str]) -> BTreeSet<String> {
+    let said = process::run(Command::new("apt-cache").arg("policy").args(names).env("LC_ALL", "C"));
+    candidates(&said.unwrap_or_default())
+}
+
+/// The packages that have a candidate in what `apt-cache policy` prints.
+fn candidates(policy: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    let mut package = "";
+    for line in policy.lines() {
+        match line.trim_start().strip_prefix("Candidate: ") {
+            Some("(none)") => {}
+            Some(_) => drop(all.insert(package.to_owned())),
+            None if !line.starts_with(' ') => package = line.trim_end_matches(':'),
+            None => {}
+        }
+    }
+    all
+}
+
+fn apt_install(packages: &[&str], user: User) -> Result<()> {
     if process::find_program("apt-get").is_none() {
         return Err(Error::new(
             "--install",
@@ -84,29 +160,37 @@ fn apt_install(packages: &[&str]) -> Result<()> {
             ),
         ));
     }
-    let first = apt_get(&["install", "--yes", "--no-install-recommends"], packages);
-    if first.is_ok() {
+    let install = || {
+        apt_get(
+            &["install", "--yes", "--no-install-recommends"],
+            &resolved(packages),
+            user,
+        )
+    };
+    if install().is_ok() {
         return Ok(());
     }
+    process::check_interrupted()?;
     // The lists may be missing or older than the archive.
-    apt_get(&["update"], &[])?;
-    apt_get(&["install", "--yes", "--no-install-recommends"], packages)
+    apt_get(&["update"], &[], user)?;
+    install()
 }
 
-fn apt_get(words: &[&str], packages: &[&str]) -> Result<()> {
-    let mut command = if is_root() {
-        Command::new("apt-get")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.arg("apt-get");
-        sudo
-    };
-    command
-        .args(words)
-        .args(packages)
-        .env("DEBIAN_FRONTEND", "noninteractive");
+fn apt_get(words: &[&str], packages: &[String], user: User) -> Result<()> {
+    let mut command = command(words, packages, user);
     crate::progress::say(&process::command_line(&command));
     process::run(&mut command).map(drop)
+}
+
+fn command(words: &[&str], packages: &[String], user: User) -> Command {
+    const QUIET: &str = "DEBIAN_FRONTEND=noninteractive";
+    // sudo hands on nothing of the environment.
+    let mut command = Command::new(if user == User::Root { "env" } else { "sudo" });
+    if user != User::Root {
+        command.arg("env");
+    }
+    command.args([QUIET, "apt-get"]).args(words).args(packages);
+    command
 }
 
 /// Whether we are root.
@@ -132,6 +216,43 @@ mod tests {
         assert!(
             text.contains("apt-get install --no-install-recommends unicorn"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn of_alternatives_the_first_that_apt_offers_is_taken() {
+        let policy = "libclang1:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\nlibclang1-21:\n  Installed: (none)\n  \
+                      Candidate: 1:21.1.5-1\n  Version table:\n     1:21.1.5-1 500\nlibclang1-19:\n  Installed: 1\n  Candidate: 1:19.1.7-3\n";
+        let offered = candidates(policy);
+        assert_eq!(
+            offered.iter().map(String::as_str).collect::<Vec<_>>(),
+            ["libclang1-19", "libclang1-21"]
+        );
+        let of = |packages: &[&str]| chosen(packages, &offered).join(" ");
+        assert_eq!(
+            of(&["make", "libclang1 | libclang1-20 | libclang1-21 | libclang1-19"]),
+            "make libclang1-21"
+        );
+        // What apt does not know at all, it says best itself.
+        assert_eq!(of(&["gcc-12 | gcc", "make", "make"]), "gcc-12 make");
+        assert_eq!(
+            resolved(&["no-such-package-a | no-such-package-b"]),
+            ["no-such-package-a"]
+        );
+    }
+
+    #[test]
+    fn the_line_is_one_for_who_runs_it() {
+        let packages = ["make".to_owned()];
+        let line = "apt-get install --no-install-recommends make";
+        assert_eq!(how(&packages, User::Root), format!("run:\n{line}"));
+        assert_eq!(how(&packages, User::Sudo), format!("run:\nsudo {line}"));
+        assert_eq!(how(&packages, User::Plain), format!("run as root:\n{line}"));
+        let typed = |user| process::command_line(&command(&["update"], &[], user));
+        assert_eq!(typed(User::Root), "env DEBIAN_FRONTEND=noninteractive apt-get update");
+        assert_eq!(
+            typed(User::Sudo),
+            "sudo env DEBIAN_FRONTEND=noninteractive apt-get update"
         );
     }
 

@@ -150,8 +150,8 @@ impl Compiler {
             format_args!("the compiler that the kernel was built with: {text}"),
             format_args!("no program {} on the PATH", names.join(", ")),
             format_args!(
-                "install it:\n{}\nor, where the system has no such package, use --kernel NAME, which has a build root of its own",
-                packages::install_line(&wanted)
+                "{}\nor, where the system has no such package, use --kernel NAME, which has a build root of its own",
+                packages::how_to_install(&wanted)
             ),
         ))
     }

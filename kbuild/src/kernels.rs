@@ -9,7 +9,7 @@ use std::process::Command;
 
 use linux_driver_abi::source::Source;
 use linux_driver_host::cache::Key;
-use linux_driver_host::packages::{Need, install_line};
+use linux_driver_host::packages::{Need, how_to_install};
 use linux_driver_host::{Cache, Error, Result, process, progress};
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
             &spec.name,
             format_args!("its compiler, {}: it is built here from its source", spec.compiler),
             "no such program",
-            format_args!("run:\n{}", install_line(&[&spec.compiler])),
+            how_to_install(&[&spec.compiler]),
         )
     })?;
     let entry = cache.get_or_make("kernels", &spec.name, &key, |staging, place| {
@@ -358,7 +358,7 @@ fn of_tools() -> Vec<Need> {
         need(
             "libelf",
             "the kernel's objtool is linked to it",
-            &["libelf1"],
+            &["libelf1 | libelf1t64"],
             has_libelf,
         ),
     ]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::process::Command;
 
 use linux_driver_host::cache::Key;
-use linux_driver_host::packages::{Install, require};
+use linux_driver_host::packages::{self, Install, require};
 use linux_driver_host::{Cache, Error, Result, process, progress};
 use serde::Serialize;
 
@@ -228,7 +228,7 @@ fn command_exists(command: &Command) -> bool {
 }
 
 /// The packages that a root is made of, besides what they depend on; `needed` is what the kernel's host programs need.
-fn packages(compiler: String, needed: &[String]) -> Vec<String> {
+fn contents(compiler: String, needed: &[String]) -> Vec<String> {
     let mut all = vec![compiler];
     all.extend(
         TOOLS
@@ -258,7 +258,7 @@ fn inside(entry: &Path) -> PathBuf {
 /// The root for the kernel whose entry is `kernel`, if it is there.
 pub(crate) fn present(cache: &Cache, spec: &Spec, tree: &BuildTree, kernel: &Path, needed: &[String]) -> Option<Root> {
     let compiler = compiler_package(tree);
-    let entry = cache.get("roots", &compiler, &key(spec, &packages(compiler.clone(), needed)))?;
+    let entry = cache.get("roots", &compiler, &key(spec, &contents(compiler.clone(), needed)))?;
     Some(Root {
         dir: inside(&entry),
         kernel: kernel.to_owned(),
@@ -276,7 +276,8 @@ pub(crate) fn get_or_make(
 ) -> Result<Root> {
     let compiler = compiler_package(tree);
     require(&[kernels::bubblewrap()], Install::Refused)?;
-    let wanted = packages(compiler.clone(), needed);
+    try_namespaces(tree)?;
+    let wanted = contents(compiler.clone(), needed);
     let entry = cache.get_or_make("roots", &compiler, &key(spec, &wanted), |staging, _| {
         progress::say(&format!("making a build root with {compiler} for {}", tree.release));
         let dir = inside(staging);
@@ -297,6 +298,56 @@ pub(crate) fn get_or_make(
     Ok(root)
 }
 
+/// An error, before anything is downloaded, where bubblewrap may not make namespaces.
+fn try_namespaces(tree: &BuildTree) -> Result<()> {
+    let mut bwrap = Command::new(process::find_program("bwrap").unwrap_or_else(|| "bwrap".into()));
+    bwrap.args([
+        "--ro-bind",
+        "/",
+        "/",
+        "--unshare-pid",
+        "--die-with-parent",
+        "--",
+        "true",
+    ]);
+    let output = process::output(&mut bwrap)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let obstacles = obstacles(tree, &BuildHost::Native)?;
+    Err(no_namespaces(tree, &obstacles, &process::said(&output)))
+}
+
+/// How namespaces are allowed.
+const ALLOW: &str = "allow bubblewrap to make namespaces (a container: start it with --privileged; a system that keeps users from it: \
+                     kernel.unprivileged_userns_clone=1 or what it has in its stead), or run this as root";
+
+fn no_namespaces(tree: &BuildTree, obstacles: &[Obstacle], said: &str) -> Error {
+    let texts: Vec<&str> = obstacles.iter().map(Obstacle::text).collect();
+    let other_way = if obstacles
+        .iter()
+        .all(|obstacle| matches!(obstacle, Obstacle::Compiler(_)))
+    {
+        let package = compiler_package(tree);
+        format!(
+            "; or do without a build root, with the kernel's own compiler on this system: {}",
+            packages::how_to_install(&[&package])
+        )
+    } else {
+        String::new()
+    };
+    Error::new(
+        "bubblewrap",
+        format_args!(
+            "to make namespaces, for a build root in which the tools of {} run: {}",
+            tree.release,
+            texts.join("; ")
+        ),
+        said.trim(),
+        format_args!("{ALLOW}{other_way}"),
+    )
+}
+
 /// A root that does not do what it is for is an error now, with its reason, and not later, in a build.
 fn check(root: &Root, tree: &BuildTree) -> Result<()> {
     let obstacles = obstacles(tree, &BuildHost::Root(root.clone()))?;
@@ -308,8 +359,7 @@ fn check(root: &Root, tree: &BuildTree) -> Result<()> {
         root.dir.display(),
         format_args!("a build root in which the tools of {} start", tree.release),
         found.join("\n"),
-        "if bubblewrap may not make namespaces here (a container, or a system that keeps users from it), allow it or run \
-         this as root; else remove that root from the cache and try again",
+        format_args!("if bubblewrap is at fault, {ALLOW}; else remove that root from the cache and try again"),
     ))
 }
 
@@ -341,6 +391,29 @@ fn link(target: &str, path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_namespaces_the_other_way_is_named_where_there_is_one() {
+        let tree = BuildTree {
+            dir: "/tree".into(),
+            release: "6.12.1".into(),
+            arch: "x86".into(),
+            config: crate::config::Config::parse("CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-12 (x) 12\"\n"),
+        };
+        let compiler = Obstacle::Compiler("gcc-12 does not start: no such program".to_owned());
+        let said = "bwrap: No permissions to create new namespace";
+        let error = no_namespaces(&tree, std::slice::from_ref(&compiler), said).to_string();
+        for words in [said, "6.12.1", "--privileged", "install --no-install-recommends gcc-12"] {
+            assert!(error.contains(words), "no {words:?} in {error}");
+        }
+        // No compiler makes up for a library that is too old.
+        let program = Obstacle::Program("its objtool does not start".to_owned());
+        let error = no_namespaces(&tree, &[compiler, program], said).to_string();
+        assert!(
+            error.contains("--privileged") && !error.contains("apt-get install"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_program_that_is_not_there_does_not_start() {

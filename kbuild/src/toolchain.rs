@@ -122,8 +122,8 @@ fn missing(looked_at: &Path) -> Error {
         "a Rust compiler with its library source",
         format_args!("neither the active toolchain nor {DEBIAN_RUSTC} has lib/rustlib/src/rust/library"),
         format_args!(
-            "add --install, or run one of:\nrustup component add rust-src\n{}",
-            packages::install_line(&DEBIAN_PACKAGES)
+            "add --install, or run `rustup component add rust-src`, or {}",
+            packages::how_to_install(&DEBIAN_PACKAGES)
         ),
     )
 }

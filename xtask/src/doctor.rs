@@ -1,87 +1,150 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask doctor`.
 
-use linux_driver_host::packages::{Install, Need, install_line, require};
+use linux_driver_host::packages::{Install, Need, how_to_install, require};
 use linux_driver_host::{Cache, Result};
-use linux_driver_kbuild::toolchain::Toolchain;
+use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
+use linux_driver_kbuild::toolchain::{DEBIAN_PACKAGES, Toolchain};
 
-use crate::args::{InstallArgs, catalogue};
+use crate::args::{InstallArgs, KernelArgs, catalogue};
 use crate::table::aligned;
 use crate::{Outcome, needs};
 
-/// Say what is there of all that building and booting takes, and what is missing
+/// Say what is there of all that building for a kernel and booting it takes, and what is missing
+///
+/// The exit code is 1 if something is missing for the kernel that is meant. What only another kernel of the catalogue needs is
+/// listed with `-` and does not count.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask doctor
-  cargo xtask doctor --install")]
+  cargo xtask doctor --kernel debug-6.12 --install
+  cargo xtask doctor --kdir /lib/modules/6.12.117+deb12-amd64/build")]
 pub(crate) struct Args {
+    #[command(flatten)]
+    kernel: KernelArgs,
     #[command(flatten)]
     install: InstallArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
-    let needs = all()?;
+    let cache = Cache::of_user()?;
+    let catalogue = catalogue()?;
+    let needs = args.needs(&cache, &catalogue)?;
     if args.install.allowed() == Install::Allowed {
         require(&needs, Install::Allowed)?;
         Toolchain::find(Install::Allowed)?;
     }
-    let mut rows: Vec<Vec<String>> = needs
-        .iter()
-        .map(|need| {
-            vec![
-                if (need.present)() { "ok" } else { "missing" }.to_owned(),
-                need.what.to_owned(),
-                need.reason.to_owned(),
-            ]
-        })
-        .collect();
-    let toolchain = Toolchain::present()?;
-    rows.push(match &toolchain {
-        Some(found) => vec![
-            "ok".to_owned(),
-            format!("rustc {}", found.release()),
-            format!(
-                "{}, with its source in {}",
-                found.rustc.display(),
-                found.library.display()
-            ),
-        ],
-        None => vec![
-            "missing".to_owned(),
-            "rustc with its library source".to_owned(),
-            "core is built with the kernel's own hardening".to_owned(),
-        ],
-    });
-    rows.push(vec!["cache".to_owned(), Cache::of_user()?.root().display().to_string()]);
-    print!("{}", aligned(&rows));
-    let mut packages: Vec<&str> = needs
-        .iter()
-        .filter(|need| !(need.present)())
-        .flat_map(|need| need.packages)
-        .copied()
-        .collect();
-    if toolchain.is_none() {
-        packages.extend(linux_driver_kbuild::toolchain::DEBIAN_PACKAGES);
+    let mut list = List::default();
+    list.add(&needs);
+    list.add_toolchain()?;
+    list.add_of_others(&cache, &catalogue);
+    list.rows
+        .push(vec!["cache".to_owned(), cache.root().display().to_string()]);
+    print!("{}", aligned(&list.rows));
+    // A tree whose compiler or programs are missing is an error of its own.
+    if let Some(dir) = &args.kernel.kdir {
+        Kernel::of_tree(dir)?;
+    } else if args.kernel.kernel.as_deref() == Some(RUNNING) {
+        kernels::running()?;
     }
-    if packages.is_empty() {
+    if list.missing.is_empty() {
         return Ok(Outcome::Good);
     }
     println!(
-        "\nInstall what is missing with --install, or with:\n{}",
-        install_line(&packages)
+        "\nInstall what is missing with --install, or {}",
+        how_to_install(&list.missing)
     );
     Ok(Outcome::Bad)
 }
 
-/// What building for and booting the kernels of the catalogue takes, each thing once.
-pub(crate) fn all() -> Result<Vec<Need>> {
-    let catalogue = catalogue()?;
-    let mut all: Vec<Need> = Vec::new();
-    let of_kernels = catalogue.specs().flat_map(|spec| needs::to_build(Some(spec)));
-    for need in of_kernels.chain(needs::to_boot()) {
-        if !all.iter().any(|known| known.what == need.what) {
-            all.push(need);
+impl Args {
+    /// What the kernel that is meant takes.
+    fn needs(&self, cache: &Cache, catalogue: &Catalogue) -> Result<Vec<Need>> {
+        let name = self.kernel.kernel.as_deref().unwrap_or(catalogue.default_name());
+        let mut needs = if self.kernel.kdir.is_some() || name == RUNNING {
+            needs::to_build(None)
+        } else {
+            of_kernel(cache, catalogue.get(name)?)
+        };
+        needs.extend(needs::to_boot());
+        Ok(needs)
+    }
+}
+
+/// What building for a kernel of the catalogue takes. What one is built here with is needed once.
+pub(crate) fn of_kernel(cache: &Cache, spec: &Spec) -> Vec<Need> {
+    let is_built = !spec.is_stock() && kernels::fetched(cache, spec).is_some();
+    needs::to_build((!is_built).then_some(spec))
+}
+
+/// A list of what is there and what is missing.
+#[derive(Default)]
+pub(crate) struct List {
+    /// Each with whether it is there, what it is, and what for.
+    pub(crate) rows: Vec<Vec<String>>,
+    /// The packages of what is missing.
+    pub(crate) missing: Vec<&'static str>,
+    known: Vec<&'static str>,
+}
+
+impl List {
+    /// Adds what counts, each thing once.
+    pub(crate) fn add(&mut self, needs: &[Need]) {
+        for need in needs {
+            if self.known.contains(&need.what) {
+                continue;
+            }
+            self.known.push(need.what);
+            let present = (need.present)();
+            if !present {
+                self.missing.extend(need.packages);
+            }
+            self.rows
+                .push(row(if present { "ok" } else { "missing" }, need.what, need.reason));
         }
     }
-    Ok(all)
+
+    pub(crate) fn add_toolchain(&mut self) -> Result<()> {
+        match Toolchain::present()? {
+            Some(found) => self.rows.push(row(
+                "ok",
+                &format!("rustc {}", found.release()),
+                &format!(
+                    "{}, with its source in {}",
+                    found.rustc.display(),
+                    found.library.display()
+                ),
+            )),
+            None => {
+                self.missing.extend(DEBIAN_PACKAGES);
+                let reason = "core is built with the kernel's own hardening";
+                self.rows.push(row("missing", "rustc with its library source", reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what is missing for other kernels of the catalogue. It does not count.
+    fn add_of_others(&mut self, cache: &Cache, catalogue: &Catalogue) {
+        let mut others: Vec<(Need, Vec<&str>)> = Vec::new();
+        for spec in catalogue.specs() {
+            for need in of_kernel(cache, spec) {
+                if self.known.contains(&need.what) || (need.present)() {
+                    continue;
+                }
+                match others.iter_mut().find(|(known, _)| known.what == need.what) {
+                    Some((_, names)) => names.push(&spec.name),
+                    None => others.push((need, vec![&spec.name])),
+                }
+            }
+        }
+        for (need, names) in others {
+            let reason = format!("not here, and only {} needs it: {}", names.join(", "), need.reason);
+            self.rows.push(row("-", need.what, &reason));
+        }
+    }
+}
+
+fn row(state: &str, what: &str, why: &str) -> Vec<String> {
+    [state, what, why].map(str::to_owned).to_vec()
 }

@@ -13,11 +13,15 @@ pub(crate) fn to_build(spec: Option<&Spec>) -> Vec<Need> {
     needs.push(Need {
         what: "libclang",
         reason: "bindgen reads the kernel's headers with it",
-        packages: &["libclang1"],
+        packages: &[LIBCLANG],
         present: has_libclang,
     });
     needs
 }
+
+/// Any that is known to read the headers of these kernels; Debian's name without a number is not in each release.
+const LIBCLANG: &str = "libclang1 | libclang1-19 | libclang1-22 | libclang1-21 | libclang1-23 | libclang1-20 | libclang1-18 | \
+                        libclang1-17 | libclang1-16 | libclang1-15 | libclang1-14";
 
 /// To boot kernels.
 pub(crate) fn to_boot() -> Vec<Need> {

@@ -2,6 +2,7 @@
 //! `cargo xtask test`.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,16 +10,17 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use linux_driver_host::packages::{self, Install};
+use linux_driver_host::packages::{self, Install, Need};
 use linux_driver_host::process::{self, Running};
 use linux_driver_host::{Cache, Error, Result};
 use linux_driver_kbuild::driver::Source;
-use linux_driver_kbuild::kernels::Kernel;
+use linux_driver_kbuild::kernels::{Catalogue, Kernel, RUNNING};
 use linux_driver_kbuild::toolchain::Toolchain;
 
 use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
 use crate::life::{Programs, Trial};
 use crate::settings::Settings;
+use crate::table::aligned;
 use crate::{Outcome, compile_fail, doctor, needs};
 
 /// Pass every test of the project
@@ -28,7 +30,8 @@ use crate::{Outcome, compile_fail, doctor, needs};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test --install
-  cargo xtask test --only drivers --kernel debian-6.1 -p edu")]
+  cargo xtask test --only drivers --kernel debian-6.1 -p edu
+  cargo xtask test --list")]
 pub(crate) struct Args {
     /// Only these kernels
     #[arg(long, value_name = "NAME")]
@@ -42,6 +45,9 @@ pub(crate) struct Args {
     /// Only one part of the tests
     #[arg(long, value_enum)]
     only: Option<Part>,
+    /// Only print what would be tried and what it needs on this system
+    #[arg(long, conflicts_with = "install")]
+    list: bool,
     #[command(flatten)]
     install: InstallArgs,
 }
@@ -92,14 +98,14 @@ impl Count {
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let install = args.install.allowed();
-    packages::require(&doctor::all()?, install)?;
-    if args.only.is_none_or(|only| only == Part::Crates) {
-        packages::require(&needs::to_test(), install)?;
-    }
-    Toolchain::find(install)?;
     let cache = Cache::of_user()?;
+    if args.list {
+        return list(args, &cache);
+    }
+    packages::require(&args.needs(&cache)?, install)?;
+    Toolchain::find(install)?;
     let kernels = args.kernels(&cache, install)?;
-    let wanted = |part| args.only.is_none_or(|only| only == part);
+    let wanted = |part| args.wants(part);
     let mut count = Count::default();
     let mut took = Vec::new();
     let mut start = Instant::now();
@@ -136,23 +142,127 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 impl Args {
-    /// The kernels to test in: those named, or all of the catalogue, its default first.
-    fn kernels(&self, cache: &Cache, install: Install) -> Result<Vec<Kernel>> {
-        let catalogue = catalogue()?;
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+
+    /// The kernels to test in, by name: those named, or all of the catalogue, its default first.
+    fn names(&self, catalogue: &Catalogue) -> Vec<String> {
         // A kernel that is built here takes its time, and only drivers are tried on it.
-        let drivers = self.only.is_none_or(|only| only == Part::Drivers);
-        let mut names: Vec<&str> = if self.kernel.is_empty() {
+        let drivers = self.wants(Part::Drivers);
+        let mut names: Vec<String> = if self.kernel.is_empty() {
             let all = catalogue.specs().filter(|spec| drivers || spec.is_stock());
-            all.map(|spec| spec.name.as_str()).collect()
+            all.map(|spec| spec.name.clone()).collect()
         } else {
-            self.kernel.iter().map(String::as_str).collect()
+            self.kernel.clone()
         };
-        names.sort_by_key(|name| *name != catalogue.default_name());
+        names.sort_by_key(|name| name != catalogue.default_name());
+        names
+    }
+
+    /// The kernels to test in.
+    fn kernels(&self, cache: &Cache, install: Install) -> Result<Vec<Kernel>> {
+        let names = self.names(&catalogue()?);
         names
             .iter()
             .map(|name| KernelArgs::named(name).kernel(cache, install))
             .collect()
     }
+
+    /// What has to be on the system for these tests, and for no others.
+    fn needs(&self, cache: &Cache) -> Result<Vec<Need>> {
+        let catalogue = catalogue()?;
+        let mut needs = Vec::new();
+        for name in self.names(&catalogue) {
+            needs.extend(if name == RUNNING {
+                needs::to_build(None)
+            } else {
+                doctor::of_kernel(cache, catalogue.get(&name)?)
+            });
+        }
+        needs.extend(needs::to_boot());
+        if self.wants(Part::Crates) {
+            needs.extend(needs::to_test());
+        }
+        Ok(needs)
+    }
+
+    /// The drivers to try.
+    fn drivers(&self) -> Result<Vec<(Source, Settings)>> {
+        let sources = Source::all(&manifest())?;
+        let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        if let Some(unknown) = self.package.iter().find(|name| !known.contains(name.as_str())) {
+            let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+            return Err(Error::new(
+                "--package",
+                "a driver of this workspace",
+                unknown,
+                format_args!("name one of {}", names.join(", ")),
+            ));
+        }
+        sources
+            .into_iter()
+            .filter(|source| self.package.is_empty() || self.package.contains(&source.name))
+            .map(|source| Settings::of(&source).map(|settings| (source, settings)))
+            .collect()
+    }
+}
+
+/// Prints what would be tried, in its order, and what is there of what it needs. Reaches for no network and runs nothing.
+fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
+    let catalogue = catalogue()?;
+    let needs = args.needs(cache)?;
+    let names = args.names(&catalogue);
+    let mut tests = 0;
+    let mut text = String::new();
+    let mut say = |name: &str| {
+        text.push_str(name);
+        text.push('\n');
+        tests += 1;
+    };
+    if args.wants(Part::Crates) {
+        say("the crates' own tests");
+    }
+    if args.wants(Part::CompileFail) {
+        let dir = workspace().join("tests/compile-fail");
+        for file in compile_fail::files(&dir)? {
+            say(&format!(
+                "must not compile: {}",
+                file.strip_prefix(&dir).unwrap_or(&file).display()
+            ));
+        }
+    }
+    if args.wants(Part::Drivers) {
+        let drivers = args.drivers()?;
+        for kernel in &names {
+            for (source, settings) in &drivers {
+                let scenarios = settings.scenarios.iter().map(|scenario| Some(scenario.name.as_str()));
+                for scenario in std::iter::once(None).chain(scenarios) {
+                    say(&name_of(source, scenario, kernel));
+                }
+            }
+        }
+    }
+    let mut list = doctor::List::default();
+    list.add(&needs);
+    list.add_toolchain()?;
+    text.push_str(&format!(
+        "\n{tests} tests; what a kernel's configuration has no use for is left out when they run\n\n{}",
+        aligned(&list.rows)
+    ));
+    if !list.missing.is_empty() {
+        let how = packages::how_to_install(&list.missing);
+        text.push_str(&format!("\nInstall what is missing with --install, or {how}\n"));
+    }
+    // A reader that has seen enough (`| head`) is no fault.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(Outcome::Good)
+}
+
+/// What a driver's life, or a scenario of it, is called in a kernel.
+fn name_of(source: &Source, scenario: Option<&str>, kernel: &str) -> String {
+    let what = scenario.map(|name| format!(": {name}")).unwrap_or_default();
+    format!("{}{what} in {kernel}", source.name)
 }
 
 /// What turns on the tests that need kernels, and those that need a browser or pahole. Plain `cargo test` passes without any of
@@ -240,22 +350,7 @@ fn processors() -> usize {
 }
 
 fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, count: &mut Count) -> Result<()> {
-    let sources = Source::all(&manifest())?;
-    let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-    if let Some(unknown) = args.package.iter().find(|name| !known.contains(name.as_str())) {
-        let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        return Err(Error::new(
-            "--package",
-            "a driver of this workspace",
-            unknown,
-            format_args!("name one of {}", names.join(", ")),
-        ));
-    }
-    let drivers = sources
-        .iter()
-        .filter(|source| args.package.is_empty() || args.package.contains(&source.name))
-        .map(|source| Ok((source, Settings::of(source)?)))
-        .collect::<Result<Vec<_>>>()?;
+    let drivers = args.drivers()?;
     // Each in a machine of its own: the life, and each scenario.
     let all_trials = |settings: &Settings| {
         let mut all = vec![(None, settings.clone())];
@@ -295,8 +390,7 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
                 let mut trials = Vec::new();
                 for (scenario, settings) in all_trials(settings) {
                     let settings = settings.on(&config);
-                    let what = scenario.map(|name| format!(": {name}")).unwrap_or_default();
-                    let name = format!("{}{what} in {}", source.name, kernel.name);
+                    let name = name_of(source, scenario.as_deref(), &kernel.name);
                     match settings.not_for(&config) {
                         Some(why) => count.not_for(&name, &why),
                         None => trials.push((name, settings)),

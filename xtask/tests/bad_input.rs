@@ -208,6 +208,27 @@ fn a_kernel_without_the_schedulers_statistics_is_built_for() {
 }
 
 #[test]
+fn a_system_that_forbids_namespaces() {
+    // In the place of bubblewrap, which says so in a container without privileges.
+    let dir = tempfile::tempdir().unwrap();
+    let bwrap = dir.path().join("bwrap");
+    let said = "bwrap: No permissions to create new namespace";
+    fs::write(&bwrap, format!("#!/bin/sh\necho '{said}' >&2\nexit 1\n")).unwrap();
+    fs::set_permissions(&bwrap, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut path = dir.path().as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    // A kernel whose tools do not run here, and no build root yet.
+    kernel("debian-7.2");
+    let cache = cache_with(&["kernels"]);
+    let mut fetch = xtask(["fetch", "debian-7.2"]);
+    fetch.env("PATH", path).env("LINUX_DRIVER_CACHE", cache.path());
+    let ran = run(&mut fetch);
+    ran.refused(2, &[said, "to make namespaces, for a build root", "--privileged"]);
+    assert!(!ran.stderr.contains("report this"), "{ran:#?}");
+}
+
+#[test]
 fn a_kernel_that_nobody_knows() {
     let ran = run(&mut xtask(["build", "--kernel", "debian-0.1"]));
     ran.refused(2, &["debian-0.1", DEFAULT, "name one of these", "--kdir"]);

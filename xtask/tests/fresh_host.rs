@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a user meets on a Debian system as it is found: README's first command does what README says.
+//!
+//! Needs root, mmdebstrap, bubblewrap and Debian's archive.
+
+#[path = "support/fresh_root.rs"]
+mod fresh_root;
+#[expect(dead_code, reason = "other tests use the rest")]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use fresh_root::{FreshRoot, InRoot};
+use support::{cache_of_user, repository};
+
+/// What README says that has to be there, beside a Rust toolchain.
+const NAMED_BY_README: [&str; 5] = ["ca-certificates", "gcc", "git", "libc6-dev", "make"];
+
+/// README's first command.
+fn first_command() -> String {
+    let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    let first = text.lines().find_map(|line| line.strip_prefix("$ cargo xtask "));
+    format!("cargo xtask {}", first.unwrap())
+}
+
+/// The folder of an environment variable, or one in the home of whoever runs this.
+fn home_of(variable: &str, name: &str) -> PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
+    std::env::var_os(variable).map_or_else(|| home.join(name), PathBuf::from)
+}
+
+/// The command on this checkout, with the kernels and the crates that were downloaded before: a system is fresh here, not an
+/// archive.
+fn on_checkout<'r>(command: InRoot<'r>, target: &Path) -> InRoot<'r> {
+    let cache = cache_of_user();
+    command
+        .ro_bind(repository(), repository())
+        .bind(target, target)
+        .bind(&cache, &cache)
+        .bind(
+            &home_of("CARGO_HOME", ".cargo").join("registry"),
+            "/root/.cargo/registry",
+        )
+        .env("CARGO_TARGET_DIR", target)
+        .env("LINUX_DRIVER_CACHE", cache)
+        .env("HOME", "/root")
+        .current_dir(repository())
+}
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+/// The driver came through its life, as README shows it.
+#[track_caller]
+fn lived(output: &Output) {
+    let text = text(output);
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "ok  loaded",
+        "ok  probed",
+        "ok  gone",
+        "no kernel message means trouble",
+    ] {
+        assert!(text.contains(line), "no {line:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
+    let root = FreshRoot::debian("bookworm", &NAMED_BY_README);
+    let rustup = home_of("RUSTUP_HOME", ".rustup");
+    let cargo = home_of("CARGO_HOME", ".cargo").join("bin");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let run = |command: &str| {
+        on_checkout(root.sh(command), target)
+            .ro_bind(&rustup, &rustup)
+            .ro_bind(&cargo, "/root/.cargo/bin")
+            .env("RUSTUP_HOME", &rustup)
+            .env("PATH", "/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    };
+
+    // Before anything is installed, an ordinary user is told what is missing and what root has to run.
+    let prepare = "useradd --create-home somebody; chmod 755 /root /root/.cargo";
+    assert!(run(prepare).command().output().unwrap().status.success());
+    let xtask = target.join("debug/xtask");
+    let as_user = run(&format!("{} run --install", xtask.display()))
+        .env("HOME", "/home/somebody")
+        .env("LINUX_DRIVER_CACHE", "/home/somebody/cache")
+        .user(1000)
+        .command()
+        .output()
+        .unwrap();
+    let said = text(&as_user);
+    assert_eq!(as_user.status.code(), Some(2), "{said}");
+    for words in [
+        "QEMU for x86",
+        "there is no sudo",
+        "run as root:",
+        "apt-get install",
+        "qemu-system-x86",
+    ] {
+        assert!(said.contains(words), "no {words:?} in:\n{said}");
+    }
+
+    lived(&run(&first_command()).command().output().unwrap());
+    // What only another kernel needs is missing still, and does not count. In an empty cache no kernel was built already.
+    let doctor = |words: &str| {
+        let output = run(&format!("cargo xtask doctor {words}"))
+            .env("LINUX_DRIVER_CACHE", "/srv/empty")
+            .command()
+            .output()
+            .unwrap();
+        (output.status.code(), text(&output))
+    };
+    let (code, said) = doctor("");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("only debug-6.12 needs it"), "{said}");
+    let (code, said) = doctor("--kernel debug-6.12");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("missing  flex"), "{said}");
+}
+
+#[test]
+fn the_first_command_in_a_fresh_debian_13_with_the_archives_rust() {
+    let mut packages = NAMED_BY_README.to_vec();
+    packages.extend(["cargo-web", "rustc-web"]);
+    let root = FreshRoot::debian("trixie", &packages);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fresh-debian-13");
+    std::fs::create_dir_all(&target).unwrap();
+    let run = |command: &str| on_checkout(root.sh(command), &target).command().output().unwrap();
+
+    let listed = run("cargo xtask test --list");
+    let said = text(&listed);
+    assert!(listed.status.success(), "{said}");
+    for words in [
+        "\nthe crates' own tests\n",
+        "\nmust not compile: ",
+        "\nedu in debian-6.12\n",
+        "\nedu: pulled out in debug-6.12\n",
+        "libclang",
+        "rust-web-src",
+    ] {
+        assert!(said.contains(words), "no {words:?} in:\n{said}");
+    }
+    lived(&run(&first_command()));
+}
