@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One shape of error: the place, what was expected there, what was found, and the remedy.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::io;
 use std::path::Path;
 
@@ -57,6 +57,9 @@ impl Error {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some space there, or set LINUX_DRIVER_CACHE to a folder on a larger disk; nothing half-written was left"
             }
+            io::ErrorKind::PermissionDenied if doing == "read" => {
+                "make it readable for you, or run the command as a user who may read it"
+            }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "make it accessible to you, or set LINUX_DRIVER_CACHE to a folder that is yours"
             }
@@ -110,7 +113,8 @@ impl Display for Error {
         } = &*self.0;
         write!(
             f,
-            "{place}\n  expected: {}\n  found:    {}\n  remedy:   {}",
+            "{}\n  expected: {}\n  found:    {}\n  remedy:   {}",
+            Indented(place),
             Indented(expected),
             Indented(found),
             Indented(remedy)
@@ -129,7 +133,14 @@ impl Display for Indented<'_> {
             if number > 0 {
                 f.write_str("\n            ")?;
             }
-            f.write_str(line)?;
+            // What a file holds must not steer the terminal.
+            for c in line.chars() {
+                match c {
+                    '\t' => f.write_char(c)?,
+                    c if c.is_control() => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+                    c => f.write_char(c)?,
+                }
+            }
         }
         Ok(())
     }
@@ -151,9 +162,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_file_holds_does_not_steer_the_terminal() {
+        let error = Error::new("a\u{1b}b", "c", "\u{1b}[31mred\u{7}", "d\u{9b}").to_string();
+        assert_eq!(
+            error,
+            "a\\u{1b}b\n  expected: c\n  found:    \\u{1b}[31mred\\u{7}\n  remedy:   d\\u{9b}"
+        );
+    }
+
+    #[test]
     fn a_full_disk_names_the_way_out() {
         let full = io::Error::from_raw_os_error(libc::ENOSPC);
         let error = Error::io(Path::new("/cache/x"), "write", &full);
         assert!(error.remedy().contains("LINUX_DRIVER_CACHE"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_no_matter_of_the_cache() {
+        let denied = io::Error::from_raw_os_error(libc::EACCES);
+        let of = |doing: &str| Error::io(Path::new("/boot/vmlinuz"), doing, &denied).to_string();
+        assert!(
+            of("read").contains("readable") && !of("read").contains("LINUX_DRIVER_CACHE"),
+            "{}",
+            of("read")
+        );
+        assert!(of("write").contains("LINUX_DRIVER_CACHE"), "{}", of("write"));
     }
 }
