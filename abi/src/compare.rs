@@ -45,6 +45,11 @@ use crate::usage::{Role, Usage, by_value};
 /// How deep types may be held in one another before the cause of a size is looked for no further.
 const DEPTH: usize = 16;
 
+/// Whether two spelled types, each with the ABI that knows its typedefs, are one.
+pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
+    spelled::expanded(before.0, before.1) == spelled::expanded(after.0, after.1)
+}
+
 /// Compares two kernels. `names` are what they are called: the catalogue's names, or releases.
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
     let context = Context {

@@ -154,6 +154,49 @@ fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
     text
 }
 
+/// The type with each typedef in it replaced by what it stands for, and blanks where they say nothing left out: two
+/// spellings of one type become equal.
+pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
+    let mut text = spelled.to_owned();
+    for _ in 0..TYPEDEFS {
+        let whole = |name: &str| name.len() == text.trim().len();
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let end = rest.find(is_word).unwrap_or(rest.len());
+            out.push_str(&rest[..end]);
+            rest = &rest[end..];
+            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            let name = &rest[..end];
+            rest = &rest[end..];
+            // A tag is no typedef.
+            let tag = ["struct ", "union ", "enum "].iter().any(|word| out.ends_with(word));
+            let target = typedef(name, abi).filter(|target| {
+                // What stands around a function's or an array's name cannot be put around what it stands for.
+                !tag && (whole(name) || !target.contains(['(', '[']))
+            });
+            out.push_str(target.unwrap_or(name));
+        }
+        if out == text {
+            break;
+        }
+        text = out;
+    }
+    // "struct a **" is "struct a * *".
+    text.replace(" *", "*").replace("* ", "*")
+}
+
+/// What a typedef stands for, if that has a name or is made of such.
+fn typedef<'a>(name: &str, abi: &'a Abi) -> Option<&'a str> {
+    let known = INTEGERS.binary_search_by_key(&name, |(alias, _)| alias).ok();
+    abi.types
+        .get(name)
+        .filter(|type_| type_.kind == Kind::Typedef && type_.fields.is_empty() && type_.values.is_empty())
+        .and_then(|type_| type_.target.as_deref())
+        .or(known.map(|row| INTEGERS[row].1))
+        .filter(|target| *target != name && !target.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +214,39 @@ mod tests {
     #[test]
     fn the_table_can_be_searched() {
         assert!(INTEGERS.is_sorted_by(|a, b| a.0 < b.0));
+    }
+
+    #[test]
+    fn two_spellings_of_one_type_are_equal_once_expanded() {
+        let mut abi = Abi::default();
+        for (name, target) in [
+            ("handler_t", "irqreturn_t (*)(int, void *)"),
+            ("irqreturn_t", "enum irqreturn"),
+            ("loop_t", "loop_t"),
+            ("ptr_t", "struct a *"),
+            ("sector_t", "u64"),
+        ] {
+            let type_ = crate::model::Type {
+                kind: Kind::Typedef,
+                size: 8,
+                align: 8,
+                fields: Vec::new(),
+                values: std::collections::BTreeMap::new(),
+                target: Some(target.to_owned()),
+            };
+            abi.types.insert(name.to_owned(), type_.into());
+        }
+        let same = |a: &str, b: &str| expanded(a, &abi) == expanded(b, &abi);
+        assert!(same("handler_t", "enum irqreturn (*)(int, void *)"));
+        assert!(same("ptr_t *", "struct a **"));
+        assert!(same(
+            "int (*)(sector_t, size_t)",
+            "int (*)(unsigned long long, unsigned long)"
+        ));
+        assert!(same("loop_t", "loop_t"));
+        assert!(!same("struct ptr_t *", "struct a **"));
+        assert!(!same("sector_t", "unsigned long"));
+        assert!(!same("handler_t *", "enum irqreturn (*)(int, void *)"));
     }
 
     #[test]

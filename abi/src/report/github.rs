@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::visible::visible;
 use super::{Check, Report, Verdict, fold, markdown};
 
 /// How long a job's summary may be; GitHub drops one that is longer than 1 MiB as a whole.
@@ -26,13 +27,13 @@ pub struct Github {
 pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
     let mut annotations = String::new();
     for check in &report.checks {
-        let file = property(&file(check));
+        let file = property(&visible(&file(check)));
         for folded in fold(&check.findings) {
             let finding = folded.first;
             let level = match finding.verdict {
                 _ if finding.accepted.is_some() => "notice",
                 Verdict::Source | Verdict::NoEvidence => "error",
-                Verdict::Rebuild => "warning",
+                Verdict::Rebuild | Verdict::NotJudged => "warning",
                 Verdict::Keeps => "notice",
             };
             let word = if finding.accepted.is_some() {
@@ -40,14 +41,15 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
             } else {
                 finding.verdict.word()
             };
-            let title = property(&format!("{} ({word})", folded.name));
+            let title = property(&visible(&format!("{} ({word})", folded.name)));
             let text = if folded.more.is_empty() {
                 finding.text.clone()
             } else {
                 folded.words()
             };
             let why = finding.accepted.as_ref().unwrap_or(&finding.reason);
-            let message = data(&format!("{}: {}: {text}: {why}", check.title(), folded.name));
+            let message = format!("{}: {}: {text}: {why}", check.title(), folded.name);
+            let message = data(&visible(&message));
             let _ = writeln!(annotations, "::{level} file={file},title={title}::{message}");
         }
     }

@@ -3,13 +3,14 @@
 
 use linux_driver_host::{Error, Result};
 
+use super::visible::visible_json;
 use super::{Report, SCHEMA};
 
 /// The report as JSON, with a line break at its end.
 pub fn render(report: &Report) -> String {
     // Nothing in it can fail: its maps have strings for keys. Should that change, the reader is told.
     let text = serde_json::to_string_pretty(report).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
-    text + "\n"
+    visible_json(&text).into_owned() + "\n"
 }
 
 /// A report that was written so. `place` is what an error calls it.

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use super::visible::visible;
 use super::{Check, Report, Verdict, fold, picture, summary};
 use crate::usage::Role;
 
@@ -74,10 +75,14 @@ fn pictures(out: &mut String, check: &Check) {
         let rows = picture::rows(name, layouts, (&check.against, &check.kernel), &|path| {
             used.contains(path)
         });
-        let _ = write!(out, "\n<details><summary>{} before and after</summary>\n\n", html(name));
+        let _ = write!(
+            out,
+            "\n<details><summary>{} before and after</summary>\n\n",
+            html(&visible(name))
+        );
         // Indented text is shown as it is, whatever it holds.
         for row in rows {
-            let _ = writeln!(out, "    {}", row.line());
+            let _ = writeln!(out, "    {}", visible(&row.line()));
         }
         out.push_str("\n</details>\n");
     }
@@ -90,13 +95,14 @@ fn html(text: &str) -> String {
 /// The text with nothing in it that Markdown, a table or HTML would take for its own.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    // A line break within a text says no more than a blank.
+    let text = text.replace(['\n', '\r'], " ");
+    for c in visible(&text).chars() {
         match c {
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' => out.extend(['\\', c]),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '&' => out.push_str("&amp;"),
-            '\n' | '\r' => out.push(' '),
             c => out.push(c),
         }
     }

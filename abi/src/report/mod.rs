@@ -8,7 +8,10 @@ pub mod json;
 pub mod markdown;
 pub mod picture;
 pub mod sarif;
+#[cfg(test)]
+mod tests;
 pub mod text;
+pub mod visible;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -101,6 +104,9 @@ pub enum Verdict {
     Keeps,
     /// The same source, compiled again, works.
     Rebuild,
+    /// The object does not work there. Whether the same source, compiled again, does is not judged: it may have code for
+    /// both kernels, or the name may be a macro or inline function of the headers.
+    NotJudged,
     /// The source has to change.
     Source,
     /// It cannot be said: never a pass.
@@ -285,7 +291,8 @@ impl Outcome {
 
 impl Report {
     /// What the report comes to. What could not be found out never holds, whatever `fail_on` says; drift that is known
-    /// goes before it, since nothing that is not known can undo it. A report without a check holds nothing.
+    /// goes before it, since nothing that is not known can undo it. A report without a check holds nothing. A source that was
+    /// not judged never holds either: where only a change of the source is asked for, it is what could not be checked.
     pub fn outcome(&self, fail_on: FailOn) -> Outcome {
         let least = match fail_on {
             FailOn::Any => Verdict::Keeps,
@@ -296,7 +303,7 @@ impl Report {
         let open = || self.checks.iter().flat_map(Check::open);
         if open().any(drift) {
             Outcome::Drift
-        } else if self.checks.is_empty() || open().any(|finding| finding.verdict == Verdict::NoEvidence) {
+        } else if self.checks.is_empty() || open().any(|finding| finding.verdict.is_open()) {
             Outcome::CouldNotCheck
         } else {
             Outcome::Holds
@@ -311,13 +318,25 @@ impl Report {
 
 impl Verdict {
     /// From the gravest to the lightest.
-    pub const ALL: [Self; 4] = [Self::NoEvidence, Self::Source, Self::Rebuild, Self::Keeps];
+    pub const ALL: [Self; 5] = [
+        Self::NoEvidence,
+        Self::Source,
+        Self::NotJudged,
+        Self::Rebuild,
+        Self::Keeps,
+    ];
+
+    /// Whether something is left to be found out.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::NoEvidence | Self::NotJudged)
+    }
 
     /// In a word or two.
     pub fn word(self) -> &'static str {
         match self {
             Self::Keeps => "keeps",
             Self::Rebuild => "rebuild",
+            Self::NotJudged => "not judged",
             Self::Source => "source",
             Self::NoEvidence => "no evidence",
         }
@@ -522,12 +541,13 @@ impl Check {
             (Some(Verdict::NoEvidence), Some(Verdict::Source)) => {
                 "needs a change of its source; not all could be looked at"
             }
-            (Some(Verdict::NoEvidence), Some(Verdict::Rebuild)) => {
-                "has to be built again; whether its source fits is not known for all of it"
+            (Some(Verdict::NoEvidence | Verdict::NotJudged), Some(Verdict::NotJudged)) => {
+                "has to be built again; whether its source fits is not judged"
             }
+            (Some(Verdict::NoEvidence), Some(Verdict::Rebuild)) => "has to be built again; not all could be looked at",
             (Some(Verdict::NoEvidence), _) => "nothing speaks against it, but not all could be looked at",
             (Some(Verdict::Source), _) => "needs a change of its source",
-            (Some(Verdict::Rebuild), _) => "has to be built again",
+            (Some(Verdict::Rebuild | Verdict::NotJudged), _) => "has to be built again",
             (None | Some(Verdict::Keeps), _) => "loads as it is",
         }
     }

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::visible::{visible, visible_json};
 use super::{Change, Check, Finding, Report, Subject, Verdict};
 
 /// Where the schema of the format is.
@@ -106,14 +107,14 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> String {
         }],
     });
     // Its keys are strings: nothing in it can fail.
-    serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
+    visible_json(&serde_json::to_string_pretty(&document).unwrap_or_default()).into_owned() + "\n"
 }
 
 fn result(check: &Check, finding: &Finding, uri: &str) -> Value {
     let id = rule(&finding.change);
     let level = match finding.verdict {
         Verdict::Source | Verdict::NoEvidence => "error",
-        Verdict::Rebuild => "warning",
+        Verdict::Rebuild | Verdict::NotJudged => "warning",
         Verdict::Keeps => "note",
     };
     let kind = match finding.subject {
@@ -124,14 +125,21 @@ fn result(check: &Check, finding: &Finding, uri: &str) -> Value {
         Subject::Module => "module",
     };
     let name = finding.name.rsplit('.').next().unwrap_or(&finding.name);
+    let message = format!(
+        "{}: {}: {}. {}.",
+        check.title(),
+        finding.name,
+        finding.text,
+        finding.reason
+    );
     let mut result = json!({
         "ruleId": id,
         "ruleIndex": RULES.iter().position(|(rule, ..)| *rule == id),
         "level": level,
-        "message": { "text": format!("{}: {}: {}. {}.", check.title(), finding.name, finding.text, finding.reason) },
+        "message": { "text": visible(&message) },
         "locations": [{
             "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": 1 } },
-            "logicalLocations": [{ "name": name, "fullyQualifiedName": finding.name, "kind": kind }],
+            "logicalLocations": [{ "name": visible(name), "fullyQualifiedName": visible(&finding.name), "kind": kind }],
         }],
         // The same finding in the next run is the same alert.
         "partialFingerprints": {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::picture::{self, Mark};
+use super::visible::visible;
 use super::{Check, CheckKind, Finding, Report, Verdict, fold, summary};
 use crate::usage::Role;
 
@@ -32,7 +33,7 @@ pub struct Options {
 pub fn render(report: &Report, options: Options) -> String {
     let mut out = String::new();
     for check in &report.checks {
-        let _ = writeln!(out, "{}", paint(options, "1", &check.title()));
+        let _ = writeln!(out, "{}", paint(options, "1", &visible(&check.title())));
         lines(&mut out, check, options);
         pictures(&mut out, check, options);
         out.push('\n');
@@ -56,10 +57,10 @@ fn lines(out: &mut String, check: &Check, options: Options) {
         };
         let word = paint(options, colour(finding), &format!("{word:<11}"));
         if folded.more.is_empty() {
-            let _ = writeln!(out, "  {word} {}: {}", finding.name, finding.text);
+            let _ = writeln!(out, "  {word} {}: {}", visible(&finding.name), visible(&finding.text));
         } else {
             let texts = folded.words();
-            let _ = writeln!(out, "  {word} {}: {texts}", folded.name);
+            let _ = writeln!(out, "  {word} {}: {}", visible(folded.name), visible(&texts));
         }
         // What keeps working needs no reason on each line: the word says it.
         if finding.verdict != Verdict::Keeps || finding.accepted.is_some() {
@@ -67,7 +68,7 @@ fn lines(out: &mut String, check: &Check, options: Options) {
                 .accepted
                 .as_ref()
                 .map_or_else(|| finding.reason.clone(), |why| format!("accepted: {why}"));
-            let _ = writeln!(out, "              {}", paint(options, "2", &why));
+            let _ = writeln!(out, "              {}", paint(options, "2", &visible(&why)));
         }
     }
 }
@@ -97,7 +98,7 @@ fn pictures(out: &mut String, check: &Check, options: Options) {
                 Mark::Moved => "33",
                 Mark::Changed => "35",
             };
-            let _ = writeln!(out, "    {}", paint(options, code, &row.line()));
+            let _ = writeln!(out, "    {}", paint(options, code, &visible(&row.line())));
         }
     }
 }
@@ -108,6 +109,7 @@ fn colour(finding: &Finding) -> &'static str {
         Verdict::Keeps => "32",
         Verdict::Rebuild => "33",
         Verdict::Source => "31",
+        Verdict::NotJudged => "36",
         Verdict::NoEvidence => "35",
     }
 }

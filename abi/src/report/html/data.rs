@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::collect::Collected;
 use crate::model::Type;
 use crate::report::Change;
+use crate::report::visible::visible;
 
 #[derive(Default)]
 struct Shared<'r> {
@@ -89,5 +90,6 @@ pub(super) fn data(collected: &Collected<'_>) -> String {
         );
         variants.push(json!([shared.string(of), before, after, used, renamed]));
     }
-    super::escape::json(&json!({ "s": shared.strings, "l": shared.drawn, "v": variants }).to_string())
+    let strings: Vec<_> = shared.strings.iter().map(|text| visible(text)).collect();
+    super::escape::json(&json!({ "s": strings, "l": shared.drawn, "v": variants }).to_string())
 }

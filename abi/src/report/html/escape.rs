@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use crate::report::visible::visible;
+
 /// A text for HTML, between tags or in a quoted attribute.
 ///
 /// Control characters, and those that turn the direction of writing, are shown as what they are: a name must not look
@@ -19,18 +21,11 @@ impl<T: AsRef<str>> Display for Text<T> {
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
                 '\n' | '\t' => f.write_char(' ')?,
-                c if misleads(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
-                c => f.write_char(c)?,
+                c => f.write_str(&visible(c.encode_utf8(&mut [0; 4])))?,
             }
         }
         Ok(())
     }
-}
-
-/// Whether a character cannot be seen, or changes how others are seen.
-fn misleads(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// JSON for a script element: no character of it can end the element, open a comment, or end a line of a script.

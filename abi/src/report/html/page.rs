@@ -20,6 +20,7 @@ fn mark(verdict: Option<Verdict>) -> (&'static str, &'static str, &'static str) 
     match verdict {
         Some(Verdict::Keeps) => ("k", "K", "keeps"),
         Some(Verdict::Rebuild) => ("r", "R", "rebuild"),
+        Some(Verdict::NotJudged) => ("j", "J", "not judged"),
         Some(Verdict::Source) => ("s", "S", "source"),
         Some(Verdict::NoEvidence) => ("n", "?", "no evidence"),
         None => ("a", "A", "accepted"),
@@ -31,15 +32,17 @@ fn meaning(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Keeps) => "drift; the same object keeps working",
         Some(Verdict::Rebuild) => "the same source, compiled again, works",
+        Some(Verdict::NotJudged) => "it has to be compiled again; whether its source fits is not judged",
         Some(Verdict::Source) => "the source has to change",
         Some(Verdict::NoEvidence) => "it cannot be said: never a pass",
         None => "all of it is in the list of accepted drift",
     }
 }
 
-const MARKS: [Option<Verdict>; 5] = [
+const MARKS: [Option<Verdict>; 6] = [
     Some(Verdict::NoEvidence),
     Some(Verdict::Source),
+    Some(Verdict::NotJudged),
     Some(Verdict::Rebuild),
     Some(Verdict::Keeps),
     None,

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Names and texts of others, made visible: BTF may hold any bytes, and a name must neither steer a terminal nor look like
+//! another one.
+
+use std::borrow::Cow;
+
+/// The text with each character that cannot be seen, or that changes how others are seen, shown as its code.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(misleads) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if misleads(c) {
+            out += &format!("\\u{{{:x}}}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A JSON document with such characters as escapes: it stays the same document.
+pub fn visible_json(text: &str) -> Cow<'_, str> {
+    // JSON has escapes already for those below a blank, and line breaks only between its parts.
+    let hidden = |c: char| misleads(c) && c != '\n';
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if hidden(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                out += &format!("\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a character cannot be seen, or changes how others are seen.
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_shown() {
+        assert!(matches!(visible("pci_dev → …"), Cow::Borrowed(_)));
+        assert_eq!(
+            visible("a\u{1b}[31m\u{7}\n\u{9b}1m\u{202e}b"),
+            "a\\u{1b}[31m\\u{7}\\u{a}\\u{9b}1m\\u{202e}b"
+        );
+    }
+
+    #[test]
+    fn json_stays_the_same_document() {
+        let text =
+            serde_json::to_string_pretty(&serde_json::json!({ "a\u{1b}\n": ["\u{9b}", "\u{e0041}", "ü"] })).unwrap();
+        let shown = visible_json(&text);
+        assert!(!shown.chars().any(|c| misleads(c) && c != '\n'), "{shown}");
+        assert!(shown.contains('ü'));
+        let (before, after): (serde_json::Value, serde_json::Value) = (
+            serde_json::from_str(&text).unwrap(),
+            serde_json::from_str(&shown).unwrap(),
+        );
+        assert_eq!(before, after);
+    }
+}
