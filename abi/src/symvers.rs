@@ -6,13 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
 use crate::model::Symbol;
+
+/// How many bytes a file may have. Debian's kernels, whose modules are all in it, come to 3 MB.
+const LARGEST: u64 = 64 << 20;
+
+/// How many symbols a file may have. A kernel with all its modules exports 40,000.
+const MOST: usize = 500_000;
 
 /// Who may use an exported symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,13 +48,33 @@ pub struct Symvers(BTreeMap<String, Export>);
 impl Symvers {
     /// Reads a `Module.symvers` file.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
-        Self::parse(&text, path.display())
+        let bytes = crate::source::small(
+            path,
+            LARGEST,
+            "scripts/mod/modpost.c writes a Module.symvers of some megabytes",
+        )?;
+        let text = std::str::from_utf8(&bytes).map_err(|e| {
+            Error::new(
+                path.display(),
+                "a Module.symvers, which is text",
+                e,
+                "build the kernel tree again, or reinstall its headers package: modpost writes this file",
+            )
+        })?;
+        Self::parse(text, path.display())
     }
 
     /// Reads the text of a `Module.symvers` file; `place` is what an error calls it.
     pub fn parse(text: &str, place: impl Display) -> Result<Self> {
         let mut symbols = BTreeMap::new();
+        if text.len() as u64 > LARGEST || memchr::memchr_iter(b'\n', text.as_bytes()).nth(MOST).is_some() {
+            return Err(Error::new(
+                place,
+                format_args!("a Module.symvers of at most {MOST} symbols and {LARGEST} bytes"),
+                format_args!("one of {} bytes", text.len()),
+                "check the path: a kernel exports some ten thousand symbols",
+            ));
+        }
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
             let (name, export) = parse_line(line).ok_or_else(|| {
                 Error::new(
@@ -152,6 +177,22 @@ mod tests {
         );
         assert_eq!(symvers.get("old").unwrap().module, "drivers/net/mii");
         assert!(symvers.get("nothing").is_none());
+    }
+
+    #[test]
+    fn more_than_any_kernel_exports_is_refused_before_it_is_read() {
+        let line = "0x00000000\ta\tvmlinux\tEXPORT_SYMBOL\t\n";
+        let error = Symvers::parse(&line.repeat(MOST + 1), "Module.symvers")
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("at most 500000 symbols"), "{error}");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("Module.symvers");
+        std::fs::File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        let error = Symvers::read(&path).unwrap_err().to_string();
+        assert!(error.contains("of 67108865 bytes"), "{error}");
+        let error = Symvers::read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("a device, pipe or socket"), "{error}");
     }
 
     #[test]

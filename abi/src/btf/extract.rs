@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
-use super::read::{Btf, Id, Item, Linkage};
+use super::read::{Btf, Id, Item, Linkage, Members};
 use super::spell::{DEPTH, declare, endless};
 use crate::model::{Abi, Field, Function, Kind, Scope, Type};
 
-/// Types that C aligns more strictly than their members demand. BTF does not say so.
+/// Types that C aligns to a line of the cache, which is more than their members demand. BTF does not say so. With the
+/// shortest line of a 64-bit machine: where a type's size and the places of its members prove more, as on ppc64le (128),
+/// that counts.
 pub const ALIGNED: &[(&str, u64, &str)] = &[("module", 64, "____cacheline_aligned, include/linux/module.h")];
 
 /// Functions written in assembly: their BTF says `void f(void)`, which is not so. A row that ends in `*` stands for
@@ -237,6 +239,15 @@ impl Extraction<'_, '_> {
             }
         }
         let type_ = self.read(id, kind)?;
+        if !self.btf.has_signs()
+            && let Some((enumerator, value)) = type_.values.iter().find(|(_, value)| **value > i128::from(i32::MAX))
+        {
+            let why = format!(
+                "{enumerator} is {value} or {}: the BTF, of a pahole before 1.24, does not say whether enums have signs",
+                value - (1 << 32)
+            );
+            self.nothing("type", &key, why);
+        }
         match self.abi.types.get(&key) {
             Some(known) if **known != type_ => {
                 let why = format!("{} {name} has two definitions in the BTF that differ", kind.word());
@@ -503,6 +514,31 @@ pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> 
 /// The size of a pointer: every kernel that is read here has 64 bits.
 const POINTER: u64 = 8;
 
+/// The alignment without which C would have put the members, or the end, of a struct elsewhere.
+fn proven_align(btf: &Btf<'_>, members: Members<'_>, size: u64, depth: u32, budget: &Budget) -> Result<u64> {
+    let (mut end, mut align) = (0_u64, 1_u64);
+    // From this bit to that one: the least alignment that leads there, if one does.
+    let leads = |from: u64, to: u64, least: u64| {
+        let mut align = least.max(1);
+        while from.next_multiple_of(align * 8) < to {
+            align *= 2;
+        }
+        Some(align).filter(|align| from.next_multiple_of(align * 8) == to)
+    };
+    for member in members.iter() {
+        let offset = u64::from(member.offset_bits);
+        if member.bits > 0 {
+            end = offset + u64::from(member.bits);
+            continue;
+        }
+        let own = align_of(btf, member.of, depth + 1, budget)?;
+        align = align.max(leads(end, offset, own).unwrap_or(own));
+        end = offset.saturating_add(size_of(btf, member.of, 0)?.unwrap_or(0).saturating_mul(8));
+    }
+    let last = leads(end, size.saturating_mul(8), align).unwrap_or(align);
+    Ok(align.max(last))
+}
+
 /// What the members of a type demand.
 fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
     if depth > DEPTH {
@@ -520,8 +556,10 @@ fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
         Item::Composite {
             name, size, members, ..
         } => {
-            if let Some((_, align, _)) = ALIGNED.iter().find(|(aligned, ..)| *aligned == name) {
-                return Ok(*align);
+            let line = ALIGNED.iter().find(|(aligned, ..)| *aligned == name);
+            let line = line.filter(|(_, least, _)| u64::from(size).is_multiple_of(*least));
+            if let Some((_, least, _)) = line {
+                return Ok(proven_align(btf, members, u64::from(size), depth, budget)?.max(*least));
             }
             let mut align = 1;
             for member in members.iter() {

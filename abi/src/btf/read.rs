@@ -25,6 +25,8 @@ pub struct Btf<'d> {
     offsets: Vec<u32>,
     /// The kind that ended the walk: a reader that does not know a kind does not know where the next record starts.
     unknown_kind: Option<u8>,
+    /// Whether an enum says that its values have signs.
+    has_signs: bool,
 }
 
 /// What qualifies a type.
@@ -262,7 +264,13 @@ impl<'d> Btf<'d> {
         let (types, strings) = (section("types", 8)?, section("strings", 16)?);
         // A module's go on where the kernel's end.
         if base.is_none() && strings.first() != Some(&0) {
-            return Err(bad("strings that start with an empty one", "others".to_owned()));
+            return Err(Error::new(
+                &place,
+                "a kernel's BTF, whose strings start with an empty one",
+                "split BTF, as a module has it: its types and strings go on where its kernel's end",
+                "give the BTF of the very kernel that the module was built for (`modinfo -F vermagic` names it): \
+                 /sys/kernel/btf/vmlinux where it runs, or its vmlinux, vmlinuz or Image",
+            ));
         }
         if !strings.is_empty() && strings.last() != Some(&0) {
             return Err(bad("strings that end with a zero", "another end".to_owned()));
@@ -280,8 +288,17 @@ impl<'d> Btf<'d> {
             base,
             offsets: Vec::new(),
             unknown_kind: None,
+            has_signs: false,
         };
         btf.walk()?;
+        if btf.is_of_32_bits() {
+            return Err(Error::new(
+                &place,
+                "BTF of a 64-bit kernel",
+                "that of a 32-bit one: its long has 4 bytes, and so have its pointers",
+                "give the BTF of a kernel of a 64-bit machine: 32-bit ones are not read",
+            ));
+        }
         Ok(btf)
     }
 
@@ -295,6 +312,9 @@ impl<'d> Btf<'d> {
             };
             let info = word(record, 4);
             let kind = kind_of(info);
+            if kind == ENUM64 || kind == ENUM && info >> 31 == 1 {
+                self.has_signs = true;
+            }
             let Some(extra) = extra(kind, info & 0xffff) else {
                 self.unknown_kind = Some(kind);
                 return Ok(());
@@ -306,6 +326,22 @@ impl<'d> Btf<'d> {
             at += 12 + extra;
         }
         Ok(())
+    }
+
+    /// Whether it says that `long`, which has the size of a pointer in every kernel, has 4 bytes.
+    fn is_of_32_bits(&self) -> bool {
+        const LONG: [&str; 4] = ["long", "long int", "unsigned long", "long unsigned int"];
+        self.offsets.iter().any(|&offset| {
+            let record = &self.types[offset as usize..];
+            kind_of(word(record, 4)) == INT
+                && word(record, 8) == 4
+                && self.name(word(record, 0)).is_ok_and(|name| LONG.contains(&name))
+        })
+    }
+
+    /// Whether enums say if their values can be negative: pahole before 1.24 did not write it down.
+    pub(super) fn has_signs(&self) -> bool {
+        self.has_signs || self.base.is_some_and(Btf::has_signs)
     }
 
     fn cut_off(&self, at: usize) -> Error {

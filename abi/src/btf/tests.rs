@@ -93,6 +93,59 @@ fn what_stands_after_an_unknown_kind_is_no_evidence() {
 }
 
 #[test]
+fn struct_module_is_aligned_as_its_members_prove() {
+    let of = |size: u32, second: u32| {
+        let mut btf = Builder::new();
+        let long = btf.int("unsigned long", 8);
+        btf.structure("module", size, &[("state", long, 0, 0), ("mem", long, second * 8, 0)]);
+        read(&btf, &["module"], &[]).types["module"].align
+    };
+    assert_eq!(of(128, 64), 64, "a line of 64 bytes, as on x86 and arm64");
+    assert_eq!(of(256, 128), 128, "a line of 128 bytes, as on ppc64le");
+    assert_eq!(of(128, 8), 128, "its size alone proves it");
+    assert_eq!(of(64, 8), 64);
+}
+
+#[test]
+fn the_sign_of_an_enum_is_not_made_up() {
+    // No enum of this BTF has the flag.
+    let mut btf = Builder::new();
+    let names = [btf.name("NONE"), btf.name("FIRST")];
+    btf.record("state", 6, false, 2, 4, &[names[0], u32::MAX, names[1], 1]);
+    let small = [btf.name("SMALL")];
+    btf.record("small", 6, false, 1, 4, &[small[0], 7]);
+    let abi = read(&btf, &["state", "small"], &[]);
+    let why = &abi.no_evidence["type state"];
+    assert!(why.contains("NONE is 4294967295 or -1"), "{why}");
+    assert!(!abi.no_evidence.contains_key("type small"));
+    // Where another one has it, the lack of it says something.
+    btf.enumeration("other", &[("OTHER", -1)]);
+    let abi = read(&btf, &["state", "other"], &[]);
+    assert_eq!(abi.no_evidence, Default::default());
+    assert_eq!(
+        (abi.types["state"].values["NONE"], abi.types["other"].values["OTHER"]),
+        (u32::MAX.into(), -1)
+    );
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    let refused = |btf: &Builder| Btf::open(&btf.bytes(), "test").expect_err("it is not read").to_string();
+    for name in ["long", "long int", "unsigned long", "long unsigned int"] {
+        let mut btf = Builder::new();
+        btf.int(name, 4);
+        assert!(refused(&btf).contains("a 32-bit one"), "{name}");
+    }
+    let mut split = sample();
+    split.strings.remove(0);
+    assert!(refused(&split).contains("split BTF"));
+    let mut big = sample().bytes();
+    big.swap(0, 1);
+    let error = Btf::open(&big, "test").expect_err("it is not read").to_string();
+    assert!(error.contains("big-endian"), "{error}");
+}
+
+#[test]
 fn a_modules_numbers_go_on_where_its_kernels_end() {
     let kernel = sample();
     let kernel_bytes = kernel.bytes();

@@ -433,6 +433,16 @@ impl<'a, 'd> Writer<'a, 'd> {
         let declared = declared.map_or(1, |type_| type_.align).max(1);
         let members: Vec<Member> = members.iter().collect();
         let plan = place::plan(self, id, union, u64::from(size), declared, &members, depth + 1)?;
+        // The asserts are made of the model: where C would align what was written otherwise, they could not hold.
+        let known = self.abi.types.get(name).filter(|type_| type_.kind != Kind::Typedef);
+        if let Some(known) = known.filter(|known| known.align != plan.align && known.size == u64::from(size)) {
+            return Err(Error::new(
+                self.btf.place(),
+                format_args!("{name} aligned to {} bytes, as it is recorded", known.align),
+                format_args!("members at places that only an alignment of {} leads to", plan.align),
+                "give the kernel's headers too (--kdir DIR): they say how it is aligned; or report this with the kernel's release",
+            ));
+        }
         self.plans.insert(id, plan.clone());
         Ok(plan)
     }

@@ -104,6 +104,23 @@ pub(super) fn other_compression(bytes: &[u8]) -> Option<&'static str> {
         .map(|(_, it)| *it)
 }
 
+/// What an image of a machine is whose kernels are not read.
+fn other_machine(bytes: &[u8]) -> Option<&'static str> {
+    const SIGNS: [(usize, &[u8], &str); 3] = [
+        (0x10008, b"S390EP", "a kernel of s390x, in big-endian order"),
+        (0x24, &[0x18, 0x28, 0x6f, 0x01], "a zImage of 32-bit ARM"),
+        (
+            0x24,
+            &[0x01, 0x6f, 0x28, 0x18],
+            "a zImage of 32-bit ARM, in big-endian order",
+        ),
+    ];
+    SIGNS
+        .iter()
+        .find(|(at, sign, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(sign)))
+        .map(|(.., it)| *it)
+}
+
 /// An error about a file that is none of those that are read.
 pub(super) fn unknown(bytes: &[u8], place: &str) -> Error {
     let (found, remedy) = if bytes.is_empty() {
@@ -115,6 +132,11 @@ pub(super) fn unknown(bytes: &[u8], place: &str) -> Error {
                 "unpack it with {}, and give what comes out",
                 name.split(' ').next().unwrap_or(name)
             ),
+        )
+    } else if let Some(machine) = other_machine(bytes) {
+        (
+            machine.to_owned(),
+            "give the kernel of a machine of 64 bits in little-endian order, such as x86 or arm64".to_owned(),
         )
     } else if bytes.starts_with(b"!<arch>\n") {
         (

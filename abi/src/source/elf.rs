@@ -8,14 +8,31 @@ use object::LittleEndian;
 use object::elf::{FileHeader64, SHF_COMPRESSED};
 use object::read::elf::{FileHeader, SectionHeader, SectionTable};
 
-use super::Found;
 use super::container::{Container, Form};
+use super::{Found, check_length};
 
 /// ELFCLASS64 and ELFDATA2LSB, as they stand in the file.
 const CLASS64: u8 = 2;
 const LITTLE: u8 = 1;
 
 type Header = FileHeader64<LittleEndian>;
+
+/// Refuses an ELF file of a machine whose kernels are not read, as far as its start is there.
+pub(super) fn readable(bytes: &[u8], place: &str) -> Result<()> {
+    match (bytes.get(4), bytes.get(5)) {
+        (Some(&class), Some(&data)) if (class, data) != (CLASS64, LITTLE) => Err(Error::new(
+            place,
+            "an ELF file of 64 bits, in little-endian order",
+            match (class, data) {
+                (1, _) => "one of 32 bits",
+                (_, 2) => "one in big-endian order",
+                _ => "one whose header is damaged",
+            },
+            "give the kernel of a machine of 64 bits, x86 or arm64",
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// Where the BTF is.
 pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
@@ -28,21 +45,7 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
             "get the file again",
         )
     };
-    match (bytes.get(4), bytes.get(5)) {
-        (Some(&class), Some(&data)) if (class, data) != (CLASS64, LITTLE) => {
-            return Err(Error::new(
-                place,
-                "an ELF file of 64 bits, in little-endian order",
-                match (class, data) {
-                    (1, _) => "one of 32 bits",
-                    (_, 2) => "one in big-endian order",
-                    _ => "one whose header is damaged",
-                },
-                "give the kernel of a machine of 64 bits, x86 or arm64",
-            ));
-        }
-        _ => {}
-    }
+    readable(bytes, place)?;
     let header = Header::parse(bytes).map_err(|e| damaged(&e))?;
     let endian = LittleEndian;
     let sections = header.sections(endian, bytes).map_err(|e| damaged(&e))?;
@@ -69,7 +72,16 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
         return Err(Error::new(place, format_args!("a {form} with BTF"), found, remedy));
     };
     let base = section(&sections, bytes, b".BTF.base").map_err(|e| damaged(&e))?;
+    check_length(btf.len(), place)?;
+    let modinfo = section(&sections, bytes, b".modinfo").map_err(|e| damaged(&e))?;
+    let release = modinfo.filter(|_| form == Form::Module).and_then(|range| {
+        let mut entries = bytes[range].split(|&byte| byte == 0);
+        let vermagic = entries.find_map(|entry| entry.strip_prefix(b"vermagic="))?;
+        let release = vermagic.split(|&byte| byte == b' ').next()?;
+        Some(String::from_utf8_lossy(release).into_owned())
+    });
     Ok(Found {
+        release,
         container: Container::plain(form),
         btf,
         base,

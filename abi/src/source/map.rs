@@ -37,8 +37,13 @@ impl Deref for Bytes {
     }
 }
 
-/// Opens a file. Files of sysfs can only be read under most kernels.
-pub(super) fn open(path: &Path) -> Result<Bytes> {
+/// Opens a file of at most this many bytes. Files of sysfs can only be read under most kernels.
+pub(super) fn open_up_to(path: &Path, most: u64) -> Result<Bytes> {
+    open_of(path, most, "no kernel and no module is that large")
+}
+
+/// The same, with what an error says of a larger file.
+pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
     let io = |error: std::io::Error| Error::io(path, "read", &error);
     // Before it is opened: a pipe would keep us waiting.
     let meta = std::fs::metadata(path).map_err(io)?;
@@ -52,7 +57,15 @@ pub(super) fn open(path: &Path) -> Result<Bytes> {
             path.display(),
             "a file",
             found,
-            "give the kernel's file itself",
+            "give the path of the file itself",
+        ));
+    }
+    if meta.len() > most {
+        return Err(Error::new(
+            path.display(),
+            format_args!("a file of at most {most} bytes"),
+            format_args!("one of {} bytes", meta.len()),
+            format_args!("check the path: {why}"),
         ));
     }
     let file = File::open(path).map_err(io)?;
@@ -65,11 +78,12 @@ pub(super) fn open(path: &Path) -> Result<Bytes> {
         }
     }
     let mut bytes = Vec::new();
-    file.take(UNPACKED + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > UNPACKED {
+    let most = most.min(UNPACKED);
+    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > most {
         return Err(Error::new(
             path.display(),
-            format_args!("at most {UNPACKED} bytes in a file that cannot be mapped"),
+            format_args!("at most {most} bytes in a file that cannot be mapped"),
             "more",
             "copy the file to a disk",
         ));

@@ -8,7 +8,8 @@
 //! - [`WINDOW`]: how far back its compression may refer, which is memory. `xz` and `zstd` at their strongest ask for
 //!   just that for a kernel;
 //! - [`BTF`]: the size of the BTF itself;
-//! - [`MODULE`]: the size of a compressed module, which is unpacked as a whole.
+//! - [`MODULE`]: the size of a compressed module, which is unpacked as a whole;
+//! - [`FILE`] and [`KERNEL`]: the size of the file itself, which is asked for before it is opened.
 
 mod container;
 mod elf;
@@ -25,6 +26,8 @@ use std::path::Path;
 
 use linux_driver_host::{Error, Result};
 
+use crate::btf::Btf;
+
 pub use self::container::{Compression, Container, Form};
 use self::map::Bytes;
 
@@ -40,6 +43,13 @@ pub const BTF: usize = 64 << 20;
 /// How many bytes a compressed module may unpack to.
 pub const MODULE: usize = 256 << 20;
 
+/// How many bytes the file of a module may have: the largest stock ones, with debug information, have some hundred
+/// megabytes.
+pub const FILE: u64 = 1 << 30;
+
+/// How many bytes the file of a kernel may have: a `vmlinux` with debug information comes near 1 GiB.
+pub const KERNEL: u64 = 4 << 30;
+
 /// A file that holds BTF.
 #[derive(Debug)]
 pub struct Source {
@@ -54,12 +64,32 @@ struct Found {
     container: Container,
     btf: Range<usize>,
     base: Option<Range<usize>>,
+    /// The release of the kernel that a module was built for.
+    release: Option<String>,
+}
+
+/// Refuses BTF of a length that no kernel's has.
+fn check_length(length: usize, place: &str) -> Result<()> {
+    let (found, remedy) = match length {
+        0 => (
+            "an empty one".to_owned(),
+            "give the vmlinux that the build made, before it was stripped",
+        ),
+        _ if length > BTF => (format!("one of {length} bytes"), "get the file again"),
+        _ => return Ok(()),
+    };
+    Err(Error::new(
+        place,
+        format_args!("BTF of at most {BTF} bytes"),
+        found,
+        remedy,
+    ))
 }
 
 impl Source {
     /// Opens a file, whatever holds the BTF in it.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::of(map::open(path)?, path.display())
+        Self::of(map::open_up_to(path, KERNEL)?, path.display())
     }
 
     /// The same for bytes that are at hand. `place` is what an error calls them.
@@ -81,6 +111,23 @@ impl Source {
         &self.bytes[self.found.btf.clone()]
     }
 
+    /// A kernel's BTF, opened. A module's is refused: it goes on where its kernel's ends.
+    pub fn kernel(&self) -> Result<Btf<'_>> {
+        if self.found.container.form == Form::Module {
+            let release = self.found.release.as_deref();
+            let kernel = release.map_or("the kernel that it was built for".to_owned(), |release| {
+                format!("the kernel {release}, which it was built for")
+            });
+            return Err(Error::new(
+                self.place(),
+                "a kernel's BTF",
+                "a module's (split BTF), whose types and strings go on where its kernel's end",
+                format_args!("give the BTF of {kernel}: that has what they share"),
+            ));
+        }
+        Btf::open(self.btf(), self.place())
+    }
+
     /// What a module was built over, if it brings that along (its section `.BTF.base`): a short form of its kernel's
     /// BTF, whose numbers and strings the module's go on from in place of the kernel's.
     pub fn base(&self) -> Option<&[u8]> {
@@ -98,6 +145,31 @@ impl Source {
     }
 }
 
+/// The bytes of a file of at most this many. `why` is what an error says of a larger one.
+pub(crate) fn small(path: &Path, most: u64, why: &str) -> Result<Vec<u8>> {
+    map::open_of(path, most, why).map(|bytes| bytes.to_vec())
+}
+
+/// The bytes of a module's file, unpacked where it is compressed.
+///
+/// A pipe, a device and a file larger than any module are refused before a byte is read.
+pub fn module(path: &Path) -> Result<Vec<u8>> {
+    let bytes = map::open_up_to(path, FILE)?;
+    let Some(compression) = Compression::of(&bytes) else {
+        return Ok(bytes.to_vec());
+    };
+    let place = path.display().to_string();
+    let mut whole = Vec::new();
+    unpack::unpack(compression, &bytes, &place, &mut |chunk| {
+        if whole.len() + chunk.len() > MODULE {
+            return Err(scan::too_large(&place));
+        }
+        whole.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
 /// Where BTF was found.
 enum Where {
     /// In the bytes of the file.
@@ -112,11 +184,15 @@ fn find(bytes: &[u8], place: &str) -> Result<Where> {
     }
     let form = Form::of(bytes).ok_or_else(|| container::unknown(bytes, place))?;
     match form {
-        Form::Raw => Ok(Where::There(Found {
-            container: Container::plain(form),
-            btf: 0..bytes.len(),
-            base: None,
-        })),
+        Form::Raw => {
+            check_length(bytes.len(), place)?;
+            Ok(Where::There(Found {
+                container: Container::plain(form),
+                btf: 0..bytes.len(),
+                base: None,
+                release: None,
+            }))
+        }
         Form::Elf | Form::Module => elf::find(bytes, place).map(Where::There),
         Form::Bzimage | Form::EfiZboot => {
             let payload = image::payload(bytes, form, place)?;
@@ -138,6 +214,7 @@ fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
             container,
             btf,
             base: None,
+            release: None,
         })),
         Err(none) => Err(none.error(place, container)),
     }
@@ -147,7 +224,7 @@ fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
 fn unpacked(packed: &[u8], place: &str, form: Option<Form>, compression: Compression) -> Result<Where> {
     let mut keeper = scan::Keeper::new(place);
     unpack::unpack(compression, packed, place, &mut |chunk| keeper.push(chunk))?;
-    let (inner, kept) = keeper.finish();
+    let (inner, kept) = keeper.finish()?;
     let container = Container {
         form: form.or(inner).unwrap_or(Form::Image),
         compression: Some(compression),
@@ -164,6 +241,7 @@ fn unpacked(packed: &[u8], place: &str, form: Option<Form>, compression: Compres
                 container,
                 btf,
                 base: None,
+                release: None,
             },
         )),
         scan::Kept::None(none) if inner.is_none() && form.is_none() => Err(Error::new(

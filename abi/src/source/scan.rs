@@ -257,6 +257,16 @@ impl Scanner {
     }
 }
 
+/// An error about a module that unpacks to too much.
+pub(super) fn too_large(place: &str) -> Error {
+    Error::new(
+        place,
+        format_args!("a module of at most {MODULE} bytes when unpacked"),
+        "a larger one",
+        "unpack it, and give what comes out",
+    )
+}
+
 /// Takes what is unpacked, and keeps what is needed: the BTF of a kernel, or the whole of a module.
 pub(super) struct Keeper<'p> {
     place: &'p str,
@@ -290,17 +300,12 @@ impl<'p> Keeper<'p> {
             State::Start(start) => {
                 start.extend_from_slice(chunk);
                 if start.len() >= 0x300 {
-                    self.decide();
+                    self.decide()?;
                 }
             }
             State::Module(bytes) => {
                 if bytes.len() + chunk.len() > MODULE {
-                    return Err(Error::new(
-                        self.place,
-                        format_args!("a module of at most {MODULE} bytes when unpacked"),
-                        "a larger one",
-                        "unpack it, and give what comes out",
-                    ));
+                    return Err(too_large(self.place));
                 }
                 bytes.extend_from_slice(chunk);
             }
@@ -309,10 +314,14 @@ impl<'p> Keeper<'p> {
         Ok(())
     }
 
-    fn decide(&mut self) {
+    fn decide(&mut self) -> Result<()> {
         if let State::Start(start) = &mut self.state {
             let start = std::mem::take(start);
-            self.state = match Form::of(&start) {
+            let form = Form::of(&start);
+            if matches!(form, Some(Form::Elf | Form::Module)) {
+                super::elf::readable(&start, self.place)?;
+            }
+            self.state = match form {
                 Some(Form::Module) => State::Module(start),
                 form => {
                     let mut scanner = Box::new(Scanner::new());
@@ -321,11 +330,12 @@ impl<'p> Keeper<'p> {
                 }
             };
         }
+        Ok(())
     }
 
-    pub(super) fn finish(mut self) -> (Option<Form>, Kept) {
-        self.decide();
-        match self.state {
+    pub(super) fn finish(mut self) -> Result<(Option<Form>, Kept)> {
+        self.decide()?;
+        Ok(match self.state {
             State::Start(_) => (
                 None,
                 Kept::None(NotFound {
@@ -338,6 +348,6 @@ impl<'p> Keeper<'p> {
                 Ok((bytes, range)) => (form, Kept::Btf(bytes, range)),
                 Err(none) => (form, Kept::None(none)),
             },
-        }
+        })
     }
 }

@@ -262,6 +262,70 @@ fn what_is_not_read_is_named() {
 }
 
 #[test]
+fn each_check_of_xz_is_read() {
+    let (image, btf) = kernel();
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let path = dir.path().join("image");
+    std::fs::write(&path, &image).expect("a file can be written");
+    for check in ["none", "crc32", "crc64", "sha256"] {
+        let packed = std::process::Command::new("xz")
+            .args(["--stdout", "--check", check])
+            .arg(&path)
+            .output()
+            .expect("xz can be started");
+        assert!(packed.status.success(), "{check}");
+        opens(packed.stdout.clone(), &btf, "Image, compressed with xz");
+        let mut damaged = packed.stdout;
+        let middle = damaged.len() / 2;
+        damaged[middle] ^= 0x55;
+        if check != "none" {
+            refused(damaged, "damaged");
+        }
+    }
+}
+
+#[test]
+fn kernels_of_other_machines_are_named() {
+    let mut s390 = vec![0; 0x10100];
+    s390[0x10008..0x1000e].copy_from_slice(b"S390EP");
+    refused(s390, "s390x, in big-endian order");
+    let mut arm = vec![0; 0x100];
+    arm[0x24..0x28].copy_from_slice(&0x016f_2818u32.to_le_bytes());
+    refused(arm, "a zImage of 32-bit ARM");
+    // A vmlinux of such a machine, in a compressed file too.
+    for (class, order, found) in [(2, 2, "big-endian"), (1, 1, "32 bits")] {
+        let mut vmlinux = elf(2, &[(".BTF", &sample().bytes())]);
+        vmlinux[4..6].copy_from_slice(&[class, order]);
+        for (compression, packed) in packed(&vmlinux) {
+            let error = open(packed).expect_err("it is of another machine").to_string();
+            assert!(error.contains(found), "{compression}: {error}");
+        }
+    }
+}
+
+#[test]
+fn btf_that_no_kernel_has_is_refused() {
+    refused(elf(2, &[(".text", &[0; 9]), (".BTF", &[])]), "an empty one");
+    let mut large = vec![0x9f, 0xeb, 1, 0];
+    large.resize(BTF + 1, 0);
+    refused(large.clone(), "at most");
+    refused(elf(2, &[(".BTF", &large)]), "at most");
+}
+
+#[test]
+fn a_modules_btf_names_the_kernel_that_it_goes_on_from() {
+    let btf = sample().bytes();
+    let info = b"name=m\0vermagic=6.12.117+deb12-amd64 SMP preempt mod_unload \0";
+    let source = open(elf(1, &[(".modinfo", info), (".BTF", &btf)])).expect("it holds BTF");
+    let error = source.kernel().expect_err("it is no kernel's").to_string();
+    assert!(
+        error.contains("split BTF") && error.contains("6.12.117+deb12-amd64"),
+        "{error}"
+    );
+    assert!(open(elf(2, &[(".BTF", &btf)])).expect("it holds BTF").kernel().is_ok());
+}
+
+#[test]
 fn what_is_cut_off_says_so() {
     let (image, btf) = kernel();
     let at = memchr::memmem::find(&image, &btf).expect("it is in there");
@@ -290,13 +354,18 @@ fn a_bomb_is_put_out() {
     }
     refused(bomb, "no kernel is that large");
     // A window of 2 GiB.
-    refused(vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 1, 0, 0], "zstd");
-    // A dictionary of 4 GiB.
-    let mut xz = xz(b"hello");
-    xz[16] = 40;
-    let sum = crc(&xz[12..20]);
-    xz[20..24].copy_from_slice(&sum);
-    refused(xz, "xz");
+    refused(
+        vec![0x28, 0xb5, 0x2f, 0xfd, 0, 21 << 3, 1, 0, 0],
+        "up to 2147483648 bytes",
+    );
+    // Dictionaries of 2 GiB and of 4 GiB.
+    for size in [38, 40] {
+        let mut xz = xz(b"hello");
+        xz[16] = size;
+        let sum = crc(&xz[12..20]);
+        xz[20..24].copy_from_slice(&sum);
+        refused(xz, "refers at most 134217728 bytes back");
+    }
 }
 
 #[test]
@@ -307,7 +376,7 @@ fn the_largest_btf_wins_however_the_bytes_come() {
         for chunk in image.chunks(size) {
             keeper.push(chunk).expect("it is not too large");
         }
-        let (form, kept) = keeper.finish();
+        let (form, kept) = keeper.finish().expect("it is of this machine");
         assert_eq!(form, Some(Form::Image));
         let scan::Kept::Btf(bytes, range) = kept else {
             panic!("no BTF was kept in chunks of {size}")

@@ -7,7 +7,8 @@ use std::io::Read;
 use flate2::bufread::GzDecoder;
 use linux_driver_host::{Error, Result};
 use ruzstd::decoding::StreamingDecoder;
-use xz4rust::{XzDecoder, XzNextBlockResult};
+use ruzstd::decoding::errors::FrameDecoderError;
+use xz4rust::{XzDecoder, XzError, XzNextBlockResult};
 
 use super::container::Compression;
 use super::{UNPACKED, WINDOW};
@@ -72,6 +73,29 @@ impl Output<'_, '_> {
         }
     }
 
+    /// Sound data, which refers further back than is followed.
+    fn window(&self, requested: u64) -> Error {
+        Error::new(
+            self.place,
+            format_args!(
+                "data compressed with {} that refers at most {WINDOW} bytes back",
+                self.compression
+            ),
+            format_args!("up to {requested} bytes, as with `zstd --long=31`: as much memory would be needed"),
+            "unpack it, and give what comes out",
+        )
+    }
+
+    /// What can be sound, and is not read.
+    fn unread(&self, why: &dyn Display) -> Error {
+        Error::new(
+            self.place,
+            format_args!("data compressed with {} in a form that is read", self.compression),
+            format_args!("another one: {why}"),
+            "unpack it, and give what comes out",
+        )
+    }
+
     fn damaged(&self, error: &dyn Display) -> Error {
         Error::new(
             self.place,
@@ -87,7 +111,10 @@ impl Output<'_, '_> {
 
 fn zstd(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     let decoder = StreamingDecoder::new_with_max_window_size(packed, WINDOW as u64);
-    let mut decoder = decoder.map_err(|e| output.damaged(&e))?;
+    let mut decoder = decoder.map_err(|e| match e {
+        FrameDecoderError::WindowSizeTooBig { requested, .. } => output.window(requested),
+        e => output.damaged(&e),
+    })?;
     output.copy(&mut decoder)?;
     let decoder = decoder.into_frame_decoder();
     match (decoder.get_checksum_from_data(), decoder.get_calculated_checksum()) {
@@ -100,7 +127,18 @@ fn xz(mut packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     let mut decoder = XzDecoder::in_heap_with_alloc_dict_size(0, WINDOW);
     let mut chunk = vec![0; CHUNK];
     loop {
-        let step = decoder.decode(packed, &mut chunk).map_err(|e| output.damaged(&e))?;
+        let step = decoder.decode(packed, &mut chunk).map_err(|e| match e {
+            XzError::DictionaryTooLarge(requested) => output.window(requested),
+            // The size of a dictionary, as its header has it.
+            XzError::UnsupportedLzmaProperties(size @ 0..=40) => {
+                output.window(u64::from(2 | size & 1) << (size / 2 + 11))
+            }
+            e @ (XzError::UnsupportedCheckType(_)
+            | XzError::UnsupportedBcjFilter(_)
+            | XzError::UnsupportedStreamHeaderOption
+            | XzError::UnsupportedBlockHeaderOption) => output.unread(&e),
+            e => output.damaged(&e),
+        })?;
         packed = packed.get(step.input_consumed()..).unwrap_or_default();
         output.push(chunk.get(..step.output_produced()).unwrap_or_default())?;
         match step {
