@@ -446,3 +446,41 @@ fn a_name_is_explained() {
     assert!(error.remedy().contains("pci_driver.driver_managed_dma"), "{error}");
     assert!(explain(&history, "kfree()", &aliases).is_ok());
 }
+
+#[test]
+fn what_no_record_tells_is_not_denied() {
+    let history = committed();
+    let aliases = Aliases::read(&root().join("safe/src")).unwrap();
+    // An inline function or macro everywhere, a type of modules, and one that was a macro first.
+    for name in ["del_timer_sync", "usb_driver"] {
+        let explanation = explain(&history, name, &aliases).unwrap();
+        assert_eq!(
+            (explanation.since.as_ref(), explanation.first.as_ref()),
+            (None, None),
+            "{name}"
+        );
+        let text = text::render(&explanation);
+        assert!(text.contains("since       not known: "), "{text}");
+        assert!(!text.contains("never") && !text.contains("not there"), "{text}");
+    }
+    let class = explain(&history, "class_create", &aliases).unwrap();
+    assert_eq!(class.since, None);
+    let text = text::render(&class);
+    assert!(
+        text.contains("+deb12-amd64 or before: of the kernels without it below, a macro"),
+        "{text}"
+    );
+    assert!(text.contains("not exported"), "{text}");
+    // A field whose struct is known without it.
+    let field = explain(&history, "pci_driver.driver_managed_dma", &aliases).unwrap();
+    assert_eq!(field.since, None, "the oldest kernel has it");
+    let came = explain(&history, "bus_type.irq_get_affinity", &aliases).unwrap();
+    assert!(came.since.is_some() && came.since == came.first, "{:?}", came.since);
+    let error = explain(&history, "no_such_name_at_all", &aliases)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("nothing is known of it") && !error.contains("never"),
+        "{error}"
+    );
+}

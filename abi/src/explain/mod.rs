@@ -22,8 +22,11 @@ pub struct Explanation {
     pub c: String,
     /// What it is called in the safe layer.
     pub safe: Vec<safe::Alias>,
-    /// Since when it is there, if it came while the history was kept; else nothing.
+    /// Since when it is there, if a kernel before is known not to have it; else nothing. A function that a kernel's type
+    /// information does not have, or that it does not export, can be a macro or an inline function there: that is no proof.
     pub since: Option<String>,
+    /// The first kernel that is known to have it, if any does.
+    pub first: Option<String>,
     /// The oldest kernel of the history: nothing is known of what was before it.
     pub oldest: String,
     /// What the name stands for; a function has two, its signature and its export.
@@ -166,6 +169,7 @@ pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<E
         c: newest.map_or_else(String::new, |kernel| declaration(history, kernel, first)),
         safe: safe.of(name),
         since: sections.first().and_then(since),
+        first: sections.iter().find_map(first_of),
         oldest: order
             .iter()
             .map(|&id| history.kernel(id).release.clone())
@@ -244,7 +248,7 @@ fn unknown(history: &History, asked: &str, name: &str) -> Error {
         Some((of, field)) if !history.layouts_of(of).is_empty() => {
             format!("no kernel of the history has a field {field} in {of}")
         }
-        _ => "no such name in the history".to_owned(),
+        _ => "a name that the history does not remember: nothing is known of it".to_owned(),
     };
     Error::new(
         format_args!("`{asked}`"),
@@ -469,11 +473,18 @@ fn layout(history: &History, kernel: KernelId, meaning: &Meaning) -> Option<(Str
     Some((history.kernel(kernel).id.clone(), type_.clone()))
 }
 
-/// The first kernel of the first group that has it, if an older one of that group is known not to.
+/// The first kernel of the first group that has it, if an older one of that group is known not to: the layout without
+/// the field, or the enum without the enumerator, is at hand. Nothing else is a proof.
 fn since(section: &Section) -> Option<String> {
     let group = section.groups.first()?;
     let first = group.spans.iter().position(|span| span.state.is_there())?;
     let before = group.spans.get(first.checked_sub(1)?)?;
-    // What was not looked at may have been there.
-    (before.state != State::NotKnown).then(|| group.spans[first].first.clone())
+    let proven = before.state == State::Absent && section.is != "symbol";
+    proven.then(|| group.spans[first].first.clone())
+}
+
+/// The first kernel that has it, of the first group with one.
+fn first_of(section: &Section) -> Option<String> {
+    let mut spans = section.groups.iter().flat_map(|group| &group.spans);
+    Some(spans.find(|span| span.state.is_there())?.first.clone())
 }

@@ -6,6 +6,9 @@ use std::fmt::Write;
 use super::{Explanation, Group, Section, State};
 use crate::model::{Field, Type};
 
+/// What a kernel can have a name as without its type information, or its list of exports, telling.
+const ELSEWHERE: &str = "a macro, an inline function, and what only modules have are in no kernel's type information";
+
 /// How many fields before and after one are drawn.
 const AROUND: usize = 3;
 
@@ -13,7 +16,12 @@ const AROUND: usize = 3;
 pub fn render(explanation: &Explanation) -> String {
     let mut text = String::new();
     let Explanation {
-        name, c, safe, since, ..
+        name,
+        c,
+        safe,
+        since,
+        first,
+        ..
     } = explanation;
     let _ = writeln!(text, "{name}");
     if !c.is_empty() {
@@ -29,12 +37,21 @@ pub fn render(explanation: &Explanation) -> String {
         };
         let _ = writeln!(text, "  safe layer  {} ({}){of}", alias.path, alias.place);
     }
-    let _ = match since {
-        Some(since) => writeln!(text, "  since       {since}"),
-        None if !explanation.sections.iter().any(is_there) => {
-            writeln!(text, "  since       never: no kernel of the history has it")
-        }
-        None => writeln!(
+    // Who is known not to have it is told by `since` alone.
+    let from_the_start = || {
+        let group = explanation.sections.first().and_then(|section| section.groups.first());
+        group
+            .and_then(|group| group.spans.first())
+            .is_some_and(|span| span.state.is_there())
+    };
+    let _ = match (since, first) {
+        (Some(since), _) => writeln!(text, "  since       {since}"),
+        (None, None) => writeln!(text, "  since       not known: {}", ELSEWHERE),
+        (None, Some(first)) if !from_the_start() => writeln!(
+            text,
+            "  since       {first} or before: of the kernels without it below, {ELSEWHERE}"
+        ),
+        (None, Some(_)) => writeln!(
             text,
             "  since       {} or before, the oldest that is known",
             explanation.oldest
@@ -53,11 +70,6 @@ pub fn render(explanation: &Explanation) -> String {
         text += &picture(type_, field);
     }
     text
-}
-
-fn is_there(section: &Section) -> bool {
-    let mut spans = section.groups.iter().flat_map(|group| &group.spans);
-    spans.any(|span| span.state.is_there())
 }
 
 fn of_section(section: &Section) -> String {
@@ -83,7 +95,7 @@ fn of_section(section: &Section) -> String {
                 "    {:<width$}  {:>4}  {}",
                 range(span),
                 span.kernels,
-                of_state(&span.state)
+                of_state(section.is, &span.state)
             );
             for change in &span.changes {
                 let _ = writeln!(text, "    {:<width$}        · {change}", "");
@@ -108,8 +120,9 @@ fn range(span: &super::Span) -> String {
     }
 }
 
-fn of_state(state: &State) -> String {
+fn of_state(is: &str, state: &State) -> String {
     match state {
+        State::Absent if is == "symbol" => "not exported".to_owned(),
         State::NotKnown => "not known".to_owned(),
         State::NoEvidence { why } => format!("no evidence: {why}"),
         State::Absent => "not there".to_owned(),
