@@ -8,6 +8,11 @@ mod entries;
 use std::fs;
 use std::path::Path;
 
+use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::dwarf;
+use linux_driver_abi::history::History;
+use linux_driver_abi::model::{Abi, Scope};
+
 fn replay(target: &str, entry: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut count = 0;
@@ -35,6 +40,41 @@ fn abi_json() {
 }
 
 #[test]
+fn dwarf() {
+    replay("dwarf", entries::dwarf);
+}
+
+#[test]
+fn history() {
+    replay("history", entries::history);
+}
+
+#[test]
 fn symvers() {
     replay("symvers", entries::symvers);
+}
+
+/// Files that real tools wrote are read whole: what the fuzzer starts from is no noise.
+#[test]
+fn what_real_tools_wrote_is_read() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let bytes = |name: &str| fs::read(corpus.join(name)).expect("a file can be read");
+    let scope = Scope {
+        types: vec!["outer".to_owned()],
+        functions: Vec::new(),
+    };
+    let of_gcc = dwarf::read(&bytes("dwarf/gcc"), "gcc", &scope).expect("it is whole");
+    let of_pahole = bytes("btf/pahole");
+    let of_pahole = extract(&Btf::open(&of_pahole, "pahole").expect("it is whole"), &scope).expect("it is sound");
+    let places = |abi: &Abi| -> Vec<(String, u64)> {
+        let fields = abi.types["outer"].fields.iter();
+        fields.map(|field| (field.name.clone(), field.offset_bits)).collect()
+    };
+    assert_eq!(places(&of_gcc), places(&of_pahole));
+    assert_eq!(of_gcc.types["outer"].size, 128);
+    let of_rustc = dwarf::read(&bytes("dwarf/rustc"), "rustc", &scope).expect("it is whole");
+    assert_eq!(of_rustc.types["outer"].size, 32);
+    let text = String::from_utf8(bytes("history/six-kernels")).expect("it is text");
+    let history = History::of_texts(&entries::texts(&text)).expect("it is a history");
+    assert_eq!(history.len(), 6);
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a reader is asked to do with any bytes. The tests hand the corpus to the same functions.
 
+use std::collections::BTreeMap;
+
 use linux_driver_abi::btf::{Btf, declare, extract};
+use linux_driver_abi::dwarf;
+use linux_driver_abi::history::History;
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
@@ -38,7 +42,12 @@ fn everything(btf: &Btf<'_>) {
 /// Opens a file that holds BTF. What is found can be opened, or is refused.
 pub fn source(data: &[u8]) {
     if let Ok(source) = Source::from_bytes(data.to_vec(), "fuzz") {
-        assert!(!source.btf().is_empty() || source.container().to_string().starts_with("module"));
+        assert!(!source.btf().is_empty(), "BTF was found that is not there");
+        let is_module = source.container().to_string().starts_with("module");
+        assert!(
+            source.kernel().is_err() || !is_module,
+            "a module's BTF passed for a kernel's"
+        );
         if let Ok(btf) = Btf::open(source.btf(), source.place()) {
             assert_eq!(btf.ids().count() + 1, btf.len() as usize);
         }
@@ -81,4 +90,56 @@ pub fn symvers(data: &[u8]) {
             assert_eq!(symvers.get(name), Some(export));
         }
     }
+}
+
+/// Reads the debug information of an object: as the kernel's compiler writes it, and as rustc does for bindings.
+pub fn dwarf(data: &[u8]) {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let scope = Scope {
+        types: owned(&["outer", "inner", "choice", "callback_t", "absent"]),
+        functions: owned(&["call", "many"]),
+    };
+    if let Ok(abi) = dwarf::read(data, "fuzz", &scope) {
+        // What was asked for is there, or it is said that it is not.
+        for name in &scope.types {
+            assert!(
+                abi.types.contains_key(name) || abi.no_evidence.contains_key(&format!("type {name}")),
+                "{name}"
+            );
+        }
+        consume(&abi);
+    }
+    if let Ok(abi) = dwarf::read_bindings(data, "fuzz", &scope, BTreeMap::new()) {
+        consume(&abi);
+    }
+}
+
+/// Reads a history: its files one after the other, each from its first row on.
+pub fn history(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(history) = History::of_texts(&texts(text)) else {
+        return;
+    };
+    let order = history.in_order();
+    assert_eq!(order.len(), history.len());
+    for (before, after) in history.steps().into_iter().take(20) {
+        history.differences(before, after);
+    }
+    for id in order.into_iter().take(20) {
+        consume(&history.abi_of(id));
+    }
+}
+
+/// The files of a history that stand one after the other in a text.
+pub fn texts(text: &str) -> BTreeMap<String, String> {
+    const FIRST: &str = "history\t1\t";
+    let mut texts = BTreeMap::new();
+    let mut file = String::new();
+    for line in text.split_inclusive('\n') {
+        if let Some(kind) = line.strip_prefix(FIRST) {
+            file = format!("{}.tsv", kind.trim_end());
+        }
+        texts.entry(file.clone()).or_insert_with(String::new).push_str(line);
+    }
+    texts
 }

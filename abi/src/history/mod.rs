@@ -233,10 +233,22 @@ pub struct Difference<'h> {
 impl History {
     /// Reads the history in this folder.
     pub fn read(dir: &Path) -> Result<Self> {
+        Self::of_files(dir, text::read)
+    }
+
+    /// The same for texts that are at hand, by the names of the files. What is not there is empty.
+    pub fn of_texts(texts: &BTreeMap<String, String>) -> Result<Self> {
+        Self::of_files(Path::new(""), |path| {
+            let name = path.to_string_lossy();
+            Ok(texts.get(name.as_ref()).cloned().unwrap_or_default())
+        })
+    }
+
+    fn of_files(dir: &Path, read: impl Fn(&Path) -> Result<String>) -> Result<Self> {
         let mut history = Self::default();
         for what in What::ALL {
             let path = dir.join(format!("{}.tsv", what.plural()));
-            let text = text::read(&path)?;
+            let text = read(&path)?;
             let rows = text::rows(&path, &text, what.plural())?;
             let items = &mut history.items[what as usize];
             match what {
@@ -245,7 +257,7 @@ impl History {
             }
         }
         let path = dir.join(text::KERNELS);
-        let text = text::read(&path)?;
+        let text = read(&path)?;
         kernels::read(text::rows(&path, &text, "kernels")?, &mut history)?;
         Ok(history)
     }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the reader of a module's file is asked to do with any bytes. A test hands the corpus to the same function.
+
+use std::path::Path;
+
+use linux_driver_kbuild::module_abi;
+
+/// Reads all that a module's file says of itself.
+pub fn ko(data: &[u8]) {
+    if let Ok(said) = module_abi::said(Path::new("fuzz.ko"), data) {
+        assert!(
+            said.uses.windows(2).all(|pair| pair[0] < pair[1]),
+            "each name once, in order"
+        );
+        assert!(!said.exports.contains_key(""), "a symbol without a name");
+    }
+}
