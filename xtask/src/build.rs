@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask build`.
 
+use linux_driver_abi::report::visible::visible_json;
 use linux_driver_host::{Cache, Result, progress};
 use linux_driver_kbuild::check;
 use serde::Serialize;
@@ -70,6 +71,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| linux_driver_host::Error::new("--json", "to write the document", e, "report this"))?;
-    println!("{text}");
+    println!("{}", visible_json(&text));
     Ok(())
 }

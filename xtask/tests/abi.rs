@@ -731,10 +731,48 @@ fn modules_that_are_none() {
             broken.path("missing.ko"),
             &["No such file or directory", "check the path"],
         ),
-        (broken.path("."), &["Is a directory"]),
+        (broken.path("."), &["a folder"]),
     ] {
         offline(["check-abi", "--ko", &file]).refused(2, &[&[file.as_str()], words].concat());
     }
+}
+
+/// A module that Debian's 6.1 Kbuild made.
+fn module() -> String {
+    repository()
+        .join("abi/fuzz/corpus/ko/6.1-exports")
+        .display()
+        .to_string()
+}
+
+#[test]
+fn a_module_is_held_against_a_kernel_with_others_beside_it() {
+    let broken = Broken::new();
+    let (file, other) = (module(), broken.file("other.ko", fs::read(module()).unwrap()));
+    let exports = |arguments: &[&str]| {
+        let common = ["check-abi", "--kernel", "debian-7.2", "--json", "--ko", &file];
+        let text = offline_in(common, |command| {
+            command.args(arguments);
+        })
+        .stdout;
+        let checks = parsed(&text)["checks"].as_array().unwrap().clone();
+        let findings = items(&checks[0]["findings"]).into_iter();
+        let named = |name: &str| findings.clone().find(|finding| finding["name"] == name).cloned();
+        let unknown = named("exports").map_or(String::new(), |finding| finding["used"].to_string());
+        // What its source does on another kernel, a file of a module does not tell.
+        assert_eq!(named("source").unwrap()["verdict"], "not-judged", "{text}");
+        assert!(findings.clone().all(|finding| finding["verdict"] != "source"), "{text}");
+        (checks.len(), unknown)
+    };
+    let (checks, unknown) = exports(&[]);
+    assert!(checks == 1 && unknown.contains("__fentry__"), "{unknown}");
+    assert_eq!(exports(&[&other]).0, 2);
+    let symvers = broken.file("Module.symvers", "0x00000000\t__fentry__\tsibling\tEXPORT_SYMBOL\t\n");
+    let (_, unknown) = exports(&["--extra-symbols", &symvers]);
+    assert!(!unknown.contains("__fentry__"), "{unknown}");
+    misused(["check-abi", "--extra-symbols", &symvers], &["--ko"]);
+    offline(["check-abi", "--ko", &file, "--extra-symbols", "/dev/zero"])
+        .refused(2, &["/dev/zero", "a device, pipe or socket"]);
 }
 
 #[test]

@@ -2,8 +2,6 @@
 //! A relocatable x86-64 object in memory: its sections, symbols and relocations, all bounds checked once.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use linux_driver_host::{Error, Result};
@@ -13,25 +11,11 @@ use object::{LittleEndian, SectionIndex, SymbolIndex};
 
 use super::kind;
 
-/// The largest file that is read. The largest stock modules, with debug information, have some hundred megabytes.
-const LARGEST: u64 = 1 << 30;
-
 const LE: LittleEndian = LittleEndian;
 
-/// The bytes of an object file.
+/// The bytes of an object file, unpacked where a distribution compressed it (`.ko.xz`).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let fail = |e: std::io::Error| Error::io(path, "read", &e);
-    let file = File::open(path).map_err(fail)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(malformed(
-            path,
-            format_args!("at most {LARGEST} bytes"),
-            "a larger file",
-        ));
-    }
-    Ok(bytes)
+    linux_driver_abi::source::module(path)
 }
 
 /// A relocation, as its section applies it.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use linux_driver_abi::model::Symbol;
 use linux_driver_host::{Error, Result};
 use object::elf::{self, FileHeader64};
 use object::read::elf::ElfFile64;
@@ -18,6 +20,9 @@ const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
 /// The section of checksums by which `same_magic` in `kernel/module/version.c` knows that a module has some.
 const VERSIONS: &str = "__versions";
+
+/// More bytes than the name of a namespace has.
+const LONGEST: usize = 256;
 
 /// What a module's file says.
 #[derive(Debug)]
@@ -62,6 +67,78 @@ impl Facts {
 /// The bytes of a module's file.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     super::elf::read(path)
+}
+
+/// What the module exports: of each symbol its name, checksum, namespace, and whether it is for the GPL alone.
+///
+/// `EXPORT_SYMBOL` makes a symbol `__ksymtab_NAME` in a section whose name says for whom, `__kstrtabns_NAME` at the name
+/// of the namespace, and with CONFIG_MODVERSIONS `__crc_NAME`.
+pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<Symbol>>> {
+    let facts = read(path, data)?;
+    let broken = |e: object::read::Error| {
+        Error::new(
+            path.display(),
+            "a whole ELF object",
+            e,
+            "the file is cut off or damaged: build it again",
+        )
+    };
+    let file = ElfFile64::<LittleEndian>::parse(data).map_err(broken)?;
+    let module = facts.tag("name").unwrap_or_default().to_owned();
+    let mut exports: BTreeMap<String, Symbol> = BTreeMap::new();
+    let mut crcs: BTreeMap<String, u32> = BTreeMap::new();
+    let mut namespaces: BTreeMap<String, String> = BTreeMap::new();
+    for symbol in file.symbols().filter(|symbol| !symbol.is_undefined()) {
+        let name = String::from_utf8_lossy(symbol.name_bytes().map_err(broken)?).into_owned();
+        let section = symbol
+            .section_index()
+            .map(|index| file.section_by_index(index))
+            .transpose();
+        let section = section.map_err(broken)?;
+        // What stands at the symbol.
+        let bytes = |section: &Option<_>| -> Result<Vec<u8>> {
+            let Some(section): &Option<object::read::elf::ElfSection64<'_, '_, LittleEndian>> = section else {
+                return Ok(Vec::new());
+            };
+            let data = section.data().map_err(broken)?;
+            let at = usize::try_from(symbol.address()).unwrap_or(usize::MAX);
+            let rest = data.get(at..).unwrap_or_default();
+            Ok(rest.get(..LONGEST).unwrap_or(rest).to_vec())
+        };
+        if let Some(name) = name.strip_prefix("__crc_") {
+            let crc = match &section {
+                None => u32::try_from(symbol.address()).ok(),
+                Some(_) => bytes(&section)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)),
+            };
+            crcs.extend(crc.map(|crc| (name.to_owned(), crc)));
+        } else if let Some(name) = name.strip_prefix("__kstrtabns_") {
+            let bytes = bytes(&section)?;
+            let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
+            let text = String::from_utf8_lossy(text).into_owned();
+            namespaces.extend(Some((name.to_owned(), text)).filter(|(_, text)| !text.is_empty()));
+        } else if let (Some(name), Some(section)) = (name.strip_prefix("__ksymtab_"), &section) {
+            let section = section.name_bytes().map_err(broken)?;
+            if !section.starts_with(b"__ksymtab") && !section.starts_with(b"___ksymtab") || name == "strings" {
+                continue;
+            }
+            let symbol = Symbol {
+                crc: None,
+                module: module.clone(),
+                gpl: section.windows(4).any(|part| part == b"_gpl"),
+                namespace: None,
+            };
+            exports.insert(name.to_owned(), symbol);
+        }
+    }
+    let whole = |(name, symbol): (String, Symbol)| {
+        let symbol = Symbol {
+            crc: crcs.get(&name).copied(),
+            namespace: namespaces.get(&name).cloned(),
+            ..symbol
+        };
+        (name, Arc::new(symbol))
+    };
+    Ok(exports.into_iter().map(whole).collect())
 }
 
 /// Reads the module whose bytes are `data`; errors call it `path`.

@@ -14,14 +14,6 @@ const ORDER: usize = 5;
 pub(super) fn check(path: &Path, data: &[u8]) -> Result<()> {
     let expected = "an ELF object for x86-64, little-endian and relocatable (ET_REL), as a module is";
     let refuse = |found: &str, remedy: &str| Err(Error::new(path.display(), expected, found, remedy));
-    const PACKED: [(&[u8], &str); 3] = [
-        (b"\xfd7zXZ\0", "unxz"),
-        (b"\x1f\x8b", "gunzip"),
-        (b"\x28\xb5\x2f\xfd", "unzstd"),
-    ];
-    if let Some((_, unpack)) = PACKED.iter().find(|(magic, _)| data.starts_with(magic)) {
-        return refuse("a compressed file", &format!("unpack it first, with `{unpack}`"));
-    }
     if data.starts_with(b"!<arch>\n") {
         return refuse("an archive of objects", "link it into one object first (`ld -r`)");
     }
@@ -77,7 +69,6 @@ mod tests {
             refused(&bytes)
         };
         assert!(refused(b"").contains("another kind of file"));
-        assert!(refused(b"\xfd7zXZ\0more").contains("unxz"));
         assert!(refused(b"!<arch>\nmore").contains("an archive"));
         assert!(refused(b"\x7fELF\x02\x01").contains("ends after 6 bytes"));
         assert!(with(CLASS, 1).contains("a 32-bit ELF file"));

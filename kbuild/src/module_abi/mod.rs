@@ -7,10 +7,13 @@
 //! [`Verdict::NoEvidence`]: only a check without a finding, or with such alone as keep the module working, says that
 //! it loads.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use linux_driver_abi::model::{Abi, Type};
+use linux_driver_abi::model::{Abi, Symbol, Type};
 use linux_driver_abi::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict};
 use linux_driver_host::{Error, Result};
 
@@ -47,6 +50,14 @@ struct Question<'a> {
     after: &'a Abi,
     /// Types and functions of the kernel that it was built for, if they are known.
     before: Option<&'a Abi>,
+    /// The typedefs of both, in signatures that differ: first those of the kernel that it was built for.
+    typedefs: (Cow<'a, Abi>, Cow<'a, Abi>),
+}
+
+impl Question<'_> {
+    fn typedefs(&self) -> (&Abi, &Abi) {
+        (&self.typedefs.0, &self.typedefs.1)
+    }
 }
 
 /// What was found out so far.
@@ -101,7 +112,7 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
     if !kernel.arch.is_empty() && kernel.arch != facts.arch {
         answer.module(
             "arch",
-            Verdict::Rebuild,
+            Verdict::NotJudged,
             Change::Value {
                 before: facts.arch.clone(),
                 after: kernel.arch.clone(),
@@ -126,11 +137,16 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
     }
     let same_release = release.is_some_and(|release| release == kernel.release);
     let names = symbols::functions(&facts, kernel);
-    let after = kernel.types.look_up(&names)?;
+    let module = ["module".to_owned()];
+    let after = kernel.types.look_up(&module, &names)?;
     let before = kernel
         .built_for
-        .map(|built_for| built_for.types.look_up(&names))
+        .map(|built_for| built_for.types.look_up(&module, &names))
         .transpose()?;
+    let typedefs = match (kernel.built_for, &before) {
+        (Some(built_for), Some(before)) => typedefs(built_for, before, kernel, &after)?,
+        _ => Default::default(),
+    };
     let question = Question {
         ko,
         data: &data,
@@ -139,12 +155,92 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
         same_release,
         after: &after,
         before: before.as_deref(),
+        typedefs,
     };
     vermagic::look(&question, &mut answer);
     layout::look(&question, &mut answer);
     symbols::look(&question, &mut answer);
     fitness::look(&question, &mut answer)?;
+    source(&question, &mut answer);
     Ok(finished(ko, kernel, answer))
+}
+
+/// The typedefs that signatures name which are spelled otherwise before and after.
+fn typedefs<'a>(
+    built_for: &Target<'a>,
+    before: &Abi,
+    kernel: &Target<'a>,
+    after: &Abi,
+) -> Result<(Cow<'a, Abi>, Cow<'a, Abi>)> {
+    let both = before.functions.iter();
+    let both = both.filter_map(|(name, function)| Some((function, after.functions.get(name)?)));
+    let mut names: Vec<String> = both
+        .flat_map(|(before, after)| signature::names(before, after))
+        .collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(Default::default());
+    }
+    Ok((
+        built_for.types.look_up(&names, &[])?,
+        kernel.types.look_up(&names, &[])?,
+    ))
+}
+
+/// What the module's file cannot tell: whether its source, compiled for another kernel, fits.
+fn source(question: &Question<'_>, answer: &mut Answer) {
+    let refused = |finding: &&Finding| matches!(finding.verdict, Verdict::Rebuild | Verdict::NotJudged);
+    if question.same_release || !answer.findings.iter().any(|finding| refused(&finding)) {
+        return;
+    }
+    let open = answer
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::NotJudged);
+    let mut names: Vec<String> = open.map(|finding| finding.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().map(String::as_str).collect();
+    let text = match shown.as_slice() {
+        [] => "whether its source compiles for this kernel is not judged; no name that a source can have is known to be gone or another"
+            .to_owned(),
+        shown => format!(
+            "whether its source compiles for this kernel is not judged; these names are gone or others: {}",
+            listed(shown)
+        ),
+    };
+    answer.module(
+        "source",
+        Verdict::NotJudged,
+        Change::NoEvidence,
+        text,
+        "a .ko has no macros, no inline functions, no names of fields and no types of callbacks, and its source can have code for several kernels: build it for this one",
+    );
+    answer.of(&shown);
+}
+
+/// What a module's file says of its symbols.
+#[derive(Debug)]
+pub struct Said {
+    /// What the loader has to find, in order.
+    pub uses: Vec<String>,
+    /// What it exports, for others that are loaded after it.
+    pub exports: BTreeMap<String, Arc<Symbol>>,
+}
+
+/// What the module with these bytes says; errors call it `ko`.
+pub fn said(ko: &Path, data: &[u8]) -> Result<Said> {
+    Ok(Said {
+        uses: facts::read(ko, data)?.undefined,
+        exports: facts::exports(ko, data)?,
+    })
+}
+
+/// What a module exports, for others that are to be loaded after it.
+pub fn exports(ko: &Path) -> Result<BTreeMap<String, Arc<Symbol>>> {
+    let data = facts::bytes(ko)?;
+    facts::exports(ko, &data)
 }
 
 /// The release of the kernel that a module was built for, as its vermagic says.

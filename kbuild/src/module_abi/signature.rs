@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Whether two signatures of a function are one, and what follows if they are not.
 
-use linux_driver_abi::model::Function;
+use linux_driver_abi::compare::same_type;
+use linux_driver_abi::model::{Abi, Function};
 use linux_driver_abi::report::{Change, Retyping, Verdict};
 
 /// What is different, and what follows from it.
@@ -11,8 +12,28 @@ pub(super) struct Difference {
     pub(super) reason: &'static str,
 }
 
-/// How the function `name` differs; `None` if it does not.
-pub(super) fn difference(name: &str, before: &Function, after: &Function) -> Option<Difference> {
+/// The names in these signatures that can be typedefs, where the two are spelled otherwise.
+pub(super) fn names(before: &Function, after: &Function) -> Vec<String> {
+    if before == after {
+        return Vec::new();
+    }
+    let types = |function: &Function| {
+        let all = std::iter::once(&function.returns).chain(&function.params);
+        all.map(|spelled| spelled.clone() + " ").collect::<String>()
+    };
+    let text = types(before) + &types(after);
+    let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    let words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// How the function `name` differs; `None` if it does not. `typedefs` are those of both sides.
+pub(super) fn difference(
+    name: &str,
+    before: &Function,
+    after: &Function,
+    typedefs: (&Abi, &Abi),
+) -> Option<Difference> {
     let (old, new) = (before.declaration(name), after.declaration(name));
     if before.returns == after.returns && before.params == after.params && before.variadic == after.variadic {
         return None;
@@ -23,7 +44,7 @@ pub(super) fn difference(name: &str, before: &Function, after: &Function) -> Opt
                 before: old,
                 after: new,
             },
-            verdict: Verdict::Source,
+            verdict: Verdict::NotJudged,
             reason: "the function takes other arguments: one that is compiled for the old ones passes what the kernel does not expect",
         });
     }
@@ -32,6 +53,17 @@ pub(super) fn difference(name: &str, before: &Function, after: &Function) -> Opt
             .chain(before.params.iter().zip(&after.params))
             .filter(|(before, after)| before != after)
     };
+    if pairs().all(|(before, after)| same_type((before, typedefs.0), (after, typedefs.1))) {
+        return Some(Difference {
+            change: Change::Retyped {
+                before: old,
+                after: new,
+                how: Retyping::SameSize,
+            },
+            verdict: Verdict::Rebuild,
+            reason: "a typedef came or went, and stands for the same type; the kernel's checksum of the function can be another",
+        });
+    }
     let const_only = pairs().all(|(before, after)| without_const(before) == without_const(after));
     // A function of the driver's own is handed over there, and it has to be of the very type.
     let callback = pairs().any(|(before, after)| before.contains("(*") || after.contains("(*"));
@@ -44,12 +76,12 @@ pub(super) fn difference(name: &str, before: &Function, after: &Function) -> Opt
         ),
         (true, true) => (
             Retyping::ConstOnly,
-            Verdict::Source,
+            Verdict::NotJudged,
             "a function that is handed over there has to be of the new type: the source declares it",
         ),
         _ if pointers => (
             Retyping::Pointee,
-            Verdict::Source,
+            Verdict::NotJudged,
             "the function takes or returns a pointer to something else: the source has to pass that",
         ),
         _ => (
@@ -58,7 +90,7 @@ pub(super) fn difference(name: &str, before: &Function, after: &Function) -> Opt
             } else {
                 Retyping::SameSize
             },
-            Verdict::Source,
+            Verdict::NotJudged,
             "the function takes or returns another type: the source has to fit it",
         ),
     };
@@ -109,11 +141,13 @@ mod tests {
 
     #[test]
     fn each_way_has_its_verdict() {
-        let of = |before: &Function, after: &Function| difference("f", before, after).map(|d| (d.change, d.verdict));
+        let of = |before: &Function, after: &Function| {
+            difference("f", before, after, (&Abi::default(), &Abi::default())).map(|d| (d.change, d.verdict))
+        };
         let f = function("void", &["struct callback_head *", "rcu_callback_t"]);
         assert_eq!(of(&f, &f), None);
         let (change, verdict) = of(&f, &function("void", &["struct callback_head *"])).unwrap();
-        assert!(matches!(change, Change::Arity { .. }) && verdict == Verdict::Source);
+        assert!(matches!(change, Change::Arity { .. }) && verdict == Verdict::NotJudged);
         // As kvfree_call_rcu did.
         let (change, verdict) = of(&f, &function("void", &["struct callback_head *", "void *"])).unwrap();
         assert!(
@@ -123,7 +157,7 @@ mod tests {
                     how: Retyping::SameSize,
                     ..
                 }
-            ) && verdict == Verdict::Source,
+            ) && verdict == Verdict::NotJudged,
             "{change:?}"
         );
         let (change, verdict) = of(
@@ -146,7 +180,7 @@ mod tests {
             &function("int", &["int (*)(struct device *, const void *)"]),
         )
         .unwrap();
-        assert_eq!(verdict, Verdict::Source);
+        assert_eq!(verdict, Verdict::NotJudged);
         let (change, _) = of(&function("struct a *", &[]), &function("struct b *", &[])).unwrap();
         assert!(matches!(
             change,

@@ -15,23 +15,162 @@ use crate::check::{is_for_module, is_gpl_compatible};
 
 /// What compilers call by themselves, as the kernel's flags tell them to: no source names it, and a build for the new
 /// kernel calls what that one has. A row that ends in `*` stands for all that begin so.
-const COMPILERS_OWN: [&str; 8] = [
-    "__fentry__",
-    "__x86_return_thunk",
-    "__x86_indirect_*",
-    "__stack_chk_*",
+const COMPILERS_OWN: &[&str] = &[
     "__asan_*",
+    "__cfi_*",
+    "__fentry__",
+    "__gcov_*",
+    "__hwasan_*",
     "__kasan_*",
-    "__ubsan_*",
+    "__kcfi_*",
+    "__msan_*",
+    "__ref_stack_chk_guard",
     "__sanitizer_cov_*",
+    "__stack_chk_*",
+    "__tsan_*",
+    "__ubsan_*",
+    "__x86_indirect_*",
+    "__x86_return_thunk",
+    "llvm_gcov_*",
+    "mcount",
 ];
 
-fn is_compilers_own(name: &str) -> bool {
-    COMPILERS_OWN.iter().any(|row| match row.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
+/// What the kernel's headers name and no driver's source does: macros and inline functions expand to these. A build for
+/// another kernel expands its headers. Rows as above; `*` can stand at the start, too.
+///
+/// A name that a source may have is in none of the rows, even where a macro has it too.
+const HEADERS_OWN: &[&str] = &[
+    "*_noprof",
+    "__SCK__*",
+    "__SCT__*",
+    "__alloc_pages",
+    "__bad_*",
+    "__check_object_size",
+    "__class_create",
+    "__class_register",
+    "__const_udelay",
+    "__copy_overflow",
+    "__cpu_*_mask",
+    "___drm_dbg",
+    "__drm_dbg",
+    "__drm_err",
+    "__dynamic_dev_dbg",
+    "__dynamic_netdev_dbg",
+    "__dynamic_pr_debug",
+    "__fortify_panic",
+    "__get_task_comm",
+    "__get_user_*",
+    "__init_rwsem",
+    "__init_swait_queue_head",
+    "__init_waitqueue_head",
+    "__kmalloc",
+    "__kmalloc_*",
+    "__list_*_or_report",
+    "__list_add_valid",
+    "__list_del_entry_valid",
+    "__might_fault",
+    "__might_resched",
+    "__might_sleep",
+    "__mod_node_page_state",
+    "__mutex_init",
+    "__ndelay",
+    "__pci_register_driver",
+    "__per_cpu_offset",
+    "__percpu_down_read",
+    "__percpu_init_rwsem",
+    "__platform_create_bundle",
+    "__platform_driver_probe",
+    "__platform_driver_register",
+    "__platform_register_drivers",
+    "__preempt_count",
+    "__put_user_*",
+    "__raw_spin_lock_init",
+    "__read_overflow*",
+    "__register_chrdev",
+    "__release_region",
+    "__request_region",
+    "__root_device_register",
+    "__rwlock_init",
+    "__sw_hweight*",
+    "__this_cpu_preempt_check",
+    "__traceiter_*",
+    "__tracepoint_*",
+    "__udelay",
+    "__usecs_to_jiffies",
+    "__msecs_to_jiffies",
+    "__virt_addr_valid",
+    "__warn_printk",
+    "__write_overflow*",
+    "__x86_call_depth",
+    "_copy_from_user",
+    "_copy_to_user",
+    "_dev_alert",
+    "_dev_crit",
+    "_dev_emerg",
+    "_dev_err",
+    "_dev_info",
+    "_dev_notice",
+    "_dev_printk",
+    "_dev_warn",
+    "_printk",
+    "_raw_read_*",
+    "_raw_spin_*",
+    "_raw_write_*",
+    "alloc_pages_current",
+    "const_cpu_current_top_of_stack",
+    "const_current_task",
+    "const_pcpu_hot",
+    "cpu_bit_bitmap",
+    "cpu_number",
+    "current_task",
+    "delayed_work_timer_fn",
+    "fortify_panic",
+    "hrtimer_setup_on_stack",
+    "init_timer_key",
+    "init_user_namespace_key",
+    "kmalloc_caches",
+    "kmalloc_large",
+    "kmalloc_large_node",
+    "kmalloc_node_trace",
+    "kmalloc_order*",
+    "kmalloc_trace",
+    "kmem_cache_alloc_*trace",
+    "kmem_cache_create_usercopy",
+    "lockdep_*",
+    "mutex_init_generic",
+    "mutex_init_lockdep",
+    "page_offset_base",
+    "pcpu_hot",
+    "phys_base",
+    "physical_mask",
+    "pv_ops",
+    "random_kmalloc_seed",
+    "rwlock_init_*",
+    "sme_me_mask",
+    "this_cpu_off",
+    "timer_init_key",
+    "usercopy_abort",
+    "vmalloc_base",
+    "vmemmap_base",
+];
+
+fn matches(name: &str, rows: &[&str]) -> bool {
+    rows.iter().any(|row| match row.split_once('*') {
+        Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
         None => name == *row,
     })
 }
+
+fn is_compilers_own(name: &str) -> bool {
+    matches(name, COMPILERS_OWN)
+}
+
+fn is_headers_own(name: &str) -> bool {
+    matches(name, HEADERS_OWN)
+}
+
+/// What a source that was compiled for another kernel has to be asked: it may have code for this one, too.
+const NOT_JUDGED: &str = "a source can have code for several kernels, and the name can be a macro or inline function of the headers: only a build for this kernel tells";
 
 /// The functions whose signatures are of interest: what the module uses, and what may stand for what is gone.
 pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
@@ -66,17 +205,23 @@ struct Sums<'a> {
     without: Vec<&'a str>,
     /// Not known whether they are what they were.
     unproven: Vec<&'a str>,
+    /// Exported neither by this kernel nor by the one that the module was built for.
+    others: Vec<&'a str>,
 }
 
 pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     let (facts, kernel) = (question.facts, question.kernel);
     let mut sums = Sums::default();
     for name in &facts.undefined {
-        match kernel.exports.lookup(name) {
+        match kernel.lookup(name) {
             Lookup::Unknown => sums.unknown.push(name),
             Lookup::NotExported => {
                 answer.looked_at.symbols += 1;
-                gone(question, name, answer);
+                if is_of_another_module(question, name) {
+                    sums.others.push(name);
+                } else {
+                    gone(question, name, answer);
+                }
             }
             Lookup::Exported(symbol) => {
                 answer.looked_at.symbols += 1;
@@ -85,7 +230,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
             }
         }
     }
-    if let Lookup::Exported(symbol) = kernel.exports.lookup(layout::LAYOUT)
+    if let Lookup::Exported(symbol) = kernel.lookup(layout::LAYOUT)
         && question.kernel.has_checksums() == Some(true)
         && let (Some(theirs), Some(ours)) = (symbol.crc, facts.versions.get(layout::LAYOUT))
         && theirs != *ours
@@ -93,6 +238,17 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
         sums.checksums.push(layout::LAYOUT);
     }
     sums.tell(question, answer);
+}
+
+/// Whether a name that the kernel does not export is not of the kernel's at all. modpost finished the module, so that
+/// something exported it when it was built: where that was not the kernel that it was built for, it was another module.
+fn is_of_another_module(question: &Question<'_>, name: &str) -> bool {
+    let before = question.kernel.built_for;
+    match before.map(|before| before.exports.lookup(name)) {
+        Some(Lookup::NotExported) => true,
+        Some(Lookup::Exported(_)) => false,
+        Some(Lookup::Unknown) | None => question.same_release && !is_compilers_own(name) && !is_headers_own(name),
+    }
 }
 
 /// A symbol that the kernel does not export.
@@ -108,13 +264,24 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
         );
         return;
     }
+    if is_headers_own(name) {
+        answer.add(
+            Subject::Symbol,
+            name,
+            Verdict::Rebuild,
+            Change::Removed,
+            format!("{name} is not exported"),
+            "the loader refuses the module (\"Unknown symbol\"); a macro or inline function of the kernel's headers calls it, and a build for this kernel takes this kernel's headers",
+        );
+        return;
+    }
     let names = new_names(name, question.kernel);
     let before = question.before.and_then(|abi| abi.functions.get(name));
     let equal = |new: &&String| {
         let after = question.after.functions.get(*new);
         before
             .zip(after)
-            .is_some_and(|(before, after)| signature::difference(name, before, after).is_none())
+            .is_some_and(|(before, after)| signature::difference(name, before, after, question.typedefs()).is_none())
     };
     let internal = question.after.functions.contains_key(name);
     let renamed = names.iter().find(equal);
@@ -143,10 +310,10 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
     answer.add(
         Subject::Symbol,
         name,
-        Verdict::Source,
+        Verdict::NotJudged,
         change,
         format!("{name} is not exported{hint}"),
-        "the loader refuses the module (\"Unknown symbol\"); what calls it has to call something else, unless it is a macro or inline function of the kernel's headers, which a rebuild takes anew",
+        &format!("the loader refuses the module (\"Unknown symbol\"), unless another module exports it; {NOT_JUDGED}"),
     );
 }
 
@@ -158,19 +325,24 @@ fn is_profiled(old: &str, new: &str) -> bool {
 /// Whether a module such as this one may use it.
 fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut Answer) {
     let facts = question.facts;
+    // What was compiled for this very kernel shows what its source does here.
+    let (verdict, judged) = match question.same_release {
+        true => (Verdict::Source, String::new()),
+        false => (Verdict::NotJudged, format!("; {NOT_JUDGED}")),
+    };
     let license = facts.tag("license");
     if symbol.gpl && !license.is_some_and(is_gpl_compatible) {
         let license = license.map_or("no license".to_owned(), |license| format!("the license {license:?}"));
         answer.add(
             Subject::Symbol,
             name,
-            Verdict::Source,
+            verdict,
             Change::Value {
                 before: license.clone(),
                 after: "EXPORT_SYMBOL_GPL".to_owned(),
             },
             format!("{name} is exported to modules under the GPL only; the module has {license}"),
-            "the loader hides it from a module under another license (\"Unknown symbol\")",
+            &format!("the loader hides it from a module under another license (\"Unknown symbol\"){judged}"),
         );
     }
     let Some(namespace) = &symbol.namespace else { return };
@@ -191,13 +363,13 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
         answer.add(
             Subject::Symbol,
             name,
-            Verdict::Source,
+            verdict,
             Change::Value {
                 before: imports.join(", "),
                 after: namespace.clone(),
             },
             text,
-            reason,
+            &format!("{reason}{judged}"),
         );
     }
 }
@@ -224,22 +396,25 @@ fn same<'a>(question: &Question<'a>, name: &'a str, symbol: &Symbol, sums: &mut 
     match before.zip(functions(question.after)) {
         Some((before, after)) => {
             answer.looked_at.functions += 1;
-            match signature::difference(name, before, after) {
+            match signature::difference(name, before, after, question.typedefs()) {
                 Some(difference) => {
+                    let (verdict, reason) = match is_headers_own(name) {
+                        true => (
+                            Verdict::Rebuild,
+                            "a macro or inline function of the kernel's headers calls it, and a build for this kernel takes this kernel's headers".to_owned(),
+                        ),
+                        false if difference.verdict == Verdict::NotJudged => {
+                            (Verdict::NotJudged, format!("{}; {NOT_JUDGED}", difference.reason))
+                        }
+                        false => (difference.verdict, difference.reason.to_owned()),
+                    };
                     let text = match &difference.change {
                         Change::Arity { before, after } | Change::Retyped { before, after, .. } => {
                             format!("{name} was `{before}` and is `{after}`")
                         }
                         _ => format!("{name} has another signature"),
                     };
-                    answer.add(
-                        Subject::Function,
-                        name,
-                        difference.verdict,
-                        difference.change,
-                        text,
-                        difference.reason,
-                    );
+                    answer.add(Subject::Function, name, verdict, difference.change, text, &reason);
                 }
                 None if refused => sums.checksums.push(name),
                 None => {}
@@ -273,6 +448,23 @@ impl Sums<'_> {
                 "no list of what the kernel exports (Module.symvers) has them",
             );
             answer.of(&self.unknown);
+        }
+        if !self.others.is_empty() {
+            let depends = facts.tag("depends").unwrap_or_default();
+            answer.no_evidence(
+                Subject::Symbol,
+                "other modules",
+                format!(
+                    "the kernel does not export {} symbols that another module has to: {}",
+                    self.others.len(),
+                    listed(&self.others)
+                ),
+                &format!(
+                    "give that module too (a further --ko), or the Module.symvers of its build (--extra-symbols); the module says that it depends on: {}",
+                    if depends.is_empty() { "nothing" } else { depends }
+                ),
+            );
+            answer.of(&self.others);
         }
         if !self.checksums.is_empty() {
             self.checksums.sort_unstable();
@@ -332,5 +524,39 @@ impl Sums<'_> {
             );
             answer.of(&self.unproven);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_stands_for_what_begins_and_ends_so() {
+        for name in [
+            "__fortify_panic",
+            "__kmalloc_cache_noprof",
+            "__kmalloc_large_node_noprof",
+            "__list_add_valid_or_report",
+            "__mutex_init",
+            "alloc_pages_noprof",
+            "init_timer_key",
+            "pcpu_hot",
+        ] {
+            assert!(is_headers_own(name), "{name}");
+        }
+        assert!(is_compilers_own("__ref_stack_chk_guard") && is_compilers_own("__asan_load8"));
+        // Names that drivers call.
+        for name in [
+            "del_timer_sync",
+            "class_create",
+            "kfree",
+            "mutex_lock",
+            "pci_enable_device",
+            "__iowrite32_copy",
+        ] {
+            assert!(!is_headers_own(name) && !is_compilers_own(name), "{name}");
+        }
+        assert!(!matches("ab", &["ab*b"]), "the start and the end do not overlap");
     }
 }

@@ -26,6 +26,8 @@ pub struct Target<'a> {
     pub config: Option<Config>,
     /// What it exports.
     pub exports: Exports<'a>,
+    /// What modules built outside its tree export beside it (`KBUILD_EXTRA_SYMBOLS`).
+    pub others: BTreeMap<String, Arc<Symbol>>,
     /// Its types and the signatures of its functions.
     pub types: Types<'a>,
     /// The kernel that the module was built for, if it is at hand: what changed since is told from it.
@@ -75,6 +77,7 @@ impl<'a> Target<'a> {
             },
             config: Some(tree.config.clone()),
             exports: Exports::of_symvers(&symvers),
+            others: BTreeMap::new(),
             types: btf.map_or(Types::Unknown, Types::Btf),
             built_for: None,
         })
@@ -93,6 +96,7 @@ impl<'a> Target<'a> {
             } else {
                 Exports::Some(&abi.symbols)
             },
+            others: BTreeMap::new(),
             types: Types::Abi(abi),
             built_for: None,
         }
@@ -103,6 +107,21 @@ impl<'a> Target<'a> {
     pub fn with_built_for(mut self, kernel: &'a Target<'a>) -> Self {
         self.built_for = Some(kernel);
         self
+    }
+
+    /// With what other modules export: the kernel's own symbols go before them.
+    #[must_use]
+    pub fn with_others(mut self, others: impl IntoIterator<Item = (String, Arc<Symbol>)>) -> Self {
+        self.others.extend(others);
+        self
+    }
+
+    /// Whether the kernel, or another module, exports it.
+    pub(super) fn lookup(&self, name: &str) -> Lookup<'_> {
+        match (self.exports.lookup(name), self.others.get(name)) {
+            (Lookup::NotExported | Lookup::Unknown, Some(symbol)) => Lookup::Exported(symbol),
+            (found, _) => found,
+        }
     }
 
     /// Whether the kernel has checksums of its symbols (CONFIG_MODVERSIONS), if that is known.
@@ -146,15 +165,15 @@ impl<'a> Exports<'a> {
 }
 
 impl<'a> Types<'a> {
-    /// `struct module` and these functions, as far as they are known.
-    pub(super) fn look_up(self, functions: &[String]) -> Result<Cow<'a, Abi>> {
+    /// These types and functions, as far as they are known.
+    pub(super) fn look_up(self, types: &[String], functions: &[String]) -> Result<Cow<'a, Abi>> {
         Ok(match self {
             Self::Unknown => Cow::Owned(Abi::default()),
             Self::Abi(abi) => Cow::Borrowed(abi),
             Self::Btf(btf) => Cow::Owned(btf::extract(
                 btf,
                 &Scope {
-                    types: vec!["module".to_owned()],
+                    types: types.to_vec(),
                     functions: functions.to_vec(),
                 },
             )?),

@@ -122,6 +122,7 @@ fn kernel<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> 
         arch: "x86_64".to_owned(),
         config: Some(Config::parse(&format!("{CONFIG}{config}"))),
         exports: Exports::All(shared(exports)),
+        others: BTreeMap::new(),
         types: Types::Abi(abi),
         built_for: None,
     }
@@ -223,48 +224,78 @@ fn without_a_configuration_there_is_no_evidence() {
     );
 }
 
+/// The same kernel under another release: what was built for `RELEASE` was built for another one.
+fn later<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> Target<'a> {
+    Target {
+        release: "6.13.0-test".to_owned(),
+        ..kernel(config, exports, abi)
+    }
+}
+
+#[track_caller]
+fn of<'c>(check: &'c Check, name: &str) -> &'c Finding {
+    let found = check.findings.iter().find(|finding| finding.name == name);
+    found.unwrap_or_else(|| panic!("{name}: {:#?}", check.findings))
+}
+
 #[test]
-fn a_symbol_that_is_gone_needs_other_source() {
+fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
     let (before, mut after) = (fitting(), fitting());
     let moved = after.functions.remove("pci_thing").unwrap();
     after.functions.insert("__pci_thing".to_owned(), moved);
     let mut exported = without_checksums(exports());
     exported.remove("pci_thing");
-    let found = run(&module(), &kernel("", exported.clone(), &after));
+    let found = run(&module(), &later("", exported.clone(), &after));
     assert_eq!(
-        (only(&found).subject, only(&found).verdict),
-        (Subject::Symbol, Verdict::Source)
+        (of(&found, "pci_thing").subject, of(&found, "pci_thing").verdict),
+        (Subject::Symbol, Verdict::NotJudged)
     );
-    assert_eq!(only(&found).change, Change::Removed);
+    assert_eq!(of(&found, "pci_thing").change, Change::Removed);
+    assert_eq!(of(&found, "source").verdict, Verdict::NotJudged);
+    assert_eq!(of(&found, "source").used, ["pci_thing"]);
+    assert!(
+        !found.findings.iter().any(|f| f.verdict == Verdict::Source),
+        "{found:#?}"
+    );
 
     exported.insert("__pci_thing".to_owned(), symbol(0));
     let built_for = kernel("", without_checksums(exports()), &before);
     let found = run(
         &module(),
-        &kernel("", exported.clone(), &after).with_built_for(&built_for),
+        &later("", exported.clone(), &after).with_built_for(&built_for),
     );
     assert_eq!(
-        only(&found).change,
+        of(&found, "pci_thing").change,
         Change::Renamed {
             to: "__pci_thing".to_owned()
         }
     );
-    // Without the signature it had it is a guess.
-    let found = run(&module(), &kernel("", exported.clone(), &after));
-    assert_eq!(only(&found).change, Change::Removed);
-    assert!(
-        only(&found).text.contains("likely to stand for it"),
-        "{}",
-        only(&found).text
+    assert_eq!(
+        found.of_module(),
+        "has to be built again; whether its source fits is not judged"
     );
+    // Without the signature it had it is a guess.
+    let found = run(&module(), &later("", exported.clone(), &after));
+    assert_eq!(of(&found, "pci_thing").change, Change::Removed);
+    let text = &of(&found, "pci_thing").text;
+    assert!(text.contains("likely to stand for it"), "{text}");
 
     // What the headers' macros call is theirs to change, and so is what compilers call.
     exported.insert("pci_thing_noprof".to_owned(), symbol(0));
-    let found = run(&module(), &kernel("", exported.clone(), &after));
-    assert_eq!(
-        (only(&found).verdict, only(&found).name.as_str()),
-        (Verdict::Rebuild, "pci_thing")
-    );
+    let found = run(&module(), &later("", exported.clone(), &after));
+    assert_eq!(of(&found, "pci_thing").verdict, Verdict::Rebuild);
+    for name in [
+        "__fortify_panic",
+        "__ref_stack_chk_guard",
+        "pcpu_hot",
+        "init_timer_key",
+        "__mutex_init",
+    ] {
+        let uses = module().text("f", &format!("call {name}"));
+        let found = run(&uses, &later("", without_checksums(exports()), &fitting()));
+        assert_eq!(of(&found, name).verdict, Verdict::Rebuild, "{name}");
+        assert!(of(&found, "source").used.is_empty(), "{name}");
+    }
     let mut exported = without_checksums(exports());
     exported.remove("__x86_return_thunk");
     let found = run(&module(), &kernel("", exported, &after));
@@ -272,6 +303,107 @@ fn a_symbol_that_is_gone_needs_other_source() {
         (only(&found).verdict, only(&found).name.as_str()),
         (Verdict::Rebuild, "__x86_return_thunk")
     );
+}
+
+#[test]
+fn a_rebuild_for_another_kernel_leaves_the_source_unjudged() {
+    let abi = fitting();
+    let found = run(&module(), &later("", without_checksums(exports()), &abi));
+    assert_eq!(of(&found, "vermagic").verdict, Verdict::Rebuild);
+    assert_eq!(of(&found, "source").verdict, Verdict::NotJudged);
+    assert_eq!(
+        found.of_module(),
+        "has to be built again; whether its source fits is not judged"
+    );
+    // Of its own kernel it is known that it fits.
+    let bare = module().bare("f", "ret").raw(".data\n.quad f\n");
+    let found = run(&bare, &kernel("", without_checksums(exports()), &abi));
+    assert_eq!(found.of_module(), "has to be built again");
+}
+
+#[test]
+fn what_another_module_exports_is_told_apart_from_what_is_gone() {
+    let abi = fitting();
+    let uses = module().text("f", "call sibling_do");
+    // Built for this very kernel, or for one that has it as little: the kernel never exported it.
+    let here = kernel("", without_checksums(exports()), &abi);
+    let found = run(&uses, &here);
+    assert_eq!(
+        (only(&found).name.as_str(), only(&found).verdict),
+        ("other modules", Verdict::NoEvidence)
+    );
+    assert_eq!(only(&found).used, ["sibling_do"]);
+    assert!(
+        only(&found).reason.contains("--extra-symbols"),
+        "{}",
+        only(&found).reason
+    );
+    let found = run(
+        &uses,
+        &later("", without_checksums(exports()), &abi).with_built_for(&here),
+    );
+    assert_eq!(of(&found, "other modules").verdict, Verdict::NoEvidence);
+
+    // What its own file says of its exports is enough.
+    let exporting = Module::good()
+        .text("init_module", "call printk")
+        .text("cleanup_module", "nop")
+        .text("sibling_do", "nop")
+        .raw(
+            ".section .gnu.linkonce.this_module,\"aw\"\n.quad init_module, cleanup_module\n\
+             .section __ksymtab_gpl,\"a\"\n__ksymtab_sibling_do:\n.long sibling_do - .\n\
+             .long __kstrtab_sibling_do - .\n.long __kstrtabns_sibling_do - .\n\
+             .section __ksymtab_strings,\"aMS\",@progbits,1\n__kstrtab_sibling_do:\n.asciz \"sibling_do\"\n\
+             __kstrtabns_sibling_do:\n.asciz \"SIBLINGS\"\n\
+             .section __kcrctab_gpl,\"a\"\n__crc_sibling_do:\n.long 0x1234\n",
+        );
+    let theirs = super::exports(exporting.build().path()).unwrap();
+    assert_eq!(theirs.len(), 1, "{theirs:?}");
+    let symbol = &theirs["sibling_do"];
+    assert!(symbol.gpl, "{symbol:?}");
+    assert_eq!(
+        (symbol.crc, symbol.namespace.as_deref()),
+        (Some(0x1234), Some("SIBLINGS"))
+    );
+    let imports = module()
+        .text("f", "call sibling_do")
+        .modinfo("import_ns", Some("SIBLINGS"));
+    let found = run(&imports, &here.clone().with_others(theirs.clone()));
+    assert_eq!(found.findings, []);
+    // Its namespace counts as the kernel's do.
+    let found = run(&uses, &here.with_others(theirs));
+    assert!(only(&found).text.contains("namespace SIBLINGS"), "{found:#?}");
+}
+
+#[test]
+fn a_typedef_that_came_or_went_is_no_other_signature() {
+    let typedef = |target: &str| {
+        Arc::new(Type {
+            kind: Kind::Typedef,
+            size: 8,
+            align: 8,
+            fields: Vec::new(),
+            values: BTreeMap::new(),
+            target: Some(target.to_owned()),
+        })
+    };
+    let before = abi(80, 64, 72, &["void (*)(struct pci_dev *)", "unsigned long"]);
+    let mut after = abi(80, 64, 72, &["thing_fn_t", "size_t"]);
+    after
+        .types
+        .insert("thing_fn_t".to_owned(), typedef("void (*)(struct pci_dev *)"));
+    let built_for = kernel("", without_checksums(exports()), &before);
+    let target = kernel("", without_checksums(exports()), &after).with_built_for(&built_for);
+    let found = run(&module(), &target);
+    assert_eq!(
+        (only(&found).name.as_str(), only(&found).verdict),
+        ("pci_thing", Verdict::Rebuild)
+    );
+    after
+        .types
+        .insert("thing_fn_t".to_owned(), typedef("void (*)(struct device *)"));
+    let target = kernel("", without_checksums(exports()), &after).with_built_for(&built_for);
+    assert_eq!(only(&run(&module(), &target)).verdict, Verdict::NotJudged);
 }
 
 #[test]
@@ -326,7 +458,7 @@ fn another_checksum_is_told_with_what_changed() {
     let found = run(&with_checksums(), &target);
     assert_eq!(
         (only(&found).name.as_str(), only(&found).verdict),
-        ("pci_thing", Verdict::Source)
+        ("pci_thing", Verdict::NotJudged)
     );
     assert!(matches!(only(&found).change, Change::Arity { .. }));
 
@@ -362,8 +494,8 @@ fn without_checksums_signatures_decide() {
     let built_for = kernel("", without_checksums(exports()), &before);
     for (params, how, verdict) in [
         (["const struct pci_dev *"], Retyping::ConstOnly, Verdict::Rebuild),
-        (["struct device *"], Retyping::Pointee, Verdict::Source),
-        (["int"], Retyping::Resized, Verdict::Source),
+        (["struct device *"], Retyping::Pointee, Verdict::NotJudged),
+        (["int"], Retyping::Resized, Verdict::NotJudged),
     ] {
         let after = abi(80, 64, 72, &params);
         let target = kernel("", without_checksums(exports()), &after).with_built_for(&built_for);
@@ -474,7 +606,7 @@ fn another_architecture_is_one_finding() {
     let found = check(&path, &kernel("", exports(), &abi)).unwrap();
     assert_eq!(
         (only(&found).name.as_str(), only(&found).verdict),
-        ("arch", Verdict::Rebuild)
+        ("arch", Verdict::NotJudged)
     );
     assert_eq!(only(&found).text, "the module is for aarch64, the kernel for x86_64");
     let mut arm = kernel("", without_checksums(exports()), &abi);
@@ -486,6 +618,46 @@ fn another_architecture_is_one_finding() {
         [("mitigations", Verdict::NoEvidence), ("vermagic", Verdict::Rebuild)],
         "its vermagic does not end in aarch64"
     );
+}
+
+#[test]
+fn a_compressed_module_is_read() {
+    let abi = fitting();
+    let target = kernel("", without_checksums(exports()), &abi);
+    let built = module().build();
+    let tools: [(&str, &[&str]); 2] = [("gzip", &["-k"]), ("xz", &["-k", "--check=sha256"])];
+    for (tool, arguments) in tools {
+        let ran = std::process::Command::new(tool)
+            .args(arguments)
+            .arg(built.path())
+            .status();
+        assert!(ran.unwrap().success(), "{tool}");
+    }
+    for packed in ["gz", "xz"] {
+        let path = std::path::PathBuf::from(format!("{}.{packed}", built.path().display()));
+        assert_eq!(check(&path, &target).unwrap().findings, [], "{packed}");
+    }
+}
+
+#[test]
+fn what_is_no_file_of_a_module_is_refused_before_it_is_read() {
+    let abi = fitting();
+    let target = kernel("", exports(), &abi);
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo.ko");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let sparse = dir.path().join("sparse.ko");
+    fs::File::create(&sparse).unwrap().set_len(6 << 30).unwrap();
+    for (path, found) in [
+        (fifo.as_path(), "a device, pipe or socket"),
+        (Path::new("/dev/zero"), "a device, pipe or socket"),
+        (sparse.as_path(), "one of 6442450944 bytes"),
+        (dir.path(), "a folder"),
+    ] {
+        let error = check(path, &target).unwrap_err().to_string();
+        assert!(error.contains(found), "{error}");
+    }
 }
 
 #[test]
@@ -512,8 +684,8 @@ fn what_is_no_whole_module_is_an_error() {
     for length in (0..bytes.len()).step_by(13) {
         assert!(refused(&bytes[..length]).contains("bad.ko"), "{length}");
     }
-    assert!(refused(b"\xfd7zXZ\0more").contains("unxz"));
-    assert!(refused(b"\x28\xb5\x2f\xfdmore").contains("unzstd"));
+    assert!(refused(b"\xfd7zXZ\0more").contains("whole data compressed with xz"));
+    assert!(refused(b"\x28\xb5\x2f\xfdmore").contains("whole data compressed with zstd"));
     let object = fs::read(Module::unfinished().text("f", "nop").build().path()).unwrap();
     assert!(refused(&object).contains(".gnu.linkonce.this_module"));
     // The same of another architecture, whose reader is another: an error or a check, never a panic.

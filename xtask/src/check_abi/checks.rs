@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The three checks, over many kernels at once.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::history::KernelId;
-use linux_driver_abi::model::Abi;
+use linux_driver_abi::model::{Abi, Symbol};
 use linux_driver_abi::report::Check;
 use linux_driver_abi::source::Source;
+use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::{Usage, agree, compare};
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, process, progress};
@@ -145,7 +147,7 @@ fn of_kernel(
     };
     let headers = headers::read(cache, &kbuild, &sys, &wanted)?;
     let (source, _) = kernel.btf()?;
-    let btf = extract(&Btf::open(source.btf(), source.place())?, &book.needed.scope())?;
+    let btf = extract(&source.kernel()?, &book.needed.scope())?;
     Ok(agree::check(
         name,
         &[("rustc", &rustc), ("headers", &headers), ("btf", &btf)],
@@ -177,11 +179,45 @@ fn constants(book: &Book) -> Vec<String> {
     book.needed.constants().map(|(name, _)| name.to_owned()).collect()
 }
 
+/// What modules built outside a kernel's tree export.
+pub(super) struct Others {
+    /// By the module that exports them.
+    modules: Vec<(PathBuf, BTreeMap<String, Arc<Symbol>>)>,
+    /// What files say of it.
+    files: Vec<Symvers>,
+}
+
+impl Others {
+    pub(super) fn read(modules: &[PathBuf], files: &[PathBuf]) -> Result<Self> {
+        // One alone has nobody to export to.
+        let modules = modules.iter().filter(|_| modules.len() > 1);
+        Ok(Self {
+            modules: modules
+                .map(|ko| Ok((ko.clone(), module_abi::exports(ko)?)))
+                .collect::<Result<_>>()?,
+            files: files.iter().map(|file| Symvers::read(file)).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Those that the module `ko` can use: what a module says of itself goes before what a file says of it.
+    fn of(&self, ko: &Path) -> BTreeMap<String, Arc<Symbol>> {
+        let mut all = BTreeMap::new();
+        for symvers in &self.files {
+            let checksums = symvers.has_checksums();
+            let symbols = symvers.iter().map(|(name, _)| name);
+            all.extend(symbols.filter_map(|name| Some((name.to_owned(), symvers.symbol(name, checksums)?))));
+        }
+        let modules = self.modules.iter().filter(|(other, _)| other != ko);
+        all.extend(modules.flat_map(|(_, exports)| exports.clone()));
+        all
+    }
+}
+
 /// A module against a kernel. Where the kernel is known that the module was built for, changed signatures are found too.
-pub(super) fn module(book: &Book, ko: &Path, subject: &Subject, cache: &Cache) -> Result<Check> {
+pub(super) fn module(book: &Book, ko: &Path, others: &Others, subject: &Subject, cache: &Cache) -> Result<Check> {
     let kernel = Held::of(book, subject, cache)?;
     let btf = kernel.btf()?;
-    let target = kernel.target(btf.as_ref())?;
+    let target = kernel.target(btf.as_ref())?.with_others(others.of(ko));
     let release = module_abi::built_for(ko)?;
     let built_for = release.map_or(Ok(None), |release| book.of_release(&release))?;
     let Some(built_for) = built_for else {
@@ -239,10 +275,7 @@ impl Held {
     }
 
     fn btf(&self) -> Result<Option<Btf<'_>>> {
-        self.source
-            .as_ref()
-            .map(|source| Btf::open(source.btf(), source.place()))
-            .transpose()
+        self.source.as_ref().map(Source::kernel).transpose()
     }
 
     fn target<'a>(&'a self, btf: Option<&'a Btf<'a>>) -> Result<Target<'a>> {
@@ -255,6 +288,7 @@ impl Held {
                 arch: self.arch.clone(),
                 config: self.config.clone(),
                 exports: Exports::Unknown,
+                others: BTreeMap::new(),
                 types: btf.map_or(Types::Unknown, Types::Btf),
                 built_for: None,
             },

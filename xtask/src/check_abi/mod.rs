@@ -26,7 +26,8 @@ use self::subjects::Book;
 /// from its headers, and what the kernel says of itself (BTF) have to be the same. A kernel that is fetched is asked itself;
 /// one that is not, by its snapshot.
 ///
-/// With --against: what is different in the kernel, beside the other one. With --ko: whether the module loads.
+/// With --against: what is different in the kernel, beside the other one. With --ko: whether the module loads. Whether its source
+/// compiles for another kernel is not judged: only a build tells.
 ///
 /// Exit codes: 0 all hold, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
@@ -34,6 +35,7 @@ use self::subjects::Book;
   cargo xtask check-abi --all
   cargo xtask check-abi --kernel debian-7.2 --against debian-6.12
   cargo xtask check-abi --running --ko target/linux-driver/my-driver.ko
+  cargo xtask check-abi --kernel debian-7.2 --ko a.ko b.ko.xz --extra-symbols ../c/Module.symvers
   cargo xtask check-abi --history --against 6.12.117+deb12-amd64 --format html > kernels.html
   cargo xtask check-abi --history --shard 2/4 --json > 2.json; cargo xtask check-abi --merge 1.json 2.json 3.json 4.json")]
 pub(crate) struct Args {
@@ -42,9 +44,12 @@ pub(crate) struct Args {
     /// The kernel before: a name of the catalogue, a release of the history, or a file with BTF
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "ko")]
     against: Option<String>,
-    /// A module
-    #[arg(long, value_name = "FILE")]
-    ko: Option<PathBuf>,
+    /// Modules, as they are or compressed; what one of them exports is there for the others
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    ko: Vec<PathBuf>,
+    /// What modules built outside the kernel's tree export: the Module.symvers of a build, as in KBUILD_EXTRA_SYMBOLS
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "ko")]
+    extra_symbols: Vec<PathBuf>,
     /// What makes it fail: any drift, what needs a rebuild or more, what needs a change of the source
     #[arg(long, value_enum, default_value_t = Fail::Any)]
     fail_on: Fail,
@@ -153,8 +158,16 @@ fn checked(args: &Args) -> Result<Report> {
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,
     );
-    let checks = if let Some(ko) = &args.ko {
-        checks::at_once(jobs, &subjects, |subject| checks::module(&book, ko, subject, &cache))?
+    let checks = if !args.ko.is_empty() {
+        let others = checks::Others::read(&args.ko, &args.extra_symbols)?;
+        let pairs: Vec<_> = args
+            .ko
+            .iter()
+            .flat_map(|ko| subjects.iter().map(move |subject| (ko, subject)))
+            .collect();
+        checks::at_once(jobs, &pairs, |(ko, subject)| {
+            checks::module(&book, ko, &others, subject, &cache)
+        })?
     } else if let Some(text) = args.against.as_deref().or_else(|| book.stand_in(&subjects)) {
         let before = book.against(text)?;
         let (name, abi) = (book.name(&before), book.abi(&before)?);

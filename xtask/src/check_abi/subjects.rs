@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::btf::extract;
 use linux_driver_abi::history::{History, KernelId, Watched, nearest};
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::needed::Needed;
@@ -307,7 +307,7 @@ impl Book {
     }
 
     fn of_btf(&self, source: &Source) -> Result<Abi> {
-        extract(&Btf::open(source.btf(), source.place())?, &self.scope)
+        extract(&source.kernel()?, &self.scope)
     }
 
     /// The kernel of this release, if it is known: one of the catalogue before one of the history.
