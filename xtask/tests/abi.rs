@@ -756,7 +756,7 @@ fn a_module_is_held_against_a_kernel_with_others_beside_it() {
         })
         .stdout;
         let checks = parsed(&text)["checks"].as_array().unwrap().clone();
-        let findings = items(&checks[0]["findings"]).into_iter();
+        let findings = items(&checks[0]["findings"]).iter();
         let named = |name: &str| findings.clone().find(|finding| finding["name"] == name).cloned();
         let unknown = named("exports").map_or(String::new(), |finding| finding["used"].to_string());
         // What its source does on another kernel, a file of a module does not tell.
