@@ -49,7 +49,9 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
             };
             let why = finding.accepted.as_ref().unwrap_or(&finding.reason);
             let message = format!("{}: {}: {text}: {why}", check.title(), folded.name);
-            let message = data(&visible(&message));
+            // A line break in a message is escaped by the command's own rules.
+            let message: Vec<_> = message.split('\n').map(visible).collect();
+            let message = data(&message.join("\n"));
             let _ = writeln!(annotations, "::{level} file={file},title={title}::{message}");
         }
     }
