@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Derives of unsafe traits: the fields of a struct, for a macro of the safe layer that checks them and has the `unsafe`.
+//! Derives of unsafe traits: the fields of a struct, for a macro of the safe layer that checks them
+//! and has the `unsafe`.
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote};

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `pin_init!` and its kin, `#[pin_data]`, `#[pinned_drop]`: what comes before the macros of pin-init.
+//! `pin_init!` and its kin, `#[pin_data]`, `#[pinned_drop]`: what comes before the macros of
+//! pin-init.
 //!
-//! Those evaluate the field shorthand `Foo { x }` inside their own `unsafe`, accept packed types, and name `::pinned_init`.
-//! Here the shorthand becomes `x: x`, which they evaluate outside, a packed type is an error, and the names are the safe
-//! layer's. Nothing that is unsafe is written here.
+//! Those evaluate the field shorthand `Foo { x }` inside their own `unsafe`, accept packed types,
+//! and name `::pinned_init`. Here the shorthand becomes `x: x`, which they evaluate outside, a
+//! packed type is an error, and the names are the safe layer's. Nothing that is unsafe is written
+//! here.
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -22,8 +24,8 @@ fn internals() -> TokenStream {
     quote!(#root::__for_its_own_macros_and_unsound_by_hand)
 }
 
-/// The safe layer, as an attribute or a derive finds it: no `$crate` is handed to them. A driver's dependency has this name; another name needs
-/// `extern crate NAME as linux_driver;`.
+/// The safe layer, as an attribute or a derive finds it: no `$crate` is handed to them. A driver's
+/// dependency has this name; another name needs `extern crate NAME as linux_driver;`.
 pub(crate) fn safe_layer() -> TokenStream {
     match std::env::var("CARGO_PKG_NAME").as_deref() {
         Ok("linux-driver-safe") => quote!(::linux_driver_safe),
@@ -31,7 +33,8 @@ pub(crate) fn safe_layer() -> TokenStream {
     }
 }
 
-/// An initialiser: what stands in the parentheses of `pin_init!`, after the path of the safe layer and the macro's name.
+/// An initialiser: what stands in the parentheses of `pin_init!`, after the path of the safe layer
+/// and the macro's name.
 pub(crate) struct Initializer {
     root: Ident,
     name: Ident,
@@ -148,15 +151,15 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
     let impls = named(impls, &itself)?;
     let declared = named(declared, &itself)?;
     let clause = named(generics.where_clause.to_token_stream(), &itself)?;
-    // What `repr` an attribute adds (`cfg_attr`) is seen by the compiler alone: a reference to a field that a packed type moves before it
-    // drops it is an error.
+    // What `repr` an attribute adds (`cfg_attr`) is seen by the compiler alone: a reference to a
+    // field that a packed type moves before it drops it is an error.
     let checks = fields.named.iter().map(|field| {
         let cfgs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
         let name = &field.ident;
         quote!(#(#cfgs)* let _ = &value.#name;)
     });
-    // A field that has to stay where it is, and is not pinned, could not be initialised: say so by its name. What a parameter stands for is not
-    // known here.
+    // A field that has to stay where it is, and is not pinned, could not be initialised: say so by
+    // its name. What a parameter stands for is not known here.
     let parameters: Vec<String> = generics.params.iter().map(parameter).collect();
     let movable = fields.named.iter().filter(|field| {
         let pinned = field.attrs.iter().any(|attribute| attribute.path().is_ident("pin"));

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Types as bytes: what user space and devices read and write.
 //!
-//! C copies any object; padding then shows what was in memory before, and a value that is read may be none of its type. Here
-//! two traits say which types are copied. The primitive types have them, and structs by a derive that checks each field.
+//! C copies any object; padding then shows what was in memory before, and a value that is read may
+//! be none of its type. Here two traits say which types are copied. The primitive types have them,
+//! and structs by a derive that checks each field.
 //!
 //! ```
 //! use linux_driver_safe::bytes::{FromBytes, IntoBytes};
@@ -17,7 +18,8 @@
 //! assert_eq!(Request { number: 1, flags: 2, reserved: [3, 4] }.as_bytes(), [1, 0, 0, 0, 2, 0, 3, 4]);
 //! ```
 //!
-//! Derives of another crate would check what that crate's author, or an attribute, says; the checks here are this crate's alone.
+//! Derives of another crate would check what that crate's author, or an attribute, says; the checks
+//! here are this crate's alone.
 
 use core::num::Wrapping;
 
@@ -35,7 +37,8 @@ pub use linux_driver_macros::{FromBytes, IntoBytes};
 )]
 pub unsafe trait FromBytes {}
 
-/// A type whose values are bytes that were all written: it has no padding. Nothing in it changes behind a shared reference.
+/// A type whose values are bytes that were all written: it has no padding. Nothing in it changes
+/// behind a shared reference.
 ///
 /// # Safety
 ///
@@ -52,7 +55,8 @@ pub unsafe trait IntoBytes {
     where
         Self: Sized,
     {
-        // SAFETY: by the trait's promise so many bytes are initialised, and do not change as long as the reference is there.
+        // SAFETY: by the trait's promise so many bytes are initialised, and do not change as long
+        // as the reference is there.
         unsafe { core::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
     }
 }
@@ -76,7 +80,8 @@ unsafe impl FromBytes for () {}
 unsafe impl IntoBytes for () {}
 // SAFETY: an array is its elements, one after the other.
 unsafe impl<T: FromBytes, const N: usize> FromBytes for [T; N] {}
-// SAFETY: an array has no padding between its elements, whose size is a multiple of their alignment.
+// SAFETY: an array has no padding between its elements, whose size is a multiple of their
+// alignment.
 unsafe impl<T: IntoBytes, const N: usize> IntoBytes for [T; N] {}
 // SAFETY: it is laid out as its one field.
 unsafe impl<T: FromBytes> FromBytes for Wrapping<T> {}
@@ -107,7 +112,8 @@ macro_rules! __derive_from_bytes {
     ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
         const _: () = {
             $crate::__has_fields! { [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* } }
-            // SAFETY: any bytes are a value of each field; a struct may have anything in its padding.
+            // SAFETY: any bytes are a value of each field; a struct may have anything in its
+            // padding.
             unsafe impl<$($impls)*> $crate::bytes::FromBytes for $name<$($types)*>
             where
                 $($type: $crate::bytes::FromBytes,)*
@@ -129,7 +135,8 @@ macro_rules! __derive_into_bytes {
             fn is_a_struct(value: $name) -> $name {
                 $name { ..value }
             }
-            // SAFETY: all bytes of each field are initialised, and no byte is of none: the sizes are compared below.
+            // SAFETY: all bytes of each field are initialised, and no byte is of none: the sizes
+            // are compared below.
             unsafe impl $crate::bytes::IntoBytes for $name
             where
                 $($type: $crate::bytes::IntoBytes,)*

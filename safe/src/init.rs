@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Initialisation in place: pin-init, as published in the crate `pinned-init`.
 //!
-//! A driver needs no dependency of its own for it. The [prelude](crate::prelude) has the macros; they are documented where
-//! pin-init is (`pinned_init::pin_init!` and the others), and take what those take.
+//! A driver needs no dependency of its own for it. The [prelude](crate::prelude) has the macros;
+//! they are documented where pin-init is (`pinned_init::pin_init!` and the others), and take what
+//! those take.
 //!
 //! ```
 //! use linux_driver_safe::new_mutex;
@@ -24,30 +25,39 @@
 //!
 //! # What is not here, and why
 //!
-//! pinned-init 0.0.10 has items with which code without `unsafe` writes through any pointer, or moves what is pinned. This
-//! module re-exports by name what has no such item in it, and puts macros of its own before those that do. A driver that
-//! depends on `pinned-init` itself depends on a crate that is not sound. To be changed there:
+//! pinned-init 0.0.10 has items with which code without `unsafe` writes through any pointer, or
+//! moves what is pinned. This module re-exports by name what has no such item in it, and puts
+//! macros of its own before those that do. A driver that depends on `pinned-init` itself depends on
+//! a crate that is not sound. To be changed there:
 //!
-//! - **The initialiser macros evaluate the field shorthand inside their own `unsafe`** (`__init_internal!`, the arm
-//!   `init_slot` "Init by-value"). `init!(Foo { X })` expands to `unsafe { ptr::write(&raw mut (*slot).X, X) }`, which reads a
-//!   `static mut X` of the caller's, or reborrows a `static mut X: &mut T` at each run. Right: bind the value before, outside of
-//!   the block, also where none is written: `let $field = $field;`. Here: the shorthand becomes `X: X`.
-//! - **`#[pin_data]` accepts `#[repr(packed)]`.** The drop glue of a packed type moves each field that may not be aligned to the
-//!   stack and drops it there, so that a pinned field is moved. Right: a function in the expansion that takes a reference to each
-//!   field, which the compiler refuses for such fields (E0793). Here: that function.
-//! - **`Wrapper for MaybeUninit`**: what `MaybeUninit::pin_init(…)` has initialised is overwritten, undropped, by
-//!   `Pin::set(slot, MaybeUninit::zeroed())` in `pin_chain`, while C's lists refer to it. `Pin` promises that a pinned value is
-//!   dropped before its memory is used anew. Right: no such implementation; one for a type of pin-init's own, which is not
-//!   assigned to. Here: not re-exported.
-//! - **Macros that are exported for others' expansions are unsound by hand**: `__init_internal!(init_slot: …)` writes through a
-//!   pointer that the caller names, `__derive_zeroable!` believes the list of fields that it is given, `__pin_data!` the list of
-//!   pinned ones. Right: the `unsafe` depends on something that only the outer macro can name. Here: those that our macros
-//!   expand to are in a hidden module whose name says so; the derive is our own.
-//! - **The macros say `::core::…`**, which is another crate where the caller has a dependency of that name, or says `extern crate
-//!   self as core;`: `::core::mem::forget(guard)` then drops. They say `Ok` and mean the caller's. Right: a re-export of `core` that
-//!   `$crate` names. Here: our macros check that what the expansions name is `core`'s own ([`__core_is_core!`](crate::__core_is_core)).
-//! - **`StackInit::init` drops the value before a second initialisation and is not unwind safe**, and its memory can be leaked with
-//!   an initialised value that is pinned to it. Right: keep it private to `stack_pin_init!`. Here: not re-exported.
+//! - **The initialiser macros evaluate the field shorthand inside their own `unsafe`**
+//!   (`__init_internal!`, the arm `init_slot` "Init by-value"). `init!(Foo { X })` expands to
+//!   `unsafe { ptr::write(&raw mut (*slot).X, X) }`, which reads a `static mut X` of the caller's,
+//!   or reborrows a `static mut X: &mut T` at each run. Right: bind the value before, outside of
+//!   the block, also where none is written: `let $field = $field;`. Here: the shorthand becomes `X:
+//!   X`.
+//! - **`#[pin_data]` accepts `#[repr(packed)]`.** The drop glue of a packed type moves each field
+//!   that may not be aligned to the stack and drops it there, so that a pinned field is moved.
+//!   Right: a function in the expansion that takes a reference to each field, which the compiler
+//!   refuses for such fields (E0793). Here: that function.
+//! - **`Wrapper for MaybeUninit`**: what `MaybeUninit::pin_init(…)` has initialised is overwritten,
+//!   undropped, by `Pin::set(slot, MaybeUninit::zeroed())` in `pin_chain`, while C's lists refer to
+//!   it. `Pin` promises that a pinned value is dropped before its memory is used anew. Right: no
+//!   such implementation; one for a type of pin-init's own, which is not assigned to. Here: not
+//!   re-exported.
+//! - **Macros that are exported for others' expansions are unsound by hand**:
+//!   `__init_internal!(init_slot: …)` writes through a pointer that the caller names,
+//!   `__derive_zeroable!` believes the list of fields that it is given, `__pin_data!` the list of
+//!   pinned ones. Right: the `unsafe` depends on something that only the outer macro can name.
+//!   Here: those that our macros expand to are in a hidden module whose name says so; the derive is
+//!   our own.
+//! - **The macros say `::core::…`**, which is another crate where the caller has a dependency of
+//!   that name, or says `extern crate self as core;`: `::core::mem::forget(guard)` then drops. They
+//!   say `Ok` and mean the caller's. Right: a re-export of `core` that `$crate` names. Here: our
+//!   macros check that what the expansions name is `core`'s own
+//!   ([`__core_is_core!`](crate::__core_is_core)).
+//! - **`StackInit` is exported**, for the expansion of `stack_pin_init!`. Here: neither is
+//!   re-exported; what C calls back is not made on a stack.
 
 mod sound {
     // `Zeroable` is a derive, too: ours takes its place below.
@@ -60,7 +70,8 @@ mod sound {
 pub use linux_driver_macros::{Zeroable, pin_data, pinned_drop};
 pub use sound::*;
 
-/// Returns an initialiser of a struct with `#[pin_data]`; its pinned fields are initialised in place, by `field <- initialiser`.
+/// Returns an initialiser of a struct with `#[pin_data]`; its pinned fields are initialised in
+/// place, by `field <- initialiser`.
 ///
 /// It cannot fail. pin-init documents the syntax.
 #[macro_export]
@@ -68,13 +79,15 @@ macro_rules! pin_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate pin_init; $($initializer)*) };
 }
 
-/// As [`pin_init!`](crate::pin_init), for fields whose initialisers can fail: `try_pin_init!(Data { … }? Error)`.
+/// As [`pin_init!`](crate::pin_init), for fields whose initialisers can fail: `try_pin_init!(Data {
+/// … }? Error)`.
 #[macro_export]
 macro_rules! try_pin_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate try_pin_init; $($initializer)*) };
 }
 
-/// Returns an initialiser of a struct, by which it is made where it stays: a large one never is on the stack.
+/// Returns an initialiser of a struct, by which it is made where it stays: a large one never is on
+/// the stack.
 ///
 /// It cannot fail. pin-init documents the syntax.
 #[macro_export]
@@ -82,16 +95,18 @@ macro_rules! init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate init; $($initializer)*) };
 }
 
-/// As [`init!`](crate::init!), for fields whose initialisers can fail: `try_init!(Data { … }? Error)`.
+/// As [`init!`](crate::init!), for fields whose initialisers can fail: `try_init!(Data { … }?
+/// Error)`.
 #[macro_export]
 macro_rules! try_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate try_init; $($initializer)*) };
 }
 
-/// Returns an initialiser that first runs `make`, which can fail, and then initialises with what it returns.
+/// Returns an initialiser that first runs `make`, which can fail, and then initialises with what it
+/// returns.
 ///
-/// It is for a `probe` that has to do things before it knows its data. When `make` or the initialiser that it returns
-/// fails, the place stays uninitialised and nothing is dropped in it.
+/// It is for a `probe` that has to do things before it knows its data. When `make` or the
+/// initialiser that it returns fails, the place stays uninitialised and nothing is dropped in it.
 ///
 /// ```
 /// use linux_driver_safe::error::{Error, code::EINVAL};
@@ -111,16 +126,17 @@ where
 {
     let init = move |slot: *mut T| {
         let init = make()?;
-        // SAFETY: the caller of this closure promises for `slot` what `__pinned_init` asks: valid for writes, pinned
-        // until dropped, and not used as a `T` after an error.
+        // SAFETY: the caller of this closure promises for `slot` what `__pinned_init` asks: valid
+        // for writes, pinned until dropped, and not used as a `T` after an error.
         unsafe { init.__pinned_init(slot) }.map_err(E::from)
     };
-    // SAFETY: on `Ok` the slot was initialised by an initialiser for `T`; on `Err` either nothing was written or that
-    // initialiser cleaned up after itself. The slot is not moved.
+    // SAFETY: on `Ok` the slot was initialised by an initialiser for `T`; on `Err` either nothing
+    // was written or that initialiser cleaned up after itself. The slot is not moved.
     unsafe { pinned_init::pin_init_from_closure(init) }
 }
 
-/// Whether a type may be moved when it is pinned: for the message of [`__may_move!`](crate::__may_move).
+/// Whether a type may be moved when it is pinned: for the message of
+/// [`__may_move!`](crate::__may_move).
 #[doc(hidden)]
 pub struct Moved<T: ?Sized>(core::marker::PhantomData<T>);
 
@@ -157,8 +173,8 @@ macro_rules! __may_move {
     };
 }
 
-/// An error unless `::core` is what it seems, for what the macros of pin-init name there: a name that two globs import is
-/// ambiguous, unless it is one and the same item.
+/// An error unless `::core` is what it seems, for what the macros of pin-init name there: a name
+/// that two globs import is ambiguous, unless it is one and the same item.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __core_is_core {

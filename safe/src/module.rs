@@ -15,8 +15,9 @@ use crate::place::{Extent, Place};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
 ///
-/// Its fields are dropped in the order in which they stand, and some wait: [`bus::Registration`](crate::bus::Registration) for the
-/// bus's devices, so that what holds one stands before it.
+/// Its fields are dropped in the order in which they stand, and some wait:
+/// [`bus::Registration`](crate::bus::Registration) for the bus's devices, so that what holds one
+/// stands before it.
 pub trait Module: Sized + Send + Sync + 'static {
     /// Makes the module's state; an error makes the load fail with it.
     ///
@@ -40,12 +41,13 @@ impl ThisModule {
 
     /// The module's name, as a C string that lives as long as the module: C's `KBUILD_MODNAME`.
     pub(crate) fn name(&self) -> *const c_char {
-        // SAFETY: the module is there as long as its code runs; only the field's address is taken.
+        // SAFETY: `__this_module` is there as long as the module's code is; only the field's
+        // address is taken.
         unsafe { &raw const (*self.as_ptr()).name }.cast()
     }
 
-    /// Counts the registration that is made in `slot`, in the module's state; [`EINVAL`](crate::error::code::EINVAL) if the slot is not
-    /// there, or not aligned.
+    /// Counts the registration that is made in `slot`, in the module's state;
+    /// [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
     pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Place> {
         // SAFETY: the extent is a static.
         unsafe { STATE.place(slot) }
@@ -53,29 +55,34 @@ impl ThisModule {
 
     /// Waits until nobody but the loader has a use of the module, whose entry has failed.
     ///
-    /// What the entry registered may have been used before it failed: a device was probed, its file was opened, and is open still. The
-    /// loader does not ask for uses when an entry fails (`do_init_module`), and would take the code away that is called when the
-    /// file is closed.
+    /// What the entry registered may have been used before it failed: a device was probed, its file
+    /// was opened, and is open still. The loader does not ask for uses when an entry fails
+    /// (`do_init_module`), and would take the code away that is called when the file is closed.
     fn wait_for_users(&self) {
         let mut waits = 0u32;
-        // SAFETY: the module is there as long as its code runs.
+        // SAFETY: `module_refcount` asks for a module that is not freed: this one's code is
+        // running, and the loader frees a module whose entry failed only after the entry has
+        // returned.
         while unsafe { sys::module_refcount(self.as_ptr()) } > 1 {
             if waits == 1000 {
                 crate::pr_warn!("init failed, but it is in use");
             }
             waits = waits.saturating_add(1);
-            // SAFETY: a module's entry may sleep.
+            // SAFETY: `msleep` asks for a context that may sleep: the loader calls a module's entry
+            // in a task, with no lock held.
             unsafe { sys::msleep(1) };
         }
     }
 
     /// # Safety
     ///
-    /// Called for a module's own entry: who has a `ThisModule` may register things in the module's name.
+    /// Called for a module's own entry: who has a `ThisModule` may register things in the module's
+    /// name.
     unsafe fn get() -> &'static Self {
         let this = &raw const sys::__this_module;
-        // SAFETY: modpost defines `__this_module` in each module that it links, for as long as it is loaded. The type
-        // allows any change behind the reference.
+        // SAFETY: modpost defines `__this_module` in each module that it links; it is there as long
+        // as the module's code is. The loader and others change it under locks of their own, which
+        // the type allows: it is an `UnsafeCell` of bytes that Rust does not read.
         unsafe { &*this.cast() }
     }
 }
@@ -87,7 +94,9 @@ static STATE: Extent = Extent::new(0, 0);
 #[doc(hidden)]
 pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 
-// SAFETY: it is written by the module's entry and dropped by its exit alone, which the loader calls once each.
+// SAFETY: a shared slot gives nothing away but to `init` and `exit`, which are unsafe: the loader
+// calls a module's entry once, and its exit once after that, each in one task. A `Module` is
+// `Send`, as the two may be different tasks.
 unsafe impl<T: Module> Sync for Slot<T> {}
 
 impl<T: Module> Slot<T> {
@@ -107,7 +116,9 @@ impl<T: Module> Slot<T> {
         STATE.set(self.0.get().addr(), size_of::<T>());
         // SAFETY: this is the module's entry.
         let init = T::init(unsafe { ThisModule::get() });
-        // SAFETY: the slot is a static, valid for writes and never moved; on an error it is not used as a `T`.
+        // SAFETY: the slot is a static, aligned, valid for writes and never moved; nobody else has
+        // it before the entry returns. On an error it is not used as a `T`: the loader does not
+        // call the exit then.
         match unsafe { init.__pinned_init(self.0.get().cast()) } {
             Ok(()) => 0,
             Err(error) => {
@@ -127,7 +138,9 @@ impl<T: Module> Slot<T> {
     #[inline(always)]
     pub unsafe fn exit(&'static self) {
         STATE.close();
-        // SAFETY: `init` made the value; nothing uses it after this.
+        // SAFETY: by the caller's promise `init` made the value, and this is called once. Nobody
+        // uses the value: the loader calls the exit when the module has no user, and what the value
+        // has registered is unregistered as it is dropped.
         unsafe { core::ptr::drop_in_place(self.0.get().cast::<T>()) };
         STATE.end();
     }
@@ -135,9 +148,9 @@ impl<T: Module> Slot<T> {
 
 /// Declares a module: what it is while it is loaded, and what `modinfo` says of it.
 ///
-/// `type` implements [`Module`](trait@Module). `license` is one of `include/linux/license.h`'s, GPL-compatible since the
-/// kernel's own functions are called; `author` (or `authors: ["…", "…"]`) and `description` must be there; `version` and
-/// `alias` (or `aliases`) may.
+/// `type` implements [`Module`](trait@Module). `license` is one of `include/linux/license.h`'s,
+/// GPL-compatible since the kernel's own functions are called; `author` (or `authors: ["…", "…"]`)
+/// and `description` must be there; `version` and `alias` (or `aliases`) may.
 ///
 /// ```
 /// use linux_driver_safe::module::{Module, ThisModule};
@@ -167,7 +180,8 @@ macro_rules! module {
     };
 }
 
-/// What [`module!`](crate::module!) stands for: a type and the texts of `modinfo`, each with its number and its length.
+/// What [`module!`](crate::module!) stands for: a type and the texts of `modinfo`, each with its
+/// number and its length.
 ///
 /// All that is unsafe in it stands here, against this crate's own names.
 #[doc(hidden)]
@@ -175,7 +189,8 @@ macro_rules! module {
 macro_rules! __module {
     ($ty:ty, [$(($number:literal, $length:literal, $text:literal)),* $(,)?]) => {
         const _: () = {
-            // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+            // What the driver wrote is looked up here, where it cannot name what stands in the
+            // inner block.
             type LinuxDriverModule = $ty;
 
             #[cfg(target_os = "none")]
@@ -196,7 +211,8 @@ macro_rules! __module {
                     unsafe { SLOT.exit() }
                 }
 
-                // objtool takes a function whose address nobody takes for one that is never called indirectly.
+                // objtool takes a function whose address nobody takes for one that is never called
+                // indirectly.
                 #[unsafe(export_name = "__linux_driver_by_section_entry")]
                 #[unsafe(link_section = ".init.data")]
                 static ENTRY: extern "C" fn() -> $crate::__core::ffi::c_int = init_module;
@@ -204,8 +220,8 @@ macro_rules! __module {
                 #[unsafe(link_section = ".exit.data")]
                 static EXIT: extern "C" fn() = cleanup_module;
 
-                // `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so that rustc keeps the texts; they are
-                // removed when the module is linked.
+                // `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so
+                // that rustc keeps the texts; they are removed when the module is linked.
                 $(const _: () = {
                     #[unsafe(export_name = $crate::__core::concat!("__linux_driver_by_section_modinfo_", $number))]
                     #[unsafe(link_section = ".modinfo")]

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The place of a registration.
 //!
-//! C keeps pointers to what is registered with it, and calls it back, until it is unregistered. Rust lets a value be leaked:
-//! its `drop`, and with it the unregistering, then never comes. So a registration with C is made in two places only, both of
-//! which are dropped in place by this crate and by nobody else: the data of a bound device, which goes in the bus's `remove`,
-//! before anything that is bound goes; and the module's state, which goes when the module does. An initialiser that runs
-//! anywhere else fails with [`EINVAL`], and so does one whose slot is not aligned: a field of a packed type.
+//! C keeps pointers to what is registered with it, and calls it back, until it is unregistered.
+//! Rust lets a value be leaked: its `drop`, and with it the unregistering, then never comes. So a
+//! registration with C is made in two places only, both of which are dropped in place by this crate
+//! and by nobody else: the data of a bound device, which goes in the bus's `remove`, before
+//! anything that is bound goes; and the module's state, which goes when the module does. An
+//! initialiser that runs anywhere else fails with [`EINVAL`], and so does one whose slot is not
+//! aligned: a field of a packed type.
 //!
-//! Rust moves a value in two ways that pinning does not stop. The compiler moves each field of a `#[repr(packed)]` type to
-//! the stack before it drops the field, and unsound code of another crate can move anything. A packed type that contains a
-//! registration does not compile, unless the registration is hidden behind a type parameter. So each registration remembers
-//! the address at which it was made ([`Place::of`]): what is undone is undone there, and what the callbacks used is dropped
-//! there.
+//! Rust moves a value in two ways that pinning does not stop. The compiler moves each field of a
+//! `#[repr(packed)]` type to the stack before it drops the field, and unsound code of another crate
+//! can move anything. A packed type that contains a registration does not compile, unless the
+//! registration is hidden behind a type parameter. So each registration remembers the address at
+//! which it was made ([`Place::of`]): what is undone is undone there, and what the callbacks used
+//! is dropped there.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -49,12 +52,13 @@ impl Extent {
         self.size.store(size, Ordering::Relaxed);
     }
 
-    /// Counts the registration that is made in `slot`. [`EINVAL`], with a line that says why, if the slot is outside, if it is not
-    /// aligned, or if the place is [closed](Self::close).
+    /// Counts the registration that is made in `slot`. [`EINVAL`], with a line that says why, if
+    /// the slot is outside, if it is not aligned, or if the place is [closed](Self::close).
     ///
     /// # Safety
     ///
-    /// The extent stays where it is until what it returns is dropped, or [`end`](Self::end) was called.
+    /// The extent stays where it is until what it returns is dropped, or [`end`](Self::end) was
+    /// called.
     #[inline(always)]
     pub(crate) unsafe fn place<T>(&self, slot: *mut T) -> Result<Place> {
         // SAFETY: by the caller's promise.
@@ -93,16 +97,17 @@ impl Extent {
         )
     }
 
-    /// Ends registering here: the contents are about to be dropped. A registration that were made in a part that was dropped
-    /// already would never be dropped.
+    /// Ends registering here: the contents are about to be dropped. A registration that were made
+    /// in a part that was dropped already would never be dropped.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 
     /// Checks that each registration was dropped, after the contents were.
     ///
-    /// There is no way back from one that was not: C would call into memory that is gone. Safe code cannot leave one: nothing that
-    /// this crate hands out initialises a registration in a `MaybeUninit` or a `ManuallyDrop`.
+    /// There is no way back from one that was not: C would call into memory that is gone. Safe code
+    /// cannot leave one: nothing that this crate hands out initialises a registration in a
+    /// `MaybeUninit` or a `ManuallyDrop`.
     #[inline]
     pub(crate) fn end(&self) {
         self.close();
@@ -148,9 +153,10 @@ fn moved(address: usize) {
 ///
 /// # Invariants
 ///
-/// It is counted once, in a counter that stays until it is dropped. `address` is where the registration was made: that memory
-/// stays as long as the counter.
-// The compiler refuses a packed type that contains one with `align` (E0588): what has a place is aligned, and is dropped where it is.
+/// It is counted once, in a counter that stays until it is dropped. `address` is where the
+/// registration was made: that memory stays as long as the counter.
+// The compiler refuses a packed type that contains one with `align` (E0588): what has a place is
+// aligned, and is dropped where it is.
 #[repr(align(8))]
 pub(crate) struct Place {
     registered: NonNull<AtomicUsize>,
@@ -158,10 +164,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The registration at the address at which it was made, for its `drop`. That is another than the one of `dropped` if it was
-    /// moved, which is logged.
+    /// The registration at the address at which it was made, for its `drop`. That is another than
+    /// the one of `dropped` if it was moved, which is logged.
     ///
-    /// C knows, and has changed, the one that this returns. Both have the same bits where nothing has changed since the move.
+    /// C knows, and has changed, the one that this returns. Both have the same bits where nothing
+    /// has changed since the move.
     #[inline(always)]
     pub(crate) fn of<T>(&self, dropped: *const T) -> *mut T {
         if dropped.addr() == self.address {
@@ -278,7 +285,8 @@ mod tests {
         }
     }
 
-    /// Makes one in memory that is not dropped, and gives its bits away, as the drop of a packed type does.
+    /// Makes one in memory that is not dropped, and gives its bits away, as the drop of a packed
+    /// type does.
     fn undone_where_it_was_made(drop_it: impl FnOnce(Registered)) -> bool {
         let mut memory = core::mem::MaybeUninit::<Registered>::uninit();
         let slot = memory.as_mut_ptr();

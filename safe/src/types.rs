@@ -32,8 +32,9 @@ impl<T> Opaque<T> {
 
 /// Says that a value is about `T` and no type beside it.
 ///
-/// `for<'a> fn(&'a ())` is a subtype of `fn(&'static ())`, and each may have a trait's implementation of its own. A table of callbacks that
-/// is made for the one would be taken for the other's where the parameter stands in a place that is covariant (`PhantomData<T>`,
+/// `for<'a> fn(&'a ())` is a subtype of `fn(&'static ())`, and each may have a trait's
+/// implementation of its own. A table of callbacks that is made for the one would be taken for the
+/// other's where the parameter stands in a place that is covariant (`PhantomData<T>`,
 /// `PhantomData<fn() -> T>`).
 pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
 
@@ -92,7 +93,8 @@ pub unsafe trait AlwaysRefCounted {
 /// The pointer is valid, and this value owns one of the object's references.
 pub struct ARef<T: AlwaysRefCounted>(NonNull<T>);
 
-// SAFETY: what an `ARef` allows from another thread is what `&T` and dropping a reference allow there.
+// SAFETY: what an `ARef` allows from another thread is what `&T` and dropping a reference allow
+// there.
 unsafe impl<T: AlwaysRefCounted + Sync + Send> Send for ARef<T> {}
 // SAFETY: as above: `&ARef<T>` gives `&T`, and a clone of it can be dropped on any thread.
 unsafe impl<T: AlwaysRefCounted + Sync + Send> Sync for ARef<T> {}
@@ -122,7 +124,8 @@ impl<T: AlwaysRefCounted> Deref for ARef<T> {
 
 impl<T: AlwaysRefCounted> Drop for ARef<T> {
     fn drop(&mut self) {
-        // SAFETY: by the type's invariant this value owns a reference, which goes with it.
+        // SAFETY: `dec_ref` asks for a reference that the caller owns: by the type's invariant this
+        // value owns one, and it is not used after this.
         unsafe { T::dec_ref(self.0) }
     }
 }

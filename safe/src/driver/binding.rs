@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The data of a bound device: what `driver_data` of a `struct device` points to while a driver of ours is bound.
+//! The data of a bound device: what `driver_data` of a `struct device` points to while a driver of
+//! ours is bound.
 //!
-//! C: `really_probe` and `__device_release_driver` in `drivers/base/dd.c`, which call a bus's `probe` and `remove` with the
-//! device's lock held.
+//! C: `really_probe` and `__device_release_driver` in `drivers/base/dd.c`, which call a bus's
+//! `probe` and `remove` with the device's lock held.
 
 use core::ffi::c_int;
 use core::mem::MaybeUninit;
@@ -23,7 +24,8 @@ pub(crate) struct Head {
     pub(crate) binding: u64,
     /// Where the driver's own part is, and how much in it is registered with C.
     pub(crate) extent: Extent,
-    /// Whether the driver's own part is there: from the end of `probe` until what is dropped in `remove`.
+    /// Whether the driver's own part is there: from the end of `probe` until it is dropped in
+    /// `remove`.
     bound: AtomicBool,
     /// How many hold the memory: the binding, and what outlives it (an open file).
     users: AtomicUsize,
@@ -39,7 +41,8 @@ struct Data<T> {
 /// The number of the last binding of a driver of this module. 64 bits do not come round.
 static BINDINGS: AtomicU64 = AtomicU64::new(0);
 
-/// The memory of a bound device's data, which stays while one of these is there, whether the device is bound or not.
+/// The memory of a bound device's data, which stays while one of these is there, whether the device
+/// is bound or not.
 ///
 /// # Invariants
 ///
@@ -54,9 +57,10 @@ unsafe impl Sync for Memory {}
 impl Memory {
     /// Keeps the memory of the data that this head begins.
     pub(crate) fn of(head: &Head) -> Self {
-        // More users than addresses there cannot be: each stands in memory.
+        // The count does not overflow: each user is a value in memory.
         head.users.fetch_add(1, Ordering::Relaxed);
-        // INVARIANT: a head stands at the start of an allocation of `bind` alone, and the use counted above is this value's.
+        // INVARIANT: a head stands at the start of an allocation of `bind` alone, and the use
+        // counted above is this value's.
         Self(NonNull::from(head))
     }
 
@@ -85,38 +89,49 @@ impl Drop for Memory {
         if users.fetch_sub(1, Ordering::Release) == 1 {
             // What the others did with the memory comes before it is freed.
             fence(Ordering::Acquire);
-            // SAFETY: the allocation is from `kmalloc` (`KBox`), and this was its last user.
+            // SAFETY: `kfree` asks for the address that `kmalloc` returned, once, in any context
+            // but NMI: the head is the start of the allocation of `bind` (a `KBox`), and this was
+            // its last user.
             unsafe { sys::kfree(self.0.as_ptr().cast()) };
         }
     }
 }
 
-/// `driver_data` of a device, which runtime power management reads with no lock while it is written.
+/// `driver_data` of a device, which runtime power management reads with no lock while it is
+/// written.
 ///
 /// # Safety
 ///
-/// The device is there for `'a`, and nobody else writes `driver_data`, or reads it in another way while it is written here.
+/// The device is there for `'a`, and nobody else writes `driver_data`, or reads it in another way
+/// while it is written here.
 unsafe fn driver_data<'a>(dev: *mut sys::device) -> &'a AtomicPtr<Head> {
     // SAFETY: the device is there; only the field's address is taken.
     let field = unsafe { &raw mut (*dev).driver_data };
-    // SAFETY: the field is a pointer, aligned as one, and by the caller's promise used as an atomic where it may be written.
+    // SAFETY: the field is a pointer, aligned as one, and by the caller's promise used as an atomic
+    // where it may be written.
     unsafe { AtomicPtr::from_ptr(field.cast()) }
 }
 
-/// Takes the head, of which nothing is lent any more, from the device and gives up the binding's use of it.
+/// Takes the head, of which nothing is lent any more, from the device and gives up the binding's
+/// use of it.
 ///
-/// A runtime callback may have found the head before it was taken away, and be about to look whether the data is there. It is waited for: the
-/// core notes that a callback runs (`runtime_status`, `idle_notification`) and lets go of `power.lock` only then, and the barrier waits
-/// under that lock until none is noted. A callback that the core notes later takes the lock after us, and finds NULL.
+/// A runtime callback may have found the head before it was taken away, and be about to look
+/// whether the data is there. It is waited for: the core notes that a callback runs
+/// (`runtime_status`, `idle_notification`) and lets go of `power.lock` only then, and the barrier
+/// waits under that lock until none is noted. A callback that the core notes later takes the lock
+/// after us, and finds NULL.
 ///
 /// # Safety
 ///
-/// The device's lock is held; `driver_data` is the driver's own, and the head that it points to is no longer `bound`.
+/// The device's lock is held; `driver_data` is the driver's own, and the head that it points to is
+/// no longer `bound`.
 unsafe fn free(dev: *mut sys::device, has_runtime: bool) {
     // SAFETY: the device is there; who reads the field with no lock does so as we do.
     let head = unsafe { driver_data(dev) }.swap(core::ptr::null_mut(), Ordering::Relaxed);
     if has_runtime {
-        // SAFETY: the device is there; whoever binds or unbinds it may sleep.
+        // SAFETY: `pm_runtime_barrier` asks for a device that is initialised and for a context that
+        // may sleep, since it takes `power.lock` and waits: by the caller's promise this is the
+        // bus's `probe` or `remove`, under the device's lock, a mutex.
         unsafe { sys::pm_runtime_barrier(dev) };
     }
     if let Some(head) = NonNull::new(head) {
@@ -125,21 +140,23 @@ unsafe fn free(dev: *mut sys::device, has_runtime: bool) {
     }
 }
 
-/// A bus's `probe`: makes the driver's data with what `init` returns, in the one allocation that is made for a device.
+/// A bus's `probe`: makes the driver's data with what `init` returns, in the one allocation that is
+/// made for a device.
 ///
-/// `driver_data` is there while `init` runs, so that the device at hand is one of a numbered binding already.
+/// `driver_data` is there while `init` runs, so that the device at hand is one of a numbered
+/// binding already.
 ///
 /// # Safety
 ///
-/// Called from the bus's `probe`, with the device's lock held; `driver_data` is the driver's own. `has_runtime` says whether the driver
-/// has callbacks of runtime power management.
+/// Called from the bus's `probe`, with the device's lock held; `driver_data` is the driver's own.
+/// `has_runtime` says whether the driver has callbacks of runtime power management.
 #[inline(always)]
 pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
     dev: *mut sys::device,
     has_runtime: bool,
     init: impl FnOnce() -> I,
 ) -> c_int {
-    // SAFETY: memory that may hold anything is initialised by nothing.
+    // SAFETY: a `MaybeUninit` is initialised whatever its memory holds; nothing is written.
     let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Data<T>>| Ok::<(), Error>(())) };
     let slot: *mut Data<T> = match KBox::pin_init(nothing, GFP_KERNEL) {
         Ok(memory) => KBox::into_raw(memory).cast(),
@@ -158,9 +175,12 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
     // SAFETY: the memory was allocated above.
     unsafe { at_head.write(head) };
     // What the head says is seen by who finds it here.
-    // SAFETY: `driver_data` of a device belongs to the driver that is being bound to it.
+    // SAFETY: the device is there, as its lock is held. Nobody else writes `driver_data`: the core
+    // sets it to NULL only after `remove`, or a `probe` that failed, has returned
+    // (`device_unbind_cleanup`), and the field is the driver's until then.
     unsafe { driver_data(dev) }.store(at_head, Ordering::Release);
-    // SAFETY: the field is valid for writes, pinned with its memory, and not used as a `T` after an error.
+    // SAFETY: the field is valid for writes, pinned with its memory, and not used as a `T` after an
+    // error.
     match unsafe { init().__pinned_init(of_driver) } {
         Ok(()) => {
             // SAFETY: the head was written above. What was initialised is seen by who sees this.
@@ -170,7 +190,8 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
         Err(error) => {
             // SAFETY: the head was written above.
             unsafe { &(*slot).head.extent }.end();
-            // SAFETY: `driver_data` is ours, and the head never was `bound`; nobody has the device as a bound one any more.
+            // SAFETY: `driver_data` is ours, and the head never was `bound`; nobody has the device
+            // as a bound one any more.
             unsafe { free(dev, has_runtime) };
             error.to_errno()
         }
@@ -181,12 +202,13 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
 ///
 /// # Safety
 ///
-/// Called from the bus's `remove`, with the device's lock held, once after [`bind`] with the same `T` returned 0. No other
-/// callback that uses [`data`] runs, or starts, until it returns, but those of runtime power management where `has_runtime`
-/// says that the driver has them.
+/// Called from the bus's `remove`, with the device's lock held, once after [`bind`] with the same
+/// `T` returned 0. No other callback that uses [`data`] runs, or starts, until it returns, but
+/// those of runtime power management where `has_runtime` says that the driver has them.
 #[inline(always)]
 pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove: impl FnOnce(Pin<&T>)) {
-    // SAFETY: `driver_data` of a device belongs to the driver that is bound to it, up to here: `bind` put it there.
+    // SAFETY: the device is there, as its lock is held, and nobody writes the field meanwhile: the
+    // core does so after `remove` has returned. `bind` put there what is read.
     let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
     // SAFETY: `bind` made the data.
     let of_driver = unsafe { &raw mut (*slot).of_driver };
@@ -197,28 +219,35 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove:
     // SAFETY: the memory is there.
     unsafe { &(*slot).head.bound }.store(false, Ordering::Relaxed);
     if has_runtime {
-        // A device that did not wake (its parent did not, say) is asleep still, and user space or its parent may wake it at any
-        // time. One that begins after this finds the data gone: the barrier takes the lock under which each begins. The head, where it
-        // finds that, stays until `free`.
-        // SAFETY: the device is there; whoever unbinds it may sleep.
+        // A device that did not wake (its parent did not, say) is asleep still, and user space or
+        // its parent may wake it at any time. One that begins after this finds the data gone: the
+        // barrier takes the lock under which each begins. The head, where it finds that, stays
+        // until `free`.
+        // SAFETY: as in `free`: the device is initialised, and the bus's `remove` may sleep.
         unsafe { sys::pm_runtime_barrier(dev) };
     }
     // SAFETY: the memory is there.
     unsafe { &(*slot).head.extent }.close();
-    // SAFETY: the data is dropped this once; whom C has lent it to is called back no more when its parts were dropped.
+    // SAFETY: `bind` initialised the data, and it is dropped this once, where it was made. Nobody
+    // has it borrowed: `remove` has returned, `bound` is false, runtime callbacks were waited for,
+    // and by the caller's promise no other callback runs. What is registered in it is unregistered,
+    // and waited for, by the part that owns it.
     unsafe { core::ptr::drop_in_place(of_driver) };
     // SAFETY: the memory is there.
     unsafe { &(*slot).head.extent }.end();
-    // SAFETY: `driver_data` is ours, and the head is not `bound` since above; nobody has the device as a bound one any more.
+    // SAFETY: `driver_data` is ours, and the head is not `bound` since above; nobody has the device
+    // as a bound one any more.
     unsafe { free(dev, has_runtime) };
 }
 
-/// The driver's data, for a callback that can come at any time: `None` before `probe` has finished, and after `remove`.
+/// The driver's data, for a callback that can come at any time: `None` before `probe` has finished,
+/// and after `remove`.
 ///
 /// # Safety
 ///
-/// The device is one that is bound, or being bound, to the driver whose data is `T`, or no driver has data there; it stays
-/// bound for `'a` where it is, and [`bind`] and [`unbind`] wait for the caller before they free what stands there.
+/// The device is one that is bound, or being bound, to the driver whose data is `T`, or no driver
+/// has data there; it stays bound for `'a` where it is, and [`bind`] and [`unbind`] wait for the
+/// caller before they free what stands there.
 #[inline(always)]
 pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
     // SAFETY: the device is there, by the caller's promise; the field is written in the same way.
@@ -226,7 +255,8 @@ pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
     if slot.is_null() {
         return None;
     }
-    // SAFETY: `driver_data` of a device that is being bound, or is bound, is from `bind`, and not freed before we are done with it.
+    // SAFETY: `driver_data` of a device that is being bound, or is bound, is from `bind`, and not
+    // freed before we are done with it.
     if !unsafe { &(*slot).head.bound }.load(Ordering::Acquire) {
         return None;
     }
@@ -236,14 +266,16 @@ pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
     Some(unsafe { Pin::new_unchecked(of_driver) })
 }
 
-/// The driver's data, for a callback that comes while the device is bound: neither before `probe` has finished, nor after `remove` has begun.
+/// The driver's data, for a callback that comes while the device is bound: neither before `probe`
+/// has finished, nor after `remove` has begun.
 ///
 /// # Safety
 ///
 /// The device is bound so to the driver whose data is `T`, for `'a`.
 #[inline(always)]
 pub(crate) unsafe fn bound_data<'a, T>(dev: *mut sys::device) -> Pin<&'a T> {
-    // SAFETY: `driver_data` of a device that is bound is what `bind` put there; nobody writes it meanwhile.
+    // SAFETY: `driver_data` of a device that is bound is what `bind` put there; nobody writes it
+    // meanwhile.
     let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();
     // SAFETY: it is bound: the data was initialised, and stays for `'a`.
     let of_driver = unsafe { &(*slot).of_driver };

@@ -13,11 +13,12 @@ use crate::macros::vtable;
 use crate::pm;
 use crate::types::Invariant;
 
-/// The members of `struct device_driver` that are the same on every bus, for a driver with data `T`.
+/// The members of `struct device_driver` that are the same on every bus, for a driver with data
+/// `T`.
 ///
-/// A bus's trait for drivers has a constant `DRIVER` of this type, as C's `struct pci_driver` has a member `driver`. What is not
-/// set is NULL or 0, as in a C static. (Name, owner, bus and module name are set when the driver is registered; groups have
-/// constants of their own.)
+/// A bus's trait for drivers has a constant `DRIVER` of this type, as C's `struct pci_driver` has a
+/// member `driver`. What is not set is NULL or 0, as in a C static. (Name, owner, bus and module
+/// name are set when the driver is registered; groups have constants of their own.)
 ///
 /// ```
 /// use linux_driver_safe::driver::{DeviceDriver, ProbeType};
@@ -51,17 +52,18 @@ pub enum ProbeType {
 
 /// Callbacks of `struct device_driver` that no bus takes over.
 ///
-/// For each that is written the core has a file in the device's folder in sysfs, `state_synced` and `coredump`, which it takes away under the
-/// device's lock when the device is unbound (`driver_sysfs_remove`, `device_remove` in `drivers/base/dd.c`). Whoever reads or writes the file at
-/// that moment waits for the lock, and unbinding waits for them: so it is with a driver in C. Where user space may do both at once,
-/// leave them out.
+/// For each that is written the core has a file in the device's folder in sysfs, `state_synced` and
+/// `coredump`, which it takes away under the device's lock when the device is unbound
+/// (`driver_sysfs_remove`, `device_remove` in `drivers/base/dd.c`). Whoever reads or writes the
+/// file at that moment waits for the lock, and unbinding waits for them: so it is with a driver in
+/// C. Where user space may do both at once, leave them out.
 #[vtable]
 pub trait Callbacks: Send + Sync + 'static {
     /// The bus of the driver's devices.
     type Bus: Bus;
 
-    /// All consumers of the device are bound, or no more are expected: `device_driver.sync_state`. What a boot loader left
-    /// on for them can be given up.
+    /// All consumers of the device are bound, or no more are expected: `device_driver.sync_state`.
+    /// What a boot loader left on for them can be given up.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "device_driver.sync_state")]
@@ -69,7 +71,8 @@ pub trait Callbacks: Send + Sync + 'static {
         let _ = (dev, this);
     }
 
-    /// User space asks for the device's state (`coredump` in the device's folder in sysfs): `device_driver.coredump`.
+    /// User space asks for the device's state (`coredump` in the device's folder in sysfs):
+    /// `device_driver.coredump`.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "device_driver.coredump")]
@@ -81,7 +84,8 @@ pub trait Callbacks: Send + Sync + 'static {
 impl<T, B: Bus> DeviceDriver<T, B> {
     /// Nothing set.
     pub const fn new() -> Self {
-        // SAFETY: `struct device_driver` is pointers and integers, for which zero is what a C static starts with.
+        // SAFETY: `struct device_driver` is pointers and integers, for which zero is what a C
+        // static starts with.
         let raw: sys::device_driver = unsafe { core::mem::zeroed() };
         Self {
             raw,
@@ -160,7 +164,8 @@ impl<T, B: Bus> DeviceDriver<T, B> {
     }
 }
 
-/// What a driver's type implements: for the macros that make a driver of it, which ask whether the driver structure has it.
+/// What a driver's type implements: for the macros that make a driver of it, which ask whether the
+/// driver structure has it.
 #[doc(hidden)]
 pub struct Written<T>(PhantomData<T>);
 

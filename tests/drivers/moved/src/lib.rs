@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Moves its registrations to the stack and drops them there, as the compiler does with the fields of a packed type.
+//!
+//! Without `unsafe` no driver can do so: a packed type that contains a registration does not compile. A crate that is not sound
+//! could, and the kernel must not be left with pointers to what is gone.
+#![no_std]
+
+use core::mem::ManuallyDrop;
+use core::ptr;
+
+use linux_driver::init::pin_init_from_closure;
+use linux_driver::io::read_poll_timeout;
+use linux_driver::irq::{self, IRQF_SHARED, IrqReturn};
+use linux_driver::pci::{self, DeviceId, PCI_IRQ_INTX, PCI_IRQ_MSI};
+use linux_driver::prelude::*;
+use linux_driver::sync::atomic::{AtomicU32, Ordering};
+use linux_driver::workqueue::{Work, WorkItem};
+use linux_driver::{device, new_work};
+
+/// A value that is dropped elsewhere than where it was made.
+struct Moved<T>(ManuallyDrop<T>);
+
+impl<T> Moved<T> {
+    fn new(init: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
+        // SAFETY: the slot is valid for a `T`, which is all that is in it.
+        let init = move |slot: *mut Self| unsafe { init.__pinned_init(slot.cast()) };
+        // SAFETY: the one field is initialised where `Ok` is returned. (That it is pinned is what this test breaks.)
+        unsafe { pin_init_from_closure(init) }
+    }
+}
+
+impl<T> Drop for Moved<T> {
+    fn drop(&mut self) {
+        // SAFETY: the field is initialised, and not used after this.
+        drop(unsafe { ptr::read(&*self.0) });
+    }
+}
+
+/// Counts, in memory that a copy would not see.
+struct Events(AtomicU32);
+
+impl irq::Handler for Events {
+    fn handle(self: Pin<&Self>, _dev: &device::Device<Bound>) -> IrqReturn {
+        IrqReturn::None
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        pr_info!("the handler goes with {}", self.0.load(Ordering::Relaxed));
+    }
+}
+
+struct Item(AtomicU32);
+
+impl WorkItem for Item {
+    fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
+        pr_info!("the item runs");
+        // Long enough that the device is unbound meanwhile.
+        let _ = read_poll_timeout(|| 0u32, |_| false, 10_000, 1_000_000);
+        work.0.fetch_add(1, Ordering::Relaxed);
+        pr_info!("the item has run");
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        pr_info!("the item goes after {} runs", self.0.load(Ordering::Relaxed));
+    }
+}
+
+#[pin_data]
+struct Data {
+    #[pin]
+    irq: Moved<irq::Registration<Events>>,
+    #[pin]
+    work: Moved<Work<Item>>,
+}
+
+#[vtable]
+impl pci::Driver for Data {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"moved";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            dev.pcim_enable_device()?;
+            dev.alloc_irq_vectors(1, 1, PCI_IRQ_INTX | PCI_IRQ_MSI)?;
+            let line = dev.irq_vector(0)?;
+            let bound: &device::Device<Bound> = dev.as_ref();
+            let events = Ok(Events(AtomicU32::new(7)));
+            Ok(try_pin_init!(Self {
+                irq <- Moved::new(irq::Registration::new(dev, line, IRQF_SHARED, c"moved", events)),
+                work <- Moved::new(new_work!(bound, Item(AtomicU32::new(0))).pin_chain(|work| {
+                    work.queue();
+                    Ok(())
+                })),
+            }? Error))
+        })
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Data,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Moves its registrations before it drops them, on purpose",
+}
