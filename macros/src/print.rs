@@ -48,6 +48,8 @@ struct Message {
     sink: Sink,
     format: LitStr,
     arguments: Vec<Argument>,
+    /// Whether the line is left open, for `pr_cont!`: the message ends with `..`.
+    is_open: bool,
 }
 
 impl Parse for Message {
@@ -73,9 +75,22 @@ impl Parse for Message {
             .parse::<LitStr>()
             .map_err(|e| Error::new(e.span(), "expected a format string, as a literal"))?;
         let mut arguments = Vec::<Argument>::new();
+        let mut is_open = false;
         while !input.is_empty() {
             input.parse::<Token![,]>()?;
             if input.is_empty() {
+                break;
+            }
+            let rest = input.fork();
+            if rest.parse::<Token![..]>().is_ok() && rest.is_empty() {
+                let dots: Token![..] = input.parse()?;
+                if matches!(sink, Sink::Continue | Sink::Page { .. }) {
+                    return Err(Error::new(
+                        dots.span(),
+                        "this adds no newline: there is nothing to leave open",
+                    ));
+                }
+                is_open = true;
                 break;
             }
             let named = input.peek(syn::Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
@@ -114,6 +129,7 @@ impl Parse for Message {
             sink,
             format,
             arguments,
+            is_open,
         })
     }
 }
@@ -121,7 +137,11 @@ impl Parse for Message {
 impl Message {
     fn expand(mut self) -> Result<TokenStream> {
         let mut text = self.format.value();
-        if !matches!(self.sink, Sink::Continue | Sink::Page { .. }) && !text.ends_with('\n') {
+        if self.is_open {
+            if text.ends_with('\n') {
+                return Err(self.error("the newline ends the line that `..` is to leave open"));
+            }
+        } else if !matches!(self.sink, Sink::Continue | Sink::Page { .. }) && !text.ends_with('\n') {
             text.push('\n');
         }
         let pieces = format::parse(&text).map_err(|problem| self.error(problem))?;
@@ -201,7 +221,7 @@ impl Message {
                 names.push(name.clone());
                 values.push(reference(&quote!(#device), span));
                 let device = quote_spanned!(span=> #print::tag::<(), _>(#name).device());
-                quote!(#print::dev_printk::<Line, _, #sizes>(#print::Level::#level, #device, #list))
+                quote!(#print::dev_printk::<Line, _, _, #sizes>(#print::Level::#level, #device, #list))
             }
         };
         let imports = (!arguments.is_empty()).then(|| {

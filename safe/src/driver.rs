@@ -16,11 +16,14 @@
 mod binding;
 mod members;
 mod registration;
+mod turn;
 
 pub(crate) use binding::{Head, Memory, bind, bound_data, data, unbind};
+pub(crate) use members::name;
 pub use members::{Callbacks, DeviceDriver, ProbeType};
 #[doc(hidden)]
 pub use members::{NotWritten, Written};
 pub use registration::{Adapter, Registration, RegistrationOps};
 #[doc(hidden)]
 pub use registration::{DriverModule, Static, StaticDriver};
+pub(crate) use turn::{NewTurns, Turn, end as end_turns};

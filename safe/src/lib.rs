@@ -36,6 +36,7 @@
 //!
 //! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is a panic, and a
 //! panic ends in `BUG()` with its message and place. Where wrapping is meant, say so (`wrapping_add`).
+#![doc = include_str!("../LOCKS.md")]
 #![doc = include_str!("../NAMES.md")]
 #![cfg_attr(not(test), no_std)]
 
@@ -66,6 +67,7 @@ pub mod prelude;
 pub mod print;
 pub mod sync;
 pub mod sysfs;
+mod task;
 pub mod types;
 pub mod uaccess;
 pub mod wait;

@@ -4,7 +4,7 @@
 pub use core::ffi::CStr;
 pub use core::pin::Pin;
 
-pub use crate::device::{Bound, Core, Normal};
+pub use crate::device::{Bound, Core, Exclusive, Normal, Transition};
 pub use crate::error::{Error, Result, code::*};
 pub use crate::init::{Init, PinInit, Zeroable, pin_data, pin_init_scope, pinned_drop};
 pub use crate::sysfs_emit;

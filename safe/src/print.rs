@@ -13,7 +13,8 @@
 //! # Format strings
 //!
 //! They are those of [`core::fmt`], checked at compile time: `{}`, `{0}`, `{name}`, `{:#010x}`, `{:>8}`, `{:?}` and
-//! all others, up to sixteen in a message. The newline at the end is added unless it is there.
+//! all others, up to sixteen in a message. The newline at the end is added unless it is there, or the last
+//! argument is `..`, which leaves the line open for [`pr_cont!`](crate::pr_cont).
 //!
 //! # What it costs
 //!
@@ -44,6 +45,7 @@ use core::pin::Pin;
 use linux_driver_sys as sys;
 
 use crate::error::Result;
+use crate::sync::rcu;
 use crate::sysfs::Page;
 
 mod args;
@@ -116,19 +118,25 @@ impl Level {
 ///
 /// # Safety
 ///
-/// [`Self::raw`] is a `struct device` that stays alive, with its name and its driver's, as long as `self` is
-/// borrowed; or null.
+/// [`Self::raw`] is a `struct device` that stays alive, with its name, as long as `self` is borrowed; or null. With
+/// [`Self::BOUND`] the driver that is bound to it stays so for as long.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no device",
     label = "a line with `dev_*!` is about a device; use `pr_*!` if there is none"
 )]
 pub unsafe trait Printable {
+    /// Whether the device stays bound. If not, its driver's module can be unloaded while the line is printed, with the driver's name, which
+    /// `_dev_printk` reads: the line is then printed by a reader of RCU, which unloading a module waits for (`free_module`).
+    const BOUND: bool = false;
+
     /// The device, for `_dev_printk`.
     fn raw(&self) -> *const sys::device;
 }
 
 // SAFETY: as for the device itself; the reference keeps it borrowed.
 unsafe impl<T: Printable + ?Sized> Printable for &T {
+    const BOUND: bool = T::BOUND;
+
     #[inline(always)]
     fn raw(&self) -> *const sys::device {
         T::raw(self)
@@ -137,6 +145,8 @@ unsafe impl<T: Printable + ?Sized> Printable for &T {
 
 // SAFETY: as for the device itself; the reference keeps it borrowed.
 unsafe impl<T: Printable + ?Sized> Printable for &mut T {
+    const BOUND: bool = T::BOUND;
+
     #[inline(always)]
     fn raw(&self) -> *const sys::device {
         T::raw(self)
@@ -145,6 +155,8 @@ unsafe impl<T: Printable + ?Sized> Printable for &mut T {
 
 // SAFETY: as for the device itself, which `Deref` borrows from `self`.
 unsafe impl<P: Deref<Target: Printable>> Printable for Pin<P> {
+    const BOUND: bool = <P::Target as Printable>::BOUND;
+
     #[inline(always)]
     fn raw(&self) -> *const sys::device {
         P::Target::raw(self)
@@ -186,16 +198,19 @@ where
 /// Logs the line `P` about a device. See [`printk`].
 #[doc(hidden)]
 #[inline(always)]
-pub fn dev_printk<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(
+pub fn dev_printk<P, L, T, const A: usize, const B: usize, const C: usize, const D: usize>(
     level: Level,
-    dev: &(impl Printable + ?Sized),
+    dev: &T,
     args: L,
 ) where
     P: line::Line,
+    T: Printable + ?Sized,
     L: args::List<Scalars: call::Scalars>,
 {
     let format = line::Format::<P, L, A, B, C, D>::C;
-    // SAFETY: as in `printk`; the level is one of the eight, and by `Printable`'s contract the device lives as long as it is
-    // borrowed.
+    let _reader = const { !T::BOUND }.then(rcu::read_lock);
+    // SAFETY: as in `printk`; the level is one of the eight. `_dev_printk` demands a device that is there, which by `Printable`'s contract it
+    // is as long as it is borrowed, and a driver's name that is there, if one is bound: it stays bound, or this is a reader of RCU, for
+    // which `free_module` waits between `driver_unregister` and the end of the module's memory (`synchronize_rcu`, 6.1 to 7.3).
     unsafe { call::Scalars::dev_printk(args.scalars(), level.kern().as_ptr(), dev.raw(), format.as_ptr()) };
 }

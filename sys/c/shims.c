@@ -116,6 +116,34 @@ SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void)
 #define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) do { (void)(name); (void)(key); } while (0)
 #endif
 
+/* A macro, of a variable of each CPU. */
+SHIM(current) struct task_struct *linux_driver_current(void)
+{
+	return current;
+}
+
+/* The lock of the list of devices whose callbacks take turns: a static needs C's own initialiser. */
+static __maybe_unused DEFINE_MUTEX(linux_driver_turns);
+
+SHIM(turns_lock) void linux_driver_turns_lock(void)
+{
+	mutex_lock(&linux_driver_turns);
+}
+
+SHIM(turns_unlock) void linux_driver_turns_unlock(void)
+{
+	mutex_unlock(&linux_driver_turns);
+}
+
+/* Whether a device's folder in sysfs has something of this name. */
+SHIM(sysfs_has) bool linux_driver_sysfs_has(struct device *dev, const char *name)
+{
+	struct kernfs_node *found = dev->kobj.sd ? kernfs_find_and_get(dev->kobj.sd, name) : NULL;
+
+	kernfs_put(found);
+	return found != NULL;
+}
+
 /*
  * What lockdep knows of the gates of misc devices: one map for all of a module. To enter does not wait, as a trylock does not;
  * to close waits for those inside. kernfs tells it the same of its files.

@@ -19,6 +19,7 @@
 #endif
 
 struct device;
+struct task_struct;
 struct pci_dev;
 struct platform_driver;
 struct mutex;
@@ -58,6 +59,10 @@ SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spi
 SHIM(rcu_read_lock) void linux_driver_rcu_read_lock(void);
 SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void);
 SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void);
+SHIM(current) struct task_struct *linux_driver_current(void);
+SHIM(turns_lock) void linux_driver_turns_lock(void);
+SHIM(turns_unlock) void linux_driver_turns_unlock(void);
+SHIM(sysfs_has) bool linux_driver_sysfs_has(struct device *dev, const char *name);
 SHIM(gate_enter) void linux_driver_gate_enter(void);
 SHIM(gate_close) void linux_driver_gate_close(void);
 SHIM(gate_leave) void linux_driver_gate_leave(void);

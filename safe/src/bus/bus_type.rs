@@ -11,6 +11,7 @@ use pinned_init::PinInit;
 use super::driver::RawDriver;
 use super::{Attr, Device, Handle, UeventEnv};
 use crate::device::Normal;
+use crate::driver;
 use crate::error::{Error, Result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
@@ -28,7 +29,7 @@ pub trait BusType: Sized + Send + Sync + 'static {
     /// Which devices an entry of a driver's ID table is for.
     type DeviceId: Sync + 'static;
 
-    /// The bus's name: the folder in `/sys/bus`.
+    /// The bus's name: the folder in `/sys/bus`. It does not compile if it is empty, longer than 55 bytes or has a `/` in it.
     #[doc(alias = "bus_type.name")]
     const NAME: &'static CStr;
 
@@ -103,7 +104,7 @@ const fn field<B, F: Field<B>>() -> F {
 pub(super) const fn contents<B: BusType>() -> sys::bus_type {
     // SAFETY: `struct bus_type` is pointers and integers, for which zero is what a C static starts with.
     let mut raw: sys::bus_type = unsafe { core::mem::zeroed() };
-    raw.name = B::NAME.as_ptr();
+    raw.name = driver::name(B::NAME);
     raw.match_ = field::<B, _>();
     if B::HAS_UEVENT {
         raw.uevent = field::<B, _>();

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 
 use super::{Bus, BusType, Handle};
-use crate::device::{self, Bound, Core, DeviceState, Normal};
+use crate::device::{self, Bound, Core, DeviceState, Normal, Transition};
 use crate::types::{AlwaysRefCounted, Opaque};
 
 /// What C would write as `struct my_device { struct device dev; … }`.
@@ -94,6 +94,16 @@ impl<B: BusType> Deref for Device<B, Core> {
     }
 }
 
+impl<B: BusType> Deref for Device<B, Transition> {
+    type Target = Device<B, Bound>;
+
+    fn deref(&self) -> &Device<B, Bound> {
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
+        // with the callback.
+        unsafe { Device::from_raw(self.object()) }
+    }
+}
+
 impl<B: BusType> Deref for Device<B, Bound> {
     type Target = Device<B, Normal>;
 
@@ -107,6 +117,13 @@ impl<B: BusType, S: DeviceState> AsRef<device::Device<S>> for Device<B, S> {
     fn as_ref(&self) -> &device::Device<S> {
         // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long; it is the first field.
         unsafe { device::Device::from_raw(self.object().cast()) }
+    }
+}
+
+impl<B: BusType> AsRef<device::Device<Bound>> for Device<B, Transition> {
+    fn as_ref(&self) -> &device::Device<Bound> {
+        let bound: &Device<B, Bound> = self;
+        bound.as_ref()
     }
 }
 
@@ -130,8 +147,11 @@ unsafe impl<B: BusType> AlwaysRefCounted for Device<B, Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it stays bound to a driver of ours where
+// `S` says so.
 unsafe impl<B: BusType, S: DeviceState> crate::print::Printable for Device<B, S> {
+    const BOUND: bool = S::BOUND;
+
     fn raw(&self) -> *const sys::device {
         self.object().cast()
     }

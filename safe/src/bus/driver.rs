@@ -35,7 +35,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/BUS/drivers`.
+    /// The driver's name: the folder in `/sys/bus/BUS/drivers`. It does not compile if it is empty, longer than 55 bytes or has a `/` in it.
     #[doc(alias = "device_driver.name")]
     const NAME: &'static CStr;
 
@@ -133,7 +133,7 @@ impl<T: Driver> driver::Registration<Adapter<T>> {
 const fn contents<T: Driver>() -> RawDriver<T::Bus> {
     RawDriver {
         driver: sys::device_driver {
-            name: T::NAME.as_ptr(),
+            name: const { driver::name(T::NAME) },
             groups: T::GROUPS.raw().cast_mut(),
             dev_groups: T::DEV_GROUPS.raw().cast_mut(),
             ..T::DRIVER.raw()
@@ -155,6 +155,10 @@ fn find<T: Driver>(dev: &Device<T::Bus>) -> Option<&'static T::IdInfo> {
 ///
 /// As [`RawDriver::probe`] says.
 unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
+    // SAFETY: the bus probes a device that is registered.
+    if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
+        return error.to_errno();
+    }
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: the device's lock is held; the bus does neither.
         if let Err(error) = unsafe { pm::enable(dev) } {

@@ -14,8 +14,9 @@ use pinned_init::PinInit;
 use super::device::Object;
 use super::{BusType, Device, Handle};
 use crate::alloc::{GFP_KERNEL, KBox};
-use crate::device::Normal;
-use crate::error::{Error, Result, code::EINVAL, to_result};
+use crate::device::{Normal, left_registered};
+use crate::error::{Error, Result, code::EDEADLK, code::EINVAL, to_result};
+use crate::task::InMiscOpen;
 
 /// A device that was made (`device_initialize`), and is not registered: nobody else knows it, and no driver is asked. It is freed with its last
 /// reference, which this value has if no [`ARef`](crate::types::ARef) was made.
@@ -93,9 +94,12 @@ impl<B: BusType> NewDevice<B> {
     /// Registers the device with the driver core: drivers that match are probed before this returns, or later. C's `device_add`.
     ///
     /// `EEXIST` if the bus, or the folder of the devices without parents, has one of that name (which is logged with a stack trace),
-    /// `ENOMEM`. The device is given up on an error. Context: may sleep; takes the bus's and the device's locks.
+    /// `ENOMEM`; [`EDEADLK`] in `open` of a misc device, under `misc_mtx`, which the device's driver may take. The device is given up on an error. Context: may sleep; takes the bus's and the device's locks.
     #[doc(alias = "device_add")]
     pub fn register(self) -> Result<DeviceRegistration<B>> {
+        if InMiscOpen::is_here() {
+            return Err(EDEADLK);
+        }
         // SAFETY: by the type's invariant the device is initialised and not added. On an error, dropping this value gives up the
         // reference, as C asks for.
         to_result(unsafe { sys::device_add(self.0.as_ptr().cast()) })?;
@@ -126,7 +130,11 @@ impl<B: BusType> Drop for NewDevice<B> {
 /// reference.
 ///
 /// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's callbacks, attributes, work items and threaded
-/// handlers, and the operations of its misc devices. They end before the device can go. A value that is leaked leaves the device there; the bus then waits for it and is never unregistered.
+/// handlers, and the operations of its misc devices. They end before the device can go.
+/// Nor in `open` of any misc device: its removal may wait for `misc_mtx`, under which that runs. There the device is left registered, as if the
+/// value had been leaked, and the log says so.
+///
+/// A value that is leaked leaves the device there; the bus then waits for it and is never unregistered.
 ///
 /// # Invariants
 ///
@@ -150,6 +158,9 @@ impl<B: BusType> Deref for DeviceRegistration<B> {
 
 impl<B: BusType> Drop for DeviceRegistration<B> {
     fn drop(&mut self) {
+        if InMiscOpen::is_here() {
+            return left_registered((**self).as_ref());
+        }
         // SAFETY: by the type's invariant it is added, and this is the one place that deletes it; the reference goes with it.
         unsafe { sys::device_unregister(self.0.as_ptr().cast()) };
     }

@@ -27,6 +27,8 @@ pub(crate) struct Head {
     /// Whether the driver's own part is there: from the end of `probe` until it is dropped in
     /// `remove`.
     bound: AtomicBool,
+    /// The task that runs a callback of runtime power management which others wait for; 0 if there is none.
+    pub(crate) transition: AtomicUsize,
     /// How many hold the memory: the binding, and what outlives it (an open file).
     users: AtomicUsize,
 }
@@ -168,6 +170,7 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
         binding: BINDINGS.fetch_add(1, Ordering::Relaxed),
         extent: Extent::new(of_driver.addr(), size_of::<T>()),
         bound: AtomicBool::new(false),
+        transition: AtomicUsize::new(0),
         users: AtomicUsize::new(1),
     };
     // The head is the first field.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The members of `struct device_driver` that are a driver's to fill, whatever its bus.
 
+use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::pin::Pin;
 
@@ -8,7 +9,7 @@ use linux_driver_sys as sys;
 
 use crate::bus::Bus;
 use crate::device::Core;
-use crate::driver::data;
+use crate::driver::{Turn, data};
 use crate::macros::vtable;
 use crate::pm;
 use crate::types::Invariant;
@@ -33,6 +34,32 @@ pub struct DeviceDriver<T, B: Bus> {
     raw: sys::device_driver,
     runtime: bool,
     _of: Invariant<(T, B)>,
+}
+
+/// The longest name of a driver or a bus, without its NUL: as long as a module's can be (`MODULE_NAME_LEN`, 64 less a `long`, less the NUL).
+const LONGEST_NAME: usize = 55;
+
+/// The name of a driver, as C has it. As a constant, it does not compile if it is none: it becomes a folder in sysfs.
+pub(crate) const fn name(name: &'static CStr) -> *const c_char {
+    let bytes = name.to_bytes();
+    assert!(!bytes.is_empty(), "NAME is empty: it is the name of a folder in sysfs");
+    assert!(
+        bytes.len() <= LONGEST_NAME,
+        "NAME is longer than 55 bytes: no module's name can be as long"
+    );
+    let mut i = 0;
+    while i < bytes.len() {
+        assert!(
+            bytes[i] != b'/',
+            "NAME has a `/` in it: it is the name of one folder in sysfs"
+        );
+        i += 1;
+    }
+    assert!(
+        !(bytes[0] == b'.' && (bytes.len() == 1 || bytes.len() == 2 && bytes[1] == b'.')),
+        "NAME is `.` or `..`: no folder can have that name"
+    );
+    name.as_ptr()
 }
 
 /// Whether the core may probe devices in parallel: `enum probe_type`.
@@ -217,18 +244,22 @@ impl<T, B: Bus> Default for DeviceDriver<T, B> {
 
 /// Called by `dev_sync_state` with the device's lock held.
 unsafe extern "C" fn sync_state<T: Callbacks>(dev: *mut sys::device) {
-    // SAFETY: the core calls it for a device that is bound to the driver, under the device's lock.
+    // SAFETY: `dev_sync_state` holds the device's lock around the callback.
+    let _turn = unsafe { Turn::under_lock(dev) };
+    // SAFETY: the core takes the callback from the driver that is bound to the device, under the device's lock: the data is `T`'s.
     if let Some(this) = unsafe { data::<T>(dev) } {
-        // SAFETY: as above; the device is one of the driver's bus.
+        // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
         T::sync_state(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
     }
 }
 
 /// Called by `coredump_store` with the device's lock held.
 unsafe extern "C" fn coredump<T: Callbacks>(dev: *mut sys::device) {
-    // SAFETY: the core calls it for a device that is bound to the driver, under the device's lock.
+    // SAFETY: `coredump_store` holds the device's lock around the callback.
+    let _turn = unsafe { Turn::under_lock(dev) };
+    // SAFETY: the core takes the callback from the driver that is bound to the device, under the device's lock: the data is `T`'s.
     if let Some(this) = unsafe { data::<T>(dev) } {
-        // SAFETY: as above; the device is one of the driver's bus.
+        // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
         T::coredump(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
     }
 }

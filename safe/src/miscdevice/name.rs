@@ -5,6 +5,7 @@ use core::ffi::{CStr, c_char, c_int};
 
 use linux_driver_sys as sys;
 
+use crate::device::{Bound, Device};
 use crate::error::{Result, code::EINVAL};
 
 /// How many bytes a name has at most, with the NUL at its end.
@@ -28,6 +29,37 @@ pub struct Name<'a> {
 pub(super) type Written = [c_char; SIZE];
 
 impl<'a> Name<'a> {
+    /// The name `name`. As a constant, it does not compile if it is empty or too long; a call at run time panics then. What is known at run time
+    /// only is [`From<&CStr>`](#impl-From<%26CStr>-for-Name<'a>), which leaves it to the registration.
+    ///
+    /// ```compile_fail
+    /// use linux_driver_safe::miscdevice::Name;
+    ///
+    /// const NAME: Name<'static> = Name::new(c"thirty-two-bytes-are-one-too-many");
+    /// ```
+    pub const fn new(name: &'a CStr) -> Self {
+        assert!(!name.is_empty(), "the name of a misc device is empty");
+        assert!(
+            name.count_bytes() < SIZE,
+            "the name of a misc device has at most 31 bytes"
+        );
+        Self {
+            prefix: name,
+            number: None,
+        }
+    }
+
+    /// Says why [`write`](Self::write) failed.
+    #[cold]
+    pub(super) fn refused(self, dev: &Device<Bound>) {
+        crate::dev_err!(
+            dev,
+            "misc device \"{}\": a name has 1 to {} bytes with its number: choose another",
+            self.prefix,
+            SIZE - 1
+        );
+    }
+
     /// The name `prefix` with a number after it, in decimal digits.
     pub fn numbered(prefix: &'a CStr, number: u32) -> Self {
         Self {

@@ -97,7 +97,8 @@ pub trait Operations: Send + Sync + Sized + 'static {
     /// not. One of no size takes no memory.
     type File: Send + Sync + 'static;
 
-    /// The mode of the node in `/dev` (`miscdevice.mode`); 0 is the kernel's default, 0600.
+    /// The mode of the node in `/dev` (`miscdevice.mode`); 0 is the kernel's default, 0600. It does not compile with other bits than
+    /// those of 0o7777: they would be the file's type.
     #[doc(alias = "miscdevice.mode")]
     const MODE: u16 = 0;
 

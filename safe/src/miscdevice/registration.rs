@@ -18,9 +18,10 @@ use super::name::{Name, Written};
 use super::{Operations, table};
 use crate::device::{Bound, Device};
 use crate::driver::Head;
-use crate::error::{Error, to_result};
+use crate::error::{Error, code::EDEADLK, to_result};
 use crate::place::Place;
 use crate::sync::Mutex;
+use crate::task::InMiscOpen;
 use crate::types::Opaque;
 
 /// The address of a field of a slot.
@@ -64,8 +65,8 @@ impl<T: Operations> Registration<T> {
     /// Registers a device of this name, for a field of the data of the driver that is bound to `dev`, which becomes its parent.
     /// `init` makes what the operations work on, before any of them is called.
     ///
-    /// [`EINVAL`](crate::error::code::EINVAL) outside of the driver's data, or if the name is too long; `EEXIST` if there is a
-    /// misc device of that name; `EBUSY` if there are no numbers left; `ENOMEM`. Context: may sleep.
+    /// [`EINVAL`](crate::error::code::EINVAL) outside of the driver's data, or if the name is empty or too long, which the log says;
+    /// [`EDEADLK`] in `open` of a misc device, under `misc_mtx`, which this takes; `EEXIST` if there is a misc device of that name; `EBUSY` if there are no numbers left; `ENOMEM`. Context: may sleep.
     ///
     /// User space can open the device before this returns.
     pub fn new<'a, E>(
@@ -79,14 +80,23 @@ impl<T: Operations> Registration<T> {
         // They are used after the registration was dropped, as long as a file is open.
         const { assert!(!needs_drop::<Gate>() && !needs_drop::<Mutex<Files>>()) };
         const { assert!(core::mem::offset_of!(Self, misc) == 0) };
+        const {
+            assert!(
+                T::MODE & !0o7777 == 0,
+                "MODE has bits beside 0o7777, which are the type of a file"
+            )
+        };
         let dev = dev.as_ref();
         let name = name.into();
         let init = move |slot: *mut Self| {
+            if InMiscOpen::is_here() {
+                return Err(EDEADLK);
+            }
             let place = dev.place(slot)?;
             let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files));
             let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data).cast::<T>());
             // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
-            let name = unsafe { name.write(at_name)? };
+            let name = unsafe { name.write(at_name) }.inspect_err(|_| name.refused(dev))?;
             // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
             unsafe { Gate::new().__pinned_init(at_gate)? };
             // SAFETY: as above, and so does a mutex.

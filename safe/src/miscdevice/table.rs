@@ -16,6 +16,7 @@ use crate::fs::File;
 use crate::ioctl::Argument;
 use crate::mm::VmArea;
 use crate::poll;
+use crate::task::InMiscOpen;
 use crate::uaccess::UserSlice;
 
 /// The operations of `T` as C has them.
@@ -135,6 +136,7 @@ unsafe extern "C" fn open<T: Operations>(_inode: *mut sys::inode, file: *mut sys
     let Some(Inside { this, call }) = (unsafe { enter(registration, file) }) else {
         return ENODEV.to_errno();
     };
+    let _in_open = InMiscOpen::begin();
     // SAFETY: the state's memory is valid for writes, pinned, and not used as a state after an error.
     let init = |state: *mut T::File| unsafe { T::open(this, &call).__pinned_init(state) };
     // SAFETY: called by `misc_open`; `release` is called for a file that was opened.

@@ -10,7 +10,7 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 
 use super::{Bar, PortBar};
-use crate::device::{self, Bound, Core, DeviceState, Normal};
+use crate::device::{self, Bound, Core, DeviceState, Exclusive, Normal, Transition};
 use crate::error::{Result, code::EINVAL, to_result};
 use crate::types::{AlwaysRefCounted, Opaque};
 
@@ -170,18 +170,22 @@ impl Device<Core> {
         // `remove`.
         to_result(unsafe { sys::pcim_enable_device(self.as_raw()) })
     }
+}
 
+impl Device<Exclusive> {
     /// Lets the device start accesses of its own (DMA, MSI): C's `pci_set_master`.
     #[doc(alias = "pci_set_master")]
     pub fn set_master(&self) {
-        // SAFETY: the device is there, and its lock is held.
+        // SAFETY: `__pci_set_master` reads, changes and writes the command register, and writes the bit field `is_busmaster`: it demands
+        // that nobody else writes bit fields of this `struct pci_dev`. Those who do are callbacks that have `Exclusive`, of which one runs
+        // at a time by the type's invariant, and the core under the device's lock.
         unsafe { sys::pci_set_master(self.as_raw()) };
     }
 
     /// Forbids the device to start accesses of its own: C's `pci_clear_master`.
     #[doc(alias = "pci_clear_master")]
     pub fn clear_master(&self) {
-        // SAFETY: the device is there, and its lock is held.
+        // SAFETY: as in `set_master`.
         unsafe { sys::pci_clear_master(self.as_raw()) };
     }
 }
@@ -210,10 +214,31 @@ impl Device<Core> {
 }
 
 impl Deref for Device<Core> {
+    type Target = Device<Exclusive>;
+
+    fn deref(&self) -> &Device<Exclusive> {
+        // SAFETY: `from_raw` demands what `Exclusive` says: of the callbacks that have `Core` or `Exclusive` one runs at a time for a
+        // device (`driver::Turn`, and the device's lock, which the callers of those with `Core` hold). The borrow ends with the callback.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl Deref for Device<Exclusive> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow ends with them.
+        // SAFETY: `from_raw` demands a device that is bound, or being bound, to a driver of ours: so it is in the callbacks that have
+        // `Core` or `Exclusive`, which `remove` waits for. The borrow ends with them.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
+impl Deref for Device<Transition> {
+    type Target = Device<Bound>;
+
+    fn deref(&self) -> &Device<Bound> {
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
+        // with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -236,7 +261,21 @@ impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
     }
 }
 
+impl AsRef<device::Device<Bound>> for Device<Transition> {
+    fn as_ref(&self) -> &device::Device<Bound> {
+        let bound: &Device<Bound> = self;
+        bound.as_ref()
+    }
+}
+
 impl AsRef<device::Device<Bound>> for Device<Core> {
+    fn as_ref(&self) -> &device::Device<Bound> {
+        let bound: &Device<Bound> = self;
+        bound.as_ref()
+    }
+}
+
+impl AsRef<device::Device<Bound>> for Device<Exclusive> {
     fn as_ref(&self) -> &device::Device<Bound> {
         let bound: &Device<Bound> = self;
         bound.as_ref()
@@ -256,8 +295,11 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it stays bound to a driver of ours where
+// `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
+    const BOUND: bool = S::BOUND;
+
     fn raw(&self) -> *const sys::device {
         // SAFETY: the device is there; only the address of the field is taken.
         unsafe { &raw const (*self.as_raw()).dev }

@@ -11,7 +11,7 @@ use pinned_init::PinInit;
 
 use super::{Bus, Device, ErrHandler, IdTable, Table};
 use crate::device::{Core, Normal};
-use crate::driver::{self, DeviceDriver, RegistrationOps, Static};
+use crate::driver::{self, DeviceDriver, RegistrationOps, Static, Turn};
 use crate::error::{Error, Result, code::EINVAL, code::ENODEV, code::EOPNOTSUPP, to_result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
@@ -87,7 +87,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/pci/drivers`.
+    /// The driver's name: the folder in `/sys/bus/pci/drivers`. It does not compile if it is empty, longer than 55 bytes or has a `/` in it.
     #[doc(alias = "pci_driver.name")]
     const NAME: &'static CStr;
 
@@ -253,7 +253,7 @@ const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_dr
     // SAFETY: `struct pci_driver` is pointers, integers, locks and lists, for which zero is what a C static starts with.
     let zero: sys::pci_driver = unsafe { core::mem::zeroed() };
     let mut driver = sys::pci_driver {
-        name: T::NAME.as_ptr(),
+        name: const { driver::name(T::NAME) },
         id_table,
         probe: Some(probe::<T>),
         remove: Some(remove::<T>),
@@ -290,8 +290,27 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
         // its place.
         T::probe(unsafe { Device::<Core>::from_raw(pdev) }, T::ID_TABLE.info(driver_data))
     };
+    // SAFETY: the bus probes a device that is registered.
+    if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
+        return error.to_errno();
+    }
+    let turns = if const { T::ERR_HANDLER.is_some() } {
+        match driver::NewTurns::new::<T>(dev) {
+            Ok(turns) => Some(turns),
+            Err(error) => return error.to_errno(),
+        }
+    } else {
+        None
+    };
     // SAFETY: this is the bus's `probe`.
     let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
+    if returned == 0
+        && let Some(turns) = turns
+    {
+        // SAFETY: the device's lock is held, by the caller, which may wait for us on another thread (`work_on_cpu`); `bind` has made the
+        // data; `remove` ends the turns before it drops them.
+        unsafe { turns.begin::<T>() };
+    }
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
             // SAFETY: `local_pci_probe` counts a use.
@@ -308,6 +327,11 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
     // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
+    if const { T::ERR_HANDLER.is_some() } {
+        // SAFETY: the device's lock is held; `probe` began the turns. This thread has none: a callback that has one, and unbound its own
+        // device, would wait for the device's lock.
+        unsafe { driver::end_turns(dev) };
+    }
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: `pci_device_remove` counts a use and has woken the device; `start` came after `probe`.
         unsafe { pm::stop(dev) };
@@ -323,7 +347,7 @@ unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
 /// `pci_driver.shutdown`. Called by `pci_device_shutdown` with the device's lock held.
 unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::pci_dev) {
     // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
-    if let Some((dev, this)) = unsafe { bound::<T>(pdev) } {
+    if let Some((_turn, dev, this)) = unsafe { bound::<T>(pdev) } {
         T::shutdown(dev, this);
     }
 }
@@ -335,7 +359,7 @@ unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs
     };
     // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
     match unsafe { bound::<T>(pdev) } {
-        Some((dev, this)) => T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from),
+        Some((_turn, dev, this)) => T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from),
         None => ENODEV.to_errno(),
     }
 }
@@ -344,7 +368,7 @@ unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs
 unsafe extern "C" fn sriov_get_vf_total_msix<T: Driver>(pf: *mut sys::pci_dev) -> u32 {
     // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
     match unsafe { bound::<T>(pf) } {
-        Some((dev, this)) => T::sriov_get_vf_total_msix(dev, this),
+        Some((_turn, dev, this)) => T::sriov_get_vf_total_msix(dev, this),
         None => 0,
     }
 }
@@ -360,7 +384,7 @@ unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, 
         return EINVAL.to_errno();
     };
     // SAFETY: the bus took the callback from the physical function's driver: that is bound to it, under the device's lock.
-    let Some((dev, this)) = (unsafe { bound::<T>(pf) }) else {
+    let Some((_turn, dev, this)) = (unsafe { bound::<T>(pf) }) else {
         return ENODEV.to_errno();
     };
     // SAFETY: the bus hands over a device that it holds for the call.
@@ -368,18 +392,20 @@ unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, 
     T::sriov_set_msix_vec_count(dev, this, vf, vf_id, msix_vec_count).map_or_else(Error::to_errno, |()| 0)
 }
 
-/// The device and the driver's data, for a callback of the bus's.
+/// The turn of a callback of the bus's, with the device and the driver's data.
 ///
 /// # Safety
 ///
-/// The device is bound to the driver whose data is `T`, and its lock is held for `'a`.
-pub(super) unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(&'a Device<Core>, Pin<&'a T>)> {
+/// The device is bound to the driver whose data is `T`, and its lock is held for `'a`, which ends before the turn does.
+unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(Turn, &'a Device<Core>, Pin<&'a T>)> {
     // SAFETY: the device is there; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
+    // SAFETY: the device's lock is held, by the caller's promise.
+    let turn = unsafe { Turn::under_lock(dev) };
     // SAFETY: by the caller's promise.
     let this = unsafe { driver::data::<T>(dev)? };
-    // SAFETY: as above.
-    Some((unsafe { Device::from_raw(pdev) }, this))
+    // SAFETY: `Core` demands a device that is bound, under its lock, and the turn: all are there for `'a`.
+    Some((turn, unsafe { Device::from_raw(pdev) }, this))
 }
 
 /// Declares a module that is a PCI driver and nothing else: C's `module_pci_driver`, with `MODULE_LICENSE` and the others.

@@ -10,8 +10,8 @@ use core::pin::Pin;
 use linux_driver_sys as sys;
 
 use super::Device;
-use super::driver::bound;
-use crate::device::Core;
+use crate::device::Exclusive;
+use crate::driver::Turn;
 use crate::macros::vtable;
 use crate::types::Invariant;
 
@@ -71,6 +71,22 @@ impl ErsResult {
 /// The state of a recovery: `error_detected` first; then, as the drivers of the slot have answered, `mmio_enabled`, `slot_reset`, and at
 /// last `resume`. A reset that is asked for (`reset` in sysfs, [`Device::reset_function`]) calls `reset_prepare` and `reset_done`.
 ///
+/// # Locks
+///
+/// | called by | which | locks that are held |
+/// |---|---|---|
+/// | `report_*` in `drivers/pci/pcie/err.c` (AER, DPC, EDR) | `error_detected`, `mmio_enabled`, `slot_reset`, `resume` | the device's; `pci_bus_sem` for reading, by `pci_walk_bus` |
+/// | `cxl_rch_handle_error_iter` in `drivers/pci/pcie/aer.c` (6.7 on) | `error_detected` | the device's; `pci_bus_sem` for reading |
+/// | `pcifront_common_process` in `drivers/pci/xen-pcifront.c` | `error_detected`, `mmio_enabled`, `slot_reset`, `resume` | none |
+/// | `pci_dev_save_and_disable`, `pci_dev_restore` in `drivers/pci/pci.c` | `reset_prepare`, `reset_done` | the device's, and those of the other devices that are reset with it |
+///
+/// So none of them relies on the device's lock. They take turns with each other and with all callbacks that have a
+/// [`Core`](crate::device::Core) device, and none runs once `remove` has begun. `dev` is [`Exclusive`], which has what one callback at a
+/// time may do, and nothing that takes a lock of the table, or calls these handlers.
+///
+/// What no module can guard: `xen-pcifront` reads the driver's pointer and calls it with nothing held between the two, so that the
+/// module could be unloaded in between. A C driver has the same gap.
+///
 /// ```
 /// use linux_driver_safe::pci::{self, ChannelState, ErsResult};
 /// use linux_driver_safe::prelude::*;
@@ -79,7 +95,7 @@ impl ErsResult {
 ///
 /// #[vtable]
 /// impl pci::ErrorHandlers for Nic {
-///     fn error_detected(_dev: &pci::Device<Core>, _this: Pin<&Self>, state: ChannelState) -> ErsResult {
+///     fn error_detected(_dev: &pci::Device<Exclusive>, _this: Pin<&Self>, state: ChannelState) -> ErsResult {
 ///         match state {
 ///             ChannelState::PermFailure => ErsResult::Disconnect,
 ///             _ => ErsResult::NeedReset,
@@ -92,63 +108,71 @@ impl ErsResult {
 #[vtable]
 #[doc(alias = "pci_error_handlers")]
 pub trait ErrorHandlers: Send + Sync + 'static {
-    /// The bus has an error: stop using the device. Context: may sleep; under the device's lock.
+    /// The bus has an error: stop using the device. Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.error_detected")]
-    fn error_detected(dev: &Device<Core>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
+    fn error_detected(dev: &Device<Exclusive>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
         let _ = (dev, this, state);
         ErsResult::None
     }
 
-    /// Registers can be reached again, DMA cannot. Context: may sleep; under the device's lock.
+    /// Registers can be reached again, DMA cannot. Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.mmio_enabled")]
-    fn mmio_enabled(dev: &Device<Core>, this: Pin<&Self>) -> ErsResult {
+    fn mmio_enabled(dev: &Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         let _ = (dev, this);
         ErsResult::None
     }
 
-    /// The slot was reset: set the device up anew. Context: may sleep; under the device's lock.
+    /// The slot was reset: set the device up anew. Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.slot_reset")]
-    fn slot_reset(dev: &Device<Core>, this: Pin<&Self>) -> ErsResult {
+    fn slot_reset(dev: &Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         let _ = (dev, this);
         ErsResult::None
     }
 
-    /// The function is about to be reset: stop using it. Context: may sleep; under the device's lock.
+    /// The function is about to be reset: stop using it. Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.reset_prepare")]
-    fn reset_prepare(dev: &Device<Core>, this: Pin<&Self>) {
+    fn reset_prepare(dev: &Device<Exclusive>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// The function was reset. Context: may sleep; under the device's lock.
+    /// The function was reset. Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.reset_done")]
-    fn reset_done(dev: &Device<Core>, this: Pin<&Self>) {
+    fn reset_done(dev: &Device<Exclusive>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// All is well again: go on. Context: may sleep; under the device's lock.
+    /// All is well again: go on. Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.resume")]
-    fn resume(dev: &Device<Core>, this: Pin<&Self>) {
+    fn resume(dev: &Device<Exclusive>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 }
 
 /// The error handlers of a driver with data `T`, or none.
-pub struct ErrHandler<T>(*const sys::pci_error_handlers, Invariant<T>);
+pub struct ErrHandler<T>(Option<&'static sys::pci_error_handlers>, Invariant<T>);
 
 impl<T> ErrHandler<T> {
     /// NULL: the driver knows nothing of errors.
-    pub const NONE: Self = Self(core::ptr::null(), PhantomData);
+    pub const NONE: Self = Self(None, PhantomData);
 
     /// What the driver has written of [`ErrorHandlers`], in a table in read-only memory.
     pub const fn of() -> Self
     where
         T: ErrorHandlers,
     {
-        Self(Table::<T>::HANDLERS, PhantomData)
+        Self(Some(Table::<T>::HANDLERS), PhantomData)
     }
 
     pub(super) const fn raw(&self) -> *const sys::pci_error_handlers {
-        self.0
+        match self.0 {
+            Some(handlers) => handlers,
+            None => core::ptr::null(),
+        }
+    }
+
+    /// Whether there are any.
+    pub(super) const fn is_some(&self) -> bool {
+        self.0.is_some()
     }
 }
 
@@ -161,10 +185,12 @@ impl<T: ErrorHandlers> Table<T> {
         if T::HAS_ERROR_DETECTED {
             handlers.error_detected = Some(error_detected::<T>);
         }
-        if T::HAS_MMIO_ENABLED {
+        // `pcifront_common_process` of 6.1 looks for `error_detected` alone and calls the other three, NULL or not. One that was not
+        // written answers as NULL does: it has no say.
+        if T::HAS_ERROR_DETECTED || T::HAS_MMIO_ENABLED {
             handlers.mmio_enabled = Some(mmio_enabled::<T>);
         }
-        if T::HAS_SLOT_RESET {
+        if T::HAS_ERROR_DETECTED || T::HAS_SLOT_RESET {
             handlers.slot_reset = Some(slot_reset::<T>);
         }
         if T::HAS_RESET_PREPARE {
@@ -173,14 +199,29 @@ impl<T: ErrorHandlers> Table<T> {
         if T::HAS_RESET_DONE {
             handlers.reset_done = Some(reset_done::<T>);
         }
-        if T::HAS_RESUME {
+        if T::HAS_ERROR_DETECTED || T::HAS_RESUME {
             handlers.resume = Some(resume::<T>);
         }
         handlers
     };
 }
 
-/// Called by `report_error_detected` with the device's lock held.
+/// The turn of an error handler, with the device and the driver's data; `None` if the device is not bound to this driver, or is being
+/// unbound.
+///
+/// # Safety
+///
+/// `pdev` is a device that the caller has a reference to, for `'a`, which ends before the turn does.
+unsafe fn handler<'a, T: ErrorHandlers>(pdev: *mut sys::pci_dev) -> Option<(Turn, &'a Device<Exclusive>, Pin<&'a T>)> {
+    // SAFETY: the device is there; only the field's address is taken.
+    let dev = unsafe { &raw mut (*pdev).dev };
+    // SAFETY: by the caller's promise.
+    let (turn, this) = unsafe { Turn::of_handler::<T>(dev)? };
+    // SAFETY: `Exclusive` demands a device that is bound, and the turn: `remove` waits for that before it unbinds.
+    Some((turn, unsafe { Device::from_raw(pdev) }, this))
+}
+
+/// Called by `report_error_detected` with the device's lock held, and by `pcifront_common_process` without.
 unsafe extern "C" fn error_detected<T: ErrorHandlers>(
     pdev: *mut sys::pci_dev,
     state: sys::pci_channel_state_t,
@@ -191,29 +232,29 @@ unsafe extern "C" fn error_detected<T: ErrorHandlers>(
         // Of a state that we do not know, the registers are not to be touched.
         _ => ChannelState::Frozen,
     };
-    // SAFETY: called for a device that is bound to the driver, under the device's lock.
-    match unsafe { bound::<T>(pdev) } {
-        Some((dev, this)) => T::error_detected(dev, this, state).raw(),
+    // SAFETY: either caller has a reference to the device until this returns: the bus's list, or `pci_get_domain_bus_and_slot`.
+    match unsafe { handler::<T>(pdev) } {
+        Some((_turn, dev, this)) => T::error_detected(dev, this, state).raw(),
         None => ErsResult::None.raw(),
     }
 }
 
 macro_rules! callbacks {
     ($($name:ident -> $result:ident;)*) => { $(
-        /// Called with the device's lock held.
+        /// Called by `pcie/err.c` with the device's lock held, and by `pcifront_common_process` without.
         unsafe extern "C" fn $name<T: ErrorHandlers>(pdev: *mut sys::pci_dev) -> sys::pci_ers_result_t {
-            // SAFETY: called for a device that is bound to the driver, under the device's lock.
-            match unsafe { bound::<T>(pdev) } {
-                Some((dev, this)) => T::$name(dev, this).raw(),
+            // SAFETY: as in `error_detected`.
+            match unsafe { handler::<T>(pdev) } {
+                Some((_turn, dev, this)) => T::$name(dev, this).raw(),
                 None => $result::None.raw(),
             }
         }
     )* };
     ($($name:ident;)*) => { $(
-        /// Called with the device's lock held.
+        /// Called by `pci.c` and `pcie/err.c` with the device's lock held; `resume` by `pcifront_common_process` without.
         unsafe extern "C" fn $name<T: ErrorHandlers>(pdev: *mut sys::pci_dev) {
-            // SAFETY: called for a device that is bound to the driver, under the device's lock.
-            if let Some((dev, this)) = unsafe { bound::<T>(pdev) } {
+            // SAFETY: as in `error_detected`; whoever resets a device has a reference to it.
+            if let Some((_turn, dev, this)) = unsafe { handler::<T>(pdev) } {
                 T::$name(dev, this);
             }
         }

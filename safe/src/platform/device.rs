@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 
 use super::Mem;
-use crate::device::{self, Bound, Core, DeviceState, Normal};
+use crate::device::{self, Bound, Core, DeviceState, Normal, Transition};
 use crate::error::{Error, Result, code::EINVAL};
 use crate::irq;
 use crate::types::{AlwaysRefCounted, Opaque};
@@ -158,6 +158,16 @@ impl Deref for Device<Core> {
     }
 }
 
+impl Deref for Device<Transition> {
+    type Target = Device<Bound>;
+
+    fn deref(&self) -> &Device<Bound> {
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
+        // with the callback.
+        unsafe { Device::from_raw(self.as_raw()) }
+    }
+}
+
 impl Deref for Device<Bound> {
     type Target = Device<Normal>;
 
@@ -173,6 +183,13 @@ impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
         let device = unsafe { &raw mut (*self.as_raw()).dev };
         // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long.
         unsafe { device::Device::from_raw(device) }
+    }
+}
+
+impl AsRef<device::Device<Bound>> for Device<Transition> {
+    fn as_ref(&self) -> &device::Device<Bound> {
+        let bound: &Device<Bound> = self;
+        bound.as_ref()
     }
 }
 
@@ -198,8 +215,11 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it stays bound to a driver of ours where
+// `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
+    const BOUND: bool = S::BOUND;
+
     fn raw(&self) -> *const sys::device {
         // SAFETY: the device is there; only the address of the field is taken.
         unsafe { &raw const (*self.as_raw()).dev }

@@ -35,7 +35,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/platform/drivers`. Without an ID table, the name of its devices too.
+    /// The driver's name: the folder in `/sys/bus/platform/drivers`. Without an ID table, the name of its devices too. It
+    /// does not compile if it is empty, longer than 55 bytes or has a `/` in it.
     #[doc(alias = "platform_driver.driver.name")]
     const NAME: &'static CStr;
 
@@ -137,7 +138,7 @@ const fn contents<T: Driver>(id_table: *const sys::platform_device_id) -> sys::p
     let mut driver = with_remove::<T>(sys::platform_driver {
         probe: Some(probe::<T>),
         driver: sys::device_driver {
-            name: T::NAME.as_ptr(),
+            name: const { driver::name(T::NAME) },
             groups: T::GROUPS.raw().cast_mut(),
             dev_groups: T::DEV_GROUPS.raw().cast_mut(),
             ..T::DRIVER.raw()
@@ -202,6 +203,10 @@ const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platfo
 unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int {
     // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
+    // SAFETY: the bus probes a device that is registered.
+    if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
+        return error.to_errno();
+    }
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: the device's lock is held; the platform bus does neither.
         if let Err(error) = unsafe { pm::enable(dev) } {
@@ -293,8 +298,24 @@ macro_rules! __module_platform_driver {
                                                         ))]
                 static ID_TABLE: $crate::platform::Table<
                     LinuxDriver,
-                    { $crate::platform::alias_count(<LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw()) },
+                    {
+                        $crate::platform::alias_count(
+                            <LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw(),
+                            <LinuxDriver as $crate::platform::Driver>::NAME,
+                        )
+                    },
                 > = $crate::platform::Table::new();
+
+                // The name of a driver without a table is its alias too, where it is too long for modpost's table.
+                const ALIAS: usize = $crate::platform::long_alias_length(
+                    <LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw(),
+                    <LinuxDriver as $crate::platform::Driver>::NAME,
+                );
+                #[cfg(target_os = "none")]
+                #[unsafe(export_name = "__linux_driver_by_section_modinfo_platform_alias")]
+                #[unsafe(link_section = ".modinfo")]
+                static LONG_ALIAS: [u8; ALIAS] =
+                    $crate::platform::long_alias(<LinuxDriver as $crate::platform::Driver>::NAME);
 
                 static DRIVER: $crate::driver::Static<$crate::platform::Adapter<LinuxDriver>> =
                     $crate::platform::driver(&ID_TABLE);

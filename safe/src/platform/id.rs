@@ -30,7 +30,7 @@ impl DeviceId {
             "an empty name would end the table: what comes after it would never match"
         );
         assert!(
-            bytes.len() < 20,
+            has_place(name),
             "the name is longer than C's `struct platform_device_id` has place for"
         );
         let mut id = ZERO;
@@ -76,6 +76,16 @@ impl<T> IdTable<T> {
             raw[raw.len() - 1].name[0] == 0,
             "an ID table ends with an entry of zeroes"
         );
+        let mut i = 0;
+        while i < raw.len() {
+            let name = &raw[i].name;
+            assert!(name[name.len() - 1] == 0, "a name in an ID table ends with a NUL");
+            assert!(
+                i + 1 == raw.len() || name[0] != 0,
+                "an entry of zeroes ends an ID table"
+            );
+            i += 1;
+        }
         Self { raw, infos }
     }
 
@@ -137,10 +147,48 @@ pub const fn raw_table<const N: usize, const M: usize>(
     raw
 }
 
-/// How many entries the table has that modpost makes the module's aliases of.
+/// How many entries the table has that modpost makes the module's aliases of: with a name that has no place in one, the last alone.
 #[doc(hidden)]
-pub const fn alias_count(raw: &[sys::platform_device_id]) -> usize {
-    if raw.is_empty() { 2 } else { raw.len() }
+pub const fn alias_count(raw: &[sys::platform_device_id], name: &CStr) -> usize {
+    if !raw.is_empty() {
+        raw.len()
+    } else if has_place(name) {
+        2
+    } else {
+        1
+    }
+}
+
+/// Whether a name has place in an ID.
+const fn has_place(name: &CStr) -> bool {
+    name.count_bytes() < 20
+}
+
+/// The alias of a driver without an ID table whose name has no place in one, as `modinfo` has it: C's `MODULE_ALIAS("platform:NAME")`. Its
+/// length is [`long_alias_length`].
+#[doc(hidden)]
+pub const fn long_alias<const N: usize>(name: &CStr) -> [u8; N] {
+    let mut alias = [0; N];
+    let (tag, name) = (ALIAS_TAG.as_bytes(), name.to_bytes());
+    let mut i = 0;
+    // The NUL that ends it stands there already.
+    while i + 1 < N {
+        alias[i] = if i < tag.len() { tag[i] } else { name[i - tag.len()] };
+        i += 1;
+    }
+    alias
+}
+
+const ALIAS_TAG: &str = "alias=platform:";
+
+/// The length of [`long_alias`]; 0 if there is none.
+#[doc(hidden)]
+pub const fn long_alias_length(raw: &[sys::platform_device_id], name: &CStr) -> usize {
+    if raw.is_empty() && !has_place(name) {
+        ALIAS_TAG.len() + name.count_bytes() + 1
+    } else {
+        0
+    }
 }
 
 /// The ID table of the driver `T` as an array, for the static that modpost reads and the driver structure points to. Where the driver has
@@ -168,8 +216,10 @@ const fn alias_table<const M: usize>(
 ) -> [sys::platform_device_id; M] {
     let mut array = [ZERO; M];
     if raw.is_empty() {
-        assert!(M == 2);
-        array[0] = DeviceId::new(name).0;
+        assert!(M == alias_count(raw, name));
+        if M == 2 {
+            array[0] = DeviceId::new(name).0;
+        }
         return array;
     }
     assert!(raw.len() == M);
@@ -239,10 +289,21 @@ mod tests {
     #[test]
     fn without_a_table_the_alias_is_the_drivers_name() {
         const NONE: IdTable<()> = IdTable::NONE;
-        let table: [sys::platform_device_id; alias_count(NONE.raw())] = alias_table(NONE.raw(), c"board");
+        let table: [sys::platform_device_id; alias_count(NONE.raw(), c"board")] = alias_table(NONE.raw(), c"board");
         // SAFETY: the entry holds a NUL.
         assert_eq!(unsafe { CStr::from_ptr(table[0].name.as_ptr()) }, c"board");
         assert_eq!((table.len(), table[1].name[0]), (2, 0));
         assert!(NONE.info(c"board").is_none());
+        assert_eq!(long_alias_length(NONE.raw(), c"board"), 0);
+    }
+
+    #[test]
+    fn a_name_that_no_table_has_place_for_is_an_alias_of_its_own() {
+        const NAME: &CStr = c"twenty-bytes-of-name";
+        const LENGTH: usize = long_alias_length(&[], NAME);
+        let table: [sys::platform_device_id; alias_count(&[], NAME)] = alias_table(&[], NAME);
+        assert_eq!((table.len(), table[0].name[0]), (1, 0));
+        assert_eq!(&long_alias::<LENGTH>(NAME), b"alias=platform:twenty-bytes-of-name\0");
+        assert_eq!(long_alias_length(TABLE.raw(), NAME), 0);
     }
 }

@@ -62,7 +62,7 @@ pub use driver::driver;
 pub use driver::{Adapter, Driver};
 pub use id::{DeviceId, IdTable};
 #[doc(hidden)]
-pub use id::{Table, alias_count, raw_table};
+pub use id::{Table, alias_count, long_alias, long_alias_length, raw_table};
 pub use mem::Mem;
 pub use registration::{DeviceInfo, DeviceRegistration, Id};
 

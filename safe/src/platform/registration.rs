@@ -10,8 +10,9 @@ use core::ptr::NonNull;
 use linux_driver_sys as sys;
 
 use super::Device;
-use crate::device::Normal;
-use crate::error::{Error, Result, code::EINVAL};
+use crate::device::{Normal, left_registered};
+use crate::error::{Error, Result, code::EDEADLK, code::EINVAL};
+use crate::task::InMiscOpen;
 
 /// The number of a device among those of its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,7 +69,11 @@ impl<'a> DeviceInfo<'a> {
 /// memory longer.
 ///
 /// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's callbacks, attributes, work items and
-/// threaded handlers, and the operations of its misc devices. They end before the device can go. A value that is leaked leaves the device there, which is the kernel's: its memory is none of the module's.
+/// threaded handlers, and the operations of its misc devices. They end before the device can go.
+/// Nor in `open` of any misc device: its removal may wait for `misc_mtx`, under which that runs. There the device is left registered, as if the
+/// value had been leaked, and the log says so.
+///
+/// A value that is leaked leaves the device there, which is the kernel's: its memory is none of the module's.
 ///
 /// ```no_run
 /// use linux_driver_safe::error::Result;
@@ -95,8 +100,12 @@ impl DeviceRegistration {
     /// Makes a device and registers it: drivers that match are probed before this returns, or later.
     ///
     /// `EINVAL` if the name is empty or the number too large, `EEXIST` if there is such a device (which is logged with a stack trace),
-    /// `ENOMEM`. Context: may sleep; takes the bus's and the device's locks.
+    /// `ENOMEM`; [`EDEADLK`] in `open` of a misc device, under `misc_mtx`, which the device's driver may take. Context: may sleep; takes the
+    /// bus's and the device's locks. Not in `probe` for a device that the same driver takes on: that would never come to an end.
     pub fn new(info: &DeviceInfo<'_>) -> Result<Self> {
+        if InMiscOpen::is_here() {
+            return Err(EDEADLK);
+        }
         // SAFETY: `struct platform_device_info` is pointers and integers, for which zero is what C starts with.
         let mut raw: sys::platform_device_info = unsafe { core::mem::zeroed() };
         if info.name.is_empty() {
@@ -132,6 +141,9 @@ impl Deref for DeviceRegistration {
 
 impl Drop for DeviceRegistration {
     fn drop(&mut self) {
+        if InMiscOpen::is_here() {
+            return left_registered(self.as_ref());
+        }
         // SAFETY: by the type's invariant it is registered, and this is the one place that unregisters it.
         unsafe { sys::platform_device_unregister(self.0.as_ptr()) };
     }

@@ -3,14 +3,16 @@
 
 use core::ffi::c_int;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use linux_driver_sys as sys;
 
 use crate::bus::Bus;
-use crate::device::{Bound, Core};
-use crate::driver::data;
+use crate::device::{Bound, Core, Device, Transition};
+use crate::driver::{Turn, data};
 use crate::error::{Result, code::EBUSY};
 use crate::macros::vtable;
+use crate::task;
 
 /// The power management of a driver: C's `struct dev_pm_ops`. What a driver does not write is NULL in the table, and the bus
 /// or the core does what it does without.
@@ -105,19 +107,24 @@ pub trait Operations: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Nobody uses the device: put it into a state that saves power. Its registers answer; to ask for it to be awake
-    /// ([`resume_and_get`](super::runtime::resume_and_get)) would be to wait for the end of this callback. An error other than `EAGAIN` and `EBUSY` switches the
-    /// device's runtime power management off until it is set anew. Context: may sleep; no lock.
+    /// Nobody uses the device: put it into a state that saves power. Its registers answer. An error other than `EAGAIN` and `EBUSY`
+    /// switches the device's runtime power management off until it is set anew.
+    ///
+    /// [`resume_and_get`](super::runtime::resume_and_get) would wait for the end of this callback: it does not compile with this `dev`, and
+    /// returns `EDEADLK` otherwise.
+    ///
+    /// Context: may sleep; no lock, but everybody who wants the device awake waits.
     #[doc(alias = "dev_pm_ops.runtime_suspend")]
-    fn runtime_suspend(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
+    fn runtime_suspend(dev: &<Self::Bus as Bus>::Device<Transition>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Somebody uses the device: bring it back. As in [`runtime_suspend`](Self::runtime_suspend), its being awake is not waited for here. Context: may
-    /// sleep; no lock.
+    /// Somebody uses the device: bring it back. As in [`runtime_suspend`](Self::runtime_suspend), its being awake is not waited for here.
+    ///
+    /// Context: may sleep; no lock, but everybody who wants the device awake waits.
     #[doc(alias = "dev_pm_ops.runtime_resume")]
-    fn runtime_resume(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
+    fn runtime_resume(dev: &<Self::Bus as Bus>::Device<Transition>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
@@ -131,17 +138,37 @@ pub trait Operations: Send + Sync + 'static {
 }
 
 macro_rules! callbacks {
-    ($($name:ident $state:ident $unbound:expr;)*) => { $(
-        /// Called by the core's power management for a device whose driver has this table.
+    ($($name:ident;)*) => { $(
+        /// Called by the core's power management with the device's lock held, for a device whose driver has this table.
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
-            // SAFETY: the device is bound, or being bound, to the driver whose table this is, or no driver's data is there. It
-            // stays so: the core holds the device's lock, or, for the runtime callbacks, `unbind` waits for them.
+            // SAFETY: `device_prepare`, `device_suspend` and `device_resume` hold the device's lock around the callback.
+            let _turn = unsafe { Turn::under_lock(dev) };
+            // SAFETY: the driver core chose this table for the driver that is bound, or being bound, to the device: where there is data it is
+            // `T`'s. It stays so under the device's lock.
+            let Some(this) = (unsafe { data::<T>(dev) }) else {
+                return 0;
+            };
+            // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
+            let dev = unsafe { T::Bus::from_raw::<Core>(dev) };
+            match T::$name(dev, this) {
+                Ok(()) => 0,
+                Err(error) => error.to_errno(),
+            }
+        }
+    )* };
+    ($($name:ident $state:ident $unbound:expr;)*) => { $(
+        /// Called by runtime power management, with no lock, for a device whose driver has this table.
+        unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
+            // SAFETY: the table is that of the driver that is bound, or being bound, to the device: where there is data it is `T`'s. It stays:
+            // `unbind` waits for runtime callbacks (`pm_runtime_barrier`) before it drops the data and before it frees the head.
             let Some(this) = (unsafe { data::<T>(dev) }) else {
                 return $unbound;
             };
-            // SAFETY: as above; the device is one of the driver's bus.
-            let dev = unsafe { T::Bus::from_raw::<$state>(dev) };
-            match T::$name(dev, this) {
+            // SAFETY: the device is one of the driver's bus, and bound until `unbind` has waited for this callback.
+            let device = unsafe { T::Bus::from_raw::<$state>(dev) };
+            // SAFETY: as above, of the `struct device` in it.
+            let _during = unsafe { $state::begin(dev) };
+            match T::$name(device, this) {
                 Ok(()) => 0,
                 Err(error) => error.to_errno(),
             }
@@ -150,24 +177,60 @@ macro_rules! callbacks {
 }
 
 callbacks! {
-    prepare Core 0;
-    suspend Core 0;
-    resume Core 0;
-    freeze Core 0;
-    thaw Core 0;
-    poweroff Core 0;
-    restore Core 0;
+    prepare;
+    suspend;
+    resume;
+    freeze;
+    thaw;
+    poweroff;
+    restore;
+}
+
+callbacks! {
     // A device that is being bound is in use.
-    runtime_suspend Bound EBUSY.to_errno();
-    runtime_resume Bound 0;
+    runtime_suspend Transition EBUSY.to_errno();
+    runtime_resume Transition 0;
     runtime_idle Bound EBUSY.to_errno();
+}
+
+/// Notes, for as long as it is there, which task the end of a transition depends on.
+struct During<'a>(&'a AtomicUsize);
+
+impl Transition {
+    /// # Safety
+    ///
+    /// The device is bound to a driver of ours for `'a`, and a callback runs for it in whose end others wait.
+    unsafe fn begin<'a>(dev: *mut sys::device) -> During<'a> {
+        // SAFETY: by the caller's promise.
+        let dev: &Device<Bound> = unsafe { Device::from_raw(dev) };
+        let transition = &dev.head().transition;
+        transition.store(task::current(), Ordering::Relaxed);
+        During(transition)
+    }
+}
+
+impl Bound {
+    /// Of what nobody waits for, nothing is noted.
+    ///
+    /// # Safety
+    ///
+    /// None: it is `unsafe` as [`Transition`]'s is.
+    unsafe fn begin(_dev: *mut sys::device) {}
+}
+
+impl Drop for During<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Called by `device_complete` with the device's lock held.
 unsafe extern "C" fn complete<T: Operations>(dev: *mut sys::device) {
+    // SAFETY: `device_complete` holds the device's lock around the callback.
+    let _turn = unsafe { Turn::under_lock(dev) };
     // SAFETY: the device is bound to the driver whose table this is, and its lock is held.
     if let Some(this) = unsafe { data::<T>(dev) } {
-        // SAFETY: as above; the device is one of the driver's bus.
+        // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
         T::complete(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
     }
 }

@@ -42,7 +42,7 @@
 //! impl pm::Operations for Nic {
 //!     type Bus = pci::Bus;
 //!
-//!     fn runtime_suspend(dev: &pci::Device<Bound>, this: Pin<&Self>) -> Result {
+//!     fn runtime_suspend(dev: &pci::Device<Transition>, this: Pin<&Self>) -> Result {
 //!         let registers = this.bar.access(dev)?;
 //!         // It is still at something: it stays awake.
 //!         if registers.readl::<0x04>() & 1 != 0 {
@@ -53,7 +53,7 @@
 //!     }
 //!
 //!     /// The bus has switched the device on; its registers may be as after power-on.
-//!     fn runtime_resume(dev: &pci::Device<Bound>, this: Pin<&Self>) -> Result {
+//!     fn runtime_resume(dev: &pci::Device<Transition>, this: Pin<&Self>) -> Result {
 //!         this.bar.access(dev)?.writel::<0x00>(1);
 //!         Ok(())
 //!     }
@@ -74,8 +74,9 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use linux_driver_sys as sys;
 
-use crate::device::{Bound, Core, Device};
-use crate::error::{Error, Result};
+use crate::device::{Bound, Core, Device, Exclusive};
+use crate::error::{Error, Result, code::EDEADLK};
+use crate::{bus, miscdevice, pci, platform, task};
 
 /// A use of a device: it stays awake as long as this is there.
 #[must_use = "the device may sleep again as soon as this goes"]
@@ -84,14 +85,72 @@ pub struct Awake<'a> {
     autosuspend: bool,
 }
 
+/// A device that can be woken, as a callback has it: any that is bound and not in [`Transition`](crate::device::Transition).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be woken here",
+    label = "its being awake is waited for",
+    note = "the device of `runtime_suspend` and `runtime_resume` is on its way: to wake it would be to wait for the end of the callback",
+    note = "the device of any other callback can be woken while it is bound"
+)]
+pub trait Wake: AsRef<Device<Bound>> {
+    /// Whether this can be at hand in a runtime callback of the same device.
+    #[doc(hidden)]
+    const ASK: bool = true;
+}
+
+impl Wake for Device<Core> {}
+impl Wake for Device<Exclusive> {}
+impl Wake for Device<Bound> {}
+impl Wake for pci::Device<Core> {}
+impl Wake for pci::Device<Exclusive> {}
+impl Wake for pci::Device<Bound> {}
+impl Wake for platform::Device<Core> {}
+impl Wake for platform::Device<Bound> {}
+impl<B: bus::BusType> Wake for bus::Device<B, Core> {}
+impl<B: bus::BusType> Wake for bus::Device<B, Bound> {}
+impl Wake for miscdevice::Call<'_> {
+    // It is made by an operation, for which it is borrowed: a runtime callback that runs meanwhile, on this thread, has no way to it.
+    const ASK: bool = false;
+}
+impl<T: Wake + ?Sized> Wake for &T
+where
+    Self: AsRef<Device<Bound>>,
+{
+    const ASK: bool = T::ASK;
+}
+
 /// Wakes the device and keeps it awake: C's `pm_runtime_resume_and_get`.
 ///
-/// `EACCES` if runtime power management is off for the device, else the error of its driver or bus. Context: may sleep; not in the
-/// device's own `runtime_suspend` and `runtime_resume`, whose end it waits for.
+/// # Context
+///
+/// May sleep. Not in the device's own `runtime_suspend` and `runtime_resume`, whose end it waits for: with the device that they are
+/// given it does not compile.
+///
+/// # Errors
+///
+/// `EACCES` if runtime power management is off for the device; [`EDEADLK`] on the thread of its `runtime_suspend` or `runtime_resume`; else
+/// the error of its driver or bus.
 #[doc(alias = "pm_runtime_resume_and_get")]
-pub fn resume_and_get(dev: &impl AsRef<Device<Bound>>) -> Result<Awake<'_>> {
+#[inline]
+pub fn resume_and_get<D: Wake + ?Sized>(dev: &D) -> Result<Awake<'_>> {
+    let ask = const { D::ASK };
     let dev = dev.as_ref();
-    // SAFETY: the device is there, and bound.
+    if ask && in_transition(dev) {
+        return Err(EDEADLK);
+    }
+    wake(dev)
+}
+
+/// Whether this thread runs a callback that the device's being awake waits for.
+fn in_transition(dev: &Device<Bound>) -> bool {
+    // Only this thread writes its own task there, and takes it away.
+    let task = dev.head().transition.load(Ordering::Relaxed);
+    task != 0 && task == task::current()
+}
+
+fn wake(dev: &Device<Bound>) -> Result<Awake<'_>> {
+    // SAFETY: `__pm_runtime_resume` demands a device that is there, which a bound one is, and a task that may sleep, which the caller
+    // promises by the documented context; it reports one that may not.
     let woken = unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) };
     if woken < 0 {
         // SAFETY: the device is there; the use was counted in any case.

@@ -125,16 +125,19 @@ macro_rules! pr_debug {
     };
 }
 
-/// Goes on with the line that another `pr_cont!` left open, or begins one at the default level. C: `pr_cont`.
+/// Goes on with a line that was left open, or begins one at the default level. C: `pr_cont`.
 ///
-/// It adds neither the driver's name nor a newline; end the line with a `\n` of your own. The other macros end
-/// their lines, so that nothing can be added to those. A line made of several calls can be torn apart by what
-/// other CPUs log: prefer a single call. Any context. See [`print`](mod@crate::print) for the format string.
+/// `pr_info!` and its likes end their lines, unless their last argument is `..`: the line is then left open. (In C a message without a
+/// newline leaves it open. The kernel shows such a line when the next message comes, which may be never.) `pr_cont!` adds neither the
+/// driver's name nor a newline; end the line with a `\n` of your own.
+///
+/// A line made of several calls can be torn apart by what other CPUs log: prefer a single call. Any context. See
+/// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// use linux_driver_safe::pr_cont;
+/// use linux_driver_safe::{pr_cont, pr_info};
 ///
-/// pr_cont!("registers:");
+/// pr_info!("registers:", ..);
 /// for value in [1u32, 2, 3] {
 ///     pr_cont!(" {value:08x}");
 /// }

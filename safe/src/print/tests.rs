@@ -58,16 +58,17 @@ mod host {
             pub(in super::super::super) fn dev_printk<
                 P: Line,
                 L: List<Scalars: Scalars>,
+                T: std::borrow::Borrow<super::super::super::Device>,
                 const A: usize,
                 const B: usize,
                 const C: usize,
                 const D: usize,
             >(
                 level: Level,
-                dev: &super::super::super::Device,
+                dev: &T,
                 args: L,
             ) {
-                LOG.with_borrow_mut(|log| log.push((format!("{level:?}"), format!("device {}", dev.0))));
+                LOG.with_borrow_mut(|log| log.push((format!("{level:?}"), format!("device {}", dev.borrow().0))));
                 printk::<P, L, A, B, C, D>(args);
             }
         }
@@ -185,6 +186,8 @@ fn levels_prefixes_and_newlines() {
     crate::print::__printk!(host, cont, "{:x}", 255u8);
     crate::print::__printk!(host, dev Warn, Device(9), "status {}", 1);
     crate::print::__printk!(host, pr Emerg, "line\n");
+    crate::print::__printk!(host, pr Info, "open {}", 1, ..);
+    crate::print::__printk!(host, dev Warn, Device(9), "open", ..);
     let log = taken();
     let log: Vec<_> = log
         .iter()
@@ -197,6 +200,9 @@ fn levels_prefixes_and_newlines() {
             ("Warn", "device 9"),
             ("status %d\n", "status 1\n"),
             ("\x010linux_driver_safe: line\n", "\x010linux_driver_safe: line\n"),
+            ("\x016linux_driver_safe: open %d", "\x016linux_driver_safe: open 1"),
+            ("Warn", "device 9"),
+            ("open", "open"),
         ]
     );
 }
@@ -223,4 +229,72 @@ fn names_of_the_expansion_are_not_the_drivers() {
         printed!("{:?} {} {argument0} {device} {value:3}", Line, SIZES).1,
         "Line 3 1 2   3"
     );
+}
+
+/// The kernel's functions that a line about a device reaches, which say what they are called with.
+mod kernel {
+    use std::cell::{Cell, RefCell};
+    use std::ffi::{CStr, c_char};
+
+    use linux_driver_sys as sys;
+
+    thread_local! {
+        static READERS: Cell<u32> = const { Cell::new(0) };
+        /// The format string of each line, and how many readers of RCU this thread was then.
+        pub(super) static LINES: RefCell<Vec<(String, u32)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn __rcu_read_lock() {
+        READERS.set(READERS.get() + 1);
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn __rcu_read_unlock() {
+        READERS.set(READERS.get() - 1);
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn linux_driver_rcu_read_lock() {
+        __rcu_read_lock();
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn linux_driver_rcu_read_unlock() {
+        __rcu_read_unlock();
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn _dev_printk(_level: *const c_char, _dev: *const sys::device, format: *const c_char) {
+        // SAFETY: a format string ends in a NUL.
+        let format = unsafe { CStr::from_ptr(format) }.to_str().unwrap().to_owned();
+        LINES.with_borrow_mut(|lines| lines.push((format, READERS.get())));
+    }
+}
+
+#[test]
+fn a_driver_that_may_go_is_named_by_a_reader_of_rcu() {
+    use crate::device::{Bound, Normal};
+    use crate::{pci, platform};
+
+    let memory = Box::new(std::mem::MaybeUninit::<linux_driver_sys::pci_dev>::zeroed());
+    let raw = Box::into_raw(memory);
+    // SAFETY: nothing of the device is read here but its address.
+    let normal = unsafe { pci::Device::<Normal>::from_raw(raw.cast()) };
+    // SAFETY: as above.
+    let bound = unsafe { pci::Device::<Bound>::from_raw(raw.cast()) };
+    crate::dev_info!(normal, "normal");
+    crate::dev_info!(bound, "bound");
+    crate::dev_info!(std::pin::Pin::new(&normal), "pinned");
+    let general: &crate::device::Device<Normal> = normal.as_ref();
+    crate::dev_info!(general, "general");
+    let lines = kernel::LINES.take();
+    let lines: Vec<_> = lines.iter().map(|(line, readers)| (line.as_str(), *readers)).collect();
+    assert_eq!(
+        lines,
+        [("normal\n", 1), ("bound\n", 0), ("pinned\n", 1), ("general\n", 1)]
+    );
+    const { assert!(!<platform::Device<Normal> as Printable>::BOUND) };
+    // SAFETY: made by `into_raw` above.
+    drop(unsafe { Box::from_raw(raw) });
 }

@@ -66,10 +66,66 @@ pub trait DriverAttribute: 'static {
     }
 }
 
+/// The name of a file, as C has it. As a constant, it does not compile if it is none, or one of the core's in a folder of a device, a driver or
+/// a bus.
+const fn file_name(name: &'static CStr) -> *const c_char {
+    let bytes = name.to_bytes();
+    assert!(!bytes.is_empty(), "NAME is empty: it is the name of a file in sysfs");
+    assert!(
+        bytes.len() <= 255,
+        "NAME is longer than 255 bytes: no file can have that name"
+    );
+    let mut i = 0;
+    while i < bytes.len() {
+        assert!(
+            bytes[i] != b'/',
+            "NAME has a `/` in it: it is the name of one file in sysfs"
+        );
+        i += 1;
+    }
+    let mut i = 0;
+    while i < TAKEN.len() {
+        assert!(
+            !is_equal(bytes, TAKEN[i].to_bytes()),
+            "NAME is that of a file of the core's"
+        );
+        i += 1;
+    }
+    name.as_ptr()
+}
+
+/// What stands in each device's folder, or in each driver's. (What else does is found when a device is probed.)
+const TAKEN: &[&CStr] = &[
+    c".",
+    c"..",
+    c"uevent",
+    c"power",
+    c"subsystem",
+    c"driver",
+    c"driver_override",
+    c"bind",
+    c"unbind",
+    c"module",
+];
+
+const fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
 pub(crate) const fn attribute(name: &'static CStr, can_show: bool, can_store: bool) -> sys::attribute {
     // SAFETY: `struct attribute` is pointers and integers, for which zero is what a C static starts with.
     let mut attribute: sys::attribute = unsafe { core::mem::zeroed() };
-    attribute.name = name.as_ptr();
+    attribute.name = file_name(name);
     attribute.mode = if can_show { 0o444 } else { 0 } | if can_store { 0o200 } else { 0 };
     attribute
 }

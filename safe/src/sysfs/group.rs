@@ -3,7 +3,7 @@
 //!
 //! C header: `include/linux/sysfs.h`; `fs/sysfs/group.c`.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::mem::offset_of;
 
@@ -11,6 +11,8 @@ use linux_driver_sys as sys;
 
 use super::attribute::{OfDevice, OfDriver};
 use super::{DeviceAttribute, DriverAttribute};
+use crate::device::{Device, Normal};
+use crate::error::{Result, code::EEXIST};
 use crate::types::Invariant;
 
 /// An attribute in the list of a group, or the NULL that ends it. `O` says whose it is.
@@ -39,6 +41,9 @@ pub const fn of_driver<A: DriverAttribute>() -> Attr<()> {
 #[doc(hidden)]
 pub struct Group<O>(sys::attribute_group, Invariant<O>);
 
+/// Where the list of a group is: `attrs` is the pointer before `bin_attrs`; some kernels have it in a union with one to const.
+const ATTRS: usize = offset_of!(sys::attribute_group, bin_attrs) - size_of::<*mut ()>();
+
 /// A group of the attributes of a list, which [`Attr::END`] ends; in a folder of that name, where there is one.
 #[doc(hidden)]
 pub const fn group<O>(name: Option<&'static CStr>, attrs: &'static [Attr<O>]) -> Group<O> {
@@ -49,8 +54,6 @@ pub const fn group<O>(name: Option<&'static CStr>, attrs: &'static [Attr<O>]) ->
         Some(name) if !name.is_empty() => raw.name = name.as_ptr(),
         _ => {}
     }
-    // `attrs` is the pointer before `bin_attrs`; some kernels have it in a union with one to const.
-    const ATTRS: usize = offset_of!(sys::attribute_group, bin_attrs) - size_of::<*mut ()>();
     // SAFETY: the offset is one in the structure.
     let place = unsafe { (&raw mut raw).cast::<u8>().add(ATTRS) };
     // SAFETY: this is the place of `attrs`; a list of `Attr` is one of pointers.
@@ -99,6 +102,89 @@ impl<O> Groups<O> {
     pub(crate) const fn raw(&self) -> *const *const sys::attribute_group {
         self.0.cast()
     }
+}
+
+impl<T, B> Groups<(T, B)> {
+    /// Refuses attributes whose names stand in the device's folder already: [`EEXIST`]. Where sysfs fails to make a file of a group without a
+    /// folder it removes all files that the group names (`remove_files` in `fs/sysfs/group.c`), the other one of that name among them.
+    ///
+    /// # Safety
+    ///
+    /// The device is registered, and being bound to the driver whose groups these are.
+    #[inline(always)]
+    pub(crate) unsafe fn check(&self, dev: *mut sys::device) -> Result {
+        if self.0.is_null() {
+            return Ok(());
+        }
+        // SAFETY: by the caller's promise; a list of groups ends with NULL.
+        unsafe { check(self.raw(), dev) }
+    }
+}
+
+/// # Safety
+///
+/// As for [`Groups::check`]; `groups` is a list that NULL ends.
+#[inline(never)]
+unsafe fn check(mut groups: *const *const sys::attribute_group, dev: *mut sys::device) -> Result {
+    loop {
+        // SAFETY: the list has not ended yet: this is one of its places.
+        let group = unsafe { *groups };
+        if group.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the group is a static.
+        let name = unsafe { (*group).name };
+        if name.is_null() {
+            // SAFETY: the offset is one in the structure.
+            let place = unsafe { group.cast::<u8>().add(ATTRS) };
+            // SAFETY: this is the place of `attrs`.
+            let attrs = unsafe { place.cast::<*const *const sys::attribute>().read() };
+            // SAFETY: it is a list that NULL ends; the device is the caller's.
+            unsafe { check_files(attrs, dev)? };
+        } else {
+            // SAFETY: the name is a static C string; the device is the caller's.
+            unsafe { is_free(dev, name)? };
+        }
+        groups = groups.wrapping_add(1);
+    }
+}
+
+/// # Safety
+///
+/// As for [`Groups::check`]; `attrs` is a list that NULL ends.
+unsafe fn check_files(mut attrs: *const *const sys::attribute, dev: *mut sys::device) -> Result {
+    loop {
+        // SAFETY: the list has not ended yet: this is one of its places.
+        let attribute = unsafe { *attrs };
+        if attribute.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the attribute is a static.
+        let name = unsafe { (*attribute).name };
+        // SAFETY: the name is a static C string; the device is the caller's.
+        unsafe { is_free(dev, name)? };
+        attrs = attrs.wrapping_add(1);
+    }
+}
+
+/// # Safety
+///
+/// The device is registered, the name a C string.
+unsafe fn is_free(dev: *mut sys::device, name: *const c_char) -> Result {
+    // SAFETY: `kernfs_find_and_get` demands a folder that is there: that of a device that is registered.
+    if !unsafe { sys::linux_driver_sysfs_has(dev, name) } {
+        return Ok(());
+    }
+    // SAFETY: the device is there, by the caller's promise.
+    let dev = unsafe { Device::<Normal>::from_raw(dev) };
+    // SAFETY: by the caller's promise.
+    let name = unsafe { CStr::from_ptr(name) };
+    crate::dev_err!(
+        dev,
+        "an attribute is named \"{}\", which its folder has already: choose another name",
+        name
+    );
+    Err(EEXIST)
 }
 
 /// The attributes of a driver's devices, for `DEV_GROUPS`: types that implement [`DeviceAttribute`](crate::sysfs::DeviceAttribute).

@@ -83,7 +83,7 @@ impl pci::Driver for EduDriver {
 impl pm::Operations for EduDriver {
     type Bus = pci::Bus;
 
-    fn runtime_suspend(_dev: &pci::Device<Bound>, this: Pin<&Self>) -> Result {
+    fn runtime_suspend(_dev: &pci::Device<Transition>, this: Pin<&Self>) -> Result {
         this.sleeps.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
         Ok(())
     }

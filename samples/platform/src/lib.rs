@@ -66,12 +66,12 @@ impl Drop for Lamp {
 impl pm::Operations for Lamp {
     type Bus = platform::Bus;
 
-    fn runtime_suspend(dev: &platform::Device<Bound>, _this: Pin<&Self>) -> Result {
+    fn runtime_suspend(dev: &platform::Device<Transition>, _this: Pin<&Self>) -> Result {
         dev_info!(dev, "off to sleep");
         Ok(())
     }
 
-    fn runtime_resume(dev: &platform::Device<Bound>, _this: Pin<&Self>) -> Result {
+    fn runtime_resume(dev: &platform::Device<Transition>, _this: Pin<&Self>) -> Result {
         dev_info!(dev, "awake");
         Ok(())
     }

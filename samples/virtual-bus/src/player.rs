@@ -58,12 +58,12 @@ impl bus::Driver for Player {
 impl pm::Operations for Player {
     type Bus = Toys;
 
-    fn runtime_suspend(dev: &Device<Toys, Bound>, _this: Pin<&Self>) -> Result {
+    fn runtime_suspend(dev: &Device<Toys, Transition>, _this: Pin<&Self>) -> Result {
         dev_info!(dev, "put down");
         Ok(())
     }
 
-    fn runtime_resume(dev: &Device<Toys, Bound>, _this: Pin<&Self>) -> Result {
+    fn runtime_resume(dev: &Device<Toys, Transition>, _this: Pin<&Self>) -> Result {
         dev_info!(dev, "picked up");
         Ok(())
     }

@@ -1,4 +1,4 @@
-//~ ERROR the trait bound `Device<Shelf>: AsRef<Device<Bound>>` is not satisfied
+//~ ERROR `linux_driver::bus::Device<Shelf>` cannot be woken here
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

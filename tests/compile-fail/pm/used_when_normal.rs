@@ -1,4 +1,4 @@
-//~ ERROR linux_driver::pci::Device: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
+//~ ERROR `linux_driver::pci::Device` cannot be woken here
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -12,6 +12,7 @@ mod misc_held;
 mod open_hold;
 mod serr;
 mod storm;
+mod write_held;
 
 use crate::args::Args;
 use crate::outcome::{Failure, Result};
@@ -31,6 +32,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("open-hold", open_hold::run),
     ("serr", serr::run),
     ("storm", storm::run),
+    ("write-held", write_held::run),
 ];
 
 /// Runs the command that the first argument names.

@@ -139,14 +139,14 @@ pm! {
     thaw Core;
     poweroff Core;
     restore Core;
-    runtime_suspend Bound;
-    runtime_resume Bound;
+    runtime_suspend Transition;
+    runtime_resume Transition;
     runtime_idle Bound;
 }
 
 #[vtable]
 impl pci::ErrorHandlers for Callbacks {
-    fn error_detected(dev: &pci::Device<Core>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
+    fn error_detected(dev: &pci::Device<Exclusive>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
         let (state, answer) = match state {
             ChannelState::Normal => ("normal", ErsResult::CanRecover),
             ChannelState::Frozen => ("frozen", ErsResult::NeedReset),
@@ -156,12 +156,12 @@ impl pci::ErrorHandlers for Callbacks {
         answer
     }
 
-    fn mmio_enabled(dev: &pci::Device<Core>, this: Pin<&Self>) -> ErsResult {
+    fn mmio_enabled(dev: &pci::Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         dev_info!(dev, "mmio_enabled {}", this.value());
         ErsResult::NeedReset
     }
 
-    fn slot_reset(dev: &pci::Device<Core>, this: Pin<&Self>) -> ErsResult {
+    fn slot_reset(dev: &pci::Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         dev_info!(dev, "slot_reset {}", this.value());
         dev.restore_state();
         match dev.save_state() {
@@ -170,15 +170,15 @@ impl pci::ErrorHandlers for Callbacks {
         }
     }
 
-    fn reset_prepare(dev: &pci::Device<Core>, this: Pin<&Self>) {
+    fn reset_prepare(dev: &pci::Device<Exclusive>, this: Pin<&Self>) {
         dev_info!(dev, "reset_prepare {}", this.value());
     }
 
-    fn reset_done(dev: &pci::Device<Core>, this: Pin<&Self>) {
+    fn reset_done(dev: &pci::Device<Exclusive>, this: Pin<&Self>) {
         dev_info!(dev, "reset_done {}", this.value());
     }
 
-    fn resume(dev: &pci::Device<Core>, this: Pin<&Self>) {
+    fn resume(dev: &pci::Device<Exclusive>, this: Pin<&Self>) {
         dev_info!(dev, "error resume {}", this.value());
     }
 }

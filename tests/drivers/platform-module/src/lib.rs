@@ -59,7 +59,7 @@ impl platform::Driver for Speaker {
 impl pm::Operations for Speaker {
     type Bus = platform::Bus;
 
-    fn runtime_suspend(_dev: &platform::Device<Bound>, _this: Pin<&Self>) -> Result {
+    fn runtime_suspend(_dev: &platform::Device<Transition>, _this: Pin<&Self>) -> Result {
         Ok(())
     }
 }

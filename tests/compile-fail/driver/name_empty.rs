@@ -1,0 +1,27 @@
+//~ ERROR NAME is empty
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::pci;
+use linux_driver::prelude::*;
+
+struct Nic;
+
+#[vtable]
+impl pci::Driver for Nic {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"";
+    const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x11e8)];
+
+    fn probe(_dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        Ok::<_, Error>(Nic)
+    }
+}
+
+linux_driver::module_pci_driver! {
+    type: Nic,
+    license: "GPL",
+    author: "The linux-driver developers",
+    description: "Must not compile",
+}

@@ -1,0 +1,25 @@
+//~ ERROR a name in an ID table ends with a NUL
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use core::ffi::c_char;
+
+use linux_driver::platform;
+use linux_driver::sys::platform_device_id;
+
+/// Kernels differ in how long it is.
+const fn filled<const N: usize>(with: c_char) -> [c_char; N] {
+    [with; N]
+}
+
+const UNENDED: platform_device_id = platform_device_id {
+    name: filled(b'a' as c_char),
+    driver_data: 0,
+};
+const END: platform_device_id = platform_device_id {
+    name: filled(0),
+    driver_data: 0,
+};
+
+pub const TABLE: platform::IdTable<()> = platform::IdTable::new(&[UNENDED, END], &[]);
