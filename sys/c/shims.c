@@ -7,10 +7,16 @@
 #define SHIM_0 static __maybe_unused
 
 #include "wrapper.h"
+#include <linux/sched/task.h>
 
-/* A Rust panic ends here, after its message was printed. */
+/*
+ * A Rust panic ends here, after its message was printed. The task ends; a mutex that it holds names it as its owner
+ * for good, and who wants the mutex looks at the owner (mutex_spin_on_owner(), rt_mutex_adjust_prio_chain()). So the
+ * task's structure stays.
+ */
 SHIM(bug) void linux_driver_bug(void)
 {
+	get_task_struct(current);
 	BUG();
 }
 

@@ -21,6 +21,11 @@
 //! `mem::forget` on a guard leaves the lock locked for good: whoever wants it next waits for ever, as in C where an unlock is
 //! missing. The lock stays where it is as long as anybody waits, who has it borrowed; its memory may go while it is locked, which nobody
 //! can see but lockdep. A task that ends while it holds a mutex is a bug that lockdep reports.
+//!
+//! # A panic with a lock held
+//!
+//! A panic ends its task, and what the task holds stays locked for good, as where a guard is leaked. A mutex refers to the task
+//! that holds it, and whoever wants the mutex looks at that task: so the structure of a task that panics is never freed.
 
 pub mod atomic;
 pub mod rcu;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two work items that take the same locks at the same time.
+//! Two work items that take the same locks at the same time, and two that queue to the same ordered queue.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod order;
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::completion::Completion;
@@ -10,7 +12,7 @@ use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::sync::{Arc, Mutex, SpinLock, rcu};
-use linux_driver::workqueue::{self, Work, WorkItem};
+use linux_driver::workqueue::{self, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_mutex, new_spinlock, new_work};
 
 const ROUNDS: u64 = 20_000;
@@ -148,6 +150,8 @@ struct Locks {
     first: Work<Worker>,
     #[pin]
     second: Work<Worker>,
+    #[pin]
+    producers: [Work<order::Producer>; 2],
 }
 
 #[vtable]
@@ -170,7 +174,18 @@ impl pci::Driver for Locks {
                 })
             };
             let (first, second) = (worker(0), worker(1));
-            Ok(try_pin_init!(Self { first <- first, second <- second }? Error))
+            let producers = order::producers(bound, OwnedQueue::new_ordered(c"locks-order", QueueFlags::NONE)?)?;
+            let driver = try_pin_init!(Self {
+                first <- first,
+                second <- second,
+                producers <- producers,
+            }? Error);
+            Ok(driver.pin_chain(|driver| {
+                for producer in &driver.producers {
+                    producer.queue();
+                }
+                Ok(())
+            }))
         })
     }
 }

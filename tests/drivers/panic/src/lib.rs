@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A wait's condition overflows an integer when it is looked at for the second time: overflow checks are on, a panic ends in `BUG()`,
-//! its message and place are in the log, and nothing of the task that ended is left in the queue that it waited on.
+//! its message and place are in the log, and nothing of the task that ended is left in the queue that it waited on. Its mutex stays
+//! locked, and can be asked for.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,25 +10,25 @@ use linux_driver::device;
 use linux_driver::jiffies::Jiffies;
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
-use linux_driver::sync::Arc;
 use linux_driver::sync::atomic::{AtomicU32, Ordering};
+use linux_driver::sync::{Arc, Mutex};
 use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, Work, WorkItem};
-use linux_driver::{new_delayed_work, new_wait_queue, new_work};
+use linux_driver::{new_delayed_work, new_mutex, new_wait_queue, new_work};
 
 #[pin_data]
 struct Shared {
     #[pin]
     queue: WaitQueue,
-    looked: AtomicU32,
+    #[pin]
+    looked: Mutex<u32>,
 }
 
 impl Shared {
     fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             queue <- new_wait_queue!(),
-            // The compiler does not see what is in it.
-            looked: AtomicU32::new(u32::MAX - 1),
+            looked <- new_mutex!(u32::MAX - 1),
         }? Error)
     }
 }
@@ -39,8 +40,7 @@ impl WorkItem for Waits {
     fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
         let shared = &*work.0;
         shared.queue.wait_event(|| {
-            let next = shared.looked.load(Ordering::Relaxed) + 1;
-            shared.looked.store(next, Ordering::Relaxed);
+            *shared.looked.lock() += 1;
             false
         });
     }
@@ -62,12 +62,25 @@ impl DelayedWorkItem for Wakes {
     }
 }
 
+/// Wants the mutex that the task held when it ended, and waits for ever.
+struct Wants(Arc<Shared>);
+
+impl DelayedWorkItem for Wants {
+    fn run(work: &DelayedWork<Self>, dev: &device::Device<Bound>) {
+        dev_info!(dev, "held: {}", work.0.looked.try_lock().is_none());
+        let looked = *work.0.looked.lock();
+        dev_err!(dev, "not held: {}", looked);
+    }
+}
+
 #[pin_data]
 struct Panics {
     #[pin]
     waits: Work<Waits>,
     #[pin]
     wakes: DelayedWork<Wakes>,
+    #[pin]
+    wants: DelayedWork<Wants>,
 }
 
 #[vtable]
@@ -81,14 +94,15 @@ impl pci::Driver for Panics {
             let shared = Arc::pin_init(Shared::new(), GFP_KERNEL)?;
             let dev: &device::Device<Bound> = dev.as_ref();
             let waits = new_work!(dev, Waits(shared.clone()), on: workqueue::system_unbound());
-            let wakes = new_delayed_work!(dev, Wakes(shared, AtomicU32::new(0)));
-            Ok(
-                try_pin_init!(Self { waits <- waits, wakes <- wakes }? Error).pin_chain(|this| {
-                    this.waits.queue();
-                    this.wakes.queue(Jiffies::from_msecs(500));
-                    Ok(())
-                }),
-            )
+            let wakes = new_delayed_work!(dev, Wakes(shared.clone(), AtomicU32::new(0)));
+            let wants = new_delayed_work!(dev, Wants(shared), on: workqueue::system_unbound());
+            let driver = try_pin_init!(Self { waits <- waits, wakes <- wakes, wants <- wants }? Error);
+            Ok(driver.pin_chain(|this| {
+                this.waits.queue();
+                this.wakes.queue(Jiffies::from_msecs(500));
+                this.wants.queue(Jiffies::from_msecs(800));
+                Ok(())
+            }))
         })
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One work item waits, another one wakes it.
+//! One work item waits, another one wakes it. Others would wait for themselves.
 #![no_std]
 #![forbid(unsafe_code)]
+
+mod itself;
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::completion::Completion;
@@ -12,7 +14,7 @@ use linux_driver::prelude::*;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::sync::{Arc, Mutex};
 use linux_driver::wait::WaitQueue;
-use linux_driver::workqueue::{self, Work, WorkItem};
+use linux_driver::workqueue::{self, DelayedWork, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_mutex, new_wait_queue, new_work};
 
 /// Long enough for anything that is to happen.
@@ -273,6 +275,10 @@ struct Waiting {
     waiter: Work<Waiter>,
     #[pin]
     waker: Work<Waker>,
+    #[pin]
+    itself: Work<itself::Outer>,
+    #[pin]
+    delayed_itself: DelayedWork<itself::Delayed>,
 }
 
 #[vtable]
@@ -293,7 +299,22 @@ impl pci::Driver for Waiting {
                 work.queue();
                 Ok(())
             });
-            Ok(try_pin_init!(Self { waiter <- waiter, waker <- waker }? Error))
+            // Each has a queue that is its own, and stays as long as the item.
+            let itself = itself::outer(bound, OwnedQueue::new_ordered(c"waiting-ordered", QueueFlags::NONE)?)?;
+            let delayed_itself = itself::delayed(bound, OwnedQueue::new(c"waiting", QueueFlags::FREEZABLE, 0)?)?;
+            let driver = try_pin_init!(Self {
+                waiter <- waiter,
+                waker <- waker,
+                itself <- itself,
+                delayed_itself <- delayed_itself,
+            }? Error);
+            Ok(driver.pin_chain(|driver| {
+                // Whoever is not in an item waits for it.
+                driver.itself.queue();
+                driver.itself.flush()?;
+                driver.delayed_itself.queue(Jiffies::new(1));
+                driver.delayed_itself.flush().map(drop)
+            }))
         })
     }
 }

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Work items in every state that unbinding can find them in; items that would wait for themselves; items in order.
+//! Work items in every state that unbinding can find them in.
 #![no_std]
 #![forbid(unsafe_code)]
-
-mod itself;
-mod order;
 
 use linux_driver::alloc::{GFP_KERNEL, KBox};
 use linux_driver::completion::Completion;
@@ -143,12 +140,6 @@ struct Driver {
     for_ever: DelayedWork<ForEver>,
     #[pin]
     holding: Work<Holding>,
-    #[pin]
-    itself: Work<itself::Outer>,
-    #[pin]
-    delayed_itself: DelayedWork<itself::Delayed>,
-    #[pin]
-    producers: [Work<order::Producer>; 2],
 }
 
 /// Tries an item in all that can be done with it.
@@ -219,15 +210,6 @@ impl pci::Driver for Driver {
                 work.queue();
                 Ok(())
             });
-            // Each has a queue that is its own, and stays as long as the item.
-            let (outer, waits, order) = (
-                OwnedQueue::new_ordered(c"work-itself", QueueFlags::NONE)?,
-                OwnedQueue::new(c"work-delayed", QueueFlags::FREEZABLE, 0)?,
-                OwnedQueue::new_ordered(c"work-order", QueueFlags::NONE)?,
-            );
-            let itself = itself::outer(dev, outer)?;
-            let delayed_itself = itself::delayed(dev, waits)?;
-            let producers = order::producers(dev, order)?;
             let driver = try_pin_init!(Self {
                 queue: queue,
                 busy <- busy,
@@ -237,22 +219,8 @@ impl pci::Driver for Driver {
                 in_an_hour <- in_an_hour,
                 for_ever <- for_ever,
                 holding <- holding,
-                itself <- itself,
-                delayed_itself <- delayed_itself,
-                producers <- producers,
             }? Error);
-            Ok(driver.pin_chain(move |driver| {
-                try_counter(dev, &driver.queue, &driver.busy, &driver.counter)?;
-                // Whoever is not in an item waits for it.
-                driver.itself.queue();
-                driver.itself.flush()?;
-                driver.delayed_itself.queue(Jiffies::new(1));
-                driver.delayed_itself.flush()?;
-                for producer in &driver.producers {
-                    producer.queue();
-                }
-                Ok(())
-            }))
+            Ok(driver.pin_chain(move |driver| try_counter(dev, &driver.queue, &driver.busy, &driver.counter)))
         })
     }
 }
