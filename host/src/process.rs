@@ -205,27 +205,82 @@ pub fn output_while(command: &mut Command, mut go_on: impl FnMut() -> Result<()>
 }
 
 /// Runs `command` with its output thrown away, and returns its exit status and the most memory that it had in use, in bytes.
+///
+/// The figure is the kernel's of the program's own memory (`VmHWM`, proc_pid_status(5)), read when the program is about to
+/// end. `ru_maxrss` of wait4(2) is no use here: a process keeps it over execve(2), so that it counts what we had in use.
 pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let running = Running::start(command)?;
-    running.until_ended();
-    let mut status = 0;
-    // SAFETY: `rusage` is a plain C structure, for which all zeroes is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: wait4(2) writes no more than one `int` and one `rusage`; the child is ours and was not waited for.
-    let reaped = unsafe { libc::wait4(running.child.id().cast_signed(), &raw mut status, 0, &raw mut usage) };
-    check_interrupted()?;
-    if reaped < 0 {
-        let error = io::Error::last_os_error();
-        return Err(Error::new(
-            &running.line,
-            "to wait for its end",
-            error,
-            "see the system's message",
-        ));
+    // SAFETY: between fork(2) and execve(2) only functions may be called that are safe in a signal handler (fork(2)):
+    // ptrace(2) is a plain system call, and `last_os_error` reads `errno`.
+    unsafe {
+        command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
     }
-    let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
-    Ok((ExitStatus::from_raw(status), peak))
+    let running = Running::start(command)?;
+    let pid = running.child.id().cast_signed();
+    let failed = |what: &str, e: &dyn std::fmt::Display| {
+        let remedy = "see the system's message; where ptrace(2) is forbidden, this cannot be measured";
+        Error::new(&running.line, what, e, remedy)
+    };
+    let mut peak = None;
+    while let Some(stop) = stopped(pid).map_err(|e| failed("to wait for it", &e))? {
+        let (signal, event) = (stop & 0xff, stop >> 8);
+        if event == libc::PTRACE_EVENT_EXIT {
+            let path = format!("/proc/{pid}/status");
+            let status = std::fs::read_to_string(&path).map_err(|e| failed("to read how much memory it had", &e))?;
+            peak = high_water(&status);
+        }
+        // It stops with SIGTRAP at each execve(2), which is no signal of its own.
+        let own = if signal == libc::SIGTRAP { 0 } else { signal };
+        let options = libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
+        // SAFETY: PTRACE_SETOPTIONS and PTRACE_CONT take integers; the child is traced by this thread, which started it.
+        let going = unsafe {
+            libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, options) != -1
+                && libc::ptrace(libc::PTRACE_CONT, pid, 0, own) != -1
+        };
+        if !going {
+            // It was killed meanwhile, or cannot be traced: the one shows when it is waited for.
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::ESRCH) {
+                return Err(failed("to trace it", &error));
+            }
+        }
+    }
+    let peak = peak.ok_or_else(|| failed("to say how much memory it had", &"nothing: it was killed"))?;
+    Ok((running.wait()?, peak))
+}
+
+/// Waits until a traced child stops, and returns the signal with the event of ptrace(2) above it; `None` once it has
+/// ended, and then leaves it to be waited for.
+fn stopped(pid: i32) -> io::Result<Option<i32>> {
+    let id = pid.cast_unsigned();
+    // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    loop {
+        let how = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
+        // SAFETY: waitid(2) writes no more than one `siginfo_t`.
+        if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, how) } == 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    if matches!(info.si_code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED) {
+        return Ok(None);
+    }
+    // SAFETY: waitid(2) fills in `si_status` whenever it succeeds.
+    Ok(Some(unsafe { info.si_status() }))
+}
+
+/// The most memory that a process had in use, in bytes, as its `status` has it.
+fn high_water(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
 }
 
 /// How often a command is looked at that runs on a condition.
@@ -368,6 +423,19 @@ mod tests {
         assert!(small.1 > 0 && large.1 >= small.1 + (48 << 20), "{small:?} {large:?}");
         // The smaller one after the larger one: it is not the largest of all children.
         assert!(peak("4096").1 < large.1);
+    }
+
+    #[test]
+    fn the_most_memory_of_a_child_is_not_ours() {
+        let ours = std::hint::black_box(vec![1_u8; 256 << 20]);
+        let (status, peak) = peak_memory(Command::new("sh").args(["-c", "exec true"])).unwrap();
+        assert!(status.success());
+        assert!(peak > 0 && peak < ours.len() as u64 / 4, "{peak}");
+        // Its exit code, and a signal of its own, are told as ever.
+        let (status, _) = peak_memory(Command::new("sh").args(["-c", "kill -STOP $$; exit 3"])).unwrap();
+        assert_eq!(status.code(), Some(3));
+        let killed = peak_memory(Command::new("sh").args(["-c", "kill -TERM $$"]));
+        assert_eq!(killed.unwrap().0.signal(), Some(libc::SIGTERM));
     }
 
     #[test]

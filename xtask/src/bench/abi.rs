@@ -146,7 +146,8 @@ impl Runs<'_> {
         }
         let program = std::env::current_exe().unwrap_or_else(|_| "cargo-xtask".into());
         let mut command = Command::new(program);
-        command.args(["check-abi", "--json"]);
+        // As a user calls it: the report is text.
+        command.arg("check-abi");
         match number {
             1 => command.arg("--btf").arg(self.after).arg("--against").arg(self.before),
             2 => command.arg("--history"),

@@ -33,6 +33,7 @@ use crate::{Outcome, needs};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench build --kernel debian-6.12
+  cargo xtask bench build --quick
   cargo xtask bench build --rounds 9 --cold-rounds 3 --json | jq '.figures[] | select(.beside.reached == false)'")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -45,6 +46,9 @@ pub(crate) struct Args {
     /// How often each cold build is measured
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     cold_rounds: u32,
+    /// Measure each once, and leave out what starts without anything built: a look at whether it works
+    #[arg(long, conflicts_with_all = ["rounds", "cold_rounds"])]
+    quick: bool,
     /// Print one JSON document on standard output, with each value and the sizes of the modules' sections
     #[arg(long)]
     json: bool,
@@ -118,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         source,
     };
 
-    let (mut figures, edu, c) = bench.cold()?;
+    let (mut figures, edu, c) = if args.quick { bench.first()? } else { bench.cold()? };
     let sizes = Sizes {
         edu: check::loaded_size(&edu)?,
         edu_c: check::loaded_size(&c.ko)?,
@@ -169,6 +173,20 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// The sample's module and the twin, built once.
+    fn first(&self) -> Result<(Vec<Figure>, PathBuf, CCopy)> {
+        let _step = self.step("first builds", 1, 1);
+        let said = process::run(&mut self.build_command())?;
+        let c = CCopy::new(&self.dir.join("edu-c"))?;
+        self.kbuild.make(&c.dir, &["modules"])?;
+        Ok((Vec::new(), module(&said)?, c))
+    }
+
+    /// How often each warm build, boot and run is measured.
+    fn rounds(&self) -> u32 {
+        if self.args.quick { 1 } else { self.args.rounds }
+    }
+
     /// The cold builds, the sample's module and the twin.
     fn cold(&self) -> Result<(Vec<Figure>, PathBuf, CCopy)> {
         let (mut core, mut all, mut sample, mut plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -208,8 +226,8 @@ impl Bench<'_> {
     /// Rebuilds with one line changed.
     fn warm(&self, mut rust: RustCopy, mut c: CCopy) -> Result<[Figure; 2]> {
         let (mut sample, mut plain) = (Vec::new(), Vec::new());
-        for round in 1..=self.args.rounds {
-            let _step = self.step("rebuilds", round, self.args.rounds);
+        for round in 1..=self.rounds() {
+            let _step = self.step("rebuilds", round, self.rounds());
             c.change()?;
             plain.push(timed(|| self.kbuild.make(&c.dir, &["modules"]))?.0);
             rust.change()?;
@@ -230,8 +248,8 @@ impl Bench<'_> {
         let init = linux_driver_vm::init_program::build(&manifest())?;
         let machine = Machine::new(image);
         let (mut runs, mut boots) = (Vec::new(), Vec::new());
-        for round in 1..=self.args.rounds {
-            let _step = self.step("boots and runs", round, self.args.rounds);
+        for round in 1..=self.rounds() {
+            let _step = self.step("boots and runs", round, self.rounds());
             let report = linux_driver_vm::run(&machine, &Plan::default(), &init, &mut |_| {})?;
             boots.push(report.boot_seconds.ok_or_else(|| {
                 let last: Vec<&str> = report.console.iter().rev().take(20).rev().map(String::as_str).collect();

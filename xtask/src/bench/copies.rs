@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::{Error, Result};
+use toml::{Table, Value};
 
 use crate::args::workspace;
 
@@ -36,14 +37,11 @@ impl RustCopy {
     pub(super) fn new(dir: &Path) -> Result<Self> {
         let root = workspace();
         let sample = root.join("samples/edu");
-        make(&dir.join("src"))?;
-        for entry in entries(&sample.join("src"))? {
-            copy(&entry, &dir.join("src"))?;
-        }
+        copy_all(&sample, dir)?;
         // The same versions of all dependencies.
         copy(&root.join("Cargo.lock"), dir)?;
         let manifest = dir.join("Cargo.toml");
-        write(&manifest, &manifest_of(&root))?;
+        write(&manifest, &manifest_of(&root, &sample)?)?;
         Ok(Self {
             manifest,
             source: Changing::new(dir.join("src/lib.rs"))?,
@@ -100,21 +98,96 @@ impl Changing {
     }
 }
 
-/// The manifest of the copy, which belongs to no workspace but its own.
-fn manifest_of(root: &Path) -> String {
-    format!(
-        "[package]\nname = \"edu\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[dependencies]\n\
-         linux-driver = {{ path = {root:?} }}\n\n[workspace]\n"
-    )
+/// The manifest of the copy, which belongs to no workspace but its own: the sample's, with what it takes from the workspace
+/// written out.
+fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
+    let path = sample.join("Cargo.toml");
+    let parsed = |path: &Path| -> Result<Table> {
+        let text = read(path)?;
+        text.parse().map_err(|e| {
+            let remedy = "correct that line";
+            Error::new(path.display(), "a manifest of cargo's", e, remedy)
+        })
+    };
+    let workspace = parsed(&root.join("Cargo.toml"))?;
+    let mut manifest = parsed(&path)?;
+    for (section, inherited) in [
+        ("package", "package"),
+        ("dependencies", "dependencies"),
+        ("build-dependencies", "dependencies"),
+        ("dev-dependencies", "dependencies"),
+    ] {
+        let all = workspace.get("workspace").and_then(|all| all.get(inherited));
+        for (name, value) in manifest
+            .get_mut(section)
+            .and_then(Value::as_table_mut)
+            .into_iter()
+            .flatten()
+        {
+            let mut dir = sample;
+            if is_inherited(value) {
+                let whole = all.and_then(|all| all.get(name)).ok_or_else(|| {
+                    Error::new(
+                        path.display(),
+                        format_args!("{section}.{name} in the workspace's manifest, from which it is taken"),
+                        "nothing there",
+                        "add it to the Cargo.toml of the workspace",
+                    )
+                })?;
+                inherit(value, whole);
+                dir = root;
+            }
+            if let Some(Value::String(path)) = value.get_mut("path") {
+                *path = dir.join(&*path).display().to_string();
+            }
+        }
+    }
+    if let Some(lints) = workspace.get("workspace").and_then(|all| all.get("lints"))
+        && manifest.get("lints").is_some_and(is_inherited)
+    {
+        manifest.insert("lints".to_owned(), lints.clone());
+    }
+    manifest.insert("workspace".to_owned(), Value::Table(Table::new()));
+    toml::to_string(&manifest).map_err(|e| Error::new(path.display(), "to write a copy of it", e, "report this"))
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(dir).map_err(|e| Error::io(dir, "read", &e))?;
-    Ok(entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file())
-        .collect())
+/// Whether a value of a manifest is the workspace's.
+fn is_inherited(value: &Value) -> bool {
+    value.get("workspace").and_then(Value::as_bool) == Some(true)
+}
+
+/// Makes what was taken from the workspace a value of its own: a dependency can say more about it, its features add up.
+fn inherit(value: &mut Value, whole: &Value) {
+    let Value::Table(own) = std::mem::replace(value, whole.clone()) else {
+        return;
+    };
+    for (key, own) in own.into_iter().filter(|(key, _)| key != "workspace") {
+        if let Value::String(version) = value {
+            *value = Value::Table(Table::from_iter([(
+                "version".to_owned(),
+                Value::String(version.clone()),
+            )]));
+        }
+        let Value::Table(table) = value else { continue };
+        match (table.get_mut(&key), own) {
+            (Some(Value::Array(all)), Value::Array(own)) => all.extend(own),
+            (_, own) => drop(table.insert(key, own)),
+        }
+    }
+}
+
+/// Copies a folder with all that is in it.
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    make(to)?;
+    for entry in fs::read_dir(from).map_err(|e| Error::io(from, "read", &e))? {
+        let path = entry.map_err(|e| Error::io(from, "read", &e))?.path();
+        if path.is_dir() {
+            copy_all(&path, &to.join(path.file_name().unwrap_or_default()))?;
+        } else {
+            copy(&path, to)?;
+        }
+    }
+    Ok(())
 }
 
 fn copy(file: &Path, dir: &Path) -> Result<()> {
@@ -136,6 +209,8 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -161,9 +236,71 @@ mod tests {
         }
     }
 
+    /// What cargo understands of a package: its dependencies, its features, and what is said of how it is tried.
+    fn understood(manifest: &Path) -> serde_json::Value {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "metadata",
+                "--no-deps",
+                "--offline",
+                "--format-version",
+                "1",
+                "--manifest-path",
+            ])
+            .arg(manifest)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let all: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut packages = all["packages"].as_array().unwrap().iter();
+        let package = packages.find(|package| package["name"] == "edu").unwrap();
+        let fields = ["version", "edition", "license", "dependencies", "features", "metadata"];
+        let field = |name: &&str| ((*name).to_owned(), package[*name].clone());
+        fields.iter().map(field).collect()
+    }
+
     #[test]
-    fn the_copy_depends_on_the_library_of_this_checkout() {
-        let text = manifest_of(Path::new("/root of it"));
-        assert!(text.contains("\nlinux-driver = { path = \"/root of it\" }\n"), "{text}");
+    fn the_copy_is_the_sample_to_cargo() {
+        let dir = tempfile::tempdir().unwrap();
+        let copy = RustCopy::new(&dir.path().join("edu")).unwrap();
+        let sample = understood(&workspace().join("samples/edu/Cargo.toml"));
+        let dependencies = sample["dependencies"].as_array().unwrap();
+        let library = dependencies
+            .iter()
+            .find(|dependency| dependency["name"] == "linux-driver");
+        assert_eq!(library.unwrap()["path"], workspace().display().to_string());
+        assert_eq!(understood(&copy.manifest), sample);
+    }
+
+    #[test]
+    fn what_is_taken_from_the_workspace_is_written_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let sample = dir.path().join("samples/own");
+        fs::create_dir_all(&sample).unwrap();
+        let workspace = "[workspace.package]\nedition = \"2024\"\n\n[workspace.dependencies]\nplain = \"1\"\n\
+                         named = { version = \"2\", features = [\"a\"] }\nours = { path = \"ours\" }\n";
+        let own = "[package]\nname = \"own\"\nedition.workspace = true\n\n[dependencies]\n\
+                   plain = { workspace = true, optional = true }\n\
+                   named = { workspace = true, features = [\"b\"] }\nours.workspace = true\nbeside.path = \"../beside\"\n";
+        write(&dir.path().join("Cargo.toml"), workspace).unwrap();
+        write(&sample.join("Cargo.toml"), own).unwrap();
+        let made: Table = manifest_of(dir.path(), &sample).unwrap().parse().unwrap();
+        let expected: Table = format!(
+            "[package]\nname = \"own\"\nedition = \"2024\"\n\n[dependencies]\nbeside.path = {:?}\n\
+             plain = {{ version = \"1\", optional = true }}\nnamed = {{ version = \"2\", features = [\"a\", \"b\"] }}\n\
+             ours.path = {:?}\n\n[workspace]\n",
+            sample.join("../beside"),
+            dir.path().join("ours"),
+        )
+        .parse()
+        .unwrap();
+        assert_eq!(made, expected);
+        write(
+            &dir.path().join("Cargo.toml"),
+            "[workspace.package]\nedition = \"2024\"\n",
+        )
+        .unwrap();
+        let error = manifest_of(dir.path(), &sample).unwrap_err();
+        assert!(error.to_string().contains("dependencies."), "{error}");
     }
 }
