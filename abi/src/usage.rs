@@ -81,11 +81,18 @@ impl Usage {
 
 /// The name of the type that a spelled type is, or is an array of; `None` for pointers and functions.
 pub fn by_value(spelled: &str) -> Option<&str> {
-    if spelled.contains(['*', '(']) {
+    // Bytes, since this is asked of each field of each type: no part of another character is one of these.
+    let bytes = spelled.as_bytes();
+    if bytes.iter().any(|byte| matches!(byte, b'*' | b'(')) {
         return None;
     }
-    let name = spelled.split(" [").next().unwrap_or(spelled);
-    let name = name.trim_start_matches("const ").trim_start_matches("volatile ");
+    let dimensions = bytes.windows(2).position(|pair| pair == b" [").unwrap_or(bytes.len());
+    let mut name = &spelled[..dimensions];
+    for qualifier in ["const ", "volatile "] {
+        while let Some(rest) = name.strip_prefix(qualifier) {
+            name = rest;
+        }
+    }
     let tag = ["struct ", "union ", "enum "]
         .iter()
         .find_map(|word| name.strip_prefix(word));

@@ -210,14 +210,16 @@ pub fn output_while(command: &mut Command, mut go_on: impl FnMut() -> Result<()>
 /// end. `ru_maxrss` of wait4(2) is no use here: a process keeps it over execve(2), so that it counts what we had in use.
 pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    // SAFETY: between fork(2) and execve(2) only functions may be called that are safe in a signal handler (fork(2)):
-    // ptrace(2) is a plain system call, and `last_os_error` reads `errno`.
-    unsafe {
-        command.pre_exec(|| match libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) {
+    let traced = || {
+        // SAFETY: PTRACE_TRACEME takes no pointer: the calling process is traced by its parent.
+        match unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
-        });
-    }
+        }
+    };
+    // SAFETY: what runs between fork(2) and execve(2) has to be safe in a signal handler (signal-safety(7)): a system call
+    // without pointers is, and `last_os_error` only reads `errno`.
+    unsafe { command.pre_exec(traced) };
     let running = Running::start(command)?;
     let pid = running.child.id().cast_signed();
     let failed = |what: &str, e: &dyn std::fmt::Display| {
@@ -235,11 +237,10 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
         // It stops with SIGTRAP at each execve(2), which is no signal of its own.
         let own = if signal == libc::SIGTRAP { 0 } else { signal };
         let options = libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
-        // SAFETY: PTRACE_SETOPTIONS and PTRACE_CONT take integers; the child is traced by this thread, which started it.
-        let going = unsafe {
-            libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, options) != -1
-                && libc::ptrace(libc::PTRACE_CONT, pid, 0, own) != -1
-        };
+        // SAFETY: PTRACE_SETOPTIONS takes an integer; the child is traced by this thread, which started it.
+        let set = unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, options) };
+        // SAFETY: PTRACE_CONT takes an integer, and the child is the same.
+        let going = set != -1 && unsafe { libc::ptrace(libc::PTRACE_CONT, pid, 0, own) } != -1;
         if !going {
             // It was killed meanwhile, or cannot be traced: the one shows when it is waited for.
             let error = io::Error::last_os_error();

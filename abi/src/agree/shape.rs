@@ -308,6 +308,9 @@ fn resolved(abi: &Abi, shape: &Shape) -> Shape {
 }
 
 #[cfg(test)]
+mod integers;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -152,7 +152,7 @@ fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
         // As it stands among the strings, with the zero at its end.
         beginnings[beginning(format!("{name}\0\0\0").as_bytes())] = true;
     }
-    let passes = |bytes: &[u8]| bytes.len() < 3 || beginnings[beginning(bytes)];
+    let passes = |bytes: &[u8]| beginnings[beginning(bytes)];
     for id in btf.ids() {
         if let Some((name, is_function)) = btf.named_if(id, passes)? {
             if is_function {

@@ -5,6 +5,8 @@
 //! starts. Whatever the bytes say, no read leaves them, and no answer is larger than a limit.
 
 mod extract;
+#[cfg(test)]
+mod odd;
 mod read;
 mod spell;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //!
 //! One row a field. What is the same, or moves along with what is above it, is one row for all of it.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::Layouts;
@@ -76,8 +77,8 @@ impl Row {
 pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&str) -> bool) -> Vec<Row> {
     let frame = |left: String, right: String| Row {
         mark: Mark::Frame,
-        left: clip(&left),
-        right: clip(&right),
+        left: clip(left),
+        right: clip(right),
         by_bits: 0,
         used: false,
     };
@@ -97,37 +98,28 @@ pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&s
             used: false,
         },
     ];
-    let fields = |type_: Option<&'_ Type>| -> Vec<Field> { type_.map_or_else(Vec::new, |type_| type_.fields.clone()) };
-    let all = side_by_side(&fields(before), &fields(after));
+    let all = side_by_side(fields(before), fields(after));
     let mut at = 0;
-    while at < all.len() {
-        let (row, path) = &all[at];
-        let alike = |(other, path): &&(Row, String)| {
-            (other.mark, other.by_bits) == (row.mark, row.by_bits)
-                && !used(path)
-                && matches!(row.mark, Mark::Same | Mark::Moved)
-        };
-        let run = if used(path) {
+    while let Some(pair) = all.get(at) {
+        let named = used(pair.path());
+        let alike = |other: &&Pair<'_>| (other.mark, other.by_bits) == (pair.mark, pair.by_bits) && !used(other.path());
+        let run = if named || !matches!(pair.mark, Mark::Same | Mark::Moved) {
             0
         } else {
             all[at..].iter().take_while(alike).count()
         };
         if run > RUN {
-            out.push(row.clone());
-            let what = if row.mark == Mark::Same {
+            out.push(pair.row(false));
+            let what = if pair.mark == Mark::Same {
                 format!("  ⋮    {} fields stay", run - 2)
             } else {
-                format!("  ⋮    {} fields {}", run - 2, by(row.by_bits))
+                format!("  ⋮    {} fields {}", run - 2, by(pair.by_bits))
             };
             out.push(frame(what, "  ⋮".to_owned()));
-            out.push(all[at + run - 1].0.clone());
+            out.push(all[at + run - 1].row(false));
             at += run;
         } else {
-            let mut row = row.clone();
-            if used(path) {
-                row.used = true;
-            }
-            out.push(row);
+            out.push(pair.row(named));
             at += 1;
         }
     }
@@ -139,36 +131,29 @@ pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&s
     out
 }
 
-/// Both lists in one: where a field is on one side only, the other is empty there.
-fn side_by_side(before: &[Field], after: &[Field]) -> Vec<(Row, String)> {
-    let places = |fields: &'_ [Field]| -> HashMap<String, usize> {
-        fields
-            .iter()
-            .enumerate()
-            .map(|(at, field)| (field.name.clone(), at))
-            .collect()
-    };
-    let (here, there) = (places(before), places(after));
-    let mut out = Vec::new();
-    let (mut i, mut j) = (0, 0);
-    let one = |mark, left: Option<&Field>, right: Option<&Field>, by_bits| {
-        let cell = |field: Option<&Field>| field.map_or_else(String::new, cell);
-        let name = left.or(right).map_or_else(String::new, |field| field.name.clone());
-        (
-            Row {
-                mark,
-                left: cell(left),
-                right: cell(right),
-                by_bits,
-                used: false,
-            },
-            name,
-        )
-    };
-    let both = |old: Option<&Field>, new: Option<&Field>| {
-        let (Some(before), Some(after)) = (old, new) else {
-            return one(Mark::Same, old, new, 0);
-        };
+fn fields(type_: Option<&Type>) -> &[Field] {
+    type_.map_or(&[], |type_| &type_.fields)
+}
+
+/// A field before and after, of which one can be missing.
+struct Pair<'a> {
+    mark: Mark,
+    left: Option<&'a Field>,
+    right: Option<&'a Field>,
+    by_bits: i64,
+}
+
+impl<'a> Pair<'a> {
+    fn one(mark: Mark, left: Option<&'a Field>, right: Option<&'a Field>) -> Self {
+        Self {
+            mark,
+            left,
+            right,
+            by_bits: 0,
+        }
+    }
+
+    fn both(before: &'a Field, after: &'a Field) -> Self {
         let by_bits = i128::from(after.offset_bits) - i128::from(before.offset_bits);
         let by_bits = i64::try_from(by_bits).unwrap_or(i64::MAX);
         let mark = if before.type_name != after.type_name || before.size_bits != after.size_bits {
@@ -178,40 +163,78 @@ fn side_by_side(before: &[Field], after: &[Field]) -> Vec<(Row, String)> {
         } else {
             Mark::Same
         };
-        one(mark, old, new, by_bits)
+        Self {
+            mark,
+            left: Some(before),
+            right: Some(after),
+            by_bits,
+        }
+    }
+
+    fn path(&self) -> &'a str {
+        self.left.or(self.right).map_or("", |field| &field.name)
+    }
+
+    fn row(&self, used: bool) -> Row {
+        let cell = |field: Option<&Field>| field.map_or_else(String::new, cell);
+        Row {
+            mark: self.mark,
+            left: cell(self.left),
+            right: cell(self.right),
+            by_bits: self.by_bits,
+            used,
+        }
+    }
+}
+
+/// Both lists in one: where a field is on one side only, the other is empty there.
+fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
+    let places = |fields: &'a [Field]| -> HashMap<&'a str, usize> {
+        let names = fields.iter().map(|field| field.name.as_str());
+        names.zip(0..).collect()
     };
+    // Most fields stand in the same order on both sides: the maps are made when the first one does not.
+    let (here, there) = (OnceCell::new(), OnceCell::new());
+    let place = |map: &OnceCell<HashMap<&'a str, usize>>, fields: &'a [Field], name: &str| {
+        map.get_or_init(|| places(fields)).get(name).copied()
+    };
+    let mut out = Vec::with_capacity(before.len().max(after.len()));
+    let (mut i, mut j) = (0, 0);
     loop {
         let (old, new) = (before.get(i), after.get(j));
-        let old_to = old.map(|field| there.get(&field.name).copied());
-        let new_from = new.map(|field| here.get(&field.name).copied());
+        if let (Some(old), Some(new)) = (old, new)
+            && old.name == new.name
+        {
+            out.push(Pair::both(old, new));
+            (i, j) = (i + 1, j + 1);
+            continue;
+        }
+        let old_to = old.map(|field| place(&there, after, &field.name));
+        let new_from = new.map(|field| place(&here, before, &field.name));
         // Alone on its side: it is not on the other one, or was drawn there already.
         match (old_to, new_from) {
             (None, None) => break,
             (Some(None), _) => {
-                out.push(one(Mark::Gone, old, None, 0));
+                out.push(Pair::one(Mark::Gone, old, None));
                 i += 1;
             }
             (_, Some(None)) => {
-                out.push(one(Mark::New, None, new, 0));
+                out.push(Pair::one(Mark::New, None, new));
                 j += 1;
-            }
-            (Some(Some(to)), Some(Some(from))) if to == j && from == i => {
-                out.push(both(old, new));
-                (i, j) = (i + 1, j + 1);
             }
             // One of the two went past the other: the one that went further.
             (Some(Some(to)), from) => {
                 let ahead = from.flatten().map(|from| from.checked_sub(i));
                 if to < j || ahead.is_none_or(|ahead| ahead.is_some_and(|ahead| to - j >= ahead)) {
-                    out.push(one(Mark::Moved, old, None, 0));
+                    out.push(Pair::one(Mark::Moved, old, None));
                     i += 1;
                 } else {
-                    out.push(one(Mark::Moved, None, new, 0));
+                    out.push(Pair::one(Mark::Moved, None, new));
                     j += 1;
                 }
             }
             (None, Some(Some(_))) => {
-                out.push(one(Mark::Moved, None, new, 0));
+                out.push(Pair::one(Mark::Moved, None, new));
                 j += 1;
             }
         }
@@ -235,7 +258,7 @@ fn cell(field: &Field) -> String {
             field.type_name
         )
     };
-    clip(&text)
+    clip(text)
 }
 
 fn by(bits: i64) -> String {
@@ -246,9 +269,10 @@ fn by(bits: i64) -> String {
     }
 }
 
-fn clip(text: &str) -> String {
-    if text.chars().count() <= WIDTH {
-        return text.to_owned();
+fn clip(text: String) -> String {
+    // No text has more characters than bytes.
+    if text.len() <= WIDTH || text.chars().count() <= WIDTH {
+        return text;
     }
     text.chars().take(WIDTH - 1).chain(['…']).collect()
 }

@@ -29,17 +29,26 @@ pub struct Options {
     pub pictures: Pictures,
 }
 
-/// The report as text.
+/// The report as text: each check, and the last line.
 pub fn render(report: &Report, options: Options) -> String {
-    let mut out = String::new();
-    for check in &report.checks {
-        let _ = writeln!(out, "{}", paint(options, "1", &visible(&check.title())));
-        lines(&mut out, check, options);
-        pictures(&mut out, check, options);
-        out.push('\n');
-    }
-    let _ = writeln!(out, "{}", summary(report));
+    let mut out: String = report.checks.iter().map(|check| one(check, options)).collect();
+    out += &last_line(report);
     out
+}
+
+/// One check of a report.
+pub fn one(check: &Check, options: Options) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", paint(options, "1", &visible(&check.title())));
+    lines(&mut out, check, options);
+    pictures(&mut out, check, options);
+    out.push('\n');
+    out
+}
+
+/// What all of it comes to.
+pub fn last_line(report: &Report) -> String {
+    format!("{}\n", summary(report))
 }
 
 fn lines(out: &mut String, check: &Check, options: Options) {

@@ -66,16 +66,22 @@ pub(super) fn beside(book: &Book, before: &Abi, name: &str, after: &Subject, usa
     Ok(compare::kernels(before, &abi, usage, (name, &book.name(after))))
 }
 
-/// How many steps of the history are one piece of work.
-const RUN: usize = 16;
+/// How many pieces of work each worker gets, if it can be so many: the last ones to be done are then short.
+const PIECES: usize = 4;
+
+/// The items in pieces of work for this many workers, neighbours together.
+pub(super) fn pieces<T>(items: &[T], jobs: usize) -> Vec<&[T]> {
+    items
+        .chunks(items.len().div_ceil(jobs.saturating_mul(PIECES)).max(1))
+        .collect()
+}
 
 /// Kernels of the history, each beside the one before it.
 pub(super) fn steps(book: &Book, jobs: usize, steps: &[(KernelId, KernelId)], usage: &Usage) -> Result<Vec<Check>> {
     let history = book.history()?;
     let name = |id: KernelId| history.kernel(id).id.as_str();
     // Most kernels are the one after in a step and the one before in the next: neighbours are done by one worker.
-    let runs: Vec<&[(KernelId, KernelId)]> = steps.chunks(RUN).collect();
-    let checks = at_once(jobs, &runs, |run| {
+    let checks = at_once(jobs, &pieces(steps, jobs), |run| {
         let mut last: Option<(KernelId, Abi)> = None;
         let check = |&(before, after): &(KernelId, KernelId)| {
             let old = match last.take() {

@@ -132,8 +132,18 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         accept(&mut report, args.accepted.as_deref())?;
     }
     let format = if args.json { output::Format::Json } else { args.format };
-    output::print(&report, format, args.pictures.into())?;
+    output::print(&report, format, args.pictures.into(), args.jobs())?;
     Ok(outcome(&report, args.fail_on.into()))
+}
+
+impl Args {
+    /// How many kernels are checked at once.
+    fn jobs(&self) -> usize {
+        self.jobs.map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        )
+    }
 }
 
 /// What several shards printed, as one report.
@@ -154,10 +164,7 @@ fn checked(args: &Args) -> Result<Report> {
     let usage = usage()?;
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
-    let jobs = args.jobs.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    );
+    let jobs = args.jobs();
     let checks = if !args.ko.is_empty() {
         let others = checks::Others::read(&args.ko, &args.extra_symbols)?;
         let pairs: Vec<_> = args
@@ -207,7 +214,7 @@ pub(crate) fn bindings(name: &str, cache: &Cache, install: Install) -> Result<Ch
 
 /// Prints a report.
 pub(crate) fn print(report: &Report, format: Format) -> Result<()> {
-    output::print(report, format, Pictures::default())
+    output::print(report, format, Pictures::default(), 1)
 }
 
 /// What a report comes to.

@@ -28,13 +28,18 @@ pub(crate) enum Format {
     Html,
 }
 
-/// Prints the report on standard output.
-pub(crate) fn print(report: &Report, format: Format, pictures: Pictures) -> Result<()> {
+/// Prints the report on standard output. It is written by as many workers as `jobs` says.
+pub(super) fn print(report: &Report, format: Format, pictures: Pictures, jobs: usize) -> Result<()> {
     let text = match format {
         Format::Json => json::render(report),
         Format::Text => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            text::render(report, text::Options { colour, pictures })
+            let options = text::Options { colour, pictures };
+            let pieces: Vec<&[Check]> = super::checks::pieces(&report.checks, jobs);
+            let write = |piece: &&[Check]| Ok(piece.iter().map(|check| text::one(check, options)).collect::<String>());
+            let mut text = super::checks::at_once(jobs, &pieces, write)?.concat();
+            text += &text::last_line(report);
+            text
         }
         Format::Markdown => markdown::render(report),
         Format::Github => {

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Each integer of C's is known by its size and sign: one that is not would agree with anything.
+
+use super::{Shape, builtin, integer, tag};
+use crate::model::{Abi, Kind, Type};
+
+/// C's integers as BTF and DWARF spell them, with the size in bytes, and whether they have a sign where that counts.
+const INTEGERS: &[(&str, u64, Option<bool>)] = &[
+    ("char", 1, None),
+    ("signed char", 1, None),
+    ("unsigned char", 1, Some(false)),
+    ("_Bool", 1, Some(false)),
+    ("short int", 2, Some(true)),
+    ("short unsigned int", 2, Some(false)),
+    ("int", 4, Some(true)),
+    ("unsigned int", 4, Some(false)),
+    ("long int", 8, Some(true)),
+    ("long long int", 8, Some(true)),
+    ("long unsigned int", 8, Some(false)),
+    ("long long unsigned int", 8, Some(false)),
+    ("__int128", 16, Some(true)),
+    ("__int128 unsigned", 16, Some(false)),
+    ("unsigned __int128", 16, Some(false)),
+];
+
+#[test]
+fn each_integer_has_its_size_and_sign() {
+    for &(name, size, sign) in INTEGERS {
+        assert_eq!(builtin(name), Some((size, sign)), "{name}");
+        assert_eq!(integer(&Abi::default(), name), Some((size, sign)), "{name}");
+    }
+    for other in ["void", "float", "u32", "struct device", "enum state", "", "integer"] {
+        assert_eq!(builtin(other), None, "{other}");
+    }
+}
+
+#[test]
+fn an_enum_is_an_integer_of_its_size() {
+    let mut abi = Abi::default();
+    let type_ = Type {
+        kind: Kind::Enum,
+        size: 8,
+        align: 8,
+        fields: Vec::new(),
+        values: std::collections::BTreeMap::new(),
+        target: None,
+    };
+    abi.types.insert("wide".to_owned(), type_.into());
+    assert_eq!(integer(&abi, "enum wide"), Some((8, None)));
+    // What is not known has the size that C gives it where nothing else is said.
+    assert_eq!(integer(&abi, "enum other"), Some((4, None)));
+    assert_eq!(integer(&abi, "struct wide"), None);
+}
+
+#[test]
+fn a_tag_is_what_stands_after_its_word() {
+    assert_eq!(tag("struct device"), Some("device"));
+    assert_eq!(tag("union either"), Some("either"));
+    assert_eq!((tag("enum state"), tag("device"), tag("int")), (None, None, None));
+}
+
+#[test]
+fn dimensions_and_parentheses_are_counted() {
+    let named = |name: &str| Shape::Named(name.to_owned());
+    let pointer = |to| Shape::Pointer(Box::new(to));
+    let function = |returns, params| Shape::Function {
+        returns: Box::new(returns),
+        params,
+        variadic: false,
+    };
+    assert_eq!(Shape::of("int [0]"), Shape::Array(Box::new(named("int")), 0));
+    assert_eq!(Shape::of("int [2][3][4]"), Shape::Array(Box::new(named("int")), 24));
+    assert_eq!(
+        Shape::of("int (*[2])(void)"),
+        Shape::Array(Box::new(pointer(function(named("int"), vec![]))), 2)
+    );
+    assert_eq!(
+        Shape::of("int (*)(int (*)(long int), char *const, void *)"),
+        pointer(function(
+            named("int"),
+            vec![
+                pointer(function(named("int"), vec![named("long int")])),
+                pointer(named("char")),
+                pointer(named("void")),
+            ]
+        ))
+    );
+    assert_eq!(
+        Shape::of("volatile long unsigned int *restrict"),
+        pointer(named("long unsigned int"))
+    );
+    assert_eq!(
+        Shape::of("int (*)[3]"),
+        pointer(Shape::Array(Box::new(named("int")), 3))
+    );
+    for broken in [
+        "int (*)(int,)x",
+        "int ((*)(void)",
+        "int (*))",
+        "int [3",
+        "int [3)",
+        "const",
+        "int [3]]",
+        "int (* int)",
+    ] {
+        assert_eq!(Shape::of(broken), Shape::Unknown, "{broken}");
+    }
+}
+
+#[test]
+fn what_is_nested_too_deep_is_not_taken_apart() {
+    let stars = |count: usize| Shape::of(&format!("int {}", "*".repeat(count)));
+    assert!(matches!(stars(1000), Shape::Pointer(_)));
+    let nested = |depth: usize| format!("{}int{}", "int (*)(".repeat(depth), ")".repeat(depth));
+    assert!(matches!(Shape::of(&nested(8)), Shape::Pointer(_)));
+    let depth_of = |shape: &Shape| format!("{shape:?}").contains("Unknown");
+    assert!(!depth_of(&Shape::of(&nested(8))));
+    assert!(depth_of(&Shape::of(&nested(64))));
+}

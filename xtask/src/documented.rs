@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Each command that documentation, help, messages and CI name is one that this program takes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use super::Cli;
+use crate::args::workspace;
+
+/// How a command starts, wherever it is named.
+const START: &str = "cargo xtask ";
+
+/// The words of the command at the start of a text, as a shell splits them: up to what ends it.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quote, mut begun, mut inside) = (String::new(), None, false, 0_u32);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => word.push(c),
+            // What another command prints is a word, or a part of one.
+            (None, '$') if chars.next_if_eq(&'(').is_some() => (inside, begun) = (inside + 1, true),
+            (None, ')') if inside > 0 => inside -= 1,
+            (None, _) if inside > 0 => word.push(c),
+            (None, '\'' | '"') => (quote, begun) = (Some(c), true),
+            (None, '|' | '>' | ';' | ')' | '`' | '&' | '#' | '\n') => break,
+            (None, ' ') => {
+                if std::mem::take(&mut begun) {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            (None, _) => {
+                word.push(c);
+                begun = true;
+            }
+        }
+    }
+    if begun {
+        words.push(word);
+    }
+    words
+}
+
+/// A message as a format string has it, with a name for each thing that is filled in; nothing where that is the command.
+fn filled_in(format: &str) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = format;
+    while let Some((before, after)) = rest.split_once('{') {
+        text += before;
+        // Behind a word, it is all that may follow, with the space before it.
+        if text.is_empty() || text.ends_with(' ') {
+            text += "NAME";
+        }
+        rest = after.split_once('}').map_or("", |(_, rest)| rest);
+    }
+    text += rest;
+    (!text.starts_with("NAME") && text != "COMMAND").then_some(text)
+}
+
+/// What is wrong with the command, if anything is. In running text, what it is about can be left out.
+fn wrong(command: &str, whole: bool) -> Option<String> {
+    let all = std::iter::once("xtask".to_owned()).chain(words(command));
+    let error = Cli::try_parse_from(all).err()?;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => None,
+        ErrorKind::MissingRequiredArgument
+        | ErrorKind::MissingSubcommand
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            if !whole =>
+        {
+            None
+        }
+        _ => Some(format!("{START}{command}\n{error}")),
+    }
+}
+
+/// Asserts that all of these are commands, and that there are so many at least.
+#[track_caller]
+fn all_are_taken(commands: &[(String, bool)], at_least: usize) {
+    let wrong: Vec<String> = (commands.iter())
+        .filter_map(|(command, whole)| wrong(command, *whole))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        commands.len() >= at_least,
+        "only {} commands were found",
+        commands.len()
+    );
+}
+
+/// What follows each start of a command in a text.
+fn after_start(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(START).map(|(at, _)| &text[at + START.len()..])
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The files below a folder whose names end so.
+fn files(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.ends_with("target") {
+            files(&path, extension, found);
+        } else if path.extension().is_some_and(|of| of == extension) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn words_are_a_shells() {
+    assert_eq!(
+        words("run --scenario 'pulled out' -p edu | jq '.x'"),
+        ["run", "--scenario", "pulled out", "-p", "edu"]
+    );
+    assert_eq!(words("update \"$KERNEL\" || code=$?"), ["update", "$KERNEL"]);
+    assert_eq!(words("bench abi   # what it is"), ["bench", "abi"]);
+    assert_eq!(words("fetch ''"), ["fetch", ""]);
+    assert_eq!(words("fetch $(uname -r)-x) more"), ["fetch", "uname -r-x"]);
+    assert_eq!(filled_in("fetch {name} --all").as_deref(), Some("fetch NAME --all"));
+    assert_eq!(filled_in("update{names}").as_deref(), Some("update"));
+    assert_eq!((filled_in("{}"), filled_in("COMMAND")), (None, None));
+    assert!(wrong("no-such-command", false).is_some());
+    assert!(wrong("explain", true).is_some() && wrong("explain", false).is_none());
+    assert!(wrong("run --no-such-option", false).is_some());
+}
+
+#[test]
+fn documentation_names_commands_that_there_are() {
+    let root = workspace();
+    let mut commands = Vec::new();
+    for file in ["README.md", "ARCHITECTURE.md", "headers/README.md"] {
+        let text = read(&root.join(file));
+        let mut in_console = false;
+        for line in text.lines() {
+            if let Some(language) = line.strip_prefix("```") {
+                in_console = language == "console";
+            } else if let Some(command) = line.strip_prefix("$ ").filter(|_| in_console) {
+                let found = commands.len();
+                commands.extend(after_start(command).map(|rest| (rest.to_owned(), true)));
+                assert!(commands.len() > found, "{file}: what is `{command}`?");
+            } else if !in_console {
+                let spans = line.match_indices('`').map(|(at, _)| &line[at + 1..]);
+                let own = spans.filter_map(|span| span.strip_prefix(START));
+                commands.extend(own.map(|rest| (rest.to_owned(), false)));
+            }
+        }
+    }
+    all_are_taken(&commands, 15);
+}
+
+#[test]
+fn help_gives_examples_that_work() {
+    fn collect(command: &clap::Command, commands: &mut Vec<(String, bool)>) {
+        let Some(help) = command.get_after_help() else {
+            // One that has commands of its own has its examples there.
+            assert!(command.has_subcommands(), "{} has no example", command.get_name());
+            return;
+        };
+        let found = commands.len();
+        let text = help.to_string().replace("$(uname -m)", "x86_64");
+        commands.extend(after_start(&text).map(|rest| (rest.to_owned(), true)));
+        assert!(commands.len() > found, "{} has no example", command.get_name());
+    }
+    let (cli, mut commands) = (Cli::command(), Vec::new());
+    let mut pending: Vec<&clap::Command> = cli.get_subcommands().collect();
+    while let Some(command) = pending.pop() {
+        if command.get_name() == "help" {
+            continue;
+        }
+        collect(command, &mut commands);
+        pending.extend(command.get_subcommands());
+    }
+    all_are_taken(&commands, 25);
+}
+
+#[test]
+fn messages_name_commands_that_there_are() {
+    let mut sources = Vec::new();
+    for dir in ["xtask", "kbuild", "abi", "vm", "host", "sys", "headers", "build.rs"] {
+        let path = workspace().join(dir);
+        if path.is_dir() {
+            files(&path, "rs", &mut sources);
+            files(&path, "toml", &mut sources);
+        } else {
+            sources.push(path);
+        }
+    }
+    let mut commands = Vec::new();
+    for source in sources.iter().filter(|path| !path.ends_with("documented.rs")) {
+        let text = read(source);
+        let spans = text.match_indices('`').map(|(at, _)| &text[at + 1..]);
+        let own = spans.filter_map(|span| span.strip_prefix(START)?.split_once('`'));
+        let own = own.filter_map(|(rest, _)| filled_in(&rest.replace('\n', " ")));
+        commands.extend(own.map(|rest| (rest, false)));
+    }
+    all_are_taken(&commands, 40);
+}
+
+/// Every job of CI runs commands that a person can run.
+#[test]
+fn ci_runs_commands_that_there_are() {
+    let text = read(&workspace().join(".github/workflows/CI.yml"));
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let commands: Vec<(String, bool)> = lines
+        .flat_map(after_start)
+        .map(|rest| (rest.replace("$SHARD", "1/2"), true))
+        .collect();
+    all_are_taken(&commands, 8);
+}

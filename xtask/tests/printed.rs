@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What README prints is what its commands print: each `console` block is run for real, benchmarks in their short form.
+//!
+//! In a block `…` on a line of its own stands for any lines, and within a line for any text. Figures of tables are not
+//! compared, their rows and targets are.
+//!
+//! Needs all that `cargo xtask doctor` names, pahole, and Debian's archive for kernels that are not in the cache yet.
+
+#[allow(dead_code, reason = "each of those that take it in uses some of it")]
+mod support;
+
+use std::fs;
+use std::sync::Mutex;
+
+use self::support::{DEFAULT, edu, kernel, repository, run, xtask};
+
+/// A command of a block, and what the block says that it prints.
+struct Printed {
+    words: Vec<String>,
+    lines: Vec<String>,
+}
+
+/// All commands of README's blocks and ARCHITECTURE's.
+fn printed() -> Vec<Printed> {
+    let mut all: Vec<Printed> = Vec::new();
+    for file in ["README.md", "ARCHITECTURE.md"] {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        let mut in_console = false;
+        for line in text.lines() {
+            if let Some(language) = line.strip_prefix("```") {
+                in_console = language == "console";
+            } else if let Some(command) = line.strip_prefix("$ cargo xtask ").filter(|_| in_console) {
+                let command = command.split(" #").next().unwrap_or(command);
+                all.push(Printed {
+                    words: command.split_whitespace().map(str::to_owned).collect(),
+                    lines: Vec::new(),
+                });
+            } else if in_console {
+                let last = all.last_mut().expect("output after a command");
+                last.lines.push(line.to_owned());
+            }
+        }
+    }
+    for printed in &mut all {
+        while printed.lines.last().is_some_and(String::is_empty) {
+            printed.lines.pop();
+        }
+    }
+    all
+}
+
+/// The one command that starts so.
+fn of(start: &str) -> Printed {
+    let start: Vec<&str> = start.split(' ').collect();
+    let mut found = printed()
+        .into_iter()
+        .filter(|printed| printed.words.iter().zip(&start).all(|(a, b)| a == b));
+    let one = found
+        .next()
+        .unwrap_or_else(|| panic!("README has no `cargo xtask {}`", start.join(" ")));
+    assert!(found.next().is_none(), "README has it twice: {start:?}");
+    one
+}
+
+/// Whether a line is what is printed of it.
+fn is_line(pattern: &str, line: &str) -> bool {
+    let mut parts = pattern.split('…');
+    let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = pattern.rsplit_once('…').map(|(_, last)| last) else {
+        return rest.is_empty();
+    };
+    let between: Vec<&str> = parts.collect();
+    for part in &between[..between.len() - 1] {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// Whether lines are what is printed of them.
+fn are_lines(patterns: &[&str], lines: &[&str]) -> bool {
+    match (patterns, lines) {
+        ([], []) => true,
+        ([first, patterns @ ..], _) if first.trim() == "…" => {
+            (0..=lines.len()).any(|skipped| are_lines(patterns, &lines[skipped..]))
+        }
+        ([first, patterns @ ..], [line, lines @ ..]) => is_line(first, line) && are_lines(patterns, lines),
+        _ => false,
+    }
+}
+
+#[track_caller]
+fn assert_printed(printed: &Printed, said: &str) {
+    let patterns: Vec<&str> = printed.lines.iter().map(|line| line.trim_end()).collect();
+    let lines: Vec<&str> = said.trim_end().lines().map(str::trim_end).collect();
+    assert!(
+        are_lines(&patterns, &lines),
+        "README prints of `cargo xtask {}`:\n{}\n\nIt is:\n{said}",
+        printed.words.join(" "),
+        printed.lines.join("\n")
+    );
+}
+
+/// Runs it, and asserts that it ends so and prints what is printed of it.
+#[track_caller]
+fn runs(printed: &Printed, code: i32) {
+    let ran = run(xtask([]).args(&printed.words));
+    assert_eq!(ran.status.code(), Some(code), "{ran:#?}");
+    assert_printed(printed, &ran.stdout);
+}
+
+/// The names of the rows of a table whose first column is WHAT, with what their targets are.
+fn rows(lines: &[String]) -> Vec<(String, String)> {
+    let head = lines
+        .iter()
+        .position(|line| line.starts_with("WHAT "))
+        .expect("a head of a table");
+    let (head, rows) = (&lines[head], &lines[head + 1..]);
+    let column = |name: &str| head.find(name).unwrap_or_else(|| panic!("no column {name} in {head}"));
+    let (median, target, reached) = (column("MEDIAN"), column("TARGET"), column("REACHED"));
+    let cut = |line: &str, from: usize, to: usize| -> String {
+        line.chars()
+            .skip(from)
+            .take(to - from)
+            .collect::<String>()
+            .trim()
+            .to_owned()
+    };
+    rows.iter()
+        .take_while(|line| !line.is_empty())
+        .map(|line| (cut(line, 0, median), cut(line, target, reached)))
+        .collect()
+}
+
+fn lines(said: &str) -> Vec<String> {
+    said.lines().map(str::to_owned).collect()
+}
+
+/// Benchmarks take both processors: one at a time.
+static BENCH: Mutex<()> = Mutex::new(());
+
+#[test]
+fn an_ellipsis_stands_for_anything() {
+    assert!(is_line("  ok …: done", "  ok 12 things: done") && is_line("…", "") && is_line("a", "a"));
+    assert!(!is_line("a", "ab") && !is_line("…: done", "done") && !is_line("a…b…c", "acb"));
+    assert!(are_lines(&["a", "  …", "b"], &["a", "x", "y", "b"]) && are_lines(&["…"], &[]));
+    assert!(!are_lines(&["a", "…", "b"], &["a", "x"]) && !are_lines(&["a"], &["a", "b"]));
+    let table = "WHAT   MEDIAN  RATIO   TARGET     REACHED\none a  1 s     2 x b   at most 3  yes\nb      1 s";
+    let expected = [("one a", "at most 3"), ("b", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    assert_eq!(rows(&lines(table)), expected);
+}
+
+/// What is added to README is added here.
+#[test]
+fn each_block_is_tried() {
+    let tried = [
+        "run --install",
+        // All of the suite, of which this is a part.
+        "test --install",
+        // What is named in them is a user's own, or takes a kernel's headers where Debian puts them: `documented` parses
+        // them, and other tests call them with what there is.
+        "build --manifest-path ../my-driver/Cargo.toml --kernel running",
+        "build -p edu --kdir /lib/modules/6.12.117+deb12-amd64/build",
+        "run -p edu-c --kernel debian-7.2 --json",
+        "kernels",
+        "check-abi --kernel 6.1.0-50-amd64 --against 6.1.0-49-amd64",
+        // Each kernel of it in CI's job `bindings`, and one of them below.
+        "check-abi --all",
+        "check-abi --ko …/6.12.117+deb12-amd64-…/edu/edu.ko --kernel debian-7.2",
+        "bench build",
+        "bench driver --rounds 3",
+        "bench abi",
+    ];
+    let all: Vec<String> = printed().iter().map(|printed| printed.words.join(" ")).collect();
+    assert_eq!(all, tried);
+}
+
+#[test]
+fn two_kernels() {
+    runs(&of("check-abi --kernel"), 1);
+}
+
+#[test]
+fn kernels() {
+    let printed = of("kernels");
+    let ran = run(&mut xtask(["kernels"]));
+    // What is fetched, and the kernel that runs, are this machine's.
+    let fetched = printed.lines[0].find("FETCHED").unwrap();
+    let facts = |lines: &[String]| -> Vec<String> {
+        let own = lines.iter().filter(|line| !line.starts_with("running "));
+        own.map(|line| {
+            let words: String = line.chars().take(fetched).collect();
+            let mut words: Vec<&str> = words.split_whitespace().collect();
+            // Debian's word for the architecture is all that is known of a kernel that is not there.
+            words
+                .iter_mut()
+                .filter(|word| **word == "amd64")
+                .for_each(|word| *word = "x86");
+            words.join(" ")
+        })
+        .collect()
+    };
+    let said = lines(ran.good());
+    assert_eq!(facts(&printed.lines), facts(&said));
+    assert!(said.iter().any(|line| line.starts_with("running ")), "{said:?}");
+}
+
+#[test]
+fn a_driver_in_a_kernel() {
+    kernel(DEFAULT);
+    let printed = of("run --install");
+    let ran = run(xtask([]).args(&printed.words));
+    // How the kernel was booted, and how fast, is this machine's.
+    let plain = |line: &str| -> String {
+        let how = line
+            .split_once(" (")
+            .filter(|(kernel, _)| kernel.starts_with("kernel "));
+        how.map_or(line, |(kernel, _)| kernel).to_owned()
+    };
+    let expected = Printed {
+        lines: printed.lines.iter().map(|line| plain(line)).collect(),
+        words: printed.words,
+    };
+    let said: Vec<String> = ran.good().lines().map(plain).collect();
+    assert_printed(&expected, &said.join("\n"));
+}
+
+#[test]
+fn a_module_on_another_kernel() {
+    let mut printed = of("check-abi --ko");
+    let ko = edu(DEFAULT);
+    let at = printed.words.iter().position(|word| word == "--ko").unwrap() + 1;
+    assert!(
+        is_line(&printed.words[at], &ko.display().to_string()),
+        "{} is not {}",
+        ko.display(),
+        printed.words[at]
+    );
+    printed.words[at] = ko.display().to_string();
+    runs(&printed, 1);
+}
+
+#[test]
+fn the_bindings_against_a_kernel() {
+    let printed = of("check-abi --all");
+    let ran = run(&mut xtask(["check-abi", "--kernel", DEFAULT]));
+    let own = printed.lines.iter().skip_while(|line| !line.ends_with(DEFAULT)).take(2);
+    let expected: Vec<&str> = own.map(String::as_str).collect();
+    let said: Vec<&str> = ran.good().lines().take(2).collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn bench_abi() {
+    let _alone = BENCH.lock();
+    let printed = of("bench abi");
+    let ran = run(&mut xtask(["bench", "abi", "--rounds", "1"]));
+    let said = lines(ran.good());
+    assert_eq!(rows(&said), rows(&printed.lines));
+    // The first line says of what it is.
+    let first = said.iter().find(|line| !line.is_empty()).unwrap();
+    let of_machine = first.rsplit_once("; ").unwrap().0;
+    assert_eq!(of_machine, printed.lines[0].rsplit_once("; ").unwrap().0);
+    // Each program has its own memory.
+    let memory: Vec<&String> = said.iter().filter(|line| line.contains(": memory ")).collect();
+    let bytes = |line: &String| -> u64 { line.split_whitespace().rev().nth(1).unwrap().parse().unwrap() };
+    let [pahole, two, history] = memory[..] else {
+        panic!("{said:?}")
+    };
+    assert!(
+        bytes(pahole) != bytes(two) && bytes(two) != bytes(history),
+        "{memory:?}"
+    );
+}
+
+#[test]
+fn bench_build() {
+    let _alone = BENCH.lock();
+    let printed = rows(&of("bench build").lines);
+    let ran = run(&mut xtask(["bench", "build", "--quick"]));
+    let said = rows(&lines(ran.good()));
+    // README leaves the sizes out, and the short form what is built with nothing there.
+    let warm: Vec<_> = printed.iter().filter(|(what, _)| !what.ends_with(", cold")).collect();
+    let timed: Vec<_> = said.iter().filter(|(what, _)| !what.ends_with(", loaded")).collect();
+    assert_eq!(timed, warm);
+    assert!(said.len() == timed.len() + 2, "{said:?}");
+}
+
+#[test]
+fn bench_driver() {
+    let _alone = BENCH.lock();
+    let printed = of("bench driver");
+    let ran = run(&mut xtask(["bench", "driver", "--quick"]));
+    let said = rows(&lines(ran.good()));
+    // The gist has a line for each row that has a target.
+    for line in printed.lines.iter().filter(|line| line.contains(" at most ")) {
+        let (what, rest) = line.split_once("  ").unwrap();
+        let target = rest[rest.find("at most ").unwrap()..].split("  ").next().unwrap();
+        let word = match what {
+            "loaded size" => ", loaded",
+            "largest frame" => "largest frame",
+            operation => operation,
+        };
+        let found = said.iter().any(|(row, of_row)| row.contains(word) && of_row == target);
+        assert!(found, "no row `{what}` with `{target}` in {said:#?}");
+    }
+    let allocations: Vec<&str> = said
+        .iter()
+        .filter(|(row, _)| row.contains("heap allocations"))
+        .map(|(_, target)| target.as_str())
+        .collect();
+    assert_eq!(allocations, ["at most 1", "at most 0"]);
+}
