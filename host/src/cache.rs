@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+use crate::path::check_for_make;
 use crate::{Error, Result, process, progress};
 
 /// The folder of cached entries.
@@ -83,10 +84,19 @@ impl Cache {
         Self::at(&root)
     }
 
-    /// A cache in this folder, which is made if it is missing.
+    /// A cache in this folder, which is made if it is missing. Kbuild works in it, so that not every path will do.
     pub fn at(root: &Path) -> Result<Self> {
+        let plain = |root: &Path| {
+            check_for_make(
+                root,
+                "the cache, in which Kbuild works",
+                "set LINUX_DRIVER_CACHE to a folder with such a path",
+            )
+        };
+        plain(&std::path::absolute(root).map_err(|e| Error::io(root, "find", &e))?)?;
         fs::create_dir_all(root).map_err(|e| Error::io(root, "make", &e))?;
         let root = root.canonicalize().map_err(|e| Error::io(root, "find", &e))?;
+        plain(&root)?;
         Ok(Self { root })
     }
 
@@ -293,6 +303,19 @@ mod tests {
         fs::create_dir_all(&stale).unwrap();
         cache.get_or_make("kind", "name", &key, |_, _| Ok(())).unwrap();
         assert_eq!(entries(&cache), [format!("name-{}", key.hex())]);
+    }
+
+    #[test]
+    fn a_path_that_kbuild_cannot_work_in_is_refused_and_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("my cache");
+        let error = Cache::at(&root).unwrap_err();
+        assert!(error.remedy().contains("LINUX_DRIVER_CACHE"), "{error}");
+        assert!(!root.exists());
+        // A link does not hide it.
+        fs::create_dir(&root).unwrap();
+        std::os::unix::fs::symlink(&root, dir.path().join("link")).unwrap();
+        assert!(Cache::at(&dir.path().join("link")).is_err());
     }
 
     #[test]

@@ -3,11 +3,13 @@
 //!
 //! One idea a module: [`error`] is the one shape of error that users see, [`process`] runs child processes
 //! that end when we do, [`cache`] keeps what was downloaded or built once, [`packages`] names or installs
-//! what is missing on the system, [`progress`] says on standard error what is going on.
+//! what is missing on the system, [`path`] refuses paths that make cannot work in, [`progress`] says on standard error
+//! what is going on.
 
 pub mod cache;
 pub mod error;
 pub mod packages;
+pub mod path;
 pub mod process;
 pub mod progress;
 
