@@ -22,12 +22,14 @@ pub struct Kbuild {
 }
 
 impl Kbuild {
-    /// Runs make for the external module in `dir` and returns what it printed.
+    /// Runs make for the external module in `dir` and returns what it printed. An error that is printed counts, whatever the
+    /// exit code: objtool prints some and goes on, and `make` then succeeds.
     pub fn make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         let mut make = self.make_command(dir, targets)?;
         let output = process::output(&mut make)?;
         let said = process::said(&output);
         if output.status.success() {
+            no_lines(&said, &dir.display().to_string(), &[ERROR])?;
             Ok(said)
         } else {
             Err(process::failed(&make, output.status, &said))
@@ -120,26 +122,35 @@ pub(crate) fn forget_the_users_settings(make: &mut Command) {
     make.env("LC_ALL", "C");
 }
 
-/// An error if Kbuild printed warnings: each one says that the module is not what it should be.
+/// How the compiler, modpost and objtool mark a line, in any case of letters.
+const WARNING: &str = "warning:";
+const ERROR: &str = "error:";
+
+/// An error if Kbuild printed warnings or errors: each one says that the module is not what it should be.
 pub fn no_warnings(said: &str, module: &Path) -> Result<()> {
-    let warnings: Vec<&str> = said
+    no_lines(said, &module.display().to_string(), &[WARNING, ERROR]).map_err(Error::of_driver)
+}
+
+/// An error if a line holds one of these marks.
+fn no_lines(said: &str, place: &str, marks: &[&str]) -> Result<()> {
+    let marked: Vec<&str> = said
         .lines()
         .filter(|line| {
             let lower = line.to_ascii_lowercase();
             // Says that a module signed or built elsewhere may differ; nothing about this module.
-            lower.contains("warning:") && !lower.contains("the compiler differs from the one used to build the kernel")
+            marks.iter().any(|mark| lower.contains(mark))
+                && !lower.contains("the compiler differs from the one used to build the kernel")
         })
         .collect();
-    if warnings.is_empty() {
+    if marked.is_empty() {
         return Ok(());
     }
     Err(Error::new(
-        module.display(),
-        "no warning from the kernel's compiler, modpost and objtool",
-        warnings.join("\n"),
-        "mend what they name; a module with such a warning can fail where the kernel relies on the opposite",
-    )
-    .of_driver())
+        place,
+        "no warning or error from the kernel's compiler, modpost and objtool",
+        marked.join("\n"),
+        "mend what they name; a module with such a message can fail where the kernel relies on the opposite",
+    ))
 }
 
 /// Writes a file unless it holds just that already: make goes by times.
@@ -157,4 +168,52 @@ pub(crate) fn copy_if_changed(files: &[PathBuf], dir: &Path) -> Result<()> {
         write_if_changed(&dir.join(file.file_name().unwrap_or_default()), &contents)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linux_driver_host::Blame;
+
+    const OBJTOOL: &str = "rust.o: error: objtool: Linked object detected, forcing --link";
+
+    #[test]
+    fn a_message_counts_whatever_the_exit_code() {
+        let judge = |said: &str| no_warnings(said, Path::new("a.ko"));
+        for line in [
+            OBJTOOL,
+            "WARNING: modpost: missing MODULE_DESCRIPTION()",
+            "a.c:1:2: warning: unused",
+        ] {
+            let error = judge(&format!("  CC [M]  a.o\n{line}\n  LD [M]  a.ko\n")).unwrap_err();
+            assert!(error.to_string().contains(line), "{error}");
+            assert_eq!(error.blame(), Blame::Driver);
+        }
+        judge("  CC [M]  error.o\nwarning: the compiler differs from the one used to build the kernel\n").unwrap();
+    }
+
+    #[test]
+    fn an_error_of_a_make_that_succeeds_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        // A build tree whose Makefile does what objtool does.
+        let makefile = format!("all:\n\t@echo '{OBJTOOL}' >&2\nquiet:\n\t@echo 'warning: x'\n");
+        for (file, text) in [
+            ("Makefile", makefile.as_str()),
+            (".config", "CONFIG_X86_64=y\n"),
+            ("include/generated/autoconf.h", ""),
+            ("include/generated/utsrelease.h", "#define UTS_RELEASE \"6.12.0\"\n"),
+            ("Module.symvers", ""),
+        ] {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let kbuild = Kbuild {
+            tree: BuildTree::open(dir.path()).unwrap(),
+            host: BuildHost::Native,
+        };
+        let error = kbuild.make(dir.path(), &["all"]).unwrap_err().to_string();
+        assert!(error.contains(OBJTOOL), "{error}");
+        kbuild.make(dir.path(), &["quiet"]).unwrap();
+    }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use linux_driver_host::{Error, Result, process};
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex, SymbolKind};
 
 use crate::prepare::SHIM_PREFIX;
 
@@ -99,8 +99,10 @@ fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
     .of_driver())
 }
 
-/// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`), and undefined ones. ld keeps the symbols of
-/// sections that it dropped, and modpost and the loader would look for them.
+/// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`), undefined ones, and those of
+/// source files. ld keeps the symbols of sections that it dropped, and modpost and the loader would look for them. By several
+/// names of source files 6.1's objtool takes an object for a linked one, prints `error: objtool: Linked object detected` and
+/// treats it as one.
 fn tidy(path: &Path) -> Result<()> {
     let unused = {
         let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
@@ -118,9 +120,10 @@ fn tidy(path: &Path) -> Result<()> {
             })
             .collect();
         let by_section = |symbol: &object::Symbol<'_, '_>| symbol.name().is_ok_and(|name| name.starts_with(BY_SECTION));
-        let unused = file
-            .symbols()
-            .filter(|symbol| (symbol.is_undefined() || by_section(symbol)) && !used.contains(&symbol.index()));
+        let unused = file.symbols().filter(|symbol| {
+            let is_file = symbol.kind() == SymbolKind::File;
+            (symbol.is_undefined() || is_file || by_section(symbol)) && !used.contains(&symbol.index())
+        });
         unused
             .filter_map(|symbol| symbol.name().ok())
             .map(|name| format!("{name}\n"))
