@@ -39,12 +39,19 @@ pub enum Action {
         module: String,
     },
     /// Waits until the device is bound to the driver and its `probe` has ended, whichever thread probes (hot plug, an
-    /// asynchronous probe).
+    /// asynchronous probe). It fails at once if the kernel has said, in this step or the one before, that the probe failed.
     WaitBound {
         /// The device.
         device: Device,
         /// The driver, by its name under `/sys/bus/BUS/drivers`.
         driver: String,
+    },
+    /// Fails unless each PCI device that the machine was given is bound to a driver: those of its chipset (`00:00.0` and what a q35 has in
+    /// slot 1f, a pc in slot 1) and bridges aside.
+    DevicesBound {
+        /// Devices that no driver of the guest binds, and that need none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        leaves: Vec<Device>,
     },
     /// Waits until the device is bound to no driver.
     WaitUnbound {

@@ -6,7 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A device of the guest: `pci:1234:11e8`, `pci:1234:11e8#1` or `platform/serial8250`.
+/// A device of the guest: `pci:1234:11e8`, `pci:1234:11e8#1`, `platform/serial8250`, or
+/// `pci~pci:v00001234d000011E8sv*sd*bc*sc*i*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
@@ -26,6 +27,14 @@ pub enum Device {
         /// The device's name there.
         name: String,
     },
+    /// The first device of this bus, in the order of their names, whose modalias one of these patterns matches. Written with a
+    /// space between the patterns.
+    Matching {
+        /// The bus: `pci`, `platform`, …
+        bus: String,
+        /// Patterns of fnmatch(3), as a module's aliases are.
+        patterns: Vec<String>,
+    },
 }
 
 impl Device {
@@ -33,7 +42,7 @@ impl Device {
     pub fn bus(&self) -> &str {
         match self {
             Self::Pci { .. } => "pci",
-            Self::Named { bus, .. } => bus,
+            Self::Named { bus, .. } | Self::Matching { bus, .. } => bus,
         }
     }
 }
@@ -44,10 +53,21 @@ impl FromStr for Device {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is not a device: expected pci:VENDOR:DEVICE in hexadecimal (with #1 for the second of its kind) or BUS/NAME"
+                "{text:?} is not a device: expected pci:VENDOR:DEVICE in hexadecimal (with #1 for the second of its kind), BUS/NAME, or BUS~PATTERN with patterns of modaliases"
             )
         };
         let plain = |word: &str| !word.is_empty() && word != "." && word != ".." && !word.contains('/');
+        if let Some((bus, patterns)) = text.split_once('~').filter(|(bus, _)| plain(bus) && !bus.contains(':')) {
+            let patterns: Vec<String> = patterns.split(' ').map(str::to_owned).collect();
+            return if patterns.iter().any(String::is_empty) {
+                Err(wrong())
+            } else {
+                Ok(Self::Matching {
+                    bus: bus.to_owned(),
+                    patterns,
+                })
+            };
+        }
         if let Some(ids) = text.strip_prefix("pci:") {
             let (ids, nth) = match ids.split_once('#') {
                 Some((ids, nth)) => (ids, nth.parse().map_err(|_| wrong())?),
@@ -77,6 +97,7 @@ impl Display for Device {
             Self::Pci { vendor, device, nth: 0 } => write!(f, "pci:{vendor:04x}:{device:04x}"),
             Self::Pci { vendor, device, nth } => write!(f, "pci:{vendor:04x}:{device:04x}#{nth}"),
             Self::Named { bus, name } => write!(f, "{bus}/{name}"),
+            Self::Matching { bus, patterns } => write!(f, "{bus}~{}", patterns.join(" ")),
         }
     }
 }
@@ -106,6 +127,7 @@ mod tests {
             "pci:1234:11e8#1",
             "platform/serial8250",
             "pci/0000:00:04.0",
+            "pci~pci:v00001234d000011E8sv*sd*bc*sc*i* pci:v00001B36d*sv*sd*bc*sc*i*",
         ] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
@@ -131,6 +153,9 @@ mod tests {
             "bus/",
             "bus/../x",
             "../x",
+            "pci~",
+            "pci~a  b",
+            "~a",
         ] {
             assert!(text.parse::<Device>().is_err(), "{text}");
         }

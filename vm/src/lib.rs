@@ -5,7 +5,7 @@
 //! One idea a module: [`plan`] is what is to happen (with [`Action`] for what a step does, [`device`] for how a device is named and [`errno`] for
 //! expected failures), [`machine`] is what it happens on, [`mod@run`] boots the one with the other and [`report`] is what
 //! came of it. Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP), `initramfs` packs the guest's first file system, `protocol` is what the program in the
-//! guest says on the console, `watch` waits for a step's messages, `transcript` makes steps and problems out of the console's lines, [`problems`] and
+//! guest says on the console, `probe` reads what the kernel says of a failed probe, `watch` waits for a step's messages, `transcript` makes steps and problems out of the console's lines, [`problems`] and
 //! [`taint`] know which messages and marks mean trouble.
 //!
 //! The program inside the machine is this crate's binary, `linux-driver-init`; [`init_program::build`] builds it.
@@ -19,6 +19,7 @@ pub mod machine;
 mod monitor;
 mod outside;
 pub mod plan;
+mod probe;
 pub mod problems;
 pub mod protocol;
 pub mod report;
@@ -33,6 +34,7 @@ pub use device::Device;
 pub use errno::Errno;
 pub use machine::{Machine, needs};
 pub use plan::{Alias, GuestFile, LeftOut, Plan, Step};
+pub use probe::ProbeFailure;
 pub use report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 pub use run::run;
 pub use watch::Watch;

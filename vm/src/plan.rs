@@ -383,12 +383,13 @@ mod tests {
                 { name = "27", action = { do = "fail-allocations", action = { do = "load", module = "/a.ko" }, at-least = 5, spares = "f" } },
                 { name = "28", action = { do = "count-allocations", module = "a", action = { do = "load", module = "/a.ko" }, at-most = 1 } },
                 { name = "29", action = { do = "suspend", state = "mem", test = "devices" } },
-                { name = "30", action = { do = "shutdown", how = "reboot" } },
+                { name = "30", action = { do = "devices-bound", leaves = ["pci:1af4:1110"] } },
+                { name = "31", action = { do = "shutdown", how = "reboot" } },
             ]
         "#;
         let plan = plan(text);
         plan.check().unwrap();
-        assert_eq!(plan.steps.len(), 30);
+        assert_eq!(plan.steps.len(), 31);
         assert_eq!(plan.steps[0].timeout_s, 3);
         assert_eq!(plan.steps[2].fails, Some(Errno(libc::EAGAIN)));
         assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);

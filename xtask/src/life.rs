@@ -116,6 +116,30 @@ const KASAN_SLOWS: u64 = 4;
 const LOADED: &str = "loaded";
 const PROBED: &str = "probed";
 const REBOUND: &str = "bound again";
+const DEVICES_BOUND: &str = "each device is bound";
+
+/// The buses whose devices a module's aliases name, by the prefix of the aliases.
+const BUSES: [(&str, &str); 3] = [("pci:", "pci"), ("platform:", "platform"), ("acpi*:", "platform")];
+
+/// The device that these aliases name: the first of the first bus that any of them is for.
+fn device_of(aliases: &[String]) -> Option<Device> {
+    let bus_of = |alias: &String| {
+        BUSES
+            .iter()
+            .find(|(prefix, _)| alias.starts_with(prefix))
+            .map(|(_, bus)| *bus)
+    };
+    let bus = aliases.iter().find_map(bus_of)?;
+    let patterns = aliases
+        .iter()
+        .filter(|alias| bus_of(alias) == Some(bus))
+        .cloned()
+        .collect();
+    Some(Device::Matching {
+        bus: bus.to_owned(),
+        patterns,
+    })
+}
 
 /// Has the plan end in a search for leaks, where there is a machine left to be searched.
 fn search_for_leaks(plan: &mut Plan) {
@@ -164,7 +188,7 @@ impl Trial<'_> {
         let path = self.in_guest();
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
         let steps = if self.settings.steps.is_empty() {
-            self.pci_steps()?
+            self.life_steps(&aliases)?
         } else {
             self.settings.steps.clone()
         };
@@ -185,22 +209,45 @@ impl Trial<'_> {
         })
     }
 
-    /// The life of a PCI driver.
-    fn pci_steps(&self) -> Result<Vec<Step>> {
-        let settings = self.settings;
-        let Some(id) = &settings.pci_id else {
-            return Ok(self.module_steps());
-        };
-        let device: Device = format!("pci:{id}").parse().map_err(|e| {
+    /// The device that the driver is led through its life with, if the machine was given any.
+    fn device(&self, aliases: &[String]) -> Result<Option<Device>> {
+        match &self.settings.pci_id {
+            Some(id) => self.of_id("pci-id", id).map(Some),
+            None if self.settings.devices.is_empty() => Ok(None),
+            None => Ok(device_of(aliases)),
+        }
+    }
+
+    /// The device of these IDs of the manifest's.
+    fn of_id(&self, setting: &str, id: &str) -> Result<Device> {
+        format!("pci:{id}").parse().map_err(|e| {
             Error::new(
-                format_args!("{}: pci-id", self.source.dir.display()),
+                format_args!("{}: {setting}", self.source.dir.display()),
                 "VENDOR:DEVICE in hexadecimal digits, as in \"1234:11e8\"",
                 e,
                 "mend it",
             )
-        })?;
+        })
+    }
+
+    /// The step that fails for a device that the machine was given and that no driver bound.
+    fn devices_bound(&self) -> Result<Option<Step>> {
+        if self.settings.devices.is_empty() {
+            return Ok(None);
+        }
+        let leaves = self.settings.leaves.iter().map(|id| self.of_id("leaves", id));
+        let leaves = leaves.collect::<Result<_>>()?;
+        Ok(Some(Step::new(DEVICES_BOUND, Action::DevicesBound { leaves })))
+    }
+
+    /// The life of a driver with a device.
+    fn life_steps(&self, aliases: &[String]) -> Result<Vec<Step>> {
+        let settings = self.settings;
+        let Some(device) = self.device(aliases)? else {
+            return self.module_steps();
+        };
         let driver = settings.driver.clone().unwrap_or_else(|| self.source.module.clone());
-        let folder = format!("/sys/bus/pci/drivers/{driver}");
+        let folder = format!("/sys/bus/{}/drivers/{driver}", device.bus());
         let expecting =
             |step: Step, messages: &[String]| messages.iter().fold(step, |step, message| step.expecting(message));
         let shown: Vec<String> = settings
@@ -219,6 +266,7 @@ impl Trial<'_> {
                 },
             ),
         ];
+        steps.extend(self.devices_bound()?);
         steps.extend(settings.used.iter().cloned());
         steps.extend([
             expecting(
@@ -240,23 +288,23 @@ impl Trial<'_> {
         Ok(steps)
     }
 
-    /// The life of a module without a device.
-    fn module_steps(&self) -> Vec<Step> {
-        vec![
-            Step::new(
-                LOADED,
-                Action::Load {
-                    module: self.in_guest(),
-                    params: String::new(),
-                },
-            ),
-            Step::new(
-                "unloaded",
-                Action::Unload {
-                    module: self.source.module.clone(),
-                },
-            ),
-        ]
+    /// The life of a module without a device of its own.
+    fn module_steps(&self) -> Result<Vec<Step>> {
+        let mut steps = vec![Step::new(
+            LOADED,
+            Action::Load {
+                module: self.in_guest(),
+                params: String::new(),
+            },
+        )];
+        steps.extend(self.devices_bound()?);
+        steps.push(Step::new(
+            "unloaded",
+            Action::Unload {
+                module: self.source.module.clone(),
+            },
+        ));
+        Ok(steps)
     }
 
     fn life(&self, report: Report, left_out: &[LeftOut]) -> Result<Life> {
@@ -441,6 +489,21 @@ fn accel(accel: Accel) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_aliases_name_the_device() {
+        let device = |aliases: &[&str]| {
+            let aliases: Vec<String> = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+            device_of(&aliases).map(String::from)
+        };
+        assert_eq!(device(&["pci:v1*", "pci:v2*"]).as_deref(), Some("pci~pci:v1* pci:v2*"));
+        assert_eq!(
+            device(&["auxiliary:b", "acpi*:LNUX:*", "platform:a"]).as_deref(),
+            Some("platform~acpi*:LNUX:* platform:a")
+        );
+        assert_eq!(device(&["auxiliary:a.b"]), None);
+        assert_eq!(device(&[]), None);
+    }
 
     #[test]
     fn leaks_are_searched_for_where_a_machine_is_left() {

@@ -23,17 +23,15 @@ const DRIVER: &str = "{driver}";
 pub(crate) struct Scenario {
     /// What it is about, for a person and for `--scenario`.
     pub(crate) name: String,
-    /// The devices, where they are not the driver's.
+    /// The devices, where they are not the driver's. As for all of the machine, those of the driver are inherited where this
+    /// says nothing; an empty list says that there are none.
     pub(crate) devices: Option<Vec<String>>,
-    /// PCIe ports with hot plug.
-    #[serde(default)]
-    pub(crate) ports: Vec<String>,
-    /// Further arguments for QEMU.
-    #[serde(default)]
-    pub(crate) qemu_args: Vec<String>,
-    /// Further parameters on the kernel's command line.
-    #[serde(default)]
-    pub(crate) append: Vec<String>,
+    /// PCIe ports with hot plug, where they are not the driver's.
+    pub(crate) ports: Option<Vec<String>>,
+    /// Further arguments for QEMU, where they are not the driver's.
+    pub(crate) qemu_args: Option<Vec<String>>,
+    /// Further parameters on the kernel's command line, where they are not the driver's.
+    pub(crate) append: Option<Vec<String>>,
     /// Options without which it shows nothing: it is not tried then.
     #[serde(default)]
     pub(crate) needs_config: Vec<String>,

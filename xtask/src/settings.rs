@@ -30,8 +30,12 @@ pub(crate) struct Settings {
     pub(crate) qemu_args: Vec<String>,
     /// Further parameters on the kernel's command line.
     pub(crate) append: Vec<String>,
-    /// The device's IDs, VENDOR:DEVICE in hexadecimal digits.
+    /// The IDs of the device that the driver is led through its life with, VENDOR:DEVICE in hexadecimal digits. Without it, it
+    /// is the first device that an alias of the module matches.
     pub(crate) pci_id: Option<String>,
+    /// Devices of `devices` that no driver is to bind, VENDOR:DEVICE: each other one has to be bound once the driver is
+    /// loaded.
+    pub(crate) leaves: Vec<String>,
     /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
     pub(crate) driver: Option<String>,
     /// Messages that a probe has to log, as regular expressions.
@@ -102,18 +106,19 @@ impl Settings {
         .runs_programs()
     }
 
-    /// These settings for one of the scenarios: its steps, its machine.
+    /// These settings for one of the scenarios: its steps, and its machine, which is the driver's but for what the scenario says
+    /// of it.
     #[must_use]
     pub(crate) fn in_scenario(&self, scenario: &Scenario) -> Self {
         let scenario = scenario.clone();
         Self {
             devices: scenario.devices.unwrap_or_else(|| self.devices.clone()),
-            ports: scenario.ports,
+            ports: scenario.ports.unwrap_or_else(|| self.ports.clone()),
             machine: self.machine.clone(),
             smp: self.smp,
             memory: self.memory,
-            qemu_args: scenario.qemu_args,
-            append: scenario.append,
+            qemu_args: scenario.qemu_args.unwrap_or_else(|| self.qemu_args.clone()),
+            append: scenario.append.unwrap_or_else(|| self.append.clone()),
             driver: self.driver.clone(),
             needs_config: [self.needs_config.as_slice(), &scenario.needs_config].concat(),
             without_config: [self.without_config.as_slice(), &scenario.without_config].concat(),
@@ -149,7 +154,7 @@ impl Settings {
         let mut settings: Self = settings.map_err(|e| {
             Error::new(
                 format_args!("{}: how the driver is tried", source.dir.display()),
-                "allow-features, devices, ports, machine, smp, memory, qemu-args, append, pci-id, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem, expect-after",
+                "allow-features, devices, ports, machine, smp, memory, qemu-args, append, pci-id, leaves, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem, expect-after",
                 e,
                 "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
             )
@@ -212,6 +217,30 @@ mod tests {
             Some("CONFIG_DEBUG_TEST_DRIVER_REMOVE is on")
         );
         assert_eq!(Settings::default().not_for(&Config::parse("")), None);
+    }
+
+    #[test]
+    fn a_scenario_inherits_the_machine_but_for_what_it_says() {
+        let all = |word: &str| vec![word.to_owned()];
+        let settings = Settings {
+            devices: all("edu"),
+            ports: all("port1"),
+            qemu_args: all("-nodefaults"),
+            append: all("quiet"),
+            smp: Some(4),
+            ..Settings::default()
+        };
+        let machine = |scenario: &str| {
+            let text = format!("name = \"a\"\nsteps = []\n{scenario}");
+            let of = settings.in_scenario(&toml::from_str(&text).unwrap());
+            (of.devices, of.ports, of.qemu_args, of.append)
+        };
+        let inherited = (all("edu"), all("port1"), all("-nodefaults"), all("quiet"));
+        assert_eq!(machine(""), inherited);
+        let none = "devices = []\nports = []\nqemu-args = []\nappend = []";
+        assert_eq!(machine(none), (vec![], vec![], vec![], vec![]));
+        assert_eq!(machine("append = [\"debug\"]").3, all("debug"));
+        assert_eq!(machine("append = [\"debug\"]").1, inherited.1);
     }
 
     #[test]

@@ -63,12 +63,13 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             sys::unload_module(module).map_err(failed(format_args!("delete_module({module})")))?;
         }
         Action::WaitBound { device, driver } => {
-            wait_for_driver(device, Some(driver), deadline)?;
+            wait_for_driver(device, Some(driver), world, deadline)?;
             wait_for_probe(device)?;
             // A probe that failed has left no driver behind.
-            return wait_for_driver(device, Some(driver), deadline).map(|()| nothing());
+            return wait_for_driver(device, Some(driver), world, deadline).map(|()| nothing());
         }
-        Action::WaitUnbound { device } => return wait_for_driver(device, None, deadline).map(|()| nothing()),
+        Action::DevicesBound { leaves } => return devices_bound(leaves, world, deadline),
+        Action::WaitUnbound { device } => return wait_for_driver(device, None, world, deadline).map(|()| nothing()),
         Action::WaitGone { device } => return wait_gone(device, deadline).map(|()| nothing()),
         Action::Unbind { device } => {
             let folder = found(device)?;
@@ -196,22 +197,41 @@ pub(crate) fn found(device: &Device) -> Result<PathBuf> {
             device: id,
             nth,
         } => {
-            let mut same = Vec::new();
-            for entry in fs::read_dir(&devices).map_err(failed(devices.display()))? {
-                let folder = entry.map_err(failed(devices.display()))?.path();
+            let same = those(&devices, |folder| {
                 let has = |file: &str, id: u16| read(&folder.join(file)).is_ok_and(|text| text == format!("{id:#06x}"));
-                if has("vendor", *vendor) && has("device", *id) {
-                    same.push(folder);
-                }
-            }
-            same.sort();
+                has("vendor", *vendor) && has("device", *id)
+            })?;
             let count = same.len();
             same.into_iter().nth(*nth).ok_or_else(|| Failure {
                 errno: Some(Errno(libc::ENODEV)),
                 detail: format!("ENODEV: no device {device}: {count} of that vendor and device ID are there"),
             })
         }
+        Device::Matching { bus, patterns } => {
+            let alias = |folder: &Path| read(&folder.join("modalias")).unwrap_or_default();
+            let matches = |folder: &Path| patterns.iter().any(|pattern| sys::matches(pattern, &alias(folder)));
+            those(&devices, matches)?.into_iter().next().ok_or_else(|| Failure {
+                errno: Some(Errno(libc::ENODEV)),
+                detail: format!(
+                    "ENODEV: no device of the bus {bus} that the module's aliases name: {}",
+                    patterns.join(" ")
+                ),
+            })
+        }
     }
+}
+
+/// The folders of devices for which this is so, in the order of their names.
+fn those(devices: &Path, is: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let mut those = Vec::new();
+    for entry in fs::read_dir(devices).map_err(failed(devices.display()))? {
+        let folder = entry.map_err(failed(devices.display()))?.path();
+        if is(&folder) {
+            those.push(folder);
+        }
+    }
+    those.sort();
+    Ok(those)
 }
 
 /// The last part of the path, as the kernel calls it.
@@ -224,7 +244,7 @@ pub(crate) fn driver_of(folder: &Path) -> Option<String> {
     fs::read_link(folder.join("driver")).ok().map(|link| name(&link))
 }
 
-fn wait_for_driver(device: &Device, wanted: Option<&String>, deadline: Instant) -> Result<()> {
+fn wait_for_driver(device: &Device, wanted: Option<&String>, world: &World, deadline: Instant) -> Result<()> {
     let shown = |driver: Option<&String>| driver.cloned().unwrap_or_else(|| "no driver".to_owned());
     loop {
         // The device itself may still have to come.
@@ -235,6 +255,13 @@ fn wait_for_driver(device: &Device, wanted: Option<&String>, deadline: Instant) 
                 if bound.as_ref() == wanted {
                     return Ok(());
                 }
+                let failure = wanted.and_then(|driver| world.probe_failure(&name(&folder), Some(driver)));
+                if let Some(failure) = failure.filter(|_| bound.is_none()) {
+                    return Err(Failure {
+                        errno: Some(failure.errno),
+                        detail: format!("{}: {}", failure.errno, failure.message),
+                    });
+                }
                 if late {
                     let (bound, wanted) = (shown(bound.as_ref()), shown(wanted));
                     return Err(Failure::new(format_args!(
@@ -244,6 +271,46 @@ fn wait_for_driver(device: &Device, wanted: Option<&String>, deadline: Instant) 
             }
             Err(failure) if late => return Err(failure),
             Err(_) => {}
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// How long a device may be without a driver whose probe is put off, or asynchronous.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// Sees that each PCI device that the machine was given is bound.
+fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result {
+    let latest = deadline.min(Instant::now() + SETTLE);
+    let bus = Path::new("/sys/bus/pci/devices");
+    loop {
+        let spared = leaves.iter().map(found).collect::<Result<Vec<_>>>()?;
+        // Where QEMU's chipsets have their other functions.
+        let is_pc = read(&bus.join("0000:00:00.0/device")).is_ok_and(|id| id == "0x1237");
+        let chipset = ["0000:00:00.", if is_pc { "0000:00:01." } else { "0000:00:1f." }];
+        let folders = those(bus, |folder| {
+            let is_bridge = read(&folder.join("class")).is_ok_and(|class| class.starts_with("0x06"));
+            let of_chipset = chipset.iter().any(|slot| name(folder).starts_with(slot));
+            !is_bridge && !of_chipset && !spared.iter().any(|spared| spared == folder)
+        })?;
+        let unbound: Vec<&PathBuf> = folders.iter().filter(|folder| driver_of(folder).is_none()).collect();
+        if unbound.is_empty() {
+            let bound = folders.iter().map(|folder| {
+                let driver = driver_of(folder).unwrap_or_default();
+                format!("{}: {driver}", name(folder))
+            });
+            return Ok(bound.collect::<Vec<_>>().join(", "));
+        }
+        if Instant::now() >= latest {
+            let unbound = unbound.iter().map(|folder| {
+                let id = |file: &str| read(&folder.join(file)).unwrap_or_default().replace("0x", "");
+                let why = match world.probe_failure(&name(folder), None) {
+                    Some(failure) => failure.message,
+                    None => "no alias of the module matches it, or its probe returned ENODEV or ENXIO, of which the kernel says nothing".to_owned(),
+                };
+                format!("{} (pci:{}:{}) is bound to no driver: {why}", name(folder), id("vendor"), id("device"))
+            });
+            return Err(Failure::new(unbound.collect::<Vec<_>>().join("; ")));
         }
         thread::sleep(LOOK);
     }

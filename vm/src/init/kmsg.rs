@@ -36,14 +36,16 @@ impl Log {
         self.write.write(line.as_bytes()).map(drop)
     }
 
-    /// Passes over all messages up to our own record. What comes after it is what follows from what we do next.
-    pub(crate) fn skip_to(&mut self, record: &Record) -> io::Result<()> {
+    /// Passes over all messages up to our own record, each of which `see` gets. What comes after it is what follows from what we
+    /// do next.
+    pub(crate) fn skip_to(&mut self, record: &Record, mut see: impl FnMut(&str)) -> io::Result<()> {
         // What was written can be read; only messages overwritten meanwhile can hide it, and then those that are
         // left are all newer.
         while let Some(message) = self.next()? {
             if Record::read(&message, &self.token).as_ref() == Some(record) {
                 break;
             }
+            see(&message);
         }
         Ok(())
     }

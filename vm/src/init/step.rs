@@ -31,7 +31,8 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) fn run(log: &mut Log, number: usize, step: &Step, world: &Arc<World>) -> io::Result<bool> {
     let begin = Record::Begin { step: number };
     log.say(&begin)?;
-    log.skip_to(&begin)?;
+    log.skip_to(&begin, |message| world.see(message))?;
+    world.step_begins();
     let start = Instant::now();
     let result = perform(log, step, world, start + Duration::from_secs(step.timeout_s))?;
     // An action that hangs has not made the console speak again.
@@ -73,6 +74,7 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
         }
         // After the action, so that what it caused while it ran is in the log.
         while let Some(message) = log.message()? {
+            world.see(&message);
             if let Err(why) = watch.see(&message) {
                 return Ok(Err(why));
             }
