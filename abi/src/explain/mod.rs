@@ -4,6 +4,7 @@
 //! The kernels of each architecture and flavour stand in the order of their age; those that follow each other and say
 //! the same are one span. [`safe`] finds what the safe layer calls it, and [`text`] is how a person reads it.
 
+mod rules;
 pub mod safe;
 pub mod text;
 
@@ -155,19 +156,21 @@ enum Meaning {
 pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<Explanation> {
     let name = plain(asked);
     let meanings = meanings(history, name);
-    let Some(first) = meanings.first() else {
+    let safe = safe.of(name);
+    if meanings.is_empty() && safe.is_empty() {
         return Err(unknown(history, asked, name));
-    };
+    }
+    let first = meanings.first();
     let order = history.in_order();
     let sections: Vec<Section> = meanings
         .iter()
         .map(|meaning| section(history, &order, meaning))
         .collect();
-    let newest = newest(history, &order, first);
+    let newest = first.and_then(|first| Some((newest(history, &order, first)?, first)));
     Ok(Explanation {
         name: name.to_owned(),
-        c: newest.map_or_else(String::new, |kernel| declaration(history, kernel, first)),
-        safe: safe.of(name),
+        c: newest.map_or_else(String::new, |(kernel, first)| declaration(history, kernel, first)),
+        safe,
         since: sections.first().and_then(since),
         first: sections.iter().find_map(first_of),
         oldest: order
@@ -175,14 +178,18 @@ pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<E
             .map(|&id| history.kernel(id).release.clone())
             .min_by_key(|release| order_of(release))
             .unwrap_or_default(),
-        layout: newest.and_then(|kernel| layout(history, kernel, first)),
+        layout: newest.and_then(|(kernel, first)| layout(history, kernel, first)),
         sections,
     })
 }
 
 /// The name without what stands around it in C.
 fn plain(asked: &str) -> &str {
-    let name = asked.trim().trim_end_matches("()").trim_end_matches(';');
+    let name = asked
+        .trim()
+        .trim_end_matches("()")
+        .trim_end_matches('!')
+        .trim_end_matches(';');
     let words = ["struct ", "union ", "enum "];
     words
         .iter()

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the safe layer calls a thing of C's: its items say so themselves, with `#[doc(alias = "pci_driver")]`.
+//! What the safe layer calls a thing of C's: each public item stands for C's thing of the same name, and for what its
+//! attributes say, as in `#[doc(alias = "pci_driver")]`.
 //!
-//! The attributes are read from the sources, so there is no second list that could say something else. rustdoc's search
-//! finds the item by the same names.
+//! The items are read from the sources, those that macros make too ([`rules`](super::rules)), so there is no second list that could
+//! say something else. rustdoc's search finds the items by the same names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::{Error, Result};
+use proc_macro2::{Span, TokenStream};
 use serde::Serialize;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, ExprLit, Fields, Ident, ImplItem, Item, Lit, Meta, Token, TraitItem, Type, Visibility};
+
+use super::rules::Rules;
 
 /// An item that stands for something of C's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -21,168 +28,356 @@ pub struct Alias {
     pub place: String,
 }
 
-/// All items of the safe layer that stand for something of C's.
+/// All items of the safe layer, each by every name of C's that it stands for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Aliases(Vec<Alias>);
 
-/// How deep folders of sources may be.
-const DEPTH: u32 = 16;
-
 impl Aliases {
-    /// Reads the sources in this folder, `safe/src`.
+    /// Reads the sources of the crate in this folder, `safe/src`.
     pub fn read(dir: &Path) -> Result<Self> {
-        let mut files = Vec::new();
-        sources(dir, &mut files, 0)?;
-        files.sort();
-        let mut all = Vec::new();
-        for path in files {
-            let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
-            let inside = path.strip_prefix(dir).unwrap_or(&path);
-            all.extend(of_file(inside, &text));
-        }
+        let mut reader = Reader {
+            dir: dir.to_owned(),
+            aliases: Vec::new(),
+        };
+        reader.file(&dir.join("lib.rs"), dir, &[])?;
+        let mut all = reader.aliases;
         all.sort();
+        all.dedup();
         Ok(Self(all))
     }
 
-    /// The items for this name; for a field without one of its own, those for its type.
+    /// The items for this name, or of this path; for a field without one of its own, those for its type.
     pub fn of(&self, name: &str) -> Vec<Alias> {
-        let of = |name: &str| -> Vec<Alias> { self.0.iter().filter(|alias| alias.c == name).cloned().collect() };
-        let own = of(name);
+        let of = |name: &str| -> Vec<Alias> {
+            let is = |alias: &&Alias| alias.c == name || alias.path.trim_end_matches('!') == name;
+            let mut found: Vec<Alias> = self.0.iter().filter(is).cloned().collect();
+            found.dedup_by(|a, b| a.place == b.place && a.path == b.path);
+            found
+        };
+        let own = of(name.trim_end_matches('!'));
         match name.split_once('.') {
             Some((type_, _)) if own.is_empty() => of(type_),
             _ => own,
         }
     }
-}
 
-fn sources(dir: &Path, files: &mut Vec<PathBuf>, depth: u32) -> Result<()> {
-    let read = |e| Error::io(dir, "read", &e);
-    for entry in fs::read_dir(dir).map_err(read)? {
-        let path = entry.map_err(read)?.path();
-        if path.is_dir() && depth < DEPTH {
-            sources(&path, files, depth + 1)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
+    /// All of them, in the order of C's names.
+    pub fn all(&self) -> &[Alias] {
+        &self.0
     }
-    Ok(())
 }
 
-/// The items of a file. An attribute belongs to the item that follows it; a method to the `impl` or `trait` that stands
-/// furthest left above it.
-fn of_file(path: &Path, text: &str) -> Vec<Alias> {
-    let module: Vec<String> = path
-        .with_extension("")
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .filter(|part| part != "mod" && part != "lib")
-        .collect();
-    let (mut aliases, mut waiting) = (Vec::new(), Vec::new());
-    let mut holder: Option<String> = None;
-    for (number, line) in (1..).zip(text.lines()) {
-        let code = line.trim_start();
-        if let Some(name) = alias_in(code) {
-            waiting.push(name);
-            continue;
-        }
-        let Some((is_holder, name)) = item(code) else {
-            continue;
+/// Reads a crate's files, from its root on.
+struct Reader {
+    dir: PathBuf,
+    aliases: Vec<Alias>,
+}
+
+/// Where an item is.
+#[derive(Clone)]
+struct Place {
+    /// The file.
+    file: PathBuf,
+    /// Where the files of its modules are.
+    children: PathBuf,
+    /// The public modules around it. A private one is left out: its items are re-exported one level up.
+    path: Vec<String>,
+}
+
+impl Reader {
+    fn file(&mut self, file: &Path, children: &Path, path: &[String]) -> Result<()> {
+        let text = fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
+        let read = syn::parse_file(&text);
+        let read = read.map_err(|e| Error::new(file.display(), "a source file in Rust", e, "mend it"))?;
+        let place = Place {
+            file: file.to_owned(),
+            children: children.to_owned(),
+            path: path.to_owned(),
         };
-        let outer = line.len() == code.len();
-        if outer {
-            holder = is_holder.then(|| name.clone());
-        }
-        for c in waiting.drain(..) {
-            let mut parts = module.clone();
-            // The private module of a bus's driver, device or ID: its items are re-exported one level up.
-            if parts.len() > 1 {
-                parts.pop();
-            }
-            if !outer {
-                parts.extend(holder.clone());
-            }
-            parts.push(name.clone());
-            aliases.push(Alias {
-                c,
-                path: parts.join("::"),
-                place: format!("safe/src/{}:{number}", path.display()),
-            });
-        }
+        self.items(&read.items, &place, &mut Rules::default())
     }
-    aliases
-}
 
-/// The name in `#[doc(alias = "NAME")]`.
-fn alias_in(code: &str) -> Option<String> {
-    let rest = code.strip_prefix("#[doc(alias = \"")?;
-    let (name, _) = rest.split_once('"')?;
-    Some(name.to_owned())
-}
+    fn items(&mut self, items: &[Item], place: &Place, rules: &mut Rules) -> Result<()> {
+        for item in items {
+            self.item(item, place, rules)?;
+        }
+        Ok(())
+    }
 
-/// The name of the item that the line starts, and whether it can hold methods.
-fn item(code: &str) -> Option<(bool, String)> {
-    let mut rest = code;
-    loop {
-        let (word, after) = rest.split_once(' ')?;
-        let name = |text: &str| -> String { text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
-        match word {
-            "pub" | "unsafe" | "const" | "extern" | "\"C\"" | "async" => {
-                // A constant has its name after the word; a function that is const has more words.
-                if word == "const" && !after.starts_with("fn ") && !after.starts_with("unsafe ") {
-                    return Some((false, name(after)));
+    fn item(&mut self, item: &Item, place: &Place, rules: &mut Rules) -> Result<()> {
+        match item {
+            Item::Mod(module) if !is_test(&module.attrs) => return self.module(module, place, rules),
+            Item::Struct(item) => {
+                self.add(place, &item.attrs, &item.vis, &[&item.ident]);
+                if let (Fields::Named(fields), false) = (&item.fields, is_hidden(&item.attrs)) {
+                    for field in &fields.named {
+                        if let Some(name) = &field.ident {
+                            self.add(place, &field.attrs, &field.vis, &[&item.ident, name]);
+                        }
+                    }
                 }
-                rest = after;
             }
-            "fn" | "static" | "type" | "mod" | "union" => return Some((false, name(after))),
-            "struct" | "enum" => return Some((false, name(after))),
-            "trait" => return Some((true, name(after))),
-            "macro_rules!" => return Some((false, format!("{}!", name(after)))),
-            _ if word.starts_with("pub(") => rest = after,
-            _ if word == "impl" || word.starts_with("impl<") => {
-                // `impl<T> Trait for Type<T>`: the type's name.
-                let of = code.split(" for ").last().unwrap_or(code);
-                let of = if of == code { after_generics(code) } else { of };
-                return Some((true, name(of.trim_start())));
+            Item::Enum(item) => {
+                self.add(place, &item.attrs, &item.vis, &[&item.ident]);
+                if !is_hidden(&item.attrs) {
+                    for variant in &item.variants {
+                        self.add(place, &variant.attrs, &item.vis, &[&item.ident, &variant.ident]);
+                    }
+                }
             }
-            _ => return None,
-        }
-    }
-}
-
-/// What follows `impl` and its parameters.
-fn after_generics(code: &str) -> &str {
-    let rest = code.strip_prefix("impl").unwrap_or(code);
-    let mut depth = 0u32;
-    for (at, c) in rest.char_indices() {
-        match c {
-            '<' => depth += 1,
-            '>' => depth = depth.saturating_sub(1),
-            _ if depth == 0 && c != ' ' => return &rest[at..],
+            Item::Union(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Fn(item) => self.add(place, &item.attrs, &item.vis, &[&item.sig.ident]),
+            Item::Const(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Static(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Type(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Trait(item) => {
+                self.add(place, &item.attrs, &item.vis, &[&item.ident]);
+                for of in item.items.iter().filter(|_| !is_hidden(&item.attrs)) {
+                    let (attrs, name) = match of {
+                        TraitItem::Fn(of) => (&of.attrs, &of.sig.ident),
+                        TraitItem::Const(of) => (&of.attrs, &of.ident),
+                        TraitItem::Type(of) => (&of.attrs, &of.ident),
+                        _ => continue,
+                    };
+                    self.add(place, attrs, &item.vis, &[&item.ident, name]);
+                }
+            }
+            Item::Impl(item) if !is_test(&item.attrs) => self.of_impl(item, place, rules),
+            Item::Macro(item) => {
+                if let Some(name) = &item.ident {
+                    if is_exported(&item.attrs) {
+                        let root = Place {
+                            path: Vec::new(),
+                            ..place.clone()
+                        };
+                        self.add_named(&root, &item.attrs, true, &name.to_string(), "!", name.span());
+                    }
+                    rules.define(name, item.mac.tokens.clone());
+                } else if let Some(made) = made_by(rules, &item.mac)
+                    && let Ok(made) = syn::parse2::<syn::File>(made)
+                {
+                    self.items(&made.items, place, rules)?;
+                }
+            }
             _ => {}
         }
+        Ok(())
     }
-    rest
+
+    fn module(&mut self, module: &syn::ItemMod, place: &Place, rules: &mut Rules) -> Result<()> {
+        self.add(place, &module.attrs, &module.vis, &[&module.ident]);
+        let name = module.ident.to_string();
+        let mut inside = Place {
+            children: place.children.join(&name),
+            ..place.clone()
+        };
+        if is_public(&module.vis) {
+            inside.path.push(name.clone());
+        }
+        if let Some((_, items)) = &module.content {
+            return self.items(items, &inside, rules);
+        }
+        let beside = [
+            place.children.join(format!("{name}.rs")),
+            inside.children.join("mod.rs"),
+        ];
+        // `#[path]` is for what an architecture has of its own, and that is not public.
+        match beside.iter().find(|file| file.is_file()) {
+            Some(file) => self.file(file, &inside.children, &inside.path),
+            None => Ok(()),
+        }
+    }
+
+    fn of_impl(&mut self, item: &syn::ItemImpl, place: &Place, rules: &Rules) {
+        let Type::Path(of) = &*item.self_ty else { return };
+        let Some(of) = of.path.segments.last().map(|segment| &segment.ident) else {
+            return;
+        };
+        for inside in &item.items {
+            let (attrs, vis, name) = match inside {
+                ImplItem::Fn(inside) => (&inside.attrs, &inside.vis, &inside.sig.ident),
+                ImplItem::Const(inside) => (&inside.attrs, &inside.vis, &inside.ident),
+                ImplItem::Type(inside) => (&inside.attrs, &inside.vis, &inside.ident),
+                ImplItem::Macro(inside) => {
+                    let made = made_by(rules, &inside.mac).map(|made| quote::quote!(impl #of { #made }));
+                    if let Some(Ok(made)) = made.map(syn::parse2::<syn::ItemImpl>) {
+                        self.of_impl(&made, place, rules);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
+            // What a trait asks for is the trait's.
+            self.add(place, attrs, vis, &[of, name]);
+        }
+    }
+
+    fn add(&mut self, place: &Place, attrs: &[Attribute], vis: &Visibility, names: &[&Ident]) {
+        let Some((last, before)) = names.split_last() else {
+            return;
+        };
+        let mut place = place.clone();
+        place.path.extend(before.iter().map(ToString::to_string));
+        self.add_named(&place, attrs, is_public(vis), &last.to_string(), "", last.span());
+    }
+
+    /// Adds an item, by its name if it is public and not hidden, and by what its attributes say.
+    fn add_named(&mut self, place: &Place, attrs: &[Attribute], public: bool, name: &str, end: &str, span: Span) {
+        let name = name.trim_start_matches("r#");
+        let path: Vec<&str> = place.path.iter().map(String::as_str).chain([name]).collect();
+        let path = path.join("::") + end;
+        let file = place.file.strip_prefix(&self.dir).unwrap_or(&place.file);
+        let place = format!("safe/src/{}:{}", file.display(), span.start().line);
+        let own = (public && !is_hidden(attrs)).then(|| name.to_owned());
+        let aliases = aliases(attrs).into_iter().chain(own).map(|c| Alias {
+            c,
+            path: path.clone(),
+            place: place.clone(),
+        });
+        self.aliases.extend(aliases);
+    }
+}
+
+/// What the call of a macro of the same file makes.
+fn made_by(rules: &Rules, call: &syn::Macro) -> Option<TokenStream> {
+    rules.expand(call.path.get_ident()?, call.tokens.clone())
+}
+
+fn is_public(vis: &Visibility) -> bool {
+    matches!(vis, Visibility::Public(_))
+}
+
+fn is_exported(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(|attr| attr.path().is_ident("macro_export"))
+}
+
+fn is_test(attrs: &[Attribute]) -> bool {
+    attrs.iter().any(
+        |attr| matches!(&attr.meta, Meta::List(list) if list.path.is_ident("cfg") && list.tokens.to_string() == "test"),
+    )
+}
+
+/// What is in the parentheses of `#[doc(…)]`.
+fn in_doc(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
+    attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("doc"))
+        .flat_map(|attr| {
+            let Meta::List(list) = &attr.meta else {
+                return Vec::new();
+            };
+            let inside = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone());
+            inside.map(|inside| inside.into_iter().collect()).unwrap_or_default()
+        })
+}
+
+fn is_hidden(attrs: &[Attribute]) -> bool {
+    in_doc(attrs).any(|meta| meta.path().is_ident("hidden"))
+}
+
+/// The names in `#[doc(alias = "NAME")]`.
+fn aliases(attrs: &[Attribute]) -> Vec<String> {
+    let name = |meta: Meta| match meta {
+        Meta::NameValue(pair) if pair.path.is_ident("alias") => match pair.value {
+            Expr::Lit(ExprLit {
+                lit: Lit::Str(name), ..
+            }) => Some(name.value()),
+            _ => None,
+        },
+        _ => None,
+    };
+    in_doc(attrs).filter_map(name).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(files: &[(&str, &str)]) -> Aliases {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Aliases::read(dir.path()).unwrap()
+    }
+
     #[test]
-    fn aliases_belong_to_the_item_after_them() {
-        let text = "#[doc(alias = \"pci_driver\")]\n/// Docs.\npub trait Driver: Sized {\n    #[doc(alias = \"pci_driver.probe\")]\n    \
+    fn an_item_stands_for_its_aliases_and_for_its_own_name() {
+        let driver = "#[doc(alias = \"pci_driver\")]\n/// Docs.\npub trait Driver: Sized {\n    #[doc(alias = \"pci_driver.probe\")]\n    \
                     fn probe();\n}\n#[doc(alias = \"pci_dev\")]\n#[repr(transparent)]\npub struct Device<S>(u8);\nimpl<S: State> Device<S> {\n    \
-                    #[doc(alias = \"pci_set_master\")]\n    pub const unsafe fn set_master(&self) {}\n}\n";
-        let found = of_file(Path::new("pci/driver.rs"), text);
-        let found: Vec<(&str, &str)> = found.iter().map(|a| (a.c.as_str(), a.path.as_str())).collect();
-        assert_eq!(
-            found,
-            [
-                ("pci_driver", "pci::Driver"),
-                ("pci_driver.probe", "pci::Driver::probe"),
-                ("pci_dev", "pci::Device"),
-                ("pci_set_master", "pci::Device::set_master"),
-            ]
-        );
+                    #[doc(alias = \"pci_set_master\")]\n    pub const unsafe fn set_master(&self) {}\n    fn private(&self) {}\n}\n";
+        let found = read(&[
+            ("lib.rs", "pub mod pci;"),
+            ("pci/mod.rs", "mod driver; pub use driver::{Device, Driver};"),
+            ("pci/driver.rs", driver),
+        ]);
+        for (name, path) in [
+            ("pci_driver", "pci::Driver"),
+            ("pci_driver.probe", "pci::Driver::probe"),
+            ("pci_dev", "pci::Device"),
+            ("pci_set_master", "pci::Device::set_master"),
+            ("set_master", "pci::Device::set_master"),
+            ("pci::Device::set_master", "pci::Device::set_master"),
+        ] {
+            let found: Vec<String> = found.of(name).into_iter().map(|alias| alias.path).collect();
+            assert_eq!(found, [path], "{name}");
+        }
+        assert_eq!(found.of("pci_set_master")[0].place, "safe/src/pci/driver.rs:11");
+        assert!(found.of("private").is_empty());
+    }
+
+    #[test]
+    fn what_macros_make_and_macros_themselves_are_found() {
+        let text = r#"
+            pub struct Mmio(u8);
+            macro_rules! accessors {
+                ($($(#[$doc:meta])* $read:ident $alias:literal, $type:ty;)*) => { $(
+                    $(#[$doc])*
+                    #[doc(alias = $alias)]
+                    pub fn $read(&self) -> $type { 0 }
+                )* };
+            }
+            impl Mmio {
+                accessors! {
+                    /// Reads.
+                    readl "ioread32", u32;
+                    readb "ioread8", u8;
+                }
+            }
+            #[macro_export]
+            macro_rules! dev_info { () => {} }
+            macro_rules! internal { () => {} }
+            macro_rules! limited {
+                ($d:tt $($name:ident if $when:expr;)*) => { $(
+                    #[macro_export]
+                    macro_rules! $name { ($d($d arg:tt)*) => { $when } }
+                )* };
+            }
+            limited! { $ pr_once if true; }
+            #[doc(hidden)]
+            pub fn hidden() {}
+        "#;
+        let found = read(&[("lib.rs", text)]);
+        for (name, path, line) in [
+            ("readl", "Mmio::readl", 13),
+            ("ioread8", "Mmio::readb", 14),
+            ("dev_info", "dev_info!", 18),
+            ("dev_info!", "dev_info!", 18),
+            ("pr_once", "pr_once!", 26),
+        ] {
+            let [alias] = found
+                .of(name)
+                .try_into()
+                .unwrap_or_else(|_| panic!("{name}: {found:#?}"));
+            assert_eq!(
+                (alias.path.as_str(), alias.place),
+                (path, format!("safe/src/lib.rs:{line}"))
+            );
+        }
+        for name in ["internal", "hidden", "u32"] {
+            assert!(found.of(name).is_empty(), "{name}");
+        }
     }
 }
