@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::path::check_for_make;
+use crate::path::fit_for_make;
 use crate::{Error, Result, process, progress};
 
 /// The folder of cached entries.
@@ -87,7 +87,7 @@ impl Cache {
     /// A cache in this folder, which is made if it is missing. Kbuild works in it, so that not every path will do.
     pub fn at(root: &Path) -> Result<Self> {
         let plain = |root: &Path| {
-            check_for_make(
+            fit_for_make(
                 root,
                 "the cache, in which Kbuild works",
                 "set LINUX_DRIVER_CACHE to a folder with such a path",

@@ -14,7 +14,6 @@ pub mod headers;
 pub mod kernels;
 pub mod make;
 pub mod module_abi;
-mod path;
 pub mod prepare;
 pub mod recorded;
 pub mod root;

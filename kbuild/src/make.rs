@@ -5,10 +5,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result, process};
 
 use crate::compiler::Compiler;
-use crate::path::fit_for_make;
 use crate::root::BuildHost;
 use crate::tree::BuildTree;
 

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result};
 
 use crate::config::Config;
-use crate::path::fit_for_make;
 
 /// A build tree that has all that an external module needs.
 #[derive(Debug, Clone)]

@@ -5,9 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result};
-
-use crate::path::fit_for_make;
 
 /// The makefiles of a headers folder that name paths.
 const MAKEFILES: [&str; 2] = ["Makefile", ".kernelvariables"];

@@ -9,6 +9,7 @@ use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, process};
 
 use super::compile::Compile;
+use super::host_crates::HostCrates;
 use super::link::{Symbols, link};
 use super::{Language, Source};
 use crate::arch::{self, Target};
@@ -102,8 +103,7 @@ impl Builder {
             ));
         };
         let parts = self.parts(library, manifest, sys)?;
-        let cargo_dir = cargo_dir(&library.target_dir)?;
-        let _shared = lock(&cargo_dir)?;
+        let (cargo_dir, _shared) = self.cargo_dir(library, &parts.toolchain, sys)?;
         let compile = parts.compile(cargo_dir, library.unstable_features()?);
         let rlib = compile.rlib(&library.name, manifest)?;
         Ok(compile.rustc(&rlib))
@@ -123,8 +123,7 @@ impl Builder {
                 prepared,
             });
         }
-        let cargo_dir = cargo_dir(&source.target_dir)?;
-        let _shared = lock(&cargo_dir)?;
+        let (cargo_dir, _shared) = self.cargo_dir(source, &toolchain, sys)?;
         let place = sysroot::place(&self.cache, &toolchain, &target);
         let sysroot = std::thread::scope(|scope| {
             let core = scope.spawn(|| sysroot(&self.cache, &toolchain, &target));
@@ -163,6 +162,16 @@ impl Builder {
         Ok(dir)
     }
 
+    /// Where cargo keeps what it builds for kernels, and the lock of that folder. In a new one there is what other drivers have of
+    /// the crates for this machine.
+    fn cargo_dir(&self, source: &Source, toolchain: &Toolchain, sys: &Path) -> Result<(PathBuf, File)> {
+        let dir = source.target_dir.join("linux-driver/cargo");
+        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+        let lock = lock(&dir)?;
+        HostCrates::new(&self.cache, toolchain, sys)?.put_into(&dir)?;
+        Ok((dir, lock))
+    }
+
     fn build_in(&self, dir: &Path, ko: &Path, source: &Source) -> Result<Build> {
         let id_tables = match &source.language {
             Language::Rust { manifest, sys } => self.rust_members(dir, source, manifest, sys)?,
@@ -199,9 +208,8 @@ impl Builder {
     /// for which it has ID tables.
     fn rust_members(&self, dir: &Path, source: &Source, manifest: &Path, sys: &Path) -> Result<Vec<String>> {
         let parts = self.parts(source, manifest, sys)?;
-        let cargo_dir = cargo_dir(&source.target_dir)?;
         // cargo gives the archives of all kernels the same name.
-        let shared = lock(&cargo_dir)?;
+        let (cargo_dir, shared) = self.cargo_dir(source, &parts.toolchain, sys)?;
         let features = source.unstable_features()?;
         if !features.is_empty() {
             eprintln!(
@@ -211,9 +219,10 @@ impl Builder {
                 features.join(", ")
             );
         }
-        let archive = parts.compile(cargo_dir, features).archive(source, manifest)?;
+        let compiled = parts.compile(cargo_dir.clone(), features).archive(source, manifest)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
-        link(&archive, &fresh)?;
+        link(&compiled.library, &fresh)?;
+        HostCrates::new(&self.cache, &parts.toolchain, sys)?.keep(&cargo_dir, &compiled.host_crates)?;
         drop(shared);
         process::check_interrupted()?;
 
@@ -278,13 +287,6 @@ fn passed(report: &check::Report, place: &Path) -> Result<()> {
         "each finding names its own",
     )
     .of_driver())
-}
-
-/// Where cargo keeps what it builds for kernels.
-fn cargo_dir(target_dir: &Path) -> Result<PathBuf> {
-    let dir = target_dir.join("linux-driver/cargo");
-    fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
-    Ok(dir)
 }
 
 fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A driver's crate, compiled for the kernel: cargo's call.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use cargo_metadata::Message;
+use cargo_metadata::{Message, PackageId};
 use linux_driver_host::process::Running;
 use linux_driver_host::{Error, Result};
 
 use super::Source;
+use super::host_crates::hash_in;
 use crate::arch::Target;
 use crate::prepare::Prepared;
 use crate::toolchain::Toolchain;
@@ -42,15 +44,27 @@ pub(super) struct Compile<'a> {
     pub(super) features: Vec<String>,
 }
 
+/// What cargo made.
+pub(super) struct Compiled {
+    /// The library that was asked for.
+    pub(super) library: PathBuf,
+    /// The hashes by which cargo names what it made for this machine of crates of a registry.
+    pub(super) host_crates: BTreeSet<String>,
+}
+
+fn is_of_registry(package: &PackageId) -> bool {
+    package.repr.starts_with("registry+")
+}
+
 impl Compile<'_> {
     /// Compiles the crate and returns the archive of it and all that it depends on.
-    pub(super) fn archive(&self, source: &Source, manifest: &Path) -> Result<PathBuf> {
+    pub(super) fn archive(&self, source: &Source, manifest: &Path) -> Result<Compiled> {
         self.library(&source.name, &source.features, manifest, "staticlib", "a")
     }
 
     /// Compiles a library of a workspace as one that other crates use.
     pub(super) fn rlib(&self, name: &str, manifest: &Path) -> Result<PathBuf> {
-        self.library(name, &[], manifest, "rlib", "rlib")
+        Ok(self.library(name, &[], manifest, "rlib", "rlib")?.library)
     }
 
     fn library(
@@ -60,7 +74,7 @@ impl Compile<'_> {
         manifest: &Path,
         kind: &str,
         extension: &str,
-    ) -> Result<PathBuf> {
+    ) -> Result<Compiled> {
         let mut cargo = self.cargo();
         cargo.args([
             "rustc",
@@ -91,6 +105,7 @@ impl Compile<'_> {
         let mut running = Running::start(&mut cargo)?;
         let output = running.child().stdout.take();
         let mut made = None;
+        let mut host_crates = BTreeSet::new();
         let mut lacks_std = None;
         for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
             let line = line.map_err(|e| Error::new(running.line(), "to read what cargo says", e, "run it again"))?;
@@ -109,18 +124,30 @@ impl Compile<'_> {
                         .find(|file| file.extension() == Some(extension));
                     made = file.map(PathBuf::from).or(made);
                 }
+                Ok(Message::CompilerArtifact(artifact)) if is_of_registry(&artifact.package_id) => {
+                    host_crates.extend(
+                        artifact
+                            .filenames
+                            .iter()
+                            .filter_map(|file| self.host_hash(file.as_std_path())),
+                    );
+                }
+                Ok(Message::BuildScriptExecuted(script)) if is_of_registry(&script.package_id) => {
+                    host_crates.extend(self.host_hash(script.out_dir.as_std_path()));
+                }
                 _ => {}
             }
         }
         if running.wait()?.success() {
-            return made.ok_or_else(|| {
+            let library = made.ok_or_else(|| {
                 Error::new(
                     manifest.display(),
                     format_args!("a {kind} from cargo"),
                     "none among its messages",
                     "report this with the version of cargo",
                 )
-            });
+            })?;
+            return Ok(Compiled { library, host_crates });
         }
         if let Some(error) = self.refused(&refusal) {
             return Err(error);
@@ -151,6 +178,12 @@ impl Compile<'_> {
             text,
             "as it says; the driver's own code was not looked at",
         ))
+    }
+
+    /// The hash by which cargo names what it made for this machine, in the file's path.
+    fn host_hash(&self, file: &Path) -> Option<String> {
+        let inside = file.strip_prefix(self.target_dir.join("release")).ok()?;
+        hash_in(Path::new(inside.iter().nth(1)?)).map(str::to_owned)
     }
 
     /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before `core` is there: crates for the

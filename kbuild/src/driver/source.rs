@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
-use linux_driver_host::path::check_for_make;
+use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result, process};
 
-use crate::path::fit_for_make;
 
 /// A driver's source.
 #[derive(Debug, Clone)]
@@ -73,7 +72,7 @@ impl Source {
                 .find(|dir| dir.join("Kbuild").is_file())
         });
         if let (Some(name), Some(dir)) = (name, in_c) {
-            return Self::in_c(name, dir, Self::target_dir(&metadata)?);
+            return Self::in_c(name, dir, metadata.target_directory.as_std_path());
         }
         let known = Self::names(&metadata);
         Err(Error::new(
@@ -95,17 +94,6 @@ impl Source {
             ),
             "name one of them with -p, or give its manifest with --manifest-path",
         ))
-    }
-
-    /// Where it is built, if Kbuild can work there.
-    fn target_dir(metadata: &Metadata) -> Result<PathBuf> {
-        let dir = metadata.target_directory.as_std_path();
-        check_for_make(
-            dir,
-            "the target folder of a driver, in which Kbuild works",
-            "set CARGO_TARGET_DIR to a folder with such a path, or move the driver",
-        )?;
-        Ok(dir.to_owned())
     }
 
     /// The same driver, built with these features beside.
@@ -157,7 +145,7 @@ impl Source {
                 sys: parent(sys.manifest_path.as_std_path()).join("c"),
                 manifest,
             },
-            target_dir: Self::target_dir(metadata)?,
+            target_dir: metadata.target_directory.as_std_path().to_owned(),
             features: Vec::new(),
         })
     }
@@ -197,7 +185,7 @@ impl Source {
             dir,
             language: Language::C,
             settings,
-            target_dir,
+            target_dir: target_dir.to_owned(),
             features: Vec::new(),
         })
     }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What cargo compiled for this machine (bindgen and what it stands on, proc macros), kept in the cache for the first build in
+//! another target folder: it is most of such a build, and the same for all drivers.
+//!
+//! Crates of a registry alone are kept. cargo names what it makes of them by all that it depends on, and nothing of it depends on
+//! where it is; of crates with a path cargo tells those of two workspaces apart by their paths within these only.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linux_driver_host::cache::Key;
+use linux_driver_host::{Cache, Error, Result, process};
+
+use crate::toolchain::Toolchain;
+
+/// The cache's folder for them.
+const KIND: &str = "host-crates";
+/// Where cargo has what it made for this machine, in a target folder, and the folders inside of which it names entries
+/// `NAME-HASH`.
+const RELEASE: &str = "release";
+const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
+
+/// What cargo compiled for this machine, for one compiler and one list of versions.
+pub(super) struct HostCrates<'a> {
+    cache: &'a Cache,
+    key: Key,
+}
+
+impl<'a> HostCrates<'a> {
+    /// For this compiler, and the crates that the library in `sys` (the C sources of `linux-driver-sys`) was tried with.
+    pub(super) fn new(cache: &'a Cache, toolchain: &Toolchain, sys: &Path) -> Result<Self> {
+        let lock = sys.ancestors().nth(2).map(|root| root.join("Cargo.lock"));
+        let key = Key::new().with(&toolchain.version);
+        let key = match lock.filter(|lock| lock.is_file()) {
+            Some(lock) => key.with_file(&lock)?,
+            None => key,
+        };
+        Ok(Self { cache, key })
+    }
+
+    /// Puts them into a target folder in which nothing was built yet.
+    pub(super) fn put_into(&self, target_dir: &Path) -> Result<()> {
+        let place = target_dir.join(RELEASE);
+        let Some(entry) = self.cache.get(KIND, "crates", &self.key).filter(|_| !place.exists()) else {
+            return Ok(());
+        };
+        let half = target_dir.join(format!("{RELEASE}.new"));
+        if half.exists() {
+            fs::remove_dir_all(&half).map_err(|e| Error::io(&half, "remove", &e))?;
+        }
+        copy(&[entry], &half)?;
+        fs::rename(&half, &place).map_err(|e| Error::io(&place, "write", &e))
+    }
+
+    /// Keeps those that `made` names by their hashes, if none are kept yet.
+    pub(super) fn keep(&self, target_dir: &Path, made: &BTreeSet<String>) -> Result<()> {
+        if made.is_empty() {
+            return Ok(());
+        }
+        let fill = |staging: &Path, _: &Path| {
+            for folder in FOLDERS {
+                let of = target_dir.join(RELEASE).join(folder);
+                let entries = fs::read_dir(&of).map_err(|e| Error::io(&of, "read", &e))?;
+                let paths = entries.flatten().map(|entry| entry.path());
+                let kept: Vec<PathBuf> = paths
+                    .filter(|path| hash_in(path).is_some_and(|hash| made.contains(hash)))
+                    .collect();
+                let to = staging.join(folder);
+                fs::create_dir(&to).map_err(|e| Error::io(&to, "make", &e))?;
+                if !kept.is_empty() {
+                    copy(&kept, &to)?;
+                }
+            }
+            Ok(())
+        };
+        self.cache.get_or_make(KIND, "crates", &self.key, fill).map(drop)
+    }
+}
+
+/// The hash in a file's or folder's name `NAME-HASH` or `NAME-HASH.END`: 16 digits.
+pub(super) fn hash_in(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
+    let (_, hash) = stem.rsplit_once('-')?;
+    (hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
+}
+
+/// Copies with the times: cargo goes by them.
+fn copy(from: &[PathBuf], to: &Path) -> Result<()> {
+    let mut cp = Command::new("cp");
+    cp.args(["-a", "--reflink=auto", "--"]).args(from).arg(to);
+    process::run(&mut cp).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_build_elsewhere_has_what_was_kept_and_no_other_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new, used) = (dir.path().join("old"), dir.path().join("new"), dir.path().join("used"));
+        for (path, text) in [
+            ("deps/libsyn-0123456789abcdef.rlib", "syn"),
+            ("deps/libedu-0000456789abcdef.rlib", "edu"),
+            ("build/syn-0123456789abcdef/output", "out"),
+            (".fingerprint/syn-0123456789abcdef/lib", "print"),
+        ] {
+            let path = old.join(RELEASE).join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let cache = Cache::at(&dir.path().join("cache")).unwrap();
+        let crates = HostCrates {
+            cache: &cache,
+            key: Key::new(),
+        };
+        fs::create_dir_all(&new).unwrap();
+        crates.put_into(&new).unwrap();
+        assert!(!new.join(RELEASE).exists());
+        crates
+            .keep(&old, &BTreeSet::from(["0123456789abcdef".to_owned()]))
+            .unwrap();
+        crates.put_into(&new).unwrap();
+        let has = |path: &str| new.join(RELEASE).join(path).is_file();
+        assert!(has("deps/libsyn-0123456789abcdef.rlib") && has("build/syn-0123456789abcdef/output"));
+        assert!(has(".fingerprint/syn-0123456789abcdef/lib") && !has("deps/libedu-0000456789abcdef.rlib"));
+        let times = [&old, &new].map(|dir| {
+            let path = dir.join(RELEASE).join("deps/libsyn-0123456789abcdef.rlib");
+            fs::metadata(path).unwrap().modified().unwrap()
+        });
+        assert_eq!(times[0], times[1]);
+        // Where something was built already, cargo knows better.
+        fs::create_dir_all(used.join(RELEASE)).unwrap();
+        crates.put_into(&used).unwrap();
+        assert_eq!(fs::read_dir(used.join(RELEASE)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_hash_is_16_digits_after_the_name() {
+        let hash = |name: &str| hash_in(Path::new(name)).map(str::to_owned);
+        assert_eq!(
+            hash("/t/libproc-macro2-0123456789abcdef.rlib").as_deref(),
+            Some("0123456789abcdef")
+        );
+        assert_eq!(
+            hash("/t/build/syn-0123456789abcdef").as_deref(),
+            Some("0123456789abcdef")
+        );
+        assert_eq!(hash("/t/libedu.a"), None);
+        assert_eq!(hash("/t/build-script-build"), None);
+    }
+}
