@@ -13,6 +13,9 @@ use linux_driver_abi::report::{
 use linux_driver_abi::usage::Role;
 use linux_driver_abi::{Usage, compare};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 const NAMES: (&str, &str) = ("6.1.0-49-amd64", "6.1.0-50-amd64");
 
 /// A struct of fields, each with its type and its place and width in bytes.

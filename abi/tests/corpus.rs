@@ -13,6 +13,9 @@ use linux_driver_abi::dwarf;
 use linux_driver_abi::history::History;
 use linux_driver_abi::model::{Abi, Scope};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 fn replay(target: &str, entry: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
     let mut count = 0;

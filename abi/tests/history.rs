@@ -11,6 +11,9 @@ use linux_driver_abi::explain::{explain, text};
 use linux_driver_abi::history::{Added, Fact, History, Kernel, KernelId, Package, What};
 use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Source, Symbol, Type};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 const FILES: [&str; 6] = ["types", "functions", "constants", "symbols", "unknown", "kernels"];
 
 fn root() -> PathBuf {

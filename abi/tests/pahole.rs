@@ -15,6 +15,9 @@ use linux_driver_abi::model::{Abi, Kind, Scope};
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// A field: where it starts and how many bits it has.
 type Place = (u64, u64);
 

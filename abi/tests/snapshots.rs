@@ -8,6 +8,9 @@ use std::process::Command;
 
 use linux_driver_abi::model::{Abi, Kind, SCHEMA, Type};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// The folders of the snapshots.
 fn snapshots() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers/snapshots");

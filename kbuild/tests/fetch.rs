@@ -10,6 +10,9 @@ use linux_driver_kbuild::kernels::{self, Catalogue, Kernel};
 use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::root::BuildHost;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 const HELLO: &str = r#"// SPDX-License-Identifier: GPL-2.0-only
 #include <linux/init.h>
 #include <linux/module.h>

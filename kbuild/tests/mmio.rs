@@ -14,6 +14,9 @@ use linux_driver_kbuild::kernels::{self, Catalogue};
 use linux_driver_kbuild::make::Kbuild;
 use object::{Object, ObjectSection, ObjectSymbol};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 const WIDTHS: [(char, u32); 4] = [('b', 8), ('w', 16), ('l', 32), ('q', 64)];
 /// The accesses of ports: their letter, and the instructions that read and write.
 const PORT_ACCESSES: [(char, Code, Code); 3] = [

@@ -16,6 +16,9 @@ use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::prepare::prepare;
 use linux_driver_kbuild::usage;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
 }

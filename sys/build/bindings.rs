@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! bindgen's call.
 
-use std::path::Path;
-
 use crate::flags;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, crate_dir};
 use crate::needed::Needed;
 
 /// The bindings to this kernel, as Rust.
 pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, String> {
     load_libclang()?;
-    let header = Path::new(env!("CARGO_MANIFEST_DIR")).join("c/wrapper.h");
+    let header = crate_dir()?.join("c/wrapper.h");
     let mut builder = bindgen::Builder::default()
         .header(header.to_string_lossy())
         .clang_args(flags::for_clang(&kernel.cc_flags))

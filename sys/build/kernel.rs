@@ -41,7 +41,7 @@ impl Kernel {
     pub(crate) fn from_env() -> Result<Self, String> {
         println!("cargo::rerun-if-env-changed={PREPARED}");
         println!("cargo::rerun-if-env-changed={}", snapshot::VARIABLE);
-        let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let crate_dir = crate_dir()?;
         match variable(PREPARED) {
             Some(dir) => Self::prepared(Path::new(&dir)),
             None => snapshot::kernel(
@@ -55,7 +55,7 @@ impl Kernel {
     /// The kernel that was prepared in this folder.
     pub(crate) fn prepared(dir: &Path) -> Result<Self, String> {
         let path = dir.join("kernel.json");
-        println!("cargo::rerun-if-changed={}", path.display());
+        rerun_if_changed(&path);
         let kernel: Prepared = read(&path, "a kernel as `cargo xtask build` prepares it", |text| serde_json::from_str(text)).map_err(
             |e| format!("{e}\n  remedy:   let `cargo xtask build` prepare the kernel again; or unset {PREPARED} to check against a snapshot"),
         )?;
@@ -88,6 +88,22 @@ impl Kernel {
              }}\n"
         )
     }
+}
+
+/// The folder of this crate, as cargo says when this runs. A path that is compiled in would be that of the checkout in which
+/// this was compiled: in a copy of it cargo sees no reason to compile it again.
+pub(crate) fn crate_dir() -> Result<PathBuf, String> {
+    variable("CARGO_MANIFEST_DIR")
+        .map(PathBuf::from)
+        .ok_or_else(|| "CARGO_MANIFEST_DIR is not set: this is a build script, for cargo to run".to_owned())
+}
+
+/// Has cargo run this again when the file changes. Files of the repository are named relative to the crate, so that what cargo
+/// keeps of it holds in a copy.
+pub(crate) fn rerun_if_changed(path: &Path) {
+    let of_crate = crate_dir().ok();
+    let relative = of_crate.as_ref().and_then(|dir| path.strip_prefix(dir).ok());
+    println!("cargo::rerun-if-changed={}", relative.unwrap_or(path).display());
 }
 
 fn variable(name: &str) -> Option<std::ffi::OsString> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::kernel::{Kernel, read};
+use crate::kernel::{Kernel, read, rerun_if_changed};
 
 /// Names the snapshot.
 pub(crate) const VARIABLE: &str = "LINUX_DRIVER_KERNEL";
@@ -56,7 +56,7 @@ pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Resul
     let path = dir.join("snapshot.toml");
     let header = dir.join("kernel.h");
     for path in [&path, &header] {
-        println!("cargo::rerun-if-changed={}", path.display());
+        rerun_if_changed(path);
     }
     let bad = |e: String| format!("{e}\n  remedy:   {remedy}");
     let snapshot: Snapshot = read(&path, "where a snapshot comes from", |text| toml::from_str(text)).map_err(bad)?;
@@ -91,7 +91,7 @@ pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Resul
 }
 
 fn default(path: &Path) -> Result<String, String> {
-    println!("cargo::rerun-if-changed={}", path.display());
+    rerun_if_changed(path);
     let catalogue: Catalogue = read(path, "the catalogue of kernels, with a default", |text| {
         toml::from_str(text)
     })

@@ -11,6 +11,9 @@ mod needed;
 #[path = "../build/snapshot.rs"]
 mod snapshot;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// In the place of the build script's module of this name: only the version is asked for.
 mod bindings {
     pub(crate) fn libclang() -> String {

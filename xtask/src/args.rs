@@ -2,6 +2,7 @@
 //! Arguments that several commands take: which kernel, which driver, whether to install.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use clap::Args;
 use linux_driver_host::packages::{self, Install};
@@ -12,7 +13,7 @@ use linux_driver_kbuild::make::Kbuild;
 
 use crate::needs;
 
-/// The driver that is meant where none is named.
+/// The driver that is meant in the folder of this repository where none is named.
 const DEFAULT_DRIVER: &str = "edu";
 
 /// Which kernel.
@@ -29,7 +30,8 @@ pub(crate) struct KernelArgs {
 /// Which driver.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct DriverArgs {
-    /// The driver: a crate of the workspace, or a folder of samples/ or tests/drivers/ with a Kbuild file [default: edu]
+    /// The driver: a crate of the workspace, or a folder of samples/ or tests/drivers/ with a Kbuild file [default: the one in whose
+    /// folder this is run; in the repository's own folder edu]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) package: Option<String>,
     /// The Cargo.toml of a driver outside of this repository
@@ -58,10 +60,56 @@ impl InstallArgs {
     }
 }
 
+/// The checkout that this program was compiled in. In a copy of it cargo compiles the program anew, by the variable.
+const COMPILED_IN: (&str, Option<&str>) = (env!("CARGO_MANIFEST_DIR"), option_env!("LINUX_DRIVER_CHECKOUT"));
+/// The checkout that this program works with, once it was found.
+static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
+
 /// The folder of this workspace.
 pub(crate) fn workspace() -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    dir.parent().unwrap_or(dir).to_owned()
+    let found = WORKSPACE.get().map(PathBuf::as_path);
+    let compiled = Path::new(COMPILED_IN.0);
+    found.unwrap_or(compiled.parent().unwrap_or(compiled)).to_owned()
+}
+
+/// Finds the folder of this workspace. To be called first: whatever this program does, it does with files of it.
+pub(crate) fn find_workspace() -> Result<()> {
+    let compiled = Path::new(COMPILED_IN.0);
+    let dir = workspace_of(
+        std::env::current_exe().ok().as_deref(),
+        compiled.parent().unwrap_or(compiled),
+    )?;
+    WORKSPACE.get_or_init(|| dir);
+    Ok(())
+}
+
+/// The workspace in whose target folder the program `exe` is; else the one that it was compiled in.
+fn workspace_of(exe: Option<&Path>, compiled: &Path) -> Result<PathBuf> {
+    let is_workspace = |dir: &Path| {
+        let parts = [
+            "Cargo.toml",
+            "xtask/Cargo.toml",
+            "sys/needed.toml",
+            "headers/kernels.toml",
+        ];
+        parts.iter().all(|part| dir.join(part).is_file())
+    };
+    let around = exe.into_iter().flat_map(Path::ancestors).find(|dir| is_workspace(dir));
+    if let Some(dir) = around {
+        return Ok(dir.to_owned());
+    }
+    if is_workspace(compiled) {
+        return Ok(compiled.to_owned());
+    }
+    Err(Error::new(
+        exe.unwrap_or(Path::new("xtask")).display(),
+        format_args!(
+            "{}, the checkout of linux-driver that this program was compiled in: it works with its sources",
+            compiled.display()
+        ),
+        "it is not there, or not whole",
+        "clone the repository to a place where it stays, and run `cargo xtask` there, or `cargo install --path xtask` for use from anywhere",
+    ))
 }
 
 /// The manifest of this workspace.
@@ -126,14 +174,58 @@ fn noted(kernel: Kernel) -> Kernel {
 }
 
 impl DriverArgs {
-    /// The driver's source.
+    /// The driver's source: the one that is named, or the one in whose folder this is run. In the folder of this repository, and in
+    /// those that only hold others, it is `edu`.
     pub(crate) fn source(&self) -> Result<Source> {
         let source = match (&self.manifest_path, &self.package) {
             (Some(manifest), package) => Source::find(manifest, package.as_deref())?,
-            (None, package) => Source::find(&manifest(), Some(package.as_deref().unwrap_or(DEFAULT_DRIVER)))?,
+            (None, Some(package)) => Self::named(package)?,
+            (None, None) => Self::at_hand(&current_dir()?, &workspace())?,
         };
         Ok(source.with_features(&self.features))
     }
+
+    /// A driver of the workspace in which this is run, or of this one.
+    fn named(package: &str) -> Result<Source> {
+        let here = current_dir()?;
+        let manifest = here
+            .ancestors()
+            .map(|dir| dir.join(MANIFEST))
+            .find(|path| path.is_file());
+        let of_here = manifest.and_then(|manifest| Source::find(&manifest, Some(package)).ok());
+        of_here.map_or_else(|| Source::find(&self::manifest(), Some(package)), Ok)
+    }
+
+    /// The driver in whose folder `dir` is.
+    fn at_hand(dir: &Path, workspace: &Path) -> Result<Source> {
+        let workspace = workspace.canonicalize().unwrap_or_else(|_| workspace.to_owned());
+        for dir in dir.ancestors() {
+            let manifest = dir.join(MANIFEST);
+            if dir == workspace {
+                return Source::find(&manifest, Some(DEFAULT_DRIVER));
+            }
+            if manifest.is_file() {
+                return Source::find(&manifest, None);
+            }
+            if dir.starts_with(&workspace) && dir.join("Kbuild").is_file() {
+                let name = dir.file_name().unwrap_or_default().to_string_lossy();
+                return Source::find(&workspace.join(MANIFEST), Some(&name));
+            }
+        }
+        Err(Error::new(
+            dir.display(),
+            "the folder of a driver: one with a Cargo.toml, or inside such a one",
+            "no Cargo.toml here or above",
+            "run it in the driver's folder, or name the driver with -p or --manifest-path",
+        ))
+    }
+}
+
+/// The file that makes a folder that of a crate.
+const MANIFEST: &str = "Cargo.toml";
+
+fn current_dir() -> Result<PathBuf> {
+    std::env::current_dir().map_err(|e| Error::io(Path::new("."), "find", &e))
 }
 
 /// A builder for this kernel.
@@ -143,4 +235,86 @@ pub(crate) fn builder(cache: &Cache, kernel: &Kernel, install: Install) -> Resul
         host: kernel.host.clone(),
     };
     Ok(Builder::new(cache.clone(), kbuild, install))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn checkout(dir: &Path) {
+        for file in [
+            "Cargo.toml",
+            "xtask/Cargo.toml",
+            "sys/needed.toml",
+            "headers/kernels.toml",
+        ] {
+            let path = dir.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+    }
+
+    #[test]
+    fn the_workspace_is_that_of_the_program_or_where_it_was_compiled() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, copy) = (dir.path().join("old"), dir.path().join("copy"));
+        checkout(&old);
+        checkout(&copy);
+        let of = |exe: &Path| workspace_of(Some(exe), &old);
+        assert_eq!(of(&old.join("target/debug/xtask")).unwrap(), old);
+        assert_eq!(of(&copy.join("target/debug/xtask")).unwrap(), copy);
+        // It was installed.
+        let installed = dir.path().join("bin/xtask");
+        assert_eq!(of(&installed).unwrap(), old);
+        // What it was installed from is gone.
+        fs::remove_file(old.join("sys/needed.toml")).unwrap();
+        let error = of(&installed).unwrap_err().to_string();
+        assert!(
+            error.contains(old.to_str().unwrap()) && error.contains("cargo install --path"),
+            "{error}"
+        );
+    }
+
+    /// A copy of the checkout, with its target folder, must not work in the old one.
+    #[test]
+    fn what_has_a_path_compiled_in_is_compiled_anew_in_a_copy() {
+        let compiled = COMPILED_IN.1.map(Path::new);
+        let here = Path::new(COMPILED_IN.0).parent();
+        assert!(
+            compiled
+                .zip(here)
+                .is_some_and(|(a, b)| a.join("xtask") == b.join("xtask")),
+            "{COMPILED_IN:?}"
+        );
+        let mut seen = 0;
+        let mut folders = vec![workspace()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap();
+                if path.is_dir() {
+                    if name != "target" && !name.starts_with('.') {
+                        folders.push(path);
+                    }
+                    continue;
+                }
+                if path.extension().is_none_or(|end| end != "rs") {
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                let compiles_in = |name: &str| text.contains(&format!("env!(\"CARGO_{name}"));
+                if ["MANIFEST_DIR", "TARGET_TMPDIR", "BIN_EXE"]
+                    .iter()
+                    .any(|name| compiles_in(name))
+                {
+                    let path = path.display();
+                    assert!(text.contains("option_env!(\"LINUX_DRIVER_CHECKOUT\")"), "{path}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 10, "{seen}");
+    }
 }

@@ -69,7 +69,9 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = process::watch_signals().and_then(|()| run(cli.command));
+    let outcome = process::watch_signals()
+        .and_then(|()| args::find_workspace())
+        .and_then(|()| run(cli.command));
     match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::from(1),

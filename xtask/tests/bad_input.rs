@@ -292,6 +292,79 @@ fn a_package_of_this_workspace_that_is_no_driver() {
 }
 
 #[test]
+fn a_driver_that_is_not_named_is_the_one_at_hand() {
+    let stranger = Crate::new("bad-at-hand", "", "#![no_std]\n");
+    let build_in = |dir: &Path| run(xtask(["build"]).current_dir(dir));
+    let manifest = stranger.manifest();
+    // It is the crate of this folder that is looked at, and not another one that would build.
+    build_in(&stranger.dir.join("src")).refused(1, &[&manifest, "a dependency on linux-driver"]);
+    build_in(&repository().join("host/src")).refused(1, &["host/Cargo.toml", "a dependency on linux-driver"]);
+    let nowhere = tempfile::tempdir().unwrap();
+    build_in(nowhere.path()).refused(
+        2,
+        &[nowhere.path().to_str().unwrap(), "no Cargo.toml", "--manifest-path"],
+    );
+    // One in C has no Cargo.toml; its features are not looked at before its kernel is.
+    let ran = run(xtask(["build", "--kernel", "none"]).current_dir(repository().join("samples/edu-c")));
+    ran.refused(2, &["none", DEFAULT]);
+}
+
+#[test]
+fn a_copy_of_the_checkout_works_with_its_own_files() {
+    let copy = tempfile::tempdir().unwrap();
+    for file in [
+        "Cargo.toml",
+        "xtask/Cargo.toml",
+        "sys/needed.toml",
+        "headers/kernels.toml",
+    ] {
+        let path = copy.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(repository().join(file), path).unwrap();
+    }
+    let catalogue = copy.path().join("headers/kernels.toml");
+    let text = fs::read_to_string(&catalogue).unwrap();
+    fs::write(&catalogue, text.replace("debian-6.1\"", "of-the-copy\"")).unwrap();
+    let program = copy.path().join("target/debug/xtask");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    let ran = run(Command::new(&program).arg("kernels"));
+    assert!(ran.good().contains("of-the-copy"), "{ran:#?}");
+    // Without its files it is a program that was installed: it works with those that it was compiled with.
+    fs::remove_file(copy.path().join("sys/needed.toml")).unwrap();
+    assert!(
+        !run(Command::new(&program).arg("kernels"))
+            .good()
+            .contains("of-the-copy")
+    );
+}
+
+/// What Kbuild would take apart is refused before anything is fetched or compiled, with the same words for each path.
+#[test]
+fn paths_that_make_takes_apart() {
+    let driver = Crate::driver("bad-path", &format!("{}{MODULE}", good_driver("")));
+    let dir = tempfile::tempdir().unwrap();
+    let build = |target: &Path, cache: &Path| {
+        let mut command = driver.build();
+        command.env("CARGO_TARGET_DIR", target).env("LINUX_DRIVER_CACHE", cache);
+        run(&mut command)
+    };
+    let (plain, none) = (dir.path().join("plain"), dir.path().join("none"));
+    for name in ["a b", "a#b", "a$b", "a'b", "a%b"] {
+        let path = dir.path().join(name);
+        let words = [path.to_str().unwrap(), "of letters, digits and"];
+        build(&path, &plain).refused(2, &[words.as_slice(), &["CARGO_TARGET_DIR"]].concat());
+        build(&none, &path).refused(2, &[words.as_slice(), &["LINUX_DRIVER_CACHE"]].concat());
+        assert!(!path.exists());
+    }
+    assert_eq!(
+        fs::read_dir(&plain).unwrap().count(),
+        0,
+        "something was left in the cache"
+    );
+}
+
+#[test]
 fn a_manifest_that_is_not_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("Cargo.toml");

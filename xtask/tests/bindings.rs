@@ -13,6 +13,9 @@ use linux_driver_kbuild::kernels::Catalogue;
 use quote::ToTokens;
 use regex_lite::Regex;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 fn repository() -> &'static Path {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     dir.parent().unwrap_or(dir)

@@ -7,6 +7,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use linux_driver_vm::{Action, Device, Machine, Outcome, Plan, Report, Step, init_program, run};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
 
 pub fn images() -> Vec<PathBuf> {

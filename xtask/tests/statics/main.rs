@@ -23,6 +23,9 @@ use linux_driver_kbuild::kernels::{self, Catalogue};
 use members::Want::{self, Characters, Code, List, Number, Table, Text};
 use module::Module;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 fn repository() -> &'static Path {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     dir.parent().unwrap_or(dir)

@@ -9,6 +9,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// Long for anything that a test waits for; whoever reaches it has failed.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
 

@@ -6,6 +6,9 @@ mod lines;
 
 use std::fs;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// Set BLESS to write the file.
 #[test]
 fn the_expected_messages_are_what_rust_formats() {
