@@ -7,7 +7,6 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result, process};
 
-
 /// A driver's source.
 #[derive(Debug, Clone)]
 pub struct Source {
