@@ -20,6 +20,9 @@ use support::{
     nobody_left_with, on_linux_driver, processes_with, repository, run, xtask,
 };
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 // ---- the kernel ----
 
 /// The files of a build tree, with this configuration.
@@ -555,6 +558,58 @@ fn a_driver_that_does_not_compile() {
     let code = good_driver("\"not a number\"");
     let driver = Crate::driver("bad-types", &format!("{code}{MODULE}"));
     driver.fails_to_build(&["mismatched types", "src/lib.rs", "the errors above", "mend them"]);
+}
+
+/// Runs the driver on a machine with this device. It has to fail; its rows.
+#[track_caller]
+fn fails_to_run(driver: &Crate, device: &str) -> serde_json::Value {
+    let words = [
+        "run",
+        "--manifest-path",
+        &driver.manifest(),
+        "--kernel",
+        DEFAULT,
+        "--device",
+        device,
+        "--json",
+    ];
+    let ran = run(&mut xtask(words));
+    assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+/// A manifest that says nothing but which device the machine has: the module's aliases say which ID is looked for.
+#[test]
+fn a_device_that_no_driver_binds_is_a_failure() {
+    let code = good_driver("").replace(
+        "Ok(Scale)",
+        "if scaled(1) == 1 {\n                return Err(linux_driver::error::code::EINVAL);\n            }\n            Ok(Scale)",
+    );
+    let driver = Crate::driver("bad-probe", &format!("{code}{MODULE}"));
+    let manifest = fs::read_to_string(driver.manifest()).unwrap();
+    driver.write(
+        "Cargo.toml",
+        &format!("{manifest}\n[package.metadata.linux-driver]\ndevices = [\"edu\"]\ndriver = \"scale\"\n"),
+    );
+    let row = |life: &serde_json::Value, name: &str| {
+        let rows = life["steps"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["name"] == name);
+        let row = row.unwrap_or_else(|| panic!("{life:#}"));
+        (row["ok"].as_bool().unwrap(), row["detail"].as_str().unwrap().to_owned())
+    };
+    // Its probe fails: that ends the run at once, with what the kernel says of it.
+    let life = fails_to_run(&driver, "edu");
+    assert!(row(&life, "loaded").0, "{life:#}");
+    let (ok, detail) = row(&life, "probed");
+    assert!(
+        !ok && detail.contains("probe with driver scale failed with error -22"),
+        "{life:#}"
+    );
+    let seconds = life["seconds"].as_f64().unwrap() - life["boot_seconds"].as_f64().unwrap();
+    assert!(seconds < 45.0, "{life:#}");
+    // Its ID is another device's.
+    let (ok, detail) = row(&fails_to_run(&driver, "pci-testdev"), "loaded");
+    assert!(!ok && detail.contains("pci:v00001234d000011E8"), "{detail}");
 }
 
 // ---- the cache ----

@@ -15,6 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// What a command finds in its environment, besides what the test adds.
 const ENVIRONMENT: [(&str, &str); 4] = [
     ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
