@@ -324,7 +324,7 @@ mod tests {
             let found: Vec<String> = found.of(name).into_iter().map(|alias| alias.path).collect();
             assert_eq!(found, [path], "{name}");
         }
-        assert_eq!(found.of("pci_set_master")[0].place, "safe/src/pci/driver.rs:11");
+        assert_eq!(found.of("pci_set_master")[0].place, "safe/src/pci/driver.rs:12");
         assert!(found.of("private").is_empty());
     }
 
