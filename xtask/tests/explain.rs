@@ -58,6 +58,11 @@ impl Items<'_> {
         let (kind, inner) = item["inner"].as_object().unwrap().iter().next().unwrap();
         let name = &item["name"];
         match kind.as_str() {
+            // What a private module has is handed on, and the module is not.
+            "use" if inner["is_glob"].as_bool().unwrap() => {
+                let module = self.index.get(&inner["id"].to_string()).cloned().unwrap_or_default();
+                return self.all(of, &module["inner"]["module"]["items"]);
+            }
             "use" => return self.item(of, &inner["id"]),
             // Of a trait's own implementation nothing is new.
             "impl" => {
