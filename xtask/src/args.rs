@@ -310,7 +310,11 @@ mod tests {
                     .any(|name| compiles_in(name))
                 {
                     let path = path.display();
-                    assert!(text.contains("option_env!(\"LINUX_DRIVER_CHECKOUT\")"), "{path}");
+                    let line = "const _: Option<&str> = option_env!(\"LINUX_DRIVER_CHECKOUT\");";
+                    assert!(
+                        text.contains("option_env!(\"LINUX_DRIVER_CHECKOUT\")"),
+                        "{path}: add `{line}`"
+                    );
                     seen += 1;
                 }
             }

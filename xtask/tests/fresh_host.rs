@@ -14,6 +14,9 @@ use std::process::Output;
 use fresh_root::{FreshRoot, InRoot};
 use support::{cache_of_user, repository};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// What README says that has to be there, beside a Rust toolchain.
 const NAMED_BY_README: [&str; 5] = ["ca-certificates", "gcc", "git", "libc6-dev", "make"];
 
