@@ -330,7 +330,12 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     fs::write(copy.path().join("headers/kernels.toml"), catalogue).unwrap();
     let program = copy.path().join("target/debug/xtask");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_xtask"), &program).unwrap();
+    // By another process: a file that this one has open to write cannot be run, nor while a child of another test's has it.
+    let copied = Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_xtask"))
+        .arg(&program)
+        .status();
+    assert!(copied.unwrap().success());
     let ran = run(Command::new(&program).arg("kernels"));
     assert!(ran.good().contains("of-the-copy"), "{ran:#?}");
     // Without its files it is a program that was installed: it works with those that it was compiled with.
