@@ -10,6 +10,9 @@ use std::path::Path;
 
 use linux_driver_kbuild::module_abi;
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 #[test]
 fn ko() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../abi/fuzz/corpus/ko");
