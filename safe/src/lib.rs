@@ -17,7 +17,7 @@
 //! | [`miscdevice`] | `struct miscdevice` and its file operations | `include/linux/miscdevice.h`, `include/linux/fs.h` |
 //! | [`fs`] | `struct file` | `include/linux/fs.h` |
 //! | [`bytes`] | types that are copied as bytes | – |
-//! | [`init`] | initialisation in place | – |
+//! | [`init`](mod@init) | initialisation in place | – |
 //! | [`uaccess`] | copies from and to user space | `include/linux/uaccess.h` |
 //! | [`ioctl`] | numbers of commands | `include/uapi/asm-generic/ioctl.h` |
 //! | [`poll`] | who waits for events of a file | `include/linux/poll.h` |
