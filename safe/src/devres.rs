@@ -121,7 +121,8 @@ impl<T: Send + Sync> Devres<T> {
         // INVARIANT: the one user that is counted.
         let this = Self(inner, PhantomData);
         let size = size_of::<NonNull<Inner<T>>>();
-        // SAFETY: `release` is for memory that holds what is written below; the name is a static.
+        // SAFETY: `__devres_alloc_node` demands a release function for what the memory will hold, and a name that stays: the pointer that
+        // `release` reads is written below, before the node is added; the name is a static.
         let node = unsafe {
             sys::__devres_alloc_node(
                 Some(release::<T>),
@@ -136,7 +137,7 @@ impl<T: Send + Sync> Devres<T> {
         }
         // SAFETY: the field is valid for writes, pinned in its memory, and not used as a `T` after an error.
         if let Err(error) = unsafe { init.__pinned_init(value) } {
-            // SAFETY: allocated above, and not added.
+            // SAFETY: `devres_free` demands a node that was not added (it `BUG`s): it was allocated above.
             unsafe { sys::devres_free(node) };
             return Err(error.into());
         }
@@ -145,7 +146,8 @@ impl<T: Send + Sync> Devres<T> {
         // SAFETY: the node has room for a pointer, aligned as kmalloc does at least.
         unsafe { node.cast::<NonNull<Inner<T>>>().write(of_binding.0) };
         core::mem::forget(of_binding);
-        // SAFETY: the device is bound to a driver of ours: what is added is released when that ends.
+        // SAFETY: `devres_add` demands a node in no list, and a device that is being bound or bound, whose unbinding releases it (of a device without
+        // a driver it would stay): `dev` is `Bound`.
         unsafe { sys::devres_add(dev.as_raw(), node) };
         Ok(this)
     }

@@ -95,7 +95,8 @@ impl File {
     pub fn flags(&self) -> u32 {
         // SAFETY: the file is there; only the field's address is taken.
         let flags = unsafe { &raw const (*self.as_raw()).f_flags };
-        // SAFETY: the file is there. Another thread may change the word (F_SETFL): it is read as one, once.
+        // SAFETY: the file is there, by the type's invariant. `setfl` changes the word under `f_lock`, in one piece: it is read as one, once, as C
+        // reads it without the lock.
         unsafe { flags.read_volatile() }
     }
 

@@ -105,13 +105,14 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
         unsafe { (*driver).owner = module.as_ptr() };
         // SAFETY: as above.
         unsafe { (*driver).mod_name = mod_name };
-        // SAFETY: as above; its bus was set by `on`, the one place where such a structure is made, and is registered.
+        // SAFETY: `driver_register` demands a structure that is not registered (it `BUG`s or warns without a registered bus), that stays until
+        // `driver_unregister`: by the caller's promise. Its bus was set by `on`, and is registered.
         to_result(unsafe { sys::driver_register(driver) })
     }
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut RawDriver<T::Bus>) {
-        // SAFETY: it is registered, by the caller's promise.
+        // SAFETY: `driver_unregister` demands a driver that is registered, once: by the caller's promise.
         unsafe { sys::driver_unregister(driver.cast()) };
     }
 }

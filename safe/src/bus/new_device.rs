@@ -72,7 +72,8 @@ impl<B: BusType> NewDevice<B> {
         // From here on the bus waits for the device: `release` says when it has gone.
         bus.device_made();
         let dev: *mut sys::device = object.cast();
-        // SAFETY: the memory is the device's own, zeroed.
+        // SAFETY: `device_initialize` demands memory that is zeroed but for what the caller has set, and stays until `release`: it is from `KBox`, which
+        // `release` below frees.
         unsafe { sys::device_initialize(dev) };
         // SAFETY: the device is nobody's but ours.
         unsafe { (*dev).bus = bus.as_raw() };
@@ -121,7 +122,7 @@ impl<B: BusType> Deref for NewDevice<B> {
 
 impl<B: BusType> Drop for NewDevice<B> {
     fn drop(&mut self) {
-        // SAFETY: by the type's invariant this value owns a reference.
+        // SAFETY: `put_device` demands a reference of the caller's: by the type's invariant this value owns one.
         unsafe { sys::put_device(self.0.as_ptr().cast()) };
     }
 }
@@ -161,7 +162,8 @@ impl<B: BusType> Drop for DeviceRegistration<B> {
         if InMiscOpen::is_here() {
             return left_registered((**self).as_ref());
         }
-        // SAFETY: by the type's invariant it is added, and this is the one place that deletes it; the reference goes with it.
+        // SAFETY: `device_unregister` demands a device that was added, once, with a reference to give up: by the type's invariant both are this
+        // value's.
         unsafe { sys::device_unregister(self.0.as_ptr().cast()) };
     }
 }

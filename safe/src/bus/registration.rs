@@ -96,7 +96,8 @@ impl<B: BusType> Handle<B> {
         if self.had_devices.load(Ordering::Relaxed) {
             released_by_all();
         }
-        // SAFETY: by the caller's promise. No driver is registered on it: those stand in the state. No device is there.
+        // SAFETY: `bus_unregister` demands a bus that is registered, and that no driver and no device is left on it: drivers stand in the state, which
+        // was dropped, and the devices were waited for above.
         unsafe { sys::bus_unregister(self.as_raw()) };
     }
 }
@@ -155,7 +156,8 @@ impl<B: BusType> Registration<B> {
             unsafe { field.write(handle) };
             // SAFETY: written just now; it stays where it is, in the module's state, until it was unregistered.
             let handle = unsafe { &(*slot).handle };
-            // SAFETY: the structure is not registered, and stays as it is until it was unregistered.
+            // SAFETY: `bus_register` demands a structure that is not registered, stays where it is until `bus_unregister`, and whose callbacks are for its
+            // devices and drivers: it was written above, in the module's state, with the callbacks of `contents`.
             to_result(unsafe { sys::bus_register(handle.as_raw()) })?;
             // SAFETY: the state is valid for writes, pinned with the slot, and not used after an error.
             let made = unsafe { B::init(module, handle).__pinned_init(state) };

@@ -42,7 +42,7 @@ pub struct Coherent<T> {
     _place: Place,
 }
 
-// SAFETY: it owns plain memory; `dma_free_attrs` may be called on any thread.
+// SAFETY: it owns plain memory of a `T: Send`; `dma_free_attrs` demands a context with interrupts on and no particular thread.
 unsafe impl<T: Send> Send for Coherent<T> {}
 // SAFETY: accesses are words of one instruction, which do not race.
 unsafe impl<T: Send> Sync for Coherent<T> {}
@@ -82,7 +82,9 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
                 0
             };
             let flags = (flags | __GFP_ZERO).raw();
-            // SAFETY: the device is bound; the handle is the function's to write.
+            // SAFETY: `dma_alloc_attrs` demands a device that stays until the memory is freed, and a context that the flags allow
+            // (`core-api/dma-api.rst`): the device is bound, and this value goes before it is unbound; the caller promises the context. The
+            // handle is a place that can be written.
             let cpu = unsafe { sys::dma_alloc_attrs(device.as_raw(), size, &raw mut handle, flags, attrs) };
             let cpu = NonNull::new(cpu.cast::<T>()).ok_or(ENOMEM)?;
             // SAFETY: a device is there, so its address is not null.
@@ -199,8 +201,9 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
 impl<T> Drop for Coherent<T> {
     fn drop(&mut self) {
         let size = size_of::<T>().wrapping_mul(self.count);
-        // SAFETY: by the invariant the allocation is this value's, and the device still bound: what lies in the data of its driver is dropped
-        // before it is unbound.
+        // SAFETY: `dma_free_attrs` demands the device, size, addresses and attributes that `dma_alloc_attrs` was given or returned, and
+        // interrupts that are on (`core-api/dma-api.rst`). By the invariant they are this value's; it lies in the data of a driver, which is
+        // dropped where one may sleep, before the device is unbound.
         unsafe { sys::dma_free_attrs(self.device.as_ptr(), size, self.cpu.as_ptr().cast(), self.handle, 0) };
     }
 }

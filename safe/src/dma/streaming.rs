@@ -106,7 +106,9 @@ impl<D: Direction> Streaming<D> {
             let memory = unsafe { sys::linux_driver_kmalloc(size, (flags | __GFP_ZERO).raw()) };
             let memory = NonNull::new(memory.cast::<u8>()).ok_or(ENOMEM)?;
             let mut handle: DmaAddr = 0;
-            // SAFETY: the device is bound; the memory is of `kmalloc`, at least so long; the handle is the function's to write.
+            // SAFETY: `dma_map_single` demands memory that is contiguous for the device, and neither on the stack nor of `vmalloc`, and that the CPU
+            // leaves alone until it is synced or unmapped (`core-api/dma-api.rst`): it is of `kmalloc`, at least so long, and is reached
+            // through `Synced` alone. The device is bound, and this value goes before it is unbound.
             let mapped = unsafe {
                 sys::linux_driver_dma_map_single(
                     device.as_raw(),
@@ -179,7 +181,8 @@ impl<D: Direction> Streaming<D> {
         if self.with_cpu.swap(true, Ordering::Acquire) {
             return Err(EBUSY);
         }
-        // SAFETY: by the invariant it is mapped so, and the device is bound.
+        // SAFETY: `dma_sync_single_for_cpu` demands the address, size and direction of the mapping: by the invariant they are. The device is
+        // bound.
         unsafe { sys::linux_driver_dma_sync_single_for_cpu(self.device.as_ptr(), self.handle, self.length, D::RAW) };
         // INVARIANT: nobody else has it, by the flag.
         Ok(Cpu(self))
@@ -188,10 +191,10 @@ impl<D: Direction> Streaming<D> {
 
 impl<D: Direction> Drop for Streaming<D> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant it is mapped so, and the device still bound: what lies in the data of its driver is dropped before it is
-        // unbound.
+        // SAFETY: `dma_unmap_page_attrs` demands the address, size, direction and attributes of the mapping, once: by the invariant they are
+        // this value's, which is dropped once. The device is still bound: what lies in the data of its driver is dropped before.
         unsafe { sys::dma_unmap_page_attrs(self.device.as_ptr(), self.handle, self.length, D::RAW, 0) };
-        // SAFETY: the memory is this value's, and no device's any more.
+        // SAFETY: `kfree` demands memory of `kmalloc` that nobody uses: it is this value's, and was unmapped above, after which no device may.
         unsafe { sys::kfree(self.memory.as_ptr().cast()) };
     }
 }
@@ -239,7 +242,8 @@ impl<D: Direction> Cpu<'_, D> {
 
 impl<D: Direction> Drop for Cpu<'_, D> {
     fn drop(&mut self) {
-        // SAFETY: by the invariant it is mapped so, and the device is bound.
+        // SAFETY: `dma_sync_single_for_device` demands the address, size and direction of the mapping, and that the CPU is done with it: by
+        // the invariant they are, and this is the end of the one value that reached the bytes.
         unsafe {
             sys::linux_driver_dma_sync_single_for_device(self.0.device.as_ptr(), self.0.handle, self.0.length, D::RAW)
         };

@@ -14,7 +14,8 @@ impl<const SIZE: usize> Mmio<SIZE> {
     /// if it does not lie in the mapping. Context: any.
     pub fn memcpy_fromio(&self, to: &mut [u8], offset: usize) -> Result {
         let from = self.range(offset, to.len())?;
-        // SAFETY: so many bytes are mapped there, by the check; the slice is valid for writes.
+        // SAFETY: `memcpy_fromio` demands so many bytes of mapped device memory, which the check and the type's invariant give, and as many that can
+        // be written: the slice.
         unsafe { sys::linux_driver_memcpy_fromio(to.as_mut_ptr().cast(), from.cast(), to.len()) };
         Ok(())
     }
@@ -23,7 +24,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
     /// if it does not lie in the mapping. Context: any.
     pub fn memcpy_toio(&self, offset: usize, from: &[u8]) -> Result {
         let to = self.range(offset, from.len())?;
-        // SAFETY: so many bytes are mapped there, by the check; the slice is valid for reads.
+        // SAFETY: as in `memcpy_fromio` above; the slice can be read.
         unsafe { sys::linux_driver_memcpy_toio(to.cast(), from.as_ptr().cast(), from.len()) };
         Ok(())
     }

@@ -64,7 +64,8 @@ impl<const SIZE: usize> Mapped<SIZE> {
             );
             return Err(EINVAL);
         }
-        // SAFETY: the device is bound, so that what is managed is released when it is unbound; the resource is one of its.
+        // SAFETY: `devm_ioremap_resource` demands a device that is being bound or bound, for devres to release what it maps (an entry that is added to
+        // one without a driver stays for ever), and a resource: it is one of the device's, which is `Bound`.
         let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };
         let base = from_err_ptr(base)?;
         // INVARIANT: mapped, until the binding that is now ends.

@@ -34,7 +34,8 @@ pub fn read_poll_timeout<T: Copy>(
     if sleep_us != 0 {
         might_sleep();
     }
-    // SAFETY: ktime_get() may be called in any context but NMI.
+    // SAFETY: `ktime_get` demands a context that is no NMI, and timekeeping that is not suspended (it warns): the caller promises to be
+    // able to sleep or to wait.
     let now = || unsafe { sys::linux_driver_ktime_get_ns() };
     let end = now().saturating_add(i64::from(timeout_us) * 1000);
     loop {

@@ -119,8 +119,9 @@ impl<T: Operations> Registration<T> {
             let at_misc = at!(slot.misc);
             // SAFETY: valid for writes.
             unsafe { at_misc.write(Opaque::new(misc)) };
-            // SAFETY: the structure, and the name in it, stay until `drop` has deregistered it: this lies in the data of a bound
-            // driver, which is dropped in place. The operations are a const's. Whatever they use of the slot is initialised.
+            // SAFETY: `misc_register` demands a structure and a name that stay until `misc_deregister`, operations that can be called before it
+            // returns, and a caller that does not hold `misc_mtx`. This lies in the data of a bound driver, which is dropped in place; what the
+            // operations use was initialised above; whether we are in `open` was asked.
             let registered = unsafe { sys::misc_register(at_misc.cast()) };
             if let Err(error) = to_result(registered) {
                 // SAFETY: initialised above; nobody could open the device.

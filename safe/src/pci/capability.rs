@@ -70,7 +70,7 @@ impl Device<Bound> {
     /// Where the first capability of this number is; `None` if the device has none: C's `pci_find_capability`. Context: any.
     #[doc(alias = "pci_find_capability")]
     pub fn find_capability(&self, id: CapId) -> Option<usize> {
-        // SAFETY: the device is there; any number may be looked for.
+        // SAFETY: the function demands a device that is there, with its bus, which a bound one is; it looks for any number.
         found(unsafe { sys::pci_find_capability(self.as_raw(), c_int::from(id.0)) }.into())
     }
 
@@ -79,7 +79,7 @@ impl Device<Bound> {
     #[doc(alias = "pci_find_next_capability")]
     pub fn find_next_capability(&self, position: usize, id: CapId) -> Option<usize> {
         let position = u8::try_from(position).ok().filter(|position| *position != u8::MAX)?;
-        // SAFETY: the device is there; the position lies in its space.
+        // SAFETY: the function demands a device that is there, which a bound one is, and a position in its configuration space.
         found(unsafe { sys::pci_find_next_capability(self.as_raw(), position, c_int::from(id.0)) }.into())
     }
 
@@ -102,7 +102,7 @@ impl Device<Bound> {
     /// ```
     #[doc(alias = "pci_find_ext_capability")]
     pub fn find_ext_capability(&self, id: ExtCapId) -> Option<usize> {
-        // SAFETY: the device is there; any number may be looked for.
+        // SAFETY: the function demands a device that is there, with its bus, which a bound one is; it looks for any number.
         found(unsafe { sys::pci_find_ext_capability(self.as_raw(), c_int::from(id.0)) })
     }
 
@@ -132,7 +132,7 @@ impl Device<Bound> {
         let position = u16::try_from(position)
             .ok()
             .filter(|_| in_extended.contains(&position) && position.is_multiple_of(4))?;
-        // SAFETY: the device is there; the position lies in its space.
+        // SAFETY: the function demands a device that is there, which a bound one is, and a position in its configuration space.
         found(unsafe { sys::pci_find_next_ext_capability(self.as_raw(), position, c_int::from(id.0)) })
     }
 }

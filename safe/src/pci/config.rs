@@ -79,7 +79,8 @@ macro_rules! accessors {
                         );
                     }
                     let mut value = 0;
-                    // SAFETY: the device is there; the offset was checked.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
+                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
                     to_result(unsafe { sys::$c_read(self.as_raw(), OFFSET as c_int, &raw mut value) })?;
                     Ok(value)
                 }
@@ -92,7 +93,8 @@ macro_rules! accessors {
                         return Err(EINVAL);
                     }
                     let mut value = 0;
-                    // SAFETY: the device is there; the offset was checked.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
+                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
                     to_result(unsafe { sys::$c_read(self.as_raw(), offset as c_int, &raw mut value) })?;
                     Ok(value)
                 }
@@ -109,7 +111,8 @@ macro_rules! accessors {
                         );
                         assert!(!is_the_buses(OFFSET, size_of::<$type>()), "BARs are the bus's to write");
                     }
-                    // SAFETY: the device is there; the offset was checked.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
+                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
                     to_result(unsafe { sys::$c_write(self.as_raw(), OFFSET as c_int, value) })
                 }
 
@@ -121,7 +124,8 @@ macro_rules! accessors {
                     if !lies_in(offset, width, self.cfg_size()) || is_the_buses(offset, width) {
                         return Err(EINVAL);
                     }
-                    // SAFETY: the device is there; the offset was checked.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
+                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
                     to_result(unsafe { sys::$c_write(self.as_raw(), offset as c_int, value) })
                 }
             )*

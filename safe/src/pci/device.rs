@@ -166,8 +166,8 @@ impl Device<Core> {
     ///
     /// Context: may sleep.
     pub fn pcim_enable_device(&self) -> Result {
-        // SAFETY: the core is in a callback of the driver's that is bound; what this registers with it is released after
-        // `remove`.
+        // SAFETY: `pcim_enable_device` demands a device that is being bound or bound, for devres to disable it again after `remove`, and that
+        // nobody enables it meanwhile: the device is `Core`, under its lock.
         to_result(unsafe { sys::pcim_enable_device(self.as_raw()) })
     }
 }
@@ -201,14 +201,15 @@ impl Device<Core> {
     /// [`Driver::sriov_configure`](super::Driver::sriov_configure) has an example.
     #[doc(alias = "pci_enable_sriov")]
     pub fn enable_sriov(&self, num_vfs: u16) -> Result {
-        // SAFETY: the device is there and bound, and its lock is held.
+        // SAFETY: `pci_enable_sriov` demands a physical function (else `-ENOSYS`), that its driver stays bound while it adds devices, and that nobody
+        // changes their number meanwhile: the device's lock is held, as `sriov_numvfs_store` holds it.
         to_result(unsafe { sys::pci_enable_sriov(self.as_raw(), core::ffi::c_int::from(num_vfs)) })
     }
 
     /// Destroys the virtual functions, if there are any: C's `pci_disable_sriov`. Context: may sleep.
     #[doc(alias = "pci_disable_sriov")]
     pub fn disable_sriov(&self) {
-        // SAFETY: the device is there and bound, and its lock is held.
+        // SAFETY: as in `enable_sriov`.
         unsafe { sys::pci_disable_sriov(self.as_raw()) };
     }
 }

@@ -225,14 +225,14 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
 
     #[inline(always)]
     unsafe fn register(driver: *mut sys::pci_driver, module: &'static ThisModule, mod_name: *const c_char) -> Result {
-        // SAFETY: the structure is valid and not registered, by the caller's promise; the strings live as long as the
-        // module.
+        // SAFETY: `__pci_register_driver` demands a structure that is not registered and stays until `pci_unregister_driver`, a module that stays as
+        // long, and a name that does: by the caller's promise.
         to_result(unsafe { sys::__pci_register_driver(driver, module.as_ptr(), mod_name) })
     }
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut sys::pci_driver) {
-        // SAFETY: it is registered, by the caller's promise.
+        // SAFETY: `pci_unregister_driver` demands a driver that is registered, once: by the caller's promise.
         unsafe { sys::pci_unregister_driver(driver) };
     }
 }

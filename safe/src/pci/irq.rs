@@ -95,8 +95,9 @@ impl Device<Core> {
             return Err(EBUSY);
         }
         let affinity = core::ptr::null_mut();
-        // SAFETY: the device is there and bound, and its lock is held; it is managed, so that the vectors are freed when it is unbound. No affinity
-        // is asked for.
+        // SAFETY: `pci_alloc_irq_vectors_affinity` demands that nobody else enables or frees vectors of the device, a context that may sleep, and
+        // that the vectors are freed when no handler is left: the device's lock is held, it is managed, so that devres frees them after
+        // `remove`, where handlers went. No affinity is asked for.
         let count =
             unsafe { sys::pci_alloc_irq_vectors_affinity(self.as_raw(), min_vecs, max_vecs, types.0, affinity) };
         u32::try_from(count).map_err(|_| Error::from_errno(count))
@@ -110,7 +111,8 @@ impl Device<Bound> {
     /// Context: may sleep.
     #[doc(alias = "pci_irq_vector")]
     pub fn irq_vector(&self, nr: u32) -> Result<irq::Line> {
-        // SAFETY: the device is there.
+        // SAFETY: `pci_irq_vector` demands a device whose vectors are not freed meanwhile, and a context that may sleep: devres frees them when the
+        // device is not bound any more, and it is `Bound`.
         let number = unsafe { sys::pci_irq_vector(self.as_raw(), nr) };
         match u32::try_from(number) {
             // 0 is no interrupt of a device.

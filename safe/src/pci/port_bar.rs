@@ -64,8 +64,9 @@ impl<const SIZE: usize> PortBar<SIZE> {
         // SAFETY: the driver is there, and has a name, until after what is managed has been released.
         let name = unsafe { (*driver).name };
         let all = &raw mut sys::ioport_resource;
-        // SAFETY: the device is bound, so that what is managed is released when it is unbound; the name that the region keeps
-        // lasts as long. `ioport_resource` is the kernel's own.
+        // SAFETY: `__devm_request_region` demands a device that is being bound or bound, for devres to release the region, and a name that stays
+        // as long as the region: it is the bound driver's, which stays registered until the device was unbound. `ioport_resource` is the
+        // kernel's own.
         let region = unsafe { sys::__devm_request_region(dev.as_raw(), all, start, length, name) };
         if region.is_null() {
             return Err(EBUSY);

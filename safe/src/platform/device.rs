@@ -95,7 +95,7 @@ impl Device<Bound> {
             ResourceType::Mem => sys::IORESOURCE_MEM,
             ResourceType::Io => sys::IORESOURCE_IO,
         };
-        // SAFETY: the device is there; the resources of one that is registered do not change.
+        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile: those of one that is registered do not.
         let resource = unsafe { sys::platform_get_resource(self.as_raw(), resource_type as c_uint, number as c_uint) };
         // SAFETY: the function returns NULL, or one of the device's resources.
         let resource = unsafe { resource.as_ref()? };
@@ -120,14 +120,15 @@ impl Device<Bound> {
     /// `ENXIO` if there is none, which is logged; `EPROBE_DEFER` if its controller is not there yet. Context: may sleep.
     #[doc(alias = "platform_get_irq")]
     pub fn irq(&self, number: u32) -> Result<irq::Line> {
-        // SAFETY: the device is there, and registered.
+        // SAFETY: `platform_get_irq` demands a device that is registered, and a context that may sleep (it may map the interrupt): `dev` is bound, the
+        // caller promises the context.
         self.line(unsafe { sys::platform_get_irq(self.as_raw(), number as c_uint) })
     }
 
     /// As [`irq`](Self::irq); that there is none is not logged. C's `platform_get_irq_optional`.
     #[doc(alias = "platform_get_irq_optional")]
     pub fn irq_optional(&self, number: u32) -> Result<irq::Line> {
-        // SAFETY: the device is there, and registered.
+        // SAFETY: as in `irq`.
         self.line(unsafe { sys::platform_get_irq_optional(self.as_raw(), number as c_uint) })
     }
 
@@ -143,7 +144,7 @@ impl Device<Bound> {
     /// How many interrupts the device has: C's `platform_irq_count`. `EPROBE_DEFER` if a controller is not there yet.
     #[doc(alias = "platform_irq_count")]
     pub fn irq_count(&self) -> Result<u32> {
-        // SAFETY: the device is there, and registered.
+        // SAFETY: as in `irq`.
         let count = unsafe { sys::platform_irq_count(self.as_raw()) };
         u32::try_from(count).map_err(|_| Error::from_errno(count))
     }
@@ -210,7 +211,7 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     unsafe fn dec_ref(object: NonNull<Self>) {
         // SAFETY: the caller owns a reference: the device is there; only the address of the field is taken.
         let dev = unsafe { &raw mut (*object.as_ptr().cast::<sys::platform_device>()).dev };
-        // SAFETY: the caller gives up a reference that it owns.
+        // SAFETY: `put_device` demands a reference of the caller's, which the caller gives up.
         unsafe { sys::put_device(dev) };
     }
 }

@@ -34,7 +34,7 @@ pub struct Mem<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Mem<SIZE> {
     pub(super) fn new(device: &Device<Bound>, number: u32) -> Result<Self> {
-        // SAFETY: the device is there; the resources of one that is registered do not change.
+        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile: those of one that is registered do not.
         let resource = unsafe { sys::platform_get_resource(device.as_raw(), sys::IORESOURCE_MEM as c_uint, number) };
         if resource.is_null() {
             dev_err!(device, "no memory {}", number);

@@ -118,7 +118,8 @@ impl DeviceRegistration {
             Id::Number(number) => c_int::try_from(number).map_err(|_| EINVAL)?,
         };
         raw.dma_mask = info.dma_mask;
-        // SAFETY: the info is valid for the call, which copies the name.
+        // SAFETY: `platform_device_register_full` demands an info whose name is there for the call (it is copied), and a context that may sleep and
+        // holds no lock that a driver's `probe` takes: the caller promises the one, and `misc_mtx` was asked for above.
         let device = unsafe { sys::platform_device_register_full(&raw const raw) };
         // An errno in the place of a pointer, as C's `IS_ERR` has it.
         let value = device.addr().cast_signed();
@@ -144,7 +145,8 @@ impl Drop for DeviceRegistration {
         if InMiscOpen::is_here() {
             return left_registered(self.as_ref());
         }
-        // SAFETY: by the type's invariant it is registered, and this is the one place that unregisters it.
+        // SAFETY: `platform_device_unregister` demands a device that is registered, with the reference that it gives up: by the type's invariant both
+        // are this value's, and this is the one place.
         unsafe { sys::platform_device_unregister(self.0.as_ptr()) };
     }
 }

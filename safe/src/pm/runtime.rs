@@ -153,7 +153,7 @@ fn wake(dev: &Device<Bound>) -> Result<Awake<'_>> {
     // promises by the documented context; it reports one that may not.
     let woken = unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) };
     if woken < 0 {
-        // SAFETY: the device is there; the use was counted in any case.
+        // SAFETY: with `RPM_GET_PUT` the function counts a use before it fails, which is the caller's to give up; the device is there.
         unsafe { put_noidle(dev.as_raw()) };
         return Err(Error::from_errno(woken));
     }
@@ -181,7 +181,8 @@ impl Drop for Awake<'_> {
         if self.autosuspend {
             put_autosuspend(self.dev);
         } else {
-            // SAFETY: the device is there, and bound; gives the use up that `resume_and_get` has counted.
+            // SAFETY: `__pm_runtime_idle` with `RPM_GET_PUT` demands a use to give up: `resume_and_get` has counted this value's. With `RPM_ASYNC` it may be
+            // called in any context. The device is bound as long as this borrows it.
             unsafe { sys::__pm_runtime_idle(self.dev.as_raw(), PUT) };
         }
     }
@@ -197,7 +198,7 @@ fn put_autosuspend(dev: &Device<Bound>) {
     let last_busy = unsafe { AtomicU64::from_ptr(last_busy) };
     // SAFETY: it may be called in any context.
     last_busy.store(unsafe { sys::ktime_get_mono_fast_ns() }, Ordering::Relaxed);
-    // SAFETY: the device is there, and bound; the use is the caller's.
+    // SAFETY: as for `__pm_runtime_idle` in `drop`, which this stands for; the device is bound.
     unsafe { sys::__pm_runtime_suspend(dev.as_raw(), PUT | sys::RPM_AUTO as c_int) };
 }
 
@@ -210,7 +211,8 @@ fn put_autosuspend(dev: &Device<Bound>) {
 #[doc(alias = "pm_runtime_use_autosuspend")]
 pub fn use_autosuspend(dev: &impl AsRef<Device<Core>>, delay_ms: u16) {
     let dev = dev.as_ref().as_raw();
-    // SAFETY: the device is there, and its lock is held.
+    // SAFETY: both take `power.lock` themselves, and may put the device to sleep: they demand a device that is there, and a context that may
+    // sleep, which a callback with `Core` is.
     unsafe { sys::pm_runtime_set_autosuspend_delay(dev, c_int::from(delay_ms)) };
     // SAFETY: as above.
     unsafe { sys::__pm_runtime_use_autosuspend(dev, true) };
@@ -271,6 +273,6 @@ pub(crate) unsafe fn stop(dev: *mut sys::device) {
     unsafe { get_noresume(dev) };
     // SAFETY: the device is there.
     unsafe { sys::__pm_runtime_use_autosuspend(dev, false) };
-    // SAFETY: the device is there; whoever waits for it here may sleep.
+    // SAFETY: `pm_runtime_barrier` demands a context that may sleep: this is a bus's `remove`.
     unsafe { sys::pm_runtime_barrier(dev) };
 }

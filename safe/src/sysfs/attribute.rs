@@ -212,7 +212,7 @@ unsafe extern "C" fn store<A: DeviceAttribute>(
     let this = unsafe { bound_data::<A::Data>(dev) };
     // SAFETY: as above; the device is one of the driver's bus.
     let dev = unsafe { A::Bus::from_raw::<Bound>(dev) };
-    // SAFETY: sysfs hands over so many bytes.
+    // SAFETY: `kernfs_fop_write_iter` hands over a buffer of its own with `size` bytes (and a NUL), which nobody else writes for the call.
     let text = unsafe { core::slice::from_raw_parts(buf.cast(), size) };
     stored(size, A::store(dev, this, text))
 }
@@ -231,7 +231,7 @@ unsafe extern "C" fn store_driver<A: DriverAttribute>(
     buf: *const c_char,
     size: usize,
 ) -> isize {
-    // SAFETY: sysfs hands over so many bytes.
+    // SAFETY: as in `store`.
     let text = unsafe { core::slice::from_raw_parts(buf.cast(), size) };
     stored(size, A::store(text))
 }
