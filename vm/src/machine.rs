@@ -75,8 +75,9 @@ impl Machine {
         let clock: &[&str] = match accel {
             Accel::Kvm => &[],
             // The kernel measures the time stamp counter when it boots. A busy host makes that wrong by up to tens of
-            // times now and then, and the kernel then reports stalls that are none. The HPET's rate is known.
-            Accel::Tcg => &["tsc=unstable"],
+            // times now and then, and the kernel then reports stalls that are none. The HPET's rate is known. It also waits ten
+            // milliseconds for ten interrupts of the timer, and panics ("IO-APIC + timer doesn't work!") where they come later.
+            Accel::Tcg => &["no_timer_check", "tsc=unstable"],
         };
         let ours = [
             "console=ttyS0",
@@ -248,7 +249,7 @@ mod tests {
             (value(&words, "-m"), value(&words, "-smp"), value(&words, "-kernel")),
             ("512M", "2", "/k")
         );
-        assert!(value(&words, "-append").ends_with(" tsc=unstable nokaslr"));
+        assert!(value(&words, "-append").ends_with(" no_timer_check tsc=unstable nokaslr"));
         let devices: Vec<&str> = words
             .windows(2)
             .filter(|pair| pair[0] == "-device")
@@ -291,7 +292,8 @@ mod tests {
         machine.kvm = false;
         assert_eq!(machine.accels(), [Accel::Tcg]);
         assert_eq!(value(&words(&machine, Accel::Kvm), "-accel"), "kvm");
-        assert!(!value(&words(&machine, Accel::Kvm), "-append").contains("tsc="));
+        let with_kvm = words(&machine, Accel::Kvm);
+        assert!(!value(&with_kvm, "-append").contains("tsc=") && !value(&with_kvm, "-append").contains("timer_check"));
         assert_eq!(value(&words(&machine, Accel::Tcg), "-accel"), "tcg,thread=single");
     }
 
