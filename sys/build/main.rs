@@ -29,6 +29,7 @@ fn generate() -> Result<(), String> {
     println!("cargo::rerun-if-changed=c");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=needed.toml");
+    println!("cargo::rerun-if-env-changed=LIBCLANG_PATH");
     let out = PathBuf::from(
         std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?,
     );

@@ -90,10 +90,17 @@ fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
     };
 
     // Before anything is installed, an ordinary user is told what is missing and what root has to run.
-    let prepare = "useradd --create-home somebody; chmod 755 /root /root/.cargo";
-    assert!(run(prepare).command().output().unwrap().status.success());
+    // Folders above a mount are root's alone at first.
+    let above: Vec<_> = repository()
+        .ancestors()
+        .skip(1)
+        .map(|dir| dir.display().to_string())
+        .collect();
+    let prepare = format!("useradd --create-home somebody; chmod 755 {}", above.join(" "));
+    let prepared = run(&prepare).command().output().unwrap();
+    assert!(prepared.status.success(), "{}", text(&prepared));
     let xtask = target.join("debug/xtask");
-    let as_user = run(&format!("{} run --install", xtask.display()))
+    let as_user = run(&format!("{} doctor --install", xtask.display()))
         .env("HOME", "/home/somebody")
         .env("LINUX_DRIVER_CACHE", "/home/somebody/cache")
         .user(1000)
