@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
-use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::btf::extract;
 use linux_driver_abi::history::{Added, History, Kernel, Package, Watched, series_of};
 use linux_driver_abi::model::Scope;
 use linux_driver_abi::needed::Needed;
@@ -212,7 +212,7 @@ fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, source: &Source, symve
             "correct it",
         ));
     }
-    let mut abi = extract(&Btf::open(source.btf(), source.place())?, scope)?;
+    let mut abi = extract(&source.kernel()?, scope)?;
     if let Some(path) = symvers {
         let symvers = Symvers::read(path)?;
         kernel.symbols_known = true;

@@ -119,7 +119,7 @@ impl Snapshot {
 /// Of type information alone.
 fn of_btf(path: &Path, needed: &Needed) -> Result<Snapshot> {
     let source = Source::open(path)?;
-    let btf = Btf::open(source.btf(), source.place())?;
+    let btf = source.kernel()?;
     let abi = btf::extract(&btf, &needed.scope())?;
     let origin = Origin::of_btf(&source, "the file that was given");
     progress::say("note: no headers, so no constants: bindings cannot be made of this snapshot");
@@ -146,7 +146,7 @@ fn snapshot_of(cache: &Cache, kernel: &Kernel, install: Install, needed: &Needed
     let prepared = builder(cache, kernel, install)?.prepared(&workspace().join("sys/c"))?;
     let facts = Facts::read(cache, kernel, needed)?;
     let (source, found_in) = kernel.btf()?;
-    let btf = Btf::open(source.btf(), source.place())?;
+    let btf = source.kernel()?;
     let abi = facts.with(btf::extract(&btf, &needed.scope())?, needed, kernel)?;
     let origin = Origin::of_kernel(&source, found_in, &abi, kernel, &prepared.kernel)?;
     Snapshot::of(&btf, &abi, needed, &origin)

@@ -174,3 +174,32 @@ fn lacking(btf: &Btf<'_>, name: &str, why: &str) -> Error {
         "give the BTF of another kernel, or report this with the kernel's release",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::btf::extract;
+    use crate::btf::testing::sample;
+
+    #[test]
+    fn a_header_whose_asserts_could_not_hold_is_an_error() {
+        let bytes = sample().bytes();
+        let btf = Btf::open(&bytes, "test").unwrap();
+        let needed = Needed {
+            types: vec!["driver".to_owned()],
+            ..Needed::default()
+        };
+        let mut abi = extract(&btf, &needed.scope()).unwrap();
+        let text = header(&btf, &abi, &needed).unwrap();
+        assert!(text.contains("_Static_assert(_Alignof(struct driver) == 8"), "{text}");
+        // Its members lead to 8, whatever a record says.
+        Arc::make_mut(abi.types.get_mut("driver").unwrap()).align = 4;
+        let error = header(&btf, &abi, &needed).unwrap_err().to_string();
+        assert!(
+            error.contains("driver aligned to 4 bytes") && error.contains("--kdir"),
+            "{error}"
+        );
+    }
+}
