@@ -31,6 +31,7 @@
 mod constant;
 mod function;
 mod layout;
+mod scope;
 mod similar;
 mod spelled;
 mod symbol;
@@ -38,8 +39,9 @@ mod types;
 
 use std::collections::BTreeSet;
 
+pub use self::scope::Says;
 use crate::model::{Abi, Kind};
-use crate::report::{Change, Check, CheckKind, Finding, LookedAt, Subject, Verdict};
+use crate::report::{Change, Check, CheckKind, Finding, LookedAt, Part, Subject, Verdict};
 use crate::usage::{Role, Usage, by_value};
 
 /// How deep types may be held in one another before the cause of a size is looked for no further.
@@ -50,29 +52,53 @@ pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
     spelled::expanded(before.0, before.1) == spelled::expanded(after.0, after.1)
 }
 
-/// Compares two kernels. `names` are what they are called: the catalogue's names, or releases.
+/// Compares two kernels in all that the code uses: what one of them does not say is a finding without evidence. `names`
+/// are what they are called: the catalogue's names, or releases.
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
-    let context = Context {
+    compared(&context(before, after, usage, names))
+}
+
+/// Compares two kernels in what both sources can say, `says`, or in the parts that are wanted.
+pub fn in_scope(
+    before: (&Abi, Says),
+    after: (&Abi, Says),
+    usage: &Usage,
+    names: (&str, &str),
+    wanted: Option<&BTreeSet<Part>>,
+) -> Check {
+    let context = context(before.0, after.0, usage, names);
+    let mut check = compared(&context);
+    scope::limit(&context, &mut check, (before.1, after.1), wanted);
+    check
+}
+
+fn context<'a>(before: &'a Abi, after: &'a Abi, usage: &'a Usage, names: (&'a str, &'a str)) -> Context<'a> {
+    Context {
         before,
         after,
         usage,
         allocated: usage.allocated_with_members(before),
         reached: reached(before, usage),
         names,
-    };
+    }
+}
+
+fn compared(context: &Context<'_>) -> Check {
+    let names = context.names;
     let mut check = Check {
         kind: CheckKind::Kernels,
         kernel: names.1.to_owned(),
         against: names.0.to_owned(),
         looked_at: LookedAt::default(),
+        scope: None,
         findings: Vec::new(),
         layouts: std::collections::BTreeMap::new(),
     };
-    arch(&context, &mut check);
-    types::compare(&context, &mut check);
-    function::compare(&context, &mut check);
-    constant::compare(&context, &mut check);
-    symbol::compare(&context, &mut check);
+    arch(context, &mut check);
+    types::compare(context, &mut check);
+    function::compare(context, &mut check);
+    constant::compare(context, &mut check);
+    symbol::compare(context, &mut check);
     if check.looked_at == LookedAt::default() {
         let text = "nothing was compared: the two have nothing in common".to_owned();
         let why = "a check that looked at nothing has proved nothing";

@@ -55,6 +55,21 @@ impl Default for Abi {
     }
 }
 
+impl Abi {
+    /// Whether the kernel was asked whether it exports this. A list of exported symbols says nothing of names that were
+    /// not looked for in it.
+    pub fn knows_export(&self, name: &str) -> bool {
+        let looked_for = || self.functions.contains_key(name) || self.asked_in_vain("function", name).is_some();
+        let known = !self.symbols.is_empty() && self.asked_in_vain("symbol", name).is_none();
+        self.symbols.contains_key(name) || known && looked_for()
+    }
+
+    /// Why there is no evidence of this, if it was asked for and not found out.
+    pub fn asked_in_vain(&self, kind: &str, name: &str) -> Option<&str> {
+        self.no_evidence.get(&format!("{kind} {name}")).map(String::as_str)
+    }
+}
+
 /// What a type is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

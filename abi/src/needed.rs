@@ -18,6 +18,8 @@ pub struct Needed {
     pub types: Vec<String>,
     /// Typedefs that the shims speak of.
     pub typedefs: Vec<String>,
+    /// Enums whose enumerators the safe layer uses, by their tag.
+    pub enums: Vec<String>,
     /// Functions that the kernel exports.
     pub functions: Vec<String>,
     /// Variables with their C types.
@@ -64,9 +66,9 @@ impl Needed {
         })
     }
 
-    /// Types and typedefs: those that are listed, and those with fields that are read or written.
+    /// Types, typedefs and enums: those that are listed, and those with fields that are read or written.
     pub fn types(&self) -> BTreeSet<&String> {
-        let listed = self.types.iter().chain(&self.typedefs);
+        let listed = self.types.iter().chain(&self.typedefs).chain(&self.enums);
         listed.chain(self.fields.keys()).collect()
     }
 
@@ -119,6 +121,7 @@ mod tests {
         let needed = Needed {
             types: vec!["b".to_owned()],
             typedefs: vec!["t".to_owned()],
+            enums: vec!["e".to_owned()],
             fields: ["a", "b"]
                 .map(|name| (name.to_owned(), vec!["field".to_owned()]))
                 .into(),
@@ -130,7 +133,7 @@ mod tests {
             ..Needed::default()
         };
         let scope = needed.scope();
-        assert_eq!(scope.types, ["a", "b", "t"]);
+        assert_eq!(scope.types, ["a", "b", "e", "t"]);
         assert_eq!(scope.functions, ["f", "g"]);
         assert_eq!(needed.constants().collect::<Vec<_>>(), [("C", None)]);
     }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::btf::ABSENT;
+use linux_driver_abi::compare::Says;
 use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Linkage, Source, Symbol, Type};
 use linux_driver_abi::report::{
-    Change, Check, FailOn, Finding, Outcome, Report, Retyping, SCHEMA, Subject, Verdict, github, json, markdown,
+    Change, Check, FailOn, Finding, Outcome, Part, Report, Retyping, SCHEMA, Subject, Verdict, github, json, markdown,
     picture, sarif, text,
 };
 use linux_driver_abi::usage::Role;
@@ -445,7 +446,7 @@ fn functions_change_in_several_ways() {
             .collect(),
         ..Abi::default()
     };
-    let before = of(&[
+    let mut before = of(&[
         (
             "kvfree_call_rcu",
             function("void", &["struct callback_head *", "rcu_callback_t"]),
@@ -466,6 +467,9 @@ fn functions_change_in_several_ways() {
         ("other", function("void *", &["size_t", "gfp_t"])),
         ("same", function("void", &[])),
     ]);
+    for name in ["__kmalloc_noprof", "other"] {
+        before.no_evidence.insert(format!("function {name}"), ABSENT.to_owned());
+    }
     let usage = calling(&["kvfree_call_rcu", "get", "match", "__kmalloc", "same"]);
     let used = check(&before, &after, &usage);
     let arity = finding(&used, "kvfree_call_rcu");
@@ -530,12 +534,13 @@ fn symbols_tell_what_the_loader_asks_for() {
         ("gone", symbol(Some(4), true, None)),
         ("quiet", symbol(Some(5), true, None)),
     ]);
-    let after = of(&[
+    let mut after = of(&[
         ("crc", symbol(Some(9), true, None)),
         ("gpl", symbol(Some(2), true, None)),
         ("space", symbol(Some(3), true, Some("DMA"))),
         ("quiet", symbol(Some(6), true, None)),
     ]);
+    after.no_evidence.insert("function gone".into(), ABSENT.into());
     let check_all = check(&before, &after, &calling(&["crc", "gpl", "space", "gone"]));
     let verdict = |name| {
         let mut found = check_all
@@ -582,7 +587,22 @@ fn a_function_that_is_gone_from_all_lists_is_gone() {
             .collect(),
         ..Abi::default()
     };
-    let (before, after) = (with(&["f", "g"], &["f", "g"]), with(&["g"], &["g"]));
+    let (before, mut after) = (with(&["f", "g"], &["f", "g"]), with(&["g"], &["g"]));
+    // Nobody looked for it there.
+    let unasked = check(&before, &after, &calling(&["f"]));
+    assert!(
+        unasked
+            .findings
+            .iter()
+            .all(|finding| finding.verdict == Verdict::NoEvidence)
+    );
+    let back = check(&after, &before, &calling(&["f"]));
+    assert!(
+        back.findings
+            .iter()
+            .all(|finding| finding.verdict == Verdict::NoEvidence)
+    );
+    after.no_evidence.insert("function f".into(), ABSENT.into());
     let gone = check(&before, &after, &calling(&["f"]));
     assert_eq!(
         (&finding(&gone, "f").change, finding(&gone, "f").verdict),
@@ -687,6 +707,83 @@ fn what_is_not_known_is_never_a_pass() {
         Some(Verdict::NoEvidence)
     );
     assert_eq!(check(&known, &known, &Usage::default()).findings, []);
+}
+
+#[test]
+fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
+    let constant = Constant {
+        value: 1,
+        source: Source::Compiler,
+        type_name: None,
+    };
+    let mut full = abi(&[("known", structure(8, &[])), ("lost", structure(8, &[]))]);
+    let mut inline = function("void", &[]);
+    inline.linkage = Some(Linkage::Inline);
+    full.functions = BTreeMap::from([
+        ("f".to_owned(), function("void", &[]).into()),
+        ("inline".to_owned(), inline.into()),
+        ("added".to_owned(), function("int", &[]).into()),
+    ]);
+    full.constants.insert("C".into(), constant);
+    let symbol = Symbol {
+        crc: None,
+        module: "vmlinux".into(),
+        gpl: true,
+        namespace: None,
+    };
+    for name in ["f", "added"] {
+        full.symbols.insert(name.into(), symbol.clone().into());
+    }
+    // The same kernel, read from its type information before `added` was needed.
+    let mut types = full.clone();
+    types.constants.clear();
+    types.functions.remove("added");
+    types.functions.remove("inline");
+    types.symbols.remove("added");
+    types.no_evidence.insert("function inline".into(), ABSENT.into());
+    let usage = Usage {
+        constants: set(&["C"]),
+        ..calling(&["f", "added", "inline"])
+    };
+    let no_constants = Says {
+        constants: false,
+        symbols: true,
+    };
+    let scoped = |before: (&Abi, Says), after: (&Abi, Says), wanted: Option<&[Part]>| {
+        let wanted = wanted.map(|parts| parts.iter().copied().collect());
+        compare::in_scope(before, after, &usage, NAMES, wanted.as_ref())
+    };
+    for (before, after) in [
+        ((&full, Says::ALL), (&types, no_constants)),
+        ((&types, no_constants), (&full, Says::ALL)),
+        ((&types, no_constants), (&types, no_constants)),
+        ((&full, Says::ALL), (&full, Says::ALL)),
+    ] {
+        let check = scoped(before, after, None);
+        assert_eq!(check.findings, []);
+        let told = text::render(&report(vec![check.clone()]), text::Options::default());
+        let both_full = before.1 == Says::ALL && after.1 == Says::ALL;
+        assert_eq!(told.contains("not constants"), !both_full, "{told}");
+        assert_eq!(told.contains("function added"), !both_full, "{told}");
+        assert_eq!(report(vec![check]).outcome(FailOn::Any), Outcome::Holds);
+    }
+    // Asked for by name, it is no pass.
+    let wanted = scoped((&types, no_constants), (&types, no_constants), Some(&[Part::Constants]));
+    assert_eq!(finding(&wanted, "constants").verdict, Verdict::NoEvidence);
+    assert_eq!(wanted.findings.len(), 1, "{:#?}", wanted.findings);
+    // A source that ought to have said it and did not is no pass either.
+    let broken = scoped((&full, Says::ALL), (&types, Says::ALL), None);
+    assert_eq!(finding(&broken, "constants").verdict, Verdict::NoEvidence);
+    let mut vain = full.clone();
+    vain.types.remove("lost");
+    vain.no_evidence.insert("type lost".into(), "two definitions".into());
+    let lost = scoped((&full, Says::ALL), (&vain, Says::ALL), None);
+    assert_eq!(finding(&lost, "lost").verdict, Verdict::NoEvidence);
+    // Drift inside of the scope is found.
+    let mut moved = types.clone();
+    moved.functions.insert("f".into(), function("int", &[]).into());
+    let drift = scoped((&full, Says::ALL), (&moved, no_constants), None);
+    assert_eq!(finding(&drift, "f").verdict, Verdict::Source);
 }
 
 /// Findings of three weights, with characters that formats have to escape.

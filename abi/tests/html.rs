@@ -74,6 +74,7 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
             types: 2,
             ..LookedAt::default()
         },
+        scope: None,
         layouts: findings.iter().map(of).collect(),
         findings,
     }

@@ -153,7 +153,11 @@ impl Questions {
         for name in wanted.scope.types.iter().filter(|name| is_name(name)) {
             for word in ["struct ", "union ", "enum ", ""] {
                 let number = questions.lines.len();
-                let line = format!("extern char linux_driver_ask_{number}[sizeof(*({word}{name} *)0)];");
+                // In a block of its own: a tag with the wrong word before it is another one from there on.
+                let line = format!(
+                    "static inline void linux_driver_ask_{number}(void) {{ extern char \
+                     linux_driver_size_{number}[sizeof(*({word}{name} *)0)]; }}"
+                );
                 questions.ask(&line, Question::Type(word, name.clone()));
             }
         }

@@ -16,6 +16,9 @@ pub(crate) struct Needed {
     /// The bindings get these with the shims.
     #[expect(dead_code, reason = "for snapshots")]
     typedefs: Vec<String>,
+    /// The bindings get these with the functions that take them.
+    #[expect(dead_code, reason = "for snapshots")]
+    enums: Vec<String>,
     pub(crate) functions: Vec<String>,
     variables: BTreeMap<String, String>,
     pub(crate) fields: BTreeMap<String, Vec<String>>,

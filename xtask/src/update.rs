@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linux_driver_abi::compare::Says;
 use linux_driver_abi::report::{self, Report};
 use linux_driver_abi::{Usage, compare};
 use linux_driver_host::packages;
@@ -104,11 +105,13 @@ fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut R
     history::add_kernel(&kernel)?;
     let after = snapshot(&spec.name)?;
     let label = |release: &str| format!("{} ({release})", spec.name);
-    report.checks.push(compare::kernels(
-        &before,
-        &after,
+    let names = (&*label(&before.release), &*label(&after.release));
+    report.checks.push(compare::in_scope(
+        (&before, Says::ALL),
+        (&after, Says::ALL),
         usage,
-        (&label(&before.release), &label(&after.release)),
+        names,
+        None,
     ));
     report.checks.push(check_abi::bindings(&spec.name, cache, install)?);
     Ok(())

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::model::{Abi, Field, Function, Kind, Linkage, Type};
 use crate::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict};
 use crate::usage::{Role, Usage};
-use shape::{Shape, same};
+use shape::{Likeness, Shape, likeness};
 
 /// What rustc laid out.
 pub const RUSTC: &str = "rustc";
@@ -35,6 +35,7 @@ pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Check {
             kernel: kernel.to_owned(),
             against: "bindings".to_owned(),
             looked_at: LookedAt::default(),
+            scope: None,
             findings: Vec::new(),
             layouts: BTreeMap::new(),
         },
@@ -113,9 +114,9 @@ impl<'a> Agreement<'a> {
             let same_kind = rust || (type_a.kind == type_b.kind && type_a.values == type_b.values);
             let same_target = match (&type_a.target, &type_b.target) {
                 (Some(left), Some(right)) => same_types((a, abi_a, left), (b, abi_b, right)),
-                _ => rust || type_a.target == type_b.target,
+                _ => Likeness::from(rust || type_a.target == type_b.target),
             };
-            type_a.size == type_b.size && aligned && same_kind && same_target
+            Likeness::from(type_a.size == type_b.size && aligned && same_kind).max(same_target)
         };
         let describe = |(truth, _, type_): &Says<'a, &'a Arc<Type>>| {
             let mut text = format!("{}, {} B", type_.kind.word(), type_.size);
@@ -179,7 +180,7 @@ impl<'a> Agreement<'a> {
                 let (&(a, abi_a, field_a), &(b, abi_b, field_b)) = (left, right);
                 let key = |field: &Field| (field.offset_bits, field.size_bits, field.bitfield);
                 let typed = same_types((a, abi_a, &field_a.type_name), (b, abi_b, &field_b.type_name));
-                key(field_a) == key(field_b) && typed
+                Likeness::from(key(field_a) == key(field_b)).max(typed)
             };
             let describe = |(_, _, field): &Says<'a, &'a Field>| place(field);
             self.compare(Subject::Field, &path, &said, agree, describe, (role, used));
@@ -210,11 +211,12 @@ impl<'a> Agreement<'a> {
             self.check.looked_at.functions += 1;
             let agree = |left: &Says<'a, &'a Function>, right: &Says<'a, &'a Function>| {
                 let (&(a, abi_a, left), &(b, abi_b, right)) = (left, right);
-                left.variadic == right.variadic
-                    && left.params.len() == right.params.len()
-                    && same_types((a, abi_a, &left.returns), (b, abi_b, &right.returns))
-                    && (left.params.iter().zip(&right.params))
-                        .all(|(left, right)| same_types((a, abi_a, left), (b, abi_b, right)))
+                let declared = left.variadic == right.variadic && left.params.len() == right.params.len();
+                let pairs = left.params.iter().zip(&right.params);
+                let pairs = pairs.chain([(&left.returns, &right.returns)]);
+                pairs
+                    .map(|(left, right)| same_types((a, abi_a, left), (b, abi_b, right)))
+                    .fold(Likeness::from(declared), Likeness::max)
             };
             let describe = |(_, _, function): &Says<'a, &'a Function>| function.declaration(name);
             let used = self.usage.functions.contains(name);
@@ -231,7 +233,7 @@ impl<'a> Agreement<'a> {
             }
             self.check.looked_at.constants += 1;
             let used = self.usage.constants.contains(name);
-            let agree = |left: &Says<'a, i128>, right: &Says<'a, i128>| left.2 == right.2;
+            let agree = |left: &Says<'a, i128>, right: &Says<'a, i128>| Likeness::from(left.2 == right.2);
             self.compare(
                 Subject::Constant,
                 name,
@@ -290,19 +292,31 @@ impl<'a> Agreement<'a> {
         subject: Subject,
         name: &str,
         says: &[Says<'a, T>],
-        agree: impl Fn(&Says<'a, T>, &Says<'a, T>) -> bool,
+        agree: impl Fn(&Says<'a, T>, &Says<'a, T>) -> Likeness,
         describe: impl Fn(&Says<'a, T>) -> String,
         matters: (Option<Role>, bool),
     ) {
-        let mut bad = false;
+        let (mut bad, mut unknown) = (false, false);
         let mut kernel_is_one = true;
         for (index, left) in says.iter().enumerate() {
             for right in &says[index + 1..] {
-                if !agree(left, right) {
-                    bad = true;
-                    kernel_is_one &= left.0 == RUSTC || right.0 == RUSTC;
+                match agree(left, right) {
+                    Likeness::Same => {}
+                    Likeness::Unknown => unknown = true,
+                    Likeness::Different => {
+                        bad = true;
+                        kernel_is_one &= left.0 == RUSTC || right.0 == RUSTC;
+                    }
                 }
             }
+        }
+        if !bad && unknown {
+            let said: Vec<String> = says
+                .iter()
+                .map(|said| format!("{}: {}", said.0, describe(said)))
+                .collect();
+            let what = "a name in it is not known (list the typedef in sys/needed.toml)";
+            self.no_evidence(subject, name, &format!("{what}; {}", said.join("; ")));
         }
         if bad {
             let truths = says.iter().map(|said| (said.0.to_owned(), describe(said))).collect();
@@ -390,13 +404,13 @@ fn is_by_header(function: &Function) -> bool {
 }
 
 /// C's spelled types to the letter; Rust's by what they are.
-fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> bool {
+fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> Likeness {
     match (left, right) {
-        ((RUSTC, rust, left), (RUSTC, _, right)) => same(rust, &Shape::of(left), rust, &Shape::of(right)),
+        ((RUSTC, rust, left), (RUSTC, _, right)) => likeness(rust, &Shape::of(left), rust, &Shape::of(right)),
         ((RUSTC, rust, rust_type), (_, c, c_type)) | ((_, c, c_type), (RUSTC, rust, rust_type)) => {
-            same(rust, &Shape::of(rust_type), c, &Shape::of(c_type))
+            likeness(rust, &Shape::of(rust_type), c, &Shape::of(c_type))
         }
-        ((_, _, left), (_, _, right)) => left == right,
+        ((_, _, left), (_, _, right)) => Likeness::from(left == right),
     }
 }
 

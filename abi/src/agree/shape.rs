@@ -184,25 +184,43 @@ fn is_qualifier(word: &str) -> bool {
     ["const", "volatile", "restrict"].contains(&word)
 }
 
-/// Whether Rust's type can be C's.
-pub(super) fn same(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape) -> bool {
-    same_at(rust, rust_type, c, c_type, 0)
+/// What is known of whether two types are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Likeness {
+    /// They are.
+    Same,
+    /// A name in one of them stands for something that is not known: no evidence.
+    Unknown,
+    /// They are not, whatever stands for the names that are not known.
+    Different,
 }
 
-fn same_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u32) -> bool {
+impl From<bool> for Likeness {
+    fn from(same: bool) -> Self {
+        if same { Self::Same } else { Self::Different }
+    }
+}
+
+/// Whether Rust's type can be C's.
+pub(super) fn likeness(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape) -> Likeness {
+    likeness_at(rust, rust_type, c, c_type, 0)
+}
+
+fn likeness_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u32) -> Likeness {
     if depth > DEPTH {
-        return false;
+        return Likeness::Different;
     }
     // The same name for the same thing: a struct that in C only a typedef names.
     if let (Shape::Named(left), Shape::Named(right)) = (rust_type, c_type)
-        && (left == right || left.strip_prefix("struct ").or(left.strip_prefix("union ")) == Some(right))
+        && (tag(left).is_some() || is_known(left))
+        && (left == right || tag(left) == Some(right))
     {
-        return true;
+        return Likeness::Same;
     }
     match (resolved(rust, rust_type), resolved(c, c_type)) {
-        (Shape::Pointer(left), Shape::Pointer(right)) => same_at(rust, &left, c, &right, depth + 1),
+        (Shape::Pointer(left), Shape::Pointer(right)) => likeness_at(rust, &left, c, &right, depth + 1),
         (Shape::Array(left, length), Shape::Array(right, count)) => {
-            length == count && same_at(rust, &left, c, &right, depth + 1)
+            Likeness::from(length == count).max(likeness_at(rust, &left, c, &right, depth + 1))
         }
         (
             Shape::Function {
@@ -216,34 +234,32 @@ fn same_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u32) -
                 variadic: c_variadic,
             },
         ) => {
-            variadic == c_variadic
-                && params.len() == c_params.len()
-                && same_at(rust, &returns, c, &c_returns, depth + 1)
-                && params
-                    .iter()
-                    .zip(&c_params)
-                    .all(|(left, right)| same_at(rust, left, c, right, depth + 1))
+            let declared = Likeness::from(variadic == c_variadic && params.len() == c_params.len());
+            let params = params.iter().zip(&c_params);
+            let pairs = params.chain([(&*returns, &*c_returns)]);
+            let likenesses = pairs.map(|(left, right)| likeness_at(rust, left, c, right, depth + 1));
+            likenesses.fold(declared, Likeness::max)
         }
-        (Shape::Named(left), Shape::Named(right)) => same_name(rust, &left, c, &right),
-        // A typedef that was not followed can be anything.
-        (Shape::Named(name), _) => is_unknown(&name),
-        (_, Shape::Named(name)) => is_unknown(&name),
-        _ => false,
+        (Shape::Named(left), Shape::Named(right)) => likeness_of_names(rust, &left, c, &right),
+        // A typedef that was not followed can be anything, and so can what could not be taken apart.
+        (Shape::Named(name), _) | (_, Shape::Named(name)) if !is_known(&name) => Likeness::Unknown,
+        (Shape::Unknown, _) | (_, Shape::Unknown) => Likeness::Unknown,
+        _ => Likeness::Different,
     }
 }
 
-fn same_name(rust: &Abi, left: &str, c: &Abi, right: &str) -> bool {
-    if left == right || is_unknown(left) || is_unknown(right) {
-        return true;
+fn likeness_of_names(rust: &Abi, left: &str, c: &Abi, right: &str) -> Likeness {
+    if !is_known(left) || !is_known(right) {
+        return Likeness::Unknown;
     }
-    if left.ends_with(" {…}") && right.ends_with(" {…}") {
-        return true;
+    if left == right || left.ends_with(" {…}") && right.ends_with(" {…}") {
+        return Likeness::Same;
     }
     match (integer(rust, left), integer(c, right)) {
         (Some((size, sign)), Some((c_size, c_sign))) => {
-            size == c_size && (sign.is_none() || c_sign.is_none() || sign == c_sign)
+            Likeness::from(size == c_size && (sign.is_none() || c_sign.is_none() || sign == c_sign))
         }
-        _ => tag(left).is_some() && tag(left) == tag(right),
+        _ => Likeness::from(tag(left).is_some() && tag(left) == tag(right)),
     }
 }
 
@@ -252,10 +268,9 @@ fn tag(name: &str) -> Option<&str> {
     name.strip_prefix("struct ").or(name.strip_prefix("union "))
 }
 
-/// Whether it is a typedef that could not be followed.
-fn is_unknown(name: &str) -> bool {
-    let known = tag(name).is_some() || name.starts_with("enum ") || name == "void" || builtin(name).is_some();
-    !known
+/// Whether it is no typedef that could not be followed.
+fn is_known(name: &str) -> bool {
+    tag(name).is_some() || name.starts_with("enum ") || name == "void" || builtin(name).is_some()
 }
 
 /// Size in bytes and, if it is known, whether it has a sign.
@@ -316,7 +331,7 @@ mod tests {
 
     fn same_in_nothing(rust: &str, c: &str) -> bool {
         let abi = Abi::default();
-        same(&abi, &Shape::of(rust), &abi, &Shape::of(c))
+        likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c)) == Likeness::Same
     }
 
     #[test]
@@ -392,8 +407,38 @@ mod tests {
             };
             c.types.insert(name.to_owned(), type_.into());
         }
-        let same = |rust: &str, spelled: &str| same(&Abi::default(), &Shape::of(rust), &c, &Shape::of(spelled));
+        let likeness = |rust: &str, spelled: &str| likeness(&Abi::default(), &Shape::of(rust), &c, &Shape::of(spelled));
+        let same = |rust: &str, spelled: &str| likeness(rust, spelled) == Likeness::Same;
         assert!(same("struct atomic64_t", "atomic_long_t") && same("unsigned int *", "dev_t *"));
         assert!(!same("struct atomic_t", "atomic_long_t") && !same("int", "dev_t"));
+        assert_eq!(likeness("int", "dev_t"), Likeness::Different);
+    }
+
+    #[test]
+    fn a_name_that_stands_for_nothing_known_is_no_evidence() {
+        let abi = Abi::default();
+        let likeness = |rust: &str, c: &str| likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c));
+        for (rust, c) in [
+            ("int", "handler_t"),
+            ("int (*)(int)", "handler_t"),
+            ("struct device *", "handler_t *"),
+            ("handler_t", "int"),
+            ("handler_t", "handler_t"),
+            ("int [2]", "handler_t [2]"),
+            ("void (*)(int)", "void (*)(handler_t)"),
+            ("handler_t (*)(void)", "int (*)(void)"),
+            ("struct device", "int (*"),
+            ("__int128 {", "int"),
+        ] {
+            assert_eq!(likeness(rust, c), Likeness::Unknown, "{rust} and {c}");
+        }
+        // What differs beside the name differs.
+        for (rust, c) in [
+            ("int [2]", "handler_t [3]"),
+            ("void (*)(int, int)", "void (*)(handler_t)"),
+            ("int (*)(int)", "void (*)(handler_t)"),
+        ] {
+            assert_eq!(likeness(rust, c), Likeness::Different, "{rust} and {c}");
+        }
     }
 }

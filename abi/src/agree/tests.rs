@@ -20,7 +20,7 @@ fn field(name: &str, offset_bits: u64, size_bits: u64, type_name: &str) -> Field
 fn abi(rust: bool) -> Abi {
     let mut abi = Abi::default();
     let text = if rust { "const signed char *" } else { "const char *" };
-    let flag = if rust { "bool_" } else { "bool" };
+    let flag = if rust { "unsigned char" } else { "_Bool" };
     let type_ = Type {
         kind: Kind::Struct,
         size: 24,
@@ -48,6 +48,31 @@ fn abi(rust: bool) -> Abi {
     };
     abi.constants.insert("ENOMEM".to_owned(), constant);
     abi
+}
+
+#[test]
+fn a_type_whose_name_is_not_known_is_no_agreement() {
+    let (rustc, mut headers, mut btf) = truths();
+    for c in [&mut headers, &mut btf] {
+        Arc::make_mut(c.types.get_mut("pci_dev").unwrap()).fields[1].type_name = "handler_t".to_owned();
+        Arc::make_mut(c.functions.get_mut("pci_enable_device").unwrap()).returns = "result_t".to_owned();
+    }
+    let expected = ["pci_dev.probe", "pci_enable_device"].map(|name| (name.to_owned(), Verdict::NoEvidence));
+    assert_eq!(found(&rustc, &headers, &btf), expected);
+    for c in [&mut headers, &mut btf] {
+        for (name, target, size) in [("handler_t", "int (*)(struct device *)", 8), ("result_t", "int", 4)] {
+            let type_ = Type {
+                kind: Kind::Typedef,
+                size,
+                align: size,
+                fields: Vec::new(),
+                values: BTreeMap::new(),
+                target: Some(target.to_owned()),
+            };
+            c.types.insert(name.to_owned(), type_.into());
+        }
+    }
+    assert_eq!(found(&rustc, &headers, &btf), []);
 }
 
 fn truths() -> (Abi, Abi, Abi) {

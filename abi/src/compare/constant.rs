@@ -8,7 +8,7 @@ use crate::model::{Abi, Source};
 use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
 
 /// What stands for all constants.
-const ALL: &str = "constants";
+pub(super) const ALL: &str = "constants";
 
 /// Compares all constants.
 pub(super) fn compare(context: &Context<'_>, check: &mut Check) {

@@ -54,7 +54,7 @@ fn finding(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict,
 /// How code gets at a function: what its reader said, or what the list of exported symbols says, if there is one.
 fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
     function.linkage.or_else(|| {
-        (!abi.symbols.is_empty()).then(|| {
+        abi.knows_export(name).then(|| {
             if abi.symbols.contains_key(name) {
                 Linkage::Exported
             } else {
@@ -198,7 +198,7 @@ fn missing<'a>(
         }
     }
     let was_exported = linkage(context.before, name, old) == Some(Linkage::Exported);
-    if !after.symbols.is_empty() && was_exported && !after.symbols.contains_key(name) {
+    if was_exported && after.knows_export(name) && !after.symbols.contains_key(name) {
         let verdict = (
             Verdict::Source,
             "the code calls it, and the kernel exports it no longer",
@@ -256,6 +256,11 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
         let text = format!("{why}; after, {}", new.declaration(name));
         return Some(no_evidence(Subject::Function, name, true, text));
     }
+    // It is new only if it was looked for before.
+    if !context.before.knows_export(name) && context.before.asked_in_vain("function", name).is_none() {
+        let text = format!("not looked at in {}; after, {}", context.names.0, new.declaration(name));
+        return Some(no_evidence(Subject::Function, name, is_used(context, name), text));
+    }
     let verdict = (Verdict::Keeps, "no object from before calls it");
     Some(finding(
         context,
@@ -286,7 +291,7 @@ fn unknown(context: &Context<'_>, check: &mut Check) {
             continue;
         }
         let exported = |abi: &Abi| abi.symbols.contains_key(name);
-        if exported(context.before) && !exported(context.after) && !context.after.symbols.is_empty() {
+        if exported(context.before) && !exported(context.after) && context.after.knows_export(name) {
             continue; // `symbol` says that it is gone.
         }
         let crc = |abi: &Abi| abi.symbols.get(name).and_then(|symbol| symbol.crc);

@@ -7,7 +7,7 @@ use crate::model::{Abi, Symbol};
 use crate::report::{Change, Check, Finding, Subject, Verdict, counted};
 
 /// What stands for the list of symbols as a whole.
-const LIST: &str = "Module.symvers";
+pub(super) const LIST: &str = "Module.symvers";
 
 /// Compares all symbols.
 pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
@@ -59,7 +59,9 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     for (name, old) in before {
         let Some(new) = after.get(name) else {
             // Where its signature is known, `function` has said what became of it.
-            if !context.before.functions.contains_key(name) {
+            if !context.after.knows_export(name) {
+                check.findings.push(unasked(context, name, context.names.1));
+            } else if !context.before.functions.contains_key(name) {
                 check.findings.push(gone(context, name));
             }
             continue;
@@ -78,6 +80,10 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         terms(context, check, name, old, new);
     }
     for name in after.keys().filter(|name| !before.contains_key(*name)) {
+        if !context.before.knows_export(name) {
+            check.findings.push(unasked(context, name, context.names.0));
+            continue;
+        }
         // Where its signature is known, `function` has said so.
         if !context.after.functions.contains_key(name) {
             let why = "no object from before uses it";
@@ -126,6 +132,17 @@ fn finding(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict,
         finding.used.push(name.to_owned());
     }
     finding
+}
+
+/// A symbol that was not looked for in the kernel that is called `at`.
+fn unasked(context: &Context<'_>, name: &str, at: &str) -> Finding {
+    let used = context.usage.functions.contains(name);
+    no_evidence(
+        Subject::Symbol,
+        name,
+        used,
+        format!("not known of {at}: it was not looked for there"),
+    )
 }
 
 fn gone(context: &Context<'_>, name: &str) -> Finding {

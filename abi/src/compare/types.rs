@@ -18,7 +18,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         let Some(after) = context.after.types.get(name) else {
             let holder = holders
                 .0
-                .get_or_init(|| holders_in(context.before))
+                .get_or_init(|| holders_in(context.before, context.after))
                 .get(name.as_str())
                 .copied();
             one_side(context, check, name, true, holder);
@@ -49,7 +49,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         if !context.before.types.contains_key(name) {
             let holder = holders
                 .1
-                .get_or_init(|| holders_in(context.after))
+                .get_or_init(|| holders_in(context.after, context.before))
                 .get(name.as_str())
                 .copied();
             one_side(context, check, name, false, holder);
@@ -87,10 +87,12 @@ fn unknown(context: &Context<'_>, check: &mut Check) {
     }
 }
 
-/// By the name of each type that another one holds by value, the name of one that does.
-fn holders_in(abi: &Abi) -> HashMap<&str, &str> {
+/// By the name of each type that another one holds by value, the name of one that does. One that the other kernel was
+/// not asked for does not say what became of those that it holds.
+fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
     let mut holders = HashMap::new();
-    for (holder, type_) in &abi.types {
+    let known = |name: &String| other.types.contains_key(name) || other.asked_in_vain("type", name).is_some();
+    for (holder, type_) in abi.types.iter().filter(|(name, _)| known(name)) {
         let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
         for held in spelled.chain(type_.target.as_deref()).filter_map(by_value) {
             if held != holder {

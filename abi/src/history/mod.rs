@@ -44,7 +44,8 @@ use serde::{Deserialize, Serialize};
 pub use self::add::Added;
 pub use self::order::{nearest, order_of, series_of};
 pub use self::watched::Watched;
-use crate::model::{Abi, Constant, Function, Symbol, Type};
+use crate::compare::Says;
+use crate::model::{Abi, Constant, Function, Scope, Symbol, Type};
 
 /// A kernel of a history. Its number is its place in `kernels.tsv`, which never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,6 +181,9 @@ impl Items {
         all
     }
 }
+
+/// Why it is not known whether a kernel exports a function.
+const UNREAD: &str = "its Module.symvers was not at hand when it was looked for";
 
 /// No fact, in a sheet.
 const ABSENT: u32 = u32::MAX;
@@ -467,7 +471,44 @@ impl History {
                 }
             }
         }
+        // A function of which it is not known whether it is exported was looked for without the list of symbols.
+        let functions = abi.functions.keys().filter(|_| self.kernel(kernel).symbols_known);
+        let unread: Vec<String> = functions
+            .filter(|name| self.fact(kernel, What::Symbol, name).is_none())
+            .map(|name| format!("symbol {name}"))
+            .collect();
+        abi.no_evidence
+            .extend(unread.into_iter().map(|key| (key, UNREAD.to_owned())));
         abi
+    }
+
+    /// What is said of a kernel: constants are the compiler's word, and a history has none of those.
+    pub fn says(&self, kernel: KernelId) -> Says {
+        Says {
+            constants: false,
+            symbols: self.kernel(kernel).symbols_known,
+        }
+    }
+
+    /// What the history does not know of the kernel: names of this scope that were not looked for when it was read, each
+    /// with its kind before it. Symbols are looked for with the functions.
+    pub fn not_known(&self, kernel: KernelId, scope: &Scope) -> Vec<String> {
+        let has = |what, name: &str| self.fact(kernel, what, name).is_some();
+        let in_vain = |word: &str, name: &str| has(What::Unknown, &format!("{word} {name}"));
+        let mut missing = Vec::new();
+        for name in &scope.types {
+            if !has(What::Type, name) && !in_vain("type", name) {
+                missing.push(format!("type {name}"));
+            }
+        }
+        for name in &scope.functions {
+            if !has(What::Function, name) && !in_vain("function", name) {
+                missing.push(format!("function {name}"));
+            } else if self.kernel(kernel).symbols_known && !has(What::Symbol, name) {
+                missing.push(format!("symbol {name}"));
+            }
+        }
+        missing
     }
 
     fn empty(&self, kernel: KernelId) -> Abi {

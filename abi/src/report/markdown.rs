@@ -12,6 +12,9 @@ pub fn render(report: &Report) -> String {
     let mut out = format!("# ABI drift\n\n{}\n", escape(&summary(report)));
     for check in &report.checks {
         let _ = write!(out, "\n## {}\n\n", escape(&check.title()));
+        if let Some(scope) = &check.scope {
+            let _ = write!(out, "Scope: {}.\n\n", escape(&scope.words()));
+        }
         if check.findings.is_empty() {
             let _ = writeln!(out, "No drift: {}.", check.looked_at.words());
             continue;

@@ -63,11 +63,80 @@ pub struct Check {
     pub against: String,
     /// What was looked at.
     pub looked_at: LookedAt,
+    /// What it speaks of, where that is less than everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// What was found, in the order of its weight, then of its name.
     pub findings: Vec<Finding>,
     /// By name, the types with findings about their layout, before and after.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub layouts: BTreeMap<String, Layouts>,
+}
+
+/// A part of what can be compared of two kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Layouts of types.
+    Types,
+    /// Signatures of functions.
+    Functions,
+    /// Values of constants.
+    Constants,
+    /// Exported symbols.
+    Symbols,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Types, Self::Functions, Self::Constants, Self::Symbols];
+
+    /// Its name.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Types => "types",
+            Self::Functions => "functions",
+            Self::Constants => "constants",
+            Self::Symbols => "symbols",
+        }
+    }
+}
+
+/// What a comparison speaks of: nothing is said of what is outside of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    /// The parts that are compared.
+    pub parts: BTreeSet<Part>,
+    /// What of these is not known of one of the kernels, and the code uses or the other kernel has: `function kfree`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub outside: BTreeSet<String>,
+}
+
+/// How many names a line lists that are not known; `--format json` has all.
+const LISTED: usize = 12;
+
+impl Scope {
+    /// In words, what is compared and what is not: "types, functions; not constants, symbols; not known: function kfree".
+    pub fn words(&self) -> String {
+        let listed = |inside: bool| {
+            let parts = Part::ALL.into_iter().filter(|part| self.parts.contains(part) == inside);
+            parts.map(Part::word).collect::<Vec<_>>().join(", ")
+        };
+        let mut text = listed(true);
+        if self.parts.len() < Part::ALL.len() {
+            text += &format!("; not {}", listed(false));
+        }
+        if !self.outside.is_empty() {
+            let names: Vec<&str> = self.outside.iter().take(LISTED).map(String::as_str).collect();
+            text += &format!("; not known: {}", names.join(", "));
+            match self.outside.len().saturating_sub(LISTED) {
+                0 => {}
+                more => text += &format!(" and {more} more"),
+            }
+        }
+        text
+    }
 }
 
 /// How much was looked at: a check that looked at nothing has proved nothing.

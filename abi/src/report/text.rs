@@ -57,6 +57,9 @@ fn lines(out: &mut String, check: &Check, options: Options) {
     } else if check.findings.is_empty() {
         let _ = writeln!(out, "  no drift: {}", check.looked_at.words());
     }
+    if let Some(scope) = &check.scope {
+        let _ = writeln!(out, "  scope: {}", scope.words());
+    }
     for folded in fold(&check.findings) {
         let finding = folded.first;
         let word = if finding.accepted.is_some() {

@@ -157,6 +157,22 @@ struct workqueue_struct;
 
 /* Types, each after what it holds by value. */
 
+typedef unsigned int __u32;
+typedef __u32 Elf64_Word;
+typedef short unsigned int __u16;
+typedef __u16 Elf64_Half;
+typedef long long unsigned int __u64;
+typedef __u64 Elf64_Addr;
+typedef __u64 Elf64_Xword;
+struct elf64_sym {
+	Elf64_Word st_name;
+	unsigned char st_info;
+	unsigned char st_other;
+	Elf64_Half st_shndx;
+	Elf64_Addr st_value;
+	Elf64_Xword st_size;
+};
+typedef struct elf64_sym Elf64_Sym;
 typedef unsigned int __poll_t;
 typedef short unsigned int umode_t;
 struct attribute {
@@ -216,7 +232,6 @@ typedef struct {
 } atomic_t;
 typedef unsigned char __u8;
 typedef __u8 u8;
-typedef short unsigned int __u16;
 typedef __u16 u16;
 struct qspinlock {
 	union {
@@ -264,7 +279,6 @@ struct hlist_node {
 	struct hlist_node *next;
 	struct hlist_node **pprev;
 };
-typedef unsigned int __u32;
 typedef __u32 u32;
 struct timer_list {
 	struct hlist_node entry;
@@ -378,7 +392,6 @@ struct hrtimer {
 	u8 is_soft;
 	u8 is_hard;
 };
-typedef long long unsigned int __u64;
 typedef __u64 u64;
 struct wait_queue_head {
 	spinlock_t lock;
@@ -548,6 +561,14 @@ struct device_driver {
 	void (*coredump)(struct device *);
 	struct driver_private *p;
 };
+typedef u64 dma_addr_t;
+enum dma_data_direction {
+	DMA_BIDIRECTIONAL = 0,
+	DMA_TO_DEVICE = 1,
+	DMA_FROM_DEVICE = 2,
+	DMA_NONE = 3,
+};
+typedef void (*dr_release_t)(struct device *, void *);
 struct driver_attribute {
 	struct attribute attr;
 	ssize_t (*show)(struct device_driver *, char *);
@@ -675,6 +696,13 @@ struct file_operations {
 	int (*uring_cmd_iopoll)(struct io_uring_cmd *, struct io_comp_batch *, unsigned int);
 };
 typedef unsigned int gfp_t;
+enum irqreturn {
+	IRQ_NONE = 0,
+	IRQ_HANDLED = 1,
+	IRQ_WAKE_THREAD = 2,
+};
+typedef enum irqreturn irqreturn_t;
+typedef irqreturn_t (*irq_handler_t)(int, void *);
 struct miscdevice {
 	int minor;
 	const char *name;
@@ -719,7 +747,6 @@ struct mod_arch_specific {
 	int *orc_unwind_ip;
 	struct orc_entry *orc_unwind;
 };
-typedef struct elf64_sym Elf64_Sym;
 struct mod_kallsyms {
 	Elf64_Sym *symtab;
 	unsigned int num_symtab;
@@ -1085,14 +1112,6 @@ struct wait_queue_entry {
 	wait_queue_func_t func;
 	struct list_head entry;
 };
-typedef void (*dr_release_t)(struct device *, void *);
-typedef u64 dma_addr_t;
-enum dma_data_direction {
-	DMA_BIDIRECTIONAL = 0,
-	DMA_TO_DEVICE = 1,
-	DMA_FROM_DEVICE = 2,
-	DMA_NONE = 3,
-};
 enum refcount_saturation_type {
 	REFCOUNT_ADD_NOT_ZERO_OVF = 0,
 	REFCOUNT_ADD_OVF = 1,
@@ -1100,13 +1119,6 @@ enum refcount_saturation_type {
 	REFCOUNT_SUB_UAF = 3,
 	REFCOUNT_DEC_LEAK = 4,
 };
-enum irqreturn {
-	IRQ_NONE = 0,
-	IRQ_HANDLED = 1,
-	IRQ_WAKE_THREAD = 2,
-};
-typedef enum irqreturn irqreturn_t;
-typedef irqreturn_t (*irq_handler_t)(int, void *);
 
 /* Functions. */
 
@@ -1505,6 +1517,11 @@ static const int LINUX_DRIVER_WQ_UNBOUND __attribute__((unused)) = 2;
 
 /* What the kernel has, for the compiler to check. */
 
+_Static_assert(sizeof(Elf64_Addr) == 8, "size of Elf64_Addr");
+_Static_assert(sizeof(Elf64_Half) == 2, "size of Elf64_Half");
+_Static_assert(sizeof(Elf64_Sym) == 24, "size of Elf64_Sym");
+_Static_assert(sizeof(Elf64_Word) == 4, "size of Elf64_Word");
+_Static_assert(sizeof(Elf64_Xword) == 8, "size of Elf64_Xword");
 _Static_assert(sizeof(__kernel_dev_t) == 4, "size of __kernel_dev_t");
 _Static_assert(sizeof(__kernel_loff_t) == 8, "size of __kernel_loff_t");
 _Static_assert(sizeof(__kernel_long_t) == 8, "size of __kernel_long_t");
@@ -1768,6 +1785,14 @@ _Static_assert(_Alignof(struct driver_attribute) == 8, "alignment of struct driv
 _Static_assert(__builtin_offsetof(struct driver_attribute, attr) == 0, "struct driver_attribute: attr");
 _Static_assert(__builtin_offsetof(struct driver_attribute, show) == 16, "struct driver_attribute: show");
 _Static_assert(__builtin_offsetof(struct driver_attribute, store) == 24, "struct driver_attribute: store");
+_Static_assert(sizeof(struct elf64_sym) == 24, "size of struct elf64_sym");
+_Static_assert(_Alignof(struct elf64_sym) == 8, "alignment of struct elf64_sym");
+_Static_assert(__builtin_offsetof(struct elf64_sym, st_name) == 0, "struct elf64_sym: st_name");
+_Static_assert(__builtin_offsetof(struct elf64_sym, st_info) == 4, "struct elf64_sym: st_info");
+_Static_assert(__builtin_offsetof(struct elf64_sym, st_other) == 5, "struct elf64_sym: st_other");
+_Static_assert(__builtin_offsetof(struct elf64_sym, st_shndx) == 6, "struct elf64_sym: st_shndx");
+_Static_assert(__builtin_offsetof(struct elf64_sym, st_value) == 8, "struct elf64_sym: st_value");
+_Static_assert(__builtin_offsetof(struct elf64_sym, st_size) == 16, "struct elf64_sym: st_size");
 _Static_assert(sizeof(struct file) == 232, "size of struct file");
 _Static_assert(_Alignof(struct file) == 8, "alignment of struct file");
 _Static_assert(__builtin_offsetof(struct file, f_llist) == 0, "struct file: f_llist");

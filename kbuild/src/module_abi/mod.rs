@@ -259,6 +259,7 @@ fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Check {
         kernel: kernel.name.clone(),
         against: ko.display().to_string(),
         looked_at: answer.looked_at,
+        scope: None,
         findings,
         layouts: layouts.into_iter().collect(),
     }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The three checks, over many kernels at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::compare::Says;
 use linux_driver_abi::history::KernelId;
 use linux_driver_abi::model::{Abi, Symbol};
-use linux_driver_abi::report::Check;
+use linux_driver_abi::report::{Check, Part};
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::{Usage, agree, compare};
@@ -61,9 +62,24 @@ pub(super) fn at_once<T: Sync, R: Send>(
 }
 
 /// A kernel beside another.
-pub(super) fn beside(book: &Book, before: &Abi, name: &str, after: &Subject, usage: &Usage) -> Result<Check> {
+pub(super) fn beside(
+    book: &Book,
+    (before, says): (&Abi, Says),
+    name: &str,
+    after: &Subject,
+    usage: &Usage,
+    scope: Option<&BTreeSet<Part>>,
+) -> Result<Check> {
     let abi = book.abi(after)?;
-    Ok(compare::kernels(before, &abi, usage, (name, &book.name(after))))
+    let after_says = book.says(after, &abi)?;
+    let names = (name, &*book.name(after));
+    Ok(compare::in_scope(
+        (before, says),
+        (&abi, after_says),
+        usage,
+        names,
+        scope,
+    ))
 }
 
 /// How many pieces of work each worker gets, if it can be so many: the last ones to be done are then short.
@@ -77,7 +93,13 @@ pub(super) fn pieces<T>(items: &[T], jobs: usize) -> Vec<&[T]> {
 }
 
 /// Kernels of the history, each beside the one before it.
-pub(super) fn steps(book: &Book, jobs: usize, steps: &[(KernelId, KernelId)], usage: &Usage) -> Result<Vec<Check>> {
+pub(super) fn steps(
+    book: &Book,
+    jobs: usize,
+    steps: &[(KernelId, KernelId)],
+    usage: &Usage,
+    scope: Option<&BTreeSet<Part>>,
+) -> Result<Vec<Check>> {
     let history = book.history()?;
     let name = |id: KernelId| history.kernel(id).id.as_str();
     // Most kernels are the one after in a step and the one before in the next: neighbours are done by one worker.
@@ -89,7 +111,9 @@ pub(super) fn steps(book: &Book, jobs: usize, steps: &[(KernelId, KernelId)], us
                 _ => history.abi_of(before),
             };
             let new = history.abi_of(after);
-            let check = compare::kernels(&old, &new, usage, (name(before), name(after)));
+            let (old_says, new_says) = (history.says(before), history.says(after));
+            let names = (name(before), name(after));
+            let check = compare::in_scope((&old, old_says), (&new, new_says), usage, names, scope);
             last = Some((after, new));
             check
         };

@@ -5,12 +5,13 @@ mod checks;
 mod output;
 mod subjects;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use linux_driver_abi::Usage;
 use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::report::text::Pictures;
-use linux_driver_abi::report::{self, Check, FailOn, Report, json};
+use linux_driver_abi::report::{self, Check, FailOn, Part, Report, json};
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result};
 
@@ -26,8 +27,10 @@ use self::subjects::Book;
 /// from its headers, and what the kernel says of itself (BTF) have to be the same. A kernel that is fetched is asked itself;
 /// one that is not, by its snapshot.
 ///
-/// With --against: what is different in the kernel, beside the other one. With --ko: whether the module loads. Whether its source
-/// compiles for another kernel is not judged: only a build tells.
+/// With --against: what is different in the kernel, beside the other one, in all that both sources can say; the report
+/// states this scope. Type information has no constants, a file alone no list of exported symbols, and of a kernel of the
+/// history only that is known which was asked for when it was read. With --ko: whether the module loads. Whether its
+/// source compiles for another kernel is not judged: only a build tells.
 ///
 /// Exit codes: 0 all hold, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
@@ -53,6 +56,10 @@ pub(crate) struct Args {
     /// What makes it fail: any drift, what needs a rebuild or more, what needs a change of the source
     #[arg(long, value_enum, default_value_t = Fail::Any)]
     fail_on: Fail,
+    /// Of two kernels, what is compared [default: what both sources can say]. What is missing of a part that is named here
+    /// could not be checked; without this, it is outside of the scope, which the report states
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',', conflicts_with_all = ["ko", "merge"])]
+    scope: Vec<InScope>,
     /// How to print what was found
     #[arg(long, value_enum, default_value_t = output::Format::Text)]
     format: output::Format,
@@ -95,6 +102,30 @@ impl From<Draw> for Pictures {
             Draw::None => Self::None,
             Draw::Used => Self::Used,
             Draw::All => Self::All,
+        }
+    }
+}
+
+/// A part of what can be compared of two kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum InScope {
+    /// Layouts of types
+    Types,
+    /// Signatures of functions
+    Functions,
+    /// Values of constants
+    Constants,
+    /// Exported symbols
+    Symbols,
+}
+
+impl From<InScope> for Part {
+    fn from(part: InScope) -> Self {
+        match part {
+            InScope::Types => Self::Types,
+            InScope::Functions => Self::Functions,
+            InScope::Constants => Self::Constants,
+            InScope::Symbols => Self::Symbols,
         }
     }
 }
@@ -161,6 +192,8 @@ fn checked(args: &Args) -> Result<Report> {
     if let Some(shard) = args.shard {
         subjects = shard.of(subjects);
     }
+    let scope: Option<BTreeSet<Part>> =
+        (!args.scope.is_empty()).then(|| args.scope.iter().copied().map(Part::from).collect());
     let usage = usage()?;
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
@@ -178,11 +211,12 @@ fn checked(args: &Args) -> Result<Report> {
     } else if let Some(text) = args.against.as_deref().or_else(|| book.stand_in(&subjects)) {
         let before = book.against(text)?;
         let (name, abi) = (book.name(&before), book.abi(&before)?);
+        let says = book.says(&before, &abi)?;
         checks::at_once(jobs, &subjects, |subject| {
-            checks::beside(&book, &abi, &name, subject, &usage)
+            checks::beside(&book, (&abi, says), &name, subject, &usage, scope.as_ref())
         })?
     } else if args.subjects.history {
-        checks::steps(&book, jobs, &book.steps(&subjects)?, &usage)?
+        checks::steps(&book, jobs, &book.steps(&subjects)?, &usage, scope.as_ref())?
     } else {
         // cargo builds one kernel's bindings after the other.
         checks::at_once(1, &subjects, |subject| {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use linux_driver_abi::btf::extract;
+use linux_driver_abi::compare::Says;
 use linux_driver_abi::history::{History, KernelId, Watched, nearest};
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::needed::Needed;
@@ -274,6 +275,25 @@ impl Book {
         }
     }
 
+    /// What the source of this kernel's ABI can say.
+    pub(super) fn says(&self, subject: &Subject, abi: &Abi) -> Result<Says> {
+        Ok(match subject {
+            Subject::Named(_) => Says::ALL,
+            Subject::Known(name) => {
+                let history = self.history()?;
+                history.says(history.find(name)?)
+            }
+            Subject::Tree(_) => Says {
+                symbols: true,
+                ..Says::TYPES
+            },
+            // A record says what it was made of by what it holds, and whether the running kernel has headers depends.
+            Subject::File(file) if is_record(file) => Says::of(abi),
+            Subject::Running => Says::of(abi),
+            Subject::File(_) => Says::TYPES,
+        })
+    }
+
     /// The snapshot of a kernel of the catalogue, with what the history watches beyond it.
     fn of_catalogue(&self, spec: &Spec) -> Result<Abi> {
         let mut abi = snapshot(&spec.name)?;
@@ -284,13 +304,26 @@ impl Book {
                 abi.types.entry(name).or_insert(type_);
             }
             for (name, function) in known.functions {
+                if known.symbols.is_empty() && !abi.functions.contains_key(&name) && !abi.symbols.contains_key(&name) {
+                    let why = "the history has no list of what the kernel exports";
+                    abi.no_evidence.insert(format!("symbol {name}"), why.to_owned());
+                }
                 abi.functions.entry(name).or_insert(function);
             }
             for (name, symbol) in known.symbols {
                 abi.symbols.entry(name).or_insert(symbol);
             }
-            for (name, why) in known.no_evidence {
-                abi.no_evidence.entry(name).or_insert(why);
+            // A snapshot says of more functions than BTF where they are: in a header.
+            let of_snapshot = |abi: &Abi, key: &str| match key.split_once(' ') {
+                Some(("function", name)) => abi.functions.contains_key(name),
+                Some(("type", name)) => abi.types.contains_key(name),
+                Some(("symbol", name)) => abi.symbols.contains_key(name),
+                _ => false,
+            };
+            for (key, why) in known.no_evidence {
+                if !of_snapshot(&abi, &key) {
+                    abi.no_evidence.entry(key).or_insert(why);
+                }
             }
         }
         Ok(abi)

@@ -55,6 +55,7 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
             types: 1,
             ..LookedAt::default()
         },
+        scope: None,
         layouts: findings.iter().map(of).collect(),
         findings,
     }

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What a comparison speaks of: what both sources can say.
+//!
+//! Type information has no macros, a `vmlinux` alone has no list of exported symbols, and a kernel of the history was
+//! asked for the names that were needed when it was read. What one of the two could not say is outside of the scope, and
+//! the report names it. Inside of the scope, what was not found out is a finding, and never a pass: a name that is known
+//! of one kernel and was looked for in vain in the other, or one that neither knows, for different reasons.
+
+use std::collections::BTreeSet;
+
+use super::Context;
+use crate::model::{Abi, Linkage, Source};
+use crate::report::{Check, Finding, Part, Scope, Subject, Verdict};
+
+/// What the source of an ABI can say, besides types and functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Says {
+    /// The values of macros, and which functions are inline or macros: it was made with the kernel's headers.
+    pub constants: bool,
+    /// What the kernel exports.
+    pub symbols: bool,
+}
+
+impl Says {
+    /// Of type information alone.
+    pub const TYPES: Self = Self {
+        constants: false,
+        symbols: false,
+    };
+    /// Of all that there is.
+    pub const ALL: Self = Self {
+        constants: true,
+        symbols: true,
+    };
+
+    /// What this ABI does say.
+    pub fn of(abi: &Abi) -> Self {
+        let evaluated = |constant: &crate::model::Constant| constant.source == Source::Compiler;
+        Self {
+            constants: abi.constants.values().any(evaluated),
+            symbols: !abi.symbols.is_empty(),
+        }
+    }
+}
+
+/// The part that a finding belongs to; `None` for what is about the kernels as a whole.
+fn part_of(finding: &Finding) -> Option<Part> {
+    match finding.subject {
+        Subject::Type | Subject::Field => Some(Part::Types),
+        Subject::Function => Some(Part::Functions),
+        Subject::Constant => Some(Part::Constants),
+        Subject::Symbol => Some(Part::Symbols),
+        Subject::Module => None,
+    }
+}
+
+/// Takes out of the check what is outside of its scope. `wanted` are the parts that were asked for: what is missing of
+/// one of those is a finding, whatever the sources can say. Without it the scope is what both can say.
+pub(super) fn limit(context: &Context<'_>, check: &mut Check, says: (Says, Says), wanted: Option<&BTreeSet<Part>>) {
+    let both = |say: fn(&Says) -> bool| say(&says.0) && say(&says.1);
+    let parts = wanted.cloned().unwrap_or_else(|| {
+        let can = |part: &Part| match part {
+            Part::Types | Part::Functions => true,
+            Part::Constants => both(|says| says.constants),
+            Part::Symbols => both(|says| says.symbols),
+        };
+        Part::ALL.into_iter().filter(can).collect()
+    });
+    let mut scope = Scope {
+        parts,
+        outside: BTreeSet::new(),
+    };
+    check.findings.retain(|finding| {
+        let Some(part) = part_of(finding) else { return true };
+        if !scope.parts.contains(&part) {
+            return false;
+        }
+        if wanted.is_some() || finding.verdict != Verdict::NoEvidence || is_inside(context, says, finding) {
+            return true;
+        }
+        scope
+            .outside
+            .insert(format!("{} {}", word(finding.subject), finding.name));
+        false
+    });
+    check.scope = Some(scope);
+}
+
+fn word(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Type => "type",
+        Subject::Field => "field",
+        Subject::Function => "function",
+        Subject::Constant => "constant",
+        Subject::Symbol => "symbol",
+        Subject::Module => "module",
+    }
+}
+
+/// What one side says of a name.
+#[derive(PartialEq, Eq)]
+enum Side<'a> {
+    Known,
+    /// It was looked for in vain, and this is why.
+    InVain(&'a str),
+    /// Nobody looked for it.
+    Unasked,
+}
+
+/// Whether both sources could have said what is missing here.
+fn is_inside(context: &Context<'_>, says: (Says, Says), finding: &Finding) -> bool {
+    let name = finding.name.as_str();
+    match finding.subject {
+        // A list of symbols or of constants that ought to be there and is not.
+        Subject::Constant | Subject::Symbol if name == super::constant::ALL || name == super::symbol::LIST => true,
+        Subject::Symbol => context.before.knows_export(name) && context.after.knows_export(name),
+        // Both know the type, and neither has the field: there is nothing that could differ.
+        Subject::Field => false,
+        _ => {
+            let (before, after) = (side(context.before, finding), side(context.after, finding));
+            let by_header = |abi: &Abi| {
+                let linkage = abi.functions.get(name).and_then(|function| function.linkage);
+                finding.subject == Subject::Function && matches!(linkage, Some(Linkage::Inline | Linkage::Macro))
+            };
+            // Only headers have what is inline or a macro.
+            let untold =
+                by_header(context.before) && !says.1.constants || by_header(context.after) && !says.0.constants;
+            let unasked = before == Side::Unasked || after == Side::Unasked;
+            !unasked && !untold && before != after
+        }
+    }
+}
+
+fn side<'a>(abi: &'a Abi, finding: &Finding) -> Side<'a> {
+    let name = finding.name.as_str();
+    let known = match finding.subject {
+        Subject::Function => abi.functions.contains_key(name),
+        Subject::Constant => abi.constants.contains_key(name),
+        _ => abi.types.contains_key(name),
+    };
+    match abi.asked_in_vain(word(finding.subject), name) {
+        // Found twice, and different.
+        Some(why) => Side::InVain(why),
+        None if known => Side::Known,
+        None => Side::Unasked,
+    }
+}
