@@ -29,6 +29,7 @@
 //! `const` is a matter of source too: code that is compiled again may want a cast. The verdict is about the object.
 
 mod constant;
+mod differing;
 mod function;
 mod layout;
 mod scope;
@@ -36,10 +37,15 @@ mod similar;
 mod spelled;
 mod symbol;
 mod types;
+mod used;
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
+pub(crate) use self::differing::{Differing, all};
 pub use self::scope::Says;
+pub(crate) use self::used::Used;
 use crate::model::{Abi, Kind};
 use crate::report::{Change, Check, CheckKind, Finding, LookedAt, Part, Subject, Verdict};
 use crate::usage::{Role, Usage, by_value};
@@ -55,7 +61,16 @@ pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
 /// Compares two kernels in all that the code uses: what one of them does not say is a finding without evidence. `names`
 /// are what they are called: the catalogue's names, or releases.
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
-    compared(&context(before, after, usage, names))
+    let used = (&Used::of(before, usage), &Used::of(after, usage));
+    let differing = Differing::between(before, after);
+    compared(&Context {
+        before,
+        after,
+        usage,
+        used,
+        differing: &differing,
+        names,
+    })
 }
 
 /// Compares two kernels in what both sources can say, `says`, or in the parts that are wanted.
@@ -66,21 +81,22 @@ pub fn in_scope(
     names: (&str, &str),
     wanted: Option<&BTreeSet<Part>>,
 ) -> Check {
-    let context = context(before.0, after.0, usage, names);
-    let mut check = compared(&context);
-    scope::limit(&context, &mut check, (before.1, after.1), wanted);
-    check
+    let context = Context {
+        before: before.0,
+        after: after.0,
+        usage,
+        used: (&Used::of(before.0, usage), &Used::of(after.0, usage)),
+        differing: &Differing::between(before.0, after.0),
+        names,
+    };
+    in_scope_of(&context, (before.1, after.1), wanted)
 }
 
-fn context<'a>(before: &'a Abi, after: &'a Abi, usage: &'a Usage, names: (&'a str, &'a str)) -> Context<'a> {
-    Context {
-        before,
-        after,
-        usage,
-        allocated: usage.allocated_with_members(before),
-        reached: reached(before, usage),
-        names,
-    }
+/// Compares what the context holds, as [`in_scope`] does.
+pub(crate) fn in_scope_of(context: &Context<'_>, says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> Check {
+    let mut check = compared(context);
+    scope::limit(context, &mut check, says, wanted);
+    check
 }
 
 fn compared(context: &Context<'_>) -> Check {
@@ -134,48 +150,25 @@ fn arch(context: &Context<'_>, check: &mut Check) {
     check.findings.push(finding);
 }
 
-/// The typedefs and enums that used fields and called functions have by value, and the elements of used arrays: code that
-/// touches one has its size and meaning compiled in.
-fn reached(abi: &Abi, usage: &Usage) -> BTreeSet<String> {
-    let fields = usage
-        .fields
-        .iter()
-        .filter_map(|(name, used)| Some((abi.types.get(name)?, used)));
-    let fields = fields.flat_map(|(type_, used)| used.iter().filter_map(|path| type_.field(path)));
-    let functions = usage.functions.iter().filter_map(|name| abi.functions.get(name));
-    let signatures = functions.flat_map(|function| function.params.iter().chain([&function.returns]));
-    let mut pending: Vec<&str> = fields.map(|field| field.type_name.as_str()).collect();
-    pending.extend(signatures.map(String::as_str));
-    let mut reached = BTreeSet::new();
-    while let Some(spelled) = pending.pop() {
-        let Some((name, type_)) = by_value(spelled).and_then(|name| Some((name, abi.types.get(name)?))) else {
-            continue;
-        };
-        let held = matches!(type_.kind, Kind::Struct | Kind::Union) && !spelled.contains('[');
-        if !held && reached.insert(name.to_owned()) {
-            pending.extend(type_.target.as_deref());
-        }
-    }
-    reached
-}
-
 /// What a comparison is about.
-struct Context<'a> {
-    before: &'a Abi,
-    after: &'a Abi,
-    usage: &'a Usage,
-    /// What the code allocates, with all that is held in it.
-    allocated: BTreeSet<String>,
-    /// What the fields that it names and the functions that it calls are made of: typedefs, enums, the elements of arrays.
-    reached: BTreeSet<String>,
-    names: (&'a str, &'a str),
+pub(crate) struct Context<'a> {
+    pub(crate) before: &'a Abi,
+    pub(crate) after: &'a Abi,
+    pub(crate) usage: &'a Usage,
+    /// What the code uses of the one before and of the one after.
+    pub(crate) used: (&'a Used, &'a Used),
+    /// All that has to be looked at.
+    pub(crate) differing: &'a Differing<'a>,
+    pub(crate) names: (&'a str, &'a str),
 }
 
 impl Context<'_> {
     fn role(&self, name: &str) -> Role {
-        if self.allocated.contains(name) {
+        if self.used.0.allocated.contains(name) {
             Role::DriverAllocated
-        } else if self.usage.fields.get(name).is_some_and(|fields| !fields.is_empty()) || self.reached.contains(name) {
+        } else if self.usage.fields.get(name).is_some_and(|fields| !fields.is_empty())
+            || self.used.0.reached.contains(name)
+        {
             Role::KernelAllocated
         } else {
             Role::Opaque
@@ -234,11 +227,41 @@ impl Context<'_> {
         }
     }
 
+    /// The names of this kind of which nothing is known on a side. Of those that neither has at all only used ones
+    /// could be missed, which [`Used`] lists.
+    fn unknown_names(&self, kind: &'static str) -> BTreeSet<&str> {
+        let (before, after) = (unknown_of(self.before, kind), unknown_of(self.after, kind));
+        let (mut before, mut after) = (before.peekable(), after.peekable());
+        let mut names = BTreeSet::new();
+        loop {
+            let order = match (before.peek(), after.peek()) {
+                (Some(old), Some(new)) => old.0.cmp(new.0),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return names,
+            };
+            let old = before.next_if(|_| order != Ordering::Greater);
+            let new = after.next_if(|_| order != Ordering::Less);
+            let absent = |side: Option<(&str, &str)>| side.is_some_and(|(_, why)| why == crate::btf::ABSENT);
+            if !(absent(old) && absent(new)) {
+                names.extend(old.or(new).map(|(name, _)| name));
+            }
+        }
+    }
+
     /// Whether either side was asked for it and does not have it at all.
     fn is_in_neither(&self, key: &str) -> bool {
         let absent = |abi: &Abi| abi.no_evidence.get(key).is_some_and(|why| why == crate::btf::ABSENT);
         absent(self.before) && absent(self.after)
     }
+}
+
+/// The names of what is not known of a kernel with the reasons, of the kind whose word with a space after it is `kind`.
+fn unknown_of<'a>(abi: &'a Abi, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let from = abi
+        .no_evidence
+        .range::<str, _>((Bound::Included(kind), Bound::Unbounded));
+    from.map_while(move |(key, why)| Some((key.strip_prefix(kind)?, why.as_str())))
 }
 
 /// A finding that nobody has accepted.

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use linux_driver_abi::Usage;
+use linux_driver_abi::compare;
 use linux_driver_abi::explain::safe::Aliases;
 use linux_driver_abi::explain::{explain, text};
 use linux_driver_abi::history::{Added, Fact, History, Kernel, KernelId, Package, What};
@@ -409,6 +411,55 @@ fn what_two_kernels_have_in_common_they_share() {
         }
     }
     assert!(shared > 1000, "{shared}");
+}
+
+#[test]
+fn a_kernel_becomes_another_by_what_differs() {
+    let history = committed();
+    let order = history.in_order();
+    let mut at = order[0];
+    let mut abi = history.abi_of(at);
+    // Neighbours, and such as are far from each other, of other architectures too.
+    let far = order.iter().step_by(37).chain(order.iter().rev().step_by(53));
+    for &to in order.iter().skip(1).take(5).chain(far) {
+        history.turn(&mut abi, at, to);
+        assert_eq!(abi, history.abi_of(to), "{}", history.kernel(to).id);
+        at = to;
+    }
+}
+
+#[test]
+fn steps_find_what_a_comparison_of_everything_finds() {
+    let history = committed();
+    let usage = fs::read(root().join("headers/usage.json")).unwrap();
+    let mut usage: Usage = serde_json::from_slice(&usage).unwrap();
+    // What no kernel has, and so nobody can say anything about.
+    usage.allocated.insert("no_such_type".to_owned());
+    usage
+        .fields
+        .entry("device".to_owned())
+        .or_default()
+        .insert("no_such_field".to_owned());
+    usage.functions.insert("no_such_function".to_owned());
+    let mut steps = history.steps();
+    // A step from one architecture to another, back in time, and of a kernel with itself.
+    let (first, last) = (steps[0].0, steps[steps.len() - 1].1);
+    steps.extend([(first, last), (last, first), (first, first)]);
+    let checks = history.compare(&steps, &usage, None);
+    assert_eq!(checks.len(), steps.len());
+    for (check, &(before, after)) in checks.iter().zip(&steps) {
+        let (mut old, new) = (history.abi_of(before), history.abi_of(after));
+        // Nothing is shared, so that everything is looked at.
+        old.types
+            .values_mut()
+            .for_each(|type_| *type_ = Arc::new((**type_).clone()));
+        old.symbols
+            .values_mut()
+            .for_each(|symbol| *symbol = Arc::new((**symbol).clone()));
+        let names = (history.kernel(before).id.as_str(), history.kernel(after).id.as_str());
+        let (old, new) = ((&old, history.says(before)), (&new, history.says(after)));
+        assert_eq!(*check, compare::in_scope(old, new, &usage, names, None));
+    }
 }
 
 #[test]

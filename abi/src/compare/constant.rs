@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Constants' values before and after.
 
-use std::collections::{BTreeSet, HashSet};
-
-use super::{Context, new_finding, no_evidence};
+use super::{Context, new_finding, no_evidence, unknown_of};
 use crate::model::{Abi, Source};
 use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
 
@@ -21,11 +19,13 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     };
     let (had, has) = (evaluated(context.before), evaluated(context.after));
     let mut unevaluated: Vec<&str> = Vec::new();
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    for name in names {
+    check.looked_at.constants += before.len();
+    for &name in &context.differing.constants {
+        if before.contains_key(name) && !after.contains_key(name) {
+            check.looked_at.constants -= 1;
+        }
         match (before.get(name), after.get(name)) {
             (Some(old), Some(new)) => {
-                check.looked_at.constants += 1;
                 if old.value != new.value {
                     check
                         .findings
@@ -58,13 +58,17 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         check.findings.push(finding);
     }
     let mut unasked: Vec<String> = Vec::new();
-    let types = context.before.types.values().chain(context.after.types.values());
-    let enumerators: HashSet<&String> = types.flat_map(|type_| type_.values.keys()).collect();
-    for name in &context.usage.constants {
-        if before.contains_key(name) || after.contains_key(name) || enumerators.contains(name) {
-            continue;
-        }
-        match context.unknown(&format!("constant {name}")) {
+    let (missing_before, missing_after) = (&context.used.0.no_constants, &context.used.1.no_constants);
+    let none_is_unknown = [context.before, context.after]
+        .into_iter()
+        .all(|abi| unknown_of(abi, "constant ").next().is_none());
+    for name in missing_before.intersection(missing_after) {
+        let why = if none_is_unknown {
+            None
+        } else {
+            context.unknown(&format!("constant {name}"))
+        };
+        match why {
             Some(why) => check.findings.push(no_evidence(Subject::Constant, name, true, why)),
             None => unasked.push(name.clone()),
         }

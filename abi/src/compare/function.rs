@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Functions before and after: gone, new, renamed, with another signature, or reached in another way.
 
-use std::collections::BTreeSet;
-
 use super::similar::{ALIKE, likeness};
 use super::spelled::{Retype, Spelled, retyped};
 use super::{Context, new_finding, no_evidence};
@@ -13,17 +11,15 @@ use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
 pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     let (before, after) = (&context.before.functions, &context.after.functions);
     let (mut gone, mut came) = (Vec::new(), Vec::new());
-    for (name, old) in before {
-        match after.get(name) {
-            Some(new) => {
-                check.looked_at.functions += 1;
-                both(context, check, name, old, new);
-            }
-            None => gone.push((name.as_str(), old)),
+    for &name in &context.differing.functions {
+        match (before.get(name), after.get_key_value(name)) {
+            (Some(old), Some((_, new))) => both(context, check, name, old, new),
+            (Some(old), None) => gone.push((name, old)),
+            (None, Some((name, new))) => came.push((name, &**new)),
+            (None, None) => {}
         }
     }
-    let new = after.iter().filter(|(name, _)| !before.contains_key(*name));
-    came.extend(new.map(|(name, function)| (name, &**function)));
+    check.looked_at.functions += before.len() - gone.len();
     for (name, old) in gone {
         check.findings.extend(missing(context, name, old, &mut came));
     }
@@ -273,13 +269,9 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
 
 /// Functions of which nothing is known on a side that nothing was said of yet, and such as nobody asked for.
 fn unknown(context: &Context<'_>, check: &mut Check) {
-    let keys = context
-        .before
-        .no_evidence
-        .keys()
-        .chain(context.after.no_evidence.keys());
-    let mut names: BTreeSet<&str> = keys.filter_map(|key| key.strip_prefix("function ")).collect();
-    names.extend(context.usage.functions.iter().map(String::as_str));
+    let mut names = context.unknown_names("function ");
+    let (before, after) = (&context.used.0.no_functions, &context.used.1.no_functions);
+    names.extend(before.intersection(after).map(String::as_str));
     for name in names {
         let known = |abi: &Abi| abi.functions.contains_key(name);
         if known(context.before) || known(context.after) {

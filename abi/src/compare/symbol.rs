@@ -56,17 +56,22 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         ));
     }
     let mut checksums: Vec<&str> = Vec::new();
-    for (name, old) in before {
-        let Some(new) = after.get(name) else {
-            // Where its signature is known, `function` has said what became of it.
-            if !context.after.knows_export(name) {
-                check.findings.push(unasked(context, name, context.names.1));
-            } else if !context.before.functions.contains_key(name) {
-                check.findings.push(gone(context, name));
+    check.looked_at.symbols += before.len();
+    for &name in &context.differing.symbols {
+        let (old, new) = match (before.get(name), after.get(name)) {
+            (Some(old), Some(new)) => (old, new),
+            (Some(_), None) => {
+                check.looked_at.symbols -= 1;
+                // Where its signature is known, `function` has said what became of it.
+                if !context.after.knows_export(name) {
+                    check.findings.push(unasked(context, name, context.names.1));
+                } else if !context.before.functions.contains_key(name) {
+                    check.findings.push(gone(context, name));
+                }
+                continue;
             }
-            continue;
+            (None, _) => continue,
         };
-        check.looked_at.symbols += 1;
         if old == new {
             continue;
         }
@@ -79,7 +84,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         }
         terms(context, check, name, old, new);
     }
-    for name in after.keys().filter(|name| !before.contains_key(*name)) {
+    let is_new = |name: &&str| after.contains_key(*name) && !before.contains_key(*name);
+    for name in context.differing.symbols.iter().copied().filter(is_new) {
         if !context.before.knows_export(name) {
             check.findings.push(unasked(context, name, context.names.0));
             continue;
@@ -89,7 +95,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
             let why = "no object from before uses it";
             let finding = new_finding(
                 Subject::Symbol,
-                name.clone(),
+                name.to_owned(),
                 Change::Added,
                 Verdict::Keeps,
                 "new".into(),

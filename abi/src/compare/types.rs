@@ -14,24 +14,30 @@ use crate::usage::{Role, by_value};
 /// Compares all types.
 pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     let holders = (OnceCell::new(), OnceCell::new());
-    for (name, before) in &context.before.types {
-        let Some(after) = context.after.types.get(name) else {
-            let holder = holders
-                .0
-                .get_or_init(|| holders_in(context.before, context.after))
-                .get(name.as_str())
-                .copied();
-            one_side(context, check, name, true, holder);
-            continue;
-        };
-        check.looked_at.types += 1;
-        check.looked_at.fields += before.fields.len();
-        for field in context.usage.fields_of(name) {
-            if before.field(field).is_none() && after.field(field).is_none() {
-                let (name, text) = (format!("{name}.{field}"), "used, and in neither kernel".to_owned());
-                check.findings.push(no_evidence(Subject::Field, &name, true, text));
+    let (mut types, mut fields) = (context.before.types.len(), 0);
+    fields += context
+        .before
+        .types
+        .values()
+        .map(|type_| type_.fields.len())
+        .sum::<usize>();
+    for &name in &context.differing.types {
+        let (before, after) = match (context.before.types.get(name), context.after.types.get(name)) {
+            (Some(before), Some(after)) => (before, after),
+            (Some(before), None) => {
+                types -= 1;
+                fields -= before.fields.len();
+                let holders = holders.0.get_or_init(|| holders_in(context.before, context.after));
+                one_side(context, check, name, true, holders.get(name).copied());
+                continue;
             }
-        }
+            (None, Some(_)) => {
+                let holders = holders.1.get_or_init(|| holders_in(context.after, context.before));
+                one_side(context, check, name, false, holders.get(name).copied());
+                continue;
+            }
+            (None, None) => continue,
+        };
         if before == after {
             continue;
         }
@@ -41,48 +47,41 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
                 before: Some(before.clone()),
                 after: Some(after.clone()),
             };
-            check.layouts.insert(name.clone(), layouts);
+            check.layouts.insert(name.to_owned(), layouts);
             check.findings.extend(findings);
         }
     }
-    for name in context.after.types.keys() {
-        if !context.before.types.contains_key(name) {
-            let holder = holders
-                .1
-                .get_or_init(|| holders_in(context.after, context.before))
-                .get(name.as_str())
-                .copied();
-            one_side(context, check, name, false, holder);
-        }
+    check.looked_at.types += types;
+    check.looked_at.fields += fields;
+    for (name, field) in context.used.0.no_fields.intersection(&context.used.1.no_fields) {
+        let (name, text) = (format!("{name}.{field}"), "used, and in neither kernel".to_owned());
+        check.findings.push(no_evidence(Subject::Field, &name, true, text));
     }
     unknown(context, check);
 }
 
 /// Types that are known not to be known, and such as are used and were not asked for.
 fn unknown(context: &Context<'_>, check: &mut Check) {
-    let named = |abi: &'_ Abi| -> Vec<String> {
-        abi.no_evidence
-            .keys()
-            .filter_map(|key| key.strip_prefix("type "))
-            .map(str::to_owned)
-            .collect()
-    };
-    let mut names: BTreeSet<String> = named(context.before).into_iter().chain(named(context.after)).collect();
-    let used = context.usage.allocated.iter().chain(context.usage.fields.keys());
-    let missing =
-        used.filter(|name| !context.before.types.contains_key(*name) && !context.after.types.contains_key(*name));
-    names.extend(missing.cloned());
+    let mut names = context.unknown_names("type ");
+    names.extend(
+        context
+            .used
+            .0
+            .no_types
+            .intersection(&context.used.1.no_types)
+            .map(String::as_str),
+    );
     for name in names {
         let key = format!("type {name}");
-        let used = context.usage.allocated.contains(&name) || context.usage.fields.contains_key(&name);
+        let used = context.usage.allocated.contains(name) || context.usage.fields.contains_key(name);
         if !used && context.is_in_neither(&key) {
             continue;
         }
         let why = context
             .unknown(&key)
             .unwrap_or_else(|| "used, and looked at on neither side".to_owned());
-        let mut finding = no_evidence(Subject::Type, &name, used, why);
-        finding.role = Some(context.role(&name));
+        let mut finding = no_evidence(Subject::Type, name, used, why);
+        finding.role = Some(context.role(name));
         check.findings.push(finding);
     }
 }

@@ -31,6 +31,7 @@ mod facts;
 mod kernels;
 mod layouts;
 mod order;
+mod steps;
 mod text;
 mod watched;
 
@@ -461,6 +462,67 @@ impl History {
         all
     }
 
+    /// The names of a kind under which two kernels have other variants, in their order.
+    pub fn names_apart(&self, one: KernelId, other: KernelId, what: What) -> Vec<&str> {
+        let list = &self.items[what as usize].list;
+        let items = self.items_apart(one, other, what);
+        let mut names: Vec<&str> = items.map(|item| list[item as usize].name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn items_apart(&self, one: KernelId, other: KernelId, what: What) -> impl Iterator<Item = u32> {
+        let sheet = |kernel: KernelId| &self.entries[kernel.0 as usize].sheets[what as usize];
+        let (a, b) = (sheet(one), sheet(other));
+        (0..a.len().max(b.len()) as u32).filter(move |&item| at(a, item) != at(b, item))
+    }
+
+    /// Makes of the ABI of one kernel, as [`History::abi_of`] gives it, that of another. It costs what is different.
+    pub fn turn(&self, abi: &mut Abi, from: KernelId, to: KernelId) {
+        let kernel = self.kernel(to);
+        abi.release.clone_from(&kernel.release);
+        abi.arch.clone_from(&kernel.arch);
+        for what in What::ALL {
+            for item in self.items_apart(from, to, what) {
+                let name = &self.items[what as usize].list[item as usize].name;
+                match self.fact_at(to, what, item) {
+                    Some(Fact::Symbol(None)) | None => remove(abi, what, name),
+                    Some(fact) => insert(abi, name, fact),
+                }
+            }
+        }
+        let known = |kernel| self.kernel(kernel).symbols_known;
+        if known(from) != known(to) {
+            abi.no_evidence.retain(|_, why| why != UNREAD);
+            self.add_unread(abi, to);
+            return;
+        }
+        for what in [What::Function, What::Symbol] {
+            for name in self.names_apart(from, to, what) {
+                let key = format!("symbol {name}");
+                if self.is_unread(abi, to, name) {
+                    abi.no_evidence.insert(key, UNREAD.to_owned());
+                } else if abi.no_evidence.get(&key).is_some_and(|why| why == UNREAD) {
+                    abi.no_evidence.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Whether it is not known of a function that the kernel has whether it is exported: it was looked for without the list
+    /// of symbols.
+    fn is_unread(&self, abi: &Abi, kernel: KernelId, name: &str) -> bool {
+        let looked_for = self.kernel(kernel).symbols_known && abi.functions.contains_key(name);
+        looked_for && self.fact(kernel, What::Symbol, name).is_none()
+    }
+
+    fn add_unread(&self, abi: &mut Abi, kernel: KernelId) {
+        let functions = abi.functions.keys().filter(|name| self.is_unread(abi, kernel, name));
+        let unread: Vec<String> = functions.map(|name| format!("symbol {name}")).collect();
+        abi.no_evidence
+            .extend(unread.into_iter().map(|key| (key, UNREAD.to_owned())));
+    }
+
     /// The ABI of a kernel, as far as it is known.
     pub fn abi_of(&self, kernel: KernelId) -> Abi {
         let mut abi = self.empty(kernel);
@@ -471,14 +533,7 @@ impl History {
                 }
             }
         }
-        // A function of which it is not known whether it is exported was looked for without the list of symbols.
-        let functions = abi.functions.keys().filter(|_| self.kernel(kernel).symbols_known);
-        let unread: Vec<String> = functions
-            .filter(|name| self.fact(kernel, What::Symbol, name).is_none())
-            .map(|name| format!("symbol {name}"))
-            .collect();
-        abi.no_evidence
-            .extend(unread.into_iter().map(|key| (key, UNREAD.to_owned())));
+        self.add_unread(&mut abi, kernel);
         abi
     }
 
@@ -521,9 +576,22 @@ impl History {
     }
 }
 
+fn remove(abi: &mut Abi, what: What, name: &str) {
+    match what {
+        What::Type => drop(abi.types.remove(name)),
+        What::Function => drop(abi.functions.remove(name)),
+        What::Constant => drop(abi.constants.remove(name)),
+        What::Symbol => drop(abi.symbols.remove(name)),
+        What::Unknown => drop(abi.no_evidence.remove(name)),
+    }
+}
+
 fn insert(abi: &mut Abi, name: &str, fact: &Fact) {
     fn put<T: Clone>(map: &mut BTreeMap<String, T>, name: &str, value: &T) {
-        map.insert(name.to_owned(), value.clone());
+        match map.get_mut(name) {
+            Some(old) => old.clone_from(value),
+            None => drop(map.insert(name.to_owned(), value.clone())),
+        }
     }
     match fact {
         Fact::Type(type_) => put(&mut abi.types, name, type_),

@@ -101,23 +101,9 @@ pub(super) fn steps(
     scope: Option<&BTreeSet<Part>>,
 ) -> Result<Vec<Check>> {
     let history = book.history()?;
-    let name = |id: KernelId| history.kernel(id).id.as_str();
-    // Most kernels are the one after in a step and the one before in the next: neighbours are done by one worker.
-    let checks = at_once(jobs, &pieces(steps, jobs), |run| {
-        let mut last: Option<(KernelId, Abi)> = None;
-        let check = |&(before, after): &(KernelId, KernelId)| {
-            let old = match last.take() {
-                Some((id, abi)) if id == before => abi,
-                _ => history.abi_of(before),
-            };
-            let new = history.abi_of(after);
-            let (old_says, new_says) = (history.says(before), history.says(after));
-            let names = (name(before), name(after));
-            let check = compare::in_scope((&old, old_says), (&new, new_says), usage, names, scope);
-            last = Some((after, new));
-            check
-        };
-        Ok(run.iter().map(check).collect::<Vec<_>>())
+    // Neighbours are done by one worker: one kernel becomes the next one by what differs.
+    let checks = at_once(jobs, &pieces(steps, jobs), |piece| {
+        Ok(history.compare(piece, usage, scope))
     })?;
     Ok(checks.into_iter().flatten().collect())
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The names that two kernels can differ in: all that a comparison has to look at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::Abi;
+
+/// Names by kind, each list in the order of the names.
+///
+/// A name that is left out stands for the same fact on both sides. One that is there may do so too.
+#[derive(Debug, Default)]
+pub(crate) struct Differing<'a> {
+    pub(crate) types: Vec<&'a str>,
+    /// Those of functions whose symbols differ are among them: a symbol says how its function is reached.
+    pub(crate) functions: Vec<&'a str>,
+    pub(crate) constants: Vec<&'a str>,
+    pub(crate) symbols: Vec<&'a str>,
+}
+
+impl<'a> Differing<'a> {
+    /// What is not one and the same value in memory on both sides.
+    pub(crate) fn between(before: &'a Abi, after: &'a Abi) -> Self {
+        Self {
+            types: shared_apart(&before.types, &after.types),
+            functions: all(&before.functions, &after.functions),
+            constants: all(&before.constants, &after.constants),
+            symbols: shared_apart(&before.symbols, &after.symbols),
+        }
+    }
+}
+
+fn shared_apart<'a, T>(before: &'a BTreeMap<String, Arc<T>>, after: &'a BTreeMap<String, Arc<T>>) -> Vec<&'a str> {
+    let mut names = all(before, after);
+    names.retain(|name| match (before.get(*name), after.get(*name)) {
+        (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+        _ => true,
+    });
+    names
+}
+
+/// All names of both sides.
+pub(crate) fn all<'a, T>(before: &'a BTreeMap<String, T>, after: &'a BTreeMap<String, T>) -> Vec<&'a str> {
+    let names: BTreeSet<&str> = before.keys().chain(after.keys()).map(String::as_str).collect();
+    names.into_iter().collect()
+}

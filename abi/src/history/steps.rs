@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Kernels of a history beside each other, one pair after the other.
+//!
+//! Kernels that follow one another are nearly the same. So one becomes the next by what differs, and only that is
+//! compared; the result is that of [`compare::in_scope`], which looks at everything.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{History, KernelId, What};
+use crate::compare::{self, Context, Differing, Used};
+use crate::model::Abi;
+use crate::report::{Check, Part};
+use crate::usage::Usage;
+
+/// A kernel of the history.
+struct Side {
+    id: KernelId,
+    abi: Abi,
+    used: Arc<Used>,
+}
+
+impl Side {
+    fn of(history: &History, id: KernelId, usage: &Usage) -> Self {
+        let abi = history.abi_of(id);
+        let used = Arc::new(Used::of(&abi, usage));
+        Self { id, abi, used }
+    }
+
+    /// Makes it another kernel.
+    fn become_other(&mut self, history: &History, id: KernelId, like: Option<&Self>, usage: &Usage) {
+        history.turn(&mut self.abi, self.id, id);
+        // Mostly the neighbour, for which it was worked out, is used in the same way.
+        let other = like.unwrap_or(self);
+        self.used = if uses_differ(history, other.id, id, usage) {
+            Arc::new(Used::of(&self.abi, usage))
+        } else {
+            Arc::clone(&other.used)
+        };
+        self.id = id;
+    }
+}
+
+/// Whether what [`Used`] follows from is another for the one kernel than for the other.
+fn uses_differ(history: &History, one: KernelId, other: KernelId, usage: &Usage) -> bool {
+    !history.names_apart(one, other, What::Type).is_empty()
+        || !history.names_apart(one, other, What::Constant).is_empty()
+        || (history.names_apart(one, other, What::Function).iter()).any(|name| usage.functions.contains(*name))
+}
+
+impl History {
+    /// Compares the kernels of each step, the one before and the one after, in what both can say, or in the parts that are
+    /// wanted.
+    pub fn compare(
+        &self,
+        steps: &[(KernelId, KernelId)],
+        usage: &Usage,
+        wanted: Option<&BTreeSet<Part>>,
+    ) -> Vec<Check> {
+        let Some(&(first, second)) = steps.first() else {
+            return Vec::new();
+        };
+        let mut before = Side::of(self, first, usage);
+        let mut after = Side::of(self, second, usage);
+        let mut checks = Vec::with_capacity(steps.len());
+        for &(old, new) in steps {
+            if after.id == old {
+                std::mem::swap(&mut before, &mut after);
+            }
+            if before.id != old {
+                before.become_other(self, old, None, usage);
+            }
+            if after.id != new {
+                after.become_other(self, new, Some(&before), usage);
+            }
+            let context = Context {
+                before: &before.abi,
+                after: &after.abi,
+                usage,
+                used: (&before.used, &after.used),
+                differing: &differing(self, &before, &after),
+                names: (&self.kernel(old).id, &self.kernel(new).id),
+            };
+            checks.push(compare::in_scope_of(&context, (self.says(old), self.says(new)), wanted));
+        }
+        checks
+    }
+}
+
+fn differing<'a>(history: &'a History, before: &'a Side, after: &'a Side) -> Differing<'a> {
+    let apart = |what| history.names_apart(before.id, after.id, what);
+    let symbols = apart(What::Symbol);
+    let known = |side: &Side| (side.abi.symbols.is_empty(), history.kernel(side.id).symbols_known);
+    let functions = if known(before) == known(after) {
+        let mut functions = apart(What::Function);
+        functions.extend(&symbols);
+        let unknown = apart(What::Unknown).into_iter();
+        functions.extend(unknown.filter_map(|key| key.strip_prefix("function ").or(key.strip_prefix("symbol "))));
+        functions.sort_unstable();
+        functions.dedup();
+        functions
+    } else {
+        // How any of them is reached is known on one side only.
+        compare::all(&before.abi.functions, &after.abi.functions)
+    };
+    Differing {
+        types: apart(What::Type),
+        functions,
+        constants: apart(What::Constant),
+        symbols,
+    }
+}
