@@ -156,10 +156,10 @@ enum Meaning {
 pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<Explanation> {
     let name = plain(asked);
     let meanings = meanings(history, name);
-    let safe = safe.of(name);
-    if meanings.is_empty() && safe.is_empty() {
+    if meanings.is_empty() && safe.own(name).is_empty() {
         return Err(unknown(history, asked, name));
     }
+    let safe = safe.of(name);
     let first = meanings.first();
     let order = history.in_order();
     let sections: Vec<Section> = meanings

@@ -46,17 +46,20 @@ impl Aliases {
         Ok(Self(all))
     }
 
-    /// The items for this name, or of this path; for a field without one of its own, those for its type.
+    /// The items for this very name, or of this path.
+    pub fn own(&self, name: &str) -> Vec<Alias> {
+        let name = name.trim_end_matches('!');
+        let is = |alias: &&Alias| alias.c == name || alias.path.trim_end_matches('!') == name;
+        let mut found: Vec<Alias> = self.0.iter().filter(is).cloned().collect();
+        found.dedup_by(|a, b| a.place == b.place && a.path == b.path);
+        found
+    }
+
+    /// The same; for a field without one of its own, those for its type.
     pub fn of(&self, name: &str) -> Vec<Alias> {
-        let of = |name: &str| -> Vec<Alias> {
-            let is = |alias: &&Alias| alias.c == name || alias.path.trim_end_matches('!') == name;
-            let mut found: Vec<Alias> = self.0.iter().filter(is).cloned().collect();
-            found.dedup_by(|a, b| a.place == b.place && a.path == b.path);
-            found
-        };
-        let own = of(name.trim_end_matches('!'));
+        let own = self.own(name);
         match name.split_once('.') {
-            Some((type_, _)) if own.is_empty() => of(type_),
+            Some((type_, _)) if own.is_empty() => self.own(type_),
             _ => own,
         }
     }
