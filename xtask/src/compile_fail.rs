@@ -47,6 +47,8 @@ pub(crate) fn fails(like: &Command, file: &Path) -> Result<Option<String>> {
     rustc
         .args(like.get_args())
         .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // A folder of its own: rustc replaces the output by a new file, and root would lose `/dev/null`.
+    let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "make a folder in", &e))?;
     // rustc itself is told what cargo would tell it: a driver's name is its crate's.
     rustc.args([
         "--crate-name",
@@ -56,8 +58,8 @@ pub(crate) fn fails(like: &Command, file: &Path) -> Result<Option<String>> {
         "--emit=obj",
         "-Copt-level=2",
         "-o",
-        "/dev/null",
     ]);
+    rustc.arg(dir.path().join("driver.o"));
     rustc.env("CARGO_CRATE_NAME", "driver").arg(file);
     let output = process::output(rustc.arg("--error-format=json"))?;
     let said = process::said(&output);
