@@ -107,6 +107,64 @@ fn dimensions_and_parentheses_are_counted() {
     }
 }
 
+/// Whether what Rust and C spell so is known to be the same.
+fn agree(rust: &str, c: &str) -> bool {
+    let abi = Abi::default();
+    super::likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c)) == super::Likeness::Same
+}
+
+#[test]
+fn arrays_agree_by_their_elements_and_their_number() {
+    assert!(agree("unsigned int [3]", "enum state [3]") && agree("long int *[2]", "long long int *[2]"));
+    assert!(!agree("unsigned int [3]", "enum state [4]") && !agree("int [3]", "short int [3]"));
+    assert!(!agree("int [3]", "int *") && !agree("int", "int [1]"));
+}
+
+#[test]
+fn a_struct_may_lack_its_word_and_no_other() {
+    assert!(agree("struct device", "device") && agree("union either", "either"));
+    assert!(!agree("struct device", "int") && !agree("int", "struct device"));
+    assert!(agree("struct either", "union either") && !agree("struct device", "union either"));
+}
+
+#[test]
+fn what_is_called_agrees_in_each_part() {
+    assert!(agree("int (*)(unsigned int, ...)", "int (*)(enum state, ...)"));
+    assert!(!agree("int (*)(unsigned int, ...)", "int (*)(unsigned int)"));
+    assert!(!agree("int (*)(int, long int)", "int (*)(int, int)") && !agree("int (*)(int)", "long int (*)(int)"));
+}
+
+#[test]
+fn what_is_known_to_differ_is_no_matter_of_evidence() {
+    let mut c = Abi::default();
+    let alias = Type {
+        kind: Kind::Typedef,
+        size: 0,
+        align: 1,
+        fields: Vec::new(),
+        values: std::collections::BTreeMap::new(),
+        target: Some("void".to_owned()),
+    };
+    c.types.insert("nothing_t".to_owned(), alias.into());
+    let rust = Abi::default();
+    let likeness = |left: &str, right: &str| super::likeness(&rust, &Shape::of(left), &c, &Shape::of(right));
+    assert_eq!(likeness("int", "int *"), super::Likeness::Different);
+    assert_eq!(likeness("int *", "int"), super::Likeness::Different);
+    assert_eq!(likeness("struct {…}", "struct device"), super::Likeness::Different);
+    assert_eq!(likeness("struct device", "union {…}"), super::Likeness::Different);
+    assert_eq!(likeness("void *", "nothing_t *"), super::Likeness::Same);
+}
+
+#[test]
+fn a_function_is_no_pointer_to_one() {
+    let function = |returns: &str, param: &str| Shape::Function {
+        returns: Box::new(Shape::Named(returns.to_owned())),
+        params: vec![Shape::Named(param.to_owned())],
+        variadic: false,
+    };
+    assert_eq!(Shape::of("int (long int)"), function("int", "long int"));
+}
+
 #[test]
 fn what_is_nested_too_deep_is_not_taken_apart() {
     let stars = |count: usize| Shape::of(&format!("int {}", "*".repeat(count)));
