@@ -38,6 +38,18 @@ pub(crate) fn to_test() -> Vec<Need> {
             packages: &["chromium"],
             present: || process::find_program("chromium").is_some(),
         },
+        Need {
+            what: "mmdebstrap",
+            reason: "what a user does on a fresh Debian system is tested in one",
+            packages: &["mmdebstrap"],
+            present: || process::find_program("mmdebstrap").is_some(),
+        },
+        Need {
+            what: "bubblewrap",
+            reason: "what a user does on a fresh Debian system is tested in one",
+            packages: &["bubblewrap"],
+            present: || process::find_program("bwrap").is_some(),
+        },
     ]
 }
 
