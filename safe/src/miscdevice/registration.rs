@@ -96,7 +96,12 @@ impl<T: Operations> Registration<T> {
             let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files));
             let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data).cast::<T>());
             // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
-            let name = unsafe { name.write(at_name) }.inspect_err(|_| name.refused(dev))?;
+            let written = unsafe { name.write(at_name) };
+            // Not in a closure: to debug information, a device that a closure refers to is memory of the driver's.
+            if written.is_err() {
+                name.refused(dev);
+            }
+            let name = written?;
             // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
             unsafe { Gate::new().__pinned_init(at_gate)? };
             // SAFETY: as above, and so does a mutex.
