@@ -12,6 +12,9 @@ use linux_driver_abi::model::Abi;
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::report::{Check, FailOn, Outcome, Part, Report, Verdict};
 
+// In a copy of the checkout this is compiled anew: paths are compiled in.
+const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
 /// The kernels of the catalogue that have a snapshot, and so are read again whenever more is needed of them.
 const SNAPSHOTS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-7.2"];
 
