@@ -54,9 +54,9 @@ const PROGRAMS: &str = "linux-kbuild-";
 /// The file of a kernel in its entry.
 const IMAGE: &str = "vmlinuz";
 
-/// Whether Debian's keys are on this system.
+/// Whether there are keys that the archive's signatures can be checked against.
 pub(crate) fn has_keyring() -> bool {
-    archives::keyring().is_some()
+    archives::has_keyring()
 }
 
 /// The newest kernel of the series, flavour and suites of `spec` that the archive holds, in its stead.

@@ -263,7 +263,7 @@ mod tests {
     /// A cache and an apt over a mirror that is not there.
     fn apt_of_nowhere(dir: &Path) -> Option<Apt> {
         process::find_program("apt-get")?;
-        super::super::archives::keyring()?;
+        super::super::archives::has_keyring().then_some(())?;
         let cache = Cache::at(&dir.join("cache")).unwrap();
         let mirror = Some(format!("file:{}/no-mirror", dir.display()));
         let archives = Archives {

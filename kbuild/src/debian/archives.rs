@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where Debian's archives are: as the system's own apt sources say, or two variables of the environment.
+//! Where Debian's archives are: as the system's own apt sources say, or two variables of the environment; and
+//! the keys that their signatures are checked against.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_host::{Error, Result, process};
@@ -10,6 +12,8 @@ use linux_driver_host::{Error, Result, process};
 const MAIN: &str = "LINUX_DRIVER_DEBIAN_MIRROR";
 /// Names the mirror of the security archive.
 const SECURITY: &str = "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR";
+/// Names the file of the keys that both are signed with: of mirrors that sign what they hold themselves.
+const KEYRING: &str = "LINUX_DRIVER_DEBIAN_KEYRING";
 
 /// Where the keys stand that Debian signs its archives with. The newer name comes second: older systems lack it.
 const KEYRINGS: [&str; 2] = [
@@ -87,16 +91,9 @@ impl Archives {
         archives
     }
 
-    /// The text of a `sources.list` with these suites, each checked against Debian's keys.
+    /// The text of a `sources.list` with these suites, each checked against the keys.
     pub(crate) fn sources(&self, suites: &[String], arch: &str) -> Result<String> {
-        let keyring = keyring().ok_or_else(|| {
-            Error::new(
-                KEYRINGS[0],
-                "the keys that Debian signs its archives with",
-                "no such file",
-                "install the package debian-archive-keyring",
-            )
-        })?;
+        let keyring = keyring()?;
         let mut text = String::new();
         for suite in suites {
             let security = suite.ends_with("-security");
@@ -124,9 +121,47 @@ impl Archives {
     }
 }
 
-/// The file of Debian's keys.
-pub(crate) fn keyring() -> Option<&'static Path> {
-    KEYRINGS.iter().map(Path::new).find(|path| path.is_file())
+/// The file of the keys: the one that the environment names, or Debian's.
+pub(crate) fn keyring() -> Result<PathBuf> {
+    if let Some(named) = std::env::var_os(KEYRING).filter(|value| !value.is_empty()) {
+        return named_keyring(&named);
+    }
+    let found = KEYRINGS.iter().map(Path::new).find(|path| path.is_file());
+    found.map(Path::to_owned).ok_or_else(|| {
+        Error::new(
+            KEYRINGS[0],
+            "the keys that Debian signs its archives with",
+            "no such file",
+            "install the package debian-archive-keyring",
+        )
+    })
+}
+
+/// Whether there is something that signatures can be checked against; a wrong name is an error once it is used.
+pub(crate) fn has_keyring() -> bool {
+    std::env::var_os(KEYRING).is_some_and(|value| !value.is_empty()) || keyring().is_ok()
+}
+
+/// The file of keys that the environment names.
+fn named_keyring(value: &OsStr) -> Result<PathBuf> {
+    // Elsewhere than in a path apt reads other things: fingerprints, a list, the end of the options.
+    let sound = |c: char| c.is_ascii_graphic() && !"[]#\"'\\,".contains(c);
+    let path = Path::new(value);
+    let fits = path.is_absolute() && value.to_str().is_some_and(|text| text.chars().all(sound));
+    if fits && path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let found = if fits {
+        "no such file".to_owned()
+    } else {
+        format!("`{}`", path.display())
+    };
+    Err(Error::new(
+        format_args!("{KEYRING}={}", path.display()),
+        "the absolute path of a file of OpenPGP keys",
+        found,
+        "correct it (no spaces, no commas, no brackets), or unset it: Debian's own keys are used then",
+    ))
 }
 
 fn mirror(variable: &str) -> Result<Option<String>> {
@@ -199,9 +234,23 @@ mod tests {
         let text = "https://mirror.example/ubuntu/|noble|Ubuntu|Ubuntu\n";
         let found = Archives::from_targets(text);
         assert_eq!(found, Archives::default());
-        if keyring().is_some() {
+        if has_keyring() {
             let error = found.sources(&["bookworm-security".to_owned()], "amd64").unwrap_err();
             assert!(error.remedy().contains(SECURITY), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_keys_cannot_be_anything_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("keys.gpg");
+        let absent = named_keyring(file.as_os_str()).unwrap_err();
+        assert!(absent.to_string().contains("no such file"), "{absent}");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(named_keyring(file.as_os_str()).unwrap(), file);
+        for wrong in ["keys.gpg", "0123456789ABCDEF", "/a b", "/a,/b", "/a] [trusted=yes", "/"] {
+            let error = named_keyring(OsStr::new(wrong)).unwrap_err();
+            assert!(error.remedy().contains("Debian's own keys"), "{error}");
         }
     }
 
