@@ -2,8 +2,8 @@
 //! What the safe layer calls a thing of C's: each public item stands for C's thing of the same name, and for what its
 //! attributes say, as in `#[doc(alias = "pci_driver")]`.
 //!
-//! The items are read from the sources, those that macros make too ([`rules`](super::rules)), so there is no second list that could
-//! say something else. rustdoc's search finds the items by the same names.
+//! The items are read from the sources, those that macros make too (the module `rules`), so there is no second list that
+//! could say something else. rustdoc's search finds the items by the same names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
