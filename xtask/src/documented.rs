@@ -206,7 +206,8 @@ fn messages_name_commands_that_there_are() {
 /// Every job of CI runs commands that a person can run.
 #[test]
 fn ci_runs_commands_that_there_are() {
-    let text = read(&workspace().join(".github/workflows/CI.yml"));
+    let files = [".github/workflows/CI.yml", ".ci/run"];
+    let text: String = files.iter().map(|file| read(&workspace().join(file))).collect();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let commands: Vec<(String, bool)> = lines
         .flat_map(after_start)

@@ -50,6 +50,12 @@ pub(crate) fn to_test() -> Vec<Need> {
             packages: &["bubblewrap"],
             present: || process::find_program("bwrap").is_some(),
         },
+        Need {
+            what: "gpg",
+            reason: "a test signs an archive of its own",
+            packages: &["gpg", "gpgconf"],
+            present: || process::find_program("gpg").is_some() && process::find_program("gpgconf").is_some(),
+        },
     ]
 }
 
