@@ -192,7 +192,8 @@ impl Ci {
             .bind(&self.tmp, "/tmp")
             .bind(&cargo.join("registry"), "/root/.cargo/registry")
             .ro_bind(&cargo.join("bin"), "/root/.cargo/bin")
-            .ro_bind(&rustup, &rustup)
+            // A step adds what the toolchain lacks, as `--install` does.
+            .bind(&rustup, &rustup)
             .env("PATH", "/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("RUSTUP_HOME", &rustup)
             .env("CARGO_TARGET_DIR", &self.target)
@@ -242,7 +243,9 @@ impl Ci {
             run(clone.args(["clone", "--quiet"]).arg(&self.origin).arg(&self.checkout)).good();
         }
         let git = |words: &[&str]| drop(run(self.git(&self.checkout).args(words)).good().to_owned());
-        git(&["fetch", "--quiet", "--force", self.origin.to_str().unwrap(), "HEAD"]);
+        // CI's own checkout has no history.
+        let origin = self.origin.to_str().unwrap();
+        git(&["fetch", "--quiet", "--force", "--update-shallow", origin, "HEAD"]);
         git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
         git(&["clean", "-ffdxq"]);
     }
