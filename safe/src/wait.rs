@@ -288,6 +288,12 @@ fn sleep<const N: usize>(
         // call the entry is in no queue, and nobody looks at it.
         unsafe { sys::finish_wait(queue.raw.get(), entry.get()) };
     }
+    if interrupted.is_ok() && !same {
+        // C's loop calls the scheduler here too, as a task that may go on running. Otherwise a condition that wakes its own queue, or
+        // is slower than those who wake it, would keep the CPU from the task that makes it true.
+        // SAFETY: as above; `finish_wait` has set the task's state to running.
+        timeout = unsafe { sys::schedule_timeout(timeout) };
+    }
     (timeout, interrupted)
 }
 

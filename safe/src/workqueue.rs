@@ -24,7 +24,10 @@
 //!
 //! To flush or cancel an item in its own run, to flush a queue in one of its items, or to flush an item in another one of a queue
 //! that runs one at a time: each returns [`EDEADLK`](crate::error::code::EDEADLK), where C waits for ever. Two items that each
-//! wait for the other one are not found, as in C (lockdep reports them). An item that is dropped in its own run, which takes a
+//! wait for the other one are not found, as in C (lockdep reports them). Nor are as many items as a queue runs at a time that all
+//! flush one behind them, for which no place is left. While the system is suspended, whoever flushes a queue that is
+//! [`FREEZABLE`](QueueFlags::FREEZABLE), or an item of it, waits until the system has resumed: a `suspend` that does so stops the
+//! machine. Cancelling takes a pending item off such a queue at once. An item that is dropped in its own run, which takes a
 //! handler that unbinds its own device, ends in `BUG()`.
 
 mod delayed;

@@ -104,7 +104,9 @@ pub trait Operations: Send + Sync + Sized + 'static {
 
     /// A process opens the device: makes the state of the file. An error makes `open` fail with it.
     ///
-    /// Context: may sleep, but shortly: all of the kernel's misc devices wait with it (`misc_mtx`).
+    /// Context: may sleep, but shortly: all of the kernel's misc devices wait with it (`misc_mtx`). To make a device
+    /// fails here with `EDEADLK`, and one whose registration is dropped here stays. To wait here for another thread that makes or
+    /// removes a device may be to wait for ever.
     #[doc(alias = "file_operations.open")]
     fn open(this: Pin<&Self>, call: &Call<'_>) -> impl PinInit<Self::File, Error>;
 

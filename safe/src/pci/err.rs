@@ -115,18 +115,20 @@ pub trait ErrorHandlers: Send + Sync + 'static {
         ErsResult::None
     }
 
-    /// Registers can be reached again, DMA cannot. Context: may sleep; see the trait for the locks.
+    /// Registers can be reached again, DMA cannot. A driver that does not write it answers [`Recovered`](ErsResult::Recovered).
+    /// Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.mmio_enabled")]
     fn mmio_enabled(dev: &Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         let _ = (dev, this);
-        ErsResult::None
+        ErsResult::Recovered
     }
 
-    /// The slot was reset: set the device up anew. Context: may sleep; see the trait for the locks.
+    /// The slot was reset: set the device up anew. A driver that does not write it answers [`Recovered`](ErsResult::Recovered).
+    /// Context: may sleep; see the trait for the locks.
     #[doc(alias = "pci_error_handlers.slot_reset")]
     fn slot_reset(dev: &Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         let _ = (dev, this);
-        ErsResult::None
+        ErsResult::Recovered
     }
 
     /// The function is about to be reset: stop using it. Context: may sleep; see the trait for the locks.
@@ -186,7 +188,8 @@ impl<T: ErrorHandlers> Table<T> {
             handlers.error_detected = Some(error_detected::<T>);
         }
         // `pcifront_common_process` of 6.1 looks for `error_detected` alone and calls the other three, NULL or not. One that was not
-        // written answers as NULL does: it has no say.
+        // written answers as that of 6.12 does for NULL, with `Recovered`: for `None`, `xen-pciback` ends the whole guest. In
+        // `pcie/err.c` it changes nothing, since each of these steps begins with `Recovered`.
         if T::HAS_ERROR_DETECTED || T::HAS_MMIO_ENABLED {
             handlers.mmio_enabled = Some(mmio_enabled::<T>);
         }
@@ -270,4 +273,29 @@ callbacks! {
     reset_prepare;
     reset_done;
     resume;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Detects;
+
+    #[vtable]
+    impl ErrorHandlers for Detects {
+        fn error_detected(_dev: &Device<Exclusive>, _this: Pin<&Self>, _state: ChannelState) -> ErsResult {
+            ErsResult::NeedReset
+        }
+    }
+
+    /// `xen-pciback` ends the guest of a driver that answers `None` to either.
+    #[test]
+    fn what_a_driver_does_not_write_has_recovered() {
+        let mut pdev = core::mem::MaybeUninit::<sys::pci_dev>::zeroed();
+        // SAFETY: only the reference is made: the callbacks that were not written do not look at the device.
+        let dev = unsafe { Device::<Exclusive>::from_raw(pdev.as_mut_ptr()) };
+        let this = Pin::new(&Detects);
+        assert_eq!(Detects::mmio_enabled(dev, this), ErsResult::Recovered);
+        assert_eq!(Detects::slot_reset(dev, this), ErsResult::Recovered);
+    }
 }

@@ -181,7 +181,7 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
     };
 }
 
-/// A locked [`Mutex`]. It is unlocked when this value goes.
+/// A locked [`Mutex`]. It is unlocked when this value goes. If it is leaked, the lock stays held for good.
 ///
 /// # Invariants
 ///

@@ -9,7 +9,7 @@ use linux_driver_sys as sys;
 
 /// A reader: C's `rcu_read_lock`, and `rcu_read_unlock` when it goes.
 ///
-/// Who waits in [`synchronize_rcu`] waits for all readers that began before. A reader must not sleep: no mutex, no
+/// Who waits in [`synchronize_rcu`] waits for all readers that began before, for ever if one of them was leaked. A reader must not sleep: no mutex, no
 /// `GFP_KERNEL`, no waiting; on a kernel without preemption (`CONFIG_PREEMPT_RCU`) the wait of the writer would end before the reader does.
 ///
 /// That is the one rule here that no type upholds. A guard stays on its thread (it is not `Send`), so that no other can be made to drop

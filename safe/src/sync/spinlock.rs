@@ -161,7 +161,8 @@ impl<T> SpinLock<T> {
     }
 }
 
-/// A locked [`SpinLock`]. It is unlocked when this value goes.
+/// A locked [`SpinLock`]. It is unlocked when this value goes. If it is leaked, the lock stays held, and
+/// preemption stays off.
 ///
 /// # Invariants
 ///

@@ -109,7 +109,8 @@ impl Member {
     pub(super) fn run(&self, handler: impl FnOnce()) {
         self.running.store(true, Ordering::Relaxed);
         handler();
-        self.running.store(false, Ordering::Relaxed);
+        // The last that is done with the item: see `wait_until_ended`.
+        self.running.store(false, Ordering::Release);
     }
 
     /// Whether this task runs the item. (An item of C's may have been freed as it ran, with this one in its memory now: so
@@ -128,6 +129,20 @@ impl Member {
     pub(super) fn assert_may_drop(&self) {
         if self.is_running() {
             dropped_in_its_own_run()
+        }
+    }
+
+    /// Waits for a run that cancelling the item has missed. The item was cancelled, and nobody queues it any more; this task does not
+    /// run it. Context: may sleep.
+    ///
+    /// Since 6.11 `__queue_work` puts an item of an ordered queue into the newest pool, also while the item runs in an older one (the
+    /// CPUs for unbound queues were changed meanwhile). `cancel_work_sync` looks for the run in the newest pool alone. What is not
+    /// seen here either is such a run that has not come to [`run`](Self::run) yet.
+    #[inline]
+    pub(super) fn wait_until_ended(&self) {
+        while self.running.load(Ordering::Acquire) {
+            // SAFETY: `msleep` asks for a context that may sleep, as cancelling the item did.
+            unsafe { sys::msleep(1) };
         }
     }
 

@@ -66,7 +66,8 @@ pub struct QueueFlags(u32);
 impl QueueFlags {
     /// Nothing in particular.
     pub const NONE: Self = Self(0);
-    /// Its items rest while the system is suspended.
+    /// Its items rest while the system is suspended. A `suspend` callback may cancel them, and must not flush them: they do not
+    /// run before the system has resumed.
     #[doc(alias = "WQ_FREEZABLE")]
     pub const FREEZABLE: Self = Self(sys::LINUX_DRIVER_WQ_FREEZABLE as u32);
     /// Freeing memory may have to wait for its items: the queue has a thread of its own for that.

@@ -247,6 +247,7 @@ impl<H: WorkItem> PinnedDrop for Work<H> {
         // Nobody else has the item, so that nobody queues it; a run that does so itself is waited for, and what it queued is
         // cancelled.
         item.cancel();
+        item.member.wait_until_ended();
         // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
         // SAFETY: no run is left that uses the handler, which is dropped this once, where the runs used it.

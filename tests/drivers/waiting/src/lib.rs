@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod itself;
+mod self_wake;
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::completion::Completion;
@@ -41,6 +42,9 @@ struct Shared {
     stop: WaitQueue,
     value: AtomicU32,
     stopped: AtomicBool,
+    #[pin]
+    looked: WaitQueue,
+    set: AtomicBool,
     /// Whose turn it is: even is the waiter's.
     #[pin]
     turn: Mutex<u32>,
@@ -59,6 +63,8 @@ impl Shared {
             stop <- new_wait_queue!(),
             value: AtomicU32::new(0),
             stopped: AtomicBool::new(false),
+            looked <- new_wait_queue!("waiting: looked"),
+            set: AtomicBool::new(false),
             turn <- new_mutex!(0, "waiting: turn"),
         }? Error)
     }
@@ -276,6 +282,8 @@ struct Waiting {
     #[pin]
     waker: Work<Waker>,
     #[pin]
+    looker: Work<self_wake::Looker>,
+    #[pin]
     itself: Work<itself::Outer>,
     #[pin]
     delayed_itself: DelayedWork<itself::Delayed>,
@@ -295,6 +303,10 @@ impl pci::Driver for Waiting {
                 work.queue();
                 Ok(())
             });
+            let looker = self_wake::looker(bound, shared.clone()).pin_chain(|work| {
+                work.queue();
+                Ok(())
+            });
             let waker = new_work!(bound, Waker(shared), on: workqueue::system_unbound()).pin_chain(|work| {
                 work.queue();
                 Ok(())
@@ -305,6 +317,7 @@ impl pci::Driver for Waiting {
             let driver = try_pin_init!(Self {
                 waiter <- waiter,
                 waker <- waker,
+                looker <- looker,
                 itself <- itself,
                 delayed_itself <- delayed_itself,
             }? Error);
