@@ -171,12 +171,11 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         let root = safe_layer();
         quote!(#(#cfgs)* #root::__may_move! { #name: #of })
     });
-    let (root, internals) = (safe_layer(), internals());
+    let root = safe_layer();
     Ok(quote! {
-        #root::__core_is_core! {}
         #(#movable)*
 
-        #internals::__pin_data! {
+        #root::__pin_data_unsound_by_hand! {
             parse_input:
             @args(#arguments),
             @sig(#(#attrs)* #vis struct #ident #clause),
@@ -412,10 +411,7 @@ mod tests {
             dropped("impl PinnedDrop for Foo { fn drop(self: Pin<&mut Self>) {} }"),
         ];
         for text in all {
-            assert!(
-                text.contains("__for_its_own_macros") && !text.contains("unsafe"),
-                "{text}"
-            );
+            assert!(text.contains("unsound_by_hand") && !text.contains("unsafe"), "{text}");
         }
     }
 
