@@ -20,6 +20,11 @@ pub(crate) fn expand(name: &str, item: TokenStream) -> Result<TokenStream> {
                 "`IntoBytes` is not derived for a generic type: whether it has padding depends on its parameters";
             return Err(Error::new_spanned(&item.generics, message));
         }
+        if let Some(clause) = &item.generics.where_clause {
+            let message =
+                "`IntoBytes` is not derived for a type with conditions: it has no parameters; remove the `where`";
+            return Err(Error::new_spanned(clause, message));
+        }
         let mut reprs = item.attrs.iter().filter(|attribute| attribute.path().is_ident("repr"));
         if !reprs.any(|repr| {
             ["C", "transparent"]
@@ -77,6 +82,7 @@ mod tests {
         assert!(of("struct S { a: u8 }").contains("repr(C)"));
         assert!(of("#[repr(align(8))] struct S { a: u8 }").contains("repr(C)"));
         assert!(of("#[repr(C)] struct S<T>(T);").contains("generic"));
+        assert!(of("#[repr(C)] struct S(u8) where u8: Copy;").contains("no parameters"));
         assert!(of("#[repr(C)] union S { a: u8 }").contains("structs alone"));
         assert!(of("#[repr(C, packed)] struct S { a: u8 }").ends_with("S { a : u8 } }"));
     }

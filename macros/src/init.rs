@@ -7,8 +7,9 @@
 //! packed type is an error, and the names are the safe layer's. Nothing that is unsafe is written
 //! here.
 
-use proc_macro2::{Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
@@ -56,7 +57,7 @@ impl Parse for Initializer {
             let (variable, word): (Ident, Token![in]) = (input.parse()?, input.parse()?);
             this = quote!(#and #variable #word);
         }
-        let of = input.parse()?;
+        let of: Path = input.parse()?;
         let content;
         braced!(content in input);
         let mut fields = Vec::new();
@@ -67,7 +68,9 @@ impl Parse for Initializer {
             }
             content.parse::<Token![,]>()?;
         }
-        let rest = input.parse()?;
+        let rest: TokenStream = input.parse()?;
+        no_block(of.to_token_stream())?;
+        no_block(rest.clone())?;
         Ok(Self {
             root,
             name,
@@ -77,6 +80,64 @@ impl Parse for Initializer {
             rest,
         })
     }
+}
+
+/// An error for a block, or a macro that may be one, in a type: pin-init writes the type where an
+/// item in the block could name what the initialiser's end alone is to make.
+fn no_block(tokens: TokenStream) -> Result<()> {
+    let mut after_word = false;
+    for token in tokens {
+        let wrong = match &token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => true,
+            TokenTree::Group(group) => {
+                no_block(group.stream())?;
+                false
+            }
+            TokenTree::Punct(mark) => after_word && mark.as_char() == '!',
+            _ => false,
+        };
+        if wrong {
+            let message = "a type of an initialiser has no block and no macro in it: name it by a `type`";
+            return Err(Error::new(token.span(), message));
+        }
+        after_word = matches!(token, TokenTree::Ident(_));
+    }
+    Ok(())
+}
+
+/// Attributes that are `unsafe` before a function: with one, it takes the place of another.
+const UNSAFE: [&str; 6] = [
+    "export_name",
+    "link_section",
+    "naked",
+    "no_mangle",
+    "target_feature",
+    "unsafe",
+];
+
+/// An error for attributes that are `unsafe`, under `cfg_attr` too. The macros of pin-init write
+/// them anew, before functions, where the compiler does not look for `unsafe` of the driver's.
+fn no_unsafe<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Result<()> {
+    for attribute in attributes {
+        if let Some(word) = unsafe_word(attribute.meta.to_token_stream()) {
+            let message =
+                format!("`{word}` is `unsafe` before a function, which this attribute would be of: remove it");
+            return Err(Error::new(word.span(), message));
+        }
+    }
+    Ok(())
+}
+
+fn unsafe_word(tokens: TokenStream) -> Option<Ident> {
+    let mut found = None;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(word) if UNSAFE.iter().any(|name| word.unraw() == name) => found = Some(word),
+            TokenTree::Group(group) => found = unsafe_word(group.stream()).or(found),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// One field's initialiser; its shorthand written out.
@@ -133,6 +194,7 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
             return Err(Error::new_spanned(attribute, PACKED));
         }
     }
+    no_unsafe(fields.named.iter().flat_map(|field| &field.attrs))?;
     let ItemStruct {
         attrs,
         vis,
@@ -171,12 +233,11 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         let root = safe_layer();
         quote!(#(#cfgs)* #root::__may_move! { #name: #of })
     });
-    let (root, internals) = (safe_layer(), internals());
+    let root = safe_layer();
     Ok(quote! {
-        #root::__core_is_core! {}
         #(#movable)*
 
-        #internals::__pin_data! {
+        #root::__pin_data_unsound_by_hand! {
             parse_input:
             @args(#arguments),
             @sig(#(#attrs)* #vis struct #ident #clause),
@@ -297,6 +358,7 @@ pub(crate) fn pinned_drop(arguments: TokenStream, item: TokenStream) -> Result<T
     if !named || !plain || function.sig.ident != "drop" {
         return Err(Error::new_spanned(&item.self_ty, PINNED_DROP));
     }
+    no_unsafe(item.attrs.iter().chain(&function.attrs))?;
     let ItemImpl {
         attrs,
         generics,
@@ -365,6 +427,39 @@ mod tests {
     }
 
     #[test]
+    fn a_type_has_no_block() {
+        for text in [
+            "Foo::<[u8; { 1 }]> { a }",
+            "Foo { a } ? E<{ 1 }>",
+            "Foo { a } ? [u8; (m!(),)]",
+        ] {
+            assert!(initializer(text).contains("no block and no macro"), "{text}");
+        }
+        assert!(!initializer("Foo { a: { m!() } } ? fn() -> !").contains("no block"));
+    }
+
+    #[test]
+    fn no_attribute_that_is_unsafe_is_handed_on() {
+        for attribute in [
+            "unsafe(no_mangle)",
+            "export_name = \"kfree\"",
+            "cfg_attr(all(), unsafe(export_name = \"kfree\"))",
+            "r#no_mangle",
+        ] {
+            let field = data("", &format!("struct Foo {{ #[{attribute}] a: u8 }}"));
+            let function = dropped(&format!(
+                "impl PinnedDrop for Foo {{ #[{attribute}] fn drop(self: Pin<&mut Self>) {{}} }}"
+            ));
+            assert!(
+                field.contains("is `unsafe`") && function.contains("is `unsafe`"),
+                "{field} {function}"
+            );
+        }
+        let text = data("", "struct Foo { #[cfg_attr(all(), doc = \"unsafe\")] a: u8 }");
+        assert!(!text.contains("is `unsafe`"), "{text}");
+    }
+
+    #[test]
     fn no_path_but_the_compilers_own_is_taken() {
         let error = syn::parse_str::<Initializer>("other pin_init; Foo {}").err().unwrap();
         assert!(error.to_string().contains("`$crate`"), "{error}");
@@ -412,10 +507,7 @@ mod tests {
             dropped("impl PinnedDrop for Foo { fn drop(self: Pin<&mut Self>) {} }"),
         ];
         for text in all {
-            assert!(
-                text.contains("__for_its_own_macros") && !text.contains("unsafe"),
-                "{text}"
-            );
+            assert!(text.contains("unsound_by_hand") && !text.contains("unsafe"), "{text}");
         }
     }
 

@@ -88,11 +88,23 @@ unsafe impl<T: FromBytes> FromBytes for Wrapping<T> {}
 // SAFETY: as above.
 unsafe impl<T: IntoBytes> IntoBytes for Wrapping<T> {}
 
+/// An error for a token of a `where` that is a block: it would end the item that the `where` is of,
+/// and what follows, a check or an `unsafe impl`, would be of another.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __no_block {
+    ({ $($block:tt)* }) => {
+        $crate::__core::compile_error!("a condition has a block in it: name what it computes, as a `const`");
+    };
+    ($token:tt) => {};
+}
+
 /// Checks that a struct has these fields, of these types, and no others.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __has_fields {
     ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
+        $($crate::__no_block! { $clause })*
         #[allow(dead_code)]
         fn has_no_other_fields<$($impls)*>(value: &$name<$($types)*>) where $($clause)* {
             let $name { $($member: _),* } = value;
@@ -127,9 +139,9 @@ macro_rules! __derive_from_bytes {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __derive_into_bytes {
-    ([] [] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
+    ([] [] [] $name:ident { $($member:tt: $type:ty),* }) => {
         const _: () = {
-            $crate::__has_fields! { [] [] [$($clause)*] $name { $($member: $type),* } }
+            $crate::__has_fields! { [] [] [] $name { $($member: $type),* } }
             // It is a struct: a union has values of which a part was never written.
             #[allow(dead_code)]
             fn is_a_struct(value: $name) -> $name {
@@ -140,7 +152,6 @@ macro_rules! __derive_into_bytes {
             unsafe impl $crate::bytes::IntoBytes for $name
             where
                 $($type: $crate::bytes::IntoBytes,)*
-                $($clause)*
             {}
             $crate::__core::assert!(
                 $crate::__core::mem::size_of::<$name>() == 0 $(+ $crate::__core::mem::size_of::<$type>())*,

@@ -173,6 +173,16 @@ macro_rules! __may_move {
     };
 }
 
+/// What `#[pin_data]` expands to. The check is this crate's own, whatever a driver names like it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __pin_data_unsound_by_hand {
+    ($($data:tt)*) => {
+        $crate::__core_is_core! {}
+        $crate::__for_its_own_macros_and_unsound_by_hand::__pin_data! { $($data)* }
+    };
+}
+
 /// An error unless `::core` is what it seems, for what the macros of pin-init name there: a name
 /// that two globs import is ambiguous, unless it is one and the same item.
 #[doc(hidden)]
@@ -216,8 +226,9 @@ macro_rules! __core_is_core {
             const _: fn(&mut ()) -> *mut () = |place| ptr::addr_of_mut!(*place);
             const _: marker::PhantomData<(marker::PhantomPinned, others::Infallible, others::Pin<&()>)> =
                 marker::PhantomData;
-            // `Ok` is the caller's: a variant, and no function.
-            const _: fn(others::Result<(), ()>) = |result| if let Ok(()) = result {};
+            // `Ok` is the caller's: a variant, no function, and not `Err` by that name, whose type is
+            // another here.
+            const _: fn(others::Result<(), u8>) = |result| if let Ok(()) = result {};
             #[allow(dead_code)]
             trait Bounds: marker::Copy + marker::Unpin + others::Clone + others::Drop {}
         };

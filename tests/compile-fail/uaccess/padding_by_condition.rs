@@ -1,0 +1,25 @@
+//~ ERROR no rules expected
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::prelude::*;
+use linux_driver::uaccess::Writer;
+
+#[repr(C)]
+pub struct Padded {
+    pub a: u8,
+    pub b: u64,
+}
+
+macro_rules! swallow {
+    ($($check:tt)*) => {};
+}
+
+// A condition that ends the function which checks the fields, and swallows what it would check.
+linux_driver::__derive_into_bytes! { [] [] [{} swallow!] Padded { a: u64, b: u64 } }
+
+/// What was on the stack.
+pub fn write(to: &mut Writer<'_>, value: &Padded) -> Result {
+    to.write(value)
+}
