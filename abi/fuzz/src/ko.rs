@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the reader of a module's file is asked to do with any bytes. A test hands the corpus to the same function.
+//! Reads any bytes as the file of a module. A test hands the corpus to the same function.
 
 use std::path::Path;
 

@@ -184,7 +184,7 @@ fn is_qualifier(word: &str) -> bool {
     ["const", "volatile", "restrict"].contains(&word)
 }
 
-/// What is known of whether two types are the same.
+/// The answer to the question if two types are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Likeness {
     /// They are.
@@ -268,7 +268,7 @@ fn tag(name: &str) -> Option<&str> {
     name.strip_prefix("struct ").or(name.strip_prefix("union "))
 }
 
-/// Whether it is no typedef that could not be followed.
+/// Returns `false` for a typedef that could not be followed.
 fn is_known(name: &str) -> bool {
     tag(name).is_some() || name.starts_with("enum ") || name == "void" || builtin(name).is_some()
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What BTF is read as that says the same name twice, packs, nests, or has no end.
+//! Tests of the reader with odd BTF: names that occur twice, packed and nested types, types without end.
 
 use super::testing::Builder;
 use super::{ASSEMBLY, Btf, extract};

@@ -25,7 +25,7 @@ pub struct Btf<'d> {
     offsets: Vec<u32>,
     /// The kind that ended the walk: a reader that does not know a kind does not know where the next record starts.
     unknown_kind: Option<u8>,
-    /// Whether an enum says that its values have signs.
+    /// Returns `true` if an enum says that its values are signed.
     has_signs: bool,
 }
 

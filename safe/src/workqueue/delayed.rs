@@ -223,7 +223,9 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     /// C's `cancel_delayed_work_sync`. Not in the item itself.
     fn cancel(&self) -> bool {
         // SAFETY: `cancel_delayed_work_sync` asks for an initialised item, and for the queue on which it was last queued to stay until
-        // it returns: `member` keeps it. It waits for the last run alone, which is the only one: the item was never on two queues.
+        // it returns: `member` keeps it. It waits for the last run, in the pool where the item was queued last: the item was
+        // never on two queues. On an ordered queue that can miss a run in an older pool (`Member::wait_until_ended` says when, and
+        // what of it is not closed).
         // A caller that may not sleep is a bug that the kernel reports.
         unsafe { sys::cancel_delayed_work_sync(self.raw.get()) }
     }
@@ -240,8 +242,8 @@ unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
     // SAFETY: C calls with the item that it was given with this function, which is a field of a `DelayedWork<H>`.
     let work = unsafe { work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work)) }
         .cast::<DelayedWork<H>>();
-    // SAFETY: `drop` cancels the item before any of its fields goes, which waits for this call: there is no run but of the one
-    // queue that it waits for. It is initialised, since it was queued by a reference to it. A pinned value has no `&mut`.
+    // SAFETY: `drop` cancels the item before any of its fields goes, and waits for this call: there is no run but on the one queue
+    // (on an ordered queue less the gap that `Member::wait_until_ended` names). It is initialised, since it was queued by a reference to it. A pinned value has no `&mut`.
     let work = unsafe { &*work };
     // SAFETY: the item lies in the data of the device's binding, which is dropped, and so waits for this call, while the device is
     // bound.
@@ -272,7 +274,7 @@ impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
         item.member.wait_until_ended();
         // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
-        // SAFETY: no run is left that uses the handler, which is dropped this once, where the runs used it.
+        // SAFETY: no run is left that uses the handler (less the gap that `Member::wait_until_ended` names), which is dropped this once, where the runs used it.
         unsafe { ManuallyDrop::drop(handler) };
     }
 }

@@ -135,9 +135,9 @@ impl Member {
     /// Waits for a run that cancelling the item has missed. The item was cancelled, and nobody queues it any more; this task does not
     /// run it. Context: may sleep.
     ///
-    /// Since 6.11 `__queue_work` puts an item of an ordered queue into the newest pool, also while the item runs in an older one (the
-    /// CPUs for unbound queues were changed meanwhile). `cancel_work_sync` looks for the run in the newest pool alone. What is not
-    /// seen here either is such a run that has not come to [`run`](Self::run) yet.
+    /// In 6.12 (not in 6.1) `__queue_work` puts an item of an ordered queue into the newest pool, also while the item runs in an older one (the
+    /// CPUs for unbound queues were changed meanwhile). `cancel_work_sync` looks for the run in the newest pool alone. This
+    /// function does not see such a run either before it has come to [`run`](Self::run): that gap is open, as it is for C drivers.
     #[inline]
     pub(super) fn wait_until_ended(&self) {
         while self.running.load(Ordering::Acquire) {

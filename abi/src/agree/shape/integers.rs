@@ -107,7 +107,7 @@ fn dimensions_and_parentheses_are_counted() {
     }
 }
 
-/// Whether what Rust and C spell so is known to be the same.
+/// Says if these spellings of Rust and of C are known to be the same type.
 fn agree(rust: &str, c: &str) -> bool {
     let abi = Abi::default();
     super::likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c)) == super::Likeness::Same
