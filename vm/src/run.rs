@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -77,8 +77,8 @@ struct Ran {
 
 /// Why the console is not followed any further.
 enum Followed {
-    /// The machine has ended: whether QEMU says that all was well.
-    Ended(bool),
+    /// The machine has ended, with this status of QEMU's.
+    Ended(ExitStatus),
     /// A problem has been reported, whole.
     Problem,
     /// The time limit has passed.
@@ -125,7 +125,7 @@ fn attempt(
         machine.time_limit
     };
     let mut said = Vec::new();
-    let mut followed = follow(
+    let followed = follow(
         &lines,
         transcript,
         start,
@@ -133,9 +133,10 @@ fn attempt(
         &mut said,
         progress,
     )?;
-    if let Followed::Ended(well) = &mut followed {
-        *well = qemu.wait()?.success();
-    }
+    let followed = match followed {
+        Some(followed) => followed,
+        None => Followed::Ended(qemu.wait()?),
+    };
     Ok(Ran {
         followed,
         accel,
@@ -148,8 +149,11 @@ fn attempt(
 impl Ran {
     fn report(self, machine: &Machine, transcript: Transcript<'_>) -> Result<Report> {
         let (ending, why) = match self.followed {
-            Followed::Ended(false) if transcript.silent() => {
+            Followed::Ended(status) if !status.success() && transcript.silent() => {
                 return Err(machine.not_started(&self.line, &self.said.join("\n")));
+            }
+            Followed::Ended(status) if !status.success() && !transcript.done() && !transcript.troubled() => {
+                return Err(died(status, transcript.step_name().as_deref(), &self.line, &self.said));
             }
             Followed::Ended(_) if transcript.done() => (Ending::PoweredOff, String::new()),
             Followed::Ended(_) => (
@@ -174,8 +178,27 @@ impl Ran {
     }
 }
 
-/// Follows the machine until there is nothing more to learn from it. `limits` are those for our program to come up and for
-/// the run.
+/// Returns the error for a QEMU that ended by itself in the middle of a run. The guest cannot make it do so: whatever a
+/// kernel does, a sound QEMU ends with 0. So the driver is not judged.
+fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> Error {
+    let step = step.unwrap_or("the boot");
+    let said = match said.join("\n") {
+        said if said.is_empty() => "it printed nothing".to_owned(),
+        said => said,
+    };
+    Error::new(
+        format_args!("QEMU, during {step:?}"),
+        "to emulate the machine until the guest powers it off",
+        format_args!("it ended itself ({status}): {said}"),
+        format_args!(
+            "try again; if it ends there each time, it has a fault that the step meets: use another QEMU, or another \
+             device. The machine was: {line}"
+        ),
+    )
+}
+
+/// Follows the machine until there is nothing more to learn from it, or until it ends, which is `None`. `limits` are
+/// those for our program to come up and for the run.
 fn follow(
     lines: &Receiver<Line>,
     transcript: &mut Transcript<'_>,
@@ -183,7 +206,7 @@ fn follow(
     limits: (Duration, Duration),
     said: &mut Vec<String>,
     progress: &mut dyn FnMut(&StepResult),
-) -> Result<Followed> {
+) -> Result<Option<Followed>> {
     let mut last_line = start;
     let mut done = None;
     loop {
@@ -203,20 +226,20 @@ fn follow(
             Ok(Line::Said(line)) if said.len() < SAID => said.push(line),
             Ok(Line::Said(_)) => {}
             // A signal that asks us to end has ended QEMU too.
-            Err(RecvTimeoutError::Disconnected) => return check_interrupted().map(|()| Followed::Ended(true)),
+            Err(RecvTimeoutError::Disconnected) => return check_interrupted().map(|()| None),
             Err(RecvTimeoutError::Timeout) => {}
         }
         if transcript.problem_ended() || transcript.problem_grows() && now - last_line >= QUIET {
-            return Ok(Followed::Problem);
+            return Ok(Some(Followed::Problem));
         }
         if done.is_some_and(|done| now - done >= POWER_OFF) {
-            return Ok(Followed::NoPowerOff);
+            return Ok(Some(Followed::NoPowerOff));
         }
         if let Some(limit) = transcript.overdue((now - start).as_secs_f64()) {
-            return Ok(Followed::Stuck(limit));
+            return Ok(Some(Followed::Stuck(limit)));
         }
         if now - start >= if transcript.up() { limits.1 } else { limits.0 } {
-            return Ok(Followed::TimeLimit);
+            return Ok(Some(Followed::TimeLimit));
         }
     }
 }
@@ -251,7 +274,57 @@ fn token() -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
+    use crate::action::Action;
+    use crate::plan::Step;
+    use crate::protocol::Record;
+
+    /// The report of a run in which QEMU ended with `status` during its only step.
+    fn ended(status: i32) -> Result<Report> {
+        let plan = Plan {
+            steps: vec![Step::new("loaded", Action::Expect {})],
+            ..Plan::default()
+        };
+        let mut transcript = Transcript::new(&plan, "token");
+        for record in [
+            Record::Hello {
+                release: "6.12".to_owned(),
+                tainted: 0,
+            },
+            Record::Begin { step: 0 },
+        ] {
+            transcript.line(&record.line("token"), 1.0);
+        }
+        let ran = Ran {
+            followed: Followed::Ended(ExitStatus::from_raw(status)),
+            accel: Accel::Tcg,
+            line: "qemu -device x".to_owned(),
+            said: vec!["core.c:169: Assertion failed".to_owned()],
+            seconds: 2.0,
+        };
+        ran.report(&Machine::new("/k"), transcript)
+    }
+
+    #[test]
+    fn a_qemu_that_dies_is_not_the_drivers_fault() {
+        // SIGABRT, and an exit code of 1.
+        for status in [6, 1 << 8] {
+            let text = ended(status).unwrap_err().to_string();
+            for part in [
+                "\"loaded\"",
+                "core.c:169: Assertion failed",
+                "qemu -device x",
+                "use another QEMU",
+            ] {
+                assert!(text.contains(part), "{text}");
+            }
+        }
+        // A guest that resets itself: QEMU ends well, and too early.
+        let report = ended(0).unwrap();
+        assert_eq!((report.ending, report.passed()), (Ending::Early, false));
+    }
 
     #[test]
     fn a_line_without_end_comes_in_bounded_pieces() {

@@ -220,7 +220,7 @@ impl<'a> Transcript<'a> {
         self.plan.steps.get(self.steps.len())
     }
 
-    fn step_name(&self) -> Option<String> {
+    pub(crate) fn step_name(&self) -> Option<String> {
         Some(self.step()?.name.clone())
     }
 
@@ -246,6 +246,11 @@ impl<'a> Transcript<'a> {
         #[expect(clippy::cast_precision_loss)]
         let latest = since + 2.0 * limit as f64 + STUCK;
         (seconds > latest).then_some(limit)
+    }
+
+    /// Whether a line has meant trouble.
+    pub(crate) fn troubled(&self) -> bool {
+        self.problem.is_some()
     }
 
     /// Whether the report of a problem is still coming.
