@@ -533,6 +533,35 @@ fn a_driver_that_uses_floating_point() {
 }
 
 #[test]
+fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
+    let dependencies = format!("{}bad-helper = {{ path = \"helper\" }}\n", on_linux_driver());
+    let more = "include!(\"more.in\");\n\n\
+                pub fn freed() -> u32 {\n    Scale::freed() + bad_helper::kept as *const () as u32\n}\n";
+    let code = good_driver("raw + freed()").replace("#![no_std]", "#![no_std]\n#![forbid(unsafe_code)]");
+    let driver = Crate::new("bad-unseen", &dependencies, &format!("{code}{more}{MODULE}"));
+    // It is freed once the module is loaded. No branch goes there, so modpost sees nothing.
+    driver.write(
+        "src/more.in",
+        "impl Scale {\n    #[unsafe(link_section = \".init.text\")]\n    pub fn freed() -> u32 {\n        7\n    }\n}\n",
+    );
+    driver.write(
+        "helper/Cargo.toml",
+        "[package]\nname = \"bad-helper\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[lints.rust]\nunsafe_code = \"forbid\"\n",
+    );
+    driver.write(
+        "helper/src/lib.rs",
+        "#![no_std]\n\nextern \"C\" {\n    fn kfree(at: *const u8) -> !;\n}\n\npub fn kept() -> usize {\n    kfree as *const () as usize\n}\n",
+    );
+    driver.fails_to_build(&[
+        "src/more.in:2:14",
+        "helper/src/lib.rs:3:1",
+        "none of `naked`",
+        "`link_section`",
+        "does not forbid it",
+    ]);
+}
+
+#[test]
 fn a_driver_that_declares_no_module() {
     let driver = Crate::driver("bad-no-module", &good_driver(""));
     driver.fails_to_build(&[

@@ -2,8 +2,8 @@
 //! The check of a built module: what the kernel's loader would refuse, what it would warn about, and what would
 //! harm it once loaded, told before anything is loaded.
 //!
-//! [`check`] looks at a `.ko` against the build tree of its kernel, [`undefined`] at objects before they are linked
-//! into one. Each check is one file and one line of the table `CHECKS`; what it demands is what the kernel's
+//! [`check`] looks at a `.ko` against the build tree of its kernel, [`undefined`] and [`rust_object`] at objects before they
+//! are linked into one. Each check is one file and one line of the table `CHECKS`; what it demands is what the kernel's
 //! configuration demands. A [`Report`] says of each check on how many things it ran: one that had nothing to look at
 //! says why, and never passes for a good one.
 
@@ -29,6 +29,7 @@ mod relocations;
 mod report;
 mod retpolines;
 mod returns;
+mod rust_object;
 mod sections;
 mod sites;
 mod size;
@@ -42,6 +43,7 @@ mod versions;
 
 pub use modinfo::{ModInfo, modinfo};
 pub use report::{Finding, Ran, Report};
+pub use rust_object::rust_object;
 pub use size::{LoadedSection, LoadedSize, Part, loaded_size};
 pub use symbols::undefined;
 pub(crate) use symbols::{is_for_module, is_gpl_compatible};

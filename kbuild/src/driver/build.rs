@@ -11,7 +11,7 @@ use linux_driver_host::{Cache, Error, Result, process};
 use super::compile::Compile;
 use super::host_crates::HostCrates;
 use super::link::{Symbols, link};
-use super::{Language, Source};
+use super::{Language, Source, unseen};
 use crate::arch::{self, Target};
 use crate::check;
 use crate::make::{Kbuild, copy_if_changed, no_warnings, write_if_changed};
@@ -94,7 +94,7 @@ impl Builder {
     /// rustc, as it is called for a crate that uses the library of this manifest and nothing else: for tests of what must
     /// not compile.
     pub fn rustc(&self, library: &Source) -> Result<Command> {
-        let Language::Rust { manifest, sys } = &library.language else {
+        let Language::Rust { manifest, sys, .. } = &library.language else {
             return Err(Error::new(
                 library.dir.display(),
                 "a library in Rust",
@@ -174,7 +174,11 @@ impl Builder {
 
     fn build_in(&self, dir: &Path, ko: &Path, source: &Source) -> Result<Build> {
         let id_tables = match &source.language {
-            Language::Rust { manifest, sys } => self.rust_members(dir, source, manifest, sys)?,
+            Language::Rust {
+                manifest,
+                sys,
+                workspace,
+            } => self.rust_members(dir, source, manifest, sys, workspace)?,
             Language::C => {
                 copy_c(source, dir)?;
                 Vec::new()
@@ -206,7 +210,14 @@ impl Builder {
 
     /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it calls. Returns the buses
     /// for which it has ID tables.
-    fn rust_members(&self, dir: &Path, source: &Source, manifest: &Path, sys: &Path) -> Result<Vec<String>> {
+    fn rust_members(
+        &self,
+        dir: &Path,
+        source: &Source,
+        manifest: &Path,
+        sys: &Path,
+        workspace: &Path,
+    ) -> Result<Vec<String>> {
         let parts = self.parts(source, manifest, sys)?;
         // cargo gives the archives of all kernels the same name.
         let (cargo_dir, shared) = self.cargo_dir(source, &parts.toolchain, sys)?;
@@ -220,6 +231,7 @@ impl Builder {
             );
         }
         let compiled = parts.compile(cargo_dir.clone(), features).archive(source, manifest)?;
+        unseen::check(&compiled.of_driver(sys), workspace)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
         link(&compiled.library, &fresh)?;
         HostCrates::new(&self.cache, &parts.toolchain, sys)?.keep(&cargo_dir, &compiled.host_crates)?;
@@ -238,6 +250,7 @@ impl Builder {
             )?,
             manifest,
         )?;
+        passed(&check::rust_object(&fresh, &symvers)?, manifest)?;
         if let Some(objtool) = &parts.prepared.kernel.objtool {
             self.objtool(objtool, dir, &fresh)?;
         }

@@ -2,7 +2,9 @@
 //! A driver's crate, compiled for the kernel: cargo's call.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, IsTerminal};
+use std::fs;
+use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -12,6 +14,7 @@ use linux_driver_host::{Error, Result};
 
 use super::Source;
 use super::host_crates::hash_in;
+use super::unseen::OwnCrate;
 use crate::arch::Target;
 use crate::prepare::Prepared;
 use crate::toolchain::Toolchain;
@@ -50,10 +53,72 @@ pub(super) struct Compiled {
     pub(super) library: PathBuf,
     /// The hashes by which cargo names what it made for this machine of crates of a registry.
     pub(super) host_crates: BTreeSet<String>,
+    /// The libraries with a path that were compiled for the kernel: the driver, what it depends on, and the project's own.
+    pub(super) with_path: Vec<OwnCrate>,
+}
+
+impl Compiled {
+    /// The crates with a path that are not the project's own, which is where its `linux-driver-sys` is (`sys` is the folder of
+    /// that crate's C sources).
+    pub(super) fn of_driver(&self, sys: &Path) -> Vec<&OwnCrate> {
+        let root = sys.parent().and_then(Path::parent);
+        let of_project = |own: &&OwnCrate| {
+            root.is_some_and(|root| {
+                ["", "safe", "sys"]
+                    .iter()
+                    .any(|dir| own.manifest == root.join(dir).join("Cargo.toml"))
+            })
+        };
+        self.with_path.iter().filter(|own| !of_project(own)).collect()
+    }
 }
 
 fn is_of_registry(package: &PackageId) -> bool {
     package.repr.starts_with("registry+")
+}
+
+fn is_with_path(package: &PackageId) -> bool {
+    package.repr.starts_with("path+")
+}
+
+/// Where rustc listed the files that it made this library of. cargo names both by a hash, and copies or links what was asked
+/// for out of the folder `deps` to a name without it.
+fn dep_info(library: &Path) -> Result<PathBuf> {
+    let dir = library.parent().unwrap_or(library);
+    let list_of = |library: &Path| {
+        let stem = library.file_stem()?.to_str()?;
+        Some(library.with_file_name(format!("{}.d", stem.strip_prefix("lib").unwrap_or(stem))))
+    };
+    if dir.ends_with("deps") {
+        return list_of(library).ok_or_else(|| no_dep_info(library));
+    }
+    let deps = dir.join("deps");
+    let stem = library.file_stem().unwrap_or_default().to_string_lossy();
+    let entries = fs::read_dir(&deps).map_err(|e| Error::io(&deps, "read", &e))?;
+    let mut named = entries.flatten().map(|entry| entry.path()).filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        path.extension() == library.extension() && name.strip_prefix(&*stem).is_some_and(|rest| rest.starts_with('-'))
+    });
+    let same = named.find(|path| is_same(path, library).unwrap_or(false));
+    same.and_then(|same| list_of(&same)).ok_or_else(|| no_dep_info(library))
+}
+
+/// Whether these are one file, or a copy of it.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let (meta, of_other) = (fs::metadata(one)?, fs::metadata(other)?);
+    if (meta.dev(), meta.ino()) == (of_other.dev(), of_other.ino()) {
+        return Ok(true);
+    }
+    Ok(meta.len() == of_other.len() && fs::read(one)? == fs::read(other)?)
+}
+
+fn no_dep_info(library: &Path) -> Error {
+    Error::new(
+        library.display(),
+        "the list of its sources that rustc leaves beside it, in the folder `deps`",
+        "none",
+        "remove the folder that it is in and build again; report it with the version of cargo if it stays",
+    )
 }
 
 impl Compile<'_> {
@@ -100,13 +165,14 @@ impl Compile<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
         let refusal = self.target_dir.join("refused");
-        let _ = std::fs::remove_file(&refusal);
+        let _ = fs::remove_file(&refusal);
         cargo.env(REFUSAL, &refusal);
         let mut running = Running::start(&mut cargo)?;
         let output = running.child().stdout.take();
         let mut made = None;
         let mut host_crates = BTreeSet::new();
         let mut lacks_std = None;
+        let mut with_path = Vec::new();
         for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
             let line = line.map_err(|e| Error::new(running.line(), "to read what cargo says", e, "run it again"))?;
             match serde_json::from_str::<Message>(&line) {
@@ -116,14 +182,6 @@ impl Compile<'_> {
                         lacks_std.get_or_insert(message.target.name);
                     }
                 }
-                // Not the last one: what only hands on what it depends on may be done before that is.
-                Ok(Message::CompilerArtifact(artifact)) if artifact.manifest_path == manifest => {
-                    let file = artifact
-                        .filenames
-                        .into_iter()
-                        .find(|file| file.extension() == Some(extension));
-                    made = file.map(PathBuf::from).or(made);
-                }
                 Ok(Message::CompilerArtifact(artifact)) if is_of_registry(&artifact.package_id) => {
                     host_crates.extend(
                         artifact
@@ -131,6 +189,22 @@ impl Compile<'_> {
                             .iter()
                             .filter_map(|file| self.host_hash(file.as_std_path())),
                     );
+                }
+                Ok(Message::CompilerArtifact(artifact)) if is_with_path(&artifact.package_id) => {
+                    let files = || artifact.filenames.iter().map(|file| file.as_std_path());
+                    let for_kernel = self.target_dir.join(self.target.triple);
+                    if let Some(file) = files().find(|file| file.starts_with(&for_kernel)) {
+                        with_path.push(OwnCrate {
+                            manifest: artifact.manifest_path.clone().into(),
+                            root: artifact.target.src_path.clone().into(),
+                            dep_info: dep_info(file)?,
+                        });
+                    }
+                    // Not the last one: what only hands on what it depends on may be done before that is.
+                    if artifact.manifest_path == manifest {
+                        let file = files().find(|file| file.extension().is_some_and(|end| end == extension));
+                        made = file.map(Path::to_owned).or(made);
+                    }
                 }
                 Ok(Message::BuildScriptExecuted(script)) if is_of_registry(&script.package_id) => {
                     host_crates.extend(self.host_hash(script.out_dir.as_std_path()));
@@ -147,7 +221,11 @@ impl Compile<'_> {
                     "report this with the version of cargo",
                 )
             })?;
-            return Ok(Compiled { library, host_crates });
+            return Ok(Compiled {
+                library,
+                host_crates,
+                with_path,
+            });
         }
         if let Some(error) = self.refused(&refusal) {
             return Err(error);
@@ -171,7 +249,7 @@ impl Compile<'_> {
 
     /// The error of a kernel, or of this system, that the build script of `linux-driver-sys` refused. Its words are above.
     fn refused(&self, refusal: &Path) -> Option<Error> {
-        let text = std::fs::read_to_string(refusal).ok()?;
+        let text = fs::read_to_string(refusal).ok()?;
         Some(Error::new(
             self.prepared.kernel.build_tree.display(),
             "a kernel that bindings can be made for, and a libclang that makes them",

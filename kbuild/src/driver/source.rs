@@ -35,6 +35,8 @@ pub enum Language {
         manifest: PathBuf,
         /// The folder of the C sources of the `linux-driver-sys` that it depends on.
         sys: PathBuf,
+        /// The root of the crate's workspace.
+        workspace: PathBuf,
     },
     /// C files and a Kbuild file, as the kernel's own drivers are.
     C,
@@ -143,6 +145,7 @@ impl Source {
             language: Language::Rust {
                 sys: parent(sys.manifest_path.as_std_path()).join("c"),
                 manifest,
+                workspace: metadata.workspace_root.as_std_path().to_owned(),
             },
             target_dir: metadata.target_directory.as_std_path().to_owned(),
             features: Vec::new(),

@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What is unsafe in a driver's sources, and not seen by rustc's lint `unsafe_code`.
+//!
+//! A driver under `#![forbid(unsafe_code)]` cannot corrupt the kernel: that is what the safe layer promises, and rustc's lint
+//! is what keeps the driver's own code to it. The lint of rustc 1.95 misses:
+//!
+//! - `#[unsafe(naked)]` on any function. Its body is `naked_asm!`: assembly without an `unsafe` block.
+//! - `#[unsafe(link_section = "…")]`, and the older `#[link_section = "…"]`, on each method: inherent, of an implementation
+//!   of a trait, provided by a trait. A method in `.init.text` is freed once the module is loaded, and calling it jumps there.
+//! - `#[unsafe(no_mangle)]` and `#[unsafe(export_name = "…")]` on a method that a trait provides. Named `kfree`, it takes the
+//!   kernel's place in the module.
+//! - `extern "C" { … }` in a crate of an edition before 2024. Nothing in it can be called without `unsafe`, but the
+//!   declaration holds for the code of the safe layer that is inlined into the driver: of a function that is declared there
+//!   with `-> !`, the compiler drops what comes after each call.
+//!
+//! So the driver's own sources are looked through: tokens, and not items, because a macro can make an item of any of its
+//! input. What is said of a crate under `forbid` alone is not asked of others: `deny` is lifted by an `allow` at the place, and
+//! such a crate promises nothing. A name that only the safe layer's macros may use is refused in every crate of the driver's.
+//!
+//! The driver's own crates are those with a path: the driver and what it depends on, but not the project's. What comes from
+//! a registry is not looked through, nor is a proc macro: with what these make of a driver's input the driver trusts them, as
+//! with the `unsafe` in them.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::{Error, Result};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+
+/// Words that stand for something unsafe that the lint may miss, wherever they are.
+const WORDS: [&str; 4] = ["naked_asm", "link_section", "no_mangle", "export_name"];
+/// One that means something in an attribute alone.
+const NAKED: &str = "naked";
+/// How the names end that the safe layer's own macros use, and with which safe code writes through any pointer.
+const HIDDEN: &str = "unsound_by_hand";
+
+/// A crate of the driver's own.
+#[derive(Debug)]
+pub(super) struct OwnCrate {
+    pub(super) manifest: PathBuf,
+    /// The file that it starts with.
+    pub(super) root: PathBuf,
+    /// rustc's list of the files that it is made of.
+    pub(super) dep_info: PathBuf,
+}
+
+/// Something unsafe, and its place.
+#[derive(Debug, PartialEq)]
+struct Finding {
+    what: What,
+    line: usize,
+    /// From 1, as rustc counts.
+    column: usize,
+}
+
+#[derive(Debug, PartialEq)]
+enum What {
+    Word(&'static str),
+    ExternBlock,
+    Hidden(String),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => write!(f, "`{word}`"),
+            Self::ExternBlock => f.write_str("`extern` that begins no function and no `extern crate`"),
+            Self::Hidden(name) => write!(f, "`{name}`"),
+        }
+    }
+}
+
+/// An error that names each place in the crates where something unsafe is that rustc does not see. Relative paths of rustc's
+/// are below `workspace`.
+pub(super) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
+    let (mut unseen, mut hidden) = (Vec::new(), Vec::new());
+    for own in crates {
+        let forbids = forbids(own)?;
+        let list = fs::read_to_string(&own.dep_info).map_err(|e| Error::io(&own.dep_info, "read", &e))?;
+        for path in sources(&list) {
+            let path = workspace.join(path);
+            let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+            // What is not UTF-8 was included as bytes.
+            let Ok(text) = std::str::from_utf8(&bytes) else {
+                continue;
+            };
+            for finding in look_through(text, forbids) {
+                let place = format!("{}:{}:{}", path.display(), finding.line, finding.column);
+                match finding.what {
+                    What::Hidden(_) => hidden.push((place, finding.what)),
+                    What::Word(_) | What::ExternBlock => unseen.push((place, finding.what)),
+                }
+            }
+        }
+    }
+    refuse(
+        &unseen,
+        "none of `naked`, `naked_asm`, `link_section`, `no_mangle`, `export_name` and `extern` blocks in a crate under \
+         `forbid(unsafe_code)`: they are unsafe, and rustc's lint does not see all of them",
+        "remove it, or rename what is only called so; a crate that needs it has `unsafe` code, and does not forbid it",
+    )?;
+    refuse(
+        &hidden,
+        "no name that is for linux-driver's own macros: used by hand, it corrupts memory without `unsafe`",
+        "use the macro that is documented: `pin_data`, `pin_init!`, `try_pin_init!`, `init!`, `try_init!`",
+    )
+}
+
+/// An error at the first of the places, which names the others.
+fn refuse(found: &[(String, What)], expected: &str, remedy: &str) -> Result<()> {
+    let Some(((place, what), others)) = found.split_first() else {
+        return Ok(());
+    };
+    let others: String = others
+        .iter()
+        .map(|(place, what)| format!(", {what} at {place}"))
+        .collect();
+    Err(Error::new(place, expected, format_args!("{what}{others}"), remedy).of_driver())
+}
+
+/// The files in rustc's list of what it read: a rule of make.
+fn sources(dep_info: &str) -> Vec<PathBuf> {
+    let Some((_, files)) = dep_info.lines().find_map(|line| line.split_once(": ")) else {
+        return Vec::new();
+    };
+    // A space within a path is escaped.
+    let escaped = files.replace("\\ ", "\0");
+    let files = escaped.split(' ').filter(|file| !file.is_empty());
+    files.map(|file| PathBuf::from(file.replace('\0', " "))).collect()
+}
+
+/// Whether the crate forbids unsafe code, in its first file or in its manifest.
+fn forbids(own: &OwnCrate) -> Result<bool> {
+    let text = fs::read_to_string(&own.root).map_err(|e| Error::io(&own.root, "read", &e))?;
+    Ok(forbids_in_source(&text) || forbids_in_manifest(&own.manifest)?)
+}
+
+fn forbids_in_source(text: &str) -> bool {
+    let Some(tokens) = tokens(text) else {
+        return text.contains("forbid") && text.contains("unsafe_code");
+    };
+    let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let attributes = trees.windows(3).filter_map(|trees| match trees {
+        [TokenTree::Punct(hash), TokenTree::Punct(inner), TokenTree::Group(group)]
+            if hash.as_char() == '#' && inner.as_char() == '!' =>
+        {
+            Some(group.stream())
+        }
+        _ => None,
+    });
+    // One under a condition counts too: the code is the same where the condition holds.
+    attributes.into_iter().any(forbids_in_attribute)
+}
+
+fn forbids_in_attribute(tokens: TokenStream) -> bool {
+    let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let lists = trees.windows(2).any(|trees| match trees {
+        [TokenTree::Ident(level), TokenTree::Group(lints)] if level == "forbid" => lints
+            .stream()
+            .into_iter()
+            .any(|lint| matches!(lint, TokenTree::Ident(name) if name == "unsafe_code")),
+        _ => false,
+    });
+    lists
+        || trees
+            .into_iter()
+            .any(|tree| matches!(tree, TokenTree::Group(group) if forbids_in_attribute(group.stream())))
+}
+
+fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
+    let own = read_manifest(manifest)?;
+    let forbids = |lints: Option<&toml::Value>| {
+        let lint = lints?.get("rust")?.get("unsafe_code")?;
+        let level = lint.get("level").unwrap_or(lint);
+        Some(level.as_str()? == "forbid")
+    };
+    let lints = own.get("lints");
+    if lints.and_then(|lints| lints.get("workspace")?.as_bool()) != Some(true) {
+        return Ok(forbids(lints) == Some(true));
+    }
+    for dir in manifest.ancestors().skip(1) {
+        let path = dir.join("Cargo.toml");
+        if !path.is_file() {
+            continue;
+        }
+        let manifest = read_manifest(&path)?;
+        if let Some(workspace) = manifest.get("workspace") {
+            return Ok(forbids(workspace.get("lints")) == Some(true));
+        }
+    }
+    Ok(false)
+}
+
+fn read_manifest(path: &Path) -> Result<toml::Value> {
+    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    toml::from_str(&text).map_err(|e| Error::new(path.display(), "a manifest that cargo reads", e, "mend it"))
+}
+
+/// The tokens of a file, or nothing for what is no Rust.
+fn tokens(text: &str) -> Option<TokenStream> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.parse().ok()
+}
+
+/// What is unsafe in a file. A file without tokens of Rust is a text that was included; since that cannot be told from Rust
+/// which is newer than this lexer, the words are looked for in it too.
+fn look_through(text: &str, forbids: bool) -> Vec<Finding> {
+    let mut look = Look {
+        forbids,
+        found: Vec::new(),
+    };
+    match tokens(text) {
+        Some(tokens) => look.stream(tokens, false),
+        None => look.text(text),
+    }
+    look.found
+}
+
+struct Look {
+    forbids: bool,
+    found: Vec<Finding>,
+}
+
+impl Look {
+    fn stream(&mut self, tokens: TokenStream, in_attribute: bool) {
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        for (index, tree) in trees.iter().enumerate() {
+            match tree {
+                TokenTree::Ident(name) => {
+                    let span = name.span();
+                    let name = name.to_string();
+                    if self.forbids && name == "extern" && is_block(&trees[index + 1..]) {
+                        self.add(What::ExternBlock, span);
+                    }
+                    // An attribute is the same one by its raw name.
+                    let name = name.strip_prefix("r#").unwrap_or(&name);
+                    if let Some(what) = self.word(name, in_attribute) {
+                        self.add(what, span);
+                    }
+                }
+                TokenTree::Group(group) => {
+                    let inside = in_attribute || is_attribute(&trees[..index], group.delimiter());
+                    self.stream(group.stream(), inside);
+                }
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+    }
+
+    fn word(&self, name: &str, in_attribute: bool) -> Option<What> {
+        if name.contains(HIDDEN) {
+            return Some(What::Hidden(name.to_owned()));
+        }
+        if !self.forbids {
+            return None;
+        }
+        let naked = (in_attribute && name == NAKED).then_some(NAKED);
+        WORDS.into_iter().find(|word| *word == name).or(naked).map(What::Word)
+    }
+
+    fn text(&mut self, text: &str) {
+        for (line, text) in text.lines().enumerate() {
+            let mut column = 1;
+            for name in text.split_inclusive(|c: char| c != '_' && !c.is_alphanumeric()) {
+                let word = name.trim_end_matches(|c: char| c != '_' && !c.is_alphanumeric());
+                if let Some(what) = self.word(word, false) {
+                    let line = line + 1;
+                    self.found.push(Finding { what, line, column });
+                }
+                column += name.chars().count();
+            }
+        }
+    }
+
+    fn add(&mut self, what: What, span: Span) {
+        let start = span.start();
+        self.found.push(Finding {
+            what,
+            line: start.line,
+            column: start.column + 1,
+        });
+    }
+}
+
+/// Whether what follows `extern` makes it one before a block, or may do so in the expansion of a macro.
+fn is_block(after: &[TokenTree]) -> bool {
+    let after = match after {
+        [TokenTree::Literal(_), after @ ..] => after,
+        // `$abi` of a macro.
+        [TokenTree::Punct(dollar), TokenTree::Ident(_), after @ ..] if dollar.as_char() == '$' => after,
+        _ => after,
+    };
+    !matches!(after.first(), Some(TokenTree::Ident(word)) if word == "fn" || word == "crate")
+}
+
+/// Whether a group after these tokens is an attribute's, or `unsafe(…)` on the way to be one.
+fn is_attribute(before: &[TokenTree], delimiter: Delimiter) -> bool {
+    match (before, delimiter) {
+        ([.., TokenTree::Punct(hash)], Delimiter::Bracket) if hash.as_char() == '#' => true,
+        ([.., TokenTree::Punct(hash), TokenTree::Punct(inner)], Delimiter::Bracket) => {
+            hash.as_char() == '#' && inner.as_char() == '!'
+        }
+        ([.., TokenTree::Ident(word)], Delimiter::Parenthesis) => word == "unsafe",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// What an attribute can be on.
+    const FUNCTIONS: [&str; 7] = [
+        "ATTRIBUTE pub extern \"C\" fn f() { BODY }",
+        "pub fn outer() { ATTRIBUTE extern \"C\" fn f() { BODY } f() }",
+        "pub struct S; impl S { ATTRIBUTE pub extern \"C\" fn f() { BODY } }",
+        "pub struct S; pub trait T { extern \"C\" fn f(); } impl T for S { ATTRIBUTE extern \"C\" fn f() { BODY } }",
+        "pub trait T { ATTRIBUTE extern \"C\" fn f() { BODY } }",
+        "macro_rules! m { () => { ATTRIBUTE pub extern \"C\" fn f() { BODY } } } m!();",
+        "macro_rules! m { ($a:meta) => { pub trait T { #[$a] extern \"C\" fn f() { BODY } } } } m!(META);",
+    ];
+    const STATICS: [&str; 3] = [
+        "ATTRIBUTE pub static X: u8 = 1;",
+        "pub fn outer() -> &'static u8 { ATTRIBUTE static X: u8 = 1; &X }",
+        "pub struct S; impl S { ATTRIBUTE pub const X: u8 = 1; }",
+    ];
+
+    fn rustc() -> std::ffi::OsString {
+        std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+    }
+
+    /// Whether rustc takes a crate under `forbid(unsafe_code)`.
+    fn rustc_takes(dir: &Path, edition: &str, code: &str) -> bool {
+        let file = dir.join("case.rs");
+        fs::write(
+            &file,
+            format!("#![no_std]\n#![allow(warnings)]\n#![forbid(unsafe_code)]\n{code}\n"),
+        )
+        .unwrap();
+        let mut rustc = Command::new(rustc());
+        rustc.args(["--crate-type=lib", "--emit=metadata", "--edition", edition]);
+        rustc.arg(&file).arg("--out-dir").arg(dir);
+        linux_driver_host::process::output(&mut rustc).unwrap().status.success()
+    }
+
+    /// What rustc 1.95 takes: of each attribute the forms of a function and of a static above, by number.
+    const OF_1_95: [(&str, &str, &[usize], &[usize]); 4] = [
+        (
+            "unsafe(naked)",
+            "core::arch::naked_asm!(\"ret\")",
+            &[0, 1, 2, 3, 4, 5, 6],
+            &[],
+        ),
+        ("unsafe(link_section = \".init.text\")", "", &[2, 3, 4, 6], &[2]),
+        ("unsafe(no_mangle)", "", &[4, 6], &[2]),
+        ("unsafe(export_name = \"kfree\")", "", &[4, 6], &[]),
+    ];
+
+    #[test]
+    fn what_rustc_lets_through_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let let_through = |edition: &str, code: &str| {
+            let taken = rustc_takes(dir.path(), edition, code);
+            assert!(!look_through(code, true).is_empty(), "{code}");
+            taken
+        };
+        let version = Command::new(rustc()).arg("--version").output().unwrap().stdout;
+        let is_1_95 = version.starts_with(b"rustc 1.95.");
+        for (meta, body, functions, statics) in OF_1_95 {
+            let fill = |form: &str| {
+                let form = form.replace("ATTRIBUTE", &format!("#[{meta}]")).replace("META", meta);
+                form.replace("BODY", body)
+            };
+            let taken = |forms: &[&str]| {
+                let codes = forms.iter().map(|form| fill(form)).enumerate();
+                let taken = codes.filter(|(_, code)| let_through("2024", code));
+                taken.map(|(number, _)| number).collect::<Vec<_>>()
+            };
+            let (of_functions, of_statics) = (
+                taken(&FUNCTIONS),
+                if body.is_empty() { taken(&STATICS) } else { Vec::new() },
+            );
+            if is_1_95 {
+                assert_eq!((&*of_functions, &*of_statics), (functions, statics), "{meta}");
+            }
+        }
+        let method = FUNCTIONS[2].replace("BODY", "");
+        for code in [
+            &method.replace("ATTRIBUTE", "#[link_section = \".init.text\"]"),
+            &method.replace("ATTRIBUTE", "#[r#link_section = \".init.text\"]"),
+            &method.replace("ATTRIBUTE", "#[cfg_attr(all(), unsafe(link_section = \".init.text\"))]"),
+            "extern \"C\" { fn kfree() -> !; }",
+            "extern { fn kfree() -> !; }",
+            "macro_rules! block { ($abi:literal) => { extern $abi { fn kfree() -> !; } } } block!(\"C\");",
+            "macro_rules! block { ($b:tt) => { extern \"C\" $b } } block!({ fn kfree() -> !; });",
+        ] {
+            assert!(let_through("2021", code) || !is_1_95, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_it_is_good() {
+        for code in [
+            "// naked_asm! and #[link_section]\n/* export_name */ pub fn f() {}",
+            "/// `#[unsafe(no_mangle)]`\npub fn f() {}",
+            "pub const X: &str = \"link_section\"; pub const Y: &[u8] = br#\"naked_asm!\"#; pub const C: &core::ffi::CStr = c\"no_mangle\";",
+            "#![doc = \"export_name\"]",
+            "pub fn naked(naked: u8) -> u8 { naked }",
+            "pub extern \"C\" fn f() {} pub extern fn g() {} pub type F = unsafe extern \"C\" fn(); extern crate core as real;",
+            "macro_rules! m { ($abi:literal) => { pub extern $abi fn f() {} } } m!(\"C\");",
+            "pub fn r#extern(link_sections: u8) -> u8 { link_sections }",
+        ] {
+            assert_eq!(look_through(code, true), [], "{code}");
+        }
+        // A text that was included.
+        assert_eq!(look_through("It isn't Rust: 'naked' and extern \"C\" { … }", true), []);
+    }
+
+    #[test]
+    fn places_are_named() {
+        let found = |text: &str, forbids: bool| -> Vec<String> {
+            let found = look_through(text, forbids).into_iter();
+            found.map(|f| format!("{}:{} {}", f.line, f.column, f.what)).collect()
+        };
+        let code = "#!/bin/run\nimpl S {\n    #[unsafe(naked)]\n    fn f() { core::arch::naked_asm!(\"\") }\n}\n";
+        assert_eq!(found(code, true), ["3:14 `naked`", "4:26 `naked_asm`"]);
+        assert_eq!(found(code, false), [""; 0]);
+        // Newer than the lexer.
+        let code = "let it = 'isn''t;\n\u{e4} #[link_section = 1] naked";
+        assert_eq!(found(code, true), ["2:5 `link_section`"]);
+        assert_eq!(
+            found("extern \"C\" {}", true),
+            ["1:1 `extern` that begins no function and no `extern crate`"]
+        );
+        for forbids in [false, true] {
+            assert_eq!(
+                found("use linux_driver::\n  __pin_data_unsound_by_hand as it;", forbids),
+                ["2:3 `__pin_data_unsound_by_hand`"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_crate_forbids_in_its_first_file_or_in_its_manifest() {
+        for (forbid, text) in [
+            (true, "#![no_std]\n#![forbid(unsafe_code)]"),
+            (true, "#![forbid(missing_docs, unsafe_code, reason = \"it\")]"),
+            (true, "#![cfg_attr(not(test), no_std, forbid(unsafe_code))]"),
+            (false, "#![deny(unsafe_code)]"),
+            (false, "//! #![forbid(unsafe_code)]\n#![forbid(missing_docs)]"),
+            (false, "#[forbid(unsafe_code)] mod m {}"),
+        ] {
+            assert_eq!(forbids_in_source(text), forbid, "{text}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (outer, inner) = (dir.path().join("Cargo.toml"), dir.path().join("driver/Cargo.toml"));
+        fs::create_dir(dir.path().join("driver")).unwrap();
+        for (forbid, workspace, package) in [
+            (true, "", "[lints.rust]\nunsafe_code = \"forbid\""),
+            (
+                true,
+                "",
+                "[lints.rust]\nunsafe_code = { level = \"forbid\", priority = 1 }",
+            ),
+            (false, "", "[lints.rust]\nunsafe_code = \"deny\""),
+            (false, "", ""),
+            (
+                true,
+                "[workspace.lints.rust]\nunsafe_code = \"forbid\"",
+                "[lints]\nworkspace = true",
+            ),
+            (false, "[workspace.lints.rust]\nunsafe_code = \"forbid\"", ""),
+            (false, "[workspace]", "[lints]\nworkspace = true"),
+        ] {
+            fs::write(&outer, workspace).unwrap();
+            fs::write(&inner, package).unwrap();
+            assert_eq!(forbids_in_manifest(&inner).unwrap(), forbid, "{workspace}\n{package}");
+        }
+    }
+
+    #[test]
+    fn rustcs_list_of_files_is_read() {
+        let list = "/t/deps/libedu.a: src/lib.rs src/a\\ b.rs /t/out/made.rs\n\nsrc/lib.rs:\nsrc/a\\ b.rs:\n# env-dep:OUT_DIR=/t/out\n";
+        assert_eq!(
+            sources(list),
+            ["src/lib.rs", "src/a b.rs", "/t/out/made.rs"].map(PathBuf::from)
+        );
+    }
+
+    #[test]
+    fn each_place_is_named_and_only_what_the_crate_forbids() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = |forbid: &str, code: &str| {
+            let file = |name: &str, text: &str| {
+                let path = dir.path().join(name);
+                fs::write(&path, text).unwrap();
+                path
+            };
+            let own = OwnCrate {
+                manifest: file("Cargo.toml", ""),
+                root: file("lib.rs", forbid),
+                dep_info: file("lib.d", "out: lib.rs more.in bytes\n"),
+            };
+            file("more.in", code);
+            fs::write(dir.path().join("bytes"), b"\xff link_section").unwrap();
+            check(&[&own], dir.path()).map_err(|error| {
+                assert_eq!(error.blame(), linux_driver_host::Blame::Driver);
+                error.to_string()
+            })
+        };
+        let (forbid, deny) = ("#![forbid(unsafe_code)]", "#![deny(unsafe_code)]");
+        let more = dir.path().join("more.in");
+        let code = "#[link_section = \"a\"]\n#[no_mangle]";
+        let error = own(forbid, code).unwrap_err();
+        for word in [
+            &format!("{}:1:3", more.display()),
+            &format!("`link_section`, `no_mangle` at {}:2:3", more.display()),
+            "none of `naked`",
+            "remove it",
+        ] {
+            assert!(error.contains(word), "{error}");
+        }
+        own(deny, code).unwrap();
+        own(forbid, "pub fn f() {}").unwrap();
+        for level in [forbid, deny] {
+            let error = own(level, "use linux_driver::__pin_data_unsound_by_hand;").unwrap_err();
+            assert!(
+                error.contains("more.in:1:19") && error.contains("linux-driver's own macros"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_hidden_names_are_those_of_the_safe_layer() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../safe/src/lib.rs");
+        let text = fs::read_to_string(root).unwrap();
+        // The module of what pin-init's macros expand to.
+        assert_eq!(look_through(&text, false).len(), 1);
+    }
+}
