@@ -228,6 +228,11 @@ SHIM(current_work) struct work_struct *linux_driver_current_work(void)
 	return current_work();
 }
 
+SHIM(cancel_delayed_work) bool linux_driver_cancel_delayed_work(struct delayed_work *work)
+{
+	return cancel_delayed_work(work);
+}
+
 SHIM(memcpy_fromio) void linux_driver_memcpy_fromio(void *to, const void *from, size_t count)
 {
 	memcpy_fromio(to, (const void __iomem *)from, count);

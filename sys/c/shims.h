@@ -75,8 +75,9 @@ SHIM(system_unbound_wq) struct workqueue_struct *linux_driver_system_unbound_wq(
 SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name, unsigned int flags,
 									    int max_active);
 SHIM(alloc_ordered_workqueue) struct workqueue_struct *linux_driver_alloc_ordered_workqueue(const char *name, unsigned int flags);
-/* A function in every kernel, which the snapshots do not have. */
+/* Functions in every kernel, which the snapshots do not have. */
 SHIM(current_work) struct work_struct *linux_driver_current_work(void);
+SHIM(cancel_delayed_work) bool linux_driver_cancel_delayed_work(struct delayed_work *work);
 /* Of 1, 2, 4 or 8 bytes, by value. */
 SHIM(get_user_1) int linux_driver_get_user_1(unsigned char *value, const void *from);
 SHIM(get_user_2) int linux_driver_get_user_2(unsigned short *value, const void *from);

@@ -26,17 +26,19 @@ use crate::types::Opaque;
 pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
     /// Does the work. `work` gives the handler's data (it derefs to it), and can be queued again.
     ///
-    /// Runs once each time that the item was queued while it was not pending, and never twice at once: the item has one queue for
-    /// its life. It cannot wait for, or cancel, its own item (`EDEADLK`). Context: may sleep.
+    /// Runs once each time that the item was queued while it was not pending, and never twice at
+    /// once: the item has one queue for its life. It cannot wait for, or cancel, its own item
+    /// (`EDEADLK`). Context: may sleep.
     #[doc(alias = "work_func_t")]
     fn run(work: &DelayedWork<Self>, dev: &Device<Bound>);
 }
 
 /// A work item that runs after a while, with its handler: C's `struct delayed_work`.
 ///
-/// It is made by [`new_delayed_work!`](crate::new_delayed_work) in the data of the driver that is bound, and anywhere else
-/// refused (`EINVAL`). It is made for one queue and is queued there alone, as [`ItemQueue`] explains. When it is dropped it is
-/// cancelled, and only then the handler is dropped.
+/// It is made by [`new_delayed_work!`](crate::new_delayed_work) in the data of the driver that is
+/// bound, and anywhere else refused (`EINVAL`). It is made for one queue and is queued there alone,
+/// as [`ItemQueue`] explains. When it is dropped it is cancelled, and only then the handler is
+/// dropped.
 ///
 /// ```no_run
 /// use linux_driver_safe::device::{self, Bound};
@@ -73,8 +75,8 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The item lies in the data of the binding of `dev`, and is initialised with [`run`] for this `H`. It was never queued but to
-/// the queue of `member`. The handler is initialised.
+/// The item lies in the data of the binding of `dev`, and is initialised with [`run`] for this `H`.
+/// It was never queued but to the queue of `member`. The handler is initialised.
 #[pin_data(PinnedDrop)]
 #[doc(alias = "delayed_work")]
 pub struct DelayedWork<H: DelayedWorkItem> {
@@ -88,15 +90,16 @@ pub struct DelayedWork<H: DelayedWorkItem> {
     _pin: PhantomPinned,
 }
 
-// SAFETY: a handler, and what it is made for, are `Send`; of a device that is bound, which it is as long as the item is there,
-// references may be on any thread (`Device<Bound>: Sync`). C lets an item be cancelled by any task.
+// SAFETY: a handler, and what it is made for, are `Send`; of a device that is bound, which it is as
+// long as the item is there, references may be on any thread (`Device<Bound>: Sync`). C lets an
+// item be cancelled by any task.
 unsafe impl<H: DelayedWorkItem> Send for DelayedWork<H> {}
 // SAFETY: as above; C's functions may be called for one item on several threads at once.
 unsafe impl<H: DelayedWorkItem> Sync for DelayedWork<H> {}
 
 impl<H: DelayedWorkItem> DelayedWork<H> {
-    /// Makes an item for a queue: C's `INIT_DELAYED_WORK`. Use [`new_delayed_work!`](crate::new_delayed_work), which brings the
-    /// class.
+    /// Makes an item for a queue: C's `INIT_DELAYED_WORK`. Use
+    /// [`new_delayed_work!`](crate::new_delayed_work), which brings the class.
     ///
     /// # Context
     ///
@@ -104,8 +107,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`](crate::error::code::EINVAL) unless the item is initialised in the data of `dev`'s driver,
-    /// [`ENOMEM`](crate::error::code::ENOMEM), or what `handler` returns.
+    /// [`EINVAL`](crate::error::code::EINVAL) unless the item is initialised in the data of `dev`'s
+    /// driver, [`ENOMEM`](crate::error::code::ENOMEM), or what `handler` returns.
     #[doc(alias = "INIT_DELAYED_WORK")]
     pub fn new<E>(
         dev: &Device<Bound>,
@@ -119,7 +122,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     {
         let dev = NonNull::from(dev);
         let init = move |slot: *mut Self| {
-            // SAFETY: the reference that the pointer was made of is still valid: the initialiser borrows it.
+            // SAFETY: the reference that the pointer was made of is still valid: the initialiser
+            // borrows it.
             let place = unsafe { dev.as_ref() }.place(slot)?;
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let raw: *mut sys::delayed_work = unsafe { &raw mut (*slot).raw }.cast();
@@ -142,18 +146,20 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // SAFETY: as above.
             unsafe { field.write(member) };
             // INVARIANT: the place is one of this binding's; the item was not queued yet.
-            // SAFETY: `INIT_DELAYED_WORK` asks for memory that is no item that is pending or runs, and no timer that is armed: it is
-            // valid for writes, and the slot held no value before. lockdep asks for a key, and a name, that stay as long as the item:
-            // both are statics of the module.
+            // SAFETY: `INIT_DELAYED_WORK` asks for memory that is no item that is pending or runs,
+            // and no timer that is armed: it is valid for writes, and the slot held no value
+            // before. lockdep asks for a key, and a name, that stay as long as the item: both are
+            // statics of the module.
             unsafe { sys::linux_driver_init_delayed_work(raw, Some(run::<H>), name.as_ptr(), key.as_raw()) };
             Ok(())
         };
-        // SAFETY: on `Ok` all that has a size is initialised; on an error nothing is, but for what cleaned up after itself.
+        // SAFETY: on `Ok` all that has a size is initialised; on an error nothing is, but for what
+        // cleaned up after itself.
         unsafe { pin_init_from_closure(init) }
     }
 
-    /// Has it run after `delay`, on its queue: C's `queue_delayed_work`. Returns `false` if it is pending already, which changes
-    /// nothing.
+    /// Has it run after `delay`, on its queue: C's `queue_delayed_work`. Returns `false` if it is
+    /// pending already, which changes nothing.
     ///
     /// Context: any but NMI.
     #[inline]
@@ -161,30 +167,48 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     #[doc(alias = "queue_delayed_work_on")]
     #[doc(alias = "schedule_delayed_work")]
     pub fn queue(&self, delay: Jiffies) -> bool {
-        let (cpu, queue) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.member.queue());
+        self.member.queue(|queue| self.queue_to(queue, delay))
+    }
+
+    /// C's `queue_delayed_work`, for `member`: to its queue.
+    #[inline(always)]
+    fn queue_to(&self, queue: *mut sys::workqueue_struct, delay: Jiffies) -> bool {
+        let cpu = sys::LINUX_DRIVER_CPU_UNBOUND;
         // SAFETY: `queue_delayed_work_on` asks for
-        // - an initialised item, that stays until its timer and its run were cancelled: by the type's invariant, and by `drop`;
-        // - a queue that is not destroyed meanwhile, nor before the timer has queued the item and the item has run: `member` keeps
-        //   it, and is dropped after both were cancelled;
-        // - that a run of the item on another queue has ended, or two runs are at once: it was never queued to another one;
+        // - an initialised item, that stays until its timer and its run were cancelled: by the
+        //   type's invariant, and by `drop`;
+        // - a queue that is not destroyed meanwhile, nor before the timer has queued the item and
+        //   the item has run: `member` keeps it, and is dropped after both were cancelled;
+        // - that a run of the item on another queue has ended, or two runs are at once: it was
+        //   never queued to another one;
         // - a CPU that is online: `WORK_CPU_UNBOUND` leaves the choice to C.
         unsafe { sys::queue_delayed_work_on(cpu, queue, self.raw.get(), delay.ticks()) }
     }
 
-    /// Has it run after `delay` from now, whether it is pending or not, on its queue: C's `mod_delayed_work`. Returns `true` if it
-    /// was pending.
+    /// Has it run after `delay` from now, whether it is pending or not, on its queue: C's
+    /// `mod_delayed_work`. Returns `true` if it was pending. An item that is being cancelled is
+    /// left alone.
     ///
     /// Context: any but NMI.
     #[inline]
     #[doc(alias = "mod_delayed_work")]
     #[doc(alias = "mod_delayed_work_on")]
     pub fn modify(&self, delay: Jiffies) -> bool {
-        let (cpu, queue) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.member.queue());
-        // SAFETY: as in `queue`.
-        unsafe { sys::mod_delayed_work_on(cpu, queue, self.raw.get(), delay.ticks()) }
+        let (cpu, raw) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.raw.get());
+        self.member.requeue(
+            // SAFETY: `mod_delayed_work_on` asks for what `queue_delayed_work_on` does, in
+            // `queue_to`.
+            |queue| unsafe { sys::mod_delayed_work_on(cpu, queue, raw, delay.ticks()) },
+            // SAFETY: `cancel_delayed_work` asks for an initialised item, and for the queue on
+            // which it is pending to stay until it returns: by the type's invariant, and `member`
+            // keeps the queue. It does not sleep.
+            || unsafe { sys::linux_driver_cancel_delayed_work(raw) },
+            |queue| self.queue_to(queue, delay),
+        )
     }
 
-    /// Has it run now, if it is pending, and waits until it has run: C's `flush_delayed_work`. Returns `false` if it was idle.
+    /// Has it run now, if it is pending, and waits until it has run: C's `flush_delayed_work`.
+    /// Returns `false` if it was idle.
     ///
     /// # Context
     ///
@@ -192,18 +216,21 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue that runs one at a time
-    /// ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): it would wait for itself.
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue
+    /// that runs one at a time ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): it
+    /// would wait for itself.
     #[doc(alias = "flush_delayed_work")]
     pub fn flush(&self) -> Result<bool> {
         self.member.may_flush()?;
-        // SAFETY: `flush_delayed_work` asks for an initialised item, whose memory and queue stay until it returns (this value has
-        // them), and for a caller that may sleep and has interrupts on, which it switches on: to call it elsewhere is a bug that the
-        // kernel reports, and no memory error.
+        // SAFETY: `flush_delayed_work` asks for an initialised item, whose memory and queue stay
+        // until it returns (this value has them), and for a caller that may sleep and has
+        // interrupts on, which it switches on: to call it elsewhere is a bug that the kernel
+        // reports, and no memory error.
         Ok(unsafe { sys::flush_delayed_work(self.raw.get()) })
     }
 
-    /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. Returns `true` if it was pending.
+    /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. Returns
+    /// `true` if it was pending.
     ///
     /// It can be queued again afterwards.
     ///
@@ -217,36 +244,41 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     #[doc(alias = "cancel_delayed_work_sync")]
     pub fn cancel_sync(&self) -> Result<bool> {
         self.member.may_cancel()?;
-        Ok(self.cancel())
+        Ok(self.member.cancel(|| self.cancel()))
     }
 
-    /// C's `cancel_delayed_work_sync`. Not in the item itself.
+    /// C's `cancel_delayed_work_sync`, for `member`. Not in the item itself.
     fn cancel(&self) -> bool {
-        // SAFETY: `cancel_delayed_work_sync` asks for an initialised item, and for the queue on which it was last queued to stay until
-        // it returns: `member` keeps it. It waits for the last run, in the pool where the item was queued last: the item was
-        // never on two queues. On an ordered queue that can miss a run in an older pool (`Member::wait_until_ended` says when, and
-        // what of it is not closed).
-        // A caller that may not sleep is a bug that the kernel reports.
+        // SAFETY: `cancel_delayed_work_sync` asks for
+        // - an initialised item: by the type's invariant;
+        // - the queue on which it was last queued to stay until it returns: `member` keeps it;
+        // - that the item was never on another queue, or it waits for a run on one of the two: by
+        //   the type's invariant. What it does not wait for on an ordered queue, `member` does;
+        // - a caller that may sleep: another one is a bug that the kernel reports, and no memory
+        //   error.
         unsafe { sys::cancel_delayed_work_sync(self.raw.get()) }
     }
 
     /// The handler, pinned.
     pub fn handler(&self) -> Pin<&H> {
-        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to move its handler.
+        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to
+        // move its handler.
         unsafe { Pin::new_unchecked(&*self.handler) }
     }
 }
 
 /// `work_func_t`. Called by `process_one_work`.
 unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
-    // SAFETY: C calls with the item that it was given with this function, which is a field of a `DelayedWork<H>`.
+    // SAFETY: C calls with the item that it was given with this function, which is a field of a
+    // `DelayedWork<H>`.
     let work = unsafe { work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work)) }
         .cast::<DelayedWork<H>>();
-    // SAFETY: `drop` cancels the item before any of its fields goes, and waits for this call: there is no run but on the one queue
-    // (on an ordered queue less the gap that `Member::wait_until_ended` names). It is initialised, since it was queued by a reference to it. A pinned value has no `&mut`.
+    // SAFETY: `drop` cancels the item before any of its fields goes, and waits for this call, by
+    // `Member::cancel_before_drop`. The item is initialised, since it was queued by a reference to
+    // it. A pinned value has no `&mut`.
     let work = unsafe { &*work };
-    // SAFETY: the item lies in the data of the device's binding, which is dropped, and so waits for this call, while the device is
-    // bound.
+    // SAFETY: the item lies in the data of the device's binding, which is dropped, and so waits for
+    // this call, while the device is bound.
     let dev = unsafe { work.dev.as_ref() };
     work.member.run(|| H::run(work, dev));
 }
@@ -268,22 +300,24 @@ impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
         // SAFETY: the item is where it was made until the handler is dropped below.
         let item = unsafe { &*made };
         item.member.assert_may_drop();
-        // Nobody else has the item, so that nobody queues it; a run that does so itself is waited for, and what it queued is
-        // cancelled.
-        item.cancel();
-        item.member.wait_until_ended();
+        // Nobody else has the item, so that nobody queues it; a run that does so itself is waited
+        // for, and what it queued is cancelled.
+        item.member.cancel_before_drop(|| item.cancel());
         // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
-        // SAFETY: no run is left that uses the handler (less the gap that `Member::wait_until_ended` names), which is dropped this once, where the runs used it.
+        // SAFETY: no run is left that uses the handler, nor is the item pending, by the line above.
+        // The handler is dropped this once, where the runs used it.
         unsafe { ManuallyDrop::drop(handler) };
     }
 }
 
-/// An initialiser of a [`DelayedWork`](crate::workqueue::DelayedWork) with a lockdep class of its own: C's `INIT_DELAYED_WORK`.
+/// An initialiser of a [`DelayedWork`](crate::workqueue::DelayedWork) with a lockdep class of its
+/// own: C's `INIT_DELAYED_WORK`.
 ///
-/// `new_delayed_work!(dev, handler)`, where `handler` is the handler or an initialiser of it, for the kernel's own queue
-/// ([`system`](crate::workqueue::system)); `new_delayed_work!(dev, handler, on: queue)` for another one. Either may end with a
-/// name for lockdep's reports: `new_delayed_work!(dev, handler, "name")`; else it is the place.
+/// `new_delayed_work!(dev, handler)`, where `handler` is the handler or an initialiser of it, for
+/// the kernel's own queue ([`system`](crate::workqueue::system)); `new_delayed_work!(dev, handler,
+/// on: queue)` for another one. Either may end with a name for lockdep's reports:
+/// `new_delayed_work!(dev, handler, "name")`; else it is the place.
 #[macro_export]
 macro_rules! new_delayed_work {
     ($dev:expr, $handler:expr, on: $queue:expr $(, $name:literal)? $(,)?) => {{

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init};
 
+use super::instances::{Cancelled, Instances};
 use super::queue::{ItemQueue, Kind};
 use crate::alloc::{GFP_NOIO, KVec};
 use crate::error::{Result, code::EDEADLK};
@@ -24,7 +25,8 @@ impl Address {
 
 /// Returns the item that this task runs, if it is a worker of a workqueue.
 pub(super) fn current_work() -> Option<Address> {
-    // SAFETY: `current_work` may be called in any context: outside of a worker's task it returns NULL.
+    // SAFETY: `current_work` may be called in any context: outside of a worker's task it returns
+    // NULL.
     let work = unsafe { sys::linux_driver_current_work() };
     (!work.is_null()).then(|| Address::of(work))
 }
@@ -66,13 +68,16 @@ impl Members {
 ///
 /// # Invariants
 ///
-/// `raw` is the workqueue of `queue`, which stays as long as this value. The item is among the members of an owned queue.
+/// `raw` is the workqueue of `queue`, which stays as long as this value. The item is among the
+/// members of an owned queue. `instances` is there if the queue runs one item at a time; all that
+/// queues the item or takes it off the queue goes through it.
 pub(super) struct Member {
     raw: NonNull<sys::workqueue_struct>,
     queue: Kind,
     item: Address,
     /// Whether the item runs, on whatever task.
     running: AtomicBool,
+    instances: Option<Instances>,
 }
 
 // SAFETY: C lets a workqueue be used by any task; the rest is `Send`.
@@ -84,8 +89,10 @@ impl Member {
     /// Makes an item one of a queue's. `ENOMEM`.
     pub(super) fn new(queue: ItemQueue, item: *mut sys::work_struct) -> Result<Self> {
         let (ItemQueue(queue), item) = (queue, Address::of(item));
+        let mut instances = None;
         if let Kind::Owned(shared) = &queue {
             shared.members.add(item)?;
+            instances = shared.one_at_a_time.then(Instances::new);
         }
         // SAFETY: a workqueue is there, so that its address is not null.
         let raw = unsafe { NonNull::new_unchecked(queue.raw()) };
@@ -95,13 +102,35 @@ impl Member {
             queue,
             item,
             running: AtomicBool::new(false),
+            instances,
         })
     }
 
-    /// Returns the queue as C knows it.
+    /// Queues the item to its queue by `queue`, which says whether it did.
     #[inline(always)]
-    pub(super) fn queue(&self) -> *mut sys::workqueue_struct {
-        self.raw.as_ptr()
+    pub(super) fn queue(&self, queue: impl FnOnce(*mut sys::workqueue_struct) -> bool) -> bool {
+        let raw = self.raw.as_ptr();
+        match &self.instances {
+            None => queue(raw),
+            Some(instances) => instances.queue(|| queue(raw)),
+        }
+    }
+
+    /// Queues the item to its queue, whether it is pending or not, and returns whether it was: by
+    /// `modify`, or by `take` and then `queue` where instances are counted. Each says what it did:
+    /// `queue` and `take` whether they did it.
+    #[inline(always)]
+    pub(super) fn requeue(
+        &self,
+        modify: impl FnOnce(*mut sys::workqueue_struct) -> bool,
+        take: impl Fn() -> bool,
+        queue: impl Fn(*mut sys::workqueue_struct) -> bool,
+    ) -> bool {
+        let raw = self.raw.as_ptr();
+        match &self.instances {
+            None => modify(raw),
+            Some(instances) => instances.requeue(take, || queue(raw)),
+        }
     }
 
     /// Runs the item. Of its queue alone, so that it is run by one task at a time.
@@ -109,12 +138,46 @@ impl Member {
     pub(super) fn run(&self, handler: impl FnOnce()) {
         self.running.store(true, Ordering::Relaxed);
         handler();
-        // The last that is done with the item: see `wait_until_ended`.
-        self.running.store(false, Ordering::Release);
+        self.running.store(false, Ordering::Relaxed);
+        if let Some(instances) = &self.instances {
+            // Nothing of the item is used after this.
+            instances.end();
+        }
     }
 
-    /// Whether this task runs the item. (An item of C's may have been freed as it ran, with this one in its memory now: so
-    /// the address alone does not tell.)
+    /// Cancels the item by `cancel`, which takes it off its queue, waits for a run, and returns
+    /// whether the item was pending. When this returns no run is left that began before, or is
+    /// about to begin. Not in the item itself. Context: may sleep.
+    pub(super) fn cancel(&self, cancel: impl Fn() -> bool) -> bool {
+        self.cancel_all(cancel).was_pending
+    }
+
+    /// Cancels the item as [`cancel`](Self::cancel) does, and waits until its run has left the
+    /// module's code.
+    pub(super) fn cancel_before_drop(&self, cancel: impl Fn() -> bool) {
+        if self.cancel_all(cancel).missed {
+            // C has not waited for the run, which may not have returned yet. Destroying the queue
+            // waits for it, but the queue may have been leaked; code that returns does not give up
+            // the CPU of its own will.
+            // SAFETY: `synchronize_rcu_tasks` asks for a caller that may sleep: cancelling asks for
+            // it too.
+            unsafe { sys::linux_driver_synchronize_rcu_tasks() };
+        }
+    }
+
+    fn cancel_all(&self, cancel: impl Fn() -> bool) -> Cancelled {
+        match &self.instances {
+            None => Cancelled {
+                was_pending: cancel(),
+                missed: false,
+            },
+            // SAFETY: `msleep` asks for a caller that may sleep: cancelling asks for it too.
+            Some(instances) => instances.cancel(cancel, || unsafe { sys::msleep(1) }),
+        }
+    }
+
+    /// Whether this task runs the item. (An item of C's may have been freed as it ran, with this
+    /// one in its memory now: so the address alone does not tell.)
     pub(super) fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed) && current_work() == Some(self.item)
     }
@@ -132,22 +195,8 @@ impl Member {
         }
     }
 
-    /// Waits for a run that cancelling the item has missed. The item was cancelled, and nobody queues it any more; this task does not
-    /// run it. Context: may sleep.
-    ///
-    /// In 6.12 (not in 6.1) `__queue_work` puts an item of an ordered queue into the newest pool, also while the item runs in an older one (the
-    /// CPUs for unbound queues were changed meanwhile). `cancel_work_sync` looks for the run in the newest pool alone. This
-    /// function does not see such a run either before it has come to [`run`](Self::run): that gap is open, as it is for C drivers.
-    #[inline]
-    pub(super) fn wait_until_ended(&self) {
-        while self.running.load(Ordering::Acquire) {
-            // SAFETY: `msleep` asks for a context that may sleep, as cancelling the item did.
-            unsafe { sys::msleep(1) };
-        }
-    }
-
-    /// `EDEADLK` if this task would wait for itself to flush the item: it runs the item, or another one that has to end before
-    /// the item begins.
+    /// `EDEADLK` if this task would wait for itself to flush the item: it runs the item, or another
+    /// one that has to end before the item begins.
     pub(super) fn may_flush(&self) -> Result {
         let behind = match &self.queue {
             Kind::Owned(shared) if shared.one_at_a_time => shared.members.contains(current_work()),
@@ -169,8 +218,8 @@ impl Drop for Member {
     }
 }
 
-/// Ends a task that drops the item that it runs. To wait for the item would be to wait for itself, and to free it would be to
-/// free what runs.
+/// Ends a task that drops the item that it runs. To wait for the item would be to wait for itself,
+/// and to free it would be to free what runs.
 #[cold]
 fn dropped_in_its_own_run() -> ! {
     // On the host, where the layer's own tests run, there is no kernel to tell.

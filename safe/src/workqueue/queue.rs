@@ -36,20 +36,20 @@ impl Queue {
     }
 }
 
-/// Returns the kernel's own queue for short items, which run on the CPU that queues them: C's `system_percpu_wq`, once
-/// `system_wq`.
+/// Returns the kernel's own queue for short items, which run on the CPU that queues them: C's
+/// `system_percpu_wq`, once `system_wq`.
 #[doc(alias = "system_wq")]
 #[doc(alias = "system_percpu_wq")]
 pub fn system() -> &'static Queue {
-    // SAFETY: the shim has no precondition: it reads a variable that the kernel sets before it loads any module
-    // (`workqueue_init_early`), and never again.
+    // SAFETY: the shim has no precondition: it reads a variable that the kernel sets before it
+    // loads any module (`workqueue_init_early`), and never again.
     let queue = unsafe { sys::linux_driver_system_wq() };
     // SAFETY: the pointer is to a workqueue, which the kernel never destroys.
     unsafe { &*queue.cast() }
 }
 
-/// Returns the kernel's own queue for items that run on any CPU, and may take long: C's `system_dfl_wq`, once
-/// `system_unbound_wq`.
+/// Returns the kernel's own queue for items that run on any CPU, and may take long: C's
+/// `system_dfl_wq`, once `system_unbound_wq`.
 #[doc(alias = "system_unbound_wq")]
 #[doc(alias = "system_dfl_wq")]
 pub fn system_unbound() -> &'static Queue {
@@ -66,8 +66,8 @@ pub struct QueueFlags(u32);
 impl QueueFlags {
     /// Nothing in particular.
     pub const NONE: Self = Self(0);
-    /// Its items rest while the system is suspended. A `suspend` callback may cancel them, and must not flush them: they do not
-    /// run before the system has resumed.
+    /// Its items rest while the system is suspended. A `suspend` callback may cancel them, and must
+    /// not flush them: they do not run before the system has resumed.
     #[doc(alias = "WQ_FREEZABLE")]
     pub const FREEZABLE: Self = Self(sys::LINUX_DRIVER_WQ_FREEZABLE as u32);
     /// Freeing memory may have to wait for its items: the queue has a thread of its own for that.
@@ -88,11 +88,12 @@ impl BitOr for QueueFlags {
 
 /// A queue of one's own: C's `alloc_workqueue`, `alloc_ordered_workqueue` and `destroy_workqueue`.
 ///
-/// Its items run on any CPU (`WQ_UNBOUND`). An item is made for a queue and shares it, so that the queue is destroyed when this
-/// value and all its items are gone. No item can then be queued to a queue that is gone, nor destroy the queue that it runs on.
+/// Its items run on any CPU (`WQ_UNBOUND`). An item is made for a queue and shares it, so that the
+/// queue is destroyed when this value and all its items are gone. No item can then be queued to a
+/// queue that is gone, nor destroy the queue that it runs on.
 ///
-/// Dropping this value does not wait for what is queued: [`flush`](Self::flush) does. What is still queued when its item is
-/// dropped is cancelled.
+/// Dropping this value does not wait for what is queued: [`flush`](Self::flush) does. What is still
+/// queued when its item is dropped is cancelled.
 ///
 /// Context: it is made, and dropped, where one may sleep.
 ///
@@ -149,11 +150,12 @@ impl BitOr for QueueFlags {
 pub struct OwnedQueue(Arc<Shared>);
 
 impl OwnedQueue {
-    /// Makes a queue that runs up to `max_active` items at a time for each CPU or node, as the kernel at hand counts: C's
-    /// `alloc_workqueue` with `WQ_UNBOUND`. 0 is C's default.
+    /// Makes a queue that runs up to `max_active` items at a time for each CPU or node, as the
+    /// kernel at hand counts: C's `alloc_workqueue` with `WQ_UNBOUND`. 0 is C's default.
     ///
-    /// With 1 the queue is **not** ordered: since 6.9 items that were queued on different CPUs may run in another order, and at
-    /// once (`Documentation/core-api/workqueue.rst`). [`new_ordered`](Self::new_ordered) makes a queue that is.
+    /// With 1 the queue is **not** ordered: since 6.9 items that were queued on different CPUs may
+    /// run in another order, and at once (`Documentation/core-api/workqueue.rst`).
+    /// [`new_ordered`](Self::new_ordered) makes a queue that is.
     ///
     /// # Context
     ///
@@ -166,13 +168,15 @@ impl OwnedQueue {
     pub fn new(name: &CStr, flags: QueueFlags, max_active: u32) -> Result<Self> {
         let limit = i32::try_from(max_active).ok().filter(|&max| max <= 512).ok_or(EINVAL)?;
         let flags = flags.0 | sys::LINUX_DRIVER_WQ_UNBOUND as u32;
-        // SAFETY: the shim passes the name to `"%s"`, which asks for a string that is valid for the call; C copies it. Any flags
-        // of `WQ_*` go together with `WQ_UNBOUND`, but for those that `QueueFlags` does not have (`WQ_BH`, `WQ_PERCPU`).
+        // SAFETY: the shim passes the name to `"%s"`, which asks for a string that is valid for the
+        // call; C copies it. Any flags of `WQ_*` go together with `WQ_UNBOUND`, but for those that
+        // `QueueFlags` does not have (`WQ_BH`, `WQ_PERCPU`).
         let allocate = || unsafe { sys::linux_driver_alloc_workqueue(name.as_ptr(), flags, limit) };
         Self::with(max_active == 1, allocate)
     }
 
-    /// Makes a queue that runs one item at a time, in the order in which they were queued: C's `alloc_ordered_workqueue`.
+    /// Makes a queue that runs one item at a time, in the order in which they were queued: C's
+    /// `alloc_ordered_workqueue`.
     ///
     /// # Context
     ///
@@ -188,7 +192,8 @@ impl OwnedQueue {
         Self::with(true, allocate)
     }
 
-    /// Makes a queue. `one_at_a_time` says that an item may wait for another one to end before it begins.
+    /// Makes a queue. `one_at_a_time` says that an item may wait for another one to end before it
+    /// begins.
     fn with(one_at_a_time: bool, allocate: impl FnOnce() -> *mut sys::workqueue_struct) -> Result<Self> {
         let init = try_pin_init!(Shared {
             raw: NonNull::new(allocate()).ok_or(ENOMEM)?,
@@ -198,8 +203,9 @@ impl OwnedQueue {
         Arc::pin_init(init, GFP_KERNEL).map(Self)
     }
 
-    /// Waits until all that is queued now has run: C's `flush_workqueue`. The kernel's own queues have no such thing (C's header
-    /// warns of it): a `probe` that was deferred is an item of one of them, and would wait for itself.
+    /// Waits until all that is queued now has run: C's `flush_workqueue`. The kernel's own queues
+    /// have no such thing (C's header warns of it): a `probe` that was deferred is an item of one
+    /// of them, and would wait for itself.
     ///
     /// # Context
     ///
@@ -214,8 +220,9 @@ impl OwnedQueue {
         if self.0.members.contains(current_work()) {
             return Err(EDEADLK);
         }
-        // SAFETY: `__flush_workqueue` asks for a workqueue that is not destroyed meanwhile, which this value shares, and for a
-        // caller that may sleep: to sleep elsewhere is a bug that the kernel reports, and no memory error.
+        // SAFETY: `__flush_workqueue` asks for a workqueue that is not destroyed meanwhile, which
+        // this value shares, and for a caller that may sleep: to sleep elsewhere is a bug that the
+        // kernel reports, and no memory error.
         unsafe { sys::__flush_workqueue(self.as_raw()) };
         Ok(())
     }
@@ -230,8 +237,9 @@ impl OwnedQueue {
 ///
 /// # Invariants
 ///
-/// `raw` is a workqueue from `alloc_workqueue`, which this value destroys. `members` are the addresses of the items that may be
-/// queued to it: an item that is pending or runs on it is among them.
+/// `raw` is a workqueue from `alloc_workqueue`, which this value destroys. `members` are the
+/// addresses of the items that may be queued to it: an item that is pending or runs on it is among
+/// them.
 #[pin_data(PinnedDrop)]
 pub(super) struct Shared {
     raw: NonNull<sys::workqueue_struct>,
@@ -250,19 +258,22 @@ unsafe impl Sync for Shared {}
 impl PinnedDrop for Shared {
     #[doc(alias = "destroy_workqueue")]
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `destroy_workqueue` asks that nothing is queued to the queue from now on, by a caller or by the timer of a
-        // delayed item (`drain_workqueue` refuses what is queued meanwhile, and leaves it pending for ever). Each item that can be
-        // queued here shares this value and was cancelled before it gave its share back. It asks for a caller that is not an
-        // item of the queue, too, for which it would wait: such an item would have a share. The queue is ours, by the type's
-        // invariant.
+        // SAFETY: `destroy_workqueue` asks that nothing is queued to the queue from now on, by a
+        // caller or by the timer of a delayed item (`drain_workqueue` refuses what is queued
+        // meanwhile, and leaves it pending for ever). Each item that can be queued here shares this
+        // value and was cancelled before it gave its share back. It asks for a caller that is not
+        // an item of the queue, too, for which it would wait: such an item would have a share. The
+        // queue is ours, by the type's invariant.
         unsafe { sys::destroy_workqueue(self.raw.as_ptr()) };
     }
 }
 
-/// The queue that an item is made for: one of the kernel's own, or an owned one. An item is queued there for all of its life.
+/// The queue that an item is made for: one of the kernel's own, or an owned one. An item is queued
+/// there for all of its life.
 ///
-/// C lets an item go to another queue each time. Its promise that an item never runs twice at once holds on one queue alone
-/// (`Documentation/core-api/workqueue.rst`, "Non-reentrance Conditions"), and so does that of `cancel_work_sync`.
+/// C lets an item go to another queue each time. Its promise that an item never runs twice at once
+/// holds on one queue alone (`Documentation/core-api/workqueue.rst`, "Non-reentrance Conditions"),
+/// and so does that of `cancel_work_sync`.
 #[derive(Clone)]
 pub struct ItemQueue(pub(super) Kind);
 

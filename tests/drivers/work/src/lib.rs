@@ -3,6 +3,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod elsewhere;
+
 use linux_driver::alloc::{GFP_KERNEL, KBox};
 use linux_driver::completion::Completion;
 use linux_driver::device;
@@ -11,6 +13,7 @@ use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::sync::Arc;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use linux_driver::sysfs::{DeviceGroups, device_groups};
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_work};
 
@@ -124,6 +127,9 @@ impl PinnedDrop for Holding {
 
 #[pin_data]
 struct Driver {
+    /// Goes first: its runs end soon after `remove`.
+    #[pin]
+    elsewhere: elsewhere::Elsewhere,
     /// Goes before the items that are queued to it, which keep what it stands for.
     queue: Arc<OwnedQueue>,
     #[pin]
@@ -143,6 +149,7 @@ struct Driver {
 }
 
 /// Tries an item in all that can be done with it.
+#[inline(never)]
 fn try_counter(dev: &device::Device<Bound>, queue: &OwnedQueue, busy: &Work<Busy>, work: &Work<Counter>) -> Result {
     // One at a time: while the first one is at it, the second one is pending.
     busy.queue();
@@ -165,6 +172,7 @@ impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"work";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
+    const DEV_GROUPS: DeviceGroups<Self, pci::Bus> = device_groups![elsewhere::Attribute];
 
     fn probe(pdev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
@@ -219,9 +227,14 @@ impl pci::Driver for Driver {
                 in_an_hour <- in_an_hour,
                 for_ever <- for_ever,
                 holding <- holding,
+                elsewhere <- elsewhere::Elsewhere::new(dev),
             }? Error);
             Ok(driver.pin_chain(move |driver| try_counter(dev, &driver.queue, &driver.busy, &driver.counter)))
         })
+    }
+
+    fn remove(_dev: &pci::Device<Core>, this: Pin<&Self>) {
+        this.elsewhere.queue_and_go_on();
     }
 }
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Items of ordered queues that run while root changes the CPUs of unbound queues, and are then
+//! queued again.
+//!
+//! Since 6.9 such an item is pending for other workers than those that run it, and C's
+//! `cancel_work_sync` does not find the run.
+
+use linux_driver::alloc::GFP_KERNEL;
+use linux_driver::completion::Completion;
+use linux_driver::device::Device;
+use linux_driver::error::code::EINVAL;
+use linux_driver::jiffies::Jiffies;
+use linux_driver::pci;
+use linux_driver::prelude::*;
+use linux_driver::sync::Arc;
+use linux_driver::sync::atomic::{AtomicBool, Ordering};
+use linux_driver::sysfs::DeviceAttribute;
+use linux_driver::workqueue::{DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
+use linux_driver::{new_delayed_work, new_work};
+
+use crate::Driver;
+
+/// A run that is held until somebody lets it go on, and a while longer.
+#[pin_data]
+struct Run {
+    #[pin]
+    begun: Completion,
+    #[pin]
+    go_on: Completion,
+    #[pin]
+    never: Completion,
+    still_runs: AtomicBool,
+    /// Queues itself at its end.
+    again: AtomicBool,
+}
+
+impl Run {
+    // Not in the frame of `probe`.
+    #[inline(never)]
+    fn new() -> Result<Arc<Self>> {
+        let init = try_pin_init!(Self {
+            begun <- Completion::new(),
+            go_on <- Completion::new(),
+            never <- Completion::new(),
+            still_runs: AtomicBool::new(false),
+            again: AtomicBool::new(false),
+        }? Error);
+        Arc::pin_init(init, GFP_KERNEL)
+    }
+
+    fn hold(&self, name: &str, queue: impl FnOnce() -> bool) {
+        self.still_runs.store(true, Ordering::Relaxed);
+        self.begun.complete();
+        let _ = self.go_on.wait_for_completion_timeout(Jiffies::from_msecs(10_000));
+        // Whoever cancels the item is at it by then.
+        let _ = self.never.wait_for_completion_timeout(Jiffies::from_msecs(200));
+        if self.again.load(Ordering::Relaxed) {
+            pr_info!("{}: queued itself: {}", name, queue());
+        }
+        self.still_runs.store(false, Ordering::Relaxed);
+    }
+
+    fn still_runs(&self) -> bool {
+        self.still_runs.load(Ordering::Relaxed)
+    }
+}
+
+/// Is queued at once. When it is dropped, the next one's run goes on.
+struct Item(Arc<Run>, Arc<Run>);
+
+impl WorkItem for Item {
+    fn run(work: &Work<Self>, _dev: &Device<Bound>) {
+        work.0.hold("elsewhere", || work.queue());
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        pr_info!("elsewhere: dropped, still runs: {}", self.0.still_runs());
+        self.1.go_on.complete();
+    }
+}
+
+/// Has a timer.
+struct Delayed(Arc<Run>);
+
+impl DelayedWorkItem for Delayed {
+    fn run(work: &DelayedWork<Self>, _dev: &Device<Bound>) {
+        work.0.hold("elsewhere, delayed", || work.queue(Jiffies::new(0)));
+    }
+}
+
+impl Drop for Delayed {
+    fn drop(&mut self) {
+        pr_info!("elsewhere, delayed: dropped, still runs: {}", self.0.still_runs());
+    }
+}
+
+#[pin_data]
+pub(crate) struct Elsewhere {
+    // Is dropped first.
+    #[pin]
+    item: Work<Item>,
+    #[pin]
+    delayed: DelayedWork<Delayed>,
+}
+
+impl Elsewhere {
+    pub(crate) fn new(dev: &Device<Bound>) -> impl PinInit<Self, Error> {
+        pin_init_scope(move || {
+            let (item, delayed) = (Run::new()?, Run::new()?);
+            let first = OwnedQueue::new_ordered(c"elsewhere", QueueFlags::NONE)?;
+            let second = OwnedQueue::new_ordered(c"elsewhere-delayed", QueueFlags::NONE)?;
+            Ok(try_pin_init!(Self {
+                item <- new_work!(dev, Item(item, delayed.clone()), on: &first),
+                delayed <- new_delayed_work!(dev, Delayed(delayed), on: &second),
+            }? Error))
+        })
+    }
+
+    /// Both run when this returns.
+    fn run(&self) -> Result {
+        self.item.queue();
+        self.delayed.queue(Jiffies::new(0));
+        for run in [&self.item.0, &self.delayed.0] {
+            run.begun.wait_for_completion_timeout(Jiffies::from_msecs(10_000))?;
+        }
+        pr_info!("elsewhere: both run");
+        Ok(())
+    }
+
+    /// Both run, and are cancelled when this returns.
+    fn cancel(&self) -> Result {
+        let again = self.item.queue();
+        self.item.0.go_on.complete();
+        let pending = self.item.cancel_sync()?;
+        let still_runs = self.item.0.still_runs();
+        pr_info!(
+            "elsewhere: queued again: {}, pending: {}, still runs: {}",
+            again,
+            pending,
+            still_runs
+        );
+        // Pending for the other workers first, and then for its timer.
+        let again = self.delayed.queue(Jiffies::new(0));
+        let put_off = self.delayed.modify(Jiffies::from_msecs(3_600_000));
+        self.delayed.0.go_on.complete();
+        let pending = self.delayed.cancel_sync()?;
+        let still_runs = self.delayed.0.still_runs();
+        pr_info!(
+            "elsewhere, delayed: queued again: {}, put off: {}, pending: {}, still runs: {}",
+            again,
+            put_off,
+            pending,
+            still_runs
+        );
+        self.can_be_queued()
+    }
+
+    /// Whether an item can be queued that was cancelled.
+    fn can_be_queued(&self) -> Result {
+        let queued = (self.item.queue(), self.delayed.queue(Jiffies::new(0)));
+        pr_info!("elsewhere: they can be queued again: {}, {}", queued.0, queued.1);
+        for run in [&self.item.0, &self.delayed.0] {
+            run.begun.wait_for_completion_timeout(Jiffies::from_msecs(10_000))?;
+            run.go_on.complete();
+        }
+        self.item.flush()?;
+        self.delayed.flush().map(drop)
+    }
+
+    /// The device is being unbound: both items are pending once more, and queue themselves when
+    /// they go on.
+    pub(crate) fn queue_and_go_on(&self) {
+        if !self.item.0.still_runs() {
+            return;
+        }
+        for run in [&self.item.0, &self.delayed.0] {
+            run.again.store(true, Ordering::Relaxed);
+        }
+        self.item.queue();
+        self.delayed.queue(Jiffies::new(0));
+        self.item.0.go_on.complete();
+    }
+}
+
+/// `elsewhere`: what is to be done.
+pub(crate) struct Attribute;
+
+#[vtable]
+impl DeviceAttribute for Attribute {
+    type Data = Driver;
+    type Bus = pci::Bus;
+    const NAME: &'static CStr = c"elsewhere";
+
+    fn store(_dev: &pci::Device<Bound>, this: Pin<&Driver>, text: &[u8]) -> Result {
+        match text {
+            b"run" => this.elsewhere.run(),
+            b"cancel" => this.elsewhere.cancel(),
+            _ => Err(EINVAL),
+        }
+    }
+}
