@@ -26,4 +26,4 @@ pub use members::{NotWritten, Written};
 pub use registration::{Adapter, Registration, RegistrationOps};
 #[doc(hidden)]
 pub use registration::{DriverModule, Static, StaticDriver};
-pub(crate) use turn::{NewTurns, Turn, end as end_turns};
+pub(crate) use turn::{HandlerCall, NewTurns, Turn, end as end_turns, handlers_have_returned};

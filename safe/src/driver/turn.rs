@@ -2,16 +2,22 @@
 //! Whose turn it is among the callbacks that have a device as [`Core`](crate::device::Core) or
 //! [`Exclusive`](crate::device::Exclusive).
 //!
-//! The device's lock orders most of them. `xen-pcifront` calls the error handlers of a PCI driver without that lock, from a work
-//! item (`pcifront_do_aer` in `drivers/pci/xen-pcifront.c`, 6.1 to 7.3): beside `remove`, beside `suspend`, or when another driver is bound
-//! already. So each device of a driver with error handlers stands in a list of this module's own from the end of `probe` to the
-//! beginning of `remove`. A callback looks the device up there and takes its turn; `remove` takes the device out of the list and waits
-//! for those who were let in.
+//! The device's lock orders most of them. `xen-pcifront` calls the error handlers of a PCI driver
+//! without that lock, from a work item (`pcifront_do_aer` in `drivers/pci/xen-pcifront.c`, 6.1 to
+//! 7.3): beside `remove`, beside `suspend`, or when another driver is bound already. So each device
+//! of a driver with error handlers stands in a list of this module's own from the end of `probe` to
+//! the beginning of `remove`. A callback looks the device up there and takes its turn; `remove`
+//! takes the device out of the list and waits for those who were let in.
 //!
-//! The list says what `driver_data` cannot: without the device's lock, that may be another driver's.
+//! The list says what `driver_data` cannot: without the device's lock, that may be another
+//! driver's.
 //!
-//! A callback that is called by another of the same device, on the same thread, has its turn already: `suspend` may reset the
-//! device, which calls `reset_prepare`.
+//! [`try_reset_function`](crate::pci::Device::try_reset_function) has C call handlers from
+//! anywhere, under the device's lock. It takes the turn before that, and does not wait for it: a
+//! handler that `xen-pcifront` called may wait for the caller.
+//!
+//! A callback that is called by another of the same device, on the same thread, has its turn
+//! already: `suspend` may reset the device, which calls `reset_prepare`.
 
 use core::any::TypeId;
 use core::marker::PhantomData;
@@ -32,7 +38,8 @@ use crate::wait::WaitQueue;
 struct State {
     /// The task whose turn it is; 0 if it is nobody's.
     owner: AtomicUsize,
-    /// How many were let in and are not out again: those who wait for their turn, and the one who has it.
+    /// How many were let in and are not out again: those who wait for their turn, and the one who
+    /// has it.
     users: AtomicU32,
     /// Nobody gets a turn any more.
     ended: AtomicBool,
@@ -58,7 +65,8 @@ impl State {
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the turn if it is free; `None` if it is not, `Some(false)` if there are no turns any more.
+    /// Takes the turn if it is free; `None` if it is not, `Some(false)` if there are no turns any
+    /// more.
     fn take(&self, task: usize) -> Option<bool> {
         if self.ended.load(Ordering::Relaxed) {
             return Some(false);
@@ -102,7 +110,8 @@ struct Entry {
     queue: WaitQueue,
 }
 
-/// The devices of this module's drivers that have error handlers. [`Listing`] guards it, and what stands in it.
+/// The devices of this module's drivers that have error handlers. [`Listing`] guards it, and what
+/// stands in it.
 static DEVICES: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
 
 /// The lock of the list, held.
@@ -114,14 +123,16 @@ struct Listing(PhantomData<*mut ()>);
 
 impl Listing {
     fn lock() -> Self {
-        // SAFETY: `mutex_lock` demands a task that may sleep, and that this task does not have the mutex: callbacks that have `Core` or
-        // `Exclusive` may sleep, and no code of a driver's runs while a `Listing` is there.
+        // SAFETY: `mutex_lock` demands a task that may sleep, and that this task does not have the
+        // mutex: callbacks that have `Core` or `Exclusive` may sleep, and no code of a driver's
+        // runs while a `Listing` is there.
         unsafe { sys::linux_driver_turns_lock() };
         // INVARIANT: locked above.
         Self(PhantomData)
     }
 
-    /// The entry of a device. It stays in the list, and its memory there, as long as the list is locked.
+    /// The entry of a device. It stays in the list, and its memory there, as long as the list is
+    /// locked.
     fn find(&self, dev: *mut sys::device) -> Option<&Entry> {
         let mut next = DEVICES.load(Ordering::Relaxed);
         // SAFETY: who takes an entry out of the list has the lock, and frees it after that.
@@ -137,12 +148,14 @@ impl Listing {
 
 impl Drop for Listing {
     fn drop(&mut self) {
-        // SAFETY: `mutex_unlock` demands that the task that unlocks has locked: by the type's invariant, on this thread.
+        // SAFETY: `mutex_unlock` demands that the task that unlocks has locked: by the type's
+        // invariant, on this thread.
         unsafe { sys::linux_driver_turns_unlock() };
     }
 }
 
-/// A turn: no other callback of this device's driver that takes one runs as long as this is there. It stays on its thread.
+/// A turn: no other callback of this device's driver that takes one runs as long as this is there.
+/// It stays on its thread.
 ///
 /// # Invariants
 ///
@@ -165,8 +178,9 @@ impl Turn {
         let_in.and_then(Self::wait).unwrap_or(Self(None, PhantomData))
     }
 
-    /// For an error handler, with the device's lock or without: waits for the turn, and returns the driver's data; `None` if the device is
-    /// not bound to a driver with this data, or is being unbound. Context: may sleep.
+    /// For an error handler, with the device's lock or without: waits for the turn, and returns the
+    /// driver's data; `None` if the device is not bound to a driver with this data, or is being
+    /// unbound. Context: may sleep.
     ///
     /// # Safety
     ///
@@ -179,21 +193,42 @@ impl Turn {
         };
         let data: *const T = data.cast();
         let turn = Self::wait(let_in)?;
-        // SAFETY: `begin` was given initialised data of this type, which is pinned, and dropped after `end` has returned: that waits
-        // until this turn is over.
+        // SAFETY: `begin` was given initialised data of this type, which is pinned, and dropped
+        // after `end` has returned: that waits until this turn is over.
         let data = unsafe { &*data };
         // SAFETY: the data is pinned, by the promise of `begin`.
         Some((turn, unsafe { Pin::new_unchecked(data) }))
     }
 
+    /// Takes the turn for a caller outside of the callbacks, or returns `None`: somebody else has
+    /// it. Context: may sleep.
+    ///
+    /// A device that is in no list, or whose turn this task has already, needs none.
+    pub(crate) fn try_take(dev: *mut sys::device) -> Option<Self> {
+        let listing = Listing::lock();
+        let task = task::current();
+        let Some(entry) = listing.find(dev).filter(|entry| !entry.state.is_of(task)) else {
+            return Some(Self(None, PhantomData));
+        };
+        // One that is in the list was not ended: `end` takes it out under the list's lock.
+        if entry.state.take(task) != Some(true) {
+            return None;
+        }
+        entry.state.count_in();
+        // INVARIANT: counted, and taken.
+        Some(Self(Some(NonNull::from(entry)), PhantomData))
+    }
+
     /// Waits for the turn; `None` if the device is taken out of the list first.
     fn wait(entry: LetIn) -> Option<Self> {
         let Some(entry) = entry.0 else {
-            // INVARIANT: nothing was counted. Who has the turn called us, and so has it until we are done.
+            // INVARIANT: nothing was counted. Who has the turn called us, and so has it until we
+            // are done.
             return Some(Self(None, PhantomData));
         };
         let task = task::current();
-        // SAFETY: who frees an entry waits for those who were counted in, and then for the list's lock, which `leave` holds.
+        // SAFETY: who frees an entry waits for those who were counted in, and then for the list's
+        // lock, which `leave` holds.
         let there = unsafe { entry.as_ref() };
         let mut has_turn = false;
         there.queue.wait_event(|| match there.state.take(task) {
@@ -233,7 +268,8 @@ fn let_in(entry: &Entry) -> LetIn {
 fn leave(entry: NonNull<Entry>, has_turn: bool) {
     // Who waits for us frees the entry when it has had this lock.
     let _listing = Listing::lock();
-    // SAFETY: this caller is counted in the entry, and not out before the line below; after that, the lock keeps the entry.
+    // SAFETY: this caller is counted in the entry, and not out before the line below; after that,
+    // the lock keeps the entry.
     let entry = unsafe { entry.as_ref() };
     entry.state.leave(has_turn);
     entry.queue.wake_up_all();
@@ -245,6 +281,80 @@ impl Drop for Turn {
             leave(entry, true);
         }
     }
+}
+
+/// How many calls of error handlers have begun, and how many have ended.
+struct Calls {
+    begun: AtomicU32,
+    ended: AtomicU32,
+}
+
+impl Calls {
+    const fn new() -> Self {
+        Self {
+            begun: AtomicU32::new(0),
+            ended: AtomicU32::new(0),
+        }
+    }
+
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.ended.fetch_add(1, Ordering::Release);
+    }
+
+    fn were_any(&self) -> bool {
+        self.begun.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether all that had begun when this was called have ended.
+    fn have_ended(&self) -> bool {
+        // In this order: a call that begins in between counts as one that has not ended.
+        let ended = self.ended.load(Ordering::Acquire);
+        self.begun.load(Ordering::Relaxed) == ended
+    }
+}
+
+/// The calls of the error handlers of this module's drivers.
+static CALLS: Calls = Calls::new();
+
+/// A call of an error handler: made first in it, and dropped last.
+pub(crate) struct HandlerCall(());
+
+impl HandlerCall {
+    pub(crate) fn begin() -> Self {
+        CALLS.begin();
+        Self(())
+    }
+}
+
+impl Drop for HandlerCall {
+    fn drop(&mut self) {
+        CALLS.end();
+    }
+}
+
+/// Waits until each error handler that was called has returned, and has left the module's code. For
+/// whoever has unregistered a driver, before the module goes. Context: may sleep.
+///
+/// A handler that was called without the device's lock ends its turn, or finds that there is none,
+/// with [`Listing`]'s mutex. That is the module's memory, which `mutex_unlock` may still use when
+/// somebody else has the mutex already (`Documentation/locking/mutex-design.rst` of 6.12), and the
+/// handler then returns through the module's code.
+pub(crate) fn handlers_have_returned() {
+    if !CALLS.were_any() {
+        return;
+    }
+    while !CALLS.have_ended() {
+        // SAFETY: `msleep` demands a task that may sleep, as whoever unregisters a driver does.
+        unsafe { sys::msleep(1) };
+    }
+    // What is left of a handler that has counted itself out does not give up the CPU of its own
+    // will.
+    // SAFETY: `synchronize_rcu_tasks` demands a task that may sleep, as above.
+    unsafe { sys::linux_driver_synchronize_rcu_tasks() };
 }
 
 /// The memory of a device's entry, before it is in the list.
@@ -264,17 +374,19 @@ impl NewTurns {
         Ok(Self(KBox::pin_init(entry, GFP_KERNEL)?))
     }
 
-    /// Puts the device into the list: from now on its callbacks take turns, and error handlers find its data.
+    /// Puts the device into the list: from now on its callbacks take turns, and error handlers find
+    /// its data.
     ///
     /// # Safety
     ///
-    /// The device's lock is held. `probe` has made data of the type `T` that the entry was made with. [`end`] is called under the
-    /// device's lock before the data is dropped.
+    /// The device's lock is held. `probe` has made data of the type `T` that the entry was made
+    /// with. [`end`] is called under the device's lock before the data is dropped.
     pub(crate) unsafe fn begin<T: 'static>(self) {
         let entry = KBox::into_raw(self.0);
         // SAFETY: the entry is there; nobody else has it yet.
         let there = unsafe { &*entry };
-        // SAFETY: by the caller's promise the device is bound to the driver with this data, under the device's lock.
+        // SAFETY: by the caller's promise the device is bound to the driver with this data, under
+        // the device's lock.
         if let Some(data) = unsafe { data::<T>(there.dev) } {
             there
                 .data
@@ -286,11 +398,13 @@ impl NewTurns {
     }
 }
 
-/// Takes the device out of the list, and returns when nobody has a turn any more, or waits for one. Context: may sleep.
+/// Takes the device out of the list, and returns when nobody has a turn any more, or waits for one.
+/// Context: may sleep.
 ///
 /// # Safety
 ///
-/// The device's lock is held; this thread has no turn. `begin` came before, and this is called once after it.
+/// The device's lock is held; this thread has no turn. `begin` came before, and this is called once
+/// after it.
 pub(crate) unsafe fn end(dev: *mut sys::device) {
     let listing = Listing::lock();
     let mut place = &DEVICES;
@@ -314,8 +428,8 @@ pub(crate) unsafe fn end(dev: *mut sys::device) {
     there.queue.wait_event(|| there.state.is_empty());
     // The last one out may still be about to wake us.
     drop(Listing::lock());
-    // SAFETY: the entry is from `KBox::into_raw`; it is in no list, nobody is counted in it, and who counted itself out has let go of the
-    // list's lock since.
+    // SAFETY: the entry is from `KBox::into_raw`; it is in no list, nobody is counted in it, and
+    // who counted itself out has let go of the list's lock since.
     drop(unsafe { KBox::from_raw(entry) });
 }
 
@@ -364,6 +478,18 @@ mod tests {
             gone.store(true, Ordering::SeqCst);
         });
         assert!(turns.load(Ordering::Relaxed) > 4);
+    }
+
+    #[test]
+    fn calls_have_ended_when_as_many_ended_as_began() {
+        let calls = Calls::new();
+        assert!(!calls.were_any() && calls.have_ended());
+        calls.begin();
+        calls.begin();
+        calls.end();
+        assert!(calls.were_any() && !calls.have_ended());
+        calls.end();
+        assert!(calls.were_any() && calls.have_ended());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct pci_driver`.
 //!
-//! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c` and `drivers/pci/iov.c`.
+//! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c` and
+//! `drivers/pci/iov.c`.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::pin::Pin;
@@ -21,8 +22,9 @@ use crate::types::Invariant;
 
 /// A PCI driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
-/// A callback that is not written is NULL in the `struct pci_driver`, but for `probe` and `remove`, which stand for the life of the
-/// data. (The legacy `suspend` and `resume` of `struct pci_driver` are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their place.)
+/// A callback that is not written is NULL in the `struct pci_driver`, but for `probe` and `remove`,
+/// which stand for the life of the data. (The legacy `suspend` and `resume` of `struct pci_driver`
+/// are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their place.)
 ///
 /// ```no_run
 /// use linux_driver_safe::pci::{self, Bar, DeviceId};
@@ -87,7 +89,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/pci/drivers`. It does not compile if it is empty, longer than 55 bytes or has a `/` in it.
+    /// The driver's name: the folder in `/sys/bus/pci/drivers`. It does not compile if it is empty,
+    /// longer than 55 bytes or has a `/` in it.
     #[doc(alias = "pci_driver.name")]
     const NAME: &'static CStr;
 
@@ -107,26 +110,30 @@ pub trait Driver: Sized + Send + Sync + 'static {
     #[doc(alias = "pci_driver.groups")]
     const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
 
-    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while it is bound.
+    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while
+    /// it is bound.
     #[doc(alias = "pci_driver.dev_groups")]
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Bus> = sysfs::DeviceGroups::NONE;
 
-    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU group.
+    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU
+    /// group.
     #[doc(alias = "pci_driver.driver_managed_dma")]
     const DRIVER_MANAGED_DMA: bool = false;
 
     /// Takes on a device: `pci_driver.probe`.
     ///
-    /// `id` is `None` where the bus made the match without the table (`driver_override`), and where the table has no infos.
-    /// The data is initialised in place, in the one allocation that is made for a device; an error means that the driver does not
-    /// take the device on. [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is there.
+    /// `id` is `None` where the bus made the match without the table (`driver_override`), and where
+    /// the table has no infos. The data is initialised in place, in the one allocation that is made
+    /// for a device; an error means that the driver does not take the device on.
+    /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is there.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "pci_driver.probe")]
     fn probe(dev: &Device<Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
 
-    /// Gives a device up: `pci_driver.remove`. The device may be there still (rmmod, sysfs) or gone (unplugged). What the
-    /// data holds is given up after this, when it is dropped; what is managed ([`devres`](crate::devres)), after that.
+    /// Gives a device up: `pci_driver.remove`. The device may be there still (rmmod, sysfs) or gone
+    /// (unplugged). What the data holds is given up after this, when it is dropped; what is managed
+    /// ([`devres`](crate::devres)), after that.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "pci_driver.remove")]
@@ -134,7 +141,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
         let _ = (dev, this);
     }
 
-    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays bound: `pci_driver.shutdown`.
+    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays
+    /// bound: `pci_driver.shutdown`.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "pci_driver.shutdown")]
@@ -142,8 +150,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
         let _ = (dev, this);
     }
 
-    /// User space wants so many virtual functions (`sriov_numvfs` in sysfs); 0: none. Returns how many there are then, for which
-    /// [`Device::enable_sriov`] and [`Device::disable_sriov`] see: `pci_driver.sriov_configure`.
+    /// User space wants so many virtual functions (`sriov_numvfs` in sysfs); 0: none. Returns how
+    /// many there are then, for which [`Device::enable_sriov`] and [`Device::disable_sriov`] see:
+    /// `pci_driver.sriov_configure`.
     ///
     /// Context: may sleep; under the device's lock.
     ///
@@ -187,8 +196,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
         Err(ENODEV)
     }
 
-    /// How many MSI-X vectors there are for all virtual functions together (`sriov_vf_total_msix` in sysfs):
-    /// `pci_driver.sriov_get_vf_total_msix`.
+    /// How many MSI-X vectors there are for all virtual functions together (`sriov_vf_total_msix`
+    /// in sysfs): `pci_driver.sriov_get_vf_total_msix`.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "pci_driver.sriov_get_vf_total_msix")]
@@ -197,11 +206,13 @@ pub trait Driver: Sized + Send + Sync + 'static {
         0
     }
 
-    /// User space wants a virtual function to have so many MSI-X vectors (`sriov_vf_msix_count` in sysfs); 0: as many as it had at
-    /// first. `dev` is the physical function, as everywhere; `vf` is the virtual one, to which no driver is bound, and `vf_id` its
-    /// number, from 0 on (C has only `vf`, and `pci_iov_vf_id`): `pci_driver.sriov_set_msix_vec_count`.
+    /// User space wants a virtual function to have so many MSI-X vectors (`sriov_vf_msix_count` in
+    /// sysfs); 0: as many as it had at first. `dev` is the physical function, as everywhere; `vf`
+    /// is the virtual one, to which no driver is bound, and `vf_id` its number, from 0 on (C has
+    /// only `vf`, and `pci_iov_vf_id`): `pci_driver.sriov_set_msix_vec_count`.
     ///
-    /// Context: may sleep; under the locks of both devices, so that the virtual function stays as it is meanwhile.
+    /// Context: may sleep; under the locks of both devices, so that the virtual function stays as
+    /// it is meanwhile.
     #[doc(alias = "pci_driver.sriov_set_msix_vec_count")]
     fn sriov_set_msix_vec_count(
         dev: &Device<Core>,
@@ -218,22 +229,32 @@ pub trait Driver: Sized + Send + Sync + 'static {
 /// Stands between a [`Driver`] and C.
 pub struct Adapter<T: Driver>(Invariant<T>);
 
-// SAFETY: this is the pair of functions for `struct pci_driver`. When `driver_register` fails, the bus has dropped its
-// pointers to the structure.
+// SAFETY: this is the pair of functions for `struct pci_driver`. When `driver_register` fails, the
+// bus has dropped its pointers to the structure.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = sys::pci_driver;
 
     #[inline(always)]
     unsafe fn register(driver: *mut sys::pci_driver, module: &'static ThisModule, mod_name: *const c_char) -> Result {
-        // SAFETY: `__pci_register_driver` demands a structure that is not registered and stays until `pci_unregister_driver`, a module that stays as
-        // long, and a name that does: by the caller's promise.
-        to_result(unsafe { sys::__pci_register_driver(driver, module.as_ptr(), mod_name) })
+        // SAFETY: `__pci_register_driver` demands a structure that is not registered and stays
+        // until `pci_unregister_driver`, a module that stays as long, and a name that does: by the
+        // caller's promise.
+        let result = to_result(unsafe { sys::__pci_register_driver(driver, module.as_ptr(), mod_name) });
+        if const { T::ERR_HANDLER.is_some() } && result.is_err() {
+            // Devices may have been bound meanwhile.
+            driver::handlers_have_returned();
+        }
+        result
     }
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut sys::pci_driver) {
-        // SAFETY: `pci_unregister_driver` demands a driver that is registered, once: by the caller's promise.
+        // SAFETY: `pci_unregister_driver` demands a driver that is registered, once: by the
+        // caller's promise.
         unsafe { sys::pci_unregister_driver(driver) };
+        if const { T::ERR_HANDLER.is_some() } {
+            driver::handlers_have_returned();
+        }
     }
 }
 
@@ -245,12 +266,14 @@ unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
 /// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
 #[doc(hidden)]
 pub const fn driver<T: Driver, const M: usize>(table: &'static Table<T, M>) -> Static<Adapter<T>> {
-    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks are those below.
+    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks
+    // are those below.
     unsafe { Static::new(contents::<T>(table.as_ptr())) }
 }
 
 const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_driver {
-    // SAFETY: `struct pci_driver` is pointers, integers, locks and lists, for which zero is what a C static starts with.
+    // SAFETY: `struct pci_driver` is pointers, integers, locks and lists, for which zero is what a
+    // C static starts with.
     let zero: sys::pci_driver = unsafe { core::mem::zeroed() };
     let mut driver = sys::pci_driver {
         name: const { driver::name(T::NAME) },
@@ -281,13 +304,14 @@ const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_dr
 
 /// `pci_driver.probe`. Called by `local_pci_probe` with the device's lock held.
 unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::pci_device_id) -> c_int {
-    // SAFETY: the bus hands over an entry that matched, valid for the call (it may be a copy on the stack).
+    // SAFETY: the bus hands over an entry that matched, valid for the call (it may be a copy on the
+    // stack).
     let driver_data = unsafe { (*id).driver_data };
     // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
     let init = || {
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call; the driver's data is in
-        // its place.
+        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call;
+        // the driver's data is in its place.
         T::probe(unsafe { Device::<Core>::from_raw(pdev) }, T::ID_TABLE.info(driver_data))
     };
     // SAFETY: the bus probes a device that is registered.
@@ -307,8 +331,8 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
     if returned == 0
         && let Some(turns) = turns
     {
-        // SAFETY: the device's lock is held, by the caller, which may wait for us on another thread (`work_on_cpu`); `bind` has made the
-        // data; `remove` ends the turns before it drops them.
+        // SAFETY: the device's lock is held, by the caller, which may wait for us on another thread
+        // (`work_on_cpu`); `bind` has made the data; `remove` ends the turns before it drops them.
         unsafe { turns.begin::<T>() };
     }
     if const { T::DRIVER.has_runtime() } {
@@ -323,24 +347,27 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
     returned
 }
 
-/// `pci_driver.remove`. Called by `pci_device_remove` with the device's lock held, once after a `probe` that returned 0.
+/// `pci_driver.remove`. Called by `pci_device_remove` with the device's lock held, once after a
+/// `probe` that returned 0.
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
     // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
     if const { T::ERR_HANDLER.is_some() } {
-        // SAFETY: the device's lock is held; `probe` began the turns. This thread has none: a callback that has one, and unbound its own
-        // device, would wait for the device's lock.
+        // SAFETY: the device's lock is held; `probe` began the turns. This thread has none: a
+        // callback that has one, and unbound its own device, would wait for the device's lock.
         unsafe { driver::end_turns(dev) };
     }
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `pci_device_remove` counts a use and has woken the device; `start` came after `probe`.
+        // SAFETY: `pci_device_remove` counts a use and has woken the device; `start` came after
+        // `probe`.
         unsafe { pm::stop(dev) };
     }
     let lend = |this: Pin<&T>| {
         // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
-    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called under the device's lock.
+    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called
+    // under the device's lock.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
 }
 
@@ -364,7 +391,8 @@ unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs
     }
 }
 
-/// `pci_driver.sriov_get_vf_total_msix`. Called by `sriov_vf_total_msix_show` with the device's lock held.
+/// `pci_driver.sriov_get_vf_total_msix`. Called by `sriov_vf_total_msix_show` with the device's
+/// lock held.
 unsafe extern "C" fn sriov_get_vf_total_msix<T: Driver>(pf: *mut sys::pci_dev) -> u32 {
     // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
     match unsafe { bound::<T>(pf) } {
@@ -373,17 +401,20 @@ unsafe extern "C" fn sriov_get_vf_total_msix<T: Driver>(pf: *mut sys::pci_dev) -
     }
 }
 
-/// `pci_driver.sriov_set_msix_vec_count`. Called by `sriov_vf_msix_count_store` for a virtual function without a driver, with its lock
-/// and that of its physical function held.
+/// `pci_driver.sriov_set_msix_vec_count`. Called by `sriov_vf_msix_count_store` for a virtual
+/// function without a driver, with its lock and that of its physical function held.
 unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, msix_vec_count: c_int) -> c_int {
-    // SAFETY: the bus hands over a device that it holds: one of its files in sysfs is being written.
+    // SAFETY: the bus hands over a device that it holds: one of its files in sysfs is being
+    // written.
     let pf = unsafe { sys::linux_driver_pci_physfn(vf) };
-    // SAFETY: as above; it is a virtual function, which has a reference to its physical one until it is taken away.
+    // SAFETY: as above; it is a virtual function, which has a reference to its physical one until
+    // it is taken away.
     let vf_id = unsafe { sys::pci_iov_vf_id(vf) };
     let (Ok(vf_id), Ok(msix_vec_count)) = (u32::try_from(vf_id), u32::try_from(msix_vec_count)) else {
         return EINVAL.to_errno();
     };
-    // SAFETY: the bus took the callback from the physical function's driver: that is bound to it, under the device's lock.
+    // SAFETY: the bus took the callback from the physical function's driver: that is bound to it,
+    // under the device's lock.
     let Some((_turn, dev, this)) = (unsafe { bound::<T>(pf) }) else {
         return ENODEV.to_errno();
     };
@@ -396,7 +427,8 @@ unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, 
 ///
 /// # Safety
 ///
-/// The device is bound to the driver whose data is `T`, and its lock is held for `'a`, which ends before the turn does.
+/// The device is bound to the driver whose data is `T`, and its lock is held for `'a`, which ends
+/// before the turn does.
 unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(Turn, &'a Device<Core>, Pin<&'a T>)> {
     // SAFETY: the device is there; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
@@ -404,17 +436,21 @@ unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(Turn, &'a Device<Core
     let turn = unsafe { Turn::under_lock(dev) };
     // SAFETY: by the caller's promise.
     let this = unsafe { driver::data::<T>(dev)? };
-    // SAFETY: `Core` demands a device that is bound, under its lock, and the turn: all are there for `'a`.
+    // SAFETY: `Core` demands a device that is bound, under its lock, and the turn: all are there
+    // for `'a`.
     Some((turn, unsafe { Device::from_raw(pdev) }, this))
 }
 
-/// Declares a module that is a PCI driver and nothing else: C's `module_pci_driver`, with `MODULE_LICENSE` and the others.
+/// Declares a module that is a PCI driver and nothing else: C's `module_pci_driver`, with
+/// `MODULE_LICENSE` and the others.
 ///
-/// `type` implements [`pci::Driver`](crate::pci::Driver); its ID table becomes the module's aliases, so that the module is
-/// loaded when such a device is found. The other fields are those of [`module!`](crate::module!).
+/// `type` implements [`pci::Driver`](crate::pci::Driver); its ID table becomes the module's
+/// aliases, so that the module is loaded when such a device is found. The other fields are those of
+/// [`module!`](crate::module!).
 ///
-/// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module registers it when it is
-/// loaded and unregisters it when it is unloaded. [`pci::Driver`](crate::pci::Driver) has an example.
+/// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module
+/// registers it when it is loaded and unregisters it when it is unloaded.
+/// [`pci::Driver`](crate::pci::Driver) has an example.
 #[macro_export]
 macro_rules! module_pci_driver {
     ($($fields:tt)*) => {
@@ -422,13 +458,15 @@ macro_rules! module_pci_driver {
     };
 }
 
-/// What [`module_pci_driver!`](crate::module_pci_driver) stands for, as [`__module!`](crate::__module).
+/// What [`module_pci_driver!`](crate::module_pci_driver) stands for, as
+/// [`__module!`](crate::__module).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __module_pci_driver {
     ($ty:ty, $infos:tt) => {
         const _: () = {
-            // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+            // What the driver wrote is looked up here, where it cannot name what stands in the
+            // inner block.
             type LinuxDriver = $ty;
 
             $crate::__nothing_forgotten! { LinuxDriver as $crate::pci::Driver }
@@ -448,7 +486,8 @@ macro_rules! __module_pci_driver {
 
                 struct PciDriver;
 
-                // SAFETY: nothing outside of this block can name the static, and the module registers it once.
+                // SAFETY: nothing outside of this block can name the static, and the module
+                // registers it once.
                 unsafe impl $crate::driver::StaticDriver for PciDriver {
                     type Ops = $crate::pci::Adapter<LinuxDriver>;
 

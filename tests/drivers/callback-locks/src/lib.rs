@@ -10,7 +10,7 @@ use linux_driver::platform::{DeviceInfo, DeviceRegistration, Id};
 use linux_driver::pm::{self, runtime};
 use linux_driver::prelude::*;
 use linux_driver::sync::Mutex;
-use linux_driver::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use linux_driver::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use linux_driver::{device, new_mutex, pr_cont, sys, sysfs};
 
 /// How many callbacks are running that have the device for themselves.
@@ -20,6 +20,9 @@ static DEVICE: AtomicPtr<sys::pci_dev> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Its driver's error handlers, as C finds them.
 static HANDLERS: AtomicPtr<sys::pci_error_handlers> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The error handler waits until somebody else has tried to reset the device.
+static AWAITS_RESET: AtomicBool = AtomicBool::new(false);
 
 /// What the files of the misc device work on: a device that the first one drops.
 #[pin_data]
@@ -66,6 +69,7 @@ impl pci::Driver for Locks {
     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();
     const ERR_HANDLER: pci::ErrHandler<Self> = pci::ErrHandler::of();
     const GROUPS: sysfs::DriverGroups = sysfs::driver_groups![ErrorAttribute];
+    const DEV_GROUPS: sysfs::DeviceGroups<Self, pci::Bus> = sysfs::device_groups![TryReset];
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
@@ -110,7 +114,14 @@ impl pci::ErrorHandlers for Locks {
     fn error_detected(dev: &pci::Device<Exclusive>, _this: Pin<&Self>, _state: ChannelState) -> ErsResult {
         INSIDE.fetch_add(1, Ordering::Relaxed);
         dev_info!(dev, "error_detected begins");
-        // SAFETY: `msleep` demands a task that may sleep, as an error handler may.
+        for _ in 0..1000 {
+            if !AWAITS_RESET.load(Ordering::Relaxed) {
+                break;
+            }
+            // SAFETY: `msleep` demands a task that may sleep, as an error handler may.
+            unsafe { sys::msleep(10) };
+        }
+        // SAFETY: as above.
         unsafe { sys::msleep(1500) };
         dev_info!(dev, "error_detected ends");
         INSIDE.fetch_sub(1, Ordering::Relaxed);
@@ -153,6 +164,25 @@ impl pm::Operations for Locks {
     }
 }
 
+/// `try_reset`: resets the device if it can be had.
+struct TryReset;
+
+#[vtable]
+impl sysfs::DeviceAttribute for TryReset {
+    type Data = Locks;
+    type Bus = pci::Bus;
+    const NAME: &'static CStr = c"try_reset";
+
+    fn store(dev: &pci::Device<Bound>, _this: Pin<&Locks>, _text: &[u8]) -> Result {
+        match dev.try_reset_function() {
+            Ok(()) => dev_info!(dev, "a reset is tried: done"),
+            Err(error) => dev_info!(dev, "a reset is tried: {}", error),
+        }
+        AWAITS_RESET.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
 struct ErrorAttribute;
 
 /// Calls the handler of the driver as C's `pcifront_common_process` does.
@@ -160,7 +190,8 @@ struct ErrorAttribute;
 impl sysfs::DriverAttribute for ErrorAttribute {
     const NAME: &'static CStr = c"error";
 
-    fn store(_text: &[u8]) -> Result {
+    fn store(text: &[u8]) -> Result {
+        AWAITS_RESET.store(text == b"wait", Ordering::Relaxed);
         let pdev = DEVICE.load(Ordering::Relaxed);
         // SAFETY: a table of handlers of this driver, whose attribute is being written: it is registered.
         let handlers = unsafe { HANDLERS.load(Ordering::Relaxed).as_ref() }.ok_or(EIO)?;
