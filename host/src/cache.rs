@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -166,6 +166,26 @@ impl Cache {
         }
     }
 
+    /// Notes that this entry is in use, for [`keep_latest`](Self::keep_latest).
+    pub fn used(&self, place: &Path) {
+        // A cache that cannot be written to is not tidied up either.
+        let _ = File::open(place).and_then(|dir| dir.set_modified(SystemTime::now()));
+    }
+
+    /// Removes the entries of this kind but for the `count` that were made or used last. For a kind whose entries are
+    /// replaced by others and never asked for again.
+    pub fn keep_latest(&self, kind: &str, count: usize) -> Result<()> {
+        let dir = self.root.join(kind);
+        let entries = fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?;
+        let mut entries: Vec<_> = entries
+            .flatten()
+            .filter(|entry| !entry.file_name().as_bytes().starts_with(b"."))
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        entries.sort_unstable_by(|a, b| b.cmp(a));
+        entries.iter().skip(count).try_for_each(|(_, place)| self.remove(place))
+    }
+
     /// Holds the lock of this name until the value goes; waits for whoever holds it.
     pub fn lock(&self, kind: &str, name: &str) -> Result<File> {
         let dir = self.root.join(kind);
@@ -256,6 +276,24 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path()).unwrap();
         (dir, cache)
+    }
+
+    #[test]
+    fn the_entries_used_last_are_kept() {
+        let (_dir, cache) = cache();
+        let make = |name: &str, day: u64| {
+            let place = cache.get_or_make("kind", name, &Key::new(), |_, _| Ok(())).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * day);
+            File::open(&place).unwrap().set_modified(time).unwrap();
+            place
+        };
+        let places = ["a", "b", "c", "d"].map(|name| make(name, u64::from(name.as_bytes()[0])));
+        cache.used(&places[0]);
+        cache.keep_latest("kind", 2).unwrap();
+        assert_eq!(places.map(|place| place.exists()), [true, false, false, true]);
+        // Locks are files of other runs.
+        let left = fs::read_dir(cache.root().join("kind")).unwrap().count();
+        assert_eq!(left, 2 + 4, "two entries, four locks");
     }
 
     fn entries(cache: &Cache) -> Vec<String> {

@@ -5,7 +5,7 @@
 //! Crates of a registry alone are kept. cargo names what it makes of them by all that it depends on, and nothing of it depends on
 //! where it is; of crates with a path cargo tells those of two workspaces apart by their paths within these only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +17,8 @@ use crate::toolchain::Toolchain;
 
 /// The cache's folder for them.
 const KIND: &str = "host-crates";
+/// How many lists of versions are kept crates for: each is some 200 MB.
+const KEPT: usize = 3;
 /// Where cargo has what it made for this machine, in a target folder, and the folders inside of which it names entries
 /// `NAME-HASH`.
 const RELEASE: &str = "release";
@@ -34,7 +36,11 @@ impl<'a> HostCrates<'a> {
         let lock = sys.ancestors().nth(2).map(|root| root.join("Cargo.lock"));
         let key = Key::new().with(&toolchain.version);
         let key = match lock.filter(|lock| lock.is_file()) {
-            Some(lock) => key.with_file(&lock)?,
+            Some(lock) => {
+                let text = fs::read_to_string(&lock).map_err(|e| Error::io(&lock, "read", &e))?;
+                // A list in another form is taken as it is.
+                key.with(needed_by("linux-driver", &text).unwrap_or(text))
+            }
             None => key,
         };
         Ok(Self { cache, key })
@@ -50,6 +56,7 @@ impl<'a> HostCrates<'a> {
         if half.exists() {
             fs::remove_dir_all(&half).map_err(|e| Error::io(&half, "remove", &e))?;
         }
+        self.cache.used(&entry);
         copy(&[entry], &half)?;
         fs::rename(&half, &place).map_err(|e| Error::io(&place, "write", &e))
     }
@@ -75,8 +82,37 @@ impl<'a> HostCrates<'a> {
             }
             Ok(())
         };
-        self.cache.get_or_make(KIND, "crates", &self.key, fill).map(drop)
+        if self.cache.get(KIND, "crates", &self.key).is_none() {
+            self.cache.get_or_make(KIND, "crates", &self.key, fill)?;
+            self.cache.keep_latest(KIND, KEPT)?;
+        }
+        Ok(())
     }
+}
+
+/// Returns what a `Cargo.lock` says of a package and of all that it depends on, or nothing if it is not in the form that we
+/// know. What only the tool depends on is not among it: its crates change more often.
+fn needed_by(package: &str, lock: &str) -> Option<String> {
+    let lock: toml::Table = lock.parse().ok()?;
+    let packages = lock.get("package")?.as_array()?;
+    let mut needed = BTreeMap::new();
+    let mut left = vec![package.to_owned()];
+    while let Some(name) = left.pop() {
+        // "name", with " version" where there are several, with " (source)" where these are of one version.
+        let (name, version) = match name.split_once(' ') {
+            Some((name, rest)) => (name, rest.split(' ').next()),
+            None => (name.as_str(), None),
+        };
+        for (number, package) in packages.iter().enumerate() {
+            let is = |key: &str, value: &str| package.get(key).and_then(toml::Value::as_str) == Some(value);
+            let asked_for = is("name", name) && version.is_none_or(|version| is("version", version));
+            if asked_for && needed.insert(number, package.to_string()).is_none() {
+                let on = package.get("dependencies").and_then(toml::Value::as_array);
+                left.extend(on.into_iter().flatten().filter_map(|on| Some(on.as_str()?.to_owned())));
+            }
+        }
+    }
+    (!needed.is_empty()).then(|| needed.into_values().collect::<Vec<_>>().join("\n"))
 }
 
 /// The hash in a file's or folder's name `NAME-HASH` or `NAME-HASH.END`: 16 digits.
@@ -136,6 +172,49 @@ mod tests {
         fs::create_dir_all(used.join(RELEASE)).unwrap();
         crates.put_into(&used).unwrap();
         assert_eq!(fs::read_dir(used.join(RELEASE)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_crate_of_the_tool_alone_changes_nothing() {
+        let lock = |tool: &str, macros: &str, other: &str| {
+            format!(
+                r#"
+                [[package]]
+                name = "linux-driver"
+                version = "0.1.0"
+                dependencies = ["linux-driver-macros", "syn 2.0.1"]
+                [[package]]
+                name = "linux-driver-macros"
+                version = "0.1.0"
+                dependencies = ["quote", "linux-driver"]
+                [[package]]
+                name = "quote"
+                version = "{macros}"
+                [[package]]
+                name = "syn"
+                version = "1.0.9"
+                checksum = "{other}"
+                [[package]]
+                name = "syn"
+                version = "2.0.1"
+                [[package]]
+                name = "xtask"
+                version = "{tool}"
+                "#
+            )
+        };
+        let needed = |lock: String| needed_by("linux-driver", &lock).unwrap();
+        let usual = needed(lock("1.0.0", "1.0.0", "a"));
+        assert_eq!(usual, needed(lock("1.0.1", "1.0.0", "b")));
+        assert_ne!(usual, needed(lock("1.0.0", "1.0.1", "a")));
+        assert_eq!(needed_by("linux-driver", "version = 4"), None);
+        // The project's own list has the form that is read here.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let own = needed(fs::read_to_string(root.join("Cargo.lock")).unwrap());
+        assert!(
+            own.contains("\"bindgen\"") && !own.contains("\"cargo_metadata\""),
+            "{own}"
+        );
     }
 
     #[test]
