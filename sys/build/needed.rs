@@ -155,7 +155,7 @@ pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(
         return Ok(());
     }
     Err(format!(
-        "bindings to {} ({})\n  expected: all that the safe layer uses; the oldest kernel that works is 6.1\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14, 15 and 22 were tried); else {}\n  libclang: {}",
+        "bindings to {} ({})\n  expected: all that the safe layer uses; the oldest kernel that works is 6.1\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14, 15, 16, 19 and 22 were tried); else {}\n  libclang: {}",
         kernel.release,
         kernel.place.display(),
         missing.join("\n            "),
