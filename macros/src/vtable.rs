@@ -6,7 +6,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, Error, Ident, ImplItem, Item, Result, TraitItem, parse_quote};
+use syn::{Attribute, Error, Ident, ImplItem, Item, ItemImpl, Result, TraitItem, parse_quote};
 
 use crate::init::safe_layer;
 
@@ -14,6 +14,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     if !attribute.is_empty() {
         return Err(Error::new_spanned(attribute, "`#[vtable]` takes no arguments"));
     }
+    let mut check = None;
     let mut item: Item = syn::parse2(item).map_err(|error| {
         let span = error.span();
         Error::new(span, format!("{EXPECTED}: {error}"))
@@ -31,7 +32,7 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
             let (root, marker) = (safe_layer(), marker());
             item.items.push(parse_quote! {
                 #[doc(hidden)]
-                #[allow(non_upper_case_globals)]
+                #[allow(non_upper_case_globals, reason = "rustc names it where an implementation lacks it")]
                 const #marker: #root::__ByTheAttribute;
             });
             for (name, cfgs) in names {
@@ -66,10 +67,34 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
                 item.items
                     .push(parse_quote! { #(#cfgs)* const #constant: bool = true; });
             }
+            check = checks(item);
         }
         _ => return Err(Error::new(Span::call_site(), EXPECTED)),
     }
-    Ok(quote! { #item })
+    Ok(quote! { #item #check })
+}
+
+/// What is asked of a type beside the implementation; nothing of one with parameters, of which it cannot be asked.
+///
+/// That a driver's data is for several tasks, in words that say what to write; and that a driver structure has the callbacks
+/// that the type implements. An implementation of a `Driver` has none that it could lack.
+fn checks(item: &ItemImpl) -> Option<TokenStream> {
+    let (_, path, _) = item.trait_.as_ref()?;
+    if !item.generics.params.is_empty() {
+        return None;
+    }
+    let (root, of) = (safe_layer(), &item.self_ty);
+    let conditions = item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    let is_driver = path.segments.last().is_some_and(|segment| segment.ident == "Driver");
+    let check = Ident::new(
+        if is_driver {
+            "__data_across_tasks"
+        } else {
+            "__nothing_forgotten"
+        },
+        Span::call_site(),
+    );
+    Some(quote! { #(#conditions)* #root::#check! { #of } })
 }
 
 /// A constant that each implementation has to have. rustc names it where it is missing; its type is not for writing by hand.
@@ -131,6 +156,19 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("__ByTheAttribute :: new () ;"), "{text}");
+    }
+
+    #[test]
+    fn callbacks_that_a_driver_structure_may_lack_are_checked() {
+        let checked = |text: &str| expanded(text).contains("__nothing_forgotten ! { U }");
+        assert!(checked("impl pm::Operations for U {}"));
+        assert!(
+            expanded("#[cfg(x)] impl Callbacks for U {}")
+                .ends_with("# [cfg (x)] :: linux_driver :: __nothing_forgotten ! { U }")
+        );
+        assert!(!checked("impl pci::Driver for U {}") && !checked("trait Operations {}"));
+        assert!(expanded("impl pci::Driver for U {}").contains("__data_across_tasks ! { U }"));
+        assert!(!expanded("impl<T> pm::Operations for U<T> {}").contains("forgotten"));
     }
 
     #[test]

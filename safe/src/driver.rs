@@ -22,7 +22,7 @@ pub(crate) use binding::{Head, Memory, bind, bound_data, data, unbind};
 pub(crate) use members::name;
 pub use members::{Callbacks, DeviceDriver, ProbeType};
 #[doc(hidden)]
-pub use members::{NotWritten, Written};
+pub use members::{Called, NotWritten, Written};
 pub use registration::{Adapter, Registration, RegistrationOps};
 #[doc(hidden)]
 pub use registration::{DriverModule, Static, StaticDriver};

@@ -193,6 +193,8 @@ macro_rules! __module {
             // inner block.
             type LinuxDriverModule = $ty;
 
+            $crate::__across_tasks! { LinuxDriverModule, $crate::__core::stringify!($ty), true }
+
             #[cfg(target_os = "none")]
             const _: () = {
                 static SLOT: $crate::module::Slot<LinuxDriverModule> = $crate::module::Slot::new();

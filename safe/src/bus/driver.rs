@@ -11,7 +11,7 @@ use pinned_init::PinInit;
 
 use super::{BusType, Device, Handle};
 use crate::device::{Core, Normal};
-use crate::driver::{self, DeviceDriver, RegistrationOps};
+use crate::driver::{self, Called, DeviceDriver, RegistrationOps, Written};
 use crate::error::{Error, Result, to_result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
@@ -76,6 +76,11 @@ pub trait Driver: Sized + Send + Sync + 'static {
     fn shutdown(dev: &Device<Self::Bus, Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
+}
+
+impl<T: Driver> Written<T> {
+    #[doc(hidden)]
+    pub const BUS: Called = Called::by(&T::DRIVER);
 }
 
 /// What C would write as `struct my_driver { struct device_driver driver; … }`: what the driver core has of a driver of the bus `B`.

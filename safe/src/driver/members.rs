@@ -196,11 +196,15 @@ impl<T, B: Bus> DeviceDriver<T, B> {
 #[doc(hidden)]
 pub struct Written<T>(PhantomData<T>);
 
-/// What a type has that does not have the constants of its own.
+/// What a type has that does not have the constants of its own. Each bus adds the constant for its drivers to [`Written`].
 #[doc(hidden)]
 pub trait NotWritten {
     const PM: bool = false;
     const CALLBACKS: bool = false;
+    const ACROSS_TASKS: bool = false;
+    const PCI: Called = Called::NOTHING;
+    const PLATFORM: Called = Called::NOTHING;
+    const BUS: Called = Called::NOTHING;
 }
 
 impl<T> NotWritten for Written<T> {}
@@ -215,22 +219,123 @@ impl<T: Callbacks> Written<T> {
     pub const CALLBACKS: bool = T::HAS_SYNC_STATE || T::HAS_COREDUMP;
 }
 
-/// An error where a driver has callbacks that its driver structure lacks.
+impl<T: Send + Sync> Written<T> {
+    #[doc(hidden)]
+    pub const ACROSS_TASKS: bool = true;
+}
+
+/// What a driver structure has of what [`Written`] asks for.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Called {
+    /// Whether there is such a structure.
+    driver: bool,
+    pm: bool,
+    callbacks: bool,
+}
+
+impl Called {
+    const NOTHING: Self = Self {
+        driver: false,
+        pm: false,
+        callbacks: false,
+    };
+
+    /// What this structure has.
+    pub(crate) const fn by<T, B: Bus>(members: &DeviceDriver<T, B>) -> Self {
+        Self {
+            driver: true,
+            pm: members.has_pm(),
+            callbacks: members.has_callbacks(),
+        }
+    }
+
+    /// What one of these has.
+    pub const fn by_any(all: [Self; 3]) -> Self {
+        let [pci, platform, bus] = all;
+        Self {
+            driver: pci.driver || platform.driver || bus.driver,
+            pm: pci.pm || platform.pm || bus.pm,
+            callbacks: pci.callbacks || platform.callbacks || bus.callbacks,
+        }
+    }
+
+    /// Whether the type is a driver.
+    pub const fn is_driver(self) -> bool {
+        self.driver
+    }
+
+    /// Does not compile where something is written that is not called.
+    pub const fn has(self, pm: bool, callbacks: bool) {
+        assert!(
+            self.pm || !pm,
+            "`pm::Operations` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().pm();`"
+        );
+        assert!(
+            self.callbacks || !callbacks,
+            "`driver::Callbacks` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().callbacks();`"
+        );
+    }
+}
+
+/// An error where a type has callbacks and its driver structure lacks them. `#[vtable]` asks for
+/// each type that has no parameters, the macros that make a module of a driver for theirs.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __nothing_forgotten {
-    ($driver:ty as $trait:path) => {
+    ($driver:ty) => {
         const _: () = {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "a type may have all constants of its own")]
             use $crate::driver::NotWritten as _;
-            let members = <$driver as $trait>::DRIVER;
-            $crate::__core::assert!(
-                members.has_pm() || !<$crate::driver::Written<$driver>>::PM,
-                "`pm::Operations` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().pm();`"
+            $crate::driver::Called::by_any([
+                <$crate::driver::Written<$driver>>::PCI,
+                <$crate::driver::Written<$driver>>::PLATFORM,
+                <$crate::driver::Written<$driver>>::BUS,
+            ])
+            .has(
+                <$crate::driver::Written<$driver>>::PM,
+                <$crate::driver::Written<$driver>>::CALLBACKS,
             );
+        };
+    };
+}
+
+/// An error where a driver's data has a part that is for one task only. The trait asks for `Send` and
+/// `Sync` too, and rustc's error names the part.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __data_across_tasks {
+    ($driver:ty) => {
+        $crate::__across_tasks! {
+            $driver,
+            $crate::__core::stringify!($driver),
+            $crate::driver::Called::by_any([
+                <$crate::driver::Written<$driver>>::PCI,
+                <$crate::driver::Written<$driver>>::PLATFORM,
+                <$crate::driver::Written<$driver>>::BUS,
+            ])
+            .is_driver()
+        }
+    };
+}
+
+/// An error where a type is for one task only, and is asked to be for several.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __across_tasks {
+    ($ty:ty, $name:expr, $asked:expr) => {
+        const _: () = {
+            #[allow(unused_imports, reason = "a type may have all constants of its own")]
+            use $crate::driver::NotWritten as _;
             $crate::__core::assert!(
-                members.has_callbacks() || !<$crate::driver::Written<$driver>>::CALLBACKS,
-                "`driver::Callbacks` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().callbacks();`"
+                !$asked || <$crate::driver::Written<$ty>>::ACROSS_TASKS,
+                $crate::__core::concat!(
+                    "`",
+                    $name,
+                    "` is used by several tasks, and a part of it is for one only (another error names it). In the place of a raw pointer, \
+                     keep what owns what it points to: a `KBox`, an `Arc`, a `Bar`. In the place of a `Cell` or a `RefCell`, write a \
+                     `Mutex`, a `SpinLock` or an atomic type"
+                )
             );
         };
     };

@@ -12,7 +12,7 @@ use pinned_init::PinInit;
 
 use super::{Bus, Device, ErrHandler, IdTable, Table};
 use crate::device::{Core, Normal};
-use crate::driver::{self, DeviceDriver, RegistrationOps, Static, Turn};
+use crate::driver::{self, Called, DeviceDriver, RegistrationOps, Static, Turn, Written};
 use crate::error::{Error, Result, code::EINVAL, code::ENODEV, code::EOPNOTSUPP, to_result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
@@ -224,6 +224,11 @@ pub trait Driver: Sized + Send + Sync + 'static {
         let _ = (dev, this, vf, vf_id, msix_vec_count);
         Err(EOPNOTSUPP)
     }
+}
+
+impl<T: Driver> Written<T> {
+    #[doc(hidden)]
+    pub const PCI: Called = Called::by(&T::DRIVER);
 }
 
 /// Stands between a [`Driver`] and C.
@@ -469,7 +474,7 @@ macro_rules! __module_pci_driver {
             // inner block.
             type LinuxDriver = $ty;
 
-            $crate::__nothing_forgotten! { LinuxDriver as $crate::pci::Driver }
+            $crate::__nothing_forgotten! { LinuxDriver }
 
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.

@@ -11,7 +11,7 @@ use pinned_init::PinInit;
 
 use super::{Bus, Device, IdTable, Table};
 use crate::device::Core;
-use crate::driver::{self, DeviceDriver, RegistrationOps, Static};
+use crate::driver::{self, Called, DeviceDriver, RegistrationOps, Static, Written};
 use crate::error::{Error, Result, to_result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
@@ -92,6 +92,11 @@ pub trait Driver: Sized + Send + Sync + 'static {
     fn shutdown(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
+}
+
+impl<T: Driver> Written<T> {
+    #[doc(hidden)]
+    pub const PLATFORM: Called = Called::by(&T::DRIVER);
 }
 
 /// Stands between a [`Driver`] and C.
@@ -289,7 +294,7 @@ macro_rules! __module_platform_driver {
             // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
             type LinuxDriver = $ty;
 
-            $crate::__nothing_forgotten! { LinuxDriver as $crate::platform::Driver }
+            $crate::__nothing_forgotten! { LinuxDriver }
 
             const _: () = {
                 // The ID table, under the name by which modpost makes the module's aliases of it.

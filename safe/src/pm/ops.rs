@@ -24,6 +24,7 @@ use crate::task;
 /// resume also as `thaw` and `restore`. Here that is written out.
 ///
 /// ```
+/// use linux_driver_safe::driver::DeviceDriver;
 /// use linux_driver_safe::pci;
 /// use linux_driver_safe::pm;
 /// use linux_driver_safe::prelude::*;
@@ -39,9 +40,21 @@ use crate::task;
 ///         Ok(())
 ///     }
 /// }
+///
+/// #[vtable]
+/// impl pci::Driver for Nic {
+///     type IdInfo = ();
+///     const NAME: &'static CStr = c"nic";
+///     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x8086, 0x100e)];
+///     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();
+///
+///     fn probe(_dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+///         Ok::<_, Error>(Nic)
+///     }
+/// }
 /// ```
 ///
-/// and in the driver: `const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();`.
+/// Without `.pm()` it does not compile.
 /// [`runtime`](super::runtime) has a driver with `runtime_suspend` and `runtime_resume`.
 #[vtable]
 #[doc(alias = "dev_pm_ops")]

@@ -1,0 +1,32 @@
+//~ ERROR `driver::Callbacks` is implemented and would never be called
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::driver::{Callbacks, Registration};
+use linux_driver::module::ThisModule;
+use linux_driver::prelude::*;
+use linux_driver::platform;
+
+pub struct Lamp;
+
+#[vtable]
+impl platform::Driver for Lamp {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"lamp";
+
+    fn probe(_dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        Ok::<_, Error>(Lamp)
+    }
+}
+
+#[vtable]
+impl Callbacks for Lamp {
+    type Bus = platform::Bus;
+
+    fn sync_state(_dev: &platform::Device<Core>, _this: Pin<&Self>) {}
+}
+
+pub fn register(module: &'static ThisModule) -> impl PinInit<Registration<platform::Adapter<Lamp>>, Error> {
+    Registration::<platform::Adapter<Lamp>>::new(module)
+}

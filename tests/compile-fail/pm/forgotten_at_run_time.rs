@@ -1,0 +1,34 @@
+//~ ERROR `pm::Operations` is implemented and would never be called
+// SPDX-License-Identifier: GPL-2.0-only
+#![no_std]
+#![forbid(unsafe_code)]
+
+use linux_driver::driver::Registration;
+use linux_driver::module::ThisModule;
+use linux_driver::prelude::*;
+use linux_driver::{platform, pm};
+
+pub struct Lamp;
+
+#[vtable]
+impl platform::Driver for Lamp {
+    type IdInfo = ();
+    const NAME: &'static CStr = c"lamp";
+
+    fn probe(_dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+        Ok::<_, Error>(Lamp)
+    }
+}
+
+#[vtable]
+impl pm::Operations for Lamp {
+    type Bus = platform::Bus;
+
+    fn suspend(_dev: &platform::Device<Core>, _this: Pin<&Self>) -> Result {
+        Ok(())
+    }
+}
+
+pub fn register(module: &'static ThisModule) -> impl PinInit<Registration<platform::Adapter<Lamp>>, Error> {
+    Registration::<platform::Adapter<Lamp>>::new(module)
+}
