@@ -226,7 +226,9 @@ impl<T: Send + Sync> Drop for Devres<T> {
             // What the others did comes before the memory goes.
             fence(Ordering::Acquire);
             // The value is not there: the binding has dropped it, or it never was.
-            // SAFETY: the allocation is from `kmalloc` (`KBox`), and this was its last user.
+            // SAFETY: `kfree` asks for the address that `kmalloc` returned, once: `new` took it from
+            // `KBox::into_raw`, and this was its last user. It asks for a context that is no NMI, in
+            // which no code of a driver runs.
             unsafe { sys::kfree(self.0.as_ptr().cast()) };
         }
     }

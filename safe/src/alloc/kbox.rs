@@ -30,8 +30,8 @@ use crate::error::{Error, Result, code::ENOMEM};
 ///
 /// # Invariants
 ///
-/// The pointer is valid for reads and writes and owns an initialised `T`. Where `T` has a size, the memory is from
-/// `kmalloc`; else the pointer is dangling.
+/// The pointer is valid for reads and writes and owns an initialised `T`. Where `T` has a size, the
+/// memory is from `kmalloc`; else the pointer is dangling.
 #[doc(alias = "kmalloc")]
 pub struct KBox<T>(NonNull<T>);
 
@@ -41,9 +41,11 @@ unsafe impl<T: Send> Send for KBox<T> {}
 unsafe impl<T: Sync> Sync for KBox<T> {}
 
 impl<T> KBox<T> {
-    /// Allocates memory and moves the value there. [`ENOMEM`] if there is no memory; the value is dropped then.
+    /// Allocates memory and moves the value there. [`ENOMEM`] if there is no memory; the value is
+    /// dropped then.
     ///
-    /// A large value may be put together on the stack before: use [`init`](Self::init) for one. Context: as `flags` says.
+    /// A large value may be put together on the stack before: use [`init`](Self::init) for one.
+    /// Context: as `flags` says.
     pub fn new(value: T, flags: Flags) -> Result<Self> {
         let memory = allocate::<T>(flags)?;
         // SAFETY: the memory is valid for writes.
@@ -52,7 +54,8 @@ impl<T> KBox<T> {
         Ok(Self(memory))
     }
 
-    /// Allocates memory and initialises the value in place. [`ENOMEM`] if there is no memory, else what `init` returns.
+    /// Allocates memory and initialises the value in place. [`ENOMEM`] if there is no memory, else
+    /// what `init` returns.
     ///
     /// Context: as `flags` says, and as `init` does.
     pub fn init<E>(init: impl Init<T, E>, flags: Flags) -> Result<Self>
@@ -60,7 +63,8 @@ impl<T> KBox<T> {
         Error: From<E>,
     {
         let memory = allocate::<T>(flags)?;
-        // SAFETY: the memory is valid for writes, and is given up on an error without being used as a `T`.
+        // SAFETY: the memory is valid for writes, and is given up on an error without being used as
+        // a `T`.
         if let Err(error) = unsafe { init.__init(memory.as_ptr()) } {
             // SAFETY: it was allocated above, and holds no value.
             unsafe { free(memory) };
@@ -70,8 +74,8 @@ impl<T> KBox<T> {
         Ok(Self(memory))
     }
 
-    /// Allocates memory and initialises the value in place, where it stays. [`ENOMEM`] if there is no memory, else what
-    /// `init` returns.
+    /// Allocates memory and initialises the value in place, where it stays. [`ENOMEM`] if there is
+    /// no memory, else what `init` returns.
     ///
     /// Context: as `flags` says, and as `init` does.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Pin<Self>>
@@ -79,19 +83,21 @@ impl<T> KBox<T> {
         Error: From<E>,
     {
         let memory = allocate::<T>(flags)?;
-        // SAFETY: the memory is valid for writes, is given up on an error without being used as a `T`, and is not
-        // moved from until the value is dropped: the box is pinned.
+        // SAFETY: the memory is valid for writes, is given up on an error without being used as a
+        // `T`, and is not moved from until the value is dropped: the box is pinned.
         if let Err(error) = unsafe { init.__pinned_init(memory.as_ptr()) } {
             // SAFETY: it was allocated above, and holds no value.
             unsafe { free(memory) };
             return Err(error.into());
         }
         // INVARIANT: allocated and initialised above.
-        // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to move out of it.
+        // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to
+        // move out of it.
         Ok(unsafe { Pin::new_unchecked(Self(memory)) })
     }
 
-    /// Allocates memory that is all zeroes: C's `kzalloc`. [`ENOMEM`] if there is no memory. Nothing goes over the stack.
+    /// Allocates memory that is all zeroes: C's `kzalloc`. [`ENOMEM`] if there is no memory.
+    /// Nothing goes over the stack.
     ///
     /// Context: as `flags` says.
     #[doc(alias = "kzalloc")]
@@ -99,7 +105,8 @@ impl<T> KBox<T> {
     where
         T: Zeroable,
     {
-        // INVARIANT: zeroes are a value of `T`, and where it has no size, nothing needs to be written.
+        // INVARIANT: zeroes are a value of `T`, and where it has no size, nothing needs to be
+        // written.
         Ok(Self(allocate::<T>(flags | __GFP_ZERO)?))
     }
 
@@ -107,7 +114,8 @@ impl<T> KBox<T> {
     pub fn into_inner(this: Self) -> T {
         let memory = this.0;
         core::mem::forget(this);
-        // SAFETY: by the type's invariant there is a value, which is moved out once: the box is gone.
+        // SAFETY: by the type's invariant there is a value, which is moved out once: the box is
+        // gone.
         let value = unsafe { memory.read() };
         // SAFETY: the memory was the box's, and holds no value any more.
         unsafe { free(memory) };
@@ -127,7 +135,8 @@ impl<T> KBox<T> {
     ///
     /// # Safety
     ///
-    /// The pointer is from `into_raw`, was not taken back yet, and no reference to the value is left.
+    /// The pointer is from `into_raw`, was not taken back yet, and no reference to the value is
+    /// left.
     pub unsafe fn from_raw(pointer: *mut T) -> Pin<Self> {
         // SAFETY: `into_raw` gives pointers that are not null.
         let pointer = unsafe { NonNull::new_unchecked(pointer) };
@@ -140,7 +149,8 @@ impl<T> KBox<T> {
 /// A box whose value stays where it is from now on.
 impl<T> From<KBox<T>> for Pin<KBox<T>> {
     fn from(this: KBox<T>) -> Self {
-        // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to move out of it.
+        // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to
+        // move out of it.
         unsafe { Pin::new_unchecked(this) }
     }
 }
@@ -156,14 +166,16 @@ impl<T> Deref for KBox<T> {
 
 impl<T> DerefMut for KBox<T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: by the type's invariant it points to a value of ours, which is borrowed by one alone.
+        // SAFETY: by the type's invariant it points to a value of ours, which is borrowed by one
+        // alone.
         unsafe { self.0.as_mut() }
     }
 }
 
 impl<T> Drop for KBox<T> {
     fn drop(&mut self) {
-        // SAFETY: by the type's invariant the value is ours and initialised; nothing uses it after this.
+        // SAFETY: by the type's invariant the value is ours and initialised; nothing uses it after
+        // this.
         unsafe { ptr::drop_in_place(self.0.as_ptr()) };
         // SAFETY: by the type's invariant the memory is ours, and holds no value any more.
         unsafe { free(self.0) };
@@ -180,8 +192,8 @@ fn allocate<T>(flags: Flags) -> Result<NonNull<T>> {
             None => panic!("no memory has that size and alignment"),
         }
     };
-    // SAFETY: `kmalloc` may be asked for any size, and `Flags` has only what it takes. To sleep where one may not is a bug that the
-    // kernel reports, and no memory error.
+    // SAFETY: `kmalloc` may be asked for any size, and `Flags` has only what it takes. To sleep
+    // where one may not is a bug that the kernel reports, and no memory error.
     let memory = unsafe { sys::linux_driver_kmalloc(size, flags.0) };
     NonNull::new(memory.cast()).ok_or(ENOMEM)
 }
@@ -191,7 +203,11 @@ fn allocate<T>(flags: Flags) -> Result<NonNull<T>> {
 /// The memory is from `allocate`, and is not used after this.
 unsafe fn free<T>(memory: NonNull<T>) {
     if size_of::<T>() != 0 {
-        // SAFETY: `kfree` asks for memory of `kmalloc` that was not freed, and is not used after this: by the caller's promise.
+        // SAFETY: `kfree` asks for
+        // - memory of `kmalloc` that was not freed, and is not used after this: by the caller's
+        //   promise;
+        // - a context that is no NMI, in which no code of a driver runs. With `PREEMPT_RT` it may
+        //   sleep: to call it where one may not is a bug that the kernel reports.
         unsafe { sys::kfree(memory.as_ptr().cast()) };
     }
 }

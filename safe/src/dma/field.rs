@@ -13,7 +13,8 @@ mod sealed {
 pub trait Word: sealed::Sealed + Copy + 'static {
     /// # Safety
     ///
-    /// `address` is valid for reads and aligned; all who access it at the same time do so by one instruction.
+    /// `address` is valid for reads and aligned; all who access it at the same time do so by one
+    /// instruction.
     #[doc(hidden)]
     unsafe fn load(address: *const Self) -> Self;
 
@@ -31,13 +32,14 @@ macro_rules! words {
         impl Word for $type {
             #[inline(always)]
             unsafe fn load(address: *const Self) -> Self {
-                // SAFETY: one load, by the caller's promise.
+                // SAFETY: the accessor asks for an address that is valid for a load of this width:
+                // by the caller's promise.
                 unsafe { arch::$load::<0>(address.cast()) }
             }
 
             #[inline(always)]
             unsafe fn store(address: *mut Self, value: Self) {
-                // SAFETY: one store, by the caller's promise.
+                // SAFETY: as above, for a store.
                 unsafe { arch::$store::<0>(address.cast(), value) }
             }
         }
@@ -55,7 +57,8 @@ words! {
 ///
 /// # Invariants
 ///
-/// A `T` has a `W` at `offset`, and of each `T` in an array that is aligned to a page the field is aligned.
+/// A `T` has a `W` at `offset`, and of each `T` in an array that is aligned to a page the field is
+/// aligned.
 pub struct Field<T, W> {
     offset: usize,
     _of: PhantomData<fn(T) -> W>,
@@ -91,10 +94,11 @@ impl<T, W: Word> Field<T, W> {
     }
 }
 
-/// A type's field, for [`Coherent::read_field`](crate::dma::Coherent::read_field): `field!(Type, name)`. It is one of [`Word`]'s types, and aligned.
+/// A type's field, for [`Coherent::read_field`](crate::dma::Coherent::read_field): `field!(Type,
+/// name)`. It is one of [`Word`]'s types, and aligned.
 ///
-/// It is the type's own field: none of a type that it derefs to (`offset_of!` knows of no `Deref`), nor what the field itself derefs to
-/// (a raw pointer is not coerced, as a reference would be).
+/// It is the type's own field: none of a type that it derefs to (`offset_of!` knows of no `Deref`),
+/// nor what the field itself derefs to (a raw pointer is not coerced, as a reference would be).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __dma_field {

@@ -119,7 +119,8 @@ impl<D: Direction> Streaming<D> {
                 )
             };
             if let Err(error) = to_result(mapped) {
-                // SAFETY: it was allocated above, and is not mapped.
+                // SAFETY: `kfree` asks for the address that `kmalloc` returned, once: it was allocated
+                // above. Since `dma_map_single` failed no device has it.
                 unsafe { sys::kfree(memory.as_ptr().cast()) };
                 return Err(error);
             }

@@ -20,7 +20,9 @@ fn split(address: *const u8, length: usize) -> (usize, usize) {
 ///
 /// # Safety
 ///
-/// `from` is valid for reads, by words of one instruction; `to` is valid for writes and apart from it.
+/// `from` is valid for reads of `length` bytes; whoever else accesses them meanwhile, a device or a
+/// CPU, does so by one instruction each time. `to` is valid for writes of as many bytes, which are
+/// apart.
 pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
     let (head, words) = if in_step(from, to) {
         split(from, length)
@@ -31,15 +33,18 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
     while at < length {
         let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
         if at >= head && at < head.wrapping_add(words) {
-            // SAFETY: within `length`, and aligned after the head.
+            // SAFETY: `load` asks for 8 bytes that are valid for reads and aligned, and that others
+            // access by one instruction: by the caller's promise, within `length`; the head ends at
+            // a multiple of 8, and so does each word.
             let word = unsafe { u64::load(source.cast()) };
-            // SAFETY: as above: both are in step.
+            // SAFETY: valid for writes by the caller's promise, and aligned as `source` is: both
+            // are in step.
             unsafe { target.cast::<u64>().write(word) };
             at = at.wrapping_add(WORD);
         } else {
-            // SAFETY: within `length`.
+            // SAFETY: as for the words, and a byte is aligned anywhere.
             let byte = unsafe { u8::load(source) };
-            // SAFETY: as above.
+            // SAFETY: within `length`, and so valid for writes by the caller's promise.
             unsafe { target.write(byte) };
             at = at.wrapping_add(1);
         }
@@ -50,7 +55,8 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
 ///
 /// # Safety
 ///
-/// `to` is valid for writes, by words of one instruction; `from` is valid for reads and apart from it.
+/// `to` is valid for writes of `length` bytes; whoever else accesses them meanwhile, a device or a
+/// CPU, does so by one instruction each time. `from` is as many initialised bytes, which are apart.
 pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
     let (head, words) = if in_step(from, to) {
         split(from, length)
@@ -61,15 +67,18 @@ pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
     while at < length {
         let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
         if at >= head && at < head.wrapping_add(words) {
-            // SAFETY: within `length`, and aligned after the head.
+            // SAFETY: valid for reads and initialised by the caller's promise, within `length`;
+            // aligned as `target` is: both are in step, and the head ends at a multiple of 8.
             let word = unsafe { source.cast::<u64>().read() };
-            // SAFETY: as above: both are in step.
+            // SAFETY: `store` asks for 8 bytes that are valid for writes and aligned, and that
+            // others access by one instruction: by the caller's promise, and as above.
             unsafe { u64::store(target.cast(), word) };
             at = at.wrapping_add(WORD);
         } else {
-            // SAFETY: within `length`.
+            // SAFETY: within `length`, and so valid for reads and initialised by the caller's
+            // promise.
             let byte = unsafe { source.read() };
-            // SAFETY: as above.
+            // SAFETY: as for the words, and a byte is aligned anywhere.
             unsafe { u8::store(target, byte) };
             at = at.wrapping_add(1);
         }

@@ -51,7 +51,7 @@ static BINDINGS: AtomicU64 = AtomicU64::new(0);
 /// The pointer is to the head of an allocation made by [`bind`], one of whose users this value is.
 pub(crate) struct Memory(NonNull<Head>);
 
-// SAFETY: the count is atomic, and `kfree` can be called on any thread.
+// SAFETY: the count is atomic, and `kfree` may be called by another task than `kmalloc` was.
 unsafe impl Send for Memory {}
 // SAFETY: a shared one gives nothing away.
 unsafe impl Sync for Memory {}
@@ -91,9 +91,10 @@ impl Drop for Memory {
         if users.fetch_sub(1, Ordering::Release) == 1 {
             // What the others did with the memory comes before it is freed.
             fence(Ordering::Acquire);
-            // SAFETY: `kfree` asks for the address that `kmalloc` returned, once, in any context
-            // but NMI: the head is the start of the allocation of `bind` (a `KBox`), and this was
-            // its last user.
+            // SAFETY: `kfree` asks for the address that `kmalloc` returned, once, and for a context
+            // that is no NMI, nor atomic with `PREEMPT_RT`: the head is the start of the allocation
+            // of `bind` (a `KBox`), and this was its last user. The end of a binding and `release`
+            // of a file, which give up a use, may sleep.
             unsafe { sys::kfree(self.0.as_ptr().cast()) };
         }
     }

@@ -12,7 +12,8 @@ use crate::dev_err;
 use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::EINVAL, code::ENODEV};
 
-/// A resource of a device, requested and mapped, at least `SIZE` bytes of it, until the driver is unbound.
+/// A resource of a device, requested and mapped, at least `SIZE` bytes of it, until the driver is
+/// unbound.
 ///
 /// # Invariants
 ///
@@ -64,13 +65,15 @@ impl<const SIZE: usize> Mapped<SIZE> {
             );
             return Err(EINVAL);
         }
-        // SAFETY: `devm_ioremap_resource` demands a device that is being bound or bound, for devres to release what it maps (an entry that is added to
-        // one without a driver stays for ever), and a resource: it is one of the device's, which is `Bound`.
+        // SAFETY: `devm_ioremap_resource` demands a device that is being bound or bound, for devres
+        // to release what it maps (an entry that is added to one without a driver stays until the
+        // device is freed, and `really_probe` refuses every driver meanwhile),
+        // and a resource: it is one of the device's, which is `Bound`.
         let base = unsafe { sys::devm_ioremap_resource(dev.as_raw(), resource) };
         let base = from_err_ptr(base)?;
         // INVARIANT: mapped, until the binding that is now ends.
-        // SAFETY: all of the resource was mapped, `length` bytes, at a multiple of 8 bytes, as checked above; `access` gives the registers
-        // away only while they are mapped.
+        // SAFETY: all of the resource was mapped, `length` bytes, at a multiple of 8 bytes, as
+        // checked above; `access` gives the registers away only while they are mapped.
         let registers = unsafe { Mmio::new(base.cast(), length) };
         Ok(Self {
             registers,
@@ -79,10 +82,12 @@ impl<const SIZE: usize> Mapped<SIZE> {
         })
     }
 
-    /// The registers, while the device is bound. [`ENODEV`] if they were mapped for another binding.
+    /// The registers, while the device is bound. [`ENODEV`] if they were mapped for another
+    /// binding.
     #[inline]
     pub(crate) fn access<'a>(&'a self, dev: &'a Device<Bound>) -> Result<&'a Mmio<SIZE>> {
-        // The binding that the registers are mapped for is the one that is, and lasts as long as `dev` is borrowed.
+        // The binding that the registers are mapped for is the one that is, and lasts as long as
+        // `dev` is borrowed.
         if dev.binding() == self.binding {
             Ok(&self.registers)
         } else {

@@ -22,9 +22,11 @@ use crate::error::{Result, code::EINVAL};
 
 /// Device memory mapped into the kernel, at least `SIZE` bytes of it.
 ///
-/// Registers are best declared by [`register!`](crate::register), and read and written as values of their types: [`read`](Self::read), [`write`](Self::write).
-/// The methods that are named as C's functions take offsets in bytes. A constant offset is checked at compile time; one that is known at run time only has the `try_`
-/// methods, which return [`EINVAL`] for an access that is out of bounds or not aligned.
+/// Registers are best declared by [`register!`](crate::register), and read and written as values of
+/// their types: [`read`](Self::read), [`write`](Self::write). The methods that are named as C's
+/// functions take offsets in bytes. A constant offset is checked at compile time; one that is known
+/// at run time only has the `try_` methods, which return [`EINVAL`] for an access that is out of
+/// bounds or not aligned.
 ///
 /// Context: any, hard interrupts included.
 ///
@@ -55,8 +57,8 @@ use crate::error::{Result, code::EINVAL};
 ///
 /// # Invariants
 ///
-/// `base..base + length` is mapped device memory as long as this value lives, `base` is aligned to 8 bytes at least, and
-/// `length` is `SIZE` at least.
+/// `base..base + length` is mapped device memory as long as this value lives, `base` is aligned to
+/// 8 bytes at least, and `length` is `SIZE` at least.
 #[doc(alias = "__iomem")]
 pub struct Mmio<const SIZE: usize> {
     base: *mut u8,
@@ -64,8 +66,9 @@ pub struct Mmio<const SIZE: usize> {
     _owned: PhantomData<u8>,
 }
 
-// SAFETY: device registers may be accessed from any CPU; what order that needs is the driver's to keep, as in C. An access is
-// one instruction.
+// SAFETY: device registers may be accessed from any CPU (`Documentation/driver-api/device-io.rst`);
+// what order that needs is the driver's to keep, as in C. An access is one instruction, so that two
+// of them are no data race.
 unsafe impl<const SIZE: usize> Send for Mmio<SIZE> {}
 // SAFETY: as above.
 unsafe impl<const SIZE: usize> Sync for Mmio<SIZE> {}
@@ -76,7 +79,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            // SAFETY: the accessor asks for a mapped register of this width at this offset from
+            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // invariant so many bytes are mapped.
             unsafe { arch::$read::<OFFSET>(self.base) }
         }
 
@@ -84,7 +89,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            // SAFETY: the accessor asks for a mapped register of this width at this offset from
+            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // invariant so many bytes are mapped.
             unsafe { arch::$write::<OFFSET>(self.base, value) }
         }
 
@@ -92,7 +99,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $read_relaxed<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            // SAFETY: the accessor asks for a mapped register of this width at this offset from
+            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // invariant so many bytes are mapped.
             unsafe { arch::$read_relaxed::<OFFSET>(self.base) }
         }
 
@@ -100,7 +109,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $write_relaxed<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the offset is checked above against `SIZE`, which by the invariant is mapped.
+            // SAFETY: the accessor asks for a mapped register of this width at this offset from
+            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // invariant so many bytes are mapped.
             unsafe { arch::$write_relaxed::<OFFSET>(self.base, value) }
         }
 
@@ -108,7 +119,8 @@ macro_rules! accessors {
         #[inline]
         pub fn $try_read(&self, offset: usize) -> Result<$type> {
             let address = self.address::<$type>(offset)?;
-            // SAFETY: `address` checked that the access lies in the mapping.
+            // SAFETY: the accessor asks for a mapped register of this width, aligned to it:
+            // `address` checked that the access is in the mapping, and aligned.
             Ok(unsafe { arch::$read::<0>(address) })
         }
 
@@ -116,7 +128,8 @@ macro_rules! accessors {
         #[inline]
         pub fn $try_write(&self, value: $type, offset: usize) -> Result {
             let address = self.address::<$type>(offset)?;
-            // SAFETY: `address` checked that the access lies in the mapping.
+            // SAFETY: the accessor asks for a mapped register of this width, aligned to it:
+            // `address` checked that the access is in the mapping, and aligned.
             unsafe { arch::$write::<0>(address, value) };
             Ok(())
         }
@@ -184,7 +197,8 @@ mod tests {
     use super::*;
 
     fn over(memory: &mut [u64; 2]) -> Mmio<16> {
-        // SAFETY: the memory is as good as a device's for as long as the test uses it, and aligned to 8 bytes.
+        // SAFETY: the memory is as good as a device's for as long as the test uses it, and aligned
+        // to 8 bytes.
         unsafe { Mmio::new(memory.as_mut_ptr().cast(), 16) }
     }
 

@@ -10,10 +10,13 @@ use crate::wait::might_sleep;
 
 /// Reads with `op` until `cond` holds of what it read: C's `read_poll_timeout`.
 ///
-/// `sleep_us` microseconds at most are slept between two reads (0: none; less than 20 ms, as C asks), `timeout_us` microseconds are waited in all, after
-/// which it reads once more; 0 is no limit, as in C. [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition still does not hold then.
+/// `sleep_us` microseconds at most are slept between two reads (0: none; less than 20 ms, as C
+/// asks), `timeout_us` microseconds are waited in all, after which it reads once more; 0 is no
+/// limit, as in C. [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition still does not
+/// hold then.
 ///
-/// Context: may sleep, and says so to a kernel that looks for it (`might_sleep`) before it reads; any but NMI with a `sleep_us` of 0.
+/// Context: may sleep, and says so to a kernel that looks for it (`might_sleep`) before it reads;
+/// any but NMI with a `sleep_us` of 0.
 ///
 /// ```no_run
 /// # use linux_driver_safe::error::Result;
@@ -34,8 +37,8 @@ pub fn read_poll_timeout<T: Copy>(
     if sleep_us != 0 {
         might_sleep();
     }
-    // SAFETY: `ktime_get` demands a context that is no NMI, and timekeeping that is not suspended (it warns): the caller promises to be
-    // able to sleep or to wait.
+    // SAFETY: `ktime_get` demands a context that is no NMI, and timekeeping that is not suspended
+    // (it warns): the caller promises to be able to sleep or to wait.
     let now = || unsafe { sys::linux_driver_ktime_get_ns() };
     let end = now().saturating_add(i64::from(timeout_us) * 1000);
     loop {
@@ -44,14 +47,17 @@ pub fn read_poll_timeout<T: Copy>(
             return Ok(value);
         }
         if timeout_us != 0 && now() > end {
-            // The task may have been held up between the last read and the clock: the last word is the register's.
+            // The task may have been held up between the last read and the clock: the last word is
+            // the register's.
             let value = op();
             return if cond(value) { Ok(value) } else { Err(ETIMEDOUT) };
         }
         if sleep_us > 0 {
             // At least a quarter of it, as in C: a range lets the kernel put wake-ups together.
             let min = u64::from(sleep_us >> 2) + 1;
-            // SAFETY: to sleep where one may not is a bug that the kernel reports, and no memory error.
+            // SAFETY: `usleep_range` asks for a caller that may sleep, and for a minimum that is
+            // not above the maximum. To sleep where one may not is a bug that the kernel reports,
+            // and no memory error.
             unsafe { sys::linux_driver_usleep_range(min, u64::from(sleep_us).max(min)) };
         } else {
             core::hint::spin_loop();

@@ -8,16 +8,17 @@ use crate::error::{Result, code::EINVAL};
 
 /// I/O ports that belong to the driver, at least `SIZE` of them.
 ///
-/// The methods are named as C's functions and take offsets from the first port. A constant offset is checked at compile time, one
-/// that is known at run time only by the `try_` methods, which return [`EINVAL`] for an access that is out of bounds or not
-/// aligned. Each is one instruction, which the CPU ends before it goes on.
+/// The methods are named as C's functions and take offsets from the first port. A constant offset
+/// is checked at compile time, one that is known at run time only by the `try_` methods, which
+/// return [`EINVAL`] for an access that is out of bounds or not aligned. Each is one instruction,
+/// which the CPU ends before it goes on.
 ///
 /// Context: any, hard interrupts included.
 ///
 /// # Invariants
 ///
-/// `start..start + length` are ports that were requested for who holds this value, as long as it lives; `length` is `SIZE` at
-/// least.
+/// `start..start + length` are ports that were requested for who holds this value, as long as it
+/// lives; `length` is `SIZE` at least.
 #[doc(alias = "ioport_resource")]
 pub struct Ports<const SIZE: usize> {
     start: u16,
@@ -30,7 +31,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the offset is checked above against `SIZE`: by the invariant the port is the driver's.
+            // SAFETY: the accessor asks for a port that nobody else uses, by which only a device is
+            // reached: the offset is checked above against `SIZE`, and by the invariant so many
+            // ports are the driver's region.
             unsafe { arch::$read(self.start.wrapping_add(OFFSET as u16)) }
         }
 
@@ -38,7 +41,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the offset is checked above against `SIZE`: by the invariant the port is the driver's.
+            // SAFETY: the accessor asks for a port that nobody else uses, by which only a device is
+            // reached: the offset is checked above against `SIZE`, and by the invariant so many
+            // ports are the driver's region.
             unsafe { arch::$write(self.start.wrapping_add(OFFSET as u16), value) }
         }
 
@@ -46,7 +51,8 @@ macro_rules! accessors {
         #[inline]
         pub fn $try_read(&self, offset: usize) -> Result<$type> {
             let port = self.port::<$type>(offset)?;
-            // SAFETY: `port` checked that it is the driver's.
+            // SAFETY: the accessor asks for a port that nobody else uses: `port` checked that it is
+            // in the driver's region.
             Ok(unsafe { arch::$read(port) })
         }
 
@@ -54,7 +60,8 @@ macro_rules! accessors {
         #[inline]
         pub fn $try_write(&self, value: $type, offset: usize) -> Result {
             let port = self.port::<$type>(offset)?;
-            // SAFETY: `port` checked that it is the driver's.
+            // SAFETY: the accessor asks for a port that nobody else uses: `port` checked that it is
+            // in the driver's region.
             unsafe { arch::$write(port, value) };
             Ok(())
         }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! x86: the instructions of `arch/x86/include/asm/io.h`.
 //!
-//! One `mov` an access, between memory and a register: what hypervisors that emulate a device decode. x86 keeps such
-//! accesses in program order. Each is a compiler barrier, as C's `"memory"` clobber makes it, but for those that are relaxed: the compiler keeps these in
-//! order among each other and towards the others, and not towards accesses of other memory.
+//! One `mov` an access, between memory and a register: what hypervisors that emulate a device
+//! decode. x86 keeps such accesses in program order. Each is a compiler barrier, as C's `"memory"`
+//! clobber makes it, but for those that are relaxed: the compiler keeps these in order among each
+//! other and towards the others, and not towards accesses of other memory.
 
 use core::arch::asm;
 
@@ -112,8 +113,8 @@ port_accessors! {
     inl, outl, u32, "eax";
 }
 
-/// `ARCH_DMA_MINALIGN`: memory for DMA shares no cache line with other memory. x86's caches are coherent; a whole line keeps the kernel's own checks
-/// (`CONFIG_DMA_API_DEBUG`) content.
+/// `ARCH_DMA_MINALIGN`: memory for DMA shares no cache line with other memory. x86's caches are
+/// coherent; a whole line keeps the kernel's own checks (`CONFIG_DMA_API_DEBUG`) content.
 pub(crate) const DMA_MINALIGN: usize = 64;
 
 /// `dma_wmb`: x86 keeps stores in order; the compiler is to do so.

@@ -10,11 +10,13 @@ use super::{Operations, Registration};
 use crate::alloc::{GFP_KERNEL_ACCOUNT, KBox};
 use crate::error::{Error, Result};
 
-/// The files of a device that can be mapped, in a list. It is the gate's neighbour, and memory as that is.
+/// The files of a device that can be mapped, in a list. It is the gate's neighbour, and memory as
+/// that is.
 ///
 /// # Invariants
 ///
-/// The list ends; its members are [`Link`]s of open files, each of which takes itself out before it goes.
+/// The list ends; its members are [`Link`]s of open files, each of which takes itself out before it
+/// goes.
 pub(super) struct Files(*mut Link);
 
 // SAFETY: what is behind the pointer is the list's own, whoever holds the lock that the list is in.
@@ -35,7 +37,8 @@ impl Files {
 
     /// # Safety
     ///
-    /// The link stays where it is until it is removed; it is in no list. Its file is open until then.
+    /// The link stays where it is until it is removed; it is in no list. Its file is open until
+    /// then.
     unsafe fn add(&mut self, link: *mut Link) {
         let next = self.0;
         // SAFETY: the link is there, by the caller's promise.
@@ -74,10 +77,14 @@ impl Files {
         while !link.is_null() {
             // SAFETY: by the invariant it is there.
             let file = unsafe { (*link).file };
-            // SAFETY: by the invariant the file is open; it has its mapping since before it was.
+            // SAFETY: by the invariant the file is open: `do_dentry_open` sets `f_mapping` before
+            // it calls `open`, where the link is made, and nobody changes it later.
             let mapping = unsafe { (*file).f_mapping };
-            // SAFETY: the mapping stays as long as the file. All of it: what else is mapped through this node is of a device that
-            // had its number before and is gone, and so has no pages.
+            // SAFETY: `unmap_mapping_range` asks for a mapping that stays until it returns, and for
+            // a caller that may sleep: an open file keeps its inode, in which the mapping is, and
+            // this function's callers may sleep. A length of 0 stands for all of it: what else is
+            // mapped through this node is of a device that had its number before and is gone, and
+            // so has no pages.
             unsafe { sys::unmap_mapping_range(mapping, 0, 0, 1) };
             // SAFETY: as above.
             link = unsafe { (*link).next };
@@ -92,8 +99,8 @@ struct Open<T: Operations> {
     state: T::File,
 }
 
-/// Whether a file has something of its own: a state, or pages that have to be taken away. Otherwise `private_data` stays what
-/// `misc_open` made it.
+/// Whether a file has something of its own: a state, or pages that have to be taken away. Otherwise
+/// `private_data` stays what `misc_open` made it.
 const fn has_own<T: Operations>() -> bool {
     size_of::<T::File>() != 0 || T::HAS_MMAP
 }
@@ -111,15 +118,16 @@ pub(super) struct Parts<T: Operations> {
 /// `open` of this type made the file, which is open.
 #[inline(always)]
 pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
-    // SAFETY: the file is there; `private_data` is its operations' own.
+    // SAFETY: by the caller's promise the file is there. Once `open` has returned, C leaves
+    // `private_data` to the file's operations, of which only `open` writes it: nobody does so now.
     let private = unsafe { (*file).private_data };
     if has_own::<T>() {
         let open: *mut Open<T> = private.cast();
-        // SAFETY: `open` put one there.
+        // SAFETY: `open` put one there, which stays until `release`.
         let registration = unsafe { (*open).registration };
         // SAFETY: as above; only the address is taken.
         let state = unsafe { &raw mut (*open).state };
-        // SAFETY: it is the address of a field of what is there.
+        // SAFETY: the address of a field of what is there is not null.
         let state = unsafe { NonNull::new_unchecked(state) };
         Parts { registration, state }
     } else {
@@ -135,8 +143,8 @@ pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
 ///
 /// # Safety
 ///
-/// `misc_open` calls `open` of the registration for the file. `init` initialises the state, or returns an error. On `Ok` the
-/// file is open, and [`release`] is called for it.
+/// `misc_open` calls `open` of the registration for the file. `init` initialises the state, or
+/// returns an error. On `Ok` the file is open, and [`release`] is called for it.
 #[inline(always)]
 pub(super) unsafe fn open<T: Operations>(
     registration: *const Registration<T>,
@@ -153,7 +161,8 @@ pub(super) unsafe fn open<T: Operations>(
     let open: *mut Open<T> = KBox::into_raw(memory).cast();
     // SAFETY: the memory is there; only the field's address is taken.
     if let Err(error) = init(unsafe { &raw mut (*open).state }) {
-        // SAFETY: the memory is from `kmalloc` (`KBox`), and holds no value.
+        // SAFETY: `kfree` asks for an address that `kmalloc` returned, once: `KBox::into_raw` gave
+        // it, and nobody else has it yet. It holds no value.
         unsafe { sys::kfree(open.cast()) };
         return Err(error);
     }
@@ -166,12 +175,15 @@ pub(super) unsafe fn open<T: Operations>(
     let link = unsafe { &raw mut (*open).link };
     // SAFETY: valid for writes.
     unsafe { link.write(Link { file, next, previous }) };
-    // SAFETY: `private_data` belongs to the operations of a file, from `open` on.
+    // SAFETY: `misc_open` leaves `private_data` to the operations, from its call of `open` on;
+    // until that returns nobody else has the file.
     unsafe { (*file).private_data = open.cast() };
     if T::HAS_MMAP {
-        // SAFETY: the registration is there, in `open`.
+        // SAFETY: by the caller's promise `misc_open` calls, under `misc_mtx`, which
+        // `misc_deregister` takes before the registration goes.
         let mut files = unsafe { &(*registration).files }.lock();
-        // SAFETY: the link stays until `release`, which removes it, and the file is open until then.
+        // SAFETY: the link stays until `release`, which removes it, and the file is open until
+        // then.
         unsafe { files.add(link) };
     }
     Ok(())
@@ -181,14 +193,15 @@ pub(super) unsafe fn open<T: Operations>(
 ///
 /// # Safety
 ///
-/// [`open`] made the file's own part; this is called once for it, with no operation of it running. The memory of the
-/// registration is there.
+/// [`open`] made the file's own part; this is called once for it, with no operation of it running.
+/// The memory of the registration is there.
 #[inline(always)]
 pub(super) unsafe fn release<T: Operations>(file: *mut sys::file) {
     // SAFETY: `open` made it.
     let Parts { registration, state } = unsafe { parts::<T>(file) };
     if T::HAS_MMAP {
-        // SAFETY: the list and its lock are memory that is there, whether the registration was dropped or not.
+        // SAFETY: the list and its lock are memory that is there, whether the registration was
+        // dropped or not.
         let files = unsafe { &(*registration).files };
         // SAFETY: with `mmap` a file has an `Open`.
         let open: *mut Open<T> = unsafe { (*file).private_data }.cast();
@@ -197,12 +210,14 @@ pub(super) unsafe fn release<T: Operations>(file: *mut sys::file) {
         // SAFETY: `open` added it to this list.
         unsafe { files.lock().remove(link) };
     }
-    // SAFETY: the state was initialised, and is dropped this once.
+    // SAFETY: `open` initialised the state; by the caller's promise no operation uses it, and this
+    // is called once.
     unsafe { state.drop_in_place() };
     if has_own::<T>() {
-        // SAFETY: the file is there.
+        // SAFETY: by the caller's promise the file is there, and no operation of it runs.
         let open = unsafe { (*file).private_data };
-        // SAFETY: the memory is from `kmalloc` (`KBox`), and nobody has it any more.
+        // SAFETY: `kfree` asks for an address that `kmalloc` returned, once: `open` took it from
+        // `KBox::into_raw`, and by the caller's promise nobody has it any more.
         unsafe { sys::kfree(open) };
     }
 }

@@ -28,7 +28,8 @@ struct Table<T>(T);
 
 impl<T: Operations> Table<T> {
     const FILE: &'static sys::file_operations = &{
-        // SAFETY: `struct file_operations` is pointers and integers, for which zero is what a C static starts with.
+        // SAFETY: `struct file_operations` is pointers and integers, for which zero is a value; a C
+        // static that names none of its members is the same, and `fs/` takes NULL for "has none".
         let mut table: sys::file_operations = unsafe { core::mem::zeroed() };
         // An open file keeps the module whose code its operations are.
         table.owner = (&raw const sys::__this_module).cast_mut();
@@ -61,7 +62,8 @@ impl<T: Operations> Table<T> {
     };
 
     const AREA: &'static sys::vm_operations_struct = &{
-        // SAFETY: `struct vm_operations_struct` is pointers, for which zero is NULL.
+        // SAFETY: `struct vm_operations_struct` is pointers, for which zero is NULL, and `mm/`
+        // takes NULL for "has none".
         let mut table: sys::vm_operations_struct = unsafe { core::mem::zeroed() };
         table.fault = Some(fault::<T>);
         table
@@ -78,8 +80,8 @@ struct Inside<'a, T: Operations> {
 ///
 /// # Safety
 ///
-/// The memory of the registration is there for `'a`, and the file open. The registration's data is initialised, or the gate
-/// closed.
+/// The memory of the registration is there for `'a`, and the file open. The registration's data is
+/// initialised, or the gate closed.
 #[inline(always)]
 unsafe fn enter<'a, T: Operations>(
     registration: *const Registration<T>,
@@ -90,7 +92,8 @@ unsafe fn enter<'a, T: Operations>(
     let pass = gate.enter()?;
     // SAFETY: the memory is there.
     let data = unsafe { Registration::data_of(registration) };
-    // SAFETY: the gate is closed before the data is dropped, and not while somebody is inside: as long as the call is there.
+    // SAFETY: the gate is closed before the data is dropped, and not while somebody is inside: as
+    // long as the call is there.
     let data = unsafe { &*data };
     // SAFETY: the data is pinned with the registration.
     let this = unsafe { Pin::new_unchecked(data) };
@@ -101,7 +104,8 @@ unsafe fn enter<'a, T: Operations>(
     Some(Inside { this, call })
 }
 
-/// Passes the gate, and calls an operation of a file with its state; [`ENODEV`] if the gate is closed.
+/// Passes the gate, and calls an operation of a file with its state; [`ENODEV`] if the gate is
+/// closed.
 ///
 /// # Safety
 ///
@@ -111,13 +115,16 @@ unsafe fn operation<T: Operations, R>(
     file: *mut sys::file,
     operation: impl FnOnce(Pin<&T>, &Call<'_>, Pin<&T::File>) -> Result<R>,
 ) -> Result<R> {
-    // SAFETY: `open` made the file.
+    // SAFETY: `parts` asks for a file that `open` of this type made and that is open: by the
+    // caller's promise.
     let Parts { registration, state } = unsafe { file::parts::<T>(file) };
-    // SAFETY: an open file keeps the memory; `open` found the data initialised.
+    // SAFETY: `enter` asks for the registration's memory, which `open` counted a use of for this
+    // file, and for data that is initialised or a closed gate: `open` found it initialised.
     let Some(Inside { this, call }) = (unsafe { enter(registration, file) }) else {
         return Err(ENODEV);
     };
-    // SAFETY: the state is there until `release`, which is called when no operation runs any more.
+    // SAFETY: the state is there until `release`. `__fput` calls that with the last reference to
+    // the file, and each caller of an operation has one.
     let state = unsafe { state.as_ref() };
     // SAFETY: the state is pinned in its memory.
     operation(this, &call, unsafe { Pin::new_unchecked(state) })
@@ -127,24 +134,32 @@ fn errno(error: Error) -> isize {
     error.to_errno() as isize
 }
 
-/// Called by `misc_open`, with `misc_mtx` held: the device is registered, and stays so until this returns.
+/// Called by `misc_open`, with `misc_mtx` held: the device is registered, and stays so until this
+/// returns.
 unsafe extern "C" fn open<T: Operations>(_inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: the file is being opened; `misc_open` put the address of the `struct miscdevice` there.
+    // SAFETY: the file is being opened, so that nobody else has it; `misc_open` put the address of
+    // the `struct miscdevice` there before its call (6.1 to 7.3).
     let private = unsafe { (*file).private_data };
     let registration = Registration::<T>::from_private(private);
-    // SAFETY: the device is registered, so that its registration is there; the data was initialised before.
+    // SAFETY: `enter` asks for the registration's memory: the device is registered until `misc_mtx`
+    // is given back, since `misc_deregister` takes it. It asks for data that is initialised or a
+    // closed gate: `Registration::new` initialised it before it registered the device, and `drop`
+    // closes the gate before it drops it.
     let Some(Inside { this, call }) = (unsafe { enter(registration, file) }) else {
         return ENODEV.to_errno();
     };
     let _in_open = InMiscOpen::begin();
-    // SAFETY: the state's memory is valid for writes, pinned, and not used as a state after an error.
+    // SAFETY: `__pinned_init` asks for a place that is valid for writes, that stays where it is,
+    // and that is not used as a value after an error: `file::open` gives such a one.
     let init = |state: *mut T::File| unsafe { T::open(this, &call).__pinned_init(state) };
-    // SAFETY: called by `misc_open`; `release` is called for a file that was opened.
+    // SAFETY: `file::open` asks to be called by `misc_open`, and that `release` is called for the
+    // file if this succeeds: `do_dentry_open` marks it `FMODE_OPENED` then, and `__fput` calls
+    // `release` for such files.
     match unsafe { file::open(registration, file, init) } {
         Ok(()) => {
-            // SAFETY: the registration is there.
+            // SAFETY: the registration's memory is there, as above.
             let head = unsafe { Registration::head_of(registration) };
-            // SAFETY: the data is there, and so is its head.
+            // SAFETY: the head begins the memory in which the registration is.
             let head = unsafe { head.as_ref() };
             // Taken back in `release`.
             Memory::of(head).into_raw();
@@ -156,12 +171,14 @@ unsafe extern "C" fn open<T: Operations>(_inode: *mut sys::inode, file: *mut sys
 
 /// Called by `__fput` once for each file that was opened, when nobody has it any more.
 unsafe extern "C" fn release<T: Operations>(_inode: *mut sys::inode, file: *mut sys::file) -> c_int {
-    // SAFETY: `open` made the file.
+    // SAFETY: `open` made the file, which is open until this returns: `__fput` calls nothing else
+    // of its operations after this.
     let registration = unsafe { file::parts::<T>(file) }.registration;
     // SAFETY: the memory is there, by the use that `open` counted.
     let head = unsafe { Registration::head_of(registration) };
     if T::HAS_RELEASE {
-        // SAFETY: the file is not gone yet.
+        // SAFETY: `operation` asks for an open file of this type: it is, until `file::release`
+        // below.
         let _: Result = unsafe {
             operation::<T, ()>(file, |this, call, state| {
                 T::release(this, call, state);
@@ -169,7 +186,9 @@ unsafe extern "C" fn release<T: Operations>(_inode: *mut sys::inode, file: *mut 
             })
         };
     }
-    // SAFETY: `open` made it; no operation of the file runs, nor will any.
+    // SAFETY: `file::release` asks for a file that `open` made, once, with no operation running:
+    // `__fput` calls this once, and has the last reference. The registration's memory is there, by
+    // the use that `open` counted.
     unsafe { file::release::<T>(file) };
     // SAFETY: this is the use that `open` counted. Nothing of the memory is used after this.
     drop(unsafe { Memory::from_raw(head) });
@@ -184,9 +203,12 @@ unsafe extern "C" fn read<T: Operations>(
     offset: *mut sys::loff_t,
 ) -> isize {
     let mut to = UserSlice::new(buf.addr(), count).writer();
-    // SAFETY: the kernel hands over a position that is there for this call.
+    // SAFETY: each caller of `vfs_read` and `vfs_write` hands over a position of its own, on its
+    // stack or in its request (`ksys_read`, `do_loop_readv_writev`, `io_uring`). It is NULL for
+    // files that `stream_open` opened, which no operation here calls.
     let offset = unsafe { &mut *offset };
-    // SAFETY: called on an open file.
+    // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
+    // has a reference to it.
     let done = unsafe { operation::<T, _>(file, |this, call, state| T::read(this, call, state, &mut to, offset)) };
     // More than was asked for cannot be true.
     done.map_or_else(errno, |done| done.min(count) as isize)
@@ -200,9 +222,12 @@ unsafe extern "C" fn write<T: Operations>(
     offset: *mut sys::loff_t,
 ) -> isize {
     let mut from = UserSlice::new(buf.addr(), count).reader();
-    // SAFETY: the kernel hands over a position that is there for this call.
+    // SAFETY: each caller of `vfs_read` and `vfs_write` hands over a position of its own, on its
+    // stack or in its request (`ksys_read`, `do_loop_readv_writev`, `io_uring`). It is NULL for
+    // files that `stream_open` opened, which no operation here calls.
     let offset = unsafe { &mut *offset };
-    // SAFETY: called on an open file.
+    // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
+    // has a reference to it.
     let done = unsafe { operation::<T, _>(file, |this, call, state| T::write(this, call, state, &mut from, offset)) };
     // More than was given cannot be true.
     done.map_or_else(errno, |done| done.min(count) as isize)
@@ -220,14 +245,16 @@ fn answered(result: Result<u32>) -> c_long {
 /// Called by the system call `ioctl`.
 unsafe extern "C" fn ioctl<T: Operations>(file: *mut sys::file, cmd: c_uint, argument: c_ulong) -> c_long {
     let argument = Argument::new(argument as usize);
-    // SAFETY: called on an open file.
+    // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
+    // has a reference to it.
     answered(unsafe { operation::<T, _>(file, |this, call, state| T::ioctl(this, call, state, cmd, argument)) })
 }
 
 /// Called by the system call `ioctl` of 32-bit programs.
 unsafe extern "C" fn compat_ioctl<T: Operations>(file: *mut sys::file, cmd: c_uint, argument: c_ulong) -> c_long {
     let argument = Argument::new(argument as u32 as usize);
-    // SAFETY: called on an open file.
+    // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
+    // has a reference to it.
     answered(unsafe {
         operation::<T, _>(file, |this, call, state| {
             T::compat_ioctl(this, call, state, cmd, argument)
@@ -237,20 +264,26 @@ unsafe extern "C" fn compat_ioctl<T: Operations>(file: *mut sys::file, cmd: c_ui
 
 /// Called by `vfs_poll`.
 unsafe extern "C" fn poll<T: Operations>(file: *mut sys::file, table: *mut sys::poll_table_struct) -> sys::__poll_t {
-    // SAFETY: `open` made the file.
+    // SAFETY: `parts` asks for a file that `open` of this type made and that is open: `vfs_poll`'s
+    // caller has a reference to it.
     let Parts { registration, state } = unsafe { file::parts::<T>(file) };
     // SAFETY: the gate is memory that is there as long as the file is open.
     let queue = unsafe { &(*registration).gate }.queue().as_raw();
     // First of all: whoever closes the gate after we have looked at it wakes this queue.
-    // SAFETY: C's own table and file; the queue stays as long as the file is open.
+    // SAFETY: `poll_wait` asks for the table and the file of this call, and for a queue that stays
+    // until whoever polls has let go of it. `select` and `poll` have a reference to the file until
+    // then (`__pollwait`), and `__fput` takes the file out of each epoll (`eventpoll_release`)
+    // before it calls `release`: the queue stays until that.
     unsafe { sys::linux_driver_poll_wait(file, queue, table) };
     let memory = (NonNull::as_ptr(state).addr(), size_of::<T::File>());
     let look = |this: Pin<&T>, call: &Call<'_>, state: Pin<&T::File>| {
-        // SAFETY: `table` is this file's; it keeps the memory of the driver's data, and that of its own state.
+        // SAFETY: `table` is this file's; it keeps the memory of the driver's data, and that of its
+        // own state.
         let mut table = unsafe { poll::Table::new(table, call.file(), call.dev(), memory) };
         Ok(T::poll(this, call, state, &mut table).unwrap_or(poll::EPOLLERR))
     };
-    // SAFETY: called on an open file.
+    // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
+    // has a reference to it.
     let events = unsafe { operation::<T, _>(file, look) };
     events.unwrap_or(poll::EPOLLERR | poll::EPOLLHUP).raw()
 }
@@ -258,33 +291,41 @@ unsafe extern "C" fn poll<T: Operations>(file: *mut sys::file, table: *mut sys::
 /// Called by `mmap_region`, with the process's `mmap_lock` held for writing.
 unsafe extern "C" fn mmap<T: Operations>(file: *mut sys::file, area: *mut sys::vm_area_struct) -> c_int {
     let map = |this: Pin<&T>, call: &Call<'_>, state: Pin<&T::File>| {
-        // SAFETY: the area is there for this call.
+        // SAFETY: `VmArea` asks for an area that is there and not linked yet, with the `mmap_lock`
+        // held for writing, as long as it is used: `mmap_region` calls so, for this call.
         let mut area = unsafe { VmArea::new(area) };
         let mapping = T::mmap(this, call, state, &mut area)?;
-        // SAFETY: `fault` puts pages in only inside the gate of the binding; who closes that takes them away.
+        // SAFETY: `set` asks for operations that put pages in by `vmf_insert_pfn` alone, and only
+        // while the mapping's device is bound: `fault` does so inside the gate, and whoever closes
+        // that takes the pages away before the device is unbound.
         unsafe { area.set(&mapping, Table::<T>::AREA) };
         Ok(())
     };
-    // SAFETY: called on an open file.
+    // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
+    // has a reference to it.
     match unsafe { operation::<T, _>(file, map) } {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
 }
 
-/// Called by `__do_fault`, with the process's `mmap_lock`, or the area's own lock, held for reading.
+/// Called by `__do_fault`, with the process's `mmap_lock`, or the area's own lock, held for
+/// reading.
 unsafe extern "C" fn fault<T: Operations>(vmf: *mut sys::vm_fault) -> sys::vm_fault_t {
-    // SAFETY: the fault is in an area that `mmap` above made, of a file that it keeps open.
+    // SAFETY: the shim reads `vmf->vma->vm_file`: the fault is in an area with these operations,
+    // which `mmap` above made; it stays while its lock is held, and has a reference to its file.
     let file = unsafe { sys::linux_driver_vmf_file(vmf) };
-    // SAFETY: `open` made the file.
+    // SAFETY: `open` of this type made the file, which the area keeps open.
     let registration = unsafe { file::parts::<T>(file) }.registration;
     // SAFETY: the gate is memory that is there as long as the file is open.
     let gate = unsafe { &(*registration).gate };
     let Some(_inside) = gate.enter() else {
         return sys::LINUX_DRIVER_VM_FAULT_SIGBUS;
     };
-    // SAFETY: `mmap` made the area one of page frames; the one at the fault lies in what it shows, which is the device's as long
-    // as we are inside. An area is split, moved and copied, but never grows.
+    // SAFETY: `vmf_insert_pfn` asks for an area that is `VM_PFNMAP`, not private and writable, and
+    // whose lock is held; it puts in any frame that it is given. `mmap` made the area so. The frame
+    // lies in what the area shows, which is the device's as long as we are inside: an area is
+    // split, moved and copied, but never grows, by `VM_DONTEXPAND`.
     unsafe { sys::linux_driver_vmf_insert_pfn(vmf) }
 }
 

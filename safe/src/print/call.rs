@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The calls of C's variadic functions.
 //!
-//! A list of arguments becomes one call with as many values as it has: the code at the place of the message is
-//! what a C compiler makes of the message in C.
+//! A list of arguments becomes one call with as many values as it has: the code at the place of the
+//! message is what a C compiler makes of the message in C.
 
 use core::ffi::{c_char, c_int, c_void};
 
@@ -25,21 +25,24 @@ pub trait Scalars {
     ///
     /// # Safety
     ///
-    /// `format` ends in NUL; its conversions read exactly these values, and may follow the pointers among them.
+    /// `format` ends in NUL; its conversions read exactly these values, and may follow the pointers
+    /// among them.
     unsafe fn printk(self, format: *const c_char);
 
     /// Calls `_dev_printk` with them.
     ///
     /// # Safety
     ///
-    /// As for [`Self::printk`]; `level` is one of `KERN_EMERG` to `KERN_DEBUG`, and `dev` is a device that lives, or null.
+    /// As for [`Self::printk`]; `level` is one of `KERN_EMERG` to `KERN_DEBUG`. `dev` is null, or a
+    /// device that is there, with its bus and its class, and if a driver is bound, with that
+    /// driver, until this returns.
     unsafe fn dev_printk(self, level: *const c_char, dev: *const sys::device, format: *const c_char);
 
     /// Calls `snprintf` with them.
     ///
     /// # Safety
     ///
-    /// As for [`Self::printk`]; `buffer` can be written for `size` bytes.
+    /// As for [`Self::printk`]; `buffer` can be written for `size` bytes, at most a page.
     unsafe fn snprintf(self, buffer: *mut c_char, size: usize, format: *const c_char) -> c_int;
 }
 
@@ -53,8 +56,10 @@ macro_rules! scalars {
             unsafe fn printk(self, format: *const c_char) {
                 #[allow(non_snake_case, reason = "a value is called as its type is")]
                 let scalars!(@list $($value)*) = self;
-                // SAFETY: by this function's contract the values are those that `format` reads. `_printk` may be called in
-                // any context.
+                // SAFETY: `_printk` asks for a string with conversions
+                // (`Documentation/core-api/printk-formats.rst`) and for the values that these read:
+                // by this function's contract. It can be called from any context
+                // (`include/linux/printk.h`).
                 let _ = unsafe { sys::_printk(format $(, $value)*) };
             }
 
@@ -62,8 +67,9 @@ macro_rules! scalars {
             unsafe fn dev_printk(self, level: *const c_char, dev: *const sys::device, format: *const c_char) {
                 #[allow(non_snake_case, reason = "a value is called as its type is")]
                 let scalars!(@list $($value)*) = self;
-                // SAFETY: by this function's contract the values are those that `format` reads, the level is one and the
-                // device lives. `_dev_printk` may be called in any context.
+                // SAFETY: `_dev_printk` asks for what `_printk` does, for a level, and for a device
+                // whose name, driver's name, and bus's or class's name can be read, or NULL: by
+                // this function's contract. As `_printk` it may be called in any context.
                 unsafe { sys::_dev_printk(level, dev, format $(, $value)*) };
             }
 
@@ -71,7 +77,9 @@ macro_rules! scalars {
             unsafe fn snprintf(self, buffer: *mut c_char, size: usize, format: *const c_char) -> c_int {
                 #[allow(non_snake_case, reason = "a value is called as its type is")]
                 let scalars!(@list $($value)*) = self;
-                // SAFETY: by this function's contract the values are those that `format` reads, and the buffer is as large.
+                // SAFETY: `snprintf` asks for what `_printk` does, for a buffer of `size` bytes
+                // that can be written, and for a size that an `int` holds, or it writes nothing and
+                // warns: by this function's contract.
                 unsafe { sys::snprintf(buffer, size as _, format $(, $value)*) }
             }
         }

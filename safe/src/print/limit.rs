@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a place of a source knows of the lines that it has logged.
 //!
-//! C headers: `include/linux/ratelimit_types.h`, `include/linux/ratelimit.h`, `include/linux/once_lite.h`; `lib/ratelimit.c`.
+//! C headers: `include/linux/ratelimit_types.h`, `include/linux/ratelimit.h`,
+//! `include/linux/once_lite.h`; `lib/ratelimit.c`.
 
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
@@ -15,7 +16,8 @@ const READY: u8 = 2;
 
 /// How often a place may log: C's `static DEFINE_RATELIMIT_STATE(…)`, with the defaults.
 ///
-/// C makes its contents at compile time. Which these are is not known here: they are made at the first use.
+/// C makes its contents at compile time. Which these are is not known here: they are made at the
+/// first use.
 ///
 /// # Invariants
 ///
@@ -26,14 +28,15 @@ pub struct RateLimit {
     stage: AtomicU8,
 }
 
-// SAFETY: who made the stage `BEING_MADE` writes the state; from `READY` on C does, under its own lock.
+// SAFETY: who made the stage `BEING_MADE` writes the state; from `READY` on C does, under its own
+// lock.
 unsafe impl Sync for RateLimit {}
 
 impl RateLimit {
     /// For a static.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
-        // SAFETY: the room is integers.
+        // SAFETY: zero is a value of the integers of which the room is made.
         let state = unsafe { core::mem::zeroed() };
         Self {
             state: UnsafeCell::new(state),
@@ -41,7 +44,8 @@ impl RateLimit {
         }
     }
 
-    /// Whether `place` may log now: C's `__ratelimit`, which says how many lines it has held back, under that name.
+    /// Whether `place` may log now: C's `__ratelimit`, which says how many lines it has held back,
+    /// under that name.
     ///
     /// Context: any.
     pub fn allows(&'static self, place: &'static CStr) -> bool {
@@ -51,16 +55,20 @@ impl RateLimit {
                 .stage
                 .compare_exchange(RAW, BEING_MADE, Ordering::Relaxed, Ordering::Relaxed);
             if first.is_err() {
-                // Another CPU makes it, or this one was interrupted while it did: not a place to wait.
+                // Another CPU makes it, or this one was interrupted while it did: not a place to
+                // wait.
                 return true;
             }
-            // SAFETY: the room is a static, large enough, and nobody else's: it was `RAW`, once.
+            // SAFETY: `ratelimit_state_init` asks for memory of a `struct ratelimit_state` that
+            // nobody uses: the room is as large (`static_assert` in `shims.c`), and only the one
+            // that found `RAW` gets here.
             unsafe { sys::linux_driver_ratelimit_init(raw) };
             // INVARIANT: made just now.
             self.stage.store(READY, Ordering::Release);
         }
-        // SAFETY: by the type's invariant the state is there, and stays: it is a static. The function may be called in any context; the
-        // name is a string.
+        // SAFETY: `___ratelimit` asks for a state that `ratelimit_state_init` made, and for a
+        // string. By the type's invariant the state is there, and stays: it is a static. The
+        // function tries its lock, and so may be called in any context.
         unsafe { sys::linux_driver_ratelimit(raw, place.as_ptr()) != 0 }
     }
 }
@@ -118,13 +126,15 @@ macro_rules! __once {
     }};
 }
 
-/// The macros that log a line of another macro's at times. `$d` is a dollar sign, for the macros that are made.
+/// The macros that log a line of another macro's at times. `$d` is a dollar sign, for the macros
+/// that are made.
 macro_rules! limited {
     ($d:tt pr $($plain:ident $ratelimited:ident $once:ident if ($($when:tt)*);)*) => { $(
         #[doc = concat!("Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, ten times in five seconds at most from each place. C: `", stringify!($ratelimited), "`.")]
         ///
-        /// What was held back is counted, and logged when the five seconds are over, with the module's path in front. Arguments are evaluated
-        /// only if the line is logged. Any context. See [`print`](mod@crate::print) for the format string.
+        /// What was held back is counted, and logged when the five seconds are over, with the
+        /// module's path in front. Arguments are evaluated only if the line is logged. Any context.
+        /// See [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
         #[doc = concat!("use linux_driver_safe::", stringify!($ratelimited), ";")]
@@ -140,7 +150,8 @@ macro_rules! limited {
 
         #[doc = concat!("Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, once from each place as long as the module is loaded. C: `", stringify!($once), "`.")]
         ///
-        /// Arguments are evaluated only if the line is logged. Any context. See [`print`](mod@crate::print) for the format string.
+        /// Arguments are evaluated only if the line is logged. Any context. See
+        /// [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
         #[doc = concat!("use linux_driver_safe::", stringify!($once), ";")]
@@ -157,8 +168,9 @@ macro_rules! limited {
     ($d:tt dev $($plain:ident $ratelimited:ident $once:ident if ($($when:tt)*);)*) => { $(
         #[doc = concat!("Logs a line about a device as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, ten times in five seconds at most from each place, whatever the device. C: `", stringify!($ratelimited), "`.")]
         ///
-        /// What was held back is counted, and logged when the five seconds are over, with the module's path in front. Arguments are evaluated
-        /// only if the line is logged. Any context. See [`print`](mod@crate::print) for the format string.
+        /// What was held back is counted, and logged when the five seconds are over, with the
+        /// module's path in front. Arguments are evaluated only if the line is logged. Any context.
+        /// See [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
         /// # use linux_driver_safe::print::Printable;
@@ -175,7 +187,8 @@ macro_rules! limited {
 
         #[doc = concat!("Logs a line about a device as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, once from each place as long as the module is loaded, whatever the device. C: `", stringify!($once), "`.")]
         ///
-        /// Arguments are evaluated only if the line is logged. Any context. See [`print`](mod@crate::print) for the format string.
+        /// Arguments are evaluated only if the line is logged. Any context. See
+        /// [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
         /// # use linux_driver_safe::print::Printable;

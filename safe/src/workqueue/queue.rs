@@ -260,10 +260,10 @@ impl PinnedDrop for Shared {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: `destroy_workqueue` asks that nothing is queued to the queue from now on, by a
         // caller or by the timer of a delayed item (`drain_workqueue` refuses what is queued
-        // meanwhile, and leaves it pending for ever). Each item that can be queued here shares this
-        // value and was cancelled before it gave its share back. It asks for a caller that is not
-        // an item of the queue, too, for which it would wait: such an item would have a share. The
-        // queue is ours, by the type's invariant.
+        // meanwhile, and up to 6.12 leaves it pending for ever). Each item that can be queued here
+        // shares this value and was cancelled before it gave its share back. It asks for a caller
+        // that is not an item of the queue, too, for which it would wait: such an item would have a
+        // share. The queue is ours, by the type's invariant.
         unsafe { sys::destroy_workqueue(self.raw.as_ptr()) };
     }
 }
