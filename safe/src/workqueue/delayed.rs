@@ -226,7 +226,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         // until it returns (this value has them), and for a caller that may sleep and has
         // interrupts on, which it switches on: to call it elsewhere is a bug that the kernel
         // reports, and no memory error.
-        Ok(unsafe { sys::flush_delayed_work(self.raw.get()) })
+        let flush = || unsafe { sys::flush_delayed_work(self.raw.get()) };
+        Ok(self.member.flush(flush))
     }
 
     /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. Returns

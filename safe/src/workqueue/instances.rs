@@ -90,6 +90,20 @@ impl Instances {
         Cancelled { was_pending, missed }
     }
 
+    /// Waits with whoever cancels the item, if there is somebody, until no instance is left. Returns
+    /// whether it had to. Not in a run of the item.
+    ///
+    /// C's `flush_work` looks for a run where `cancel_work_sync` does, and misses it too when what
+    /// was pending has been taken off the queue.
+    pub(super) fn wait_for_cancelling(&self, pause: impl Fn()) -> bool {
+        let mut waited = false;
+        while self.is_cancelled() && self.open.load(Ordering::Acquire) != 0 {
+            waited = true;
+            pause();
+        }
+        waited
+    }
+
     /// A run ends. It does not use the item after this, which may be freed.
     #[inline(always)]
     pub(super) fn end(&self) {
@@ -188,6 +202,20 @@ mod tests {
         // It is being cancelled: `cancel` is in its first call.
         let inside = || instances.requeue(|| false, || panic!("queued while it is cancelled"));
         assert!(!instances.cancel(inside, || panic!("an instance too many")).missed);
+    }
+
+    #[test]
+    fn whoever_flushes_one_that_is_being_cancelled_waits_for_its_run() {
+        let instances = Instances::new();
+        assert!(instances.queue(|| true));
+        // Nobody cancels it: C's function finds the run.
+        assert!(!instances.wait_for_cancelling(|| panic!("waits for one that is not cancelled")));
+        let flush = || {
+            assert!(instances.wait_for_cancelling(|| instances.end()), "did not wait");
+            assert!(!instances.wait_for_cancelling(|| panic!("waits for none")));
+        };
+        let pauses = Pauses::new([&flush as &dyn Fn()]);
+        assert!(instances.cancel(|| false, || pauses.next()).missed);
     }
 
     /// Threads that queue and put off, one that runs what is pending, one that cancels: the memory

@@ -165,6 +165,17 @@ impl Member {
         }
     }
 
+    /// Waits for a run of the item by `flush`, C's function for that, which says whether it had to.
+    /// Not where [`may_flush`](Self::may_flush) refuses it. Context: may sleep.
+    pub(super) fn flush(&self, flush: impl FnOnce() -> bool) -> bool {
+        let waited = flush();
+        match &self.instances {
+            None => waited,
+            // SAFETY: `msleep` asks for a caller that may sleep: flushing asks for it too.
+            Some(instances) => instances.wait_for_cancelling(|| unsafe { sys::msleep(1) }) || waited,
+        }
+    }
+
     fn cancel_all(&self, cancel: impl Fn() -> bool) -> Cancelled {
         match &self.instances {
             None => Cancelled {

@@ -194,7 +194,8 @@ impl<H: WorkItem> Work<H> {
         // SAFETY: `flush_work` asks for an initialised item, whose memory and queue stay until it
         // returns: this value has them. It asks for a caller that may sleep: to sleep elsewhere is
         // a bug that the kernel reports, and no memory error.
-        Ok(unsafe { sys::flush_work(self.raw.get()) })
+        let flush = || unsafe { sys::flush_work(self.raw.get()) };
+        Ok(self.member.flush(flush))
     }
 
     /// Takes it off its queue, or waits until it has run: C's `cancel_work_sync`. Returns `true` if
