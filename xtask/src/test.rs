@@ -72,6 +72,15 @@ struct Count {
     passed: usize,
     not_tried: usize,
     failed: Vec<String>,
+    /// How long each trial of a driver took, beside others.
+    trials: Vec<Took>,
+}
+
+/// How long a driver's life, or a scenario of it, took in a kernel.
+struct Took {
+    name: String,
+    kernel: String,
+    time: Duration,
 }
 
 impl Count {
@@ -94,6 +103,38 @@ impl Count {
             }
         }
     }
+
+    /// Counts a trial of a driver, and what it took.
+    fn add_trial(&mut self, took: Took, wrong: Option<String>) {
+        self.add(took.name.clone(), wrong);
+        self.trials.push(took);
+    }
+}
+
+/// Returns lines that say where the time of the trials went: the sum for each kernel, and the ten that took longest.
+fn times(trials: &mut [Took]) -> String {
+    let mut kernels: Vec<(&str, Duration, usize)> = Vec::new();
+    for took in trials.iter() {
+        match kernels.iter_mut().find(|(kernel, ..)| *kernel == took.kernel) {
+            Some((_, time, number)) => {
+                *time += took.time;
+                *number += 1;
+            }
+            None => kernels.push((&took.kernel, took.time, 1)),
+        }
+    }
+    let mut text = String::new();
+    for (kernel, time, number) in kernels {
+        let minutes = time.as_secs_f64() / 60.0;
+        text.push_str(&format!(
+            "  {kernel}: {number} trials, {minutes:.1} min one after the other\n"
+        ));
+    }
+    trials.sort_by_key(|took| std::cmp::Reverse(took.time));
+    for took in trials.iter().take(10) {
+        text.push_str(&format!("  {:.0} s  {}\n", took.time.as_secs_f64(), took.name));
+    }
+    text
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
@@ -127,6 +168,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     for (part, time) in &took {
         println!("{part}: {:.1} min", time.as_secs_f64() / 60.0);
     }
+    print!("{}", times(&mut count.trials));
     println!("\n{} passed, {} failed", count.passed, count.failed.len());
     if count.not_tried > 0 {
         println!("{} not for the kernel at hand", count.not_tried);
@@ -375,8 +417,14 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
                 // A thread takes its turn, and lets the others take theirs while it tries what it got.
                 let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 while let Ok(one) = next() {
+                    let start = Instant::now();
                     let wrong = one.wrong(programs);
-                    if done.send((one.name, wrong)).is_err() {
+                    let took = Took {
+                        name: one.name,
+                        kernel: one.kernel.name.clone(),
+                        time: start.elapsed(),
+                    };
+                    if done.send((took, wrong)).is_err() {
                         break;
                     }
                 }
@@ -417,15 +465,15 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
                         }
                         Err(error) => count.add(name, Some(error.to_string())),
                     }
-                    for (name, wrong) in results.try_iter() {
-                        count.add(name, wrong);
+                    for (took, wrong) in results.try_iter() {
+                        count.add_trial(took, wrong);
                     }
                 }
             }
         }
         drop(tries);
-        for (name, wrong) in results {
-            count.add(name, wrong);
+        for (took, wrong) in results {
+            count.add_trial(took, wrong);
         }
         process::check_interrupted()
     })
@@ -452,5 +500,28 @@ impl Try<'_> {
             Ok(life) => (!life.ok).then(|| life.as_text()),
             Err(error) => Some(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_is_summed_by_kernel_and_the_slowest_come_first() {
+        let mut trials: Vec<Took> = (0..12)
+            .map(|number| Took {
+                name: format!("edu {number}"),
+                kernel: if number < 9 { "debian-6.12" } else { "debian-6.1" }.to_owned(),
+                time: Duration::from_secs(10 * number),
+            })
+            .collect();
+        let text = times(&mut trials);
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        assert!(lines[0].starts_with("debian-6.12: 9 trials, 6.0 min"), "{text}");
+        assert!(lines[1].starts_with("debian-6.1: 3 trials, 5.0 min"), "{text}");
+        assert_eq!((lines[2], lines[11]), ("110 s  edu 11", "20 s  edu 2"));
+        assert_eq!(lines.len(), 12);
+        assert_eq!(times(&mut []), "");
     }
 }
