@@ -7,14 +7,14 @@
 //! packed type is an error, and the names are the safe layer's. Nothing that is unsafe is written
 //! here.
 
-use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, Expr, Fields, GenericParam, Generics, Ident, ImplItem, ItemImpl, ItemStruct, Path, Result, Token,
-    braced,
+    Attribute, Error, Expr, Fields, GenericParam, Generics, Ident, ImplItem, ItemImpl, ItemStruct, Path, PathArguments,
+    Result, Token, braced,
 };
 
 use crate::module::root;
@@ -168,10 +168,59 @@ impl Initializer {
             fields,
             rest,
         } = self;
+        let Some(Shape {
+            import,
+            plain,
+            has_arguments,
+        }) = Shape::of(of)
+        else {
+            return Error::new_spanned(of, "an initialiser begins with the name of a struct").into_compile_error();
+        };
+        let made = quote! {
+            #root::__for_its_own_macros_and_unsound_by_hand::#name! { #this #plain { #(#fields),* } #rest }
+        };
+        // The arguments are the type's alone: pin-init takes a name.
+        let made = if has_arguments {
+            quote!(#root::init::__of::<#of, _, _>(#made))
+        } else {
+            made
+        };
         quote! {{
             #root::__core_is_core! {}
-            #root::__for_its_own_macros_and_unsound_by_hand::#name! { #this #of { #(#fields),* } #rest }
+            #import
+            #made
         }}
+    }
+}
+
+/// How the macros of pin-init are told which struct it is: by a name.
+struct Shape {
+    /// A name for what stands elsewhere.
+    import: Option<TokenStream>,
+    plain: Ident,
+    has_arguments: bool,
+}
+
+impl Shape {
+    fn of(path: &Path) -> Option<Self> {
+        let last = path.segments.last()?;
+        let has_arguments = path.segments.iter().any(|segment| !segment.arguments.is_empty());
+        if path.segments.len() == 1 && path.leading_colon.is_none() {
+            return Some(Self {
+                import: None,
+                plain: last.ident.clone(),
+                has_arguments,
+            });
+        }
+        let mut plain = path.clone();
+        for segment in &mut plain.segments {
+            segment.arguments = PathArguments::None;
+        }
+        Some(Self {
+            import: Some(quote!(use #plain as LinuxDriverOf;)),
+            plain: Ident::new("LinuxDriverOf", Span::call_site()),
+            has_arguments,
+        })
     }
 }
 
@@ -413,7 +462,11 @@ mod tests {
             ("&this in Foo { a }", "pin_init ! { & this in Foo { a : a } } }"),
             (
                 "Foo::<A, 3> { a: 1, } ? Error",
-                "pin_init ! { Foo :: < A , 3 > { a : 1 } ? Error } }",
+                "root :: init :: __of :: < Foo :: < A , 3 > , _ , _ > (root :: __for_its_own_macros_and_unsound_by_hand :: pin_init ! { Foo { a : 1 } ? Error }) }",
+            ),
+            (
+                "inner::Foo { a }",
+                "{ } use inner :: Foo as LinuxDriverOf ; root :: __for_its_own_macros_and_unsound_by_hand :: pin_init ! { LinuxDriverOf { a : a } } }",
             ),
             (
                 "Self { a, ..Zeroable::init_zeroed() }",

@@ -23,6 +23,32 @@
 //! # let _ = queue(2);
 //! ```
 //!
+//! The struct may be named by a path, and with arguments:
+//!
+//! ```
+//! use linux_driver_safe::prelude::*;
+//!
+//! mod data {
+//!     pub struct Words<T, const N: usize> {
+//!         pub first: T,
+//!         pub others: [u16; N],
+//!     }
+//! }
+//! use data::Words;
+//!
+//! fn words() -> impl Init<Words<[u8; 3], 2>> {
+//!     init!(Words::<[u8; 3], 2> { first: [1; 3], others: [2; 2] })
+//! }
+//! fn none() {
+//!     // What no field says, the arguments do.
+//!     let _ = init!(Words::<Option<u8>, 1> { first: None, others: [0] });
+//! }
+//! fn by_path<T>(first: T) -> impl Init<Words<T, 0>, Error> {
+//!     try_init!(data::Words::<T, 0> { first, others: [] }? Error)
+//! }
+//! # let _ = (words(), none(), by_path(1));
+//! ```
+//!
 //! # What is not here, and why
 //!
 //! pinned-init 0.0.10 has items with which code without `unsafe` writes through any pointer, or
@@ -151,6 +177,12 @@ impl<T: ?Sized> NotMoved for Moved<T> {}
 impl<T: ?Sized + Unpin> Moved<T> {
     #[doc(hidden)]
     pub const MAY: bool = true;
+}
+
+/// The initialiser, as one of a `T`.
+#[doc(hidden)]
+pub fn __of<T, E, I: PinInit<T, E>>(init: I) -> I {
+    init
 }
 
 /// An error that names the field, where one that has to stay where it is lacks `#[pin]`.
