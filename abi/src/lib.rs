@@ -6,6 +6,9 @@
 //! [`report`] is what they find, and [`accept`] what of it is known already. [`history`] remembers many kernels,
 //! [`explain`] looks one name up in it, and [`emit`] writes an ABI as C.
 
+// `linux_driver_host::output` does not panic where nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod accept;
 pub mod agree;
 pub mod btf;

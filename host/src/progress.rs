@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output;
+
 /// One line on standard error.
 pub fn say(text: &str) {
-    eprintln!("{text}");
+    output::error_line(text);
 }
 
 /// A step that is under way; its end is shown when the value goes.

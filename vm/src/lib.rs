@@ -10,6 +10,9 @@
 //!
 //! The program inside the machine is this crate's binary, `linux-driver-init`; [`init_program::build`] builds it.
 
+// `linux_driver_host::output` does not panic where nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 mod action;
 pub mod device;
 pub mod errno;

@@ -2,7 +2,7 @@
 //! `cargo xtask build`.
 
 use linux_driver_abi::report::visible::visible_json;
-use linux_driver_host::{Cache, Result, progress};
+use linux_driver_host::{Cache, Result, output, progress};
 use linux_driver_kbuild::check;
 use serde::Serialize;
 
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         };
         print_json(&document)?;
     } else {
-        println!("{}", build.ko.display());
+        output::line(build.ko.display());
     }
     Ok(Outcome::Good)
 }
@@ -71,6 +71,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| linux_driver_host::Error::new("--json", "to write the document", e, "report this"))?;
-    println!("{}", visible_json(&text));
+    output::line(visible_json(&text));
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! `cargo xtask doctor`.
 
 use linux_driver_host::packages::{Install, Need, how_to_install, require};
-use linux_driver_host::{Cache, Result};
+use linux_driver_host::{Cache, Result, output};
 use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
 use linux_driver_kbuild::toolchain::{DEBIAN_PACKAGES, Toolchain};
 
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     list.add_of_others(&cache, &catalogue);
     list.rows
         .push(vec!["cache".to_owned(), cache.root().display().to_string()]);
-    print!("{}", aligned(&list.rows));
+    output::text(aligned(&list.rows));
     // A tree whose compiler or programs are missing is an error of its own.
     if let Some(dir) = &args.kernel.kdir {
         Kernel::of_tree(dir)?;
@@ -50,10 +50,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if list.missing.is_empty() {
         return Ok(Outcome::Good);
     }
-    println!(
+    output::line(format_args!(
         "\nInstall what is missing with --install, or {}",
         how_to_install(&list.missing)
-    );
+    ));
     Ok(Outcome::Bad)
 }
 

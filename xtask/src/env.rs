@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask env`.
 
-use linux_driver_host::{Cache, Result};
+use linux_driver_host::{Cache, Result, output};
 
 use crate::Outcome;
 use crate::args::{InstallArgs, KernelArgs, builder, workspace};
@@ -22,6 +22,6 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     let kernel = args.kernel.kernel(&cache, args.install.allowed())?;
     let prepared = builder(&cache, &kernel, args.install.allowed())?.prepared(&workspace().join("sys/c"))?;
-    println!("LINUX_DRIVER_KERNEL_DIR={}", prepared.dir.display());
+    output::line(format_args!("LINUX_DRIVER_KERNEL_DIR={}", prepared.dir.display()));
     Ok(Outcome::Good)
 }

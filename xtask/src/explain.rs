@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use linux_driver_abi::explain::safe::Aliases;
 use linux_driver_abi::explain::{explain, text};
 use linux_driver_abi::history::History;
-use linux_driver_host::Result;
+use linux_driver_host::{Result, output};
 
 use crate::Outcome;
 use crate::args::workspace;
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.json {
         print_json(&explanation)?;
     } else {
-        print!("{}", text::render(&explanation));
+        output::text(text::render(&explanation));
     }
     Ok(Outcome::Good)
 }

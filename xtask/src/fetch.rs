@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask fetch`.
 
-use linux_driver_host::{Cache, Result};
+use linux_driver_host::{Cache, Result, output};
 
 use crate::Outcome;
 use crate::args::{InstallArgs, KernelArgs, catalogue};
@@ -36,7 +36,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     };
     for name in names {
         let kernel = KernelArgs::named(name).kernel(&cache, args.install.allowed())?;
-        println!("{name}: {} in {}", kernel.release, kernel.build_tree.display());
+        output::line(format_args!(
+            "{name}: {} in {}",
+            kernel.release,
+            kernel.build_tree.display()
+        ));
     }
     Ok(Outcome::Good)
 }

@@ -12,7 +12,7 @@ use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::say;
-use linux_driver_host::{Cache, Error, Result, cache, process};
+use linux_driver_host::{Cache, Error, Result, cache, output, process};
 use linux_driver_kbuild::archive::{Archive, Held, flavour_of};
 use linux_driver_kbuild::kernels;
 use serde::Serialize;
@@ -299,7 +299,7 @@ fn list(args: &List) -> Result<Outcome> {
                 yes(row.known),
             ]
         }));
-        print!("{}", aligned(&table));
+        output::text(aligned(&table));
         return Ok(Outcome::Good);
     }
     let mut rows = Vec::new();
@@ -339,6 +339,6 @@ fn list(args: &List) -> Result<Outcome> {
             differs,
         ]
     }));
-    print!("{}", aligned(&table));
+    output::text(aligned(&table));
     Ok(Outcome::Good)
 }

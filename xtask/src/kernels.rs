@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use linux_driver_host::{Cache, Result};
+use linux_driver_host::{Cache, Result, output};
 use linux_driver_kbuild::kernels::{self, Kernel, RUNNING, Spec};
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.json {
         print_json(&rows)?;
     } else {
-        print!("{}", as_text(&rows));
+        output::text(as_text(&rows));
     }
     Ok(Outcome::Good)
 }

@@ -3,6 +3,9 @@
 //!
 //! Exit codes: 0 all went well, 1 the driver or the kernel failed, 2 it could not be tried.
 
+// `linux_driver_host::output` does not panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod args;
 mod bench;
 mod build;
@@ -29,7 +32,7 @@ mod update;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use linux_driver_host::{Blame, Result, process};
+use linux_driver_host::{Blame, Result, output, process};
 
 /// Linux drivers in Rust, outside the kernel tree: build a module, boot it in a real kernel, check it.
 #[derive(Parser)]
@@ -72,12 +75,13 @@ fn main() -> ExitCode {
     let outcome = process::watch_signals()
         .and_then(|()| args::find_workspace())
         .and_then(|()| run(cli.command));
+    let outcome = outcome.and_then(|outcome| output::written().map(|()| outcome));
     match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::from(1),
         Ok(Outcome::NotTried) => ExitCode::from(2),
         Err(error) => {
-            eprintln!("error: {error}");
+            output::error_line(format_args!("error: {error}"));
             match (process::signalled(), error.blame()) {
                 // Whatever failed then, the signal is why.
                 (Some(signal), _) => process::end_by(signal),

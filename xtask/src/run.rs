@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use linux_driver_host::{Cache, Error, Result, packages};
+use linux_driver_host::{Cache, Error, Result, output, packages};
 
 use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.json {
         print_json(&life)?;
     } else {
-        print!("{}", life.as_text());
+        output::text(life.as_text());
     }
     Ok(if life.ok { Outcome::Good } else { Outcome::Bad })
 }

@@ -13,7 +13,7 @@ use linux_driver_abi::btf::{self, Btf};
 use linux_driver_abi::source::Source;
 use linux_driver_abi::{Abi, Needed, emit};
 use linux_driver_host::packages::Install;
-use linux_driver_host::{Cache, Error, Result, progress};
+use linux_driver_host::{Cache, Error, Result, output, progress};
 use linux_driver_kbuild::kernels::{Kernel, RUNNING};
 
 pub(crate) use read::{record, snapshot};
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     };
     let out = args.out.clone().unwrap_or_else(|| place(&name));
     write::write(&out, &snapshot)?;
-    println!("{}", out.display());
+    output::line(out.display());
     Ok(Outcome::Good)
 }
 
@@ -81,7 +81,7 @@ fn all(install: Install) -> Result<Outcome> {
         let kernel = KernelArgs::named(&spec.name).kernel(&cache, install)?;
         let out = place(&spec.name);
         take(&cache, &kernel, install, &out)?;
-        println!("{}", out.display());
+        output::line(out.display());
     }
     usage::write(None)
 }

@@ -2,7 +2,6 @@
 //! `cargo xtask test`.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use linux_driver_host::packages::{self, Install, Need};
 use linux_driver_host::process::{self, Running};
-use linux_driver_host::{Cache, Error, Result};
+use linux_driver_host::{Cache, Error, Result, output};
 use linux_driver_kbuild::driver::Source;
 use linux_driver_kbuild::kernels::{Catalogue, Kernel, RUNNING};
 use linux_driver_kbuild::toolchain::Toolchain;
@@ -86,7 +85,7 @@ struct Took {
 impl Count {
     /// Says why a test is none for this kernel. It counts as neither passed nor failed.
     fn not_for(&mut self, name: &str, why: &str) {
-        println!("-       {name}: not for this kernel: {why}");
+        output::line(format_args!("-       {name}: not for this kernel: {why}"));
         self.not_tried += 1;
     }
 
@@ -94,11 +93,11 @@ impl Count {
     fn add(&mut self, name: String, wrong: Option<String>) {
         match wrong {
             None => {
-                println!("ok      {name}");
+                output::line(format_args!("ok      {name}"));
                 self.passed += 1;
             }
             Some(wrong) => {
-                println!("FAILED  {name}\n{wrong}");
+                output::line(format_args!("FAILED  {name}\n{wrong}"));
                 self.failed.push(name);
             }
         }
@@ -164,17 +163,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         drivers(args, &kernels, &cache, install, &mut count)?;
         end("drivers in kernels");
     }
-    println!();
+    output::line("");
     for (part, time) in &took {
-        println!("{part}: {:.1} min", time.as_secs_f64() / 60.0);
+        output::line(format_args!("{part}: {:.1} min", time.as_secs_f64() / 60.0));
     }
-    print!("{}", times(&mut count.trials));
-    println!("\n{} passed, {} failed", count.passed, count.failed.len());
+    output::text(times(&mut count.trials));
+    output::line(format_args!("\n{} passed, {} failed", count.passed, count.failed.len()));
     if count.not_tried > 0 {
-        println!("{} not for the kernel at hand", count.not_tried);
+        output::line(format_args!("{} not for the kernel at hand", count.not_tried));
     }
     for name in &count.failed {
-        println!("failed: {name}");
+        output::line(format_args!("failed: {name}"));
     }
     Ok(if count.failed.is_empty() {
         Outcome::Good
@@ -296,8 +295,7 @@ fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
         let how = packages::how_to_install(&list.missing);
         text.push_str(&format!("\nInstall what is missing with --install, or {how}\n"));
     }
-    // A reader that has seen enough (`| head`) is no fault.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::text(text);
     Ok(Outcome::Good)
 }
 

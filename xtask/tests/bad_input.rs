@@ -23,6 +23,35 @@ use support::{
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
+// ---- who reads ----
+
+/// Runs `kernels` with these for its standard output and standard error; its exit code.
+fn kernels_said_to(out: std::process::Stdio, error: std::process::Stdio) -> Option<i32> {
+    let mut kernels = xtask(["kernels"]);
+    kernels.stdout(out).stderr(error).status().unwrap().code()
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let nobody = || std::io::pipe().unwrap().1;
+    let (mut said, error) = std::io::pipe().unwrap();
+    assert_eq!(kernels_said_to(nobody().into(), error.into()), Some(0));
+    let mut errors = String::new();
+    std::io::Read::read_to_string(&mut said, &mut errors).unwrap();
+    assert!(!errors.contains("panicked"), "{errors}");
+
+    // The error is still one where nobody reads what it says.
+    let mut wrong = xtask(["build", "-p", "edu", "--kernel", "none"]);
+    assert_eq!(wrong.stderr(nobody()).status().unwrap().code(), Some(2));
+}
+
+#[test]
+fn a_full_disk_under_what_is_said_is_an_error() {
+    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_eq!(kernels_said_to(full().into(), std::process::Stdio::inherit()), Some(2));
+    assert_eq!(kernels_said_to(full().into(), full().into()), Some(2));
+}
+
 // ---- the kernel ----
 
 /// The files of a build tree, with this configuration.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_host::packages::Install;
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Error, Result, output, process};
 
 use super::compile::Compile;
 use super::host_crates::HostCrates;
@@ -223,12 +223,12 @@ impl Builder {
         let (cargo_dir, shared) = self.cargo_dir(source, &parts.toolchain, sys)?;
         let features = source.unstable_features()?;
         if !features.is_empty() {
-            eprintln!(
+            output::error_line(format_args!(
                 "note: {}: unstable features are allowed: {}. Code that uses them may be undefined without `unsafe`, \
                  also under `forbid(unsafe_code)`",
                 manifest.display(),
                 features.join(", ")
-            );
+            ));
         }
         let compiled = parts.compile(cargo_dir.clone(), features).archive(source, manifest)?;
         unseen::check(&compiled.of_driver(sys), workspace)?;

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use cargo_metadata::{Message, PackageId};
 use linux_driver_host::process::Running;
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, output};
 
 use super::Source;
 use super::host_crates::hash_in;
@@ -177,7 +177,7 @@ impl Compile<'_> {
             let line = line.map_err(|e| Error::new(running.line(), "to read what cargo says", e, "run it again"))?;
             match serde_json::from_str::<Message>(&line) {
                 Ok(Message::CompilerMessage(message)) => {
-                    eprint!("{}", message.message.rendered.as_deref().unwrap_or_default());
+                    output::error_text(message.message.rendered.as_deref().unwrap_or_default());
                     if message.message.message.contains("can't find crate for `std`") {
                         lacks_std.get_or_insert(message.target.name);
                     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use linux_driver_abi::history::History;
 use linux_driver_host::packages;
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Error, Result, output, process};
 use serde::Serialize;
 
 use super::figures::{Figure, Unit, as_text};
@@ -82,11 +82,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             figures: &figures,
         })?;
     } else {
-        println!(
+        output::line(format_args!(
             "\n{} and {}; {known} kernels in the history; {cpus} processors",
             KERNELS[0], KERNELS[1]
-        );
-        print!("{}", as_text(&figures));
+        ));
+        output::text(as_text(&figures));
     }
     Ok(Outcome::Good)
 }

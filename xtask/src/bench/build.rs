@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::progress::Step;
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Error, Result, output, process};
 use linux_driver_kbuild::arch::{self, Target};
 use linux_driver_kbuild::check::{self, LoadedSize};
 use linux_driver_kbuild::driver::{Builder, Language, Source};
@@ -143,8 +143,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             modules: &sizes,
         })?;
     } else {
-        println!("\n{}, rustc {}", kernel.release, toolchain.release());
-        print!("{}", as_text(&figures));
+        output::line(format_args!("\n{}, rustc {}", kernel.release, toolchain.release()));
+        output::text(as_text(&figures));
     }
     Ok(Outcome::Good)
 }

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::progress::Step as Progress;
-use linux_driver_host::{Cache, Error, Result, packages};
+use linux_driver_host::{Cache, Error, Result, output, packages};
 use linux_driver_kbuild::check;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_vm::protocol::GUEST_PATH;
@@ -152,8 +152,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             figures: &figures,
         })?;
     } else {
-        println!("\n{}", kernel.release);
-        print!("{}", as_text(&figures));
+        output::line(format_args!("\n{}", kernel.release));
+        output::text(as_text(&figures));
     }
     Ok(Outcome::Good)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use linux_driver_abi::report::text::Pictures;
 use linux_driver_abi::report::{Check, CheckKind, Report, github, html, json, markdown, sarif, text};
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, output};
 
 use crate::args::workspace;
 
@@ -50,17 +50,8 @@ pub(super) fn print(report: &Report, format: Format, pictures: Pictures, jobs: u
         Format::Sarif => sarif::render(report, &file_of),
         Format::Html => html::render(report),
     };
-    let mut out = std::io::stdout().lock();
-    // A pager that was closed has seen enough.
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::new(
-            "standard output",
-            "to write it",
-            e,
-            "see the system's message",
-        )),
-        _ => Ok(()),
-    }
+    output::text(text);
+    output::written()
 }
 
 /// The file of the repository at which findings of a comparison stand.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use linux_driver_abi::Usage;
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, output};
 use linux_driver_kbuild::bindings::Workspace;
 use linux_driver_kbuild::driver::{Language, Source};
 use linux_driver_kbuild::usage;
@@ -23,7 +23,7 @@ pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
     let unwritable = |e: serde_json::Error| Error::new(path.display(), "to write it", e, "report this");
     let text = serde_json::to_string_pretty(&usage).map_err(unwritable)? + "\n";
     std::fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
-    println!("{}", path.display());
+    output::line(path.display());
     Ok(Outcome::Good)
 }
 

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the tool says, on standard output and standard error.
+//!
+//! `println!` panics where the text cannot be written. A reader that has seen enough and closed its end (`| head`, a pager) is no
+//! fault: the rest of the text is for nobody, and the work and its exit code are what they would be. Any other error (a full
+//! disk) is kept, and the program ends with it.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::sync::OnceLock;
+
+use crate::{Error, Result};
+
+/// The first error of a write.
+static FAILED: OnceLock<String> = OnceLock::new();
+
+/// Writes the text to standard output.
+pub fn text(text: impl Display) {
+    write(io::stdout().lock(), format_args!("{text}"));
+}
+
+/// Writes a line to standard output.
+pub fn line(text: impl Display) {
+    write(io::stdout().lock(), format_args!("{text}\n"));
+}
+
+/// Writes the text to standard error.
+pub fn error_text(text: impl Display) {
+    // Where it cannot be written, there is nowhere to say so.
+    let _ = write!(io::stderr().lock(), "{text}");
+}
+
+/// Writes a line to standard error.
+pub fn error_line(text: impl Display) {
+    error_text(format_args!("{text}\n"));
+}
+
+/// An error if something could not be written that someone was there to read.
+pub fn written() -> Result<()> {
+    match FAILED.get() {
+        None => Ok(()),
+        Some(found) => Err(Error::new(
+            "standard output",
+            "to write to it",
+            found,
+            "see the system's message",
+        )),
+    }
+}
+
+fn write(mut out: impl Write, text: std::fmt::Arguments<'_>) {
+    if let Err(error) = out.write_fmt(text).and_then(|()| out.flush())
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        let _ = FAILED.set(error.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails as a closed pipe does, or as a full disk.
+    struct Fails(ErrorKind);
+
+    impl Write for Fails {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_a_reader_that_went_is_no_error() {
+        write(Fails(ErrorKind::BrokenPipe), format_args!("text"));
+        written().unwrap();
+        write(Fails(ErrorKind::StorageFull), format_args!("text"));
+        let error = written().unwrap_err().to_string();
+        assert!(
+            error.contains("standard output") && error.contains("no storage space"),
+            "{error}"
+        );
+    }
+}
