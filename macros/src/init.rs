@@ -297,7 +297,7 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         }
 
         const _: () = {
-            #[allow(dead_code, clippy::all)]
+            #[allow(dead_code, clippy::all, reason = "only the compiler looks at it")]
             fn a_packed_type_cannot_be_pinned<#impls>(value: &#ident<#types>) #clause {
                 #(#checks)*
             }

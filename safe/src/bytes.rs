@@ -105,11 +105,11 @@ macro_rules! __no_block {
 macro_rules! __has_fields {
     ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
         $($crate::__no_block! { $clause })*
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "only the compiler looks at it")]
         fn has_no_other_fields<$($impls)*>(value: &$name<$($types)*>) where $($clause)* {
             let $name { $($member: _),* } = value;
         }
-        #[allow(dead_code, unused_variables)]
+        #[allow(dead_code, unused_variables, reason = "only the compiler looks at it, and a struct may have no fields")]
         fn has_fields_of_these_types<$($impls)*>(value: *const $name<$($types)*>) where $($clause)* {
             // SAFETY: only the address is taken; nobody calls this.
             $(let _: *const $type = unsafe { &raw const (*value).$member };)*
@@ -143,7 +143,7 @@ macro_rules! __derive_into_bytes {
         const _: () = {
             $crate::__has_fields! { [] [] [] $name { $($member: $type),* } }
             // It is a struct: a union has values of which a part was never written.
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "only the compiler looks at it")]
             fn is_a_struct(value: $name) -> $name {
                 $name { ..value }
             }

@@ -82,6 +82,10 @@
 //!   say `Ok` and mean the caller's. Right: a re-export of `core` that `$crate` names. Here: our
 //!   macros check that what the expansions name is `core`'s own
 //!   ([`__core_is_core!`](crate::__core_is_core)).
+//! - **The name of the struct is no path and has no arguments**: `init!(Foo::<[u8; 3]> { … })` hands
+//!   its arguments on to where a struct literal cannot have them ("struct literal body without
+//!   path"), an argument that is a constant matches no rule, nor does `inner::Foo`. Right: parse a
+//!   path, and use its arguments for the type alone. Here: our macros do so.
 //! - **`StackInit` is exported**, for the expansion of `stack_pin_init!`. Here: neither is
 //!   re-exported; what C calls back is not made on a stack.
 
@@ -191,7 +195,7 @@ pub fn __of<T, E, I: PinInit<T, E>>(init: I) -> I {
 macro_rules! __may_move {
     ($name:ident: $type:ty) => {
         const _: () = {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "a type that may move has the constant of its own")]
             use $crate::init::NotMoved as _;
             $crate::__core::assert!(
                 <$crate::init::Moved<$type>>::MAY,
@@ -222,22 +226,22 @@ macro_rules! __pin_data_unsound_by_hand {
 macro_rules! __core_is_core {
     () => {
         const _: () = {
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
             mod mem {
                 pub use ::core::mem::*;
                 pub use $crate::__core::mem::*;
             }
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
             mod ptr {
                 pub use ::core::ptr::*;
                 pub use $crate::__core::ptr::*;
             }
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
             mod marker {
                 pub use ::core::marker::*;
                 pub use $crate::__core::marker::*;
             }
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
             mod others {
                 pub use ::core::clone::*;
                 pub use ::core::convert::*;
@@ -261,7 +265,7 @@ macro_rules! __core_is_core {
             // `Ok` is the caller's: a variant, no function, and not `Err` by that name, whose type is
             // another here.
             const _: fn(others::Result<(), u8>) = |result| if let Ok(()) = result {};
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "only the compiler looks at it")]
             trait Bounds: marker::Copy + marker::Unpin + others::Clone + others::Drop {}
         };
     };

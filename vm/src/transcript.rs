@@ -242,8 +242,10 @@ impl<'a> Transcript<'a> {
     pub(crate) fn overdue(&self, seconds: f64) -> Option<u64> {
         let since = self.under_way.as_ref()?.since;
         let limit = self.plan.steps.get(self.steps.len())?.timeout_s;
-        // No limit comes near 2^52 seconds, up to which a double is exact.
-        #[expect(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "no limit comes near 2^52 seconds, up to which a double is exact"
+        )]
         let latest = since + 2.0 * limit as f64 + STUCK;
         (seconds > latest).then_some(limit)
     }

@@ -3,8 +3,7 @@
 //!
 //! Needs no kernel, no headers, no machine to boot one in. What is known of Debian's kernels stands in headers/history.
 
-// The tests that need kernels use the rest.
-#[expect(dead_code)]
+#[expect(dead_code, reason = "the tests that need kernels use the rest")]
 mod support;
 
 use std::collections::BTreeSet;

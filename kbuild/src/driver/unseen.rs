@@ -13,6 +13,11 @@
 //!   declaration holds for the code of the safe layer that is inlined into the driver: of a function that is declared there
 //!   with `-> !`, the compiler drops what comes after each call.
 //!
+//! To be changed in rustc (`UnsafeCode` in `rustc_lint`): `naked` is looked for nowhere; `link_section` on free functions and
+//! statics only; `no_mangle` and `export_name` on these and on functions of implementations, not on those that a trait
+//! provides; a block `extern` of an older edition, which is as unsafe to write as `unsafe extern` says, not at all. The test
+//! below has a form of each, and what rustc 1.95 takes of them.
+//!
 //! So the driver's own sources are looked through: tokens, and not items, because a macro can make an item of any of its
 //! input. What is said of a crate under `forbid` alone is not asked of others: `deny` is lifted by an `allow` at the place, and
 //! such a crate promises nothing. A name that only the safe layer's macros may use is refused in every crate of the driver's.

@@ -3,7 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![feature(custom_mir, core_intrinsics)]
-#![allow(internal_features)]
+#![allow(internal_features, reason = "the lint would come first")]
 
 use core::intrinsics::mir::*;
 

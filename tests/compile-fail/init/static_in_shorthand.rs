@@ -8,7 +8,7 @@ use linux_driver::prelude::*;
 
 static mut SHARED: &mut u64 = &mut 0;
 
-#[allow(non_snake_case)]
+#[allow(non_snake_case, reason = "the shorthand takes the static's name")]
 pub struct Take {
     pub SHARED: &'static mut u64,
 }

@@ -124,8 +124,10 @@ fn measure(rounds: u32, files: &[PathBuf]) -> Result<Vec<Figure>> {
     );
     for (number, name) in names.iter().enumerate().take(3) {
         let (_, peak) = process::peak_memory(&mut runs.command(number))?;
-        // No process comes near 2^52 bytes, up to which a double is exact.
-        #[expect(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "no process comes near 2^52 bytes, up to which a double is exact"
+        )]
         let figure = Figure::new(format!("{name}: memory"), Unit::Bytes, vec![peak as f64]);
         figures.push(figure);
     }

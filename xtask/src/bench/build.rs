@@ -299,8 +299,10 @@ impl Bench<'_> {
 
 impl Sizes {
     fn figures(&self) -> [Figure; 2] {
-        // No module comes near 2^52 bytes, up to which a double is exact.
-        #[expect(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "no module comes near 2^52 bytes, up to which a double is exact"
+        )]
         let figure = |what: &str, size: &LoadedSize| Figure::new(what, Unit::Bytes, vec![size.core as f64]);
         let c = figure("edu_c.ko, loaded", &self.edu_c);
         [figure("edu.ko, loaded", &self.edu).beside(&c, Some(target::SIZE)), c]

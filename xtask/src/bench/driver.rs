@@ -333,8 +333,10 @@ fn detail<'a>(report: &'a Report, name: &str) -> Result<&'a str> {
 fn sizes(rust: &Driver, c: &Driver) -> Result<[Figure; 2]> {
     let figure = |driver: &Driver| -> Result<Figure> {
         let size = check::loaded_size(&driver.ko)?.core;
-        // No module comes near 2^52 bytes, up to which a double is exact.
-        #[expect(clippy::cast_precision_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "no module comes near 2^52 bytes, up to which a double is exact"
+        )]
         let bytes = size as f64;
         Ok(Figure::new(
             format!("{}.ko, loaded", driver.name),

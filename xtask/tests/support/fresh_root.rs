@@ -7,8 +7,7 @@
 //!
 //! Needs root (as in a container of CI), mmdebstrap and bubblewrap.
 
-// Each of the test crates that share this file uses a part of it.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each of the test crates that share this file uses a part of it")]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
