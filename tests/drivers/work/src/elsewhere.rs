@@ -13,12 +13,17 @@ use linux_driver::jiffies::Jiffies;
 use linux_driver::pci;
 use linux_driver::prelude::*;
 use linux_driver::sync::Arc;
-use linux_driver::sync::atomic::{AtomicBool, Ordering};
+use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::sysfs::DeviceAttribute;
 use linux_driver::workqueue::{DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_work};
 
 use crate::Driver;
+
+/// Nothing takes so long but a failure.
+fn long() -> Jiffies {
+    Jiffies::from_msecs(50_000)
+}
 
 /// A run that is held until somebody lets it go on, and a while longer.
 #[pin_data]
@@ -30,6 +35,8 @@ struct Run {
     #[pin]
     never: Completion,
     still_runs: AtomicBool,
+    /// How many milliseconds longer it is held.
+    longer: AtomicU32,
     /// Queues itself at its end.
     again: AtomicBool,
 }
@@ -43,6 +50,7 @@ impl Run {
             go_on <- Completion::new(),
             never <- Completion::new(),
             still_runs: AtomicBool::new(false),
+            longer: AtomicU32::new(0),
             again: AtomicBool::new(false),
         }? Error);
         Arc::pin_init(init, GFP_KERNEL)
@@ -51,13 +59,25 @@ impl Run {
     fn hold(&self, name: &str, queue: impl FnOnce() -> bool) {
         self.still_runs.store(true, Ordering::Relaxed);
         self.begun.complete();
-        let _ = self.go_on.wait_for_completion_timeout(Jiffies::from_msecs(10_000));
+        let _ = self.go_on.wait_for_completion_timeout(long());
         // Whoever cancels the item is at it by then.
-        let _ = self.never.wait_for_completion_timeout(Jiffies::from_msecs(200));
+        let longer = Jiffies::from_msecs(self.longer.load(Ordering::Relaxed));
+        let _ = self.never.wait_for_completion_timeout(longer);
         if self.again.load(Ordering::Relaxed) {
             pr_info!("{}: queued itself: {}", name, queue());
         }
         self.still_runs.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets it go on, `longer` milliseconds from now.
+    fn go_on(&self, longer: u32) {
+        self.longer.store(longer, Ordering::Relaxed);
+        self.go_on.complete();
+    }
+
+    /// Waits until it has begun.
+    fn begins(&self) -> Result {
+        self.begun.wait_for_completion_timeout(long()).map(drop)
     }
 
     fn still_runs(&self) -> bool {
@@ -77,7 +97,7 @@ impl WorkItem for Item {
 impl Drop for Item {
     fn drop(&mut self) {
         pr_info!("elsewhere: dropped, still runs: {}", self.0.still_runs());
-        self.1.go_on.complete();
+        self.1.go_on(200);
     }
 }
 
@@ -123,7 +143,7 @@ impl Elsewhere {
         self.item.queue();
         self.delayed.queue(Jiffies::new(0));
         for run in [&self.item.0, &self.delayed.0] {
-            run.begun.wait_for_completion_timeout(Jiffies::from_msecs(10_000))?;
+            run.begins()?;
         }
         pr_info!("elsewhere: both run");
         Ok(())
@@ -132,7 +152,7 @@ impl Elsewhere {
     /// Both run, and are cancelled when this returns.
     fn cancel(&self) -> Result {
         let again = self.item.queue();
-        self.item.0.go_on.complete();
+        self.item.0.go_on(500);
         let pending = self.item.cancel_sync()?;
         let still_runs = self.item.0.still_runs();
         pr_info!(
@@ -144,7 +164,7 @@ impl Elsewhere {
         // Pending for the other workers first, and then for its timer.
         let again = self.delayed.queue(Jiffies::new(0));
         let put_off = self.delayed.modify(Jiffies::from_msecs(3_600_000));
-        self.delayed.0.go_on.complete();
+        self.delayed.0.go_on(500);
         let pending = self.delayed.cancel_sync()?;
         let still_runs = self.delayed.0.still_runs();
         pr_info!(
@@ -162,8 +182,8 @@ impl Elsewhere {
         let queued = (self.item.queue(), self.delayed.queue(Jiffies::new(0)));
         pr_info!("elsewhere: they can be queued again: {}, {}", queued.0, queued.1);
         for run in [&self.item.0, &self.delayed.0] {
-            run.begun.wait_for_completion_timeout(Jiffies::from_msecs(10_000))?;
-            run.go_on.complete();
+            run.begins()?;
+            run.go_on(0);
         }
         self.item.flush()?;
         self.delayed.flush().map(drop)
@@ -180,7 +200,7 @@ impl Elsewhere {
         }
         self.item.queue();
         self.delayed.queue(Jiffies::new(0));
-        self.item.0.go_on.complete();
+        self.item.0.go_on(200);
     }
 }
 

@@ -105,6 +105,8 @@ impl Drop for ForEver {
 #[pin_data(PinnedDrop)]
 struct Holding {
     #[pin]
+    unbinding: Completion,
+    #[pin]
     never: Completion,
     ended: AtomicBool,
 }
@@ -112,7 +114,9 @@ struct Holding {
 impl WorkItem for Holding {
     fn run(work: &Work<Self>, dev: &device::Device<Bound>) {
         dev_info!(dev, "holding: begun");
-        let _ = work.never.wait_for_completion_timeout(Jiffies::from_msecs(2000));
+        let _ = work.unbinding.wait_for_completion_timeout(Jiffies::from_msecs(60_000));
+        // What is dropped before this takes less.
+        let _ = work.never.wait_for_completion_timeout(Jiffies::from_msecs(1500));
         work.ended.store(true, Ordering::Relaxed);
         dev_info!(dev, "holding: ended");
     }
@@ -211,6 +215,7 @@ impl pci::Driver for Driver {
                     Ok(())
                 });
             let holding = try_pin_init!(Holding {
+                unbinding <- Completion::new(),
                 never <- Completion::new(),
                 ended: AtomicBool::new(false),
             }? Error);
@@ -234,6 +239,7 @@ impl pci::Driver for Driver {
     }
 
     fn remove(_dev: &pci::Device<Core>, this: Pin<&Self>) {
+        this.holding.unbinding.complete();
         this.elsewhere.queue_and_go_on();
     }
 }
