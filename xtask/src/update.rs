@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         }
     }
     // After the patch, which stands whatever the list says.
-    check_abi::accept(&mut report, None)?;
+    check_abi::accept(&mut report)?;
     check_abi::print(&report, args.format)?;
     Ok(check_abi::outcome(&report, report::FailOn::Any))
 }

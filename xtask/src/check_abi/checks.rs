@@ -11,6 +11,7 @@ use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::compare::Says;
 use linux_driver_abi::history::KernelId;
 use linux_driver_abi::model::{Abi, Symbol};
+use linux_driver_abi::needed::Needed;
 use linux_driver_abi::report::{Check, Part};
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
@@ -158,12 +159,12 @@ fn of_kernel(
         host: kernel.host.clone(),
     };
     let wanted = Wanted {
-        scope: book.needed.scope(),
-        constants: constants(book),
+        scope: book.needed()?.scope(),
+        constants: constants(book.needed()?),
     };
     let headers = headers::read(cache, &kbuild, &sys, &wanted)?;
     let (source, _) = kernel.btf()?;
-    let btf = extract(&source.kernel()?, &book.needed.scope())?;
+    let btf = extract(&source.kernel()?, &wanted.scope)?;
     Ok(agree::check(
         name,
         &[("rustc", &rustc), ("headers", &headers), ("btf", &btf)],
@@ -187,12 +188,13 @@ fn rustc(book: &Book, variable: &str, value: &OsStr) -> Result<Abi> {
     };
     let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
     let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
-    let scope = book.needed.scope();
-    bindings::read(&of_kernel.bindings()?, &rustc, &scope, &constants(book), dir.path())
+    let needed = book.needed()?;
+    let (scope, constants) = (needed.scope(), constants(needed));
+    bindings::read(&of_kernel.bindings()?, &rustc, &scope, &constants, dir.path())
 }
 
-fn constants(book: &Book) -> Vec<String> {
-    book.needed.constants().map(|(name, _)| name.to_owned()).collect()
+fn constants(needed: &Needed) -> Vec<String> {
+    needed.constants().map(|(name, _)| name.to_owned()).collect()
 }
 
 /// What modules built outside a kernel's tree export.

@@ -152,19 +152,24 @@ impl From<Fail> for FailOn {
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
+    let book = Book::open()?;
     let mut report = if args.merge.is_empty() {
-        checked(args)?
+        checked(&book, args)?
     } else {
         merged(&args.merge)?
     };
     // What one entry of the list accepts may be in several shards or in one: only all of them together can tell that it
     // matches nothing.
     if args.shard.is_none() {
-        accept(&mut report, args.accepted.as_deref())?;
+        accept_of(&book, &mut report, args.accepted.as_deref())?;
     }
     let format = if args.json { output::Format::Json } else { args.format };
     output::print(&report, format, args.pictures.into(), args.jobs())?;
-    Ok(outcome(&report, args.fail_on.into()))
+    let outcome = outcome(&report, args.fail_on.into());
+    // The process ends now, and its memory goes with it: to free a history and its findings piece by piece takes longer than
+    // to read the history.
+    std::mem::forget((book, report));
+    Ok(outcome)
 }
 
 impl Args {
@@ -186,8 +191,7 @@ fn merged(files: &[PathBuf]) -> Result<Report> {
     json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?)
 }
 
-fn checked(args: &Args) -> Result<Report> {
-    let book = Book::open()?;
+fn checked(book: &Book, args: &Args) -> Result<Report> {
     let mut subjects = book.subjects(&args.subjects)?;
     if let Some(shard) = args.shard {
         subjects = shard.of(subjects);
@@ -206,21 +210,21 @@ fn checked(args: &Args) -> Result<Report> {
             .flat_map(|ko| subjects.iter().map(move |subject| (ko, subject)))
             .collect();
         checks::at_once(jobs, &pairs, |(ko, subject)| {
-            checks::module(&book, ko, &others, subject, &cache)
+            checks::module(book, ko, &others, subject, &cache)
         })?
     } else if let Some(text) = args.against.as_deref().or_else(|| book.stand_in(&subjects)) {
         let before = book.against(text)?;
         let (name, abi) = (book.name(&before), book.abi(&before)?);
         let says = book.says(&before, &abi)?;
         checks::at_once(jobs, &subjects, |subject| {
-            checks::beside(&book, (&abi, says), &name, subject, &usage, scope.as_ref())
+            checks::beside(book, (&abi, says), &name, subject, &usage, scope.as_ref())
         })?
     } else if args.subjects.history {
-        checks::steps(&book, jobs, &book.steps(&subjects)?, &usage, scope.as_ref())?
+        checks::steps(book, jobs, &book.steps(&subjects)?, &usage, scope.as_ref())?
     } else {
         // cargo builds one kernel's bindings after the other.
         checks::at_once(1, &subjects, |subject| {
-            checks::bindings(&book, subject, &cache, install, &usage)
+            checks::bindings(book, subject, &cache, install, &usage)
         })?
     };
     Ok(Report {
@@ -232,8 +236,11 @@ fn checked(args: &Args) -> Result<Report> {
 }
 
 /// Marks what the list of accepted drift accepts.
-pub(crate) fn accept(report: &mut Report, list: Option<&Path>) -> Result<()> {
-    let book = Book::open()?;
+pub(crate) fn accept(report: &mut Report) -> Result<()> {
+    accept_of(&Book::open()?, report, None)
+}
+
+fn accept_of(book: &Book, report: &mut Report, list: Option<&Path>) -> Result<()> {
     let list = list.map_or_else(|| workspace().join("headers/accepted.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
     let accepted = Accepted::parse(&text, &list.display().to_string())?;

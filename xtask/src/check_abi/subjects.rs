@@ -92,30 +92,32 @@ impl Shard {
 pub(super) struct Book {
     pub(super) catalogue: Catalogue,
     history: OnceLock<History>,
-    pub(super) needed: Needed,
-    pub(super) scope: Scope,
+    needed: OnceLock<Needed>,
 }
 
 impl Book {
     pub(super) fn open() -> Result<Self> {
-        let headers = workspace().join("headers");
-        let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
-        let scope = Watched::read(&headers.join("watched.toml"))?.scope(&needed);
         Ok(Self {
             catalogue: catalogue()?,
             history: OnceLock::new(),
-            needed,
-            scope,
+            needed: OnceLock::new(),
         })
     }
 
     /// The history, read when it is first asked for.
     pub(super) fn history(&self) -> Result<&History> {
-        if let Some(history) = self.history.get() {
-            return Ok(history);
-        }
-        let history = History::read(&workspace().join("headers/history"))?;
-        Ok(self.history.get_or_init(|| history))
+        read_once(&self.history, || History::read(&workspace().join("headers/history")))
+    }
+
+    /// What the bindings need, read when it is first asked for.
+    pub(super) fn needed(&self) -> Result<&Needed> {
+        read_once(&self.needed, || Needed::read(&workspace().join("sys/needed.toml")))
+    }
+
+    /// What the bindings need, and what the history watches beyond it.
+    fn scope(&self) -> Result<Scope> {
+        let watched = Watched::read(&workspace().join("headers/watched.toml"))?;
+        Ok(watched.scope(self.needed()?))
     }
 
     /// The kernels that are meant.
@@ -335,12 +337,12 @@ impl Book {
         let mut abi = self.of_btf(&source)?;
         abi.release.clone_from(&kernel.release);
         let symvers = Symvers::read(&kernel.tree()?.symvers())?;
-        add_symbols(&mut abi, &symvers, &self.scope);
+        add_symbols(&mut abi, &symvers, &self.scope()?);
         Ok(abi)
     }
 
     fn of_btf(&self, source: &Source) -> Result<Abi> {
-        extract(&source.kernel()?, &self.scope)
+        extract(&source.kernel()?, &self.scope()?)
     }
 
     /// The kernel of this release, if it is known: one of the catalogue before one of the history.
@@ -351,6 +353,15 @@ impl Book {
         let known = self.history()?.kernels().any(|(_, kernel)| kernel.id == release);
         Ok(known.then(|| Subject::Known(release.to_owned())))
     }
+}
+
+/// What the cell holds, or what is read into it now.
+fn read_once<T>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T>) -> Result<&T> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = read()?;
+    Ok(cell.get_or_init(|| value))
 }
 
 /// Where the running kernel's type information is.
