@@ -85,7 +85,7 @@ fn pictures(out: &mut String, check: &Check) {
         );
         // Indented text is shown as it is, whatever it holds.
         for row in rows {
-            let _ = writeln!(out, "    {}", visible(&row.line()));
+            let _ = writeln!(out, "    {}", row.line());
         }
         out.push_str("\n</details>\n");
     }

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::Layouts;
+use super::visible::visible;
 use crate::model::{Field, Type};
 
 /// How wide one side is at most.
@@ -64,12 +65,21 @@ pub struct Row {
 }
 
 impl Row {
-    /// The row as text.
+    /// The row as text, in which nothing steers a terminal.
     pub fn line(&self) -> String {
-        let pad = WIDTH.saturating_sub(self.left.chars().count());
-        let line = format!("{} {}{} │ {}", self.mark.sign(), self.left, " ".repeat(pad), self.right);
-        let line = if self.used { format!("{line} ◂ used") } else { line };
-        line.trim_end().to_owned()
+        let (left, right) = (visible(&self.left), visible(&self.right));
+        let mut line = String::with_capacity(4 * WIDTH);
+        line.push(self.mark.sign());
+        line.push(' ');
+        line.push_str(&left);
+        line.extend(std::iter::repeat_n(' ', WIDTH.saturating_sub(left.chars().count())));
+        line.push_str(" │ ");
+        line.push_str(&right);
+        if self.used {
+            line.push_str(" ◂ used");
+        }
+        line.truncate(line.trim_end().len());
+        line
     }
 }
 
@@ -269,10 +279,14 @@ fn by(bits: i64) -> String {
     }
 }
 
-fn clip(text: String) -> String {
+fn clip(mut text: String) -> String {
     // No text has more characters than bytes.
     if text.len() <= WIDTH || text.chars().count() <= WIDTH {
         return text;
     }
-    text.chars().take(WIDTH - 1).chain(['…']).collect()
+    if let Some((end, _)) = text.char_indices().nth(WIDTH - 1) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }

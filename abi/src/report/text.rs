@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A report for a terminal: one line a finding, and a picture of each struct that moved.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::picture::{self, Mark};
@@ -67,7 +68,8 @@ fn lines(out: &mut String, check: &Check, options: Options) {
         } else {
             finding.verdict.word()
         };
-        let word = paint(options, colour(finding), &format!("{word:<11}"));
+        let word = format!("{word:<11}");
+        let word = paint(options, colour(finding), &word);
         if folded.more.is_empty() {
             let _ = writeln!(out, "  {word} {}: {}", visible(&finding.name), visible(&finding.text));
         } else {
@@ -110,7 +112,7 @@ fn pictures(out: &mut String, check: &Check, options: Options) {
                 Mark::Moved => "33",
                 Mark::Changed => "35",
             };
-            let _ = writeln!(out, "    {}", paint(options, code, &visible(&row.line())));
+            let _ = writeln!(out, "    {}", paint(options, code, &row.line()));
         }
     }
 }
@@ -126,10 +128,10 @@ fn colour(finding: &Finding) -> &'static str {
     }
 }
 
-fn paint(options: Options, code: &str, text: &str) -> String {
+fn paint<'a>(options: Options, code: &str, text: &'a str) -> Cow<'a, str> {
     if options.colour {
-        format!("\x1b[{code}m{text}\x1b[0m")
+        format!("\x1b[{code}m{text}\x1b[0m").into()
     } else {
-        text.to_owned()
+        text.into()
     }
 }
