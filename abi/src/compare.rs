@@ -63,14 +63,15 @@ pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
     let used = (&Used::of(before, usage), &Used::of(after, usage));
     let differing = Differing::between(before, after);
-    compared(&Context {
+    let context = Context {
         before,
         after,
         usage,
         used,
         differing: &differing,
         names,
-    })
+    };
+    compared(&context, &Part::ALL.into())
 }
 
 /// Compares two kernels in what both sources can say, `says`, or in the parts that are wanted.
@@ -94,12 +95,13 @@ pub fn in_scope(
 
 /// Compares what the context holds, as [`in_scope`] does.
 pub(crate) fn in_scope_of(context: &Context<'_>, says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> Check {
-    let mut check = compared(context);
-    scope::limit(context, &mut check, says, wanted);
+    let parts = scope::parts(says, wanted);
+    let mut check = compared(context, &parts);
+    scope::limit(context, &mut check, says, parts, wanted.is_some());
     check
 }
 
-fn compared(context: &Context<'_>) -> Check {
+fn compared(context: &Context<'_>, parts: &BTreeSet<Part>) -> Check {
     let names = context.names;
     let mut check = Check {
         kind: CheckKind::Kernels,
@@ -113,7 +115,7 @@ fn compared(context: &Context<'_>) -> Check {
     arch(context, &mut check);
     types::compare(context, &mut check);
     function::compare(context, &mut check);
-    constant::compare(context, &mut check);
+    constant::compare(context, &mut check, parts.contains(&Part::Constants));
     symbol::compare(context, &mut check);
     if check.looked_at == LookedAt::default() {
         let text = "nothing was compared: the two have nothing in common".to_owned();
@@ -173,15 +175,6 @@ impl Context<'_> {
         } else {
             Role::Opaque
         }
-    }
-
-    /// Whether the code names this field, or the member that it is in.
-    fn is_used(&self, type_name: &str, path: &str) -> bool {
-        let Some(fields) = self.usage.fields.get(type_name) else {
-            return false;
-        };
-        let mut holders = path.match_indices('.').map(|(at, _)| path[..at].trim_end_matches("[]"));
-        fields.contains(path) || holders.any(|holder| fields.contains(holder))
     }
 
     /// The type deepest inside `name` because of which all around it has another size: as long as one member alone is

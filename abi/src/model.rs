@@ -60,8 +60,8 @@ impl Abi {
     /// not looked for in it.
     pub fn knows_export(&self, name: &str) -> bool {
         let looked_for = || self.functions.contains_key(name) || self.asked_in_vain("function", name).is_some();
-        let known = !self.symbols.is_empty() && self.asked_in_vain("symbol", name).is_none();
-        self.symbols.contains_key(name) || known && looked_for()
+        let known = || self.asked_in_vain("symbol", name).is_none();
+        !self.symbols.is_empty() && (self.symbols.contains_key(name) || looked_for() && known())
     }
 
     /// Why there is no evidence of this, if it was asked for and not found out.

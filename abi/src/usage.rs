@@ -53,7 +53,11 @@ impl Usage {
         let mut all = BTreeSet::new();
         let mut pending: Vec<&str> = self.allocated.iter().map(String::as_str).collect();
         while let Some(name) = pending.pop() {
-            if let Some(type_) = abi.types.get(name).filter(|_| all.insert(name.to_owned())) {
+            if all.contains(name) {
+                continue;
+            }
+            if let Some(type_) = abi.types.get(name) {
+                all.insert(name.to_owned());
                 let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
                 pending.extend(spelled.chain(type_.target.as_deref()).filter_map(by_value));
             }

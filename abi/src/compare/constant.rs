@@ -8,9 +8,14 @@ use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
 /// What stands for all constants.
 pub(super) const ALL: &str = "constants";
 
-/// Compares all constants.
-pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+/// Compares all constants. Those outside of the scope are only counted.
+pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) {
     let (before, after) = (&context.before.constants, &context.after.constants);
+    let is_gone = |name: &&&str| before.contains_key(**name) && !after.contains_key(**name);
+    check.looked_at.constants += before.len() - context.differing.constants.iter().filter(is_gone).count();
+    if !in_scope {
+        return;
+    }
     // Without headers at hand, no macro was evaluated: that all of them went is not what it says.
     let evaluated = |abi: &Abi| {
         abi.constants
@@ -19,11 +24,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     };
     let (had, has) = (evaluated(context.before), evaluated(context.after));
     let mut unevaluated: Vec<&str> = Vec::new();
-    check.looked_at.constants += before.len();
     for &name in &context.differing.constants {
-        if before.contains_key(name) && !after.contains_key(name) {
-            check.looked_at.constants -= 1;
-        }
         match (before.get(name), after.get(name)) {
             (Some(old), Some(new)) => {
                 if old.value != new.value {

@@ -50,26 +50,24 @@ fn finding(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict,
 /// How code gets at a function: what its reader said, or what the list of exported symbols says, if there is one.
 fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
     function.linkage.or_else(|| {
-        abi.knows_export(name).then(|| {
-            if abi.symbols.contains_key(name) {
-                Linkage::Exported
-            } else {
-                Linkage::Internal
-            }
-        })
+        if abi.symbols.contains_key(name) {
+            return Some(Linkage::Exported);
+        }
+        abi.knows_export(name).then_some(Linkage::Internal)
     })
 }
 
 /// A function that is there on both sides.
 fn both(context: &Context<'_>, check: &mut Check, name: &str, old: &Function, new: &Function) {
-    let how = (linkage(context.before, name, old), linkage(context.after, name, new));
-    if let (Some(was), Some(is)) = how
+    let was = linkage(context.before, name, old);
+    if let Some(was) = was
+        && let Some(is) = linkage(context.after, name, new)
         && was != is
     {
         check.findings.push(relinked(context, name, was, is));
     }
     // What the code has compiled in as its own is not called by the old object.
-    let compiled_in = matches!(how.0, Some(Linkage::Inline | Linkage::Macro));
+    let compiled_in = matches!(was, Some(Linkage::Inline | Linkage::Macro));
     check.findings.extend(signature(context, name, old, new, compiled_in));
 }
 
@@ -113,8 +111,8 @@ fn word(linkage: Linkage) -> &'static str {
 
 /// Another signature under the same name.
 fn signature(context: &Context<'_>, name: &str, old: &Function, new: &Function, compiled_in: bool) -> Option<Finding> {
-    let same = (&old.returns, &old.params, old.variadic) == (&new.returns, &new.params, new.variadic);
-    if same {
+    let alike = || (&old.returns, &old.params, old.variadic) == (&new.returns, &new.params, new.variadic);
+    if std::ptr::eq(old, new) || alike() {
         return None;
     }
     let (before, after) = (old.declaration(name), new.declaration(name));

@@ -5,7 +5,7 @@
 //! that moved by the same distance are a *group*, and the events just before it are its cause. So that a group is one
 //! finding, and an event that nobody touches and that moved something is no finding of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::similar::{ALIKE, likeness};
 use super::spelled::{Retype, Spelled, is_pointer, retyped};
@@ -53,6 +53,7 @@ pub(super) fn compare(context: &Context<'_>, name: &str, before: &Type, after: &
         context,
         name,
         role,
+        fields: context.usage.fields.get(name),
         before,
         after,
         findings: Vec::new(),
@@ -65,6 +66,8 @@ struct Layout<'a, 'c> {
     context: &'a Context<'c>,
     name: &'a str,
     role: Role,
+    /// The fields of it that the code names.
+    fields: Option<&'a BTreeSet<String>>,
     before: &'a Type,
     after: &'a Type,
     findings: Vec<Finding>,
@@ -187,9 +190,11 @@ impl<'a> Layout<'a, '_> {
         });
     }
 
-    /// Whether the code names the field, or what it is in.
+    /// Whether the code names the field, or the member that it is in.
     fn is_used(&self, path: &str) -> bool {
-        self.context.is_used(self.name, path)
+        let Some(fields) = self.fields else { return false };
+        let mut holders = path.match_indices('.').map(|(at, _)| path[..at].trim_end_matches("[]"));
+        fields.contains(path) || holders.any(|holder| fields.contains(holder))
     }
 
     fn used<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<String> {

@@ -54,18 +54,26 @@ fn part_of(finding: &Finding) -> Option<Part> {
     }
 }
 
-/// Takes out of the check what is outside of its scope. `wanted` are the parts that were asked for: what is missing of
-/// one of those is a finding, whatever the sources can say. Without it the scope is what both can say.
-pub(super) fn limit(context: &Context<'_>, check: &mut Check, says: (Says, Says), wanted: Option<&BTreeSet<Part>>) {
+/// The parts that are compared: those that are `wanted`, or those that both sources can say.
+pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> BTreeSet<Part> {
     let both = |say: fn(&Says) -> bool| say(&says.0) && say(&says.1);
-    let parts = wanted.cloned().unwrap_or_else(|| {
-        let can = |part: &Part| match part {
-            Part::Types | Part::Functions => true,
-            Part::Constants => both(|says| says.constants),
-            Part::Symbols => both(|says| says.symbols),
-        };
-        Part::ALL.into_iter().filter(can).collect()
-    });
+    let can = |part: &Part| match part {
+        Part::Types | Part::Functions => true,
+        Part::Constants => both(|says| says.constants),
+        Part::Symbols => both(|says| says.symbols),
+    };
+    wanted.map_or_else(|| Part::ALL.into_iter().filter(can).collect(), Clone::clone)
+}
+
+/// Takes out of the check what is outside of its scope: of what is in none of these parts, and, unless they were asked for,
+/// what the sources could not have said. What is missing of a part that was asked for is a finding.
+pub(super) fn limit(
+    context: &Context<'_>,
+    check: &mut Check,
+    says: (Says, Says),
+    parts: BTreeSet<Part>,
+    asked_for: bool,
+) {
     let mut scope = Scope {
         parts,
         outside: BTreeSet::new(),
@@ -75,7 +83,7 @@ pub(super) fn limit(context: &Context<'_>, check: &mut Check, says: (Says, Says)
         if !scope.parts.contains(&part) {
             return false;
         }
-        if wanted.is_some() || finding.verdict != Verdict::NoEvidence || is_inside(context, says, finding) {
+        if asked_for || finding.verdict != Verdict::NoEvidence || is_inside(context, says, finding) {
             return true;
         }
         scope

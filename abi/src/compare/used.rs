@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the code uses of one kernel. It is worked out once for all comparisons that the kernel takes part in.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
-use crate::model::{Abi, Kind};
+use crate::model::{Abi, Kind, Type};
 use crate::usage::{Usage, by_value};
 
 /// What the code uses of one kernel, and what of it the kernel does not have.
 ///
 /// It follows from the kernel's types, constants and used functions, and from nothing else.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
     /// What the code allocates, with all that is held in it.
     pub(crate) allocated: BTreeSet<String>,
@@ -37,10 +37,11 @@ impl Used {
             missing.map(|path| (name.clone(), path.clone()))
         });
         let functions = usage.functions.iter();
-        let enumerators: HashSet<&str> = (abi.types.values())
-            .flat_map(|type_| type_.values.keys().map(String::as_str))
-            .collect();
-        let constants = usage.constants.iter();
+        let constants = usage.constants.iter().map(String::as_str);
+        let mut no_constants: BTreeSet<&str> = constants.filter(|name| !abi.constants.contains_key(*name)).collect();
+        for enumerator in abi.types.values().flat_map(|type_| type_.values.keys()) {
+            no_constants.remove(enumerator.as_str());
+        }
         Self {
             allocated: usage.allocated_with_members(abi),
             reached: reached(abi, usage),
@@ -50,12 +51,28 @@ impl Used {
                 .filter(|name| !abi.functions.contains_key(*name))
                 .cloned()
                 .collect(),
-            no_constants: constants
-                .filter(|name| !abi.constants.contains_key(*name) && !enumerators.contains(name.as_str()))
-                .cloned()
-                .collect(),
+            no_constants: no_constants.into_iter().map(str::to_owned).collect(),
         }
     }
+
+    /// Whether the same follows from a kernel that has, under this name, the other type instead of this one. Sizes and places
+    /// are nothing to it, and so are fields that the code does not name, unless the type is allocated.
+    pub(crate) fn is_alike(&self, usage: &Usage, name: &str, one: &Type, other: &Type) -> bool {
+        fn spelled<'a>(type_: &'a Type, path: &str) -> Option<&'a str> {
+            type_.field(path).map(|field| field.type_name.as_str())
+        }
+        let mut paths = usage.fields_of(name);
+        (one.kind, &one.target) == (other.kind, &other.target)
+            && one.values.keys().eq(other.values.keys())
+            && (!self.allocated.contains(name) || held(one) == held(other))
+            && paths.all(|path| spelled(one, path) == spelled(other, path))
+    }
+}
+
+/// The names of the types that it holds by value.
+fn held(type_: &Type) -> BTreeSet<&str> {
+    let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
+    spelled.chain(type_.target.as_deref()).filter_map(by_value).collect()
 }
 
 /// The typedefs and enums that used fields and called functions have by value, and the elements of used arrays: code that
@@ -81,4 +98,128 @@ fn reached(abi: &Abi, usage: &Usage) -> BTreeSet<String> {
         }
     }
     reached
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::model::Field;
+
+    fn field(name: &str, offset_bits: u64, type_name: &str) -> Field {
+        Field {
+            name: name.to_owned(),
+            offset_bits,
+            size_bits: 32,
+            type_name: type_name.to_owned(),
+            bitfield: false,
+        }
+    }
+
+    fn struct_of(fields: &[Field]) -> Type {
+        Type {
+            kind: Kind::Struct,
+            size: 64,
+            align: 8,
+            fields: fields.to_vec(),
+            values: BTreeMap::new(),
+            target: None,
+        }
+    }
+
+    /// Code that allocates `own`, which holds `held`, and that names the field `state` of `their`.
+    fn kernel() -> (Abi, Usage) {
+        let typedef = Type {
+            kind: Kind::Typedef,
+            fields: Vec::new(),
+            target: Some("enum states".to_owned()),
+            ..struct_of(&[])
+        };
+        let states = Type {
+            kind: Kind::Enum,
+            values: [("ON".to_owned(), 0)].into(),
+            ..struct_of(&[])
+        };
+        let types = [
+            ("own", struct_of(&[field("held", 0, "struct held")])),
+            ("held", struct_of(&[])),
+            ("other", struct_of(&[])),
+            (
+                "their",
+                struct_of(&[field("state", 0, "state_t"), field("x", 32, "u32")]),
+            ),
+            ("state_t", typedef),
+            ("states", states),
+        ];
+        let abi = Abi {
+            types: types
+                .into_iter()
+                .map(|(name, type_)| (name.to_owned(), type_.into()))
+                .collect(),
+            ..Abi::default()
+        };
+        let usage = Usage {
+            allocated: ["own".to_owned()].into(),
+            fields: [("their".to_owned(), ["state".to_owned(), "later".to_owned()].into())].into(),
+            constants: ["ON".to_owned(), "OFF".to_owned()].into(),
+            ..Usage::default()
+        };
+        (abi, usage)
+    }
+
+    /// Whether the type that is there instead is said to be alike. What is used of the two is then the same, and is not
+    /// otherwise: each change here is one that tells.
+    fn is_alike(name: &str, change: impl FnOnce(&mut Type)) -> bool {
+        let (abi, usage) = kernel();
+        let mut other = abi.clone();
+        let mut type_ = Type::clone(&abi.types[name]);
+        change(&mut type_);
+        other.types.insert(name.to_owned(), type_.into());
+        let used = Used::of(&abi, &usage);
+        let alike = used.is_alike(&usage, name, &abi.types[name], &other.types[name]);
+        assert_eq!(alike, used == Used::of(&other, &usage), "{name}");
+        alike
+    }
+
+    #[test]
+    fn places_and_fields_that_nobody_names_are_nothing_to_it() {
+        assert!(is_alike("their", |type_| type_.fields[0].offset_bits = 64));
+        assert!(is_alike("their", |type_| type_.fields.push(field(
+            "y",
+            64,
+            "struct held"
+        ))));
+        assert!(is_alike("own", |type_| type_.fields.push(field(
+            "more",
+            64,
+            "struct held *"
+        ))));
+        assert!(is_alike("own", |type_| type_.size = 128));
+        assert!(is_alike("held", |type_| type_.fields.push(field("p", 0, "void *"))));
+        assert!(is_alike("states", |type_| type_.values.extend([("ON".to_owned(), 7)])));
+    }
+
+    #[test]
+    fn what_is_used_follows_from_the_rest() {
+        assert!(!is_alike("their", |type_| drop(type_.fields.remove(0))));
+        assert!(!is_alike("their", |type_| type_.fields[0].type_name = "u32".to_owned()));
+        assert!(!is_alike("their", |type_| type_.fields.push(field("later", 64, "u32"))));
+        assert!(!is_alike("own", |type_| type_.fields.push(field(
+            "more",
+            64,
+            "struct other"
+        ))));
+        assert!(!is_alike("held", |type_| type_.fields.push(field(
+            "more",
+            0,
+            "struct other"
+        ))));
+        assert!(!is_alike("state_t", |type_| type_.target = Some("struct other".to_owned())));
+        assert!(!is_alike("state_t", |type_| type_.kind = Kind::Struct));
+        assert!(!is_alike("states", |type_| type_
+            .values
+            .extend([("OFF".to_owned(), 1)])));
+        assert!(!is_alike("states", |type_| type_.values.clear()));
+    }
 }

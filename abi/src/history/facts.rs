@@ -25,6 +25,7 @@ const SOURCES: [(&str, Source); 2] = [("btf", Source::Btf), ("compiler", Source:
 pub(super) fn read<'t>(what: What, rows: impl Iterator<Item = Row<'t>>, items: &mut Items) -> Result<()> {
     let (letter, form) = form(what);
     let mut item = None;
+    let mut columns = Vec::new();
     for row in rows {
         if row.word() == what.word() {
             let [name] = row.rest(&format!("`{}` and its name", what.word()))?;
@@ -38,9 +39,10 @@ pub(super) fn read<'t>(what: What, rows: impl Iterator<Item = Row<'t>>, items: &
             return Err(row.wrong(format_args!("`{}` and its name, or {form}", what.word())));
         };
         let facts = &mut items.list[item as usize].facts;
-        let mut columns = row.columns().skip(1);
-        row.count(columns.next().unwrap_or_default(), facts.len())?;
-        let columns: Vec<&str> = columns.collect();
+        let mut rest = row.columns().skip(1);
+        row.count(rest.next().unwrap_or_default(), facts.len())?;
+        columns.clear();
+        columns.extend(rest);
         let fact = match what {
             What::Function => function(row, &columns)?,
             What::Constant => constant(row, &columns)?,

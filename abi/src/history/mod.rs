@@ -249,18 +249,26 @@ impl History {
         })
     }
 
-    fn of_files(dir: &Path, read: impl Fn(&Path) -> Result<String>) -> Result<Self> {
-        let mut history = Self::default();
-        for what in What::ALL {
+    fn of_files(dir: &Path, read: impl Fn(&Path) -> Result<String> + Sync) -> Result<Self> {
+        let read_items = |what: What, items: &mut Items| {
             let path = dir.join(format!("{}.tsv", what.plural()));
             let text = read(&path)?;
             let rows = text::rows(&path, &text, what.plural())?;
-            let items = &mut history.items[what as usize];
             match what {
-                What::Type => layouts::read(rows, items)?,
-                _ => facts::read(what, rows, items)?,
+                What::Type => layouts::read(rows, items),
+                _ => facts::read(what, rows, items),
             }
-        }
+        };
+        let mut history = Self::default();
+        let [types, facts @ ..] = &mut history.items;
+        // The layouts are as much to read as all the rest.
+        std::thread::scope(|scope| {
+            let types = scope.spawn(|| read_items(What::Type, types));
+            let mut facts = What::ALL.into_iter().skip(1).zip(facts);
+            let facts = facts.try_for_each(|(what, items)| read_items(what, items));
+            let types = types.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            types.and(facts)
+        })?;
         let path = dir.join(text::KERNELS);
         let text = read(&path)?;
         kernels::read(text::rows(&path, &text, "kernels")?, &mut history)?;
@@ -498,9 +506,14 @@ impl History {
             return;
         }
         for what in [What::Function, What::Symbol] {
-            for name in self.names_apart(from, to, what) {
+            for item in self.items_apart(from, to, what) {
+                let name = &self.items[what as usize].list[item as usize].name;
+                let (was, is) = (self.is_unread(from, name), self.is_unread(to, name));
+                if !was && !is {
+                    continue;
+                }
                 let key = format!("symbol {name}");
-                if self.is_unread(abi, to, name) {
+                if is && abi.functions.contains_key(name) {
                     abi.no_evidence.insert(key, UNREAD.to_owned());
                 } else if abi.no_evidence.get(&key).is_some_and(|why| why == UNREAD) {
                     abi.no_evidence.remove(&key);
@@ -509,15 +522,14 @@ impl History {
         }
     }
 
-    /// Whether it is not known of a function that the kernel has whether it is exported: it was looked for without the list
-    /// of symbols.
-    fn is_unread(&self, abi: &Abi, kernel: KernelId, name: &str) -> bool {
-        let looked_for = self.kernel(kernel).symbols_known && abi.functions.contains_key(name);
-        looked_for && self.fact(kernel, What::Symbol, name).is_none()
+    /// Whether it is not known of a function, if the kernel has it, whether it is exported: it was looked for without the
+    /// list of symbols.
+    fn is_unread(&self, kernel: KernelId, name: &str) -> bool {
+        self.kernel(kernel).symbols_known && self.fact(kernel, What::Symbol, name).is_none()
     }
 
     fn add_unread(&self, abi: &mut Abi, kernel: KernelId) {
-        let functions = abi.functions.keys().filter(|name| self.is_unread(abi, kernel, name));
+        let functions = abi.functions.keys().filter(|name| self.is_unread(kernel, name));
         let unread: Vec<String> = functions.map(|name| format!("symbol {name}")).collect();
         abi.no_evidence
             .extend(unread.into_iter().map(|key| (key, UNREAD.to_owned())));

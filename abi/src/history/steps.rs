@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{History, KernelId, What};
+use super::{Fact, History, KernelId, What};
 use crate::compare::{self, Context, Differing, Used};
 use crate::model::Abi;
 use crate::report::{Check, Part};
@@ -32,7 +32,7 @@ impl Side {
         history.turn(&mut self.abi, self.id, id);
         // Mostly the neighbour, for which it was worked out, is used in the same way.
         let other = like.unwrap_or(self);
-        self.used = if uses_differ(history, other.id, id, usage) {
+        self.used = if uses_differ(history, (other.id, &other.used), id, usage) {
             Arc::new(Used::of(&self.abi, usage))
         } else {
             Arc::clone(&other.used)
@@ -41,9 +41,16 @@ impl Side {
     }
 }
 
-/// Whether what [`Used`] follows from is another for the one kernel than for the other.
-fn uses_differ(history: &History, one: KernelId, other: KernelId, usage: &Usage) -> bool {
-    !history.names_apart(one, other, What::Type).is_empty()
+/// Whether what [`Used`] follows from is another for the other kernel than for the one of which this is used.
+fn uses_differ(history: &History, (one, used): (KernelId, &Used), other: KernelId, usage: &Usage) -> bool {
+    let is_another = |name: &str| {
+        let fact = |kernel| history.fact(kernel, What::Type, name);
+        match (fact(one), fact(other)) {
+            (Some(Fact::Type(one)), Some(Fact::Type(other))) => !used.is_alike(usage, name, one, other),
+            _ => true,
+        }
+    };
+    history.names_apart(one, other, What::Type).into_iter().any(is_another)
         || !history.names_apart(one, other, What::Constant).is_empty()
         || (history.names_apart(one, other, What::Function).iter()).any(|name| usage.functions.contains(*name))
 }

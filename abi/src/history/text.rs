@@ -125,7 +125,9 @@ impl<'t> Row<'t> {
 
     /// A column that has to be the number that comes next.
     pub(super) fn count(self, column: &str, next: usize) -> Result<()> {
-        if column == next.to_string() {
+        // A number is written in one way only: without a sign, and without a zero before it.
+        let plain = column == "0" || !column.starts_with(['0', '+']);
+        if plain && column.parse() == Ok(next) {
             return Ok(());
         }
         Err(self.wrong(format_args!(
@@ -156,4 +158,33 @@ impl<'t> Row<'t> {
 /// Whether the text can stand in a column.
 pub(super) fn fits(text: &str) -> bool {
     !text.contains(['\t', '\n', '\r'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_counts_is_written_in_one_way() {
+        let row = Row {
+            path: Path::new("types.tsv"),
+            line: 7,
+            text: "l\t0",
+        };
+        for (column, next) in [("0", 0), ("7", 7), ("10", 10)] {
+            assert!(row.count(column, next).is_ok(), "{column}");
+        }
+        for (column, next) in [
+            ("00", 0),
+            ("+0", 0),
+            ("07", 7),
+            ("+7", 7),
+            ("-0", 0),
+            (" 7", 7),
+            ("", 0),
+            ("8", 7),
+        ] {
+            assert!(row.count(column, next).is_err(), "{column}");
+        }
+    }
 }
