@@ -231,7 +231,7 @@ impl Builder {
             ));
         }
         let compiled = parts.compile(cargo_dir.clone(), features).archive(source, manifest)?;
-        unseen::check(&compiled.of_driver(sys), workspace)?;
+        unseen::check(&compiled.of_driver(manifest, sys)?, workspace)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
         link(&compiled.library, &fresh)?;
         HostCrates::new(&self.cache, &parts.toolchain, sys)?.keep(&cargo_dir, &compiled.host_crates)?;

@@ -59,8 +59,8 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// The crates with a path that are not the project's own, which is where its `linux-driver-sys` is (`sys` is the folder of
-    /// that crate's C sources).
-    pub(super) fn of_driver(&self, sys: &Path) -> Vec<&OwnCrate> {
+    /// that crate's C sources). The driver, with this manifest, is one of them.
+    pub(super) fn of_driver(&self, manifest: &Path, sys: &Path) -> Result<Vec<&OwnCrate>> {
         let root = sys.parent().and_then(Path::parent);
         let of_project = |own: &&OwnCrate| {
             root.is_some_and(|root| {
@@ -69,7 +69,16 @@ impl Compiled {
                     .any(|dir| own.manifest == root.join(dir).join("Cargo.toml"))
             })
         };
-        self.with_path.iter().filter(|own| !of_project(own)).collect()
+        let own: Vec<&OwnCrate> = self.with_path.iter().filter(|own| !of_project(own)).collect();
+        if own.iter().any(|own| own.manifest == manifest) {
+            return Ok(own);
+        }
+        Err(Error::new(
+            manifest.display(),
+            "the driver's crate among those that cargo says it compiled for the kernel, for its sources to be looked through",
+            format_args!("{} others", own.len()),
+            "report this with the version of cargo",
+        ))
     }
 }
 
@@ -343,5 +352,70 @@ impl Compile<'_> {
         cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
         cargo.env("LINUX_DRIVER_KERNEL_DIR", &self.prepared.dir);
         cargo
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drivers_crates_are_told_from_the_projects() {
+        let manifests = [
+            "/root/sys/Cargo.toml",
+            "/root/safe/Cargo.toml",
+            "/root/Cargo.toml",
+            "/root/samples/edu/Cargo.toml",
+            "/other/safe/Cargo.toml",
+        ];
+        let compiled = Compiled {
+            library: PathBuf::new(),
+            host_crates: BTreeSet::new(),
+            with_path: manifests
+                .map(|manifest| OwnCrate {
+                    manifest: manifest.into(),
+                    root: PathBuf::new(),
+                    dep_info: PathBuf::new(),
+                })
+                .into(),
+        };
+        let of = |manifest: &str| {
+            let own = compiled.of_driver(Path::new(manifest), Path::new("/root/sys/c"));
+            own.map(|own| own.iter().map(|own| own.manifest.clone()).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            of(manifests[3]).unwrap(),
+            [manifests[3], manifests[4]].map(PathBuf::from)
+        );
+        // Never nothing to look through.
+        assert!(of("/edu/Cargo.toml").unwrap_err().to_string().contains("2 others"));
+    }
+
+    #[test]
+    fn the_list_of_sources_is_that_of_the_same_library() {
+        let dir = tempfile::tempdir().unwrap();
+        let deps = dir.path().join("deps");
+        fs::create_dir(&deps).unwrap();
+        for (hash, text) in [("1", "of one kernel"), ("2", "of another"), ("3", "a longer one")] {
+            fs::write(deps.join(format!("libedu-{hash}.a")), text).unwrap();
+        }
+        fs::write(deps.join("libedu_two-4.a"), "of another").unwrap();
+        let library = dir.path().join("libedu.a");
+        fs::write(&library, "of another").unwrap();
+        assert_eq!(dep_info(&library).unwrap(), deps.join("edu-2.d"));
+        fs::remove_file(&library).unwrap();
+        fs::hard_link(deps.join("libedu-3.a"), &library).unwrap();
+        assert_eq!(dep_info(&library).unwrap(), deps.join("edu-3.d"));
+        assert_eq!(
+            dep_info(&deps.join("libhelper-5.rlib")).unwrap(),
+            deps.join("helper-5.d")
+        );
+        fs::write(dir.path().join("libnone.a"), "none").unwrap();
+        assert!(
+            dep_info(&dir.path().join("libnone.a"))
+                .unwrap_err()
+                .to_string()
+                .contains("deps")
+        );
     }
 }

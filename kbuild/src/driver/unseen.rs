@@ -23,8 +23,8 @@
 //! such a crate promises nothing. A name that only the safe layer's macros may use is refused in every crate of the driver's.
 //!
 //! The driver's own crates are those with a path: the driver and what it depends on, but not the project's. What comes from
-//! a registry is not looked through, nor is a proc macro: with what these make of a driver's input the driver trusts them, as
-//! with the `unsafe` in them.
+//! a registry or from git is not looked through, nor is a proc macro: the driver trusts them with what they make of its input,
+//! as with the `unsafe` in them.
 
 use std::fmt;
 use std::fs;
