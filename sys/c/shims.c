@@ -2,23 +2,24 @@
 /* The shims: one line of C each. What they are for stands in shims.h. */
 #include "shims_used.h"
 
+/*
+ * To a driver in C most of these are inline functions, which ftrace does not see either. Each is only called directly:
+ * it needs no ENDBR, the mark of what an indirect call may reach.
+ */
 #define SHIM(name) __PASTE(SHIM_, __is_defined(LINUX_DRIVER_USES_##name))
-#define SHIM_1
+#define SHIM_1 notrace __noendbr
 #define SHIM_0 static __maybe_unused
+
+#include <linux/compiler.h>
+#ifdef CONFIG_X86
+#include <asm/ibt.h>
+#endif
+#ifndef __noendbr
+#define __noendbr
+#endif
 
 #include "wrapper.h"
 #include <linux/sched/task.h>
-
-/*
- * A Rust panic ends here, after its message was printed. The task ends; a mutex that it holds names it as its owner
- * for good, and who wants the mutex looks at the owner (mutex_spin_on_owner(), rt_mutex_adjust_prio_chain()). So the
- * task's structure stays.
- */
-SHIM(bug) void linux_driver_bug(void)
-{
-	get_task_struct(current);
-	BUG();
-}
 
 SHIM(kmalloc) void *linux_driver_kmalloc(size_t size, gfp_t flags)
 {
@@ -141,10 +142,10 @@ SHIM(turns_unlock) void linux_driver_turns_unlock(void)
 	mutex_unlock(&linux_driver_turns);
 }
 
-/* Whether a device's folder in sysfs has something of this name. */
+/* Whether a device's folder in sysfs has something of this name. A device that is being bound has a folder. */
 SHIM(sysfs_has) bool linux_driver_sysfs_has(struct device *dev, const char *name)
 {
-	struct kernfs_node *found = dev->kobj.sd ? kernfs_find_and_get(dev->kobj.sd, name) : NULL;
+	struct kernfs_node *found = kernfs_find_and_get(dev->kobj.sd, name);
 
 	kernfs_put(found);
 	return found != NULL;
@@ -391,4 +392,17 @@ SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err)
 SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev)
 {
 	return pci_physfn(dev);
+}
+
+/* BUG() names its file: not by the path of the folder that the module is built in, which would be part of the module. */
+#line __LINE__ "shims.c"
+/*
+ * A Rust panic ends here, after its message was printed. The task ends; a mutex that it holds names it as its owner
+ * for good, and who wants the mutex looks at the owner (mutex_spin_on_owner(), rt_mutex_adjust_prio_chain()). So the
+ * task's structure stays: this is get_task_struct(), less the check of a count that a task raises once, at its end.
+ */
+SHIM(bug) void linux_driver_bug(void)
+{
+	atomic_inc(&current->usage.refs);
+	BUG();
 }

@@ -68,6 +68,11 @@ pub struct Build {
 const RUST_OBJECT: &str = "linux_driver_rust";
 const SHIMS_OBJECT: &str = "linux_driver_shims";
 
+/// The script by which Kbuild links the members: all sections stay as they are, but what ftrace would look for in the shims, which it does not
+/// trace. (The Rust object has none either.)
+const MEMBERS_SCRIPT: &str = "linux_driver_members.lds";
+const MEMBERS: &str = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } }\n";
+
 impl Builder {
     /// A builder for this kernel.
     pub fn new(cache: Cache, kbuild: Kbuild, install: Install) -> Self {
@@ -266,7 +271,11 @@ impl Builder {
             format!(" {SHIMS_OBJECT}.o")
         };
         let module = &source.module;
-        let members = format!("obj-m := {module}.o\n{module}-y := {RUST_OBJECT}.o{shims_object}\n");
+        write_if_changed(&dir.join(MEMBERS_SCRIPT), MEMBERS.as_bytes())?;
+        let members = format!(
+            "obj-m := {module}.o\n{module}-y := {RUST_OBJECT}.o{shims_object}\nLDFLAGS_{module}.o := -T {}\n",
+            dir.join(MEMBERS_SCRIPT).display()
+        );
         write_if_changed(&dir.join("Kbuild"), members.as_bytes())?;
         Ok(symbols.id_tables(&parts.prepared.kernel.device_table_symbol.replace("{module}", module)))
     }
