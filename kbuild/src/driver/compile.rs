@@ -347,6 +347,10 @@ impl Compile<'_> {
         // Each crate is compiled by itself: without this, what the safe layer does in a function of its own stays one in each
         // module, with a prologue, its padding and its rows for the unwinder, even if it is called once.
         flags.push("-Zcross-crate-inline-threshold=always".into());
+        // As the kernel's C on x86-64 (`-falign-loops=1`): no padding before loops.
+        flags.push("-Cllvm-args=-align-loops=1".into());
+        // No copy of a function's end at each way to it: each has rows for the unwinder of its own.
+        flags.push("-Cllvm-args=-tail-dup-placement=false".into());
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);
         cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
