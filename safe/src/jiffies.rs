@@ -34,6 +34,13 @@ impl Jiffies {
     #[doc(alias = "msecs_to_jiffies")]
     #[doc(alias = "__msecs_to_jiffies")]
     pub fn from_msecs(ms: u32) -> Self {
+        if ms > i32::MAX.cast_unsigned() {
+            return Self::MAX;
+        }
+        // As C's inline function does for a constant: where a tick is so many milliseconds, no call is left of it.
+        if const { Self::HZ <= 1000 && 1000 % Self::HZ == 0 } {
+            return Self::new(u64::from(ms.div_ceil(const { 1000 / Self::HZ })));
+        }
         // SAFETY: `__msecs_to_jiffies` has no precondition: it is a function of its argument alone (`__attribute_const__`).
         Self::new(unsafe { sys::__msecs_to_jiffies(ms) })
     }
@@ -63,5 +70,27 @@ impl Jiffies {
     /// What C returns as what is left of a timeout.
     pub(crate) const fn left(ticks: c_long) -> Self {
         Self::new(if ticks > 0 { ticks as u64 } else { 0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_are_rounded_up_to_ticks() {
+        let tick = 1000 / Jiffies::HZ;
+        for (ms, ticks) in [
+            (0, 0),
+            (1, 1),
+            (tick, 1),
+            (tick + 1, 2),
+            (2000, u64::from(2 * Jiffies::HZ)),
+        ] {
+            assert_eq!(Jiffies::from_msecs(ms).ticks(), ticks, "{ms} ms");
+        }
+        let most = i32::MAX.cast_unsigned();
+        assert_eq!(Jiffies::from_msecs(most).ticks(), u64::from(most.div_ceil(tick)));
+        assert_eq!(Jiffies::from_msecs(most + 1).ticks(), Jiffies::MAX.ticks());
     }
 }
