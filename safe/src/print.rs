@@ -199,7 +199,8 @@ where
     L: args::List<Scalars: call::Scalars>,
 {
     let format = line::Format::<P, L, A, B, C, D>::C;
-    page.append(|place| {
+    let longest = const { line::longest(P::PIECES, L::CONVERSIONS) };
+    page.append(longest, |place| {
         // SAFETY: as in `printk`; the place is a slice of so many bytes, within a page.
         unsafe { call::Scalars::snprintf(args.scalars(), place.as_mut_ptr().cast(), place.len(), format.as_ptr()) }
     })

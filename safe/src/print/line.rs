@@ -40,7 +40,7 @@ const SIZES: usize = 4;
 /// The sizes in bytes to choose the format string's from, falling: the first holds it whatever the arguments are.
 ///
 /// A generic constant can't have a length that depends on types, but it can be picked from a few of given lengths.
-/// Steps of 8 down from the longest leave at most 7 bytes unused (with more than ten arguments a few more).
+/// The steps down from the longest are a quarter of what the shortest is less: one or two arguments leave at most one byte unused, ten seven.
 #[inline]
 pub const fn sizes(pieces: &[Piece]) -> [usize; SIZES] {
     let mut least = 1;
@@ -71,13 +71,15 @@ pub const fn sizes(pieces: &[Piece]) -> [usize; SIZES] {
         i += 1;
     }
     let mut sizes = [most; SIZES];
+    let step = (most - least).div_ceil(SIZES);
     let mut i = 1;
     while i < SIZES {
-        if sizes[i - 1] >= least + 8 {
-            sizes[i] = sizes[i - 1] - 8;
+        let previous = sizes[i - 1];
+        sizes[i] = if previous - least < step {
+            least
         } else {
-            sizes[i] = sizes[i - 1];
-        }
+            previous - step
+        };
         i += 1;
     }
     sizes
@@ -159,6 +161,40 @@ const fn write<const N: usize>(pieces: &[Piece], mut conversions: Option<&Conver
     out
 }
 
+/// How many bytes the message has at most, where all its arguments are integers: their widths, or the 22 digits of the longest.
+pub(super) const fn longest(pieces: &[Piece], mut conversions: Option<&Conversions>) -> Option<usize> {
+    const DIGITS: usize = 22;
+    let mut most = 0;
+    let mut i = 0;
+    while i < pieces.len() {
+        match pieces[i] {
+            Piece::Level(_) | Piece::Continue => most += 2,
+            Piece::Text(text) => most += text.len(),
+            Piece::Arg(flags) => match conversions {
+                Some(Conversions { first, rest }) if first.flags => {
+                    most += width(flags.as_bytes()) + DIGITS + "0x".len();
+                    conversions = *rest;
+                }
+                _ => return None,
+            },
+        }
+        i += 1;
+    }
+    Some(most)
+}
+
+/// The width among a placeholder's flags.
+const fn width(mut flags: &[u8]) -> usize {
+    let mut width = 0;
+    while let [byte, rest @ ..] = flags {
+        if byte.is_ascii_digit() {
+            width = width * 10 + (*byte - b'0') as usize;
+        }
+        flags = rest;
+    }
+    width
+}
+
 /// The string in `N` bytes, if they hold it.
 struct Cut<P, L, const N: usize>(PhantomData<(P, L)>);
 
@@ -223,15 +259,32 @@ mod tests {
     }
 
     #[test]
-    fn sizes_fall_by_eight_from_the_longest_to_the_shortest() {
+    fn what_integers_take_at_most_is_known_before() {
+        type Wide = (Number<LowerHex, u64>, ());
+        let most = longest(Two::PIECES, <(Number<LowerHex, u64>, Wide)>::CONVERSIONS).unwrap();
+        // `\x016`, `100%: ` and `/`, a newline, and two numbers, the first padded to 4.
+        assert_eq!(most, 2 + 6 + 1 + 1 + 2 * 24 + 4);
+        assert!(format!("\x016100%: {:#04x}/{:#x}\n", u64::MAX, u64::MAX).len() <= most);
+        // It is the width that counts where it is more.
+        assert!(longest(&[Piece::Arg("#0300")], Wide::CONVERSIONS).unwrap() >= 300);
+        // A text is as long as it is.
+        assert_eq!(
+            longest(Two::PIECES, <(Number<LowerHex, u64>, (Str<'_>, ()))>::CONVERSIONS),
+            None
+        );
+    }
+
+    #[test]
+    fn sizes_fall_in_even_steps_from_the_longest_towards_the_shortest() {
         assert_eq!(sizes(&[]), [1, 1, 1, 1]);
         assert_eq!(sizes(&[Piece::Text("a%")]), [4, 4, 4, 4]);
-        assert_eq!(sizes(&[const { Piece::Arg("") }; 2]), [11, 11, 11, 11]);
-        assert_eq!(sizes(&[const { Piece::Arg("") }; 6]), [31, 23, 15, 15]);
+        assert_eq!(sizes(&[Piece::Arg("")]), [6, 5, 4, 3]);
+        assert_eq!(sizes(&[const { Piece::Arg("") }; 2]), [11, 9, 7, 5]);
+        assert_eq!(sizes(&[const { Piece::Arg("") }; 6]), [31, 26, 21, 16]);
         assert_eq!(sizes(&[const { Piece::Arg("") }; 10]), [51, 43, 35, 27]);
         assert_eq!(
             sizes(&[Piece::Level(Level::Err), Piece::Continue, Piece::Arg("#08")]),
-            [12, 12, 12, 12]
+            [12, 10, 8, 7]
         );
     }
 

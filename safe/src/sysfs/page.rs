@@ -29,11 +29,18 @@ impl Page {
     }
 
     /// Appends what `print` puts into the rest of the page, which returns how long that is, or would be if it all fitted, without its
-    /// NUL. [`ENOSPC`] if it does not fit; nothing is appended then.
+    /// NUL. [`ENOSPC`] if it does not fit; nothing is appended then. `longest` is how long it can be, where that is known: the compiler
+    /// knows then that it fits at the page's start.
     #[inline(always)]
-    pub(crate) fn append(&mut self, print: impl FnOnce(&mut [u8]) -> c_int) -> Result {
+    pub(crate) fn append(&mut self, longest: Option<usize>, print: impl FnOnce(&mut [u8]) -> c_int) -> Result {
         let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
-        let length = usize::try_from(print(rest)).unwrap_or(usize::MAX);
+        let fits = longest.is_some_and(|longest| longest < rest.len());
+        let printed = print(rest);
+        if fits {
+            self.length = self.length.wrapping_add(printed.cast_unsigned() as usize);
+            return Ok(());
+        }
+        let length = usize::try_from(printed).unwrap_or(usize::MAX);
         if length < rest.len() {
             self.length += length;
             return Ok(());
