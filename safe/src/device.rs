@@ -33,7 +33,7 @@ use linux_driver_sys as sys;
 
 use crate::driver::Head;
 use crate::error::Result;
-use crate::place::Place;
+use crate::place::Vacant;
 use crate::types::{AlwaysRefCounted, Opaque};
 
 mod sealed {
@@ -124,10 +124,10 @@ impl Device<Bound> {
         self.head().binding
     }
 
-    /// Counts the registration that is made in `slot`, in the data of the driver that is bound. Everything that C calls back asks for
-    /// this. [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
+    /// The place for the registration that is about to be made in `slot`, in the data of the driver that is bound. Everything that C
+    /// calls back asks for this. [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
     #[inline(always)]
-    pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Place> {
+    pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
         // SAFETY: the head stays until the binding has ended, which calls `end` first.
         unsafe { self.head().extent.place(slot) }
     }

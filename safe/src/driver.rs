@@ -18,7 +18,7 @@ mod members;
 mod registration;
 mod turn;
 
-pub(crate) use binding::{Head, Memory, bind, bound_data, data, unbind};
+pub(crate) use binding::{Head, Memory, bind, bound_data, data, head_and_data, unbind};
 pub(crate) use members::name;
 pub use members::{Callbacks, DeviceDriver, ProbeType};
 #[doc(hidden)]

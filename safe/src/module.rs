@@ -4,14 +4,14 @@
 //! C header: `include/linux/module.h`.
 
 use core::cell::UnsafeCell;
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
 
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
 use crate::error::{Error, Result};
-use crate::place::{Extent, Place};
+use crate::place::{Extent, Vacant};
 
 /// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
 ///
@@ -46,9 +46,9 @@ impl ThisModule {
         unsafe { &raw const (*self.as_ptr()).name }.cast()
     }
 
-    /// Counts the registration that is made in `slot`, in the module's state;
+    /// The place for the registration that is about to be made in `slot`, in the module's state;
     /// [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
-    pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Place> {
+    pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
         // SAFETY: the extent is a static.
         unsafe { STATE.place(slot) }
     }
@@ -58,16 +58,25 @@ impl ThisModule {
     /// What the entry registered may have been used before it failed: a device was probed, its file
     /// was opened, and is open still. The loader does not ask for uses when an entry fails
     /// (`do_init_module`), and would take the code away that is called when the file is closed.
+    #[inline(always)]
     fn wait_for_users(&self) {
-        let mut waits = 0u32;
-        // SAFETY: `module_refcount` asks for a module that is not freed: this one's code is
-        // running, and the loader frees a module whose entry failed only after the entry has
-        // returned.
-        while unsafe { sys::module_refcount(self.as_ptr()) } > 1 {
-            if waits == 1000 {
-                crate::pr_warn!("init failed, but it is in use");
-            }
-            waits = waits.saturating_add(1);
+        const TEXT: &CStr = c"\x014%s: init failed, but it is in use: waits until it is not\n";
+        // Freed with the entry, of which this is a part.
+        #[unsafe(link_section = ".init.rodata")]
+        static IN_USE: [u8; TEXT.count_bytes() + 1] = *TEXT.to_bytes_with_nul().first_chunk().unwrap();
+        let is_used = || {
+            // SAFETY: `module_refcount` asks for a module that is not freed: this one's code is
+            // running, and the loader frees a module whose entry failed only after the entry has
+            // returned.
+            unsafe { sys::module_refcount(self.as_ptr()) > 1 }
+        };
+        if !is_used() {
+            return;
+        }
+        // SAFETY: `_printk` asks for a format string that ends in NUL, which the bytes do, and for
+        // what its conversion reads: `%s` a C string, which the name is.
+        unsafe { sys::_printk(IN_USE.as_ptr().cast(), self.name()) };
+        while is_used() {
             // SAFETY: `msleep` asks for a context that may sleep: the loader calls a module's entry
             // in a task, with no lock held.
             unsafe { sys::msleep(1) };
@@ -87,6 +96,14 @@ impl ThisModule {
     }
 }
 
+/// The module's name, for a line that this crate logs: a C string that lives as long as the module.
+#[cfg(target_os = "none")]
+#[inline(always)]
+pub(crate) fn name() -> *const c_char {
+    // SAFETY: nothing is registered in the module's name.
+    unsafe { ThisModule::get() }.name()
+}
+
 /// Where the module's state is. (This is linked into each module: there is one for each.)
 static STATE: Extent = Extent::new(0, 0);
 
@@ -100,6 +117,10 @@ pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 unsafe impl<T: Module> Sync for Slot<T> {}
 
 impl<T: Module> Slot<T> {
+    /// Whether a registration can lie in the state: none is of no size. Otherwise nobody asks where the
+    /// state is, and the extent is not linked into the module.
+    const HAS_ROOM: bool = size_of::<T>() != 0;
+
     /// One that holds nothing yet.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
@@ -113,7 +134,9 @@ impl<T: Module> Slot<T> {
     /// Called once, by the loader.
     #[inline(always)]
     pub unsafe fn init(&'static self) -> c_int {
-        STATE.set(self.0.get().addr(), size_of::<T>());
+        if Self::HAS_ROOM {
+            STATE.set(self.0.get().addr(), size_of::<T>());
+        }
         // SAFETY: this is the module's entry.
         let init = T::init(unsafe { ThisModule::get() });
         // SAFETY: the slot is a static, aligned, valid for writes and never moved; nobody else has
@@ -122,7 +145,9 @@ impl<T: Module> Slot<T> {
         match unsafe { init.__pinned_init(self.0.get().cast()) } {
             Ok(()) => 0,
             Err(error) => {
-                STATE.end();
+                if Self::HAS_ROOM {
+                    STATE.end();
+                }
                 // SAFETY: this is the module's entry.
                 unsafe { ThisModule::get() }.wait_for_users();
                 error.to_errno()
@@ -137,12 +162,16 @@ impl<T: Module> Slot<T> {
     /// Called once, by the loader, after `init` returned 0.
     #[inline(always)]
     pub unsafe fn exit(&'static self) {
-        STATE.close();
+        if Self::HAS_ROOM {
+            STATE.close();
+        }
         // SAFETY: by the caller's promise `init` made the value, and this is called once. Nobody
         // uses the value: the loader calls the exit when the module has no user, and what the value
         // has registered is unregistered as it is dropped.
         unsafe { core::ptr::drop_in_place(self.0.get().cast::<T>()) };
-        STATE.end();
+        if Self::HAS_ROOM {
+            STATE.end();
+        }
     }
 }
 

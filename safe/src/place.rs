@@ -15,7 +15,11 @@
 //! registration is hidden behind a type parameter. So each registration remembers the address at
 //! which it was made ([`Place::of`]): what is undone is undone there, and what the callbacks used
 //! is dropped there.
+//!
+//! The checks and their messages are linked into each module. So they are functions of their own,
+//! which are not inlined, and the messages are short.
 
+use core::ffi::CStr;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -31,8 +35,8 @@ pub(crate) struct Extent {
 
 fn contains(start: usize, extent: usize, address: usize, size: usize) -> bool {
     extent
-        .checked_sub(address.wrapping_sub(start))
-        .is_some_and(|room| size <= room)
+        .checked_sub(size)
+        .is_some_and(|last| address.wrapping_sub(start) <= last)
 }
 
 impl Extent {
@@ -52,39 +56,44 @@ impl Extent {
         self.size.store(size, Ordering::Relaxed);
     }
 
-    /// Counts the registration that is made in `slot`. [`EINVAL`], with a line that says why, if
-    /// the slot is outside, if it is not aligned, or if the place is [closed](Self::close).
+    /// The place for the registration that is about to be made in `slot`. [`EINVAL`], with a line
+    /// that says why, if the slot is outside, if it is not aligned, or if the place is
+    /// [closed](Self::close).
     ///
     /// # Safety
     ///
-    /// The extent stays where it is until what it returns is dropped, or [`end`](Self::end) was
-    /// called.
+    /// The extent stays where it is until what is made of the place is dropped, or
+    /// [`end`](Self::end) was called.
     #[inline(always)]
-    pub(crate) unsafe fn place<T>(&self, slot: *mut T) -> Result<Place> {
+    pub(crate) unsafe fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
         // SAFETY: by the caller's promise.
-        unsafe { self.place_of(slot.expose_provenance(), size_of::<T>(), align_of::<T>()) }
+        unsafe { self.place_at(slot.expose_provenance(), size_of::<T>(), align_of::<T>()) }
     }
 
     /// # Safety
     ///
     /// As for [`place`](Self::place).
-    #[inline(never)]
-    unsafe fn place_of(&self, address: usize, size: usize, align: usize) -> Result<Place> {
-        let (start, extent) = (self.start.load(Ordering::Relaxed), self.size.load(Ordering::Relaxed));
-        if !contains(start, extent, address, size) || self.closed.load(Ordering::Relaxed) {
-            refused("outside of the driver's data or the module's state");
-            return Err(EINVAL);
-        }
-        if address & align.wrapping_sub(1) != 0 {
-            refused("in a field that is not aligned: its type, or one around it, is packed");
-            return Err(EINVAL);
-        }
-        self.registered.fetch_add(1, Ordering::Relaxed);
-        // INVARIANT: counted above.
-        Ok(Place {
-            registered: NonNull::from(&self.registered),
+    #[inline(always)]
+    unsafe fn place_at(&self, address: usize, size: usize, align: usize) -> Result<Vacant> {
+        self.check(address, size, align)?;
+        // INVARIANT: the extent stays, by the caller's promise; the room was found just now.
+        Ok(Vacant {
+            extent: NonNull::from(self),
             address,
         })
+    }
+
+    #[inline(never)]
+    fn check(&self, address: usize, size: usize, align: usize) -> Result {
+        let why = if !self.contains(address, size) || self.closed.load(Ordering::Relaxed) {
+            c"outside of the driver's data and the module's state"
+        } else if address & align.wrapping_sub(1) != 0 {
+            c"in a packed type"
+        } else {
+            return Ok(());
+        };
+        say(why);
+        Err(EINVAL)
     }
 
     /// Whether `size` bytes at this address are part of the place, also while it is dropped.
@@ -117,49 +126,108 @@ impl Extent {
     }
 }
 
-/// Says why a registration was not made.
-#[cold]
-fn refused(why: &str) {
+/// Logs a line about a registration. This is less code than a line of [`print`](mod@crate::print).
+fn say(what: &'static CStr) {
+    // SAFETY: `_printk` asks for a format string that ends in NUL, and for the arguments that its
+    // conversions read: `%s` a C string, which the module's name is, and the text. It may be called
+    // in any context.
     #[cfg(target_os = "none")]
-    crate::pr_err!("a registration would be made {why}");
+    unsafe {
+        linux_driver_sys::_printk(
+            c"\x013%s: a registration %s\n".as_ptr(),
+            crate::module::name(),
+            what.as_ptr(),
+        )
+    };
     // On the host, where the tests of this are, there is no kernel to tell.
     #[cfg(not(target_os = "none"))]
-    let _ = why;
+    let _ = what;
 }
 
 #[cold]
+#[inline(never)]
 fn still_registered() -> ! {
+    say(c"was not dropped");
     #[cfg(target_os = "none")]
-    {
-        crate::pr_emerg!("a registration was not dropped");
-        crate::panic::bug()
-    }
+    crate::panic::bug();
     #[cfg(not(target_os = "none"))]
     panic!("a registration was not dropped")
 }
 
 #[cold]
-fn moved(address: usize) {
-    #[cfg(target_os = "none")]
-    crate::pr_err!(
-        "a registration was moved before it was dropped: it is undone at {:p}, where it was made",
-        core::ptr::without_provenance::<u8>(address)
-    );
-    #[cfg(not(target_os = "none"))]
-    let _ = address;
+fn moved() {
+    say(c"was moved before it was dropped");
+}
+
+/// The place of a registration that is not made yet.
+///
+/// # Invariants
+///
+/// The extent stays until the [`Place`] that is made of this is dropped, or [`Extent::end`] was
+/// called. At `address` is room for the registration, and has been since the initialiser began.
+#[must_use = "the registration is counted by `take`"]
+pub(crate) struct Vacant {
+    extent: NonNull<Extent>,
+    address: usize,
+}
+
+impl Vacant {
+    /// Counts the registration, which has been made. From here on it has to be dropped before the
+    /// extent [ends](Extent::end).
+    ///
+    /// Nobody ends the extent between the check and this: who does has run the initialiser itself
+    /// (a `probe` that fails), or comes after it (`remove`, the module's exit).
+    #[inline(always)]
+    pub(crate) fn take(self) -> Place {
+        let address = self.address;
+        // INVARIANT: the address is that of the slot.
+        Place {
+            _counted: self.count(),
+            address,
+        }
+    }
+
+    /// As [`take`](Self::take), for what C knows by other addresses than its own.
+    #[inline(always)]
+    pub(crate) fn count(self) -> Counted {
+        // SAFETY: by the type's invariant the extent is there.
+        unsafe { self.extent.as_ref() }
+            .registered
+            .fetch_add(1, Ordering::Relaxed);
+        // INVARIANT: counted above.
+        Counted(self.extent)
+    }
+}
+
+/// That a registration is counted.
+///
+/// # Invariants
+///
+/// It is counted once, in an extent that stays until this is dropped.
+// The compiler refuses a packed type that contains one with `align` (E0588): what has it is
+// aligned, and is dropped where it is.
+#[repr(align(8))]
+pub(crate) struct Counted(NonNull<Extent>);
+
+// SAFETY: the extent's fields are atomic.
+unsafe impl Send for Counted {}
+// SAFETY: a shared one gives nothing away.
+unsafe impl Sync for Counted {}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // SAFETY: by the type's invariant the extent is there.
+        unsafe { self.0.as_ref() }.registered.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The place of one registration: a part of everything that C calls back.
 ///
 /// # Invariants
 ///
-/// It is counted once, in a counter that stays until it is dropped. `address` is where the
-/// registration was made: that memory stays as long as the counter.
-// The compiler refuses a packed type that contains one with `align` (E0588): what has a place is
-// aligned, and is dropped where it is.
-#[repr(align(8))]
+/// `address` is where the registration was made: that memory stays as long as the extent.
 pub(crate) struct Place {
-    registered: NonNull<AtomicUsize>,
+    _counted: Counted,
     address: usize,
 }
 
@@ -174,20 +242,8 @@ impl Place {
         if dropped.addr() == self.address {
             return dropped.cast_mut();
         }
-        moved(self.address);
+        moved();
         core::ptr::with_exposed_provenance_mut(self.address)
-    }
-}
-
-// SAFETY: the counter is atomic.
-unsafe impl Send for Place {}
-// SAFETY: a shared one gives nothing away.
-unsafe impl Sync for Place {}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        // SAFETY: by the type's invariant the counter is there.
-        unsafe { self.registered.as_ref() }.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -197,7 +253,7 @@ mod tests {
 
     fn placed(extent: &Extent, address: usize, size: usize, align: usize) -> Result<Place> {
         // SAFETY: the extent outlives what is made of it here.
-        unsafe { extent.place_of(address, size, align) }
+        unsafe { extent.place_at(address, size, align) }.map(Vacant::take)
     }
 
     fn is_refused(extent: &Extent, address: usize, size: usize) -> bool {
@@ -292,7 +348,7 @@ mod tests {
         let slot = memory.as_mut_ptr();
         let extent = Extent::new(slot.addr(), size_of::<Registered>());
         // SAFETY: the extent outlives what is made of it here.
-        let place = unsafe { extent.place(slot) }.unwrap();
+        let place = unsafe { extent.place(slot) }.unwrap().take();
         let undone = AtomicBool::new(false);
         // SAFETY: the memory is there.
         unsafe { slot.write(Registered { undone, place }) };

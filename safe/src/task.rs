@@ -31,9 +31,8 @@ impl InMiscOpen {
 
     /// Whether this task is in there.
     pub(crate) fn is_here() -> bool {
-        // Only this task writes its own address there, and takes it away.
-        let task = IN_MISC_OPEN.load(Ordering::Relaxed);
-        task != 0 && task == current()
+        // Only this task writes its own address there, and takes it away. (0 is no task's.)
+        current() == IN_MISC_OPEN.load(Ordering::Relaxed)
     }
 }
 

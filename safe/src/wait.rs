@@ -88,6 +88,18 @@ impl WaitQueue {
         })
     }
 
+    /// As [`new`](Self::new), of zeroes.
+    ///
+    /// # Safety
+    ///
+    /// The memory is there and zeroed; what this makes of it stays where it is.
+    pub(crate) unsafe fn init_zeroed(slot: *mut Self, name: &'static CStr, key: &'static LockClassKey) {
+        // SAFETY: the memory is there; only the field's address is taken.
+        let raw = unsafe { &raw mut (*slot).raw };
+        // SAFETY: as in `new`. The count is 0, which is what it starts with.
+        unsafe { sys::__init_waitqueue_head(raw.cast(), name.as_ptr(), key.as_raw()) };
+    }
+
     /// The queue as C knows it: for `poll_wait`, which puts entries into it that may stay until the file is closed. Who gives
     /// it to C for that makes sure that it lives as long.
     pub fn as_raw(&self) -> *mut sys::wait_queue_head {
@@ -129,26 +141,19 @@ impl WaitQueue {
     /// Waits until `condition` holds: C's `wait_event`. No signal interrupts it. Context: may sleep.
     pub fn wait_event(&self, mut condition: impl FnMut() -> bool) {
         // Without a timeout or a signal, the condition is all that ends it.
-        let _ = wait([self], sys::TASK_UNINTERRUPTIBLE, FOREVER, || {
-            condition().then_some(Ok(()))
-        });
+        let _ = wait::<_, { sys::TASK_UNINTERRUPTIBLE }>([self], None, || condition().then_some(Ok(())));
     }
 
     /// Waits until `condition` holds; [`ERESTARTSYS`](crate::error::code::ERESTARTSYS) if a signal comes first: C's
     /// `wait_event_interruptible`. Context: may sleep.
     pub fn wait_event_interruptible(&self, mut condition: impl FnMut() -> bool) -> Result {
-        wait([self], sys::TASK_INTERRUPTIBLE, FOREVER, || {
-            condition().then_some(Ok(()))
-        })
-        .map(|_left| ())
+        wait::<_, { sys::TASK_INTERRUPTIBLE }>([self], None, || condition().then_some(Ok(()))).map(|_left| ())
     }
 
     /// Waits until `condition` holds, `timeout` at most, and returns what is left of that, at least one tick.
     /// [`ETIMEDOUT`] if the condition does not hold then either: C's `wait_event_timeout`, which returns 0. Context: may sleep.
     pub fn wait_event_timeout(&self, timeout: Jiffies, mut condition: impl FnMut() -> bool) -> Result<Jiffies> {
-        wait([self], sys::TASK_UNINTERRUPTIBLE, timeout.as_long(), || {
-            condition().then_some(Ok(()))
-        })
+        wait::<_, { sys::TASK_UNINTERRUPTIBLE }>([self], Some(timeout.as_long()), || condition().then_some(Ok(())))
     }
 
     /// As [`wait_event_timeout`](Self::wait_event_timeout); `ERESTARTSYS` if a signal comes first: C's
@@ -158,9 +163,7 @@ impl WaitQueue {
         timeout: Jiffies,
         mut condition: impl FnMut() -> bool,
     ) -> Result<Jiffies> {
-        wait([self], sys::TASK_INTERRUPTIBLE, timeout.as_long(), || {
-            condition().then_some(Ok(()))
-        })
+        wait::<_, { sys::TASK_INTERRUPTIBLE }>([self], Some(timeout.as_long()), || condition().then_some(Ok(())))
     }
 
     /// As [`wait_event_interruptible`](Self::wait_event_interruptible), on two queues at once: [`ENODEV`] as soon as
@@ -173,13 +176,7 @@ impl WaitQueue {
         stopped: impl FnMut() -> bool,
         condition: impl FnMut() -> bool,
     ) -> Result {
-        wait(
-            [stop, self],
-            sys::TASK_INTERRUPTIBLE,
-            FOREVER,
-            stop_or(stopped, condition),
-        )
-        .map(|_left| ())
+        wait::<_, { sys::TASK_INTERRUPTIBLE }>([stop, self], None, stop_or(stopped, condition)).map(|_left| ())
     }
 
     /// As [`wait_event_interruptible_or`](Self::wait_event_interruptible_or), `timeout` at most: what is left of that, or
@@ -191,12 +188,7 @@ impl WaitQueue {
         stopped: impl FnMut() -> bool,
         condition: impl FnMut() -> bool,
     ) -> Result<Jiffies> {
-        wait(
-            [stop, self],
-            sys::TASK_INTERRUPTIBLE,
-            timeout.as_long(),
-            stop_or(stopped, condition),
-        )
+        wait::<_, { sys::TASK_INTERRUPTIBLE }>([stop, self], Some(timeout.as_long()), stop_or(stopped, condition))
     }
 }
 
@@ -226,14 +218,13 @@ fn stop_or(mut stopped: impl FnMut() -> bool, mut condition: impl FnMut() -> boo
     }
 }
 
-/// Waits on all of `queues` until `done` says how it ended, or `timeout` ticks are over: C's `___wait_event`, in a task state of
-/// `TASK_*`. Returns what is left of the timeout. As in C, the time that `done` takes is not counted.
+/// Waits on all of `queues` until `done` says how it ended, or `timeout` ticks are over, if there is a timeout: C's `___wait_event`, in the
+/// task state `STATE`, one of `TASK_*`. Returns what is left of the timeout. As in C, the time that `done` takes is not counted.
 ///
 /// `done` is the driver's own code, and may panic, which ends the task: it is called while the task is in no queue.
-fn wait<const N: usize>(
+fn wait<const N: usize, const STATE: u32>(
     queues: [&WaitQueue; N],
-    state: u32,
-    mut timeout: c_long,
+    mut timeout: Option<c_long>,
     mut done: impl FnMut() -> Option<Result>,
 ) -> Result<Jiffies> {
     might_sleep();
@@ -242,13 +233,13 @@ fn wait<const N: usize>(
         // Before the condition is looked at: who makes it true after that wakes a queue after this, which is seen below.
         let woken = queues.map(|queue| queue.woken.load(Ordering::Acquire));
         if let Some(result) = done() {
-            return result.map(|()| Jiffies::left(timeout.max(1)));
+            return result.map(|()| Jiffies::left(timeout.unwrap_or(FOREVER).max(1)));
         }
-        if timeout == 0 {
+        if timeout == Some(0) {
             return Err(ETIMEDOUT);
         }
         interrupted?;
-        (timeout, interrupted) = sleep(&queues, &woken, state, timeout);
+        (timeout, interrupted) = sleep::<N, STATE>(&queues, &woken, timeout);
     }
 }
 
@@ -256,12 +247,11 @@ fn wait<const N: usize>(
 /// Returns what is left of the timeout, and `ERESTARTSYS` for a signal.
 ///
 /// Nothing of the driver's runs in it: the task is in the queues, by entries on its stack, and in none when it returns.
-fn sleep<const N: usize>(
+fn sleep<const N: usize, const STATE: u32>(
     queues: &[&WaitQueue; N],
     woken: &[usize; N],
-    state: u32,
-    mut timeout: c_long,
-) -> (c_long, Result) {
+    timeout: Option<c_long>,
+) -> (Option<c_long>, Result) {
     let entries = [const { Opaque::<sys::wait_queue_entry>::uninit() }; N];
     let mut interrupted = Ok(());
     for (queue, entry) in queues.iter().zip(&entries) {
@@ -270,31 +260,39 @@ fn sleep<const N: usize>(
         // SAFETY: `prepare_to_wait_event` asks for an initialised queue and an initialised entry of this task's, which stay where they
         // are until `finish_wait`: the queue is borrowed, and the entry does not go before the end of this function, which has no
         // other way out.
-        let returned = unsafe { sys::prepare_to_wait_event(queue.raw.get(), entry.get(), state as c_int) };
-        interrupted = interrupted.and(to_result(returned as c_int));
+        let returned = unsafe { sys::prepare_to_wait_event(queue.raw.get(), entry.get(), STATE as c_int) };
+        // It returns 0 in a state that no signal ends (`signal_pending_state`): nothing is to be asked then.
+        if STATE & sys::TASK_INTERRUPTIBLE != 0 {
+            interrupted = interrupted.and(to_result(returned as c_int));
+        }
     }
     // In the queues now: who wakes one from here on wakes this task.
     let same = queues
         .iter()
         .zip(woken)
         .all(|(queue, &woken)| queue.woken.load(Ordering::Relaxed) == woken);
-    if interrupted.is_ok() && same {
+    let finish = || {
+        for (queue, entry) in queues.iter().zip(&entries) {
+            // SAFETY: `finish_wait` asks for the queue that the entry was prepared for, and for this task to be its owner. After this
+            // call the entry is in no queue, and nobody looks at it; another call finds it in none.
+            unsafe { sys::finish_wait(queue.raw.get(), entry.get()) };
+        }
+    };
+    let mut left = timeout;
+    if interrupted.is_ok() {
+        if !same {
+            // C's loop calls the scheduler here too, as a task that may go on running, which `finish_wait` makes it. Otherwise a
+            // condition that wakes its own queue, or is slower than those who wake it, would keep the CPU from the task that makes it
+            // true.
+            finish();
+        }
         // SAFETY: `schedule_timeout` asks for a caller that may sleep, which `might_sleep` has said, and for a timeout that is not
-        // negative: it is what is left of one that was not. (`FOREVER` comes back as it is.)
-        timeout = unsafe { sys::schedule_timeout(timeout) };
+        // negative: it is what is left of one that was not.
+        let ticks = unsafe { sys::schedule_timeout(timeout.unwrap_or(FOREVER)) };
+        left = timeout.map(|_| ticks);
     }
-    for (queue, entry) in queues.iter().zip(&entries) {
-        // SAFETY: `finish_wait` asks for the queue that the entry was prepared for, and for this task to be its owner. After this
-        // call the entry is in no queue, and nobody looks at it.
-        unsafe { sys::finish_wait(queue.raw.get(), entry.get()) };
-    }
-    if interrupted.is_ok() && !same {
-        // C's loop calls the scheduler here too, as a task that may go on running. Otherwise a condition that wakes its own queue, or
-        // is slower than those who wake it, would keep the CPU from the task that makes it true.
-        // SAFETY: as above; `finish_wait` has set the task's state to running.
-        timeout = unsafe { sys::schedule_timeout(timeout) };
-    }
-    (timeout, interrupted)
+    finish();
+    (left, interrupted)
 }
 
 /// An initialiser of a [`WaitQueue`](crate::wait::WaitQueue) with a lockdep class of its own: C's `init_waitqueue_head`.

@@ -14,7 +14,7 @@ use super::BusType;
 use super::bus_type::contents;
 use crate::error::{Error, Result, to_result};
 use crate::module::ThisModule;
-use crate::place::{Extent, Place};
+use crate::place::{Extent, Place, Vacant};
 use crate::pr_warn;
 use crate::sync::rcu;
 use crate::types::{Invariant, Opaque};
@@ -54,7 +54,7 @@ impl<B: BusType> Handle<B> {
         self.module
     }
 
-    pub(super) fn place<T>(&self, slot: *mut T) -> Result<Place> {
+    pub(super) fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
         // SAFETY: the extent stays where it is until `end`.
         unsafe { self.state.place(slot) }
     }
@@ -176,7 +176,7 @@ impl<B: BusType> Registration<B> {
             let field = unsafe { &raw mut (*slot).place };
             // INVARIANT: all of it is there.
             // SAFETY: the field is valid for writes.
-            unsafe { field.write(place) };
+            unsafe { field.write(place.take()) };
             Ok(())
         };
         // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.

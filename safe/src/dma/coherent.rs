@@ -16,7 +16,7 @@ use crate::alloc::{__GFP_NOWARN, __GFP_ZERO, Flags};
 use crate::bytes::{FromBytes, IntoBytes};
 use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::EINVAL, code::ENOMEM};
-use crate::place::Place;
+use crate::place::Counted;
 
 /// `DMA_ATTR_NO_WARN` of `include/linux/dma-mapping.h`: no message if it fails.
 const DMA_ATTR_NO_WARN: core::ffi::c_ulong = sys::DMA_ATTR_NO_WARN as core::ffi::c_ulong;
@@ -39,7 +39,7 @@ pub struct Coherent<T> {
     handle: DmaAddr,
     device: NonNull<sys::device>,
     _pin: PhantomPinned,
-    _place: Place,
+    _counted: Counted,
 }
 
 // SAFETY: it owns plain memory of a `T: Send`; `dma_free_attrs` demands a context with interrupts on and no particular thread.
@@ -95,7 +95,7 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
                 handle,
                 device,
                 _pin: PhantomPinned,
-                _place: place,
+                _counted: place.count(),
             };
             // INVARIANT: allocated above, zeroed, which is a value of a `FromBytes`.
             // SAFETY: the slot is valid for writes, as an initialiser's is.
@@ -199,6 +199,8 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
 }
 
 impl<T> Drop for Coherent<T> {
+    // Once for a module: the data that it lies in is dropped where `probe` fails, at each of its steps, and in `remove`.
+    #[inline(never)]
     fn drop(&mut self) {
         let size = size_of::<T>().wrapping_mul(self.count);
         // SAFETY: `dma_free_attrs` demands the device, size, addresses and attributes that `dma_alloc_attrs` was given or returned, and

@@ -15,7 +15,7 @@ use crate::alloc::{__GFP_ZERO, Flags};
 use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::EBUSY, code::EINVAL, code::ENOMEM, to_result};
 use crate::io::arch::DMA_MINALIGN;
-use crate::place::Place;
+use crate::place::Counted;
 
 mod sealed {
     pub trait Sealed {
@@ -80,7 +80,7 @@ pub struct Streaming<D: Direction> {
     with_cpu: AtomicBool,
     _direction: PhantomData<D>,
     _pin: PhantomPinned,
-    _place: Place,
+    _counted: Counted,
 }
 
 // SAFETY: it owns plain memory, which may be unmapped and freed on any thread.
@@ -134,7 +134,7 @@ impl<D: Direction> Streaming<D> {
                 with_cpu: AtomicBool::new(false),
                 _direction: PhantomData,
                 _pin: PhantomPinned,
-                _place: place,
+                _counted: place.count(),
             };
             // INVARIANT: allocated and mapped above.
             // SAFETY: the slot is valid for writes, as an initialiser's is.

@@ -14,7 +14,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering
 use linux_driver_sys as sys;
 use pinned_init::PinInit;
 
-use crate::alloc::{GFP_KERNEL, KBox};
+use crate::alloc::{__GFP_ZERO, GFP_KERNEL, KBox};
 use crate::error::Error;
 use crate::place::Extent;
 
@@ -126,8 +126,8 @@ unsafe fn driver_data<'a>(dev: *mut sys::device) -> &'a AtomicPtr<Head> {
 ///
 /// # Safety
 ///
-/// The device's lock is held; `driver_data` is the driver's own, and the head that it points to is
-/// no longer `bound`.
+/// The device's lock is held; `driver_data` is the driver's own, and points to a head of [`bind`]
+/// that is no longer `bound`. This is called once for it.
 unsafe fn free(dev: *mut sys::device, has_runtime: bool) {
     // SAFETY: the device is there; who reads the field with no lock does so as we do.
     let head = unsafe { driver_data(dev) }.swap(core::ptr::null_mut(), Ordering::Relaxed);
@@ -137,10 +137,10 @@ unsafe fn free(dev: *mut sys::device, has_runtime: bool) {
         // bus's `probe` or `remove`, under the device's lock, a mutex.
         unsafe { sys::pm_runtime_barrier(dev) };
     }
-    if let Some(head) = NonNull::new(head) {
-        // SAFETY: this is the use that the head was written with.
-        drop(unsafe { Memory::from_raw(head) });
-    }
+    // SAFETY: by the caller's promise there is a head.
+    let head = unsafe { NonNull::new_unchecked(head) };
+    // SAFETY: this is the use that the head was written with.
+    drop(unsafe { Memory::from_raw(head) });
 }
 
 /// A bus's `probe`: makes the driver's data with what `init` returns, in the one allocation that is
@@ -161,23 +161,19 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
 ) -> c_int {
     // SAFETY: a `MaybeUninit` is initialised whatever its memory holds; nothing is written.
     let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Data<T>>| Ok::<(), Error>(())) };
-    let slot: *mut Data<T> = match KBox::pin_init(nothing, GFP_KERNEL) {
+    let slot: *mut Data<T> = match KBox::pin_init(nothing, GFP_KERNEL | __GFP_ZERO) {
         Ok(memory) => KBox::into_raw(memory).cast(),
         Err(error) => return error.to_errno(),
     };
     // SAFETY: the memory is there; only the field's address is taken.
     let of_driver = unsafe { &raw mut (*slot).of_driver };
-    let head = Head {
-        binding: BINDINGS.fetch_add(1, Ordering::Relaxed),
-        extent: Extent::new(of_driver.addr(), size_of::<T>()),
-        bound: AtomicBool::new(false),
-        transition: AtomicUsize::new(0),
-        users: AtomicUsize::new(1),
-    };
     // The head is the first field.
     let at_head: *mut Head = slot.cast();
-    // SAFETY: the memory was allocated above.
-    unsafe { at_head.write(head) };
+    // SAFETY: the memory was allocated above, zeroed. Zeroes are a head: integers, and `false`.
+    let head = unsafe { &mut *at_head };
+    head.binding = BINDINGS.fetch_add(1, Ordering::Relaxed);
+    head.extent.set(of_driver.addr(), size_of::<T>());
+    *head.users.get_mut() = 1;
     // What the head says is seen by who finds it here.
     // SAFETY: the device is there, as its lock is held. Nobody else writes `driver_data`: the core
     // sets it to NULL only after `remove`, or a `probe` that failed, has returned
@@ -254,6 +250,17 @@ pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove:
 /// caller before they free what stands there.
 #[inline(always)]
 pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
+    // SAFETY: by the caller's promise.
+    unsafe { head_and_data(dev) }.map(|(_head, data)| data)
+}
+
+/// As [`data`], with the data's head.
+///
+/// # Safety
+///
+/// As for [`data`].
+#[inline(always)]
+pub(crate) unsafe fn head_and_data<'a, T>(dev: *mut sys::device) -> Option<(&'a Head, Pin<&'a T>)> {
     // SAFETY: the device is there, by the caller's promise; the field is written in the same way.
     let slot: *mut Data<T> = unsafe { driver_data(dev) }.load(Ordering::Acquire).cast();
     if slot.is_null() {
@@ -261,13 +268,14 @@ pub(crate) unsafe fn data<'a, T>(dev: *mut sys::device) -> Option<Pin<&'a T>> {
     }
     // SAFETY: `driver_data` of a device that is being bound, or is bound, is from `bind`, and not
     // freed before we are done with it.
-    if !unsafe { &(*slot).head.bound }.load(Ordering::Acquire) {
+    let head = unsafe { &(*slot).head };
+    if !head.bound.load(Ordering::Acquire) {
         return None;
     }
     // SAFETY: it is bound: the data was initialised, and stays for `'a`.
     let of_driver = unsafe { &(*slot).of_driver };
     // SAFETY: the data is pinned in its memory.
-    Some(unsafe { Pin::new_unchecked(of_driver) })
+    Some((head, unsafe { Pin::new_unchecked(of_driver) }))
 }
 
 /// The driver's data, for a callback that comes while the device is bound: neither before `probe`

@@ -3,14 +3,14 @@
 //! own.
 
 use core::ffi::c_char;
-use core::marker::PhantomPinned;
+use core::marker::{PhantomData, PhantomPinned};
 use core::pin::Pin;
 
 use pinned_init::{PinInit, pin_data, pin_init_from_closure, pinned_drop, try_pin_init};
 
 use crate::error::{Error, Result};
 use crate::module::{Module, ThisModule};
-use crate::place::Place;
+use crate::place::{Place, Vacant};
 use crate::types::Opaque;
 
 /// A bus's kind of driver: what `struct pci_driver` is to PCI.
@@ -127,7 +127,7 @@ impl<T: RegistrationOps> Registration<T> {
     #[inline(always)]
     pub(crate) unsafe fn in_place(
         module: &'static ThisModule,
-        place: impl FnOnce(*mut Self) -> Result<Place>,
+        place: impl FnOnce(*mut Self) -> Result<Vacant>,
         contents: T::DriverType,
     ) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
@@ -145,7 +145,7 @@ impl<T: RegistrationOps> Registration<T> {
             let field = unsafe { &raw mut (*slot).place };
             // INVARIANT: it is registered.
             // SAFETY: the field is valid for writes.
-            unsafe { field.write(place) };
+            unsafe { field.write(place.take()) };
             Ok(())
         };
         // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.
@@ -169,7 +169,7 @@ impl<T: RegistrationOps> Drop for Registration<T> {
 ///
 /// # Safety
 ///
-/// `driver` returns a static that nothing else registers.
+/// `driver` returns a static, always the same, that nothing else registers.
 #[doc(hidden)]
 pub unsafe trait StaticDriver: Send + Sync + 'static {
     type Ops: RegistrationOps + 'static;
@@ -180,32 +180,26 @@ pub unsafe trait StaticDriver: Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The driver is registered, by this value.
+/// The static of `D` is registered, by this value.
 #[pin_data(PinnedDrop)]
 struct OfStatic<D: StaticDriver> {
-    driver: &'static Static<D::Ops>,
+    _of: PhantomData<D>,
     #[pin]
     _pin: PhantomPinned,
 }
-
-// SAFETY: a driver may be unregistered from another thread than the one that registered it.
-unsafe impl<D: StaticDriver> Send for OfStatic<D> {}
-// SAFETY: a shared registration can do nothing.
-unsafe impl<D: StaticDriver> Sync for OfStatic<D> {}
 
 impl<D: StaticDriver> OfStatic<D> {
     #[inline(always)]
     fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
-            let driver = D::driver();
             // SAFETY: the structure is a static, which by the trait's promise nothing else
             // registers; a module is initialised once.
-            unsafe { D::Ops::register(driver.0.get(), module, module.name())? };
+            unsafe { D::Ops::register(D::driver().0.get(), module, module.name())? };
             // INVARIANT: it is registered.
             // SAFETY: the slot is valid for writes, as an initialiser's is.
             unsafe {
                 slot.write(Self {
-                    driver,
+                    _of: PhantomData,
                     _pin: PhantomPinned,
                 })
             };
@@ -222,7 +216,7 @@ impl<D: StaticDriver> PinnedDrop for OfStatic<D> {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: by the type's invariant it is registered, and this is the one place that
         // unregisters it.
-        unsafe { D::Ops::unregister(self.driver.0.get()) };
+        unsafe { D::Ops::unregister(D::driver().0.get()) };
     }
 }
 

@@ -217,11 +217,15 @@ impl<H> Deref for Registration<H> {
 }
 
 impl<H> Drop for Registration<H> {
+    // Once for a module: the data that it lies in is dropped where `probe` fails, at each of its steps, and in `remove`.
+    #[inline(never)]
     fn drop(&mut self) {
         let made = self.place.of(self);
+        // SAFETY: this is where it was made: the memory is there, and the number was written there.
+        let number = unsafe { (*made).number };
         // SAFETY: `free_irq` asks for the line and the `dev_id` that `request_threaded_irq` was given, and for a context that may sleep: by
         // the invariant the action is registered with the address at which this was made, and only this frees it, where data is dropped.
-        unsafe { sys::free_irq(self.number, made.cast()) };
+        unsafe { sys::free_irq(number, made.cast()) };
         // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
         // SAFETY: `free_irq` has waited until no handler runs: what it used where this was made is nobody's, and is dropped this once.
@@ -270,7 +274,7 @@ unsafe fn init<H: Send + Sync + 'static>(
         let of_place = unsafe { &raw mut (*slot).place };
         // INVARIANT: it is registered; the rest was written above.
         // SAFETY: the slot is valid for writes.
-        unsafe { of_place.write(place) };
+        unsafe { of_place.write(place.take()) };
         Ok(())
     };
     // SAFETY: on `Ok` all fields are written that have a size; on `Err` nothing is left that would have to be dropped.

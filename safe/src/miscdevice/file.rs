@@ -180,8 +180,8 @@ pub(super) unsafe fn open<T: Operations>(
     unsafe { (*file).private_data = open.cast() };
     if T::HAS_MMAP {
         // SAFETY: by the caller's promise `misc_open` calls, under `misc_mtx`, which
-        // `misc_deregister` takes before the registration goes.
-        let mut files = unsafe { &(*registration).files }.lock();
+        // `misc_deregister` takes before the registration goes; the files can be mapped.
+        let mut files = unsafe { Registration::files_of(registration) }.lock();
         // SAFETY: the link stays until `release`, which removes it, and the file is open until
         // then.
         unsafe { files.add(link) };
@@ -201,8 +201,8 @@ pub(super) unsafe fn release<T: Operations>(file: *mut sys::file) {
     let Parts { registration, state } = unsafe { parts::<T>(file) };
     if T::HAS_MMAP {
         // SAFETY: the list and its lock are memory that is there, whether the registration was
-        // dropped or not.
-        let files = unsafe { &(*registration).files };
+        // dropped or not; the files can be mapped.
+        let files = unsafe { Registration::files_of(registration) };
         // SAFETY: with `mmap` a file has an `Open`.
         let open: *mut Open<T> = unsafe { (*file).private_data }.cast();
         // SAFETY: the memory is there; only the field's address is taken.

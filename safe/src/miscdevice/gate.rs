@@ -16,7 +16,7 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use linux_driver_sys as sys;
-use pinned_init::{PinInit, pin_data, pin_init};
+use pinned_init::pin_data;
 
 use crate::sync::LOCKDEP;
 use crate::wait::WaitQueue;
@@ -72,12 +72,17 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// An open gate with nobody inside.
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            count: Count(AtomicU32::new(0)),
-            queue <- crate::new_wait_queue!("miscdevice_gate"),
-        })
+    /// Makes an open gate with nobody inside of zeroes.
+    ///
+    /// # Safety
+    ///
+    /// The memory is there and zeroed; what this makes of it stays where it is.
+    pub(crate) unsafe fn init_zeroed(slot: *mut Self) {
+        let (name, key) = crate::__lock_class!("miscdevice_gate");
+        // SAFETY: the memory is there; only the field's address is taken.
+        let queue = unsafe { &raw mut (*slot).queue };
+        // SAFETY: the memory is zeroed, and stays. A count of 0 is an open gate with nobody inside.
+        unsafe { WaitQueue::init_zeroed(queue, name, key) };
     }
 
     /// Goes in, unless the gate is closed.

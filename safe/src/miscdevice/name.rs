@@ -11,6 +11,9 @@ use crate::error::{Result, code::EINVAL};
 /// How many bytes a name has at most, with the NUL at its end.
 const SIZE: usize = 32;
 
+/// How many digits a number has at most.
+const DIGITS: usize = 10;
+
 /// The name of a misc device, up to 31 bytes: a C string, with a number after it where a driver has several devices.
 ///
 /// ```
@@ -68,6 +71,15 @@ impl<'a> Name<'a> {
         }
     }
 
+    /// Whether it fits, whatever its number is. For a prefix that is a constant the compiler knows, and nothing is left of what
+    /// refuses a name.
+    #[inline(always)]
+    const fn surely_fits(&self) -> bool {
+        let prefix = self.prefix.count_bytes();
+        let digits = if self.number.is_some() { DIGITS } else { 0 };
+        prefix != 0 && prefix < SIZE - digits
+    }
+
     /// Writes the name for C, and returns where it stands: [`EINVAL`] if it is too long or empty.
     ///
     /// # Safety
@@ -82,7 +94,7 @@ impl<'a> Name<'a> {
             None => unsafe { sys::snprintf(to, SIZE as _, c"%s".as_ptr(), prefix) },
         };
         // It was cut if it is as long.
-        if length <= 0 || length >= SIZE as c_int {
+        if !self.surely_fits() && (length <= 0 || length >= SIZE as c_int) {
             return Err(EINVAL);
         }
         Ok(to)
@@ -114,6 +126,18 @@ mod tests {
         let long = c"0123456789012345678901234567890";
         assert_eq!(written(Name::from(long)), Ok(long.to_str().unwrap().into()));
         assert_eq!(written(Name::numbered(long, 1)), Err(EINVAL));
+        // The longest prefix that any number fits behind, and the one after it.
+        let most = c"012345678901234567890";
+        assert_eq!(
+            written(Name::numbered(most, u32::MAX)),
+            Ok("0123456789012345678904294967295".into())
+        );
+        let more = c"0123456789012345678901";
+        assert_eq!(
+            written(Name::numbered(more, 123_456_789)).map(|name| name.len()),
+            Ok(31)
+        );
+        assert_eq!(written(Name::numbered(more, u32::MAX)), Err(EINVAL));
         assert_eq!(written(Name::from(c"")), Err(EINVAL));
     }
 }

@@ -4,7 +4,7 @@
 //! C header: `include/linux/miscdevice.h`; `drivers/char/misc.c`.
 
 use core::ffi::{c_int, c_void};
-use core::mem::{ManuallyDrop, MaybeUninit, needs_drop};
+use core::mem::{ManuallyDrop, MaybeUninit, needs_drop, offset_of};
 use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
@@ -48,7 +48,8 @@ pub struct Registration<T: Operations> {
     /// `misc_open` hands its address to `open`: it is the first field.
     misc: Opaque<sys::miscdevice>,
     pub(super) gate: Gate,
-    pub(super) files: Mutex<Files>,
+    /// Initialised if the files can be mapped. Otherwise there is nothing to take away from them, and nobody looks at it.
+    files: MaybeUninit<Mutex<Files>>,
     head: NonNull<Head>,
     dev: *mut sys::device,
     name: Written,
@@ -79,7 +80,7 @@ impl<T: Operations> Registration<T> {
     {
         // They are used after the registration was dropped, as long as a file is open.
         const { assert!(!needs_drop::<Gate>() && !needs_drop::<Mutex<Files>>()) };
-        const { assert!(core::mem::offset_of!(Self, misc) == 0) };
+        const { assert!(offset_of!(Self, misc) == 0) };
         const {
             assert!(
                 T::MODE & !0o7777 == 0,
@@ -93,7 +94,10 @@ impl<T: Operations> Registration<T> {
                 return Err(EDEADLK);
             }
             let place = dev.place(slot)?;
-            let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files));
+            // What C starts with as zeroes, and the gate's counts: a call for all of them is less than a store for each.
+            // SAFETY: `write_bytes` asks for memory that is valid for writes and aligned: these are the first fields of the slot.
+            unsafe { slot.cast::<u8>().write_bytes(0, offset_of!(Self, head)) };
+            let (at_name, at_gate, at_files) = (at!(slot.name), at!(slot.gate), at!(slot.files).cast());
             let (at_head, at_dev, at_data) = (at!(slot.head), at!(slot.dev), at!(slot.data).cast::<T>());
             // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here and below.
             let written = unsafe { name.write(at_name) };
@@ -102,10 +106,12 @@ impl<T: Operations> Registration<T> {
                 name.refused(dev);
             }
             let name = written?;
-            // SAFETY: an initialiser of memory that stays where it is; a gate needs no drop.
-            unsafe { Gate::new().__pinned_init(at_gate)? };
-            // SAFETY: as above, and so does a mutex.
-            unsafe { crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(at_files)? };
+            // SAFETY: the memory was zeroed above, and stays where it is; a gate needs no drop.
+            unsafe { Gate::init_zeroed(at_gate) };
+            if T::HAS_MMAP {
+                // SAFETY: as above, and so does a mutex.
+                unsafe { crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(at_files)? };
+            }
             // Who opens the device counts a use of the memory of its own.
             // SAFETY: valid for writes.
             unsafe { at_head.write(NonNull::from(dev.head())) };
@@ -113,17 +119,16 @@ impl<T: Operations> Registration<T> {
             unsafe { at_dev.write(dev.as_raw()) };
             // SAFETY: valid for writes, pinned with the slot, and not used as a `T` after an error.
             unsafe { init.__pinned_init(at_data)? };
-            let misc = MaybeUninit::<sys::miscdevice>::zeroed();
-            // SAFETY: `struct miscdevice` is pointers and integers, for which zero is what a C static starts with.
-            let mut misc = unsafe { misc.assume_init() };
+            let at_misc = at!(slot.misc);
+            // SAFETY: `struct miscdevice` is pointers and integers, for which zero is a value: they were zeroed above. Nobody else has them.
+            let misc = unsafe { &mut *at_misc.cast::<sys::miscdevice>() };
             misc.minor = sys::MISC_DYNAMIC_MINOR as c_int;
             misc.name = name;
             misc.fops = table::file_operations::<T>();
             misc.parent = dev.as_raw();
-            misc.mode = T::MODE;
-            let at_misc = at!(slot.misc);
-            // SAFETY: valid for writes.
-            unsafe { at_misc.write(Opaque::new(misc)) };
+            if const { T::MODE != 0 } {
+                misc.mode = T::MODE;
+            }
             // SAFETY: `misc_register` demands a structure and a name that stay until `misc_deregister`, operations that can be called before it
             // returns, and a caller that does not hold `misc_mtx`. This lies in the data of a bound driver, which is dropped in place; what the
             // operations use was initialised above; whether we are in `open` was asked.
@@ -136,7 +141,7 @@ impl<T: Operations> Registration<T> {
             // INVARIANT: it is registered.
             let at_place = at!(slot.place);
             // SAFETY: valid for writes. (No operation uses it.)
-            unsafe { at_place.write(place) };
+            unsafe { at_place.write(place.take()) };
             Ok(())
         };
         // SAFETY: on `Ok` all fields are written; on `Err` nothing is that would have to be dropped. It is not moved.
@@ -177,6 +182,18 @@ impl<T: Operations> Registration<T> {
         unsafe { Device::from_raw(dev) }
     }
 
+    /// The files that may have pages mapped.
+    ///
+    /// # Safety
+    ///
+    /// The memory of the registration is there for `'a`, whether the registration was dropped or not. The files can be mapped.
+    pub(super) unsafe fn files_of<'a>(this: *const Self) -> &'a Mutex<Files> {
+        // SAFETY: the memory is there; only the field's address is taken.
+        let files = unsafe { &raw const (*this).files }.cast();
+        // SAFETY: `new` initialised it, as the files can be mapped; it is memory that needs no drop.
+        unsafe { &*files }
+    }
+
     /// The memory that the registration lies in.
     ///
     /// # Safety
@@ -206,7 +223,8 @@ impl<T: Operations> Drop for Registration<T> {
         // No fault brings a page in any more: what is taken away stays away. While the number is this device's nobody else has a
         // mapping through its node.
         if T::HAS_MMAP {
-            this.files.lock().unmap();
+            // SAFETY: the files can be mapped; the memory is there.
+            unsafe { Self::files_of(made) }.lock().unmap();
         }
         // SAFETY: by the type's invariant it is registered, and this is the one place that deregisters it. It waits for an `open`
         // that is on its way, which does not need what goes after this.

@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use linux_driver_sys as sys;
 
 use crate::bus::Bus;
-use crate::device::{Bound, Core, Device, Transition};
-use crate::driver::{Turn, data};
+use crate::device::{Bound, Core, Transition};
+use crate::driver::{Head, Turn, data, head_and_data};
 use crate::error::{Result, code::EBUSY};
 use crate::macros::vtable;
 use crate::task;
@@ -174,13 +174,12 @@ macro_rules! callbacks {
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
             // SAFETY: the table is that of the driver that is bound, or being bound, to the device: where there is data it is `T`'s. It stays:
             // `unbind` waits for runtime callbacks (`pm_runtime_barrier`) before it drops the data and before it frees the head.
-            let Some(this) = (unsafe { data::<T>(dev) }) else {
+            let Some((head, this)) = (unsafe { head_and_data::<T>(dev) }) else {
                 return $unbound;
             };
             // SAFETY: the device is one of the driver's bus, and bound until `unbind` has waited for this callback.
             let device = unsafe { T::Bus::from_raw::<$state>(dev) };
-            // SAFETY: as above, of the `struct device` in it.
-            let _during = unsafe { $state::begin(dev) };
+            let _during = $state::begin(head);
             match T::$name(device, this) {
                 Ok(()) => 0,
                 Err(error) => error.to_errno(),
@@ -210,13 +209,9 @@ callbacks! {
 struct During<'a>(&'a AtomicUsize);
 
 impl Transition {
-    /// # Safety
-    ///
-    /// The device is bound to a driver of ours for `'a`, and a callback runs for it in whose end others wait.
-    unsafe fn begin<'a>(dev: *mut sys::device) -> During<'a> {
-        // SAFETY: by the caller's promise.
-        let dev: &Device<Bound> = unsafe { Device::from_raw(dev) };
-        let transition = &dev.head().transition;
+    /// A callback begins for whose end others wait.
+    fn begin(head: &Head) -> During<'_> {
+        let transition = &head.transition;
         transition.store(task::current(), Ordering::Relaxed);
         During(transition)
     }
@@ -224,11 +219,7 @@ impl Transition {
 
 impl Bound {
     /// Of what nobody waits for, nothing is noted.
-    ///
-    /// # Safety
-    ///
-    /// None: it is `unsafe` as [`Transition`]'s is.
-    unsafe fn begin(_dev: *mut sys::device) {}
+    fn begin(_head: &Head) {}
 }
 
 impl Drop for During<'_> {

@@ -154,13 +154,25 @@ fn wake(dev: &Device<Bound>) -> Result<Awake<'_>> {
     let woken = unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) };
     if woken < 0 {
         // SAFETY: with `RPM_GET_PUT` the function counts a use before it fails, which is the caller's to give up; the device is there.
-        unsafe { put_noidle(dev.as_raw()) };
-        return Err(Error::from_errno(woken));
+        return Err(unsafe { not_woken(dev.as_raw(), woken) });
     }
     Ok(Awake {
         dev,
         autosuspend: false,
     })
+}
+
+/// Gives up the use of a device that was not woken; the error that it is. Once for a module, however many operations wake it.
+///
+/// # Safety
+///
+/// As for [`put_noidle`].
+#[cold]
+#[inline(never)]
+unsafe fn not_woken(dev: *mut sys::device, woken: c_int) -> Error {
+    // SAFETY: by the caller's promise.
+    unsafe { put_noidle(dev) };
+    Error::from_errno(woken)
 }
 
 impl Awake<'_> {
@@ -233,7 +245,6 @@ pub(super) unsafe fn get_noresume(dev: *mut sys::device) {
 /// # Safety
 ///
 /// The device is there.
-#[inline(never)]
 pub(super) unsafe fn put_noidle(dev: *mut sys::device) {
     let one_less = |count: c_int| (count != 0).then(|| count.wrapping_sub(1));
     // SAFETY: by the caller's promise.

@@ -11,8 +11,8 @@ use linux_driver_sys as sys;
 
 use super::attribute::{OfDevice, OfDriver};
 use super::{DeviceAttribute, DriverAttribute};
-use crate::device::{Device, Normal};
 use crate::error::{Result, code::EEXIST};
+use crate::print::Printable;
 use crate::types::Invariant;
 
 /// An attribute in the list of a group, or the NULL that ends it. `O` says whose it is.
@@ -124,7 +124,6 @@ impl<T, B> Groups<(T, B)> {
 /// # Safety
 ///
 /// As for [`Groups::check`]; `groups` is a list that NULL ends.
-#[inline(never)]
 unsafe fn check(mut groups: *const *const sys::attribute_group, dev: *mut sys::device) -> Result {
     loop {
         // SAFETY: the list has not ended yet: this is one of its places.
@@ -167,23 +166,36 @@ unsafe fn check_files(mut attrs: *const *const sys::attribute, dev: *mut sys::de
     }
 }
 
+/// A device that a driver is being bound to.
+///
+/// # Invariants
+///
+/// It is there, and the driver stays, as long as this is.
+struct Probed(*mut sys::device);
+
+// SAFETY: by the type's invariant.
+unsafe impl Printable for Probed {
+    const BOUND: bool = true;
+
+    fn raw(&self) -> *const sys::device {
+        self.0
+    }
+}
+
 /// # Safety
 ///
-/// The device is registered, the name a C string.
+/// As for [`Groups::check`]; the name is a C string.
 unsafe fn is_free(dev: *mut sys::device, name: *const c_char) -> Result {
-    // SAFETY: `kernfs_find_and_get` demands a folder that is there: that of a device that is registered.
+    // SAFETY: `kernfs_find_and_get` demands a folder that is there: `device_add` has made that of a device that is registered, and
+    // `device_del` takes it away after it has unbound the device (`bus_remove_device`), for which it waits for the device's lock.
     if !unsafe { sys::linux_driver_sysfs_has(dev, name) } {
         return Ok(());
     }
-    // SAFETY: the device is there, by the caller's promise.
-    let dev = unsafe { Device::<Normal>::from_raw(dev) };
+    // INVARIANT: the caller is the driver's `probe`, under the device's lock.
+    let dev = Probed(dev);
     // SAFETY: by the caller's promise.
     let name = unsafe { CStr::from_ptr(name) };
-    crate::dev_err!(
-        dev,
-        "an attribute is named \"{}\", which its folder has already: choose another name",
-        name
-    );
+    crate::dev_err!(&dev, "\"{}\" is in its folder already: rename the attribute", name);
     Err(EEXIST)
 }
 

@@ -136,7 +136,7 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field = unsafe { &raw mut (*slot).place };
             // SAFETY: as above.
-            unsafe { field.write(place) };
+            unsafe { field.write(place.take()) };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field = unsafe { &raw mut (*slot).dev };
             // SAFETY: as above.
