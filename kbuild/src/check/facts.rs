@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a module's file says of itself and asks of a kernel, whatever the architecture that it is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +33,8 @@ pub(crate) struct Facts {
     pub(crate) modinfo: ModInfo,
     /// The symbols that the loader has to find, in the order of their names.
     pub(crate) undefined: Vec<String>,
+    /// Those that may be missing, in the order of their names. What the kernel has of them has to fit all the same.
+    pub(crate) weak: Vec<String>,
     /// The checksums of the symbols that it uses.
     pub(crate) versions: BTreeMap<String, u32>,
     /// Whether it has a section `__versions`.
@@ -188,22 +190,22 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
         }
     }
 
-    let mut undefined = Vec::new();
+    let (mut undefined, mut weak) = (BTreeSet::new(), BTreeSet::new());
     for symbol in file.symbols() {
         // The loader lets weak ones stay undefined, and this one of x86.
         let name = symbol.name_bytes().map_err(broken)?;
-        if symbol.is_undefined() && !symbol.is_weak() && !name.is_empty() && name != b"_GLOBAL_OFFSET_TABLE_" {
-            undefined.push(String::from_utf8_lossy(name).into_owned());
+        if symbol.is_undefined() && !name.is_empty() && name != b"_GLOBAL_OFFSET_TABLE_" {
+            let names = if symbol.is_weak() { &mut weak } else { &mut undefined };
+            names.insert(String::from_utf8_lossy(name).into_owned());
         }
     }
-    undefined.sort();
-    undefined.dedup();
 
     let contents = |name: &str| sections.get(name).copied().unwrap_or_default();
     Ok(Facts {
         arch: machine.map_or("x86_64".to_owned(), arch),
         modinfo: modinfo::parse(contents(".modinfo")),
-        undefined,
+        undefined: undefined.into_iter().collect(),
+        weak: weak.into_iter().collect(),
         versions: versions::parse(contents),
         has_versions: sections.contains_key(VERSIONS),
         this_module,

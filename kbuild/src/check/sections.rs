@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_does_no_harm_is_good() {
         let report = Module::good()
-            .raw(".section .eh_frame,\"\",@progbits\n.quad 0\n.section .gotcha,\"a\"\n.quad 0\n")
+            .raw(".section .eh_frame,\"\",@progbits\n.quad 0\n.section .gotcha,\"a\"\n.quad 0\n.section .got,\"a\"\n")
             .check();
         assert_eq!(report.of("sections"), []);
         let report = Module::good()
@@ -145,6 +145,17 @@ mod tests {
             .check();
         assert_eq!(report.of("sections"), []);
         assert!(report.looked_at("sections") > 5);
+    }
+
+    #[test]
+    fn a_module_that_only_refers_to_its_structure_is_found() {
+        let report = Module::unfinished().raw(".data\n.quad __this_module\n").check();
+        let found = report.of("sections");
+        assert!(
+            found
+                .iter()
+                .any(|finding| finding.expected == "the symbol __this_module")
+        );
     }
 
     #[test]

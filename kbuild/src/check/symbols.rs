@@ -46,9 +46,14 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         subject.kernel.config,
         findings,
     );
-    for &(_, name) in &undefined {
-        if let Some(export) = symvers.get(name) {
-            check_use(name, export, subject.modinfo, findings);
+    let all = object
+        .symbols
+        .iter()
+        .skip(1)
+        .filter(|symbol| symbol.at == At::Undefined);
+    for symbol in all {
+        if let Some(export) = symvers.get(&symbol.name) {
+            check_use(&symbol.name, symbol.is_weak, export, subject.modinfo, findings);
         }
     }
     for symbol in object.symbols.iter().filter(|symbol| symbol.at == At::Common) {
@@ -184,9 +189,13 @@ fn listed(names: &BTreeSet<String>) -> String {
     text
 }
 
-fn check_use(name: &str, export: &Export, info: &ModInfo, findings: &mut Findings<'_>) {
+/// A weak symbol may be missing, and one that the loader hides from the module is; one that it finds has to be allowed.
+fn check_use(name: &str, is_weak: bool, export: &Export, info: &ModInfo, findings: &mut Findings<'_>) {
     let license = modinfo::first(info, "license");
     if export.kind == ExportKind::Gpl && !license.is_some_and(is_gpl_compatible) {
+        if is_weak {
+            return;
+        }
         let found = license.map_or("no license".to_owned(), |license| format!("license {license:?}"));
         findings.add(
             names::quoted(name),
@@ -313,6 +322,22 @@ mod tests {
             .check();
         assert_eq!(report.of("symbols"), []);
         assert!(report.looked_at("symbols") > 0);
+    }
+
+    #[test]
+    fn a_weak_symbol_needs_its_namespace_where_the_kernel_exports_it() {
+        let weak = |name: &str| Module::good().raw(&format!(".data\n.weak {name}\n.quad {name}\n"));
+        assert!(
+            weak("in_namespace")
+                .check()
+                .only("symbols")
+                .expected
+                .contains("DMA_BUF")
+        );
+        assert!(weak("for_kvm").check().only("symbols").expected.contains("kvm"));
+        // The loader does not see it, and lets it stay undefined.
+        let proprietary = weak("gpl_only").modinfo("license", Some("Proprietary"));
+        assert_eq!(proprietary.check().of("symbols"), []);
     }
 
     #[test]

@@ -22,12 +22,13 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     let versions = versions(object);
     let mut seen = 0;
-    for symbol in object
+    // A weak one may be missing; one that the kernel has is looked at like any other.
+    let undefined = object
         .symbols
         .iter()
         .skip(1)
-        .filter(|symbol| symbol.at == At::Undefined && !symbol.is_weak)
-    {
+        .filter(|symbol| symbol.at == At::Undefined);
+    for symbol in undefined {
         // A symbol that is not exported is the finding of another check.
         let Some(export) = kernel.symvers.get(&symbol.name) else {
             continue;
@@ -109,6 +110,23 @@ mod tests {
         );
         let none = with(FENTRY).check();
         assert!(none.only("versions").found.starts_with("none"));
+    }
+
+    #[test]
+    fn a_weak_symbol_that_the_kernel_exports_is_checked_too() {
+        let with_weak = |crc: &str| {
+            let printk = ".quad 0x11111111\n.ascii \"printk\"\n.zero 50\n";
+            with(&format!(
+                "{FENTRY}{printk}{crc}.data\n.weak pv_ops, absent\n.quad pv_ops, absent\n"
+            ))
+            .check()
+        };
+        let good = with_weak(".quad 0x77777777\n.ascii \"pv_ops\"\n.zero 50\n");
+        assert_eq!(good.of("versions"), []);
+        assert_eq!(good.looked_at("versions"), 3);
+        assert_eq!(with_weak("").only("versions").place, "`pv_ops`");
+        let other = with_weak(".quad 0x12345678\n.ascii \"pv_ops\"\n.zero 50\n");
+        assert!(other.only("versions").found.starts_with("0x12345678"));
     }
 
     #[test]

@@ -174,7 +174,7 @@ const NOT_JUDGED: &str = "a source can have code for several kernels, and the na
 
 /// The functions whose signatures are of interest: what the module uses, and what may stand for what is gone.
 pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
-    let mut names = facts.undefined.clone();
+    let mut names = [facts.undefined.as_slice(), &facts.weak].concat();
     for name in &facts.undefined {
         names.extend(new_names(name, kernel));
     }
@@ -228,6 +228,16 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
                 permitted(question, name, symbol, answer);
                 same(question, name, symbol, &mut sums, answer);
             }
+        }
+    }
+    for name in &facts.weak {
+        // One that the kernel does not have, or hides from the module, stays undefined.
+        if let Lookup::Exported(symbol) = kernel.lookup(name)
+            && !is_hidden(question, symbol)
+        {
+            answer.looked_at.symbols += 1;
+            permitted(question, name, symbol, answer);
+            same(question, name, symbol, &mut sums, answer);
         }
     }
     if let Lookup::Exported(symbol) = kernel.lookup(layout::LAYOUT)
@@ -322,6 +332,11 @@ fn is_profiled(old: &str, new: &str) -> bool {
     new.strip_suffix("_noprof") == Some(old)
 }
 
+/// Whether the loader does not find the symbol for a module under this license.
+fn is_hidden(question: &Question<'_>, symbol: &Symbol) -> bool {
+    symbol.gpl && !question.facts.tag("license").is_some_and(is_gpl_compatible)
+}
+
 /// Whether a module such as this one may use it.
 fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut Answer) {
     let facts = question.facts;
@@ -330,9 +345,10 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
         true => (Verdict::Source, String::new()),
         false => (Verdict::NotJudged, format!("; {NOT_JUDGED}")),
     };
-    let license = facts.tag("license");
-    if symbol.gpl && !license.is_some_and(is_gpl_compatible) {
-        let license = license.map_or("no license".to_owned(), |license| format!("the license {license:?}"));
+    if is_hidden(question, symbol) {
+        let license = facts
+            .tag("license")
+            .map_or("no license".to_owned(), |license| format!("the license {license:?}"));
         answer.add(
             Subject::Symbol,
             name,

@@ -437,6 +437,40 @@ fn who_may_use_a_symbol_is_looked_at() {
 }
 
 #[test]
+fn a_weak_symbol_has_to_fit_where_the_kernel_exports_it() {
+    let module = |crc: &str| with_checksums().raw(&format!("{crc}.data\n.weak later\n.quad later\n"));
+    let mut abi = fitting();
+    abi.functions.insert("later".to_owned(), function("int", &[]).into());
+    let built_for = kernel("CONFIG_MODVERSIONS=y\n", exports(), &abi);
+    let found = |crc: &str, theirs: Option<Symbol>| {
+        let mut exported = exports();
+        exported.extend(theirs.map(|symbol| ("later".to_owned(), symbol)));
+        let target = kernel("CONFIG_MODVERSIONS=y\n", exported, &abi).with_built_for(&built_for);
+        run(&module(crc), &target).findings
+    };
+    let entry = ".section __versions,\"a\"\n.quad 5\n.ascii \"later\"\n.zero 51\n";
+    assert_eq!(found("", None), []);
+    assert_eq!(found(entry, Some(symbol(5))), []);
+    let refused = found(entry, Some(symbol(6)));
+    assert_eq!(
+        (refused[0].verdict, refused[0].used.as_slice()),
+        (Verdict::Rebuild, ["later".to_owned()].as_slice())
+    );
+    assert_eq!(found("", Some(symbol(5)))[0].verdict, Verdict::Rebuild);
+    // The loader hides it from a module under another license, and lets it stay undefined.
+    let gpl = Symbol { gpl: true, ..symbol(6) };
+    let exported = [exports(), [("later".to_owned(), gpl)].into()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let module = module("").modinfo("license", Some("Proprietary"));
+    assert_eq!(
+        run(&module, &kernel("CONFIG_MODVERSIONS=y\n", exported, &abi)).findings,
+        []
+    );
+}
+
+#[test]
 fn another_checksum_is_told_with_what_changed() {
     let (before, mut exported) = (fitting(), exports());
     exported.get_mut("pci_thing").unwrap().crc = Some(99);
