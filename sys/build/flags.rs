@@ -18,6 +18,10 @@ const REJECTED: &[(&str, &str)] = &[
     ("-fmin-function-alignment=", "alignment of functions"),
     ("-falign-", "alignment of functions and loops"),
     ("-ftrivial-auto-var-init=", "contents of local variables"),
+    (
+        "-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang",
+        "contents of local variables; clang has not known it since 18",
+    ),
     ("-fzero-init-padding-bits=", "contents of padding, not its place"),
     ("-fcf-protection=", "code generation: endbr64"),
     (

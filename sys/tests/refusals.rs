@@ -2,6 +2,8 @@
 //! The build script refuses bindings that lack what the safe layer stands on, and snapshots that are not there or not
 //! whole, and says what, where and what to do.
 
+#[path = "../build/flags.rs"]
+mod flags;
 #[path = "../build/kernel.rs"]
 #[expect(dead_code, reason = "the build script uses the rest")]
 mod kernel;
@@ -72,6 +74,22 @@ fn bindings(without: &str, fields: &str) -> String {
 
 fn refusal(text: &str) -> String {
     check(&needed(), &Items::of(text).unwrap(), &kernel()).unwrap_err()
+}
+
+#[test]
+fn what_one_clang_knows_and_another_does_not_is_no_flag_for_libclang() {
+    // What Kbuild passes to clang 14 in 6.12, of which newer ones reject the last but one.
+    let flags = [
+        "-fshort-wchar",
+        "-mstack-alignment=8",
+        "-ftrivial-auto-var-init=zero",
+        "-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang",
+        "-DMODULE",
+    ]
+    .map(str::to_owned);
+    let passed = flags::for_clang(&flags);
+    assert_eq!(passed[..3], ["-fshort-wchar", "-mstack-alignment=8", "-DMODULE"]);
+    assert!(!passed.iter().any(|flag| flag.contains("auto-var-init")), "{passed:?}");
 }
 
 #[test]
