@@ -205,7 +205,74 @@ fn read_manifest(path: &Path) -> Result<toml::Value> {
 /// The tokens of a file, or nothing for what is no Rust.
 fn tokens(text: &str) -> Option<TokenStream> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    text.parse().ok()
+    let line = shebang(text);
+    // The line stays as a comment, for the places after it.
+    let comment = format!("//{}", " ".repeat(line.chars().count().saturating_sub(2)));
+    match &text[line.len()..] {
+        _ if line.is_empty() => text.parse().ok(),
+        code => (comment + code).parse().ok(),
+    }
+}
+
+/// The first line, if rustc drops it: it starts with `#!`, and the first token after that is not `[`. rustc does so in every
+/// file of a crate. To other lexers, a quote in that line may make a string of all the code that follows.
+fn shebang(text: &str) -> &str {
+    let Some(tail) = text.strip_prefix("#!") else {
+        return "";
+    };
+    if first_token(tail).starts_with('[') {
+        return "";
+    }
+    // A carriage return at its end is white space.
+    text.split('\n').next().unwrap_or(text)
+}
+
+/// The text from its first token on: without the white space and the comments before that. What documents is a token.
+fn first_token(text: &str) -> &str {
+    let is_white = |c: char| {
+        matches!(
+            c,
+            '\t'..='\r' | ' ' | '\u{85}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}'
+        )
+    };
+    let mut rest = text.trim_start_matches(is_white);
+    loop {
+        let documents = |sign: char| {
+            let after = &rest[2..];
+            let twice = format!("{sign}{sign}");
+            after.starts_with('!') || after.starts_with(sign) && !after.starts_with(&twice) && !after.starts_with("*/")
+        };
+        let after = if rest.starts_with("//") && !documents('/') {
+            &rest[rest.find('\n').unwrap_or(rest.len())..]
+        } else if rest.starts_with("/*") && !documents('*') {
+            after_comment(rest)
+        } else {
+            return rest;
+        };
+        rest = after.trim_start_matches(is_white);
+    }
+}
+
+/// What follows the comment `/* … */` that the text starts with: one may be in another.
+fn after_comment(text: &str) -> &str {
+    let mut open = 0_usize;
+    let mut rest = text;
+    loop {
+        if let Some(after) = rest.strip_prefix("/*") {
+            (open, rest) = (open + 1, after);
+        } else if let Some(after) = rest.strip_prefix("*/") {
+            (open, rest) = (open - 1, after);
+            if open == 0 {
+                return rest;
+            }
+        } else {
+            let mut chars = rest.chars();
+            if chars.next().is_none() {
+                return rest;
+            }
+            rest = chars.as_str();
+        }
+    }
 }
 
 /// What is unsafe in a file. A file without tokens of Rust is a text that was included; since that cannot be told from Rust
@@ -404,6 +471,46 @@ mod tests {
         ] {
             assert!(let_through("2021", code) || !is_1_95, "{code}");
         }
+    }
+
+    #[test]
+    fn a_first_line_that_rustc_drops_hides_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let naked = "#[unsafe(naked)]\npub extern \"C\" fn f() { core::arch::naked_asm!(\"ret\") }\n// \"\n";
+        let root = dir.path().join("root.rs");
+        fs::write(&root, "#![no_std]\n#![forbid(unsafe_code)]\npub mod hidden;\n").unwrap();
+        for first in [
+            "#!/x \"\n",
+            "\u{feff}#!/x \"\r\n",
+            "#! /* [ /* \" */ */ x\n",
+            "#!/*! [ */ \"\n",
+            "#! /// [\n",
+            "#!//! \" [\n",
+            "#!//// \"\n",
+            "#! /** \" */ [\n",
+        ] {
+            let text = format!("{first}{naked}");
+            fs::write(dir.path().join("hidden.rs"), &text).unwrap();
+            let mut rustc = Command::new(rustc());
+            rustc.args(["--crate-type=lib", "--emit=metadata", "--edition=2024"]);
+            rustc.arg(&root).arg("--out-dir").arg(dir.path());
+            let output = linux_driver_host::process::output(&mut rustc).unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            // rustc compiles it, or refuses it because of more than its first line.
+            let taken = output.status.success() || errors.contains("hidden.rs:2");
+            assert!(taken, "{first}: {errors}");
+            let lines: Vec<usize> = look_through(&text, true).iter().map(|f| f.line).collect();
+            let line = text[..text.find("unsafe(").unwrap()].lines().count();
+            assert_eq!(lines, [line, line + 1], "{first}");
+            let forbid = format!("{first}#![forbid(unsafe_code)]\n// \"\n");
+            assert!(forbids_in_source(&forbid), "{first}");
+        }
+        // Code, to rustc too.
+        for first in ["#![a]", "#! [a]", "#!\n//\n/***/ /**/ /* /* */ */ [a]"] {
+            assert_eq!(shebang(first), "", "{first}");
+        }
+        assert_eq!(shebang("#!"), "#!");
+        assert_eq!(shebang("#! /* not closed"), "#! /* not closed");
     }
 
     #[test]
