@@ -3,20 +3,11 @@
 #include "shims_used.h"
 
 /*
- * To a driver in C most of these are inline functions, which ftrace does not see either. Each is only called directly:
- * it needs no ENDBR, the mark of what an indirect call may reach.
+ * To a driver in C most of these are inline functions, which ftrace does not see either.
  */
 #define SHIM(name) __PASTE(SHIM_, __is_defined(LINUX_DRIVER_USES_##name))
-#define SHIM_1 notrace __noendbr
+#define SHIM_1 notrace
 #define SHIM_0 static __maybe_unused
-
-#include <linux/compiler.h>
-#ifdef CONFIG_X86
-#include <asm/ibt.h>
-#endif
-#ifndef __noendbr
-#define __noendbr
-#endif
 
 #include "wrapper.h"
 #include <linux/sched/task.h>
