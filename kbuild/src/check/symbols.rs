@@ -395,4 +395,36 @@ mod tests {
             .unwrap();
         assert_eq!(undefined(&swept, &[], &symvers, &config).unwrap().findings, []);
     }
+
+    #[test]
+    fn a_symbol_of_another_object_has_to_be_one_that_it_gives() {
+        let dir = tempfile::tempdir().unwrap();
+        let user = testing::object(dir.path(), "user", "call here\n");
+        let missing = |body: &str| {
+            let other = testing::object(dir.path(), "other", body);
+            let report = undefined(&user, &[&other], &testing::symvers(), &Config::default()).unwrap();
+            let found = report.findings.into_iter().map(|finding| finding.found);
+            found.collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(missing(".globl here\nhere: nop\n"), "");
+        assert!(missing("here: nop\n").contains("`here`"), "a local symbol");
+        assert!(missing("call here\n").contains("`here`"), "one that it lacks itself");
+    }
+
+    #[test]
+    fn an_undefined_symbol_counts_without_a_relocation() {
+        let dir = tempfile::tempdir().unwrap();
+        // The loader looks for each of them (`simplify_symbols`).
+        let object = testing::object(dir.path(), "object", ".globl gone\nnop\n");
+        let report = undefined(&object, &[], &testing::symvers(), &Config::default()).unwrap();
+        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+    }
+
+    #[test]
+    fn a_long_list_of_users_ends_with_their_number() {
+        let names = |count: usize| (0..count).map(|number| format!("f{number}")).collect::<BTreeSet<_>>();
+        let (few, many) = (listed(&names(NAMED)), listed(&names(NAMED + 2)));
+        assert!(few.ends_with(&format!("f{}", NAMED - 1)), "{few}");
+        assert!(many.ends_with(" and 2 more"), "{many}");
+    }
 }
