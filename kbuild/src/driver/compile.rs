@@ -206,6 +206,7 @@ impl Compile<'_> {
                         with_path.push(OwnCrate {
                             manifest: artifact.manifest_path.clone().into(),
                             root: artifact.target.src_path.clone().into(),
+                            edition: artifact.target.edition.as_str(),
                             dep_info: dep_info(file)?,
                         });
                     }
@@ -353,6 +354,8 @@ impl Compile<'_> {
         flags.push("-Cllvm-args=-tail-dup-placement=false".into());
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);
+        // A user's `build.build-dir` would put rustc's lists of sources elsewhere.
+        cargo.env("CARGO_BUILD_BUILD_DIR", &self.target_dir);
         cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
         cargo.env("LINUX_DRIVER_KERNEL_DIR", &self.prepared.dir);
         cargo
@@ -379,6 +382,7 @@ mod tests {
                 .map(|manifest| OwnCrate {
                     manifest: manifest.into(),
                     root: PathBuf::new(),
+                    edition: "2024",
                     dep_info: PathBuf::new(),
                 })
                 .into(),

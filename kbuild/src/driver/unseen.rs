@@ -1,43 +1,71 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is unsafe in a driver's sources, and not seen by rustc's lint `unsafe_code`.
+//! Finds what is unsafe in a driver's sources and what rustc's lint `unsafe_code` does not see.
 //!
-//! A driver under `#![forbid(unsafe_code)]` cannot corrupt the kernel: that is what the safe layer promises, and rustc's lint
-//! is what keeps the driver's own code to it. The lint of rustc 1.95 misses:
+//! A driver under `#![forbid(unsafe_code)]` cannot corrupt the kernel: the safe layer promises
+//! this, and rustc's lint keeps the driver's own code to it. The lint of rustc 1.95 misses:
 //!
-//! - `#[unsafe(naked)]` on any function. Its body is `naked_asm!`: assembly without an `unsafe` block.
-//! - `#[unsafe(link_section = "…")]`, and the older `#[link_section = "…"]`, on each method: inherent, of an implementation
-//!   of a trait, provided by a trait. A method in `.init.text` is freed once the module is loaded, and calling it jumps there.
-//! - `#[unsafe(no_mangle)]` and `#[unsafe(export_name = "…")]` on a method that a trait provides. Named `kfree`, it takes the
-//!   kernel's place in the module.
-//! - `extern "C" { … }` in a crate of an edition before 2024. Nothing in it can be called without `unsafe`, but the
-//!   declaration holds for the code of the safe layer that is inlined into the driver: of a function that is declared there
-//!   with `-> !`, the compiler drops what comes after each call.
+//! - `#[unsafe(naked)]` on any function. Its body is `naked_asm!`: assembly without an `unsafe`
+//!   block.
+//! - `#[unsafe(link_section = "…")]`, and the older `#[link_section = "…"]`, on each method:
+//!   inherent, of an implementation of a trait, provided by a trait. The kernel frees a method in
+//!   `.init.text` once the module is loaded, and a call of it jumps there.
+//! - `#[unsafe(no_mangle)]` and `#[unsafe(export_name = "…")]` on a method that a trait provides.
+//!   Named `kfree`, it takes the kernel's place in the module.
+//! - `extern "C" { … }` of an edition before 2024. Nothing in it can be called without `unsafe`,
+//!   but the declaration holds for the code of the safe layer that is inlined into the driver.
+//!   After a call of a function that is declared there with `-> !`, the compiler drops the code.
+//! - `unsafe` that a macro of another crate expands to, even if that crate forbids it too. rustc
+//!   does not lint the definition of a macro, and not the expansion in another crate. In most
+//!   places the same holds for a word `unsafe` that the macro is called with.
 //!
-//! To be changed in rustc (`UnsafeCode` in `rustc_lint`): `naked` is looked for nowhere; `link_section` on free functions and
-//! statics only; `no_mangle` and `export_name` on these and on functions of implementations, not on those that a trait
-//! provides; a block `extern` of an older edition, which is as unsafe to write as `unsafe extern` says, not at all. The test
-//! below has a form of each, and what rustc 1.95 takes of them.
+//! To be changed in rustc (`UnsafeCode` in `rustc_lint`): it looks for `naked` nowhere; for
+//! `link_section` on free functions and statics only; for `no_mangle` and `export_name` on these
+//! and on functions of implementations, not on those that a trait provides; for a block `extern` of
+//! an older edition, which is as unsafe to write as `unsafe extern` says, not at all; and it
+//! reports nothing in an expansion of another crate's macro. The tests below have a form of each,
+//! and what rustc 1.95 takes.
 //!
-//! So the driver's own sources are looked through: tokens, and not items, because a macro can make an item of any of its
-//! input. What is said of a crate under `forbid` alone is not asked of others: `deny` is lifted by an `allow` at the place, and
-//! such a crate promises nothing. A name that only the safe layer's macros may use is refused in every crate of the driver's.
+//! So [`check`] looks through the driver's own sources. It looks at tokens, and not items, because
+//! a macro can make an item of any of its input. In a crate that forbids unsafe code:
 //!
-//! The driver's own crates are those with a path: the driver and what it depends on, but not the project's. What comes from
-//! a registry or from git is not looked through, nor is a proc macro: the driver trusts them with what they make of its input,
-//! as with the `unsafe` in them.
+//! - Its edition is 2024. There rustc refuses each `extern` block without `unsafe`, in expansions
+//!   of macros too. (It reports the lint `missing_unsafe_on_extern` of older editions in no
+//!   expansion of another crate's macro.) Older editions also divide some texts into other tokens,
+//!   `cr"\"` for one.
+//! - No macro is defined or called with `unsafe`.
+//! - The words of the attributes above are not used.
+//!
+//! This is asked of a crate under `forbid` alone: an `allow` at the place lifts `deny`, and such a
+//! crate promises nothing. A name that only the safe layer's macros may use is refused in every
+//! crate of the driver's.
+//!
+//! rustc lists which files it read, but not which of them are Rust. A file that does not divide
+//! into tokens is an included text, or Rust that is newer than this lexer. In a crate that forbids
+//! unsafe code, such a file is refused if its name ends in `.rs`, because it cannot be looked
+//! through. In one of another name the words alone are looked for: to refuse it would refuse most
+//! READMEs that are included.
+//!
+//! The driver's own crates are those with a path: the driver and what it depends on, but not the
+//! project's. A crate of a registry or of git is not looked through, and neither is a proc macro:
+//! the driver trusts them with what they make of its input, as with the `unsafe` in them.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::{Error, Result};
-use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 /// Words that stand for something unsafe that the lint may miss, wherever they are.
 const WORDS: [&str; 4] = ["naked_asm", "link_section", "no_mangle", "export_name"];
-/// One that means something in an attribute alone.
+/// One that means something in `unsafe(…)` alone, as each attribute `naked` is written.
 const NAKED: &str = "naked";
-/// How the names end that the safe layer's own macros use, and with which safe code writes through any pointer.
+/// The edition of a crate that forbids unsafe code.
+const EDITION: &str = "2024";
+/// How deep brackets may be nested. People write a tenth of it.
+const DEPTH: usize = 256;
+/// How the names end that the safe layer's own macros use, and with which safe code writes through
+/// any pointer.
 const HIDDEN: &str = "unsound_by_hand";
 
 /// A crate of the driver's own.
@@ -46,6 +74,7 @@ pub(super) struct OwnCrate {
     pub(super) manifest: PathBuf,
     /// The file that it starts with.
     pub(super) root: PathBuf,
+    pub(super) edition: &'static str,
     /// rustc's list of the files that it is made of.
     pub(super) dep_info: PathBuf,
 }
@@ -62,7 +91,9 @@ struct Finding {
 #[derive(Debug, PartialEq)]
 enum What {
     Word(&'static str),
-    ExternBlock,
+    InMacro,
+    NotLexed,
+    TooDeep,
     Hidden(String),
 }
 
@@ -70,50 +101,67 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Word(word) => write!(f, "`{word}`"),
-            Self::ExternBlock => f.write_str("`extern` that begins no function and no `extern crate`"),
+            Self::InMacro => f.write_str("`unsafe` in a macro"),
+            Self::NotLexed => f.write_str("what does not divide into tokens of Rust"),
+            Self::TooDeep => write!(f, "brackets in each other, deeper than {DEPTH}"),
             Self::Hidden(name) => write!(f, "`{name}`"),
         }
     }
 }
 
-/// An error that names each place in the crates where something unsafe is that rustc does not see. Relative paths of rustc's
-/// are below `workspace`.
+/// An error that names each place in the crates where something unsafe is that rustc does not see.
+/// Relative paths of rustc's are below `workspace`.
 pub(super) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
-    let (mut unseen, mut hidden) = (Vec::new(), Vec::new());
+    let (mut unseen, mut hidden, mut deep) = (Vec::new(), Vec::new(), Vec::new());
     for own in crates {
         let forbids = forbids(own)?;
+        if forbids && own.edition != EDITION {
+            let place = own.manifest.display().to_string();
+            unseen.push((place, format!("edition {}", own.edition)));
+        }
         let list = fs::read_to_string(&own.dep_info).map_err(|e| Error::io(&own.dep_info, "read", &e))?;
-        for path in sources(&list) {
+        for path in sources(&list).ok_or_else(|| no_list(own))? {
             let path = workspace.join(path);
             let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
             // What is not UTF-8 was included as bytes.
             let Ok(text) = std::str::from_utf8(&bytes) else {
                 continue;
             };
-            for finding in look_through(text, forbids) {
+            let is_rust = path.extension().is_some_and(|end| end == "rs");
+            for finding in look_through(text, is_rust, forbids) {
                 let place = format!("{}:{}:{}", path.display(), finding.line, finding.column);
-                match finding.what {
-                    What::Hidden(_) => hidden.push((place, finding.what)),
-                    What::Word(_) | What::ExternBlock => unseen.push((place, finding.what)),
-                }
+                let list = match finding.what {
+                    What::Hidden(_) => &mut hidden,
+                    What::TooDeep => &mut deep,
+                    What::Word(_) | What::InMacro | What::NotLexed => &mut unseen,
+                };
+                list.push((place, finding.what.to_string()));
             }
         }
     }
     refuse(
         &unseen,
-        "none of `naked`, `naked_asm`, `link_section`, `no_mangle`, `export_name` and `extern` blocks in a crate under \
-         `forbid(unsafe_code)`: they are unsafe, and rustc's lint does not see all of them",
-        "remove it, or rename what is only called so; a crate that needs it has `unsafe` code, and does not forbid it",
+        "edition 2024, no `unsafe` in macros, and none of `naked`, `naked_asm`, `link_section`, \
+         `no_mangle` and `export_name` in a crate under `forbid(unsafe_code)`: rustc's lint does not \
+         see all that is unsafe",
+        "remove it, or rename what is only called so, in a text that the crate includes too; in place of \
+         an older edition, set `edition = \"2024\"`; a crate that needs it has `unsafe` code, and does \
+         not forbid it",
     )?;
     refuse(
         &hidden,
         "no name that is for linux-driver's own macros: used by hand, it corrupts memory without `unsafe`",
         "use the macro that is documented: `pin_data`, `pin_init!`, `try_pin_init!`, `init!`, `try_init!`",
+    )?;
+    refuse(
+        &deep,
+        "sources that can be looked through for unsafe code",
+        "divide it into more functions or macros; make a text that is included flat",
     )
 }
 
 /// An error at the first of the places, which names the others.
-fn refuse(found: &[(String, What)], expected: &str, remedy: &str) -> Result<()> {
+fn refuse(found: &[(String, String)], expected: &str, remedy: &str) -> Result<()> {
     let Some(((place, what), others)) = found.split_first() else {
         return Ok(());
     };
@@ -124,15 +172,36 @@ fn refuse(found: &[(String, What)], expected: &str, remedy: &str) -> Result<()> 
     Err(Error::new(place, expected, format_args!("{what}{others}"), remedy).of_driver())
 }
 
-/// The files in rustc's list of what it read: a rule of make.
-fn sources(dep_info: &str) -> Vec<PathBuf> {
-    let Some((_, files)) = dep_info.lines().find_map(|line| line.split_once(": ")) else {
-        return Vec::new();
-    };
+/// Returns the files in rustc's list of what it read: rules of make, each of all files, then a line
+/// for each file. Returns nothing if these differ: a path has a line break, which rustc does not
+/// escape.
+fn sources(dep_info: &str) -> Option<Vec<PathBuf>> {
+    let rule = dep_info.lines().next()?;
+    let files = &rule[rule.find(": ")?..];
+    let lines = dep_info.lines();
+    let lines = lines.filter(|line| !line.is_empty() && !line.ends_with(files) && !line.starts_with("# "));
     // A space within a path is escaped.
-    let escaped = files.replace("\\ ", "\0");
-    let files = escaped.split(' ').filter(|file| !file.is_empty());
-    files.map(|file| PathBuf::from(file.replace('\0', " "))).collect()
+    let escaped = files[2..].replace("\\ ", "\0");
+    let files = || {
+        let files = escaped.split(' ').filter(|file| !file.is_empty());
+        files.map(|file| file.replace('\0', " "))
+    };
+    lines
+        .eq(files().map(|file| format!("{}:", file.replace(' ', "\\ "))))
+        .then(|| files().map(PathBuf::from).collect())
+}
+
+fn no_list(own: &OwnCrate) -> Error {
+    Error::new(
+        own.dep_info.display(),
+        "rustc's list of the sources, with each path in one line",
+        "another list",
+        format_args!(
+            "give no source of {} a name with a line break; else report this with the version of rustc",
+            own.manifest.display()
+        ),
+    )
+    .of_driver()
 }
 
 /// Whether the crate forbids unsafe code, in its first file or in its manifest.
@@ -155,28 +224,40 @@ fn forbids_in_source(text: &str) -> bool {
         _ => None,
     });
     // One under a condition counts too: the code is the same where the condition holds.
-    attributes.into_iter().any(forbids_in_attribute)
+    attributes.into_iter().any(|tokens| forbids_in_attribute(tokens, 0))
 }
 
-fn forbids_in_attribute(tokens: TokenStream) -> bool {
+fn forbids_in_attribute(tokens: TokenStream, depth: usize) -> bool {
+    // A file with more in each other is refused anyway.
+    if depth > DEPTH {
+        return false;
+    }
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |name: &Ident, word: &str| unraw(&name.to_string()) == word;
     let lists = trees.windows(2).any(|trees| match trees {
-        [TokenTree::Ident(level), TokenTree::Group(lints)] if level == "forbid" => lints
+        [TokenTree::Ident(level), TokenTree::Group(lints)] if is(level, "forbid") => lints
             .stream()
             .into_iter()
-            .any(|lint| matches!(lint, TokenTree::Ident(name) if name == "unsafe_code")),
+            .any(|lint| matches!(&lint, TokenTree::Ident(name) if is(name, "unsafe_code"))),
         _ => false,
     });
     lists
         || trees
             .into_iter()
-            .any(|tree| matches!(tree, TokenTree::Group(group) if forbids_in_attribute(group.stream())))
+            .any(|tree| matches!(tree, TokenTree::Group(group) if forbids_in_attribute(group.stream(), depth + 1)))
+}
+
+/// Removes `r#`: to rustc, a lint or an attribute is the same one by its raw name.
+fn unraw(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
 }
 
 fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
     let own = read_manifest(manifest)?;
     let forbids = |lints: Option<&toml::Value>| {
-        let lint = lints?.get("rust")?.get("unsafe_code")?;
+        let lints = lints?.get("rust")?;
+        // cargo takes both.
+        let lint = lints.get("unsafe_code").or_else(|| lints.get("unsafe-code"))?;
         let level = lint.get("level").unwrap_or(lint);
         Some(level.as_str()? == "forbid")
     };
@@ -184,7 +265,15 @@ fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
     if lints.and_then(|lints| lints.get("workspace")?.as_bool()) != Some(true) {
         return Ok(forbids(lints) == Some(true));
     }
-    for dir in manifest.ancestors().skip(1) {
+    let named = own
+        .get("package")
+        .and_then(|package| package.get("workspace")?.as_str());
+    let dir = manifest.parent().unwrap_or(manifest);
+    let dirs = match named {
+        Some(named) => vec![dir.join(named)],
+        None => dir.ancestors().map(Path::to_owned).collect(),
+    };
+    for dir in dirs {
         let path = dir.join("Cargo.toml");
         if !path.is_file() {
             continue;
@@ -214,8 +303,9 @@ fn tokens(text: &str) -> Option<TokenStream> {
     }
 }
 
-/// The first line, if rustc drops it: it starts with `#!`, and the first token after that is not `[`. rustc does so in every
-/// file of a crate. To other lexers, a quote in that line may make a string of all the code that follows.
+/// Returns the first line if rustc drops it: it starts with `#!`, and the first token after that is
+/// not `[`. rustc does so in every file of a crate. For another lexer, a quote in that line may
+/// make a string of all the code that follows.
 fn shebang(text: &str) -> &str {
     let Some(tail) = text.strip_prefix("#!") else {
         return "";
@@ -227,7 +317,8 @@ fn shebang(text: &str) -> &str {
     text.split('\n').next().unwrap_or(text)
 }
 
-/// The text from its first token on: without the white space and the comments before that. What documents is a token.
+/// The text from its first token on: without the white space and the comments before that. What
+/// documents is a token.
 fn first_token(text: &str) -> &str {
     let is_white = |c: char| {
         matches!(
@@ -275,15 +366,19 @@ fn after_comment(text: &str) -> &str {
     }
 }
 
-/// What is unsafe in a file. A file without tokens of Rust is a text that was included; since that cannot be told from Rust
-/// which is newer than this lexer, the words are looked for in it too.
-fn look_through(text: &str, forbids: bool) -> Vec<Finding> {
+/// What is unsafe in a file. `is_rust` says that it is named as one.
+fn look_through(text: &str, is_rust: bool, forbids: bool) -> Vec<Finding> {
     let mut look = Look {
         forbids,
         found: Vec::new(),
     };
     match tokens(text) {
-        Some(tokens) => look.stream(tokens, false),
+        Some(tokens) => look.stream(tokens, Inside::default()),
+        None if is_rust && forbids => look.found.push(Finding {
+            what: What::NotLexed,
+            line: 1,
+            column: 1,
+        }),
         None => look.text(text),
     }
     look.found
@@ -294,25 +389,40 @@ struct Look {
     found: Vec<Finding>,
 }
 
+/// What tokens are inside of.
+#[derive(Clone, Copy, Default)]
+struct Inside {
+    /// Of what a macro is defined with, or is called with.
+    of_macro: bool,
+    /// Of `unsafe(…)`.
+    of_unsafe: bool,
+    depth: usize,
+}
+
 impl Look {
-    fn stream(&mut self, tokens: TokenStream, in_attribute: bool) {
+    fn stream(&mut self, tokens: TokenStream, inside: Inside) {
         let trees: Vec<TokenTree> = tokens.into_iter().collect();
         for (index, tree) in trees.iter().enumerate() {
             match tree {
                 TokenTree::Ident(name) => {
                     let span = name.span();
                     let name = name.to_string();
-                    if self.forbids && name == "extern" && is_block(&trees[index + 1..]) {
-                        self.add(What::ExternBlock, span);
+                    if self.forbids && inside.of_macro && name == "unsafe" {
+                        self.add(What::InMacro, span);
                     }
-                    // An attribute is the same one by its raw name.
-                    let name = name.strip_prefix("r#").unwrap_or(&name);
-                    if let Some(what) = self.word(name, in_attribute) {
+                    if let Some(what) = self.word(unraw(&name), inside.of_unsafe) {
                         self.add(what, span);
                     }
                 }
+                TokenTree::Group(group) if inside.depth == DEPTH => self.add(What::TooDeep, group.span_open()),
                 TokenTree::Group(group) => {
-                    let inside = in_attribute || is_attribute(&trees[..index], group.delimiter());
+                    let before = &trees[..index];
+                    let is_unsafe = matches!(before, [.., TokenTree::Ident(word)] if word == "unsafe");
+                    let inside = Inside {
+                        of_macro: inside.of_macro || is_macro(before),
+                        of_unsafe: inside.of_unsafe || is_unsafe && group.delimiter() == Delimiter::Parenthesis,
+                        depth: inside.depth + 1,
+                    };
                     self.stream(group.stream(), inside);
                 }
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}
@@ -320,14 +430,14 @@ impl Look {
         }
     }
 
-    fn word(&self, name: &str, in_attribute: bool) -> Option<What> {
+    fn word(&self, name: &str, in_unsafe: bool) -> Option<What> {
         if name.contains(HIDDEN) {
             return Some(What::Hidden(name.to_owned()));
         }
         if !self.forbids {
             return None;
         }
-        let naked = (in_attribute && name == NAKED).then_some(NAKED);
+        let naked = (in_unsafe && name == NAKED).then_some(NAKED);
         WORDS.into_iter().find(|word| *word == name).or(naked).map(What::Word)
     }
 
@@ -355,27 +465,14 @@ impl Look {
     }
 }
 
-/// Whether what follows `extern` makes it one before a block, or may do so in the expansion of a macro.
-fn is_block(after: &[TokenTree]) -> bool {
-    let after = match after {
-        [TokenTree::Literal(_), after @ ..] => after,
-        // `$abi` of a macro.
-        [TokenTree::Punct(dollar), TokenTree::Ident(_), after @ ..] if dollar.as_char() == '$' => after,
-        _ => after,
+/// Whether a group after these tokens is what a macro is called with, or what `macro_rules!`
+/// defines one with.
+fn is_macro(before: &[TokenTree]) -> bool {
+    let before = match before {
+        [before @ .., TokenTree::Ident(_)] => before,
+        _ => before,
     };
-    !matches!(after.first(), Some(TokenTree::Ident(word)) if word == "fn" || word == "crate")
-}
-
-/// Whether a group after these tokens is an attribute's, or `unsafe(…)` on the way to be one.
-fn is_attribute(before: &[TokenTree], delimiter: Delimiter) -> bool {
-    match (before, delimiter) {
-        ([.., TokenTree::Punct(hash)], Delimiter::Bracket) if hash.as_char() == '#' => true,
-        ([.., TokenTree::Punct(hash), TokenTree::Punct(inner)], Delimiter::Bracket) => {
-            hash.as_char() == '#' && inner.as_char() == '!'
-        }
-        ([.., TokenTree::Ident(word)], Delimiter::Parenthesis) => word == "unsafe",
-        _ => false,
-    }
+    matches!(before, [.., TokenTree::Punct(sign)] if sign.as_char() == '!')
 }
 
 #[cfg(test)]
@@ -418,7 +515,8 @@ mod tests {
         linux_driver_host::process::output(&mut rustc).unwrap().status.success()
     }
 
-    /// What rustc 1.95 takes: of each attribute the forms of a function and of a static above, by number.
+    /// What rustc 1.95 takes: of each attribute the forms of a function and of a static above, by
+    /// number.
     const OF_1_95: [(&str, &str, &[usize], &[usize]); 4] = [
         (
             "unsafe(naked)",
@@ -436,7 +534,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let let_through = |edition: &str, code: &str| {
             let taken = rustc_takes(dir.path(), edition, code);
-            assert!(!look_through(code, true).is_empty(), "{code}");
+            assert!(!look_through(code, true, true).is_empty(), "{code}");
             taken
         };
         let version = Command::new(rustc()).arg("--version").output().unwrap().stdout;
@@ -464,12 +562,129 @@ mod tests {
             &method.replace("ATTRIBUTE", "#[link_section = \".init.text\"]"),
             &method.replace("ATTRIBUTE", "#[r#link_section = \".init.text\"]"),
             &method.replace("ATTRIBUTE", "#[cfg_attr(all(), unsafe(link_section = \".init.text\"))]"),
-            "extern \"C\" { fn kfree() -> !; }",
-            "extern { fn kfree() -> !; }",
-            "macro_rules! block { ($abi:literal) => { extern $abi { fn kfree() -> !; } } } block!(\"C\");",
-            "macro_rules! block { ($b:tt) => { extern \"C\" $b } } block!({ fn kfree() -> !; });",
         ] {
             assert!(let_through("2021", code) || !is_1_95, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_crate_of_an_older_edition_is_refused_for_what_rustc_lets_through_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let version = Command::new(rustc()).arg("--version").output().unwrap().stdout;
+        for (edition, code) in [
+            ("2021", "extern \"C\" { fn kfree() -> !; }"),
+            ("2021", "extern { fn kfree() -> !; }"),
+            (
+                "2021",
+                "macro_rules! block { ($abi:literal) => { extern $abi { fn kfree() -> !; } } } block!(\"C\");",
+            ),
+            (
+                "2021",
+                "macro_rules! m { ($e:tt fn $b:tt) => { $e \"C\" $b } } m!(extern fn { fn kfree() -> !; });",
+            ),
+            (
+                "2018",
+                "macro_rules! m { ($a:ident $b:literal $($t:tt)*) => { $($t)* } }\nm! { cr\"\\\" \"\n\
+                 #[unsafe(naked)] extern \"C\" fn f() { core::arch::naked_asm!(\"ret\") }\n// \"\n}",
+            ),
+        ] {
+            let taken = rustc_takes(dir.path(), edition, code);
+            assert!(taken || !version.starts_with(b"rustc 1.95."), "{edition}: {code}");
+            assert!(!rustc_takes(dir.path(), EDITION, code), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_a_macro_of_another_crate_makes_is_found_there_or_refused_by_rustc() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, code: &str| {
+            let path = dir.path().join(name);
+            let code = format!("#![no_std]\n#![allow(warnings)]\n#![forbid(unsafe_code)]\n{code}\n");
+            fs::write(&path, code).unwrap();
+            path
+        };
+        let takes = |file: &Path, edition: &str| {
+            let mut rustc = Command::new(rustc());
+            rustc.args(["--crate-type=rlib", "--edition", edition, "-L"]);
+            rustc.arg(dir.path()).arg(file).arg("--out-dir").arg(dir.path());
+            linux_driver_host::process::output(&mut rustc).unwrap().status.success()
+        };
+        let read = "*($e as *const u32)";
+        for (helper, user, in_helper, in_user) in [
+            // An `unsafe` of the macro's own.
+            (
+                &*format!("($e:expr) => {{ unsafe {{ {read} }} }}"),
+                "0usize",
+                true,
+                false,
+            ),
+            (
+                "($b:tt) => { unsafe extern \"C\" $b }",
+                "{ fn kfree() -> !; }",
+                true,
+                false,
+            ),
+            ("($b:tt) => { unsafe impl Send for $b {} }", "S", true, false),
+            // One that it is called with.
+            (
+                &format!("($u:tt $e:expr) => {{ $u {{ {read} }} }}"),
+                "unsafe 0usize",
+                false,
+                true,
+            ),
+            (
+                &format!("($u:tt fn $e:expr) => {{ $u {{ {read} }} }}"),
+                "unsafe fn 0usize",
+                false,
+                true,
+            ),
+            (
+                &format!("(#[$u:tt()] $e:expr) => {{ $u {{ {read} }} }}"),
+                "#[unsafe()] 0usize",
+                false,
+                true,
+            ),
+            // Blocks that rustc refuses.
+            ("($b:tt) => { extern \"C\" $b }", "{ fn kfree() -> !; }", false, false),
+            (
+                "($e:tt fn $i:ident) => { $e \"C\" { fn kfree() -> !; } }",
+                "extern fn f",
+                false,
+                false,
+            ),
+        ] {
+            let helper = format!("#[macro_export] macro_rules! made {{ {helper} }}");
+            let user = if user.contains("0usize") {
+                format!("extern crate helper; pub fn f() -> u32 {{ helper::made!({user}) }}")
+            } else {
+                format!("extern crate helper; pub struct S; helper::made! {{ {user} }}")
+            };
+            let (helper_file, user_file) = (write("helper.rs", &helper), write("user.rs", &user));
+            assert!(takes(&helper_file, EDITION), "{helper}");
+            let taken = takes(&user_file, EDITION);
+            let found = |code: &str| look_through(code, true, true).iter().any(|f| f.what == What::InMacro);
+            assert_eq!((found(&helper), found(&user)), (in_helper, in_user), "{helper} {user}");
+            assert!(in_helper || in_user || !taken, "{helper} {user}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_looked_through_is_refused() {
+        // Rust that the lexer does not know.
+        let found = |text: &str, is_rust: bool, forbids: bool| -> Vec<What> {
+            let found = look_through(text, is_rust, forbids).into_iter();
+            found.map(|finding| finding.what).collect()
+        };
+        let text = "It isn't Rust (";
+        assert_eq!(found(text, true, true), [What::NotLexed]);
+        assert_eq!(found(text, false, true), []);
+        assert_eq!(found(text, true, false), []);
+        for (depth, refused) in [(DEPTH, false), (DEPTH + 1, true), (60_000, true)] {
+            let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+            for forbids in [true, false] {
+                assert_eq!(found(&text, false, forbids) == [What::TooDeep], refused, "{depth}");
+            }
+            assert!(!forbids_in_source(&format!("#![a({text})]")));
         }
     }
 
@@ -499,7 +714,7 @@ mod tests {
             // rustc compiles it, or refuses it because of more than its first line.
             let taken = output.status.success() || errors.contains("hidden.rs:2");
             assert!(taken, "{first}: {errors}");
-            let lines: Vec<usize> = look_through(&text, true).iter().map(|f| f.line).collect();
+            let lines: Vec<usize> = look_through(&text, true, true).iter().map(|f| f.line).collect();
             let line = text[..text.find("unsafe(").unwrap()].lines().count();
             assert_eq!(lines, [line, line + 1], "{first}");
             let forbid = format!("{first}#![forbid(unsafe_code)]\n// \"\n");
@@ -523,18 +738,24 @@ mod tests {
             "pub fn naked(naked: u8) -> u8 { naked }",
             "pub extern \"C\" fn f() {} pub extern fn g() {} pub type F = unsafe extern \"C\" fn(); extern crate core as real;",
             "macro_rules! m { ($abi:literal) => { pub extern $abi fn f() {} } } m!(\"C\");",
+            "macro_rules! m { (extern $abi:literal fn $n:ident) => { pub extern $abi fn $n() {} } } m!(extern \"C\" fn f);",
+            "#![cfg_attr(naked, allow(dead_code))]\n#[cfg(naked)] pub fn f() {}",
+            "macro_rules! m { ($t:ty) => {} } m!(fn(r#unsafe: u8));",
             "pub fn r#extern(link_sections: u8) -> u8 { link_sections }",
         ] {
-            assert_eq!(look_through(code, true), [], "{code}");
+            assert_eq!(look_through(code, true, true), [], "{code}");
         }
         // A text that was included.
-        assert_eq!(look_through("It isn't Rust: 'naked' and extern \"C\" { … }", true), []);
+        assert_eq!(
+            look_through("It isn't Rust: 'naked' and extern \"C\" { … }", false, true),
+            []
+        );
     }
 
     #[test]
     fn places_are_named() {
         let found = |text: &str, forbids: bool| -> Vec<String> {
-            let found = look_through(text, forbids).into_iter();
+            let found = look_through(text, false, forbids).into_iter();
             found.map(|f| format!("{}:{} {}", f.line, f.column, f.what)).collect()
         };
         let code = "#!/bin/run\nimpl S {\n    #[unsafe(naked)]\n    fn f() { core::arch::naked_asm!(\"\") }\n}\n";
@@ -543,10 +764,6 @@ mod tests {
         // Newer than the lexer.
         let code = "let it = 'isn''t;\n\u{e4} #[link_section = 1] naked";
         assert_eq!(found(code, true), ["2:5 `link_section`"]);
-        assert_eq!(
-            found("extern \"C\" {}", true),
-            ["1:1 `extern` that begins no function and no `extern crate`"]
-        );
         for forbids in [false, true] {
             assert_eq!(
                 found("use linux_driver::\n  __pin_data_unsound_by_hand as it;", forbids),
@@ -561,6 +778,8 @@ mod tests {
             (true, "#![no_std]\n#![forbid(unsafe_code)]"),
             (true, "#![forbid(missing_docs, unsafe_code, reason = \"it\")]"),
             (true, "#![cfg_attr(not(test), no_std, forbid(unsafe_code))]"),
+            (true, "#![forbid(r#unsafe_code)]"),
+            (true, "#![r#forbid(unsafe_code)]"),
             (false, "#![deny(unsafe_code)]"),
             (false, "//! #![forbid(unsafe_code)]\n#![forbid(missing_docs)]"),
             (false, "#[forbid(unsafe_code)] mod m {}"),
@@ -577,6 +796,7 @@ mod tests {
                 "",
                 "[lints.rust]\nunsafe_code = { level = \"forbid\", priority = 1 }",
             ),
+            (true, "", "[lints.rust]\nunsafe-code = \"forbid\""),
             (false, "", "[lints.rust]\nunsafe_code = \"deny\""),
             (false, "", ""),
             (
@@ -591,21 +811,52 @@ mod tests {
             fs::write(&inner, package).unwrap();
             assert_eq!(forbids_in_manifest(&inner).unwrap(), forbid, "{workspace}\n{package}");
         }
+        // A workspace that is not above the crate.
+        fs::create_dir(dir.path().join("other")).unwrap();
+        let other = dir.path().join("other/Cargo.toml");
+        fs::write(&other, "[workspace.lints.rust]\nunsafe_code = \"forbid\"").unwrap();
+        let lints = "[package]\nworkspace = \"../other\"\n[lints]\nworkspace = true";
+        fs::write(&inner, lints).unwrap();
+        assert!(forbids_in_manifest(&inner).unwrap());
     }
 
     #[test]
     fn rustcs_list_of_files_is_read() {
-        let list = "/t/deps/libedu.a: src/lib.rs src/a\\ b.rs /t/out/made.rs\n\nsrc/lib.rs:\nsrc/a\\ b.rs:\n# env-dep:OUT_DIR=/t/out\n";
+        let list = "/t/deps/libedu.a: src/lib.rs src/a\\ b.rs /t/out/made.rs\n\n\
+                    /t/deps/edu.d: src/lib.rs src/a\\ b.rs /t/out/made.rs\n\n\
+                    src/lib.rs:\nsrc/a\\ b.rs:\n/t/out/made.rs:\n\n# env-dep:OUT_DIR=/t/out\n";
         assert_eq!(
-            sources(list),
+            sources(list).unwrap(),
             ["src/lib.rs", "src/a b.rs", "/t/out/made.rs"].map(PathBuf::from)
         );
+        // rustc itself, of sources with names that break its lines.
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("lib.rs");
+        for (name, read) in [
+            ("a b.rs", true),
+            ("a:b.rs", true),
+            ("a\nb.rs", false),
+            ("\nb.rs", false),
+            ("a:\nb.rs", false),
+            ("a\n\nb: c.rs", false),
+        ] {
+            let literal = name.replace('\n', "\\n");
+            fs::write(&root, format!("#![no_std]\n#[path = \"{literal}\"]\nmod a;\n")).unwrap();
+            fs::write(dir.path().join(name), "").unwrap();
+            let mut rustc = Command::new(rustc());
+            rustc.args(["--crate-type=lib", "--emit=metadata,dep-info", "--edition=2024"]);
+            rustc.arg(&root).arg("--out-dir").arg(dir.path());
+            assert!(linux_driver_host::process::output(&mut rustc).unwrap().status.success());
+            let list = fs::read_to_string(dir.path().join("lib.d")).unwrap();
+            let files = read.then(|| vec![root.clone(), dir.path().join(name)]);
+            assert_eq!(sources(&list), files, "{list}");
+        }
     }
 
     #[test]
     fn each_place_is_named_and_only_what_the_crate_forbids() {
         let dir = tempfile::tempdir().unwrap();
-        let own = |forbid: &str, code: &str| {
+        let own = |edition: &'static str, forbid: &str, code: &str| {
             let file = |name: &str, text: &str| {
                 let path = dir.path().join(name);
                 fs::write(&path, text).unwrap();
@@ -614,7 +865,8 @@ mod tests {
             let own = OwnCrate {
                 manifest: file("Cargo.toml", ""),
                 root: file("lib.rs", forbid),
-                dep_info: file("lib.d", "out: lib.rs more.in bytes\n"),
+                edition,
+                dep_info: file("lib.d", "out: lib.rs more.in bytes\n\nlib.rs:\nmore.in:\nbytes:\n"),
             };
             file("more.in", code);
             fs::write(dir.path().join("bytes"), b"\xff link_section").unwrap();
@@ -626,19 +878,29 @@ mod tests {
         let (forbid, deny) = ("#![forbid(unsafe_code)]", "#![deny(unsafe_code)]");
         let more = dir.path().join("more.in");
         let code = "#[link_section = \"a\"]\n#[no_mangle]";
-        let error = own(forbid, code).unwrap_err();
+        let error = own(EDITION, forbid, code).unwrap_err();
         for word in [
             &format!("{}:1:3", more.display()),
             &format!("`link_section`, `no_mangle` at {}:2:3", more.display()),
             "none of `naked`",
-            "remove it",
+            "a text that the crate includes",
         ] {
             assert!(error.contains(word), "{error}");
         }
-        own(deny, code).unwrap();
-        own(forbid, "pub fn f() {}").unwrap();
+        own(EDITION, deny, code).unwrap();
+        own(EDITION, forbid, "pub fn f() {}").unwrap();
+        own("2021", deny, "pub fn f() {}").unwrap();
+        let error = own("2021", forbid, "pub fn f() {}").unwrap_err();
+        for word in ["Cargo.toml", "edition 2021", "`edition = \"2024\"`"] {
+            assert!(error.contains(word), "{error}");
+        }
+        let error = own(EDITION, deny, &format!("{}{}", "(".repeat(60_000), ")".repeat(60_000)));
+        let error = error.unwrap_err();
+        for word in ["more.in:1:257", "deeper than 256", "divide it"] {
+            assert!(error.contains(word), "{error}");
+        }
         for level in [forbid, deny] {
-            let error = own(level, "use linux_driver::__pin_data_unsound_by_hand;").unwrap_err();
+            let error = own(EDITION, level, "use linux_driver::__pin_data_unsound_by_hand;").unwrap_err();
             assert!(
                 error.contains("more.in:1:19") && error.contains("linux-driver's own macros"),
                 "{error}"
@@ -651,6 +913,6 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../safe/src/lib.rs");
         let text = fs::read_to_string(root).unwrap();
         // The module of what pin-init's macros expand to.
-        assert_eq!(look_through(&text, false).len(), 1);
+        assert_eq!(look_through(&text, true, false).len(), 1);
     }
 }
