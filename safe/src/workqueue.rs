@@ -24,20 +24,22 @@
 //!
 //! On an ordered queue `cancel_work_sync` misses a run since 6.9, if root changes the CPUs of
 //! unbound queues (`/sys/devices/virtual/workqueue/cpumask`) while the item runs and the item is
-//! queued again. The items of queues that run one at a time are counted here, so that cancelling
-//! and dropping them wait for such a run too.
+//! queued again. `flush_work` may never return since then, if the item is cancelled meanwhile. So
+//! the items of owned queues are counted here. Cancelling and dropping an item waits for such a run
+//! too. Flushing an item waits by the count: it looks each millisecond or so.
 //!
 //! # Who would wait for itself
 //!
 //! To flush or cancel an item in its own run, to flush a queue in one of its items, or to flush an
 //! item in another one of a queue that runs one at a time: each returns
 //! [`EDEADLK`](crate::error::code::EDEADLK), where C waits for ever. Two items that each wait for
-//! the other one are not found, as in C (lockdep reports them). Nor are as many items as a queue
-//! runs at a time that all flush one behind them, for which no place is left. While the system is
-//! suspended, whoever flushes a queue that is [`FREEZABLE`](QueueFlags::FREEZABLE), or an item of
-//! it, waits until the system has resumed: a `suspend` that does so stops the machine. Cancelling
-//! takes a pending item off such a queue at once. An item that is dropped in its own run, which
-//! takes a handler that unbinds its own device, ends in `BUG()`.
+//! the other one are not found, as in C (lockdep reports them on the kernel's own queues). Nor are
+//! as many items as a queue runs at a time that all flush one behind them, for which no place is
+//! left. While the system is suspended, whoever flushes a queue that is
+//! [`FREEZABLE`](QueueFlags::FREEZABLE), or an item of it, waits until the system has resumed: a
+//! `suspend` that does so stops the machine. Cancelling takes a pending item off such a queue at
+//! once. An item that is dropped in its own run, which takes a handler that unbinds its own device,
+//! ends in `BUG()`.
 
 mod delayed;
 mod instances;

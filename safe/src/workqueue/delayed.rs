@@ -128,11 +128,20 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let raw: *mut sys::delayed_work = unsafe { &raw mut (*slot).raw }.cast();
             // SAFETY: as above.
-            let member = Member::new(queue, unsafe { &raw mut (*raw).work })?;
+            let work = unsafe { &raw mut (*raw).work };
+            // SAFETY: as above.
+            let member = unsafe { &raw mut (*slot).member };
+            // SAFETY: as above.
+            unsafe { Member::write(member, queue, work)? };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
             // SAFETY: the field is pinned with the slot, and not used after an error.
-            unsafe { handler.__pinned_init(field)? };
+            let made = unsafe { handler.__pinned_init(field) };
+            if let Err(error) = made {
+                // SAFETY: it was written above, and nobody uses the slot after an error.
+                unsafe { member.drop_in_place() };
+                return Err(error.into());
+            }
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field = unsafe { &raw mut (*slot).place };
             // SAFETY: as above.
@@ -141,10 +150,6 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             let field = unsafe { &raw mut (*slot).dev };
             // SAFETY: as above.
             unsafe { field.write(dev) };
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
-            let field = unsafe { &raw mut (*slot).member };
-            // SAFETY: as above.
-            unsafe { field.write(member) };
             // INVARIANT: the place is one of this binding's; the item was not queued yet.
             // SAFETY: `INIT_DELAYED_WORK` asks for memory that is no item that is pending or runs,
             // and no timer that is armed: it is valid for writes, and the slot held no value
@@ -186,8 +191,11 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     }
 
     /// Has it run after `delay` from now, whether it is pending or not, on its queue: C's
-    /// `mod_delayed_work`. Returns `true` if it was pending. An item that is being cancelled is
-    /// left alone.
+    /// `mod_delayed_work`. Returns `true` if it was pending.
+    ///
+    /// An item that is being cancelled is not queued. If its cancelling begins while this function
+    /// runs, it may be this function that takes the item off its queue: this function then returns
+    /// `true`, and [`cancel_sync`](Self::cancel_sync) returns `false`.
     ///
     /// Context: any but NMI.
     #[inline]
@@ -199,12 +207,28 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // SAFETY: `mod_delayed_work_on` asks for what `queue_delayed_work_on` does, in
             // `queue_to`.
             |queue| unsafe { sys::mod_delayed_work_on(cpu, queue, raw, delay.ticks()) },
-            // SAFETY: `cancel_delayed_work` asks for an initialised item, and for the queue on
-            // which it is pending to stay until it returns: by the type's invariant, and `member`
-            // keeps the queue. It does not sleep.
-            || unsafe { sys::linux_driver_cancel_delayed_work(raw) },
+            || self.take(),
             |queue| self.queue_to(queue, delay),
         )
+    }
+
+    /// C's `cancel_delayed_work`, for `member`.
+    fn take(&self) -> bool {
+        // SAFETY: `cancel_delayed_work` asks for an initialised item, and for the queue on which it
+        // is pending to stay until it returns: by the type's invariant, and `member` keeps the
+        // queue. It does not sleep.
+        unsafe { sys::linux_driver_cancel_delayed_work(self.raw.get()) }
+    }
+
+    /// C's `timer_pending`: whether it waits for its time, and not for its queue.
+    fn timer_is_pending(&self) -> bool {
+        // SAFETY: the item is initialised, by the type's invariant. Only the field's address is
+        // taken.
+        let entry = unsafe { &raw const (*self.raw.get()).timer.entry.pprev };
+        // SAFETY: the field is valid for reads. C writes it on other CPUs meanwhile, in one access:
+        // `timer_pending` reads it in one, without a lock (`hlist_unhashed_lockless`).
+        let entry = unsafe { entry.read_volatile() };
+        !entry.is_null()
     }
 
     /// Has it run now, if it is pending, and waits until it has run: C's `flush_delayed_work`.
@@ -227,7 +251,11 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         // interrupts on, which it switches on: to call it elsewhere is a bug that the kernel
         // reports, and no memory error.
         let flush = || unsafe { sys::flush_delayed_work(self.raw.get()) };
-        Ok(self.member.flush(flush))
+        Ok(self.member.flush(flush, |instances, queue| {
+            if self.timer_is_pending() {
+                instances.bring_forward(|| self.take(), || self.queue_to(queue, Jiffies::new(0)));
+            }
+        }))
     }
 
     /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. Returns

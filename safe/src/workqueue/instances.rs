@@ -9,17 +9,36 @@
 //! the run had begun. The order holds, so that no two runs are at once, but a run in the older pool
 //! is not waited for. In 6.1 ordered queues keep their one pool.
 //!
-//! So the items of queues that run one at a time are counted here. Only this crate queues them, and
-//! C says of each call whether it queued, and whether it took the item off its queue.
+//! C's `flush_work` has a gap of its own since 6.9. It links a barrier to an item that is pending.
+//! An item behind others that use up the queue's limit of active items may be the only one in its
+//! pool: nothing runs there. If the item is then taken off its queue, the barrier is left for the
+//! pool's workers and none is woken (`try_to_grab_pending`). Unless something else is queued to that
+//! pool, `flush_work` never returns, and neither does the destruction of the queue. An ordered queue
+//! runs nothing any more once root has changed the CPUs of unbound queues again, because its newer
+//! pools wait for the older one.
+//!
+//! So the items of owned queues are counted here, and flushed by the count: no barrier is linked to
+//! a pending item. Only this crate queues them, and C says of each call whether it queued, and
+//! whether it took the item off its queue. The kernel's own queues are flushed by C. Their limit is
+//! 256 items or more.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// One instance that is open, in [`Instances::state`].
+const OPEN: u64 = 1;
+/// One step forward, in [`Instances::state`].
+const STEP: u64 = 1 << 32;
 
 /// The instances of an item: each stands for a call that queued it, until its run has ended or it
 /// was taken off the queue.
 pub(super) struct Instances {
-    /// How many there are: one that runs, or is about to, one that is pending, and calls that are
-    /// about to queue.
-    open: AtomicU32,
+    /// The lower half counts the open instances: one that runs, or is about to, one that is
+    /// pending, calls that are about to queue, and those whose taking off is not recorded yet. It is
+    /// never less than what there really is.
+    ///
+    /// The upper half counts steps, and wraps around. The end of a run is a step. A change that
+    /// leaves no instance open is two steps.
+    state: AtomicU64,
     /// How many callers cancel the item.
     cancelling: AtomicU32,
 }
@@ -35,7 +54,7 @@ pub(super) struct Cancelled {
 impl Instances {
     pub(super) const fn new() -> Self {
         Self {
-            open: AtomicU32::new(0),
+            state: AtomicU64::new(0),
             cancelling: AtomicU32::new(0),
         }
     }
@@ -47,11 +66,12 @@ impl Instances {
         if self.is_cancelled() {
             return false;
         }
-        // Before it is queued: its run may end before `queue` returns.
-        self.open.fetch_add(1, Ordering::Relaxed);
+        // Before it is queued: its run may end before `queue` returns. It does not carry into the
+        // upper half: there are fewer tasks than that.
+        self.state.fetch_add(OPEN, Ordering::Relaxed);
         let queued = queue();
         if !queued {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.withdraw();
         }
         queued
     }
@@ -72,55 +92,101 @@ impl Instances {
         }
     }
 
+    /// Takes the item off its queue by `take`, and queues it by `queue`, as the same instance: who
+    /// waits for it goes on waiting. Each says whether it did.
+    pub(super) fn bring_forward(&self, take: impl FnOnce() -> bool, queue: impl FnOnce() -> bool) {
+        // It is not queued if somebody else has done so in between, or cancels it.
+        if take() && !queue() {
+            self.withdraw();
+        }
+    }
+
     /// Cancels the item by `cancel`, again after each `pause` until no instance is left. Not in a
     /// run of the item.
     ///
     /// Nobody queues the item meanwhile, but for those who were about to when this began.
     pub(super) fn cancel(&self, cancel: impl Fn() -> bool, pause: impl Fn()) -> Cancelled {
         self.cancelling.fetch_add(1, Ordering::Relaxed);
-        let was_pending = self.take(&cancel);
+        let mut was_pending = self.take(&cancel);
         let mut missed = false;
         // With the count all that the runs did is seen: `end` releases it.
-        while self.open.load(Ordering::Acquire) != 0 {
+        while open(self.state.load(Ordering::Acquire)) != 0 {
             missed = true;
             pause();
-            self.take(&cancel);
+            was_pending |= self.take(&cancel);
         }
         self.cancelling.fetch_sub(1, Ordering::Relaxed);
         Cancelled { was_pending, missed }
     }
 
-    /// Waits with whoever cancels the item, if there is somebody, until no instance is left. Returns
-    /// whether it had to. Not in a run of the item.
+    /// Waits until the instances that are there now have run or were taken off the queue, with a
+    /// `pause` before each look. Returns whether there was one. Not in a run of the item.
     ///
-    /// C's `flush_work` looks for a run where `cancel_work_sync` does, and misses it too when what
-    /// was pending has been taken off the queue.
-    pub(super) fn wait_for_cancelling(&self, pause: impl Fn()) -> bool {
-        let mut waited = false;
-        while self.is_cancelled() && self.open.load(Ordering::Acquire) != 0 {
-            waited = true;
+    /// At most two instances are real: one that runs or that C is about to run, and one that is
+    /// pending. The runs of an item never overlap, so that after two ends of runs both are over. A
+    /// single one is over after the first end. Where no instance is open all are over. What is
+    /// queued later is not waited for, or an item that queues itself would be waited for for ever.
+    ///
+    /// The count may be too high for as long as another call takes. The wait may then be for one
+    /// run too many.
+    pub(super) fn flush(&self, pause: impl Fn()) -> bool {
+        // With the steps all that the runs did is seen: `end` releases them.
+        let start = self.state.load(Ordering::Acquire);
+        let needed = open(start).min(2);
+        let waits = needed != 0;
+        while steps(start, self.state.load(Ordering::Acquire)) < needed {
             pause();
         }
-        waited
+        waits
     }
 
     /// A run ends. It does not use the item after this, which may be freed.
     #[inline(always)]
     pub(super) fn end(&self) {
-        self.open.fetch_sub(1, Ordering::Release);
+        self.close(STEP, Ordering::Release);
     }
 
     fn take(&self, take: &impl Fn() -> bool) -> bool {
         let taken = take();
         if taken {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+            self.withdraw();
         }
         taken
+    }
+
+    /// An instance was not queued, or was taken off the queue.
+    fn withdraw(&self) {
+        self.close(0, Ordering::Relaxed);
+    }
+
+    /// Closes an instance, and goes `forward`, or by two steps if it was the last one.
+    #[inline]
+    fn close(&self, forward: u64, order: Ordering) {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let left = state.wrapping_sub(OPEN);
+            let forward = if open(left) == 0 { 2 * STEP } else { forward };
+            let new = left.wrapping_add(forward);
+            match self.state.compare_exchange_weak(state, new, order, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(other) => state = other,
+            }
+        }
     }
 
     fn is_cancelled(&self) -> bool {
         self.cancelling.load(Ordering::Relaxed) != 0
     }
+}
+
+/// How many instances are open.
+fn open(state: u64) -> u32 {
+    state as u32
+}
+
+/// How many steps there are from one state to a later one.
+fn steps(from: u64, to: u64) -> u32 {
+    ((to >> 32) as u32).wrapping_sub((from >> 32) as u32)
 }
 
 #[cfg(test)]
@@ -175,7 +241,8 @@ mod tests {
             // Past the check; `cancel` begins, and does not see it pending yet.
             let arrives = || pending.store(true, Ordering::Relaxed);
             let pauses = Pauses::new([&arrives as &dyn Fn()]);
-            assert!(instances.cancel(cancel, || pauses.next()).missed);
+            let cancelled = instances.cancel(cancel, || pauses.next());
+            assert_eq!((cancelled.was_pending, cancelled.missed), (true, true));
             true
         });
         assert!(cancelled);
@@ -204,18 +271,125 @@ mod tests {
         assert!(!instances.cancel(inside, || panic!("an instance too many")).missed);
     }
 
+    /// Flushes, with these steps in its pauses: it needs all of them, and no other.
+    fn flush<'a>(instances: &Instances, steps: impl IntoIterator<Item = &'a dyn Fn()>) -> bool {
+        let pauses = Pauses::new(steps);
+        let waited = instances.flush(|| pauses.next());
+        assert!(pauses.0.lock().unwrap().is_empty(), "did not wait");
+        waited
+    }
+
     #[test]
-    fn whoever_flushes_one_that_is_being_cancelled_waits_for_its_run() {
+    fn flushing_waits_for_what_was_there() {
+        // The steps wrap around in between.
+        for first in [0, u32::MAX - 1, u32::MAX] {
+            let instances = Instances::new();
+            instances.state.store(u64::from(first) << 32, Ordering::Relaxed);
+            let (queue, ends) = (|| assert!(instances.queue(|| true)), || instances.end());
+            let fails = || assert!(!instances.queue(|| false));
+            let taken = || assert!(instances.take(&|| true));
+            assert!(!flush(&instances, []));
+            // One that queues itself in its run, for ever.
+            queue();
+            assert!(flush(&instances, [&queue as &dyn Fn(), &ends]));
+            // One that ran, and one that is pending.
+            queue();
+            assert!(flush(&instances, [&ends as &dyn Fn(), &queue, &ends]));
+            // A call that cannot queue it, because it is pending, is no run.
+            assert!(flush(&instances, [&fails as &dyn Fn(), &fails, &fails, &ends]));
+            // What is queued during its run and taken off is not the run.
+            queue();
+            assert!(flush(&instances, [&queue as &dyn Fn(), &taken, &fails, &ends]));
+            // Taken off, and queued again before the next look.
+            queue();
+            let requeued = || {
+                taken();
+                queue();
+            };
+            assert!(flush(&instances, [&requeued as &dyn Fn()]));
+            // Pending while it runs, and taken off: its run is waited for.
+            queue();
+            assert!(flush(&instances, [&taken as &dyn Fn(), &ends]));
+            assert!(!flush(&instances, []));
+        }
+    }
+
+    #[test]
+    fn a_call_that_could_not_queue_is_not_waited_for() {
         let instances = Instances::new();
+        let flushed = AtomicBool::new(false);
         assert!(instances.queue(|| true));
-        // Nobody cancels it: C's function finds the run.
-        assert!(!instances.wait_for_cancelling(|| panic!("waits for one that is not cancelled")));
-        let flush = || {
-            assert!(instances.wait_for_cancelling(|| instances.end()), "did not wait");
-            assert!(!instances.wait_for_cancelling(|| panic!("waits for none")));
+        assert!(!instances.queue(|| {
+            // Both are counted when flushing begins; the run ends, and there is no other one.
+            let ends = || instances.end();
+            let gone = || instances.withdraw();
+            flushed.store(flush(&instances, [&ends as &dyn Fn(), &gone]), Ordering::Relaxed);
+            // It is withdrawn once more when this returns.
+            instances.state.fetch_add(OPEN, Ordering::Relaxed);
+            false
+        }));
+        assert!(flushed.load(Ordering::Relaxed));
+        assert!(!flush(&instances, []));
+    }
+
+    #[test]
+    fn flushing_and_cancelling_end_together() {
+        let instances = Instances::new();
+        // One that runs, and one that is pending.
+        assert!(instances.queue(|| true));
+        assert!(instances.queue(|| true));
+        let pending = AtomicBool::new(true);
+        let ends = || instances.end();
+        let cancel = || {
+            let pauses = Pauses::new([&ends as &dyn Fn()]);
+            let cancelled = instances.cancel(|| pending.swap(false, Ordering::Relaxed), || pauses.next());
+            assert_eq!((cancelled.was_pending, cancelled.missed), (true, true));
         };
-        let pauses = Pauses::new([&flush as &dyn Fn()]);
+        assert!(flush(&instances, [&cancel as &dyn Fn()]));
+        // While it is cancelled: its run is waited for, which C's function does not find.
+        assert!(instances.queue(|| true));
+        let flushes = || {
+            assert!(flush(&instances, [&ends as &dyn Fn()]));
+        };
+        let pauses = Pauses::new([&flushes as &dyn Fn()]);
         assert!(instances.cancel(|| false, || pauses.next()).missed);
+    }
+
+    #[test]
+    fn one_that_is_brought_forward_is_still_waited_for() {
+        let instances = Instances::new();
+        let ends = || instances.end();
+        assert!(instances.queue(|| true));
+        let forward = || instances.bring_forward(|| true, || true);
+        let idle = || instances.bring_forward(|| false, || panic!("queued, and was not pending"));
+        assert!(flush(&instances, [&forward as &dyn Fn(), &idle, &forward, &ends]));
+        // Somebody cancels it in between.
+        assert!(instances.queue(|| true));
+        let cancelled = || instances.bring_forward(|| true, || false);
+        assert!(flush(&instances, [&cancelled as &dyn Fn()]));
+        assert!(!flush(&instances, []));
+    }
+
+    /// What each run did is seen by whoever waited for it.
+    #[test]
+    fn flushing_sees_what_the_run_did() {
+        let (instances, pending, done) = (Instances::new(), AtomicBool::new(false), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    while !pending.swap(false, Ordering::Relaxed) {
+                        std::thread::yield_now();
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                    instances.end();
+                }
+            });
+            for runs in 1..=300 {
+                assert!(instances.queue(|| !pending.swap(true, Ordering::Relaxed)));
+                instances.flush(std::thread::yield_now);
+                assert_eq!(done.load(Ordering::Relaxed), runs);
+            }
+        });
     }
 
     /// Threads that queue and put off, one that runs what is pending, one that cancels: the memory
@@ -250,7 +424,7 @@ mod tests {
                 instances.cancel(take, std::thread::yield_now);
                 assert_eq!(at_work.load(Ordering::SeqCst), 0, "a run is left");
                 assert!(!pending.load(Ordering::SeqCst), "it is left pending");
-                assert_eq!(instances.open.load(Ordering::SeqCst), 0);
+                assert_eq!(open(instances.state.load(Ordering::SeqCst)), 0);
             }
             over.store(true, Ordering::SeqCst);
         });

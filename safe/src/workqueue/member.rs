@@ -64,13 +64,16 @@ impl Members {
     }
 }
 
+/// A queue, as C knows it.
+type Queue = *mut sys::workqueue_struct;
+
 /// That an item belongs to a queue, for its life.
 ///
 /// # Invariants
 ///
 /// `raw` is the workqueue of `queue`, which stays as long as this value. The item is among the
-/// members of an owned queue. `instances` is there if the queue runs one item at a time; all that
-/// queues the item or takes it off the queue goes through it.
+/// members of an owned queue. `instances` is there if the queue is an owned one; all that queues the
+/// item or takes it off the queue goes through it.
 pub(super) struct Member {
     raw: NonNull<sys::workqueue_struct>,
     queue: Kind,
@@ -86,24 +89,33 @@ unsafe impl Send for Member {}
 unsafe impl Sync for Member {}
 
 impl Member {
-    /// Makes an item one of a queue's. `ENOMEM`.
-    pub(super) fn new(queue: ItemQueue, item: *mut sys::work_struct) -> Result<Self> {
+    /// Makes an item one of a queue's, and writes that to `slot`. `ENOMEM`.
+    ///
+    /// # Safety
+    ///
+    /// `slot` is valid for writes.
+    // Not in the frame of a `probe`, once for each item.
+    #[inline(never)]
+    pub(super) unsafe fn write(slot: *mut Self, queue: ItemQueue, item: *mut sys::work_struct) -> Result {
         let (ItemQueue(queue), item) = (queue, Address::of(item));
         let mut instances = None;
         if let Kind::Owned(shared) = &queue {
             shared.members.add(item)?;
-            instances = shared.one_at_a_time.then(Instances::new);
+            instances = Some(Instances::new());
         }
         // SAFETY: a workqueue is there, so that its address is not null.
         let raw = unsafe { NonNull::new_unchecked(queue.raw()) };
         // INVARIANT: added above; `queue` keeps the workqueue.
-        Ok(Self {
+        let member = Self {
             raw,
             queue,
             item,
             running: AtomicBool::new(false),
             instances,
-        })
+        };
+        // SAFETY: the slot is valid for writes, as the caller says.
+        unsafe { slot.write(member) };
+        Ok(())
     }
 
     /// Queues the item to its queue by `queue`, which says whether it did.
@@ -165,15 +177,24 @@ impl Member {
         }
     }
 
-    /// Waits for a run of the item by `flush`, C's function for that, which says whether it had to.
-    /// Not where [`may_flush`](Self::may_flush) refuses it. Context: may sleep.
-    pub(super) fn flush(&self, flush: impl FnOnce() -> bool) -> bool {
-        let waited = flush();
-        match &self.instances {
-            None => waited,
+    /// Waits until the item has run, and returns whether it had to: by `flush`, C's function for
+    /// that, or by the count where instances are counted. `bring_forward` has it run now if its
+    /// timer is armed. Not where [`may_flush`](Self::may_flush) refuses it. Context: may sleep.
+    pub(super) fn flush(&self, flush: impl FnOnce() -> bool, bring_forward: impl Fn(&Instances, Queue)) -> bool {
+        let Some(instances) = &self.instances else {
+            return flush();
+        };
+        let raw = self.raw.as_ptr();
+        bring_forward(instances, raw);
+        instances.flush(|| {
             // SAFETY: `msleep` asks for a caller that may sleep: flushing asks for it too.
-            Some(instances) => instances.wait_for_cancelling(|| unsafe { sys::msleep(1) }) || waited,
-        }
+            unsafe { sys::msleep(1) };
+            // Somebody may have put it off meanwhile. What was queued during the run that is waited
+            // for has its time.
+            if !self.running.load(Ordering::Relaxed) {
+                bring_forward(instances, raw);
+            }
+        })
     }
 
     fn cancel_all(&self, cancel: impl Fn() -> bool) -> Cancelled {

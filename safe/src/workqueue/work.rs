@@ -125,11 +125,19 @@ impl<H: WorkItem> Work<H> {
             let place = unsafe { dev.as_ref() }.place(slot)?;
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let raw: *mut sys::work_struct = unsafe { &raw mut (*slot).raw }.cast();
-            let member = Member::new(queue, raw)?;
+            // SAFETY: as above.
+            let member = unsafe { &raw mut (*slot).member };
+            // SAFETY: as above.
+            unsafe { Member::write(member, queue, raw)? };
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
             // SAFETY: the field is pinned with the slot, and not used after an error.
-            unsafe { handler.__pinned_init(field)? };
+            let made = unsafe { handler.__pinned_init(field) };
+            if let Err(error) = made {
+                // SAFETY: it was written above, and nobody uses the slot after an error.
+                unsafe { member.drop_in_place() };
+                return Err(error.into());
+            }
             // SAFETY: the slot is valid for writes; only the field's address is taken.
             let field = unsafe { &raw mut (*slot).place };
             // SAFETY: as above.
@@ -138,10 +146,6 @@ impl<H: WorkItem> Work<H> {
             let field = unsafe { &raw mut (*slot).dev };
             // SAFETY: as above.
             unsafe { field.write(dev) };
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
-            let field = unsafe { &raw mut (*slot).member };
-            // SAFETY: as above.
-            unsafe { field.write(member) };
             // INVARIANT: the place is one of this binding's; the item was not queued yet.
             // SAFETY: `INIT_WORK` asks for memory that is no item that is pending or runs: it is
             // valid for writes, and the slot held no value before. lockdep asks for a key, and a
@@ -195,7 +199,7 @@ impl<H: WorkItem> Work<H> {
         // returns: this value has them. It asks for a caller that may sleep: to sleep elsewhere is
         // a bug that the kernel reports, and no memory error.
         let flush = || unsafe { sys::flush_work(self.raw.get()) };
-        Ok(self.member.flush(flush))
+        Ok(self.member.flush(flush, |_, _| ()))
     }
 
     /// Takes it off its queue, or waits until it has run: C's `cancel_work_sync`. Returns `true` if

@@ -3,7 +3,8 @@
 //! queued again.
 //!
 //! Since 6.9 such an item is pending for other workers than those that run it, and C's
-//! `cancel_work_sync` does not find the run.
+//! `cancel_work_sync` does not find the run. An item that is pending there is alone, and its queue
+//! runs nothing any more if C's `flush_work` waits for it while it is cancelled.
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::completion::Completion;
@@ -20,6 +21,10 @@ use linux_driver::{new_delayed_work, new_work};
 
 use crate::Driver;
 
+fn hour() -> Jiffies {
+    Jiffies::from_msecs(3_600_000)
+}
+
 /// Nothing takes so long but a failure.
 fn long() -> Jiffies {
     Jiffies::from_msecs(50_000)
@@ -34,6 +39,9 @@ struct Run {
     go_on: Completion,
     #[pin]
     never: Completion,
+    /// The one behind it has run.
+    #[pin]
+    behind_ran: Completion,
     still_runs: AtomicBool,
     /// How many milliseconds longer it is held.
     longer: AtomicU32,
@@ -49,6 +57,7 @@ impl Run {
             begun <- Completion::new(),
             go_on <- Completion::new(),
             never <- Completion::new(),
+            behind_ran <- Completion::new(),
             still_runs: AtomicBool::new(false),
             longer: AtomicU32::new(0),
             again: AtomicBool::new(false),
@@ -116,6 +125,15 @@ impl Drop for Delayed {
     }
 }
 
+/// Waits behind another one.
+struct Behind(Arc<Run>);
+
+impl WorkItem for Behind {
+    fn run(work: &Work<Self>, _dev: &Device<Bound>) {
+        work.0.behind_ran.complete();
+    }
+}
+
 #[pin_data]
 pub(crate) struct Elsewhere {
     // Is dropped first.
@@ -123,6 +141,8 @@ pub(crate) struct Elsewhere {
     item: Work<Item>,
     #[pin]
     delayed: DelayedWork<Delayed>,
+    #[pin]
+    behind: Work<Behind>,
 }
 
 impl Elsewhere {
@@ -132,6 +152,7 @@ impl Elsewhere {
             let first = OwnedQueue::new_ordered(c"elsewhere", QueueFlags::NONE)?;
             let second = OwnedQueue::new_ordered(c"elsewhere-delayed", QueueFlags::NONE)?;
             Ok(try_pin_init!(Self {
+                behind <- new_work!(dev, Behind(item.clone()), on: &first),
                 item <- new_work!(dev, Item(item, delayed.clone()), on: &first),
                 delayed <- new_delayed_work!(dev, Delayed(delayed), on: &second),
             }? Error))
@@ -163,7 +184,7 @@ impl Elsewhere {
         );
         // Pending for the other workers first, and then for its timer.
         let again = self.delayed.queue(Jiffies::new(0));
-        let put_off = self.delayed.modify(Jiffies::from_msecs(3_600_000));
+        let put_off = self.delayed.modify(hour());
         self.delayed.0.go_on(500);
         let pending = self.delayed.cancel_sync()?;
         let still_runs = self.delayed.0.still_runs();
@@ -179,6 +200,9 @@ impl Elsewhere {
 
     /// Whether an item can be queued that was cancelled.
     fn can_be_queued(&self) -> Result {
+        let queued = self.behind.queue();
+        self.behind.0.behind_ran.wait_for_completion_timeout(long())?;
+        pr_info!("elsewhere, behind: queued again: {}, ran", queued);
         let queued = (self.item.queue(), self.delayed.queue(Jiffies::new(0)));
         pr_info!("elsewhere: they can be queued again: {}, {}", queued.0, queued.1);
         for run in [&self.item.0, &self.delayed.0] {
@@ -186,7 +210,34 @@ impl Elsewhere {
             run.go_on(0);
         }
         self.item.flush()?;
-        self.delayed.flush().map(drop)
+        self.delayed.flush()?;
+        // It does not wait for its time, nor for anybody.
+        self.delayed.0.go_on(0);
+        self.delayed.queue(hour());
+        let flushed = self.delayed.flush()?;
+        let still_runs = self.delayed.0.still_runs();
+        self.delayed.0.begins()?;
+        pr_info!(
+            "elsewhere, delayed: flushed an hour before its time: {}, still runs: {}",
+            flushed,
+            still_runs
+        );
+        Ok(())
+    }
+
+    /// Another item waits for the first one to end, and is flushed.
+    fn flush_behind(&self) -> Result {
+        pr_info!("elsewhere, behind: queued: {}", self.behind.queue());
+        let flushed = self.behind.flush()?;
+        pr_info!("elsewhere, behind: flushed: {}", flushed);
+        Ok(())
+    }
+
+    /// It is taken off the queue while another task flushes it.
+    fn cancel_behind(&self) -> Result {
+        let pending = self.behind.cancel_sync()?;
+        pr_info!("elsewhere, behind: cancelled: {}", pending);
+        Ok(())
     }
 
     /// The device is being unbound: both items are pending once more, and queue themselves when
@@ -217,6 +268,8 @@ impl DeviceAttribute for Attribute {
         match text {
             b"run" => this.elsewhere.run(),
             b"cancel" => this.elsewhere.cancel(),
+            b"flush behind" => this.elsewhere.flush_behind(),
+            b"cancel behind" => this.elsewhere.cancel_behind(),
             _ => Err(EINVAL),
         }
     }

@@ -152,6 +152,15 @@ struct Driver {
     holding: Work<Holding>,
 }
 
+/// Tries to make an item outside of the data.
+// Not in the frame of `probe`.
+#[inline(never)]
+fn try_outside(dev: &device::Device<Bound>) {
+    if let Err(error) = KBox::pin_init(new_work!(dev, Counter::default()), GFP_KERNEL) {
+        dev_info!(dev, "an item outside of the data: {}", error);
+    }
+}
+
 /// Tries an item in all that can be done with it.
 #[inline(never)]
 fn try_counter(dev: &device::Device<Bound>, queue: &OwnedQueue, busy: &Work<Busy>, work: &Work<Counter>) -> Result {
@@ -181,9 +190,7 @@ impl pci::Driver for Driver {
     fn probe(pdev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             let dev: &device::Device<Bound> = pdev.as_ref();
-            if let Err(error) = KBox::pin_init(new_work!(dev, Counter::default()), GFP_KERNEL) {
-                dev_info!(dev, "an item outside of the data: {}", error);
-            }
+            try_outside(dev);
             let hour = Jiffies::from_msecs(3_600_000);
             let queue = OwnedQueue::new_ordered(c"work-test", QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM)?;
             let queue = Arc::new(queue, GFP_KERNEL)?;
