@@ -138,7 +138,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // SAFETY: the field is pinned with the slot, and not used after an error.
             let made = unsafe { handler.__pinned_init(field) };
             if let Err(error) = made {
-                // SAFETY: it was written above, and nobody uses the slot after an error.
+                // SAFETY: `drop_in_place` asks for a value that is not used again: it was written
+                // above, and nobody uses the slot after an error.
                 unsafe { member.drop_in_place() };
                 return Err(error.into());
             }
