@@ -481,6 +481,9 @@ mod tests {
 
     use super::*;
 
+    // In a copy of the checkout this is compiled anew: paths are compiled in.
+    const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
+
     /// What an attribute can be on.
     const FUNCTIONS: [&str; 7] = [
         "ATTRIBUTE pub extern \"C\" fn f() { BODY }",
