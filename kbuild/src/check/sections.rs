@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Sections: those that the loader needs are there, none is writable and executable at once, and nothing is left of
-//! what only user programs have.
+//! Sections: those that the loader needs are there, none is writable and executable at once, no two have one name, and
+//! nothing is left of what only user programs have.
 //!
 //! `module_enforce_rwx_sections` in `kernel/module/strict_rwx.c` refuses the second; `setup_load_info` in
-//! `kernel/module/main.c` looks for the first.
+//! `kernel/module/main.c` looks for the first. Of two loaded sections with one name `add_sect_attrs` in
+//! `kernel/module/sysfs.c` makes two files with one name, of which sysfs warns with a stack trace.
+
+use std::collections::BTreeSet;
 
 use super::Subject;
 use super::elf::At;
@@ -30,8 +33,18 @@ const CONSTRUCTORS: &str = "use no constructors that run before the module's ini
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let object = subject.object;
     let constructors = subject.kernel.config.is_set("CONFIG_CONSTRUCTORS");
+    let mut names = BTreeSet::new();
     for section in &object.sections {
         let name = &section.name;
+        // `sect_empty`: the others have no file.
+        if section.is_loaded() && section.size > 0 && !names.insert(name) {
+            findings.add(
+                name,
+                "one loaded section of this name",
+                "another one: their flags differ, and the linker did not join them",
+                "join them in the linker's script, or give them one set of flags",
+            );
+        }
         if section.is_executable() && section.is_writable() {
             findings.add(
                 name,
@@ -99,6 +112,17 @@ mod tests {
                 .place,
             ".both"
         );
+    }
+
+    #[test]
+    fn two_sections_of_one_name_are_found() {
+        // As ld leaves a section that is to be kept (`R`) beside one that is not.
+        let twins = |size: &str| format!(".section .twin,\"a\"\n.quad 0\n.section .twin,\"aR\"\n{size}");
+        assert_eq!(
+            Module::good().raw(&twins(".quad 0\n")).check().only("sections").place,
+            ".twin"
+        );
+        assert_eq!(Module::good().raw(&twins("")).check().of("sections"), []);
     }
 
     #[test]

@@ -68,10 +68,11 @@ pub struct Build {
 const RUST_OBJECT: &str = "linux_driver_rust";
 const SHIMS_OBJECT: &str = "linux_driver_shims";
 
-/// The script by which Kbuild links the members: all sections stay as they are, but what ftrace would look for in the shims, which it does not
-/// trace. (The Rust object has none either.)
+/// The script by which Kbuild links the members: ld's own (`INSERT`), less what ftrace would look for in
+/// the shims, which it does not trace. The Rust object has none either. Without ld's own script two
+/// sections of one name and with different flags would both stay.
 const MEMBERS_SCRIPT: &str = "linux_driver_members.lds";
-const MEMBERS: &str = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } }\n";
+const MEMBERS: &str = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT BEFORE .text;\n";
 
 impl Builder {
     /// A builder for this kernel.
