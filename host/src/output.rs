@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the tool says, on standard output and standard error.
+//! Output of the tool, on standard output and standard error.
 //!
-//! `println!` panics where the text cannot be written. A reader that has seen enough and closed its end (`| head`, a pager) is no
-//! fault: the rest of the text is for nobody, and the work and its exit code are what they would be. Any other error (a full
-//! disk) is kept, and the program ends with it.
+//! `println!` panics if the text cannot be written. Here, a reader that closes its end (`| head`, a
+//! pager) is no fault: the rest of the text is dropped, and the exit code stays the same. Any other
+//! error (a full disk) is kept, and the program ends with it.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};

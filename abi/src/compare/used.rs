@@ -55,8 +55,9 @@ impl Used {
         }
     }
 
-    /// Whether the same follows from a kernel that has, under this name, the other type instead of this one. Sizes and places
-    /// are nothing to it, and so are fields that the code does not name, unless the type is allocated.
+    /// Returns `true` if the same types are used of a kernel that has type `other` under this name
+    /// instead of `one`. Sizes and offsets do not matter. Fields that the code does not name matter
+    /// only if the driver allocates the type.
     pub(crate) fn is_alike(&self, usage: &Usage, name: &str, one: &Type, other: &Type) -> bool {
         fn spelled<'a>(type_: &'a Type, path: &str) -> Option<&'a str> {
             type_.field(path).map(|field| field.type_name.as_str())
@@ -168,8 +169,8 @@ mod tests {
         (abi, usage)
     }
 
-    /// Whether the type that is there instead is said to be alike. What is used of the two is then the same, and is not
-    /// otherwise: each change here is one that tells.
+    /// Returns what [`Used::is_alike`] says of a type and its changed copy. Checks that the same types
+    /// are used of both if they are alike, and others if they are not.
     fn is_alike(name: &str, change: impl FnOnce(&mut Type)) -> bool {
         let (abi, usage) = kernel();
         let mut other = abi.clone();

@@ -522,8 +522,8 @@ impl History {
         }
     }
 
-    /// Whether it is not known of a function, if the kernel has it, whether it is exported: it was looked for without the
-    /// list of symbols.
+    /// Returns `true` if the history does not know whether the kernel exports this function: the
+    /// function was added after the kernel's list of symbols was read.
     fn is_unread(&self, kernel: KernelId, name: &str) -> bool {
         self.kernel(kernel).symbols_known && self.fact(kernel, What::Symbol, name).is_none()
     }

@@ -41,7 +41,8 @@ impl Side {
     }
 }
 
-/// Whether what [`Used`] follows from is another for the other kernel than for the one of which this is used.
+/// Returns `true` if [`Used`] has to be worked out anew for kernel `other`, because a type that it
+/// follows from differs from that of kernel `one`.
 fn uses_differ(history: &History, (one, used): (KernelId, &Used), other: KernelId, usage: &Usage) -> bool {
     let is_another = |name: &str| {
         let fact = |kernel| history.fact(kernel, What::Type, name);

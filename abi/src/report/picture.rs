@@ -60,7 +60,7 @@ pub struct Row {
     pub right: String,
     /// By how many bits the field moved.
     pub by_bits: i64,
-    /// Whether the code names the field.
+    /// The code names the field.
     pub used: bool,
 }
 
