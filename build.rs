@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Refuses a target that drivers cannot be built for, and takes over the features of the kernel at hand.
+//! Refuses a target that drivers cannot be built for, and takes over the features of the kernel at
+//! hand.
 
 use std::process::ExitCode;
 

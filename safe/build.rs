@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Takes over the features of the kernel at hand, as `cfg(has_field = "…")` and `cfg(has_fn = "…")`.
+//! Takes over the features of the kernel at hand, as `cfg(has_field = "…")` and
+//! `cfg(has_fn = "…")`.
 
 fn main() {
     for (variable, instruction) in [

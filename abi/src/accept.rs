@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Drift that is known and accepted: `headers/accepted.toml`.
 //!
-//! An entry names a finding, the kind of its change, the kernels, a reason, and the day from which somebody has to
-//! look at it again. The list is kept by hand and has to be true: an entry that matches nothing is an error, and so is
-//! one that has expired.
+//! An entry names a finding, the kind of its change, the kernels, a reason, and the day from which
+//! somebody has to look at it again. The list is kept by hand and has to be true: an entry that
+//! matches nothing is an error, and so is one that has expired.
 
 use std::fmt;
 use std::str::FromStr;
@@ -77,9 +77,13 @@ impl FromStr for Date {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let parts: Vec<&str> = text.split('-').collect();
-        let [year, month, day] = parts[..] else { return Err(()) };
+        let [year, month, day] = parts[..] else {
+            return Err(());
+        };
         if (year.len(), month.len(), day.len()) != (4, 2, 2)
-            || text.bytes().any(|byte| byte != b'-' && !byte.is_ascii_digit())
+            || text
+                .bytes()
+                .any(|byte| byte != b'-' && !byte.is_ascii_digit())
         {
             return Err(());
         }
@@ -192,11 +196,17 @@ impl Accepted {
             let row = row.into_inner();
             let wrong = |value: &Spanned<String>, expected: &str| {
                 let place = format!("{place}:{}", line(value.span().start));
-                Error::new(place, expected, format_args!("{:?}", value.get_ref()), "mend the line")
+                Error::new(
+                    place,
+                    expected,
+                    format_args!("{:?}", value.get_ref()),
+                    "mend the line",
+                )
             };
             let version = |value: &Spanned<String>| {
-                version(value.get_ref())
-                    .ok_or_else(|| wrong(value, "a release or a series, such as 6.12.117 or 6.1.0-49"))
+                version(value.get_ref()).ok_or_else(|| {
+                    wrong(value, "a release or a series, such as 6.12.117 or 6.1.0-49")
+                })
             };
             let (from, to) = (version(&row.from)?, version(&row.to)?);
             if !reaches(&from, &to) {
@@ -207,8 +217,11 @@ impl Accepted {
                     return Err(wrong(text, "a text that is not empty"));
                 }
             }
-            let change = CHANGES.iter().find(|change| *change == row.change.get_ref());
-            let change = change.ok_or_else(|| wrong(&row.change, &format!("one of {}", CHANGES.join(", "))))?;
+            let change = CHANGES
+                .iter()
+                .find(|change| *change == row.change.get_ref());
+            let change = change
+                .ok_or_else(|| wrong(&row.change, &format!("one of {}", CHANGES.join(", "))))?;
             let expires = row.expires.get_ref().parse();
             let expires = expires.map_err(|()| wrong(&row.expires, "a day, such as 2027-06-30"))?;
             entries.push(Entry {
@@ -230,8 +243,9 @@ impl Accepted {
 
     /// Marks what is accepted. `release` says of a comparison under which release its kernel runs.
     ///
-    /// An entry that has expired is an error, and so is one that matches nothing although a kernel of its range was
-    /// compared with another one (with the bindings, for a disagreement); if `complete` says that all kernels were, any that matches nothing is.
+    /// An entry that has expired is an error, and so is one that matches nothing although a kernel
+    /// of its range was compared with another one (with the bindings, for a disagreement); if
+    /// `complete` says that all kernels were, any that matches nothing is.
     pub fn apply(
         &self,
         report: &mut Report,
@@ -248,7 +262,8 @@ impl Accepted {
                 if version.is_empty() || version < entry.from || !reaches(&version, &entry.to) {
                     continue;
                 }
-                // Which comparison an entry is about, its change says; of the others it accepts and expects nothing.
+                // Which comparison an entry is about, its change says; of the others it accepts and
+                // expects nothing.
                 let is_about = match entry.change {
                     "disagreement" => check.kind == CheckKind::Bindings,
                     "no-evidence" => true,
@@ -278,16 +293,21 @@ impl Accepted {
                 ..
             } = entry;
             if today >= *expires {
-                wrong.push(format!("line {line}: {what} ({change}) expired on {expires}"));
+                wrong.push(format!(
+                    "line {line}: {what} ({change}) expired on {expires}"
+                ));
             } else if reached[number] && !matched[number] {
-                wrong.push(format!("line {line}: {what} ({change}) matches nothing that was found"));
+                wrong.push(format!(
+                    "line {line}: {what} ({change}) matches nothing that was found"
+                ));
             }
         }
         if wrong.is_empty() {
             return Ok(());
         }
         let expected = "entries that have not expired, and that each match a finding";
-        let remedy = "look at the drift again: remove the entry, or give it another day to expire on";
+        let remedy =
+            "look at the drift again: remove the entry, or give it another day to expire on";
         Err(Error::new(&self.place, expected, wrong.join("\n"), remedy))
     }
 }
@@ -303,7 +323,9 @@ fn version(release: &str) -> Option<Vec<u64>> {
         version.push(number.parse().ok()?);
     }
     // What counts a distribution's builds; not "-rt" or "-amd64".
-    let build = rest.strip_prefix('-').and_then(|rest| rest.split(['-', '+']).next());
+    let build = rest
+        .strip_prefix('-')
+        .and_then(|rest| rest.split(['-', '+']).next());
     version.extend(build.and_then(|build| build.parse::<u64>().ok()));
     Some(version)
 }

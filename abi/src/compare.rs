@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two kernels beside each other: what is different, and what follows for an object that was compiled for the one
-//! before.
+//! Two kernels beside each other: what is different, and what follows for an object that was
+//! compiled for the one before.
 //!
 //! | what | its role or use | verdict |
 //! |---|---|---|
@@ -26,7 +26,8 @@
 //! | used, and not looked at on either side | used | no evidence |
 //! | asked for, in neither kernel | not used | nothing: there is nothing that could drift |
 //!
-//! `const` is a matter of source too: code that is compiled again may want a cast. The verdict is about the object.
+//! `const` is a matter of source too: code that is compiled again may want a cast. The verdict is
+//! about the object.
 
 mod constant;
 mod differing;
@@ -58,8 +59,8 @@ pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
     spelled::expanded(before.0, before.1) == spelled::expanded(after.0, after.1)
 }
 
-/// Compares two kernels in all that the code uses: what one of them does not say is a finding without evidence. `names`
-/// are what they are called: the catalogue's names, or releases.
+/// Compares two kernels in all that the code uses: what one of them does not say is a finding
+/// without evidence. `names` are what they are called: the catalogue's names, or releases.
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
     let used = (&Used::of(before, usage), &Used::of(after, usage));
     let differing = Differing::between(before, after);
@@ -94,7 +95,11 @@ pub fn in_scope(
 }
 
 /// Compares what the context holds, as [`in_scope`] does.
-pub(crate) fn in_scope_of(context: &Context<'_>, says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> Check {
+pub(crate) fn in_scope_of(
+    context: &Context<'_>,
+    says: (Says, Says),
+    wanted: Option<&BTreeSet<Part>>,
+) -> Check {
     let parts = scope::parts(says, wanted);
     let mut check = compared(context, &parts);
     scope::limit(context, &mut check, says, parts, wanted.is_some());
@@ -148,7 +153,14 @@ fn arch(context: &Context<'_>, check: &mut Check) {
     };
     let text = format!("{before} became {after}");
     let why = "the loader refuses machine code of another architecture";
-    let finding = new_finding(Subject::Module, "arch".to_owned(), change, Verdict::Rebuild, text, why);
+    let finding = new_finding(
+        Subject::Module,
+        "arch".to_owned(),
+        change,
+        Verdict::Rebuild,
+        text,
+        why,
+    );
     check.findings.push(finding);
 }
 
@@ -168,7 +180,11 @@ impl Context<'_> {
     fn role(&self, name: &str) -> Role {
         if self.used.0.allocated.contains(name) {
             Role::DriverAllocated
-        } else if self.usage.fields.get(name).is_some_and(|fields| !fields.is_empty())
+        } else if self
+            .usage
+            .fields
+            .get(name)
+            .is_some_and(|fields| !fields.is_empty())
             || self.used.0.reached.contains(name)
         {
             Role::KernelAllocated
@@ -177,42 +193,52 @@ impl Context<'_> {
         }
     }
 
-    /// The type deepest inside `name` because of which all around it has another size: as long as one member alone is
-    /// to blame. `None` if that is `name`.
+    /// The type deepest inside `name` because of which all around it has another size: as long as
+    /// one member alone is to blame. `None` if that is `name`.
     fn root(&self, name: &str) -> Option<String> {
         let (mut at, mut root) = (name, None);
         for _ in 0..DEPTH {
-            let (Some(before), Some(after)) = (self.before.types.get(at), self.after.types.get(at)) else {
+            let (Some(before), Some(after)) = (self.before.types.get(at), self.after.types.get(at))
+            else {
                 break;
             };
-            let target = before.target.as_deref().filter(|_| before.target == after.target);
+            let target = before
+                .target
+                .as_deref()
+                .filter(|_| before.target == after.target);
             if let Some(target) = target.and_then(by_value).filter(|target| *target != at) {
                 at = target;
                 continue;
             }
             let mut other_size = before.fields.iter().filter(|old| {
                 let new = after.field(&old.name);
-                new.is_some_and(|new| new.type_name == old.type_name && new.size_bits != old.size_bits)
+                new.is_some_and(|new| {
+                    new.type_name == old.type_name && new.size_bits != old.size_bits
+                })
             });
             let (Some(only), None) = (other_size.next(), other_size.next()) else {
                 break;
             };
-            let Some(inside) = by_value(&only.type_name).filter(|inside| self.before.types.contains_key(*inside))
+            let Some(inside) =
+                by_value(&only.type_name).filter(|inside| self.before.types.contains_key(*inside))
             else {
                 break;
             };
             at = inside;
             root = Some(inside);
         }
-        root.map(|root| match self.after.types.get(root).map(|type_| type_.kind) {
-            Some(kind) if kind != Kind::Typedef => format!("{} {root}", kind.word()),
-            _ => root.to_owned(),
-        })
+        root.map(
+            |root| match self.after.types.get(root).map(|type_| type_.kind) {
+                Some(kind) if kind != Kind::Typedef => format!("{} {root}", kind.word()),
+                _ => root.to_owned(),
+            },
+        )
     }
 
     /// Why something is not known on either side, in the order before, after.
     fn unknown(&self, key: &str) -> Option<String> {
-        let of = |abi: &Abi, name: &str| abi.no_evidence.get(key).map(|why| format!("{name}: {why}"));
+        let of =
+            |abi: &Abi, name: &str| abi.no_evidence.get(key).map(|why| format!("{name}: {why}"));
         match (of(self.before, self.names.0), of(self.after, self.names.1)) {
             (None, None) => None,
             (Some(why), None) | (None, Some(why)) => Some(why),
@@ -220,8 +246,8 @@ impl Context<'_> {
         }
     }
 
-    /// The names of this kind of which nothing is known on a side. Of those that neither has at all only used ones
-    /// could be missed, which [`Used`] lists.
+    /// The names of this kind of which nothing is known on a side. Of those that neither has at all
+    /// only used ones could be missed, which [`Used`] lists.
     fn unknown_names(&self, kind: &'static str) -> BTreeSet<&str> {
         let (before, after) = (unknown_of(self.before, kind), unknown_of(self.after, kind));
         let (mut before, mut after) = (before.peekable(), after.peekable());
@@ -235,7 +261,8 @@ impl Context<'_> {
             };
             let old = before.next_if(|_| order != Ordering::Greater);
             let new = after.next_if(|_| order != Ordering::Less);
-            let absent = |side: Option<(&str, &str)>| side.is_some_and(|(_, why)| why == crate::btf::ABSENT);
+            let absent =
+                |side: Option<(&str, &str)>| side.is_some_and(|(_, why)| why == crate::btf::ABSENT);
             if !(absent(old) && absent(new)) {
                 names.extend(old.or(new).map(|(name, _)| name));
             }
@@ -244,12 +271,17 @@ impl Context<'_> {
 
     /// Whether either side was asked for it and does not have it at all.
     fn is_in_neither(&self, key: &str) -> bool {
-        let absent = |abi: &Abi| abi.no_evidence.get(key).is_some_and(|why| why == crate::btf::ABSENT);
+        let absent = |abi: &Abi| {
+            abi.no_evidence
+                .get(key)
+                .is_some_and(|why| why == crate::btf::ABSENT)
+        };
         absent(self.before) && absent(self.after)
     }
 }
 
-/// The names of what is not known of a kernel with the reasons, of the kind whose word with a space after it is `kind`.
+/// The names of what is not known of a kernel with the reasons, of the kind whose word with a space
+/// after it is `kind`.
 fn unknown_of<'a>(abi: &'a Abi, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let from = abi
         .no_evidence

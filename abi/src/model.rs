@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! An ABI as data: what `abi.json` holds.
 //!
-//! Everything is keyed by its C name and sorted by it, so that the same ABI is the same text. What could not be
-//! found out is in [`Abi::no_evidence`] with the reason, and nowhere else: nothing is guessed. What several kernels
-//! have in common they share, so that comparing it costs nothing.
+//! Everything is keyed by its C name and sorted by it, so that the same ABI is the same text. What
+//! could not be found out is in [`Abi::no_evidence`] with the reason, and nowhere else: nothing is
+//! guessed. What several kernels have in common they share, so that comparing it costs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,17 +25,18 @@ pub struct Abi {
     pub arch: String,
     /// Types by their C name: the tag of a struct, union or enum, or the name of a typedef.
     ///
-    /// Holds what is in scope, and all that those hold by value. A typedef whose name is also a tag of another type
-    /// stands as `typedef NAME`.
+    /// Holds what is in scope, and all that those hold by value. A typedef whose name is also a tag
+    /// of another type stands as `typedef NAME`.
     pub types: BTreeMap<String, Arc<Type>>,
     /// Functions by name.
     pub functions: BTreeMap<String, Arc<Function>>,
     /// Constants by name: enumerators, and macros as the kernel's compiler evaluated them.
     pub constants: BTreeMap<String, Constant>,
-    /// What the kernel exports to modules, by name; only what is in scope. Empty if no `Module.symvers` was at hand.
+    /// What the kernel exports to modules, by name; only what is in scope. Empty if no
+    /// `Module.symvers` was at hand.
     pub symbols: BTreeMap<String, Arc<Symbol>>,
-    /// What was asked for and could not be found out, with the reason. By name, with the kind before it:
-    /// `type irq_info`, `function memcpy`.
+    /// What was asked for and could not be found out, with the reason. By name, with the kind
+    /// before it: `type irq_info`, `function memcpy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub no_evidence: BTreeMap<String, String>,
 }
@@ -56,17 +57,20 @@ impl Default for Abi {
 }
 
 impl Abi {
-    /// Whether the kernel was asked whether it exports this. A list of exported symbols says nothing of names that were
-    /// not looked for in it.
+    /// Whether the kernel was asked whether it exports this. A list of exported symbols says
+    /// nothing of names that were not looked for in it.
     pub fn knows_export(&self, name: &str) -> bool {
-        let looked_for = || self.functions.contains_key(name) || self.asked_in_vain("function", name).is_some();
+        let looked_for =
+            || self.functions.contains_key(name) || self.asked_in_vain("function", name).is_some();
         let known = || self.asked_in_vain("symbol", name).is_none();
         !self.symbols.is_empty() && (self.symbols.contains_key(name) || looked_for() && known())
     }
 
     /// Why there is no evidence of this, if it was asked for and not found out.
     pub fn asked_in_vain(&self, kind: &str, name: &str) -> Option<&str> {
-        self.no_evidence.get(&format!("{kind} {name}")).map(String::as_str)
+        self.no_evidence
+            .get(&format!("{kind} {name}"))
+            .map(String::as_str)
     }
 }
 
@@ -104,8 +108,8 @@ pub struct Type {
     pub kind: Kind,
     /// Its size in bytes.
     pub size: u64,
-    /// Its alignment in bytes. BTF has none: it is what the members demand, and what a short table says of types
-    /// that C aligns more strictly ([`crate::btf::ALIGNED`]).
+    /// Its alignment in bytes. BTF has none: it is what the members demand, and what a short table
+    /// says of types that C aligns more strictly ([`crate::btf::ALIGNED`]).
     pub align: u64,
     /// The members of a struct or union, in the order of the declaration, anonymous ones flattened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,15 +133,17 @@ impl Type {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
-    /// Its name. A member of an unnamed struct or union stands under its own name, as C reaches it; a member of a
-    /// named member whose type has no name as a path: `p_cb.post_unbind_rust`, and in an array `slots[].name`.
+    /// Its name. A member of an unnamed struct or union stands under its own name, as C reaches it;
+    /// a member of a named member whose type has no name as a path: `p_cb.post_unbind_rust`, and in
+    /// an array `slots[].name`.
     pub name: String,
     /// Where it starts, in bits from the start of the type (of the first element, in an array).
     pub offset_bits: u64,
     /// How many bits it has.
     pub size_bits: u64,
-    /// Its type as C spells it, without the name: `const struct attribute_group **`, `int (*)(struct device *)`,
-    /// `struct resource [17]`, `struct {…}` for one without a name, whose members follow.
+    /// Its type as C spells it, without the name: `const struct attribute_group **`,
+    /// `int (*)(struct device *)`, `struct resource [17]`, `struct {…}` for one without a name,
+    /// whose members follow.
     #[serde(rename = "type")]
     pub type_name: String,
     /// Whether it is a bit field.
@@ -223,7 +229,8 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Symbol {
-    /// The checksum of its C type; `None` where the kernel has none (no CONFIG_MODVERSIONS: all are 0).
+    /// The checksum of its C type; `None` where the kernel has none (no CONFIG_MODVERSIONS: all are
+    /// 0).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc: Option<u32>,
     /// Who exports it: "vmlinux", or a module's path.
@@ -236,7 +243,8 @@ pub struct Symbol {
     pub namespace: Option<String>,
 }
 
-/// What of a kernel is looked at: what the bindings need, or what a module uses. By-value members come along.
+/// What of a kernel is looked at: what the bindings need, or what a module uses. By-value members
+/// come along.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Tags of structs, unions and enums, and names of typedefs.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the bindings need of a kernel, as `sys/needed.toml` lists it: what a headers snapshot is made of.
+//! What the bindings need of a kernel, as `sys/needed.toml` lists it: what a headers snapshot is
+//! made of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -66,16 +67,21 @@ impl Needed {
         })
     }
 
-    /// Types, typedefs and enums: those that are listed, and those with fields that are read or written.
+    /// Types, typedefs and enums: those that are listed, and those with fields that are read or
+    /// written.
     pub fn types(&self) -> BTreeSet<&String> {
         let listed = self.types.iter().chain(&self.typedefs).chain(&self.enums);
         listed.chain(self.fields.keys()).collect()
     }
 
-    /// Types, typedefs and functions, those that are only probed included. Each once: the list may name one twice, the
-    /// compiler may not be asked twice.
+    /// Types, typedefs and functions, those that are only probed included. Each once: the list may
+    /// name one twice, the compiler may not be asked twice.
     pub fn scope(&self) -> Scope {
-        let functions: BTreeSet<&String> = self.functions.iter().chain(&self.probed.functions).collect();
+        let functions: BTreeSet<&String> = self
+            .functions
+            .iter()
+            .chain(&self.probed.functions)
+            .collect();
         Scope {
             types: self.types().into_iter().cloned().collect(),
             functions: functions.into_iter().cloned().collect(),
@@ -108,7 +114,12 @@ mod tests {
         let scope = needed.scope();
         assert!(scope.types.iter().any(|name| name == "pci_driver"));
         assert!(scope.types.iter().any(|name| name == "gfp_t"));
-        assert!(scope.functions.iter().any(|name| name == "mutex_init_generic"));
+        assert!(
+            scope
+                .functions
+                .iter()
+                .any(|name| name == "mutex_init_generic")
+        );
         let constants: BTreeMap<&str, Option<&str>> = needed.constants().collect();
         assert_eq!(constants["EPERM"], None);
         assert_eq!(constants["LINUX_DRIVER_GFP_KERNEL"], Some("gfp_t"));

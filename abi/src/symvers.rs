@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `Module.symvers`: the symbols that a kernel and its modules export.
 //!
-//! One line a symbol, as `scripts/mod/modpost.c` writes it: checksum, symbol, module ("vmlinux" for the kernel
-//! itself), kind of export, namespace; separated by tabs.
+//! One line a symbol, as `scripts/mod/modpost.c` writes it: checksum, symbol, module ("vmlinux" for
+//! the kernel itself), kind of export, namespace; separated by tabs.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -67,7 +67,11 @@ impl Symvers {
     /// Reads the text of a `Module.symvers` file; `place` is what an error calls it.
     pub fn parse(text: &str, place: impl Display) -> Result<Self> {
         let mut symbols = BTreeMap::new();
-        if text.len() as u64 > LARGEST || memchr::memchr_iter(b'\n', text.as_bytes()).nth(MOST).is_some() {
+        if text.len() as u64 > LARGEST
+            || memchr::memchr_iter(b'\n', text.as_bytes())
+                .nth(MOST)
+                .is_some()
+        {
             return Err(Error::new(
                 place,
                 format_args!("a Module.symvers of at most {MOST} symbols and {LARGEST} bytes"),
@@ -75,7 +79,11 @@ impl Symvers {
                 "check the path: a kernel exports some ten thousand symbols",
             ));
         }
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+        for (number, line) in text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty())
+        {
             let (name, export) = parse_line(line).ok_or_else(|| {
                 Error::new(
                     format_args!("{place}:{}", number + 1),
@@ -99,7 +107,8 @@ impl Symvers {
         self.0.values().any(|export| export.crc != 0)
     }
 
-    /// The export of this name, as the model has it. `checksums` is what [`Self::has_checksums`] says of the whole file.
+    /// The export of this name, as the model has it. `checksums` is what [`Self::has_checksums`]
+    /// says of the whole file.
     pub fn symbol(&self, name: &str, checksums: bool) -> Option<Arc<Symbol>> {
         let export = self.get(name)?;
         Some(Arc::new(Symbol {
@@ -188,10 +197,15 @@ mod tests {
         assert!(error.contains("at most 500000 symbols"), "{error}");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("Module.symvers");
-        std::fs::File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        std::fs::File::create(&path)
+            .unwrap()
+            .set_len(LARGEST + 1)
+            .unwrap();
         let error = Symvers::read(&path).unwrap_err().to_string();
         assert!(error.contains("of 67108865 bytes"), "{error}");
-        let error = Symvers::read(Path::new("/dev/zero")).unwrap_err().to_string();
+        let error = Symvers::read(Path::new("/dev/zero"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("a device, pipe or socket"), "{error}");
     }
 

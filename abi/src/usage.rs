@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What code uses of a kernel, and the role that each type has for it.
 //!
-//! Found out from the code itself, never kept by hand: which fields it names, which types it provides the memory
-//! of, which functions and constants it uses.
+//! Found out from the code itself, never kept by hand: which fields it names, which types it
+//! provides the memory of, which functions and constants it uses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,11 +37,16 @@ pub enum Role {
 }
 
 impl Usage {
-    /// The role of a type: one that is held by value in a type that the code allocates is allocated with it.
+    /// The role of a type: one that is held by value in a type that the code allocates is allocated
+    /// with it.
     pub fn role(&self, abi: &Abi, name: &str) -> Role {
         if self.allocated_with_members(abi).contains(name) {
             Role::DriverAllocated
-        } else if self.fields.get(name).is_some_and(|fields| !fields.is_empty()) {
+        } else if self
+            .fields
+            .get(name)
+            .is_some_and(|fields| !fields.is_empty())
+        {
             Role::KernelAllocated
         } else {
             Role::Opaque
@@ -67,7 +72,11 @@ impl Usage {
 
     /// The fields of this type that the code names.
     pub fn fields_of(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.fields.get(name).into_iter().flatten().map(String::as_str)
+        self.fields
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
     }
 
     /// All that either uses.
@@ -83,14 +92,19 @@ impl Usage {
     }
 }
 
-/// The name of the type that a spelled type is, or is an array of; `None` for pointers and functions.
+/// The name of the type that a spelled type is, or is an array of; `None` for pointers and
+/// functions.
 pub fn by_value(spelled: &str) -> Option<&str> {
-    // Bytes, since this is asked of each field of each type: no part of another character is one of these.
+    // Bytes, since this is asked of each field of each type: no part of another character is one of
+    // these.
     let bytes = spelled.as_bytes();
     if bytes.iter().any(|byte| matches!(byte, b'*' | b'(')) {
         return None;
     }
-    let dimensions = bytes.windows(2).position(|pair| pair == b" [").unwrap_or(bytes.len());
+    let dimensions = bytes
+        .windows(2)
+        .position(|pair| pair == b" [")
+        .unwrap_or(bytes.len());
     let mut name = &spelled[..dimensions];
     for qualifier in ["const ", "volatile "] {
         while let Some(rest) = name.strip_prefix(qualifier) {

@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::btf::ABSENT;
 use linux_driver_abi::compare::Says;
-use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Linkage, Source, Symbol, Type};
+use linux_driver_abi::model::{
+    Abi, Constant, Field, Function, Kind, Linkage, Source, Symbol, Type,
+};
 use linux_driver_abi::report::{
-    Change, Check, FailOn, Finding, Outcome, Part, Report, Retyping, SCHEMA, Subject, Verdict, github, json, markdown,
-    picture, sarif, text,
+    Change, Check, FailOn, Finding, Outcome, Part, Report, Retyping, SCHEMA, Subject, Verdict,
+    github, json, markdown, picture, sarif, text,
 };
 use linux_driver_abi::usage::Role;
 use linux_driver_abi::{Usage, compare};
@@ -101,7 +103,11 @@ fn finding<'a>(check: &'a Check, name: &str) -> &'a Finding {
     let first = found
         .next()
         .unwrap_or_else(|| panic!("no finding of {name}: {:#?}", check.findings));
-    assert!(found.next().is_none(), "two findings of {name}: {:#?}", check.findings);
+    assert!(
+        found.next().is_none(),
+        "two findings of {name}: {:#?}",
+        check.findings
+    );
     first
 }
 
@@ -132,7 +138,10 @@ fn pci_drivers() -> (Abi, Abi) {
         }
         structure(24 + at, &fields)
     };
-    (abi(&[("pci_driver", driver(16))]), abi(&[("pci_driver", driver(0))]))
+    (
+        abi(&[("pci_driver", driver(16))]),
+        abi(&[("pci_driver", driver(0))]),
+    )
 }
 
 #[test]
@@ -152,7 +161,12 @@ fn a_shift_is_one_finding_with_its_cause() {
         (Verdict::Rebuild, Some(Role::DriverAllocated))
     );
     assert_eq!(finding.used, ["pci_driver.name", "pci_driver.probe"]);
-    let Change::Moved { fields, by_bits, cause } = &finding.change else {
+    let Change::Moved {
+        fields,
+        by_bits,
+        cause,
+    } = &finding.change
+    else {
         panic!("{finding:?}")
     };
     assert_eq!(
@@ -170,13 +184,26 @@ fn the_role_decides_what_a_shift_means() {
         (check.verdict(), check.findings.len())
     };
     assert_eq!(verdict(&Usage::default()), (Some(Verdict::Keeps), 1));
-    assert_eq!(verdict(&touching("pci_driver", &["name"])), (Some(Verdict::Rebuild), 1));
-    assert_eq!(verdict(&allocating(&["pci_driver"])), (Some(Verdict::Rebuild), 1));
+    assert_eq!(
+        verdict(&touching("pci_driver", &["name"])),
+        (Some(Verdict::Rebuild), 1)
+    );
+    assert_eq!(
+        verdict(&allocating(&["pci_driver"])),
+        (Some(Verdict::Rebuild), 1)
+    );
     // What is named and gone is graver, and said for itself.
-    assert_eq!(verdict(&touching("pci_driver", &["node"])).0, Some(Verdict::Source));
-    // One that is named and that neither has: the code would not compile, so the usage is of another kernel.
+    assert_eq!(
+        verdict(&touching("pci_driver", &["node"])).0,
+        Some(Verdict::Source)
+    );
+    // One that is named and that neither has: the code would not compile, so the usage is of
+    // another kernel.
     let nowhere = check(&after, &before, &touching("pci_driver", &["no_such"]));
-    assert_eq!(finding(&nowhere, "pci_driver.no_such").verdict, Verdict::NoEvidence);
+    assert_eq!(
+        finding(&nowhere, "pci_driver.no_such").verdict,
+        Verdict::NoEvidence
+    );
 }
 
 #[test]
@@ -192,7 +219,12 @@ fn the_stride_of_an_array_that_is_touched_is_compiled_in() {
         ])
     };
     let found = check(&of(64), &of(72), &touching("pci_dev", &["resource"]));
-    assert_eq!(found.verdict(), Some(Verdict::Rebuild), "{:#?}", found.findings);
+    assert_eq!(
+        found.verdict(),
+        Some(Verdict::Rebuild),
+        "{:#?}",
+        found.findings
+    );
     // A struct that is held and grows has its start where it was.
     let of = |inner: u64| {
         let fields = [("dev", "struct device", 0, inner), ("irq", "int", inner, 4)];
@@ -229,7 +261,11 @@ fn a_typedef_that_is_reached_matters() {
             "{target}: {:#?}",
             found.findings
         );
-        let unused = check(&of("unsigned char", 1), &of(target, size), &Usage::default());
+        let unused = check(
+            &of("unsigned char", 1),
+            &of(target, size),
+            &Usage::default(),
+        );
         assert_eq!(unused.verdict(), Some(Verdict::Keeps));
     }
 }
@@ -242,7 +278,10 @@ fn another_architecture_is_drift() {
     };
     let found = check(&of("x86_64"), &of("aarch64"), &Usage::default());
     assert_eq!(finding(&found, "arch").verdict, Verdict::Rebuild);
-    assert_eq!(check(&of("x86_64"), &of("x86_64"), &Usage::default()).findings, []);
+    assert_eq!(
+        check(&of("x86_64"), &of("x86_64"), &Usage::default()).findings,
+        []
+    );
 }
 
 #[test]
@@ -257,7 +296,12 @@ fn a_part_is_not_merged_as_the_whole() {
         vec![shard("1/2"), shard("1/2")],
         vec![shard("1/2"), shard("2/3")],
     ] {
-        assert!(json::merge(wrong).unwrap_err().to_string().contains("each shard once"));
+        assert!(
+            json::merge(wrong)
+                .unwrap_err()
+                .to_string()
+                .contains("each shard once")
+        );
     }
 }
 
@@ -275,7 +319,10 @@ fn a_shift_because_of_what_is_held_names_what_grew() {
     let side = |lock_size: u64| {
         let dynids = structure(
             16 + lock_size,
-            &[("lock", "spinlock_t", 0, lock_size), ("list", "long", lock_size, 16)],
+            &[
+                ("lock", "spinlock_t", 0, lock_size),
+                ("list", "long", lock_size, 16),
+            ],
         );
         let fields = [
             ("dynids", "struct pci_dynids", 8, 16 + lock_size),
@@ -352,8 +399,14 @@ fn a_field_that_went_is_seen_though_the_size_stays() {
     );
     let check = check(&full, &less, &Usage::default());
     let finding = finding(&check, "bus_type.need_lock");
-    assert_eq!((&finding.change, finding.verdict), (&Change::Removed, Verdict::Keeps));
-    assert_eq!(finding.text, "need_lock (1 B) gone at 8, and the size stays 16");
+    assert_eq!(
+        (&finding.change, finding.verdict),
+        (&Change::Removed, Verdict::Keeps)
+    );
+    assert_eq!(
+        finding.text,
+        "need_lock (1 B) gone at 8, and the size stays 16"
+    );
 }
 
 #[test]
@@ -381,7 +434,12 @@ fn fields_that_change_places_are_not_a_shift_of_all() {
         .flatten()
         .map(String::as_str)
         .collect();
-    assert_eq!(moved, BTreeSet::from(["a", "b", "c"]), "{:#?}", check.findings);
+    assert_eq!(
+        moved,
+        BTreeSet::from(["a", "b", "c"]),
+        "{:#?}",
+        check.findings
+    );
     assert_eq!(check.verdict(), Some(Verdict::Rebuild));
 }
 
@@ -420,7 +478,10 @@ fn types_of_fields_differ_in_several_ways() {
 
     // The old type is still there, beside the new one: a union.
     let before = of("struct list_head");
-    let fields = [("f", "struct rb_node", 0, 8), ("g", "struct list_head", 0, 8)];
+    let fields = [
+        ("f", "struct rb_node", 0, 8),
+        ("g", "struct list_head", 0, 8),
+    ];
     let check = check(&before, &abi(&[("t", structure(8, &fields))]), &used);
     let Change::Retyped { how, .. } = finding(&check, "t.f").change else {
         panic!("{check:?}")
@@ -431,9 +492,18 @@ fn types_of_fields_differ_in_several_ways() {
 #[test]
 fn a_field_with_another_name_at_its_place_was_renamed() {
     let of = |name: &'static str| abi(&[("t", structure(8, &[(name, "struct x *", 0, 8)]))]);
-    let check = check(&of("__p_data"), &of("p_data"), &touching("t", &["__p_data"]));
+    let check = check(
+        &of("__p_data"),
+        &of("p_data"),
+        &touching("t", &["__p_data"]),
+    );
     let finding = finding(&check, "t.__p_data");
-    assert_eq!(finding.change, Change::Renamed { to: "p_data".into() });
+    assert_eq!(
+        finding.change,
+        Change::Renamed {
+            to: "p_data".into()
+        }
+    );
     assert_eq!(finding.verdict, Verdict::Source);
 }
 
@@ -463,12 +533,17 @@ fn functions_change_in_several_ways() {
         ),
         ("get", function("int", &["const struct device *"])),
         ("match", function("int", &["struct bus *"])),
-        ("__kmalloc_noprof", function("void *", &["unsigned long", "gfp_t"])),
+        (
+            "__kmalloc_noprof",
+            function("void *", &["unsigned long", "gfp_t"]),
+        ),
         ("other", function("void *", &["size_t", "gfp_t"])),
         ("same", function("void", &[])),
     ]);
     for name in ["__kmalloc_noprof", "other"] {
-        before.no_evidence.insert(format!("function {name}"), ABSENT.to_owned());
+        before
+            .no_evidence
+            .insert(format!("function {name}"), ABSENT.to_owned());
     }
     let usage = calling(&["kvfree_call_rcu", "get", "match", "__kmalloc", "same"]);
     let used = check(&before, &after, &usage);
@@ -506,9 +581,18 @@ fn exported_inline_and_macro_are_told_apart() {
         }
     };
     let verdict = |was, is| check(&of(was), &of(is), &calling(&["f"])).verdict();
-    assert_eq!(verdict(Linkage::Exported, Linkage::Inline), Some(Verdict::Rebuild));
-    assert_eq!(verdict(Linkage::Exported, Linkage::Internal), Some(Verdict::Source));
-    assert_eq!(verdict(Linkage::Macro, Linkage::Exported), Some(Verdict::Keeps));
+    assert_eq!(
+        verdict(Linkage::Exported, Linkage::Inline),
+        Some(Verdict::Rebuild)
+    );
+    assert_eq!(
+        verdict(Linkage::Exported, Linkage::Internal),
+        Some(Verdict::Source)
+    );
+    assert_eq!(
+        verdict(Linkage::Macro, Linkage::Exported),
+        Some(Verdict::Keeps)
+    );
     assert_eq!(verdict(Linkage::Inline, Linkage::Inline), None);
 }
 
@@ -540,7 +624,9 @@ fn symbols_tell_what_the_loader_asks_for() {
         ("space", symbol(Some(3), true, Some("DMA"))),
         ("quiet", symbol(Some(6), true, None)),
     ]);
-    after.no_evidence.insert("function gone".into(), ABSENT.into());
+    after
+        .no_evidence
+        .insert("function gone".into(), ABSENT.into());
     let check_all = check(&before, &after, &calling(&["crc", "gpl", "space", "gone"]));
     let verdict = |name| {
         let mut found = check_all
@@ -565,7 +651,10 @@ fn symbols_tell_what_the_loader_asks_for() {
     assert_eq!(unknown, ["crc"]);
     // A list that is missing says nothing, and that is no pass.
     let missing = check(&before, &Abi::default(), &calling(&["crc"]));
-    assert_eq!(finding(&missing, "Module.symvers").verdict, Verdict::NoEvidence);
+    assert_eq!(
+        finding(&missing, "Module.symvers").verdict,
+        Verdict::NoEvidence
+    );
 }
 
 #[test]
@@ -609,7 +698,11 @@ fn a_function_that_is_gone_from_all_lists_is_gone() {
         (&Change::Removed, Verdict::Source)
     );
     // Type information alone does not say whether a header has it now.
-    let unsure = check(&with(&["f", "g"], &[]), &with(&["g"], &[]), &calling(&["f"]));
+    let unsure = check(
+        &with(&["f", "g"], &[]),
+        &with(&["g"], &[]),
+        &calling(&["f"]),
+    );
     assert_eq!(finding(&unsure, "f").verdict, Verdict::NoEvidence);
 }
 
@@ -640,7 +733,10 @@ fn constants_are_compiled_in() {
     // No headers at hand on one side: not one constant is gone.
     let without = check(&before, &abi(&[("t", structure(8, &[]))]), &usage);
     let no_evidence = finding(&without, "constants");
-    assert_eq!((no_evidence.verdict, no_evidence.used.len()), (Verdict::NoEvidence, 3));
+    assert_eq!(
+        (no_evidence.verdict, no_evidence.used.len()),
+        (Verdict::NoEvidence, 3)
+    );
     assert!(
         without
             .findings
@@ -689,16 +785,32 @@ fn what_is_not_known_is_never_a_pass() {
     let known = abi(&[("known", structure(8, &[])), ("lost", structure(8, &[]))]);
     let one_side = check(&known, &with(ABSENT), &Usage::default());
     assert_eq!(finding(&one_side, "lost").verdict, Verdict::NoEvidence);
-    let ambiguous = check(&with("two definitions"), &with("two definitions"), &Usage::default());
+    let ambiguous = check(
+        &with("two definitions"),
+        &with("two definitions"),
+        &Usage::default(),
+    );
     assert_eq!(finding(&ambiguous, "lost").verdict, Verdict::NoEvidence);
-    // In neither kernel, and nobody uses it: nothing that could drift. If somebody does, it is no pass.
-    assert_eq!(check(&with(ABSENT), &with(ABSENT), &Usage::default()).findings, []);
+    // In neither kernel, and nobody uses it: nothing that could drift. If somebody does, it is no
+    // pass.
+    assert_eq!(
+        check(&with(ABSENT), &with(ABSENT), &Usage::default()).findings,
+        []
+    );
     let used = check(&with(ABSENT), &with(ABSENT), &allocating(&["lost"]));
     assert_eq!(finding(&used, "lost").verdict, Verdict::NoEvidence);
     // Not asked for on one side, or on any.
-    let unasked = check(&known, &abi(&[("known", structure(8, &[]))]), &Usage::default());
+    let unasked = check(
+        &known,
+        &abi(&[("known", structure(8, &[]))]),
+        &Usage::default(),
+    );
     assert_eq!(finding(&unasked, "lost").verdict, Verdict::NoEvidence);
-    let nowhere = check(&known, &known, &allocating(&["nowhere"]).and(calling(&["nowhere_f"])));
+    let nowhere = check(
+        &known,
+        &known,
+        &allocating(&["nowhere"]).and(calling(&["nowhere_f"])),
+    );
     assert_eq!(finding(&nowhere, "nowhere").verdict, Verdict::NoEvidence);
     assert_eq!(finding(&nowhere, "nowhere_f").verdict, Verdict::NoEvidence);
     // Nothing at all.
@@ -740,7 +852,9 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
     types.functions.remove("added");
     types.functions.remove("inline");
     types.symbols.remove("added");
-    types.no_evidence.insert("function inline".into(), ABSENT.into());
+    types
+        .no_evidence
+        .insert("function inline".into(), ABSENT.into());
     let usage = Usage {
         constants: set(&["C"]),
         ..calling(&["f", "added", "inline"])
@@ -768,7 +882,11 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
         assert_eq!(report(vec![check]).outcome(FailOn::Any), Outcome::Holds);
     }
     // Asked for by name, it is no pass.
-    let wanted = scoped((&types, no_constants), (&types, no_constants), Some(&[Part::Constants]));
+    let wanted = scoped(
+        (&types, no_constants),
+        (&types, no_constants),
+        Some(&[Part::Constants]),
+    );
     assert_eq!(finding(&wanted, "constants").verdict, Verdict::NoEvidence);
     assert_eq!(wanted.findings.len(), 1, "{:#?}", wanted.findings);
     // A source that ought to have said it and did not is no pass either.
@@ -776,12 +894,15 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
     assert_eq!(finding(&broken, "constants").verdict, Verdict::NoEvidence);
     let mut vain = full.clone();
     vain.types.remove("lost");
-    vain.no_evidence.insert("type lost".into(), "two definitions".into());
+    vain.no_evidence
+        .insert("type lost".into(), "two definitions".into());
     let lost = scoped((&full, Says::ALL), (&vain, Says::ALL), None);
     assert_eq!(finding(&lost, "lost").verdict, Verdict::NoEvidence);
     // Drift inside of the scope is found.
     let mut moved = types.clone();
-    moved.functions.insert("f".into(), function("int", &[]).into());
+    moved
+        .functions
+        .insert("f".into(), function("int", &[]).into());
     let drift = scoped((&full, Says::ALL), (&moved, no_constants), None);
     assert_eq!(finding(&drift, "f").verdict, Verdict::Source);
 }
@@ -854,7 +975,10 @@ fn the_text_has_a_line_a_finding_and_a_picture() {
         "    ~   32     8  probe: int (*)(void)               │   16     8  probe: int (*)(void)",
         "1 comparison of 1 type, 4 fields: 1 no evidence, 1 rebuild: drift",
     ] {
-        assert!(out.lines().any(|found| found == line), "no line {line:?} in\n{out}");
+        assert!(
+            out.lines().any(|found| found == line),
+            "no line {line:?} in\n{out}"
+        );
     }
     assert!(!out.contains('\x1b'));
     let colour = text::Options {
@@ -887,7 +1011,9 @@ fn a_picture_leaves_out_what_is_alike() {
     let rows = picture::rows("t", &layouts, NAMES, &|path| path == "f10");
     let lines: Vec<String> = rows.iter().map(picture::Row::line).collect();
     assert!(
-        lines.iter().any(|line| line.contains("⋮    8 fields move by +8")),
+        lines
+            .iter()
+            .any(|line| line.contains("⋮    8 fields move by +8")),
         "{lines:#?}"
     );
     assert!(
@@ -909,8 +1035,18 @@ fn a_report_survives_its_document() {
         schema: SCHEMA + 1,
         ..report
     });
-    assert!(json::read(&newer, "x").unwrap_err().to_string().contains("schema"));
-    assert!(json::read("{", "x.json").unwrap_err().to_string().starts_with("x.json"));
+    assert!(
+        json::read(&newer, "x")
+            .unwrap_err()
+            .to_string()
+            .contains("schema")
+    );
+    assert!(
+        json::read("{", "x.json")
+            .unwrap_err()
+            .to_string()
+            .starts_with("x.json")
+    );
 }
 
 #[test]
@@ -923,10 +1059,14 @@ fn annotations_are_one_line_each() {
     assert!(lines[0].starts_with(
         "::warning file=headers/snapshots/6.1.0-50-amd64/abi.json,title=pci_driver.node (rebuild)::6.1.0-49-amd64 → "
     ));
+    assert!(lines[1].starts_with(
+        "::error file=headers/snapshots/6.1.0-50-amd64/abi.json,title=f%2Cg%3Ah (no evidence)::"
+    ));
     assert!(
-        lines[1].starts_with("::error file=headers/snapshots/6.1.0-50-amd64/abi.json,title=f%2Cg%3Ah (no evidence)::")
+        lines[1].contains("50%25 of <it>%0Ais | not known"),
+        "{}",
+        lines[1]
     );
-    assert!(lines[1].contains("50%25 of <it>%0Ais | not known"), "{}", lines[1]);
     assert_eq!(github.summary, markdown::render(&example()));
 }
 
@@ -934,14 +1074,19 @@ fn annotations_are_one_line_each() {
 fn markdown_escapes_what_would_be_markup() {
     let out = markdown::render(&example());
     assert!(
-        out.contains("| no evidence | <code>f,g:h</code> | 50% of &lt;it&gt; is \\| not known | so |"),
+        out.contains(
+            "| no evidence | <code>f,g:h</code> | 50% of &lt;it&gt; is \\| not known | so |"
+        ),
         "{out}"
     );
     assert!(
         out.contains("<details><summary>pci_driver before and after</summary>"),
         "{out}"
     );
-    assert_eq!(out.matches("<details>").count(), out.matches("</details>").count());
+    assert_eq!(
+        out.matches("<details>").count(),
+        out.matches("</details>").count()
+    );
 }
 
 #[test]
@@ -953,7 +1098,10 @@ fn sarif_has_what_its_schema_asks_for() {
     assert_eq!(document["version"], "2.1.0");
     let run = &document["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    let ids: BTreeSet<&str> = rules.iter().map(|rule| rule["id"].as_str().unwrap()).collect();
+    let ids: BTreeSet<&str> = rules
+        .iter()
+        .map(|rule| rule["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids.len(), rules.len(), "the IDs of rules have to be unique");
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
@@ -961,7 +1109,11 @@ fn sarif_has_what_its_schema_asks_for() {
         let index = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
         assert_eq!(rules[index]["id"], result["ruleId"]);
         assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
-        assert!(result["message"]["text"].as_str().is_some_and(|text| !text.is_empty()));
+        assert!(
+            result["message"]["text"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty())
+        );
         let location = &result["locations"][0];
         assert_eq!(
             location["physicalLocation"]["artifactLocation"]["uri"],
@@ -1012,9 +1164,14 @@ fn accept(list: &str, today: &str, complete: bool) -> Result<Report, String> {
 #[test]
 fn what_is_accepted_does_not_count() {
     let report = accept(&entry(&[]), "2026-11-22", true).unwrap();
-    assert_eq!(report.checks[0].findings[0].accepted.as_deref(), Some("looked at"));
+    assert_eq!(
+        report.checks[0].findings[0].accepted.as_deref(),
+        Some("looked at")
+    );
     assert_eq!(report.checks[0].verdict(), Some(Verdict::NoEvidence));
-    assert!(text::render(&report, text::Options::default()).contains("accepted    pci_driver.node"));
+    assert!(
+        text::render(&report, text::Options::default()).contains("accepted    pci_driver.node")
+    );
     // It was found to be harmless, and is no more.
     let graver = accept(&entry(&[("verdict", "keeps")]), "2026-11-22", true).unwrap();
     assert_eq!(graver.checks[0].findings[0].accepted, None);
@@ -1023,9 +1180,17 @@ fn what_is_accepted_does_not_count() {
 
 #[test]
 fn an_entry_that_is_not_true_is_an_error() {
-    let error = |change: &[(&str, &str)], today, complete| accept(&entry(change), today, complete).unwrap_err();
-    assert!(error(&[], "2027-06-30", true).contains("line 2: pci_driver.node (moved) expired on 2027-06-30"));
-    assert!(error(&[("what", "pci_driver.x")], "2026-11-22", false).contains("pci_driver.x (moved) matches nothing"));
+    let error = |change: &[(&str, &str)], today, complete| {
+        accept(&entry(change), today, complete).unwrap_err()
+    };
+    assert!(
+        error(&[], "2027-06-30", true)
+            .contains("line 2: pci_driver.node (moved) expired on 2027-06-30")
+    );
+    assert!(
+        error(&[("what", "pci_driver.x")], "2026-11-22", false)
+            .contains("pci_driver.x (moved) matches nothing")
+    );
     assert!(error(&[("change", "removed")], "2026-11-22", false).contains("matches nothing"));
     // Of a kernel that was not looked at nothing is known, but when all were.
     let elsewhere = [("from", "6.12"), ("to", "6.12")];
@@ -1043,9 +1208,16 @@ fn an_entry_that_is_malformed_is_an_error_with_its_line() {
         (("reason", " "), 9, "not empty"),
         (("because", "x"), 9, "accepted drift"),
     ] {
-        let line = if change.0 == "because" { line + 1 } else { line };
+        let line = if change.0 == "because" {
+            line + 1
+        } else {
+            line
+        };
         let error = accept(&entry(&[change]), "2026-11-22", true).unwrap_err();
-        assert!(error.starts_with(&format!("accepted.toml:{line}\n")), "{error}");
+        assert!(
+            error.starts_with(&format!("accepted.toml:{line}\n")),
+            "{error}"
+        );
         assert!(error.contains(expected), "{error}");
     }
     assert!(
@@ -1068,6 +1240,11 @@ fn the_list_of_this_repository_is_sound() {
     let accepted = Accepted::parse(&list, "headers/accepted.toml").unwrap();
     // With no comparison, only an entry that has expired is wrong.
     accepted
-        .apply(&mut report(vec![]), Date::today(), &|_| String::new(), false)
+        .apply(
+            &mut report(vec![]),
+            Date::today(),
+            &|_| String::new(),
+            false,
+        )
         .unwrap();
 }

@@ -2,7 +2,10 @@
 //! The fuzzers' corpus, handed to the same functions.
 
 #[path = "../fuzz/src/entries.rs"]
-#[expect(unreachable_pub, reason = "the fuzz crate has the same file as its library")]
+#[expect(
+    unreachable_pub,
+    reason = "the fuzz crate has the same file as its library"
+)]
 mod entries;
 
 use std::fs;
@@ -17,7 +20,9 @@ use linux_driver_abi::model::{Abi, Scope};
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn replay(target: &str, entry: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
     let mut count = 0;
     for file in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
         let path = file.expect("a folder can be read").path();
@@ -68,10 +73,16 @@ fn what_real_tools_wrote_is_read() {
     };
     let of_gcc = dwarf::read(&bytes("dwarf/gcc"), "gcc", &scope).expect("it is whole");
     let of_pahole = bytes("btf/pahole");
-    let of_pahole = extract(&Btf::open(&of_pahole, "pahole").expect("it is whole"), &scope).expect("it is sound");
+    let of_pahole = extract(
+        &Btf::open(&of_pahole, "pahole").expect("it is whole"),
+        &scope,
+    )
+    .expect("it is sound");
     let places = |abi: &Abi| -> Vec<(String, u64)> {
         let fields = abi.types["outer"].fields.iter();
-        fields.map(|field| (field.name.clone(), field.offset_bits)).collect()
+        fields
+            .map(|field| (field.name.clone(), field.offset_bits))
+            .collect()
     };
     assert_eq!(places(&of_gcc), places(&of_pahole));
     assert_eq!(of_gcc.types["outer"].size, 192);

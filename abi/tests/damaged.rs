@@ -20,7 +20,11 @@ fn everything(bytes: &[u8]) -> Result<Abi> {
     let (mut types, mut functions) = (BTreeSet::new(), BTreeSet::new());
     for id in btf.ids() {
         if let Some((name, is_function)) = btf.named(id)? {
-            let names = if is_function { &mut functions } else { &mut types };
+            let names = if is_function {
+                &mut functions
+            } else {
+                &mut types
+            };
             names.insert(name.to_owned());
         }
     }
@@ -31,7 +35,9 @@ fn everything(bytes: &[u8]) -> Result<Abi> {
 
 #[track_caller]
 fn refused(btf: &Builder) -> String {
-    everything(&btf.bytes()).expect_err("it is damaged").to_string()
+    everything(&btf.bytes())
+        .expect_err("it is damaged")
+        .to_string()
 }
 
 #[test]
@@ -45,7 +51,9 @@ fn the_sample_is_sound() {
 fn cut_off_at_every_length() {
     let bytes = sample().bytes();
     for length in 0..bytes.len() {
-        let error = everything(&bytes[..length]).expect_err("it is cut off").to_string();
+        let error = everything(&bytes[..length])
+            .expect_err("it is cut off")
+            .to_string();
         assert!(error.starts_with("damaged\n"), "{error}");
     }
 }
@@ -55,11 +63,20 @@ fn every_word_is_replaced() {
     let bytes = sample().bytes();
     let whole = everything(&bytes).expect("it is sound");
     for at in (0..bytes.len() - 3).step_by(4) {
-        for word in [0, 1, 0xff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fff0, u32::MAX] {
+        for word in [
+            0,
+            1,
+            0xff,
+            0xffff,
+            0x7fff_ffff,
+            0x8000_0000,
+            0xffff_fff0,
+            u32::MAX,
+        ] {
             let mut damaged = bytes.clone();
             damaged[at..at + 4].copy_from_slice(&word.to_le_bytes());
-            // What is left can be read, or is refused: what is read is no larger than what was there, but for names
-            // that run into each other.
+            // What is left can be read, or is refused: what is read is no larger than what was
+            // there, but for names that run into each other.
             if let Ok(abi) = everything(&damaged) {
                 assert!(
                     abi.types.len() <= whole.types.len() + 1,
@@ -91,12 +108,17 @@ fn the_header_overflows() {
         for word in [u32::MAX, u32::MAX - 23, 0x8000_0000, bytes.len() as u32 + 1] {
             let mut damaged = bytes.clone();
             damaged[at..at + 4].copy_from_slice(&word.to_le_bytes());
-            assert!(everything(&damaged).is_err(), "header word at {at} as {word:x}");
+            assert!(
+                everything(&damaged).is_err(),
+                "header word at {at} as {word:x}"
+            );
         }
     }
     let mut other = bytes;
     other[..2].copy_from_slice(&[0xeb, 0x9f]);
-    let error = everything(&other).expect_err("its order is another").to_string();
+    let error = everything(&other)
+        .expect_err("its order is another")
+        .to_string();
     assert!(error.contains("big-endian"), "{error}");
 }
 

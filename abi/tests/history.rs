@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The history: what is written is what is read, and the committed one holds what is known of these kernels.
+//! The history: what is written is what is read, and the committed one holds what is known of these
+//! kernels.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,10 +17,20 @@ use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Source, Symb
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-const FILES: [&str; 6] = ["types", "functions", "constants", "symbols", "unknown", "kernels"];
+const FILES: [&str; 6] = [
+    "types",
+    "functions",
+    "constants",
+    "symbols",
+    "unknown",
+    "kernels",
+];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 fn committed() -> History {
@@ -112,7 +123,8 @@ fn abi(release: &str, more: u64) -> Abi {
         "f".to_owned(),
         function(&["const char *", "int (*)(void)"], true).into(),
     );
-    abi.functions.insert("g".to_owned(), function(&[], false).into());
+    abi.functions
+        .insert("g".to_owned(), function(&[], false).into());
     abi.constants.insert(
         "C".to_owned(),
         Constant {
@@ -131,8 +143,10 @@ fn abi(release: &str, more: u64) -> Abi {
         }
         .into(),
     );
-    abi.no_evidence
-        .insert("function memcpy".to_owned(), "written in assembly".to_owned());
+    abi.no_evidence.insert(
+        "function memcpy".to_owned(),
+        "written in assembly".to_owned(),
+    );
     abi
 }
 
@@ -186,7 +200,10 @@ fn what_is_written_is_read() {
 fn a_kernel_that_is_added_changes_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = committed();
-    let known: Vec<(KernelId, Abi)> = history.kernels().map(|(id, _)| (id, history.abi_of(id))).collect();
+    let known: Vec<(KernelId, Abi)> = history
+        .kernels()
+        .map(|(id, _)| (id, history.abi_of(id)))
+        .collect();
     history.write(dir.path()).unwrap();
     let before = read_all(dir.path());
     assert_eq!(
@@ -237,7 +254,10 @@ fn a_kernel_that_is_added_again_is_known_extended_or_another() {
 
     let mut rebuilt = kernel("6.12.1-amd64");
     rebuilt.packages[0].version = "1-2".to_owned();
-    let Added::New(second) = history.add(rebuilt.clone(), &abi("6.12.1-amd64", 1)).unwrap() else {
+    let Added::New(second) = history
+        .add(rebuilt.clone(), &abi("6.12.1-amd64", 1))
+        .unwrap()
+    else {
         panic!("another build is another kernel");
     };
     assert_eq!(history.kernel(second).id, "6.12.1-amd64=1-2");
@@ -251,9 +271,14 @@ fn symbols_that_are_not_known_are_not_unexported() {
     let mut blind = kernel("6.12.1-amd64");
     blind.symbols_known = false;
     let blind = id(history.add(blind, &abi("6.12.1-amd64", 0)).unwrap());
-    let seeing = id(history.add(kernel("6.12.2-amd64"), &abi("6.12.2-amd64", 0)).unwrap());
+    let seeing = id(history
+        .add(kernel("6.12.2-amd64"), &abi("6.12.2-amd64", 0))
+        .unwrap());
     assert!(history.fact(blind, What::Symbol, "g").is_none());
-    assert_eq!(history.fact(seeing, What::Symbol, "g"), Some(&Fact::Symbol(None)));
+    assert_eq!(
+        history.fact(seeing, What::Symbol, "g"),
+        Some(&Fact::Symbol(None))
+    );
     assert!(history.differences(blind, seeing).is_empty());
 }
 
@@ -264,14 +289,16 @@ fn names_that_cannot_stand_in_a_column_are_refused() {
         let type_ = abi.types["e"].clone();
         abi.types.insert(wrong.to_owned(), type_);
         assert!(
-            History::default().add(kernel("6.12.1-amd64"), &abi).is_err(),
+            History::default()
+                .add(kernel("6.12.1-amd64"), &abi)
+                .is_err(),
             "{wrong:?}"
         );
     }
 }
 
-/// Each column of each row, replaced: an error that names the file and the line, or what was read is what now stands
-/// there, which writing it again shows.
+/// Each column of each row, replaced: an error that names the file and the line, or what was read
+/// is what now stands there, which writing it again shows.
 #[test]
 fn damage_is_named_with_its_place() {
     let dir = tempfile::tempdir().unwrap();
@@ -303,7 +330,10 @@ fn damage_is_named_with_its_place() {
                             let place = error.place();
                             assert!(place.contains(".tsv:"), "{error}");
                             let here = place.contains(&format!("{name}.tsv:"));
-                            assert!(here || place.contains("kernels.tsv:"), "{name}:{number}: {error}");
+                            assert!(
+                                here || place.contains("kernels.tsv:"),
+                                "{name}:{number}: {error}"
+                            );
                         }
                     }
                 }
@@ -325,7 +355,12 @@ fn damage_is_named_with_its_place() {
     }
     assert!(refused > 300, "{refused}");
     fs::remove_file(dir.path().join("types.tsv")).unwrap();
-    assert!(History::read(dir.path()).unwrap_err().place().contains("types.tsv"));
+    assert!(
+        History::read(dir.path())
+            .unwrap_err()
+            .place()
+            .contains("types.tsv")
+    );
 }
 
 fn type_of(history: &History, release: &str, name: &str) -> Type {
@@ -342,11 +377,14 @@ fn known_drift_is_in_the_committed_history() {
     let of = |release: &str, name: &str| type_of(&history, release, name);
 
     assert!(of("6.1.0-50-amd64", "device").size > of("6.1.0-49-amd64", "device").size);
-    let (old, new) = (of("6.1.0-49-amd64", "pci_dev"), of("6.1.0-50-amd64", "pci_dev"));
-    let moved = old
-        .fields
-        .iter()
-        .filter(|f| new.field(&f.name).is_some_and(|n| n.offset_bits != f.offset_bits));
+    let (old, new) = (
+        of("6.1.0-49-amd64", "pci_dev"),
+        of("6.1.0-50-amd64", "pci_dev"),
+    );
+    let moved = old.fields.iter().filter(|f| {
+        new.field(&f.name)
+            .is_some_and(|n| n.offset_bits != f.offset_bits)
+    });
     assert_eq!(moved.count(), 77);
 
     let (old, new) = (
@@ -356,7 +394,9 @@ fn known_drift_is_in_the_committed_history() {
     assert_eq!(old.size, new.size);
     let bits = old.fields.iter().filter(|f| f.bitfield);
     assert!(
-        bits.filter(|f| new.field(&f.name).is_some_and(|n| n.offset_bits != f.offset_bits))
+        bits.filter(|f| new
+            .field(&f.name)
+            .is_some_and(|n| n.offset_bits != f.offset_bits))
             .count()
             > 0
     );
@@ -389,7 +429,8 @@ fn what_drivers_allocate_stays_within_a_series() {
         }
         steps += 1;
         for name in ["pci_driver", "pci_device_id", "device_driver"] {
-            let same = history.fact(before, What::Type, name) == history.fact(after, What::Type, name);
+            let same =
+                history.fact(before, What::Type, name) == history.fact(after, What::Type, name);
             assert!(same, "{name}: {} {}", old.id, new.id);
         }
     }
@@ -402,10 +443,16 @@ fn what_two_kernels_have_in_common_they_share() {
     let mut shared = 0;
     for (before, after) in history.steps().into_iter().step_by(17) {
         let differences = history.differences(before, after);
-        let different: BTreeSet<&str> = differences.iter().map(|difference| difference.name).collect();
+        let different: BTreeSet<&str> = differences
+            .iter()
+            .map(|difference| difference.name)
+            .collect();
         let (old, new) = (history.abi_of(before), history.abi_of(after));
         for (name, type_) in &old.types {
-            let same = new.types.get(name).is_some_and(|other| Arc::ptr_eq(other, type_));
+            let same = new
+                .types
+                .get(name)
+                .is_some_and(|other| Arc::ptr_eq(other, type_));
             assert_eq!(same, !different.contains(name.as_str()), "{name}");
             shared += usize::from(same);
         }
@@ -420,7 +467,10 @@ fn a_kernel_becomes_another_by_what_differs() {
     let mut at = order[0];
     let mut abi = history.abi_of(at);
     // Neighbours, and such as are far from each other, of other architectures too.
-    let far = order.iter().step_by(37).chain(order.iter().rev().step_by(53));
+    let far = order
+        .iter()
+        .step_by(37)
+        .chain(order.iter().rev().step_by(53));
     for &to in order.iter().skip(1).take(5).chain(far) {
         history.turn(&mut abi, at, to);
         assert_eq!(abi, history.abi_of(to), "{}", history.kernel(to).id);
@@ -456,7 +506,10 @@ fn steps_find_what_a_comparison_of_everything_finds() {
         old.symbols
             .values_mut()
             .for_each(|symbol| *symbol = Arc::new((**symbol).clone()));
-        let names = (history.kernel(before).id.as_str(), history.kernel(after).id.as_str());
+        let names = (
+            history.kernel(before).id.as_str(),
+            history.kernel(after).id.as_str(),
+        );
         let (old, new) = ((&old, history.says(before)), (&new, history.says(after)));
         assert_eq!(*check, compare::in_scope(old, new, &usage, names, None));
     }
@@ -467,11 +520,17 @@ fn kernels_are_found_by_name_and_near_ones_proposed() {
     let history = committed();
     let newest = history.kernel(history.find("6.12").unwrap());
     assert_eq!(
-        (newest.arch.as_str(), newest.flavour.as_str(), newest.series.as_str()),
+        (
+            newest.arch.as_str(),
+            newest.flavour.as_str(),
+            newest.series.as_str()
+        ),
         ("x86_64", "", "6.12")
     );
     assert_eq!(
-        history.kernel(history.find("6.1.0-50-amd64").unwrap()).release,
+        history
+            .kernel(history.find("6.1.0-50-amd64").unwrap())
+            .release,
         "6.1.0-50-amd64"
     );
     let error = history.find("6.1.0-50-amd46").unwrap_err();
@@ -497,7 +556,10 @@ fn a_name_is_explained() {
     let last = node.sections[0].groups[0].spans.last().unwrap();
     assert!(!last.state.is_there());
     let error = explain(&history, "pci_driver.driver_manged_dma", &aliases).unwrap_err();
-    assert!(error.remedy().contains("pci_driver.driver_managed_dma"), "{error}");
+    assert!(
+        error.remedy().contains("pci_driver.driver_managed_dma"),
+        "{error}"
+    );
     assert!(explain(&history, "kfree()", &aliases).is_ok());
 }
 
@@ -515,7 +577,10 @@ fn what_no_record_tells_is_not_denied() {
         );
         let text = text::render(&explanation);
         assert!(text.contains("since       not known: "), "{text}");
-        assert!(!text.contains("never") && !text.contains("not there"), "{text}");
+        assert!(
+            !text.contains("never") && !text.contains("not there"),
+            "{text}"
+        );
     }
     let class = explain(&history, "class_create", &aliases).unwrap();
     assert_eq!(class.since, None);
@@ -529,7 +594,11 @@ fn what_no_record_tells_is_not_denied() {
     let field = explain(&history, "pci_driver.driver_managed_dma", &aliases).unwrap();
     assert_eq!(field.since, None, "the oldest kernel has it");
     let came = explain(&history, "bus_type.irq_get_affinity", &aliases).unwrap();
-    assert!(came.since.is_some() && came.since == came.first, "{:?}", came.since);
+    assert!(
+        came.since.is_some() && came.since == came.first,
+        "{:?}",
+        came.since
+    );
     let error = explain(&history, "no_such_name_at_all", &aliases)
         .unwrap_err()
         .to_string();

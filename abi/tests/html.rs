@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The page of a report, in a real browser: it draws, filters and can be used from the keyboard, and what stands in a
-//! report stays text.
+//! The page of a report, in a real browser: it draws, filters and can be used from the keyboard,
+//! and what stands in a report stays text.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use linux_driver_abi::model::{Field, Kind, Type};
-use linux_driver_abi::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Report, Subject, Verdict, html};
+use linux_driver_abi::report::{
+    Change, Check, CheckKind, Finding, Layouts, LookedAt, Report, Subject, Verdict, html,
+};
 use linux_driver_abi::usage::Role;
 
 /// A type's name that would run a script if it got into the page as it is.
-const HOSTILE: &str = "x\"'><img src=x onerror=document.documentElement.dataset.owned=1></script><script>";
+const HOSTILE: &str =
+    "x\"'><img src=x onerror=document.documentElement.dataset.owned=1></script><script>";
 
 fn field(name: &str, offset_bits: u64, size_bits: u64) -> Field {
     Field {
@@ -83,7 +86,10 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
 fn report() -> Report {
     Report {
         checks: vec![
-            check("6.1.0-50-amd64", vec![finding("device", &[], Verdict::Keeps)]),
+            check(
+                "6.1.0-50-amd64",
+                vec![finding("device", &[], Verdict::Keeps)],
+            ),
             check(
                 "6.12.43+deb13-rt-amd64",
                 vec![
@@ -116,7 +122,11 @@ fn dump(dir: &Path, address: &str) -> String {
             "--disable-dev-shm-usage",
             "--no-first-run",
         ])
-        .args(["--virtual-time-budget=10000", "--window-size=1200,900", "--dump-dom"])
+        .args([
+            "--virtual-time-budget=10000",
+            "--window-size=1200,900",
+            "--dump-dom",
+        ])
         .arg(format!("--user-data-dir={}", dir.join("profile").display()))
         .arg(address);
     let output = linux_driver_host::process::output(&mut command).unwrap();
@@ -188,7 +198,10 @@ fn a_link_to_a_cell_draws_it_and_names_stay_names() {
 
 #[test]
 fn a_hostile_kernel_has_a_cell_too() {
-    let dom = load(&html::render(&report()), &format!("#cell={}/device", escaped(HOSTILE)));
+    let dom = load(
+        &html::render(&report()),
+        &format!("#cell={}/device", escaped(HOSTILE)),
+    );
     assert_sound(&dom);
     assert_eq!(dom.matches("<svg").count(), 1);
     assert!(dom.contains("data-used=\"1\""));
@@ -236,7 +249,11 @@ fn the_keyboard_goes_from_cell_to_cell() {
     let dom = load(&page, "");
     assert_sound(&dom);
     let root = root(&dom);
-    for told in ["data-stops=\"1\"", "data-title=\"detail-title\"", "data-back=\"3\""] {
+    for told in [
+        "data-stops=\"1\"",
+        "data-title=\"detail-title\"",
+        "data-back=\"3\"",
+    ] {
         assert!(root.contains(told), "{told}: {root}");
     }
 }
@@ -263,7 +280,11 @@ fn a_phone_does_not_scroll_sideways() {
     let file = dir.path().join("frame.html");
     fs::write(&file, frame).unwrap();
     let dom = dump(dir.path(), &format!("file://{}", file.display()));
-    assert!(root(&dom).contains("data-fits=\"360 true\""), "{}", root(&dom));
+    assert!(
+        root(&dom).contains("data-fits=\"360 true\""),
+        "{}",
+        root(&dom)
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel beside itself is clean, whatever its ABI was read from, and what is not known of it is said.
+//! A kernel beside itself is clean, whatever its ABI was read from, and what is not known of it is
+//! said.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +16,8 @@ use linux_driver_abi::report::{Check, FailOn, Outcome, Part, Report, Verdict};
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// The kernels of the catalogue that have a snapshot, and so are read again whenever more is needed of them.
+/// The kernels of the catalogue that have a snapshot, and so are read again whenever more is needed
+/// of them.
 const SNAPSHOTS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-7.2"];
 
 fn root() -> PathBuf {
@@ -54,7 +56,13 @@ fn each_kernel_of_the_history_beside_itself_is_clean() {
     assert!(history.len() >= 468, "{}", history.len());
     for (id, kernel) in history.kernels() {
         let (abi, says) = (history.abi_of(id), history.says(id));
-        let check = compare::in_scope((&abi, says), (&abi, says), &usage, (&kernel.id, &kernel.id), None);
+        let check = compare::in_scope(
+            (&abi, says),
+            (&abi, says),
+            &usage,
+            (&kernel.id, &kernel.id),
+            None,
+        );
         assert_eq!(check.findings, [], "{}", kernel.id);
         let scope = check.scope.clone().unwrap();
         assert_eq!(
@@ -86,9 +94,19 @@ fn each_snapshot_is_that_of_its_kernel_in_the_history() {
             assert_eq!(outcome(check), Outcome::Holds);
         }
         // It has all constants that the code uses, so that a change of one is seen.
-        let enumerators: BTreeSet<&String> = abi.types.values().flat_map(|type_| type_.values.keys()).collect();
-        let recorded = |constant: &&String| abi.constants.contains_key(*constant) || enumerators.contains(constant);
-        let unrecorded: Vec<&String> = usage.constants.iter().filter(|constant| !recorded(constant)).collect();
+        let enumerators: BTreeSet<&String> = abi
+            .types
+            .values()
+            .flat_map(|type_| type_.values.keys())
+            .collect();
+        let recorded = |constant: &&String| {
+            abi.constants.contains_key(*constant) || enumerators.contains(constant)
+        };
+        let unrecorded: Vec<&String> = usage
+            .constants
+            .iter()
+            .filter(|constant| !recorded(constant))
+            .collect();
         assert!(
             unrecorded.is_empty(),
             "{name} does not record {unrecorded:?}, which the code uses: list the constants, or the enums that have \
@@ -97,7 +115,8 @@ fn each_snapshot_is_that_of_its_kernel_in_the_history() {
     }
 }
 
-/// The releases of which the history has to be read again, since more is needed of them than it knows.
+/// The releases of which the history has to be read again, since more is needed of them than it
+/// knows.
 fn unread(history: &History, needed: &Needed) -> Vec<String> {
     let watched = Watched::read(&root().join("headers/watched.toml")).unwrap();
     let scope = watched.scope(needed);
@@ -113,7 +132,10 @@ fn unread(history: &History, needed: &Needed) -> Vec<String> {
 
 #[test]
 fn the_history_knows_what_the_bindings_need() {
-    let (history, needed) = (history(), Needed::read(&root().join("sys/needed.toml")).unwrap());
+    let (history, needed) = (
+        history(),
+        Needed::read(&root().join("sys/needed.toml")).unwrap(),
+    );
     let releases = unread(&history, &needed);
     assert!(
         releases.is_empty(),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Sizes and offsets against those that pahole (package dwarves) reads from the same BTF, for all types of the history.
+//! Sizes and offsets against those that pahole (package dwarves) reads from the same BTF, for all
+//! types of the history.
 //!
-//! `LINUX_DRIVER_TEST_BTF` names the files, as PATH names folders; `cargo xtask test` sets it to those of the fetched
-//! kernels.
+//! `LINUX_DRIVER_TEST_BTF` names the files, as PATH names folders; `cargo xtask test` sets it to
+//! those of the fetched kernels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -38,7 +39,8 @@ fn scope() -> Scope {
 
 /// What is to be compared.
 fn files() -> Vec<PathBuf> {
-    let paths = std::env::var_os("LINUX_DRIVER_TEST_BTF").expect("LINUX_DRIVER_TEST_BTF: files that hold BTF");
+    let paths = std::env::var_os("LINUX_DRIVER_TEST_BTF")
+        .expect("LINUX_DRIVER_TEST_BTF: files that hold BTF");
     let files: Vec<PathBuf> = std::env::split_paths(&paths).collect();
     assert!(!files.is_empty());
     files
@@ -82,7 +84,10 @@ fn sizes_and_offsets_are_those_of_pahole() {
                     ours.fields.difference(&theirs.fields).collect::<Vec<_>>(),
                     theirs.fields.difference(&ours.fields).collect::<Vec<_>>()
                 )),
-                None => wrong.push(format!("{}: {name}: pahole does not print it", path.display())),
+                None => wrong.push(format!(
+                    "{}: {name}: pahole does not print it",
+                    path.display()
+                )),
             }
         }
     }
@@ -96,7 +101,10 @@ fn sizes_and_offsets_are_those_of_pahole() {
         files.is_empty() || fields > 500 * files.len(),
         "only {fields} fields were compared"
     );
-    println!("{} files, {types} types, {fields} fields are the same", files.len());
+    println!(
+        "{} files, {types} types, {fields} fields are the same",
+        files.len()
+    );
 }
 
 fn pahole(raw: &Path, abi: &Abi) -> BTreeMap<String, Printed> {
@@ -181,7 +189,11 @@ fn parse(text: &str) -> BTreeMap<String, Printed> {
 
 /// The name that a declaration declares, and the bits of a bit field.
 fn declared(code: &str) -> (String, Option<u64>) {
-    let name = |text: &str| -> String { text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+    let name = |text: &str| -> String {
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
+    };
     if let Some((_, rest)) = code.split_once("(*") {
         return (name(rest.trim_start_matches('*')), None);
     }

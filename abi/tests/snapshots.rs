@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The committed snapshots: each `kernel.h` compiles and holds what it says, and is the same as its `abi.json`.
+//! The committed snapshots: each `kernel.h` compiles and holds what it says, and is the same as its
+//! `abi.json`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -101,9 +102,17 @@ fn each_record_is_read_and_written_back_as_it_is() {
     for snapshot in snapshots() {
         let (abi, text) = abi(&snapshot);
         assert_eq!(abi.schema, SCHEMA);
-        assert!(abi.types.contains_key("pci_driver") && !abi.functions.is_empty() && !abi.constants.is_empty());
+        assert!(
+            abi.types.contains_key("pci_driver")
+                && !abi.functions.is_empty()
+                && !abi.constants.is_empty()
+        );
         let again = serde_json::to_string_pretty(&abi).unwrap() + "\n";
-        assert!(again == text, "{} is not what it is read as", snapshot.display());
+        assert!(
+            again == text,
+            "{} is not what it is read as",
+            snapshot.display()
+        );
     }
 }
 
@@ -115,7 +124,8 @@ fn spelled(key: &str, type_: &Type) -> String {
     }
 }
 
-/// A program over `kernel.h` that is made of `abi.json`, with bit fields set and looked for in memory.
+/// A program over `kernel.h` that is made of `abi.json`, with bit fields set and looked for in
+/// memory.
 fn program(abi: &Abi) -> String {
     let mut text = "#include \"kernel.h\"\n\
         int printf(const char *, ...);\n\
@@ -130,7 +140,11 @@ fn program(abi: &Abi) -> String {
     for (key, type_) in &abi.types {
         let name = spelled(key, type_);
         if type_.kind != Kind::Typedef || type_.size > 0 {
-            let _ = writeln!(text, "\t_Static_assert(sizeof({name}) == {}, \"{name}\");", type_.size);
+            let _ = writeln!(
+                text,
+                "\t_Static_assert(sizeof({name}) == {}, \"{name}\");",
+                type_.size
+            );
         }
         for field in &type_.fields {
             let path = field.name.replace("[]", "[0]");

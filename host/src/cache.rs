@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What was downloaded or built once, kept outside the checkout.
 //!
-//! An entry is a folder `KIND/NAME-HASH`, where the hash is over all that the entry depends on. It is made in
-//! a staging folder beside its place and renamed into it when complete: an entry that exists is whole. A lock
-//! an entry lets two runs ask for the same one at the same time, and lets the later run sweep what a killed
-//! run left.
+//! An entry is a folder `KIND/NAME-HASH`, where the hash is over all that the entry depends on. It
+//! is made in a staging folder beside its place and renamed into it when complete: an entry that
+//! exists is whole. A lock an entry lets two runs ask for the same one at the same time, and lets
+//! the later run sweep what a killed run left.
 
 use std::ffi::CString;
 use std::fs::{self, File, TryLockError};
@@ -35,7 +35,8 @@ impl Key {
         Self::default()
     }
 
-    /// The key with one more thing that the entry depends on. Its length goes in too: no two lists collide.
+    /// The key with one more thing that the entry depends on. Its length goes in too: no two lists
+    /// collide.
     #[must_use]
     pub fn with(mut self, part: impl AsRef<[u8]>) -> Self {
         let part = part.as_ref();
@@ -63,7 +64,8 @@ impl Key {
 }
 
 impl Cache {
-    /// The user's cache: `$LINUX_DRIVER_CACHE`, else `$XDG_CACHE_HOME/linux-driver`, else `~/.cache/linux-driver`.
+    /// The user's cache: `$LINUX_DRIVER_CACHE`, else `$XDG_CACHE_HOME/linux-driver`, else
+    /// `~/.cache/linux-driver`.
     pub fn of_user() -> Result<Self> {
         let set = |name: &str| {
             std::env::var_os(name)
@@ -84,7 +86,8 @@ impl Cache {
         Self::at(&root)
     }
 
-    /// A cache in this folder, which is made if it is missing. Kbuild works in it, so that not every path will do.
+    /// A cache in this folder, which is made if it is missing. Kbuild works in it, so that not
+    /// every path will do.
     pub fn at(root: &Path) -> Result<Self> {
         let plain = |root: &Path| {
             fit_for_make(
@@ -95,7 +98,9 @@ impl Cache {
         };
         plain(&std::path::absolute(root).map_err(|e| Error::io(root, "find", &e))?)?;
         fs::create_dir_all(root).map_err(|e| Error::io(root, "make", &e))?;
-        let root = root.canonicalize().map_err(|e| Error::io(root, "find", &e))?;
+        let root = root
+            .canonicalize()
+            .map_err(|e| Error::io(root, "find", &e))?;
         plain(&root)?;
         Ok(Self { root })
     }
@@ -115,8 +120,8 @@ impl Cache {
         Some(self.place(kind, name, key)).filter(|path| path.is_dir())
     }
 
-    /// The entry, made by `make(staging, place)` if it is not there: `make` fills the folder `staging`, which then
-    /// becomes `place`. If `make` fails, nothing stays.
+    /// The entry, made by `make(staging, place)` if it is not there: `make` fills the folder
+    /// `staging`, which then becomes `place`. If `make` fails, nothing stays.
     pub fn get_or_make(
         &self,
         kind: &str,
@@ -143,7 +148,8 @@ impl Cache {
         process::check_interrupted()?;
         // The staging folder is private; the entry is as readable as any folder of the user's.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(staging.path(), mode).map_err(|e| Error::io(staging.path(), "change", &e))?;
+        fs::set_permissions(staging.path(), mode)
+            .map_err(|e| Error::io(staging.path(), "change", &e))?;
         fs::rename(staging.path(), &place).map_err(|e| Error::io(&place, "write", &e))?;
         let _ = staging.keep();
         Ok(place)
@@ -161,7 +167,9 @@ impl Cache {
             .tempdir_in(dir)
             .map_err(|e| Error::io(dir, "write", &e))?;
         match fs::rename(place, away.path().join("removed")) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(place, "remove", &e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(place, "remove", &e))
+            }
             _ => Ok(()),
         }
     }
@@ -172,8 +180,8 @@ impl Cache {
         let _ = File::open(place).and_then(|dir| dir.set_modified(SystemTime::now()));
     }
 
-    /// Removes the entries of this kind but for the `count` that were made or used last. For a kind whose entries are
-    /// replaced by others and never asked for again.
+    /// Removes the entries of this kind but for the `count` that were made or used last. For a kind
+    /// whose entries are replaced by others and never asked for again.
     pub fn keep_latest(&self, kind: &str, count: usize) -> Result<()> {
         let dir = self.root.join(kind);
         let entries = fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?;
@@ -183,7 +191,10 @@ impl Cache {
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
         entries.sort_unstable_by(|a, b| b.cmp(a));
-        entries.iter().skip(count).try_for_each(|(_, place)| self.remove(place))
+        entries
+            .iter()
+            .skip(count)
+            .try_for_each(|(_, place)| self.remove(place))
     }
 
     /// Holds the lock of this name until the value goes; waits for whoever holds it.
@@ -194,7 +205,8 @@ impl Cache {
     }
 }
 
-/// How long a disk has to be full before it counts as that: what fills it may be removed again at once.
+/// How long a disk has to be full before it counts as that: what fills it may be removed again at
+/// once.
 const FULL: Duration = Duration::from_secs(2);
 
 /// Watches the disk of a folder for a program that does not say when it is full.
@@ -218,7 +230,11 @@ impl Disk {
         if free_blocks(&self.dir).is_none_or(|blocks| blocks > 0) {
             self.full_since = None;
         } else if self.full_since.get_or_insert_with(Instant::now).elapsed() >= FULL {
-            return Err(Error::io(&self.dir, "write", &ErrorKind::StorageFull.into()));
+            return Err(Error::io(
+                &self.dir,
+                "write",
+                &ErrorKind::StorageFull.into(),
+            ));
         }
         Ok(())
     }
@@ -229,7 +245,8 @@ fn free_blocks(dir: &Path) -> Option<u64> {
     let dir = CString::new(dir.as_os_str().as_bytes()).ok()?;
     // SAFETY: `statvfs` is a plain C structure, for which all zeroes is a value.
     let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: statvfs(3) reads a string that ends with a zero byte and writes no more than one `statvfs`.
+    // SAFETY: statvfs(3) reads a string that ends with a zero byte and writes no more than one
+    // `statvfs`.
     let asked = unsafe { libc::statvfs(dir.as_ptr(), &raw mut disk) };
     // A file system without a size has no blocks at all.
     (asked == 0 && disk.f_blocks > 0).then_some(disk.f_bavail)
@@ -238,8 +255,9 @@ fn free_blocks(dir: &Path) -> Option<u64> {
 /// How often a lock is tried that another run holds.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Holds the lock of this file, which is made if it is missing, until the value goes. Waits for whoever holds it, unless
-/// a signal asks us to end: a system call that waits would be taken up again after the signal.
+/// Holds the lock of this file, which is made if it is missing, until the value goes. Waits for
+/// whoever holds it, unless a signal asks us to end: a system call that waits would be taken up
+/// again after the signal.
 pub fn lock_file(path: &Path) -> Result<File> {
     let file = File::create(path).map_err(|e| Error::io(path, "write", &e))?;
     let mut told = false;
@@ -250,7 +268,10 @@ pub fn lock_file(path: &Path) -> Result<File> {
             Err(TryLockError::WouldBlock) => process::check_interrupted()?,
         }
         if !told {
-            progress::say(&format!("waiting for another run, which holds {}", path.display()));
+            progress::say(&format!(
+                "waiting for another run, which holds {}",
+                path.display()
+            ));
             told = true;
         }
         thread::sleep(AGAIN);
@@ -282,7 +303,9 @@ mod tests {
     fn the_entries_used_last_are_kept() {
         let (_dir, cache) = cache();
         let make = |name: &str, day: u64| {
-            let place = cache.get_or_make("kind", name, &Key::new(), |_, _| Ok(())).unwrap();
+            let place = cache
+                .get_or_make("kind", name, &Key::new(), |_, _| Ok(()))
+                .unwrap();
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * day);
             File::open(&place).unwrap().set_modified(time).unwrap();
             place
@@ -290,7 +313,10 @@ mod tests {
         let places = ["a", "b", "c", "d"].map(|name| make(name, u64::from(name.as_bytes()[0])));
         cache.used(&places[0]);
         cache.keep_latest("kind", 2).unwrap();
-        assert_eq!(places.map(|place| place.exists()), [true, false, false, true]);
+        assert_eq!(
+            places.map(|place| place.exists()),
+            [true, false, false, true]
+        );
         // Locks are files of other runs.
         let left = fs::read_dir(cache.root().join("kind")).unwrap().count();
         assert_eq!(left, 2 + 4, "two entries, four locks");
@@ -337,9 +363,13 @@ mod tests {
     fn what_a_killed_run_left_is_swept() {
         let (_dir, cache) = cache();
         let key = Key::new().with("x");
-        let stale = cache.root().join(format!("kind/.staging-name-{}-dead", key.hex()));
+        let stale = cache
+            .root()
+            .join(format!("kind/.staging-name-{}-dead", key.hex()));
         fs::create_dir_all(&stale).unwrap();
-        cache.get_or_make("kind", "name", &key, |_, _| Ok(())).unwrap();
+        cache
+            .get_or_make("kind", "name", &key, |_, _| Ok(()))
+            .unwrap();
         assert_eq!(entries(&cache), [format!("name-{}", key.hex())]);
     }
 

@@ -34,7 +34,12 @@ struct Parts {
 
 impl Error {
     /// An error in the setup: something that has to be mended before the work can be tried.
-    pub fn new(place: impl Display, expected: impl Display, found: impl Display, remedy: impl Display) -> Self {
+    pub fn new(
+        place: impl Display,
+        expected: impl Display,
+        found: impl Display,
+        remedy: impl Display,
+    ) -> Self {
         Self(Box::new(Parts {
             blame: Blame::Setup,
             place: place.to_string(),
@@ -51,7 +56,8 @@ impl Error {
         self
     }
 
-    /// A file or folder that could not be read, written, made or removed. `doing` is the verb: "read", "write", …
+    /// A file or folder that could not be read, written, made or removed. `doing` is the verb:
+    /// "read", "write", …
     pub fn io(place: &Path, doing: &str, error: &io::Error) -> Self {
         let remedy = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -66,7 +72,12 @@ impl Error {
             io::ErrorKind::NotFound => "check the path",
             _ => "see the system's message",
         };
-        Self::new(place.display(), format_args!("to {doing} it"), error, remedy)
+        Self::new(
+            place.display(),
+            format_args!("to {doing} it"),
+            error,
+            remedy,
+        )
     }
 
     /// The work was ended by a signal.
@@ -186,6 +197,10 @@ mod tests {
             "{}",
             of("read")
         );
-        assert!(of("write").contains("LINUX_DRIVER_CACHE"), "{}", of("write"));
+        assert!(
+            of("write").contains("LINUX_DRIVER_CACHE"),
+            "{}",
+            of("write")
+        );
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What has to be installed on the system, and how it gets there: with `--install` and not otherwise.
+//! What has to be installed on the system, and how it gets there: with `--install` and not
+//! otherwise.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -23,28 +24,36 @@ pub struct Need {
     pub what: &'static str,
     /// What it is needed for.
     pub reason: &'static str,
-    /// Debian's packages that bring it. Where releases differ, alternatives have ` | ` between them, as in a package's own
-    /// list of what it depends on; the first that apt offers is taken.
+    /// Debian's packages that bring it. Where releases differ, alternatives have ` | ` between
+    /// them, as in a package's own list of what it depends on; the first that apt offers is taken.
     pub packages: &'static [&'static str],
     /// Whether it is there.
     pub present: fn() -> bool,
 }
 
-/// Makes sure that all of `needs` are there: installs what is missing if that is allowed, else names it and the
-/// line that installs it.
+/// Makes sure that all of `needs` are there: installs what is missing if that is allowed, else
+/// names it and the line that installs it.
 pub fn require(needs: &[Need], install: Install) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|need| need.packages)
+        .copied()
+        .collect();
     let names: Vec<String> = missing
         .iter()
         .map(|need| format!("{} ({})", need.what, need.reason))
         .collect();
-    let lacking = |found: String, remedy: String| Error::new("this system", names.join("\n"), found, remedy);
+    let lacking =
+        |found: String, remedy: String| Error::new("this system", names.join("\n"), found, remedy);
     if install == Install::Refused {
-        let remedy = format!("add --install to have them installed, or {}", how_to_install(&packages));
+        let remedy = format!(
+            "add --install to have them installed, or {}",
+            how_to_install(&packages)
+        );
         return Err(lacking("not installed".to_owned(), remedy));
     }
     let user = User::this();
@@ -54,8 +63,15 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
     }
     if let Err(error) = apt_install(&packages, user) {
         process::check_interrupted()?;
-        let found = format!("not installed, and this failed:\n{}\n{}", error.place(), error.found());
-        return Err(lacking(found, format!("see why, or {}", how_to_install(&packages))));
+        let found = format!(
+            "not installed, and this failed:\n{}\n{}",
+            error.place(),
+            error.found()
+        );
+        return Err(lacking(
+            found,
+            format!("see why, or {}", how_to_install(&packages)),
+        ));
     }
     match missing.iter().find(|need| !(need.present)()) {
         None => Ok(()),
@@ -96,7 +112,10 @@ pub fn how_to_install(packages: &[&str]) -> String {
 }
 
 fn how(packages: &[String], user: User) -> String {
-    let line = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    let line = format!(
+        "apt-get install --no-install-recommends {}",
+        packages.join(" ")
+    );
     match user {
         User::Root => format!("run:\n{line}"),
         User::Sudo => format!("run:\nsudo {line}"),
@@ -106,11 +125,18 @@ fn how(packages: &[String], user: User) -> String {
 
 /// The packages, of alternatives the first that apt offers; the first of all where it offers none.
 fn resolved(packages: &[&str]) -> Vec<String> {
-    let mut names: Vec<&str> = packages.iter().flat_map(|package| package.split(" | ")).collect();
+    let mut names: Vec<&str> = packages
+        .iter()
+        .flat_map(|package| package.split(" | "))
+        .collect();
     names.sort_unstable();
     names.dedup();
     let is_open = packages.iter().any(|package| package.contains(" | "));
-    let offered = if is_open { offered(&names) } else { BTreeSet::new() };
+    let offered = if is_open {
+        offered(&names)
+    } else {
+        BTreeSet::new()
+    };
     chosen(packages, &offered)
 }
 
@@ -129,7 +155,12 @@ fn chosen(packages: &[&str], offered: &BTreeSet<String>) -> Vec<String> {
 
 /// Which of these packages apt has a version of.
 fn offered(names: &[&str]) -> BTreeSet<String> {
-    let said = process::run(Command::new("apt-cache").arg("policy").args(names).env("LC_ALL", "C"));
+    let said = process::run(
+        Command::new("apt-cache")
+            .arg("policy")
+            .args(names)
+            .env("LC_ALL", "C"),
+    );
     candidates(&said.unwrap_or_default())
 }
 
@@ -230,7 +261,10 @@ mod tests {
         );
         let of = |packages: &[&str]| chosen(packages, &offered).join(" ");
         assert_eq!(
-            of(&["make", "libclang1 | libclang1-20 | libclang1-21 | libclang1-19"]),
+            of(&[
+                "make",
+                "libclang1 | libclang1-20 | libclang1-21 | libclang1-19"
+            ]),
             "make libclang1-21"
         );
         // What apt does not know at all, it says best itself.
@@ -249,7 +283,10 @@ mod tests {
         assert_eq!(how(&packages, User::Sudo), format!("run:\nsudo {line}"));
         assert_eq!(how(&packages, User::Plain), format!("run as root:\n{line}"));
         let typed = |user| process::command_line(&command(&["update"], &[], user));
-        assert_eq!(typed(User::Root), "env DEBIAN_FRONTEND=noninteractive apt-get update");
+        assert_eq!(
+            typed(User::Root),
+            "env DEBIAN_FRONTEND=noninteractive apt-get update"
+        );
         assert_eq!(
             typed(User::Sudo),
             "sudo env DEBIAN_FRONTEND=noninteractive apt-get update"

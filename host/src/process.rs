@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Child processes that end when we do.
 //!
-//! Each child leads a process group of its own, so that ending it ends what it started (`make` and its
-//! compilers). After [`watch_signals`], the first SIGINT or SIGTERM ends every running child and makes the
-//! call that waits for it return [`Error::interrupted`], so that values clean up after themselves on the way
-//! out; a second signal ends us at once.
+//! Each child leads a process group of its own, so that ending it ends what it started (`make` and
+//! its compilers). After [`watch_signals`], the first SIGINT or SIGTERM ends every running child
+//! and makes the call that waits for it return [`Error::interrupted`], so that values clean up
+//! after themselves on the way out; a second signal ends us at once.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -28,8 +28,16 @@ fn running() -> MutexGuard<'static, BTreeSet<i32>> {
 
 /// From here on, SIGINT and SIGTERM end our children first. To be called once, by `main`.
 pub fn watch_signals() -> Result<()> {
-    let failed = |e: io::Error| Error::new("signals", "to watch SIGINT and SIGTERM", e, "see the system's message");
-    let mut signals = signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(failed)?;
+    let failed = |e: io::Error| {
+        Error::new(
+            "signals",
+            "to watch SIGINT and SIGTERM",
+            e,
+            "see the system's message",
+        )
+    };
+    let mut signals =
+        signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(failed)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
             let again = SIGNAL.swap(signal, Ordering::SeqCst) != 0;
@@ -66,8 +74,8 @@ pub fn end_by(signal: i32) -> ! {
 }
 
 fn kill_group(group: i32, signal: i32) {
-    // SAFETY: kill(2) takes two integers; the group is one of ours that has not been waited for, so that its
-    // number cannot have been given to another.
+    // SAFETY: kill(2) takes two integers; the group is one of ours that has not been waited for, so
+    // that its number cannot have been given to another.
     unsafe { libc::kill(-group, signal) };
 }
 
@@ -84,9 +92,12 @@ impl Running {
         check_interrupted()?;
         let line = command_line(command);
         command.process_group(0);
-        // The lock is held over the start: a signal that comes in between finds the child in the list.
+        // The lock is held over the start: a signal that comes in between finds the child in the
+        // list.
         let mut groups = running();
-        let child = command.spawn().map_err(|e| not_started(&line, command, &e))?;
+        let child = command
+            .spawn()
+            .map_err(|e| not_started(&line, command, &e))?;
         groups.insert(child.id().cast_signed());
         Ok(Self { child, line })
     }
@@ -104,23 +115,34 @@ impl Running {
     /// Waits for its end.
     pub fn wait(mut self) -> Result<ExitStatus> {
         self.until_ended();
-        let status = self
-            .child
-            .wait()
-            .map_err(|e| Error::new(&self.line, "to wait for its end", e, "see the system's message"));
+        let status = self.child.wait().map_err(|e| {
+            Error::new(
+                &self.line,
+                "to wait for its end",
+                e,
+                "see the system's message",
+            )
+        });
         check_interrupted()?;
         status
     }
 
-    /// Waits for the child's end without reaping it, and takes its group off the list: once it is reaped, its
-    /// number may belong to another.
+    /// Waits for the child's end without reaping it, and takes its group off the list: once it is
+    /// reaped, its number may belong to another.
     fn until_ended(&self) {
         let pid = self.child.id();
         // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         loop {
             // SAFETY: waitid(2) writes no more than one `siginfo_t`.
-            let ended = unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT) };
+            let ended = unsafe {
+                libc::waitid(
+                    libc::P_PID,
+                    pid,
+                    &raw mut info,
+                    libc::WEXITED | libc::WNOWAIT,
+                )
+            };
             if ended == 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
                 break;
             }
@@ -135,7 +157,8 @@ impl Running {
         let how = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
         // SAFETY: waitid(2) writes no more than one `siginfo_t`.
         let asked = unsafe { libc::waitid(libc::P_PID, self.child.id(), &raw mut info, how) };
-        // With WNOHANG it succeeds too while the child runs, and then leaves the signal's number at zero.
+        // With WNOHANG it succeeds too while the child runs, and then leaves the signal's number at
+        // zero.
         asked == 0 && info.si_signo != 0
     }
 
@@ -184,8 +207,12 @@ pub fn output(command: &mut Command) -> Result<Output> {
     Running::start(command)?.wait_with_output()
 }
 
-/// Runs `command` as [`output`] does, and asks `go_on` several times a second: its error ends the command.
-pub fn output_while(command: &mut Command, mut go_on: impl FnMut() -> Result<()>) -> Result<Output> {
+/// Runs `command` as [`output`] does, and asks `go_on` several times a second: its error ends the
+/// command.
+pub fn output_while(
+    command: &mut Command,
+    mut go_on: impl FnMut() -> Result<()>,
+) -> Result<Output> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -204,12 +231,17 @@ pub fn output_while(command: &mut Command, mut go_on: impl FnMut() -> Result<()>
     })
 }
 
-/// Runs `command` with its output thrown away, and returns its exit status and the most memory that it had in use, in bytes.
+/// Runs `command` with its output thrown away, and returns its exit status and the most memory that
+/// it had in use, in bytes.
 ///
-/// The figure is the kernel's of the program's own memory (`VmHWM`, proc_pid_status(5)), read when the program is about to
-/// end. `ru_maxrss` of wait4(2) is no use here: a process keeps it over execve(2), so that it counts what we had in use.
+/// The figure is the kernel's of the program's own memory (`VmHWM`, proc_pid_status(5)), read when
+/// the program is about to end. `ru_maxrss` of wait4(2) is no use here: a process keeps it over
+/// execve(2), so that it counts what we had in use.
 pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let traced = || {
         // SAFETY: PTRACE_TRACEME takes no pointer: the calling process is traced by its parent.
         match unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } {
@@ -217,13 +249,15 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
             _ => Ok(()),
         }
     };
-    // SAFETY: what runs between fork(2) and execve(2) has to be safe in a signal handler (signal-safety(7)): a system call
-    // without pointers is, and `last_os_error` only reads `errno`.
+    // SAFETY: what runs between fork(2) and execve(2) has to be safe in a signal handler
+    // (signal-safety(7)): a system call without pointers is, and `last_os_error` only reads
+    // `errno`.
     unsafe { command.pre_exec(traced) };
     let running = Running::start(command)?;
     let pid = running.child.id().cast_signed();
     let failed = |what: &str, e: &dyn std::fmt::Display| {
-        let remedy = "see the system's message; where ptrace(2) is forbidden, this cannot be measured";
+        let remedy =
+            "see the system's message; where ptrace(2) is forbidden, this cannot be measured";
         Error::new(&running.line, what, e, remedy)
     };
     let mut peak = None;
@@ -231,13 +265,15 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
         let (signal, event) = (stop & 0xff, stop >> 8);
         if event == libc::PTRACE_EVENT_EXIT {
             let path = format!("/proc/{pid}/status");
-            let status = std::fs::read_to_string(&path).map_err(|e| failed("to read how much memory it had", &e))?;
+            let status = std::fs::read_to_string(&path)
+                .map_err(|e| failed("to read how much memory it had", &e))?;
             peak = high_water(&status);
         }
         // It stops with SIGTRAP at each execve(2), which is no signal of its own.
         let own = if signal == libc::SIGTRAP { 0 } else { signal };
         let options = libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
-        // SAFETY: PTRACE_SETOPTIONS takes an integer; the child is traced by this thread, which started it.
+        // SAFETY: PTRACE_SETOPTIONS takes an integer; the child is traced by this thread, which
+        // started it.
         let set = unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, options) };
         // SAFETY: PTRACE_CONT takes an integer, and the child is the same.
         let going = set != -1 && unsafe { libc::ptrace(libc::PTRACE_CONT, pid, 0, own) } != -1;
@@ -249,12 +285,13 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
             }
         }
     }
-    let peak = peak.ok_or_else(|| failed("to say how much memory it had", &"nothing: it was killed"))?;
+    let peak =
+        peak.ok_or_else(|| failed("to say how much memory it had", &"nothing: it was killed"))?;
     Ok((running.wait()?, peak))
 }
 
-/// Waits until a traced child stops, and returns the signal with the event of ptrace(2) above it; `None` once it has
-/// ended, and then leaves it to be waited for.
+/// Waits until a traced child stops, and returns the signal with the event of ptrace(2) above it;
+/// `None` once it has ended, and then leaves it to be waited for.
 fn stopped(pid: i32) -> io::Result<Option<i32>> {
     let id = pid.cast_unsigned();
     // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
@@ -270,7 +307,10 @@ fn stopped(pid: i32) -> io::Result<Option<i32>> {
             return Err(error);
         }
     }
-    if matches!(info.si_code, libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED) {
+    if matches!(
+        info.si_code,
+        libc::CLD_EXITED | libc::CLD_KILLED | libc::CLD_DUMPED
+    ) {
         return Ok(None);
     }
     // SAFETY: waitid(2) fills in `si_status` whenever it succeeds.
@@ -279,7 +319,9 @@ fn stopped(pid: i32) -> io::Result<Option<i32>> {
 
 /// The most memory that a process had in use, in bytes, as its `status` has it.
 fn high_water(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
@@ -298,7 +340,8 @@ fn read_all(pipe: Option<impl io::Read + Send + 'static>) -> JoinHandle<Vec<u8>>
     })
 }
 
-/// Runs `command` and returns its standard output; anything but exit code 0 is an error with what it printed.
+/// Runs `command` and returns its standard output; anything but exit code 0 is an error with what
+/// it printed.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = output(command)?;
     if output.status.success() {
@@ -375,7 +418,9 @@ fn quoted(word: &str) -> String {
 fn not_started(line: &str, command: &Command, error: &io::Error) -> Error {
     let program = command.get_program().to_string_lossy();
     let remedy = if error.kind() == io::ErrorKind::NotFound {
-        format!("install {program}, or put it on the PATH (`cargo xtask doctor` names what is missing)")
+        format!(
+            "install {program}, or put it on the PATH (`cargo xtask doctor` names what is missing)"
+        )
     } else {
         "see the system's message".to_owned()
     };
@@ -399,15 +444,24 @@ mod tests {
 
     #[test]
     fn a_failure_carries_its_command_line_and_last_words() {
-        let error = run(Command::new("sh").args(["-c", "echo 'last words' >&2; exit 3"])).unwrap_err();
+        let error =
+            run(Command::new("sh").args(["-c", "echo 'last words' >&2; exit 3"])).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("sh -c 'echo '\\''last words'\\'' >&2; exit 3'"), "{text}");
-        assert!(text.contains("exit code 3") && text.contains("last words"), "{text}");
+        assert!(
+            text.contains("sh -c 'echo '\\''last words'\\'' >&2; exit 3'"),
+            "{text}"
+        );
+        assert!(
+            text.contains("exit code 3") && text.contains("last words"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let text = run(&mut Command::new("no-such-program")).unwrap_err().to_string();
+        let text = run(&mut Command::new("no-such-program"))
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("install no-such-program"), "{text}");
     }
 
@@ -421,7 +475,10 @@ mod tests {
         };
         let (small, large) = (peak("4096"), peak("67108864"));
         assert!(small.0.success() && large.0.success());
-        assert!(small.1 > 0 && large.1 >= small.1 + (48 << 20), "{small:?} {large:?}");
+        assert!(
+            small.1 > 0 && large.1 >= small.1 + (48 << 20),
+            "{small:?} {large:?}"
+        );
         // The smaller one after the larger one: it is not the largest of all children.
         assert!(peak("4096").1 < large.1);
     }
@@ -433,7 +490,8 @@ mod tests {
         assert!(status.success());
         assert!(peak > 0 && peak < ours.len() as u64 / 4, "{peak}");
         // Its exit code, and a signal of its own, are told as ever.
-        let (status, _) = peak_memory(Command::new("sh").args(["-c", "kill -STOP $$; exit 3"])).unwrap();
+        let (status, _) =
+            peak_memory(Command::new("sh").args(["-c", "kill -STOP $$; exit 3"])).unwrap();
         assert_eq!(status.code(), Some(3));
         let killed = peak_memory(Command::new("sh").args(["-c", "kill -TERM $$"]));
         assert_eq!(killed.unwrap().0.signal(), Some(libc::SIGTERM));
@@ -473,9 +531,16 @@ mod tests {
         assert!(rest.is_empty());
         // A process closes its files a little before it is gone.
         let state = || std::fs::read_to_string(format!("/proc/{sleeper}/stat")).unwrap_or_default();
-        let gone = |state: &str| state.is_empty() || state.contains(") Z ") || state.contains(") X ");
-        let ended =
-            (0..1000).any(|_| gone(&state()) || (std::thread::sleep(std::time::Duration::from_millis(10)), false).1);
+        let gone =
+            |state: &str| state.is_empty() || state.contains(") Z ") || state.contains(") X ");
+        let ended = (0..1000).any(|_| {
+            gone(&state())
+                || (
+                    std::thread::sleep(std::time::Duration::from_millis(10)),
+                    false,
+                )
+                    .1
+        });
         assert!(ended, "still running: {}", state());
     }
 }

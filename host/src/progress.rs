@@ -48,7 +48,11 @@ impl Drop for Step {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
-            say(&format!("{} ({:.1} s)", self.text, self.start.elapsed().as_secs_f64()));
+            say(&format!(
+                "{} ({:.1} s)",
+                self.text,
+                self.start.elapsed().as_secs_f64()
+            ));
         }
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The calibration of the checks: a kernel's own modules are good, so that what is found in one is a check's mistake,
-//! unless it is one of the known exceptions below.
+//! The calibration of the checks: a kernel's own modules are good, so that what is found in one is
+//! a check's mistake, unless it is one of the known exceptions below.
 //!
-//! It needs a kernel: `STOCK_TREE` is its build tree, `STOCK_MODULES` a folder of its modules (`.ko`, not compressed).
+//! It needs a kernel: `STOCK_TREE` is its build tree, `STOCK_MODULES` a folder of its modules
+//! (`.ko`, not compressed).
 //!
 //!     STOCK_TREE=/lib/modules/RELEASE/build STOCK_MODULES=/lib/modules/RELEASE/kernel \
 //!         cargo run --release -p linux-driver-kbuild --example stock_modules
@@ -67,8 +68,8 @@ fn collect(dir: &Path, modules: &mut Vec<PathBuf>) {
     }
 }
 
-/// Modules that use the vector unit on purpose, between `kernel_fpu_begin` and `kernel_fpu_end`, or that are the x86
-/// hypervisor and have a guest's state in hand.
+/// Modules that use the vector unit on purpose, between `kernel_fpu_begin` and `kernel_fpu_end`, or
+/// that are the x86 hypervisor and have a guest's state in hand.
 const VECTOR: [&str; 9] = [
     "/arch/x86/crypto/",
     "/lib/crypto/",
@@ -88,15 +89,20 @@ fn exception(report: &Report, finding: &Finding) -> Option<&'static str> {
         "modinfo" if finding.expected == "author=" || finding.expected == "description=" => {
             Some("a module without an author or a description")
         }
-        "instructions" if finding.found.starts_with('`') && VECTOR.iter().any(|part| path.contains(part)) => {
+        "instructions"
+            if finding.found.starts_with('`') && VECTOR.iter().any(|part| path.contains(part)) =>
+        {
             Some("vector code on purpose")
         }
-        // arch/x86/kvm/emulate.c lays its FASTOP functions out in steps of 16 bytes and computes their addresses.
+        // arch/x86/kvm/emulate.c lays its FASTOP functions out in steps of 16 bytes and computes
+        // their addresses.
         "padding" if path.ends_with("/kvm.ko") => Some("the instruction emulator's assembly"),
         // Its assembly, from another project, starts its functions without SYM_FUNC_START.
         "padding" if path.contains("poly1305") => Some("assembly without padding"),
         // Marked STACK_FRAME_NON_STANDARD: assembly there uses the frame pointer for data.
-        "orc" if path.ends_with("/vmwgfx.ko") => Some("functions that objtool is told to leave out"),
+        "orc" if path.ends_with("/vmwgfx.ko") => {
+            Some("functions that objtool is told to leave out")
+        }
         // The limit is ours, and half of the kernel's (CONFIG_FRAME_WARN).
         "stack" => Some("a frame that the kernel allows"),
         _ => None,

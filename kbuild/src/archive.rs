@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The kernels that Debian's archive holds, and their type information.
 //!
-//! Far more than the catalogue names: every version whose packages are still in a suite's index, of each flavour and
-//! architecture that the history knows. Of a kernel only its BTF and its `Module.symvers` are kept, in the cache.
+//! Far more than the catalogue names: every version whose packages are still in a suite's index, of
+//! each flavour and architecture that the history knows. Of a kernel only its BTF and its
+//! `Module.symvers` are kept, in the cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +49,8 @@ pub struct Held {
     pub flavour: String,
     /// "6.12".
     pub series: String,
-    /// Whether its headers are there too: then its exported symbols can be known, and modules can be built for it.
+    /// Whether its headers are there too: then its exported symbols can be known, and modules can
+    /// be built for it.
     pub headers: bool,
     #[serde(skip)]
     debian_arch: &'static str,
@@ -92,10 +94,14 @@ const BTF: &str = "btf";
 const SCHEMA: &str = "1";
 
 impl Archive {
-    /// Asks the archive which kernels it holds. What it said within the last hour is taken as still true.
+    /// Asks the archive which kernels it holds. What it said within the last hour is taken as still
+    /// true.
     pub fn open(cache: &Cache, catalogue: &Catalogue) -> Result<Self> {
         let mut suites: Vec<String> = SUITES.map(str::to_owned).to_vec();
-        let more: Vec<String> = catalogue.specs().flat_map(|spec| spec.suites.clone()).collect();
+        let more: Vec<String> = catalogue
+            .specs()
+            .flat_map(|spec| spec.suites.clone())
+            .collect();
         for suite in more {
             if !suites.contains(&suite) {
                 suites.push(suite);
@@ -104,9 +110,19 @@ impl Archive {
         let mut held = Vec::new();
         for (debian_arch, arch) in ARCHES {
             let found = holdings::list(cache, &suites, debian_arch)?;
-            held.extend(found.into_iter().map(|holding| Held::of(holding, debian_arch, arch)));
+            held.extend(
+                found
+                    .into_iter()
+                    .map(|holding| Held::of(holding, debian_arch, arch)),
+            );
         }
-        held.sort_by_cached_key(|held| (held.arch != "x86_64", held.flavour.clone(), order_of(&held.release)));
+        held.sort_by_cached_key(|held| {
+            (
+                held.arch != "x86_64",
+                held.flavour.clone(),
+                order_of(&held.release),
+            )
+        });
         Ok(Self { suites, held })
     }
 
@@ -117,22 +133,26 @@ impl Archive {
 
     /// The kernel of this release.
     pub fn get(&self, release: &str) -> Result<&Held> {
-        self.held.iter().find(|held| held.release == release).ok_or_else(|| {
-            let near = nearest(release, self.held.iter().map(|held| held.release.as_str()));
-            let near = match near.is_empty() {
-                true => String::new(),
-                false => format!("; near to it: {}", near.join(", ")),
-            };
-            Error::new(
-                format_args!("`{release}`"),
-                format_args!("one of the {} kernels in Debian's archive", self.held.len()),
-                "no kernel of this release",
-                format_args!("see `cargo xtask history list --archive`{near}"),
-            )
-        })
+        self.held
+            .iter()
+            .find(|held| held.release == release)
+            .ok_or_else(|| {
+                let near = nearest(release, self.held.iter().map(|held| held.release.as_str()));
+                let near = match near.is_empty() {
+                    true => String::new(),
+                    false => format!("; near to it: {}", near.join(", ")),
+                };
+                Error::new(
+                    format_args!("`{release}`"),
+                    format_args!("one of the {} kernels in Debian's archive", self.held.len()),
+                    "no kernel of this release",
+                    format_args!("see `cargo xtask history list --archive`{near}"),
+                )
+            })
     }
 
-    /// The newest kernel of each flavour and architecture of these series; of all series, if none is named.
+    /// The newest kernel of each flavour and architecture of these series; of all series, if none
+    /// is named.
     pub fn newest(&self, series: &[&str]) -> Vec<&Held> {
         newest(&self.held, series)
     }
@@ -146,7 +166,13 @@ impl Archive {
             .with(held.debian_arch);
         let entry = cache.get_or_make("kernel-btf", &held.release, &key, |staging, _| {
             process::check_interrupted()?;
-            let files = holdings::files(cache, &self.suites, held.debian_arch, &held.holding, staging)?;
+            let files = holdings::files(
+                cache,
+                &self.suites,
+                held.debian_arch,
+                &held.holding,
+                staging,
+            )?;
             let kernel = staging.join(holdings::KERNEL);
             {
                 let source = Source::open(&kernel)?;
@@ -263,7 +289,10 @@ mod tests {
                 .map(|held| held.release.clone())
                 .collect()
         };
-        assert_eq!(releases(&["6.12"]), ["6.12.117+deb12-amd64", "6.12.57+deb12-rt-amd64"]);
+        assert_eq!(
+            releases(&["6.12"]),
+            ["6.12.117+deb12-amd64", "6.12.57+deb12-rt-amd64"]
+        );
         assert_eq!(releases(&[]).len(), 3);
         assert!(releases(&["6.1"]).is_empty());
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What rustc laid out: the compiled bindings, read back.
 //!
-//! The bindings that the build script of `linux-driver-sys` made for a kernel are compiled with a static of each type,
-//! function and constant, and read from the object: types and signatures from its DWARF, constants from its data. Bit fields
-//! are not in DWARF under their names, since bindgen packs them; a program made of the bindings sets each one alone and
-//! says which bits of the struct that are. Both are compiled for this machine, whose `repr(C)` is the kernel's as long as
-//! both are of one architecture.
+//! The bindings that the build script of `linux-driver-sys` made for a kernel are compiled with a
+//! static of each type, function and constant, and read from the object: types and signatures from
+//! its DWARF, constants from its data. Bit fields are not in DWARF under their names, since bindgen
+//! packs them; a program made of the bindings sets each one alone and says which bits of the struct
+//! that are. Both are compiled for this machine, whose `repr(C)` is the kernel's as long as both
+//! are of one architecture.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -27,7 +28,8 @@ pub struct Workspace {
     pub manifest: PathBuf,
     /// Where cargo builds.
     pub target_dir: PathBuf,
-    /// The environment that names the kernel: `LINUX_DRIVER_KERNEL_DIR`, or `LINUX_DRIVER_KERNEL` for a snapshot.
+    /// The environment that names the kernel: `LINUX_DRIVER_KERNEL_DIR`, or `LINUX_DRIVER_KERNEL`
+    /// for a snapshot.
     pub env: Vec<(String, OsString)>,
 }
 
@@ -38,7 +40,10 @@ impl Workspace {
     /// cargo, for this workspace and kernel.
     pub(crate) fn cargo(&self, command: &str) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.arg(command).arg("--manifest-path").arg(&self.manifest);
+        cargo
+            .arg(command)
+            .arg("--manifest-path")
+            .arg(&self.manifest);
         cargo.arg("--target-dir").arg(&self.target_dir);
         for name in VARIABLES {
             cargo.env_remove(name);
@@ -60,11 +65,15 @@ impl Workspace {
             .lines()
             .filter_map(|line| serde_json::from_str::<Message>(line).ok());
         let out = messages.find_map(|message| match message {
-            Message::BuildScriptExecuted(script) if script.package_id.repr.contains("linux-driver-sys") => {
+            Message::BuildScriptExecuted(script)
+                if script.package_id.repr.contains("linux-driver-sys") =>
+            {
                 Some(script.out_dir.into_std_path_buf())
             }
             // Where the package's identity is its folder.
-            Message::BuildScriptExecuted(script) if script.out_dir.as_str().contains("/linux-driver-sys-") => {
+            Message::BuildScriptExecuted(script)
+                if script.out_dir.as_str().contains("/linux-driver-sys-") =>
+            {
                 Some(script.out_dir.into_std_path_buf())
             }
             _ => None,
@@ -81,9 +90,16 @@ impl Workspace {
     }
 }
 
-/// What rustc lays out of the bindings in this file: the types in scope and all aliases, the functions in scope, and these
-/// constants. What the bindings do not have is in [`Abi::no_evidence`]. `rustc` is the compiler, `dir` a folder to work in.
-pub fn read(bindings: &Path, rustc: &Path, scope: &Scope, constants: &[String], dir: &Path) -> Result<Abi> {
+/// What rustc lays out of the bindings in this file: the types in scope and all aliases, the
+/// functions in scope, and these constants. What the bindings do not have is in
+/// [`Abi::no_evidence`]. `rustc` is the compiler, `dir` a folder to work in.
+pub fn read(
+    bindings: &Path,
+    rustc: &Path,
+    scope: &Scope,
+    constants: &[String],
+    dir: &Path,
+) -> Result<Abi> {
     let text = fs::read_to_string(bindings).map_err(|e| Error::io(bindings, "read", &e))?;
     let file = syn::parse_file(&text).map_err(|e| {
         Error::new(
@@ -109,10 +125,12 @@ pub fn read(bindings: &Path, rustc: &Path, scope: &Scope, constants: &[String], 
     let file = object::File::parse(&*object).map_err(|e| bad(e.to_string()))?;
     for name in constants {
         if !items.constants.contains(name.as_str()) {
-            abi.no_evidence.insert(format!("constant {name}"), MISSING.to_owned());
+            abi.no_evidence
+                .insert(format!("constant {name}"), MISSING.to_owned());
             continue;
         }
-        let value = data(&file, &format!("{CONSTANT}{name}")).ok_or_else(|| bad(format!("no data of {name}")))?;
+        let value = data(&file, &format!("{CONSTANT}{name}"))
+            .ok_or_else(|| bad(format!("no data of {name}")))?;
         let constant = Constant {
             value: if file.is_little_endian() {
                 i128::from_le_bytes(value)
@@ -157,18 +175,28 @@ impl Items {
                 syn::Item::Union(item) if item.generics.params.is_empty() => {
                     items.types.insert(item.ident.to_string());
                 }
-                syn::Item::Type(item) if item.generics.params.is_empty() && last(&item.ty) != "c_void" => {
+                syn::Item::Type(item)
+                    if item.generics.params.is_empty() && last(&item.ty) != "c_void" =>
+                {
                     items.aliases.insert(item.ident.to_string());
                 }
                 // An array or a string is behind a reference.
-                syn::Item::Const(item) if matches!(*item.ty, syn::Type::Path(_)) && item.ident != "_" => {
+                syn::Item::Const(item)
+                    if matches!(*item.ty, syn::Type::Path(_)) && item.ident != "_" =>
+                {
                     items.constants.insert(item.ident.to_string());
                 }
-                syn::Item::ForeignMod(block) => items.functions.extend(block.items.iter().filter_map(function)),
+                syn::Item::ForeignMod(block) => items
+                    .functions
+                    .extend(block.items.iter().filter_map(function)),
                 syn::Item::Impl(block) if block.trait_.is_none() => {
                     let bits = bits_of(block);
                     if !bits.is_empty() {
-                        items.bits.entry(last(&block.self_ty)).or_default().extend(bits);
+                        items
+                            .bits
+                            .entry(last(&block.self_ty))
+                            .or_default()
+                            .extend(bits);
                     }
                 }
                 _ => {}
@@ -192,13 +220,21 @@ fn function(item: &syn::ForeignItem) -> Option<(String, String)> {
             syn::FnArg::Receiver(_) => None,
         })
         .collect();
-    let more = if function.sig.variadic.is_some() { ", ..." } else { "" };
+    let more = if function.sig.variadic.is_some() {
+        ", ..."
+    } else {
+        ""
+    };
     let returns = tokens(&function.sig.output);
-    let type_ = format!("unsafe extern \"C\" fn({}{more}) {returns}", inputs.join(", "));
+    let type_ = format!(
+        "unsafe extern \"C\" fn({}{more}) {returns}",
+        inputs.join(", ")
+    );
     Some((function.sig.ident.to_string(), type_))
 }
 
-/// The bit fields that bindgen gave an `impl` of a type methods for: `set_NAME(&mut self, val: T)` beside `NAME(&self)`.
+/// The bit fields that bindgen gave an `impl` of a type methods for: `set_NAME(&mut self, val: T)`
+/// beside `NAME(&self)`.
 fn bits_of(block: &syn::ItemImpl) -> Vec<(String, String)> {
     let methods = || {
         block.items.iter().filter_map(|item| match item {
@@ -206,7 +242,9 @@ fn bits_of(block: &syn::ItemImpl) -> Vec<(String, String)> {
             _ => None,
         })
     };
-    let names: BTreeSet<String> = methods().map(|function| function.sig.ident.to_string()).collect();
+    let names: BTreeSet<String> = methods()
+        .map(|function| function.sig.ident.to_string())
+        .collect();
     let setters = methods().filter_map(|function| {
         let name = function.sig.ident.to_string();
         let field = name.strip_prefix("set_")?;
@@ -255,11 +293,20 @@ fn compile(
     dir: &Path,
 ) -> Result<(Vec<u8>, PathBuf)> {
     let mut text = program(bindings);
-    text.push_str("pub struct Held<T>(::core::mem::MaybeUninit<T>);\nunsafe impl<T> Sync for Held<T> {}\n");
+    text.push_str(
+        "pub struct Held<T>(::core::mem::MaybeUninit<T>);\nunsafe impl<T> Sync for Held<T> {}\n",
+    );
     let held = "= Held(::core::mem::MaybeUninit::uninit());";
     // Writing to a string cannot fail.
-    for name in scope.types.iter().filter(|name| items.types.contains(*name)) {
-        let _ = writeln!(text, "#[used] pub static linux_driver_type_{name}: Held<{name}> {held}");
+    for name in scope
+        .types
+        .iter()
+        .filter(|name| items.types.contains(*name))
+    {
+        let _ = writeln!(
+            text,
+            "#[used] pub static linux_driver_type_{name}: Held<{name}> {held}"
+        );
     }
     for name in &items.aliases {
         let _ = writeln!(
@@ -277,7 +324,10 @@ fn compile(
             );
         }
     }
-    for name in constants.iter().filter(|name| items.constants.contains(*name)) {
+    for name in constants
+        .iter()
+        .filter(|name| items.constants.contains(*name))
+    {
         let _ = writeln!(
             text,
             "#[used] #[unsafe(no_mangle)] pub static {CONSTANT}{name}: i128 = {name} as i128;"
@@ -294,13 +344,16 @@ fn compile(
         "-Cdebuginfo=2",
         "-Ccodegen-units=1",
     ]);
-    command.arg(format!("--emit=obj={}", object.display())).arg(&source);
+    command
+        .arg(format!("--emit=obj={}", object.display()))
+        .arg(&source);
     process::run(&mut command)?;
     let bytes = fs::read(&object).map_err(|e| Error::io(&object, "read", &e))?;
     Ok((bytes, object))
 }
 
-/// Where the bit fields are, by the type that bindgen gave their methods: found out by setting each alone.
+/// Where the bit fields are, by the type that bindgen gave their methods: found out by setting each
+/// alone.
 fn bit_fields(items: &Items, bindings: &Path, rustc: &Path, dir: &Path) -> Result<BitFields> {
     let mut text = program(bindings);
     text.push_str("pub fn try_all() {\n");
@@ -374,7 +427,11 @@ fn parse(line: &str, items: &Items) -> Option<(String, Field)> {
         return None;
     };
     let size_bits = count.parse().ok().filter(|count| *count > 0)?;
-    let value = items.bits.get(type_)?.iter().find(|(field, _)| field == name);
+    let value = items
+        .bits
+        .get(type_)?
+        .iter()
+        .find(|(field, _)| field == name);
     let field = Field {
         name: c_name(name).to_owned(),
         offset_bits: first.parse().ok()?,
@@ -408,7 +465,11 @@ fn c_type(value: &str) -> String {
 fn data(file: &object::File<'_>, name: &str) -> Option<[u8; 16]> {
     let symbol = file.symbol_by_name(name)?;
     let section = file.section_by_index(symbol.section_index()?).ok()?;
-    section.data_range(symbol.address(), 16).ok()??.try_into().ok()
+    section
+        .data_range(symbol.address(), 16)
+        .ok()??
+        .try_into()
+        .ok()
 }
 
 fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {

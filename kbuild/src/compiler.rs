@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The compiler of a kernel: what its `.config` names, what this host has of it, and how make is told.
+//! The compiler of a kernel: what its `.config` names, what this host has of it, and how make is
+//! told.
 //!
-//! Kbuild takes `gcc` unless it is told otherwise, and reads `LLVM` from the environment. A kernel that clang compiled has flags
-//! which gcc does not know, so that its `.config` decides, and neither the default nor what a user has set for another kernel.
+//! Kbuild takes `gcc` unless it is told otherwise, and reads `LLVM` from the environment. A kernel
+//! that clang compiled has flags which gcc does not know, so that its `.config` decides, and
+//! neither the default nor what a user has set for another kernel.
 
 use linux_driver_host::{Error, Result, packages};
 
@@ -30,7 +32,8 @@ struct Llvm {
     gnu_as: bool,
 }
 
-/// The programs of LLVM that Kbuild calls for a module, and Debian's packages of them; each has the major version at its end.
+/// The programs of LLVM that Kbuild calls for a module, and Debian's packages of them; each has the
+/// major version at its end.
 const LLVM_PROGRAMS: [(&str, &str); 5] = [
     ("clang", "clang"),
     ("ld.lld", "lld"),
@@ -78,7 +81,8 @@ impl Compiler {
         }
     }
 
-    /// What the programs of LLVM have at their ends on this host, where the kernel's own version is there under such names.
+    /// What the programs of LLVM have at their ends on this host, where the kernel's own version is
+    /// there under such names.
     fn llvm_suffix(&self, host: &BuildHost) -> Option<String> {
         self.llvm.as_ref()?;
         self.suffix()
@@ -91,7 +95,10 @@ impl Compiler {
             // Debian's trees say it themselves.
             let says_itself = self.program == "gcc" || tree.dir.join(".kernelvariables").is_file();
             let own = !says_itself && host.has_program(&self.program);
-            return own.then(|| format!("CC={}", self.program)).into_iter().collect();
+            return own
+                .then(|| format!("CC={}", self.program))
+                .into_iter()
+                .collect();
         };
         let suffix = self.llvm_suffix(host);
         let mut arguments = vec![format!("LLVM={}", suffix.as_deref().unwrap_or("1"))];
@@ -131,7 +138,8 @@ impl Compiler {
         }
     }
 
-    /// An error unless all of it is on the host. Kbuild would stop at the first one in the shell's words.
+    /// An error unless all of it is on the host. Kbuild would stop at the first one in the shell's
+    /// words.
     pub(crate) fn require(&self, tree: &BuildTree, host: &BuildHost) -> Result<()> {
         let mut missing = self.programs(host);
         // Without the compiler, what there is beside it is of another version.
@@ -141,10 +149,19 @@ impl Compiler {
         if missing.is_empty() {
             return Ok(());
         }
-        let names: Vec<&str> = missing.iter().map(|(program, _)| program.as_str()).collect();
-        let mut wanted: Vec<&str> = missing.iter().map(|(_, package)| package.as_str()).collect();
+        let names: Vec<&str> = missing
+            .iter()
+            .map(|(program, _)| program.as_str())
+            .collect();
+        let mut wanted: Vec<&str> = missing
+            .iter()
+            .map(|(_, package)| package.as_str())
+            .collect();
         wanted.dedup();
-        let text = tree.config.value("CONFIG_CC_VERSION_TEXT").unwrap_or(&self.program);
+        let text = tree
+            .config
+            .value("CONFIG_CC_VERSION_TEXT")
+            .unwrap_or(&self.program);
         Err(Error::new(
             tree.dir.join(".config").display(),
             format_args!("the compiler that the kernel was built with: {text}"),
@@ -191,9 +208,11 @@ mod tests {
             let found = Compiler::of(&Config::parse(text));
             (found.program, found.major)
         };
-        let gcc =
-            "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0\"\nCONFIG_GCC_VERSION=140200\n";
-        assert_eq!(of(gcc), ("x86_64-linux-gnu-gcc-14".to_owned(), Some("14".to_owned())));
+        let gcc = "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-14 (Debian 14.2.0-19) 14.2.0\"\nCONFIG_GCC_VERSION=140200\n";
+        assert_eq!(
+            of(gcc),
+            ("x86_64-linux-gnu-gcc-14".to_owned(), Some("14".to_owned()))
+        );
         assert_eq!(of(CLANG), ("clang".to_owned(), Some("19".to_owned())));
         assert_eq!(of(""), ("gcc".to_owned(), None));
     }
@@ -212,7 +231,10 @@ mod tests {
         let with_gnu = CLANG
             .replace("LD_IS_LLD", "LD_IS_BFD")
             .replace("AS_IS_LLVM", "AS_IS_GNU");
-        assert_eq!(arguments(&with_gnu, &["clang"]), ["LLVM=1", "LD=ld", "LLVM_IAS=0"]);
+        assert_eq!(
+            arguments(&with_gnu, &["clang"]),
+            ["LLVM=1", "LD=ld", "LLVM_IAS=0"]
+        );
         // gcc is Kbuild's own choice, but for one of another name.
         assert!(arguments("", &["gcc"]).is_empty());
         let named = "CONFIG_CC_VERSION_TEXT=\"gcc-14 (Debian 14.2.0-19) 14.2.0\"\n";
@@ -228,18 +250,30 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let tree = tree(dir.path(), config);
             let error = Compiler::of(&tree.config).require(&tree, &host(root.path(), programs));
-            error.err().map(|error| error.to_string()).unwrap_or_default()
+            error
+                .err()
+                .map(|error| error.to_string())
+                .unwrap_or_default()
         };
         let gcc = "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-10 (Debian 10.2.1-6) 10.2.1\"\n";
         let refused = refusal(gcc, &["gcc"]);
-        assert!(refused.contains("no program x86_64-linux-gnu-gcc-10"), "{refused}");
+        assert!(
+            refused.contains("no program x86_64-linux-gnu-gcc-10"),
+            "{refused}"
+        );
         assert!(
             refused.contains("install --no-install-recommends gcc-10\n"),
             "{refused}"
         );
         assert_eq!(refusal(gcc, &["x86_64-linux-gnu-gcc-10"]), "");
-        let refused = refusal(CLANG, &["clang-19", "llvm-ar-19", "llvm-nm-19", "llvm-objcopy-19"]);
-        assert!(refused.contains("no program ld.lld-19 on the PATH"), "{refused}");
+        let refused = refusal(
+            CLANG,
+            &["clang-19", "llvm-ar-19", "llvm-nm-19", "llvm-objcopy-19"],
+        );
+        assert!(
+            refused.contains("no program ld.lld-19 on the PATH"),
+            "{refused}"
+        );
         assert!(
             refused.contains("install --no-install-recommends lld-19\n"),
             "{refused}"

@@ -50,9 +50,12 @@ mod tests {
 
     #[test]
     fn options_are_told_apart() {
-        let config =
-            Config::parse("# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\nCONFIG_D=\"gcc-12 (x)\"\nCONFIG_E=16\n");
-        assert!(!config.is_set("CONFIG_A") && config.is_set("CONFIG_B") && !config.is_set("CONFIG_C"));
+        let config = Config::parse(
+            "# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_C=m\nCONFIG_D=\"gcc-12 (x)\"\nCONFIG_E=16\n",
+        );
+        assert!(
+            !config.is_set("CONFIG_A") && config.is_set("CONFIG_B") && !config.is_set("CONFIG_C")
+        );
         assert!(config.any_set(&["CONFIG_A", "CONFIG_B"]));
         assert_eq!(
             (config.value("CONFIG_D"), config.value("CONFIG_E")),

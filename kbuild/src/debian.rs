@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kernels and build roots from Debian's archive.
 //!
-//! One idea a module: [`archives`] finds the mirrors, [`apt`] is an apt of our own over them, [`index`] reads what apt
-//! prints, [`choice`] picks the kernel in the order of [`version`], [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`source`] is the source of a kernel, [`place`] makes headers
-//! fit for the folder they end up in.
+//! One idea a module: [`archives`] finds the mirrors, [`apt`] is an apt of our own over them,
+//! [`index`] reads what apt prints, [`choice`] picks the kernel in the order of [`version`],
+//! [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`source`] is the
+//! source of a kernel, [`place`] makes headers fit for the folder they end up in.
 
 mod apt;
 mod archives;
@@ -59,7 +60,8 @@ pub(crate) fn has_keyring() -> bool {
     archives::has_keyring()
 }
 
-/// The newest kernel of the series, flavour and suites of `spec` that the archive holds, in its stead.
+/// The newest kernel of the series, flavour and suites of `spec` that the archive holds, in its
+/// stead.
 pub(crate) fn newest(cache: &Cache, spec: &Spec) -> Result<Spec> {
     let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
     let choice = choice::newest_in(&apt, spec)?;
@@ -71,7 +73,12 @@ pub(crate) fn newest(cache: &Cache, spec: &Spec) -> Result<Spec> {
 }
 
 /// Downloads a kernel and unpacks it into `staging`, which will be moved to `place`.
-pub(crate) fn fetch_kernel(cache: &Cache, spec: &Spec, staging: &Path, place: &Path) -> Result<Fetched> {
+pub(crate) fn fetch_kernel(
+    cache: &Cache,
+    spec: &Spec,
+    staging: &Path,
+    place: &Path,
+) -> Result<Fetched> {
     place::check(place)?;
     let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
     let choice = choice::choose(&apt, spec)?;
@@ -81,7 +88,8 @@ pub(crate) fn fetch_kernel(cache: &Cache, spec: &Spec, staging: &Path, place: &P
             .iter()
             .any(|kind| package.name.starts_with(kind))
     };
-    let (mut images, headers): (Vec<&index::Package>, Vec<&index::Package>) = packages.iter().partition(is_image);
+    let (mut images, headers): (Vec<&index::Package>, Vec<&index::Package>) =
+        packages.iter().partition(is_image);
     // Where the kernel has a package of its own, the image package only refers to it.
     images.sort_by_key(|package| !package.name.starts_with("linux-binary-"));
 
@@ -103,7 +111,9 @@ pub(crate) fn fetch_kernel(cache: &Cache, spec: &Spec, staging: &Path, place: &P
         }
     }
 
-    let programs = packages.iter().filter(|package| package.name.starts_with(PROGRAMS));
+    let programs = packages
+        .iter()
+        .filter(|package| package.name.starts_with(PROGRAMS));
     let programs_need = programs
         .flat_map(|package| package.depends.iter().map(|(name, _)| name.clone()))
         .collect();
@@ -136,7 +146,8 @@ pub(crate) fn fetch_kernel(cache: &Cache, spec: &Spec, staging: &Path, place: &P
     })
 }
 
-/// The packages that a kernel consists of: its headers and its image, and what of the kernel's own those depend on.
+/// The packages that a kernel consists of: its headers and its image, and what of the kernel's own
+/// those depend on.
 fn packages_of(apt: &Apt, choice: &choice::Choice) -> Result<Vec<index::Package>> {
     let mut wanted: Vec<String> = choice::KINDS
         .iter()
@@ -171,7 +182,10 @@ fn image(apt: &Apt, packages: &[&index::Package], debs: &Path, image: &Path) -> 
             }
         }
     }
-    let names: Vec<&str> = packages.iter().map(|package| package.name.as_str()).collect();
+    let names: Vec<&str> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
     Err(Error::new(
         names.join(", "),
         "a file vmlinuz in one of these packages",
@@ -180,8 +194,15 @@ fn image(apt: &Apt, packages: &[&index::Package], debs: &Path, image: &Path) -> 
     ))
 }
 
-/// Downloads these packages (with all that they depend on) and unpacks them into `root`, whose record goes to `staging`.
-pub(crate) fn fetch_root(cache: &Cache, spec: &Spec, wanted: &[String], staging: &Path, root: &Path) -> Result<()> {
+/// Downloads these packages (with all that they depend on) and unpacks them into `root`, whose
+/// record goes to `staging`.
+pub(crate) fn fetch_root(
+    cache: &Cache,
+    spec: &Spec,
+    wanted: &[String],
+    staging: &Path,
+    root: &Path,
+) -> Result<()> {
     let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
     apt.refresh_if_old()?;
     let closure = apt.closure(wanted)?;
@@ -217,18 +238,25 @@ pub(crate) const RECORD: &str = "fetched.json";
 /// Writes the record of an entry.
 pub(crate) fn write_record(entry: &Path, record: &impl Serialize) -> Result<()> {
     let path = entry.join(RECORD);
-    let json =
-        serde_json::to_vec_pretty(record).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
+    let json = serde_json::to_vec_pretty(record)
+        .map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
     fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
 }
 
-fn download(apt: &Apt, packages: &[&index::Package], dir: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn download(
+    apt: &Apt,
+    packages: &[&index::Package],
+    dir: &Path,
+) -> Result<Vec<std::path::PathBuf>> {
     let bytes: u64 = packages.iter().map(|package| package.size).sum();
     let what = match packages {
         [package] => package.name.clone(),
         [package, rest @ ..] => format!("{} and {} more packages", package.name, rest.len()),
         [] => return Ok(Vec::new()),
     };
-    let _step = Step::start(format!("downloading {what} ({} MB)", bytes.div_ceil(1_000_000)));
+    let _step = Step::start(format!(
+        "downloading {what} ({} MB)",
+        bytes.div_ceil(1_000_000)
+    ));
     apt.download(packages, dir)
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the kernel's headers say to its own compiler: layouts, constants, and how functions are reached.
+//! What the kernel's headers say to its own compiler: layouts, constants, and how functions are
+//! reached.
 //!
-//! Two compiles by Kbuild, with the kernel's flags. The first asks: each name stands on a line of its own, and the compiler's
-//! errors say which of them the headers do not have, and which functions are no inline ones. The second has what there is:
-//! a pointer to each type and each function, whose types its debug information describes, and a table of the constants.
+//! Two compiles by Kbuild, with the kernel's flags. The first asks: each name stands on a line of
+//! its own, and the compiler's errors say which of them the headers do not have, and which
+//! functions are no inline ones. The second has what there is: a pointer to each type and each
+//! function, whose types its debug information describes, and a table of the constants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -37,10 +39,11 @@ const SOURCES: [&str; 2] = ["wrapper.h", "shims.h"];
 /// What is written of it in the cache.
 const RESULT: &str = "abi.json";
 
-/// Asks the headers of this kernel that `wrapper.h` in `sys`, the folder `c` of `linux-driver-sys`, includes.
+/// Asks the headers of this kernel that `wrapper.h` in `sys`, the folder `c` of `linux-driver-sys`,
+/// includes.
 ///
-/// A function that is nothing but a macro has no types: it returns an empty string and has no parameters. What the
-/// headers do not have is in [`Abi::no_evidence`].
+/// A function that is nothing but a macro has no types: it returns an empty string and has no
+/// parameters. What the headers do not have is in [`Abi::no_evidence`].
 pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Result<Abi> {
     let sources = SOURCES.map(|name| sys.join(name));
     let asked = format!("{wanted:?}");
@@ -54,11 +57,14 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
         cache.remove(stale)?;
     }
     let dir = cache.get_or_make("layouts", release, &key, |dir, _| {
-        let _step = Step::start(format!("asking the compiler about the headers of {release}"));
+        let _step = Step::start(format!(
+            "asking the compiler about the headers of {release}"
+        ));
         copy_if_changed(&sources, dir)?;
         let abi = compile(kbuild, dir, wanted)?;
         let path = dir.join(RESULT);
-        let json = serde_json::to_vec(&abi).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
+        let json = serde_json::to_vec(&abi)
+            .map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
         fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
     })?;
     let path = dir.join(RESULT);
@@ -73,7 +79,8 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
     })
 }
 
-/// Flags beside the kernel's: debug information of types, no warnings, and all errors, at the line that uses a macro.
+/// Flags beside the kernel's: debug information of types, no warnings, and all errors, at the line
+/// that uses a macro.
 fn flags(config: &Config) -> &'static str {
     if config.is_set("CONFIG_CC_IS_CLANG") {
         "-g -gdwarf-4 -w -ferror-limit=0"
@@ -84,7 +91,9 @@ fn flags(config: &Config) -> &'static str {
 
 fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
     let flags = flags(&kbuild.tree.config);
-    let rules = format!("obj-m := asked.o layouts.o\nCFLAGS_asked.o := {flags}\nCFLAGS_layouts.o := {flags}\n");
+    let rules = format!(
+        "obj-m := asked.o layouts.o\nCFLAGS_asked.o := {flags}\nCFLAGS_layouts.o := {flags}\n"
+    );
     write_if_changed(&dir.join("Kbuild"), rules.as_bytes())?;
     let questions = Questions::of(wanted);
     write_if_changed(&dir.join("asked.c"), questions.text.as_bytes())?;
@@ -92,7 +101,10 @@ fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
     let there = There::read(&questions, &said, dir)?;
     write_if_changed(&dir.join("layouts.c"), there.program().as_bytes())?;
     kbuild.make(dir, &["layouts.o"])?;
-    write_stamps(dir, &Recorded::read(&dir.join("layouts.o"), &kbuild.tree.dir)?)?;
+    write_stamps(
+        dir,
+        &Recorded::read(&dir.join("layouts.o"), &kbuild.tree.dir)?,
+    )?;
     let path = dir.join("layouts.o");
     let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
     let symvers = Symvers::read(&kbuild.tree.dir.join("Module.symvers"))?;
@@ -153,7 +165,8 @@ impl Questions {
         for name in wanted.scope.types.iter().filter(|name| is_name(name)) {
             for word in ["struct ", "union ", "enum ", ""] {
                 let number = questions.lines.len();
-                // In a block of its own: a tag with the wrong word before it is another one from there on.
+                // In a block of its own: a tag with the wrong word before it is another one from
+                // there on.
                 let line = format!(
                     "static inline void linux_driver_ask_{number}(void) {{ extern char \
                      linux_driver_size_{number}[sizeof(*({word}{name} *)0)]; }}"
@@ -256,7 +269,8 @@ impl There {
                 }
                 Question::Function(name) => {
                     there.asked.push(name.clone());
-                    let is_extern = |message: &&str| message.contains("follows non-static declaration");
+                    let is_extern =
+                        |message: &&str| message.contains("follows non-static declaration");
                     if messages.iter().all(is_extern) {
                         there.functions.insert(name.clone(), !messages.is_empty());
                     }

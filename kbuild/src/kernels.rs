@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kernels to build for and to boot: fetched ones of the catalogue, the one that runs, and any build tree.
+//! Kernels to build for and to boot: fetched ones of the catalogue, the one that runs, and any
+//! build tree.
 
 mod catalogue;
 
@@ -65,8 +66,9 @@ pub(crate) struct Fetched {
 /// Counts up when what an entry consists of changes.
 const SCHEMA: &str = "1";
 
-/// The place of a kernel: it follows from the catalogue alone, so that a kernel in the cache is found without a network;
-/// for one that is built here, also from its compiler, without which there is no key.
+/// The place of a kernel: it follows from the catalogue alone, so that a kernel in the cache is
+/// found without a network; for one that is built here, also from its compiler, without which there
+/// is no key.
 fn key(spec: &Spec) -> Option<Key> {
     if let Some(fragment) = &spec.config {
         return source_kernel::key(spec, fragment);
@@ -75,20 +77,27 @@ fn key(spec: &Spec) -> Option<Key> {
     Some(key.with(&spec.version).with(&spec.arch))
 }
 
-/// The kernel if it is in the cache with all that it takes to build for it. Reaches for no network and makes nothing.
+/// The kernel if it is in the cache with all that it takes to build for it. Reaches for no network
+/// and makes nothing.
 pub fn fetched(cache: &Cache, spec: &Spec) -> Option<Kernel> {
     let entry = cache.get("kernels", &spec.name, &key(spec)?)?;
     let (record, tree) = open(&entry).ok()?;
     let host = if root::obstacles(&tree, &BuildHost::Native).ok()?.is_empty() {
         BuildHost::Native
     } else {
-        BuildHost::Root(root::present(cache, spec, &tree, &entry, &record.programs_need)?)
+        BuildHost::Root(root::present(
+            cache,
+            spec,
+            &tree,
+            &entry,
+            &record.programs_need,
+        )?)
     };
     Some(kernel(&entry, record, tree, host))
 }
 
-/// The kernel from the cache, fetched from Debian's archive if it is not there, and built where the catalogue says so.
-/// Where this host cannot build for it as it is, a build root is made too.
+/// The kernel from the cache, fetched from Debian's archive if it is not there, and built where the
+/// catalogue says so. Where this host cannot build for it as it is, a build root is made too.
 pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
     let host_arch = std::env::consts::ARCH;
     if spec.arch != "amd64" || host_arch != "x86_64" {
@@ -102,7 +111,10 @@ pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
     let key = key(spec).ok_or_else(|| {
         Error::new(
             &spec.name,
-            format_args!("its compiler, {}: it is built here from its source", spec.compiler),
+            format_args!(
+                "its compiler, {}: it is built here from its source",
+                spec.compiler
+            ),
             "no such program",
             how_to_install(&[&spec.compiler]),
         )
@@ -122,20 +134,23 @@ pub fn fetch(cache: &Cache, spec: &Spec) -> Result<Kernel> {
     let host = if obstacles.is_empty() {
         BuildHost::Native
     } else {
-        BuildHost::Root(match root::present(cache, spec, &tree, &entry, &record.programs_need) {
-            Some(root) => root,
-            None => {
-                for obstacle in &obstacles {
-                    progress::say(&format!("{}: {}", spec.name, obstacle.text()));
+        BuildHost::Root(
+            match root::present(cache, spec, &tree, &entry, &record.programs_need) {
+                Some(root) => root,
+                None => {
+                    for obstacle in &obstacles {
+                        progress::say(&format!("{}: {}", spec.name, obstacle.text()));
+                    }
+                    root::get_or_make(cache, spec, &tree, &entry, &record.programs_need)?
                 }
-                root::get_or_make(cache, spec, &tree, &entry, &record.programs_need)?
-            }
-        })
+            },
+        )
     };
     Ok(kernel(&entry, record, tree, host))
 }
 
-/// The newest kernel that the archive has in the stead of this one: of the same series, flavour and suites.
+/// The newest kernel that the archive has in the stead of this one: of the same series, flavour and
+/// suites.
 pub fn newest(cache: &Cache, spec: &Spec) -> Result<Spec> {
     if spec.is_stock() {
         debian::newest(cache, spec)
@@ -242,18 +257,23 @@ impl Kernel {
         })
     }
 
-    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.
+    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own
+    /// paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         self.host.command(program, dirs)
     }
 
-    /// The kernel's type information, and what the place is called where it was found: its build tree (Debian's from 6.12
-    /// on), its image, or, if it is the one that runs, the system.
+    /// The kernel's type information, and what the place is called where it was found: its build
+    /// tree (Debian's from 6.12 on), its image, or, if it is the one that runs, the system.
     pub fn btf(&self) -> Result<(Source, &'static str)> {
         let running = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let sys = (running.trim() == self.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
+        let sys =
+            (running.trim() == self.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
         let places = [
-            (Some(self.build_tree.join("vmlinux")), "vmlinux of the build tree"),
+            (
+                Some(self.build_tree.join("vmlinux")),
+                "vmlinux of the build tree",
+            ),
             (self.image.clone(), "the kernel's image"),
             (sys, "the kernel that runs"),
         ];
@@ -297,7 +317,8 @@ impl Kernel {
     }
 }
 
-/// The image that belongs to a build tree. A tree's `vmlinux` is none: it may hold nothing but type information.
+/// The image that belongs to a build tree. A tree's `vmlinux` is none: it may hold nothing but type
+/// information.
 fn image_of(tree: &BuildTree) -> Option<PathBuf> {
     let release = &tree.release;
     let places = [
@@ -309,15 +330,20 @@ fn image_of(tree: &BuildTree) -> Option<PathBuf> {
     places.into_iter().find(|path| path.is_file())
 }
 
-/// What has to be on the system to build for a kernel: one of the catalogue, or (`None`) one whose tree is there.
+/// What has to be on the system to build for a kernel: one of the catalogue, or (`None`) one whose
+/// tree is there.
 ///
-/// A kernel of the catalogue needs either what its tools need or bubblewrap: a build root has all else.
+/// A kernel of the catalogue needs either what its tools need or bubblewrap: a build root has all
+/// else.
 pub fn needs(spec: Option<&Spec>) -> Vec<Need> {
     let Some(spec) = spec else { return of_tools() };
     let mut needs = vec![
-        need("apt", "kernels come from Debian's archive", &["apt"], || {
-            process::find_program("apt-get").is_some()
-        }),
+        need(
+            "apt",
+            "kernels come from Debian's archive",
+            &["apt"],
+            || process::find_program("apt-get").is_some(),
+        ),
         need("dpkg-deb", "it unpacks packages", &["dpkg"], || {
             process::find_program("dpkg-deb").is_some()
         }),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel build tree: its configuration, the flags that follow from it, the sysroot of `core`, driving Kbuild,
-//! and checking the module that comes out.
+//! A kernel build tree: its configuration, the flags that follow from it, the sysroot of `core`,
+//! driving Kbuild, and checking the module that comes out.
 
 // `linux_driver_host::output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

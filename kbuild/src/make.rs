@@ -22,8 +22,9 @@ pub struct Kbuild {
 }
 
 impl Kbuild {
-    /// Runs make for the external module in `dir` and returns what it printed. An error that is printed counts, whatever the
-    /// exit code: objtool prints some and goes on, and `make` then succeeds.
+    /// Runs make for the external module in `dir` and returns what it printed. An error that is
+    /// printed counts, whatever the exit code: objtool prints some and goes on, and `make` then
+    /// succeeds.
     pub fn make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         let mut make = self.make_command(dir, targets)?;
         let output = process::output(&mut make)?;
@@ -36,9 +37,12 @@ impl Kbuild {
         }
     }
 
-    /// The same where errors of the compiler are an answer: what it printed, whether or not it succeeded.
+    /// The same where errors of the compiler are an answer: what it printed, whether or not it
+    /// succeeded.
     pub fn try_make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
-        Ok(process::said(&process::output(&mut self.make_command(dir, targets)?)?))
+        Ok(process::said(&process::output(
+            &mut self.make_command(dir, targets)?,
+        )?))
     }
 
     fn make_command(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<Command> {
@@ -48,14 +52,16 @@ impl Kbuild {
             "set LINUX_DRIVER_CACHE, or CARGO_TARGET_DIR, to a folder with such a path",
         )?;
         let mut make = self.command("make", &[dir]);
-        make.arg("-C").arg(&self.tree.dir).arg(format!("M={}", dir.display()));
+        make.arg("-C")
+            .arg(&self.tree.dir)
+            .arg(format!("M={}", dir.display()));
         forget_the_users_settings(&mut make);
         make.arg(format!(
             "-j{}",
             std::thread::available_parallelism().map_or(1, usize::from)
         ));
-        // Type information of the module would be made by pahole from debug information, which the Rust part has none of.
-        // No kernel needs it to load a module.
+        // Type information of the module would be made by pahole from debug information, which the
+        // Rust part has none of. No kernel needs it to load a module.
         make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
         make.args(self.compiler_arguments()).args(targets);
         Ok(make)
@@ -66,7 +72,8 @@ impl Kbuild {
         Compiler::of(&self.tree.config).arguments(&self.tree, &self.host)
     }
 
-    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own paths.
+    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own
+    /// paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         let mut all: Vec<&Path> = vec![&self.tree.dir];
         all.extend(dirs);
@@ -126,7 +133,8 @@ pub(crate) fn forget_the_users_settings(make: &mut Command) {
 const WARNING: &str = "warning:";
 const ERROR: &str = "error:";
 
-/// An error if Kbuild printed warnings or errors: each one says that the module is not what it should be.
+/// An error if Kbuild printed warnings or errors: each one says that the module is not what it
+/// should be.
 pub fn no_warnings(said: &str, module: &Path) -> Result<()> {
     no_lines(said, &module.display().to_string(), &[WARNING, ERROR]).map_err(Error::of_driver)
 }
@@ -201,7 +209,10 @@ mod tests {
             ("Makefile", makefile.as_str()),
             (".config", "CONFIG_X86_64=y\n"),
             ("include/generated/autoconf.h", ""),
-            ("include/generated/utsrelease.h", "#define UTS_RELEASE \"6.12.0\"\n"),
+            (
+                "include/generated/utsrelease.h",
+                "#define UTS_RELEASE \"6.12.0\"\n",
+            ),
             ("Module.symvers", ""),
         ] {
             let path = dir.path().join(file);

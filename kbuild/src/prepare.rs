@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A kernel prepared for Rust: what the build script of `linux-driver-sys` needs to know of it.
 //!
-//! Kbuild compiles all shims and the probe once a kernel; the command that it recorded gives the C flags.
+//! Kbuild compiles all shims and the probe once a kernel; the command that it recorded gives the C
+//! flags.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ use crate::recorded::Recorded;
 /// The C sources of `linux-driver-sys`.
 const SOURCES: [&str; 4] = ["wrapper.h", "shims.h", "shims.c", "probe.c"];
 
-/// `kernel.json`: a kernel as `linux-driver-sys` sees it. The file's folder goes into the environment of cargo as
-/// `LINUX_DRIVER_KERNEL_DIR`.
+/// `kernel.json`: a kernel as `linux-driver-sys` sees it. The file's folder goes into the
+/// environment of cargo as `LINUX_DRIVER_KERNEL_DIR`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Kernel {
     /// What `uname -r` says under it.
@@ -28,10 +29,11 @@ pub struct Kernel {
     pub build_tree: PathBuf,
     /// The C flags that Kbuild compiled the shims with.
     pub cc_flags: Vec<String>,
-    /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to fill in.
+    /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to
+    /// fill in.
     pub device_table_symbol: String,
-    /// objtool's arguments, where Kbuild runs it on each object that it compiles instead of on the module: an
-    /// object that Kbuild did not compile then needs it too.
+    /// objtool's arguments, where Kbuild runs it on each object that it compiles instead of on the
+    /// module: an object that Kbuild did not compile then needs it too.
     pub objtool: Option<Vec<String>>,
     /// The shims that there are, without their prefix.
     pub shims: Vec<String>,
@@ -88,7 +90,10 @@ pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
 /// All that the flags and the layouts depend on.
 pub(crate) fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
     let tree = &kbuild.tree;
-    let compiler = tree.config.value("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
+    let compiler = tree
+        .config
+        .value("CONFIG_CC_VERSION_TEXT")
+        .unwrap_or_default();
     let mut key = Key::new()
         .with(env!("CARGO_PKG_VERSION"))
         .with(tree.dir.to_string_lossy().as_bytes());
@@ -97,15 +102,23 @@ pub(crate) fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
         .with(compiler)
         .with(kbuild.compiler_arguments().join(" "))
         .with(format!("{:?}", kbuild.host));
-    for file in ["Makefile", ".config", "include/generated/autoconf.h", "Module.symvers"] {
+    for file in [
+        "Makefile",
+        ".config",
+        "include/generated/autoconf.h",
+        "Module.symvers",
+    ] {
         key = key.with_file(&tree.dir.join(file))?;
     }
-    sources.iter().try_fold(key, |key, source| key.with_file(source))
+    sources
+        .iter()
+        .try_fold(key, |key, source| key.with_file(source))
 }
 
 fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     copy_if_changed(sources, dir)?;
-    // Members of one module: that is how a driver has them, and it decides whether objtool runs on each.
+    // Members of one module: that is how a driver has them, and it decides whether objtool runs on
+    // each.
     write_if_changed(
         &dir.join("Kbuild"),
         b"obj-m := linux_driver_probe.o\nlinux_driver_probe-y := shims.o probe.o\n",
@@ -126,15 +139,20 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
         shims,
     };
     let path = dir.join("kernel.json");
-    let json =
-        serde_json::to_vec_pretty(&kernel).map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
+    let json = serde_json::to_vec_pretty(&kernel)
+        .map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
     fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
 }
 
-/// The error of a kernel whose headers the C shims do not compile with, if that is what Kbuild says.
+/// The error of a kernel whose headers the C shims do not compile with, if that is what Kbuild
+/// says.
 fn refused(error: Error, kbuild: &Kbuild) -> Error {
     let said = error.to_string();
-    let errors: Vec<&str> = said.lines().map(str::trim).filter(|line| is_of_headers(line)).collect();
+    let errors: Vec<&str> = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| is_of_headers(line))
+        .collect();
     if errors.is_empty() {
         return error;
     }
@@ -166,13 +184,15 @@ pub(crate) fn write_stamps(dir: &Path, recorded: &Recorded) -> Result<()> {
     write_if_changed(&dir.join(STAMPS), stamps.as_bytes())
 }
 
-/// Whether the headers are still those that were read. A tree that is worked on changes without its configuration's doing so.
+/// Whether the headers are still those that were read. A tree that is worked on changes without its
+/// configuration's doing so.
 pub(crate) fn is_fresh(dir: &Path) -> bool {
     let stamps = fs::read_to_string(dir.join(STAMPS)).unwrap_or_default();
     !stamps.is_empty()
-        && stamps
-            .lines()
-            .all(|line| line.split_once(' ').is_some_and(|(old, path)| stamp(path) == old))
+        && stamps.lines().all(|line| {
+            line.split_once(' ')
+                .is_some_and(|(old, path)| stamp(path) == old)
+        })
 }
 
 /// The headers that the shims were compiled with, each with its size and time.
@@ -218,9 +238,16 @@ fn device_table_symbol(probe: &Path) -> Result<String> {
         )
     };
     let file = object::File::parse(&*bytes).map_err(|e| unreadable(e.to_string()))?;
-    let names: Vec<&str> = file.symbols().filter_map(|symbol| symbol.name().ok()).collect();
-    let of_table = |name: &&&str| name.contains("linux_driver_table") && name.contains("linux_driver_type");
-    let found = names.iter().find(of_table).ok_or_else(|| unreadable(names.join(" ")))?;
+    let names: Vec<&str> = file
+        .symbols()
+        .filter_map(|symbol| symbol.name().ok())
+        .collect();
+    let of_table =
+        |name: &&&str| name.contains("linux_driver_table") && name.contains("linux_driver_type");
+    let found = names
+        .iter()
+        .find(of_table)
+        .ok_or_else(|| unreadable(names.join(" ")))?;
     let module = "linux_driver_probe";
     Ok(found
         .replace("linux_driver_type", "{type}")

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The command that Kbuild recorded for an object, in `.NAME.o.cmd` beside it.
 //!
-//! It is the one list of C flags: bindgen gets it too, since layouts differ silently where two compilers get
-//! different flags.
+//! It is the one list of C flags: bindgen gets it too, since layouts differ silently where two
+//! compilers get different flags.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,10 @@ impl Recorded {
         let name = object.file_name().unwrap_or_default().to_string_lossy();
         let record = object.with_file_name(format!(".{name}.cmd"));
         let text = fs::read_to_string(&record).map_err(|e| Error::io(&record, "read", &e))?;
-        let dirs = [build_tree.to_owned(), object.parent().unwrap_or(object).to_owned()];
+        let dirs = [
+            build_tree.to_owned(),
+            object.parent().unwrap_or(object).to_owned(),
+        ];
         Self::parse(&text, &dirs).ok_or_else(|| {
             Error::new(
                 record.display(),
@@ -37,8 +40,8 @@ impl Recorded {
         })
     }
 
-    /// Relative paths are looked for in `dirs`, in this order: Kbuild works in the kernel's tree or, from 6.13 on,
-    /// in the module's folder.
+    /// Relative paths are looked for in `dirs`, in this order: Kbuild works in the kernel's tree
+    /// or, from 6.13 on, in the module's folder.
     fn parse(text: &str, dirs: &[PathBuf]) -> Option<Self> {
         let (name, command) = text.lines().next()?.split_once(":=")?;
         if !name.starts_with("savedcmd_") && !name.starts_with("cmd_") {
@@ -47,7 +50,8 @@ impl Recorded {
         let mut commands = commands(command).into_iter();
         let compiler = commands.next()?;
         let cc_flags = cc_flags(&compiler, dirs);
-        let objtool = commands.find(|words| words.first().is_some_and(|word| word.ends_with("/objtool")));
+        let objtool =
+            commands.find(|words| words.first().is_some_and(|word| word.ends_with("/objtool")));
         let objtool = objtool.map(|mut words| {
             words.pop();
             words[0] = absolute(&words[0], dirs);
@@ -62,8 +66,8 @@ impl Recorded {
     }
 }
 
-/// The kernel's headers in the list `deps_OBJECT := \`, of which each line names one: those outside of the module's folder, the
-/// last of `dirs`.
+/// The kernel's headers in the list `deps_OBJECT := \`, of which each line names one: those outside
+/// of the module's folder, the last of `dirs`.
 fn headers(text: &str, dirs: &[PathBuf]) -> Vec<String> {
     let list = text.lines().skip_while(|line| !line.starts_with("deps_"));
     let names = list
@@ -71,7 +75,10 @@ fn headers(text: &str, dirs: &[PathBuf]) -> Vec<String> {
         .filter(|line| line.ends_with(".h") && !line.contains(' '));
     let paths = names.map(|name| absolute(name, dirs));
     paths
-        .filter(|path| dirs.last().is_none_or(|own| !Path::new(path).starts_with(own)))
+        .filter(|path| {
+            dirs.last()
+                .is_none_or(|own| !Path::new(path).starts_with(own))
+        })
         .collect()
 }
 
@@ -97,12 +104,18 @@ fn cc_flags(compiler: &[String], dirs: &[PathBuf]) -> Vec<String> {
 }
 
 fn absolute(path: &str, dirs: &[PathBuf]) -> String {
-    let found = dirs.iter().map(|dir| dir.join(path)).find(|path| path.exists());
-    found.map_or_else(|| path.to_owned(), |path| path.to_string_lossy().into_owned())
+    let found = dirs
+        .iter()
+        .map(|dir| dir.join(path))
+        .find(|path| path.exists());
+    found.map_or_else(
+        || path.to_owned(),
+        |path| path.to_string_lossy().into_owned(),
+    )
 }
 
-/// The commands of a line of shell, each as its words: Kbuild quotes with quotes and backslashes, and puts `;` between
-/// commands.
+/// The commands of a line of shell, each as its words: Kbuild quotes with quotes and backslashes,
+/// and puts `;` between commands.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;
@@ -161,8 +174,15 @@ mod tests {
     fn paths_become_absolute_where_they_exist() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("include")).unwrap();
-        let recorded = Recorded::parse("cmd_s.o := gcc -I./include -c -o s.o s.c", &[dir.path().to_owned()]).unwrap();
-        assert_eq!(recorded.cc_flags, [format!("-I{}/./include", dir.path().display())]);
+        let recorded = Recorded::parse(
+            "cmd_s.o := gcc -I./include -c -o s.o s.c",
+            &[dir.path().to_owned()],
+        )
+        .unwrap();
+        assert_eq!(
+            recorded.cc_flags,
+            [format!("-I{}/./include", dir.path().display())]
+        );
         assert_eq!(recorded.objtool, None);
     }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where a kernel's tools run: on this host, or in a build root.
 //!
-//! A kernel wants the compiler that it was built with, and its own host programs (fixdep, modpost, objtool) want the
-//! libraries of the distribution that built them. Where this host has either not, they run in a *build root*: the
-//! packages that they need, unpacked in the cache, under bubblewrap. It has no privileges that the user has not, and
-//! sees the folders that it works on at their own paths, so that the commands which Kbuild records hold outside too.
+//! A kernel wants the compiler that it was built with, and its own host programs (fixdep, modpost,
+//! objtool) want the libraries of the distribution that built them. Where this host has either not,
+//! they run in a *build root*: the packages that they need, unpacked in the cache, under
+//! bubblewrap. It has no privileges that the user has not, and sees the folders that it works on at
+//! their own paths, so that the commands which Kbuild records hold outside too.
 
 use std::ffi::OsString;
 use std::fs;
@@ -39,7 +40,8 @@ pub struct Root {
     pub kernel: PathBuf,
 }
 
-/// What a build root has besides the compiler and what the kernel's host programs need: all that Kbuild calls.
+/// What a build root has besides the compiler and what the kernel's host programs need: all that
+/// Kbuild calls.
 const TOOLS: [&str; 9] = [
     "binutils",
     "coreutils",
@@ -52,8 +54,9 @@ const TOOLS: [&str; 9] = [
     "sed",
 ];
 
-/// The host programs of a build tree, and whether each tree has them. Debian's modpost is a small program that calls the
-/// one for the kind of object that it is given; without one it does not show whether that starts.
+/// The host programs of a build tree, and whether each tree has them. Debian's modpost is a small
+/// program that calls the one for the kind of object that it is given; without one it does not show
+/// whether that starts.
 const PROGRAMS: [(&str, bool); 5] = [
     ("scripts/basic/fixdep", true),
     ("scripts/mod/modpost", true),
@@ -66,10 +69,12 @@ const PROGRAMS: [(&str, bool); 5] = [
 const SCHEMA: &str = "1";
 
 impl BuildHost {
-    /// A command that sees `dirs` at their own paths and can write there, except in the kernel's own. The folder that it is started in (that of
-    /// this process, or `current_dir`) stays the same if it is in one of them.
+    /// A command that sees `dirs` at their own paths and can write there, except in the kernel's
+    /// own. The folder that it is started in (that of this process, or `current_dir`) stays the
+    /// same if it is in one of them.
     ///
-    /// In a root it has a clean environment, to which `env` adds, and ends when the thread ends that started it.
+    /// In a root it has a clean environment, to which `env` adds, and ends when the thread ends
+    /// that started it.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         match self {
             Self::Native => Command::new(program),
@@ -108,7 +113,8 @@ impl Root {
         for dir in dirs {
             words.extend(["--bind".into(), dir.clone().into(), dir.into()]);
         }
-        let mut command = Command::new(process::find_program("bwrap").unwrap_or_else(|| "bwrap".into()));
+        let mut command =
+            Command::new(process::find_program("bwrap").unwrap_or_else(|| "bwrap".into()));
         command
             .args(words)
             .args(["--unshare-pid", "--die-with-parent", "--", program]);
@@ -121,8 +127,8 @@ impl Root {
     }
 }
 
-/// The options that mount what is in `dir` at `at`, read-only. A folder in which one of `seen` will be mounted is made
-/// anew, for its mount point has no place in a read-only one.
+/// The options that mount what is in `dir` at `at`, read-only. A folder in which one of `seen` will
+/// be mounted is made anew, for its mount point has no place in a read-only one.
 fn mounts(dir: &Path, at: &Path, seen: &[PathBuf], words: &mut Vec<OsString>) {
     // A root that cannot be read shows as a program that is not found in it.
     let mut entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
@@ -167,7 +173,9 @@ pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstac
     let wanted = Compiler::of(&tree.config);
     let compiler = wanted.on(host);
     match try_out(host.command(&compiler, &[]).arg("-dumpversion"))? {
-        Err(why) => found.push(Obstacle::Compiler(format!("{compiler} does not start: {why}"))),
+        Err(why) => found.push(Obstacle::Compiler(format!(
+            "{compiler} does not start: {why}"
+        ))),
         Ok(version) => {
             let major = version.trim().split('.').next().unwrap_or_default();
             if let Some(wanted) = wanted.major.filter(|wanted| wanted != major) {
@@ -186,15 +194,20 @@ pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstac
             continue;
         }
         // Debian's objtool calls the one for this architecture.
-        if let Err(why) = try_out(host.command(&path.to_string_lossy(), &[]).env("SRCARCH", &tree.arch))? {
-            found.push(Obstacle::Program(format!("its {program} does not start: {why}")));
+        if let Err(why) = try_out(
+            host.command(&path.to_string_lossy(), &[])
+                .env("SRCARCH", &tree.arch),
+        )? {
+            found.push(Obstacle::Program(format!(
+                "its {program} does not start: {why}"
+            )));
         }
     }
     Ok(found)
 }
 
-/// Starts a program and returns what it printed, or why it did not start. Whether it then complains about its missing
-/// arguments does not matter.
+/// Starts a program and returns what it printed, or why it did not start. Whether it then complains
+/// about its missing arguments does not matter.
 fn try_out(command: &mut Command) -> Result<Result<String, String>> {
     let output = match process::output(command) {
         Ok(output) => output,
@@ -210,12 +223,24 @@ fn try_out(command: &mut Command) -> Result<Result<String, String>> {
     };
     let said = process::said(&output);
     // What the loader and bubblewrap say. 126 and 127 are a shell's way to say it.
-    let refusals = ["error while loading shared libraries", "version `GLIBC_", "bwrap: "];
-    let refusal = refusals.iter().find_map(|text| said.find(text).map(|at| &said[at..]));
-    let refusal = refusal.or_else(|| matches!(output.status.code(), Some(126 | 127)).then_some(said.as_str()));
+    let refusals = [
+        "error while loading shared libraries",
+        "version `GLIBC_",
+        "bwrap: ",
+    ];
+    let refusal = refusals
+        .iter()
+        .find_map(|text| said.find(text).map(|at| &said[at..]));
+    let refusal = refusal
+        .or_else(|| matches!(output.status.code(), Some(126 | 127)).then_some(said.as_str()));
     Ok(match refusal {
         None => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-        Some(text) => Err(text.split(['\n', '(']).next().unwrap_or_default().trim().to_owned()),
+        Some(text) => Err(text
+            .split(['\n', '('])
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()),
     })
 }
 
@@ -227,7 +252,8 @@ fn command_exists(command: &Command) -> bool {
             .is_some_and(|name| process::find_program(name).is_some())
 }
 
-/// The packages that a root is made of, besides what they depend on; `needed` is what the kernel's host programs need.
+/// The packages that a root is made of, besides what they depend on; `needed` is what the kernel's
+/// host programs need.
 fn contents(compiler: String, needed: &[String]) -> Vec<String> {
     let mut all = vec![compiler];
     all.extend(
@@ -241,7 +267,10 @@ fn contents(compiler: String, needed: &[String]) -> Vec<String> {
 
 /// The place of a root of these packages.
 fn key(spec: &Spec, packages: &[String]) -> Key {
-    let key = Key::new().with(SCHEMA).with(&spec.arch).with(packages.join(" "));
+    let key = Key::new()
+        .with(SCHEMA)
+        .with(&spec.arch)
+        .with(packages.join(" "));
     spec.suites.iter().fold(key, |key, suite| key.with(suite))
 }
 
@@ -256,17 +285,27 @@ fn inside(entry: &Path) -> PathBuf {
 }
 
 /// The root for the kernel whose entry is `kernel`, if it is there.
-pub(crate) fn present(cache: &Cache, spec: &Spec, tree: &BuildTree, kernel: &Path, needed: &[String]) -> Option<Root> {
+pub(crate) fn present(
+    cache: &Cache,
+    spec: &Spec,
+    tree: &BuildTree,
+    kernel: &Path,
+    needed: &[String],
+) -> Option<Root> {
     let compiler = compiler_package(tree);
-    let entry = cache.get("roots", &compiler, &key(spec, &contents(compiler.clone(), needed)))?;
+    let entry = cache.get(
+        "roots",
+        &compiler,
+        &key(spec, &contents(compiler.clone(), needed)),
+    )?;
     Some(Root {
         dir: inside(&entry),
         kernel: kernel.to_owned(),
     })
 }
 
-/// The root for the kernel whose entry is `kernel`, made if it is not there. `needed` are the packages that the kernel's
-/// host programs need.
+/// The root for the kernel whose entry is `kernel`, made if it is not there. `needed` are the
+/// packages that the kernel's host programs need.
 pub(crate) fn get_or_make(
     cache: &Cache,
     spec: &Spec,
@@ -279,7 +318,10 @@ pub(crate) fn get_or_make(
     try_namespaces(tree)?;
     let wanted = contents(compiler.clone(), needed);
     let entry = cache.get_or_make("roots", &compiler, &key(spec, &wanted), |staging, _| {
-        progress::say(&format!("making a build root with {compiler} for {}", tree.release));
+        progress::say(&format!(
+            "making a build root with {compiler} for {}",
+            tree.release
+        ));
         let dir = inside(staging);
         skeleton(&dir)?;
         crate::debian::fetch_root(cache, spec, &wanted, staging, &dir)?;
@@ -348,7 +390,8 @@ fn no_namespaces(tree: &BuildTree, obstacles: &[Obstacle], said: &str) -> Error 
     )
 }
 
-/// A root that does not do what it is for is an error now, with its reason, and not later, in a build.
+/// A root that does not do what it is for is an error now, with its reason, and not later, in a
+/// build.
 fn check(root: &Root, tree: &BuildTree) -> Result<()> {
     let obstacles = obstacles(tree, &BuildHost::Root(root.clone()))?;
     if obstacles.is_empty() {
@@ -359,7 +402,9 @@ fn check(root: &Root, tree: &BuildTree) -> Result<()> {
         root.dir.display(),
         format_args!("a build root in which the tools of {} start", tree.release),
         found.join("\n"),
-        format_args!("if bubblewrap is at fault, {ALLOW}; else remove that root from the cache and try again"),
+        format_args!(
+            "if bubblewrap is at fault, {ALLOW}; else remove that root from the cache and try again"
+        ),
     ))
 }
 
@@ -398,12 +443,19 @@ mod tests {
             dir: "/tree".into(),
             release: "6.12.1".into(),
             arch: "x86".into(),
-            config: crate::config::Config::parse("CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-12 (x) 12\"\n"),
+            config: crate::config::Config::parse(
+                "CONFIG_CC_VERSION_TEXT=\"x86_64-linux-gnu-gcc-12 (x) 12\"\n",
+            ),
         };
         let compiler = Obstacle::Compiler("gcc-12 does not start: no such program".to_owned());
         let said = "bwrap: No permissions to create new namespace";
         let error = no_namespaces(&tree, std::slice::from_ref(&compiler), said).to_string();
-        for words in [said, "6.12.1", "--privileged", "install --no-install-recommends gcc-12"] {
+        for words in [
+            said,
+            "6.12.1",
+            "--privileged",
+            "install --no-install-recommends gcc-12",
+        ] {
             assert!(error.contains(words), "no {words:?} in {error}");
         }
         // No compiler makes up for a library that is too old.
@@ -421,7 +473,8 @@ mod tests {
             try_out(&mut Command::new("no-such-program")).unwrap(),
             Err("no such program".to_owned())
         );
-        let missing_library = "echo 'x: /lib/libc.so.6: version `GLIBC_9.9'\\'' not found' >&2; exit 1";
+        let missing_library =
+            "echo 'x: /lib/libc.so.6: version `GLIBC_9.9'\\'' not found' >&2; exit 1";
         assert!(
             try_out(Command::new("sh").args(["-c", missing_library]))
                 .unwrap()

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel that is built here from its source, with a configuration of ours: for drivers to be tried on.
+//! A kernel that is built here from its source, with a configuration of ours: for drivers to be
+//! tried on.
 //!
-//! What stays of it is what an external module needs (the headers, the makefiles, the host programs, the list of
-//! exported symbols) and the image.
+//! What stays of it is what an external module needs (the headers, the makefiles, the host
+//! programs, the list of exported symbols) and the image.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -98,9 +99,12 @@ pub(crate) fn needs() -> Vec<Need> {
             &["perl"],
             || has_program("perl"),
         ),
-        need("xz", "the source of a kernel is packed with it", &["xz-utils"], || {
-            has_program("xz")
-        }),
+        need(
+            "xz",
+            "the source of a kernel is packed with it",
+            &["xz-utils"],
+            || has_program("xz"),
+        ),
         need(
             "libelf's headers",
             "the objtool of a kernel that is built here is compiled with them",
@@ -111,7 +115,12 @@ pub(crate) fn needs() -> Vec<Need> {
 }
 
 /// Builds the kernel in `staging`.
-pub(crate) fn make(cache: &Cache, spec: &Spec, fragment: &Fragment, staging: &Path) -> Result<Fetched> {
+pub(crate) fn make(
+    cache: &Cache,
+    spec: &Spec,
+    fragment: &Fragment,
+    staging: &Path,
+) -> Result<Fetched> {
     place::check(staging)?;
     let work = staging.join("source");
     let source = source::fetch(cache, spec, staging, &work)?;
@@ -137,7 +146,10 @@ pub(crate) fn make(cache: &Cache, spec: &Spec, fragment: &Fragment, staging: &Pa
     if tree.release != source.release {
         return Err(Error::new(
             fragment.file.display(),
-            format_args!("a CONFIG_LOCALVERSION that makes the release {}", source.release),
+            format_args!(
+                "a CONFIG_LOCALVERSION that makes the release {}",
+                source.release
+            ),
             format_args!("the release {}", tree.release),
             "give it the end that the release has in headers/kernels.toml",
         ));
@@ -178,14 +190,18 @@ fn kbuild(tree: &Path, spec: &Spec) -> Command {
     make
 }
 
-/// Changes a file of the source. A text that is not there any more is an error: the reason for the change may be gone too.
+/// Changes a file of the source. A text that is not there any more is an error: the reason for the
+/// change may be gone too.
 fn apply(edit: &Edit, tree: &Path) -> Result<()> {
     let path = tree.join(&edit.file);
     let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
     if !text.contains(&edit.find) {
         return Err(Error::new(
             path.display(),
-            format_args!("the text `{}`, which headers/kernels.toml replaces", edit.find),
+            format_args!(
+                "the text `{}`, which headers/kernels.toml replaces",
+                edit.find
+            ),
             "no such text",
             format_args!(
                 "see whether the kernel still needs the change ({}), and correct or remove it",
@@ -199,7 +215,10 @@ fn apply(edit: &Edit, tree: &Path) -> Result<()> {
 
 /// Writes the `.config` and makes sure that it is what the fragment says.
 fn configure(spec: &Spec, fragment: &Fragment, tree: &Path) -> Result<()> {
-    let _step = Step::start(format!("configuring linux with {}", fragment.file.display()));
+    let _step = Step::start(format!(
+        "configuring linux with {}",
+        fragment.file.display()
+    ));
     // Debian's kernels read this file, also when modules are built for them.
     let variables = tree.join(".kernelvariables");
     let text = format!("override ARCH = x86\nCC = {}\n", spec.compiler);
@@ -207,7 +226,9 @@ fn configure(spec: &Spec, fragment: &Fragment, tree: &Path) -> Result<()> {
     let ours = tree.join("linux-driver.config");
     fs::write(&ours, &fragment.text).map_err(|e| Error::io(&ours, "write", &e))?;
     let mut all_others_off = kbuild(tree, spec);
-    all_others_off.env("KCONFIG_ALLCONFIG", &ours).arg("allnoconfig");
+    all_others_off
+        .env("KCONFIG_ALLCONFIG", &ours)
+        .arg("allnoconfig");
     process::run(&mut all_others_off)?;
     let config = Config::read(&tree.join(".config"))?;
     match not_taken(&fragment.text, &config).as_slice() {
@@ -224,16 +245,20 @@ fn configure(spec: &Spec, fragment: &Fragment, tree: &Path) -> Result<()> {
 /// The options of the fragment that the configuration does not have as the fragment says.
 fn not_taken(fragment: &str, config: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
-    let wanted = fragment.lines().filter_map(|line| match line.strip_prefix("# ") {
-        Some(rest) => Some((rest.strip_suffix(" is not set")?, None)),
-        None => line
-            .split_once('=')
-            .map(|(name, value)| (name, Some(value.trim_matches('"')))),
-    });
+    let wanted = fragment
+        .lines()
+        .filter_map(|line| match line.strip_prefix("# ") {
+            Some(rest) => Some((rest.strip_suffix(" is not set")?, None)),
+            None => line
+                .split_once('=')
+                .map(|(name, value)| (name, Some(value.trim_matches('"')))),
+        });
     for (name, value) in wanted.filter(|(name, _)| name.starts_with("CONFIG_")) {
         let found = config.value(name);
         if found != value {
-            let show = |value: Option<&str>| value.map_or_else(|| "off".to_owned(), |value| format!("={value}"));
+            let show = |value: Option<&str>| {
+                value.map_or_else(|| "off".to_owned(), |value| format!("={value}"))
+            };
             wrong.push(format!("{name} is {}, not {}", show(found), show(value)));
         }
     }
@@ -248,7 +273,8 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
     drop_objects(to)
 }
 
-/// Removes object files and what was written down of how they were made. A module is linked with `scripts/module.lds`.
+/// Removes object files and what was written down of how they were made. A module is linked with
+/// `scripts/module.lds`.
 fn drop_objects(dir: &Path) -> Result<()> {
     let wrong = |e| Error::io(dir, "read", &e);
     for entry in fs::read_dir(dir).map_err(wrong)? {
@@ -278,8 +304,7 @@ mod tests {
 
     #[test]
     fn an_option_that_is_not_taken_is_named() {
-        let fragment =
-            "# A comment.\nCONFIG_A=y\nCONFIG_B=\"b\"\n# CONFIG_C is not set\nCONFIG_D=y\n# CONFIG_E is not set\n";
+        let fragment = "# A comment.\nCONFIG_A=y\nCONFIG_B=\"b\"\n# CONFIG_C is not set\nCONFIG_D=y\n# CONFIG_E is not set\n";
         let config = Config::parse("CONFIG_A=y\nCONFIG_B=\"b\"\nCONFIG_E=y\n");
         assert_eq!(
             not_taken(fragment, &config),
@@ -298,9 +323,15 @@ mod tests {
             why: "f is wrong".into(),
         };
         apply(&edit, dir.path()).unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join("a.c")).unwrap(), "h(); g(); h();\n");
+        assert_eq!(
+            fs::read_to_string(dir.path().join("a.c")).unwrap(),
+            "h(); g(); h();\n"
+        );
         let error = apply(&edit, dir.path()).unwrap_err().to_string();
-        assert!(error.contains("f is wrong") && error.contains("`f()`"), "{error}");
+        assert!(
+            error.contains("f is wrong") && error.contains("`f()`"),
+            "{error}"
+        );
     }
 
     #[test]

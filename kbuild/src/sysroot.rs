@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `core`, built with the kernel's own hardening, in a folder laid out as a sysroot.
 //!
-//! A precompiled `core` has neither return thunks nor `endbr64` and reaches its callees through the GOT: it does
-//! not fit these kernels. `compiler_builtins` is an empty crate: what it would bring, the kernel has (`memcpy`)
-//! or does not want (floating point).
+//! A precompiled `core` has neither return thunks nor `endbr64` and reaches its callees through the
+//! GOT: it does not fit these kernels. `compiler_builtins` is an empty crate: what it would bring,
+//! the kernel has (`memcpy`) or does not want (floating point).
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,7 +16,8 @@ use crate::arch::Target;
 use crate::toolchain::Toolchain;
 
 /// rustc links this crate into everything.
-const COMPILER_BUILTINS: &str = "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n";
+const COMPILER_BUILTINS: &str =
+    "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n";
 
 /// Where the sysroot for this compiler and these flags stands once it is built.
 pub fn place(cache: &Cache, toolchain: &Toolchain, target: &Target) -> PathBuf {
@@ -35,7 +36,10 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
         return Ok(found);
     }
     toolchain.accepts(target.triple, &target.flags)?;
-    let step = Step::start(format!("building core {} for the kernel", toolchain.release()));
+    let step = Step::start(format!(
+        "building core {} for the kernel",
+        toolchain.release()
+    ));
     let place = cache.get_or_make("sysroot", target.triple, &key, |staging, _| {
         let lib = staging.join("lib/rustlib").join(target.triple).join("lib");
         fs::create_dir_all(&lib).map_err(|e| Error::io(&lib, "make", &e))?;
@@ -51,7 +55,8 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
             "--target",
             target.triple,
         ]);
-        // The kernel has no floating point: its parsing and printing are left out, as the kernel's own build does.
+        // The kernel has no floating point: its parsing and printing are left out, as the kernel's
+        // own build does.
         core.args([
             "--cfg",
             "no_fp_fmt_parse",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A rustc that comes with its library source: `core` has to be built with the kernel's own hardening.
+//! A rustc that comes with its library source: `core` has to be built with the kernel's own
+//! hardening.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,8 +24,8 @@ pub const DEBIAN_PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 
 impl Toolchain {
-    /// Finds one: the active toolchain; else, with `--install`, `rustup component add rust-src` where that
-    /// works; else Debian's `rustc-web` and `rust-web-src`.
+    /// Finds one: the active toolchain; else, with `--install`, `rustup component add rust-src`
+    /// where that works; else Debian's `rustc-web` and `rust-web-src`.
     pub fn find(install: Install) -> Result<Self> {
         if let Some(found) = Self::present()? {
             return Ok(found);
@@ -78,7 +79,9 @@ impl Toolchain {
         process::find_program("rustup")?;
         progress::say("rustup component add rust-src");
         let added = process::run(Command::new("rustup").args(["component", "add", "rust-src"]));
-        added.ok().and_then(|_| Self::at(&active_rustc()).ok().flatten())
+        added
+            .ok()
+            .and_then(|_| Self::at(&active_rustc()).ok().flatten())
     }
 
     /// The release, as in "1.96.0".
@@ -98,14 +101,22 @@ impl Toolchain {
 
     /// Checks that the compiler knows these flags.
     pub fn accepts(&self, triple: &str, flags: &[String]) -> Result<()> {
-        let output = process::output(self.command().args(["--print", "cfg", "--target", triple]).args(flags))?;
+        let output = process::output(
+            self.command()
+                .args(["--print", "cfg", "--target", triple])
+                .args(flags),
+        )?;
         if output.status.success() {
             return Ok(());
         }
         Err(Error::new(
             self.rustc.display(),
             "a compiler that knows the flags of this kernel's hardening (Rust 1.93 or later)",
-            format_args!("rustc {}, which says:\n{}", self.release(), process::said(&output)),
+            format_args!(
+                "rustc {}, which says:\n{}",
+                self.release(),
+                process::said(&output)
+            ),
             "update the Rust toolchain (`rustup update`), or install Debian's rustc-web and rust-web-src",
         ))
     }
@@ -120,7 +131,9 @@ fn missing(looked_at: &Path) -> Error {
     Error::new(
         looked_at.display(),
         "a Rust compiler with its library source",
-        format_args!("neither the active toolchain nor {DEBIAN_RUSTC} has lib/rustlib/src/rust/library"),
+        format_args!(
+            "neither the active toolchain nor {DEBIAN_RUSTC} has lib/rustlib/src/rust/library"
+        ),
         format_args!(
             "add --install, or run `rustup component add rust-src`, or {}",
             packages::how_to_install(&DEBIAN_PACKAGES)

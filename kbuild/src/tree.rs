@@ -26,19 +26,27 @@ pub struct BuildTree {
 const NEEDED: [(&str, &str); 5] = [
     ("Makefile", "the kernel's Makefile"),
     (".config", "the kernel's configuration"),
-    ("include/generated/autoconf.h", "the configuration as C macros"),
+    (
+        "include/generated/autoconf.h",
+        "the configuration as C macros",
+    ),
     ("include/generated/utsrelease.h", "the kernel's release"),
     ("Module.symvers", "the symbols that the kernel exports"),
 ];
 
 impl BuildTree {
-    /// Opens the tree and checks that it is complete and of an architecture that drivers can be built for.
+    /// Opens the tree and checks that it is complete and of an architecture that drivers can be
+    /// built for.
     pub fn open(dir: &Path) -> Result<Self> {
         // A path that ends in a slash is that of a folder, or an error.
         let dir = dir.join("").canonicalize().map_err(|e| {
             Error::new(dir.display(), "the folder of a kernel build tree", e, "give --kdir a folder such as /lib/modules/RELEASE/build, or use --kernel NAME (`cargo xtask kernels` lists them)")
         })?;
-        fit_for_make(&dir, "a kernel's build tree", "move the tree to such a path")?;
+        fit_for_make(
+            &dir,
+            "a kernel's build tree",
+            "move the tree to such a path",
+        )?;
         for (file, what) in NEEDED {
             if !dir.join(file).is_file() {
                 let remedy = if dir.join("Kconfig").is_file() {
@@ -71,11 +79,14 @@ impl BuildTree {
     }
 }
 
-/// UTS_RELEASE: what a module's vermagic starts with. (`kernel.release` can lack the distribution's part.)
+/// UTS_RELEASE: what a module's vermagic starts with. (`kernel.release` can lack the distribution's
+/// part.)
 fn release_of(dir: &Path) -> Result<String> {
     let path = dir.join("include/generated/utsrelease.h");
     let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
-    let define = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
+    let define = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
     define
         .map(|value| value.trim().trim_matches('"').to_owned())
         .ok_or_else(|| {
@@ -111,7 +122,9 @@ fn arch_of(dir: &Path, config: &Config) -> Result<String> {
         });
     Err(Error::new(
         dir.join(".config").display(),
-        format_args!("a kernel for x86_64 (CONFIG_X86_64=y), which drivers are built for on this {host} machine"),
+        format_args!(
+            "a kernel for x86_64 (CONFIG_X86_64=y), which drivers are built for on this {host} machine"
+        ),
         format_args!("a kernel for {found}"),
         "give the build tree of an x86_64 kernel",
     ))

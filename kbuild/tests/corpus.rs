@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The corpus of the fuzzer of modules, handed to the same function; then each file of it cut off and damaged.
+//! The corpus of the fuzzer of modules, handed to the same function; then each file of it cut off
+//! and damaged.
 
 #[path = "../../abi/fuzz/src/ko.rs"]
 #[expect(unreachable_pub, reason = "the fuzz crate has the same file")]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kernels of the catalogue, fetched into the user's cache, and modules in C built for them. Needs Debian's archive for
-//! what is not in the cache yet.
+//! Kernels of the catalogue, fetched into the user's cache, and modules in C built for them. Needs
+//! Debian's archive for what is not in the cache yet.
 
 use std::fs;
 use std::path::Path;
@@ -34,17 +34,21 @@ MODULE_DESCRIPTION("Tries a kernel's build tree");
 "#;
 
 fn fetch(name: &str) -> Kernel {
-    let catalogue = Catalogue::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers/kernels.toml")).unwrap();
+    let catalogue =
+        Catalogue::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers/kernels.toml"))
+            .unwrap();
     let spec = catalogue.get(name).unwrap();
     let cache = Cache::of_user().unwrap();
     let kernel = kernels::fetch(&cache, spec).unwrap_or_else(|e| panic!("{e}"));
-    let again = kernels::fetched(&cache, spec).expect("what was fetched is found without a network");
+    let again =
+        kernels::fetched(&cache, spec).expect("what was fetched is found without a network");
     assert_eq!(kernel.build_tree, again.build_tree);
     assert_eq!(kernel.host, again.host);
     kernel
 }
 
-/// Builds a module for the kernel and checks that it is one for this kernel. Returns what make printed.
+/// Builds a module for the kernel and checks that it is one for this kernel. Returns what make
+/// printed.
 fn builds(kernel: &Kernel) -> String {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("hello.c"), HELLO).unwrap();
@@ -67,7 +71,8 @@ fn builds(kernel: &Kernel) -> String {
     said
 }
 
-/// The image is of the kind that a machine boots: the boot protocol's magic number (Documentation/arch/x86/boot.rst).
+/// The image is of the kind that a machine boots: the boot protocol's magic number
+/// (Documentation/arch/x86/boot.rst).
 fn boots(kernel: &Kernel) {
     let image = fs::read(kernel.image.as_ref().unwrap()).unwrap();
     assert_eq!(&image[0x202..0x206], b"HdrS", "{}", kernel.name);
@@ -83,7 +88,8 @@ fn kernels_of_this_generation() {
             kernel
                 .packages
                 .iter()
-                .any(|package| package.name.starts_with("linux-kbuild-") && package.sha256.len() == 64)
+                .any(|package| package.name.starts_with("linux-kbuild-")
+                    && package.sha256.len() == 64)
         );
     }
 }
@@ -93,24 +99,35 @@ fn a_kernel_that_needs_a_build_root() {
     let kernel = fetch("debian-7.2");
     boots(&kernel);
     let said = builds(&kernel);
-    assert!(said.contains("gcc-14") && said.contains("objtool"), "{said}");
+    assert!(
+        said.contains("gcc-14") && said.contains("objtool"),
+        "{said}"
+    );
 }
 
 /// The folders that a command in a root sees, and what it may do there.
 #[test]
 fn a_root_shows_folders_at_their_own_paths() {
     let kernel = fetch("debian-7.2");
-    let BuildHost::Root(root) = &kernel.host else { return };
+    let BuildHost::Root(root) = &kernel.host else {
+        return;
+    };
     let dir = tempfile::tempdir().unwrap();
     let mut shell = kernel.command("sh", &[dir.path()]);
     shell
         .current_dir(dir.path())
         .env("LINUX_DRIVER_TRY", "passed on")
-        .args(["-c", "pwd > out; echo $LINUX_DRIVER_TRY >> out; id -u >> out"]);
+        .args([
+            "-c",
+            "pwd > out; echo $LINUX_DRIVER_TRY >> out; id -u >> out",
+        ]);
     process::run(&mut shell).unwrap();
     let user = process::run(std::process::Command::new("id").arg("-u")).unwrap();
     let expected = format!("{}\npassed on\n{user}", dir.path().display());
-    assert_eq!(fs::read_to_string(dir.path().join("out")).unwrap(), expected);
+    assert_eq!(
+        fs::read_to_string(dir.path().join("out")).unwrap(),
+        expected
+    );
 
     // The cache stays as it is.
     for path in [root.kernel.join("fetched.json"), "/usr/bin/make".into()] {

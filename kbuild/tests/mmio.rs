@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An access of a register, or of a port, in Rust is what it is in C: the functions of tests/drivers/registers, one for each accessor, beside those of
-//! tests/drivers/registers-c, by their instructions in the modules that were built for each kernel of the catalogue. Needs Debian's archive for what is
-//! not in the cache yet.
+//! An access of a register, or of a port, in Rust is what it is in C: the functions of
+//! tests/drivers/registers, one for each accessor, beside those of tests/drivers/registers-c, by
+//! their instructions in the modules that were built for each kernel of the catalogue. Needs
+//! Debian's archive for what is not in the cache yet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,10 @@ const PORT_ACCESSES: [(char, Code, Code); 3] = [
 ];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// What an instruction does, whatever registers the compiler chose: its form, and where in memory.
@@ -36,14 +40,20 @@ struct Step {
     displacement: Option<u64>,
 }
 
-/// The instructions of the one function whose symbol this holds of, but for what begins and ends any function of the kernel's: the mark of a branch's
-/// target, the call that ftrace patches, padding, and the return.
+/// The instructions of the one function whose symbol this holds of, but for what begins and ends
+/// any function of the kernel's: the mark of a branch's target, the call that ftrace patches,
+/// padding, and the return.
 fn body(ko: &Path, name: &str, is: impl Fn(&str) -> bool) -> Vec<Step> {
     let bytes = fs::read(ko).unwrap();
     let file = object::File::parse(&*bytes).unwrap();
-    let found: Vec<_> = file.symbols().filter(|symbol| symbol.name().is_ok_and(&is)).collect();
+    let found: Vec<_> = file
+        .symbols()
+        .filter(|symbol| symbol.name().is_ok_and(&is))
+        .collect();
     assert_eq!(found.len(), 1, "{}: {name}", ko.display());
-    let section = file.section_by_index(found[0].section_index().unwrap()).unwrap();
+    let section = file
+        .section_by_index(found[0].section_index().unwrap())
+        .unwrap();
     let start = usize::try_from(found[0].address()).unwrap();
     let code = &section.data().unwrap()[start..];
     let mut steps = Vec::new();
@@ -69,21 +79,24 @@ fn in_any_order(mut steps: Vec<Step>) -> Vec<Step> {
 }
 
 fn displacement(instruction: &Instruction) -> Option<u64> {
-    let memory = (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
+    let memory =
+        (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
     memory.then(|| instruction.memory_displacement64())
 }
 
 fn modules(kernel: &str) -> (PathBuf, PathBuf) {
     let catalogue = Catalogue::read(&root().join("headers/kernels.toml")).unwrap();
     let cache = Cache::of_user().unwrap();
-    let kernel = kernels::fetch(&cache, catalogue.get(kernel).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+    let kernel =
+        kernels::fetch(&cache, catalogue.get(kernel).unwrap()).unwrap_or_else(|e| panic!("{e}"));
     let kbuild = Kbuild {
         tree: kernel.tree().unwrap(),
         host: kernel.host.clone(),
     };
     let builder = Builder::new(cache, kbuild, Install::Refused);
     let build = |name: &str| {
-        let source = Source::find(&root().join("Cargo.toml"), Some(name)).unwrap_or_else(|e| panic!("{e}"));
+        let source =
+            Source::find(&root().join("Cargo.toml"), Some(name)).unwrap_or_else(|e| panic!("{e}"));
         builder.build(&source).unwrap_or_else(|e| panic!("{e}")).ko
     };
     (build("registers"), build("registers-c"))
@@ -93,7 +106,9 @@ fn the_same(kernel: &str) {
     let (rust, c) = modules(kernel);
     let in_rust = |name: &str| {
         let end = format!("4each{}{name}", name.len());
-        body(&rust, name, |symbol| symbol.starts_with("_R") && symbol.ends_with(&end))
+        body(&rust, name, |symbol| {
+            symbol.starts_with("_R") && symbol.ends_with(&end)
+        })
     };
     let in_c = |name: &str| body(&c, name, |symbol| symbol == format!("each_{name}"));
     for (letter, width) in WIDTHS {
@@ -102,7 +117,10 @@ fn the_same(kernel: &str) {
             let steps = in_c(&read);
             assert_eq!(in_rust(&read), steps, "{kernel}: {read}");
             // The base is read, and then the register: one access, of its width.
-            let accesses = steps.iter().filter(|step| step.displacement == Some(0x88)).count();
+            let accesses = steps
+                .iter()
+                .filter(|step| step.displacement == Some(0x88))
+                .count();
             assert_eq!(accesses, 1, "{kernel}: {read}");
 
             let write = format!("write{letter}{suffix}");
@@ -126,19 +144,26 @@ fn the_same(kernel: &str) {
         }
     }
     for (letter, reads, writes) in PORT_ACCESSES {
-        for (name, access) in [(format!("in{letter}"), reads), (format!("out{letter}"), writes)] {
+        for (name, access) in [
+            (format!("in{letter}"), reads),
+            (format!("out{letter}"), writes),
+        ] {
             let (rust, c) = (in_rust(&name), in_c(&name));
             for steps in [&rust, &c] {
                 assert_eq!(steps.last().unwrap().code, access, "{kernel}: {name}");
             }
-            // Before that, port and value are brought to their registers, in the order that the compiler likes.
+            // Before that, port and value are brought to their registers, in the order that the
+            // compiler likes.
             assert_eq!(in_any_order(rust), in_any_order(c), "{kernel}: {name}");
         }
     }
     // A register that was declared is no more than its accessor, at its own offset.
     for (declared, accessor) in [("declared_read", "readq"), ("declared_write", "writeq")] {
         let mut steps = in_rust(declared);
-        let access = steps.iter_mut().find(|step| step.displacement == Some(0x80)).unwrap();
+        let access = steps
+            .iter_mut()
+            .find(|step| step.displacement == Some(0x80))
+            .unwrap();
         access.displacement = Some(0x88);
         assert_eq!(steps, in_c(accessor), "{kernel}: {declared}");
     }

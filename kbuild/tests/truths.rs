@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What rustc, the kernel's compiler and the kernel say of each kernel of the catalogue is one. Needs Debian's archive for what
-//! is not in the cache yet.
+//! What rustc, the kernel's compiler and the kernel say of each kernel of the catalogue is one.
+//! Needs Debian's archive for what is not in the cache yet.
 
 use std::path::{Path, PathBuf};
 
@@ -20,19 +20,24 @@ use linux_driver_kbuild::usage;
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// The workspace, set to a kernel of the catalogue, and that kernel's build.
 fn prepared(name: &str) -> (Workspace, Kbuild, kernels::Kernel, Cache) {
     let catalogue = Catalogue::read(&root().join("headers/kernels.toml")).unwrap();
     let cache = Cache::of_user().unwrap();
-    let kernel = kernels::fetch(&cache, catalogue.get(name).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+    let kernel =
+        kernels::fetch(&cache, catalogue.get(name).unwrap()).unwrap_or_else(|e| panic!("{e}"));
     let kbuild = Kbuild {
         tree: kernel.tree().unwrap(),
         host: kernel.host.clone(),
     };
-    let prepared = prepare(&cache, &kbuild, &root().join("sys/c")).unwrap_or_else(|e| panic!("{e}"));
+    let prepared =
+        prepare(&cache, &kbuild, &root().join("sys/c")).unwrap_or_else(|e| panic!("{e}"));
     let workspace = Workspace {
         manifest: root().join("Cargo.toml"),
         target_dir: Path::new(env!("CARGO_TARGET_TMPDIR")).join("truths"),
@@ -45,13 +50,17 @@ fn prepared(name: &str) -> (Workspace, Kbuild, kernels::Kernel, Cache) {
 fn truths(name: &str) -> (Abi, Abi, Abi) {
     let (workspace, kbuild, kernel, cache) = prepared(name);
     let needed = Needed::read(&root().join("sys/needed.toml")).unwrap();
-    let constants: Vec<String> = needed.constants().map(|(name, _)| name.to_owned()).collect();
+    let constants: Vec<String> = needed
+        .constants()
+        .map(|(name, _)| name.to_owned())
+        .collect();
     let scope = needed.scope();
     let wanted = Wanted {
         scope: scope.clone(),
         constants: constants.clone(),
     };
-    let headers = headers::read(&cache, &kbuild, &root().join("sys/c"), &wanted).unwrap_or_else(|e| panic!("{e}"));
+    let headers = headers::read(&cache, &kbuild, &root().join("sys/c"), &wanted)
+        .unwrap_or_else(|e| panic!("{e}"));
     let path = workspace.bindings().unwrap_or_else(|e| panic!("{e}"));
     let dir = tempfile::tempdir().unwrap();
     let rustc = bindings::read(&path, Path::new("rustc"), &scope, &constants, dir.path());
@@ -73,17 +82,31 @@ fn are_one(name: &str) {
     let agreed = now(&rustc);
     assert_eq!(agreed.findings, [], "{name}");
     let looked_at = agreed.looked_at;
-    assert!(looked_at.types > 60 && looked_at.fields > 400, "{looked_at:?}");
-    assert!(looked_at.functions >= 13 && looked_at.constants > 100, "{looked_at:?}");
+    assert!(
+        looked_at.types > 60 && looked_at.fields > 400,
+        "{looked_at:?}"
+    );
+    assert!(
+        looked_at.functions >= 13 && looked_at.constants > 100,
+        "{looked_at:?}"
+    );
     // One field a byte further, and one bit field a bit further.
     let fields = &mut std::sync::Arc::make_mut(rustc.types.get_mut("pci_dev").unwrap()).fields;
-    fields.iter_mut().find(|field| field.name == "irq").unwrap().offset_bits += 8;
+    fields
+        .iter_mut()
+        .find(|field| field.name == "irq")
+        .unwrap()
+        .offset_bits += 8;
     fields
         .iter_mut()
         .find(|field| field.name == "is_busmaster")
         .unwrap()
         .offset_bits += 1;
-    let found: Vec<String> = now(&rustc).findings.into_iter().map(|finding| finding.name).collect();
+    let found: Vec<String> = now(&rustc)
+        .findings
+        .into_iter()
+        .map(|finding| finding.name)
+        .collect();
     assert_eq!(found, ["pci_dev.irq", "pci_dev.is_busmaster"], "{name}");
 }
 
@@ -115,13 +138,19 @@ fn what_a_driver_uses_is_found_out_from_its_code() {
         !usage.fields_of("pci_dev").any(|used| used == "irq"),
         "nothing of it names this: {usage:?}"
     );
-    assert!(usage.functions.contains("__pci_register_driver") && !usage.functions.contains("pcim_request_region"));
+    assert!(
+        usage.functions.contains("__pci_register_driver")
+            && !usage.functions.contains("pcim_request_region")
+    );
     assert!(usage.constants.contains("ENOMEM") && !usage.constants.contains("ELIBSCN"));
     let wanted = Wanted {
-        scope: Needed::read(&root().join("sys/needed.toml")).unwrap().scope(),
+        scope: Needed::read(&root().join("sys/needed.toml"))
+            .unwrap()
+            .scope(),
         constants: Vec::new(),
     };
-    let abi = headers::read(&cache, &kbuild, &root().join("sys/c"), &wanted).unwrap_or_else(|e| panic!("{e}"));
+    let abi = headers::read(&cache, &kbuild, &root().join("sys/c"), &wanted)
+        .unwrap_or_else(|e| panic!("{e}"));
     for (name, role) in [
         ("pci_driver", Role::DriverAllocated),
         ("device_driver", Role::DriverAllocated),
@@ -132,6 +161,11 @@ fn what_a_driver_uses_is_found_out_from_its_code() {
         ("dev_links_info", Role::Opaque),
     ] {
         assert!(abi.types.contains_key(name), "{name}");
-        assert_eq!(usage.role(&abi, name), role, "{name} in {:?}", usage.allocated);
+        assert_eq!(
+            usage.role(&abi, name),
+            role,
+            "{name} in {:?}",
+            usage.allocated
+        );
     }
 }

@@ -12,20 +12,24 @@ use crate::init::{lists, safe_layer};
 pub(crate) fn expand(name: &str, item: TokenStream) -> Result<TokenStream> {
     let item: DeriveInput = syn::parse2(item)?;
     let Data::Struct(data) = &item.data else {
-        return Err(Error::new_spanned(&item.ident, "this is derived for structs alone"));
+        return Err(Error::new_spanned(
+            &item.ident,
+            "this is derived for structs alone",
+        ));
     };
     if name == "__derive_into_bytes" {
         if !item.generics.params.is_empty() {
-            let message =
-                "`IntoBytes` is not derived for a generic type: whether it has padding depends on its parameters";
+            let message = "`IntoBytes` is not derived for a generic type: whether it has padding depends on its parameters";
             return Err(Error::new_spanned(&item.generics, message));
         }
         if let Some(clause) = &item.generics.where_clause {
-            let message =
-                "`IntoBytes` is not derived for a type with conditions: it has no parameters; remove the `where`";
+            let message = "`IntoBytes` is not derived for a type with conditions: it has no parameters; remove the `where`";
             return Err(Error::new_spanned(clause, message));
         }
-        let mut reprs = item.attrs.iter().filter(|attribute| attribute.path().is_ident("repr"));
+        let mut reprs = item
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("repr"));
         if !reprs.any(|repr| {
             ["C", "transparent"]
                 .iter()
@@ -45,7 +49,11 @@ pub(crate) fn expand(name: &str, item: TokenStream) -> Result<TokenStream> {
     });
     let (root, ident, lists) = (safe_layer(), &item.ident, lists(&item.generics));
     let (impls, types) = (&lists.impls, &lists.types);
-    let clause = item.generics.where_clause.as_ref().map(|clause| &clause.predicates);
+    let clause = item
+        .generics
+        .where_clause
+        .as_ref()
+        .map(|clause| &clause.predicates);
     let name = Ident::new(name, Span::call_site());
     Ok(quote!(#root::#name! { [#impls] [#types] [#clause] #ident { #(#fields),* } }))
 }
@@ -63,7 +71,8 @@ mod tests {
     use super::*;
 
     fn expanded(name: &str, text: &str) -> String {
-        expand(name, text.parse().unwrap()).map_or_else(|error| error.to_string(), |tokens| tokens.to_string())
+        expand(name, text.parse().unwrap())
+            .map_or_else(|error| error.to_string(), |tokens| tokens.to_string())
     }
 
     #[test]
@@ -73,7 +82,10 @@ mod tests {
             "struct S<'a, T: Bound = u8>(u8, &'a T) where T: Other;",
         );
         let expected = "__derive_zeroable ! { ['a , T : Bound] ['a , T] [T : Other] S { 0 : u8 , 1 : & 'a T } }";
-        assert!(text.ends_with(expected) && !text.contains("unsafe"), "{text}");
+        assert!(
+            text.ends_with(expected) && !text.contains("unsafe"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -200,7 +200,8 @@ fn eat(rest: &mut &str, c: char) -> bool {
     found.is_some()
 }
 
-/// Takes a width or a precision off the front, if there is one. An error of `None` is for the whole placeholder.
+/// Takes a width or a precision off the front, if there is one. An error of `None` is for the whole
+/// placeholder.
 fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
     let len = rest
         .find(|c: char| !c.is_alphanumeric() && c != '_')
@@ -208,9 +209,13 @@ fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
     let (word, after) = rest.split_at(len);
     if let Some(after) = after.strip_prefix('$') {
         *rest = after;
-        return which(word).map(|which| Some(Count::Argument(which))).ok_or(None);
+        return which(word)
+            .map(|which| Some(Count::Argument(which)))
+            .ok_or(None);
     }
-    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
     if digits == 0 {
         return Ok(None);
     }
@@ -225,7 +230,10 @@ fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
 /// An index or a name.
 fn which(word: &str) -> Option<Which> {
     if let Ok(index) = word.parse() {
-        return word.bytes().all(|b| b.is_ascii_digit()).then_some(Which::At(index));
+        return word
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then_some(Which::At(index));
     }
     let mut chars = word.chars();
     let starts = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
@@ -255,7 +263,10 @@ mod tests {
     #[test]
     fn text_and_braces() {
         assert_eq!(parse(""), Ok(vec![]));
-        assert_eq!(parse("100% {{x}}\n"), Ok(vec![Piece::Text("100% {x}\n".into())]));
+        assert_eq!(
+            parse("100% {{x}}\n"),
+            Ok(vec![Piece::Text("100% {x}\n".into())])
+        );
         assert_eq!(
             parse("a{}{}b"),
             Ok(vec![
@@ -320,8 +331,20 @@ mod tests {
                 ..plain()
             }
         );
-        assert_eq!(one("{:0}"), Placeholder { zero: true, ..plain() });
-        assert_eq!(one("{:+}"), Placeholder { plus: true, ..plain() });
+        assert_eq!(
+            one("{:0}"),
+            Placeholder {
+                zero: true,
+                ..plain()
+            }
+        );
+        assert_eq!(
+            one("{:+}"),
+            Placeholder {
+                plus: true,
+                ..plain()
+            }
+        );
         assert_eq!(
             one("{:-5}"),
             Placeholder {

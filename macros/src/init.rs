@@ -13,8 +13,8 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{
-    Attribute, Error, Expr, Fields, GenericParam, Generics, Ident, ImplItem, ItemImpl, ItemStruct, Path, PathArguments,
-    Result, Token, braced,
+    Attribute, Error, Expr, Fields, GenericParam, Generics, Ident, ImplItem, ItemImpl, ItemStruct,
+    Path, PathArguments, Result, Token, braced,
 };
 
 use crate::module::root;
@@ -97,7 +97,8 @@ fn no_block(tokens: TokenStream) -> Result<()> {
             _ => false,
         };
         if wrong {
-            let message = "a type of an initialiser has no block and no macro in it: name it by a `type`";
+            let message =
+                "a type of an initialiser has no block and no macro in it: name it by a `type`";
             return Err(Error::new(token.span(), message));
         }
         after_word = matches!(token, TokenTree::Ident(_));
@@ -120,8 +121,9 @@ const UNSAFE: [&str; 6] = [
 fn no_unsafe<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Result<()> {
     for attribute in attributes {
         if let Some(word) = unsafe_word(attribute.meta.to_token_stream()) {
-            let message =
-                format!("`{word}` is `unsafe` before a function, which this attribute would be of: remove it");
+            let message = format!(
+                "`{word}` is `unsafe` before a function, which this attribute would be of: remove it"
+            );
             return Err(Error::new(word.span(), message));
         }
     }
@@ -132,7 +134,9 @@ fn unsafe_word(tokens: TokenStream) -> Option<Ident> {
     let mut found = None;
     for token in tokens {
         match token {
-            TokenTree::Ident(word) if UNSAFE.iter().any(|name| word.unraw() == name) => found = Some(word),
+            TokenTree::Ident(word) if UNSAFE.iter().any(|name| word.unraw() == name) => {
+                found = Some(word)
+            }
             TokenTree::Group(group) => found = unsafe_word(group.stream()).or(found),
             _ => {}
         }
@@ -174,7 +178,8 @@ impl Initializer {
             has_arguments,
         }) = Shape::of(of)
         else {
-            return Error::new_spanned(of, "an initialiser begins with the name of a struct").into_compile_error();
+            return Error::new_spanned(of, "an initialiser begins with the name of a struct")
+                .into_compile_error();
         };
         let made = quote! {
             #root::__for_its_own_macros_and_unsound_by_hand::#name! { #this #plain { #(#fields),* } #rest }
@@ -204,7 +209,10 @@ struct Shape {
 impl Shape {
     fn of(path: &Path) -> Option<Self> {
         let last = path.segments.last()?;
-        let has_arguments = path.segments.iter().any(|segment| !segment.arguments.is_empty());
+        let has_arguments = path
+            .segments
+            .iter()
+            .any(|segment| !segment.arguments.is_empty());
         if path.segments.len() == 1 && path.leading_colon.is_none() {
             return Some(Self {
                 import: None,
@@ -229,16 +237,20 @@ const STRUCT: &str = "`#[pin_data]` belongs before a struct with named fields";
 const PACKED: &str = "a packed type cannot be pinned: the compiler moves each of its fields before it drops the field";
 
 pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let item: ItemStruct = syn::parse2(item).map_err(|error| Error::new(error.span(), format!("{STRUCT}: {error}")))?;
+    let item: ItemStruct = syn::parse2(item)
+        .map_err(|error| Error::new(error.span(), format!("{STRUCT}: {error}")))?;
     let Fields::Named(fields) = &item.fields else {
         return Err(Error::new_spanned(&item.ident, STRUCT));
     };
     if !arguments.is_empty() && arguments.to_string() != "PinnedDrop" {
-        let message =
-            "`#[pin_data]` takes no argument but `PinnedDrop`, where the type has `#[pinned_drop] impl PinnedDrop`";
+        let message = "`#[pin_data]` takes no argument but `PinnedDrop`, where the type has `#[pinned_drop] impl PinnedDrop`";
         return Err(Error::new_spanned(arguments, message));
     }
-    for attribute in item.attrs.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+    for attribute in item
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("repr"))
+    {
         if attribute.to_token_stream().to_string().contains("packed") {
             return Err(Error::new_spanned(attribute, PACKED));
         }
@@ -251,7 +263,11 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         generics,
         ..
     } = &item;
-    let Lists { impls, types, declared } = lists(generics);
+    let Lists {
+        impls,
+        types,
+        declared,
+    } = lists(generics);
     // The fields are declared in other types too, where `Self` would be another.
     let itself = if types.is_empty() {
         quote!(#ident)
@@ -265,7 +281,10 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
     // What `repr` an attribute adds (`cfg_attr`) is seen by the compiler alone: a reference to a
     // field that a packed type moves before it drops it is an error.
     let checks = fields.named.iter().map(|field| {
-        let cfgs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let cfgs = field
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"));
         let name = &field.ident;
         quote!(#(#cfgs)* let _ = &value.#name;)
     });
@@ -273,11 +292,17 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
     // its name. What a parameter stands for is not known here.
     let parameters: Vec<String> = generics.params.iter().map(parameter).collect();
     let movable = fields.named.iter().filter(|field| {
-        let pinned = field.attrs.iter().any(|attribute| attribute.path().is_ident("pin"));
+        let pinned = field
+            .attrs
+            .iter()
+            .any(|attribute| attribute.path().is_ident("pin"));
         !pinned && !mentions(field.ty.to_token_stream(), &parameters)
     });
     let movable = movable.map(|field| {
-        let cfgs = field.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+        let cfgs = field
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"));
         let (name, of) = (&field.ident, &field.ty);
         let root = safe_layer();
         quote!(#(#cfgs)* #root::__may_move! { #name: #of })
@@ -377,7 +402,8 @@ fn named(tokens: TokenStream, itself: &TokenStream) -> Result<TokenStream> {
                 ));
             }
             TokenTree::Group(group) => {
-                let mut changed = Group::new(group.delimiter(), self::named(group.stream(), itself)?);
+                let mut changed =
+                    Group::new(group.delimiter(), self::named(group.stream(), itself)?);
                 changed.set_span(group.span());
                 named.extend([TokenTree::Group(changed)]);
             }
@@ -387,15 +413,17 @@ fn named(tokens: TokenStream, itself: &TokenStream) -> Result<TokenStream> {
     Ok(named)
 }
 
-const PINNED_DROP: &str =
-    "`#[pinned_drop]` belongs before `impl PinnedDrop for …` with one function, `fn drop(self: Pin<&mut Self>)`";
+const PINNED_DROP: &str = "`#[pinned_drop]` belongs before `impl PinnedDrop for …` with one function, `fn drop(self: Pin<&mut Self>)`";
 
 pub(crate) fn pinned_drop(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !arguments.is_empty() {
-        return Err(Error::new_spanned(arguments, "`#[pinned_drop]` takes no arguments"));
+        return Err(Error::new_spanned(
+            arguments,
+            "`#[pinned_drop]` takes no arguments",
+        ));
     }
-    let item: ItemImpl =
-        syn::parse2(item).map_err(|error| Error::new(error.span(), format!("{PINNED_DROP}: {error}")))?;
+    let item: ItemImpl = syn::parse2(item)
+        .map_err(|error| Error::new(error.span(), format!("{PINNED_DROP}: {error}")))?;
     let named = item
         .trait_
         .as_ref()
@@ -403,7 +431,9 @@ pub(crate) fn pinned_drop(arguments: TokenStream, item: TokenStream) -> Result<T
     let [ImplItem::Fn(function)] = item.items.as_slice() else {
         return Err(Error::new_spanned(&item.self_ty, PINNED_DROP));
     };
-    let plain = item.unsafety.is_none() && function.sig.unsafety.is_none() && function.sig.asyncness.is_none();
+    let plain = item.unsafety.is_none()
+        && function.sig.unsafety.is_none()
+        && function.sig.asyncness.is_none();
     if !named || !plain || function.sig.ident != "drop" {
         return Err(Error::new_spanned(&item.self_ty, PINNED_DROP));
     }
@@ -432,7 +462,10 @@ mod tests {
 
     fn initializer(text: &str) -> String {
         let initializer = syn::parse_str::<Initializer>(&format!("root pin_init; {text}"));
-        initializer.map_or_else(|error| error.to_string(), |parsed| parsed.expand().to_string())
+        initializer.map_or_else(
+            |error| error.to_string(),
+            |parsed| parsed.expand().to_string(),
+        )
     }
 
     fn data(arguments: &str, text: &str) -> String {
@@ -459,7 +492,10 @@ mod tests {
     #[test]
     fn all_forms_of_an_initialiser_are_taken() {
         for (written, expanded) in [
-            ("&this in Foo { a }", "pin_init ! { & this in Foo { a : a } } }"),
+            (
+                "&this in Foo { a }",
+                "pin_init ! { & this in Foo { a : a } } }",
+            ),
             (
                 "Foo::<A, 3> { a: 1, } ? Error",
                 "root :: init :: __of :: < Foo :: < A , 3 > , _ , _ > (root :: __for_its_own_macros_and_unsound_by_hand :: pin_init ! { Foo { a : 1 } ? Error }) }",
@@ -486,7 +522,10 @@ mod tests {
             "Foo { a } ? E<{ 1 }>",
             "Foo { a } ? [u8; (m!(),)]",
         ] {
-            assert!(initializer(text).contains("no block and no macro"), "{text}");
+            assert!(
+                initializer(text).contains("no block and no macro"),
+                "{text}"
+            );
         }
         assert!(!initializer("Foo { a: { m!() } } ? fn() -> !").contains("no block"));
     }
@@ -508,20 +547,28 @@ mod tests {
                 "{field} {function}"
             );
         }
-        let text = data("", "struct Foo { #[cfg_attr(all(), doc = \"unsafe\")] a: u8 }");
+        let text = data(
+            "",
+            "struct Foo { #[cfg_attr(all(), doc = \"unsafe\")] a: u8 }",
+        );
         assert!(!text.contains("is `unsafe`"), "{text}");
     }
 
     #[test]
     fn no_path_but_the_compilers_own_is_taken() {
-        let error = syn::parse_str::<Initializer>("other pin_init; Foo {}").err().unwrap();
+        let error = syn::parse_str::<Initializer>("other pin_init; Foo {}")
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("`$crate`"), "{error}");
     }
 
     #[test]
     fn a_packed_type_is_refused() {
         for repr in ["repr(packed)", "repr(C, packed(2))"] {
-            assert_eq!(data("", &format!("#[{repr}] struct Foo {{ a: u8 }}")), PACKED);
+            assert_eq!(
+                data("", &format!("#[{repr}] struct Foo {{ a: u8 }}")),
+                PACKED
+            );
         }
         // What only the compiler sees, it refuses by this.
         let text = data(
@@ -533,7 +580,9 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("@ impl_generics (T : Bar) , @ ty_generics (T) , @ decl_generics (T : Bar = u8)"),
+            text.contains(
+                "@ impl_generics (T : Bar) , @ ty_generics (T) , @ decl_generics (T : Bar = u8)"
+            ),
             "{text}"
         );
         assert!(text.contains("b : Foo :: < T >"), "{text}");
@@ -560,7 +609,10 @@ mod tests {
             dropped("impl PinnedDrop for Foo { fn drop(self: Pin<&mut Self>) {} }"),
         ];
         for text in all {
-            assert!(text.contains("unsound_by_hand") && !text.contains("unsafe"), "{text}");
+            assert!(
+                text.contains("unsound_by_hand") && !text.contains("unsafe"),
+                "{text}"
+            );
         }
     }
 
@@ -570,7 +622,9 @@ mod tests {
             assert!(data("", text).contains(STRUCT), "{text}");
         }
         assert!(data("Drop", "struct Foo {}").contains("takes no argument"));
-        assert!(data("", "struct Foo { a: [u8; { struct A; 1 }] }").contains("cannot stand inside"));
+        assert!(
+            data("", "struct Foo { a: [u8; { struct A; 1 }] }").contains("cannot stand inside")
+        );
         for text in [
             "impl Drop for Foo { fn drop(self: Pin<&mut Self>) {} }",
             "impl Foo { fn drop(self: Pin<&mut Self>) {} }",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The proc macros of `linux-driver`. Each is called by a macro of the safe layer of the same purpose, which documents it
-//! and hands over its own path (`$crate`), so that a driver needs no other dependency.
+//! The proc macros of `linux-driver`. Each is called by a macro of the safe layer of the same
+//! purpose, which documents it and hands over its own path (`$crate`), so that a driver needs no
+//! other dependency.
 
 mod derive;
 mod format;

@@ -62,7 +62,10 @@ impl Parse for Module {
                 let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
                 return Err(Error::new(
                     key.span(),
-                    format!("no such field: expected `type` or one of `{}`", known.join("`, `")),
+                    format!(
+                        "no such field: expected `type` or one of `{}`",
+                        known.join("`, `")
+                    ),
                 ));
             }
             if input.is_empty() {
@@ -115,13 +118,19 @@ fn texts(input: ParseStream<'_>, several: bool) -> Result<Vec<LitStr>> {
 }
 
 fn missing(field: &str, what: &str) -> Error {
-    Error::new(Span::call_site(), format!("`{field}` is missing: expected {what}"))
+    Error::new(
+        Span::call_site(),
+        format!("`{field}` is missing: expected {what}"),
+    )
 }
 
 fn check(tag: &str, text: &LitStr) -> Result<()> {
     let value = text.value();
     if value.contains('\0') {
-        return Err(Error::new(text.span(), "a NUL ends the text in C: leave it out"));
+        return Err(Error::new(
+            text.span(),
+            "a NUL ends the text in C: leave it out",
+        ));
     }
     if tag == "license" && !LICENSES.contains(&value.as_str()) {
         return Err(Error::new(
@@ -136,8 +145,9 @@ fn check(tag: &str, text: &LitStr) -> Result<()> {
 }
 
 impl Module {
-    /// `module!`, `module_pci_driver!` and their kin: what is unsafe in a module stands in a macro of the safe layer's own, which has this
-    /// name. Nothing of it is written here, so that nobody who calls us by hand can have it stand against names of his own.
+    /// `module!`, `module_pci_driver!` and their kin: what is unsafe in a module stands in a macro
+    /// of the safe layer's own, which has this name. Nothing of it is written here, so that nobody
+    /// who calls us by hand can have it stand against names of his own.
     pub(crate) fn expand(&self, module: &str) -> TokenStream {
         let Self { root, ty, .. } = self;
         let module = Ident::new(module, Span::call_site());
@@ -172,17 +182,25 @@ mod tests {
 
     #[test]
     fn all_fields_are_taken_in_any_order() {
-        let module =
-            parse(r#"license: "GPL", authors: ["A", "B"], description: "d", version: "1", type: T<U>,"#).unwrap();
+        let module = parse(
+            r#"license: "GPL", authors: ["A", "B"], description: "d", version: "1", type: T<U>,"#,
+        )
+        .unwrap();
         let tags: Vec<&str> = module.infos.iter().map(|(tag, _)| *tag).collect();
-        assert_eq!(tags, ["license", "author", "author", "description", "version"]);
+        assert_eq!(
+            tags,
+            ["license", "author", "author", "description", "version"]
+        );
     }
 
     #[test]
     fn modinfo_is_tag_and_value_ended_by_nul() {
         let module = parse(r#"type: T, license: "GPL", author: "A", description: "d""#).unwrap();
         let text = module.expand("__module").to_string();
-        assert!(text.contains(r#"(0 , 12usize , b"license=GPL\0")"#), "{text}");
+        assert!(
+            text.contains(r#"(0 , 12usize , b"license=GPL\0")"#),
+            "{text}"
+        );
     }
 
     #[test]
@@ -195,19 +213,32 @@ mod tests {
     fn no_path_but_the_compilers_own_is_taken() {
         for root in ["crate", "linux_driver", "self", "other"] {
             let text = format!(r#"{root}; type: T, license: "GPL", author: "A", description: "d""#);
-            let error = syn::parse_str::<Module>(&text).err().expect("an error").to_string();
+            let error = syn::parse_str::<Module>(&text)
+                .err()
+                .expect("an error")
+                .to_string();
             assert!(error.contains("`$crate`"), "{error}");
         }
     }
 
     #[test]
     fn what_is_missing_or_wrong_is_named() {
-        assert!(error(r#"license: "GPL", author: "A", description: "d""#).contains("`type` is missing"));
-        assert!(error(r#"type: T, author: "A", description: "d""#).contains("`license` is missing"));
-        assert!(error(r#"type: T, license: "Proprietary", author: "A", description: "d""#).contains("GPL-compatible"));
+        assert!(
+            error(r#"license: "GPL", author: "A", description: "d""#).contains("`type` is missing")
+        );
+        assert!(
+            error(r#"type: T, author: "A", description: "d""#).contains("`license` is missing")
+        );
+        assert!(
+            error(r#"type: T, license: "Proprietary", author: "A", description: "d""#)
+                .contains("GPL-compatible")
+        );
         assert!(error(r#"type: T, licence: "GPL""#).contains("no such field"));
         assert!(error(r#"type: T, type: U"#).contains("driver::Registration"));
         assert!(error(r#"type: T, license: "GPL", license: "GPL""#).contains("twice"));
-        assert!(error("type: T, license: \"GPL\", author: \"a\\0b\", description: \"d\"").contains("NUL"));
+        assert!(
+            error("type: T, license: \"GPL\", author: \"a\\0b\", description: \"d\"")
+                .contains("NUL")
+        );
     }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `pr_info!`, `dev_info!` and their likes: from a format string to a call of the runtime in `safe/src/print/`.
+//! `pr_info!`, `dev_info!` and their likes: from a format string to a call of the runtime in
+//! `safe/src/print/`.
 //!
-//! The types of the arguments aren't known here. What is known is the text, what each placeholder asks for, and
-//! what C would write for it if the argument were an integer; `safe` does the rest, and all that is unsafe.
+//! The types of the arguments aren't known here. What is known is the text, what each placeholder
+//! asks for, and what C would write for it if the argument were an integer; `safe` does the rest,
+//! and all that is unsafe.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
@@ -16,7 +18,8 @@ use crate::format::{self, Align, Count, Piece, Placeholder, Which};
 /// The most placeholders in a message; `safe/src/print/call.rs` has calls for as many.
 const PLACEHOLDERS_MAX: usize = 16;
 
-/// Expands `$crate, WHERE, "format", arguments`, where WHERE is `pr LEVEL`, `cont`, `dev LEVEL, DEVICE` or `emit PAGE`.
+/// Expands `$crate, WHERE, "format", arguments`, where WHERE is `pr LEVEL`, `cont`,
+/// `dev LEVEL, DEVICE` or `emit PAGE`.
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     syn::parse2::<Message>(input)?.expand()
 }
@@ -58,7 +61,9 @@ impl Parse for Message {
         input.parse::<Token![,]>()?;
         let sink = input.call(Ident::parse_any)?;
         let sink = match sink.to_string().as_str() {
-            "pr" => Sink::Driver { level: input.parse()? },
+            "pr" => Sink::Driver {
+                level: input.parse()?,
+            },
             "dev" => {
                 let level = input.parse()?;
                 input.parse::<Token![,]>()?;
@@ -67,7 +72,9 @@ impl Parse for Message {
                     device: input.parse()?,
                 }
             }
-            "emit" => Sink::Page { page: input.parse()? },
+            "emit" => Sink::Page {
+                page: input.parse()?,
+            },
             _ => Sink::Continue,
         };
         input.parse::<Token![,]>()?;
@@ -93,7 +100,9 @@ impl Parse for Message {
                 is_open = true;
                 break;
             }
-            let named = input.peek(syn::Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
+            let named = input.peek(syn::Ident::peek_any)
+                && input.peek2(Token![=])
+                && !input.peek2(Token![==]);
             let name = if named {
                 let name = input.call(Ident::parse_any)?;
                 input.parse::<Token![=]>()?;
@@ -141,7 +150,8 @@ impl Message {
             if text.ends_with('\n') {
                 return Err(self.error("the newline ends the line that `..` is to leave open"));
             }
-        } else if !matches!(self.sink, Sink::Continue | Sink::Page { .. }) && !text.ends_with('\n') {
+        } else if !matches!(self.sink, Sink::Continue | Sink::Page { .. }) && !text.ends_with('\n')
+        {
             text.push('\n');
         }
         let pieces = format::parse(&text).map_err(|problem| self.error(problem))?;
@@ -183,12 +193,16 @@ impl Message {
             }
         }
         if let Some(unused) = self.arguments.iter().find(|argument| !argument.used) {
-            return Err(Error::new(unused.span, "the format string does not use this argument"));
+            return Err(Error::new(
+                unused.span,
+                "the format string does not use this argument",
+            ));
         }
         Ok(self.call(&print, &parts, &items, &arguments))
     }
 
-    /// Puts the expansion together. Arguments are evaluated outside of the block with our names in it.
+    /// Puts the expansion together. Arguments are evaluated outside of the block with our names in
+    /// it.
     fn call(
         &self,
         print: &TokenStream,
@@ -204,9 +218,15 @@ impl Message {
         let mut names: Vec<_> = (0..self.arguments.len())
             .map(|at| binding(at, Span::call_site()))
             .collect();
-        let mut values: Vec<_> = self.arguments.iter().map(|it| reference(&it.value, it.span)).collect();
+        let mut values: Vec<_> = self
+            .arguments
+            .iter()
+            .map(|it| reference(&it.value, it.span))
+            .collect();
         let log = match &self.sink {
-            Sink::Driver { .. } | Sink::Continue => quote!(#print::printk::<Line, _, #sizes>(#list)),
+            Sink::Driver { .. } | Sink::Continue => {
+                quote!(#print::printk::<Line, _, #sizes>(#list))
+            }
             Sink::Page { page } => {
                 let span = Span::mixed_site().located_at(inner(page).span());
                 let name = Ident::new("page", span);
@@ -285,7 +305,11 @@ impl Message {
 
     /// The index, if there are so many arguments without a name.
     fn positional(&self, index: usize) -> Result<usize> {
-        let given = self.arguments.iter().filter(|argument| argument.name.is_none()).count();
+        let given = self
+            .arguments
+            .iter()
+            .filter(|argument| argument.name.is_none())
+            .count();
         if index < given {
             return Ok(index);
         }
@@ -418,17 +442,28 @@ struct Filler {
 
 impl Filler {
     /// The items that it needs, and the argument that it makes.
-    fn expand(&self, print: &TokenStream, number: usize, format: Span) -> (TokenStream, TokenStream) {
+    fn expand(
+        &self,
+        print: &TokenStream,
+        number: usize,
+        format: Span,
+    ) -> (TokenStream, TokenStream) {
         let value = binding(self.value, self.span);
         let slot = quote!(&mut #print::core::default::Default::default());
         match &self.way {
             Way::Plain { kind } => {
                 let kind = Ident::new(kind, Span::mixed_site());
-                (TokenStream::new(), self.tagged(print, &quote!(#print::#kind)))
+                (
+                    TokenStream::new(),
+                    self.tagged(print, &quote!(#print::#kind)),
+                )
             }
             Way::Kernel { kind, .. } => {
                 let spec = format_ident!("Spec{number}", span = Span::mixed_site());
-                (self.spec(print, &spec, kind), self.tagged(print, &quote!(#spec)))
+                (
+                    self.spec(print, &spec, kind),
+                    self.tagged(print, &quote!(#spec)),
+                )
             }
             Way::Core => {
                 let (text, counts) = self.format_args(print, &value.to_string(), format);
@@ -457,7 +492,10 @@ impl Filler {
     fn spec(&self, print: &TokenStream, spec: &Ident, kind: &str) -> TokenStream {
         let value = Ident::new("value", Span::mixed_site());
         let (text, _) = self.format_args(print, &value.to_string(), Span::mixed_site());
-        let trait_ = Ident::new(if kind == "Padded" { "Display" } else { kind }, Span::mixed_site());
+        let trait_ = Ident::new(
+            if kind == "Padded" { "Display" } else { kind },
+            Span::mixed_site(),
+        );
         let kind = Ident::new(kind, Span::mixed_site());
         let fixed = |count: &Option<Count>| match count {
             Some(Count::Is(n)) => Some(*n),
@@ -484,7 +522,8 @@ impl Filler {
         }
     }
 
-    /// The placeholder for `format_args!` with a variable of this name, and the arguments for its counts.
+    /// The placeholder for `format_args!` with a variable of this name, and the arguments for its
+    /// counts.
     fn format_args(&self, print: &TokenStream, value: &str, span: Span) -> (Literal, TokenStream) {
         let Placeholder {
             fill,
@@ -509,13 +548,21 @@ impl Filler {
         let mut counts = TokenStream::new();
         for (before, name, argument, count) in [
             ("", "width", self.width, &self.placeholder.width),
-            (".", "precision", self.precision, &self.placeholder.precision),
+            (
+                ".",
+                "precision",
+                self.precision,
+                &self.placeholder.precision,
+            ),
         ] {
             if let Some(Count::Is(n)) = count {
                 text += &format!("{before}{n}");
             } else if let Some(argument) = argument {
                 text += &format!("{before}{name}$");
-                let (name, argument) = (Ident::new(name, Span::mixed_site()), binding(argument, span));
+                let (name, argument) = (
+                    Ident::new(name, Span::mixed_site()),
+                    binding(argument, span),
+                );
                 // With its type, for an error that names it and points at the format string.
                 counts.extend(
                     quote_spanned!(argument.span()=> , #name = *#print::core::convert::identity::<&usize>(#argument)),
@@ -530,7 +577,8 @@ impl Filler {
     }
 }
 
-/// An expression without the invisible group around it, whose place would be the macro's that handed it on.
+/// An expression without the invisible group around it, whose place would be the macro's that
+/// handed it on.
 fn inner(mut expr: &Expr) -> &Expr {
     while let Expr::Group(group) = expr {
         expr = &group.expr;
@@ -538,9 +586,13 @@ fn inner(mut expr: &Expr) -> &Expr {
     expr
 }
 
-/// The variable that an argument is bound to, hidden from the driver's own, and standing where the argument does.
+/// The variable that an argument is bound to, hidden from the driver's own, and standing where the
+/// argument does.
 fn binding(argument: usize, span: Span) -> Ident {
-    Ident::new(&format!("argument{argument}"), Span::mixed_site().located_at(span))
+    Ident::new(
+        &format!("argument{argument}"),
+        Span::mixed_site().located_at(span),
+    )
 }
 
 /// A reference to what an expression gives.
@@ -571,7 +623,11 @@ mod tests {
         for (text, kind) in [("{}", "Display"), ("{x}", "Display"), ("{:?}", "Debug")] {
             assert_eq!(way(text), Way::Plain { kind }, "{text}");
         }
-        for (text, kind) in [("{:x}", "LowerHex"), ("{:X}", "UpperHex"), ("{:o}", "Octal")] {
+        for (text, kind) in [
+            ("{:x}", "LowerHex"),
+            ("{:X}", "UpperHex"),
+            ("{:o}", "Octal"),
+        ] {
             assert_eq!(way(text), Way::Plain { kind }, "{text}");
         }
         assert_eq!(way("{:p}"), Way::Pointer);
@@ -611,8 +667,8 @@ mod tests {
     #[test]
     fn what_c_has_not_is_for_core_fmt() {
         for text in [
-            "{:^5}", "{:*<5}", "{:+}", "{:+x}", "{:w$}", "{:.p$}", "{:.*}", "{:#?}", "{:5?}", "{:x?}", "{:b}", "{:#b}",
-            "{:#o}", "{:#X}", "{:e}",
+            "{:^5}", "{:*<5}", "{:+}", "{:+x}", "{:w$}", "{:.p$}", "{:.*}", "{:#?}", "{:5?}",
+            "{:x?}", "{:b}", "{:#b}", "{:#o}", "{:#X}", "{:e}",
         ] {
             assert_eq!(way(text), Way::Core, "{text}");
         }
@@ -635,8 +691,14 @@ mod tests {
     #[test]
     fn a_message_without_arguments_is_a_constant() {
         let code = expanded(r#"pr Info, "hello""#).unwrap();
-        assert!(code.contains("krate::print::expansion::Piece::Level(krate::print::expansion::Level::Info)"));
-        assert!(code.contains(r#"Piece::Text(krate::print::expansion::core::env!("CARGO_CRATE_NAME"))"#));
+        assert!(code.contains(
+            "krate::print::expansion::Piece::Level(krate::print::expansion::Level::Info)"
+        ));
+        assert!(
+            code.contains(
+                r#"Piece::Text(krate::print::expansion::core::env!("CARGO_CRATE_NAME"))"#
+            )
+        );
         assert!(code.contains(r#"Piece::Text("hello\n")"#));
         assert!(code.ends_with("{SIZES[3]}>(())}"), "{code}");
         assert!(!code.contains("match") && !code.contains("use"));
@@ -644,9 +706,21 @@ mod tests {
 
     #[test]
     fn a_newline_is_added_unless_it_is_there() {
-        assert!(expanded(r#"pr Info, "a\n""#).unwrap().contains(r#"Text("a\n")"#));
-        assert!(expanded(r#"dev Info, d, "a""#).unwrap().contains(r#"Text("a\n")"#));
-        assert!(expanded(r#"pr Info, "{}", 1"#).unwrap().contains(r#"Text("\n")"#));
+        assert!(
+            expanded(r#"pr Info, "a\n""#)
+                .unwrap()
+                .contains(r#"Text("a\n")"#)
+        );
+        assert!(
+            expanded(r#"dev Info, d, "a""#)
+                .unwrap()
+                .contains(r#"Text("a\n")"#)
+        );
+        assert!(
+            expanded(r#"pr Info, "{}", 1"#)
+                .unwrap()
+                .contains(r#"Text("\n")"#)
+        );
         assert!(expanded(r#"cont, "a""#).unwrap().contains(r#"Text("a")"#));
     }
 
@@ -663,12 +737,20 @@ mod tests {
 
     #[test]
     fn each_argument_is_evaluated_once() {
-        let code = expanded(r#"pr Info, "{0} {0:x} {name} {name:b} {name:1$}", f(), g(), name = h()"#).unwrap();
+        let code =
+            expanded(r#"pr Info, "{0} {0:x} {name} {name:b} {name:1$}", f(), g(), name = h()"#)
+                .unwrap();
         for call in ["&(f())", "&(g())", "&(h())"] {
             assert_eq!(code.matches(call).count(), 1, "{call} in {code}");
         }
         // A variable that the format string names twice is one argument.
-        assert_eq!(expanded(r#"pr Info, "{a} {a}""#).unwrap().matches("&(a)").count(), 1);
+        assert_eq!(
+            expanded(r#"pr Info, "{a} {a}""#)
+                .unwrap()
+                .matches("&(a)")
+                .count(),
+            1
+        );
     }
 
     #[test]
@@ -684,7 +766,10 @@ mod tests {
     #[test]
     fn arguments_and_placeholders_have_to_match() {
         for (input, problem) in [
-            (r#"pr Info, "{}""#, "uses 1 argument without a name, there are none"),
+            (
+                r#"pr Info, "{}""#,
+                "uses 1 argument without a name, there are none",
+            ),
             (
                 r#"pr Info, "{} {}", 1"#,
                 "uses 2 arguments without a name, there is one",
@@ -702,9 +787,15 @@ mod tests {
                 "uses 1 argument without a name, there are none",
             ),
             (r#"pr Info, "a", 1"#, "does not use this argument"),
-            (r#"pr Info, "{a}", a = 1, b = 2"#, "does not use this argument"),
+            (
+                r#"pr Info, "{a}", a = 1, b = 2"#,
+                "does not use this argument",
+            ),
             (r#"pr Info, "{a}", a = 1, a = 2"#, "two arguments named `a`"),
-            (r#"pr Info, "{a}{}", a = 1, 2"#, "can't follow one with a name"),
+            (
+                r#"pr Info, "{a}{}", a = 1, 2"#,
+                "can't follow one with a name",
+            ),
             (r#"pr Info, text"#, "expected a format string"),
             (r#"pr Info,"#, "expected a format string"),
             (r#"dev Info, device,"#, "expected a format string"),

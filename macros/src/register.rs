@@ -58,7 +58,12 @@ impl Parse for Register {
             "u16" => (16, 'w'),
             "u32" => (32, 'l'),
             "u64" => (64, 'q'),
-            _ => return Err(Error::new(word.span(), "a register is an `u8`, `u16`, `u32` or `u64`")),
+            _ => {
+                return Err(Error::new(
+                    word.span(),
+                    "a register is an `u8`, `u16`, `u32` or `u64`",
+                ));
+            }
         };
         input.parse::<Token![@]>()?;
         let offset = input.parse()?;
@@ -68,7 +73,12 @@ impl Parse for Register {
             "ro" => (true, false),
             "wo" => (false, true),
             "rw" => (true, true),
-            _ => return Err(Error::new(access.span(), "a register is `ro`, `wo` or `rw`")),
+            _ => {
+                return Err(Error::new(
+                    access.span(),
+                    "a register is `ro`, `wo` or `rw`",
+                ));
+            }
         };
         let content;
         braced!(content in input);
@@ -113,12 +123,18 @@ fn fields(input: ParseStream<'_>, width: u32) -> Result<Vec<Field>> {
             return Err(Error::new(at.span(), message));
         }
         let bits = mask(high, low);
-        if let Some(other) = fields.iter().find(|other| mask(other.high, other.low) & bits != 0) {
+        if let Some(other) = fields
+            .iter()
+            .find(|other| mask(other.high, other.low) & bits != 0)
+        {
             let message = format!("`{name}` has a bit in common with `{}`", other.name);
             return Err(Error::new(at.span(), message));
         }
         if let Some(other) = fields.iter().find(|other| other.name == name) {
-            return Err(Error::new(name.span(), format!("`{}` stands here twice", other.name)));
+            return Err(Error::new(
+                name.span(),
+                format!("`{}` stands here twice", other.name),
+            ));
         }
         fields.push(Field {
             attrs,
@@ -142,7 +158,10 @@ fn mask(high: u32, low: u32) -> u64 {
 
 impl Registers {
     pub(crate) fn expand(&self) -> TokenStream {
-        let registers = self.registers.iter().map(|register| register.expand(&self.root));
+        let registers = self
+            .registers
+            .iter()
+            .map(|register| register.expand(&self.root));
         quote!(#(#registers)*)
     }
 }
@@ -202,7 +221,9 @@ impl Register {
     /// What reads a field out of a value, and puts it in.
     fn field(&self, root: &Path, field: &Field) -> TokenStream {
         let Self { vis, word, .. } = self;
-        let Field { attrs, name, low, .. } = field;
+        let Field {
+            attrs, name, low, ..
+        } = field;
         let mask = syn::LitInt::new(&format!("{:#x}", mask(field.high, field.low)), name.span());
         let with = format_ident!("with_{}", name);
         let try_with = format_ident!("try_with_{}", name);
@@ -226,7 +247,10 @@ impl Register {
                 #set
             };
         }
-        let max = syn::LitInt::new(&format!("{:#x}", mask_of(field.high - field.low + 1)), name.span());
+        let max = syn::LitInt::new(
+            &format!("{:#x}", mask_of(field.high - field.low + 1)),
+            name.span(),
+        );
         let set = self.writable.then(|| {
             quote! {
                 #[doc = concat!("With a constant as [`", stringify!(#name), "`](Self::", stringify!(#name), ").")]
@@ -315,7 +339,10 @@ mod tests {
     #[test]
     fn what_is_no_register_is_refused() {
         let of = |fields: &str| refused(&format!("pub R: u8 @ 0, rw {{ {fields} }}"));
-        assert_eq!(of("a: 8"), "bit 8 does not lie in the register, which has 8");
+        assert_eq!(
+            of("a: 8"),
+            "bit 8 does not lie in the register, which has 8"
+        );
         assert_eq!(
             of("a: 3:5"),
             "a field is written from its highest bit to its lowest: `7:4`"
@@ -326,7 +353,10 @@ mod tests {
             refused("R: u24 @ 0, rw {}"),
             "a register is an `u8`, `u16`, `u32` or `u64`"
         );
-        assert_eq!(refused("R: u32 @ 0, rx {}"), "a register is `ro`, `wo` or `rw`");
+        assert_eq!(
+            refused("R: u32 @ 0, rx {}"),
+            "a register is `ro`, `wo` or `rw`"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `#[vtable]`: which of a trait's functions an implementation has written.
 //!
-//! C shows it by a NULL in a table of callbacks. A trait with this attribute has a constant `HAS_NAME` for each of its
-//! functions, false unless an implementation, which bears the attribute too, writes the function.
+//! C shows it by a NULL in a table of callbacks. A trait with this attribute has a constant
+//! `HAS_NAME` for each of its functions, false unless an implementation, which bears the attribute
+//! too, writes the function.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -12,7 +13,10 @@ use crate::init::safe_layer;
 
 pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream> {
     if !attribute.is_empty() {
-        return Err(Error::new_spanned(attribute, "`#[vtable]` takes no arguments"));
+        return Err(Error::new_spanned(
+            attribute,
+            "`#[vtable]` takes no arguments",
+        ));
     }
     let mut check = None;
     let mut item: Item = syn::parse2(item).map_err(|error| {
@@ -24,8 +28,12 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
             let mut names = Vec::new();
             for item in &item.items {
                 match item {
-                    TraitItem::Fn(function) => names.push((function.sig.ident.clone(), cfgs(&function.attrs)?)),
-                    TraitItem::Macro(_) | TraitItem::Verbatim(_) => return Err(Error::new_spanned(item, UNSEEN)),
+                    TraitItem::Fn(function) => {
+                        names.push((function.sig.ident.clone(), cfgs(&function.attrs)?))
+                    }
+                    TraitItem::Macro(_) | TraitItem::Verbatim(_) => {
+                        return Err(Error::new_spanned(item, UNSEEN));
+                    }
                     _ => {}
                 }
             }
@@ -53,8 +61,12 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
             let mut names = Vec::new();
             for item in &item.items {
                 match item {
-                    ImplItem::Fn(function) => names.push((function.sig.ident.clone(), cfgs(&function.attrs)?)),
-                    ImplItem::Macro(_) | ImplItem::Verbatim(_) => return Err(Error::new_spanned(item, UNSEEN)),
+                    ImplItem::Fn(function) => {
+                        names.push((function.sig.ident.clone(), cfgs(&function.attrs)?))
+                    }
+                    ImplItem::Macro(_) | ImplItem::Verbatim(_) => {
+                        return Err(Error::new_spanned(item, UNSEEN));
+                    }
                     _ => {}
                 }
             }
@@ -74,18 +86,26 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     Ok(quote! { #item #check })
 }
 
-/// What is asked of a type beside the implementation; nothing of one with parameters, of which it cannot be asked.
+/// What is asked of a type beside the implementation; nothing of one with parameters, of which it
+/// cannot be asked.
 ///
-/// That a driver's data is for several tasks, in words that say what to write; and that a driver structure has the callbacks
-/// that the type implements. An implementation of a `Driver` has none that it could lack.
+/// That a driver's data is for several tasks, in words that say what to write; and that a driver
+/// structure has the callbacks that the type implements. An implementation of a `Driver` has none
+/// that it could lack.
 fn checks(item: &ItemImpl) -> Option<TokenStream> {
     let (_, path, _) = item.trait_.as_ref()?;
     if !item.generics.params.is_empty() {
         return None;
     }
     let (root, of) = (safe_layer(), &item.self_ty);
-    let conditions = item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-    let is_driver = path.segments.last().is_some_and(|segment| segment.ident == "Driver");
+    let conditions = item
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"));
+    let is_driver = path
+        .segments
+        .last()
+        .is_some_and(|segment| segment.ident == "Driver");
     let check = Ident::new(
         if is_driver {
             "__data_across_tasks"
@@ -97,15 +117,19 @@ fn checks(item: &ItemImpl) -> Option<TokenStream> {
     Some(quote! { #(#conditions)* #root::#check! { #of } })
 }
 
-/// A constant that each implementation has to have. rustc names it where it is missing; its type is not for writing by hand.
+/// A constant that each implementation has to have. rustc names it where it is missing; its type is
+/// not for writing by hand.
 fn marker() -> Ident {
-    Ident::new("WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl", Span::call_site())
+    Ident::new(
+        "WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl",
+        Span::call_site(),
+    )
 }
 
-const EXPECTED: &str = "`#[vtable]` belongs before a trait of callbacks, or an implementation of one";
+const EXPECTED: &str =
+    "`#[vtable]` belongs before a trait of callbacks, or an implementation of one";
 
-const UNSEEN: &str =
-    "`#[vtable]` does not see which functions a macro makes: write them out, or let the macro write all of the block";
+const UNSEEN: &str = "`#[vtable]` does not see which functions a macro makes: write them out, or let the macro write all of the block";
 
 /// The `#[cfg]`s of a function, for its constant: the one is there where the other is.
 fn cfgs(attributes: &[Attribute]) -> Result<Vec<Attribute>> {
@@ -113,19 +137,32 @@ fn cfgs(attributes: &[Attribute]) -> Result<Vec<Attribute>> {
         .iter()
         .find(|attribute| attribute.path().is_ident("cfg_attr"))
     {
-        let message = "`#[vtable]` does not see whether a `cfg_attr` takes the function away: use `cfg`";
+        let message =
+            "`#[vtable]` does not see whether a `cfg_attr` takes the function away: use `cfg`";
         // What it adds may be anything but a condition.
-        if attribute.to_token_stream().to_string().matches("cfg").count() > 1 {
+        if attribute
+            .to_token_stream()
+            .to_string()
+            .matches("cfg")
+            .count()
+            > 1
+        {
             return Err(Error::new_spanned(attribute, message));
         }
     }
-    let conditions = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+    let conditions = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"));
     Ok(conditions.cloned().collect())
 }
 
 fn constant(function: &Ident) -> Ident {
     // At the function's own place: an error about it points there.
-    format_ident!("HAS_{}", function.to_string().to_uppercase(), span = function.span())
+    format_ident!(
+        "HAS_{}",
+        function.to_string().to_uppercase(),
+        span = function.span()
+    )
 }
 
 #[cfg(test)]
@@ -174,7 +211,10 @@ mod tests {
     #[test]
     fn a_constant_is_there_where_its_function_is() {
         let text = expanded("impl T for U { #[cfg(x)] #[inline] fn must() {} }");
-        assert!(text.contains("# [cfg (x)] const HAS_MUST : bool = true"), "{text}");
+        assert!(
+            text.contains("# [cfg (x)] const HAS_MUST : bool = true"),
+            "{text}"
+        );
         let text = expanded("trait T { #[cfg(x)] #[inline] fn must() {} }");
         assert!(text.contains("# [cfg (x)] # [doc"), "{text}");
     }
@@ -188,7 +228,10 @@ mod tests {
         ] {
             assert!(expanded(text).contains("does not see"), "{text}");
         }
-        assert!(!expanded("impl T for U { #[cfg_attr(x, inline)] fn must() {} }").contains("does not see"));
+        assert!(
+            !expanded("impl T for U { #[cfg_attr(x, inline)] fn must() {} }")
+                .contains("does not see")
+        );
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //!
 //! C headers: `include/linux/device/bus.h`; `drivers/base/bus.c`.
 //!
-//! Each bus owns its IDs, how they match, and its type of device; the driver core knows none of them. [`Bus`] is what the rest
-//! of the driver model needs to know of a bus: which type its devices are. Buses of the kernel's are modules of this crate
-//! ([`pci`](crate::pci), [`platform`](crate::platform)); the rest of this module is for a bus that is made in Rust.
+//! Each bus owns its IDs, how they match, and its type of device; the driver core knows none of
+//! them. [`Bus`] is what the rest of the driver model needs to know of a bus: which type its
+//! devices are. Buses of the kernel's are modules of this crate ([`pci`](crate::pci),
+//! [`platform`](crate::platform)); the rest of this module is for a bus that is made in Rust.
 //!
 //! # A bus of one's own
 //!
@@ -20,17 +21,23 @@
 //! | [`Driver`] | the bus's structure around `struct device_driver` |
 //! | [`Attribute`] | `struct bus_attribute` |
 //!
-//! The value of a [`BusType`] is the bus's own state. It lies in its [`Registration`], and is made after the bus is registered and dropped
-//! before it is unregistered: so what is registered on the bus lies in it, and goes in time. Drivers of the bus cannot be registered
-//! anywhere else. Devices can be made anywhere and at any time; the bus waits for them.
+//! The value of a [`BusType`] is the bus's own state. It lies in its [`Registration`], and is made
+//! after the bus is registered and dropped before it is unregistered: so what is registered on the
+//! bus lies in it, and goes in time. Drivers of the bus cannot be registered anywhere else. Devices
+//! can be made anywhere and at any time; the bus waits for them.
 //!
-//! It waits for ever for a device that nobody lets go of. Fields are dropped in the order in which they stand: a
-//! [`DeviceRegistration`], [`NewDevice`] or [`ARef`](crate::types::ARef) of a device that the module's state has stands before the bus's
-//! [`Registration`], or in the bus's own state; after it, the module is never unloaded, and the log says every ten seconds or so which bus waits.
+//! It waits for ever for a device that nobody lets go of. Fields are dropped in the order in which
+//! they stand: a [`DeviceRegistration`], [`NewDevice`] or [`ARef`](crate::types::ARef) of a device
+//! that the module's state has stands before the bus's [`Registration`], or in the bus's own state;
+//! after it, the module is never unloaded, and the log says every ten seconds or so which bus
+//! waits.
 //!
-//! What `struct bus_type` has beside [`BusType`]: `dev_groups` and `drv_groups` (a driver's own groups do the same), `sync_state` (a driver has its own: [`Callbacks`](crate::driver::Callbacks)), `pm` (the core takes the driver's where the bus has none), `dma_configure` and `dma_cleanup` (devices that are made here do no
-//! DMA of their own), `irq_get_affinity`, `num_vf`, `online`, `offline`, `driver_override` (no device made here has what they are about). `dev_name`, and
-//! `suspend` and `resume`, are the ways of old.
+//! What `struct bus_type` has beside [`BusType`]: `dev_groups` and `drv_groups` (a driver's own
+//! groups do the same), `sync_state` (a driver has its own:
+//! [`Callbacks`](crate::driver::Callbacks)), `pm` (the core takes the driver's where the bus has
+//! none), `dma_configure` and `dma_cleanup` (devices that are made here do no DMA of their own),
+//! `irq_get_affinity`, `num_vf`, `online`, `offline`, `driver_override` (no device made here has
+//! what they are about). `dev_name`, and `suspend` and `resume`, are the ways of old.
 //!
 //! ```no_run
 //! use linux_driver_safe::bus::{self, DeviceRegistration, Handle, NewDevice};
@@ -120,8 +127,9 @@ pub use uevent::UeventEnv;
 ///
 /// # Safety
 ///
-/// `Device<S>` is transparent over a C structure in which the bus embeds its devices' `struct device`, and has the invariants of
-/// [`device::Device`](crate::device::Device) for it; `from_raw` gives the one in which `dev` is embedded.
+/// `Device<S>` is transparent over a C structure in which the bus embeds its devices'
+/// `struct device`, and has the invariants of [`device::Device`](crate::device::Device) for it;
+/// `from_raw` gives the one in which `dev` is embedded.
 pub unsafe trait Bus: Sized + 'static {
     /// The bus's type of device: [`pci::Device`](crate::pci::Device), …
     type Device<S: DeviceState>: AsRef<core_device::Device<S>>;

@@ -94,7 +94,9 @@ unsafe impl<T: IntoBytes> IntoBytes for Wrapping<T> {}
 #[macro_export]
 macro_rules! __no_block {
     ({ $($block:tt)* }) => {
-        $crate::__core::compile_error!("a condition has a block in it: name what it computes, as a `const`");
+        $crate::__core::compile_error!(
+            "a condition has a block in it: name what it computes, as a `const`"
+        );
     };
     ($token:tt) => {};
 }

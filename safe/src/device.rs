@@ -5,7 +5,8 @@
 //!
 //! # A device's life
 //!
-//! It is the driver core's, in its words. Each stage is a type; what a stage allows is a method of its type.
+//! It is the driver core's, in its words. Each stage is a type; what a stage allows is a method of
+//! its type.
 //!
 //! | stage | C | which type stands for it | what can be done | lock | who may hold it |
 //! |---|---|---|---|---|---|
@@ -19,12 +20,13 @@
 //! | gone | `device_del`; `p->dead`, not in sysfs | [`Device`] ([`Normal`]), as before: who has a reference cannot know | as before; what was mapped or registered for a binding answers `ENODEV` | none | who has a reference still |
 //! | destroyed | `device_release` with the last `put_device`; `release` | no type: no reference is left | nothing; a bus made in Rust drops its data of the device here | none | nobody |
 //!
-//! `remove` does not mean that the device is gone: it may be bound again, to this driver or another. And a device that is gone is not
-//! destroyed: open files and references outlive it. A driver's data is made in `probe`, is reached while the device is bound, and is dropped
-//! at the end of `remove`; then devres is released, then `driver_data` and `driver` are NULL.
+//! `remove` does not mean that the device is gone: it may be bound again, to this driver or
+//! another. And a device that is gone is not destroyed: open files and references outlive it. A
+//! driver's data is made in `probe`, is reached while the device is bound, and is dropped at the
+//! end of `remove`; then devres is released, then `driver_data` and `driver` are NULL.
 //!
-//! A state that says more gives all that one saying less gives: `&Device<Core>` is a `&Device<Exclusive>` is a
-//! `&Device<Bound>` is a `&Device`.
+//! A state that says more gives all that one saying less gives: `&Device<Core>` is a
+//! `&Device<Exclusive>` is a `&Device<Bound>` is a `&Device`.
 
 use core::marker::PhantomData;
 use core::ptr::NonNull;
@@ -40,7 +42,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What is known of a device's life: [`Core`], [`Exclusive`], [`Transition`], [`Bound`] or [`Normal`].
+/// What is known of a device's life: [`Core`], [`Exclusive`], [`Transition`], [`Bound`] or
+/// [`Normal`].
 pub trait DeviceState: sealed::Sealed + 'static {
     /// Whether the driver that is bound stays bound, and registered, in this state.
     #[doc(hidden)]
@@ -49,11 +52,13 @@ pub trait DeviceState: sealed::Sealed + 'static {
 
 /// The driver core is in a callback for this device: it holds `device_lock()`.
 pub struct Core;
-/// A callback of the driver's runs for this device, and no other that has it as [`Core`] or `Exclusive`. The device's lock may
-/// be held, or not: the kernel calls the error handlers of a PCI driver both ways ([`pci::ErrorHandlers`](crate::pci::ErrorHandlers)).
+/// A callback of the driver's runs for this device, and no other that has it as [`Core`] or
+/// `Exclusive`. The device's lock may be held, or not: the kernel calls the error handlers of a PCI
+/// driver both ways ([`pci::ErrorHandlers`](crate::pci::ErrorHandlers)).
 pub struct Exclusive;
-/// The device is bound, and on its way to sleep or back: it is neither awake nor asleep until the callback returns, so that nothing in
-/// it may wait for either ([`pm::runtime`](crate::pm::runtime)).
+/// The device is bound, and on its way to sleep or back: it is neither awake nor asleep until the
+/// callback returns, so that nothing in it may wait for either
+/// ([`pm::runtime`](crate::pm::runtime)).
 pub struct Transition;
 /// A driver of this module's is bound to the device.
 pub struct Bound;
@@ -77,16 +82,17 @@ impl DeviceState for Normal {
 ///
 /// # Invariants
 ///
-/// It is an initialised `struct device` whose reference count is at least one as long as the reference lives, and what `S`
-/// says of it holds for that long.
+/// It is an initialised `struct device` whose reference count is at least one as long as the
+/// reference lives, and what `S` says of it holds for that long.
 #[repr(transparent)]
 #[doc(alias = "device")]
 pub struct Device<S: DeviceState = Normal>(Opaque<sys::device>, PhantomData<S>);
 
-// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (put_device()).
+// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread
+// (put_device()).
 unsafe impl Send for Device<Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs. (Not so with `Core`: what can be called there
-// relies on the device's lock, which one thread has.)
+// SAFETY: what can be called on a shared device takes the locks that it needs. (Not so with `Core`:
+// what can be called there relies on the device's lock, which one thread has.)
 unsafe impl Sync for Device<Normal> {}
 // SAFETY: as above.
 unsafe impl Sync for Device<Bound> {}
@@ -111,8 +117,9 @@ impl<S: DeviceState> Device<S> {
 impl Device<Bound> {
     /// The head of the data of the driver that is bound.
     pub(crate) fn head(&self) -> &Head {
-        // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data there before it lent the
-        // device to anyone; it stays there until `remove` has lent it for the last time.
+        // SAFETY: a device that is `Bound` is bound to a driver of ours, whose `probe` put the data
+        // there before it lent the device to anyone; it stays there until `remove` has lent it for
+        // the last time.
         let data = unsafe { (*self.as_raw()).driver_data };
         // SAFETY: as above; the data starts with its head.
         unsafe { &*data.cast() }
@@ -124,15 +131,17 @@ impl Device<Bound> {
         self.head().binding
     }
 
-    /// The place for the registration that is about to be made in `slot`, in the data of the driver that is bound. Everything that C
-    /// calls back asks for this. [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
+    /// The place for the registration that is about to be made in `slot`, in the data of the driver
+    /// that is bound. Everything that C calls back asks for this.
+    /// [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
     #[inline(always)]
     pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
         // SAFETY: the head stays until the binding has ended, which calls `end` first.
         unsafe { self.head().extent.place(slot) }
     }
 
-    /// Whether so many bytes lie in the data of the driver that is bound, be it being dropped or not.
+    /// Whether so many bytes lie in the data of the driver that is bound, be it being dropped or
+    /// not.
     pub(crate) fn holds(&self, address: usize, size: usize) -> bool {
         self.head().extent.contains(address, size)
     }
@@ -142,8 +151,9 @@ impl core::ops::Deref for Device<Core> {
     type Target = Device<Exclusive>;
 
     fn deref(&self) -> &Device<Exclusive> {
-        // SAFETY: `from_raw` demands what `Exclusive` says: of the callbacks that have `Core` or `Exclusive` one runs at a time for a
-        // device (`driver::Turn`, and the device's lock, which the callers of those with `Core` hold). The borrow ends with the callback.
+        // SAFETY: `from_raw` demands what `Exclusive` says: of the callbacks that have `Core` or
+        // `Exclusive` one runs at a time for a device (`driver::Turn`, and the device's lock, which
+        // the callers of those with `Core` hold). The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -152,8 +162,9 @@ impl core::ops::Deref for Device<Exclusive> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound, or being bound, to a driver of ours: so it is in the callbacks that have
-        // `Core` or `Exclusive`, which `remove` waits for. The borrow ends with them.
+        // SAFETY: `from_raw` demands a device that is bound, or being bound, to a driver of ours:
+        // so it is in the callbacks that have `Core` or `Exclusive`, which `remove` waits for. The
+        // borrow ends with them.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -162,8 +173,8 @@ impl core::ops::Deref for Device<Transition> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
-        // with the callback.
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are
+        // waited for by `unbind`. The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -201,7 +212,8 @@ impl AsRef<Device<Bound>> for Device<Exclusive> {
     }
 }
 
-/// Says that a device stays, whose registration was dropped where unregistering it could wait for ever.
+/// Says that a device stays, whose registration was dropped where unregistering it could wait for
+/// ever.
 #[cold]
 pub(crate) fn left_registered(dev: &Device<Normal>) {
     crate::dev_err!(
@@ -223,7 +235,8 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 }
 
-// SAFETY: the pointer is to a device that lives as long as the reference; it stays bound to a driver of ours where `S` says so.
+// SAFETY: the pointer is to a device that lives as long as the reference; it stays bound to a
+// driver of ours where `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
     const BOUND: bool = S::BOUND;
 

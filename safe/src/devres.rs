@@ -16,10 +16,11 @@
 //!
 //! 1. `remove`;
 //! 2. the driver's data, and with it all that C could call back (interrupts, misc devices, work);
-//! 3. what is managed, the last that was made first: values of [`Devres`] among regions, mappings and what else belongs to the
-//!    binding.
+//! 3. what is managed, the last that was made first: values of [`Devres`] among regions, mappings
+//!    and what else belongs to the binding.
 //!
-//! So a value may use until it is dropped what was made before it, and what the driver's data holds may use all of them.
+//! So a value may use until it is dropped what was made before it, and what the driver's data holds
+//! may use all of them.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -38,9 +39,10 @@ use crate::sync::rcu;
 
 /// A value that is tied to a binding, and can be asked for from elsewhere.
 ///
-/// The value is dropped when the driver is unbound, whoever still has a `Devres`; see the [module](self) for the order. What is
-/// reached from a callback that has the device costs a comparison: [`access`](Self::access). From elsewhere (a timer, another
-/// device's callback) it is [`try_access`](Self::try_access), for as long as RCU lets one. Clones are the same value.
+/// The value is dropped when the driver is unbound, whoever still has a `Devres`; see the
+/// [module](self) for the order. What is reached from a callback that has the device costs a
+/// comparison: [`access`](Self::access). From elsewhere (a timer, another device's callback) it is
+/// [`try_access`](Self::try_access), for as long as RCU lets one. Clones are the same value.
 ///
 /// Dropping it, or leaking it, does not end the value: that is what managed means.
 ///
@@ -90,7 +92,8 @@ unsafe impl<T: Send + Sync> Send for Devres<T> {}
 unsafe impl<T: Send + Sync> Sync for Devres<T> {}
 
 impl<T: Send + Sync> Devres<T> {
-    /// Makes a value that lives until the driver is unbound, in memory of `kmalloc`. `ENOMEM`, or what `init` returns.
+    /// Makes a value that lives until the driver is unbound, in memory of `kmalloc`. `ENOMEM`, or
+    /// what `init` returns.
     ///
     /// Context: may sleep.
     #[doc(alias = "devres_add")]
@@ -102,9 +105,11 @@ impl<T: Send + Sync> Devres<T> {
         const { assert!(align_of::<NonNull<Inner<T>>>() <= align_of::<u64>()) };
         let dev = dev.as_ref();
         // SAFETY: memory that may hold anything is initialised by nothing.
-        let nothing =
-            unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Inner<T>>| Ok::<(), Error>(())) };
-        let inner: *mut Inner<T> = KBox::into_raw(KBox::pin_init::<Error>(nothing, GFP_KERNEL)?).cast();
+        let nothing = unsafe {
+            pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Inner<T>>| Ok::<(), Error>(()))
+        };
+        let inner: *mut Inner<T> =
+            KBox::into_raw(KBox::pin_init::<Error>(nothing, GFP_KERNEL)?).cast();
         // SAFETY: the memory was allocated just now.
         let inner = unsafe { NonNull::new_unchecked(inner) };
         let at = inner.as_ptr();
@@ -121,8 +126,9 @@ impl<T: Send + Sync> Devres<T> {
         // INVARIANT: the one user that is counted.
         let this = Self(inner, PhantomData);
         let size = size_of::<NonNull<Inner<T>>>();
-        // SAFETY: `__devres_alloc_node` demands a release function for what the memory will hold, and a name that stays: the pointer that
-        // `release` reads is written below, before the node is added; the name is a static.
+        // SAFETY: `__devres_alloc_node` demands a release function for what the memory will hold,
+        // and a name that stays: the pointer that `release` reads is written below, before the node
+        // is added; the name is a static.
         let node = unsafe {
             sys::__devres_alloc_node(
                 Some(release::<T>),
@@ -135,9 +141,11 @@ impl<T: Send + Sync> Devres<T> {
         if node.is_null() {
             return Err(ENOMEM);
         }
-        // SAFETY: the field is valid for writes, pinned in its memory, and not used as a `T` after an error.
+        // SAFETY: the field is valid for writes, pinned in its memory, and not used as a `T` after
+        // an error.
         if let Err(error) = unsafe { init.__pinned_init(value) } {
-            // SAFETY: `devres_free` demands a node that was not added (it `BUG`s): it was allocated above.
+            // SAFETY: `devres_free` demands a node that was not added (it `BUG`s): it was allocated
+            // above.
             unsafe { sys::devres_free(node) };
             return Err(error.into());
         }
@@ -146,13 +154,15 @@ impl<T: Send + Sync> Devres<T> {
         // SAFETY: the node has room for a pointer, aligned as kmalloc does at least.
         unsafe { node.cast::<NonNull<Inner<T>>>().write(of_binding.0) };
         core::mem::forget(of_binding);
-        // SAFETY: `devres_add` demands a node in no list, and a device that is being bound or bound, whose unbinding releases it (of a device without
-        // a driver it would stay): `dev` is `Bound`.
+        // SAFETY: `devres_add` demands a node in no list, and a device that is being bound or
+        // bound, whose unbinding releases it (of a device without a driver it would stay): `dev` is
+        // `Bound`.
         unsafe { sys::devres_add(dev.as_raw(), node) };
         Ok(this)
     }
 
-    /// The value, where a device is at hand. [`ENODEV`] if that is of another binding than the value.
+    /// The value, where a device is at hand. [`ENODEV`] if that is of another binding than the
+    /// value.
     ///
     /// Context: any.
     #[inline]
@@ -161,13 +171,13 @@ impl<T: Send + Sync> Devres<T> {
         if dev.as_ref().binding() != inner.binding {
             return Err(ENODEV);
         }
-        // SAFETY: the binding that the value is of is the one that is; what is managed is dropped after nobody has the device as a
-        // bound one, and so not while `dev` is borrowed.
+        // SAFETY: the binding that the value is of is the one that is; what is managed is dropped
+        // after nobody has the device as a bound one, and so not while `dev` is borrowed.
         Ok(unsafe { inner.value.assume_init_ref() })
     }
 
-    /// The value, if the driver was not unbound. As long as the guard is there this thread must not sleep: it is a reader
-    /// of [RCU](rcu::Guard), which says who sees that it does not.
+    /// The value, if the driver was not unbound. As long as the guard is there this thread must not
+    /// sleep: it is a reader of [RCU](rcu::Guard), which says who sees that it does not.
     ///
     /// Context: any but NMI. (With [`access`](Self::access) one may sleep.)
     #[inline]
@@ -181,7 +191,10 @@ impl<T: Send + Sync> Devres<T> {
         // SAFETY: it is dropped only after all readers ended that saw it there.
         let value = unsafe { inner.value.assume_init_ref() };
         // INVARIANT: as above.
-        Some(Guard { value, _reader: reader })
+        Some(Guard {
+            value,
+            _reader: reader,
+        })
     }
 
     fn inner(&self) -> &Inner<T> {
@@ -213,7 +226,8 @@ impl<T> Deref for Guard<'_, T> {
 
 impl<T: Send + Sync> Clone for Devres<T> {
     fn clone(&self) -> Self {
-        // More users than addresses there cannot be, unless they are leaked; 63 bits of those do not come together.
+        // More users than addresses there cannot be, unless they are leaked; 63 bits of those do
+        // not come together.
         self.inner().users.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: counted above.
         Self(self.0, PhantomData)
@@ -225,10 +239,10 @@ impl<T: Send + Sync> Drop for Devres<T> {
         if self.inner().users.fetch_sub(1, Ordering::Release) == 1 {
             // What the others did comes before the memory goes.
             fence(Ordering::Acquire);
-            // The value is not there: the binding has dropped it, or it never was.
-            // SAFETY: `kfree` asks for the address that `kmalloc` returned, once: `new` took it from
-            // `KBox::into_raw`, and this was its last user. It asks for a context that is no NMI, in
-            // which no code of a driver runs.
+            // The value is not there: the binding has dropped it, or it never was. SAFETY: `kfree`
+            // asks for the address that `kmalloc` returned, once: `new` took it from
+            // `KBox::into_raw`, and this was its last user. It asks for a context that is no NMI,
+            // in which no code of a driver runs.
             unsafe { sys::kfree(self.0.as_ptr().cast()) };
         }
     }
@@ -248,7 +262,7 @@ unsafe extern "C" fn release<T: Send + Sync + 'static>(_dev: *mut sys::device, n
     }
     // SAFETY: the memory is there; only the field's address is taken.
     let value = unsafe { &raw mut (*this.0.as_ptr()).value }.cast::<T>();
-    // SAFETY: the value was initialised, and is dropped this once: no driver has the device as one of this binding any more, and no
-    // reader is left that found it there.
+    // SAFETY: the value was initialised, and is dropped this once: no driver has the device as one
+    // of this binding any more, and no reader is left that found it there.
     unsafe { value.drop_in_place() };
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Memory that devices read and write.
 //!
-//! C headers: `include/linux/dma-mapping.h`, `include/linux/dma-direction.h`; `kernel/dma/mapping.c`; `Documentation/core-api/dma-api.rst`.
+//! C headers: `include/linux/dma-mapping.h`, `include/linux/dma-direction.h`;
+//! `kernel/dma/mapping.c`; `Documentation/core-api/dma-api.rst`.
 //!
 //! | here | C |
 //! |---|---|
@@ -11,12 +12,15 @@
 //! | [`Streaming::sync_for_cpu`], [`Cpu`] | `dma_sync_single_for_cpu`, `dma_sync_single_for_device` |
 //! | [`wmb`], [`rmb`] | `dma_wmb`, `dma_rmb` |
 //!
-//! What a device may write has no references to it here. The CPU reads and writes it in words, each by one instruction, so that neither the
-//! device nor another CPU is raced with; what is more than a word can be seen half written, as in C, and a lock or an order of accesses is
-//! the driver's to keep. Types are those of which any bits are a value ([`FromBytes`](crate::bytes::FromBytes), [`IntoBytes`](crate::bytes::IntoBytes)).
+//! What a device may write has no references to it here. The CPU reads and writes it in words, each
+//! by one instruction, so that neither the device nor another CPU is raced with; what is more than
+//! a word can be seen half written, as in C, and a lock or an order of accesses is the driver's to
+//! keep. Types are those of which any bits are a value ([`FromBytes`](crate::bytes::FromBytes),
+//! [`IntoBytes`](crate::bytes::IntoBytes)).
 //!
-//! Both kinds of memory stand in the data of the device's driver: they are freed in the bus's `remove`, when the device is still bound, and not
-//! before the driver's own `remove` has told the device to stop.
+//! Both kinds of memory stand in the data of the device's driver: they are freed in the bus's
+//! `remove`, when the device is still bound, and not before the driver's own `remove` has told the
+//! device to stop.
 //!
 //! ```
 //! # #![forbid(unsafe_code)]
@@ -76,7 +80,9 @@ mod words;
 pub use coherent::Coherent;
 pub use field::{Field, Word};
 pub use mask::{DmaMask, set_mask_and_coherent};
-pub use streaming::{Bidirectional, Cpu, Direction, FromDevice, Readable, Streaming, ToDevice, Writable};
+pub use streaming::{
+    Bidirectional, Cpu, Direction, FromDevice, Readable, Streaming, ToDevice, Writable,
+};
 
 #[doc(inline)]
 pub use crate::__dma_field as field;
@@ -85,14 +91,16 @@ pub use crate::__dma_field as field;
 #[doc(alias = "dma_addr_t")]
 pub type DmaAddr = linux_driver_sys::dma_addr_t;
 
-/// What was written to coherent memory before it is seen by the device before what is written after it: C's `dma_wmb`. Context: any.
+/// What was written to coherent memory before it is seen by the device before what is written after
+/// it: C's `dma_wmb`. Context: any.
 #[doc(alias = "dma_wmb")]
 #[inline(always)]
 pub fn wmb() {
     crate::io::arch::dma_wmb();
 }
 
-/// What is read of coherent memory before it is read before what is read after it: C's `dma_rmb`. Context: any.
+/// What is read of coherent memory before it is read before what is read after it: C's `dma_rmb`.
+/// Context: any.
 #[doc(alias = "dma_rmb")]
 #[inline(always)]
 pub fn rmb() {

@@ -27,8 +27,8 @@ pub struct Error(NonZeroI32);
 pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
 impl Error {
-    /// The error for a return value of C, which is a negated errno. Anything else is [`code::EINVAL`]: it says that
-    /// the callee does not keep to the convention.
+    /// The error for a return value of C, which is a negated errno. Anything else is
+    /// [`code::EINVAL`]: it says that the callee does not keep to the convention.
     ///
     /// ```
     /// use linux_driver_safe::error::{Error, code::*};

@@ -62,7 +62,8 @@ use linux_driver_sys as sys;
 
 use crate::types::Opaque;
 
-/// An open file: C's `struct file`. What `open` made; `dup` and `fork` share it, and it can be passed to other processes.
+/// An open file: C's `struct file`. What `open` made; `dup` and `fork` share it, and it can be
+/// passed to other processes.
 ///
 /// # Invariants
 ///
@@ -71,7 +72,8 @@ use crate::types::Opaque;
 #[doc(alias = "file")]
 pub struct File(Opaque<sys::file>);
 
-// SAFETY: what can be called on a shared file reads what does not change, or single words that C changes at any time, too.
+// SAFETY: what can be called on a shared file reads what does not change, or single words that C
+// changes at any time, too.
 unsafe impl Sync for File {}
 
 impl File {
@@ -95,13 +97,13 @@ impl File {
     pub fn flags(&self) -> u32 {
         // SAFETY: the file is there; only the field's address is taken.
         let flags = unsafe { &raw const (*self.as_raw()).f_flags };
-        // SAFETY: the file is there, by the type's invariant. `setfl` changes the word under `f_lock`, in one piece: it is read as one, once, as C
-        // reads it without the lock.
+        // SAFETY: the file is there, by the type's invariant. `setfl` changes the word under
+        // `f_lock`, in one piece: it is read as one, once, as C reads it without the lock.
         unsafe { flags.read_volatile() }
     }
 
-    /// Whether an operation that would have to wait is to fail with [`EAGAIN`](crate::error::code::EAGAIN) instead:
-    /// `O_NONBLOCK`.
+    /// Whether an operation that would have to wait is to fail with
+    /// [`EAGAIN`](crate::error::code::EAGAIN) instead: `O_NONBLOCK`.
     #[doc(alias = "O_NONBLOCK")]
     pub fn is_nonblocking(&self) -> bool {
         self.flags() & sys::O_NONBLOCK != 0
@@ -113,7 +115,8 @@ impl File {
         self.mode() & sys::LINUX_DRIVER_FMODE_READ != 0
     }
 
-    /// Whether the file was opened for writing: `FMODE_WRITE`. (`write` is called of no other; an `ioctl` can be of any.)
+    /// Whether the file was opened for writing: `FMODE_WRITE`. (`write` is called of no other; an
+    /// `ioctl` can be of any.)
     #[doc(alias = "FMODE_WRITE")]
     pub fn is_writable(&self) -> bool {
         self.mode() & sys::LINUX_DRIVER_FMODE_WRITE != 0
@@ -123,7 +126,8 @@ impl File {
     fn mode(&self) -> sys::fmode_t {
         // SAFETY: the file is there; only the field's address is taken.
         let mode = unsafe { &raw const (*self.as_raw()).f_mode };
-        // SAFETY: the file is there; the access mode does not change after it was opened, other bits of the word may.
+        // SAFETY: the file is there; the access mode does not change after it was opened, other
+        // bits of the word may.
         unsafe { mode.read_volatile() }
     }
 }

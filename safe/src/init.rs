@@ -82,18 +82,18 @@
 //!   say `Ok` and mean the caller's. Right: a re-export of `core` that `$crate` names. Here: our
 //!   macros check that what the expansions name is `core`'s own
 //!   ([`__core_is_core!`](crate::__core_is_core)).
-//! - **The name of the struct is no path and has no arguments**: `init!(Foo::<[u8; 3]> { … })` hands
-//!   its arguments on to where a struct literal cannot have them ("struct literal body without
-//!   path"), an argument that is a constant matches no rule, nor does `inner::Foo`. Right: parse a
-//!   path, and use its arguments for the type alone. Here: our macros do so.
+//! - **The name of the struct is no path and has no arguments**: `init!(Foo::<[u8; 3]> { … })`
+//!   hands its arguments on to where a struct literal cannot have them ("struct literal body
+//!   without path"), an argument that is a constant matches no rule, nor does `inner::Foo`. Right:
+//!   parse a path, and use its arguments for the type alone. Here: our macros do so.
 //! - **`StackInit` is exported**, for the expansion of `stack_pin_init!`. Here: neither is
 //!   re-exported; what C calls back is not made on a stack.
 
 mod sound {
     // `Zeroable` is a derive, too: ours takes its place below.
     pub use pinned_init::{
-        Init, PinInit, Zeroable, init_array_from_fn, init_from_closure, init_zeroed, pin_init_array_from_fn,
-        pin_init_from_closure, zeroed,
+        Init, PinInit, Zeroable, init_array_from_fn, init_from_closure, init_zeroed,
+        pin_init_array_from_fn, pin_init_from_closure, zeroed,
     };
 }
 
@@ -195,7 +195,10 @@ pub fn __of<T, E, I: PinInit<T, E>>(init: I) -> I {
 macro_rules! __may_move {
     ($name:ident: $type:ty) => {
         const _: () = {
-            #[allow(unused_imports, reason = "a type that may move has the constant of its own")]
+            #[allow(
+                unused_imports,
+                reason = "a type that may move has the constant of its own"
+            )]
             use $crate::init::NotMoved as _;
             $crate::__core::assert!(
                 <$crate::init::Moved<$type>>::MAY,
@@ -258,12 +261,16 @@ macro_rules! __core_is_core {
             const _: unsafe fn() = mem::zeroed::<()>;
             const _: unsafe fn(*mut (), ()) = ptr::write::<()>;
             const _: unsafe fn(*mut (), u8, usize) = ptr::write_bytes::<()>;
-            const _: fn(*mut ()) -> $crate::__core::option::Option<ptr::NonNull<()>> = ptr::NonNull::new;
+            const _: fn(*mut ()) -> $crate::__core::option::Option<ptr::NonNull<()>> =
+                ptr::NonNull::new;
             const _: fn(&mut ()) -> *mut () = |place| ptr::addr_of_mut!(*place);
-            const _: marker::PhantomData<(marker::PhantomPinned, others::Infallible, others::Pin<&()>)> =
-                marker::PhantomData;
-            // `Ok` is the caller's: a variant, no function, and not `Err` by that name, whose type is
-            // another here.
+            const _: marker::PhantomData<(
+                marker::PhantomPinned,
+                others::Infallible,
+                others::Pin<&()>,
+            )> = marker::PhantomData;
+            // `Ok` is the caller's: a variant, no function, and not `Err` by that name, whose type
+            // is another here.
             const _: fn(others::Result<(), u8>) = |result| if let Ok(()) = result {};
             #[allow(dead_code, reason = "only the compiler looks at it")]
             trait Bounds: marker::Copy + marker::Unpin + others::Clone + others::Drop {}

@@ -3,8 +3,9 @@
 //!
 //! C headers: `include/uapi/asm-generic/ioctl.h`; `Documentation/driver-api/ioctl.rst`.
 //!
-//! A number says who it belongs to (`type`, a letter that the driver chose), which it is, what goes which way and how many
-//! bytes. A driver's `ioctl` matches on them, and answers [`ENOTTY`](crate::error::code::ENOTTY) to any other:
+//! A number says who it belongs to (`type`, a letter that the driver chose), which it is, what goes
+//! which way and how many bytes. A driver's `ioctl` matches on them, and answers
+//! [`ENOTTY`](crate::error::code::ENOTTY) to any other:
 //!
 //! ```
 //! use linux_driver_safe::ioctl::{_IO, _IOWR};
@@ -28,7 +29,8 @@ const TYPE: u32 = sys::_IOC_NRBITS;
 const SIZE: u32 = TYPE + sys::_IOC_TYPEBITS;
 const DIR: u32 = SIZE + sys::_IOC_SIZEBITS;
 
-/// The number of a command: C's `_IOC`. `dir` is [`_IOC_NONE`], or of [`_IOC_READ`] and [`_IOC_WRITE`], as user space sees it.
+/// The number of a command: C's `_IOC`. `dir` is [`_IOC_NONE`], or of [`_IOC_READ`] and
+/// [`_IOC_WRITE`], as user space sees it.
 ///
 /// It does not compile, as a constant, with a size of more than 16383 bytes.
 pub const fn _IOC(dir: u32, r#type: u8, nr: u8, size: usize) -> u32 {
@@ -88,8 +90,8 @@ pub const fn _IOC_SIZE(cmd: u32) -> usize {
 
 /// The argument of a command: a number, or the address of a value in user space.
 ///
-/// It is of the task that made the call, and so stays on its thread. What reads it takes it: who read it twice could find two values,
-/// of which only the first was checked.
+/// It is of the task that made the call, and so stays on its thread. What reads it takes it: who
+/// read it twice could find two values, of which only the first was checked.
 pub struct Argument<'a>(usize, PhantomData<&'a *mut ()>);
 
 impl Argument<'_> {
@@ -109,15 +111,16 @@ impl<'a> Argument<'a> {
         UserSlice::new(self.0, length)
     }
 
-    /// Copies the value at the address that the argument is: [`EFAULT`](crate::error::code::EFAULT) if it is not one.
+    /// Copies the value at the address that the argument is: [`EFAULT`](crate::error::code::EFAULT)
+    /// if it is not one.
     ///
     /// Context: may sleep.
     pub fn read<T: FromBytes>(self) -> Result<T> {
         self.slice(size_of::<T>()).reader().read()
     }
 
-    /// As [`read`](Self::read), for a command that answers with a value of the same size at the same address ([`_IOWR`]): the value, and
-    /// where the answer goes.
+    /// As [`read`](Self::read), for a command that answers with a value of the same size at the
+    /// same address ([`_IOWR`]): the value, and where the answer goes.
     ///
     /// Context: may sleep.
     pub fn read_write<T: FromBytes>(self) -> Result<(T, Writer<'a>)> {
@@ -125,7 +128,8 @@ impl<'a> Argument<'a> {
         Ok((from.read()?, to))
     }
 
-    /// Copies a value to the address that the argument is: [`EFAULT`](crate::error::code::EFAULT) if it is not one.
+    /// Copies a value to the address that the argument is: [`EFAULT`](crate::error::code::EFAULT)
+    /// if it is not one.
     ///
     /// Context: may sleep.
     pub fn write<T: IntoBytes>(self, value: &T) -> Result {
@@ -150,7 +154,10 @@ mod tests {
     fn a_number_is_taken_apart() {
         let cmd = _IOWR::<[u8; 300]>(b'Q', 7);
         assert_eq!(_IOC_DIR(cmd), _IOC_READ | _IOC_WRITE);
-        assert_eq!((_IOC_TYPE(cmd), _IOC_NR(cmd), _IOC_SIZE(cmd)), (b'Q', 7, 300));
+        assert_eq!(
+            (_IOC_TYPE(cmd), _IOC_NR(cmd), _IOC_SIZE(cmd)),
+            (b'Q', 7, 300)
+        );
         assert_eq!(_IOC_SIZE(u32::MAX), 16383);
     }
 }

@@ -14,10 +14,11 @@
 //! | [`Flags`], `IRQF_*` | the flags of `request_irq` |
 //! | [`Line`] | the number of an interrupt, of the binding that it was got for |
 //!
-//! What a handler works with lies inside the registration, which owns it: it is there before the first interrupt can come, and
-//! goes after the last handler has returned. The registration stands in the data of the device's driver, so that it ends in the bus's
-//! `remove`, before anything else of the binding goes; for that reason a handler gets the device as a [`Bound`] one, also while `probe`
-//! is not yet finished.
+//! What a handler works with lies inside the registration, which owns it: it is there before the
+//! first interrupt can come, and goes after the last handler has returned. The registration stands
+//! in the data of the device's driver, so that it ends in the bus's `remove`, before anything else
+//! of the binding goes; for that reason a handler gets the device as a [`Bound`] one, also while
+//! `probe` is not yet finished.
 //!
 //! ```
 //! # #![forbid(unsafe_code)]
@@ -90,10 +91,12 @@ pub use registration::{Disabled, Registration};
 
 use crate::device::{Bound, Device};
 
-/// An interrupt of a device: the number that C's `request_irq` takes, and the binding that it was got for.
+/// An interrupt of a device: the number that C's `request_irq` takes, and the binding that it was
+/// got for.
 ///
-/// A bus gives it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector), [`platform::Device::irq`](crate::platform::Device::irq). When the binding has ended the kernel may give the number to another
-/// device: [`Registration::new`] then refuses it.
+/// A bus gives it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector),
+/// [`platform::Device::irq`](crate::platform::Device::irq). When the binding has ended the kernel
+/// may give the number to another device: [`Registration::new`] then refuses it.
 #[derive(Clone, Copy)]
 pub struct Line {
     number: c_uint,

@@ -7,7 +7,8 @@ use core::ffi::{c_long, c_ulong};
 
 use linux_driver_sys as sys;
 
-/// A length of time in ticks of the scheduler, of which a second has `HZ`: 4 ms each where that is 250.
+/// A length of time in ticks of the scheduler, of which a second has `HZ`: 4 ms each where that is
+/// 250.
 ///
 /// # Invariants
 ///
@@ -26,22 +27,28 @@ impl Jiffies {
     /// So many ticks, [`MAX`](Self::MAX) at most.
     pub const fn new(ticks: u64) -> Self {
         // INVARIANT: limited here.
-        if ticks < Self::MAX.0 { Self(ticks) } else { Self::MAX }
+        if ticks < Self::MAX.0 {
+            Self(ticks)
+        } else {
+            Self::MAX
+        }
     }
 
-    /// At least so many milliseconds: C's `msecs_to_jiffies`, which rounds up; more than `i32::MAX` (24 days) is
-    /// [`MAX`](Self::MAX), as in C.
+    /// At least so many milliseconds: C's `msecs_to_jiffies`, which rounds up; more than `i32::MAX`
+    /// (24 days) is [`MAX`](Self::MAX), as in C.
     #[doc(alias = "msecs_to_jiffies")]
     #[doc(alias = "__msecs_to_jiffies")]
     pub fn from_msecs(ms: u32) -> Self {
         if ms > i32::MAX.cast_unsigned() {
             return Self::MAX;
         }
-        // As C's inline function does for a constant: where a tick is so many milliseconds, no call is left of it.
+        // As C's inline function does for a constant: where a tick is so many milliseconds, no call
+        // is left of it.
         if const { Self::HZ <= 1000 && 1000 % Self::HZ == 0 } {
             return Self::new(u64::from(ms.div_ceil(const { 1000 / Self::HZ })));
         }
-        // SAFETY: `__msecs_to_jiffies` has no precondition: it is a function of its argument alone (`__attribute_const__`).
+        // SAFETY: `__msecs_to_jiffies` has no precondition: it is a function of its argument alone
+        // (`__attribute_const__`).
         Self::new(unsafe { sys::__msecs_to_jiffies(ms) })
     }
 
@@ -90,7 +97,10 @@ mod tests {
             assert_eq!(Jiffies::from_msecs(ms).ticks(), ticks, "{ms} ms");
         }
         let most = i32::MAX.cast_unsigned();
-        assert_eq!(Jiffies::from_msecs(most).ticks(), u64::from(most.div_ceil(tick)));
+        assert_eq!(
+            Jiffies::from_msecs(most).ticks(),
+            u64::from(most.div_ceil(tick))
+        );
         assert_eq!(Jiffies::from_msecs(most + 1).ticks(), Jiffies::MAX.ticks());
     }
 }

@@ -34,8 +34,9 @@
 //!
 //! What each type is called in C stands in the [table of names](#names).
 //!
-//! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is a panic, and a
-//! panic ends in `BUG()` with its message and place. Where wrapping is meant, say so (`wrapping_add`).
+//! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is
+//! a panic, and a panic ends in `BUG()` with its message and place. Where wrapping is meant, say so
+//! (`wrapping_add`).
 #![doc = include_str!("../LOCKS.md")]
 #![doc = include_str!("../NAMES.md")]
 #![cfg_attr(not(test), no_std)]
@@ -99,7 +100,9 @@ pub use linux_driver_sys as sys;
 /// What this crate's own macros expand to. Called by hand, it writes through any pointer.
 #[doc(hidden)]
 pub mod __for_its_own_macros_and_unsound_by_hand {
-    pub use pinned_init::{__pin_data, __pinned_drop, PinnedDrop, init, pin_init, try_init, try_pin_init};
+    pub use pinned_init::{
+        __pin_data, __pinned_drop, PinnedDrop, init, pin_init, try_init, try_pin_init,
+    };
 }
 
 // The expansions of attributes and derives name this crate, here too.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Miscellaneous character devices: `struct miscdevice` and its `struct file_operations`.
 //!
-//! C headers: `include/linux/miscdevice.h`, `include/linux/fs.h`; `drivers/char/misc.c`, `fs/char_dev.c`.
+//! C headers: `include/linux/miscdevice.h`, `include/linux/fs.h`; `drivers/char/misc.c`,
+//! `fs/char_dev.c`.
 //!
 //! | here | C |
 //! |---|---|
@@ -12,25 +13,28 @@
 //!
 //! # Open files outlive the binding
 //!
-//! User space keeps a file open as long as it likes, and may pass it on; the driver is unbound whenever the core says so. From
-//! then on:
+//! User space keeps a file open as long as it likes, and may pass it on; the driver is unbound
+//! whenever the core says so. From then on:
 //!
-//! - no operation begins: each fails with [`ENODEV`], `poll` says `EPOLLHUP | EPOLLERR`, and touching a mapping is SIGBUS;
-//! - one that sleeps in a wait of [`Call`]'s is woken, and gets [`ENODEV`]; unbinding waits until all operations have returned;
+//! - no operation begins: each fails with [`ENODEV`], `poll` says `EPOLLHUP | EPOLLERR`, and
+//!   touching a mapping is SIGBUS;
+//! - one that sleeps in a wait of [`Call`]'s is woken, and gets [`ENODEV`]; unbinding waits until
+//!   all operations have returned;
 //! - what was mapped is taken away from the processes that mapped it;
 //! - and only then goes what the operations work on, and what the device had.
 //!
-//! The state of an open file is dropped when the file is closed at last, with or without a device. The module stays for as long:
-//! to unload it fails (`EWOULDBLOCK`), as with a C driver. A device that is bound anew is another one: files that were open
-//! stay dead.
+//! The state of an open file is dropped when the file is closed at last, with or without a device.
+//! The module stays for as long: to unload it fails (`EWOULDBLOCK`), as with a C driver. A device
+//! that is bound anew is another one: files that were open stay dead.
 //!
-//! An operation that waits for something else than [`Call`]'s waits, or in a fault that user space serves (FUSE, userfaultfd),
-//! makes the unbinding wait: as in C, nothing takes the device from under it. (A task that is killed gets out of such faults.)
+//! An operation that waits for something else than [`Call`]'s waits, or in a fault that user space
+//! serves (FUSE, userfaultfd), makes the unbinding wait: as in C, nothing takes the device from
+//! under it. (A task that is killed gets out of such faults.)
 //!
 //! # Order
 //!
-//! What the operations use lies in the registration, which lies in the driver's data: it is there before the device can be
-//! opened, and goes after the last operation has returned.
+//! What the operations use lies in the registration, which lies in the driver's data: it is there
+//! before the device can be opened, and goes after the last operation has returned.
 //!
 //! ```no_run
 //! use linux_driver_safe::device::Device;

@@ -3,9 +3,10 @@
 //!
 //! C header: `include/linux/mm.h`; `mm/memory.c`, `mm/mmap.c`.
 //!
-//! Pages come by faults, each of which finds the device bound or ends in SIGBUS. C drivers often map all pages in `mmap` itself
-//! (`remap_pfn_range`); the kernel links the area to its file only after `mmap` has returned, so that who takes the mappings
-//! away as the device goes would miss one that is being made.
+//! Pages come by faults, each of which finds the device bound or ends in SIGBUS. C drivers often
+//! map all pages in `mmap` itself (`remap_pfn_range`); the kernel links the area to its file only
+//! after `mmap` has returned, so that who takes the mappings away as the device goes would miss one
+//! that is being made.
 //!
 //! ```no_run
 //! use linux_driver_safe::miscdevice::{self, Call};
@@ -44,7 +45,8 @@ use crate::device::{Bound, Device};
 use crate::error::{Result, code::EINVAL, code::EPERM};
 use crate::pci;
 
-/// An area of user space that is being made for a file: C's `struct vm_area_struct`, in a call of `mmap`.
+/// An area of user space that is being made for a file: C's `struct vm_area_struct`, in a call of
+/// `mmap`.
 #[doc(alias = "vm_area_struct")]
 pub struct VmArea<'a> {
     raw: *mut sys::vm_area_struct,
@@ -55,8 +57,8 @@ pub struct VmArea<'a> {
 ///
 /// # Invariants
 ///
-/// The frames from `pfn + offset of the area` on are the device's, as many as the area has pages, as long as the binding is that
-/// the area was made in.
+/// The frames from `pfn + offset of the area` on are the device's, as many as the area has pages,
+/// as long as the binding is that the area was made in.
 pub struct Mapping<'a> {
     pfn: u64,
     writable: bool,
@@ -77,7 +79,8 @@ impl<'a> VmArea<'a> {
     /// How many pages it has.
     #[doc(alias = "vma_pages")]
     pub fn pages(&self) -> usize {
-        // SAFETY: the shim reads fields of the area, which C does not change while it calls `mmap`, with the `mmap_lock` held for writing.
+        // SAFETY: the shim reads fields of the area, which C does not change while it calls `mmap`,
+        // with the `mmap_lock` held for writing.
         unsafe { sys::linux_driver_vma_pages(self.raw) as usize }
     }
 
@@ -88,8 +91,8 @@ impl<'a> VmArea<'a> {
         unsafe { sys::linux_driver_vma_pgoff(self.raw) as usize }
     }
 
-    /// Whether user space may write, now. Where it may not, `mprotect` can let it later, if the file was opened for writing and what
-    /// is shown is not [read only](Self::iomap_readonly).
+    /// Whether user space may write, now. Where it may not, `mprotect` can let it later, if the
+    /// file was opened for writing and what is shown is not [read only](Self::iomap_readonly).
     #[doc(alias = "VM_WRITE")]
     pub fn is_writable(&self) -> bool {
         self.flags() & sys::LINUX_DRIVER_VM_WRITE != 0
@@ -100,12 +103,12 @@ impl<'a> VmArea<'a> {
         unsafe { sys::linux_driver_vma_flags(self.raw) }
     }
 
-    /// Shows a BAR, from the page that user space asked for on, without caching: as C's `vm_iomap_memory` with
-    /// `pgprot_noncached`. Nor can it be executed later (`VM_MAYEXEC`).
+    /// Shows a BAR, from the page that user space asked for on, without caching: as C's
+    /// `vm_iomap_memory` with `pgprot_noncached`. Nor can it be executed later (`VM_MAYEXEC`).
     ///
-    /// [`EINVAL`] if the area reaches beyond the BAR, if the BAR is not made of whole pages (its neighbours would be seen), or
-    /// for a private mapping; [`EPERM`] for one that is executable; [`ENODEV`](crate::error::code::ENODEV) if the BAR is of
-    /// another binding. Context: any.
+    /// [`EINVAL`] if the area reaches beyond the BAR, if the BAR is not made of whole pages (its
+    /// neighbours would be seen), or for a private mapping; [`EPERM`] for one that is executable;
+    /// [`ENODEV`](crate::error::code::ENODEV) if the BAR is of another binding. Context: any.
     #[doc(alias = "vm_iomap_memory")]
     pub fn iomap<const SIZE: usize>(
         &mut self,
@@ -123,8 +126,8 @@ impl<'a> VmArea<'a> {
         })
     }
 
-    /// As [`iomap`](Self::iomap), to be read only, now and later: `mprotect` does not make the area writable (C drivers clear
-    /// `VM_MAYWRITE`). [`EPERM`] if it is writable already, too.
+    /// As [`iomap`](Self::iomap), to be read only, now and later: `mprotect` does not make the area
+    /// writable (C drivers clear `VM_MAYWRITE`). [`EPERM`] if it is writable already, too.
     #[doc(alias = "VM_MAYWRITE")]
     pub fn iomap_readonly<const SIZE: usize>(
         &mut self,
@@ -144,8 +147,8 @@ impl<'a> VmArea<'a> {
     /// That the area can show something of so many pages.
     fn check(&self, pages: u64) -> Result {
         let flags = self.flags();
-        // Without this flag the mapping is private: writing to it would make copies. (`VM_SHARED` is off, too, in a shared mapping
-        // of a file that was opened for reading.)
+        // Without this flag the mapping is private: writing to it would make copies. (`VM_SHARED`
+        // is off, too, in a shared mapping of a file that was opened for reading.)
         if flags & sys::LINUX_DRIVER_VM_MAYSHARE == 0 {
             return Err(EINVAL);
         }
@@ -163,14 +166,18 @@ impl<'a> VmArea<'a> {
     ///
     /// # Safety
     ///
-    /// `ops.fault` puts pages in only while the binding is that the area was made in, and whoever ends the binding takes the
-    /// pages away before.
+    /// `ops.fault` puts pages in only while the binding is that the area was made in, and whoever
+    /// ends the binding takes the pages away before.
     pub(crate) unsafe fn set(self, mapping: &Mapping<'a>, ops: &'static sys::vm_operations_struct) {
-        // SAFETY: `vm_flags` and `vm_ops` may be written by the `mmap` operation of the area's file, which has the `mmap_lock` for writing
-        // and an area that is not linked yet (`mmap_region`): this is called in it. `VM_PFNMAP` asks for pages that only
-        // `vmf_insert_pfn` puts in, as the caller promises of `ops`, and for an area that is not private and writable
-        // (`is_cow_mapping`, which `vmf_insert_pfn` takes for a bug): it is shared, as `check` found.
-        unsafe { sys::linux_driver_vma_set_pfnmap(self.raw, ops, mapping.pfn, true, mapping.writable) };
+        // SAFETY: `vm_flags` and `vm_ops` may be written by the `mmap` operation of the area's
+        // file, which has the `mmap_lock` for writing and an area that is not linked yet
+        // (`mmap_region`): this is called in it. `VM_PFNMAP` asks for pages that only
+        // `vmf_insert_pfn` puts in, as the caller promises of `ops`, and for an area that is not
+        // private and writable (`is_cow_mapping`, which `vmf_insert_pfn` takes for a bug): it is
+        // shared, as `check` found.
+        unsafe {
+            sys::linux_driver_vma_set_pfnmap(self.raw, ops, mapping.pfn, true, mapping.writable)
+        };
     }
 }
 
@@ -180,7 +187,9 @@ const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 
 /// How many pages memory has that is made of whole ones.
 fn whole_pages(start: u64, length: u64) -> Option<u64> {
-    (start | length).is_multiple_of(PAGE_SIZE).then_some(length / PAGE_SIZE)
+    (start | length)
+        .is_multiple_of(PAGE_SIZE)
+        .then_some(length / PAGE_SIZE)
 }
 
 /// Whether `pages` from `offset` on lie among `all`.
@@ -195,7 +204,14 @@ mod tests {
     #[test]
     fn an_area_reaches_to_the_end_and_no_further() {
         assert!(in_range(0, 256, 256) && in_range(255, 1, 256));
-        for (offset, pages) in [(0, 257), (1, 256), (256, 1), (257, 0), (u64::MAX, 1), (1, u64::MAX)] {
+        for (offset, pages) in [
+            (0, 257),
+            (1, 256),
+            (256, 1),
+            (257, 0),
+            (u64::MAX, 1),
+            (1, u64::MAX),
+        ] {
             assert!(!in_range(offset, pages, 256), "{offset} {pages}");
         }
     }

@@ -63,7 +63,8 @@ impl ThisModule {
         const TEXT: &CStr = c"\x014%s: init failed, but it is in use: waits until it is not\n";
         // Freed with the entry, of which this is a part.
         #[unsafe(link_section = ".init.rodata")]
-        static IN_USE: [u8; TEXT.count_bytes() + 1] = *TEXT.to_bytes_with_nul().first_chunk().unwrap();
+        static IN_USE: [u8; TEXT.count_bytes() + 1] =
+            *TEXT.to_bytes_with_nul().first_chunk().unwrap();
         let is_used = || {
             // SAFETY: `module_refcount` asks for a module that is not freed: this one's code is
             // running, and the loader frees a module whose entry failed only after the entry has
@@ -117,8 +118,8 @@ pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 unsafe impl<T: Module> Sync for Slot<T> {}
 
 impl<T: Module> Slot<T> {
-    /// Whether a registration can lie in the state: none is of no size. Otherwise nobody asks where the
-    /// state is, and the extent is not linked into the module.
+    /// Whether a registration can lie in the state: none is of no size. Otherwise nobody asks where
+    /// the state is, and the extent is not linked into the module.
     const HAS_ROOM: bool = size_of::<T>() != 0;
 
     /// One that holds nothing yet.

@@ -49,8 +49,13 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// and no more. Nothing of the driver's runs.
 #[cold]
 fn again(info: &PanicInfo<'_>) -> ! {
-    let message = info.message().as_str().unwrap_or("(its message is not formatted)");
-    let (file, line) = info.location().map_or(("?", 0), |place| (place.file(), place.line()));
+    let message = info
+        .message()
+        .as_str()
+        .unwrap_or("(its message is not formatted)");
+    let (file, line) = info
+        .location()
+        .map_or(("?", 0), |place| (place.file(), place.line()));
     // SAFETY: as above: two ints with pointers to as many bytes each, which are `str`s, and an
     // unsigned int for `%u`.
     unsafe {

@@ -217,7 +217,9 @@ unsafe impl Sync for Counted {}
 impl Drop for Counted {
     fn drop(&mut self) {
         // SAFETY: by the type's invariant the extent is there.
-        unsafe { self.0.as_ref() }.registered.fetch_sub(1, Ordering::Relaxed);
+        unsafe { self.0.as_ref() }
+            .registered
+            .fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `poll`, `select` and `epoll`: who waits for events of a file.
 //!
-//! C headers: `include/linux/poll.h`, `include/uapi/linux/eventpoll.h`; `fs/select.c`, `fs/eventpoll.c`.
+//! C headers: `include/linux/poll.h`, `include/uapi/linux/eventpoll.h`; `fs/select.c`,
+//! `fs/eventpoll.c`.
 //!
 //! ```no_run
 //! use linux_driver_safe::miscdevice::{self, Call};
@@ -117,24 +118,30 @@ pub struct Table<'a> {
 impl<'a> Table<'a> {
     /// # Safety
     ///
-    /// `raw` is what `poll` of `file` was called with. The memory of the driver's data of `dev`, and the bytes that `state`
-    /// says, stay as long as the file is open.
+    /// `raw` is what `poll` of `file` was called with. The memory of the driver's data of `dev`,
+    /// and the bytes that `state` says, stay as long as the file is open.
     pub(crate) unsafe fn new(
         raw: *mut sys::poll_table_struct,
         file: &'a File,
         dev: &'a Device<Bound>,
         state: (usize, usize),
     ) -> Self {
-        Self { raw, file, dev, state }
+        Self {
+            raw,
+            file,
+            dev,
+            state,
+        }
     }
 
-    /// Has whoever polls the file look again when the queue is woken: C's `poll_wait`. It does not wait.
+    /// Has whoever polls the file look again when the queue is woken: C's `poll_wait`. It does not
+    /// wait.
     ///
     /// Call it before looking at what the events are made of, so that no change gets lost.
     ///
-    /// An entry stays in the queue until the file is closed, for longer than the device is bound: so the queue has to lie in
-    /// the driver's data or in the file's state, and not in an allocation of its own (a box, an `Arc`), which could go
-    /// before: [`EINVAL`].
+    /// An entry stays in the queue until the file is closed, for longer than the device is bound:
+    /// so the queue has to lie in the driver's data or in the file's state, and not in an
+    /// allocation of its own (a box, an `Arc`), which could go before: [`EINVAL`].
     ///
     /// # Context
     ///
@@ -142,11 +149,13 @@ impl<'a> Table<'a> {
     ///
     /// # Panics
     ///
-    /// It does not panic itself. An operation that panics ends its task while C has entries of that task in the queue. Those of
-    /// `epoll` are in memory of their own and stay valid. Those of `poll` and `select` can be on the stack of the task, which goes
-    /// with it: the next wake-up of the queue writes there. The same holds for each later call of `poll` in one system call, in
-    /// which the entries of the first call are still in the queue. So an operation that has to be safe against its own bugs does in
-    /// `poll` nothing that can panic: no index, no arithmetic that can overflow.
+    /// It does not panic itself. An operation that panics ends its task while C has entries of that
+    /// task in the queue. Those of `epoll` are in memory of their own and stay valid. Those of
+    /// `poll` and `select` can be on the stack of the task, which goes with it: the next wake-up of
+    /// the queue writes there. The same holds for each later call of `poll` in one system call, in
+    /// which the entries of the first call are still in the queue. So an operation that has to be
+    /// safe against its own bugs does in `poll` nothing that can panic: no index, no arithmetic
+    /// that can overflow.
     #[doc(alias = "poll_wait")]
     pub fn wait(&mut self, queue: &WaitQueue) -> Result {
         let queue: *mut sys::wait_queue_head = queue.as_raw();
@@ -155,10 +164,12 @@ impl<'a> Table<'a> {
             return Err(EINVAL);
         }
         // SAFETY: `poll_wait` asks for
-        // - the table and the file that `poll` was called with, during that call: by `new`'s caller;
-        // - an initialised queue, whose memory stays, as a queue, until whoever polls has taken its entries out: at the latest when
-        //   the file is closed (`eventpoll_release`, before `release`; `poll` and `select` hold the file). It was pinned in
-        //   memory that stays so long, as checked above and by `new`'s caller, and to drop a queue leaves it as it is.
+        // - the table and the file that `poll` was called with, during that call: by `new`'s
+        //   caller;
+        // - an initialised queue, whose memory stays, as a queue, until whoever polls has taken its
+        //   entries out: at the latest when the file is closed (`eventpoll_release`, before
+        //   `release`; `poll` and `select` hold the file). It was pinned in memory that stays so
+        //   long, as checked above and by `new`'s caller, and to drop a queue leaves it as it is.
         unsafe { sys::linux_driver_poll_wait(self.file.as_raw(), queue, self.raw) };
         Ok(())
     }

@@ -73,8 +73,8 @@ pub mod expansion {
     pub use core;
 
     pub use super::args::{
-        BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded, Spec, Str, UpperHex,
-        formatted, tag,
+        BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded,
+        Spec, Str, UpperHex, formatted, tag,
     };
     pub use super::limit::{Once, RateLimit, place};
     pub use super::line::{Line, Piece, sizes};
@@ -202,7 +202,14 @@ where
     let longest = const { line::longest(P::PIECES, L::CONVERSIONS) };
     page.append(longest, |place| {
         // SAFETY: as in `printk`; the place is a slice of so many bytes, within a page.
-        unsafe { call::Scalars::snprintf(args.scalars(), place.as_mut_ptr().cast(), place.len(), format.as_ptr()) }
+        unsafe {
+            call::Scalars::snprintf(
+                args.scalars(),
+                place.as_mut_ptr().cast(),
+                place.len(),
+                format.as_ptr(),
+            )
+        }
     })
 }
 
@@ -226,5 +233,12 @@ pub fn dev_printk<P, L, T, const A: usize, const B: usize, const C: usize, const
     // - that its driver's name is there, if one is bound: it stays bound, or this is a reader of
     //   RCU, for which `free_module` waits between `driver_unregister` and the end of the module's
     //   memory (`synchronize_rcu`, 6.1 to 7.3).
-    unsafe { call::Scalars::dev_printk(args.scalars(), level.kern().as_ptr(), dev.raw(), format.as_ptr()) };
+    unsafe {
+        call::Scalars::dev_printk(
+            args.scalars(),
+            level.kern().as_ptr(),
+            dev.raw(),
+            format.as_ptr(),
+        )
+    };
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Attributes in sysfs: files in the folder of a device or of a driver.
 //!
-//! C headers: `include/linux/sysfs.h`, `include/linux/device.h` (`DEVICE_ATTR_RW` and its kin); `fs/sysfs/group.c`.
+//! C headers: `include/linux/sysfs.h`, `include/linux/device.h` (`DEVICE_ATTR_RW` and its kin);
+//! `fs/sysfs/group.c`.
 //!
-//! The core makes the files of a bound device after `probe` has succeeded and takes them away before `remove`, and waits for those
-//! who are in them: so an attribute has the driver's data at hand, and the device is bound.
+//! The core makes the files of a bound device after `probe` has succeeded and takes them away
+//! before `remove`, and waits for those who are in them: so an attribute has the driver's data at
+//! hand, and the device is bound.
 //!
 //! ```
 //! use linux_driver_safe::pci;

@@ -5,7 +5,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use linux_driver_sys as sys;
 
-/// The address of the running task's `struct task_struct`: to tell whether two pieces of code run on one thread. Never 0.
+/// The address of the running task's `struct task_struct`: to tell whether two pieces of code run
+/// on one thread. Never 0.
 ///
 /// Context: a task's. (An interrupt sees the task that it interrupted.)
 #[inline]
@@ -14,12 +15,15 @@ pub(crate) fn current() -> usize {
     unsafe { sys::linux_driver_current() }.addr()
 }
 
-/// The task that runs `open` of a misc device of this module's, under C's `misc_mtx`; 0 if there is none. There is one at most.
+/// The task that runs `open` of a misc device of this module's, under C's `misc_mtx`; 0 if there is
+/// none. There is one at most.
 static IN_MISC_OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// That this task holds `misc_mtx`, as long as this is there: `misc_open` calls a device's `open` under it.
+/// That this task holds `misc_mtx`, as long as this is there: `misc_open` calls a device's `open`
+/// under it.
 ///
-/// Whatever makes or removes a misc device takes that lock, and so may whatever binds or unbinds a device.
+/// Whatever makes or removes a misc device takes that lock, and so may whatever binds or unbinds a
+/// device.
 pub(crate) struct InMiscOpen(());
 
 impl InMiscOpen {

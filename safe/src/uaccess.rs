@@ -3,8 +3,9 @@
 //!
 //! C header: `include/linux/uaccess.h`; `lib/usercopy.c`.
 //!
-//! What user space hands over is an address and a length, and may change at any time. So there are no references to it: bytes
-//! are copied, once, by a [`Reader`] or a [`Writer`] that moves on as it does. What was checked is what is used.
+//! What user space hands over is an address and a length, and may change at any time. So there are
+//! no references to it: bytes are copied, once, by a [`Reader`] or a [`Writer`] that moves on as it
+//! does. What was checked is what is used.
 //!
 //! | here | C |
 //! |---|---|
@@ -14,8 +15,8 @@
 //! | [`Writer::write_slice`] | `copy_to_user` |
 //! | [`Reader::read_c_str`] | `strncpy_from_user` |
 //!
-//! Context: all of it may sleep, for a page that is not there, and takes the `mmap_lock` of the process for it; not under a spin lock, nor under a lock
-//! that `mmap` takes too.
+//! Context: all of it may sleep, for a page that is not there, and takes the `mmap_lock` of the
+//! process for it; not under a spin lock, nor under a lock that `mmap` takes too.
 //!
 //! ```
 //! use linux_driver_safe::error::{Result, code::EINVAL};
@@ -34,9 +35,10 @@
 //! # fn main() {}
 //! ```
 //!
-//! C's inline functions check the length against the size of the object at hand; here it is the slice's own. They call
-//! hardened usercopy too (`check_object_size`), and we do not: what is copied lies in a slice or a value, whose length Rust knows. That the address
-//! is one of user space's (`access_ok`) is checked by the functions that both call.
+//! C's inline functions check the length against the size of the object at hand; here it is the
+//! slice's own. They call hardened usercopy too (`check_object_size`), and we do not: what is
+//! copied lies in a slice or a value, whose length Rust knows. That the address is one of user
+//! space's (`access_ok`) is checked by the functions that both call.
 
 use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
@@ -49,8 +51,8 @@ use crate::error::{Result, code::E2BIG, code::EFAULT};
 
 /// Memory of the task that made the call at hand: an address, which may be anything, and a length.
 ///
-/// It stays on the thread of the task, and is of no use after the call. It is no `Copy`: a second [`Reader`] could find other bytes than the
-/// first, which were checked.
+/// It stays on the thread of the task, and is of no use after the call. It is no `Copy`: a second
+/// [`Reader`] could find other bytes than the first, which were checked.
 pub struct UserSlice<'a> {
     address: usize,
     length: usize,
@@ -92,8 +94,8 @@ impl<'a> UserSlice<'a> {
         (Reader(Self::new(self.address, self.length)), Writer(self))
     }
 
-    /// Takes `count` bytes off the start, and returns their address. [`EFAULT`] if there are not so many: user space has
-    /// handed over less than the driver needs.
+    /// Takes `count` bytes off the start, and returns their address. [`EFAULT`] if there are not so
+    /// many: user space has handed over less than the driver needs.
     #[inline]
     fn take(&mut self, count: usize) -> Result<usize> {
         let rest = self.length.checked_sub(count).ok_or(EFAULT)?;
@@ -135,12 +137,13 @@ impl Reader<'_> {
         let mut value = MaybeUninit::<T>::uninit();
         let address = self.0.take(size_of::<T>())?;
         get_user(&mut value, address)?;
-        // SAFETY: all bytes were written; any are a value of the type. (What may be padding was written too, which does no harm.)
+        // SAFETY: all bytes were written; any are a value of the type. (What may be padding was
+        // written too, which does no harm.)
         Ok(unsafe { value.assume_init() })
     }
 
-    /// Copies as many bytes as the slice has. [`EFAULT`] if user space has no memory there, or less than that is left; what
-    /// the slice holds then is not said.
+    /// Copies as many bytes as the slice has. [`EFAULT`] if user space has no memory there, or less
+    /// than that is left; what the slice holds then is not said.
     ///
     /// Context: may sleep.
     ///
@@ -164,11 +167,13 @@ impl Reader<'_> {
         unsafe { from_user(to.as_mut_ptr(), address, to.len()) }
     }
 
-    /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or less than that is left.
+    /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or less than that is
+    /// left.
     ///
     /// # Safety
     ///
-    /// `to` is memory of so many bytes, which no reference is to and the kernel's own C code may write at any time.
+    /// `to` is memory of so many bytes, which no reference is to and the kernel's own C code may
+    /// write at any time.
     pub(crate) unsafe fn read_raw(&mut self, to: *mut u8, count: usize) -> Result {
         let address = self.0.take(count)?;
         // SAFETY: by the caller's promise.
@@ -186,11 +191,11 @@ impl Reader<'_> {
         Ok(count)
     }
 
-    /// Copies a string up to its NUL, into `to`. [`E2BIG`] if there is no NUL among the bytes that are left, or
-    /// none among as many as `to` has; [`EFAULT`] if user space has no memory there.
+    /// Copies a string up to its NUL, into `to`. [`E2BIG`] if there is no NUL among the bytes that
+    /// are left, or none among as many as `to` has; [`EFAULT`] if user space has no memory there.
     ///
-    /// What is copied is copied once, and searched then. As much is copied as is left, up to the size of `to`: hand over what
-    /// the call says is there, not more. Context: may sleep.
+    /// What is copied is copied once, and searched then. As much is copied as is left, up to the
+    /// size of `to`: hand over what the call says is there, not more. Context: may sleep.
     #[doc(alias = "strncpy_from_user")]
     pub fn read_c_str<'b>(&mut self, to: &'b mut [u8]) -> Result<&'b CStr> {
         let count = self.read_up_to(to)?;
@@ -216,8 +221,8 @@ impl Writer<'_> {
 
     /// Copies a value. [`EFAULT`] if user space has no memory there, or there is less room.
     ///
-    /// The type has no bytes that were never written: `IntoBytes` says so, and so nothing of the kernel's stack gets out.
-    /// Context: may sleep.
+    /// The type has no bytes that were never written: `IntoBytes` says so, and so nothing of the
+    /// kernel's stack gets out. Context: may sleep.
     #[doc(alias = "copy_to_user")]
     #[doc(alias = "put_user")]
     #[inline]
@@ -226,8 +231,8 @@ impl Writer<'_> {
         put_user(value, address)
     }
 
-    /// Copies all of the slice. [`EFAULT`] if user space has no memory there, or there is less room; some of it may be copied
-    /// then.
+    /// Copies all of the slice. [`EFAULT`] if user space has no memory there, or there is less
+    /// room; some of it may be copied then.
     ///
     /// Context: may sleep.
     ///
@@ -254,11 +259,13 @@ impl Writer<'_> {
     ///
     /// # Safety
     ///
-    /// `from` is memory of so many bytes, all of which were written, and which the kernel's own C code may read at any time.
+    /// `from` is memory of so many bytes, all of which were written, and which the kernel's own C
+    /// code may read at any time.
     pub(crate) unsafe fn write_raw(&mut self, from: *const u8, count: usize) -> Result {
         let address = self.0.take(count)?;
-        // SAFETY: `_copy_to_user` asks for that many bytes to read, by the caller's promise. It checks the address of user space itself
-        // (`access_ok`), copes with a page that is not there, and may sleep: elsewhere the kernel reports it.
+        // SAFETY: `_copy_to_user` asks for that many bytes to read, by the caller's promise. It
+        // checks the address of user space itself (`access_ok`), copes with a page that is not
+        // there, and may sleep: elsewhere the kernel reports it.
         let left = unsafe { sys::_copy_to_user(address as *mut _, from.cast(), count as _) };
         if left == 0 { Ok(()) } else { Err(EFAULT) }
     }
@@ -281,8 +288,9 @@ fn get_user<T: FromBytes>(value: &mut MaybeUninit<T>, address: usize) -> Result 
     macro_rules! of {
         ($integer:ty, $get_user:ident) => {{
             let mut bytes: $integer = 0;
-            // SAFETY: `get_user` asks for an integer of that size to write. It checks the address of user space itself (`access_ok`), copes
-            // with a page that is not there, and may sleep: elsewhere the kernel reports it.
+            // SAFETY: `get_user` asks for an integer of that size to write. It checks the address
+            // of user space itself (`access_ok`), copes with a page that is not there, and may
+            // sleep: elsewhere the kernel reports it.
             let failed = unsafe { sys::$get_user(&raw mut bytes, from) } != 0;
             // SAFETY: the value is of that size; it need not be aligned as the integer.
             unsafe { to.cast::<$integer>().write_unaligned(bytes) };
@@ -308,7 +316,8 @@ fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
     /// As an integer of that size.
     macro_rules! of {
         ($integer:ty, $put_user:ident) => {{
-            // SAFETY: there are as many bytes, all of them written; they need not be aligned as the integer.
+            // SAFETY: there are as many bytes, all of them written; they need not be aligned as the
+            // integer.
             let integer = unsafe { bytes.as_ptr().cast::<$integer>().read_unaligned() };
             // SAFETY: `put_user` takes the integer by value. For the address it is as `get_user`.
             let failed = unsafe { sys::$put_user(integer, to) };
@@ -327,9 +336,11 @@ fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
 
 #[inline]
 fn to_user(address: usize, from: &[u8]) -> Result {
-    // SAFETY: `_copy_to_user` asks for that many bytes to read, which the slice has. It checks the address of user space itself
-    // (`access_ok`), copes with a page that is not there, and may sleep: elsewhere the kernel reports it.
-    let left = unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
+    // SAFETY: `_copy_to_user` asks for that many bytes to read, which the slice has. It checks the
+    // address of user space itself (`access_ok`), copes with a page that is not there, and may
+    // sleep: elsewhere the kernel reports it.
+    let left =
+        unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
     if left == 0 { Ok(()) } else { Err(EFAULT) }
 }
 
@@ -338,8 +349,9 @@ fn to_user(address: usize, from: &[u8]) -> Result {
 /// `to` is valid for writes of `count` bytes.
 #[inline]
 unsafe fn from_user(to: *mut u8, address: usize, count: usize) -> Result {
-    // SAFETY: `_copy_from_user` asks for that many bytes to write, by the caller's promise; it fills what it could not copy with
-    // zeroes. It checks the address of user space itself (`access_ok`), and may sleep: elsewhere the kernel reports it.
+    // SAFETY: `_copy_from_user` asks for that many bytes to write, by the caller's promise; it
+    // fills what it could not copy with zeroes. It checks the address of user space itself
+    // (`access_ok`), and may sleep: elsewhere the kernel reports it.
     let left = unsafe { sys::_copy_from_user(to.cast(), address as *const _, count as _) };
     if left == 0 { Ok(()) } else { Err(EFAULT) }
 }

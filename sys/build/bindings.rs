@@ -51,8 +51,9 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
     Ok(text.to_string())
 }
 
-/// Types that are used by their address alone, and hold what bindgen cannot lay out: a structure that is empty in some
-/// configurations and has an alignment all the same (`sched_statistics` in `task_struct`, without CONFIG_SCHEDSTATS).
+/// Types that are used by their address alone, and hold what bindgen cannot lay out: a structure
+/// that is empty in some configurations and has an alignment all the same (`sched_statistics` in
+/// `task_struct`, without CONFIG_SCHEDSTATS).
 const NOT_LOOKED_INTO: [&str; 2] = ["task_struct", "sched_statistics"];
 
 /// The libclang that bindgen uses, by its own words.

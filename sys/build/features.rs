@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What some kernels have and others do not, as `cfg(has_field = "…")` and `cfg(has_fn = "…")`.
 //!
-//! `needed.toml` lists what is probed. Stable updates change layouts and distributions backport: a version number says
-//! nothing.
+//! `needed.toml` lists what is probed. Stable updates change layouts and distributions backport: a
+//! version number says nothing.
 
 use crate::needed::{Items, Needed};
 
-/// Sets the `cfg`s of this crate, and hands them on to the build scripts of the crates that depend on it.
+/// Sets the `cfg`s of this crate, and hands them on to the build scripts of the crates that depend
+/// on it.
 pub(crate) fn announce(needed: &Needed, items: &Items) {
     let probed = &needed.probed;
     let fields: Vec<(&str, &str)> = probed
@@ -14,7 +15,10 @@ pub(crate) fn announce(needed: &Needed, items: &Items) {
         .iter()
         .flat_map(|(of, fields)| fields.iter().map(|field| (of.as_str(), field.as_str())))
         .collect();
-    let names: Vec<String> = fields.iter().map(|(of, field)| format!("{of}.{field}")).collect();
+    let names: Vec<String> = fields
+        .iter()
+        .map(|(of, field)| format!("{of}.{field}"))
+        .collect();
     let known = check_cfg("has_field", names.iter().map(String::as_str))
         + "|"
         + &check_cfg("has_fn", probed.functions.iter().map(String::as_str));

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kbuild's flags for gcc, as libclang takes them: the same list less what clang does not know.
 
-/// gcc's flags that clang rejects, each with why the layouts are the same without it. A row that ends in `=` or
-/// `-` stands for all that begin so.
+/// gcc's flags that clang rejects, each with why the layouts are the same without it. A row that
+/// ends in `=` or `-` stands for all that begin so.
 const REJECTED: &[(&str, &str)] = &[
-    ("-mpreferred-stack-boundary=", "alignment of the stack, not of types"),
+    (
+        "-mpreferred-stack-boundary=",
+        "alignment of the stack, not of types",
+    ),
     ("-mindirect-branch", "code generation: retpolines"),
     ("-mfunction-return=", "code generation: return thunks"),
     ("-mrecord-mcount", "a section for ftrace"),
-    ("-mharden-sls=", "code generation: straight-line speculation"),
-    ("-mno-fp-ret-in-387", "where a float is returned; the kernel has none"),
+    (
+        "-mharden-sls=",
+        "code generation: straight-line speculation",
+    ),
+    (
+        "-mno-fp-ret-in-387",
+        "where a float is returned; the kernel has none",
+    ),
     ("-mskip-rax-setup", "calls of variadic functions"),
     ("-fno-allow-store-data-races", "optimisation"),
     ("-fconserve-stack", "optimisation"),
     ("-fno-stack-check", "code generation"),
-    ("-fpatchable-function-entry=", "code generation: call padding"),
+    (
+        "-fpatchable-function-entry=",
+        "code generation: call padding",
+    ),
     ("-fmin-function-alignment=", "alignment of functions"),
     ("-falign-", "alignment of functions and loops"),
     ("-ftrivial-auto-var-init=", "contents of local variables"),
@@ -22,7 +34,10 @@ const REJECTED: &[(&str, &str)] = &[
         "-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang",
         "contents of local variables; clang has not known it since 18",
     ),
-    ("-fzero-init-padding-bits=", "contents of padding, not its place"),
+    (
+        "-fzero-init-padding-bits=",
+        "contents of padding, not its place",
+    ),
     ("-fcf-protection=", "code generation: endbr64"),
     (
         "-mstack-protector-guard",
@@ -32,7 +47,10 @@ const REJECTED: &[(&str, &str)] = &[
         "-fsanitize",
         "code generation: UBSAN and others; a layout that KASAN changes, it changes by the configuration",
     ),
-    ("-fasan-shadow-offset=", "code generation: where the memory of KASAN is"),
+    (
+        "-fasan-shadow-offset=",
+        "code generation: where the memory of KASAN is",
+    ),
     ("-fstrict-flex-arrays=", "warnings and bounds checks"),
     ("-fdiagnostics-", "how messages look"),
     (
@@ -66,5 +84,7 @@ pub(crate) fn for_clang(cc_flags: &[String]) -> Vec<String> {
 }
 
 fn is_rejected(flag: &str) -> bool {
-    REJECTED.iter().any(|(rejected, _)| flag.starts_with(rejected))
+    REJECTED
+        .iter()
+        .any(|(rejected, _)| flag.starts_with(rejected))
 }

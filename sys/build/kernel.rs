@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernel the bindings are for: one that was prepared, named by `LINUX_DRIVER_KERNEL_DIR`; else a snapshot of a
-//! kernel's headers, named by `LINUX_DRIVER_KERNEL` or the catalogue's default.
+//! Which kernel the bindings are for: one that was prepared, named by `LINUX_DRIVER_KERNEL_DIR`;
+//! else a snapshot of a kernel's headers, named by `LINUX_DRIVER_KERNEL` or the catalogue's
+//! default.
 
 use std::path::{Path, PathBuf};
 
@@ -21,13 +22,15 @@ pub(crate) struct Kernel {
     pub(crate) remedy: String,
     /// The C flags, as gcc takes them.
     pub(crate) cc_flags: Vec<String>,
-    /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to fill in.
+    /// The name under which modpost finds an ID table, with `{module}`, `{type}` and `{table}` to
+    /// fill in.
     pub(crate) device_table_symbol: String,
     /// The shims that there are, without their prefix.
     pub(crate) shims: Vec<String>,
 }
 
-/// What `linux-driver-kbuild` wrote of a kernel as `kernel.json`; its `prepare.rs` documents each field.
+/// What `linux-driver-kbuild` wrote of a kernel as `kernel.json`; its `prepare.rs` documents each
+/// field.
 #[derive(Deserialize)]
 struct Prepared {
     release: String,
@@ -77,8 +80,12 @@ impl Kernel {
 
     /// The macro that names the symbol under which modpost finds an ID table.
     pub(crate) fn device_table_macro(&self) -> String {
-        // `__mod_{type}__{table}_device_table` becomes `concat!("__mod_", $type, "__", $table, "_device_table")`.
-        let parts = self.device_table_symbol.replace('{', "\", $").replace('}', ", \"");
+        // `__mod_{type}__{table}_device_table` becomes
+        // `concat!("__mod_", $type, "__", $table, "_device_table")`.
+        let parts = self
+            .device_table_symbol
+            .replace('{', "\", $")
+            .replace('}', ", \"");
         format!(
             "/// The symbol under which modpost finds the ID table `$table` of a module for the bus `$type`: what\n\
              /// `MODULE_DEVICE_TABLE` (`include/linux/module.h`) makes on this kernel.\n\
@@ -90,20 +97,28 @@ impl Kernel {
     }
 }
 
-/// The folder of this crate, as cargo says when this runs. A path that is compiled in would be that of the checkout in which
-/// this was compiled: in a copy of it cargo sees no reason to compile it again.
+/// The folder of this crate, as cargo says when this runs. A path that is compiled in would be that
+/// of the checkout in which this was compiled: in a copy of it cargo sees no reason to compile it
+/// again.
 pub(crate) fn crate_dir() -> Result<PathBuf, String> {
     variable("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
-        .ok_or_else(|| "CARGO_MANIFEST_DIR is not set: this is a build script, for cargo to run".to_owned())
+        .ok_or_else(|| {
+            "CARGO_MANIFEST_DIR is not set: this is a build script, for cargo to run".to_owned()
+        })
 }
 
-/// Has cargo run this again when the file changes. Files of the repository are named relative to the crate, so that what cargo
-/// keeps of it holds in a copy.
+/// Has cargo run this again when the file changes. Files of the repository are named relative to
+/// the crate, so that what cargo keeps of it holds in a copy.
 pub(crate) fn rerun_if_changed(path: &Path) {
     let of_crate = crate_dir().ok();
-    let relative = of_crate.as_ref().and_then(|dir| path.strip_prefix(dir).ok());
-    println!("cargo::rerun-if-changed={}", relative.unwrap_or(path).display());
+    let relative = of_crate
+        .as_ref()
+        .and_then(|dir| path.strip_prefix(dir).ok());
+    println!(
+        "cargo::rerun-if-changed={}",
+        relative.unwrap_or(path).display()
+    );
 }
 
 fn variable(name: &str) -> Option<std::ffi::OsString> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Makes the bindings: reads which kernel they are for, runs bindgen, and refuses bindings that would be wrong.
+//! Makes the bindings: reads which kernel they are for, runs bindgen, and refuses bindings that
+//! would be wrong.
 
 mod bindings;
 mod features;
@@ -31,7 +32,8 @@ fn generate() -> Result<(), String> {
     println!("cargo::rerun-if-changed=needed.toml");
     println!("cargo::rerun-if-env-changed=LIBCLANG_PATH");
     let out = PathBuf::from(
-        std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?,
+        std::env::var_os("OUT_DIR")
+            .ok_or("OUT_DIR is not set: this is a build script, for cargo to run")?,
     );
     let kernel = kernel::Kernel::from_env()?;
     let needed = needed::Needed::read()?;

@@ -52,7 +52,10 @@ impl Needed {
     }
 
     pub(crate) fn constants(&self) -> impl Iterator<Item = &String> {
-        self.constants.plain.iter().chain(self.constants.typed.keys())
+        self.constants
+            .plain
+            .iter()
+            .chain(self.constants.typed.keys())
     }
 
     pub(crate) fn variables(&self) -> impl Iterator<Item = &String> {
@@ -82,7 +85,9 @@ impl Items {
                         .fields
                         .iter()
                         .filter_map(|field| field.ident.as_ref().map(ToString::to_string));
-                    items.structs.insert(item.ident.to_string(), fields.collect());
+                    items
+                        .structs
+                        .insert(item.ident.to_string(), fields.collect());
                 }
                 syn::Item::Const(item) => {
                     items.values.insert(item.ident.to_string());
@@ -90,8 +95,12 @@ impl Items {
                 syn::Item::ForeignMod(block) => {
                     for item in block.items {
                         match item {
-                            syn::ForeignItem::Fn(function) => items.functions.insert(function.sig.ident.to_string()),
-                            syn::ForeignItem::Static(variable) => items.values.insert(variable.ident.to_string()),
+                            syn::ForeignItem::Fn(function) => {
+                                items.functions.insert(function.sig.ident.to_string())
+                            }
+                            syn::ForeignItem::Static(variable) => {
+                                items.values.insert(variable.ident.to_string())
+                            }
                             _ => false,
                         };
                     }
@@ -115,9 +124,12 @@ impl Items {
     /// Whether the type came out as a blob: libclang did not understand it.
     fn is_opaque(&self, name: &str) -> bool {
         self.structs.get(name).is_some_and(|fields| {
-            fields
-                .iter()
-                .any(|field| matches!(field.as_str(), "_bindgen_opaque_blob" | "_address" | "_unused"))
+            fields.iter().any(|field| {
+                matches!(
+                    field.as_str(),
+                    "_bindgen_opaque_blob" | "_address" | "_unused"
+                )
+            })
         })
     }
 }
@@ -146,10 +158,14 @@ pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(
     if !needed.constants().any(|name| items.values.contains(name)) {
         missing.push("no constant is there".to_owned());
     } else {
-        let absent = needed.constants().filter(|name| !items.values.contains(*name));
+        let absent = needed
+            .constants()
+            .filter(|name| !items.values.contains(*name));
         missing.extend(absent.map(|name| format!("the constant {name} is not there")));
     }
-    let absent = needed.variables().filter(|name| !items.values.contains(*name));
+    let absent = needed
+        .variables()
+        .filter(|name| !items.values.contains(*name));
     missing.extend(absent.map(|name| format!("the variable {name} is not there")));
     if missing.is_empty() {
         return Ok(());

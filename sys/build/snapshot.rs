@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Snapshots of headers, in `headers/snapshots/`: bindings without a kernel's headers on the machine.
-//! `headers/README.md` documents the files.
+//! Snapshots of headers, in `headers/snapshots/`: bindings without a kernel's headers on the
+//! machine. `headers/README.md` documents the files.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,7 +40,9 @@ const TARGETS: &[(&str, &str)] = &[
 
 /// The kernel of the snapshot of this name, or of the catalogue's default.
 pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Result<Kernel, String> {
-    let headers = headers.canonicalize().unwrap_or_else(|_| headers.to_owned());
+    let headers = headers
+        .canonicalize()
+        .unwrap_or_else(|_| headers.to_owned());
     let name = match named {
         Some(name) => name
             .into_string()
@@ -59,22 +61,28 @@ pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Resul
         rerun_if_changed(path);
     }
     let bad = |e: String| format!("{e}\n  remedy:   {remedy}");
-    let snapshot: Snapshot = read(&path, "where a snapshot comes from", |text| toml::from_str(text)).map_err(bad)?;
+    let snapshot: Snapshot = read(&path, "where a snapshot comes from", |text| {
+        toml::from_str(text)
+    })
+    .map_err(bad)?;
     let Some(build) = snapshot.build else {
         return Err(bad(format!(
             "{}\n  expected: [build], and constants in kernel.h\n  found:    neither: this snapshot was made of type information alone, without the kernel's headers",
             path.display()
         )));
     };
-    let target = TARGETS.iter().find(|(arch, _)| *arch == snapshot.arch).ok_or_else(|| {
-        let known: Vec<&str> = TARGETS.iter().map(|(arch, _)| *arch).collect();
-        bad(format!(
-            "{}\n  expected: the architecture, one of {}\n  found:    {:?}",
-            path.display(),
-            known.join(", "),
-            snapshot.arch
-        ))
-    })?;
+    let target = TARGETS
+        .iter()
+        .find(|(arch, _)| *arch == snapshot.arch)
+        .ok_or_else(|| {
+            let known: Vec<&str> = TARGETS.iter().map(|(arch, _)| *arch).collect();
+            bad(format!(
+                "{}\n  expected: the architecture, one of {}\n  found:    {:?}",
+                path.display(),
+                known.join(", "),
+                snapshot.arch
+            ))
+        })?;
     let ours = [
         "-nostdinc".to_owned(),
         format!("--target={}", target.1),
@@ -95,7 +103,9 @@ fn default(path: &Path) -> Result<String, String> {
     let catalogue: Catalogue = read(path, "the catalogue of kernels, with a default", |text| {
         toml::from_str(text)
     })
-    .map_err(|e| format!("{e}\n  remedy:   correct that file, or name a snapshot with {VARIABLE}"))?;
+    .map_err(|e| {
+        format!("{e}\n  remedy:   correct that file, or name a snapshot with {VARIABLE}")
+    })?;
     Ok(catalogue.default)
 }
 

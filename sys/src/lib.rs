@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Raw bindings to the kernel that they were made for, and nothing else.
 //!
-//! Names, types and functions are C's; the kernel's headers document them. `linux_driver_*` functions are the
-//! shims of `c/shims.h`: what C has as an inline function or a macro. bindgen made all of it from the headers of
-//! one kernel: a module that uses these bindings is for that kernel.
+//! Names, types and functions are C's; the kernel's headers document them. `linux_driver_*`
+//! functions are the shims of `c/shims.h`: what C has as an inline function or a macro. bindgen
+//! made all of it from the headers of one kernel: a module that uses these bindings is for that
+//! kernel.
 #![cfg_attr(not(test), no_std)]
 
 // `allow` and not `expect`: which of them fire differs from kernel to kernel.
@@ -30,7 +31,8 @@ include!(concat!(env!("OUT_DIR"), "/device_table.rs"));
 
 #[cfg(test)]
 mod tests {
-    /// A feature is there just where the kernel has it: this does not compile where a `cfg` is set wrongly.
+    /// A feature is there just where the kernel has it: this does not compile where a `cfg` is set
+    /// wrongly.
     #[test]
     fn features_follow_the_bindings() {
         #[cfg(has_field = "pci_driver.node")]

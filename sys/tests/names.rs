@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `safe/NAMES.md`, the table of our names and C's, holds: against the bindings and the shims, and against the sources of the safe layer.
+//! `safe/NAMES.md`, the table of our names and C's, holds: against the bindings and the shims, and
+//! against the sources of the safe layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -38,7 +39,11 @@ fn rows() -> Vec<Row> {
             };
             let (name, link) = ours.trim_matches(['[', ')']).split_once("](").unwrap();
             let name = name.trim_matches('`');
-            assert_eq!(link, format!("crate::{name}"), "the link is to what it says");
+            assert_eq!(
+                link,
+                format!("crate::{name}"),
+                "the link is to what it says"
+            );
             Row {
                 ours: name.to_owned(),
                 c: c.trim_matches('`').to_owned(),
@@ -55,7 +60,10 @@ fn words_of_c() -> BTreeSet<String> {
     let c = Path::new(env!("CARGO_MANIFEST_DIR")).join("c");
     let shims = fs::read_to_string(c.join("shims.c")).unwrap();
     let bindings = include_str!(concat!(env!("OUT_DIR"), "/bindings.rs"));
-    words(bindings).chain(words(&shims)).map(str::to_owned).collect()
+    words(bindings)
+        .chain(words(&shims))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -81,7 +89,12 @@ fn types() -> Vec<Type> {
     let mut types = Vec::new();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        let file = file.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let file = file
+            .strip_prefix(&root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         for item in syn::parse_file(&text).unwrap().items {
             let (attrs, vis, ident) = match item {
                 syn::Item::Struct(item) => (item.attrs, item.vis, item.ident),
@@ -112,7 +125,11 @@ fn types() -> Vec<Type> {
             }
         }
     }
-    assert!(types.len() > 50, "the sources were read: {} types", types.len());
+    assert!(
+        types.len() > 50,
+        "the sources were read: {} types",
+        types.len()
+    );
     types
 }
 
@@ -122,7 +139,8 @@ fn is_of(row: &Row, ty: &Type) -> bool {
         return false;
     };
     let folder = module.replace("::", "/");
-    name == ty.name && (ty.file == format!("{folder}.rs") || ty.file.starts_with(&format!("{folder}/")))
+    name == ty.name
+        && (ty.file == format!("{folder}.rs") || ty.file.starts_with(&format!("{folder}/")))
 }
 
 #[test]
@@ -145,7 +163,11 @@ fn what_the_table_calls_ours_is_there_and_can_be_found_by_its_c_name() {
     for row in rows() {
         let found = types.iter().filter(|ty| is_of(&row, ty));
         let found: Vec<&Type> = found.collect();
-        assert!(!found.is_empty(), "{} is in the table, and no public type", row.ours);
+        assert!(
+            !found.is_empty(),
+            "{} is in the table, and no public type",
+            row.ours
+        );
         let by_alias = found.iter().any(|ty| ty.aliases.contains(&row.c));
         assert!(
             by_alias,
@@ -168,7 +190,14 @@ fn a_name_that_differs_has_a_reason() {
         let last = spelled.rsplit("::").next().unwrap();
         let same = row.c == last || row.c == spelled.replace("::", "_");
         // The reason is for a difference; one without is a row that was copied.
-        assert_eq!(same, row.why.is_empty(), "{} and {}: {:?}", row.ours, row.c, row.why);
+        assert_eq!(
+            same,
+            row.why.is_empty(),
+            "{} and {}: {:?}",
+            row.ours,
+            row.c,
+            row.why
+        );
     }
 }
 
@@ -177,7 +206,11 @@ fn every_public_type_that_stands_for_one_of_c_is_in_the_table() {
     let (rows, words) = (rows(), words_of_c());
     let mut missing = BTreeMap::new();
     for ty in types() {
-        let known: Vec<&String> = ty.aliases.iter().filter(|alias| words.contains(*alias)).collect();
+        let known: Vec<&String> = ty
+            .aliases
+            .iter()
+            .filter(|alias| words.contains(*alias))
+            .collect();
         if !known.is_empty() && !rows.iter().any(|row| is_of(row, &ty)) {
             missing.insert(format!("{} in {}", ty.name, ty.file), format!("{known:?}"));
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The build script refuses bindings that lack what the safe layer stands on, and snapshots that are not there or not
-//! whole, and says what, where and what to do.
+//! The build script refuses bindings that lack what the safe layer stands on, and snapshots that
+//! are not there or not whole, and says what, where and what to do.
 
 #[path = "../build/flags.rs"]
 mod flags;
@@ -46,8 +46,8 @@ fn kernel() -> Kernel {
     Kernel::prepared(prepared().path()).unwrap()
 }
 
-/// Bindings that hold all that is needed, less what is called `without`. `fields` stand in one structure in the place
-/// of those that it should have.
+/// Bindings that hold all that is needed, less what is called `without`. `fields` stand in one
+/// structure in the place of those that it should have.
 fn bindings(without: &str, fields: &str) -> String {
     let needed = needed();
     let mut text = String::new();
@@ -88,8 +88,14 @@ fn what_one_clang_knows_and_another_does_not_is_no_flag_for_libclang() {
     ]
     .map(str::to_owned);
     let passed = flags::for_clang(&flags);
-    assert_eq!(passed[..3], ["-fshort-wchar", "-mstack-alignment=8", "-DMODULE"]);
-    assert!(!passed.iter().any(|flag| flag.contains("auto-var-init")), "{passed:?}");
+    assert_eq!(
+        passed[..3],
+        ["-fshort-wchar", "-mstack-alignment=8", "-DMODULE"]
+    );
+    assert!(
+        !passed.iter().any(|flag| flag.contains("auto-var-init")),
+        "{passed:?}"
+    );
 }
 
 #[test]
@@ -100,7 +106,10 @@ fn whole_bindings_are_taken() {
 #[test]
 fn an_opaque_type_names_libclang() {
     let refusal = refusal(&bindings("device", "_bindgen_opaque_blob: [u64; 96]"));
-    assert!(refusal.contains("struct device came out opaque"), "{refusal}");
+    assert!(
+        refusal.contains("struct device came out opaque"),
+        "{refusal}"
+    );
     assert!(
         refusal.contains("clang version 99") && refusal.contains("LIBCLANG_PATH"),
         "{refusal}"
@@ -111,7 +120,10 @@ fn an_opaque_type_names_libclang() {
 #[test]
 fn a_missing_field_is_named() {
     let refusal = refusal(&bindings("device", "driver: ()"));
-    assert!(refusal.contains("device.driver_data is not there"), "{refusal}");
+    assert!(
+        refusal.contains("device.driver_data is not there"),
+        "{refusal}"
+    );
     assert!(!refusal.contains("device.driver is not there"), "{refusal}");
 }
 
@@ -142,16 +154,23 @@ fn missing_constants_and_variables_are_named() {
         "{refusal_of_variable}"
     );
     let text = bindings("", "");
-    let without: Vec<&str> = text.lines().filter(|line| !line.starts_with("pub const")).collect();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("pub const"))
+        .collect();
     let refusal_of_all = refusal(&without.join("\n"));
-    assert!(refusal_of_all.contains("no constant is there"), "{refusal_of_all}");
+    assert!(
+        refusal_of_all.contains("no constant is there"),
+        "{refusal_of_all}"
+    );
     assert!(!refusal_of_all.contains("EPERM"), "{refusal_of_all}");
 }
 
 #[test]
 fn the_symbol_of_an_id_table_follows_the_kernel() {
     let text = kernel().device_table_macro();
-    let expected = r#"concat!("__mod_device_table__kmod_", $module, "__", $type, "__", $table, "")"#;
+    let expected =
+        r#"concat!("__mod_device_table__kmod_", $module, "__", $type, "__", $table, "")"#;
     assert!(text.contains(expected), "{text}");
 }
 
@@ -206,7 +225,8 @@ fn a_snapshot_is_taken_by_its_name_or_as_the_default() {
         assert!(kernel.place.ends_with("snapshots/here"));
         assert_eq!(kernel.cc_flags[0], "-funsigned-char");
         let defined = kernel.cc_flags.iter().any(|flag| {
-            flag.starts_with("-DLINUX_DRIVER_SNAPSHOT=\"/") && flag.ends_with("/snapshots/here/kernel.h\"")
+            flag.starts_with("-DLINUX_DRIVER_SNAPSHOT=\"/")
+                && flag.ends_with("/snapshots/here/kernel.h\"")
         });
         assert!(defined, "{:?}", kernel.cc_flags);
         assert!(kernel.shims().any(|shim| shim == "linux_driver_kmalloc"));
@@ -218,7 +238,10 @@ fn a_snapshot_that_is_not_there_names_those_that_are() {
     let dir = headers(WHOLE);
     for name in ["there", "../snapshots/here", ".", ""] {
         let refusal = snapshot_of(dir.path(), Some(name)).err().unwrap();
-        assert!(refusal.contains(&format!("a snapshot named {name:?}")), "{refusal}");
+        assert!(
+            refusal.contains(&format!("a snapshot named {name:?}")),
+            "{refusal}"
+        );
         assert!(
             refusal.contains("those of here") && refusal.contains("LINUX_DRIVER_KERNEL"),
             "{refusal}"
@@ -227,15 +250,24 @@ fn a_snapshot_that_is_not_there_names_those_that_are() {
     fs::remove_dir_all(dir.path().join("snapshots")).unwrap();
     let refusal = snapshot_of(dir.path(), None).err().unwrap();
     assert!(refusal.contains("no snapshot at all"), "{refusal}");
-    assert!(refusal.contains("cargo xtask snapshot --kernel here"), "{refusal}");
+    assert!(
+        refusal.contains("cargo xtask snapshot --kernel here"),
+        "{refusal}"
+    );
 }
 
 #[test]
 fn a_snapshot_of_type_information_alone_is_no_source_of_bindings() {
     let dir = headers("schema = 1\nrelease = \"\"\narch = \"\"\n");
     let refusal = snapshot_of(dir.path(), None).err().unwrap();
-    assert!(refusal.contains("without the kernel's headers"), "{refusal}");
-    assert!(refusal.contains("cargo xtask snapshot --kernel here"), "{refusal}");
+    assert!(
+        refusal.contains("without the kernel's headers"),
+        "{refusal}"
+    );
+    assert!(
+        refusal.contains("cargo xtask snapshot --kernel here"),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -248,5 +280,8 @@ fn a_snapshot_that_is_damaged_is_named() {
     );
     let dir = headers(&WHOLE.replace("x86_64", "vax"));
     let refusal = snapshot_of(dir.path(), None).err().unwrap();
-    assert!(refusal.contains("\"vax\"") && refusal.contains("aarch64"), "{refusal}");
+    assert!(
+        refusal.contains("\"vax\"") && refusal.contains("aarch64"),
+        "{refusal}"
+    );
 }

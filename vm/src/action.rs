@@ -38,16 +38,17 @@ pub enum Action {
         /// The module's name, as in `/proc/modules`.
         module: String,
     },
-    /// Waits until the device is bound to the driver and its `probe` has ended, whichever thread probes (hot plug, an
-    /// asynchronous probe). It fails at once if the kernel has said, in this step or the one before, that the probe failed.
+    /// Waits until the device is bound to the driver and its `probe` has ended, whichever thread
+    /// probes (hot plug, an asynchronous probe). It fails at once if the kernel has said, in this
+    /// step or the one before, that the probe failed.
     WaitBound {
         /// The device.
         device: Device,
         /// The driver, by its name under `/sys/bus/BUS/drivers`.
         driver: String,
     },
-    /// Fails unless each PCI device that the machine was given is bound to a driver: those of its chipset (`00:00.0` and what a q35 has in
-    /// slot 1f, a pc in slot 1) and bridges aside.
+    /// Fails unless each PCI device that the machine was given is bound to a driver: those of its
+    /// chipset (`00:00.0` and what a q35 has in slot 1f, a pc in slot 1) and bridges aside.
     DevicesBound {
         /// Devices that no driver of the guest binds, and that need none.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -75,7 +76,8 @@ pub enum Action {
         /// The driver, by its name under `/sys/bus/BUS/drivers`.
         driver: String,
     },
-    /// Takes the device away through its `remove` in sysfs: the kernel forgets it, in good order; the hardware stays.
+    /// Takes the device away through its `remove` in sysfs: the kernel forgets it, in good order;
+    /// the hardware stays.
     Remove {
         /// The device.
         device: Device,
@@ -130,35 +132,40 @@ pub enum Action {
         torture: Option<u32>,
         /// What is done each time.
         actions: Vec<Action>,
-        /// Keeps messages that are no warnings off the console meanwhile: a serial port under emulation is slow. Messages
-        /// that the step expects are still seen; those of the step's report are then only what was shown.
+        /// Keeps messages that are no warnings off the console meanwhile: a serial port under
+        /// emulation is slow. Messages that the step expects are still seen; those of the step's
+        /// report are then only what was shown.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         quiet: bool,
     },
 
-    /// The host takes a device out of the machine in good order, by `device_del` on QEMU's monitor. On a port of
-    /// [`Machine::ports`](crate::Machine::ports) that is a press of the attention button: the guest's pciehp blinks for
-    /// 5 s, unbinds the driver and switches the slot off; on the root bus it is an eject request that ACPI answers.
-    /// It ends when QEMU says that the device is deleted.
+    /// The host takes a device out of the machine in good order, by `device_del` on QEMU's monitor.
+    /// On a port of [`Machine::ports`](crate::Machine::ports) that is a press of the attention
+    /// button: the guest's pciehp blinks for 5 s, unbinds the driver and switches the slot off; on
+    /// the root bus it is an eject request that ACPI answers. It ends when QEMU says that the
+    /// device is deleted.
     Unplug {
         /// The device's `id=` on QEMU's command line or in `plug`.
         id: String,
     },
-    /// Pulls the PCIe device out of its port with no word before: the hardware is gone, and the port's interrupt (link down,
-    /// card not present) tells the kernel afterwards. The driver's `remove` then runs with the device marked as
-    /// disconnected. Configuration space reads as all ones then, but BARs as zeroes: QEMU answers so where nobody is. It does
-    /// not wait for `remove`; it does wait for pciehp to be through with a device that was plugged in just before.
+    /// Pulls the PCIe device out of its port with no word before: the hardware is gone, and the
+    /// port's interrupt (link down, card not present) tells the kernel afterwards. The driver's
+    /// `remove` then runs with the device marked as disconnected. Configuration space reads as all
+    /// ones then, but BARs as zeroes: QEMU answers so where nobody is. It does not wait for
+    /// `remove`; it does wait for pciehp to be through with a device that was plugged in just
+    /// before.
     ///
-    /// QEMU has no such command. It detaches what sits in a slot the moment that the slot's power goes off, so the power
-    /// control of the port's Slot Control register is switched off, with the port's interrupts held back, and on again: what
-    /// the kernel sees is a link that went down by itself. The device has to be directly behind one of
+    /// QEMU has no such command. It detaches what sits in a slot the moment that the slot's power
+    /// goes off, so the power control of the port's Slot Control register is switched off, with the
+    /// port's interrupts held back, and on again: what the kernel sees is a link that went down by
+    /// itself. The device has to be directly behind one of
     /// [`Machine::ports`](crate::Machine::ports).
     SurpriseUnplug {
         /// The device.
         device: Device,
     },
-    /// The host puts a device into the machine. The kernel switches a port's slot off a second after a device was pulled
-    /// out of it, which is waited for first.
+    /// The host puts a device into the machine. The kernel switches a port's slot off a second
+    /// after a device was pulled out of it, which is waited for first.
     Plug {
         /// The device as an argument of QEMU's `-device`: `edu,bus=port1,id=edu1`.
         device: String,
@@ -171,18 +178,20 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         arguments: Map<String, Value>,
     },
-    /// The host gives a line to QEMU's monitor for persons, for what QMP has not: `pcie_aer_inject_error edu1 COMP_TIMEOUT`.
-    /// That monitor has no errors, only text.
+    /// The host gives a line to QEMU's monitor for persons, for what QMP has not:
+    /// `pcie_aer_inject_error edu1 COMP_TIMEOUT`. That monitor has no errors, only text.
     MonitorLine {
         /// The line.
         line: String,
-        /// A regular expression that what it prints has to match; without it, it has to print nothing.
+        /// A regular expression that what it prints has to match; without it, it has to print
+        /// nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prints: Option<String>,
     },
 
-    /// Runs a program in the guest to its end, one of the commands of the package `linux-driver-guest`. What it says on its
-    /// standard output is the step's detail, or its standard error where it fails. Exit codes 1 to 133 are error numbers.
+    /// Runs a program in the guest to its end, one of the commands of the package
+    /// `linux-driver-guest`. What it says on its standard output is the step's detail, or its
+    /// standard error where it fails. Exit codes 1 to 133 are error numbers.
     Exec {
         /// The command and its arguments.
         args: Vec<String>,
@@ -194,36 +203,42 @@ pub enum Action {
         /// The command and its arguments.
         args: Vec<String>,
     },
-    /// Tells a program that was spawned to come to its end (its standard input ends), and waits for it.
+    /// Tells a program that was spawned to come to its end (its standard input ends), and waits for
+    /// it.
     Join {
         /// Which.
         name: String,
     },
 
-    /// Searches for memory that nothing refers to any more, and fails with what kmemleak reports. Needs `DEBUG_KMEMLEAK`.
+    /// Searches for memory that nothing refers to any more, and fails with what kmemleak reports.
+    /// Needs `DEBUG_KMEMLEAK`.
     Kmemleak {
-        /// Instead: forgets all that was found or could be found so far, so that only later leaks are reported.
+        /// Instead: forgets all that was found or could be found so far, so that only later leaks
+        /// are reported.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         clear: bool,
     },
-    /// Does the action again and again, and has its 1st, 2nd, 3rd … allocation fail, until it comes through without a
-    /// failure having struck. After each failure the device is unbound (the module is not loaded), and the next try starts
-    /// anew. Meanwhile the kernel may say that it has no memory ([`crate::problems::WITHOUT_MEMORY`]), and nothing else. What
-    /// the detectors allocate does not fail, nor what makes the kernel itself go wrong. Needs `FAILSLAB` and
+    /// Does the action again and again, and has its 1st, 2nd, 3rd … allocation fail, until it comes
+    /// through without a failure having struck. After each failure the device is unbound (the
+    /// module is not loaded), and the next try starts anew. Meanwhile the kernel may say that it
+    /// has no memory ([`crate::problems::WITHOUT_MEMORY`]), and nothing else. What the detectors
+    /// allocate does not fail, nor what makes the kernel itself go wrong. Needs `FAILSLAB` and
     /// `FAULT_INJECTION_DEBUG_FS`.
     FailAllocations {
-        /// A `bind` of a device that is unbound, or a `load` of a module that is not loaded. It is undone afterwards.
+        /// A `bind` of a device that is unbound, or a `load` of a module that is not loaded. It is
+        /// undone afterwards.
         action: Box<Action>,
         /// At least as many allocations must have failed, for the step to show something.
         #[serde(default = "one")]
         at_least: u32,
-        /// A function of the kernel's that goes wrong without memory: nothing fails that is allocated in it. (The kernel has room
-        /// for one. Without this it is `add_dma_entry`, in which DMA-API debugging would turn itself off.)
+        /// A function of the kernel's that goes wrong without memory: nothing fails that is
+        /// allocated in it. (The kernel has room for one. Without this it is `add_dma_entry`, in
+        /// which DMA-API debugging would turn itself off.)
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spares: Option<String>,
     },
-    /// Counts the allocations of slab memory (`kmem:kmalloc` and its kin) that a module's code makes while the action is
-    /// done, through tracefs.
+    /// Counts the allocations of slab memory (`kmem:kmalloc` and its kin) that a module's code
+    /// makes while the action is done, through tracefs.
     CountAllocations {
         /// The module's name; it has to be loaded when the action has ended.
         module: String,
@@ -242,12 +257,13 @@ pub enum Action {
         /// How deeply: as in `/sys/power/state`.
         #[serde(default)]
         state: SuspendState,
-        /// Goes only as far as this, as in `/sys/power/pm_test` (needs `PM_DEBUG`), and stays there for the kernel's
-        /// `pm_test_delay` instead of sleeping.
+        /// Goes only as far as this, as in `/sys/power/pm_test` (needs `PM_DEBUG`), and stays there
+        /// for the kernel's `pm_test_delay` instead of sleeping.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<SuspendTest>,
     },
-    /// Ends the machine, as the last step: the drivers' `shutdown` callbacks run, and what they say is still expected.
+    /// Ends the machine, as the last step: the drivers' `shutdown` callbacks run, and what they say
+    /// is still expected.
     Shutdown {
         /// How.
         #[serde(default)]
@@ -263,16 +279,17 @@ fn one() -> u32 {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuspendState {
-    /// Suspend-to-idle: devices are suspended, the processors idle. Only with a test: QEMU's clock does not wake a machine that
-    /// is merely idle.
+    /// Suspend-to-idle: devices are suspended, the processors idle. Only with a test: QEMU's clock
+    /// does not wake a machine that is merely idle.
     #[default]
     Freeze,
-    /// Suspend-to-RAM, ACPI's S3: only memory is kept up, QEMU resets the devices, and the clock's alarm wakes the machine.
-    /// Once in a run: the firmware of QEMU's q35 leaves the machine without its power management registers. (For the same
-    /// reason the run then ends in a reboot.)
+    /// Suspend-to-RAM, ACPI's S3: only memory is kept up, QEMU resets the devices, and the clock's
+    /// alarm wakes the machine. Once in a run: the firmware of QEMU's q35 leaves the machine
+    /// without its power management registers. (For the same reason the run then ends in a reboot.)
     Mem,
-    /// Hibernation, as far as that goes without a disk: devices are frozen, an image is made, devices are thawed, and there is nowhere to write
-    /// the image to. With a test no image is made, and devices are restored. Needs `HIBERNATION`.
+    /// Hibernation, as far as that goes without a disk: devices are frozen, an image is made,
+    /// devices are thawed, and there is nowhere to write the image to. With a test no image is
+    /// made, and devices are restored. Needs `HIBERNATION`.
     Disk,
 }
 
@@ -282,7 +299,8 @@ pub enum SuspendState {
 pub enum SuspendTest {
     /// Tasks are frozen.
     Freezer,
-    /// And devices are suspended: `suspend`, `suspend_late`, `suspend_noirq`, less those of the platform.
+    /// And devices are suspended: `suspend`, `suspend_late`, `suspend_noirq`, less those of the
+    /// platform.
     Devices,
     /// And the platform's part is done.
     Platform,
@@ -316,7 +334,9 @@ impl Action {
         is(self)
             || match self {
                 Self::Repeat { actions, .. } => actions.iter().any(|action| action.any(is)),
-                Self::FailAllocations { action, .. } | Self::CountAllocations { action, .. } => action.any(is),
+                Self::FailAllocations { action, .. } | Self::CountAllocations { action, .. } => {
+                    action.any(is)
+                }
                 _ => false,
             }
     }
@@ -337,14 +357,20 @@ impl Action {
 
     /// Whether it runs a program in the guest.
     pub(crate) fn runs_program(&self) -> bool {
-        matches!(self, Self::Exec { .. } | Self::Spawn { .. } | Self::Join { .. })
+        matches!(
+            self,
+            Self::Exec { .. } | Self::Spawn { .. } | Self::Join { .. }
+        )
     }
 
     /// Whether the host has to do it.
     pub(crate) fn asks_host(&self) -> bool {
         matches!(
             self,
-            Self::Unplug { .. } | Self::Plug { .. } | Self::Monitor { .. } | Self::MonitorLine { .. }
+            Self::Unplug { .. }
+                | Self::Plug { .. }
+                | Self::Monitor { .. }
+                | Self::MonitorLine { .. }
         )
     }
 }
@@ -365,8 +391,15 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Checks the next step's action. `fails`: it is to fail, so that what it would leave behind is not there.
-    pub(crate) fn step(&mut self, place: &str, action: &Action, last: bool, fails: bool) -> Result<()> {
+    /// Checks the next step's action. `fails`: it is to fail, so that what it would leave behind is
+    /// not there.
+    pub(crate) fn step(
+        &mut self,
+        place: &str,
+        action: &Action,
+        last: bool,
+        fails: bool,
+    ) -> Result<()> {
         if let Action::Shutdown { .. } = action {
             return if last {
                 // Who is at work then is what the step is about.
@@ -411,9 +444,9 @@ impl<'a> Check<'a> {
                 "one inside another action",
                 "make it the last step",
             )),
-            Action::Unplug { id: word } | Action::Plug { device: word } | Action::Monitor { execute: word, .. } => {
-                given(place, word)
-            }
+            Action::Unplug { id: word }
+            | Action::Plug { device: word }
+            | Action::Monitor { execute: word, .. } => given(place, word),
             Action::MonitorLine { line, prints } => {
                 given(place, line)?;
                 match prints {
@@ -450,7 +483,11 @@ impl<'a> Check<'a> {
                 torture,
                 actions,
                 ..
-            } => self.repeat(place, torture.map_or(*times, |torture| torture.min(*times)), actions),
+            } => self.repeat(
+                place,
+                torture.map_or(*times, |torture| torture.min(*times)),
+                actions,
+            ),
             Action::FailAllocations { action, .. } => match &**action {
                 Action::Bind { .. } | Action::Load { .. } => self.action(place, action),
                 _ => Err(wrong(
@@ -538,7 +575,8 @@ mod tests {
 
     #[test]
     fn programs_are_joined_once() {
-        check(r#"do = "spawn", name = "x", args = ["hold", "/dev/null"]; do = "join", name = "x""#).unwrap();
+        check(r#"do = "spawn", name = "x", args = ["hold", "/dev/null"]; do = "join", name = "x""#)
+            .unwrap();
         for (actions, part) in [
             (r#"do = "spawn", name = "x", args = ["hold"]"#, "a `join`"),
             (r#"do = "join", name = "x""#, "spawned and not joined"),
@@ -563,7 +601,9 @@ mod tests {
 
     #[test]
     fn a_program_needs_its_file() {
-        let plan: Plan = toml::from_str(r#"steps = [{ name = "s", action = { do = "exec", args = ["a"] } }]"#).unwrap();
+        let plan: Plan =
+            toml::from_str(r#"steps = [{ name = "s", action = { do = "exec", args = ["a"] } }]"#)
+                .unwrap();
         assert!(plan.runs_programs());
         let error = plan.check().unwrap_err().to_string();
         assert!(error.contains("/guest"), "{error}");
@@ -576,7 +616,10 @@ mod tests {
                 r#"do = "repeat", times = 0, actions = [{ do = "expect" }]"#,
                 "at least one time",
             ),
-            (r#"do = "repeat", times = 1, actions = []"#, "at least one time"),
+            (
+                r#"do = "repeat", times = 1, actions = []"#,
+                "at least one time",
+            ),
             (r#"do = "shutdown"; do = "expect""#, "last step"),
             (
                 r#"do = "repeat", times = 1, actions = [{ do = "shutdown" }]"#,

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
-    /// The PCI device of this vendor and device ID: the `nth` of them in the order of their addresses, from 0.
+    /// The PCI device of this vendor and device ID: the `nth` of them in the order of their
+    /// addresses, from 0.
     Pci {
         /// The vendor ID.
         vendor: u16,
@@ -27,8 +28,8 @@ pub enum Device {
         /// The device's name there.
         name: String,
     },
-    /// The first device of this bus, in the order of their names, whose modalias one of these patterns matches. Written with a
-    /// space between the patterns.
+    /// The first device of this bus, in the order of their names, whose modalias one of these
+    /// patterns matches. Written with a space between the patterns.
     Matching {
         /// The bus: `pci`, `platform`, …
         bus: String,
@@ -56,8 +57,12 @@ impl FromStr for Device {
                 "{text:?} is not a device: expected pci:VENDOR:DEVICE in hexadecimal (with #1 for the second of its kind), BUS/NAME, or BUS~PATTERN with patterns of modaliases"
             )
         };
-        let plain = |word: &str| !word.is_empty() && word != "." && word != ".." && !word.contains('/');
-        if let Some((bus, patterns)) = text.split_once('~').filter(|(bus, _)| plain(bus) && !bus.contains(':')) {
+        let plain =
+            |word: &str| !word.is_empty() && word != "." && word != ".." && !word.contains('/');
+        if let Some((bus, patterns)) = text
+            .split_once('~')
+            .filter(|(bus, _)| plain(bus) && !bus.contains(':'))
+        {
             let patterns: Vec<String> = patterns.split(' ').map(str::to_owned).collect();
             return if patterns.iter().any(String::is_empty) {
                 Err(wrong())
@@ -94,8 +99,16 @@ impl FromStr for Device {
 impl Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pci { vendor, device, nth: 0 } => write!(f, "pci:{vendor:04x}:{device:04x}"),
-            Self::Pci { vendor, device, nth } => write!(f, "pci:{vendor:04x}:{device:04x}#{nth}"),
+            Self::Pci {
+                vendor,
+                device,
+                nth: 0,
+            } => write!(f, "pci:{vendor:04x}:{device:04x}"),
+            Self::Pci {
+                vendor,
+                device,
+                nth,
+            } => write!(f, "pci:{vendor:04x}:{device:04x}#{nth}"),
             Self::Named { bus, name } => write!(f, "{bus}/{name}"),
             Self::Matching { bus, patterns } => write!(f, "{bus}~{}", patterns.join(" ")),
         }

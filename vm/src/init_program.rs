@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Builds the programs that run inside the machine. There is no C library in there, so they carry their own.
+//! Builds the programs that run inside the machine. There is no C library in there, so they carry
+//! their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ const NAME: &str = "linux-driver-init";
 /// The package with the programs that `exec` and `spawn` run, and its binary.
 const GUEST: &str = "linux-driver-guest";
 
-/// Builds the program and returns where it is. `manifest` is the `Cargo.toml` of the workspace; nothing is built anew
-/// if nothing has changed.
+/// Builds the program and returns where it is. `manifest` is the `Cargo.toml` of the workspace;
+/// nothing is built anew if nothing has changed.
 pub fn build(manifest: &Path) -> Result<PathBuf> {
     build_static(manifest, env!("CARGO_PKG_NAME"), NAME)
 }
@@ -37,8 +38,11 @@ fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
     command.arg("--manifest-path").arg(manifest);
     command.args(["--package", package, "--bin", name]);
     command.args(["--", "-Ctarget-feature=+crt-static", "-Cstrip=symbols"]);
-    // Flags of the user's own are for the user's machine (`-Ctarget-cpu=native`), and this program is for another.
-    command.env("CARGO_ENCODED_RUSTFLAGS", "").stdin(Stdio::null());
+    // Flags of the user's own are for the user's machine (`-Ctarget-cpu=native`), and this program
+    // is for another.
+    command
+        .env("CARGO_ENCODED_RUSTFLAGS", "")
+        .stdin(Stdio::null());
     let said = process::run(&mut command)?;
     let path = executable(&said, name).ok_or_else(|| {
         Error::new(
@@ -72,8 +76,8 @@ fn executable(said: &str, name: &str) -> Option<PathBuf> {
         })
 }
 
-/// A program that wants an interpreter (the dynamic linker) could not start in the guest: the kernel would panic with
-/// `Requested init /init failed (error -2)`.
+/// A program that wants an interpreter (the dynamic linker) could not start in the guest: the
+/// kernel would panic with `Requested init /init failed (error -2)`.
 fn check_static(path: &Path) -> Result<()> {
     let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
     let broken = |found: String| {
@@ -84,7 +88,8 @@ fn check_static(path: &Path) -> Result<()> {
             "install libc6-dev; on a system without a static C library, use another",
         )
     };
-    let elf = ElfFile64::<'_, object::Endianness>::parse(&*bytes).map_err(|e| broken(e.to_string()))?;
+    let elf =
+        ElfFile64::<'_, object::Endianness>::parse(&*bytes).map_err(|e| broken(e.to_string()))?;
     let dynamic = elf
         .elf_program_headers()
         .iter()
@@ -116,11 +121,16 @@ mod tests {
     #[test]
     fn a_program_with_an_interpreter_is_refused() {
         // The test itself is linked as the system links programs: dynamically.
-        let error = check_static(&std::env::current_exe().unwrap()).unwrap_err().to_string();
-        assert!(error.contains("dynamic linker"), "{error}");
-        let error = check_static(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")))
+        let error = check_static(&std::env::current_exe().unwrap())
             .unwrap_err()
             .to_string();
+        assert!(error.contains("dynamic linker"), "{error}");
+        let error = check_static(Path::new(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/Cargo.toml"
+        )))
+        .unwrap_err()
+        .to_string();
         assert!(error.contains("statically linked"), "{error}");
     }
 }

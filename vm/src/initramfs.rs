@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The guest's first and only file system: our program, its job and the plan's files, as a cpio archive of the format
-//! that the kernel unpacks (`Documentation/driver-api/early-userspace/buffer-format.rst`).
+//! The guest's first and only file system: our program, its job and the plan's files, as a cpio
+//! archive of the format that the kernel unpacks
+//! (`Documentation/driver-api/early-userspace/buffer-format.rst`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,15 +21,24 @@ const CONSOLE: (u32, u32) = (5, 1);
 
 /// Packs the archive for this plan, with the program at `init` to run it.
 pub fn pack(plan: &Plan, init: &Path, token: &str) -> Result<Vec<u8>> {
-    let job = serde_json::to_vec(&Job::new(plan, token))
-        .map_err(|e| Error::new("plan", "to write it as JSON", e, "report this as a bug of linux-driver"))?;
+    let job = serde_json::to_vec(&Job::new(plan, token)).map_err(|e| {
+        Error::new(
+            "plan",
+            "to write it as JSON",
+            e,
+            "report this as a bug of linux-driver",
+        )
+    })?;
     let mut archive = Archive::default();
     for folder in FOLDERS {
         archive.folders_to(&format!("{folder}/."));
     }
-    // Without a console the kernel gives our program no standard error, and a panic of it would be mute.
+    // Without a console the kernel gives our program no standard error, and a panic of it would be
+    // mute.
     archive.add(
-        Builder::new("dev/console").rdev_major(CONSOLE.0).rdev_minor(CONSOLE.1),
+        Builder::new("dev/console")
+            .rdev_major(CONSOLE.0)
+            .rdev_minor(CONSOLE.1),
         ModeFileType::Char,
         0o600,
         &[],
@@ -74,7 +84,12 @@ impl Archive {
     fn folders_to(&mut self, name: &str) {
         for (slash, _) in name.match_indices('/') {
             if self.folders.insert(name[..slash].to_owned()) {
-                self.add(Builder::new(&name[..slash]), ModeFileType::Directory, 0o755, &[]);
+                self.add(
+                    Builder::new(&name[..slash]),
+                    ModeFileType::Directory,
+                    0o755,
+                    &[],
+                );
             }
         }
     }
@@ -98,7 +113,9 @@ impl Archive {
         let mut cursor = Cursor::new(self.bytes);
         cursor.set_position(length);
         // As above.
-        newc::trailer(cursor).map(Cursor::into_inner).unwrap_or_default()
+        newc::trailer(cursor)
+            .map(Cursor::into_inner)
+            .unwrap_or_default()
     }
 }
 
@@ -110,8 +127,9 @@ mod tests {
     use crate::action::Action;
     use crate::plan::{GuestFile, Step};
 
-    /// Name, mode and contents of each entry, read from the bytes by the format's own rules: a header of 13 numbers of 8
-    /// hexadecimal digits after the magic, the name and its NUL, the contents, both filled up to 4 bytes.
+    /// Name, mode and contents of each entry, read from the bytes by the format's own rules: a
+    /// header of 13 numbers of 8 hexadecimal digits after the magic, the name and its NUL, the
+    /// contents, both filled up to 4 bytes.
     fn entries(mut bytes: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
         let mut entries = Vec::new();
         loop {
@@ -140,7 +158,11 @@ mod tests {
             fs::write(&path, contents).unwrap();
             path
         };
-        let files = [("/lib/a/one.ko", "12345"), ("/lib/a/two.ko", ""), ("/three", "x")];
+        let files = [
+            ("/lib/a/one.ko", "12345"),
+            ("/lib/a/two.ko", ""),
+            ("/three", "x"),
+        ];
         let plan = Plan {
             files: files
                 .map(|(inside, contents)| GuestFile {
@@ -174,7 +196,10 @@ mod tests {
         let of = |name: &str| entries.iter().find(|entry| entry.0 == name).unwrap();
         assert_eq!(of("dev").1, 0o040755);
         assert_eq!(of("dev/console").1, 0o020600);
-        assert_eq!((of("init").1, of("init").2.as_slice()), (0o100755, b"#!".as_slice()));
+        assert_eq!(
+            (of("init").1, of("init").2.as_slice()),
+            (0o100755, b"#!".as_slice())
+        );
         assert_eq!(of("lib/a/one.ko").2, b"12345");
         let job: Job = serde_json::from_slice(&of("job.json").2).unwrap();
         assert_eq!(job, Job::new(&plan, "token"));

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A virtual machine that boots a kernel with modules and devices, runs a plan of steps in it, and reports each
-//! step and every kernel message that means trouble.
+//! A virtual machine that boots a kernel with modules and devices, runs a plan of steps in it, and
+//! reports each step and every kernel message that means trouble.
 //!
-//! One idea a module: [`plan`] is what is to happen (with [`Action`] for what a step does, [`device`] for how a device is named and [`errno`] for
-//! expected failures), [`machine`] is what it happens on, [`mod@run`] boots the one with the other and [`report`] is what
-//! came of it. Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP), `initramfs` packs the guest's first file system, `protocol` is what the program in the
-//! guest says on the console, `probe` reads what the kernel says of a failed probe, `watch` waits for a step's messages, `transcript` makes steps and problems out of the console's lines, [`problems`] and
-//! [`taint`] know which messages and marks mean trouble.
+//! One idea a module: [`plan`] is what is to happen (with [`Action`] for what a step does,
+//! [`device`] for how a device is named and [`errno`] for expected failures), [`machine`] is what
+//! it happens on, [`mod@run`] boots the one with the other and [`report`] is what came of it.
+//! Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP),
+//! `initramfs` packs the guest's first file system, `protocol` is what the program in the guest
+//! says on the console, `probe` reads what the kernel says of a failed probe, `watch` waits for a
+//! step's messages, `transcript` makes steps and problems out of the console's lines, [`problems`]
+//! and [`taint`] know which messages and marks mean trouble.
 //!
-//! The program inside the machine is this crate's binary, `linux-driver-init`; [`init_program::build`] builds it.
+//! The program inside the machine is this crate's binary, `linux-driver-init`;
+//! [`init_program::build`] builds it.
 
 // `linux_driver_host::output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]

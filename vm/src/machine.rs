@@ -23,8 +23,9 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// Devices besides the console, each as an argument of QEMU's `-device`: "edu".
     pub devices: Vec<String>,
-    /// PCIe ports with hot plug, by the names that `bus=` gives them: "edu,bus=port1,id=edu1" is a device behind one. With
-    /// any, the ports are the kernel's own (pciehp's) to serve; without, QEMU has ACPI do all hot plug.
+    /// PCIe ports with hot plug, by the names that `bus=` gives them: "edu,bus=port1,id=edu1" is a
+    /// device behind one. With any, the ports are the kernel's own (pciehp's) to serve; without,
+    /// QEMU has ACPI do all hot plug.
     pub ports: Vec<String>,
     /// QEMU's `-machine`: q35, a machine with PCI Express, or another with its properties.
     pub kind: String,
@@ -43,7 +44,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with this kernel, no devices, two processors and 512 MiB, for runs of up to two minutes.
+    /// A machine with this kernel, no devices, two processors and 512 MiB, for runs of up to two
+    /// minutes.
     pub fn new(kernel: impl Into<PathBuf>) -> Self {
         Self {
             kernel: kernel.into(),
@@ -60,10 +62,17 @@ impl Machine {
         }
     }
 
-    /// What is worth trying to run the guest's code, the best first. A `/dev/kvm` that can be opened does not say that
-    /// KVM works: in a VM or a container it may fail at any time until the guest is up.
+    /// What is worth trying to run the guest's code, the best first. A `/dev/kvm` that can be
+    /// opened does not say that KVM works: in a VM or a container it may fail at any time until the
+    /// guest is up.
     pub(crate) fn accels(&self) -> &'static [Accel] {
-        if self.kvm && OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok() {
+        if self.kvm
+            && OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/dev/kvm")
+                .is_ok()
+        {
             &[Accel::Kvm, Accel::Tcg]
         } else {
             &[Accel::Tcg]
@@ -74,9 +83,10 @@ impl Machine {
     fn kernel_command_line(&self, accel: Accel) -> String {
         let clock: &[&str] = match accel {
             Accel::Kvm => &[],
-            // The kernel measures the time stamp counter when it boots. A busy host makes that wrong by up to tens of
-            // times now and then, and the kernel then reports stalls that are none. The HPET's rate is known. It also waits ten
-            // milliseconds for ten interrupts of the timer, and panics ("IO-APIC + timer doesn't work!") where they come later.
+            // The kernel measures the time stamp counter when it boots. A busy host makes that
+            // wrong by up to tens of times now and then, and the kernel then reports stalls that
+            // are none. The HPET's rate is known. It also waits ten milliseconds for ten interrupts
+            // of the timer, and panics ("IO-APIC + timer doesn't work!") where they come later.
             Accel::Tcg => &["no_timer_check", "tsc=unstable"],
         };
         let ours = [
@@ -91,8 +101,8 @@ impl Machine {
         ];
         let ports: &[&str] = match self.ports.as_slice() {
             [] => &[],
-            // A kernel that was built with fewer features than the firmware asks for (without PCIEASPM, say) would leave the
-            // ports to it, which does nothing with them.
+            // A kernel that was built with fewer features than the firmware asks for (without
+            // PCIEASPM, say) would leave the ports to it, which does nothing with them.
             _ => &["pcie_ports=native"],
         };
         let ours = ours.iter().chain(clock).chain(ports).copied();
@@ -101,7 +111,12 @@ impl Machine {
     }
 
     /// QEMU's command line.
-    pub(crate) fn command(&self, initramfs: &Path, accel: Accel, outside: Option<&Outside>) -> Command {
+    pub(crate) fn command(
+        &self,
+        initramfs: &Path,
+        accel: Accel,
+        outside: Option<&Outside>,
+    ) -> Command {
         let mut command = Command::new(QEMU);
         // Nothing but what is named here: no default devices, no user's configuration, no network.
         command.args([
@@ -120,25 +135,35 @@ impl Machine {
         command.arg("-machine").arg(&self.kind);
         command.arg("-accel").arg(match accel {
             Accel::Kvm => "kvm",
-            // One thread for all processors. With a thread each, QEMU now and then runs an instruction that the kernel has
-            // patched meanwhile (`Oops: int3` in the boot, at a static key), and a driver would be blamed for it.
+            // One thread for all processors. With a thread each, QEMU now and then runs an
+            // instruction that the kernel has patched meanwhile (`Oops: int3` in the boot, at a
+            // static key), and a driver would be blamed for it.
             Accel::Tcg => "tcg,thread=single",
         });
-        // All that the accelerator can do, so that the kernel's mitigations and its newer instructions are run.
+        // All that the accelerator can do, so that the kernel's mitigations and its newer
+        // instructions are run.
         command.args(["-cpu", "max"]);
         command.arg("-m").arg(format!("{}M", self.memory_mib));
         command.arg("-smp").arg(self.cpus.to_string());
-        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(initramfs);
+        command
+            .arg("-kernel")
+            .arg(&self.kernel)
+            .arg("-initrd")
+            .arg(initramfs);
         command.arg("-append").arg(self.kernel_command_line(accel));
         if !self.ports.is_empty() {
-            // Otherwise QEMU hides from the guest that the ports can do hot plug, and does it through ACPI.
-            command.args(["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]);
+            // Otherwise QEMU hides from the guest that the ports can do hot plug, and does it
+            // through ACPI.
+            command.args([
+                "-global",
+                "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
+            ]);
         }
         for (number, port) in (1..).zip(&self.ports) {
             // A chassis and slot of its own, or two ports would be one to the guest.
-            command
-                .arg("-device")
-                .arg(format!("pcie-root-port,id={port},chassis={number},slot={number}"));
+            command.arg("-device").arg(format!(
+                "pcie-root-port,id={port},chassis={number},slot={number}"
+            ));
         }
         for device in &self.devices {
             command.arg("-device").arg(device);
@@ -147,12 +172,14 @@ impl Machine {
         command
     }
 
-    /// Whether the kernel is one that QEMU boots: what it says itself about a file that is none is no help.
+    /// Whether the kernel is one that QEMU boots: what it says itself about a file that is none is
+    /// no help.
     pub(crate) fn check_kernel(&self) -> Result<()> {
         let mut start = [0; 0x206];
         let mut file = File::open(&self.kernel).map_err(|e| Error::io(&self.kernel, "read", &e))?;
         let found = match file.read_exact(&mut start) {
-            // The boot protocol's magic (`Documentation/arch/x86/boot.rst`), or an ELF file with a PVH entry.
+            // The boot protocol's magic (`Documentation/arch/x86/boot.rst`), or an ELF file with a
+            // PVH entry.
             Ok(()) if &start[0x202..] == b"HdrS" || start.starts_with(b"\x7fELF") => return Ok(()),
             Ok(()) => "another file".to_owned(),
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => "a file too short for one".to_owned(),
@@ -169,7 +196,8 @@ impl Machine {
     /// The error for a QEMU that ended before the guest said anything; `said` is what it printed.
     pub(crate) fn not_started(&self, line: &str, said: &str) -> Error {
         let said = said.trim();
-        // QEMU quotes the argument that it does not take: `-device nosuch: 'nosuch' is not a valid device model name`.
+        // QEMU quotes the argument that it does not take:
+        // `-device nosuch: 'nosuch' is not a valid device model name`.
         let device = self
             .devices
             .iter()
@@ -219,7 +247,8 @@ pub fn needs() -> Vec<Need> {
 /// Whether the C compiler, which rustc links with, finds `libc.a`.
 fn has_static_libc() -> bool {
     // Where it finds nothing it prints the bare name.
-    process::run(Command::new("cc").arg("-print-file-name=libc.a")).is_ok_and(|path| path.starts_with('/'))
+    process::run(Command::new("cc").arg("-print-file-name=libc.a"))
+        .is_ok_and(|path| path.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -246,7 +275,11 @@ mod tests {
         machine.qemu_args = vec!["-icount".into(), "shift=0".into()];
         let words = words(&machine, Accel::Tcg);
         assert_eq!(
-            (value(&words, "-m"), value(&words, "-smp"), value(&words, "-kernel")),
+            (
+                value(&words, "-m"),
+                value(&words, "-smp"),
+                value(&words, "-kernel")
+            ),
             ("512M", "2", "/k")
         );
         assert!(value(&words, "-append").ends_with(" no_timer_check tsc=unstable nokaslr"));
@@ -293,8 +326,14 @@ mod tests {
         assert_eq!(machine.accels(), [Accel::Tcg]);
         assert_eq!(value(&words(&machine, Accel::Kvm), "-accel"), "kvm");
         let with_kvm = words(&machine, Accel::Kvm);
-        assert!(!value(&with_kvm, "-append").contains("tsc=") && !value(&with_kvm, "-append").contains("timer_check"));
-        assert_eq!(value(&words(&machine, Accel::Tcg), "-accel"), "tcg,thread=single");
+        assert!(
+            !value(&with_kvm, "-append").contains("tsc=")
+                && !value(&with_kvm, "-append").contains("timer_check")
+        );
+        assert_eq!(
+            value(&words(&machine, Accel::Tcg), "-accel"),
+            "tcg,thread=single"
+        );
     }
 
     #[test]
@@ -304,9 +343,15 @@ mod tests {
             let path = dir.path().join(name);
             std::fs::write(&path, contents).unwrap();
             let text = Machine::new(&path).check_kernel().unwrap_err().to_string();
-            assert!(text.contains(name) && text.contains("a kernel image for x86"), "{text}");
+            assert!(
+                text.contains(name) && text.contains("a kernel image for x86"),
+                "{text}"
+            );
         }
-        let text = Machine::new("/no/such/vmlinuz").check_kernel().unwrap_err().to_string();
+        let text = Machine::new("/no/such/vmlinuz")
+            .check_kernel()
+            .unwrap_err()
+            .to_string();
         assert!(text.starts_with("/no/such/vmlinuz\n"), "{text}");
     }
 
@@ -321,7 +366,9 @@ mod tests {
             )
             .to_string();
         assert!(text.starts_with("device \"nosuch\"\n"), "{text}");
-        let text = machine.not_started("qemu -x", "qemu: -x: invalid option").to_string();
+        let text = machine
+            .not_started("qemu -x", "qemu: -x: invalid option")
+            .to_string();
         assert!(
             text.starts_with("qemu -x\n") && text.contains("invalid option"),
             "{text}"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! QEMU's monitor for programs, QMP (QEMU's `docs/interop/qmp-spec.rst`): commands and answers as JSON, and events between
-//! them.
+//! QEMU's monitor for programs, QMP (QEMU's `docs/interop/qmp-spec.rst`): commands and answers as
+//! JSON, and events between them.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -54,7 +54,9 @@ impl Monitor {
             .write_all(line.as_bytes())
             .map_err(|e| format!("{command}: QEMU's monitor: {e}"))?;
         loop {
-            let mut message = self.message(deadline).map_err(|e| format!("{command}: {e}"))?;
+            let mut message = self
+                .message(deadline)
+                .map_err(|e| format!("{command}: {e}"))?;
             if let Some(answer) = message.get_mut("return") {
                 return Ok(answer.take());
             }
@@ -77,7 +79,11 @@ impl Monitor {
     }
 
     /// Waits for an event that is one of these, since the last command.
-    pub(crate) fn event(&mut self, is: impl Fn(&Value) -> bool, deadline: Instant) -> Result<Value, String> {
+    pub(crate) fn event(
+        &mut self,
+        is: impl Fn(&Value) -> bool,
+        deadline: Instant,
+    ) -> Result<Value, String> {
         loop {
             if let Some(at) = self.events.iter().position(&is) {
                 return Ok(self.events.remove(at));
@@ -99,7 +105,8 @@ impl Monitor {
                 Ok(0) => return Err("QEMU's monitor has ended".to_owned()),
                 Ok(_) if self.partial.ends_with(b"\n") => {
                     let line = std::mem::take(&mut self.partial);
-                    return serde_json::from_slice(&line).map_err(|e| format!("QEMU's monitor: {e}"));
+                    return serde_json::from_slice(&line)
+                        .map_err(|e| format!("QEMU's monitor: {e}"));
                 }
                 // The last line, without its end: the next read says that there is no more.
                 Ok(_) => {}
@@ -125,7 +132,8 @@ mod tests {
 
     use super::*;
 
-    /// A monitor whose other end says these lines, the first at once and each further one after a command.
+    /// A monitor whose other end says these lines, the first at once and each further one after a
+    /// command.
     fn speaking(lines: &'static [&'static str]) -> (UnixStream, thread::JoinHandle<Vec<Value>>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let other = thread::spawn(move || {
@@ -157,17 +165,25 @@ mod tests {
         ]);
         let mut monitor = Monitor::start(stream, soon()).unwrap();
         let arguments = Map::from_iter([("id".to_owned(), Value::from("a"))]);
-        assert_eq!(monitor.execute("device_del", &arguments, soon()), Ok(json!({ "x": 1 })));
+        assert_eq!(
+            monitor.execute("device_del", &arguments, soon()),
+            Ok(json!({ "x": 1 }))
+        );
         let event = monitor
             .event(|event| event["event"] == "DEVICE_DELETED", soon())
             .unwrap();
         assert_eq!(event["data"]["device"], "a");
-        let error = monitor.execute("device_del", &Map::new(), soon()).unwrap_err();
+        let error = monitor
+            .execute("device_del", &Map::new(), soon())
+            .unwrap_err();
         assert_eq!(error, "device_del: Device 'b' not found");
         drop(monitor);
         let heard = other.join().unwrap();
         assert_eq!(heard[0]["execute"], "qmp_capabilities");
-        assert_eq!(heard[1], json!({ "execute": "device_del", "arguments": { "id": "a" } }));
+        assert_eq!(
+            heard[1],
+            json!({ "execute": "device_del", "arguments": { "id": "a" } })
+        );
     }
 
     #[test]

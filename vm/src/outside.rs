@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the host does in the middle of a plan. The program in the guest asks for it on the machine's second serial port,
-//! a thread here does it on QEMU's monitor and answers there.
+//! What the host does in the middle of a plan. The program in the guest asks for it on the
+//! machine's second serial port, a thread here does it on QEMU's monitor and answers there.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -181,19 +181,26 @@ fn perform(monitor: &mut Monitor, action: &Action, deadline: Instant) -> Result<
     match action {
         Action::Unplug { id } => unplug(monitor, id, deadline),
         Action::Plug { device } => {
-            // The monitor for persons takes what the command line takes. It says nothing where all is well.
+            // The monitor for persons takes what the command line takes. It says nothing where all
+            // is well.
             let said = monitor.line(&format!("device_add {device}"), deadline)?;
             if said.is_empty() { Ok(said) } else { Err(said) }
         }
         Action::Monitor { execute, arguments } => {
             let answer = monitor.execute(execute, arguments, deadline)?;
             let nothing = answer.as_object().is_some_and(Map::is_empty);
-            Ok(if nothing { String::new() } else { answer.to_string() })
+            Ok(if nothing {
+                String::new()
+            } else {
+                answer.to_string()
+            })
         }
         Action::MonitorLine { line, prints } => {
             let said = monitor.line(line, deadline)?;
             let right = match prints {
-                Some(pattern) => Regex::new(pattern).map_err(|e| e.to_string())?.is_match(&said),
+                Some(pattern) => Regex::new(pattern)
+                    .map_err(|e| e.to_string())?
+                    .is_match(&said),
                 None => said.is_empty(),
             };
             if right {
@@ -212,7 +219,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 fn unplug(monitor: &mut Monitor, id: &str, deadline: Instant) -> Result<String, String> {
     let arguments = Map::from_iter([("id".to_owned(), Value::from(id))]);
     while let Err(error) = monitor.execute("device_del", &arguments, deadline) {
-        // The slot's light blinks while the guest still plugs the device in: its driver is bound before that has ended.
+        // The slot's light blinks while the guest still plugs the device in: its driver is bound
+        // before that has ended.
         if !error.contains("guest is busy") || Instant::now() >= deadline {
             return Err(error);
         }
@@ -229,7 +237,9 @@ fn unplug(monitor: &mut Monitor, id: &str, deadline: Instant) -> Result<String, 
     match ended {
         Ok(event) if event["event"] == "DEVICE_DELETED" => Ok(String::new()),
         Ok(_) => Err(format!("device_del {id}: the guest does not let go of it")),
-        Err(e) => Err(format!("device_del {id}: the guest has not let go of it: {e}")),
+        Err(e) => Err(format!(
+            "device_del {id}: the guest has not let go of it: {e}"
+        )),
     }
 }
 
@@ -261,8 +271,10 @@ mod tests {
         assert!(commands.next().unwrap().unwrap().contains("edu1"));
         qemu.write_all(b"{\"return\": {}}\n{\"event\": \"DEVICE_DELETED\", \"data\": {\"device\": \"other\"}}\n")
             .unwrap();
-        qemu.write_all(b"{\"event\": \"DEVICE_UNPLUG_GUEST_ERROR\", \"data\": {\"device\": \"edu1\"}}\n")
-            .unwrap();
+        qemu.write_all(
+            b"{\"event\": \"DEVICE_UNPLUG_GUEST_ERROR\", \"data\": {\"device\": \"edu1\"}}\n",
+        )
+        .unwrap();
         let mut answers = BufReader::new(port.try_clone().unwrap()).lines();
         let answer: Answer = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
         assert_eq!(

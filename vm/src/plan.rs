@@ -46,8 +46,8 @@ pub struct Plan {
     /// A run that is meant to end in a problem: a regular expression that the problem has to match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_problem: Option<String>,
-    /// A regular expression for a message that has to come after the problem that was expected, and before any other one: the
-    /// machine goes on that far.
+    /// A regular expression for a message that has to come after the problem that was expected, and
+    /// before any other one: the machine goes on that far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_after: Option<String>,
 }
@@ -62,7 +62,8 @@ pub struct GuestFile {
     pub source: PathBuf,
 }
 
-/// A line of a `modules.alias`: devices whose modalias matches the pattern are served by this module.
+/// A line of a `modules.alias`: devices whose modalias matches the pattern are served by this
+/// module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Alias {
@@ -72,8 +73,8 @@ pub struct Alias {
     pub module: String,
 }
 
-/// One step: it passes if its action did (or failed as it was to), and meanwhile every expected message came, and none that was
-/// never to.
+/// One step: it passes if its action did (or failed as it was to), and meanwhile every expected
+/// message came, and none that was never to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
@@ -81,14 +82,16 @@ pub struct Step {
     pub name: String,
     /// What is done.
     pub action: Action,
-    /// Regular expressions, each of which a kernel message has to match between the step's start and its end.
+    /// Regular expressions, each of which a kernel message has to match between the step's start
+    /// and its end.
     #[serde(default)]
     pub expect: Vec<String>,
-    /// What is expected comes in this order, and each once: a message that comes too early or twice fails the step.
+    /// What is expected comes in this order, and each once: a message that comes too early or twice
+    /// fails the step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exactly: bool,
-    /// Regular expressions that no kernel message may match meanwhile. Messages that mean trouble need not be among them: none
-    /// may come in any step.
+    /// Regular expressions that no kernel message may match meanwhile. Messages that mean trouble
+    /// need not be among them: none may come in any step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never: Vec<String>,
     /// The error that the action has to fail with; without it, the action has to succeed.
@@ -97,8 +100,8 @@ pub struct Step {
     /// How long the step may take, with the wait for its messages, in seconds.
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,
-    /// What the kernel's configuration must have for the step to mean anything, such as `DEBUG_KMEMLEAK`:
-    /// [`Plan::leave_out`] takes the step out of a plan for a kernel without it.
+    /// What the kernel's configuration must have for the step to mean anything, such as
+    /// `DEBUG_KMEMLEAK`: [`Plan::leave_out`] takes the step out of a plan for a kernel without it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_config: Vec<String>,
 }
@@ -166,13 +169,18 @@ impl Step {
 }
 
 impl Plan {
-    /// Takes out the steps that need what the kernel's configuration does not have, and says which. `has` is asked for each
-    /// option without its prefix `CONFIG_`.
+    /// Takes out the steps that need what the kernel's configuration does not have, and says which.
+    /// `has` is asked for each option without its prefix `CONFIG_`.
     pub fn leave_out(&mut self, has: impl Fn(&str) -> bool) -> Vec<LeftOut> {
         let mut left_out = Vec::new();
         let mut before = 0;
         self.steps.retain(|step| {
-            let lacks: Vec<String> = step.needs_config.iter().filter(|name| !has(name)).cloned().collect();
+            let lacks: Vec<String> = step
+                .needs_config
+                .iter()
+                .filter(|name| !has(name))
+                .cloned()
+                .collect();
             let kept = lacks.is_empty();
             if kept {
                 before += 1;
@@ -188,7 +196,8 @@ impl Plan {
         left_out
     }
 
-    /// Makes the run a hard one: what is repeated is so as often as its `torture` says, and takes as much longer.
+    /// Makes the run a hard one: what is repeated is so as often as its `torture` says, and takes
+    /// as much longer.
     pub fn torture(&mut self) {
         for step in &mut self.steps {
             step.timeout_s = step.timeout_s.saturating_mul(step.action.torture().into());
@@ -202,7 +211,8 @@ impl Plan {
         }
     }
 
-    /// How much longer than usual the steps may take in all, in seconds: what a run of the plan may take besides.
+    /// How much longer than usual the steps may take in all, in seconds: what a run of the plan may
+    /// take besides.
     pub fn extra_seconds(&self) -> u64 {
         self.steps
             .iter()
@@ -210,14 +220,19 @@ impl Plan {
             .sum()
     }
 
-    /// Whether a step runs a program in the guest: [`crate::protocol::GUEST_PATH`] has to be among the plan's files then.
+    /// Whether a step runs a program in the guest: [`crate::protocol::GUEST_PATH`] has to be among
+    /// the plan's files then.
     pub fn runs_programs(&self) -> bool {
-        self.steps.iter().any(|step| step.action.any(&Action::runs_program))
+        self.steps
+            .iter()
+            .any(|step| step.action.any(&Action::runs_program))
     }
 
     /// Whether a step has the host do something to the machine.
     pub(crate) fn asks_host(&self) -> bool {
-        self.steps.iter().any(|step| step.action.any(&Action::asks_host))
+        self.steps
+            .iter()
+            .any(|step| step.action.any(&Action::asks_host))
     }
 
     /// Finds what can be wrong in a plan before a machine is started for it.
@@ -225,7 +240,10 @@ impl Plan {
         let mut paths = BTreeSet::new();
         for GuestFile { path, .. } in &self.files {
             let parts = || path.split('/').skip(1);
-            if !path.starts_with('/') || parts().any(|part| matches!(part, "" | "." | "..")) || path.contains('\0') {
+            if !path.starts_with('/')
+                || parts().any(|part| matches!(part, "" | "." | ".."))
+                || path.contains('\0')
+            {
                 return Err(wrong(
                     format_args!("file {path:?}"),
                     "a plain path in the guest, such as /edu.ko",
@@ -292,7 +310,9 @@ impl Plan {
 
 /// Whether this can be an option's name in a `.config`, after its prefix.
 fn is_option(name: &str) -> bool {
-    !name.is_empty() && !name.starts_with("CONFIG_") && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    !name.is_empty()
+        && !name.starts_with("CONFIG_")
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 /// Refuses a path in the guest that is none of the plan's files.
@@ -392,7 +412,10 @@ mod tests {
         assert_eq!(plan.steps.len(), 31);
         assert_eq!(plan.steps[0].timeout_s, 3);
         assert_eq!(plan.steps[2].fails, Some(Errno(libc::EAGAIN)));
-        assert_eq!(toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(), plan);
+        assert_eq!(
+            toml::from_str::<Plan>(&toml::to_string(&plan).unwrap()).unwrap(),
+            plan
+        );
         assert_eq!(
             serde_json::from_str::<Plan>(&serde_json::to_string(&plan).unwrap()).unwrap(),
             plan
@@ -406,7 +429,10 @@ mod tests {
             r#"{ name = "1", action = { do = "sleep", ms = 5 }, expects = ["a"] }"#,
             r#"{ name = "1", action = { do = "doze", ms = 5 } }"#,
         ] {
-            assert!(toml::from_str::<Plan>(&format!("steps = [{step}]")).is_err(), "{step}");
+            assert!(
+                toml::from_str::<Plan>(&format!("steps = [{step}]")).is_err(),
+                "{step}"
+            );
         }
     }
 
@@ -457,7 +483,8 @@ mod tests {
     #[test]
     fn a_wrong_pattern_is_refused() {
         for field in ["expect", "never"] {
-            let step = format!(r#"{{ name = "one", action = {{ do = "expect" }}, {field} = ["a(b"] }}"#);
+            let step =
+                format!(r#"{{ name = "one", action = {{ do = "expect" }}, {field} = ["a(b"] }}"#);
             let text = refused(&plan(&format!("steps = [{step}]")));
             assert!(text.contains("a(b") && text.contains(field), "{text}");
         }
@@ -466,7 +493,9 @@ mod tests {
 
     #[test]
     fn a_path_that_the_guest_could_not_see_is_refused() {
-        for path in ["a.ko", "/", "/../a.ko", "/a//b", "/init", "/dev/a", "/sys/a", ""] {
+        for path in [
+            "a.ko", "/", "/../a.ko", "/a//b", "/init", "/dev/a", "/sys/a", "",
+        ] {
             refused(&Plan {
                 files: vec![GuestFile {
                     path: path.into(),

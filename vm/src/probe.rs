@@ -3,8 +3,8 @@
 
 use crate::Errno;
 
-/// A probe that failed, as the driver core reports it. Of `-ENODEV` and `-ENXIO` it says nothing ("rejects match"), nor of a
-/// probe that is put off (`-EPROBE_DEFER`).
+/// A probe that failed, as the driver core reports it. Of `-ENODEV` and `-ENXIO` it says nothing
+/// ("rejects match"), nor of a probe that is put off (`-EPROBE_DEFER`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeFailure {
     /// The device, by its name in `/sys/bus/BUS/devices`.
@@ -18,8 +18,9 @@ pub struct ProbeFailure {
 }
 
 impl ProbeFailure {
-    /// Reads a message of `call_driver_probe` (`drivers/base/dd.c`): `edu: probe of 0000:00:01.0 failed with error -22` up to
-    /// 6.9, since then `edu 0000:00:01.0: probe with driver edu failed with error -22`.
+    /// Reads a message of `call_driver_probe` (`drivers/base/dd.c`):
+    /// `edu: probe of 0000:00:01.0 failed with error -22` up to 6.9, since then
+    /// `edu 0000:00:01.0: probe with driver edu failed with error -22`.
     pub fn read(message: &str) -> Option<Self> {
         let (what, number) = message.rsplit_once(" failed with error -")?;
         let errno = number.trim_end().parse().ok()?;
@@ -54,7 +55,10 @@ mod tests {
                 (failure.device.as_str(), failure.driver.as_str()),
                 ("0000:00:01.0", "edu")
             );
-            assert_eq!((failure.errno, failure.message.as_str()), (Errno(22), message));
+            assert_eq!(
+                (failure.errno, failure.message.as_str()),
+                (Errno(22), message)
+            );
         }
     }
 

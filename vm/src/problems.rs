@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kernel messages that mean trouble.
 //!
-//! A stock kernel that boots and a driver that behaves print none of these. Two messages that look like it and are
-//! not: `loading out-of-tree module taints kernel` and `module verification failed`, which every module from
-//! outside the kernel's own build causes.
+//! A stock kernel that boots and a driver that behaves print none of these. Two messages that look
+//! like it and are not: `loading out-of-tree module taints kernel` and
+//! `module verification failed`, which every module from outside the kernel's own build causes.
 
-/// One kind of message that means trouble. A message is of that kind if it starts with `start` and holds each of
-/// `holds`.
+/// One kind of message that means trouble. A message is of that kind if it starts with `start` and
+/// holds each of `holds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pattern {
     /// What it starts with, after the time stamp. Empty: anything.
@@ -39,8 +39,16 @@ const fn holds(holds: &'static [&'static str], meaning: &'static str) -> Pattern
     }
 }
 
-const fn both(start: &'static str, holds: &'static [&'static str], meaning: &'static str) -> Pattern {
-    Pattern { start, holds, meaning }
+const fn both(
+    start: &'static str,
+    holds: &'static [&'static str],
+    meaning: &'static str,
+) -> Pattern {
+    Pattern {
+        start,
+        holds,
+        meaning,
+    }
 }
 
 /// The kinds, the more exact ones first: the first that fits a message names its meaning.
@@ -54,7 +62,10 @@ pub const PATTERNS: &[Pattern] = &[
         "BUG: KFENCE:",
         "KFENCE found an access to memory that is not the code's to use",
     ),
-    starts("BUG: KMSAN:", "KMSAN found a use of memory that was never initialised"),
+    starts(
+        "BUG: KMSAN:",
+        "KMSAN found a use of memory that was never initialised",
+    ),
     starts("BUG: KCSAN:", "KCSAN found a data race"),
     starts("UBSAN:", "UBSAN found undefined behaviour"),
     both(
@@ -108,7 +119,11 @@ pub const PATTERNS: &[Pattern] = &[
         "a slab cache was destroyed with objects in it",
     ),
     // A message of the slab allocator: `BUG kmalloc-64 (Tainted: G): Redzone overwritten`.
-    both("BUG ", &["): "], "the slab allocator found a corrupt object"),
+    both(
+        "BUG ",
+        &["): "],
+        "the slab allocator found a corrupt object",
+    ),
     // Locks and contexts.
     starts(
         "WARNING: possible recursive locking",
@@ -159,12 +174,18 @@ pub const PATTERNS: &[Pattern] = &[
         "INFO: trying to register non-static key",
         "lockdep: a lock was never initialised",
     ),
-    starts("INFO: possible", "lockdep: locks are used in a way that can deadlock"),
+    starts(
+        "INFO: possible",
+        "lockdep: locks are used in a way that can deadlock",
+    ),
     starts(
         "BUG: sleeping function called from invalid context",
         "code slept where it must not",
     ),
-    starts("BUG: scheduling while atomic", "code slept where it must not"),
+    starts(
+        "BUG: scheduling while atomic",
+        "code slept where it must not",
+    ),
     starts("BUG: spinlock", "a spinlock was misused"),
     starts("BUG: rwlock", "a reader-writer lock was misused"),
     starts(
@@ -196,15 +217,25 @@ pub const PATTERNS: &[Pattern] = &[
         "a work function returned with a lock held or in atomic context",
     ),
     // Standstill.
-    holds(&["BUG: soft lockup"], "a processor did not schedule for a long time"),
-    holds(&["hard LOCKUP"], "a processor took no interrupts for a long time"),
+    holds(
+        &["BUG: soft lockup"],
+        "a processor did not schedule for a long time",
+    ),
+    holds(
+        &["hard LOCKUP"],
+        "a processor took no interrupts for a long time",
+    ),
     holds(&["BUG: workqueue lockup"], "a workqueue made no progress"),
     both(
         "rcu: INFO:",
         &["stall"],
         "RCU waits for a processor or task that does not move on",
     ),
-    both("INFO: task ", &["blocked for more than"], "a task hangs in the kernel"),
+    both(
+        "INFO: task ",
+        &["blocked for more than"],
+        "a task hangs in the kernel",
+    ),
     starts(
         "unregister_netdevice: waiting for",
         "a network device's references were not all put",
@@ -236,7 +267,10 @@ pub const PATTERNS: &[Pattern] = &[
         &["tried to"],
         "a kobject was used before it was initialised, or initialised twice",
     ),
-    holds(&["it is broken and must be fixed"], "an object has no release function"),
+    holds(
+        &["it is broken and must be fixed"],
+        "an object has no release function",
+    ),
     // The module loader's.
     holds(
         &["Unknown symbol"],
@@ -267,7 +301,10 @@ pub const PATTERNS: &[Pattern] = &[
         &["issing ENDBR"],
         "an indirect branch went to code without endbr64 (IBT)",
     ),
-    starts("CFI failure", "an indirect call went to a function of another type"),
+    starts(
+        "CFI failure",
+        "an indirect call went to a function of another type",
+    ),
     // Faults.
     starts("Kernel panic - not syncing", "the kernel panicked"),
     holds(&["kernel BUG at"], "a BUG() was hit"),
@@ -279,7 +316,10 @@ pub const PATTERNS: &[Pattern] = &[
         &["nable to handle kernel"],
         "the kernel touched memory that is not mapped",
     ),
-    starts("BUG: unable to handle", "the kernel touched memory that is not mapped"),
+    starts(
+        "BUG: unable to handle",
+        "the kernel touched memory that is not mapped",
+    ),
     holds(
         &["general protection fault"],
         "the processor refused an instruction (often a wild pointer)",
@@ -289,9 +329,15 @@ pub const PATTERNS: &[Pattern] = &[
         "a fault happened within a fault (often a stack overflow)",
     ),
     starts("BUG: stack guard page", "the kernel's stack overflowed"),
-    starts("BUG: TASK stack guard page", "the kernel's stack overflowed"),
+    starts(
+        "BUG: TASK stack guard page",
+        "the kernel's stack overflowed",
+    ),
     starts("divide error:", "a division by zero in the kernel"),
-    starts("invalid opcode:", "the kernel met an instruction that is none"),
+    starts(
+        "invalid opcode:",
+        "the kernel met an instruction that is none",
+    ),
     starts("Internal error:", "the kernel hit a fault"),
     starts("Oops:", "the kernel hit a fault"),
     // Whatever is left.
@@ -308,8 +354,8 @@ pub fn meaning(message: &str) -> Option<&'static str> {
         .map(|pattern| pattern.meaning)
 }
 
-/// What the kernel may say of an allocation that was made to fail: the messages that mean trouble at any other time, with
-/// what comes of it then.
+/// What the kernel may say of an allocation that was made to fail: the messages that mean trouble
+/// at any other time, with what comes of it then.
 pub const WITHOUT_MEMORY: &[Pattern] = &[
     both(
         "kobject: kobject_add_internal failed for ",
@@ -328,7 +374,8 @@ pub fn without_memory(message: &str) -> bool {
     WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
 }
 
-/// The first lines of reports that say that there was no memory, with a stack trace in them (`warn_alloc`).
+/// The first lines of reports that say that there was no memory, with a stack trace in them
+/// (`warn_alloc`).
 pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
     holds(
         &[": vmalloc error: size ", " mode:"],
@@ -340,9 +387,12 @@ pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
     ),
 ];
 
-/// Whether the message starts a report that only says that there was no memory: the next stack trace is a part of it.
+/// Whether the message starts a report that only says that there was no memory: the next stack
+/// trace is a part of it.
 pub fn reports_no_memory(message: &str) -> bool {
-    REPORTS_WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
+    REPORTS_WITHOUT_MEMORY
+        .iter()
+        .any(|pattern| pattern.fits(message))
 }
 
 /// Whether the message starts a stack trace.
@@ -362,41 +412,71 @@ mod tests {
     #[test]
     fn trouble_is_known_by_its_first_line() {
         for (message, part) in [
-            ("WARNING: CPU: 1 PID: 1 at drivers/base/core.c:12 f+0x1/0x2", "WARN()"),
-            ("WARNING: drivers/base/core.c:12 at f+0x1/0x2, CPU#0: init/1", "WARN()"),
-            ("WARNING: possible circular locking dependency detected", "deadlock"),
+            (
+                "WARNING: CPU: 1 PID: 1 at drivers/base/core.c:12 f+0x1/0x2",
+                "WARN()",
+            ),
+            (
+                "WARNING: drivers/base/core.c:12 at f+0x1/0x2, CPU#0: init/1",
+                "WARN()",
+            ),
+            (
+                "WARNING: possible circular locking dependency detected",
+                "deadlock",
+            ),
             (
                 "BUG: kernel NULL pointer dereference, address: 0000000000000000",
                 "NULL",
             ),
-            ("BUG: unable to handle page fault for address: ffffa000", "not mapped"),
+            (
+                "BUG: unable to handle page fault for address: ffffa000",
+                "not mapped",
+            ),
             (
                 "Unable to handle kernel paging request at virtual address dead",
                 "not mapped",
             ),
-            ("BUG kmalloc-64 (Tainted: G           OE): Redzone overwritten", "slab"),
-            ("BUG: KASAN: slab-use-after-free in f+0x1/0x2 [edu]", "KASAN"),
+            (
+                "BUG kmalloc-64 (Tainted: G           OE): Redzone overwritten",
+                "slab",
+            ),
+            (
+                "BUG: KASAN: slab-use-after-free in f+0x1/0x2 [edu]",
+                "KASAN",
+            ),
             ("BUG: KASAN: double-free in kfree+0x1/0x2", "KASAN"),
             ("BUG: KASAN: invalid-free in kfree+0x1/0x2", "KASAN"),
             (
                 "WARNING: possible recursive locking detected",
                 "may be taken by who holds it",
             ),
-            ("WARNING: inconsistent lock state", "in and out of interrupts"),
+            (
+                "WARNING: inconsistent lock state",
+                "in and out of interrupts",
+            ),
             ("WARNING: suspicious RCU usage", "read-side section"),
             ("[ BUG: Invalid wait context ]", "may sleep"),
-            ("turning off the locking correctness validator.", "turned itself off"),
+            (
+                "turning off the locking correctness validator.",
+                "turned itself off",
+            ),
             (
                 "BUG: sleeping function called from invalid context at kernel/locking/mutex.c:585",
                 "must not",
             ),
-            ("BUG: scheduling while atomic: init/1/0x00000002", "must not"),
+            (
+                "BUG: scheduling while atomic: init/1/0x00000002",
+                "must not",
+            ),
             ("BUG: spinlock bad magic on CPU#0, init/1", "spinlock"),
             (
                 "ODEBUG: free active (active state 0) object: 00000000f1b2a7d4 object type: work_struct hint: f+0x0/0x10 [edu]",
                 "in use",
             ),
-            ("ODEBUG: Out of memory. ODEBUG disabled", "turned itself off"),
+            (
+                "ODEBUG: Out of memory. ODEBUG disabled",
+                "turned itself off",
+            ),
             (
                 "list_add double add: new=ffff888003a4f010, prev=ffff888003a4f010, next=ffff888003a4f000.",
                 "twice",
@@ -413,7 +493,10 @@ mod tests {
                 "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
                 "nothing refers to",
             ),
-            ("kmemleak: Kernel memory leak detector disabled", "turned itself off"),
+            (
+                "kmemleak: Kernel memory leak detector disabled",
+                "turned itself off",
+            ),
             (
                 "UBSAN: array-index-out-of-bounds in drivers/edu.c:1:2",
                 "undefined behaviour",
@@ -446,21 +529,39 @@ mod tests {
                 "rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 1-... }",
                 "RCU",
             ),
-            ("INFO: task init:1 blocked for more than 120 seconds.", "hangs"),
-            ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [init:1]", "schedule"),
-            ("Kernel panic - not syncing: sysrq triggered crash", "panicked"),
+            (
+                "INFO: task init:1 blocked for more than 120 seconds.",
+                "hangs",
+            ),
+            (
+                "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [init:1]",
+                "schedule",
+            ),
+            (
+                "Kernel panic - not syncing: sysrq triggered crash",
+                "panicked",
+            ),
             ("edu: Unknown symbol foo (err -2)", "symbol"),
-            ("edu: disagrees about version of symbol module_layout", "ABI"),
+            (
+                "edu: disagrees about version of symbol module_layout",
+                "ABI",
+            ),
             (
                 "module edu: .gnu.linkonce.this_module section size must match the kernel's built struct module size at run time",
                 "struct module",
             ),
-            ("edu: version magic ''6.1 SMP ' should be '6.12 SMP '", "another kernel"),
+            (
+                "edu: version magic ''6.1 SMP ' should be '6.12 SMP '",
+                "another kernel",
+            ),
             (
                 "irq 11: nobody cared (try booting with the \"irqpoll\" option)",
                 "interrupt",
             ),
-            ("Unpatched return thunk in use. This should not happen!", "thunks"),
+            (
+                "Unpatched return thunk in use. This should not happen!",
+                "thunks",
+            ),
             ("traps: Missing ENDBR: f+0x0/0x10 [edu]", "endbr64"),
             ("Missing ENDBR: f+0x0/0x10 [edu]", "endbr64"),
             ("refcount_t: underflow; use-after-free.", "reference count"),
@@ -473,8 +574,12 @@ mod tests {
                 "registered already",
             ),
         ] {
-            let meaning = meaning(message).unwrap_or_else(|| panic!("no trouble seen in {message:?}"));
-            assert!(meaning.contains(part), "{message:?} is taken for {meaning:?}");
+            let meaning =
+                meaning(message).unwrap_or_else(|| panic!("no trouble seen in {message:?}"));
+            assert!(
+                meaning.contains(part),
+                "{message:?} is taken for {meaning:?}"
+            );
         }
     }
 

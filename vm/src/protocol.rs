@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the program in the guest says, and how it is told from everything else on the console.
 //!
-//! The program writes each record to `/dev/kmsg` as one line: the kernel's log then holds records and messages
-//! in the order in which they happened, and the serial console shows each of them whole. A record starts with
-//! a prefix and the run's token, a random number that nothing but the host and that program knows: a driver that
-//! prints such a line itself cannot be taken for it.
+//! The program writes each record to `/dev/kmsg` as one line: the kernel's log then holds records
+//! and messages in the order in which they happened, and the serial console shows each of them
+//! whole. A record starts with a prefix and the run's token, a random number that nothing but the
+//! host and that program knows: a driver that prints such a line itself cannot be taken for it.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,16 +18,17 @@ pub const INIT_PATH: &str = "/init";
 pub const JOB_PATH: &str = "/job.json";
 /// Where the program is that `exec` and `spawn` run: one of the plan's files.
 pub const GUEST_PATH: &str = "/guest";
-/// The guest's end of the line on which it asks the host to do something, and gets the answer: the machine's second serial
-/// port, whose driver every kernel has built in. Each request and each answer is a line of JSON.
+/// The guest's end of the line on which it asks the host to do something, and gets the answer: the
+/// machine's second serial port, whose driver every kernel has built in. Each request and each
+/// answer is a line of JSON.
 pub const HOST_LINE: &str = "/dev/ttyS1";
 /// As much of an answer as is told.
 pub const ANSWER: usize = 8 * 1024;
 
 const PREFIX: &str = "linux-driver-init:";
 
-/// The longest piece of a step's detail that goes into one record. A record in `/dev/kmsg` has room for somewhat under
-/// 1,000 bytes, and JSON can double a text without control characters.
+/// The longest piece of a step's detail that goes into one record. A record in `/dev/kmsg` has room
+/// for somewhat under 1,000 bytes, and JSON can double a text without control characters.
 const PIECE: usize = 380;
 /// As much of a step's detail as is told at all.
 const DETAIL: usize = 8 * 1024;
@@ -93,8 +94,8 @@ pub enum Record {
         /// Which, from 0.
         step: usize,
     },
-    /// Nothing. The kernel keeps a message that was printed without its line end back until the next one comes: this
-    /// one.
+    /// Nothing. The kernel keeps a message that was printed without its line end back until the
+    /// next one comes: this one.
     Mark {},
     /// A piece of what there is to say about the step under way.
     Detail {
@@ -127,7 +128,10 @@ impl Record {
 
     /// The record that this message is, if it is one of this run's.
     pub fn read(message: &str, token: &str) -> Option<Self> {
-        let json = message.strip_prefix(PREFIX)?.strip_prefix(token)?.strip_prefix(' ')?;
+        let json = message
+            .strip_prefix(PREFIX)?
+            .strip_prefix(token)?
+            .strip_prefix(' ')?;
         serde_json::from_str(json).ok()
     }
 }
@@ -135,23 +139,27 @@ impl Record {
 /// The records that carry a step's detail.
 pub fn details(text: &str) -> impl Iterator<Item = Record> {
     let kept = &text[..text.floor_char_boundary(DETAIL)];
-    pieces(kept, PIECE)
-        .into_iter()
-        .map(|piece| Record::Detail { text: piece.to_owned() })
+    pieces(kept, PIECE).into_iter().map(|piece| Record::Detail {
+        text: piece.to_owned(),
+    })
 }
 
-/// The message on a line of the console: what follows the kernel's time stamp, and the caller's mark where the kernel
-/// was built to print that too.
+/// The message on a line of the console: what follows the kernel's time stamp, and the caller's
+/// mark where the kernel was built to print that too.
 pub fn message(line: &str) -> &str {
     let stamp = |c: char| c.is_ascii_digit() || c == '.' || c == ' ';
     let caller = |c: char| c.is_ascii_digit() || c == 'T' || c == 'C' || c == ' ';
     match bracket(line, stamp) {
-        Some(rest) => bracket(rest, caller).unwrap_or(rest).strip_prefix(' ').unwrap_or(rest),
+        Some(rest) => bracket(rest, caller)
+            .unwrap_or(rest)
+            .strip_prefix(' ')
+            .unwrap_or(rest),
         None => line,
     }
 }
 
-/// What follows a bracket at the start of `text` that holds a digit and nothing but what `inside` allows.
+/// What follows a bracket at the start of `text` that holds a digit and nothing but what `inside`
+/// allows.
 fn bracket(text: &str, inside: impl Fn(char) -> bool) -> Option<&str> {
     let (held, rest) = text.strip_prefix('[')?.split_once(']')?;
     (held.chars().all(inside) && held.contains(|c: char| c.is_ascii_digit())).then_some(rest)

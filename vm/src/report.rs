@@ -98,15 +98,18 @@ pub struct Problem {
 }
 
 impl Report {
-    /// Whether the run went as the plan wants it: either every step passed and nothing means trouble, or the expected
-    /// problem ended the run and no step had failed before it.
+    /// Whether the run went as the plan wants it: either every step passed and nothing means
+    /// trouble, or the expected problem ended the run and no step had failed before it.
     pub fn passed(&self) -> bool {
         match self.expected_problem {
             Some(came) => came,
             None => {
                 self.ending == Ending::PoweredOff
                     && self.problems.is_empty()
-                    && self.steps.iter().all(|step| step.outcome == Outcome::Passed)
+                    && self
+                        .steps
+                        .iter()
+                        .all(|step| step.outcome == Outcome::Passed)
             }
         }
     }

@@ -35,15 +35,22 @@ const KVM_UP: Duration = Duration::from_secs(30);
 /// How often we look for a signal.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Runs the plan in the machine, with the program at `init` (see [`crate::init_program::build`]), and calls `progress`
-/// after each step. An error means that it could not be tried; all that went wrong in the guest is in the report.
-pub fn run(machine: &Machine, plan: &Plan, init: &Path, progress: &mut dyn FnMut(&StepResult)) -> Result<Report> {
+/// Runs the plan in the machine, with the program at `init` (see [`crate::init_program::build`]),
+/// and calls `progress` after each step. An error means that it could not be tried; all that went
+/// wrong in the guest is in the report.
+pub fn run(
+    machine: &Machine,
+    plan: &Plan,
+    init: &Path,
+    progress: &mut dyn FnMut(&StepResult),
+) -> Result<Report> {
     plan.check()?;
     machine.check_kernel()?;
     let token = token()?;
     let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
     let archive = dir.path().join("initramfs");
-    std::fs::write(&archive, initramfs::pack(plan, init, &token)?).map_err(|e| Error::io(&archive, "write", &e))?;
+    std::fs::write(&archive, initramfs::pack(plan, init, &token)?)
+        .map_err(|e| Error::io(&archive, "write", &e))?;
 
     let accels = machine.accels();
     for (number, &accel) in accels.iter().enumerate() {
@@ -57,8 +64,9 @@ pub fn run(machine: &Machine, plan: &Plan, init: &Path, progress: &mut dyn FnMut
         // Dropped after QEMU has ended.
         let _serving = outside.map(Outside::serve);
         let ran = attempt(machine, &mut command, accel, &mut transcript, progress)?;
-        // What KVM does before our program is up is no finding: on hosts that offer it without keeping the promise it
-        // fails in many ways. Emulation then tells whether it was the kernel.
+        // What KVM does before our program is up is no finding: on hosts that offer it without
+        // keeping the promise it fails in many ways. Emulation then tells whether it was the
+        // kernel.
         if transcript.up() || number + 1 == accels.len() {
             return ran.report(machine, transcript);
         }
@@ -152,8 +160,15 @@ impl Ran {
             Followed::Ended(status) if !status.success() && transcript.silent() => {
                 return Err(machine.not_started(&self.line, &self.said.join("\n")));
             }
-            Followed::Ended(status) if !status.success() && !transcript.done() && !transcript.troubled() => {
-                return Err(died(status, transcript.step_name().as_deref(), &self.line, &self.said));
+            Followed::Ended(status)
+                if !status.success() && !transcript.done() && !transcript.troubled() =>
+            {
+                return Err(died(
+                    status,
+                    transcript.step_name().as_deref(),
+                    &self.line,
+                    &self.said,
+                ));
             }
             Followed::Ended(_) if transcript.done() => (Ending::PoweredOff, String::new()),
             Followed::Ended(_) => (
@@ -163,7 +178,10 @@ impl Ran {
             Followed::Problem => (Ending::Problem, String::new()),
             Followed::TimeLimit => (
                 Ending::TimeLimit,
-                format!("no end within the time limit of {} s", machine.time_limit.as_secs()),
+                format!(
+                    "no end within the time limit of {} s",
+                    machine.time_limit.as_secs()
+                ),
             ),
             Followed::Stuck(limit) => (
                 Ending::TimeLimit,
@@ -171,15 +189,18 @@ impl Ran {
             ),
             Followed::NoPowerOff => (
                 Ending::Early,
-                format!("no power-off within {} s after the last step", POWER_OFF.as_secs()),
+                format!(
+                    "no power-off within {} s after the last step",
+                    POWER_OFF.as_secs()
+                ),
             ),
         };
         Ok(transcript.report(ending, &why, self.accel, &self.said, self.seconds))
     }
 }
 
-/// Returns the error for a QEMU that ended by itself in the middle of a run. The guest cannot make it do so: whatever a
-/// kernel does, a sound QEMU ends with 0. So the driver is not judged.
+/// Returns the error for a QEMU that ended by itself in the middle of a run. The guest cannot make
+/// it do so: whatever a kernel does, a sound QEMU ends with 0. So the driver is not judged.
 fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> Error {
     let step = step.unwrap_or("the boot");
     let said = match said.join("\n") {
@@ -197,8 +218,8 @@ fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> 
     )
 }
 
-/// Follows the machine until there is nothing more to learn from it, or until it ends, which is `None`. `limits` are
-/// those for our program to come up and for the run.
+/// Follows the machine until there is nothing more to learn from it, or until it ends, which is
+/// `None`. `limits` are those for our program to come up and for the run.
 fn follow(
     lines: &Receiver<Line>,
     transcript: &mut Transcript<'_>,
@@ -253,7 +274,10 @@ fn read_lines(mut out: impl BufRead, kind: fn(String) -> Line, sender: &SyncSend
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        while line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+        while line
+            .last()
+            .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+        {
             line.pop();
         }
         if sender.send(kind(clean(&line))).is_err() {

@@ -7,7 +7,10 @@ use serde::Serialize;
 const FLAGS: [(char, &str); 20] = [
     ('P', "a proprietary module was loaded"),
     ('F', "a module was loaded by force"),
-    ('S', "the processor or the system is out of its specification"),
+    (
+        'S',
+        "the processor or the system is out of its specification",
+    ),
     ('R', "a module was unloaded by force"),
     ('M', "a machine check was reported"),
     ('B', "a bad page was found"),
@@ -22,7 +25,10 @@ const FLAGS: [(char, &str); 20] = [
     ('L', "a soft lockup occurred"),
     ('K', "the kernel was live-patched"),
     ('X', "the distribution's own mark"),
-    ('T', "the kernel was built with structure layout randomisation"),
+    (
+        'T',
+        "the kernel was built with structure layout randomisation",
+    ),
     ('N', "an in-kernel test was run"),
     ('J', "user space changed a device through fwctl"),
 ];
@@ -49,12 +55,17 @@ pub fn flags(tainted: u64) -> Vec<Flag> {
             let (letter, meaning) = *FLAGS
                 .get(bit as usize)
                 .unwrap_or(&('?', "a mark that is not in our list"));
-            Flag { bit, letter, meaning }
+            Flag {
+                bit,
+                letter,
+                meaning,
+            }
         })
         .collect()
 }
 
-/// The marks that came between the two values and that a module from outside the tree does not explain.
+/// The marks that came between the two values and that a module from outside the tree does not
+/// explain.
 pub fn troubling(before: u64, after: u64) -> Vec<Flag> {
     flags(after & !before & !OURS)
 }
@@ -78,6 +89,9 @@ mod tests {
     #[test]
     fn only_what_the_run_added_troubles() {
         assert_eq!(letters(&troubling(0, 1 << 12 | 1 << 13)), "");
-        assert_eq!(letters(&troubling(1 << 16, 1 << 16 | 1 << 9 | 1 << 12)), "W");
+        assert_eq!(
+            letters(&troubling(1 << 16, 1 << 16 | 1 << 9 | 1 << 12)),
+            "W"
+        );
     }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Text from the guest is not trusted: a driver may print anything, and it ends on a person's terminal.
+//! Text from the guest is not trusted: a driver may print anything, and it ends on a person's
+//! terminal.
 
 /// The longest line that is kept, in characters.
 const LONGEST: usize = 2000;
 
-/// A line of the guest as it may be shown and stored: no control characters, nothing that turns the direction of
-/// the text around, not too long.
+/// A line of the guest as it may be shown and stored: no control characters, nothing that turns the
+/// direction of the text around, not too long.
 pub fn clean(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut clean = String::with_capacity(text.len());

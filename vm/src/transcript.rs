@@ -17,7 +17,8 @@ const BEFORE: usize = 10;
 const AFTER: usize = 160;
 /// The lines at the end of the console that are shown where nothing better is known.
 const LAST: usize = 20;
-/// As much of the console as is kept: a guest that prints without end must not fill the host's memory.
+/// As much of the console as is kept: a guest that prints without end must not fill the host's
+/// memory.
 const CONSOLE_BYTES: usize = 8 << 20;
 
 /// How many seconds after twice its time a step is given up.
@@ -79,7 +80,8 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// Takes the next line of the console, which came `seconds` after the start. A step that ends with it is returned.
+    /// Takes the next line of the console, which came `seconds` after the start. A step that ends
+    /// with it is returned.
     pub(crate) fn line(&mut self, line: &str, seconds: f64) -> Option<&StepResult> {
         let text = message(line);
         if let Some(record) = Record::read(text, self.token) {
@@ -92,7 +94,8 @@ impl<'a> Transcript<'a> {
         if let Some(growing) = self.problem.as_mut().filter(|growing| growing.ended) {
             // The machine goes on because a message has to come yet.
             let expected = self.plan.expect_after.as_deref().map(Regex::new);
-            growing.followed |= expected.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(text)));
+            growing.followed |=
+                expected.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(text)));
             growing.another |= problems::meaning(text).is_some();
             if growing.another {
                 growing.problem.context.push(line.to_owned());
@@ -152,18 +155,26 @@ impl<'a> Transcript<'a> {
         None
     }
 
-    /// Ends the step that ends the machine, which nobody in the guest is left to do: it passes if its messages came.
+    /// Ends the step that ends the machine, which nobody in the guest is left to do: it passes if
+    /// its messages came.
     fn end_shutdown(&mut self, ending: Ending) {
-        let (Some(step), Some(under_way)) = (self.plan.steps.get(self.steps.len()), &self.under_way) else {
+        let (Some(step), Some(under_way)) =
+            (self.plan.steps.get(self.steps.len()), &self.under_way)
+        else {
             return;
         };
         if ending != Ending::PoweredOff || !matches!(step.action, Action::Shutdown { .. }) {
             return;
         }
         let why = Watch::new(step).and_then(|mut watch| {
-            under_way.messages.iter().try_for_each(|message| watch.see(message))?;
+            under_way
+                .messages
+                .iter()
+                .try_for_each(|message| watch.see(message))?;
             match watch.missing() {
-                Some(missing) => Err(format!("no message matched {missing} before the machine ended")),
+                Some(missing) => Err(format!(
+                    "no message matched {missing} before the machine ended"
+                )),
                 None => Ok(()),
             }
         });
@@ -177,10 +188,17 @@ impl<'a> Transcript<'a> {
     }
 
     /// Ends the step under way, with what came in it. `why` stands in for a detail that never came.
-    fn end_step(&mut self, outcome: Outcome, why: Option<&str>, seconds: f64) -> Option<&StepResult> {
+    fn end_step(
+        &mut self,
+        outcome: Outcome,
+        why: Option<&str>,
+        seconds: f64,
+    ) -> Option<&StepResult> {
         let step = self.plan.steps.get(self.steps.len())?;
         let UnderWay {
-            mut detail, messages, ..
+            mut detail,
+            messages,
+            ..
         } = self.under_way.take()?;
         if let Some(why) = why {
             detail = why.to_owned();
@@ -234,11 +252,12 @@ impl<'a> Transcript<'a> {
         if problems::reports_no_memory(text) {
             under_way.traces = true;
         }
-        problems::without_memory(text) || problems::is_trace(text) && std::mem::take(&mut under_way.traces)
+        problems::without_memory(text)
+            || problems::is_trace(text) && std::mem::take(&mut under_way.traces)
     }
 
-    /// How long the step under way may take that, at `seconds` since the start, has taken twice as long and a minute more: the guest, which
-    /// ends its steps in time, does not run any more.
+    /// How long the step under way may take that, at `seconds` since the start, has taken twice as
+    /// long and a minute more: the guest, which ends its steps in time, does not run any more.
     pub(crate) fn overdue(&self, seconds: f64) -> Option<u64> {
         let since = self.under_way.as_ref()?.since;
         let limit = self.plan.steps.get(self.steps.len())?.timeout_s;
@@ -281,9 +300,16 @@ impl<'a> Transcript<'a> {
         self.console.is_empty() && !self.up()
     }
 
-    /// The report, at the end. `ending` is how the machine ended if no problem did it, with a line that says it;
-    /// `accel` is what ran it; `said` is what QEMU itself printed.
-    pub(crate) fn report(mut self, ending: Ending, line: &str, accel: Accel, said: &[String], seconds: f64) -> Report {
+    /// The report, at the end. `ending` is how the machine ended if no problem did it, with a line
+    /// that says it; `accel` is what ran it; `said` is what QEMU itself printed.
+    pub(crate) fn report(
+        mut self,
+        ending: Ending,
+        line: &str,
+        accel: Accel,
+        said: &[String],
+        seconds: f64,
+    ) -> Report {
         let step = self.step_name();
         let followed = self
             .problem
@@ -298,7 +324,9 @@ impl<'a> Transcript<'a> {
                 let meaning = match (&step, &self.hello) {
                     (Some(step), _) => format!("the step under way was {step:?}"),
                     (None, Some(_)) => "no step was under way".to_owned(),
-                    (None, None) => "the kernel did not come as far as our program in it".to_owned(),
+                    (None, None) => {
+                        "the kernel did not come as far as our program in it".to_owned()
+                    }
                 };
                 (
                     ending,
@@ -312,10 +340,17 @@ impl<'a> Transcript<'a> {
             }
         };
         let expected_problem = self.plan.expect_problem.as_deref().map(|pattern| {
-            let failed = self.steps.iter().any(|step| step.outcome == Outcome::Failed);
+            let failed = self
+                .steps
+                .iter()
+                .any(|step| step.outcome == Outcome::Failed);
             let fits = |regex: Regex| {
                 problem.iter().any(|problem| {
-                    regex.is_match(&problem.line) || problem.context.iter().any(|line| regex.is_match(message(line)))
+                    regex.is_match(&problem.line)
+                        || problem
+                            .context
+                            .iter()
+                            .any(|line| regex.is_match(message(line)))
                 })
             };
             ending == Ending::Problem && !failed && followed && Regex::new(pattern).is_ok_and(fits)
@@ -371,7 +406,9 @@ mod tests {
     const TOKEN: &str = "t0k3n";
 
     fn plan() -> Plan {
-        let steps = ["one", "two"].map(|name| Step::new(name, Action::Expect {})).to_vec();
+        let steps = ["one", "two"]
+            .map(|name| Step::new(name, Action::Expect {}))
+            .to_vec();
         Plan {
             steps,
             ..Plan::default()
@@ -420,7 +457,10 @@ mod tests {
             ("6.12", Accel::Kvm, Some(1.0))
         );
         assert_eq!(report.steps[1].messages, ["message 1"]);
-        assert_eq!((report.steps[1].detail.as_str(), report.steps[1].seconds), ("ab", 1.5));
+        assert_eq!(
+            (report.steps[1].detail.as_str(), report.steps[1].seconds),
+            ("ab", 1.5)
+        );
         assert_eq!(report.console.len(), 3);
     }
 
@@ -430,7 +470,13 @@ mod tests {
         let mut transcript = Transcript::new(&plan, TOKEN);
         hello(&mut transcript);
         said(&mut transcript, Record::Begin { step: 0 });
-        for line in ["before", "BUG: x", "Call Trace:", " f+0x1", "---[ end trace 0 ]---"] {
+        for line in [
+            "before",
+            "BUG: x",
+            "Call Trace:",
+            " f+0x1",
+            "---[ end trace 0 ]---",
+        ] {
             assert!(!transcript.problem_ended());
             transcript.line(&format!("[    1.0] {line}"), 1.0);
         }
@@ -447,7 +493,11 @@ mod tests {
         );
         assert_eq!(problem.context.len(), 5);
         assert_eq!(
-            report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
+            report
+                .steps
+                .iter()
+                .map(|step| step.outcome)
+                .collect::<Vec<_>>(),
             [Outcome::Failed, Outcome::NotRun]
         );
     }
@@ -465,8 +515,7 @@ mod tests {
         };
         let no_folder = "kobject: kobject_add_internal failed for 25 (error: -12 parent: irq)";
         let no_file = "kobject: kobject_add_internal failed for a (error: -2 parent: b)";
-        let no_memory =
-            "init: vmalloc error: size 4096, vm_struct allocation failed, mode:0xdc0(GFP_KERNEL), nodemask=(null)";
+        let no_memory = "init: vmalloc error: size 4096, vm_struct allocation failed, mode:0xdc0(GFP_KERNEL), nodemask=(null)";
         let warning = "WARNING: CPU: 0 PID: 1 at fs/proc/generic.c:733 f+0x1/0x2";
         let trace = "Call Trace:";
         for (action, messages, troubles) in [
@@ -498,8 +547,8 @@ mod tests {
 
     #[test]
     fn a_report_of_a_detector_is_kept_whole() {
-        // What lockdep and KASAN print has parts: what was done, by whom, how it came about. No part looks like another
-        // problem's first line to begin with, but for its stack traces.
+        // What lockdep and KASAN print has parts: what was done, by whom, how it came about. No
+        // part looks like another problem's first line to begin with, but for its stack traces.
         for (first, last) in [
             (
                 "WARNING: possible circular locking dependency detected",
@@ -529,7 +578,10 @@ mod tests {
             let [problem] = report.problems.as_slice() else {
                 panic!("{report:#?}")
             };
-            assert_eq!((problem.line.as_str(), problem.step.as_deref()), (first, Some("one")));
+            assert_eq!(
+                (problem.line.as_str(), problem.step.as_deref()),
+                (first, Some("one"))
+            );
             assert_eq!(problem.context.last(), Some(&format!("[    1.0] {last}")));
         }
     }
@@ -557,7 +609,8 @@ mod tests {
             expect_problem: Some("".into()),
             ..plan()
         };
-        let report = Transcript::new(&plan, TOKEN).report(Ending::TimeLimit, "late", Accel::Tcg, &[], 2.0);
+        let report =
+            Transcript::new(&plan, TOKEN).report(Ending::TimeLimit, "late", Accel::Tcg, &[], 2.0);
         assert!(!report.passed(), "a time limit is no planned problem");
     }
 
@@ -572,19 +625,27 @@ mod tests {
             let mut transcript = Transcript::new(&plan, TOKEN);
             hello(&mut transcript);
             said(&mut transcript, Record::Begin { step: 0 });
-            for line in ["BUG: x", "---[ end trace 0000000000000000 ]---"].iter().chain(lines) {
+            for line in ["BUG: x", "---[ end trace 0000000000000000 ]---"]
+                .iter()
+                .chain(lines)
+            {
                 transcript.line(&format!("[    1.0] {line}"), 1.0);
             }
             let ended = transcript.problem_ended();
             (
                 ended,
-                transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0).passed(),
+                transcript
+                    .report(Ending::Early, "", Accel::Tcg, &[], 2.0)
+                    .passed(),
             )
         };
         assert_eq!(after(&[]), (false, false), "the machine goes on");
         assert_eq!(after(&["something else"]), (false, false));
         assert_eq!(after(&["something else", "still here"]), (true, true));
-        assert_eq!(after(&["Oops: 0000 [#2] PREEMPT SMP", "still here"]), (true, false));
+        assert_eq!(
+            after(&["Oops: 0000 [#2] PREEMPT SMP", "still here"]),
+            (true, false)
+        );
     }
 
     #[test]
@@ -620,7 +681,10 @@ mod tests {
         assert_eq!(transcript.overdue(1e6), None);
         said(&mut transcript, Record::Begin { step: 0 });
         assert_eq!(transcript.overdue(2.0 * limit as f64), None);
-        assert_eq!(transcript.overdue(2.0 * limit as f64 + 2.0 * STUCK), Some(limit));
+        assert_eq!(
+            transcript.overdue(2.0 * limit as f64 + 2.0 * STUCK),
+            Some(limit)
+        );
     }
 
     #[test]
@@ -670,7 +734,11 @@ mod tests {
             ms: 0,
         }
         .line("guess");
-        assert!(transcript.line(&format!("[    1.0] {forged}"), 1.0).is_none());
+        assert!(
+            transcript
+                .line(&format!("[    1.0] {forged}"), 1.0)
+                .is_none()
+        );
         let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
         assert_eq!(report.steps[0].outcome, Outcome::Failed);
         assert_eq!(report.steps[0].messages, [forged]);
@@ -681,7 +749,12 @@ mod tests {
         let plan = Plan::default();
         let mut transcript = Transcript::new(&plan, TOKEN);
         hello(&mut transcript);
-        said(&mut transcript, Record::Done { tainted: 1 << 12 | 1 });
+        said(
+            &mut transcript,
+            Record::Done {
+                tainted: 1 << 12 | 1,
+            },
+        );
         let report = transcript.report(Ending::PoweredOff, "", Accel::Tcg, &[], 2.0);
         let [problem] = report.problems.as_slice() else {
             panic!("{report:#?}")

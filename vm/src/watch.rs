@@ -40,7 +40,11 @@ impl Watch {
                 continue;
             }
             if self.exactly && Some(number) != next {
-                let what = if *came { "came twice" } else { "came too early" };
+                let what = if *came {
+                    "came twice"
+                } else {
+                    "came too early"
+                };
                 return Err(format!("this message {what}: {message}"));
             }
             *came = true;
@@ -82,7 +86,12 @@ mod tests {
         assert_eq!(watch.missing().as_deref(), Some(r#""one$""#));
         watch.see("one").unwrap();
         assert_eq!(watch.missing(), None);
-        assert!(watch.see("three").unwrap_err().contains("never to come: three"));
+        assert!(
+            watch
+                .see("three")
+                .unwrap_err()
+                .contains("never to come: three")
+        );
     }
 
     #[test]
@@ -94,7 +103,10 @@ mod tests {
         }
         assert_eq!(exact.missing(), None);
         for message in ["one", "two"] {
-            assert!(exact.see(message).unwrap_err().contains("twice"), "{message}");
+            assert!(
+                exact.see(message).unwrap_err().contains("twice"),
+                "{message}"
+            );
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Boots real kernels. `LINUX_DRIVER_TEST_IMAGES` names their images, with colons between them; a test that takes one
-//! kernel takes the first.
+//! Boots real kernels. `LINUX_DRIVER_TEST_IMAGES` names their images, with colons between them; a
+//! test that takes one kernel takes the first.
 
 mod common;
 
@@ -13,13 +13,16 @@ use linux_driver_vm::{Action, Ending, Errno, GuestFile, Machine, Outcome, Plan, 
 /// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
 const SERIAL: &str = "pci:1b36:0002";
 
-/// The steps for every kernel, with what is built into it. (Modules are loaded by the tests of drivers.)
+/// The steps for every kernel, with what is built into it. (Modules are loaded by the tests of
+/// drivers.)
 fn built_in() -> Vec<Step> {
     let bound = |which: &str| Action::WaitBound {
         device: device(which),
         driver: "serial".into(),
     };
-    let unbind = || Action::Unbind { device: device(SERIAL) };
+    let unbind = || Action::Unbind {
+        device: device(SERIAL),
+    };
     let bind = || Action::Bind {
         device: device(SERIAL),
         driver: "serial".into(),
@@ -31,7 +34,12 @@ fn built_in() -> Vec<Step> {
             .within(0)
             .failing_with(Errno(libc::ENODEV)),
         Step::new("unbind", unbind()),
-        Step::new("it is unbound", Action::WaitUnbound { device: device(SERIAL) }),
+        Step::new(
+            "it is unbound",
+            Action::WaitUnbound {
+                device: device(SERIAL),
+            },
+        ),
         Step::new("it cannot be unbound twice", unbind()).failing_with(Errno(libc::ENOENT)),
         Step::new("bind", bind()).expecting(r"ttyS\d+ at I/O 0x[0-9a-f]+ "),
         Step::new("it is bound", bound(SERIAL)),
@@ -44,7 +52,10 @@ fn built_in() -> Vec<Step> {
             },
         )
         .failing_with(Errno(libc::ENOENT)),
-        Step::new("the file is there", read("/etc/deep/file", Some("contents"))),
+        Step::new(
+            "the file is there",
+            read("/etc/deep/file", Some("contents")),
+        ),
         Step::new("write", write("/proc/sys/kernel/sysrq", "1")),
         Step::new("read back", read("/proc/sys/kernel/sysrq", Some("1"))),
         Step::new(
@@ -73,9 +84,15 @@ fn built_in() -> Vec<Step> {
             },
         )
         .failing_with(Errno(libc::ENOEXEC)),
-        Step::new("a module that is not loaded", Action::Unload { module: "nil".into() })
-            .failing_with(Errno(libc::ENOENT)),
-        Step::new("a message", write("/dev/kmsg", "<6>it says: caf\u{e9} [1]")).expecting(r"^it says: caf. \[1\]$"),
+        Step::new(
+            "a module that is not loaded",
+            Action::Unload {
+                module: "nil".into(),
+            },
+        )
+        .failing_with(Errno(libc::ENOENT)),
+        Step::new("a message", write("/dev/kmsg", "<6>it says: caf\u{e9} [1]"))
+            .expecting(r"^it says: caf. \[1\]$"),
         Step::new("sleep", Action::Sleep { ms: 10 }),
     ]
 }
@@ -111,21 +128,33 @@ fn every_kernel_runs_a_plan_without_a_problem() {
             report.release
         );
         assert!(
-            report.console.iter().any(|line| line.contains("Linux version")),
+            report
+                .console
+                .iter()
+                .any(|line| line.contains("Linux version")),
             "the console is kept from its start"
         );
         assert!(
-            report.console.iter().all(|line| !line.contains("linux-driver-init:")),
+            report
+                .console
+                .iter()
+                .all(|line| !line.contains("linux-driver-init:")),
             "our records are no messages"
         );
         let of = |name: &str| report.steps.iter().find(|step| step.name == name).unwrap();
         assert!(
-            of("bind").messages.iter().any(|message| message.contains("ttyS")),
+            of("bind")
+                .messages
+                .iter()
+                .any(|message| message.contains("ttyS")),
             "{:?}",
             of("bind")
         );
         assert!(
-            of("unbind").messages.iter().all(|message| !message.contains("at I/O")),
+            of("unbind")
+                .messages
+                .iter()
+                .all(|message| !message.contains("at I/O")),
             "{:?}",
             of("unbind")
         );
@@ -140,7 +169,10 @@ fn a_panic_that_is_planned_is_found() {
     plan.expect_problem = Some("sysrq triggered crash".into());
     let report = boot(&Machine::new(first_image()), &plan);
     assert!(report.passed(), "{:#?}", report.problems);
-    assert_eq!((report.ending, report.expected_problem), (Ending::Problem, Some(true)));
+    assert_eq!(
+        (report.ending, report.expected_problem),
+        (Ending::Problem, Some(true))
+    );
     let [problem] = report.problems.as_slice() else {
         panic!("{:#?}", report.problems)
     };
@@ -155,7 +187,11 @@ fn a_panic_that_is_planned_is_found() {
             .any(|line| line.contains("end Kernel panic") || line.contains("Call Trace"))
     );
     assert_eq!(
-        report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
+        report
+            .steps
+            .iter()
+            .map(|step| step.outcome)
+            .collect::<Vec<_>>(),
         [Outcome::Failed, Outcome::NotRun]
     );
 }
@@ -205,7 +241,11 @@ fn a_step_that_hangs_says_where_and_ends_the_run() {
         "{detail}"
     );
     assert_eq!(
-        report.steps.iter().map(|step| step.outcome).collect::<Vec<_>>(),
+        report
+            .steps
+            .iter()
+            .map(|step| step.outcome)
+            .collect::<Vec<_>>(),
         [Outcome::Failed, Outcome::NotRun]
     );
 }
@@ -247,9 +287,18 @@ fn a_kernel_that_panics_before_our_program_is_reported() {
     let text = dir.path().join("init");
     fs::write(&text, "no program").unwrap();
     let _turn = turn();
-    let report = run(&Machine::new(first_image()), &Plan::default(), &text, &mut |_| {}).unwrap();
+    let report = run(
+        &Machine::new(first_image()),
+        &Plan::default(),
+        &text,
+        &mut |_| {},
+    )
+    .unwrap();
     assert!(!report.passed());
-    assert_eq!((report.ending, report.boot_seconds), (Ending::Problem, None));
+    assert_eq!(
+        (report.ending, report.boot_seconds),
+        (Ending::Problem, None)
+    );
     assert!(
         report.problems[0].line.starts_with("Kernel panic"),
         "{:#?}",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Devices that come and go while a real kernel runs. `LINUX_DRIVER_TEST_IMAGES` names the kernels, with colons between them.
+//! Devices that come and go while a real kernel runs. `LINUX_DRIVER_TEST_IMAGES` names the kernels,
+//! with colons between them.
 
 mod common;
 
@@ -17,7 +18,9 @@ fn bound() -> Action {
 }
 
 fn gone() -> Action {
-    Action::WaitGone { device: device(SERIAL) }
+    Action::WaitGone {
+        device: device(SERIAL),
+    }
 }
 
 fn unplug(id: &str) -> Action {
@@ -31,7 +34,9 @@ fn plug() -> Action {
 }
 
 fn steps() -> Vec<Step> {
-    let surprise = || Action::SurpriseUnplug { device: device(SERIAL) };
+    let surprise = || Action::SurpriseUnplug {
+        device: device(SERIAL),
+    };
     let unbound = |text: &str| Step::new(text, gone());
     vec![
         Step::new("it is bound", bound()),
@@ -44,7 +49,12 @@ fn steps() -> Vec<Step> {
         unbound("and it is gone"),
         Step::new("plugged in once more", plug()),
         Step::new("and bound", bound()),
-        Step::new("removed through sysfs", Action::Remove { device: device(SERIAL) }),
+        Step::new(
+            "removed through sysfs",
+            Action::Remove {
+                device: device(SERIAL),
+            },
+        ),
         unbound("and forgotten"),
         Step::new("looked for", Action::Rescan {}),
         Step::new("and found", bound()),
@@ -99,7 +109,10 @@ fn a_device_comes_and_goes_in_every_way() {
             "{:?}",
             of("the monitor answers")
         );
-        assert!(of("in good order").seconds > 4.0, "the button blinks for 5 s");
+        assert!(
+            of("in good order").seconds > 4.0,
+            "the button blinks for 5 s"
+        );
         assert!(of("it is pulled out").seconds < 4.0, "nobody is asked");
     }
 }

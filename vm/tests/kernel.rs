@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What steps have the kernel itself do: sleep, trace, end. `LINUX_DRIVER_TEST_IMAGES` names the kernels, with colons between
-//! them.
+//! What steps have the kernel itself do: sleep, trace, end. `LINUX_DRIVER_TEST_IMAGES` names the
+//! kernels, with colons between them.
 
 mod common;
 
 use common::{boot, images, passed, read};
-use linux_driver_vm::{Action, Ending, Machine, Outcome, Plan, Shutdown, Step, SuspendState, SuspendTest};
+use linux_driver_vm::{
+    Action, Ending, Machine, Outcome, Plan, Shutdown, Step, SuspendState, SuspendTest,
+};
 
 fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Action {
     Action::Suspend { state, test }
@@ -61,8 +63,14 @@ fn a_machine_that_ends_is_seen_to_its_end() {
         let end = Action::Shutdown {
             how: Shutdown::PowerOff,
         };
-        let report = run(&image, vec![Step::new("the end", end).expecting("no such message")]);
-        assert_eq!((report.passed(), report.steps[0].outcome), (false, Outcome::Failed));
+        let report = run(
+            &image,
+            vec![Step::new("the end", end).expecting("no such message")],
+        );
+        assert_eq!(
+            (report.passed(), report.steps[0].outcome),
+            (false, Outcome::Failed)
+        );
     }
 }
 
@@ -82,7 +90,10 @@ fn a_message_that_was_never_to_come_fails_its_step() {
         );
         let outcomes: Vec<Outcome> = report.steps.iter().map(|step| step.outcome).collect();
         assert_eq!(outcomes, [Outcome::Passed, Outcome::Failed], "{report:#?}");
-        assert!(report.steps[1].detail.contains("edu: bad luck"), "{report:#?}");
+        assert!(
+            report.steps[1].detail.contains("edu: bad luck"),
+            "{report:#?}"
+        );
     }
 }
 

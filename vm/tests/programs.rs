@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs of user space beside a plan's steps, in real kernels. `LINUX_DRIVER_TEST_IMAGES` names them, with colons between
-//! them.
+//! Programs of user space beside a plan's steps, in real kernels. `LINUX_DRIVER_TEST_IMAGES` names
+//! them, with colons between them.
 
 mod common;
 
@@ -57,12 +57,18 @@ fn programs_run_beside_the_steps() {
                     "a program says what it did",
                     exec("fuzz /dev/null --calls 1000 --seed 3"),
                 ),
-                Step::new("and fails with its error", exec("open-hold /dev/nothing")).failing_with(Errno(libc::ENOENT)),
-                Step::new("one that does not start", spawn("x", "open-hold /dev/nothing"))
+                Step::new("and fails with its error", exec("open-hold /dev/nothing"))
                     .failing_with(Errno(libc::ENOENT)),
                 Step::new(
+                    "one that does not start",
+                    spawn("x", "open-hold /dev/nothing"),
+                )
+                .failing_with(Errno(libc::ENOENT)),
+                Step::new(
                     "storm",
-                    exec(&format!("storm /dev/ttyS0 --processes 3 --calls 200 {moved}")),
+                    exec(&format!(
+                        "storm /dev/ttyS0 --processes 3 --calls 200 {moved}"
+                    )),
                 ),
                 Step::new(
                     "bound after it",
@@ -73,14 +79,31 @@ fn programs_run_beside_the_steps() {
                 ),
                 Step::new("held", spawn("held", &format!("open-hold {FILE}"))),
                 Step::new("held twice", spawn("other", &format!("open-hold {FILE}"))),
-                Step::new("pulled out", Action::SurpriseUnplug { device: device(SERIAL) }),
-                Step::new("gone", Action::WaitGone { device: device(SERIAL) }),
+                Step::new(
+                    "pulled out",
+                    Action::SurpriseUnplug {
+                        device: device(SERIAL),
+                    },
+                ),
+                Step::new(
+                    "gone",
+                    Action::WaitGone {
+                        device: device(SERIAL),
+                    },
+                ),
                 Step::new("the first ends", join("held")),
                 Step::new("so does the second", join("other")),
             ]),
         );
         passed(&image, &report);
-        let of = |name: &str| &report.steps.iter().find(|step| step.name == name).unwrap().detail;
+        let of = |name: &str| {
+            &report
+                .steps
+                .iter()
+                .find(|step| step.name == name)
+                .unwrap()
+                .detail
+        };
         assert!(
             of("a program says what it did").starts_with("1000 calls"),
             "{}",
@@ -92,7 +115,9 @@ fn programs_run_beside_the_steps() {
             of("the first ends")
         );
         let storm = of("storm");
-        let unbound = storm.split_once("; ").and_then(|(_, moved)| moved.split_once(' '));
+        let unbound = storm
+            .split_once("; ")
+            .and_then(|(_, moved)| moved.split_once(' '));
         let unbound: u32 = unbound.map_or(0, |(times, _)| times.parse().unwrap());
         assert!(unbound >= 3, "{storm}");
     }
@@ -115,7 +140,8 @@ fn what_a_program_finds_fails_its_step() {
         step.outcome == Outcome::Failed && step.detail.contains("not in ENODEV"),
         "{step:?}"
     );
-    // Standard input of one that reads a file which never ends stays open: it hangs, and is told with its name.
+    // Standard input of one that reads a file which never ends stays open: it hangs, and is told
+    // with its name.
     let report = boot(
         &machine,
         &plan(vec![

@@ -30,8 +30,9 @@ pub(crate) struct KernelArgs {
 /// Which driver.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct DriverArgs {
-    /// The driver: a crate of the workspace, or a folder of samples/ or tests/drivers/ with a Kbuild file [default: the one in whose
-    /// folder this is run; in the repository's own folder edu]
+    /// The driver: a crate of the workspace, or a folder of samples/ or tests/drivers/ with a
+    /// Kbuild file [default: the one in whose folder this is run; in the repository's own folder
+    /// edu]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) package: Option<String>,
     /// The Cargo.toml of a driver outside of this repository
@@ -60,8 +61,12 @@ impl InstallArgs {
     }
 }
 
-/// The checkout that this program was compiled in. In a copy of it cargo compiles the program anew, by the variable.
-const COMPILED_IN: (&str, Option<&str>) = (env!("CARGO_MANIFEST_DIR"), option_env!("LINUX_DRIVER_CHECKOUT"));
+/// The checkout that this program was compiled in. In a copy of it cargo compiles the program anew,
+/// by the variable.
+const COMPILED_IN: (&str, Option<&str>) = (
+    env!("CARGO_MANIFEST_DIR"),
+    option_env!("LINUX_DRIVER_CHECKOUT"),
+);
 /// The checkout that this program works with, once it was found.
 static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
 
@@ -69,10 +74,13 @@ static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
 pub(crate) fn workspace() -> PathBuf {
     let found = WORKSPACE.get().map(PathBuf::as_path);
     let compiled = Path::new(COMPILED_IN.0);
-    found.unwrap_or(compiled.parent().unwrap_or(compiled)).to_owned()
+    found
+        .unwrap_or(compiled.parent().unwrap_or(compiled))
+        .to_owned()
 }
 
-/// Finds the folder of this workspace. To be called first: whatever this program does, it does with files of it.
+/// Finds the folder of this workspace. To be called first: whatever this program does, it does with
+/// files of it.
 pub(crate) fn find_workspace() -> Result<()> {
     let compiled = Path::new(COMPILED_IN.0);
     let dir = workspace_of(
@@ -94,7 +102,10 @@ fn workspace_of(exe: Option<&Path>, compiled: &Path) -> Result<PathBuf> {
         ];
         parts.iter().all(|part| dir.join(part).is_file())
     };
-    let around = exe.into_iter().flat_map(Path::ancestors).find(|dir| is_workspace(dir));
+    let around = exe
+        .into_iter()
+        .flat_map(Path::ancestors)
+        .find(|dir| is_workspace(dir));
     if let Some(dir) = around {
         return Ok(dir.to_owned());
     }
@@ -119,7 +130,9 @@ pub(crate) fn manifest() -> PathBuf {
 
 /// An error for a kernel that is built here: its ABI is nobody's.
 pub(crate) fn must_be_stock(spec: &Spec) -> Result<()> {
-    let Some(fragment) = &spec.config else { return Ok(()) };
+    let Some(fragment) = &spec.config else {
+        return Ok(());
+    };
     Err(Error::new(
         &spec.name,
         "a kernel as its distribution built it",
@@ -174,8 +187,8 @@ fn noted(kernel: Kernel) -> Kernel {
 }
 
 impl DriverArgs {
-    /// The driver's source: the one that is named, or the one in whose folder this is run. In the folder of this repository, and in
-    /// those that only hold others, it is `edu`.
+    /// The driver's source: the one that is named, or the one in whose folder this is run. In the
+    /// folder of this repository, and in those that only hold others, it is `edu`.
     pub(crate) fn source(&self) -> Result<Source> {
         let source = match (&self.manifest_path, &self.package) {
             (Some(manifest), package) => Source::find(manifest, package.as_deref())?,
@@ -198,7 +211,9 @@ impl DriverArgs {
 
     /// The driver in whose folder `dir` is.
     fn at_hand(dir: &Path, workspace: &Path) -> Result<Source> {
-        let workspace = workspace.canonicalize().unwrap_or_else(|_| workspace.to_owned());
+        let workspace = workspace
+            .canonicalize()
+            .unwrap_or_else(|_| workspace.to_owned());
         for dir in dir.ancestors() {
             let manifest = dir.join(MANIFEST);
             if dir == workspace {

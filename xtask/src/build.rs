@@ -69,8 +69,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 
 /// One JSON document on standard output.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(document)
-        .map_err(|e| linux_driver_host::Error::new("--json", "to write the document", e, "report this"))?;
+    let text = serde_json::to_string_pretty(document).map_err(|e| {
+        linux_driver_host::Error::new("--json", "to write the document", e, "report this")
+    })?;
     output::line(visible_json(&text));
     Ok(())
 }

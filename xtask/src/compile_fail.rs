@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What must not compile: each file of `tests/compile-fail/`, whose first line says with which error.
+//! What must not compile: each file of `tests/compile-fail/`, whose first line says with which
+//! error.
 //!
-//! They are compiled as a driver is, for a kernel and down to machine code: some rules are checked only there.
+//! They are compiled as a driver is, for a kernel and down to machine code: some rules are checked
+//! only there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,8 @@ use std::process::Command;
 use linux_driver_host::{Error, Result, process};
 use serde::Deserialize;
 
-/// How a file starts: the rest of the line is a part of an error, of its message or of a label in it.
+/// How a file starts: the rest of the line is a part of an error, of its message or of a label in
+/// it.
 const MARK: &str = "//~ ERROR ";
 
 /// The files, in order.
@@ -18,7 +21,10 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?.flatten() {
+        for entry in fs::read_dir(&dir)
+            .map_err(|e| Error::io(&dir, "read", &e))?
+            .flatten()
+        {
             let path = entry.path();
             if path.is_dir() {
                 dirs.push(path);
@@ -41,14 +47,19 @@ pub(crate) fn fails(like: &Command, file: &Path) -> Result<Option<String>> {
         .map(str::trim)
         .filter(|error| !error.is_empty());
     let Some(expected) = expected else {
-        return Ok(Some(format!("its first line is not `{MARK}` and a part of the error")));
+        return Ok(Some(format!(
+            "its first line is not `{MARK}` and a part of the error"
+        )));
     };
     let mut rustc = Command::new(like.get_program());
-    rustc
-        .args(like.get_args())
-        .envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    // A folder of its own: rustc replaces the output by a new file, and root would lose `/dev/null`.
-    let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "make a folder in", &e))?;
+    rustc.args(like.get_args()).envs(
+        like.get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    // A folder of its own: rustc replaces the output by a new file, and root would lose
+    // `/dev/null`.
+    let dir = tempfile::tempdir()
+        .map_err(|e| Error::io(&std::env::temp_dir(), "make a folder in", &e))?;
     // rustc itself is told what cargo would tell it: a driver's name is its crate's.
     rustc.args([
         "--crate-name",
@@ -68,7 +79,10 @@ pub(crate) fn fails(like: &Command, file: &Path) -> Result<Option<String>> {
     } else if errors(&said).iter().any(|error| error.contains(expected)) {
         None
     } else {
-        Some(format!("expected the error `{expected}`, found:\n{}", readable(&said)))
+        Some(format!(
+            "expected the error `{expected}`, found:\n{}",
+            readable(&said)
+        ))
     })
 }
 
@@ -86,8 +100,8 @@ struct Span {
     label: Option<String>,
 }
 
-/// What the errors say, in their messages and labels. Their notes and helps are left out, which tell of much that is not wrong, and so are
-/// warnings.
+/// What the errors say, in their messages and labels. Their notes and helps are left out, which
+/// tell of much that is not wrong, and so are warnings.
 fn errors(said: &str) -> Vec<String> {
     said.lines()
         .filter_map(|line| serde_json::from_str::<Diagnostic>(line).ok())
@@ -123,7 +137,10 @@ error: of the linker
 
     #[test]
     fn only_errors_count() {
-        assert_eq!(errors(SAID), ["mismatched types", "expected `u32`, found `u64`"]);
+        assert_eq!(
+            errors(SAID),
+            ["mismatched types", "expected `u32`, found `u64`"]
+        );
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::{Outcome, needs};
 
 /// Say what is there of all that building for a kernel and booting it takes, and what is missing
 ///
-/// The exit code is 1 if something is missing for the kernel that is meant. What only another kernel of the catalogue needs is
-/// listed with `-` and does not count.
+/// The exit code is 1 if something is missing for the kernel that is meant. What only another
+/// kernel of the catalogue needs is listed with `-` and does not count.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask doctor
@@ -60,7 +60,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 impl Args {
     /// What the kernel that is meant takes.
     fn needs(&self, cache: &Cache, catalogue: &Catalogue) -> Result<Vec<Need>> {
-        let name = self.kernel.kernel.as_deref().unwrap_or(catalogue.default_name());
+        let name = self
+            .kernel
+            .kernel
+            .as_deref()
+            .unwrap_or(catalogue.default_name());
         let mut needs = if self.kernel.kdir.is_some() || name == RUNNING {
             needs::to_build(None)
         } else {
@@ -99,8 +103,11 @@ impl List {
             if !present {
                 self.missing.extend(need.packages);
             }
-            self.rows
-                .push(row(if present { "ok" } else { "missing" }, need.what, need.reason));
+            self.rows.push(row(
+                if present { "ok" } else { "missing" },
+                need.what,
+                need.reason,
+            ));
         }
     }
 
@@ -118,7 +125,8 @@ impl List {
             None => {
                 self.missing.extend(DEBIAN_PACKAGES);
                 let reason = "core is built with the kernel's own hardening";
-                self.rows.push(row("missing", "rustc with its library source", reason));
+                self.rows
+                    .push(row("missing", "rustc with its library source", reason));
             }
         }
         Ok(())
@@ -139,7 +147,11 @@ impl List {
             }
         }
         for (need, names) in others {
-            let reason = format!("not here, and only {} needs it: {}", names.join(", "), need.reason);
+            let reason = format!(
+                "not here, and only {} needs it: {}",
+                names.join(", "),
+                need.reason
+            );
             self.rows.push(row("-", need.what, &reason));
         }
     }

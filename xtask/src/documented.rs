@@ -45,7 +45,8 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A message as a format string has it, with a name for each thing that is filled in; nothing where that is the command.
+/// A message as a format string has it, with a name for each thing that is filled in; nothing where
+/// that is the command.
 fn filled_in(format: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = format;
@@ -61,7 +62,8 @@ fn filled_in(format: &str) -> Option<String> {
     (!text.starts_with("NAME") && text != "COMMAND").then_some(text)
 }
 
-/// What is wrong with the command, if anything is. In running text, what it is about can be left out.
+/// What is wrong with the command, if anything is. In running text, what it is about can be left
+/// out.
 fn wrong(command: &str, whole: bool) -> Option<String> {
     let all = std::iter::once("xtask".to_owned()).chain(words(command));
     let error = Cli::try_parse_from(all).err()?;
@@ -94,7 +96,8 @@ fn all_are_taken(commands: &[(String, bool)], at_least: usize) {
 
 /// What follows each start of a command in a text.
 fn after_start(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices(START).map(|(at, _)| &text[at + START.len()..])
+    text.match_indices(START)
+        .map(|(at, _)| &text[at + START.len()..])
 }
 
 fn read(path: &Path) -> String {
@@ -119,11 +122,17 @@ fn words_are_a_shells() {
         words("run --scenario 'pulled out' -p edu | jq '.x'"),
         ["run", "--scenario", "pulled out", "-p", "edu"]
     );
-    assert_eq!(words("update \"$KERNEL\" || code=$?"), ["update", "$KERNEL"]);
+    assert_eq!(
+        words("update \"$KERNEL\" || code=$?"),
+        ["update", "$KERNEL"]
+    );
     assert_eq!(words("bench abi   # what it is"), ["bench", "abi"]);
     assert_eq!(words("fetch ''"), ["fetch", ""]);
     assert_eq!(words("fetch $(uname -r)-x) more"), ["fetch", "uname -r-x"]);
-    assert_eq!(filled_in("fetch {name} --all").as_deref(), Some("fetch NAME --all"));
+    assert_eq!(
+        filled_in("fetch {name} --all").as_deref(),
+        Some("fetch NAME --all")
+    );
     assert_eq!(filled_in("update{names}").as_deref(), Some("update"));
     assert_eq!((filled_in("{}"), filled_in("COMMAND")), (None, None));
     assert!(wrong("no-such-command", false).is_some());
@@ -160,13 +169,21 @@ fn help_gives_examples_that_work() {
     fn collect(command: &clap::Command, commands: &mut Vec<(String, bool)>) {
         let Some(help) = command.get_after_help() else {
             // One that has commands of its own has its examples there.
-            assert!(command.has_subcommands(), "{} has no example", command.get_name());
+            assert!(
+                command.has_subcommands(),
+                "{} has no example",
+                command.get_name()
+            );
             return;
         };
         let found = commands.len();
         let text = help.to_string().replace("$(uname -m)", "x86_64");
         commands.extend(after_start(&text).map(|rest| (rest.to_owned(), true)));
-        assert!(commands.len() > found, "{} has no example", command.get_name());
+        assert!(
+            commands.len() > found,
+            "{} has no example",
+            command.get_name()
+        );
     }
     let (cli, mut commands) = (Cli::command(), Vec::new());
     let mut pending: Vec<&clap::Command> = cli.get_subcommands().collect();
@@ -183,7 +200,9 @@ fn help_gives_examples_that_work() {
 #[test]
 fn messages_name_commands_that_there_are() {
     let mut sources = Vec::new();
-    for dir in ["xtask", "kbuild", "abi", "vm", "host", "sys", "headers", "build.rs"] {
+    for dir in [
+        "xtask", "kbuild", "abi", "vm", "host", "sys", "headers", "build.rs",
+    ] {
         let path = workspace().join(dir);
         if path.is_dir() {
             files(&path, "rs", &mut sources);
@@ -193,7 +212,10 @@ fn messages_name_commands_that_there_are() {
         }
     }
     let mut commands = Vec::new();
-    for source in sources.iter().filter(|path| !path.ends_with("documented.rs")) {
+    for source in sources
+        .iter()
+        .filter(|path| !path.ends_with("documented.rs"))
+    {
         let text = read(source);
         let spans = text.match_indices('`').map(|(at, _)| &text[at + 1..]);
         let own = spans.filter_map(|span| span.strip_prefix(START)?.split_once('`'));
@@ -207,8 +229,13 @@ fn messages_name_commands_that_there_are() {
 #[test]
 fn ci_runs_commands_that_there_are() {
     let files = [".github/workflows/CI.yml", ".ci/run"];
-    let text: String = files.iter().map(|file| read(&workspace().join(file))).collect();
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let text: String = files
+        .iter()
+        .map(|file| read(&workspace().join(file)))
+        .collect();
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
     let commands: Vec<(String, bool)> = lines
         .flat_map(after_start)
         .map(|rest| (rest.replace("$SHARD", "1/2"), true))

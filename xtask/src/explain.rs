@@ -12,7 +12,8 @@ use crate::Outcome;
 use crate::args::workspace;
 use crate::build::print_json;
 
-/// Explain a name of C's: since which kernel it is there, where it is and was, and what the safe layer calls it
+/// Explain a name of C's: since which kernel it is there, where it is and was, and what the safe
+/// layer calls it
 ///
 /// From the history in headers/history, offline.
 #[derive(clap::Args)]

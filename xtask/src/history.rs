@@ -24,8 +24,8 @@ use crate::table::aligned;
 
 /// The history of kernels: what is known of each, and adding one
 ///
-/// It stands in headers/history and is read by `check-abi --history` and `explain`, offline. What it remembers is what the
-/// bindings need (sys/needed.toml) and what headers/watched.toml names.
+/// It stands in headers/history and is read by `check-abi --history` and `explain`, offline. What
+/// it remembers is what the bindings need (sys/needed.toml) and what headers/watched.toml names.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask history list
@@ -44,9 +44,9 @@ enum Command {
 
 /// Add kernels
 ///
-/// A kernel's type information comes from its headers package in Debian's archive, or where that has none or is gone,
-/// from its image; it is kept in the cache. A kernel that is there already is extended by what was not known of it, as
-/// after a name was added to headers/watched.toml.
+/// A kernel's type information comes from its headers package in Debian's archive, or where that
+/// has none or is gone, from its image; it is kept in the cache. A kernel that is there already is
+/// extended by what was not known of it, as after a name was added to headers/watched.toml.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask history add 6.12.117+deb12-amd64
@@ -106,7 +106,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 
 /// The folder of the history.
 pub(crate) fn place(dir: Option<&PathBuf>) -> PathBuf {
-    dir.cloned().unwrap_or_else(|| workspace().join("headers/history"))
+    dir.cloned()
+        .unwrap_or_else(|| workspace().join("headers/history"))
 }
 
 /// What the history remembers.
@@ -115,10 +116,13 @@ pub(crate) fn scope() -> Result<Scope> {
     Ok(Watched::read(&workspace().join("headers/watched.toml"))?.scope(&needed))
 }
 
-/// Holds the lock of the history while a kernel is added. It stands in the cache: the folder holds nothing but the history.
+/// Holds the lock of the history while a kernel is added. It stands in the cache: the folder holds
+/// nothing but the history.
 fn lock(dir: &Path) -> Result<File> {
     let root = Cache::of_user()?.root().to_owned();
-    let name = cache::Key::new().with(dir.to_string_lossy().as_bytes()).hex();
+    let name = cache::Key::new()
+        .with(dir.to_string_lossy().as_bytes())
+        .hex();
     cache::lock_file(&root.join(format!(".lock-history-{name}")))
 }
 
@@ -132,10 +136,20 @@ fn add(args: &Add) -> Result<Outcome> {
             series: series_of(&release).to_owned(),
             release,
             arch: args.arch.clone().unwrap_or_default(),
-            btf: btf.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            btf: btf
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             ..Kernel::default()
         };
-        add_one(&dir, &scope, kernel, &Source::open(btf)?, args.symvers.as_deref())?;
+        add_one(
+            &dir,
+            &scope,
+            kernel,
+            &Source::open(btf)?,
+            args.symvers.as_deref(),
+        )?;
         return Ok(Outcome::Good);
     }
     let user = Cache::of_user()?;
@@ -143,7 +157,8 @@ fn add(args: &Add) -> Result<Outcome> {
     let wanted: Vec<&Held> = if args.all || args.new {
         let history = History::read_or_begin(&dir)?;
         let all = archive.kernels().iter();
-        all.filter(|held| args.all || !is_known(&history, held)).collect()
+        all.filter(|held| args.all || !is_known(&history, held))
+            .collect()
     } else {
         let all = args.releases.iter().map(|release| archive.get(release));
         all.collect::<Result<_>>()?
@@ -169,7 +184,13 @@ fn add(args: &Add) -> Result<Outcome> {
             btf: kept.source.clone(),
             symbols_known: false,
         };
-        add_one(&dir, &scope, kernel, &Source::open(&kept.btf)?, kept.symvers.as_deref())?;
+        add_one(
+            &dir,
+            &scope,
+            kernel,
+            &Source::open(&kept.btf)?,
+            kept.symvers.as_deref(),
+        )?;
     }
     Ok(Outcome::Good)
 }
@@ -177,7 +198,10 @@ fn add(args: &Add) -> Result<Outcome> {
 /// Adds a kernel that was fetched, unless it is known.
 pub(crate) fn add_kernel(fetched: &kernels::Kernel) -> Result<()> {
     let history = History::read_or_begin(&place(None))?;
-    if history.kernels().any(|(_, kernel)| kernel.id == fetched.release) {
+    if history
+        .kernels()
+        .any(|(_, kernel)| kernel.id == fetched.release)
+    {
         return Ok(());
     }
     let (source, found_in) = fetched.btf()?;
@@ -199,11 +223,23 @@ pub(crate) fn add_kernel(fetched: &kernels::Kernel) -> Result<()> {
         btf: found_in.to_owned(),
         ..Kernel::default()
     };
-    add_one(&place(None), &scope()?, kernel, &source, Some(&tree.symvers()))
+    add_one(
+        &place(None),
+        &scope()?,
+        kernel,
+        &source,
+        Some(&tree.symvers()),
+    )
 }
 
 /// Adds one kernel and writes the history: what was added stays when a later one fails.
-fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, source: &Source, symvers: Option<&Path>) -> Result<()> {
+fn add_one(
+    dir: &Path,
+    scope: &Scope,
+    mut kernel: Kernel,
+    source: &Source,
+    symvers: Option<&Path>,
+) -> Result<()> {
     if kernel.series.is_empty() {
         return Err(Error::new(
             "--release",
@@ -226,7 +262,12 @@ fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, source: &Source, symve
     match history.add(kernel, &abi)? {
         Added::New(id) => {
             let before = history.predecessor(id);
-            let changed = before.map(|before| (history.differences(before, id).len(), &history.kernel(before).id));
+            let changed = before.map(|before| {
+                (
+                    history.differences(before, id).len(),
+                    &history.kernel(before).id,
+                )
+            });
             let text = match changed {
                 Some((0, before)) => format!("nothing in scope differs from {before}"),
                 Some((count, before)) => format!("{count} things in scope differ from {before}"),
@@ -234,7 +275,10 @@ fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, source: &Source, symve
             };
             say(&format!("{}: added; {text}", history.kernel(id).id));
         }
-        Added::Extended(id) => say(&format!("{}: more is known of it now", history.kernel(id).id)),
+        Added::Extended(id) => say(&format!(
+            "{}: more is known of it now",
+            history.kernel(id).id
+        )),
         Added::Known(_) => {
             say(&format!("{release}: was known already"));
             return Ok(());
@@ -246,7 +290,8 @@ fn add_one(dir: &Path, scope: &Scope, mut kernel: Kernel, source: &Source, symve
 fn is_known(history: &History, held: &Held) -> bool {
     let same = |kernel: &Kernel| {
         let mut packages = kernel.packages.iter();
-        let version = packages.len() == 0 || packages.any(|package| package.version == held.version);
+        let version =
+            packages.len() == 0 || packages.any(|package| package.version == held.version);
         kernel.release == held.release && version
     };
     history.kernels().any(|(_, kernel)| same(kernel))
@@ -274,7 +319,8 @@ fn list(args: &List) -> Result<Outcome> {
         true => History::read_or_begin(&dir)?,
         false => History::read(&dir)?,
     };
-    let head = |columns: &[&str]| -> Vec<String> { columns.iter().map(|c| (*c).to_owned()).collect() };
+    let head =
+        |columns: &[&str]| -> Vec<String> { columns.iter().map(|c| (*c).to_owned()).collect() };
     let yes = |yes: bool| if yes { "yes" } else { "no" }.to_owned();
     if args.archive {
         let archive = Archive::open(&Cache::of_user()?, &catalogue()?)?;
@@ -287,7 +333,13 @@ fn list(args: &List) -> Result<Outcome> {
             print_json(&rows)?;
             return Ok(Outcome::Good);
         }
-        let mut table = vec![head(&["RELEASE", "VERSION", "ARCH", "HEADERS", "IN HISTORY"])];
+        let mut table = vec![head(&[
+            "RELEASE",
+            "VERSION",
+            "ARCH",
+            "HEADERS",
+            "IN HISTORY",
+        ])];
         table.extend(rows.iter().map(|row| {
             let held = row.held;
             let arch = held.arch.to_owned();
@@ -324,7 +376,10 @@ fn list(args: &List) -> Result<Outcome> {
     ])];
     table.extend(rows.iter().map(|row| {
         let kernel = row.kernel;
-        let version = kernel.packages.first().map_or("", |package| &package.version);
+        let version = kernel
+            .packages
+            .first()
+            .map_or("", |package| &package.version);
         let differs = match (row.like, row.differences) {
             (None, _) => String::new(),
             (Some(_), 0) => "in nothing".to_owned(),

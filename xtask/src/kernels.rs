@@ -18,7 +18,8 @@ use crate::table::aligned;
   cargo xtask kernels
   cargo xtask kernels --json | jq -r '.[] | select(.fetched) | .image'")]
 pub(crate) struct Args {
-    /// Print one JSON document on standard output, with the paths `build_tree` and `image` of what is fetched
+    /// Print one JSON document on standard output, with the paths `build_tree` and `image` of what
+    /// is fetched
     #[arg(long)]
     json: bool,
 }
@@ -78,7 +79,8 @@ fn row(spec: &Spec, kernel: Option<Kernel>, default: bool) -> Row {
             fetched: false,
             build_tree: None,
             image: None,
-            note: (!spec.is_stock()).then(|| "built here once, for drivers to be tried on".to_owned()),
+            note: (!spec.is_stock())
+                .then(|| "built here once, for drivers to be tried on".to_owned()),
         },
     }
 }

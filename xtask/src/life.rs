@@ -12,7 +12,8 @@ use linux_driver_kbuild::driver::Source;
 use linux_driver_kbuild::kernels::Kernel;
 use linux_driver_vm::protocol::GUEST_PATH;
 use linux_driver_vm::{
-    Accel, Action, Alias, Device, GuestFile, LeftOut, Machine, Outcome, Plan, Report, Step, init_program,
+    Accel, Action, Alias, Device, GuestFile, LeftOut, Machine, Outcome, Plan, Report, Step,
+    init_program,
 };
 use regex_lite::Regex;
 use serde::Serialize;
@@ -71,7 +72,11 @@ impl Row {
     fn left_out(step: &LeftOut) -> Self {
         Self {
             left_out: true,
-            ..Self::new(&step.name, true, format!("the kernel lacks {}", step.lacks.join(", ")))
+            ..Self::new(
+                &step.name,
+                true,
+                format!("the kernel lacks {}", step.lacks.join(", ")),
+            )
         }
     }
 
@@ -93,11 +98,16 @@ pub(crate) struct Programs {
 
 impl Programs {
     /// Builds them; the one for user space only if one of the drivers has steps for it.
-    pub(crate) fn build<'a>(manifest: &Path, drivers: impl IntoIterator<Item = &'a Settings>) -> Result<Self> {
+    pub(crate) fn build<'a>(
+        manifest: &Path,
+        drivers: impl IntoIterator<Item = &'a Settings>,
+    ) -> Result<Self> {
         let guest = drivers.into_iter().any(Settings::runs_programs);
         Ok(Self {
             init: init_program::build(manifest)?,
-            guest: guest.then(|| init_program::build_guest(manifest)).transpose()?,
+            guest: guest
+                .then(|| init_program::build_guest(manifest))
+                .transpose()?,
         })
     }
 }
@@ -119,7 +129,11 @@ const REBOUND: &str = "bound again";
 const DEVICES_BOUND: &str = "each device is bound";
 
 /// The buses whose devices a module's aliases name, by the prefix of the aliases.
-const BUSES: [(&str, &str); 3] = [("pci:", "pci"), ("platform:", "platform"), ("acpi*:", "platform")];
+const BUSES: [(&str, &str); 3] = [
+    ("pci:", "pci"),
+    ("platform:", "platform"),
+    ("acpi*:", "platform"),
+];
 
 /// The device that these aliases name: the first of the first bus that any of them is for.
 fn device_of(aliases: &[String]) -> Option<Device> {
@@ -145,8 +159,10 @@ fn device_of(aliases: &[String]) -> Option<Device> {
 fn search_for_leaks(plan: &mut Plan) {
     let ends = |step: &Step| matches!(step.action, Action::Shutdown { .. });
     if plan.expect_problem.is_none() && !plan.steps.last().is_some_and(ends) {
-        plan.steps
-            .push(Step::new("nothing is leaked", Action::Kmemleak { clear: false }));
+        plan.steps.push(Step::new(
+            "nothing is leaked",
+            Action::Kmemleak { clear: false },
+        ));
     }
 }
 
@@ -158,9 +174,14 @@ pub(crate) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Boots the kernel and leads the driver through its life. What steps of the driver may take longer than usual comes on
-    /// top of `time_limit`.
-    pub(crate) fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
+    /// Boots the kernel and leads the driver through its life. What steps of the driver may take
+    /// longer than usual comes on top of `time_limit`.
+    pub(crate) fn live(
+        &self,
+        kernel: &Kernel,
+        programs: &Programs,
+        time_limit: Duration,
+    ) -> Result<Life> {
         let image = kernel.bootable()?;
         let mut machine = Machine::new(image);
         self.settings.apply(&mut machine);
@@ -174,7 +195,10 @@ impl Trial<'_> {
             plan.slow(KASAN_SLOWS);
         }
         machine.time_limit = time_limit + Duration::from_secs(plan.extra_seconds());
-        let step = Progress::start(format!("running {} in {}", self.source.name, kernel.release));
+        let step = Progress::start(format!(
+            "running {} in {}",
+            self.source.name, kernel.release
+        ));
         let report = linux_driver_vm::run(&machine, &plan, &programs.init, &mut |_| {})?;
         drop(step);
         self.life(report, &left_out)
@@ -235,9 +259,16 @@ impl Trial<'_> {
         if self.settings.devices.is_empty() {
             return Ok(None);
         }
-        let leaves = self.settings.leaves.iter().map(|id| self.of_id("leaves", id));
+        let leaves = self
+            .settings
+            .leaves
+            .iter()
+            .map(|id| self.of_id("leaves", id));
         let leaves = leaves.collect::<Result<_>>()?;
-        Ok(Some(Step::new(DEVICES_BOUND, Action::DevicesBound { leaves })))
+        Ok(Some(Step::new(
+            DEVICES_BOUND,
+            Action::DevicesBound { leaves },
+        )))
     }
 
     /// The life of a driver with a device.
@@ -246,10 +277,16 @@ impl Trial<'_> {
         let Some(device) = self.device(aliases)? else {
             return self.module_steps();
         };
-        let driver = settings.driver.clone().unwrap_or_else(|| self.source.module.clone());
+        let driver = settings
+            .driver
+            .clone()
+            .unwrap_or_else(|| self.source.module.clone());
         let folder = format!("/sys/bus/{}/drivers/{driver}", device.bus());
-        let expecting =
-            |step: Step, messages: &[String]| messages.iter().fold(step, |step, message| step.expecting(message));
+        let expecting = |step: Step, messages: &[String]| {
+            messages
+                .iter()
+                .fold(step, |step, message| step.expecting(message))
+        };
         let shown: Vec<String> = settings
             .probed
             .iter()
@@ -257,7 +294,12 @@ impl Trial<'_> {
             .cloned()
             .collect();
         let mut steps = vec![
-            Step::new(LOADED, Action::LoadByAlias { device: device.clone() }),
+            Step::new(
+                LOADED,
+                Action::LoadByAlias {
+                    device: device.clone(),
+                },
+            ),
             Step::new(
                 PROBED,
                 Action::WaitBound {
@@ -270,7 +312,12 @@ impl Trial<'_> {
         steps.extend(settings.used.iter().cloned());
         steps.extend([
             expecting(
-                Step::new("removed", Action::Unbind { device: device.clone() }),
+                Step::new(
+                    "removed",
+                    Action::Unbind {
+                        device: device.clone(),
+                    },
+                ),
                 &settings.removed,
             ),
             expecting(Step::new(REBOUND, Action::Bind { device, driver }), &shown),
@@ -315,7 +362,11 @@ impl Trial<'_> {
             while let Some(missing) = left_out.next_if(|missing| missing.before <= number) {
                 rows.push(Row::left_out(missing));
             }
-            rows.push(Row::new(&step.name, step.outcome == Outcome::Passed, detail(step)));
+            rows.push(Row::new(
+                &step.name,
+                step.outcome == Outcome::Passed,
+                detail(step),
+            ));
             if step.name == PROBED {
                 rows.append(&mut shown);
             }
@@ -348,7 +399,8 @@ impl Trial<'_> {
 
     /// What the driver had to show besides what each step expects, and the message that shows it.
     fn shown(&self, report: &Report) -> Result<Vec<Row>> {
-        let in_life = |step: &&linux_driver_vm::StepResult| step.name == LOADED || step.name == PROBED;
+        let in_life =
+            |step: &&linux_driver_vm::StepResult| step.name == LOADED || step.name == PROBED;
         let messages: Vec<&str> = if self.settings.expect_problem.is_some() {
             // What comes before a problem belongs to no step that ended.
             report.console.iter().map(String::as_str).collect()
@@ -360,7 +412,11 @@ impl Trial<'_> {
                 .flat_map(|step| step.messages.iter().map(String::as_str))
                 .collect()
         };
-        let probed = self.settings.probed.iter().map(|message| ("said so", message));
+        let probed = self
+            .settings
+            .probed
+            .iter()
+            .map(|message| ("said so", message));
         let expected = self
             .settings
             .expect
@@ -390,7 +446,11 @@ impl Trial<'_> {
         for part in &self.settings.without {
             let found = symbols.iter().find(|symbol| symbol.contains(part.as_str()));
             let name = format!("linked without {part}");
-            rows.push(Row::new(&name, found.is_none(), found.cloned().unwrap_or_default()));
+            rows.push(Row::new(
+                &name,
+                found.is_none(),
+                found.cloned().unwrap_or_default(),
+            ));
         }
         Ok(rows)
     }
@@ -403,12 +463,18 @@ impl Trial<'_> {
         }
         let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
         let mut rest = messages.iter();
-        let missing = text.lines().find(|line| !rest.any(|message| message == line));
+        let missing = text
+            .lines()
+            .find(|line| !rest.any(|message| message == line));
         let detail = match missing {
             Some(line) => format!("not logged, or not in its place: `{line}`"),
             None => format!("{} messages", text.lines().count()),
         };
-        Ok(Some(Row::new(&format!("all of {EXPECTED}"), missing.is_none(), detail)))
+        Ok(Some(Row::new(
+            &format!("all of {EXPECTED}"),
+            missing.is_none(),
+            detail,
+        )))
     }
 }
 
@@ -466,7 +532,13 @@ impl Life {
         let steps: Vec<Vec<String>> = self
             .steps
             .iter()
-            .map(|step| vec![step.word().to_owned(), step.name.clone(), step.detail.clone()])
+            .map(|step| {
+                vec![
+                    step.word().to_owned(),
+                    step.name.clone(),
+                    step.detail.clone(),
+                ]
+            })
             .collect();
         text.push_str(&aligned(&steps));
         let problems = match self.problems.len() {
@@ -496,7 +568,10 @@ mod tests {
             let aliases: Vec<String> = aliases.iter().map(|alias| (*alias).to_owned()).collect();
             device_of(&aliases).map(String::from)
         };
-        assert_eq!(device(&["pci:v1*", "pci:v2*"]).as_deref(), Some("pci~pci:v1* pci:v2*"));
+        assert_eq!(
+            device(&["pci:v1*", "pci:v2*"]).as_deref(),
+            Some("pci~pci:v1* pci:v2*")
+        );
         assert_eq!(
             device(&["auxiliary:b", "acpi*:LNUX:*", "platform:a"]).as_deref(),
             Some("platform~acpi*:LNUX:* platform:a")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The command line of linux-driver: `cargo xtask COMMAND`. One file a command; what they share is in `args` and `table`.
+//! The command line of linux-driver: `cargo xtask COMMAND`. One file a command; what they share is
+//! in `args` and `table`.
 //!
 //! Exit codes: 0 all went well, 1 the driver or the kernel failed, 2 it could not be tried.
 
@@ -34,9 +35,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use linux_driver_host::{Blame, Result, output, process};
 
-/// Linux drivers in Rust, outside the kernel tree: build a module, boot it in a real kernel, check it.
+/// Linux drivers in Rust, outside the kernel tree: build a module, boot it in a real kernel, check
+/// it.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 100)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -19,7 +19,8 @@ pub(crate) fn to_build(spec: Option<&Spec>) -> Vec<Need> {
     needs
 }
 
-/// Any that is known to read the headers of these kernels; Debian's name without a number is not in each release.
+/// Any that is known to read the headers of these kernels; Debian's name without a number is not in
+/// each release.
 const LIBCLANG: &str = "libclang1 | libclang1-19 | libclang1-22 | libclang1-21 | libclang1-23 | libclang1-20 | libclang1-18 | \
                         libclang1-17 | libclang1-16 | libclang1-15 | libclang1-14";
 
@@ -54,7 +55,9 @@ pub(crate) fn to_test() -> Vec<Need> {
             what: "gpg",
             reason: "a test signs an archive of its own",
             packages: &["gpg", "gpgconf"],
-            present: || process::find_program("gpg").is_some() && process::find_program("gpgconf").is_some(),
+            present: || {
+                process::find_program("gpg").is_some() && process::find_program("gpgconf").is_some()
+            },
         },
     ]
 }
@@ -75,7 +78,15 @@ fn has_libclang() -> bool {
         .map(PathBuf::from)
         .into_iter()
         .collect();
-    dirs.extend(["/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/lib/x86_64-linux-gnu"].map(PathBuf::from));
+    dirs.extend(
+        [
+            "/usr/lib",
+            "/usr/lib64",
+            "/usr/local/lib",
+            "/usr/lib/x86_64-linux-gnu",
+        ]
+        .map(PathBuf::from),
+    );
     let llvm = std::fs::read_dir("/usr/lib")
         .into_iter()
         .flatten()
@@ -97,5 +108,8 @@ fn has_libclang() -> bool {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }

@@ -13,8 +13,10 @@ use crate::{Outcome, needs};
 
 /// Build a driver, boot a kernel with it in a virtual machine, and lead it through its life
 ///
-/// The kernel is a stock one, or debug-6.12, which reports what a driver gets wrong. The machine is QEMU's, with the device that the driver's manifest names. The driver is loaded
-/// by its alias, bound, looked at, unbound, bound again and unloaded; a kernel message that means trouble ends the run.
+/// The kernel is a stock one, or debug-6.12, which reports what a driver gets wrong. The machine is
+/// QEMU's, with the device that the driver's manifest names. The driver is loaded by its alias,
+/// bound, looked at, unbound, bound again and unloaded; a kernel message that means trouble ends
+/// the run.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask run --install
@@ -28,10 +30,12 @@ pub(crate) struct Args {
     kernel: KernelArgs,
     #[command(flatten)]
     install: InstallArgs,
-    /// A device that the machine gets, as QEMU's -device takes it; may be repeated [default: what the driver's manifest names]
+    /// A device that the machine gets, as QEMU's -device takes it; may be repeated [default: what
+    /// the driver's manifest names]
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
-    /// One of the driver's scenarios, by its name, instead of its life: see `scenarios.toml` of samples/edu
+    /// One of the driver's scenarios, by its name, instead of its life: see `scenarios.toml` of
+    /// samples/edu
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
     /// Repeat as often as the scenario's `torture` says

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is done with a driver besides its life, each time in a machine of its own: `[[package.metadata.linux-driver.scenarios]]`
-//! of its manifest, and the file [`FILE`].
+//! What is done with a driver besides its life, each time in a machine of its own:
+//! `[[package.metadata.linux-driver.scenarios]]` of its manifest, and the file [`FILE`].
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,10 +11,11 @@ use serde::Deserialize;
 
 use crate::settings::Settings;
 
-/// Where a driver's folder holds its scenarios, as `[[scenarios]]`, if there are too many for its manifest.
+/// Where a driver's folder holds its scenarios, as `[[scenarios]]`, if there are too many for its
+/// manifest.
 pub(crate) const FILE: &str = "scenarios.toml";
-/// What stands for the driver's name in that file, so that a driver and its twin share one. Such a driver's module is of the
-/// same name.
+/// What stands for the driver's name in that file, so that a driver and its twin share one. Such a
+/// driver's module is of the same name.
 const DRIVER: &str = "{driver}";
 
 /// A machine, and what is done in it with the driver.
@@ -23,8 +24,8 @@ const DRIVER: &str = "{driver}";
 pub(crate) struct Scenario {
     /// What it is about, for a person and for `--scenario`.
     pub(crate) name: String,
-    /// The devices, where they are not the driver's. As for all of the machine, those of the driver are inherited where this
-    /// says nothing; an empty list says that there are none.
+    /// The devices, where they are not the driver's. As for all of the machine, those of the driver
+    /// are inherited where this says nothing; an empty list says that there are none.
     pub(crate) devices: Option<Vec<String>>,
     /// PCIe ports with hot plug, where they are not the driver's.
     pub(crate) ports: Option<Vec<String>>,
@@ -49,7 +50,8 @@ struct File {
     scenarios: Vec<Scenario>,
 }
 
-/// The scenarios of this file for this driver; none, where there is no such file and there need be none.
+/// The scenarios of this file for this driver; none, where there is no such file and there need be
+/// none.
 pub(crate) fn read(file: &Path, driver: &str, needed: bool) -> Result<Vec<Scenario>> {
     if !needed && !file.is_file() {
         return Ok(Vec::new());
@@ -71,7 +73,11 @@ pub(crate) fn check(dir: &Path, scenarios: &[Scenario]) -> Result<()> {
     for Scenario { name, steps, .. } in scenarios {
         if !names.insert(name) {
             let found = format_args!("two of the name {name:?}").to_string();
-            return Err(wrong(dir, &found, "rename one: `--scenario` takes the name"));
+            return Err(wrong(
+                dir,
+                &found,
+                "rename one: `--scenario` takes the name",
+            ));
         }
         if steps.is_empty() {
             let found = format_args!("{name:?} without steps").to_string();
@@ -134,7 +140,8 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told() {
         let step = r#"steps = [{ name = "a", action = { do = "expect" } }]"#;
-        let twice = format!("[[scenarios]]\nname = \"x\"\n{step}\n[[scenarios]]\nname = \"x\"\n{step}");
+        let twice =
+            format!("[[scenarios]]\nname = \"x\"\n{step}\n[[scenarios]]\nname = \"x\"\n{step}");
         for (text, part) in [
             (twice.as_str(), "two of the name"),
             ("[[scenarios]]\nname = \"x\"\nsteps = []", "without steps"),
@@ -144,7 +151,11 @@ mod tests {
             assert!(error.contains(part), "{text}: {error}");
         }
         assert!(read(Path::new("/nonexistent/s.toml"), "edu", true).is_err());
-        assert!(read(Path::new("/nonexistent/s.toml"), "edu", false).unwrap().is_empty());
+        assert!(
+            read(Path::new("/nonexistent/s.toml"), "edu", false)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a driver is tried, as its own manifest says: `[package.metadata.linux-driver]` of a crate, or `driver.toml` of one
-//! in C.
+//! How a driver is tried, as its own manifest says: `[package.metadata.linux-driver]` of a crate,
+//! or `driver.toml` of one in C.
 
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::config::Config;
@@ -14,11 +14,13 @@ use crate::scenario::{self, Scenario};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Unstable features of Rust that the driver's crates may use; none if it is missing. The build reads it from the manifest.
+    /// Unstable features of Rust that the driver's crates may use; none if it is missing. The build
+    /// reads it from the manifest.
     pub(crate) allow_features: Vec<String>,
     /// The devices that the machine gets, each as QEMU's `-device` takes it.
     pub(crate) devices: Vec<String>,
-    /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is behind one.
+    /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is
+    /// behind one.
     pub(crate) ports: Vec<String>,
     /// QEMU's `-machine`, where it is not `q35`.
     pub(crate) machine: Option<String>,
@@ -30,11 +32,11 @@ pub(crate) struct Settings {
     pub(crate) qemu_args: Vec<String>,
     /// Further parameters on the kernel's command line.
     pub(crate) append: Vec<String>,
-    /// The IDs of the device that the driver is led through its life with, VENDOR:DEVICE in hexadecimal digits. Without it, it
-    /// is the first device that an alias of the module matches.
+    /// The IDs of the device that the driver is led through its life with, VENDOR:DEVICE in
+    /// hexadecimal digits. Without it, it is the first device that an alias of the module matches.
     pub(crate) pci_id: Option<String>,
-    /// Devices of `devices` that no driver is to bind, VENDOR:DEVICE: each other one has to be bound once the driver is
-    /// loaded.
+    /// Devices of `devices` that no driver is to bind, VENDOR:DEVICE: each other one has to be
+    /// bound once the driver is loaded.
     pub(crate) leaves: Vec<String>,
     /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
     pub(crate) driver: Option<String>,
@@ -44,11 +46,11 @@ pub(crate) struct Settings {
     pub(crate) removed: Vec<String>,
     /// What the driver has to show when it is probed, each a row of the table.
     pub(crate) expect: Vec<Expect>,
-    /// What the module must not be linked with: parts of symbols' names. It is not looked for where KASAN is: a module
-    /// tells KASAN of its globals, which keeps all that these refer to.
+    /// What the module must not be linked with: parts of symbols' names. It is not looked for where
+    /// KASAN is: a module tells KASAN of its globals, which keeps all that these refer to.
     pub(crate) without: Vec<String>,
-    /// Options without which the driver shows nothing, such as a detector of what it does wrong: "KASAN" is CONFIG_KASAN. In
-    /// a kernel that lacks one it is not tried.
+    /// Options without which the driver shows nothing, such as a detector of what it does wrong:
+    /// "KASAN" is CONFIG_KASAN. In a kernel that lacks one it is not tried.
     pub(crate) needs_config: Vec<String>,
     /// Options with which it shows nothing.
     pub(crate) without_config: Vec<String>,
@@ -56,18 +58,21 @@ pub(crate) struct Settings {
     pub(crate) used: Vec<Step>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
     pub(crate) steps: Vec<Step>,
-    /// What is done with the driver besides, each in a machine of its own. `scenarios.toml` of the driver's folder holds more.
+    /// What is done with the driver besides, each in a machine of its own. `scenarios.toml` of the
+    /// driver's folder holds more.
     pub(crate) scenarios: Vec<Scenario>,
     /// Another driver's `scenarios.toml`, relative to the folder of this one: its twin's.
     pub(crate) scenarios_of: Option<String>,
-    /// The driver is there to make trouble: a regular expression for the kernel message that says so, with which the run
-    /// has to end.
+    /// The driver is there to make trouble: a regular expression for the kernel message that says
+    /// so, with which the run has to end.
     pub(crate) expect_problem: Option<String>,
-    /// A regular expression for a kernel message that has to come after that one, and before any other problem.
+    /// A regular expression for a kernel message that has to come after that one, and before any
+    /// other problem.
     pub(crate) expect_after: Option<String>,
 }
 
-/// Messages that a driver has to log, one a line, in this order: a file of the driver's folder, where there is one.
+/// Messages that a driver has to log, one a line, in this order: a file of the driver's folder,
+/// where there is one.
 pub(crate) const EXPECTED: &str = "expected.txt";
 
 /// One thing that a driver has to show.
@@ -98,7 +103,12 @@ impl Settings {
     pub(crate) fn runs_programs(&self) -> bool {
         let lives = [&self.used, &self.steps];
         let scenarios = self.scenarios.iter().map(|scenario| &scenario.steps);
-        let steps = lives.into_iter().chain(scenarios).flatten().cloned().collect();
+        let steps = lives
+            .into_iter()
+            .chain(scenarios)
+            .flatten()
+            .cloned()
+            .collect();
         Plan {
             steps,
             ..Plan::default()
@@ -106,8 +116,8 @@ impl Settings {
         .runs_programs()
     }
 
-    /// These settings for one of the scenarios: its steps, and its machine, which is the driver's but for what the scenario says
-    /// of it.
+    /// These settings for one of the scenarios: its steps, and its machine, which is the driver's
+    /// but for what the scenario says of it.
     #[must_use]
     pub(crate) fn in_scenario(&self, scenario: &Scenario) -> Self {
         let scenario = scenario.clone();
@@ -131,7 +141,11 @@ impl Settings {
     pub(crate) fn scenario(&self, name: &str) -> Result<&Scenario> {
         let found = self.scenarios.iter().find(|scenario| scenario.name == name);
         found.ok_or_else(|| {
-            let names: Vec<&str> = self.scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+            let names: Vec<&str> = self
+                .scenarios
+                .iter()
+                .map(|scenario| scenario.name.as_str())
+                .collect();
             Error::new(
                 "--scenario",
                 "one of the driver's scenarios",
@@ -161,7 +175,11 @@ impl Settings {
         })?;
         let file = settings.scenarios_of.as_deref().unwrap_or(scenario::FILE);
         let driver = settings.driver.as_deref().unwrap_or(&source.module);
-        let more = scenario::read(&source.dir.join(file), driver, settings.scenarios_of.is_some())?;
+        let more = scenario::read(
+            &source.dir.join(file),
+            driver,
+            settings.scenarios_of.is_some(),
+        )?;
         settings.scenarios.extend(more);
         scenario::check(&source.dir, &settings.scenarios)?;
         Ok(settings)
@@ -180,14 +198,17 @@ impl Settings {
     pub(crate) fn not_for(&self, config: &Config) -> Option<String> {
         let those = |names: &[String], is: bool| -> Vec<String> {
             let options = names.iter().map(|name| format!("CONFIG_{name}"));
-            options.filter(|option| config.is_set(option) == is).collect()
+            options
+                .filter(|option| config.is_set(option) == is)
+                .collect()
         };
         let why = |options: &[String], how: &str| match options {
             [] => None,
             [option] => Some(format!("{option} is {how}")),
             options => Some(format!("{} are {how}", options.join(", "))),
         };
-        why(&those(&self.needs_config, false), "off").or_else(|| why(&those(&self.without_config, true), "on"))
+        why(&those(&self.needs_config, false), "off")
+            .or_else(|| why(&those(&self.without_config, true), "on"))
     }
 }
 
@@ -213,7 +234,8 @@ mod tests {
             Some("CONFIG_KASAN, CONFIG_PROVE_LOCKING are off")
         );
         assert_eq!(
-            not_for("CONFIG_KASAN=y\nCONFIG_PROVE_LOCKING=y\nCONFIG_DEBUG_TEST_DRIVER_REMOVE=y\n").as_deref(),
+            not_for("CONFIG_KASAN=y\nCONFIG_PROVE_LOCKING=y\nCONFIG_DEBUG_TEST_DRIVER_REMOVE=y\n")
+                .as_deref(),
             Some("CONFIG_DEBUG_TEST_DRIVER_REMOVE is on")
         );
         assert_eq!(Settings::default().not_for(&Config::parse("")), None);

@@ -25,9 +25,9 @@ use origin::Origin;
 
 /// Write a snapshot of a kernel's headers: what the bindings need of it, as C and as data
 ///
-/// It goes to headers/snapshots/NAME, where the bindings find it (LINUX_DRIVER_KERNEL=NAME). The types come from the
-/// type information (BTF) in the kernel; constants from its compiler and headers, so a snapshot of a BTF file alone
-/// has none, and no bindings are made of it.
+/// It goes to headers/snapshots/NAME, where the bindings find it (LINUX_DRIVER_KERNEL=NAME). The
+/// types come from the type information (BTF) in the kernel; constants from its compiler and
+/// headers, so a snapshot of a BTF file alone has none, and no bindings are made of it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask snapshot --kernel debian-6.1
@@ -42,11 +42,12 @@ pub(crate) struct Args {
     /// A file that holds BTF: vmlinux, vmlinuz, an Image of arm64, or BTF as it is
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "kdir"])]
     btf: Option<PathBuf>,
-    /// Find out what the safe layer and the samples use of a kernel, and write it to headers/usage.json instead
+    /// Find out what the safe layer and the samples use of a kernel, and write it to
+    /// headers/usage.json instead
     #[arg(long, conflicts_with_all = ["kdir", "btf", "out"])]
     usage: bool,
-    /// Snapshots of all kernels of the catalogue that come built, and then --usage: what is due after sys/needed.toml or
-    /// sys/c changed
+    /// Snapshots of all kernels of the catalogue that come built, and then --usage: what is due
+    /// after sys/needed.toml or sys/c changed
     #[arg(long, conflicts_with_all = ["kernel", "kdir", "btf", "usage", "out"])]
     all: bool,
     /// The folder to write [default: headers/snapshots/NAME]
@@ -107,7 +108,8 @@ struct Snapshot {
 
 impl Snapshot {
     fn of(btf: &Btf<'_>, abi: &Abi, needed: &Needed, origin: &Origin) -> Result<Self> {
-        let unwritable = |e: String| Error::new("the snapshot", "to write it down", e, "report this");
+        let unwritable =
+            |e: String| Error::new("the snapshot", "to write it down", e, "report this");
         Ok(Self {
             header: emit::header(btf, abi, needed)?,
             abi: serde_json::to_string_pretty(abi).map_err(|e| unwritable(e.to_string()))? + "\n",
@@ -130,7 +132,12 @@ fn of_btf(path: &Path, needed: &Needed) -> Result<Snapshot> {
 fn of_kernel(args: &Args, needed: &Needed) -> Result<(String, Snapshot)> {
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
-    if let Some(name) = args.kernel.kernel.as_deref().filter(|name| *name != RUNNING) {
+    if let Some(name) = args
+        .kernel
+        .kernel
+        .as_deref()
+        .filter(|name| *name != RUNNING)
+    {
         must_be_stock(catalogue()?.get(name)?)?;
     }
     let kernel = args.kernel.kernel(&cache, install)?;
@@ -142,7 +149,12 @@ fn of_kernel(args: &Args, needed: &Needed) -> Result<(String, Snapshot)> {
     Ok((name, snapshot))
 }
 
-fn snapshot_of(cache: &Cache, kernel: &Kernel, install: Install, needed: &Needed) -> Result<Snapshot> {
+fn snapshot_of(
+    cache: &Cache,
+    kernel: &Kernel,
+    install: Install,
+    needed: &Needed,
+) -> Result<Snapshot> {
     let prepared = builder(cache, kernel, install)?.prepared(&workspace().join("sys/c"))?;
     let facts = Facts::read(cache, kernel, needed)?;
     let (source, found_in) = kernel.btf()?;
@@ -157,7 +169,8 @@ pub(crate) fn take(cache: &Cache, kernel: &Kernel, install: Install, out: &Path)
     write::write(out, &snapshot_of(cache, kernel, install, &needed()?)?)
 }
 
-/// The name of a snapshot of this file: its own, without what follows the last dot if that says nothing.
+/// The name of a snapshot of this file: its own, without what follows the last dot if that says
+/// nothing.
 fn name_of_file(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".btf").unwrap_or(&name).to_owned()

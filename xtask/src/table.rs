@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Tables for a terminal.
 
-/// The rows with their columns under each other, two spaces apart; the last column is as wide as it is.
+/// The rows with their columns under each other, two spaces apart; the last column is as wide as it
+/// is.
 pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

@@ -24,8 +24,8 @@ use crate::{Outcome, compile_fail, doctor, needs};
 
 /// Pass every test of the project
 ///
-/// The tests of the crates, what must not compile, and every driver of samples/ and tests/drivers/ in every kernel of the
-/// catalogue.
+/// The tests of the crates, what must not compile, and every driver of samples/ and tests/drivers/
+/// in every kernel of the catalogue.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test --install
@@ -38,7 +38,8 @@ pub(crate) struct Args {
     /// Only these drivers
     #[arg(short, long, value_name = "NAME")]
     package: Vec<String>,
-    /// Repeat as often as `torture` says in what drivers do again and again: hours, where minutes are usual
+    /// Repeat as often as `torture` says in what drivers do again and again: hours, where minutes
+    /// are usual
     #[arg(long)]
     torture: bool,
     /// Only one part of the tests
@@ -110,11 +111,15 @@ impl Count {
     }
 }
 
-/// Returns lines that say where the time of the trials went: the sum for each kernel, and the ten that took longest.
+/// Returns lines that say where the time of the trials went: the sum for each kernel, and the ten
+/// that took longest.
 fn times(trials: &mut [Took]) -> String {
     let mut kernels: Vec<(&str, Duration, usize)> = Vec::new();
     for took in trials.iter() {
-        match kernels.iter_mut().find(|(kernel, ..)| *kernel == took.kernel) {
+        match kernels
+            .iter_mut()
+            .find(|(kernel, ..)| *kernel == took.kernel)
+        {
             Some((_, time, number)) => {
                 *time += took.time;
                 *number += 1;
@@ -131,7 +136,11 @@ fn times(trials: &mut [Took]) -> String {
     }
     trials.sort_by_key(|took| std::cmp::Reverse(took.time));
     for took in trials.iter().take(10) {
-        text.push_str(&format!("  {:.0} s  {}\n", took.time.as_secs_f64(), took.name));
+        text.push_str(&format!(
+            "  {:.0} s  {}\n",
+            took.time.as_secs_f64(),
+            took.name
+        ));
     }
     text
 }
@@ -149,7 +158,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let mut count = Count::default();
     let mut took = Vec::new();
     let mut start = Instant::now();
-    let mut end = |part| took.push((part, std::mem::replace(&mut start, Instant::now()).elapsed()));
+    let mut end = |part| {
+        took.push((
+            part,
+            std::mem::replace(&mut start, Instant::now()).elapsed(),
+        ))
+    };
     if wanted(Part::Crates) {
         let wrong = crates(&kernels, &cache, install)?;
         count.add("the crates' own tests".to_owned(), wrong);
@@ -168,9 +182,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         output::line(format_args!("{part}: {:.1} min", time.as_secs_f64() / 60.0));
     }
     output::text(times(&mut count.trials));
-    output::line(format_args!("\n{} passed, {} failed", count.passed, count.failed.len()));
+    output::line(format_args!(
+        "\n{} passed, {} failed",
+        count.passed,
+        count.failed.len()
+    ));
     if count.not_tried > 0 {
-        output::line(format_args!("{} not for the kernel at hand", count.not_tried));
+        output::line(format_args!(
+            "{} not for the kernel at hand",
+            count.not_tried
+        ));
     }
     for name in &count.failed {
         output::line(format_args!("failed: {name}"));
@@ -232,7 +253,11 @@ impl Args {
     fn drivers(&self) -> Result<Vec<(Source, Settings)>> {
         let sources = Source::all(&manifest())?;
         let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        if let Some(unknown) = self.package.iter().find(|name| !known.contains(name.as_str())) {
+        if let Some(unknown) = self
+            .package
+            .iter()
+            .find(|name| !known.contains(name.as_str()))
+        {
             let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
             return Err(Error::new(
                 "--package",
@@ -249,7 +274,8 @@ impl Args {
     }
 }
 
-/// Prints what would be tried, in its order, and what is there of what it needs. Reaches for no network and runs nothing.
+/// Prints what would be tried, in its order, and what is there of what it needs. Reaches for no
+/// network and runs nothing.
 fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
     let catalogue = catalogue()?;
     let needs = args.needs(cache)?;
@@ -277,7 +303,10 @@ fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
         let drivers = args.drivers()?;
         for kernel in &names {
             for (source, settings) in &drivers {
-                let scenarios = settings.scenarios.iter().map(|scenario| Some(scenario.name.as_str()));
+                let scenarios = settings
+                    .scenarios
+                    .iter()
+                    .map(|scenario| Some(scenario.name.as_str()));
                 for scenario in std::iter::once(None).chain(scenarios) {
                     say(&name_of(source, scenario, kernel));
                 }
@@ -293,7 +322,9 @@ fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
     ));
     if !list.missing.is_empty() {
         let how = packages::how_to_install(&list.missing);
-        text.push_str(&format!("\nInstall what is missing with --install, or {how}\n"));
+        text.push_str(&format!(
+            "\nInstall what is missing with --install, or {how}\n"
+        ));
     }
     output::text(text);
     Ok(Outcome::Good)
@@ -305,8 +336,8 @@ fn name_of(source: &Source, scenario: Option<&str>, kernel: &str) -> String {
     format!("{}{what} in {kernel}", source.name)
 }
 
-/// What turns on the tests that need kernels, and those that need a browser or pahole. Plain `cargo test` passes without any of
-/// these; here no test is left out.
+/// What turns on the tests that need kernels, and those that need a browser or pahole. Plain
+/// `cargo test` passes without any of these; here no test is left out.
 const FEATURES: [&str; 5] = [
     "linux-driver-abi/browser",
     "linux-driver-abi/pahole",
@@ -329,7 +360,11 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
         images.join(":")
     };
     let catalogue = catalogue()?;
-    let is_stock = |kernel: &&Kernel| catalogue.get(&kernel.name).is_ok_and(|spec| spec.is_stock());
+    let is_stock = |kernel: &&Kernel| {
+        catalogue
+            .get(&kernel.name)
+            .is_ok_and(|spec| spec.is_stock())
+    };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args([
@@ -345,15 +380,27 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
         .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
         .env("LINUX_DRIVER_TEST_IMAGES", images(&mut kernels.iter()))
         // The image of a stock kernel holds its type information too.
-        .env("LINUX_DRIVER_TEST_BTF", images(&mut kernels.iter().filter(is_stock)));
-    cargo.env("LINUX_DRIVER_CACHE", cache.root()).stdin(Stdio::null());
+        .env(
+            "LINUX_DRIVER_TEST_BTF",
+            images(&mut kernels.iter().filter(is_stock)),
+        );
+    cargo
+        .env("LINUX_DRIVER_CACHE", cache.root())
+        .stdin(Stdio::null());
     let line = process::command_line(&cargo);
     let status = Running::start(&mut cargo)?.wait()?;
     Ok((!status.success()).then(|| format!("see above; to run them again:\n{line}")))
 }
 
-fn must_not_compile(kernels: &[Kernel], cache: &Cache, install: Install, count: &mut Count) -> Result<()> {
-    let Some(kernel) = kernels.first() else { return Ok(()) };
+fn must_not_compile(
+    kernels: &[Kernel],
+    cache: &Cache,
+    install: Install,
+    count: &mut Count,
+) -> Result<()> {
+    let Some(kernel) = kernels.first() else {
+        return Ok(());
+    };
     let facade = Source::find(&manifest(), Some("linux-driver"))?;
     let rustc = builder(cache, kernel, install)?.rustc(&facade)?;
     let dir = workspace().join("tests/compile-fail");
@@ -364,7 +411,9 @@ fn must_not_compile(kernels: &[Kernel], cache: &Cache, install: Install, count: 
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = files.get(index) else { return done };
+            let Some(file) = files.get(index) else {
+                return done;
+            };
             done.push((index, file, compile_fail::fails(&rustc, file)));
         }
     };
@@ -389,7 +438,13 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, count: &mut Count) -> Result<()> {
+fn drivers(
+    args: &Args,
+    kernels: &[Kernel],
+    cache: &Cache,
+    install: Install,
+    count: &mut Count,
+) -> Result<()> {
     let drivers = args.drivers()?;
     // Each in a machine of its own: the life, and each scenario.
     let all_trials = |settings: &Settings| {
@@ -412,8 +467,14 @@ fn drivers(args: &Args, kernels: &[Kernel], cache: &Cache, install: Install, cou
         for _ in 0..machines {
             let (waiting, programs, done) = (&waiting, &programs, done.clone());
             scope.spawn(move || {
-                // A thread takes its turn, and lets the others take theirs while it tries what it got.
-                let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                // A thread takes its turn, and lets the others take theirs while it tries what it
+                // got.
+                let next = || {
+                    waiting
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .recv()
+                };
                 while let Ok(one) = next() {
                     let start = Instant::now();
                     let wrong = one.wrong(programs);
@@ -510,14 +571,25 @@ mod tests {
         let mut trials: Vec<Took> = (0..12)
             .map(|number| Took {
                 name: format!("edu {number}"),
-                kernel: if number < 9 { "debian-6.12" } else { "debian-6.1" }.to_owned(),
+                kernel: if number < 9 {
+                    "debian-6.12"
+                } else {
+                    "debian-6.1"
+                }
+                .to_owned(),
                 time: Duration::from_secs(10 * number),
             })
             .collect();
         let text = times(&mut trials);
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        assert!(lines[0].starts_with("debian-6.12: 9 trials, 6.0 min"), "{text}");
-        assert!(lines[1].starts_with("debian-6.1: 3 trials, 5.0 min"), "{text}");
+        assert!(
+            lines[0].starts_with("debian-6.12: 9 trials, 6.0 min"),
+            "{text}"
+        );
+        assert!(
+            lines[1].starts_with("debian-6.1: 3 trials, 5.0 min"),
+            "{text}"
+        );
         assert_eq!((lines[2], lines[11]), ("110 s  edu 11", "20 s  edu 2"));
         assert_eq!(lines.len(), 12);
         assert_eq!(times(&mut []), "");

@@ -19,8 +19,10 @@ use crate::{Outcome, history, needs};
 
 /// Bring headers/ up to the newest kernels of the catalogue's series
 ///
-/// For each: fetches the newest kernel that the archive has, takes its snapshot, adds it to the history and pins it in
-/// headers/kernels.toml. A kernel that is built here has neither snapshot nor history: its newest source is pinned. Prints what moved since the snapshot that was there, and whether the bindings agree with the kernel.
+/// For each: fetches the newest kernel that the archive has, takes its snapshot, adds it to the
+/// history and pins it in headers/kernels.toml. A kernel that is built here has neither snapshot
+/// nor history: its newest source is pinned. Prints what moved since the snapshot that was there,
+/// and whether the bindings agree with the kernel.
 ///
 /// Exit codes: 0 nothing drifted, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
@@ -71,7 +73,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             } else {
                 format!(" {}", args.names.join(" "))
             };
-            let how = format!("`git apply {}`, or `cargo xtask update{names}`", file.display());
+            let how = format!(
+                "`git apply {}`, or `cargo xtask update{names}`",
+                file.display()
+            );
             say(&format!("headers/ has changed; elsewhere: {how}"));
             if args.format == Format::Github {
                 check_abi::summarize(&format!("headers/ is behind. To bring it up: {how}\n\n"))?;
@@ -85,7 +90,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 /// One kernel of the catalogue.
-fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut Report) -> Result<()> {
+fn update(
+    args: &Args,
+    cache: &Cache,
+    spec: &Spec,
+    usage: &Usage,
+    report: &mut Report,
+) -> Result<()> {
     let install = args.install.allowed();
     packages::require(&needs::to_build(Some(spec)), install)?;
     let newest = kernels::newest(cache, spec)?;
@@ -94,7 +105,10 @@ fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut R
     }
     let kernel = kernels::fetch(cache, &newest)?;
     let before = snapshot(&spec.name)?;
-    let _step = Step::start(format!("{}: {} after {}", spec.name, newest.release, before.release));
+    let _step = Step::start(format!(
+        "{}: {} after {}",
+        spec.name, newest.release, before.release
+    ));
     crate::snapshot::take(
         cache,
         &kernel,
@@ -113,7 +127,9 @@ fn update(args: &Args, cache: &Cache, spec: &Spec, usage: &Usage, report: &mut R
         names,
         None,
     ));
-    report.checks.push(check_abi::bindings(&spec.name, cache, install)?);
+    report
+        .checks
+        .push(check_abi::bindings(&spec.name, cache, install)?);
     Ok(())
 }
 
@@ -135,7 +151,9 @@ fn pin(path: &Path, spec: &Spec) -> Result<()> {
 }
 
 fn pinned(text: &str, spec: &Spec) -> Result<String, String> {
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    let mut document: toml_edit::DocumentMut = text
+        .parse()
+        .map_err(|e: toml_edit::TomlError| e.to_string())?;
     let table = document
         .get_mut("kernels")
         .and_then(|kernels| kernels.get_mut(&spec.name))
@@ -165,7 +183,9 @@ fn patch() -> Result<String> {
     };
     process::run(&mut git(&["read-tree", "HEAD"]))?;
     process::run(&mut git(&["add", "--all", "headers"]))?;
-    process::run(&mut git(&["diff", "--cached", "--binary", "HEAD", "--", "headers"]))
+    process::run(&mut git(&[
+        "diff", "--cached", "--binary", "HEAD", "--", "headers",
+    ]))
 }
 
 #[cfg(test)]
@@ -190,7 +210,10 @@ mod tests {
             .collect();
         assert_eq!(
             changed,
-            ["release = \"6.12.999+deb12-amd64\"", "version = \"6.12.999-1\""]
+            [
+                "release = \"6.12.999+deb12-amd64\"",
+                "version = \"6.12.999-1\""
+            ]
         );
         assert_eq!(new.lines().count(), text.lines().count());
         let unknown = Spec {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `check-abi`, `explain`, `history` and `snapshot`, as a user calls them, on what is committed: offline, with an empty cache.
+//! `check-abi`, `explain`, `history` and `snapshot`, as a user calls them, on what is committed:
+//! offline, with an empty cache.
 //!
-//! Needs no kernel, no headers, no machine to boot one in. What is known of Debian's kernels stands in headers/history.
+//! Needs no kernel, no headers, no machine to boot one in. What is known of Debian's kernels stands
+//! in headers/history.
 
 #[expect(dead_code, reason = "the tests that need kernels use the rest")]
 mod support;
@@ -24,7 +26,10 @@ fn offline_in<const N: usize>(words: [&str; N], change: impl FnOnce(&mut Command
         .env("CARGO_NET_OFFLINE", "true")
         .env_remove("GITHUB_STEP_SUMMARY");
     // Nothing listens at this port.
-    for mirror in ["LINUX_DRIVER_DEBIAN_MIRROR", "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR"] {
+    for mirror in [
+        "LINUX_DRIVER_DEBIAN_MIRROR",
+        "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR",
+    ] {
         command.env(mirror, "http://127.0.0.1:9/");
     }
     change(&mut command);
@@ -40,7 +45,13 @@ fn offline<const N: usize>(words: [&str; N]) -> Ran {
 #[track_caller]
 fn ends_with<const N: usize>(code: i32, words: [&str; N]) -> String {
     let ran = offline(words);
-    assert_eq!(ran.status.code(), Some(code), "{}\n{}", ran.stderr, ran.stdout);
+    assert_eq!(
+        ran.status.code(),
+        Some(code),
+        "{}\n{}",
+        ran.stderr,
+        ran.stdout
+    );
     ran.stdout
 }
 
@@ -58,11 +69,15 @@ fn says(text: &str, words: &[&str]) {
 }
 
 fn items(value: &Value) -> &[Value] {
-    value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
+    value
+        .as_array()
+        .unwrap_or_else(|| panic!("not a list: {value}"))
 }
 
 fn word(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
 // ---- kernels beside each other ----
@@ -80,13 +95,26 @@ const SERIES: Pair = ("6.1.0-56-amd64", "6.12.117+deb12-amd64");
 /// The only comparison of a report.
 #[track_caller]
 fn between((before, after): Pair) -> Value {
-    let text = ends_with(1, ["check-abi", "--kernel", after, "--against", before, "--json"]);
+    let text = ends_with(
+        1,
+        [
+            "check-abi",
+            "--kernel",
+            after,
+            "--against",
+            before,
+            "--json",
+        ],
+    );
     let mut report = parsed(&text);
     assert_eq!(report["schema"], 1);
     let [check] = items(&report["checks"]) else {
         panic!("{text}")
     };
-    assert_eq!((word(&check["against"]), word(&check["kernel"])), (before, after));
+    assert_eq!(
+        (word(&check["against"]), word(&check["kernel"])),
+        (before, after)
+    );
     report["checks"][0].take()
 }
 
@@ -182,7 +210,10 @@ fn a_field_went_from_bus_type_to_device_type() {
     assert_eq!(sizes(&check, "bus_type"), [168, 168]);
     assert_eq!(sizes(&check, "device_type"), [48, 56]);
     for (name, side) in [("bus_type", "before"), ("device_type", "after")] {
-        assert!(fields(&check, name, side).contains("need_parent_lock"), "{name} {side}");
+        assert!(
+            fields(&check, name, side).contains("need_parent_lock"),
+            "{name} {side}"
+        );
     }
     for (name, side) in [("bus_type", "after"), ("device_type", "before")] {
         assert!(
@@ -216,7 +247,10 @@ fn a_flavour_has_other_locks_and_so_another_pci_driver() {
     let finding = found(&check, "pci_driver.dynids");
     assert_eq!(finding["role"], "driver-allocated");
     assert_eq!(finding["verdict"], "rebuild");
-    says(word(&finding["text"]), &["because of spinlock_t", "from 280 to 304"]);
+    says(
+        word(&finding["text"]),
+        &["because of spinlock_t", "from 280 to 304"],
+    );
 }
 
 #[test]
@@ -225,7 +259,10 @@ fn a_signature_changed_between_series() {
     let finding = found(finding, "kvfree_call_rcu");
     assert_eq!(finding["subject"], "function");
     assert_eq!(
-        (word(&finding["change"]["before"]), word(&finding["change"]["after"])),
+        (
+            word(&finding["change"]["before"]),
+            word(&finding["change"]["after"])
+        ),
         (
             "void kvfree_call_rcu(struct callback_head *, rcu_callback_t)",
             "void kvfree_call_rcu(struct callback_head *, void *)"
@@ -249,7 +286,8 @@ fn a_kernel_beside_itself_has_no_drift() {
             "--fail-on",
             fail_on,
         ];
-        // No constants are known of it; what was not compared is outside of the scope, which is stated.
+        // No constants are known of it; what was not compared is outside of the scope, which is
+        // stated.
         let text = ends_with(0, words);
         says(
             &text,
@@ -270,7 +308,14 @@ fn a_kernel_beside_itself_has_no_drift() {
 
 #[test]
 fn a_part_that_is_asked_for_and_cannot_be_compared_is_no_pass() {
-    let words = ["check-abi", "--kernel", SERIES.0, "--against", SERIES.0, "--scope"];
+    let words = [
+        "check-abi",
+        "--kernel",
+        SERIES.0,
+        "--against",
+        SERIES.0,
+        "--scope",
+    ];
     let with = |part: &'static str, code| {
         let [a, b, c, d, e, f] = words;
         ends_with(code, [a, b, c, d, e, f, part])
@@ -284,14 +329,20 @@ fn a_part_that_is_asked_for_and_cannot_be_compared_is_no_pass() {
         ],
     );
     let text = with("types,symbols", 0);
-    says(&text, &["\n  scope: types, symbols; not functions, constants"]);
+    says(
+        &text,
+        &["\n  scope: types, symbols; not functions, constants"],
+    );
 }
 
 #[test]
 fn the_exit_code_follows_from_the_findings() {
     for pair in [GREW, BITS, BUS, CALLBACK, FLAVOUR, SERIES] {
         let check = between(pair);
-        let verdicts: BTreeSet<&str> = items(&check["findings"]).iter().map(|f| word(&f["verdict"])).collect();
+        let verdicts: BTreeSet<&str> = items(&check["findings"])
+            .iter()
+            .map(|f| word(&f["verdict"]))
+            .collect();
         for (fail_on, drift) in [
             ("any", ["keeps", "rebuild", "source"].as_slice()),
             ("rebuild", &["rebuild", "source"]),
@@ -321,10 +372,23 @@ fn the_exit_code_follows_from_the_findings() {
 
 #[test]
 fn a_series_stands_for_its_newest_kernel() {
-    let text = ends_with(1, ["check-abi", "--kernel", "6.12", "--against", GREW.1, "--json"]);
+    let text = ends_with(
+        1,
+        [
+            "check-abi",
+            "--kernel",
+            "6.12",
+            "--against",
+            GREW.1,
+            "--json",
+        ],
+    );
     let report = parsed(&text);
     let kernel = word(&report["checks"][0]["kernel"]);
-    assert!(kernel.starts_with("6.12.") && kernel.ends_with("-amd64"), "{kernel}");
+    assert!(
+        kernel.starts_with("6.12.") && kernel.ends_with("-amd64"),
+        "{kernel}"
+    );
 }
 
 // ---- the history ----
@@ -365,9 +429,13 @@ fn nothing_that_a_driver_allocates_but_a_device_changes_within_a_long_term_serie
             }
             kinds.insert(kind(after));
             assert_eq!(kind(before), kind(after), "{before} {after}");
-            assert!(check["looked_at"]["fields"].as_u64() > Some(500), "{before} → {after}");
+            assert!(
+                check["looked_at"]["fields"].as_u64() > Some(500),
+                "{before} → {after}"
+            );
             for finding in items(&check["findings"]) {
-                // A module with a bus of its own makes devices of it: `struct device` did change, and what is in it, at these steps.
+                // A module with a bus of its own makes devices of it: `struct device` did change,
+                // and what is in it, at these steps.
                 let grew = DEVICE_CHANGED.iter().any(|(name, from, to)| {
                     finding["name"] == *name && before.starts_with(from) && after.starts_with(to)
                 });
@@ -377,12 +445,24 @@ fn nothing_that_a_driver_allocates_but_a_device_changes_within_a_long_term_serie
                 );
             }
         }
-        let all = ["amd64", "arm64", "cloud-amd64", "cloud-arm64", "rt-amd64", "rt-arm64"];
-        assert!(kinds.is_superset(&all.map(str::to_owned).into()), "{of}: {kinds:?}");
+        let all = [
+            "amd64",
+            "arm64",
+            "cloud-amd64",
+            "cloud-arm64",
+            "rt-amd64",
+            "rt-arm64",
+        ];
+        assert!(
+            kinds.is_superset(&all.map(str::to_owned).into()),
+            "{of}: {kinds:?}"
+        );
     }
     // Between the two something did, for every architecture and flavour.
     let between = items(&report["checks"]).iter().filter(|check| {
-        let gone = |finding: &Value| finding["name"] == "pci_driver.node" && finding["role"] == "driver-allocated";
+        let gone = |finding: &Value| {
+            finding["name"] == "pci_driver.node" && finding["role"] == "driver-allocated"
+        };
         series(word(&check["against"])) == "6.1"
             && series(word(&check["kernel"])) == "6.12"
             && items(&check["findings"]).iter().any(gone)
@@ -430,7 +510,10 @@ fn shards_merged_are_the_whole() {
     assert_eq!(merged["schema"], whole["schema"]);
     assert_eq!(merged["tool"], whole["tool"]);
     // Not assert_eq: it would print megabytes.
-    assert!(sorted(&merged) == sorted(&whole), "the shards are not the whole");
+    assert!(
+        sorted(&merged) == sorted(&whole),
+        "the shards are not the whole"
+    );
 }
 
 /// An entry of the list of accepted drift.
@@ -450,18 +533,33 @@ fn drift_of_one_shard_alone_is_accepted_when_they_are_merged() {
         let findings = items(&report["checks"])
             .iter()
             .flat_map(|check| items(&check["findings"]));
-        findings.filter(|finding| finding["accepted"] == "it is known").count()
+        findings
+            .filter(|finding| finding["accepted"] == "it is known")
+            .count()
     };
-    // Only one kernel of this release has it: the shards without that one have others of the release.
-    fs::write(&list, entry("__cond_resched", "added", "6.12.43", "2999-12-31")).unwrap();
-    let whole = parsed(&ends_with(1, ["check-abi", "--history", "--json", "--accepted", path]));
+    // Only one kernel of this release has it: the shards without that one have others of the
+    // release.
+    fs::write(
+        &list,
+        entry("__cond_resched", "added", "6.12.43", "2999-12-31"),
+    )
+    .unwrap();
+    let whole = parsed(&ends_with(
+        1,
+        ["check-abi", "--history", "--json", "--accepted", path],
+    ));
     assert_eq!(accepted(&whole), 1);
     let ran = in_shards(&["--accepted", path]);
     assert_eq!(ran.status.code(), Some(1), "{}", ran.stderr);
     assert_eq!(accepted(&parsed(&ran.stdout)), 1);
 
-    fs::write(&list, entry("no_such_name", "added", "6.12.43", "2999-12-31")).unwrap();
-    in_shards(&["--accepted", path]).refused(2, &[path, "line 2: no_such_name (added) matches nothing"]);
+    fs::write(
+        &list,
+        entry("no_such_name", "added", "6.12.43", "2999-12-31"),
+    )
+    .unwrap();
+    in_shards(&["--accepted", path])
+        .refused(2, &[path, "line 2: no_such_name (added) matches nothing"]);
 }
 
 // ---- formats ----
@@ -471,14 +569,32 @@ fn formatted(format: &str) -> String {
     let (before, after) = GREW;
     ends_with(
         1,
-        ["check-abi", "--kernel", after, "--against", before, "--format", format],
+        [
+            "check-abi",
+            "--kernel",
+            after,
+            "--against",
+            before,
+            "--format",
+            format,
+        ],
     )
 }
 
 #[test]
 fn json_is_the_same_by_both_names() {
     let (before, after) = GREW;
-    let short = ends_with(1, ["check-abi", "--kernel", after, "--against", before, "--json"]);
+    let short = ends_with(
+        1,
+        [
+            "check-abi",
+            "--kernel",
+            after,
+            "--against",
+            before,
+            "--json",
+        ],
+    );
     assert_eq!(formatted("json"), short);
     assert!(parsed(&short)["checks"].is_array());
 }
@@ -517,7 +633,10 @@ fn github_gets_annotations_and_a_summary() {
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     for line in ran.stdout.lines() {
         let of_a_kind = ["::error file=", "::warning file=", "::notice file="];
-        assert!(of_a_kind.iter().any(|start| line.starts_with(start)), "{line}");
+        assert!(
+            of_a_kind.iter().any(|start| line.starts_with(start)),
+            "{line}"
+        );
     }
     says(
         &ran.stdout,
@@ -527,7 +646,10 @@ fn github_gets_annotations_and_a_summary() {
     );
     let text = fs::read_to_string(&summary).unwrap();
     assert!(text.starts_with("of an earlier step\n"), "{text}");
-    says(&text, &["# ABI drift", "pci\\_dev.dev", "struct pci_dev, 2632 B"]);
+    says(
+        &text,
+        &["# ABI drift", "pci\\_dev.dev", "struct pci_dev, 2632 B"],
+    );
     // Outside of a job there is no summary to add to, and the annotations are the same.
     assert_eq!(formatted("github"), ran.stdout);
 }
@@ -547,7 +669,9 @@ fn sarif_names_its_version_and_rules() {
         let file = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
         assert!(repository().join(word(file)).is_file(), "{file}");
     }
-    let of_dev = |result: &&Value| word(&result["message"]["text"]).contains("pci_dev.dev: dev (struct device) grew");
+    let of_dev = |result: &&Value| {
+        word(&result["message"]["text"]).contains("pci_dev.dev: dev (struct device) grew")
+    };
     assert_eq!(results.iter().filter(of_dev).count(), 1, "{document:#}");
 }
 
@@ -560,12 +684,18 @@ fn html_is_one_page_that_loads_nothing() {
     for loaded in ["src=", "<link", "@import", "url(", "fetch("] {
         for (at, _) in lower.match_indices(loaded) {
             let rest: String = lower[at..].chars().take(80).collect();
-            assert!(!rest.contains("http://") && !rest.contains("https://"), "{rest}");
+            assert!(
+                !rest.contains("http://") && !rest.contains("https://"),
+                "{rest}"
+            );
         }
     }
     // The name of a format is no link.
     let links = lower.replace("http://www.w3.org/2000/svg", "");
-    assert!(!links.contains("http://") && !links.contains("https://"), "a link");
+    assert!(
+        !links.contains("http://") && !links.contains("https://"),
+        "a link"
+    );
     assert!(lower.trim_end().ends_with("</html>"));
 }
 
@@ -587,15 +717,29 @@ fn the_bindings_hold_against_the_snapshots() {
     assert!(kernels.contains(&"debian-6.12"), "{kernels:?}");
     for check in checks {
         assert_eq!(check["kind"], "bindings");
-        for (what, least) in [("types", 50), ("fields", 400), ("functions", 10), ("constants", 100)] {
-            assert!(check["looked_at"][what].as_u64() >= Some(least), "{what}: {check:#}");
+        for (what, least) in [
+            ("types", 50),
+            ("fields", 400),
+            ("functions", 10),
+            ("constants", 100),
+        ] {
+            assert!(
+                check["looked_at"][what].as_u64() >= Some(least),
+                "{what}: {check:#}"
+            );
         }
     }
     let ran = offline(["check-abi"]);
-    says(ran.good(), &["bindings against debian-6.12", "no drift", "it holds"]);
+    says(
+        ran.good(),
+        &["bindings against debian-6.12", "no drift", "it holds"],
+    );
     says(
         &ran.stderr,
-        &["debian-6.12 is not fetched", "cargo xtask fetch debian-6.12"],
+        &[
+            "debian-6.12 is not fetched",
+            "cargo xtask fetch debian-6.12",
+        ],
     );
 }
 
@@ -664,7 +808,8 @@ fn a_kernel_that_nobody_knows() {
         offline(["check-abi", "--against", name]).refused(2, &words);
     }
     offline(["check-abi", "--kernel", ""]).refused(2, &["``", "no kernel of this name"]);
-    offline(["check-abi", "--kernel", "6.1.0-50-amd64"]).refused(2, &["6.1.0-50-amd64", "add --against"]);
+    offline(["check-abi", "--kernel", "6.1.0-50-amd64"])
+        .refused(2, &["6.1.0-50-amd64", "add --against"]);
 }
 
 #[test]
@@ -686,7 +831,11 @@ fn files_that_hold_no_btf() {
     for (file, found) in &files {
         offline(["check-abi", "--btf", file]).refused(2, &[file, found]);
     }
-    for header in [btf_header(4096, 1), btf_header(0, 4096), btf_header(u32::MAX, u32::MAX)] {
+    for header in [
+        btf_header(4096, 1),
+        btf_header(0, 4096),
+        btf_header(u32::MAX, u32::MAX),
+    ] {
         let mut bytes = header;
         bytes.push(0);
         let file = broken.file("short", bytes);
@@ -723,10 +872,19 @@ fn records_that_somebody_edited() {
         offline(["check-abi", "--kernel", "debian-6.12", "--against", &file]).refused(2, &words);
     }
     let file = broken.path("none.json");
-    offline(["check-abi", "--against", &file]).refused(2, &[&file, "No such file or directory", "check the path"]);
+    offline(["check-abi", "--against", &file])
+        .refused(2, &[&file, "No such file or directory", "check the path"]);
     // As it is, it is the kernel itself.
     let file = broken.file("good.json", &good);
-    let text = offline(["check-abi", "--kernel", "debian-6.12", "--against", &file, "--json"]).stdout;
+    let text = offline([
+        "check-abi",
+        "--kernel",
+        "debian-6.12",
+        "--against",
+        &file,
+        "--json",
+    ])
+    .stdout;
     for finding in items(&parsed(&text)["checks"][0]["findings"]) {
         assert_ne!(finding["verdict"], "rebuild", "{finding:#}");
         assert_ne!(finding["verdict"], "source", "{finding:#}");
@@ -741,8 +899,14 @@ fn modules_that_are_none() {
             broken.file("text.ko", "dear reader\n"),
             ["an ELF object", "the path of a .ko"].as_slice(),
         ),
-        (broken.file("empty.ko", ""), &["an ELF object", "the path of a .ko"]),
-        (broken.file("cut.ko", b"\x7fELF\x02\x01\x01"), &["expected: "]),
+        (
+            broken.file("empty.ko", ""),
+            &["an ELF object", "the path of a .ko"],
+        ),
+        (
+            broken.file("cut.ko", b"\x7fELF\x02\x01\x01"),
+            &["expected: "],
+        ),
         (
             broken.path("missing.ko"),
             &["No such file or directory", "check the path"],
@@ -764,26 +928,49 @@ fn module() -> String {
 #[test]
 fn a_module_is_held_against_a_kernel_with_others_beside_it() {
     let broken = Broken::new();
-    let (file, other) = (module(), broken.file("other.ko", fs::read(module()).unwrap()));
+    let (file, other) = (
+        module(),
+        broken.file("other.ko", fs::read(module()).unwrap()),
+    );
     let exports = |arguments: &[&str]| {
-        let common = ["check-abi", "--kernel", "debian-7.2", "--json", "--ko", &file];
+        let common = [
+            "check-abi",
+            "--kernel",
+            "debian-7.2",
+            "--json",
+            "--ko",
+            &file,
+        ];
         let text = offline_in(common, |command| {
             command.args(arguments);
         })
         .stdout;
         let checks = parsed(&text)["checks"].as_array().unwrap().clone();
         let findings = items(&checks[0]["findings"]).iter();
-        let named = |name: &str| findings.clone().find(|finding| finding["name"] == name).cloned();
+        let named = |name: &str| {
+            findings
+                .clone()
+                .find(|finding| finding["name"] == name)
+                .cloned()
+        };
         let unknown = named("exports").map_or(String::new(), |finding| finding["used"].to_string());
         // What its source does on another kernel, a file of a module does not tell.
         assert_eq!(named("source").unwrap()["verdict"], "not-judged", "{text}");
-        assert!(findings.clone().all(|finding| finding["verdict"] != "source"), "{text}");
+        assert!(
+            findings
+                .clone()
+                .all(|finding| finding["verdict"] != "source"),
+            "{text}"
+        );
         (checks.len(), unknown)
     };
     let (checks, unknown) = exports(&[]);
     assert!(checks == 1 && unknown.contains("__fentry__"), "{unknown}");
     assert_eq!(exports(&[&other]).0, 2);
-    let symvers = broken.file("Module.symvers", "0x00000000\t__fentry__\tsibling\tEXPORT_SYMBOL\t\n");
+    let symvers = broken.file(
+        "Module.symvers",
+        "0x00000000\t__fentry__\tsibling\tEXPORT_SYMBOL\t\n",
+    );
     let (_, unknown) = exports(&["--extra-symbols", &symvers]);
     assert!(!unknown.contains("__fentry__"), "{unknown}");
     misused(["check-abi", "--extra-symbols", &symvers], &["--ko"]);
@@ -798,14 +985,34 @@ fn lists_of_accepted_drift_that_are_not_true() {
     let (before, after) = GREW;
     let with = |text: &str| {
         let file = broken.file("accepted.toml", text);
-        offline(["check-abi", "--kernel", after, "--against", before, "--accepted", &file])
+        offline([
+            "check-abi",
+            "--kernel",
+            after,
+            "--against",
+            before,
+            "--accepted",
+            &file,
+        ])
     };
     let file = broken.path("accepted.toml");
     for (text, line, words) in [
         ("# x\n[[accepted]\n".to_owned(), ":2", "unclosed"),
-        (good.replace("reason", "reasn"), ":8", "unknown field `reasn`"),
-        (good.replace("2999-12-31", "2999-02-30"), ":9", "a day, such as"),
-        (good.replace("\"moved\"", "\"shoved\""), ":4", "one of added, removed"),
+        (
+            good.replace("reason", "reasn"),
+            ":8",
+            "unknown field `reasn`",
+        ),
+        (
+            good.replace("2999-12-31", "2999-02-30"),
+            ":9",
+            "a day, such as",
+        ),
+        (
+            good.replace("\"moved\"", "\"shoved\""),
+            ":4",
+            "one of added, removed",
+        ),
         (
             good.replace("from = \"6.1.0-50\"", "from = \"7.2\""),
             ":7",
@@ -846,23 +1053,53 @@ fn lists_of_accepted_drift_that_are_not_true() {
     let ran = with(&good);
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     says(&ran.stdout, &["it is known", "(1 accepted)"]);
-    // No rebuild is left where all of them are accepted, and names that a kernel was not asked for are outside of the scope.
-    let both = format!("{good}\n{}", entry("device", "size", "6.1.0-50", "2999-12-31"));
+    // No rebuild is left where all of them are accepted, and names that a kernel was not asked for
+    // are outside of the scope.
+    let both = format!(
+        "{good}\n{}",
+        entry("device", "size", "6.1.0-50", "2999-12-31")
+    );
     let both = broken.file("both.toml", &both);
     let [a, b, c, d] = ["--accepted", &both, "--fail-on", "rebuild"];
-    ends_with(0, ["check-abi", "--kernel", after, "--against", before, a, b, c, d]);
+    ends_with(
+        0,
+        [
+            "check-abi",
+            "--kernel",
+            after,
+            "--against",
+            before,
+            a,
+            b,
+            c,
+            d,
+        ],
+    );
 }
 
 #[test]
 fn reports_that_are_none() {
     let broken = Broken::new();
     let (before, after) = GREW;
-    let report = ends_with(1, ["check-abi", "--kernel", after, "--against", before, "--json"]);
+    let report = ends_with(
+        1,
+        [
+            "check-abi",
+            "--kernel",
+            after,
+            "--against",
+            before,
+            "--json",
+        ],
+    );
     for (text, found) in [
         ("dear reader", "line 1"),
         ("{}", "missing field `schema`"),
         (&report[..report.len() / 2], "EOF"),
-        (&report.replacen("\"schema\": 1", "\"schema\": 7", 1), "schema 7"),
+        (
+            &report.replacen("\"schema\": 1", "\"schema\": 7", 1),
+            "schema 7",
+        ),
     ] {
         let file = broken.file("report.json", text);
         offline(["check-abi", "--merge", &file]).refused(2, &[&file, found]);
@@ -871,7 +1108,10 @@ fn reports_that_are_none() {
     let missing = broken.path("missing.json");
     offline(["check-abi", "--merge", &good, &missing]).refused(2, &[&missing, "check the path"]);
     // The same shard twice is that shard.
-    assert_eq!(ends_with(1, ["check-abi", "--json", "--merge", &good, &good]), report);
+    assert_eq!(
+        ends_with(1, ["check-abi", "--json", "--merge", &good, &good]),
+        report
+    );
 }
 
 #[test]
@@ -882,32 +1122,69 @@ fn words_that_do_not_go_together() {
             &["expected I/N, such as 2/4"],
         );
     }
-    misused(["check-abi", "--kernel", "debian-6.1", "--all"], &["--kernel", "--all"]);
-    misused(["check-abi", "--history", "--running"], &["--history", "--running"]);
-    misused(["check-abi", "--btf", "x", "--kdir", "y"], &["--btf", "--kdir"]);
-    misused(["check-abi", "--json", "--format", "text"], &["--json", "--format"]);
+    misused(
+        ["check-abi", "--kernel", "debian-6.1", "--all"],
+        &["--kernel", "--all"],
+    );
+    misused(
+        ["check-abi", "--history", "--running"],
+        &["--history", "--running"],
+    );
+    misused(
+        ["check-abi", "--btf", "x", "--kdir", "y"],
+        &["--btf", "--kdir"],
+    );
+    misused(
+        ["check-abi", "--json", "--format", "text"],
+        &["--json", "--format"],
+    );
     misused(
         ["check-abi", "--against", "debian-6.1", "--ko", "x"],
         &["--against", "--ko"],
     );
     misused(["check-abi", "--merge"], &["--merge"]);
-    misused(["check-abi", "--merge", "x", "--all"], &["--merge", "--all"]);
+    misused(
+        ["check-abi", "--merge", "x", "--all"],
+        &["--merge", "--all"],
+    );
     misused(
         ["check-abi", "--merge", "x", "--against", "y"],
         &["--merge", "--against"],
     );
     misused(
-        ["check-abi", "--history", "--shard", "1/2", "--accepted", "x"],
+        [
+            "check-abi",
+            "--history",
+            "--shard",
+            "1/2",
+            "--accepted",
+            "x",
+        ],
         &["--shard", "--accepted"],
     );
     misused(["check-abi", "--jobs", "0"], &["--jobs"]);
-    misused(["check-abi", "--fail-on", "never"], &["any, rebuild, source"]);
-    misused(["snapshot", "--btf", "x", "--kdir", "y"], &["--btf", "--kdir"]);
+    misused(
+        ["check-abi", "--fail-on", "never"],
+        &["any, rebuild, source"],
+    );
+    misused(
+        ["snapshot", "--btf", "x", "--kdir", "y"],
+        &["--btf", "--kdir"],
+    );
     misused(["snapshot", "--usage", "--out", "y"], &["--usage", "--out"]);
     misused(["history", "add"], &["--new", "--btf"]);
     misused(["history", "add", "--btf", "x"], &["--release", "--arch"]);
     misused(
-        ["history", "add", "--btf", "x", "--release", "6.12.1", "--arch", "vax"],
+        [
+            "history",
+            "add",
+            "--btf",
+            "x",
+            "--release",
+            "6.12.1",
+            "--arch",
+            "vax",
+        ],
         &["x86_64", "aarch64"],
     );
 }
@@ -1030,7 +1307,11 @@ fn a_damaged_history_is_refused_and_stays_as_it_is() {
             fs::write(Path::new(&dir).join(name), &bytes).unwrap();
         }
         let before = contents(Path::new(&dir));
-        let words = [&format!("{dir}/"), place, "restore the folder from version control"];
+        let words = [
+            &format!("{dir}/"),
+            place,
+            "restore the folder from version control",
+        ];
         let [release, arch] = ["6.12.1-amd64", "x86_64"];
         let add = [
             "history",
@@ -1070,7 +1351,10 @@ fn the_list_has_every_kernel_once() {
     let names: BTreeSet<&str> = items(&listed).iter().map(|row| word(&row["id"])).collect();
     assert_eq!(names.len(), items(&listed).len());
     for (before, after) in [GREW, BITS, BUS, CALLBACK, FLAVOUR, SERIES] {
-        assert!(names.contains(before) && names.contains(after), "{before} {after}");
+        assert!(
+            names.contains(before) && names.contains(after),
+            "{before} {after}"
+        );
     }
     let text = ends_with(0, ["history", "list"]);
     assert_eq!(text.lines().count(), names.len() + 1);
@@ -1078,13 +1362,19 @@ fn the_list_has_every_kernel_once() {
 
 // ---- explain ----
 
-/// What `explain --json` says of x86_64 without a flavour: the first kernel of each span, and its state.
+/// What `explain --json` says of x86_64 without a flavour: the first kernel of each span, and its
+/// state.
 #[track_caller]
 fn spans(explanation: &Value) -> Vec<(&str, &Value)> {
     let group = &explanation["sections"][0]["groups"][0];
-    assert_eq!((word(&group["arch"]), word(&group["flavour"])), ("x86_64", ""));
+    assert_eq!(
+        (word(&group["arch"]), word(&group["flavour"])),
+        ("x86_64", "")
+    );
     let spans = items(&group["spans"]).iter();
-    spans.map(|span| (word(&span["first"]), &span["state"])).collect()
+    spans
+        .map(|span| (word(&span["first"]), &span["state"]))
+        .collect()
 }
 
 #[test]
@@ -1113,7 +1403,10 @@ fn explain_a_field() {
     let (file, line) = word(&item["place"]).rsplit_once(':').unwrap();
     let source = fs::read_to_string(repository().join(file)).unwrap();
     let line: usize = line.parse().unwrap();
-    says(source.lines().nth(line - 1).unwrap(), &["DRIVER_MANAGED_DMA"]);
+    says(
+        source.lines().nth(line - 1).unwrap(),
+        &["DRIVER_MANAGED_DMA"],
+    );
 }
 
 #[test]

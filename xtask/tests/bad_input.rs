@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bad input: each is a clear error with the right exit code, and nothing half-written is left behind.
+//! Bad input: each is a clear error with the right exit code, and nothing half-written is left
+//! behind.
 //!
-//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the cache yet.
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the
+//! cache yet.
 
 mod support;
 
@@ -16,8 +18,9 @@ use linux_driver_kbuild::tree::BuildTree;
 use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
 
 use support::{
-    Crate, DEFAULT, Ran, UnderWay, cache_of_user, cache_with, edu, end_processes_with, half_written, kernel,
-    nobody_left_with, on_linux_driver, processes_with, repository, run, xtask,
+    Crate, DEFAULT, Ran, UnderWay, cache_of_user, cache_with, edu, end_processes_with,
+    half_written, kernel, nobody_left_with, on_linux_driver, processes_with, repository, run,
+    xtask,
 };
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
@@ -47,8 +50,16 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
 
 #[test]
 fn a_full_disk_under_what_is_said_is_an_error() {
-    let full = || fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    assert_eq!(kernels_said_to(full().into(), std::process::Stdio::inherit()), Some(2));
+    let full = || {
+        fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    assert_eq!(
+        kernels_said_to(full().into(), std::process::Stdio::inherit()),
+        Some(2)
+    );
     assert_eq!(kernels_said_to(full().into(), full().into()), Some(2));
 }
 
@@ -62,7 +73,10 @@ fn tree(config: &str) -> tempfile::TempDir {
         ("Kconfig", ""),
         (".config", config),
         ("include/generated/autoconf.h", ""),
-        ("include/generated/utsrelease.h", "#define UTS_RELEASE \"6.12.0\"\n"),
+        (
+            "include/generated/utsrelease.h",
+            "#define UTS_RELEASE \"6.12.0\"\n",
+        ),
         ("Module.symvers", ""),
     ] {
         let path = dir.path().join(file);
@@ -77,7 +91,8 @@ fn tree(config: &str) -> tempfile::TempDir {
 fn refused_kdir(dir: &Path, words: &[&str]) {
     let cache = tempfile::tempdir().unwrap();
     let dir = dir.to_str().unwrap();
-    let ran = run(xtask(["build", "-p", "edu", "--kdir", dir]).env("LINUX_DRIVER_CACHE", cache.path()));
+    let ran =
+        run(xtask(["build", "-p", "edu", "--kdir", dir]).env("LINUX_DRIVER_CACHE", cache.path()));
     ran.refused(2, &[&[dir], words].concat());
     assert_eq!(
         fs::read_dir(cache.path()).unwrap().count(),
@@ -102,7 +117,10 @@ fn a_kdir_that_is_not_there() {
 #[test]
 fn a_kdir_that_is_empty() {
     let dir = tempfile::tempdir().unwrap();
-    refused_kdir(dir.path(), &["Makefile", "no such file", "/lib/modules/RELEASE/build"]);
+    refused_kdir(
+        dir.path(),
+        &["Makefile", "no such file", "/lib/modules/RELEASE/build"],
+    );
 }
 
 #[test]
@@ -116,7 +134,10 @@ fn a_kdir_that_is_a_source_tree_and_was_not_configured() {
     let dir = tree("CONFIG_X86_64=y\n");
     fs::remove_dir_all(dir.path().join("include")).unwrap();
     fs::remove_file(dir.path().join("Module.symvers")).unwrap();
-    refused_kdir(dir.path(), &["autoconf.h", "a source tree", "modules_prepare"]);
+    refused_kdir(
+        dir.path(),
+        &["autoconf.h", "a source tree", "modules_prepare"],
+    );
 }
 
 #[test]
@@ -125,20 +146,30 @@ fn a_kdir_without_its_list_of_symbols() {
     fs::remove_file(dir.path().join("Module.symvers")).unwrap();
     refused_kdir(
         dir.path(),
-        &["Module.symvers", "the symbols that the kernel exports", "`make`"],
+        &[
+            "Module.symvers",
+            "the symbols that the kernel exports",
+            "`make`",
+        ],
     );
 }
 
 #[test]
 fn a_kdir_for_another_architecture() {
     let dir = tree("CONFIG_ARM64=y\nCONFIG_64BIT=y\n");
-    refused_kdir(dir.path(), &["CONFIG_X86_64=y", "a kernel for ARM64", "x86_64 kernel"]);
+    refused_kdir(
+        dir.path(),
+        &["CONFIG_X86_64=y", "a kernel for ARM64", "x86_64 kernel"],
+    );
 }
 
 #[test]
 fn a_kdir_without_its_programs() {
     let dir = tree("CONFIG_X86_64=y\n");
-    refused_kdir(dir.path(), &["scripts/basic/fixdep is missing", "modules_prepare"]);
+    refused_kdir(
+        dir.path(),
+        &["scripts/basic/fixdep is missing", "modules_prepare"],
+    );
 }
 
 #[test]
@@ -146,7 +177,10 @@ fn a_kdir_at_a_path_that_make_cannot_read() {
     let dir = tree("CONFIG_X86_64=y\n");
     let spaced = dir.path().join("my kernel");
     fs::create_dir(&spaced).unwrap();
-    refused_kdir(&spaced, &["' ' in it", "a makefile can hold", "move the tree"]);
+    refused_kdir(
+        &spaced,
+        &["' ' in it", "a makefile can hold", "move the tree"],
+    );
 }
 
 #[test]
@@ -192,17 +226,25 @@ fn a_kdir_whose_compiler_is_another_is_noted_and_the_users_llvm_forgotten() {
     assert!(ran.good().contains("LINUX_DRIVER_KERNEL_DIR="), "{ran:#?}");
     let note = format!("note: {}: ", dir.display());
     let words = "gcc-12 is of version 12, the kernel's of version 10";
-    assert!(ran.stderr.contains(&note) && ran.stderr.contains(words), "{ran:#?}");
+    assert!(
+        ran.stderr.contains(&note) && ran.stderr.contains(words),
+        "{ran:#?}"
+    );
 }
 
 #[test]
 fn a_kernel_that_cannot_be_booted_is_said_before_it_is_built_for() {
     let dir = support::planted_tree("no-image", &[release("6.12.0-planted")], "");
     let cache = tempfile::tempdir().unwrap();
-    let ran = run(xtask(["run", "-p", "edu", "--kdir", dir.to_str().unwrap()]).env("LINUX_DRIVER_CACHE", cache.path()));
+    let ran = run(xtask(["run", "-p", "edu", "--kdir", dir.to_str().unwrap()])
+        .env("LINUX_DRIVER_CACHE", cache.path()));
     ran.refused(
         2,
-        &["a kernel that can be booted", "/boot/vmlinuz-6.12.0-planted", "bzImage"],
+        &[
+            "a kernel that can be booted",
+            "/boot/vmlinuz-6.12.0-planted",
+            "bzImage",
+        ],
     );
     let left = fs::read_dir(cache.path()).unwrap().count();
     assert_eq!(left, 0, "something was built: {ran:#?}");
@@ -235,7 +277,13 @@ fn a_kernel_without_the_schedulers_statistics_is_built_for() {
         release("6.12.0-planted"),
     ];
     let dir = support::planted_tree("no-schedstats", &files, "#undef CONFIG_SCHEDSTATS\n");
-    let ran = run(&mut xtask(["build", "-p", "edu", "--kdir", dir.to_str().unwrap()]));
+    let ran = run(&mut xtask([
+        "build",
+        "-p",
+        "edu",
+        "--kdir",
+        dir.to_str().unwrap(),
+    ]));
     assert!(ran.good().trim_end().ends_with("/edu/edu.ko"), "{ran:#?}");
 }
 
@@ -254,9 +302,14 @@ fn a_system_that_forbids_namespaces() {
     kernel("debian-7.2");
     let cache = cache_with(&["kernels"]);
     let mut fetch = xtask(["fetch", "debian-7.2"]);
-    fetch.env("PATH", path).env("LINUX_DRIVER_CACHE", cache.path());
+    fetch
+        .env("PATH", path)
+        .env("LINUX_DRIVER_CACHE", cache.path());
     let ran = run(&mut fetch);
-    ran.refused(2, &[said, "to make namespaces, for a build root", "--privileged"]);
+    ran.refused(
+        2,
+        &[said, "to make namespaces, for a build root", "--privileged"],
+    );
     assert!(!ran.stderr.contains("report this"), "{ran:#?}");
 }
 
@@ -297,7 +350,8 @@ fn words_that_are_no_commands_or_flags() {
 #[track_caller]
 fn refused_manifest(path: &str, code: i32, words: &[&str]) {
     let cache = tempfile::tempdir().unwrap();
-    let ran = run(xtask(["build", "--manifest-path", path]).env("LINUX_DRIVER_CACHE", cache.path()));
+    let ran =
+        run(xtask(["build", "--manifest-path", path]).env("LINUX_DRIVER_CACHE", cache.path()));
     ran.refused(code, &[&[path], words].concat());
     assert_eq!(
         fs::read_dir(cache.path()).unwrap().count(),
@@ -317,7 +371,11 @@ fn a_package_of_this_workspace_that_is_no_driver() {
     let ran = run(&mut xtask(["build", "-p", "linux-driver-host"]));
     ran.refused(
         1,
-        &["host/Cargo.toml", "a dependency on linux-driver", "[dependencies]"],
+        &[
+            "host/Cargo.toml",
+            "a dependency on linux-driver",
+            "[dependencies]",
+        ],
     );
     let ran = run(&mut xtask(["build", "-p", "xtask"]));
     ran.refused(1, &["xtask/Cargo.toml", "src/lib.rs"]);
@@ -330,14 +388,20 @@ fn a_driver_that_is_not_named_is_the_one_at_hand() {
     let manifest = stranger.manifest();
     // It is the crate of this folder that is looked at, and not another one that would build.
     build_in(&stranger.dir.join("src")).refused(1, &[&manifest, "a dependency on linux-driver"]);
-    build_in(&repository().join("host/src")).refused(1, &["host/Cargo.toml", "a dependency on linux-driver"]);
+    build_in(&repository().join("host/src"))
+        .refused(1, &["host/Cargo.toml", "a dependency on linux-driver"]);
     let nowhere = tempfile::tempdir().unwrap();
     build_in(nowhere.path()).refused(
         2,
-        &[nowhere.path().to_str().unwrap(), "no Cargo.toml", "--manifest-path"],
+        &[
+            nowhere.path().to_str().unwrap(),
+            "no Cargo.toml",
+            "--manifest-path",
+        ],
     );
     // One in C has no Cargo.toml; its features are not looked at before its kernel is.
-    let ran = run(xtask(["build", "--kernel", "none"]).current_dir(repository().join("samples/edu-c")));
+    let ran =
+        run(xtask(["build", "--kernel", "none"]).current_dir(repository().join("samples/edu-c")));
     ran.refused(2, &["none", DEFAULT]);
 }
 
@@ -359,7 +423,8 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     fs::write(copy.path().join("headers/kernels.toml"), catalogue).unwrap();
     let program = copy.path().join("target/debug/xtask");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
-    // By another process: a file that this one has open to write cannot be run, nor while a child of another test's has it.
+    // By another process: a file that this one has open to write cannot be run, nor while a child
+    // of another test's has it.
     let copied = Command::new("cp")
         .arg(env!("CARGO_BIN_EXE_xtask"))
         .arg(&program)
@@ -367,7 +432,8 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     assert!(copied.unwrap().success());
     let ran = run(Command::new(&program).arg("kernels"));
     assert!(ran.good().contains("of-the-copy"), "{ran:#?}");
-    // Without its files it is a program that was installed: it works with those that it was compiled with.
+    // Without its files it is a program that was installed: it works with those that it was
+    // compiled with.
     fs::remove_file(copy.path().join("sys/needed.toml")).unwrap();
     assert!(
         !run(Command::new(&program).arg("kernels"))
@@ -376,14 +442,17 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     );
 }
 
-/// What Kbuild would take apart is refused before anything is fetched or compiled, with the same words for each path.
+/// What Kbuild would take apart is refused before anything is fetched or compiled, with the same
+/// words for each path.
 #[test]
 fn paths_that_make_takes_apart() {
     let driver = Crate::driver("bad-path", &format!("{}{MODULE}", good_driver("")));
     let dir = tempfile::tempdir().unwrap();
     let build = |target: &Path, cache: &Path| {
         let mut command = driver.build();
-        command.env("CARGO_TARGET_DIR", target).env("LINUX_DRIVER_CACHE", cache);
+        command
+            .env("CARGO_TARGET_DIR", target)
+            .env("LINUX_DRIVER_CACHE", cache);
         run(&mut command)
     };
     let (plain, none) = (dir.path().join("plain"), dir.path().join("none"));
@@ -405,7 +474,11 @@ fn paths_that_make_takes_apart() {
 fn a_manifest_that_is_not_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("Cargo.toml");
-    refused_manifest(path.to_str().unwrap(), 2, &["does not exist", "--manifest-path"]);
+    refused_manifest(
+        path.to_str().unwrap(),
+        2,
+        &["does not exist", "--manifest-path"],
+    );
 }
 
 #[test]
@@ -417,7 +490,13 @@ fn a_manifest_that_is_no_toml() {
 
 #[test]
 fn a_driver_at_a_path_that_make_cannot_read() {
-    for name in ["my driver", "my'driver", "my#driver", "my$driver", "my%driver"] {
+    for name in [
+        "my driver",
+        "my'driver",
+        "my#driver",
+        "my$driver",
+        "my%driver",
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let driver = Crate::driver("bad-path", "");
         let place = dir.path().join(name);
@@ -430,7 +509,14 @@ fn a_driver_at_a_path_that_make_cannot_read() {
             .env_remove("CARGO_TARGET_DIR")
             .env("LINUX_DRIVER_CACHE", cache.path());
         let ran = run(&mut build);
-        ran.refused(2, &[place.to_str().unwrap(), "a makefile can hold", "CARGO_TARGET_DIR"]);
+        ran.refused(
+            2,
+            &[
+                place.to_str().unwrap(),
+                "a makefile can hold",
+                "CARGO_TARGET_DIR",
+            ],
+        );
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
     }
 }
@@ -448,7 +534,9 @@ fn a_crate_that_cannot_be_downloaded() {
     let cache = tempfile::tempdir().unwrap();
     for offline in [false, true] {
         let mut build = xtask(["build", "--manifest-path", &driver.manifest()]);
-        build.current_dir(&driver.dir).env("LINUX_DRIVER_CACHE", cache.path());
+        build
+            .current_dir(&driver.dir)
+            .env("LINUX_DRIVER_CACHE", cache.path());
         if offline {
             build.env("CARGO_NET_OFFLINE", "true");
         }
@@ -468,9 +556,17 @@ fn a_crate_that_cannot_be_downloaded() {
 #[test]
 fn a_crate_that_is_no_library() {
     let driver = Crate::driver("bad-main", "");
-    fs::rename(driver.dir.join("src/lib.rs"), driver.dir.join("src/main.rs")).unwrap();
+    fs::rename(
+        driver.dir.join("src/lib.rs"),
+        driver.dir.join("src/main.rs"),
+    )
+    .unwrap();
     driver.write("src/main.rs", "fn main() {}\n");
-    refused_manifest(&driver.manifest(), 1, &["a library, src/lib.rs", "move the driver"]);
+    refused_manifest(
+        &driver.manifest(),
+        1,
+        &["a library, src/lib.rs", "move the driver"],
+    );
 }
 
 #[test]
@@ -489,12 +585,19 @@ fn a_driver_that_needs_std() {
         "bad-std",
         "use std::collections::HashMap;\n\npub fn count(map: &HashMap<u32, u32>) -> usize {\n    map.len()\n}\n",
     );
-    driver.fails_to_build(&["the crate `bad_std` needs it", "#![no_std]", "the kernel has none"]);
+    driver.fails_to_build(&[
+        "the crate `bad_std` needs it",
+        "#![no_std]",
+        "the kernel has none",
+    ]);
 }
 
 #[test]
 fn a_dependency_that_needs_std() {
-    let dependencies = format!("{}bad-helper = {{ path = \"helper\" }}\n", on_linux_driver());
+    let dependencies = format!(
+        "{}bad-helper = {{ path = \"helper\" }}\n",
+        on_linux_driver()
+    );
     let driver = Crate::new("bad-dependency", &dependencies, &good_driver(""));
     driver.write(
         "helper/Cargo.toml",
@@ -510,7 +613,8 @@ fn a_dependency_that_needs_std() {
     ]);
 }
 
-/// A driver whose probe calls `scaled`, of this code, on a number that the compiler does not know. It lacks its last lines.
+/// A driver whose probe calls `scaled`, of this code, on a number that the compiler does not know.
+/// It lacks its last lines.
 fn good_driver(scaled: &str) -> String {
     let scaled = if scaled.is_empty() { "raw" } else { scaled };
     format!(
@@ -563,12 +667,20 @@ fn a_driver_that_uses_floating_point() {
 
 #[test]
 fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
-    let dependencies = format!("{}bad-helper = {{ path = \"helper\" }}\n", on_linux_driver());
+    let dependencies = format!(
+        "{}bad-helper = {{ path = \"helper\" }}\n",
+        on_linux_driver()
+    );
     let more = "include!(\"more.in\");\n\n\
                 pub fn freed() -> u32 {\n    Scale::freed() + bad_helper::kept as *const () as u32\n        \
                 + bad_helper::read!(8usize)\n}\n";
-    let code = good_driver("raw + freed()").replace("#![no_std]", "#![no_std]\n#![forbid(unsafe_code)]");
-    let driver = Crate::new("bad-unseen", &dependencies, &format!("{code}{more}{MODULE}"));
+    let code =
+        good_driver("raw + freed()").replace("#![no_std]", "#![no_std]\n#![forbid(unsafe_code)]");
+    let driver = Crate::new(
+        "bad-unseen",
+        &dependencies,
+        &format!("{code}{more}{MODULE}"),
+    );
     // It is freed once the module is loaded. No branch goes there, so modpost sees nothing.
     driver.write(
         "src/more.in",
@@ -614,7 +726,10 @@ fn a_driver_that_declares_no_module() {
 
 #[test]
 fn a_driver_that_declares_two_modules() {
-    let dependencies = format!("{}bad-second = {{ path = \"second\" }}\n", on_linux_driver());
+    let dependencies = format!(
+        "{}bad-second = {{ path = \"second\" }}\n",
+        on_linux_driver()
+    );
     let code = format!("{}pub use bad_second::*;\n{MODULE}", good_driver(""));
     let driver = Crate::new("bad-two", &dependencies, &code);
     driver.write(
@@ -632,7 +747,12 @@ fn a_driver_that_declares_two_modules() {
 fn a_driver_that_does_not_compile() {
     let code = good_driver("\"not a number\"");
     let driver = Crate::driver("bad-types", &format!("{code}{MODULE}"));
-    driver.fails_to_build(&["mismatched types", "src/lib.rs", "the errors above", "mend them"]);
+    driver.fails_to_build(&[
+        "mismatched types",
+        "src/lib.rs",
+        "the errors above",
+        "mend them",
+    ]);
 }
 
 /// Runs the driver on a machine with this device. It has to fail; its rows.
@@ -653,7 +773,8 @@ fn fails_to_run(driver: &Crate, device: &str) -> serde_json::Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// A manifest that says nothing but which device the machine has: the module's aliases say which ID is looked for.
+/// A manifest that says nothing but which device the machine has: the module's aliases say which ID
+/// is looked for.
 #[test]
 fn a_device_that_no_driver_binds_is_a_failure() {
     let code = good_driver("").replace(
@@ -664,13 +785,18 @@ fn a_device_that_no_driver_binds_is_a_failure() {
     let manifest = fs::read_to_string(driver.manifest()).unwrap();
     driver.write(
         "Cargo.toml",
-        &format!("{manifest}\n[package.metadata.linux-driver]\ndevices = [\"edu\"]\ndriver = \"scale\"\n"),
+        &format!(
+            "{manifest}\n[package.metadata.linux-driver]\ndevices = [\"edu\"]\ndriver = \"scale\"\n"
+        ),
     );
     let row = |life: &serde_json::Value, name: &str| {
         let rows = life["steps"].as_array().unwrap();
         let row = rows.iter().find(|row| row["name"] == name);
         let row = row.unwrap_or_else(|| panic!("{life:#}"));
-        (row["ok"].as_bool().unwrap(), row["detail"].as_str().unwrap().to_owned())
+        (
+            row["ok"].as_bool().unwrap(),
+            row["detail"].as_str().unwrap().to_owned(),
+        )
     };
     // Its probe fails: that ends the run at once, with what the kernel says of it.
     let life = fails_to_run(&driver, "edu");
@@ -705,9 +831,14 @@ fn no_network() {
         run(&mut command)
     };
     let cache = tempfile::tempdir().unwrap();
-    without_network(cache.path()).refused(2, &[NOWHERE, "check the network", "LINUX_DRIVER_DEBIAN_MIRROR"]);
+    without_network(cache.path()).refused(
+        2,
+        &[NOWHERE, "check the network", "LINUX_DRIVER_DEBIAN_MIRROR"],
+    );
     assert_eq!(half_written(cache.path()), NOTHING);
-    let kernels = fs::read_dir(cache.path().join("kernels")).unwrap().flatten();
+    let kernels = fs::read_dir(cache.path().join("kernels"))
+        .unwrap()
+        .flatten();
     let entries: Vec<_> = kernels
         .map(|entry| entry.file_name())
         .filter(|name| !name.to_string_lossy().starts_with(".lock-"))
@@ -719,8 +850,9 @@ fn no_network() {
     without_network(&cache_of_user()).good();
 }
 
-/// Mounts a small disk for the cache in `$1`, of the size `$2`, and runs the rest in it. What is half-written there
-/// afterwards goes into the file `$LEFT`: the disk is seen by nobody else, and gone when this ends.
+/// Mounts a small disk for the cache in `$1`, of the size `$2`, and runs the rest in it. What is
+/// half-written there afterwards goes into the file `$LEFT`: the disk is seen by nobody else, and
+/// gone when this ends.
 const ON_A_SMALL_DISK: &str = r#"
 cache=$1 size=$2
 shift 2
@@ -734,7 +866,8 @@ find "$cache/small/" -name '.staging-*' > "$LEFT" || exit 92
 exit $code
 "#;
 
-/// Runs the command with its cache on a small disk, which has the entries of `cache`. Nothing half-written may be left there.
+/// Runs the command with its cache on a small disk, which has the entries of `cache`. Nothing
+/// half-written may be left there.
 #[track_caller]
 fn on_a_small_disk(cache: &tempfile::TempDir, size: &str, inner: &Command) -> Ran {
     fs::create_dir(cache.path().join("small")).unwrap();
@@ -747,7 +880,11 @@ fn on_a_small_disk(cache: &tempfile::TempDir, size: &str, inner: &Command) -> Ra
         .arg(cache.path())
         .arg(size);
     command.arg(inner.get_program()).args(inner.get_args());
-    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs(
+        inner
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
     let ran = run(command.env("LEFT", &left).current_dir(repository()));
     assert_eq!(fs::read_to_string(left).unwrap(), "", "{}", ran.stderr);
     ran
@@ -799,8 +936,14 @@ fn a_signal_in_the_middle_and_then_again() {
     let ko = driver.older_ko();
     let cache = cache_with(&["kernels", "roots"]);
     let errors = cache.path().join("errors");
-    let build = || UnderWay::start(driver.build().env("LINUX_DRIVER_CACHE", cache.path()), &errors);
-    // rustc is at work on `core`, in the only folder that is half-written: what an earlier run left has been swept.
+    let build = || {
+        UnderWay::start(
+            driver.build().env("LINUX_DRIVER_CACHE", cache.path()),
+            &errors,
+        )
+    };
+    // rustc is at work on `core`, in the only folder that is half-written: what an earlier run left
+    // has been swept.
     let at_work = |_: &UnderWay| {
         let at_work = processes_with(&cache.path().join("sysroot/.staging-"));
         (half_written(cache.path()).len() == 1 && !at_work.is_empty()).then_some(())
@@ -809,8 +952,17 @@ fn a_signal_in_the_middle_and_then_again() {
     let mut first = build();
     first.until("core being built", at_work);
     first.signal(libc::SIGINT);
-    assert_eq!(first.ends().signal(), Some(libc::SIGINT), "{}", first.said());
-    assert!(first.said().contains("run the command again"), "{}", first.said());
+    assert_eq!(
+        first.ends().signal(),
+        Some(libc::SIGINT),
+        "{}",
+        first.said()
+    );
+    assert!(
+        first.said().contains("run the command again"),
+        "{}",
+        first.said()
+    );
     assert_eq!(half_written(cache.path()), NOTHING);
     assert!(!ko.exists(), "{} was left", ko.display());
     nobody_left_with(cache.path());
@@ -820,26 +972,44 @@ fn a_signal_in_the_middle_and_then_again() {
     second.until("core being built", at_work);
     second.signal(libc::SIGINT);
     second.signal(libc::SIGINT);
-    assert_eq!(second.ends().signal(), Some(libc::SIGINT), "{}", second.said());
+    assert_eq!(
+        second.ends().signal(),
+        Some(libc::SIGINT),
+        "{}",
+        second.said()
+    );
     nobody_left_with(cache.path());
 
     // Killed outright, it can clean up nothing; who comes next does.
     let mut third = build();
     third.until("core being built", at_work);
     third.signal(libc::SIGKILL);
-    assert_eq!(third.ends().signal(), Some(libc::SIGKILL), "{}", third.said());
+    assert_eq!(
+        third.ends().signal(),
+        Some(libc::SIGKILL),
+        "{}",
+        third.said()
+    );
     end_processes_with(cache.path());
 
     let mut fourth = build();
     fourth.until("core being built", at_work);
     fourth.signal(libc::SIGTERM);
-    assert_eq!(fourth.ends().signal(), Some(libc::SIGTERM), "{}", fourth.said());
+    assert_eq!(
+        fourth.ends().signal(),
+        Some(libc::SIGTERM),
+        "{}",
+        fourth.said()
+    );
     assert_eq!(half_written(cache.path()), NOTHING);
     nobody_left_with(cache.path());
 
     // The cache is as good as ever.
     let ran = run(xtask(["env", "--kernel", DEFAULT]).env("LINUX_DRIVER_CACHE", cache.path()));
-    assert!(ran.good().starts_with("LINUX_DRIVER_KERNEL_DIR="), "{ran:#?}");
+    assert!(
+        ran.good().starts_with("LINUX_DRIVER_KERNEL_DIR="),
+        "{ran:#?}"
+    );
 }
 
 /// It waits for this lock; a signal ends it, and once the lock is free it goes well.
@@ -854,7 +1024,12 @@ fn waits_for(lock: &Path, mut command: impl FnMut() -> Command) {
         waiting.said().contains(&told).then_some(())
     });
     waiting.signal(libc::SIGINT);
-    assert_eq!(waiting.ends().signal(), Some(libc::SIGINT), "{}", waiting.said());
+    assert_eq!(
+        waiting.ends().signal(),
+        Some(libc::SIGINT),
+        "{}",
+        waiting.said()
+    );
     held.unlock().unwrap();
     run(&mut command()).good();
 }
@@ -884,7 +1059,8 @@ fn a_signal_while_another_run_builds_the_same_driver() {
     let older = driver.older_ko();
     let lock = older.with_file_name(".lock");
     fs::write(&lock, "").unwrap();
-    // Of an earlier run of this test the objects are there: make would take this file for a module made of them.
+    // Of an earlier run of this test the objects are there: make would take this file for a module
+    // made of them.
     fs::remove_file(older).unwrap();
     waits_for(&lock, || driver.build());
 }
@@ -907,7 +1083,9 @@ fn a_module_that_was_built_for_another_kernel() {
         "{finding}"
     );
     assert!(
-        finding.remedy.contains("build tree of the kernel that is to load it"),
+        finding
+            .remedy
+            .contains("build tree of the kernel that is to load it"),
         "{finding}"
     );
 
@@ -916,8 +1094,7 @@ fn a_module_that_was_built_for_another_kernel() {
         module: "/edu.ko".to_owned(),
         params: String::new(),
     };
-    let reason =
-        "edu: (version magic '6.1.0-|disagrees about version of symbol |.*this_module section size must match)";
+    let reason = "edu: (version magic '6.1.0-|disagrees about version of symbol |.*this_module section size must match)";
     let plan = Plan {
         files: vec![GuestFile {
             path: "/edu.ko".to_owned(),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bindings made of a snapshot are those made of that kernel's headers: layouts, constants, signatures, features.
+//! Bindings made of a snapshot are those made of that kernel's headers: layouts, constants,
+//! signatures, features.
 //!
-//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the cache yet.
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the
+//! cache yet.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +31,8 @@ fn target() -> &'static Path {
 
 /// What `linux-driver-sys` is made of in this environment.
 struct Bindings {
-    /// By what each is called: sizes, alignments and offsets, constants, functions, aliases, fields.
+    /// By what each is called: sizes, alignments and offsets, constants, functions, aliases,
+    /// fields.
     facts: BTreeMap<String, String>,
     /// Names of structs and unions that are not only declared.
     defined: Vec<String>,
@@ -40,7 +43,13 @@ struct Bindings {
 impl Bindings {
     fn made_with(variable: &str, value: &str) -> Self {
         let cargo = Command::new(env!("CARGO"))
-            .args(["check", "-p", "linux-driver-sys", "--message-format", "json"])
+            .args([
+                "check",
+                "-p",
+                "linux-driver-sys",
+                "--message-format",
+                "json",
+            ])
             .env_remove("LINUX_DRIVER_KERNEL")
             .env_remove("LINUX_DRIVER_KERNEL_DIR")
             .env(variable, value)
@@ -48,18 +57,32 @@ impl Bindings {
             .current_dir(repository())
             .output()
             .unwrap();
-        assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+        assert!(
+            cargo.status.success(),
+            "{}",
+            String::from_utf8_lossy(&cargo.stderr)
+        );
         let said = String::from_utf8(cargo.stdout).unwrap();
         let messages = said
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         let built = messages
             .filter(|message| message["reason"] == "build-script-executed")
-            .find(|message| message["package_id"].as_str().is_some_and(|id| id.contains("/sys#")))
+            .find(|message| {
+                message["package_id"]
+                    .as_str()
+                    .is_some_and(|id| id.contains("/sys#"))
+            })
             .expect("the build script of linux-driver-sys");
         let out = PathBuf::from(built["out_dir"].as_str().unwrap());
         let mut rest = vec![fs::read_to_string(out.join("device_table.rs")).unwrap()];
-        rest.extend(built["cfgs"].as_array().unwrap().iter().map(ToString::to_string));
+        rest.extend(
+            built["cfgs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(ToString::to_string),
+        );
         Self::of(&fs::read_to_string(out.join("bindings.rs")).unwrap(), rest)
     }
 
@@ -67,7 +90,9 @@ impl Bindings {
         let (mut facts, mut defined) = (BTreeMap::new(), Vec::new());
         for item in syn::parse_file(text).unwrap().items {
             match item {
-                syn::Item::Const(item) if item.ident == "_" => layouts(&text_of(&item.expr), &mut facts),
+                syn::Item::Const(item) if item.ident == "_" => {
+                    layouts(&text_of(&item.expr), &mut facts)
+                }
                 syn::Item::Const(item) => {
                     facts.insert(
                         format!("const {}", item.ident),
@@ -98,7 +123,11 @@ impl Bindings {
                 _ => {}
             }
         }
-        Self { facts, defined, rest }
+        Self {
+            facts,
+            defined,
+            rest,
+        }
     }
 }
 
@@ -114,7 +143,10 @@ fn layouts(text: &str, facts: &mut BTreeMap<String, String>) {
             && let Some((what, rest)) = rest.split_once("\"]")
             && let Some((_, number)) = rest.rsplit_once("- ")
         {
-            facts.insert(what.to_owned(), number.trim_end_matches([' ', ']']).to_owned());
+            facts.insert(
+                what.to_owned(),
+                number.trim_end_matches([' ', ']']).to_owned(),
+            );
         }
     }
 }
@@ -127,7 +159,11 @@ fn fields<'f>(
 ) {
     let mut is_declared_only = false;
     for field in fields {
-        let ident = field.ident.as_ref().map(ToString::to_string).unwrap_or_default();
+        let ident = field
+            .ident
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         is_declared_only |= ident == "_unused";
         facts.insert(format!("field {name}::{ident}"), text_of(&field.ty));
     }
@@ -142,14 +178,18 @@ fn is_about(fact: &str, name: &str) -> bool {
         .rsplit_once(": ")
         .or_else(|| fact.rsplit_once("Size of "))
         .or_else(|| fact.rsplit_once("Alignment of "));
-    let of = of.or_else(|| fact.split_once("field ")).map_or("", |(_, of)| of);
+    let of = of
+        .or_else(|| fact.split_once("field "))
+        .map_or("", |(_, of)| of);
     of.split("::").next() == Some(name)
 }
 
-/// What does not count. Parameters have no names in a snapshot; a long line is broken, and then has a comma at its end;
-/// and bindgen drops const from what a pointer in a field points to, now and then, where BTF keeps it.
+/// What does not count. Parameters have no names in a snapshot; a long line is broken, and then has
+/// a comma at its end; and bindgen drops const from what a pointer in a field points to, now and
+/// then, where BTF keeps it.
 fn essence(text: &str) -> String {
-    static NAMES: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"([(,]\s*)[A-Za-z_]\w* : ").unwrap());
+    static NAMES: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"([(,]\s*)[A-Za-z_]\w* : ").unwrap());
     static COMMAS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s*,\s*([>)])").unwrap());
     static CLOSED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\s+([>)])").unwrap());
     let text = NAMES.replace_all(text, "$1");
@@ -160,7 +200,8 @@ fn essence(text: &str) -> String {
 fn same(kernel: &str, snapshot: &Bindings, headers: &Bindings) -> Vec<String> {
     let mut wrong = Vec::new();
     for (what, value) in &snapshot.facts {
-        let declared_only = what.ends_with("::_unused") || what.starts_with("Size of") && value == "0usize";
+        let declared_only =
+            what.ends_with("::_unused") || what.starts_with("Size of") && value == "0usize";
         match headers.facts.get(what) {
             _ if declared_only => {}
             Some(other) if essence(other) == essence(value) => {}
@@ -170,14 +211,21 @@ fn same(kernel: &str, snapshot: &Bindings, headers: &Bindings) -> Vec<String> {
         }
     }
     for name in &snapshot.defined {
-        for (what, value) in headers.facts.iter().filter(|(what, _)| is_about(what, name)) {
+        for (what, value) in headers
+            .facts
+            .iter()
+            .filter(|(what, _)| is_about(what, name))
+        {
             if !snapshot.facts.contains_key(what) {
                 wrong.push(format!("{kernel}: {what}: {value} in the headers alone"));
             }
         }
     }
     if snapshot.rest != headers.rest {
-        wrong.push(format!("{kernel}: {:?} is not {:?}", snapshot.rest, headers.rest));
+        wrong.push(format!(
+            "{kernel}: {:?} is not {:?}",
+            snapshot.rest, headers.rest
+        ));
     }
     wrong
 }
@@ -191,15 +239,27 @@ fn a_snapshot_gives_the_bindings_that_the_headers_give() {
             .args(["env", "--kernel", &spec.name])
             .output()
             .unwrap();
-        assert!(env.status.success(), "{}", String::from_utf8_lossy(&env.stderr));
+        assert!(
+            env.status.success(),
+            "{}",
+            String::from_utf8_lossy(&env.stderr)
+        );
         let line = String::from_utf8(env.stdout).unwrap();
         let (variable, dir) = line.trim().split_once('=').unwrap();
         let headers = Bindings::made_with(variable, dir);
         let snapshot = Bindings::made_with("LINUX_DRIVER_KERNEL", &spec.name);
-        assert!(snapshot.facts.len() > 1000, "{}: {}", spec.name, snapshot.facts.len());
+        assert!(
+            snapshot.facts.len() > 1000,
+            "{}: {}",
+            spec.name,
+            snapshot.facts.len()
+        );
         assert!(snapshot.facts.contains_key("Offset of field: pci_dev::dev"));
         assert!(snapshot.facts.contains_key("extern pci_unregister_driver"));
-        assert_eq!(snapshot.facts.get("const EPERM").map(String::as_str), Some("u32 = 1"));
+        assert_eq!(
+            snapshot.facts.get("const EPERM").map(String::as_str),
+            Some("u32 = 1")
+        );
         wrong.extend(same(&spec.name, &snapshot, &headers));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -217,6 +277,10 @@ fn a_difference_is_seen() {
         ("- 4usize", "- 8usize"),
         ("f: u32", "f: u32, pub g: u32"),
     ] {
-        assert_eq!(same("k", &of(one), &of(&one.replace(from, to))).len(), 1, "{to}");
+        assert_eq!(
+            same("k", &of(one), &of(&one.replace(from, to))).len(),
+            1,
+            "{to}"
+        );
     }
 }

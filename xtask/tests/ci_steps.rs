@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The jobs of CI.yml do what they are for: their steps run here as the file has them, in a fresh Debian system.
+//! The jobs of CI.yml do what they are for: their steps run here as the file has them, in a fresh
+//! Debian system.
 //!
-//! Each `uses:` is a step of this file's. The kernel comes from an archive of the test's own, so that what the jobs say
-//! does not change with Debian's. Jobs that pass the whole suite do not run here: the tests of the command line parse
-//! their commands.
+//! Each `uses:` is a step of this file's. The kernel comes from an archive of the test's own, so
+//! that what the jobs say does not change with Debian's. Jobs that pass the whole suite do not run
+//! here: the tests of the command line parse their commands.
 //!
 //! Needs root, mmdebstrap, bubblewrap, gpg, and Debian's archive for what the steps install.
 
@@ -31,7 +32,8 @@ use workflow::{Step, Values, Workflow};
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// What the container's image has of what the jobs need, beside a Rust toolchain. The rest they install themselves.
+/// What the container's image has of what the jobs need, beside a Rust toolchain. The rest they
+/// install themselves.
 const IN_THE_IMAGE: [&str; 5] = ["ca-certificates", "gcc", "git", "libc6-dev", "make"];
 
 /// Where jobs run.
@@ -42,7 +44,8 @@ struct Ci {
     origin: PathBuf,
     /// Where it is checked out. The place is the same each time, and cargo builds little anew.
     checkout: PathBuf,
-    /// The folder `/tmp` of the system. The jobs share it and the cache of kernels there; the first finds it empty.
+    /// The folder `/tmp` of the system. The jobs share it and the cache of kernels there; the first
+    /// finds it empty.
     tmp: PathBuf,
     /// What jobs upload, a folder for each.
     artifacts: PathBuf,
@@ -96,13 +99,19 @@ impl Ci {
             git_config,
         };
         let mut clone = this.git(Path::new("/"));
-        run(clone.args(["clone", "--quiet"]).arg(repository()).arg(&this.origin)).good();
+        run(clone
+            .args(["clone", "--quiet"])
+            .arg(repository())
+            .arg(&this.origin))
+        .good();
         this
     }
 
     fn git(&self, dir: &Path) -> Command {
         let mut git = Command::new("git");
-        git.env("GIT_CONFIG_GLOBAL", &self.git_config).arg("-C").arg(dir);
+        git.env("GIT_CONFIG_GLOBAL", &self.git_config)
+            .arg("-C")
+            .arg(dir);
         git
     }
 
@@ -116,7 +125,8 @@ impl Ci {
         self.in_origin(["commit", "--quiet", "--all", "--message", message]);
     }
 
-    /// Runs a job for an event. With a matrix, it runs for one of its values: its name, the value and its index.
+    /// Runs a job for an event. With a matrix, it runs for one of its values: its name, the value
+    /// and its index.
     fn run(&self, event: &str, name: &str, matrix: Option<(&str, &str, usize)>) -> Report {
         let workflow = Workflow::read(&self.origin.join(".github/workflows/CI.yml"));
         let job = &workflow.jobs[name];
@@ -128,10 +138,17 @@ impl Ci {
             values.set("strategy.job-index", index.to_string());
         }
         if let Some(condition) = &job.condition {
-            assert!(values.hold(condition), "{name} does not run at a {event}: {condition}");
+            assert!(
+                values.hold(condition),
+                "{name} does not run at a {event}: {condition}"
+            );
         }
         // GitHub runs a script with sh in a container, and else with bash.
-        let shell = if job.container.is_some() { "sh" } else { "bash" };
+        let shell = if job.container.is_some() {
+            "sh"
+        } else {
+            "bash"
+        };
         let github = self.tmp.join("github");
         let _ = fs::remove_dir_all(&github);
         fs::create_dir(&github).unwrap();
@@ -150,7 +167,10 @@ impl Ci {
                 self.use_action(action, step, &values);
                 continue;
             }
-            let script = step.run.as_ref().unwrap_or_else(|| panic!("{name}: {step:?}"));
+            let script = step
+                .run
+                .as_ref()
+                .unwrap_or_else(|| panic!("{name}: {step:?}"));
             fs::write(github.join("script"), values.filled(script)).unwrap();
             fs::write(github.join("output"), "").unwrap();
             let start = Instant::now();
@@ -169,20 +189,33 @@ impl Ci {
             }
             let set = fs::read_to_string(github.join("output")).unwrap();
             for line in set.lines() {
-                let (key, value) = line.split_once('=').unwrap_or_else(|| panic!("what is {line:?}?"));
-                let id = step.id.as_ref().unwrap_or_else(|| panic!("nobody can read {line:?}"));
+                let (key, value) = line
+                    .split_once('=')
+                    .unwrap_or_else(|| panic!("what is {line:?}?"));
+                let id = step
+                    .id
+                    .as_ref()
+                    .unwrap_or_else(|| panic!("nobody can read {line:?}"));
                 values.set(format!("steps.{id}.outputs.{key}"), value);
             }
         }
         let summary = fs::read_to_string(github.join("summary")).unwrap();
-        Report { failed, summary, log }
+        Report {
+            failed,
+            summary,
+            log,
+        }
     }
 
     fn run_script(&self, shell: &str, workflow: &Workflow, step: &Step, values: &Values) -> Output {
         let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
-        let of_home =
-            |variable: &str, name: &str| std::env::var_os(variable).map_or_else(|| home.join(name), PathBuf::from);
-        let (cargo, rustup) = (of_home("CARGO_HOME", ".cargo"), of_home("RUSTUP_HOME", ".rustup"));
+        let of_home = |variable: &str, name: &str| {
+            std::env::var_os(variable).map_or_else(|| home.join(name), PathBuf::from)
+        };
+        let (cargo, rustup) = (
+            of_home("CARGO_HOME", ".cargo"),
+            of_home("RUSTUP_HOME", ".rustup"),
+        );
         // What was compiled of other crates for this test serves here too; the programs stay apart.
         let build_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut command = self
@@ -203,8 +236,16 @@ impl Ci {
             .env("GITHUB_OUTPUT", "/tmp/github/output")
             .env("GITHUB_STEP_SUMMARY", "/tmp/github/summary")
             .current_dir(&self.checkout);
-        let own = self.archive.environment().map(|(name, value)| (name.to_owned(), value));
-        let all = workflow.env.clone().into_iter().chain(step.env(values)).chain(own);
+        let own = self
+            .archive
+            .environment()
+            .map(|(name, value)| (name.to_owned(), value));
+        let all = workflow
+            .env
+            .clone()
+            .into_iter()
+            .chain(step.env(values))
+            .chain(own);
         for (name, value) in all {
             command = command.env(name, value);
         }
@@ -226,7 +267,8 @@ impl Ci {
                 assert!(!to.exists(), "{name} was uploaded already");
                 fs::create_dir_all(&to).unwrap();
                 let path = step.with("path", values);
-                fs::copy(self.checkout.join(&path), to.join(&path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+                fs::copy(self.checkout.join(&path), to.join(&path))
+                    .unwrap_or_else(|e| panic!("{path}: {e}"));
             }
             "actions/download-artifact@v4" => {
                 let to = self.checkout.join(step.with("path", values));
@@ -240,12 +282,24 @@ impl Ci {
     fn check_out(&self) {
         if !self.checkout.is_dir() {
             let mut clone = self.git(Path::new("/"));
-            run(clone.args(["clone", "--quiet"]).arg(&self.origin).arg(&self.checkout)).good();
+            run(clone
+                .args(["clone", "--quiet"])
+                .arg(&self.origin)
+                .arg(&self.checkout))
+            .good();
         }
-        let git = |words: &[&str]| drop(run(self.git(&self.checkout).args(words)).good().to_owned());
+        let git =
+            |words: &[&str]| drop(run(self.git(&self.checkout).args(words)).good().to_owned());
         // CI's own checkout has no history.
         let origin = self.origin.to_str().unwrap();
-        git(&["fetch", "--quiet", "--force", "--update-shallow", origin, "HEAD"]);
+        git(&[
+            "fetch",
+            "--quiet",
+            "--force",
+            "--update-shallow",
+            origin,
+            "HEAD",
+        ]);
         git(&["reset", "--quiet", "--hard", "FETCH_HEAD"]);
         git(&["clean", "-ffdxq"]);
     }
@@ -268,10 +322,14 @@ impl Ci {
 fn pinned() -> String {
     let text = fs::read_to_string(repository().join("headers/kernels.toml")).unwrap();
     let catalogue: toml::Table = toml::from_str(&text).unwrap();
-    catalogue["kernels"][DEFAULT]["version"].as_str().unwrap().to_owned()
+    catalogue["kernels"][DEFAULT]["version"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
-/// Sets the record of the default kernel back to an earlier one, of which a function takes one parameter more.
+/// Sets the record of the default kernel back to an earlier one, of which a function takes one
+/// parameter more.
 fn set_back(origin: &Path) {
     let change = |file: &Path, from: &str, to: &str| {
         let text = fs::read_to_string(file).unwrap();
@@ -288,7 +346,11 @@ fn set_back(origin: &Path) {
         &pin("release"),
         &format!("release = \"{EARLIER}\""),
     );
-    change(&kernels, &pin("release"), &format!("release = \"{EARLIER}\""));
+    change(
+        &kernels,
+        &pin("release"),
+        &format!("release = \"{EARLIER}\""),
+    );
     change(&kernels, &pin("version"), "version = \"6.12.1-1\"");
 
     let abi = snapshot.join("abi.json");
@@ -307,7 +369,8 @@ const CHANGED: &str = "pci_set_master";
 #[test]
 fn the_jobs_of_ci_do_what_they_are_for() {
     let ci = Ci::new();
-    // Where Debian's archive had another kernel already when the test's own was made, headers/ is brought up to it first.
+    // Where Debian's archive had another kernel already when the test's own was made, headers/ is
+    // brought up to it first.
     if ci.archive.version() != pinned() {
         let (_, patch) = ci.drift();
         ci.apply(&patch.unwrap());
@@ -323,18 +386,38 @@ fn drift(ci: &Ci) {
     let (report, patch) = ci.drift();
     report.is_green();
     assert_eq!(patch, None, "{}", report.log);
-    assert!(!report.summary.contains("headers/ is behind"), "{}", report.summary);
+    assert!(
+        !report.summary.contains("headers/ is behind"),
+        "{}",
+        report.summary
+    );
 
     let known = ci.in_origin(["rev-parse", "HEAD:headers"]);
     set_back(&ci.origin);
     ci.commit("headers: Set them back");
     let (report, patch) = ci.drift();
-    let failed = report.failed.as_ref().unwrap_or_else(|| panic!("{}", report.log));
-    assert!(failed.contains("exit 1"), "it failed too early: {}", report.log);
+    let failed = report
+        .failed
+        .as_ref()
+        .unwrap_or_else(|| panic!("{}", report.log));
+    assert!(
+        failed.contains("exit 1"),
+        "it failed too early: {}",
+        report.log
+    );
     // Markdown's signs are escaped in it.
     let summary = report.summary.replace('\\', "");
-    for words in ["headers/ is behind", "git apply drift.patch", CHANGED, EARLIER] {
-        assert!(summary.contains(words), "no {words:?} in:\n{}", report.summary);
+    for words in [
+        "headers/ is behind",
+        "git apply drift.patch",
+        CHANGED,
+        EARLIER,
+    ] {
+        assert!(
+            summary.contains(words),
+            "no {words:?} in:\n{}",
+            report.summary
+        );
     }
 
     ci.apply(&patch.unwrap());
@@ -346,22 +429,29 @@ fn drift(ci: &Ci) {
 
 /// The bindings agree with the kernel.
 fn bindings(ci: &Ci) {
-    ci.run("push", "bindings", Some(("kernel", DEFAULT, 0))).is_green();
+    ci.run("push", "bindings", Some(("kernel", DEFAULT, 0)))
+        .is_green();
 }
 
 /// Each shard of the history was checked, and all make one page.
 fn history(ci: &Ci) {
     let _ = fs::remove_dir_all(&ci.artifacts);
     for (index, shard) in ["1/2", "2/2"].into_iter().enumerate() {
-        ci.run("push", "history", Some(("shard", shard, index))).is_green();
-        let report = fs::read_to_string(ci.artifacts.join(format!("history-{index}/report.json"))).unwrap();
+        ci.run("push", "history", Some(("shard", shard, index)))
+            .is_green();
+        let report =
+            fs::read_to_string(ci.artifacts.join(format!("history-{index}/report.json"))).unwrap();
         let report: Value = serde_json::from_str(&report).unwrap();
         let checks = report["checks"].as_array().unwrap();
         assert!(checks.len() > 100, "only {} kernels", checks.len());
     }
     ci.run("push", "matrix", None).is_green();
     let page = fs::read_to_string(ci.artifacts.join("kernels.html/kernels.html")).unwrap();
-    assert!(page.contains("6.12.117+deb12-amd64"), "{} bytes", page.len());
+    assert!(
+        page.contains("6.12.117+deb12-amd64"),
+        "{} bytes",
+        page.len()
+    );
 }
 
 /// The code is formatted, and clippy and rustdoc find nothing.

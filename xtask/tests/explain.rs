@@ -21,17 +21,35 @@ fn repository() -> &'static Path {
 /// What rustdoc lists of the safe layer, as JSON.
 fn listed() -> Value {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    // The format is an unstable one: this rustdoc alone, and no other program of the build, is to know it.
+    // The format is an unstable one: this rustdoc alone, and no other program of the build, is to
+    // know it.
     let dir = tempfile::tempdir().unwrap();
     let rustdoc = dir.path().join("rustdoc");
-    fs::write(&rustdoc, "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n").unwrap();
+    fs::write(
+        &rustdoc,
+        "#!/bin/sh\nRUSTC_BOOTSTRAP=1 exec rustdoc \"$@\"\n",
+    )
+    .unwrap();
     fs::set_permissions(&rustdoc, fs::Permissions::from_mode(0o755)).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["rustdoc", "--quiet", "--lib", "--package", "linux-driver-safe"]);
-    cargo.arg("--target-dir").arg(target).current_dir(repository());
+    cargo.args([
+        "rustdoc",
+        "--quiet",
+        "--lib",
+        "--package",
+        "linux-driver-safe",
+    ]);
+    cargo
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(repository());
     cargo.args(["--", "-Zunstable-options", "--output-format=json"]);
     let output = cargo.env("RUSTDOC", &rustdoc).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = fs::read(target.join("doc/linux_driver_safe.json")).unwrap();
     serde_json::from_slice(&text).unwrap()
 }
@@ -60,7 +78,11 @@ impl Items<'_> {
         match kind.as_str() {
             // What a private module has is handed on, and the module is not.
             "use" if inner["is_glob"].as_bool().unwrap() => {
-                let module = self.index.get(&inner["id"].to_string()).cloned().unwrap_or_default();
+                let module = self
+                    .index
+                    .get(&inner["id"].to_string())
+                    .cloned()
+                    .unwrap_or_default();
                 return self.all(of, &module["inner"]["module"]["items"]);
             }
             "use" => return self.item(of, &inner["id"]),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a user meets on a Debian system as it is found: README's first command does what README says.
+//! What a user meets on a Debian system as it is found: README's first command does what README
+//! says.
 //!
 //! Needs root, mmdebstrap, bubblewrap and Debian's archive.
 
@@ -23,7 +24,9 @@ const NAMED_BY_README: [&str; 5] = ["ca-certificates", "gcc", "git", "libc6-dev"
 /// README's first command.
 fn first_command() -> String {
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
-    let first = text.lines().find_map(|line| line.strip_prefix("$ cargo xtask "));
+    let first = text
+        .lines()
+        .find_map(|line| line.strip_prefix("$ cargo xtask "));
     format!("cargo xtask {}", first.unwrap())
 }
 
@@ -33,8 +36,8 @@ fn home_of(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| home.join(name), PathBuf::from)
 }
 
-/// The command on this checkout, with the kernels and the crates that were downloaded before: a system is fresh here, not an
-/// archive.
+/// The command on this checkout, with the kernels and the crates that were downloaded before: a
+/// system is fresh here, not an archive.
 fn on_checkout<'r>(command: InRoot<'r>, target: &Path) -> InRoot<'r> {
     let cache = cache_of_user();
     command
@@ -89,14 +92,17 @@ fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
             .env("PATH", "/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     };
 
-    // Before anything is installed, an ordinary user is told what is missing and what root has to run.
-    // Folders above a mount are root's alone at first.
+    // Before anything is installed, an ordinary user is told what is missing and what root has to
+    // run. Folders above a mount are root's alone at first.
     let above: Vec<_> = repository()
         .ancestors()
         .skip(1)
         .map(|dir| dir.display().to_string())
         .collect();
-    let prepare = format!("useradd --create-home somebody; chmod 755 {}", above.join(" "));
+    let prepare = format!(
+        "useradd --create-home somebody; chmod 755 {}",
+        above.join(" ")
+    );
     let prepared = run(&prepare).command().output().unwrap();
     assert!(prepared.status.success(), "{}", text(&prepared));
     let xtask = target.join("debug/xtask");
@@ -120,7 +126,8 @@ fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
     }
 
     lived(&run(&first_command()).command().output().unwrap());
-    // What only another kernel needs is missing still, and does not count. In an empty cache no kernel was built already.
+    // What only another kernel needs is missing still, and does not count. In an empty cache no
+    // kernel was built already.
     let doctor = |words: &str| {
         let output = run(&format!("cargo xtask doctor {words}"))
             .env("LINUX_DRIVER_CACHE", "/srv/empty")
@@ -144,7 +151,12 @@ fn the_first_command_in_a_fresh_debian_13_with_the_archives_rust() {
     let root = FreshRoot::debian("trixie", &packages);
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fresh-debian-13");
     std::fs::create_dir_all(&target).unwrap();
-    let run = |command: &str| on_checkout(root.sh(command), &target).command().output().unwrap();
+    let run = |command: &str| {
+        on_checkout(root.sh(command), &target)
+            .command()
+            .output()
+            .unwrap()
+    };
 
     let listed = run("cargo xtask test --list");
     let said = text(&listed);

@@ -20,9 +20,17 @@ fn printed(command: &mut Command) -> String {
 #[test]
 fn a_fresh_system_is_a_tests_own() {
     let root = FreshRoot::debian("bookworm", &["ca-certificates"]);
-    let system = printed(&mut root.sh(". /etc/os-release; echo $VERSION_CODENAME; id -u").command());
+    let system = printed(
+        &mut root
+            .sh(". /etc/os-release; echo $VERSION_CODENAME; id -u")
+            .command(),
+    );
     assert_eq!(system, "bookworm\n0\n");
-    let missing = root.sh("command -v gcc cargo git").command().output().unwrap();
+    let missing = root
+        .sh("command -v gcc cargo git")
+        .command()
+        .output()
+        .unwrap();
     assert!(!missing.status.success(), "{missing:?}");
 
     // What one command leaves is there for the next, and in no other system.
@@ -35,7 +43,10 @@ fn a_fresh_system_is_a_tests_own() {
         .sh("cat /srv/file; id -u; echo $HOME; touch /srv/other")
         .env("HOME", "/home/somebody");
     let user = user.user(1000).command().output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&user.stdout), "kept\n1000\n/home/somebody\n");
+    assert_eq!(
+        String::from_utf8_lossy(&user.stdout),
+        "kept\n1000\n/home/somebody\n"
+    );
     assert!(
         !user.status.success(),
         "a user who writes where only root may: {user:?}"
@@ -49,7 +60,8 @@ fn folders_of_the_host_are_seen_as_the_test_says() {
     let root = FreshRoot::debian("bookworm", &["ca-certificates"]);
     let host = tempfile::tempdir().unwrap();
     fs::write(host.path().join("file"), "of the host").unwrap();
-    let command = root.sh("cat file; echo ' and of the test' >> /both/file; if echo x > file; then exit 3; fi");
+    let command = root
+        .sh("cat file; echo ' and of the test' >> /both/file; if echo x > file; then exit 3; fi");
     let command = command
         .ro_bind(host.path(), "/seen")
         .bind(host.path(), "/both")
@@ -61,5 +73,8 @@ fn folders_of_the_host_are_seen_as_the_test_says() {
     );
     // Without a network there is the head of the table alone.
     let routes = |command: fresh_root::InRoot<'_>| printed(&mut command.command()).lines().count();
-    assert_eq!(routes(root.program("cat", ["/proc/net/route"]).offline()), 1);
+    assert_eq!(
+        routes(root.program("cat", ["/proc/net/route"]).offline()),
+        1
+    );
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What README prints is what its commands print: each `console` block is run for real, benchmarks in their short form.
+//! What README prints is what its commands print: each `console` block is run for real, benchmarks
+//! in their short form.
 //!
-//! In a block `…` on a line of its own stands for any lines, and within a line for any text. Figures of tables are not
-//! compared, their rows and targets are.
+//! In a block `…` on a line of its own stands for any lines, and within a line for any text.
+//! Figures of tables are not compared, their rows and targets are.
 //!
-//! Needs all that `cargo xtask doctor` names, pahole, and Debian's archive for kernels that are not in the cache yet.
+//! Needs all that `cargo xtask doctor` names, pahole, and Debian's archive for kernels that are not
+//! in the cache yet.
 
 #[allow(dead_code, reason = "each of those that take it in uses some of it")]
 mod support;
@@ -29,7 +31,8 @@ fn printed() -> Vec<Printed> {
         for line in text.lines() {
             if let Some(language) = line.strip_prefix("```") {
                 in_console = language == "console";
-            } else if let Some(command) = line.strip_prefix("$ cargo xtask ").filter(|_| in_console) {
+            } else if let Some(command) = line.strip_prefix("$ cargo xtask ").filter(|_| in_console)
+            {
                 let command = command.split(" #").next().unwrap_or(command);
                 all.push(Printed {
                     words: command.split_whitespace().map(str::to_owned).collect(),
@@ -88,7 +91,9 @@ fn are_lines(patterns: &[&str], lines: &[&str]) -> bool {
         ([first, patterns @ ..], _) if first.trim() == "…" => {
             (0..=lines.len()).any(|skipped| are_lines(patterns, &lines[skipped..]))
         }
-        ([first, patterns @ ..], [line, lines @ ..]) => is_line(first, line) && are_lines(patterns, lines),
+        ([first, patterns @ ..], [line, lines @ ..]) => {
+            is_line(first, line) && are_lines(patterns, lines)
+        }
         _ => false,
     }
 }
@@ -120,7 +125,10 @@ fn rows(lines: &[String]) -> Vec<(String, String)> {
         .position(|line| line.starts_with("WHAT "))
         .expect("a head of a table");
     let (head, rows) = (&lines[head], &lines[head + 1..]);
-    let column = |name: &str| head.find(name).unwrap_or_else(|| panic!("no column {name} in {head}"));
+    let column = |name: &str| {
+        head.find(name)
+            .unwrap_or_else(|| panic!("no column {name} in {head}"))
+    };
     let (median, target, reached) = (column("MEDIAN"), column("TARGET"), column("REACHED"));
     let cut = |line: &str, from: usize, to: usize| -> String {
         line.chars()
@@ -145,7 +153,9 @@ static BENCH: Mutex<()> = Mutex::new(());
 
 #[test]
 fn an_ellipsis_stands_for_anything() {
-    assert!(is_line("  ok …: done", "  ok 12 things: done") && is_line("…", "") && is_line("a", "a"));
+    assert!(
+        is_line("  ok …: done", "  ok 12 things: done") && is_line("…", "") && is_line("a", "a")
+    );
     assert!(!is_line("a", "ab") && !is_line("…: done", "done") && !is_line("a…b…c", "acb"));
     assert!(are_lines(&["a", "  …", "b"], &["a", "x", "y", "b"]) && are_lines(&["…"], &[]));
     assert!(!are_lines(&["a", "…", "b"], &["a", "x"]) && !are_lines(&["a"], &["a", "b"]));
@@ -161,8 +171,8 @@ fn each_block_is_tried() {
         "run --install",
         // All of the suite, of which this is a part.
         "test --install",
-        // What is named in them is a user's own, or takes a kernel's headers where Debian puts them: `documented` parses
-        // them, and other tests call them with what there is.
+        // What is named in them is a user's own, or takes a kernel's headers where Debian puts
+        // them: `documented` parses them, and other tests call them with what there is.
         "build --manifest-path ../my-driver/Cargo.toml --kernel running",
         "build -p edu --kdir /lib/modules/6.12.117+deb12-amd64/build",
         "run -p edu-c --kernel debian-7.2 --json",
@@ -175,7 +185,10 @@ fn each_block_is_tried() {
         "bench driver --rounds 3",
         "bench abi",
     ];
-    let all: Vec<String> = printed().iter().map(|printed| printed.words.join(" ")).collect();
+    let all: Vec<String> = printed()
+        .iter()
+        .map(|printed| printed.words.join(" "))
+        .collect();
     assert_eq!(all, tried);
 }
 
@@ -195,7 +208,8 @@ fn kernels() {
         own.map(|line| {
             let words: String = line.chars().take(fetched).collect();
             let mut words: Vec<&str> = words.split_whitespace().collect();
-            // Debian's word for the architecture is all that is known of a kernel that is not there.
+            // Debian's word for the architecture is all that is known of a kernel that is not
+            // there.
             words
                 .iter_mut()
                 .filter(|word| **word == "amd64")
@@ -206,7 +220,10 @@ fn kernels() {
     };
     let said = lines(ran.good());
     assert_eq!(facts(&printed.lines), facts(&said));
-    assert!(said.iter().any(|line| line.starts_with("running ")), "{said:?}");
+    assert!(
+        said.iter().any(|line| line.starts_with("running ")),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -233,7 +250,12 @@ fn a_driver_in_a_kernel() {
 fn a_module_on_another_kernel() {
     let mut printed = of("check-abi --ko");
     let ko = edu(DEFAULT);
-    let at = printed.words.iter().position(|word| word == "--ko").unwrap() + 1;
+    let at = printed
+        .words
+        .iter()
+        .position(|word| word == "--ko")
+        .unwrap()
+        + 1;
     assert!(
         is_line(&printed.words[at], &ko.display().to_string()),
         "{} is not {}",
@@ -248,7 +270,11 @@ fn a_module_on_another_kernel() {
 fn the_bindings_against_a_kernel() {
     let printed = of("check-abi --all");
     let ran = run(&mut xtask(["check-abi", "--kernel", DEFAULT]));
-    let own = printed.lines.iter().skip_while(|line| !line.ends_with(DEFAULT)).take(2);
+    let own = printed
+        .lines
+        .iter()
+        .skip_while(|line| !line.ends_with(DEFAULT))
+        .take(2);
     let expected: Vec<&str> = own.map(String::as_str).collect();
     let said: Vec<&str> = ran.good().lines().take(2).collect();
     assert_eq!(said, expected);
@@ -266,8 +292,18 @@ fn bench_abi() {
     let of_machine = first.rsplit_once("; ").unwrap().0;
     assert_eq!(of_machine, printed.lines[0].rsplit_once("; ").unwrap().0);
     // Each program has its own memory.
-    let memory: Vec<&String> = said.iter().filter(|line| line.contains(": memory ")).collect();
-    let bytes = |line: &String| -> u64 { line.split_whitespace().rev().nth(1).unwrap().parse().unwrap() };
+    let memory: Vec<&String> = said
+        .iter()
+        .filter(|line| line.contains(": memory "))
+        .collect();
+    let bytes = |line: &String| -> u64 {
+        line.split_whitespace()
+            .rev()
+            .nth(1)
+            .unwrap()
+            .parse()
+            .unwrap()
+    };
     let [pahole, two, history] = memory[..] else {
         panic!("{said:?}")
     };
@@ -284,8 +320,14 @@ fn bench_build() {
     let ran = run(&mut xtask(["bench", "build", "--quick"]));
     let said = rows(&lines(ran.good()));
     // README leaves the sizes out, and the short form what is built with nothing there.
-    let warm: Vec<_> = printed.iter().filter(|(what, _)| !what.ends_with(", cold")).collect();
-    let timed: Vec<_> = said.iter().filter(|(what, _)| !what.ends_with(", loaded")).collect();
+    let warm: Vec<_> = printed
+        .iter()
+        .filter(|(what, _)| !what.ends_with(", cold"))
+        .collect();
+    let timed: Vec<_> = said
+        .iter()
+        .filter(|(what, _)| !what.ends_with(", loaded"))
+        .collect();
     assert_eq!(timed, warm);
     assert!(said.len() == timed.len() + 2, "{said:?}");
 }
@@ -297,15 +339,24 @@ fn bench_driver() {
     let ran = run(&mut xtask(["bench", "driver", "--quick"]));
     let said = rows(&lines(ran.good()));
     // The gist has a line for each row that has a target.
-    for line in printed.lines.iter().filter(|line| line.contains(" at most ")) {
+    for line in printed
+        .lines
+        .iter()
+        .filter(|line| line.contains(" at most "))
+    {
         let (what, rest) = line.split_once("  ").unwrap();
-        let target = rest[rest.find("at most ").unwrap()..].split("  ").next().unwrap();
+        let target = rest[rest.find("at most ").unwrap()..]
+            .split("  ")
+            .next()
+            .unwrap();
         let word = match what {
             "loaded size" => ", loaded",
             "largest frame" => "largest frame",
             operation => operation,
         };
-        let found = said.iter().any(|(row, of_row)| row.contains(word) && of_row == target);
+        let found = said
+            .iter()
+            .any(|(row, of_row)| row.contains(word) && of_row == target);
         assert!(found, "no row `{what}` with `{target}` in {said:#?}");
     }
     let allocations: Vec<&str> = said

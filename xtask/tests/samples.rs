@@ -21,7 +21,9 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 /// The roots of the samples that are in Rust.
 fn roots() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples");
-    let samples = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let samples = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let roots: Vec<PathBuf> = samples
         .filter(|sample| sample.join("Cargo.toml").is_file())
         .map(|sample| sample.join("src/lib.rs"))

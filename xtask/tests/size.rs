@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The sample is not much larger than its twin in C.
 //!
-//! The figure is exact: it depends on the sources, the compilers and the kernel, and not on the machine. Nothing is booted.
+//! The figure is exact: it depends on the sources, the compilers and the kernel, and not on the
+//! machine. Nothing is booted.
 
 #[allow(dead_code, reason = "each of those that take it in uses some of it")]
 mod support;

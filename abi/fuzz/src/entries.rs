@@ -11,9 +11,12 @@ use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::usage::{Usage, by_value};
 
-/// Opens BTF, spells every type of it, and extracts all that has a name. The same as a module's over itself.
+/// Opens BTF, spells every type of it, and extracts all that has a name. The same as a module's
+/// over itself.
 pub fn btf(data: &[u8]) {
-    let Ok(btf) = Btf::open(data, "fuzz") else { return };
+    let Ok(btf) = Btf::open(data, "fuzz") else {
+        return;
+    };
     everything(&btf);
     if let Ok(module) = Btf::open_module(data, "fuzz", &btf) {
         everything(&module);
@@ -84,7 +87,9 @@ fn consume(abi: &Abi) {
 
 /// Reads a `Module.symvers`.
 pub fn symvers(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     if let Ok(symvers) = Symvers::parse(text, "fuzz") {
         for (name, export) in symvers.iter() {
             assert_eq!(symvers.get(name), Some(export));
@@ -92,7 +97,8 @@ pub fn symvers(data: &[u8]) {
     }
 }
 
-/// Reads the debug information of an object: as the kernel's compiler writes it, and as rustc does for bindings.
+/// Reads the debug information of an object: as the kernel's compiler writes it, and as rustc does
+/// for bindings.
 pub fn dwarf(data: &[u8]) {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let scope = Scope {
@@ -103,7 +109,8 @@ pub fn dwarf(data: &[u8]) {
         // What was asked for is there, or it is said that it is not.
         for name in &scope.types {
             assert!(
-                abi.types.contains_key(name) || abi.no_evidence.contains_key(&format!("type {name}")),
+                abi.types.contains_key(name)
+                    || abi.no_evidence.contains_key(&format!("type {name}")),
                 "{name}"
             );
         }
@@ -116,7 +123,9 @@ pub fn dwarf(data: &[u8]) {
 
 /// Reads a history: its files one after the other, each from its first row on.
 pub fn history(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     let Ok(history) = History::of_texts(&texts(text)) else {
         return;
     };
@@ -139,7 +148,10 @@ pub fn texts(text: &str) -> BTreeMap<String, String> {
         if let Some(kind) = line.strip_prefix(FIRST) {
             file = format!("{}.tsv", kind.trim_end());
         }
-        texts.entry(file.clone()).or_insert_with(String::new).push_str(line);
+        texts
+            .entry(file.clone())
+            .or_insert_with(String::new)
+            .push_str(line);
     }
     texts
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Truths about one kernel that should be one: what rustc laid out ([`RUSTC`]), what the kernel's compiler lays out from
-//! its headers ([`HEADERS`]), what the kernel itself says ([`BTF`]).
+//! Truths about one kernel that should be one: what rustc laid out ([`RUSTC`]), what the kernel's
+//! compiler lays out from its headers ([`HEADERS`]), what the kernel itself says ([`BTF`]).
 //!
-//! What C says twice has to be the same to the letter. What Rust says is compared in offsets, sizes, alignment and the kind
-//! of each type (`shape`). Not every truth knows everything: BTF has no alignment, no constants, no inline functions
-//! and no macros; rustc has no typedefs and enums but those that the bindings use. What a truth ought to know and does not is a
-//! finding without evidence; what all agree is not there is none.
+//! What C says twice has to be the same to the letter. What Rust says is compared in offsets,
+//! sizes, alignment and the kind of each type (`shape`). Not every truth knows everything: BTF has
+//! no alignment, no constants, no inline functions and no macros; rustc has no typedefs and enums
+//! but those that the bindings use. What a truth ought to know and does not is a finding without
+//! evidence; what all agree is not there is none.
 
 mod shape;
 
@@ -24,8 +25,8 @@ pub const HEADERS: &str = "headers";
 /// What the kernel's own type information says.
 pub const BTF: &str = "btf";
 
-/// Holds truths against each other, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or another for something made of
-/// the latter two, such as a snapshot.
+/// Holds truths against each other, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or another
+/// for something made of the latter two, such as a snapshot.
 pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Check {
     let mut agreement = Agreement {
         truths,
@@ -79,8 +80,10 @@ impl<'a> Agreement<'a> {
     fn types(&mut self) {
         for name in self.names(|abi| &abi.types) {
             let says = self.says(|abi| abi.types.get(name));
-            // An alias or a number's name that only the bindings use. One that a truth was asked for is not of these.
-            let asked = |(_, abi): &(&str, &Abi)| abi.no_evidence.contains_key(&format!("type {name}"));
+            // An alias or a number's name that only the bindings use. One that a truth was asked
+            // for is not of these.
+            let asked =
+                |(_, abi): &(&str, &Abi)| abi.no_evidence.contains_key(&format!("type {name}"));
             if says.iter().all(|(truth, ..)| *truth == RUSTC) && !self.truths.iter().any(asked) {
                 continue;
             }
@@ -140,7 +143,9 @@ impl<'a> Agreement<'a> {
         // An alias of a struct that has a name of its own: the fields are compared there.
         let with: Vec<&Says<'a, &'a Arc<Type>>> = says
             .iter()
-            .filter(|(truth, _, type_)| !type_.fields.is_empty() || (*truth != RUSTC && type_.kind != Kind::Typedef))
+            .filter(|(truth, _, type_)| {
+                !type_.fields.is_empty() || (*truth != RUSTC && type_.kind != Kind::Typedef)
+            })
             .collect();
         let names: BTreeSet<&str> = with
             .iter()
@@ -148,7 +153,11 @@ impl<'a> Agreement<'a> {
             .collect();
         if with.len() < 2 && !names.is_empty() {
             let path = format!("{name}'s fields");
-            self.no_evidence(Subject::Type, name, &format!("{path}: only one truth knows them"));
+            self.no_evidence(
+                Subject::Type,
+                name,
+                &format!("{path}: only one truth knows them"),
+            );
             return;
         }
         let role = self.role(name);
@@ -161,7 +170,9 @@ impl<'a> Agreement<'a> {
             let used = role == Some(Role::DriverAllocated) || self.uses_field(name, field);
             if said.len() < with.len() {
                 let truths = with.iter().map(|(truth, _, type_)| {
-                    let text = type_.field(field).map_or_else(|| "no such field".to_owned(), place);
+                    let text = type_
+                        .field(field)
+                        .map_or_else(|| "no such field".to_owned(), place);
                     ((*truth).to_owned(), text)
                 });
                 let truths: BTreeMap<String, String> = truths.collect();
@@ -179,7 +190,10 @@ impl<'a> Agreement<'a> {
             let agree = |left: &Says<'a, &'a Field>, right: &Says<'a, &'a Field>| {
                 let (&(a, abi_a, field_a), &(b, abi_b, field_b)) = (left, right);
                 let key = |field: &Field| (field.offset_bits, field.size_bits, field.bitfield);
-                let typed = same_types((a, abi_a, &field_a.type_name), (b, abi_b, &field_b.type_name));
+                let typed = same_types(
+                    (a, abi_a, &field_a.type_name),
+                    (b, abi_b, &field_b.type_name),
+                );
                 Likeness::from(key(field_a) == key(field_b)).max(typed)
             };
             let describe = |(_, _, field): &Says<'a, &'a Field>| place(field);
@@ -190,7 +204,8 @@ impl<'a> Agreement<'a> {
     fn functions(&mut self) {
         for name in self.names(|abi| &abi.functions) {
             let says = self.says(|abi| abi.functions.get(name));
-            // Not in the kernel, but in a header: BTF cannot know it, and the bindings reach it by a shim.
+            // Not in the kernel, but in a header: BTF cannot know it, and the bindings reach it by
+            // a shim.
             let by_header = says.iter().any(|(_, _, function)| is_by_header(function));
             let bound = says.iter().any(|(truth, ..)| *truth == RUSTC);
             let kernel = says.iter().any(|(truth, ..)| *truth != RUSTC);
@@ -198,7 +213,9 @@ impl<'a> Agreement<'a> {
                 continue;
             }
             if kernel || !name.starts_with(SHIM_PREFIX) {
-                self.lacking(Subject::Function, name, &says, |truth| truth != BTF || !by_header);
+                self.lacking(Subject::Function, name, &says, |truth| {
+                    truth != BTF || !by_header
+                });
             }
             let with: Vec<Says<'a, &'a Function>> = says
                 .into_iter()
@@ -211,7 +228,8 @@ impl<'a> Agreement<'a> {
             self.check.looked_at.functions += 1;
             let agree = |left: &Says<'a, &'a Function>, right: &Says<'a, &'a Function>| {
                 let (&(a, abi_a, left), &(b, abi_b, right)) = (left, right);
-                let declared = left.variadic == right.variadic && left.params.len() == right.params.len();
+                let declared =
+                    left.variadic == right.variadic && left.params.len() == right.params.len();
                 let pairs = left.params.iter().zip(&right.params);
                 let pairs = pairs.chain([(&left.returns, &right.returns)]);
                 pairs
@@ -220,7 +238,14 @@ impl<'a> Agreement<'a> {
             };
             let describe = |(_, _, function): &Says<'a, &'a Function>| function.declaration(name);
             let used = self.usage.functions.contains(name);
-            self.compare(Subject::Function, name, &with, agree, describe, (None, used));
+            self.compare(
+                Subject::Function,
+                name,
+                &with,
+                agree,
+                describe,
+                (None, used),
+            );
         }
     }
 
@@ -233,7 +258,8 @@ impl<'a> Agreement<'a> {
             }
             self.check.looked_at.constants += 1;
             let used = self.usage.constants.contains(name);
-            let agree = |left: &Says<'a, i128>, right: &Says<'a, i128>| Likeness::from(left.2 == right.2);
+            let agree =
+                |left: &Says<'a, i128>, right: &Says<'a, i128>| Likeness::from(left.2 == right.2);
             self.compare(
                 Subject::Constant,
                 name,
@@ -251,11 +277,18 @@ impl<'a> Agreement<'a> {
             for (what, why) in &abi.no_evidence {
                 let (kind, name) = what.split_once(' ').unwrap_or(("type", what));
                 let (subject, known) = match kind {
-                    "function" => (Subject::Function, self.says(|abi| abi.functions.get(name)).len()),
-                    "constant" => (Subject::Constant, self.says(|abi| abi.constants.get(name)).len()),
+                    "function" => (
+                        Subject::Function,
+                        self.says(|abi| abi.functions.get(name)).len(),
+                    ),
+                    "constant" => (
+                        Subject::Constant,
+                        self.says(|abi| abi.constants.get(name)).len(),
+                    ),
                     _ => (Subject::Type, self.says(|abi| abi.types.get(name)).len()),
                 };
-                // One that has it and says this too has it twice, and they differ: neither is evidence.
+                // One that has it and says this too has it twice, and they differ: neither is
+                // evidence.
                 let ambiguous = match kind {
                     "function" => abi.functions.contains_key(name),
                     "constant" => abi.constants.contains_key(name),
@@ -270,7 +303,13 @@ impl<'a> Agreement<'a> {
     }
 
     /// Notes the truths that ought to know this and do not.
-    fn lacking<T>(&mut self, subject: Subject, name: &str, says: &[Says<'a, T>], expected: impl Fn(&str) -> bool) {
+    fn lacking<T>(
+        &mut self,
+        subject: Subject,
+        name: &str,
+        says: &[Says<'a, T>],
+        expected: impl Fn(&str) -> bool,
+    ) {
         let kind = match subject {
             Subject::Function => "function",
             Subject::Constant => "constant",
@@ -319,12 +358,16 @@ impl<'a> Agreement<'a> {
             self.no_evidence(subject, name, &format!("{what}; {}", said.join("; ")));
         }
         if bad {
-            let truths = says.iter().map(|said| (said.0.to_owned(), describe(said))).collect();
+            let truths = says
+                .iter()
+                .map(|said| (said.0.to_owned(), describe(said)))
+                .collect();
             self.disagree(subject, name, truths, kernel_is_one, matters);
         }
     }
 
-    /// `kernel_is_one`: whether all but rustc say the same. `matters`: the role of the type, and whether the code uses it.
+    /// `kernel_is_one`: whether all but rustc say the same. `matters`: the role of the type, and
+    /// whether the code uses it.
     fn disagree(
         &mut self,
         subject: Subject,
@@ -347,13 +390,20 @@ impl<'a> Agreement<'a> {
                 "the bindings are not the kernel's, but the code does not use this",
             ),
         };
-        let said: Vec<String> = truths.iter().map(|(truth, text)| format!("{truth}: {text}")).collect();
+        let said: Vec<String> = truths
+            .iter()
+            .map(|(truth, text)| format!("{truth}: {text}"))
+            .collect();
         self.check.findings.push(Finding {
             subject,
             name: name.to_owned(),
             change: Change::Disagreement { truths },
             role,
-            used: if used { vec![name.to_owned()] } else { Vec::new() },
+            used: if used {
+                vec![name.to_owned()]
+            } else {
+                Vec::new()
+            },
             verdict,
             text: said.join("; "),
             reason: reason.to_owned(),
@@ -406,7 +456,9 @@ fn is_by_header(function: &Function) -> bool {
 /// C's spelled types to the letter; Rust's by what they are.
 fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> Likeness {
     match (left, right) {
-        ((RUSTC, rust, left), (RUSTC, _, right)) => likeness(rust, &Shape::of(left), rust, &Shape::of(right)),
+        ((RUSTC, rust, left), (RUSTC, _, right)) => {
+            likeness(rust, &Shape::of(left), rust, &Shape::of(right))
+        }
         ((RUSTC, rust, rust_type), (_, c, c_type)) | ((_, c, c_type), (RUSTC, rust, rust_type)) => {
             likeness(rust, &Shape::of(rust_type), c, &Shape::of(c_type))
         }
@@ -418,7 +470,10 @@ fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> Likeness {
 fn place(field: &Field) -> String {
     if field.bitfield {
         let (byte, bit) = (field.offset_bits / 8, field.offset_bits % 8);
-        return format!("at {byte} bit {bit}, {} bits, `{}`", field.size_bits, field.type_name);
+        return format!(
+            "at {byte} bit {bit}, {} bits, `{}`",
+            field.size_bits, field.type_name
+        );
     }
     format!(
         "at {}, {} B, `{}`",

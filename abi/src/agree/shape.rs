@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Types as C spells them, taken apart, so that Rust's can be held against them.
 //!
-//! rustc does not know C's typedefs, and bindgen has no enums, one `c_char`, and at times no const. So names of integers
-//! are compared by what the machine sees, typedefs are followed as far as they are known, and qualifiers do not count: what is
-//! compared is what is a pointer, an array of how many, a function of which parameters, and which struct is meant.
+//! rustc does not know C's typedefs, and bindgen has no enums, one `c_char`, and at times no const.
+//! So names of integers are compared by what the machine sees, typedefs are followed as far as they
+//! are known, and qualifiers do not count: what is compared is what is a pointer, an array of how
+//! many, a function of which parameters, and which struct is meant.
 
 use crate::model::{Abi, Kind};
 
@@ -30,7 +31,10 @@ pub(super) enum Shape {
 impl Shape {
     pub(super) fn of(spelled: &str) -> Self {
         let tokens = tokens(spelled);
-        let mut parser = Parser { tokens: &tokens, at: 0 };
+        let mut parser = Parser {
+            tokens: &tokens,
+            at: 0,
+        };
         let shape = parser.type_(0);
         if parser.at == tokens.len() {
             shape
@@ -50,7 +54,8 @@ fn tokens(spelled: &str) -> Vec<&str> {
         } else if "*()[],".contains(first) {
             1
         } else {
-            rest.find([' ', '*', '(', ')', '[', ']', ',']).unwrap_or(rest.len())
+            rest.find([' ', '*', '(', ')', '[', ']', ','])
+                .unwrap_or(rest.len())
         };
         let (token, after) = rest.split_at(length.max(first.len_utf8()));
         tokens.push(token);
@@ -96,7 +101,10 @@ impl<'a> Parser<'a> {
         if depth > DEPTH {
             return Shape::Unknown;
         }
-        while self.peek().is_some_and(|token| token == "*" || is_qualifier(token)) {
+        while self
+            .peek()
+            .is_some_and(|token| token == "*" || is_qualifier(token))
+        {
             if self.take("*") {
                 base = Shape::Pointer(Box::new(base));
             } else {
@@ -218,7 +226,9 @@ fn likeness_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u3
         return Likeness::Same;
     }
     match (resolved(rust, rust_type), resolved(c, c_type)) {
-        (Shape::Pointer(left), Shape::Pointer(right)) => likeness_at(rust, &left, c, &right, depth + 1),
+        (Shape::Pointer(left), Shape::Pointer(right)) => {
+            likeness_at(rust, &left, c, &right, depth + 1)
+        }
         (Shape::Array(left, length), Shape::Array(right, count)) => {
             Likeness::from(length == count).max(likeness_at(rust, &left, c, &right, depth + 1))
         }
@@ -237,11 +247,13 @@ fn likeness_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u3
             let declared = Likeness::from(variadic == c_variadic && params.len() == c_params.len());
             let params = params.iter().zip(&c_params);
             let pairs = params.chain([(&*returns, &*c_returns)]);
-            let likenesses = pairs.map(|(left, right)| likeness_at(rust, left, c, right, depth + 1));
+            let likenesses =
+                pairs.map(|(left, right)| likeness_at(rust, left, c, right, depth + 1));
             likenesses.fold(declared, Likeness::max)
         }
         (Shape::Named(left), Shape::Named(right)) => likeness_of_names(rust, &left, c, &right),
-        // A typedef that was not followed can be anything, and so can what could not be taken apart.
+        // A typedef that was not followed can be anything, and so can what could not be taken
+        // apart.
         (Shape::Named(name), _) | (_, Shape::Named(name)) if !is_known(&name) => Likeness::Unknown,
         (Shape::Unknown, _) | (_, Shape::Unknown) => Likeness::Unknown,
         _ => Likeness::Different,
@@ -362,7 +374,16 @@ mod tests {
                 variadic: false,
             }))
         );
-        for broken in ["", "*", "int (", "int (*", "int [", "int [x]", "int (*)(,)", "int )"] {
+        for broken in [
+            "",
+            "*",
+            "int (",
+            "int (*",
+            "int [",
+            "int [x]",
+            "int (*)(,)",
+            "int )",
+        ] {
             assert_eq!(Shape::of(broken), Shape::Unknown, "{broken}");
         }
         assert_eq!(Shape::of(&"int (*".repeat(10_000)), Shape::Unknown);
@@ -371,9 +392,15 @@ mod tests {
     #[test]
     fn what_the_machine_sees_is_compared() {
         assert!(same_in_nothing("unsigned int", "enum probe_type"));
-        assert!(same_in_nothing("long unsigned int", "long long unsigned int"));
+        assert!(same_in_nothing(
+            "long unsigned int",
+            "long long unsigned int"
+        ));
         assert!(same_in_nothing("const signed char *", "char *"));
-        assert!(same_in_nothing("int (*)(struct device *)", "int (*)(struct device *)"));
+        assert!(same_in_nothing(
+            "int (*)(struct device *)",
+            "int (*)(struct device *)"
+        ));
         assert!(!same_in_nothing("unsigned int", "int"));
         assert!(!same_in_nothing("struct device *", "struct pci_dev *"));
         assert!(!same_in_nothing("void *", "struct device *"));
@@ -386,7 +413,10 @@ mod tests {
             "int (*)(struct device *)",
             "void (*)(struct device *)"
         ));
-        assert!(!same_in_nothing("struct resource [17]", "struct resource [16]"));
+        assert!(!same_in_nothing(
+            "struct resource [17]",
+            "struct resource [16]"
+        ));
     }
 
     #[test]
@@ -407,7 +437,9 @@ mod tests {
             };
             c.types.insert(name.to_owned(), type_.into());
         }
-        let likeness = |rust: &str, spelled: &str| likeness(&Abi::default(), &Shape::of(rust), &c, &Shape::of(spelled));
+        let likeness = |rust: &str, spelled: &str| {
+            likeness(&Abi::default(), &Shape::of(rust), &c, &Shape::of(spelled))
+        };
         let same = |rust: &str, spelled: &str| likeness(rust, spelled) == Likeness::Same;
         assert!(same("struct atomic64_t", "atomic_long_t") && same("unsigned int *", "dev_t *"));
         assert!(!same("struct atomic_t", "atomic_long_t") && !same("int", "dev_t"));

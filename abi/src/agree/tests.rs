@@ -19,7 +19,11 @@ fn field(name: &str, offset_bits: u64, size_bits: u64, type_name: &str) -> Field
 /// The same kernel as C has it, or as Rust has it.
 fn abi(rust: bool) -> Abi {
     let mut abi = Abi::default();
-    let text = if rust { "const signed char *" } else { "const char *" };
+    let text = if rust {
+        "const signed char *"
+    } else {
+        "const char *"
+    };
     let flag = if rust { "unsigned char" } else { "_Bool" };
     let type_ = Type {
         kind: Kind::Struct,
@@ -40,7 +44,8 @@ fn abi(rust: bool) -> Abi {
         variadic: false,
         linkage: None,
     };
-    abi.functions.insert("pci_enable_device".to_owned(), function.into());
+    abi.functions
+        .insert("pci_enable_device".to_owned(), function.into());
     let constant = Constant {
         value: 12,
         source: Source::Compiler,
@@ -54,13 +59,19 @@ fn abi(rust: bool) -> Abi {
 fn a_type_whose_name_is_not_known_is_no_agreement() {
     let (rustc, mut headers, mut btf) = truths();
     for c in [&mut headers, &mut btf] {
-        Arc::make_mut(c.types.get_mut("pci_dev").unwrap()).fields[1].type_name = "handler_t".to_owned();
-        Arc::make_mut(c.functions.get_mut("pci_enable_device").unwrap()).returns = "result_t".to_owned();
+        Arc::make_mut(c.types.get_mut("pci_dev").unwrap()).fields[1].type_name =
+            "handler_t".to_owned();
+        Arc::make_mut(c.functions.get_mut("pci_enable_device").unwrap()).returns =
+            "result_t".to_owned();
     }
-    let expected = ["pci_dev.probe", "pci_enable_device"].map(|name| (name.to_owned(), Verdict::NoEvidence));
+    let expected =
+        ["pci_dev.probe", "pci_enable_device"].map(|name| (name.to_owned(), Verdict::NoEvidence));
     assert_eq!(found(&rustc, &headers, &btf), expected);
     for c in [&mut headers, &mut btf] {
-        for (name, target, size) in [("handler_t", "int (*)(struct device *)", 8), ("result_t", "int", 4)] {
+        for (name, target, size) in [
+            ("handler_t", "int (*)(struct device *)", 8),
+            ("result_t", "int", 4),
+        ] {
             let type_ = Type {
                 kind: Kind::Typedef,
                 size,
@@ -87,7 +98,11 @@ fn found(rustc: &Abi, headers: &Abi, btf: &Abi) -> Vec<(String, Verdict)> {
     let mut usage = Usage::default();
     usage.allocated.insert("pci_dev".to_owned());
     usage.functions.insert("pci_enable_device".to_owned());
-    let check = check("test", &[(RUSTC, rustc), (HEADERS, headers), (BTF, btf)], &usage);
+    let check = check(
+        "test",
+        &[(RUSTC, rustc), (HEADERS, headers), (BTF, btf)],
+        &usage,
+    );
     check
         .findings
         .into_iter()
@@ -138,7 +153,11 @@ fn each_planted_disagreement_is_found() {
                 "int (*)(struct pci_dev *)".to_owned();
         }),
         ("pci_dev.name", |abi| {
-            drop(Arc::make_mut(abi.types.get_mut("pci_dev").unwrap()).fields.remove(0))
+            drop(
+                Arc::make_mut(abi.types.get_mut("pci_dev").unwrap())
+                    .fields
+                    .remove(0),
+            )
         }),
         ("pci_enable_device", |abi| {
             Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap())
@@ -146,7 +165,8 @@ fn each_planted_disagreement_is_found() {
                 .push("int".to_owned());
         }),
         ("pci_enable_device", |abi| {
-            Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap()).returns = "void".to_owned();
+            Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap()).returns =
+                "void".to_owned();
         }),
         ("pci_enable_device", |abi| {
             Arc::make_mut(abi.functions.get_mut("pci_enable_device").unwrap()).variadic = true
@@ -181,10 +201,16 @@ fn each_planted_disagreement_is_found() {
 fn a_constant_that_is_off_by_one_and_an_alignment_are_found() {
     let (mut rustc, headers, btf) = truths();
     rustc.constants.get_mut("ENOMEM").unwrap().value += 1;
-    assert_eq!(found(&rustc, &headers, &btf), [("ENOMEM".to_owned(), Verdict::Keeps)]);
+    assert_eq!(
+        found(&rustc, &headers, &btf),
+        [("ENOMEM".to_owned(), Verdict::Keeps)]
+    );
     let (mut rustc, headers, btf) = truths();
     Arc::make_mut(rustc.types.get_mut("pci_dev").unwrap()).align = 4;
-    assert_eq!(found(&rustc, &headers, &btf), [("pci_dev".to_owned(), Verdict::Source)]);
+    assert_eq!(
+        found(&rustc, &headers, &btf),
+        [("pci_dev".to_owned(), Verdict::Source)]
+    );
 }
 
 #[test]
@@ -192,9 +218,12 @@ fn what_a_truth_lacks_is_no_pass() {
     let (rustc, headers, mut btf) = truths();
     btf.types.clear();
     btf.functions.clear();
-    btf.no_evidence
-        .insert("type pci_dev".to_owned(), "two definitions that differ".to_owned());
-    let lacking = ["pci_dev", "pci_enable_device"].map(|name| (name.to_owned(), Verdict::NoEvidence));
+    btf.no_evidence.insert(
+        "type pci_dev".to_owned(),
+        "two definitions that differ".to_owned(),
+    );
+    let lacking =
+        ["pci_dev", "pci_enable_device"].map(|name| (name.to_owned(), Verdict::NoEvidence));
     assert_eq!(found(&rustc, &headers, &btf), lacking);
     let (mut rustc, headers, btf) = truths();
     rustc.constants.clear();
@@ -208,13 +237,15 @@ fn what_a_truth_lacks_is_no_pass() {
 fn an_inline_function_need_not_be_in_the_kernel() {
     let (mut rustc, mut headers, mut btf) = truths();
     btf.functions.clear();
-    Arc::make_mut(headers.functions.get_mut("pci_enable_device").unwrap()).linkage = Some(Linkage::Inline);
+    Arc::make_mut(headers.functions.get_mut("pci_enable_device").unwrap()).linkage =
+        Some(Linkage::Inline);
     assert_eq!(found(&rustc, &headers, &btf), []);
     rustc.functions.clear();
     assert_eq!(found(&rustc, &headers, &btf), []);
 }
 
-/// A reader that meets a name twice keeps the first definition and says so: that is no truth to agree with.
+/// A reader that meets a name twice keeps the first definition and says so: that is no truth to
+/// agree with.
 #[test]
 fn a_name_with_two_definitions_is_no_pass() {
     for what in ["type pci_dev", "function pci_enable_device"] {

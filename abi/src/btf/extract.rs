@@ -11,13 +11,17 @@ use super::read::{Btf, Id, Item, Linkage, Members};
 use super::spell::{DEPTH, declare, endless};
 use crate::model::{Abi, Field, Function, Kind, Scope, Type};
 
-/// Types that C aligns to a line of the cache, which is more than their members demand. BTF does not say so. With the
-/// shortest line of a 64-bit machine: where a type's size and the places of its members prove more, as on ppc64le (128),
-/// that counts.
-pub const ALIGNED: &[(&str, u64, &str)] = &[("module", 64, "____cacheline_aligned, include/linux/module.h")];
+/// Types that C aligns to a line of the cache, which is more than their members demand. BTF does
+/// not say so. With the shortest line of a 64-bit machine: where a type's size and the places of
+/// its members prove more, as on ppc64le (128), that counts.
+pub const ALIGNED: &[(&str, u64, &str)] = &[(
+    "module",
+    64,
+    "____cacheline_aligned, include/linux/module.h",
+)];
 
-/// Functions written in assembly: their BTF says `void f(void)`, which is not so. A row that ends in `*` stands for
-/// all that begin so.
+/// Functions written in assembly: their BTF says `void f(void)`, which is not so. A row that ends
+/// in `*` stands for all that begin so.
 pub const ASSEMBLY: &[&str] = &[
     "memcpy",
     "memmove",
@@ -69,8 +73,9 @@ const MEMBERS: usize = 1 << 14;
 /// How many types may come along by value.
 const TYPES: usize = 1 << 14;
 
-/// How much work one extraction may be: types looked at, and bytes of text made. A type that holds another twice, which
-/// holds a third twice, and so on, is small in the data and without an end for who follows it.
+/// How much work one extraction may be: types looked at, and bytes of text made. A type that holds
+/// another twice, which holds a third twice, and so on, is small in the data and without an end for
+/// who follows it.
 const WORK: u64 = 1 << 25;
 
 /// What a member or an enumerator counts for, besides its text: about its bytes.
@@ -94,7 +99,8 @@ impl Budget {
     }
 }
 
-/// What is in scope. What is missing or ambiguous is in [`Abi::no_evidence`]; damaged data is an error.
+/// What is in scope. What is missing or ambiguous is in [`Abi::no_evidence`]; damaged data is an
+/// error.
 pub fn extract(btf: &Btf<'_>, scope: &Scope) -> Result<Abi> {
     let mut extraction = Extraction {
         btf,
@@ -137,7 +143,11 @@ struct Found<'s> {
 
 /// One look at the name of each record.
 fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
-    let types: HashMap<&str, &'s str> = scope.types.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    let types: HashMap<&str, &'s str> = scope
+        .types
+        .iter()
+        .map(|name| (name.as_str(), name.as_str()))
+        .collect();
     let functions: HashMap<&str, &'s str> = scope
         .functions
         .iter()
@@ -200,7 +210,9 @@ impl Extraction<'_, '_> {
     fn missing(&self) -> String {
         match self.btf.unknown_kind() {
             Some(kind) => {
-                format!("not found in the BTF before its first record of the kind {kind}, which is not known")
+                format!(
+                    "not found in the BTF before its first record of the kind {kind}, which is not known"
+                )
             }
             None => ABSENT.to_owned(),
         }
@@ -209,7 +221,9 @@ impl Extraction<'_, '_> {
     /// Reads the type if it has a name, and notes what it holds by value.
     fn add(&mut self, id: Id) -> Result<()> {
         let (kind, name) = match self.btf.item(id)? {
-            Item::Composite { name, union, .. } => (if union { Kind::Union } else { Kind::Struct }, name),
+            Item::Composite { name, union, .. } => {
+                (if union { Kind::Union } else { Kind::Struct }, name)
+            }
             Item::Enum { name, .. } => (Kind::Enum, name),
             Item::Typedef { name, .. } => (Kind::Typedef, name),
             Item::Array { element, .. } => return self.add_held(element),
@@ -224,7 +238,8 @@ impl Extraction<'_, '_> {
             return Ok(());
         }
         let held = self.abi.types.get(&key).map(|held| held.kind);
-        if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef)) {
+        if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef))
+        {
             // A tag and a typedef of the same name: the tag keeps it.
             let other = format!("typedef {name}");
             if held == Kind::Typedef {
@@ -240,7 +255,10 @@ impl Extraction<'_, '_> {
         }
         let type_ = self.read(id, kind)?;
         if !self.btf.has_signs()
-            && let Some((enumerator, value)) = type_.values.iter().find(|(_, value)| **value > i128::from(i32::MAX))
+            && let Some((enumerator, value)) = type_
+                .values
+                .iter()
+                .find(|(_, value)| **value > i128::from(i32::MAX))
         {
             let why = format!(
                 "{enumerator} is {value} or {}: the BTF, of a pahole before 1.24, does not say whether enums have signs",
@@ -250,7 +268,10 @@ impl Extraction<'_, '_> {
         }
         match self.abi.types.get(&key) {
             Some(known) if **known != type_ => {
-                let why = format!("{} {name} has two definitions in the BTF that differ", kind.word());
+                let why = format!(
+                    "{} {name} has two definitions in the BTF that differ",
+                    kind.word()
+                );
                 self.nothing("type", &key, why);
             }
             Some(_) => {}
@@ -293,9 +314,13 @@ impl Extraction<'_, '_> {
         }
         self.budget.spend(self.btf, id, 1)?;
         match self.btf.item(id)? {
-            Item::Array { element: of, .. } | Item::Modified { of, .. } => self.by_value(of, depth + 1),
+            Item::Array { element: of, .. } | Item::Modified { of, .. } => {
+                self.by_value(of, depth + 1)
+            }
             Item::Composite { name: "", .. } => self.held_by(id, depth + 1),
-            Item::Composite { name, .. } | Item::Enum { name, .. } | Item::Typedef { name, .. } if !name.is_empty() => {
+            Item::Composite { name, .. } | Item::Enum { name, .. } | Item::Typedef { name, .. }
+                if !name.is_empty() =>
+            {
                 if self.ids.get(name) != Some(&id) {
                     self.pending.push(id);
                 }
@@ -333,7 +358,10 @@ impl Extraction<'_, '_> {
                 if let Item::Composite { name: "", .. } = self.btf.item(of)? {
                     flatten(self.btf, of, "", 0, &mut type_.fields, 0, &self.budget)?;
                 }
-                if let Item::Enum { name: "", values, .. } = self.btf.item(of)? {
+                if let Item::Enum {
+                    name: "", values, ..
+                } = self.btf.item(of)?
+                {
                     for (name, value) in values.iter() {
                         self.budget.spend(self.btf, id, NODE)?;
                         type_.values.insert(self.btf.name(name)?.to_owned(), value);
@@ -348,7 +376,10 @@ impl Extraction<'_, '_> {
     fn function(&mut self, name: &str, ids: &[Id]) -> Result<()> {
         let mut global = Vec::new();
         for &id in ids {
-            if let Item::Function { signature, linkage, .. } = self.btf.item(id)? {
+            if let Item::Function {
+                signature, linkage, ..
+            } = self.btf.item(id)?
+            {
                 global.push((linkage == Linkage::Global, signature));
             }
         }
@@ -360,7 +391,8 @@ impl Extraction<'_, '_> {
         let distinct: BTreeSet<(String, Vec<String>, bool)> = signatures.collect::<Result<_>>()?;
         for (returns, params, _) in &distinct {
             let text: usize = params.iter().map(|param| param.len() + NODE as usize).sum();
-            self.budget.spend(self.btf, Id::VOID, (returns.len() + text) as u64)?;
+            self.budget
+                .spend(self.btf, Id::VOID, (returns.len() + text) as u64)?;
         }
         let mut distinct = distinct.into_iter();
         match (distinct.next(), distinct.next()) {
@@ -376,7 +408,9 @@ impl Extraction<'_, '_> {
                     variadic,
                     linkage: None,
                 };
-                self.abi.functions.insert(name.to_owned(), Arc::new(function));
+                self.abi
+                    .functions
+                    .insert(name.to_owned(), Arc::new(function));
             }
             (Some(_), Some(_)) => {
                 let why = "several functions of this name in the BTF, with signatures that differ";
@@ -416,7 +450,8 @@ fn signature(btf: &Btf<'_>, id: Id) -> Result<(String, Vec<String>, bool)> {
     Ok((declare(btf, returns, "")?, list, variadic))
 }
 
-/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before them.
+/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before
+/// them.
 fn flatten(
     btf: &Btf<'_>,
     id: Id,
@@ -457,7 +492,11 @@ fn flatten(
             type_name: declare(btf, member.of, "")?,
             bitfield: member.bits > 0,
         };
-        budget.spend(btf, id, NODE + (field.name.len() + field.type_name.len()) as u64)?;
+        budget.spend(
+            btf,
+            id,
+            NODE + (field.name.len() + field.type_name.len()) as u64,
+        )?;
         fields.push(field);
         if body {
             let dot = if is_array { "[]." } else { "." };
@@ -497,9 +536,10 @@ pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> 
         return Err(endless(btf, id));
     }
     Ok(match btf.item(id)? {
-        Item::Int { size, .. } | Item::Float { size, .. } | Item::Composite { size, .. } | Item::Enum { size, .. } => {
-            Some(u64::from(size))
-        }
+        Item::Int { size, .. }
+        | Item::Float { size, .. }
+        | Item::Composite { size, .. }
+        | Item::Enum { size, .. } => Some(u64::from(size)),
         Item::Pointer(_) => Some(POINTER),
         Item::Array { element, count } => {
             size_of(btf, element, depth + 1)?.map(|size| size.saturating_mul(u64::from(count)))
@@ -515,7 +555,13 @@ pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> 
 const POINTER: u64 = 8;
 
 /// The alignment without which C would have put the members, or the end, of a struct elsewhere.
-fn proven_align(btf: &Btf<'_>, members: Members<'_>, size: u64, depth: u32, budget: &Budget) -> Result<u64> {
+fn proven_align(
+    btf: &Btf<'_>,
+    members: Members<'_>,
+    size: u64,
+    depth: u32,
+    budget: &Budget,
+) -> Result<u64> {
     let (mut end, mut align) = (0_u64, 1_u64);
     // From this bit to that one: the least alignment that leads there, if one does.
     let leads = |from: u64, to: u64, least: u64| {
@@ -554,7 +600,10 @@ fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
             align_of(btf, of, depth + 1, budget)?
         }
         Item::Composite {
-            name, size, members, ..
+            name,
+            size,
+            members,
+            ..
         } => {
             let line = ALIGNED.iter().find(|(aligned, ..)| *aligned == name);
             let line = line.filter(|(_, least, _)| u64::from(size).is_multiple_of(*least));
@@ -564,7 +613,8 @@ fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
             let mut align = 1;
             for member in members.iter() {
                 let of_member = align_of(btf, member.of, depth + 1, budget)?;
-                if member.bits == 0 && !u64::from(member.offset_bits).is_multiple_of(of_member * 8) {
+                if member.bits == 0 && !u64::from(member.offset_bits).is_multiple_of(of_member * 8)
+                {
                     // It stands where its type would not: the struct is packed.
                     return Ok(1);
                 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! BTF, the type information that a kernel carries: `include/uapi/linux/btf.h`.
 //!
-//! Nothing is decoded before it is asked for: opening a kernel's BTF walks its records once to note where each
-//! starts. Whatever the bytes say, no read leaves them, and no answer is larger than a limit.
+//! Nothing is decoded before it is asked for: opening a kernel's BTF walks its records once to note
+//! where each starts. Whatever the bytes say, no read leaves them, and no answer is larger than a
+//! limit.
 
 mod extract;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Tests of the reader with odd BTF: names that occur twice, packed and nested types, types without end.
+//! Tests of the reader with odd BTF: names that occur twice, packed and nested types, types without
+//! end.
 
 use super::testing::Builder;
 use super::{ASSEMBLY, Btf, extract};
@@ -57,9 +58,17 @@ fn a_tag_keeps_a_name_that_a_typedef_has_too() {
         btf.typedef("both", int);
         let abi = read(&btf, &["both"], &[]);
         assert_eq!(abi.types["both"].kind, Kind::Struct, "{tag_first}");
-        assert_eq!(abi.types["typedef both"].target.as_deref(), Some("int"), "{tag_first}");
+        assert_eq!(
+            abi.types["typedef both"].target.as_deref(),
+            Some("int"),
+            "{tag_first}"
+        );
         assert_eq!(abi.types.len(), 2, "{tag_first}");
-        assert!(abi.no_evidence.is_empty(), "{tag_first}: {:?}", abi.no_evidence);
+        assert!(
+            abi.no_evidence.is_empty(),
+            "{tag_first}: {:?}",
+            abi.no_evidence
+        );
     }
 }
 
@@ -150,9 +159,15 @@ fn members_are_flattened_with_their_places() {
         ("end", 800, 0, "int [0]"),
     ];
     assert_eq!(fields(&abi, "all"), expected);
-    assert_eq!(fields(&abi, "all_t"), [("x", 0, 32, "int"), ("y", 32, 32, "int")]);
+    assert_eq!(
+        fields(&abi, "all_t"),
+        [("x", 0, 32, "int"), ("y", 32, 32, "int")]
+    );
     let state = &abi.types["state_t"];
-    assert_eq!((state.size, state.values["OFF"], state.values["ON"]), (4, 0, 1));
+    assert_eq!(
+        (state.size, state.values["OFF"], state.values["ON"]),
+        (4, 0, 1)
+    );
     assert_eq!(abi.types["call_t"].size, 0);
 }
 
@@ -168,7 +183,11 @@ fn what_is_held_by_value_comes_along() {
     let unnamed = btf.structure("", 8, &[("alias", alias, 0, 0)]);
     let away = btf.structure("away", 4, &[("a", int, 0, 0)]);
     let pointer = btf.pointer(away);
-    btf.structure("top", 16, &[("inner", unnamed, 0, 0), ("away", pointer, 64, 0)]);
+    btf.structure(
+        "top",
+        16,
+        &[("inner", unnamed, 0, 0), ("away", pointer, 64, 0)],
+    );
     let abi = read(&btf, &["top"], &[]);
     let names: Vec<&str> = abi.types.keys().map(String::as_str).collect();
     assert_eq!(names, ["alias", "deep", "state", "top"]);
@@ -179,7 +198,8 @@ fn a_global_function_goes_before_static_ones_of_its_name() {
     let mut btf = Builder::new();
     let int = btf.int("int", 4);
     let (nothing, of_int) = (btf.signature(0, &[]), btf.signature(int, &[("a", int)]));
-    let private = |btf: &mut Builder, name: &str, signature| btf.record(name, 12, false, 0, signature, &[]);
+    let private =
+        |btf: &mut Builder, name: &str, signature| btf.record(name, 12, false, 0, signature, &[]);
     private(&mut btf, "open", nothing);
     btf.function("open", of_int);
     private(&mut btf, "quiet", nothing);
@@ -187,7 +207,10 @@ fn a_global_function_goes_before_static_ones_of_its_name() {
     private(&mut btf, "unsure", of_int);
     let abi = read(&btf, &[], &["open", "quiet", "unsure"]);
     assert_eq!(abi.functions["open"].declaration("open"), "int open(int)");
-    assert_eq!(abi.functions["quiet"].declaration("quiet"), "void quiet(void)");
+    assert_eq!(
+        abi.functions["quiet"].declaration("quiet"),
+        "void quiet(void)"
+    );
     assert!(
         abi.no_evidence["function unsure"].contains("differ"),
         "{:?}",
@@ -229,7 +252,8 @@ fn of_assembly_nothing_is_believed_but_a_signature() {
 
 #[test]
 fn what_has_no_end_is_an_error() {
-    // Each holds the one before it twice, and none has a member with a name: little data, and 2^40 ways through it.
+    // Each holds the one before it twice, and none has a member with a name: little data, and 2^40
+    // ways through it.
     let mut btf = Builder::new();
     let int = btf.int("int", 4);
     let mut last = btf.structure("", 4, &[("", int, 0, 1)]);

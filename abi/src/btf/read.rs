@@ -23,7 +23,8 @@ pub struct Btf<'d> {
     base: Option<&'d Btf<'d>>,
     /// Where each record starts in `types`.
     offsets: Vec<u32>,
-    /// The kind that ended the walk: a reader that does not know a kind does not know where the next record starts.
+    /// The kind that ended the walk: a reader that does not know a kind does not know where the
+    /// next record starts.
     unknown_kind: Option<u8>,
     /// Returns `true` if an enum says that its values are signed.
     has_signs: bool,
@@ -128,8 +129,16 @@ impl<'d> Members<'d> {
             Member {
                 name: word(bytes, 0),
                 of: Id(word(bytes, 4)),
-                offset_bits: if self.bitfields { offset & 0x00ff_ffff } else { offset },
-                bits: if self.bitfields { (offset >> 24) as u8 } else { 0 },
+                offset_bits: if self.bitfields {
+                    offset & 0x00ff_ffff
+                } else {
+                    offset
+                },
+                bits: if self.bitfields {
+                    (offset >> 24) as u8
+                } else {
+                    0
+                },
             }
         })
     }
@@ -233,7 +242,10 @@ impl<'d> Btf<'d> {
         }
         let magic = u16::from_le_bytes([data[0], data[1]]);
         if magic == MAGIC.swap_bytes() {
-            return Err(bad("BTF in little-endian order", "BTF in big-endian order".to_owned()));
+            return Err(bad(
+                "BTF in little-endian order",
+                "BTF in big-endian order".to_owned(),
+            ));
         }
         if magic != MAGIC {
             return Err(bad(
@@ -245,19 +257,25 @@ impl<'d> Btf<'d> {
             return Err(bad("BTF of version 1", format!("version {}", data[2])));
         }
         let header = word(data, 4) as usize;
-        let body = data.get(header..).filter(|_| header >= HEADER).ok_or_else(|| {
-            bad(
-                "a header of 24 bytes or more, within the data",
-                format!("a length of {header} in {} bytes", data.len()),
-            )
-        })?;
+        let body = data
+            .get(header..)
+            .filter(|_| header >= HEADER)
+            .ok_or_else(|| {
+                bad(
+                    "a header of 24 bytes or more, within the data",
+                    format!("a length of {header} in {} bytes", data.len()),
+                )
+            })?;
         let section = |what: &str, at: usize| {
             let (offset, length) = (word(data, at) as usize, word(data, at + 4) as usize);
             let end = offset.checked_add(length);
             end.and_then(|end| body.get(offset..end)).ok_or_else(|| {
                 bad(
                     &format!("the {what} within the data"),
-                    format!("{what} of {length} bytes at {offset}, in {} bytes", body.len()),
+                    format!(
+                        "{what} of {length} bytes at {offset}, in {} bytes",
+                        body.len()
+                    ),
                 )
             })
         };
@@ -273,12 +291,17 @@ impl<'d> Btf<'d> {
             ));
         }
         if !strings.is_empty() && strings.last() != Some(&0) {
-            return Err(bad("strings that end with a zero", "another end".to_owned()));
+            return Err(bad(
+                "strings that end with a zero",
+                "another end".to_owned(),
+            ));
         }
         if let Some(kind) = base.and_then(Btf::unknown_kind) {
             return Err(bad(
                 "a module's BTF over its kernel's, all of whose kinds of records are known",
-                format!("a kernel's with a record of the kind {kind}: the module's numbers start nobody knows where"),
+                format!(
+                    "a kernel's with a record of the kind {kind}: the module's numbers start nobody knows where"
+                ),
             ));
         }
         let mut btf = Self {
@@ -335,7 +358,9 @@ impl<'d> Btf<'d> {
             let record = &self.types[offset as usize..];
             kind_of(word(record, 4)) == INT
                 && word(record, 8) == 4
-                && self.name(word(record, 0)).is_ok_and(|name| LONG.contains(&name))
+                && self
+                    .name(word(record, 0))
+                    .is_ok_and(|name| LONG.contains(&name))
         })
     }
 
@@ -375,7 +400,8 @@ impl<'d> Btf<'d> {
 
     /// The kind of a record that this reader does not know: types from there on are not known.
     pub fn unknown_kind(&self) -> Option<u8> {
-        self.unknown_kind.or_else(|| self.base.and_then(Btf::unknown_kind))
+        self.unknown_kind
+            .or_else(|| self.base.and_then(Btf::unknown_kind))
     }
 
     /// The numbers of all types, the base's first.
@@ -389,10 +415,13 @@ impl<'d> Btf<'d> {
         if let Some(base) = self.base.filter(|_| offset < before) {
             return base.name(offset);
         }
-        let text = self.strings.get((offset - before) as usize..).and_then(|rest| {
-            let end = rest.iter().take(NAME).position(|&byte| byte == 0)?;
-            std::str::from_utf8(&rest[..end]).ok()
-        });
+        let text = self
+            .strings
+            .get((offset - before) as usize..)
+            .and_then(|rest| {
+                let end = rest.iter().take(NAME).position(|&byte| byte == 0)?;
+                std::str::from_utf8(&rest[..end]).ok()
+            });
         text.ok_or_else(|| {
             Error::new(
                 &self.place,
@@ -412,21 +441,27 @@ impl<'d> Btf<'d> {
             return base.record(id);
         }
         let offset = self.offsets.get(id.0.wrapping_sub(self.first()) as usize);
-        offset.map(|&offset| &self.types[offset as usize..]).ok_or_else(|| {
-            let why = match self.unknown_kind() {
-                Some(kind) => format!("type {} stands after one of the kind {kind}, which is not known", id.0),
-                None => format!("type {}, of {}", id.0, self.len()),
-            };
-            Error::new(
-                &self.place,
-                "the number of a type that is there",
-                why,
-                "the file is damaged, or newer than this reader",
-            )
-        })
+        offset
+            .map(|&offset| &self.types[offset as usize..])
+            .ok_or_else(|| {
+                let why = match self.unknown_kind() {
+                    Some(kind) => format!(
+                        "type {} stands after one of the kind {kind}, which is not known",
+                        id.0
+                    ),
+                    None => format!("type {}, of {}", id.0, self.len()),
+                };
+                Error::new(
+                    &self.place,
+                    "the number of a type that is there",
+                    why,
+                    "the file is damaged, or newer than this reader",
+                )
+            })
     }
 
-    /// The record's name if it is one of a struct, union, enum, typedef or function. Cheap: for a look at all of them.
+    /// The record's name if it is one of a struct, union, enum, typedef or function. Cheap: for a
+    /// look at all of them.
     pub fn named(&self, id: Id) -> Result<Option<(&'d str, bool)>> {
         let record = self.record(id)?;
         let kind = kind_of(word(record, 4));
@@ -437,9 +472,14 @@ impl<'d> Btf<'d> {
         Ok(Some((self.name(name)?, kind == FUNC)))
     }
 
-    /// The same for a name whose first bytes pass; what follows them among the strings is shown too. Most names are not
-    /// wanted, and to read one to its end is what a look at all of them costs.
-    pub(super) fn named_if(&self, id: Id, passes: impl Fn(&[u8]) -> bool) -> Result<Option<(&'d str, bool)>> {
+    /// The same for a name whose first bytes pass; what follows them among the strings is shown
+    /// too. Most names are not wanted, and to read one to its end is what a look at all of them
+    /// costs.
+    pub(super) fn named_if(
+        &self,
+        id: Id,
+        passes: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<(&'d str, bool)>> {
         let offset = word(self.record(id)?, 0);
         let before = self.base.map_or(0, Btf::strings_len);
         match offset

@@ -8,15 +8,19 @@ use super::read::{Btf, Id, Item, Modifier};
 /// How deep types may be nested before that is taken for a cycle.
 pub(super) const DEPTH: u32 = 64;
 
-/// How many types one declaration may name: functions that take functions are few, and so are their parameters.
+/// How many types one declaration may name: functions that take functions are few, and so are their
+/// parameters.
 const STEPS: u32 = 1 << 12;
 
 /// How long a declaration may get.
 const TEXT: usize = 1 << 16;
 
-/// The declaration of `name` (which may be empty) with this type. A type without a name is `struct {…}`.
+/// The declaration of `name` (which may be empty) with this type. A type without a name is
+/// `struct {…}`.
 pub fn declare(btf: &Btf<'_>, id: Id, name: &str) -> Result<String> {
-    declare_with(btf, id, name, &mut |_, item| Ok(format!("{} {{…}}", word(&item))))
+    declare_with(btf, id, name, &mut |_, item| {
+        Ok(format!("{} {{…}}", word(&item)))
+    })
 }
 
 /// The same, with `body` to spell types without a name.
@@ -26,7 +30,12 @@ pub(crate) fn declare_with<'d>(
     name: &str,
     body: &mut dyn FnMut(Id, Item<'d>) -> Result<String>,
 ) -> Result<String> {
-    Speller { btf, body, steps: 0 }.declare(id, name.to_owned(), "", 0)
+    Speller {
+        btf,
+        body,
+        steps: 0,
+    }
+    .declare(id, name.to_owned(), "", 0)
 }
 
 /// An error about types that never end.
@@ -56,7 +65,8 @@ struct Speller<'a, 'd> {
 }
 
 impl<'d> Speller<'_, 'd> {
-    /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type that comes last.
+    /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type
+    /// that comes last.
     fn declare(&mut self, id: Id, inner: String, qualifiers: &str, depth: u32) -> Result<String> {
         self.steps += 1;
         if depth > DEPTH || self.steps > STEPS || inner.len() > TEXT {
@@ -65,8 +75,12 @@ impl<'d> Speller<'_, 'd> {
         let depth = depth + 1;
         let base = match self.btf.item(id)? {
             Item::Void => "void".to_owned(),
-            Item::Int { name, .. } | Item::Float { name, .. } | Item::Typedef { name, .. } => name.to_owned(),
-            item @ (Item::Composite { name, .. } | Item::Enum { name, .. } | Item::Forward { name, .. }) => {
+            Item::Int { name, .. } | Item::Float { name, .. } | Item::Typedef { name, .. } => {
+                name.to_owned()
+            }
+            item @ (Item::Composite { name, .. }
+            | Item::Enum { name, .. }
+            | Item::Forward { name, .. }) => {
                 if name.is_empty() {
                     (self.body)(id, item)?
                 } else {
@@ -122,7 +136,9 @@ impl<'d> Speller<'_, 'd> {
                 };
                 return self.declare(returns, format!("{inner}({list})"), "", depth);
             }
-            Item::Function { signature, .. } => return self.declare(signature, inner, qualifiers, depth),
+            Item::Function { signature, .. } => {
+                return self.declare(signature, inner, qualifiers, depth);
+            }
             Item::Variable { of, .. } => return self.declare(of, inner, qualifiers, depth),
             Item::Other => {
                 return Err(Error::new(

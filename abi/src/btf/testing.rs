@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A builder of small BTF, for tests. The tests in `tests/` take this file in, too.
-#![allow(dead_code, unreachable_pub, reason = "each of those that take it in uses some of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each of those that take it in uses some of it"
+)]
 
 /// BTF in the making. Each type is numbered from 1 in the order of the calls.
 #[derive(Debug, Clone)]
@@ -34,7 +38,15 @@ impl Builder {
     }
 
     /// A record as it stands: kind, flag, count, the third word, and what follows.
-    pub fn record(&mut self, name: &str, kind: u32, flag: bool, count: u32, third: u32, rest: &[u32]) -> u32 {
+    pub fn record(
+        &mut self,
+        name: &str,
+        kind: u32,
+        flag: bool,
+        count: u32,
+        third: u32,
+        rest: &[u32],
+    ) -> u32 {
         let name = self.name(name);
         let info = u32::from(flag) << 31 | kind << 24 | count;
         for word in [name, info, third].iter().chain(rest) {
@@ -116,7 +128,8 @@ impl Builder {
     }
 }
 
-/// A little of everything: a driver, its callbacks, bit fields, a union without a name, and functions.
+/// A little of everything: a driver, its callbacks, bit fields, a union without a name, and
+/// functions.
 pub fn sample() -> Builder {
     let mut btf = Builder::new();
     let int = btf.int("int", 4);

@@ -40,7 +40,10 @@ fn a_struct_is_read_with_its_bit_fields_and_its_unnamed_members() {
         ("last", 384, 64, false),
     ];
     assert_eq!(fields, expected);
-    assert_eq!((driver.kind, driver.size, driver.align), (Kind::Struct, 56, 8));
+    assert_eq!(
+        (driver.kind, driver.size, driver.align),
+        (Kind::Struct, 56, 8)
+    );
     assert_eq!(
         driver.field("probe").map(|f| f.type_name.as_str()),
         Some("int (*)(struct device *)")
@@ -77,7 +80,11 @@ fn two_definitions_that_differ_are_no_evidence() {
     let other = btf.signature(0, &[]);
     btf.function("driver_register", other);
     let abi = read(&btf, &["device"], &["driver_register"]);
-    assert!(abi.no_evidence.contains_key("type device"), "{:?}", abi.no_evidence);
+    assert!(
+        abi.no_evidence.contains_key("type device"),
+        "{:?}",
+        abi.no_evidence
+    );
     assert!(abi.no_evidence.contains_key("function driver_register"));
     assert!(!abi.functions.contains_key("driver_register"));
 }
@@ -89,7 +96,11 @@ fn what_stands_after_an_unknown_kind_is_no_evidence() {
     btf.structure("hidden", 4, &[]);
     let abi = read(&btf, &["device", "hidden"], &[]);
     assert!(abi.types.contains_key("device"));
-    assert!(abi.no_evidence["type hidden"].contains("31"), "{:?}", abi.no_evidence);
+    assert!(
+        abi.no_evidence["type hidden"].contains("31"),
+        "{:?}",
+        abi.no_evidence
+    );
 }
 
 #[test]
@@ -97,7 +108,11 @@ fn struct_module_is_aligned_as_its_members_prove() {
     let of = |size: u32, second: u32| {
         let mut btf = Builder::new();
         let long = btf.int("unsigned long", 8);
-        btf.structure("module", size, &[("state", long, 0, 0), ("mem", long, second * 8, 0)]);
+        btf.structure(
+            "module",
+            size,
+            &[("state", long, 0, 0), ("mem", long, second * 8, 0)],
+        );
         read(&btf, &["module"], &[]).types["module"].align
     };
     assert_eq!(of(128, 64), 64, "a line of 64 bytes, as on x86 and arm64");
@@ -123,14 +138,21 @@ fn the_sign_of_an_enum_is_not_made_up() {
     let abi = read(&btf, &["state", "other"], &[]);
     assert_eq!(abi.no_evidence, Default::default());
     assert_eq!(
-        (abi.types["state"].values["NONE"], abi.types["other"].values["OTHER"]),
+        (
+            abi.types["state"].values["NONE"],
+            abi.types["other"].values["OTHER"]
+        ),
         (u32::MAX.into(), -1)
     );
 }
 
 #[test]
 fn what_is_not_read_is_named() {
-    let refused = |btf: &Builder| Btf::open(&btf.bytes(), "test").expect_err("it is not read").to_string();
+    let refused = |btf: &Builder| {
+        Btf::open(&btf.bytes(), "test")
+            .expect_err("it is not read")
+            .to_string()
+    };
     for name in ["long", "long int", "unsigned long", "long unsigned int"] {
         let mut btf = Builder::new();
         btf.int(name, 4);
@@ -141,7 +163,9 @@ fn what_is_not_read_is_named() {
     assert!(refused(&split).contains("split BTF"));
     let mut big = sample().bytes();
     big.swap(0, 1);
-    let error = Btf::open(&big, "test").expect_err("it is not read").to_string();
+    let error = Btf::open(&big, "test")
+        .expect_err("it is not read")
+        .to_string();
     assert!(error.contains("big-endian"), "{error}");
 }
 

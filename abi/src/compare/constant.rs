@@ -12,7 +12,8 @@ pub(super) const ALL: &str = "constants";
 pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) {
     let (before, after) = (&context.before.constants, &context.after.constants);
     let is_gone = |name: &&&str| before.contains_key(**name) && !after.contains_key(**name);
-    check.looked_at.constants += before.len() - context.differing.constants.iter().filter(is_gone).count();
+    check.looked_at.constants +=
+        before.len() - context.differing.constants.iter().filter(is_gone).count();
     if !in_scope {
         return;
     }
@@ -40,13 +41,21 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) 
             (Some(old), None) if old.source == Source::Compiler && !has => unevaluated.push(name),
             (None, Some(new)) if new.source == Source::Compiler && !had => unevaluated.push(name),
             (old, new) => {
-                let value = |constant: Option<&crate::model::Constant>| constant.map(|constant| constant.value);
-                check.findings.extend(changed(context, name, value(old), value(new)));
+                let value = |constant: Option<&crate::model::Constant>| {
+                    constant.map(|constant| constant.value)
+                };
+                check
+                    .findings
+                    .extend(changed(context, name, value(old), value(new)));
             }
         }
     }
     if !unevaluated.is_empty() {
-        let at = if has { context.names.0 } else { context.names.1 };
+        let at = if has {
+            context.names.0
+        } else {
+            context.names.1
+        };
         let text = format!(
             "{} constants are the compiler's word, and it was not asked for {at} (no headers at hand)",
             unevaluated.len()
@@ -59,7 +68,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) 
         check.findings.push(finding);
     }
     let mut unasked: Vec<String> = Vec::new();
-    let (missing_before, missing_after) = (&context.used.0.no_constants, &context.used.1.no_constants);
+    let (missing_before, missing_after) =
+        (&context.used.0.no_constants, &context.used.1.no_constants);
     let none_is_unknown = [context.before, context.after]
         .into_iter()
         .all(|abi| unknown_of(abi, "constant ").next().is_none());
@@ -70,7 +80,9 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) 
             context.unknown(&format!("constant {name}"))
         };
         match why {
-            Some(why) => check.findings.push(no_evidence(Subject::Constant, name, true, why)),
+            Some(why) => check
+                .findings
+                .push(no_evidence(Subject::Constant, name, true, why)),
             None => unasked.push(name.clone()),
         }
     }
@@ -87,7 +99,12 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) 
 }
 
 /// A constant whose value is another, or that is there on one side only.
-pub(super) fn changed(context: &Context<'_>, name: &str, old: Option<i128>, new: Option<i128>) -> Option<Finding> {
+pub(super) fn changed(
+    context: &Context<'_>,
+    name: &str,
+    old: Option<i128>,
+    new: Option<i128>,
+) -> Option<Finding> {
     let used = context.usage.constants.contains(name);
     let keeps = (Verdict::Keeps, "the code does not use it");
     let (change, verdict, text) = match (old, new) {
@@ -118,7 +135,14 @@ pub(super) fn changed(context: &Context<'_>, name: &str, old: Option<i128>, new:
         ),
         _ => return None,
     };
-    let mut finding = new_finding(Subject::Constant, name.to_owned(), change, verdict.0, text, verdict.1);
+    let mut finding = new_finding(
+        Subject::Constant,
+        name.to_owned(),
+        change,
+        verdict.0,
+        text,
+        verdict.1,
+    );
     if used {
         finding.used.push(name.to_owned());
     }
@@ -128,7 +152,10 @@ pub(super) fn changed(context: &Context<'_>, name: &str, old: Option<i128>, new:
 fn retyped(context: &Context<'_>, name: &str, old: &str, new: &str) -> Finding {
     let used = context.usage.constants.contains(name);
     let verdict = if used {
-        (Verdict::Source, "the code uses it as a value of the old type")
+        (
+            Verdict::Source,
+            "the code uses it as a value of the old type",
+        )
     } else {
         (Verdict::Keeps, "the code does not use it")
     };
@@ -138,7 +165,14 @@ fn retyped(context: &Context<'_>, name: &str, old: &str, new: &str) -> Finding {
         how: Retyping::SameSize,
     };
     let text = format!("a constant of the type {old} became one of {new}");
-    let mut finding = new_finding(Subject::Constant, name.to_owned(), change, verdict.0, text, verdict.1);
+    let mut finding = new_finding(
+        Subject::Constant,
+        name.to_owned(),
+        change,
+        verdict.0,
+        text,
+        verdict.1,
+    );
     if used {
         finding.used.push(name.to_owned());
     }

@@ -12,7 +12,8 @@ use crate::model::Abi;
 #[derive(Debug, Default)]
 pub(crate) struct Differing<'a> {
     pub(crate) types: Vec<&'a str>,
-    /// Those of functions whose symbols differ are among them: a symbol says how its function is reached.
+    /// Those of functions whose symbols differ are among them: a symbol says how its function is
+    /// reached.
     pub(crate) functions: Vec<&'a str>,
     pub(crate) constants: Vec<&'a str>,
     pub(crate) symbols: Vec<&'a str>,
@@ -30,7 +31,10 @@ impl<'a> Differing<'a> {
     }
 }
 
-fn shared_apart<'a, T>(before: &'a BTreeMap<String, Arc<T>>, after: &'a BTreeMap<String, Arc<T>>) -> Vec<&'a str> {
+fn shared_apart<'a, T>(
+    before: &'a BTreeMap<String, Arc<T>>,
+    after: &'a BTreeMap<String, Arc<T>>,
+) -> Vec<&'a str> {
     let mut names = all(before, after);
     names.retain(|name| match (before.get(*name), after.get(*name)) {
         (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
@@ -40,7 +44,14 @@ fn shared_apart<'a, T>(before: &'a BTreeMap<String, Arc<T>>, after: &'a BTreeMap
 }
 
 /// All names of both sides.
-pub(crate) fn all<'a, T>(before: &'a BTreeMap<String, T>, after: &'a BTreeMap<String, T>) -> Vec<&'a str> {
-    let names: BTreeSet<&str> = before.keys().chain(after.keys()).map(String::as_str).collect();
+pub(crate) fn all<'a, T>(
+    before: &'a BTreeMap<String, T>,
+    after: &'a BTreeMap<String, T>,
+) -> Vec<&'a str> {
+    let names: BTreeSet<&str> = before
+        .keys()
+        .chain(after.keys())
+        .map(String::as_str)
+        .collect();
     names.into_iter().collect()
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Functions before and after: gone, new, renamed, with another signature, or reached in another way.
+//! Functions before and after: gone, new, renamed, with another signature, or reached in another
+//! way.
 
 use super::similar::{ALIKE, likeness};
 use super::spelled::{Retype, Spelled, retyped};
@@ -21,7 +22,9 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     }
     check.looked_at.functions += before.len() - gone.len();
     for (name, old) in gone {
-        check.findings.extend(missing(context, name, old, &mut came));
+        check
+            .findings
+            .extend(missing(context, name, old, &mut came));
     }
     for (name, new) in came {
         check.findings.extend(new_one(context, name, new));
@@ -33,21 +36,35 @@ fn is_used(context: &Context<'_>, name: &str) -> bool {
     context.usage.functions.contains(name)
 }
 
-fn finding(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict, &str), text: String) -> Finding {
+fn finding(
+    context: &Context<'_>,
+    name: &str,
+    change: Change,
+    verdict: (Verdict, &str),
+    text: String,
+) -> Finding {
     let used = is_used(context, name);
     let verdict = if used {
         verdict
     } else {
         (Verdict::Keeps, "the code does not call it")
     };
-    let mut finding = new_finding(Subject::Function, name.to_owned(), change, verdict.0, text, verdict.1);
+    let mut finding = new_finding(
+        Subject::Function,
+        name.to_owned(),
+        change,
+        verdict.0,
+        text,
+        verdict.1,
+    );
     if used {
         finding.used.push(name.to_owned());
     }
     finding
 }
 
-/// How code gets at a function: what its reader said, or what the list of exported symbols says, if there is one.
+/// How code gets at a function: what its reader said, or what the list of exported symbols says, if
+/// there is one.
 fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
     function.linkage.or_else(|| {
         if abi.symbols.contains_key(name) {
@@ -68,7 +85,9 @@ fn both(context: &Context<'_>, check: &mut Check, name: &str, old: &Function, ne
     }
     // What the code has compiled in as its own is not called by the old object.
     let compiled_in = matches!(was, Some(Linkage::Inline | Linkage::Macro));
-    check.findings.extend(signature(context, name, old, new, compiled_in));
+    check
+        .findings
+        .extend(signature(context, name, old, new, compiled_in));
 }
 
 fn relinked(context: &Context<'_>, name: &str, was: Linkage, is: Linkage) -> Finding {
@@ -78,8 +97,14 @@ fn relinked(context: &Context<'_>, name: &str, was: Linkage, is: Linkage) -> Fin
             Verdict::Rebuild,
             "the kernel has no such symbol any more; a header has it",
         ),
-        (Exported, Internal) => (Verdict::Source, "the kernel exports it to modules no longer"),
-        (Inline | Macro, Internal) => (Verdict::Source, "no header has it any more, and it is not exported"),
+        (Exported, Internal) => (
+            Verdict::Source,
+            "the kernel exports it to modules no longer",
+        ),
+        (Inline | Macro, Internal) => (
+            Verdict::Source,
+            "no header has it any more, and it is not exported",
+        ),
         (Inline | Macro, _) => (
             Verdict::Keeps,
             "an object has it compiled in; compiled again, it calls the function",
@@ -110,8 +135,15 @@ fn word(linkage: Linkage) -> &'static str {
 }
 
 /// Another signature under the same name.
-fn signature(context: &Context<'_>, name: &str, old: &Function, new: &Function, compiled_in: bool) -> Option<Finding> {
-    let alike = || (&old.returns, &old.params, old.variadic) == (&new.returns, &new.params, new.variadic);
+fn signature(
+    context: &Context<'_>,
+    name: &str,
+    old: &Function,
+    new: &Function,
+    compiled_in: bool,
+) -> Option<Finding> {
+    let alike =
+        || (&old.returns, &old.params, old.variadic) == (&new.returns, &new.params, new.variadic);
     if std::ptr::eq(old, new) || alike() {
         return None;
     }
@@ -129,12 +161,21 @@ fn signature(context: &Context<'_>, name: &str, old: &Function, new: &Function, 
     };
     let text = format!("{before} became {after}");
     if old.params.len() != new.params.len() || old.variadic != new.variadic {
-        return Some(finding(context, name, Change::Arity { before, after }, wrong, text));
+        return Some(finding(
+            context,
+            name,
+            Change::Arity { before, after },
+            wrong,
+            text,
+        ));
     }
-    let pairs = std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
+    let pairs =
+        std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
     let mut ways = pairs.filter_map(|(old, new)| spelled(context, old, new));
     // `Retyping` is in the order of gravity; what is not compatible is graver than what is.
-    let gravest = ways.by_ref().max_by_key(|retype| (!retype.compatible, retype.how))?;
+    let gravest = ways
+        .by_ref()
+        .max_by_key(|retype| (!retype.compatible, retype.how))?;
     let change = Change::Retyped {
         before,
         after,
@@ -176,7 +217,10 @@ fn missing<'a>(
                 new.declaration(to)
             );
         }
-        let verdict = (Verdict::Source, "the code calls it by the name that is gone");
+        let verdict = (
+            Verdict::Source,
+            "the code calls it by the name that is gone",
+        );
         return Some(finding(
             context,
             name,
@@ -206,21 +250,38 @@ fn missing<'a>(
         ));
     }
     let why = after.no_evidence.get(&format!("function {name}"));
-    // It is still there, perhaps under the same signature, or a header has it now: type information does not say.
+    // It is still there, perhaps under the same signature, or a header has it now: type information
+    // does not say.
     let why = why.map_or_else(|| "not looked at".to_owned(), Clone::clone);
-    let text = format!("{}: {why}; before, {}", context.names.1, old.declaration(name));
-    Some(no_evidence(Subject::Function, name, is_used(context, name), text))
+    let text = format!(
+        "{}: {why}; before, {}",
+        context.names.1,
+        old.declaration(name)
+    );
+    Some(no_evidence(
+        Subject::Function,
+        name,
+        is_used(context, name),
+        text,
+    ))
 }
 
-/// Where among the new ones the function's successor is: the most alike, and with the same signature if any has it.
-fn successor(context: &Context<'_>, name: &str, old: &Function, came: &[(&String, &Function)]) -> Option<usize> {
+/// Where among the new ones the function's successor is: the most alike, and with the same
+/// signature if any has it.
+fn successor(
+    context: &Context<'_>,
+    name: &str,
+    old: &Function,
+    came: &[(&String, &Function)],
+) -> Option<usize> {
     let candidates = came.iter().enumerate().filter_map(|(at, (to, new))| {
         let (alike, same) = (likeness(name, to), is_same(context, old, new));
         let receiver = old
             .params
             .first()
             .is_some_and(|first| new.params.first() == Some(first));
-        // With another signature, it has to have the same name but for what the kernel puts around one.
+        // With another signature, it has to have the same name but for what the kernel puts around
+        // one.
         (alike >= ALIKE && same || alike == 100 && receiver).then_some(((same, alike), at))
     });
     candidates
@@ -230,30 +291,57 @@ fn successor(context: &Context<'_>, name: &str, old: &Function, came: &[(&String
 
 /// In what way a type in a signature is another.
 fn spelled(context: &Context<'_>, old: &str, new: &str) -> Option<Retype> {
-    let of = |text, abi| Spelled { text, bits: None, abi };
+    let of = |text, abi| Spelled {
+        text,
+        bits: None,
+        abi,
+    };
     retyped(of(old, context.before), of(new, context.after))
 }
 
 /// Whether both take and return the same, `const` aside.
 fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
-    let alike = |old: &str, new: &str| spelled(context, old, new).is_none_or(|retype| retype.compatible);
+    let alike =
+        |old: &str, new: &str| spelled(context, old, new).is_none_or(|retype| retype.compatible);
     old.params.len() == new.params.len()
         && old.variadic == new.variadic
         && alike(&old.returns, &new.returns)
-        && old.params.iter().zip(&new.params).all(|(old, new)| alike(old, new))
+        && old
+            .params
+            .iter()
+            .zip(&new.params)
+            .all(|(old, new)| alike(old, new))
 }
 
 /// A function that is there only after.
 fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding> {
-    if is_used(context, name) && context.before.no_evidence.contains_key(&format!("function {name}")) {
-        let why = context.unknown(&format!("function {name}")).unwrap_or_default();
+    if is_used(context, name)
+        && context
+            .before
+            .no_evidence
+            .contains_key(&format!("function {name}"))
+    {
+        let why = context
+            .unknown(&format!("function {name}"))
+            .unwrap_or_default();
         let text = format!("{why}; after, {}", new.declaration(name));
         return Some(no_evidence(Subject::Function, name, true, text));
     }
     // It is new only if it was looked for before.
-    if !context.before.knows_export(name) && context.before.asked_in_vain("function", name).is_none() {
-        let text = format!("not looked at in {}; after, {}", context.names.0, new.declaration(name));
-        return Some(no_evidence(Subject::Function, name, is_used(context, name), text));
+    if !context.before.knows_export(name)
+        && context.before.asked_in_vain("function", name).is_none()
+    {
+        let text = format!(
+            "not looked at in {}; after, {}",
+            context.names.0,
+            new.declaration(name)
+        );
+        return Some(no_evidence(
+            Subject::Function,
+            name,
+            is_used(context, name),
+            text,
+        ));
     }
     let verdict = (Verdict::Keeps, "no object from before calls it");
     Some(finding(
@@ -265,7 +353,8 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
     ))
 }
 
-/// Functions of which nothing is known on a side that nothing was said of yet, and such as nobody asked for.
+/// Functions of which nothing is known on a side that nothing was said of yet, and such as nobody
+/// asked for.
 fn unknown(context: &Context<'_>, check: &mut Check) {
     let mut names = context.unknown_names("function ");
     let (before, after) = (&context.used.0.no_functions, &context.used.1.no_functions);
@@ -281,7 +370,8 @@ fn unknown(context: &Context<'_>, check: &mut Check) {
             continue;
         }
         let exported = |abi: &Abi| abi.symbols.contains_key(name);
-        if exported(context.before) && !exported(context.after) && context.after.knows_export(name) {
+        if exported(context.before) && !exported(context.after) && context.after.knows_export(name)
+        {
             continue; // `symbol` says that it is gone.
         }
         let crc = |abi: &Abi| abi.symbols.get(name).and_then(|symbol| symbol.crc);
@@ -291,6 +381,8 @@ fn unknown(context: &Context<'_>, check: &mut Check) {
         let why = context
             .unknown(&key)
             .unwrap_or_else(|| "used, and looked at on neither side".to_owned());
-        check.findings.push(no_evidence(Subject::Function, name, used, why));
+        check
+            .findings
+            .push(no_evidence(Subject::Function, name, used, why));
     }
 }

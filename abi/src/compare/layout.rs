@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A struct or union before and after.
 //!
-//! Both lists of fields are walked side by side. What came, went, grew or went elsewhere is an *event*; fields in a row
-//! that moved by the same distance are a *group*, and the events just before it are its cause. So that a group is one
-//! finding, and an event that nobody touches and that moved something is no finding of its own.
+//! Both lists of fields are walked side by side. What came, went, grew or went elsewhere is an
+//! *event*; fields in a row that moved by the same distance are a *group*, and the events just
+//! before it are its cause. So that a group is one finding, and an event that nobody touches and
+//! that moved something is no finding of its own.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -47,7 +48,12 @@ struct Group<'a> {
 }
 
 /// What is different between two structs or unions of this name.
-pub(super) fn compare(context: &Context<'_>, name: &str, before: &Type, after: &Type) -> Vec<Finding> {
+pub(super) fn compare(
+    context: &Context<'_>,
+    name: &str,
+    before: &Type,
+    after: &Type,
+) -> Vec<Finding> {
     let role = context.role(name);
     let mut layout = Layout {
         context,
@@ -77,7 +83,11 @@ impl<'a> Layout<'a, '_> {
     fn walk(&mut self) {
         let pairs = pair(&self.before.fields, &self.after.fields);
         let (groups, mut loose) = self.groups(&pairs);
-        for (before, after) in pairs.iter().enumerate().filter_map(|(at, after)| Some((at, (*after)?))) {
+        for (before, after) in pairs
+            .iter()
+            .enumerate()
+            .filter_map(|(at, after)| Some((at, (*after)?)))
+        {
             self.retyped(&self.before.fields[before], &self.after.fields[after]);
         }
         self.renamed(&mut loose);
@@ -85,17 +95,20 @@ impl<'a> Layout<'a, '_> {
         let mut size_said = grew == 0 && self.before.align == self.after.align;
         let last = groups.len().wrapping_sub(1);
         for (number, group) in groups.iter().enumerate() {
-            // What is used and gone is a finding of its own, too: it has another verdict. So is what went elsewhere,
-            // which no group holds.
+            // What is used and gone is a finding of its own, too: it has another verdict. So is
+            // what went elsewhere, which no group holds.
             for cause in &group.causes {
                 let used = self.is_used(&cause.field().name);
                 let resized = matches!(cause, Event::Resized(_, new) if !self.is_held(new));
-                if matches!(cause, Event::Left(..)) || used && (resized || matches!(cause, Event::Gone(_))) {
+                if matches!(cause, Event::Left(..))
+                    || used && (resized || matches!(cause, Event::Gone(_)))
+                {
                     self.event(*cause);
                 }
             }
-            let says_size =
-                number == last && group.by == grew.saturating_mul(8) && self.before.align == self.after.align;
+            let says_size = number == last
+                && group.by == grew.saturating_mul(8)
+                && self.before.align == self.after.align;
             size_said |= says_size;
             self.moved(group, says_size);
         }
@@ -164,8 +177,13 @@ impl<'a> Layout<'a, '_> {
             }
         }
         loose.append(&mut pending);
-        // What became of a member without a name is told by its members, and theirs by what holds them.
-        for list in groups.iter_mut().map(|group| &mut group.causes).chain([&mut loose]) {
+        // What became of a member without a name is told by its members, and theirs by what holds
+        // them.
+        for list in groups
+            .iter_mut()
+            .map(|group| &mut group.causes)
+            .chain([&mut loose])
+        {
             self.tidy(list);
         }
         (groups, loose)
@@ -181,19 +199,26 @@ impl<'a> Layout<'a, '_> {
         events.retain(|event| match event {
             // The holder went as well.
             Event::Gone(field) => {
-                self.is_used(&field.name) || !inside(&field.name, &|holder| after.field(holder).is_none())
+                self.is_used(&field.name)
+                    || !inside(&field.name, &|holder| after.field(holder).is_none())
             }
             Event::Came(field) => !inside(&field.name, &|holder| before.field(holder).is_none()),
             // Its members say why.
-            Event::Resized(old, new) => !(old.type_name == new.type_name && old.type_name.ends_with("{…}")),
+            Event::Resized(old, new) => {
+                !(old.type_name == new.type_name && old.type_name.ends_with("{…}"))
+            }
             _ => true,
         });
     }
 
     /// Whether the code names the field, or the member that it is in.
     fn is_used(&self, path: &str) -> bool {
-        let Some(fields) = self.fields else { return false };
-        let mut holders = path.match_indices('.').map(|(at, _)| path[..at].trim_end_matches("[]"));
+        let Some(fields) = self.fields else {
+            return false;
+        };
+        let mut holders = path
+            .match_indices('.')
+            .map(|(at, _)| path[..at].trim_end_matches("[]"));
         fields.contains(path) || holders.any(|holder| fields.contains(holder))
     }
 
@@ -205,7 +230,14 @@ impl<'a> Layout<'a, '_> {
             .collect()
     }
 
-    fn push(&mut self, field: Option<&str>, change: Change, used: Vec<String>, verdict: (Verdict, &str), text: String) {
+    fn push(
+        &mut self,
+        field: Option<&str>,
+        change: Change,
+        used: Vec<String>,
+        verdict: (Verdict, &str),
+        text: String,
+    ) {
         let (subject, name) = match field {
             Some(field) => (Subject::Field, format!("{}.{field}", self.name)),
             None => (Subject::Type, self.name.to_owned()),
@@ -239,12 +271,20 @@ impl<'a> Layout<'a, '_> {
     }
 
     fn moved(&mut self, group: &Group<'_>, says_size: bool) {
-        let names: Vec<String> = group.fields.iter().map(|field| field.name.clone()).collect();
+        let names: Vec<String> = group
+            .fields
+            .iter()
+            .map(|field| field.name.clone())
+            .collect();
         let used = self.used(names.iter().map(String::as_str));
         let mut text = String::new();
         let causes: Vec<String> = group.causes.iter().map(|cause| self.say(*cause)).collect();
         let count = group.fields.len();
-        let (verb, s) = if count == 1 { ("moves", "") } else { ("move", "s") };
+        let (verb, s) = if count == 1 {
+            ("moves", "")
+        } else {
+            ("move", "s")
+        };
         if causes.is_empty() {
             let first = group.fields.first().map_or("", |field| field.name.as_str());
             text += &format!(
@@ -253,23 +293,46 @@ impl<'a> Layout<'a, '_> {
             );
         } else {
             text += &listed(&causes, "; ");
-            text += &format!(", so {count} later field{s} {verb} by {}", distance(group.by));
+            text += &format!(
+                ", so {count} later field{s} {verb} by {}",
+                distance(group.by)
+            );
         }
         text += &match (used.len(), self.role) {
             (0, Role::DriverAllocated) => String::new(),
             (0, _) => "; the code uses none of them".to_owned(),
             (uses, _) => {
-                let paths: Vec<&str> = used.iter().map(|path| &path[self.name.len() + 1..]).collect();
-                let all = if uses == count && count > 1 { "all " } else { "" };
-                format!("; the code uses {all}{uses} of them: {}", listed(&paths, ", "))
+                let paths: Vec<&str> = used
+                    .iter()
+                    .map(|path| &path[self.name.len() + 1..])
+                    .collect();
+                let all = if uses == count && count > 1 {
+                    "all "
+                } else {
+                    ""
+                };
+                format!(
+                    "; the code uses {all}{uses} of them: {}",
+                    listed(&paths, ", ")
+                )
             }
         };
         if says_size {
-            text += &format!("; its size goes from {} to {}", self.before.size, self.after.size);
+            text += &format!(
+                "; its size goes from {} to {}",
+                self.before.size, self.after.size
+            );
         }
         let verdict = self.of_place(!used.is_empty());
-        let cause = group.causes.iter().map(|cause| cause.field().name.clone()).collect();
-        let first = group.causes.first().map(|cause| cause.field().name.as_str());
+        let cause = group
+            .causes
+            .iter()
+            .map(|cause| cause.field().name.clone())
+            .collect();
+        let first = group
+            .causes
+            .first()
+            .map(|cause| cause.field().name.as_str());
         let change = Change::Moved {
             fields: names,
             by_bits: group.by,
@@ -325,16 +388,18 @@ impl<'a> Layout<'a, '_> {
         self.push(None, change, Vec::new(), verdict, text);
     }
 
-    /// An event that is a finding of its own.
-    /// Whether the field is a struct or union of its own: code that names it has only its start compiled in. Of a number or
-    /// an array, it has the size.
+    /// An event that is a finding of its own. Whether the field is a struct or union of its own:
+    /// code that names it has only its start compiled in. Of a number or an array, it has the size.
     fn is_held(&self, field: &Field) -> bool {
         let spelled = field.type_name.as_str();
         let composite = |name: &str| {
             let type_ = self.context.after.types.get(name);
-            type_.is_some_and(|type_| !type_.fields.is_empty() || type_.target.as_deref().is_some_and(is_composite))
+            type_.is_some_and(|type_| {
+                !type_.fields.is_empty() || type_.target.as_deref().is_some_and(is_composite)
+            })
         };
-        !spelled.contains('[') && (is_composite(spelled) || by_value(spelled).is_some_and(composite))
+        !spelled.contains('[')
+            && (is_composite(spelled) || by_value(spelled).is_some_and(composite))
     }
 
     fn event(&mut self, event: Event<'_>) {
@@ -386,10 +451,14 @@ impl<'a> Layout<'a, '_> {
                         how: Retyping::Resized,
                     };
                     let verdict = match self.role {
-                        Role::KernelAllocated if !new.bitfield && (!touched || self.is_held(new)) => (
-                            Verdict::Keeps,
-                            "it starts where it did, and nothing else moves: the same object keeps working",
-                        ),
+                        Role::KernelAllocated
+                            if !new.bitfield && (!touched || self.is_held(new)) =>
+                        {
+                            (
+                                Verdict::Keeps,
+                                "it starts where it did, and nothing else moves: the same object keeps working",
+                            )
+                        }
                         _ => self.of_place(touched),
                     };
                     self.push(Some(&field.name), change, used, verdict, text);
@@ -435,7 +504,10 @@ impl<'a> Layout<'a, '_> {
                 Verdict::Keeps,
                 "the same type under another name: the same object keeps working",
             ),
-            (_, true) if !retype.compatible => (Verdict::Source, "the code names this field, and its type is another"),
+            (_, true) if !retype.compatible => (
+                Verdict::Source,
+                "the code names this field, and its type is another",
+            ),
             _ if layout => self.of_place(touched),
             _ if self.role == Role::Opaque => self.of_place(false),
             _ => (
@@ -451,7 +523,8 @@ impl<'a> Layout<'a, '_> {
             match retype.how {
                 Retyping::ConstOnly => ", const only",
                 Retyping::UnionAlias => ", beside another member of a union at the same place",
-                Retyping::Pointee if new.type_name.contains("(*)") => ", a pointer to another kind of function",
+                Retyping::Pointee if new.type_name.contains("(*)") =>
+                    ", a pointer to another kind of function",
                 Retyping::Pointee => ", a pointer to something else",
                 Retyping::SameSize if retype.compatible => ", the same to the machine",
                 _ => "",
@@ -468,7 +541,8 @@ impl<'a> Layout<'a, '_> {
         self.push(Some(&new.name), change, used, verdict, text);
     }
 
-    /// Whether the type that a field had, or has, is that of a neighbour in a union at the same place.
+    /// Whether the type that a field had, or has, is that of a neighbour in a union at the same
+    /// place.
     fn is_alias(&self, old: &Field, new: &Field) -> bool {
         let beside = |fields: &[Field], at: &Field, type_name: &str| {
             fields.iter().any(|field| {
@@ -479,7 +553,8 @@ impl<'a> Layout<'a, '_> {
             })
         };
         old.size_bits == new.size_bits
-            && (beside(&self.after.fields, new, &old.type_name) || beside(&self.before.fields, old, &new.type_name))
+            && (beside(&self.after.fields, new, &old.type_name)
+                || beside(&self.before.fields, old, &new.type_name))
     }
 
     /// Finds what only has another name: the same type at the same place, and a name that is alike.
@@ -501,9 +576,14 @@ impl<'a> Layout<'a, '_> {
             renames.extend(successor.map(|new| (*old, new)));
         }
         for (old, new) in renames {
-            loose.retain(|event| !std::ptr::eq(event.field(), old) && !std::ptr::eq(event.field(), new));
+            loose.retain(|event| {
+                !std::ptr::eq(event.field(), old) && !std::ptr::eq(event.field(), new)
+            });
             let verdict = if self.is_used(&old.name) {
-                (Verdict::Source, "the code names this field, and it has another name")
+                (
+                    Verdict::Source,
+                    "the code names this field, and it has another name",
+                )
             } else {
                 (
                     Verdict::Keeps,
@@ -514,7 +594,9 @@ impl<'a> Layout<'a, '_> {
             let text = format!("{} is now called {}", old.name, new.name);
             self.push(
                 Some(&old.name),
-                Change::Renamed { to: new.name.clone() },
+                Change::Renamed {
+                    to: new.name.clone(),
+                },
                 used,
                 verdict,
                 text,
@@ -525,16 +607,31 @@ impl<'a> Layout<'a, '_> {
     /// The event in words.
     fn say(&self, event: Event<'_>) -> String {
         match event {
-            Event::Gone(field) => format!("{} ({}) gone at {}", field.name, amount(field.size_bits), place(field)),
-            Event::Came(field) => format!("{} ({}) new at {}", field.name, amount(field.size_bits), place(field)),
-            Event::Left(old, new) => format!("{} went from {} to {}", new.name, place(old), place(new)),
+            Event::Gone(field) => format!(
+                "{} ({}) gone at {}",
+                field.name,
+                amount(field.size_bits),
+                place(field)
+            ),
+            Event::Came(field) => format!(
+                "{} ({}) new at {}",
+                field.name,
+                amount(field.size_bits),
+                place(field)
+            ),
+            Event::Left(old, new) => {
+                format!("{} went from {} to {}", new.name, place(old), place(new))
+            }
             Event::Arrived(field) => format!("{} came to {}", field.name, place(field)),
             Event::Resized(old, new) => {
                 let grew = difference(old.size_bits, new.size_bits);
                 let verb = if grew > 0 { "grew" } else { "shrank" };
                 let by = amount(grew.unsigned_abs());
                 if old.type_name != new.type_name || is_pointer(&new.type_name) {
-                    return format!("{} ({}, was {}) {verb} by {by}", new.name, new.type_name, old.type_name);
+                    return format!(
+                        "{} ({}, was {}) {verb} by {by}",
+                        new.name, new.type_name, old.type_name
+                    );
                 }
                 let root = by_value(&new.type_name).and_then(|name| self.context.root(name));
                 let through = root.map_or(String::new(), |root| format!(", because of {root}"));
@@ -551,7 +648,10 @@ fn pair(before: &[Field], after: &[Field]) -> Vec<Option<usize>> {
     before
         .iter()
         .map(|field| {
-            let at = if after.get(next).is_some_and(|other| other.name == field.name) {
+            let at = if after
+                .get(next)
+                .is_some_and(|other| other.name == field.name)
+            {
                 Some(next)
             } else {
                 let table = table.get_or_insert_with(|| {
@@ -578,7 +678,11 @@ fn in_order(pairs: &[Option<usize>]) -> Vec<bool> {
     // By length, the row's last field; for each field, the one before it in its row.
     let mut ends: Vec<usize> = Vec::new();
     let mut previous = vec![None; pairs.len()];
-    for (at, to) in pairs.iter().enumerate().filter_map(|(at, to)| Some((at, (*to)?))) {
+    for (at, to) in pairs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, to)| Some((at, (*to)?)))
+    {
         let length = ends.partition_point(|end| pairs[*end].is_some_and(|other| other < to));
         previous[at] = length.checked_sub(1).map(|shorter| ends[shorter]);
         if length == ends.len() {
@@ -651,5 +755,6 @@ pub(super) fn listed<T: AsRef<str>>(names: &[T], between: &str) -> String {
 }
 /// Whether a type is spelled as a struct or union by value.
 fn is_composite(spelled: &str) -> bool {
-    (spelled.starts_with("struct ") || spelled.starts_with("union ")) && !spelled.contains(['*', '('])
+    (spelled.starts_with("struct ") || spelled.starts_with("union "))
+        && !spelled.contains(['*', '('])
 }

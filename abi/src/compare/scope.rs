@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What a comparison speaks of: what both sources can say.
 //!
-//! Type information has no macros, a `vmlinux` alone has no list of exported symbols, and a kernel of the history was
-//! asked for the names that were needed when it was read. What one of the two could not say is outside of the scope, and
-//! the report names it. Inside of the scope, what was not found out is a finding, and never a pass: a name that is known
-//! of one kernel and was looked for in vain in the other, or one that neither knows, for different reasons.
+//! Type information has no macros, a `vmlinux` alone has no list of exported symbols, and a kernel
+//! of the history was asked for the names that were needed when it was read. What one of the two
+//! could not say is outside of the scope, and the report names it. Inside of the scope, what was
+//! not found out is a finding, and never a pass: a name that is known of one kernel and was looked
+//! for in vain in the other, or one that neither knows, for different reasons.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,8 @@ use crate::report::{Check, Finding, Part, Scope, Subject, Verdict};
 /// What the source of an ABI can say, besides types and functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Says {
-    /// The values of macros, and which functions are inline or macros: it was made with the kernel's headers.
+    /// The values of macros, and which functions are inline or macros: it was made with the
+    /// kernel's headers.
     pub constants: bool,
     /// What the kernel exports.
     pub symbols: bool,
@@ -65,8 +67,9 @@ pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> BTre
     wanted.map_or_else(|| Part::ALL.into_iter().filter(can).collect(), Clone::clone)
 }
 
-/// Takes out of the check what is outside of its scope: of what is in none of these parts, and, unless they were asked for,
-/// what the sources could not have said. What is missing of a part that was asked for is a finding.
+/// Takes out of the check what is outside of its scope: of what is in none of these parts, and,
+/// unless they were asked for, what the sources could not have said. What is missing of a part that
+/// was asked for is a finding.
 pub(super) fn limit(
     context: &Context<'_>,
     check: &mut Check,
@@ -79,11 +82,14 @@ pub(super) fn limit(
         outside: BTreeSet::new(),
     };
     check.findings.retain(|finding| {
-        let Some(part) = part_of(finding) else { return true };
+        let Some(part) = part_of(finding) else {
+            return true;
+        };
         if !scope.parts.contains(&part) {
             return false;
         }
-        if asked_for || finding.verdict != Verdict::NoEvidence || is_inside(context, says, finding) {
+        if asked_for || finding.verdict != Verdict::NoEvidence || is_inside(context, says, finding)
+        {
             return true;
         }
         scope
@@ -120,19 +126,27 @@ fn is_inside(context: &Context<'_>, says: (Says, Says), finding: &Finding) -> bo
     let name = finding.name.as_str();
     match finding.subject {
         // A list of symbols or of constants that ought to be there and is not.
-        Subject::Constant | Subject::Symbol if name == super::constant::ALL || name == super::symbol::LIST => true,
+        Subject::Constant | Subject::Symbol
+            if name == super::constant::ALL || name == super::symbol::LIST =>
+        {
+            true
+        }
         Subject::Symbol => context.before.knows_export(name) && context.after.knows_export(name),
         // Both know the type, and neither has the field: there is nothing that could differ.
         Subject::Field => false,
         _ => {
             let (before, after) = (side(context.before, finding), side(context.after, finding));
             let by_header = |abi: &Abi| {
-                let linkage = abi.functions.get(name).and_then(|function| function.linkage);
-                finding.subject == Subject::Function && matches!(linkage, Some(Linkage::Inline | Linkage::Macro))
+                let linkage = abi
+                    .functions
+                    .get(name)
+                    .and_then(|function| function.linkage);
+                finding.subject == Subject::Function
+                    && matches!(linkage, Some(Linkage::Inline | Linkage::Macro))
             };
             // Only headers have what is inline or a macro.
-            let untold =
-                by_header(context.before) && !says.1.constants || by_header(context.after) && !says.0.constants;
+            let untold = by_header(context.before) && !says.1.constants
+                || by_header(context.after) && !says.0.constants;
             let unasked = before == Side::Unasked || after == Side::Unasked;
             !unasked && !untold && before != after
         }

@@ -2,9 +2,12 @@
 //! Whether a name could be another's successor.
 
 /// What the kernel puts around a name when it makes a variant of a function the function itself.
-const AFFIXES: &[&str] = &["noprof", "generic", "internal", "common", "full", "ext", "new", "raw"];
+const AFFIXES: &[&str] = &[
+    "noprof", "generic", "internal", "common", "full", "ext", "new", "raw",
+];
 
-/// How alike two names are: 0 not at all, 100 but for underscores and what the kernel puts around a name.
+/// How alike two names are: 0 not at all, 100 but for underscores and what the kernel puts around a
+/// name.
 pub(super) fn likeness(one: &str, other: &str) -> u32 {
     let (one, other) = (words(one), words(other));
     if one.is_empty() || other.is_empty() {
@@ -20,7 +23,11 @@ pub(super) const ALIKE: u32 = 50;
 
 fn words(name: &str) -> Vec<&str> {
     let all: Vec<&str> = name.split('_').filter(|word| !word.is_empty()).collect();
-    let kept: Vec<&str> = all.iter().copied().filter(|word| !AFFIXES.contains(word)).collect();
+    let kept: Vec<&str> = all
+        .iter()
+        .copied()
+        .filter(|word| !AFFIXES.contains(word))
+        .collect();
     if kept.is_empty() { all } else { kept }
 }
 

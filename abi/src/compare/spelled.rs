@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! In what way one spelled type is another: only `const`, only a name, what a pointer points to, or more.
+//! In what way one spelled type is another: only `const`, only a name, what a pointer points to, or
+//! more.
 
 use std::borrow::Cow;
 
@@ -75,8 +76,12 @@ pub(super) fn retyped(before: Spelled<'_>, after: Spelled<'_>) -> Option<Retype>
     if plain_before == plain_after {
         return how(Retyping::ConstOnly, true);
     }
-    let resized = matches!((before.bits, after.bits), (Some(before), Some(after)) if before != after);
-    let (full_before, full_after) = (resolved(&plain_before, before.abi), resolved(&plain_after, after.abi));
+    let resized =
+        matches!((before.bits, after.bits), (Some(before), Some(after)) if before != after);
+    let (full_before, full_after) = (
+        resolved(&plain_before, before.abi),
+        resolved(&plain_after, after.abi),
+    );
     if full_before == full_after && !resized {
         return how(Retyping::SameSize, true);
     }
@@ -84,12 +89,20 @@ pub(super) fn retyped(before: Spelled<'_>, after: Spelled<'_>) -> Option<Retype>
         return how(Retyping::Pointee, false);
     }
     let element = element(&full_before).is_some() && element(&full_before) == element(&full_after);
-    how(if resized { Retyping::Resized } else { Retyping::SameSize }, element)
+    how(
+        if resized {
+            Retyping::Resized
+        } else {
+            Retyping::SameSize
+        },
+        element,
+    )
 }
 
 /// Whether a value of this type is an address.
 pub(super) fn is_pointer(spelled: &str) -> bool {
-    // An array of pointers has its dimensions last and outside of parentheses; a pointer to an array, inside.
+    // An array of pointers has its dimensions last and outside of parentheses; a pointer to an
+    // array, inside.
     spelled.contains('*') && (!spelled.ends_with(']') || spelled.contains("(*)"))
 }
 
@@ -135,13 +148,21 @@ fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
         let end = text.find(['*', '[', '(']).unwrap_or(text.len());
         let (base, rest) = text.split_at(end);
         let name = base.trim_end();
-        let typedef = abi.types.get(name).filter(|type_| type_.kind == Kind::Typedef);
-        // What a typedef of a pointer, an array or a function stands for has no start that the rest could follow.
+        let typedef = abi
+            .types
+            .get(name)
+            .filter(|type_| type_.kind == Kind::Typedef);
+        // What a typedef of a pointer, an array or a function stands for has no start that the rest
+        // could follow.
         let target = typedef
             .filter(|type_| type_.fields.is_empty() && type_.values.is_empty())
             .and_then(|type_| type_.target.as_deref())
-            .filter(|target| !target.contains('(') && (rest.is_empty() || !target.contains(['*', '['])));
-        let known = INTEGERS.binary_search_by_key(&name, |(alias, _)| alias).ok();
+            .filter(|target| {
+                !target.contains('(') && (rest.is_empty() || !target.contains(['*', '[']))
+            });
+        let known = INTEGERS
+            .binary_search_by_key(&name, |(alias, _)| alias)
+            .ok();
         let Some(target) = target
             .or(known.map(|row| INTEGERS[row].1))
             .filter(|target| *target != name)
@@ -154,8 +175,8 @@ fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
     text
 }
 
-/// The type with each typedef in it replaced by what it stands for, and blanks where they say nothing left out: two
-/// spellings of one type become equal.
+/// The type with each typedef in it replaced by what it stands for, and blanks where they say
+/// nothing left out: two spellings of one type become equal.
 pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
     let mut text = spelled.to_owned();
     for _ in 0..TYPEDEFS {
@@ -170,9 +191,12 @@ pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
             let name = &rest[..end];
             rest = &rest[end..];
             // A tag is no typedef.
-            let tag = ["struct ", "union ", "enum "].iter().any(|word| out.ends_with(word));
+            let tag = ["struct ", "union ", "enum "]
+                .iter()
+                .any(|word| out.ends_with(word));
             let target = typedef(name, abi).filter(|target| {
-                // What stands around a function's or an array's name cannot be put around what it stands for.
+                // What stands around a function's or an array's name cannot be put around what it
+                // stands for.
                 !tag && (whole(name) || !target.contains(['(', '[']))
             });
             out.push_str(target.unwrap_or(name));
@@ -188,10 +212,14 @@ pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
 
 /// What a typedef stands for, if that has a name or is made of such.
 fn typedef<'a>(name: &str, abi: &'a Abi) -> Option<&'a str> {
-    let known = INTEGERS.binary_search_by_key(&name, |(alias, _)| alias).ok();
+    let known = INTEGERS
+        .binary_search_by_key(&name, |(alias, _)| alias)
+        .ok();
     abi.types
         .get(name)
-        .filter(|type_| type_.kind == Kind::Typedef && type_.fields.is_empty() && type_.values.is_empty())
+        .filter(|type_| {
+            type_.kind == Kind::Typedef && type_.fields.is_empty() && type_.values.is_empty()
+        })
         .and_then(|type_| type_.target.as_deref())
         .or(known.map(|row| INTEGERS[row].1))
         .filter(|target| *target != name && !target.is_empty())
@@ -208,7 +236,8 @@ mod tests {
             bits: Some(bits),
             abi: &abi,
         };
-        retyped(spelled(before, bits.0), spelled(after, bits.1)).map(|retype| (retype.how, retype.compatible))
+        retyped(spelled(before, bits.0), spelled(after, bits.1))
+            .map(|retype| (retype.how, retype.compatible))
     }
 
     #[test]
@@ -252,7 +281,10 @@ mod tests {
     #[test]
     fn the_way_of_a_change_is_told() {
         use Retyping::{ConstOnly, Pointee, Resized, SameSize};
-        assert_eq!(how("struct bus_type *", "struct bus_type *", (64, 64)), None);
+        assert_eq!(
+            how("struct bus_type *", "struct bus_type *", (64, 64)),
+            None
+        );
         assert_eq!(
             how("struct bus_type *", "const struct bus_type *", (64, 64)),
             Some((ConstOnly, true))
@@ -265,13 +297,31 @@ mod tests {
             ),
             Some((ConstOnly, true))
         );
-        assert_eq!(how("char *const *", "char **", (64, 64)), Some((ConstOnly, true)));
-        assert_eq!(how("struct constant", "struct ant", (64, 64)), Some((SameSize, false)));
+        assert_eq!(
+            how("char *const *", "char **", (64, 64)),
+            Some((ConstOnly, true))
+        );
+        assert_eq!(
+            how("struct constant", "struct ant", (64, 64)),
+            Some((SameSize, false))
+        );
         assert_eq!(how("u32", "unsigned int", (32, 32)), Some((SameSize, true)));
-        assert_eq!(how("struct a *", "struct b *", (64, 64)), Some((Pointee, false)));
-        assert_eq!(how("struct a [17]", "struct a [11]", (17, 11)), Some((Resized, true)));
-        assert_eq!(how("struct a *[2]", "struct a *[3]", (128, 192)), Some((Resized, true)));
-        assert_eq!(how("int", "unsigned int", (32, 32)), Some((SameSize, false)));
+        assert_eq!(
+            how("struct a *", "struct b *", (64, 64)),
+            Some((Pointee, false))
+        );
+        assert_eq!(
+            how("struct a [17]", "struct a [11]", (17, 11)),
+            Some((Resized, true))
+        );
+        assert_eq!(
+            how("struct a *[2]", "struct a *[3]", (128, 192)),
+            Some((Resized, true))
+        );
+        assert_eq!(
+            how("int", "unsigned int", (32, 32)),
+            Some((SameSize, false))
+        );
         assert_eq!(how("u8", "u16", (8, 16)), Some((Resized, false)));
     }
 }

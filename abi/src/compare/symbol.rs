@@ -21,7 +21,9 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         } else {
             context.names.1
         };
-        let text = format!("no list of what {at} exports was at hand, so its symbols could not be compared");
+        let text = format!(
+            "no list of what {at} exports was at hand, so its symbols could not be compared"
+        );
         let mut finding = no_evidence(Subject::Symbol, LIST, false, text);
         let known = if before.is_empty() { after } else { before };
         finding.used = context
@@ -37,15 +39,31 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     let has_crcs = |abi: &Abi| abi.symbols.values().any(|symbol| symbol.crc.is_some());
     let (had, has) = (has_crcs(context.before), has_crcs(context.after));
     if had != has {
-        let words = |has: bool| if has { "a checksum of each" } else { "no checksums" }.to_owned();
+        let words = |has: bool| {
+            if has {
+                "a checksum of each"
+            } else {
+                "no checksums"
+            }
+            .to_owned()
+        };
         let text = format!("{} became {}", words(had), words(has));
-        let why = "a kernel refuses modules that were built with the other setting of CONFIG_MODVERSIONS";
+        let why =
+            "a kernel refuses modules that were built with the other setting of CONFIG_MODVERSIONS";
         let change = Change::Value {
             before: words(had),
             after: words(has),
         };
-        let uses = context.usage.functions.iter().any(|name| before.contains_key(name));
-        let verdict = if uses { Verdict::Rebuild } else { Verdict::Keeps };
+        let uses = context
+            .usage
+            .functions
+            .iter()
+            .any(|name| before.contains_key(name));
+        let verdict = if uses {
+            Verdict::Rebuild
+        } else {
+            Verdict::Keeps
+        };
         check.findings.push(new_finding(
             Subject::Symbol,
             LIST.to_owned(),
@@ -126,14 +144,27 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     }
 }
 
-fn finding(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict, &str), text: String) -> Finding {
+fn finding(
+    context: &Context<'_>,
+    name: &str,
+    change: Change,
+    verdict: (Verdict, &str),
+    text: String,
+) -> Finding {
     let used = context.usage.functions.contains(name);
     let verdict = if used {
         verdict
     } else {
         (Verdict::Keeps, "the code does not use it")
     };
-    let mut finding = new_finding(Subject::Symbol, name.to_owned(), change, verdict.0, text, verdict.1);
+    let mut finding = new_finding(
+        Subject::Symbol,
+        name.to_owned(),
+        change,
+        verdict.0,
+        text,
+        verdict.1,
+    );
     if used {
         finding.used.push(name.to_owned());
     }
@@ -152,8 +183,17 @@ fn unasked(context: &Context<'_>, name: &str, at: &str) -> Finding {
 }
 
 fn gone(context: &Context<'_>, name: &str) -> Finding {
-    let verdict = (Verdict::Source, "the code uses it, and the kernel exports it no longer");
-    finding(context, name, Change::Removed, verdict, "no longer exported".to_owned())
+    let verdict = (
+        Verdict::Source,
+        "the code uses it, and the kernel exports it no longer",
+    );
+    finding(
+        context,
+        name,
+        Change::Removed,
+        verdict,
+        "no longer exported".to_owned(),
+    )
 }
 
 fn checksum(context: &Context<'_>, name: &str, old: &Symbol, new: &Symbol) -> Finding {
@@ -168,7 +208,13 @@ fn checksum(context: &Context<'_>, name: &str, old: &Symbol, new: &Symbol) -> Fi
         Verdict::Rebuild,
         "the kernel's loader refuses an object with the old checksum",
     );
-    finding(context, name, Change::Value { before, after }, verdict, text)
+    finding(
+        context,
+        name,
+        Change::Value { before, after },
+        verdict,
+        text,
+    )
 }
 
 /// Who may use it, and what for: its license, its namespace, and who exports it.
@@ -177,17 +223,29 @@ fn terms(context: &Context<'_>, check: &mut Check, name: &str, old: &Symbol, new
         let words = |gpl: bool| if gpl { "GPL only" } else { "any license" }.to_owned();
         let (before, after) = (words(old.gpl), words(new.gpl));
         let verdict = if new.gpl {
-            (Verdict::Source, "a module under another license cannot use it any more")
+            (
+                Verdict::Source,
+                "a module under another license cannot use it any more",
+            )
         } else {
             (Verdict::Keeps, "what could use it can use it still")
         };
         let text = format!("{before} became {after}");
-        check
-            .findings
-            .push(finding(context, name, Change::Value { before, after }, verdict, text));
+        check.findings.push(finding(
+            context,
+            name,
+            Change::Value { before, after },
+            verdict,
+            text,
+        ));
     }
     if old.namespace != new.namespace {
-        let words = |symbol: &Symbol| symbol.namespace.clone().unwrap_or_else(|| "no namespace".to_owned());
+        let words = |symbol: &Symbol| {
+            symbol
+                .namespace
+                .clone()
+                .unwrap_or_else(|| "no namespace".to_owned())
+        };
         let (before, after) = (words(old), words(new));
         let verdict = if new.namespace.is_some() {
             (
@@ -195,19 +253,33 @@ fn terms(context: &Context<'_>, check: &mut Check, name: &str, old: &Symbol, new
                 "a user has to import the namespace, and the code does not",
             )
         } else {
-            (Verdict::Keeps, "what imports a namespace too many is loaded")
+            (
+                Verdict::Keeps,
+                "what imports a namespace too many is loaded",
+            )
         };
         let text = format!("its namespace: {before} became {after}");
-        check
-            .findings
-            .push(finding(context, name, Change::Value { before, after }, verdict, text));
+        check.findings.push(finding(
+            context,
+            name,
+            Change::Value { before, after },
+            verdict,
+            text,
+        ));
     }
     if old.module != new.module {
         let (before, after) = (old.module.clone(), new.module.clone());
         let text = format!("exported by {before} before, by {after} now");
-        let verdict = (Verdict::Keeps, "the loader looks for a symbol wherever it is");
-        check
-            .findings
-            .push(finding(context, name, Change::Value { before, after }, verdict, text));
+        let verdict = (
+            Verdict::Keeps,
+            "the loader looks for a symbol wherever it is",
+        );
+        check.findings.push(finding(
+            context,
+            name,
+            Change::Value { before, after },
+            verdict,
+            text,
+        ));
     }
 }

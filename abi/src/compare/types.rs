@@ -22,17 +22,24 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
         .map(|type_| type_.fields.len())
         .sum::<usize>();
     for &name in &context.differing.types {
-        let (before, after) = match (context.before.types.get(name), context.after.types.get(name)) {
+        let (before, after) = match (
+            context.before.types.get(name),
+            context.after.types.get(name),
+        ) {
             (Some(before), Some(after)) => (before, after),
             (Some(before), None) => {
                 types -= 1;
                 fields -= before.fields.len();
-                let holders = holders.0.get_or_init(|| holders_in(context.before, context.after));
+                let holders = holders
+                    .0
+                    .get_or_init(|| holders_in(context.before, context.after));
                 one_side(context, check, name, true, holders.get(name).copied());
                 continue;
             }
             (None, Some(_)) => {
-                let holders = holders.1.get_or_init(|| holders_in(context.after, context.before));
+                let holders = holders
+                    .1
+                    .get_or_init(|| holders_in(context.after, context.before));
                 one_side(context, check, name, false, holders.get(name).copied());
                 continue;
             }
@@ -53,9 +60,19 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
     }
     check.looked_at.types += types;
     check.looked_at.fields += fields;
-    for (name, field) in context.used.0.no_fields.intersection(&context.used.1.no_fields) {
-        let (name, text) = (format!("{name}.{field}"), "used, and in neither kernel".to_owned());
-        check.findings.push(no_evidence(Subject::Field, &name, true, text));
+    for (name, field) in context
+        .used
+        .0
+        .no_fields
+        .intersection(&context.used.1.no_fields)
+    {
+        let (name, text) = (
+            format!("{name}.{field}"),
+            "used, and in neither kernel".to_owned(),
+        );
+        check
+            .findings
+            .push(no_evidence(Subject::Field, &name, true, text));
     }
     unknown(context, check);
 }
@@ -73,7 +90,8 @@ fn unknown(context: &Context<'_>, check: &mut Check) {
     );
     for name in names {
         let key = format!("type {name}");
-        let used = context.usage.allocated.contains(name) || context.usage.fields.contains_key(name);
+        let used =
+            context.usage.allocated.contains(name) || context.usage.fields.contains_key(name);
         if !used && context.is_in_neither(&key) {
             continue;
         }
@@ -86,11 +104,13 @@ fn unknown(context: &Context<'_>, check: &mut Check) {
     }
 }
 
-/// By the name of each type that another one holds by value, the name of one that does. One that the other kernel was
-/// not asked for does not say what became of those that it holds.
+/// By the name of each type that another one holds by value, the name of one that does. One that
+/// the other kernel was not asked for does not say what became of those that it holds.
 fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
     let mut holders = HashMap::new();
-    let known = |name: &String| other.types.contains_key(name) || other.asked_in_vain("type", name).is_some();
+    let known = |name: &String| {
+        other.types.contains_key(name) || other.asked_in_vain("type", name).is_some()
+    };
     for (holder, type_) in abi.types.iter().filter(|(name, _)| known(name)) {
         let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
         for held in spelled.chain(type_.target.as_deref()).filter_map(by_value) {
@@ -103,7 +123,13 @@ fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
 }
 
 /// A type that is there on one side only.
-fn one_side(context: &Context<'_>, check: &mut Check, name: &str, gone: bool, holder: Option<&str>) {
+fn one_side(
+    context: &Context<'_>,
+    check: &mut Check,
+    name: &str,
+    gone: bool,
+    holder: Option<&str>,
+) {
     let there = if gone { context.after } else { context.before };
     if there.no_evidence.contains_key(&format!("type {name}")) {
         return; // `unknown` says so.
@@ -113,16 +139,35 @@ fn one_side(context: &Context<'_>, check: &mut Check, name: &str, gone: bool, ho
     let mut finding = match holder {
         Some(holder) if !touched => {
             let (change, text) = if gone {
-                (Change::Removed, format!("nothing holds it any more; {holder} did"))
+                (
+                    Change::Removed,
+                    format!("nothing holds it any more; {holder} did"),
+                )
             } else {
                 (Change::Added, format!("new, held by {holder}"))
             };
             let why = "what holds it says what follows; by itself it is in nobody's way";
-            new_finding(Subject::Type, name.to_owned(), change, Verdict::Keeps, text, why)
+            new_finding(
+                Subject::Type,
+                name.to_owned(),
+                change,
+                Verdict::Keeps,
+                text,
+                why,
+            )
         }
         _ => {
-            let at = if gone { context.names.1 } else { context.names.0 };
-            no_evidence(Subject::Type, name, touched, format!("not looked at in {at}"))
+            let at = if gone {
+                context.names.1
+            } else {
+                context.names.0
+            };
+            no_evidence(
+                Subject::Type,
+                name,
+                touched,
+                format!("not looked at in {at}"),
+            )
         }
     };
     finding.role = Some(role);
@@ -164,21 +209,43 @@ fn pair(context: &Context<'_>, name: &str, before: &Type, after: &Type) -> Vec<F
     findings
 }
 
-fn of_type(context: &Context<'_>, name: &str, change: Change, verdict: (Verdict, &str), text: String) -> Finding {
-    let mut finding = new_finding(Subject::Type, name.to_owned(), change, verdict.0, text, verdict.1);
+fn of_type(
+    context: &Context<'_>,
+    name: &str,
+    change: Change,
+    verdict: (Verdict, &str),
+    text: String,
+) -> Finding {
+    let mut finding = new_finding(
+        Subject::Type,
+        name.to_owned(),
+        change,
+        verdict.0,
+        text,
+        verdict.1,
+    );
     finding.role = Some(context.role(name));
     finding
 }
 
 /// A typedef, or an enum's size.
-fn plain(context: &Context<'_>, name: &str, before: &Type, after: &Type, findings: &mut Vec<Finding>) {
+fn plain(
+    context: &Context<'_>,
+    name: &str,
+    before: &Type,
+    after: &Type,
+    findings: &mut Vec<Finding>,
+) {
     let role = context.role(name);
     let place = match role {
         Role::DriverAllocated => (
             Verdict::Rebuild,
             "the driver provides this memory, with the layout compiled in",
         ),
-        Role::KernelAllocated => (Verdict::Rebuild, "the code touches it, with the layout compiled in"),
+        Role::KernelAllocated => (
+            Verdict::Rebuild,
+            "the code touches it, with the layout compiled in",
+        ),
         Role::Opaque => (
             Verdict::Keeps,
             "the code holds none of it: the same object keeps working",
@@ -200,7 +267,9 @@ fn plain(context: &Context<'_>, name: &str, before: &Type, after: &Type, finding
     {
         let verdict = match (retype.how, role) {
             (Retyping::ConstOnly, _) => (Verdict::Keeps, "const is nothing to the machine"),
-            (Retyping::SameSize, _) if retype.compatible => (Verdict::Keeps, "the same type under another name"),
+            (Retyping::SameSize, _) if retype.compatible => {
+                (Verdict::Keeps, "the same type under another name")
+            }
             (_, Role::Opaque) => place,
             _ => (Verdict::Source, "the code uses it as what it was"),
         };
@@ -222,7 +291,10 @@ fn plain(context: &Context<'_>, name: &str, before: &Type, after: &Type, finding
         let mut text = if before.size == after.size {
             format!("its size stays {}", before.size)
         } else {
-            format!("its size goes from {} to {}{because}", before.size, after.size)
+            format!(
+                "its size goes from {} to {}{because}",
+                before.size, after.size
+            )
         };
         if before.align != after.align {
             text += &format!(", its alignment from {} to {}", before.align, after.align);
@@ -241,11 +313,23 @@ fn plain(context: &Context<'_>, name: &str, before: &Type, after: &Type, finding
 type Values = (Option<i128>, Option<i128>);
 
 /// The enumerators: those that the code uses each for itself, the others in one finding.
-fn values(context: &Context<'_>, name: &str, before: &Type, after: &Type, findings: &mut Vec<Finding>) {
-    let said =
-        |name: &String| context.before.constants.contains_key(name) || context.after.constants.contains_key(name);
+fn values(
+    context: &Context<'_>,
+    name: &str,
+    before: &Type,
+    after: &Type,
+    findings: &mut Vec<Finding>,
+) {
+    let said = |name: &String| {
+        context.before.constants.contains_key(name) || context.after.constants.contains_key(name)
+    };
     let mut untouched: BTreeMap<&str, Values> = BTreeMap::new();
-    for constant in before.values.keys().chain(after.values.keys()).collect::<BTreeSet<_>>() {
+    for constant in before
+        .values
+        .keys()
+        .chain(after.values.keys())
+        .collect::<BTreeSet<_>>()
+    {
         let (old, new) = (
             before.values.get(constant).copied(),
             after.values.get(constant).copied(),
@@ -282,5 +366,11 @@ fn values(context: &Context<'_>, name: &str, before: &Type, after: &Type, findin
         after: side(|values| values.1),
     };
     let verdict = (Verdict::Keeps, "the code uses none of these enumerators");
-    findings.push(of_type(context, name, change, verdict, listed(&words, ", ")));
+    findings.push(of_type(
+        context,
+        name,
+        change,
+        verdict,
+        listed(&words, ", "),
+    ));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the code uses of one kernel. It is worked out once for all comparisons that the kernel takes part in.
+//! What the code uses of one kernel. It is worked out once for all comparisons that the kernel
+//! takes part in.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +14,13 @@ use crate::usage::{Usage, by_value};
 pub(crate) struct Used {
     /// What the code allocates, with all that is held in it.
     pub(crate) allocated: BTreeSet<String>,
-    /// What the fields that it names and the functions that it calls are made of: typedefs, enums, the elements of arrays.
+    /// What the fields that it names and the functions that it calls are made of: typedefs, enums,
+    /// the elements of arrays.
     pub(crate) reached: BTreeSet<String>,
     /// Types of which it uses something, and that are not known here.
     pub(crate) no_types: BTreeSet<String>,
-    /// Fields that it names and that a type, known here, does not have: the type's name and the path.
+    /// Fields that it names and that a type, known here, does not have: the type's name and the
+    /// path.
     pub(crate) no_fields: BTreeSet<(String, String)>,
     /// Functions that it calls and that are not known here.
     pub(crate) no_functions: BTreeSet<String>,
@@ -38,14 +41,19 @@ impl Used {
         });
         let functions = usage.functions.iter();
         let constants = usage.constants.iter().map(String::as_str);
-        let mut no_constants: BTreeSet<&str> = constants.filter(|name| !abi.constants.contains_key(*name)).collect();
+        let mut no_constants: BTreeSet<&str> = constants
+            .filter(|name| !abi.constants.contains_key(*name))
+            .collect();
         for enumerator in abi.types.values().flat_map(|type_| type_.values.keys()) {
             no_constants.remove(enumerator.as_str());
         }
         Self {
             allocated: usage.allocated_with_members(abi),
             reached: reached(abi, usage),
-            no_types: types.filter(|name| !abi.types.contains_key(*name)).cloned().collect(),
+            no_types: types
+                .filter(|name| !abi.types.contains_key(*name))
+                .cloned()
+                .collect(),
             no_fields: fields.collect(),
             no_functions: functions
                 .filter(|name| !abi.functions.contains_key(*name))
@@ -73,24 +81,33 @@ impl Used {
 /// The names of the types that it holds by value.
 fn held(type_: &Type) -> BTreeSet<&str> {
     let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
-    spelled.chain(type_.target.as_deref()).filter_map(by_value).collect()
+    spelled
+        .chain(type_.target.as_deref())
+        .filter_map(by_value)
+        .collect()
 }
 
-/// The typedefs and enums that used fields and called functions have by value, and the elements of used arrays: code that
-/// touches one has its size and meaning compiled in.
+/// The typedefs and enums that used fields and called functions have by value, and the elements of
+/// used arrays: code that touches one has its size and meaning compiled in.
 fn reached(abi: &Abi, usage: &Usage) -> BTreeSet<String> {
     let fields = usage
         .fields
         .iter()
         .filter_map(|(name, used)| Some((abi.types.get(name)?, used)));
     let fields = fields.flat_map(|(type_, used)| used.iter().filter_map(|path| type_.field(path)));
-    let functions = usage.functions.iter().filter_map(|name| abi.functions.get(name));
-    let signatures = functions.flat_map(|function| function.params.iter().chain([&function.returns]));
+    let functions = usage
+        .functions
+        .iter()
+        .filter_map(|name| abi.functions.get(name));
+    let signatures =
+        functions.flat_map(|function| function.params.iter().chain([&function.returns]));
     let mut pending: Vec<&str> = fields.map(|field| field.type_name.as_str()).collect();
     pending.extend(signatures.map(String::as_str));
     let mut reached = BTreeSet::new();
     while let Some(spelled) = pending.pop() {
-        let Some((name, type_)) = by_value(spelled).and_then(|name| Some((name, abi.types.get(name)?))) else {
+        let Some((name, type_)) =
+            by_value(spelled).and_then(|name| Some((name, abi.types.get(name)?)))
+        else {
             continue;
         };
         let held = matches!(type_.kind, Kind::Struct | Kind::Union) && !spelled.contains('[');
@@ -162,15 +179,19 @@ mod tests {
         };
         let usage = Usage {
             allocated: ["own".to_owned()].into(),
-            fields: [("their".to_owned(), ["state".to_owned(), "later".to_owned()].into())].into(),
+            fields: [(
+                "their".to_owned(),
+                ["state".to_owned(), "later".to_owned()].into(),
+            )]
+            .into(),
             constants: ["ON".to_owned(), "OFF".to_owned()].into(),
             ..Usage::default()
         };
         (abi, usage)
     }
 
-    /// Returns what [`Used::is_alike`] says of a type and its changed copy. Checks that the same types
-    /// are used of both if they are alike, and others if they are not.
+    /// Returns what [`Used::is_alike`] says of a type and its changed copy. Checks that the same
+    /// types are used of both if they are alike, and others if they are not.
     fn is_alike(name: &str, change: impl FnOnce(&mut Type)) -> bool {
         let (abi, usage) = kernel();
         let mut other = abi.clone();
@@ -197,15 +218,22 @@ mod tests {
             "struct held *"
         ))));
         assert!(is_alike("own", |type_| type_.size = 128));
-        assert!(is_alike("held", |type_| type_.fields.push(field("p", 0, "void *"))));
-        assert!(is_alike("states", |type_| type_.values.extend([("ON".to_owned(), 7)])));
+        assert!(is_alike("held", |type_| type_
+            .fields
+            .push(field("p", 0, "void *"))));
+        assert!(is_alike("states", |type_| type_
+            .values
+            .extend([("ON".to_owned(), 7)])));
     }
 
     #[test]
     fn what_is_used_follows_from_the_rest() {
         assert!(!is_alike("their", |type_| drop(type_.fields.remove(0))));
-        assert!(!is_alike("their", |type_| type_.fields[0].type_name = "u32".to_owned()));
-        assert!(!is_alike("their", |type_| type_.fields.push(field("later", 64, "u32"))));
+        assert!(!is_alike("their", |type_| type_.fields[0].type_name =
+            "u32".to_owned()));
+        assert!(!is_alike("their", |type_| type_
+            .fields
+            .push(field("later", 64, "u32"))));
         assert!(!is_alike("own", |type_| type_.fields.push(field(
             "more",
             64,
@@ -216,7 +244,8 @@ mod tests {
             0,
             "struct other"
         ))));
-        assert!(!is_alike("state_t", |type_| type_.target = Some("struct other".to_owned())));
+        assert!(!is_alike("state_t", |type_| type_.target =
+            Some("struct other".to_owned())));
         assert!(!is_alike("state_t", |type_| type_.kind = Kind::Struct));
         assert!(!is_alike("states", |type_| type_
             .values

@@ -137,7 +137,9 @@ struct Extraction<'a, 'd> {
 
 impl Extraction<'_, '_> {
     fn nothing(&mut self, kind: &str, name: &str, why: &str) {
-        self.abi.no_evidence.insert(format!("{kind} {name}"), why.to_owned());
+        self.abi
+            .no_evidence
+            .insert(format!("{kind} {name}"), why.to_owned());
     }
 
     /// Reads the type, and notes what it holds by value.
@@ -151,7 +153,8 @@ impl Extraction<'_, '_> {
             return Ok(());
         }
         let held = self.abi.types.get(&key).map(|held| held.kind);
-        if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef)) {
+        if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef))
+        {
             // A tag and a typedef of the same name: the tag keeps it.
             let other = format!("typedef {key}");
             if held == Kind::Typedef {
@@ -219,7 +222,9 @@ impl Extraction<'_, '_> {
             }
         }
         match kind(self.debug, index) {
-            Some(Kind::Struct | Kind::Union) if is_unnamed(self.debug, index) => self.held_by(index, depth + 1),
+            Some(Kind::Struct | Kind::Union) if is_unnamed(self.debug, index) => {
+                self.held_by(index, depth + 1)
+            }
             Some(_) if !die.name.is_empty() => {
                 if self.ids.get(die.name) != Some(&index) {
                     self.pending.push(index);
@@ -288,9 +293,15 @@ impl Extraction<'_, '_> {
                     variadic: variadic || self.variadic.contains(name),
                     linkage: None,
                 };
-                self.abi.functions.insert(name.to_owned(), Arc::new(function));
+                self.abi
+                    .functions
+                    .insert(name.to_owned(), Arc::new(function));
             }
-            (Some(_), Some(_)) => self.nothing("function", name, "several functions of this name that differ"),
+            (Some(_), Some(_)) => self.nothing(
+                "function",
+                name,
+                "several functions of this name that differ",
+            ),
             (None, _) => self.nothing("function", name, MISSING),
         }
         Ok(())
@@ -305,7 +316,8 @@ fn values(debug: &Debug<'_>, index: Index) -> BTreeMap<String, i128> {
         .collect()
 }
 
-/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before them.
+/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before
+/// them.
 fn flatten(
     debug: &Debug<'_>,
     index: Index,
@@ -340,7 +352,11 @@ fn flatten(
             // A bit field without a name is padding.
             continue;
         }
-        let name = if is_rust { rust::c_name(die.name) } else { die.name };
+        let name = if is_rust {
+            rust::c_name(die.name)
+        } else {
+            die.name
+        };
         let size_bits = match die.bits {
             Some(bits) => bits,
             None => size_of(debug, die.of, 0)?.unwrap_or(0).saturating_mul(8),
@@ -368,7 +384,9 @@ fn inner(debug: &Debug<'_>, of: Option<Index>) -> Result<(Option<Index>, bool)> 
     let (mut at, mut is_array) = (of, false);
     for _ in 0..=DEPTH {
         at = debug.unqualified(unwrapped(debug, at));
-        let Some(index) = at else { return Ok((None, is_array)) };
+        let Some(index) = at else {
+            return Ok((None, is_array));
+        };
         match debug.die(index).tag {
             gimli::DW_TAG_array_type => (at, is_array) = (debug.die(index).of, true),
             _ if debug.is_rust(index) && rust::is_flexible(debug.die(index).name) => {
@@ -429,7 +447,10 @@ fn align_of(debug: &Debug<'_>, of: Option<Index>, depth: u32) -> Result<u64> {
                 if member.tag != gimli::DW_TAG_member {
                     continue;
                 }
-                let of_member = member.align.unwrap_or(align_of(debug, member.of, depth + 1)?).max(1);
+                let of_member = member
+                    .align
+                    .unwrap_or(align_of(debug, member.of, depth + 1)?)
+                    .max(1);
                 let aligned = of_member
                     .checked_mul(8)
                     .is_some_and(|bits| member.offset_bits.is_multiple_of(bits));

@@ -46,7 +46,11 @@ impl<'d> Sections<'d> {
             }
         }
         if !data.contains_key(".debug_info") {
-            return Err(damaged(place, "an object compiled with -g", "no section .debug_info"));
+            return Err(damaged(
+                place,
+                "an object compiled with -g",
+                "no section .debug_info",
+            ));
         }
         Ok(Self {
             place: place.to_owned(),
@@ -73,7 +77,10 @@ fn relocated<'d>(
         return Err(damaged(
             place,
             format_args!("sections of at most {LARGEST} bytes"),
-            format_args!("{} bytes of debug information", compressed.uncompressed_size),
+            format_args!(
+                "{} bytes of debug information",
+                compressed.uncompressed_size
+            ),
         ));
     }
     let mut data = compressed.decompress().map_err(bad)?;

@@ -6,7 +6,13 @@ pub(super) fn is_artificial(member: &str) -> bool {
     ["_bitfield_", "__bindgen_padding_", "_phantom"]
         .iter()
         .any(|start| member.starts_with(start))
-        || ["_unused", "_address", "bindgen_union_field", "_bindgen_opaque_blob"].contains(&member)
+        || [
+            "_unused",
+            "_address",
+            "bindgen_union_field",
+            "_bindgen_opaque_blob",
+        ]
+        .contains(&member)
 }
 
 /// Whether the member has no name in C.
@@ -21,10 +27,11 @@ pub(super) fn is_unnamed(type_name: &str) -> bool {
 
 /// Names that bindgen writes with `_` at the end, since Rust keeps them for itself.
 const KEYWORDS: &[&str] = &[
-    "abstract", "as", "async", "await", "become", "box", "const", "crate", "do", "dyn", "else", "enum", "extern",
-    "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut",
-    "override", "priv", "pub", "ref", "return", "Self", "self", "static", "struct", "super", "trait", "true", "try",
-    "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "bool",
+    "abstract", "as", "async", "await", "become", "box", "const", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "Self",
+    "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe",
+    "unsized", "use", "virtual", "where", "while", "yield", "bool",
 ];
 
 /// The name in C.
@@ -54,8 +61,9 @@ pub(super) fn c_number(name: &str) -> &str {
     }
 }
 
-/// Types around another that change nothing of it, and what their parameter is called. A bindings' field for an array
-/// without a length is one, as is what keeps a union's member from being dropped.
+/// Types around another that change nothing of it, and what their parameter is called. A bindings'
+/// field for an array without a length is one, as is what keeps a union's member from being
+/// dropped.
 pub(super) fn transparent(type_name: &str) -> bool {
     [
         "Option<",
@@ -83,7 +91,11 @@ mod tests {
         assert_eq!(c_name("r#match"), "match");
         assert_eq!(c_name("p_"), "p_");
         assert!(is_anonymous("__bindgen_anon_2") && is_unnamed("device__bindgen_ty_1"));
-        assert!(is_artificial("_bitfield_align_1") && is_artificial("_bitfield_1") && !is_artificial("name"));
+        assert!(
+            is_artificial("_bitfield_align_1")
+                && is_artificial("_bitfield_1")
+                && !is_artificial("name")
+        );
         assert_eq!(c_number("u16"), "short unsigned int");
     }
 }

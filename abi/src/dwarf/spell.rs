@@ -20,7 +20,9 @@ pub(super) fn unwrapped(debug: &Debug<'_>, of: Option<Index>) -> Option<Index> {
             return Some(at);
         }
         // An enum's parameter is that of its variants.
-        let some = debug.children(at).find(|child| debug.die(*child).name == "Some");
+        let some = debug
+            .children(at)
+            .find(|child| debug.die(*child).name == "Some");
         match debug.parameter(some.unwrap_or(at), "T") {
             Some(inner) => at = inner,
             None => return Some(at),
@@ -34,7 +36,9 @@ pub(super) fn count(debug: &Debug<'_>, array: Index) -> u64 {
     let ranges = debug.children(array).map(|child| debug.die(child));
     ranges
         .filter(|die| die.tag == gimli::DW_TAG_subrange_type)
-        .fold(1, |count: u64, range| count.saturating_mul(range.count.unwrap_or(0)))
+        .fold(1, |count: u64, range| {
+            count.saturating_mul(range.count.unwrap_or(0))
+        })
 }
 
 /// An error about types that never end.
@@ -51,8 +55,15 @@ struct Speller<'a, 'd> {
 }
 
 impl<'d> Speller<'_, 'd> {
-    /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type that comes last.
-    fn declare(&self, of: Option<Index>, inner: String, qualifiers: &str, depth: u32) -> Result<String> {
+    /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type
+    /// that comes last.
+    fn declare(
+        &self,
+        of: Option<Index>,
+        inner: String,
+        qualifiers: &str,
+        depth: u32,
+    ) -> Result<String> {
         let join = |base: &str| {
             let space = if inner.is_empty() { "" } else { " " };
             Ok(format!("{qualifiers}{base}{space}{inner}"))
@@ -76,7 +87,8 @@ impl<'d> Speller<'_, 'd> {
                 if self.is_postfix(die.of, depth)? {
                     inner = format!("({inner})");
                 }
-                let of_const = is_rust && (die.name.starts_with("*const ") || die.name.starts_with("&"));
+                let of_const =
+                    is_rust && (die.name.starts_with("*const ") || die.name.starts_with("&"));
                 self.declare(die.of, inner, if of_const { "const " } else { "" }, depth)
             }
             gimli::DW_TAG_array_type => {
@@ -84,8 +96,12 @@ impl<'d> Speller<'_, 'd> {
                 self.declare(die.of, inner, qualifiers, depth)
             }
             gimli::DW_TAG_const_type => self.qualified("const ", die, inner, qualifiers, depth),
-            gimli::DW_TAG_volatile_type => self.qualified("volatile ", die, inner, qualifiers, depth),
-            gimli::DW_TAG_restrict_type => self.qualified("restrict ", die, inner, qualifiers, depth),
+            gimli::DW_TAG_volatile_type => {
+                self.qualified("volatile ", die, inner, qualifiers, depth)
+            }
+            gimli::DW_TAG_restrict_type => {
+                self.qualified("restrict ", die, inner, qualifiers, depth)
+            }
             gimli::DW_TAG_subroutine_type | gimli::DW_TAG_subprogram => {
                 let (_, mut list, variadic) = signature_at(self.debug, index, depth)?;
                 if variadic {
@@ -106,7 +122,9 @@ impl<'d> Speller<'_, 'd> {
             ),
             _ if die.name == "c_void" && is_rust => join("void"),
             gimli::DW_TAG_base_type if is_rust => join(rust::c_number(die.name)),
-            gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type | gimli::DW_TAG_enumeration_type => {
+            gimli::DW_TAG_structure_type
+            | gimli::DW_TAG_union_type
+            | gimli::DW_TAG_enumeration_type => {
                 let word = word(die);
                 if die.name.is_empty() || (is_rust && rust::is_unnamed(die.name)) {
                     join(&format!("{word} {{…}}"))
@@ -119,7 +137,14 @@ impl<'d> Speller<'_, 'd> {
         }
     }
 
-    fn qualified(&self, word: &str, die: &Die<'d>, inner: String, qualifiers: &str, depth: u32) -> Result<String> {
+    fn qualified(
+        &self,
+        word: &str,
+        die: &Die<'d>,
+        inner: String,
+        qualifiers: &str,
+        depth: u32,
+    ) -> Result<String> {
         // Twice the same is once in C.
         let qualifiers = if qualifiers.contains(word) {
             qualifiers.to_owned()
@@ -136,7 +161,9 @@ impl<'d> Speller<'_, 'd> {
             let die = self.debug.die(index);
             match die.tag {
                 gimli::DW_TAG_array_type | gimli::DW_TAG_subroutine_type => return Ok(true),
-                gimli::DW_TAG_const_type | gimli::DW_TAG_volatile_type | gimli::DW_TAG_restrict_type => of = die.of,
+                gimli::DW_TAG_const_type
+                | gimli::DW_TAG_volatile_type
+                | gimli::DW_TAG_restrict_type => of = die.of,
                 _ => return Ok(false),
             }
         }
@@ -161,13 +188,19 @@ pub(super) fn signature(debug: &Debug<'_>, function: Index) -> Result<(String, V
     signature_at(debug, function, 0)
 }
 
-fn signature_at(debug: &Debug<'_>, function: Index, depth: u32) -> Result<(String, Vec<String>, bool)> {
+fn signature_at(
+    debug: &Debug<'_>,
+    function: Index,
+    depth: u32,
+) -> Result<(String, Vec<String>, bool)> {
     let speller = Speller { debug };
     let (mut list, mut variadic) = (Vec::new(), false);
     for child in debug.children(function) {
         let die = debug.die(child);
         match die.tag {
-            gimli::DW_TAG_formal_parameter => list.push(speller.declare(die.of, String::new(), "", depth)?),
+            gimli::DW_TAG_formal_parameter => {
+                list.push(speller.declare(die.of, String::new(), "", depth)?)
+            }
             gimli::DW_TAG_unspecified_parameters => variadic = true,
             _ => {}
         }

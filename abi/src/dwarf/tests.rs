@@ -66,7 +66,11 @@ fn compiled(program: &str, arguments: &[&str], name: &str, text: &str) -> Vec<u8
         .current_dir(dir.path())
         .output()
         .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     std::fs::read(dir.path().join(Path::new("it.o"))).unwrap()
 }
 
@@ -130,7 +134,12 @@ fn gccs_debug_information_is_read_in_both_versions() {
     assert_eq!(four, five);
     let expected = [
         ("name", 0, 64, "const char *"),
-        ("probe", 64, 64, "int (*)(struct outer *, const struct inner *)"),
+        (
+            "probe",
+            64,
+            64,
+            "int (*)(struct outer *, const struct inner *)",
+        ),
         ("irq", 128, 32, "unsigned int"),
         ("users", 128, 32, "atomic_t"),
         ("p_cb", 160, 16, "struct {…} [2]"),
@@ -144,7 +153,10 @@ fn gccs_debug_information_is_read_in_both_versions() {
     assert_eq!(fields(&four), expected);
     let outer = &four.types["outer"];
     assert_eq!((outer.kind, outer.size, outer.align), (Kind::Struct, 88, 8));
-    assert_eq!(four.types["inner"].fields[1].type_name, "long unsigned int [6]");
+    assert_eq!(
+        four.types["inner"].fields[1].type_name,
+        "long unsigned int [6]"
+    );
     assert_eq!(four.types["atomic_t"].target.as_deref(), Some("struct {…}"));
     assert_eq!(
         four.types["state"].values,
@@ -169,11 +181,21 @@ fn rustcs_debug_information_says_the_same() {
             .into_iter()
             .map(|(name, at, bits, _)| (name.to_owned(), at, bits))
     };
-    assert_eq!(places(&rust).collect::<Vec<_>>(), places(&c).collect::<Vec<_>>());
-    let check = crate::agree::check("it", &[("rustc", &rust), ("headers", &c)], &crate::Usage::default());
+    assert_eq!(
+        places(&rust).collect::<Vec<_>>(),
+        places(&c).collect::<Vec<_>>()
+    );
+    let check = crate::agree::check(
+        "it",
+        &[("rustc", &rust), ("headers", &c)],
+        &crate::Usage::default(),
+    );
     assert_eq!(check.findings, []);
     let looked_at = check.looked_at;
-    assert_eq!((looked_at.types, looked_at.fields, looked_at.functions), (4, 14, 1));
+    assert_eq!(
+        (looked_at.types, looked_at.fields, looked_at.functions),
+        (4, 14, 1)
+    );
 }
 
 #[test]

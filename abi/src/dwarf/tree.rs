@@ -73,8 +73,9 @@ impl<'d> Debug<'d> {
     }
 
     fn read_units(&mut self, sections: &'d Sections<'_>) -> gimli::Result<()> {
-        let dwarf =
-            gimli::Dwarf::load(|id| Ok::<_, gimli::Error>(EndianSlice::new(sections.get(id), sections.endian)))?;
+        let dwarf = gimli::Dwarf::load(|id| {
+            Ok::<_, gimli::Error>(EndianSlice::new(sections.get(id), sections.endian))
+        })?;
         // Where each record is among the bytes; ascending.
         let mut offsets: Vec<usize> = Vec::new();
         let mut references: Vec<(Option<usize>, Option<usize>)> = Vec::new();
@@ -100,7 +101,10 @@ impl<'d> Debug<'d> {
                     && let Some(last) = self.units.last_mut()
                 {
                     let language = entry.attr_value(gimli::DW_AT_language);
-                    last.1 = matches!(language, Some(AttributeValue::Language(gimli::DW_LANG_Rust)));
+                    last.1 = matches!(
+                        language,
+                        Some(AttributeValue::Language(gimli::DW_LANG_Rust))
+                    );
                 }
                 offsets.push(base.saturating_add(entry.offset().0));
                 references.push((of, origin));
@@ -111,12 +115,18 @@ impl<'d> Debug<'d> {
                 self.dies[last].next = self.dies.len();
             }
         }
-        let find = |offset: Option<usize>| offset.and_then(|offset| offsets.binary_search(&offset).ok()).map(Index);
+        let find = |offset: Option<usize>| {
+            offset
+                .and_then(|offset| offsets.binary_search(&offset).ok())
+                .map(Index)
+        };
         for (die, (of, origin)) in self.dies.iter_mut().zip(references) {
             die.of = find(of);
             die.origin = find(origin);
             if of.is_some() != die.of.is_some() {
-                return Err(gimli::Error::NoEntryAtGivenOffset(of.unwrap_or(usize::MAX) as u64));
+                return Err(gimli::Error::NoEntryAtGivenOffset(
+                    of.unwrap_or(usize::MAX) as u64
+                ));
             }
         }
         Ok(())
@@ -136,9 +146,11 @@ impl<'d> Debug<'d> {
     pub fn children(&self, index: Index) -> impl Iterator<Item = Index> {
         let end = self.dies[index.0].next;
         let first = Some(index.0 + 1);
-        std::iter::successors(first, |&at| self.dies.get(at).map(|die| die.next.max(at + 1)))
-            .take_while(move |&at| at < end)
-            .map(Index)
+        std::iter::successors(first, |&at| {
+            self.dies.get(at).map(|die| die.next.max(at + 1))
+        })
+        .take_while(move |&at| at < end)
+        .map(Index)
     }
 
     /// Whether rustc made it.
@@ -154,7 +166,9 @@ impl<'d> Debug<'d> {
         for _ in 0..DEPTH {
             let die = self.die(index?);
             match die.tag {
-                gimli::DW_TAG_const_type | gimli::DW_TAG_volatile_type | gimli::DW_TAG_restrict_type => index = die.of,
+                gimli::DW_TAG_const_type
+                | gimli::DW_TAG_volatile_type
+                | gimli::DW_TAG_restrict_type => index = die.of,
                 _ => return index,
             }
         }
@@ -201,10 +215,13 @@ fn read<'d>(
         let number = || unsigned(&value);
         match attribute.name() {
             gimli::DW_AT_name => {
-                die.name = std::str::from_utf8(dwarf.attr_string(unit, value)?.slice()).unwrap_or("?");
+                die.name =
+                    std::str::from_utf8(dwarf.attr_string(unit, value)?.slice()).unwrap_or("?");
             }
             gimli::DW_AT_type => of = reference(&value, base),
-            gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => origin = reference(&value, base),
+            gimli::DW_AT_abstract_origin | gimli::DW_AT_specification => {
+                origin = reference(&value, base)
+            }
             gimli::DW_AT_byte_size => die.size = number(),
             gimli::DW_AT_alignment => die.align = number(),
             gimli::DW_AT_bit_size => die.bits = number(),
@@ -222,11 +239,15 @@ fn read<'d>(
             gimli::DW_AT_count => die.count = number(),
             gimli::DW_AT_upper_bound => {
                 die.count = match value {
-                    AttributeValue::Sdata(last) => last.checked_add(1).and_then(|count| count.try_into().ok()),
+                    AttributeValue::Sdata(last) => {
+                        last.checked_add(1).and_then(|count| count.try_into().ok())
+                    }
                     _ => number().map(|last| last.wrapping_add(1)),
                 };
             }
-            gimli::DW_AT_declaration => die.declaration = matches!(value, AttributeValue::Flag(true)),
+            gimli::DW_AT_declaration => {
+                die.declaration = matches!(value, AttributeValue::Flag(true))
+            }
             _ => {}
         }
     }
@@ -261,7 +282,10 @@ fn reference(value: &AttributeValue<Reader<'_>>, base: usize) -> Option<usize> {
 }
 
 /// Where a member is: a number, or in older DWARF an expression that adds one.
-fn location(value: &AttributeValue<Reader<'_>>, unit: &gimli::Unit<Reader<'_>>) -> gimli::Result<Option<u64>> {
+fn location(
+    value: &AttributeValue<Reader<'_>>,
+    unit: &gimli::Unit<Reader<'_>>,
+) -> gimli::Result<Option<u64>> {
     let AttributeValue::Exprloc(expression) = value else {
         return Ok(unsigned(value));
     };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the compiler is to check: sizes, alignments, and the offset of every member that is no bit field.
+//! What the compiler is to check: sizes, alignments, and the offset of every member that is no bit
+//! field.
 //!
-//! C cannot ask for a bit field's offset. What stands around it is checked, and rustc's own view of it by `check-abi`.
+//! C cannot ask for a bit field's offset. What stands around it is checked, and rustc's own view of
+//! it by `check-abi`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +15,11 @@ use crate::btf::{Btf, Id, Item, size_of};
 use crate::model::{Abi, Kind, Type};
 
 /// An assert a line. `defined` is what was written, by how C names it.
-pub(super) fn all<'n>(btf: &Btf<'_>, abi: &Abi, defined: impl Iterator<Item = (&'n str, Id)>) -> Result<String> {
+pub(super) fn all<'n>(
+    btf: &Btf<'_>,
+    abi: &Abi,
+    defined: impl Iterator<Item = (&'n str, Id)>,
+) -> Result<String> {
     let known: BTreeMap<String, &Type> = abi
         .types
         .iter()
@@ -45,13 +51,21 @@ fn spelled(key: &str, type_: &Type) -> String {
 
 fn of_size(name: &str, size: u64, has_size: bool, text: &mut String) {
     if has_size {
-        let _ = writeln!(text, "_Static_assert(sizeof({name}) == {size}, \"size of {name}\");");
+        let _ = writeln!(
+            text,
+            "_Static_assert(sizeof({name}) == {size}, \"size of {name}\");"
+        );
     }
 }
 
 fn of_type(btf: &Btf<'_>, name: &str, type_: &Type, text: &mut String) -> Result<()> {
     // A typedef of a function, or of what is only declared, has no size.
-    of_size(name, type_.size, type_.kind != Kind::Typedef || type_.size > 0, text);
+    of_size(
+        name,
+        type_.size,
+        type_.kind != Kind::Typedef || type_.size > 0,
+        text,
+    );
     if matches!(type_.kind, Kind::Struct | Kind::Union) {
         let align = type_.align;
         let _ = writeln!(
@@ -78,8 +92,12 @@ fn has_size(btf: &Btf<'_>, mut id: Id) -> Result<bool> {
     for _ in 0..64 {
         match btf.item(id)? {
             Item::Composite { .. } => return Ok(false),
-            Item::Typedef { of, .. } | Item::Modified { of, .. } | Item::Array { element: of, .. } => id = of,
-            Item::Int { .. } | Item::Float { .. } | Item::Pointer(_) | Item::Enum { .. } => return Ok(true),
+            Item::Typedef { of, .. }
+            | Item::Modified { of, .. }
+            | Item::Array { element: of, .. } => id = of,
+            Item::Int { .. } | Item::Float { .. } | Item::Pointer(_) | Item::Enum { .. } => {
+                return Ok(true);
+            }
             _ => return Ok(false),
         }
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The model as C: `kernel.h`, which holds what the bindings need of a kernel and nothing else.
 //!
-//! Every line is made of the kernel's type information. `types` writes declarations in an order that C takes,
-//! `place` finds the attributes that bring each member to its offset, `asserts` lets the compiler check all of it.
+//! Every line is made of the kernel's type information. `types` writes declarations in an order
+//! that C takes, `place` finds the attributes that bring each member to its offset, `asserts` lets
+//! the compiler check all of it.
 
 mod asserts;
 mod place;
@@ -18,8 +19,8 @@ use crate::model::{Abi, Linkage};
 use crate::needed::Needed;
 use types::Writer;
 
-/// `kernel.h` for the kernel with this BTF. `abi` is what was extracted from it for the scope of `needed`, with the
-/// constants that its compiler evaluated, if its headers were at hand.
+/// `kernel.h` for the kernel with this BTF. `abi` is what was extracted from it for the scope of
+/// `needed`, with the constants that its compiler evaluated, if its headers were at hand.
 pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let mut writer = Writer::new(btf, abi);
     for name in needed.types() {
@@ -32,12 +33,20 @@ pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     writer.rest()?;
 
     let mut text = head(abi);
-    section(&mut text, "What is only pointed to, or defined further down.", |text| {
-        text.extend(writer.forwards().map(|line| line + "\n"));
-    });
-    section(&mut text, "Types, each after what it holds by value.", |text| {
-        text.push_str(writer.definitions());
-    });
+    section(
+        &mut text,
+        "What is only pointed to, or defined further down.",
+        |text| {
+            text.extend(writer.forwards().map(|line| line + "\n"));
+        },
+    );
+    section(
+        &mut text,
+        "Types, each after what it holds by value.",
+        |text| {
+            text.push_str(writer.definitions());
+        },
+    );
     section(&mut text, "Functions.", |text| text.push_str(&functions));
     section(&mut text, "Variables: BTF has none of these.", |text| {
         for (name, type_) in &needed.variables {
@@ -47,9 +56,13 @@ pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let constants = constants(abi, needed, writer.enumerators(), btf)?;
     section(&mut text, CONSTANTS, |text| text.push_str(&constants));
     let asserts = asserts::all(btf, abi, writer.defined())?;
-    section(&mut text, "What the kernel has, for the compiler to check.", |text| {
-        text.push_str(&asserts);
-    });
+    section(
+        &mut text,
+        "What the kernel has, for the compiler to check.",
+        |text| {
+            text.push_str(&asserts);
+        },
+    );
     text.push_str("\n#endif\n");
     Ok(text)
 }
@@ -115,21 +128,30 @@ fn functions(writer: &mut Writer<'_, '_>, abi: &Abi, needed: &Needed) -> Result<
     Ok(lines)
 }
 
-fn constants(abi: &Abi, needed: &Needed, enumerators: &BTreeSet<String>, btf: &Btf<'_>) -> Result<String> {
+fn constants(
+    abi: &Abi,
+    needed: &Needed,
+    enumerators: &BTreeSet<String>,
+    btf: &Btf<'_>,
+) -> Result<String> {
     let mut lines = String::new();
     for (name, type_) in needed.constants() {
         let Some(constant) = abi.constants.get(name) else {
             continue;
         };
         identifier(btf, name)?;
-        let value = literal(constant.value).ok_or_else(|| lacking(btf, name, "its value has more than 64 bits"))?;
+        let value = literal(constant.value)
+            .ok_or_else(|| lacking(btf, name, "its value has more than 64 bits"))?;
         // An enumerator of that name is the constant.
         if enumerators.contains(name) {
             continue;
         }
         let _ = match type_ {
             None => writeln!(lines, "#define {name} {value}"),
-            Some(type_) => writeln!(lines, "static const {type_} {name} __attribute__((unused)) = {value};"),
+            Some(type_) => writeln!(
+                lines,
+                "static const {type_} {name} __attribute__((unused)) = {value};"
+            ),
         };
     }
     if lines.is_empty() {
@@ -153,7 +175,9 @@ pub(crate) fn literal(value: i128) -> Option<String> {
 
 /// The name, if it is one in C.
 fn identifier<'n>(btf: &Btf<'_>, name: &'n str) -> Result<&'n str> {
-    let fits = |(at, char): (usize, char)| char == '_' || char.is_ascii_alphabetic() || at > 0 && char.is_ascii_digit();
+    let fits = |(at, char): (usize, char)| {
+        char == '_' || char.is_ascii_alphabetic() || at > 0 && char.is_ascii_digit()
+    };
     if !name.is_empty() && name.chars().enumerate().all(fits) {
         return Ok(name);
     }
@@ -193,7 +217,10 @@ mod tests {
         };
         let mut abi = extract(&btf, &needed.scope()).unwrap();
         let text = header(&btf, &abi, &needed).unwrap();
-        assert!(text.contains("_Static_assert(_Alignof(struct driver) == 8"), "{text}");
+        assert!(
+            text.contains("_Static_assert(_Alignof(struct driver) == 8"),
+            "{text}"
+        );
         // Its members lead to 8, whatever a record says.
         Arc::make_mut(abi.types.get_mut("driver").unwrap()).align = 4;
         let error = header(&btf, &abi, &needed).unwrap_err().to_string();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where C puts members, and the attributes that bring them to where the kernel has them.
 //!
-//! BTF says where each member stands and not why. What C would do without attributes is computed as the ABIs of x86_64
-//! and arm64 have it; where the kernel's offset is another, the smallest attribute that leads to it is taken.
+//! BTF says where each member stands and not why. What C would do without attributes is computed as
+//! the ABIs of x86_64 and arm64 have it; where the kernel's offset is another, the smallest
+//! attribute that leads to it is taken.
 
 use linux_driver_host::{Error, Result};
 
@@ -54,7 +55,8 @@ impl Plan {
     }
 }
 
-/// The plan for a struct or union of this size; `declared` is the alignment that it is known to have.
+/// The plan for a struct or union of this size; `declared` is the alignment that it is known to
+/// have.
 pub(super) fn plan(
     writer: &mut Writer<'_, '_>,
     id: Id,
@@ -88,7 +90,13 @@ pub(super) fn plan(
 }
 
 /// The attributes for these members, if there are any that do.
-fn try_place(pieces: &[Piece], union: bool, size: u64, declared: u64, packed: bool) -> Option<Plan> {
+fn try_place(
+    pieces: &[Piece],
+    union: bool,
+    size: u64,
+    declared: u64,
+    packed: bool,
+) -> Option<Plan> {
     let (mut at, mut end, mut align) = (0_u64, 0_u64, 1_u64);
     let mut members = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -124,7 +132,9 @@ fn try_place(pieces: &[Piece], union: bool, size: u64, declared: u64, packed: bo
 fn aligned_to(from: u64, least: u64, to: u64) -> Option<Extra> {
     let mut aligned = least.max(8);
     while from.checked_next_multiple_of(aligned)? < to {
-        aligned = aligned.checked_mul(2).filter(|aligned| *aligned <= 8 << 16)?;
+        aligned = aligned
+            .checked_mul(2)
+            .filter(|aligned| *aligned <= 8 << 16)?;
     }
     (from.checked_next_multiple_of(aligned)? == to).then_some(Extra {
         aligned: (aligned > least).then_some(aligned / 8),
@@ -132,7 +142,8 @@ fn aligned_to(from: u64, least: u64, to: u64) -> Option<Extra> {
     })
 }
 
-/// A bit field stands right after what is before it, unless it would cross a boundary of its type there.
+/// A bit field stands right after what is before it, unless it would cross a boundary of its type
+/// there.
 fn bit_field(piece: &Piece, bits: u64, at: u64, packed: bool) -> Option<Extra> {
     let unit = piece.size.checked_mul(8)?.max(8);
     let start = |at: u64, bits: u64| {
@@ -191,7 +202,14 @@ mod tests {
     fn what_c_does_by_itself_needs_nothing() {
         let plan = try_place(&[piece(0, 1, 1), piece(64, 8, 8)], false, 16, 8, false).unwrap();
         assert_eq!((plan.align, plan.attributes().as_str()), (8, ""));
-        let plan = try_place(&[bits(0, 3, 4), bits(3, 29, 4), bits(32, 2, 1)], false, 8, 4, false).unwrap();
+        let plan = try_place(
+            &[bits(0, 3, 4), bits(3, 29, 4), bits(32, 2, 1)],
+            false,
+            8,
+            4,
+            false,
+        )
+        .unwrap();
         assert!(plan.members.iter().all(|extra| *extra == Extra::default()));
     }
 
@@ -229,8 +247,14 @@ mod tests {
 
     #[test]
     fn numbers_that_are_too_large_are_no_layout() {
-        assert_eq!(try_place(&[piece(u64::MAX, 8, 8)], false, 8, 8, false), None);
+        assert_eq!(
+            try_place(&[piece(u64::MAX, 8, 8)], false, 8, 8, false),
+            None
+        );
         assert_eq!(try_place(&[piece(0, u64::MAX, 8)], false, 8, 8, true), None);
-        assert_eq!(try_place(&[piece(0, 8, 8)], false, u64::MAX, 8, false), None);
+        assert_eq!(
+            try_place(&[piece(0, 8, 8)], false, u64::MAX, 8, false),
+            None
+        );
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Declarations of types, in an order that C takes.
 //!
-//! A type is defined if something holds it by value or passes it by value, and declared if it is only pointed to. Enums
-//! are defined wherever they are named: C cannot just declare them.
+//! A type is defined if something holds it by value or passes it by value, and declared if it is
+//! only pointed to. Enums are defined wherever they are named: C cannot just declare them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -63,7 +63,9 @@ impl<'a, 'd> Writer<'a, 'd> {
 
     /// Declarations of all tags, sorted.
     pub(super) fn forwards(&self) -> impl Iterator<Item = String> {
-        self.forwards.iter().map(|(word, tag)| format!("{word} {tag};"))
+        self.forwards
+            .iter()
+            .map(|(word, tag)| format!("{word} {tag};"))
     }
 
     /// The definitions.
@@ -73,7 +75,9 @@ impl<'a, 'd> Writer<'a, 'd> {
 
     /// What was defined, by how C names it.
     pub(super) fn defined(&self) -> impl Iterator<Item = (&str, Id)> {
-        self.defined.iter().map(|(name, (id, _))| (name.as_str(), *id))
+        self.defined
+            .iter()
+            .map(|(name, (id, _))| (name.as_str(), *id))
     }
 
     /// The names of all enumerators that were written.
@@ -83,7 +87,10 @@ impl<'a, 'd> Writer<'a, 'd> {
 
     /// Defines the types of these names, with what they hold by value.
     pub(super) fn roots(&mut self, names: &[String]) -> Result<()> {
-        let mut found: HashMap<&str, Vec<Id>> = names.iter().map(|name| (name.as_str(), Vec::new())).collect();
+        let mut found: HashMap<&str, Vec<Id>> = names
+            .iter()
+            .map(|name| (name.as_str(), Vec::new()))
+            .collect();
         for id in self.btf.ids() {
             if let Some((name, false)) = self.btf.named(id)?
                 && let Some(ids) = found.get_mut(name)
@@ -112,7 +119,10 @@ impl<'a, 'd> Writer<'a, 'd> {
     }
 
     /// Where the functions of these names are.
-    pub(super) fn function_ids(&self, names: &BTreeSet<&String>) -> Result<HashMap<String, Vec<Id>>> {
+    pub(super) fn function_ids(
+        &self,
+        names: &BTreeSet<&String>,
+    ) -> Result<HashMap<String, Vec<Id>>> {
         let mut found: HashMap<String, Vec<Id>> = HashMap::new();
         for id in self.btf.ids() {
             if let Some((name, true)) = self.btf.named(id)?
@@ -125,7 +135,12 @@ impl<'a, 'd> Writer<'a, 'd> {
     }
 
     /// The declaration of a function that has this signature, whose types are declared too.
-    pub(super) fn function(&mut self, name: &str, as_: &Function, ids: &HashMap<String, Vec<Id>>) -> Result<String> {
+    pub(super) fn function(
+        &mut self,
+        name: &str,
+        as_: &Function,
+        ids: &HashMap<String, Vec<Id>>,
+    ) -> Result<String> {
         identifier(self.btf, name)?;
         let wanted = as_.declaration(name);
         for &id in ids.get(name).into_iter().flatten() {
@@ -137,7 +152,11 @@ impl<'a, 'd> Writer<'a, 'd> {
                 return Ok(text);
             }
         }
-        Err(lacking(self.btf, name, &format!("none in the BTF is `{wanted}`")))
+        Err(lacking(
+            self.btf,
+            name,
+            &format!("none in the BTF is `{wanted}`"),
+        ))
     }
 
     /// Sees to it that what this type names is declared, and defined if it is used by value.
@@ -148,7 +167,9 @@ impl<'a, 'd> Writer<'a, 'd> {
             Item::Pointer(of) => self.refer(of, false, depth),
             // C wants the elements of an array defined, wherever it stands.
             Item::Array { element, .. } => self.refer(element, true, depth),
-            Item::Modified { of, .. } | Item::Variable { of, .. } => self.refer(of, by_value, depth),
+            Item::Modified { of, .. } | Item::Variable { of, .. } => {
+                self.refer(of, by_value, depth)
+            }
             Item::Function { signature, .. } => self.refer(signature, by_value, depth),
             Item::Signature { returns, params } => {
                 for of in params.iter().map(|(_, of)| of).chain([returns]) {
@@ -166,7 +187,9 @@ impl<'a, 'd> Writer<'a, 'd> {
                 }
                 self.typedef(id, name, of, depth)
             }
-            Item::Composite { name: "", members, .. } => {
+            Item::Composite {
+                name: "", members, ..
+            } => {
                 for member in members.iter() {
                     self.refer_member(member, depth)?;
                 }
@@ -185,11 +208,19 @@ impl<'a, 'd> Writer<'a, 'd> {
                 let word = if union { "union" } else { "struct" };
                 self.forwards.insert((word, identifier(self.btf, name)?));
                 if by_value {
-                    return Err(lacking(self.btf, &format!("{word} {name}"), "its BTF only declares it"));
+                    return Err(lacking(
+                        self.btf,
+                        &format!("{word} {name}"),
+                        "its BTF only declares it",
+                    ));
                 }
                 Ok(())
             }
-            Item::Enum { name: "", .. } | Item::Void | Item::Int { .. } | Item::Float { .. } | Item::Other => Ok(()),
+            Item::Enum { name: "", .. }
+            | Item::Void
+            | Item::Int { .. }
+            | Item::Float { .. }
+            | Item::Other => Ok(()),
             Item::Enum { name, values, size } => self.enumeration(id, name, size, values),
         }
     }
@@ -199,7 +230,8 @@ impl<'a, 'd> Writer<'a, 'd> {
             && member.bits == 0
             && let Item::Composite { members, .. } = self.btf.item(member.of)?
         {
-            // A tagged one without a name is written as one without a tag: not every compiler has the extension.
+            // A tagged one without a name is written as one without a tag: not every compiler has
+            // the extension.
             for member in members.iter() {
                 self.spend(member.of, depth)?;
                 self.refer_member(member, depth + 1)?;
@@ -238,7 +270,12 @@ impl<'a, 'd> Writer<'a, 'd> {
     }
 
     /// Whether `name` was defined already. Two definitions have to be the same.
-    fn is_defined(&mut self, name: &str, id: Id, text: impl FnOnce(&mut Self) -> Result<String>) -> Result<bool> {
+    fn is_defined(
+        &mut self,
+        name: &str,
+        id: Id,
+        text: impl FnOnce(&mut Self) -> Result<String>,
+    ) -> Result<bool> {
         let Some((known, before)) = self.defined.get(name) else {
             return Ok(false);
         };
@@ -298,13 +335,24 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(())
     }
 
-    fn enumeration(&mut self, id: Id, tag: &'d str, size: u32, values: Enumerators<'d>) -> Result<()> {
+    fn enumeration(
+        &mut self,
+        id: Id,
+        tag: &'d str,
+        size: u32,
+        values: Enumerators<'d>,
+    ) -> Result<()> {
         let name = format!("enum {}", identifier(self.btf, tag)?);
         if values.iter().next().is_none() {
             self.forwards.insert(("enum", tag));
             return Ok(());
         }
-        let text = |writer: &mut Self| Ok(format!("{name} {};\n", writer.enumerators_text(values, size, 0)?));
+        let text = |writer: &mut Self| {
+            Ok(format!(
+                "{name} {};\n",
+                writer.enumerators_text(values, size, 0)?
+            ))
+        };
         if self.is_defined(&name, id, text)? {
             return Ok(());
         }
@@ -322,7 +370,9 @@ impl<'a, 'd> Writer<'a, 'd> {
                     self.enumerators.insert(self.btf.name(name)?.to_owned());
                 }
             }
-            Item::Composite { name: "", members, .. } => {
+            Item::Composite {
+                name: "", members, ..
+            } => {
                 for member in members.iter() {
                     self.spend(member.of, 0)?;
                     self.enumerators_of(member.of)?;
@@ -337,12 +387,19 @@ impl<'a, 'd> Writer<'a, 'd> {
     fn declare(&mut self, id: Id, name: &str, indent: usize, depth: u32) -> Result<String> {
         let btf = self.btf;
         declare_with(btf, id, name, &mut |id, item| match item {
-            Item::Enum { values, size, .. } => Ok(format!("enum {}", self.enumerators_text(values, size, indent)?)),
+            Item::Enum { values, size, .. } => Ok(format!(
+                "enum {}",
+                self.enumerators_text(values, size, indent)?
+            )),
             Item::Composite { union, .. } => {
                 let word = if union { "union" } else { "struct" };
                 Ok(format!("{word} {}", self.body(id, indent, depth)?))
             }
-            _ => Err(lacking(btf, name, "a type without a name that is only declared")),
+            _ => Err(lacking(
+                btf,
+                name,
+                "a type without a name that is only declared",
+            )),
         })
     }
 
@@ -362,7 +419,9 @@ impl<'a, 'd> Writer<'a, 'd> {
                 name => identifier(self.btf, name)?,
             };
             let mut line = match self.btf.item(member.of)? {
-                Item::Composite { name: tag, union, .. } if name.is_empty() && !tag.is_empty() => {
+                Item::Composite {
+                    name: tag, union, ..
+                } if name.is_empty() && !tag.is_empty() => {
                     let word = if union { "union" } else { "struct" };
                     format!("{word} {}", self.body(member.of, indent + 1, depth + 1)?)
                 }
@@ -384,16 +443,26 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(text)
     }
 
-    fn enumerators_text(&mut self, values: Enumerators<'d>, size: u32, indent: usize) -> Result<String> {
+    fn enumerators_text(
+        &mut self,
+        values: Enumerators<'d>,
+        size: u32,
+        indent: usize,
+    ) -> Result<String> {
         let inner = "\t".repeat(indent + 1);
         let mut text = "{\n".to_owned();
         for (name, value) in values.iter() {
             self.spend(Id::VOID, 0)?;
             let name = identifier(self.btf, self.btf.name(name)?)?;
-            let value = literal(value).ok_or_else(|| lacking(self.btf, name, "a value of more than 64 bits"))?;
+            let value = literal(value)
+                .ok_or_else(|| lacking(self.btf, name, "a value of more than 64 bits"))?;
             let _ = writeln!(text, "{inner}{name} = {value},");
         }
-        let packed = if size < 4 { " __attribute__((packed))" } else { "" };
+        let packed = if size < 4 {
+            " __attribute__((packed))"
+        } else {
+            ""
+        };
         let _ = write!(text, "{}}}{packed}", "\t".repeat(indent));
         Ok(text)
     }
@@ -429,17 +498,39 @@ impl<'a, 'd> Writer<'a, 'd> {
         else {
             return Err(self.endless(id));
         };
-        let declared = self.abi.types.get(name).filter(|type_| type_.kind != Kind::Typedef);
+        let declared = self
+            .abi
+            .types
+            .get(name)
+            .filter(|type_| type_.kind != Kind::Typedef);
         let declared = declared.map_or(1, |type_| type_.align).max(1);
         let members: Vec<Member> = members.iter().collect();
-        let plan = place::plan(self, id, union, u64::from(size), declared, &members, depth + 1)?;
-        // The asserts are made of the model: where C would align what was written otherwise, they could not hold.
-        let known = self.abi.types.get(name).filter(|type_| type_.kind != Kind::Typedef);
-        if let Some(known) = known.filter(|known| known.align != plan.align && known.size == u64::from(size)) {
+        let plan = place::plan(
+            self,
+            id,
+            union,
+            u64::from(size),
+            declared,
+            &members,
+            depth + 1,
+        )?;
+        // The asserts are made of the model: where C would align what was written otherwise, they
+        // could not hold.
+        let known = self
+            .abi
+            .types
+            .get(name)
+            .filter(|type_| type_.kind != Kind::Typedef);
+        if let Some(known) =
+            known.filter(|known| known.align != plan.align && known.size == u64::from(size))
+        {
             return Err(Error::new(
                 self.btf.place(),
                 format_args!("{name} aligned to {} bytes, as it is recorded", known.align),
-                format_args!("members at places that only an alignment of {} leads to", plan.align),
+                format_args!(
+                    "members at places that only an alignment of {} leads to",
+                    plan.align
+                ),
                 "give the kernel's headers too (--kdir DIR): they say how it is aligned; or report this with the kernel's release",
             ));
         }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What is known of one name, through all kernels.
 //!
-//! The kernels of each architecture and flavour stand in the order of their age; those that follow each other and say
-//! the same are one span. [`safe`] finds what the safe layer calls it, and [`text`] is how a person reads it.
+//! The kernels of each architecture and flavour stand in the order of their age; those that follow
+//! each other and say the same are one span. [`safe`] finds what the safe layer calls it, and
+//! [`text`] is how a person reads it.
 
 mod rules;
 pub mod safe;
@@ -23,8 +24,9 @@ pub struct Explanation {
     pub c: String,
     /// What it is called in the safe layer.
     pub safe: Vec<safe::Alias>,
-    /// Since when it is there, if a kernel before is known not to have it; else nothing. A function that a kernel's type
-    /// information does not have, or that it does not export, can be a macro or an inline function there: that is no proof.
+    /// Since when it is there, if a kernel before is known not to have it; else nothing. A function
+    /// that a kernel's type information does not have, or that it does not export, can be a macro
+    /// or an inline function there: that is no proof.
     pub since: Option<String>,
     /// The first kernel that is known to have it, if any does.
     pub first: Option<String>,
@@ -137,7 +139,10 @@ pub enum State {
 impl State {
     /// Whether it says that the name is there.
     pub fn is_there(&self) -> bool {
-        !matches!(self, Self::NotKnown | Self::NoEvidence { .. } | Self::Absent)
+        !matches!(
+            self,
+            Self::NotKnown | Self::NoEvidence { .. } | Self::Absent
+        )
     }
 }
 
@@ -151,8 +156,8 @@ enum Meaning {
     Symbol(String),
 }
 
-/// Looks a name up: a type, `type.field`, a function, a constant or an exported symbol. C's words before it and
-/// parentheses after it do no harm.
+/// Looks a name up: a type, `type.field`, a function, a constant or an exported symbol. C's words
+/// before it and parentheses after it do no harm.
 pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<Explanation> {
     let name = plain(asked);
     let meanings = meanings(history, name);
@@ -169,7 +174,9 @@ pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<E
     let newest = first.and_then(|first| Some((newest(history, &order, first)?, first)));
     Ok(Explanation {
         name: name.to_owned(),
-        c: newest.map_or_else(String::new, |(kernel, first)| declaration(history, kernel, first)),
+        c: newest.map_or_else(String::new, |(kernel, first)| {
+            declaration(history, kernel, first)
+        }),
         safe,
         since: sections.first().and_then(since),
         first: sections.iter().find_map(first_of),
@@ -206,7 +213,10 @@ fn meanings(history: &History, name: &str) -> Vec<Meaning> {
     }
     if let Some((of, field)) = name.split_once('.') {
         let layouts = history.layouts_of(of);
-        if layouts.iter().any(|(type_, _)| type_.field(field).is_some()) {
+        if layouts
+            .iter()
+            .any(|(type_, _)| type_.field(field).is_some())
+        {
             found.push(Meaning::Field(of.to_owned(), field.to_owned()));
         }
     }
@@ -219,7 +229,9 @@ fn meanings(history: &History, name: &str) -> Vec<Meaning> {
     if found.is_empty() {
         let holds = |of: &&str| {
             let layouts = history.layouts_of(of);
-            layouts.iter().any(|(type_, _)| type_.values.contains_key(name))
+            layouts
+                .iter()
+                .any(|(type_, _)| type_.values.contains_key(name))
         };
         if let Some(of) = history.names(What::Type).find(holds) {
             found.push(Meaning::Enumerator(of.to_owned(), name.to_owned()));
@@ -244,7 +256,12 @@ fn unknown(history: &History, asked: &str, name: &str) -> Error {
     }
     for of in history.names(What::Type) {
         for (type_, _) in history.layouts_of(of) {
-            names.extend(type_.fields.iter().map(|field| format!("{of}.{}", field.name)));
+            names.extend(
+                type_
+                    .fields
+                    .iter()
+                    .map(|field| format!("{of}.{}", field.name)),
+            );
             names.extend(type_.values.keys().cloned());
         }
     }
@@ -293,7 +310,9 @@ fn section(history: &History, order: &[KernelId], meaning: &Meaning) -> Section 
             });
             before = None;
         }
-        let Some(group) = groups.last_mut() else { continue };
+        let Some(group) = groups.last_mut() else {
+            continue;
+        };
         match group.spans.last_mut().filter(|span| span.state == state) {
             Some(span) => {
                 span.last.clone_from(&kernel.id);
@@ -338,8 +357,14 @@ fn type_of<'h>(history: &'h History, kernel: KernelId, name: &str) -> Option<&'h
 }
 
 fn state(history: &History, kernel: KernelId, meaning: &Meaning) -> State {
-    let no_evidence = |what: &str, name: &str| match history.fact(kernel, What::Unknown, &format!("{what} {name}")) {
-        Some(Fact::Unknown(why)) => State::NoEvidence { why: why.to_string() },
+    let no_evidence = |what: &str, name: &str| match history.fact(
+        kernel,
+        What::Unknown,
+        &format!("{what} {name}"),
+    ) {
+        Some(Fact::Unknown(why)) => State::NoEvidence {
+            why: why.to_string(),
+        },
         _ => State::NotKnown,
     };
     match meaning {
@@ -356,16 +381,18 @@ fn state(history: &History, kernel: KernelId, meaning: &Meaning) -> State {
                     .unwrap_or_default(),
             },
         },
-        Meaning::Field(of, field) => match type_of(history, kernel, of).map(|type_| type_.field(field)) {
-            None => no_evidence("type", of),
-            Some(None) => State::Absent,
-            Some(Some(field)) => State::Field {
-                offset_bits: field.offset_bits,
-                size_bits: field.size_bits,
-                bitfield: field.bitfield,
-                type_name: field.type_name.clone(),
-            },
-        },
+        Meaning::Field(of, field) => {
+            match type_of(history, kernel, of).map(|type_| type_.field(field)) {
+                None => no_evidence("type", of),
+                Some(None) => State::Absent,
+                Some(Some(field)) => State::Field {
+                    offset_bits: field.offset_bits,
+                    size_bits: field.size_bits,
+                    bitfield: field.bitfield,
+                    type_name: field.type_name.clone(),
+                },
+            }
+        }
         Meaning::Function(name) => match history.fact(kernel, What::Function, name) {
             Some(Fact::Function(function)) => State::Function {
                 declaration: function.declaration(name),
@@ -373,7 +400,9 @@ fn state(history: &History, kernel: KernelId, meaning: &Meaning) -> State {
             _ => no_evidence("function", name),
         },
         Meaning::Constant(name) => match history.fact(kernel, What::Constant, name) {
-            Some(Fact::Constant(constant)) => State::Constant { value: constant.value },
+            Some(Fact::Constant(constant)) => State::Constant {
+                value: constant.value,
+            },
             _ => no_evidence("constant", name),
         },
         Meaning::Enumerator(of, name) => match type_of(history, kernel, of) {
@@ -397,12 +426,18 @@ fn state(history: &History, kernel: KernelId, meaning: &Meaning) -> State {
 
 /// What is different in a type between two kernels, a line each.
 fn changes(history: &History, before: KernelId, after: KernelId, name: &str) -> Vec<String> {
-    let (Some(old), Some(new)) = (type_of(history, before, name), type_of(history, after, name)) else {
+    let (Some(old), Some(new)) = (
+        type_of(history, before, name),
+        type_of(history, after, name),
+    ) else {
         return Vec::new();
     };
     let mut lines = Vec::new();
     let names = |a: &Type, b: &Type| -> Vec<String> {
-        let only = a.fields.iter().filter(|field| b.field(&field.name).is_none());
+        let only = a
+            .fields
+            .iter()
+            .filter(|field| b.field(&field.name).is_none());
         only.map(|field| format!("{} ({})", field.name, field.type_name))
             .collect()
     };
@@ -418,8 +453,17 @@ fn changes(history: &History, before: KernelId, after: KernelId, name: &str) -> 
     let retyped = both().filter(|(a, b)| a.type_name != b.type_name);
     lines.extend(retyped.map(|(a, b)| format!("{}: {} → {}", a.name, a.type_name, b.type_name)));
     let resized = both().filter(|(a, b)| a.type_name == b.type_name && a.size_bits != b.size_bits);
-    lines.extend(resized.map(|(a, b)| format!("{}: {} → {} bytes", a.name, a.size_bits / 8, b.size_bits / 8)));
-    let moved = both().filter(|(a, b)| a.offset_bits != b.offset_bits).count();
+    lines.extend(resized.map(|(a, b)| {
+        format!(
+            "{}: {} → {} bytes",
+            a.name,
+            a.size_bits / 8,
+            b.size_bits / 8
+        )
+    }));
+    let moved = both()
+        .filter(|(a, b)| a.offset_bits != b.offset_bits)
+        .count();
     if moved > 0 {
         lines.push(format!("{moved} of {} fields moved", new.fields.len()));
     }
@@ -439,13 +483,18 @@ fn newest(history: &History, order: &[KernelId], meaning: &Meaning) -> Option<Ke
 
 fn declaration(history: &History, kernel: KernelId, meaning: &Meaning) -> String {
     match meaning {
-        Meaning::Type(name) => type_of(history, kernel, name).map_or_else(String::new, |type_| match type_.kind {
-            Kind::Typedef => format!("typedef {} {name};", type_.target.as_deref().unwrap_or("?")),
-            kind => format!("{} {name}", kind.word()),
-        }),
+        Meaning::Type(name) => {
+            type_of(history, kernel, name).map_or_else(String::new, |type_| match type_.kind {
+                Kind::Typedef => {
+                    format!("typedef {} {name};", type_.target.as_deref().unwrap_or("?"))
+                }
+                kind => format!("{} {name}", kind.word()),
+            })
+        }
         Meaning::Field(of, name) => {
             let type_ = type_of(history, kernel, of);
-            let Some((type_, field)) = type_.and_then(|type_| Some((type_, type_.field(name)?))) else {
+            let Some((type_, field)) = type_.and_then(|type_| Some((type_, type_.field(name)?)))
+            else {
                 return String::new();
             };
             let last = name.rsplit('.').next().unwrap_or(name);
@@ -480,8 +529,9 @@ fn layout(history: &History, kernel: KernelId, meaning: &Meaning) -> Option<(Str
     Some((history.kernel(kernel).id.clone(), type_.clone()))
 }
 
-/// The first kernel of the first group that has it, if an older one of that group is known not to: the layout without
-/// the field, or the enum without the enumerator, is at hand. Nothing else is a proof.
+/// The first kernel of the first group that has it, if an older one of that group is known not to:
+/// the layout without the field, or the enum without the enumerator, is at hand. Nothing else is a
+/// proof.
 fn since(section: &Section) -> Option<String> {
     let group = section.groups.first()?;
     let first = group.spans.iter().position(|span| span.state.is_there())?;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a call of a `macro_rules!` macro makes: as much of the language as the safe layer's own macros use.
+//! What a call of a `macro_rules!` macro makes: as much of the language as the safe layer's own
+//! macros use.
 
 use std::collections::HashMap;
 
@@ -32,21 +33,27 @@ impl Rules {
         });
         let groups: Vec<_> = groups.collect();
         let (pairs, _) = groups.as_chunks::<2>();
-        let rules = pairs.iter().map(|[pattern, body]| (pattern.clone(), body.clone()));
+        let rules = pairs
+            .iter()
+            .map(|[pattern, body]| (pattern.clone(), body.clone()));
         self.0.insert(name.to_string(), rules.collect());
     }
 
     /// What the call makes; nothing if the macro is not known, or does not take it.
     pub(super) fn expand(&self, name: &Ident, input: TokenStream) -> Option<TokenStream> {
         let input: Vec<TokenTree> = input.into_iter().collect();
-        self.0.get(&name.to_string())?.iter().find_map(|(pattern, body)| {
-            let (binds, taken) = matched(pattern, &input)?;
-            (taken == input.len()).then(|| transcribed(body, &binds).into_iter().collect())
-        })
+        self.0
+            .get(&name.to_string())?
+            .iter()
+            .find_map(|(pattern, body)| {
+                let (binds, taken) = matched(pattern, &input)?;
+                (taken == input.len()).then(|| transcribed(body, &binds).into_iter().collect())
+            })
     }
 }
 
-/// Matches the pattern with the start of the input: what the names stand for, and how many tokens were taken.
+/// Matches the pattern with the start of the input: what the names stand for, and how many tokens
+/// were taken.
 fn matched(pattern: &[TokenTree], input: &[TokenTree]) -> Option<(Binds, usize)> {
     let mut binds = Binds::new();
     let (mut at, mut taken) = (0, 0);
@@ -73,7 +80,9 @@ fn matched(pattern: &[TokenTree], input: &[TokenTree]) -> Option<(Binds, usize)>
                         }
                         _ => 0,
                     };
-                    let Some((more, length)) = matched(&inside, rest.get(skipped..).unwrap_or_default()) else {
+                    let Some((more, length)) =
+                        matched(&inside, rest.get(skipped..).unwrap_or_default())
+                    else {
                         break;
                     };
                     if length == 0 {
@@ -83,16 +92,22 @@ fn matched(pattern: &[TokenTree], input: &[TokenTree]) -> Option<(Binds, usize)>
                     times.push(more);
                 }
                 for name in names(&inside) {
-                    let each = times.iter().filter_map(|time| time.get(&name).cloned()).collect();
+                    let each = times
+                        .iter()
+                        .filter_map(|time| time.get(&name).cloned())
+                        .collect();
                     binds.insert(name, Bound::Each(each));
                 }
                 at += 2 + length;
             }
             _ => {
                 match (token, rest.first()?) {
-                    (TokenTree::Group(wanted), TokenTree::Group(found)) if wanted.delimiter() == found.delimiter() => {
+                    (TokenTree::Group(wanted), TokenTree::Group(found))
+                        if wanted.delimiter() == found.delimiter() =>
+                    {
                         let inside: Vec<TokenTree> = found.stream().into_iter().collect();
-                        let (more, length) = matched(&wanted.stream().into_iter().collect::<Vec<_>>(), &inside)?;
+                        let (more, length) =
+                            matched(&wanted.stream().into_iter().collect::<Vec<_>>(), &inside)?;
                         if length != inside.len() {
                             return None;
                         }
@@ -109,9 +124,14 @@ fn matched(pattern: &[TokenTree], input: &[TokenTree]) -> Option<(Binds, usize)>
     Some((binds, taken))
 }
 
-/// What follows the parentheses of a repetition: its separator, and how many tokens that and the operator are.
+/// What follows the parentheses of a repetition: its separator, and how many tokens that and the
+/// operator are.
 fn repetition(rest: &[TokenTree]) -> (Option<char>, usize) {
-    let operator = |token: &TokenTree| ['*', '+', '?'].into_iter().any(|operator| is(token, operator));
+    let operator = |token: &TokenTree| {
+        ['*', '+', '?']
+            .into_iter()
+            .any(|operator| is(token, operator))
+    };
     match rest {
         [first, ..] if operator(first) => (None, 1),
         [TokenTree::Punct(separator), _, ..] => (Some(separator.as_char()), 2),
@@ -124,7 +144,9 @@ fn names(pattern: &[TokenTree]) -> Vec<String> {
     let mut names = Vec::new();
     for (at, token) in pattern.iter().enumerate() {
         match (token, pattern.get(at + 1)) {
-            (TokenTree::Group(group), _) => names.extend(self::names(&group.stream().into_iter().collect::<Vec<_>>())),
+            (TokenTree::Group(group), _) => {
+                names.extend(self::names(&group.stream().into_iter().collect::<Vec<_>>()))
+            }
             (token, Some(TokenTree::Ident(name))) if is(token, '$') => names.push(name.to_string()),
             _ => {}
         }
@@ -139,7 +161,9 @@ fn fragment(kind: &str, input: &[TokenTree]) -> Option<usize> {
         "ident" => matches!(first?, TokenTree::Ident(_)).then_some(1),
         "literal" => match first? {
             TokenTree::Literal(_) => Some(1),
-            token => (is(token, '-') && matches!(input.get(1)?, TokenTree::Literal(_))).then_some(2),
+            token => {
+                (is(token, '-') && matches!(input.get(1)?, TokenTree::Literal(_))).then_some(2)
+            }
         },
         "tt" | "block" => first.map(|_| 1),
         "lifetime" => is(first?, '\'').then_some(2),

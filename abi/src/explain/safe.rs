@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the safe layer calls a thing of C's: each public item stands for C's thing of the same name, and for what its
-//! attributes say, as in `#[doc(alias = "pci_driver")]`.
+//! What the safe layer calls a thing of C's: each public item stands for C's thing of the same
+//! name, and for what its attributes say, as in `#[doc(alias = "pci_driver")]`.
 //!
-//! The items are read from the sources, those that macros make too (the module `rules`), so there is no second list that
-//! could say something else. rustdoc's search finds the items by the same names.
+//! The items are read from the sources, those that macros make too (the module `rules`), so there
+//! is no second list that could say something else. rustdoc's search finds the items by the same
+//! names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,10 @@ use proc_macro2::{Span, TokenStream};
 use serde::Serialize;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Fields, Ident, ImplItem, Item, Lit, Meta, Token, TraitItem, Type, Visibility};
+use syn::{
+    Attribute, Expr, ExprLit, Fields, Ident, ImplItem, Item, Lit, Meta, Token, TraitItem, Type,
+    Visibility,
+};
 
 use super::rules::Rules;
 
@@ -83,7 +87,8 @@ struct Place {
     file: PathBuf,
     /// Where the files of its modules are.
     children: PathBuf,
-    /// The public modules around it. A private one is left out: its items are re-exported one level up.
+    /// The public modules around it. A private one is left out: its items are re-exported one level
+    /// up.
     path: Vec<String>,
 }
 
@@ -91,7 +96,8 @@ impl Reader {
     fn file(&mut self, file: &Path, children: &Path, path: &[String]) -> Result<()> {
         let text = fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
         let read = syn::parse_file(&text);
-        let read = read.map_err(|e| Error::new(file.display(), "a source file in Rust", e, "mend it"))?;
+        let read =
+            read.map_err(|e| Error::new(file.display(), "a source file in Rust", e, "mend it"))?;
         let place = Place {
             file: file.to_owned(),
             children: children.to_owned(),
@@ -109,7 +115,9 @@ impl Reader {
 
     fn item(&mut self, item: &Item, place: &Place, rules: &mut Rules) -> Result<()> {
         match item {
-            Item::Mod(module) if !is_test(&module.attrs) => return self.module(module, place, rules),
+            Item::Mod(module) if !is_test(&module.attrs) => {
+                return self.module(module, place, rules);
+            }
             Item::Struct(item) => {
                 self.add(place, &item.attrs, &item.vis, &[&item.ident]);
                 if let (Fields::Named(fields), false) = (&item.fields, is_hidden(&item.attrs)) {
@@ -124,7 +132,12 @@ impl Reader {
                 self.add(place, &item.attrs, &item.vis, &[&item.ident]);
                 if !is_hidden(&item.attrs) {
                     for variant in &item.variants {
-                        self.add(place, &variant.attrs, &item.vis, &[&item.ident, &variant.ident]);
+                        self.add(
+                            place,
+                            &variant.attrs,
+                            &item.vis,
+                            &[&item.ident, &variant.ident],
+                        );
                     }
                 }
             }
@@ -153,7 +166,14 @@ impl Reader {
                             path: Vec::new(),
                             ..place.clone()
                         };
-                        self.add_named(&root, &item.attrs, true, &name.to_string(), "!", name.span());
+                        self.add_named(
+                            &root,
+                            &item.attrs,
+                            true,
+                            &name.to_string(),
+                            "!",
+                            name.span(),
+                        );
                     }
                     rules.define(name, item.mac.tokens.clone());
                 } else if let Some(made) = made_by(rules, &item.mac)
@@ -192,7 +212,9 @@ impl Reader {
     }
 
     fn of_impl(&mut self, item: &syn::ItemImpl, place: &Place, rules: &Rules) {
-        let Type::Path(of) = &*item.self_ty else { return };
+        let Type::Path(of) = &*item.self_ty else {
+            return;
+        };
         let Some(of) = of.path.segments.last().map(|segment| &segment.ident) else {
             return;
         };
@@ -202,7 +224,8 @@ impl Reader {
                 ImplItem::Const(inside) => (&inside.attrs, &inside.vis, &inside.ident),
                 ImplItem::Type(inside) => (&inside.attrs, &inside.vis, &inside.ident),
                 ImplItem::Macro(inside) => {
-                    let made = made_by(rules, &inside.mac).map(|made| quote::quote!(impl #of { #made }));
+                    let made =
+                        made_by(rules, &inside.mac).map(|made| quote::quote!(impl #of { #made }));
                     if let Some(Ok(made)) = made.map(syn::parse2::<syn::ItemImpl>) {
                         self.of_impl(&made, place, rules);
                     }
@@ -221,13 +244,33 @@ impl Reader {
         };
         let mut place = place.clone();
         place.path.extend(before.iter().map(ToString::to_string));
-        self.add_named(&place, attrs, is_public(vis), &last.to_string(), "", last.span());
+        self.add_named(
+            &place,
+            attrs,
+            is_public(vis),
+            &last.to_string(),
+            "",
+            last.span(),
+        );
     }
 
     /// Adds an item, by its name if it is public and not hidden, and by what its attributes say.
-    fn add_named(&mut self, place: &Place, attrs: &[Attribute], public: bool, name: &str, end: &str, span: Span) {
+    fn add_named(
+        &mut self,
+        place: &Place,
+        attrs: &[Attribute],
+        public: bool,
+        name: &str,
+        end: &str,
+        span: Span,
+    ) {
         let name = name.trim_start_matches("r#");
-        let path: Vec<&str> = place.path.iter().map(String::as_str).chain([name]).collect();
+        let path: Vec<&str> = place
+            .path
+            .iter()
+            .map(String::as_str)
+            .chain([name])
+            .collect();
         let path = path.join("::") + end;
         let file = place.file.strip_prefix(&self.dir).unwrap_or(&place.file);
         let place = format!("safe/src/{}:{}", file.display(), span.start().line);
@@ -251,7 +294,9 @@ fn is_public(vis: &Visibility) -> bool {
 }
 
 fn is_exported(attrs: &[Attribute]) -> bool {
-    attrs.iter().any(|attr| attr.path().is_ident("macro_export"))
+    attrs
+        .iter()
+        .any(|attr| attr.path().is_ident("macro_export"))
 }
 
 fn is_test(attrs: &[Attribute]) -> bool {
@@ -269,8 +314,11 @@ fn in_doc(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
             let Meta::List(list) = &attr.meta else {
                 return Vec::new();
             };
-            let inside = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone());
-            inside.map(|inside| inside.into_iter().collect()).unwrap_or_default()
+            let inside =
+                Punctuated::<Meta, Token![,]>::parse_terminated.parse2(list.tokens.clone());
+            inside
+                .map(|inside| inside.into_iter().collect())
+                .unwrap_or_default()
         })
 }
 
@@ -283,7 +331,8 @@ fn aliases(attrs: &[Attribute]) -> Vec<String> {
     let name = |meta: Meta| match meta {
         Meta::NameValue(pair) if pair.path.is_ident("alias") => match pair.value {
             Expr::Lit(ExprLit {
-                lit: Lit::Str(name), ..
+                lit: Lit::Str(name),
+                ..
             }) => Some(name.value()),
             _ => None,
         },
@@ -313,7 +362,10 @@ mod tests {
                     #[doc(alias = \"pci_set_master\")]\n    pub const unsafe fn set_master(&self) {}\n    fn private(&self) {}\n}\n";
         let found = read(&[
             ("lib.rs", "pub mod pci;"),
-            ("pci/mod.rs", "mod driver; pub use driver::{Device, Driver};"),
+            (
+                "pci/mod.rs",
+                "mod driver; pub use driver::{Device, Driver};",
+            ),
             ("pci/driver.rs", driver),
         ]);
         for (name, path) in [
@@ -327,7 +379,10 @@ mod tests {
             let found: Vec<String> = found.of(name).into_iter().map(|alias| alias.path).collect();
             assert_eq!(found, [path], "{name}");
         }
-        assert_eq!(found.of("pci_set_master")[0].place, "safe/src/pci/driver.rs:12");
+        assert_eq!(
+            found.of("pci_set_master")[0].place,
+            "safe/src/pci/driver.rs:12"
+        );
         assert!(found.of("private").is_empty());
     }
 

@@ -7,7 +7,8 @@ use super::{Explanation, Group, Section, State};
 use crate::model::{Field, Type};
 
 /// What a kernel can have a name as without its type information, or its list of exports, telling.
-const ELSEWHERE: &str = "a macro, an inline function, and what only modules have are in no kernel's type information";
+const ELSEWHERE: &str =
+    "a macro, an inline function, and what only modules have are in no kernel's type information";
 
 /// How many fields before and after one are drawn.
 const AROUND: usize = 3;
@@ -39,7 +40,10 @@ pub fn render(explanation: &Explanation) -> String {
     }
     // Who is known not to have it is told by `since` alone.
     let from_the_start = || {
-        let group = explanation.sections.first().and_then(|section| section.groups.first());
+        let group = explanation
+            .sections
+            .first()
+            .and_then(|section| section.groups.first());
         group
             .and_then(|group| group.spans.first())
             .is_some_and(|span| span.state.is_there())
@@ -66,7 +70,12 @@ pub fn render(explanation: &Explanation) -> String {
             Some((of, field)) => (of, Some(field)),
             None => (name.as_str(), None),
         };
-        let _ = writeln!(text, "\n{} {of} in {kernel}, {} bytes", type_.kind.word(), type_.size);
+        let _ = writeln!(
+            text,
+            "\n{} {of} in {kernel}, {} bytes",
+            type_.kind.word(),
+            type_.size
+        );
         text += &picture(type_, field);
     }
     text
@@ -144,9 +153,19 @@ fn of_state(is: &str, state: &State) -> String {
         } => format!("{size} bytes, aligned to {align}, {fields} members, layout {layout}"),
         State::Function { declaration } => declaration.clone(),
         State::Constant { value } => value.to_string(),
-        State::Exported { gpl, namespace, module } => {
-            let gpl = if *gpl { ", to modules under the GPL" } else { "" };
-            let namespace = namespace.as_ref().map(|name| format!(", in the namespace {name}"));
+        State::Exported {
+            gpl,
+            namespace,
+            module,
+        } => {
+            let gpl = if *gpl {
+                ", to modules under the GPL"
+            } else {
+                ""
+            };
+            let namespace = namespace
+                .as_ref()
+                .map(|name| format!(", in the namespace {name}"));
             format!("exported by {module}{gpl}{}", namespace.unwrap_or_default())
         }
     }
@@ -168,11 +187,15 @@ fn size(bits: u64) -> String {
     }
 }
 
-/// The fields of a type, or those around one, each with a bar from where it starts to where it ends.
+/// The fields of a type, or those around one, each with a bar from where it starts to where it
+/// ends.
 fn picture(type_: &Type, marked: Option<&str>) -> String {
     let at = marked.and_then(|name| type_.fields.iter().position(|field| field.name == name));
     let (first, last) = match at {
-        Some(at) => (at.saturating_sub(AROUND), (at + AROUND + 1).min(type_.fields.len())),
+        Some(at) => (
+            at.saturating_sub(AROUND),
+            (at + AROUND + 1).min(type_.fields.len()),
+        ),
         None => (0, type_.fields.len()),
     };
     let shown = &type_.fields[first..last];
@@ -180,7 +203,11 @@ fn picture(type_: &Type, marked: Option<&str>) -> String {
     if first > 0 {
         let _ = writeln!(text, "             ⋮ {first} fields before");
     }
-    let width = shown.iter().map(|field| field.name.chars().count()).max().unwrap_or(0);
+    let width = shown
+        .iter()
+        .map(|field| field.name.chars().count())
+        .max()
+        .unwrap_or(0);
     for (number, field) in (first..).zip(shown) {
         let sign = if Some(number) == at { "▶" } else { " " };
         let _ = writeln!(
@@ -194,7 +221,11 @@ fn picture(type_: &Type, marked: Option<&str>) -> String {
         );
     }
     if last < type_.fields.len() {
-        let _ = writeln!(text, "             ⋮ {} fields after", type_.fields.len() - last);
+        let _ = writeln!(
+            text,
+            "             ⋮ {} fields after",
+            type_.fields.len() - last
+        );
     }
     text
 }
@@ -207,6 +238,12 @@ fn bar(type_: &Type, field: &Field) -> String {
     let cell = |bits: u64| (u128::from(bits) * u128::from(CELLS) / all) as u64;
     let first = cell(field.offset_bits).min(CELLS - 1);
     let last = cell(field.end_bits().saturating_sub(1)).clamp(first, CELLS - 1);
-    let cell = |at: u64| if (first..=last).contains(&at) { '█' } else { '·' };
+    let cell = |at: u64| {
+        if (first..=last).contains(&at) {
+            '█'
+        } else {
+            '·'
+        }
+    };
     (0..CELLS).map(cell).collect()
 }

@@ -21,11 +21,12 @@ pub enum Added {
 }
 
 impl History {
-    /// Adds a kernel. `abi.symbols` counts only if `kernel.symbols_known`: then what of the functions looked for has no
-    /// symbol is not exported.
+    /// Adds a kernel. `abi.symbols` counts only if `kernel.symbols_known`: then what of the
+    /// functions looked for has no symbol is not exported.
     ///
-    /// A kernel that is there already, by its ID, is extended by what was not known of it. If it says something else
-    /// than before, it is another build: it gets the ID `RELEASE=VERSION`, or if that says something else too, an error.
+    /// A kernel that is there already, by its ID, is extended by what was not known of it. If it
+    /// says something else than before, it is another build: it gets the ID `RELEASE=VERSION`, or
+    /// if that says something else too, an error.
     pub fn add(&mut self, mut kernel: Kernel, abi: &Abi) -> Result<Added> {
         kernel.id.clone_from(&kernel.release);
         check(&kernel, abi)?;
@@ -39,7 +40,9 @@ impl History {
             }
             match self.by_id.get(&kernel.id) {
                 None => return Ok(Added::New(self.add_new(kernel, facts))),
-                Some(&number) if self.agrees(number, &kernel, &facts) => return Ok(self.extend(number, kernel, facts)),
+                Some(&number) if self.agrees(number, &kernel, &facts) => {
+                    return Ok(self.extend(number, kernel, facts));
+                }
                 Some(_) => {}
             }
         }
@@ -54,12 +57,18 @@ impl History {
     /// Whether all that is known from both sides is the same.
     fn agrees(&self, number: u32, kernel: &Kernel, facts: &[(What, String, Fact)]) -> bool {
         let entry = &self.entries[number as usize];
-        let version = |kernel: &Kernel| kernel.packages.first().map(|package| package.version.clone());
+        let version = |kernel: &Kernel| {
+            kernel
+                .packages
+                .first()
+                .map(|package| package.version.clone())
+        };
         let versions = (version(&entry.kernel), version(kernel));
         if entry.kernel.arch != kernel.arch || matches!(versions, (Some(a), Some(b)) if a != b) {
             return false;
         }
-        // A name stands under its own kind or among what is not known: what changed sides is a contradiction too.
+        // A name stands under its own kind or among what is not known: what changed sides is a
+        // contradiction too.
         let same_name = |what: What, name: &str| match what {
             What::Unknown => match name.split_once(' ') {
                 Some(("type", name)) => Some((What::Type, name.to_owned())),
@@ -70,12 +79,15 @@ impl History {
             _ => None,
         };
         let id = KernelId(number);
-        facts.iter().all(|(what, name, fact)| match self.fact(id, *what, name) {
-            Some(known) => known == fact,
-            None => same_name(*what, name).is_none_or(|(what, name)| {
-                self.fact(id, what, &name).is_none() || facts.iter().any(|(w, n, _)| *w == what && *n == name)
-            }),
-        })
+        facts
+            .iter()
+            .all(|(what, name, fact)| match self.fact(id, *what, name) {
+                Some(known) => known == fact,
+                None => same_name(*what, name).is_none_or(|(what, name)| {
+                    self.fact(id, what, &name).is_none()
+                        || facts.iter().any(|(w, n, _)| *w == what && *n == name)
+                }),
+            })
     }
 
     fn add_new(&mut self, kernel: Kernel, facts: Vec<(What, String, Fact)>) -> KernelId {
@@ -87,7 +99,8 @@ impl History {
         let most_like = |known: &dyn Fn(&Entry) -> bool, whats: &[What]| {
             let entries = (0..).zip(&self.entries).filter(|(_, entry)| known(entry));
             let distance = |entry: &Entry| -> usize {
-                let of = |what: &What| differing(&entry.sheets[*what as usize], &sheets[*what as usize]);
+                let of =
+                    |what: &What| differing(&entry.sheets[*what as usize], &sheets[*what as usize]);
                 whats.iter().map(of).sum()
             };
             // Of equals, the newest: it is the one that a reader has in mind.
@@ -95,7 +108,10 @@ impl History {
                 .min_by_key(|(number, entry): &(u32, &Entry)| (distance(entry), u32::MAX - number))
                 .map(|(number, _)| number)
         };
-        let others: Vec<What> = What::ALL.into_iter().filter(|what| *what != What::Symbol).collect();
+        let others: Vec<What> = What::ALL
+            .into_iter()
+            .filter(|what| *what != What::Symbol)
+            .collect();
         let like = most_like(&|_| true, &others);
         let symbols_like = kernel
             .symbols_known
@@ -140,10 +156,13 @@ impl History {
         let items = &mut self.items[what as usize];
         let item = items.get_or_make(name);
         let facts = &mut items.list[item as usize].facts;
-        let number = facts.iter().position(|known| *known == fact).unwrap_or_else(|| {
-            facts.push(fact);
-            facts.len() - 1
-        });
+        let number = facts
+            .iter()
+            .position(|known| *known == fact)
+            .unwrap_or_else(|| {
+                facts.push(fact);
+                facts.len() - 1
+            });
         (item, number as u32)
     }
 }
@@ -151,7 +170,9 @@ impl History {
 /// In how many places two sheets are different.
 fn differing(a: &Sheet, b: &Sheet) -> usize {
     let longest = a.len().max(b.len()) as u32;
-    (0..longest).filter(|&item| at(a, item) != at(b, item)).count()
+    (0..longest)
+        .filter(|&item| at(a, item) != at(b, item))
+        .count()
 }
 
 /// All that an ABI says, as facts.
@@ -162,7 +183,8 @@ fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
     }
     for (name, function) in &abi.functions {
         let mut function = crate::model::Function::clone(function);
-        // The symbols say it, and they are not known of each kernel: the signature is the same fact without it.
+        // The symbols say it, and they are not known of each kernel: the signature is the same fact
+        // without it.
         function.linkage = function
             .linkage
             .filter(|linkage| !matches!(linkage, Linkage::Exported | Linkage::Internal));
@@ -174,12 +196,27 @@ fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
         facts.push((What::Constant, name.clone(), fact));
     }
     for (name, reason) in &abi.no_evidence {
-        facts.push((What::Unknown, name.clone(), Fact::Unknown(reason.as_str().into())));
+        facts.push((
+            What::Unknown,
+            name.clone(),
+            Fact::Unknown(reason.as_str().into()),
+        ));
     }
     if symbols_known {
-        let absent = abi.no_evidence.keys().filter_map(|name| name.strip_prefix("function "));
-        let looked_for: BTreeSet<&str> = abi.functions.keys().map(String::as_str).chain(absent).collect();
-        for name in looked_for.iter().filter(|name| !abi.symbols.contains_key(**name)) {
+        let absent = abi
+            .no_evidence
+            .keys()
+            .filter_map(|name| name.strip_prefix("function "));
+        let looked_for: BTreeSet<&str> = abi
+            .functions
+            .keys()
+            .map(String::as_str)
+            .chain(absent)
+            .collect();
+        for name in looked_for
+            .iter()
+            .filter(|name| !abi.symbols.contains_key(**name))
+        {
             facts.push((What::Symbol, (*name).to_owned(), Fact::Symbol(None)));
         }
         for (name, symbol) in &abi.symbols {
@@ -209,8 +246,14 @@ fn check(kernel: &Kernel, abi: &Abi) -> Result<()> {
             return wrong("a release, architecture, series and source", word);
         }
     }
-    let packages = kernel.packages.iter().flat_map(|p| [&p.name, &p.version, &p.sha256]);
-    if let Some(word) = packages.chain([&kernel.flavour]).find(|word| !text::fits(word)) {
+    let packages = kernel
+        .packages
+        .iter()
+        .flat_map(|p| [&p.name, &p.version, &p.sha256]);
+    if let Some(word) = packages
+        .chain([&kernel.flavour])
+        .find(|word| !text::fits(word))
+    {
         return wrong("a package or flavour", word);
     }
     let mut texts: Vec<&str> = Vec::new();
@@ -223,7 +266,10 @@ fn check(kernel: &Kernel, abi: &Abi) -> Result<()> {
             names.extend([field.name.as_str(), field.type_name.as_str()]);
             // The reader of a history does not take what leaves its type.
             if field.end_bits() > type_.size.saturating_mul(8) {
-                return wrong("fields within their type; a name", &format!("{name}.{}", field.name));
+                return wrong(
+                    "fields within their type; a name",
+                    &format!("{name}.{}", field.name),
+                );
             }
         }
         if !type_.align.is_power_of_two() {
@@ -245,7 +291,10 @@ fn check(kernel: &Kernel, abi: &Abi) -> Result<()> {
     for (name, reason) in &abi.no_evidence {
         names.extend([name.as_str(), reason.as_str()]);
     }
-    if let Some(word) = names.iter().find(|word| word.is_empty() || !text::fits(word)) {
+    if let Some(word) = names
+        .iter()
+        .find(|word| word.is_empty() || !text::fits(word))
+    {
         return wrong("a name", word);
     }
     match texts.iter().find(|word| !text::fits(word)) {

@@ -22,7 +22,11 @@ const LINKAGES: [(&str, Linkage); 4] = [
 
 const SOURCES: [(&str, Source); 2] = [("btf", Source::Btf), ("compiler", Source::Compiler)];
 
-pub(super) fn read<'t>(what: What, rows: impl Iterator<Item = Row<'t>>, items: &mut Items) -> Result<()> {
+pub(super) fn read<'t>(
+    what: What,
+    rows: impl Iterator<Item = Row<'t>>,
+    items: &mut Items,
+) -> Result<()> {
     let (letter, form) = form(what);
     let mut item = None;
     let mut columns = Vec::new();
@@ -60,7 +64,10 @@ pub(super) fn read<'t>(what: What, rows: impl Iterator<Item = Row<'t>>, items: &
 /// The letter of a fact's row, and what the row holds.
 fn form(what: What) -> (&'static str, &'static str) {
     match what {
-        What::Function => ("s", "s, number, linkage, what it returns and its parameters"),
+        What::Function => (
+            "s",
+            "s, number, linkage, what it returns and its parameters",
+        ),
         What::Constant => (
             "c",
             "c, number, value, source (btf or compiler), and its type if it has one of its own",
@@ -102,7 +109,9 @@ fn function(row: Row<'_>, columns: &[&str]) -> Result<Option<Fact>> {
 fn constant(row: Row<'_>, columns: &[&str]) -> Result<Option<Fact>> {
     let (value, source, type_name) = match *columns {
         [value, source] => (value, source, None),
-        [value, source, type_name] if !type_name.is_empty() => (value, source, Some(type_name.to_owned())),
+        [value, source, type_name] if !type_name.is_empty() => {
+            (value, source, Some(type_name.to_owned()))
+        }
         _ => return Ok(None),
     };
     let Some((_, source)) = SOURCES.iter().find(|(name, _)| *name == source) else {
@@ -124,7 +133,10 @@ fn symbol(row: Row<'_>, columns: &[&str]) -> Result<Option<Fact>> {
     };
     let crc = match crc {
         NOTHING => None,
-        _ => match crc.strip_prefix("0x").map(|digits| u32::from_str_radix(digits, 16)) {
+        _ => match crc
+            .strip_prefix("0x")
+            .map(|digits| u32::from_str_radix(digits, 16))
+        {
             Some(Ok(crc)) => Some(crc),
             _ => return Err(row.wrong(format_args!("a checksum such as 0x1234abcd, not `{crc}`"))),
         },
@@ -165,7 +177,9 @@ fn columns(fact: &Fact) -> String {
     };
     match fact {
         Fact::Function(function) => {
-            let linkage = function.linkage.map_or(NOTHING, |linkage| word(&LINKAGES, linkage));
+            let linkage = function
+                .linkage
+                .map_or(NOTHING, |linkage| word(&LINKAGES, linkage));
             let mut columns = vec![linkage, &function.returns];
             columns.extend(function.params.iter().map(String::as_str));
             if function.variadic {
@@ -174,14 +188,22 @@ fn columns(fact: &Fact) -> String {
             columns.join("\t")
         }
         Fact::Constant(constant) => {
-            let source = SOURCES.iter().find(|(_, source)| *source == constant.source);
+            let source = SOURCES
+                .iter()
+                .find(|(_, source)| *source == constant.source);
             let source = source.map_or(NOTHING, |(name, _)| name);
             let type_name = constant.type_name.as_ref().map(|name| format!("\t{name}"));
-            format!("{}\t{source}{}", constant.value, type_name.unwrap_or_default())
+            format!(
+                "{}\t{source}{}",
+                constant.value,
+                type_name.unwrap_or_default()
+            )
         }
         Fact::Symbol(None) => "none".to_owned(),
         Fact::Symbol(Some(symbol)) => {
-            let crc = symbol.crc.map_or(NOTHING.to_owned(), |crc| format!("{crc:#010x}"));
+            let crc = symbol
+                .crc
+                .map_or(NOTHING.to_owned(), |crc| format!("{crc:#010x}"));
             let license = if symbol.gpl { "gpl" } else { "any" };
             let namespace = symbol.namespace.as_deref().unwrap_or(NOTHING);
             format!("{crc}\t{license}\t{namespace}\t{}", symbol.module)

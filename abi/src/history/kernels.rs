@@ -37,7 +37,10 @@ pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut Histor
                 close(head, block, history)?;
             }
             if row.number::<usize>(count, "the number of kernels")? != history.entries.len() {
-                return Err(row.wrong(format_args!("{} kernels, as many as stand here", history.entries.len())));
+                return Err(row.wrong(format_args!(
+                    "{} kernels, as many as stand here",
+                    history.entries.len()
+                )));
             }
             ended = true;
             continue;
@@ -59,7 +62,9 @@ pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut Histor
         }
     }
     match last {
-        Some(row) if !ended => Err(row.wrong("the row `end` after the last kernel: the file is cut off")),
+        Some(row) if !ended => {
+            Err(row.wrong("the row `end` after the last kernel: the file is cut off"))
+        }
         _ => Ok(()),
     }
 }
@@ -116,7 +121,10 @@ impl Block {
             return Ok(());
         }
         let Some(place) = ONCE.iter().position(|word| *word == row.word()) else {
-            return Err(row.wrong(format_args!("kernel, package, or one of: {}", ONCE.join(", "))));
+            return Err(row.wrong(format_args!(
+                "kernel, package, or one of: {}",
+                ONCE.join(", ")
+            )));
         };
         if self.seen.iter().any(|seen| ONCE[place..].contains(seen)) {
             return Err(row.wrong(format_args!(
@@ -127,7 +135,8 @@ impl Block {
         self.seen.push(ONCE[place]);
         match row.word() {
             "is" => {
-                let [release, arch, flavour, series] = row.rest("is, release, architecture, flavour and series")?;
+                let [release, arch, flavour, series] =
+                    row.rest("is, release, architecture, flavour and series")?;
                 kernel.release = row.filled(release, "a release")?.to_owned();
                 kernel.arch = row.filled(arch, "an architecture")?.to_owned();
                 let flavour = row.filled(flavour, "a flavour, or `-`")?;
@@ -153,10 +162,13 @@ impl Block {
                     let number = earlier(row, history)?;
                     let like = &history.entries[number as usize];
                     if !like.kernel.symbols_known {
-                        return Err(row.wrong(format_args!("a kernel whose symbols are known; those of {id} are not")));
+                        return Err(row.wrong(format_args!(
+                            "a kernel whose symbols are known; those of {id} are not"
+                        )));
                     }
                     self.entry.symbols_like = Some(number);
-                    self.entry.sheets[What::Symbol as usize] = like.sheets[What::Symbol as usize].clone();
+                    self.entry.sheets[What::Symbol as usize] =
+                        like.sheets[What::Symbol as usize].clone();
                 }
             }
             word => {
@@ -193,7 +205,9 @@ fn changes(row: Row<'_>, items: &Items, sheet: &mut Sheet) -> Result<()> {
             return Err(row.wrong(format_args!("NAME=NUMBER, not `{column}`")));
         };
         let Some(item) = items.get(name) else {
-            return Err(row.wrong(format_args!("a name that has a block in its file; `{name}` has none")));
+            return Err(row.wrong(format_args!(
+                "a name that has a block in its file; `{name}` has none"
+            )));
         };
         let fact = match fact {
             NOTHING => ABSENT,
@@ -201,7 +215,9 @@ fn changes(row: Row<'_>, items: &Items, sheet: &mut Sheet) -> Result<()> {
         };
         let known = items.list[item as usize].facts.len();
         if fact != ABSENT && fact as usize >= known {
-            return Err(row.wrong(format_args!("one of the {known} variants of {name}, not {fact}")));
+            return Err(row.wrong(format_args!(
+                "one of the {known} variants of {name}, not {fact}"
+            )));
         }
         set(sheet, item, fact);
     }
@@ -243,7 +259,12 @@ pub(super) fn write(history: &History) -> String {
             "is\t{}\t{}\t{flavour}\t{}",
             kernel.release, kernel.arch, kernel.series
         );
-        for Package { name, version, sha256 } in &kernel.packages {
+        for Package {
+            name,
+            version,
+            sha256,
+        } in &kernel.packages
+        {
             let _ = writeln!(text, "package\t{name}\t{version}\t{sha256}");
         }
         let _ = writeln!(text, "btf\t{}", kernel.btf);
@@ -264,7 +285,11 @@ pub(super) fn write(history: &History) -> String {
         }
         if kernel.symbols_known {
             let like = other(entry.symbols_like);
-            let _ = writeln!(text, "exports\t{}", like.map_or(NOTHING, |like| &like.kernel.id));
+            let _ = writeln!(
+                text,
+                "exports\t{}",
+                like.map_or(NOTHING, |like| &like.kernel.id)
+            );
             text += &row(What::Symbol, like);
         }
     }

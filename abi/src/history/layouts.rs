@@ -13,9 +13,11 @@ use crate::model::{Field, Kind, Type};
 
 const FIELD: &str = "f, number, gap, size, name and type of a field";
 const VALUE: &str = "v, number, name and value of an enumerator";
-const LAYOUT: &str = "l, number, kind, size, alignment, members, and for a typedef what it stands for";
+const LAYOUT: &str =
+    "l, number, kind, size, alignment, members, and for a typedef what it stands for";
 
-/// How many members all layouts may have together, once written out: a short file cannot fill the memory.
+/// How many members all layouts may have together, once written out: a short file cannot fill the
+/// memory.
 const MEMBERS: usize = 1 << 22;
 
 /// A member as its row has it.
@@ -93,7 +95,11 @@ fn layout(row: Row<'_>, next: usize, pool: &[Member<'_>], left: &mut usize) -> R
         "union" => Kind::Union,
         "enum" => Kind::Enum,
         "typedef" => Kind::Typedef,
-        other => return Err(row.wrong(format_args!("struct, union, enum or typedef, not `{other}`"))),
+        other => {
+            return Err(row.wrong(format_args!(
+                "struct, union, enum or typedef, not `{other}`"
+            )));
+        }
     };
     let size = row.number(column()?, "the size")?;
     let align: u64 = row.number(column()?, "the alignment")?;
@@ -117,7 +123,10 @@ fn layout(row: Row<'_>, next: usize, pool: &[Member<'_>], left: &mut usize) -> R
     let mut end = 0;
     for run in members.split(' ').filter(|run| !run.is_empty()) {
         let (first, last) = run.split_once('-').unwrap_or((run, run));
-        let (first, last): (usize, usize) = (row.number(first, "a member")?, row.number(last, "a member")?);
+        let (first, last): (usize, usize) = (
+            row.number(first, "a member")?,
+            row.number(last, "a member")?,
+        );
         if first > last || last >= pool.len() {
             return Err(row.wrong(format_args!(
                 "members from 0 to {}, not {run}",
@@ -128,9 +137,11 @@ fn layout(row: Row<'_>, next: usize, pool: &[Member<'_>], left: &mut usize) -> R
             if std::mem::replace(&mut seen[number], true) {
                 return Err(row.wrong(format_args!("each member once; {number} is there twice")));
             }
-            *left = left
-                .checked_sub(1)
-                .ok_or_else(|| row.wrong(format_args!("at most {MEMBERS} members in all layouts together")))?;
+            *left = left.checked_sub(1).ok_or_else(|| {
+                row.wrong(format_args!(
+                    "at most {MEMBERS} members in all layouts together"
+                ))
+            })?;
             end = add(row, &mut type_, &pool[number], end)?;
         }
     }
@@ -193,7 +204,9 @@ pub(super) fn write(items: &Items) -> String {
                 });
                 used.push(at);
             }
-            let Type { kind, size, align, .. } = &**type_;
+            let Type {
+                kind, size, align, ..
+            } = &**type_;
             let _ = write!(
                 layouts,
                 "l\t{number}\t{}\t{size}\t{align}\t{}",
@@ -225,7 +238,12 @@ fn member_rows(type_: &Type) -> Vec<String> {
         ));
         end = field.end_bits();
     }
-    rows.extend(type_.values.iter().map(|(name, value)| format!("v\t{name}\t{value}")));
+    rows.extend(
+        type_
+            .values
+            .iter()
+            .map(|(name, value)| format!("v\t{name}\t{value}")),
+    );
     rows
 }
 
@@ -234,7 +252,11 @@ fn runs(numbers: &[usize]) -> String {
     let mut text = String::new();
     let mut rest = numbers;
     while let Some(&first) = rest.first() {
-        let length = rest.iter().zip(first..).take_while(|(a, b)| *a == b).count();
+        let length = rest
+            .iter()
+            .zip(first..)
+            .take_while(|(a, b)| *a == b)
+            .count();
         if !text.is_empty() {
             text.push(' ');
         }

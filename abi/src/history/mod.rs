@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! All kernels that are known: each layout once, with the kernels that have it.
 //!
-//! The history is a folder of text files, one a kind of fact. A row is a line whose columns are separated by tabs;
-//! a line that starts with `#` says nothing. The first row of each file is `history`, the number of the format, and
-//! the kind. Then blocks: a head row, and what belongs to it.
+//! The history is a folder of text files, one a kind of fact. A row is a line whose columns are
+//! separated by tabs; a line that starts with `#` says nothing. The first row of each file is
+//! `history`, the number of the format, and the kind. Then blocks: a head row, and what belongs to
+//! it.
 //!
 //! | file | head row | rows of the block |
 //! |---|---|---|
@@ -14,17 +15,19 @@
 //! | `unknown.tsv` | `unknown NAME` | `w N REASON`: why there is no evidence |
 //! | `kernels.tsv` | `kernel ID` | what it is, which other kernel it is like, and which facts it has in another variant |
 //!
-//! A field's place is its GAP: the bits between the end of the field in the row of the layout before it and its own
-//! start; negative where members of a union overlap. So one field that comes or goes is one new row and one new
-//! layout, `0-12 150 13-149`, however many fields move. A size in bits that starts with `:` is that of a bit field.
+//! A field's place is its GAP: the bits between the end of the field in the row of the layout
+//! before it and its own start; negative where members of a union overlap. So one field that comes
+//! or goes is one new row and one new layout, `0-12 150 13-149`, however many fields move. A size
+//! in bits that starts with `:` is that of a bit field.
 //!
-//! Numbers (N) count from 0 in each block and never change; neither does a kernel's ID. To add a kernel is to append
-//! a block of few rows to `kernels.tsv`, which names only what differs from the kernel that is most like it, and the
-//! facts that no kernel before it had. The files of facts are written first, `kernels.tsv` last: whenever the writing
-//! is cut off, the folder is a history that can be read.
+//! Numbers (N) count from 0 in each block and never change; neither does a kernel's ID. To add a
+//! kernel is to append a block of few rows to `kernels.tsv`, which names only what differs from the
+//! kernel that is most like it, and the facts that no kernel before it had. The files of facts are
+//! written first, `kernels.tsv` last: whenever the writing is cut off, the folder is a history that
+//! can be read.
 //!
-//! What a kernel's files did not say stands nowhere: a kernel whose `Module.symvers` was not at hand has no facts about
-//! symbols, and that is not the same as a symbol that is not exported.
+//! What a kernel's files did not say stands nowhere: a kernel whose `Module.symvers` was not at
+//! hand has no facts about symbols, and that is not the same as a symbol that is not exported.
 
 mod add;
 mod facts;
@@ -66,8 +69,8 @@ pub struct Package {
 /// What a kernel is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kernel {
-    /// Its name in the history: its release; where two builds have the same release, the later one's is
-    /// `RELEASE=VERSION`.
+    /// Its name in the history: its release; where two builds have the same release, the later
+    /// one's is `RELEASE=VERSION`.
     pub id: String,
     /// What `uname -r` says under it.
     pub release: String,
@@ -103,7 +106,13 @@ pub enum What {
 
 impl What {
     /// All kinds, in the order in which they are written.
-    pub const ALL: [Self; 5] = [Self::Type, Self::Function, Self::Constant, Self::Symbol, Self::Unknown];
+    pub const ALL: [Self; 5] = [
+        Self::Type,
+        Self::Function,
+        Self::Constant,
+        Self::Symbol,
+        Self::Unknown,
+    ];
 
     /// The word that heads a block of its file.
     pub fn word(self) -> &'static str {
@@ -189,7 +198,8 @@ const UNREAD: &str = "its Module.symvers was not at hand when it was looked for"
 /// No fact, in a sheet.
 const ABSENT: u32 = u32::MAX;
 
-/// Which variant of each item of a kind a kernel has, by the item's place. It can be shorter than the list of items.
+/// Which variant of each item of a kind a kernel has, by the item's place. It can be shorter than
+/// the list of items.
 type Sheet = Vec<u32>;
 
 fn at(sheet: &Sheet, item: u32) -> u32 {
@@ -266,7 +276,9 @@ impl History {
             let types = scope.spawn(|| read_items(What::Type, types));
             let mut facts = What::ALL.into_iter().skip(1).zip(facts);
             let facts = facts.try_for_each(|(what, items)| read_items(what, items));
-            let types = types.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let types = types
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             types.and(facts)
         })?;
         let path = dir.join(text::KERNELS);
@@ -284,7 +296,8 @@ impl History {
         }
     }
 
-    /// Writes it into this folder, which is made if it is missing. Whenever it is cut off, a history is there.
+    /// Writes it into this folder, which is made if it is missing. Whenever it is cut off, a
+    /// history is there.
     pub fn write(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make", &e))?;
         let mut files = Vec::new();
@@ -294,9 +307,15 @@ impl History {
                 What::Type => layouts::write(items),
                 _ => facts::write(what, items),
             };
-            files.push((format!("{}.tsv", what.plural()), text::file(what.plural(), &body)));
+            files.push((
+                format!("{}.tsv", what.plural()),
+                text::file(what.plural(), &body),
+            ));
         }
-        files.push((text::KERNELS.to_owned(), text::file("kernels", &kernels::write(self))));
+        files.push((
+            text::KERNELS.to_owned(),
+            text::file("kernels", &kernels::write(self)),
+        ));
         for (name, text) in files {
             text::replace(&dir.join(name), &text)?;
         }
@@ -332,7 +351,11 @@ impl History {
         let mut all: Vec<KernelId> = self.kernels().map(|(id, _)| id).collect();
         all.sort_by_cached_key(|&id| {
             let kernel = self.kernel(id);
-            let arch = (kernel.arch != "x86_64", kernel.arch.clone(), kernel.flavour.clone());
+            let arch = (
+                kernel.arch != "x86_64",
+                kernel.arch.clone(),
+                kernel.flavour.clone(),
+            );
             (arch, order_of(&kernel.release), id)
         });
         all
@@ -357,8 +380,8 @@ impl History {
             .map(|(before, _)| before)
     }
 
-    /// The kernel of this name: an ID, or the start of one, of which the newest is taken; "6.12" is the newest of that
-    /// series for x86_64 without a flavour, if there is one.
+    /// The kernel of this name: an ID, or the start of one, of which the newest is taken; "6.12" is
+    /// the newest of that series for x86_64 without a flavour, if there is one.
     pub fn find(&self, name: &str) -> Result<KernelId> {
         if let Some(&number) = self.by_id.get(name) {
             return Ok(KernelId(number));
@@ -371,7 +394,8 @@ impl History {
             !name.is_empty() && rest.is_some_and(ends_a_number)
         };
         let order = self.in_order();
-        // In this order x86_64 without a flavour comes first, so the newest is the last of the first group.
+        // In this order x86_64 without a flavour comes first, so the newest is the last of the
+        // first group.
         let newest = |found: Vec<KernelId>| {
             let first = self.kernel(*found.first()?);
             let same = |id: &&KernelId| {
@@ -390,7 +414,10 @@ impl History {
                 "no kernel of this release",
                 match near.is_empty() {
                     true => "see `cargo xtask history list`".to_owned(),
-                    false => format!("see `cargo xtask history list`; near to it: {}", near.join(", ")),
+                    false => format!(
+                        "see `cargo xtask history list`; near to it: {}",
+                        near.join(", ")
+                    ),
                 },
             )
         })
@@ -412,19 +439,25 @@ impl History {
 
     fn fact_at(&self, kernel: KernelId, what: What, item: u32) -> Option<&Fact> {
         let fact = at(&self.entries[kernel.0 as usize].sheets[what as usize], item);
-        self.items[what as usize].list[item as usize].facts.get(fact as usize)
+        self.items[what as usize].list[item as usize]
+            .facts
+            .get(fact as usize)
     }
 
-    /// The variants of this name with the kernels that have each, in the order in which they were first seen.
+    /// The variants of this name with the kernels that have each, in the order in which they were
+    /// first seen.
     pub fn variants(&self, what: What, name: &str) -> Vec<(&Fact, Vec<KernelId>)> {
         let items = &self.items[what as usize];
         let Some(item) = items.get(name) else {
             return Vec::new();
         };
         let facts = &items.list[item as usize].facts;
-        let mut variants: Vec<(&Fact, Vec<KernelId>)> = facts.iter().map(|fact| (fact, Vec::new())).collect();
+        let mut variants: Vec<(&Fact, Vec<KernelId>)> =
+            facts.iter().map(|fact| (fact, Vec::new())).collect();
         for (number, entry) in (0..).zip(&self.entries) {
-            if let Some((_, kernels)) = variants.get_mut(at(&entry.sheets[what as usize], item) as usize) {
+            if let Some((_, kernels)) =
+                variants.get_mut(at(&entry.sheets[what as usize], item) as usize)
+            {
                 kernels.push(KernelId(number));
             }
         }
@@ -443,11 +476,15 @@ impl History {
             .collect()
     }
 
-    /// What is different between two kernels, by kind and name. What both have in the same variant costs nothing.
+    /// What is different between two kernels, by kind and name. What both have in the same variant
+    /// costs nothing.
     ///
     /// Where the symbols of one of them are not known, none of those is among the differences.
     pub fn differences(&self, before: KernelId, after: KernelId) -> Vec<Difference<'_>> {
-        let (old, new) = (&self.entries[before.0 as usize], &self.entries[after.0 as usize]);
+        let (old, new) = (
+            &self.entries[before.0 as usize],
+            &self.entries[after.0 as usize],
+        );
         let mut all = Vec::new();
         for what in What::ALL {
             if what == What::Symbol && !(old.kernel.symbols_known && new.kernel.symbols_known) {
@@ -474,7 +511,9 @@ impl History {
     pub fn names_apart(&self, one: KernelId, other: KernelId, what: What) -> Vec<&str> {
         let list = &self.items[what as usize].list;
         let items = self.items_apart(one, other, what);
-        let mut names: Vec<&str> = items.map(|item| list[item as usize].name.as_str()).collect();
+        let mut names: Vec<&str> = items
+            .map(|item| list[item as usize].name.as_str())
+            .collect();
         names.sort_unstable();
         names
     }
@@ -485,7 +524,8 @@ impl History {
         (0..a.len().max(b.len()) as u32).filter(move |&item| at(a, item) != at(b, item))
     }
 
-    /// Makes of the ABI of one kernel, as [`History::abi_of`] gives it, that of another. It costs what is different.
+    /// Makes of the ABI of one kernel, as [`History::abi_of`] gives it, that of another. It costs
+    /// what is different.
     pub fn turn(&self, abi: &mut Abi, from: KernelId, to: KernelId) {
         let kernel = self.kernel(to);
         abi.release.clone_from(&kernel.release);
@@ -529,7 +569,10 @@ impl History {
     }
 
     fn add_unread(&self, abi: &mut Abi, kernel: KernelId) {
-        let functions = abi.functions.keys().filter(|name| self.is_unread(kernel, name));
+        let functions = abi
+            .functions
+            .keys()
+            .filter(|name| self.is_unread(kernel, name));
         let unread: Vec<String> = functions.map(|name| format!("symbol {name}")).collect();
         abi.no_evidence
             .extend(unread.into_iter().map(|key| (key, UNREAD.to_owned())));
@@ -549,7 +592,8 @@ impl History {
         abi
     }
 
-    /// What is said of a kernel: constants are the compiler's word, and a history has none of those.
+    /// What is said of a kernel: constants are the compiler's word, and a history has none of
+    /// those.
     pub fn says(&self, kernel: KernelId) -> Says {
         Says {
             constants: false,
@@ -557,8 +601,8 @@ impl History {
         }
     }
 
-    /// What the history does not know of the kernel: names of this scope that were not looked for when it was read, each
-    /// with its kind before it. Symbols are looked for with the functions.
+    /// What the history does not know of the kernel: names of this scope that were not looked for
+    /// when it was read, each with its kind before it. Symbols are looked for with the functions.
     pub fn not_known(&self, kernel: KernelId, scope: &Scope) -> Vec<String> {
         let has = |what, name: &str| self.fact(kernel, what, name).is_some();
         let in_vain = |word: &str, name: &str| has(What::Unknown, &format!("{word} {name}"));

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The order of releases, and the names near to one.
 
-/// A key that sorts releases from the oldest to the newest: the upstream version, the numbers after it, the text.
+/// A key that sorts releases from the oldest to the newest: the upstream version, the numbers after
+/// it, the text.
 pub fn order_of(release: &str) -> (Vec<u64>, Vec<u64>, String) {
     let (upstream, rest) = split(release);
     let numbers = |text: &str| -> Vec<u64> {
-        // "-47-amd64" and "+deb13.1-amd64": what starts with a letter is a flavour or an architecture, whose digits count nothing.
+        // "-47-amd64" and "+deb13.1-amd64": what starts with a letter is a flavour or an
+        // architecture, whose digits count nothing.
         let parts = text
             .split('-')
             .filter(|part| !part.starts_with(|c: char| c.is_ascii_alphabetic()));
@@ -48,12 +50,18 @@ pub fn nearest<'n>(name: &str, among: impl Iterator<Item = &'n str>) -> Vec<&'n 
             let close = distance <= 1 + name.len() / 4;
             // What the name is a part of is near, however long the rest.
             let part = name.len() >= 3 && other.contains(name);
-            (close || part).then_some((distance.min(if part { 1 + name.len() / 4 } else { distance }), other))
+            (close || part).then_some((
+                distance.min(if part { 1 + name.len() / 4 } else { distance }),
+                other,
+            ))
         })
         .collect();
     near.sort_by(|a, b| (a.0, a.1.len(), a.1).cmp(&(b.0, b.1.len(), b.1)));
     near.dedup();
-    near.into_iter().take(PROPOSED).map(|(_, name)| name).collect()
+    near.into_iter()
+        .take(PROPOSED)
+        .map(|(_, name)| name)
+        .collect()
 }
 
 /// How many characters have to be put in, taken out or replaced.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kernels of a history beside each other, one pair after the other.
 //!
-//! Kernels that follow one another are nearly the same. So one becomes the next by what differs, and only that is
-//! compared; the result is that of [`compare::in_scope`], which looks at everything.
+//! Kernels that follow one another are nearly the same. So one becomes the next by what differs,
+//! and only that is compared; the result is that of [`compare::in_scope`], which looks at
+//! everything.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +29,13 @@ impl Side {
     }
 
     /// Makes it another kernel.
-    fn become_other(&mut self, history: &History, id: KernelId, like: Option<&Self>, usage: &Usage) {
+    fn become_other(
+        &mut self,
+        history: &History,
+        id: KernelId,
+        like: Option<&Self>,
+        usage: &Usage,
+    ) {
         history.turn(&mut self.abi, self.id, id);
         // Mostly the neighbour, for which it was worked out, is used in the same way.
         let other = like.unwrap_or(self);
@@ -43,22 +50,33 @@ impl Side {
 
 /// Returns `true` if [`Used`] has to be worked out anew for kernel `other`, because a type that it
 /// follows from differs from that of kernel `one`.
-fn uses_differ(history: &History, (one, used): (KernelId, &Used), other: KernelId, usage: &Usage) -> bool {
+fn uses_differ(
+    history: &History,
+    (one, used): (KernelId, &Used),
+    other: KernelId,
+    usage: &Usage,
+) -> bool {
     let is_another = |name: &str| {
         let fact = |kernel| history.fact(kernel, What::Type, name);
         match (fact(one), fact(other)) {
-            (Some(Fact::Type(one)), Some(Fact::Type(other))) => !used.is_alike(usage, name, one, other),
+            (Some(Fact::Type(one)), Some(Fact::Type(other))) => {
+                !used.is_alike(usage, name, one, other)
+            }
             _ => true,
         }
     };
-    history.names_apart(one, other, What::Type).into_iter().any(is_another)
+    history
+        .names_apart(one, other, What::Type)
+        .into_iter()
+        .any(is_another)
         || !history.names_apart(one, other, What::Constant).is_empty()
-        || (history.names_apart(one, other, What::Function).iter()).any(|name| usage.functions.contains(*name))
+        || (history.names_apart(one, other, What::Function).iter())
+            .any(|name| usage.functions.contains(*name))
 }
 
 impl History {
-    /// Compares the kernels of each step, the one before and the one after, in what both can say, or in the parts that are
-    /// wanted.
+    /// Compares the kernels of each step, the one before and the one after, in what both can say,
+    /// or in the parts that are wanted.
     pub fn compare(
         &self,
         steps: &[(KernelId, KernelId)],
@@ -89,7 +107,11 @@ impl History {
                 differing: &differing(self, &before, &after),
                 names: (&self.kernel(old).id, &self.kernel(new).id),
             };
-            checks.push(compare::in_scope_of(&context, (self.says(old), self.says(new)), wanted));
+            checks.push(compare::in_scope_of(
+                &context,
+                (self.says(old), self.says(new)),
+                wanted,
+            ));
         }
         checks
     }
@@ -98,12 +120,20 @@ impl History {
 fn differing<'a>(history: &'a History, before: &'a Side, after: &'a Side) -> Differing<'a> {
     let apart = |what| history.names_apart(before.id, after.id, what);
     let symbols = apart(What::Symbol);
-    let known = |side: &Side| (side.abi.symbols.is_empty(), history.kernel(side.id).symbols_known);
+    let known = |side: &Side| {
+        (
+            side.abi.symbols.is_empty(),
+            history.kernel(side.id).symbols_known,
+        )
+    };
     let functions = if known(before) == known(after) {
         let mut functions = apart(What::Function);
         functions.extend(&symbols);
         let unknown = apart(What::Unknown).into_iter();
-        functions.extend(unknown.filter_map(|key| key.strip_prefix("function ").or(key.strip_prefix("symbol "))));
+        functions.extend(unknown.filter_map(|key| {
+            key.strip_prefix("function ")
+                .or(key.strip_prefix("symbol "))
+        }));
         functions.sort_unstable();
         functions.dedup();
         functions

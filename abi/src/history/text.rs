@@ -49,7 +49,11 @@ pub(super) fn read(path: &Path) -> Result<String> {
 }
 
 /// The rows after the first one, which says what file this is.
-pub(super) fn rows<'t>(path: &'t Path, text: &'t str, kind: &str) -> Result<impl Iterator<Item = Row<'t>>> {
+pub(super) fn rows<'t>(
+    path: &'t Path,
+    text: &'t str,
+    kind: &str,
+) -> Result<impl Iterator<Item = Row<'t>>> {
     let mut rows = (1..)
         .zip(text.lines())
         .filter(|(_, text)| !text.is_empty() && !text.starts_with('#'))
@@ -75,7 +79,8 @@ pub(super) fn file(kind: &str, body: &str) -> String {
     )
 }
 
-/// Writes the file so that at any time the old or the new one is there, whole. One that stays the same is not touched.
+/// Writes the file so that at any time the old or the new one is there, whole. One that stays the
+/// same is not touched.
 pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a history remembers: what the bindings need, and what `headers/watched.toml` names beyond that.
+//! What a history remembers: what the bindings need, and what `headers/watched.toml` names beyond
+//! that.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -21,9 +21,11 @@ pub struct Github {
     pub summary: String,
 }
 
-/// The report for a workflow. `file` says which file of the repository a comparison's annotations stand at.
+/// The report for a workflow. `file` says which file of the repository a comparison's annotations
+/// stand at.
 ///
-/// An error needs somebody to change something; what a rebuild mends is a warning, and what keeps working a notice.
+/// An error needs somebody to change something; what a rebuild mends is a warning, and what keeps
+/// working a notice.
 pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
     let mut annotations = String::new();
     for check in &report.checks {
@@ -52,7 +54,10 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
             // A line break in a message is escaped by the command's own rules.
             let message: Vec<_> = message.split('\n').map(visible).collect();
             let message = data(&message.join("\n"));
-            let _ = writeln!(annotations, "::{level} file={file},title={title}::{message}");
+            let _ = writeln!(
+                annotations,
+                "::{level} file={file},title={title}::{message}"
+            );
         }
     }
     let mut summary = markdown::render(report);
@@ -64,12 +69,17 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
         summary.truncate(end);
         summary.push_str(CUT);
     }
-    Github { annotations, summary }
+    Github {
+        annotations,
+        summary,
+    }
 }
 
 /// The message of a workflow command: what would end its line is escaped.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
 }
 
 /// A property of a workflow command: what would end it is escaped, too.

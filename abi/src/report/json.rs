@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report as its document: what `--format json` prints, and what shards of a check are merged from.
+//! A report as its document: what `--format json` prints, and what shards of a check are merged
+//! from.
 
 use linux_driver_host::{Error, Result};
 
@@ -8,8 +9,10 @@ use super::{Report, SCHEMA};
 
 /// The report as JSON, with a line break at its end.
 pub fn render(report: &Report) -> String {
-    // Nothing in it can fail: its maps have strings for keys. Should that change, the reader is told.
-    let text = serde_json::to_string_pretty(report).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+    // Nothing in it can fail: its maps have strings for keys. Should that change, the reader is
+    // told.
+    let text = serde_json::to_string_pretty(report)
+        .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
     visible_json(&text).into_owned() + "\n"
 }
 
@@ -30,7 +33,8 @@ pub fn read(text: &str, place: &str) -> Result<Report> {
     Ok(report)
 }
 
-/// Several reports as one: shards of a check. Each comparison once, in the order of what was compared.
+/// Several reports as one: shards of a check. Each comparison once, in the order of what was
+/// compared.
 ///
 /// Shards that are not all there, each once, are an error: a part would pass for the whole.
 pub fn merge(reports: impl IntoIterator<Item = Report>) -> Result<Report> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report as Markdown: a table for each comparison, and pictures to unfold. Also what a CI run shows as its summary.
+//! A report as Markdown: a table for each comparison, and pictures to unfold. Also what a CI run
+//! shows as its summary.
 
 use std::fmt::Write as _;
 
@@ -21,9 +22,9 @@ pub fn render(report: &Report) -> String {
         }
         // What needs nothing is folded away: it is most of it.
         let folded = fold(&check.findings);
-        let (quiet, loud): (Vec<_>, Vec<_>) = folded
-            .iter()
-            .partition(|folded| folded.first.verdict == Verdict::Keeps || folded.first.accepted.is_some());
+        let (quiet, loud): (Vec<_>, Vec<_>) = folded.iter().partition(|folded| {
+            folded.first.verdict == Verdict::Keeps || folded.first.accepted.is_some()
+        });
         table(&mut out, &loud);
         if !quiet.is_empty() {
             let _ = write!(
@@ -70,7 +71,10 @@ fn table(out: &mut String, rows: &[&super::Folded<'_>]) {
 fn pictures(out: &mut String, check: &Check) {
     for (name, layouts) in &check.layouts {
         let both = [&layouts.before, &layouts.after];
-        let has_fields = both.into_iter().flatten().any(|type_| !type_.fields.is_empty());
+        let has_fields = both
+            .into_iter()
+            .flatten()
+            .any(|type_| !type_.fields.is_empty());
         if !has_fields || check.role_of(name).is_none_or(|role| role == Role::Opaque) {
             continue;
         }
@@ -92,7 +96,9 @@ fn pictures(out: &mut String, check: &Check) {
 }
 
 fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 /// The text with nothing in it that Markdown, a table or HTML would take for its own.
@@ -123,7 +129,10 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_is_taken_for_markup() {
-        assert_eq!(escape("__a|b<c>&*`\nd"), "\\_\\_a\\|b&lt;c&gt;&amp;\\*\\` d");
+        assert_eq!(
+            escape("__a|b<c>&*`\nd"),
+            "\\_\\_a\\|b&lt;c&gt;&amp;\\*\\` d"
+        );
         assert_eq!(code("a_b"), "<code>a\\_b</code>");
     }
 }

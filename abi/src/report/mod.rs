@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What was checked and what was found, as data: the document that `--format json` prints, that shards of a check
-//! are merged from, and that every other format is made of.
+//! What was checked and what was found, as data: the document that `--format json` prints, that
+//! shards of a check are merged from, and that every other format is made of.
 
 pub mod github;
 pub mod html;
@@ -108,7 +108,8 @@ impl Part {
 pub struct Scope {
     /// The parts that are compared.
     pub parts: BTreeSet<Part>,
-    /// What of these is not known of one of the kernels, and the code uses or the other kernel has: `function kfree`.
+    /// What of these is not known of one of the kernels, and the code uses or the other kernel has:
+    /// `function kfree`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub outside: BTreeSet<String>,
 }
@@ -117,10 +118,13 @@ pub struct Scope {
 const LISTED: usize = 12;
 
 impl Scope {
-    /// In words, what is compared and what is not: "types, functions; not constants, symbols; not known: function kfree".
+    /// In words, what is compared and what is not: "types, functions; not constants, symbols; not
+    /// known: function kfree".
     pub fn words(&self) -> String {
         let listed = |inside: bool| {
-            let parts = Part::ALL.into_iter().filter(|part| self.parts.contains(part) == inside);
+            let parts = Part::ALL
+                .into_iter()
+                .filter(|part| self.parts.contains(part) == inside);
             parts.map(Part::word).collect::<Vec<_>>().join(", ")
         };
         let mut text = listed(true);
@@ -128,7 +132,12 @@ impl Scope {
             text += &format!("; not {}", listed(false));
         }
         if !self.outside.is_empty() {
-            let names: Vec<&str> = self.outside.iter().take(LISTED).map(String::as_str).collect();
+            let names: Vec<&str> = self
+                .outside
+                .iter()
+                .take(LISTED)
+                .map(String::as_str)
+                .collect();
             text += &format!("; not known: {}", names.join(", "));
             match self.outside.len().saturating_sub(LISTED) {
                 0 => {}
@@ -173,8 +182,9 @@ pub enum Verdict {
     Keeps,
     /// The same source, compiled again, works.
     Rebuild,
-    /// The object does not work there. Whether the same source, compiled again, does is not judged: it may have code for
-    /// both kernels, or the name may be a macro or inline function of the headers.
+    /// The object does not work there. Whether the same source, compiled again, does is not judged:
+    /// it may have code for both kernels, or the name may be a macro or inline function of the
+    /// headers.
     NotJudged,
     /// The source has to change.
     Source,
@@ -213,12 +223,14 @@ pub struct Finding {
     /// The role of the type, for a type or field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// What of it the code uses: paths of fields (`pci_dev.irq`), or the function's or constant's own name.
+    /// What of it the code uses: paths of fields (`pci_dev.irq`), or the function's or constant's
+    /// own name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<String>,
     /// What follows.
     pub verdict: Verdict,
-    /// The finding in one line: "node (16 B) gone at 0, so 16 later fields move by -16; the bindings use 5 of them".
+    /// The finding in one line: "node (16 B) gone at 0, so 16 later fields move by -16; the
+    /// bindings use 5 of them".
     pub text: String,
     /// Why the verdict is what it is, in one sentence.
     pub reason: String,
@@ -283,7 +295,8 @@ pub enum Change {
         /// After.
         after: Option<Linkage>,
     },
-    /// The value of a constant or enumerator, or what else has one: a CRC, a namespace, a license, a vermagic.
+    /// The value of a constant or enumerator, or what else has one: a CRC, a namespace, a license,
+    /// a vermagic.
     Value {
         /// Before.
         before: String,
@@ -359,16 +372,18 @@ impl Outcome {
 }
 
 impl Report {
-    /// What the report comes to. What could not be found out never holds, whatever `fail_on` says; drift that is known
-    /// goes before it, since nothing that is not known can undo it. A report without a check holds nothing. A source that was
-    /// not judged never holds either: where only a change of the source is asked for, it is what could not be checked.
+    /// What the report comes to. What could not be found out never holds, whatever `fail_on` says;
+    /// drift that is known goes before it, since nothing that is not known can undo it. A report
+    /// without a check holds nothing. A source that was not judged never holds either: where only a
+    /// change of the source is asked for, it is what could not be checked.
     pub fn outcome(&self, fail_on: FailOn) -> Outcome {
         let least = match fail_on {
             FailOn::Any => Verdict::Keeps,
             FailOn::Rebuild => Verdict::Rebuild,
             FailOn::Source => Verdict::Source,
         };
-        let drift = |finding: &Finding| finding.verdict != Verdict::NoEvidence && finding.verdict >= least;
+        let drift =
+            |finding: &Finding| finding.verdict != Verdict::NoEvidence && finding.verdict >= least;
         let open = || self.checks.iter().flat_map(Check::open);
         if open().any(drift) {
             Outcome::Drift
@@ -450,7 +465,8 @@ pub fn counted(count: usize, word: &str) -> String {
     format!("{count} {word}{s}")
 }
 
-/// The last line of a report: what was looked at, how many findings of each verdict, and what it comes to.
+/// The last line of a report: what was looked at, how many findings of each verdict, and what it
+/// comes to.
 pub fn summary(report: &Report) -> String {
     let looked_at = report
         .checks
@@ -459,7 +475,12 @@ pub fn summary(report: &Report) -> String {
     let open = || report.checks.iter().flat_map(Check::open);
     let counts: Vec<String> = Verdict::ALL
         .iter()
-        .map(|verdict| (verdict, open().filter(|finding| finding.verdict == *verdict).count()))
+        .map(|verdict| {
+            (
+                verdict,
+                open().filter(|finding| finding.verdict == *verdict).count(),
+            )
+        })
         .filter(|(_, count)| *count > 0)
         .map(|(verdict, count)| format!("{count} {}", verdict.word()))
         .collect();
@@ -477,7 +498,10 @@ pub fn summary(report: &Report) -> String {
     } else {
         counts.join(", ")
     };
-    let (checks, outcome) = (counted(report.checks.len(), "comparison"), report.outcome(FailOn::Any));
+    let (checks, outcome) = (
+        counted(report.checks.len(), "comparison"),
+        report.outcome(FailOn::Any),
+    );
     format!(
         "{checks} of {}: {counts}{accepted}: {}",
         looked_at.words(),
@@ -518,24 +542,31 @@ impl Folded<'_> {
             (other, "otherwise changed"),
         ];
         let words = counts.into_iter().filter(|(count, _)| *count > 0);
-        let words: Vec<String> = words.map(|(count, word)| format!("{count} {word}")).collect();
-        let size = std::iter::once(&self.first).chain(&self.more).find_map(|finding| {
-            let at = finding.text.find("its size goes from ")?;
-            finding.text[at..].split([',', ';']).next()
-        });
+        let words: Vec<String> = words
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        let size = std::iter::once(&self.first)
+            .chain(&self.more)
+            .find_map(|finding| {
+                let at = finding.text.find("its size goes from ")?;
+                finding.text[at..].split([',', ';']).next()
+            });
         let size = size.map_or(String::new(), |size| format!("; {size}"));
         format!("{}{size}; the code uses none of them", words.join(", "))
     }
 }
 
-/// Findings in their order; those of one type that keep working, where it is several that nobody touches, together.
+/// Findings in their order; those of one type that keep working, where it is several that nobody
+/// touches, together.
 pub fn fold(findings: &[Finding]) -> Vec<Folded<'_>> {
     let mut out: Vec<Folded<'_>> = Vec::new();
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in findings {
-        let name = finding
-            .type_name()
-            .filter(|_| finding.verdict == Verdict::Keeps && finding.used.is_empty() && finding.accepted.is_none());
+        let name = finding.type_name().filter(|_| {
+            finding.verdict == Verdict::Keeps
+                && finding.used.is_empty()
+                && finding.accepted.is_none()
+        });
         match name.and_then(|name| at.get(name)) {
             Some(first) => out[*first].more.push(finding),
             None => {
@@ -613,8 +644,12 @@ impl Check {
             (Some(Verdict::NoEvidence | Verdict::NotJudged), Some(Verdict::NotJudged)) => {
                 "has to be built again; whether its source fits is not judged"
             }
-            (Some(Verdict::NoEvidence), Some(Verdict::Rebuild)) => "has to be built again; not all could be looked at",
-            (Some(Verdict::NoEvidence), _) => "nothing speaks against it, but not all could be looked at",
+            (Some(Verdict::NoEvidence), Some(Verdict::Rebuild)) => {
+                "has to be built again; not all could be looked at"
+            }
+            (Some(Verdict::NoEvidence), _) => {
+                "nothing speaks against it, but not all could be looked at"
+            }
             (Some(Verdict::Source), _) => "needs a change of its source",
             (Some(Verdict::Rebuild | Verdict::NotJudged), _) => "has to be built again",
             (None | Some(Verdict::Keeps), _) => "loads as it is",
@@ -623,6 +658,8 @@ impl Check {
 
     /// What was found and not accepted.
     pub fn open(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.accepted.is_none())
+        self.findings
+            .iter()
+            .filter(|finding| finding.accepted.is_none())
     }
 }

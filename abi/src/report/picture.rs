@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A struct before and after, side by side, with the byte that each field starts at.
 //!
-//! One row a field. What is the same, or moves along with what is above it, is one row for all of it.
+//! One row a field. What is the same, or moves along with what is above it, is one row for all of
+//! it.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -72,7 +73,10 @@ impl Row {
         line.push(self.mark.sign());
         line.push(' ');
         line.push_str(&left);
-        line.extend(std::iter::repeat_n(' ', WIDTH.saturating_sub(left.chars().count())));
+        line.extend(std::iter::repeat_n(
+            ' ',
+            WIDTH.saturating_sub(left.chars().count()),
+        ));
         line.push_str(" │ ");
         line.push_str(&right);
         if self.used {
@@ -83,8 +87,14 @@ impl Row {
     }
 }
 
-/// The picture of a type. `used` says of a field's path whether the code names it: such a field is always drawn.
-pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&str) -> bool) -> Vec<Row> {
+/// The picture of a type. `used` says of a field's path whether the code names it: such a field is
+/// always drawn.
+pub fn rows(
+    name: &str,
+    layouts: &Layouts,
+    names: (&str, &str),
+    used: &dyn Fn(&str) -> bool,
+) -> Vec<Row> {
     let frame = |left: String, right: String| Row {
         mark: Mark::Frame,
         left: clip(left),
@@ -112,7 +122,9 @@ pub fn rows(name: &str, layouts: &Layouts, names: (&str, &str), used: &dyn Fn(&s
     let mut at = 0;
     while let Some(pair) = all.get(at) {
         let named = used(pair.path());
-        let alike = |other: &&Pair<'_>| (other.mark, other.by_bits) == (pair.mark, pair.by_bits) && !used(other.path());
+        let alike = |other: &&Pair<'_>| {
+            (other.mark, other.by_bits) == (pair.mark, pair.by_bits) && !used(other.path())
+        };
         let run = if named || !matches!(pair.mark, Mark::Same | Mark::Moved) {
             0
         } else {
@@ -203,7 +215,8 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
         let names = fields.iter().map(|field| field.name.as_str());
         names.zip(0..).collect()
     };
-    // Most fields stand in the same order on both sides: the maps are made when the first one does not.
+    // Most fields stand in the same order on both sides: the maps are made when the first one does
+    // not.
     let (here, there) = (OnceCell::new(), OnceCell::new());
     let place = |map: &OnceCell<HashMap<&'a str, usize>>, fields: &'a [Field], name: &str| {
         map.get_or_init(|| places(fields)).get(name).copied()

@@ -7,7 +7,8 @@ use super::visible::{visible, visible_json};
 use super::{Change, Check, Finding, Report, Subject, Verdict};
 
 /// Where the schema of the format is.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// Each rule: its ID, what it finds, and what that means.
 const RULES: &[(&str, &str, &str)] = &[
@@ -68,8 +69,8 @@ const RULES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The report as SARIF. `file` says which file a comparison's findings stand in, as a path from the root of the
-/// repository.
+/// The report as SARIF. `file` says which file a comparison's findings stand in, as a path from the
+/// root of the repository.
 pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> String {
     let rules: Vec<Value> = RULES
         .iter()
@@ -88,7 +89,10 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> String {
         .iter()
         .flat_map(|check| {
             let uri = uri(&file(check));
-            check.findings.iter().map(move |finding| result(check, finding, &uri))
+            check
+                .findings
+                .iter()
+                .map(move |finding| result(check, finding, &uri))
         })
         .collect();
     let document = json!({
@@ -174,7 +178,16 @@ fn uri(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b'+' | b'@' => {
+            b'A'..=b'Z'
+            | b'a'..=b'z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b'/'
+            | b'+'
+            | b'@' => {
                 out.push(char::from(byte));
             }
             byte => out += &format!("%{byte:02X}"),

@@ -18,7 +18,10 @@ const NAMES: [&str; 3] = [
 fn kernel(names: &[&str]) -> Abi {
     let mut btf = Builder::new();
     let long = btf.int("unsigned long", 8);
-    let members: Vec<_> = (0..).zip(names).map(|(at, name)| (*name, long, at * 64, 0)).collect();
+    let members: Vec<_> = (0..)
+        .zip(names)
+        .map(|(at, name)| (*name, long, at * 64, 0))
+        .collect();
     btf.structure("device_driver", 8 * names.len() as u32, &members);
     let bytes = btf.bytes();
     let scope = Scope {
@@ -33,7 +36,10 @@ fn report() -> Report {
         allocated: ["device_driver".to_owned()].into(),
         ..Usage::default()
     };
-    let (before, after) = (kernel(&["name"]), kernel(&[&["name"], NAMES.as_slice()].concat()));
+    let (before, after) = (
+        kernel(&["name"]),
+        kernel(&[&["name"], NAMES.as_slice()].concat()),
+    );
     let check = crate::compare::kernels(&before, &after, &usage, ("be\u{1b}fore", "af\nter"));
     assert!(!check.findings.is_empty() && !check.layouts.is_empty());
     Report {
@@ -66,17 +72,29 @@ fn names_steer_nothing_in_any_format() {
         ("html", html::render(&report)),
     ];
     for (name, rendered) in &formats {
-        assert!(rendered.contains("evil"), "{name}: the name is not in there");
+        assert!(
+            rendered.contains("evil"),
+            "{name}: the name is not in there"
+        );
         for (number, line) in rendered.lines().enumerate() {
             let hidden = |c: char| visible::visible(c.encode_utf8(&mut [0; 4])).len() > 4;
             assert!(!line.contains(hidden), "{name}:{number}: {line:?}");
             // A runner looks for commands at the start of a line, behind blanks.
             let commands = ["::error", "::warning", "::notice"];
-            let command = commands.iter().any(|command| line.trim_start().starts_with(command));
-            assert!(!command || *name == "annotations", "{name}:{number}: {line:?}");
+            let command = commands
+                .iter()
+                .any(|command| line.trim_start().starts_with(command));
+            assert!(
+                !command || *name == "annotations",
+                "{name}:{number}: {line:?}"
+            );
             // Markdown shows indented lines as they are.
-            let markup = *name == "html" || matches!(*name, "markdown" | "summary") && !line.starts_with("    ");
-            assert!(!markup || !line.contains("<script>alert"), "{name}:{number}");
+            let markup = *name == "html"
+                || matches!(*name, "markdown" | "summary") && !line.starts_with("    ");
+            assert!(
+                !markup || !line.contains("<script>alert"),
+                "{name}:{number}"
+            );
         }
     }
     assert_eq!(

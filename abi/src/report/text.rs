@@ -32,7 +32,11 @@ pub struct Options {
 
 /// The report as text: each check, and the last line.
 pub fn render(report: &Report, options: Options) -> String {
-    let mut out: String = report.checks.iter().map(|check| one(check, options)).collect();
+    let mut out: String = report
+        .checks
+        .iter()
+        .map(|check| one(check, options))
+        .collect();
     out += &last_line(report);
     out
 }
@@ -71,10 +75,20 @@ fn lines(out: &mut String, check: &Check, options: Options) {
         let word = format!("{word:<11}");
         let word = paint(options, colour(finding), &word);
         if folded.more.is_empty() {
-            let _ = writeln!(out, "  {word} {}: {}", visible(&finding.name), visible(&finding.text));
+            let _ = writeln!(
+                out,
+                "  {word} {}: {}",
+                visible(&finding.name),
+                visible(&finding.text)
+            );
         } else {
             let texts = folded.words();
-            let _ = writeln!(out, "  {word} {}: {}", visible(folded.name), visible(&texts));
+            let _ = writeln!(
+                out,
+                "  {word} {}: {}",
+                visible(folded.name),
+                visible(&texts)
+            );
         }
         // What keeps working needs no reason on each line: the word says it.
         if finding.verdict != Verdict::Keeps || finding.accepted.is_some() {
@@ -96,7 +110,12 @@ fn pictures(out: &mut String, check: &Check, options: Options) {
             Pictures::All => true,
         };
         let both = [&layouts.before, &layouts.after];
-        if !drawn || both.into_iter().flatten().all(|type_| type_.fields.is_empty()) {
+        if !drawn
+            || both
+                .into_iter()
+                .flatten()
+                .all(|type_| type_.fields.is_empty())
+        {
             continue;
         }
         let used = check.used_of(name);

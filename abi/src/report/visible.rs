@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Names and texts of others, made visible: BTF may hold any bytes, and a name must neither steer a terminal nor look like
-//! another one.
+//! Names and texts of others, made visible: BTF may hold any bytes, and a name must neither steer a
+//! terminal nor look like another one.
 
 use std::borrow::Cow;
 
-/// The text with each character that cannot be seen, or that changes how others are seen, shown as its code.
+/// The text with each character that cannot be seen, or that changes how others are seen, shown as
+/// its code.
 pub fn visible(text: &str) -> Cow<'_, str> {
     // Nearly all texts are plain, and bytes are looked at faster than characters.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(misleads) {
@@ -64,8 +65,10 @@ mod tests {
 
     #[test]
     fn json_stays_the_same_document() {
-        let text =
-            serde_json::to_string_pretty(&serde_json::json!({ "a\u{1b}\n": ["\u{9b}", "\u{e0041}", "ü"] })).unwrap();
+        let text = serde_json::to_string_pretty(
+            &serde_json::json!({ "a\u{1b}\n": ["\u{9b}", "\u{e0041}", "ü"] }),
+        )
+        .unwrap();
         let shown = visible_json(&text);
         assert!(!shown.chars().any(|c| misleads(c) && c != '\n'), "{shown}");
         assert!(shown.contains('ü'));

@@ -56,12 +56,17 @@ impl Container {
 impl Form {
     /// What bytes that are not compressed as a whole are.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
-        let has = |at: usize, sign: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(sign));
+        let has =
+            |at: usize, sign: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(sign));
         Some(if has(0, &[0x9f, 0xeb]) || has(0, &[0xeb, 0x9f]) {
             Self::Raw
         } else if has(0, b"\x7fELF") {
             // ET_REL: what `ld -r` makes.
-            if has(16, &[1, 0]) { Self::Module } else { Self::Elf }
+            if has(16, &[1, 0]) {
+                Self::Module
+            } else {
+                Self::Elf
+            }
         } else if has(4, b"zimg") {
             Self::EfiZboot
         } else if has(0x202, b"HdrS") {
@@ -136,7 +141,8 @@ pub(super) fn unknown(bytes: &[u8], place: &str) -> Error {
     } else if let Some(machine) = other_machine(bytes) {
         (
             machine.to_owned(),
-            "give the kernel of a machine of 64 bits in little-endian order, such as x86 or arm64".to_owned(),
+            "give the kernel of a machine of 64 bits in little-endian order, such as x86 or arm64"
+                .to_owned(),
         )
     } else if bytes.starts_with(b"!<arch>\n") {
         (
@@ -144,7 +150,11 @@ pub(super) fn unknown(bytes: &[u8], place: &str) -> Error {
             "unpack it (dpkg-deb -x FILE.deb DIR), and give the kernel in it".to_owned(),
         )
     } else {
-        let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let start: Vec<String> = bytes
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         (
             format!("a file of {} bytes that starts with {}", bytes.len(), start.join(" ")),
             "give the running kernel's /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz, Image or .ko that holds the BTF"

@@ -41,7 +41,10 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
         Error::new(
             place,
             format_args!("an ELF file ({form}) with all its sections"),
-            format_args!("{error}, in a file of {} bytes: it is cut off, or damaged", bytes.len()),
+            format_args!(
+                "{error}, in a file of {} bytes: it is cut off, or damaged",
+                bytes.len()
+            ),
             "get the file again",
         )
     };
@@ -69,7 +72,12 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
                 "give the vmlinuz or Image that boots, or build the kernel with CONFIG_DEBUG_INFO_BTF",
             )
         };
-        return Err(Error::new(place, format_args!("a {form} with BTF"), found, remedy));
+        return Err(Error::new(
+            place,
+            format_args!("a {form} with BTF"),
+            found,
+            remedy,
+        ));
     };
     let base = section(&sections, bytes, b".BTF.base").map_err(|e| damaged(&e))?;
     check_length(btf.len(), place)?;
@@ -89,10 +97,16 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
 }
 
 /// The bytes of a section.
-fn section(sections: &SectionTable<'_, Header>, bytes: &[u8], wanted: &[u8]) -> Result<Option<Range<usize>>, String> {
+fn section(
+    sections: &SectionTable<'_, Header>,
+    bytes: &[u8],
+    wanted: &[u8],
+) -> Result<Option<Range<usize>>, String> {
     let endian = LittleEndian;
     for section in sections.iter() {
-        let name = sections.section_name(endian, section).map_err(|e| e.to_string())?;
+        let name = sections
+            .section_name(endian, section)
+            .map_err(|e| e.to_string())?;
         if name != wanted {
             continue;
         }
@@ -103,11 +117,14 @@ fn section(sections: &SectionTable<'_, Header>, bytes: &[u8], wanted: &[u8]) -> 
         let (start, length) = section
             .file_range(endian)
             .ok_or_else(|| format!("the section {name} has no contents"))?;
-        let end = start.checked_add(length).filter(|end| *end <= bytes.len() as u64);
+        let end = start
+            .checked_add(length)
+            .filter(|end| *end <= bytes.len() as u64);
         let range = usize::try_from(start)
             .ok()
             .zip(end.and_then(|end| usize::try_from(end).ok()));
-        let (start, end) = range.ok_or_else(|| format!("the section {name} has {length} bytes at {start}"))?;
+        let (start, end) =
+            range.ok_or_else(|| format!("the section {name} has {length} bytes at {start}"))?;
         return Ok(Some(start..end));
     }
     Ok(None)

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The payload of a kernel that unpacks itself: `Documentation/arch/x86/boot.rst`, `drivers/firmware/efi/libstub/zboot-header.S`.
+//! The payload of a kernel that unpacks itself: `Documentation/arch/x86/boot.rst`,
+//! `drivers/firmware/efi/libstub/zboot-header.S`.
 
 use linux_driver_host::{Error, Result};
 
 use super::container::{Container, Form, other_compression};
 
-/// What is compressed in it. It ends with the four bytes of its unpacked size where the compression has none.
+/// What is compressed in it. It ends with the four bytes of its unpacked size where the compression
+/// has none.
 pub(super) fn payload<'b>(bytes: &'b [u8], form: Form, place: &str) -> Result<&'b [u8]> {
     let (start, length) = bounds(bytes, form, place)?;
     let end = start.checked_add(length);
     let payload = end.and_then(|end| bytes.get(start..end));
-    payload.filter(|payload| !payload.is_empty()).ok_or_else(|| {
-        Error::new(
-            place,
-            format_args!("a {form} whose payload of {length} bytes at {start} is in it"),
-            format_args!("a file of {} bytes: it is cut off, or damaged", bytes.len()),
-            "get the file again",
-        )
-    })
+    payload
+        .filter(|payload| !payload.is_empty())
+        .ok_or_else(|| {
+            Error::new(
+                place,
+                format_args!("a {form} whose payload of {length} bytes at {start} is in it"),
+                format_args!("a file of {} bytes: it is cut off, or damaged", bytes.len()),
+                "get the file again",
+            )
+        })
 }
 
 fn bounds(bytes: &[u8], form: Form, place: &str) -> Result<(usize, usize)> {
@@ -70,10 +74,19 @@ pub(super) fn unread(bytes: &[u8], form: Form, place: &str) -> Error {
     let payload = payload(bytes, form, place).unwrap_or_default();
     let container = Container::plain(form);
     let found = match other_compression(payload) {
-        Some(name) => format!("a {container} whose payload is compressed with {name}, which is not read"),
+        Some(name) => {
+            format!("a {container} whose payload is compressed with {name}, which is not read")
+        }
         None => {
-            let start: Vec<String> = payload.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            format!("a {container} whose payload starts with {}", start.join(" "))
+            let start: Vec<String> = payload
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!(
+                "a {container} whose payload starts with {}",
+                start.join(" ")
+            )
         }
     };
     Error::new(

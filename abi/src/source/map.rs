@@ -70,9 +70,9 @@ pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
     }
     let file = File::open(path).map_err(io)?;
     if meta.len() > 0 {
-        // SAFETY: the pages are only read. Whoever writes to the file meanwhile changes what is read, and whoever cuts it
-        // off ends the process with SIGBUS: a kernel's files are replaced, not written to. No reader relies on bytes
-        // that it read before.
+        // SAFETY: the pages are only read. Whoever writes to the file meanwhile changes what is
+        // read, and whoever cuts it off ends the process with SIGBUS: a kernel's files are
+        // replaced, not written to. No reader relies on bytes that it read before.
         if let Ok(map) = unsafe { Mmap::map(&file) } {
             return Ok(Bytes::Mapped(map));
         }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where BTF is found: in a kernel, a module, or as it is.
 //!
-//! A file is known by its first bytes, never by its name. What is compressed is unpacked as a stream, of which only
-//! the BTF is kept. The limits, which no real kernel comes near:
+//! A file is known by its first bytes, never by its name. What is compressed is unpacked as a
+//! stream, of which only the BTF is kept. The limits, which no real kernel comes near:
 //!
 //! - [`UNPACKED`]: what a compressed file may unpack to;
-//! - [`WINDOW`]: how far back its compression may refer, which is memory. `xz` and `zstd` at their strongest ask for
-//!   just that for a kernel;
+//! - [`WINDOW`]: how far back its compression may refer, which is memory. `xz` and `zstd` at their
+//!   strongest ask for just that for a kernel;
 //! - [`BTF`]: the size of the BTF itself;
 //! - [`MODULE`]: the size of a compressed module, which is unpacked as a whole;
 //! - [`FILE`] and [`KERNEL`]: the size of the file itself, which is asked for before it is opened.
@@ -43,11 +43,12 @@ pub const BTF: usize = 64 << 20;
 /// How many bytes a compressed module may unpack to.
 pub const MODULE: usize = 256 << 20;
 
-/// How many bytes the file of a module may have: the largest stock ones, with debug information, have some hundred
-/// megabytes.
+/// How many bytes the file of a module may have: the largest stock ones, with debug information,
+/// have some hundred megabytes.
 pub const FILE: u64 = 1 << 30;
 
-/// How many bytes the file of a kernel may have: a `vmlinux` with debug information comes near 1 GiB.
+/// How many bytes the file of a kernel may have: a `vmlinux` with debug information comes near 1
+/// GiB.
 pub const KERNEL: u64 = 4 << 30;
 
 /// A file that holds BTF.
@@ -103,7 +104,11 @@ impl Source {
             Where::There(found) => (bytes, found),
             Where::Unpacked(unpacked, found) => (Bytes::Owned(unpacked), found),
         };
-        Ok(Self { place, bytes, found })
+        Ok(Self {
+            place,
+            bytes,
+            found,
+        })
     }
 
     /// The BTF. A module's goes with its kernel's: [`crate::btf::Btf::open_module`].
@@ -128,8 +133,9 @@ impl Source {
         Btf::open(self.btf(), self.place())
     }
 
-    /// What a module was built over, if it brings that along (its section `.BTF.base`): a short form of its kernel's
-    /// BTF, whose numbers and strings the module's go on from in place of the kernel's.
+    /// What a module was built over, if it brings that along (its section `.BTF.base`): a short
+    /// form of its kernel's BTF, whose numbers and strings the module's go on from in place of the
+    /// kernel's.
     pub fn base(&self) -> Option<&[u8]> {
         self.found.base.clone().map(|range| &self.bytes[range])
     }
@@ -220,8 +226,14 @@ fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
     }
 }
 
-/// Unpacks, and keeps the BTF, or the whole of a module. `form` is what the compressed bytes stand in, if in anything.
-fn unpacked(packed: &[u8], place: &str, form: Option<Form>, compression: Compression) -> Result<Where> {
+/// Unpacks, and keeps the BTF, or the whole of a module. `form` is what the compressed bytes stand
+/// in, if in anything.
+fn unpacked(
+    packed: &[u8],
+    place: &str,
+    form: Option<Form>,
+    compression: Compression,
+) -> Result<Where> {
     let mut keeper = scan::Keeper::new(place);
     unpack::unpack(compression, packed, place, &mut |chunk| keeper.push(chunk))?;
     let (inner, kept) = keeper.finish()?;

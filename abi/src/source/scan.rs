@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! BTF in bytes that do not say where it is: its header is looked for.
 //!
-//! A header is taken for one if its lengths add up and its strings start and end with a zero; the largest wins, since a
-//! kernel can hold small BTF of programs, too.
+//! A header is taken for one if its lengths add up and its strings start and end with a zero; the
+//! largest wins, since a kernel can hold small BTF of programs, too.
 
 use std::ops::Range;
 
@@ -15,7 +15,8 @@ use super::{BTF, MODULE};
 /// Magic, version 1, and no flags: little-endian.
 const START: [u8; 4] = [0x9f, 0xeb, 1, 0];
 
-/// As much of a header as is looked at: the one of 24 bytes, and two numbers that a longer one can have after it.
+/// As much of a header as is looked at: the one of 24 bytes, and two numbers that a longer one can
+/// have after it.
 const HEAD: usize = 32;
 
 /// How many headers may wait for their ends at once.
@@ -40,7 +41,8 @@ impl Shape {
             usize::try_from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])).ok()
         };
         let header = word(4)?;
-        let (types, types_length, strings, strings_length) = (word(8)?, word(12)?, word(16)?, word(20)?);
+        let (types, types_length, strings, strings_length) =
+            (word(8)?, word(12)?, word(16)?, word(20)?);
         let fits = bytes.starts_with(&START)
             && (24..=256).contains(&header)
             && types_length >= 12
@@ -137,7 +139,8 @@ pub(super) fn largest(bytes: &[u8]) -> Result<Range<usize>, NotFound> {
     Ok(best)
 }
 
-/// The largest BTF in bytes that come one after the other, of which no more is kept than can be BTF.
+/// The largest BTF in bytes that come one after the other, of which no more is kept than can be
+/// BTF.
 pub(super) struct Scanner {
     finder: Finder<'static>,
     /// What was not let go of.
@@ -191,7 +194,9 @@ impl Scanner {
             self.scanned = at + 1;
         }
         // The last three bytes can be the start of a header.
-        self.scanned = self.scanned.max(self.buffer.len().saturating_sub(START.len() - 1));
+        self.scanned = self
+            .scanned
+            .max(self.buffer.len().saturating_sub(START.len() - 1));
     }
 
     /// Decides on the headers whose ends are there.
@@ -250,7 +255,9 @@ impl Scanner {
             .waiting
             .iter()
             .map(|(start, shape)| (shape.length, self.buffer.len() - start));
-        let cut_off = there.max().filter(|(length, _)| *length > self.best_length());
+        let cut_off = there
+            .max()
+            .filter(|(length, _)| *length > self.best_length());
         self.best
             .filter(|_| cut_off.is_none())
             .ok_or(NotFound { cut_off, looked_at })

@@ -6,7 +6,8 @@ use std::io::Write;
 use super::*;
 use crate::btf::testing::sample;
 
-/// Bytes of a kernel: something else, a small BTF of a program, the kernel's own, and something else.
+/// Bytes of a kernel: something else, a small BTF of a program, the kernel's own, and something
+/// else.
 fn kernel() -> (Vec<u8>, Vec<u8>) {
     let mut small = crate::btf::testing::Builder::new();
     small.int("int", 4);
@@ -121,7 +122,10 @@ fn elf(kind: u16, sections: &[(&str, &[u8])]) -> Vec<u8> {
     let mut names = vec![0];
     let mut file = vec![0; 64];
     let mut headers = vec![0; 64];
-    let mut all: Vec<(&str, Vec<u8>)> = sections.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect();
+    let mut all: Vec<(&str, Vec<u8>)> = sections
+        .iter()
+        .map(|(name, bytes)| (*name, bytes.to_vec()))
+        .collect();
     all.push((".shstrtab", Vec::new()));
     let count = all.len();
     for (number, (name, mut bytes)) in all.into_iter().enumerate() {
@@ -196,7 +200,11 @@ fn btf_is_found_in_every_container() {
             &btf,
             &format!("vmlinuz.efi, compressed with {compression}"),
         );
-        opens(payload, &btf, &format!("Image, compressed with {compression}"));
+        opens(
+            payload,
+            &btf,
+            &format!("Image, compressed with {compression}"),
+        );
     }
     opens(bzimage(&image, 0), &btf, "vmlinuz");
 }
@@ -209,11 +217,19 @@ fn btf_is_found_in_elf_files() {
     opens(gzip(&vmlinux), &btf, "vmlinux, compressed with gzip");
     let module = elf(
         1,
-        &[(".text", &[0x90; 5000]), (".BTF", &btf), (".BTF.base", &btf[..30])],
+        &[
+            (".text", &[0x90; 5000]),
+            (".BTF", &btf),
+            (".BTF.base", &btf[..30]),
+        ],
     );
     opens(module.clone(), &btf, "module");
     for (compression, packed) in packed(&module) {
-        opens(packed, &btf, &format!("module, compressed with {compression}"));
+        opens(
+            packed,
+            &btf,
+            &format!("module, compressed with {compression}"),
+        );
     }
     let source = open(module).expect("it holds BTF");
     assert_eq!(source.base(), Some(&btf[..30]));
@@ -249,7 +265,10 @@ fn what_is_not_read_is_named() {
         "a vmlinuz whose payload is compressed with lzo",
     );
     refused(elf(2, &[(".text", &[0; 9])]), "CONFIG_DEBUG_INFO_BTF");
-    refused(elf(1, &[(".text", &[0; 9])]), "a module without a section .BTF");
+    refused(
+        elf(1, &[(".text", &[0; 9])]),
+        "a module without a section .BTF",
+    );
     let mut other = elf(2, &[]);
     other[5] = 2;
     refused(other.clone(), "big-endian");
@@ -297,7 +316,9 @@ fn kernels_of_other_machines_are_named() {
         let mut vmlinux = elf(2, &[(".BTF", &sample().bytes())]);
         vmlinux[4..6].copy_from_slice(&[class, order]);
         for (compression, packed) in packed(&vmlinux) {
-            let error = open(packed).expect_err("it is of another machine").to_string();
+            let error = open(packed)
+                .expect_err("it is of another machine")
+                .to_string();
             assert!(error.contains(found), "{compression}: {error}");
         }
     }
@@ -322,7 +343,12 @@ fn a_modules_btf_names_the_kernel_that_it_goes_on_from() {
         error.contains("split BTF") && error.contains("6.12.117+deb12-amd64"),
         "{error}"
     );
-    assert!(open(elf(2, &[(".BTF", &btf)])).expect("it holds BTF").kernel().is_ok());
+    assert!(
+        open(elf(2, &[(".BTF", &btf)]))
+            .expect("it holds BTF")
+            .kernel()
+            .is_ok()
+    );
 }
 
 #[test]
@@ -338,7 +364,10 @@ fn what_is_cut_off_says_so() {
         let whole = bzimage(&payload, image.len());
         refused(whole[..whole.len() - 100].to_vec(), "cut off");
         // Cut off, with a header that fits: the compression's own end is missing.
-        refused(payload[..payload.len() / 2].to_vec(), &format!("{compression}"));
+        refused(
+            payload[..payload.len() / 2].to_vec(),
+            &format!("{compression}"),
+        );
     }
     let vmlinux = elf(2, &[(".BTF", &btf)]);
     refused(vmlinux[..vmlinux.len() - 1].to_vec(), "cut off");

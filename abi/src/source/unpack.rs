@@ -22,8 +22,14 @@ const LZ4_BLOCK: usize = 8 << 20;
 /// Who takes what was unpacked.
 type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<()>;
 
-/// Unpacks one stream. What follows its end is not looked at: in a kernel, its unpacked size stands there.
-pub(super) fn unpack(compression: Compression, packed: &[u8], place: &str, sink: Sink<'_>) -> Result<()> {
+/// Unpacks one stream. What follows its end is not looked at: in a kernel, its unpacked size stands
+/// there.
+pub(super) fn unpack(
+    compression: Compression,
+    packed: &[u8],
+    place: &str,
+    sink: Sink<'_>,
+) -> Result<()> {
     let mut output = Output {
         compression,
         place,
@@ -55,7 +61,10 @@ impl Output<'_, '_> {
         if self.length > UNPACKED {
             return Err(Error::new(
                 self.place,
-                format_args!("at most {UNPACKED} bytes, unpacked with {}", self.compression),
+                format_args!(
+                    "at most {UNPACKED} bytes, unpacked with {}",
+                    self.compression
+                ),
                 "more: no kernel is that large",
                 "get the file again",
             ));
@@ -81,7 +90,9 @@ impl Output<'_, '_> {
                 "data compressed with {} that refers at most {WINDOW} bytes back",
                 self.compression
             ),
-            format_args!("up to {requested} bytes, as with `zstd --long=31`: as much memory would be needed"),
+            format_args!(
+                "up to {requested} bytes, as with `zstd --long=31`: as much memory would be needed"
+            ),
             "unpack it, and give what comes out",
         )
     }
@@ -90,7 +101,10 @@ impl Output<'_, '_> {
     fn unread(&self, why: &dyn Display) -> Error {
         Error::new(
             self.place,
-            format_args!("data compressed with {} in a form that is read", self.compression),
+            format_args!(
+                "data compressed with {} in a form that is read",
+                self.compression
+            ),
             format_args!("another one: {why}"),
             "unpack it, and give what comes out",
         )
@@ -117,8 +131,13 @@ fn zstd(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     })?;
     output.copy(&mut decoder)?;
     let decoder = decoder.into_frame_decoder();
-    match (decoder.get_checksum_from_data(), decoder.get_calculated_checksum()) {
-        (Some(expected), Some(found)) if expected != found => Err(output.damaged(&"its checksum is another")),
+    match (
+        decoder.get_checksum_from_data(),
+        decoder.get_calculated_checksum(),
+    ) {
+        (Some(expected), Some(found)) if expected != found => {
+            Err(output.damaged(&"its checksum is another"))
+        }
         _ => Ok(()),
     }
 }
@@ -149,7 +168,8 @@ fn xz(mut packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     }
 }
 
-/// Blocks, each after its length, up to one that cannot be: the unpacked size of the whole can follow.
+/// Blocks, each after its length, up to one that cannot be: the unpacked size of the whole can
+/// follow.
 fn lz4(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     let mut rest = packed.get(4..).unwrap_or_default();
     let mut block = vec![0; LZ4_BLOCK];
@@ -164,7 +184,8 @@ fn lz4(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
                 after.len()
             )));
         };
-        let length = lz4_flex::block::decompress_into(packed, &mut block).map_err(|e| output.damaged(&e))?;
+        let length =
+            lz4_flex::block::decompress_into(packed, &mut block).map_err(|e| output.damaged(&e))?;
         output.push(&block[..length])?;
         rest = after;
     }

@@ -21,9 +21,10 @@ const GLOBALS_CHECKED: &str = "-Cllvm-args=-asan-globals=1";
 const GLOBALS_UNCHECKED: &str = "-Cllvm-args=-asan-globals=0";
 
 impl Target {
-    /// rustc's flags for `core`: the same, but that KASAN does not know its globals. A module tells KASAN of all of them
-    /// when it is loaded, and each keeps what it refers to: all of `core` would be part of each module, a hundred
-    /// kilobytes, whether it is used or not. Its code is checked as any other.
+    /// rustc's flags for `core`: the same, but that KASAN does not know its globals. A module tells
+    /// KASAN of all of them when it is loaded, and each keeps what it refers to: all of `core`
+    /// would be part of each module, a hundred kilobytes, whether it is used or not. Its code is
+    /// checked as any other.
     pub fn core_flags(&self) -> Vec<String> {
         let flags = self.flags.iter();
         let flag = |flag: &String| match flag.as_str() {
@@ -36,7 +37,8 @@ impl Target {
 
 /// One row of an architecture's table of flags.
 struct Row {
-    /// Why the flags are given, with the C flag that they stand for; why none are, where only C code is changed.
+    /// Why the flags are given, with the C flag that they stand for; why none are, where only C
+    /// code is changed.
     reason: &'static str,
     /// Whether the kernel's configuration asks for them.
     when: fn(&crate::config::Config) -> bool,
@@ -57,7 +59,8 @@ pub fn target(tree: &BuildTree) -> Result<Target> {
     })
 }
 
-/// Each flag that this kernel's configuration asks for, with its reason: what `cargo xtask build --verbose` shows.
+/// Each flag that this kernel's configuration asks for, with its reason: what
+/// `cargo xtask build --verbose` shows.
 pub fn reasons(tree: &BuildTree) -> Vec<(&'static str, String)> {
     rows(tree)
         .map(|row| match row.flags {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! x86_64: the counterpart of `arch/x86/Makefile`. Options that were renamed stand under both names.
+//! x86_64: the counterpart of `arch/x86/Makefile`. Options that were renamed stand under both
+//! names.
 
 use linux_driver_host::{Error, Result};
 
@@ -64,13 +65,18 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         reason: "-fpatchable-function-entry: room before a function for call thunks",
         when: |config| config.is_set("CONFIG_CALL_PADDING"),
-        flags: &["-Zpatchable-function-entry={CONFIG_FUNCTION_PADDING_BYTES},{CONFIG_FUNCTION_PADDING_BYTES}"],
+        flags: &[
+            "-Zpatchable-function-entry={CONFIG_FUNCTION_PADDING_BYTES},{CONFIG_FUNCTION_PADDING_BYTES}",
+        ],
     },
     Row {
         reason: "-fno-omit-frame-pointer: the unwinder follows frame pointers",
         when: |config| config.is_set("CONFIG_FRAME_POINTER"),
         // The second one is for code that rustc makes itself, without a function's attributes.
-        flags: &["-Cforce-frame-pointers=y", "-Zllvm_module_flag=frame-pointer:u32:2:max"],
+        flags: &[
+            "-Cforce-frame-pointers=y",
+            "-Zllvm_module_flag=frame-pointer:u32:2:max",
+        ],
     },
     Row {
         reason: "-falign-functions: the kernel patches the room before a function by its alignment",
@@ -84,7 +90,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         reason: "-fsanitize=kernel-address: KASAN checks each access to memory (scripts/Makefile.kasan)",
         when: |config| config.is_set("CONFIG_KASAN_GENERIC"),
-        // -asan-instrument-allocas is not among them: this LLVM refuses it for code that has no such stack frames.
+        // -asan-instrument-allocas is not among them: this LLVM refuses it for code that has no
+        // such stack frames.
         flags: &[
             "-Zsanitizer=kernel-address",
             "-Zsanitizer-recover=kernel-address",
@@ -110,7 +117,9 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         reason: "--param asan-stack=0: KASAN does not check accesses to the stack",
-        when: |config| config.is_set("CONFIG_KASAN_GENERIC") && !config.is_set("CONFIG_KASAN_STACK"),
+        when: |config| {
+            config.is_set("CONFIG_KASAN_GENERIC") && !config.is_set("CONFIG_KASAN_STACK")
+        },
         flags: &["-Cllvm-args=-asan-stack=0"],
     },
     // Options that instrument C code and not Rust's, each with why a module is sound without.
@@ -170,8 +179,9 @@ pub(super) const ROWS: &[Row] = &[
         when: |config| config.is_set("CONFIG_ZERO_CALL_USED_REGS"),
         flags: &[],
     },
-    // -mharden-sls=all (CONFIG_SLS, CONFIG_MITIGATION_SLS) has no counterpart in rustc. With return thunks and
-    // retpolines, no plain `ret` and no indirect jump is left for it to harden; `check` makes sure of that.
+    // -mharden-sls=all (CONFIG_SLS, CONFIG_MITIGATION_SLS) has no counterpart in rustc. With return
+    // thunks and retpolines, no plain `ret` and no indirect jump is left for it to harden; `check`
+    // makes sure of that.
 ];
 
 /// Options under which an object that rustc makes today would fault or be refused, each with why.
@@ -209,9 +219,13 @@ const NEEDED: [(&str, &str); 1] = [(
      protects would be handed out twice",
 )];
 
-/// An error for a kernel whose configuration asks for what rustc cannot give, or lacks what the safe layer relies on.
+/// An error for a kernel whose configuration asks for what rustc cannot give, or lacks what the
+/// safe layer relies on.
 pub(super) fn refuse_what_cannot_be_followed(tree: &BuildTree) -> Result<()> {
-    if let Some((option, why)) = NEEDED.iter().find(|(option, _)| !tree.config.is_set(option)) {
+    if let Some((option, why)) = NEEDED
+        .iter()
+        .find(|(option, _)| !tree.config.is_set(option))
+    {
         return Err(Error::new(
             tree.dir.join(".config").display(),
             format_args!("{option}=y"),
@@ -219,7 +233,10 @@ pub(super) fn refuse_what_cannot_be_followed(tree: &BuildTree) -> Result<()> {
             "use a kernel with it; Debian's stock kernels have it",
         ));
     }
-    match NOT_FOLLOWED.iter().find(|(option, _)| tree.config.is_set(option)) {
+    match NOT_FOLLOWED
+        .iter()
+        .find(|(option, _)| tree.config.is_set(option))
+    {
         None => Ok(()),
         Some((option, why)) => Err(Error::new(
             tree.dir.join(".config").display(),
@@ -250,7 +267,8 @@ mod tests {
         tree.config = Config::parse("# CONFIG_SMP is not set\n");
         let error = super::super::target(&tree).unwrap_err().to_string();
         assert!(
-            error.contains("CONFIG_SMP=y") && error.contains("spin_trylock() of one that is held succeeds"),
+            error.contains("CONFIG_SMP=y")
+                && error.contains("spin_trylock() of one that is held succeeds"),
             "{error}"
         );
     }
@@ -258,11 +276,9 @@ mod tests {
     #[test]
     fn flags_follow_the_configuration() {
         let plain = super::super::target(&tree("")).unwrap().flags;
-        assert!(
-            !plain
-                .iter()
-                .any(|flag| flag.contains("thunk") || flag.contains("cf-protection") || flag.contains("patchable"))
-        );
+        assert!(!plain.iter().any(|flag| flag.contains("thunk")
+            || flag.contains("cf-protection")
+            || flag.contains("patchable")));
         let hard = "CONFIG_X86_KERNEL_IBT=y\nCONFIG_MITIGATION_RETHUNK=y\nCONFIG_CALL_PADDING=y\nCONFIG_FUNCTION_PADDING_BYTES=16\n";
         let hard = super::super::target(&tree(hard)).unwrap().flags;
         for flag in [
@@ -292,7 +308,10 @@ mod tests {
         let differ: Vec<&String> = core.iter().filter(|flag| !flags.contains(flag)).collect();
         assert_eq!(differ, ["-Cllvm-args=-asan-globals=0"]);
         let stack = of(&format!("{kasan}CONFIG_KASAN_STACK=y\n"));
-        assert!(stack.contains(&"-Cllvm-args=-asan-stack=1".to_owned()), "{stack:?}");
+        assert!(
+            stack.contains(&"-Cllvm-args=-asan-stack=1".to_owned()),
+            "{stack:?}"
+        );
         assert!(
             !of("")
                 .iter()
@@ -306,7 +325,9 @@ mod tests {
             .unwrap()
             .flags;
         assert!(
-            flags.iter().any(|flag| flag == "-Zmin-function-alignment=16"),
+            flags
+                .iter()
+                .any(|flag| flag == "-Zmin-function-alignment=16"),
             "{flags:?}"
         );
     }
@@ -314,9 +335,13 @@ mod tests {
     #[test]
     fn renamed_options_are_known_by_both_names() {
         for option in ["CONFIG_RETPOLINE", "CONFIG_MITIGATION_RETPOLINE"] {
-            let flags = super::super::target(&tree(&format!("{option}=y\n"))).unwrap().flags;
+            let flags = super::super::target(&tree(&format!("{option}=y\n")))
+                .unwrap()
+                .flags;
             assert!(
-                flags.iter().any(|flag| flag == "-Zretpoline-external-thunk"),
+                flags
+                    .iter()
+                    .any(|flag| flag == "-Zretpoline-external-thunk"),
                 "{option}"
             );
         }
@@ -337,15 +362,26 @@ mod tests {
             ("CONFIG_UBSAN", "UBSAN"),
         ] {
             let rows = said(&format!("{option}=y\n"));
-            let own: Vec<_> = rows.iter().filter(|(reason, _)| reason.contains(word)).collect();
-            assert_eq!((rows.len(), own.len()), (of_all + 1, 1), "{option}: {rows:?}");
+            let own: Vec<_> = rows
+                .iter()
+                .filter(|(reason, _)| reason.contains(word))
+                .collect();
+            assert_eq!(
+                (rows.len(), own.len()),
+                (of_all + 1, 1),
+                "{option}: {rows:?}"
+            );
             assert_eq!(own[0].1, "no flags");
         }
     }
 
     #[test]
     fn a_kernel_that_cannot_be_followed_is_refused() {
-        for option in ["CONFIG_CFI_CLANG", "CONFIG_KMSAN", "CONFIG_KCSAN_WEAK_MEMORY"] {
+        for option in [
+            "CONFIG_CFI_CLANG",
+            "CONFIG_KMSAN",
+            "CONFIG_KCSAN_WEAK_MEMORY",
+        ] {
             let error = super::super::target(&tree(&format!("{option}=y\n")))
                 .unwrap_err()
                 .to_string();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A relocatable x86-64 object in memory: its sections, symbols and relocations, all bounds checked once.
+//! A relocatable x86-64 object in memory: its sections, symbols and relocations, all bounds checked
+//! once.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -160,7 +161,9 @@ impl<'a> Object<'a> {
             let section = if index == SymbolIndex(0) {
                 None
             } else {
-                table_of_symbols.symbol_section(LE, symbol, index).map_err(broken)?
+                table_of_symbols
+                    .symbol_section(LE, symbol, index)
+                    .map_err(broken)?
             };
             let at = match section {
                 Some(SectionIndex(at)) if at < sections.len() => At::Section(at),
@@ -191,7 +194,10 @@ impl<'a> Object<'a> {
         for (_, header) in table.enumerate() {
             let kind = header.sh_type(LE);
             let target = header.sh_info(LE) as usize;
-            let Some(section) = sections.get_mut(target).filter(|section| section.is_loaded()) else {
+            let Some(section) = sections
+                .get_mut(target)
+                .filter(|section| section.is_loaded())
+            else {
                 continue;
             };
             if kind == elf::SHT_REL {
@@ -211,7 +217,10 @@ impl<'a> Object<'a> {
                     );
                     return Err(malformed(
                         path,
-                        format_args!("relocations of {} within it, for symbols that there are", section.name),
+                        format_args!(
+                            "relocations of {} within it, for symbols that there are",
+                            section.name
+                        ),
                         found,
                     ));
                 }
@@ -222,7 +231,9 @@ impl<'a> Object<'a> {
                     addend: entry.r_addend(LE),
                 });
             }
-            section.relocations.sort_by_key(|relocation| relocation.offset);
+            section
+                .relocations
+                .sort_by_key(|relocation| relocation.offset);
         }
 
         let mut object = Self {
@@ -237,8 +248,11 @@ impl<'a> Object<'a> {
 
     fn index_symbols(&mut self) {
         for (index, symbol) in self.symbols.iter().enumerate() {
-            let At::Section(section) = symbol.at else { continue };
-            // objtool puts `__pfx_` symbols, a compiler with CFI `__cfi_` ones, over the padding before a function.
+            let At::Section(section) = symbol.at else {
+                continue;
+            };
+            // objtool puts `__pfx_` symbols, a compiler with CFI `__cfi_` ones, over the padding
+            // before a function.
             if symbol.is_section
                 || symbol.name.is_empty()
                 || symbol.name.starts_with("__pfx_")
@@ -258,9 +272,14 @@ impl<'a> Object<'a> {
             };
             list[section].push(entry);
         }
-        // Of two names for one address the author's own stands, not that which `module_init` gives it.
-        let alias =
-            |function: &Function| matches!(&*self.symbols[function.symbol].name, "init_module" | "cleanup_module");
+        // Of two names for one address the author's own stands, not that which `module_init` gives
+        // it.
+        let alias = |function: &Function| {
+            matches!(
+                &*self.symbols[function.symbol].name,
+                "init_module" | "cleanup_module"
+            )
+        };
         for list in &mut self.functions {
             list.sort_by_key(|function| (function.start, alias(function)));
             list.dedup_by_key(|function| function.start);
@@ -299,7 +318,9 @@ impl<'a> Object<'a> {
     pub(super) fn name_of(&self, symbol: usize) -> String {
         match self.symbols.get(symbol) {
             Some(symbol) => match symbol.at {
-                At::Section(section) if symbol.is_section => self.sections[section].name.to_string(),
+                At::Section(section) if symbol.is_section => {
+                    self.sections[section].name.to_string()
+                }
                 _ => demangled(&symbol.name),
             },
             None => "no symbol".to_owned(),
@@ -309,7 +330,8 @@ impl<'a> Object<'a> {
     /// An offset in a section as a person finds it: "function+0x12 (.text)".
     pub(super) fn place(&self, section: usize, offset: u64) -> String {
         let name = &self.sections[section].name;
-        let object = || last_at(&self.others[section], offset).filter(|o| offset - o.start < o.size.max(1));
+        let object =
+            || last_at(&self.others[section], offset).filter(|o| offset - o.start < o.size.max(1));
         match self.function_at(section, offset).or_else(object) {
             Some(Function { symbol, start, .. }) => {
                 let within = offset - start;
@@ -332,7 +354,9 @@ impl<'a> Object<'a> {
     pub(super) fn target(&self, relocation: &Relocation) -> Option<(usize, u64)> {
         let symbol = self.symbols.get(relocation.symbol)?;
         match symbol.at {
-            At::Section(section) => Some((section, symbol.value.wrapping_add_signed(relocation.addend))),
+            At::Section(section) => {
+                Some((section, symbol.value.wrapping_add_signed(relocation.addend)))
+            }
             _ => None,
         }
     }
@@ -352,7 +376,11 @@ pub(super) fn demangled(name: &str) -> String {
     }
 }
 
-fn malformed(path: &Path, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
+fn malformed(
+    path: &Path,
+    expected: impl std::fmt::Display,
+    found: impl std::fmt::Display,
+) -> Error {
     Error::new(
         path.display(),
         expected,
@@ -402,7 +430,11 @@ mod tests {
                 let mut bytes = bytes.clone();
                 if std::mem::replace(&mut bytes[at], byte) != byte {
                     fs::write(&path, &bytes).unwrap();
-                    let _ = (Module::good().check_file(&path), loaded_size(&path), modinfo(&path));
+                    let _ = (
+                        Module::good().check_file(&path),
+                        loaded_size(&path),
+                        modinfo(&path),
+                    );
                 }
             }
         }
@@ -437,12 +469,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data = fs::read(crate::check::testing::object(dir.path(), "places", body)).unwrap();
         let object = Object::parse(Path::new("m.o"), &data).unwrap();
-        let index = |name: &str| object.sections.iter().position(|section| section.name == name).unwrap();
+        let index = |name: &str| {
+            object
+                .sections
+                .iter()
+                .position(|section| section.name == name)
+                .unwrap()
+        };
         assert_eq!(object.place(index(".text"), 1), "edu::probe+0x1 (.text)");
         assert_eq!(object.place(index(".text.own"), 0), "own (.text)");
         assert_eq!(object.place(index(".data"), 12), "v+0x4 (.data)");
         assert_eq!(
-            (object.place(index(".data"), 4), object.place(index(".data"), 16)),
+            (
+                object.place(index(".data"), 4),
+                object.place(index(".data"), 16)
+            ),
             (".data+0x4".to_owned(), ".data+0x10".to_owned())
         );
     }

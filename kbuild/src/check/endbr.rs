@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `endbr64`: with CONFIG_X86_KERNEL_IBT a function that is called through a pointer has to begin with it, or the CPU
-//! raises a control-protection fault (`exc_control_protection`).
+//! `endbr64`: with CONFIG_X86_KERNEL_IBT a function that is called through a pointer has to begin
+//! with it, or the CPU raises a control-protection fault (`exc_control_protection`).
 //!
-//! A function's address is taken if a relocation outside branches gives it. Sections in which the kernel keeps
-//! addresses for another purpose do not count; they are those of `validate_ibt` in `tools/objtool/check.c`.
+//! A function's address is taken if a relocation outside branches gives it. Sections in which the
+//! kernel keeps addresses for another purpose do not count; they are those of `validate_ibt` in
+//! `tools/objtool/check.c`.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +51,10 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     // The place where each address is taken first.
     let mut taken: BTreeMap<(usize, u64), (usize, u64)> = BTreeMap::new();
     for (index, section) in object.sections.iter().enumerate() {
-        if section.is_executable() || section.name.starts_with(".discard") || NO_TARGETS.contains(&&*section.name) {
+        if section.is_executable()
+            || section.name.starts_with(".discard")
+            || NO_TARGETS.contains(&&*section.name)
+        {
             continue;
         }
         for relocation in &section.relocations {
@@ -86,7 +90,11 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                 .and_then(|start| section.data.get(start..))
                 .unwrap_or_default();
             if !start.starts_with(&ENDBR64) {
-                let bytes: Vec<String> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+                let bytes: Vec<String> = start
+                    .iter()
+                    .take(4)
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect();
                 findings.add(
                     object.place(index, function.start),
                     "endbr64 (f3 0f 1e fa) at the start of a function whose address is taken, or a call through that pointer faults",
@@ -170,7 +178,10 @@ mod tests {
 
     #[test]
     fn a_function_with_endbr_is_good() {
-        let report = Module::good().text("f", "nop").raw(".data\n.quad f\n").check();
+        let report = Module::good()
+            .text("f", "nop")
+            .raw(".data\n.quad f\n")
+            .check();
         assert_eq!(report.of("endbr"), []);
         assert_eq!(report.looked_at("endbr"), 1);
     }
@@ -190,6 +201,9 @@ mod tests {
             .bare("f", "nop")
             .raw(".data\n.quad f\n")
             .check();
-        assert_eq!((report.of("endbr").len(), report.looked_at("endbr")), (0, 0));
+        assert_eq!(
+            (report.of("endbr").len(), report.looked_at("endbr")),
+            (0, 0)
+        );
     }
 }

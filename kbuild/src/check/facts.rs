@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a module's file says of itself and asks of a kernel, whatever the architecture that it is for.
+//! What a module's file says of itself and asks of a kernel, whatever the architecture that it is
+//! for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,7 +19,8 @@ use super::versions;
 /// The section that modpost's `struct module` is in.
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
-/// The section of checksums by which `same_magic` in `kernel/module/version.c` knows that a module has some.
+/// The section of checksums by which `same_magic` in `kernel/module/version.c` knows that a module
+/// has some.
 const VERSIONS: &str = "__versions";
 
 /// More bytes than the name of a namespace has.
@@ -33,7 +35,8 @@ pub(crate) struct Facts {
     pub(crate) modinfo: ModInfo,
     /// The symbols that the loader has to find, in the order of their names.
     pub(crate) undefined: Vec<String>,
-    /// Those that may be missing, in the order of their names. What the kernel has of them has to fit all the same.
+    /// Those that may be missing, in the order of their names. What the kernel has of them has to
+    /// fit all the same.
     pub(crate) weak: Vec<String>,
     /// The checksums of the symbols that it uses.
     pub(crate) versions: BTreeMap<String, u32>,
@@ -71,10 +74,11 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     super::elf::read(path)
 }
 
-/// What the module exports: of each symbol its name, checksum, namespace, and whether it is for the GPL alone.
+/// What the module exports: of each symbol its name, checksum, namespace, and whether it is for the
+/// GPL alone.
 ///
-/// `EXPORT_SYMBOL` makes a symbol `__ksymtab_NAME` in a section whose name says for whom, `__kstrtabns_NAME` at the name
-/// of the namespace, and with CONFIG_MODVERSIONS `__crc_NAME`.
+/// `EXPORT_SYMBOL` makes a symbol `__ksymtab_NAME` in a section whose name says for whom,
+/// `__kstrtabns_NAME` at the name of the namespace, and with CONFIG_MODVERSIONS `__crc_NAME`.
 pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<Symbol>>> {
     let facts = read(path, data)?;
     let broken = |e: object::read::Error| {
@@ -99,7 +103,9 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
         let section = section.map_err(broken)?;
         // What stands at the symbol.
         let bytes = |section: &Option<_>| -> Result<Vec<u8>> {
-            let Some(section): &Option<object::read::elf::ElfSection64<'_, '_, LittleEndian>> = section else {
+            let Some(section): &Option<object::read::elf::ElfSection64<'_, '_, LittleEndian>> =
+                section
+            else {
                 return Ok(Vec::new());
             };
             let data = section.data().map_err(broken)?;
@@ -110,7 +116,9 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
         if let Some(name) = name.strip_prefix("__crc_") {
             let crc = match &section {
                 None => u32::try_from(symbol.address()).ok(),
-                Some(_) => bytes(&section)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)),
+                Some(_) => bytes(&section)?
+                    .first_chunk()
+                    .map(|bytes| u32::from_le_bytes(*bytes)),
             };
             crcs.extend(crc.map(|crc| (name.to_owned(), crc)));
         } else if let Some(name) = name.strip_prefix("__kstrtabns_") {
@@ -120,7 +128,9 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
             namespaces.extend(Some((name.to_owned(), text)).filter(|(_, text)| !text.is_empty()));
         } else if let (Some(name), Some(section)) = (name.strip_prefix("__ksymtab_"), &section) {
             let section = section.name_bytes().map_err(broken)?;
-            if !section.starts_with(b"__ksymtab") && !section.starts_with(b"___ksymtab") || name == "strings" {
+            if !section.starts_with(b"__ksymtab") && !section.starts_with(b"___ksymtab")
+                || name == "strings"
+            {
                 continue;
             }
             let symbol = Symbol {
@@ -161,7 +171,12 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
     let file = ElfFile64::<LittleEndian>::parse(data).map_err(broken)?;
 
     let mut sections: BTreeMap<String, &[u8]> = BTreeMap::new();
-    for name in [".modinfo", VERSIONS, "__version_ext_crcs", "__version_ext_names"] {
+    for name in [
+        ".modinfo",
+        VERSIONS,
+        "__version_ext_crcs",
+        "__version_ext_names",
+    ] {
         if let Some(section) = file.section_by_name(name) {
             sections.insert(name.to_owned(), section.data().map_err(broken)?);
         }
@@ -195,7 +210,11 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
         // The loader lets weak ones stay undefined, and this one of x86.
         let name = symbol.name_bytes().map_err(broken)?;
         if symbol.is_undefined() && !name.is_empty() && name != b"_GLOBAL_OFFSET_TABLE_" {
-            let names = if symbol.is_weak() { &mut weak } else { &mut undefined };
+            let names = if symbol.is_weak() {
+                &mut weak
+            } else {
+                &mut undefined
+            };
             names.insert(String::from_utf8_lossy(name).into_owned());
         }
     }

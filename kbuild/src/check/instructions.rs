@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Instructions: none that touches the state of the floating-point or vector unit.
 //!
-//! The kernel does not save that state on entry: whoever changes it outside `kernel_fpu_begin` changes a user program's
-//! (`Documentation/core-api/floating-point.rst`; the kernel's flags are `-mno-sse -mno-mmx -mno-80387`). Bytes in a
-//! code section that are no instruction are found too: data there, or code that was damaged.
+//! The kernel does not save that state on entry: whoever changes it outside `kernel_fpu_begin`
+//! changes a user program's (`Documentation/core-api/floating-point.rst`; the kernel's flags are
+//! `-mno-sse -mno-mmx -mno-80387`). Bytes in a code section that are no instruction are found too:
+//! data there, or code that was damaged.
 
 use std::collections::BTreeSet;
 
@@ -60,15 +61,18 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 
 /// Whether it uses a register or the control state of the x87, MMX, SSE, AVX or AMX units.
 ///
-/// The CPU features alone would not do: SSE brought `prefetch`, SSE2 `mfence` and SSE4.2 `crc32`, which use none.
+/// The CPU features alone would not do: SSE brought `prefetch`, SSE2 `mfence` and SSE4.2 `crc32`,
+/// which use none.
 fn uses_vector_state(instruction: &Instruction) -> bool {
     let registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
     registers.into_iter().any(is_vector_register)
         || STATE.contains(&instruction.mnemonic())
-        || instruction
-            .cpuid_features()
-            .iter()
-            .any(|feature| matches!(feature, CpuidFeature::FPU | CpuidFeature::FPU287 | CpuidFeature::FPU387))
+        || instruction.cpuid_features().iter().any(|feature| {
+            matches!(
+                feature,
+                CpuidFeature::FPU | CpuidFeature::FPU287 | CpuidFeature::FPU387
+            )
+        })
 }
 
 /// Instructions that use the units' state without naming a register of theirs.
@@ -104,7 +108,11 @@ const STATE: [Mnemonic; 28] = [
 ];
 
 fn is_vector_register(register: Register) -> bool {
-    register.is_vector_register() || register.is_mm() || register.is_st() || register.is_k() || register.is_tmm()
+    register.is_vector_register()
+        || register.is_mm()
+        || register.is_st()
+        || register.is_k()
+        || register.is_tmm()
 }
 
 #[cfg(test)]
@@ -171,6 +179,9 @@ mod tests {
                 .any(|finding| finding.found.starts_with("bytes that are none: 06 06")),
             "{report}"
         );
-        assert!(found.iter().any(|finding| finding.found.contains("movaps")), "{report}");
+        assert!(
+            found.iter().any(|finding| finding.found.contains("movaps")),
+            "{report}"
+        );
     }
 }

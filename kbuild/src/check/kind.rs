@@ -12,10 +12,15 @@ const ORDER: usize = 5;
 
 /// Refuses whatever is not a relocatable object for x86-64, by what it is.
 pub(super) fn check(path: &Path, data: &[u8]) -> Result<()> {
-    let expected = "an ELF object for x86-64, little-endian and relocatable (ET_REL), as a module is";
-    let refuse = |found: &str, remedy: &str| Err(Error::new(path.display(), expected, found, remedy));
+    let expected =
+        "an ELF object for x86-64, little-endian and relocatable (ET_REL), as a module is";
+    let refuse =
+        |found: &str, remedy: &str| Err(Error::new(path.display(), expected, found, remedy));
     if data.starts_with(b"!<arch>\n") {
-        return refuse("an archive of objects", "link it into one object first (`ld -r`)");
+        return refuse(
+            "an archive of objects",
+            "link it into one object first (`ld -r`)",
+        );
     }
     if !data.starts_with(&elf::ELFMAG) {
         return refuse("another kind of file", "give the path of a .ko or .o file");
@@ -47,7 +52,10 @@ pub(super) fn check(path: &Path, data: &[u8]) -> Result<()> {
     }
     if kind != elf::ET_REL.0 {
         return refuse(
-            &format!("an ELF file of type {kind} (an object is {})", elf::ET_REL.0),
+            &format!(
+                "an ELF file of type {kind} (an object is {})",
+                elf::ET_REL.0
+            ),
             "give the .ko or .o file, not a linked program or library",
         );
     }

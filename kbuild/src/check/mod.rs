@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The check of a built module: what the kernel's loader would refuse, what it would warn about, and what would
-//! harm it once loaded, told before anything is loaded.
+//! The check of a built module: what the kernel's loader would refuse, what it would warn about,
+//! and what would harm it once loaded, told before anything is loaded.
 //!
-//! [`check`] looks at a `.ko` against the build tree of its kernel, [`undefined`] and [`rust_object`] at objects before they
-//! are linked into one. Each check is one file and one line of the table `CHECKS`; what it demands is what the kernel's
-//! configuration demands. A [`Report`] says of each check on how many things it ran: one that had nothing to look at
-//! says why, and never passes for a good one.
+//! [`check`] looks at a `.ko` against the build tree of its kernel, [`undefined`] and
+//! [`rust_object`] at objects before they are linked into one. Each check is one file and one line
+//! of the table `CHECKS`; what it demands is what the kernel's configuration demands. A [`Report`]
+//! says of each check on how many things it ran: one that had nothing to look at says why, and
+//! never passes for a good one.
 
 use std::fs;
 use std::path::Path;
@@ -66,7 +67,8 @@ pub struct Kernel<'a> {
 /// What the module is meant to have, beyond what every module has.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
-    /// The buses for which it has a table of device IDs, by the word that their aliases begin with: "pci", "of", "acpi".
+    /// The buses for which it has a table of device IDs, by the word that their aliases begin with:
+    /// "pci", "of", "acpi".
     pub id_tables: Vec<String>,
 }
 
@@ -205,7 +207,10 @@ pub(crate) fn run(
         findings: Vec::new(),
     };
     for check in CHECKS.iter().filter(|check| wanted(check.name)) {
-        let seen = (check.run)(&subject, &mut Findings::of(check.name, &mut report.findings));
+        let seen = (check.run)(
+            &subject,
+            &mut Findings::of(check.name, &mut report.findings),
+        );
         let (looked_at, idle) = match seen {
             Seen::Things(count) => (count, None),
             Seen::Idle(why) => (0, Some(why)),
@@ -227,7 +232,9 @@ fn uts_release(tree: &BuildTree) -> Result<String> {
         return Ok(tree.release.clone());
     }
     let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
-    let release = text.lines().find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
+    let release = text
+        .lines()
+        .find_map(|line| line.strip_prefix("#define UTS_RELEASE "));
     release
         .map(|release| release.trim().trim_matches('"').to_owned())
         .ok_or_else(|| {
@@ -247,9 +254,10 @@ mod tests {
 
     #[test]
     fn a_good_module_passes_every_check() {
-        let module = Module::good()
-            .config("CONFIG_MODVERSIONS=y")
-            .modinfo("vermagic", Some("6.12.0-test SMP preempt mod_unload modversions "));
+        let module = Module::good().config("CONFIG_MODVERSIONS=y").modinfo(
+            "vermagic",
+            Some("6.12.0-test SMP preempt mod_unload modversions "),
+        );
         let report = module
             .text("f", "leaq f(%rip), %rax\n0: call __x86_indirect_thunk_rax\n.pushsection .retpoline_sites,\"a\"\n.long 0b - .\n.popsection")
             .raw(".section __versions,\"a\"\n.quad 0x33333333\n.ascii \"__x86_return_thunk\"\n.zero 38\n.quad 0x11111111\n.ascii \"__x86_indirect_thunk_rax\"\n.zero 32\n")
@@ -263,7 +271,10 @@ mod tests {
     fn a_check_that_looked_at_nothing_says_so() {
         let report = Module::good().check();
         let idle = report.idle().find(|ran| ran.check == "endbr").unwrap();
-        assert_eq!(idle.idle.as_deref(), Some("the module takes no function's address"));
+        assert_eq!(
+            idle.idle.as_deref(),
+            Some("the module takes no function's address")
+        );
         assert!(
             report
                 .to_string()
@@ -271,7 +282,10 @@ mod tests {
             "{report}"
         );
         let json = serde_json::to_value(&*report).unwrap();
-        assert_eq!(json["checks"][7]["idle"], "the module takes no function's address");
+        assert_eq!(
+            json["checks"][7]["idle"],
+            "the module takes no function's address"
+        );
     }
 
     #[test]
@@ -307,7 +321,11 @@ mod tests {
             .modinfo("vermagic", Some("6.12.0-generated "))
             .text("f", "nop");
         let built = module.build();
-        let expected = |tree| check(built.path(), tree, &Expectations::default()).unwrap().findings;
+        let expected = |tree| {
+            check(built.path(), tree, &Expectations::default())
+                .unwrap()
+                .findings
+        };
         assert_eq!(expected(&tree)[0].expected, "vermagic=6.12.0 ");
         fs::write(
             dir.path().join("include/generated/utsrelease.h"),

@@ -52,10 +52,15 @@ pub(super) fn of(object: &Object<'_>) -> ModInfo {
 /// What the contents of a `.modinfo` say.
 pub(super) fn parse(data: &[u8]) -> ModInfo {
     let mut info = ModInfo::new();
-    for entry in data.split(|&byte| byte == 0).filter(|entry| !entry.is_empty()) {
+    for entry in data
+        .split(|&byte| byte == 0)
+        .filter(|entry| !entry.is_empty())
+    {
         let entry = String::from_utf8_lossy(entry);
         if let Some((tag, value)) = entry.split_once('=') {
-            info.entry(tag.to_owned()).or_default().push(value.to_owned());
+            info.entry(tag.to_owned())
+                .or_default()
+                .push(value.to_owned());
         }
     }
     info
@@ -96,10 +101,14 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             );
         }
     }
-    Seen::some(info.values().map(Vec::len).sum(), "the module has no .modinfo")
+    Seen::some(
+        info.values().map(Vec::len).sum(),
+        "the module has no .modinfo",
+    )
 }
 
-/// Aliases begin with their bus and a colon; ACPI's with `acpi*:`, since its devices have several names.
+/// Aliases begin with their bus and a colon; ACPI's with `acpi*:`, since its devices have several
+/// names.
 fn is_for_bus(alias: &str, bus: &str) -> bool {
     alias
         .strip_prefix(bus)
@@ -119,10 +128,20 @@ mod tests {
             assert_eq!(report.only("modinfo").expected, format!("{tag}="));
         }
         assert_eq!(
-            Module::good().modinfo("author", Some("")).check().only("modinfo").found,
+            Module::good()
+                .modinfo("author", Some(""))
+                .check()
+                .only("modinfo")
+                .found,
             "an empty value"
         );
-        assert_eq!(Module::good().modinfo("depends", Some("")).check().of("modinfo"), []);
+        assert_eq!(
+            Module::good()
+                .modinfo("depends", Some(""))
+                .check()
+                .of("modinfo"),
+            []
+        );
     }
 
     #[test]
@@ -145,7 +164,9 @@ mod tests {
     #[test]
     fn buses_are_told_apart() {
         assert!(
-            is_for_bus("pci:v0000", "pci") && is_for_bus("acpi*:PNP0501:*", "acpi") && is_for_bus("of:N*T*Cedu", "of")
+            is_for_bus("pci:v0000", "pci")
+                && is_for_bus("acpi*:PNP0501:*", "acpi")
+                && is_for_bus("of:N*T*Cedu", "of")
         );
         assert!(!is_for_bus("pci_epf:x", "pci") && !is_for_bus("devname:x", "pci"));
     }

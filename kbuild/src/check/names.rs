@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What an unresolved name means: the kernel says only "Unknown symbol", and the cause is seldom the symbol.
+//! What an unresolved name means: the kernel says only "Unknown symbol", and the cause is seldom
+//! the symbol.
 
 use super::elf::demangled;
 use crate::config::Config;
@@ -16,7 +17,8 @@ pub(super) fn quoted(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// The cause for which this name, that a kernel of this configuration does not export, is in a module.
+/// The cause for which this name, that a kernel of this configuration does not export, is in a
+/// module.
 pub(super) fn cause(name: &str, config: &Config) -> Cause {
     let (why, remedy) = if name.starts_with("linux_driver_") {
         (
@@ -33,7 +35,10 @@ pub(super) fn cause(name: &str, config: &Config) -> Cause {
             "helpers for 128-bit integers, which the kernel does not have",
             "use 64-bit integers there; multiply or divide in two steps where the product needs more",
         )
-    } else if matches!(name, "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp" | "strlen") {
+    } else if matches!(
+        name,
+        "memcpy" | "memmove" | "memset" | "memcmp" | "bcmp" | "strlen"
+    ) {
         (
             "memory routines that compilers call by themselves and that this kernel does not export",
             "define them in the module's C part",
@@ -115,9 +120,11 @@ const COMPLEX: [&str; 6] = ["hc", "sc", "dc", "xc", "tc", "kc"];
 /// The integers that they convert from and to.
 const INTEGERS: [&str; 3] = ["si", "di", "ti"];
 
-/// Whether it is a routine of compiler-rt, libgcc or the C mathematics library that a compiler calls for floating point.
+/// Whether it is a routine of compiler-rt, libgcc or the C mathematics library that a compiler
+/// calls for floating point.
 ///
-/// The names are built from an operation, one or two modes and the number of operands: `__adddf3`, `__fixunssfdi`.
+/// The names are built from an operation, one or two modes and the number of operands: `__adddf3`,
+/// `__fixunssfdi`.
 pub(super) fn is_float_helper(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("__") else {
         return is_libm(name);
@@ -129,7 +136,11 @@ pub(super) fn is_float_helper(name: &str) -> bool {
         operations
             .iter()
             .filter_map(|operation| rest.strip_prefix(operation))
-            .any(|tail| modes.iter().any(|mode| tail.strip_prefix(mode) == Some(end)))
+            .any(|tail| {
+                modes
+                    .iter()
+                    .any(|mode| tail.strip_prefix(mode) == Some(end))
+            })
     };
     let converts = |operation: &str, from: &[&str], to: &[&str], end: &str| {
         rest.strip_prefix(operation).is_some_and(|tail| {
@@ -140,7 +151,9 @@ pub(super) fn is_float_helper(name: &str) -> bool {
     };
     after(&["add", "sub", "mul", "div"], &FLOATS, "3")
         || after(
-            &["neg", "powi", "eq", "ne", "lt", "le", "gt", "ge", "cmp", "unord"],
+            &[
+                "neg", "powi", "eq", "ne", "lt", "le", "gt", "ge", "cmp", "unord",
+            ],
             &FLOATS,
             "2",
         )
@@ -153,7 +166,8 @@ pub(super) fn is_float_helper(name: &str) -> bool {
         || converts("floatun", &INTEGERS, &FLOATS, "")
 }
 
-/// The functions of the C mathematics library that LLVM's floating-point intrinsics and `core::f64` become.
+/// The functions of the C mathematics library that LLVM's floating-point intrinsics and `core::f64`
+/// become.
 const LIBM: [&str; 46] = [
     "acos",
     "asin",
@@ -204,18 +218,22 @@ const LIBM: [&str; 46] = [
 ];
 
 fn is_libm(name: &str) -> bool {
-    // `f` and `l` are C's suffixes of float and long double, `f16` and `f128` those of the newer types.
+    // `f` and `l` are C's suffixes of float and long double, `f16` and `f128` those of the newer
+    // types.
     ["", "f", "l", "f16", "f128"]
         .iter()
         .filter_map(|suffix| name.strip_suffix(suffix))
         .any(|stem| LIBM.contains(&stem))
-        || ["lround", "llround", "lrint", "llrint", "tgamma"].iter().any(|stem| {
-            name.strip_prefix(stem)
-                .is_some_and(|suffix| matches!(suffix, "" | "f" | "l"))
-        })
+        || ["lround", "llround", "lrint", "llrint", "tgamma"]
+            .iter()
+            .any(|stem| {
+                name.strip_prefix(stem)
+                    .is_some_and(|suffix| matches!(suffix, "" | "f" | "l"))
+            })
 }
 
-/// Whether it is a routine that compilers call for 128-bit integers: `__udivti3`, `__muloti4`, `__rust_u128_mulo`.
+/// Whether it is a routine that compilers call for 128-bit integers: `__udivti3`, `__muloti4`,
+/// `__rust_u128_mulo`.
 fn is_wide_helper(name: &str) -> bool {
     if name.starts_with("__rust_u128_") || name.starts_with("__rust_i128_") {
         return true;
@@ -224,7 +242,9 @@ fn is_wide_helper(name: &str) -> bool {
         .strip_prefix("__")
         .and_then(|rest| rest.strip_suffix(['2', '3', '4']))
         .and_then(|rest| rest.strip_suffix("ti"));
-    operation.is_some_and(|operation| !operation.is_empty() && operation.bytes().all(|byte| byte.is_ascii_lowercase()))
+    operation.is_some_and(|operation| {
+        !operation.is_empty() && operation.bytes().all(|byte| byte.is_ascii_lowercase())
+    })
 }
 
 #[cfg(test)]
@@ -307,7 +327,10 @@ mod tests {
             ("_RNvCs691rhTbG0Ee_7___rustc12___rust_alloc", "allocator"),
             ("__asan_load8_noabort", "sanitizer"),
             ("__stack_chk_fail_local", "stack protector"),
-            ("_ZN4core9panicking9panic_fmt17h0123456789abcdefE", "Rust's `core`"),
+            (
+                "_ZN4core9panicking9panic_fmt17h0123456789abcdefE",
+                "Rust's `core`",
+            ),
             ("_ZN3edu5probe17h0123456789abcdefE", "Rust functions"),
             ("dev_set_drvdata", "not exported"),
         ];

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! ORC: with CONFIG_UNWINDER_ORC objtool writes how to unwind from each instruction. Without it a stack trace ends at
-//! the module, and a live patch can't tell whether a task is in it.
+//! ORC: with CONFIG_UNWINDER_ORC objtool writes how to unwind from each instruction. Without it a
+//! stack trace ends at the module, and a live patch can't tell whether a task is in it.
 //!
-//! `.orc_unwind_ip` holds the distance to the first instruction of each range, `.orc_unwind` its `struct orc_entry`
-//! (`arch/x86/include/asm/orc_types.h`). The last range of each object that objtool saw is an undefined one, so that
-//! the code of an object that it did not see falls into that.
+//! `.orc_unwind_ip` holds the distance to the first instruction of each range, `.orc_unwind` its
+//! `struct orc_entry` (`arch/x86/include/asm/orc_types.h`). The last range of each object that
+//! objtool saw is an undefined one, so that the code of an object that it did not see falls into
+//! that.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     let functions: Vec<_> = object
         .executable()
-        .flat_map(|(index, _)| object.functions(index).iter().map(move |function| (index, function)))
+        .flat_map(|(index, _)| {
+            object
+                .functions(index)
+                .iter()
+                .map(move |function| (index, function))
+        })
         .collect();
     let Some((ips, entries)) = object.section(IPS).zip(object.section(ENTRIES)) else {
         if !functions.is_empty() {
@@ -52,7 +58,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     let ranges = ranges(object, ips, entries);
     for &(section, function) in &functions {
-        let range = ranges.range((section, 0)..=(section, function.start)).next_back();
+        let range = ranges
+            .range((section, 0)..=(section, function.start))
+            .next_back();
         let found = match range {
             Some((_, true)) => continue,
             Some((_, false)) => "an undefined range",
@@ -68,9 +76,13 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(functions.len(), "the module has no functions")
 }
 
-/// The start of each range, and whether it says how to unwind. Where two begin at one place the defined one counts, as
-/// in the kernel's `orc_sort_cmp`.
-fn ranges(object: &Object<'_>, ips: &Section<'_>, entries: &Section<'_>) -> BTreeMap<(usize, u64), bool> {
+/// The start of each range, and whether it says how to unwind. Where two begin at one place the
+/// defined one counts, as in the kernel's `orc_sort_cmp`.
+fn ranges(
+    object: &Object<'_>,
+    ips: &Section<'_>,
+    entries: &Section<'_>,
+) -> BTreeMap<(usize, u64), bool> {
     let mut ranges = BTreeMap::new();
     for relocation in &ips.relocations {
         let Some(start) = object.target(relocation) else {
@@ -85,8 +97,9 @@ fn ranges(object: &Object<'_>, ips: &Section<'_>, entries: &Section<'_>) -> BTre
     ranges
 }
 
-/// Whether an entry says where the stack pointer was: its `sp_reg`, the low four bits of the fifth byte, is not
-/// ORC_REG_UNDEFINED. That holds for the layouts before and after 6.4, which differ in the bits behind it.
+/// Whether an entry says where the stack pointer was: its `sp_reg`, the low four bits of the fifth
+/// byte, is not ORC_REG_UNDEFINED. That holds for the layouts before and after 6.4, which differ in
+/// the bits behind it.
 fn is_defined(entry: &[u8]) -> bool {
     entry.get(4).is_some_and(|byte| byte & 0xf != 0)
 }
@@ -126,7 +139,12 @@ mod tests {
     #[test]
     fn a_module_without_unwind_data_is_found() {
         assert_eq!(
-            Module::good().without_orc().text("f", "nop").check().only("orc").found,
+            Module::good()
+                .without_orc()
+                .text("f", "nop")
+                .check()
+                .only("orc")
+                .found,
             "not both of them"
         );
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Padding: with CONFIG_CALL_PADDING there are CONFIG_FUNCTION_PADDING_BYTES of nops before each function, where the
-//! kernel writes call-depth accounting (`arch/x86/kernel/callthunks.c`) or a hash for FineIBT. Without them it would
-//! write over the end of the function before.
+//! Padding: with CONFIG_CALL_PADDING there are CONFIG_FUNCTION_PADDING_BYTES of nops before each
+//! function, where the kernel writes call-depth accounting (`arch/x86/kernel/callthunks.c`) or a
+//! hash for FineIBT. Without them it would write over the end of the function before.
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
@@ -32,7 +32,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .filter(|(_, section)| section.name != text::TRAMPOLINES)
     {
         for function in object.functions(index) {
-            // The rarely run part of a function, which a compiler moves away, is jumped to and not called.
+            // The rarely run part of a function, which a compiler moves away, is jumped to and not
+            // called.
             let name = &object.symbols[function.symbol].name;
             if name.contains(".cold") {
                 continue;
@@ -43,7 +44,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                 .and_then(|start| section.data.get(..start))
                 .unwrap_or_default();
             let padding = before.len().checked_sub(wanted).map(|from| &before[from..]);
-            if !padding.is_some_and(|padding| end_in_nops(before, wanted) || (cfi && ends_in_hash(padding))) {
+            if !padding.is_some_and(|padding| {
+                end_in_nops(before, wanted) || (cfi && ends_in_hash(padding))
+            }) {
                 let bytes: Vec<String> = before
                     .iter()
                     .rev()
@@ -68,7 +71,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module has no functions")
 }
 
-/// Whether the last `wanted` bytes are nops. The first of these may begin before them, in the fill that aligns.
+/// Whether the last `wanted` bytes are nops. The first of these may begin before them, in the fill
+/// that aligns.
 fn end_in_nops(bytes: &[u8], wanted: usize) -> bool {
     let Some(last) = bytes.len().checked_sub(wanted) else {
         return false;
@@ -112,9 +116,15 @@ mod tests {
 
     #[test]
     fn nops_of_any_length_are_good() {
-        assert!(is_nops(&[0x90; 16]) && is_nops(b"\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x44\x00\x00\x90"));
+        assert!(
+            is_nops(&[0x90; 16])
+                && is_nops(b"\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x0f\x1f\x44\x00\x00\x90")
+        );
         assert!(!is_nops(&[0xcc; 16]) && !is_nops(b"\x90\x66\x2e\x0f"));
-        assert!(end_in_nops(b"\xcc\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x90", 4));
+        assert!(end_in_nops(
+            b"\xcc\x66\x2e\x0f\x1f\x84\x00\x00\x00\x00\x00\x90",
+            4
+        ));
         assert!(!end_in_nops(b"\xe9\x00\x00\x00\x00\x66\x90", 4));
         let report = Module::good().text("f", "nop").check();
         assert_eq!(report.of("padding"), []);
@@ -123,7 +133,10 @@ mod tests {
 
     #[test]
     fn cfi_puts_a_hash_at_the_end() {
-        let module = || Module::good().raw(".text\n.nops 11, 1\nmovl $0x12345678, %eax\n.type f, @function\nf: nop\n");
+        let module = || {
+            Module::good()
+                .raw(".text\n.nops 11, 1\nmovl $0x12345678, %eax\n.type f, @function\nf: nop\n")
+        };
         assert_eq!(module().check().of("padding").len(), 1);
         assert_eq!(module().config("CONFIG_CFI=y").check().of("padding"), []);
     }
@@ -146,6 +159,9 @@ mod tests {
             .config("# CONFIG_CALL_PADDING is not set")
             .raw(".text\n.type g, @function\ng: nop\n")
             .check();
-        assert_eq!((report.of("padding").len(), report.looked_at("padding")), (0, 0));
+        assert_eq!(
+            (report.of("padding").len(), report.looked_at("padding")),
+            (0, 0)
+        );
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Relocations: only those that the loader applies.
 //!
-//! `apply_relocate_add` in `arch/x86/kernel/module.c` knows seven types and ends the load at any other, with
-//! "Unknown rela relocation".
+//! `apply_relocate_add` in `arch/x86/kernel/module.c` knows seven types and ends the load at any
+//! other, with "Unknown rela relocation".
 
 use object::elf;
 
@@ -87,7 +87,10 @@ fn name(kind: elf::RelocationType) -> String {
 
 fn remedy(kind: elf::RelocationType) -> &'static str {
     match kind {
-        elf::R_X86_64_GOTPCREL | elf::R_X86_64_GOTPCRELX | elf::R_X86_64_REX_GOTPCRELX | elf::R_X86_64_GOTPCREL64 => {
+        elf::R_X86_64_GOTPCREL
+        | elf::R_X86_64_GOTPCRELX
+        | elf::R_X86_64_REX_GOTPCRELX
+        | elf::R_X86_64_GOTPCREL64 => {
             "a module has no global offset table: compile all of it, `core` too, with -Crelocation-model=static and -Zplt=yes (Rust) or -fno-pic (C)"
         }
         elf::R_X86_64_TPOFF32
@@ -95,7 +98,9 @@ fn remedy(kind: elf::RelocationType) -> &'static str {
         | elf::R_X86_64_GOTTPOFF
         | elf::R_X86_64_TLSGD
         | elf::R_X86_64_TLSLD
-        | elf::R_X86_64_DTPOFF32 => "a module has no thread-local storage: use a per-CPU or a locked static variable",
+        | elf::R_X86_64_DTPOFF32 => {
+            "a module has no thread-local storage: use a per-CPU or a locked static variable"
+        }
         _ => "compile all of it for the kernel: position-dependent, with the kernel's code model",
     }
 }
@@ -106,13 +111,18 @@ mod tests {
 
     #[test]
     fn a_relocation_through_the_got_is_refused_and_named() {
-        let report = Module::good().text("f", "movq printk@GOTPCREL(%rip), %rax").check();
+        let report = Module::good()
+            .text("f", "movq printk@GOTPCREL(%rip), %rax")
+            .check();
         let finding = report.only("relocations");
         assert!(
             finding.place.starts_with("f+") && finding.place.ends_with("(.text)"),
             "{finding}"
         );
-        assert!(finding.found.contains("GOTPCRELX for `printk`"), "{finding}");
+        assert!(
+            finding.found.contains("GOTPCRELX for `printk`"),
+            "{finding}"
+        );
         assert!(finding.remedy.contains("-Zplt=yes"), "{finding}");
     }
 
@@ -130,7 +140,10 @@ mod tests {
     #[test]
     fn the_loaders_own_relocations_are_good() {
         let report = Module::good()
-            .text("f", "movq $d, %rax\nmovabsq $d, %rax\nleaq d(%rip), %rax\ncall printk")
+            .text(
+                "f",
+                "movq $d, %rax\nmovabsq $d, %rax\nleaq d(%rip), %rax\ncall printk",
+            )
             .raw(".data\nd: .quad f, f - .\n.long f - .\n")
             .check();
         assert_eq!(report.of("relocations"), []);

@@ -93,7 +93,8 @@ impl Display for Report {
             };
             writeln!(f, "  {:<13} {verdict}", ran.check)?;
         }
-        // What is wrong with one function is mostly wrong with all: those with one remedy stand under it together.
+        // What is wrong with one function is mostly wrong with all: those with one remedy stand
+        // under it together.
         for alike in self
             .findings
             .chunk_by(|a, b| a.check == b.check && a.expected == b.expected && a.remedy == b.remedy)
@@ -130,7 +131,10 @@ impl Seen {
 
     /// Nothing, because none of these options is set.
     pub(super) fn not_configured(options: &[&str]) -> Self {
-        Self::Idle(format!("the kernel is configured without {}", options.join(" and ")))
+        Self::Idle(format!(
+            "the kernel is configured without {}",
+            options.join(" and ")
+        ))
     }
 }
 
@@ -171,7 +175,12 @@ mod tests {
         let mut findings = Vec::new();
         let mut list = Findings::of("returns", &mut findings);
         for number in 0..7 {
-            list.add(format_args!("f{number}"), "a thunk", "a plain one", "a flag");
+            list.add(
+                format_args!("f{number}"),
+                "a thunk",
+                "a plain one",
+                "a flag",
+            );
         }
         list.add("f7", "a list", "none", "objtool");
         let checks = vec![

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Retpolines: with CONFIG_MITIGATION_RETPOLINE (CONFIG_RETPOLINE up to 6.8) an indirect call or jump goes through
-//! `__x86_indirect_thunk_REG`, which `apply_retpolines` patches for this CPU.
+//! Retpolines: with CONFIG_MITIGATION_RETPOLINE (CONFIG_RETPOLINE up to 6.8) an indirect call or
+//! jump goes through `__x86_indirect_thunk_REG`, which `apply_retpolines` patches for this CPU.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,8 @@ const OPTIONS: [&str; 2] = ["CONFIG_MITIGATION_RETPOLINE", "CONFIG_RETPOLINE"];
 const THUNKS: &str = "__x86_indirect_thunk_";
 const LIST: &str = ".retpoline_sites";
 
-/// The table of paravirtual operations: calls through it are direct once `apply_paravirt` or `apply_alternatives` has run.
+/// The table of paravirtual operations: calls through it are direct once `apply_paravirt` or
+/// `apply_alternatives` has run.
 const PARAVIRT: &str = "pv_ops";
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
@@ -48,7 +49,10 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             bare.entry((step.section, function))
                 .or_insert_with(|| (step.offset, step.text(), 0))
                 .2 += 1;
-        } else if step.branch_symbol(object).is_some_and(|name| name.starts_with(THUNKS)) {
+        } else if step
+            .branch_symbol(object)
+            .is_some_and(|name| name.starts_with(THUNKS))
+        {
             places.insert((step.section, step.offset));
         }
     });
@@ -99,15 +103,28 @@ mod tests {
             "call *8(%rdi)",
             "notrack jmp *table(,%rax,8)",
         ] {
-            let report = Module::good().text("f", text).raw(".data\ntable: .quad 0\n").check();
-            assert!(report.only("retpolines").place.starts_with("f+"), "{report}");
+            let report = Module::good()
+                .text("f", text)
+                .raw(".data\ntable: .quad 0\n")
+                .check();
+            assert!(
+                report.only("retpolines").place.starts_with("f+"),
+                "{report}"
+            );
         }
     }
 
     #[test]
     fn a_retpoline_that_objtool_did_not_see_is_found() {
-        let report = Module::good().text("f", "call __x86_indirect_thunk_rax").check();
-        assert!(report.only("retpolines").expected.contains(".retpoline_sites"));
+        let report = Module::good()
+            .text("f", "call __x86_indirect_thunk_rax")
+            .check();
+        assert!(
+            report
+                .only("retpolines")
+                .expected
+                .contains(".retpoline_sites")
+        );
     }
 
     #[test]
@@ -137,6 +154,12 @@ mod tests {
             .config("# CONFIG_MITIGATION_RETPOLINE is not set")
             .text("f", "call *%rax")
             .check();
-        assert_eq!((report.of("retpolines").len(), report.looked_at("retpolines")), (0, 0));
+        assert_eq!(
+            (
+                report.of("retpolines").len(),
+                report.looked_at("retpolines")
+            ),
+            (0, 0)
+        );
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Returns: with return thunks (CONFIG_MITIGATION_RETHUNK, CONFIG_RETHUNK up to 6.8) each is a `jmp __x86_return_thunk`
-//! that `apply_returns` patches for this CPU; a plain `ret` stays open to the attacks that the thunk is there for.
+//! Returns: with return thunks (CONFIG_MITIGATION_RETHUNK, CONFIG_RETHUNK up to 6.8) each is a
+//! `jmp __x86_return_thunk` that `apply_returns` patches for this CPU; a plain `ret` stays open to
+//! the attacks that the thunk is there for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +30,10 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             let function = object
                 .function_at(step.section, step.offset)
                 .map(|function| function.start);
-            plain.entry((step.section, function)).or_insert((step.offset, 0)).1 += 1;
+            plain
+                .entry((step.section, function))
+                .or_insert((step.offset, 0))
+                .1 += 1;
         } else if step.branch_symbol(object) == Some(THUNK) {
             if step.instruction.flow_control() == FlowControl::UnconditionalBranch {
                 places.insert((step.section, step.offset));
@@ -38,7 +42,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             }
         }
     });
-    let seen = places.len() + odd.len() + plain.values().map(|&(_, count): &(u64, usize)| count).sum::<usize>();
+    let seen = places.len()
+        + odd.len()
+        + plain
+            .values()
+            .map(|&(_, count): &(u64, usize)| count)
+            .sum::<usize>();
     for ((section, _), (offset, count)) in plain {
         findings.add(
             object.place(section, offset),
@@ -48,7 +57,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         );
     }
     for (section, offset, text) in odd {
-        // `apply_returns` looks for the opcode of `jmp` alone and warns of a missing return thunk at any other.
+        // `apply_returns` looks for the opcode of `jmp` alone and warns of a missing return thunk
+        // at any other.
         findings.add(
             object.place(section, offset),
             format_args!("`jmp {THUNK}`, which the kernel can patch"),
@@ -138,6 +148,9 @@ mod tests {
             .config("# CONFIG_MITIGATION_RETHUNK is not set")
             .text("f", "ret")
             .check();
-        assert_eq!((report.of("returns").len(), report.looked_at("returns")), (0, 0));
+        assert_eq!(
+            (report.of("returns").len(), report.looked_at("returns")),
+            (0, 0)
+        );
     }
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The Rust part of a module, before it is linked with what Kbuild compiles: its code is where code stays, and it takes no
-//! name of the kernel's.
+//! The Rust part of a module, before it is linked with what Kbuild compiles: its code is where code
+//! stays, and it takes no name of the kernel's.
 //!
-//! C's `__init` functions are called by the module's entry alone, and modpost looks for other calls of them; pointers to them
-//! it does not follow everywhere. In Rust the safe layer's macros make the only two functions that are freed, and a driver has
-//! no reason for another. rustc's lint `unsafe_code` does not see each attribute that puts a function elsewhere or renames it;
-//! this looks at what came of it, wherever in the driver's crates, or in their proc macros, it was written.
+//! C's `__init` functions are called by the module's entry alone, and modpost looks for other calls
+//! of them; pointers to them it does not follow everywhere. In Rust the safe layer's macros make
+//! the only two functions that are freed, and a driver has no reason for another. rustc's lint
+//! `unsafe_code` does not see each attribute that puts a function elsewhere or renames it; this
+//! looks at what came of it, wherever in the driver's crates, or in their proc macros, it was
+//! written.
 
 use std::path::Path;
 
@@ -15,18 +17,24 @@ use super::elf::{self, At, Object, Section};
 use super::report::{Findings, Ran, Report};
 use crate::symvers::Symvers;
 
-/// The sections in which the code of a driver stays until the module goes, as the linker puts them together.
+/// The sections in which the code of a driver stays until the module goes, as the linker puts them
+/// together.
 const STAY: [&str; 2] = [".text", ".text.unlikely"];
 
-/// The sections that are freed, or are not there, while the module is used: after the entry has returned, and in a kernel that
-/// cannot unload modules. Each with the one function in it.
-const GO: [(&str, &str); 2] = [(".init.text", "init_module"), (".exit.text", "cleanup_module")];
+/// The sections that are freed, or are not there, while the module is used: after the entry has
+/// returned, and in a kernel that cannot unload modules. Each with the one function in it.
+const GO: [(&str, &str); 2] = [
+    (".init.text", "init_module"),
+    (".exit.text", "cleanup_module"),
+];
 
 const NAME: &str = "code";
-const REMEDY: &str = "remove `link_section`, and assembly that names a section: the code of a driver is in .text";
+const REMEDY: &str =
+    "remove `link_section`, and assembly that names a section: the code of a driver is in .text";
 
-/// Looks at the linked object of a module's crates: each function is in a section that stays, but for the module's entry and
-/// exit, and no symbol that other objects see is one that the kernel exports.
+/// Looks at the linked object of a module's crates: each function is in a section that stays, but
+/// for the module's entry and exit, and no symbol that other objects see is one that the kernel
+/// exports.
 pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
     let data = elf::read(object)?;
     let parsed = Object::parse(object, &data)?;
@@ -74,22 +82,33 @@ pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
     })
 }
 
-/// A finding for each symbol but `only` in a section that goes, and for code after that function's end.
-fn alone(object: &Object<'_>, index: usize, section: &Section<'_>, only: &str, findings: &mut Findings<'_>) {
+/// A finding for each symbol but `only` in a section that goes, and for code after that function's
+/// end.
+fn alone(
+    object: &Object<'_>,
+    index: usize,
+    section: &Section<'_>,
+    only: &str,
+    findings: &mut Findings<'_>,
+) {
     let expected = format!(
         "`{only}` and nothing else in {}, which is freed while the module is used",
         section.name
     );
-    let inside = object
-        .symbols
-        .iter()
-        .filter(|symbol| symbol.at == At::Section(index) && !symbol.is_section && !symbol.name.is_empty());
+    let inside = object.symbols.iter().filter(|symbol| {
+        symbol.at == At::Section(index) && !symbol.is_section && !symbol.name.is_empty()
+    });
     let mut end = 0;
     for symbol in inside {
         if symbol.name == only {
             end = symbol.value.saturating_add(symbol.size);
         } else {
-            findings.add(elf::demangled(&symbol.name), &expected, "a function there", REMEDY);
+            findings.add(
+                elf::demangled(&symbol.name),
+                &expected,
+                "a function there",
+                REMEDY,
+            );
         }
     }
     // The linker fills up to the alignment.
@@ -120,16 +139,24 @@ mod tests {
         let path = object(dir.path(), "rust", &format!("{good}{more}"));
         let report = rust_object(&path, &symvers()).unwrap();
         assert!(report.checks[0].looked_at >= 4);
-        report.findings.iter().map(|finding| finding.place.clone()).collect()
+        report
+            .findings
+            .iter()
+            .map(|finding| finding.place.clone())
+            .collect()
     }
 
     #[test]
     fn the_entry_and_the_exit_are_alone_in_what_is_freed() {
         assert_eq!(found(""), [""; 0]);
-        let function =
-            |section: &str, symbol: &str| format!(".section {section},\"ax\"\n{symbol}\nret\n.zero 16, 0x90\n");
+        let function = |section: &str, symbol: &str| {
+            format!(".section {section},\"ax\"\n{symbol}\nret\n.zero 16, 0x90\n")
+        };
         let mangled = "_ZN3edu5probe17h0123456789abcdefE:";
-        assert_eq!(found(&function(".init.text", mangled)), ["edu::probe", ".init.text"]);
+        assert_eq!(
+            found(&function(".init.text", mangled)),
+            ["edu::probe", ".init.text"]
+        );
         assert_eq!(found(&function(".exit.text", "f:")), ["f", ".exit.text"]);
         assert_eq!(found(&function(".init.text", "")), [".init.text"]);
     }
@@ -144,7 +171,10 @@ mod tests {
             ".text.mine",
             ".rodata.code",
         ] {
-            assert_eq!(found(&format!(".section {section},\"ax\"\nret\n")), [section]);
+            assert_eq!(
+                found(&format!(".section {section},\"ax\"\nret\n")),
+                [section]
+            );
         }
         // Nothing in it, or not loaded, or no code.
         assert_eq!(

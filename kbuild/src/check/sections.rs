@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Sections: those that the loader needs are there, none is writable and executable at once, no two have one name, and
-//! nothing is left of what only user programs have.
+//! Sections: those that the loader needs are there, none is writable and executable at once, no two
+//! have one name, and nothing is left of what only user programs have.
 //!
-//! `module_enforce_rwx_sections` in `kernel/module/strict_rwx.c` refuses the second; `setup_load_info` in
-//! `kernel/module/main.c` looks for the first. Of two loaded sections with one name `add_sect_attrs` in
-//! `kernel/module/sysfs.c` makes two files with one name, of which sysfs warns with a stack trace.
+//! `module_enforce_rwx_sections` in `kernel/module/strict_rwx.c` refuses the second;
+//! `setup_load_info` in `kernel/module/main.c` looks for the first. Of two loaded sections with one
+//! name `add_sect_attrs` in `kernel/module/sysfs.c` makes two files with one name, of which sysfs
+//! warns with a stack trace.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +66,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             name.strip_prefix(start)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         });
-        if let Some((_, remedy)) = left_over.filter(|(_, remedy)| !(constructors && *remedy == CONSTRUCTORS)) {
+        if let Some((_, remedy)) =
+            left_over.filter(|(_, remedy)| !(constructors && *remedy == CONSTRUCTORS))
+        {
             // Bitcode is of no use in any module; the others do no harm unless they are loaded.
             if (section.is_loaded() || name.starts_with(".llvm")) && section.size > 0 {
                 findings.add(
@@ -77,7 +80,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             }
         }
     }
-    let finish = "let modpost finish the module (`make modules`), and check the .ko rather than an object";
+    let finish =
+        "let modpost finish the module (`make modules`), and check the .ko rather than an object";
     for name in [".modinfo", ".gnu.linkonce.this_module"] {
         if object.section(name).is_none() {
             findings.add(
@@ -93,7 +97,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .iter()
         .any(|symbol| symbol.name == "__this_module" && matches!(symbol.at, At::Section(_)))
     {
-        findings.add("the module", "the symbol __this_module", "no definition of it", finish);
+        findings.add(
+            "the module",
+            "the symbol __this_module",
+            "no definition of it",
+            finish,
+        );
     }
     Seen::Things(object.sections.len())
 }
@@ -117,9 +126,14 @@ mod tests {
     #[test]
     fn two_sections_of_one_name_are_found() {
         // As ld leaves a section that is to be kept (`R`) beside one that is not.
-        let twins = |size: &str| format!(".section .twin,\"a\"\n.quad 0\n.section .twin,\"aR\"\n{size}");
+        let twins =
+            |size: &str| format!(".section .twin,\"a\"\n.quad 0\n.section .twin,\"aR\"\n{size}");
         assert_eq!(
-            Module::good().raw(&twins(".quad 0\n")).check().only("sections").place,
+            Module::good()
+                .raw(&twins(".quad 0\n"))
+                .check()
+                .only("sections")
+                .place,
             ".twin"
         );
         assert_eq!(Module::good().raw(&twins("")).check().of("sections"), []);
@@ -136,7 +150,9 @@ mod tests {
             ".init_array.100",
             ".ctors",
         ] {
-            let report = Module::good().raw(&format!(".section {name},\"a\"\n.quad 0\n")).check();
+            let report = Module::good()
+                .raw(&format!(".section {name},\"a\"\n.quad 0\n"))
+                .check();
             assert_eq!(report.only("sections").place, name);
         }
         assert_eq!(
@@ -173,7 +189,9 @@ mod tests {
 
     #[test]
     fn a_module_that_only_refers_to_its_structure_is_found() {
-        let report = Module::unfinished().raw(".data\n.quad __this_module\n").check();
+        let report = Module::unfinished()
+            .raw(".data\n.quad __this_module\n")
+            .check();
         let found = report.of("sections");
         assert!(
             found
@@ -185,7 +203,10 @@ mod tests {
     #[test]
     fn an_unfinished_module_is_found() {
         let found = Module::unfinished().check().of("sections");
-        let expected: Vec<&str> = found.iter().map(|finding| finding.expected.as_str()).collect();
+        let expected: Vec<&str> = found
+            .iter()
+            .map(|finding| finding.expected.as_str())
+            .collect();
         assert_eq!(
             expected,
             [

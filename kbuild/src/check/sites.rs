@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The lists of places that objtool makes and that the kernel patches at load: `.return_sites`, `.retpoline_sites`.
+//! The lists of places that objtool makes and that the kernel patches at load: `.return_sites`,
+//! `.retpoline_sites`.
 //!
 //! Each entry is a 32-bit distance to an instruction (`apply_returns`, `apply_retpolines` in
 //! `arch/x86/kernel/alternative.c`). A place that is not in its list stays unpatched.
@@ -23,7 +24,8 @@ pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>>
     })
 }
 
-/// Finds the functions with places that the list lacks, and entries of the list that are no such place.
+/// Finds the functions with places that the list lacks, and entries of the list that are no such
+/// place.
 pub(super) fn compare(
     object: &Object<'_>,
     list: &str,
@@ -35,7 +37,9 @@ pub(super) fn compare(
     let listed = listed(object, list).unwrap_or_default();
     let mut missing: Vec<(Place, Option<u64>, usize)> = Vec::new();
     for &(section, offset) in places.difference(&listed) {
-        let function = object.function_at(section, offset).map(|function| function.start);
+        let function = object
+            .function_at(section, offset)
+            .map(|function| function.start);
         match missing.last_mut() {
             Some((first, same, count)) if first.0 == section && *same == function => *count += 1,
             _ => missing.push(((section, offset), function, 1)),

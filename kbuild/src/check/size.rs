@@ -33,7 +33,8 @@ pub struct LoadedSection {
     pub part: Part,
 }
 
-/// The memory of a module's sections. The kernel rounds each kind of memory up to pages, and adds its symbol table.
+/// The memory of a module's sections. The kernel rounds each kind of memory up to pages, and adds
+/// its symbol table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadedSize {
     /// The bytes that stay, with the gaps that alignment makes.
@@ -106,8 +107,15 @@ mod tests {
                     .section .modinfo,\"a\"\n.zero 1000\n.section .note,\"\"\n.zero 1000\n";
         let size = loaded_size(&testing::object(dir.path(), "sizes", body)).unwrap();
         assert_eq!((size.core, size.init), (164, 7));
-        let section = size.sections.iter().find(|section| section.name == ".b").unwrap();
-        assert_eq!((section.size, section.align, section.part), (100, 64, Part::Core));
+        let section = size
+            .sections
+            .iter()
+            .find(|section| section.name == ".b")
+            .unwrap();
+        assert_eq!(
+            (section.size, section.align, section.part),
+            (100, 64, Part::Core)
+        );
         assert!(
             size.sections
                 .iter()

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Stack frames: a task in the kernel has 16 KiB of stack (THREAD_SIZE), which a driver's functions share with all that call them and all that
-//! they call. C is held to CONFIG_FRAME_WARN, by the compiler; nobody holds Rust to it.
+//! Stack frames: a task in the kernel has 16 KiB of stack (THREAD_SIZE), which a driver's functions
+//! share with all that call them and all that they call. C is held to CONFIG_FRAME_WARN, by the
+//! compiler; nobody holds Rust to it.
 //!
-//! The depth is followed through each function, from the return address that its caller pushed: what is pushed, and what is taken from `%rsp`.
-//! It does not need unwind data, so that kernels without ORC are covered.
+//! The depth is followed through each function, from the return address that its caller pushed:
+//! what is pushed, and what is taken from `%rsp`. It does not need unwind data, so that kernels
+//! without ORC are covered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +18,12 @@ use super::text;
 
 /// The largest frame, in bytes.
 const LIMIT: i64 = 1024;
-/// The largest where KASAN keeps a distance between variables, which C is allowed, too (FRAME_WARN in `lib/Kconfig.debug`).
+/// The largest where KASAN keeps a distance between variables, which C is allowed, too (FRAME_WARN
+/// in `lib/Kconfig.debug`).
 const LIMIT_KASAN: i64 = 2 * LIMIT;
 
-/// What is known at an instruction: how deep the stack is, and how deep `%rbp` points, where it is a frame pointer.
+/// What is known at an instruction: how deep the stack is, and how deep `%rbp` points, where it is
+/// a frame pointer.
 #[derive(Debug, Clone, Copy)]
 struct State {
     depth: i64,
@@ -33,7 +37,8 @@ struct Code {
     relocated: bool,
 }
 
-/// How large the frame of a function gets, or the offset of the instruction that makes that unknown.
+/// How large the frame of a function gets, or the offset of the instruction that makes that
+/// unknown.
 type Frame = Result<i64, u64>;
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
@@ -72,14 +77,21 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 /// Follows each way through a function.
 fn frame(start: u64, code: &BTreeMap<u64, Code>) -> Frame {
     // The return address.
-    let entry = State { depth: 8, frame: None };
+    let entry = State {
+        depth: 8,
+        frame: None,
+    };
     let (mut seen, mut ways) = (BTreeSet::new(), vec![(start, entry)]);
-    // What stands behind a `ud2`: `WARN()` goes on there, `BUG()` does not, and then another way leads there, or none.
+    // What stands behind a `ud2`: `WARN()` goes on there, `BUG()` does not, and then another way
+    // leads there, or none.
     let mut perhaps = Vec::new();
     let mut largest = entry.depth;
     while let Some((mut at, mut state)) = ways.pop().or_else(|| perhaps.pop()) {
         // A place has one depth, whichever way leads there: the compiler counts on it as well.
-        while let Some(Code { instruction, relocated }) = code.get(&at)
+        while let Some(Code {
+            instruction,
+            relocated,
+        }) = code.get(&at)
             && seen.insert(at)
         {
             largest = largest.max(apply(instruction, &mut state).ok_or(at)?);
@@ -103,7 +115,8 @@ fn frame(start: u64, code: &BTreeMap<u64, Code>) -> Frame {
     Ok(largest)
 }
 
-/// What the instruction makes of the stack, and how deep it, or what it looks down to, is; `None` if that is not known.
+/// What the instruction makes of the stack, and how deep it, or what it looks down to, is; `None`
+/// if that is not known.
 fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
     let to = instruction.op0_register();
     let mut reached = 0;
@@ -124,11 +137,16 @@ fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
             // A size in a register: an array whose length is known at run time only.
             let bytes = constant(instruction)?;
             let down = instruction.mnemonic() == Mnemonic::Sub;
-            let change = if down { Some(bytes) } else { bytes.checked_neg() };
+            let change = if down {
+                Some(bytes)
+            } else {
+                bytes.checked_neg()
+            };
             state.depth = state.depth.saturating_add(change?);
         }
         Mnemonic::And if to == Register::RSP => {
-            // The mask is the negative alignment: at most that, less the 8 bytes that the stack is aligned to already.
+            // The mask is the negative alignment: at most that, less the 8 bytes that the stack is
+            // aligned to already.
             let gap = constant(instruction)?.checked_neg()?.saturating_sub(8);
             state.depth = state.depth.saturating_add(gap.max(0));
         }
@@ -198,7 +216,10 @@ mod tests {
         let small = "sub $600, %rsp\ntest %eax, %eax\nje 2f\nadd $600, %rsp\njmp 1f\n2: add $600, %rsp\n1: sub $600, %rsp\nadd $600, %rsp";
         // The second one is deep only where the first one's stack is not given up.
         let large = "sub $600, %rsp\ntest %eax, %eax\nje 2f\nadd $600, %rsp\njmp 1f\n2: sub $600, %rsp\nadd $1200, %rsp\n1: nop";
-        let report = Module::good().text("small", small).text("large", large).check();
+        let report = Module::good()
+            .text("small", small)
+            .text("large", large)
+            .check();
         let found = report.only("stack");
         assert!(found.place.starts_with("large ("), "{report}");
         assert_eq!(found.found, "one of 1208 bytes");
@@ -217,8 +238,19 @@ mod tests {
                 "lea -8192(%rsp), %r11\n1: sub $4096, %rsp\nmovq $0, (%rsp)\ncmp %r11, %rsp\njne 1b\nadd $8192, %rsp",
             )
             .check();
-        let found: Vec<_> = report.of("stack").into_iter().map(|finding| finding.found).collect();
-        assert_eq!(found, ["one of 1508 bytes", "one of 1072 bytes", "one of 8200 bytes"]);
+        let found: Vec<_> = report
+            .of("stack")
+            .into_iter()
+            .map(|finding| finding.found)
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "one of 1508 bytes",
+                "one of 1072 bytes",
+                "one of 8200 bytes"
+            ]
+        );
     }
 
     #[test]
@@ -239,7 +271,9 @@ mod tests {
 
     #[test]
     fn a_size_that_is_computed_is_found() {
-        let report = Module::good().text("f", "sub %rax, %rsp\nadd %rax, %rsp").check();
+        let report = Module::good()
+            .text("f", "sub %rax, %rsp\nadd %rax, %rsp")
+            .check();
         let found = report.only("stack");
         assert!(found.place.starts_with("f+"), "{report}");
         assert_eq!(found.found, "one whose size is computed at run time");
@@ -248,8 +282,16 @@ mod tests {
     #[test]
     fn kasan_makes_frames_larger() {
         let module = |size| Module::good().config("CONFIG_KASAN=y").text("f", size);
-        assert_eq!(module("sub $1500, %rsp\nadd $1500, %rsp").check().of("stack"), []);
+        assert_eq!(
+            module("sub $1500, %rsp\nadd $1500, %rsp")
+                .check()
+                .of("stack"),
+            []
+        );
         let report = module("sub $2048, %rsp\nadd $2048, %rsp").check();
-        assert_eq!(report.only("stack").expected, "a stack frame of 2048 bytes at most");
+        assert_eq!(
+            report.only("stack").expected,
+            "a stack frame of 2048 bytes at most"
+        );
     }
 }

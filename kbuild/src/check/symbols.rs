@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Symbols: what the module leaves to the kernel is exported, and exported to a module such as it is.
+//! Symbols: what the module leaves to the kernel is exported, and exported to a module such as it
+//! is.
 //!
-//! `resolve_symbol` in `kernel/module/main.c` looks each undefined symbol up; `include/linux/license.h` says which
-//! licenses may use EXPORT_SYMBOL_GPL, `verify_namespace_is_imported` which namespaces.
+//! `resolve_symbol` in `kernel/module/main.c` looks each undefined symbol up;
+//! `include/linux/license.h` says which licenses may use EXPORT_SYMBOL_GPL,
+//! `verify_namespace_is_imported` which namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -53,10 +55,20 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .filter(|symbol| symbol.at == At::Undefined);
     for symbol in all {
         if let Some(export) = symvers.get(&symbol.name) {
-            check_use(&symbol.name, symbol.is_weak, export, subject.modinfo, findings);
+            check_use(
+                &symbol.name,
+                symbol.is_weak,
+                export,
+                subject.modinfo,
+                findings,
+            );
         }
     }
-    for symbol in object.symbols.iter().filter(|symbol| symbol.at == At::Common) {
+    for symbol in object
+        .symbols
+        .iter()
+        .filter(|symbol| symbol.at == At::Common)
+    {
         findings.add(
             elf::demangled(&symbol.name),
             "a variable with a place in a section",
@@ -67,9 +79,15 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(undefined.len(), "the module leaves no symbol to the kernel")
 }
 
-/// Looks at what `object` leaves undefined, before it is linked into a module with the objects `linked_with`: each
-/// symbol has to be one of theirs or one that the kernel of this configuration exports.
-pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers, config: &Config) -> Result<Report> {
+/// Looks at what `object` leaves undefined, before it is linked into a module with the objects
+/// `linked_with`: each symbol has to be one of theirs or one that the kernel of this configuration
+/// exports.
+pub fn undefined(
+    object: &Path,
+    linked_with: &[&Path],
+    symvers: &Symvers,
+    config: &Config,
+) -> Result<Report> {
     let mut defined = BTreeSet::new();
     for path in linked_with {
         let data = elf::read(path)?;
@@ -86,12 +104,17 @@ pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers, config
     const NAME: &str = "symbols";
     let data = elf::read(object)?;
     let parsed = Object::parse(object, &data)?;
-    // A linker that drops unused sections leaves what only they referred to behind as local symbols, which the next link
-    // drops.
+    // A linker that drops unused sections leaves what only they referred to behind as local
+    // symbols, which the next link drops.
     let used: BTreeSet<usize> = parsed
         .sections
         .iter()
-        .flat_map(|section| section.relocations.iter().map(|relocation| relocation.symbol))
+        .flat_map(|section| {
+            section
+                .relocations
+                .iter()
+                .map(|relocation| relocation.symbol)
+        })
         .collect();
     let undefined: Vec<(usize, &str)> = undefined_in(&parsed)
         .filter(|(index, _)| !parsed.symbols[*index].is_local || used.contains(index))
@@ -118,11 +141,14 @@ pub fn undefined(object: &Path, linked_with: &[&Path], symvers: &Symvers, config
     })
 }
 
-/// The symbols that the loader has to find: `simplify_symbols` lets weak ones stay undefined, and on x86 this one name.
+/// The symbols that the loader has to find: `simplify_symbols` lets weak ones stay undefined, and
+/// on x86 this one name.
 fn undefined_in<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, &'o str)> {
     let symbols = object.symbols.iter().enumerate().skip(1);
     symbols
-        .filter(|(_, symbol)| symbol.at == At::Undefined && !symbol.is_weak && symbol.name != "_GLOBAL_OFFSET_TABLE_")
+        .filter(|(_, symbol)| {
+            symbol.at == At::Undefined && !symbol.is_weak && symbol.name != "_GLOBAL_OFFSET_TABLE_"
+        })
         .map(|(index, symbol)| (index, &*symbol.name))
 }
 
@@ -134,7 +160,8 @@ fn add_missing<'o>(
 ) {
     let missing: BTreeMap<usize, &str> = missing.collect();
     let users = users(object, &missing);
-    // One use of a float needs several helpers: what has the same users and the same cause is one finding.
+    // One use of a float needs several helpers: what has the same users and the same cause is one
+    // finding.
     let mut alike: BTreeMap<(String, names::Cause), BTreeSet<String>> = BTreeMap::new();
     for (index, name) in missing {
         let place = users.get(&index).map_or("no function".to_owned(), listed);
@@ -155,7 +182,10 @@ fn add_missing<'o>(
 }
 
 /// Of each of these symbols the functions and variables that refer to it.
-fn users(object: &Object<'_>, symbols: &BTreeMap<usize, &str>) -> BTreeMap<usize, BTreeSet<String>> {
+fn users(
+    object: &Object<'_>,
+    symbols: &BTreeMap<usize, &str>,
+) -> BTreeMap<usize, BTreeSet<String>> {
     let mut users: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
     if symbols.is_empty() {
         return users;
@@ -189,26 +219,41 @@ fn listed(names: &BTreeSet<String>) -> String {
     text
 }
 
-/// A weak symbol may be missing, and one that the loader hides from the module is; one that it finds has to be allowed.
-fn check_use(name: &str, is_weak: bool, export: &Export, info: &ModInfo, findings: &mut Findings<'_>) {
+/// A weak symbol may be missing, and one that the loader hides from the module is; one that it
+/// finds has to be allowed.
+fn check_use(
+    name: &str,
+    is_weak: bool,
+    export: &Export,
+    info: &ModInfo,
+    findings: &mut Findings<'_>,
+) {
     let license = modinfo::first(info, "license");
     if export.kind == ExportKind::Gpl && !license.is_some_and(is_gpl_compatible) {
         if is_weak {
             return;
         }
-        let found = license.map_or("no license".to_owned(), |license| format!("license {license:?}"));
+        let found = license.map_or("no license".to_owned(), |license| {
+            format!("license {license:?}")
+        });
         findings.add(
             names::quoted(name),
             format_args!(
                 "a license that is compatible with the GPL, as the symbol is EXPORT_SYMBOL_GPL: {}",
-                GPL_COMPATIBLE.map(|license| format!("{license:?}")).join(", ")
+                GPL_COMPATIBLE
+                    .map(|license| format!("{license:?}"))
+                    .join(", ")
             ),
             found,
             "give the module such a license, or do without the symbol",
         );
     }
-    let Some(namespace) = &export.namespace else { return };
-    let imported = info.get("import_ns").is_some_and(|list| list.contains(namespace));
+    let Some(namespace) = &export.namespace else {
+        return;
+    };
+    let imported = info
+        .get("import_ns")
+        .is_some_and(|list| list.contains(namespace));
     match namespace.strip_prefix("module:") {
         None if imported => {}
         None => findings.add(
@@ -233,14 +278,16 @@ fn check_use(name: &str, is_weak: bool, export: &Export, info: &ModInfo, finding
     }
 }
 
-/// `verify_module_namespace`: a list of module names, where a `*` at the end stands for any rest. The list has the
-/// names of the sources; in the module's own each `-` has become a `_`.
+/// `verify_module_namespace`: a list of module names, where a `*` at the end stands for any rest.
+/// The list has the names of the sources; in the module's own each `-` has become a `_`.
 pub(crate) fn is_for_module(modules: &str, name: &str) -> bool {
     let (modules, name) = (modules.replace('-', "_"), name.replace('-', "_"));
-    modules.split(',').any(|pattern| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == pattern,
-    })
+    modules
+        .split(',')
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == pattern,
+        })
 }
 
 #[cfg(test)]
@@ -264,7 +311,9 @@ mod tests {
         let finding = report.only("symbols");
         assert_eq!(finding.place, "edu::sample");
         assert!(
-            finding.found.starts_with("`__muldf3`: helpers for floating point"),
+            finding
+                .found
+                .starts_with("`__muldf3`: helpers for floating point"),
             "{finding}"
         );
     }
@@ -273,7 +322,10 @@ mod tests {
     fn a_symbol_for_gpl_modules_needs_such_a_license() {
         let use_gpl = |module: Module| module.text("f", "call gpl_only").check();
         assert_eq!(use_gpl(Module::good()).of("symbols"), []);
-        for (license, found) in [(Some("Proprietary"), "\"Proprietary\""), (None, "no license")] {
+        for (license, found) in [
+            (Some("Proprietary"), "\"Proprietary\""),
+            (None, "no license"),
+        ] {
             let report = use_gpl(Module::good().modinfo("license", license));
             let finding = report.only("symbols");
             assert!(
@@ -286,13 +338,31 @@ mod tests {
     #[test]
     fn a_namespace_has_to_be_imported() {
         let module = || Module::good().text("f", "call in_namespace");
-        assert!(module().check().only("symbols").expected.contains("DMA_BUF"));
-        assert_eq!(module().modinfo("import_ns", Some("DMA_BUF")).check().of("symbols"), []);
+        assert!(
+            module()
+                .check()
+                .only("symbols")
+                .expected
+                .contains("DMA_BUF")
+        );
+        assert_eq!(
+            module()
+                .modinfo("import_ns", Some("DMA_BUF"))
+                .check()
+                .of("symbols"),
+            []
+        );
     }
 
     #[test]
     fn a_symbol_for_named_modules_is_for_them_alone() {
-        assert_eq!(Module::good().text("f", "call for_good").check().of("symbols"), []);
+        assert_eq!(
+            Module::good()
+                .text("f", "call for_good")
+                .check()
+                .of("symbols"),
+            []
+        );
         assert!(
             Module::good()
                 .text("f", "call for_kvm")
@@ -302,14 +372,20 @@ mod tests {
                 .contains("kvm")
         );
         assert!(
-            is_for_module("kvm,kvm-*", "kvm_intel") && !is_for_module("kvm,kvm-*", "kvmgt") && !is_for_module("", "a")
+            is_for_module("kvm,kvm-*", "kvm_intel")
+                && !is_for_module("kvm,kvm-*", "kvmgt")
+                && !is_for_module("", "a")
         );
     }
 
     #[test]
     fn a_common_symbol_is_refused() {
         assert_eq!(
-            Module::good().raw(".comm shared, 8\n").check().only("symbols").place,
+            Module::good()
+                .raw(".comm shared, 8\n")
+                .check()
+                .only("symbols")
+                .place,
             "shared"
         );
     }
@@ -334,7 +410,13 @@ mod tests {
                 .expected
                 .contains("DMA_BUF")
         );
-        assert!(weak("for_kvm").check().only("symbols").expected.contains("kvm"));
+        assert!(
+            weak("for_kvm")
+                .check()
+                .only("symbols")
+                .expected
+                .contains("kvm")
+        );
         // The loader does not see it, and lets it stay undefined.
         let proprietary = weak("gpl_only").modinfo("license", Some("Proprietary"));
         assert_eq!(proprietary.check().of("symbols"), []);
@@ -356,10 +438,15 @@ mod tests {
 
         let config = Config::default();
         let report = undefined(&rust, &[], &symvers, &config).unwrap();
-        let found: Vec<&str> = report.findings.iter().map(|finding| finding.found.as_str()).collect();
+        let found: Vec<&str> = report
+            .findings
+            .iter()
+            .map(|finding| finding.found.as_str())
+            .collect();
         assert_eq!(found.len(), 2, "{report}");
         assert!(
-            found[1].contains("shim") && found[0].starts_with("`__addsf3`, `__floatsisf`: helpers for floating point"),
+            found[1].contains("shim")
+                && found[0].starts_with("`__addsf3`, `__floatsisf`: helpers for floating point"),
             "{found:?}"
         );
         assert_eq!(report.findings[0].place, "edu::sample");
@@ -372,9 +459,14 @@ mod tests {
     #[test]
     fn a_symbol_that_the_configuration_trims_is_said_to_be() {
         let dir = tempfile::tempdir().unwrap();
-        let object = testing::object(dir.path(), "user", ".text\n.globl f\nf: call pci_enable_sriov\n");
+        let object = testing::object(
+            dir.path(),
+            "user",
+            ".text\n.globl f\nf: call pci_enable_sriov\n",
+        );
         let found = |config: &str| {
-            let report = undefined(&object, &[], &testing::symvers(), &Config::parse(config)).unwrap();
+            let report =
+                undefined(&object, &[], &testing::symvers(), &Config::parse(config)).unwrap();
             report.findings[0].found.clone()
         };
         assert!(!found("").contains("TRIM"), "{}", found(""));
@@ -386,14 +478,29 @@ mod tests {
     fn what_unused_sections_referred_to_is_of_no_account() {
         let dir = tempfile::tempdir().unwrap();
         let body = ".globl f\n.section .text.f,\"ax\"\nf: nop\n.hidden __udivti3\n.section .text.g,\"ax\"\ng: call __udivti3\n";
-        let (whole, swept) = (testing::object(dir.path(), "whole", body), dir.path().join("swept.o"));
+        let (whole, swept) = (
+            testing::object(dir.path(), "whole", body),
+            dir.path().join("swept.o"),
+        );
         let symvers = testing::symvers();
         let config = Config::default();
-        assert_eq!(undefined(&whole, &[], &symvers, &config).unwrap().findings.len(), 1);
+        assert_eq!(
+            undefined(&whole, &[], &symvers, &config)
+                .unwrap()
+                .findings
+                .len(),
+            1
+        );
         let mut ld = std::process::Command::new("ld");
-        linux_driver_host::process::run(ld.args(["-r", "--gc-sections", "-e", "f", "-o"]).args([&swept, &whole]))
-            .unwrap();
-        assert_eq!(undefined(&swept, &[], &symvers, &config).unwrap().findings, []);
+        linux_driver_host::process::run(
+            ld.args(["-r", "--gc-sections", "-e", "f", "-o"])
+                .args([&swept, &whole]),
+        )
+        .unwrap();
+        assert_eq!(
+            undefined(&swept, &[], &symvers, &config).unwrap().findings,
+            []
+        );
     }
 
     #[test]
@@ -402,13 +509,17 @@ mod tests {
         let user = testing::object(dir.path(), "user", "call here\n");
         let missing = |body: &str| {
             let other = testing::object(dir.path(), "other", body);
-            let report = undefined(&user, &[&other], &testing::symvers(), &Config::default()).unwrap();
+            let report =
+                undefined(&user, &[&other], &testing::symvers(), &Config::default()).unwrap();
             let found = report.findings.into_iter().map(|finding| finding.found);
             found.collect::<Vec<_>>().join("\n")
         };
         assert_eq!(missing(".globl here\nhere: nop\n"), "");
         assert!(missing("here: nop\n").contains("`here`"), "a local symbol");
-        assert!(missing("call here\n").contains("`here`"), "one that it lacks itself");
+        assert!(
+            missing("call here\n").contains("`here`"),
+            "one that it lacks itself"
+        );
     }
 
     #[test]
@@ -422,7 +533,11 @@ mod tests {
 
     #[test]
     fn a_long_list_of_users_ends_with_their_number() {
-        let names = |count: usize| (0..count).map(|number| format!("f{number}")).collect::<BTreeSet<_>>();
+        let names = |count: usize| {
+            (0..count)
+                .map(|number| format!("f{number}"))
+                .collect::<BTreeSet<_>>()
+        };
         let (few, many) = (listed(&names(NAMED)), listed(&names(NAMED + 2)));
         assert!(few.ends_with(&format!("f{}", NAMED - 1)), "{few}");
         assert!(many.ends_with(" and 2 more"), "{many}");

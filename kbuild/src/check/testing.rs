@@ -35,7 +35,11 @@ pub(crate) fn symvers() -> Symvers {
          0x44444444\tin_namespace\tvmlinux\tEXPORT_SYMBOL\tDMA_BUF\n0x55555555\tfor_good\tvmlinux\tEXPORT_SYMBOL\tmodule:kvm,goo*\n\
          0x66666666\tfor_kvm\tvmlinux\tEXPORT_SYMBOL\tmodule:kvm\n0x77777777\tpv_ops\tvmlinux\tEXPORT_SYMBOL\t\n",
     );
-    for name in ["printk", "__x86_indirect_thunk_rax", "__x86_indirect_thunk_r11"] {
+    for name in [
+        "printk",
+        "__x86_indirect_thunk_rax",
+        "__x86_indirect_thunk_r11",
+    ] {
         writeln!(text, "0x11111111\t{name}\tvmlinux\tEXPORT_SYMBOL\t").unwrap();
     }
     Symvers::parse(&text, "test").unwrap()
@@ -100,7 +104,11 @@ impl Module {
 
     /// With this line of configuration instead of the one for the same option.
     pub(crate) fn config(mut self, line: &str) -> Self {
-        let option = line.trim_start_matches("# ").split([' ', '=']).next().unwrap();
+        let option = line
+            .trim_start_matches("# ")
+            .split([' ', '='])
+            .next()
+            .unwrap();
         let kept: Vec<&str> = self
             .config
             .lines()
@@ -113,7 +121,8 @@ impl Module {
     /// With this value of a tag, or without the tag.
     pub(crate) fn modinfo(mut self, tag: &str, value: Option<&str>) -> Self {
         self.modinfo.retain(|(old, _)| old != tag);
-        self.modinfo.push((tag.to_owned(), value.map(str::to_owned)));
+        self.modinfo
+            .push((tag.to_owned(), value.map(str::to_owned)));
         self
     }
 
@@ -228,7 +237,10 @@ impl Checked {
 
     /// The one thing that this check found.
     pub(crate) fn only(&self, check: &str) -> &Finding {
-        let mut found = self.findings.iter().filter(|finding| finding.check == check);
+        let mut found = self
+            .findings
+            .iter()
+            .filter(|finding| finding.check == check);
         match (found.next(), found.next()) {
             (Some(finding), None) => finding,
             _ => panic!("not one finding of {check}:\n{}", self.0),

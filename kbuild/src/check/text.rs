@@ -5,8 +5,9 @@ use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, Op
 
 use super::elf::{Object, Relocation, Section};
 
-/// The trampolines of static calls: code that branches to them does so directly, and the kernel rewrites them as a
-/// whole (`arch/x86/kernel/static_call.c`), so that they have neither `endbr64` nor padding.
+/// The trampolines of static calls: code that branches to them does so directly, and the kernel
+/// rewrites them as a whole (`arch/x86/kernel/static_call.c`), so that they have neither `endbr64`
+/// nor padding.
 pub(super) const TRAMPOLINES: &str = ".static_call.text";
 
 /// An instruction where it stands.
@@ -45,13 +46,21 @@ impl Step<'_> {
     }
 }
 
-/// Calls `each` with the instructions of all code, and `undecodable` with each place whose bytes are none.
+/// Calls `each` with the instructions of all code, and `undecodable` with each place whose bytes
+/// are none.
 ///
-/// The code is decoded from one function's start to the next: a bad byte, or one instruction that runs over a
-/// function's start, hides no other function.
-pub(super) fn walk(object: &Object<'_>, mut each: impl FnMut(&Step<'_>), mut undecodable: impl FnMut(usize, u64)) {
+/// The code is decoded from one function's start to the next: a bad byte, or one instruction that
+/// runs over a function's start, hides no other function.
+pub(super) fn walk(
+    object: &Object<'_>,
+    mut each: impl FnMut(&Step<'_>),
+    mut undecodable: impl FnMut(usize, u64),
+) {
     for (index, section) in object.executable() {
-        let starts = object.functions(index).iter().map(|function| function.start);
+        let starts = object
+            .functions(index)
+            .iter()
+            .map(|function| function.start);
         let mut from = 0;
         for to in starts.chain([section.data.len() as u64]) {
             let to = to.min(section.data.len() as u64);
@@ -80,7 +89,10 @@ fn walk_part(
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
             // A linker may fill up to a section's alignment with zeroes.
-            if bytes[(offset - from) as usize..].iter().any(|&byte| byte != 0) {
+            if bytes[(offset - from) as usize..]
+                .iter()
+                .any(|&byte| byte != 0)
+            {
                 undecodable(index, offset);
             }
             return;
@@ -95,7 +107,8 @@ fn walk_part(
     }
 }
 
-/// Calls `each` with the instructions of all code, where bytes that are none are another check's matter.
+/// Calls `each` with the instructions of all code, where bytes that are none are another check's
+/// matter.
 pub(super) fn walk_decodable(object: &Object<'_>, each: impl FnMut(&Step<'_>)) {
     walk(object, each, |_, _| ());
 }

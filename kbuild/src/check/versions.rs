@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Checksums of symbols: `check_version` in `kernel/module/version.c` refuses a symbol whose C type was another one when
-//! the module was built.
+//! Checksums of symbols: `check_version` in `kernel/module/version.c` refuses a symbol whose C type
+//! was another one when the module was built.
 //!
-//! modpost writes them into `__versions` (`struct modversion_info`: a checksum of 8 bytes, a name of 56), or with
-//! CONFIG_EXTENDED_MODVERSIONS into two sections for names of any length.
+//! modpost writes them into `__versions` (`struct modversion_info`: a checksum of 8 bytes, a name
+//! of 56), or with CONFIG_EXTENDED_MODVERSIONS into two sections for names of any length.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
 
 /// The checksums in the module, by symbol.
 fn versions(object: &Object<'_>) -> BTreeMap<String, u32> {
-    parse(|name| object.section(name).map(|section| section.data).unwrap_or_default())
+    parse(|name| {
+        object
+            .section(name)
+            .map(|section| section.data)
+            .unwrap_or_default()
+    })
 }
 
 /// The checksums in these sections, by symbol; `data` gives a section's contents by its name.
@@ -79,7 +84,10 @@ fn word(bytes: &[u8]) -> Option<u32> {
 }
 
 fn string(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
@@ -95,14 +103,21 @@ mod tests {
             .raw(entries)
     }
 
-    const FENTRY: &str = ".section __versions,\"a\"\n.quad 0x33333333\n.ascii \"__x86_return_thunk\"\n.zero 38\n";
+    const FENTRY: &str =
+        ".section __versions,\"a\"\n.quad 0x33333333\n.ascii \"__x86_return_thunk\"\n.zero 38\n";
 
     #[test]
     fn a_checksum_has_to_be_the_kernels() {
-        let good = with(&format!("{FENTRY}.quad 0x11111111\n.ascii \"printk\"\n.zero 50\n")).check();
+        let good = with(&format!(
+            "{FENTRY}.quad 0x11111111\n.ascii \"printk\"\n.zero 50\n"
+        ))
+        .check();
         assert_eq!(good.of("versions"), []);
         assert_eq!(good.looked_at("versions"), 2);
-        let other = with(&format!("{FENTRY}.quad 0x12345678\n.ascii \"printk\"\n.zero 50\n")).check();
+        let other = with(&format!(
+            "{FENTRY}.quad 0x12345678\n.ascii \"printk\"\n.zero 50\n"
+        ))
+        .check();
         assert!(
             other.only("versions").found.starts_with("0x12345678"),
             "{}",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An apt of our own: its lists, its sources and its record of what is installed (nothing) stand in the cache, so that
-//! the system's are neither used nor changed. Signatures and hashes are checked as ever.
+//! An apt of our own: its lists, its sources and its record of what is installed (nothing) stand in
+//! the cache, so that the system's are neither used nor changed. Signatures and hashes are checked
+//! as ever.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use super::index::{self, Offer, Package};
 /// How old the lists may be when something has to be fetched.
 const FRESH: Duration = Duration::from_secs(3600);
 
-/// The system's settings that a private apt follows: how to reach a mirror, and how old its lists may be.
+/// The system's settings that a private apt follows: how to reach a mirror, and how old its lists
+/// may be.
 const FOLLOWED: [&str; 6] = [
     "Acquire::http::",
     "Acquire::https::",
@@ -37,7 +39,12 @@ pub(super) struct Apt {
 
 impl Apt {
     /// Sets it up, without reaching for the network.
-    pub(super) fn open(cache: &Cache, archives: &Archives, suites: &[String], arch: &str) -> Result<Self> {
+    pub(super) fn open(
+        cache: &Cache,
+        archives: &Archives,
+        suites: &[String],
+        arch: &str,
+    ) -> Result<Self> {
         let sources = archives.sources(suites, arch)?;
         let name = suites.join("-");
         let key = Key::new().with(&sources).with(arch);
@@ -49,7 +56,10 @@ impl Apt {
         }
         write_if_new(&dir.join("sources.list"), &sources)?;
         write_if_new(&dir.join("status"), "")?;
-        write_if_new(&dir.join("apt.conf"), &configuration(&dir, arch, &followed()))?;
+        write_if_new(
+            &dir.join("apt.conf"),
+            &configuration(&dir, arch, &followed()),
+        )?;
         Ok(Self {
             dir,
             suites: suites.join(", "),
@@ -72,7 +82,10 @@ impl Apt {
 
     /// Downloads the lists.
     pub(super) fn refresh(&self) -> Result<()> {
-        let _step = Step::start(format!("reading what Debian's archive has in {}", self.suites));
+        let _step = Step::start(format!(
+            "reading what Debian's archive has in {}",
+            self.suites
+        ));
         let mut command = self.command("apt-get");
         command.args(["-qq", "-o", "APT::Update::Error-Mode=any", "update"]);
         self.run(&mut command)?;
@@ -82,7 +95,11 @@ impl Apt {
     /// The names of packages that start with `prefix`.
     pub(super) fn names(&self, prefix: &str) -> Result<Vec<String>> {
         let text = process::run(self.command("apt-cache").args(["pkgnames", prefix]))?;
-        Ok(text.lines().filter_map(index::name).map(str::to_owned).collect())
+        Ok(text
+            .lines()
+            .filter_map(index::name)
+            .map(str::to_owned)
+            .collect())
     }
 
     /// All versions of these packages in the suites.
@@ -100,7 +117,10 @@ impl Apt {
         let mut command = self.command("apt-cache");
         command.args(["show", "--no-all-versions"]).args(wanted);
         let found = index::packages(&process::run(&mut command)?);
-        let name = |word: &String| word.split_once('=').map_or(word.clone(), |(name, _)| name.to_owned());
+        let name = |word: &String| {
+            word.split_once('=')
+                .map_or(word.clone(), |(name, _)| name.to_owned())
+        };
         match wanted
             .iter()
             .map(name)
@@ -131,7 +151,10 @@ impl Apt {
             .args(packages.iter().map(|package| package.exactly()))
             .current_dir(dir);
         self.run(&mut command)?;
-        let files: Vec<PathBuf> = packages.iter().map(|package| dir.join(package.file_name())).collect();
+        let files: Vec<PathBuf> = packages
+            .iter()
+            .map(|package| dir.join(package.file_name()))
+            .collect();
         match packages
             .iter()
             .zip(&files)
@@ -176,7 +199,10 @@ impl Apt {
 /// The error for a mirror that could not be reached, if that is what apt complained about.
 fn unreachable(output: &Output, suites: &str) -> Option<Error> {
     let said = process::said(output);
-    let lines: Vec<&str> = said.lines().filter(|line| unreached(line).is_some()).collect();
+    let lines: Vec<&str> = said
+        .lines()
+        .filter(|line| unreached(line).is_some())
+        .collect();
     let uri = unreached(lines.first()?)?;
     // A full disk stops a download too.
     if said.contains("No space left on device") {
@@ -200,7 +226,8 @@ fn unreached(line: &str) -> Option<&str> {
     failed.or(absent)?.split(' ').next()
 }
 
-/// apt reads this file before the system's own, which it thereby never sees: those name hooks that act on the system.
+/// apt reads this file before the system's own, which it thereby never sees: those name hooks that
+/// act on the system.
 fn configuration(dir: &Path, arch: &str, followed: &str) -> String {
     let dir = dir.display();
     format!(
@@ -234,7 +261,12 @@ Acquire::Retries "2";
 
 /// The lines of the system's apt configuration that ours repeats.
 fn followed() -> String {
-    let text = process::run(Command::new("apt-config").args(["dump", "--no-empty", "--format", "%F \"%v\";%n"]));
+    let text = process::run(Command::new("apt-config").args([
+        "dump",
+        "--no-empty",
+        "--format",
+        "%F \"%v\";%n",
+    ]));
     let wanted = |line: &&str| FOLLOWED.iter().any(|prefix| line.starts_with(prefix));
     text.unwrap_or_default()
         .lines()
@@ -276,10 +308,15 @@ mod tests {
     #[test]
     fn an_archive_out_of_reach_is_named_and_the_cache_recalled() {
         let dir = tempfile::tempdir().unwrap();
-        let Some(apt) = apt_of_nowhere(dir.path()) else { return };
+        let Some(apt) = apt_of_nowhere(dir.path()) else {
+            return;
+        };
         let error = apt.refresh_if_old().unwrap_err();
         assert!(error.place().contains("no-mirror"), "{error}");
-        assert!(error.remedy().contains("in the cache already still work"), "{error}");
+        assert!(
+            error.remedy().contains("in the cache already still work"),
+            "{error}"
+        );
         assert!(!apt.stamp().exists());
     }
 
@@ -287,7 +324,9 @@ mod tests {
     fn what_was_not_reached_is_read_from_what_apt_says() {
         let uri = "https://mirror.example/debian/dists/trixie/InRelease";
         assert_eq!(
-            unreached(&format!("E: Failed to fetch {uri}  Could not resolve 'mirror.example'")),
+            unreached(&format!(
+                "E: Failed to fetch {uri}  Could not resolve 'mirror.example'"
+            )),
             Some(uri)
         );
         let text = "E: The repository 'file:/debian trixie Release' does not have a Release file.";
@@ -301,7 +340,9 @@ mod tests {
     #[test]
     fn the_system_is_neither_read_nor_changed() {
         let dir = tempfile::tempdir().unwrap();
-        let Some(apt) = apt_of_nowhere(dir.path()) else { return };
+        let Some(apt) = apt_of_nowhere(dir.path()) else {
+            return;
+        };
         let text = process::run(apt.command("apt-config").arg("dump")).unwrap();
         for option in [
             "Dir::State ",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where Debian's archives are: as the system's own apt sources say, or two variables of the environment; and
-//! the keys that their signatures are checked against.
+//! Where Debian's archives are: as the system's own apt sources say, or two variables of the
+//! environment; and the keys that their signatures are checked against.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,12 @@ use linux_driver_host::{Error, Result, process};
 const MAIN: &str = "LINUX_DRIVER_DEBIAN_MIRROR";
 /// Names the mirror of the security archive.
 const SECURITY: &str = "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR";
-/// Names the file of the keys that both are signed with: of mirrors that sign what they hold themselves.
+/// Names the file of the keys that both are signed with: of mirrors that sign what they hold
+/// themselves.
 const KEYRING: &str = "LINUX_DRIVER_DEBIAN_KEYRING";
 
-/// Where the keys stand that Debian signs its archives with. The newer name comes second: older systems lack it.
+/// Where the keys stand that Debian signs its archives with. The newer name comes second: older
+/// systems lack it.
 const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "/usr/share/keyrings/debian-archive-keyring.pgp",
@@ -59,7 +61,8 @@ impl Archives {
                 "$(REPO_URI)|$(RELEASE)|$(ORIGIN)|$(LABEL)",
                 "Created-By: Packages",
             ]);
-            // A system whose sources apt cannot read has the variables for its remedy, as one without apt.
+            // A system whose sources apt cannot read has the variables for its remedy, as one
+            // without apt.
             let text = process::run(&mut command).unwrap_or_default();
             let found = Self::from_targets(&text);
             archives.main = archives.main.or(found.main);
@@ -137,14 +140,16 @@ pub(crate) fn keyring() -> Result<PathBuf> {
     })
 }
 
-/// Whether there is something that signatures can be checked against; a wrong name is an error once it is used.
+/// Whether there is something that signatures can be checked against; a wrong name is an error once
+/// it is used.
 pub(crate) fn has_keyring() -> bool {
     std::env::var_os(KEYRING).is_some_and(|value| !value.is_empty()) || keyring().is_ok()
 }
 
 /// The file of keys that the environment names.
 fn named_keyring(value: &OsStr) -> Result<PathBuf> {
-    // Elsewhere than in a path apt reads other things: fingerprints, a list, the end of the options.
+    // Elsewhere than in a path apt reads other things: fingerprints, a list, the end of the
+    // options.
     let sound = |c: char| c.is_ascii_graphic() && !"[]#\"'\\,".contains(c);
     let path = Path::new(value);
     let fits = path.is_absolute() && value.to_str().is_some_and(|text| text.chars().all(sound));
@@ -235,7 +240,9 @@ mod tests {
         let found = Archives::from_targets(text);
         assert_eq!(found, Archives::default());
         if has_keyring() {
-            let error = found.sources(&["bookworm-security".to_owned()], "amd64").unwrap_err();
+            let error = found
+                .sources(&["bookworm-security".to_owned()], "amd64")
+                .unwrap_err();
             assert!(error.remedy().contains(SECURITY), "{error}");
         }
     }
@@ -248,7 +255,14 @@ mod tests {
         assert!(absent.to_string().contains("no such file"), "{absent}");
         std::fs::write(&file, "").unwrap();
         assert_eq!(named_keyring(file.as_os_str()).unwrap(), file);
-        for wrong in ["keys.gpg", "0123456789ABCDEF", "/a b", "/a,/b", "/a] [trusted=yes", "/"] {
+        for wrong in [
+            "keys.gpg",
+            "0123456789ABCDEF",
+            "/a b",
+            "/a,/b",
+            "/a] [trusted=yes",
+            "/",
+        ] {
             let error = named_keyring(OsStr::new(wrong)).unwrap_err();
             assert!(error.remedy().contains("Debian's own keys"), "{error}");
         }

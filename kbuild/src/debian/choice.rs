@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernel is taken from the archive: the pinned one, or once that has left it, the newest of its series.
+//! Which kernel is taken from the archive: the pinned one, or once that has left it, the newest of
+//! its series.
 
 use linux_driver_host::{Error, Result};
 
@@ -42,7 +43,11 @@ pub(super) fn newest_in(apt: &Apt, spec: &Spec) -> Result<Choice> {
     let mut names = Vec::new();
     for kind in KINDS {
         let found = apt.names(&format!("{kind}{}.", spec.series))?;
-        names.extend(found.into_iter().filter(|name| belongs(&name[kind.len()..], spec)));
+        names.extend(
+            found
+                .into_iter()
+                .filter(|name| belongs(&name[kind.len()..], spec)),
+        );
     }
     newest(&apt.offers(&names)?, spec).ok_or_else(|| {
         Error::new(
@@ -58,7 +63,10 @@ pub(super) fn newest_in(apt: &Apt, spec: &Spec) -> Result<Choice> {
 }
 
 fn pinned(apt: &Apt, spec: &Spec) -> Result<Option<Choice>> {
-    let names: Vec<String> = KINDS.iter().map(|kind| format!("{kind}{}", spec.release)).collect();
+    let names: Vec<String> = KINDS
+        .iter()
+        .map(|kind| format!("{kind}{}", spec.release))
+        .collect();
     let offers = apt.offers(&names)?;
     let all = names.iter().all(|name| {
         offers
@@ -78,9 +86,9 @@ fn newest(offers: &[Offer], spec: &Spec) -> Option<Choice> {
         .iter()
         .filter_map(|offer| Some((offer.name.strip_prefix(KINDS[0])?, &offer.version)));
     let bootable = |release: &str, version: &String| {
-        offers
-            .iter()
-            .any(|offer| offer.name.strip_prefix(KINDS[1]) == Some(release) && offer.version == *version)
+        offers.iter().any(|offer| {
+            offer.name.strip_prefix(KINDS[1]) == Some(release) && offer.version == *version
+        })
     };
     let (release, version) = releases
         .filter(|(release, version)| belongs(release, spec) && bootable(release, version))
@@ -173,6 +181,9 @@ mod tests {
 
     #[test]
     fn an_archive_without_the_series_has_no_choice() {
-        assert_eq!(newest(&offers(&[("7.3.4+deb13-amd64", "7.3.4-1")]), &spec()), None);
+        assert_eq!(
+            newest(&offers(&[("7.3.4+deb13-amd64", "7.3.4-1")]), &spec()),
+            None
+        );
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! All kernels that the archive holds, whether modules can be built for them or not: an old version's image stays in
-//! the archive for longer than its headers.
+//! All kernels that the archive holds, whether modules can be built for them or not: an old
+//! version's image stays in the archive for longer than its headers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,8 +14,8 @@ use super::archives::Archives;
 use super::index::{self, Offer};
 use super::{Package, download, unpack, version};
 
-/// The starts of the names of the packages of a kernel: those that hold a kernel first. Where `linux-binary-…` is, the
-/// package `linux-image-…` is empty.
+/// The starts of the names of the packages of a kernel: those that hold a kernel first. Where
+/// `linux-binary-…` is, the package `linux-image-…` is empty.
 const KINDS: [&str; 3] = ["linux-binary-", "linux-image-", "linux-headers-"];
 
 /// A kernel in the archive.
@@ -56,7 +56,11 @@ pub(crate) fn list(cache: &Cache, suites: &[String], arch: &str) -> Result<Vec<H
     let mut names = Vec::new();
     for kind in KINDS {
         let found = apt.names(kind)?;
-        names.extend(found.into_iter().filter(|name| release(name, arch).is_some()));
+        names.extend(
+            found
+                .into_iter()
+                .filter(|name| release(name, arch).is_some()),
+        );
     }
     Ok(holdings(&apt.offers(&names)?, arch))
 }
@@ -67,15 +71,20 @@ fn release<'n>(name: &'n str, arch: &str) -> Option<(usize, &'n str)> {
         .iter()
         .enumerate()
         .find_map(|(number, kind)| Some((number, name.strip_prefix(kind)?)))?;
-    let of_arch = release.strip_suffix(arch).is_some_and(|rest| rest.ends_with('-'));
+    let of_arch = release
+        .strip_suffix(arch)
+        .is_some_and(|rest| rest.ends_with('-'));
     (of_arch && release.starts_with(|c: char| c.is_ascii_digit())).then_some((kind, release))
 }
 
-/// Whether the package only refers to the newest of a series: `linux-image-6.12-amd64` in version 6.12.117-1. A kernel whose
-/// release has no third number has none in its version either (7.3-amd64 in version 7.3~rc7-1).
+/// Whether the package only refers to the newest of a series: `linux-image-6.12-amd64` in version
+/// 6.12.117-1. A kernel whose release has no third number has none in its version either (7.3-amd64
+/// in version 7.3~rc7-1).
 fn refers(release: &str, version: &str) -> bool {
     let series = release.split('-').next().unwrap_or(release);
-    let more = version.strip_prefix(series).is_some_and(|rest| rest.starts_with('.'));
+    let more = version
+        .strip_prefix(series)
+        .is_some_and(|rest| rest.starts_with('.'));
     series.matches('.').count() == 1 && more
 }
 
@@ -83,14 +92,20 @@ fn refers(release: &str, version: &str) -> bool {
 fn holdings(offers: &[Offer], arch: &str) -> Vec<Holding> {
     let mut all: BTreeMap<&str, BTreeMap<&str, [bool; KINDS.len()]>> = BTreeMap::new();
     for offer in offers {
-        let found = release(&offer.name, arch).filter(|(_, release)| !refers(release, &offer.version));
+        let found =
+            release(&offer.name, arch).filter(|(_, release)| !refers(release, &offer.version));
         if let Some((kind, release)) = found {
-            all.entry(release).or_default().entry(&offer.version).or_default()[kind] = true;
+            all.entry(release)
+                .or_default()
+                .entry(&offer.version)
+                .or_default()[kind] = true;
         }
     }
     let holding = |(release, versions): (&str, BTreeMap<&str, [bool; KINDS.len()]>)| {
         // Headers alone can hold BTF; a kernel of another version is another kernel.
-        let (version, kinds) = versions.into_iter().max_by(|a, b| version::compare(a.0, b.0))?;
+        let (version, kinds) = versions
+            .into_iter()
+            .max_by(|a, b| version::compare(a.0, b.0))?;
         let package = |kind: usize| kinds[kind].then(|| format!("{}{release}", KINDS[kind]));
         Some(Holding {
             release: release.to_owned(),
@@ -103,13 +118,22 @@ fn holdings(offers: &[Offer], arch: &str) -> Vec<Holding> {
 }
 
 /// Downloads what holds the kernel's BTF and its symbols, and puts both into `staging`.
-pub(crate) fn files(cache: &Cache, suites: &[String], arch: &str, holding: &Holding, staging: &Path) -> Result<Files> {
+pub(crate) fn files(
+    cache: &Cache,
+    suites: &[String],
+    arch: &str,
+    holding: &Holding,
+    staging: &Path,
+) -> Result<Files> {
     let apt = open(cache, suites, arch)?;
     let debs = staging.join("debs");
     fs::create_dir(&debs).map_err(|e| Error::io(&debs, "make", &e))?;
     let deb_of = |name: &str| -> Result<(std::path::PathBuf, index::Package)> {
         let found = apt.show(&[format!("{name}={}", holding.version)])?;
-        let package = found.into_iter().next().filter(|package| package.name == name);
+        let package = found
+            .into_iter()
+            .next()
+            .filter(|package| package.name == name);
         let package = package.ok_or_else(|| {
             Error::new(
                 name,
@@ -119,7 +143,8 @@ pub(crate) fn files(cache: &Cache, suites: &[String], arch: &str, holding: &Hold
             )
         })?;
         let deb = download(&apt, &[&package], &debs)?.into_iter().next();
-        let deb = deb.ok_or_else(|| Error::new(name, "to be downloaded", "no file", "report this"))?;
+        let deb =
+            deb.ok_or_else(|| Error::new(name, "to be downloaded", "no file", "report this"))?;
         Ok((deb, package))
     };
     let (kernel, symvers) = (staging.join(KERNEL), staging.join(SYMVERS));
@@ -210,7 +235,12 @@ mod tests {
         assert_eq!(
             found,
             [
-                ("6.1.0-49-amd64", "6.1.174-1", Some("linux-image-6.1.0-49-amd64"), None),
+                (
+                    "6.1.0-49-amd64",
+                    "6.1.174-1",
+                    Some("linux-image-6.1.0-49-amd64"),
+                    None
+                ),
                 (
                     "6.1.0-56-amd64",
                     "6.1.192-2",
@@ -223,7 +253,12 @@ mod tests {
                     Some("linux-binary-7.2.12+deb13-amd64"),
                     None
                 ),
-                ("7.3-amd64", "7.3~rc7-1~exp1", Some("linux-binary-7.3-amd64"), None),
+                (
+                    "7.3-amd64",
+                    "7.3~rc7-1~exp1",
+                    Some("linux-binary-7.3-amd64"),
+                    None
+                ),
             ]
         );
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What apt prints about packages, read. The texts come from the archive: a name or a version with characters that
-//! no such thing has is dropped, so that none can become an option or a path.
+//! What apt prints about packages, read. The texts come from the archive: a name or a version with
+//! characters that no such thing has is dropped, so that none can become an option or a path.
 
 /// A package as the archive's index describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,12 @@ impl Package {
 
     /// The name that `apt-get download` gives its file.
     pub(super) fn file_name(&self) -> String {
-        format!("{}_{}_{}.deb", self.name, self.version.replace(':', "%3a"), self.arch)
+        format!(
+            "{}_{}_{}.deb",
+            self.name,
+            self.version.replace(':', "%3a"),
+            self.arch
+        )
     }
 }
 
@@ -48,9 +53,12 @@ pub(super) fn packages(text: &str) -> Vec<Package> {
 fn package(stanza: &str) -> Option<Package> {
     let field = |name: &str| {
         let mut lines = stanza.lines().filter_map(|line| line.split_once(": "));
-        lines.find(|(key, _)| *key == name).map(|(_, value)| value.trim())
+        lines
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value.trim())
     };
-    let sha256 = field("SHA256").filter(|hash| hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_hexdigit()))?;
+    let sha256 = field("SHA256")
+        .filter(|hash| hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_hexdigit()))?;
     Some(Package {
         name: name(field("Package")?)?.to_owned(),
         version: version(field("Version")?)?.to_owned(),
@@ -69,14 +77,18 @@ fn package(stanza: &str) -> Option<Package> {
 fn dependency(text: &str) -> Option<(String, Option<String>)> {
     let first = text.split('|').next()?.trim();
     let (package, relation) = first.split_once(' ').unwrap_or((first, ""));
-    let package = package.split_once(':').map_or(package, |(package, _)| package);
+    let package = package
+        .split_once(':')
+        .map_or(package, |(package, _)| package);
     let exact = relation
         .trim()
         .strip_prefix("(=")
         .and_then(|rest| rest.strip_suffix(')'));
     Some((
         name(package)?.to_owned(),
-        exact.and_then(|text| version(text.trim())).map(str::to_owned),
+        exact
+            .and_then(|text| version(text.trim()))
+            .map(str::to_owned),
     ))
 }
 
@@ -94,11 +106,14 @@ pub(super) fn offers(text: &str) -> Vec<Offer> {
     text.lines().filter_map(offer).collect()
 }
 
-/// Reads the `Inst` lines that `apt-get --simulate install` prints, as apt takes them on the command line.
+/// Reads the `Inst` lines that `apt-get --simulate install` prints, as apt takes them on the
+/// command line.
 pub(super) fn installed(text: &str) -> Vec<String> {
     let inst = |line: &str| {
         let (package, rest) = line.strip_prefix("Inst ")?.split_once(' ')?;
-        let package = package.split_once(':').map_or(package, |(package, _)| package);
+        let package = package
+            .split_once(':')
+            .map_or(package, |(package, _)| package);
         let found = rest.split_once('(')?.1.split(' ').next()?;
         Some(format!("{}={}", name(package)?, version(found)?))
     };
@@ -117,7 +132,9 @@ pub(super) fn name(text: &str) -> Option<&str> {
 /// The text, if it can be a version.
 pub(super) fn version(text: &str) -> Option<&str> {
     let sound = text.starts_with(|c: char| c.is_ascii_digit())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+-~:".contains(c));
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".+-~:".contains(c));
     sound.then_some(text)
 }
 
@@ -179,6 +196,9 @@ mod tests {
         let text = "Inst gcc-14-base (14.2.0-19 Debian:13.7/stable [amd64])\n\
                     Inst libattr1:amd64 [1:2.4] (1:2.5.2-3 Debian:13.7/stable [amd64]) []\n\
                     Conf gcc-14-base (14.2.0-19 Debian:13.7/stable [amd64])\n";
-        assert_eq!(installed(text), ["gcc-14-base=14.2.0-19", "libattr1=1:2.5.2-3"]);
+        assert_eq!(
+            installed(text),
+            ["gcc-14-base=14.2.0-19", "libattr1=1:2.5.2-3"]
+        );
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Headers packages name the folder that they are made for, /usr/src, in their makefiles. In the cache they stand
-//! elsewhere.
+//! Headers packages name the folder that they are made for, /usr/src, in their makefiles. In the
+//! cache they stand elsewhere.
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +67,10 @@ mod tests {
 
     #[test]
     fn a_cache_that_make_cannot_read_is_refused() {
-        check(Path::new("/home/me/.cache/linux-driver/kernels/debian-6.12-0")).unwrap();
+        check(Path::new(
+            "/home/me/.cache/linux-driver/kernels/debian-6.12-0",
+        ))
+        .unwrap();
         let error = check(Path::new("/home/my cache")).unwrap_err();
         assert!(error.remedy().contains("LINUX_DRIVER_CACHE"), "{error}");
     }

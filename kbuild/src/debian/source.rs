@@ -62,10 +62,13 @@ fn newest_of(offers: Vec<Offer>) -> Option<String> {
     versions.max_by(|a, b| version::compare(a, b))
 }
 
-/// The release of a kernel that is built from the source of this version: the kernel's own version, and what the
-/// catalogue's release has after that.
+/// The release of a kernel that is built from the source of this version: the kernel's own version,
+/// and what the catalogue's release has after that.
 fn release(spec: &Spec, version: &str) -> String {
-    let local = spec.release.strip_prefix(upstream(&spec.version)).unwrap_or_default();
+    let local = spec
+        .release
+        .strip_prefix(upstream(&spec.version))
+        .unwrap_or_default();
     format!("{}{local}", upstream(version))
 }
 
@@ -99,7 +102,10 @@ pub(crate) fn fetch(cache: &Cache, spec: &Spec, staging: &Path, tree: &Path) -> 
     let archive = staging.join("source.tar");
     let found = download(&apt, &packages.iter().collect::<Vec<_>>(), &debs)?;
     drop(apt);
-    let step = Step::start(format!("unpacking the source of linux {}", upstream(&choice.version)));
+    let step = Step::start(format!(
+        "unpacking the source of linux {}",
+        upstream(&choice.version)
+    ));
     let mut package = None;
     for (deb, held) in found.iter().zip(&packages) {
         if unpack::unpack_file(deb, "*/linux-source-*.tar.*", &archive)? {
@@ -116,10 +122,15 @@ pub(crate) fn fetch(cache: &Cache, spec: &Spec, staging: &Path, tree: &Path) -> 
     })?;
     fs::create_dir(tree).map_err(|e| Error::io(tree, "make", &e))?;
     let mut tar = Command::new("tar");
-    tar.args(["--extract", "--strip-components=1", "--no-same-owner", "--file"])
-        .arg(&archive)
-        .arg("--directory")
-        .arg(tree);
+    tar.args([
+        "--extract",
+        "--strip-components=1",
+        "--no-same-owner",
+        "--file",
+    ])
+    .arg(&archive)
+    .arg("--directory")
+    .arg(tree);
     process::run(&mut tar)?;
     drop(step);
     fs::remove_dir_all(&debs).map_err(|e| Error::io(&debs, "remove", &e))?;
@@ -159,7 +170,10 @@ mod tests {
             name: "linux-source-6.12".into(),
             version: version.into(),
         });
-        assert_eq!(newest_of(offers.into()).as_deref(), Some("6.12.117-1~deb12u1"));
+        assert_eq!(
+            newest_of(offers.into()).as_deref(),
+            Some("6.12.117-1~deb12u1")
+        );
         assert_eq!(newest_of(Vec::new()), None);
     }
 }

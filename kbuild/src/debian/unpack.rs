@@ -14,8 +14,9 @@ pub(super) fn unpack(deb: &Path, dir: &Path) -> Result<()> {
     process::run(Command::new("dpkg-deb").arg("--extract").arg(deb).arg(dir)).map(drop)
 }
 
-/// Unpacks a package into a folder that becomes a root file system, whose merged folders (`bin` → `usr/bin`) stay links.
-/// tar then follows links that packages bring, so it runs where it can write nothing but the folder.
+/// Unpacks a package into a folder that becomes a root file system, whose merged folders (`bin` →
+/// `usr/bin`) stay links. tar then follows links that packages bring, so it runs where it can write
+/// nothing but the folder.
 pub(super) fn unpack_into_root(deb: &Path, dir: &Path) -> Result<()> {
     let mut tar = Command::new("bwrap");
     tar.args(["--ro-bind", "/", "/", "--dev", "/dev", "--bind"])
@@ -29,7 +30,10 @@ pub(super) fn unpack_into_root(deb: &Path, dir: &Path) -> Result<()> {
     ])
     .arg(dir);
     // Documentation and translations are half of what small packages hold.
-    tar.args(["doc", "man", "info", "locale", "lintian"].map(|name| format!("--exclude=./usr/share/{name}")));
+    tar.args(
+        ["doc", "man", "info", "locale", "lintian"]
+            .map(|name| format!("--exclude=./usr/share/{name}")),
+    );
     let ended = data_through(deb, tar, Stdio::null())?;
     ended.check(|ended| ended.source.success() && ended.sink.success())
 }
@@ -39,15 +43,26 @@ pub(super) fn unpack_image(deb: &Path, image: &Path) -> Result<bool> {
     unpack_file(deb, "*/vmlinuz*", image)
 }
 
-/// Writes the first file of a package that matches `pattern` to `file`; false if none does. What else is in the package,
-/// such as the modules of an image, is not unpacked, and no name in the package becomes a path.
+/// Writes the first file of a package that matches `pattern` to `file`; false if none does. What
+/// else is in the package, such as the modules of an image, is not unpacked, and no name in the
+/// package becomes a path.
 pub(super) fn unpack_file(deb: &Path, pattern: &str, file: &Path) -> Result<bool> {
     let out = File::create(file).map_err(|e| Error::io(file, "write", &e))?;
     let mut tar = Command::new("tar");
     // The first that matches; tar stops there, maybe long before the end of the package.
-    tar.args(["--extract", "--to-stdout", "--occurrence=1", "--wildcards", pattern]);
+    tar.args([
+        "--extract",
+        "--to-stdout",
+        "--occurrence=1",
+        "--wildcards",
+        pattern,
+    ]);
     let ended = data_through(deb, tar, out.into())?;
-    if fs::metadata(file).map_err(|e| Error::io(file, "read", &e))?.len() == 0 {
+    if fs::metadata(file)
+        .map_err(|e| Error::io(file, "read", &e))?
+        .len()
+        == 0
+    {
         fs::remove_file(file).map_err(|e| Error::io(file, "remove", &e))?;
         return Ok(false);
     }
@@ -73,8 +88,16 @@ impl Ended {
         } else {
             "see what they printed; run it again, and report this if it stays"
         };
-        let found = format!("{}; {}; they printed:\n{}", self.source, self.sink, self.said);
-        Err(Error::new(self.line, "both to end with exit code 0", found, remedy))
+        let found = format!(
+            "{}; {}; they printed:\n{}",
+            self.source, self.sink, self.said
+        );
+        Err(Error::new(
+            self.line,
+            "both to end with exit code 0",
+            found,
+            remedy,
+        ))
     }
 }
 
@@ -90,13 +113,18 @@ fn data_through(deb: &Path, mut tar: Command, out: Stdio) -> Result<Ended> {
         .stdout(Stdio::piped())
         .stderr(errors()?);
     tar.stderr(errors()?);
-    let line = format!("{} | {}", process::command_line(&dpkg), process::command_line(&tar));
+    let line = format!(
+        "{} | {}",
+        process::command_line(&dpkg),
+        process::command_line(&tar)
+    );
     let mut source = Running::start(&mut dpkg)?;
     if let Some(pipe) = source.child().stdout.take() {
         tar.stdin(pipe);
     }
     let sink = Running::start(tar.stdout(out))?;
-    // The command holds the pipe's end too: while it lives, dpkg-deb would wait for a reader that has gone.
+    // The command holds the pipe's end too: while it lives, dpkg-deb would wait for a reader that
+    // has gone.
     drop(tar);
     let sink = sink.wait()?;
     let source = source.wait()?;

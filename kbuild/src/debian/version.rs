@@ -6,7 +6,8 @@ use std::cmp::Ordering;
 /// Compares two versions as dpkg does.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let ((epoch_a, a), (epoch_b, b)) = (split_epoch(a), split_epoch(b));
-    let ((upstream_a, revision_a), (upstream_b, revision_b)) = (split_revision(a), split_revision(b));
+    let ((upstream_a, revision_a), (upstream_b, revision_b)) =
+        (split_revision(a), split_revision(b));
     compare_part(epoch_a, epoch_b)
         .then_with(|| compare_part(upstream_a, upstream_b))
         .then_with(|| compare_part(revision_a, revision_b))
@@ -58,7 +59,10 @@ fn weight(sign: Option<u8>) -> i32 {
 
 /// Takes the digits at the start off `text`; returns them without leading zeroes.
 fn digits<'a>(text: &mut &'a [u8]) -> &'a [u8] {
-    let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|c| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (run, rest) = text.split_at(end);
     *text = rest;
     &run[run.iter().position(|&c| c != b'0').unwrap_or(run.len())..]

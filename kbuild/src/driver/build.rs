@@ -64,23 +64,30 @@ pub struct Build {
     pub report: check::Report,
 }
 
-/// The members of a module whose driver is a crate: named so that no driver's own name is in the way.
+/// The members of a module whose driver is a crate: named so that no driver's own name is in the
+/// way.
 const RUST_OBJECT: &str = "linux_driver_rust";
 const SHIMS_OBJECT: &str = "linux_driver_shims";
 
-/// The script by which Kbuild links the members: ld's own (`INSERT`), less what ftrace would look for in
-/// the shims, which it does not trace. The Rust object has none either. Without ld's own script two
-/// sections of one name and with different flags would both stay.
+/// The script by which Kbuild links the members: ld's own (`INSERT`), less what ftrace would look
+/// for in the shims, which it does not trace. The Rust object has none either. Without ld's own
+/// script two sections of one name and with different flags would both stay.
 const MEMBERS_SCRIPT: &str = "linux_driver_members.lds";
-const MEMBERS: &str = "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT BEFORE .text;\n";
+const MEMBERS: &str =
+    "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT BEFORE .text;\n";
 
 impl Builder {
     /// A builder for this kernel.
     pub fn new(cache: Cache, kbuild: Kbuild, install: Install) -> Self {
-        Self { cache, kbuild, install }
+        Self {
+            cache,
+            kbuild,
+            install,
+        }
     }
 
-    /// Builds the driver and checks the module. On an error no module is left, not even an older one.
+    /// Builds the driver and checks the module. On an error no module is left, not even an older
+    /// one.
     pub fn build(&self, source: &Source) -> Result<Build> {
         let dir = self.dir(source)?;
         let _lock = lock(&dir)?;
@@ -97,8 +104,8 @@ impl Builder {
         prepare(&self.cache, &self.kbuild, sys)
     }
 
-    /// rustc, as it is called for a crate that uses the library of this manifest and nothing else: for tests of what must
-    /// not compile.
+    /// rustc, as it is called for a crate that uses the library of this manifest and nothing else:
+    /// for tests of what must not compile.
     pub fn rustc(&self, library: &Source) -> Result<Command> {
         let Language::Rust { manifest, sys, .. } = &library.language else {
             return Err(Error::new(
@@ -115,8 +122,8 @@ impl Builder {
         Ok(compile.rustc(&rlib))
     }
 
-    /// All that has to be there first. Where `core` has to be built, on one processor, the others compile meanwhile what of
-    /// the driver's crates runs on this machine.
+    /// All that has to be there first. Where `core` has to be built, on one processor, the others
+    /// compile meanwhile what of the driver's crates runs on this machine.
     fn parts(&self, source: &Source, manifest: &Path, sys: &Path) -> Result<Parts> {
         let toolchain = Toolchain::find(self.install)?;
         let target = arch::target(&self.kbuild.tree)?;
@@ -142,7 +149,9 @@ impl Builder {
                 features: source.unstable_features()?,
             };
             let warm = compile.warm_up(&source.name, manifest);
-            let core = core.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            let core = core
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             core.and_then(|core| warm.map(|()| core))
         })?;
         Ok(Parts {
@@ -168,9 +177,14 @@ impl Builder {
         Ok(dir)
     }
 
-    /// Where cargo keeps what it builds for kernels, and the lock of that folder. In a new one there is what other drivers have of
-    /// the crates for this machine.
-    fn cargo_dir(&self, source: &Source, toolchain: &Toolchain, sys: &Path) -> Result<(PathBuf, File)> {
+    /// Where cargo keeps what it builds for kernels, and the lock of that folder. In a new one
+    /// there is what other drivers have of the crates for this machine.
+    fn cargo_dir(
+        &self,
+        source: &Source,
+        toolchain: &Toolchain,
+        sys: &Path,
+    ) -> Result<(PathBuf, File)> {
         let dir = source.target_dir.join("linux-driver/cargo");
         fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
         let lock = lock(&dir)?;
@@ -192,15 +206,25 @@ impl Builder {
         };
         let mut arguments = vec!["modules".to_owned()];
         if matches!(source.language, Language::C) && !source.features.is_empty() {
-            let macros: Vec<String> = source.features.iter().map(|feature| feature_macro(feature)).collect();
+            let macros: Vec<String> = source
+                .features
+                .iter()
+                .map(|feature| feature_macro(feature))
+                .collect();
             arguments.push(format!("KCFLAGS={}", macros.join(" ")));
         }
-        let said = self.kbuild.make(dir, &arguments).map_err(Error::of_driver)?;
+        let said = self
+            .kbuild
+            .make(dir, &arguments)
+            .map_err(Error::of_driver)?;
         no_warnings(&said, ko)?;
         if !ko.is_file() {
             return Err(Error::new(
                 dir.join("Kbuild").display(),
-                format_args!("`obj-m := {}.o`: a module of the driver's name", source.module),
+                format_args!(
+                    "`obj-m := {}.o`: a module of the driver's name",
+                    source.module
+                ),
                 "Kbuild made no such module",
                 "name the module in the Kbuild file as the folder, with _ for -",
             )
@@ -214,8 +238,8 @@ impl Builder {
         })
     }
 
-    /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it calls. Returns the buses
-    /// for which it has ID tables.
+    /// Makes the members of a module whose driver is a crate: the Rust object and the shims that it
+    /// calls. Returns the buses for which it has ID tables.
     fn rust_members(
         &self,
         dir: &Path,
@@ -236,11 +260,14 @@ impl Builder {
                 features.join(", ")
             ));
         }
-        let compiled = parts.compile(cargo_dir.clone(), features).archive(source, manifest)?;
+        let compiled = parts
+            .compile(cargo_dir.clone(), features)
+            .archive(source, manifest)?;
         unseen::check(&compiled.of_driver(manifest, sys)?, workspace)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
         link(&compiled.library, &fresh)?;
-        HostCrates::new(&self.cache, &parts.toolchain, sys)?.keep(&cargo_dir, &compiled.host_crates)?;
+        HostCrates::new(&self.cache, &parts.toolchain, sys)?
+            .keep(&cargo_dir, &compiled.host_crates)?;
         drop(shared);
         process::check_interrupted()?;
 
@@ -278,7 +305,13 @@ impl Builder {
             dir.join(MEMBERS_SCRIPT).display()
         );
         write_if_changed(&dir.join("Kbuild"), members.as_bytes())?;
-        Ok(symbols.id_tables(&parts.prepared.kernel.device_table_symbol.replace("{module}", module)))
+        Ok(symbols.id_tables(
+            &parts
+                .prepared
+                .kernel
+                .device_table_symbol
+                .replace("{module}", module),
+        ))
     }
 
     /// Runs objtool on an object that Kbuild did not compile, as it does on those that it compiles.
@@ -315,7 +348,10 @@ fn passed(report: &check::Report, place: &Path) -> Result<()> {
 fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> {
     copy_if_changed(&prepared.sources, dir)?;
     write_if_changed(&dir.join("shims_used.h"), used(shims).as_bytes())?;
-    write_if_changed(&dir.join(format!("{SHIMS_OBJECT}.c")), b"#include \"shims.c\"\n")
+    write_if_changed(
+        &dir.join(format!("{SHIMS_OBJECT}.c")),
+        b"#include \"shims.c\"\n",
+    )
 }
 
 /// Copies a driver in C to where it is built: Kbuild writes beside the sources.
@@ -325,7 +361,11 @@ fn copy_c(source: &Source, dir: &Path) -> Result<()> {
         path.file_name().is_some_and(|name| name == "Kbuild")
             || path.extension().is_some_and(|end| end == "c" || end == "h")
     };
-    let files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_source).collect();
+    let files: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(is_source)
+        .collect();
     copy_if_changed(&files, dir)
 }
 

@@ -31,8 +31,8 @@ const PROFILE: [(&str, &str); 8] = [
     ("DEBUG_ASSERTIONS", "false"),
 ];
 
-/// Names the file in which the build script of `linux-driver-sys` leaves why it makes no bindings. cargo tells a script that failed
-/// from a crate that does not compile in words alone.
+/// Names the file in which the build script of `linux-driver-sys` leaves why it makes no bindings.
+/// cargo tells a script that failed from a crate that does not compile in words alone.
 const REFUSAL: &str = "LINUX_DRIVER_REFUSAL";
 
 /// What cargo is told.
@@ -53,13 +53,15 @@ pub(super) struct Compiled {
     pub(super) library: PathBuf,
     /// The hashes by which cargo names what it made for this machine of crates of a registry.
     pub(super) host_crates: BTreeSet<String>,
-    /// The libraries with a path that were compiled for the kernel: the driver, what it depends on, and the project's own.
+    /// The libraries with a path that were compiled for the kernel: the driver, what it depends on,
+    /// and the project's own.
     pub(super) with_path: Vec<OwnCrate>,
 }
 
 impl Compiled {
-    /// The crates with a path that are not the project's own, which is where its `linux-driver-sys` is (`sys` is the folder of
-    /// that crate's C sources). The driver, with this manifest, is one of them.
+    /// The crates with a path that are not the project's own, which is where its `linux-driver-sys`
+    /// is (`sys` is the folder of that crate's C sources). The driver, with this manifest, is one
+    /// of them.
     pub(super) fn of_driver(&self, manifest: &Path, sys: &Path) -> Result<Vec<&OwnCrate>> {
         let root = sys.parent().and_then(Path::parent);
         let of_project = |own: &&OwnCrate| {
@@ -69,7 +71,11 @@ impl Compiled {
                     .any(|dir| own.manifest == root.join(dir).join("Cargo.toml"))
             })
         };
-        let own: Vec<&OwnCrate> = self.with_path.iter().filter(|own| !of_project(own)).collect();
+        let own: Vec<&OwnCrate> = self
+            .with_path
+            .iter()
+            .filter(|own| !of_project(own))
+            .collect();
         if own.iter().any(|own| own.manifest == manifest) {
             return Ok(own);
         }
@@ -90,8 +96,8 @@ fn is_with_path(package: &PackageId) -> bool {
     package.repr.starts_with("path+")
 }
 
-/// Where rustc listed the files that it made this library of. cargo names both by a hash, and copies or links what was asked
-/// for out of the folder `deps` to a name without it.
+/// Where rustc listed the files that it made this library of. cargo names both by a hash, and
+/// copies or links what was asked for out of the folder `deps` to a name without it.
 fn dep_info(library: &Path) -> Result<PathBuf> {
     let dir = library.parent().unwrap_or(library);
     let list_of = |library: &Path| {
@@ -106,10 +112,14 @@ fn dep_info(library: &Path) -> Result<PathBuf> {
     let entries = fs::read_dir(&deps).map_err(|e| Error::io(&deps, "read", &e))?;
     let mut named = entries.flatten().map(|entry| entry.path()).filter(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        path.extension() == library.extension() && name.strip_prefix(&*stem).is_some_and(|rest| rest.starts_with('-'))
+        path.extension() == library.extension()
+            && name
+                .strip_prefix(&*stem)
+                .is_some_and(|rest| rest.starts_with('-'))
     });
     let same = named.find(|path| is_same(path, library).unwrap_or(false));
-    same.and_then(|same| list_of(&same)).ok_or_else(|| no_dep_info(library))
+    same.and_then(|same| list_of(&same))
+        .ok_or_else(|| no_dep_info(library))
 }
 
 /// Whether these are one file, or a copy of it.
@@ -159,7 +169,10 @@ impl Compile<'_> {
             "--target",
             self.target.triple,
         ]);
-        cargo.arg("--manifest-path").arg(manifest).args(["--package", name]);
+        cargo
+            .arg("--manifest-path")
+            .arg(manifest)
+            .args(["--package", name]);
         if !features.is_empty() {
             cargo.args(["--features", &features.join(",")]);
         }
@@ -182,12 +195,21 @@ impl Compile<'_> {
         let mut host_crates = BTreeSet::new();
         let mut lacks_std = None;
         let mut with_path = Vec::new();
-        for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
-            let line = line.map_err(|e| Error::new(running.line(), "to read what cargo says", e, "run it again"))?;
+        for line in output
+            .into_iter()
+            .flat_map(|output| BufReader::new(output).lines())
+        {
+            let line = line.map_err(|e| {
+                Error::new(running.line(), "to read what cargo says", e, "run it again")
+            })?;
             match serde_json::from_str::<Message>(&line) {
                 Ok(Message::CompilerMessage(message)) => {
                     output::error_text(message.message.rendered.as_deref().unwrap_or_default());
-                    if message.message.message.contains("can't find crate for `std`") {
+                    if message
+                        .message
+                        .message
+                        .contains("can't find crate for `std`")
+                    {
                         lacks_std.get_or_insert(message.target.name);
                     }
                 }
@@ -210,9 +232,11 @@ impl Compile<'_> {
                             dep_info: dep_info(file)?,
                         });
                     }
-                    // Not the last one: what only hands on what it depends on may be done before that is.
+                    // Not the last one: what only hands on what it depends on may be done before
+                    // that is.
                     if artifact.manifest_path == manifest {
-                        let file = files().find(|file| file.extension().is_some_and(|end| end == extension));
+                        let file = files()
+                            .find(|file| file.extension().is_some_and(|end| end == extension));
                         made = file.map(Path::to_owned).or(made);
                     }
                 }
@@ -257,7 +281,8 @@ impl Compile<'_> {
         .of_driver())
     }
 
-    /// The error of a kernel, or of this system, that the build script of `linux-driver-sys` refused. Its words are above.
+    /// The error of a kernel, or of this system, that the build script of `linux-driver-sys`
+    /// refused. Its words are above.
     fn refused(&self, refusal: &Path) -> Option<Error> {
         let text = fs::read_to_string(refusal).ok()?;
         Some(Error::new(
@@ -274,8 +299,9 @@ impl Compile<'_> {
         hash_in(Path::new(inside.iter().nth(1)?)).map(str::to_owned)
     }
 
-    /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before `core` is there: crates for the
-    /// kernel fail, cargo goes on, and the next call finds the rest done. Nothing that it says matters.
+    /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before
+    /// `core` is there: crates for the kernel fail, cargo goes on, and the next call finds the rest
+    /// done. Nothing that it says matters.
     pub(super) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
         let mut cargo = self.cargo();
         cargo.args([
@@ -287,7 +313,10 @@ impl Compile<'_> {
             "--target",
             self.target.triple,
         ]);
-        cargo.arg("--manifest-path").arg(manifest).args(["--package", name]);
+        cargo
+            .arg("--manifest-path")
+            .arg(manifest)
+            .args(["--package", name]);
         linux_driver_host::process::output(&mut cargo).map(drop)
     }
 
@@ -317,11 +346,14 @@ impl Compile<'_> {
     fn flags(&self) -> Vec<String> {
         let mut flags = self.target.flags.clone();
         flags.push(format!("--sysroot={}", self.sysroot.display()));
-        // Tells the builds for several kernels apart in one target folder: cargo's names of what it builds are over the
-        // flags (unless there is a --remap-path-prefix among them).
-        flags.push(format!("--cfg=linux_driver_kernel=\"{}\"", self.prepared.key));
-        // `-Z` options need RUSTC_BOOTSTRAP, which allows each crate every unstable feature too. Some make undefined behaviour of code
-        // without `unsafe`.
+        // Tells the builds for several kernels apart in one target folder: cargo's names of what it
+        // builds are over the flags (unless there is a --remap-path-prefix among them).
+        flags.push(format!(
+            "--cfg=linux_driver_kernel=\"{}\"",
+            self.prepared.key
+        ));
+        // `-Z` options need RUSTC_BOOTSTRAP, which allows each crate every unstable feature too.
+        // Some make undefined behaviour of code without `unsafe`.
         flags.push(format!("-Zallow-features={}", self.features.join(",")));
         // Crates that know of it (zerocopy) do without what `core` is built without.
         flags.push("--cfg=no_fp_fmt_parse".into());
@@ -340,13 +372,15 @@ impl Compile<'_> {
         ] {
             cargo.env_remove(name);
         }
-        // A driver's own workspace has its own profiles; overflow is checked and code is made alike for all drivers.
+        // A driver's own workspace has its own profiles; overflow is checked and code is made alike
+        // for all drivers.
         for (name, value) in PROFILE {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
         }
         let mut flags = self.flags();
-        // Each crate is compiled by itself: without this, what the safe layer does in a function of its own stays one in each
-        // module, with a prologue, its padding and its rows for the unwinder, even if it is called once.
+        // Each crate is compiled by itself: without this, what the safe layer does in a function of
+        // its own stays one in each module, with a prologue, its padding and its rows for the
+        // unwinder, even if it is called once.
         flags.push("-Zcross-crate-inline-threshold=always".into());
         // As the kernel's C on x86-64 (`-falign-loops=1`): no padding before loops.
         flags.push("-Cllvm-args=-align-loops=1".into());
@@ -356,7 +390,9 @@ impl Compile<'_> {
         cargo.env("CARGO_TARGET_DIR", &self.target_dir);
         // A user's `build.build-dir` would put rustc's lists of sources elsewhere.
         cargo.env("CARGO_BUILD_BUILD_DIR", &self.target_dir);
-        cargo.env("RUSTC", &self.toolchain.rustc).env("RUSTC_BOOTSTRAP", "1");
+        cargo
+            .env("RUSTC", &self.toolchain.rustc)
+            .env("RUSTC_BOOTSTRAP", "1");
         cargo.env("LINUX_DRIVER_KERNEL_DIR", &self.prepared.dir);
         cargo
     }
@@ -389,14 +425,23 @@ mod tests {
         };
         let of = |manifest: &str| {
             let own = compiled.of_driver(Path::new(manifest), Path::new("/root/sys/c"));
-            own.map(|own| own.iter().map(|own| own.manifest.clone()).collect::<Vec<_>>())
+            own.map(|own| {
+                own.iter()
+                    .map(|own| own.manifest.clone())
+                    .collect::<Vec<_>>()
+            })
         };
         assert_eq!(
             of(manifests[3]).unwrap(),
             [manifests[3], manifests[4]].map(PathBuf::from)
         );
         // Never nothing to look through.
-        assert!(of("/edu/Cargo.toml").unwrap_err().to_string().contains("2 others"));
+        assert!(
+            of("/edu/Cargo.toml")
+                .unwrap_err()
+                .to_string()
+                .contains("2 others")
+        );
     }
 
     #[test]
@@ -404,7 +449,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let deps = dir.path().join("deps");
         fs::create_dir(&deps).unwrap();
-        for (hash, text) in [("1", "of one kernel"), ("2", "of another"), ("3", "a longer one")] {
+        for (hash, text) in [
+            ("1", "of one kernel"),
+            ("2", "of another"),
+            ("3", "a longer one"),
+        ] {
             fs::write(deps.join(format!("libedu-{hash}.a")), text).unwrap();
         }
         fs::write(deps.join("libedu_two-4.a"), "of another").unwrap();

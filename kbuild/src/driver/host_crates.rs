@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What cargo compiled for this machine (bindgen and what it stands on, proc macros), kept in the cache for the first build in
-//! another target folder: it is most of such a build, and the same for all drivers.
+//! What cargo compiled for this machine (bindgen and what it stands on, proc macros), kept in the
+//! cache for the first build in another target folder: it is most of such a build, and the same for
+//! all drivers.
 //!
-//! Crates of a registry alone are kept. cargo names what it makes of them by all that it depends on, and nothing of it depends on
-//! where it is; of crates with a path cargo tells those of two workspaces apart by their paths within these only.
+//! Crates of a registry alone are kept. cargo names what it makes of them by all that it depends
+//! on, and nothing of it depends on where it is; of crates with a path cargo tells those of two
+//! workspaces apart by their paths within these only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,8 +21,8 @@ use crate::toolchain::Toolchain;
 const KIND: &str = "host-crates";
 /// How many lists of versions are kept crates for: each is some 200 MB.
 const KEPT: usize = 3;
-/// Where cargo has what it made for this machine, in a target folder, and the folders inside of which it names entries
-/// `NAME-HASH`.
+/// Where cargo has what it made for this machine, in a target folder, and the folders inside of
+/// which it names entries `NAME-HASH`.
 const RELEASE: &str = "release";
 const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 
@@ -31,7 +33,8 @@ pub(super) struct HostCrates<'a> {
 }
 
 impl<'a> HostCrates<'a> {
-    /// For this compiler, and the crates that the library in `sys` (the C sources of `linux-driver-sys`) was tried with.
+    /// For this compiler, and the crates that the library in `sys` (the C sources of
+    /// `linux-driver-sys`) was tried with.
     pub(super) fn new(cache: &'a Cache, toolchain: &Toolchain, sys: &Path) -> Result<Self> {
         let lock = sys.ancestors().nth(2).map(|root| root.join("Cargo.lock"));
         let key = Key::new().with(&toolchain.version);
@@ -49,7 +52,11 @@ impl<'a> HostCrates<'a> {
     /// Puts them into a target folder in which nothing was built yet.
     pub(super) fn put_into(&self, target_dir: &Path) -> Result<()> {
         let place = target_dir.join(RELEASE);
-        let Some(entry) = self.cache.get(KIND, "crates", &self.key).filter(|_| !place.exists()) else {
+        let Some(entry) = self
+            .cache
+            .get(KIND, "crates", &self.key)
+            .filter(|_| !place.exists())
+        else {
             return Ok(());
         };
         let half = target_dir.join(format!("{RELEASE}.new"));
@@ -90,25 +97,34 @@ impl<'a> HostCrates<'a> {
     }
 }
 
-/// Returns what a `Cargo.lock` says of a package and of all that it depends on, or nothing if it is not in the form that we
-/// know. What only the tool depends on is not among it: its crates change more often.
+/// Returns what a `Cargo.lock` says of a package and of all that it depends on, or nothing if it is
+/// not in the form that we know. What only the tool depends on is not among it: its crates change
+/// more often.
 fn needed_by(package: &str, lock: &str) -> Option<String> {
     let lock: toml::Table = lock.parse().ok()?;
     let packages = lock.get("package")?.as_array()?;
     let mut needed = BTreeMap::new();
     let mut left = vec![package.to_owned()];
     while let Some(name) = left.pop() {
-        // "name", with " version" where there are several, with " (source)" where these are of one version.
+        // "name", with " version" where there are several, with " (source)" where these are of one
+        // version.
         let (name, version) = match name.split_once(' ') {
             Some((name, rest)) => (name, rest.split(' ').next()),
             None => (name.as_str(), None),
         };
         for (number, package) in packages.iter().enumerate() {
-            let is = |key: &str, value: &str| package.get(key).and_then(toml::Value::as_str) == Some(value);
-            let asked_for = is("name", name) && version.is_none_or(|version| is("version", version));
+            let is = |key: &str, value: &str| {
+                package.get(key).and_then(toml::Value::as_str) == Some(value)
+            };
+            let asked_for =
+                is("name", name) && version.is_none_or(|version| is("version", version));
             if asked_for && needed.insert(number, package.to_string()).is_none() {
                 let on = package.get("dependencies").and_then(toml::Value::as_array);
-                left.extend(on.into_iter().flatten().filter_map(|on| Some(on.as_str()?.to_owned())));
+                left.extend(
+                    on.into_iter()
+                        .flatten()
+                        .filter_map(|on| Some(on.as_str()?.to_owned())),
+                );
             }
         }
     }
@@ -140,7 +156,11 @@ mod tests {
     #[test]
     fn the_first_build_elsewhere_has_what_was_kept_and_no_other_does() {
         let dir = tempfile::tempdir().unwrap();
-        let (old, new, used) = (dir.path().join("old"), dir.path().join("new"), dir.path().join("used"));
+        let (old, new, used) = (
+            dir.path().join("old"),
+            dir.path().join("new"),
+            dir.path().join("used"),
+        );
         for (path, text) in [
             ("deps/libsyn-0123456789abcdef.rlib", "syn"),
             ("deps/libedu-0000456789abcdef.rlib", "edu"),
@@ -164,8 +184,13 @@ mod tests {
             .unwrap();
         crates.put_into(&new).unwrap();
         let has = |path: &str| new.join(RELEASE).join(path).is_file();
-        assert!(has("deps/libsyn-0123456789abcdef.rlib") && has("build/syn-0123456789abcdef/output"));
-        assert!(has(".fingerprint/syn-0123456789abcdef/lib") && !has("deps/libedu-0000456789abcdef.rlib"));
+        assert!(
+            has("deps/libsyn-0123456789abcdef.rlib") && has("build/syn-0123456789abcdef/output")
+        );
+        assert!(
+            has(".fingerprint/syn-0123456789abcdef/lib")
+                && !has("deps/libedu-0000456789abcdef.rlib")
+        );
         let times = [&old, &new].map(|dir| {
             let path = dir.join(RELEASE).join("deps/libsyn-0123456789abcdef.rlib");
             fs::metadata(path).unwrap().modified().unwrap()

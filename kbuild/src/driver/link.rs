@@ -12,9 +12,11 @@ use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex,
 
 use crate::prepare::SHIM_PREFIX;
 
-/// Keeps what nothing refers to but must be there, and puts the sections of one kind together, as a C object has them.
+/// Keeps what nothing refers to but must be there, and puts the sections of one kind together, as a
+/// C object has them.
 ///
-/// `__patchable_function_entries` is for ftrace on other architectures; here it would only take up memory.
+/// `__patchable_function_entries` is for ftrace on other architectures; here it would only take up
+/// memory.
 const SCRIPT: &str = "\
 SECTIONS {
   .modinfo 0 : { KEEP(*(.modinfo)) }
@@ -35,8 +37,9 @@ SECTIONS {
 const ENTRY: &str = "init_module";
 const EXIT: &str = "cleanup_module";
 
-/// What `module!` calls that which is read by its section: it needs a name so that rustc keeps it. (`#[used]` would mark its
-/// section to be retained, and ld puts sections with and without the mark apart: two sections `.modinfo`.)
+/// What `module!` calls that which is read by its section: it needs a name so that rustc keeps it.
+/// (`#[used]` would mark its section to be retained, and ld puts sections with and without the mark
+/// apart: two sections `.modinfo`.)
 const BY_SECTION: &str = "__linux_driver_by_section_";
 
 /// Links `archive` into the relocatable object `output`.
@@ -45,10 +48,19 @@ pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
     let script = output.with_extension("lds");
     fs::write(&script, SCRIPT).map_err(|e| Error::io(&script, "write", &e))?;
     let mut ld = Command::new("ld");
-    ld.args(["-r", "--gc-sections", "--discard-locals", "-e", ENTRY, "-u", EXIT, "-T"])
-        .arg(&script)
-        .arg("-o")
-        .arg(output);
+    ld.args([
+        "-r",
+        "--gc-sections",
+        "--discard-locals",
+        "-e",
+        ENTRY,
+        "-u",
+        EXIT,
+        "-T",
+    ])
+    .arg(&script)
+    .arg("-o")
+    .arg(output);
     // All members: the texts of modinfo can be in one that nothing refers to.
     ld.arg("--whole-archive").arg(archive);
     process::run(&mut ld)?;
@@ -73,7 +85,9 @@ fn check_entries(archive: &Path) -> Result<()> {
     let stem = archive.file_stem().unwrap_or_default().to_string_lossy();
     one_entry(
         stem.strip_prefix("lib").unwrap_or(&stem),
-        names.filter(|symbol| symbol.name() == ENTRY.as_bytes()).count(),
+        names
+            .filter(|symbol| symbol.name() == ENTRY.as_bytes())
+            .count(),
     )
 }
 
@@ -99,10 +113,11 @@ fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
     .of_driver())
 }
 
-/// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`), undefined ones, and those of
-/// source files. ld keeps the symbols of sections that it dropped, and modpost and the loader would look for them. By several
-/// names of source files 6.1's objtool takes an object for a linked one, prints `error: objtool: Linked object detected` and
-/// treats it as one.
+/// Removes symbols that nothing refers to: the names of what is read by its section (`.modinfo`),
+/// undefined ones, and those of source files. ld keeps the symbols of sections that it dropped, and
+/// modpost and the loader would look for them. By several names of source files 6.1's objtool takes
+/// an object for a linked one, prints `error: objtool: Linked object detected` and treats it as
+/// one.
 fn tidy(path: &Path) -> Result<()> {
     let unused = {
         let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
@@ -119,10 +134,13 @@ fn tidy(path: &Path) -> Result<()> {
                 _ => None,
             })
             .collect();
-        let by_section = |symbol: &object::Symbol<'_, '_>| symbol.name().is_ok_and(|name| name.starts_with(BY_SECTION));
+        let by_section = |symbol: &object::Symbol<'_, '_>| {
+            symbol.name().is_ok_and(|name| name.starts_with(BY_SECTION))
+        };
         let unused = file.symbols().filter(|symbol| {
             let is_file = symbol.kind() == SymbolKind::File;
-            (symbol.is_undefined() || is_file || by_section(symbol)) && !used.contains(&symbol.index())
+            (symbol.is_undefined() || is_file || by_section(symbol))
+                && !used.contains(&symbol.index())
         });
         unused
             .filter_map(|symbol| symbol.name().ok())
@@ -132,11 +150,17 @@ fn tidy(path: &Path) -> Result<()> {
     let list = path.with_extension("unused");
     fs::write(&list, unused).map_err(|e| Error::io(&list, "write", &e))?;
     let mut objcopy = Command::new("objcopy");
-    process::run(objcopy.arg(format!("--strip-symbols={}", list.display())).arg(path)).map(drop)
+    process::run(
+        objcopy
+            .arg(format!("--strip-symbols={}", list.display()))
+            .arg(path),
+    )
+    .map(drop)
 }
 
 fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
-    object::File::parse(bytes).map_err(|e| Error::new(path.display(), "an object", e, "report this: ld wrote it"))
+    object::File::parse(bytes)
+        .map_err(|e| Error::new(path.display(), "an object", e, "report this: ld wrote it"))
 }
 
 /// The symbols of an object, told apart.
@@ -179,7 +203,8 @@ impl Symbols {
         shims
     }
 
-    /// The buses that the object has ID tables for; `pattern` names a table's symbol, with `{type}` for the bus.
+    /// The buses that the object has ID tables for; `pattern` names a table's symbol, with `{type}`
+    /// for the bus.
     pub(super) fn id_tables(&self, pattern: &str) -> Vec<String> {
         let Some((before, after)) = pattern.split_once("{type}") else {
             return Vec::new();
@@ -206,7 +231,10 @@ mod tests {
         let old = symbols("__mod_pci__id_table_device_table");
         assert_eq!(old.id_tables("__mod_{type}__{table}_device_table"), ["pci"]);
         let new = symbols("__mod_device_table__kmod_edu__pci__id_table");
-        assert_eq!(new.id_tables("__mod_device_table__kmod_edu__{type}__{table}"), ["pci"]);
+        assert_eq!(
+            new.id_tables("__mod_device_table__kmod_edu__{type}__{table}"),
+            ["pci"]
+        );
         assert!(
             symbols("id_table")
                 .id_tables("__mod_{type}__{table}_device_table")

@@ -18,11 +18,13 @@ pub struct Source {
     pub dir: PathBuf,
     /// What it is written in.
     pub language: Language,
-    /// How it is tried: the table `[package.metadata.linux-driver]` of a crate, or `driver.toml` beside a Kbuild file.
+    /// How it is tried: the table `[package.metadata.linux-driver]` of a crate, or `driver.toml`
+    /// beside a Kbuild file.
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,
-    /// What it is built with beside its default: features of the crate; for a driver in C, each is a macro, `FEATURE_QUIET` for "quiet".
+    /// What it is built with beside its default: features of the crate; for a driver in C, each is
+    /// a macro, `FEATURE_QUIET` for "quiet".
     pub features: Vec<String>,
 }
 
@@ -48,8 +50,11 @@ const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
 impl Source {
     /// The driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
     pub fn find(manifest: &Path, name: Option<&str>) -> Result<Self> {
-        // cargo names a package by the path that it is given, and says best itself what is wrong with one that is not there.
-        let manifest = manifest.canonicalize().unwrap_or_else(|_| manifest.to_owned());
+        // cargo names a package by the path that it is given, and says best itself what is wrong
+        // with one that is not there.
+        let manifest = manifest
+            .canonicalize()
+            .unwrap_or_else(|_| manifest.to_owned());
         let metadata = metadata(&manifest)?;
         let root = metadata.workspace_root.as_std_path();
         let of_workspace = || metadata.workspace_packages().into_iter();
@@ -141,7 +146,11 @@ impl Source {
             name: package.name.to_string(),
             module: library.name.replace('-', "_"),
             dir: parent(&manifest),
-            settings: package.metadata.get("linux-driver").cloned().unwrap_or_default(),
+            settings: package
+                .metadata
+                .get("linux-driver")
+                .cloned()
+                .unwrap_or_default(),
             language: Language::Rust {
                 sys: parent(sys.manifest_path.as_std_path()).join("c"),
                 manifest,
@@ -152,17 +161,21 @@ impl Source {
         })
     }
 
-    /// The unstable features of Rust that the driver's crates may use: `allow-features` of `[package.metadata.linux-driver]`.
+    /// The unstable features of Rust that the driver's crates may use: `allow-features` of
+    /// `[package.metadata.linux-driver]`.
     pub fn unstable_features(&self) -> Result<Vec<String>> {
         let Some(features) = self.settings.get("allow-features") else {
             return Ok(Vec::new());
         };
         let name = |feature: &serde_json::Value| {
             let name = feature.as_str()?;
-            let is_name = !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+            let is_name =
+                !name.is_empty() && name.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
             is_name.then(|| name.to_owned())
         };
-        let names = features.as_array().map(|features| features.iter().map(name).collect());
+        let names = features
+            .as_array()
+            .map(|features| features.iter().map(name).collect());
         names.flatten().ok_or_else(|| {
             Error::new(
                 format_args!("{}: allow-features", self.dir.display()),
@@ -195,7 +208,12 @@ impl Source {
     /// The drivers of a workspace, by name.
     fn names(metadata: &Metadata) -> Vec<String> {
         let packages = metadata.workspace_packages().into_iter();
-        let crates = packages.filter(|package| package.dependencies.iter().any(|on| on.name == "linux-driver"));
+        let crates = packages.filter(|package| {
+            package
+                .dependencies
+                .iter()
+                .any(|on| on.name == "linux-driver")
+        });
         let mut names: Vec<String> = crates.map(|package| package.name.to_string()).collect();
         for folder in C_FOLDERS {
             let entries = std::fs::read_dir(metadata.workspace_root.as_std_path().join(folder));
@@ -213,19 +231,30 @@ impl Source {
     /// Every driver of the workspace of `manifest`.
     pub fn all(manifest: &Path) -> Result<Vec<Self>> {
         let names = Self::names(&metadata(manifest)?);
-        names.iter().map(|name| Self::find(manifest, Some(name))).collect()
+        names
+            .iter()
+            .map(|name| Self::find(manifest, Some(name)))
+            .collect()
     }
 }
 
-/// The `linux-driver-sys` that the package depends on, however far away; others of its workspace do not count.
+/// The `linux-driver-sys` that the package depends on, however far away; others of its workspace do
+/// not count.
 fn sys_of<'m>(package: &'m Package, metadata: &'m Metadata) -> Option<&'m Package> {
     let nodes = &metadata.resolve.as_ref()?.nodes;
     let mut reached = vec![&package.id];
     let mut next = 0;
     while let Some(&id) = reached.get(next) {
         next += 1;
-        let used = nodes.iter().filter(|node| node.id == *id).flat_map(|node| &node.deps);
-        let used = used.filter(|on| on.dep_kinds.iter().any(|how| how.kind == DependencyKind::Normal));
+        let used = nodes
+            .iter()
+            .filter(|node| node.id == *id)
+            .flat_map(|node| &node.deps);
+        let used = used.filter(|on| {
+            on.dep_kinds
+                .iter()
+                .any(|how| how.kind == DependencyKind::Normal)
+        });
         for on in used {
             if !reached.contains(&&on.pkg) {
                 reached.push(&on.pkg);
@@ -238,7 +267,11 @@ fn sys_of<'m>(package: &'m Package, metadata: &'m Metadata) -> Option<&'m Packag
 
 fn metadata(manifest: &Path) -> Result<Metadata> {
     // As a child of ours, it ends when a signal ends us, and that is then what is said.
-    let output = process::output(&mut MetadataCommand::new().manifest_path(manifest).cargo_command())?;
+    let output = process::output(
+        &mut MetadataCommand::new()
+            .manifest_path(manifest)
+            .cargo_command(),
+    )?;
     let read = if output.status.success() {
         MetadataCommand::parse(String::from_utf8_lossy(&output.stdout)).map_err(|e| e.to_string())
     } else {
@@ -308,7 +341,9 @@ mod tests {
         std::fs::write(real.join("Cargo.toml"), manifest).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         // It is found, and is no driver.
-        let error = Source::find(&link.join("Cargo.toml"), None).unwrap_err().to_string();
+        let error = Source::find(&link.join("Cargo.toml"), None)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("a dependency on linux-driver"), "{error}");
     }
 
@@ -329,7 +364,10 @@ mod tests {
     fn no_unstable_feature_is_allowed_that_the_manifest_does_not_name() {
         use serde_json::{Value, json};
         assert_eq!(features(Value::Null).unwrap(), Vec::<String>::new());
-        assert_eq!(features(json!({"devices": ["edu"]})).unwrap(), Vec::<String>::new());
+        assert_eq!(
+            features(json!({"devices": ["edu"]})).unwrap(),
+            Vec::<String>::new()
+        );
         assert_eq!(
             features(json!({"allow-features": ["custom_mir"]})).unwrap(),
             ["custom_mir"]
@@ -341,7 +379,9 @@ mod tests {
             json!(["a,b"]),
             json!(["a -Zb"]),
         ] {
-            let error = features(json!({ "allow-features": wrong })).unwrap_err().to_string();
+            let error = features(json!({ "allow-features": wrong }))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("allow-features"), "{error}");
         }
     }

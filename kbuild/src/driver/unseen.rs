@@ -119,7 +119,8 @@ pub(super) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
             let place = own.manifest.display().to_string();
             unseen.push((place, format!("edition {}", own.edition)));
         }
-        let list = fs::read_to_string(&own.dep_info).map_err(|e| Error::io(&own.dep_info, "read", &e))?;
+        let list =
+            fs::read_to_string(&own.dep_info).map_err(|e| Error::io(&own.dep_info, "read", &e))?;
         for path in sources(&list).ok_or_else(|| no_list(own))? {
             let path = workspace.join(path);
             let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
@@ -179,7 +180,8 @@ fn sources(dep_info: &str) -> Option<Vec<PathBuf>> {
     let rule = dep_info.lines().next()?;
     let files = &rule[rule.find(": ")?..];
     let lines = dep_info.lines();
-    let lines = lines.filter(|line| !line.is_empty() && !line.ends_with(files) && !line.starts_with("# "));
+    let lines =
+        lines.filter(|line| !line.is_empty() && !line.ends_with(files) && !line.starts_with("# "));
     // A space within a path is escaped.
     let escaped = files[2..].replace("\\ ", "\0");
     let files = || {
@@ -216,15 +218,17 @@ fn forbids_in_source(text: &str) -> bool {
     };
     let trees: Vec<TokenTree> = tokens.into_iter().collect();
     let attributes = trees.windows(3).filter_map(|trees| match trees {
-        [TokenTree::Punct(hash), TokenTree::Punct(inner), TokenTree::Group(group)]
-            if hash.as_char() == '#' && inner.as_char() == '!' =>
-        {
-            Some(group.stream())
-        }
+        [
+            TokenTree::Punct(hash),
+            TokenTree::Punct(inner),
+            TokenTree::Group(group),
+        ] if hash.as_char() == '#' && inner.as_char() == '!' => Some(group.stream()),
         _ => None,
     });
     // One under a condition counts too: the code is the same where the condition holds.
-    attributes.into_iter().any(|tokens| forbids_in_attribute(tokens, 0))
+    attributes
+        .into_iter()
+        .any(|tokens| forbids_in_attribute(tokens, 0))
 }
 
 fn forbids_in_attribute(tokens: TokenStream, depth: usize) -> bool {
@@ -257,7 +261,9 @@ fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
     let forbids = |lints: Option<&toml::Value>| {
         let lints = lints?.get("rust")?;
         // cargo takes both.
-        let lint = lints.get("unsafe_code").or_else(|| lints.get("unsafe-code"))?;
+        let lint = lints
+            .get("unsafe_code")
+            .or_else(|| lints.get("unsafe-code"))?;
         let level = lint.get("level").unwrap_or(lint);
         Some(level.as_str()? == "forbid")
     };
@@ -288,7 +294,8 @@ fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
 
 fn read_manifest(path: &Path) -> Result<toml::Value> {
     let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
-    toml::from_str(&text).map_err(|e| Error::new(path.display(), "a manifest that cargo reads", e, "mend it"))
+    toml::from_str(&text)
+        .map_err(|e| Error::new(path.display(), "a manifest that cargo reads", e, "mend it"))
 }
 
 /// The tokens of a file, or nothing for what is no Rust.
@@ -331,7 +338,8 @@ fn first_token(text: &str) -> &str {
         let documents = |sign: char| {
             let after = &rest[2..];
             let twice = format!("{sign}{sign}");
-            after.starts_with('!') || after.starts_with(sign) && !after.starts_with(&twice) && !after.starts_with("*/")
+            after.starts_with('!')
+                || after.starts_with(sign) && !after.starts_with(&twice) && !after.starts_with("*/")
         };
         let after = if rest.starts_with("//") && !documents('/') {
             &rest[rest.find('\n').unwrap_or(rest.len())..]
@@ -414,13 +422,17 @@ impl Look {
                         self.add(what, span);
                     }
                 }
-                TokenTree::Group(group) if inside.depth == DEPTH => self.add(What::TooDeep, group.span_open()),
+                TokenTree::Group(group) if inside.depth == DEPTH => {
+                    self.add(What::TooDeep, group.span_open())
+                }
                 TokenTree::Group(group) => {
                     let before = &trees[..index];
-                    let is_unsafe = matches!(before, [.., TokenTree::Ident(word)] if word == "unsafe");
+                    let is_unsafe =
+                        matches!(before, [.., TokenTree::Ident(word)] if word == "unsafe");
                     let inside = Inside {
                         of_macro: inside.of_macro || is_macro(before),
-                        of_unsafe: inside.of_unsafe || is_unsafe && group.delimiter() == Delimiter::Parenthesis,
+                        of_unsafe: inside.of_unsafe
+                            || is_unsafe && group.delimiter() == Delimiter::Parenthesis,
                         depth: inside.depth + 1,
                     };
                     self.stream(group.stream(), inside);
@@ -438,7 +450,11 @@ impl Look {
             return None;
         }
         let naked = (in_unsafe && name == NAKED).then_some(NAKED);
-        WORDS.into_iter().find(|word| *word == name).or(naked).map(What::Word)
+        WORDS
+            .into_iter()
+            .find(|word| *word == name)
+            .or(naked)
+            .map(What::Word)
     }
 
     fn text(&mut self, text: &str) {
@@ -515,7 +531,10 @@ mod tests {
         let mut rustc = Command::new(rustc());
         rustc.args(["--crate-type=lib", "--emit=metadata", "--edition", edition]);
         rustc.arg(&file).arg("--out-dir").arg(dir);
-        linux_driver_host::process::output(&mut rustc).unwrap().status.success()
+        linux_driver_host::process::output(&mut rustc)
+            .unwrap()
+            .status
+            .success()
     }
 
     /// What rustc 1.95 takes: of each attribute the forms of a function and of a static above, by
@@ -527,7 +546,12 @@ mod tests {
             &[0, 1, 2, 3, 4, 5, 6],
             &[],
         ),
-        ("unsafe(link_section = \".init.text\")", "", &[2, 3, 4, 6], &[2]),
+        (
+            "unsafe(link_section = \".init.text\")",
+            "",
+            &[2, 3, 4, 6],
+            &[2],
+        ),
         ("unsafe(no_mangle)", "", &[4, 6], &[2]),
         ("unsafe(export_name = \"kfree\")", "", &[4, 6], &[]),
     ];
@@ -540,11 +564,17 @@ mod tests {
             assert!(!look_through(code, true, true).is_empty(), "{code}");
             taken
         };
-        let version = Command::new(rustc()).arg("--version").output().unwrap().stdout;
+        let version = Command::new(rustc())
+            .arg("--version")
+            .output()
+            .unwrap()
+            .stdout;
         let is_1_95 = version.starts_with(b"rustc 1.95.");
         for (meta, body, functions, statics) in OF_1_95 {
             let fill = |form: &str| {
-                let form = form.replace("ATTRIBUTE", &format!("#[{meta}]")).replace("META", meta);
+                let form = form
+                    .replace("ATTRIBUTE", &format!("#[{meta}]"))
+                    .replace("META", meta);
                 form.replace("BODY", body)
             };
             let taken = |forms: &[&str]| {
@@ -554,17 +584,28 @@ mod tests {
             };
             let (of_functions, of_statics) = (
                 taken(&FUNCTIONS),
-                if body.is_empty() { taken(&STATICS) } else { Vec::new() },
+                if body.is_empty() {
+                    taken(&STATICS)
+                } else {
+                    Vec::new()
+                },
             );
             if is_1_95 {
-                assert_eq!((&*of_functions, &*of_statics), (functions, statics), "{meta}");
+                assert_eq!(
+                    (&*of_functions, &*of_statics),
+                    (functions, statics),
+                    "{meta}"
+                );
             }
         }
         let method = FUNCTIONS[2].replace("BODY", "");
         for code in [
             &method.replace("ATTRIBUTE", "#[link_section = \".init.text\"]"),
             &method.replace("ATTRIBUTE", "#[r#link_section = \".init.text\"]"),
-            &method.replace("ATTRIBUTE", "#[cfg_attr(all(), unsafe(link_section = \".init.text\"))]"),
+            &method.replace(
+                "ATTRIBUTE",
+                "#[cfg_attr(all(), unsafe(link_section = \".init.text\"))]",
+            ),
         ] {
             assert!(let_through("2021", code) || !is_1_95, "{code}");
         }
@@ -573,7 +614,11 @@ mod tests {
     #[test]
     fn a_crate_of_an_older_edition_is_refused_for_what_rustc_lets_through_there() {
         let dir = tempfile::tempdir().unwrap();
-        let version = Command::new(rustc()).arg("--version").output().unwrap().stdout;
+        let version = Command::new(rustc())
+            .arg("--version")
+            .output()
+            .unwrap()
+            .stdout;
         for (edition, code) in [
             ("2021", "extern \"C\" { fn kfree() -> !; }"),
             ("2021", "extern { fn kfree() -> !; }"),
@@ -592,7 +637,10 @@ mod tests {
             ),
         ] {
             let taken = rustc_takes(dir.path(), edition, code);
-            assert!(taken || !version.starts_with(b"rustc 1.95."), "{edition}: {code}");
+            assert!(
+                taken || !version.starts_with(b"rustc 1.95."),
+                "{edition}: {code}"
+            );
             assert!(!rustc_takes(dir.path(), EDITION, code), "{code}");
         }
     }
@@ -602,15 +650,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, code: &str| {
             let path = dir.path().join(name);
-            let code = format!("#![no_std]\n#![allow(warnings)]\n#![forbid(unsafe_code)]\n{code}\n");
+            let code =
+                format!("#![no_std]\n#![allow(warnings)]\n#![forbid(unsafe_code)]\n{code}\n");
             fs::write(&path, code).unwrap();
             path
         };
         let takes = |file: &Path, edition: &str| {
             let mut rustc = Command::new(rustc());
             rustc.args(["--crate-type=rlib", "--edition", edition, "-L"]);
-            rustc.arg(dir.path()).arg(file).arg("--out-dir").arg(dir.path());
-            linux_driver_host::process::output(&mut rustc).unwrap().status.success()
+            rustc
+                .arg(dir.path())
+                .arg(file)
+                .arg("--out-dir")
+                .arg(dir.path());
+            linux_driver_host::process::output(&mut rustc)
+                .unwrap()
+                .status
+                .success()
         };
         let read = "*($e as *const u32)";
         for (helper, user, in_helper, in_user) in [
@@ -627,7 +683,12 @@ mod tests {
                 true,
                 false,
             ),
-            ("($b:tt) => { unsafe impl Send for $b {} }", "S", true, false),
+            (
+                "($b:tt) => { unsafe impl Send for $b {} }",
+                "S",
+                true,
+                false,
+            ),
             // One that it is called with.
             (
                 &format!("($u:tt $e:expr) => {{ $u {{ {read} }} }}"),
@@ -648,7 +709,12 @@ mod tests {
                 true,
             ),
             // Blocks that rustc refuses.
-            ("($b:tt) => { extern \"C\" $b }", "{ fn kfree() -> !; }", false, false),
+            (
+                "($b:tt) => { extern \"C\" $b }",
+                "{ fn kfree() -> !; }",
+                false,
+                false,
+            ),
             (
                 "($e:tt fn $i:ident) => { $e \"C\" { fn kfree() -> !; } }",
                 "extern fn f",
@@ -665,8 +731,16 @@ mod tests {
             let (helper_file, user_file) = (write("helper.rs", &helper), write("user.rs", &user));
             assert!(takes(&helper_file, EDITION), "{helper}");
             let taken = takes(&user_file, EDITION);
-            let found = |code: &str| look_through(code, true, true).iter().any(|f| f.what == What::InMacro);
-            assert_eq!((found(&helper), found(&user)), (in_helper, in_user), "{helper} {user}");
+            let found = |code: &str| {
+                look_through(code, true, true)
+                    .iter()
+                    .any(|f| f.what == What::InMacro)
+            };
+            assert_eq!(
+                (found(&helper), found(&user)),
+                (in_helper, in_user),
+                "{helper} {user}"
+            );
             assert!(in_helper || in_user || !taken, "{helper} {user}");
         }
     }
@@ -685,7 +759,11 @@ mod tests {
         for (depth, refused) in [(DEPTH, false), (DEPTH + 1, true), (60_000, true)] {
             let text = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
             for forbids in [true, false] {
-                assert_eq!(found(&text, false, forbids) == [What::TooDeep], refused, "{depth}");
+                assert_eq!(
+                    found(&text, false, forbids) == [What::TooDeep],
+                    refused,
+                    "{depth}"
+                );
             }
             assert!(!forbids_in_source(&format!("#![a({text})]")));
         }
@@ -696,7 +774,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let naked = "#[unsafe(naked)]\npub extern \"C\" fn f() { core::arch::naked_asm!(\"ret\") }\n// \"\n";
         let root = dir.path().join("root.rs");
-        fs::write(&root, "#![no_std]\n#![forbid(unsafe_code)]\npub mod hidden;\n").unwrap();
+        fs::write(
+            &root,
+            "#![no_std]\n#![forbid(unsafe_code)]\npub mod hidden;\n",
+        )
+        .unwrap();
         for first in [
             "#!/x \"\n",
             "\u{feff}#!/x \"\r\n",
@@ -717,7 +799,10 @@ mod tests {
             // rustc compiles it, or refuses it because of more than its first line.
             let taken = output.status.success() || errors.contains("hidden.rs:2");
             assert!(taken, "{first}: {errors}");
-            let lines: Vec<usize> = look_through(&text, true, true).iter().map(|f| f.line).collect();
+            let lines: Vec<usize> = look_through(&text, true, true)
+                .iter()
+                .map(|f| f.line)
+                .collect();
             let line = text[..text.find("unsafe(").unwrap()].lines().count();
             assert_eq!(lines, [line, line + 1], "{first}");
             let forbid = format!("{first}#![forbid(unsafe_code)]\n// \"\n");
@@ -759,7 +844,9 @@ mod tests {
     fn places_are_named() {
         let found = |text: &str, forbids: bool| -> Vec<String> {
             let found = look_through(text, false, forbids).into_iter();
-            found.map(|f| format!("{}:{} {}", f.line, f.column, f.what)).collect()
+            found
+                .map(|f| format!("{}:{} {}", f.line, f.column, f.what))
+                .collect()
         };
         let code = "#!/bin/run\nimpl S {\n    #[unsafe(naked)]\n    fn f() { core::arch::naked_asm!(\"\") }\n}\n";
         assert_eq!(found(code, true), ["3:14 `naked`", "4:26 `naked_asm`"]);
@@ -769,7 +856,10 @@ mod tests {
         assert_eq!(found(code, true), ["2:5 `link_section`"]);
         for forbids in [false, true] {
             assert_eq!(
-                found("use linux_driver::\n  __pin_data_unsound_by_hand as it;", forbids),
+                found(
+                    "use linux_driver::\n  __pin_data_unsound_by_hand as it;",
+                    forbids
+                ),
                 ["2:3 `__pin_data_unsound_by_hand`"]
             );
         }
@@ -779,18 +869,27 @@ mod tests {
     fn a_crate_forbids_in_its_first_file_or_in_its_manifest() {
         for (forbid, text) in [
             (true, "#![no_std]\n#![forbid(unsafe_code)]"),
-            (true, "#![forbid(missing_docs, unsafe_code, reason = \"it\")]"),
+            (
+                true,
+                "#![forbid(missing_docs, unsafe_code, reason = \"it\")]",
+            ),
             (true, "#![cfg_attr(not(test), no_std, forbid(unsafe_code))]"),
             (true, "#![forbid(r#unsafe_code)]"),
             (true, "#![r#forbid(unsafe_code)]"),
             (false, "#![deny(unsafe_code)]"),
-            (false, "//! #![forbid(unsafe_code)]\n#![forbid(missing_docs)]"),
+            (
+                false,
+                "//! #![forbid(unsafe_code)]\n#![forbid(missing_docs)]",
+            ),
             (false, "#[forbid(unsafe_code)] mod m {}"),
         ] {
             assert_eq!(forbids_in_source(text), forbid, "{text}");
         }
         let dir = tempfile::tempdir().unwrap();
-        let (outer, inner) = (dir.path().join("Cargo.toml"), dir.path().join("driver/Cargo.toml"));
+        let (outer, inner) = (
+            dir.path().join("Cargo.toml"),
+            dir.path().join("driver/Cargo.toml"),
+        );
         fs::create_dir(dir.path().join("driver")).unwrap();
         for (forbid, workspace, package) in [
             (true, "", "[lints.rust]\nunsafe_code = \"forbid\""),
@@ -807,12 +906,20 @@ mod tests {
                 "[workspace.lints.rust]\nunsafe_code = \"forbid\"",
                 "[lints]\nworkspace = true",
             ),
-            (false, "[workspace.lints.rust]\nunsafe_code = \"forbid\"", ""),
+            (
+                false,
+                "[workspace.lints.rust]\nunsafe_code = \"forbid\"",
+                "",
+            ),
             (false, "[workspace]", "[lints]\nworkspace = true"),
         ] {
             fs::write(&outer, workspace).unwrap();
             fs::write(&inner, package).unwrap();
-            assert_eq!(forbids_in_manifest(&inner).unwrap(), forbid, "{workspace}\n{package}");
+            assert_eq!(
+                forbids_in_manifest(&inner).unwrap(),
+                forbid,
+                "{workspace}\n{package}"
+            );
         }
         // A workspace that is not above the crate.
         fs::create_dir(dir.path().join("other")).unwrap();
@@ -844,12 +951,25 @@ mod tests {
             ("a\n\nb: c.rs", false),
         ] {
             let literal = name.replace('\n', "\\n");
-            fs::write(&root, format!("#![no_std]\n#[path = \"{literal}\"]\nmod a;\n")).unwrap();
+            fs::write(
+                &root,
+                format!("#![no_std]\n#[path = \"{literal}\"]\nmod a;\n"),
+            )
+            .unwrap();
             fs::write(dir.path().join(name), "").unwrap();
             let mut rustc = Command::new(rustc());
-            rustc.args(["--crate-type=lib", "--emit=metadata,dep-info", "--edition=2024"]);
+            rustc.args([
+                "--crate-type=lib",
+                "--emit=metadata,dep-info",
+                "--edition=2024",
+            ]);
             rustc.arg(&root).arg("--out-dir").arg(dir.path());
-            assert!(linux_driver_host::process::output(&mut rustc).unwrap().status.success());
+            assert!(
+                linux_driver_host::process::output(&mut rustc)
+                    .unwrap()
+                    .status
+                    .success()
+            );
             let list = fs::read_to_string(dir.path().join("lib.d")).unwrap();
             let files = read.then(|| vec![root.clone(), dir.path().join(name)]);
             assert_eq!(sources(&list), files, "{list}");
@@ -869,7 +989,10 @@ mod tests {
                 manifest: file("Cargo.toml", ""),
                 root: file("lib.rs", forbid),
                 edition,
-                dep_info: file("lib.d", "out: lib.rs more.in bytes\n\nlib.rs:\nmore.in:\nbytes:\n"),
+                dep_info: file(
+                    "lib.d",
+                    "out: lib.rs more.in bytes\n\nlib.rs:\nmore.in:\nbytes:\n",
+                ),
             };
             file("more.in", code);
             fs::write(dir.path().join("bytes"), b"\xff link_section").unwrap();
@@ -897,13 +1020,22 @@ mod tests {
         for word in ["Cargo.toml", "edition 2021", "`edition = \"2024\"`"] {
             assert!(error.contains(word), "{error}");
         }
-        let error = own(EDITION, deny, &format!("{}{}", "(".repeat(60_000), ")".repeat(60_000)));
+        let error = own(
+            EDITION,
+            deny,
+            &format!("{}{}", "(".repeat(60_000), ")".repeat(60_000)),
+        );
         let error = error.unwrap_err();
         for word in ["more.in:1:257", "deeper than 256", "divide it"] {
             assert!(error.contains(word), "{error}");
         }
         for level in [forbid, deny] {
-            let error = own(EDITION, level, "use linux_driver::__pin_data_unsound_by_hand;").unwrap_err();
+            let error = own(
+                EDITION,
+                level,
+                "use linux_driver::__pin_data_unsound_by_hand;",
+            )
+            .unwrap_err();
             assert!(
                 error.contains("more.in:1:19") && error.contains("linux-driver's own macros"),
                 "{error}"

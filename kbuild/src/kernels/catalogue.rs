@@ -29,7 +29,8 @@ pub struct Spec {
     pub suites: Vec<String>,
     /// The compiler that its `.config` will name.
     pub compiler: String,
-    /// The configuration that it is built with here, from its series' source package. `None`: it comes built.
+    /// The configuration that it is built with here, from its series' source package. `None`: it
+    /// comes built.
     pub config: Option<Fragment>,
 }
 
@@ -45,7 +46,8 @@ pub struct Fragment {
     pub edits: Vec<Edit>,
 }
 
-/// A change to a kernel's source: where the kernel itself is wrong, and its detectors would say so in each run.
+/// A change to a kernel's source: where the kernel itself is wrong, and its detectors would say so
+/// in each run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
@@ -60,8 +62,8 @@ pub struct Edit {
 }
 
 impl Spec {
-    /// Whether it is one that people run, as its distribution built it: one whose ABI is of interest. What is built here
-    /// from source is there for drivers to be tried on.
+    /// Whether it is one that people run, as its distribution built it: one whose ABI is of
+    /// interest. What is built here from source is there for drivers to be tried on.
     pub fn is_stock(&self) -> bool {
         self.config.is_none()
     }
@@ -118,10 +120,17 @@ impl Catalogue {
                 "correct that line",
             )
         };
-        let at = |offset: usize| format!("{}:{}", path.display(), text[..offset].lines().count().max(1));
+        let at = |offset: usize| {
+            format!(
+                "{}:{}",
+                path.display(),
+                text[..offset].lines().count().max(1)
+            )
+        };
         let file: File = toml::from_str(text).map_err(|e| {
             wrong(
-                e.span().map_or_else(|| path.display().to_string(), |span| at(span.end)),
+                e.span()
+                    .map_or_else(|| path.display().to_string(), |span| at(span.end)),
                 e.to_string(),
             )
         })?;
@@ -147,12 +156,17 @@ impl Catalogue {
             let name = name.into_inner();
             let config = match config {
                 Some(config) if !is_word(config.get_ref()) => {
-                    let found = format!("`{}`, which cannot be a file beside this one", config.get_ref());
+                    let found = format!(
+                        "`{}`, which cannot be a file beside this one",
+                        config.get_ref()
+                    );
                     return Err(wrong(at(config.span().end), found));
                 }
                 Some(config) => Some(fragment(path, config.get_ref(), edits)?),
                 None if !edits.is_empty() => {
-                    let found = "edits of the source of a kernel that comes built: it has no `config`".to_owned();
+                    let found =
+                        "edits of the source of a kernel that comes built: it has no `config`"
+                            .to_owned();
                     return Err(wrong(place, found));
                 }
                 None => None,
@@ -172,7 +186,10 @@ impl Catalogue {
             );
         }
         if !specs.contains_key(file.default.get_ref()) {
-            let found = format!("the default `{}`, which has no table", file.default.get_ref());
+            let found = format!(
+                "the default `{}`, which has no table",
+                file.default.get_ref()
+            );
             return Err(wrong(at(file.default.span().end), found));
         }
         Ok(Self {
@@ -200,7 +217,12 @@ impl Catalogue {
     /// The kernel of this name.
     pub fn get(&self, name: &str) -> Result<&Spec> {
         self.specs.get(name).ok_or_else(|| {
-            let known: Vec<&str> = self.specs.keys().map(String::as_str).chain([RUNNING]).collect();
+            let known: Vec<&str> = self
+                .specs
+                .keys()
+                .map(String::as_str)
+                .chain([RUNNING])
+                .collect();
             Error::new(
                 "--kernel",
                 format_args!("one of {}", known.join(", ")),
@@ -221,10 +243,13 @@ fn fragment(catalogue: &Path, name: &str, edits: Vec<Edit>) -> Result<Fragment> 
     Ok(Fragment { file, text, edits })
 }
 
-/// Whether the text is safe as part of a package's name, a file's name and an argument: no separator, no option.
+/// Whether the text is safe as part of a package's name, a file's name and an argument: no
+/// separator, no option.
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".+-~:_".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".+-~:_".contains(c))
 }
 
 fn word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -275,7 +300,10 @@ compiler = "gcc-12"
     fn a_kernel_is_found_by_name() {
         let catalogue = parse(GOOD).unwrap();
         let spec = catalogue.get(catalogue.default_name()).unwrap();
-        assert_eq!((spec.release.as_str(), spec.suites.len()), ("6.1.0-56-amd64", 2));
+        assert_eq!(
+            (spec.release.as_str(), spec.suites.len()),
+            ("6.1.0-56-amd64", 2)
+        );
         assert_eq!(catalogue.specs().len(), 1);
     }
 
@@ -295,7 +323,10 @@ compiler = "gcc-12"
             ("kernels.\"a\"", "kernels.\"running\"", 3),
         ] {
             let text = parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(text.starts_with(&format!("kernels.toml:{line}\n")), "{to}: {text}");
+            assert!(
+                text.starts_with(&format!("kernels.toml:{line}\n")),
+                "{to}: {text}"
+            );
         }
     }
 
@@ -311,9 +342,13 @@ compiler = "gcc-12"
         let spec = catalogue.get("a").unwrap();
         assert_eq!(spec.config.as_ref().unwrap().text, "CONFIG_KASAN=y\n");
         assert!(!spec.is_stock() && catalogue.stock().next().is_none());
-        let edit = "[[kernels.a.edits]]\nfile = \"a.c\"\nfind = \"b\"\nreplace = \"c\"\nwhy = \"d\"\n";
+        let edit =
+            "[[kernels.a.edits]]\nfile = \"a.c\"\nfind = \"b\"\nreplace = \"c\"\nwhy = \"d\"\n";
         let edited = Catalogue::parse(&path, &format!("{text}{edit}")).unwrap();
-        assert_eq!(edited.get("a").unwrap().config.as_ref().unwrap().edits[0].find, "b");
+        assert_eq!(
+            edited.get("a").unwrap().config.as_ref().unwrap().edits[0].find,
+            "b"
+        );
         let error = Catalogue::parse(&path, &format!("{GOOD}{edit}")).unwrap_err();
         assert!(error.to_string().contains("no `config`"), "{error}");
         let error = Catalogue::parse(&path, &text.replace("a.config", "../a.config")).unwrap_err();

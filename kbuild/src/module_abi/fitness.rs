@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The module's machine code: relocations that the loader applies, instructions that the kernel allows, and the
-//! mitigations that its configuration asks for.
+//! The module's machine code: relocations that the loader applies, instructions that the kernel
+//! allows, and the mitigations that its configuration asks for.
 
 use linux_driver_abi::report::{Change, Subject, Verdict};
 use linux_driver_host::Result;
@@ -35,17 +35,26 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
         symvers: &Symvers::default(),
         release: &question.kernel.release,
     };
-    let wanted = |name: &str| ANY.contains(&name) || (config.is_some() && CONFIGURED.contains(&name));
-    let report = check::run(question.ko, question.data, kernel, &Expectations::default(), wanted)?;
-    let alike =
-        |a: &check::Finding, b: &check::Finding| a.check == b.check && a.expected == b.expected && a.remedy == b.remedy;
+    let wanted =
+        |name: &str| ANY.contains(&name) || (config.is_some() && CONFIGURED.contains(&name));
+    let report = check::run(
+        question.ko,
+        question.data,
+        kernel,
+        &Expectations::default(),
+        wanted,
+    )?;
+    let alike = |a: &check::Finding, b: &check::Finding| {
+        a.check == b.check && a.expected == b.expected && a.remedy == b.remedy
+    };
     for alike in report.findings.chunk_by(alike) {
         let first = &alike[0];
         let more = match alike.len() - 1 {
             0 => String::new(),
             more => format!(", and {more} more places"),
         };
-        // What a module does with the vector unit is no matter of the kernel's: it works as it did, or never did.
+        // What a module does with the vector unit is no matter of the kernel's: it works as it did,
+        // or never did.
         let (verdict, wants) = match first.check {
             INSTRUCTIONS => (
                 Verdict::Keeps,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct module`: modpost compiles one into the module, and the loader takes it over as its own.
 //!
-//! Its size and the places of `init` and `exit` in it have to be the kernel's. The loader compares the size alone;
-//! where they moved within the same size the module loads, and its init function is never called, or another pointer is.
+//! Its size and the places of `init` and `exit` in it have to be the kernel's. The loader compares
+//! the size alone; where they moved within the same size the module loads, and its init function is
+//! never called, or another pointer is.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,10 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
                 Subject::Type,
                 "module",
                 "the kernel's layout of struct module is not known".to_owned(),
-                why.map_or("no type information of the kernel was at hand", String::as_str),
+                why.map_or(
+                    "no type information of the kernel was at hand",
+                    String::as_str,
+                ),
             );
         }
         return;
@@ -56,7 +60,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     }
     let mut moved: BTreeMap<i64, Vec<(&str, u64, u64)>> = BTreeMap::new();
     for (field, symbol) in POINTERS {
-        let Some(&at) = ours.pointers.get(symbol) else { continue };
+        let Some(&at) = ours.pointers.get(symbol) else {
+            continue;
+        };
         let Some(expected) = theirs.field(field).map(|field| field.offset_bits / 8) else {
             answer.no_evidence(
                 Subject::Field,
@@ -77,7 +83,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     for (by, fields) in moved {
         let places: Vec<String> = fields
             .iter()
-            .map(|(field, at, expected)| format!("{field} at {at} in the module and at {expected} in the kernel"))
+            .map(|(field, at, expected)| {
+                format!("{field} at {at} in the module and at {expected} in the kernel")
+            })
             .collect();
         let name = format!("module.{}", fields[0].0);
         answer.add(

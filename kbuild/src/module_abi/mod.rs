@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A module against a kernel, without booting it: whether it loads there as it is, has to be built again, or needs a
-//! change of its source, and why.
+//! A module against a kernel, without booting it: whether it loads there as it is, has to be built
+//! again, or needs a change of its source, and why.
 //!
-//! [`check`] asks what the kernel's loader asks (`load_module` in `kernel/module/main.c`), of what is known of the
-//! kernel: a [`Target`]. What would need more than is known is a finding too, of the verdict
+//! [`check`] asks what the kernel's loader asks (`load_module` in `kernel/module/main.c`), of what
+//! is known of the kernel: a [`Target`]. What would need more than is known is a finding too, of
+//! the verdict
 //! [`Verdict::NoEvidence`]: only a check without a finding, or with such alone as keep the module working, says that
 //! it loads.
 
@@ -14,7 +15,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use linux_driver_abi::model::{Abi, Symbol, Type};
-use linux_driver_abi::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict};
+use linux_driver_abi::report::{
+    Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict,
+};
 use linux_driver_host::{Error, Result};
 
 use crate::check::facts::{self, Facts};
@@ -50,7 +53,8 @@ struct Question<'a> {
     after: &'a Abi,
     /// Types and functions of the kernel that it was built for, if they are known.
     before: Option<&'a Abi>,
-    /// The typedefs of both, in signatures that differ: first those of the kernel that it was built for.
+    /// The typedefs of both, in signatures that differ: first those of the kernel that it was built
+    /// for.
     typedefs: (Cow<'a, Abi>, Cow<'a, Abi>),
 }
 
@@ -69,7 +73,15 @@ struct Answer {
 }
 
 impl Answer {
-    fn add(&mut self, subject: Subject, name: &str, verdict: Verdict, change: Change, text: String, reason: &str) {
+    fn add(
+        &mut self,
+        subject: Subject,
+        name: &str,
+        verdict: Verdict,
+        change: Change,
+        text: String,
+        reason: &str,
+    ) {
         self.findings.push(Finding {
             subject,
             name: name.to_owned(),
@@ -90,7 +102,14 @@ impl Answer {
 
     /// What could not be found out.
     fn no_evidence(&mut self, subject: Subject, name: &str, text: String, reason: &str) {
-        self.add(subject, name, Verdict::NoEvidence, Change::NoEvidence, text, reason);
+        self.add(
+            subject,
+            name,
+            Verdict::NoEvidence,
+            Change::NoEvidence,
+            text,
+            reason,
+        );
     }
 
     /// With these names as those that the module uses.
@@ -103,8 +122,8 @@ impl Answer {
 
 /// Checks the module `ko` against this kernel.
 ///
-/// An error is a file that is no whole module, data of the kernel that cannot be read, or a kernel given as the one
-/// that the module was built for which it was not built for.
+/// An error is a file that is no whole module, data of the kernel that cannot be read, or a kernel
+/// given as the one that the module was built for which it was not built for.
 pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
     let data = facts::bytes(ko)?;
     let facts = facts::read(ko, &data)?;
@@ -132,7 +151,9 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
             ko.display(),
             format_args!("a module that was built for {}", built_for.release),
             format_args!("one that was built for {release}, as its vermagic says"),
-            format_args!("give what is known of {release} as the kernel that it was built for, or leave it out"),
+            format_args!(
+                "give what is known of {release} as the kernel that it was built for, or leave it out"
+            ),
         ));
     }
     let same_release = release.is_some_and(|release| release == kernel.release);
@@ -190,7 +211,8 @@ fn typedefs<'a>(
 
 /// What the module's file cannot tell: whether its source, compiled for another kernel, fits.
 fn source(question: &Question<'_>, answer: &mut Answer) {
-    let refused = |finding: &&Finding| matches!(finding.verdict, Verdict::Rebuild | Verdict::NotJudged);
+    let refused =
+        |finding: &&Finding| matches!(finding.verdict, Verdict::Rebuild | Verdict::NotJudged);
     if question.same_release || !answer.findings.iter().any(|finding| refused(&finding)) {
         return;
     }
@@ -267,7 +289,12 @@ fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Check {
 
 /// Names as a line shows them.
 fn listed(names: &[&str]) -> String {
-    let mut text = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }
@@ -277,5 +304,8 @@ fn listed(names: &[&str]) -> String {
 /// The kernel's `struct module`, if it is known.
 fn struct_module(abi: &Abi) -> Option<&Type> {
     let known = !abi.no_evidence.contains_key("type module");
-    abi.types.get("module").map(|layout| &**layout).filter(|_| known)
+    abi.types
+        .get("module")
+        .map(|layout| &**layout)
+        .filter(|_| known)
 }

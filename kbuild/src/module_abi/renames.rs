@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Under which name a kernel may have what it no longer exports: `mutex_init_generic` for `__mutex_init`.
+//! Under which name a kernel may have what it no longer exports: `mutex_init_generic` for
+//! `__mutex_init`.
 //!
 //! A guess by the words of the names, and told as one.
 
@@ -11,8 +12,8 @@ use linux_driver_abi::model::Symbol;
 /// How many words a new name may have that the old one did not.
 const MORE: usize = 2;
 
-/// The exported names that are likeliest to stand for `gone`, the likeliest first, three at most. What was exported
-/// `before` already stands for something else.
+/// The exported names that are likeliest to stand for `gone`, the likeliest first, three at most.
+/// What was exported `before` already stands for something else.
 pub(super) fn likely(
     gone: &str,
     exports: &BTreeMap<String, Arc<Symbol>>,
@@ -28,18 +29,25 @@ pub(super) fn likely(
         .filter_map(|name| Some((rank(gone, &old, name, before.is_some())?, name.as_str())))
         .collect();
     found.sort();
-    found.into_iter().take(3).map(|(_, name)| name.to_owned()).collect()
+    found
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| name.to_owned())
+        .collect()
 }
 
-/// Less is likelier: how many words came in, whether the underscores in front are others, how long it is.
+/// Less is likelier: how many words came in, whether the underscores in front are others, how long
+/// it is.
 type Rank = (usize, bool, usize);
 
 fn rank(gone: &str, old: &[&str], name: &str, is_new: bool) -> Option<Rank> {
     let new = words(name);
     let more = new.len().checked_sub(old.len())?;
-    // Words added behind, or one in front of them: `kmalloc_noprof`; not `rt_mutex_init`, which is another thing.
+    // Words added behind, or one in front of them: `kmalloc_noprof`; not `rt_mutex_init`, which is
+    // another thing.
     let begins = new.starts_with(old);
-    // One word is soon the beginning of another name: only the suffixes that a whole family got are taken.
+    // One word is soon the beginning of another name: only the suffixes that a whole family got are
+    // taken.
     let told = more == 0 || (old.len() > 1 && is_new) || SUFFIXES.contains(new.last()?);
     let other_front = front(gone) != front(name);
     (begins && more <= MORE && told).then_some((more, other_front, name.len()))
@@ -67,7 +75,10 @@ mod tests {
             gpl: false,
             namespace: None,
         });
-        names.iter().map(|name| ((*name).to_owned(), symbol.clone())).collect()
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), symbol.clone()))
+            .collect()
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub(super) fn difference(
     typedefs: (&Abi, &Abi),
 ) -> Option<Difference> {
     let (old, new) = (before.declaration(name), after.declaration(name));
-    if before.returns == after.returns && before.params == after.params && before.variadic == after.variadic {
+    if before.returns == after.returns
+        && before.params == after.params
+        && before.variadic == after.variadic
+    {
         return None;
     }
     if before.params.len() != after.params.len() || before.variadic != after.variadic {
@@ -85,7 +88,9 @@ pub(super) fn difference(
             "the function takes or returns a pointer to something else: the source has to pass that",
         ),
         _ => (
-            if pairs().any(|(before, after)| width(before).zip(width(after)).is_some_and(|(b, a)| b != a)) {
+            if pairs()
+                .any(|(before, after)| width(before).zip(width(after)).is_some_and(|(b, a)| b != a))
+            {
                 Retyping::Resized
             } else {
                 Retyping::SameSize
@@ -112,8 +117,8 @@ fn width(spelled: &str) -> Option<u8> {
         "_Bool" | "bool" | "char" | "u8" | "s8" | "unsigned char" => 1,
         "short" | "u16" | "s16" | "umode_t" | "short unsigned int" | "unsigned short" => 2,
         "int" | "unsigned int" | "u32" | "s32" | "gfp_t" => 4,
-        "long" | "long int" | "unsigned long" | "long unsigned int" | "u64" | "s64" | "size_t" | "ssize_t"
-        | "loff_t" | "dma_addr_t" => 8,
+        "long" | "long int" | "unsigned long" | "long unsigned int" | "u64" | "s64" | "size_t"
+        | "ssize_t" | "loff_t" | "dma_addr_t" => 8,
         _ if spelled.ends_with('*') || spelled.contains("(*") => 8,
         _ => return None,
     })
@@ -142,14 +147,16 @@ mod tests {
     #[test]
     fn each_way_has_its_verdict() {
         let of = |before: &Function, after: &Function| {
-            difference("f", before, after, (&Abi::default(), &Abi::default())).map(|d| (d.change, d.verdict))
+            difference("f", before, after, (&Abi::default(), &Abi::default()))
+                .map(|d| (d.change, d.verdict))
         };
         let f = function("void", &["struct callback_head *", "rcu_callback_t"]);
         assert_eq!(of(&f, &f), None);
         let (change, verdict) = of(&f, &function("void", &["struct callback_head *"])).unwrap();
         assert!(matches!(change, Change::Arity { .. }) && verdict == Verdict::NotJudged);
         // As kvfree_call_rcu did.
-        let (change, verdict) = of(&f, &function("void", &["struct callback_head *", "void *"])).unwrap();
+        let (change, verdict) =
+            of(&f, &function("void", &["struct callback_head *", "void *"])).unwrap();
         assert!(
             matches!(
                 change,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the module leaves to the kernel: each symbol has to be exported, to a module such as this one, and to be what
-//! it was when the module was compiled.
+//! What the module leaves to the kernel: each symbol has to be exported, to a module such as this
+//! one, and to be what it was when the module was compiled.
 //!
-//! That it is, the checksums say where the kernel has some, and else the signatures of both kernels. Where neither is
-//! at hand nothing is known.
+//! That it is, the checksums say where the kernel has some, and else the signatures of both
+//! kernels. Where neither is at hand nothing is known.
 
 use linux_driver_abi::model::{Function, Symbol};
 use linux_driver_abi::report::{Change, Subject, Verdict};
@@ -13,8 +13,9 @@ use super::{Answer, Question, layout, listed, renames, signature};
 use crate::check::facts::Facts;
 use crate::check::{is_for_module, is_gpl_compatible};
 
-/// What compilers call by themselves, as the kernel's flags tell them to: no source names it, and a build for the new
-/// kernel calls what that one has. A row that ends in `*` stands for all that begin so.
+/// What compilers call by themselves, as the kernel's flags tell them to: no source names it, and a
+/// build for the new kernel calls what that one has. A row that ends in `*` stands for all that
+/// begin so.
 const COMPILERS_OWN: &[&str] = &[
     "__asan_*",
     "__cfi_*",
@@ -35,8 +36,9 @@ const COMPILERS_OWN: &[&str] = &[
     "mcount",
 ];
 
-/// What the kernel's headers name and no driver's source does: macros and inline functions expand to these. A build for
-/// another kernel expands its headers. Rows as above; `*` can stand at the start, too.
+/// What the kernel's headers name and no driver's source does: macros and inline functions expand
+/// to these. A build for another kernel expands its headers. Rows as above; `*` can stand at the
+/// start, too.
 ///
 /// A name that a source may have is in none of the rows, even where a macro has it too.
 const HEADERS_OWN: &[&str] = &[
@@ -156,7 +158,9 @@ const HEADERS_OWN: &[&str] = &[
 
 fn matches(name: &str, rows: &[&str]) -> bool {
     rows.iter().any(|row| match row.split_once('*') {
-        Some((start, end)) => name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end),
+        Some((start, end)) => {
+            name.len() >= start.len() + end.len() && name.starts_with(start) && name.ends_with(end)
+        }
         None => name == *row,
     })
 }
@@ -169,10 +173,12 @@ fn is_headers_own(name: &str) -> bool {
     matches(name, HEADERS_OWN)
 }
 
-/// What a source that was compiled for another kernel has to be asked: it may have code for this one, too.
+/// What a source that was compiled for another kernel has to be asked: it may have code for this
+/// one, too.
 const NOT_JUDGED: &str = "a source can have code for several kernels, and the name can be a macro or inline function of the headers: only a build for this kernel tells";
 
-/// The functions whose signatures are of interest: what the module uses, and what may stand for what is gone.
+/// The functions whose signatures are of interest: what the module uses, and what may stand for
+/// what is gone.
 pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
     let mut names = [facts.undefined.as_slice(), &facts.weak].concat();
     for name in &facts.undefined {
@@ -187,7 +193,9 @@ pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
 fn new_names(name: &str, kernel: &Target<'_>) -> Vec<String> {
     match (kernel.exports.lookup(name), kernel.exports.symbols()) {
         (Lookup::NotExported, Some(exports)) => {
-            let before = kernel.built_for.and_then(|built_for| built_for.exports.symbols());
+            let before = kernel
+                .built_for
+                .and_then(|built_for| built_for.exports.symbols());
             renames::likely(name, exports, before)
         }
         _ => Vec::new(),
@@ -250,14 +258,17 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     sums.tell(question, answer);
 }
 
-/// Whether a name that the kernel does not export is not of the kernel's at all. modpost finished the module, so that
-/// something exported it when it was built: where that was not the kernel that it was built for, it was another module.
+/// Whether a name that the kernel does not export is not of the kernel's at all. modpost finished
+/// the module, so that something exported it when it was built: where that was not the kernel that
+/// it was built for, it was another module.
 fn is_of_another_module(question: &Question<'_>, name: &str) -> bool {
     let before = question.kernel.built_for;
     match before.map(|before| before.exports.lookup(name)) {
         Some(Lookup::NotExported) => true,
         Some(Lookup::Exported(_)) => false,
-        Some(Lookup::Unknown) | None => question.same_release && !is_compilers_own(name) && !is_headers_own(name),
+        Some(Lookup::Unknown) | None => {
+            question.same_release && !is_compilers_own(name) && !is_headers_own(name)
+        }
     }
 }
 
@@ -289,9 +300,9 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
     let before = question.before.and_then(|abi| abi.functions.get(name));
     let equal = |new: &&String| {
         let after = question.after.functions.get(*new);
-        before
-            .zip(after)
-            .is_some_and(|(before, after)| signature::difference(name, before, after, question.typedefs()).is_none())
+        before.zip(after).is_some_and(|(before, after)| {
+            signature::difference(name, before, after, question.typedefs()).is_none()
+        })
     };
     let internal = question.after.functions.contains_key(name);
     let renamed = names.iter().find(equal);
@@ -311,7 +322,9 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
         (Some(new), _) => format!("; {new} is exported, with the same signature"),
         (None, Some(new)) => {
             let after = question.after.functions.get(new);
-            let new = after.map_or(new.clone(), |function| format!("`{}`", function.declaration(new)));
+            let new = after.map_or(new.clone(), |function| {
+                format!("`{}`", function.declaration(new))
+            });
             format!("; likely to stand for it: {new}")
         }
         (None, None) if internal => "; the kernel has it, for itself".to_owned(),
@@ -327,7 +340,8 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
     );
 }
 
-/// Whether `new` is what allocation profiling (6.10) made of `old`: the function got this suffix, its name is a macro.
+/// Whether `new` is what allocation profiling (6.10) made of `old`: the function got this suffix,
+/// its name is a macro.
 fn is_profiled(old: &str, new: &str) -> bool {
     new.strip_suffix("_noprof") == Some(old)
 }
@@ -348,7 +362,9 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
     if is_hidden(question, symbol) {
         let license = facts
             .tag("license")
-            .map_or("no license".to_owned(), |license| format!("the license {license:?}"));
+            .map_or("no license".to_owned(), |license| {
+                format!("the license {license:?}")
+            });
         answer.add(
             Subject::Symbol,
             name,
@@ -361,8 +377,14 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
             &format!("the loader hides it from a module under another license (\"Unknown symbol\"){judged}"),
         );
     }
-    let Some(namespace) = &symbol.namespace else { return };
-    let imports = facts.modinfo.get("import_ns").map(Vec::as_slice).unwrap_or_default();
+    let Some(namespace) = &symbol.namespace else {
+        return;
+    };
+    let imports = facts
+        .modinfo
+        .get("import_ns")
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let (missing, text, reason) = match namespace.strip_prefix("module:") {
         None => (
             !imports.contains(namespace),
@@ -391,7 +413,13 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
 }
 
 /// Whether it is what it was when the module was compiled.
-fn same<'a>(question: &Question<'a>, name: &'a str, symbol: &Symbol, sums: &mut Sums<'a>, answer: &mut Answer) {
+fn same<'a>(
+    question: &Question<'a>,
+    name: &'a str,
+    symbol: &Symbol,
+    sums: &mut Sums<'a>,
+    answer: &mut Answer,
+) {
     let facts = question.facts;
     let checksums = question.kernel.has_checksums() == Some(true);
     let ours = facts.versions.get(name).copied();
@@ -406,7 +434,10 @@ fn same<'a>(question: &Question<'a>, name: &'a str, symbol: &Symbol, sums: &mut 
     }
     let functions = |abi: &'a linux_driver_abi::model::Abi| -> Option<&'a Function> {
         let known = !abi.no_evidence.contains_key(&format!("function {name}"));
-        abi.functions.get(name).map(|function| &**function).filter(|_| known)
+        abi.functions
+            .get(name)
+            .map(|function| &**function)
+            .filter(|_| known)
     };
     let before = question.before.and_then(functions);
     match before.zip(functions(question.after)) {
@@ -430,7 +461,14 @@ fn same<'a>(question: &Question<'a>, name: &'a str, symbol: &Symbol, sums: &mut 
                         }
                         _ => format!("{name} has another signature"),
                     };
-                    answer.add(Subject::Function, name, verdict, difference.change, text, &reason);
+                    answer.add(
+                        Subject::Function,
+                        name,
+                        verdict,
+                        difference.change,
+                        text,
+                        &reason,
+                    );
                 }
                 None if refused => sums.checksums.push(name),
                 None => {}
@@ -440,7 +478,8 @@ fn same<'a>(question: &Question<'a>, name: &'a str, symbol: &Symbol, sums: &mut 
             if refused {
                 sums.checksums.push(name);
             }
-            // A module that names this very release was compiled against this kernel's own declarations.
+            // A module that names this very release was compiled against this kernel's own
+            // declarations.
             if (refused || !question.same_release) && !is_compilers_own(name) {
                 sums.unproven.push(name);
             }
@@ -573,6 +612,9 @@ mod tests {
         ] {
             assert!(!is_headers_own(name) && !is_compilers_own(name), "{name}");
         }
-        assert!(!matches("ab", &["ab*b"]), "the start and the end do not overlap");
+        assert!(
+            !matches("ab", &["ab*b"]),
+            "the start and the end do not overlap"
+        );
     }
 }

@@ -13,7 +13,8 @@ use linux_driver_host::Result;
 use crate::config::Config;
 use crate::tree::BuildTree;
 
-/// A kernel, as far as it is known. What is not known makes a finding of its own, and never passes for good.
+/// A kernel, as far as it is known. What is not known makes a finding of its own, and never passes
+/// for good.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
     /// What the report calls it.
@@ -30,7 +31,8 @@ pub struct Target<'a> {
     pub others: BTreeMap<String, Arc<Symbol>>,
     /// Its types and the signatures of its functions.
     pub types: Types<'a>,
-    /// The kernel that the module was built for, if it is at hand: what changed since is told from it.
+    /// The kernel that the module was built for, if it is at hand: what changed since is told from
+    /// it.
     pub built_for: Option<&'a Target<'a>>,
 }
 
@@ -64,7 +66,8 @@ pub(super) enum Lookup<'t> {
 }
 
 impl<'a> Target<'a> {
-    /// The kernel of a build tree: its configuration and `Module.symvers`, with the BTF of its image.
+    /// The kernel of a build tree: its configuration and `Module.symvers`, with the BTF of its
+    /// image.
     pub fn of_tree(tree: &BuildTree, btf: Option<&'a Btf<'a>>) -> Result<Self> {
         let symvers = Symvers::read(&tree.symvers())?;
         Ok(Self {
@@ -83,8 +86,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// A kernel of which there is a record: a snapshot's, or one of the history. Its configuration is not known, and
-    /// of its symbols only those that were in scope.
+    /// A kernel of which there is a record: a snapshot's, or one of the history. Its configuration
+    /// is not known, and of its symbols only those that were in scope.
     pub fn of_abi(abi: &'a Abi) -> Self {
         Self {
             name: abi.release.clone(),

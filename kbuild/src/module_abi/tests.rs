@@ -36,7 +36,10 @@ fn with_checksums() -> Module {
         ("__x86_return_thunk", 3),
         ("module_layout", 4),
     ] {
-        table.push_str(&format!(".quad {crc}\n.ascii \"{name}\"\n.zero {}\n", 56 - name.len()));
+        table.push_str(&format!(
+            ".quad {crc}\n.ascii \"{name}\"\n.zero {}\n",
+            56 - name.len()
+        ));
     }
     module().modinfo("vermagic", Some(MODVERSIONS)).raw(&table)
 }
@@ -57,7 +60,9 @@ fn exports() -> BTreeMap<String, Symbol> {
         ("__x86_return_thunk", 3),
         ("module_layout", 4),
     ];
-    names.map(|(name, crc)| (name.to_owned(), symbol(crc))).into()
+    names
+        .map(|(name, crc)| (name.to_owned(), symbol(crc)))
+        .into()
 }
 
 fn without_checksums(mut exports: BTreeMap<String, Symbol>) -> BTreeMap<String, Symbol> {
@@ -96,7 +101,10 @@ fn abi(size: u64, init: u64, exit: u64, params: &[&str]) -> Abi {
         arch: "x86_64".to_owned(),
         types: [("module".to_owned(), type_.into())].into(),
         functions: [
-            ("printk".to_owned(), function("int", &["const char *"]).into()),
+            (
+                "printk".to_owned(),
+                function("int", &["const char *"]).into(),
+            ),
             ("pci_thing".to_owned(), function("int", params).into()),
         ]
         .into(),
@@ -140,10 +148,17 @@ fn only(check: &Check) -> &Finding {
 #[test]
 fn a_module_of_this_kernel_loads_as_it_is() {
     let abi = fitting();
-    let with = run(&with_checksums(), &kernel("CONFIG_MODVERSIONS=y\n", exports(), &abi));
+    let with = run(
+        &with_checksums(),
+        &kernel("CONFIG_MODVERSIONS=y\n", exports(), &abi),
+    );
     assert_eq!(with.findings, []);
     assert_eq!(
-        (with.looked_at.symbols, with.looked_at.types, with.looked_at.fields),
+        (
+            with.looked_at.symbols,
+            with.looked_at.types,
+            with.looked_at.fields
+        ),
         (3, 1, 2)
     );
     assert_eq!(with.of_module(), "loads as it is");
@@ -158,7 +173,12 @@ fn another_version_string_is_refused() {
     other.release = "6.12.1-test".to_owned();
     other.built_for = None;
     let found = run(&module(), &other);
-    assert_eq!(found.findings[0].verdict, Verdict::NoEvidence, "{:?}", found.findings);
+    assert_eq!(
+        found.findings[0].verdict,
+        Verdict::NoEvidence,
+        "{:?}",
+        found.findings
+    );
     let vermagic = found
         .findings
         .iter()
@@ -198,7 +218,10 @@ fn with_checksums_the_release_does_not_count() {
     );
     assert_eq!(found.of_module(), "loads as it is");
     // The other words count.
-    let words = run(&with_checksums(), &kernel("", without_checksums(exports()), &abi));
+    let words = run(
+        &with_checksums(),
+        &kernel("", without_checksums(exports()), &abi),
+    );
     assert!(
         words
             .findings
@@ -213,10 +236,17 @@ fn without_a_configuration_there_is_no_evidence() {
     let mut unknown = kernel("", exports(), &abi);
     unknown.config = None;
     let found = run(&with_checksums(), &unknown);
-    let names: Vec<_> = found.findings.iter().map(|f| (f.name.as_str(), f.verdict)).collect();
+    let names: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| (f.name.as_str(), f.verdict))
+        .collect();
     assert_eq!(
         names,
-        [("mitigations", Verdict::NoEvidence), ("vermagic", Verdict::NoEvidence)]
+        [
+            ("mitigations", Verdict::NoEvidence),
+            ("vermagic", Verdict::NoEvidence)
+        ]
     );
     assert_eq!(
         found.of_module(),
@@ -247,7 +277,10 @@ fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
     exported.remove("pci_thing");
     let found = run(&module(), &later("", exported.clone(), &after));
     assert_eq!(
-        (of(&found, "pci_thing").subject, of(&found, "pci_thing").verdict),
+        (
+            of(&found, "pci_thing").subject,
+            of(&found, "pci_thing").verdict
+        ),
         (Subject::Symbol, Verdict::NotJudged)
     );
     assert_eq!(of(&found, "pci_thing").change, Change::Removed);
@@ -372,7 +405,10 @@ fn what_another_module_exports_is_told_apart_from_what_is_gone() {
     assert_eq!(found.findings, []);
     // Its namespace counts as the kernel's do.
     let found = run(&uses, &here.with_others(theirs));
-    assert!(only(&found).text.contains("namespace SIBLINGS"), "{found:#?}");
+    assert!(
+        only(&found).text.contains("namespace SIBLINGS"),
+        "{found:#?}"
+    );
 }
 
 #[test]
@@ -389,9 +425,10 @@ fn a_typedef_that_came_or_went_is_no_other_signature() {
     };
     let before = abi(80, 64, 72, &["void (*)(struct pci_dev *)", "unsigned long"]);
     let mut after = abi(80, 64, 72, &["thing_fn_t", "size_t"]);
-    after
-        .types
-        .insert("thing_fn_t".to_owned(), typedef("void (*)(struct pci_dev *)"));
+    after.types.insert(
+        "thing_fn_t".to_owned(),
+        typedef("void (*)(struct pci_dev *)"),
+    );
     let built_for = kernel("", without_checksums(exports()), &before);
     let target = kernel("", without_checksums(exports()), &after).with_built_for(&built_for);
     let found = run(&module(), &target);
@@ -399,9 +436,10 @@ fn a_typedef_that_came_or_went_is_no_other_signature() {
         (only(&found).name.as_str(), only(&found).verdict),
         ("pci_thing", Verdict::Rebuild)
     );
-    after
-        .types
-        .insert("thing_fn_t".to_owned(), typedef("void (*)(struct device *)"));
+    after.types.insert(
+        "thing_fn_t".to_owned(),
+        typedef("void (*)(struct device *)"),
+    );
     let target = kernel("", without_checksums(exports()), &after).with_built_for(&built_for);
     assert_eq!(only(&run(&module(), &target)).verdict, Verdict::NotJudged);
 }
@@ -425,7 +463,9 @@ fn who_may_use_a_symbol_is_looked_at() {
 
     let namespace = with(|symbol| symbol.namespace = Some("DMA_BUF".to_owned()));
     let found = run(&module(), &kernel("", namespace.clone(), &abi));
-    assert!(only(&found).text.contains("namespace DMA_BUF") && only(&found).verdict == Verdict::Source);
+    assert!(
+        only(&found).text.contains("namespace DMA_BUF") && only(&found).verdict == Verdict::Source
+    );
     let imports = module().modinfo("import_ns", Some("DMA_BUF"));
     assert_eq!(run(&imports, &kernel("", namespace, &abi)).findings, []);
     let others = with(|symbol| symbol.namespace = Some("module:kvm".to_owned()));
@@ -438,9 +478,11 @@ fn who_may_use_a_symbol_is_looked_at() {
 
 #[test]
 fn a_weak_symbol_has_to_fit_where_the_kernel_exports_it() {
-    let module = |crc: &str| with_checksums().raw(&format!("{crc}.data\n.weak later\n.quad later\n"));
+    let module =
+        |crc: &str| with_checksums().raw(&format!("{crc}.data\n.weak later\n.quad later\n"));
     let mut abi = fitting();
-    abi.functions.insert("later".to_owned(), function("int", &[]).into());
+    abi.functions
+        .insert("later".to_owned(), function("int", &[]).into());
     let built_for = kernel("CONFIG_MODVERSIONS=y\n", exports(), &abi);
     let found = |crc: &str, theirs: Option<Symbol>| {
         let mut exported = exports();
@@ -458,7 +500,10 @@ fn a_weak_symbol_has_to_fit_where_the_kernel_exports_it() {
     );
     assert_eq!(found("", Some(symbol(5)))[0].verdict, Verdict::Rebuild);
     // The loader hides it from a module under another license, and lets it stay undefined.
-    let gpl = Symbol { gpl: true, ..symbol(6) };
+    let gpl = Symbol {
+        gpl: true,
+        ..symbol(6)
+    };
     let exported = [exports(), [("later".to_owned(), gpl)].into()]
         .into_iter()
         .flatten()
@@ -478,7 +523,8 @@ fn another_checksum_is_told_with_what_changed() {
 
     // The same signature: a type behind it changed.
     let after = fitting();
-    let target = kernel("CONFIG_MODVERSIONS=y\n", exported.clone(), &after).with_built_for(&built_for);
+    let target =
+        kernel("CONFIG_MODVERSIONS=y\n", exported.clone(), &after).with_built_for(&built_for);
     let found = run(&with_checksums(), &target);
     assert_eq!(
         (only(&found).name.as_str(), only(&found).verdict),
@@ -488,7 +534,8 @@ fn another_checksum_is_told_with_what_changed() {
 
     // Another one.
     let after = abi(80, 64, 72, &["struct pci_dev *", "int"]);
-    let target = kernel("CONFIG_MODVERSIONS=y\n", exported.clone(), &after).with_built_for(&built_for);
+    let target =
+        kernel("CONFIG_MODVERSIONS=y\n", exported.clone(), &after).with_built_for(&built_for);
     let found = run(&with_checksums(), &target);
     assert_eq!(
         (only(&found).name.as_str(), only(&found).verdict),
@@ -497,17 +544,30 @@ fn another_checksum_is_told_with_what_changed() {
     assert!(matches!(only(&found).change, Change::Arity { .. }));
 
     // Not known: refused, and more is not said.
-    let found = run(&with_checksums(), &kernel("CONFIG_MODVERSIONS=y\n", exported, &after));
-    let names: Vec<_> = found.findings.iter().map(|f| (f.name.as_str(), f.verdict)).collect();
+    let found = run(
+        &with_checksums(),
+        &kernel("CONFIG_MODVERSIONS=y\n", exported, &after),
+    );
+    let names: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| (f.name.as_str(), f.verdict))
+        .collect();
     assert_eq!(
         names,
-        [("signatures", Verdict::NoEvidence), ("__versions", Verdict::Rebuild)]
+        [
+            ("signatures", Verdict::NoEvidence),
+            ("__versions", Verdict::Rebuild)
+        ]
     );
 
     // The struct that the loader takes over has one too.
     let mut exported = exports();
     exported.get_mut("module_layout").unwrap().crc = Some(99);
-    let found = run(&with_checksums(), &kernel("CONFIG_MODVERSIONS=y\n", exported, &before));
+    let found = run(
+        &with_checksums(),
+        &kernel("CONFIG_MODVERSIONS=y\n", exported, &before),
+    );
     assert_eq!(only(&found).used, ["module_layout"]);
 }
 
@@ -527,7 +587,11 @@ fn without_checksums_signatures_decide() {
     let before = fitting();
     let built_for = kernel("", without_checksums(exports()), &before);
     for (params, how, verdict) in [
-        (["const struct pci_dev *"], Retyping::ConstOnly, Verdict::Rebuild),
+        (
+            ["const struct pci_dev *"],
+            Retyping::ConstOnly,
+            Verdict::Rebuild,
+        ),
         (["struct device *"], Retyping::Pointee, Verdict::NotJudged),
         (["int"], Retyping::Resized, Verdict::NotJudged),
     ] {
@@ -556,12 +620,17 @@ fn a_moved_init_is_found_though_the_size_is_the_same() {
         (finding.name.as_str(), finding.verdict),
         ("module.init", Verdict::Rebuild)
     );
-    assert!(matches!(&finding.change, Change::Moved { fields, by_bits: -64, .. } if *fields == ["init"]));
+    assert!(
+        matches!(&finding.change, Change::Moved { fields, by_bits: -64, .. } if *fields == ["init"])
+    );
     assert_eq!(
         finding.text,
         "struct module has init at 64 in the module and at 56 in the kernel (by -8)"
     );
-    assert_eq!(found.layouts["module"].after.as_ref(), Some(&abi.types["module"]));
+    assert_eq!(
+        found.layouts["module"].after.as_ref(),
+        Some(&abi.types["module"])
+    );
 }
 
 #[test]
@@ -581,7 +650,10 @@ fn another_size_of_struct_module_is_found() {
 #[test]
 fn without_type_information_only_a_checksum_stands_for_struct_module() {
     let empty = Abi::default();
-    let found = run(&with_checksums(), &kernel("CONFIG_MODVERSIONS=y\n", exports(), &empty));
+    let found = run(
+        &with_checksums(),
+        &kernel("CONFIG_MODVERSIONS=y\n", exports(), &empty),
+    );
     assert_eq!(found.findings, []);
     let found = run(&module(), &kernel("", without_checksums(exports()), &empty));
     assert_eq!(
@@ -595,8 +667,15 @@ fn machine_code_that_the_kernel_would_not_want_has_to_be_built_again() {
     let abi = fitting();
     let plain = module().bare("f", "ret").raw(".data\n.quad f\n");
     let found = run(&plain, &kernel("", without_checksums(exports()), &abi));
-    let names: Vec<_> = found.findings.iter().map(|f| (f.name.as_str(), f.verdict)).collect();
-    assert_eq!(names, [("endbr", Verdict::Rebuild), ("returns", Verdict::Rebuild)]);
+    let names: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| (f.name.as_str(), f.verdict))
+        .collect();
+    assert_eq!(
+        names,
+        [("endbr", Verdict::Rebuild), ("returns", Verdict::Rebuild)]
+    );
     let got = module().text("f", "movq printk@GOTPCREL(%rip), %rax");
     let found = run(&got, &kernel("", without_checksums(exports()), &abi));
     assert_eq!(
@@ -642,14 +721,24 @@ fn another_architecture_is_one_finding() {
         (only(&found).name.as_str(), only(&found).verdict),
         ("arch", Verdict::NotJudged)
     );
-    assert_eq!(only(&found).text, "the module is for aarch64, the kernel for x86_64");
+    assert_eq!(
+        only(&found).text,
+        "the module is for aarch64, the kernel for x86_64"
+    );
     let mut arm = kernel("", without_checksums(exports()), &abi);
     arm.arch = "aarch64".to_owned();
     let found = check(&path, &arm).unwrap();
-    let names: Vec<_> = found.findings.iter().map(|f| (f.name.as_str(), f.verdict)).collect();
+    let names: Vec<_> = found
+        .findings
+        .iter()
+        .map(|f| (f.name.as_str(), f.verdict))
+        .collect();
     assert_eq!(
         names,
-        [("mitigations", Verdict::NoEvidence), ("vermagic", Verdict::Rebuild)],
+        [
+            ("mitigations", Verdict::NoEvidence),
+            ("vermagic", Verdict::Rebuild)
+        ],
         "its vermagic does not end in aarch64"
     );
 }
@@ -700,8 +789,13 @@ fn the_kernel_that_it_was_built_for_has_to_be_that() {
     let mut built_for = kernel("", exports(), &other);
     built_for.release = "6.1.0".to_owned();
     let target = kernel("", exports(), &abi).with_built_for(&built_for);
-    let error = check(module().build().path(), &target).unwrap_err().to_string();
-    assert!(error.contains("built for 6.1.0") && error.contains(RELEASE), "{error}");
+    let error = check(module().build().path(), &target)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("built for 6.1.0") && error.contains(RELEASE),
+        "{error}"
+    );
 }
 
 #[test]
@@ -722,7 +816,8 @@ fn what_is_no_whole_module_is_an_error() {
     assert!(refused(b"\x28\xb5\x2f\xfdmore").contains("whole data compressed with zstd"));
     let object = fs::read(Module::unfinished().text("f", "nop").build().path()).unwrap();
     assert!(refused(&object).contains(".gnu.linkonce.this_module"));
-    // The same of another architecture, whose reader is another: an error or a check, never a panic.
+    // The same of another architecture, whose reader is another: an error or a check, never a
+    // panic.
     let mut arm = bytes.clone();
     arm[18..20].copy_from_slice(&183_u16.to_le_bytes());
     let mut refusals = 0;

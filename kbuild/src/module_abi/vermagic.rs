@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The version string: `check_modinfo` in `kernel/module/main.c` refuses a module with another one.
 //!
-//! Where both sides have checksums of symbols, `same_magic` leaves out the release, up to the first blank: the
-//! checksums then say whether the module fits. It knows that a module has them by the section `__versions`.
+//! Where both sides have checksums of symbols, `same_magic` leaves out the release, up to the first
+//! blank: the checksums then say whether the module fits. It knows that a module has them by the
+//! section `__versions`.
 
 use linux_driver_abi::report::{Change, Subject, Verdict};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The types of the bindings that code provides the memory of: those of its variables, and what it allocates on the heap.
+//! The types of the bindings that code provides the memory of: those of its variables, and what it
+//! allocates on the heap.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +38,8 @@ pub(super) fn by(workspace: &Workspace, packages: &[&str]) -> Result<BTreeSet<St
         let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_str::<Message>(line) else {
             continue;
         };
-        // Those of a registry do not know the bindings, and what runs in the compiler is not of the driver.
+        // Those of a registry do not know the bindings, and what runs in the compiler is not of the
+        // driver.
         let ours = artifact.package_id.repr.starts_with("path+");
         let library = artifact
             .target
@@ -85,7 +87,11 @@ fn archive(path: &std::path::Path, found: &mut BTreeSet<String>) -> Result<usize
             continue;
         }
         let data = member.data(&*bytes).map_err(bad)?;
-        let place = format!("{}({})", path.display(), String::from_utf8_lossy(member.name()));
+        let place = format!(
+            "{}({})",
+            path.display(),
+            String::from_utf8_lossy(member.name())
+        );
         let is_described = object::File::parse(data).is_ok_and(|file| {
             use object::Object;
             file.section_by_name(".debug_info").is_some()
@@ -108,8 +114,14 @@ fn allocated(debug: &Debug<'_>, found: &mut BTreeSet<String>) {
         let of = match die.tag {
             gimli::DW_TAG_variable => die.of,
             // One of a function that is there, not of a function's type.
-            gimli::DW_TAG_formal_parameter if die.parent.is_some_and(|parent| is_function(debug, parent)) => die.of,
-            gimli::DW_TAG_structure_type if die.name.starts_with(BOXES) => debug.parameter(index, "T"),
+            gimli::DW_TAG_formal_parameter
+                if die.parent.is_some_and(|parent| is_function(debug, parent)) =>
+            {
+                die.of
+            }
+            gimli::DW_TAG_structure_type if die.name.starts_with(BOXES) => {
+                debug.parameter(index, "T")
+            }
             _ => None,
         };
         if let Some(of) = of {
@@ -151,7 +163,9 @@ fn held(debug: &Debug<'_>, index: Index, found: &mut BTreeSet<String>, depth: u3
                             held(debug, of, found, depth + 1);
                         }
                     }
-                    gimli::DW_TAG_variant_part | gimli::DW_TAG_variant => held(debug, child, found, depth + 1),
+                    gimli::DW_TAG_variant_part | gimli::DW_TAG_variant => {
+                        held(debug, child, found, depth + 1)
+                    }
                     _ => {}
                 }
             }

@@ -22,15 +22,24 @@ pub(super) fn marked(text: &str, place: &str) -> Result<String> {
     let paths = Paths::of(&file);
     for item in &mut file.items {
         match item {
-            syn::Item::Struct(item) => fields(&paths, &item.ident.to_string(), item.fields.iter_mut()),
-            syn::Item::Union(item) => fields(&paths, &item.ident.to_string(), item.fields.named.iter_mut()),
+            syn::Item::Struct(item) => {
+                fields(&paths, &item.ident.to_string(), item.fields.iter_mut())
+            }
+            syn::Item::Union(item) => fields(
+                &paths,
+                &item.ident.to_string(),
+                item.fields.named.iter_mut(),
+            ),
             syn::Item::Const(item) if item.ident != "_" => {
                 deprecate(&mut item.attrs, &format!("constant {}", item.ident));
             }
             syn::Item::ForeignMod(block) => {
                 for item in &mut block.items {
                     if let syn::ForeignItem::Fn(function) = item {
-                        deprecate(&mut function.attrs, &format!("function {}", function.sig.ident));
+                        deprecate(
+                            &mut function.attrs,
+                            &format!("function {}", function.sig.ident),
+                        );
                     }
                 }
             }
@@ -41,7 +50,8 @@ pub(super) fn marked(text: &str, place: &str) -> Result<String> {
     Ok(file.to_token_stream().to_string())
 }
 
-/// What C calls the members of a struct of bindgen's: types without a name in C are part of another.
+/// What C calls the members of a struct of bindgen's: types without a name in C are part of
+/// another.
 struct Paths(BTreeMap<String, (String, String)>);
 
 impl Paths {
@@ -130,7 +140,9 @@ fn fields<'a>(paths: &Paths, type_: &str, fields: impl Iterator<Item = &'a mut s
 
 /// Bit fields are reached by methods: `NAME`, `set_NAME`, and those on raw pointers.
 fn methods(paths: &Paths, block: &mut syn::ItemImpl) {
-    let Some(type_) = held(&block.self_ty) else { return };
+    let Some(type_) = held(&block.self_ty) else {
+        return;
+    };
     let names: Vec<String> = block
         .items
         .iter()
@@ -140,7 +152,9 @@ fn methods(paths: &Paths, block: &mut syn::ItemImpl) {
         })
         .collect();
     for item in &mut block.items {
-        let syn::ImplItem::Fn(function) = item else { continue };
+        let syn::ImplItem::Fn(function) = item else {
+            continue;
+        };
         let name = function.sig.ident.to_string();
         let plain = name
             .strip_suffix("_raw")

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the safe layer and a driver use of a kernel, found out by the compiler.
 //!
-//! - **Fields, functions, constants**: the code is checked against a copy of the bindings in which each of them is
-//!   deprecated, with its name as the note (`mark`). rustc then says of each use what it uses: in field accesses, struct literals,
-//!   patterns and `offset_of!`, in macros and generic code too, and also where the code allows deprecated things.
-//! - **Types that the code provides the memory of**: the code is compiled with debug information, in which each static, local
-//!   variable and parameter has its type, and each allocation on the heap the type that is allocated (`allocated`).
-//!   What is behind a pointer is not the code's. `struct module` is not among them: Kbuild's generated C has `__this_module`.
+//! - **Fields, functions, constants**: the code is checked against a copy of the bindings in which
+//!   each of them is deprecated, with its name as the note (`mark`). rustc then says of each use
+//!   what it uses: in field accesses, struct literals, patterns and `offset_of!`, in macros and
+//!   generic code too, and also where the code allows deprecated things.
+//! - **Types that the code provides the memory of**: the code is compiled with debug information,
+//!   in which each static, local variable and parameter has its type, and each allocation on the
+//!   heap the type that is allocated (`allocated`). What is behind a pointer is not the code's.
+//!   `struct module` is not among them: Kbuild's generated C has `__this_module`.
 //!
-//! What the C shims touch of a struct is not seen: Kbuild compiles them for each kernel anew, from its own headers.
+//! What the C shims touch of a struct is not seen: Kbuild compiles them for each kernel anew, from
+//! its own headers.
 
 mod allocated;
 mod mark;
@@ -28,7 +31,8 @@ use crate::prepare::SHIM_PREFIX;
 /// Before a name in a note.
 pub(crate) const NOTE: &str = "linux-driver-usage:";
 
-/// What these packages, and the crates of the project under them, use of the kernel that the workspace is set to.
+/// What these packages, and the crates of the project under them, use of the kernel that the
+/// workspace is set to.
 pub fn of(workspace: &Workspace, packages: &[&str]) -> Result<Usage> {
     let bindings = workspace.bindings()?;
     let mut usage = named(workspace, packages, &bindings)?;
@@ -46,7 +50,8 @@ fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Us
     for entry in fs::read_dir(made).map_err(|e| Error::io(made, "read", &e))? {
         let entry = entry.map_err(|e| Error::io(made, "read", &e))?;
         if entry.path() != bindings && entry.path().is_file() {
-            let contents = fs::read(entry.path()).map_err(|e| Error::io(&entry.path(), "read", &e))?;
+            let contents =
+                fs::read(entry.path()).map_err(|e| Error::io(&entry.path(), "read", &e))?;
             write_if_changed(&out.join(entry.file_name()), &contents)?;
         }
     }
@@ -58,7 +63,9 @@ fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Us
     let mut inner = workspace.clone();
     inner.target_dir = dir.join("target");
     let mut cargo = inner.cargo("check");
-    cargo.arg("--message-format=json").env("RUSTC_WRAPPER", &wrapper);
+    cargo
+        .arg("--message-format=json")
+        .env("RUSTC_WRAPPER", &wrapper);
     cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     let said = process::run(&mut cargo)?;
     let mut usage = Usage::default();
@@ -69,11 +76,18 @@ fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Us
                 // The bindings' own code: accessors of bit fields, tests of layouts.
                 let own = message.target.name.replace('-', "_") == "linux_driver_sys";
                 let message = message.message;
-                if !own && message.code.as_ref().is_some_and(|code| code.code == "deprecated") {
+                if !own
+                    && message
+                        .code
+                        .as_ref()
+                        .is_some_and(|code| code.code == "deprecated")
+                {
                     note(&mut usage, &message.message);
                 }
             }
-            Ok(Message::CompilerArtifact(artifact)) => drop(checked.insert(artifact.target.name.replace('-', "_"))),
+            Ok(Message::CompilerArtifact(artifact)) => {
+                drop(checked.insert(artifact.target.name.replace('-', "_")))
+            }
             _ => {}
         }
     }
@@ -91,7 +105,8 @@ fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Us
     Ok(usage)
 }
 
-/// Takes the name out of a message of rustc's: `use of deprecated field `a::b`: linux-driver-usage:field pci_dev.irq`.
+/// Takes the name out of a message of rustc's:
+/// `use of deprecated field `a::b`: linux-driver-usage:field pci_dev.irq`.
 fn note(usage: &mut Usage, message: &str) {
     let Some((_, note)) = message.split_once(NOTE) else {
         return;
@@ -114,8 +129,8 @@ fn note(usage: &mut Usage, message: &str) {
     }
 }
 
-/// A program in the place of rustc: it gives `linux-driver-sys` the marked bindings, and has each use of something deprecated
-/// said, whatever the code allows.
+/// A program in the place of rustc: it gives `linux-driver-sys` the marked bindings, and has each
+/// use of something deprecated said, whatever the code allows.
 fn wrapper(dir: &Path, out: &Path) -> Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let path = dir.join("rustc-wrapper");
@@ -124,7 +139,8 @@ fn wrapper(dir: &Path, out: &Path) -> Result<PathBuf> {
         "#!/bin/sh\nif [ -z \"$OUT_DIR\" ] || [ \"$CARGO_PKG_NAME\" != linux-driver-sys ]; then\n\tif [ -n \"$CARGO_PRIMARY_PACKAGE$CARGO_PKG_NAME\" ]; then exec \"$@\" --force-warn deprecated; fi\n\texec \"$@\"\nfi\nOUT_DIR='{quoted}'\nexport OUT_DIR\nexec \"$@\"\n"
     );
     write_if_changed(&path, text.as_bytes())?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).map_err(|e| Error::io(&path, "change", &e))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+        .map_err(|e| Error::io(&path, "change", &e))?;
     Ok(path)
 }
 

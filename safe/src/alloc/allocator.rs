@@ -30,7 +30,11 @@ pub unsafe trait Allocator: sealed::Sealed + 'static {
     /// `old` is memory of this allocator that was not freed, with the layout that it has; the
     /// alignment is the same. The size of `layout` is not 0.
     #[doc(hidden)]
-    unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>>;
+    unsafe fn realloc(
+        old: Option<(NonNull<u8>, Layout)>,
+        layout: Layout,
+        flags: Flags,
+    ) -> Result<NonNull<u8>>;
 
     /// Frees memory.
     ///
@@ -71,9 +75,15 @@ pub(super) const fn size_to_ask_for(size: usize, align: usize) -> Option<usize> 
 // above 8 are powers of two that are not less: where `krealloc` leaves the memory in its place, it
 // is aligned still.
 unsafe impl Allocator for Kmalloc {
-    unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>> {
+    unsafe fn realloc(
+        old: Option<(NonNull<u8>, Layout)>,
+        layout: Layout,
+        flags: Flags,
+    ) -> Result<NonNull<u8>> {
         let size = size_to_ask_for(layout.size(), layout.align()).ok_or(ENOMEM)?;
-        let old = old.map_or(core::ptr::null(), |(memory, _)| memory.as_ptr().cast_const().cast());
+        let old = old.map_or(core::ptr::null(), |(memory, _)| {
+            memory.as_ptr().cast_const().cast()
+        });
         // SAFETY: `krealloc` asks for NULL, or for memory of `kmalloc` that was not freed: by the
         // caller's promise it is memory of this allocator. `Flags` has only what `kmalloc` takes.
         // To sleep where one may not is a bug that the kernel reports.
@@ -125,7 +135,11 @@ unsafe fn copy(
 // SAFETY: `__vmalloc` gives whole pages, aligned to a page, as many as hold the size (rounded up);
 // `kvfree` frees them.
 unsafe impl Allocator for Vmalloc {
-    unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>> {
+    unsafe fn realloc(
+        old: Option<(NonNull<u8>, Layout)>,
+        layout: Layout,
+        flags: Flags,
+    ) -> Result<NonNull<u8>> {
         // SAFETY: `__vmalloc` may be asked for any size: it fails for 0 and for more than there is.
         // It asks for a caller that may sleep, and is not in an interrupt (`BUG_ON`): elsewhere the
         // kernel reports it.
@@ -144,7 +158,11 @@ unsafe impl Allocator for Vmalloc {
 // SAFETY: `kvmalloc` gives memory of `kmalloc`, or whole pages of `vmalloc`, each aligned as said
 // above; `kvfree` frees both.
 unsafe impl Allocator for KVmalloc {
-    unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, flags: Flags) -> Result<NonNull<u8>> {
+    unsafe fn realloc(
+        old: Option<(NonNull<u8>, Layout)>,
+        layout: Layout,
+        flags: Flags,
+    ) -> Result<NonNull<u8>> {
         // SAFETY: `kvmalloc` may be asked for any size: it fails for more than `INT_MAX`. Where the
         // flags do not let it sleep, it is `kmalloc` alone.
         let allocate = |size| unsafe { sys::linux_driver_kvmalloc(size, flags.0) };
@@ -174,12 +192,17 @@ pub(super) mod host {
 
     // SAFETY: so the host's allocator is.
     unsafe impl Allocator for Host {
-        unsafe fn realloc(old: Option<(NonNull<u8>, Layout)>, layout: Layout, _: Flags) -> Result<NonNull<u8>> {
+        unsafe fn realloc(
+            old: Option<(NonNull<u8>, Layout)>,
+            layout: Layout,
+            _: Flags,
+        ) -> Result<NonNull<u8>> {
             assert!(layout.size() > 0 && layout.align() <= HEADER);
             if layout.size() > 1 << 20 {
                 return Err(ENOMEM);
             }
-            let whole = Layout::from_size_align(layout.size() + HEADER, HEADER).map_err(|_| ENOMEM)?;
+            let whole =
+                Layout::from_size_align(layout.size() + HEADER, HEADER).map_err(|_| ENOMEM)?;
             // SAFETY: the size is not 0.
             let start = NonNull::new(unsafe { std::alloc::alloc(whole) }).ok_or(ENOMEM)?;
             // SAFETY: the header is aligned and within the memory.

@@ -7,7 +7,8 @@ use core::ops::BitOr;
 
 use linux_driver_sys as sys;
 
-/// How an allocation may be made: `gfp_t`. One of those that say what it may do, and modifiers, joined by `|`.
+/// How an allocation may be made: `gfp_t`. One of those that say what it may do, and modifiers,
+/// joined by `|`.
 ///
 /// | | may sleep | may start I/O | for |
 /// |---|---|---|---|
@@ -70,12 +71,13 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 /// }
 /// ```
 pub const GFP_ATOMIC: Flags = Flags(sys::LINUX_DRIVER_GFP_ATOMIC);
-/// May not sleep, nor take from the reserves; fails soonest. As the kernel at hand has it: from 6.12 on it holds [`__GFP_NOWARN`], before
-/// that a failure leaves a message unless that is joined.
+/// May not sleep, nor take from the reserves; fails soonest. As the kernel at hand has it: from
+/// 6.12 on it holds [`__GFP_NOWARN`], before that a failure leaves a message unless that is joined.
 pub const GFP_NOWAIT: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWAIT);
 /// May sleep; starts no I/O.
 pub const GFP_NOIO: Flags = Flags(sys::LINUX_DRIVER_GFP_NOIO);
-/// As [`GFP_KERNEL`], counted against the process that asks (its memory cgroup). For what a user program can ask for at will.
+/// As [`GFP_KERNEL`], counted against the process that asks (its memory cgroup). For what a user
+/// program can ask for at will.
 pub const GFP_KERNEL_ACCOUNT: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL_ACCOUNT);
 /// A modifier: the memory is zeroed.
 pub const __GFP_ZERO: Flags = Flags(sys::LINUX_DRIVER_GFP_ZERO);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Values side by side, as many as come.
 //!
-//! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`. C has arrays that it reallocates by hand (`krealloc_array`).
+//! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`. C has arrays that it reallocates
+//! by hand (`krealloc_array`).
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
@@ -17,8 +18,8 @@ use crate::error::{Result, code::ENOMEM};
 
 /// Values side by side in memory of the allocator `A`. See [`KVec`], [`VVec`], [`KVVec`].
 ///
-/// What needs memory takes [`Flags`] and can fail with [`ENOMEM`], which leaves the vector as it was. So does a size that
-/// overflows. Context: as the flags say; all else, any.
+/// What needs memory takes [`Flags`] and can fail with [`ENOMEM`], which leaves the vector as it
+/// was. So does a size that overflows. Context: as the flags say; all else, any.
 ///
 /// ```no_run
 /// use linux_driver_safe::alloc::{GFP_KERNEL, KVec};
@@ -35,8 +36,9 @@ use crate::error::{Result, code::ENOMEM};
 ///
 /// # Invariants
 ///
-/// The first `len` of `capacity` places from `pointer` hold values. Where `T` has a size and the capacity is not 0, the memory
-/// is of `A`, with the layout of an array of `capacity`; else the pointer is dangling.
+/// The first `len` of `capacity` places from `pointer` hold values. Where `T` has a size and the
+/// capacity is not 0, the memory is of `A`, with the layout of an array of `capacity`; else the
+/// pointer is dangling.
 pub struct Vec<T, A: Allocator> {
     pointer: NonNull<T>,
     /// 0 where `T` has no size.
@@ -126,11 +128,15 @@ impl<T, A: Allocator> Vec<T, A> {
 
     /// For how many values there is memory.
     pub const fn capacity(&self) -> usize {
-        if size_of::<T>() == 0 { usize::MAX } else { self.capacity }
+        if size_of::<T>() == 0 {
+            usize::MAX
+        } else {
+            self.capacity
+        }
     }
 
-    /// Makes room for `additional` more values, and for as many as there are if that is more, so that pushing one by one
-    /// copies seldom.
+    /// Makes room for `additional` more values, and for as many as there are if that is more, so
+    /// that pushing one by one copies seldom.
     pub fn reserve(&mut self, additional: usize, flags: Flags) -> Result {
         if additional <= self.capacity() - self.len {
             return Ok(());
@@ -146,8 +152,8 @@ impl<T, A: Allocator> Vec<T, A> {
         }
         // `isize::MAX` bytes at most, which is checked here.
         let layout = Layout::array::<T>(capacity).map_err(|_| ENOMEM)?;
-        // SAFETY: by the type's invariant the old memory, if any, is of this allocator and has this layout; the new one has a
-        // size.
+        // SAFETY: by the type's invariant the old memory, if any, is of this allocator and has this
+        // layout; the new one has a size.
         let memory = unsafe { A::realloc(self.memory(), layout, flags)? };
         // INVARIANT: what there was is kept.
         self.pointer = memory.cast();
@@ -173,7 +179,8 @@ impl<T, A: Allocator> Vec<T, A> {
         Ok(())
     }
 
-    /// Adds a value at the end if there is memory for it already, or else gives it back. Context: any.
+    /// Adds a value at the end if there is memory for it already, or else gives it back. Context:
+    /// any.
     pub fn push_within_capacity(&mut self, value: T) -> Result<(), T> {
         if self.len == self.capacity() {
             return Err(value);
@@ -286,7 +293,8 @@ impl<T, A: Allocator> Deref for Vec<T, A> {
 impl<T, A: Allocator> DerefMut for Vec<T, A> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: by the type's invariant there are so many values, which are borrowed by one alone.
+        // SAFETY: by the type's invariant there are so many values, which are borrowed by one
+        // alone.
         unsafe { core::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
     }
 }
@@ -295,7 +303,8 @@ impl<T, A: Allocator> Drop for Vec<T, A> {
     fn drop(&mut self) {
         self.truncate(0);
         if let Some((memory, _)) = self.memory() {
-            // SAFETY: by the type's invariant the memory is of this allocator, and nothing uses it after this.
+            // SAFETY: by the type's invariant the memory is of this allocator, and nothing uses it
+            // after this.
             unsafe { A::free(memory) };
         }
     }
@@ -436,7 +445,10 @@ mod tests {
         drop(more);
         assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 0, 2], 4));
         vec.resize(6, Counted::new(&alive, 9), GFP_KERNEL).unwrap();
-        assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 0, 2, 9, 9], 6));
+        assert_eq!(
+            (values(&vec), alive.get()),
+            (std::vec![0, 2, 0, 2, 9, 9], 6)
+        );
         vec.resize(3, Counted::new(&alive, 9), GFP_KERNEL).unwrap();
         assert_eq!((values(&vec), alive.get()), (std::vec![0, 2, 0], 3));
         let mut rest = vec.into_iter();
@@ -458,7 +470,10 @@ mod tests {
         vec.push(Counted::new(&alive, 7), GFP_KERNEL).unwrap();
         for len in [1 << 20, usize::MAX / 16, usize::MAX / 16 + 1, usize::MAX] {
             assert_eq!(vec.reserve(len, GFP_KERNEL), Err(ENOMEM));
-            assert_eq!(vec.resize(len, Counted::new(&alive, 8), GFP_KERNEL), Err(ENOMEM));
+            assert_eq!(
+                vec.resize(len, Counted::new(&alive, 8), GFP_KERNEL),
+                Err(ENOMEM)
+            );
             assert!(Vec::<Counted, Host>::with_capacity(len, GFP_KERNEL).is_err());
             assert_eq!((values(&vec), alive.get()), (std::vec![7], 1));
         }
@@ -492,6 +507,10 @@ mod tests {
             vec.push(Line(i), GFP_KERNEL).unwrap();
             assert_eq!(vec.as_ptr().addr() % 64, 0);
         }
-        assert!(vec.iter().enumerate().all(|(i, line)| usize::from(line.0) == i));
+        assert!(
+            vec.iter()
+                .enumerate()
+                .all(|(i, line)| usize::from(line.0) == i)
+        );
     }
 }

@@ -12,7 +12,8 @@ use crate::macros::vtable;
 use crate::sysfs::{self, Page};
 use crate::types::Invariant;
 
-/// An attribute of a bus: C's `struct bus_attribute`, a file in the bus's folder in sysfs. It is there while the bus's state is.
+/// An attribute of a bus: C's `struct bus_attribute`, a file in the bus's folder in sysfs. It is
+/// there while the bus's state is.
 #[vtable]
 #[doc(alias = "bus_attribute")]
 pub trait Attribute: 'static {
@@ -28,7 +29,8 @@ pub trait Attribute: 'static {
         Err(EIO)
     }
 
-    /// Takes what was written, a page at most; where it has one, with the line's end. Context: may sleep; no lock.
+    /// Takes what was written, a page at most; where it has one, with the line's end. Context: may
+    /// sleep; no lock.
     #[doc(alias = "bus_attribute.store")]
     fn store(bus: &Registration<Self::Bus>, text: &[u8]) -> Result {
         let _ = (bus, text);
@@ -55,7 +57,8 @@ struct OfBus<A>(A);
 
 impl<A: Attribute> OfBus<A> {
     const ATTRIBUTE: &'static sys::bus_attribute = &{
-        // SAFETY: `struct bus_attribute` is pointers and integers, for which zero is what a C static starts with.
+        // SAFETY: `struct bus_attribute` is pointers and integers, for which zero is what a C
+        // static starts with.
         let mut raw: sys::bus_attribute = unsafe { core::mem::zeroed() };
         raw.attr = sysfs::attribute(A::NAME, A::HAS_SHOW, A::HAS_STORE);
         if A::HAS_SHOW {
@@ -73,19 +76,27 @@ trait Field<A> {
     const CONTENTS: Self;
 }
 
-impl<A: Attribute> Field<A> for Option<unsafe extern "C" fn(*const sys::bus_type, *mut c_char) -> isize> {
+impl<A: Attribute> Field<A>
+    for Option<unsafe extern "C" fn(*const sys::bus_type, *mut c_char) -> isize>
+{
     const CONTENTS: Self = Some(show_const::<A>);
 }
 
-impl<A: Attribute> Field<A> for Option<unsafe extern "C" fn(*mut sys::bus_type, *mut c_char) -> isize> {
+impl<A: Attribute> Field<A>
+    for Option<unsafe extern "C" fn(*mut sys::bus_type, *mut c_char) -> isize>
+{
     const CONTENTS: Self = Some(show_mut::<A>);
 }
 
-impl<A: Attribute> Field<A> for Option<unsafe extern "C" fn(*const sys::bus_type, *const c_char, usize) -> isize> {
+impl<A: Attribute> Field<A>
+    for Option<unsafe extern "C" fn(*const sys::bus_type, *const c_char, usize) -> isize>
+{
     const CONTENTS: Self = Some(store_const::<A>);
 }
 
-impl<A: Attribute> Field<A> for Option<unsafe extern "C" fn(*mut sys::bus_type, *const c_char, usize) -> isize> {
+impl<A: Attribute> Field<A>
+    for Option<unsafe extern "C" fn(*mut sys::bus_type, *const c_char, usize) -> isize>
+{
     const CONTENTS: Self = Some(store_mut::<A>);
 }
 
@@ -94,8 +105,12 @@ const fn field<A, F: Field<A>>() -> F {
 }
 
 /// Called by `bus_attr_show`, for a file that is there while the bus's state is.
-unsafe extern "C" fn show_const<A: Attribute>(bus: *const sys::bus_type, buf: *mut c_char) -> isize {
-    // SAFETY: the file is made when the state is, and taken away, with a wait for us, before it is dropped.
+unsafe extern "C" fn show_const<A: Attribute>(
+    bus: *const sys::bus_type,
+    buf: *mut c_char,
+) -> isize {
+    // SAFETY: the file is made when the state is, and taken away, with a wait for us, before it is
+    // dropped.
     let bus = unsafe { Registration::<A::Bus>::from_raw(bus) };
     // SAFETY: `buf` is the page for this call.
     let mut page = unsafe { Page::new(buf.cast()) };
@@ -110,7 +125,11 @@ unsafe extern "C" fn show_mut<A: Attribute>(bus: *mut sys::bus_type, buf: *mut c
 }
 
 /// Called by `bus_attr_store`, for a file that is there while the bus's state is.
-unsafe extern "C" fn store_const<A: Attribute>(bus: *const sys::bus_type, buf: *const c_char, size: usize) -> isize {
+unsafe extern "C" fn store_const<A: Attribute>(
+    bus: *const sys::bus_type,
+    buf: *const c_char,
+    size: usize,
+) -> isize {
     // SAFETY: as in `show_const`.
     let bus = unsafe { Registration::<A::Bus>::from_raw(bus) };
     // SAFETY: sysfs hands over so many bytes.
@@ -119,7 +138,11 @@ unsafe extern "C" fn store_const<A: Attribute>(bus: *const sys::bus_type, buf: *
 }
 
 /// As [`store_const`], where the bus is not const.
-unsafe extern "C" fn store_mut<A: Attribute>(bus: *mut sys::bus_type, buf: *const c_char, size: usize) -> isize {
+unsafe extern "C" fn store_mut<A: Attribute>(
+    bus: *mut sys::bus_type,
+    buf: *const c_char,
+    size: usize,
+) -> isize {
     // SAFETY: by the caller's promise, which is the same.
     unsafe { store_const::<A>(bus, buf, size) }
 }

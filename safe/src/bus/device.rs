@@ -26,16 +26,18 @@ pub(super) struct Object<B: BusType> {
 ///
 /// # Invariants
 ///
-/// As for [`device::Device`], for the `struct device` in it. The bus is registered, and its data is there, as long as the device is.
+/// As for [`device::Device`], for the `struct device` in it. The bus is registered, and its data is
+/// there, as long as the device is.
 #[repr(transparent)]
 #[doc(alias = "device")]
 pub struct Device<B: BusType, S: DeviceState = Normal>(Opaque<Object<B>>, PhantomData<S>);
 
-// SAFETY: a device's memory goes with its last reference, which may be given up on any thread (put_device()), and the data with it,
-// which is `Send` by `BusType`'s demand.
+// SAFETY: a device's memory goes with its last reference, which may be given up on any thread
+// (put_device()), and the data with it, which is `Send` by `BusType`'s demand.
 unsafe impl<B: BusType> Send for Device<B, Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs; the data is `Sync` by `BusType`'s demand. (Not so with
-// `Core`: what can be called there relies on the device's lock, which one thread has.)
+// SAFETY: what can be called on a shared device takes the locks that it needs; the data is `Sync`
+// by `BusType`'s demand. (Not so with `Core`: what can be called there relies on the device's lock,
+// which one thread has.)
 unsafe impl<B: BusType> Sync for Device<B, Normal> {}
 // SAFETY: as above.
 unsafe impl<B: BusType> Sync for Device<B, Bound> {}
@@ -75,7 +77,8 @@ impl<B: BusType, S: DeviceState> Device<B, S> {
     }
 }
 
-// SAFETY: `Device<B, S>` is transparent over the object, which begins with the `struct device` of each device of this bus.
+// SAFETY: `Device<B, S>` is transparent over the object, which begins with the `struct device` of
+// each device of this bus.
 unsafe impl<B: BusType> Bus for B {
     type Device<S: DeviceState> = Device<B, S>;
 
@@ -89,7 +92,8 @@ impl<B: BusType> Deref for Device<B, Core> {
     type Target = Device<B, Bound>;
 
     fn deref(&self) -> &Device<B, Bound> {
-        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow ends with them.
+        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow
+        // ends with them.
         unsafe { Device::from_raw(self.object()) }
     }
 }
@@ -98,8 +102,8 @@ impl<B: BusType> Deref for Device<B, Transition> {
     type Target = Device<B, Bound>;
 
     fn deref(&self) -> &Device<B, Bound> {
-        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
-        // with the callback.
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are
+        // waited for by `unbind`. The borrow ends with the callback.
         unsafe { Device::from_raw(self.object()) }
     }
 }
@@ -115,7 +119,8 @@ impl<B: BusType> Deref for Device<B, Bound> {
 
 impl<B: BusType, S: DeviceState> AsRef<device::Device<S>> for Device<B, S> {
     fn as_ref(&self) -> &device::Device<S> {
-        // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long; it is the first field.
+        // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long;
+        // it is the first field.
         unsafe { device::Device::from_raw(self.object().cast()) }
     }
 }
@@ -137,7 +142,8 @@ impl<B: BusType> AsRef<device::Device<Bound>> for Device<B, Core> {
 // SAFETY: get_device() and put_device() count references; a device is freed with the last one.
 unsafe impl<B: BusType> AlwaysRefCounted for Device<B, Normal> {
     fn inc_ref(&self) {
-        // SAFETY: the device is alive, by the type's invariant; the `struct device` is the first field.
+        // SAFETY: the device is alive, by the type's invariant; the `struct device` is the first
+        // field.
         unsafe { sys::get_device(self.object().cast()) };
     }
 
@@ -147,8 +153,8 @@ unsafe impl<B: BusType> AlwaysRefCounted for Device<B, Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it stays bound to a driver of ours where
-// `S` says so.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it
+// stays bound to a driver of ours where `S` says so.
 unsafe impl<B: BusType, S: DeviceState> crate::print::Printable for Device<B, S> {
     const BOUND: bool = S::BOUND;
 

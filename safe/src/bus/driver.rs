@@ -19,13 +19,16 @@ use crate::pm;
 use crate::sysfs;
 use crate::types::Invariant;
 
-/// The devices that a driver of the bus `B` is for, each with what the driver wants to know of it. The first entry that matches counts.
+/// The devices that a driver of the bus `B` is for, each with what the driver wants to know of it.
+/// The first entry that matches counts.
 pub type IdTable<B, T> = &'static [(<B as BusType>::DeviceId, T)];
 
-/// A driver of a bus that is made in Rust. The value is the data of one device: made by `probe`, dropped after `remove`.
+/// A driver of a bus that is made in Rust. The value is the data of one device: made by `probe`,
+/// dropped after `remove`.
 ///
-/// It is registered by [`driver::Registration::on`], in the bus's state. Runtime power management works as on
-/// [the platform bus](crate::platform::Driver). [The module's first page](super) has an example.
+/// It is registered by [`driver::Registration::on`], in the bus's state. Runtime power management
+/// works as on [the platform bus](crate::platform::Driver). [The module's first page](super) has an
+/// example.
 #[vtable]
 #[doc(alias = "device_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
@@ -35,7 +38,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/BUS/drivers`. It does not compile if it is empty, longer than 55 bytes or has a `/` in it.
+    /// The driver's name: the folder in `/sys/bus/BUS/drivers`. It does not compile if it is empty,
+    /// longer than 55 bytes or has a `/` in it.
     #[doc(alias = "device_driver.name")]
     const NAME: &'static CStr;
 
@@ -49,19 +53,25 @@ pub trait Driver: Sized + Send + Sync + 'static {
     #[doc(alias = "device_driver.groups")]
     const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
 
-    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while it is bound.
+    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while
+    /// it is bound.
     #[doc(alias = "device_driver.dev_groups")]
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Self::Bus> = sysfs::DeviceGroups::NONE;
 
-    /// Takes on a device. `id` is what stands in the table beside the entry that matches; `None` if what the bus matches by has changed
-    /// since. An error means that the driver does not take the device on; [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will
-    /// when more is there.
+    /// Takes on a device. `id` is what stands in the table beside the entry that matches; `None` if
+    /// what the bus matches by has changed since. An error means that the driver does not take the
+    /// device on; [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is
+    /// there.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "device_driver.probe")]
-    fn probe(dev: &Device<Self::Bus, Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
+    fn probe(
+        dev: &Device<Self::Bus, Core>,
+        id: Option<&'static Self::IdInfo>,
+    ) -> impl PinInit<Self, Error>;
 
-    /// Gives a device up. What the data holds is given up after this, when it is dropped; what is managed (devres), after that.
+    /// Gives a device up. What the data holds is given up after this, when it is dropped; what is
+    /// managed (devres), after that.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "device_driver.remove")]
@@ -83,13 +93,14 @@ impl<T: Driver> Written<T> {
     pub const BUS: Called = Called::by(&T::DRIVER);
 }
 
-/// What C would write as `struct my_driver { struct device_driver driver; … }`: what the driver core has of a driver of the bus `B`.
+/// What C would write as `struct my_driver { struct device_driver driver; … }`: what the driver
+/// core has of a driver of the bus `B`.
 #[repr(C)]
 pub struct RawDriver<B: BusType> {
     driver: sys::device_driver,
     pub(super) matches: fn(&Device<B, Normal>) -> bool,
-    /// Called by the bus's callbacks of the same names, for a device of the bus that this driver is bound to, or being bound; under
-    /// the device's lock.
+    /// Called by the bus's callbacks of the same names, for a device of the bus that this driver is
+    /// bound to, or being bound; under the device's lock.
     pub(super) probe: unsafe fn(*mut sys::device) -> c_int,
     pub(super) remove: unsafe fn(*mut sys::device),
     pub(super) shutdown: Option<unsafe fn(*mut sys::device)>,
@@ -98,40 +109,49 @@ pub struct RawDriver<B: BusType> {
 /// Stands between a [`Driver`] and C.
 pub struct Adapter<T: Driver>(Invariant<T>);
 
-// SAFETY: this is the pair of functions for a structure that begins with a `struct device_driver`. When `driver_register` fails, the core
-// has dropped its pointers to the structure.
+// SAFETY: this is the pair of functions for a structure that begins with a `struct device_driver`.
+// When `driver_register` fails, the core has dropped its pointers to the structure.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = RawDriver<T::Bus>;
 
     #[inline(always)]
-    unsafe fn register(driver: *mut RawDriver<T::Bus>, module: &'static ThisModule, mod_name: *const c_char) -> Result {
+    unsafe fn register(
+        driver: *mut RawDriver<T::Bus>,
+        module: &'static ThisModule,
+        mod_name: *const c_char,
+    ) -> Result {
         let driver: *mut sys::device_driver = driver.cast();
         // SAFETY: the structure is valid and not registered, by the caller's promise.
         unsafe { (*driver).owner = module.as_ptr() };
         // SAFETY: as above.
         unsafe { (*driver).mod_name = mod_name };
-        // SAFETY: `driver_register` demands a structure that is not registered (it `BUG`s or warns without a registered bus), that stays until
-        // `driver_unregister`: by the caller's promise. Its bus was set by `on`, and is registered.
+        // SAFETY: `driver_register` demands a structure that is not registered (it `BUG`s or warns
+        // without a registered bus), that stays until `driver_unregister`: by the caller's promise.
+        // Its bus was set by `on`, and is registered.
         to_result(unsafe { sys::driver_register(driver) })
     }
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut RawDriver<T::Bus>) {
-        // SAFETY: `driver_unregister` demands a driver that is registered, once: by the caller's promise.
+        // SAFETY: `driver_unregister` demands a driver that is registered, once: by the caller's
+        // promise.
         unsafe { sys::driver_unregister(driver.cast()) };
     }
 }
 
 impl<T: Driver> driver::Registration<Adapter<T>> {
-    /// Registers a driver on a bus that is made in Rust, for a field of that bus's state ([`BusType::init`]).
+    /// Registers a driver on a bus that is made in Rust, for a field of that bus's state
+    /// ([`BusType::init`]).
     ///
-    /// `EBUSY` if the bus has a driver of that name, `ENOMEM`; `EINVAL` outside of the bus's state. Devices may have been probed, and removed
-    /// again, by then. Context: may sleep; takes the bus's and its devices' locks.
+    /// `EBUSY` if the bus has a driver of that name, `ENOMEM`; `EINVAL` outside of the bus's state.
+    /// Devices may have been probed, and removed again, by then. Context: may sleep; takes the
+    /// bus's and its devices' locks.
     pub fn on(bus: &Handle<T::Bus>) -> impl PinInit<Self, Error> {
         let mut contents = contents::<T>();
         contents.driver.bus = bus.as_raw();
-        // SAFETY: the bus's state is pinned in its registration, and dropped before the bus is unregistered. What the contents point to are
-        // statics, and the bus; its callbacks are those below.
+        // SAFETY: the bus's state is pinned in its registration, and dropped before the bus is
+        // unregistered. What the contents point to are statics, and the bus; its callbacks are
+        // those below.
         unsafe { Self::in_place(bus.module(), |slot| bus.place(slot), contents) }
     }
 }
@@ -147,7 +167,11 @@ const fn contents<T: Driver>() -> RawDriver<T::Bus> {
         matches: |dev| find::<T>(dev).is_some(),
         probe: probe::<T>,
         remove: remove::<T>,
-        shutdown: if T::HAS_SHUTDOWN { Some(shutdown::<T>) } else { None },
+        shutdown: if T::HAS_SHUTDOWN {
+            Some(shutdown::<T>)
+        } else {
+            None
+        },
     }
 }
 
@@ -172,7 +196,8 @@ unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
         }
     }
     let init = || {
-        // SAFETY: the device is one of the bus's, under its lock, for the call; the driver's data is in its place.
+        // SAFETY: the device is one of the bus's, under its lock, for the call; the driver's data
+        // is in its place.
         let device = unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) };
         T::probe(device, find::<T>(device))
     };
@@ -202,9 +227,13 @@ unsafe fn remove<T: Driver>(dev: *mut sys::device) {
     }
     let lend = |this: Pin<&T>| {
         // SAFETY: the device is one of the bus's, under its lock, for the call.
-        T::remove(unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) }, this);
+        T::remove(
+            unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) },
+            this,
+        );
     };
-    // SAFETY: this is called from the bus's `remove`; runtime callbacks are announced, the others are called under the device's lock.
+    // SAFETY: this is called from the bus's `remove`; runtime callbacks are announced, the others
+    // are called under the device's lock.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: `enable` came before, and `stop` has counted a use.
@@ -219,6 +248,9 @@ unsafe fn shutdown<T: Driver>(dev: *mut sys::device) {
     // SAFETY: the device is bound to the driver, under the device's lock.
     if let Some(this) = unsafe { driver::data::<T>(dev) } {
         // SAFETY: as above.
-        T::shutdown(unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) }, this);
+        T::shutdown(
+            unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) },
+            this,
+        );
     }
 }

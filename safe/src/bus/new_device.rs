@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A device's life on a bus that is made in Rust: made, registered, unregistered, freed.
 //!
-//! C header: `include/linux/device.h`; `device_initialize`, `device_add`, `device_del` and `device_release` in `drivers/base/core.c`.
+//! C header: `include/linux/device.h`; `device_initialize`, `device_add`, `device_del` and
+//! `device_release` in `drivers/base/core.c`.
 
 use core::ffi::{CStr, c_uint};
 use core::mem::MaybeUninit;
@@ -18,8 +19,9 @@ use crate::device::{Normal, left_registered};
 use crate::error::{Error, Result, code::EDEADLK, code::EINVAL, to_result};
 use crate::task::InMiscOpen;
 
-/// A device that was made (`device_initialize`), and is not registered: nobody else knows it, and no driver is asked. It is freed with its last
-/// reference, which this value has if no [`ARef`](crate::types::ARef) was made.
+/// A device that was made (`device_initialize`), and is not registered: nobody else knows it, and
+/// no driver is asked. It is freed with its last reference, which this value has if no
+/// [`ARef`](crate::types::ARef) was made.
 ///
 /// # Invariants
 ///
@@ -33,8 +35,8 @@ unsafe impl<B: BusType> Send for NewDevice<B> {}
 unsafe impl<B: BusType> Sync for NewDevice<B> {}
 
 impl<B: BusType> NewDevice<B> {
-    /// Makes a device of that name, and of that number among those of the name: its folder in sysfs is `NAME`, or `NAMENUMBER`. The
-    /// data is initialised in place.
+    /// Makes a device of that name, and of that number among those of the name: its folder in sysfs
+    /// is `NAME`, or `NAMENUMBER`. The data is initialised in place.
     ///
     /// `EINVAL` if the name is empty, `ENOMEM`, or what `data` returns. Context: may sleep.
     pub fn new<E>(
@@ -54,11 +56,13 @@ impl<B: BusType> NewDevice<B> {
             let object: *mut Object<B> = slot.cast();
             // SAFETY: the slot is valid; only the field's address is taken.
             let field = unsafe { &raw mut (*object).data };
-            // SAFETY: the field is valid for writes, pinned with its memory, and not used after an error.
+            // SAFETY: the field is valid for writes, pinned with its memory, and not used after an
+            // error.
             unsafe { data.__pinned_init(field) }?;
             // SAFETY: the slot is valid; only the field's address is taken.
             let dev = unsafe { &raw mut (*object).dev };
-            // SAFETY: the field is valid for writes; `struct device` is what zeroes and `device_initialize` make of it.
+            // SAFETY: the field is valid for writes; `struct device` is what zeroes and
+            // `device_initialize` make of it.
             unsafe { dev.write_bytes(0, 1) };
             // SAFETY: the slot is valid; only the field's address is taken.
             let field = unsafe { &raw mut (*object).bus };
@@ -72,8 +76,8 @@ impl<B: BusType> NewDevice<B> {
         // From here on the bus waits for the device: `release` says when it has gone.
         bus.device_made();
         let dev: *mut sys::device = object.cast();
-        // SAFETY: `device_initialize` demands memory that is zeroed but for what the caller has set, and stays until `release`: it is from `KBox`, which
-        // `release` below frees.
+        // SAFETY: `device_initialize` demands memory that is zeroed but for what the caller has
+        // set, and stays until `release`: it is from `KBox`, which `release` below frees.
         unsafe { sys::device_initialize(dev) };
         // SAFETY: the device is nobody's but ours.
         unsafe { (*dev).bus = bus.as_raw() };
@@ -84,7 +88,9 @@ impl<B: BusType> NewDevice<B> {
         let device = Self(unsafe { NonNull::new_unchecked(object) });
         let named = match number {
             // SAFETY: the format takes a string and a number, which are there for the call.
-            Some(number) => unsafe { sys::dev_set_name(dev, c"%s%u".as_ptr(), name.as_ptr(), number as c_uint) },
+            Some(number) => unsafe {
+                sys::dev_set_name(dev, c"%s%u".as_ptr(), name.as_ptr(), number as c_uint)
+            },
             // SAFETY: the format takes a string, which is there for the call.
             None => unsafe { sys::dev_set_name(dev, c"%s".as_ptr(), name.as_ptr()) },
         };
@@ -92,17 +98,20 @@ impl<B: BusType> NewDevice<B> {
         Ok(device)
     }
 
-    /// Registers the device with the driver core: drivers that match are probed before this returns, or later. C's `device_add`.
+    /// Registers the device with the driver core: drivers that match are probed before this
+    /// returns, or later. C's `device_add`.
     ///
-    /// `EEXIST` if the bus, or the folder of the devices without parents, has one of that name (which is logged with a stack trace),
-    /// `ENOMEM`; [`EDEADLK`] in `open` of a misc device, under `misc_mtx`, which the device's driver may take. The device is given up on an error. Context: may sleep; takes the bus's and the device's locks.
+    /// `EEXIST` if the bus, or the folder of the devices without parents, has one of that name
+    /// (which is logged with a stack trace), `ENOMEM`; [`EDEADLK`] in `open` of a misc device,
+    /// under `misc_mtx`, which the device's driver may take. The device is given up on an error.
+    /// Context: may sleep; takes the bus's and the device's locks.
     #[doc(alias = "device_add")]
     pub fn register(self) -> Result<DeviceRegistration<B>> {
         if InMiscOpen::is_here() {
             return Err(EDEADLK);
         }
-        // SAFETY: by the type's invariant the device is initialised and not added. On an error, dropping this value gives up the
-        // reference, as C asks for.
+        // SAFETY: by the type's invariant the device is initialised and not added. On an error,
+        // dropping this value gives up the reference, as C asks for.
         to_result(unsafe { sys::device_add(self.0.as_ptr().cast()) })?;
         // INVARIANT: added just now; the reference is the registration's.
         let registration = DeviceRegistration(self.0);
@@ -122,20 +131,23 @@ impl<B: BusType> Deref for NewDevice<B> {
 
 impl<B: BusType> Drop for NewDevice<B> {
     fn drop(&mut self) {
-        // SAFETY: `put_device` demands a reference of the caller's: by the type's invariant this value owns one.
+        // SAFETY: `put_device` demands a reference of the caller's: by the type's invariant this
+        // value owns one.
         unsafe { sys::put_device(self.0.as_ptr().cast()) };
     }
 }
 
-/// A device that is registered with the driver core. When this value goes, the device is unbound and unregistered, and freed with its last
-/// reference.
+/// A device that is registered with the driver core. When this value goes, the device is unbound
+/// and unregistered, and freed with its last reference.
 ///
-/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's callbacks, attributes, work items and threaded
-/// handlers, and the operations of its misc devices. They end before the device can go.
-/// Nor in `open` of any misc device: its removal may wait for `misc_mtx`, under which that runs. There the device is left registered, as if the
-/// value had been leaked, and the log says so.
+/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's
+/// callbacks, attributes, work items and threaded handlers, and the operations of its misc devices.
+/// They end before the device can go. Nor in `open` of any misc device: its removal may wait for
+/// `misc_mtx`, under which that runs. There the device is left registered, as if the value had been
+/// leaked, and the log says so.
 ///
-/// A value that is leaked leaves the device there; the bus then waits for it and is never unregistered.
+/// A value that is leaked leaves the device there; the bus then waits for it and is never
+/// unregistered.
 ///
 /// # Invariants
 ///
@@ -162,8 +174,8 @@ impl<B: BusType> Drop for DeviceRegistration<B> {
         if InMiscOpen::is_here() {
             return left_registered((**self).as_ref());
         }
-        // SAFETY: `device_unregister` demands a device that was added, once, with a reference to give up: by the type's invariant both are this
-        // value's.
+        // SAFETY: `device_unregister` demands a device that was added, once, with a reference to
+        // give up: by the type's invariant both are this value's.
         unsafe { sys::device_unregister(self.0.as_ptr().cast()) };
     }
 }
@@ -175,9 +187,11 @@ unsafe extern "C" fn release<B: BusType>(dev: *mut sys::device) {
     let bus = unsafe { (*object).bus };
     // SAFETY: as above; only the field's address is taken.
     let data = unsafe { &raw mut (*object).data };
-    // SAFETY: the data was initialised when the device was made, and nobody has a reference to the device.
+    // SAFETY: the data was initialised when the device was made, and nobody has a reference to the
+    // device.
     unsafe { core::ptr::drop_in_place(data) };
-    // SAFETY: the memory is from `KBox::into_raw`, of a type that drops nothing; what it held was dropped above.
+    // SAFETY: the memory is from `KBox::into_raw`, of a type that drops nothing; what it held was
+    // dropped above.
     drop(unsafe { KBox::from_raw(object.cast::<MaybeUninit<Object<B>>>()) });
     // SAFETY: the bus waits for this device until the count says otherwise.
     unsafe { bus.as_ref() }.device_freed();

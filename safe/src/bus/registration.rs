@@ -66,7 +66,8 @@ impl<B: BusType> Handle<B> {
     }
 
     pub(super) fn device_freed(&self) {
-        // This is the last that the device's release does here, less its return, for which `end` waits.
+        // This is the last that the device's release does here, less its return, for which `end`
+        // waits.
         self.devices.fetch_sub(1, Ordering::Release);
     }
 
@@ -79,8 +80,9 @@ impl<B: BusType> Handle<B> {
         self.state.end();
         let mut waits = 0u32;
         while self.devices.load(Ordering::Acquire) != 0 {
-            // Who holds a device may hold it as long as it likes: a value of ours that was leaked, for ever. What C would do is go on, and
-            // crash when the device is released by code that has gone.
+            // Who holds a device may hold it as long as it likes: a value of ours that was leaked,
+            // for ever. What C would do is go on, and crash when the device is released by code
+            // that has gone.
             if waits == 10_000 {
                 pr_warn!(
                     "bus {}: waiting for {} devices to be released: what holds them has to go before the bus",
@@ -96,27 +98,31 @@ impl<B: BusType> Handle<B> {
         if self.had_devices.load(Ordering::Relaxed) {
             released_by_all();
         }
-        // SAFETY: `bus_unregister` demands a bus that is registered, and that no driver and no device is left on it: drivers stand in the state, which
-        // was dropped, and the devices were waited for above.
+        // SAFETY: `bus_unregister` demands a bus that is registered, and that no driver and no
+        // device is left on it: drivers stand in the state, which was dropped, and the devices were
+        // waited for above.
         unsafe { sys::bus_unregister(self.as_raw()) };
     }
 }
 
-/// Waits until each `release` of a device that has said that it is done has returned too: the last reference may be anyone's to give up, and
-/// the module's code, in which such a caller still is, goes soon after the bus.
+/// Waits until each `release` of a device that has said that it is done has returned too: the last
+/// reference may be anyone's to give up, and the module's code, in which such a caller still is,
+/// goes soon after the bus.
 ///
-/// A reference to the module that each device had would not do: a bus's own state holds devices, and the module could not be unloaded.
+/// A reference to the module that each device had would not do: a bus's own state holds devices,
+/// and the module could not be unloaded.
 fn released_by_all() {
-    // A caller that cannot be preempted, an interrupt above all, is a reader of RCU: `kernel/rcu/tree.c`.
+    // A caller that cannot be preempted, an interrupt above all, is a reader of RCU:
+    // `kernel/rcu/tree.c`.
     rcu::synchronize_rcu();
-    // One that can is a task, and has left the code when it has given up the CPU of its own will: `kernel/rcu/tasks.h`. (ftrace frees its
-    // trampolines so.) Code that returns does not sleep before.
-    // SAFETY: whoever unregisters a bus may sleep.
+    // One that can is a task, and has left the code when it has given up the CPU of its own will:
+    // `kernel/rcu/tasks.h`. (ftrace frees its trampolines so.) Code that returns does not sleep
+    // before. SAFETY: whoever unregisters a bus may sleep.
     unsafe { sys::linux_driver_synchronize_rcu_tasks() };
 }
 
-/// A registered bus, with its state. It is unregistered when this value goes, after the state was dropped and the last device of the bus was
-/// freed.
+/// A registered bus, with its state. It is unregistered when this value goes, after the state was
+/// dropped and the last device of the bus was freed.
 ///
 /// It stands in the module's state; nowhere else is it made (`EINVAL`).
 ///
@@ -133,10 +139,12 @@ pub struct Registration<B: BusType> {
 }
 
 impl<B: BusType> Registration<B> {
-    /// Registers the bus, makes its state with [`BusType::init`] and then its attributes, for a field of the module's state.
+    /// Registers the bus, makes its state with [`BusType::init`] and then its attributes, for a
+    /// field of the module's state.
     ///
-    /// `EEXIST` or `EINVAL` if there is a bus of that name (which is logged with a stack trace), `ENOMEM`, or what `init` returns; `EINVAL` outside
-    /// of the module's state. Context: may sleep.
+    /// `EEXIST` or `EINVAL` if there is a bus of that name (which is logged with a stack trace),
+    /// `ENOMEM`, or what `init` returns; `EINVAL` outside of the module's state. Context: may
+    /// sleep.
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
             let place = module.place(slot)?;
@@ -154,16 +162,20 @@ impl<B: BusType> Registration<B> {
             let field = unsafe { &raw mut (*slot).handle };
             // SAFETY: the field is valid for writes, as an initialiser's is.
             unsafe { field.write(handle) };
-            // SAFETY: written just now; it stays where it is, in the module's state, until it was unregistered.
+            // SAFETY: written just now; it stays where it is, in the module's state, until it was
+            // unregistered.
             let handle = unsafe { &(*slot).handle };
-            // SAFETY: `bus_register` demands a structure that is not registered, stays where it is until `bus_unregister`, and whose callbacks are for its
-            // devices and drivers: it was written above, in the module's state, with the callbacks of `contents`.
+            // SAFETY: `bus_register` demands a structure that is not registered, stays where it is
+            // until `bus_unregister`, and whose callbacks are for its devices and drivers: it was
+            // written above, in the module's state, with the callbacks of `contents`.
             to_result(unsafe { sys::bus_register(handle.as_raw()) })?;
-            // SAFETY: the state is valid for writes, pinned with the slot, and not used after an error.
+            // SAFETY: the state is valid for writes, pinned with the slot, and not used after an
+            // error.
             let made = unsafe { B::init(module, handle).__pinned_init(state) };
             let made = made.and_then(|()| {
                 create_files(handle).inspect_err(|_| {
-                    // SAFETY: the state was made just now; nobody but the files, which are gone, has it.
+                    // SAFETY: the state was made just now; nobody but the files, which are gone,
+                    // has it.
                     unsafe { core::ptr::drop_in_place(state) };
                 })
             });
@@ -198,7 +210,8 @@ impl<B: BusType> Registration<B> {
     ///
     /// The bus is that of a registration whose state is there for `'a`.
     pub(super) unsafe fn from_raw<'a>(bus: *const sys::bus_type) -> &'a Self {
-        // SAFETY: the structure is the first field of the handle, which is the first field of the registration.
+        // SAFETY: the structure is the first field of the handle, which is the first field of the
+        // registration.
         unsafe { &*bus.cast() }
     }
 }
@@ -222,7 +235,8 @@ impl<B: BusType> Drop for Registration<B> {
         let state = unsafe { &mut (*made).state };
         // SAFETY: by the type's invariant the state is there; the attributes that had it are gone.
         unsafe { ManuallyDrop::drop(state) };
-        // SAFETY: by the type's invariant the bus is registered, and this is the one place that unregisters it.
+        // SAFETY: by the type's invariant the bus is registered, and this is the one place that
+        // unregisters it.
         unsafe { handle.end() };
     }
 }

@@ -8,7 +8,8 @@ use linux_driver_sys as sys;
 
 use crate::error::{Result, to_result};
 
-/// The variables of an event that user space is sent: C's `struct kobj_uevent_env`, in `include/linux/kobject.h`.
+/// The variables of an event that user space is sent: C's `struct kobj_uevent_env`, in
+/// `include/linux/kobject.h`.
 #[doc(alias = "kobj_uevent_env")]
 pub struct UeventEnv<'a>(*mut sys::kobj_uevent_env, PhantomData<&'a mut ()>);
 
@@ -23,7 +24,10 @@ impl UeventEnv<'_> {
     /// Adds `KEY=VALUE`: C's `add_uevent_var`. `ENOMEM` if there is no room.
     #[doc(alias = "add_uevent_var")]
     pub fn add(&mut self, key: &CStr, value: &CStr) -> Result {
-        // SAFETY: the environment is ours; the format takes two strings, which are there for the call.
-        to_result(unsafe { sys::add_uevent_var(self.0, c"%s=%s".as_ptr(), key.as_ptr(), value.as_ptr()) })
+        // SAFETY: the environment is ours; the format takes two strings, which are there for the
+        // call.
+        to_result(unsafe {
+            sys::add_uevent_var(self.0, c"%s=%s".as_ptr(), key.as_ptr(), value.as_ptr())
+        })
     }
 }

@@ -21,14 +21,17 @@ use crate::place::Counted;
 /// `DMA_ATTR_NO_WARN` of `include/linux/dma-mapping.h`: no message if it fails.
 const DMA_ATTR_NO_WARN: core::ffi::c_ulong = sys::DMA_ATTR_NO_WARN as core::ffi::c_ulong;
 
-/// Coherent memory of a device's, for one `T` or several: C's `dma_alloc_coherent` when it is made, `dma_free_coherent` when it is dropped.
+/// Coherent memory of a device's, for one `T` or several: C's `dma_alloc_coherent` when it is made,
+/// `dma_free_coherent` when it is dropped.
 ///
-/// It stands in the data of the device's driver, where it stays; nowhere else is it made ([`EINVAL`]).
+/// It stands in the data of the device's driver, where it stays; nowhere else is it made
+/// ([`EINVAL`]).
 ///
 /// # Invariants
 ///
-/// `cpu` and `handle` are of one allocation for `device`, of `count` times `T`, aligned to a page, which is this value's and holds values of `T`. This
-/// value lies in the data of the driver that is bound to `device`. The memory is accessed by words of one instruction alone.
+/// `cpu` and `handle` are of one allocation for `device`, of `count` times `T`, aligned to a page,
+/// which is this value's and holds values of `T`. This value lies in the data of the driver that is
+/// bound to `device`. The memory is accessed by words of one instruction alone.
 #[doc(alias = "dma_alloc_coherent")]
 #[doc(alias = "dma_free_coherent")]
 #[doc(alias = "dma_alloc_attrs")]
@@ -42,7 +45,8 @@ pub struct Coherent<T> {
     _counted: Counted,
 }
 
-// SAFETY: it owns plain memory of a `T: Send`; `dma_free_attrs` demands a context with interrupts on and no particular thread.
+// SAFETY: it owns plain memory of a `T: Send`; `dma_free_attrs` demands a context with interrupts
+// on and no particular thread.
 unsafe impl<T: Send> Send for Coherent<T> {}
 // SAFETY: accesses are words of one instruction, which do not race.
 unsafe impl<T: Send> Sync for Coherent<T> {}
@@ -55,9 +59,14 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
 
     /// Memory for `count` times `T`, zeroed.
     ///
-    /// `ENOMEM` if there is none that the device can reach; [`EINVAL`] outside of the data of the device's driver, for no bytes at all, and for a `T`
-    /// that is aligned to more than a page. Context: as `flags` say. It is freed where one may sleep.
-    pub fn zeroed_slice(device: &impl AsRef<Device<Bound>>, count: usize, flags: Flags) -> impl PinInit<Self, Error> {
+    /// `ENOMEM` if there is none that the device can reach; [`EINVAL`] outside of the data of the
+    /// device's driver, for no bytes at all, and for a `T` that is aligned to more than a page.
+    /// Context: as `flags` say. It is freed where one may sleep.
+    pub fn zeroed_slice(
+        device: &impl AsRef<Device<Bound>>,
+        count: usize,
+        flags: Flags,
+    ) -> impl PinInit<Self, Error> {
         const {
             assert!(
                 align_of::<T>() <= 4096,
@@ -82,10 +91,13 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
                 0
             };
             let flags = (flags | __GFP_ZERO).raw();
-            // SAFETY: `dma_alloc_attrs` demands a device that stays until the memory is freed, and a context that the flags allow
-            // (`core-api/dma-api.rst`): the device is bound, and this value goes before it is unbound; the caller promises the context. The
-            // handle is a place that can be written.
-            let cpu = unsafe { sys::dma_alloc_attrs(device.as_raw(), size, &raw mut handle, flags, attrs) };
+            // SAFETY: `dma_alloc_attrs` demands a device that stays until the memory is freed, and
+            // a context that the flags allow (`core-api/dma-api.rst`): the device is bound, and
+            // this value goes before it is unbound; the caller promises the context. The handle is
+            // a place that can be written.
+            let cpu = unsafe {
+                sys::dma_alloc_attrs(device.as_raw(), size, &raw mut handle, flags, attrs)
+            };
             let cpu = NonNull::new(cpu.cast::<T>()).ok_or(ENOMEM)?;
             // SAFETY: a device is there, so its address is not null.
             let device = unsafe { NonNull::new_unchecked(device.as_raw()) };
@@ -131,13 +143,19 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     pub fn dma_handle_of(&self, index: usize) -> Result<DmaAddr> {
         self.at(index, 1)?;
         // Within the allocation, whose last address the device can reach.
-        Ok(self.handle.wrapping_add(size_of::<T>().wrapping_mul(index) as DmaAddr))
+        Ok(self
+            .handle
+            .wrapping_add(size_of::<T>().wrapping_mul(index) as DmaAddr))
     }
 
     /// The address of `count` of them from `index` on.
     #[inline]
     pub(super) fn at(&self, index: usize, count: usize) -> Result<*mut T> {
-        if self.count.checked_sub(index).is_some_and(|room| count <= room) {
+        if self
+            .count
+            .checked_sub(index)
+            .is_some_and(|room| count <= room)
+        {
             Ok(self.cpu.as_ptr().wrapping_add(index))
         } else {
             Err(EINVAL)
@@ -184,7 +202,8 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     /// Copies from `index` on to `to`; [`EINVAL`] if there are not so many.
     pub fn copy_to_slice(&self, index: usize, to: &mut [T]) -> Result {
         let from = self.at(index, to.len())?;
-        // SAFETY: so many are there, by the check; any bytes are a value of a `FromBytes`; the slice is apart from the memory.
+        // SAFETY: so many are there, by the check; any bytes are a value of a `FromBytes`; the
+        // slice is apart from the memory.
         unsafe { words::copy_out(from.cast(), to.as_mut_ptr().cast(), size_of_val(to)) };
         Ok(())
     }
@@ -192,20 +211,31 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     /// Copies `from` to `index` and on; [`EINVAL`] if there are not so many.
     pub fn copy_from_slice(&self, index: usize, from: &[T]) -> Result {
         let to = self.at(index, from.len())?;
-        // SAFETY: there is room for so many, by the check; all bytes of an `IntoBytes` are initialised.
+        // SAFETY: there is room for so many, by the check; all bytes of an `IntoBytes` are
+        // initialised.
         unsafe { words::copy_in(to.cast(), from.as_ptr().cast(), size_of_val(from)) };
         Ok(())
     }
 }
 
 impl<T> Drop for Coherent<T> {
-    // Once for a module: the data that it lies in is dropped where `probe` fails, at each of its steps, and in `remove`.
+    // Once for a module: the data that it lies in is dropped where `probe` fails, at each of its
+    // steps, and in `remove`.
     #[inline(never)]
     fn drop(&mut self) {
         let size = size_of::<T>().wrapping_mul(self.count);
-        // SAFETY: `dma_free_attrs` demands the device, size, addresses and attributes that `dma_alloc_attrs` was given or returned, and
-        // interrupts that are on (`core-api/dma-api.rst`). By the invariant they are this value's; it lies in the data of a driver, which is
-        // dropped where one may sleep, before the device is unbound.
-        unsafe { sys::dma_free_attrs(self.device.as_ptr(), size, self.cpu.as_ptr().cast(), self.handle, 0) };
+        // SAFETY: `dma_free_attrs` demands the device, size, addresses and attributes that
+        // `dma_alloc_attrs` was given or returned, and interrupts that are on
+        // (`core-api/dma-api.rst`). By the invariant they are this value's; it lies in the data of
+        // a driver, which is dropped where one may sleep, before the device is unbound.
+        unsafe {
+            sys::dma_free_attrs(
+                self.device.as_ptr(),
+                size,
+                self.cpu.as_ptr().cast(),
+                self.handle,
+                0,
+            )
+        };
     }
 }

@@ -82,7 +82,10 @@ impl<T, W: Word> Field<T, W> {
             offset.is_multiple_of(size_of::<W>()) && size_of::<T>().is_multiple_of(size_of::<W>()),
             "the field is not aligned in each element: no one instruction reads it"
         );
-        assert!(offset < size_of::<T>(), "the field does not lie in the type");
+        assert!(
+            offset < size_of::<T>(),
+            "the field does not lie in the type"
+        );
         Self {
             offset,
             _of: PhantomData,
@@ -104,7 +107,9 @@ impl<T, W: Word> Field<T, W> {
 macro_rules! __dma_field {
     ($type:ty, $field:ident) => {
         const {
-            const fn of<W: $crate::dma::Word>(_: unsafe fn(*const $type) -> *const W) -> $crate::dma::Field<$type, W> {
+            const fn of<W: $crate::dma::Word>(
+                _: unsafe fn(*const $type) -> *const W,
+            ) -> $crate::dma::Field<$type, W> {
                 // SAFETY: the function, which is not called, says that it is a field of this type.
                 unsafe { $crate::dma::Field::new($crate::__core::mem::offset_of!($type, $field)) }
             }

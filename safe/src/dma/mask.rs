@@ -45,8 +45,8 @@ impl DmaMask {
     }
 }
 
-/// Tells the kernel which addresses the device can reach, for all kinds of mappings: C's `dma_set_mask_and_coherent`. A PCI device has 32 bits
-/// until it is told.
+/// Tells the kernel which addresses the device can reach, for all kinds of mappings: C's
+/// `dma_set_mask_and_coherent`. A PCI device has 32 bits until it is told.
 ///
 /// `EIO` if the machine has no memory there. Context: may sleep; before memory is mapped.
 #[doc(alias = "dma_set_mask_and_coherent")]
@@ -54,8 +54,9 @@ impl DmaMask {
 #[doc(alias = "dma_set_coherent_mask")]
 pub fn set_mask_and_coherent(device: &impl AsRef<Device<Core>>, mask: DmaMask) -> Result {
     let device = device.as_ref().as_raw();
-    // SAFETY: `dma_set_mask` writes `*dev->dma_mask` with no lock: it demands that nobody sets it meanwhile, and that no mapping is being made.
-    // The device is `Core`, in whose callbacks its lock is held; what maps belongs to the driver, which answers for it.
+    // SAFETY: `dma_set_mask` writes `*dev->dma_mask` with no lock: it demands that nobody sets it
+    // meanwhile, and that no mapping is being made. The device is `Core`, in whose callbacks its
+    // lock is held; what maps belongs to the driver, which answers for it.
     to_result(unsafe { sys::dma_set_mask(device, mask.0) })?;
     // As in C, it is not asked whether this can fail: where one mask will do, so will the other.
     // SAFETY: as above.

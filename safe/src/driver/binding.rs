@@ -27,7 +27,8 @@ pub(crate) struct Head {
     /// Whether the driver's own part is there: from the end of `probe` until it is dropped in
     /// `remove`.
     bound: AtomicBool,
-    /// The task that runs a callback of runtime power management which others wait for; 0 if there is none.
+    /// The task that runs a callback of runtime power management which others wait for; 0 if there
+    /// is none.
     pub(crate) transition: AtomicUsize,
     /// How many hold the memory: the binding, and what outlives it (an open file).
     users: AtomicUsize,
@@ -160,7 +161,9 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
     init: impl FnOnce() -> I,
 ) -> c_int {
     // SAFETY: a `MaybeUninit` is initialised whatever its memory holds; nothing is written.
-    let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Data<T>>| Ok::<(), Error>(())) };
+    let nothing = unsafe {
+        pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Data<T>>| Ok::<(), Error>(()))
+    };
     let slot: *mut Data<T> = match KBox::pin_init(nothing, GFP_KERNEL | __GFP_ZERO) {
         Ok(memory) => KBox::into_raw(memory).cast(),
         Err(error) => return error.to_errno(),
@@ -206,7 +209,11 @@ pub(crate) unsafe fn bind<T, I: PinInit<T, Error>>(
 /// `T` returned 0. No other callback that uses [`data`] runs, or starts, until it returns, but
 /// those of runtime power management where `has_runtime` says that the driver has them.
 #[inline(always)]
-pub(crate) unsafe fn unbind<T>(dev: *mut sys::device, has_runtime: bool, remove: impl FnOnce(Pin<&T>)) {
+pub(crate) unsafe fn unbind<T>(
+    dev: *mut sys::device,
+    has_runtime: bool,
+    remove: impl FnOnce(Pin<&T>),
+) {
     // SAFETY: the device is there, as its lock is held, and nobody writes the field meanwhile: the
     // core does so after `remove` has returned. `bind` put there what is read.
     let slot: *mut Data<T> = unsafe { (*dev).driver_data }.cast();

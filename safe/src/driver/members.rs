@@ -36,13 +36,18 @@ pub struct DeviceDriver<T, B: Bus> {
     _of: Invariant<(T, B)>,
 }
 
-/// The longest name of a driver or a bus, without its NUL: as long as a module's can be (`MODULE_NAME_LEN`, 64 less a `long`, less the NUL).
+/// The longest name of a driver or a bus, without its NUL: as long as a module's can be
+/// (`MODULE_NAME_LEN`, 64 less a `long`, less the NUL).
 const LONGEST_NAME: usize = 55;
 
-/// The name of a driver, as C has it. As a constant, it does not compile if it is none: it becomes a folder in sysfs.
+/// The name of a driver, as C has it. As a constant, it does not compile if it is none: it becomes
+/// a folder in sysfs.
 pub(crate) const fn name(name: &'static CStr) -> *const c_char {
     let bytes = name.to_bytes();
-    assert!(!bytes.is_empty(), "NAME is empty: it is the name of a folder in sysfs");
+    assert!(
+        !bytes.is_empty(),
+        "NAME is empty: it is the name of a folder in sysfs"
+    );
     assert!(
         bytes.len() <= LONGEST_NAME,
         "NAME is longer than 55 bytes: no module's name can be as long"
@@ -196,7 +201,8 @@ impl<T, B: Bus> DeviceDriver<T, B> {
 #[doc(hidden)]
 pub struct Written<T>(PhantomData<T>);
 
-/// What a type has that does not have the constants of its own. Each bus adds the constant for its drivers to [`Written`].
+/// What a type has that does not have the constants of its own. Each bus adds the constant for its
+/// drivers to [`Written`].
 #[doc(hidden)]
 pub trait NotWritten {
     const PM: bool = false;
@@ -300,8 +306,8 @@ macro_rules! __nothing_forgotten {
     };
 }
 
-/// An error where a driver's data has a part that is for one task only. The trait asks for `Send` and
-/// `Sync` too, and rustc's error names the part.
+/// An error where a driver's data has a part that is for one task only. The trait asks for `Send`
+/// and `Sync` too, and rustc's error names the part.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __data_across_tasks {
@@ -351,7 +357,8 @@ impl<T, B: Bus> Default for DeviceDriver<T, B> {
 unsafe extern "C" fn sync_state<T: Callbacks>(dev: *mut sys::device) {
     // SAFETY: `dev_sync_state` holds the device's lock around the callback.
     let _turn = unsafe { Turn::under_lock(dev) };
-    // SAFETY: the core takes the callback from the driver that is bound to the device, under the device's lock: the data is `T`'s.
+    // SAFETY: the core takes the callback from the driver that is bound to the device, under the
+    // device's lock: the data is `T`'s.
     if let Some(this) = unsafe { data::<T>(dev) } {
         // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
         T::sync_state(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
@@ -362,7 +369,8 @@ unsafe extern "C" fn sync_state<T: Callbacks>(dev: *mut sys::device) {
 unsafe extern "C" fn coredump<T: Callbacks>(dev: *mut sys::device) {
     // SAFETY: `coredump_store` holds the device's lock around the callback.
     let _turn = unsafe { Turn::under_lock(dev) };
-    // SAFETY: the core takes the callback from the driver that is bound to the device, under the device's lock: the data is `T`'s.
+    // SAFETY: the core takes the callback from the driver that is bound to the device, under the
+    // device's lock: the data is `T`'s.
     if let Some(this) = unsafe { data::<T>(dev) } {
         // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
         T::coredump(unsafe { T::Bus::from_raw::<Core>(dev) }, this);

@@ -30,7 +30,11 @@ pub unsafe trait RegistrationOps {
     ///
     /// `driver` is valid and stays so, where it is, until `unregister` returns; it is not
     /// registered. `mod_name` is a string that lives as long as the module.
-    unsafe fn register(driver: *mut Self::DriverType, module: &'static ThisModule, mod_name: *const c_char) -> Result;
+    unsafe fn register(
+        driver: *mut Self::DriverType,
+        module: &'static ThisModule,
+        mod_name: *const c_char,
+    ) -> Result;
 
     /// Unregisters the driver: unbinds its devices before it returns.
     ///

@@ -175,7 +175,9 @@ impl Turn {
         }
         let let_in = Listing::lock().find(dev).map(let_in);
         // An entry cannot end under the device's lock: there is a turn.
-        let_in.and_then(Self::wait).unwrap_or(Self(None, PhantomData))
+        let_in
+            .and_then(Self::wait)
+            .unwrap_or(Self(None, PhantomData))
     }
 
     /// For an error handler, with the device's lock or without: waits for the turn, and returns the
@@ -185,10 +187,14 @@ impl Turn {
     /// # Safety
     ///
     /// `dev` is the address of a device, or was. `'a` ends before the turn does.
-    pub(crate) unsafe fn of_handler<'a, T: 'static>(dev: *mut sys::device) -> Option<(Self, Pin<&'a T>)> {
+    pub(crate) unsafe fn of_handler<'a, T: 'static>(
+        dev: *mut sys::device,
+    ) -> Option<(Self, Pin<&'a T>)> {
         let (let_in, data) = {
             let listing = Listing::lock();
-            let entry = listing.find(dev).filter(|entry| entry.of == TypeId::of::<T>())?;
+            let entry = listing
+                .find(dev)
+                .filter(|entry| entry.of == TypeId::of::<T>())?;
             (let_in(entry), entry.data.load(Ordering::Relaxed))
         };
         let data: *const T = data.cast();
@@ -393,7 +399,9 @@ impl NewTurns {
                 .store((&raw const *data).cast_mut().cast(), Ordering::Relaxed);
         }
         let _listing = Listing::lock();
-        there.next.store(DEVICES.load(Ordering::Relaxed), Ordering::Relaxed);
+        there
+            .next
+            .store(DEVICES.load(Ordering::Relaxed), Ordering::Relaxed);
         DEVICES.store(entry, Ordering::Relaxed);
     }
 }
@@ -455,7 +463,11 @@ mod tests {
                             }
                         };
                         if has_turn {
-                            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have their turn");
+                            assert_eq!(
+                                inside.fetch_add(1, Ordering::SeqCst),
+                                0,
+                                "two have their turn"
+                            );
                             assert!(state.is_of(task) && !state.is_of(task + 1));
                             assert!(!gone.load(Ordering::SeqCst), "a turn after all were out");
                             std::thread::yield_now();

@@ -33,7 +33,11 @@ impl<const SIZE: usize> Mmio<SIZE> {
 
     /// The address of `length` bytes from `offset` on.
     fn range(&self, offset: usize, length: usize) -> Result<*mut u8> {
-        if self.length.checked_sub(offset).is_some_and(|room| length <= room) {
+        if self
+            .length
+            .checked_sub(offset)
+            .is_some_and(|room| length <= room)
+        {
             Ok(self.base.wrapping_add(offset))
         } else {
             Err(EINVAL)

@@ -51,7 +51,9 @@ impl<const SIZE: usize> Mapped<SIZE> {
         };
         let length = usize::try_from(length).unwrap_or_default();
         // The mapping lies in its page as the resource does.
-        let unfit = length < SIZE || !start.is_multiple_of(8) || flags & sys::IORESOURCE_UNSET as c_ulong != 0;
+        let unfit = length < SIZE
+            || !start.is_multiple_of(8)
+            || flags & sys::IORESOURCE_UNSET as c_ulong != 0;
         if unfit {
             // (One without an address begins at 0.)
             dev_err!(

@@ -50,7 +50,11 @@ pub fn read_poll_timeout<T: Copy>(
             // The task may have been held up between the last read and the clock: the last word is
             // the register's.
             let value = op();
-            return if cond(value) { Ok(value) } else { Err(ETIMEDOUT) };
+            return if cond(value) {
+                Ok(value)
+            } else {
+                Err(ETIMEDOUT)
+            };
         }
         if sleep_us > 0 {
             // At least a quarter of it, as in C: a range lets the kernel put wake-ups together.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Registers and their bit fields, declared once.
 //!
-//! C has macros for it: `include/linux/bitfield.h` (`FIELD_GET`, `FIELD_PREP`), `include/linux/bits.h` (`GENMASK`, `BIT`).
+//! C has macros for it: `include/linux/bitfield.h` (`FIELD_GET`, `FIELD_PREP`),
+//! `include/linux/bits.h` (`GENMASK`, `BIT`).
 
 use super::Mmio;
 
-/// A register of a device's, as [`register!`](crate::register) declares it: a value of so many bits, at an offset.
+/// A register of a device's, as [`register!`](crate::register) declares it: a value of so many
+/// bits, at an offset.
 pub trait Register: Copy {
     /// The integer that it is read and written as: `u8` to `u64`.
     type Word: Copy;
@@ -55,7 +57,8 @@ impl<const SIZE: usize> Mmio<SIZE> {
         value.write_to(self);
     }
 
-    /// Reads a register and writes what `change` makes of it. Nothing keeps another CPU from doing so at the same time: that takes a lock.
+    /// Reads a register and writes what `change` makes of it. Nothing keeps another CPU from doing
+    /// so at the same time: that takes a lock.
     #[inline(always)]
     pub fn update<R: Readable + Writable>(&self, change: impl FnOnce(R) -> R) {
         self.write(change(self.read()));
@@ -102,13 +105,15 @@ impl<const SIZE: usize> Mmio<SIZE> {
 
 /// Declares registers: their width, offset, who may read and write them, and their bit fields.
 ///
-/// Each is a type of its own, transparent over its integer, for [`Mmio::read`] and its kin. `ro` registers can only be read, `wo` ones only be written, `rw` ones both.
-/// A field of one bit is a `bool`; one of more, `high:low`, is the register's integer. What is not in the register, what overlaps, and what lies outside of
-/// the mapping or is not aligned there does not compile.
+/// Each is a type of its own, transparent over its integer, for [`Mmio::read`] and its kin. `ro`
+/// registers can only be read, `wo` ones only be written, `rw` ones both. A field of one bit is a
+/// `bool`; one of more, `high:low`, is the register's integer. What is not in the register, what
+/// overlaps, and what lies outside of the mapping or is not aligned there does not compile.
 ///
-/// For a field `f`, `f()` reads it out of the value. Of a register that can be written, `with_f(…)` is the value with the bit set or cleared;
-/// for a field of several bits there are `with_f::<VALUE>()`, which is checked at compile time, and `try_with_f(value)`, which is `EINVAL` for what does
-/// not fit.
+/// For a field `f`, `f()` reads it out of the value. Of a register that can be written, `with_f(…)`
+/// is the value with the bit set or cleared; for a field of several bits there are
+/// `with_f::<VALUE>()`, which is checked at compile time, and `try_with_f(value)`, which is
+/// `EINVAL` for what does not fit.
 ///
 /// ```
 /// use linux_driver_safe::io::{Mmio, Register};

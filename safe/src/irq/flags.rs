@@ -6,10 +6,12 @@ use core::ops::BitOr;
 
 use linux_driver_sys as sys;
 
-/// How an interrupt is asked for: the `IRQF_*` that C's `request_irq` takes, with the values of the kernel at hand.
+/// How an interrupt is asked for: the `IRQF_*` that C's `request_irq` takes, with the values of the
+/// kernel at hand.
 ///
-/// Not here: `IRQF_NO_AUTOEN` (a handler's data is there before the interrupt is asked for), `IRQF_PERCPU` and `IRQF_TIMER` (not a device's), and
-/// `IRQF_COND_ONESHOT`, which [`Registration::new`](super::Registration::new) sets where the kernel's `request_irq` does.
+/// Not here: `IRQF_NO_AUTOEN` (a handler's data is there before the interrupt is asked for),
+/// `IRQF_PERCPU` and `IRQF_TIMER` (not a device's), and `IRQF_COND_ONESHOT`, which
+/// [`Registration::new`](super::Registration::new) sets where the kernel's `request_irq` does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Flags(c_ulong);
 

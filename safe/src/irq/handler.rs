@@ -56,22 +56,26 @@ impl ThreadedIrqReturn {
     }
 }
 
-/// A handler of interrupts. The value is what it works with; the [`Registration`](super::Registration) owns it.
+/// A handler of interrupts. The value is what it works with; the
+/// [`Registration`](super::Registration) owns it.
 #[doc(alias = "irq_handler_t")]
 pub trait Handler: Send + Sync + 'static {
     /// An interrupt has come on the line; where it is shared, from this device or from another.
     ///
-    /// Context: hard interrupt, interrupts off on this CPU: must not sleep. (With `threadirqs` on the kernel's command line, a thread.) Not
-    /// entered again on another CPU before it has returned.
+    /// Context: hard interrupt, interrupts off on this CPU: must not sleep. (With `threadirqs` on
+    /// the kernel's command line, a thread.) Not entered again on another CPU before it has
+    /// returned.
     fn handle(self: Pin<&Self>, dev: &Device<Bound>) -> IrqReturn;
 }
 
-/// A handler of interrupts with a thread. The value is what it works with; the [`Registration`](super::Registration) owns it.
+/// A handler of interrupts with a thread. The value is what it works with; the
+/// [`Registration`](super::Registration) owns it.
 #[vtable]
 #[doc(alias = "irq_handler_t")]
 pub trait ThreadedHandler: Send + Sync + 'static {
-    /// An interrupt has come on the line. Where it is not written, C's handler is NULL: the thread is woken each time, and the line needs
-    /// [`IRQF_ONESHOT`](super::IRQF_ONESHOT) unless it is an MSI.
+    /// An interrupt has come on the line. Where it is not written, C's handler is NULL: the thread
+    /// is woken each time, and the line needs [`IRQF_ONESHOT`](super::IRQF_ONESHOT) unless it is an
+    /// MSI.
     ///
     /// Context: hard interrupt, interrupts off on this CPU: must not sleep.
     fn handle(self: Pin<&Self>, dev: &Device<Bound>) -> ThreadedIrqReturn {

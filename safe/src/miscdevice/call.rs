@@ -8,7 +8,8 @@ use crate::fs;
 use crate::jiffies::Jiffies;
 use crate::wait::WaitQueue;
 
-/// A call of an operation: the file that it is made on, and the device, which stays bound until it returns.
+/// A call of an operation: the file that it is made on, and the device, which stays bound until it
+/// returns.
 pub struct Call<'a> {
     pass: Pass<'a>,
     dev: &'a Device<Bound>,
@@ -30,27 +31,34 @@ impl<'a> Call<'a> {
         self.file
     }
 
-    /// Whether the driver is being unbound, and waits for this call to return. A call that takes long without waiting looks.
+    /// Whether the driver is being unbound, and waits for this call to return. A call that takes
+    /// long without waiting looks.
     pub fn is_unbinding(&self) -> bool {
         self.pass.gate().is_closed()
     }
 
     /// Waits on `queue` until `condition` holds: C's `wait_event_interruptible`.
     ///
-    /// [`ERESTARTSYS`] if a signal comes first, and [`ENODEV`] if the driver is being unbound: return either as it is. Context:
-    /// may sleep, and so may the condition. An operation that finds nothing to wait for returns [`EAGAIN`] instead where the file [is non-blocking](fs::File::is_nonblocking).
+    /// [`ERESTARTSYS`] if a signal comes first, and [`ENODEV`] if the driver is being unbound:
+    /// return either as it is. Context: may sleep, and so may the condition. An operation that
+    /// finds nothing to wait for returns [`EAGAIN`] instead where the file [is
+    /// non-blocking](fs::File::is_nonblocking).
     ///
     /// [`ERESTARTSYS`]: crate::error::code::ERESTARTSYS
     /// [`ENODEV`]: crate::error::code::ENODEV
     /// [`EAGAIN`]: crate::error::code::EAGAIN
     #[doc(alias = "wait_event")]
-    pub fn wait_event_interruptible(&self, queue: &WaitQueue, condition: impl FnMut() -> bool) -> Result {
+    pub fn wait_event_interruptible(
+        &self,
+        queue: &WaitQueue,
+        condition: impl FnMut() -> bool,
+    ) -> Result {
         let gate = self.pass.gate();
         queue.wait_event_interruptible_or(gate.queue(), || gate.is_closed(), condition)
     }
 
-    /// As [`wait_event_interruptible`](Self::wait_event_interruptible), `timeout` at most: what is left of that, or
-    /// [`ETIMEDOUT`](crate::error::code::ETIMEDOUT). Context: may sleep.
+    /// As [`wait_event_interruptible`](Self::wait_event_interruptible), `timeout` at most: what is
+    /// left of that, or [`ETIMEDOUT`](crate::error::code::ETIMEDOUT). Context: may sleep.
     #[doc(alias = "wait_event_timeout")]
     pub fn wait_event_interruptible_timeout(
         &self,
@@ -59,7 +67,12 @@ impl<'a> Call<'a> {
         condition: impl FnMut() -> bool,
     ) -> Result<Jiffies> {
         let gate = self.pass.gate();
-        queue.wait_event_interruptible_timeout_or(timeout, gate.queue(), || gate.is_closed(), condition)
+        queue.wait_event_interruptible_timeout_or(
+            timeout,
+            gate.queue(),
+            || gate.is_closed(),
+            condition,
+        )
     }
 }
 

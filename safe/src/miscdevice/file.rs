@@ -129,7 +129,10 @@ pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
         let state = unsafe { &raw mut (*open).state };
         // SAFETY: the address of a field of what is there is not null.
         let state = unsafe { NonNull::new_unchecked(state) };
-        Parts { registration, state }
+        Parts {
+            registration,
+            state,
+        }
     } else {
         Parts {
             registration: Registration::from_private(private),
@@ -155,7 +158,9 @@ pub(super) unsafe fn open<T: Operations>(
         return init(NonNull::dangling().as_ptr());
     }
     // SAFETY: memory that may hold anything is initialised by nothing.
-    let nothing = unsafe { pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Open<T>>| Ok::<(), Error>(())) };
+    let nothing = unsafe {
+        pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Open<T>>| Ok::<(), Error>(()))
+    };
     // User space opens as often as it likes: it is counted against who does.
     let memory = KBox::pin_init(nothing, GFP_KERNEL_ACCOUNT)?;
     let open: *mut Open<T> = KBox::into_raw(memory).cast();
@@ -174,7 +179,13 @@ pub(super) unsafe fn open<T: Operations>(
     // SAFETY: the memory is there; only the field's address is taken.
     let link = unsafe { &raw mut (*open).link };
     // SAFETY: valid for writes.
-    unsafe { link.write(Link { file, next, previous }) };
+    unsafe {
+        link.write(Link {
+            file,
+            next,
+            previous,
+        })
+    };
     // SAFETY: `misc_open` leaves `private_data` to the operations, from its call of `open` on;
     // until that returns nobody else has the file.
     unsafe { (*file).private_data = open.cast() };
@@ -198,7 +209,10 @@ pub(super) unsafe fn open<T: Operations>(
 #[inline(always)]
 pub(super) unsafe fn release<T: Operations>(file: *mut sys::file) {
     // SAFETY: `open` made it.
-    let Parts { registration, state } = unsafe { parts::<T>(file) };
+    let Parts {
+        registration,
+        state,
+    } = unsafe { parts::<T>(file) };
     if T::HAS_MMAP {
         // SAFETY: the list and its lock are memory that is there, whether the registration was
         // dropped or not; the files can be mapped.
@@ -228,7 +242,14 @@ mod tests {
 
     #[test]
     fn links_leave_the_list_in_any_order() {
-        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0], [0, 2, 1], [2, 0, 1]] {
+        for order in [
+            [0, 1, 2],
+            [2, 1, 0],
+            [1, 0, 2],
+            [1, 2, 0],
+            [0, 2, 1],
+            [2, 0, 1],
+        ] {
             let mut links = [1, 2, 3].map(|number: usize| Link {
                 file: core::ptr::without_provenance_mut(number),
                 next: null_mut(),

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The gate between the operations of open files and the end of the binding.
 //!
-//! An open file lives as long as user space wants. Its operations use the device, which goes when the driver is unbound. So each
-//! operation passes the gate, which counts who is inside; closing it lets nobody in any more, wakes those who sleep inside, and
-//! waits until all are out.
+//! An open file lives as long as user space wants. Its operations use the device, which goes when
+//! the driver is unbound. So each operation passes the gate, which counts who is inside; closing it
+//! lets nobody in any more, wakes those who sleep inside, and waits until all are out.
 //!
-//! That is one count for each device, as kernfs has one for each file of sysfs. A single SRCU domain for all would make the
-//! removal of one device wait for what is asleep in another: debugfs began so, and came to count by file instead. A sleeping
-//! lock, held by readers while they sleep in the driver, would make every further operation wait as soon as somebody wants to
-//! close.
+//! That is one count for each device, as kernfs has one for each file of sysfs. A single SRCU
+//! domain for all would make the removal of one device wait for what is asleep in another: debugfs
+//! began so, and came to count by file instead. A sleeping lock, held by readers while they sleep
+//! in the driver, would make every further operation wait as soon as somebody wants to close.
 //!
-//! lockdep is told (where there is one): who closes waits for those inside as a writer for readers, so that a lock that is held while
-//! the binding ends, and is taken by an operation too, is seen before the two ever meet.
+//! lockdep is told (where there is one): who closes waits for those inside as a writer for readers,
+//! so that a lock that is held while the binding ends, and is taken by an operation too, is seen
+//! before the two ever meet.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,8 +22,9 @@ use pinned_init::pin_data;
 use crate::sync::LOCKDEP;
 use crate::wait::WaitQueue;
 
-/// The bit that says that the gate is closed. Below it are counted those who are inside: less than there are threads
-/// (`PID_MAX_LIMIT`, 2^22), times the calls that one thread can be in at once (a fault while it copies), and so never as many.
+/// The bit that says that the gate is closed. Below it are counted those who are inside: less than
+/// there are threads (`PID_MAX_LIMIT`, 2^22), times the calls that one thread can be in at once (a
+/// fault while it copies), and so never as many.
 const CLOSED: u32 = 1 << 31;
 
 /// Who is inside, and whether it is closed.
@@ -62,11 +64,13 @@ impl Count {
     }
 }
 
-/// It is memory and nothing more: it can be used after its owner was dropped, for as long as its memory stays.
+/// It is memory and nothing more: it can be used after its owner was dropped, for as long as its
+/// memory stays.
 #[pin_data]
 pub(crate) struct Gate {
     count: Count,
-    /// Those who wait inside, each on a queue of the driver's and on this one; who polls a file; and who closes.
+    /// Those who wait inside, each on a queue of the driver's and on this one; who polls a file;
+    /// and who closes.
     #[pin]
     queue: WaitQueue,
 }
@@ -92,7 +96,8 @@ impl Gate {
             return None;
         }
         if LOCKDEP {
-            // SAFETY: the pass says that it was left, on the same thread: it stays in the call of an operation.
+            // SAFETY: the pass says that it was left, on the same thread: it stays in the call of
+            // an operation.
             unsafe { sys::linux_driver_gate_enter() };
         }
         Some(Pass(self))
@@ -109,10 +114,12 @@ impl Gate {
         &self.queue
     }
 
-    /// Lets nobody in any more, wakes who waits inside, and returns when all are out. Context: may sleep.
+    /// Lets nobody in any more, wakes who waits inside, and returns when all are out. Context: may
+    /// sleep.
     pub(crate) fn close(&self) {
         self.count.close();
-        // Who looked whether the gate is closed before it was sees that the queue was woken since, and does not sleep.
+        // Who looked whether the gate is closed before it was sees that the queue was woken since,
+        // and does not sleep.
         self.queue.wake_up_all();
         if LOCKDEP {
             // SAFETY: left below.

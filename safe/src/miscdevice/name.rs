@@ -14,7 +14,8 @@ const SIZE: usize = 32;
 /// How many digits a number has at most.
 const DIGITS: usize = 10;
 
-/// The name of a misc device, up to 31 bytes: a C string, with a number after it where a driver has several devices.
+/// The name of a misc device, up to 31 bytes: a C string, with a number after it where a driver has
+/// several devices.
 ///
 /// ```
 /// use linux_driver_safe::miscdevice::Name;
@@ -32,8 +33,9 @@ pub struct Name<'a> {
 pub(super) type Written = [c_char; SIZE];
 
 impl<'a> Name<'a> {
-    /// The name `name`. As a constant, it does not compile if it is empty or too long; a call at run time panics then. What is known at run time
-    /// only is [`From<&CStr>`](#impl-From<%26CStr>-for-Name<'a>), which leaves it to the registration.
+    /// The name `name`. As a constant, it does not compile if it is empty or too long; a call at
+    /// run time panics then. What is known at run time only is
+    /// [`From<&CStr>`](#impl-From<%26CStr>-for-Name<'a>), which leaves it to the registration.
     ///
     /// ```compile_fail
     /// use linux_driver_safe::miscdevice::Name;
@@ -71,8 +73,8 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// Whether it fits, whatever its number is. For a prefix that is a constant the compiler knows, and nothing is left of what
-    /// refuses a name.
+    /// Whether it fits, whatever its number is. For a prefix that is a constant the compiler knows,
+    /// and nothing is left of what refuses a name.
     #[inline(always)]
     const fn surely_fits(&self) -> bool {
         let prefix = self.prefix.count_bytes();
@@ -88,8 +90,11 @@ impl<'a> Name<'a> {
     pub(super) unsafe fn write(self, to: *mut Written) -> Result<*const c_char> {
         let (to, prefix) = (to.cast::<c_char>(), self.prefix.as_ptr());
         let length = match self.number {
-            // SAFETY: there are `SIZE` bytes; the values are what the format reads, and the prefix ends in a NUL.
-            Some(number) => unsafe { sys::snprintf(to, SIZE as _, c"%s%u".as_ptr(), prefix, number) },
+            // SAFETY: there are `SIZE` bytes; the values are what the format reads, and the prefix
+            // ends in a NUL.
+            Some(number) => unsafe {
+                sys::snprintf(to, SIZE as _, c"%s%u".as_ptr(), prefix, number)
+            },
             // SAFETY: as above.
             None => unsafe { sys::snprintf(to, SIZE as _, c"%s".as_ptr(), prefix) },
         };
@@ -103,7 +108,10 @@ impl<'a> Name<'a> {
 
 impl<'a> From<&'a CStr> for Name<'a> {
     fn from(prefix: &'a CStr) -> Self {
-        Self { prefix, number: None }
+        Self {
+            prefix,
+            number: None,
+        }
     }
 }
 
@@ -116,13 +124,19 @@ mod tests {
         // SAFETY: it is there.
         let written = unsafe { name.write(&mut to)? };
         // SAFETY: a name ends in a NUL.
-        Ok(unsafe { CStr::from_ptr(written) }.to_str().unwrap().to_owned())
+        Ok(unsafe { CStr::from_ptr(written) }
+            .to_str()
+            .unwrap()
+            .to_owned())
     }
 
     #[test]
     fn a_name_fits_or_is_none() {
         assert_eq!(written(Name::numbered(c"edu", 0)), Ok("edu0".into()));
-        assert_eq!(written(Name::numbered(c"x", u32::MAX)), Ok("x4294967295".into()));
+        assert_eq!(
+            written(Name::numbered(c"x", u32::MAX)),
+            Ok("x4294967295".into())
+        );
         let long = c"0123456789012345678901234567890";
         assert_eq!(written(Name::from(long)), Ok(long.to_str().unwrap().into()));
         assert_eq!(written(Name::numbered(long, 1)), Err(EINVAL));

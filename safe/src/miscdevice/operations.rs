@@ -15,11 +15,12 @@ use crate::mm::{Mapping, VmArea};
 use crate::poll;
 use crate::uaccess::{Reader, Writer};
 
-/// The operations of a misc device's files: C's `struct file_operations`. What a driver does not write is NULL in the table, and
-/// the kernel does what it does without.
+/// The operations of a misc device's files: C's `struct file_operations`. What a driver does not
+/// write is NULL in the table, and the kernel does what it does without.
 ///
-/// The implementor is what the operations work on; it lies in the [`Registration`](super::Registration). All are called on the
-/// thread of who makes the system call, may sleep, and hold no lock but where it is said. Several run at the same time, on one
+/// The implementor is what the operations work on; it lies in the
+/// [`Registration`](super::Registration). All are called on the thread of who makes the system
+/// call, may sleep, and hold no lock but where it is said. Several run at the same time, on one
 /// file too.
 ///
 /// ```
@@ -93,34 +94,36 @@ use crate::uaccess::{Reader, Writer};
 #[vtable]
 #[doc(alias = "file_operations")]
 pub trait Operations: Send + Sync + Sized + 'static {
-    /// The state of one open file. It is dropped, once, when the file is closed at last, whether the device is bound then or
-    /// not. One of no size takes no memory.
+    /// The state of one open file. It is dropped, once, when the file is closed at last, whether
+    /// the device is bound then or not. One of no size takes no memory.
     type File: Send + Sync + 'static;
 
-    /// The mode of the node in `/dev` (`miscdevice.mode`); 0 is the kernel's default, 0600. It does not compile with other bits than
-    /// those of 0o7777: they would be the file's type.
+    /// The mode of the node in `/dev` (`miscdevice.mode`); 0 is the kernel's default, 0600. It does
+    /// not compile with other bits than those of 0o7777: they would be the file's type.
     #[doc(alias = "miscdevice.mode")]
     const MODE: u16 = 0;
 
     /// A process opens the device: makes the state of the file. An error makes `open` fail with it.
     ///
-    /// Context: may sleep, but shortly: all of the kernel's misc devices wait with it (`misc_mtx`). To make a device
-    /// fails here with `EDEADLK`, and one whose registration is dropped here stays. To wait here for another thread that makes or
-    /// removes a device may be to wait for ever.
+    /// Context: may sleep, but shortly: all of the kernel's misc devices wait with it (`misc_mtx`).
+    /// To make a device fails here with `EDEADLK`, and one whose registration is dropped here
+    /// stays. To wait here for another thread that makes or removes a device may be to wait for
+    /// ever.
     #[doc(alias = "file_operations.open")]
     fn open(this: Pin<&Self>, call: &Call<'_>) -> impl PinInit<Self::File, Error>;
 
-    /// The file was closed at last, while the device is bound. Its state is dropped next; that is all that happens if the device
-    /// is not bound any more. Context: may sleep.
+    /// The file was closed at last, while the device is bound. Its state is dropped next; that is
+    /// all that happens if the device is not bound any more. Context: may sleep.
     #[doc(alias = "file_operations.release")]
     fn release(this: Pin<&Self>, call: &Call<'_>, file: Pin<&Self::File>) {
         let _ = (this, call, file);
     }
 
-    /// `read`: writes at most as many bytes as there is room for, and returns how many are of use; 0 is the end.
+    /// `read`: writes at most as many bytes as there is room for, and returns how many are of use;
+    /// 0 is the end.
     ///
-    /// `offset` is the file's position, which the operation moves, or what `pread` was given. It is not negative. The file cannot
-    /// be positioned by `lseek` (`ESPIPE`). Context: may sleep.
+    /// `offset` is the file's position, which the operation moves, or what `pread` was given. It is
+    /// not negative. The file cannot be positioned by `lseek` (`ESPIPE`). Context: may sleep.
     #[doc(alias = "file_operations.read")]
     fn read(
         this: Pin<&Self>,
@@ -148,11 +151,12 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(EINVAL)
     }
 
-    /// `ioctl`: does what `cmd` says, or fails with [`ENOTTY`]. What it returns on success fits an `int`;
-    /// `EOVERFLOW` goes out in the place of what does not.
+    /// `ioctl`: does what `cmd` says, or fails with [`ENOTTY`]. What it returns on success fits an
+    /// `int`; `EOVERFLOW` goes out in the place of what does not.
     ///
-    /// Calls of 32-bit programs come here too, with the address of their argument: C's `compat_ptr_ioctl`. That is right where
-    /// the argument has the same layout for them; else write [`compat_ioctl`](Self::compat_ioctl). Context: may sleep.
+    /// Calls of 32-bit programs come here too, with the address of their argument: C's
+    /// `compat_ptr_ioctl`. That is right where the argument has the same layout for them; else
+    /// write [`compat_ioctl`](Self::compat_ioctl). Context: may sleep.
     #[doc(alias = "file_operations.unlocked_ioctl")]
     fn ioctl(
         this: Pin<&Self>,
@@ -165,7 +169,8 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(ENOTTY)
     }
 
-    /// `ioctl` of a 32-bit program, for a driver whose arguments have another layout for them. Context: may sleep.
+    /// `ioctl` of a 32-bit program, for a driver whose arguments have another layout for them.
+    /// Context: may sleep.
     #[doc(alias = "file_operations.compat_ioctl")]
     fn compat_ioctl(
         this: Pin<&Self>,
@@ -178,9 +183,11 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(ENOTTY)
     }
 
-    /// `poll`: names the queues that tell of changes, in `table`, and says which events there are now. It does not wait.
+    /// `poll`: names the queues that tell of changes, in `table`, and says which events there are
+    /// now. It does not wait.
     ///
-    /// An error is `EPOLLERR`. That the device goes is told without the driver's doing. Context: may sleep.
+    /// An error is `EPOLLERR`. That the device goes is told without the driver's doing. Context:
+    /// may sleep.
     #[doc(alias = "file_operations.poll")]
     fn poll(
         this: Pin<&Self>,
@@ -194,8 +201,8 @@ pub trait Operations: Send + Sync + Sized + 'static {
 
     /// `mmap`: says what the area shows.
     ///
-    /// Context: may sleep; under the `mmap_lock` of the process, so that copying from or to its memory here would wait for ever
-    /// (there is no way to).
+    /// Context: may sleep; under the `mmap_lock` of the process, so that copying from or to its
+    /// memory here would wait for ever (there is no way to).
     #[doc(alias = "file_operations.mmap")]
     fn mmap<'a>(
         this: Pin<&Self>,

@@ -117,7 +117,10 @@ unsafe fn operation<T: Operations, R>(
 ) -> Result<R> {
     // SAFETY: `parts` asks for a file that `open` of this type made and that is open: by the
     // caller's promise.
-    let Parts { registration, state } = unsafe { file::parts::<T>(file) };
+    let Parts {
+        registration,
+        state,
+    } = unsafe { file::parts::<T>(file) };
     // SAFETY: `enter` asks for the registration's memory, which `open` counted a use of for this
     // file, and for data that is initialised or a closed gate: `open` found it initialised.
     let Some(Inside { this, call }) = (unsafe { enter(registration, file) }) else {
@@ -170,7 +173,10 @@ unsafe extern "C" fn open<T: Operations>(_inode: *mut sys::inode, file: *mut sys
 }
 
 /// Called by `__fput` once for each file that was opened, when nobody has it any more.
-unsafe extern "C" fn release<T: Operations>(_inode: *mut sys::inode, file: *mut sys::file) -> c_int {
+unsafe extern "C" fn release<T: Operations>(
+    _inode: *mut sys::inode,
+    file: *mut sys::file,
+) -> c_int {
     // SAFETY: `open` made the file, which is open until this returns: `__fput` calls nothing else
     // of its operations after this.
     let registration = unsafe { file::parts::<T>(file) }.registration;
@@ -209,7 +215,11 @@ unsafe extern "C" fn read<T: Operations>(
     let offset = unsafe { &mut *offset };
     // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
     // has a reference to it.
-    let done = unsafe { operation::<T, _>(file, |this, call, state| T::read(this, call, state, &mut to, offset)) };
+    let done = unsafe {
+        operation::<T, _>(file, |this, call, state| {
+            T::read(this, call, state, &mut to, offset)
+        })
+    };
     // More than was asked for cannot be true.
     done.map_or_else(errno, |done| done.min(count) as isize)
 }
@@ -228,7 +238,11 @@ unsafe extern "C" fn write<T: Operations>(
     let offset = unsafe { &mut *offset };
     // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
     // has a reference to it.
-    let done = unsafe { operation::<T, _>(file, |this, call, state| T::write(this, call, state, &mut from, offset)) };
+    let done = unsafe {
+        operation::<T, _>(file, |this, call, state| {
+            T::write(this, call, state, &mut from, offset)
+        })
+    };
     // More than was given cannot be true.
     done.map_or_else(errno, |done| done.min(count) as isize)
 }
@@ -243,15 +257,27 @@ fn answered(result: Result<u32>) -> c_long {
 }
 
 /// Called by the system call `ioctl`.
-unsafe extern "C" fn ioctl<T: Operations>(file: *mut sys::file, cmd: c_uint, argument: c_ulong) -> c_long {
+unsafe extern "C" fn ioctl<T: Operations>(
+    file: *mut sys::file,
+    cmd: c_uint,
+    argument: c_ulong,
+) -> c_long {
     let argument = Argument::new(argument as usize);
     // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
     // has a reference to it.
-    answered(unsafe { operation::<T, _>(file, |this, call, state| T::ioctl(this, call, state, cmd, argument)) })
+    answered(unsafe {
+        operation::<T, _>(file, |this, call, state| {
+            T::ioctl(this, call, state, cmd, argument)
+        })
+    })
 }
 
 /// Called by the system call `ioctl` of 32-bit programs.
-unsafe extern "C" fn compat_ioctl<T: Operations>(file: *mut sys::file, cmd: c_uint, argument: c_ulong) -> c_long {
+unsafe extern "C" fn compat_ioctl<T: Operations>(
+    file: *mut sys::file,
+    cmd: c_uint,
+    argument: c_ulong,
+) -> c_long {
     let argument = Argument::new(argument as u32 as usize);
     // SAFETY: `operation` asks for a file of this type that is open as long as it runs: the caller
     // has a reference to it.
@@ -263,10 +289,16 @@ unsafe extern "C" fn compat_ioctl<T: Operations>(file: *mut sys::file, cmd: c_ui
 }
 
 /// Called by `vfs_poll`.
-unsafe extern "C" fn poll<T: Operations>(file: *mut sys::file, table: *mut sys::poll_table_struct) -> sys::__poll_t {
+unsafe extern "C" fn poll<T: Operations>(
+    file: *mut sys::file,
+    table: *mut sys::poll_table_struct,
+) -> sys::__poll_t {
     // SAFETY: `parts` asks for a file that `open` of this type made and that is open: `vfs_poll`'s
     // caller has a reference to it.
-    let Parts { registration, state } = unsafe { file::parts::<T>(file) };
+    let Parts {
+        registration,
+        state,
+    } = unsafe { file::parts::<T>(file) };
     // SAFETY: the gate is memory that is there as long as the file is open.
     let queue = unsafe { &(*registration).gate }.queue().as_raw();
     // First of all: whoever closes the gate after we have looked at it wakes this queue.
@@ -289,7 +321,10 @@ unsafe extern "C" fn poll<T: Operations>(file: *mut sys::file, table: *mut sys::
 }
 
 /// Called by `mmap_region`, with the process's `mmap_lock` held for writing.
-unsafe extern "C" fn mmap<T: Operations>(file: *mut sys::file, area: *mut sys::vm_area_struct) -> c_int {
+unsafe extern "C" fn mmap<T: Operations>(
+    file: *mut sys::file,
+    area: *mut sys::vm_area_struct,
+) -> c_int {
     let map = |this: Pin<&T>, call: &Call<'_>, state: Pin<&T::File>| {
         // SAFETY: `VmArea` asks for an area that is there and not linked yet, with the `mmap_lock`
         // held for writing, as long as it is used: `mmap_region` calls so, for this call.

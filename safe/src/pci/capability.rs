@@ -23,11 +23,13 @@ use linux_driver_sys as sys;
 use super::Device;
 use crate::device::Bound;
 
-/// The number of a capability in the first 256 bytes: `PCI_CAP_ID_*`. Those that are not here are made of their number.
+/// The number of a capability in the first 256 bytes: `PCI_CAP_ID_*`. Those that are not here are
+/// made of their number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CapId(pub u8);
 
-/// The number of a capability in the extended space: `PCI_EXT_CAP_ID_*`. Those that are not here are made of their number.
+/// The number of a capability in the extended space: `PCI_EXT_CAP_ID_*`. Those that are not here
+/// are made of their number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ExtCapId(pub u16);
 
@@ -67,23 +69,33 @@ ids! {
 }
 
 impl Device<Bound> {
-    /// Where the first capability of this number is; `None` if the device has none: C's `pci_find_capability`. Context: any.
+    /// Where the first capability of this number is; `None` if the device has none: C's
+    /// `pci_find_capability`. Context: any.
     #[doc(alias = "pci_find_capability")]
     pub fn find_capability(&self, id: CapId) -> Option<usize> {
-        // SAFETY: the function demands a device that is there, with its bus, which a bound one is; it looks for any number.
+        // SAFETY: the function demands a device that is there, with its bus, which a bound one is;
+        // it looks for any number.
         found(unsafe { sys::pci_find_capability(self.as_raw(), c_int::from(id.0)) }.into())
     }
 
-    /// Where the next capability of this number is, after the one at `position`; `None` if there is none, or `position` is outside of the first 256 bytes: C's
-    /// `pci_find_next_capability`. Context: any.
+    /// Where the next capability of this number is, after the one at `position`; `None` if there is
+    /// none, or `position` is outside of the first 256 bytes: C's `pci_find_next_capability`.
+    /// Context: any.
     #[doc(alias = "pci_find_next_capability")]
     pub fn find_next_capability(&self, position: usize, id: CapId) -> Option<usize> {
-        let position = u8::try_from(position).ok().filter(|position| *position != u8::MAX)?;
-        // SAFETY: the function demands a device that is there, which a bound one is, and a position in its configuration space.
-        found(unsafe { sys::pci_find_next_capability(self.as_raw(), position, c_int::from(id.0)) }.into())
+        let position = u8::try_from(position)
+            .ok()
+            .filter(|position| *position != u8::MAX)?;
+        // SAFETY: the function demands a device that is there, which a bound one is, and a position
+        // in its configuration space.
+        found(
+            unsafe { sys::pci_find_next_capability(self.as_raw(), position, c_int::from(id.0)) }
+                .into(),
+        )
     }
 
-    /// Where the first capability of this number is in the extended space; `None` if the device has none: C's `pci_find_ext_capability`. Context: any.
+    /// Where the first capability of this number is in the extended space; `None` if the device has
+    /// none: C's `pci_find_ext_capability`. Context: any.
     ///
     /// ```no_run
     /// use linux_driver_safe::device::Bound;
@@ -102,12 +114,14 @@ impl Device<Bound> {
     /// ```
     #[doc(alias = "pci_find_ext_capability")]
     pub fn find_ext_capability(&self, id: ExtCapId) -> Option<usize> {
-        // SAFETY: the function demands a device that is there, with its bus, which a bound one is; it looks for any number.
+        // SAFETY: the function demands a device that is there, with its bus, which a bound one is;
+        // it looks for any number.
         found(unsafe { sys::pci_find_ext_capability(self.as_raw(), c_int::from(id.0)) })
     }
 
-    /// Where the next capability of this number is in the extended space, after the one at `position`; `None` if there is none, or `position` is not one of the
-    /// extended space: C's `pci_find_next_ext_capability`. Context: any.
+    /// Where the next capability of this number is in the extended space, after the one at
+    /// `position`; `None` if there is none, or `position` is not one of the extended space: C's
+    /// `pci_find_next_ext_capability`. Context: any.
     ///
     /// ```no_run
     /// use linux_driver_safe::device::Bound;
@@ -132,8 +146,11 @@ impl Device<Bound> {
         let position = u16::try_from(position)
             .ok()
             .filter(|_| in_extended.contains(&position) && position.is_multiple_of(4))?;
-        // SAFETY: the function demands a device that is there, which a bound one is, and a position in its configuration space.
-        found(unsafe { sys::pci_find_next_ext_capability(self.as_raw(), position, c_int::from(id.0)) })
+        // SAFETY: the function demands a device that is there, which a bound one is, and a position
+        // in its configuration space.
+        found(unsafe {
+            sys::pci_find_next_ext_capability(self.as_raw(), position, c_int::from(id.0))
+        })
     }
 }
 

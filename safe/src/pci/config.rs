@@ -3,9 +3,11 @@
 //!
 //! C headers: `include/linux/pci.h`, `include/uapi/linux/pci_regs.h`; `drivers/pci/access.c`.
 //!
-//! An offset that is known at compile time is a const parameter, checked then: it lies in the 256 bytes that each device has, and is aligned. One that
-//! is known at run time only, or lies in the extended space of PCI Express, has the `try_` methods, which return [`EINVAL`] for what is out of the
-//! device's space or not aligned. What says where a device answers (the BARs and the ROM's) is the bus's: it is not written here.
+//! An offset that is known at compile time is a const parameter, checked then: it lies in the 256
+//! bytes that each device has, and is aligned. One that is known at run time only, or lies in the
+//! extended space of PCI Express, has the `try_` methods, which return [`EINVAL`] for what is out
+//! of the device's space or not aligned. What says where a device answers (the BARs and the ROM's)
+//! is the bus's: it is not written here.
 //!
 //! ```no_run
 //! # use linux_driver_safe::pci;
@@ -43,16 +45,27 @@ const fn lies_in(offset: usize, width: usize, size: usize) -> bool {
     offset < size && width <= size - offset && offset.is_multiple_of(width)
 }
 
-/// Whether an access of so many bytes reaches what says where the device answers: six BARs, and the ROM's.
+/// Whether an access of so many bytes reaches what says where the device answers: six BARs, and the
+/// ROM's.
 const fn is_the_buses(offset: usize, width: usize) -> bool {
     const fn reaches(offset: usize, width: usize, from: u32, to: u32) -> bool {
         offset < to as usize && offset + width > from as usize
     }
-    reaches(offset, width, sys::PCI_BASE_ADDRESS_0, sys::PCI_BASE_ADDRESS_5 + 4)
-        || reaches(offset, width, sys::PCI_ROM_ADDRESS, sys::PCI_ROM_ADDRESS + 4)
+    reaches(
+        offset,
+        width,
+        sys::PCI_BASE_ADDRESS_0,
+        sys::PCI_BASE_ADDRESS_5 + 4,
+    ) || reaches(
+        offset,
+        width,
+        sys::PCI_ROM_ADDRESS,
+        sys::PCI_ROM_ADDRESS + 4,
+    )
 }
 
-/// The error of the result of an access: an errno, or a number of the BIOS's (C's `pcibios_err_to_errno`).
+/// The error of the result of an access: an errno, or a number of the BIOS's (C's
+/// `pcibios_err_to_errno`).
 fn to_result(returned: c_int) -> Result {
     if returned == 0 {
         return Ok(());
@@ -79,8 +92,10 @@ macro_rules! accessors {
                         );
                     }
                     let mut value = 0;
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
-                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
+                    // with its bus, and an offset that is aligned and lies in its configuration
+                    // space: a bound device is there, and the offset was checked. They take
+                    // `pci_lock` themselves.
                     to_result(unsafe { sys::$c_read(self.as_raw(), OFFSET as c_int, &raw mut value) })?;
                     Ok(value)
                 }
@@ -93,8 +108,10 @@ macro_rules! accessors {
                         return Err(EINVAL);
                     }
                     let mut value = 0;
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
-                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
+                    // with its bus, and an offset that is aligned and lies in its configuration
+                    // space: a bound device is there, and the offset was checked. They take
+                    // `pci_lock` themselves.
                     to_result(unsafe { sys::$c_read(self.as_raw(), offset as c_int, &raw mut value) })?;
                     Ok(value)
                 }
@@ -111,8 +128,10 @@ macro_rules! accessors {
                         );
                         assert!(!is_the_buses(OFFSET, size_of::<$type>()), "BARs are the bus's to write");
                     }
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
-                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
+                    // with its bus, and an offset that is aligned and lies in its configuration
+                    // space: a bound device is there, and the offset was checked. They take
+                    // `pci_lock` themselves.
                     to_result(unsafe { sys::$c_write(self.as_raw(), OFFSET as c_int, value) })
                 }
 
@@ -124,8 +143,10 @@ macro_rules! accessors {
                     if !lies_in(offset, width, self.cfg_size()) || is_the_buses(offset, width) {
                         return Err(EINVAL);
                     }
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there, with its bus, and an offset that is aligned and lies in its
-                    // configuration space: a bound device is there, and the offset was checked. They take `pci_lock` themselves.
+                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
+                    // with its bus, and an offset that is aligned and lies in its configuration
+                    // space: a bound device is there, and the offset was checked. They take
+                    // `pci_lock` themselves.
                     to_result(unsafe { sys::$c_write(self.as_raw(), offset as c_int, value) })
                 }
             )*
@@ -140,7 +161,8 @@ accessors! {
 }
 
 impl Device<Bound> {
-    /// How many bytes of configuration space the device has: 256, or 4096 with the extended space of PCI Express.
+    /// How many bytes of configuration space the device has: 256, or 4096 with the extended space
+    /// of PCI Express.
     #[doc(alias = "pci_dev.cfg_size")]
     pub fn cfg_size(&self) -> usize {
         // SAFETY: the device is there; the field was written when the bus found it.
@@ -155,14 +177,34 @@ mod tests {
 
     #[test]
     fn bounds() {
-        assert!(lies_in(0, 4, 256) && lies_in(252, 4, 256) && lies_in(255, 1, 256) && lies_in(4092, 4, 4096));
-        assert!(!lies_in(253, 4, 256) && !lies_in(2, 4, 256) && !lies_in(256, 1, 256) && !lies_in(usize::MAX, 1, 256));
+        assert!(
+            lies_in(0, 4, 256)
+                && lies_in(252, 4, 256)
+                && lies_in(255, 1, 256)
+                && lies_in(4092, 4, 4096)
+        );
+        assert!(
+            !lies_in(253, 4, 256)
+                && !lies_in(2, 4, 256)
+                && !lies_in(256, 1, 256)
+                && !lies_in(usize::MAX, 1, 256)
+        );
         assert!(!lies_in(0, 1, 0));
     }
 
     #[test]
     fn what_is_the_buses() {
-        assert!(!is_the_buses(0x0c, 4) && !is_the_buses(0x28, 4) && !is_the_buses(0x34, 1) && !is_the_buses(0x2c, 4));
-        assert!(is_the_buses(0x10, 4) && is_the_buses(0x27, 1) && is_the_buses(0x30, 2) && is_the_buses(0x33, 1));
+        assert!(
+            !is_the_buses(0x0c, 4)
+                && !is_the_buses(0x28, 4)
+                && !is_the_buses(0x34, 1)
+                && !is_the_buses(0x2c, 4)
+        );
+        assert!(
+            is_the_buses(0x10, 4)
+                && is_the_buses(0x27, 1)
+                && is_the_buses(0x30, 2)
+                && is_the_buses(0x33, 1)
+        );
     }
 }

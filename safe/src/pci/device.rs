@@ -23,10 +23,12 @@ use crate::types::{AlwaysRefCounted, Opaque};
 #[doc(alias = "pci_dev")]
 pub struct Device<S: DeviceState = Normal>(Opaque<sys::pci_dev>, PhantomData<S>);
 
-// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (pci_dev_put()).
+// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread
+// (pci_dev_put()).
 unsafe impl Send for Device<Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what the bus wrote before it
-// registered the device. (Not so with `Core`: what can be called there relies on the device's lock, which one thread has.)
+// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what the
+// bus wrote before it registered the device. (Not so with `Core`: what can be called there relies
+// on the device's lock, which one thread has.)
 unsafe impl Sync for Device<Normal> {}
 // SAFETY: as above.
 unsafe impl Sync for Device<Bound> {}
@@ -98,25 +100,29 @@ impl Device<Bound> {
         }
         // SAFETY: the device is there; only the field's address is taken.
         let resources = unsafe { &raw mut (*self.as_raw()).resource };
-        // The standard BARs are the first of the array. (Indexing it would check a number that was checked above.)
+        // The standard BARs are the first of the array. (Indexing it would check a number that was
+        // checked above.)
         Ok(resources.cast::<sys::resource>().wrapping_add(bar as usize))
     }
 
-    /// Where the bus has the BAR: an address of memory, or the number of a port. 0 if the device has none of that number.
-    /// [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_start`. Context: any.
+    /// Where the bus has the BAR: an address of memory, or the number of a port. 0 if the device
+    /// has none of that number. [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_start`.
+    /// Context: any.
     #[doc(alias = "pci_resource_start")]
     pub fn resource_start(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
+        // that is bound.
         Ok(unsafe { (*resource).start })
     }
 
-    /// How many bytes, or ports, the BAR covers; 0 if the device has none of that number. [`EINVAL`] unless `bar` is 0 to 5. C's
-    /// `pci_resource_len`. Context: any.
+    /// How many bytes, or ports, the BAR covers; 0 if the device has none of that number.
+    /// [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_len`. Context: any.
     #[doc(alias = "pci_resource_len")]
     pub fn resource_len(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
+        // that is bound.
         let start = unsafe { (*resource).start };
         // SAFETY: as above.
         let end = unsafe { (*resource).end };
@@ -128,31 +134,34 @@ impl Device<Bound> {
         })
     }
 
-    /// What the BAR is: bits such as [`IORESOURCE_MEM`](super::IORESOURCE_MEM). 0 if the device has none of that number; the upper half of a
-    /// BAR of 64 bits counts as one that it has not. [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_flags`. Context: any.
+    /// What the BAR is: bits such as [`IORESOURCE_MEM`](super::IORESOURCE_MEM). 0 if the device has
+    /// none of that number; the upper half of a BAR of 64 bits counts as one that it has not.
+    /// [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_flags`. Context: any.
     #[doc(alias = "pci_resource_flags")]
     pub fn resource_flags(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device that is bound.
+        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
+        // that is bound.
         Ok(unsafe { (*resource).flags })
     }
 
-    /// Requests the BAR's region and maps it, until the driver is unbound: what C's `pcim_iomap_region` does, by
-    /// `devm_ioremap_resource`, which every kernel has.
+    /// Requests the BAR's region and maps it, until the driver is unbound: what C's
+    /// `pcim_iomap_region` does, by `devm_ioremap_resource`, which every kernel has.
     ///
-    /// [`EINVAL`] if there is no such BAR, it is not memory, or it is smaller than `SIZE`; `EBUSY` if it is taken, by another
-    /// driver or by this one; `ENOMEM`. Context: may sleep.
+    /// [`EINVAL`] if there is no such BAR, it is not memory, or it is smaller than `SIZE`; `EBUSY`
+    /// if it is taken, by another driver or by this one; `ENOMEM`. Context: may sleep.
     ///
     /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
     pub fn iomap_region<const SIZE: usize>(&self, bar: u32) -> Result<Bar<SIZE>> {
         Bar::new(self, bar)
     }
 
-    /// Requests the BAR's I/O ports, until the driver is unbound: C's `devm_request_region` of what `pci_resource_start` and
-    /// `pci_resource_len` say. The region is named after the driver.
+    /// Requests the BAR's I/O ports, until the driver is unbound: C's `devm_request_region` of what
+    /// `pci_resource_start` and `pci_resource_len` say. The region is named after the driver.
     ///
-    /// [`EINVAL`] if there is no such BAR, it is not one of ports, or it is smaller than `SIZE`; `EBUSY` if it is taken, by another
-    /// driver or by this one, or there is no memory (C's function does not tell). Context: may sleep.
+    /// [`EINVAL`] if there is no such BAR, it is not one of ports, or it is smaller than `SIZE`;
+    /// `EBUSY` if it is taken, by another driver or by this one, or there is no memory (C's
+    /// function does not tell). Context: may sleep.
     ///
     /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
     #[doc(alias = "pci_request_region")]
@@ -162,12 +171,14 @@ impl Device<Bound> {
 }
 
 impl Device<Core> {
-    /// Enables the device's BARs and wakes it, until the driver is unbound: C's `pcim_enable_device`.
+    /// Enables the device's BARs and wakes it, until the driver is unbound: C's
+    /// `pcim_enable_device`.
     ///
     /// Context: may sleep.
     pub fn pcim_enable_device(&self) -> Result {
-        // SAFETY: `pcim_enable_device` demands a device that is being bound or bound, for devres to disable it again after `remove`, and that
-        // nobody enables it meanwhile: the device is `Core`, under its lock.
+        // SAFETY: `pcim_enable_device` demands a device that is being bound or bound, for devres to
+        // disable it again after `remove`, and that nobody enables it meanwhile: the device is
+        // `Core`, under its lock.
         to_result(unsafe { sys::pcim_enable_device(self.as_raw()) })
     }
 }
@@ -176,9 +187,10 @@ impl Device<Exclusive> {
     /// Lets the device start accesses of its own (DMA, MSI): C's `pci_set_master`.
     #[doc(alias = "pci_set_master")]
     pub fn set_master(&self) {
-        // SAFETY: `__pci_set_master` reads, changes and writes the command register, and writes the bit field `is_busmaster`: it demands
-        // that nobody else writes bit fields of this `struct pci_dev`. Those who do are callbacks that have `Exclusive`, of which one runs
-        // at a time by the type's invariant, and the core under the device's lock.
+        // SAFETY: `__pci_set_master` reads, changes and writes the command register, and writes the
+        // bit field `is_busmaster`: it demands that nobody else writes bit fields of this
+        // `struct pci_dev`. Those who do are callbacks that have `Exclusive`, of which one runs at
+        // a time by the type's invariant, and the core under the device's lock.
         unsafe { sys::pci_set_master(self.as_raw()) };
     }
 
@@ -192,21 +204,23 @@ impl Device<Exclusive> {
 
 /// SR-IOV: `drivers/pci/iov.c`.
 impl Device<Core> {
-    /// Creates so many virtual functions, which are devices of their own: C's `pci_enable_sriov`. They are destroyed by
-    /// [`disable_sriov`](Self::disable_sriov), or when this device goes.
+    /// Creates so many virtual functions, which are devices of their own: C's `pci_enable_sriov`.
+    /// They are destroyed by [`disable_sriov`](Self::disable_sriov), or when this device goes.
     ///
-    /// `ENOSYS` if the device has none, `EINVAL` if it has not so many, `EBUSY` if there are some already. Context: may sleep; the
-    /// functions are probed before it returns.
+    /// `ENOSYS` if the device has none, `EINVAL` if it has not so many, `EBUSY` if there are some
+    /// already. Context: may sleep; the functions are probed before it returns.
     ///
     /// [`Driver::sriov_configure`](super::Driver::sriov_configure) has an example.
     #[doc(alias = "pci_enable_sriov")]
     pub fn enable_sriov(&self, num_vfs: u16) -> Result {
-        // SAFETY: `pci_enable_sriov` demands a physical function (else `-ENOSYS`), that its driver stays bound while it adds devices, and that nobody
-        // changes their number meanwhile: the device's lock is held, as `sriov_numvfs_store` holds it.
+        // SAFETY: `pci_enable_sriov` demands a physical function (else `-ENOSYS`), that its driver
+        // stays bound while it adds devices, and that nobody changes their number meanwhile: the
+        // device's lock is held, as `sriov_numvfs_store` holds it.
         to_result(unsafe { sys::pci_enable_sriov(self.as_raw(), core::ffi::c_int::from(num_vfs)) })
     }
 
-    /// Destroys the virtual functions, if there are any: C's `pci_disable_sriov`. Context: may sleep.
+    /// Destroys the virtual functions, if there are any: C's `pci_disable_sriov`. Context: may
+    /// sleep.
     #[doc(alias = "pci_disable_sriov")]
     pub fn disable_sriov(&self) {
         // SAFETY: as in `enable_sriov`.
@@ -218,8 +232,9 @@ impl Deref for Device<Core> {
     type Target = Device<Exclusive>;
 
     fn deref(&self) -> &Device<Exclusive> {
-        // SAFETY: `from_raw` demands what `Exclusive` says: of the callbacks that have `Core` or `Exclusive` one runs at a time for a
-        // device (`driver::Turn`, and the device's lock, which the callers of those with `Core` hold). The borrow ends with the callback.
+        // SAFETY: `from_raw` demands what `Exclusive` says: of the callbacks that have `Core` or
+        // `Exclusive` one runs at a time for a device (`driver::Turn`, and the device's lock, which
+        // the callers of those with `Core` hold). The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -228,8 +243,9 @@ impl Deref for Device<Exclusive> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound, or being bound, to a driver of ours: so it is in the callbacks that have
-        // `Core` or `Exclusive`, which `remove` waits for. The borrow ends with them.
+        // SAFETY: `from_raw` demands a device that is bound, or being bound, to a driver of ours:
+        // so it is in the callbacks that have `Core` or `Exclusive`, which `remove` waits for. The
+        // borrow ends with them.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -238,8 +254,8 @@ impl Deref for Device<Transition> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
-        // with the callback.
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are
+        // waited for by `unbind`. The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -296,8 +312,8 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it stays bound to a driver of ours where
-// `S` says so.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it
+// stays bound to a driver of ours where `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
     const BOUND: bool = S::BOUND;
 

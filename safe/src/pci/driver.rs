@@ -240,11 +240,16 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = sys::pci_driver;
 
     #[inline(always)]
-    unsafe fn register(driver: *mut sys::pci_driver, module: &'static ThisModule, mod_name: *const c_char) -> Result {
+    unsafe fn register(
+        driver: *mut sys::pci_driver,
+        module: &'static ThisModule,
+        mod_name: *const c_char,
+    ) -> Result {
         // SAFETY: `__pci_register_driver` demands a structure that is not registered and stays
         // until `pci_unregister_driver`, a module that stays as long, and a name that does: by the
         // caller's promise.
-        let result = to_result(unsafe { sys::__pci_register_driver(driver, module.as_ptr(), mod_name) });
+        let result =
+            to_result(unsafe { sys::__pci_register_driver(driver, module.as_ptr(), mod_name) });
         if const { T::ERR_HANDLER.is_some() } && result.is_err() {
             // Devices may have been bound meanwhile.
             driver::handlers_have_returned();
@@ -308,7 +313,10 @@ const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_dr
 }
 
 /// `pci_driver.probe`. Called by `local_pci_probe` with the device's lock held.
-unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::pci_device_id) -> c_int {
+unsafe extern "C" fn probe<T: Driver>(
+    pdev: *mut sys::pci_dev,
+    id: *const sys::pci_device_id,
+) -> c_int {
     // SAFETY: the bus hands over an entry that matched, valid for the call (it may be a copy on the
     // stack).
     let driver_data = unsafe { (*id).driver_data };
@@ -317,7 +325,10 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::pci_dev, id: *const sys::p
     let init = || {
         // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call;
         // the driver's data is in its place.
-        T::probe(unsafe { Device::<Core>::from_raw(pdev) }, T::ID_TABLE.info(driver_data))
+        T::probe(
+            unsafe { Device::<Core>::from_raw(pdev) },
+            T::ID_TABLE.info(driver_data),
+        )
     };
     // SAFETY: the bus probes a device that is registered.
     if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
@@ -391,7 +402,9 @@ unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs
     };
     // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
     match unsafe { bound::<T>(pdev) } {
-        Some((_turn, dev, this)) => T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from),
+        Some((_turn, dev, this)) => {
+            T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from)
+        }
         None => ENODEV.to_errno(),
     }
 }
@@ -408,14 +421,18 @@ unsafe extern "C" fn sriov_get_vf_total_msix<T: Driver>(pf: *mut sys::pci_dev) -
 
 /// `pci_driver.sriov_set_msix_vec_count`. Called by `sriov_vf_msix_count_store` for a virtual
 /// function without a driver, with its lock and that of its physical function held.
-unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, msix_vec_count: c_int) -> c_int {
+unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(
+    vf: *mut sys::pci_dev,
+    msix_vec_count: c_int,
+) -> c_int {
     // SAFETY: the bus hands over a device that it holds: one of its files in sysfs is being
     // written.
     let pf = unsafe { sys::linux_driver_pci_physfn(vf) };
     // SAFETY: as above; it is a virtual function, which has a reference to its physical one until
     // it is taken away.
     let vf_id = unsafe { sys::pci_iov_vf_id(vf) };
-    let (Ok(vf_id), Ok(msix_vec_count)) = (u32::try_from(vf_id), u32::try_from(msix_vec_count)) else {
+    let (Ok(vf_id), Ok(msix_vec_count)) = (u32::try_from(vf_id), u32::try_from(msix_vec_count))
+    else {
         return EINVAL.to_errno();
     };
     // SAFETY: the bus took the callback from the physical function's driver: that is bound to it,
@@ -425,7 +442,8 @@ unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(vf: *mut sys::pci_dev, 
     };
     // SAFETY: the bus hands over a device that it holds for the call.
     let vf = unsafe { Device::<Normal>::from_raw(vf) };
-    T::sriov_set_msix_vec_count(dev, this, vf, vf_id, msix_vec_count).map_or_else(Error::to_errno, |()| 0)
+    T::sriov_set_msix_vec_count(dev, this, vf, vf_id, msix_vec_count)
+        .map_or_else(Error::to_errno, |()| 0)
 }
 
 /// The turn of a callback of the bus's, with the device and the driver's data.

@@ -224,7 +224,9 @@ impl<T: ErrorHandlers> Table<T> {
 ///
 /// `pdev` is a device that the caller has a reference to, for `'a`, which ends before the turn
 /// does.
-unsafe fn handler<'a, T: ErrorHandlers>(pdev: *mut sys::pci_dev) -> Option<(Turn, &'a Device<Exclusive>, Pin<&'a T>)> {
+unsafe fn handler<'a, T: ErrorHandlers>(
+    pdev: *mut sys::pci_dev,
+) -> Option<(Turn, &'a Device<Exclusive>, Pin<&'a T>)> {
     // SAFETY: the device is there; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
     // SAFETY: by the caller's promise.
@@ -300,7 +302,11 @@ mod tests {
 
     #[vtable]
     impl ErrorHandlers for Detects {
-        fn error_detected(_dev: &Device<Exclusive>, _this: Pin<&Self>, _state: ChannelState) -> ErsResult {
+        fn error_detected(
+            _dev: &Device<Exclusive>,
+            _this: Pin<&Self>,
+            _state: ChannelState,
+        ) -> ErsResult {
             ErsResult::NeedReset
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Which devices a driver is for.
 //!
-//! C header: `include/linux/mod_devicetable.h`; matching is `pci_match_device` in `drivers/pci/pci-driver.c`.
+//! C header: `include/linux/mod_devicetable.h`; matching is `pci_match_device` in
+//! `drivers/pci/pci-driver.c`.
 
 use core::marker::PhantomData;
 
@@ -39,8 +40,8 @@ impl DeviceId {
         })
     }
 
-    /// Every device of a class, in the bits of `mask`: C's `PCI_DEVICE_CLASS`. The class is 24 bits: base class,
-    /// subclass, programming interface.
+    /// Every device of a class, in the bits of `mask`: C's `PCI_DEVICE_CLASS`. The class is 24
+    /// bits: base class, subclass, programming interface.
     pub const fn with_class(class: u32, mask: u32) -> Self {
         Self(sys::pci_device_id {
             vendor: Self::ANY,
@@ -68,9 +69,11 @@ impl DeviceId {
 // SAFETY: `struct pci_device_id` is integers, for which zero is a value.
 const ZERO: sys::pci_device_id = unsafe { core::mem::zeroed() };
 
-/// The devices that a driver is for, each with what the driver wants to know of it. Made by [`id_table!`](crate::pci::id_table).
+/// The devices that a driver is for, each with what the driver wants to know of it. Made by
+/// [`id_table!`](crate::pci::id_table).
 pub struct IdTable<T: 'static> {
-    /// Ended by an entry of zeroes; `driver_data` is the number of the entry in `infos`, counted from 1.
+    /// Ended by an entry of zeroes; `driver_data` is the number of the entry in `infos`, counted
+    /// from 1.
     raw: &'static [sys::pci_device_id],
     infos: &'static [T],
 }
@@ -107,7 +110,8 @@ impl<T> IdTable<T> {
 
     /// What the driver wants to know of a device that was matched with this `driver_data`.
     ///
-    /// 0 is no entry: the bus made the match without the table (`driver_override`), or the ID was added at run time.
+    /// 0 is no entry: the bus made the match without the table (`driver_override`), or the ID was
+    /// added at run time.
     pub(super) fn info(&self, driver_data: sys::kernel_ulong_t) -> Option<&'static T> {
         let number = usize::try_from(driver_data).ok()?;
         self.infos.get(number.checked_sub(1)?)
@@ -148,7 +152,8 @@ pub const fn raw_table<const N: usize, const M: usize>(
     raw
 }
 
-/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver structure points to.
+/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver
+/// structure points to.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Table<T, const M: usize>([sys::pci_device_id; M], Invariant<T>);
@@ -176,11 +181,13 @@ impl<T: Driver, const M: usize> Table<T, M> {
 
 /// The devices that a driver is for.
 ///
-/// Each entry is an ID and what the driver wants to know of such a device, or the ID alone where that is `()`. The table is
-/// ended and checked at compile time: it is not empty, no entry would end it early, none stands in it twice.
+/// Each entry is an ID and what the driver wants to know of such a device, or the ID alone where
+/// that is `()`. The table is ended and checked at compile time: it is not empty, no entry would
+/// end it early, none stands in it twice.
 ///
-/// An ID that is added at run time (`new_id` in sysfs) has no entry of its own: the kernel takes it only with the
-/// `driver_data` of one that stands in the table, which are counted from 1; without infos it is 0 for all, the default.
+/// An ID that is added at run time (`new_id` in sysfs) has no entry of its own: the kernel takes it
+/// only with the `driver_data` of one that stands in the table, which are counted from 1; without
+/// infos it is 0 for all, the default.
 ///
 /// ```
 /// use linux_driver_safe::pci::{self, DeviceId};

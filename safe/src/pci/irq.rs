@@ -37,7 +37,8 @@ use crate::irq;
 #[doc(alias = "pci_alloc_irq_vectors_affinity")]
 pub struct IrqTypes(c_uint);
 
-/// The pin, on a line that is shared with other devices: `IRQF_SHARED` must be given for it. (`PCI_IRQ_LEGACY` in older kernels.)
+/// The pin, on a line that is shared with other devices: `IRQF_SHARED` must be given for it.
+/// (`PCI_IRQ_LEGACY` in older kernels.)
 #[doc(alias = "PCI_IRQ_LEGACY")]
 pub const PCI_IRQ_INTX: IrqTypes = IrqTypes(sys::LINUX_DRIVER_PCI_IRQ_INTX);
 /// Message signalled interrupts, of which there are 32 at most.
@@ -63,12 +64,14 @@ impl BitOr for IrqTypes {
 }
 
 impl Device<Core> {
-    /// Allocates at least `min_vecs` interrupts, at most `max_vecs`, of the best of these types that the device has: MSI-X, else MSI, else INTx. Returns
-    /// how many there are: C's `pci_alloc_irq_vectors`. They are the device's until the driver is unbound: the PCI core frees them, after
-    /// `remove`.
+    /// Allocates at least `min_vecs` interrupts, at most `max_vecs`, of the best of these types
+    /// that the device has: MSI-X, else MSI, else INTx. Returns how many there are: C's
+    /// `pci_alloc_irq_vectors`. They are the device's until the driver is unbound: the PCI core
+    /// frees them, after `remove`.
     ///
-    /// [`EINVAL`] unless 1 ≤ `min_vecs` ≤ `max_vecs`, and unless the device was enabled by [`pcim_enable_device`](Self::pcim_enable_device), on which
-    /// it hangs that they are freed; [`EBUSY`] if it has MSIs already; `ENOSPC` if there are not so many. Context: may sleep.
+    /// [`EINVAL`] unless 1 ≤ `min_vecs` ≤ `max_vecs`, and unless the device was enabled by
+    /// [`pcim_enable_device`](Self::pcim_enable_device), on which it hangs that they are freed;
+    /// [`EBUSY`] if it has MSIs already; `ENOSPC` if there are not so many. Context: may sleep.
     #[doc(alias = "pci_alloc_irq_vectors")]
     #[doc(alias = "pci_alloc_irq_vectors_affinity")]
     #[doc(alias = "pci_free_irq_vectors")]
@@ -95,24 +98,33 @@ impl Device<Core> {
             return Err(EBUSY);
         }
         let affinity = core::ptr::null_mut();
-        // SAFETY: `pci_alloc_irq_vectors_affinity` demands that nobody else enables or frees vectors of the device, a context that may sleep, and
-        // that the vectors are freed when no handler is left: the device's lock is held, it is managed, so that devres frees them after
-        // `remove`, where handlers went. No affinity is asked for.
-        let count =
-            unsafe { sys::pci_alloc_irq_vectors_affinity(self.as_raw(), min_vecs, max_vecs, types.0, affinity) };
+        // SAFETY: `pci_alloc_irq_vectors_affinity` demands that nobody else enables or frees
+        // vectors of the device, a context that may sleep, and that the vectors are freed when no
+        // handler is left: the device's lock is held, it is managed, so that devres frees them
+        // after `remove`, where handlers went. No affinity is asked for.
+        let count = unsafe {
+            sys::pci_alloc_irq_vectors_affinity(
+                self.as_raw(),
+                min_vecs,
+                max_vecs,
+                types.0,
+                affinity,
+            )
+        };
         u32::try_from(count).map_err(|_| Error::from_errno(count))
     }
 }
 
 impl Device<Bound> {
-    /// The interrupt of this number, of those that [`alloc_irq_vectors`](Device::alloc_irq_vectors) gave: C's `pci_irq_vector`. [`EINVAL`] if there is no
-    /// such.
+    /// The interrupt of this number, of those that [`alloc_irq_vectors`](Device::alloc_irq_vectors)
+    /// gave: C's `pci_irq_vector`. [`EINVAL`] if there is no such.
     ///
     /// Context: may sleep.
     #[doc(alias = "pci_irq_vector")]
     pub fn irq_vector(&self, nr: u32) -> Result<irq::Line> {
-        // SAFETY: `pci_irq_vector` demands a device whose vectors are not freed meanwhile, and a context that may sleep: devres frees them when the
-        // device is not bound any more, and it is `Bound`.
+        // SAFETY: `pci_irq_vector` demands a device whose vectors are not freed meanwhile, and a
+        // context that may sleep: devres frees them when the device is not bound any more, and it
+        // is `Bound`.
         let number = unsafe { sys::pci_irq_vector(self.as_raw(), nr) };
         match u32::try_from(number) {
             // 0 is no interrupt of a device.

@@ -59,7 +59,8 @@ pub const IORESOURCE_IO: u64 = sys::IORESOURCE_IO as u64;
 #[doc(alias = "pci_bus_type")]
 pub struct Bus(());
 
-// SAFETY: `Device<S>` is transparent over `struct pci_dev`, which embeds the `struct device` of each device of this bus.
+// SAFETY: `Device<S>` is transparent over `struct pci_dev`, which embeds the `struct device` of
+// each device of this bus.
 unsafe impl crate::bus::Bus for Bus {
     type Device<S: DeviceState> = Device<S>;
 

@@ -25,10 +25,12 @@ use crate::types::{AlwaysRefCounted, Opaque};
 #[doc(alias = "platform_device")]
 pub struct Device<S: DeviceState = Normal>(Opaque<sys::platform_device>, PhantomData<S>);
 
-// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread (put_device()).
+// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread
+// (put_device()).
 unsafe impl Send for Device<Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what was written before the device was
-// registered. (Not so with `Core`: what can be called there relies on the device's lock, which one thread has.)
+// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what was
+// written before the device was registered. (Not so with `Core`: what can be called there relies on
+// the device's lock, which one thread has.)
 unsafe impl Sync for Device<Normal> {}
 // SAFETY: as above.
 unsafe impl Sync for Device<Bound> {}
@@ -73,30 +75,38 @@ impl<S: DeviceState> Device<S> {
     /// The device's name, without its number: what drivers are matched by.
     #[doc(alias = "platform_device.name")]
     pub fn name(&self) -> &CStr {
-        // SAFETY: the device is there; the field was written before it was registered, and is not written again.
+        // SAFETY: the device is there; the field was written before it was registered, and is not
+        // written again.
         let name = unsafe { (*self.as_raw()).name };
-        // SAFETY: the name stands in the device's own memory (`platform_device_alloc`) or in a static; it ends with a NUL.
+        // SAFETY: the name stands in the device's own memory (`platform_device_alloc`) or in a
+        // static; it ends with a NUL.
         unsafe { CStr::from_ptr(name) }
     }
 
-    /// The device's number among those of its name; `None` if it is the only one: `platform_device.id`.
+    /// The device's number among those of its name; `None` if it is the only one:
+    /// `platform_device.id`.
     #[doc(alias = "platform_device.id")]
     pub fn id(&self) -> Option<u32> {
-        // SAFETY: the device is there; the field is written when it is registered and when it is unregistered, in one piece.
+        // SAFETY: the device is there; the field is written when it is registered and when it is
+        // unregistered, in one piece.
         u32::try_from(unsafe { (*self.as_raw()).id }).ok()
     }
 }
 
 impl Device<Bound> {
-    /// The device's resource of that type and number, counted from 0 for each type: C's `platform_get_resource`.
+    /// The device's resource of that type and number, counted from 0 for each type: C's
+    /// `platform_get_resource`.
     #[doc(alias = "platform_get_resource")]
     pub fn resource(&self, resource_type: ResourceType, number: u32) -> Option<Resource> {
         let resource_type = match resource_type {
             ResourceType::Mem => sys::IORESOURCE_MEM,
             ResourceType::Io => sys::IORESOURCE_IO,
         };
-        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile: those of one that is registered do not.
-        let resource = unsafe { sys::platform_get_resource(self.as_raw(), resource_type as c_uint, number as c_uint) };
+        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile:
+        // those of one that is registered do not.
+        let resource = unsafe {
+            sys::platform_get_resource(self.as_raw(), resource_type as c_uint, number as c_uint)
+        };
         // SAFETY: the function returns NULL, or one of the device's resources.
         let resource = unsafe { resource.as_ref()? };
         Some(Resource {
@@ -105,23 +115,26 @@ impl Device<Bound> {
         })
     }
 
-    /// Requests the addresses of the device's resource of type [`Mem`](ResourceType::Mem) and that number, and maps them, until the driver is
-    /// unbound: C's `devm_platform_ioremap_resource`.
+    /// Requests the addresses of the device's resource of type [`Mem`](ResourceType::Mem) and that
+    /// number, and maps them, until the driver is unbound: C's `devm_platform_ioremap_resource`.
     ///
-    /// [`EINVAL`] if there is no such resource (which is logged), if it is smaller than `SIZE`, or not aligned to 8 bytes; `EBUSY` if the
-    /// addresses are taken, by another driver or by this one; `ENOMEM`. Context: may sleep.
+    /// [`EINVAL`] if there is no such resource (which is logged), if it is smaller than `SIZE`, or
+    /// not aligned to 8 bytes; `EBUSY` if the addresses are taken, by another driver or by this
+    /// one; `ENOMEM`. Context: may sleep.
     #[doc(alias = "devm_platform_ioremap_resource")]
     pub fn ioremap_resource<const SIZE: usize>(&self, number: u32) -> Result<Mem<SIZE>> {
         Mem::new(self, number)
     }
 
-    /// The device's interrupt of that number, counted from 0, for [`irq::Registration`]: C's `platform_get_irq`.
+    /// The device's interrupt of that number, counted from 0, for [`irq::Registration`]: C's
+    /// `platform_get_irq`.
     ///
-    /// `ENXIO` if there is none, which is logged; `EPROBE_DEFER` if its controller is not there yet. Context: may sleep.
+    /// `ENXIO` if there is none, which is logged; `EPROBE_DEFER` if its controller is not there
+    /// yet. Context: may sleep.
     #[doc(alias = "platform_get_irq")]
     pub fn irq(&self, number: u32) -> Result<irq::Line> {
-        // SAFETY: `platform_get_irq` demands a device that is registered, and a context that may sleep (it may map the interrupt): `dev` is bound, the
-        // caller promises the context.
+        // SAFETY: `platform_get_irq` demands a device that is registered, and a context that may
+        // sleep (it may map the interrupt): `dev` is bound, the caller promises the context.
         self.line(unsafe { sys::platform_get_irq(self.as_raw(), number as c_uint) })
     }
 
@@ -141,7 +154,8 @@ impl Device<Bound> {
         }
     }
 
-    /// How many interrupts the device has: C's `platform_irq_count`. `EPROBE_DEFER` if a controller is not there yet.
+    /// How many interrupts the device has: C's `platform_irq_count`. `EPROBE_DEFER` if a controller
+    /// is not there yet.
     #[doc(alias = "platform_irq_count")]
     pub fn irq_count(&self) -> Result<u32> {
         // SAFETY: as in `irq`.
@@ -154,7 +168,8 @@ impl Deref for Device<Core> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow ends with them.
+        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow
+        // ends with them.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -163,8 +178,8 @@ impl Deref for Device<Transition> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are waited for by `unbind`. The borrow ends
-        // with the callback.
+        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are
+        // waited for by `unbind`. The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -209,15 +224,16 @@ unsafe impl AlwaysRefCounted for Device<Normal> {
     }
 
     unsafe fn dec_ref(object: NonNull<Self>) {
-        // SAFETY: the caller owns a reference: the device is there; only the address of the field is taken.
+        // SAFETY: the caller owns a reference: the device is there; only the address of the field
+        // is taken.
         let dev = unsafe { &raw mut (*object.as_ptr().cast::<sys::platform_device>()).dev };
         // SAFETY: `put_device` demands a reference of the caller's, which the caller gives up.
         unsafe { sys::put_device(dev) };
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it stays bound to a driver of ours where
-// `S` says so.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it
+// stays bound to a driver of ours where `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
     const BOUND: bool = S::BOUND;
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct platform_driver`.
 //!
-//! C header: `include/linux/platform_device.h`; the callbacks are called by `drivers/base/platform.c`.
+//! C header: `include/linux/platform_device.h`; the callbacks are called by
+//! `drivers/base/platform.c`.
 
 use core::ffi::{CStr, c_char, c_int};
 use core::pin::Pin;
@@ -21,12 +22,14 @@ use crate::types::Invariant;
 
 /// A platform driver. The value is the data of one device: made by `probe`, dropped after `remove`.
 ///
-/// A callback that is not written is NULL in the `struct platform_driver`, but for `probe` and `remove`, which stand for the life of
-/// the data. (The legacy `suspend` and `resume` of `struct platform_driver` are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took
-/// their place.)
+/// A callback that is not written is NULL in the `struct platform_driver`, but for `probe` and
+/// `remove`, which stand for the life of the data. (The legacy `suspend` and `resume` of
+/// `struct platform_driver` are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their
+/// place.)
 ///
-/// Runtime power management works as on PCI, though the bus leaves it to its drivers: for a driver that writes a runtime callback it
-/// is enabled before `probe`, with the device awake and in use, and disabled after `remove`.
+/// Runtime power management works as on PCI, though the bus leaves it to its drivers: for a driver
+/// that writes a runtime callback it is enabled before `probe`, with the device awake and in use,
+/// and disabled after `remove`.
 ///
 /// See [the module's first page](super) for an example.
 #[vtable]
@@ -35,8 +38,9 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// What the driver wants to know of a device from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/platform/drivers`. Without an ID table, the name of its devices too. It
-    /// does not compile if it is empty, longer than 55 bytes or has a `/` in it.
+    /// The driver's name: the folder in `/sys/bus/platform/drivers`. Without an ID table, the name
+    /// of its devices too. It does not compile if it is empty, longer than 55 bytes or has a `/` in
+    /// it.
     #[doc(alias = "platform_driver.driver.name")]
     const NAME: &'static CStr;
 
@@ -52,7 +56,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     #[doc(alias = "platform_driver.driver.groups")]
     const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
 
-    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while it is bound.
+    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while
+    /// it is bound.
     #[doc(alias = "platform_driver.driver.dev_groups")]
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Bus> = sysfs::DeviceGroups::NONE;
 
@@ -60,23 +65,25 @@ pub trait Driver: Sized + Send + Sync + 'static {
     #[doc(alias = "platform_driver.prevent_deferred_probe")]
     const PREVENT_DEFERRED_PROBE: bool = false;
 
-    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU group.
+    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU
+    /// group.
     #[doc(alias = "platform_driver.driver_managed_dma")]
     const DRIVER_MANAGED_DMA: bool = false;
 
     /// Takes on a device: `platform_driver.probe`.
     ///
-    /// `id` is what stands in the table for the device's name; `None` where the bus made the match without the table
-    /// (`driver_override`, the firmware's ID), and where the table has no infos. The data is initialised in place, in the one
-    /// allocation that is made for a device; an error means that the driver does not take the device on.
+    /// `id` is what stands in the table for the device's name; `None` where the bus made the match
+    /// without the table (`driver_override`, the firmware's ID), and where the table has no infos.
+    /// The data is initialised in place, in the one allocation that is made for a device; an error
+    /// means that the driver does not take the device on.
     /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is there.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "platform_driver.probe")]
     fn probe(dev: &Device<Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
 
-    /// Gives a device up: `platform_driver.remove`. What the data holds is given up after this, when it is dropped; what is managed
-    /// (devres), after that.
+    /// Gives a device up: `platform_driver.remove`. What the data holds is given up after this,
+    /// when it is dropped; what is managed (devres), after that.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "platform_driver.remove")]
@@ -84,8 +91,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
         let _ = (dev, this);
     }
 
-    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays bound:
-    /// `platform_driver.shutdown`.
+    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays
+    /// bound: `platform_driver.shutdown`.
     ///
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "platform_driver.shutdown")]
@@ -102,8 +109,8 @@ impl<T: Driver> Written<T> {
 /// Stands between a [`Driver`] and C.
 pub struct Adapter<T: Driver>(Invariant<T>);
 
-// SAFETY: this is the pair of functions for `struct platform_driver`. When `driver_register` fails, the bus has dropped its
-// pointers to the structure.
+// SAFETY: this is the pair of functions for `struct platform_driver`. When `driver_register` fails,
+// the bus has dropped its pointers to the structure.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = sys::platform_driver;
 
@@ -113,8 +120,8 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
         _module: &'static ThisModule,
         _mod_name: *const c_char,
     ) -> Result {
-        // SAFETY: the structure is valid and not registered, by the caller's promise. The module that the shim names is the one
-        // that it is linked into, which is this one.
+        // SAFETY: the structure is valid and not registered, by the caller's promise. The module
+        // that the shim names is the one that it is linked into, which is this one.
         to_result(unsafe { sys::linux_driver_platform_driver_register(driver) })
     }
 
@@ -133,12 +140,14 @@ unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
 /// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
 #[doc(hidden)]
 pub const fn driver<T: Driver, const M: usize>(table: &'static Table<T, M>) -> Static<Adapter<T>> {
-    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks are those below.
+    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks
+    // are those below.
     unsafe { Static::new(contents::<T>(table.as_ptr())) }
 }
 
 const fn contents<T: Driver>(id_table: *const sys::platform_device_id) -> sys::platform_driver {
-    // SAFETY: `struct platform_driver` is pointers and integers, for which zero is what a C static starts with.
+    // SAFETY: `struct platform_driver` is pointers and integers, for which zero is what a C static
+    // starts with.
     let zero: sys::platform_driver = unsafe { core::mem::zeroed() };
     let mut driver = with_remove::<T>(sys::platform_driver {
         probe: Some(probe::<T>),
@@ -163,7 +172,8 @@ const fn contents<T: Driver>(id_table: *const sys::platform_device_id) -> sys::p
 
 type Remove = unsafe extern "C" fn(*mut sys::platform_device);
 
-/// `platform_driver.remove`, which returned an `int` that the bus ignored before it returned nothing: the field's own type chooses.
+/// `platform_driver.remove`, which returned an `int` that the bus ignored before it returned
+/// nothing: the field's own type chooses.
 #[cfg(has_field = "platform_driver.remove")]
 const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platform_driver {
     trait Field<T> {
@@ -188,7 +198,8 @@ const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platfo
     driver
 }
 
-/// `platform_driver.remove`, in a union with `remove_new` where that was its name while it returned nothing and the other an `int`.
+/// `platform_driver.remove`, in a union with `remove_new` where that was its name while it returned
+/// nothing and the other an `int`.
 #[cfg(not(has_field = "platform_driver.remove"))]
 const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platform_driver {
     // The union stands between `probe` and `shutdown`.
@@ -219,8 +230,8 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int 
         }
     }
     let init = || {
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call; the driver's data is in
-        // its place.
+        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call;
+        // the driver's data is in its place.
         let device = unsafe { Device::<Core>::from_raw(pdev) };
         T::probe(device, T::ID_TABLE.info(device.name()))
     };
@@ -238,7 +249,8 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int 
     returned
 }
 
-/// `platform_driver.remove`. Called by `platform_remove` with the device's lock held, once after a `probe` that returned 0.
+/// `platform_driver.remove`. Called by `platform_remove` with the device's lock held, once after a
+/// `probe` that returned 0.
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::platform_device) {
     // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
@@ -252,7 +264,8 @@ unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::platform_device) {
         // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
-    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called under the device's lock.
+    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called
+    // under the device's lock.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: `enable` came before, and `stop` has counted a use.
@@ -271,13 +284,16 @@ unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::platform_device) {
     }
 }
 
-/// Declares a module that is a platform driver and nothing else: C's `module_platform_driver`, with `MODULE_LICENSE` and the others.
+/// Declares a module that is a platform driver and nothing else: C's `module_platform_driver`, with
+/// `MODULE_LICENSE` and the others.
 ///
-/// `type` implements [`platform::Driver`](crate::platform::Driver); its ID table, or its name where it has none, becomes the module's
-/// aliases, so that the module is loaded when such a device is there. The other fields are those of [`module!`](crate::module!).
+/// `type` implements [`platform::Driver`](crate::platform::Driver); its ID table, or its name where
+/// it has none, becomes the module's aliases, so that the module is loaded when such a device is
+/// there. The other fields are those of [`module!`](crate::module!).
 ///
-/// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module registers it when it is
-/// loaded and unregisters it when it is unloaded. [`platform`](crate::platform) has an example.
+/// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module
+/// registers it when it is loaded and unregisters it when it is unloaded.
+/// [`platform`](crate::platform) has an example.
 #[macro_export]
 macro_rules! module_platform_driver {
     ($($fields:tt)*) => {
@@ -285,13 +301,15 @@ macro_rules! module_platform_driver {
     };
 }
 
-/// What [`module_platform_driver!`](crate::module_platform_driver) stands for, as [`__module!`](crate::__module).
+/// What [`module_platform_driver!`](crate::module_platform_driver) stands for, as
+/// [`__module!`](crate::__module).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __module_platform_driver {
     ($ty:ty, $infos:tt) => {
         const _: () = {
-            // What the driver wrote is looked up here, where it cannot name what stands in the inner block.
+            // What the driver wrote is looked up here, where it cannot name what stands in the
+            // inner block.
             type LinuxDriver = $ty;
 
             $crate::__nothing_forgotten! { LinuxDriver }
@@ -311,7 +329,8 @@ macro_rules! __module_platform_driver {
                     },
                 > = $crate::platform::Table::new();
 
-                // The name of a driver without a table is its alias too, where it is too long for modpost's table.
+                // The name of a driver without a table is its alias too, where it is too long for
+                // modpost's table.
                 const ALIAS: usize = $crate::platform::long_alias_length(
                     <LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw(),
                     <LinuxDriver as $crate::platform::Driver>::NAME,
@@ -327,7 +346,8 @@ macro_rules! __module_platform_driver {
 
                 struct PlatformDriver;
 
-                // SAFETY: nothing outside of this block can name the static, and the module registers it once.
+                // SAFETY: nothing outside of this block can name the static, and the module
+                // registers it once.
                 unsafe impl $crate::driver::StaticDriver for PlatformDriver {
                     type Ops = $crate::platform::Adapter<LinuxDriver>;
 

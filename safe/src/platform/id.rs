@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Which devices a driver is for.
 //!
-//! C header: `include/linux/mod_devicetable.h`; matching is `platform_match` in `drivers/base/platform.c`.
+//! C header: `include/linux/mod_devicetable.h`; matching is `platform_match` in
+//! `drivers/base/platform.c`.
 
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
@@ -21,8 +22,9 @@ pub struct DeviceId(sys::platform_device_id);
 const ZERO: sys::platform_device_id = unsafe { core::mem::zeroed() };
 
 impl DeviceId {
-    /// Devices of this name, whatever their number. It has at most 19 bytes (`PLATFORM_NAME_SIZE`, of the kernel with the
-    /// smallest one, less the NUL), which is checked at compile time for a table.
+    /// Devices of this name, whatever their number. It has at most 19 bytes (`PLATFORM_NAME_SIZE`,
+    /// of the kernel with the smallest one, less the NUL), which is checked at compile time for a
+    /// table.
     pub const fn new(name: &CStr) -> Self {
         let bytes = name.to_bytes();
         assert!(
@@ -57,14 +59,18 @@ impl DeviceId {
 /// The devices that a driver is for, each with what the driver wants to know of it. Made by
 /// [`id_table!`](crate::platform::id_table); [`NONE`](Self::NONE) is NULL.
 pub struct IdTable<T: 'static> {
-    /// Ended by an entry of zeroes; `driver_data` is the number of the entry in `infos`, counted from 1. Empty: no table.
+    /// Ended by an entry of zeroes; `driver_data` is the number of the entry in `infos`, counted
+    /// from 1. Empty: no table.
     raw: &'static [sys::platform_device_id],
     infos: &'static [T],
 }
 
 impl<T> IdTable<T> {
     /// No table: the driver is for the devices of its own name.
-    pub const NONE: Self = Self { raw: &[], infos: &[] };
+    pub const NONE: Self = Self {
+        raw: &[],
+        infos: &[],
+    };
 
     #[doc(hidden)]
     pub const fn new(raw: &'static [sys::platform_device_id], infos: &'static [T]) -> Self {
@@ -79,7 +85,10 @@ impl<T> IdTable<T> {
         let mut i = 0;
         while i < raw.len() {
             let name = &raw[i].name;
-            assert!(name[name.len() - 1] == 0, "a name in an ID table ends with a NUL");
+            assert!(
+                name[name.len() - 1] == 0,
+                "a name in an ID table ends with a NUL"
+            );
             assert!(
                 i + 1 == raw.len() || name[0] != 0,
                 "an entry of zeroes ends an ID table"
@@ -106,13 +115,16 @@ impl<T> IdTable<T> {
 
     /// What the driver wants to know of a device of this name: the entry that the bus finds by it.
     ///
-    /// Not by `platform_device.id_entry`: a match that was made without the table (`driver_override`, ACPI) leaves there what a
-    /// match before it, maybe with a driver that is gone, has written.
+    /// Not by `platform_device.id_entry`: a match that was made without the table
+    /// (`driver_override`, ACPI) leaves there what a match before it, maybe with a driver that is
+    /// gone, has written.
     pub(super) fn info(&self, name: &CStr) -> Option<&'static T> {
         let name = name.to_bytes_with_nul();
         let entry = self.raw.iter().find(|entry| {
             let bytes = entry.name.iter().map(|byte| *byte as u8);
-            entry.name[0] != 0 && name.len() <= entry.name.len() && bytes.zip(name).all(|(a, b)| a == *b)
+            entry.name[0] != 0
+                && name.len() <= entry.name.len()
+                && bytes.zip(name).all(|(a, b)| a == *b)
         })?;
         let number = usize::try_from(entry.driver_data).ok()?;
         self.infos.get(number.checked_sub(1)?)
@@ -147,7 +159,8 @@ pub const fn raw_table<const N: usize, const M: usize>(
     raw
 }
 
-/// How many entries the table has that modpost makes the module's aliases of: with a name that has no place in one, the last alone.
+/// How many entries the table has that modpost makes the module's aliases of: with a name that has
+/// no place in one, the last alone.
 #[doc(hidden)]
 pub const fn alias_count(raw: &[sys::platform_device_id], name: &CStr) -> usize {
     if !raw.is_empty() {
@@ -164,8 +177,8 @@ const fn has_place(name: &CStr) -> bool {
     name.count_bytes() < 20
 }
 
-/// The alias of a driver without an ID table whose name has no place in one, as `modinfo` has it: C's `MODULE_ALIAS("platform:NAME")`. Its
-/// length is [`long_alias_length`].
+/// The alias of a driver without an ID table whose name has no place in one, as `modinfo` has it:
+/// C's `MODULE_ALIAS("platform:NAME")`. Its length is [`long_alias_length`].
 #[doc(hidden)]
 pub const fn long_alias<const N: usize>(name: &CStr) -> [u8; N] {
     let mut alias = [0; N];
@@ -173,7 +186,11 @@ pub const fn long_alias<const N: usize>(name: &CStr) -> [u8; N] {
     let mut i = 0;
     // The NUL that ends it stands there already.
     while i + 1 < N {
-        alias[i] = if i < tag.len() { tag[i] } else { name[i - tag.len()] };
+        alias[i] = if i < tag.len() {
+            tag[i]
+        } else {
+            name[i - tag.len()]
+        };
         i += 1;
     }
     alias
@@ -191,8 +208,8 @@ pub const fn long_alias_length(raw: &[sys::platform_device_id], name: &CStr) -> 
     }
 }
 
-/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver structure points to. Where the driver has
-/// none, its own name, by which it is matched then.
+/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver
+/// structure points to. Where the driver has none, its own name, by which it is matched then.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Table<T, const M: usize>([sys::platform_device_id; M], Invariant<T>);
@@ -233,8 +250,9 @@ const fn alias_table<const M: usize>(
 
 /// The devices that a driver is for.
 ///
-/// Each entry is an ID and what the driver wants to know of such a device, or the ID alone where that is `()`. The table is
-/// ended and checked at compile time: it is not empty, no entry would end it early, none stands in it twice.
+/// Each entry is an ID and what the driver wants to know of such a device, or the ID alone where
+/// that is `()`. The table is ended and checked at compile time: it is not empty, no entry would
+/// end it early, none stands in it twice.
 ///
 /// ```
 /// use linux_driver_safe::platform::{self, DeviceId};
@@ -268,8 +286,10 @@ macro_rules! __platform_id_table {
 mod tests {
     use super::*;
 
-    const TABLE: IdTable<u32> =
-        crate::platform::id_table![(DeviceId::new(c"one"), 1), (DeviceId::new(c"nineteen-bytes-long"), 2)];
+    const TABLE: IdTable<u32> = crate::platform::id_table![
+        (DeviceId::new(c"one"), 1),
+        (DeviceId::new(c"nineteen-bytes-long"), 2)
+    ];
 
     #[test]
     fn an_entry_is_found_by_the_whole_name() {
@@ -289,7 +309,8 @@ mod tests {
     #[test]
     fn without_a_table_the_alias_is_the_drivers_name() {
         const NONE: IdTable<()> = IdTable::NONE;
-        let table: [sys::platform_device_id; alias_count(NONE.raw(), c"board")] = alias_table(NONE.raw(), c"board");
+        let table: [sys::platform_device_id; alias_count(NONE.raw(), c"board")] =
+            alias_table(NONE.raw(), c"board");
         // SAFETY: the entry holds a NUL.
         assert_eq!(unsafe { CStr::from_ptr(table[0].name.as_ptr()) }, c"board");
         assert_eq!((table.len(), table[1].name[0]), (2, 0));
@@ -303,7 +324,10 @@ mod tests {
         const LENGTH: usize = long_alias_length(&[], NAME);
         let table: [sys::platform_device_id; alias_count(&[], NAME)] = alias_table(&[], NAME);
         assert_eq!((table.len(), table[0].name[0]), (1, 0));
-        assert_eq!(&long_alias::<LENGTH>(NAME), b"alias=platform:twenty-bytes-of-name\0");
+        assert_eq!(
+            &long_alias::<LENGTH>(NAME),
+            b"alias=platform:twenty-bytes-of-name\0"
+        );
         assert_eq!(long_alias_length(TABLE.raw(), NAME), 0);
     }
 }

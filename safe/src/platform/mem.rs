@@ -14,10 +14,11 @@ use crate::error::{Result, code::EINVAL};
 use crate::io::Mapped;
 use crate::io::Mmio;
 
-/// A resource of a platform device that is memory, requested and mapped, at least `SIZE` bytes of it, until the driver is unbound. Made by
-/// [`Device::ioremap_resource`].
+/// A resource of a platform device that is memory, requested and mapped, at least `SIZE` bytes of
+/// it, until the driver is unbound. Made by [`Device::ioremap_resource`].
 ///
-/// As a [`pci::Bar`](crate::pci::Bar), the mapping belongs to the binding: the core releases it after `remove`, whatever became of this value.
+/// As a [`pci::Bar`](crate::pci::Bar), the mapping belongs to the binding: the core releases it
+/// after `remove`, whatever became of this value.
 ///
 /// ```no_run
 /// use linux_driver_safe::device::Bound;
@@ -34,8 +35,11 @@ pub struct Mem<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Mem<SIZE> {
     pub(super) fn new(device: &Device<Bound>, number: u32) -> Result<Self> {
-        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile: those of one that is registered do not.
-        let resource = unsafe { sys::platform_get_resource(device.as_raw(), sys::IORESOURCE_MEM as c_uint, number) };
+        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile:
+        // those of one that is registered do not.
+        let resource = unsafe {
+            sys::platform_get_resource(device.as_raw(), sys::IORESOURCE_MEM as c_uint, number)
+        };
         if resource.is_null() {
             dev_err!(device, "no memory {}", number);
             return Err(EINVAL);
@@ -45,12 +49,15 @@ impl<const SIZE: usize> Mem<SIZE> {
         Ok(Self(mapped?))
     }
 
-    /// The registers, while the device is bound. [`ENODEV`](crate::error::code::ENODEV) if they were mapped for another device, or for this one
-    /// when it was bound before.
+    /// The registers, while the device is bound. [`ENODEV`](crate::error::code::ENODEV) if they
+    /// were mapped for another device, or for this one when it was bound before.
     ///
     /// Context: any.
     #[inline]
-    pub fn access<'a>(&'a self, device: &'a impl AsRef<device::Device<Bound>>) -> Result<&'a Mmio<SIZE>> {
+    pub fn access<'a>(
+        &'a self,
+        device: &'a impl AsRef<device::Device<Bound>>,
+    ) -> Result<&'a Mmio<SIZE>> {
         self.0.access(device.as_ref())
     }
 }

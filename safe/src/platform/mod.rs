@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The platform bus: devices that cannot be found by asking the hardware. Firmware, a board's file or a module says that they are
-//! there.
+//! The platform bus: devices that cannot be found by asking the hardware. Firmware, a board's file
+//! or a module says that they are there.
 //!
-//! C headers: `include/linux/platform_device.h`, `include/linux/mod_devicetable.h`; `drivers/base/platform.c`.
+//! C headers: `include/linux/platform_device.h`, `include/linux/mod_devicetable.h`;
+//! `drivers/base/platform.c`.
 //!
 //! | here | C |
 //! |---|---|
@@ -70,7 +71,8 @@ pub use registration::{DeviceInfo, DeviceRegistration, Id};
 #[doc(alias = "platform_bus_type")]
 pub struct Bus(());
 
-// SAFETY: `Device<S>` is transparent over `struct platform_device`, which embeds the `struct device` of each device of this bus.
+// SAFETY: `Device<S>` is transparent over `struct platform_device`, which embeds the
+// `struct device` of each device of this bus.
 unsafe impl crate::bus::Bus for Bus {
     type Device<S: DeviceState> = Device<S>;
 

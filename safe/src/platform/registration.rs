@@ -29,7 +29,8 @@ pub enum Id {
 
 /// What a platform device is to be: C's `struct platform_device_info`.
 ///
-/// There are no resources and properties in it: which addresses a device answers at, nothing here could check.
+/// There are no resources and properties in it: which addresses a device answers at, nothing here
+/// could check.
 #[derive(Clone, Copy)]
 #[doc(alias = "platform_device_info")]
 pub struct DeviceInfo<'a> {
@@ -65,15 +66,17 @@ impl<'a> DeviceInfo<'a> {
     }
 }
 
-/// A platform device that this module made: it is registered as long as this value is there. Whoever has a reference keeps its
-/// memory longer.
+/// A platform device that this module made: it is registered as long as this value is there.
+/// Whoever has a reference keeps its memory longer.
 ///
-/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's callbacks, attributes, work items and
-/// threaded handlers, and the operations of its misc devices. They end before the device can go.
-/// Nor in `open` of any misc device: its removal may wait for `misc_mtx`, under which that runs. There the device is left registered, as if the
-/// value had been leaked, and the log says so.
+/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's
+/// callbacks, attributes, work items and threaded handlers, and the operations of its misc devices.
+/// They end before the device can go. Nor in `open` of any misc device: its removal may wait for
+/// `misc_mtx`, under which that runs. There the device is left registered, as if the value had been
+/// leaked, and the log says so.
 ///
-/// A value that is leaked leaves the device there, which is the kernel's: its memory is none of the module's.
+/// A value that is leaked leaves the device there, which is the kernel's: its memory is none of the
+/// module's.
 ///
 /// ```no_run
 /// use linux_driver_safe::error::Result;
@@ -97,16 +100,20 @@ unsafe impl Send for DeviceRegistration {}
 unsafe impl Sync for DeviceRegistration {}
 
 impl DeviceRegistration {
-    /// Makes a device and registers it: drivers that match are probed before this returns, or later.
+    /// Makes a device and registers it: drivers that match are probed before this returns, or
+    /// later.
     ///
-    /// `EINVAL` if the name is empty or the number too large, `EEXIST` if there is such a device (which is logged with a stack trace),
-    /// `ENOMEM`; [`EDEADLK`] in `open` of a misc device, under `misc_mtx`, which the device's driver may take. Context: may sleep; takes the
-    /// bus's and the device's locks. Not in `probe` for a device that the same driver takes on: that would never come to an end.
+    /// `EINVAL` if the name is empty or the number too large, `EEXIST` if there is such a device
+    /// (which is logged with a stack trace), `ENOMEM`; [`EDEADLK`] in `open` of a misc device,
+    /// under `misc_mtx`, which the device's driver may take. Context: may sleep; takes the bus's
+    /// and the device's locks. Not in `probe` for a device that the same driver takes on: that
+    /// would never come to an end.
     pub fn new(info: &DeviceInfo<'_>) -> Result<Self> {
         if InMiscOpen::is_here() {
             return Err(EDEADLK);
         }
-        // SAFETY: `struct platform_device_info` is pointers and integers, for which zero is what C starts with.
+        // SAFETY: `struct platform_device_info` is pointers and integers, for which zero is what C
+        // starts with.
         let mut raw: sys::platform_device_info = unsafe { core::mem::zeroed() };
         if info.name.is_empty() {
             return Err(EINVAL);
@@ -118,8 +125,9 @@ impl DeviceRegistration {
             Id::Number(number) => c_int::try_from(number).map_err(|_| EINVAL)?,
         };
         raw.dma_mask = info.dma_mask;
-        // SAFETY: `platform_device_register_full` demands an info whose name is there for the call (it is copied), and a context that may sleep and
-        // holds no lock that a driver's `probe` takes: the caller promises the one, and `misc_mtx` was asked for above.
+        // SAFETY: `platform_device_register_full` demands an info whose name is there for the call
+        // (it is copied), and a context that may sleep and holds no lock that a driver's `probe`
+        // takes: the caller promises the one, and `misc_mtx` was asked for above.
         let device = unsafe { sys::platform_device_register_full(&raw const raw) };
         // An errno in the place of a pointer, as C's `IS_ERR` has it.
         let value = device.addr().cast_signed();
@@ -145,8 +153,9 @@ impl Drop for DeviceRegistration {
         if InMiscOpen::is_here() {
             return left_registered(self.as_ref());
         }
-        // SAFETY: `platform_device_unregister` demands a device that is registered, with the reference that it gives up: by the type's invariant both
-        // are this value's, and this is the one place.
+        // SAFETY: `platform_device_unregister` demands a device that is registered, with the
+        // reference that it gives up: by the type's invariant both are this value's, and this is
+        // the one place.
         unsafe { sys::platform_device_unregister(self.0.as_ptr()) };
     }
 }

@@ -14,14 +14,14 @@ use crate::error::{Result, code::EBUSY};
 use crate::macros::vtable;
 use crate::task;
 
-/// The power management of a driver: C's `struct dev_pm_ops`. What a driver does not write is NULL in the table, and the bus
-/// or the core does what it does without.
+/// The power management of a driver: C's `struct dev_pm_ops`. What a driver does not write is NULL
+/// in the table, and the bus or the core does what it does without.
 ///
-/// The callbacks with `_late`, `_early` and `_noirq` in their names are not here: the core calls them without the device's
-/// lock, so that nothing would keep the driver bound while they run.
+/// The callbacks with `_late`, `_early` and `_noirq` in their names are not here: the core calls
+/// them without the device's lock, so that nothing would keep the driver bound while they run.
 ///
-/// C has macros that put one function in several places (`DEFINE_SIMPLE_DEV_PM_OPS`): suspend also as `freeze` and `poweroff`,
-/// resume also as `thaw` and `restore`. Here that is written out.
+/// C has macros that put one function in several places (`DEFINE_SIMPLE_DEV_PM_OPS`): suspend also
+/// as `freeze` and `poweroff`, resume also as `thaw` and `restore`. Here that is written out.
 ///
 /// ```
 /// use linux_driver_safe::driver::DeviceDriver;
@@ -62,8 +62,8 @@ pub trait Operations: Send + Sync + 'static {
     /// The bus of the driver's devices.
     type Bus: Bus;
 
-    /// The system is about to go to sleep: no children may be added from here to [`complete`](Self::complete).
-    /// Context: may sleep; under the device's lock.
+    /// The system is about to go to sleep: no children may be added from here to
+    /// [`complete`](Self::complete). Context: may sleep; under the device's lock.
     #[doc(alias = "dev_pm_ops.prepare")]
     fn prepare(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
@@ -76,29 +76,32 @@ pub trait Operations: Send + Sync + 'static {
         let _ = (dev, this);
     }
 
-    /// The system goes to sleep, memory stays: quiesce the device. Context: may sleep; under the device's lock.
+    /// The system goes to sleep, memory stays: quiesce the device. Context: may sleep; under the
+    /// device's lock.
     #[doc(alias = "dev_pm_ops.suspend")]
     fn suspend(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// The system wakes up: undo [`suspend`](Self::suspend). Context: may sleep; under the device's lock.
+    /// The system wakes up: undo [`suspend`](Self::suspend). Context: may sleep; under the device's
+    /// lock.
     #[doc(alias = "dev_pm_ops.resume")]
     fn resume(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Before an image of memory is made: quiesce the device, which keeps its power. Context: may sleep; under the device's
-    /// lock.
+    /// Before an image of memory is made: quiesce the device, which keeps its power. Context: may
+    /// sleep; under the device's lock.
     #[doc(alias = "dev_pm_ops.freeze")]
     fn freeze(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// After an image was made, or could not be: undo [`freeze`](Self::freeze). Context: may sleep; under the device's lock.
+    /// After an image was made, or could not be: undo [`freeze`](Self::freeze). Context: may sleep;
+    /// under the device's lock.
     #[doc(alias = "dev_pm_ops.thaw")]
     fn thaw(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
@@ -112,19 +115,20 @@ pub trait Operations: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Memory is as it was when the image was made; the device is as the firmware or another kernel left it. Context: may
-    /// sleep; under the device's lock.
+    /// Memory is as it was when the image was made; the device is as the firmware or another kernel
+    /// left it. Context: may sleep; under the device's lock.
     #[doc(alias = "dev_pm_ops.restore")]
     fn restore(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Nobody uses the device: put it into a state that saves power. Its registers answer. An error other than `EAGAIN` and `EBUSY`
-    /// switches the device's runtime power management off until it is set anew.
+    /// Nobody uses the device: put it into a state that saves power. Its registers answer. An error
+    /// other than `EAGAIN` and `EBUSY` switches the device's runtime power management off until it
+    /// is set anew.
     ///
-    /// [`resume_and_get`](super::runtime::resume_and_get) would wait for the end of this callback: it does not compile with this `dev`, and
-    /// returns `EDEADLK` otherwise.
+    /// [`resume_and_get`](super::runtime::resume_and_get) would wait for the end of this callback:
+    /// it does not compile with this `dev`, and returns `EDEADLK` otherwise.
     ///
     /// Context: may sleep; no lock, but everybody who wants the device awake waits.
     #[doc(alias = "dev_pm_ops.runtime_suspend")]
@@ -133,7 +137,8 @@ pub trait Operations: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Somebody uses the device: bring it back. As in [`runtime_suspend`](Self::runtime_suspend), its being awake is not waited for here.
+    /// Somebody uses the device: bring it back. As in [`runtime_suspend`](Self::runtime_suspend),
+    /// its being awake is not waited for here.
     ///
     /// Context: may sleep; no lock, but everybody who wants the device awake waits.
     #[doc(alias = "dev_pm_ops.runtime_resume")]
@@ -142,7 +147,8 @@ pub trait Operations: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The device seems to be idle. `Ok` lets the core suspend it, an error does not. Context: may sleep; no lock.
+    /// The device seems to be idle. `Ok` lets the core suspend it, an error does not. Context: may
+    /// sleep; no lock.
     #[doc(alias = "dev_pm_ops.runtime_idle")]
     fn runtime_idle(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
@@ -152,16 +158,20 @@ pub trait Operations: Send + Sync + 'static {
 
 macro_rules! callbacks {
     ($($name:ident;)*) => { $(
-        /// Called by the core's power management with the device's lock held, for a device whose driver has this table.
+        /// Called by the core's power management with the device's lock held, for a device whose
+        /// driver has this table.
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
-            // SAFETY: `device_prepare`, `device_suspend` and `device_resume` hold the device's lock around the callback.
+            // SAFETY: `device_prepare`, `device_suspend` and `device_resume` hold the device's lock
+            // around the callback.
             let _turn = unsafe { Turn::under_lock(dev) };
-            // SAFETY: the driver core chose this table for the driver that is bound, or being bound, to the device: where there is data it is
-            // `T`'s. It stays so under the device's lock.
+            // SAFETY: the driver core chose this table for the driver that is bound, or being
+            // bound, to the device: where there is data it is `T`'s. It stays so under the device's
+            // lock.
             let Some(this) = (unsafe { data::<T>(dev) }) else {
                 return 0;
             };
-            // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
+            // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the
+            // turn.
             let dev = unsafe { T::Bus::from_raw::<Core>(dev) };
             match T::$name(dev, this) {
                 Ok(()) => 0,
@@ -170,14 +180,17 @@ macro_rules! callbacks {
         }
     )* };
     ($($name:ident $state:ident $unbound:expr;)*) => { $(
-        /// Called by runtime power management, with no lock, for a device whose driver has this table.
+        /// Called by runtime power management, with no lock, for a device whose driver has this
+        /// table.
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
-            // SAFETY: the table is that of the driver that is bound, or being bound, to the device: where there is data it is `T`'s. It stays:
-            // `unbind` waits for runtime callbacks (`pm_runtime_barrier`) before it drops the data and before it frees the head.
+            // SAFETY: the table is that of the driver that is bound, or being bound, to the device:
+            // where there is data it is `T`'s. It stays: `unbind` waits for runtime callbacks
+            // (`pm_runtime_barrier`) before it drops the data and before it frees the head.
             let Some((head, this)) = (unsafe { head_and_data::<T>(dev) }) else {
                 return $unbound;
             };
-            // SAFETY: the device is one of the driver's bus, and bound until `unbind` has waited for this callback.
+            // SAFETY: the device is one of the driver's bus, and bound until `unbind` has waited
+            // for this callback.
             let device = unsafe { T::Bus::from_raw::<$state>(dev) };
             let _during = $state::begin(head);
             match T::$name(device, this) {

@@ -3,10 +3,12 @@
 //!
 //! C header: `include/linux/pm_runtime.h`; `drivers/base/power/runtime.c`.
 //!
-//! A driver takes part if it writes one of the runtime callbacks of [`Operations`](super::Operations). The rest is done for
-//! it: the use that the bus counts during `probe` is given up when `probe` has succeeded, and taken again before `remove`, which
-//! so finds the device awake; no runtime callback comes before `probe` has finished, and none runs while the data is dropped.
-//! Whether a PCI device sleeps at all is user space's to say: `power/control` in its folder in sysfs (`auto`, or `on`).
+//! A driver takes part if it writes one of the runtime callbacks of
+//! [`Operations`](super::Operations). The rest is done for it: the use that the bus counts during
+//! `probe` is given up when `probe` has succeeded, and taken again before `remove`, which so finds
+//! the device awake; no runtime callback comes before `probe` has finished, and none runs while the
+//! data is dropped. Whether a PCI device sleeps at all is user space's to say: `power/control` in
+//! its folder in sysfs (`auto`, or `on`).
 //!
 //! ```no_run
 //! use linux_driver_safe::driver::DeviceDriver;
@@ -85,7 +87,8 @@ pub struct Awake<'a> {
     autosuspend: bool,
 }
 
-/// A device that can be woken, as a callback has it: any that is bound and not in [`Transition`](crate::device::Transition).
+/// A device that can be woken, as a callback has it: any that is bound and not in
+/// [`Transition`](crate::device::Transition).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be woken here",
     label = "its being awake is waited for",
@@ -109,7 +112,8 @@ impl Wake for platform::Device<Bound> {}
 impl<B: bus::BusType> Wake for bus::Device<B, Core> {}
 impl<B: bus::BusType> Wake for bus::Device<B, Bound> {}
 impl Wake for miscdevice::Call<'_> {
-    // It is made by an operation, for which it is borrowed: a runtime callback that runs meanwhile, on this thread, has no way to it.
+    // It is made by an operation, for which it is borrowed: a runtime callback that runs meanwhile,
+    // on this thread, has no way to it.
     const ASK: bool = false;
 }
 impl<T: Wake + ?Sized> Wake for &T
@@ -123,13 +127,13 @@ where
 ///
 /// # Context
 ///
-/// May sleep. Not in the device's own `runtime_suspend` and `runtime_resume`, whose end it waits for: with the device that they are
-/// given it does not compile.
+/// May sleep. Not in the device's own `runtime_suspend` and `runtime_resume`, whose end it waits
+/// for: with the device that they are given it does not compile.
 ///
 /// # Errors
 ///
-/// `EACCES` if runtime power management is off for the device; [`EDEADLK`] on the thread of its `runtime_suspend` or `runtime_resume`; else
-/// the error of its driver or bus.
+/// `EACCES` if runtime power management is off for the device; [`EDEADLK`] on the thread of its
+/// `runtime_suspend` or `runtime_resume`; else the error of its driver or bus.
 #[doc(alias = "pm_runtime_resume_and_get")]
 #[inline]
 pub fn resume_and_get<D: Wake + ?Sized>(dev: &D) -> Result<Awake<'_>> {
@@ -149,11 +153,13 @@ fn in_transition(dev: &Device<Bound>) -> bool {
 }
 
 fn wake(dev: &Device<Bound>) -> Result<Awake<'_>> {
-    // SAFETY: `__pm_runtime_resume` demands a device that is there, which a bound one is, and a task that may sleep, which the caller
-    // promises by the documented context; it reports one that may not.
+    // SAFETY: `__pm_runtime_resume` demands a device that is there, which a bound one is, and a
+    // task that may sleep, which the caller promises by the documented context; it reports one that
+    // may not.
     let woken = unsafe { sys::__pm_runtime_resume(dev.as_raw(), sys::RPM_GET_PUT as c_int) };
     if woken < 0 {
-        // SAFETY: with `RPM_GET_PUT` the function counts a use before it fails, which is the caller's to give up; the device is there.
+        // SAFETY: with `RPM_GET_PUT` the function counts a use before it fails, which is the
+        // caller's to give up; the device is there.
         return Err(unsafe { not_woken(dev.as_raw(), woken) });
     }
     Ok(Awake {
@@ -162,7 +168,8 @@ fn wake(dev: &Device<Bound>) -> Result<Awake<'_>> {
     })
 }
 
-/// Gives up the use of a device that was not woken; the error that it is. Once for a module, however many operations wake it.
+/// Gives up the use of a device that was not woken; the error that it is. Once for a module,
+/// however many operations wake it.
 ///
 /// # Safety
 ///
@@ -176,7 +183,8 @@ unsafe fn not_woken(dev: *mut sys::device, woken: c_int) -> Error {
 }
 
 impl Awake<'_> {
-    /// When this goes, the device waits before it sleeps, as [`use_autosuspend`] has set: C's `pm_runtime_put_autosuspend`.
+    /// When this goes, the device waits before it sleeps, as [`use_autosuspend`] has set: C's
+    /// `pm_runtime_put_autosuspend`.
     #[doc(alias = "pm_runtime_put_autosuspend")]
     pub fn autosuspend(mut self) -> Self {
         self.autosuspend = true;
@@ -193,20 +201,22 @@ impl Drop for Awake<'_> {
         if self.autosuspend {
             put_autosuspend(self.dev);
         } else {
-            // SAFETY: `__pm_runtime_idle` with `RPM_GET_PUT` demands a use to give up: `resume_and_get` has counted this value's. With `RPM_ASYNC` it may be
-            // called in any context. The device is bound as long as this borrows it.
+            // SAFETY: `__pm_runtime_idle` with `RPM_GET_PUT` demands a use to give up:
+            // `resume_and_get` has counted this value's. With `RPM_ASYNC` it may be called in any
+            // context. The device is bound as long as this borrows it.
             unsafe { sys::__pm_runtime_idle(self.dev.as_raw(), PUT) };
         }
     }
 }
 
-/// Gives up a use that [`resume_and_get`] has counted: C's `pm_runtime_mark_last_busy` and `pm_runtime_put_autosuspend`. Once for a
-/// module, however many operations end with it.
+/// Gives up a use that [`resume_and_get`] has counted: C's `pm_runtime_mark_last_busy` and
+/// `pm_runtime_put_autosuspend`. Once for a module, however many operations end with it.
 #[inline(never)]
 fn put_autosuspend(dev: &Device<Bound>) {
     // SAFETY: the device is there; only the field's address is taken.
     let last_busy = unsafe { &raw mut (*dev.as_raw()).power.last_busy };
-    // SAFETY: the field is one that the core reads and writes with `READ_ONCE` and `WRITE_ONCE`, with no lock.
+    // SAFETY: the field is one that the core reads and writes with `READ_ONCE` and `WRITE_ONCE`,
+    // with no lock.
     let last_busy = unsafe { AtomicU64::from_ptr(last_busy) };
     // SAFETY: it may be called in any context.
     last_busy.store(unsafe { sys::ktime_get_mono_fast_ns() }, Ordering::Relaxed);
@@ -214,17 +224,17 @@ fn put_autosuspend(dev: &Device<Bound>) {
     unsafe { sys::__pm_runtime_suspend(dev.as_raw(), PUT | sys::RPM_AUTO as c_int) };
 }
 
-/// The device is to sleep `delay_ms` milliseconds after its last use, not at once: C's `pm_runtime_set_autosuspend_delay` and
-/// `pm_runtime_use_autosuspend`. Undone when the device is unbound, for a driver that has
-/// runtime callbacks.
+/// The device is to sleep `delay_ms` milliseconds after its last use, not at once: C's
+/// `pm_runtime_set_autosuspend_delay` and `pm_runtime_use_autosuspend`. Undone when the device is
+/// unbound, for a driver that has runtime callbacks.
 ///
 /// Context: may sleep.
 #[doc(alias = "pm_runtime_set_autosuspend_delay")]
 #[doc(alias = "pm_runtime_use_autosuspend")]
 pub fn use_autosuspend(dev: &impl AsRef<Device<Core>>, delay_ms: u16) {
     let dev = dev.as_ref().as_raw();
-    // SAFETY: both take `power.lock` themselves, and may put the device to sleep: they demand a device that is there, and a context that may
-    // sleep, which a callback with `Core` is.
+    // SAFETY: both take `power.lock` themselves, and may put the device to sleep: they demand a
+    // device that is there, and a context that may sleep, which a callback with `Core` is.
     unsafe { sys::pm_runtime_set_autosuspend_delay(dev, c_int::from(delay_ms)) };
     // SAFETY: as above.
     unsafe { sys::__pm_runtime_use_autosuspend(dev, true) };
@@ -267,14 +277,16 @@ unsafe fn usage_count<'a>(dev: *mut sys::device) -> &'a AtomicI32 {
 ///
 /// # Safety
 ///
-/// The device's lock is held; the bus counts a use during `probe` and `remove`; the driver takes part.
+/// The device's lock is held; the bus counts a use during `probe` and `remove`; the driver takes
+/// part.
 pub(crate) unsafe fn start(dev: *mut sys::device) {
     // SAFETY: the device is there. The core looks for idle devices after `probe` itself.
     unsafe { put_noidle(dev) };
 }
 
-/// Before `remove`: takes the use again, and waits for callbacks that run. None comes after this where the device is awake; one that
-/// could not be woken can be woken later, for which `unbind` is prepared.
+/// Before `remove`: takes the use again, and waits for callbacks that run. None comes after this
+/// where the device is awake; one that could not be woken can be woken later, for which `unbind` is
+/// prepared.
 ///
 /// # Safety
 ///

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What can be printed, and what becomes of it in C.
 //!
-//! An argument whose type is [`Native`] goes to the kernel as it is, with a conversion of the kernel's own. Every
-//! other one is formatted by `core::fmt` into a [`Buffer`] and printed as a string. Which of the two it is is
-//! decided by method resolution ([`Tag`]): a [`ByKernel`] method is found before a [`ByCore`] one, and in a function
-//! that is generic over the argument's type, where the compiler can't know, it is the latter.
+//! An argument whose type is [`Native`] goes to the kernel as it is, with a conversion of the
+//! kernel's own. Every other one is formatted by `core::fmt` into a [`Buffer`] and printed as a
+//! string. Which of the two it is is decided by method resolution ([`Tag`]): a [`ByKernel`] method
+//! is found before a [`ByCore`] one, and in a function that is generic over the argument's type,
+//! where the compiler can't know, it is the latter.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::fmt;
@@ -15,15 +16,17 @@ use super::Printable;
 use super::buffer::{Buffer, is_continuation};
 use super::line::Conversions;
 
-/// The stack that an argument takes, in bytes, if `core::fmt` formats it: more than one reads on a line, and little
-/// of a kernel stack of 16 KiB (8 KiB on some architectures), of which printk itself wants about 1 KiB.
+/// The stack that an argument takes, in bytes, if `core::fmt` formats it: more than one reads on a
+/// line, and little of a kernel stack of 16 KiB (8 KiB on some architectures), of which printk
+/// itself wants about 1 KiB.
 pub const BUFFER_SIZE: usize = 256;
 
-/// The longest string that a precision can say, in bytes. vsnprintf keeps it in 16 bits, and warns of more; no
-/// record of the log is nearly as long.
+/// The longest string that a precision can say, in bytes. vsnprintf keeps it in 16 bits, and warns
+/// of more; no record of the log is nearly as long.
 const LEN_MAX: usize = i16::MAX as usize;
 
-/// How a placeholder is to be filled: one of the kinds below, or a type that the macro made for one with a width.
+/// How a placeholder is to be filled: one of the kinds below, or a type that the macro made for one
+/// with a width.
 pub trait Spec {
     /// What it asks of a type.
     type Kind;
@@ -88,8 +91,8 @@ pub struct Padded;
 
 /// A type that the kernel formats by itself, for placeholders of the kind `K`.
 ///
-/// A type of this crate's that has such a form in C implements it, as [`Error`](crate::error::Error) does; what it becomes is
-/// one of the arguments here.
+/// A type of this crate's that has such a form in C implements it, as
+/// [`Error`](crate::error::Error) does; what it becomes is one of the arguments here.
 pub trait Native<K> {
     /// What has to outlive the call for it, `()` for nothing.
     type Slot: Default;
@@ -140,8 +143,8 @@ pub struct Conversion {
 ///
 /// # Safety
 ///
-/// [`Self::push`] adds exactly the values that vsnprintf reads for [`Self::CONVERSION`], and pointers among them are
-/// good for that conversion as long as `Self` lives.
+/// [`Self::push`] adds exactly the values that vsnprintf reads for [`Self::CONVERSION`], and
+/// pointers among them are good for that conversion as long as `Self` lives.
 pub unsafe trait Arg {
     /// Its conversion.
     const CONVERSION: Conversion;
@@ -212,8 +215,8 @@ macro_rules! numbers {
     )*)*};
 }
 
-// Narrower types are widened, as C's promotion does it. On every architecture `unsigned int` is u32 and
-// `unsigned long long` is u64.
+// Narrower types are widened, as C's promotion does it. On every architecture `unsigned int` is u32
+// and `unsigned long long` is u64.
 numbers! {
     Decimal: i32 => "d", u32 => "u", i64 => "lld", u64 => "llu";
     LowerHex: u32 => "x", u64 => "llx";
@@ -222,7 +225,8 @@ numbers! {
 }
 
 macro_rules! integers {
-    // The type; what it is in decimal; the unsigned type of its own width, and what that is in other bases.
+    // The type; what it is in decimal; the unsigned type of its own width, and what that is in
+    // other bases.
     ($($type:ty: $decimal:ty, $unsigned:ty as $other:ty;)*) => {$(
         integers!(@ $type: $decimal as $decimal, Decimal for Display Padded Debug);
         integers!(@ $type: $unsigned as $other, LowerHex for LowerHex);
@@ -236,7 +240,8 @@ macro_rules! integers {
 
             #[inline(always)]
             fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> Self::Arg<'a> {
-                // A negative number in another base than ten is its two's complement, in its own width.
+                // A negative number in another base than ten is its two's complement, in its own
+                // width.
                 Number::new(*self as $first as $then)
             }
         }
@@ -275,8 +280,9 @@ impl<'a> Str<'a> {
     }
 }
 
-// SAFETY: `%.*s` reads an `int` and a pointer, and from that pointer at most so many bytes, which the borrow keeps. The
-// pointer of an empty text may be any: vsnprintf prints `(efault)` for one that can't be, cut to no bytes.
+// SAFETY: `%.*s` reads an `int` and a pointer, and from that pointer at most so many bytes, which
+// the borrow keeps. The pointer of an empty text may be any: vsnprintf prints `(efault)` for one
+// that can't be, cut to no bytes.
 unsafe impl Arg for Str<'_> {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -312,8 +318,9 @@ impl<'a> PaddedStr<'a> {
     }
 }
 
-/// The width and the precision, in bytes, that lay out a text as C's vsnprintf does it. That counts bytes, so a
-/// precision is turned into the length of so many characters, and what a character has of further bytes widens the field.
+/// The width and the precision, in bytes, that lay out a text as C's vsnprintf does it. That counts
+/// bytes, so a precision is turned into the length of so many characters, and what a character has
+/// of further bytes widens the field.
 #[inline(never)]
 fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
     let (mut len, mut further) = (0usize, 0usize);
@@ -333,7 +340,14 @@ fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
         width => c_int::from(width).wrapping_add(further as c_int),
     };
     // To C a negative width is one with the text at its left.
-    (if layout.right { width } else { width.wrapping_neg() }, len as c_int)
+    (
+        if layout.right {
+            width
+        } else {
+            width.wrapping_neg()
+        },
+        len as c_int,
+    )
 }
 
 // SAFETY: `%*.*s` reads two `int`s and a pointer, the pointer as `%.*s` does (see `Str`).
@@ -414,8 +428,9 @@ impl ErrorName {
     }
 }
 
-// SAFETY: `%pe` reads a pointer and follows it nowhere, `%s` a string. The string is empty: it keeps what follows in the
-// message from being read as more of `%pe`, whose letters have no end of their own.
+// SAFETY: `%pe` reads a pointer and follows it nowhere, `%s` a string. The string is empty: it
+// keeps what follows in the message from being read as more of `%pe`, whose letters have no end of
+// their own.
 unsafe impl Arg for ErrorName {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -425,11 +440,15 @@ unsafe impl Arg for ErrorName {
 
     #[inline(always)]
     fn push<R>(self, rest: R) -> Self::Push<R> {
-        (ptr::without_provenance(self.0 as isize as usize), (c"".as_ptr(), rest))
+        (
+            ptr::without_provenance(self.0 as isize as usize),
+            (c"".as_ptr(), rest),
+        )
     }
 }
 
-/// An address, which the kernel hashes before it prints it (unless it was booted with `no_hash_pointers`).
+/// An address, which the kernel hashes before it prints it (unless it was booted with
+/// `no_hash_pointers`).
 pub struct Address(*const c_void);
 
 // SAFETY: `%p` reads a pointer and follows it nowhere; for `%s` see `ErrorName`.
@@ -496,10 +515,12 @@ pointers! {
     NonNull<T>: |pointer| pointer.as_ptr().cast_const().cast();
 }
 
-/// Has `core::fmt` format a value. Out of line: only the value's own part of it is at the place of the message.
+/// Has `core::fmt` format a value. Out of line: only the value's own part of it is at the place of
+/// the message.
 #[inline(never)]
 pub fn formatted<'a>(value: fmt::Arguments<'_>, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a> {
-    // An error says that the value was cut, which is marked, or that its own formatting gave up: what there is is printed.
+    // An error says that the value was cut, which is marked, or that its own formatting gave up:
+    // what there is is printed.
     let _ = fmt::write(slot, value);
     Str::new(slot.as_bytes())
 }
@@ -554,7 +575,8 @@ impl<'a, S: Spec, T: Native<S::Kind> + ?Sized> ByKernel<'a> for Tag<'a, S, T> {
     }
 }
 
-/// The argument is one that `core::fmt` formats. Behind one more reference, so that it is found second.
+/// The argument is one that `core::fmt` formats. Behind one more reference, so that it is found
+/// second.
 pub trait ByCore<'a, S, T: ?Sized> {
     /// Formats it and makes the C arguments.
     fn arg(&self, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a>

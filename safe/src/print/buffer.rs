@@ -10,8 +10,9 @@ const MARK: &[u8] = b"...";
 
 /// Up to `N` bytes of text, written with [`core::fmt::Write`].
 ///
-/// What does not fit is cut at a character boundary and ends in `...`; writing more is an error from then on, so
-/// that formatting stops there. It allocates nothing and may be used in any context; it takes `N` bytes of stack.
+/// What does not fit is cut at a character boundary and ends in `...`; writing more is an error
+/// from then on, so that formatting stops there. It allocates nothing and may be used in any
+/// context; it takes `N` bytes of stack.
 ///
 /// # Invariants
 ///
@@ -23,10 +24,16 @@ pub struct Buffer<const N: usize> {
 }
 
 impl<const N: usize> Buffer<N> {
-    /// An empty buffer. Its bytes are left uninitialised: clearing them would cost more than what is printed.
+    /// An empty buffer. Its bytes are left uninitialised: clearing them would cost more than what
+    /// is printed.
     #[inline(always)]
     pub const fn new() -> Self {
-        const { assert!(N >= MARK.len(), "the buffer is shorter than the mark of a cut text") };
+        const {
+            assert!(
+                N >= MARK.len(),
+                "the buffer is shorter than the mark of a cut text"
+            )
+        };
         // INVARIANT: no byte is said to be initialised.
         Self {
             bytes: [MaybeUninit::uninit(); N],
@@ -45,7 +52,8 @@ impl<const N: usize> Buffer<N> {
         }
     }
 
-    /// Where what has been written starts: with [`Self::len`] the arguments of C's `%.*s`. No NUL ends it.
+    /// Where what has been written starts: with [`Self::len`] the arguments of C's `%.*s`. No NUL
+    /// ends it.
     #[inline]
     pub const fn as_ptr(&self) -> *const c_char {
         self.bytes.as_ptr().cast()
@@ -129,7 +137,10 @@ mod tests {
         let mut buffer = Buffer::<N>::new();
         let fitted = parts.iter().all(|part| buffer.write_str(part).is_ok());
         assert_eq!(buffer.len(), buffer.as_bytes().len());
-        (core::str::from_utf8(buffer.as_bytes()).unwrap().to_string(), fitted)
+        (
+            core::str::from_utf8(buffer.as_bytes()).unwrap().to_string(),
+            fitted,
+        )
     }
 
     #[test]

@@ -19,7 +19,10 @@ impl Scalar for *const c_char {}
 impl Scalar for *const c_void {}
 
 /// The values of a message, `(first, (second, ()))`.
-#[diagnostic::on_unimplemented(message = "too many values in one message", label = "split the message")]
+#[diagnostic::on_unimplemented(
+    message = "too many values in one message",
+    label = "split the message"
+)]
 pub trait Scalars {
     /// Calls `_printk` with them.
     ///
@@ -36,7 +39,12 @@ pub trait Scalars {
     /// As for [`Self::printk`]; `level` is one of `KERN_EMERG` to `KERN_DEBUG`. `dev` is null, or a
     /// device that is there, with its bus and its class, and if a driver is bound, with that
     /// driver, until this returns.
-    unsafe fn dev_printk(self, level: *const c_char, dev: *const sys::device, format: *const c_char);
+    unsafe fn dev_printk(
+        self,
+        level: *const c_char,
+        dev: *const sys::device,
+        format: *const c_char,
+    );
 
     /// Calls `snprintf` with them.
     ///

@@ -51,9 +51,9 @@ impl RateLimit {
     pub fn allows(&'static self, place: &'static CStr) -> bool {
         let raw = self.state.get();
         if self.stage.load(Ordering::Acquire) != READY {
-            let first = self
-                .stage
-                .compare_exchange(RAW, BEING_MADE, Ordering::Relaxed, Ordering::Relaxed);
+            let first =
+                self.stage
+                    .compare_exchange(RAW, BEING_MADE, Ordering::Relaxed, Ordering::Relaxed);
             if first.is_err() {
                 // Another CPU makes it, or this one was interrupted while it did: not a place to
                 // wait.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The C format string of a message, put together at compile time.
 //!
-//! The macro knows the text and the flags of each placeholder, the types know the conversions (`%u`, `%llx`,
-//! `%.*s`). Neither can name the other, so they meet in a constant that is generic over both.
+//! The macro knows the text and the flags of each placeholder, the types know the conversions
+//! (`%u`, `%llx`, `%.*s`). Neither can name the other, so they meet in a constant that is generic
+//! over both.
 //!
-//! Whatever a [`Line`] says, the string fits the arguments: the conversions come from the arguments' types alone,
-//! text is escaped here, flags are checked here. A `Line` written by hand can be refused, but can do no harm.
+//! Whatever a [`Line`] says, the string fits the arguments: the conversions come from the
+//! arguments' types alone, text is escaped here, flags are checked here. A `Line` written by hand
+//! can be refused, but can do no harm.
 
 use core::ffi::CStr;
 use core::marker::PhantomData;
@@ -37,10 +39,12 @@ const LONGEST: usize = 5;
 /// How many sizes [`sizes`] gives.
 const SIZES: usize = 4;
 
-/// The sizes in bytes to choose the format string's from, falling: the first holds it whatever the arguments are.
+/// The sizes in bytes to choose the format string's from, falling: the first holds it whatever the
+/// arguments are.
 ///
-/// A generic constant can't have a length that depends on types, but it can be picked from a few of given lengths.
-/// The steps down from the longest are a quarter of what the shortest is less: one or two arguments leave at most one byte unused, ten seven.
+/// A generic constant can't have a length that depends on types, but it can be picked from a few of
+/// given lengths. The steps down from the longest are a quarter of what the shortest is less: one
+/// or two arguments leave at most one byte unused, ten seven.
 #[inline]
 pub const fn sizes(pieces: &[Piece]) -> [usize; SIZES] {
     let mut least = 1;
@@ -135,8 +139,14 @@ impl<const N: usize> Writer<N> {
     }
 }
 
-const fn write<const N: usize>(pieces: &[Piece], mut conversions: Option<&Conversions>) -> Writer<N> {
-    let mut out = Writer { bytes: [0; N], len: 0 };
+const fn write<const N: usize>(
+    pieces: &[Piece],
+    mut conversions: Option<&Conversions>,
+) -> Writer<N> {
+    let mut out = Writer {
+        bytes: [0; N],
+        len: 0,
+    };
     let mut i = 0;
     while i < pieces.len() {
         match pieces[i] {
@@ -161,8 +171,12 @@ const fn write<const N: usize>(pieces: &[Piece], mut conversions: Option<&Conver
     out
 }
 
-/// How many bytes the message has at most, where all its arguments are integers: their widths, or the 22 digits of the longest.
-pub(super) const fn longest(pieces: &[Piece], mut conversions: Option<&Conversions>) -> Option<usize> {
+/// How many bytes the message has at most, where all its arguments are integers: their widths, or
+/// the 22 digits of the longest.
+pub(super) const fn longest(
+    pieces: &[Piece],
+    mut conversions: Option<&Conversions>,
+) -> Option<usize> {
     const DIGITS: usize = 22;
     let mut most = 0;
     let mut i = 0;
@@ -203,9 +217,13 @@ impl<P: Line, L: List, const N: usize> Cut<P, L, N> {
 }
 
 /// The format string of a message with the arguments `L`, at most `A` bytes long.
-pub(super) struct Format<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(PhantomData<(P, L)>);
+pub(super) struct Format<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(
+    PhantomData<(P, L)>,
+);
 
-impl<P: Line, L: List, const A: usize, const B: usize, const C: usize, const D: usize> Format<P, L, A, B, C, D> {
+impl<P: Line, L: List, const A: usize, const B: usize, const C: usize, const D: usize>
+    Format<P, L, A, B, C, D>
+{
     /// What `printk` gets. Only the size that is chosen ends up in the object file.
     pub(super) const C: &'static CStr = {
         let len = write::<0>(P::PIECES, L::CONVERSIONS).len + 1;
@@ -250,12 +268,18 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_conversions_follow_the_types() {
-        type Narrow<'a> = (Number<LowerHex, u32>, (<u8 as Native<Display>>::Arg<'a>, ()));
+        type Narrow<'a> = (
+            Number<LowerHex, u32>,
+            (<u8 as Native<Display>>::Arg<'a>, ()),
+        );
         type Wide<'a> = (Number<LowerHex, u64>, (Str<'a>, ()));
         assert_eq!(Of::<Narrow<'_>>::C, c"\x016100%%: %#04x/%u\n");
         assert_eq!(Of::<Wide<'_>>::C, c"\x016100%%: %#04llx/%.*s\n");
         // Flags are for integers.
-        assert_eq!(Of::<(Str<'_>, (Str<'_>, ()))>::C, c"\x016100%%: %.*s/%.*s\n");
+        assert_eq!(
+            Of::<(Str<'_>, (Str<'_>, ()))>::C,
+            c"\x016100%%: %.*s/%.*s\n"
+        );
     }
 
     #[test]
@@ -269,7 +293,10 @@ mod tests {
         assert!(longest(&[Piece::Arg("#0300")], Wide::CONVERSIONS).unwrap() >= 300);
         // A text is as long as it is.
         assert_eq!(
-            longest(Two::PIECES, <(Number<LowerHex, u64>, (Str<'_>, ()))>::CONVERSIONS),
+            longest(
+                Two::PIECES,
+                <(Number<LowerHex, u64>, (Str<'_>, ()))>::CONVERSIONS
+            ),
             None
         );
     }

@@ -3,7 +3,8 @@
 
 /// Logs a line at level `KERN_EMERG`: the system is unusable. C: `pr_emerg`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -18,7 +19,8 @@ macro_rules! pr_emerg {
 
 /// Logs a line at level `KERN_ALERT`: action must be taken immediately. C: `pr_alert`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -33,7 +35,8 @@ macro_rules! pr_alert {
 
 /// Logs a line at level `KERN_CRIT`: a critical condition. C: `pr_crit`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -48,7 +51,8 @@ macro_rules! pr_crit {
 
 /// Logs a line at level `KERN_ERR`: an error. C: `pr_err`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -63,7 +67,8 @@ macro_rules! pr_err {
 
 /// Logs a line at level `KERN_WARNING`: a warning. C: `pr_warn`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -78,7 +83,8 @@ macro_rules! pr_warn {
 
 /// Logs a line at level `KERN_NOTICE`: normal, but worth notice. C: `pr_notice`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -93,7 +99,8 @@ macro_rules! pr_notice {
 
 /// Logs a line at level `KERN_INFO`: informational. C: `pr_info`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the format string.
+/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
+/// format string.
 ///
 /// ```no_run
 /// # let vendor = 0x1234u16;
@@ -107,10 +114,12 @@ macro_rules! pr_info {
     };
 }
 
-/// Logs a line at level `KERN_DEBUG`, in builds with debug assertions only. C: `pr_debug`, built with `DEBUG`.
+/// Logs a line at level `KERN_DEBUG`, in builds with debug assertions only. C: `pr_debug`, built
+/// with `DEBUG`.
 ///
-/// Without debug assertions nothing of it is left in the driver, but its arguments are still checked. It does not
-/// take part in the kernel's dynamic debugging. Any context. See [`print`](mod@crate::print) for the format string.
+/// Without debug assertions nothing of it is left in the driver, but its arguments are still
+/// checked. It does not take part in the kernel's dynamic debugging. Any context. See
+/// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
 /// # let head = 7u32;
@@ -127,12 +136,13 @@ macro_rules! pr_debug {
 
 /// Goes on with a line that was left open, or begins one at the default level. C: `pr_cont`.
 ///
-/// `pr_info!` and its likes end their lines, unless their last argument is `..`: the line is then left open. (In C a message without a
-/// newline leaves it open. The kernel shows such a line when the next message comes, which may be never.) `pr_cont!` adds neither the
-/// driver's name nor a newline; end the line with a `\n` of your own.
+/// `pr_info!` and its likes end their lines, unless their last argument is `..`: the line is then
+/// left open. (In C a message without a newline leaves it open. The kernel shows such a line when
+/// the next message comes, which may be never.) `pr_cont!` adds neither the driver's name nor a
+/// newline; end the line with a `\n` of your own.
 ///
-/// A line made of several calls can be torn apart by what other CPUs log: prefer a single call. Any context. See
-/// [`print`](mod@crate::print) for the format string.
+/// A line made of several calls can be torn apart by what other CPUs log: prefer a single call. Any
+/// context. See [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
 /// use linux_driver_safe::{pr_cont, pr_info};
@@ -170,7 +180,8 @@ macro_rules! dev_emerg {
     };
 }
 
-/// Logs a line about a device at level `KERN_ALERT`: action must be taken immediately. C: `dev_alert`.
+/// Logs a line about a device at level `KERN_ALERT`: action must be taken immediately. C:
+/// `dev_alert`.
 ///
 /// The line starts with the names of the device's driver and of the device. Any context. See
 /// [`print`](mod@crate::print) for the format string.
@@ -290,11 +301,12 @@ macro_rules! dev_info {
     };
 }
 
-/// Logs a line about a device at level `KERN_DEBUG`, in builds with debug assertions only. C: `dev_dbg`, built with
-/// `DEBUG`.
+/// Logs a line about a device at level `KERN_DEBUG`, in builds with debug assertions only. C:
+/// `dev_dbg`, built with `DEBUG`.
 ///
-/// Without debug assertions nothing of it is left in the driver, but its arguments are still checked. It does not
-/// take part in the kernel's dynamic debugging. Any context. See [`print`](mod@crate::print) for the format string.
+/// Without debug assertions nothing of it is left in the driver, but its arguments are still
+/// checked. It does not take part in the kernel's dynamic debugging. Any context. See
+/// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
 /// # use linux_driver_safe::print::Printable;

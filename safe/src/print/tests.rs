@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What is printed against what Rust formats.
 //!
-//! Here vsnprintf is the C library's. It is the kernel's equal in all that is used of it, but for the `0x` before a
-//! zero; the driver in `tests/drivers/print` has the same cases printed by a kernel.
+//! Here vsnprintf is the C library's. It is the kernel's equal in all that is used of it, but for
+//! the `0x` before a zero; the driver in `tests/drivers/print` has the same cases printed by a
+//! kernel.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char};
@@ -68,7 +69,9 @@ mod host {
                 dev: &T,
                 args: L,
             ) {
-                LOG.with_borrow_mut(|log| log.push((format!("{level:?}"), format!("device {}", dev.borrow().0))));
+                LOG.with_borrow_mut(|log| {
+                    log.push((format!("{level:?}"), format!("device {}", dev.borrow().0)))
+                });
                 printk::<P, L, A, B, C, D>(args);
             }
         }
@@ -81,7 +84,13 @@ mod host {
 unsafe fn snprintf(values: impl super::call::Scalars, format: &CStr) -> String {
     let mut buffer = vec![0u8; 1 << 17];
     // SAFETY: by this function's contract; the buffer is as long as is said.
-    let len = unsafe { values.snprintf(buffer.as_mut_ptr().cast::<c_char>(), buffer.len(), format.as_ptr()) };
+    let len = unsafe {
+        values.snprintf(
+            buffer.as_mut_ptr().cast::<c_char>(),
+            buffer.len(),
+            format.as_ptr(),
+        )
+    };
     String::from_utf8(buffer[..usize::try_from(len).unwrap()].to_vec()).unwrap()
 }
 
@@ -199,8 +208,14 @@ fn levels_prefixes_and_newlines() {
             ("\x01c%x", "\x01cff"),
             ("Warn", "device 9"),
             ("status %d\n", "status 1\n"),
-            ("\x010linux_driver_safe: line\n", "\x010linux_driver_safe: line\n"),
-            ("\x016linux_driver_safe: open %d", "\x016linux_driver_safe: open 1"),
+            (
+                "\x010linux_driver_safe: line\n",
+                "\x010linux_driver_safe: line\n"
+            ),
+            (
+                "\x016linux_driver_safe: open %d",
+                "\x016linux_driver_safe: open 1"
+            ),
             ("Warn", "device 9"),
             ("open", "open"),
         ]
@@ -265,9 +280,16 @@ mod kernel {
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn _dev_printk(_level: *const c_char, _dev: *const sys::device, format: *const c_char) {
+    extern "C" fn _dev_printk(
+        _level: *const c_char,
+        _dev: *const sys::device,
+        format: *const c_char,
+    ) {
         // SAFETY: a format string ends in a NUL.
-        let format = unsafe { CStr::from_ptr(format) }.to_str().unwrap().to_owned();
+        let format = unsafe { CStr::from_ptr(format) }
+            .to_str()
+            .unwrap()
+            .to_owned();
         LINES.with_borrow_mut(|lines| lines.push((format, READERS.get())));
     }
 }
@@ -289,10 +311,18 @@ fn a_driver_that_may_go_is_named_by_a_reader_of_rcu() {
     let general: &crate::device::Device<Normal> = normal.as_ref();
     crate::dev_info!(general, "general");
     let lines = kernel::LINES.take();
-    let lines: Vec<_> = lines.iter().map(|(line, readers)| (line.as_str(), *readers)).collect();
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|(line, readers)| (line.as_str(), *readers))
+        .collect();
     assert_eq!(
         lines,
-        [("normal\n", 1), ("bound\n", 0), ("pinned\n", 1), ("general\n", 1)]
+        [
+            ("normal\n", 1),
+            ("bound\n", 0),
+            ("pinned\n", 1),
+            ("general\n", 1)
+        ]
     );
     const { assert!(!<platform::Device<Normal> as Printable>::BOUND) };
     // SAFETY: made by `into_raw` above.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A value with several owners.
 //!
-//! C header: `include/linux/refcount.h`; `lib/refcount.c`. C has no type for it: it embeds a `refcount_t` in a structure.
+//! C header: `include/linux/refcount.h`; `lib/refcount.c`. C has no type for it: it embeds a
+//! `refcount_t` in a structure.
 
 use core::marker::PhantomData;
 use core::ops::Deref;
@@ -15,12 +16,14 @@ use pinned_init::{PinInit, pin_init_from_closure};
 use crate::alloc::{Flags, KBox};
 use crate::error::{Error, Result};
 
-/// A value that lives as long as one of its owners, in memory of `kmalloc`. It stays where it is: it is pinned.
+/// A value that lives as long as one of its owners, in memory of `kmalloc`. It stays where it is:
+/// it is pinned.
 ///
-/// The count is a `refcount_t`: it saturates. Whoever leaks two thousand million owners leaks the value, with a warning in the
-/// log, and frees nothing too early.
+/// The count is a `refcount_t`: it saturates. Whoever leaks two thousand million owners leaks the
+/// value, with a warning in the log, and frees nothing too early.
 ///
-/// What belongs to a binding (an interrupt, a work item, …) cannot be in it: its owners may outlive the binding.
+/// What belongs to a binding (an interrupt, a work item, …) cannot be in it: its owners may outlive
+/// the binding.
 ///
 /// ```no_run
 /// use linux_driver_safe::alloc::GFP_KERNEL;
@@ -35,7 +38,8 @@ use crate::error::{Error, Result};
 ///
 /// # Invariants
 ///
-/// The pointer is to a value in a box that was given away, and this value owns one of the references that are counted in it.
+/// The pointer is to a value in a box that was given away, and this value owns one of the
+/// references that are counted in it.
 #[doc(alias = "refcount_t")]
 pub struct Arc<T>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 
@@ -51,7 +55,8 @@ struct Inner<T> {
 
 const _: () = assert!(size_of::<AtomicI32>() == size_of::<sys::refcount_t>());
 
-// SAFETY: each owner gives shared references to the value, on its thread, and the last one drops the value there.
+// SAFETY: each owner gives shared references to the value, on its thread, and the last one drops
+// the value there.
 unsafe impl<T: Send + Sync> Send for Arc<T> {}
 // SAFETY: as above: `&Arc<T>` can be cloned, and the clone dropped on any thread.
 unsafe impl<T: Send + Sync> Sync for Arc<T> {}
@@ -64,7 +69,8 @@ impl<T> Arc<T> {
         Self::pin_init(value, flags)
     }
 
-    /// Allocates memory and initialises the value in place. `ENOMEM` if there is none, else what `init` returns.
+    /// Allocates memory and initialises the value in place. `ENOMEM` if there is none, else what
+    /// `init` returns.
     ///
     /// Context: as `flags` says, and as `init` does.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self>
@@ -81,7 +87,8 @@ impl<T> Arc<T> {
             // SAFETY: the field is pinned with the box, and not used as a `T` after an error.
             unsafe { init.__pinned_init(value) }
         };
-        // SAFETY: on `Ok` both fields are initialised; on an error the value is not, and the count needs no drop.
+        // SAFETY: on `Ok` both fields are initialised; on an error the value is not, and the count
+        // needs no drop.
         let inner = KBox::pin_init(unsafe { pin_init_from_closure::<_, E>(init) }, flags)?;
         // SAFETY: a box's pointer is not null.
         let inner = unsafe { NonNull::new_unchecked(KBox::into_raw(inner)) };
@@ -91,7 +98,8 @@ impl<T> Arc<T> {
 
     /// The value, pinned.
     pub fn as_pin(&self) -> Pin<&T> {
-        // SAFETY: the value stays where it is until it is dropped: an `Arc` has no way to move out of it.
+        // SAFETY: the value stays where it is until it is dropped: an `Arc` has no way to move out
+        // of it.
         unsafe { Pin::new_unchecked(&**self) }
     }
 
@@ -106,11 +114,12 @@ impl<T> Arc<T> {
     }
 }
 
-/// `refcount_warn_saturate`: a warning, once a boot, and a count that no owner brings to 0 any more.
+/// `refcount_warn_saturate`: a warning, once a boot, and a count that no owner brings to 0 any
+/// more.
 #[cold]
 fn saturate(count: &AtomicI32, why: sys::refcount_saturation_type) {
-    // SAFETY: `refcount_warn_saturate` asks for a `refcount_t`, which it writes atomically: the count has its size and alignment, and
-    // is an atomic itself.
+    // SAFETY: `refcount_warn_saturate` asks for a `refcount_t`, which it writes atomically: the
+    // count has its size and alignment, and is an atomic itself.
     unsafe { sys::refcount_warn_saturate(count.as_ptr().cast(), why) };
 }
 
@@ -128,7 +137,10 @@ fn inc(count: &AtomicI32, saturate: fn(&AtomicI32, sys::refcount_saturation_type
 
 /// C's `refcount_dec_and_test`: whether that was the last.
 #[inline]
-fn dec_and_test(count: &AtomicI32, saturate: fn(&AtomicI32, sys::refcount_saturation_type)) -> bool {
+fn dec_and_test(
+    count: &AtomicI32,
+    saturate: fn(&AtomicI32, sys::refcount_saturation_type),
+) -> bool {
     let old = count.fetch_sub(1, Ordering::Release);
     if old == 1 {
         // What others did with the value comes before it is dropped.
@@ -166,7 +178,8 @@ impl<T> Drop for Arc<T> {
     #[doc(alias = "refcount_dec_and_test")]
     fn drop(&mut self) {
         if dec_and_test(self.count(), saturate) {
-            // SAFETY: by the type's invariant it is from a box that was given away; the last owner takes it back, once.
+            // SAFETY: by the type's invariant it is from a box that was given away; the last owner
+            // takes it back, once.
             drop(unsafe { KBox::<Inner<T>>::from_raw(self.0.as_ptr()) });
         }
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Atomics: core's own.
 //!
-//! C headers: `include/linux/atomic.h`, `include/linux/compiler.h`; `Documentation/atomic_t.txt`, `tools/memory-model/`.
+//! C headers: `include/linux/atomic.h`, `include/linux/compiler.h`; `Documentation/atomic_t.txt`,
+//! `tools/memory-model/`.
 //!
 //! | core | C | orders |
 //! |---|---|---|
@@ -17,12 +18,13 @@
 //!
 //! # What is promised
 //!
-//! Rust has the memory model of C11, the kernel has its own (LKMM). Between Rust and Rust, C11 holds. Where Rust and C, or a
-//! lock of C, meet, both compile to the same instructions on the architectures that are supported, so that acquire pairs with
-//! `smp_store_release`, release with `smp_load_acquire`, and `fence(SeqCst)` is `smp_mb`. Not promised, unlike in LKMM: an
-//! order by address, data or control dependency alone (C11 has none: use `Acquire`), and a full order around a
-//! read-modify-write that is `SeqCst` (C's `atomic_fetch_add` orders what stands before it against what stands after it;
-//! `SeqCst` on some architectures does not: put a fence).
+//! Rust has the memory model of C11, the kernel has its own (LKMM). Between Rust and Rust, C11
+//! holds. Where Rust and C, or a lock of C, meet, both compile to the same instructions on the
+//! architectures that are supported, so that acquire pairs with `smp_store_release`, release with
+//! `smp_load_acquire`, and `fence(SeqCst)` is `smp_mb`. Not promised, unlike in LKMM: an order by
+//! address, data or control dependency alone (C11 has none: use `Acquire`), and a full order around
+//! a read-modify-write that is `SeqCst` (C's `atomic_fetch_add` orders what stands before it
+//! against what stands after it; `SeqCst` on some architectures does not: put a fence).
 //!
 //! None of them orders accesses to a device: [`Mmio`](crate::io::Mmio) does that for registers.
 //!
@@ -52,6 +54,6 @@
 //! For counts of references there is [`Arc`](super::Arc), which cannot overflow.
 
 pub use core::sync::atomic::{
-    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8, AtomicU16, AtomicU32,
-    AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
+    AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8,
+    AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering, compiler_fence, fence,
 };

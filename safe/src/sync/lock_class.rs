@@ -8,10 +8,12 @@ use core::ffi::CStr;
 
 use linux_driver_sys as sys;
 
-/// A class of locks: C's `struct lock_class_key`. All locks that are made at one place of a source have one.
+/// A class of locks: C's `struct lock_class_key`. All locks that are made at one place of a source
+/// have one.
 ///
-/// The macros that make locks ([`new_mutex!`](crate::new_mutex), …) have a static key each. lockdep takes keys for static
-/// that lie in a module, and forgets them when the module is unloaded. On a kernel without lockdep a key has no size.
+/// The macros that make locks ([`new_mutex!`](crate::new_mutex), …) have a static key each. lockdep
+/// takes keys for static that lie in a module, and forgets them when the module is unloaded. On a
+/// kernel without lockdep a key has no size.
 #[repr(transparent)]
 #[doc(alias = "lock_class_key")]
 pub struct LockClassKey(UnsafeCell<sys::lock_class_key>);
@@ -20,8 +22,12 @@ pub struct LockClassKey(UnsafeCell<sys::lock_class_key>);
 unsafe impl Sync for LockClassKey {}
 
 impl LockClassKey {
-    /// A key, for a static. (lockdep turns itself off, with a message, when it meets one that is not in a static.)
-    #[expect(clippy::new_without_default, reason = "a key is of use in a static only")]
+    /// A key, for a static. (lockdep turns itself off, with a message, when it meets one that is
+    /// not in a static.)
+    #[expect(
+        clippy::new_without_default,
+        reason = "a key is of use in a static only"
+    )]
     pub const fn new() -> Self {
         // SAFETY: C's static keys are all zeroes, too.
         Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
@@ -36,8 +42,8 @@ impl LockClassKey {
 /// Whether the kernel at hand has lockdep: a class, and its name, are of use.
 pub(crate) const LOCKDEP: bool = cfg!(has_fn = "lockdep_init_map_type");
 
-/// The name of a class, from a literal that ends in NUL; empty where nobody would read it, so that no string is left in the
-/// module.
+/// The name of a class, from a literal that ends in NUL; empty where nobody would read it, so that
+/// no string is left in the module.
 #[doc(hidden)]
 pub const fn class_name(name: &'static str) -> &'static CStr {
     if !LOCKDEP {
@@ -49,7 +55,8 @@ pub const fn class_name(name: &'static str) -> &'static CStr {
     }
 }
 
-/// The name of a lock and its class: `(&'static CStr, &'static LockClassKey)`. The name is the one given, or the place.
+/// The name of a lock and its class: `(&'static CStr, &'static LockClassKey)`. The name is the one
+/// given, or the place.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lock_class {
@@ -62,7 +69,8 @@ macro_rules! __lock_class {
     };
     ($name:expr) => {{
         static KEY: $crate::sync::LockClassKey = $crate::sync::LockClassKey::new();
-        const NAME: &$crate::__core::ffi::CStr = $crate::sync::class_name($crate::__core::concat!($name, "\0"));
+        const NAME: &$crate::__core::ffi::CStr =
+            $crate::sync::class_name($crate::__core::concat!($name, "\0"));
         (NAME, &KEY)
     }};
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct mutex`.
 //!
-//! C header: `include/linux/mutex.h`; `kernel/locking/mutex.c`, on PREEMPT_RT `kernel/locking/rtmutex_api.c`.
+//! C header: `include/linux/mutex.h`; `kernel/locking/mutex.c`, on PREEMPT_RT
+//! `kernel/locking/rtmutex_api.c`.
 
 use core::cell::UnsafeCell;
 use core::convert::Infallible;
@@ -18,8 +19,8 @@ use crate::types::Opaque;
 
 /// A lock that sleeps, and what it protects: C's `struct mutex`.
 ///
-/// It is made in place by [`new_mutex!`](crate::new_mutex), with a lockdep class of its own for each place, and stays where
-/// it is. The data is reached through a guard alone, and is not pinned.
+/// It is made in place by [`new_mutex!`](crate::new_mutex), with a lockdep class of its own for
+/// each place, and stays where it is. The data is reached through a guard alone, and is not pinned.
 ///
 /// ```no_run
 /// use linux_driver_safe::error::Error;
@@ -56,13 +57,16 @@ pub struct Mutex<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is sending the data.
+// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is
+// sending the data.
 unsafe impl<T: Send> Send for Mutex<T> {}
-// SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with `Send`.
+// SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with
+// `Send`.
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// Makes a mutex: C's `__mutex_init`. Use [`new_mutex!`](crate::new_mutex), which brings the class.
+    /// Makes a mutex: C's `__mutex_init`. Use [`new_mutex!`](crate::new_mutex), which brings the
+    /// class.
     ///
     /// `name` is what lockdep calls it. Context: any.
     #[doc(alias = "__mutex_init")]
@@ -79,15 +83,17 @@ impl<T> Mutex<T> {
         })
     }
 
-    /// Takes the lock: C's `mutex_lock`. Sleeps until it is free; for ever if this thread has it already.
+    /// Takes the lock: C's `mutex_lock`. Sleeps until it is free; for ever if this thread has it
+    /// already.
     ///
     /// Context: may sleep. Not in an interrupt, nor with a spin lock or an RCU guard held.
     #[inline]
     #[doc(alias = "mutex_lock")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let raw = self.raw.get();
-        // SAFETY: `mutex_lock` asks for an initialised mutex, which stays until it was unlocked: it is pinned, and the guard borrows it.
-        // To take it twice, or where one may not sleep, is a hang or a bug that the kernel reports, and no memory error.
+        // SAFETY: `mutex_lock` asks for an initialised mutex, which stays until it was unlocked: it
+        // is pinned, and the guard borrows it. To take it twice, or where one may not sleep, is a
+        // hang or a bug that the kernel reports, and no memory error.
         #[cfg(has_fn = "mutex_lock")]
         unsafe {
             sys::mutex_lock(raw)
@@ -101,8 +107,9 @@ impl<T> Mutex<T> {
         MutexGuard(self, PhantomData)
     }
 
-    /// Takes the lock, unless a signal comes while it waits: C's `mutex_lock_interruptible`, with `EINTR`. An operation of a
-    /// file returns [`ERESTARTSYS`](crate::error::code::ERESTARTSYS) then, as C drivers do.
+    /// Takes the lock, unless a signal comes while it waits: C's `mutex_lock_interruptible`, with
+    /// `EINTR`. An operation of a file returns [`ERESTARTSYS`](crate::error::code::ERESTARTSYS)
+    /// then, as C drivers do.
     ///
     /// Context: may sleep.
     #[inline]
@@ -118,7 +125,8 @@ impl<T> Mutex<T> {
         self.guard(returned)
     }
 
-    /// Takes the lock, unless a fatal signal comes while it waits: C's `mutex_lock_killable`, with `EINTR`.
+    /// Takes the lock, unless a fatal signal comes while it waits: C's `mutex_lock_killable`, with
+    /// `EINTR`.
     ///
     /// Context: may sleep.
     #[inline]
@@ -164,12 +172,12 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
     #[cfg(has_fn = "mutex_init_generic")]
     {
         let _ = (name, key);
-        // SAFETY: `mutex_init_generic` asks for memory that nobody holds, or waits for, as a mutex: it is valid for writes, and held no
-        // mutex before.
+        // SAFETY: `mutex_init_generic` asks for memory that nobody holds, or waits for, as a mutex:
+        // it is valid for writes, and held no mutex before.
         unsafe { sys::mutex_init_generic(raw) };
     }
-    // SAFETY: `__mutex_init` asks for the same. lockdep asks for a key, and a name, that stay as long as the mutex: both are statics
-    // of the module.
+    // SAFETY: `__mutex_init` asks for the same. lockdep asks for a key, and a name, that stay as
+    // long as the mutex: both are statics of the module.
     #[cfg(all(has_fn = "__mutex_init", not(has_fn = "mutex_init_generic")))]
     unsafe {
         sys::__mutex_init(raw, name.as_ptr(), key.as_raw())
@@ -181,7 +189,8 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
     };
 }
 
-/// A locked [`Mutex`]. It is unlocked when this value goes. If it is leaked, the lock stays held for good.
+/// A locked [`Mutex`]. It is unlocked when this value goes. If it is leaked, the lock stays held
+/// for good.
 ///
 /// # Invariants
 ///
@@ -197,7 +206,8 @@ impl<T> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long as the guard is borrowed.
+        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long
+        // as the guard is borrowed.
         unsafe { &*self.0.data.get() }
     }
 }
@@ -214,15 +224,18 @@ impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
     #[doc(alias = "mutex_unlock")]
     fn drop(&mut self) {
-        // SAFETY: `mutex_unlock` asks for the task that locked the mutex (by the type's invariant: a guard is not `Send`), and for
-        // memory that stays until it has returned, which it still uses when another task has the mutex: the guard borrows it.
+        // SAFETY: `mutex_unlock` asks for the task that locked the mutex (by the type's invariant:
+        // a guard is not `Send`), and for memory that stays until it has returned, which it still
+        // uses when another task has the mutex: the guard borrows it.
         unsafe { sys::mutex_unlock(self.0.raw.get()) };
     }
 }
 
-/// An initialiser of a [`Mutex`](crate::sync::Mutex) with a lockdep class of its own: C's `mutex_init`.
+/// An initialiser of a [`Mutex`](crate::sync::Mutex) with a lockdep class of its own: C's
+/// `mutex_init`.
 ///
-/// `new_mutex!(value)`, or `new_mutex!(value, "name")` with a name for lockdep's reports; else it is the place.
+/// `new_mutex!(value)`, or `new_mutex!(value, "name")` with a name for lockdep's reports; else it
+/// is the place.
 #[macro_export]
 macro_rules! new_mutex {
     ($value:expr $(, $name:literal)? $(,)?) => {{

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `spinlock_t`.
 //!
-//! C header: `include/linux/spinlock.h`; `kernel/locking/spinlock.c`, on PREEMPT_RT `kernel/locking/spinlock_rt.c`.
+//! C header: `include/linux/spinlock.h`; `kernel/locking/spinlock.c`, on PREEMPT_RT
+//! `kernel/locking/spinlock_rt.c`.
 
 use core::cell::UnsafeCell;
 use core::convert::Infallible;
@@ -17,15 +18,16 @@ use crate::types::Opaque;
 
 /// A lock that spins, and what it protects: C's `spinlock_t`.
 ///
-/// It is made in place by [`new_spinlock!`](crate::new_spinlock), with a lockdep class of its own for each place, and stays
-/// where it is. The data is reached through a guard alone, and is not pinned. While it is held one must not sleep: no
-/// `GFP_KERNEL`, no mutex, no waiting.
+/// It is made in place by [`new_spinlock!`](crate::new_spinlock), with a lockdep class of its own
+/// for each place, and stays where it is. The data is reached through a guard alone, and is not
+/// pinned. While it is held one must not sleep: no `GFP_KERNEL`, no mutex, no waiting.
 ///
-/// What an interrupt handler takes, everyone else takes with [`lock_irqsave`](Self::lock_irqsave): an interrupt on the CPU
-/// that holds it would wait for ever. (On PREEMPT_RT such a lock sleeps and interrupts stay on, as in C.)
+/// What an interrupt handler takes, everyone else takes with [`lock_irqsave`](Self::lock_irqsave):
+/// an interrupt on the CPU that holds it would wait for ever. (On PREEMPT_RT such a lock sleeps and
+/// interrupts stay on, as in C.)
 ///
-/// Kernels for one CPU (`CONFIG_SMP=n`) are refused when a driver is built: their spin locks are not locked, so that
-/// [`try_lock`](Self::try_lock) would hand out the data twice.
+/// Kernels for one CPU (`CONFIG_SMP=n`) are refused when a driver is built: their spin locks are
+/// not locked, so that [`try_lock`](Self::try_lock) would hand out the data twice.
 ///
 /// ```no_run
 /// use linux_driver_safe::error::Error;
@@ -57,9 +59,11 @@ pub struct SpinLock<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is sending the data.
+// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is
+// sending the data.
 unsafe impl<T: Send> Send for SpinLock<T> {}
-// SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with `Send`.
+// SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with
+// `Send`.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 /// Calls `_raw_spin_*` directly where C's inline function is that and no more, else the shim.
@@ -67,9 +71,11 @@ macro_rules! spin {
     ($has:literal, $direct:ident, $shim:ident, $lock:expr $(, $flags:expr)?) => {{
         #[cfg(has_fn = $has)]
         let returned = if const { sys::LINUX_DRIVER_SPIN_INLINE == 0 } {
-            // SAFETY: C's functions ask for an initialised lock, which stays where it is while it is held: it is pinned and borrowed.
-            // Who unlocks it holds it, on the CPU that took it, and hands over the flags that it got: a guard stays on its thread,
-            // which keeps its CPU meanwhile. Where C's functions are not inline, a `spinlock_t` is a `raw_spinlock_t` and no more.
+            // SAFETY: C's functions ask for an initialised lock, which stays where it is while it
+            // is held: it is pinned and borrowed. Who unlocks it holds it, on the CPU that took it,
+            // and hands over the flags that it got: a guard stays on its thread, which keeps its
+            // CPU meanwhile. Where C's functions are not inline, a `spinlock_t` is a
+            // `raw_spinlock_t` and no more.
             unsafe { sys::$direct($lock.cast() $(, $flags)?) }
         } else {
             // SAFETY: as above; the shim is C's own inline function.
@@ -83,14 +89,16 @@ macro_rules! spin {
 }
 
 impl<T> SpinLock<T> {
-    /// Makes a spin lock: C's `spin_lock_init`. Use [`new_spinlock!`](crate::new_spinlock), which brings the class.
+    /// Makes a spin lock: C's `spin_lock_init`. Use [`new_spinlock!`](crate::new_spinlock), which
+    /// brings the class.
     ///
     /// `name` is what lockdep calls it. Context: any.
     #[doc(alias = "spin_lock_init")]
     pub fn new(value: T, name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
         let init = move |slot: *mut Opaque<sys::spinlock>| {
-            // SAFETY: `spin_lock_init` asks for memory that nobody holds, or waits for, as a lock: it is valid for writes, and held no
-            // lock before. lockdep asks for a key, and a name, that stay as long as the lock: both are statics of the module.
+            // SAFETY: `spin_lock_init` asks for memory that nobody holds, or waits for, as a lock:
+            // it is valid for writes, and held no lock before. lockdep asks for a key, and a name,
+            // that stay as long as the lock: both are statics of the module.
             unsafe { sys::linux_driver_spin_lock_init(slot.cast(), name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
@@ -102,13 +110,19 @@ impl<T> SpinLock<T> {
         })
     }
 
-    /// Takes the lock: C's `spin_lock`. Spins until it is free; for ever if this CPU has it already.
+    /// Takes the lock: C's `spin_lock`. Spins until it is free; for ever if this CPU has it
+    /// already.
     ///
     /// Context: any, if no interrupt handler takes this lock; a handler itself may.
     #[inline]
     #[doc(alias = "spin_lock")]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
-        spin!("_raw_spin_lock", _raw_spin_lock, linux_driver_spin_lock, self.raw.get());
+        spin!(
+            "_raw_spin_lock",
+            _raw_spin_lock,
+            linux_driver_spin_lock,
+            self.raw.get()
+        );
         // INVARIANT: it was locked above, by this thread.
         SpinLockGuard(self, PhantomData)
     }
@@ -129,11 +143,11 @@ impl<T> SpinLock<T> {
         (taken != 0).then(|| SpinLockGuard(self, PhantomData))
     }
 
-    /// Calls `critical` with the data, while the lock is held and this CPU's interrupts are off: C's `spin_lock_irqsave` and
-    /// `spin_unlock_irqrestore`. Returns what `critical` returns.
+    /// Calls `critical` with the data, while the lock is held and this CPU's interrupts are off:
+    /// C's `spin_lock_irqsave` and `spin_unlock_irqrestore`. Returns what `critical` returns.
     ///
-    /// It is a call and not a guard, so that the sections of several locks end in the reverse order. Otherwise interrupts would come
-    /// on while a lock is held, and stay off in the end.
+    /// It is a call and not a guard, so that the sections of several locks end in the reverse
+    /// order. Otherwise interrupts would come on while a lock is held, and stay off in the end.
     ///
     /// Context: any but NMI.
     #[inline]
@@ -148,8 +162,8 @@ impl<T> SpinLock<T> {
         );
         // SAFETY: the lock is held until the call below, by this CPU: nobody else gets at the data.
         let returned = critical(unsafe { &mut *self.data.get() });
-        // The flags are those that the lock was taken with: whatever else switched interrupts off since, by this function, has
-        // switched them on again.
+        // The flags are those that the lock was taken with: whatever else switched interrupts off
+        // since, by this function, has switched them on again.
         spin!(
             "_raw_spin_unlock_irqrestore",
             _raw_spin_unlock_irqrestore,
@@ -161,8 +175,8 @@ impl<T> SpinLock<T> {
     }
 }
 
-/// A locked [`SpinLock`]. It is unlocked when this value goes. If it is leaked, the lock stays held, and
-/// preemption stays off.
+/// A locked [`SpinLock`]. It is unlocked when this value goes. If it is leaked, the lock stays
+/// held, and preemption stays off.
 ///
 /// # Invariants
 ///
@@ -178,7 +192,8 @@ impl<T> Deref for SpinLockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long as the guard is borrowed.
+        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long
+        // as the guard is borrowed.
         unsafe { &*self.0.data.get() }
     }
 }
@@ -204,9 +219,11 @@ impl<T> Drop for SpinLockGuard<'_, T> {
     }
 }
 
-/// An initialiser of a [`SpinLock`](crate::sync::SpinLock) with a lockdep class of its own: C's `spin_lock_init`.
+/// An initialiser of a [`SpinLock`](crate::sync::SpinLock) with a lockdep class of its own: C's
+/// `spin_lock_init`.
 ///
-/// `new_spinlock!(value)`, or `new_spinlock!(value, "name")` with a name for lockdep's reports; else it is the place.
+/// `new_spinlock!(value)`, or `new_spinlock!(value, "name")` with a name for lockdep's reports;
+/// else it is the place.
 #[macro_export]
 macro_rules! new_spinlock {
     ($value:expr $(, $name:literal)? $(,)?) => {{

@@ -28,23 +28,31 @@ impl<O> Attr<O> {
 /// A device's attribute, for a list.
 #[doc(hidden)]
 pub const fn of_device<A: DeviceAttribute>() -> Attr<(A::Data, A::Bus)> {
-    Attr((&raw const OfDevice::<A>::ATTRIBUTE.attr).cast_mut(), PhantomData)
+    Attr(
+        (&raw const OfDevice::<A>::ATTRIBUTE.attr).cast_mut(),
+        PhantomData,
+    )
 }
 
 /// A driver's attribute, for a list.
 #[doc(hidden)]
 pub const fn of_driver<A: DriverAttribute>() -> Attr<()> {
-    Attr((&raw const OfDriver::<A>::ATTRIBUTE.attr).cast_mut(), PhantomData)
+    Attr(
+        (&raw const OfDriver::<A>::ATTRIBUTE.attr).cast_mut(),
+        PhantomData,
+    )
 }
 
 /// A group of attributes.
 #[doc(hidden)]
 pub struct Group<O>(sys::attribute_group, Invariant<O>);
 
-/// Where the list of a group is: `attrs` is the pointer before `bin_attrs`; some kernels have it in a union with one to const.
+/// Where the list of a group is: `attrs` is the pointer before `bin_attrs`; some kernels have it in
+/// a union with one to const.
 const ATTRS: usize = offset_of!(sys::attribute_group, bin_attrs) - size_of::<*mut ()>();
 
-/// A group of the attributes of a list, which [`Attr::END`] ends; in a folder of that name, where there is one.
+/// A group of the attributes of a list, which [`Attr::END`] ends; in a folder of that name, where
+/// there is one.
 #[doc(hidden)]
 pub const fn group<O>(name: Option<&'static CStr>, attrs: &'static [Attr<O>]) -> Group<O> {
     assert!(!attrs.is_empty() && attrs[attrs.len() - 1].0.is_null());
@@ -79,7 +87,8 @@ impl<O> Listed<O> {
 /// Lists of groups of attributes, or none: what [`DeviceGroups`] and [`DriverGroups`] are.
 pub struct Groups<O>(*const Listed<O>);
 
-/// The attributes of a driver's devices: C's `dev_groups`. Made by [`device_groups!`](super::device_groups).
+/// The attributes of a driver's devices: C's `dev_groups`. Made by
+/// [`device_groups!`](super::device_groups).
 #[doc(alias = "dev_groups")]
 pub type DeviceGroups<T, B> = Groups<(T, B)>;
 
@@ -105,8 +114,9 @@ impl<O> Groups<O> {
 }
 
 impl<T, B> Groups<(T, B)> {
-    /// Refuses attributes whose names stand in the device's folder already: [`EEXIST`]. Where sysfs fails to make a file of a group without a
-    /// folder it removes all files that the group names (`remove_files` in `fs/sysfs/group.c`), the other one of that name among them.
+    /// Refuses attributes whose names stand in the device's folder already: [`EEXIST`]. Where sysfs
+    /// fails to make a file of a group without a folder it removes all files that the group names
+    /// (`remove_files` in `fs/sysfs/group.c`), the other one of that name among them.
     ///
     /// # Safety
     ///
@@ -186,8 +196,9 @@ unsafe impl Printable for Probed {
 ///
 /// As for [`Groups::check`]; the name is a C string.
 unsafe fn is_free(dev: *mut sys::device, name: *const c_char) -> Result {
-    // SAFETY: `kernfs_find_and_get` demands a folder that is there: `device_add` has made that of a device that is registered, and
-    // `device_del` takes it away after it has unbound the device (`bus_remove_device`), for which it waits for the device's lock.
+    // SAFETY: `kernfs_find_and_get` demands a folder that is there: `device_add` has made that of a
+    // device that is registered, and `device_del` takes it away after it has unbound the device
+    // (`bus_remove_device`), for which it waits for the device's lock.
     if !unsafe { sys::linux_driver_sysfs_has(dev, name) } {
         return Ok(());
     }
@@ -195,17 +206,22 @@ unsafe fn is_free(dev: *mut sys::device, name: *const c_char) -> Result {
     let dev = Probed(dev);
     // SAFETY: by the caller's promise.
     let name = unsafe { CStr::from_ptr(name) };
-    crate::dev_err!(&dev, "\"{}\" is in its folder already: rename the attribute", name);
+    crate::dev_err!(
+        &dev,
+        "\"{}\" is in its folder already: rename the attribute",
+        name
+    );
     Err(EEXIST)
 }
 
-/// The attributes of a driver's devices, for `DEV_GROUPS`: types that implement [`DeviceAttribute`](crate::sysfs::DeviceAttribute).
+/// The attributes of a driver's devices, for `DEV_GROUPS`: types that implement
+/// [`DeviceAttribute`](crate::sysfs::DeviceAttribute).
 ///
-/// `device_groups![A, B]` are files in the device's folder; `device_groups![c"stats" => [A, B]]` are files in a folder of that name in it
-/// (`c""`: in its own). All
-/// of it is in read-only memory.
+/// `device_groups![A, B]` are files in the device's folder; `device_groups![c"stats" => [A, B]]`
+/// are files in a folder of that name in it (`c""`: in its own). All of it is in read-only memory.
 ///
-/// The core makes the files after `probe` and takes them away before `remove`, both under the device's lock.
+/// The core makes the files after `probe` and takes them away before `remove`, both under the
+/// device's lock.
 ///
 /// ```
 /// use linux_driver_safe::pci;
@@ -254,7 +270,8 @@ macro_rules! __sysfs_device_groups {
     };
 }
 
-/// The attributes of a driver, for `GROUPS`: types that implement [`DriverAttribute`](crate::sysfs::DriverAttribute), as in
+/// The attributes of a driver, for `GROUPS`: types that implement
+/// [`DriverAttribute`](crate::sysfs::DriverAttribute), as in
 /// [`device_groups!`](crate::sysfs::device_groups).
 ///
 /// ```

@@ -8,7 +8,8 @@ use crate::error::{Result, code::ENOSPC};
 /// `PAGE_SIZE` of the architectures that there are bindings for.
 const SIZE: usize = 4096;
 
-/// The page that an attribute writes what it shows into, with [`sysfs_emit!`](crate::sysfs_emit): the `char *buf` of C's `show`.
+/// The page that an attribute writes what it shows into, with [`sysfs_emit!`](crate::sysfs_emit):
+/// the `char *buf` of C's `show`.
 pub struct Page {
     bytes: &'static mut [u8; SIZE],
     length: usize,
@@ -17,7 +18,8 @@ pub struct Page {
 impl Page {
     /// # Safety
     ///
-    /// `buf` is the page that sysfs hands to `show`, and nobody else uses it while this value is there.
+    /// `buf` is the page that sysfs hands to `show`, and nobody else uses it while this value is
+    /// there.
     pub(crate) unsafe fn new(buf: *mut u8) -> Self {
         // SAFETY: sysfs hands over a page, zeroed, by the caller's promise.
         let bytes = unsafe { &mut *buf.cast() };
@@ -28,11 +30,16 @@ impl Page {
         self.length
     }
 
-    /// Appends what `print` puts into the rest of the page, which returns how long that is, or would be if it all fitted, without its
-    /// NUL. [`ENOSPC`] if it does not fit; nothing is appended then. `longest` is how long it can be, where that is known: the compiler
-    /// knows then that it fits at the page's start.
+    /// Appends what `print` puts into the rest of the page, which returns how long that is, or
+    /// would be if it all fitted, without its NUL. [`ENOSPC`] if it does not fit; nothing is
+    /// appended then. `longest` is how long it can be, where that is known: the compiler knows then
+    /// that it fits at the page's start.
     #[inline(always)]
-    pub(crate) fn append(&mut self, longest: Option<usize>, print: impl FnOnce(&mut [u8]) -> c_int) -> Result {
+    pub(crate) fn append(
+        &mut self,
+        longest: Option<usize>,
+        print: impl FnOnce(&mut [u8]) -> c_int,
+    ) -> Result {
         let rest = self.bytes.get_mut(self.length..).unwrap_or_default();
         let fits = longest.is_some_and(|longest| longest < rest.len());
         let printed = print(rest);
@@ -52,10 +59,12 @@ impl Page {
     }
 }
 
-/// Appends text to what an attribute shows: C's `sysfs_emit`, and `sysfs_emit_at` where it is not the first.
+/// Appends text to what an attribute shows: C's `sysfs_emit`, and `sysfs_emit_at` where it is not
+/// the first.
 ///
-/// The format string is one of [`print`](mod@crate::print), with no newline that is not there: end what is shown with one. Returns
-/// [`ENOSPC`](crate::error::code::ENOSPC) if the page is full; nothing is appended then. Context: may sleep, as `show` may.
+/// The format string is one of [`print`](mod@crate::print), with no newline that is not there: end
+/// what is shown with one. Returns [`ENOSPC`](crate::error::code::ENOSPC) if the page is full;
+/// nothing is appended then. Context: may sleep, as `show` may.
 ///
 /// ```no_run
 /// use linux_driver_safe::sysfs::Page;

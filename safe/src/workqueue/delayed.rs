@@ -156,7 +156,14 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             // and no timer that is armed: it is valid for writes, and the slot held no value
             // before. lockdep asks for a key, and a name, that stay as long as the item: both are
             // statics of the module.
-            unsafe { sys::linux_driver_init_delayed_work(raw, Some(run::<H>), name.as_ptr(), key.as_raw()) };
+            unsafe {
+                sys::linux_driver_init_delayed_work(
+                    raw,
+                    Some(run::<H>),
+                    name.as_ptr(),
+                    key.as_raw(),
+                )
+            };
             Ok(())
         };
         // SAFETY: on `Ok` all that has a size is initialised; on an error nothing is, but for what
@@ -301,8 +308,10 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
 unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
     // SAFETY: C calls with the item that it was given with this function, which is a field of a
     // `DelayedWork<H>`.
-    let work = unsafe { work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work)) }
-        .cast::<DelayedWork<H>>();
+    let work = unsafe {
+        work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work))
+    }
+    .cast::<DelayedWork<H>>();
     // SAFETY: `drop` cancels the item before any of its fields goes, and waits for this call, by
     // `Member::cancel_before_drop`. The item is initialised, since it was queued by a reference to
     // it. A pinned value has no `&mut`.

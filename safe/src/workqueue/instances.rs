@@ -12,10 +12,10 @@
 //! C's `flush_work` has a gap of its own since 6.9. It links a barrier to an item that is pending.
 //! An item behind others that use up the queue's limit of active items may be the only one in its
 //! pool: nothing runs there. If the item is then taken off its queue, the barrier is left for the
-//! pool's workers and none is woken (`try_to_grab_pending`). Unless something else is queued to that
-//! pool, `flush_work` never returns, and neither does the destruction of the queue. An ordered queue
-//! runs nothing any more once root has changed the CPUs of unbound queues again, because its newer
-//! pools wait for the older one.
+//! pool's workers and none is woken (`try_to_grab_pending`). Unless something else is queued to
+//! that pool, `flush_work` never returns, and neither does the destruction of the queue. An ordered
+//! queue runs nothing any more once root has changed the CPUs of unbound queues again, because its
+//! newer pools wait for the older one.
 //!
 //! So the items of owned queues are counted here, and flushed by the count: no barrier is linked to
 //! a pending item. Only this crate queues them, and C says of each call whether it queued, and
@@ -33,8 +33,8 @@ const STEP: u64 = 1 << 32;
 /// was taken off the queue.
 pub(super) struct Instances {
     /// The lower half counts the open instances: one that runs, or is about to, one that is
-    /// pending, calls that are about to queue, and those whose taking off is not recorded yet. It is
-    /// never less than what there really is.
+    /// pending, calls that are about to queue, and those whose taking off is not recorded yet. It
+    /// is never less than what there really is.
     ///
     /// The upper half counts steps, and wraps around. The end of a run is a step. A change that
     /// leaves no instance open is two steps.
@@ -116,7 +116,10 @@ impl Instances {
             was_pending |= self.take(&cancel);
         }
         self.cancelling.fetch_sub(1, Ordering::Relaxed);
-        Cancelled { was_pending, missed }
+        Cancelled {
+            was_pending,
+            missed,
+        }
     }
 
     /// Waits until the instances that are there now have run or were taken off the queue, with a
@@ -167,7 +170,10 @@ impl Instances {
             let left = state.wrapping_sub(OPEN);
             let forward = if open(left) == 0 { 2 * STEP } else { forward };
             let new = left.wrapping_add(forward);
-            match self.state.compare_exchange_weak(state, new, order, Ordering::Relaxed) {
+            match self
+                .state
+                .compare_exchange_weak(state, new, order, Ordering::Relaxed)
+            {
                 Ok(_) => return,
                 Err(other) => state = other,
             }
@@ -222,9 +228,13 @@ mod tests {
         let refused = || assert!(!instances.queue(|| panic!("queued while it is cancelled")));
         let ends = || instances.end();
         let pauses = Pauses::new([&refused as &dyn Fn(), &ends]);
-        let cancelled = instances.cancel(|| pending.swap(false, Ordering::Relaxed), || pauses.next());
+        let cancelled =
+            instances.cancel(|| pending.swap(false, Ordering::Relaxed), || pauses.next());
         assert_eq!((cancelled.was_pending, cancelled.missed), (true, true));
-        assert!(pauses.0.lock().unwrap().is_empty(), "did not wait for the run");
+        assert!(
+            pauses.0.lock().unwrap().is_empty(),
+            "did not wait for the run"
+        );
         // As it was at first.
         assert!(instances.queue(|| true));
         instances.end();
@@ -265,10 +275,18 @@ mod tests {
         };
         assert!(instances.requeue(|| true, queue));
         instances.end();
-        assert!(!instances.cancel(|| false, || panic!("an instance too many")).missed);
+        assert!(
+            !instances
+                .cancel(|| false, || panic!("an instance too many"))
+                .missed
+        );
         // It is being cancelled: `cancel` is in its first call.
         let inside = || instances.requeue(|| false, || panic!("queued while it is cancelled"));
-        assert!(!instances.cancel(inside, || panic!("an instance too many")).missed);
+        assert!(
+            !instances
+                .cancel(inside, || panic!("an instance too many"))
+                .missed
+        );
     }
 
     /// Flushes, with these steps in its pauses: it needs all of them, and no other.
@@ -284,7 +302,9 @@ mod tests {
         // The steps wrap around in between.
         for first in [0, u32::MAX - 1, u32::MAX] {
             let instances = Instances::new();
-            instances.state.store(u64::from(first) << 32, Ordering::Relaxed);
+            instances
+                .state
+                .store(u64::from(first) << 32, Ordering::Relaxed);
             let (queue, ends) = (|| assert!(instances.queue(|| true)), || instances.end());
             let fails = || assert!(!instances.queue(|| false));
             let taken = || assert!(instances.take(&|| true));
@@ -296,10 +316,16 @@ mod tests {
             queue();
             assert!(flush(&instances, [&ends as &dyn Fn(), &queue, &ends]));
             // A call that cannot queue it, because it is pending, is no run.
-            assert!(flush(&instances, [&fails as &dyn Fn(), &fails, &fails, &ends]));
+            assert!(flush(
+                &instances,
+                [&fails as &dyn Fn(), &fails, &fails, &ends]
+            ));
             // What is queued during its run and taken off is not the run.
             queue();
-            assert!(flush(&instances, [&queue as &dyn Fn(), &taken, &fails, &ends]));
+            assert!(flush(
+                &instances,
+                [&queue as &dyn Fn(), &taken, &fails, &ends]
+            ));
             // Taken off, and queued again before the next look.
             queue();
             let requeued = || {
@@ -323,7 +349,10 @@ mod tests {
             // Both are counted when flushing begins; the run ends, and there is no other one.
             let ends = || instances.end();
             let gone = || instances.withdraw();
-            flushed.store(flush(&instances, [&ends as &dyn Fn(), &gone]), Ordering::Relaxed);
+            flushed.store(
+                flush(&instances, [&ends as &dyn Fn(), &gone]),
+                Ordering::Relaxed,
+            );
             // It is withdrawn once more when this returns.
             instances.state.fetch_add(OPEN, Ordering::Relaxed);
             false
@@ -342,7 +371,8 @@ mod tests {
         let ends = || instances.end();
         let cancel = || {
             let pauses = Pauses::new([&ends as &dyn Fn()]);
-            let cancelled = instances.cancel(|| pending.swap(false, Ordering::Relaxed), || pauses.next());
+            let cancelled =
+                instances.cancel(|| pending.swap(false, Ordering::Relaxed), || pauses.next());
             assert_eq!((cancelled.was_pending, cancelled.missed), (true, true));
         };
         assert!(flush(&instances, [&cancel as &dyn Fn()]));
@@ -362,7 +392,10 @@ mod tests {
         assert!(instances.queue(|| true));
         let forward = || instances.bring_forward(|| true, || true);
         let idle = || instances.bring_forward(|| false, || panic!("queued, and was not pending"));
-        assert!(flush(&instances, [&forward as &dyn Fn(), &idle, &forward, &ends]));
+        assert!(flush(
+            &instances,
+            [&forward as &dyn Fn(), &idle, &forward, &ends]
+        ));
         // Somebody cancels it in between.
         assert!(instances.queue(|| true));
         let cancelled = || instances.bring_forward(|| true, || false);
@@ -373,7 +406,8 @@ mod tests {
     /// What each run did is seen by whoever waited for it.
     #[test]
     fn flushing_sees_what_the_run_did() {
-        let (instances, pending, done) = (Instances::new(), AtomicBool::new(false), AtomicU32::new(0));
+        let (instances, pending, done) =
+            (Instances::new(), AtomicBool::new(false), AtomicU32::new(0));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..300 {
@@ -396,7 +430,8 @@ mod tests {
     /// of a run is not used after its cancelling.
     #[test]
     fn no_run_is_left_when_it_is_cancelled() {
-        let (instances, pending, at_work) = (Instances::new(), AtomicBool::new(false), AtomicU32::new(0));
+        let (instances, pending, at_work) =
+            (Instances::new(), AtomicBool::new(false), AtomicU32::new(0));
         let over = AtomicBool::new(false);
         let queue = || !pending.swap(true, Ordering::SeqCst);
         let take = || pending.swap(false, Ordering::SeqCst);

@@ -72,8 +72,8 @@ type Queue = *mut sys::workqueue_struct;
 /// # Invariants
 ///
 /// `raw` is the workqueue of `queue`, which stays as long as this value. The item is among the
-/// members of an owned queue. `instances` is there if the queue is an owned one; all that queues the
-/// item or takes it off the queue goes through it.
+/// members of an owned queue. `instances` is there if the queue is an owned one; all that queues
+/// the item or takes it off the queue goes through it.
 pub(super) struct Member {
     raw: NonNull<sys::workqueue_struct>,
     queue: Kind,
@@ -96,7 +96,11 @@ impl Member {
     /// `slot` is valid for writes.
     // Not in the frame of a `probe`, once for each item.
     #[inline(never)]
-    pub(super) unsafe fn write(slot: *mut Self, queue: ItemQueue, item: *mut sys::work_struct) -> Result {
+    pub(super) unsafe fn write(
+        slot: *mut Self,
+        queue: ItemQueue,
+        item: *mut sys::work_struct,
+    ) -> Result {
         let (ItemQueue(queue), item) = (queue, Address::of(item));
         let mut instances = None;
         if let Kind::Owned(shared) = &queue {
@@ -180,7 +184,11 @@ impl Member {
     /// Waits until the item has run, and returns whether it had to: by `flush`, C's function for
     /// that, or by the count where instances are counted. `bring_forward` has it run now if its
     /// timer is armed. Not where [`may_flush`](Self::may_flush) refuses it. Context: may sleep.
-    pub(super) fn flush(&self, flush: impl FnOnce() -> bool, bring_forward: impl Fn(&Instances, Queue)) -> bool {
+    pub(super) fn flush(
+        &self,
+        flush: impl FnOnce() -> bool,
+        bring_forward: impl Fn(&Instances, Queue),
+    ) -> bool {
         let Some(instances) = &self.instances else {
             return flush();
         };
@@ -216,7 +224,11 @@ impl Member {
 
     /// `EDEADLK` if this task runs the item, and would wait for itself to cancel it.
     pub(super) fn may_cancel(&self) -> Result {
-        if self.is_running() { Err(EDEADLK) } else { Ok(()) }
+        if self.is_running() {
+            Err(EDEADLK)
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the task in `BUG()` if it drops the item that it runs.

@@ -166,7 +166,10 @@ impl OwnedQueue {
     /// `EINVAL` if `max_active` is more than 512 (`WQ_MAX_ACTIVE` of older kernels), `ENOMEM`.
     #[doc(alias = "alloc_workqueue")]
     pub fn new(name: &CStr, flags: QueueFlags, max_active: u32) -> Result<Self> {
-        let limit = i32::try_from(max_active).ok().filter(|&max| max <= 512).ok_or(EINVAL)?;
+        let limit = i32::try_from(max_active)
+            .ok()
+            .filter(|&max| max <= 512)
+            .ok_or(EINVAL)?;
         let flags = flags.0 | sys::LINUX_DRIVER_WQ_UNBOUND as u32;
         // SAFETY: the shim passes the name to `"%s"`, which asks for a string that is valid for the
         // call; C copies it. Any flags of `WQ_*` go together with `WQ_UNBOUND`, but for those that
@@ -188,13 +191,17 @@ impl OwnedQueue {
     #[doc(alias = "alloc_ordered_workqueue")]
     pub fn new_ordered(name: &CStr, flags: QueueFlags) -> Result<Self> {
         // SAFETY: as in `new`.
-        let allocate = || unsafe { sys::linux_driver_alloc_ordered_workqueue(name.as_ptr(), flags.0) };
+        let allocate =
+            || unsafe { sys::linux_driver_alloc_ordered_workqueue(name.as_ptr(), flags.0) };
         Self::with(true, allocate)
     }
 
     /// Makes a queue. `one_at_a_time` says that an item may wait for another one to end before it
     /// begins.
-    fn with(one_at_a_time: bool, allocate: impl FnOnce() -> *mut sys::workqueue_struct) -> Result<Self> {
+    fn with(
+        one_at_a_time: bool,
+        allocate: impl FnOnce() -> *mut sys::workqueue_struct,
+    ) -> Result<Self> {
         let init = try_pin_init!(Shared {
             raw: NonNull::new(allocate()).ok_or(ENOMEM)?,
             one_at_a_time,

@@ -151,7 +151,9 @@ impl<H: WorkItem> Work<H> {
             // SAFETY: `INIT_WORK` asks for memory that is no item that is pending or runs: it is
             // valid for writes, and the slot held no value before. lockdep asks for a key, and a
             // name, that stay as long as the item: both are statics of the module.
-            unsafe { sys::linux_driver_init_work(raw, Some(run::<H>), name.as_ptr(), key.as_raw()) };
+            unsafe {
+                sys::linux_driver_init_work(raw, Some(run::<H>), name.as_ptr(), key.as_raw())
+            };
             Ok(())
         };
         // SAFETY: on `Ok` all that has a size is initialised; on an error nothing is, but for what

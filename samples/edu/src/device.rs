@@ -98,7 +98,8 @@ impl Edu {
         Ok(())
     }
 
-    /// Waits until it has ended. No signal breaks that off: the device would go on, and write to memory that is given up.
+    /// Waits until it has ended. No signal breaks that off: the device would go on, and write to
+    /// memory that is given up.
     #[inline(never)]
     fn wait(&self) -> Result {
         let timeout = Jiffies::from_msecs(TIMEOUT_MS);
@@ -109,8 +110,8 @@ impl Edu {
         Ok(())
     }
 
-    /// The device writes to memory no more: what it was at has ended, nothing is begun any more, and whatever it does by itself does
-    /// not reach memory. The buffer can go then.
+    /// The device writes to memory no more: what it was at has ended, nothing is begun any more,
+    /// and whatever it does by itself does not reach memory. The buffer can go then.
     pub(crate) fn stop(&self, dev: &pci::Device<Core>) {
         let _lock = self.lock.lock();
         self.lost.store(true, Ordering::Relaxed);
@@ -144,20 +145,35 @@ impl Edu {
         self.wait()
     }
 
-    /// Has the device copy `count` bytes from its memory at `offset` to the buffer. The lock is held.
+    /// Has the device copy `count` bytes from its memory at `offset` to the buffer. The lock is
+    /// held.
     pub(crate) fn fetch(&self, dev: &Device<Bound>, offset: usize, count: usize) -> Result {
         let from = regs::MEMORY | offset as u64;
-        self.transfer(dev, from, self.buffer.dma_handle(), count, regs::DMA_FROM_DEVICE)
+        self.transfer(
+            dev,
+            from,
+            self.buffer.dma_handle(),
+            count,
+            regs::DMA_FROM_DEVICE,
+        )
     }
 
-    /// Has the device copy `count` bytes from the buffer to its memory at `offset`. The lock is held.
+    /// Has the device copy `count` bytes from the buffer to its memory at `offset`. The lock is
+    /// held.
     pub(crate) fn store(&self, dev: &Device<Bound>, offset: usize, count: usize) -> Result {
         let to = regs::MEMORY | offset as u64;
         self.transfer(dev, self.buffer.dma_handle(), to, count, 0)
     }
 
     #[inline(never)]
-    fn transfer(&self, dev: &Device<Bound>, source: u64, destination: u64, count: usize, direction: u32) -> Result {
+    fn transfer(
+        &self,
+        dev: &Device<Bound>,
+        source: u64,
+        destination: u64,
+        count: usize,
+        direction: u32,
+    ) -> Result {
         let registers = self.registers(dev)?;
         self.begin()?;
         registers.writeq::<{ regs::DMA_SOURCE }>(source);

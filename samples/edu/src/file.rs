@@ -25,7 +25,13 @@ impl Operations for Edu {
         Ok(())
     }
 
-    fn ioctl(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, cmd: u32, argument: Argument<'_>) -> Result<u32> {
+    fn ioctl(
+        this: Pin<&Self>,
+        call: &Call<'_>,
+        _file: Pin<&()>,
+        cmd: u32,
+        argument: Argument<'_>,
+    ) -> Result<u32> {
         let _awake = runtime::resume_and_get(call)?.autosuspend();
         match cmd {
             IOC_ID => argument.write(&this.id(call)?)?,

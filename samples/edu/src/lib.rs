@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A driver for QEMU's `edu` device (`-device edu`), which computes factorials and has a little memory that DMA reaches.
+//! A driver for QEMU's `edu` device (`-device edu`), which computes factorials and has a little
+//! memory that DMA reaches.
 //!
-//! On probe it checks that the device is one and is alive, and has it compute a factorial. While it is bound there is a device
-//! file, `/dev/edu-N`: `ioctl` computes, `read` and `write` reach the memory. The device sleeps when nobody uses it.
+//! On probe it checks that the device is one and is alive, and has it compute a factorial. While it
+//! is bound there is a device file, `/dev/edu-N`: `ioctl` computes, `read` and `write` reach the
+//! memory. The device sleeps when nobody uses it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -84,7 +86,8 @@ impl pm::Operations for EduDriver {
     type Bus = pci::Bus;
 
     fn runtime_suspend(_dev: &pci::Device<Transition>, this: Pin<&Self>) -> Result {
-        this.sleeps.fetch_add(1, core::sync::atomic::Ordering::Relaxed);
+        this.sleeps
+            .fetch_add(1, core::sync::atomic::Ordering::Relaxed);
         Ok(())
     }
 }

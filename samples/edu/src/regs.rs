@@ -14,7 +14,8 @@ pub(crate) const STATUS: usize = 0x20;
 pub(crate) const STATUS_RAISE: u32 = 1 << 7;
 /// Why an interrupt was raised; 0 if none is.
 pub(crate) const INTERRUPT_STATUS: usize = 0x24;
-/// A factorial is computed, or bit 0 was raised; a transfer has ended. Nobody waits for another reason.
+/// A factorial is computed, or bit 0 was raised; a transfer has ended. Nobody waits for another
+/// reason.
 pub(crate) const INTERRUPT_KNOWN: u32 = 1 << 0 | 1 << 8;
 /// Raises an interrupt.
 pub(crate) const INTERRUPT_RAISE: usize = 0x60;

@@ -15,7 +15,13 @@ pub(crate) fn walk(dev: &pci::Device<Bound>) -> Result {
         } else if flags & IORESOURCE_IO != 0 {
             dev_info!(dev, "BAR {}: {} ports at {:#x}", bar, length, start);
         } else if flags & IORESOURCE_MEM != 0 {
-            dev_info!(dev, "BAR {}: {} bytes of memory at {:#x}", bar, length, start);
+            dev_info!(
+                dev,
+                "BAR {}: {} bytes of memory at {:#x}",
+                bar,
+                length,
+                start
+            );
         } else {
             dev_warn!(dev, "BAR {}: neither memory nor ports: {:#x}", bar, flags);
         }

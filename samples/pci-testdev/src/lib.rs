@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A driver for QEMU's `pci-testdev` (`-device pci-testdev,membar=64K`), a device that counts what is written to its BARs.
+//! A driver for QEMU's `pci-testdev` (`-device pci-testdev,membar=64K`), a device that counts what
+//! is written to its BARs.
 //!
-//! On probe it walks over the six BARs and passes the device's tests of the first two, one of memory and one of I/O ports. The
-//! attribute `tests` says how many passed.
+//! On probe it walks over the six BARs and passes the device's tests of the first two, one of
+//! memory and one of I/O ports. The attribute `tests` says how many passed.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The device's tests (QEMU's `docs/specs/pci-testdev`): a BAR starts with a header that says what to write where, and counts it.
+//! The device's tests (QEMU's `docs/specs/pci-testdev`): a BAR starts with a header that says what
+//! to write where, and counts it.
 
 use linux_driver::io::{Mmio, Ports};
 use linux_driver::pci;
@@ -90,8 +91,13 @@ impl Registers for Ports<PORTS> {
     }
 }
 
-/// Passes all tests that the BAR has, and says how many these are. `EIO` if the device's count is none that can be.
-pub(crate) fn pass(dev: &pci::Device<Bound>, what: &'static str, registers: &impl Registers) -> Result<u32> {
+/// Passes all tests that the BAR has, and says how many these are. `EIO` if the device's count is
+/// none that can be.
+pub(crate) fn pass(
+    dev: &pci::Device<Bound>,
+    what: &'static str,
+    registers: &impl Registers,
+) -> Result<u32> {
     for test in 0..=u8::MAX {
         registers.select(test);
         let width = registers.width();
@@ -100,7 +106,8 @@ pub(crate) fn pass(dev: &pci::Device<Bound>, what: &'static str, registers: &imp
         }
         let (offset, data) = (registers.offset(), registers.data());
         for _ in 0..TIMES {
-            // The offset is the device's word: one that lies outside of the BAR is an error, and not an access.
+            // The offset is the device's word: one that lies outside of the BAR is an error, and
+            // not an access.
             registers.write(width, data, offset as usize)?;
         }
         let count = registers.count();
@@ -114,7 +121,8 @@ pub(crate) fn pass(dev: &pci::Device<Bound>, what: &'static str, registers: &imp
             count,
             TIMES
         );
-        // Of the other tests an eventfd of the host's may take what is written: then the device sees none of it.
+        // Of the other tests an eventfd of the host's may take what is written: then the device
+        // sees none of it.
         if count != TIMES && (test == 0 || count != 0) {
             return Err(EIO);
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A module that makes three platform devices, lamps, and has the driver for two of them.
 //!
-//! (A module that is a platform driver and nothing else is declared with `module_platform_driver!`.)
+//! (A module that is a platform driver and nothing else is declared with
+//! `module_platform_driver!`.)
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -35,7 +36,10 @@ impl platform::Driver for Lamp {
     const DRIVER: DeviceDriver<Self, platform::Bus> = DeviceDriver::new().pm();
     const DEV_GROUPS: sysfs::DeviceGroups<Self, platform::Bus> = sysfs::device_groups![Colours];
 
-    fn probe(dev: &platform::Device<Core>, kind: Option<&'static Kind>) -> impl PinInit<Self, Error> {
+    fn probe(
+        dev: &platform::Device<Core>,
+        kind: Option<&'static Kind>,
+    ) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             let Some(kind) = kind else {
                 dev_info!(dev, "no entry in the table");
@@ -43,7 +47,10 @@ impl platform::Driver for Lamp {
             };
             dev_info!(dev, "a lamp with {} colours", kind.colours);
             let dev: &platform::Device = dev;
-            Ok(Lamp { dev: dev.into(), kind })
+            Ok(Lamp {
+                dev: dev.into(),
+                kind,
+            })
         })
     }
 

@@ -3,7 +3,9 @@
 
 use core::sync::atomic::AtomicBool;
 
-use linux_driver::bus::{self, Attr, BusType, Device, DeviceRegistration, Handle, NewDevice, Registration, UeventEnv};
+use linux_driver::bus::{
+    self, Attr, BusType, Device, DeviceRegistration, Handle, NewDevice, Registration, UeventEnv,
+};
 use linux_driver::driver;
 use linux_driver::module::ThisModule;
 use linux_driver::prelude::*;
@@ -76,7 +78,8 @@ impl BusType for Toys {
     const NAME: &'static CStr = c"rust_toys";
     type DeviceData = Toy;
     type DeviceId = Kind;
-    const ATTRIBUTES: &'static [Attr<Self>] = &[bus::attribute::<New>(), bus::attribute::<Delete>()];
+    const ATTRIBUTES: &'static [Attr<Self>] =
+        &[bus::attribute::<New>(), bus::attribute::<Delete>()];
 
     fn init(_module: &'static ThisModule, bus: &Handle<Self>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {

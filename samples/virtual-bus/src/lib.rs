@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A bus that there is no hardware for, its devices, and a driver for them.
 //!
-//! Devices are made and destroyed at run time: `echo ball > /sys/bus/rust_toys/new_device`, `echo 0 > /sys/bus/rust_toys/delete_device`.
+//! Devices are made and destroyed at run time: `echo ball > /sys/bus/rust_toys/new_device`,
+//! `echo 0 > /sys/bus/rust_toys/delete_device`.
 #![no_std]
 #![forbid(unsafe_code)]
 

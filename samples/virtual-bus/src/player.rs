@@ -22,12 +22,18 @@ impl bus::Driver for Player {
     /// What is done with a toy.
     type IdInfo = &'static str;
     const NAME: &'static CStr = c"rust_player";
-    const ID_TABLE: bus::IdTable<Toys, &'static str> =
-        &[(Kind::Ball, "thrown"), (Kind::Kite, "flown"), (Kind::Shard, "dropped")];
+    const ID_TABLE: bus::IdTable<Toys, &'static str> = &[
+        (Kind::Ball, "thrown"),
+        (Kind::Kite, "flown"),
+        (Kind::Shard, "dropped"),
+    ];
     const DRIVER: DeviceDriver<Self, Toys> = DeviceDriver::new().pm();
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Toys> = sysfs::device_groups![Plays];
 
-    fn probe(dev: &Device<Toys, Core>, what: Option<&'static &'static str>) -> impl PinInit<Self, Error> {
+    fn probe(
+        dev: &Device<Toys, Core>,
+        what: Option<&'static &'static str>,
+    ) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             let toy = dev.data();
             if toy.kind == Kind::Shard {
@@ -46,7 +52,11 @@ impl bus::Driver for Player {
     }
 
     fn remove(dev: &Device<Toys, Core>, this: Pin<&Self>) {
-        dev_info!(dev, "played with {} times", this.plays.load(Ordering::Relaxed));
+        dev_info!(
+            dev,
+            "played with {} times",
+            this.plays.load(Ordering::Relaxed)
+        );
     }
 
     fn shutdown(dev: &Device<Toys, Core>, _this: Pin<&Self>) {
@@ -69,7 +79,8 @@ impl pm::Operations for Player {
     }
 }
 
-/// `plays` in the device's folder: reading picks the toy up, plays with it, and says how often that was done.
+/// `plays` in the device's folder: reading picks the toy up, plays with it, and says how often that
+/// was done.
 struct Plays;
 
 #[vtable]
@@ -80,6 +91,10 @@ impl sysfs::DeviceAttribute for Plays {
 
     fn show(dev: &Device<Toys, Bound>, this: Pin<&Player>, page: &mut Page) -> Result {
         let _up = runtime::resume_and_get(dev)?;
-        sysfs_emit!(page, "{}\n", this.plays.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+        sysfs_emit!(
+            page,
+            "{}\n",
+            this.plays.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+        )
     }
 }

@@ -37,7 +37,9 @@ const COMMANDS: &[(&str, Command)] = &[
 
 /// Runs the command that the first argument names.
 pub(crate) fn run(args: &[String]) -> Result {
-    let (name, rest) = args.split_first().ok_or_else(|| Failure::new("which command?"))?;
+    let (name, rest) = args
+        .split_first()
+        .ok_or_else(|| Failure::new("which command?"))?;
     let (_, command) = COMMANDS
         .iter()
         .find(|(known, _)| known == name)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! System calls on an open file with whatever arguments, right or wrong ones. The kernel must bear any: an address is passed as
-//! a number, and is nobody's to read or write unless the caller says so.
+//! System calls on an open file with whatever arguments, right or wrong ones. The kernel must bear
+//! any: an address is passed as a number, and is nobody's to read or write unless the caller says
+//! so.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -28,8 +29,9 @@ fn result(result: i64) -> Result<u64, i32> {
 
 /// A system call with two numbers after the file.
 fn call(number: libc::c_long, file: &File, first: u64, second: u64) -> Result<u64, i32> {
-    // SAFETY: none of the calls below writes to or reads from memory of ours that the caller of this module did not set
-    // aside for it: where an address is ours, it is that of a buffer which holds the length, or the kernel refuses it.
+    // SAFETY: none of the calls below writes to or reads from memory of ours that the caller of
+    // this module did not set aside for it: where an address is ours, it is that of a buffer which
+    // holds the length, or the kernel refuses it.
     result(unsafe { libc::syscall(number, file.as_raw_fd(), first, second) })
 }
 
@@ -65,7 +67,13 @@ pub(crate) fn poll(file: &File, events: i16) -> Result<i16, i32> {
 }
 
 /// Maps it and unmaps it again, without a look at it.
-pub(crate) fn map(file: &File, length: usize, protection: i32, flags: i32, offset: i64) -> Result<(), i32> {
+pub(crate) fn map(
+    file: &File,
+    length: usize,
+    protection: i32,
+    flags: i32,
+    offset: i64,
+) -> Result<(), i32> {
     // SAFETY: without MAP_FIXED a new mapping takes no memory away that is in use.
     let address = unsafe {
         libc::mmap(

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What user space does with a driver, as commands that run inside the virtual machine (a plan's `exec` and `spawn`).
+//! What user space does with a driver, as commands that run inside the virtual machine (a plan's
+//! `exec` and `spawn`).
 //!
-//! One command a file of `commands/`, named in one list there. A command says what it found on its standard output, or why it
-//! failed on its standard error; its exit code is then the error number, if there is one, and 255 otherwise. One that is
-//! spawned says `ready` in a line of its own, and comes to its end when its standard input ends.
+//! One command a file of `commands/`, named in one list there. A command says what it found on its
+//! standard output, or why it failed on its standard error; its exit code is then the error number,
+//! if there is one, and 255 otherwise. One that is spawned says `ready` in a line of its own, and
+//! comes to its end when its standard input ends.
 
 mod args;
 mod commands;

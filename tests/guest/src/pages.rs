@@ -36,9 +36,16 @@ impl Area {
         Self::map(length, protection, flags, file.as_raw_fd(), offset as i64)
     }
 
-    fn map(length: usize, protection: i32, flags: i32, fd: i32, offset: i64) -> std::result::Result<Self, i32> {
+    fn map(
+        length: usize,
+        protection: i32,
+        flags: i32,
+        fd: i32,
+        offset: i64,
+    ) -> std::result::Result<Self, i32> {
         // SAFETY: without MAP_FIXED a new mapping takes no memory away that is in use.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd, offset) };
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd, offset) };
         if start == libc::MAP_FAILED {
             return Err(errno());
         }
@@ -81,7 +88,8 @@ impl Area {
 
     /// Reads a word: SIGBUS if there is nothing behind it.
     pub(crate) fn read(&self, offset: usize) -> u32 {
-        // SAFETY: it lies in the mapping; what is behind it is a device, or nothing, which is a signal.
+        // SAFETY: it lies in the mapping; what is behind it is a device, or nothing, which is a
+        // signal.
         unsafe { self.word(offset).read_volatile() }
     }
 

@@ -56,7 +56,8 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
     let nothing = String::new;
     match action {
         Action::Load { module, params } => {
-            sys::load_module(module, params).map_err(failed(format_args!("finit_module({module})")))?;
+            sys::load_module(module, params)
+                .map_err(failed(format_args!("finit_module({module})")))?;
         }
         Action::LoadByAlias { device } => return load_by_alias(&found(device)?, &world.aliases),
         Action::Unload { module } => {
@@ -69,13 +70,17 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             return wait_for_driver(device, Some(driver), world, deadline).map(|()| nothing());
         }
         Action::DevicesBound { leaves } => return devices_bound(leaves, world, deadline),
-        Action::WaitUnbound { device } => return wait_for_driver(device, None, world, deadline).map(|()| nothing()),
+        Action::WaitUnbound { device } => {
+            return wait_for_driver(device, None, world, deadline).map(|()| nothing());
+        }
         Action::WaitGone { device } => return wait_gone(device, deadline).map(|()| nothing()),
         Action::Unbind { device } => {
             let folder = found(device)?;
             write(&folder.join("driver/unbind"), &name(&folder))?;
         }
-        Action::Bind { device, driver } => write(&bind_file(device, driver), &name(&found(device)?))?,
+        Action::Bind { device, driver } => {
+            write(&bind_file(device, driver), &name(&found(device)?))?
+        }
         Action::Remove { device } => write(&found(device)?.join("remove"), "1")?,
         Action::Rescan {} => write(Path::new("/sys/bus/pci/rescan"), "1")?,
         Action::Write { path, data } => write(Path::new(path), data)?,
@@ -87,15 +92,24 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         } => {
             let held = read(Path::new(path))?;
             let wrong = [
-                ("not", equals.as_deref().filter(|wanted| wanted.trim() != held)),
-                ("which lacks", holds.as_deref().filter(|wanted| !held.contains(*wanted))),
+                (
+                    "not",
+                    equals.as_deref().filter(|wanted| wanted.trim() != held),
+                ),
+                (
+                    "which lacks",
+                    holds.as_deref().filter(|wanted| !held.contains(*wanted)),
+                ),
                 (
                     "and with it",
                     lacks.as_deref().filter(|unwanted| held.contains(*unwanted)),
                 ),
             ];
-            if let Some((what, text)) = wrong.iter().find_map(|(what, text)| Some((what, (*text)?))) {
-                return Err(Failure::new(format_args!("{path} holds {held:?}, {what} {text:?}")));
+            if let Some((what, text)) = wrong.iter().find_map(|(what, text)| Some((what, (*text)?)))
+            {
+                return Err(Failure::new(format_args!(
+                    "{path} holds {held:?}, {what} {text:?}"
+                )));
             }
             return Ok(held);
         }
@@ -110,7 +124,10 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         Action::Expect {} => {}
         Action::Sleep { ms } => thread::sleep(Duration::from_millis(*ms)),
         Action::Repeat {
-            times, actions, quiet, ..
+            times,
+            actions,
+            quiet,
+            ..
         } => return repeat(*times, actions, *quiet, world, deadline),
         Action::Plug { .. } => {
             port::wait_until_off(deadline)?;
@@ -155,7 +172,11 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
 
 /// Does the actions again and again. A failure says in which round it was.
 fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: Instant) -> Result {
-    let _quiet = if quiet { Some(quiet::Quiet::start()?) } else { None };
+    let _quiet = if quiet {
+        Some(quiet::Quiet::start()?)
+    } else {
+        None
+    };
     let start = Instant::now();
     for round in 1..=times {
         for action in actions {
@@ -171,7 +192,10 @@ fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: 
             })?;
         }
     }
-    Ok(format!("{times} times in {:.1} s", start.elapsed().as_secs_f64()))
+    Ok(format!(
+        "{times} times in {:.1} s",
+        start.elapsed().as_secs_f64()
+    ))
 }
 
 /// The file through which devices are bound to the driver.
@@ -198,25 +222,36 @@ pub(crate) fn found(device: &Device) -> Result<PathBuf> {
             nth,
         } => {
             let same = those(&devices, |folder| {
-                let has = |file: &str, id: u16| read(&folder.join(file)).is_ok_and(|text| text == format!("{id:#06x}"));
+                let has = |file: &str, id: u16| {
+                    read(&folder.join(file)).is_ok_and(|text| text == format!("{id:#06x}"))
+                };
                 has("vendor", *vendor) && has("device", *id)
             })?;
             let count = same.len();
             same.into_iter().nth(*nth).ok_or_else(|| Failure {
                 errno: Some(Errno(libc::ENODEV)),
-                detail: format!("ENODEV: no device {device}: {count} of that vendor and device ID are there"),
+                detail: format!(
+                    "ENODEV: no device {device}: {count} of that vendor and device ID are there"
+                ),
             })
         }
         Device::Matching { bus, patterns } => {
             let alias = |folder: &Path| read(&folder.join("modalias")).unwrap_or_default();
-            let matches = |folder: &Path| patterns.iter().any(|pattern| sys::matches(pattern, &alias(folder)));
-            those(&devices, matches)?.into_iter().next().ok_or_else(|| Failure {
-                errno: Some(Errno(libc::ENODEV)),
-                detail: format!(
-                    "ENODEV: no device of the bus {bus} that the module's aliases name: {}",
-                    patterns.join(" ")
-                ),
-            })
+            let matches = |folder: &Path| {
+                patterns
+                    .iter()
+                    .any(|pattern| sys::matches(pattern, &alias(folder)))
+            };
+            those(&devices, matches)?
+                .into_iter()
+                .next()
+                .ok_or_else(|| Failure {
+                    errno: Some(Errno(libc::ENODEV)),
+                    detail: format!(
+                        "ENODEV: no device of the bus {bus} that the module's aliases name: {}",
+                        patterns.join(" ")
+                    ),
+                })
         }
     }
 }
@@ -236,15 +271,26 @@ fn those(devices: &Path, is: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
 
 /// The last part of the path, as the kernel calls it.
 pub(crate) fn name(folder: &Path) -> String {
-    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// The driver that the device of this folder is bound to.
 pub(crate) fn driver_of(folder: &Path) -> Option<String> {
-    fs::read_link(folder.join("driver")).ok().map(|link| name(&link))
+    fs::read_link(folder.join("driver"))
+        .ok()
+        .map(|link| name(&link))
 }
 
-fn wait_for_driver(device: &Device, wanted: Option<&String>, world: &World, deadline: Instant) -> Result<()> {
+fn wait_for_driver(
+    device: &Device,
+    wanted: Option<&String>,
+    world: &World,
+    deadline: Instant,
+) -> Result<()> {
     let shown = |driver: Option<&String>| driver.cloned().unwrap_or_else(|| "no driver".to_owned());
     loop {
         // The device itself may still have to come.
@@ -255,7 +301,8 @@ fn wait_for_driver(device: &Device, wanted: Option<&String>, world: &World, dead
                 if bound.as_ref() == wanted {
                     return Ok(());
                 }
-                let failure = wanted.and_then(|driver| world.probe_failure(&name(&folder), Some(driver)));
+                let failure =
+                    wanted.and_then(|driver| world.probe_failure(&name(&folder), Some(driver)));
                 if let Some(failure) = failure.filter(|_| bound.is_none()) {
                     return Err(Failure {
                         errno: Some(failure.errno),
@@ -287,13 +334,20 @@ fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result 
         let spared = leaves.iter().map(found).collect::<Result<Vec<_>>>()?;
         // Where QEMU's chipsets have their other functions.
         let is_pc = read(&bus.join("0000:00:00.0/device")).is_ok_and(|id| id == "0x1237");
-        let chipset = ["0000:00:00.", if is_pc { "0000:00:01." } else { "0000:00:1f." }];
+        let chipset = [
+            "0000:00:00.",
+            if is_pc { "0000:00:01." } else { "0000:00:1f." },
+        ];
         let folders = those(bus, |folder| {
-            let is_bridge = read(&folder.join("class")).is_ok_and(|class| class.starts_with("0x06"));
+            let is_bridge =
+                read(&folder.join("class")).is_ok_and(|class| class.starts_with("0x06"));
             let of_chipset = chipset.iter().any(|slot| name(folder).starts_with(slot));
             !is_bridge && !of_chipset && !spared.iter().any(|spared| spared == folder)
         })?;
-        let unbound: Vec<&PathBuf> = folders.iter().filter(|folder| driver_of(folder).is_none()).collect();
+        let unbound: Vec<&PathBuf> = folders
+            .iter()
+            .filter(|folder| driver_of(folder).is_none())
+            .collect();
         if unbound.is_empty() {
             let bound = folders.iter().map(|folder| {
                 let driver = driver_of(folder).unwrap_or_default();
@@ -316,8 +370,9 @@ fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result 
     }
 }
 
-/// Waits until whoever probes the device has ended. The core shows the driver from before its `probe` on, and holds the
-/// device's lock until after it; so does a write to `power/control` (`control_store`), which changes nothing here.
+/// Waits until whoever probes the device has ended. The core shows the driver from before its
+/// `probe` on, and holds the device's lock until after it; so does a write to `power/control`
+/// (`control_store`), which changes nothing here.
 fn wait_for_probe(device: &Device) -> Result<()> {
     let control = found(device)?.join("power/control");
     if !control.exists() {
@@ -359,7 +414,9 @@ fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
         match sys::load_module(module, "") {
             // To modprobe too, a module that is loaded is as good as one that it loads.
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {}
-            result => result.map_err(failed(format_args!("finit_module({module}) for {modalias}")))?,
+            result => result.map_err(failed(format_args!(
+                "finit_module({module}) for {modalias}"
+            )))?,
         }
         loaded.push(module);
     }
@@ -375,7 +432,10 @@ fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
 /// Writes with one write(2), as a file of sysfs wants it.
 pub(crate) fn write(path: &Path, data: &str) -> Result<()> {
     let what = || path.display();
-    let mut file = OpenOptions::new().write(true).open(path).map_err(failed(what()))?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(failed(what()))?;
     let written = file.write(data.as_bytes()).map_err(failed(what()))?;
     if written != data.len() {
         return Err(Failure::new(format_args!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Has each allocation of an operation fail in turn (`Documentation/fault-injection/fault-injection.rst`, "Systematic faults
-//! using fail-nth").
+//! Has each allocation of an operation fail in turn
+//! (`Documentation/fault-injection/fault-injection.rst`, "Systematic faults using fail-nth").
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -17,11 +17,17 @@ use crate::sys;
 const SLAB: &str = "/sys/kernel/debug/failslab";
 /// How pages are made to fail (`FAIL_PAGE_ALLOC`).
 const PAGES: &str = "/sys/kernel/debug/fail_page_alloc";
-/// Where pages fail: the memory for coherent DMA. Elsewhere they mostly are what caches take in at any moment, the spared ones too.
+/// Where pages fail: the memory for coherent DMA. Elsewhere they mostly are what caches take in at
+/// any moment, the spared ones too.
 const PAGES_OF: &str = "dma_direct_alloc";
 
 /// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
-pub(crate) fn fail_each(action: &Action, at_least: u32, spares: Option<&str>, deadline: Instant) -> Result {
+pub(crate) fn fail_each(
+    action: &Action,
+    at_least: u32,
+    spares: Option<&str>,
+    deadline: Instant,
+) -> Result {
     let operation = Operation::of(action)?;
     prepare(&operation, spares)?;
     operation.must_be_undone()?;
@@ -74,14 +80,17 @@ const SPARED_CACHES: [&str; 4] = [
     // What the detectors note of each allocation: without it they turn themselves off.
     "kmemleak_",
     "debug_objects_cache",
-    // The states and operands of the firmware's interpreter, some 250 for each look into the table of interrupts. Without
-    // one it loses count of its references: it leaks, and frees an object twice (`acpi_ut_update_object_reference`).
+    // The states and operands of the firmware's interpreter, some 250 for each look into the table
+    // of interrupts. Without one it loses count of its references: it leaks, and frees an object
+    // twice (`acpi_ut_update_object_reference`).
     "Acpi-",
-    // `unregister_irq_proc` removes what `register_irq_proc` could not make, and `remove_proc_entry` warns of that.
+    // `unregister_irq_proc` removes what `register_irq_proc` could not make, and
+    // `remove_proc_entry` warns of that.
     "proc_dir_entry",
 ];
 
-/// Has objects of all caches fail but those that are spared. Caches that are made later are spared too.
+/// Has objects of all caches fail but those that are spared. Caches that are made later are spared
+/// too.
 fn choose_caches() -> Result<()> {
     let entries = fs::read_dir(CACHES).map_err(failed(CACHES))?;
     for entry in entries {
@@ -106,10 +115,12 @@ fn choose_caches() -> Result<()> {
     Ok(())
 }
 
-/// What DMA-API debugging notes of a mapping, in nodes of a tree as others have them: without one it turns itself off.
+/// What DMA-API debugging notes of a mapping, in nodes of a tree as others have them: without one
+/// it turns itself off.
 const SPARED: &str = "add_dma_entry";
 
-/// Where the function is: its first address, and that of what comes after it. `None` if the kernel has none of that name.
+/// Where the function is: its first address, and that of what comes after it. `None` if the kernel
+/// has none of that name.
 fn function(name: &str) -> Result<Option<(u64, u64)>> {
     let path = "/proc/kallsyms";
     let text = fs::read_to_string(path).map_err(failed(path))?;
@@ -122,7 +133,9 @@ fn function(name: &str) -> Result<Option<(u64, u64)>> {
     let Some((start, _)) = symbols().find(|&(_, is)| is) else {
         return Ok(None);
     };
-    let after = symbols().map(|(address, _)| address).filter(|&address| address > start);
+    let after = symbols()
+        .map(|(address, _)| address)
+        .filter(|&address| address > start);
     let end = after.min().filter(|_| start != 0).ok_or_else(|| {
         Failure::new(format_args!(
             "{path}: {name} has no address: set kernel.kptr_restrict to 0"
@@ -131,7 +144,8 @@ fn function(name: &str) -> Result<Option<(u64, u64)>> {
     Ok(Some((start, end)))
 }
 
-/// Where the driver's module is: a binding fails in what its code calls, and not in what the driver core does around it.
+/// Where the driver's module is: a binding fails in what its code calls, and not in what the driver
+/// core does around it.
 fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
     let link = bind_file(device, driver).with_file_name("module");
     let module = name(&fs::canonicalize(&link).map_err(failed(link.display()))?);
@@ -148,7 +162,8 @@ fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
         .ok_or_else(|| Failure::new(format_args!("{path} does not say where {module} is")))
 }
 
-/// Has failures strike where they are to, allocations that may sleep too, and without a word on the console.
+/// Has failures strike where they are to, allocations that may sleep too, and without a word on the
+/// console.
 fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
     let spared = match spares {
         None => function(SPARED)?,
@@ -179,8 +194,8 @@ fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Has this kind of failure strike what is called from the required addresses, and not from those that are spared. (All of
-/// it, in a kernel without `FAULT_INJECTION_STACKTRACE_FILTER`.)
+/// Has this kind of failure strike what is called from the required addresses, and not from those
+/// that are spared. (All of it, in a kernel without `FAULT_INJECTION_STACKTRACE_FILTER`.)
 fn strike_in(kind: &Path, required: (u64, u64), spared: Option<(u64, u64)>) -> Result<()> {
     write(&kind.join("ignore-gfp-wait"), "N")?;
     write(&kind.join("verbose"), "0")?;
@@ -211,18 +226,27 @@ impl<'a> Operation<'a> {
     fn of(action: &'a Action) -> Result<Self> {
         match action {
             Action::Bind { device, driver } => Ok(Self::Bind { device, driver }),
-            Action::Load { module: path, params } => {
+            Action::Load {
+                module: path,
+                params,
+            } => {
                 let file = name(Path::new(path));
                 let module = file.split('.').next().unwrap_or_default().replace('-', "_");
-                Ok(Self::Load { path, params, module })
+                Ok(Self::Load {
+                    path,
+                    params,
+                    module,
+                })
             }
             _ => Err(Failure::new("only `bind` and `load` can be undone")),
         }
     }
 
-    /// Does it, with its `nth` allocation failing. What came of it, and whether it came to that allocation.
+    /// Does it, with its `nth` allocation failing. What came of it, and whether it came to that
+    /// allocation.
     fn with_failure(&self, nth: u32) -> Result<(Result<()>, bool)> {
-        // All that we ourselves need is there before; only the one system call runs with the failure armed.
+        // All that we ourselves need is there before; only the one system call runs with the
+        // failure armed.
         let armed = Armed::open()?;
         match self {
             Self::Bind { device, driver } => {
@@ -242,7 +266,10 @@ impl<'a> Operation<'a> {
                 armed.arm(nth)?;
                 let result = module.load();
                 let struck = armed.disarm()?;
-                Ok((result.map_err(failed(format_args!("finit_module({path})"))), struck))
+                Ok((
+                    result.map_err(failed(format_args!("finit_module({path})"))),
+                    struck,
+                ))
             }
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Memory that nothing refers to any more (`mm/kmemleak.c`, `Documentation/dev-tools/kmemleak.rst`).
+//! Memory that nothing refers to any more (`mm/kmemleak.c`,
+//! `Documentation/dev-tools/kmemleak.rst`).
 
 use std::path::Path;
 use std::thread;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The kernel's log, `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`): written to, it holds our records; read from, it
-//! gives every message.
+//! The kernel's log, `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`): written to, it holds our
+//! records; read from, it gives every message.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -30,17 +30,18 @@ impl Log {
         Ok(Self { write, read, token })
     }
 
-    /// Says one record. One write(2) is one line of the log; without its line end nobody could read it before the next.
+    /// Says one record. One write(2) is one line of the log; without its line end nobody could read
+    /// it before the next.
     pub(crate) fn say(&mut self, record: &Record) -> io::Result<()> {
         let line = format!("{LEVEL}{}\n", record.line(&self.token));
         self.write.write(line.as_bytes()).map(drop)
     }
 
-    /// Passes over all messages up to our own record, each of which `see` gets. What comes after it is what follows from what we
-    /// do next.
+    /// Passes over all messages up to our own record, each of which `see` gets. What comes after it
+    /// is what follows from what we do next.
     pub(crate) fn skip_to(&mut self, record: &Record, mut see: impl FnMut(&str)) -> io::Result<()> {
-        // What was written can be read; only messages overwritten meanwhile can hide it, and then those that are
-        // left are all newer.
+        // What was written can be read; only messages overwritten meanwhile can hide it, and then
+        // those that are left are all newer.
         while let Some(message) = self.next()? {
             if Record::read(&message, &self.token).as_ref() == Some(record) {
                 break;
@@ -66,7 +67,8 @@ impl Log {
             match self.read.read(&mut record) {
                 Ok(length) => return Ok(Some(text(&record[..length]))),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
-                // EPIPE: messages were overwritten before we read them; the next read goes on after the gap.
+                // EPIPE: messages were overwritten before we read them; the next read goes on after
+                // the gap.
                 Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => {}
                 Err(e) => return Err(e),
             }
@@ -74,10 +76,13 @@ impl Log {
     }
 }
 
-/// The message in a record `LEVEL,NUMBER,TIME,FLAGS;MESSAGE` and its further lines. The kernel escapes every byte of the
-/// message that is not printable ASCII, and the backslash, as `\xHH`.
+/// The message in a record `LEVEL,NUMBER,TIME,FLAGS;MESSAGE` and its further lines. The kernel
+/// escapes every byte of the message that is not printable ASCII, and the backslash, as `\xHH`.
 fn text(record: &[u8]) -> String {
-    let line = record.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = record
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let message = line
         .iter()
         .position(|&byte| byte == b';')

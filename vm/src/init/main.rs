@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The program inside the machine: process 1 of the guest. It reads its job, runs the steps one after the other, says on
-//! the kernel's log what comes of each, and powers the machine off.
+//! The program inside the machine: process 1 of the guest. It reads its job, runs the steps one
+//! after the other, says on the kernel's log what comes of each, and powers the machine off.
 //!
 //! It is statically linked and does everything itself: there is nothing else in the guest.
 
@@ -36,7 +36,11 @@ fn main() {
 }
 
 fn work() -> Result<(), String> {
-    for (kind, place) in [("devtmpfs", c"/dev"), ("proc", c"/proc"), ("sysfs", c"/sys")] {
+    for (kind, place) in [
+        ("devtmpfs", c"/dev"),
+        ("proc", c"/proc"),
+        ("sysfs", c"/sys"),
+    ] {
         sys::mount(kind, place).map_err(|e| format!("mount {kind}: {e}"))?;
     }
     // A kernel may be built without it.
@@ -56,7 +60,9 @@ fn work() -> Result<(), String> {
         tainted: tainted()?,
     })
     .map_err(failed)?;
-    let world = Arc::new(World::new(job.aliases, job.asks_host).map_err(|e| format!("the line to the host: {e}"))?);
+    let world = Arc::new(
+        World::new(job.aliases, job.asks_host).map_err(|e| format!("the line to the host: {e}"))?,
+    );
     let sleeps = |action: &Action| {
         matches!(
             action,
@@ -66,7 +72,8 @@ fn work() -> Result<(), String> {
             }
         )
     };
-    // A q35 that has slept is left without the registers that switch it off: its firmware does not set them up again.
+    // A q35 that has slept is left without the registers that switch it off: its firmware does not
+    // set them up again.
     let mut how = if job.steps.iter().any(|step| step.action.any(&sleeps)) {
         Shutdown::Reboot
     } else {
@@ -83,12 +90,17 @@ fn work() -> Result<(), String> {
             break;
         }
     }
-    log.say(&Record::Done { tainted: tainted()? }).map_err(failed)?;
+    log.say(&Record::Done {
+        tainted: tainted()?,
+    })
+    .map_err(failed)?;
     sys::shut_down(how).map_err(|e| format!("reboot: {e}"))
 }
 
 fn tainted() -> Result<u64, String> {
     let path = "/proc/sys/kernel/tainted";
     let text = fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
-    text.trim().parse().map_err(|e| format!("{path}: {text:?}: {e}"))
+    text.trim()
+        .parse()
+        .map_err(|e| format!("{path}: {text:?}: {e}"))
 }

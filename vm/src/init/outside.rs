@@ -38,7 +38,9 @@ impl Outside {
         };
         let mut text = serde_json::to_string(&request).map_err(Failure::new)?;
         text.push('\n');
-        self.line.write_all(text.as_bytes()).map_err(failed(HOST_LINE))?;
+        self.line
+            .write_all(text.as_bytes())
+            .map_err(failed(HOST_LINE))?;
         // The host gives up at the deadline and says so; that word is on its way then.
         match self.answer(deadline + Duration::from_millis(500))? {
             Answer::Done(text) => Ok(text),
@@ -50,7 +52,8 @@ impl Outside {
         loop {
             if let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.partial.drain(..=end).collect();
-                return serde_json::from_slice(&line).map_err(|e| Failure::new(format_args!("the host's answer: {e}")));
+                return serde_json::from_slice(&line)
+                    .map_err(|e| Failure::new(format_args!("the host's answer: {e}")));
             }
             // A read gives up by itself after a moment.
             let mut bytes = [0; 512];

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The slot of a PCIe port with hot plug: a device is pulled out of it, and it is waited for until one may be put in.
+//! The slot of a PCIe port with hot plug: a device is pulled out of it, and it is waited for until
+//! one may be put in.
 //!
-//! QEMU detaches what sits in a slot as soon as the port's Slot Control says that the slot's power and its indicator are
-//! off (`hw/pci/pcie.c`, `pcie_cap_slot_write_config_cb`). The kernel's pciehp would take a slot without power for one that
-//! it switched off itself (`pciehp_ctrl.c`, `__pciehp_disable_slot`: "Already disabled"), so the power is switched on again
-//! before the port's interrupts are let through: pciehp then finds a link that went down by itself, which is what it calls a
-//! surprise removal (`pciehp_handle_presence_or_link_change`). Registers: `<linux/pci_regs.h>`.
+//! QEMU detaches what sits in a slot as soon as the port's Slot Control says that the slot's power
+//! and its indicator are off (`hw/pci/pcie.c`, `pcie_cap_slot_write_config_cb`). The kernel's
+//! pciehp would take a slot without power for one that it switched off itself (`pciehp_ctrl.c`,
+//! `__pciehp_disable_slot`: "Already disabled"), so the power is switched on again before the
+//! port's interrupts are let through: pciehp then finds a link that went down by itself, which is
+//! what it calls a surprise removal (`pciehp_handle_presence_or_link_change`). Registers:
+//! `<linux/pci_regs.h>`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -61,7 +64,11 @@ impl Slot {
             .open(&path)
             .map_err(failed(path.display()))?;
         let express = capability(&config, &path)?;
-        Ok(Self { config, path, express })
+        Ok(Self {
+            config,
+            path,
+            express,
+        })
     }
 
     fn read(&self, at: u64) -> Result<u16> {
@@ -83,12 +90,16 @@ impl Slot {
     }
 }
 
-/// Pulls out what is in the slot of this port. As long as pciehp is at work on the slot, which includes the driver's `probe`,
-/// it writes to the same register, and takes our moment without power for its own: that is waited for.
+/// Pulls out what is in the slot of this port. As long as pciehp is at work on the slot, which
+/// includes the driver's `probe`, it writes to the same register, and takes our moment without
+/// power for its own: that is waited for.
 pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     let slot = Slot::of(port)?;
     if !slot.filled()? {
-        return Err(Failure::new(format_args!("{}: nothing is in its slot", port.display())));
+        return Err(Failure::new(format_args!(
+            "{}: nothing is in its slot",
+            port.display()
+        )));
     }
     let control = loop {
         let control = slot.read(SLOT_CONTROL)?;
@@ -122,8 +133,8 @@ pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the kernel has switched each empty slot off. It does so a second after a device was pulled out, and what is
-/// put in meanwhile is thrown out again by that.
+/// Waits until the kernel has switched each empty slot off. It does so a second after a device was
+/// pulled out, and what is put in meanwhile is thrown out again by that.
 pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
     let devices = "/sys/bus/pci/devices";
     for entry in fs::read_dir(devices).map_err(failed(devices))? {
@@ -159,9 +170,9 @@ pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
 fn is_pciehps(port: &Path) -> Result<bool> {
     let start = format!("{}:", name(port));
     match fs::read_dir(DRIVER) {
-        Ok(mut entries) => {
-            Ok(entries.any(|entry| entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&start))))
-        }
+        Ok(mut entries) => Ok(entries.any(|entry| {
+            entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&start))
+        })),
         // A kernel without it.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(DRIVER)(error)),
@@ -186,5 +197,8 @@ fn capability(config: &File, path: &Path) -> Result<u64> {
         }
         at = u64::from(read(at + 1)? & !3);
     }
-    Err(Failure::new(format_args!("{}: this is no PCIe port", path.display())))
+    Err(Failure::new(format_args!(
+        "{}: this is no PCIe port",
+        path.display()
+    )))
 }

@@ -20,7 +20,8 @@ const CONSOLE: &str = "/sys/module/printk/parameters/console_suspend";
 const CLOCKS: &str = "/sys/class/rtc";
 /// A clock's alarm.
 const ALARM: &str = "wakealarm";
-/// When the clock wakes the machine: late enough for the devices to be suspended before it, under emulation too.
+/// When the clock wakes the machine: late enough for the devices to be suspended before it, under
+/// emulation too.
 const SECONDS: &str = "+4";
 
 /// The alarm of the first clock that has one.

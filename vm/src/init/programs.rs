@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Programs that run beside us: the commands of the package `linux-driver-guest`.
 //!
-//! A program that is spawned says `ready` on its standard output, in a line of its own, when later steps may go on, and
-//! comes to its end when its standard input does.
+//! A program that is spawned says `ready` on its standard output, in a line of its own, when later
+//! steps may go on, and comes to its end when its standard input does.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,7 +41,8 @@ impl Programs {
         Ok(String::new())
     }
 
-    /// The program, which is then no longer among these: a step that hangs in it leaves the others to be looked at.
+    /// The program, which is then no longer among these: a step that hangs in it leaves the others
+    /// to be looked at.
     pub(crate) fn take(&mut self, name: &str) -> Result<Program> {
         self.0
             .remove(name)
@@ -161,7 +162,8 @@ impl Program {
     }
 
     fn stuck(&self, what: &str) -> Failure {
-        let stack = fs::read_to_string(format!("/proc/{}/stack", self.child.id())).unwrap_or_default();
+        let stack =
+            fs::read_to_string(format!("/proc/{}/stack", self.child.id())).unwrap_or_default();
         let place = if stack.trim().is_empty() {
             String::new()
         } else {

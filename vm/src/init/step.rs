@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One step: does its action, waits for its messages, and says what came of it.
 //!
-//! The action runs in a thread of its own. A driver that never comes back from `probe` then costs its step, and the
-//! report shows where in the kernel it stands.
+//! The action runs in a thread of its own. A driver that never comes back from `probe` then costs
+//! its step, and the report shows where in the kernel it stands.
 
 use std::fs;
 use std::io;
@@ -28,13 +28,23 @@ const MARK: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the step and says so. Whether it passed.
-pub(crate) fn run(log: &mut Log, number: usize, step: &Step, world: &Arc<World>) -> io::Result<bool> {
+pub(crate) fn run(
+    log: &mut Log,
+    number: usize,
+    step: &Step,
+    world: &Arc<World>,
+) -> io::Result<bool> {
     let begin = Record::Begin { step: number };
     log.say(&begin)?;
     log.skip_to(&begin, |message| world.see(message))?;
     world.step_begins();
     let start = Instant::now();
-    let result = perform(log, step, world, start + Duration::from_secs(step.timeout_s))?;
+    let result = perform(
+        log,
+        step,
+        world,
+        start + Duration::from_secs(step.timeout_s),
+    )?;
     // An action that hangs has not made the console speak again.
     quiet::end();
     let ok = result.is_ok();
@@ -44,11 +54,20 @@ pub(crate) fn run(log: &mut Log, number: usize, step: &Step, world: &Arc<World>)
         log.say(&record)?;
     }
     let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    log.say(&Record::End { step: number, ok, ms })?;
+    log.say(&Record::End {
+        step: number,
+        ok,
+        ms,
+    })?;
     Ok(ok)
 }
 
-fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) -> io::Result<Result<String, String>> {
+fn perform(
+    log: &mut Log,
+    step: &Step,
+    world: &Arc<World>,
+    deadline: Instant,
+) -> io::Result<Result<String, String>> {
     let mut watch = match Watch::new(step) {
         Ok(watch) => watch,
         Err(why) => return Ok(Err(why)),
@@ -61,13 +80,16 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
             result = match ended.recv_timeout(LOOK) {
                 Ok(ended) => Some(judge(step.fails, ended)),
                 Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Err("the thread of the action ended".to_owned())),
+                Err(RecvTimeoutError::Disconnected) => {
+                    Some(Err("the thread of the action ended".to_owned()))
+                }
             };
         } else {
             thread::sleep(LOOK);
         }
         // Once in any case: a message that must not come may lack its line end too.
-        let mark = marked.is_none_or(|marked: Instant| watch.missing().is_some() && marked.elapsed() >= MARK);
+        let mark = marked
+            .is_none_or(|marked: Instant| watch.missing().is_some() && marked.elapsed() >= MARK);
         if result.is_some() && mark {
             log.say(&Record::Mark {})?;
             marked = Some(Instant::now());
@@ -82,7 +104,10 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
         let now = Instant::now();
         match (&result, watch.missing()) {
             (Some(Ok(_)), Some(missing)) if now >= deadline => {
-                return Ok(Err(format!("no message matched {missing} within {} s", step.timeout_s)));
+                return Ok(Err(format!(
+                    "no message matched {missing} within {} s",
+                    step.timeout_s
+                )));
             }
             (Some(Ok(_)), Some(_)) => {}
             (Some(_), _) => return Ok(result.unwrap_or_else(|| Ok(String::new()))),
@@ -93,7 +118,11 @@ fn perform(log: &mut Log, step: &Step, world: &Arc<World>, deadline: Instant) ->
 }
 
 /// Starts the action. Its thread's number, and where its result comes.
-fn start(step: &Step, world: &Arc<World>, deadline: Instant) -> (Option<i32>, Receiver<action::Result>) {
+fn start(
+    step: &Step,
+    world: &Arc<World>,
+    deadline: Instant,
+) -> (Option<i32>, Receiver<action::Result>) {
     let (action, world) = (step.action.clone(), Arc::clone(world));
     let (started, number) = channel();
     let (done, ended) = channel();
@@ -112,13 +141,16 @@ fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> 
         (None, Err(failure)) => Err(failure.detail),
         (Some(wanted), Ok(_)) => Err(format!("it succeeded; it was to fail with {wanted}")),
         (Some(wanted), Err(Failure { errno, detail })) if errno == Some(wanted) => Ok(detail),
-        (Some(wanted), Err(failure)) => Err(format!("{}; it was to fail with {wanted}", failure.detail)),
+        (Some(wanted), Err(failure)) => {
+            Err(format!("{}; it was to fail with {wanted}", failure.detail))
+        }
     }
 }
 
 /// What to say of an action that does not come back, with where in the kernel its thread stands.
 fn stuck(thread: Option<i32>, seconds: u64) -> String {
-    let stack = thread.and_then(|number| fs::read_to_string(format!("/proc/self/task/{number}/stack")).ok());
+    let stack = thread
+        .and_then(|number| fs::read_to_string(format!("/proc/self/task/{number}/stack")).ok());
     let place = stack
         .filter(|stack| !stack.trim().is_empty())
         .map(|stack| format!("; it stands in:\n{stack}"));
@@ -143,8 +175,14 @@ mod tests {
     fn a_failure_passes_only_if_it_is_the_one() {
         let busy = Some(Errno(libc::EBUSY));
         assert_eq!(judge(None, Ok("x".to_owned())), Ok("x".to_owned()));
-        assert_eq!(judge(None, failure(Some(libc::EBUSY))), Err("why".to_owned()));
-        assert_eq!(judge(busy, failure(Some(libc::EBUSY))), Ok("why".to_owned()));
+        assert_eq!(
+            judge(None, failure(Some(libc::EBUSY))),
+            Err("why".to_owned())
+        );
+        assert_eq!(
+            judge(busy, failure(Some(libc::EBUSY))),
+            Ok("why".to_owned())
+        );
         for ended in [Ok(String::new()), failure(Some(libc::EIO)), failure(None)] {
             let text = judge(busy, ended).unwrap_err();
             assert!(text.contains("it was to fail with EBUSY"), "{text}");

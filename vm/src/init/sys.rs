@@ -23,7 +23,15 @@ fn checked(result: libc::c_long) -> io::Result<()> {
 pub(crate) fn mount(kind: &str, place: &CStr) -> io::Result<()> {
     let kind = CString::new(kind)?;
     // SAFETY: mount(2) reads three strings that end with NUL, and no data where that is NULL.
-    let result = unsafe { libc::mount(kind.as_ptr(), place.as_ptr(), kind.as_ptr(), 0, std::ptr::null()) };
+    let result = unsafe {
+        libc::mount(
+            kind.as_ptr(),
+            place.as_ptr(),
+            kind.as_ptr(),
+            0,
+            std::ptr::null(),
+        )
+    };
     checked(result.into())
 }
 
@@ -80,7 +88,8 @@ pub(crate) fn thread_id() -> i32 {
     unsafe { libc::gettid() }
 }
 
-/// Has a serial line pass every byte as it is, and reads from it give up after a tenth of a second with nothing.
+/// Has a serial line pass every byte as it is, and reads from it give up after a tenth of a second
+/// with nothing.
 pub(crate) fn make_raw(line: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: `termios` is a plain C structure, for which all zeroes is a value.
     let mut settings: libc::termios = unsafe { std::mem::zeroed() };
@@ -102,7 +111,8 @@ pub(crate) fn shut_down(how: Shutdown) -> io::Result<()> {
         Shutdown::PowerOff => libc::RB_POWER_OFF,
         Shutdown::Reboot => libc::RB_AUTOBOOT,
     };
-    // SAFETY: reboot(2) takes a number; process 1 may call it, and it does not come back if it succeeds.
+    // SAFETY: reboot(2) takes a number; process 1 may call it, and it does not come back if it
+    // succeeds.
     checked(unsafe { libc::reboot(how) }.into())
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The allocations that a module's code makes, through tracefs (`Documentation/trace/events-kmem.rst`).
+//! The allocations that a module's code makes, through tracefs
+//! (`Documentation/trace/events-kmem.rst`).
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,12 +10,19 @@ use std::path::Path;
 use crate::action::{Failure, Result, failed, write};
 
 const TRACING: &str = "/sys/kernel/tracing";
-/// The events for memory of the slab allocator. One that a kernel does not have is left out; the first all have.
-const EVENTS: [&str; 4] = ["kmalloc", "kmalloc_node", "kmem_cache_alloc", "kmem_cache_alloc_node"];
+/// The events for memory of the slab allocator. One that a kernel does not have is left out; the
+/// first all have.
+const EVENTS: [&str; 4] = [
+    "kmalloc",
+    "kmalloc_node",
+    "kmem_cache_alloc",
+    "kmem_cache_alloc_node",
+];
 /// Room for the events of a whole system while a driver probes, for each processor, in KiB.
 const BUFFER: &str = "8192";
 
-/// Does the action, counts the allocations of the module's code meanwhile, and compares them with the limits.
+/// Does the action, counts the allocations of the module's code meanwhile, and compares them with
+/// the limits.
 pub(crate) fn count_allocations(
     module: &str,
     (at_least, at_most): (u64, u64),
@@ -59,7 +67,10 @@ pub(crate) fn count_allocations(
     }
     write(&tracing.join("tracing_on"), "0")?;
     let count: u64 = sites.values().sum();
-    let list: Vec<String> = sites.iter().map(|(site, count)| format!("{count} by {site}")).collect();
+    let list: Vec<String> = sites
+        .iter()
+        .map(|(site, count)| format!("{count} by {site}"))
+        .collect();
     let text = format!("{count} allocations {}", list.join(", "));
     if count < at_least || count > at_most {
         return Err(Failure::new(format_args!(
@@ -81,7 +92,9 @@ fn lost(tracing: &Path) -> Result<()> {
         let stats = fs::read_to_string(&path).map_err(failed(path.display()))?;
         for line in stats.lines() {
             let lost = match line.split_once(": ") {
-                Some(("overrun" | "dropped events" | "commit overrun", count)) => count.trim() != "0",
+                Some(("overrun" | "dropped events" | "commit overrun", count)) => {
+                    count.trim() != "0"
+                }
                 _ => false,
             };
             if lost {
@@ -95,7 +108,8 @@ fn lost(tracing: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The code that this event names, if it is the module's, or code that is gone by now: a module's init.
+/// The code that this event names, if it is the module's, or code that is gone by now: a module's
+/// init.
 fn site(line: &str, module: &str) -> Option<String> {
     let site = line.split_once("call_site=")?.1.split_once(" ptr=")?.0;
     let ours = site
@@ -126,6 +140,9 @@ mod tests {
         );
         assert_eq!(site(&line("edu_probe+0x12/0x40 [edu_c]"), "edu"), None);
         assert_eq!(site(&line("__kmalloc+0x12/0x40"), "edu"), None);
-        assert_eq!(site("# entries-in-buffer/entries-written: 0/0   #P:2", "edu"), None);
+        assert_eq!(
+            site("# entries-in-buffer/entries-written: 0/0   #P:2", "edu"),
+            None
+        );
     }
 }

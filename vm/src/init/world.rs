@@ -59,7 +59,8 @@ impl World {
     pub(crate) fn probe_failure(&self, device: &str, driver: Option<&str>) -> Option<ProbeFailure> {
         let failures = self.failures();
         let those = failures.iter().rev().flat_map(|step| step.iter().rev());
-        let of_driver = |failure: &&ProbeFailure| driver.is_none_or(|driver| failure.driver == driver);
+        let of_driver =
+            |failure: &&ProbeFailure| driver.is_none_or(|driver| failure.driver == driver);
         those
             .filter(|failure| failure.device == device)
             .find(of_driver)

@@ -14,8 +14,9 @@ const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
 
 pub fn images() -> Vec<PathBuf> {
     let images = std::env::var_os(IMAGES).filter(|value| !value.is_empty());
-    let images =
-        images.unwrap_or_else(|| panic!("set {IMAGES} to kernel images (vmlinuz) to boot, with colons between them"));
+    let images = images.unwrap_or_else(|| {
+        panic!("set {IMAGES} to kernel images (vmlinuz) to boot, with colons between them")
+    });
     std::env::split_paths(&images).collect()
 }
 
@@ -49,7 +50,10 @@ pub fn boot(machine: &Machine, plan: &Plan) -> Report {
     let mut seen = Vec::new();
     let init = init();
     let _turn = turn();
-    let report = run(machine, plan, init, &mut |step| seen.push(step.name.clone())).unwrap_or_else(|e| panic!("{e}"));
+    let report = run(machine, plan, init, &mut |step| {
+        seen.push(step.name.clone())
+    })
+    .unwrap_or_else(|e| panic!("{e}"));
     let ended: Vec<&str> = report
         .steps
         .iter()
@@ -101,7 +105,10 @@ pub fn read(path: &str, equals: Option<&str>) -> Action {
 /// The plan went through, and nothing means trouble.
 pub fn passed(image: &Path, report: &Report) {
     for step in &report.steps {
-        eprintln!("{:?} {} {:.1} s {}", step.outcome, step.name, step.seconds, step.detail);
+        eprintln!(
+            "{:?} {} {:.1} s {}",
+            step.outcome, step.name, step.seconds, step.detail
+        );
     }
     let failed: Vec<_> = report
         .steps

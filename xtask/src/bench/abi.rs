@@ -19,8 +19,8 @@ use crate::{Outcome, needs};
 
 /// Measure check-abi beside pahole
 ///
-/// Two kernels from their BTF, the whole history from its files, half of it beside all of it, one job beside one a processor,
-/// and the most memory that each takes.
+/// Two kernels from their BTF, the whole history from its files, half of it beside all of it, one
+/// job beside one a processor, and the most memory that each takes.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench abi
@@ -92,7 +92,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 fn measure(rounds: u32, files: &[PathBuf]) -> Result<Vec<Figure>> {
-    let [before, after] = files else { return Ok(Vec::new()) };
+    let [before, after] = files else {
+        return Ok(Vec::new());
+    };
     let runs = Runs { before, after };
     let names = [
         "pahole -C pci_driver",
@@ -151,7 +153,11 @@ impl Runs<'_> {
         // As a user calls it: the report is text.
         command.arg("check-abi");
         match number {
-            1 => command.arg("--btf").arg(self.after).arg("--against").arg(self.before),
+            1 => command
+                .arg("--btf")
+                .arg(self.after)
+                .arg("--against")
+                .arg(self.before),
             2 => command.arg("--history"),
             3 => command.args(["--history", "--shard", "1/2"]),
             _ => command.args(["--history", "--jobs", "1"]),
@@ -167,6 +173,10 @@ fn timed(command: &mut Command) -> Result<f64> {
     let seconds = start.elapsed().as_secs_f64();
     match output.status.code() {
         Some(0 | 1) => Ok(seconds),
-        _ => Err(process::failed(command, output.status, &process::said(&output))),
+        _ => Err(process::failed(
+            command,
+            output.status,
+            &process::said(&output),
+        )),
     }
 }

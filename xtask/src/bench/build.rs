@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask bench build`.
 //!
-//! What is compared is measured in one run and in turns, so that a machine that is busy with other things is so for both.
+//! What is compared is measured in one run and in turns, so that a machine that is busy with other
+//! things is so for both.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -28,8 +29,9 @@ use crate::{Outcome, needs};
 
 /// Measure building the sample and its twin in C, running it, and the size of both
 ///
-/// Prints medians with their ratios, and for each ratio that has a target whether it is reached; the exit code says nothing
-/// about that. Cold builds start with nothing but the kernel and the crates' downloads; they take minutes.
+/// Prints medians with their ratios, and for each ratio that has a target whether it is reached;
+/// the exit code says nothing about that. Cold builds start with nothing but the kernel and the
+/// crates' downloads; they take minutes.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench build --kernel debian-6.12
@@ -46,10 +48,12 @@ pub(crate) struct Args {
     /// How often each cold build is measured
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     cold_rounds: u32,
-    /// Measure each once, and leave out what starts without anything built: a look at whether it works
+    /// Measure each once, and leave out what starts without anything built: a look at whether it
+    /// works
     #[arg(long, conflicts_with_all = ["rounds", "cold_rounds"])]
     quick: bool,
-    /// Print one JSON document on standard output, with each value and the sizes of the modules' sections
+    /// Print one JSON document on standard output, with each value and the sizes of the modules'
+    /// sections
     #[arg(long)]
     json: bool,
 }
@@ -122,7 +126,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         source,
     };
 
-    let (mut figures, edu, c) = if args.quick { bench.first()? } else { bench.cold()? };
+    let (mut figures, edu, c) = if args.quick {
+        bench.first()?
+    } else {
+        bench.cold()?
+    };
     let sizes = Sizes {
         edu: check::loaded_size(&edu)?,
         edu_c: check::loaded_size(&c.ko)?,
@@ -143,7 +151,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             modules: &sizes,
         })?;
     } else {
-        output::line(format_args!("\n{}, rustc {}", kernel.release, toolchain.release()));
+        output::line(format_args!(
+            "\n{}, rustc {}",
+            kernel.release,
+            toolchain.release()
+        ));
         output::text(as_text(&figures));
     }
     Ok(Outcome::Good)
@@ -153,7 +165,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 fn fetch_crates(manifest: &Path, toolchain: &Toolchain, triple: &str) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["fetch", "--quiet", "--target", triple]);
-    if let Some(host) = toolchain.version.lines().find_map(|line| line.strip_prefix("host: ")) {
+    if let Some(host) = toolchain
+        .version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+    {
         cargo.args(["--target", host]);
     }
     process::run(cargo.arg("--manifest-path").arg(manifest)).map(drop)
@@ -189,7 +205,8 @@ impl Bench<'_> {
 
     /// The cold builds, the sample's module and the twin.
     fn cold(&self) -> Result<(Vec<Figure>, PathBuf, CCopy)> {
-        let (mut core, mut all, mut sample, mut plain) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut core, mut all, mut sample, mut plain) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let rounds = self.args.cold_rounds;
         let mut round = 1;
         loop {
@@ -198,7 +215,11 @@ impl Bench<'_> {
             let cache = Cache::at(&dir.join("core"))?;
             core.push(timed(|| sysroot(&cache, self.toolchain, &self.target))?.0);
 
-            let empty = Builder::new(Cache::at(&dir.join("cache"))?, self.kbuild.clone(), self.install);
+            let empty = Builder::new(
+                Cache::at(&dir.join("cache"))?,
+                self.kbuild.clone(),
+                self.install,
+            );
             let source = Source {
                 target_dir: dir.join("target"),
                 ..self.source.clone()
@@ -214,7 +235,8 @@ impl Bench<'_> {
 
             if round == rounds {
                 let core = Figure::of_times("core, cold", &core);
-                let all = Figure::of_times("everything, cold", &all).beside(&core, Some(target::EVERYTHING));
+                let all = Figure::of_times("everything, cold", &all)
+                    .beside(&core, Some(target::EVERYTHING));
                 let plain = Figure::of_times("edu-c, cold", &plain);
                 let sample = Figure::of_times("edu, cold", &sample).beside(&plain, None);
                 return Ok((vec![core, all, sample, plain], module(&said)?, c));
@@ -234,7 +256,8 @@ impl Bench<'_> {
             sample.push(timed(|| process::run(&mut self.build_command()))?.0);
         }
         let plain = Figure::of_times("edu-c, one line changed", &plain);
-        let sample = Figure::of_times("edu, one line changed", &sample).beside(&plain, Some(target::REBUILD));
+        let sample = Figure::of_times("edu, one line changed", &sample)
+            .beside(&plain, Some(target::REBUILD));
         Ok([sample, plain])
     }
 
@@ -252,7 +275,14 @@ impl Bench<'_> {
             let _step = self.step("boots and runs", round, self.rounds());
             let report = linux_driver_vm::run(&machine, &Plan::default(), &init, &mut |_| {})?;
             boots.push(report.boot_seconds.ok_or_else(|| {
-                let last: Vec<&str> = report.console.iter().rev().take(20).rev().map(String::as_str).collect();
+                let last: Vec<&str> = report
+                    .console
+                    .iter()
+                    .rev()
+                    .take(20)
+                    .rev()
+                    .map(String::as_str)
+                    .collect();
                 Error::new(
                     image.display(),
                     "a kernel that comes up",
@@ -264,14 +294,17 @@ impl Bench<'_> {
             runs.push(timed(|| process::run(&mut run))?.0);
         }
         let boot = Figure::new("boot to /init", Unit::Seconds, boots);
-        let run = Figure::of_times("cargo xtask run, nothing changed", &runs).beside(&boot, Some(target::RUN));
+        let run = Figure::of_times("cargo xtask run, nothing changed", &runs)
+            .beside(&boot, Some(target::RUN));
         Ok([run, boot])
     }
 
     /// `cargo xtask build` of the copy, as a user calls it.
     fn build_command(&self) -> Command {
         let mut command = self.xtask("build");
-        command.arg("--manifest-path").arg(self.source.dir.join("Cargo.toml"));
+        command
+            .arg("--manifest-path")
+            .arg(self.source.dir.join("Cargo.toml"));
         command.env("CARGO_TARGET_DIR", self.target_dir());
         command
     }
@@ -293,7 +326,10 @@ impl Bench<'_> {
     }
 
     fn step(&self, what: &str, round: u32, rounds: u32) -> Step {
-        Step::start(format!("{what} for {}, round {round} of {rounds}", self.kernel.release))
+        Step::start(format!(
+            "{what} for {}, round {round} of {rounds}",
+            self.kernel.release
+        ))
     }
 }
 
@@ -303,9 +339,13 @@ impl Sizes {
             clippy::cast_precision_loss,
             reason = "no module comes near 2^52 bytes, up to which a double is exact"
         )]
-        let figure = |what: &str, size: &LoadedSize| Figure::new(what, Unit::Bytes, vec![size.core as f64]);
+        let figure =
+            |what: &str, size: &LoadedSize| Figure::new(what, Unit::Bytes, vec![size.core as f64]);
         let c = figure("edu_c.ko, loaded", &self.edu_c);
-        [figure("edu.ko, loaded", &self.edu).beside(&c, Some(target::SIZE)), c]
+        [
+            figure("edu.ko, loaded", &self.edu).beside(&c, Some(target::SIZE)),
+            c,
+        ]
     }
 }
 
@@ -324,10 +364,17 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Time, T)> {
 fn cpu_seconds() -> Result<f64> {
     let path = Path::new("/proc/self/stat");
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
-    // proc_pid_stat(5): after the program's name come a letter, ten numbers, and then utime, stime, cutime and cstime in
-    // hundredths of a second.
-    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields).split(' ');
-    let ticks: Vec<f64> = fields.skip(11).take(4).filter_map(|ticks| ticks.parse().ok()).collect();
+    // proc_pid_stat(5): after the program's name come a letter, ten numbers, and then utime, stime,
+    // cutime and cstime in hundredths of a second.
+    let fields = text
+        .rsplit_once(") ")
+        .map_or("", |(_, fields)| fields)
+        .split(' ');
+    let ticks: Vec<f64> = fields
+        .skip(11)
+        .take(4)
+        .filter_map(|ticks| ticks.parse().ok())
+        .collect();
     Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
@@ -358,15 +405,25 @@ mod tests {
     #[test]
     fn time_on_a_processor_counts_and_sleep_does_not() {
         let sleep = || process::run(Command::new("sleep").arg("0.3"));
-        let count =
-            || process::run(Command::new("sh").args(["-c", "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done"]));
+        let count = || {
+            process::run(
+                Command::new("sh")
+                    .args(["-c", "n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done"]),
+            )
+        };
         let (slept, counted) = (timed(sleep).unwrap().0, timed(count).unwrap().0);
-        assert!(slept.wall >= 0.3 && counted.cpu > 0.0, "{slept:?} {counted:?}");
+        assert!(
+            slept.wall >= 0.3 && counted.cpu > 0.0,
+            "{slept:?} {counted:?}"
+        );
     }
 
     #[test]
     fn the_module_is_the_last_line() {
-        assert_eq!(module("a note\n/target/edu.ko\n").unwrap(), Path::new("/target/edu.ko"));
+        assert_eq!(
+            module("a note\n/target/edu.ko\n").unwrap(),
+            Path::new("/target/edu.ko")
+        );
         assert!(module("").is_err());
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Copies of the sample and of its twin in C, in which a line can be changed: the checkout stays as it is.
+//! Copies of the sample and of its twin in C, in which a line can be changed: the checkout stays as
+//! it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use toml::{Table, Value};
 
 use crate::args::workspace;
 
-/// The text of a log message that stands once in the sample and once in its twin: the line that is changed.
+/// The text of a log message that stands once in the sample and once in its twin: the line that is
+/// changed.
 const MARK: &str = "edu device, removed";
 
 /// The sample as a crate of its own, as a user's would be.
@@ -79,7 +81,11 @@ impl Changing {
     fn new(path: PathBuf) -> Result<Self> {
         let text = read(&path)?;
         match text.matches(MARK).count() {
-            1 => Ok(Self { path, text, changes: 0 }),
+            1 => Ok(Self {
+                path,
+                text,
+                changes: 0,
+            }),
             count => Err(Error::new(
                 path.display(),
                 format_args!("the text \"{MARK}\" once, as the line to change"),
@@ -93,13 +99,15 @@ impl Changing {
         self.changes += 1;
         write(
             &self.path,
-            &self.text.replace(MARK, &format!("{MARK} ({})", self.changes)),
+            &self
+                .text
+                .replace(MARK, &format!("{MARK} ({})", self.changes)),
         )
     }
 }
 
-/// The manifest of the copy, which belongs to no workspace but its own: the sample's, with what it takes from the workspace
-/// written out.
+/// The manifest of the copy, which belongs to no workspace but its own: the sample's, with what it
+/// takes from the workspace written out.
 fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
     let path = sample.join("Cargo.toml");
     let parsed = |path: &Path| -> Result<Table> {
@@ -117,7 +125,9 @@ fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
         ("build-dependencies", "dependencies"),
         ("dev-dependencies", "dependencies"),
     ] {
-        let all = workspace.get("workspace").and_then(|all| all.get(inherited));
+        let all = workspace
+            .get("workspace")
+            .and_then(|all| all.get(inherited));
         for (name, value) in manifest
             .get_mut(section)
             .and_then(Value::as_table_mut)
@@ -129,7 +139,9 @@ fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
                 let whole = all.and_then(|all| all.get(name)).ok_or_else(|| {
                     Error::new(
                         path.display(),
-                        format_args!("{section}.{name} in the workspace's manifest, from which it is taken"),
+                        format_args!(
+                            "{section}.{name} in the workspace's manifest, from which it is taken"
+                        ),
                         "nothing there",
                         "add it to the Cargo.toml of the workspace",
                     )
@@ -148,7 +160,8 @@ fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
         manifest.insert("lints".to_owned(), lints.clone());
     }
     manifest.insert("workspace".to_owned(), Value::Table(Table::new()));
-    toml::to_string(&manifest).map_err(|e| Error::new(path.display(), "to write a copy of it", e, "report this"))
+    toml::to_string(&manifest)
+        .map_err(|e| Error::new(path.display(), "to write a copy of it", e, "report this"))
 }
 
 /// Whether a value of a manifest is the workspace's.
@@ -156,7 +169,8 @@ fn is_inherited(value: &Value) -> bool {
     value.get("workspace").and_then(Value::as_bool) == Some(true)
 }
 
-/// Makes what was taken from the workspace a value of its own: a dependency can say more about it, its features add up.
+/// Makes what was taken from the workspace a value of its own: a dependency can say more about it,
+/// its features add up.
 fn inherit(value: &mut Value, whole: &Value) {
     let Value::Table(own) = std::mem::replace(value, whole.clone()) else {
         return;
@@ -192,7 +206,9 @@ fn copy_all(from: &Path, to: &Path) -> Result<()> {
 
 fn copy(file: &Path, dir: &Path) -> Result<()> {
     let to = dir.join(file.file_name().unwrap_or_default());
-    fs::copy(file, &to).map(drop).map_err(|e| Error::io(file, "copy", &e))
+    fs::copy(file, &to)
+        .map(drop)
+        .map_err(|e| Error::io(file, "copy", &e))
 }
 
 fn make(dir: &Path) -> Result<()> {
@@ -229,14 +245,22 @@ mod tests {
             for _ in 0..2 {
                 change().unwrap();
                 let after = read(&source).unwrap();
-                assert_eq!(before.lines().zip(after.lines()).filter(|(a, b)| a != b).count(), 1);
+                assert_eq!(
+                    before
+                        .lines()
+                        .zip(after.lines())
+                        .filter(|(a, b)| a != b)
+                        .count(),
+                    1
+                );
                 assert_eq!(before.lines().count(), after.lines().count());
                 before = after;
             }
         }
     }
 
-    /// What cargo understands of a package: its dependencies, its features, and what is said of how it is tried.
+    /// What cargo understands of a package: its dependencies, its features, and what is said of how
+    /// it is tried.
     fn understood(manifest: &Path) -> serde_json::Value {
         let output = Command::new(env!("CARGO"))
             .args([
@@ -250,11 +274,22 @@ mod tests {
             .arg(manifest)
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let all: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let mut packages = all["packages"].as_array().unwrap().iter();
         let package = packages.find(|package| package["name"] == "edu").unwrap();
-        let fields = ["version", "edition", "license", "dependencies", "features", "metadata"];
+        let fields = [
+            "version",
+            "edition",
+            "license",
+            "dependencies",
+            "features",
+            "metadata",
+        ];
         let field = |name: &&str| ((*name).to_owned(), package[*name].clone());
         fields.iter().map(field).collect()
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask bench driver`.
 //!
-//! The machine counts instructions instead of time (QEMU's `-icount shift=0`: one a nanosecond), so that a busy host changes
-//! nothing. Both drivers run in one boot, in turn; and again with the other one first, since a driver's place in the
-//! lists of the driver core makes a difference too.
+//! The machine counts instructions instead of time (QEMU's `-icount shift=0`: one a nanosecond), so
+//! that a busy host changes nothing. Both drivers run in one boot, in turn; and again with the
+//! other one first, since a driver's place in the lists of the driver core makes a difference too.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,9 @@ use linux_driver_host::{Cache, Error, Result, output, packages};
 use linux_driver_kbuild::check;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_vm::protocol::GUEST_PATH;
-use linux_driver_vm::{Action, Device, GuestFile, Machine, Outcome as StepOutcome, Plan, Report, Step, init_program};
+use linux_driver_vm::{
+    Action, Device, GuestFile, Machine, Outcome as StepOutcome, Plan, Report, Step, init_program,
+};
 use serde::{Deserialize, Serialize};
 
 use super::figures::{Figure, Unit, as_text};
@@ -23,9 +25,10 @@ use crate::{Outcome, needs};
 
 /// Measure what the sample does beside its twin in C, in instructions
 ///
-/// Loads, binds and uses both drivers in one machine that counts instructions, in both orders, and compares the modules' sizes,
-/// heap allocations and stack frames. Prints medians with their ratios, and for each that has a target whether it is
-/// reached; the exit code says nothing about that.
+/// Loads, binds and uses both drivers in one machine that counts instructions, in both orders, and
+/// compares the modules' sizes, heap allocations and stack frames. Prints medians with their
+/// ratios, and for each that has a target whether it is reached; the exit code says nothing about
+/// that.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench driver --kernel debian-6.12
@@ -117,7 +120,10 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             let ko = builder.build(&source)?.ko;
             Ok(Driver { name, prefix, ko })
         };
-        Ok([built("edu", "edu", "edu-")?, built("edu-c", "edu_c", "edu_c-")?])
+        Ok([
+            built("edu", "edu", "edu-")?,
+            built("edu-c", "edu_c", "edu_c-")?,
+        ])
     };
     let [rust, c] = built(&[])?;
     let bench = Bench {
@@ -145,7 +151,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     figures.push(bench.registering(&rust)?.at_most(target::REGISTERING));
     let frame = frames::largest(&rust.ko)?;
     let what = format!("edu.ko's largest frame: {}", frame.function);
-    figures.push(Figure::new(what, Unit::Bytes, vec![f64::from(frame.bytes)]).at_most(target::FRAME));
+    figures
+        .push(Figure::new(what, Unit::Bytes, vec![f64::from(frame.bytes)]).at_most(target::FRAME));
     if args.json {
         print_json(&Document {
             kernel: &kernel.release,
@@ -167,7 +174,8 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// What both drivers take for each operation, in a boot of its own. `how` says how they were built.
+    /// What both drivers take for each operation, in a boot of its own. `how` says how they were
+    /// built.
     fn operations(&self, order: [&Driver; 2], how: &str) -> Result<Vec<Figure>> {
         let [first, second] = order;
         let _step = Progress::start(format!(
@@ -207,7 +215,10 @@ impl Bench<'_> {
 
     /// How often the module's code takes memory from the heap while it binds a device.
     fn allocations(&self, driver: &Driver) -> Result<Figure> {
-        let _step = Progress::start(format!("allocations of {} in {}", driver.name, self.release));
+        let _step = Progress::start(format!(
+            "allocations of {} in {}",
+            driver.name, self.release
+        ));
         let device: Device = "pci:1234:11e8".parse().map_err(|e| {
             Error::new(
                 "pci:1234:11e8",
@@ -317,7 +328,14 @@ fn detail<'a>(report: &'a Report, name: &str) -> Result<&'a str> {
     match step {
         Some(step) if step.outcome == StepOutcome::Passed => Ok(&step.detail),
         _ => {
-            let last: Vec<&str> = report.console.iter().rev().take(20).rev().map(String::as_str).collect();
+            let last: Vec<&str> = report
+                .console
+                .iter()
+                .rev()
+                .take(20)
+                .rev()
+                .map(String::as_str)
+                .collect();
             let why = step.map_or("", |step| step.detail.as_str());
             Err(Error::new(
                 format_args!("step {name:?}"),

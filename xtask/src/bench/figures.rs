@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Figures: each a median of what was measured, beside another one that was measured in the same run.
+//! Figures: each a median of what was measured, beside another one that was measured in the same
+//! run.
 
 use serde::Serialize;
 
@@ -140,7 +141,9 @@ impl Figure {
             1 => String::new(),
             count => format!("{}..{} ({count})", self.text(self.min), self.text(self.max)),
         };
-        let cpu = self.cpu.map_or_else(String::new, |cpu| format!("{cpu:.2} s"));
+        let cpu = self
+            .cpu
+            .map_or_else(String::new, |cpu| format!("{cpu:.2} s"));
         let mut row = vec![self.what.clone(), median, range, cpu];
         if let Some(beside) = &self.beside {
             let target = beside
@@ -148,7 +151,11 @@ impl Figure {
                 .map_or_else(String::new, |target| format!("at most {target}"));
             let reached = beside.reached.map_or("", word);
             // A driver's target is a few hundredths more than the twin's.
-            let digits = if self.unit == Unit::Instructions { 3 } else { 2 };
+            let digits = if self.unit == Unit::Instructions {
+                3
+            } else {
+                2
+            };
             row.extend([
                 format!("{:.digits$} x {}", beside.ratio, beside.what),
                 target,
@@ -197,7 +204,9 @@ pub(super) fn as_text(figures: &[Figure]) -> String {
     ]
     .map(str::to_owned)
     .to_vec();
-    let rows: Vec<Vec<String>> = std::iter::once(head).chain(figures.iter().map(Figure::row)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head)
+        .chain(figures.iter().map(Figure::row))
+        .collect();
     aligned(&rows)
 }
 
@@ -211,16 +220,25 @@ mod tests {
 
     #[test]
     fn a_median_is_in_the_middle() {
-        assert_eq!(seconds("odd", &[9.0, 1.0, 2.0]).median.to_bits(), 2.0_f64.to_bits());
+        assert_eq!(
+            seconds("odd", &[9.0, 1.0, 2.0]).median.to_bits(),
+            2.0_f64.to_bits()
+        );
         assert_eq!(
             seconds("even", &[9.0, 1.0, 2.0, 4.0]).median.to_bits(),
             3.0_f64.to_bits()
         );
         assert!(seconds("none", &[]).median.is_nan());
-        let times = [5.0, 7.0, 6.0].map(|wall| Time { wall, cpu: wall / 2.0 });
+        let times = [5.0, 7.0, 6.0].map(|wall| Time {
+            wall,
+            cpu: wall / 2.0,
+        });
         let text = as_text(&[Figure::of_times("times", &times)]);
         let last: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
-        assert_eq!(last, ["times", "6.00", "s", "5.00..7.00", "(3)", "3.00", "s"]);
+        assert_eq!(
+            last,
+            ["times", "6.00", "s", "5.00..7.00", "(3)", "3.00", "s"]
+        );
     }
 
     #[test]
@@ -228,9 +246,15 @@ mod tests {
         let c = seconds("c", &[2.0, 2.0, 8.0]);
         let rust = |value: f64| seconds("rust", &[value]).beside(&c, Some(1.5));
         let text = as_text(&[c.clone(), rust(3.0), rust(3.1), rust(1.0).beside(&c, None)]);
-        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let lines: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
         assert_eq!(lines[1], ["c", "2.00", "s", "2.00..8.00", "(3)"]);
-        assert_eq!(lines[2][3..], ["1.50", "x", "c", "at", "most", "1.5", "yes"]);
+        assert_eq!(
+            lines[2][3..],
+            ["1.50", "x", "c", "at", "most", "1.5", "yes"]
+        );
         assert_eq!(lines[3][3..], ["1.55", "x", "c", "at", "most", "1.5", "NO"]);
         assert_eq!(lines[4][3..], ["0.50", "x", "c"]);
     }
@@ -239,7 +263,10 @@ mod tests {
     fn a_limit_needs_no_other_figure() {
         let frame = |value| Figure::new("frame", Unit::Bytes, vec![value]).at_most(1024.0);
         let text = as_text(&[frame(1024.0), frame(1025.0)]);
-        let words: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().last()).collect();
+        let words: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.split_whitespace().last())
+            .collect();
         assert_eq!(words, ["REACHED", "yes", "NO"]);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How much of the stack a module's functions take, read off their machine code as `objdump` (binutils) shows it.
+//! How much of the stack a module's functions take, read off their machine code as `objdump`
+//! (binutils) shows it.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,11 @@ pub(super) struct Frame {
 }
 
 pub(super) fn largest(ko: &Path) -> Result<Frame> {
-    let said = process::run(Command::new("objdump").args(["-dC", "--no-show-raw-insn"]).arg(ko))?;
+    let said = process::run(
+        Command::new("objdump")
+            .args(["-dC", "--no-show-raw-insn"])
+            .arg(ko),
+    )?;
     of_listing(&said).ok_or_else(|| {
         Error::new(
             ko.display(),
@@ -28,12 +33,17 @@ pub(super) fn largest(ko: &Path) -> Result<Frame> {
 fn of_listing(listing: &str) -> Option<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     for line in listing.lines() {
-        if let Some(name) = line.strip_suffix(">:").and_then(|line| line.split_once('<')) {
+        if let Some(name) = line
+            .strip_suffix(">:")
+            .and_then(|line| line.split_once('<'))
+        {
             frames.push(Frame {
                 function: name.1.to_owned(),
                 bytes: 0,
             });
-        } else if let (Some(frame), Some((_, instruction))) = (frames.last_mut(), line.split_once(":\t")) {
+        } else if let (Some(frame), Some((_, instruction))) =
+            (frames.last_mut(), line.split_once(":\t"))
+        {
             frame.bytes = frame.bytes.saturating_add(taken(instruction));
         }
     }

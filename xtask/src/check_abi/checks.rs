@@ -30,7 +30,8 @@ use super::subjects::{Book, Subject};
 use crate::args::{builder, manifest, workspace};
 use crate::snapshot::snapshot;
 
-/// Does the work for each item, as many at once as `jobs` says. The results are in the order of the items.
+/// Does the work for each item, as many at once as `jobs` says. The results are in the order of the
+/// items.
 pub(super) fn at_once<T: Sync, R: Send>(
     jobs: usize,
     items: &[T],
@@ -57,7 +58,9 @@ pub(super) fn at_once<T: Sync, R: Send>(
             });
         }
     });
-    let mut done = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut done = done
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     done.sort_by_key(|(number, _)| *number);
     done.into_iter().map(|(_, result)| result).collect()
 }
@@ -83,7 +86,8 @@ pub(super) fn beside(
     ))
 }
 
-/// How many pieces of work each worker gets, if it can be so many: the last ones to be done are then short.
+/// How many pieces of work each worker gets, if it can be so many: the last ones to be done are
+/// then short.
 const PIECES: usize = 4;
 
 /// The items in pieces of work for this many workers, neighbours together.
@@ -172,11 +176,16 @@ fn of_kernel(
     ))
 }
 
-/// What can be said without the kernel: rustc's truth about the snapshot, and the snapshot's record of the kernel.
+/// What can be said without the kernel: rustc's truth about the snapshot, and the snapshot's record
+/// of the kernel.
 fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Check> {
     let abi = snapshot(name)?;
     let rustc = rustc(book, "LINUX_DRIVER_KERNEL", name.as_ref())?;
-    Ok(agree::check(name, &[("rustc", &rustc), ("snapshot", &abi)], usage))
+    Ok(agree::check(
+        name,
+        &[("rustc", &rustc), ("snapshot", &abi)],
+        usage,
+    ))
 }
 
 /// What rustc laid out, for the kernel that this variable names.
@@ -190,11 +199,20 @@ fn rustc(book: &Book, variable: &str, value: &OsStr) -> Result<Abi> {
     let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
     let needed = book.needed()?;
     let (scope, constants) = (needed.scope(), constants(needed));
-    bindings::read(&of_kernel.bindings()?, &rustc, &scope, &constants, dir.path())
+    bindings::read(
+        &of_kernel.bindings()?,
+        &rustc,
+        &scope,
+        &constants,
+        dir.path(),
+    )
 }
 
 fn constants(needed: &Needed) -> Vec<String> {
-    needed.constants().map(|(name, _)| name.to_owned()).collect()
+    needed
+        .constants()
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }
 
 /// What modules built outside a kernel's tree export.
@@ -213,17 +231,24 @@ impl Others {
             modules: modules
                 .map(|ko| Ok((ko.clone(), module_abi::exports(ko)?)))
                 .collect::<Result<_>>()?,
-            files: files.iter().map(|file| Symvers::read(file)).collect::<Result<_>>()?,
+            files: files
+                .iter()
+                .map(|file| Symvers::read(file))
+                .collect::<Result<_>>()?,
         })
     }
 
-    /// Those that the module `ko` can use: what a module says of itself goes before what a file says of it.
+    /// Those that the module `ko` can use: what a module says of itself goes before what a file
+    /// says of it.
     fn of(&self, ko: &Path) -> BTreeMap<String, Arc<Symbol>> {
         let mut all = BTreeMap::new();
         for symvers in &self.files {
             let checksums = symvers.has_checksums();
             let symbols = symvers.iter().map(|(name, _)| name);
-            all.extend(symbols.filter_map(|name| Some((name.to_owned(), symvers.symbol(name, checksums)?))));
+            all.extend(
+                symbols
+                    .filter_map(|name| Some((name.to_owned(), symvers.symbol(name, checksums)?))),
+            );
         }
         let modules = self.modules.iter().filter(|(other, _)| other != ko);
         all.extend(modules.flat_map(|(_, exports)| exports.clone()));
@@ -231,8 +256,15 @@ impl Others {
     }
 }
 
-/// A module against a kernel. Where the kernel is known that the module was built for, changed signatures are found too.
-pub(super) fn module(book: &Book, ko: &Path, others: &Others, subject: &Subject, cache: &Cache) -> Result<Check> {
+/// A module against a kernel. Where the kernel is known that the module was built for, changed
+/// signatures are found too.
+pub(super) fn module(
+    book: &Book,
+    ko: &Path,
+    others: &Others,
+    subject: &Subject,
+    cache: &Cache,
+) -> Result<Check> {
     let kernel = Held::of(book, subject, cache)?;
     let btf = kernel.btf()?;
     let target = kernel.target(btf.as_ref())?.with_others(others.of(ko));
@@ -283,10 +315,13 @@ impl Held {
             (None, Subject::Running) => {
                 held.release = super::subjects::running_release();
                 held.arch = std::env::consts::ARCH.to_owned();
-                held.config = Config::read(&Path::new("/boot").join(format!("config-{}", held.release))).ok();
+                held.config =
+                    Config::read(&Path::new("/boot").join(format!("config-{}", held.release))).ok();
                 held.source = Some(Source::open(Path::new(super::subjects::RUNNING_BTF))?);
             }
-            (None, Subject::File(file)) if !super::subjects::is_record(file) => held.source = Some(Source::open(file)?),
+            (None, Subject::File(file)) if !super::subjects::is_record(file) => {
+                held.source = Some(Source::open(file)?)
+            }
             (None, _) => held.abi = Some(book.abi(subject)?),
         }
         Ok(held)
@@ -326,7 +361,10 @@ mod tests {
     fn all_is_done_once_and_in_order() {
         let items: Vec<u32> = (0..100).collect();
         let doubled = at_once(4, &items, |item| Ok(item * 2)).unwrap();
-        assert_eq!(doubled, items.iter().map(|item| item * 2).collect::<Vec<_>>());
+        assert_eq!(
+            doubled,
+            items.iter().map(|item| item * 2).collect::<Vec<_>>()
+        );
         let error = at_once(4, &items, |&item| {
             if item == 7 {
                 Err(Error::new("7", "a", "b", "c"))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask check-abi`: `subjects` finds the kernels that are meant, `checks` compares, `output` prints.
+//! `cargo xtask check-abi`: `subjects` finds the kernels that are meant, `checks` compares,
+//! `output` prints.
 
 mod checks;
 mod output;
@@ -23,14 +24,15 @@ use self::subjects::Book;
 
 /// Hold the bindings against a kernel, a kernel against another, or a module against a kernel
 ///
-/// Without --against and --ko: the bindings against the kernel. What rustc laid out, what the kernel's compiler lays out
-/// from its headers, and what the kernel says of itself (BTF) have to be the same. A kernel that is fetched is asked itself;
-/// one that is not, by its snapshot.
+/// Without --against and --ko: the bindings against the kernel. What rustc laid out, what the
+/// kernel's compiler lays out from its headers, and what the kernel says of itself (BTF) have to be
+/// the same. A kernel that is fetched is asked itself; one that is not, by its snapshot.
 ///
-/// With --against: what is different in the kernel, beside the other one, in all that both sources can say; the report
-/// states this scope. Type information has no constants, a file alone no list of exported symbols, and of a kernel of the
-/// history only that is known which was asked for when it was read. With --ko: whether the module loads. Whether its
-/// source compiles for another kernel is not judged: only a build tells.
+/// With --against: what is different in the kernel, beside the other one, in all that both sources
+/// can say; the report states this scope. Type information has no constants, a file alone no list
+/// of exported symbols, and of a kernel of the history only that is known which was asked for when
+/// it was read. With --ko: whether the module loads. Whether its source compiles for another kernel
+/// is not judged: only a build tells.
 ///
 /// Exit codes: 0 all hold, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
@@ -50,14 +52,17 @@ pub(crate) struct Args {
     /// Modules, as they are or compressed; what one of them exports is there for the others
     #[arg(long, value_name = "FILE", num_args = 1..)]
     ko: Vec<PathBuf>,
-    /// What modules built outside the kernel's tree export: the Module.symvers of a build, as in KBUILD_EXTRA_SYMBOLS
+    /// What modules built outside the kernel's tree export: the Module.symvers of a build, as in
+    /// KBUILD_EXTRA_SYMBOLS
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "ko")]
     extra_symbols: Vec<PathBuf>,
-    /// What makes it fail: any drift, what needs a rebuild or more, what needs a change of the source
+    /// What makes it fail: any drift, what needs a rebuild or more, what needs a change of the
+    /// source
     #[arg(long, value_enum, default_value_t = Fail::Any)]
     fail_on: Fail,
-    /// Of two kernels, what is compared [default: what both sources can say]. What is missing of a part that is named here
-    /// could not be checked; without this, it is outside of the scope, which the report states
+    /// Of two kernels, what is compared [default: what both sources can say]. What is missing of a
+    /// part that is named here could not be checked; without this, it is outside of the scope,
+    /// which the report states
     #[arg(long, value_enum, value_name = "PART", value_delimiter = ',', conflicts_with_all = ["ko", "merge"])]
     scope: Vec<InScope>,
     /// How to print what was found
@@ -69,7 +74,8 @@ pub(crate) struct Args {
     /// Which structs the text draws
     #[arg(long, value_enum, default_value_t = Draw::Used)]
     pictures: Draw,
-    /// The list of accepted drift [default: headers/accepted.toml]; of shards, it is asked when they are merged
+    /// The list of accepted drift [default: headers/accepted.toml]; of shards, it is asked when
+    /// they are merged
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     accepted: Option<PathBuf>,
     /// Only the I-th of N parts of the kernels
@@ -158,16 +164,20 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     } else {
         merged(&args.merge)?
     };
-    // What one entry of the list accepts may be in several shards or in one: only all of them together can tell that it
-    // matches nothing.
+    // What one entry of the list accepts may be in several shards or in one: only all of them
+    // together can tell that it matches nothing.
     if args.shard.is_none() {
         accept_of(&book, &mut report, args.accepted.as_deref())?;
     }
-    let format = if args.json { output::Format::Json } else { args.format };
+    let format = if args.json {
+        output::Format::Json
+    } else {
+        args.format
+    };
     output::print(&report, format, args.pictures.into(), args.jobs())?;
     let outcome = outcome(&report, args.fail_on.into());
-    // The process ends now, and its memory goes with it: to free a history and its findings piece by piece takes longer than
-    // to read the history.
+    // The process ends now, and its memory goes with it: to free a history and its findings piece
+    // by piece takes longer than to read the history.
     std::mem::forget((book, report));
     Ok(outcome)
 }
@@ -244,7 +254,12 @@ fn accept_of(book: &Book, report: &mut Report, list: Option<&Path>) -> Result<()
     let list = list.map_or_else(|| workspace().join("headers/accepted.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
     let accepted = Accepted::parse(&text, &list.display().to_string())?;
-    accepted.apply(report, Date::today(), &|check| book.release(&check.kernel), false)
+    accepted.apply(
+        report,
+        Date::today(),
+        &|check| book.release(&check.kernel),
+        false,
+    )
 }
 
 /// The bindings against a kernel of the catalogue.
@@ -267,7 +282,8 @@ pub(crate) fn outcome(report: &Report, fail_on: FailOn) -> Outcome {
     }
 }
 
-/// What the safe layer and the samples use of a kernel, as `cargo xtask snapshot --usage` found it out.
+/// What the safe layer and the samples use of a kernel, as `cargo xtask snapshot --usage` found it
+/// out.
 pub(crate) fn usage() -> Result<Usage> {
     let path = workspace().join("headers/usage.json");
     let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;

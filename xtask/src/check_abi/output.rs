@@ -6,7 +6,9 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use linux_driver_abi::report::text::Pictures;
-use linux_driver_abi::report::{Check, CheckKind, Report, github, html, json, markdown, sarif, text};
+use linux_driver_abi::report::{
+    Check, CheckKind, Report, github, html, json, markdown, sarif, text,
+};
 use linux_driver_host::{Error, Result, output};
 
 use crate::args::workspace;
@@ -20,7 +22,8 @@ pub(crate) enum Format {
     Json,
     /// For a comment or a page
     Markdown,
-    /// Annotations on standard output, and the job's summary in the file that GITHUB_STEP_SUMMARY names
+    /// Annotations on standard output, and the job's summary in the file that GITHUB_STEP_SUMMARY
+    /// names
     Github,
     /// SARIF 2.1.0, for tools that collect findings
     Sarif,
@@ -29,14 +32,24 @@ pub(crate) enum Format {
 }
 
 /// Prints the report on standard output. It is written by as many workers as `jobs` says.
-pub(super) fn print(report: &Report, format: Format, pictures: Pictures, jobs: usize) -> Result<()> {
+pub(super) fn print(
+    report: &Report,
+    format: Format,
+    pictures: Pictures,
+    jobs: usize,
+) -> Result<()> {
     let text = match format {
         Format::Json => json::render(report),
         Format::Text => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let options = text::Options { colour, pictures };
             let pieces: Vec<&[Check]> = super::checks::pieces(&report.checks, jobs);
-            let write = |piece: &&[Check]| Ok(piece.iter().map(|check| text::one(check, options)).collect::<String>());
+            let write = |piece: &&[Check]| {
+                Ok(piece
+                    .iter()
+                    .map(|check| text::one(check, options))
+                    .collect::<String>())
+            };
             let mut text = super::checks::at_once(jobs, &pieces, write)?.concat();
             text += &text::last_line(report);
             text

@@ -22,13 +22,15 @@ use crate::snapshot::{record, snapshot};
 #[derive(clap::Args, Debug, Clone, Default)]
 #[group(id = "subjects", multiple = false)]
 pub(crate) struct Args {
-    /// Kernels: names of `cargo xtask kernels`, or releases of `cargo xtask history list` [default: the catalogue's]
+    /// Kernels: names of `cargo xtask kernels`, or releases of `cargo xtask history list` [default:
+    /// the catalogue's]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     kernel: Vec<String>,
     /// All kernels of the catalogue but those that are built here
     #[arg(long)]
     all: bool,
-    /// All kernels of the history; without --against, each beside the one before it of its series, flavour and architecture
+    /// All kernels of the history; without --against, each beside the one before it of its series,
+    /// flavour and architecture
     #[arg(long)]
     pub(super) history: bool,
     /// A kernel build tree, such as /lib/modules/RELEASE/build
@@ -84,7 +86,10 @@ impl Shard {
 
     /// Every N-th, from the I-th on: neighbours, which are alike, are spread.
     pub(super) fn of<T>(self, all: Vec<T>) -> Vec<T> {
-        all.into_iter().skip(self.number - 1).step_by(self.of).collect()
+        all.into_iter()
+            .skip(self.number - 1)
+            .step_by(self.of)
+            .collect()
     }
 }
 
@@ -106,12 +111,16 @@ impl Book {
 
     /// The history, read when it is first asked for.
     pub(super) fn history(&self) -> Result<&History> {
-        read_once(&self.history, || History::read(&workspace().join("headers/history")))
+        read_once(&self.history, || {
+            History::read(&workspace().join("headers/history"))
+        })
     }
 
     /// What the bindings need, read when it is first asked for.
     pub(super) fn needed(&self) -> Result<&Needed> {
-        read_once(&self.needed, || Needed::read(&workspace().join("sys/needed.toml")))
+        read_once(&self.needed, || {
+            Needed::read(&workspace().join("sys/needed.toml"))
+        })
     }
 
     /// What the bindings need, and what the history watches beyond it.
@@ -205,15 +214,18 @@ impl Book {
         }
     }
 
-    /// What a kernel is held against where nothing was named and no bindings can be made for it: the default kernel, which
-    /// the bindings are for.
+    /// What a kernel is held against where nothing was named and no bindings can be made for it:
+    /// the default kernel, which the bindings are for.
     pub(super) fn stand_in(&self, subjects: &[Subject]) -> Option<&str> {
         let bare = |subject: &Subject| match subject {
             Subject::File(_) => true,
             Subject::Running => kernels::running().is_err(),
             _ => false,
         };
-        subjects.iter().any(bare).then(|| self.catalogue.default_name())
+        subjects
+            .iter()
+            .any(bare)
+            .then(|| self.catalogue.default_name())
     }
 
     /// Each kernel with the one before it, of its architecture and flavour.
@@ -289,7 +301,8 @@ impl Book {
                 symbols: true,
                 ..Says::TYPES
             },
-            // A record says what it was made of by what it holds, and whether the running kernel has headers depends.
+            // A record says what it was made of by what it holds, and whether the running kernel
+            // has headers depends.
             Subject::File(file) if is_record(file) => Says::of(abi),
             Subject::Running => Says::of(abi),
             Subject::File(_) => Says::TYPES,
@@ -300,15 +313,22 @@ impl Book {
     fn of_catalogue(&self, spec: &Spec) -> Result<Abi> {
         let mut abi = snapshot(&spec.name)?;
         let history = self.history()?;
-        if let Some((id, _)) = history.kernels().find(|(_, kernel)| kernel.id == abi.release) {
+        if let Some((id, _)) = history
+            .kernels()
+            .find(|(_, kernel)| kernel.id == abi.release)
+        {
             let known = history.abi_of(id);
             for (name, type_) in known.types {
                 abi.types.entry(name).or_insert(type_);
             }
             for (name, function) in known.functions {
-                if known.symbols.is_empty() && !abi.functions.contains_key(&name) && !abi.symbols.contains_key(&name) {
+                if known.symbols.is_empty()
+                    && !abi.functions.contains_key(&name)
+                    && !abi.symbols.contains_key(&name)
+                {
                     let why = "the history has no list of what the kernel exports";
-                    abi.no_evidence.insert(format!("symbol {name}"), why.to_owned());
+                    abi.no_evidence
+                        .insert(format!("symbol {name}"), why.to_owned());
                 }
                 abi.functions.entry(name).or_insert(function);
             }
@@ -350,7 +370,10 @@ impl Book {
         if let Some(spec) = self.catalogue.stock().find(|spec| spec.release == release) {
             return Ok(Some(Subject::Named(Box::new(spec.clone()))));
         }
-        let known = self.history()?.kernels().any(|(_, kernel)| kernel.id == release);
+        let known = self
+            .history()?
+            .kernels()
+            .any(|(_, kernel)| kernel.id == release);
         Ok(known.then(|| Subject::Known(release.to_owned())))
     }
 }
@@ -375,7 +398,8 @@ pub(super) fn running_release() -> String {
 
 /// Whether the file is an `abi.json`, and not a kernel.
 pub(super) fn is_record(file: &Path) -> bool {
-    file.extension().is_some_and(|extension| extension == "json")
+    file.extension()
+        .is_some_and(|extension| extension == "json")
 }
 
 /// Adds what the kernel exports of the scope.

@@ -33,14 +33,17 @@ impl Facts {
         };
         let wanted = Wanted {
             scope: needed.scope(),
-            constants: needed.constants().map(|(name, _)| name.to_owned()).collect(),
+            constants: needed
+                .constants()
+                .map(|(name, _)| name.to_owned())
+                .collect(),
         };
         let headers = headers::read(cache, &kbuild, &workspace().join("sys/c"), &wanted)?;
         Ok(Self { headers, symvers })
     }
 
-    /// The ABI from the kernel's BTF with what only the headers and the exports say. Headers that are not this
-    /// kernel's are an error.
+    /// The ABI from the kernel's BTF with what only the headers and the exports say. Headers that
+    /// are not this kernel's are an error.
     pub(super) fn with(&self, mut abi: Abi, needed: &Needed, kernel: &Kernel) -> Result<Abi> {
         let differences = self.differences(&abi);
         if !differences.is_empty() {
@@ -118,7 +121,8 @@ fn compare(name: &str, headers: &Type, btf: &Type, all: &mut Vec<String>) {
         match headers.field(&field.name) {
             None => all.push(format!("{name}.{} is in the BTF alone", field.name)),
             Some(of_headers)
-                if (of_headers.offset_bits, of_headers.size_bits) != (field.offset_bits, field.size_bits) =>
+                if (of_headers.offset_bits, of_headers.size_bits)
+                    != (field.offset_bits, field.size_bits) =>
             {
                 all.push(format!(
                     "{name}.{} is at {} bits in the headers, at {} in the BTF",
@@ -128,7 +132,11 @@ fn compare(name: &str, headers: &Type, btf: &Type, all: &mut Vec<String>) {
             Some(_) => {}
         }
     }
-    for field in headers.fields.iter().filter(|field| btf.field(&field.name).is_none()) {
+    for field in headers
+        .fields
+        .iter()
+        .filter(|field| btf.field(&field.name).is_none())
+    {
         all.push(format!("{name}.{} is in the headers alone", field.name));
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `snapshot.toml`: where a snapshot comes from. No date and no path of this machine: the same input gives the same file.
+//! `snapshot.toml`: where a snapshot comes from. No date and no path of this machine: the same
+//! input gives the same file.
 
 use linux_driver_abi::Abi;
 use linux_driver_abi::source::Source;
@@ -86,7 +87,10 @@ impl Origin {
         let config = kernel.build_tree.join(".config");
         let config = std::fs::read(&config).map_err(|e| Error::io(&config, "read", &e))?;
         let tree = kernel.tree()?;
-        let compiler = tree.config.value("CONFIG_CC_VERSION_TEXT").unwrap_or_default();
+        let compiler = tree
+            .config
+            .value("CONFIG_CC_VERSION_TEXT")
+            .unwrap_or_default();
         let mut packages = kernel.packages.clone();
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Self {
@@ -116,7 +120,10 @@ impl Origin {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 fn of_types(flags: &[String]) -> Vec<String> {
@@ -134,7 +141,15 @@ mod tests {
 
     #[test]
     fn flags_that_bear_on_types_are_kept() {
-        let flags = ["-std=gnu11", "-O2", "-funsigned-char", "-I/tree", "-m64", "-mno-sse"].map(str::to_owned);
+        let flags = [
+            "-std=gnu11",
+            "-O2",
+            "-funsigned-char",
+            "-I/tree",
+            "-m64",
+            "-mno-sse",
+        ]
+        .map(str::to_owned);
         assert_eq!(of_types(&flags), ["-std=gnu11", "-funsigned-char", "-m64"]);
     }
 }

@@ -11,7 +11,12 @@ use crate::args::workspace;
 
 /// The ABI of a kernel of the catalogue, from its snapshot.
 pub(crate) fn snapshot(name: &str) -> Result<Abi> {
-    record(&workspace().join("headers/snapshots").join(name).join("abi.json"))
+    record(
+        &workspace()
+            .join("headers/snapshots")
+            .join(name)
+            .join("abi.json"),
+    )
 }
 
 /// An `abi.json`.
@@ -25,8 +30,14 @@ pub(crate) fn record(file: &Path) -> Result<Abi> {
         )
     })?;
     const AGAIN: &str = "make it again with `cargo xtask snapshot --kernel NAME`";
-    let abi: Abi = serde_json::from_slice(&text)
-        .map_err(|e| Error::new(file.display(), "an ABI as `cargo xtask snapshot` writes it", e, AGAIN))?;
+    let abi: Abi = serde_json::from_slice(&text).map_err(|e| {
+        Error::new(
+            file.display(),
+            "an ABI as `cargo xtask snapshot` writes it",
+            e,
+            AGAIN,
+        )
+    })?;
     if abi.schema != SCHEMA {
         let expected = format_args!("an ABI of schema {SCHEMA}");
         return Err(Error::new(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask snapshot --usage`: what the code uses of a kernel, which decides what drift means for it.
+//! `cargo xtask snapshot --usage`: what the code uses of a kernel, which decides what drift means
+//! for it.
 
 use std::path::Path;
 
@@ -20,7 +21,8 @@ pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
     let catalogue = catalogue()?;
     let usage = of_samples(kernel.unwrap_or(catalogue.default_name()))?;
     let path = workspace().join(FILE);
-    let unwritable = |e: serde_json::Error| Error::new(path.display(), "to write it", e, "report this");
+    let unwritable =
+        |e: serde_json::Error| Error::new(path.display(), "to write it", e, "report this");
     let text = serde_json::to_string_pretty(&usage).map_err(unwritable)? + "\n";
     std::fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
     output::line(path.display());
@@ -29,7 +31,9 @@ pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
 
 fn of_samples(kernel: &str) -> Result<Usage> {
     let samples = workspace().join("samples");
-    let rust = |source: &Source| matches!(source.language, Language::Rust { .. }) && source.dir.starts_with(&samples);
+    let rust = |source: &Source| {
+        matches!(source.language, Language::Rust { .. }) && source.dir.starts_with(&samples)
+    };
     let sources: Vec<Source> = Source::all(&manifest())?.into_iter().filter(rust).collect();
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     usage::of(&bindings_of_snapshot(kernel), &names)

@@ -17,7 +17,9 @@ const ORIGIN: &str = "snapshot.toml";
 pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
     let dir = std::path::absolute(dir).map_err(|e| Error::io(dir, "find", &e))?;
     check(&dir)?;
-    let parent = dir.parent().ok_or_else(|| not_ours(&dir, "the root of all folders"))?;
+    let parent = dir
+        .parent()
+        .ok_or_else(|| not_ours(&dir, "the root of all folders"))?;
     fs::create_dir_all(parent).map_err(|e| Error::io(parent, "make", &e))?;
     let staging = tempfile::Builder::new()
         .prefix(".staging-")
@@ -107,7 +109,11 @@ mod tests {
         write(&dir, &snapshot("2")).unwrap();
         assert_eq!(names(&dir), [ABI, HEADER, ORIGIN]);
         assert_eq!(fs::read_to_string(dir.join(ABI)).unwrap(), "2");
-        assert_eq!(names(&root.path().join("snapshots")), ["name"], "something was left");
+        assert_eq!(
+            names(&root.path().join("snapshots")),
+            ["name"],
+            "something was left"
+        );
     }
 
     #[test]

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The driver structure is static: read from the built module, at the offsets that the kernel's own BTF gives.
+//! The driver structure is static: read from the built module, at the offsets that the kernel's own
+//! BTF gives.
 //!
-//! What a driver writes is in `.data` when the module is loaded, pointing to tables in read-only memory and to functions; what it
-//! does not write is NULL; and no instruction of the module touches the structure. On each kernel of the catalogue that carries
-//! BTF (one that is built here does not).
+//! What a driver writes is in `.data` when the module is loaded, pointing to tables in read-only
+//! memory and to functions; what it does not write is NULL; and no instruction of the module
+//! touches the structure. On each kernel of the catalogue that carries BTF (one that is built here
+//! does not).
 //!
-//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the cache yet.
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the
+//! cache yet.
 
 mod members;
 mod module;
@@ -40,7 +43,11 @@ fn built(driver: &str, kernel: &str) -> Module {
         .current_dir(repository())
         .output()
         .unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
     let ko = PathBuf::from(String::from_utf8(ran.stdout).unwrap().trim_end());
     let register = match driver {
         "platform-module" => Some("linux_driver_platform_driver_register"),
@@ -57,7 +64,8 @@ fn built(driver: &str, kernel: &str) -> Module {
 /// The types that are looked at, as the kernel's own BTF has them.
 fn layouts(kernel: &str) -> Abi {
     let catalogue = Catalogue::read(&repository().join("headers/kernels.toml")).unwrap();
-    let kernel = kernels::fetch(&Cache::of_user().unwrap(), catalogue.get(kernel).unwrap()).unwrap();
+    let kernel =
+        kernels::fetch(&Cache::of_user().unwrap(), catalogue.get(kernel).unwrap()).unwrap();
     let (source, _) = kernel.btf().unwrap_or_else(|e| panic!("{e}"));
     let types = [
         "pci_driver",
@@ -102,18 +110,31 @@ fn id(vendor: u64, device: u64) -> Wants {
 
 /// Functions under the names of these members, in a table of this type.
 fn callbacks(type_: &'static str, names: &[&'static str]) -> Want {
-    Table(type_, names.iter().map(|name| (*name, Code(name))).collect())
+    Table(
+        type_,
+        names.iter().map(|name| (*name, Code(name))).collect(),
+    )
 }
 
 fn group(name: Option<&'static str>, attributes: Vec<Want>) -> Want {
     let name = name.map(|name| ("name", Text(name)));
     let attributes = ("attrs", List(attributes));
-    Table("attribute_group", name.into_iter().chain([attributes]).collect())
+    Table(
+        "attribute_group",
+        name.into_iter().chain([attributes]).collect(),
+    )
 }
 
 /// An attribute: its mode, and the functions under these names.
-fn attribute(type_: &'static str, name: &'static str, mode: u64, functions: &[(&'static str, &'static str)]) -> Want {
-    let functions = functions.iter().map(|(member, function)| (*member, Code(function)));
+fn attribute(
+    type_: &'static str,
+    name: &'static str,
+    mode: u64,
+    functions: &[(&'static str, &'static str)],
+) -> Want {
+    let functions = functions
+        .iter()
+        .map(|(member, function)| (*member, Code(function)));
     let attr = [("attr.name", Text(name)), ("attr.mode", Number(mode))];
     Table(type_, attr.into_iter().chain(functions).collect())
 }
@@ -142,7 +163,12 @@ fn all() -> Wants {
         "resume",
     ];
     let device = |name, mode, functions: &[_]| attribute("device_attribute", name, mode, functions);
-    let version = attribute("driver_attribute", "version", 0o444, &[("show", "show_driver")]);
+    let version = attribute(
+        "driver_attribute",
+        "version",
+        0o444,
+        &[("show", "show_driver")],
+    );
     let value = device("value", 0o644, &[("show", "show"), ("store", "store")]);
     let awake = device("awake", 0o444, &[("show", "show")]);
     let add = device("add", 0o200, &[("store", "store")]);
@@ -153,7 +179,10 @@ fn all() -> Wants {
         ("groups", List(vec![group(None, vec![version])])),
         (
             "dev_groups",
-            List(vec![group(None, vec![value, awake]), group(Some("more"), vec![add])]),
+            List(vec![
+                group(None, vec![value, awake]),
+                group(Some("more"), vec![add]),
+            ]),
         ),
         ("driver.pm", callbacks("dev_pm_ops", &pm)),
         ("driver.sync_state", Code("sync_state")),
@@ -196,10 +225,13 @@ fn platform(abi: &Abi) -> Wants {
         // Where in its infos the entry's is.
         ("driver_data", Number(1)),
     ];
-    // `remove` returned an `int` while there was a `remove_new` beside it; then they were one place.
+    // `remove` returned an `int` while there was a `remove_new` beside it; then they were one
+    // place.
     let at = |name: &str| {
         let mut fields = abi.types["platform_driver"].fields.iter();
-        fields.find(|field| field.name == name).map(|field| field.offset_bits)
+        fields
+            .find(|field| field.name == name)
+            .map(|field| field.offset_bits)
     };
     let returns_int = at("remove_new").is_some() && at("remove_new") != at("remove");
     let remove = if returns_int { "remove_int" } else { "remove" };
@@ -224,7 +256,11 @@ fn what_is_written_is_there_and_the_rest_is_null() {
         ] {
             let module = built(driver, &kernel);
             let found = members::check(&module, &abi, name, &wants);
-            wrong.extend(found.into_iter().map(|what| format!("{driver} for {kernel}: {what}")));
+            wrong.extend(
+                found
+                    .into_iter()
+                    .map(|what| format!("{driver} for {kernel}: {what}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -251,7 +287,8 @@ fn nothing_is_filled_in_at_run_time() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A driver that is registered at run time, and a bus: the structure is made in the module's state, whose tables stay where nobody writes.
+/// A driver that is registered at run time, and a bus: the structure is made in the module's state,
+/// whose tables stay where nobody writes.
 #[test]
 fn what_is_registered_at_run_time_has_its_tables_in_read_only_memory() {
     let mut wrong = Vec::new();
@@ -269,8 +306,14 @@ fn what_is_registered_at_run_time_has_its_tables_in_read_only_memory() {
             let missing = callbacks
                 .iter()
                 .filter(|names| !names.iter().any(|name| module.is_in_a_table(name)));
-            found.extend(missing.map(|names| format!("{names:?}: none is in a table in read-only memory")));
-            wrong.extend(found.into_iter().map(|what| format!("{driver} for {kernel}: {what}")));
+            found.extend(
+                missing.map(|names| format!("{names:?}: none is in a table in read-only memory")),
+            );
+            wrong.extend(
+                found
+                    .into_iter()
+                    .map(|what| format!("{driver} for {kernel}: {what}")),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -284,7 +327,12 @@ fn a_structure_that_is_another_is_seen() {
         let name = |what: String| what.split(':').next().unwrap_or_default().to_owned();
         found.into_iter().map(name).collect()
     };
-    let without = |member: &str| all().into_iter().filter(|(name, _)| *name != member).collect::<Wants>();
+    let without = |member: &str| {
+        all()
+            .into_iter()
+            .filter(|(name, _)| *name != member)
+            .collect::<Wants>()
+    };
     // One that is there and should not be; one that should be and is not.
     let found = members::check(&module, &abi, "pci_driver", &without("shutdown"));
     assert_eq!(members_named(found), ["pci_driver.shutdown"]);
@@ -294,15 +342,27 @@ fn a_structure_that_is_another_is_seen() {
     let found = members::check(&module, &abi, "pci_driver", &wants);
     assert_eq!(
         members_named(found),
-        ["pci_driver.suspend", "pci_driver.driver.suppress_bind_attrs"]
+        [
+            "pci_driver.suspend",
+            "pci_driver.driver.suppress_bind_attrs"
+        ]
     );
     // Another function in a table that the structure points to; another text.
     let mut wants = without("driver.pm");
-    wants.push(("driver.pm", Table("dev_pm_ops", vec![("prepare", Code("complete"))])));
+    wants.push((
+        "driver.pm",
+        Table("dev_pm_ops", vec![("prepare", Code("complete"))]),
+    ));
     let found = members::check(&module, &abi, "pci_driver", &wants);
     assert_eq!(found.len(), 11, "{found:#?}");
-    assert!(found[0].starts_with("pci_driver.driver.pm.prepare: "), "{found:#?}");
-    assert!(found[1].starts_with("pci_driver.driver.pm.complete: "), "{found:#?}");
+    assert!(
+        found[0].starts_with("pci_driver.driver.pm.prepare: "),
+        "{found:#?}"
+    );
+    assert!(
+        found[1].starts_with("pci_driver.driver.pm.complete: "),
+        "{found:#?}"
+    );
     let mut wants = without("name");
     wants.push(("name", Text("callback")));
     assert_eq!(
@@ -313,14 +373,18 @@ fn a_structure_that_is_another_is_seen() {
     let mut moved = module;
     moved.driver.as_mut().unwrap().offset += 8;
     let found = members::check(&moved, &abi, "pci_driver", &all());
-    assert!(found[0].starts_with("pci_driver: expected 280 bytes"), "{found:#?}");
+    assert!(
+        found[0].starts_with("pci_driver: expected 280 bytes"),
+        "{found:#?}"
+    );
     assert_eq!(moved.touched(8), ["nothing takes the structure's address"]);
 }
 
 #[test]
 fn a_store_to_the_structure_is_seen() {
     use module::takes_address;
-    // mov $X,%rdi; lea X(%rip),%rdi; movq $X,Y(%rip); mov $X,%edi. The address is at the end, or 4 bytes before it.
+    // mov $X,%rdi; lea X(%rip),%rdi; movq $X,Y(%rip); mov $X,%edi. The address is at the end, or 4
+    // bytes before it.
     for (code, at) in [
         (&[0x48, 0xc7, 0xc7, 0, 0, 0, 0][..], 3),
         (&[0x48, 0x8d, 0x3d, 0, 0, 0, 0], 3),
@@ -329,7 +393,8 @@ fn a_store_to_the_structure_is_seen() {
     ] {
         assert!(takes_address(code, at), "{code:x?}");
     }
-    // movq $0,X(%rip); mov %rax,X(%rip); movb $1,X(%rip); mov X(%rip),%rax; mov %rax,X (absolute); call *X(%rip)
+    // movq $0,X(%rip); mov %rax,X(%rip); movb $1,X(%rip); mov X(%rip),%rax; mov %rax,X (absolute);
+    // call *X(%rip)
     for (code, at) in [
         (&[0x48, 0xc7, 0x05, 0, 0, 0, 0, 0, 0, 0, 0][..], 3),
         (&[0x48, 0x89, 0x05, 0, 0, 0, 0], 3),

@@ -24,8 +24,14 @@ pub(crate) enum Want {
     List(Vec<Want>),
 }
 
-/// What is wrong with the structure that the module registers, a struct `name`, each with the member's name before it.
-pub(crate) fn check(module: &Module, abi: &Abi, name: &str, wants: &[(&'static str, Want)]) -> Vec<String> {
+/// What is wrong with the structure that the module registers, a struct `name`, each with the
+/// member's name before it.
+pub(crate) fn check(
+    module: &Module,
+    abi: &Abi,
+    name: &str,
+    wants: &[(&'static str, Want)],
+) -> Vec<String> {
     let mut check = Check {
         module,
         abi,
@@ -58,19 +64,31 @@ impl Check<'_> {
         self.wrong.push(format!("{place}: {what}"));
     }
 
-    /// The members of a type that have no members of their own, by where they are: those of a union are at one place. With
-    /// their paths and sizes.
-    fn members(&self, type_: &str, prefix: &str, start: u64, into: &mut BTreeMap<u64, Vec<(String, u64)>>) {
+    /// The members of a type that have no members of their own, by where they are: those of a union
+    /// are at one place. With their paths and sizes.
+    fn members(
+        &self,
+        type_: &str,
+        prefix: &str,
+        start: u64,
+        into: &mut BTreeMap<u64, Vec<(String, u64)>>,
+    ) {
         for field in &self.abi.types[type_].fields {
             assert!(!field.bitfield, "{type_}.{}", field.name);
-            let (name, at) = (format!("{prefix}{}", field.name), start + field.offset_bits / 8);
+            let (name, at) = (
+                format!("{prefix}{}", field.name),
+                start + field.offset_bits / 8,
+            );
             match field.type_name.strip_prefix("struct ") {
                 // Its members follow.
                 Some("{…}") => {}
                 Some(inner) if self.abi.types.contains_key(inner) => {
                     self.members(inner, &format!("{name}."), at, into);
                 }
-                _ => into.entry(at).or_default().push((name, field.size_bits / 8)),
+                _ => into
+                    .entry(at)
+                    .or_default()
+                    .push((name, field.size_bits / 8)),
             }
         }
     }
@@ -98,7 +116,11 @@ impl Check<'_> {
             if let Some((name, size, want)) = wanted {
                 self.member(&format!("{place}.{name}"), at, size, want);
             } else {
-                let size = names.iter().map(|(_, size)| *size).max().unwrap_or_default();
+                let size = names
+                    .iter()
+                    .map(|(_, size)| *size)
+                    .max()
+                    .unwrap_or_default();
                 if !self.module.is_zero(at, size) {
                     let found = self.found(at, size);
                     self.say(
@@ -112,13 +134,19 @@ impl Check<'_> {
 
     fn member(&mut self, place: &str, at: Address, size: u64, want: &Want) {
         let module = self.module;
-        let pointer = if size == 8 { module.pointer(at) } else { Pointer::Other };
+        let pointer = if size == 8 {
+            module.pointer(at)
+        } else {
+            Pointer::Other
+        };
         match (want, pointer) {
             (Want::Number(number), _) if module.number(at, size) == Some(*number) => {}
             (Want::Characters(text), _) if module.text(at) == Some(text) => {}
             (Want::Text(text), Pointer::ReadOnly(to)) if module.text(to) == Some(text) => {}
             (Want::Code(name), Pointer::Code(to)) if is_called(&module.function(to), name) => {}
-            (Want::Table(type_, wants), Pointer::ReadOnly(to)) => self.structure(place, type_, to, wants),
+            (Want::Table(type_, wants), Pointer::ReadOnly(to)) => {
+                self.structure(place, type_, to, wants)
+            }
             (Want::List(wants), Pointer::ReadOnly(to)) => {
                 let entry = |number: usize| Address {
                     offset: to.offset + 8 * number as u64,
@@ -128,7 +156,10 @@ impl Check<'_> {
                     self.member(&format!("{place}[{number}]"), entry(number), 8, want);
                 }
                 if module.pointer(entry(wants.len())) != Pointer::Null {
-                    self.say(&format!("{place}[{}]", wants.len()), "expected the end of the list");
+                    self.say(
+                        &format!("{place}[{}]", wants.len()),
+                        "expected the end of the list",
+                    );
                 }
             }
             _ => {
@@ -160,7 +191,9 @@ impl Check<'_> {
 
 /// Whether a name of the function has this part: rustc writes each part of a path after its length.
 fn is_called(names: &[&str], part: &str) -> bool {
-    names.iter().any(|name| name.contains(&format!("{}{part}", part.len())))
+    names
+        .iter()
+        .any(|name| name.contains(&format!("{}{part}", part.len())))
 }
 
 fn wanted(want: &Want) -> String {

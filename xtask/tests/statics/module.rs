@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A built module: its sections, what each relocation in them points to, and the structure that it registers.
+//! A built module: its sections, what each relocation in them points to, and the structure that it
+//! registers.
 
 use std::collections::BTreeMap;
 
@@ -80,19 +81,26 @@ impl Module {
         let file = object::File::parse(bytes).unwrap();
         let mut symbols: BTreeMap<Address, Vec<Symbol>> = BTreeMap::new();
         for symbol in file.symbols() {
-            if let (Some(SectionIndex(section)), true) = (symbol.section_index(), symbol.kind() != SymbolKind::Section)
+            if let (Some(SectionIndex(section)), true) =
+                (symbol.section_index(), symbol.kind() != SymbolKind::Section)
             {
                 let offset = symbol.address();
-                symbols.entry(Address { section, offset }).or_default().push(Symbol {
-                    name: symbol.name().unwrap().to_owned(),
-                    is_code: symbol.kind() == SymbolKind::Text,
-                    size: symbol.size(),
-                });
+                symbols
+                    .entry(Address { section, offset })
+                    .or_default()
+                    .push(Symbol {
+                        name: symbol.name().unwrap().to_owned(),
+                        is_code: symbol.kind() == SymbolKind::Text,
+                        size: symbol.size(),
+                    });
             }
         }
         let mut sections = BTreeMap::new();
         for section in file.sections() {
-            let SectionFlags::Elf { sh_flags: flags, .. } = section.flags() else {
+            let SectionFlags::Elf {
+                sh_flags: flags, ..
+            } = section.flags()
+            else {
                 panic!("ELF")
             };
             // Debug information refers to everything.
@@ -111,7 +119,9 @@ impl Module {
                 } else {
                     0
                 };
-                let offset = symbol.address().wrapping_add_signed(relocation.addend() + distance);
+                let offset = symbol
+                    .address()
+                    .wrapping_add_signed(relocation.addend() + distance);
                 let to = symbol
                     .section_index()
                     .map(|SectionIndex(section)| Address { section, offset });
@@ -145,7 +155,9 @@ impl Module {
     /// What the object at this address is, by its symbol: its name and size.
     pub(crate) fn object(&self, address: Address) -> Option<(&str, u64)> {
         let symbols = self.symbols.get(&address)?;
-        let object = symbols.iter().find(|symbol| !symbol.is_code && symbol.size > 0)?;
+        let object = symbols
+            .iter()
+            .find(|symbol| !symbol.is_code && symbol.size > 0)?;
         Some((&object.name, object.size))
     }
 
@@ -175,7 +187,8 @@ impl Module {
     /// Whether these bytes are zero when the module is loaded, whatever it is loaded to.
     pub(crate) fn is_zero(&self, at: Address, size: u64) -> bool {
         let bytes = self.bytes(at, size);
-        bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0)) && self.relocations(at, size).next().is_none()
+        bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+            && self.relocations(at, size).next().is_none()
     }
 
     /// The number in these bytes.
@@ -199,18 +212,23 @@ impl Module {
             return Pointer::Other;
         };
         match relocation.to {
-            Some(to) if *offset == at.offset && relocation.kind == elf::R_X86_64_64 => match self.section(to) {
-                section if section.is_code() => Pointer::Code(to),
-                section if section.is_read_only() => Pointer::ReadOnly(to),
-                _ => Pointer::Other,
-            },
+            Some(to) if *offset == at.offset && relocation.kind == elf::R_X86_64_64 => {
+                match self.section(to) {
+                    section if section.is_code() => Pointer::Code(to),
+                    section if section.is_read_only() => Pointer::ReadOnly(to),
+                    _ => Pointer::Other,
+                }
+            }
             _ => Pointer::Other,
         }
     }
 
     /// The text here, up to its NUL.
     pub(crate) fn text(&self, at: Address) -> Option<&str> {
-        let bytes = self.section(at).bytes.get(usize::try_from(at.offset).ok()?..)?;
+        let bytes = self
+            .section(at)
+            .bytes
+            .get(usize::try_from(at.offset).ok()?..)?;
         let end = bytes.iter().position(|byte| *byte == 0)?;
         std::str::from_utf8(&bytes[..end]).ok()
     }
@@ -231,13 +249,18 @@ impl Module {
                 };
                 let inside = |behind: &u64| {
                     let to = relocation.to.filter(|to| to.section == driver.section);
-                    to.is_some_and(|to| (driver.offset..ends).contains(&to.offset.wrapping_add(*behind)))
+                    to.is_some_and(|to| {
+                        (driver.offset..ends).contains(&to.offset.wrapping_add(*behind))
+                    })
                 };
                 if !behind.iter().any(inside) {
                     continue;
                 }
                 let to_its_start = relocation.to == Some(driver);
-                if section.is_code() && to_its_start && takes_address(&section.bytes, usize::try_from(*at).unwrap()) {
+                if section.is_code()
+                    && to_its_start
+                    && takes_address(&section.bytes, usize::try_from(*at).unwrap())
+                {
                     taken += 1;
                 } else {
                     wrong.push(format!("{}+{at:#x} gets at the structure", section.name));
@@ -250,9 +273,13 @@ impl Module {
         wrong
     }
 
-    /// Whether a structure in read-only memory has a pointer to a function of which this is a part of the path.
+    /// Whether a structure in read-only memory has a pointer to a function of which this is a part
+    /// of the path.
     pub(crate) fn is_in_a_table(&self, name: &str) -> bool {
-        let read_only = self.sections.values().filter(|section| section.is_read_only());
+        let read_only = self
+            .sections
+            .values()
+            .filter(|section| section.is_read_only());
         let pointers = read_only.flat_map(|section| section.relocations.values());
         let mut functions = pointers
             .filter(|relocation| relocation.kind == elf::R_X86_64_64)
@@ -263,7 +290,8 @@ impl Module {
 
     /// Writable sections that are neither `.data` and `.bss` nor the loader's own.
     pub(crate) fn writable(&self) -> Vec<String> {
-        // What the loader and the kernel's own macros make (`BUG()`, static keys and calls, ftrace).
+        // What the loader and the kernel's own macros make (`BUG()`, static keys and calls,
+        // ftrace).
         const OTHERS: [&str; 7] = [
             ".data",
             ".bss",
@@ -274,10 +302,12 @@ impl Module {
             ".static_call_sites",
         ];
         let all = self.sections.values();
-        let writable =
-            all.filter(|section| section.is(elf::SHF_ALLOC) && section.is(elf::SHF_WRITE) && section.size > 0);
+        let writable = all.filter(|section| {
+            section.is(elf::SHF_ALLOC) && section.is(elf::SHF_WRITE) && section.size > 0
+        });
         let more = writable.filter(|section| !OTHERS.contains(&section.name.as_str()));
-        more.map(|section| format!("{} is writable", section.name)).collect()
+        more.map(|section| format!("{} is writable", section.name))
+            .collect()
     }
 }
 
@@ -302,10 +332,17 @@ fn registered(
             let before = section.relocations.range(..call).rev();
             let argument = before.filter_map(|(at, relocation)| {
                 let at = usize::try_from(*at).unwrap();
-                let is_rdi = matches!(section.bytes[at - 3..at], [0x48, 0xc7, 0xc7] | [0x48, 0x8d, 0x3d]);
+                let is_rdi = matches!(
+                    section.bytes[at - 3..at],
+                    [0x48, 0xc7, 0xc7] | [0x48, 0x8d, 0x3d]
+                );
                 is_rdi.then_some(relocation.to)
             });
-            found.extend(argument.take(1).map(|to| to.expect("a structure of the module's own")));
+            found.extend(
+                argument
+                    .take(1)
+                    .map(|to| to.expect("a structure of the module's own")),
+            );
         }
     }
     let [driver] = found.as_slice() else {
@@ -314,9 +351,13 @@ fn registered(
     *driver
 }
 
-/// Whether the instruction whose field is relocated at `at` takes the address, and does not get at what is there.
+/// Whether the instruction whose field is relocated at `at` takes the address, and does not get at
+/// what is there.
 pub(crate) fn takes_address(code: &[u8], at: usize) -> bool {
-    let before = |bytes: usize| at.checked_sub(bytes).map_or(&[][..], |start| &code[start..at]);
+    let before = |bytes: usize| {
+        at.checked_sub(bytes)
+            .map_or(&[][..], |start| &code[start..at])
+    };
     match (before(3), before(7)) {
         // mov $X,%r64; lea X(%rip),%r64
         ([0x48 | 0x49, 0xc7, 0xc0..=0xc7], _) => true,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An archive of a test's own, with one kernel in it, that is read by `file:`. It does not change when Debian's does.
+//! An archive of a test's own, with one kernel in it, that is read by `file:`. It does not change
+//! when Debian's does.
 //!
-//! The packages are Debian's, downloaded once and kept in the target folder; the index is signed with a key that is made
-//! for it. Needs gpg, and what it takes to fetch a kernel.
+//! The packages are Debian's, downloaded once and kept in the target folder; the index is signed
+//! with a key that is made for it. Needs gpg, and what it takes to fetch a kernel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,12 +36,15 @@ struct Package {
 }
 
 impl Archive {
-    /// The archive for this pin of the default kernel, made if it is not there. It holds the kernel that Debian's archive had
-    /// in the pinned one's stead when it was made.
+    /// The archive for this pin of the default kernel, made if it is not there. It holds the kernel
+    /// that Debian's archive had in the pinned one's stead when it was made.
     pub(crate) fn of_default_kernel(dir: &Path, pinned: &str) -> Self {
         let place = dir.join(format!("archive-{pinned}"));
         if !place.is_dir() {
-            let half = tempfile::Builder::new().prefix("half-").tempdir_in(dir).unwrap();
+            let half = tempfile::Builder::new()
+                .prefix("half-")
+                .tempdir_in(dir)
+                .unwrap();
             download(half.path());
             for suite in SUITES {
                 index(half.path(), suite);
@@ -89,7 +93,8 @@ fn download(dir: &Path) {
         .iter()
         .map(|package| format!("{}={}", package.name, package.version));
     let mut apt = Command::new("apt-get");
-    apt.env("APT_CONFIG", entry("apt", "apt.conf")).current_dir(&pool);
+    apt.env("APT_CONFIG", entry("apt", "apt.conf"))
+        .current_dir(&pool);
     run(apt.args(["-qq", "download"]).args(wanted)).good();
     fs::write(dir.join("version"), &record.packages[0].version).unwrap();
 }
@@ -130,7 +135,10 @@ fn index(dir: &Path, suite: &str) {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Signs what the suites hold with a new key, whose public half is kept.
@@ -139,8 +147,18 @@ fn sign(dir: &Path) {
     let home = tempfile::tempdir().unwrap();
     let gpg = |words: &[&str]| {
         let mut gpg = Command::new("gpg");
-        gpg.args(["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""]);
-        gpg.arg("--homedir").arg(home.path()).args(words).current_dir(dir);
+        gpg.args([
+            "--batch",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase",
+            "",
+        ]);
+        gpg.arg("--homedir")
+            .arg(home.path())
+            .args(words)
+            .current_dir(dir);
         run(&mut gpg).good();
     };
     gpg(&[
@@ -158,5 +176,9 @@ fn sign(dir: &Path) {
         fs::remove_file(dir.join(release)).unwrap();
     }
     let mut end = Command::new("gpgconf");
-    run(end.arg("--homedir").arg(home.path()).args(["--kill", "all"])).good();
+    run(end
+        .arg("--homedir")
+        .arg(home.path())
+        .args(["--kill", "all"]))
+    .good();
 }

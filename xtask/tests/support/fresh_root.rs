@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Debian systems as they are after their installation, for tests of what a user meets there.
 //!
-//! Each is made once by mmdebstrap and kept in the target folder. A test gets one of its own over it, in which what one
-//! command writes is there for the next, and which is gone with the value. Commands run in it under bubblewrap, as root
-//! or as an ordinary user, with the network or without.
+//! Each is made once by mmdebstrap and kept in the target folder. A test gets one of its own over
+//! it, in which what one command writes is there for the next, and which is gone with the value.
+//! Commands run in it under bubblewrap, as root or as an ordinary user, with the network or
+//! without.
 //!
 //! Needs root (as in a container of CI), mmdebstrap and bubblewrap.
 
-#![allow(dead_code, reason = "each of the test crates that share this file uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of the test crates that share this file uses a part of it"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -19,7 +23,10 @@ const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// What a command finds in its environment, besides what the test adds.
 const ENVIRONMENT: [(&str, &str); 4] = [
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    (
+        "PATH",
+        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ),
     ("HOME", "/root"),
     ("LC_ALL", "C.UTF-8"),
     ("DEBIAN_FRONTEND", "noninteractive"),
@@ -38,8 +45,8 @@ pub(crate) struct FreshRoot {
 }
 
 impl FreshRoot {
-    /// A system of this suite ("bookworm", "trixie") with its essential packages, apt and `packages`, without what those
-    /// only recommend.
+    /// A system of this suite ("bookworm", "trixie") with its essential packages, apt and
+    /// `packages`, without what those only recommend.
     pub(crate) fn debian(suite: &str, packages: &[&str]) -> Self {
         // SAFETY: geteuid(2) has no precondition: it takes nothing and cannot fail.
         let user = unsafe { libc::geteuid() };
@@ -49,7 +56,10 @@ impl FreshRoot {
         );
         let base = made(suite, packages);
         let kept = base.parent().unwrap();
-        let own = tempfile::Builder::new().prefix("own-").tempdir_in(kept).unwrap();
+        let own = tempfile::Builder::new()
+            .prefix("own-")
+            .tempdir_in(kept)
+            .unwrap();
         for name in ["upper", "work", "root"] {
             fs::create_dir(own.path().join(name)).unwrap();
         }
@@ -62,7 +72,12 @@ impl FreshRoot {
         if !this.sh("true").command().output().unwrap().status.success() {
             this.layered = false;
             let (from, to) = (this.base.join("."), this.own.path().join("root"));
-            done(Command::new("cp").args(["-a", "--reflink=auto"]).arg(from).arg(to));
+            done(
+                Command::new("cp")
+                    .args(["-a", "--reflink=auto"])
+                    .arg(from)
+                    .arg(to),
+            );
         }
         done(&mut this.sh("true").command());
         this
@@ -78,7 +93,9 @@ impl FreshRoot {
         InRoot {
             root: self,
             options: Vec::new(),
-            environment: ENVIRONMENT.map(|(name, value)| (name.into(), value.into())).into(),
+            environment: ENVIRONMENT
+                .map(|(name, value)| (name.into(), value.into()))
+                .into(),
             user: None,
             words: [program].iter().chain(&words).map(Into::into).collect(),
         }
@@ -114,7 +131,11 @@ fn done(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{said}",
+        output.status
+    );
 }
 
 /// A command in a fresh system.
@@ -144,7 +165,8 @@ impl InRoot<'_> {
 
     /// It has this in its environment.
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment.push((name.as_ref().into(), value.as_ref().into()));
+        self.environment
+            .push((name.as_ref().into(), value.as_ref().into()));
         self
     }
 
@@ -160,7 +182,8 @@ impl InRoot<'_> {
         self
     }
 
-    /// It runs as the user and the group of this number, without any other group and any capability.
+    /// It runs as the user and the group of this number, without any other group and any
+    /// capability.
     pub(crate) fn user(mut self, id: u32) -> Self {
         self.user = Some(id);
         self
@@ -185,7 +208,9 @@ impl InRoot<'_> {
             command.args(["exec \"$@\"", "sh"]);
         }
         command.args(["bwrap", "--bind"]).arg(root).arg("/");
-        command.args(["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]);
+        command.args([
+            "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
+        ]);
         command.args(["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]);
         // apt and dpkg give files to other users.
         command.args([

@@ -21,7 +21,8 @@ pub(crate) fn repository() -> &'static Path {
     dir.parent().unwrap_or(dir)
 }
 
-/// The target folder that these tests were built in: what is built for a kernel there is shared with other runs.
+/// The target folder that these tests were built in: what is built for a kernel there is shared
+/// with other runs.
 fn target() -> &'static Path {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     dir.parent().unwrap_or(dir)
@@ -31,7 +32,9 @@ fn target() -> &'static Path {
 pub(crate) fn xtask<const N: usize>(words: [&str; N]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(words).current_dir(repository());
-    command.env("CARGO_TARGET_DIR", target()).stdin(Stdio::null());
+    command
+        .env("CARGO_TARGET_DIR", target())
+        .stdin(Stdio::null());
     command
 }
 
@@ -54,13 +57,23 @@ pub(crate) fn run(command: &mut Command) -> Ran {
 }
 
 impl Ran {
-    /// It ended with this exit code and a whole error, in which all of `words` stand, and printed nothing else.
+    /// It ended with this exit code and a whole error, in which all of `words` stand, and printed
+    /// nothing else.
     #[track_caller]
     pub(crate) fn refused(&self, code: i32, words: &[&str]) {
         assert_eq!(self.status.code(), Some(code), "{self:#?}");
-        let parts = ["error: ", "\n  expected: ", "\n  found:    ", "\n  remedy:   "];
+        let parts = [
+            "error: ",
+            "\n  expected: ",
+            "\n  found:    ",
+            "\n  remedy:   ",
+        ];
         for word in parts.iter().chain(words) {
-            assert!(self.stderr.contains(word), "no {word:?} in:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(word),
+                "no {word:?} in:\n{}",
+                self.stderr
+            );
         }
         assert_eq!(self.stdout, "", "{}", self.stderr);
     }
@@ -85,7 +98,12 @@ pub(crate) fn kernel(name: &str) -> Kernel {
     run(&mut xtask(["fetch", name])).good();
     let ran = run(&mut xtask(["kernels", "--json"]));
     let all: serde_json::Value = serde_json::from_str(ran.good()).unwrap();
-    let row = all.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap();
+    let row = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|row| row["name"] == name)
+        .unwrap();
     let path = |field: &str| PathBuf::from(row[field].as_str().unwrap());
     Kernel {
         build_tree: path("build_tree"),
@@ -93,16 +111,21 @@ pub(crate) fn kernel(name: &str) -> Kernel {
     }
 }
 
-/// The default kernel's build tree, with these files in the place of its own, and C code that comes before that of each file that
-/// Kbuild compiles. Its place is the same each time.
+/// The default kernel's build tree, with these files in the place of its own, and C code that comes
+/// before that of each file that Kbuild compiles. Its place is the same each time.
 pub(crate) fn planted_tree(name: &str, files: &[(&str, String)], c: &str) -> PathBuf {
     let real = kernel(DEFAULT).build_tree;
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("planted").join(name);
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("planted")
+        .join(name);
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).unwrap();
     fs::write(dir.join("planted.h"), c).unwrap();
     let variables = fs::read_to_string(real.join(".kernelvariables")).unwrap();
-    let variables = format!("{variables}KCPPFLAGS := -include {}/planted.h\n", dir.display());
+    let variables = format!(
+        "{variables}KCPPFLAGS := -include {}/planted.h\n",
+        dir.display()
+    );
     // A link to it would make it the real one: make goes by the real path.
     let makefile = fs::read_to_string(real.join("Makefile")).unwrap();
     let own = [(".kernelvariables", variables), ("Makefile", makefile)];
@@ -132,10 +155,13 @@ pub(crate) fn cache_of_user() -> PathBuf {
     let tree = kernel(DEFAULT).build_tree;
     let kernels = tree.ancestors().find(|dir| dir.ends_with("kernels"));
     let cache = kernels.and_then(Path::parent);
-    cache.unwrap_or_else(|| panic!("{}", tree.display())).to_owned()
+    cache
+        .unwrap_or_else(|| panic!("{}", tree.display()))
+        .to_owned()
 }
 
-/// The sample driver's module for a kernel: built once for all tests, which puts all that it takes into the user's cache.
+/// The sample driver's module for a kernel: built once for all tests, which puts all that it takes
+/// into the user's cache.
 pub(crate) fn edu(kernel: &'static str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap();
@@ -158,13 +184,16 @@ pub(crate) struct Crate {
 }
 
 impl Crate {
-    /// A crate in a workspace of its own, with this code. Its place is the same each time, so that the target folder does
-    /// not grow with each run.
+    /// A crate in a workspace of its own, with this code. Its place is the same each time, so that
+    /// the target folder does not grow with each run.
     pub(crate) fn new(name: &'static str, dependencies: &str, code: &str) -> Self {
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad-input").join(name);
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("bad-input")
+            .join(name);
         let _ = fs::remove_dir_all(&dir);
         let this = Self { dir, name };
-        // The profile of the repository's own drivers: what they depend on is then shared with them.
+        // The profile of the repository's own drivers: what they depend on is then shared with
+        // them.
         this.write(
             "Cargo.toml",
             &format!(
@@ -198,7 +227,13 @@ impl Crate {
 
     /// The words that build it for the default kernel.
     pub(crate) fn build(&self) -> Command {
-        xtask(["build", "--manifest-path", &self.manifest(), "--kernel", DEFAULT])
+        xtask([
+            "build",
+            "--manifest-path",
+            &self.manifest(),
+            "--kernel",
+            DEFAULT,
+        ])
     }
 
     /// Where its module is when it was built for the default kernel.
@@ -208,7 +243,8 @@ impl Crate {
         of_kernel.join(self.name).join(format!("{module}.ko"))
     }
 
-    /// Builds it. It has to fail as a driver's fault, and the module that stood there before has to be gone.
+    /// Builds it. It has to fail as a driver's fault, and the module that stood there before has to
+    /// be gone.
     #[track_caller]
     pub(crate) fn fails_to_build(&self, words: &[&str]) -> Ran {
         let ko = self.older_ko();
@@ -241,7 +277,12 @@ pub(crate) fn half_written(cache: &Path) -> Vec<PathBuf> {
             .flatten()
             .map(|entry| entry.path())
     };
-    let staging = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(".staging-");
+    let staging = |path: &PathBuf| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with(".staging-")
+    };
     inside(cache)
         .flat_map(|kind| inside(&kind).collect::<Vec<_>>())
         .filter(staging)
@@ -301,7 +342,8 @@ impl UnderWay {
     /// Sends it, and no other process, a signal.
     pub(crate) fn signal(&self, signal: i32) {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();
-        // SAFETY: kill(2) takes two integers; the child has not been waited for, so that its number is still its own.
+        // SAFETY: kill(2) takes two integers; the child has not been waited for, so that its number
+        // is still its own.
         let sent = unsafe { libc::kill(pid, signal) };
         assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
     }
@@ -333,7 +375,8 @@ pub(crate) fn processes_with(path: &Path) -> Vec<(libc::pid_t, String)> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
-        // It is gone if it ended meanwhile; one that ended and was not waited for has no command line.
+        // It is gone if it ended meanwhile; one that ended and was not waited for has no command
+        // line.
         let words = fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&words).replace('\0', " ");
         line.contains(path).then_some((pid, line))
@@ -351,7 +394,8 @@ pub(crate) fn nobody_left_with(path: &Path) {
     }
 }
 
-/// Ends what a run left that was killed outright: processes on whose command line this folder of the test's stands.
+/// Ends what a run left that was killed outright: processes on whose command line this folder of
+/// the test's stands.
 pub(crate) fn end_processes_with(path: &Path) {
     while let left @ [_, ..] = processes_with(path).as_slice() {
         for (pid, _) in left {

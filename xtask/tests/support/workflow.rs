@@ -59,19 +59,29 @@ pub(crate) struct Step {
 
 impl Workflow {
     pub(crate) fn read(path: &Path) -> Self {
-        let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text =
+            std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         serde_saphyr::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
     }
 }
 
 impl Job {
-    /// The one value of the matrix with which the job is run, which has to be one of those that the file lists.
+    /// The one value of the matrix with which the job is run, which has to be one of those that the
+    /// file lists.
     pub(crate) fn accepts(&self, name: &str, value: &str) {
-        let values = self.strategy.as_ref().and_then(|strategy| strategy.matrix.get(name));
+        let values = self
+            .strategy
+            .as_ref()
+            .and_then(|strategy| strategy.matrix.get(name));
         match values {
-            Some(Value::Array(values)) => assert!(values.iter().any(|one| one == value), "{value}: not in {values:?}"),
+            Some(Value::Array(values)) => assert!(
+                values.iter().any(|one| one == value),
+                "{value}: not in {values:?}"
+            ),
             // What another job finds out.
-            Some(Value::String(expression)) => assert!(expression.contains("needs."), "what is `{expression}`?"),
+            Some(Value::String(expression)) => {
+                assert!(expression.contains("needs."), "what is `{expression}`?")
+            }
             other => panic!("matrix.{name}: {other:?}"),
         }
     }
@@ -107,7 +117,9 @@ impl Values {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${{") {
-            let (expression, after) = after.split_once("}}").unwrap_or_else(|| panic!("no end: {text}"));
+            let (expression, after) = after
+                .split_once("}}")
+                .unwrap_or_else(|| panic!("no end: {text}"));
             filled += before;
             filled += &self.value(expression.trim());
             rest = after;
@@ -124,7 +136,10 @@ impl Values {
 
     fn compared(&self, comparison: &str) -> bool {
         // GitHub compares without regard to case.
-        let same = |(a, b): (&str, &str)| self.value(a.trim()).eq_ignore_ascii_case(&self.value(b.trim()));
+        let same = |(a, b): (&str, &str)| {
+            self.value(a.trim())
+                .eq_ignore_ascii_case(&self.value(b.trim()))
+        };
         if let Some(operands) = comparison.split_once("==") {
             same(operands)
         } else if let Some(operands) = comparison.split_once("!=") {
@@ -136,7 +151,10 @@ impl Values {
 
     /// What an operand stands for: a text in quotes, or a name.
     fn value(&self, operand: &str) -> String {
-        if let Some(text) = operand.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        if let Some(text) = operand
+            .strip_prefix('\'')
+            .and_then(|rest| rest.strip_suffix('\''))
+        {
             return text.to_owned();
         }
         match self.0.get(operand) {
@@ -159,7 +177,10 @@ fn expressions_are_githubs() {
     values.set("matrix.kernel", "debian-6.12");
     values.set("steps.update", "");
     values.set("steps.update.outputs.code", "1");
-    assert_eq!(values.filled("drift-${{ matrix.kernel }}!"), "drift-debian-6.12!");
+    assert_eq!(
+        values.filled("drift-${{ matrix.kernel }}!"),
+        "drift-debian-6.12!"
+    );
     let condition = |condition: &str| values.hold(condition);
     assert!(condition(
         "steps.update.outputs.drift == 'yes' || steps.update.outputs.code != '0'"
@@ -168,7 +189,14 @@ fn expressions_are_githubs() {
     assert!(condition(
         "steps.update.outputs.drift == '' && matrix.kernel == 'Debian-6.12'"
     ));
-    for unknown in ["steps.other.outputs.drift == ''", "always()", "matrix.shard != ''"] {
-        assert!(std::panic::catch_unwind(|| values.hold(unknown)).is_err(), "{unknown}");
+    for unknown in [
+        "steps.other.outputs.drift == ''",
+        "always()",
+        "matrix.shard != ''",
+    ] {
+        assert!(
+            std::panic::catch_unwind(|| values.hold(unknown)).is_err(),
+            "{unknown}"
+        );
     }
 }

@@ -4,7 +4,8 @@
 use super::{Shape, builtin, integer, tag};
 use crate::model::{Abi, Kind, Type};
 
-/// C's integers as BTF and DWARF spell them, with the size in bytes, and whether they have a sign where that counts.
+/// C's integers as BTF and DWARF spell them, with the size in bytes, and whether they have a sign
+/// where that counts.
 const INTEGERS: &[(&str, u64, Option<bool>)] = &[
     ("char", 1, None),
     ("signed char", 1, None),
@@ -29,7 +30,15 @@ fn each_integer_has_its_size_and_sign() {
         assert_eq!(builtin(name), Some((size, sign)), "{name}");
         assert_eq!(integer(&Abi::default(), name), Some((size, sign)), "{name}");
     }
-    for other in ["void", "float", "u32", "struct device", "enum state", "", "integer"] {
+    for other in [
+        "void",
+        "float",
+        "u32",
+        "struct device",
+        "enum state",
+        "",
+        "integer",
+    ] {
         assert_eq!(builtin(other), None, "{other}");
     }
 }
@@ -56,7 +65,10 @@ fn an_enum_is_an_integer_of_its_size() {
 fn a_tag_is_what_stands_after_its_word() {
     assert_eq!(tag("struct device"), Some("device"));
     assert_eq!(tag("union either"), Some("either"));
-    assert_eq!((tag("enum state"), tag("device"), tag("int")), (None, None, None));
+    assert_eq!(
+        (tag("enum state"), tag("device"), tag("int")),
+        (None, None, None)
+    );
 }
 
 #[test]
@@ -68,8 +80,14 @@ fn dimensions_and_parentheses_are_counted() {
         params,
         variadic: false,
     };
-    assert_eq!(Shape::of("int [0]"), Shape::Array(Box::new(named("int")), 0));
-    assert_eq!(Shape::of("int [2][3][4]"), Shape::Array(Box::new(named("int")), 24));
+    assert_eq!(
+        Shape::of("int [0]"),
+        Shape::Array(Box::new(named("int")), 0)
+    );
+    assert_eq!(
+        Shape::of("int [2][3][4]"),
+        Shape::Array(Box::new(named("int")), 24)
+    );
     assert_eq!(
         Shape::of("int (*[2])(void)"),
         Shape::Array(Box::new(pointer(function(named("int"), vec![]))), 2)
@@ -115,7 +133,9 @@ fn agree(rust: &str, c: &str) -> bool {
 
 #[test]
 fn arrays_agree_by_their_elements_and_their_number() {
-    assert!(agree("unsigned int [3]", "enum state [3]") && agree("long int *[2]", "long long int *[2]"));
+    assert!(
+        agree("unsigned int [3]", "enum state [3]") && agree("long int *[2]", "long long int *[2]")
+    );
     assert!(!agree("unsigned int [3]", "enum state [4]") && !agree("int [3]", "short int [3]"));
     assert!(!agree("int [3]", "int *") && !agree("int", "int [1]"));
 }
@@ -129,9 +149,18 @@ fn a_struct_may_lack_its_word_and_no_other() {
 
 #[test]
 fn what_is_called_agrees_in_each_part() {
-    assert!(agree("int (*)(unsigned int, ...)", "int (*)(enum state, ...)"));
-    assert!(!agree("int (*)(unsigned int, ...)", "int (*)(unsigned int)"));
-    assert!(!agree("int (*)(int, long int)", "int (*)(int, int)") && !agree("int (*)(int)", "long int (*)(int)"));
+    assert!(agree(
+        "int (*)(unsigned int, ...)",
+        "int (*)(enum state, ...)"
+    ));
+    assert!(!agree(
+        "int (*)(unsigned int, ...)",
+        "int (*)(unsigned int)"
+    ));
+    assert!(
+        !agree("int (*)(int, long int)", "int (*)(int, int)")
+            && !agree("int (*)(int)", "long int (*)(int)")
+    );
 }
 
 #[test]
@@ -147,11 +176,18 @@ fn what_is_known_to_differ_is_no_matter_of_evidence() {
     };
     c.types.insert("nothing_t".to_owned(), alias.into());
     let rust = Abi::default();
-    let likeness = |left: &str, right: &str| super::likeness(&rust, &Shape::of(left), &c, &Shape::of(right));
+    let likeness =
+        |left: &str, right: &str| super::likeness(&rust, &Shape::of(left), &c, &Shape::of(right));
     assert_eq!(likeness("int", "int *"), super::Likeness::Different);
     assert_eq!(likeness("int *", "int"), super::Likeness::Different);
-    assert_eq!(likeness("struct {…}", "struct device"), super::Likeness::Different);
-    assert_eq!(likeness("struct device", "union {…}"), super::Likeness::Different);
+    assert_eq!(
+        likeness("struct {…}", "struct device"),
+        super::Likeness::Different
+    );
+    assert_eq!(
+        likeness("struct device", "union {…}"),
+        super::Likeness::Different
+    );
     assert_eq!(likeness("void *", "nothing_t *"), super::Likeness::Same);
 }
 

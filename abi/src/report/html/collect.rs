@@ -85,7 +85,8 @@ fn gravest(findings: &[&Finding]) -> Option<Verdict> {
 }
 
 pub(super) fn collect(report: &Report) -> Collected<'_> {
-    let by_row: Vec<BTreeMap<(Group, &str), Vec<&Finding>>> = report.checks.iter().map(cells).collect();
+    let by_row: Vec<BTreeMap<(Group, &str), Vec<&Finding>>> =
+        report.checks.iter().map(cells).collect();
     let columns = columns(&by_row);
     let place: HashMap<(Group, &str), usize> = columns
         .iter()
@@ -97,7 +98,8 @@ pub(super) fn collect(report: &Report) -> Collected<'_> {
         variants: Vec::new(),
         rows: keys(report),
     };
-    // What is the same in two cells is the same text of data: types of findings have no order or hash of their own.
+    // What is the same in two cells is the same text of data: types of findings have no order or
+    // hash of their own.
     let mut known: HashMap<(usize, String), Vec<usize>> = HashMap::new();
     for (row, (check, cells)) in report.checks.iter().zip(by_row).enumerate() {
         for ((group, name), findings) in cells {
@@ -115,9 +117,9 @@ pub(super) fn collect(report: &Report) -> Collected<'_> {
                 collected.variants.push(Variant {
                     column,
                     verdict: gravest(&findings),
-                    used: findings
-                        .iter()
-                        .any(|finding| !finding.used.is_empty() || finding.role == Some(Role::DriverAllocated)),
+                    used: findings.iter().any(|finding| {
+                        !finding.used.is_empty() || finding.role == Some(Role::DriverAllocated)
+                    }),
                     findings,
                     layouts,
                     rows: Vec::new(),
@@ -159,7 +161,10 @@ fn columns<'r>(by_row: &[BTreeMap<(Group, &'r str), Vec<&'r Finding>>]) -> Vec<C
     let mut columns: Vec<Column<'r>> = columns.into_values().collect();
     columns.sort_by(|a, b| {
         let by_weight = b.verdict.cmp(&a.verdict).then(b.rows.cmp(&a.rows));
-        a.group.cmp(&b.group).then(by_weight).then_with(|| a.name.cmp(b.name))
+        a.group
+            .cmp(&b.group)
+            .then(by_weight)
+            .then_with(|| a.name.cmp(b.name))
     });
     columns
 }
@@ -179,7 +184,10 @@ fn keys(report: &Report) -> Vec<Row> {
     let mut keys = Vec::new();
     for (number, check) in report.checks.iter().enumerate() {
         let mut key = check.kernel.clone();
-        if count.get(check.kernel.as_str()).is_some_and(|&count| count > 1) {
+        if count
+            .get(check.kernel.as_str())
+            .is_some_and(|&count| count > 1)
+        {
             key = format!("{key}~{}", check.against);
         }
         if !taken.insert(key.clone()) {

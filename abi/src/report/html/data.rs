@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the pictures are drawn from, as compact JSON: each string, and each layout, once.
 //!
-//! `s`: strings. `l`: layouts, `[kind, size, align, [name, offset, bits, type, bit field, …]]`, strings as numbers in
-//! `s`, offsets in bits. `v`: by variant, nothing or `[name, before, after, [used…], [from, to, …]]`, layouts as numbers
-//! in `l` or -1; the last are the fields that have another name after.
+//! `s`: strings. `l`: layouts, `[kind, size, align, [name, offset, bits, type, bit field, …]]`,
+//! strings as numbers in `s`, offsets in bits. `v`: by variant, nothing or
+//! `[name, before, after, [used…], [from, to, …]]`, layouts as numbers in `l` or -1; the last are
+//! the fields that have another name after.
 
 use std::collections::HashMap;
 
@@ -46,7 +47,8 @@ impl<'r> Shared<'r> {
             fields.push(u8::from(field.bitfield).into());
         }
         let number = i64::try_from(self.drawn.len()).unwrap_or(-1);
-        self.drawn.push(json!([of.kind.word(), of.size, of.align, fields]));
+        self.drawn
+            .push(json!([of.kind.word(), of.size, of.align, fields]));
         self.layouts.insert(of, number);
         number
     }
@@ -59,7 +61,10 @@ pub(super) fn data(collected: &Collected<'_>) -> String {
     for variant in &collected.variants {
         let drawable = variant.layouts.filter(|layouts| {
             let sides = [&layouts.before, &layouts.after];
-            sides.into_iter().flatten().any(|side| !side.fields.is_empty())
+            sides
+                .into_iter()
+                .flatten()
+                .any(|side| !side.fields.is_empty())
         });
         let Some(layouts) = drawable else {
             variants.push(Value::Null);

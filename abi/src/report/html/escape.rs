@@ -7,8 +7,8 @@ use crate::report::visible::visible;
 
 /// A text for HTML, between tags or in a quoted attribute.
 ///
-/// Control characters, and those that turn the direction of writing, are shown as what they are: a name must not look
-/// like another one.
+/// Control characters, and those that turn the direction of writing, are shown as what they are: a
+/// name must not look like another one.
 pub(super) struct Text<T>(pub T);
 
 impl<T: AsRef<str>> Display for Text<T> {
@@ -28,12 +28,14 @@ impl<T: AsRef<str>> Display for Text<T> {
     }
 }
 
-/// JSON for a script element: no character of it can end the element, open a comment, or end a line of a script.
+/// JSON for a script element: no character of it can end the element, open a comment, or end a line
+/// of a script.
 pub(super) fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            // Outside of strings JSON has none of these, and in one the escape is the same character.
+            // Outside of strings JSON has none of these, and in one the escape is the same
+            // character.
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 out.push_str("\\u");
                 let code = u32::from(c);

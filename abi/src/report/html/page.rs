@@ -32,7 +32,9 @@ fn meaning(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Keeps) => "drift; the same object keeps working",
         Some(Verdict::Rebuild) => "the same source, compiled again, works",
-        Some(Verdict::NotJudged) => "it has to be compiled again; whether its source fits is not judged",
+        Some(Verdict::NotJudged) => {
+            "it has to be compiled again; whether its source fits is not judged"
+        }
         Some(Verdict::Source) => "the source has to change",
         Some(Verdict::NoEvidence) => "it cannot be said: never a pass",
         None => "all of it is in the list of accepted drift",
@@ -98,9 +100,15 @@ fn head(report: &Report, out: &mut String) {
         .iter()
         .fold(LookedAt::default(), |all, check| all.and(check.looked_at));
     out.push_str("<dl class=\"facts\">\n");
-    let mut fact = |name: &str, value: String| put!(out, "<div><dt>{name}</dt><dd>{}</dd></div>\n", Text(value));
+    let mut fact = |name: &str, value: String| {
+        put!(out, "<div><dt>{name}</dt><dd>{}</dd></div>\n", Text(value))
+    };
     for of in [CheckKind::Bindings, CheckKind::Kernels, CheckKind::Module] {
-        let count = report.checks.iter().filter(|check| check.kind == of).count();
+        let count = report
+            .checks
+            .iter()
+            .filter(|check| check.kind == of)
+            .count();
         if count > 0 {
             fact(kind(of), counted(count, "comparison"));
         }
@@ -113,7 +121,11 @@ fn head(report: &Report, out: &mut String) {
         fact("tool", report.tool.clone());
     }
     out.push_str("</dl>\n");
-    let clean = report.checks.iter().filter(|check| check.findings.is_empty()).count();
+    let clean = report
+        .checks
+        .iter()
+        .filter(|check| check.findings.is_empty())
+        .count();
     out.push_str("<table class=\"totals\"><caption>Verdicts, by the gravest of each comparison</caption>\n<tr><th scope=\"col\">Verdict</th><th scope=\"col\">Comparisons</th><th scope=\"col\">Findings</th><th scope=\"col\">It means</th></tr>\n");
     for verdict in MARKS {
         let (class, letter, word) = mark(verdict);
@@ -122,7 +134,8 @@ fn head(report: &Report, out: &mut String) {
             .iter()
             .filter(|check| !check.findings.is_empty() && check.verdict() == verdict);
         let all = report.checks.iter().flat_map(|check| &check.findings);
-        let findings = all.filter(|finding| finding.accepted.is_none().then_some(finding.verdict) == verdict);
+        let findings =
+            all.filter(|finding| finding.accepted.is_none().then_some(finding.verdict) == verdict);
         put!(
             out,
             "<tr><th scope=\"row\"><b class=\"m {class}\" aria-hidden=\"true\">{letter}</b> {word}</th><td>{}</td><td>{}</td><td>{}</td></tr>\n",
@@ -258,7 +271,13 @@ fn articles(report: &Report, collected: &Collected<'_>, out: &mut String) {
     out.push_str("</section>\n");
 }
 
-fn article(report: &Report, column: &Column<'_>, number: usize, variant: &Variant<'_>, out: &mut String) {
+fn article(
+    report: &Report,
+    column: &Column<'_>,
+    number: usize,
+    variant: &Variant<'_>,
+    out: &mut String,
+) {
     let (class, letter, word) = mark(variant.verdict);
     let used = if variant.used { " data-used" } else { "" };
     put!(
@@ -291,8 +310,16 @@ fn line(finding: &Finding, out: &mut String) {
         put!(out, " · {}", role_word(role));
     }
     if !finding.used.is_empty() {
-        let used: Vec<String> = finding.used.iter().map(|name| Text(name).to_string()).collect();
-        put!(out, " · the code uses <code>{}</code>", used.join("</code>, <code>"));
+        let used: Vec<String> = finding
+            .used
+            .iter()
+            .map(|name| Text(name).to_string())
+            .collect();
+        put!(
+            out,
+            " · the code uses <code>{}</code>",
+            used.join("</code>, <code>")
+        );
     }
     if let Some(why) = &finding.accepted {
         put!(
@@ -322,16 +349,30 @@ fn runs(report: &Report, rows: &[usize]) -> String {
             _ => runs.push((row, row)),
         }
     }
-    let name = |row: usize| report.checks.get(row).map_or("", |check| check.kernel.as_str());
+    let name = |row: usize| {
+        report
+            .checks
+            .get(row)
+            .map_or("", |check| check.kernel.as_str())
+    };
     let mut said: Vec<String> = Vec::new();
     for &(first, last) in runs.iter().take(RUNS) {
         said.push(match last - first {
             0 => Text(name(first)).to_string(),
             1 => format!("{}, {}", Text(name(first)), Text(name(last))),
-            more => format!("{} … {} ({})", Text(name(first)), Text(name(last)), more + 1),
+            more => format!(
+                "{} … {} ({})",
+                Text(name(first)),
+                Text(name(last)),
+                more + 1
+            ),
         });
     }
-    let left: usize = runs.iter().skip(RUNS).map(|(first, last)| last - first + 1).sum();
+    let left: usize = runs
+        .iter()
+        .skip(RUNS)
+        .map(|(first, last)| last - first + 1)
+        .sum();
     if left > 0 {
         said.push(format!("and {left} more"));
     }

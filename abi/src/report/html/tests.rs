@@ -2,7 +2,9 @@
 use super::escape::{Text, json};
 use super::render;
 use crate::model::{Field, Kind, Type};
-use crate::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Report, Subject, Verdict};
+use crate::report::{
+    Change, Check, CheckKind, Finding, Layouts, LookedAt, Report, Subject, Verdict,
+};
 
 fn field(name: &str, at: u64) -> Field {
     Field {
@@ -96,24 +98,44 @@ fn json_cannot_end_its_script() {
 #[test]
 fn a_name_stays_a_name() {
     let name = "x\"><img src=x onerror=alert(1)></script>";
-    let page = render(&report(vec![check(name, vec![finding(name, Verdict::Source)])]));
+    let page = render(&report(vec![check(
+        name,
+        vec![finding(name, Verdict::Source)],
+    )]));
     assert!(!page.contains("<img"), "a name became a tag");
-    assert_eq!(page.matches("</script>").count(), 2, "a name ended a script");
+    assert_eq!(
+        page.matches("</script>").count(),
+        2,
+        "a name ended a script"
+    );
 }
 
 #[test]
 fn nothing_is_loaded() {
-    let page = render(&report(vec![check("k", vec![finding("t", Verdict::Keeps)])]));
-    assert!(page.contains("content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"));
+    let page = render(&report(vec![check(
+        "k",
+        vec![finding("t", Verdict::Keeps)],
+    )]));
+    assert!(page.contains(
+        "content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    ));
     for outside in [" src=", "url(", "@import", "<link", "fetch(", "https://"] {
         assert!(!page.contains(outside), "{outside}");
     }
-    assert_eq!(page.matches("http://").count(), 1, "but the name of SVG's namespace");
+    assert_eq!(
+        page.matches("http://").count(),
+        1,
+        "but the name of SVG's namespace"
+    );
 }
 
 #[test]
 fn a_cell_leads_to_what_it_says() {
-    let kernels = [("k1", Verdict::Keeps), ("k2", Verdict::Source), ("k3", Verdict::Source)];
+    let kernels = [
+        ("k1", Verdict::Keeps),
+        ("k2", Verdict::Source),
+        ("k3", Verdict::Source),
+    ];
     let checks = kernels.map(|(kernel, verdict)| check(kernel, vec![finding("t", verdict)]));
     let page = render(&report(checks.into_iter().collect()));
     let links = between(&page, "<a href=#", " ");
@@ -160,9 +182,14 @@ fn an_empty_report_says_that_nothing_is_known() {
 
 #[test]
 fn hundreds_of_kernels_are_one_small_page() {
-    let types: Vec<String> = (0..100).map(|number| format!("some_structure_{number}")).collect();
+    let types: Vec<String> = (0..100)
+        .map(|number| format!("some_structure_{number}"))
+        .collect();
     let kernel = |number: usize| {
-        let findings = types.iter().map(|name| finding(name, Verdict::Rebuild)).collect();
+        let findings = types
+            .iter()
+            .map(|name| finding(name, Verdict::Rebuild))
+            .collect();
         check(&format!("6.12.{number}+deb13-cloud-amd64"), findings)
     };
     let page = render(&report((0..330).map(kernel).collect()));

@@ -47,7 +47,11 @@ impl pci::Driver for Bars {
     }
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
-        dev_info!(dev, "still mapped in remove: {}", this.bar.access(dev).is_ok());
+        dev_info!(
+            dev,
+            "still mapped in remove: {}",
+            this.bar.access(dev).is_ok()
+        );
     }
 }
 

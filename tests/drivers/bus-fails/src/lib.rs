@@ -53,12 +53,23 @@ impl BusType for Fails {
             )?);
             result(
                 "no data",
-                NewDevice::new(bus, c"none", None, pin_init_scope(|| Err::<Named, Error>(EIO))),
+                NewDevice::new(
+                    bus,
+                    c"none",
+                    None,
+                    pin_init_scope(|| Err::<Named, Error>(EIO)),
+                ),
             );
-            result("no name", NewDevice::new(bus, c"", None, Named("one without a name")));
+            result(
+                "no name",
+                NewDevice::new(bus, c"", None, Named("one without a name")),
+            );
             result(
                 "a driver outside of the bus",
-                KBox::pin_init(driver::Registration::<bus::Adapter<Plain>>::on(bus), GFP_KERNEL),
+                KBox::pin_init(
+                    driver::Registration::<bus::Adapter<Plain>>::on(bus),
+                    GFP_KERNEL,
+                ),
             );
             let bound = NewDevice::new(bus, c"dev", Some(7), Named("dev7"))?.register()?;
             let kept: &Device<Self> = &bound;

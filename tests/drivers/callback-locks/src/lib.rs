@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calls an error handler as `drivers/pci/xen-pcifront.c` does, without the device's lock, and makes calls in callbacks that would wait for
-//! a lock that the caller holds.
+//! Calls an error handler as `drivers/pci/xen-pcifront.c` does, without the device's lock, and
+//! makes calls in callbacks that would wait for a lock that the caller holds.
 #![no_std]
 
 use linux_driver::driver::DeviceDriver;
@@ -79,7 +79,8 @@ impl pci::Driver for Locks {
             let raw: &device::Device<Bound> = dev.as_ref();
             // SAFETY: the device is there, under its lock.
             let driver = unsafe { (*raw.as_raw()).driver };
-            // SAFETY: the device is being bound to this driver, whose structure is embedded in a `struct pci_driver`.
+            // SAFETY: the device is being bound to this driver, whose structure is embedded in a
+            // `struct pci_driver`.
             let driver = unsafe { driver.byte_sub(core::mem::offset_of!(sys::pci_driver, driver)) };
             // SAFETY: as above.
             let handlers = unsafe { (*driver.cast::<sys::pci_driver>()).err_handler };
@@ -93,7 +94,8 @@ impl pci::Driver for Locks {
                 }
             }
             pr_cont!("] pieces\n");
-            let child = DeviceRegistration::new(&DeviceInfo::new(c"callback_locks_child").id(Id::Auto))?;
+            let child =
+                DeviceRegistration::new(&DeviceInfo::new(c"callback_locks_child").id(Id::Auto))?;
             let bound: &device::Device<Bound> = dev.as_ref();
             let front = try_pin_init!(Front { child <- new_mutex!(Some(child)) }? Error);
             Ok(try_pin_init!(Self {
@@ -111,7 +113,11 @@ impl pci::Driver for Locks {
 
 #[vtable]
 impl pci::ErrorHandlers for Locks {
-    fn error_detected(dev: &pci::Device<Exclusive>, _this: Pin<&Self>, _state: ChannelState) -> ErsResult {
+    fn error_detected(
+        dev: &pci::Device<Exclusive>,
+        _this: Pin<&Self>,
+        _state: ChannelState,
+    ) -> ErsResult {
         INSIDE.fetch_add(1, Ordering::Relaxed);
         dev_info!(dev, "error_detected begins");
         for _ in 0..1000 {
@@ -137,7 +143,11 @@ impl pci::ErrorHandlers for Locks {
     }
 
     fn reset_done(dev: &pci::Device<Exclusive>, _this: Pin<&Self>) {
-        dev_info!(dev, "reset_done: {} inside", INSIDE.fetch_sub(1, Ordering::Relaxed));
+        dev_info!(
+            dev,
+            "reset_done: {} inside",
+            INSIDE.fetch_sub(1, Ordering::Relaxed)
+        );
     }
 }
 
@@ -193,11 +203,16 @@ impl sysfs::DriverAttribute for ErrorAttribute {
     fn store(text: &[u8]) -> Result {
         AWAITS_RESET.store(text == b"wait", Ordering::Relaxed);
         let pdev = DEVICE.load(Ordering::Relaxed);
-        // SAFETY: a table of handlers of this driver, whose attribute is being written: it is registered.
+        // SAFETY: a table of handlers of this driver, whose attribute is being written: it is
+        // registered.
         let handlers = unsafe { HANDLERS.load(Ordering::Relaxed).as_ref() }.ok_or(EIO)?;
         // 6.1 asks for this one alone, and calls any.
-        let (error_detected, resume) = (handlers.error_detected.ok_or(EIO)?, handlers.resume.ok_or(EIO)?);
-        // SAFETY: the handler demands a device to which the caller has a reference, which `probe` took.
+        let (error_detected, resume) = (
+            handlers.error_detected.ok_or(EIO)?,
+            handlers.resume.ok_or(EIO)?,
+        );
+        // SAFETY: the handler demands a device to which the caller has a reference, which `probe`
+        // took.
         let answer = unsafe { error_detected(pdev, sys::LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL) };
         // SAFETY: as above.
         unsafe { resume(pdev) };

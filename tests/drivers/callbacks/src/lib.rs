@@ -95,7 +95,11 @@ impl pci::Driver for Callbacks {
             msix_vec_count
         );
         dev_info!(vf, "gets {}", msix_vec_count);
-        if msix_vec_count > 8 { Err(ERANGE) } else { Ok(()) }
+        if msix_vec_count > 8 {
+            Err(ERANGE)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -146,7 +150,11 @@ pm! {
 
 #[vtable]
 impl pci::ErrorHandlers for Callbacks {
-    fn error_detected(dev: &pci::Device<Exclusive>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
+    fn error_detected(
+        dev: &pci::Device<Exclusive>,
+        this: Pin<&Self>,
+        state: ChannelState,
+    ) -> ErsResult {
         let (state, answer) = match state {
             ChannelState::Normal => ("normal", ErsResult::CanRecover),
             ChannelState::Frozen => ("frozen", ErsResult::NeedReset),

@@ -2,7 +2,8 @@
 //! Capabilities.
 
 use linux_driver::pci::{
-    self, PCI_CAP_ID_EXP, PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_CAP_ID_PM, PCI_EXT_CAP_ID_DSN, PCI_EXT_CAP_ID_ERR,
+    self, PCI_CAP_ID_EXP, PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_CAP_ID_PM, PCI_EXT_CAP_ID_DSN,
+    PCI_EXT_CAP_ID_ERR,
 };
 use linux_driver::prelude::*;
 
@@ -30,7 +31,12 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, kind: Kind) -> Result {
     let (vendor, device) = (dev.vendor(), dev.device());
     match kind {
         Kind::E1000e => {
-            let first = [PCI_CAP_ID_PM, PCI_CAP_ID_MSI, PCI_CAP_ID_MSIX, PCI_CAP_ID_EXP];
+            let first = [
+                PCI_CAP_ID_PM,
+                PCI_CAP_ID_MSI,
+                PCI_CAP_ID_MSIX,
+                PCI_CAP_ID_EXP,
+            ];
             let there = first.iter().all(|id| dev.find_capability(*id).is_some());
             let extended = [PCI_EXT_CAP_ID_ERR, PCI_EXT_CAP_ID_DSN];
             let headers = extended.iter().all(|id| {
@@ -53,8 +59,13 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, kind: Kind) -> Result {
                 none &= at.is_some_and(|at| dev.find_next_capability(at, id).is_none());
             }
             let last = dev.find_ext_capability(PCI_EXT_CAP_ID_ERR);
-            none &= last.is_some_and(|at| dev.find_next_ext_capability(at, PCI_EXT_CAP_ID_ERR).is_none());
-            none &= dev.find_next_ext_capability(usize::MAX, PCI_EXT_CAP_ID_ERR).is_none();
+            none &= last.is_some_and(|at| {
+                dev.find_next_ext_capability(at, PCI_EXT_CAP_ID_ERR)
+                    .is_none()
+            });
+            none &= dev
+                .find_next_ext_capability(usize::MAX, PCI_EXT_CAP_ID_ERR)
+                .is_none();
             dev_info!(
                 dev,
                 "{:04x}:{:04x}: after the last: none: {}, by hand the same: {}",
@@ -66,8 +77,16 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, kind: Kind) -> Result {
         }
         Kind::Edu => {
             let none = dev.find_ext_capability(PCI_EXT_CAP_ID_ERR).is_none()
-                && dev.find_next_ext_capability(0x100, PCI_EXT_CAP_ID_ERR).is_none();
-            dev_info!(dev, "{:04x}:{:04x}: extended: none: {}", vendor, device, none);
+                && dev
+                    .find_next_ext_capability(0x100, PCI_EXT_CAP_ID_ERR)
+                    .is_none();
+            dev_info!(
+                dev,
+                "{:04x}:{:04x}: extended: none: {}",
+                vendor,
+                device,
+                none
+            );
         }
         Kind::Nvme => {}
     }

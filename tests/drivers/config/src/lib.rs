@@ -54,11 +54,21 @@ impl pci::Driver for Config {
 #[vtable]
 impl pci::ErrorHandlers for Config {
     fn reset_prepare(dev: &pci::Device<Exclusive>, _this: Pin<&Self>) {
-        dev_info!(dev, "{:04x}:{:04x}: reset is prepared", dev.vendor(), dev.device());
+        dev_info!(
+            dev,
+            "{:04x}:{:04x}: reset is prepared",
+            dev.vendor(),
+            dev.device()
+        );
     }
 
     fn reset_done(dev: &pci::Device<Exclusive>, _this: Pin<&Self>) {
-        dev_info!(dev, "{:04x}:{:04x}: reset is done", dev.vendor(), dev.device());
+        dev_info!(
+            dev,
+            "{:04x}:{:04x}: reset is done",
+            dev.vendor(),
+            dev.device()
+        );
     }
 }
 

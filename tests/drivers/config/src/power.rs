@@ -10,7 +10,8 @@ use crate::{Kind, error};
 const PM_CTRL: usize = 4;
 /// `PCI_COMMAND`.
 const COMMAND: usize = 0x04;
-/// NVMe's mask of interrupts (NVM Express Base Specification, 3.1.3.3): bits that are written are set; 0 after a reset.
+/// NVMe's mask of interrupts (NVM Express Base Specification, 3.1.3.3): bits that are written are
+/// set; 0 after a reset.
 const INTMS: usize = 0x0c;
 
 pub(crate) fn try_out(dev: &pci::Device<Core>, kind: Kind, bar: &Bar<0x100>) -> Result {

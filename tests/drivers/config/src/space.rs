@@ -6,19 +6,27 @@ use linux_driver::prelude::*;
 
 use crate::{Kind, error};
 
-/// `PCI_INTERRUPT_LINE`: a byte for whoever boots the machine, which the kernel does not read any more.
+/// `PCI_INTERRUPT_LINE`: a byte for whoever boots the machine, which the kernel does not read any
+/// more.
 const LINE: usize = 0x3c;
 
 pub(crate) fn try_out(dev: &pci::Device<Bound>, kind: Kind) -> Result {
     let (vendor, device) = (dev.vendor(), dev.device());
-    dev_info!(dev, "{:04x}:{:04x} has {} bytes", vendor, device, dev.cfg_size());
+    dev_info!(
+        dev,
+        "{:04x}:{:04x} has {} bytes",
+        vendor,
+        device,
+        dev.cfg_size()
+    );
     let bytes = [
         dev.read_config_byte::<0>()?,
         dev.read_config_byte::<1>()?,
         dev.try_read_config_byte(2)?,
         dev.try_read_config_byte(3)?,
     ];
-    let words = u32::from(dev.read_config_word::<0>()?) | u32::from(dev.try_read_config_word(2)?) << 16;
+    let words =
+        u32::from(dev.read_config_word::<0>()?) | u32::from(dev.try_read_config_word(2)?) << 16;
     dev_info!(
         dev,
         "{:04x}:{:04x}: by byte, word and dword: {:x}, {:x}, {:x}",

@@ -101,10 +101,11 @@ impl pci::Driver for Driver {
                 gone: AtomicBool::new(false),
                 afterwards: AtomicU32::new(0),
             };
-            let reader = new_delayed_work!(dev, reader, on: workqueue::system_unbound()).pin_chain(|work| {
-                work.queue(Jiffies::new(0));
-                Ok(())
-            });
+            let reader =
+                new_delayed_work!(dev, reader, on: workqueue::system_unbound()).pin_chain(|work| {
+                    work.queue(Jiffies::new(0));
+                    Ok(())
+                });
             Ok(try_pin_init!(Self { reader <- reader }? Error))
         })
     }

@@ -50,7 +50,11 @@ impl pci::Driver for Driver {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
             if let Some(last) = LAST.lock().as_ref() {
-                dev_info!(dev, "of an earlier binding: {}", last.access(dev).err().unwrap_or(EIO));
+                dev_info!(
+                    dev,
+                    "of an earlier binding: {}",
+                    last.access(dev).err().unwrap_or(EIO)
+                );
             }
             let first = Devres::new(dev, Noisy { name: "first" })?;
             // Nobody keeps it: it stays all the same.
@@ -65,7 +69,9 @@ impl pci::Driver for Driver {
                 seen(&third)
             );
             drop(LAST.lock().replace(third));
-            if Devres::<Noisy>::new(dev, pin_init_scope(|| Err::<Noisy, _>(ENOSPC))).err() != Some(ENOSPC) {
+            if Devres::<Noisy>::new(dev, pin_init_scope(|| Err::<Noisy, _>(ENOSPC))).err()
+                != Some(ENOSPC)
+            {
                 return Err(EIO);
             }
             Ok(Driver {

@@ -29,7 +29,8 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
         ring.write(index, descriptor(number))?;
     }
     this.edu.take(dev, ring.dma_handle(), ring.size() as u64)?;
-    this.edu.give(dev, bytes.dma_handle(), bytes.size() as u64)?;
+    this.edu
+        .give(dev, bytes.dma_handle(), bytes.size() as u64)?;
     // The device has brought the bytes of the ring to other memory: each is compared.
     let mut same = bytes.size() == ring.size();
     let mut piece = [0u8; 16];
@@ -40,13 +41,18 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     // And back to the ring, but for what is changed meanwhile.
     ring.write(7, descriptor(0))?;
     bytes.copy_from_slice(16, b"another one here")?;
-    this.edu.take(dev, bytes.dma_handle(), bytes.size() as u64)?;
+    this.edu
+        .take(dev, bytes.dma_handle(), bytes.size() as u64)?;
     this.edu.give(dev, ring.dma_handle(), ring.size() as u64)?;
     same &= ring.read(7)? == descriptor(7) && ring.read(1)?.length == u32::from_le_bytes(*b"one ");
     same &= ring.read(127)? == descriptor(127);
-    let low = [ring.dma_handle(), bytes.dma_handle(), ring.dma_handle_of(127)?]
-        .iter()
-        .all(|handle| *handle < 1 << 28);
+    let low = [
+        ring.dma_handle(),
+        bytes.dma_handle(),
+        ring.dma_handle_of(127)?,
+    ]
+    .iter()
+    .all(|handle| *handle < 1 << 28);
     dev_info!(
         dev,
         "coherent: within 28 bits: {}, to the device and back: {}",
@@ -71,7 +77,9 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
         length: 0x0102_0304,
         ..descriptor(9)
     };
-    let alone = ring.read(9)? == expected && ring.read_field(9, OWNER)? == 0x77 && ring.read(10)? == descriptor(10);
+    let alone = ring.read(9)? == expected
+        && ring.read_field(9, OWNER)? == 0x77
+        && ring.read(10)? == descriptor(10);
     dev_info!(dev, "coherent: a field by itself: {}", alone);
     Ok(())
 }

@@ -6,7 +6,8 @@ use linux_driver::io::read_poll_timeout;
 use linux_driver::pci::{self, Bar};
 use linux_driver::prelude::*;
 
-/// How many bytes are moved: half of the device's buffer. (QEMU 7.2 ends with an error for the last byte of it.)
+/// How many bytes are moved: half of the device's buffer. (QEMU 7.2 ends with an error for the last
+/// byte of it.)
 pub(crate) const SIZE: usize = 2048;
 /// Where the device has its buffer.
 const BUFFER: u64 = 0x40000;
@@ -40,7 +41,14 @@ impl Edu {
         self.run(dev, BUFFER, to, length, GO | TO_MEMORY)
     }
 
-    fn run(&self, dev: &pci::Device<Bound>, source: u64, destination: u64, count: u64, command: u64) -> Result {
+    fn run(
+        &self,
+        dev: &pci::Device<Bound>,
+        source: u64,
+        destination: u64,
+        count: u64,
+        command: u64,
+    ) -> Result {
         let registers = self.0.access(dev)?;
         registers.writeq::<{ regs::SOURCE }>(source);
         registers.writeq::<{ regs::DESTINATION }>(destination);

@@ -15,14 +15,18 @@ pub(crate) fn all(dev: &pci::Device<Core>) {
         error(DmaMask::try_new(0)),
         error(DmaMask::try_new(65))
     );
-    // In memory of its own, a value could be forgotten, and would be freed when the device is not bound any more.
+    // In memory of its own, a value could be forgotten, and would be freed when the device is not
+    // bound any more.
     let coherent = |count| {
         error(KBox::pin_init(
             Coherent::<u64>::zeroed_slice(dev, count, GFP_KERNEL | __GFP_NOWARN),
             GFP_KERNEL,
         ))
     };
-    let streaming = KBox::pin_init(Streaming::<ToDevice>::zeroed(dev, 64, GFP_KERNEL), GFP_KERNEL);
+    let streaming = KBox::pin_init(
+        Streaming::<ToDevice>::zeroed(dev, 64, GFP_KERNEL),
+        GFP_KERNEL,
+    );
     dev_info!(
         dev,
         "elsewhere: {} and {}, no bytes: {}, too many: {}",

@@ -22,7 +22,8 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     );
     drop(cpu);
     this.edu.take(dev, this.to.dma_handle(), edu::SIZE as u64)?;
-    this.edu.give(dev, this.from.dma_handle(), edu::SIZE as u64)?;
+    this.edu
+        .give(dev, this.from.dma_handle(), edu::SIZE as u64)?;
     let cpu = this.from.sync_for_cpu()?;
     let mut same = true;
     for offset in 0..edu::SIZE {
@@ -37,12 +38,18 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     cpu.write(0, b"what is written once is there twice, 50 bytes long")?;
     drop(cpu);
     this.edu.take(dev, this.both.dma_handle(), 50)?;
-    this.edu.give(dev, this.both.dma_handle().wrapping_add(50), 50)?;
+    this.edu
+        .give(dev, this.both.dma_handle().wrapping_add(50), 50)?;
     let cpu = this.both.sync_for_cpu()?;
     let mut all = [0; 100];
     cpu.read(0, &mut all)?;
     let twice =
         all == *b"what is written once is there twice, 50 bytes longwhat is written once is there twice, 50 bytes long";
-    dev_info!(dev, "streaming: to the device and back: {}, in place: {}", same, twice);
+    dev_info!(
+        dev,
+        "streaming: to the device and back: {}, in place: {}",
+        same,
+        twice
+    );
     Ok(())
 }

@@ -25,7 +25,13 @@ impl pci::Driver for Ids {
 
     fn probe(dev: &pci::Device<Core>, id: Option<&'static Entry>) -> impl PinInit<Self, Error> {
         let entry = id.map_or("no entry", |entry| entry.0);
-        dev_info!(dev, "{:04x}:{:04x} is {}", dev.vendor(), dev.device(), entry);
+        dev_info!(
+            dev,
+            "{:04x}:{:04x} is {}",
+            dev.vendor(),
+            dev.device(),
+            entry
+        );
         Ok(Ids)
     }
 

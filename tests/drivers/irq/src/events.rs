@@ -27,7 +27,8 @@ mod regs {
 pub(crate) struct Events {
     pub(crate) way: &'static str,
     bar: Bar<0x100>,
-    /// Taken by the hard handler too: who takes it elsewhere has to keep interrupts off, and a kernel with lockdep says if not.
+    /// Taken by the hard handler too: who takes it elsewhere has to keep interrupts off, and a
+    /// kernel with lockdep says if not.
     count: Arc<SpinLock<u32>>,
     go_on: AtomicBool,
     in_thread: AtomicBool,
@@ -123,7 +124,8 @@ impl Events {
         if self.go_on.load(Ordering::Relaxed) {
             registers.writel::<{ regs::FACTORIAL }>(5);
         }
-        self.count.lock_irqsave(|count| *count = count.wrapping_add(1));
+        self.count
+            .lock_irqsave(|count| *count = count.wrapping_add(1));
         IrqReturn::Handled
     }
 }

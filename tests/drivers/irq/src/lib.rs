@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Takes a thousand interrupts in each way that QEMU's `edu` has, and is unbound while more come.
 //!
-//! Four drivers in one module: INTx and MSI, each with a hard handler and with a thread. The handler has the device compute the next factorial,
-//! which ends in the next interrupt.
+//! Four drivers in one module: INTx and MSI, each with a hard handler and with a thread. The
+//! handler has the device compute the next factorial, which ends in the next interrupt.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -43,7 +43,11 @@ impl Way for Intx {
     const TYPES: IrqTypes = PCI_IRQ_INTX;
     type Handler = Hard;
 
-    fn request(dev: &pci::Device<Bound>, line: Line, handler: Hard) -> impl PinInit<irq::Registration<Hard>, Error> {
+    fn request(
+        dev: &pci::Device<Bound>,
+        line: Line,
+        handler: Hard,
+    ) -> impl PinInit<irq::Registration<Hard>, Error> {
         irq::Registration::new(dev, line, IRQF_SHARED, Self::DRIVER, Ok(handler))
     }
 }
@@ -54,7 +58,11 @@ impl Way for Msi {
     const TYPES: IrqTypes = PCI_IRQ_MSI;
     type Handler = Hard;
 
-    fn request(dev: &pci::Device<Bound>, line: Line, handler: Hard) -> impl PinInit<irq::Registration<Hard>, Error> {
+    fn request(
+        dev: &pci::Device<Bound>,
+        line: Line,
+        handler: Hard,
+    ) -> impl PinInit<irq::Registration<Hard>, Error> {
         irq::Registration::new(dev, line, Flags::NONE, Self::DRIVER, Ok(handler))
     }
 }
@@ -65,8 +73,18 @@ impl Way for IntxThreaded {
     const TYPES: IrqTypes = PCI_IRQ_INTX;
     type Handler = Both;
 
-    fn request(dev: &pci::Device<Bound>, line: Line, handler: Both) -> impl PinInit<irq::Registration<Both>, Error> {
-        irq::Registration::new_threaded(dev, line, IRQF_SHARED | IRQF_ONESHOT, Self::DRIVER, Ok(handler))
+    fn request(
+        dev: &pci::Device<Bound>,
+        line: Line,
+        handler: Both,
+    ) -> impl PinInit<irq::Registration<Both>, Error> {
+        irq::Registration::new_threaded(
+            dev,
+            line,
+            IRQF_SHARED | IRQF_ONESHOT,
+            Self::DRIVER,
+            Ok(handler),
+        )
     }
 }
 
@@ -126,8 +144,9 @@ impl<W: Way> pci::Driver for Irq<W> {
         if read_poll_timeout(|| events.count(), |count| count > now, 100, 10_000_000).is_ok() {
             dev_info!(dev, "{}: still coming", events.way);
         }
-        // A pin that is raised when nobody listens any more stays so; QEMU's I/O APIC then has interrupts for the next who does, of a device that has
-        // none. MSIs go on coming, until they are freed and after.
+        // A pin that is raised when nobody listens any more stays so; QEMU's I/O APIC then has
+        // interrupts for the next who does, of a device that has none. MSIs go on coming, until
+        // they are freed and after.
         if W::TYPES == PCI_IRQ_INTX && events.stop(dev).is_err() {
             dev_err!(dev, "no registers in remove?");
         }
@@ -135,7 +154,10 @@ impl<W: Way> pci::Driver for Irq<W> {
 }
 
 /// All that is tried while `probe` is not finished yet.
-fn try_out<H: AsRef<Events> + Send + Sync>(dev: &pci::Device<Bound>, irq: &irq::Registration<H>) -> Result {
+fn try_out<H: AsRef<Events> + Send + Sync>(
+    dev: &pci::Device<Bound>,
+    irq: &irq::Registration<H>,
+) -> Result {
     let events = (**irq).as_ref();
     let come = |count| read_poll_timeout(|| events.count(), |n| n >= count, 100, 10_000_000);
     events.raise(dev)?;

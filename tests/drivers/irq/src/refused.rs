@@ -58,7 +58,11 @@ pub(crate) fn lines(dev: &pci::Device<Core>, line: Line) {
         error(KBox::pin_init(threaded, GFP_KERNEL)),
     );
     if let Some(last) = LAST.lock().replace(line) {
-        dev_info!(dev, "a line of an earlier binding: {}", elsewhere(last, IRQF_SHARED));
+        dev_info!(
+            dev,
+            "a line of an earlier binding: {}",
+            elsewhere(last, IRQF_SHARED)
+        );
     }
 }
 

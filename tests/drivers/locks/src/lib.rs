@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two work items that take the same locks at the same time, and two that queue to the same ordered queue.
+//! Two work items that take the same locks at the same time, and two that queue to the same ordered
+//! queue.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -133,9 +134,16 @@ fn alone(dev: &pci::Device<Core>, shared: &Arc<Shared>) -> Result {
     let held = shared.spin.try_lock().is_none();
     drop(guard);
     if held && shared.spin.try_lock().is_some() {
-        dev_info!(dev, "a spin lock that is held: not to be had, then to be had");
+        dev_info!(
+            dev,
+            "a spin lock that is held: not to be had, then to be had"
+        );
     }
-    dev_info!(dev, "what was written under the lock is read: {}", *shared.mutex.lock());
+    dev_info!(
+        dev,
+        "what was written under the lock is read: {}",
+        *shared.mutex.lock()
+    );
     *shared.mutex.lock_killable()? = 0;
     let more = shared.clone();
     if Arc::ptr_eq(&more, shared) {
@@ -174,7 +182,10 @@ impl pci::Driver for Locks {
                 })
             };
             let (first, second) = (worker(0), worker(1));
-            let producers = order::producers(bound, OwnedQueue::new_ordered(c"locks-order", QueueFlags::NONE)?)?;
+            let producers = order::producers(
+                bound,
+                OwnedQueue::new_ordered(c"locks-order", QueueFlags::NONE)?,
+            )?;
             let driver = try_pin_init!(Self {
                 first <- first,
                 second <- second,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An ordered queue: two tasks queue items to it at the same time, and the items note the order in which they run.
+//! An ordered queue: two tasks queue items to it at the same time, and the items note the order in
+//! which they run.
 
 use linux_driver::alloc::{GFP_ATOMIC, GFP_KERNEL, KVec};
 use linux_driver::completion::Completion;
@@ -60,7 +61,9 @@ impl WorkItem for Item {
         if number == 0 {
             // All others are queued behind the first one.
             for _ in 0..2 {
-                let _ = shared.all.wait_for_completion_timeout(Jiffies::from_msecs(10_000));
+                let _ = shared
+                    .all
+                    .wait_for_completion_timeout(Jiffies::from_msecs(10_000));
             }
         }
         let ran = shared
@@ -97,11 +100,17 @@ impl WorkItem for Producer {
         let shared = &*work.shared;
         // Who spins keeps its CPU: the other one goes to another.
         shared.here.fetch_add(1, Ordering::Relaxed);
-        let both = read_poll_timeout(|| shared.here.load(Ordering::Relaxed), |here| here == 2, 0, 5_000_000);
+        let both = read_poll_timeout(
+            || shared.here.load(Ordering::Relaxed),
+            |here| here == 2,
+            0,
+            5_000_000,
+        );
         if both.is_err() {
             dev_err!(dev, "in order: the other one does not come");
         }
-        // One has three in a row, the other one: a queue that takes one from each CPU in turn does not keep their order.
+        // One has three in a row, the other one: a queue that takes one from each CPU in turn does
+        // not keep their order.
         for items in work.items.chunks(3 - 2 * work.number) {
             shared.queued.lock_irqsave(|queued| {
                 for item in items {
@@ -115,7 +124,10 @@ impl WorkItem for Producer {
     }
 }
 
-pub(crate) fn producers(dev: &Device<Bound>, queue: OwnedQueue) -> Result<impl PinInit<[Work<Producer>; 2], Error>> {
+pub(crate) fn producers(
+    dev: &Device<Bound>,
+    queue: OwnedQueue,
+) -> Result<impl PinInit<[Work<Producer>; 2], Error>> {
     let shared = Arc::pin_init(Shared::new(), GFP_KERNEL)?;
     let queue = ItemQueue::from(&queue);
     Ok(pin_init_array_from_fn(move |number| {

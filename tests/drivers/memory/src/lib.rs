@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 
 use linux_driver::alloc::{
-    __GFP_NOWARN, Allocator, GFP_ATOMIC, GFP_KERNEL, GFP_KERNEL_ACCOUNT, GFP_NOWAIT, KBox, KVVec, KVec, VVec, Vec,
+    __GFP_NOWARN, Allocator, GFP_ATOMIC, GFP_KERNEL, GFP_KERNEL_ACCOUNT, GFP_NOWAIT, KBox, KVVec,
+    KVec, VVec, Vec,
 };
 use linux_driver::driver::{DeviceDriver, ProbeType};
 use linux_driver::new_spinlock;
@@ -20,9 +21,18 @@ fn boxes(dev: &pci::Device<Core>) -> Result {
     *five += 1;
     let seen = *five;
     dev_info!(dev, "box: {}, {}", seen, KBox::into_inner(five));
-    let init = linux_driver::init::init_array_from_fn::<_, 4096, u64, core::convert::Infallible>(|i| i as u64);
+    let init =
+        linux_driver::init::init_array_from_fn::<_, 4096, u64, core::convert::Infallible>(|i| {
+            i as u64
+        });
     let large = KBox::init(init, GFP_KERNEL_ACCOUNT)?;
-    dev_info!(dev, "box in place: {} of {} is {}", 3, large.len(), large[3]);
+    dev_info!(
+        dev,
+        "box in place: {} of {} is {}",
+        3,
+        large.len(),
+        large[3]
+    );
     let zeroed = KBox::<[u64; 8192]>::zeroed(GFP_KERNEL)?;
     dev_info!(dev, "zeroed: {}", zeroed.iter().all(|&value| value == 0));
 
@@ -31,7 +41,9 @@ fn boxes(dev: &pci::Device<Core>) -> Result {
     #[repr(align(4096))]
     struct Page([u8; 1]);
     fn aligned<T>(value: &T) -> bool {
-        core::ptr::from_ref(value).addr().is_multiple_of(align_of::<T>())
+        core::ptr::from_ref(value)
+            .addr()
+            .is_multiple_of(align_of::<T>())
     }
     let line = KBox::new(Line([1; 65]), GFP_KERNEL)?;
     let page = KBox::new(Page([2]), GFP_KERNEL)?;
@@ -88,8 +100,9 @@ fn vectors(dev: &pci::Device<Core>) -> Result {
     let mut large = KVVec::<u8>::zeroed(16, GFP_KERNEL)?;
     large[15] = 15;
     large.resize(16 << 20, 1, GFP_KERNEL)?;
-    let kept =
-        large[..15].iter().all(|&byte| byte == 0) && large[15] == 15 && large[16..].iter().all(|&byte| byte == 1);
+    let kept = large[..15].iter().all(|&byte| byte == 0)
+        && large[15] == 15
+        && large[16..].iter().all(|&byte| byte == 1);
     dev_info!(dev, "KVVec of 16 MiB keeps what it held: {}", kept);
 
     let mut three = KVec::<u32>::zeroed(3, GFP_KERNEL)?;
@@ -103,7 +116,10 @@ fn vectors(dev: &pci::Device<Core>) -> Result {
         "too much: {}, {}, {}; kept: {}",
         too_much(1 << 40),
         too_much(usize::MAX / 4 + 2),
-        three.reserve(usize::MAX, GFP_KERNEL).err().unwrap_or(EINVAL),
+        three
+            .reserve(usize::MAX, GFP_KERNEL)
+            .err()
+            .unwrap_or(EINVAL),
         three.len()
     );
     Ok(())
@@ -130,7 +146,8 @@ fn more(dev: &pci::Device<Core>) -> Result {
     drop(rest);
     drop(KBox::new(Counted(dropped.clone()), GFP_KERNEL)?);
     drop(Arc::new(Counted(dropped.clone()), GFP_KERNEL)?.clone());
-    // Eight by the vector, with the one that was cloned; one by the box, one by the last of two owners.
+    // Eight by the vector, with the one that was cloned; one by the box, one by the last of two
+    // owners.
     dev_info!(dev, "dropped: {}", dropped.load(Ordering::Relaxed));
 
     let mut nothing = KVec::<()>::new();

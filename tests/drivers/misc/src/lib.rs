@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A misc device with every operation, for each of the `edu` devices: a pipe with room for some bytes, and the registers mapped.
+//! A misc device with every operation, for each of the `edu` devices: a pipe with room for some
+//! bytes, and the registers mapped.
 //!
 //! The guest's command `misc` calls them all, and holds files open while the driver is unbound.
 #![no_std]
@@ -32,7 +33,8 @@ const MISC_SLEEP: u32 = _IO(b'M', 2);
 const MISC_TEXT: u32 = _IOW::<[u8; 16]>(b'M', 3);
 /// How many bytes this file has written.
 const MISC_WRITTEN: u32 = _IO(b'M', 4);
-/// Takes values of 1, 2, 4, 8 and 3 bytes, none of them aligned, and gives them back in turned order.
+/// Takes values of 1, 2, 4, 8 and 3 bytes, none of them aligned, and gives them back in turned
+/// order.
 const MISC_TURN: u32 = _IOWR::<[u8; 18]>(b'M', 5);
 
 #[derive(FromBytes, IntoBytes)]
@@ -107,7 +109,12 @@ impl miscdevice::Operations for Shared {
     }
 
     fn release(this: Pin<&Self>, call: &Call<'_>, file: Pin<&Opened>) {
-        dev_info!(call.dev(), "misc_test{}: file {} released", this.number, file.number);
+        dev_info!(
+            call.dev(),
+            "misc_test{}: file {} released",
+            this.number,
+            file.number
+        );
     }
 
     fn read(
@@ -133,7 +140,9 @@ impl miscdevice::Operations for Shared {
             if call.file().is_nonblocking() {
                 return Err(EAGAIN);
             }
-            call.wait_event_interruptible(&this.changed, || this.length.load(Ordering::Acquire) > 0)?;
+            call.wait_event_interruptible(&this.changed, || {
+                this.length.load(Ordering::Acquire) > 0
+            })?;
         }
     }
 
@@ -160,7 +169,9 @@ impl miscdevice::Operations for Shared {
             if call.file().is_nonblocking() {
                 return Err(EAGAIN);
             }
-            call.wait_event_interruptible(&this.changed, || this.length.load(Ordering::Acquire) < ROOM)?;
+            call.wait_event_interruptible(&this.changed, || {
+                this.length.load(Ordering::Acquire) < ROOM
+            })?;
         }
     }
 
@@ -189,13 +200,18 @@ impl miscdevice::Operations for Shared {
             }
             MISC_TEXT => {
                 let mut text = [0; 16];
-                let text = argument.slice(text.len()).reader().read_c_str(&mut text)?.count_bytes();
+                let text = argument
+                    .slice(text.len())
+                    .reader()
+                    .read_c_str(&mut text)?
+                    .count_bytes();
                 Ok(text as u32)
             }
             MISC_TURN => {
                 let (mut from, mut to) = argument.slice(18).reader_writer();
                 let byte: u8 = from.read()?;
-                let (two, four, eight): (u16, u32, u64) = (from.read()?, from.read()?, from.read()?);
+                let (two, four, eight): (u16, u32, u64) =
+                    (from.read()?, from.read()?, from.read()?);
                 let three: [u8; 3] = from.read()?;
                 if !from.is_empty() {
                     return Err(EIO);
@@ -212,7 +228,12 @@ impl miscdevice::Operations for Shared {
         }
     }
 
-    fn poll(this: Pin<&Self>, _call: &Call<'_>, _file: Pin<&Opened>, table: &mut Table<'_>) -> Result<Events> {
+    fn poll(
+        this: Pin<&Self>,
+        _call: &Call<'_>,
+        _file: Pin<&Opened>,
+        table: &mut Table<'_>,
+    ) -> Result<Events> {
         table.wait(&this.changed)?;
         let length = this.length.load(Ordering::Acquire);
         let mut events = Events::NONE;
@@ -225,7 +246,12 @@ impl miscdevice::Operations for Shared {
         Ok(events)
     }
 
-    fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&Opened>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+    fn mmap<'a>(
+        this: Pin<&Self>,
+        call: &Call<'_>,
+        _file: Pin<&Opened>,
+        area: &mut VmArea<'a>,
+    ) -> Result<Mapping<'a>> {
         // The third page is shown to be read only.
         if area.page_offset() == 2 {
             return area.iomap_readonly(call, &this.bar);
@@ -309,10 +335,12 @@ impl pci::Driver for Misc {
                 number: of,
                 ran: AtomicU32::new(0),
             };
-            let ticks = new_delayed_work!(bound, ticks, on: workqueue::system_unbound()).pin_chain(|work| {
-                work.queue(Jiffies::new(0));
-                Ok(())
-            });
+            let ticks = new_delayed_work!(bound, ticks, on: workqueue::system_unbound()).pin_chain(
+                |work| {
+                    work.queue(Jiffies::new(0));
+                    Ok(())
+                },
+            );
             Ok(try_pin_init!(Self {
                 ticks <- ticks,
                 misc <- miscdevice::Registration::new(bound, Name::numbered(c"misc_test", of), shared(of, bar)),

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Moves its registrations to the stack and drops them there, as the compiler does with the fields of a packed type.
+//! Moves its registrations to the stack and drops them there, as the compiler does with the fields
+//! of a packed type.
 //!
-//! Without `unsafe` no driver can do so: a packed type that contains a registration does not compile. A crate that is not sound
-//! could, and the kernel must not be left with pointers to what is gone.
+//! Without `unsafe` no driver can do so: a packed type that contains a registration does not
+//! compile. A crate that is not sound could, and the kernel must not be left with pointers to what
+//! is gone.
 #![no_std]
 
 use core::mem::ManuallyDrop;
@@ -24,7 +26,8 @@ impl<T> Moved<T> {
     fn new(init: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
         // SAFETY: the slot is valid for a `T`, which is all that is in it.
         let init = move |slot: *mut Self| unsafe { init.__pinned_init(slot.cast()) };
-        // SAFETY: the one field is initialised where `Ok` is returned. (That it is pinned is what this test breaks.)
+        // SAFETY: the one field is initialised where `Ok` is returned. (That it is pinned is what
+        // this test breaks.)
         unsafe { pin_init_from_closure(init) }
     }
 }
@@ -65,7 +68,10 @@ impl WorkItem for Item {
 
 impl Drop for Item {
     fn drop(&mut self) {
-        pr_info!("the item goes after {} runs", self.0.load(Ordering::Relaxed));
+        pr_info!(
+            "the item goes after {} runs",
+            self.0.load(Ordering::Relaxed)
+        );
     }
 }
 

@@ -84,7 +84,13 @@ impl MsiX {
             }
             let (first, second) = (counters[0].get(), counters[1].get());
             if (first, second) != (100, 100 * number as u32) {
-                dev_err!(dev, "vector {}: {} and {} interrupts", vector, first, second);
+                dev_err!(
+                    dev,
+                    "vector {}: {} and {} interrupts",
+                    vector,
+                    first,
+                    second
+                );
                 return Err(EIO);
             }
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bears the name of a driver that every kernel with PCI Express has built in: registering fails. What failed to be
-//! registered must not be unregistered.
+//! Bears the name of a driver that every kernel with PCI Express has built in: registering fails.
+//! What failed to be registered must not be unregistered.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bears names that C has no room for, or that are taken: of drivers, of misc devices and of attributes.
+//! Bears names that C has no room for, or that are taken: of drivers, of misc devices and of
+//! attributes.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -36,7 +37,9 @@ impl platform::Driver for Long {
                 _ => Name::numbered(c"names-with-a-prefix-of-28-by", 255),
             };
             dev_info!(dev, "probed");
-            Ok(try_pin_init!(Self { _misc <- miscdevice::Registration::new(dev, name, Ok::<_, Error>(Node)) }? Error))
+            Ok(
+                try_pin_init!(Self { _misc <- miscdevice::Registration::new(dev, name, Ok::<_, Error>(Node)) }? Error),
+            )
         })
     }
 }
@@ -59,7 +62,8 @@ struct File;
 impl platform::Driver for File {
     type IdInfo = ();
     const NAME: &'static CStr = c"names_file";
-    const DEV_GROUPS: sysfs::DeviceGroups<Self, platform::Bus> = sysfs::device_groups![Free, Modalias];
+    const DEV_GROUPS: sysfs::DeviceGroups<Self, platform::Bus> =
+        sysfs::device_groups![Free, Modalias];
 
     fn probe(dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         dev_info!(dev, "probed with an attribute");
@@ -100,7 +104,8 @@ struct Folder;
 impl platform::Driver for Folder {
     type IdInfo = ();
     const NAME: &'static CStr = c"names_folder";
-    const DEV_GROUPS: sysfs::DeviceGroups<Self, platform::Bus> = sysfs::device_groups![c"modalias" => [Inside]];
+    const DEV_GROUPS: sysfs::DeviceGroups<Self, platform::Bus> =
+        sysfs::device_groups![c"modalias" => [Inside]];
 
     fn probe(dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         dev_info!(dev, "probed with an attribute");
@@ -136,8 +141,11 @@ struct Names {
 
 impl Module for Names {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        let long =
-            |number| DeviceRegistration::new(&DeviceInfo::new(<Long as platform::Driver>::NAME).id(Id::Number(number)));
+        let long = |number| {
+            DeviceRegistration::new(
+                &DeviceInfo::new(<Long as platform::Driver>::NAME).id(Id::Number(number)),
+            )
+        };
         try_pin_init!(Self {
             _devices: [long(0)?, long(1)?, long(2)?],
             _file: DeviceRegistration::new(&DeviceInfo::new(<File as platform::Driver>::NAME))?,

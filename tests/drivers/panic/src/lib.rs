@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A wait's condition overflows an integer when it is looked at for the second time: overflow checks are on, a panic ends in `BUG()`,
-//! its message and place are in the log, and nothing of the task that ended is left in the queue that it waited on. Its mutex stays
-//! locked, and can be asked for.
+//! A wait's condition overflows an integer when it is looked at for the second time: overflow
+//! checks are on, a panic ends in `BUG()`, its message and place are in the log, and nothing of the
+//! task that ended is left in the queue that it waited on. Its mutex stays locked, and can be asked
+//! for.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -96,7 +97,8 @@ impl pci::Driver for Panics {
             let waits = new_work!(dev, Waits(shared.clone()), on: workqueue::system_unbound());
             let wakes = new_delayed_work!(dev, Wakes(shared.clone(), AtomicU32::new(0)));
             let wants = new_delayed_work!(dev, Wants(shared), on: workqueue::system_unbound());
-            let driver = try_pin_init!(Self { waits <- waits, wakes <- wakes, wants <- wants }? Error);
+            let driver =
+                try_pin_init!(Self { waits <- waits, wakes <- wakes, wants <- wants }? Error);
             Ok(driver.pin_chain(|this| {
                 this.waits.queue();
                 this.wakes.queue(Jiffies::from_msecs(500));

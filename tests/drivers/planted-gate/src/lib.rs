@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Holds a lock while its misc device goes, which waits for the operations; they take that lock. Wrong on purpose: lockdep has to
-//! see it, though no operation runs when the device goes.
+//! Holds a lock while its misc device goes, which waits for the operations; they take that lock.
+//! Wrong on purpose: lockdep has to see it, though no operation runs when the device goes.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -9,7 +9,8 @@ use linux_driver::prelude::*;
 
 struct Planted;
 
-/// More than one: a pointer that was left in a register or on a stack keeps kmemleak from seeing one of them.
+/// More than one: a pointer that was left in a register or on a stack keeps kmemleak from seeing
+/// one of them.
 const LEAKED: u64 = 16;
 
 impl Module for Planted {

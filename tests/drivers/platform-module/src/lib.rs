@@ -36,7 +36,13 @@ impl platform::Driver for Speaker {
                 let vendor = mem.access(dev)?.readl::<0>() >> 16;
                 let again = dev.ioremap_resource::<0>(0).err().unwrap_or(EIO);
                 let small = dev.ioremap_resource::<0x10_0000>(0).err().unwrap_or(EIO);
-                dev_info!(dev, "registers of vendor {:#x}, {}, {}", vendor, again, small);
+                dev_info!(
+                    dev,
+                    "registers of vendor {:#x}, {}, {}",
+                    vendor,
+                    again,
+                    small
+                );
                 return Ok(Speaker);
             }
             if let Ok(line) = dev.irq_optional(0) {
@@ -47,7 +53,13 @@ impl platform::Driver for Speaker {
                 None => {
                     let (irq, count) = (dev.irq_optional(0).err().unwrap_or(EIO), dev.irq_count()?);
                     let none = dev.resource(ResourceType::Mem, 0).is_none();
-                    dev_info!(dev, "no resources: {}, no interrupts: {}, {}", none, irq, count);
+                    dev_info!(
+                        dev,
+                        "no resources: {}, no interrupts: {}, {}",
+                        none,
+                        irq,
+                        count
+                    );
                 }
             }
             Ok(Speaker)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What the print macros are tried with. Included by the driver that logs the cases and by the test that knows what
-// they have to look like; both have `core::fmt` in scope as `fmt`.
+// What the print macros are tried with. Included by the driver that logs the cases and by the test
+// that knows what they have to look like; both have `core::fmt` in scope as `fmt`.
 
 /// A type with formatting of its own.
 pub(crate) struct Version(pub(crate) u8, pub(crate) u8);
@@ -26,7 +26,8 @@ pub(crate) struct Ring {
     pub(crate) name: &'static str,
 }
 
-/// Calls `$case!("format string", arguments)` for each case that Rust and the kernel have to agree on.
+/// Calls `$case!("format string", arguments)` for each case that Rust and the kernel have to agree
+/// on.
 macro_rules! cases {
     ($case:ident) => {
         $case!("case 1: plain text");
@@ -197,7 +198,8 @@ macro_rules! special_cases {
     };
 }
 
-/// The cases where the kernel agrees with Rust and C's standard doesn't: it has no `0x` before a zero.
+/// The cases where the kernel agrees with Rust and C's standard doesn't: it has no `0x` before a
+/// zero.
 macro_rules! zero_cases {
     ($case:ident) => {
         $case!(

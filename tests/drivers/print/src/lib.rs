@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Logs every kind of argument that the print macros take, so that what a kernel makes of it can be compared with
-//! what Rust's own formatting makes of it on the host.
+//! Logs every kind of argument that the print macros take, so that what a kernel makes of it can be
+//! compared with what Rust's own formatting makes of it on the host.
 //!
-//! Both come from `cases.rs`: here each case is a `pr_info!`, in `tests/expected.rs`, on the host, a `format!`. The
-//! lines are numbered, `case 12: …`, and stand in the log with the driver's name in front. The last one is `cases: done`.
+//! Both come from `cases.rs`: here each case is a `pr_info!`, in `tests/expected.rs`, on the host,
+//! a `format!`. The lines are numbered, `case 12: …`, and stand in the log with the driver's name
+//! in front. The last one is `cases: done`.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -13,7 +13,10 @@ const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 #[test]
 fn the_expected_messages_are_what_rust_formats() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/expected.txt");
-    let lines: String = lines::lines().iter().map(|line| format!("print: {line}\n")).collect();
+    let lines: String = lines::lines()
+        .iter()
+        .map(|line| format!("print: {line}\n"))
+        .collect();
     if std::env::var_os("BLESS").is_some() {
         fs::write(path, &lines).unwrap();
     }

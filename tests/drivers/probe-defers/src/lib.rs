@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Puts a device off three times, each time at a later step of the probe: what was taken until then has to be given back.
+//! Puts a device off three times, each time at a later step of the probe: what was taken until then
+//! has to be given back.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -46,7 +47,8 @@ impl ProbeDefers {
 impl pci::Driver for ProbeDefers {
     type IdInfo = ();
     const NAME: &'static CStr = c"probe_defers";
-    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8), DeviceId::new(0x1b36, 0x0005)];
+    const ID_TABLE: pci::IdTable<()> =
+        pci::id_table![DeviceId::new(0x1234, 0x11e8), DeviceId::new(0x1b36, 0x0005)];
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {

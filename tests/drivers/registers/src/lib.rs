@@ -98,7 +98,10 @@ fn try_out(dev: &pci::Device<Bound>, registers: &Mmio<LENGTH>) -> Result {
         past.unwrap_or(EALREADY)
     );
 
-    let fields = Fields::ZERO.with_on(true).with_number::<0>().try_with_low(5)?;
+    let fields = Fields::ZERO
+        .with_on(true)
+        .with_number::<0>()
+        .try_with_low(5)?;
     let refused = fields.try_with_number(16).err().unwrap_or(EALREADY);
     let number = Fields::from_bits(0xaf).number();
     dev_info!(
@@ -111,7 +114,9 @@ fn try_out(dev: &pci::Device<Bound>, registers: &Mmio<LENGTH>) -> Result {
 
     let mut copy = [0; 4];
     registers.memcpy_fromio(&mut copy, 0)?;
-    let past = registers.memcpy_fromio(&mut copy, registers.len() - 3).err();
+    let past = registers
+        .memcpy_fromio(&mut copy, registers.len() - 3)
+        .err();
     let after = registers.memcpy_toio(usize::MAX, &copy).err();
     dev_info!(
         dev,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A driver that cannot be registered, which turns out after its devices were probed: each has to be given up, once.
+//! A driver that cannot be registered, which turns out after its devices were probed: each has to
+//! be given up, once.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -30,7 +31,8 @@ impl Drop for RegistrationFails {
 impl pci::Driver for RegistrationFails {
     type IdInfo = ();
     const NAME: &'static CStr = c"registration_fails";
-    const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8), DeviceId::new(0x1b36, 0x0005)];
+    const ID_TABLE: pci::IdTable<()> =
+        pci::id_table![DeviceId::new(0x1234, 0x11e8), DeviceId::new(0x1b36, 0x0005)];
     const GROUPS: sysfs::DriverGroups = sysfs::driver_groups![Once, Twice, Twice];
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
@@ -97,7 +99,8 @@ impl From<Infallible> for Refused {
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
-        // Newer kernels do not let a module say that something exists: to who loads it, that means the module itself.
+        // Newer kernels do not let a module say that something exists: to who loads it, that means
+        // the module itself.
         if refused.0 == EEXIST { EIO } else { refused.0 }
     }
 }

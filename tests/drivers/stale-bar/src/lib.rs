@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Keeps a BAR beyond the binding that it was mapped for, as safe code can: by a static, and by forgetting it.
+//! Keeps a BAR beyond the binding that it was mapped for, as safe code can: by a static, and by
+//! forgetting it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -25,12 +26,20 @@ impl pci::Driver for StaleBar {
             if let Some(Err(error)) = last.as_ref().map(|last| last.access(dev)) {
                 dev_info!(dev, "a BAR of an earlier binding: {}", error);
             }
-            dev_info!(dev, "a BAR of this binding: {:#x}", bar.access(dev)?.readl::<0>());
+            dev_info!(
+                dev,
+                "a BAR of this binding: {:#x}",
+                bar.access(dev)?.readl::<0>()
+            );
             if last.replace(bar).is_some()
                 && let Some(bar) = last.as_ref()
             {
                 let id = bar.access(dev)?.readl::<0>();
-                dev_info!(dev, "still there after the earlier one is dropped: {:#x}", id);
+                dev_info!(
+                    dev,
+                    "still there after the earlier one is dropped: {:#x}",
+                    id
+                );
             }
             Ok(StaleBar)
         })

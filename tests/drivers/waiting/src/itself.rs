@@ -45,7 +45,10 @@ impl WorkItem for Outer {
 }
 
 /// `queue` runs one at a time.
-pub(crate) fn outer(dev: &Device<Bound>, queue: OwnedQueue) -> Result<impl PinInit<Work<Outer>, Error>> {
+pub(crate) fn outer(
+    dev: &Device<Bound>,
+    queue: OwnedQueue,
+) -> Result<impl PinInit<Work<Outer>, Error>> {
     let queue = Arc::new(queue, GFP_KERNEL)?;
     let of = queue.clone();
     let outer = try_pin_init!(Outer {
@@ -70,7 +73,10 @@ impl DelayedWorkItem for Delayed {
     }
 }
 
-pub(crate) fn delayed(dev: &Device<Bound>, queue: OwnedQueue) -> Result<impl PinInit<DelayedWork<Delayed>, Error>> {
+pub(crate) fn delayed(
+    dev: &Device<Bound>,
+    queue: OwnedQueue,
+) -> Result<impl PinInit<DelayedWork<Delayed>, Error>> {
     let queue = Arc::new(queue, GFP_KERNEL)?;
     Ok(new_delayed_work!(dev, Delayed(queue.clone()), on: &*queue))
 }

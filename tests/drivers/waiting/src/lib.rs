@@ -69,8 +69,8 @@ impl Shared {
         }? Error)
     }
 
-    /// Takes turns with the other, as fast as can be: a wake-up that gets lost is a turn that never comes. The condition takes a
-    /// mutex, and so may sleep. Returns how many turns came in time.
+    /// Takes turns with the other, as fast as can be: a wake-up that gets lost is a turn that never
+    /// comes. The condition takes a mutex, and so may sleep. Returns how many turns came in time.
     fn take_turns(&self, mine: u32) -> u32 {
         let mut taken = 0;
         for _ in 0..TURNS {
@@ -127,16 +127,28 @@ fn completions(shared: &Shared, dev: &device::Device<Bound>) {
     let result = never.wait_for_completion_timeout(short());
     dev_info!(dev, "completion: nobody completes it: {}", error(result));
     let result = never.wait_for_completion_interruptible_timeout(short());
-    dev_info!(dev, "completion, interruptible: nobody completes it: {}", error(result));
+    dev_info!(
+        dev,
+        "completion, interruptible: nobody completes it: {}",
+        error(result)
+    );
     shared.next();
     let result = in_time(shared.done.wait_for_completion_timeout(long()));
     dev_info!(dev, "completion: in time, time left: {}", result);
     shared.next();
-    let result = in_time(shared.done.wait_for_completion_interruptible_timeout(long()));
-    dev_info!(dev, "completion: in time, interruptible, time left: {}", result);
+    let result = in_time(
+        shared
+            .done
+            .wait_for_completion_interruptible_timeout(long()),
+    );
+    dev_info!(
+        dev,
+        "completion: in time, interruptible, time left: {}",
+        result
+    );
     shared.next();
-    let both =
-        shared.done.wait_for_completion_interruptible().is_ok() && shared.done.wait_for_completion_killable().is_ok();
+    let both = shared.done.wait_for_completion_interruptible().is_ok()
+        && shared.done.wait_for_completion_killable().is_ok();
     dev_info!(
         dev,
         "completion: two waits for two completions, then not done: {}",
@@ -144,7 +156,9 @@ fn completions(shared: &Shared, dev: &device::Device<Bound>) {
     );
     shared.next();
     shared.done.wait_for_completion();
-    let all = shared.done.is_done() && shared.done.try_wait_for_completion() && shared.done.try_wait_for_completion();
+    let all = shared.done.is_done()
+        && shared.done.try_wait_for_completion()
+        && shared.done.try_wait_for_completion();
     shared.done.reinit();
     dev_info!(
         dev,
@@ -197,7 +211,10 @@ fn queues(shared: &Shared, dev: &device::Device<Bound>) {
         shared.value.load(Ordering::Relaxed)
     );
     shared.next();
-    let result = in_time(queue.wait_event_interruptible_timeout(long(), || shared.value.load(Ordering::Acquire) == 4));
+    let result =
+        in_time(queue.wait_event_interruptible_timeout(long(), || {
+            shared.value.load(Ordering::Acquire) == 4
+        }));
     dev_info!(dev, "queue: woken in time: {}", result);
 
     let stopped = || shared.stopped.load(Ordering::Acquire);
@@ -205,11 +222,20 @@ fn queues(shared: &Shared, dev: &device::Device<Bound>) {
     let result = queue.wait_event_interruptible_or(stop, stopped, || false);
     dev_info!(dev, "queue: stopped: {}", result.err().unwrap_or(EINVAL));
     let result = queue.wait_event_interruptible_or(stop, stopped, || true);
-    dev_info!(dev, "queue: the stop goes first: {}", result.err().unwrap_or(EINVAL));
+    dev_info!(
+        dev,
+        "queue: the stop goes first: {}",
+        result.err().unwrap_or(EINVAL)
+    );
     shared.stopped.store(false, Ordering::Release);
     shared.next();
-    let result = queue.wait_event_interruptible_or(stop, stopped, || shared.value.load(Ordering::Acquire) == 6);
-    dev_info!(dev, "queue: the condition, not the stop: {}", result.is_ok());
+    let result = queue
+        .wait_event_interruptible_or(stop, stopped, || shared.value.load(Ordering::Acquire) == 6);
+    dev_info!(
+        dev,
+        "queue: the condition, not the stop: {}",
+        result.is_ok()
+    );
     let result = queue.wait_event_interruptible_timeout_or(short(), stop, stopped, || false);
     dev_info!(dev, "queue: neither: {}", error(result));
     let mut asked = 0;
@@ -223,7 +249,12 @@ fn queues(shared: &Shared, dev: &device::Device<Bound>) {
         "queue: a condition that sleeps holds when the time is over: {}",
         result.is_ok()
     );
-    dev_info!(dev, "queue: turns taken: {} of {}", shared.take_turns(0), TURNS);
+    dev_info!(
+        dev,
+        "queue: turns taken: {} of {}",
+        shared.take_turns(0),
+        TURNS
+    );
 }
 
 struct Waker(Arc<Shared>);
@@ -299,21 +330,30 @@ impl pci::Driver for Waiting {
         pin_init_scope(move || {
             let shared = Arc::pin_init(Shared::new(), GFP_KERNEL)?;
             let bound: &device::Device<Bound> = dev.as_ref();
-            let waiter = new_work!(bound, Waiter(shared.clone()), on: workqueue::system_unbound()).pin_chain(|work| {
-                work.queue();
-                Ok(())
-            });
+            let waiter = new_work!(bound, Waiter(shared.clone()), on: workqueue::system_unbound())
+                .pin_chain(|work| {
+                    work.queue();
+                    Ok(())
+                });
             let looker = self_wake::looker(bound, shared.clone()).pin_chain(|work| {
                 work.queue();
                 Ok(())
             });
-            let waker = new_work!(bound, Waker(shared), on: workqueue::system_unbound()).pin_chain(|work| {
-                work.queue();
-                Ok(())
-            });
+            let waker = new_work!(bound, Waker(shared), on: workqueue::system_unbound()).pin_chain(
+                |work| {
+                    work.queue();
+                    Ok(())
+                },
+            );
             // Each has a queue that is its own, and stays as long as the item.
-            let itself = itself::outer(bound, OwnedQueue::new_ordered(c"waiting-ordered", QueueFlags::NONE)?)?;
-            let delayed_itself = itself::delayed(bound, OwnedQueue::new(c"waiting", QueueFlags::FREEZABLE, 0)?)?;
+            let itself = itself::outer(
+                bound,
+                OwnedQueue::new_ordered(c"waiting-ordered", QueueFlags::NONE)?,
+            )?;
+            let delayed_itself = itself::delayed(
+                bound,
+                OwnedQueue::new(c"waiting", QueueFlags::FREEZABLE, 0)?,
+            )?;
             let driver = try_pin_init!(Self {
                 waiter <- waiter,
                 waker <- waker,

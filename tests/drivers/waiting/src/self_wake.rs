@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A condition that wakes its own queue each time, and so never sleeps. The task that makes it true needs the same CPU.
+//! A condition that wakes its own queue each time, and so never sleeps. The task that makes it true
+//! needs the same CPU.
 
 use linux_driver::device::Device;
 use linux_driver::new_work;
@@ -38,11 +39,18 @@ impl WorkItem for Looker {
             shared.looked.wake_up();
             shared.set.load(Ordering::Acquire) || looks == ENOUGH
         });
-        dev_info!(dev, "queue: woken by its own condition, others run: {}", looks < ENOUGH);
+        dev_info!(
+            dev,
+            "queue: woken by its own condition, others run: {}",
+            looks < ENOUGH
+        );
     }
 }
 
-pub(crate) fn looker(dev: &Device<Bound>, shared: Arc<Shared>) -> impl PinInit<Work<Looker>, Error> {
+pub(crate) fn looker(
+    dev: &Device<Bound>,
+    shared: Arc<Shared>,
+) -> impl PinInit<Work<Looker>, Error> {
     let looker = try_pin_init!(Looker {
         setter <- new_work!(dev, Setter(shared.clone())),
         shared: shared,

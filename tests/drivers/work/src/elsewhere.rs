@@ -16,7 +16,9 @@ use linux_driver::prelude::*;
 use linux_driver::sync::Arc;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::sysfs::DeviceAttribute;
-use linux_driver::workqueue::{DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
+use linux_driver::workqueue::{
+    DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem,
+};
 use linux_driver::{new_delayed_work, new_work};
 
 use crate::Driver;
@@ -115,13 +117,17 @@ struct Delayed(Arc<Run>);
 
 impl DelayedWorkItem for Delayed {
     fn run(work: &DelayedWork<Self>, _dev: &Device<Bound>) {
-        work.0.hold("elsewhere, delayed", || work.queue(Jiffies::new(0)));
+        work.0
+            .hold("elsewhere, delayed", || work.queue(Jiffies::new(0)));
     }
 }
 
 impl Drop for Delayed {
     fn drop(&mut self) {
-        pr_info!("elsewhere, delayed: dropped, still runs: {}", self.0.still_runs());
+        pr_info!(
+            "elsewhere, delayed: dropped, still runs: {}",
+            self.0.still_runs()
+        );
     }
 }
 
@@ -201,10 +207,17 @@ impl Elsewhere {
     /// Whether an item can be queued that was cancelled.
     fn can_be_queued(&self) -> Result {
         let queued = self.behind.queue();
-        self.behind.0.behind_ran.wait_for_completion_timeout(long())?;
+        self.behind
+            .0
+            .behind_ran
+            .wait_for_completion_timeout(long())?;
         pr_info!("elsewhere, behind: queued again: {}, ran", queued);
         let queued = (self.item.queue(), self.delayed.queue(Jiffies::new(0)));
-        pr_info!("elsewhere: they can be queued again: {}, {}", queued.0, queued.1);
+        pr_info!(
+            "elsewhere: they can be queued again: {}, {}",
+            queued.0,
+            queued.1
+        );
         for run in [&self.item.0, &self.delayed.0] {
             run.begins()?;
             run.go_on(0);

@@ -14,7 +14,9 @@ use linux_driver::prelude::*;
 use linux_driver::sync::Arc;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::sysfs::{DeviceGroups, device_groups};
-use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem};
+use linux_driver::workqueue::{
+    self, DelayedWork, DelayedWorkItem, OwnedQueue, QueueFlags, Work, WorkItem,
+};
 use linux_driver::{new_delayed_work, new_work};
 
 /// Counts how often it ran.
@@ -36,7 +38,9 @@ struct Busy {
 
 impl WorkItem for Busy {
     fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
-        let _ = work.never.wait_for_completion_timeout(Jiffies::from_msecs(1000));
+        let _ = work
+            .never
+            .wait_for_completion_timeout(Jiffies::from_msecs(1000));
     }
 }
 
@@ -47,7 +51,11 @@ struct Again(AtomicU32);
 impl WorkItem for Again {
     fn run(work: &Work<Self>, dev: &device::Device<Bound>) {
         match work.0.fetch_add(1, Ordering::Relaxed) {
-            4 => dev_info!(dev, "ran again by itself: {} times", work.0.load(Ordering::Relaxed)),
+            4 => dev_info!(
+                dev,
+                "ran again by itself: {} times",
+                work.0.load(Ordering::Relaxed)
+            ),
             _ => {
                 work.queue();
             }
@@ -77,7 +85,10 @@ impl DelayedWorkItem for InAnHour {
 
 impl Drop for InAnHour {
     fn drop(&mut self) {
-        pr_info!("in an hour: dropped, ran {} times", self.0.load(Ordering::Relaxed));
+        pr_info!(
+            "in an hour: dropped, ran {} times",
+            self.0.load(Ordering::Relaxed)
+        );
     }
 }
 
@@ -114,9 +125,13 @@ struct Holding {
 impl WorkItem for Holding {
     fn run(work: &Work<Self>, dev: &device::Device<Bound>) {
         dev_info!(dev, "holding: begun");
-        let _ = work.unbinding.wait_for_completion_timeout(Jiffies::from_msecs(60_000));
+        let _ = work
+            .unbinding
+            .wait_for_completion_timeout(Jiffies::from_msecs(60_000));
         // What is dropped before this takes less.
-        let _ = work.never.wait_for_completion_timeout(Jiffies::from_msecs(1500));
+        let _ = work
+            .never
+            .wait_for_completion_timeout(Jiffies::from_msecs(1500));
         work.ended.store(true, Ordering::Relaxed);
         dev_info!(dev, "holding: ended");
     }
@@ -125,7 +140,10 @@ impl WorkItem for Holding {
 #[pinned_drop]
 impl PinnedDrop for Holding {
     fn drop(self: Pin<&mut Self>) {
-        pr_info!("holding: dropped, ended: {}", self.ended.load(Ordering::Relaxed));
+        pr_info!(
+            "holding: dropped, ended: {}",
+            self.ended.load(Ordering::Relaxed)
+        );
     }
 }
 
@@ -163,12 +181,23 @@ fn try_outside(dev: &device::Device<Bound>) {
 
 /// Tries an item in all that can be done with it.
 #[inline(never)]
-fn try_counter(dev: &device::Device<Bound>, queue: &OwnedQueue, busy: &Work<Busy>, work: &Work<Counter>) -> Result {
+fn try_counter(
+    dev: &device::Device<Bound>,
+    queue: &OwnedQueue,
+    busy: &Work<Busy>,
+    work: &Work<Counter>,
+) -> Result {
     // One at a time: while the first one is at it, the second one is pending.
     busy.queue();
     let (first, again) = (work.queue(), work.queue());
     let cancelled = work.cancel_sync()?;
-    dev_info!(dev, "queued: {}, again: {}, cancelled: {}", first, again, cancelled);
+    dev_info!(
+        dev,
+        "queued: {}, again: {}, cancelled: {}",
+        first,
+        again,
+        cancelled
+    );
     work.queue();
     work.flush()?;
     queue.flush()?;
@@ -192,7 +221,10 @@ impl pci::Driver for Driver {
             let dev: &device::Device<Bound> = pdev.as_ref();
             try_outside(dev);
             let hour = Jiffies::from_msecs(3_600_000);
-            let queue = OwnedQueue::new_ordered(c"work-test", QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM)?;
+            let queue = OwnedQueue::new_ordered(
+                c"work-test",
+                QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM,
+            )?;
             let queue = Arc::new(queue, GFP_KERNEL)?;
             let busy = new_work!(dev, try_pin_init!(Busy { never <- Completion::new() }? Error), on: &*queue);
             let counter = new_work!(dev, Counter::default(), on: &*queue, "work: counter");
@@ -212,24 +244,27 @@ impl pci::Driver for Driver {
                 );
                 Ok(())
             });
-            let in_an_hour = new_delayed_work!(dev, InAnHour::default(), on: &*queue).pin_chain(move |work| {
-                work.queue(hour);
-                Ok(())
-            });
-            let for_ever =
-                new_delayed_work!(dev, ForEver::default(), on: workqueue::system_unbound()).pin_chain(|work| {
-                    work.queue(Jiffies::new(0));
+            let in_an_hour =
+                new_delayed_work!(dev, InAnHour::default(), on: &*queue).pin_chain(move |work| {
+                    work.queue(hour);
                     Ok(())
                 });
+            let for_ever =
+                new_delayed_work!(dev, ForEver::default(), on: workqueue::system_unbound())
+                    .pin_chain(|work| {
+                        work.queue(Jiffies::new(0));
+                        Ok(())
+                    });
             let holding = try_pin_init!(Holding {
                 unbinding <- Completion::new(),
                 never <- Completion::new(),
                 ended: AtomicBool::new(false),
             }? Error);
-            let holding = new_work!(dev, holding, on: workqueue::system_unbound()).pin_chain(|work| {
-                work.queue();
-                Ok(())
-            });
+            let holding =
+                new_work!(dev, holding, on: workqueue::system_unbound()).pin_chain(|work| {
+                    work.queue();
+                    Ok(())
+                });
             let driver = try_pin_init!(Self {
                 queue: queue,
                 busy <- busy,
@@ -241,7 +276,9 @@ impl pci::Driver for Driver {
                 holding <- holding,
                 elsewhere <- elsewhere::Elsewhere::new(dev),
             }? Error);
-            Ok(driver.pin_chain(move |driver| try_counter(dev, &driver.queue, &driver.busy, &driver.counter)))
+            Ok(driver.pin_chain(move |driver| {
+                try_counter(dev, &driver.queue, &driver.busy, &driver.counter)
+            }))
         })
     }
 

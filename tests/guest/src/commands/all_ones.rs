@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `all-ones DEVICE OTHER`: has every register of BAR 0 of a device read as all ones, as those of one do that is no longer there.
-//! The two are folders of sysfs. OTHER is an `ivshmem-plain`, whose BAR 2 is memory: it is filled with ones and put where DEVICE's
-//! BAR 0 was, and that is switched off. (Where QEMU has nobody, reads give zeroes.)
+//! `all-ones DEVICE OTHER`: has every register of BAR 0 of a device read as all ones, as those of
+//! one do that is no longer there. The two are folders of sysfs. OTHER is an `ivshmem-plain`, whose
+//! BAR 2 is memory: it is filled with ones and put where DEVICE's BAR 0 was, and that is switched
+//! off. (Where QEMU has nobody, reads give zeroes.)
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -10,7 +11,8 @@ use crate::args::Args;
 use crate::outcome::{Failure, Result, failed};
 use crate::pages::Area;
 
-/// In configuration space: `PCI_COMMAND` with its bit `PCI_COMMAND_MEMORY`, `PCI_BASE_ADDRESS_0` and `PCI_BASE_ADDRESS_2`.
+/// In configuration space: `PCI_COMMAND` with its bit `PCI_COMMAND_MEMORY`, `PCI_BASE_ADDRESS_0`
+/// and `PCI_BASE_ADDRESS_2`.
 const COMMAND: u64 = 0x04;
 const MEMORY: u16 = 0x2;
 const BAR_0: u64 = 0x10;
@@ -64,24 +66,35 @@ impl Config {
     fn open(device: &str) -> Result<Self> {
         let path = format!("{device}/config");
         let file = File::options().read(true).write(true).open(&path);
-        file.map(|file| Self(file, path.clone())).map_err(failed(path))
+        file.map(|file| Self(file, path.clone()))
+            .map_err(failed(path))
     }
 
     fn long(&self, at: u64) -> Result<u32> {
         let mut bytes = [0; 4];
-        self.0.read_exact_at(&mut bytes, at).map_err(failed(&self.1))?;
+        self.0
+            .read_exact_at(&mut bytes, at)
+            .map_err(failed(&self.1))?;
         Ok(u32::from_le_bytes(bytes))
     }
 
     fn set_long(&self, at: u64, value: u32) -> Result<()> {
-        self.0.write_all_at(&value.to_le_bytes(), at).map_err(failed(&self.1))
+        self.0
+            .write_all_at(&value.to_le_bytes(), at)
+            .map_err(failed(&self.1))
     }
 
     fn memory(&self, on: bool) -> Result<()> {
         let mut bytes = [0; 2];
-        self.0.read_exact_at(&mut bytes, COMMAND).map_err(failed(&self.1))?;
+        self.0
+            .read_exact_at(&mut bytes, COMMAND)
+            .map_err(failed(&self.1))?;
         let command = u16::from_le_bytes(bytes);
-        let command = if on { command | MEMORY } else { command & !MEMORY };
+        let command = if on {
+            command | MEMORY
+        } else {
+            command & !MEMORY
+        };
         self.0
             .write_all_at(&command.to_le_bytes(), COMMAND)
             .map_err(failed(&self.1))

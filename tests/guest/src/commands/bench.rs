@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `bench MODULE PREFIX MODULE PREFIX [--rounds N] [--calls N]`: times what a driver for edu and its twin take for the same, in
-//! turn. MODULE is the module's file, `/edu.ko`; PREFIX is how its device file's name starts. Prints one line of JSON: for each
-//! driver, for each operation, the nanoseconds that it took on the processor in each round: the median of the round's calls.
+//! `bench MODULE PREFIX MODULE PREFIX [--rounds N] [--calls N]`: times what a driver for edu and
+//! its twin take for the same, in turn. MODULE is the module's file, `/edu.ko`; PREFIX is how its
+//! device file's name starts. Prints one line of JSON: for each driver, for each operation, the
+//! nanoseconds that it took on the processor in each round: the median of the round's calls.
 //!
-//! The clock is the thread's own, which stands still while the thread waits: what the device itself takes (for a transfer, 100
-//! ms; for a factorial, whatever the host's threads make of it) is no driver's.
+//! The clock is the thread's own, which stands still while the thread waits: what the device itself
+//! takes (for a transfer, 100 ms; for a factorial, whatever the host's threads make of it) is no
+//! driver's.
 
 use std::fs::{self, File};
 use std::io;
@@ -47,7 +49,10 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
 fn driver(args: &mut Args<'_>) -> Result<Driver> {
     let file: String = args.next("a module")?;
     let prefix = args.next("how its device file's name starts")?;
-    let name = file.trim_start_matches('/').trim_end_matches(".ko").to_owned();
+    let name = file
+        .trim_start_matches('/')
+        .trim_end_matches(".ko")
+        .to_owned();
     Ok(Driver {
         file,
         name,
@@ -84,7 +89,10 @@ fn timed(what: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
 
 /// How many nanoseconds this thread has been on a processor.
 fn on_processor() -> io::Result<u64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: clock_gettime(2) writes the time, which stands here.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0 {
         return Err(io::Error::last_os_error());
@@ -103,15 +111,18 @@ impl Driver {
     fn round(&mut self, device: &str, calls: u32) -> Result<()> {
         let module = File::open(&self.file).map_err(failed(&self.file))?;
         let load = timed(|| load(&module)).map_err(failed(&self.file))?;
-        // What was asked for while it was loaded (uevents, symbols' tables) is done before anything else is timed.
+        // What was asked for while it was loaded (uevents, symbols' tables) is done before anything
+        // else is timed.
         settle();
         let mut took: [Vec<u64>; OPERATIONS.len()] = Default::default();
         took[0].push(load);
         let folder = format!("/sys/bus/pci/drivers/{}", self.name);
         for _ in 0..calls {
-            let unbind = timed(|| fs::write(format!("{folder}/unbind"), device)).map_err(failed("unbind"))?;
+            let unbind = timed(|| fs::write(format!("{folder}/unbind"), device))
+                .map_err(failed("unbind"))?;
             settle();
-            let bind = timed(|| fs::write(format!("{folder}/bind"), device)).map_err(failed("bind"))?;
+            let bind =
+                timed(|| fs::write(format!("{folder}/bind"), device)).map_err(failed("bind"))?;
             settle();
             took[1].push(unbind);
             took[2].push(bind);
@@ -125,7 +136,9 @@ impl Driver {
         for _ in 0..calls {
             let mut id = 0u32;
             let address = (&raw mut id) as u64;
-            took[3].push(timed(|| ioctl(&open, IOC_ID, address)).map_err(failed("the identification"))?);
+            took[3].push(
+                timed(|| ioctl(&open, IOC_ID, address)).map_err(failed("the identification"))?,
+            );
             took[4].push(timed(|| ioctl(&open, IOC_INTERRUPT, 0)).map_err(failed("an interrupt"))?);
         }
         let mut memory = vec![0x5a; MEMORY];
@@ -168,7 +181,8 @@ fn ioctl(device: &File, request: u32, argument: u64) -> io::Result<()> {
 
 fn load(module: &File) -> io::Result<()> {
     // SAFETY: finit_module(2) reads the file, and a string that stands here.
-    let result = unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
     if result == 0 {
         Ok(())
     } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu PREFIX`: uses what samples/edu and its twin in C offer, through the one device file whose name starts with PREFIX, and
-//! holds what it gets against what the device has to give.
+//! `edu PREFIX`: uses what samples/edu and its twin in C offer, through the one device file whose
+//! name starts with PREFIX, and holds what it gets against what the device has to give.
 
 use std::fs::{self, File};
 use std::io;
@@ -34,7 +34,8 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         let computed = computed(&device, n)?;
         expect(&format!("{n}!"), computed, factorial)?;
     }
-    ioctl(&device, IOC_INTERRUPT, 0).map_err(|e| Failure::new(format_args!("an interrupt: {e}")))?;
+    ioctl(&device, IOC_INTERRUPT, 0)
+        .map_err(|e| Failure::new(format_args!("an interrupt: {e}")))?;
     memory(&device)?;
     refusals(&device)?;
     Ok(format!(
@@ -90,10 +91,14 @@ fn memory(device: &File) -> Result<()> {
     if read.get(..MEMORY) != Some(&written[..]) {
         return Err(Failure::new("the device's memory is not what was written"));
     }
-    let count = device.read_at(&mut read, 4000).map_err(failed("a read near the end"))?;
+    let count = device
+        .read_at(&mut read, 4000)
+        .map_err(failed("a read near the end"))?;
     expect("what was read near the end", count, 95)?;
     if read.get(..95) != written.get(4000..) {
-        return Err(Failure::new("the device's memory near its end is not what was written"));
+        return Err(Failure::new(
+            "the device's memory near its end is not what was written",
+        ));
     }
     let count = device
         .read_at(&mut read, MEMORY as u64)
@@ -130,7 +135,11 @@ fn refusals(device: &File) -> Result<()> {
     ] {
         match file::ioctl(device, request, argument) {
             Err(found) if found == errno => {}
-            other => return Err(Failure::new(format_args!("{what}: {other:?}, not error {errno}"))),
+            other => {
+                return Err(Failure::new(format_args!(
+                    "{what}: {other:?}, not error {errno}"
+                )));
+            }
         }
     }
     Ok(())
@@ -140,5 +149,7 @@ fn expect<T: PartialEq + std::fmt::Display>(what: &str, found: T, expected: T) -
     if found == expected {
         return Ok(());
     }
-    Err(Failure::new(format_args!("{what} is {found}, not {expected}")))
+    Err(Failure::new(format_args!(
+        "{what} is {found}, not {expected}"
+    )))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu-busy PATH [--but WAY]`: has an edu device work without a pause, in every way that its file offers but that, until it is gone; then
-//! wants that to be told, and every use of a file that was open to end in ENODEV. To be spawned; it is joined when the device is gone, or
-//! will be.
+//! `edu-busy PATH [--but WAY]`: has an edu device work without a pause, in every way that its file
+//! offers but that, until it is gone; then wants that to be told, and every use of a file that was
+//! open to end in ENODEV. To be spawned; it is joined when the device is gone, or will be.
 
 use std::fs::File;
 use std::io;
@@ -18,7 +18,8 @@ use crate::spawned::{ready, wait_for_join};
 
 /// What a device that is pulled out may make of what it has begun: the driver waits for it in vain.
 const PULLED: [i32; 2] = [libc::ETIMEDOUT, libc::EIO];
-/// How long it may take from the join on: a driver gives up after 2 s, and all wait one after the other for the device.
+/// How long it may take from the join on: a driver gives up after 2 s, and all wait one after the
+/// other for the device.
 const LATEST: Duration = Duration::from_secs(15);
 
 /// One way to use the device.
@@ -48,7 +49,11 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     }
     let open = || {
         let mut options = File::options();
-        options.read(true).write(true).open(&path).map_err(failed(&path))
+        options
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed(&path))
     };
     let idle = open()?;
     let (done_once, at_work) = channel();
@@ -56,7 +61,9 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     for &(name, way) in &ways {
         let (device, done_once) = (open()?, done_once.clone());
         let work = move || {
-            let result = work(name, &device, way, &|| done_once.send(()).unwrap_or_default());
+            let result = work(name, &device, way, &|| {
+                done_once.send(()).unwrap_or_default()
+            });
             // One that fails at once is not waited for.
             done_once.send(()).unwrap_or_default();
             result
@@ -83,7 +90,9 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        let result = thread.join().map_err(|_| Failure::new("a thread panicked"))?;
+        let result = thread
+            .join()
+            .map_err(|_| Failure::new("a thread panicked"))?;
         said.push(format!("{name} {}", result?));
     }
     for (name, way) in ways {
@@ -103,7 +112,13 @@ fn work(name: &str, device: &File, way: Way, done_once: &dyn Fn()) -> Result {
                 }
                 done += 1;
             }
-            Err(error) if error.raw_os_error().is_some_and(|errno| PULLED.contains(&errno)) => pulled += 1,
+            Err(error)
+                if error
+                    .raw_os_error()
+                    .is_some_and(|errno| PULLED.contains(&errno)) =>
+            {
+                pulled += 1
+            }
             Err(error) => {
                 gone(name, Err(error))?;
                 return Ok(if pulled > 0 {
@@ -121,7 +136,9 @@ fn gone(name: &str, result: io::Result<()>) -> Result<()> {
     match result {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         Err(error) => Err(failed(format_args!("{name} ends not in ENODEV"))(error)),
-        Ok(()) => Err(Failure::new(format_args!("{name} works, and the device is gone"))),
+        Ok(()) => Err(Failure::new(format_args!(
+            "{name} works, and the device is gone"
+        ))),
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu-raise DEVICE`: has an edu device raise interrupts, whatever its driver does meanwhile, through its registers as sysfs maps
-//! them, until it is joined. To be spawned. The kernel has to allow it: `iomem=relaxed` on its command line.
+//! `edu-raise DEVICE`: has an edu device raise interrupts, whatever its driver does meanwhile,
+//! through its registers as sysfs maps them, until it is joined. To be spawned. The kernel has to
+//! allow it: `iomem=relaxed` on its command line.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +46,9 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         });
         let joined = ready().and_then(|()| wait_for_join());
         over.store(true, Ordering::Relaxed);
-        let times = raising.join().map_err(|_| Failure::new("the thread panicked"))?;
+        let times = raising
+            .join()
+            .map_err(|_| Failure::new("the thread panicked"))?;
         joined.map(|()| format!("raised {times} times"))
     })
 }

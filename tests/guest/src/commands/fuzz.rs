@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `fuzz PATH [--calls N] [--each N] [--seed S] [--ioctls A,B,…] [--but A,B,…]`: system calls with random arguments on an open
-//! file.
+//! `fuzz PATH [--calls N] [--each N] [--seed S] [--ioctls A,B,…] [--but A,B,…]`: system calls with
+//! random arguments on an open file.
 //!
-//! `--calls` makes N of any kind; `--each` makes N of each of these kinds: ioctl numbers and sizes; pointers to nowhere; into the
-//! kernel; to tails that are not mapped; lengths near `usize::MAX`. The ioctls that the driver knows are given in hexadecimal
-//! digits, and so are those that are not to be called, as they wait for ever. The kernel may refuse whatever it likes; what it does
-//! must make sense.
+//! `--calls` makes N of any kind; `--each` makes N of each of these kinds: ioctl numbers and sizes;
+//! pointers to nowhere; into the kernel; to tails that are not mapped; lengths near `usize::MAX`.
+//! The ioctls that the driver knows are given in hexadecimal digits, and so are those that are not
+//! to be called, as they wait for ever. The kernel may refuse whatever it likes; what it does must
+//! make sense.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,15 +18,17 @@ use crate::random::Random;
 
 /// A page, and the memory that ends with one that is not mapped.
 const PAGE: usize = 4096;
-/// An ioctl whose number Linux itself answers for any file, by closing it on exec and the like, or by waiting.
+/// An ioctl whose number Linux itself answers for any file, by closing it on exec and the like, or
+/// by waiting.
 const OF_THE_KERNEL: [u32; 6] = [0x5450, 0x5451, 0x5421, 0x5452, 0x5460, 0xc020_660b];
-/// No error of a system call is larger (`MAX_ERRNO`); what a driver must not let out begins at 512 (`ERESTARTSYS`).
+/// No error of a system call is larger (`MAX_ERRNO`); what a driver must not let out begins at 512
+/// (`ERESTARTSYS`).
 const INTERNAL: i32 = 512;
 /// The most that one read or write transfers (`MAX_RW_COUNT`).
 const MOST: u64 = 0x7fff_f000;
 
-/// How often a call of `--each` is made where the file begins: one time of so many. Elsewhere it is made far outside, as a device may
-/// take its time for what it has.
+/// How often a call of `--each` is made where the file begins: one time of so many. Elsewhere it is
+/// made far outside, as a device may take its time for what it has.
 const RARELY: usize = 4000;
 
 /// Numbers of ioctls.
@@ -91,12 +94,18 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let mut random = Random::new(seed);
     let mut said = Vec::new();
     for kind in std::iter::once(Kind::Any).chain(Kind::EACH) {
-        let calls = if kind == Kind::Any { any } else { each.unwrap_or(0) };
+        let calls = if kind == Kind::Any {
+            any
+        } else {
+            each.unwrap_or(0)
+        };
         let mut seen: BTreeMap<(&str, i32), u64> = BTreeMap::new();
         for number in 0..calls {
             let wrong = |what: String| {
                 let kind = kind.name();
-                Failure::new(format_args!("{path}: {kind}: call {number} with seed {seed}: {what}"))
+                Failure::new(format_args!(
+                    "{path}: {kind}: call {number} with seed {seed}: {what}"
+                ))
             };
             let (name, result) = one(kind, &opened, &arena, &ioctls, &mut random).map_err(wrong)?;
             if result >= INTERNAL {
@@ -112,7 +121,10 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
                 .map(|((name, errno), count)| format!("{name} {errno}: {count}"))
                 .collect();
             let kind = kind.name();
-            said.push(format!("{calls} calls, {kind}; by error number: {}", counts.join(", ")));
+            said.push(format!(
+                "{calls} calls, {kind}; by error number: {}",
+                counts.join(", ")
+            ));
         }
     }
     Ok(said.join("; "))
@@ -122,7 +134,9 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
 fn numbers(text: &str) -> Result<Vec<u32>> {
     let words = text.split(',').filter(|word| !word.is_empty());
     words
-        .map(|word| u32::from_str_radix(word, 16).map_err(|e| Failure::new(format_args!("{word:?}: {e}"))))
+        .map(|word| {
+            u32::from_str_radix(word, 16).map_err(|e| Failure::new(format_args!("{word:?}: {e}")))
+        })
         .collect()
 }
 
@@ -137,7 +151,13 @@ fn one(
     arena.fill();
     let place = match kind {
         Kind::Pointer(place) => place,
-        _ => random.of(&[Place::Ours, Place::Ours, Place::Tail, Place::Nowhere, Place::Kernel]),
+        _ => random.of(&[
+            Place::Ours,
+            Place::Ours,
+            Place::Tail,
+            Place::Nowhere,
+            Place::Kernel,
+        ]),
     };
     let address = arena.address(place, random);
     let length = match kind {
@@ -174,21 +194,43 @@ fn one(
             arena.check(&address, 0)?;
             ("write", flat(outcome))
         }
-        5 => ("poll", file::poll(opened, random.next() as i16).err().unwrap_or(0)),
-        6 => ("lseek", flat(file::lseek(opened, random.next(), random.next() % 6))),
+        5 => (
+            "poll",
+            file::poll(opened, random.next() as i16).err().unwrap_or(0),
+        ),
+        6 => (
+            "lseek",
+            flat(file::lseek(opened, random.next(), random.next() % 6)),
+        ),
         _ => {
             let length = if kind == Kind::Length {
                 // From an address on there is less room: nothing so long is ever mapped.
                 usize::MAX - random.below(PAGE << 8)
             } else {
-                random.of(&[0, 1, PAGE, 3 * PAGE, 1 << 20, 1 << 30, usize::MAX, usize::MAX - PAGE])
+                random.of(&[
+                    0,
+                    1,
+                    PAGE,
+                    3 * PAGE,
+                    1 << 20,
+                    1 << 30,
+                    usize::MAX,
+                    usize::MAX - PAGE,
+                ])
             };
-            let protection = random.of(&[0, libc::PROT_READ, libc::PROT_WRITE, libc::PROT_READ | libc::PROT_WRITE]);
+            let protection = random.of(&[
+                0,
+                libc::PROT_READ,
+                libc::PROT_WRITE,
+                libc::PROT_READ | libc::PROT_WRITE,
+            ]);
             let flags = random.of(&[libc::MAP_SHARED, libc::MAP_PRIVATE]);
             let offset = random.of(&[0, PAGE as i64, 1 << 32, i64::MAX - 4095, 1]);
             (
                 "mmap",
-                file::map(opened, length, protection, flags, offset).err().unwrap_or(0),
+                file::map(opened, length, protection, flags, offset)
+                    .err()
+                    .unwrap_or(0),
             )
         }
     })
@@ -206,17 +248,25 @@ fn ioctl(
     let size = |request: u32| u64::from(request >> 16 & 0x3fff);
     // Those that look at their pointer.
     let known = &ioctls.known;
-    let sized: Vec<u32> = known.iter().copied().filter(|&request| size(request) > 0).collect();
+    let sized: Vec<u32> = known
+        .iter()
+        .copied()
+        .filter(|&request| size(request) > 0)
+        .collect();
     let (request, name) = match kind {
         Kind::Pointer(_) if !sized.is_empty() => (random.of(&sized), "known ioctl"),
         Kind::Any if !known.is_empty() && random.below(2) == 0 => (random.of(known), "known ioctl"),
         _ => (request(&ioctls.but, random), "ioctl"),
     };
-    // Which numbers write how much is the driver's to say; that it is not more, the guard behind the buffer sees.
+    // Which numbers write how much is the driver's to say; that it is not more, the guard behind
+    // the buffer sees.
     let outcome = file::ioctl(opened, request, address.value);
     arena.check(address, size(request).max(PAGE as u64))?;
     if name == "known ioctl" && size(request) > 0 && !address.ours() && outcome.is_ok() {
-        return Err(format!("ioctl {request:#x} succeeds with {:#x}", address.value));
+        return Err(format!(
+            "ioctl {request:#x} succeeds with {:#x}",
+            address.value
+        ));
     }
     Ok((name, outcome.err().unwrap_or(0)))
 }
@@ -229,9 +279,9 @@ fn sane(
     address: &Address,
 ) -> std::result::Result<(), String> {
     match outcome {
-        Ok(done) if done > length || done > MOST => {
-            Err(format!("{name} of {length:#x} bytes says that it did {done:#x}"))
-        }
+        Ok(done) if done > length || done > MOST => Err(format!(
+            "{name} of {length:#x} bytes says that it did {done:#x}"
+        )),
         // A write may succeed without a look at the memory, as /dev/null's does.
         Ok(done) if name == "read" && done > address.mapped => Err(format!(
             "read says that it wrote {done:#x} bytes to {:#x}",
@@ -338,7 +388,16 @@ impl Arena {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         // SAFETY: without MAP_FIXED a new mapping takes no memory away that is in use.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), (PAGES + 1) * PAGE, protection, flags, -1, 0) };
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                (PAGES + 1) * PAGE,
+                protection,
+                flags,
+                -1,
+                0,
+            )
+        };
         if start == libc::MAP_FAILED {
             return Err(failed("mmap")(std::io::Error::last_os_error()));
         }
@@ -379,22 +438,29 @@ impl Arena {
         };
         Address {
             value,
-            mapped: if value >= start { end.saturating_sub(value) } else { 0 },
+            mapped: if value >= start {
+                end.saturating_sub(value)
+            } else {
+                0
+            },
         }
     }
 
     /// All bytes, between two calls.
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the pages before the last are mapped as long as we live, and only a call writes to them, or `fill`: while the
-        // borrow is looked at there is none under way.
+        // SAFETY: the pages before the last are mapped as long as we live, and only a call writes
+        // to them, or `fill`: while the borrow is looked at there is none under way.
         unsafe { std::slice::from_raw_parts(self.start, PAGES * PAGE) }
     }
 
     /// Has every byte be as it was at first.
     fn fill(&self) {
-        // SAFETY: as many bytes as FILLED has are mapped there and may be written; they are not those of a static, and nobody
-        // looks at them meanwhile.
-        unsafe { self.start.copy_from_nonoverlapping(FILLED.as_ptr(), FILLED.len()) };
+        // SAFETY: as many bytes as FILLED has are mapped there and may be written; they are not
+        // those of a static, and nobody looks at them meanwhile.
+        unsafe {
+            self.start
+                .copy_from_nonoverlapping(FILLED.as_ptr(), FILLED.len())
+        };
     }
 
     /// Whether nothing was written but at most `length` bytes from the address on.
@@ -440,7 +506,17 @@ mod tests {
         assert_eq!(file::read(&zero, address.value + 4, 1), Ok(1));
         arena.check(&address, 5).unwrap();
         assert!(arena.check(&address, 4).is_err());
-        assert!(arena.check(&Address { value: 0, mapped: 0 }, u64::MAX).is_err());
+        assert!(
+            arena
+                .check(
+                    &Address {
+                        value: 0,
+                        mapped: 0
+                    },
+                    u64::MAX
+                )
+                .is_err()
+        );
     }
 
     #[test]
@@ -449,7 +525,10 @@ mod tests {
             value: 4096,
             mapped: 64,
         };
-        let nowhere = Address { value: 0, mapped: 0 };
+        let nowhere = Address {
+            value: 0,
+            mapped: 0,
+        };
         assert!(sane("read", Ok(8), 8, &ours).is_ok());
         assert!(sane("read", Ok(9), 8, &ours).is_err());
         assert!(sane("read", Ok(8), 8, &nowhere).is_err());
@@ -460,13 +539,25 @@ mod tests {
     #[test]
     fn files_of_the_host_bear_it() {
         for path in ["/dev/null", "/dev/zero"] {
-            let args = [path, "--calls", "20000", "--seed", "7", "--ioctls", "6502,80046500"].map(str::to_owned);
+            let args = [
+                path,
+                "--calls",
+                "20000",
+                "--seed",
+                "7",
+                "--ioctls",
+                "6502,80046500",
+            ]
+            .map(str::to_owned);
             let said = run(&mut Args::new(&args)).unwrap();
             assert!(said.contains("ioctl 25"), "{said}");
             let args = [path, "--each", "2000", "--ioctls", "6502,80046500"].map(str::to_owned);
             let said = run(&mut Args::new(&args)).unwrap();
             for kind in Kind::EACH {
-                assert!(said.contains(&format!("2000 calls, {};", kind.name())), "{said}");
+                assert!(
+                    said.contains(&format!("2000 calls, {};", kind.name())),
+                    "{said}"
+                );
             }
         }
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `misc PATH`: every operation of a device of the test driver `misc` (`tests/drivers/misc`), right and wrong.
+//! `misc PATH`: every operation of a device of the test driver `misc` (`tests/drivers/misc`), right
+//! and wrong.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -52,11 +53,17 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
 }
 
 /// That it is what it has to be.
-pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: T, expected: T) -> Result<()> {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
+    what: &str,
+    found: T,
+    expected: T,
+) -> Result<()> {
     if found == expected {
         Ok(())
     } else {
-        Err(Failure::new(format_args!("{what}: {found:x?}, expected {expected:x?}")))
+        Err(Failure::new(format_args!(
+            "{what}: {found:x?}, expected {expected:x?}"
+        )))
     }
 }
 
@@ -74,30 +81,59 @@ fn refused_open(path: &str) -> Result<()> {
 fn read_and_write(mut opened: &File) -> Result<()> {
     let mut buffer = [0; 2 * ROOM];
     let address = buffer.as_mut_ptr() as u64;
-    same("read of nothing", file::read(opened, address, 8), Err(libc::EAGAIN))?;
+    same(
+        "read of nothing",
+        file::read(opened, address, 8),
+        Err(libc::EAGAIN),
+    )?;
     opened.write_all(b"hello").map_err(failed("write"))?;
     let count = opened.read(&mut buffer[..2]).map_err(failed("read"))?;
     same("read of two bytes", &buffer[..count], &b"he"[..])?;
-    let count = opened.read_at(&mut buffer, 1 << 40).map_err(failed("pread"))?;
+    let count = opened
+        .read_at(&mut buffer, 1 << 40)
+        .map_err(failed("pread"))?;
     same("read of the rest", &buffer[..count], &b"llo"[..])?;
-    same("write of more than fits", opened.write(&[7; 2 * ROOM]).ok(), Some(ROOM))?;
-    let full = opened.write(&[7]).err().and_then(|error| error.raw_os_error());
+    same(
+        "write of more than fits",
+        opened.write(&[7; 2 * ROOM]).ok(),
+        Some(ROOM),
+    )?;
+    let full = opened
+        .write(&[7])
+        .err()
+        .and_then(|error| error.raw_os_error());
     same("write to what is full", full, Some(libc::EAGAIN))?;
     same("write of nothing", opened.write(&[]).ok(), Some(0))?;
     same("read of all", opened.read(&mut buffer).ok(), Some(ROOM))?;
     same("lseek", file::lseek(opened, 0, 0), Err(libc::ESPIPE))?;
-    same("bytes written", file::ioctl(opened, WRITTEN, 0), Ok(5 + ROOM as u64))
+    same(
+        "bytes written",
+        file::ioctl(opened, WRITTEN, 0),
+        Ok(5 + ROOM as u64),
+    )
 }
 
 fn ioctls(opened: &File) -> Result<()> {
     let mut id = 0u32;
-    same("MISC_ID", file::ioctl(opened, ID, &raw mut id as u64), Ok(0))?;
+    same(
+        "MISC_ID",
+        file::ioctl(opened, ID, &raw mut id as u64),
+        Ok(0),
+    )?;
     same("the device's identification", id, EDU)?;
     let mut sum = [u64::from(u32::MAX) << 32 | 2, 0];
-    same("MISC_ADD", file::ioctl(opened, ADD, &raw mut sum as u64), Ok(0))?;
+    same(
+        "MISC_ADD",
+        file::ioctl(opened, ADD, &raw mut sum as u64),
+        Ok(0),
+    )?;
     same("a sum", sum[1], u64::from(u32::MAX) + 2)?;
     let text = *b"fifteen letters\0";
-    same("MISC_TEXT", file::ioctl(opened, TEXT, &raw const text as u64), Ok(15))?;
+    same(
+        "MISC_TEXT",
+        file::ioctl(opened, TEXT, &raw const text as u64),
+        Ok(15),
+    )?;
     let text = *b"without an end..";
     same(
         "a text without an end",
@@ -107,7 +143,9 @@ fn ioctls(opened: &File) -> Result<()> {
     let mut values: [u8; 19] = std::array::from_fn(|at| at as u8);
     let address = &raw mut values[1] as u64;
     same("MISC_TURN", file::ioctl(opened, TURN, address), Ok(0))?;
-    let turned = [0, 16, 17, 18, 8, 9, 10, 11, 12, 13, 14, 15, 4, 5, 6, 7, 2, 3, 1];
+    let turned = [
+        0, 16, 17, 18, 8, 9, 10, 11, 12, 13, 14, 15, 4, 5, 6, 7, 2, 3, 1,
+    ];
     same("values of each size", values, turned)?;
     for unknown in [ID + 1, ID ^ 0x4000_0000, SLEEP | 0x4_0000, 0, u32::MAX] {
         same(
@@ -130,7 +168,8 @@ fn bad_addresses(opened: &File) -> Result<()> {
         }
         let what = format!("write from {address:#x}");
         same(&what, file::write(opened, address, 8), Err(libc::EFAULT))?;
-        file::write(opened, area.start(), 8).map_err(|errno| Failure::new(format_args!("write: {errno}")))?;
+        file::write(opened, area.start(), 8)
+            .map_err(|errno| Failure::new(format_args!("write: {errno}")))?;
         let what = format!("read to {address:#x}");
         same(&what, file::read(opened, address, 8), Err(libc::EFAULT))?;
         same(
@@ -144,13 +183,25 @@ fn bad_addresses(opened: &File) -> Result<()> {
 
 fn polled(opened: &File) -> Result<()> {
     let events = libc::POLLIN | libc::POLLOUT;
-    same("poll of what is empty", file::poll(opened, events), Ok(libc::POLLOUT))?;
+    same(
+        "poll of what is empty",
+        file::poll(opened, events),
+        Ok(libc::POLLOUT),
+    )?;
     let bytes = [1u8; ROOM];
     let address = bytes.as_ptr() as u64;
     same("write", file::write(opened, address, 1), Ok(1))?;
     same("poll with one byte", file::poll(opened, events), Ok(events))?;
-    same("write", file::write(opened, address, ROOM as u64), Ok(ROOM as u64 - 1))?;
-    same("poll of what is full", file::poll(opened, events), Ok(libc::POLLIN))?;
+    same(
+        "write",
+        file::write(opened, address, ROOM as u64),
+        Ok(ROOM as u64 - 1),
+    )?;
+    same(
+        "poll of what is full",
+        file::poll(opened, events),
+        Ok(libc::POLLIN),
+    )?;
     let mut buffer = [0u8; ROOM];
     same(
         "read",
@@ -165,13 +216,21 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
     same("register 0, mapped", area.read(0), EDU)?;
     area.write(LIVENESS, 0x1234_5678);
-    same("the liveness register, mapped", area.read(LIVENESS), !0x1234_5678)?;
+    same(
+        "the liveness register, mapped",
+        area.read(LIVENESS),
+        !0x1234_5678,
+    )?;
     let last = Area::of(opened, PAGE, both, libc::MAP_SHARED, BAR - PAGE)
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
     drop(last);
     let shown = Area::of(opened, PAGE, libc::PROT_READ, libc::MAP_SHARED, 2 * PAGE)
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
-    same("read only, made writable", shown.protect(both), Err(libc::EACCES))?;
+    same(
+        "read only, made writable",
+        shown.protect(both),
+        Err(libc::EACCES),
+    )?;
     let refusals = [
         (
             "read only, for writing",
@@ -181,7 +240,14 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             2 * PAGE,
             libc::EPERM,
         ),
-        ("beyond the BAR", BAR + PAGE, both, libc::MAP_SHARED, 0, libc::EINVAL),
+        (
+            "beyond the BAR",
+            BAR + PAGE,
+            both,
+            libc::MAP_SHARED,
+            0,
+            libc::EINVAL,
+        ),
         (
             "across its end",
             2 * PAGE,
@@ -190,9 +256,30 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             BAR - PAGE,
             libc::EINVAL,
         ),
-        ("after its end", PAGE, both, libc::MAP_SHARED, BAR, libc::EINVAL),
-        ("far away", PAGE, both, libc::MAP_SHARED, 1 << 40, libc::EINVAL),
-        ("for itself alone", PAGE, both, libc::MAP_PRIVATE, 0, libc::EINVAL),
+        (
+            "after its end",
+            PAGE,
+            both,
+            libc::MAP_SHARED,
+            BAR,
+            libc::EINVAL,
+        ),
+        (
+            "far away",
+            PAGE,
+            both,
+            libc::MAP_SHARED,
+            1 << 40,
+            libc::EINVAL,
+        ),
+        (
+            "for itself alone",
+            PAGE,
+            both,
+            libc::MAP_PRIVATE,
+            0,
+            libc::EINVAL,
+        ),
         (
             "executable",
             PAGE,
@@ -223,7 +310,9 @@ fn blocked(path: &str) -> Result<()> {
     let mut reader = File::open(path).map_err(failed(path))?;
     let waits = std::thread::spawn(move || {
         let mut buffer = [0; 8];
-        reader.read(&mut buffer).map(|count| buffer[..count].to_vec())
+        reader
+            .read(&mut buffer)
+            .map(|count| buffer[..count].to_vec())
     });
     let opened = file::open(path).map_err(failed(path))?;
     std::thread::sleep(Duration::from_millis(100));
@@ -251,5 +340,9 @@ fn interrupted(fd: i32) -> Result<()> {
     // SAFETY: this command has no argument.
     let result = unsafe { libc::syscall(libc::SYS_ioctl, fd, SLEEP, 0) };
     let errno = std::io::Error::last_os_error().raw_os_error();
-    same("a wait that a signal ends", (result, errno), (-1, Some(libc::EINTR)))
+    same(
+        "a wait that a signal ends",
+        (result, errno),
+        (-1, Some(libc::EINTR)),
+    )
 }

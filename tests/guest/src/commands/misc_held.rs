@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `misc-held PATH`: holds files of a device of the test driver `misc` open, in every operation that waits, while the plan
-//! unbinds the driver. To be spawned. Each has to be woken with what says that the device is gone, and each use afterwards to say
-//! so too.
+//! `misc-held PATH`: holds files of a device of the test driver `misc` open, in every operation
+//! that waits, while the plan unbinds the driver. To be spawned. Each has to be woken with what
+//! says that the device is gone, and each use afterwards to say so too.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,8 +33,16 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let waiting: Vec<(&str, Woken, std::result::Result<u64, i32>)> = vec![
         ("read", blocking_read(other), Err(libc::ENODEV)),
         ("ioctl", sleeping(&held), Err(libc::ENODEV)),
-        ("poll", polling(&held), Ok((libc::POLLHUP | libc::POLLERR) as u64)),
-        ("epoll", epolling(&held)?, Ok((libc::EPOLLHUP | libc::EPOLLERR) as u64)),
+        (
+            "poll",
+            polling(&held),
+            Ok((libc::POLLHUP | libc::POLLERR) as u64),
+        ),
+        (
+            "epoll",
+            epolling(&held)?,
+            Ok((libc::EPOLLHUP | libc::EPOLLERR) as u64),
+        ),
     ];
     // Two that were forked when the device was there, and look at it when it is gone.
     let touched = Child::that_touches(&area)?;
@@ -52,7 +60,9 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        let found = woken.join().map_err(|_| Failure::new("a thread panicked"))?;
+        let found = woken
+            .join()
+            .map_err(|_| Failure::new("a thread panicked"))?;
         same(&format!("{name} is woken with"), found, expected)?;
     }
     same(
@@ -60,8 +70,15 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         touched.looks()?,
         Some(libc::SIGBUS),
     )?;
-    for (what, area) in [("a mapping", &area), ("a mapping that was not used before", &untouched)] {
-        same(what, Child::that_touches(area)?.looks()?, Some(libc::SIGBUS))?;
+    for (what, area) in [
+        ("a mapping", &area),
+        ("a mapping that was not used before", &untouched),
+    ] {
+        same(
+            what,
+            Child::that_touches(area)?.looks()?,
+            Some(libc::SIGBUS),
+        )?;
     }
     gone(&held)?;
     let copy = held.try_clone().map_err(failed("dup"))?;
@@ -77,7 +94,10 @@ fn gone(held: &File) -> Result<()> {
         ("read", file::read(held, address, 64)),
         ("write", file::write(held, address, 64)),
         ("ioctl", file::ioctl(held, ID, address)),
-        ("an ioctl that there is not", file::ioctl(held, 0xdead_beef, address)),
+        (
+            "an ioctl that there is not",
+            file::ioctl(held, 0xdead_beef, address),
+        ),
         ("read to nowhere", file::read(held, 8, 64)),
     ] {
         same(what, result, Err(libc::ENODEV))?;
@@ -127,7 +147,8 @@ fn epolling(file: &Arc<File>) -> Result<Woken> {
         u64: 0,
     };
     // SAFETY: epoll reads the one event that it is given.
-    if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, file.as_raw_fd(), &raw mut event) } != 0 {
+    if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, file.as_raw_fd(), &raw mut event) } != 0
+    {
         return Err(failed("epoll_ctl")(io::Error::last_os_error()));
     }
     Ok(thread::spawn(move || {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `open-hold PATH`: opens a file, holds it while the plan takes the device away, and then wants every use of it to end in
-//! ENODEV. To be spawned.
+//! `open-hold PATH`: opens a file, holds it while the plan takes the device away, and then wants
+//! every use of it to end in ENODEV. To be spawned.
 
 use crate::args::Args;
 use crate::file;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `serr DEVICE…`: has these PCI functions report errors (SERR#), and bridges pass them on. Firmware does that on real
-//! machines; QEMU's does not.
+//! `serr DEVICE…`: has these PCI functions report errors (SERR#), and bridges pass them on.
+//! Firmware does that on real machines; QEMU's does not.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;

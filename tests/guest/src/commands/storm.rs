@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER] [--times N]`: several processes open, use and close
-//! a file at once, and one of them unbinds and binds its device meanwhile (`DEVICE` and `DRIVER` are folders of sysfs). Whatever
-//! the kernel refuses, it has to be for a reason that exists. It goes on until each process has made its calls, and the device was
-//! unbound and bound so many times (3, if `--times` does not say): a fast machine sees no less than a slow one.
+//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER] [--times N]`:
+//! several processes open, use and close a file at once, and one of them unbinds and binds its
+//! device meanwhile (`DEVICE` and `DRIVER` are folders of sysfs). Whatever the kernel refuses, it
+//! has to be for a reason that exists. It goes on until each process has made its calls, and the
+//! device was unbound and bound so many times (3, if `--times` does not say): a fast machine sees
+//! no less than a slow one.
 
 use std::fs;
 use std::io;
@@ -15,7 +17,8 @@ use crate::outcome::{Failure, Result, failed};
 use crate::pages::{Area, PAGE};
 use crate::random::Random;
 
-/// What opening may end in besides success: the device is gone, is coming or going, or is somebody else's.
+/// What opening may end in besides success: the device is gone, is coming or going, or is somebody
+/// else's.
 const OPENING: [i32; 7] = [
     libc::ENOENT,
     libc::ENODEV,
@@ -69,7 +72,9 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let mut children = Vec::new();
     for number in 0..processes {
         let seed = seed.wrapping_add(number << 32);
-        children.push(fork(|| use_it(&path, calls, &enough, &mut Random::new(seed)))?);
+        children.push(fork(|| {
+            use_it(&path, calls, &enough, &mut Random::new(seed))
+        })?);
     }
     let mut moved = 0;
     let mut wrong = Vec::new();
@@ -187,11 +192,13 @@ fn allowed(what: &str, errno: i32, by: &[i32]) -> Result<()> {
 /// Unbinds the device and binds it again. How often that was done: once or not at all.
 fn cycle(device: &str, driver: &str, random: &mut Random) -> Result<u64> {
     let name = Path::new(device).file_name().unwrap_or_default();
-    let write = |file: &str| match fs::write(Path::new(driver).join(file), name.as_encoded_bytes()) {
+    let write = |file: &str| match fs::write(Path::new(driver).join(file), name.as_encoded_bytes())
+    {
         Ok(()) => Ok(1),
         Err(error) => allowed(file, error.raw_os_error().unwrap_or(0), &MOVING).map(|()| 0),
     };
-    let pause = |random: &mut Random| std::thread::sleep(Duration::from_millis(random.below(PAUSE) as u64));
+    let pause =
+        |random: &mut Random| std::thread::sleep(Duration::from_millis(random.below(PAUSE) as u64));
     let unbound = write("unbind")?;
     pause(random);
     let bound = write("bind")?;
@@ -214,7 +221,8 @@ fn bound_again(device: &str, driver: &str) -> Result<()> {
 
 /// A process of its own that does this.
 fn fork(work: impl FnOnce() -> Result<()>) -> Result<libc::pid_t> {
-    // SAFETY: this process has no other threads, so that its child may do whatever it may do itself.
+    // SAFETY: this process has no other threads, so that its child may do whatever it may do
+    // itself.
     match unsafe { libc::fork() } {
         -1 => Err(failed("fork")(io::Error::last_os_error())),
         0 => {
