@@ -40,10 +40,10 @@
 //! what they are about). `dev_name`, and `suspend` and `resume`, are the ways of old.
 //!
 //! ```no_run
-//! use linux_driver_safe::bus::{self, DeviceRegistration, Handle, NewDevice};
-//! use linux_driver_safe::driver;
-//! use linux_driver_safe::module::{Module, ThisModule};
-//! use linux_driver_safe::prelude::*;
+//! use linux_driver::bus::{self, DeviceRegistration, Handle, NewDevice};
+//! use linux_driver::driver;
+//! use linux_driver::module::{Module, ThisModule};
+//! use linux_driver::prelude::*;
 //!
 //! /// A bus with one device and one driver.
 //! #[pin_data]
@@ -99,7 +99,7 @@
 //!         try_pin_init!(Self { _shelf <- bus::Registration::new(module) }? Error)
 //!     }
 //! }
-//! # linux_driver_safe::module! { type: Library, license: "GPL", author: "A", description: "A bus" }
+//! # linux_driver::module! { type: Library, license: "GPL", author: "A", description: "A bus" }
 //! # fn main() {}
 //! ```
 

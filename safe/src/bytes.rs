@@ -6,7 +6,7 @@
 //! and structs by a derive that checks each field.
 //!
 //! ```
-//! use linux_driver_safe::bytes::{FromBytes, IntoBytes};
+//! use linux_driver::bytes::{FromBytes, IntoBytes};
 //!
 //! #[derive(FromBytes, IntoBytes)]
 //! #[repr(C)]

@@ -18,9 +18,9 @@ use crate::types::Opaque;
 /// Each [`complete`](Self::complete) lets one waiter go, be it there yet or not.
 ///
 /// ```no_run
-/// use linux_driver_safe::completion::Completion;
-/// use linux_driver_safe::jiffies::Jiffies;
-/// use linux_driver_safe::prelude::*;
+/// use linux_driver::completion::Completion;
+/// use linux_driver::jiffies::Jiffies;
+/// use linux_driver::prelude::*;
 ///
 /// #[pin_data]
 /// struct Transfer {

@@ -47,10 +47,10 @@ use crate::sync::rcu;
 /// Dropping it, or leaking it, does not end the value: that is what managed means.
 ///
 /// ```no_run
-/// use linux_driver_safe::device::Device;
-/// use linux_driver_safe::devres::Devres;
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+/// use linux_driver::device::Device;
+/// use linux_driver::devres::Devres;
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::atomic::{AtomicU32, Ordering};
 ///
 /// fn probe(dev: &Device<Bound>) -> Result<Devres<AtomicU32>> {
 ///     let events: Devres<AtomicU32> = Devres::new(dev, AtomicU32::new(0))?;

@@ -24,11 +24,11 @@
 //!
 //! ```
 //! # #![forbid(unsafe_code)]
-//! use linux_driver_safe::alloc::GFP_KERNEL;
-//! use linux_driver_safe::dma::{self, Coherent, DmaAddr, DmaMask, Field, ToDevice};
-//! use linux_driver_safe::pci::{self, Bar};
-//! use linux_driver_safe::prelude::*;
-//! use linux_driver_safe::bytes::{FromBytes, IntoBytes};
+//! use linux_driver::alloc::GFP_KERNEL;
+//! use linux_driver::dma::{self, Coherent, DmaAddr, DmaMask, Field, ToDevice};
+//! use linux_driver::pci::{self, Bar};
+//! use linux_driver::prelude::*;
+//! use linux_driver::bytes::{FromBytes, IntoBytes};
 //!
 //! /// What the device reads of a command.
 //! #[derive(FromBytes, IntoBytes)]

@@ -31,7 +31,7 @@ impl Error {
     /// [`code::EINVAL`]: it says that the callee does not keep to the convention.
     ///
     /// ```
-    /// use linux_driver_safe::error::{Error, code::*};
+    /// use linux_driver::error::{Error, code::*};
     /// assert_eq!(Error::from_errno(-19), ENODEV);
     /// assert_eq!(Error::from_errno(19), EINVAL);
     /// ```

@@ -4,12 +4,12 @@
 //! C header: `include/linux/fs.h`; `fs/open.c`, `fs/file_table.c`.
 //!
 //! ```no_run
-//! use linux_driver_safe::ioctl::{self, _IO};
-//! use linux_driver_safe::miscdevice::{self, Call};
-//! use linux_driver_safe::prelude::*;
-//! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
-//! use linux_driver_safe::uaccess::Writer;
-//! use linux_driver_safe::wait::WaitQueue;
+//! use linux_driver::ioctl::{self, _IO};
+//! use linux_driver::miscdevice::{self, Call};
+//! use linux_driver::prelude::*;
+//! use linux_driver::sync::atomic::{AtomicU32, Ordering};
+//! use linux_driver::uaccess::Writer;
+//! use linux_driver::wait::WaitQueue;
 //!
 //! #[pin_data]
 //! struct Button {

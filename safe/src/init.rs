@@ -6,9 +6,9 @@
 //! those take.
 //!
 //! ```
-//! use linux_driver_safe::new_mutex;
-//! use linux_driver_safe::prelude::*;
-//! use linux_driver_safe::sync::Mutex;
+//! use linux_driver::new_mutex;
+//! use linux_driver::prelude::*;
+//! use linux_driver::sync::Mutex;
 //!
 //! #[pin_data]
 //! struct Queue {
@@ -26,7 +26,7 @@
 //! The struct may be named by a path, and with arguments:
 //!
 //! ```
-//! use linux_driver_safe::prelude::*;
+//! use linux_driver::prelude::*;
 //!
 //! mod data {
 //!     pub struct Words<T, const N: usize> {
@@ -139,8 +139,8 @@ macro_rules! try_init {
 /// initialiser that it returns fails, the place stays uninitialised and nothing is dropped in it.
 ///
 /// ```
-/// use linux_driver_safe::error::{Error, code::EINVAL};
-/// use linux_driver_safe::init::{PinInit, pin_init_scope};
+/// use linux_driver::error::{Error, code::EINVAL};
+/// use linux_driver::init::{PinInit, pin_init_scope};
 ///
 /// struct Even(u32);
 ///

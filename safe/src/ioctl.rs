@@ -8,7 +8,7 @@
 //! [`ENOTTY`](crate::error::code::ENOTTY) to any other:
 //!
 //! ```
-//! use linux_driver_safe::ioctl::{_IO, _IOWR};
+//! use linux_driver::ioctl::{_IO, _IOWR};
 //!
 //! const EDU_RESET: u32 = _IO(b'E', 0);
 //! const EDU_FACTORIAL: u32 = _IOWR::<u32>(b'E', 1);

@@ -24,9 +24,9 @@
 //! # #![forbid(unsafe_code)]
 //! use core::sync::atomic::{AtomicU32, Ordering};
 //!
-//! use linux_driver_safe::irq::{self, IRQF_SHARED, IrqReturn};
-//! use linux_driver_safe::pci::{self, Bar, PCI_IRQ_INTX, PCI_IRQ_MSI};
-//! use linux_driver_safe::prelude::*;
+//! use linux_driver::irq::{self, IRQF_SHARED, IrqReturn};
+//! use linux_driver::pci::{self, Bar, PCI_IRQ_INTX, PCI_IRQ_MSI};
+//! use linux_driver::prelude::*;
 //!
 //! /// What the handler works with.
 //! struct Events {
@@ -54,7 +54,7 @@
 //!     #[pin]
 //!     irq: irq::Registration<Events>,
 //! }
-//! # use linux_driver_safe::device;
+//! # use linux_driver::device;
 //!
 //! #[vtable]
 //! impl pci::Driver for Edu {

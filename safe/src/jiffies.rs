@@ -60,7 +60,7 @@ impl Jiffies {
     /// In milliseconds, rounded up: C's `jiffies_to_msecs`, but for an overflow, which saturates.
     ///
     /// ```
-    /// use linux_driver_safe::jiffies::Jiffies;
+    /// use linux_driver::jiffies::Jiffies;
     ///
     /// assert_eq!(Jiffies::new(2 * u64::from(Jiffies::HZ)).as_msecs(), 2000);
     /// ```

@@ -37,12 +37,12 @@
 //! before the device can be opened, and goes after the last operation has returned.
 //!
 //! ```no_run
-//! use linux_driver_safe::device::Device;
-//! use linux_driver_safe::fs;
-//! use linux_driver_safe::ioctl::{self, _IOWR};
-//! use linux_driver_safe::miscdevice::{self, Call};
-//! use linux_driver_safe::prelude::*;
-//! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+//! use linux_driver::device::Device;
+//! use linux_driver::fs;
+//! use linux_driver::ioctl::{self, _IOWR};
+//! use linux_driver::miscdevice::{self, Call};
+//! use linux_driver::prelude::*;
+//! use linux_driver::sync::atomic::{AtomicU32, Ordering};
 //!
 //! /// A device that adds up what it is given.
 //! struct Adder {

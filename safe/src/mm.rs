@@ -9,10 +9,10 @@
 //! that is being made.
 //!
 //! ```no_run
-//! use linux_driver_safe::miscdevice::{self, Call};
-//! use linux_driver_safe::mm::{Mapping, VmArea};
-//! use linux_driver_safe::pci::Bar;
-//! use linux_driver_safe::prelude::*;
+//! use linux_driver::miscdevice::{self, Call};
+//! use linux_driver::mm::{Mapping, VmArea};
+//! use linux_driver::pci::Bar;
+//! use linux_driver::prelude::*;
 //!
 //! /// A device that user space drives by itself: each queue has a page of registers, where its bell is rung.
 //! struct Nic {

@@ -183,8 +183,8 @@ impl<T: Module> Slot<T> {
 /// and `description` must be there; `version` and `alias` (or `aliases`) may.
 ///
 /// ```
-/// use linux_driver_safe::module::{Module, ThisModule};
-/// use linux_driver_safe::prelude::*;
+/// use linux_driver::module::{Module, ThisModule};
+/// use linux_driver::prelude::*;
 ///
 /// struct Hello;
 ///
@@ -195,7 +195,7 @@ impl<T: Module> Slot<T> {
 ///     }
 /// }
 ///
-/// linux_driver_safe::module! {
+/// linux_driver::module! {
 ///     type: Hello,
 ///     license: "GPL",
 ///     author: "A. Author",

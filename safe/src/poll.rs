@@ -5,11 +5,11 @@
 //! `fs/eventpoll.c`.
 //!
 //! ```no_run
-//! use linux_driver_safe::miscdevice::{self, Call};
-//! use linux_driver_safe::poll::{self, EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM};
-//! use linux_driver_safe::prelude::*;
-//! use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
-//! use linux_driver_safe::wait::WaitQueue;
+//! use linux_driver::miscdevice::{self, Call};
+//! use linux_driver::poll::{self, EPOLLIN, EPOLLOUT, EPOLLRDNORM, EPOLLWRNORM};
+//! use linux_driver::prelude::*;
+//! use linux_driver::sync::atomic::{AtomicU32, Ordering};
+//! use linux_driver::wait::WaitQueue;
 //!
 //! #[pin_data]
 //! struct Nic {

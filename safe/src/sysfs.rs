@@ -9,9 +9,9 @@
 //! hand, and the device is bound.
 //!
 //! ```
-//! use linux_driver_safe::pci;
-//! use linux_driver_safe::prelude::*;
-//! use linux_driver_safe::sysfs::{self, Page};
+//! use linux_driver::pci;
+//! use linux_driver::prelude::*;
+//! use linux_driver::sysfs::{self, Page};
 //! # use core::sync::atomic::{AtomicU32, Ordering};
 //!
 //! struct Edu { runs: AtomicU32 }

@@ -58,10 +58,10 @@ pub unsafe trait AlwaysRefCounted {
 /// An owned reference to a kernel object that counts them.
 ///
 /// ```no_run
-/// use linux_driver_safe::device::Device;
-/// use linux_driver_safe::miscdevice::{self, Call};
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::types::ARef;
+/// use linux_driver::device::Device;
+/// use linux_driver::miscdevice::{self, Call};
+/// use linux_driver::prelude::*;
+/// use linux_driver::types::ARef;
 ///
 /// /// The state of an open file, which may stay open when the device is unbound or gone. The reference keeps the memory of
 /// /// the device.

@@ -19,8 +19,8 @@
 //! process for it; not under a spin lock, nor under a lock that `mmap` takes too.
 //!
 //! ```
-//! use linux_driver_safe::error::{Result, code::EINVAL};
-//! use linux_driver_safe::uaccess::{Reader, Writer};
+//! use linux_driver::error::{Result, code::EINVAL};
+//! use linux_driver::uaccess::{Reader, Writer};
 //!
 //! /// A command and its name; the answer goes where user space said.
 //! fn serve(from: &mut Reader<'_>, to: &mut Writer<'_>) -> Result {
@@ -148,8 +148,8 @@ impl Reader<'_> {
     /// Context: may sleep.
     ///
     /// ```no_run
-    /// use linux_driver_safe::error::{Result, code::EINVAL};
-    /// use linux_driver_safe::uaccess::Reader;
+    /// use linux_driver::error::{Result, code::EINVAL};
+    /// use linux_driver::uaccess::Reader;
     ///
     /// /// A key of 32 bytes, and nothing else.
     /// fn key(from: &mut Reader<'_>) -> Result<[u8; 32]> {
@@ -237,8 +237,8 @@ impl Writer<'_> {
     /// Context: may sleep.
     ///
     /// ```no_run
-    /// use linux_driver_safe::error::{Result, code::EINVAL};
-    /// use linux_driver_safe::uaccess::Writer;
+    /// use linux_driver::error::{Result, code::EINVAL};
+    /// use linux_driver::uaccess::Writer;
     ///
     /// /// A packet, whole or not at all: returns how many bytes of the room are used.
     /// fn deliver(to: &mut Writer<'_>, packet: &[u8]) -> Result<usize> {

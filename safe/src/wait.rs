@@ -26,10 +26,10 @@ use crate::types::Opaque;
 /// is not lost. A condition that panics leaves nothing behind in the queue.
 ///
 /// ```no_run
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::atomic::{AtomicBool, Ordering};
-/// use linux_driver_safe::wait::WaitQueue;
-/// use linux_driver_safe::new_wait_queue;
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::atomic::{AtomicBool, Ordering};
+/// use linux_driver::wait::WaitQueue;
+/// use linux_driver::new_wait_queue;
 ///
 /// #[pin_data]
 /// struct Reader {

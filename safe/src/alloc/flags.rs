@@ -19,7 +19,7 @@ use linux_driver_sys as sys;
 /// | [`GFP_ATOMIC`] | no | no | interrupts and under a spin lock; takes from the reserves |
 ///
 /// ```
-/// use linux_driver_safe::alloc::{__GFP_ZERO, GFP_KERNEL};
+/// use linux_driver::alloc::{__GFP_ZERO, GFP_KERNEL};
 ///
 /// assert!(GFP_KERNEL | __GFP_ZERO != GFP_KERNEL);
 /// ```
@@ -32,11 +32,11 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 /// May not sleep; takes from the reserves, and fails sooner. For interrupts and under a spin lock.
 ///
 /// ```no_run
-/// use linux_driver_safe::alloc::{GFP_ATOMIC, KVec};
-/// use linux_driver_safe::new_spinlock;
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::SpinLock;
-/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
+/// use linux_driver::alloc::{GFP_ATOMIC, KVec};
+/// use linux_driver::new_spinlock;
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::SpinLock;
+/// use linux_driver::sync::atomic::{AtomicU32, Ordering};
 ///
 /// /// How many events are kept.
 /// const MOST: usize = 256;

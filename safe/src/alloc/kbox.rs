@@ -18,8 +18,8 @@ use crate::error::{Error, Result, code::ENOMEM};
 /// A value in memory of `kmalloc`, freed by `kfree`.
 ///
 /// ```no_run
-/// use linux_driver_safe::alloc::{GFP_KERNEL, KBox};
-/// use linux_driver_safe::error::Result;
+/// use linux_driver::alloc::{GFP_KERNEL, KBox};
+/// use linux_driver::error::Result;
 ///
 /// fn sum() -> Result<u32> {
 ///     let mut numbers = KBox::new([1, 2, 3], GFP_KERNEL)?;

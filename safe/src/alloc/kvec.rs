@@ -22,8 +22,8 @@ use crate::error::{Result, code::ENOMEM};
 /// was. So does a size that overflows. Context: as the flags say; all else, any.
 ///
 /// ```no_run
-/// use linux_driver_safe::alloc::{GFP_KERNEL, KVec};
-/// use linux_driver_safe::error::Result;
+/// use linux_driver::alloc::{GFP_KERNEL, KVec};
+/// use linux_driver::error::Result;
 ///
 /// fn squares(n: u32) -> Result<KVec<u32>> {
 ///     let mut squares = KVec::new();
@@ -53,9 +53,9 @@ pub type KVec<T> = Vec<T, Kmalloc>;
 /// Values in memory of `vmalloc`.
 ///
 /// ```no_run
-/// use linux_driver_safe::alloc::{GFP_KERNEL, VVec};
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::io::Mmio;
+/// use linux_driver::alloc::{GFP_KERNEL, VVec};
+/// use linux_driver::error::Result;
+/// use linux_driver::io::Mmio;
 ///
 /// /// A copy of the device's memory, a megabyte at least, which the CPU alone looks at.
 /// fn dump(memory: &Mmio<0x10_0000>) -> Result<VVec<u8>> {
@@ -69,8 +69,8 @@ pub type VVec<T> = Vec<T, Vmalloc>;
 /// Values in memory of `kvmalloc`.
 ///
 /// ```no_run
-/// use linux_driver_safe::alloc::{GFP_KERNEL_ACCOUNT, KVVec};
-/// use linux_driver_safe::error::{Result, code::EINVAL};
+/// use linux_driver::alloc::{GFP_KERNEL_ACCOUNT, KVVec};
+/// use linux_driver::error::{Result, code::EINVAL};
 ///
 /// /// A counter for each rule. User space says how many: a few, or a million. Its memory counts against the process.
 /// fn counters(rules: usize) -> Result<KVVec<u64>> {

@@ -18,13 +18,13 @@ impl DmaMask {
     /// Those of `BITS` bits, 1 to 64.
     ///
     /// ```
-    /// use linux_driver_safe::dma::DmaMask;
+    /// use linux_driver::dma::DmaMask;
     /// assert_eq!(DmaMask::new::<28>().value(), 0x0fff_ffff);
     /// assert_eq!(DmaMask::new::<64>().value(), u64::MAX);
     /// ```
     ///
     /// ```compile_fail
-    /// linux_driver_safe::dma::DmaMask::new::<65>();
+    /// linux_driver::dma::DmaMask::new::<65>();
     /// ```
     pub const fn new<const BITS: u32>() -> Self {
         const { assert!(BITS >= 1 && BITS <= 64, "a DMA mask has 1 to 64 bits") };

@@ -180,8 +180,8 @@ impl<D: Direction> Streaming<D> {
     /// Context: any.
     ///
     /// ```no_run
-    /// use linux_driver_safe::dma::{FromDevice, Streaming};
-    /// use linux_driver_safe::error::Result;
+    /// use linux_driver::dma::{FromDevice, Streaming};
+    /// use linux_driver::error::Result;
     ///
     /// /// What the device has received: it has interrupted to say so.
     /// fn received(packet: &Streaming<FromDevice>, to: &mut [u8]) -> Result {

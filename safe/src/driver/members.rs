@@ -22,8 +22,8 @@ use crate::types::Invariant;
 /// name are set when the driver is registered; groups have constants of their own.)
 ///
 /// ```
-/// use linux_driver_safe::driver::{DeviceDriver, ProbeType};
-/// use linux_driver_safe::pci;
+/// use linux_driver::driver::{DeviceDriver, ProbeType};
+/// use linux_driver::pci;
 ///
 /// # struct Edu;
 /// const DRIVER: DeviceDriver<Edu, pci::Bus> = DeviceDriver::new().probe_type(ProbeType::PreferAsynchronous);

@@ -31,8 +31,8 @@ use crate::error::{Result, code::EINVAL};
 /// Context: any, hard interrupts included.
 ///
 /// ```no_run
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::io::Mmio;
+/// use linux_driver::error::Result;
+/// use linux_driver::io::Mmio;
 ///
 /// /// Tells the device where its ring is in memory, and starts it.
 /// ///

@@ -19,9 +19,9 @@ use crate::wait::might_sleep;
 /// any but NMI with a `sleep_us` of 0.
 ///
 /// ```no_run
-/// # use linux_driver_safe::error::Result;
-/// # use linux_driver_safe::io::Mmio;
-/// use linux_driver_safe::io::read_poll_timeout;
+/// # use linux_driver::error::Result;
+/// # use linux_driver::io::Mmio;
+/// use linux_driver::io::read_poll_timeout;
 ///
 /// /// Waits until bit 0 of the status register is clear.
 /// fn wait(registers: &Mmio<0x100>) -> Result<u32> {

@@ -74,8 +74,8 @@ impl<const SIZE: usize> Mmio<SIZE> {
     /// Writes a register without an order towards other memory: C's `writel_relaxed` and its kin.
     ///
     /// ```no_run
-    /// use linux_driver_safe::io::{Mmio, Register};
-    /// use linux_driver_safe::register;
+    /// use linux_driver::io::{Mmio, Register};
+    /// use linux_driver::register;
     ///
     /// register! {
     ///     /// Where the device reads its commands from.
@@ -116,8 +116,8 @@ impl<const SIZE: usize> Mmio<SIZE> {
 /// `EINVAL` for what does not fit.
 ///
 /// ```
-/// use linux_driver_safe::io::{Mmio, Register};
-/// use linux_driver_safe::register;
+/// use linux_driver::io::{Mmio, Register};
+/// use linux_driver::register;
 ///
 /// register! {
 ///     /// Identification.
@@ -147,8 +147,8 @@ impl<const SIZE: usize> Mmio<SIZE> {
 /// ```
 ///
 /// ```compile_fail
-/// # use linux_driver_safe::io::Mmio;
-/// linux_driver_safe::register! { pub Ack: u32 @ 0x64, wo {} }
+/// # use linux_driver::io::Mmio;
+/// linux_driver::register! { pub Ack: u32 @ 0x64, wo {} }
 /// fn read(registers: &Mmio<0x100>) -> Ack {
 ///     registers.read() // It is `wo`.
 /// }

@@ -100,12 +100,12 @@ impl<H: ThreadedHandler> Registration<H> {
     /// ```
     /// use core::pin::Pin;
     ///
-    /// use linux_driver_safe::device::{Bound, Core, Device};
-    /// use linux_driver_safe::irq::{self, IRQF_ONESHOT, IrqReturn, Registration};
-    /// use linux_driver_safe::new_mutex;
-    /// use linux_driver_safe::pci;
-    /// use linux_driver_safe::prelude::*;
-    /// use linux_driver_safe::sync::Mutex;
+    /// use linux_driver::device::{Bound, Core, Device};
+    /// use linux_driver::irq::{self, IRQF_ONESHOT, IrqReturn, Registration};
+    /// use linux_driver::new_mutex;
+    /// use linux_driver::pci;
+    /// use linux_driver::prelude::*;
+    /// use linux_driver::sync::Mutex;
     ///
     /// /// What the thread does may sleep: it takes a mutex.
     /// #[pin_data]

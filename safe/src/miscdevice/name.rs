@@ -18,7 +18,7 @@ const DIGITS: usize = 10;
 /// several devices.
 ///
 /// ```
-/// use linux_driver_safe::miscdevice::Name;
+/// use linux_driver::miscdevice::Name;
 ///
 /// let one = Name::from(c"edu");
 /// let third = Name::numbered(c"edu", 2); // /dev/edu2
@@ -38,7 +38,7 @@ impl<'a> Name<'a> {
     /// [`From<&CStr>`](#impl-From<%26CStr>-for-Name<'a>), which leaves it to the registration.
     ///
     /// ```compile_fail
-    /// use linux_driver_safe::miscdevice::Name;
+    /// use linux_driver::miscdevice::Name;
     ///
     /// const NAME: Name<'static> = Name::new(c"thirty-two-bytes-are-one-too-many");
     /// ```

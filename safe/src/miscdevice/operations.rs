@@ -24,16 +24,16 @@ use crate::uaccess::{Reader, Writer};
 /// file too.
 ///
 /// ```
-/// use linux_driver_safe::ioctl::{self, _IOR};
-/// use linux_driver_safe::miscdevice::{self, Call};
-/// use linux_driver_safe::mm::{Mapping, VmArea};
-/// use linux_driver_safe::new_wait_queue;
-/// use linux_driver_safe::pci::Bar;
-/// use linux_driver_safe::poll::{self, EPOLLIN, EPOLLOUT};
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
-/// use linux_driver_safe::uaccess::{Reader, Writer};
-/// use linux_driver_safe::wait::WaitQueue;
+/// use linux_driver::ioctl::{self, _IOR};
+/// use linux_driver::miscdevice::{self, Call};
+/// use linux_driver::mm::{Mapping, VmArea};
+/// use linux_driver::new_wait_queue;
+/// use linux_driver::pci::Bar;
+/// use linux_driver::poll::{self, EPOLLIN, EPOLLOUT};
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::atomic::{AtomicU32, Ordering};
+/// use linux_driver::uaccess::{Reader, Writer};
+/// use linux_driver::wait::WaitQueue;
 ///
 /// const LAST: u32 = _IOR::<u32>(b'N', 0);
 ///

@@ -16,9 +16,9 @@ use crate::io::{Mapped, Mmio};
 /// the driver is unbound, registers read all ones.
 ///
 /// ```
-/// use linux_driver_safe::device::Bound;
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::pci::{self, Bar};
+/// use linux_driver::device::Bound;
+/// use linux_driver::error::Result;
+/// use linux_driver::pci::{self, Bar};
 ///
 /// fn start(dev: &pci::Device<Bound>) -> Result<Bar<0x100>> {
 ///     let bar: Bar<0x100> = dev.iomap_region(0)?;

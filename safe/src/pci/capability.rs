@@ -4,9 +4,9 @@
 //! C headers: `include/linux/pci.h`, `include/uapi/linux/pci_regs.h`; `drivers/pci/pci.c`.
 //!
 //! ```
-//! use linux_driver_safe::device::Bound;
-//! use linux_driver_safe::error::{Result, code::ENODEV};
-//! use linux_driver_safe::pci::{self, PCI_CAP_ID_PM};
+//! use linux_driver::device::Bound;
+//! use linux_driver::error::{Result, code::ENODEV};
+//! use linux_driver::pci::{self, PCI_CAP_ID_PM};
 //!
 //! /// The power management capability's own flags, two bytes after its head.
 //! fn flags(dev: &pci::Device<Bound>) -> Result<u16> {
@@ -98,9 +98,9 @@ impl Device<Bound> {
     /// none: C's `pci_find_ext_capability`. Context: any.
     ///
     /// ```no_run
-    /// use linux_driver_safe::device::Bound;
-    /// use linux_driver_safe::error::Result;
-    /// use linux_driver_safe::pci::{self, PCI_EXT_CAP_ID_DSN};
+    /// use linux_driver::device::Bound;
+    /// use linux_driver::error::Result;
+    /// use linux_driver::pci::{self, PCI_EXT_CAP_ID_DSN};
     ///
     /// /// The device's serial number, if it has one: two words after the capability's head, the lower one first.
     /// fn serial_number(dev: &pci::Device<Bound>) -> Result<Option<u64>> {
@@ -124,9 +124,9 @@ impl Device<Bound> {
     /// `pci_find_next_ext_capability`. Context: any.
     ///
     /// ```no_run
-    /// use linux_driver_safe::device::Bound;
-    /// use linux_driver_safe::error::{Result, code::ENODEV};
-    /// use linux_driver_safe::pci::{self, PCI_EXT_CAP_ID_VNDR};
+    /// use linux_driver::device::Bound;
+    /// use linux_driver::error::{Result, code::ENODEV};
+    /// use linux_driver::pci::{self, PCI_EXT_CAP_ID_VNDR};
     ///
     /// /// Where the vendor's capability of this ID is. There may be several, each with its ID after its head.
     /// fn find_vendor_capability(dev: &pci::Device<Bound>, id: u16) -> Result<usize> {

@@ -10,8 +10,8 @@
 //! is the bus's: it is not written here.
 //!
 //! ```no_run
-//! # use linux_driver_safe::pci;
-//! # use linux_driver_safe::prelude::*;
+//! # use linux_driver::pci;
+//! # use linux_driver::prelude::*;
 //! fn revision(dev: &pci::Device<Bound>) -> Result<u8> {
 //!     dev.read_config_byte::<0x08>()
 //! }

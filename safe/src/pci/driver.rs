@@ -27,8 +27,8 @@ use crate::types::Invariant;
 /// are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their place.)
 ///
 /// ```no_run
-/// use linux_driver_safe::pci::{self, Bar, DeviceId};
-/// use linux_driver_safe::prelude::*;
+/// use linux_driver::pci::{self, Bar, DeviceId};
+/// use linux_driver::prelude::*;
 ///
 /// /// The data of one device.
 /// struct Nic {
@@ -75,7 +75,7 @@ use crate::types::Invariant;
 ///     }
 /// }
 ///
-/// linux_driver_safe::module_pci_driver! {
+/// linux_driver::module_pci_driver! {
 ///     type: Nic,
 ///     license: "GPL",
 ///     author: "A. Author",
@@ -157,8 +157,8 @@ pub trait Driver: Sized + Send + Sync + 'static {
     /// Context: may sleep; under the device's lock.
     ///
     /// ```no_run
-    /// use linux_driver_safe::pci;
-    /// use linux_driver_safe::prelude::*;
+    /// use linux_driver::pci;
+    /// use linux_driver::prelude::*;
     ///
     /// struct Nic;
     ///

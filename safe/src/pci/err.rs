@@ -93,8 +93,8 @@ impl ErsResult {
 /// gap. A handler that has begun is waited for before the module goes.
 ///
 /// ```
-/// use linux_driver_safe::pci::{self, ChannelState, ErsResult};
-/// use linux_driver_safe::prelude::*;
+/// use linux_driver::pci::{self, ChannelState, ErsResult};
+/// use linux_driver::prelude::*;
 ///
 /// struct Nic;
 ///

@@ -190,7 +190,7 @@ impl<T: Driver, const M: usize> Table<T, M> {
 /// infos it is 0 for all, the default.
 ///
 /// ```
-/// use linux_driver_safe::pci::{self, DeviceId};
+/// use linux_driver::pci::{self, DeviceId};
 ///
 /// enum Variant { Old, New }
 ///
@@ -203,7 +203,7 @@ impl<T: Driver, const M: usize> Table<T, M> {
 /// ```
 ///
 /// ```compile_fail
-/// # use linux_driver_safe::pci::{self, DeviceId};
+/// # use linux_driver::pci::{self, DeviceId};
 /// const TWICE: pci::IdTable<()> = pci::id_table![DeviceId::new(1, 2), DeviceId::new(1, 2)];
 /// ```
 #[doc(hidden)]

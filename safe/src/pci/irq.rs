@@ -4,10 +4,10 @@
 //! C header: `include/linux/pci.h`; `drivers/pci/msi/api.c`.
 //!
 //! ```
-//! use linux_driver_safe::device::Core;
-//! use linux_driver_safe::error::Result;
-//! use linux_driver_safe::irq::Line;
-//! use linux_driver_safe::pci::{self, IrqTypes, PCI_IRQ_MSI, PCI_IRQ_MSIX};
+//! use linux_driver::device::Core;
+//! use linux_driver::error::Result;
+//! use linux_driver::irq::Line;
+//! use linux_driver::pci::{self, IrqTypes, PCI_IRQ_MSI, PCI_IRQ_MSIX};
 //!
 //! /// Up to four messages of their own, of the table or not; else the pin.
 //! fn lines(dev: &pci::Device<Core>) -> Result<(u32, Line)> {

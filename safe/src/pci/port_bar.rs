@@ -17,9 +17,9 @@ use crate::io::Ports;
 /// the ports while the device is bound: [`access`](Self::access).
 ///
 /// ```
-/// use linux_driver_safe::device::Bound;
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::pci;
+/// use linux_driver::device::Bound;
+/// use linux_driver::error::Result;
+/// use linux_driver::pci;
 ///
 /// fn status(dev: &pci::Device<Bound>) -> Result<u8> {
 ///     let bar = dev.request_region::<0x10>(1)?;

@@ -18,9 +18,9 @@
 //! unbound, and to disable it twice is an error.
 //!
 //! ```
-//! use linux_driver_safe::device::Core;
-//! use linux_driver_safe::error::Result;
-//! use linux_driver_safe::pci::{self, PowerState};
+//! use linux_driver::device::Core;
+//! use linux_driver::error::Result;
+//! use linux_driver::pci::{self, PowerState};
 //!
 //! /// In a callback: from sleep to a state as after power-on.
 //! fn wake(dev: &pci::Device<Core>) -> Result {

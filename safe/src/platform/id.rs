@@ -255,7 +255,7 @@ const fn alias_table<const M: usize>(
 /// end it early, none stands in it twice.
 ///
 /// ```
-/// use linux_driver_safe::platform::{self, DeviceId};
+/// use linux_driver::platform::{self, DeviceId};
 ///
 /// const TABLE: platform::IdTable<u32> = platform::id_table![(DeviceId::new(c"board"), 1), (DeviceId::new(c"board-v2"), 2)];
 /// const PLAIN: platform::IdTable<()> = platform::id_table![DeviceId::new(c"board")];
@@ -263,7 +263,7 @@ const fn alias_table<const M: usize>(
 /// ```
 ///
 /// ```compile_fail
-/// # use linux_driver_safe::platform::{self, DeviceId};
+/// # use linux_driver::platform::{self, DeviceId};
 /// const TWICE: platform::IdTable<()> = platform::id_table![DeviceId::new(c"a"), DeviceId::new(c"a")];
 /// ```
 #[doc(hidden)]

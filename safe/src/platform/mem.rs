@@ -21,9 +21,9 @@ use crate::io::Mmio;
 /// after `remove`, whatever became of this value.
 ///
 /// ```no_run
-/// use linux_driver_safe::device::Bound;
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::platform::{self, Mem};
+/// use linux_driver::device::Bound;
+/// use linux_driver::error::Result;
+/// use linux_driver::platform::{self, Mem};
 ///
 /// fn version(dev: &platform::Device<Bound>) -> Result<u32> {
 ///     let mem: Mem<0x100> = dev.ioremap_resource(0)?;

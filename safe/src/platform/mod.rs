@@ -16,8 +16,8 @@
 //! | [`module_platform_driver!`](crate::module_platform_driver) | `module_platform_driver` |
 //!
 //! ```no_run
-//! use linux_driver_safe::platform::{self, DeviceId};
-//! use linux_driver_safe::prelude::*;
+//! use linux_driver::platform::{self, DeviceId};
+//! use linux_driver::prelude::*;
 //!
 //! struct Board;
 //!
@@ -36,7 +36,7 @@
 //!     }
 //! }
 //!
-//! linux_driver_safe::module_platform_driver! {
+//! linux_driver::module_platform_driver! {
 //!     type: Board,
 //!     license: "GPL",
 //!     author: "A. Author",

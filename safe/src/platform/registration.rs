@@ -79,8 +79,8 @@ impl<'a> DeviceInfo<'a> {
 /// module's.
 ///
 /// ```no_run
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::platform::{DeviceInfo, DeviceRegistration, Id};
+/// use linux_driver::error::Result;
+/// use linux_driver::platform::{DeviceInfo, DeviceRegistration, Id};
 ///
 /// fn make() -> Result<DeviceRegistration> {
 ///     DeviceRegistration::new(&DeviceInfo::new(c"board").id(Id::Auto))

@@ -24,10 +24,10 @@ use crate::task;
 /// as `freeze` and `poweroff`, resume also as `thaw` and `restore`. Here that is written out.
 ///
 /// ```
-/// use linux_driver_safe::driver::DeviceDriver;
-/// use linux_driver_safe::pci;
-/// use linux_driver_safe::pm;
-/// use linux_driver_safe::prelude::*;
+/// use linux_driver::driver::DeviceDriver;
+/// use linux_driver::pci;
+/// use linux_driver::pm;
+/// use linux_driver::prelude::*;
 ///
 /// struct Nic;
 ///

@@ -11,10 +11,10 @@
 //! its folder in sysfs (`auto`, or `on`).
 //!
 //! ```no_run
-//! use linux_driver_safe::driver::DeviceDriver;
-//! use linux_driver_safe::pci::{self, Bar, DeviceId};
-//! use linux_driver_safe::pm::{self, runtime};
-//! use linux_driver_safe::prelude::*;
+//! use linux_driver::driver::DeviceDriver;
+//! use linux_driver::pci::{self, Bar, DeviceId};
+//! use linux_driver::pm::{self, runtime};
+//! use linux_driver::prelude::*;
 //!
 //! struct Nic {
 //!     bar: Bar<0x100>,

@@ -137,7 +137,7 @@ macro_rules! limited {
         /// See [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
-        #[doc = concat!("use linux_driver_safe::", stringify!($ratelimited), ";")]
+        #[doc = concat!("use linux_driver::", stringify!($ratelimited), ";")]
         ///
         /// fn overrun(bus: u8) {
         #[doc = concat!("    ", stringify!($ratelimited), "!(\"bus {bus}: overrun\");")]
@@ -154,7 +154,7 @@ macro_rules! limited {
         /// [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
-        #[doc = concat!("use linux_driver_safe::", stringify!($once), ";")]
+        #[doc = concat!("use linux_driver::", stringify!($once), ";")]
         ///
         /// fn old(revision: u8) {
         #[doc = concat!("    ", stringify!($once), "!(\"revision {revision} has no interrupts\");")]
@@ -173,8 +173,8 @@ macro_rules! limited {
         /// See [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
-        /// # use linux_driver_safe::print::Printable;
-        #[doc = concat!("use linux_driver_safe::", stringify!($ratelimited), ";")]
+        /// # use linux_driver::print::Printable;
+        #[doc = concat!("use linux_driver::", stringify!($ratelimited), ";")]
         ///
         /// fn overrun(dev: &impl Printable, count: u32) {
         #[doc = concat!("    ", stringify!($ratelimited), "!(dev, \"{count} overruns\");")]
@@ -191,8 +191,8 @@ macro_rules! limited {
         /// [`print`](mod@crate::print) for the format string.
         ///
         /// ```no_run
-        /// # use linux_driver_safe::print::Printable;
-        #[doc = concat!("use linux_driver_safe::", stringify!($once), ";")]
+        /// # use linux_driver::print::Printable;
+        #[doc = concat!("use linux_driver::", stringify!($once), ";")]
         ///
         /// fn old(dev: &impl Printable, revision: u8) {
         #[doc = concat!("    ", stringify!($once), "!(dev, \"revision {revision} has no interrupts\");")]

@@ -8,7 +8,7 @@
 ///
 /// ```no_run
 /// # let bus = 3u8;
-/// linux_driver_safe::pr_emerg!("the board is on fire, bus {bus} is dead");
+/// linux_driver::pr_emerg!("the board is on fire, bus {bus} is dead");
 /// ```
 #[macro_export]
 macro_rules! pr_emerg {
@@ -24,7 +24,7 @@ macro_rules! pr_emerg {
 ///
 /// ```no_run
 /// # let bus = 3u8;
-/// linux_driver_safe::pr_alert!("bus {bus} has to be reset by hand");
+/// linux_driver::pr_alert!("bus {bus} has to be reset by hand");
 /// ```
 #[macro_export]
 macro_rules! pr_alert {
@@ -40,7 +40,7 @@ macro_rules! pr_alert {
 ///
 /// ```no_run
 /// # let bus = 3u8;
-/// linux_driver_safe::pr_crit!("bus {bus} failed");
+/// linux_driver::pr_crit!("bus {bus} failed");
 /// ```
 #[macro_export]
 macro_rules! pr_crit {
@@ -56,7 +56,7 @@ macro_rules! pr_crit {
 ///
 /// ```no_run
 /// # let bus = 3u8;
-/// linux_driver_safe::pr_err!("bus {bus}: reset failed");
+/// linux_driver::pr_err!("bus {bus}: reset failed");
 /// ```
 #[macro_export]
 macro_rules! pr_err {
@@ -72,7 +72,7 @@ macro_rules! pr_err {
 ///
 /// ```no_run
 /// # let bus = 3u8;
-/// linux_driver_safe::pr_warn!("bus {bus} answers late");
+/// linux_driver::pr_warn!("bus {bus} answers late");
 /// ```
 #[macro_export]
 macro_rules! pr_warn {
@@ -88,7 +88,7 @@ macro_rules! pr_warn {
 ///
 /// ```no_run
 /// # let bus = 3u8;
-/// linux_driver_safe::pr_notice!("bus {bus} has come back");
+/// linux_driver::pr_notice!("bus {bus} has come back");
 /// ```
 #[macro_export]
 macro_rules! pr_notice {
@@ -105,7 +105,7 @@ macro_rules! pr_notice {
 /// ```no_run
 /// # let vendor = 0x1234u16;
 /// # let id = 0x11e8u16;
-/// linux_driver_safe::pr_info!("probing {:04x}:{:04x}", vendor, id);
+/// linux_driver::pr_info!("probing {:04x}:{:04x}", vendor, id);
 /// ```
 #[macro_export]
 macro_rules! pr_info {
@@ -123,7 +123,7 @@ macro_rules! pr_info {
 ///
 /// ```no_run
 /// # let head = 7u32;
-/// linux_driver_safe::pr_debug!("ring head at {head}");
+/// linux_driver::pr_debug!("ring head at {head}");
 /// ```
 #[macro_export]
 macro_rules! pr_debug {
@@ -145,7 +145,7 @@ macro_rules! pr_debug {
 /// context. See [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// use linux_driver_safe::{pr_cont, pr_info};
+/// use linux_driver::{pr_cont, pr_info};
 ///
 /// pr_info!("registers:", ..);
 /// for value in [1u32, 2, 3] {
@@ -166,8 +166,8 @@ macro_rules! pr_cont {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_emerg;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_emerg;
 ///
 /// fn report(dev: &impl Printable, celsius: u8) {
 ///     dev_emerg!(dev, "over-temperature, {celsius} degrees");
@@ -187,8 +187,8 @@ macro_rules! dev_emerg {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_alert;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_alert;
 ///
 /// fn report(dev: &impl Printable, celsius: u8) {
 ///     dev_alert!(dev, "cooling failed at {celsius} degrees");
@@ -207,8 +207,8 @@ macro_rules! dev_alert {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_crit;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_crit;
 ///
 /// fn report(dev: &impl Printable, celsius: u8) {
 ///     dev_crit!(dev, "{celsius} degrees, throttling");
@@ -227,8 +227,8 @@ macro_rules! dev_crit {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_err;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_err;
 ///
 /// fn report(dev: &impl Printable, status: u32) {
 ///     dev_err!(dev, "no answer, status {status:#010x}");
@@ -247,8 +247,8 @@ macro_rules! dev_err {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_warn;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_warn;
 ///
 /// fn report(dev: &impl Printable, status: u32) {
 ///     dev_warn!(dev, "unexpected status {status:#x}");
@@ -267,8 +267,8 @@ macro_rules! dev_warn {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_notice;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_notice;
 ///
 /// fn report(dev: &impl Printable) {
 ///     dev_notice!(dev, "link is down");
@@ -287,8 +287,8 @@ macro_rules! dev_notice {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_info;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_info;
 ///
 /// fn report(dev: &impl Printable, status: u32) {
 ///     dev_info!(dev, "revision {}.{}", status >> 8, status & 0xff);
@@ -309,8 +309,8 @@ macro_rules! dev_info {
 /// [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
-/// # use linux_driver_safe::print::Printable;
-/// use linux_driver_safe::dev_dbg;
+/// # use linux_driver::print::Printable;
+/// use linux_driver::dev_dbg;
 ///
 /// fn report(dev: &impl Printable, status: u32) {
 ///     dev_dbg!(dev, "status {status:#x}");

@@ -26,9 +26,9 @@ use crate::error::{Error, Result};
 /// the binding.
 ///
 /// ```no_run
-/// use linux_driver_safe::alloc::GFP_KERNEL;
-/// use linux_driver_safe::error::Result;
-/// use linux_driver_safe::sync::Arc;
+/// use linux_driver::alloc::GFP_KERNEL;
+/// use linux_driver::error::Result;
+/// use linux_driver::sync::Arc;
 ///
 /// fn two() -> Result<(Arc<u32>, Arc<u32>)> {
 ///     let one = Arc::new(7, GFP_KERNEL)?;

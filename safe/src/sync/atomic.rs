@@ -31,7 +31,7 @@
 //! Context: any.
 //!
 //! ```
-//! use linux_driver_safe::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+//! use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 //!
 //! static VALUE: AtomicU32 = AtomicU32::new(0);
 //! static THERE: AtomicBool = AtomicBool::new(false);

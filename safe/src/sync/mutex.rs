@@ -23,10 +23,10 @@ use crate::types::Opaque;
 /// each place, and stays where it is. The data is reached through a guard alone, and is not pinned.
 ///
 /// ```no_run
-/// use linux_driver_safe::error::Error;
-/// use linux_driver_safe::new_mutex;
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::Mutex;
+/// use linux_driver::error::Error;
+/// use linux_driver::new_mutex;
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::Mutex;
 ///
 /// #[pin_data]
 /// struct Counters {

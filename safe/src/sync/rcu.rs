@@ -51,7 +51,7 @@ macro_rules! rcu {
 /// Context: any but NMI.
 ///
 /// ```no_run
-/// use linux_driver_safe::sync::rcu;
+/// use linux_driver::sync::rcu;
 ///
 /// let reader = rcu::read_lock();
 /// // What is protected by RCU stays as long as `reader` is borrowed.

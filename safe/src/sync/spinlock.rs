@@ -30,10 +30,10 @@ use crate::types::Opaque;
 /// not locked, so that [`try_lock`](Self::try_lock) would hand out the data twice.
 ///
 /// ```no_run
-/// use linux_driver_safe::error::Error;
-/// use linux_driver_safe::new_spinlock;
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::SpinLock;
+/// use linux_driver::error::Error;
+/// use linux_driver::new_spinlock;
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::SpinLock;
 ///
 /// #[pin_data]
 /// struct Queue {

@@ -224,9 +224,9 @@ unsafe fn is_free(dev: *mut sys::device, name: *const c_char) -> Result {
 /// device's lock.
 ///
 /// ```
-/// use linux_driver_safe::pci;
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sysfs::{self, Page};
+/// use linux_driver::pci;
+/// use linux_driver::prelude::*;
+/// use linux_driver::sysfs::{self, Page};
 ///
 /// struct Nic { packets: u64, errors: u64 }
 ///
@@ -275,9 +275,9 @@ macro_rules! __sysfs_device_groups {
 /// [`device_groups!`](crate::sysfs::device_groups).
 ///
 /// ```
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::sync::atomic::{AtomicU32, Ordering};
-/// use linux_driver_safe::sysfs::{self, Page};
+/// use linux_driver::prelude::*;
+/// use linux_driver::sync::atomic::{AtomicU32, Ordering};
+/// use linux_driver::sysfs::{self, Page};
 ///
 /// /// How many packets each device of the driver gathers before it raises an interrupt.
 /// static GATHER: AtomicU32 = AtomicU32::new(1);

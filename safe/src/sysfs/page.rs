@@ -67,8 +67,8 @@ impl Page {
 /// nothing is appended then. Context: may sleep, as `show` may.
 ///
 /// ```no_run
-/// use linux_driver_safe::sysfs::Page;
-/// use linux_driver_safe::{error::Result, sysfs_emit};
+/// use linux_driver::sysfs::Page;
+/// use linux_driver::{error::Result, sysfs_emit};
 ///
 /// fn show(page: &mut Page, name: &str, runs: u32) -> Result {
 ///     sysfs_emit!(page, "{name}: {runs}\n")

@@ -41,11 +41,11 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 /// dropped.
 ///
 /// ```no_run
-/// use linux_driver_safe::device::{self, Bound};
-/// use linux_driver_safe::jiffies::Jiffies;
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::workqueue::{DelayedWork, DelayedWorkItem};
-/// use linux_driver_safe::{new_delayed_work, pci};
+/// use linux_driver::device::{self, Bound};
+/// use linux_driver::jiffies::Jiffies;
+/// use linux_driver::prelude::*;
+/// use linux_driver::workqueue::{DelayedWork, DelayedWorkItem};
+/// use linux_driver::{new_delayed_work, pci};
 ///
 /// struct Reset {
 ///     tries: u32,

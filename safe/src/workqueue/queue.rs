@@ -98,10 +98,10 @@ impl BitOr for QueueFlags {
 /// Context: it is made, and dropped, where one may sleep.
 ///
 /// ```no_run
-/// use linux_driver_safe::device::{self, Bound};
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::workqueue::{OwnedQueue, QueueFlags, Work, WorkItem};
-/// use linux_driver_safe::{new_work, pci};
+/// use linux_driver::device::{self, Bound};
+/// use linux_driver::prelude::*;
+/// use linux_driver::workqueue::{OwnedQueue, QueueFlags, Work, WorkItem};
+/// use linux_driver::{new_work, pci};
 ///
 /// struct Reset;
 /// struct Restart;

@@ -40,10 +40,10 @@ pub trait WorkItem: Sized + Send + Sync + 'static {
 /// dropped.
 ///
 /// ```no_run
-/// use linux_driver_safe::device::{self, Bound};
-/// use linux_driver_safe::prelude::*;
-/// use linux_driver_safe::workqueue::{Work, WorkItem};
-/// use linux_driver_safe::{new_work, pci};
+/// use linux_driver::device::{self, Bound};
+/// use linux_driver::prelude::*;
+/// use linux_driver::workqueue::{Work, WorkItem};
+/// use linux_driver::{new_work, pci};
 ///
 /// struct Reset {
 ///     tries: u32,
@@ -295,10 +295,10 @@ impl<H: WorkItem> PinnedDrop for Work<H> {
 /// "name")`; else it is the place.
 ///
 /// ```no_run
-/// # use linux_driver_safe::device::{Bound, Device};
-/// # use linux_driver_safe::prelude::*;
-/// # use linux_driver_safe::workqueue::{Work, WorkItem};
-/// use linux_driver_safe::{new_work, workqueue};
+/// # use linux_driver::device::{Bound, Device};
+/// # use linux_driver::prelude::*;
+/// # use linux_driver::workqueue::{Work, WorkItem};
+/// use linux_driver::{new_work, workqueue};
 /// # struct Upload;
 /// # impl WorkItem for Upload {
 /// #     fn run(_work: &Work<Self>, _dev: &Device<Bound>) {}
