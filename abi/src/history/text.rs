@@ -74,7 +74,7 @@ pub(super) fn rows<'t>(
 /// The text of a file with these rows.
 pub(super) fn file(kind: &str, body: &str) -> String {
     format!(
-        "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the format is in the docs of abi/src/history/mod.rs.\n\
+        "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the format is in the docs of abi/src/history.rs.\n\
          history\t{FORMAT}\t{kind}\n{body}"
     )
 }

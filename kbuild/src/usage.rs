@@ -86,7 +86,7 @@ fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Us
                 }
             }
             Ok(Message::CompilerArtifact(artifact)) => {
-                drop(checked.insert(artifact.target.name.replace('-', "_")))
+                checked.insert(artifact.target.name.replace('-', "_"));
             }
             _ => {}
         }

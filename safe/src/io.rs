@@ -3,7 +3,7 @@
 //!
 //! C headers: `arch/x86/include/asm/io.h`, `include/linux/iopoll.h`.
 
-#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "io/x86_64.rs")]
 pub(crate) mod arch;
 mod copy;
 mod mapped;
