@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The functions of [`std::fs`] whose errors name the path and what was tried.
+//!
+//! Each function has the name of its model in [`std::fs`], [`std::path`] or `tempfile`. It returns
+//! the project's [`Error`], made by [`Error::io`].
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::{Error, Result};
+
+/// Returns the contents of a file.
+pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
+    named(path.as_ref(), "read", |path| fs::read(path))
+}
+
+/// Returns the contents of a file that is UTF-8.
+pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
+    named(path.as_ref(), "read", |path| fs::read_to_string(path))
+}
+
+/// Writes a file, in place of one that is there.
+pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
+    named(path.as_ref(), "write", |path| fs::write(path, contents))
+}
+
+/// Opens a file to read it.
+pub fn open(path: impl AsRef<Path>) -> Result<File> {
+    named(path.as_ref(), "read", |path| File::open(path))
+}
+
+/// Creates a file, or empties the one that is there, and opens it to write.
+pub fn create(path: impl AsRef<Path>) -> Result<File> {
+    named(path.as_ref(), "write", |path| File::create(path))
+}
+
+/// Returns what the system knows of a file: its size, its times and more. Follows links.
+pub fn metadata(path: impl AsRef<Path>) -> Result<fs::Metadata> {
+    named(path.as_ref(), "read", |path| fs::metadata(path))
+}
+
+/// Returns the paths of a folder's entries, in the order of their names.
+pub fn read_dir(path: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+    named(path.as_ref(), "read", |path| {
+        let mut paths = fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    })
+}
+
+/// Makes a folder whose parent exists. A folder that exists is an error.
+pub fn create_dir(path: impl AsRef<Path>) -> Result<()> {
+    named(path.as_ref(), "make", |path| fs::create_dir(path))
+}
+
+/// Makes a folder and the folders above it, as far as they are missing.
+pub fn create_dir_all(path: impl AsRef<Path>) -> Result<()> {
+    named(path.as_ref(), "make", |path| fs::create_dir_all(path))
+}
+
+/// Removes a file.
+pub fn remove_file(path: impl AsRef<Path>) -> Result<()> {
+    named(path.as_ref(), "remove", |path| fs::remove_file(path))
+}
+
+/// Removes a folder with all that is in it.
+pub fn remove_dir_all(path: impl AsRef<Path>) -> Result<()> {
+    named(path.as_ref(), "remove", |path| fs::remove_dir_all(path))
+}
+
+/// Moves a file or folder to another name in the same file system. The error names `from`.
+pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    named(from.as_ref(), "move", |from| fs::rename(from, to))
+}
+
+/// Copies a file with its permissions. The error names `from`.
+pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<()> {
+    named(from.as_ref(), "copy", |from| fs::copy(from, to)).map(drop)
+}
+
+/// Makes a symbolic link at `link` that leads to `target`. The error names `link`.
+pub fn symlink(target: impl AsRef<Path>, link: impl AsRef<Path>) -> Result<()> {
+    named(link.as_ref(), "make", |link| {
+        std::os::unix::fs::symlink(target, link)
+    })
+}
+
+/// Sets the permission bits of a file or folder, such as `0o755`.
+pub fn set_mode(path: impl AsRef<Path>, mode: u32) -> Result<()> {
+    named(path.as_ref(), "change", |path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    })
+}
+
+/// Returns the absolute path of a file that exists, with all links resolved.
+pub fn canonicalize(path: impl AsRef<Path>) -> Result<PathBuf> {
+    named(path.as_ref(), "find", |path| fs::canonicalize(path))
+}
+
+/// Returns the absolute form of a path, which need not exist. Links stay.
+pub fn absolute(path: impl AsRef<Path>) -> Result<PathBuf> {
+    named(path.as_ref(), "find", |path| std::path::absolute(path))
+}
+
+/// Makes a folder in the system's folder for temporary files. It is removed when the value is
+/// dropped.
+pub fn tempdir() -> Result<TempDir> {
+    named(&std::env::temp_dir(), "write", |_| tempfile::tempdir())
+}
+
+/// Makes a temporary folder in `dir`, with a name that starts with `prefix`. It is removed when
+/// the value is dropped.
+pub fn tempdir_in(dir: impl AsRef<Path>, prefix: &str) -> Result<TempDir> {
+    named(dir.as_ref(), "write", |dir| {
+        tempfile::Builder::new().prefix(prefix).tempdir_in(dir)
+    })
+}
+
+/// Opens a temporary file without a name, to write and to read.
+pub fn tempfile() -> Result<File> {
+    named(&std::env::temp_dir(), "write", |_| tempfile::tempfile())
+}
+
+fn named<T>(path: &Path, doing: &str, work: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T> {
+    work(path).map_err(|error| Error::io(path, doing, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_path_and_what_was_tried() {
+        let dir = tempdir().unwrap();
+        let missing = dir.path().join("missing");
+        let (path, elsewhere) = (missing.display().to_string(), dir.path().join("elsewhere"));
+        for (error, doing) in [
+            (read(&missing).unwrap_err(), "read"),
+            (read_dir(&missing).unwrap_err(), "read"),
+            (write(missing.join("file"), "text").unwrap_err(), "write"),
+            (create_dir(missing.join("dir")).unwrap_err(), "make"),
+            (remove_file(&missing).unwrap_err(), "remove"),
+            (rename(&missing, &elsewhere).unwrap_err(), "move"),
+            (copy(&missing, &elsewhere).unwrap_err(), "copy"),
+            (canonicalize(&missing).unwrap_err(), "find"),
+        ] {
+            let text = error.to_string();
+            assert!(text.starts_with(&path), "{text}");
+            assert!(text.contains(&format!("to {doing} it")), "{text}");
+        }
+    }
+
+    #[test]
+    fn entries_come_in_the_order_of_their_names() {
+        let dir = tempdir().unwrap();
+        for name in ["b", "c", "a"] {
+            write(dir.path().join(name), name).unwrap();
+        }
+        let names = ["a", "b", "c"].map(|name| dir.path().join(name));
+        assert_eq!(read_dir(dir.path()).unwrap(), names);
+    }
+}
