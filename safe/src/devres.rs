@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is tied to a binding: managed device resources.
+//! Managed device resources: values that belong to a binding.
 //!
 //! C headers: `include/linux/device/devres.h`, `include/linux/device.h`; `drivers/base/devres.c`,
 //! `Documentation/driver-api/driver-model/devres.rst`.
@@ -7,20 +7,21 @@
 //! | here | C |
 //! |---|---|
 //! | [`Devres::new`] | `devres_alloc` and `devres_add`; a `devm_` function |
-//! | [`Devres::access`] | using what a `devm_` function returned, in a callback of the driver |
-//! | [`Devres::try_access`] | – (C has no way to ask whether it is still there) |
+//! | [`Devres::access`] | using the result of a `devm_` function in a callback of the driver |
+//! | [`Devres::try_access`] | – (C cannot check whether the resource still exists) |
 //!
 //! # Order
 //!
-//! When a driver is unbound, or its `probe` fails, there go
+//! When a driver is unbound, or its `probe` fails, this happens in order:
 //!
-//! 1. `remove`;
-//! 2. the driver's data, and with it all that C could call back (interrupts, misc devices, work);
-//! 3. what is managed, the last that was made first: values of [`Devres`] among regions, mappings
-//!    and what else belongs to the binding.
+//! 1. `remove` is called (only after a `probe` that succeeded).
+//! 2. The driver's data is dropped, and with it every registration with C (interrupts, misc
+//!    devices, work).
+//! 3. Managed resources are released, the last one first: values of [`Devres`], regions, mappings
+//!    and other resources of the binding, in one list.
 //!
-//! So a value may use until it is dropped what was made before it, and what the driver's data holds
-//! may use all of them.
+//! So until it is dropped, a value may use the resources that were made before it. The driver's
+//! data may use all of them.
 
 use core::ffi::c_void;
 use core::marker::PhantomData;
@@ -37,14 +38,17 @@ use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::ENODEV, code::ENOMEM};
 use crate::sync::rcu;
 
-/// A value that is tied to a binding, and can be asked for from elsewhere.
+/// A value that belongs to a binding, and can also be used outside of the driver's callbacks.
 ///
-/// The value is dropped when the driver is unbound, whoever still has a `Devres`; see the
-/// [module](self) for the order. What is reached from a callback that has the device costs a
-/// comparison: [`access`](Self::access). From elsewhere (a timer, another device's callback) it is
-/// [`try_access`](Self::try_access), for as long as RCU lets one. Clones are the same value.
+/// The value is dropped when the driver is unbound, even if there still is a `Devres` for it; see
+/// the [module](self) for the order. Dropping or leaking a `Devres` does not drop the value: the
+/// binding manages it. A clone is another handle to the same value.
 ///
-/// Dropping it, or leaking it, does not end the value: that is what managed means.
+/// A callback that has the device uses [`access`](Self::access), which costs a comparison. Other
+/// code (a timer, another device's callback) uses [`try_access`](Self::try_access), for the length
+/// of an RCU read-side critical section.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::device::Device;
@@ -68,34 +72,41 @@ use crate::sync::rcu;
 ///
 /// # Invariants
 ///
-/// The pointer is to an allocation of [`Devres::new`], one of whose users this value is.
+/// The pointer is to an allocation of [`Devres::new`], and this value is counted as one of its
+/// users.
 #[doc(alias = "devres_add")]
 pub struct Devres<T: Send + Sync + 'static>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 
-/// The pointer may be moved; the value stays.
+/// The handle may be moved; the value stays at its address.
 impl<T: Send + Sync + 'static> Unpin for Devres<T> {}
 
-/// The value, and who knows of it.
+/// The value, with its binding and the number of its users.
 struct Inner<T> {
-    /// How many know of it: each `Devres`, and the binding.
+    /// The number of users: each `Devres`, and the binding.
     users: AtomicUsize,
     /// The number of the binding.
     binding: u64,
-    /// Whether the value is there, for those who look under RCU.
+    /// Whether the value exists, for readers under RCU.
     live: AtomicBool,
     value: MaybeUninit<T>,
 }
 
-// SAFETY: the value is shared among threads, and dropped on the one that unbinds.
+// SAFETY: the value is shared among threads, and dropped on the one that unbinds: `T` is `Send` and
+// `Sync`.
 unsafe impl<T: Send + Sync> Send for Devres<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for Devres<T> {}
 
 impl<T: Send + Sync> Devres<T> {
-    /// Makes a value that lives until the driver is unbound, in memory of `kmalloc`. `ENOMEM`, or
-    /// what `init` returns.
+    /// Makes a value that lives until the driver is unbound, in memory of `kmalloc`.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory; otherwise the error of `init`.
     #[doc(alias = "devres_add")]
     #[doc(alias = "__devres_alloc_node")]
     pub fn new<E>(dev: &impl AsRef<Device<Bound>>, init: impl PinInit<T, E>) -> Result<Self>
@@ -104,13 +115,13 @@ impl<T: Send + Sync> Devres<T> {
     {
         const { assert!(align_of::<NonNull<Inner<T>>>() <= align_of::<u64>()) };
         let dev = dev.as_ref();
-        // SAFETY: memory that may hold anything is initialised by nothing.
+        // SAFETY: a `MaybeUninit` needs no initialisation, so an initialiser may write nothing.
         let nothing = unsafe {
             pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Inner<T>>| Ok::<(), Error>(()))
         };
         let inner: *mut Inner<T> =
             KBox::into_raw(KBox::pin_init::<Error>(nothing, GFP_KERNEL)?).cast();
-        // SAFETY: the memory was allocated just now.
+        // SAFETY: the memory was allocated above, so its address is not null.
         let inner = unsafe { NonNull::new_unchecked(inner) };
         let at = inner.as_ptr();
         let written = Inner {
@@ -119,16 +130,17 @@ impl<T: Send + Sync> Devres<T> {
             live: AtomicBool::new(true),
             value: MaybeUninit::uninit(),
         };
-        // SAFETY: the memory is there, valid for writes.
+        // SAFETY: the memory is allocated, and valid for writes.
         unsafe { at.write(written) };
-        // SAFETY: the memory is there; only the field's address is taken.
+        // SAFETY: the memory is allocated, and only the field's address is taken.
         let value = unsafe { &raw mut (*at).value }.cast::<T>();
-        // INVARIANT: the one user that is counted.
+        // INVARIANT: this is the one user that is counted.
         let this = Self(inner, PhantomData);
         let size = size_of::<NonNull<Inner<T>>>();
-        // SAFETY: `__devres_alloc_node` demands a release function for what the memory will hold,
-        // and a name that stays: the pointer that `release` reads is written below, before the node
-        // is added; the name is a static.
+        // SAFETY: `__devres_alloc_node` requires
+        // - a release function for the memory's later contents: `release` reads a pointer, which is
+        //   written below before the node is added;
+        // - a name that stays valid: it is a static.
         let node = unsafe {
             sys::__devres_alloc_node(
                 Some(release::<T>),
@@ -141,54 +153,66 @@ impl<T: Send + Sync> Devres<T> {
         if node.is_null() {
             return Err(ENOMEM);
         }
-        // SAFETY: the field is valid for writes, pinned in its memory, and not used as a `T` after
-        // an error.
+        // SAFETY: the field is valid for writes, is pinned in its memory, and is not used as a `T`
+        // after an error.
         if let Err(error) = unsafe { init.__pinned_init(value) } {
-            // SAFETY: `devres_free` demands a node that was not added (it `BUG`s): it was allocated
-            // above.
+            // SAFETY: `devres_free` requires a node that was not added (otherwise it `BUG`s): the
+            // node was allocated above.
             unsafe { sys::devres_free(node) };
             return Err(error.into());
         }
-        // The binding's.
+        // The use that belongs to the binding.
         let of_binding = this.clone();
-        // SAFETY: the node has room for a pointer, aligned as kmalloc does at least.
+        // SAFETY: the node has room for a pointer, with at least the alignment that `kmalloc`
+        // gives.
         unsafe { node.cast::<NonNull<Inner<T>>>().write(of_binding.0) };
         core::mem::forget(of_binding);
-        // SAFETY: `devres_add` demands a node in no list, and a device that is being bound or
-        // bound, whose unbinding releases it (of a device without a driver it would stay): `dev` is
-        // `Bound`.
+        // SAFETY: `devres_add` requires
+        // - a node that is in no list: it was allocated above;
+        // - a device that is bound, or being bound, so that unbinding it releases the node: `dev`
+        //   is `Bound`. (A node of a device without a driver would stay.)
         unsafe { sys::devres_add(dev.as_raw(), node) };
         Ok(this)
     }
 
-    /// The value, where a device is at hand. [`ENODEV`] if that is of another binding than the
-    /// value.
+    /// Returns the value, for a caller that has the device.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any. The caller may sleep while it uses the value.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if `dev` has another binding than the value.
     #[inline]
     pub fn access<'a>(&'a self, dev: &'a impl AsRef<Device<Bound>>) -> Result<&'a T> {
         let inner = self.inner();
         if dev.as_ref().binding() != inner.binding {
             return Err(ENODEV);
         }
-        // SAFETY: the binding that the value is of is the one that is; what is managed is dropped
-        // after nobody has the device as a bound one, and so not while `dev` is borrowed.
+        // SAFETY: the value exists: it belongs to the current binding. A managed value is dropped
+        // when no code has the device as bound any more, so not while `dev` is borrowed.
         Ok(unsafe { inner.value.assume_init_ref() })
     }
 
-    /// The value, if the driver was not unbound. As long as the guard is there this thread must not
-    /// sleep: it is a reader of [RCU](rcu::Guard), which says who sees that it does not.
+    /// Returns the value, or `None` if the driver was unbound.
     ///
-    /// Context: any but NMI. (With [`access`](Self::access) one may sleep.)
+    /// While the returned guard exists, this thread is in an RCU read-side critical section and
+    /// must not sleep; [`rcu::Guard`] says what detects it.
+    ///
+    /// # Context
+    ///
+    /// Any but NMI.
     #[inline]
     pub fn try_access(&self) -> Option<Guard<'_, T>> {
         let reader = rcu::read_lock();
         let inner = self.inner();
-        // Who sees it there has begun before the one that ends it waits for readers.
+        // A reader that sees `true` started before the unbinding thread waits for readers.
         if !inner.live.load(Ordering::Relaxed) {
             return None;
         }
-        // SAFETY: it is dropped only after all readers ended that saw it there.
+        // SAFETY: `live` was true: the value is dropped only after every reader that saw that has
+        // ended.
         let value = unsafe { inner.value.assume_init_ref() };
         // INVARIANT: as above.
         Some(Guard {
@@ -198,7 +222,7 @@ impl<T: Send + Sync> Devres<T> {
     }
 
     fn inner(&self) -> &Inner<T> {
-        // SAFETY: by the type's invariant the memory is there as long as this value.
+        // SAFETY: by the type's invariant the memory stays allocated as long as this value exists.
         unsafe { self.0.as_ref() }
     }
 }
@@ -206,11 +230,12 @@ impl<T: Send + Sync> Devres<T> {
 /// `NUMA_NO_NODE` in `include/linux/numa.h`.
 const NUMA_NO_NODE: core::ffi::c_int = -1;
 
-/// A value of [`Devres`], as long as RCU keeps it: the thread must not sleep.
+/// A borrow of a value of [`Devres`], inside an RCU read-side critical section: the thread must not
+/// sleep.
 ///
 /// # Invariants
 ///
-/// The value is dropped after this reader ended, at the earliest.
+/// The value is dropped only after this reader has ended.
 pub struct Guard<'a, T> {
     value: &'a T,
     _reader: rcu::Guard,
@@ -226,8 +251,8 @@ impl<T> Deref for Guard<'_, T> {
 
 impl<T: Send + Sync> Clone for Devres<T> {
     fn clone(&self) -> Self {
-        // More users than addresses there cannot be, unless they are leaked; 63 bits of those do
-        // not come together.
+        // The count cannot overflow: there are no more handles than addresses, unless handles are
+        // leaked, and nothing leaks 2^63 of them.
         self.inner().users.fetch_add(1, Ordering::Relaxed);
         // INVARIANT: counted above.
         Self(self.0, PhantomData)
@@ -237,32 +262,34 @@ impl<T: Send + Sync> Clone for Devres<T> {
 impl<T: Send + Sync> Drop for Devres<T> {
     fn drop(&mut self) {
         if self.inner().users.fetch_sub(1, Ordering::Release) == 1 {
-            // What the others did comes before the memory goes.
+            // The other users' accesses to the memory happen before it is freed.
             fence(Ordering::Acquire);
-            // The value is not there: the binding has dropped it, or it never was. SAFETY: `kfree`
-            // asks for the address that `kmalloc` returned, once: `new` took it from
-            // `KBox::into_raw`, and this was its last user. It asks for a context that is no NMI,
-            // in which no code of a driver runs.
+            // The value does not exist any more: the binding has dropped it, or it was never
+            // initialised. SAFETY: `kfree` requires
+            // - the address that `kmalloc` returned, once: `new` took it from `KBox::into_raw`, and
+            //   this was its last user;
+            // - a context that is not NMI: no code of a driver runs in NMI.
             unsafe { sys::kfree(self.0.as_ptr().cast()) };
         }
     }
 }
 
-/// Called by `devres_release_all`, on the thread that unbinds, after the driver's data was dropped.
+/// Drops the value. `devres_release_all` calls it on the thread that unbinds, after the driver's
+/// data was dropped.
 unsafe extern "C" fn release<T: Send + Sync + 'static>(_dev: *mut sys::device, node: *mut c_void) {
-    // SAFETY: `new` wrote it.
+    // SAFETY: `new` wrote the pointer into the node.
     let inner = unsafe { node.cast::<NonNull<Inner<T>>>().read() };
-    // INVARIANT: the use that `new` gave away.
+    // INVARIANT: this is the use that `new` gave to the binding.
     let this = Devres(inner, PhantomData);
     let inner = this.inner();
     inner.live.store(false, Ordering::Relaxed);
-    // Nobody else can come to know of it where nobody else does.
+    // If there is no other handle, no reader can find the value.
     if inner.users.load(Ordering::Acquire) != 1 {
         rcu::synchronize_rcu();
     }
-    // SAFETY: the memory is there; only the field's address is taken.
+    // SAFETY: the memory is allocated, and only the field's address is taken.
     let value = unsafe { &raw mut (*this.0.as_ptr()).value }.cast::<T>();
-    // SAFETY: the value was initialised, and is dropped this once: no driver has the device as one
-    // of this binding any more, and no reader is left that found it there.
+    // SAFETY: the value is initialised, and this is its only drop. No code of a driver has the
+    // device with this binding any more, and every reader that found the value has ended.
     unsafe { value.drop_in_place() };
 }

@@ -7,20 +7,21 @@
 //! | here | C |
 //! |---|---|
 //! | [`set_mask_and_coherent`], [`DmaMask`] | `dma_set_mask_and_coherent`, `DMA_BIT_MASK` |
-//! | [`Coherent`] | `dma_alloc_coherent`, and `dma_free_coherent` when it is dropped |
-//! | [`Streaming`] | `dma_map_single`, and `dma_unmap_single` when it is dropped |
+//! | [`Coherent`] | `dma_alloc_coherent`; dropping it calls `dma_free_coherent` |
+//! | [`Streaming`] | `dma_map_single`; dropping it calls `dma_unmap_single` |
 //! | [`Streaming::sync_for_cpu`], [`Cpu`] | `dma_sync_single_for_cpu`, `dma_sync_single_for_device` |
 //! | [`wmb`], [`rmb`] | `dma_wmb`, `dma_rmb` |
 //!
-//! What a device may write has no references to it here. The CPU reads and writes it in words, each
-//! by one instruction, so that neither the device nor another CPU is raced with; what is more than
-//! a word can be seen half written, as in C, and a lock or an order of accesses is the driver's to
-//! keep. Types are those of which any bits are a value ([`FromBytes`](crate::bytes::FromBytes),
-//! [`IntoBytes`](crate::bytes::IntoBytes)).
+//! There are no Rust references to memory that a device may write. The CPU reads and writes it in
+//! words, each with one instruction, so there is no data race with the device or with another CPU.
+//! A value larger than a word may be seen half written, as in C; the driver must use a lock or
+//! order the accesses. The element types are those for which all bit patterns are valid
+//! ([`FromBytes`](crate::bytes::FromBytes), [`IntoBytes`](crate::bytes::IntoBytes)).
 //!
-//! Both kinds of memory stand in the data of the device's driver: they are freed in the bus's
-//! `remove`, when the device is still bound, and not before the driver's own `remove` has told the
-//! device to stop.
+//! Both kinds of memory are part of the data of the device's driver. The bus's `remove` frees them
+//! while the device is still bound, after the driver's own `remove` has told the device to stop.
+//!
+//! # Examples
 //!
 //! ```
 //! # #![forbid(unsafe_code)]
@@ -87,20 +88,32 @@ pub use streaming::{
 #[doc(inline)]
 pub use crate::__dma_field as field;
 
-/// An address by which a device reaches memory: C's `dma_addr_t`.
+/// An address with which a device accesses memory: C's `dma_addr_t`.
 #[doc(alias = "dma_addr_t")]
 pub type DmaAddr = linux_driver_sys::dma_addr_t;
 
-/// What was written to coherent memory before it is seen by the device before what is written after
-/// it: C's `dma_wmb`. Context: any.
+/// Orders writes to coherent memory: the device sees everything written before this call before it
+/// sees anything written after it.
+///
+/// # Context
+///
+/// Any.
+///
+/// C: `dma_wmb`.
 #[doc(alias = "dma_wmb")]
 #[inline(always)]
 pub fn wmb() {
     crate::io::arch::dma_wmb();
 }
 
-/// What is read of coherent memory before it is read before what is read after it: C's `dma_rmb`.
-/// Context: any.
+/// Orders reads of coherent memory: everything read before this call is read before anything after
+/// it.
+///
+/// # Context
+///
+/// Any.
+///
+/// C: `dma_rmb`.
 #[doc(alias = "dma_rmb")]
 #[inline(always)]
 pub fn rmb() {

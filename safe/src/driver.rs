@@ -4,16 +4,16 @@
 //! C headers: `include/linux/device/driver.h`; `drivers/base/driver.c`, `drivers/base/bus.c`,
 //! `drivers/base/dd.c`.
 //!
-//! Here is what the drivers of all buses share: the members of `struct device_driver`
-//! ([`DeviceDriver`]), how a driver is registered ([`Registration`]), and where the data of a bound
-//! device is. Which devices a driver matches is each bus's own: there are no IDs in this module.
+//! This module holds what the drivers of all buses share: the members of `struct device_driver`
+//! ([`DeviceDriver`]), the registration of a driver ([`Registration`]), and the memory for the data
+//! of a bound device. It has no device IDs: each bus decides which devices a driver matches.
 //!
 //! # Static, or made at run time
 //!
-//! A driver structure is a static where the module is a driver and nothing else
-//! (`module_pci_driver!` and its kin): what is known at compile time is then in the module's
-//! `.data`. A module that is more than that registers its drivers when it is loaded, in place, with
-//! [`Registration::new`]: the structure is then part of the module's state.
+//! In a module that consists of one driver (`module_pci_driver!` and the like), the driver
+//! structure is a static. Everything known at compile time is then in the module's `.data`. A
+//! module with more than one driver, or with other state, registers its drivers when it is loaded,
+//! with [`Registration::new`]. Such a driver structure is part of the module's state.
 
 mod binding;
 mod members;

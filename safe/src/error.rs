@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Errors of the kernel: errno.
+//! The kernel's errors: errno.
 //!
 //! C headers: `include/linux/errno.h`, `include/linux/err.h`.
 
@@ -12,24 +12,25 @@ use linux_driver_sys as sys;
 
 use crate::print::{self, ErrorName, Layout, Native};
 
-/// The largest errno that the kernel knows: `MAX_ERRNO` in `include/linux/err.h`.
+/// The largest errno: `MAX_ERRNO` in `include/linux/err.h`.
 const MAX_ERRNO: i32 = 4095;
 
-/// An error of the kernel: what C hands around as a negative `int`.
+/// An error of the kernel, which C returns as a negative `int`.
 ///
 /// # Invariants
 ///
-/// The value lies in `-MAX_ERRNO..=-1`.
+/// The value is in `-MAX_ERRNO..=-1`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Error(NonZeroI32);
 
-/// A result with an error of the kernel.
+/// A result whose error is an error of the kernel.
 pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
 impl Error {
-    /// The error for a return value of C, which is a negated errno. Anything else is
-    /// [`code::EINVAL`]: it says that the callee does not keep to the convention.
+    /// Returns the error for a negated errno, as C functions return it. For any other value it
+    /// returns [`code::EINVAL`]: the C function did not keep to the convention.
     ///
+    /// # Examples
     /// ```
     /// use linux_driver::error::{Error, code::*};
     /// assert_eq!(Error::from_errno(-19), ENODEV);
@@ -43,12 +44,12 @@ impl Error {
         }
     }
 
-    /// The negated errno, as C returns it.
+    /// Returns the negated errno, as C functions return it.
     pub const fn to_errno(self) -> c_int {
         self.0.get()
     }
 
-    /// C's name of it, where it is one of [`code`].
+    /// Returns C's name of the error, if [`code`] contains it.
     pub fn name(self) -> Option<&'static str> {
         code::NAMES
             .iter()
@@ -57,7 +58,7 @@ impl Error {
     }
 }
 
-/// The result that C's return value stands for: negative is an error, anything else is fine.
+/// Converts the return value of a C function: a negative value is an error, any other is success.
 pub const fn to_result(returned: c_int) -> Result {
     if returned < 0 {
         Err(Error::from_errno(returned))
@@ -75,7 +76,7 @@ impl fmt::Debug for Error {
     }
 }
 
-/// As the kernel's `%pe` prints it: "-ENODEV".
+/// Prints the error as the kernel's `%pe` does: "-ENODEV".
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
@@ -118,7 +119,7 @@ pub mod code {
                     }
                 };
             )*
-            /// Each with its name.
+            /// Each error with its name.
             pub(super) const NAMES: &[(Error, &str)] = &[$(($name, stringify!($name)),)*];
         };
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Registers: mapped into memory, or behind I/O ports.
+//! Registers of devices: in mapped memory, or at I/O ports.
 //!
 //! C headers: `arch/x86/include/asm/io.h`, `include/linux/iopoll.h`.
 
@@ -20,36 +20,44 @@ use core::marker::PhantomData;
 
 use crate::error::{Result, code::EINVAL};
 
-/// Device memory mapped into the kernel, at least `SIZE` bytes of it.
+/// Device memory that is mapped into the kernel, at least `SIZE` bytes.
 ///
-/// Registers are best declared by [`register!`](crate::register), and read and written as values of
-/// their types: [`read`](Self::read), [`write`](Self::write). The methods that are named as C's
-/// functions take offsets in bytes. A constant offset is checked at compile time; one that is known
-/// at run time only has the `try_` methods, which return [`EINVAL`] for an access that is out of
-/// bounds or not aligned.
+/// Declare registers with [`register!`](crate::register), and read and write them as values of
+/// their types: [`read`](Self::read), [`write`](Self::write).
 ///
-/// Context: any, hard interrupts included.
+/// The methods with the names of C functions take offsets in bytes. A constant offset is checked at
+/// compile time. For an offset that is known only at run time, use the `try_` methods. They return
+/// [`EINVAL`] if the access is out of bounds or not aligned.
+///
+/// # Context
+///
+/// Any, including hard interrupts.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::error::Result;
 /// use linux_driver::io::Mmio;
 ///
-/// /// Tells the device where its ring is in memory, and starts it.
+/// /// Gives the device the address of its ring, and starts it.
 /// ///
-/// /// The first two need no order towards memory: the device reads nothing there yet. The last one does: what was written to
-/// /// the ring before is there when the device looks. Among each other, all come in this order.
+/// /// The first two writes need no order relative to memory, because the device does not read the
+/// /// ring yet. The last one does: the device must see what was written to the ring before. Device
+/// /// accesses among each other always keep this order.
 /// fn start(registers: &Mmio<0x100>, ring: u64, entries: u32) {
 ///     registers.writeq_relaxed::<0x80>(ring);
 ///     registers.writel_relaxed::<0x88>(entries);
 ///     registers.writel::<0x8c>(1);
 /// }
 ///
-/// /// How many bytes came: a counter of 64 bits, read by one instruction. Two of 32 bits could see two moments.
+/// /// Returns the number of received bytes: a 64-bit counter, read with one instruction. Two reads
+/// /// of 32 bits could see two different values of the counter.
 /// fn received(registers: &Mmio<0x100>) -> u64 {
 ///     registers.readq::<0x90>()
 /// }
 ///
-/// /// Sets one of the addresses that the device listens to; `EINVAL` for a number that reaches beyond the mapping.
+/// /// Sets one of the addresses that the device listens to; `EINVAL` if `number` is outside of the
+/// /// mapping.
 /// fn set_address(registers: &Mmio<0x100>, number: u8, address: u64) -> Result {
 ///     registers.try_writeq(address, 0xc0 + 8 * usize::from(number))
 /// }
@@ -57,8 +65,8 @@ use crate::error::{Result, code::EINVAL};
 ///
 /// # Invariants
 ///
-/// `base..base + length` is mapped device memory as long as this value lives, `base` is aligned to
-/// 8 bytes at least, and `length` is `SIZE` at least.
+/// `base..base + length` is mapped device memory as long as this value lives. `base` is aligned to
+/// at least 8 bytes, and `length` is at least `SIZE`.
 #[doc(alias = "__iomem")]
 pub struct Mmio<const SIZE: usize> {
     base: *mut u8,
@@ -66,9 +74,9 @@ pub struct Mmio<const SIZE: usize> {
     _owned: PhantomData<u8>,
 }
 
-// SAFETY: device registers may be accessed from any CPU (`Documentation/driver-api/device-io.rst`);
-// what order that needs is the driver's to keep, as in C. An access is one instruction, so that two
-// of them are no data race.
+// SAFETY: device registers may be accessed from any CPU (`Documentation/driver-api/device-io.rst`).
+// The driver is responsible for the order that the device needs, as in C. Each access is one
+// instruction, so two of them are no data race.
 unsafe impl<const SIZE: usize> Send for Mmio<SIZE> {}
 // SAFETY: as above.
 unsafe impl<const SIZE: usize> Sync for Mmio<SIZE> {}
@@ -79,8 +87,8 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the accessor asks for a mapped register of this width at this offset from
-            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // SAFETY: the accessor requires a mapped register of this width at this offset from
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
             // invariant so many bytes are mapped.
             unsafe { arch::$read::<OFFSET>(self.base) }
         }
@@ -89,47 +97,61 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the accessor asks for a mapped register of this width at this offset from
-            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // SAFETY: the accessor requires a mapped register of this width at this offset from
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
             // invariant so many bytes are mapped.
             unsafe { arch::$write::<OFFSET>(self.base, value) }
         }
 
-        #[doc = concat!("Reads the register at the constant `OFFSET`, without an order towards other memory: C's `", stringify!($read_relaxed), "`.")]
+        #[doc = concat!(
+            "Reads the register at the constant `OFFSET`, without an order relative to other \
+             memory: C's `",
+            stringify!($read_relaxed), "`."
+        )]
         #[inline(always)]
         pub fn $read_relaxed<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the accessor asks for a mapped register of this width at this offset from
-            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // SAFETY: the accessor requires a mapped register of this width at this offset from
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
             // invariant so many bytes are mapped.
             unsafe { arch::$read_relaxed::<OFFSET>(self.base) }
         }
 
-        #[doc = concat!("Writes the register at the constant `OFFSET`, without an order towards other memory: C's `", stringify!($write_relaxed), "`.")]
+        #[doc = concat!(
+            "Writes the register at the constant `OFFSET`, without an order relative to other \
+             memory: C's `",
+            stringify!($write_relaxed), "`."
+        )]
         #[inline(always)]
         pub fn $write_relaxed<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the accessor asks for a mapped register of this width at this offset from
-            // `base`, aligned to its width: the offset is checked above against `SIZE`, and by the
+            // SAFETY: the accessor requires a mapped register of this width at this offset from
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
             // invariant so many bytes are mapped.
             unsafe { arch::$write_relaxed::<OFFSET>(self.base, value) }
         }
 
-        #[doc = concat!("Reads the register at `offset`, or [`EINVAL`]: C's `", stringify!($read), "`.")]
+        #[doc = concat!(
+            "Reads the register at `offset`: C's `", stringify!($read), "`.\n\n",
+            "# Errors\n\n[`EINVAL`] if the register is out of bounds or not aligned."
+        )]
         #[inline]
         pub fn $try_read(&self, offset: usize) -> Result<$type> {
             let address = self.address::<$type>(offset)?;
-            // SAFETY: the accessor asks for a mapped register of this width, aligned to it:
-            // `address` checked that the access is in the mapping, and aligned.
+            // SAFETY: the accessor requires a mapped register of this width, aligned to it:
+            // `address` has checked that the access is in the mapping, and aligned.
             Ok(unsafe { arch::$read::<0>(address) })
         }
 
-        #[doc = concat!("Writes the register at `offset`, or [`EINVAL`]: C's `", stringify!($write), "`.")]
+        #[doc = concat!(
+            "Writes the register at `offset`: C's `", stringify!($write), "`.\n\n",
+            "# Errors\n\n[`EINVAL`] if the register is out of bounds or not aligned."
+        )]
         #[inline]
         pub fn $try_write(&self, value: $type, offset: usize) -> Result {
             let address = self.address::<$type>(offset)?;
-            // SAFETY: the accessor asks for a mapped register of this width, aligned to it:
-            // `address` checked that the access is in the mapping, and aligned.
+            // SAFETY: the accessor requires a mapped register of this width, aligned to it:
+            // `address` has checked that the access is in the mapping, and aligned.
             unsafe { arch::$write::<0>(address, value) };
             Ok(())
         }
@@ -137,11 +159,11 @@ macro_rules! accessors {
 }
 
 impl<const SIZE: usize> Mmio<SIZE> {
-    /// Registers in a mapping that the caller made.
+    /// Returns registers in a mapping that the caller made.
     ///
     /// # Safety
     ///
-    /// The type's invariant holds.
+    /// The type's invariants hold.
     pub(crate) const unsafe fn new(base: *mut u8, length: usize) -> Self {
         Self {
             base,
@@ -150,12 +172,12 @@ impl<const SIZE: usize> Mmio<SIZE> {
         }
     }
 
-    /// How many bytes are mapped.
+    /// Returns the number of mapped bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether nothing is mapped.
+    /// Returns whether nothing is mapped.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -167,11 +189,11 @@ impl<const SIZE: usize> Mmio<SIZE> {
         );
         assert!(
             offset <= SIZE && size_of::<T>() <= SIZE - offset,
-            "the register lies outside of the mapping"
+            "the register is outside of the mapping"
         );
         assert!(
             offset <= i32::MAX as usize,
-            "an instruction reaches 2 GiB: use the `try_` method for this register"
+            "an instruction reaches only 2 GiB: use the `try_` method for this register"
         );
     }
 
@@ -197,7 +219,7 @@ mod tests {
     use super::*;
 
     fn over(memory: &mut [u64; 2]) -> Mmio<16> {
-        // SAFETY: the memory is as good as a device's for as long as the test uses it, and aligned
+        // SAFETY: the test keeps the memory as long as it uses the value, and the memory is aligned
         // to 8 bytes.
         unsafe { Mmio::new(memory.as_mut_ptr().cast(), 16) }
     }

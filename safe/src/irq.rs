@@ -5,20 +5,23 @@
 //!
 //! | here | C |
 //! |---|---|
-//! | [`Handler`], [`ThreadedHandler`] | `irq_handler_t`: what is called |
+//! | [`Handler`], [`ThreadedHandler`] | `irq_handler_t` |
 //! | [`IrqReturn`], [`ThreadedIrqReturn`] | `irqreturn_t` |
-//! | [`Registration::new`] | `request_irq`, and `free_irq` when it is dropped |
-//! | [`Registration::new_threaded`] | `request_threaded_irq`, and `free_irq` when it is dropped |
+//! | [`Registration::new`] | `request_irq`; dropping it calls `free_irq` |
+//! | [`Registration::new_threaded`] | `request_threaded_irq`; dropping it calls `free_irq` |
 //! | [`Registration::disable`], [`Disabled`] | `disable_irq`, `enable_irq` |
 //! | [`Registration::synchronize`] | `synchronize_irq` |
 //! | [`Flags`], `IRQF_*` | the flags of `request_irq` |
-//! | [`Line`] | the number of an interrupt, of the binding that it was got for |
+//! | [`Line`] | the number of an interrupt, which belongs to one binding |
 //!
-//! What a handler works with lies inside the registration, which owns it: it is there before the
-//! first interrupt can come, and goes after the last handler has returned. The registration stands
-//! in the data of the device's driver, so that it ends in the bus's `remove`, before anything else
-//! of the binding goes; for that reason a handler gets the device as a [`Bound`] one, also while
-//! `probe` is not yet finished.
+//! The registration owns the handler and its data. They are initialised before the first interrupt
+//! can arrive, and are dropped after the last handler has returned.
+//!
+//! The registration is part of the data of the device's driver. The bus's `remove` therefore frees
+//! the interrupt before the binding's other resources are released. For that reason a handler gets
+//! the device as [`Bound`], even while `probe` has not finished yet.
+//!
+//! # Examples
 //!
 //! ```
 //! # #![forbid(unsafe_code)]
@@ -91,12 +94,12 @@ pub use registration::{Disabled, Registration};
 
 use crate::device::{Bound, Device};
 
-/// An interrupt of a device: the number that C's `request_irq` takes, and the binding that it was
-/// got for.
+/// An interrupt of a device: the number that C's `request_irq` takes, and the binding that the
+/// number belongs to.
 ///
-/// A bus gives it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector),
-/// [`platform::Device::irq`](crate::platform::Device::irq). When the binding has ended the kernel
-/// may give the number to another device: [`Registration::new`] then refuses it.
+/// The bus's device returns it: [`pci::Device::irq_vector`](crate::pci::Device::irq_vector),
+/// [`platform::Device::irq`](crate::platform::Device::irq). When the binding has ended, the kernel
+/// may give the number to another device. [`Registration::new`] then fails.
 #[derive(Clone, Copy)]
 pub struct Line {
     number: c_uint,
@@ -104,7 +107,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// An interrupt that is this device's until its driver is unbound.
+    /// Returns a line for an interrupt that belongs to this device until its driver is unbound.
     pub(crate) fn new(number: c_uint, device: &Device<Bound>) -> Self {
         Self {
             number,
@@ -112,7 +115,7 @@ impl Line {
         }
     }
 
-    /// The number, as in `/proc/interrupts`.
+    /// Returns the number, as in `/proc/interrupts`.
     pub fn number(&self) -> u32 {
         self.number
     }

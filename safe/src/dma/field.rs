@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A field of what stands in memory for DMA, as wide as one instruction reads and writes.
+//! A field of an element in DMA memory, of a width that one instruction can read or write.
 
 use core::marker::PhantomData;
 
@@ -9,15 +9,19 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// An integer that one instruction reads or writes.
+/// An integer type that one instruction can read or write.
 pub trait Word: sealed::Sealed + Copy + 'static {
+    /// Reads the word.
+    ///
     /// # Safety
     ///
-    /// `address` is valid for reads and aligned; all who access it at the same time do so by one
+    /// `address` is valid for reads and aligned. Every other access at the same time uses one
     /// instruction.
     #[doc(hidden)]
     unsafe fn load(address: *const Self) -> Self;
 
+    /// Writes the word.
+    ///
     /// # Safety
     ///
     /// As for `load`, for writes.
@@ -32,8 +36,8 @@ macro_rules! words {
         impl Word for $type {
             #[inline(always)]
             unsafe fn load(address: *const Self) -> Self {
-                // SAFETY: the accessor asks for an address that is valid for a load of this width:
-                // by the caller's promise.
+                // SAFETY: the accessor requires an address that is valid for a load of this width:
+                // the caller promises it.
                 unsafe { arch::$load::<0>(address.cast()) }
             }
 
@@ -53,12 +57,12 @@ words! {
     u64, readq, writeq;
 }
 
-/// Where the field of type `W` is in a `T`. Made by [`field!`](crate::dma::field).
+/// A field of type `W` in a `T`. [`field!`](crate::dma::field) makes it.
 ///
 /// # Invariants
 ///
-/// A `T` has a `W` at `offset`, and of each `T` in an array that is aligned to a page the field is
-/// aligned.
+/// A `T` has a `W` at `offset`. In an array of `T` that is aligned to a page, that field is aligned
+/// in each element.
 pub struct Field<T, W> {
     offset: usize,
     _of: PhantomData<fn(T) -> W>,
@@ -73,6 +77,13 @@ impl<T, W> Clone for Field<T, W> {
 impl<T, W> Copy for Field<T, W> {}
 
 impl<T, W: Word> Field<T, W> {
+    /// Returns the field at `offset`.
+    ///
+    /// # Panics
+    ///
+    /// If the field is not aligned in each element of an array, or not inside of `T`. In a constant
+    /// this is a compile error.
+    ///
     /// # Safety
     ///
     /// A `T` has a `W` at `offset`.
@@ -80,11 +91,11 @@ impl<T, W: Word> Field<T, W> {
     pub const unsafe fn new(offset: usize) -> Self {
         assert!(
             offset.is_multiple_of(size_of::<W>()) && size_of::<T>().is_multiple_of(size_of::<W>()),
-            "the field is not aligned in each element: no one instruction reads it"
+            "the field is not aligned in each element: it takes more than one instruction to read"
         );
         assert!(
             offset < size_of::<T>(),
-            "the field does not lie in the type"
+            "the field is not inside of the type"
         );
         Self {
             offset,
@@ -97,11 +108,12 @@ impl<T, W: Word> Field<T, W> {
     }
 }
 
-/// A type's field, for [`Coherent::read_field`](crate::dma::Coherent::read_field): `field!(Type,
-/// name)`. It is one of [`Word`]'s types, and aligned.
+/// Returns a field of a type, for [`Coherent::read_field`](crate::dma::Coherent::read_field):
+/// `field!(Type, name)`. The field must be of a [`Word`] type, and aligned.
 ///
-/// It is the type's own field: none of a type that it derefs to (`offset_of!` knows of no `Deref`),
-/// nor what the field itself derefs to (a raw pointer is not coerced, as a reference would be).
+/// It must be the type's own field. A field of a type that the type derefs to is an error, because
+/// `offset_of!` does not use `Deref`. So is a type that the field derefs to, because a raw pointer
+/// is not coerced, as a reference would be.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __dma_field {
@@ -110,10 +122,12 @@ macro_rules! __dma_field {
             const fn of<W: $crate::dma::Word>(
                 _: unsafe fn(*const $type) -> *const W,
             ) -> $crate::dma::Field<$type, W> {
-                // SAFETY: the function, which is not called, says that it is a field of this type.
+                // SAFETY: the function, which is never called, compiles only if this is a field of
+                // type `W` in this type.
                 unsafe { $crate::dma::Field::new($crate::__core::mem::offset_of!($type, $field)) }
             }
-            // SAFETY: only the address is taken, in a value that whoever calls it would have.
+            // SAFETY: only the field's address is taken. A caller of the function would pass a
+            // valid value; nothing calls it.
             of(|value| unsafe { &raw const (*value).$field })
         }
     };

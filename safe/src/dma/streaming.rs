@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Memory that is mapped for a device, and is the CPU's in between.
+//! Memory that is mapped for a device, and that the CPU can access in between.
 //!
 //! C headers: `include/linux/dma-mapping.h`, `include/linux/dma-direction.h`;
 //! `kernel/dma/mapping.c`.
@@ -24,14 +24,14 @@ mod sealed {
     }
 }
 
-/// Which way data goes: `enum dma_data_direction`.
+/// The direction of a transfer: `enum dma_data_direction`.
 #[doc(alias = "dma_data_direction")]
 pub trait Direction: sealed::Sealed + 'static {}
 
-/// What the CPU may read of: the device may have written it.
+/// A direction in which the device may write, so that the CPU may read.
 pub trait Readable: Direction {}
 
-/// What the CPU may write to: the device may read it.
+/// A direction in which the device may read, so that the CPU may write.
 pub trait Writable: Direction {}
 
 macro_rules! directions {
@@ -53,22 +53,26 @@ directions! {
     /// From the device to memory: `DMA_FROM_DEVICE`.
     #[doc(alias = "DMA_FROM_DEVICE")]
     FromDevice = DMA_FROM_DEVICE: Readable;
-    /// Both: `DMA_BIDIRECTIONAL`.
+    /// In both directions: `DMA_BIDIRECTIONAL`.
     #[doc(alias = "DMA_BIDIRECTIONAL")]
     Bidirectional = DMA_BIDIRECTIONAL: Readable, Writable;
 }
 
-/// Bytes that are mapped for a device: C's `dma_map_single` when it is made, `dma_unmap_single`
-/// when it is dropped.
+/// Bytes that are mapped for a device. Making it calls C's `dma_map_single`, dropping it
+/// `dma_unmap_single`.
 ///
-/// It owns the memory, whole cache lines (`ARCH_DMA_MINALIGN`), which is the device's but for the
-/// time between [`sync_for_cpu`](Self::sync_for_cpu) and when what that returns is dropped. It
-/// stands in the data of the device's driver, where it stays; nowhere else is it made ([`EINVAL`]).
+/// It owns the memory, in whole cache lines (`ARCH_DMA_MINALIGN`). The memory is the device's,
+/// except between [`sync_for_cpu`](Self::sync_for_cpu) and the drop of the value which that
+/// returns.
+///
+/// It must be a field of the data of the device's driver, and stays there. Making it anywhere else
+/// fails with [`EINVAL`].
 ///
 /// # Invariants
 ///
-/// `memory` is `length` bytes of `kmalloc`, this value's own, mapped as `handle` for `device`. This
-/// value lies in the data of the driver that is bound to `device`.
+/// `memory` is an allocation of `kmalloc` of at least `length` bytes, owned by this value and
+/// mapped as `handle` for `device`. This value is in the data of the driver that is bound to
+/// `device`.
 #[doc(alias = "dma_map_single")]
 #[doc(alias = "dma_unmap_single")]
 #[doc(alias = "dma_map_page_attrs")]
@@ -87,15 +91,21 @@ pub struct Streaming<D: Direction> {
 
 // SAFETY: it owns plain memory, which may be unmapped and freed on any thread.
 unsafe impl<D: Direction> Send for Streaming<D> {}
-// SAFETY: a shared one gives its bytes to one at a time, by an atomic flag.
+// SAFETY: a shared reference gives access to the bytes to one caller at a time, through an atomic
+// flag.
 unsafe impl<D: Direction> Sync for Streaming<D> {}
 
 impl<D: Direction> Streaming<D> {
-    /// Maps `length` bytes, zeroed.
+    /// Allocates and maps `length` zeroed bytes.
     ///
-    /// `ENOMEM` if there is no memory, or none of the bus's to map it (`dma_mapping_error`);
-    /// [`EINVAL`] outside of the data of the device's driver, and for no bytes. Context: as `flags`
-    /// say.
+    /// # Context
+    ///
+    /// As `flags` say.
+    ///
+    /// # Errors
+    ///
+    /// * `ENOMEM` if there is no memory, or if it cannot be mapped (`dma_mapping_error`).
+    /// * [`EINVAL`] if the value is not in the data of the device's driver, or if `length` is 0.
     pub fn zeroed(
         device: &impl AsRef<Device<Bound>>,
         length: usize,
@@ -107,21 +117,23 @@ impl<D: Direction> Streaming<D> {
                 return Err(EINVAL);
             }
             let place = device.place(slot)?;
-            // What kmalloc() gives for a power of two is aligned to it: no cache line is shared
-            // with others.
+            // For a power of two, `kmalloc` returns memory that is aligned to it. So the memory
+            // shares no cache line with another allocation.
             let size = length
                 .max(DMA_MINALIGN)
                 .checked_next_power_of_two()
                 .ok_or(ENOMEM)?;
-            // SAFETY: any size and any flags may be asked for.
+            // SAFETY: `kmalloc` accepts any size and any flags.
             let memory = unsafe { sys::linux_driver_kmalloc(size, (flags | __GFP_ZERO).raw()) };
             let memory = NonNull::new(memory.cast::<u8>()).ok_or(ENOMEM)?;
             let mut handle: DmaAddr = 0;
-            // SAFETY: `dma_map_single` demands memory that is contiguous for the device, and
-            // neither on the stack nor of `vmalloc`, and that the CPU leaves alone until it is
-            // synced or unmapped (`core-api/dma-api.rst`): it is of `kmalloc`, at least so long,
-            // and is reached through `Synced` alone. The device is bound, and this value goes
-            // before it is unbound.
+            // SAFETY: `dma_map_single` requires
+            // - memory that is contiguous for the device, neither on the stack nor from `vmalloc`
+            //   (`core-api/dma-api.rst`): it is from `kmalloc`, and has at least `length` bytes;
+            // - that the CPU does not access it until it is synced or unmapped: it is reached only
+            //   through `Cpu`;
+            // - a device that exists until it is unmapped: the device is bound, and this value is
+            //   dropped before it is unbound.
             let mapped = unsafe {
                 sys::linux_driver_dma_map_single(
                     device.as_raw(),
@@ -132,12 +144,12 @@ impl<D: Direction> Streaming<D> {
                 )
             };
             if let Err(error) = to_result(mapped) {
-                // SAFETY: `kfree` asks for the address that `kmalloc` returned, once: it was
-                // allocated above. Since `dma_map_single` failed no device has it.
+                // SAFETY: `kfree` requires the address that `kmalloc` returned, once: it was
+                // allocated above. `dma_map_single` failed, so no device has the address.
                 unsafe { sys::kfree(memory.as_ptr().cast()) };
                 return Err(error);
             }
-            // SAFETY: a device is there, so its address is not null.
+            // SAFETY: the address of a device that exists is not null.
             let device = unsafe { NonNull::new_unchecked(device.as_raw()) };
             let value = Self {
                 memory,
@@ -154,50 +166,59 @@ impl<D: Direction> Streaming<D> {
             unsafe { slot.write(value) };
             Ok(())
         };
-        // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.
+        // SAFETY: on `Ok` the value is initialised; on `Err` nothing in it needs to be dropped.
         unsafe { pin_init_from_closure(init) }
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there are none: never, since none are not mapped.
+    /// Returns whether there are no bytes. Always false: a mapping without bytes fails.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Where the device finds the bytes.
+    /// Returns the device's address of the bytes.
     pub fn dma_handle(&self) -> DmaAddr {
         self.handle
     }
 
-    /// Takes the memory from the device: C's `dma_sync_single_for_cpu`. The device does not use it
-    /// until what this returns is dropped, which is for the driver to see to: it has told the
-    /// device so, or the device has said that it is done.
+    /// Takes the memory from the device: C's `dma_sync_single_for_cpu`. The device must not use it
+    /// until the returned value is dropped. The driver is responsible for that: it has told the
+    /// device so, or the device has reported that it is done.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if another caller has taken the memory already.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use linux_driver::dma::{FromDevice, Streaming};
     /// use linux_driver::error::Result;
     ///
-    /// /// What the device has received: it has interrupted to say so.
+    /// /// Copies the received data, after the device's interrupt has reported it.
     /// fn received(packet: &Streaming<FromDevice>, to: &mut [u8]) -> Result {
     ///     packet.sync_for_cpu()?.read(0, to)
-    ///     // The device's again.
+    ///     // The memory is the device's again.
     /// }
     /// ```
     #[doc(alias = "dma_sync_single_for_cpu")]
     #[doc(alias = "dma_sync_single_for_device")]
     pub fn sync_for_cpu(&self) -> Result<Cpu<'_, D>> {
-        // What the last one who had it did with it comes before.
+        // The previous owner's accesses happen before this one's.
         if self.with_cpu.swap(true, Ordering::Acquire) {
             return Err(EBUSY);
         }
-        // SAFETY: `dma_sync_single_for_cpu` demands the address, size and direction of the mapping:
-        // by the invariant they are. The device is bound.
+        // SAFETY: `dma_sync_single_for_cpu` requires the address, the size and the direction of a
+        // mapping, and a device that exists: by the invariant they are this mapping's, and the
+        // device is bound.
         unsafe {
             sys::linux_driver_dma_sync_single_for_cpu(
                 self.device.as_ptr(),
@@ -206,31 +227,32 @@ impl<D: Direction> Streaming<D> {
                 D::RAW,
             )
         };
-        // INVARIANT: nobody else has it, by the flag.
+        // INVARIANT: the flag was clear, and is set for this value.
         Ok(Cpu(self))
     }
 }
 
 impl<D: Direction> Drop for Streaming<D> {
     fn drop(&mut self) {
-        // SAFETY: `dma_unmap_page_attrs` demands the address, size, direction and attributes of the
-        // mapping, once: by the invariant they are this value's, which is dropped once. The device
-        // is still bound: what lies in the data of its driver is dropped before.
+        // SAFETY: `dma_unmap_page_attrs` requires the address, the size, the direction and the
+        // attributes of a mapping, once, and a device that exists. By the invariant they are this
+        // value's, which is dropped once. The device is still bound: the data of its driver is
+        // dropped before it is unbound.
         unsafe {
             sys::dma_unmap_page_attrs(self.device.as_ptr(), self.handle, self.length, D::RAW, 0)
         };
-        // SAFETY: `kfree` demands memory of `kmalloc` that nobody uses: it is this value's, and was
-        // unmapped above, after which no device may.
+        // SAFETY: `kfree` requires memory of `kmalloc` that is not used: this value owns it, and no
+        // device may use it after it was unmapped above.
         unsafe { sys::kfree(self.memory.as_ptr().cast()) };
     }
 }
 
-/// The memory of a [`Streaming`] while it is the CPU's. It is the device's again when this is
-/// dropped: C's `dma_sync_single_for_device`.
+/// The memory of a [`Streaming`] while the CPU may access it. Dropping this value gives the memory
+/// back to the device: C's `dma_sync_single_for_device`.
 ///
 /// # Invariants
 ///
-/// The flag of the [`Streaming`] is set for this value: there is no other.
+/// The flag of the [`Streaming`] is set for this value, so there is no other value for it.
 #[must_use = "the memory is the device's again when this is dropped"]
 pub struct Cpu<'a, D: Direction>(&'a Streaming<D>);
 
@@ -248,26 +270,34 @@ impl<D: Direction> Cpu<'_, D> {
         }
     }
 
-    /// Copies what the device has written from `offset` on. [`EINVAL`] if it is not so long.
+    /// Copies bytes that the device has written, from `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there are fewer than `to.len()` bytes from `offset` on.
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result
     where
         D: Readable,
     {
         let from = self.at(offset, to.len())?;
-        // SAFETY: so many bytes are there, by the check. Words of one instruction: a device that
-        // does not keep to what it was told is no data race.
+        // SAFETY: `copy_out` requires so many bytes, and a separate target: `at` has checked the
+        // range. It reads words of one instruction, so a device that still writes is no data race.
         unsafe { words::copy_out(from, to.as_mut_ptr(), to.len()) };
         Ok(())
     }
 
-    /// Copies to `offset` and on what the device is to read. [`EINVAL`] if there is not so much
-    /// room.
+    /// Copies `from` to the memory from `offset` on, for the device to read.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if there are fewer than `from.len()` bytes from `offset` on.
     pub fn write(&mut self, offset: usize, from: &[u8]) -> Result
     where
         D: Writable,
     {
         let to = self.at(offset, from.len())?;
-        // SAFETY: there is room for so many bytes, by the check; nobody else has the memory.
+        // SAFETY: `copy_in` requires memory for so many bytes, and initialised ones: `at` has
+        // checked the range, and no other code has access to the memory.
         unsafe { words::copy_in(to, from.as_ptr(), from.len()) };
         Ok(())
     }
@@ -275,9 +305,11 @@ impl<D: Direction> Cpu<'_, D> {
 
 impl<D: Direction> Drop for Cpu<'_, D> {
     fn drop(&mut self) {
-        // SAFETY: `dma_sync_single_for_device` demands the address, size and direction of the
-        // mapping, and that the CPU is done with it: by the invariant they are, and this is the end
-        // of the one value that reached the bytes.
+        // SAFETY: `dma_sync_single_for_device` requires
+        // - the address, the size and the direction of a mapping: by the invariant they are this
+        //   mapping's;
+        // - that the CPU no longer accesses the memory: this value was the only one that could
+        //   reach the bytes, and it ends here.
         unsafe {
             sys::linux_driver_dma_sync_single_for_device(
                 self.0.device.as_ptr(),
@@ -286,7 +318,7 @@ impl<D: Direction> Drop for Cpu<'_, D> {
                 D::RAW,
             )
         };
-        // The next one who has it sees what was done with it.
+        // The next owner sees everything that this one did.
         self.0.with_cpu.store(false, Ordering::Release);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Coherent memory to user space and back, without a copy between.
+//! Copies between coherent memory and user space, without an intermediate buffer.
 
 use super::Coherent;
 use crate::bytes::{FromBytes, IntoBytes};
@@ -7,31 +7,44 @@ use crate::error::{Result, code::EFAULT};
 use crate::uaccess::{Reader, Writer};
 
 impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
-    /// Copies `count` of them from `index` on to user space, in what order and how often the
-    /// kernel's C code likes: the device should not write them meanwhile.
-    /// [`EINVAL`](crate::error::code::EINVAL) if there are not so many, [`EFAULT`] if user space
-    /// has no memory there, or there is less room.
+    /// Copies `count` elements from `index` on to user space. The kernel's C code may read the
+    /// memory in any order, and more than once, so the device should not write it meanwhile.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// * [`EINVAL`](crate::error::code::EINVAL) if there are fewer than `count` elements from
+    ///   `index` on.
+    /// * [`EFAULT`] if the user space memory is not mapped, or too small.
     pub fn copy_to_user(&self, index: usize, count: usize, to: &mut Writer<'_>) -> Result {
         let from = self.at(index, count)?;
         let size = size_of::<T>().checked_mul(count).ok_or(EFAULT)?;
-        // SAFETY: so many are there, by the check. The memory was zeroed when it was made; what C
-        // reads of it while another CPU or the device writes is its own affair: no reference is to
-        // it.
+        // SAFETY: `write_raw` requires initialised memory of this size: `at` has checked the range,
+        // and the memory was zeroed when it was allocated. C may read it while another CPU or the
+        // device writes, because no Rust reference to it exists.
         unsafe { to.write_raw(from.cast(), size) }
     }
 
-    /// Copies `count` of them from user space to `index` and on.
-    /// [`EINVAL`](crate::error::code::EINVAL) if there are not so many, [`EFAULT`] if user space
-    /// has no memory there, or hands over less; a part may be written then.
+    /// Copies `count` elements from user space to the elements from `index` on.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// * [`EINVAL`](crate::error::code::EINVAL) if there are fewer than `count` elements from
+    ///   `index` on.
+    /// * [`EFAULT`] if the user space memory is not mapped, or too small. A part may have been
+    ///   written.
     pub fn copy_from_user(&self, index: usize, count: usize, from: &mut Reader<'_>) -> Result {
         let to = self.at(index, count)?;
         let size = size_of::<T>().checked_mul(count).ok_or(EFAULT)?;
-        // SAFETY: there is room for so many, by the check, and any bytes are a value. No reference
-        // is to the memory.
+        // SAFETY: `read_raw` requires memory of this size: `at` has checked the range. All bit
+        // patterns of a `T` are valid, and no reference to the memory exists.
         unsafe { from.read_raw(to.cast(), size) }
     }
 }

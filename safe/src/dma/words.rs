@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Copies between memory of a device's and of ours, in words of one instruction each.
+//! Copies between DMA memory and ordinary memory, in words of one instruction each.
 
 use super::field::Word;
 
 const WORD: usize = size_of::<u64>();
 
-/// Whether both addresses are aligned to words after the same number of bytes.
+/// Returns whether both addresses have the same offset from the start of a word.
 fn in_step(a: *const u8, b: *const u8) -> bool {
     (a.addr() ^ b.addr()).is_multiple_of(WORD)
 }
 
-/// How many of `length` bytes come before the first word, and how many are in words.
+/// Returns the number of bytes before the first whole word, and the number of bytes in whole words.
 fn split(address: *const u8, length: usize) -> (usize, usize) {
     let head = (address.addr().wrapping_neg() % WORD).min(length);
     (head, length.wrapping_sub(head) & !(WORD.wrapping_sub(1)))
@@ -20,9 +20,9 @@ fn split(address: *const u8, length: usize) -> (usize, usize) {
 ///
 /// # Safety
 ///
-/// `from` is valid for reads of `length` bytes; whoever else accesses them meanwhile, a device or a
-/// CPU, does so by one instruction each time. `to` is valid for writes of as many bytes, which are
-/// apart.
+/// `from` is valid for reads of `length` bytes. Every other access to them at the same time, by a
+/// device or a CPU, uses one instruction. `to` is valid for writes of `length` bytes, and does not
+/// overlap `from`.
 pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
     let (head, words) = if in_step(from, to) {
         split(from, length)
@@ -33,16 +33,16 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
     while at < length {
         let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
         if at >= head && at < head.wrapping_add(words) {
-            // SAFETY: `load` asks for 8 bytes that are valid for reads and aligned, and that others
-            // access by one instruction: by the caller's promise, within `length`; the head ends at
-            // a multiple of 8, and so does each word.
+            // SAFETY: `load` requires 8 bytes that are valid for reads and aligned, and that others
+            // access with one instruction. The caller promises that for all `length` bytes. They
+            // are aligned because the head ends at a multiple of 8, and so does each word.
             let word = unsafe { u64::load(source.cast()) };
-            // SAFETY: valid for writes by the caller's promise, and aligned as `source` is: both
-            // are in step.
+            // SAFETY: valid for writes by the caller's promise; aligned as `source` is, because
+            // both have the same offset from the start of a word.
             unsafe { target.cast::<u64>().write(word) };
             at = at.wrapping_add(WORD);
         } else {
-            // SAFETY: as for the words, and a byte is aligned anywhere.
+            // SAFETY: as for the words; a byte is always aligned.
             let byte = unsafe { u8::load(source) };
             // SAFETY: within `length`, and so valid for writes by the caller's promise.
             unsafe { target.write(byte) };
@@ -55,8 +55,9 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of `length` bytes; whoever else accesses them meanwhile, a device or a
-/// CPU, does so by one instruction each time. `from` is as many initialised bytes, which are apart.
+/// `to` is valid for writes of `length` bytes. Every other access to them at the same time, by a
+/// device or a CPU, uses one instruction. `from` is `length` initialised bytes, and does not
+/// overlap `to`.
 pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
     let (head, words) = if in_step(from, to) {
         split(from, length)
@@ -67,18 +68,20 @@ pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
     while at < length {
         let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
         if at >= head && at < head.wrapping_add(words) {
-            // SAFETY: valid for reads and initialised by the caller's promise, within `length`;
-            // aligned as `target` is: both are in step, and the head ends at a multiple of 8.
+            // SAFETY: valid for reads and initialised by the caller's promise, within `length`.
+            // Aligned as `target` is: both have the same offset from the start of a word, and the
+            // head ends at a multiple of 8.
             let word = unsafe { source.cast::<u64>().read() };
-            // SAFETY: `store` asks for 8 bytes that are valid for writes and aligned, and that
-            // others access by one instruction: by the caller's promise, and as above.
+            // SAFETY: `store` requires 8 bytes that are valid for writes and aligned, and that
+            // others access with one instruction: the caller promises it, and the alignment is as
+            // above.
             unsafe { u64::store(target.cast(), word) };
             at = at.wrapping_add(WORD);
         } else {
             // SAFETY: within `length`, and so valid for reads and initialised by the caller's
             // promise.
             let byte = unsafe { source.read() };
-            // SAFETY: as for the words, and a byte is aligned anywhere.
+            // SAFETY: as for the words; a byte is always aligned.
             unsafe { u8::store(target, byte) };
             at = at.wrapping_add(1);
         }
@@ -98,7 +101,7 @@ mod tests {
                     let mut expected = [0u8; 40];
                     expected[other..other + length].copy_from_slice(&from[start..start + length]);
                     let mut to = [0u8; 40];
-                    // SAFETY: both are arrays of the test's, long enough.
+                    // SAFETY: both are arrays of this test, and long enough.
                     unsafe { copy_out(from[start..].as_ptr(), to[other..].as_mut_ptr(), length) };
                     assert_eq!(to, expected);
                     let mut to = [0u8; 40];

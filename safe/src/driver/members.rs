@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The members of `struct device_driver` that are a driver's to fill, whatever its bus.
+//! The members of `struct device_driver` that a driver fills in, on any bus.
 
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
@@ -18,8 +18,10 @@ use crate::types::Invariant;
 /// `T`.
 ///
 /// A bus's trait for drivers has a constant `DRIVER` of this type, as C's `struct pci_driver` has a
-/// member `driver`. What is not set is NULL or 0, as in a C static. (Name, owner, bus and module
-/// name are set when the driver is registered; groups have constants of their own.)
+/// member `driver`. Members that are not set are NULL or 0, as in a C static. The registration sets
+/// the name, the owner, the bus and the module name. Attribute groups have constants of their own.
+///
+/// # Examples
 ///
 /// ```
 /// use linux_driver::driver::{DeviceDriver, ProbeType};
@@ -36,17 +38,17 @@ pub struct DeviceDriver<T, B: Bus> {
     _of: Invariant<(T, B)>,
 }
 
-/// The longest name of a driver or a bus, without its NUL: as long as a module's can be
-/// (`MODULE_NAME_LEN`, 64 less a `long`, less the NUL).
+/// The maximum length of a driver's or a bus's name, without the NUL. It is the maximum length of a
+/// module's name: `MODULE_NAME_LEN`, which is 64 minus the size of a `long`, minus the NUL.
 const LONGEST_NAME: usize = 55;
 
-/// The name of a driver, as C has it. As a constant, it does not compile if it is none: it becomes
-/// a folder in sysfs.
+/// Returns a driver's name as a C string. The name becomes a directory in sysfs. In a constant, a
+/// name that cannot be a directory's name is a compile error.
 pub(crate) const fn name(name: &'static CStr) -> *const c_char {
     let bytes = name.to_bytes();
     assert!(
         !bytes.is_empty(),
-        "NAME is empty: it is the name of a folder in sysfs"
+        "NAME is empty: it is the name of a directory in sysfs"
     );
     assert!(
         bytes.len() <= LONGEST_NAME,
@@ -56,57 +58,68 @@ pub(crate) const fn name(name: &'static CStr) -> *const c_char {
     while i < bytes.len() {
         assert!(
             bytes[i] != b'/',
-            "NAME has a `/` in it: it is the name of one folder in sysfs"
+            "NAME contains a `/`: it is the name of one directory in sysfs"
         );
         i += 1;
     }
     assert!(
         !(bytes[0] == b'.' && (bytes.len() == 1 || bytes.len() == 2 && bytes[1] == b'.')),
-        "NAME is `.` or `..`: no folder can have that name"
+        "NAME is `.` or `..`: no directory can have that name"
     );
     name.as_ptr()
 }
 
-/// Whether the core may probe devices in parallel: `enum probe_type`.
+/// The way in which the core probes devices, in parallel or not: `enum probe_type`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "probe_type")]
 pub enum ProbeType {
-    /// As the kernel was told on its command line; else one after the other.
+    /// As the kernel's command line says; by default one device after the other.
     #[doc(alias = "PROBE_DEFAULT_STRATEGY")]
     DefaultStrategy,
-    /// In parallel: for devices that are slow to probe.
+    /// In parallel. For devices that are slow to probe.
     #[doc(alias = "PROBE_PREFER_ASYNCHRONOUS")]
     PreferAsynchronous,
-    /// One after the other, in any case.
+    /// One device after the other, in any case.
     #[doc(alias = "PROBE_FORCE_SYNCHRONOUS")]
     ForceSynchronous,
 }
 
-/// Callbacks of `struct device_driver` that no bus takes over.
+/// Callbacks of `struct device_driver` that no bus replaces with its own.
 ///
-/// For each that is written the core has a file in the device's folder in sysfs, `state_synced` and
-/// `coredump`, which it takes away under the device's lock when the device is unbound
-/// (`driver_sysfs_remove`, `device_remove` in `drivers/base/dd.c`). Whoever reads or writes the
-/// file at that moment waits for the lock, and unbinding waits for them: so it is with a driver in
-/// C. Where user space may do both at once, leave them out.
+/// For each callback that the driver implements, the core creates a file in the device's sysfs
+/// directory: `state_synced` or `coredump`. It removes the file under the device's lock when the
+/// device is unbound (`driver_sysfs_remove`, `device_remove` in `drivers/base/dd.c`).
+///
+/// A process that reads or writes the file at that moment waits for the lock, and unbinding waits
+/// for that process: a deadlock, which a driver in C has too. Do not implement these callbacks
+/// where user space may do both at once.
 #[vtable]
 pub trait Callbacks: Send + Sync + 'static {
     /// The bus of the driver's devices.
     type Bus: Bus;
 
-    /// All consumers of the device are bound, or no more are expected: `device_driver.sync_state`.
-    /// What a boot loader left on for them can be given up.
+    /// Called when all consumers of the device are bound, or no more are expected. The driver can
+    /// then release what a boot loader left switched on for them.
     ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// C: `device_driver.sync_state`.
     /// Context: may sleep; under the device's lock.
     #[doc(alias = "device_driver.sync_state")]
     fn sync_state(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// User space asks for the device's state (`coredump` in the device's folder in sysfs):
-    /// `device_driver.coredump`.
+    /// Called when user space asks for a dump of the device's state: it writes to the file
+    /// `coredump` in the device's sysfs directory.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// C: `device_driver.coredump`.
     #[doc(alias = "device_driver.coredump")]
     fn coredump(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
@@ -114,10 +127,10 @@ pub trait Callbacks: Send + Sync + 'static {
 }
 
 impl<T, B: Bus> DeviceDriver<T, B> {
-    /// Nothing set.
+    /// Returns members of which none is set.
     pub const fn new() -> Self {
-        // SAFETY: `struct device_driver` is pointers and integers, for which zero is what a C
-        // static starts with.
+        // SAFETY: all members of `struct device_driver` are pointers and integers, for which zero
+        // is a valid value: C zeroes the members that a static's initialiser leaves out.
         let raw: sys::device_driver = unsafe { core::mem::zeroed() };
         Self {
             raw,
@@ -126,7 +139,7 @@ impl<T, B: Bus> DeviceDriver<T, B> {
         }
     }
 
-    /// Whether devices may be probed in parallel.
+    /// Sets whether devices may be probed in parallel.
     #[must_use]
     #[doc(alias = "device_driver.probe_type")]
     pub const fn probe_type(mut self, probe_type: ProbeType) -> Self {
@@ -138,7 +151,8 @@ impl<T, B: Bus> DeviceDriver<T, B> {
         self
     }
 
-    /// No `bind` and `unbind` in the driver's folder in sysfs. (The device can go all the same.)
+    /// Leaves the files `bind` and `unbind` out of the driver's sysfs directory. The device can
+    /// still be unbound in other ways, for example when it is removed.
     #[must_use]
     #[doc(alias = "device_driver.suppress_bind_attrs")]
     pub const fn suppress_bind_attrs(mut self) -> Self {
@@ -146,7 +160,7 @@ impl<T, B: Bus> DeviceDriver<T, B> {
         self
     }
 
-    /// The power management of the driver: `device_driver.pm`.
+    /// Adds the power management callbacks of the driver: `device_driver.pm`.
     #[must_use]
     #[doc(alias = "device_driver.pm")]
     pub const fn pm(mut self) -> Self
@@ -158,7 +172,7 @@ impl<T, B: Bus> DeviceDriver<T, B> {
         self
     }
 
-    /// What the driver has written of [`Callbacks`].
+    /// Adds the callbacks of [`Callbacks`] that the driver implements.
     #[must_use]
     pub const fn callbacks(mut self) -> Self
     where
@@ -173,36 +187,37 @@ impl<T, B: Bus> DeviceDriver<T, B> {
         self
     }
 
-    /// Whether [`pm`](Self::pm) was called.
+    /// Returns whether [`pm`](Self::pm) was called.
     #[doc(hidden)]
     pub const fn has_pm(&self) -> bool {
         !self.raw.pm.is_null()
     }
 
-    /// Whether [`callbacks`](Self::callbacks) was called, and found one.
+    /// Returns whether [`callbacks`](Self::callbacks) was called and the driver implements at least
+    /// one of them.
     #[doc(hidden)]
     pub const fn has_callbacks(&self) -> bool {
         self.raw.sync_state.is_some() || self.raw.coredump.is_some()
     }
 
-    /// As C has it.
+    /// Returns the members as a C structure.
     pub(crate) const fn raw(&self) -> sys::device_driver {
         self.raw
     }
 
-    /// Whether the driver takes part in runtime power management.
+    /// Returns whether the driver has callbacks of runtime power management.
     pub(crate) const fn has_runtime(&self) -> bool {
         self.runtime
     }
 }
 
-/// What a driver's type implements: for the macros that make a driver of it, which ask whether the
-/// driver structure has it.
+/// The traits that a driver's type implements. The macros that make a driver of the type compare
+/// this with the driver structure ([`Called`]).
 #[doc(hidden)]
 pub struct Written<T>(PhantomData<T>);
 
-/// What a type has that does not have the constants of its own. Each bus adds the constant for its
-/// drivers to [`Written`].
+/// The constants of [`Written`] for a type without constants of its own. Each bus adds a constant
+/// for its drivers to [`Written`].
 #[doc(hidden)]
 pub trait NotWritten {
     const PM: bool = false;
@@ -230,11 +245,11 @@ impl<T: Send + Sync> Written<T> {
     pub const ACROSS_TASKS: bool = true;
 }
 
-/// What a driver structure has of what [`Written`] asks for.
+/// The parts of [`Written`] that a driver structure refers to.
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 pub struct Called {
-    /// Whether there is such a structure.
+    /// Whether the type has a driver structure.
     driver: bool,
     pm: bool,
     callbacks: bool,
@@ -247,7 +262,7 @@ impl Called {
         callbacks: false,
     };
 
-    /// What this structure has.
+    /// Returns what this driver structure refers to.
     pub(crate) const fn by<T, B: Bus>(members: &DeviceDriver<T, B>) -> Self {
         Self {
             driver: true,
@@ -256,7 +271,7 @@ impl Called {
         }
     }
 
-    /// What one of these has.
+    /// Returns what any of these driver structures refers to.
     pub const fn by_any(all: [Self; 3]) -> Self {
         let [pci, platform, bus] = all;
         Self {
@@ -266,26 +281,34 @@ impl Called {
         }
     }
 
-    /// Whether the type is a driver.
+    /// Returns whether the type is a driver.
     pub const fn is_driver(self) -> bool {
         self.driver
     }
 
-    /// Does not compile where something is written that is not called.
+    /// Checks that a driver structure refers to every trait that its driver implements.
+    ///
+    /// # Panics
+    ///
+    /// If the driver implements a trait that its structure does not refer to. In a constant this is
+    /// a compile error.
     pub const fn has(self, pm: bool, callbacks: bool) {
         assert!(
             self.pm || !pm,
-            "`pm::Operations` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().pm();`"
+            "`pm::Operations` is implemented but would never be called: \
+             write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().pm();`"
         );
         assert!(
             self.callbacks || !callbacks,
-            "`driver::Callbacks` is implemented and would never be called: write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().callbacks();`"
+            "`driver::Callbacks` is implemented but would never be called: \
+             write `const DRIVER: DeviceDriver<Self, …> = DeviceDriver::new().callbacks();`"
         );
     }
 }
 
-/// An error where a type has callbacks and its driver structure lacks them. `#[vtable]` asks for
-/// each type that has no parameters, the macros that make a module of a driver for theirs.
+/// Fails to compile if a driver implements callbacks that its driver structure does not refer to.
+/// `#[vtable]` uses it for each type without parameters; the macros that make a module of a driver
+/// use it for theirs.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __nothing_forgotten {
@@ -306,8 +329,8 @@ macro_rules! __nothing_forgotten {
     };
 }
 
-/// An error where a driver's data has a part that is for one task only. The trait asks for `Send`
-/// and `Sync` too, and rustc's error names the part.
+/// Fails to compile if a driver's data has a field that only one task may use. The driver's trait
+/// requires `Send` and `Sync` as well, and rustc's own error names the field.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __data_across_tasks {
@@ -325,7 +348,7 @@ macro_rules! __data_across_tasks {
     };
 }
 
-/// An error where a type is for one task only, and is asked to be for several.
+/// Fails to compile if several tasks use a type that only one task may use.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __across_tasks {
@@ -338,9 +361,10 @@ macro_rules! __across_tasks {
                 $crate::__core::concat!(
                     "`",
                     $name,
-                    "` is used by several tasks, and a part of it is for one only (another error names it). In the place of a raw pointer, \
-                     keep what owns what it points to: a `KBox`, an `Arc`, a `Bar`. In the place of a `Cell` or a `RefCell`, write a \
-                     `Mutex`, a `SpinLock` or an atomic type"
+                    "` is used by several tasks, but a field of it is for one task only \
+                     (another error names the field). Instead of a raw pointer, store what \
+                     owns the memory: a `KBox`, an `Arc`, a `Bar`. Instead of a `Cell` or a \
+                     `RefCell`, use a `Mutex`, a `SpinLock` or an atomic type"
                 )
             );
         };
@@ -353,26 +377,31 @@ impl<T, B: Bus> Default for DeviceDriver<T, B> {
     }
 }
 
-/// Called by `dev_sync_state` with the device's lock held.
+/// The `sync_state` of `struct device_driver`. `dev_sync_state` calls it with the device's lock
+/// held.
 unsafe extern "C" fn sync_state<T: Callbacks>(dev: *mut sys::device) {
-    // SAFETY: `dev_sync_state` holds the device's lock around the callback.
+    // SAFETY: `under_lock` requires the device's lock: `dev_sync_state` holds it around the
+    // callback.
     let _turn = unsafe { Turn::under_lock(dev) };
-    // SAFETY: the core takes the callback from the driver that is bound to the device, under the
-    // device's lock: the data is `T`'s.
+    // SAFETY: `data` requires a device that stays bound to the driver whose data is `T`. The core
+    // calls the callback of the driver that is bound to the device, and holds the device's lock.
     if let Some(this) = unsafe { data::<T>(dev) } {
-        // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
+        // SAFETY: `from_raw` requires a device of the driver's bus that is bound, its lock, and the
+        // turn. The driver is bound to devices of its bus only; lock and turn are taken above.
         T::sync_state(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
     }
 }
 
-/// Called by `coredump_store` with the device's lock held.
+/// The `coredump` of `struct device_driver`. `coredump_store` calls it with the device's lock held.
 unsafe extern "C" fn coredump<T: Callbacks>(dev: *mut sys::device) {
-    // SAFETY: `coredump_store` holds the device's lock around the callback.
+    // SAFETY: `under_lock` requires the device's lock: `coredump_store` holds it around the
+    // callback.
     let _turn = unsafe { Turn::under_lock(dev) };
-    // SAFETY: the core takes the callback from the driver that is bound to the device, under the
-    // device's lock: the data is `T`'s.
+    // SAFETY: `data` requires a device that stays bound to the driver whose data is `T`. The core
+    // calls the callback of the driver that is bound to the device, and holds the device's lock.
     if let Some(this) = unsafe { data::<T>(dev) } {
-        // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
+        // SAFETY: `from_raw` requires a device of the driver's bus that is bound, its lock, and the
+        // turn. The driver is bound to devices of its bus only; lock and turn are taken above.
         T::coredump(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
     }
 }

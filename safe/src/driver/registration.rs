@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The registration of a driver: `driver_register` and `driver_unregister`, by way of each bus's
-//! own.
+//! The registration of a driver: `driver_register` and `driver_unregister`, through each bus's own
+//! pair of functions.
 
 use core::ffi::c_char;
 use core::marker::{PhantomData, PhantomPinned};
@@ -13,84 +13,88 @@ use crate::module::{Module, ThisModule};
 use crate::place::{Place, Vacant};
 use crate::types::Opaque;
 
-/// A bus's kind of driver: what `struct pci_driver` is to PCI.
+/// A bus's kind of driver structure, such as PCI's `struct pci_driver`.
 ///
 /// # Safety
 ///
 /// `register` and `unregister` are the bus's own pair of functions for `Self::DriverType`, which
-/// embeds a `struct device_driver`. After `register` returned an error, the bus has no pointer to
+/// embeds a `struct device_driver`. After `register` returns an error, the bus has no pointer to
 /// the structure.
 pub unsafe trait RegistrationOps {
-    /// C's structure: `struct pci_driver`, …
+    /// The driver structure in C, such as `struct pci_driver`.
     type DriverType;
 
-    /// Registers the driver with its bus: probes the devices that match before it returns.
+    /// Registers the driver with its bus, and probes the devices that match before it returns.
     ///
     /// # Safety
     ///
-    /// `driver` is valid and stays so, where it is, until `unregister` returns; it is not
-    /// registered. `mod_name` is a string that lives as long as the module.
+    /// `driver` is valid, is not registered, and stays valid at its address until `unregister`
+    /// returns. `mod_name` is a string that lives as long as the module.
     unsafe fn register(
         driver: *mut Self::DriverType,
         module: &'static ThisModule,
         mod_name: *const c_char,
     ) -> Result;
 
-    /// Unregisters the driver: unbinds its devices before it returns.
+    /// Unregisters the driver, and unbinds its devices before it returns.
     ///
     /// # Safety
     ///
-    /// `driver` was registered, and is unregistered once.
+    /// `driver` is registered, and is unregistered once.
     unsafe fn unregister(driver: *mut Self::DriverType);
 }
 
-/// A driver whose structure can be made with no more than its type: by [`Registration::new`].
+/// A driver whose structure follows from its type, so that [`Registration::new`] can make it.
 ///
 /// # Safety
 ///
-/// What `CONTENTS` points to are statics, and its callbacks are those of a driver for this kind of
-/// structure.
+/// Everything that `CONTENTS` points to is static, and its callbacks are those of a driver for this
+/// kind of structure.
 pub unsafe trait Adapter: RegistrationOps {
-    /// The structure as it is before it is registered.
+    /// The contents of the structure before it is registered.
     const CONTENTS: Self::DriverType;
 }
 
-/// A driver structure in a static: its contents are there at compile time, in `.data`.
+/// A driver structure in a static. Its contents are known at compile time and are in `.data`.
 ///
-/// It cannot be read-only: registering writes into it (`driver.bus`, `driver.owner`, `driver.p`, a
-/// lock and a list of dynamic IDs). What it points to can be, and is.
+/// The static cannot be read-only, because registering writes to it: to `driver.bus`,
+/// `driver.owner`, `driver.p`, and to the lock and the list of dynamic IDs. The tables and strings
+/// that it points to are read-only.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Static<T: RegistrationOps>(Opaque<T::DriverType>);
 
-// SAFETY: Rust code does not read or write the structure after it was made; the bus does so under
+// SAFETY: Rust code neither reads nor writes the structure after it was made. The bus does, under
 // its own locks.
 unsafe impl<T: RegistrationOps> Sync for Static<T> {}
 
 impl<T: RegistrationOps> Static<T> {
-    /// A driver structure with these contents.
+    /// Returns a driver structure with these contents.
     ///
     /// # Safety
     ///
-    /// What the contents point to is valid as long as the static is, and the callbacks are those of
-    /// a driver for this kind of structure.
+    /// Everything that the contents point to is valid as long as the static is. The callbacks are
+    /// those of a driver for this kind of structure.
     pub const unsafe fn new(contents: T::DriverType) -> Self {
         Self(Opaque::new(contents))
     }
 }
 
-/// A registered driver, whose structure stands in this value. It is unregistered when this value
-/// goes.
+/// A registered driver. The driver structure is part of this value; dropping the value unregisters
+/// the driver.
 ///
-/// There is no registered flag: a value of this type exists only if registering succeeded, so that
-/// one that failed cannot be unregistered. It stands in the module's state, or in that of the
-/// module's own [`bus`](crate::bus), where it stays; nowhere else is it made ([`EINVAL`]).
+/// There is no flag that says whether the driver is registered. A value of this type exists only if
+/// registering succeeded, so a driver whose registration failed is never unregistered.
+///
+/// A registration must be a field of the module's state, or of the state of the module's own
+/// [`bus`](crate::bus), and stays there. Making it anywhere else fails with [`EINVAL`].
 ///
 /// [`EINVAL`]: crate::error::code::EINVAL
 ///
 /// # Invariants
 ///
-/// The driver is registered, by this value, with the structure at the address of `place`, at which
+/// This value registered the driver, with the structure at the address that `place` holds, where
+/// the value was made.
 /// it was made.
 #[doc(alias = "device_driver")]
 #[doc(alias = "driver_register")]
@@ -100,22 +104,31 @@ pub struct Registration<T: RegistrationOps> {
     place: Place,
 }
 
-// SAFETY: a driver may be unregistered from another thread than the one that registered it.
+// SAFETY: a driver may be unregistered on another thread than the one that registered it.
 unsafe impl<T: RegistrationOps> Send for Registration<T> {}
-// SAFETY: a shared registration can do nothing.
+// SAFETY: a shared reference to a registration has no methods.
 unsafe impl<T: RegistrationOps> Sync for Registration<T> {}
 
 impl<T: Adapter> Registration<T> {
     /// Registers a driver under this module's name, for a field of the module's state.
     ///
-    /// Fails as the bus does: `EBUSY` if it has a driver of that name, `ENOMEM`; `EINVAL` outside
-    /// of the module's state. Devices may have been probed, and removed again, by then: what
-    /// `probe` needs of the module has to be there before. Context: may sleep; takes the bus's and
-    /// its devices' locks.
+    /// The bus may probe devices, and remove them again, before a failure is reported. The parts of
+    /// the module's state that `probe` uses must be initialised before this.
+    ///
+    /// # Context
+    ///
+    /// May sleep. Takes the locks of the bus and of its devices.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the field is not in the module's state, or not aligned. Otherwise the bus's own
+    /// errors: `EBUSY` if the bus has a driver of that name already, `ENOMEM`.
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let place = |slot: *mut Self| module.place(slot);
-        // SAFETY: the module's state is a static and never moved, and what lies in it is dropped in
-        // place, before the module goes.
+        // SAFETY: `in_place` requires that the registration stays where it is until it is dropped,
+        // before the module goes. The module's state is a static that never moves, and its fields
+        // are dropped in place before the module goes. `Adapter` promises that the contents are
+        // valid.
         unsafe { Self::in_place(module, place, T::CONTENTS) }
     }
 }
@@ -125,9 +138,9 @@ impl<T: RegistrationOps> Registration<T> {
     ///
     /// # Safety
     ///
-    /// Where `place` says that a registration stands, it stays until it is dropped, before the bus
-    /// or the module goes. What the contents point to is valid until then, and the callbacks are
-    /// those of a driver for this kind of structure.
+    /// Memory that `place` accepts stays where it is until the registration in it is dropped, and
+    /// that happens before the bus or the module goes. Everything that the contents point to is
+    /// valid until then, and the callbacks are those of a driver for this kind of structure.
     #[inline(always)]
     pub(crate) unsafe fn in_place(
         module: &'static ThisModule,
@@ -140,19 +153,20 @@ impl<T: RegistrationOps> Registration<T> {
             let driver: *mut T::DriverType = unsafe { &raw mut (*slot).driver }.cast();
             // SAFETY: the slot is valid for writes, as an initialiser's is.
             unsafe { driver.write(contents) };
-            // SAFETY: `register` asks for a structure that is valid, not registered, and stays
-            // where it is until it was unregistered: it was written just now, and by the caller's
-            // promise the slot is dropped in its place, which unregisters it. The name is the
-            // module's.
+            // SAFETY: `register` requires
+            // - a structure that is valid and not registered: it was written above;
+            // - that it stays at its address until it is unregistered: by the caller's promise the
+            //   slot is dropped in place, which unregisters it;
+            // - a name that lives as long as the module: it is the module's own.
             unsafe { T::register(driver, module, module.name())? };
             // SAFETY: the slot is valid; only the field's address is taken.
             let field = unsafe { &raw mut (*slot).place };
-            // INVARIANT: it is registered.
+            // INVARIANT: the driver is registered.
             // SAFETY: the field is valid for writes.
             unsafe { field.write(place.take()) };
             Ok(())
         };
-        // SAFETY: on `Ok` the value is written; on `Err` nothing is that would have to be dropped.
+        // SAFETY: on `Ok` the value is initialised; on `Err` nothing in it needs to be dropped.
         unsafe { pin_init_from_closure(init) }
     }
 }
@@ -160,20 +174,21 @@ impl<T: RegistrationOps> Registration<T> {
 impl<T: RegistrationOps> Drop for Registration<T> {
     fn drop(&mut self) {
         let made = self.place.of(self);
-        // SAFETY: only the field's address is taken, in the structure's own place, which is there
-        // until it was unregistered.
+        // SAFETY: only the address of the field is taken, in the memory in which the registration
+        // was made. That memory stays until the driver is unregistered.
         let driver = unsafe { &raw mut (*made).driver }.cast();
-        // SAFETY: `unregister` asks for a driver that is registered, once: by the type's invariant
-        // the structure at the address where this was made is, and only this drop unregisters it.
+        // SAFETY: `unregister` requires a driver that is registered, and one call for it. By the
+        // type's invariant the structure at the address where this value was made is registered,
+        // and only this `drop` unregisters it.
         unsafe { T::unregister(driver) };
     }
 }
 
-/// A driver with its static structure, as `module_pci_driver!` and its kin make it.
+/// A driver with a static structure, as `module_pci_driver!` and the like define it.
 ///
 /// # Safety
 ///
-/// `driver` returns a static, always the same, that nothing else registers.
+/// `driver` returns a static, the same one on each call, that nothing else registers.
 #[doc(hidden)]
 pub unsafe trait StaticDriver: Send + Sync + 'static {
     type Ops: RegistrationOps + 'static;
@@ -184,7 +199,7 @@ pub unsafe trait StaticDriver: Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The static of `D` is registered, by this value.
+/// This value registered the static of `D`.
 #[pin_data(PinnedDrop)]
 struct OfStatic<D: StaticDriver> {
     _of: PhantomData<D>,
@@ -196,10 +211,11 @@ impl<D: StaticDriver> OfStatic<D> {
     #[inline(always)]
     fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
-            // SAFETY: the structure is a static, which by the trait's promise nothing else
-            // registers; a module is initialised once.
+            // SAFETY: `register` requires a structure that is valid, not registered, and stays
+            // until it is unregistered: it is a static, which by the trait's promise nothing else
+            // registers, and a module is initialised once. The name is the module's own.
             unsafe { D::Ops::register(D::driver().0.get(), module, module.name())? };
-            // INVARIANT: it is registered.
+            // INVARIANT: the driver is registered.
             // SAFETY: the slot is valid for writes, as an initialiser's is.
             unsafe {
                 slot.write(Self {
@@ -209,8 +225,7 @@ impl<D: StaticDriver> OfStatic<D> {
             };
             Ok(())
         };
-        // SAFETY: on `Ok` the value is written; on `Err` nothing is, and so nothing will be
-        // dropped.
+        // SAFETY: on `Ok` the value is initialised; on `Err` nothing in it needs to be dropped.
         unsafe { pin_init_from_closure(init) }
     }
 }
@@ -218,13 +233,13 @@ impl<D: StaticDriver> OfStatic<D> {
 #[pinned_drop]
 impl<D: StaticDriver> PinnedDrop for OfStatic<D> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: by the type's invariant it is registered, and this is the one place that
-        // unregisters it.
+        // SAFETY: `unregister` requires a driver that is registered, and one call for it. By the
+        // type's invariant this value registered it, and only this `drop` unregisters it.
         unsafe { D::Ops::unregister(D::driver().0.get()) };
     }
 }
 
-/// A module that is a driver and nothing else.
+/// A module that consists of one driver.
 #[doc(hidden)]
 #[pin_data]
 pub struct DriverModule<D: StaticDriver> {

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Whose turn it is among the callbacks that have a device as [`Core`](crate::device::Core) or
-//! [`Exclusive`](crate::device::Exclusive).
+//! Turns: mutual exclusion between the callbacks that have a device as
+//! [`Core`](crate::device::Core) or [`Exclusive`](crate::device::Exclusive).
 //!
-//! The device's lock orders most of them. `xen-pcifront` calls the error handlers of a PCI driver
-//! without that lock, from a work item (`pcifront_do_aer` in `drivers/pci/xen-pcifront.c`, 6.1 to
-//! 7.3): beside `remove`, beside `suspend`, or when another driver is bound already. So each device
-//! of a driver with error handlers stands in a list of this module's own from the end of `probe` to
-//! the beginning of `remove`. A callback looks the device up there and takes its turn; `remove`
-//! takes the device out of the list and waits for those who were let in.
+//! For most of them the device's lock does this. But `xen-pcifront` calls the error handlers of a
+//! PCI driver from a work item without that lock (`pcifront_do_aer` in
+//! `drivers/pci/xen-pcifront.c`, 6.1 to 7.3). They can run in parallel with `remove` or `suspend`,
+//! or when another driver is bound already.
 //!
-//! The list says what `driver_data` cannot: without the device's lock, that may be another
-//! driver's.
+//! So this module has its own list of devices: those whose driver has error handlers, from the end
+//! of `probe` to the start of `remove`. A callback looks its device up in the list and takes a
+//! turn. `remove` takes the device out of the list and waits for the callbacks that were let in.
 //!
-//! [`try_reset_function`](crate::pci::Device::try_reset_function) has C call handlers from
-//! anywhere, under the device's lock. It takes the turn before that, and does not wait for it: a
-//! handler that `xen-pcifront` called may wait for the caller.
+//! `driver_data` cannot replace the list: without the device's lock, it may be another driver's.
 //!
-//! A callback that is called by another of the same device, on the same thread, has its turn
-//! already: `suspend` may reset the device, which calls `reset_prepare`.
+//! [`try_reset_function`](crate::pci::Device::try_reset_function) may be called from anywhere, and
+//! makes C call handlers under the device's lock. It takes the turn before that, and does not wait
+//! for it: a handler that `xen-pcifront` called may be waiting for the caller.
+//!
+//! A callback may be called by another callback of the same device, on the same thread. It then has
+//! the turn already: `suspend` may reset the device, which calls `reset_prepare`.
 
 use core::any::TypeId;
 use core::marker::PhantomData;
@@ -34,14 +35,14 @@ use crate::error::Result;
 use crate::task;
 use crate::wait::WaitQueue;
 
-/// Who has the turn, who waits for it, and whether there still is one.
+/// The state of a device's turns: the owner of the turn, the number of users, and whether turns
+/// have ended.
 struct State {
-    /// The task whose turn it is; 0 if it is nobody's.
+    /// The task that has the turn; 0 if the turn is free.
     owner: AtomicUsize,
-    /// How many were let in and are not out again: those who wait for their turn, and the one who
-    /// has it.
+    /// The number of users: the tasks that wait for the turn, and the one that has it.
     users: AtomicU32,
-    /// Nobody gets a turn any more.
+    /// No task gets a turn any more.
     ended: AtomicBool,
 }
 
@@ -54,31 +55,31 @@ impl State {
         }
     }
 
-    /// Whether it is this task's turn. No other task can make it so, or end it.
+    /// Returns whether this task has the turn. No other task can change the result.
     fn is_of(&self, task: usize) -> bool {
         self.owner.load(Ordering::Relaxed) == task
     }
 
-    /// Counts somebody in who is to wait for a turn.
+    /// Counts a task that is about to wait for the turn.
     fn count_in(&self) {
-        // As many as there are threads, at most.
+        // Cannot overflow: there are at most as many users as threads.
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the turn if it is free; `None` if it is not, `Some(false)` if there are no turns any
-    /// more.
+    /// Takes the turn if it is free. Returns `None` if another task has it, and `Some(false)` if
+    /// turns have ended.
     fn take(&self, task: usize) -> Option<bool> {
         if self.ended.load(Ordering::Relaxed) {
             return Some(false);
         }
-        // What the one before did comes before what this one does.
+        // What the previous owner did happens before what this one does.
         let taken = self
             .owner
             .compare_exchange(0, task, Ordering::Acquire, Ordering::Relaxed);
         taken.is_ok().then_some(true)
     }
 
-    /// Gives up the turn, if it was taken, and counts out.
+    /// Gives up the turn if `has_turn`, and uncounts the task.
     fn leave(&self, has_turn: bool) {
         if has_turn {
             self.owner.store(0, Ordering::Release);
@@ -90,31 +91,31 @@ impl State {
         self.ended.store(true, Ordering::Relaxed);
     }
 
-    /// Whether all are out.
+    /// Returns whether no user is left.
     fn is_empty(&self) -> bool {
         self.users.load(Ordering::Acquire) == 0
     }
 }
 
-/// A device in the list.
+/// An entry of the list: a device.
 #[pin_data]
 struct Entry {
     next: AtomicPtr<Entry>,
     dev: *mut sys::device,
-    /// The type of the driver's data, and where it is.
+    /// The type of the driver's data, and its address below.
     of: TypeId,
     data: AtomicPtr<()>,
     state: State,
-    /// Those who wait for their turn, and the one that waits until all are out.
+    /// The tasks that wait for the turn, and the one that waits until no user is left.
     #[pin]
     queue: WaitQueue,
 }
 
-/// The devices of this module's drivers that have error handlers. [`Listing`] guards it, and what
-/// stands in it.
+/// The list of devices whose drivers, in this module, have error handlers. [`Listing`] guards the
+/// list and its entries.
 static DEVICES: AtomicPtr<Entry> = AtomicPtr::new(null_mut());
 
-/// The lock of the list, held.
+/// The guard of the list's lock.
 ///
 /// # Invariants
 ///
@@ -123,19 +124,21 @@ struct Listing(PhantomData<*mut ()>);
 
 impl Listing {
     fn lock() -> Self {
-        // SAFETY: `mutex_lock` demands a task that may sleep, and that this task does not have the
-        // mutex: callbacks that have `Core` or `Exclusive` may sleep, and no code of a driver's
-        // runs while a `Listing` is there.
+        // SAFETY: `mutex_lock` requires
+        // - a task that may sleep: callbacks that have `Core` or `Exclusive` may;
+        // - that this task does not hold the mutex: no code of a driver runs while a `Listing`
+        //   exists.
         unsafe { sys::linux_driver_turns_lock() };
-        // INVARIANT: locked above.
+        // INVARIANT: this thread locked it above.
         Self(PhantomData)
     }
 
-    /// The entry of a device. It stays in the list, and its memory there, as long as the list is
-    /// locked.
+    /// Returns the entry of a device. The entry stays in the list, and its memory allocated, while
+    /// the list is locked.
     fn find(&self, dev: *mut sys::device) -> Option<&Entry> {
         let mut next = DEVICES.load(Ordering::Relaxed);
-        // SAFETY: who takes an entry out of the list has the lock, and frees it after that.
+        // SAFETY: the list is locked. An entry is taken out of the list under the lock, and is
+        // freed after that, so entries in the list are allocated.
         while let Some(entry) = unsafe { next.as_ref() } {
             if entry.dev == dev {
                 return Some(entry);
@@ -148,45 +151,52 @@ impl Listing {
 
 impl Drop for Listing {
     fn drop(&mut self) {
-        // SAFETY: `mutex_unlock` demands that the task that unlocks has locked: by the type's
-        // invariant, on this thread.
+        // SAFETY: `mutex_unlock` requires that this task has locked the mutex. By the type's
+        // invariant this thread has, and the type is not `Send`.
         unsafe { sys::linux_driver_turns_unlock() };
     }
 }
 
-/// A turn: no other callback of this device's driver that takes one runs as long as this is there.
-/// It stays on its thread.
+/// A turn. While this value exists, no other callback that takes turns runs for this device's
+/// driver. The value stays on its thread.
 ///
 /// # Invariants
 ///
-/// `Some` is an entry into which this value was counted, on this thread, whose turn it is.
+/// `Some` is an entry in which this value is counted, and whose turn this thread has.
 pub(crate) struct Turn(Option<NonNull<Entry>>, PhantomData<*mut ()>);
 
 impl Turn {
-    /// For a callback that has `Core`: waits for the turn, where the device has error handlers.
+    /// Waits for the turn, for a callback that has `Core`. Returns at once if the device has no
+    /// error handlers.
     ///
     /// # Safety
     ///
-    /// The device's lock is held, so that an entry of this device neither comes nor goes.
+    /// The device's lock is held, so that the device's entry is neither added nor removed.
     pub(crate) unsafe fn under_lock(dev: *mut sys::device) -> Self {
         if DEVICES.load(Ordering::Relaxed).is_null() {
-            // Under the device's lock its own entry would be seen.
+            // An entry of this device would be visible here, because it is added under the device's
+            // lock.
             return Self(None, PhantomData);
         }
         let let_in = Listing::lock().find(dev).map(let_in);
-        // An entry cannot end under the device's lock: there is a turn.
+        // The entry cannot end while the device's lock is held, so this gets the turn.
         let_in
             .and_then(Self::wait)
             .unwrap_or(Self(None, PhantomData))
     }
 
-    /// For an error handler, with the device's lock or without: waits for the turn, and returns the
-    /// driver's data; `None` if the device is not bound to a driver with this data, or is being
-    /// unbound. Context: may sleep.
+    /// Waits for the turn and returns the driver's data, for an error handler that may run without
+    /// the device's lock. Returns `None` if the device is not bound to a driver with data of type
+    /// `T`, or is being unbound.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     ///
     /// # Safety
     ///
-    /// `dev` is the address of a device, or was. `'a` ends before the turn does.
+    /// `dev` is the address of a device that exists, or has existed. `'a` ends before the turn
+    /// does.
     pub(crate) unsafe fn of_handler<'a, T: 'static>(
         dev: *mut sys::device,
     ) -> Option<(Self, Pin<&'a T>)> {
@@ -199,42 +209,45 @@ impl Turn {
         };
         let data: *const T = data.cast();
         let turn = Self::wait(let_in)?;
-        // SAFETY: `begin` was given initialised data of this type, which is pinned, and dropped
-        // after `end` has returned: that waits until this turn is over.
+        // SAFETY: `begin` was given initialised data of this type. The data is dropped only after
+        // `end` has returned, and `end` waits until this turn is over.
         let data = unsafe { &*data };
-        // SAFETY: the data is pinned, by the promise of `begin`.
+        // SAFETY: `begin` requires pinned data.
         Some((turn, unsafe { Pin::new_unchecked(data) }))
     }
 
-    /// Takes the turn for a caller outside of the callbacks, or returns `None`: somebody else has
-    /// it. Context: may sleep.
+    /// Takes the turn for a caller outside of the callbacks. Returns `None` if another task has the
+    /// turn. A device that is not in the list, or whose turn this task has already, needs no turn.
     ///
-    /// A device that is in no list, or whose turn this task has already, needs none.
+    /// # Context
+    ///
+    /// May sleep.
     pub(crate) fn try_take(dev: *mut sys::device) -> Option<Self> {
         let listing = Listing::lock();
         let task = task::current();
         let Some(entry) = listing.find(dev).filter(|entry| !entry.state.is_of(task)) else {
             return Some(Self(None, PhantomData));
         };
-        // One that is in the list was not ended: `end` takes it out under the list's lock.
+        // Turns of an entry that is in the list have not ended: `end` takes it out under the list's
+        // lock.
         if entry.state.take(task) != Some(true) {
             return None;
         }
         entry.state.count_in();
-        // INVARIANT: counted, and taken.
+        // INVARIANT: counted and taken above.
         Some(Self(Some(NonNull::from(entry)), PhantomData))
     }
 
-    /// Waits for the turn; `None` if the device is taken out of the list first.
+    /// Waits for the turn. Returns `None` if the device is taken out of the list first.
     fn wait(entry: LetIn) -> Option<Self> {
         let Some(entry) = entry.0 else {
-            // INVARIANT: nothing was counted. Who has the turn called us, and so has it until we
-            // are done.
+            // INVARIANT: nothing was counted. The callback that has the turn called this one, and
+            // keeps the turn until this one has returned.
             return Some(Self(None, PhantomData));
         };
         let task = task::current();
-        // SAFETY: who frees an entry waits for those who were counted in, and then for the list's
-        // lock, which `leave` holds.
+        // SAFETY: the task that frees the entry first waits until no user is left, and this one is
+        // counted. It then waits for the list's lock, which `leave` holds.
         let there = unsafe { entry.as_ref() };
         let mut has_turn = false;
         there.queue.wait_event(|| match there.state.take(task) {
@@ -245,7 +258,7 @@ impl Turn {
             None => false,
         });
         if has_turn {
-            // INVARIANT: counted by `let_in`, and taken.
+            // INVARIANT: counted by `let_in`, and the turn was taken.
             return Some(Self(Some(entry), PhantomData));
         }
         leave(entry, false);
@@ -253,14 +266,14 @@ impl Turn {
     }
 }
 
-/// Somebody who is to wait for a turn, or has it already.
+/// A task that waits for the turn, or that has it already.
 ///
 /// # Invariants
 ///
-/// `Some` is an entry into which this value was counted.
+/// `Some` is an entry in which this value is counted.
 struct LetIn(Option<NonNull<Entry>>);
 
-/// Lets this task in, unless it has the turn. The list is locked.
+/// Counts this task, unless it has the turn already. The list is locked.
 fn let_in(entry: &Entry) -> LetIn {
     if entry.state.is_of(task::current()) {
         return LetIn(None);
@@ -270,12 +283,12 @@ fn let_in(entry: &Entry) -> LetIn {
     LetIn(Some(NonNull::from(entry)))
 }
 
-/// Gives up a turn, or the wait for one.
+/// Gives up the turn, or the wait for it.
 fn leave(entry: NonNull<Entry>, has_turn: bool) {
-    // Who waits for us frees the entry when it has had this lock.
+    // The task that waits for users to leave frees the entry only after it has held this lock.
     let _listing = Listing::lock();
-    // SAFETY: this caller is counted in the entry, and not out before the line below; after that,
-    // the lock keeps the entry.
+    // SAFETY: this task is counted in the entry until `leave` below; after that the lock keeps the
+    // entry allocated.
     let entry = unsafe { entry.as_ref() };
     entry.state.leave(has_turn);
     entry.queue.wake_up_all();
@@ -289,7 +302,7 @@ impl Drop for Turn {
     }
 }
 
-/// How many calls of error handlers have begun, and how many have ended.
+/// The number of calls of error handlers that have started, and the number that have ended.
 struct Calls {
     begun: AtomicU32,
     ended: AtomicU32,
@@ -315,18 +328,19 @@ impl Calls {
         self.begun.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether all that had begun when this was called have ended.
+    /// Returns whether all calls that had started before this have ended.
     fn have_ended(&self) -> bool {
-        // In this order: a call that begins in between counts as one that has not ended.
+        // The order matters: a call that starts in between counts as one that has not ended.
         let ended = self.ended.load(Ordering::Acquire);
         self.begun.load(Ordering::Relaxed) == ended
     }
 }
 
-/// The calls of the error handlers of this module's drivers.
+/// The calls of the error handlers of all drivers of this module.
 static CALLS: Calls = Calls::new();
 
-/// A call of an error handler: made first in it, and dropped last.
+/// A running call of an error handler. It is the first value that the handler makes, and the last
+/// that it drops.
 pub(crate) struct HandlerCall(());
 
 impl HandlerCall {
@@ -342,32 +356,45 @@ impl Drop for HandlerCall {
     }
 }
 
-/// Waits until each error handler that was called has returned, and has left the module's code. For
-/// whoever has unregistered a driver, before the module goes. Context: may sleep.
+/// Waits until each error handler that was called has returned and has left the module's code. Must
+/// be called after a driver was unregistered, before the module is unloaded.
 ///
-/// A handler that was called without the device's lock ends its turn, or finds that there is none,
-/// with [`Listing`]'s mutex. That is the module's memory, which `mutex_unlock` may still use when
-/// somebody else has the mutex already (`Documentation/locking/mutex-design.rst` of 6.12), and the
-/// handler then returns through the module's code.
+/// A handler that was called without the device's lock ends its turn under [`Listing`]'s mutex, or
+/// takes that mutex to find that it has no turn. The mutex is in the module's memory, and
+/// `mutex_unlock` may still access it when another task has the mutex already
+/// (`Documentation/locking/mutex-design.rst` of 6.12). After that the handler returns through the
+/// module's code.
+///
+/// # Context
+///
+/// May sleep.
 pub(crate) fn handlers_have_returned() {
     if !CALLS.were_any() {
         return;
     }
     while !CALLS.have_ended() {
-        // SAFETY: `msleep` demands a task that may sleep, as whoever unregisters a driver does.
+        // SAFETY: `msleep` requires a task that may sleep: a driver is unregistered in such a task.
         unsafe { sys::msleep(1) };
     }
-    // What is left of a handler that has counted itself out does not give up the CPU of its own
-    // will.
-    // SAFETY: `synchronize_rcu_tasks` demands a task that may sleep, as above.
+    // After a handler has counted itself as ended, the rest of its code does not give up the CPU
+    // voluntarily.
+    // SAFETY: `synchronize_rcu_tasks` requires a task that may sleep, as above.
     unsafe { sys::linux_driver_synchronize_rcu_tasks() };
 }
 
-/// The memory of a device's entry, before it is in the list.
+/// The entry of a device, before it is in the list.
 pub(crate) struct NewTurns(Pin<KBox<Entry>>);
 
 impl NewTurns {
-    /// Makes an entry for a device that is being bound. `ENOMEM`. Context: may sleep.
+    /// Allocates an entry for a device that is being bound.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory.
     pub(crate) fn new<T: 'static>(dev: *mut sys::device) -> Result<Self> {
         let entry = pin_init!(Entry {
             next: AtomicPtr::new(null_mut()),
@@ -380,7 +407,7 @@ impl NewTurns {
         Ok(Self(KBox::pin_init(entry, GFP_KERNEL)?))
     }
 
-    /// Puts the device into the list: from now on its callbacks take turns, and error handlers find
+    /// Adds the device to the list. From here on its callbacks take turns, and error handlers find
     /// its data.
     ///
     /// # Safety
@@ -389,10 +416,10 @@ impl NewTurns {
     /// with. [`end`] is called under the device's lock before the data is dropped.
     pub(crate) unsafe fn begin<T: 'static>(self) {
         let entry = KBox::into_raw(self.0);
-        // SAFETY: the entry is there; nobody else has it yet.
+        // SAFETY: the entry is allocated, and no other reference to it exists yet.
         let there = unsafe { &*entry };
-        // SAFETY: by the caller's promise the device is bound to the driver with this data, under
-        // the device's lock.
+        // SAFETY: by the caller's promise the device is bound to the driver whose data is `T`, and
+        // its lock is held.
         if let Some(data) = unsafe { data::<T>(there.dev) } {
             there
                 .data
@@ -406,38 +433,42 @@ impl NewTurns {
     }
 }
 
-/// Takes the device out of the list, and returns when nobody has a turn any more, or waits for one.
-/// Context: may sleep.
+/// Takes the device out of the list. Returns when no task has the turn or waits for it.
+///
+/// # Context
+///
+/// May sleep.
 ///
 /// # Safety
 ///
-/// The device's lock is held; this thread has no turn. `begin` came before, and this is called once
-/// after it.
+/// The device's lock is held, and this thread has no turn. `begin` was called for the device
+/// before, and this is the only call after it.
 pub(crate) unsafe fn end(dev: *mut sys::device) {
     let listing = Listing::lock();
-    let mut place = &DEVICES;
+    let mut link = &DEVICES;
     let entry = loop {
-        let entry = place.load(Ordering::Relaxed);
-        // SAFETY: entries stay while the list is locked.
+        let entry = link.load(Ordering::Relaxed);
+        // SAFETY: entries stay allocated while the list is locked.
         let Some(there) = (unsafe { entry.as_ref() }) else {
             return;
         };
         if there.dev == dev {
-            place.store(there.next.load(Ordering::Relaxed), Ordering::Relaxed);
+            link.store(there.next.load(Ordering::Relaxed), Ordering::Relaxed);
             there.state.end();
             break entry;
         }
-        place = &there.next;
+        link = &there.next;
     };
     drop(listing);
-    // SAFETY: this is who frees the entry, below.
+    // SAFETY: only this function frees the entry, below.
     let there = unsafe { &*entry };
     there.queue.wake_up_all();
     there.queue.wait_event(|| there.state.is_empty());
-    // The last one out may still be about to wake us.
+    // The last task to leave may still be in `wake_up_all`, under the lock.
     drop(Listing::lock());
-    // SAFETY: the entry is from `KBox::into_raw`; it is in no list, nobody is counted in it, and
-    // who counted itself out has let go of the list's lock since.
+    // SAFETY: `from_raw` requires the pointer that `KBox::into_raw` returned, and that no reference
+    // to the entry is left. The entry is in no list, no task is counted in it, and the last one has
+    // released the list's lock.
     drop(unsafe { KBox::from_raw(entry) });
 }
 
@@ -445,9 +476,10 @@ pub(crate) unsafe fn end(dev: *mut sys::device) {
 mod tests {
     use super::*;
 
-    /// Threads that take turns beside one that ends them: never two at once, none after the end.
+    /// Several threads take turns while another thread ends them: never two have a turn at once,
+    /// and none after the end.
     #[test]
-    fn one_has_its_turn_at_a_time_and_none_after_the_end() {
+    fn one_thread_has_the_turn_at_a_time_and_none_after_the_end() {
         let (state, inside, turns) = (State::new(), AtomicU32::new(0), AtomicU32::new(0));
         let gone = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -466,10 +498,10 @@ mod tests {
                             assert_eq!(
                                 inside.fetch_add(1, Ordering::SeqCst),
                                 0,
-                                "two have their turn"
+                                "two threads have the turn"
                             );
                             assert!(state.is_of(task) && !state.is_of(task + 1));
-                            assert!(!gone.load(Ordering::SeqCst), "a turn after all were out");
+                            assert!(!gone.load(Ordering::SeqCst), "a turn after all users left");
                             std::thread::yield_now();
                             turns.fetch_add(1, Ordering::Relaxed);
                             inside.fetch_sub(1, Ordering::SeqCst);
@@ -481,13 +513,14 @@ mod tests {
                     }
                 });
             }
-            // However slow the machine is: some have had their turn when it ends.
+            // On any machine, however slow, some threads have had a turn when it ends.
             while turns.load(Ordering::Relaxed) <= 4 {
                 std::thread::yield_now();
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
             state.end();
-            // One that is let in after this gets no turn: in the kernel it does not find the entry.
+            // A thread that is let in after this gets no turn. In the kernel it does not find the
+            // entry.
             while !state.is_empty() {
                 std::thread::yield_now();
             }
@@ -497,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_have_ended_when_as_many_ended_as_began() {
+    fn calls_have_ended_when_as_many_ended_as_started() {
         let calls = Calls::new();
         assert!(!calls.were_any() && calls.have_ended());
         calls.begin();
@@ -509,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_was_waited_for_is_not_had_when_it_ends() {
+    fn a_waiting_task_gets_no_turn_after_the_end() {
         let state = State::new();
         state.count_in();
         assert_eq!(state.take(1), Some(true));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Waiting for a register.
+//! Polls a register until a condition holds.
 //!
 //! C header: `include/linux/iopoll.h`.
 
@@ -8,15 +8,23 @@ use linux_driver_sys as sys;
 use crate::error::{Result, code::ETIMEDOUT};
 use crate::wait::might_sleep;
 
-/// Reads with `op` until `cond` holds of what it read: C's `read_poll_timeout`.
+/// Calls `op` until `cond` holds for the value that it returns: C's `read_poll_timeout`.
 ///
-/// `sleep_us` microseconds at most are slept between two reads (0: none; less than 20 ms, as C
-/// asks), `timeout_us` microseconds are waited in all, after which it reads once more; 0 is no
-/// limit, as in C. [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition still does not
-/// hold then.
+/// Sleeps at most `sleep_us` microseconds between two reads. With 0 it does not sleep; the value
+/// should be less than 20000 (20 ms), as in C. Reads for `timeout_us` microseconds in total, and
+/// then once more; 0 means no limit, as in C.
 ///
-/// Context: may sleep, and says so to a kernel that looks for it (`might_sleep`) before it reads;
-/// any but NMI with a `sleep_us` of 0.
+/// # Context
+///
+/// May sleep, and calls `might_sleep` before the first read. With a `sleep_us` of 0: any context
+/// except NMI.
+///
+/// # Errors
+///
+/// [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition does not hold for the last read
+/// either.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::error::Result;
@@ -37,8 +45,8 @@ pub fn read_poll_timeout<T: Copy>(
     if sleep_us != 0 {
         might_sleep();
     }
-    // SAFETY: `ktime_get` demands a context that is no NMI, and timekeeping that is not suspended
-    // (it warns): the caller promises to be able to sleep or to wait.
+    // SAFETY: `ktime_get` requires a context other than NMI, and timekeeping that is not suspended
+    // (it warns): the caller promises a context that may sleep or wait.
     let now = || unsafe { sys::linux_driver_ktime_get_ns() };
     let end = now().saturating_add(i64::from(timeout_us) * 1000);
     loop {
@@ -47,8 +55,8 @@ pub fn read_poll_timeout<T: Copy>(
             return Ok(value);
         }
         if timeout_us != 0 && now() > end {
-            // The task may have been held up between the last read and the clock: the last word is
-            // the register's.
+            // The task may have been delayed between the last read and reading the clock. So the
+            // register is read once more.
             let value = op();
             return if cond(value) {
                 Ok(value)
@@ -57,11 +65,13 @@ pub fn read_poll_timeout<T: Copy>(
             };
         }
         if sleep_us > 0 {
-            // At least a quarter of it, as in C: a range lets the kernel put wake-ups together.
+            // At least a quarter of `sleep_us`, as in C. The range lets the kernel combine
+            // wake-ups.
             let min = u64::from(sleep_us >> 2) + 1;
-            // SAFETY: `usleep_range` asks for a caller that may sleep, and for a minimum that is
-            // not above the maximum. To sleep where one may not is a bug that the kernel reports,
-            // and no memory error.
+            // SAFETY: `usleep_range` requires
+            // - a minimum that is not above the maximum: `max` ensures that;
+            // - a caller that may sleep: to sleep in another context is a bug that the kernel
+            //   reports, but not a memory error.
             unsafe { sys::linux_driver_usleep_range(min, u64::from(sleep_us).max(min)) };
         } else {
             core::hint::spin_loop();

@@ -8,17 +8,19 @@ use crate::error::{Result, code::EINVAL};
 
 /// I/O ports that belong to the driver, at least `SIZE` of them.
 ///
-/// The methods are named as C's functions and take offsets from the first port. A constant offset
-/// is checked at compile time, one that is known at run time only by the `try_` methods, which
-/// return [`EINVAL`] for an access that is out of bounds or not aligned. Each is one instruction,
-/// which the CPU ends before it goes on.
+/// The methods have the names of C functions, and take offsets from the first port. A constant
+/// offset is checked at compile time. For an offset that is known only at run time, use the `try_`
+/// methods. They return [`EINVAL`] if the access is out of bounds or not aligned. Each access is
+/// one instruction, which the CPU completes before the next one.
 ///
-/// Context: any, hard interrupts included.
+/// # Context
+///
+/// Any, including hard interrupts.
 ///
 /// # Invariants
 ///
-/// `start..start + length` are ports that were requested for who holds this value, as long as it
-/// lives; `length` is `SIZE` at least.
+/// `start..start + length` are ports that were requested for the owner of this value, as long as
+/// the value lives. `length` is at least `SIZE`.
 #[doc(alias = "ioport_resource")]
 pub struct Ports<const SIZE: usize> {
     start: u16,
@@ -31,9 +33,9 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the accessor asks for a port that nobody else uses, by which only a device is
-            // reached: the offset is checked above against `SIZE`, and by the invariant so many
-            // ports are the driver's region.
+            // SAFETY: the accessor requires a port that reaches only a device, and that no other
+            // code uses. The offset is checked against `SIZE` above, and by the invariant so many
+            // ports are in the driver's region.
             unsafe { arch::$read(self.start.wrapping_add(OFFSET as u16)) }
         }
 
@@ -41,27 +43,33 @@ macro_rules! accessors {
         #[inline(always)]
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
-            // SAFETY: the accessor asks for a port that nobody else uses, by which only a device is
-            // reached: the offset is checked above against `SIZE`, and by the invariant so many
-            // ports are the driver's region.
+            // SAFETY: the accessor requires a port that reaches only a device, and that no other
+            // code uses. The offset is checked against `SIZE` above, and by the invariant so many
+            // ports are in the driver's region.
             unsafe { arch::$write(self.start.wrapping_add(OFFSET as u16), value) }
         }
 
-        #[doc = concat!("Reads from the port at `offset`, or [`EINVAL`]: C's `", stringify!($read), "`.")]
+        #[doc = concat!(
+            "Reads from the port at `offset`: C's `", stringify!($read), "`.\n\n",
+            "# Errors\n\n[`EINVAL`] if the port is out of bounds or not aligned."
+        )]
         #[inline]
         pub fn $try_read(&self, offset: usize) -> Result<$type> {
             let port = self.port::<$type>(offset)?;
-            // SAFETY: the accessor asks for a port that nobody else uses: `port` checked that it is
-            // in the driver's region.
+            // SAFETY: the accessor requires a port that no other code uses: `port` has checked that
+            // it is in the driver's region.
             Ok(unsafe { arch::$read(port) })
         }
 
-        #[doc = concat!("Writes to the port at `offset`, or [`EINVAL`]: C's `", stringify!($write), "`.")]
+        #[doc = concat!(
+            "Writes to the port at `offset`: C's `", stringify!($write), "`.\n\n",
+            "# Errors\n\n[`EINVAL`] if the port is out of bounds or not aligned."
+        )]
         #[inline]
         pub fn $try_write(&self, value: $type, offset: usize) -> Result {
             let port = self.port::<$type>(offset)?;
-            // SAFETY: the accessor asks for a port that nobody else uses: `port` checked that it is
-            // in the driver's region.
+            // SAFETY: the accessor requires a port that no other code uses: `port` has checked that
+            // it is in the driver's region.
             unsafe { arch::$write(port, value) };
             Ok(())
         }
@@ -69,21 +77,21 @@ macro_rules! accessors {
 }
 
 impl<const SIZE: usize> Ports<SIZE> {
-    /// So many ports from this one on, which the caller requested.
+    /// Returns `length` ports from `start` on, which the caller has requested.
     ///
     /// # Safety
     ///
-    /// The type's invariant holds.
+    /// The type's invariants hold.
     pub(crate) const unsafe fn new(start: u16, length: u16) -> Self {
         Self { start, length }
     }
 
-    /// How many there are.
+    /// Returns the number of ports.
     pub fn len(&self) -> usize {
         self.length.into()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no ports.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -95,7 +103,7 @@ impl<const SIZE: usize> Ports<SIZE> {
         );
         assert!(
             offset <= SIZE && size_of::<T>() <= SIZE - offset,
-            "the port lies outside of the region"
+            "the port is outside of the region"
         );
     }
 

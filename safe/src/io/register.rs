@@ -1,84 +1,87 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Registers and their bit fields, declared once.
+//! Registers and their bit fields.
 //!
-//! C has macros for it: `include/linux/bitfield.h` (`FIELD_GET`, `FIELD_PREP`),
+//! C has macros instead: `include/linux/bitfield.h` (`FIELD_GET`, `FIELD_PREP`),
 //! `include/linux/bits.h` (`GENMASK`, `BIT`).
 
 use super::Mmio;
 
-/// A register of a device's, as [`register!`](crate::register) declares it: a value of so many
-/// bits, at an offset.
+/// A register of a device, as [`register!`](crate::register) declares it: a value of a fixed width,
+/// at an offset.
 pub trait Register: Copy {
-    /// The integer that it is read and written as: `u8` to `u64`.
+    /// The integer type that the register is read and written as: `u8` to `u64`.
     type Word: Copy;
 
-    /// Where it is, in bytes from the start of the mapping.
+    /// The offset in bytes from the start of the mapping.
     const OFFSET: usize;
 
-    /// The register with these bits.
+    /// Returns the register's value with these bits.
     fn from_bits(bits: Self::Word) -> Self;
 
-    /// The bits.
+    /// Returns the bits of the value.
     fn bits(self) -> Self::Word;
 }
 
-/// A register that can be read. Made by [`register!`](crate::register).
+/// A register that can be read. [`register!`](crate::register) implements this trait.
 pub trait Readable: Register {
-    /// Reads it: C's `readl`, or its kin for the width.
+    /// Reads the register: C's `readl`, or the function for the register's width.
     #[doc(hidden)]
     fn read_from<const SIZE: usize>(registers: &Mmio<SIZE>) -> Self;
 
-    /// Reads it: C's `readl_relaxed`, or its kin for the width.
+    /// Reads the register: C's `readl_relaxed`, or the function for the register's width.
     #[doc(hidden)]
     fn read_relaxed_from<const SIZE: usize>(registers: &Mmio<SIZE>) -> Self;
 }
 
-/// A register that can be written. Made by [`register!`](crate::register).
+/// A register that can be written. [`register!`](crate::register) implements this trait.
 pub trait Writable: Register {
-    /// Writes it: C's `writel`, or its kin for the width.
+    /// Writes the register: C's `writel`, or the function for the register's width.
     #[doc(hidden)]
     fn write_to<const SIZE: usize>(self, registers: &Mmio<SIZE>);
 
-    /// Writes it: C's `writel_relaxed`, or its kin for the width.
+    /// Writes the register: C's `writel_relaxed`, or the function for the register's width.
     #[doc(hidden)]
     fn write_relaxed_to<const SIZE: usize>(self, registers: &Mmio<SIZE>);
 }
 
 impl<const SIZE: usize> Mmio<SIZE> {
-    /// Reads a register: one instruction, as C's `readl` and its kin.
+    /// Reads a register with one instruction, as C's `readl` and its variants do.
     #[inline(always)]
     pub fn read<R: Readable>(&self) -> R {
         R::read_from(self)
     }
 
-    /// Writes a register: one instruction, as C's `writel` and its kin.
+    /// Writes a register with one instruction, as C's `writel` and its variants do.
     #[inline(always)]
     pub fn write<R: Writable>(&self, value: R) {
         value.write_to(self);
     }
 
-    /// Reads a register and writes what `change` makes of it. Nothing keeps another CPU from doing
-    /// so at the same time: that takes a lock.
+    /// Reads a register and writes the value that `change` returns. Another CPU may access the
+    /// register between the two; a lock must prevent that where it matters.
     #[inline(always)]
     pub fn update<R: Readable + Writable>(&self, change: impl FnOnce(R) -> R) {
         self.write(change(self.read()));
     }
 
-    /// Reads a register without an order towards other memory: C's `readl_relaxed` and its kin.
-    /// [`write_relaxed`](Self::write_relaxed) has an example.
+    /// Reads a register without an order relative to other memory: C's `readl_relaxed` and its
+    /// variants. [`write_relaxed`](Self::write_relaxed) has an example.
     #[inline(always)]
     pub fn read_relaxed<R: Readable>(&self) -> R {
         R::read_relaxed_from(self)
     }
 
-    /// Writes a register without an order towards other memory: C's `writel_relaxed` and its kin.
+    /// Writes a register without an order relative to other memory: C's `writel_relaxed` and its
+    /// variants.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use linux_driver::io::{Mmio, Register};
     /// use linux_driver::register;
     ///
     /// register! {
-    ///     /// Where the device reads its commands from.
+    ///     /// The address from which the device reads its commands.
     ///     pub Commands: u64 @ 0x80, wo {}
     ///     pub Control: u32 @ 0x88, rw {
     ///         run: 0,
@@ -86,13 +89,14 @@ impl<const SIZE: usize> Mmio<SIZE> {
     ///     }
     /// }
     ///
-    /// /// Starts the device, which finds in memory what was written there before: for that the last write has its order.
+    /// /// Starts the device. The last write is ordered after the writes to memory before it, so the
+    /// /// device finds its commands there.
     /// fn start(registers: &Mmio<0x100>, commands: u64) {
     ///     registers.write_relaxed(Commands::from_bits(commands));
     ///     registers.write(Control::ZERO.with_run(true));
     /// }
     ///
-    /// /// For a loop that waits. Who goes on to read what the device wrote to memory uses `read`.
+    /// /// Polls the device in a loop. Use `read` before reading memory that the device wrote.
     /// fn is_busy(registers: &Mmio<0x100>) -> bool {
     ///     registers.read_relaxed::<Control>().busy()
     /// }
@@ -103,18 +107,22 @@ impl<const SIZE: usize> Mmio<SIZE> {
     }
 }
 
-/// Declares registers: their width, offset, who may read and write them, and their bit fields.
+/// Declares registers: their width, their offset, the permitted accesses, and their bit fields.
 ///
-/// Each is a type of its own, transparent over its integer, for [`Mmio::read`] and its kin. `ro`
-/// registers can only be read, `wo` ones only be written, `rw` ones both. A field of one bit is a
-/// `bool`; one of more, `high:low`, is the register's integer. What is not in the register, what
-/// overlaps, and what lies outside of the mapping or is not aligned there does not compile.
+/// Each register is a type with the layout of its integer, for [`Mmio::read`] and the other
+/// methods. `ro` registers can only be read, `wo` registers only be written, and `rw` registers
+/// both. A field of one bit is a `bool`. A field of several bits, `high:low`, has the register's
+/// integer type.
 ///
-/// For a field `f`, `f()` reads it out of the value. Of a register that can be written, `with_f(…)`
-/// is the value with the bit set or cleared; for a field of several bits there are
-/// `with_f::<VALUE>()`, which is checked at compile time, and `try_with_f(value)`, which is
-/// `EINVAL` for what does not fit.
+/// A field outside of the register, fields that overlap, and a register that is outside of the
+/// mapping or not aligned in it are compile errors.
 ///
+/// For a field `f`, `f()` returns the field of a value. If the register can be written, `with_f(…)`
+/// returns the value with the bit set or cleared. For a field of several bits there are two
+/// methods: `with_f::<VALUE>()`, which checks the value at compile time, and `try_with_f(value)`,
+/// which returns `EINVAL` if the value does not fit.
+///
+/// # Examples
 /// ```
 /// use linux_driver::io::{Mmio, Register};
 /// use linux_driver::register;
@@ -127,7 +135,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
 ///         minor: 23:16,
 ///         magic: 15:0,
 ///     }
-///     /// What the device is doing.
+///     /// The state of the device.
 ///     pub Status: u32 @ 0x20, rw {
 ///         computing: 0,
 ///         raise_irq: 7,
@@ -150,7 +158,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
 /// # use linux_driver::io::Mmio;
 /// linux_driver::register! { pub Ack: u32 @ 0x64, wo {} }
 /// fn read(registers: &Mmio<0x100>) -> Ack {
-///     registers.read() // It is `wo`.
+///     registers.read() // An error: the register is `wo`.
 /// }
 /// ```
 #[macro_export]

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! x86: the instructions of `arch/x86/include/asm/io.h`.
 //!
-//! One `mov` an access, between memory and a register: what hypervisors that emulate a device
-//! decode. x86 keeps such accesses in program order. Each is a compiler barrier, as C's `"memory"`
-//! clobber makes it, but for those that are relaxed: the compiler keeps these in order among each
-//! other and towards the others, and not towards accesses of other memory.
+//! Each access is one `mov` between memory and a register, which hypervisors that emulate a device
+//! can decode. x86 keeps such accesses in program order.
+//!
+//! An access is a compiler barrier too, like C's `"memory"` clobber. A relaxed access is not: the
+//! compiler keeps it in order with other device accesses, but not with accesses to other memory.
 
 use core::arch::asm;
 
@@ -14,12 +15,12 @@ macro_rules! accessors {
         ///
         /// # Safety
         ///
-        /// `address + OFFSET` lies in a mapping of device memory and is aligned to the access.
+        /// `address + OFFSET` is in a mapping of device memory and is aligned to the access.
         #[allow(clippy::pointers_in_nomem_asm_block, reason = "device memory, which is accessed by these functions alone")]
         #[inline(always)]
         pub(crate) unsafe fn $read<const OFFSET: usize>(address: *const u8) -> $type {
             let value: $type;
-            // SAFETY: one load from mapped device memory, by the caller's promise.
+            // SAFETY: the instruction loads from mapped device memory, by the caller's promise.
             unsafe {
                 asm!(
                     concat!("mov {value", $modifier, "}, ", $width, " ptr [{address} + {offset}]"),
@@ -36,11 +37,11 @@ macro_rules! accessors {
         ///
         /// # Safety
         ///
-        /// `address + OFFSET` lies in a mapping of device memory and is aligned to the access.
+        /// `address + OFFSET` is in a mapping of device memory and is aligned to the access.
         #[allow(clippy::pointers_in_nomem_asm_block, reason = "device memory, which is accessed by these functions alone")]
         #[inline(always)]
         pub(crate) unsafe fn $write<const OFFSET: usize>(address: *mut u8, value: $type) {
-            // SAFETY: one store to mapped device memory, by the caller's promise.
+            // SAFETY: the instruction stores to mapped device memory, by the caller's promise.
             unsafe {
                 asm!(
                     concat!("mov ", $width, " ptr [{address} + {offset}], {value", $modifier, "}"),
@@ -75,7 +76,7 @@ macro_rules! port_accessors {
         #[inline(always)]
         pub(crate) unsafe fn $read(port: u16) -> $type {
             let value: $type;
-            // SAFETY: one read from a port that is the caller's.
+            // SAFETY: the instruction reads from a port that belongs to the caller.
             unsafe {
                 asm!(
                     concat!("in ", $register, ", dx"),
@@ -94,7 +95,7 @@ macro_rules! port_accessors {
         /// The port belongs to the caller.
         #[inline(always)]
         pub(crate) unsafe fn $write(port: u16, value: $type) {
-            // SAFETY: one write to a port that is the caller's.
+            // SAFETY: the instruction writes to a port that belongs to the caller.
             unsafe {
                 asm!(
                     concat!("out dx, ", $register),
@@ -113,27 +114,27 @@ port_accessors! {
     inl, outl, u32, "eax";
 }
 
-/// `ARCH_DMA_MINALIGN`: memory for DMA shares no cache line with other memory. x86's caches are
-/// coherent; a whole line keeps the kernel's own checks (`CONFIG_DMA_API_DEBUG`) content.
+/// `ARCH_DMA_MINALIGN`, in bytes: memory for DMA shares no cache line with other memory. x86's
+/// caches are coherent; whole lines avoid reports of the kernel's checks (`CONFIG_DMA_API_DEBUG`).
 pub(crate) const DMA_MINALIGN: usize = 64;
 
-/// `dma_wmb`: x86 keeps stores in order; the compiler is to do so.
+/// Orders stores: `dma_wmb`. x86 keeps them in order; this keeps the compiler from moving them.
 #[inline(always)]
 pub(crate) fn dma_wmb() {
-    // SAFETY: no instruction.
+    // SAFETY: the block contains no instruction.
     unsafe { asm!("", options(nostack, preserves_flags)) }
 }
 
-/// `dma_rmb`: x86 keeps loads in order; the compiler is to do so.
+/// Orders loads: `dma_rmb`. x86 keeps them in order; this keeps the compiler from moving them.
 #[inline(always)]
 pub(crate) fn dma_rmb() {
-    // SAFETY: no instruction.
+    // SAFETY: the block contains no instruction.
     unsafe { asm!("", options(nostack, preserves_flags)) }
 }
 
-/// Does not come back: the instruction by which C marks a place that is never reached.
+/// Traps, and does not return. C marks unreachable code with the same instruction.
 #[cfg(target_os = "none")]
 pub(crate) fn trap() -> ! {
-    // SAFETY: `ud2` traps; nothing comes after it.
+    // SAFETY: `ud2` traps, so no code after it runs.
     unsafe { asm!("ud2", options(noreturn, nomem, nostack)) }
 }

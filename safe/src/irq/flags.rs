@@ -6,25 +6,28 @@ use core::ops::BitOr;
 
 use linux_driver_sys as sys;
 
-/// How an interrupt is asked for: the `IRQF_*` that C's `request_irq` takes, with the values of the
-/// kernel at hand.
+/// The flags of an interrupt: the `IRQF_*` of C's `request_irq`, with the values of the kernel that
+/// the driver is built for.
 ///
-/// Not here: `IRQF_NO_AUTOEN` (a handler's data is there before the interrupt is asked for),
-/// `IRQF_PERCPU` and `IRQF_TIMER` (not a device's), and `IRQF_COND_ONESHOT`, which
-/// [`Registration::new`](super::Registration::new) sets where the kernel's `request_irq` does.
+/// These flags are left out:
+///
+/// * `IRQF_NO_AUTOEN`: a handler's data is initialised before the interrupt is requested.
+/// * `IRQF_PERCPU`, `IRQF_TIMER`: not for the interrupts of devices.
+/// * `IRQF_COND_ONESHOT`: [`Registration::new`](super::Registration::new) sets it where the
+///   kernel's `request_irq` does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Flags(c_ulong);
 
 impl Flags {
-    /// As the interrupt is set up already, for this device alone.
+    /// No flags: the trigger stays as it is set up already, and the line is not shared.
     pub const NONE: Self = Self(0);
 
-    /// Whether all of `flags` are set.
+    /// Returns whether all of `flags` are set.
     pub const fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
     }
 
-    /// As C takes them.
+    /// Returns the flags as C takes them.
     pub(super) const fn raw(self) -> c_ulong {
         self.0
     }
@@ -46,32 +49,34 @@ macro_rules! flags {
 }
 
 flags! {
-    /// On the rising edge.
+    /// Triggers on the rising edge.
     IRQF_TRIGGER_RISING;
-    /// On the falling edge.
+    /// Triggers on the falling edge.
     IRQF_TRIGGER_FALLING;
-    /// As long as the line is high.
+    /// Triggers as long as the line is high.
     IRQF_TRIGGER_HIGH;
-    /// As long as the line is low.
+    /// Triggers as long as the line is low.
     IRQF_TRIGGER_LOW;
-    /// Other devices may have handlers on the line. INTx needs it: its lines are shared by slots.
+    /// Allows other devices to have handlers on the same line. INTx needs it, because PCI slots
+    /// share its lines.
     IRQF_SHARED;
-    /// The line stays masked from the hard handler's end until the threaded one's.
+    /// Keeps the line masked from the hard handler's end until the threaded handler's end.
     IRQF_ONESHOT;
-    /// The interrupt stays on while the system is suspended.
+    /// Keeps the interrupt enabled while the system is suspended.
     IRQF_NO_SUSPEND;
-    /// It is switched on again when the system resumes, even with [`IRQF_NO_SUSPEND`].
+    /// Enables the interrupt on resume even if [`IRQF_NO_SUSPEND`] is set.
     IRQF_FORCE_RESUME;
-    /// It cannot be threaded, also with `threadirqs` on the kernel's command line.
+    /// Keeps the handler out of a thread, even with `threadirqs` on the kernel's command line.
     IRQF_NO_THREAD;
-    /// It is switched on early when the system resumes.
+    /// Enables the interrupt early on resume, before the devices are resumed.
     IRQF_EARLY_RESUME;
-    /// The handler bears that another device on the line has [`IRQF_NO_SUSPEND`].
+    /// Allows the line to be shared with a device that sets [`IRQF_NO_SUSPEND`]. The handler then
+    /// also runs after interrupts were suspended.
     IRQF_COND_SUSPEND;
-    /// The interrupt stays on its CPU.
+    /// Keeps the interrupt on its CPU.
     IRQF_NOBALANCING;
-    /// It may be polled, where the line is found stuck.
+    /// Allows the kernel to poll the interrupt if the line is stuck.
     IRQF_IRQPOLL;
-    /// Nothing is accounted where it goes unhandled.
+    /// Excludes the interrupt from the detection of unhandled interrupts.
     IRQF_NO_DEBUG;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What an interrupt calls.
+//! The handlers of interrupts.
 //!
 //! C headers: `include/linux/interrupt.h`, `include/linux/irqreturn.h`; `kernel/irq/handle.c`.
 
@@ -10,14 +10,14 @@ use linux_driver_sys as sys;
 use crate::device::{Bound, Device};
 use crate::macros::vtable;
 
-/// What came of an interrupt: `irqreturn_t`, as a handler without a thread may return it.
+/// The result of an interrupt handler without a thread: `irqreturn_t`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "irqreturn_t")]
 pub enum IrqReturn {
-    /// It was not from this device.
+    /// The interrupt did not come from this device.
     #[doc(alias = "IRQ_NONE")]
     None,
-    /// It was, and is seen to.
+    /// The interrupt came from this device and was handled.
     #[doc(alias = "IRQ_HANDLED")]
     Handled,
 }
@@ -31,17 +31,17 @@ impl IrqReturn {
     }
 }
 
-/// What came of an interrupt in the hard handler of one that has a thread: `irqreturn_t`.
+/// The result of the hard handler of an interrupt with a thread: `irqreturn_t`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "irqreturn_t")]
 pub enum ThreadedIrqReturn {
-    /// It was not from this device.
+    /// The interrupt did not come from this device.
     #[doc(alias = "IRQ_NONE")]
     None,
-    /// It was, and is seen to: the thread is not needed.
+    /// The interrupt came from this device and was handled; the thread is not woken.
     #[doc(alias = "IRQ_HANDLED")]
     Handled,
-    /// It was: the thread sees to it.
+    /// The interrupt came from this device, and wakes the thread to handle it.
     #[doc(alias = "IRQ_WAKE_THREAD")]
     WakeThread,
 }
@@ -56,35 +56,41 @@ impl ThreadedIrqReturn {
     }
 }
 
-/// A handler of interrupts. The value is what it works with; the
-/// [`Registration`](super::Registration) owns it.
+/// An interrupt handler. The value is the handler's data; the [`Registration`](super::Registration)
+/// owns it.
 #[doc(alias = "irq_handler_t")]
 pub trait Handler: Send + Sync + 'static {
-    /// An interrupt has come on the line; where it is shared, from this device or from another.
+    /// Handles an interrupt on the line. On a shared line it may come from this device or from
+    /// another.
     ///
-    /// Context: hard interrupt, interrupts off on this CPU: must not sleep. (With `threadirqs` on
-    /// the kernel's command line, a thread.) Not entered again on another CPU before it has
-    /// returned.
+    /// # Context
+    ///
+    /// Hard interrupt, with interrupts disabled on this CPU. Must not sleep. With `threadirqs` on
+    /// the kernel's command line it runs in a thread. It never runs on two CPUs at the same time.
     fn handle(self: Pin<&Self>, dev: &Device<Bound>) -> IrqReturn;
 }
 
-/// A handler of interrupts with a thread. The value is what it works with; the
+/// An interrupt handler with a thread. The value is the handler's data; the
 /// [`Registration`](super::Registration) owns it.
 #[vtable]
 #[doc(alias = "irq_handler_t")]
 pub trait ThreadedHandler: Send + Sync + 'static {
-    /// An interrupt has come on the line. Where it is not written, C's handler is NULL: the thread
-    /// is woken each time, and the line needs [`IRQF_ONESHOT`](super::IRQF_ONESHOT) unless it is an
-    /// MSI.
+    /// Handles an interrupt on the line. If the driver does not implement it, C's handler is NULL:
+    /// each interrupt wakes the thread, and the line needs [`IRQF_ONESHOT`](super::IRQF_ONESHOT)
+    /// unless it is an MSI.
     ///
-    /// Context: hard interrupt, interrupts off on this CPU: must not sleep.
+    /// # Context
+    ///
+    /// Hard interrupt, with interrupts disabled on this CPU. Must not sleep.
     fn handle(self: Pin<&Self>, dev: &Device<Bound>) -> ThreadedIrqReturn {
         let _ = dev;
         ThreadedIrqReturn::WakeThread
     }
 
-    /// The thread was woken.
+    /// Handles the interrupt in its thread, after it was woken.
     ///
-    /// Context: a thread of the kernel's: may sleep.
+    /// # Context
+    ///
+    /// May sleep: runs in a thread of the kernel.
     fn handle_threaded(self: Pin<&Self>, dev: &Device<Bound>) -> IrqReturn;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A handler that is registered.
+//! A registered interrupt handler.
 //!
 //! C header: `include/linux/interrupt.h`; `kernel/irq/manage.c`.
 
@@ -18,16 +18,17 @@ use crate::device::{Bound, Device};
 use crate::error::{Error, Result, code::EINVAL, code::ENODEV, to_result};
 use crate::place::Place;
 
-/// A handler that is registered for an interrupt of a device, with what it works with: C's
-/// `request_irq` when it is made, `free_irq` when it is dropped, which waits until no handler runs.
+/// A registered interrupt handler, and its data. Making it calls C's `request_irq`. Dropping it
+/// calls `free_irq`, which waits until the handler has returned.
 ///
-/// It stands in the data of the device's driver, where it stays; nowhere else is it made
-/// ([`EINVAL`]).
+/// A registration must be a field of the data of the device's driver, and stays there. Making it
+/// anywhere else fails with [`EINVAL`].
 ///
 /// # Invariants
 ///
-/// The action whose `dev_id` is the address of `place`, at which this was made, is registered for
-/// `number`; that is in the data of the driver that is bound to `device`. The handler is
+/// An action is registered for `number`. Its `dev_id` is the address that `place` holds, where this
+/// value was made, in the data of the driver that is bound to `device`. The handler is initialised
+/// and pinned.
 /// initialised and pinned.
 #[doc(alias = "irqaction")]
 #[doc(alias = "request_irq")]
@@ -41,19 +42,29 @@ pub struct Registration<H: 'static> {
     place: Place,
 }
 
-// SAFETY: it is a handler, and a handle for functions of C that can be called on any thread.
+// SAFETY: it consists of a handler and of arguments for C functions that may be called on any
+// thread.
 unsafe impl<H: Send> Send for Registration<H> {}
-// SAFETY: as above; a shared one gives shared references to the handler.
+// SAFETY: as above; a shared reference gives shared references to the handler.
 unsafe impl<H: Sync> Sync for Registration<H> {}
 
 impl<H: Handler> Registration<H> {
-    /// Registers a handler for an interrupt: C's `request_irq`, which sets `IRQF_COND_ONESHOT`
-    /// where the kernel at hand has it. `name` is what `/proc/interrupts` shows.
+    /// Registers a handler for an interrupt: C's `request_irq`. Like that function, it sets
+    /// `IRQF_COND_ONESHOT` in kernels that have this flag. `/proc/interrupts` shows `name`.
     ///
-    /// The interrupt may come before this returns. [`ENODEV`] if the line is another binding's;
-    /// `EBUSY` if it is taken, and not shared by both; `EINVAL` outside of the data of the device's
-    /// driver, for flags that do not go together, and for [`IRQF_ONESHOT`], which is for threads;
-    /// `ENOMEM`. Context: may sleep.
+    /// The interrupt may arrive before this returns.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// * [`ENODEV`] if the line belongs to another binding.
+    /// * `EBUSY` if the line has a handler already, and not both of them share it.
+    /// * `EINVAL` if the registration is not in the data of the device's driver, if the flags do
+    ///   not go together, or if [`IRQF_ONESHOT`] is set, which needs a thread.
+    /// * `ENOMEM` if there is no memory.
     ///
     /// [`IRQF_ONESHOT`]: super::IRQF_ONESHOT
     pub fn new(
@@ -67,14 +78,14 @@ impl<H: Handler> Registration<H> {
             if flags.contains(IRQF_ONESHOT) {
                 return Err(EINVAL);
             }
-            // SAFETY: `request_threaded_irq` asks for
-            // - a line that is this device's: `init` has checked the binding that it was got for;
-            // - a `dev_id` that no other action of the line has, and that stays until `free_irq`:
-            //   the slot's address, by what `init` promises;
-            // - handlers that may be called with it at once: `handle` is for a `dev_id` of this
-            //   type, of which `init` has written all that it reads;
-            // - a name that stays until `free_irq`: it is a static of the module;
-            // - a caller that may sleep: elsewhere the kernel reports it.
+            // SAFETY: `request_threaded_irq` requires
+            // - a line that belongs to this device: `init` has checked its binding;
+            // - a `dev_id` that no other action of the line has, and that stays valid until
+            //   `free_irq`: it is the slot's address, as `init` promises;
+            // - handlers that may be called with it immediately: `handle` takes a `dev_id` of this
+            //   type, and `init` has written everything that it reads;
+            // - a name that stays valid until `free_irq`: it is a static of the module;
+            // - a context that may sleep: in another context the kernel reports it.
             to_result(unsafe {
                 sys::request_threaded_irq(
                     line.number,
@@ -86,16 +97,26 @@ impl<H: Handler> Registration<H> {
                 )
             })
         };
-        // SAFETY: it is registered with `dev_id` if this returns `Ok`, and else not.
+        // SAFETY: `request` returns `Ok` if the action is registered with `dev_id`, and an error
+        // otherwise.
         unsafe { init(device.as_ref(), line, handler, request) }
     }
 }
 
 impl<H: ThreadedHandler> Registration<H> {
-    /// Registers a handler with a thread: C's `request_threaded_irq`. Else as [`new`](Self::new),
-    /// but that [`IRQF_ONESHOT`] may be given.
+    /// Registers a handler with a thread: C's `request_threaded_irq`. As [`new`](Self::new), except
+    /// that [`IRQF_ONESHOT`] is allowed.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new). `EINVAL` also if the driver has no hard handler, [`IRQF_ONESHOT`]
+    /// is not set and the line is not an MSI.
+    ///
+    /// # Examples
     ///
     /// ```
     /// use core::pin::Pin;
@@ -146,7 +167,7 @@ impl<H: ThreadedHandler> Registration<H> {
             } else {
                 None
             };
-            // SAFETY: as in `new`; one of the two handlers is there.
+            // SAFETY: as in `new`; the threaded handler, at least, is not NULL.
             to_result(unsafe {
                 sys::request_threaded_irq(
                     line.number,
@@ -158,42 +179,50 @@ impl<H: ThreadedHandler> Registration<H> {
                 )
             })
         };
-        // SAFETY: it is registered with `dev_id` if this returns `Ok`, and else not.
+        // SAFETY: `request` returns `Ok` if the action is registered with `dev_id`, and an error
+        // otherwise.
         unsafe { init(device.as_ref(), line, handler, request) }
     }
 }
 
 impl<H: Send + Sync + 'static> Registration<H> {
-    /// What the handler works with, pinned.
+    /// Returns the handler and its data, pinned.
     pub fn handler(self: Pin<&Self>) -> Pin<&H> {
-        // SAFETY: the handler is pinned with the registration: nothing moves it out.
+        // SAFETY: the handler is pinned with the registration: no method moves it out.
         unsafe { self.map_unchecked(|this| &*this.handler) }
     }
 
-    /// Waits until no handler of the line runs, threads included: C's `synchronize_irq`.
+    /// Waits until no handler of the line runs, threaded handlers included: C's `synchronize_irq`.
     ///
-    /// Context: may sleep; not under a lock that the handler takes, nor in the handler, for which
-    /// it would wait without an end.
+    /// # Context
+    ///
+    /// May sleep. The caller must not hold a lock that the handler takes, and must not be the
+    /// handler: both deadlock.
     #[doc(alias = "synchronize_irq")]
     pub fn synchronize(&self) {
-        // SAFETY: `synchronize_irq` asks for a line that is there: an action of ours is registered
-        // for it, by the invariant. It asks for a caller that may sleep, and for whom no handler
-        // waits: elsewhere it hangs, or the kernel reports it.
+        // SAFETY: `synchronize_irq` requires
+        // - an existing line: by the invariant an action of this value is registered for it;
+        // - a caller that may sleep and that no handler waits for: otherwise it hangs, or the
+        //   kernel reports it.
         unsafe { sys::synchronize_irq(self.number) };
     }
 
-    /// Switches the line off, for all who share it, and waits until no handler runs: C's
-    /// `disable_irq`. It is switched on again when what this returns is dropped; they nest. What
-    /// comes meanwhile is pending then. Where that is forgotten, the line stays off, for all who
-    /// share it.
+    /// Disables the line, for all devices that share it, and waits until no handler runs: C's
+    /// `disable_irq`.
     ///
-    /// Context: as [`synchronize`](Self::synchronize).
+    /// Dropping the returned value enables the line again. Calls nest: the line is enabled when the
+    /// last such value is dropped. An interrupt that arrives meanwhile is pending until then. If
+    /// the value is leaked, the line stays disabled for all devices that share it.
+    ///
+    /// # Context
+    ///
+    /// As for [`synchronize`](Self::synchronize).
     #[doc(alias = "disable_irq")]
     pub fn disable(&self) -> Disabled<'_> {
-        // SAFETY: as in `synchronize`. `disable_irq` is counted, and made up for by `enable_irq`,
-        // in whatever order.
+        // SAFETY: as in `synchronize`. `disable_irq` is counted: each call needs one `enable_irq`,
+        // in any order.
         unsafe { sys::disable_irq(self.number) };
-        // INVARIANT: disabled just now, for this value.
+        // INVARIANT: disabled above, for this value.
         Disabled {
             number: self.number,
             _registration: core::marker::PhantomData,
@@ -201,12 +230,12 @@ impl<H: Send + Sync + 'static> Registration<H> {
     }
 }
 
-/// That a line is switched off; see [`Registration::disable`].
+/// A disabled interrupt line; see [`Registration::disable`].
 ///
 /// # Invariants
 ///
-/// The line was disabled once for this value, and an action is registered for it as long as this
-/// value is there.
+/// The line was disabled once for this value. An action is registered for the line as long as this
+/// value exists.
 #[must_use = "the line is switched on again when this is dropped"]
 #[doc(alias = "disable_irq")]
 pub struct Disabled<'a> {
@@ -217,9 +246,10 @@ pub struct Disabled<'a> {
 impl Drop for Disabled<'_> {
     #[doc(alias = "enable_irq")]
     fn drop(&mut self) {
-        // SAFETY: `enable_irq` asks for one call after each of `disable_irq` ("Unbalanced enable",
-        // otherwise), and for a line that is there: by the invariant the line was disabled for this
-        // value, which borrows the registration.
+        // SAFETY: `enable_irq` requires
+        // - one call for each call of `disable_irq`, or it warns about an "Unbalanced enable": by
+        //   the invariant the line was disabled for this value;
+        // - an existing line: this value borrows the registration.
         unsafe { sys::enable_irq(self.number) };
     }
 }
@@ -233,31 +263,37 @@ impl<H> Deref for Registration<H> {
 }
 
 impl<H> Drop for Registration<H> {
-    // Once for a module: the data that it lies in is dropped where `probe` fails, at each of its
-    // steps, and in `remove`.
+    // Not inlined, so that it is in each module only once: `probe` drops the data at each step that
+    // can fail, and `remove` drops it as well.
     #[inline(never)]
     fn drop(&mut self) {
         let made = self.place.of(self);
-        // SAFETY: this is where it was made: the memory is there, and the number was written there.
+        // SAFETY: the registration was made at this address: the memory is still allocated, and the
+        // number was written there.
         let number = unsafe { (*made).number };
-        // SAFETY: `free_irq` asks for the line and the `dev_id` that `request_threaded_irq` was
-        // given, and for a context that may sleep: by the invariant the action is registered with
-        // the address at which this was made, and only this frees it, where data is dropped.
+        // SAFETY: `free_irq` requires
+        // - the line and the `dev_id` that were given to `request_threaded_irq`: by the invariant
+        //   the action is registered with the address at which this was made, and only this `drop`
+        //   frees it;
+        // - a context that may sleep: the data of a driver is dropped in one.
         unsafe { sys::free_irq(number, made.cast()) };
-        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        // SAFETY: the memory in which the registration was made is still allocated, and no other
+        // reference to the field exists.
         let handler = unsafe { &mut (*made).handler };
-        // SAFETY: `free_irq` has waited until no handler runs: what it used where this was made is
-        // nobody's, and is dropped this once.
+        // SAFETY: `ManuallyDrop::drop` requires that the value is not used again. `free_irq` has
+        // waited until no handler runs, and this is the only drop, at the address at which the
+        // handlers used it.
         unsafe { ManuallyDrop::drop(handler) };
     }
 }
 
-/// Initialises a registration: what the handler works with first, then `request`.
+/// Returns an initialiser of a registration. It initialises the handler first and then calls
+/// `request`.
 ///
 /// # Safety
 ///
-/// `request` registers the address it is given as the `dev_id` of an action for `line`; it returns
-/// an error if it did not.
+/// `request` registers the address that it is given as the `dev_id` of an action for `line`. It
+/// returns an error if it did not register it.
 unsafe fn init<H: Send + Sync + 'static>(
     device: &Device<Bound>,
     line: Line,
@@ -271,10 +307,10 @@ unsafe fn init<H: Send + Sync + 'static>(
         let place = device.place(slot)?;
         // SAFETY: the slot is valid; only the field's address is taken.
         let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
-        // SAFETY: the field is valid for writes, pinned with the slot, and not used as an `H` after
-        // an error.
+        // SAFETY: the field is valid for writes, is pinned with the slot, and is not used as an `H`
+        // after an error.
         unsafe { handler.__pinned_init(field)? };
-        // SAFETY: a device is there, so its address is not null.
+        // SAFETY: the address of a device that exists is not null.
         let device = unsafe { NonNull::new_unchecked(device.as_raw()) };
         // SAFETY: the slot is valid; only the field's address is taken.
         let of_device = unsafe { &raw mut (*slot).device };
@@ -284,70 +320,78 @@ unsafe fn init<H: Send + Sync + 'static>(
         let of_number = unsafe { &raw mut (*slot).number };
         // SAFETY: the slot is valid for writes.
         unsafe { of_number.write(line.number) };
-        // What the callbacks read is written: they may come from here on. The slot lies in the
-        // driver's data and is dropped there, in the bus's `remove` or when `probe` fails, which
-        // frees the interrupt before the data goes and while the device is bound.
+        // Everything that the callbacks read is written: they may run from here on. The slot is in
+        // the driver's data, as `place` has checked. That data is dropped in the bus's `remove`, or
+        // when `probe` fails. Its drop frees the interrupt before the memory is freed, and while
+        // the device is bound.
         if let Err(error) = request(slot) {
-            // SAFETY: it was initialised above, and nothing was registered that uses it.
+            // SAFETY: the handler was initialised above, and nothing is registered that uses it.
             unsafe { core::ptr::drop_in_place(field) };
             return Err(error);
         }
         // SAFETY: the slot is valid; only the field's address is taken.
         let of_place = unsafe { &raw mut (*slot).place };
-        // INVARIANT: it is registered; the rest was written above.
+        // INVARIANT: the action is registered; the other fields were written above.
         // SAFETY: the slot is valid for writes.
         unsafe { of_place.write(place.take()) };
         Ok(())
     };
-    // SAFETY: on `Ok` all fields are written that have a size; on `Err` nothing is left that would
-    // have to be dropped.
+    // SAFETY: on `Ok` all fields that have a size are written; on `Err` nothing is left that needs
+    // to be dropped.
     unsafe { pin_init_from_closure(init) }
 }
 
-/// What a callback works with, and the device.
+/// Returns the handler and the device of a `dev_id`.
 ///
 /// # Safety
 ///
-/// `dev_id` is the address of a `Registration<H>` of which all that callbacks read is written, and
-/// which for `'a` stays.
+/// `dev_id` is the address of a `Registration<H>` in which everything that callbacks read is
+/// written, and which stays for `'a`.
 #[inline(always)]
 unsafe fn parts<'a, H: 'static>(dev_id: *mut c_void) -> (Pin<&'a H>, &'a Device<Bound>) {
     let registration: *mut Registration<H> = dev_id.cast();
-    // SAFETY: the handler was initialised before the interrupt was asked for, and is there until it
-    // is freed.
+    // SAFETY: the handler was initialised before the interrupt was requested, and stays until the
+    // interrupt is freed.
     let handler: &H = unsafe { &(*registration).handler };
-    // SAFETY: it is pinned with the registration.
+    // SAFETY: the handler is pinned with the registration.
     let handler = unsafe { Pin::new_unchecked(handler) };
-    // SAFETY: the field was written before the interrupt was asked for.
+    // SAFETY: the field was written before the interrupt was requested.
     let device = unsafe { (*registration).device };
-    // SAFETY: the registration lies in the data of the driver that is bound to the device, or being
-    // bound, and is dropped, which waits for the callback, before the device is unbound.
+    // SAFETY: `from_raw` requires a device that is bound, or being bound, for `'a`. The
+    // registration is in the data of the driver that is bound to it. It is dropped, and `free_irq`
+    // waits for this callback, before the device is unbound.
     (handler, unsafe { Device::from_raw(device.as_ptr()) })
 }
 
-/// Called by `__handle_irq_event_percpu`, until `free_irq` has returned.
+/// The hard handler of a [`Handler`]. `__handle_irq_event_percpu` calls it until `free_irq` has
+/// returned.
 unsafe extern "C" fn handle<H: Handler>(_irq: c_int, dev_id: *mut c_void) -> sys::irqreturn_t {
-    // SAFETY: `dev_id` is what the interrupt was asked for with.
+    // SAFETY: `dev_id` is the address with which the interrupt was requested, and `free_irq` waits
+    // for this callback.
     let (handler, device) = unsafe { parts::<H>(dev_id) };
     handler.handle(device).raw()
 }
 
-/// Called by `__handle_irq_event_percpu`, until `free_irq` has returned.
+/// The hard handler of a [`ThreadedHandler`]. `__handle_irq_event_percpu` calls it until `free_irq`
+/// has returned.
 unsafe extern "C" fn handle_hard<H: ThreadedHandler>(
     _irq: c_int,
     dev_id: *mut c_void,
 ) -> sys::irqreturn_t {
-    // SAFETY: `dev_id` is what the interrupt was asked for with.
+    // SAFETY: `dev_id` is the address with which the interrupt was requested, and `free_irq` waits
+    // for this callback.
     let (handler, device) = unsafe { parts::<H>(dev_id) };
     handler.handle(device).raw()
 }
 
-/// Called by `irq_thread_fn`, until `free_irq` has returned.
+/// The threaded handler of a [`ThreadedHandler`]. `irq_thread_fn` calls it until `free_irq` has
+/// returned.
 unsafe extern "C" fn handle_threaded<H: ThreadedHandler>(
     _irq: c_int,
     dev_id: *mut c_void,
 ) -> sys::irqreturn_t {
-    // SAFETY: `dev_id` is what the interrupt was asked for with.
+    // SAFETY: `dev_id` is the address with which the interrupt was requested, and `free_irq` waits
+    // for this callback.
     let (handler, device) = unsafe { parts::<H>(dev_id) };
     handler.handle_threaded(device).raw()
 }

@@ -1,4 +1,4 @@
-//~ ERROR `driver::Callbacks` is implemented and would never be called
+//~ ERROR `driver::Callbacks` is implemented but would never be called
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

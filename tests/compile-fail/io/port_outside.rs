@@ -1,4 +1,4 @@
-//~ ERROR the port lies outside of the region
+//~ ERROR the port is outside of the region
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR the register lies outside of the mapping
+//~ ERROR the register is outside of the mapping
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR `pm::Operations` is implemented and would never be called
+//~ ERROR `pm::Operations` is implemented but would never be called
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
