@@ -4,8 +4,7 @@
 mod x86_64;
 
 use linux_driver_host::Result;
-
-use crate::tree::BuildTree;
+use linux_driver_kernels::BuildTree;
 
 /// How Rust code is compiled for the kernel of a build tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +40,7 @@ struct Row {
     /// code is changed.
     reason: &'static str,
     /// Whether the kernel's configuration asks for them.
-    when: fn(&crate::config::Config) -> bool,
+    when: fn(&linux_driver_kernels::Config) -> bool,
     /// The flags. `{CONFIG_…}` stands for the value of that option, or for 0.
     flags: &'static [&'static str],
 }

@@ -14,15 +14,15 @@ use std::path::Path;
 
 use linux_driver_abi::dwarf;
 use linux_driver_abi::model::{Abi, Constant, Function, Linkage, Scope, Source};
+use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result};
+use linux_driver_kernels::Config;
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use crate::config::Config;
 use crate::make::{Kbuild, copy_if_changed, write_if_changed};
 use crate::prepare::{is_fresh, key, write_stamps};
 use crate::recorded::Recorded;
-use crate::symvers::Symvers;
 
 /// What is asked of the headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_host::path::fit_for_make;
-use linux_driver_host::{Error, Result, process};
-
-use crate::compiler::Compiler;
-use crate::root::BuildHost;
-use crate::tree::BuildTree;
+use linux_driver_host::{Error, Result, fs, process};
+use linux_driver_kernels::{BuildHost, BuildTree, Compiler, forget_the_users_settings};
 
 /// Kbuild of one kernel, run on this host or in a build root.
 #[derive(Debug, Clone)]
@@ -81,54 +78,6 @@ impl Kbuild {
     }
 }
 
-/// What a user may have set for another kernel's build: Kbuild takes these from the environment.
-const SETTINGS: [&str; 36] = [
-    "AFLAGS_MODULE",
-    "ARCH",
-    "C",
-    "CF",
-    "CFLAGS_MODULE",
-    "CROSS_COMPILE",
-    "DEBIAN_KERNEL_USE_CCACHE",
-    "GNUMAKEFLAGS",
-    "HOSTCFLAGS",
-    "HOSTLDFLAGS",
-    "KAFLAGS",
-    "KBUILD_ABS_SRCTREE",
-    "KBUILD_CHECKSRC",
-    "KBUILD_EXTMOD",
-    "KBUILD_EXTRA_SYMBOLS",
-    "KBUILD_EXTRA_WARN",
-    "KBUILD_MODPOST_NOFINAL",
-    "KBUILD_MODPOST_WARN",
-    "KBUILD_OUTPUT",
-    "KBUILD_VERBOSE",
-    "KCFLAGS",
-    "KCONFIG_CONFIG",
-    "KCPPFLAGS",
-    "KRUSTFLAGS",
-    "LDFLAGS_MODULE",
-    "LLVM",
-    "LLVM_IAS",
-    "LOCALVERSION",
-    "MAKEFILES",
-    "MAKEFLAGS",
-    "MFLAGS",
-    "MO",
-    "O",
-    "SUBARCH",
-    "V",
-    "W",
-];
-
-/// A user's own settings for another kernel's build must not leak into this one.
-pub(crate) fn forget_the_users_settings(make: &mut Command) {
-    for name in SETTINGS {
-        make.env_remove(name);
-    }
-    make.env("LC_ALL", "C");
-}
-
 /// How the compiler, modpost and objtool mark a line, in any case of letters.
 const WARNING: &str = "warning:";
 const ERROR: &str = "error:";
@@ -166,13 +115,13 @@ pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == contents) {
         return Ok(());
     }
-    std::fs::write(path, contents).map_err(|e| Error::io(path, "write", &e))
+    fs::write(path, contents)
 }
 
 /// Copies files into a folder under their own names, touching only those that differ.
 pub(crate) fn copy_if_changed(files: &[PathBuf], dir: &Path) -> Result<()> {
     for file in files {
-        let contents = std::fs::read(file).map_err(|e| Error::io(file, "read", &e))?;
+        let contents = fs::read(file)?;
         write_if_changed(&dir.join(file.file_name().unwrap_or_default()), &contents)?;
     }
     Ok(())

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use linux_driver_host::{Cache, process};
-use linux_driver_kbuild::kernels::{self, Catalogue, Kernel};
 use linux_driver_kbuild::make::Kbuild;
-use linux_driver_kbuild::root::BuildHost;
+use linux_driver_kernels::BuildHost;
+use linux_driver_kernels::{Catalogue, Kernel, acquire};
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
@@ -39,7 +39,7 @@ fn fetch(name: &str) -> Kernel {
             .unwrap();
     let spec = catalogue.get(name).unwrap();
     let cache = Cache::of_user().unwrap();
-    let kernel = kernels::fetch(&cache, spec).unwrap_or_else(|e| panic!("{e}"));
+    let kernel = acquire::fetch(&cache, spec).unwrap_or_else(|e| panic!("{e}"));
     let again =
         kernels::fetched(&cache, spec).expect("what was fetched is found without a network");
     assert_eq!(kernel.build_tree, again.build_tree);

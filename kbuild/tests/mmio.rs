@@ -11,8 +11,8 @@ use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use linux_driver_host::Cache;
 use linux_driver_host::packages::Install;
 use linux_driver_kbuild::driver::{Builder, Source};
-use linux_driver_kbuild::kernels::{self, Catalogue};
 use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kernels::{Catalogue, acquire};
 use object::{Object, ObjectSection, ObjectSymbol};
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
@@ -88,7 +88,7 @@ fn modules(kernel: &str) -> (PathBuf, PathBuf) {
     let catalogue = Catalogue::read(&root().join("headers/kernels.toml")).unwrap();
     let cache = Cache::of_user().unwrap();
     let kernel =
-        kernels::fetch(&cache, catalogue.get(kernel).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+        acquire::fetch(&cache, catalogue.get(kernel).unwrap()).unwrap_or_else(|e| panic!("{e}"));
     let kbuild = Kbuild {
         tree: kernel.tree().unwrap(),
         host: kernel.host.clone(),

@@ -11,10 +11,10 @@ use linux_driver_abi::{Abi, Needed, Usage};
 use linux_driver_host::Cache;
 use linux_driver_kbuild::bindings::{self, Workspace};
 use linux_driver_kbuild::headers::{self, Wanted};
-use linux_driver_kbuild::kernels::{self, Catalogue};
 use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::prepare::prepare;
 use linux_driver_kbuild::usage;
+use linux_driver_kernels::{Catalogue, Kernel, acquire};
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
@@ -27,11 +27,11 @@ fn root() -> PathBuf {
 }
 
 /// The workspace, set to a kernel of the catalogue, and that kernel's build.
-fn prepared(name: &str) -> (Workspace, Kbuild, kernels::Kernel, Cache) {
+fn prepared(name: &str) -> (Workspace, Kbuild, Kernel, Cache) {
     let catalogue = Catalogue::read(&root().join("headers/kernels.toml")).unwrap();
     let cache = Cache::of_user().unwrap();
     let kernel =
-        kernels::fetch(&cache, catalogue.get(name).unwrap()).unwrap_or_else(|e| panic!("{e}"));
+        acquire::fetch(&cache, catalogue.get(name).unwrap()).unwrap_or_else(|e| panic!("{e}"));
     let kbuild = Kbuild {
         tree: kernel.tree().unwrap(),
         host: kernel.host.clone(),

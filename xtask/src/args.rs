@@ -8,8 +8,8 @@ use clap::Args;
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::{Cache, Error, Result};
 use linux_driver_kbuild::driver::{Builder, Source};
-use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
 use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 
 use crate::needs;
 
@@ -129,7 +129,7 @@ pub(crate) fn manifest() -> PathBuf {
 }
 
 /// An error for a kernel that is built here: its ABI is nobody's.
-pub(crate) fn must_be_stock(spec: &Spec) -> Result<()> {
+pub(crate) fn must_be_stock(spec: &KernelSpec) -> Result<()> {
     let Some(fragment) = &spec.config else {
         return Ok(());
     };
@@ -168,13 +168,13 @@ impl KernelArgs {
         let name = self.kernel.as_deref().unwrap_or(catalogue.default_name());
         if name == RUNNING {
             packages::require(&needs::to_build(None), install)?;
-            return kernels::running().map(noted);
+            return Kernel::running().map(noted);
         }
         let spec = catalogue.get(name)?;
         // What a kernel is built here with is needed once.
-        let is_built = !spec.is_stock() && kernels::fetched(cache, spec).is_some();
+        let is_built = !spec.is_stock() && acquire::fetched(cache, spec).is_some();
         packages::require(&needs::to_build((!is_built).then_some(spec)), install)?;
-        kernels::fetch(cache, spec).map(noted)
+        acquire::fetch(cache, spec).map(noted)
     }
 }
 

@@ -2,8 +2,8 @@
 //! `cargo xtask build`.
 
 use linux_driver_abi::report::visible::visible_json;
+use linux_driver_check as check;
 use linux_driver_host::{Cache, Result, output, progress};
-use linux_driver_kbuild::check;
 use serde::Serialize;
 
 use crate::Outcome;

@@ -3,8 +3,8 @@
 
 use linux_driver_host::packages::{Install, Need, how_to_install, require};
 use linux_driver_host::{Cache, Result, output};
-use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
 use linux_driver_kbuild::toolchain::{DEBIAN_PACKAGES, Toolchain};
+use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 
 use crate::args::{InstallArgs, KernelArgs, catalogue};
 use crate::table::aligned;
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if let Some(dir) = &args.kernel.kdir {
         Kernel::of_tree(dir)?;
     } else if args.kernel.kernel.as_deref() == Some(RUNNING) {
-        kernels::running()?;
+        Kernel::running()?;
     }
     if list.missing.is_empty() {
         return Ok(Outcome::Good);
@@ -76,8 +76,8 @@ impl Args {
 }
 
 /// What building for a kernel of the catalogue takes. What one is built here with is needed once.
-pub(crate) fn of_kernel(cache: &Cache, spec: &Spec) -> Vec<Need> {
-    let is_built = !spec.is_stock() && kernels::fetched(cache, spec).is_some();
+pub(crate) fn of_kernel(cache: &Cache, spec: &KernelSpec) -> Vec<Need> {
+    let is_built = !spec.is_stock() && acquire::fetched(cache, spec).is_some();
     needs::to_build((!is_built).then_some(spec))
 }
 

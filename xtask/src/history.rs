@@ -13,8 +13,8 @@ use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::say;
 use linux_driver_host::{Cache, Error, Result, cache, output, process};
-use linux_driver_kbuild::archive::{Archive, Held, flavour_of};
-use linux_driver_kbuild::kernels;
+use linux_driver_kernels::Kernel;
+use linux_driver_kernels::archive::{Archive, Held, flavour_of};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -196,7 +196,7 @@ fn add(args: &Add) -> Result<Outcome> {
 }
 
 /// Adds a kernel that was fetched, unless it is known.
-pub(crate) fn add_kernel(fetched: &kernels::Kernel) -> Result<()> {
+pub(crate) fn add_kernel(fetched: &Kernel) -> Result<()> {
     let history = History::read_or_begin(&place(None))?;
     if history
         .kernels()

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use linux_driver_host::{Cache, Result, output};
-use linux_driver_kbuild::kernels::{self, Kernel, RUNNING, Spec};
+use linux_driver_kernels::{Kernel, KernelSpec, RUNNING, acquire};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -47,12 +47,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         .map(|spec| {
             row(
                 spec,
-                kernels::fetched(&cache, spec),
+                acquire::fetched(&cache, spec),
                 spec.name == catalogue.default_name(),
             )
         })
         .collect();
-    rows.push(of_running(kernels::running()));
+    rows.push(of_running(Kernel::running()));
     if args.json {
         print_json(&rows)?;
     } else {
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-fn row(spec: &Spec, kernel: Option<Kernel>, default: bool) -> Row {
+fn row(spec: &KernelSpec, kernel: Option<Kernel>, default: bool) -> Row {
     match kernel {
         Some(kernel) => Row {
             name: spec.name.clone(),

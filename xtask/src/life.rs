@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use linux_driver_check::modinfo;
 use linux_driver_host::progress::Step as Progress;
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::check::modinfo;
-use linux_driver_kbuild::config::Config;
 use linux_driver_kbuild::driver::Source;
-use linux_driver_kbuild::kernels::Kernel;
+use linux_driver_kernels::Config;
+use linux_driver_kernels::Kernel;
 use linux_driver_vm::protocol::GUEST_PATH;
 use linux_driver_vm::{
     Accel, Action, Alias, Device, GuestFile, LeftOut, Machine, Outcome, Plan, Report, Step,

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use linux_driver_host::packages::Need;
 use linux_driver_host::process;
-use linux_driver_kbuild::kernels::{self, Spec};
+use linux_driver_kernels::{self as kernels, KernelSpec};
 
 /// To build drivers for a kernel: one of the catalogue, or one whose tree is there.
-pub(crate) fn to_build(spec: Option<&Spec>) -> Vec<Need> {
-    let mut needs = kernels::needs(spec);
+pub(crate) fn to_build(spec: Option<&KernelSpec>) -> Vec<Need> {
+    let mut needs = kernels::needs::of_kernel(spec);
     needs.push(Need {
         what: "libclang",
         reason: "bindgen reads the kernel's headers with it",

@@ -3,8 +3,8 @@
 //! or `driver.toml` of one in C.
 
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::config::Config;
 use linux_driver_kbuild::driver::Source;
+use linux_driver_kernels::Config;
 use linux_driver_vm::{Machine, Plan, Step};
 use serde::Deserialize;
 

@@ -14,7 +14,7 @@ use linux_driver_abi::source::Source;
 use linux_driver_abi::{Abi, Needed, emit};
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, output, progress};
-use linux_driver_kbuild::kernels::{Kernel, RUNNING};
+use linux_driver_kernels::{Kernel, RUNNING};
 
 pub(crate) use read::{record, snapshot};
 

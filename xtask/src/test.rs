@@ -13,8 +13,8 @@ use linux_driver_host::packages::{self, Install, Need};
 use linux_driver_host::process::{self, Running};
 use linux_driver_host::{Cache, Error, Result, output};
 use linux_driver_kbuild::driver::Source;
-use linux_driver_kbuild::kernels::{Catalogue, Kernel, RUNNING};
 use linux_driver_kbuild::toolchain::Toolchain;
+use linux_driver_kernels::{Catalogue, Kernel, RUNNING};
 
 use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
 use crate::life::{Programs, Trial};

@@ -10,7 +10,7 @@ use linux_driver_abi::{Usage, compare};
 use linux_driver_host::packages;
 use linux_driver_host::progress::{Step, say};
 use linux_driver_host::{Cache, Error, Result, process};
-use linux_driver_kbuild::kernels::{self, Spec};
+use linux_driver_kernels::{KernelSpec, acquire};
 
 use crate::args::{InstallArgs, catalogue, workspace};
 use crate::check_abi::{self, Format};
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     let catalogue = catalogue()?;
-    let specs: Vec<&Spec> = if args.names.is_empty() {
+    let specs: Vec<&KernelSpec> = if args.names.is_empty() {
         catalogue.specs().collect()
     } else {
         args.names
@@ -93,17 +93,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 fn update(
     args: &Args,
     cache: &Cache,
-    spec: &Spec,
+    spec: &KernelSpec,
     usage: &Usage,
     report: &mut Report,
 ) -> Result<()> {
     let install = args.install.allowed();
     packages::require(&needs::to_build(Some(spec)), install)?;
-    let newest = kernels::newest(cache, spec)?;
+    let newest = acquire::newest(cache, spec)?;
     if !spec.is_stock() {
         return pin(&workspace().join("headers/kernels.toml"), &newest);
     }
-    let kernel = kernels::fetch(cache, &newest)?;
+    let kernel = acquire::fetch(cache, &newest)?;
     let before = snapshot(&spec.name)?;
     let _step = Step::start(format!(
         "{}: {} after {}",
@@ -134,7 +134,7 @@ fn update(
 }
 
 /// Names this version of the kernel in the catalogue; comments and order stay.
-fn pin(path: &Path, spec: &Spec) -> Result<()> {
+fn pin(path: &Path, spec: &KernelSpec) -> Result<()> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
     let pinned = pinned(&text, spec).map_err(|found| {
         Error::new(
@@ -150,7 +150,7 @@ fn pin(path: &Path, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
-fn pinned(text: &str, spec: &Spec) -> Result<String, String> {
+fn pinned(text: &str, spec: &KernelSpec) -> Result<String, String> {
     let mut document: toml_edit::DocumentMut = text
         .parse()
         .map_err(|e: toml_edit::TomlError| e.to_string())?;
@@ -198,7 +198,7 @@ mod tests {
         let text = std::fs::read_to_string(workspace().join("headers/kernels.toml")).unwrap();
         let spec = catalogue.get("debian-6.12").unwrap();
         assert_eq!(pinned(&text, spec).unwrap(), text);
-        let newer = Spec {
+        let newer = KernelSpec {
             release: "6.12.999+deb12-amd64".into(),
             version: "6.12.999-1".into(),
             ..spec.clone()
@@ -216,7 +216,7 @@ mod tests {
             ]
         );
         assert_eq!(new.lines().count(), text.lines().count());
-        let unknown = Spec {
+        let unknown = KernelSpec {
             name: "debian-0".into(),
             ..newer
         };

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use linux_driver_kbuild::check::{self, Expectations};
-use linux_driver_kbuild::tree::BuildTree;
+use linux_driver_check::{self as check, Expectations};
+use linux_driver_kernels::BuildTree;
 use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
 
 use support::{

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use linux_driver_kbuild::kernels::Catalogue;
+use linux_driver_kernels::Catalogue;
 use quote::ToTokens;
 use regex_lite::Regex;
 

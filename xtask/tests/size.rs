@@ -9,7 +9,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use linux_driver_kbuild::check::loaded_size;
+use linux_driver_check::loaded_size;
 
 use self::support::{DEFAULT, edu, run, xtask};
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use linux_driver_kbuild::module_abi;
+use linux_driver_check::module_abi;
 
 /// Reads all that a module's file says of itself.
 pub fn ko(data: &[u8]) {

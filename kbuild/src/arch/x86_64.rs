@@ -3,9 +3,9 @@
 //! names.
 
 use linux_driver_host::{Error, Result};
+use linux_driver_kernels::BuildTree;
 
 use super::Row;
-use crate::tree::BuildTree;
 
 /// A target without an operating system, with soft floats: code cannot touch SSE or x87 registers.
 pub(super) const TRIPLE: &str = "x86_64-unknown-none";
@@ -250,7 +250,7 @@ pub(super) fn refuse_what_cannot_be_followed(tree: &BuildTree) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use linux_driver_kernels::Config;
 
     fn tree(config: &str) -> BuildTree {
         BuildTree {

@@ -5,6 +5,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use linux_driver_abi::symvers::Symvers;
+use linux_driver_check as check;
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, output, process};
 
@@ -13,10 +15,8 @@ use super::host_crates::HostCrates;
 use super::link::{Symbols, link};
 use super::{Language, Source, unseen};
 use crate::arch::{self, Target};
-use crate::check;
 use crate::make::{Kbuild, copy_if_changed, no_warnings, write_if_changed};
 use crate::prepare::{Prepared, prepare, used};
-use crate::symvers::Symvers;
 use crate::sysroot::{self, sysroot};
 use crate::toolchain::Toolchain;
 

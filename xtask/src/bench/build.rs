@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use linux_driver_check::{self as check, LoadedSize};
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::progress::Step;
 use linux_driver_host::{Cache, Error, Result, output, process};
 use linux_driver_kbuild::arch::{self, Target};
-use linux_driver_kbuild::check::{self, LoadedSize};
 use linux_driver_kbuild::driver::{Builder, Language, Source};
-use linux_driver_kbuild::kernels::Kernel;
 use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::sysroot::sysroot;
 use linux_driver_kbuild::toolchain::Toolchain;
+use linux_driver_kernels::Kernel;
 use linux_driver_vm::{Machine, Plan};
 use serde::Serialize;
 

@@ -16,15 +16,15 @@ use linux_driver_abi::report::{Check, Part};
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::{Usage, agree, compare};
+use linux_driver_check::module_abi::{self, Exports, Target, Types};
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, process, progress};
 use linux_driver_kbuild::bindings::{self, Workspace};
-use linux_driver_kbuild::config::Config;
 use linux_driver_kbuild::headers::{self, Wanted};
-use linux_driver_kbuild::kernels::{self, Kernel};
 use linux_driver_kbuild::make::Kbuild;
-use linux_driver_kbuild::module_abi::{self, Exports, Target, Types};
-use linux_driver_kbuild::tree::BuildTree;
+use linux_driver_kernels::BuildTree;
+use linux_driver_kernels::Config;
+use linux_driver_kernels::{Kernel, acquire};
 
 use super::subjects::{Book, Subject};
 use crate::args::{builder, manifest, workspace};
@@ -123,9 +123,9 @@ pub(super) fn bindings(
 ) -> Result<Check> {
     let name = book.name(subject);
     let kernel = match subject {
-        Subject::Named(spec) => kernels::fetched(cache, spec),
+        Subject::Named(spec) => acquire::fetched(cache, spec),
         Subject::Tree(dir) => Some(Kernel::of_tree(dir)?),
-        Subject::Running => Some(kernels::running()?),
+        Subject::Running => Some(Kernel::running()?),
         Subject::Known(_) | Subject::File(_) => {
             return Err(Error::new(
                 &name,
@@ -293,9 +293,9 @@ struct Held {
 impl Held {
     fn of(book: &Book, subject: &Subject, cache: &Cache) -> Result<Self> {
         let kernel = match subject {
-            Subject::Named(spec) => kernels::fetched(cache, spec),
+            Subject::Named(spec) => acquire::fetched(cache, spec),
             Subject::Tree(dir) => Some(Kernel::of_tree(dir)?),
-            Subject::Running => kernels::running().ok(),
+            Subject::Running => Kernel::running().ok(),
             Subject::Known(_) | Subject::File(_) => None,
         };
         let mut held = Self {

@@ -13,7 +13,7 @@ use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::kernels::{self, Catalogue, Kernel, RUNNING, Spec};
+use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING};
 
 use crate::args::{catalogue, must_be_stock, workspace};
 use crate::snapshot::{record, snapshot};
@@ -48,7 +48,7 @@ pub(crate) struct Args {
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
     /// One of the catalogue.
-    Named(Box<Spec>),
+    Named(Box<KernelSpec>),
     /// One of the history.
     Known(String),
     /// A build tree.
@@ -219,7 +219,7 @@ impl Book {
     pub(super) fn stand_in(&self, subjects: &[Subject]) -> Option<&str> {
         let bare = |subject: &Subject| match subject {
             Subject::File(_) => true,
-            Subject::Running => kernels::running().is_err(),
+            Subject::Running => Kernel::running().is_err(),
             _ => false,
         };
         subjects
@@ -276,7 +276,7 @@ impl Book {
             Subject::Tree(dir) => self.of_kernel(&Kernel::of_tree(dir)?),
             Subject::File(file) if is_record(file) => record(file),
             Subject::File(file) => self.of_btf(&Source::open(file)?),
-            Subject::Running => match kernels::running() {
+            Subject::Running => match Kernel::running() {
                 Ok(kernel) => self.of_kernel(&kernel),
                 // Its BTF is there without its headers too.
                 Err(_) => {
@@ -310,7 +310,7 @@ impl Book {
     }
 
     /// The snapshot of a kernel of the catalogue, with what the history watches beyond it.
-    fn of_catalogue(&self, spec: &Spec) -> Result<Abi> {
+    fn of_catalogue(&self, spec: &KernelSpec) -> Result<Abi> {
         let mut abi = snapshot(&spec.name)?;
         let history = self.history()?;
         if let Some((id, _)) = history

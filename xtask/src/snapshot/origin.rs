@@ -5,8 +5,8 @@
 use linux_driver_abi::Abi;
 use linux_driver_abi::source::Source;
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::kernels::{Kernel, Package};
 use linux_driver_kbuild::prepare;
+use linux_driver_kernels::{Kernel, Package};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 

@@ -21,7 +21,7 @@ use linux_driver_abi::Abi;
 use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::model::Scope;
 use linux_driver_host::Cache;
-use linux_driver_kbuild::kernels::{self, Catalogue};
+use linux_driver_kernels::{Catalogue, acquire};
 
 use members::Want::{self, Characters, Code, List, Number, Table, Text};
 use module::Module;
@@ -65,7 +65,7 @@ fn built(driver: &str, kernel: &str) -> Module {
 fn layouts(kernel: &str) -> Abi {
     let catalogue = Catalogue::read(&repository().join("headers/kernels.toml")).unwrap();
     let kernel =
-        kernels::fetch(&Cache::of_user().unwrap(), catalogue.get(kernel).unwrap()).unwrap();
+        acquire::fetch(&Cache::of_user().unwrap(), catalogue.get(kernel).unwrap()).unwrap();
     let (source, _) = kernel.btf().unwrap_or_else(|e| panic!("{e}"));
     let types = [
         "pci_driver",

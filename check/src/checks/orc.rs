@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! ORC: with CONFIG_UNWINDER_ORC objtool writes how to unwind from each instruction. Without it a
+//! stack trace ends at the module, and a live patch can't tell whether a task is in it.
+//!
+//! `.orc_unwind_ip` holds the distance to the first instruction of each range, `.orc_unwind` its
+//! `struct orc_entry` (`arch/x86/include/asm/orc_types.h`). The last range of each object that
+//! objtool saw is an undefined one, so that the code of an object that it did not see falls into
+//! that.
+
+use std::collections::BTreeMap;
+
+use super::Subject;
+use super::elf::{Object, Section};
+use super::report::{Findings, Seen};
+
+const OPTION: &str = "CONFIG_UNWINDER_ORC";
+const IPS: &str = ".orc_unwind_ip";
+const ENTRIES: &str = ".orc_unwind";
+/// The size of `struct orc_entry`.
+const ENTRY: usize = 6;
+const REMEDY: &str = "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it";
+
+pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+    let object = subject.object;
+    if !subject.kernel.config.is_set(OPTION) {
+        return Seen::not_configured(&[OPTION]);
+    }
+    let functions: Vec<_> = object
+        .executable()
+        .flat_map(|(index, _)| {
+            object
+                .functions(index)
+                .iter()
+                .map(move |function| (index, function))
+        })
+        .collect();
+    let Some((ips, entries)) = object.section(IPS).zip(object.section(ENTRIES)) else {
+        if !functions.is_empty() {
+            findings.add(
+                "the module",
+                format_args!("the sections {IPS} and {ENTRIES}"),
+                "not both of them",
+                REMEDY,
+            );
+        }
+        return Seen::some(functions.len(), "the module has no functions");
+    };
+    if ips.data.len() / 4 * ENTRY != entries.data.len() {
+        findings.add(
+            ENTRIES,
+            format_args!(
+                "an entry of {ENTRY} bytes for each of the {} in {IPS}",
+                ips.data.len() / 4
+            ),
+            format_args!("{} bytes", entries.data.len()),
+            REMEDY,
+        );
+    }
+    let ranges = ranges(object, ips, entries);
+    for &(section, function) in &functions {
+        let range = ranges
+            .range((section, 0)..=(section, function.start))
+            .next_back();
+        let found = match range {
+            Some((_, true)) => continue,
+            Some((_, false)) => "an undefined range",
+            None => "none",
+        };
+        findings.add(
+            object.place(section, function.start),
+            format_args!("a range of {IPS} over its start"),
+            found,
+            REMEDY,
+        );
+    }
+    Seen::some(functions.len(), "the module has no functions")
+}
+
+/// The start of each range, and whether it says how to unwind. Where two begin at one place the
+/// defined one counts, as in the kernel's `orc_sort_cmp`.
+fn ranges(
+    object: &Object<'_>,
+    ips: &Section<'_>,
+    entries: &Section<'_>,
+) -> BTreeMap<(usize, u64), bool> {
+    let mut ranges = BTreeMap::new();
+    for relocation in &ips.relocations {
+        let Some(start) = object.target(relocation) else {
+            continue;
+        };
+        let entry = usize::try_from(relocation.offset / 4)
+            .ok()
+            .and_then(|index| entries.data.get(index.checked_mul(ENTRY)?..));
+        let defined = entry.is_some_and(is_defined);
+        *ranges.entry(start).or_default() |= defined;
+    }
+    ranges
+}
+
+/// Whether an entry says where the stack pointer was: its `sp_reg`, the low four bits of the fifth
+/// byte, is not ORC_REG_UNDEFINED. That holds for the layouts before and after 6.4, which differ in
+/// the bits behind it.
+fn is_defined(entry: &[u8]) -> bool {
+    entry.get(4).is_some_and(|byte| byte & 0xf != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::testing::Module;
+
+    #[test]
+    fn a_function_that_objtool_did_not_see_is_found() {
+        let report = Module::good()
+            .text("seen", "nop")
+            .raw(".section .text.unseen,\"ax\"\n.globl f\n.type f, @function\nf: nop\n")
+            .check();
+        let finding = report.only("orc");
+        assert!(
+            finding.place == "f (.text.unseen)" && finding.found == "none",
+            "{finding}"
+        );
+    }
+
+    #[test]
+    fn a_function_behind_another_objects_last_range_is_found() {
+        let report = Module::good()
+            .text("f", "nop")
+            .raw(".text\n.zero 16, 0x90\nend:\n")
+            .orc("end", false)
+            .raw(".text\n.type g, @function\ng: nop\n")
+            .check();
+        let finding = report.only("orc");
+        assert!(
+            finding.place == "g (.text)" && finding.found == "an undefined range",
+            "{finding}"
+        );
+    }
+
+    #[test]
+    fn a_module_without_unwind_data_is_found() {
+        assert_eq!(
+            Module::good()
+                .without_orc()
+                .text("f", "nop")
+                .check()
+                .only("orc")
+                .found,
+            "not both of them"
+        );
+    }
+
+    #[test]
+    fn lists_that_do_not_match_are_found() {
+        let report = Module::good()
+            .text("f", "nop")
+            .raw(".section .orc_unwind,\"a\"\n.zero 6\n")
+            .check();
+        assert!(report.of("orc")[0].place == ".orc_unwind", "{report}");
+    }
+
+    #[test]
+    fn a_defined_range_beats_the_end_of_another_at_the_same_place() {
+        let report = Module::good().text("f", "nop").orc("f", false).check();
+        assert_eq!(report.of("orc"), []);
+        assert!(report.looked_at("orc") > 0);
+    }
+
+    #[test]
+    fn a_kernel_without_orc_wants_none() {
+        let report = Module::good()
+            .config("# CONFIG_UNWINDER_ORC is not set")
+            .without_orc()
+            .text("f", "nop")
+            .check();
+        assert_eq!((report.of("orc").len(), report.looked_at("orc")), (0, 0));
+    }
+}

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A module against a kernel, without booting it: whether it loads there as it is, has to be built
+//! again, or needs a change of its source, and why.
+//!
+//! [`check`] asks what the kernel's loader asks (`load_module` in `kernel/module/main.c`), of what
+//! is known of the kernel: a [`Target`]. What would need more than is known is a finding too, of
+//! the verdict
+//! [`Verdict::NoEvidence`]: only a check without a finding, or with such alone as keep the module working, says that
+//! it loads.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use linux_driver_abi::model::{Abi, Symbol, Type};
+use linux_driver_abi::report::{
+    Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict,
+};
+use linux_driver_host::{Error, Result};
+
+use crate::checks::facts::{self, Facts};
+
+mod fitness;
+mod layout;
+mod renames;
+mod signature;
+mod symbols;
+mod target;
+#[cfg(test)]
+mod tests;
+mod vermagic;
+
+pub use target::{Exports, Target, Types};
+
+/// How many names a line of a report shows; the finding has them all.
+const SHOWN: usize = 6;
+
+/// What all the questions are about.
+struct Question<'a> {
+    /// The module's path.
+    ko: &'a Path,
+    /// Its bytes.
+    data: &'a [u8],
+    /// What it says.
+    facts: &'a Facts,
+    /// The kernel that is to load it.
+    kernel: &'a Target<'a>,
+    /// Whether its version string names this very release.
+    same_release: bool,
+    /// Types and functions of the kernel that is to load it.
+    after: &'a Abi,
+    /// Types and functions of the kernel that it was built for, if they are known.
+    before: Option<&'a Abi>,
+    /// The typedefs of both, in signatures that differ: first those of the kernel that it was built
+    /// for.
+    typedefs: (Cow<'a, Abi>, Cow<'a, Abi>),
+}
+
+impl Question<'_> {
+    fn typedefs(&self) -> (&Abi, &Abi) {
+        (&self.typedefs.0, &self.typedefs.1)
+    }
+}
+
+/// What was found out so far.
+#[derive(Default)]
+struct Answer {
+    looked_at: LookedAt,
+    findings: Vec<Finding>,
+    module: Option<Layouts>,
+}
+
+impl Answer {
+    fn add(
+        &mut self,
+        subject: Subject,
+        name: &str,
+        verdict: Verdict,
+        change: Change,
+        text: String,
+        reason: &str,
+    ) {
+        self.findings.push(Finding {
+            subject,
+            name: name.to_owned(),
+            change,
+            role: None,
+            used: Vec::new(),
+            verdict,
+            text,
+            reason: reason.to_owned(),
+            accepted: None,
+        });
+    }
+
+    /// A finding about the module as a whole.
+    fn module(&mut self, name: &str, verdict: Verdict, change: Change, text: String, reason: &str) {
+        self.add(Subject::Module, name, verdict, change, text, reason);
+    }
+
+    /// What could not be found out.
+    fn no_evidence(&mut self, subject: Subject, name: &str, text: String, reason: &str) {
+        self.add(
+            subject,
+            name,
+            Verdict::NoEvidence,
+            Change::NoEvidence,
+            text,
+            reason,
+        );
+    }
+
+    /// With these names as those that the module uses.
+    fn of(&mut self, used: &[&str]) {
+        if let Some(finding) = self.findings.last_mut() {
+            finding.used = used.iter().map(|&name| name.to_owned()).collect();
+        }
+    }
+}
+
+/// Checks the module `ko` against this kernel.
+///
+/// An error is a file that is no whole module, data of the kernel that cannot be read, or a kernel
+/// given as the one that the module was built for which it was not built for.
+pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
+    let data = facts::bytes(ko)?;
+    let facts = facts::read(ko, &data)?;
+    let mut answer = Answer::default();
+    if !kernel.arch.is_empty() && kernel.arch != facts.arch {
+        answer.module(
+            "arch",
+            Verdict::NotJudged,
+            Change::Value {
+                before: facts.arch.clone(),
+                after: kernel.arch.clone(),
+            },
+            format!("the module is for {}, the kernel for {}", facts.arch, kernel.arch),
+            "the loader refuses machine code of another architecture (\"Invalid module format\"); nothing else was looked at",
+        );
+        return Ok(finished(ko, kernel, answer));
+    }
+
+    let release = vermagic::release(&facts);
+    if let (Some(built_for), Some(release)) = (kernel.built_for, release)
+        && !built_for.release.is_empty()
+        && built_for.release != release
+    {
+        return Err(Error::new(
+            ko.display(),
+            format_args!("a module that was built for {}", built_for.release),
+            format_args!("one that was built for {release}, as its vermagic says"),
+            format_args!(
+                "give what is known of {release} as the kernel that it was built for, or leave it out"
+            ),
+        ));
+    }
+    let same_release = release.is_some_and(|release| release == kernel.release);
+    let names = symbols::functions(&facts, kernel);
+    let module = ["module".to_owned()];
+    let after = kernel.types.look_up(&module, &names)?;
+    let before = kernel
+        .built_for
+        .map(|built_for| built_for.types.look_up(&module, &names))
+        .transpose()?;
+    let typedefs = match (kernel.built_for, &before) {
+        (Some(built_for), Some(before)) => typedefs(built_for, before, kernel, &after)?,
+        _ => Default::default(),
+    };
+    let question = Question {
+        ko,
+        data: &data,
+        facts: &facts,
+        kernel,
+        same_release,
+        after: &after,
+        before: before.as_deref(),
+        typedefs,
+    };
+    vermagic::look(&question, &mut answer);
+    layout::look(&question, &mut answer);
+    symbols::look(&question, &mut answer);
+    fitness::look(&question, &mut answer)?;
+    source(&question, &mut answer);
+    Ok(finished(ko, kernel, answer))
+}
+
+/// The typedefs that signatures name which are spelled otherwise before and after.
+fn typedefs<'a>(
+    built_for: &Target<'a>,
+    before: &Abi,
+    kernel: &Target<'a>,
+    after: &Abi,
+) -> Result<(Cow<'a, Abi>, Cow<'a, Abi>)> {
+    let both = before.functions.iter();
+    let both = both.filter_map(|(name, function)| Some((function, after.functions.get(name)?)));
+    let mut names: Vec<String> = both
+        .flat_map(|(before, after)| signature::names(before, after))
+        .collect();
+    names.sort();
+    names.dedup();
+    if names.is_empty() {
+        return Ok(Default::default());
+    }
+    Ok((
+        built_for.types.look_up(&names, &[])?,
+        kernel.types.look_up(&names, &[])?,
+    ))
+}
+
+/// What the module's file cannot tell: whether its source, compiled for another kernel, fits.
+fn source(question: &Question<'_>, answer: &mut Answer) {
+    let refused =
+        |finding: &&Finding| matches!(finding.verdict, Verdict::Rebuild | Verdict::NotJudged);
+    if question.same_release || !answer.findings.iter().any(|finding| refused(&finding)) {
+        return;
+    }
+    let open = answer
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::NotJudged);
+    let mut names: Vec<String> = open.map(|finding| finding.name.clone()).collect();
+    names.sort();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().map(String::as_str).collect();
+    let text = match shown.as_slice() {
+        [] => "whether its source compiles for this kernel is not judged; no name that a source can have is known to be gone or another"
+            .to_owned(),
+        shown => format!(
+            "whether its source compiles for this kernel is not judged; these names are gone or others: {}",
+            listed(shown)
+        ),
+    };
+    answer.module(
+        "source",
+        Verdict::NotJudged,
+        Change::NoEvidence,
+        text,
+        "a .ko has no macros, no inline functions, no names of fields and no types of callbacks, and its source can have code for several kernels: build it for this one",
+    );
+    answer.of(&shown);
+}
+
+/// What a module's file says of its symbols.
+#[derive(Debug)]
+pub struct Said {
+    /// What the loader has to find, in order.
+    pub uses: Vec<String>,
+    /// What it exports, for others that are loaded after it.
+    pub exports: BTreeMap<String, Arc<Symbol>>,
+}
+
+/// What the module with these bytes says; errors call it `ko`.
+pub fn said(ko: &Path, data: &[u8]) -> Result<Said> {
+    Ok(Said {
+        uses: facts::read(ko, data)?.undefined,
+        exports: facts::exports(ko, data)?,
+    })
+}
+
+/// What a module exports, for others that are to be loaded after it.
+pub fn exports(ko: &Path) -> Result<BTreeMap<String, Arc<Symbol>>> {
+    let data = facts::bytes(ko)?;
+    facts::exports(ko, &data)
+}
+
+/// The release of the kernel that a module was built for, as its vermagic says.
+pub fn built_for(ko: &Path) -> Result<Option<String>> {
+    let data = facts::bytes(ko)?;
+    Ok(vermagic::release(&facts::read(ko, &data)?).map(str::to_owned))
+}
+
+/// The report, the gravest first.
+fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Check {
+    let mut findings = answer.findings;
+    findings.sort_by(|a, b| (Reverse(a.verdict), &a.name).cmp(&(Reverse(b.verdict), &b.name)));
+    let layouts = answer.module.map(|layouts| ("module".to_owned(), layouts));
+    Check {
+        kind: CheckKind::Module,
+        kernel: kernel.name.clone(),
+        against: ko.display().to_string(),
+        looked_at: answer.looked_at,
+        scope: None,
+        findings,
+        layouts: layouts.into_iter().collect(),
+    }
+}
+
+/// Names as a line shows them.
+fn listed(names: &[&str]) -> String {
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}
+
+/// The kernel's `struct module`, if it is known.
+fn struct_module(abi: &Abi) -> Option<&Type> {
+    let known = !abi.no_evidence.contains_key("type module");
+    abi.types
+        .get("module")
+        .map(|layout| &**layout)
+        .filter(|_| known)
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The module's machine code: relocations that the loader applies, instructions that the kernel
+//! allows, and the mitigations that its configuration asks for.
+
+use linux_driver_abi::report::{Change, Subject, Verdict};
+use linux_driver_abi::symvers::Symvers;
+use linux_driver_host::Result;
+use linux_driver_kernels::Config;
+
+use super::{Answer, Question};
+use crate::checks::{self, Expectations, Rules};
+
+/// The checks that ask the same of every kernel.
+const ANY: [&str; 2] = ["relocations", INSTRUCTIONS];
+
+const INSTRUCTIONS: &str = "instructions";
+
+/// Those that ask what the configuration asks.
+const CONFIGURED: [&str; 5] = ["endbr", "returns", "retpolines", "orc", "padding"];
+
+pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
+    if !question.facts.is_x86_64() {
+        answer.no_evidence(
+            Subject::Module,
+            "mitigations",
+            "relocations and mitigations were not looked at".to_owned(),
+            "the checks know the machine code of x86-64 alone",
+        );
+        return Ok(());
+    }
+    let unknown = Config::default();
+    let config = question.kernel.config.as_ref();
+    let kernel = Rules {
+        config: config.unwrap_or(&unknown),
+        symvers: &Symvers::default(),
+        release: &question.kernel.release,
+    };
+    let wanted =
+        |name: &str| ANY.contains(&name) || (config.is_some() && CONFIGURED.contains(&name));
+    let report = checks::run(
+        question.ko,
+        question.data,
+        kernel,
+        &Expectations::default(),
+        wanted,
+    )?;
+    let alike = |a: &checks::Finding, b: &checks::Finding| {
+        a.check == b.check && a.expected == b.expected && a.remedy == b.remedy
+    };
+    for alike in report.findings.chunk_by(alike) {
+        let first = &alike[0];
+        let more = match alike.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more places"),
+        };
+        // What a module does with the vector unit is no matter of the kernel's: it works as it did,
+        // or never did.
+        let (verdict, wants) = match first.check {
+            INSTRUCTIONS => (
+                Verdict::Keeps,
+                "the loader takes it on every kernel; right is, outside kernel_fpu_begin(),",
+            ),
+            _ => (Verdict::Rebuild, "the kernel wants"),
+        };
+        answer.module(
+            first.check,
+            verdict,
+            Change::Value {
+                before: first.found.clone(),
+                after: first.expected.clone(),
+            },
+            format!("{}: {}: {}{more}", first.check, first.place, first.found),
+            &format!("{wants} {}; {}", first.expected, first.remedy),
+        );
+        let places: Vec<&str> = alike.iter().map(|finding| finding.place.as_str()).collect();
+        answer.of(&places);
+    }
+    if config.is_none() {
+        answer.no_evidence(
+            Subject::Module,
+            "mitigations",
+            format!("not looked at: {}", CONFIGURED.join(", ")),
+            "which of these the kernel asks for follows from its configuration, which is not known",
+        );
+    }
+    Ok(())
+}

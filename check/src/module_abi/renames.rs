@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Under which name a kernel may have what it no longer exports: `mutex_init_generic` for
+//! `__mutex_init`.
+//!
+//! A guess by the words of the names, and told as one.
+
+use linux_driver_abi::model::Symbol;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How many words a new name may have that the old one did not.
+const MORE: usize = 2;
+
+/// The exported names that are likeliest to stand for `gone`, the likeliest first, three at most.
+/// What was exported `before` already stands for something else.
+pub(super) fn likely(
+    gone: &str,
+    exports: &BTreeMap<String, Arc<Symbol>>,
+    before: Option<&BTreeMap<String, Arc<Symbol>>>,
+) -> Vec<String> {
+    let old = words(gone);
+    if old.is_empty() {
+        return Vec::new();
+    }
+    let mut found: Vec<(Rank, &str)> = exports
+        .keys()
+        .filter(|name| before.is_none_or(|before| !before.contains_key(*name)))
+        .filter_map(|name| Some((rank(gone, &old, name, before.is_some())?, name.as_str())))
+        .collect();
+    found.sort();
+    found
+        .into_iter()
+        .take(3)
+        .map(|(_, name)| name.to_owned())
+        .collect()
+}
+
+/// Less is likelier: how many words came in, whether the underscores in front are others, how long
+/// it is.
+type Rank = (usize, bool, usize);
+
+fn rank(gone: &str, old: &[&str], name: &str, is_new: bool) -> Option<Rank> {
+    let new = words(name);
+    let more = new.len().checked_sub(old.len())?;
+    // Words added behind, or one in front of them: `kmalloc_noprof`; not `rt_mutex_init`, which is
+    // another thing.
+    let begins = new.starts_with(old);
+    // One word is soon the beginning of another name: only the suffixes that a whole family got are
+    // taken.
+    let told = more == 0 || (old.len() > 1 && is_new) || SUFFIXES.contains(new.last()?);
+    let other_front = front(gone) != front(name);
+    (begins && more <= MORE && told).then_some((more, other_front, name.len()))
+}
+
+/// Words that whole families of functions got behind their names.
+const SUFFIXES: [&str; 2] = ["noprof", "generic"];
+
+fn words(name: &str) -> Vec<&str> {
+    name.split('_').filter(|word| !word.is_empty()).collect()
+}
+
+fn front(name: &str) -> usize {
+    name.len() - name.trim_start_matches('_').len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exports(names: &[&str]) -> BTreeMap<String, Arc<Symbol>> {
+        let symbol = Arc::new(Symbol {
+            crc: None,
+            module: "vmlinux".to_owned(),
+            gpl: false,
+            namespace: None,
+        });
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), symbol.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn names_that_kernels_gave_are_found() {
+        let after = exports(&[
+            "mutex_init_generic",
+            "__rt_mutex_init",
+            "__devm_add_action",
+            "__kmalloc_noprof",
+            "__kmalloc_node_noprof",
+            "kmalloc_fix_flags",
+            "down_read",
+        ]);
+        for (gone, now) in [
+            ("__mutex_init", "mutex_init_generic"),
+            ("devm_add_action", "__devm_add_action"),
+            ("__kmalloc", "__kmalloc_noprof"),
+        ] {
+            assert_eq!(
+                likely(gone, &after, None).first().map(String::as_str),
+                Some(now),
+                "{gone}"
+            );
+        }
+        assert_eq!(likely("down", &after, None), Vec::<String>::new());
+        assert_eq!(likely("__", &after, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_was_there_before_is_no_new_name() {
+        let after = exports(&["pci_map_region", "pci_map_rom"]);
+        assert_eq!(
+            likely("pci_map", &after, Some(&exports(&["pci_map_rom"]))),
+            ["pci_map_region"]
+        );
+    }
+}

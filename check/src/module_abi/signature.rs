@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Whether two signatures of a function are one, and what follows if they are not.
+use linux_driver_abi::compare::same_type;
+use linux_driver_abi::model::{Abi, Function};
+use linux_driver_abi::report::{Change, Retyping, Verdict};
+
+/// What is different, and what follows from it.
+pub(super) struct Difference {
+    pub(super) change: Change,
+    pub(super) verdict: Verdict,
+    pub(super) reason: &'static str,
+}
+
+/// The names in these signatures that can be typedefs, where the two are spelled otherwise.
+pub(super) fn names(before: &Function, after: &Function) -> Vec<String> {
+    if before == after {
+        return Vec::new();
+    }
+    let types = |function: &Function| {
+        let all = std::iter::once(&function.returns).chain(&function.params);
+        all.map(|spelled| spelled.clone() + " ").collect::<String>()
+    };
+    let text = types(before) + &types(after);
+    let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    let words = text.split(|c| !is_word(c)).filter(|word| !word.is_empty());
+    words.map(str::to_owned).collect()
+}
+
+/// How the function `name` differs; `None` if it does not. `typedefs` are those of both sides.
+pub(super) fn difference(
+    name: &str,
+    before: &Function,
+    after: &Function,
+    typedefs: (&Abi, &Abi),
+) -> Option<Difference> {
+    let (old, new) = (before.declaration(name), after.declaration(name));
+    if before.returns == after.returns
+        && before.params == after.params
+        && before.variadic == after.variadic
+    {
+        return None;
+    }
+    if before.params.len() != after.params.len() || before.variadic != after.variadic {
+        return Some(Difference {
+            change: Change::Arity {
+                before: old,
+                after: new,
+            },
+            verdict: Verdict::NotJudged,
+            reason: "the function takes other arguments: one that is compiled for the old ones passes what the kernel does not expect",
+        });
+    }
+    let pairs = || {
+        std::iter::once((&before.returns, &after.returns))
+            .chain(before.params.iter().zip(&after.params))
+            .filter(|(before, after)| before != after)
+    };
+    if pairs().all(|(before, after)| same_type((before, typedefs.0), (after, typedefs.1))) {
+        return Some(Difference {
+            change: Change::Retyped {
+                before: old,
+                after: new,
+                how: Retyping::SameSize,
+            },
+            verdict: Verdict::Rebuild,
+            reason: "a typedef came or went, and stands for the same type; the kernel's checksum of the function can be another",
+        });
+    }
+    let const_only = pairs().all(|(before, after)| without_const(before) == without_const(after));
+    // A function of the driver's own is handed over there, and it has to be of the very type.
+    let callback = pairs().any(|(before, after)| before.contains("(*") || after.contains("(*"));
+    let pointers = pairs().all(|(before, after)| before.ends_with('*') && after.ends_with('*'));
+    let (how, verdict, reason) = match (const_only, callback) {
+        (true, false) => (
+            Retyping::ConstOnly,
+            Verdict::Rebuild,
+            "only const came or went, which is the same to the machine; the kernel's checksum of the function is another",
+        ),
+        (true, true) => (
+            Retyping::ConstOnly,
+            Verdict::NotJudged,
+            "a function that is handed over there has to be of the new type: the source declares it",
+        ),
+        _ if pointers => (
+            Retyping::Pointee,
+            Verdict::NotJudged,
+            "the function takes or returns a pointer to something else: the source has to pass that",
+        ),
+        _ => (
+            if pairs()
+                .any(|(before, after)| width(before).zip(width(after)).is_some_and(|(b, a)| b != a))
+            {
+                Retyping::Resized
+            } else {
+                Retyping::SameSize
+            },
+            Verdict::NotJudged,
+            "the function takes or returns another type: the source has to fit it",
+        ),
+    };
+    Some(Difference {
+        change: Change::Retyped {
+            before: old,
+            after: new,
+            how,
+        },
+        verdict,
+        reason,
+    })
+}
+
+/// The bytes of the types whose names tell them, on a 64-bit kernel.
+fn width(spelled: &str) -> Option<u8> {
+    Some(match spelled {
+        "void" => 0,
+        "_Bool" | "bool" | "char" | "u8" | "s8" | "unsigned char" => 1,
+        "short" | "u16" | "s16" | "umode_t" | "short unsigned int" | "unsigned short" => 2,
+        "int" | "unsigned int" | "u32" | "s32" | "gfp_t" => 4,
+        "long" | "long int" | "unsigned long" | "long unsigned int" | "u64" | "s64" | "size_t"
+        | "ssize_t" | "loff_t" | "dma_addr_t" => 8,
+        _ if spelled.ends_with('*') || spelled.contains("(*") => 8,
+        _ => return None,
+    })
+}
+
+fn without_const(spelled: &str) -> String {
+    spelled
+        .replace("*const ", "*")
+        .replace("const ", "")
+        .replace("*const", "*")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(returns: &str, params: &[&str]) -> Function {
+        Function {
+            returns: returns.to_owned(),
+            params: params.iter().map(|param| (*param).to_owned()).collect(),
+            variadic: false,
+            linkage: None,
+        }
+    }
+
+    #[test]
+    fn each_way_has_its_verdict() {
+        let of = |before: &Function, after: &Function| {
+            difference("f", before, after, (&Abi::default(), &Abi::default()))
+                .map(|d| (d.change, d.verdict))
+        };
+        let f = function("void", &["struct callback_head *", "rcu_callback_t"]);
+        assert_eq!(of(&f, &f), None);
+        let (change, verdict) = of(&f, &function("void", &["struct callback_head *"])).unwrap();
+        assert!(matches!(change, Change::Arity { .. }) && verdict == Verdict::NotJudged);
+        // As kvfree_call_rcu did.
+        let (change, verdict) =
+            of(&f, &function("void", &["struct callback_head *", "void *"])).unwrap();
+        assert!(
+            matches!(
+                change,
+                Change::Retyped {
+                    how: Retyping::SameSize,
+                    ..
+                }
+            ) && verdict == Verdict::NotJudged,
+            "{change:?}"
+        );
+        let (change, verdict) = of(
+            &function("int", &["struct bus_type *"]),
+            &function("int", &["const struct bus_type *"]),
+        )
+        .unwrap();
+        assert!(
+            matches!(
+                change,
+                Change::Retyped {
+                    how: Retyping::ConstOnly,
+                    ..
+                }
+            ) && verdict == Verdict::Rebuild,
+            "{change:?}"
+        );
+        let (_, verdict) = of(
+            &function("int", &["int (*)(struct device *, void *)"]),
+            &function("int", &["int (*)(struct device *, const void *)"]),
+        )
+        .unwrap();
+        assert_eq!(verdict, Verdict::NotJudged);
+        let (change, _) = of(&function("struct a *", &[]), &function("struct b *", &[])).unwrap();
+        assert!(matches!(
+            change,
+            Change::Retyped {
+                how: Retyping::Pointee,
+                ..
+            }
+        ));
+    }
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A kernel at hand.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linux_driver_abi::source::Source;
+use linux_driver_host::{Error, Result};
+use serde::Serialize;
+
+use crate::build_host::BuildHost;
+use crate::build_tree::BuildTree;
+use crate::record::Package;
+
+/// A kernel that modules can be built for.
+#[derive(Debug, Clone, Serialize)]
+pub struct Kernel {
+    /// Its name in the catalogue, "running", or the path of its build tree.
+    pub name: String,
+    /// What `uname -r` says under it.
+    pub release: String,
+    /// The version of its packages, if it was fetched.
+    pub version: Option<String>,
+    /// The kernel's name of the architecture: "x86".
+    pub arch: String,
+    /// The compiler that it was built with, as its `.config` has it.
+    pub compiler: String,
+    /// Its build tree.
+    pub build_tree: PathBuf,
+    /// The kernel itself, to boot.
+    pub image: Option<PathBuf>,
+    /// Where its tools run.
+    pub host: BuildHost,
+    /// The packages that it consists of, if it was fetched.
+    pub packages: Vec<Package>,
+    /// What else is to be known about it.
+    pub note: Option<String>,
+}
+
+impl Kernel {
+    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own
+    /// paths.
+    pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
+        self.host.command(program, dirs)
+    }
+
+    /// The kernel's type information, and what the place is called where it was found: its build
+    /// tree (Debian's from 6.12 on), its image, or, if it is the one that runs, the system.
+    pub fn btf(&self) -> Result<(Source, &'static str)> {
+        let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let sys =
+            (running.trim() == self.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
+        let places = [
+            (
+                Some(self.build_tree.join("vmlinux")),
+                "vmlinux of the build tree",
+            ),
+            (self.image.clone(), "the kernel's image"),
+            (sys, "the kernel that runs"),
+        ];
+        let mut found = Vec::new();
+        for (place, what) in places {
+            let Some(place) = place.filter(|place| place.is_file()) else {
+                continue;
+            };
+            match Source::open(&place) {
+                Ok(source) => return Ok((source, what)),
+                Err(error) => found.push(error.to_string()),
+            }
+        }
+        if found.is_empty() {
+            found.push("neither a vmlinux in the tree nor an image".to_owned());
+        }
+        Err(Error::new(
+            self.build_tree.display(),
+            format_args!("the type information (BTF) of {}", self.release),
+            found.join("\n"),
+            "put the kernel's vmlinux into the build tree, install its image, or give the file that holds its BTF with --btf",
+        ))
+    }
+
+    /// The kernel itself, to boot; an error where there is none.
+    pub fn bootable(&self) -> Result<&Path> {
+        self.image.as_deref().ok_or_else(|| {
+            Error::new(
+                &self.name,
+                "a kernel that can be booted",
+                self.note.as_deref().unwrap_or("no image of it is known"),
+                "put its bzImage into the tree (vmlinuz, or arch/x86/boot/bzImage), install the package of the image, or use \
+                 --kernel NAME",
+            )
+        })
+    }
+
+    /// Its build tree, opened.
+    pub fn tree(&self) -> Result<BuildTree> {
+        BuildTree::open(&self.build_tree)
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Which kernels there are, and how one gets here.
+//!
+//! Data travels one way: a [`KernelSpec`] of the [`Catalogue`] names a kernel, [`acquire`] fetches
+//! or builds it and notes in a [`Record`] what it got, and a [`Kernel`] is what modules are built
+//! for: a [`BuildTree`] with its [`Config`], an image to boot, and a [`BuildHost`] on which its
+//! tools run. Each origin of a kernel is one file in `source`. [`acquire`] alone knows all of them,
+//! and it alone downloads.
+
+// `linux_driver_host::output` does not panic where nobody reads.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
+pub mod acquire;
+mod build_host;
+mod build_tree;
+mod catalogue;
+mod compiler;
+mod config;
+mod kernel;
+pub mod needs;
+mod obstacles;
+mod record;
+mod source;
+mod spec;
+mod user_settings;
+
+pub use acquire::archive;
+pub use build_host::{BuildHost, Root};
+pub use build_tree::BuildTree;
+pub use catalogue::{Catalogue, RUNNING};
+pub use compiler::Compiler;
+pub use config::Config;
+pub use kernel::Kernel;
+pub use record::{Package, Record};
+pub use spec::{Edit, Fragment, KernelSpec};
+pub use user_settings::forget_the_users_settings;

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Kernels and build roots from Debian's archive.
+//!
+//! One idea a module: [`archives`] finds the mirrors, [`apt`] is an apt of our own over them,
+//! [`index`] reads what apt prints, [`choice`] picks the kernel in the order of [`version`],
+//! [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`source`] is the
+//! source of a kernel, [`place`] makes headers fit for the folder they end up in.
+
+mod apt;
+mod archives;
+mod choice;
+pub(crate) mod holdings;
+mod index;
+pub(crate) mod makefiles;
+pub(crate) mod source_package;
+mod unpack;
+mod version;
+
+use std::path::Path;
+
+use linux_driver_host::progress::Step;
+use linux_driver_host::{Cache, Error, Result, fs, process};
+use serde::Serialize;
+
+use self::apt::Apt;
+use self::archives::Archives;
+use crate::build_tree::BuildTree;
+use crate::record::{self, Package, Record};
+use crate::spec::KernelSpec;
+
+impl From<&index::Package> for Package {
+    fn from(package: &index::Package) -> Self {
+        Self {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            sha256: package.sha256.clone(),
+        }
+    }
+}
+
+/// The start of the name of the package of a kernel's host programs.
+const PROGRAMS: &str = "linux-kbuild-";
+
+/// The file of a kernel in its entry.
+const IMAGE: &str = "vmlinuz";
+
+/// Whether there are keys that the archive's signatures can be checked against.
+pub(crate) fn has_keyring() -> bool {
+    archives::has_keyring()
+}
+
+/// The newest kernel of the series, flavour and suites of `spec` that the archive holds, in its
+/// stead.
+pub(crate) fn newest(cache: &Cache, spec: &KernelSpec) -> Result<KernelSpec> {
+    let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
+    let choice = choice::newest_in(&apt, spec)?;
+    Ok(KernelSpec {
+        release: choice.release,
+        version: choice.version,
+        ..spec.clone()
+    })
+}
+
+/// Downloads a kernel and unpacks it into `staging`, which will be moved to `place`.
+pub(crate) fn fetch_kernel(
+    cache: &Cache,
+    spec: &KernelSpec,
+    staging: &Path,
+    place: &Path,
+) -> Result<Record> {
+    makefiles::check(place)?;
+    let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
+    let choice = choice::choose(&apt, spec)?;
+    let packages = packages_of(&apt, &choice)?;
+    let is_image = |package: &&index::Package| {
+        ["linux-image-", "linux-binary-"]
+            .iter()
+            .any(|kind| package.name.starts_with(kind))
+    };
+    let (mut images, headers): (Vec<&index::Package>, Vec<&index::Package>) =
+        packages.iter().partition(is_image);
+    // Where the kernel has a package of its own, the image package only refers to it.
+    images.sort_by_key(|package| !package.name.starts_with("linux-binary-"));
+
+    let debs = staging.join("debs");
+    fs::create_dir(&debs)?;
+    for deb in download(&apt, &headers, &debs)? {
+        unpack::unpack(&deb, staging)?;
+    }
+    let mut used: Vec<Package> = headers.into_iter().map(Package::from).collect();
+    used.push(image(&apt, &images, &debs, &staging.join(IMAGE))?);
+    for dir in [
+        debs,
+        staging.join("usr/share"),
+        staging.join("lib"),
+        staging.join("usr/lib/modules"),
+    ] {
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+    }
+
+    let programs = packages
+        .iter()
+        .filter(|package| package.name.starts_with(PROGRAMS));
+    let programs_need = programs
+        .flat_map(|package| package.depends.iter().map(|(name, _)| name.clone()))
+        .collect();
+    let build_tree = format!("usr/src/linux-headers-{}", choice.release);
+    makefiles::move_to(&staging.join(&build_tree), place)?;
+    let tree = BuildTree::open(&staging.join(&build_tree))?;
+    if tree.release != choice.release {
+        return Err(Error::new(
+            tree.dir.display(),
+            format_args!("the build tree of {}", choice.release),
+            format_args!("that of {}", tree.release),
+            "name another version in headers/kernels.toml",
+        ));
+    }
+    Ok(Record {
+        version: choice.version,
+        packages: used,
+        programs_need,
+        note: choice.note,
+        ..Record::of_tree(&spec.name, &tree, &build_tree, IMAGE)
+    })
+}
+
+/// The packages that a kernel consists of: its headers and its image, and what of the kernel's own
+/// those depend on.
+fn packages_of(apt: &Apt, choice: &choice::Choice) -> Result<Vec<index::Package>> {
+    let mut wanted: Vec<String> = choice::KINDS
+        .iter()
+        .map(|kind| format!("{kind}{}={}", choice.release, choice.version))
+        .collect();
+    let mut found: Vec<index::Package> = Vec::new();
+    while !wanted.is_empty() {
+        found.extend(apt.show(&wanted)?);
+        wanted.clear();
+        for (name, version) in found.iter().flat_map(|package| &package.depends) {
+            let own = ["linux-headers-", "linux-binary-", PROGRAMS]
+                .iter()
+                .any(|kind| name.starts_with(kind));
+            if own && found.iter().all(|package| package.name != *name) {
+                wanted.push(
+                    version
+                        .as_ref()
+                        .map_or_else(|| name.clone(), |version| format!("{name}={version}")),
+                );
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Takes the kernel from the first of the packages that holds one.
+fn image(apt: &Apt, packages: &[&index::Package], debs: &Path, image: &Path) -> Result<Package> {
+    for &package in packages {
+        for deb in download(apt, &[package], debs)? {
+            if unpack::unpack_image(&deb, image)? {
+                return Ok(package.into());
+            }
+        }
+    }
+    let names: Vec<&str> = packages
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
+    Err(Error::new(
+        names.join(", "),
+        "a file vmlinuz in one of these packages",
+        "none",
+        "name another version in headers/kernels.toml",
+    ))
+}
+
+/// Downloads these packages (with all that they depend on) and unpacks them into `root`, whose
+/// record goes to `staging`.
+pub(crate) fn fetch_root(
+    cache: &Cache,
+    spec: &KernelSpec,
+    wanted: &[String],
+    staging: &Path,
+    root: &Path,
+) -> Result<()> {
+    let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
+    apt.refresh_if_old()?;
+    let closure = apt.closure(wanted)?;
+    let packages: Vec<&index::Package> = closure.iter().collect();
+    let debs = staging.join("debs");
+    fs::create_dir(&debs)?;
+    let files = download(&apt, &packages, &debs)?;
+    drop(apt);
+    let step = Step::start(format!("unpacking {} packages", files.len()));
+    for deb in files {
+        process::check_interrupted()?;
+        unpack::unpack_into_root(&deb, root)?;
+    }
+    drop(step);
+    fs::remove_dir_all(&debs)?;
+    let record = Packages {
+        suites: spec.suites.clone(),
+        packages: packages.into_iter().map(Package::from).collect(),
+    };
+    record::write(staging, &record)
+}
+
+/// What a build root was made of.
+#[derive(Debug, Serialize)]
+struct Packages {
+    suites: Vec<String>,
+    packages: Vec<Package>,
+}
+
+fn download(
+    apt: &Apt,
+    packages: &[&index::Package],
+    dir: &Path,
+) -> Result<Vec<std::path::PathBuf>> {
+    let bytes: u64 = packages.iter().map(|package| package.size).sum();
+    let what = match packages {
+        [package] => package.name.clone(),
+        [package, rest @ ..] => format!("{} and {} more packages", package.name, rest.len()),
+        [] => return Ok(Vec::new()),
+    };
+    let _step = Step::start(format!(
+        "downloading {what} ({} MB)",
+        bytes.div_ceil(1_000_000)
+    ));
+    apt.download(packages, dir)
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! An entry of the catalogue: what is known of a kernel before it is fetched.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// A kernel that can be fetched.
+#[derive(Debug, Clone, Serialize)]
+pub struct KernelSpec {
+    /// Its name in the catalogue.
+    pub name: String,
+    /// Its series ("6.12"), whose newest is taken once the pinned version has left the archive.
+    pub series: String,
+    /// What `uname -r` says under it.
+    pub release: String,
+    /// The version of its packages.
+    pub version: String,
+    /// Debian's name of its architecture.
+    pub arch: String,
+    /// The suites that hold it and its compiler.
+    pub suites: Vec<String>,
+    /// The compiler that its `.config` will name.
+    pub compiler: String,
+    /// The configuration that it is built with here, from its series' source package. `None`: it
+    /// comes built.
+    pub config: Option<Fragment>,
+}
+
+/// A configuration of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fragment {
+    /// Its file.
+    pub file: PathBuf,
+    /// What the file holds: the options that are not off.
+    #[serde(skip)]
+    pub text: String,
+    /// What is changed in the source first.
+    pub edits: Vec<Edit>,
+}
+
+/// A change to a kernel's source: where the kernel itself is wrong, and its detectors would say so
+/// in each run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The file, from the top of the source.
+    pub file: PathBuf,
+    /// The text in it.
+    pub find: String,
+    /// What stands there instead, each time.
+    pub replace: String,
+    /// Why.
+    pub why: String,
+}
+
+impl KernelSpec {
+    /// Whether it is one that people run, as its distribution built it: one whose ABI is of
+    /// interest. What is built here from source is there for drivers to be tried on.
+    pub fn is_stock(&self) -> bool {
+        self.config.is_none()
+    }
+}
