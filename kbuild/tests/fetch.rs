@@ -41,7 +41,7 @@ fn fetch(name: &str) -> Kernel {
     let cache = Cache::of_user().unwrap();
     let kernel = acquire::fetch(&cache, spec).unwrap_or_else(|e| panic!("{e}"));
     let again =
-        kernels::fetched(&cache, spec).expect("what was fetched is found without a network");
+        acquire::fetched(&cache, spec).expect("what was fetched is found without a network");
     assert_eq!(kernel.build_tree, again.build_tree);
     assert_eq!(kernel.host, again.host);
     kernel

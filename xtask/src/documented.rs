@@ -201,7 +201,7 @@ fn help_gives_examples_that_work() {
 fn messages_name_commands_that_there_are() {
     let mut sources = Vec::new();
     for dir in [
-        "xtask", "kbuild", "abi", "vm", "host", "sys", "headers", "build.rs",
+        "xtask", "kbuild", "check", "kernels", "abi", "vm", "host", "sys", "headers", "build.rs",
     ] {
         let path = workspace().join(dir);
         if path.is_dir() {

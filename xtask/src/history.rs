@@ -13,7 +13,6 @@ use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::say;
 use linux_driver_host::{Cache, Error, Result, cache, output, process};
-use linux_driver_kernels::Kernel;
 use linux_driver_kernels::archive::{Archive, Held, flavour_of};
 use serde::Serialize;
 
@@ -196,7 +195,7 @@ fn add(args: &Add) -> Result<Outcome> {
 }
 
 /// Adds a kernel that was fetched, unless it is known.
-pub(crate) fn add_kernel(fetched: &Kernel) -> Result<()> {
+pub(crate) fn add_kernel(fetched: &linux_driver_kernels::Kernel) -> Result<()> {
     let history = History::read_or_begin(&place(None))?;
     if history
         .kernels()
