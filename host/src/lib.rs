@@ -5,7 +5,8 @@
 //! writes files with such errors, [`process`] runs child processes that end when we do, [`cache`]
 //! keeps what was downloaded or built once, [`packages`] names or installs what is missing on the
 //! system, [`path`] refuses paths that make cannot work in, [`output`] says what there is to say,
-//! [`progress`] says on standard error what is going on.
+//! [`progress`] says on standard error what is going on, [`table`] aligns the columns of a
+//! table.
 
 // `output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -18,6 +19,7 @@ pub mod packages;
 pub mod path;
 pub mod process;
 pub mod progress;
+pub mod table;
 
 pub use cache::Cache;
 pub use error::{Blame, Error, Result};

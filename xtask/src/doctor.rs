@@ -2,12 +2,12 @@
 //! `cargo xtask doctor`.
 
 use linux_driver_host::packages::{Install, Need, how_to_install, require};
+use linux_driver_host::table::aligned;
 use linux_driver_host::{Cache, Result, output};
 use linux_driver_kbuild::toolchain::{DEBIAN_PACKAGES, Toolchain};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 
 use crate::args::{InstallArgs, KernelArgs, catalogue};
-use crate::table::aligned;
 use crate::{Outcome, needs};
 
 /// Say what is there of all that building for a kernel and booting it takes, and what is missing

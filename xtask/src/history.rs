@@ -12,6 +12,7 @@ use linux_driver_abi::needed::Needed;
 use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::say;
+use linux_driver_host::table::aligned;
 use linux_driver_host::{Cache, Error, Result, cache, output, process};
 use linux_driver_kernels::archive::{Archive, Held, flavour_of};
 use serde::Serialize;
@@ -19,7 +20,6 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::args::{catalogue, workspace};
 use crate::build::print_json;
-use crate::table::aligned;
 
 /// The history of kernels: what is known of each, and adding one
 ///

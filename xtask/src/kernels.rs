@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use linux_driver_host::table::aligned;
 use linux_driver_host::{Cache, Result, output};
 use linux_driver_kernels::{Kernel, KernelSpec, RUNNING, acquire};
 use serde::Serialize;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::args::catalogue;
 use crate::build::print_json;
-use crate::table::aligned;
 
 /// List the kernels that drivers can be built for
 #[derive(clap::Args)]

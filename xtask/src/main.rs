@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The command line of linux-driver: `cargo xtask COMMAND`. One file a command; what they share is
-//! in `args` and `table`.
+//! in `args`.
 //!
 //! Exit codes: 0 all went well, 1 the driver or the kernel failed, 2 it could not be tried.
 
@@ -20,13 +20,9 @@ mod explain;
 mod fetch;
 mod history;
 mod kernels;
-mod life;
 mod needs;
 mod run;
-mod scenario;
-mod settings;
 mod snapshot;
-mod table;
 mod test;
 mod update;
 

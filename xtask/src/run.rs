@@ -7,9 +7,8 @@ use linux_driver_host::{Cache, Error, Result, output, packages};
 
 use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
-use crate::life::{Programs, Trial};
-use crate::settings::Settings;
 use crate::{Outcome, needs};
+use linux_driver_trial::{Programs, Settings, Trial};
 
 /// Build a driver, boot a kernel with it in a virtual machine, and lead it through its life
 ///

@@ -11,16 +11,15 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use linux_driver_host::packages::{self, Install, Need};
 use linux_driver_host::process::{self, Running};
+use linux_driver_host::table::aligned;
 use linux_driver_host::{Cache, Error, Result, output};
 use linux_driver_kbuild::driver::Source;
 use linux_driver_kbuild::toolchain::Toolchain;
 use linux_driver_kernels::{Catalogue, Kernel, RUNNING};
 
 use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
-use crate::life::{Programs, Trial};
-use crate::settings::Settings;
-use crate::table::aligned;
 use crate::{Outcome, compile_fail, doctor, needs};
+use linux_driver_trial::{Programs, Settings, Trial};
 
 /// Pass every test of the project
 ///

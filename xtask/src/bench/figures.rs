@@ -2,9 +2,8 @@
 //! Figures: each a median of what was measured, beside another one that was measured in the same
 //! run.
 
+use linux_driver_host::table::aligned;
 use serde::Serialize;
-
-use crate::table::aligned;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -13,81 +13,81 @@ use crate::scenario::{self, Scenario};
 /// How a driver is tried.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Unstable features of Rust that the driver's crates may use; none if it is missing. The build
     /// reads it from the manifest.
-    pub(crate) allow_features: Vec<String>,
+    pub allow_features: Vec<String>,
     /// The devices that the machine gets, each as QEMU's `-device` takes it.
-    pub(crate) devices: Vec<String>,
+    pub devices: Vec<String>,
     /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is
     /// behind one.
-    pub(crate) ports: Vec<String>,
+    pub ports: Vec<String>,
     /// QEMU's `-machine`, where it is not `q35`.
-    pub(crate) machine: Option<String>,
+    pub machine: Option<String>,
     /// How many processors the machine has, where it is not two.
-    pub(crate) smp: Option<u32>,
+    pub smp: Option<u32>,
     /// The machine's memory in MiB, where it is not 512.
-    pub(crate) memory: Option<u32>,
+    pub memory: Option<u32>,
     /// Further arguments for QEMU.
-    pub(crate) qemu_args: Vec<String>,
+    pub qemu_args: Vec<String>,
     /// Further parameters on the kernel's command line.
-    pub(crate) append: Vec<String>,
+    pub append: Vec<String>,
     /// The IDs of the device that the driver is led through its life with, VENDOR:DEVICE in
     /// hexadecimal digits. Without it, it is the first device that an alias of the module matches.
-    pub(crate) pci_id: Option<String>,
+    pub pci_id: Option<String>,
     /// Devices of `devices` that no driver is to bind, VENDOR:DEVICE: each other one has to be
     /// bound once the driver is loaded.
-    pub(crate) leaves: Vec<String>,
+    pub leaves: Vec<String>,
     /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
-    pub(crate) driver: Option<String>,
+    pub driver: Option<String>,
     /// Messages that a probe has to log, as regular expressions.
-    pub(crate) probed: Vec<String>,
+    pub probed: Vec<String>,
     /// Messages that a removal has to log.
-    pub(crate) removed: Vec<String>,
+    pub removed: Vec<String>,
     /// What the driver has to show when it is probed, each a row of the table.
-    pub(crate) expect: Vec<Expect>,
+    pub expect: Vec<Expect>,
     /// What the module must not be linked with: parts of symbols' names. It is not looked for where
     /// KASAN is: a module tells KASAN of its globals, which keeps all that these refer to.
-    pub(crate) without: Vec<String>,
+    pub without: Vec<String>,
     /// Options without which the driver shows nothing, such as a detector of what it does wrong:
     /// "KASAN" is CONFIG_KASAN. In a kernel that lacks one it is not tried.
-    pub(crate) needs_config: Vec<String>,
+    pub needs_config: Vec<String>,
     /// Options with which it shows nothing.
-    pub(crate) without_config: Vec<String>,
+    pub without_config: Vec<String>,
     /// What is done with the device while it is bound, before it is removed for the first time.
-    pub(crate) used: Vec<Step>,
+    pub used: Vec<Step>,
     /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
-    pub(crate) steps: Vec<Step>,
+    pub steps: Vec<Step>,
     /// What is done with the driver besides, each in a machine of its own. `scenarios.toml` of the
     /// driver's folder holds more.
-    pub(crate) scenarios: Vec<Scenario>,
+    pub scenarios: Vec<Scenario>,
     /// Another driver's `scenarios.toml`, relative to the folder of this one: its twin's.
-    pub(crate) scenarios_of: Option<String>,
+    pub scenarios_of: Option<String>,
     /// The driver is there to make trouble: a regular expression for the kernel message that says
     /// so, with which the run has to end.
-    pub(crate) expect_problem: Option<String>,
+    pub expect_problem: Option<String>,
     /// A regular expression for a kernel message that has to come after that one, and before any
     /// other problem.
-    pub(crate) expect_after: Option<String>,
+    pub expect_after: Option<String>,
 }
 
 /// Messages that a driver has to log, one a line, in this order: a file of the driver's folder,
 /// where there is one.
-pub(crate) const EXPECTED: &str = "expected.txt";
+pub const EXPECTED: &str = "expected.txt";
 
 /// One thing that a driver has to show.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Expect {
+pub struct Expect {
     /// What it shows, for a person.
-    pub(crate) name: String,
+    pub name: String,
     /// The message that shows it, as a regular expression.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Settings {
     /// Makes the machine the one that the driver is tried in.
-    pub(crate) fn apply(&self, machine: &mut Machine) {
+    pub fn apply(&self, machine: &mut Machine) {
         machine.devices.clone_from(&self.devices);
         machine.ports.clone_from(&self.ports);
         machine.qemu_args.clone_from(&self.qemu_args);
@@ -100,7 +100,7 @@ impl Settings {
     }
 
     /// Whether a step runs a program in the machine.
-    pub(crate) fn runs_programs(&self) -> bool {
+    pub fn runs_programs(&self) -> bool {
         let lives = [&self.used, &self.steps];
         let scenarios = self.scenarios.iter().map(|scenario| &scenario.steps);
         let steps = lives
@@ -119,7 +119,7 @@ impl Settings {
     /// These settings for one of the scenarios: its steps, and its machine, which is the driver's
     /// but for what the scenario says of it.
     #[must_use]
-    pub(crate) fn in_scenario(&self, scenario: &Scenario) -> Self {
+    pub fn in_scenario(&self, scenario: &Scenario) -> Self {
         let scenario = scenario.clone();
         Self {
             devices: scenario.devices.unwrap_or_else(|| self.devices.clone()),
@@ -137,8 +137,18 @@ impl Settings {
         }
     }
 
+    /// Has what is done again and again be done as often as its `torture` says.
+    pub fn torture(&mut self) {
+        let mut plan = Plan {
+            steps: std::mem::take(&mut self.steps),
+            ..Plan::default()
+        };
+        plan.torture();
+        self.steps = plan.steps;
+    }
+
     /// The scenario of this name.
-    pub(crate) fn scenario(&self, name: &str) -> Result<&Scenario> {
+    pub fn scenario(&self, name: &str) -> Result<&Scenario> {
         let found = self.scenarios.iter().find(|scenario| scenario.name == name);
         found.ok_or_else(|| {
             let names: Vec<&str> = self
@@ -160,7 +170,7 @@ impl Settings {
     }
 
     /// The settings of this driver.
-    pub(crate) fn of(source: &Source) -> Result<Self> {
+    pub fn of(source: &Source) -> Result<Self> {
         let settings = match &source.settings {
             serde_json::Value::Null => Ok(Self::default()),
             settings => serde_json::from_value(settings.clone()),
@@ -187,7 +197,7 @@ impl Settings {
 
     /// The same for a kernel of this configuration.
     #[must_use]
-    pub(crate) fn on(mut self, config: &Config) -> Self {
+    pub fn on(mut self, config: &Config) -> Self {
         if config.is_set("CONFIG_KASAN_GENERIC") {
             self.without.clear();
         }
@@ -195,7 +205,7 @@ impl Settings {
     }
 
     /// Why the driver shows nothing in a kernel of this configuration, if that is so.
-    pub(crate) fn not_for(&self, config: &Config) -> Option<String> {
+    pub fn not_for(&self, config: &Config) -> Option<String> {
         let those = |names: &[String], is: bool| -> Vec<String> {
             let options = names.iter().map(|name| format!("CONFIG_{name}"));
             options

@@ -6,14 +6,12 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use linux_driver_host::{Error, Result};
-use linux_driver_vm::{Plan, Step};
+use linux_driver_vm::Step;
 use serde::Deserialize;
-
-use crate::settings::Settings;
 
 /// Where a driver's folder holds its scenarios, as `[[scenarios]]`, if there are too many for its
 /// manifest.
-pub(crate) const FILE: &str = "scenarios.toml";
+pub const FILE: &str = "scenarios.toml";
 /// What stands for the driver's name in that file, so that a driver and its twin share one. Such a
 /// driver's module is of the same name.
 const DRIVER: &str = "{driver}";
@@ -21,26 +19,26 @@ const DRIVER: &str = "{driver}";
 /// A machine, and what is done in it with the driver.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) struct Scenario {
+pub struct Scenario {
     /// What it is about, for a person and for `--scenario`.
-    pub(crate) name: String,
+    pub name: String,
     /// The devices, where they are not the driver's. As for all of the machine, those of the driver
     /// are inherited where this says nothing; an empty list says that there are none.
-    pub(crate) devices: Option<Vec<String>>,
+    pub devices: Option<Vec<String>>,
     /// PCIe ports with hot plug, where they are not the driver's.
-    pub(crate) ports: Option<Vec<String>>,
+    pub ports: Option<Vec<String>>,
     /// Further arguments for QEMU, where they are not the driver's.
-    pub(crate) qemu_args: Option<Vec<String>>,
+    pub qemu_args: Option<Vec<String>>,
     /// Further parameters on the kernel's command line, where they are not the driver's.
-    pub(crate) append: Option<Vec<String>>,
+    pub append: Option<Vec<String>>,
     /// Options without which it shows nothing: it is not tried then.
     #[serde(default)]
-    pub(crate) needs_config: Vec<String>,
+    pub needs_config: Vec<String>,
     /// Options with which it shows nothing.
     #[serde(default)]
-    pub(crate) without_config: Vec<String>,
+    pub without_config: Vec<String>,
     /// What is done. The module is `/MODULE.ko` in the machine, and not loaded.
-    pub(crate) steps: Vec<Step>,
+    pub steps: Vec<Step>,
 }
 
 /// A file of scenarios.
@@ -96,18 +94,6 @@ fn wrong(place: &Path, found: &str, todo: &str) -> Error {
     )
 }
 
-impl Settings {
-    /// Has what is done again and again be done as often as its `torture` says.
-    pub(crate) fn torture(&mut self) {
-        let mut plan = Plan {
-            steps: std::mem::take(&mut self.steps),
-            ..Plan::default()
-        };
-        plan.torture();
-        self.steps = plan.steps;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use linux_driver_vm::Action;
@@ -156,25 +142,5 @@ mod tests {
                 .unwrap()
                 .is_empty()
         );
-    }
-
-    #[test]
-    fn torture_is_more_of_the_same() {
-        let mut settings = Settings {
-            steps: file(
-                r#"[[scenarios]]
-                name = "x"
-                steps = [{ name = "a", timeout-s = 30, action = { do = "repeat", times = 2, torture = 20, actions = [{ do = "expect" }] } }]"#,
-            )
-            .unwrap()
-            .remove(0)
-            .steps,
-            ..Settings::default()
-        };
-        settings.torture();
-        let Action::Repeat { times, .. } = settings.steps[0].action else {
-            panic!("{:?}", settings.steps)
-        };
-        assert_eq!((times, settings.steps[0].timeout_s), (20, 300));
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Tables for a terminal.
 
-/// The rows with their columns under each other, two spaces apart; the last column is as wide as it
-/// is.
-pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
+/// Returns the rows with their columns below each other, two spaces apart. The last column is not
+/// padded.
+pub fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -29,7 +29,7 @@ pub(crate) fn aligned(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn columns_stand_under_each_other() {
+    fn columns_are_aligned() {
         let rows = [["a", "bb"], ["ccc", "d"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(super::aligned(&rows), "a    bb\nccc  d\n");
     }

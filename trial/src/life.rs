@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The report of a trial.
+
+use std::path::PathBuf;
+
+use linux_driver_host::table::aligned;
+use linux_driver_vm::{Accel, LeftOut, Outcome, StepResult};
+use serde::Serialize;
+
+/// The report of a trial: the document that `cargo xtask run --json` prints.
+#[derive(Debug, Serialize)]
+pub struct Life {
+    /// The kernel's release, as it names itself.
+    pub kernel: String,
+    /// The module.
+    pub ko: PathBuf,
+    /// The driver's name.
+    pub driver: String,
+    /// The devices that the machine had.
+    pub devices: Vec<String>,
+    /// Whether all went well.
+    pub ok: bool,
+    /// Each step.
+    pub steps: Vec<Row>,
+    /// Kernel messages that mean trouble.
+    pub problems: Vec<linux_driver_vm::Problem>,
+    /// What ran the guest's code.
+    pub accel: Accel,
+    /// From the start of the machine to the start of the program in it.
+    pub boot_seconds: Option<f64>,
+    /// The whole run.
+    pub seconds: f64,
+    /// The console, where something went wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub console: Vec<String>,
+}
+
+/// One row of the report: a step, or something that the driver had to show.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// The step's name.
+    pub name: String,
+    /// Whether it passed, or was left out.
+    pub ok: bool,
+    /// Whether it was left out because the kernel lacks an option that it needs. Such a step
+    /// neither passed nor failed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left_out: bool,
+    /// What was seen: a message, what a file held, what went wrong.
+    pub detail: String,
+}
+
+impl Row {
+    pub(crate) fn new(name: &str, ok: bool, detail: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            ok,
+            left_out: false,
+            detail,
+        }
+    }
+
+    pub(crate) fn left_out(step: &LeftOut) -> Self {
+        Self {
+            left_out: true,
+            ..Self::new(
+                &step.name,
+                true,
+                format!("the kernel lacks {}", step.lacks.join(", ")),
+            )
+        }
+    }
+
+    /// Returns the row of a step that was not left out.
+    pub(crate) fn of(step: &StepResult) -> Self {
+        let detail = match step.outcome {
+            Outcome::NotRun => "not run".to_owned(),
+            _ => step.detail.clone(),
+        };
+        Self::new(&step.name, step.outcome == Outcome::Passed, detail)
+    }
+
+    /// Returns how it went, in a word.
+    fn word(&self) -> &'static str {
+        match self {
+            Self { left_out: true, .. } => "left out",
+            Self { ok: true, .. } => "ok",
+            Self { ok: false, .. } => "FAILED",
+        }
+    }
+}
+
+impl Life {
+    /// Returns the report as text: kernel messages that mean trouble, then a table of the steps.
+    pub fn as_text(&self) -> String {
+        let mut text = String::new();
+        for problem in &self.problems {
+            let step = problem.step.as_deref().unwrap_or("the boot or the end");
+            text.push_str(&format!(
+                "\nkernel message during {step}: {}\n  it means: {}\n",
+                problem.line, problem.meaning
+            ));
+            for line in &problem.context {
+                text.push_str(&format!("  | {line}\n"));
+            }
+        }
+        if !self.ok && self.problems.is_empty() {
+            text.push_str("\nthe console's last lines:\n");
+            for line in self.console.iter().rev().take(20).rev() {
+                text.push_str(&format!("  | {line}\n"));
+            }
+        }
+        let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+        text.push('\n');
+        let head = [
+            row(
+                "kernel",
+                &format!(
+                    "{} ({}, booted in {:.1} s)",
+                    self.kernel,
+                    accel(self.accel),
+                    self.boot_seconds.unwrap_or_default()
+                ),
+            ),
+            row("module", &self.ko.display().to_string()),
+            row(
+                "device",
+                &if self.devices.is_empty() {
+                    "none".to_owned()
+                } else {
+                    self.devices.join(", ")
+                },
+            ),
+        ];
+        text.push_str(&aligned(&head));
+        text.push('\n');
+        let steps: Vec<Vec<String>> = self
+            .steps
+            .iter()
+            .map(|step| {
+                vec![
+                    step.word().to_owned(),
+                    step.name.clone(),
+                    step.detail.clone(),
+                ]
+            })
+            .collect();
+        text.push_str(&aligned(&steps));
+        let problems = match self.problems.len() {
+            0 => "no kernel message means trouble".to_owned(),
+            1 => "1 kernel message means trouble: see above".to_owned(),
+            n => format!("{n} kernel messages mean trouble: see above"),
+        };
+        text.push_str(&format!("\n{problems}\n"));
+        text
+    }
+}
+
+fn accel(accel: Accel) -> &'static str {
+    match accel {
+        Accel::Kvm => "KVM",
+        Accel::Tcg => "emulated",
+    }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The programs that run in the machine.
+
+use std::path::{Path, PathBuf};
+
+use linux_driver_host::Result;
+use linux_driver_vm::init_program;
+
+use crate::settings::Settings;
+
+/// The programs that run in the machine.
+pub struct Programs {
+    /// The machine's first process.
+    pub(crate) init: PathBuf,
+    /// What steps run in user space, if any step does.
+    pub(crate) guest: Option<PathBuf>,
+}
+
+impl Programs {
+    /// Builds them. The program for user space is built only if a step of a driver needs it.
+    ///
+    /// # Errors
+    ///
+    /// If cargo cannot build them.
+    pub fn build<'a>(
+        manifest: &Path,
+        drivers: impl IntoIterator<Item = &'a Settings>,
+    ) -> Result<Self> {
+        let guest = drivers.into_iter().any(Settings::runs_programs);
+        Ok(Self {
+            init: init_program::build(manifest)?,
+            guest: guest
+                .then(|| init_program::build_guest(manifest))
+                .transpose()?,
+        })
+    }
+}

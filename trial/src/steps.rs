@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The steps of a driver's life: what is done with it if its manifest lists no steps.
+
+use linux_driver_host::{Error, Result};
+use linux_driver_kbuild::driver::Source;
+use linux_driver_vm::{Action, Device, Step};
+
+use crate::settings::Settings;
+
+/// The names of the steps in which a driver shows what it has to.
+pub(crate) const LOADED: &str = "loaded";
+pub(crate) const PROBED: &str = "probed";
+const REBOUND: &str = "bound again";
+const DEVICES_BOUND: &str = "each device is bound";
+
+/// The buses whose devices a module's aliases name, by the prefix of the aliases.
+const BUSES: [(&str, &str); 3] = [
+    ("pci:", "pci"),
+    ("platform:", "platform"),
+    ("acpi*:", "platform"),
+];
+
+/// Returns the first device of the first bus that one of these aliases names.
+fn device_of(aliases: &[String]) -> Option<Device> {
+    let bus_of = |alias: &String| {
+        BUSES
+            .iter()
+            .find(|(prefix, _)| alias.starts_with(prefix))
+            .map(|(_, bus)| *bus)
+    };
+    let bus = aliases.iter().find_map(bus_of)?;
+    let patterns = aliases
+        .iter()
+        .filter(|alias| bus_of(alias) == Some(bus))
+        .cloned()
+        .collect();
+    Some(Device::Matching {
+        bus: bus.to_owned(),
+        patterns,
+    })
+}
+
+/// Returns the path of the driver's module in the machine.
+pub(crate) fn module_path(source: &Source) -> String {
+    format!("/{}.ko", source.module)
+}
+
+/// Returns the steps of a driver's life: those that its manifest lists, or else the usual ones.
+/// `aliases` are those of its module.
+///
+/// # Errors
+///
+/// If the manifest names a device that none can be.
+pub(crate) fn of(source: &Source, settings: &Settings, aliases: &[String]) -> Result<Vec<Step>> {
+    let life = Steps {
+        source,
+        settings,
+        aliases,
+    };
+    if !settings.steps.is_empty() {
+        return Ok(settings.steps.clone());
+    }
+    match life.device()? {
+        Some(device) => life.with_device(device),
+        None => life.without_device(),
+    }
+}
+
+/// What the usual steps of a life follow from.
+struct Steps<'a> {
+    source: &'a Source,
+    settings: &'a Settings,
+    aliases: &'a [String],
+}
+
+impl Steps<'_> {
+    /// Returns the device to which the driver is bound, if the machine was given any.
+    fn device(&self) -> Result<Option<Device>> {
+        match &self.settings.pci_id {
+            Some(id) => self.of_id("pci-id", id).map(Some),
+            None if self.settings.devices.is_empty() => Ok(None),
+            None => Ok(device_of(self.aliases)),
+        }
+    }
+
+    /// Returns the device with the IDs that a setting names.
+    fn of_id(&self, setting: &str, id: &str) -> Result<Device> {
+        format!("pci:{id}").parse().map_err(|e| {
+            Error::new(
+                format_args!("{}: {setting}", self.source.dir.display()),
+                "VENDOR:DEVICE in hexadecimal digits, as in \"1234:11e8\"",
+                e,
+                "mend it",
+            )
+        })
+    }
+
+    /// Returns the step that fails if a device of the machine has no driver.
+    fn devices_bound(&self) -> Result<Option<Step>> {
+        if self.settings.devices.is_empty() {
+            return Ok(None);
+        }
+        let leaves = self
+            .settings
+            .leaves
+            .iter()
+            .map(|id| self.of_id("leaves", id));
+        let leaves = leaves.collect::<Result<_>>()?;
+        Ok(Some(Step::new(
+            DEVICES_BOUND,
+            Action::DevicesBound { leaves },
+        )))
+    }
+
+    /// Returns the steps for a driver with a device.
+    fn with_device(&self, device: Device) -> Result<Vec<Step>> {
+        let settings = self.settings;
+        let driver = settings
+            .driver
+            .clone()
+            .unwrap_or_else(|| self.source.module.clone());
+        let folder = format!("/sys/bus/{}/drivers/{driver}", device.bus());
+        let expecting = |step: Step, messages: &[String]| {
+            messages
+                .iter()
+                .fold(step, |step, message| step.expecting(message))
+        };
+        let shown: Vec<String> = settings
+            .probed
+            .iter()
+            .chain(settings.expect.iter().map(|expect| &expect.message))
+            .cloned()
+            .collect();
+        let mut steps = vec![
+            Step::new(
+                LOADED,
+                Action::LoadByAlias {
+                    device: device.clone(),
+                },
+            ),
+            Step::new(
+                PROBED,
+                Action::WaitBound {
+                    device: device.clone(),
+                    driver: driver.clone(),
+                },
+            ),
+        ];
+        steps.extend(self.devices_bound()?);
+        steps.extend(settings.used.iter().cloned());
+        steps.extend([
+            expecting(
+                Step::new(
+                    "removed",
+                    Action::Unbind {
+                        device: device.clone(),
+                    },
+                ),
+                &settings.removed,
+            ),
+            expecting(Step::new(REBOUND, Action::Bind { device, driver }), &shown),
+            expecting(
+                Step::new(
+                    "unloaded",
+                    Action::Unload {
+                        module: self.source.module.clone(),
+                    },
+                ),
+                &settings.removed,
+            ),
+            Step::new("gone", Action::Absent { path: folder }),
+        ]);
+        Ok(steps)
+    }
+
+    /// Returns the steps for a module without a device of its own.
+    fn without_device(&self) -> Result<Vec<Step>> {
+        let mut steps = vec![Step::new(
+            LOADED,
+            Action::Load {
+                module: module_path(self.source),
+                params: String::new(),
+            },
+        )];
+        steps.extend(self.devices_bound()?);
+        steps.push(Step::new(
+            "unloaded",
+            Action::Unload {
+                module: self.source.module.clone(),
+            },
+        ));
+        Ok(steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_aliases_name_the_device() {
+        let device = |aliases: &[&str]| {
+            let aliases: Vec<String> = aliases.iter().map(|alias| (*alias).to_owned()).collect();
+            device_of(&aliases).map(String::from)
+        };
+        assert_eq!(
+            device(&["pci:v1*", "pci:v2*"]).as_deref(),
+            Some("pci~pci:v1* pci:v2*")
+        );
+        assert_eq!(
+            device(&["auxiliary:b", "acpi*:LNUX:*", "platform:a"]).as_deref(),
+            Some("platform~acpi*:LNUX:* platform:a")
+        );
+        assert_eq!(device(&["auxiliary:a.b"]), None);
+        assert_eq!(device(&[]), None);
+    }
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A trial: one run of a module in a machine.
+
+use std::path::Path;
+use std::time::Duration;
+
+use linux_driver_check::modinfo;
+use linux_driver_host::Result;
+use linux_driver_host::progress::Step as Progress;
+use linux_driver_kbuild::driver::Source;
+use linux_driver_kernels::{Config, Kernel};
+use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::{Action, Alias, GuestFile, LeftOut, Machine, Plan, Report, Step};
+
+use crate::life::{Life, Row};
+use crate::programs::Programs;
+use crate::settings::Settings;
+use crate::{shown, steps};
+
+/// How many times as long a step may take in a kernel that checks each access to memory.
+const KASAN_SLOWS: u64 = 4;
+
+/// Adds a search for leaks to the plan, unless the plan ends the machine or expects a problem.
+fn search_for_leaks(plan: &mut Plan) {
+    let ends = |step: &Step| matches!(step.action, Action::Shutdown { .. });
+    if plan.expect_problem.is_none() && !plan.steps.last().is_some_and(ends) {
+        plan.steps.push(Step::new(
+            "nothing is leaked",
+            Action::Kmemleak { clear: false },
+        ));
+    }
+}
+
+fn file(path: &str, source: &Path) -> GuestFile {
+    GuestFile {
+        path: path.to_owned(),
+        source: source.to_owned(),
+    }
+}
+
+/// A driver to try.
+pub struct Trial<'a> {
+    /// The driver's source.
+    pub source: &'a Source,
+    /// How it is tried.
+    pub settings: &'a Settings,
+    /// Its module, built for the kernel of the trial.
+    pub ko: &'a Path,
+}
+
+impl Trial<'_> {
+    /// Boots the kernel, runs the trial's steps and returns the report.
+    ///
+    /// `time_limit` ends a machine that hangs. The time by which steps may take longer than usual
+    /// is added to it.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel has no image, QEMU does not start, or the manifest names something that cannot
+    /// be. What the driver or the kernel does wrong is no error: the report says so.
+    pub fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
+        let image = kernel.bootable()?;
+        let mut machine = Machine::new(image);
+        self.settings.apply(&mut machine);
+        let mut plan = self.plan(programs.guest.as_deref())?;
+        let config = Config::read(&kernel.build_tree.join(".config"))?;
+        let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
+        if config.is_set("CONFIG_DEBUG_KMEMLEAK") {
+            search_for_leaks(&mut plan);
+        }
+        if config.is_set("CONFIG_KASAN_GENERIC") {
+            plan.slow(KASAN_SLOWS);
+        }
+        machine.time_limit = time_limit + Duration::from_secs(plan.extra_seconds());
+        let step = Progress::start(format!(
+            "running {} in {}",
+            self.source.name, kernel.release
+        ));
+        let report = linux_driver_vm::run(&machine, &plan, &programs.init, &mut |_| {})?;
+        drop(step);
+        self.life(report, &left_out)
+    }
+
+    fn plan(&self, guest: Option<&Path>) -> Result<Plan> {
+        let path = steps::module_path(self.source);
+        let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
+        let steps = steps::of(self.source, self.settings, &aliases)?;
+        Ok(Plan {
+            files: std::iter::once(file(&path, self.ko))
+                .chain(guest.map(|guest| file(GUEST_PATH, guest)))
+                .collect(),
+            aliases: aliases
+                .into_iter()
+                .map(|pattern| Alias {
+                    pattern,
+                    module: path.clone(),
+                })
+                .collect(),
+            steps,
+            expect_problem: self.settings.expect_problem.clone(),
+            expect_after: self.settings.expect_after.clone(),
+        })
+    }
+
+    fn life(&self, report: Report, left_out: &[LeftOut]) -> Result<Life> {
+        let mut rows = Vec::new();
+        let mut shown = shown::rows(self.source, self.settings, self.ko, &report)?;
+        let mut left_out = left_out.iter().peekable();
+        for (number, step) in report.steps.iter().enumerate() {
+            while let Some(missing) = left_out.next_if(|missing| missing.before <= number) {
+                rows.push(Row::left_out(missing));
+            }
+            rows.push(Row::of(step));
+            if step.name == steps::PROBED {
+                rows.append(&mut shown);
+            }
+        }
+        rows.extend(left_out.map(Row::left_out));
+        rows.append(&mut shown);
+        // A run that is meant to end in a problem ends in the middle of a step.
+        if self.settings.expect_problem.is_some() {
+            rows.retain(|row| row.ok || !report.steps.iter().any(|step| step.name == row.name));
+        }
+        let ok = report.passed() && rows.iter().all(|row| row.ok);
+        Ok(Life {
+            kernel: report.release,
+            ko: self.ko.to_owned(),
+            driver: self
+                .settings
+                .driver
+                .clone()
+                .unwrap_or_else(|| self.source.module.clone()),
+            devices: self.settings.devices.clone(),
+            ok,
+            steps: rows,
+            problems: report.problems,
+            accel: report.accel,
+            boot_seconds: report.boot_seconds,
+            seconds: report.seconds,
+            console: if ok { Vec::new() } else { report.console },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaks_are_searched_for_where_a_machine_is_left() {
+        let plan = |action: Action, expect_problem: Option<&str>| {
+            let mut plan = Plan {
+                steps: vec![Step::new("a", action)],
+                expect_problem: expect_problem.map(str::to_owned),
+                ..Plan::default()
+            };
+            search_for_leaks(&mut plan);
+            matches!(
+                plan.steps.last().map(|step| &step.action),
+                Some(Action::Kmemleak { clear: false })
+            )
+        };
+        let end = Action::Shutdown {
+            how: linux_driver_vm::Shutdown::PowerOff,
+        };
+        assert!(plan(Action::Expect {}, None));
+        assert!(!plan(Action::Expect {}, Some("BUG")));
+        assert!(!plan(end, None));
+    }
+}
