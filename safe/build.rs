@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Takes over the features of the kernel at hand, as `cfg(has_field = "…")` and
+//! Turns the features of the kernel that the bindings were made for into `cfg(has_field = "…")` and
 //! `cfg(has_fn = "…")`.
 
 fn main() {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The driver model in safe Rust, in the driver core's own names and lifecycle.
+//! The driver model in safe Rust, with the names and the lifecycle of the kernel's driver core.
 //!
-//! | module | stands for | C header |
+//! | module | what it holds | C header |
 //! |---|---|---|
 //! | [`bus`] | `struct bus_type` | `include/linux/device/bus.h` |
 //! | [`driver`] | `struct device_driver` and its registration | `include/linux/device/driver.h` |
-//! | [`device`] | `struct device` and the states it is in | `include/linux/device.h` |
+//! | [`device`] | `struct device` and the states of a device | `include/linux/device.h` |
 //! | [`pm`] | `struct dev_pm_ops` and runtime power management | `include/linux/pm.h`, `include/linux/pm_runtime.h` |
 //! | [`pci`] | the PCI bus: IDs, driver, device, BARs | `include/linux/pci.h` |
-//! | [`platform`] | the platform bus: IDs, driver, device, devices that a module makes | `include/linux/platform_device.h` |
+//! | [`platform`] | the platform bus: IDs, driver, device, devices that a module registers | `include/linux/platform_device.h` |
 //! | [`io`] | registers: mapped into memory, or behind I/O ports | `arch/x86/include/asm/io.h`, `include/linux/iopoll.h` |
 //! | [`irq`] | interrupts | `include/linux/interrupt.h` |
 //! | [`dma`] | memory that devices read and write | `include/linux/dma-mapping.h` |
@@ -26,17 +26,18 @@
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |
 //! | [`alloc`] | kernel memory | `include/linux/slab.h` |
 //! | [`sync`] | locks, RCU, reference counts, atomics | `include/linux/mutex.h`, `include/linux/spinlock.h`, … |
-//! | [`completion`] | waiting for something to be done | `include/linux/completion.h` |
-//! | [`workqueue`] | work that is done later | `include/linux/workqueue.h` |
+//! | [`completion`] | waiting until something is done | `include/linux/completion.h` |
+//! | [`workqueue`] | work that runs later | `include/linux/workqueue.h` |
 //! | [`wait`] | waiting for a condition | `include/linux/wait.h` |
 //! | [`jiffies`] | time as the scheduler counts it | `include/linux/jiffies.h` |
 //! | [`print`] | printk | `include/linux/printk.h`, `include/linux/dev_printk.h` |
 //!
-//! What each type is called in C stands in the [table of names](#names).
+//! The [table of names](#names) lists the C name of each type.
 //!
-//! Integer overflow: the profile that drivers are built with has overflow checks on. An overflow is
-//! a panic, and a panic ends in `BUG()` with its message and place. Where wrapping is meant, say so
-//! (`wrapping_add`).
+//! # Integer overflow
+//!
+//! Drivers are built with overflow checks. An overflow panics, and a panic ends in `BUG()` with its
+//! message and source location. Where wrapping is intended, say so: `wrapping_add`.
 #![doc = include_str!("../LOCKS.md")]
 #![doc = include_str!("../NAMES.md")]
 #![cfg_attr(not(test), no_std)]
@@ -77,7 +78,7 @@ pub mod workqueue;
 #[cfg(target_os = "none")]
 mod panic;
 
-/// What `#[vtable]` writes into an implementation, and nobody else.
+/// A value that only the expansion of `#[vtable]` makes.
 #[doc(hidden)]
 pub struct __ByTheAttribute(());
 
@@ -88,7 +89,7 @@ impl __ByTheAttribute {
     }
 }
 
-/// `core` itself, whatever a driver's dependencies are named.
+/// Re-exports `core` under a name that does not depend on a driver's dependencies.
 #[doc(hidden)]
 pub use ::core as __core;
 #[doc(hidden)]
@@ -97,7 +98,8 @@ pub use linux_driver_macros::vtable;
 #[doc(hidden)]
 pub use linux_driver_sys as sys;
 
-/// What this crate's own macros expand to. Called by hand, it writes through any pointer.
+/// The items that this crate's own macros expand to. Code that calls them by hand can write through
+/// any pointer.
 #[doc(hidden)]
 pub mod __for_its_own_macros_and_unsound_by_hand {
     pub use pinned_init::{
@@ -105,5 +107,5 @@ pub mod __for_its_own_macros_and_unsound_by_hand {
     };
 }
 
-// The expansions of attributes and derives name this crate, here too.
+// Attributes and derives expand to paths that start with this crate's name, in this crate too.
 extern crate self as linux_driver_safe;

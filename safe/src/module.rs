@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A module's entry and exit.
+//! The entry and the exit of a module.
 //!
 //! C header: `include/linux/module.h`.
 
@@ -13,162 +13,179 @@ use pinned_init::PinInit;
 use crate::error::{Error, Result};
 use crate::place::{Extent, Vacant};
 
-/// What a module is while it is loaded: made when it is loaded, dropped when it is unloaded.
+/// The state of a loaded module. It is created when the module is loaded and dropped when the
+/// module is unloaded.
 ///
-/// Its fields are dropped in the order in which they stand, and some wait:
-/// [`bus::Registration`](crate::bus::Registration) for the bus's devices, so that what holds one
-/// stands before it.
+/// The fields are dropped in the order of their declaration. Dropping some of them waits:
+/// [`bus::Registration`](crate::bus::Registration) waits until the devices of its bus are gone.
+/// Declare the fields that hold such devices before it.
 pub trait Module: Sized + Send + Sync + 'static {
-    /// Makes the module's state; an error makes the load fail with it.
+    /// Returns an initialiser of the module's state.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// If the initialiser fails, loading the module fails with the same error.
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error>;
 }
 
-/// The module at hand: C's `THIS_MODULE`.
+/// A reference to the module that this code belongs to: C's `THIS_MODULE`.
 #[repr(transparent)]
 #[doc(alias = "module")]
 pub struct ThisModule(UnsafeCell<MaybeUninit<sys::module>>);
 
-// SAFETY: the pointer in it is handed to the kernel only, which has its own locks for modules.
+// SAFETY: the pointer in it goes to the kernel only, and the kernel guards modules with locks of
+// its own.
 unsafe impl Sync for ThisModule {}
 
 impl ThisModule {
-    /// C's `THIS_MODULE`.
+    /// Returns C's `THIS_MODULE`.
     pub fn as_ptr(&self) -> *mut sys::module {
         self.0.get().cast()
     }
 
-    /// The module's name, as a C string that lives as long as the module: C's `KBUILD_MODNAME`.
+    /// Returns the module's name as a C string that lives as long as the module: C's
+    /// `KBUILD_MODNAME`.
     pub(crate) fn name(&self) -> *const c_char {
-        // SAFETY: `__this_module` is there as long as the module's code is; only the field's
-        // address is taken.
+        // SAFETY: `__this_module` exists as long as the module's code. Only the address of the
+        // field is taken.
         unsafe { &raw const (*self.as_ptr()).name }.cast()
     }
 
-    /// The place for the registration that is about to be made in `slot`, in the module's state;
-    /// [`EINVAL`](crate::error::code::EINVAL) if the slot is not there, or not aligned.
+    /// Returns a token for a registration in `slot`, if `slot` is inside the module's state and
+    /// aligned. Fails with [`EINVAL`](crate::error::code::EINVAL) otherwise.
     pub(crate) fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
-        // SAFETY: the extent is a static.
+        // SAFETY: the extent is a static, so it stays where it is.
         unsafe { STATE.place(slot) }
     }
 
-    /// Waits until nobody but the loader has a use of the module, whose entry has failed.
+    /// Waits until only the loader uses the module, after the module's entry failed.
     ///
-    /// What the entry registered may have been used before it failed: a device was probed, its file
-    /// was opened, and is open still. The loader does not ask for uses when an entry fails
-    /// (`do_init_module`), and would take the code away that is called when the file is closed.
+    /// Something may have used what the entry registered before the entry failed. For example, a
+    /// device was probed, and its file was opened and is still open. The loader does not check the
+    /// module's use count when an entry fails (`do_init_module`). It would free the code that the
+    /// kernel calls when the file is closed.
     #[inline(always)]
     fn wait_for_users(&self) {
         const TEXT: &CStr = c"\x014%s: init failed, but it is in use: waits until it is not\n";
-        // Freed with the entry, of which this is a part.
+        // The loader frees this section after the entry; this function is part of the entry.
         #[unsafe(link_section = ".init.rodata")]
         static IN_USE: [u8; TEXT.count_bytes() + 1] =
             *TEXT.to_bytes_with_nul().first_chunk().unwrap();
         let is_used = || {
-            // SAFETY: `module_refcount` asks for a module that is not freed: this one's code is
-            // running, and the loader frees a module whose entry failed only after the entry has
-            // returned.
+            // SAFETY: `module_refcount` requires a module that is not freed. The code of this
+            // module is running. The loader frees a module whose entry failed only after the entry
+            // has returned.
             unsafe { sys::module_refcount(self.as_ptr()) > 1 }
         };
         if !is_used() {
             return;
         }
-        // SAFETY: `_printk` asks for a format string that ends in NUL, which the bytes do, and for
-        // what its conversion reads: `%s` a C string, which the name is.
+        // SAFETY: `_printk` requires a format string that ends in NUL, and arguments that match its
+        // conversions. The bytes end in NUL. `%s` requires a C string, and the module's name is
+        // one.
         unsafe { sys::_printk(IN_USE.as_ptr().cast(), self.name()) };
         while is_used() {
-            // SAFETY: `msleep` asks for a context that may sleep: the loader calls a module's entry
+            // SAFETY: `msleep` requires a context that may sleep. The loader calls a module's entry
             // in a task, with no lock held.
             unsafe { sys::msleep(1) };
         }
     }
 
+    /// Returns the module that this code is linked into.
+    ///
     /// # Safety
     ///
-    /// Called for a module's own entry: who has a `ThisModule` may register things in the module's
-    /// name.
+    /// Only the entry of the module may pass the result on: the owner of a `ThisModule` can
+    /// register things in the name of the module.
     unsafe fn get() -> &'static Self {
         let this = &raw const sys::__this_module;
-        // SAFETY: modpost defines `__this_module` in each module that it links; it is there as long
-        // as the module's code is. The loader and others change it under locks of their own, which
-        // the type allows: it is an `UnsafeCell` of bytes that Rust does not read.
+        // SAFETY: modpost defines `__this_module` in each module that it links, and it exists as
+        // long as the module's code. The loader and others change it under their own locks. The
+        // type allows that: it is an `UnsafeCell` of bytes that Rust does not read.
         unsafe { &*this.cast() }
     }
 }
 
-/// The module's name, for a line that this crate logs: a C string that lives as long as the module.
+/// Returns the module's name for a log line of this crate: a C string that lives as long as the
+/// module.
 #[cfg(target_os = "none")]
 #[inline(always)]
 pub(crate) fn name() -> *const c_char {
-    // SAFETY: nothing is registered in the module's name.
+    // SAFETY: nothing is registered in the name of the module.
     unsafe { ThisModule::get() }.name()
 }
 
-/// Where the module's state is. (This is linked into each module: there is one for each.)
+/// The location of the module's state. This crate is linked into each module, so each module has
+/// one.
 static STATE: Extent = Extent::new(0, 0);
 
-/// The place of a module's state: a static that `module!` writes.
+/// The memory for a module's state: a static that `module!` declares.
 #[doc(hidden)]
 pub struct Slot<T>(UnsafeCell<MaybeUninit<T>>);
 
-// SAFETY: a shared slot gives nothing away but to `init` and `exit`, which are unsafe: the loader
-// calls a module's entry once, and its exit once after that, each in one task. A `Module` is
-// `Send`, as the two may be different tasks.
+// SAFETY: a shared slot gives access to its contents only through `init` and `exit`, which are
+// unsafe. The loader calls a module's entry once and its exit once after that, each in one task.
+// These may be different tasks, so a `Module` is `Send`.
 unsafe impl<T: Module> Sync for Slot<T> {}
 
 impl<T: Module> Slot<T> {
-    /// Whether a registration can lie in the state: none is of no size. Otherwise nobody asks where
-    /// the state is, and the extent is not linked into the module.
+    /// True if the state can contain a registration: no registration has size 0. If false, no code
+    /// asks where the state is, and the extent is not linked into the module.
     const HAS_ROOM: bool = size_of::<T>() != 0;
 
-    /// One that holds nothing yet.
+    /// Returns an empty slot.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
         Self(UnsafeCell::new(MaybeUninit::uninit()))
     }
 
-    /// The module's entry. Returns as C's `init` does.
+    /// Runs the entry of the module. Returns what C's `init` returns.
     ///
     /// # Safety
     ///
-    /// Called once, by the loader.
+    /// Only the loader may call this, and only once.
     #[inline(always)]
     pub unsafe fn init(&'static self) -> c_int {
         if Self::HAS_ROOM {
             STATE.set(self.0.get().addr(), size_of::<T>());
         }
-        // SAFETY: this is the module's entry.
+        // SAFETY: `ThisModule::get` requires the entry of the module, which this function is.
         let init = T::init(unsafe { ThisModule::get() });
-        // SAFETY: the slot is a static, aligned, valid for writes and never moved; nobody else has
-        // it before the entry returns. On an error it is not used as a `T`: the loader does not
-        // call the exit then.
+        // SAFETY: `__pinned_init` requires memory that is aligned, valid for writes and never
+        // moved. The slot is a static, and nothing else uses it before the entry returns. After an
+        // error the memory must not be used as a `T`: the loader does not call the exit then.
         match unsafe { init.__pinned_init(self.0.get().cast()) } {
             Ok(()) => 0,
             Err(error) => {
                 if Self::HAS_ROOM {
                     STATE.end();
                 }
-                // SAFETY: this is the module's entry.
+                // SAFETY: `ThisModule::get` requires the entry of the module, which this function
+                // is.
                 unsafe { ThisModule::get() }.wait_for_users();
                 error.to_errno()
             }
         }
     }
 
-    /// The module's exit.
+    /// Runs the exit of the module.
     ///
     /// # Safety
     ///
-    /// Called once, by the loader, after `init` returned 0.
+    /// Only the loader may call this, and only once, after `init` returned 0.
     #[inline(always)]
     pub unsafe fn exit(&'static self) {
         if Self::HAS_ROOM {
             STATE.close();
         }
-        // SAFETY: by the caller's promise `init` made the value, and this is called once. Nobody
-        // uses the value: the loader calls the exit when the module has no user, and what the value
-        // has registered is unregistered as it is dropped.
+        // SAFETY: `drop_in_place` requires an initialised value that nothing uses. The caller
+        // promises that `init` made the value and that this call is the only one. The loader calls
+        // the exit when the module has no users. Dropping the fields unregisters what the value has
+        // registered, so the kernel does not use the value afterwards.
         unsafe { core::ptr::drop_in_place(self.0.get().cast::<T>()) };
         if Self::HAS_ROOM {
             STATE.end();
@@ -176,11 +193,12 @@ impl<T: Module> Slot<T> {
     }
 }
 
-/// Declares a module: what it is while it is loaded, and what `modinfo` says of it.
+/// Declares a module: the type of its state, and the texts that `modinfo` prints.
 ///
-/// `type` implements [`Module`](trait@Module). `license` is one of `include/linux/license.h`'s,
-/// GPL-compatible since the kernel's own functions are called; `author` (or `authors: ["…", "…"]`)
-/// and `description` must be there; `version` and `alias` (or `aliases`) may.
+/// `type` implements [`Module`](trait@Module). `license` is one of those that
+/// `include/linux/license.h` lists as compatible with the GPL, because the module calls the
+/// kernel's own functions. `license`, `author` (or `authors: ["…", "…"]`) and `description` are
+/// required. `version` and `alias` (or `aliases`) are optional.
 ///
 /// ```
 /// use linux_driver::module::{Module, ThisModule};
@@ -210,17 +228,17 @@ macro_rules! module {
     };
 }
 
-/// What [`module!`](crate::module!) stands for: a type and the texts of `modinfo`, each with its
+/// Expansion of [`module!`](crate::module!), from a type and the texts of `modinfo`, each with its
 /// number and its length.
 ///
-/// All that is unsafe in it stands here, against this crate's own names.
+/// All unsafe code of the expansion is here, where its paths name this crate's own items.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __module {
     ($ty:ty, [$(($number:literal, $length:literal, $text:literal)),* $(,)?]) => {
         const _: () = {
-            // What the driver wrote is looked up here, where it cannot name what stands in the
-            // inner block.
+            // The driver's type is resolved here, outside of the inner block, so that it cannot
+            // name the items of that block.
             type LinuxDriverModule = $ty;
 
             $crate::__across_tasks! { LinuxDriverModule, $crate::__core::stringify!($ty), true }
@@ -232,19 +250,20 @@ macro_rules! __module {
                 #[unsafe(no_mangle)]
                 #[unsafe(link_section = ".init.text")]
                 extern "C" fn init_module() -> $crate::__core::ffi::c_int {
-                    // SAFETY: the loader calls a module's entry, once.
+                    // SAFETY: only the loader calls a module's entry, once.
                     unsafe { SLOT.init() }
                 }
 
                 #[unsafe(no_mangle)]
                 #[unsafe(link_section = ".exit.text")]
                 extern "C" fn cleanup_module() {
-                    // SAFETY: the loader calls a module's exit, once, after its entry returned 0.
+                    // SAFETY: only the loader calls a module's exit, once, after the entry returned
+                    // 0.
                     unsafe { SLOT.exit() }
                 }
 
-                // objtool takes a function whose address nobody takes for one that is never called
-                // indirectly.
+                // If no code takes the address of a function, objtool assumes that the function is
+                // never called indirectly.
                 #[unsafe(export_name = "__linux_driver_by_section_entry")]
                 #[unsafe(link_section = ".init.data")]
                 static ENTRY: extern "C" fn() -> $crate::__core::ffi::c_int = init_module;
@@ -252,8 +271,8 @@ macro_rules! __module {
                 #[unsafe(link_section = ".exit.data")]
                 static EXIT: extern "C" fn() = cleanup_module;
 
-                // `modinfo`: texts `TAG=VALUE` in the section `.modinfo`. The symbols are there so
-                // that rustc keeps the texts; they are removed when the module is linked.
+                // `modinfo` reads texts of the form `TAG=VALUE` in the section `.modinfo`. The
+                // symbols make rustc keep the texts; the module's link removes them.
                 $(const _: () = {
                     #[unsafe(export_name = $crate::__core::concat!("__linux_driver_by_section_modinfo_", $number))]
                     #[unsafe(link_section = ".modinfo")]
@@ -262,7 +281,7 @@ macro_rules! __module {
             };
             #[cfg(not(target_os = "none"))]
             const _: fn() = || {
-                // On this machine's own target the module is checked and not linked.
+                // For the host's target the module is type-checked and not linked.
                 let _ = <LinuxDriverModule as $crate::module::Module>::init;
             };
         };

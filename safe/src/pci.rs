@@ -9,7 +9,7 @@
 //! | [`DeviceId`], [`IdTable`], [`id_table!`](crate::pci::id_table) | `struct pci_device_id`, `MODULE_DEVICE_TABLE(pci, …)` |
 //! | [`Bus`] | `pci_bus_type` |
 //! | [`ErrorHandlers`] | `struct pci_error_handlers` |
-//! | [`Device`] | `struct pci_dev` |
+//! | [`Bus`] | `pci_bus_type` |
 //! | [`Bar`] | a BAR, requested and mapped while bound: `devm_ioremap_resource` |
 //! | [`PortBar`] | a BAR of I/O ports, requested while bound: `devm_request_region` |
 //! | [`Device::resource_start`], [`resource_len`](Device::resource_len), [`resource_flags`](Device::resource_flags) | `pci_resource_start`, `pci_resource_len`, `pci_resource_flags` |

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The place of a registration.
+//! Places: memory in which a registration may live.
 //!
-//! C keeps pointers to what is registered with it, and calls it back, until it is unregistered.
-//! Rust lets a value be leaked: its `drop`, and with it the unregistering, then never comes. So a
-//! registration with C is made in two places only, both of which are dropped in place by this crate
-//! and by nobody else: the data of a bound device, which goes in the bus's `remove`, before
-//! anything that is bound goes; and the module's state, which goes when the module does. An
-//! initialiser that runs anywhere else fails with [`EINVAL`], and so does one whose slot is not
-//! aligned: a field of a packed type.
+//! C keeps pointers to what is registered with it, and calls it back until it is unregistered. Safe
+//! Rust can leak a value: then `drop` does not run, and nothing unregisters it. Therefore a
+//! registration with C must be made in one of two places:
 //!
-//! Rust moves a value in two ways that pinning does not stop. The compiler moves each field of a
+//! - the data of a bound device, which the bus's `remove` drops before anything bound to the device
+//!   goes away;
+//! - the module's state, which is dropped when the module is unloaded.
+//!
+//! Only this crate drops these two, and it drops them in place. An initialiser that runs anywhere
+//! else fails with [`EINVAL`]. So does an initialiser whose slot is not aligned, as a field of a
+//! packed type may be.
+//!
+//! Pinning does not prevent two kinds of moves. The compiler moves each field of a
 //! `#[repr(packed)]` type to the stack before it drops the field, and unsound code of another crate
-//! can move anything. A packed type that contains a registration does not compile, unless the
-//! registration is hidden behind a type parameter. So each registration remembers the address at
-//! which it was made ([`Place::of`]): what is undone is undone there, and what the callbacks used
-//! is dropped there.
+//! can move anything. A packed type that contains a registration does not compile, unless a type
+//! parameter hides the registration. Therefore each registration remembers the address at which it
+//! was made ([`Place::of`]). It is unregistered at that address, and the data that the callbacks
+//! used is dropped there.
 //!
-//! The checks and their messages are linked into each module. So they are functions of their own,
-//! which are not inlined, and the messages are short.
+//! The checks and their messages are linked into each module. To keep modules small, the checks are
+//! functions that are not inlined, and the messages are short.
 
 use core::ffi::CStr;
 use core::ptr::NonNull;
@@ -25,7 +29,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::error::{Result, code::EINVAL};
 
-/// The extent of a place, and the number of registrations in it.
+/// The extent of a place, with the number of registrations in it.
 pub(crate) struct Extent {
     start: AtomicUsize,
     size: AtomicUsize,
@@ -40,7 +44,7 @@ fn contains(start: usize, extent: usize, address: usize, size: usize) -> bool {
 }
 
 impl Extent {
-    /// A place of `size` bytes from `start` on.
+    /// Returns the extent of `size` bytes from `start`.
     pub(crate) const fn new(start: usize, size: usize) -> Self {
         Self {
             start: AtomicUsize::new(start),
@@ -50,33 +54,40 @@ impl Extent {
         }
     }
 
-    /// Makes it another place.
+    /// Sets the start and the size of the extent.
     pub(crate) fn set(&self, start: usize, size: usize) {
         self.start.store(start, Ordering::Relaxed);
         self.size.store(size, Ordering::Relaxed);
     }
 
-    /// The place for the registration that is about to be made in `slot`. [`EINVAL`], with a line
-    /// that says why, if the slot is outside, if it is not aligned, or if the place is
-    /// [closed](Self::close).
+    /// Returns a token for a registration in `slot`, if `slot` is inside the place and aligned.
+    /// Every registration with C needs one.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`], with a log line that gives the reason, if `slot` is outside of the place, if it
+    /// is not aligned, or if the place is [closed](Self::close).
     ///
     /// # Safety
     ///
-    /// The extent stays where it is until what is made of the place is dropped, or
-    /// [`end`](Self::end) was called.
+    /// The extent must stay where it is until what is made of the token is dropped, or until
+    /// [`end`](Self::end) is called.
     #[inline(always)]
     pub(crate) unsafe fn place<T>(&self, slot: *mut T) -> Result<Vacant> {
-        // SAFETY: by the caller's promise.
+        // SAFETY: `place_at` requires the same of its caller.
         unsafe { self.place_at(slot.expose_provenance(), size_of::<T>(), align_of::<T>()) }
     }
 
+    /// Does the work of [`place`](Self::place), for a slot given by address, size and alignment.
+    ///
     /// # Safety
     ///
-    /// As for [`place`](Self::place).
+    /// Same as for [`place`](Self::place).
     #[inline(always)]
     unsafe fn place_at(&self, address: usize, size: usize, align: usize) -> Result<Vacant> {
         self.check(address, size, align)?;
-        // INVARIANT: the extent stays, by the caller's promise; the room was found just now.
+        // INVARIANT: the caller promises that the extent stays. The check above has found that the
+        // slot is inside it.
         Ok(Vacant {
             extent: NonNull::from(self),
             address,
@@ -86,9 +97,9 @@ impl Extent {
     #[inline(never)]
     fn check(&self, address: usize, size: usize, align: usize) -> Result {
         let why = if !self.contains(address, size) || self.closed.load(Ordering::Relaxed) {
-            c"outside of the driver's data and the module's state"
+            c"must be in the driver's data or the module's state"
         } else if address & align.wrapping_sub(1) != 0 {
-            c"in a packed type"
+            c"is in a packed type"
         } else {
             return Ok(());
         };
@@ -96,7 +107,8 @@ impl Extent {
         Err(EINVAL)
     }
 
-    /// Whether `size` bytes at this address are part of the place, also while it is dropped.
+    /// Returns true if `size` bytes at this address are inside the place, also while the place is
+    /// being dropped.
     pub(crate) fn contains(&self, address: usize, size: usize) -> bool {
         contains(
             self.start.load(Ordering::Relaxed),
@@ -106,17 +118,21 @@ impl Extent {
         )
     }
 
-    /// Ends registering here: the contents are about to be dropped. A registration that were made
-    /// in a part that was dropped already would never be dropped.
+    /// Closes the place to new registrations, because its contents are about to be dropped. A
+    /// registration made in a part that is dropped already would never be dropped itself.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
     }
 
-    /// Checks that each registration was dropped, after the contents were.
+    /// Checks that each registration was dropped, after the contents were dropped.
     ///
-    /// There is no way back from one that was not: C would call into memory that is gone. Safe code
-    /// cannot leave one: nothing that this crate hands out initialises a registration in a
-    /// `MaybeUninit` or a `ManuallyDrop`.
+    /// If one was not, the kernel cannot continue: C would call into memory that is freed. Safe
+    /// code cannot cause this, because nothing in this crate's interface initialises a registration
+    /// in a `MaybeUninit` or a `ManuallyDrop`.
+    ///
+    /// # Panics
+    ///
+    /// Ends in `BUG()` if a registration is left.
     #[inline]
     pub(crate) fn end(&self) {
         self.close();
@@ -126,11 +142,12 @@ impl Extent {
     }
 }
 
-/// Logs a line about a registration. This is less code than a line of [`print`](mod@crate::print).
+/// Logs a line about a registration. It is smaller in machine code than a line of
+/// [`print`](mod@crate::print).
 fn say(what: &'static CStr) {
-    // SAFETY: `_printk` asks for a format string that ends in NUL, and for the arguments that its
-    // conversions read: `%s` a C string, which the module's name is, and the text. It may be called
-    // in any context.
+    // SAFETY: `_printk` requires a format string that ends in NUL, and arguments that match its
+    // conversions. Both `%s` require a C string: the module's name is one, and so is the text.
+    // `_printk` may be called in any context.
     #[cfg(target_os = "none")]
     unsafe {
         linux_driver_sys::_printk(
@@ -139,7 +156,7 @@ fn say(what: &'static CStr) {
             what.as_ptr(),
         )
     };
-    // On the host, where the tests of this are, there is no kernel to tell.
+    // The tests of this file run on the host, where no kernel can log the line.
     #[cfg(not(target_os = "none"))]
     let _ = what;
 }
@@ -159,24 +176,25 @@ fn moved() {
     say(c"was moved before it was dropped");
 }
 
-/// The place of a registration that is not made yet.
+/// A token for a registration that is about to be made in a place.
 ///
 /// # Invariants
 ///
-/// The extent stays until the [`Place`] that is made of this is dropped, or [`Extent::end`] was
-/// called. At `address` is room for the registration, and has been since the initialiser began.
-#[must_use = "the registration is counted by `take`"]
+/// The extent stays until the [`Place`] made of this token is dropped, or until [`Extent::end`] is
+/// called. The memory at `address` has room for the registration, and has had it since the
+/// initialiser began.
+#[must_use = "`take` counts the registration"]
 pub(crate) struct Vacant {
     extent: NonNull<Extent>,
     address: usize,
 }
 
 impl Vacant {
-    /// Counts the registration, which has been made. From here on it has to be dropped before the
-    /// extent [ends](Extent::end).
+    /// Counts the registration, which has just been made. It must be dropped before the extent
+    /// [ends](Extent::end).
     ///
-    /// Nobody ends the extent between the check and this: who does has run the initialiser itself
-    /// (a `probe` that fails), or comes after it (`remove`, the module's exit).
+    /// The extent cannot end between the check and this call. The code that ends it either ran the
+    /// initialiser itself (a `probe` that fails), or runs later (`remove`, the module's exit).
     #[inline(always)]
     pub(crate) fn take(self) -> Place {
         let address = self.address;
@@ -187,10 +205,11 @@ impl Vacant {
         }
     }
 
-    /// As [`take`](Self::take), for what C knows by other addresses than its own.
+    /// Counts as [`take`](Self::take) does, for a registration that C knows by other addresses than
+    /// its own.
     #[inline(always)]
     pub(crate) fn count(self) -> Counted {
-        // SAFETY: by the type's invariant the extent is there.
+        // SAFETY: by the type's invariant the extent exists.
         unsafe { self.extent.as_ref() }
             .registered
             .fetch_add(1, Ordering::Relaxed);
@@ -199,46 +218,47 @@ impl Vacant {
     }
 }
 
-/// That a registration is counted.
+/// The count of one registration, given back on drop.
 ///
 /// # Invariants
 ///
-/// It is counted once, in an extent that stays until this is dropped.
-// The compiler refuses a packed type that contains one with `align` (E0588): what has it is
-// aligned, and is dropped where it is.
+/// It is counted once, in an extent that stays until this value is dropped.
+// The compiler rejects a packed type that contains a type with `align` (E0588). So a type that
+// contains this one is aligned, and is dropped where it was made.
 #[repr(align(8))]
 pub(crate) struct Counted(NonNull<Extent>);
 
 // SAFETY: the extent's fields are atomic.
 unsafe impl Send for Counted {}
-// SAFETY: a shared one gives nothing away.
+// SAFETY: a shared reference gives access to nothing.
 unsafe impl Sync for Counted {}
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        // SAFETY: by the type's invariant the extent is there.
+        // SAFETY: by the type's invariant the extent exists.
         unsafe { self.0.as_ref() }
             .registered
             .fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The place of one registration: a part of everything that C calls back.
+/// The place of one registration. Each type that C calls back contains one.
 ///
 /// # Invariants
 ///
-/// `address` is where the registration was made: that memory stays as long as the extent.
+/// `address` is where the registration was made. That memory stays as long as the extent.
 pub(crate) struct Place {
     _counted: Counted,
     address: usize,
 }
 
 impl Place {
-    /// The registration at the address at which it was made, for its `drop`. That is another than
-    /// the one of `dropped` if it was moved, which is logged.
+    /// Returns a pointer to the registration at the address at which it was made, for use in its
+    /// `drop`. If that address differs from `dropped`, the registration was moved, and a log line
+    /// says so.
     ///
-    /// C knows, and has changed, the one that this returns. Both have the same bits where nothing
-    /// has changed since the move.
+    /// C knows and changes the value at the returned address. Apart from what C has changed since
+    /// the move, both values have the same bits.
     #[inline(always)]
     pub(crate) fn of<T>(&self, dropped: *const T) -> *mut T {
         if dropped.addr() == self.address {
@@ -254,7 +274,7 @@ mod tests {
     use super::*;
 
     fn placed(extent: &Extent, address: usize, size: usize, align: usize) -> Result<Place> {
-        // SAFETY: the extent outlives what is made of it here.
+        // SAFETY: the extent outlives what the tests make of it.
         unsafe { extent.place_at(address, size, align) }.map(Vacant::take)
     }
 
@@ -263,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_outside_is_refused() {
+    fn an_address_outside_the_place_is_refused() {
         let extent = Extent::new(0x1000, 0x100);
         assert!(!is_refused(&extent, 0x1000, 0x100));
         assert!(!is_refused(&extent, 0x10f8, 8));
@@ -281,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_aligned_is_refused() {
+    fn an_unaligned_address_is_refused() {
         let extent = Extent::new(0x1000, 0x100);
         for (address, align, right) in [
             (0x1004, 4, true),
@@ -299,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_made_where_all_is_dropped() {
+    fn a_closed_place_refuses_registrations() {
         let extent = Extent::new(0x1000, 0x100);
         let place = placed(&extent, 0x1000, 8, 8).unwrap();
         extent.close();
@@ -307,20 +327,20 @@ mod tests {
         drop(place);
         extent.end();
         assert!(is_refused(&extent, 0x1000, 8));
-        // A file that is polled meanwhile has its queue there.
+        // A file that is polled while the data is dropped still has its wait queue there.
         assert!(extent.contains(0x1000, 8) && !extent.contains(0x1000, 0x101));
     }
 
     #[test]
     #[should_panic(expected = "was not dropped")]
-    fn a_leak_is_found() {
+    fn a_leaked_registration_is_found() {
         let extent = Extent::new(0x1000, 0x100);
         core::mem::forget(placed(&extent, 0x1000, 8, 8).unwrap());
         extent.end();
     }
 
     #[test]
-    fn a_place_counts_until_it_is_dropped() {
+    fn a_registration_counts_until_it_is_dropped() {
         let extent = Extent::new(0x1000, 0x100);
         let place = placed(&extent, 0x1000, 1, 1).unwrap();
         assert_eq!(extent.registered.load(Ordering::Relaxed), 1);
@@ -329,7 +349,7 @@ mod tests {
         extent.end();
     }
 
-    /// What a registration is, less C: its drop writes into the memory that C would use.
+    /// A registration without C: its drop writes into the memory that C would use.
     struct Registered {
         undone: AtomicBool,
         place: Place,
@@ -338,31 +358,33 @@ mod tests {
     impl Drop for Registered {
         fn drop(&mut self) {
             let made = self.place.of(self);
-            // SAFETY: the tests keep the memory that it was made in.
+            // SAFETY: the tests keep the memory in which it was made.
             unsafe { &(*made).undone }.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Makes one in memory that is not dropped, and gives its bits away, as the drop of a packed
-    /// type does.
-    fn undone_where_it_was_made(drop_it: impl FnOnce(Registered)) -> bool {
+    /// Makes a registration in memory that is not dropped, and passes a copy of its bits to
+    /// `drop_it`, as the drop of a packed type does. Returns true if the registration was undone
+    /// where it was made.
+    fn is_undone_where_it_was_made(drop_it: impl FnOnce(Registered)) -> bool {
         let mut memory = core::mem::MaybeUninit::<Registered>::uninit();
         let slot = memory.as_mut_ptr();
         let extent = Extent::new(slot.addr(), size_of::<Registered>());
         // SAFETY: the extent outlives what is made of it here.
         let place = unsafe { extent.place(slot) }.unwrap().take();
         let undone = AtomicBool::new(false);
-        // SAFETY: the memory is there.
+        // SAFETY: the memory is valid and aligned for the type.
         unsafe { slot.write(Registered { undone, place }) };
-        // SAFETY: written just now; it is dropped once, by the caller.
+        // SAFETY: the value was written just now. Only `drop_it` drops it, once.
         drop_it(unsafe { slot.read() });
         extent.end();
-        // SAFETY: the field has no drop, and stays.
+        // SAFETY: the field was written above, is not dropped (it has no drop), and stays as long
+        // as `memory`.
         unsafe { &(*slot).undone }.load(Ordering::Relaxed)
     }
 
     #[test]
-    fn a_registration_that_was_moved_is_undone_where_it_was_made() {
-        assert!(undone_where_it_was_made(drop));
+    fn a_moved_registration_is_undone_where_it_was_made() {
+        assert!(is_undone_where_it_was_made(drop));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The platform bus: devices that cannot be found by asking the hardware. Firmware, a board's file
-//! or a module says that they are there.
+//! The platform bus, for devices that the hardware itself does not announce. Firmware, board code
+//! or a module tells the kernel about them.
 //!
 //! C headers: `include/linux/platform_device.h`, `include/linux/mod_devicetable.h`;
 //! `drivers/base/platform.c`.
@@ -25,9 +25,13 @@
 //! impl platform::Driver for Board {
 //!     type IdInfo = u32;
 //!     const NAME: &'static CStr = c"board";
-//!     const ID_TABLE: platform::IdTable<u32> = platform::id_table![(DeviceId::new(c"board-v2"), 2)];
+//!     const ID_TABLE: platform::IdTable<u32> =
+//!         platform::id_table![(DeviceId::new(c"board-v2"), 2)];
 //!
-//!     fn probe(dev: &platform::Device<Core>, version: Option<&'static u32>) -> impl PinInit<Self, Error> {
+//!     fn probe(
+//!         dev: &platform::Device<Core>,
+//!         version: Option<&'static u32>,
+//!     ) -> impl PinInit<Self, Error> {
 //!         pin_init_scope(move || {
 //!             let version = version.ok_or(ENODEV)?;
 //!             dev_info!(dev, "version {}", *version);
@@ -44,6 +48,7 @@
 //! }
 //! # fn main() {}
 //! ```
+//!
 
 mod device;
 mod driver;
@@ -77,9 +82,9 @@ unsafe impl crate::bus::Bus for Bus {
     type Device<S: DeviceState> = Device<S>;
 
     unsafe fn from_raw<'a, S: DeviceState>(dev: *mut sys::device) -> &'a Device<S> {
-        // SAFETY: by the caller's promise `dev` is embedded in a device of this bus.
+        // SAFETY: the caller promises that `dev` is embedded in a device of this bus.
         let pdev = unsafe { dev.byte_sub(core::mem::offset_of!(sys::platform_device, dev)) };
-        // SAFETY: as above; it is in the state `S` for `'a`.
+        // SAFETY: as above. The caller promises that the device is in the state `S` for `'a`.
         unsafe { Device::from_raw(pdev.cast()) }
     }
 }

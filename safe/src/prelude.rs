@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What nearly every driver uses: `use linux_driver::prelude::*;`.
+//! The items that nearly every driver uses: `use linux_driver::prelude::*;`.
 
 pub use core::ffi::CStr;
 pub use core::pin::Pin;

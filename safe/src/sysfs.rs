@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Attributes in sysfs: files in the folder of a device or of a driver.
 //!
-//! C headers: `include/linux/sysfs.h`, `include/linux/device.h` (`DEVICE_ATTR_RW` and its kin);
+//! C headers: `include/linux/sysfs.h`, `include/linux/device.h` (`DEVICE_ATTR_RW` and the like);
 //! `fs/sysfs/group.c`.
 //!
-//! The core makes the files of a bound device after `probe` has succeeded and takes them away
-//! before `remove`, and waits for those who are in them: so an attribute has the driver's data at
-//! hand, and the device is bound.
+//! The driver core creates the files of a bound device after `probe` has succeeded. It removes them
+//! before `remove`, and waits for the callbacks that still run. Therefore an attribute's callbacks
+//! have the driver's data, and the device is bound.
+//!
+//! # Examples
 //!
 //! ```
 //! use linux_driver::pci;
@@ -16,7 +18,7 @@
 //!
 //! struct Edu { runs: AtomicU32 }
 //!
-//! /// `/sys/bus/pci/devices/…/runs`: how often it was used; writing anything sets it to 0.
+//! /// `/sys/bus/pci/devices/…/runs`: the number of uses. Writing anything sets it to 0.
 //! struct Runs;
 //!
 //! #[vtable]

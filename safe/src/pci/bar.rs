@@ -8,12 +8,12 @@ use crate::device::{self, Bound};
 use crate::error::Result;
 use crate::io::{Mapped, Mmio};
 
-/// A BAR, requested and mapped, at least `SIZE` bytes of it, until the driver is unbound.
+/// A BAR of which at least `SIZE` bytes are requested and mapped until the driver is unbound.
 ///
-/// The mapping belongs to the binding, as all that is managed (devres): the core releases it after
-/// `remove`, whatever became of this value. A driver keeps the value in its data and gets at the
-/// registers while the device is bound: [`access`](Self::access). After a surprise removal, before
-/// the driver is unbound, registers read all ones.
+/// The mapping belongs to the binding, as all managed resources (devres) do: the driver core
+/// releases it after `remove`, no matter whether this value was dropped. A driver keeps the value
+/// in its data and reaches the registers with [`access`](Self::access) while the device is bound.
+/// After a surprise removal and before the driver is unbound, all registers read as all ones.
 ///
 /// ```
 /// use linux_driver::device::Bound;
@@ -35,16 +35,22 @@ pub struct Bar<const SIZE: usize>(Mapped<SIZE>);
 impl<const SIZE: usize> Bar<SIZE> {
     pub(super) fn new(device: &Device<Bound>, bar: u32) -> Result<Self> {
         let resource = device.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
-        // that is bound.
+        // SAFETY: the resource belongs to the device. The bus does not move the BARs of a bound
+        // device.
         let mapped = unsafe { Mapped::new(device.as_ref(), (c"BAR", bar), resource) };
         Ok(Self(mapped?))
     }
 
-    /// The registers, while the device is bound. [`ENODEV`](crate::error::code::ENODEV) if the BAR
-    /// was mapped for another device, or for this one when it was bound before.
+    /// Returns the registers, while the device is bound.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`](crate::error::code::ENODEV) if the BAR was mapped for another device, or for an
+    /// earlier binding of this device.
     #[inline]
     pub fn access<'a>(
         &'a self,
@@ -55,8 +61,8 @@ impl<const SIZE: usize> Bar<SIZE> {
 }
 
 impl<const SIZE: usize> Bar<SIZE> {
-    /// Where the bus has it, and how many bytes it is, while the device is bound. [`ENODEV`] as in
-    /// [`access`](Self::access).
+    /// Returns the BAR's address on the bus and its length in bytes, while the device is bound.
+    /// Fails with [`ENODEV`] as [`access`](Self::access) does.
     pub(crate) fn physical(&self, dev: &device::Device<Bound>) -> Result<(u64, u64)> {
         self.0.physical(dev)
     }

@@ -3,11 +3,14 @@
 //!
 //! C headers: `include/linux/pci.h`, `include/uapi/linux/pci_regs.h`; `drivers/pci/access.c`.
 //!
-//! An offset that is known at compile time is a const parameter, checked then: it lies in the 256
-//! bytes that each device has, and is aligned. One that is known at run time only, or lies in the
-//! extended space of PCI Express, has the `try_` methods, which return [`EINVAL`] for what is out
-//! of the device's space or not aligned. What says where a device answers (the BARs and the ROM's)
-//! is the bus's: it is not written here.
+//! An offset that is known at compile time is a const parameter and is checked at compile time. It
+//! must be aligned, and inside the 256 bytes that every device has. For an offset that is known
+//! only at run time, or that is in the extended space of PCI Express, use the `try_` methods. They
+//! return [`EINVAL`] for an offset that is not aligned or is outside of the device's configuration
+//! space. Registers that decide where a device answers (the BARs and the ROM's) belong to the bus,
+//! and are not written here.
+//!
+//! # Examples
 //!
 //! ```no_run
 //! # use linux_driver::pci;
@@ -16,14 +19,14 @@
 //!     dev.read_config_byte::<0x08>()
 //! }
 //!
-//! /// Which errors the device has noted in its status register, where a bit is cleared by writing it.
+//! /// Returns the errors in the device's status register and clears them. Writing a bit clears it.
 //! fn take_errors(dev: &pci::Device<Bound>) -> Result<u16> {
 //!     let errors = dev.read_config_word::<0x06>()? & 0xf900;
 //!     dev.write_config_word::<0x06>(errors)?;
 //!     Ok(errors)
 //! }
 //!
-//! /// The head of the first capability in the extended space; `EINVAL` from a device that has no such space.
+//! /// Reads the header of the first extended capability. `EINVAL` if there is no extended space.
 //! fn first_extended(dev: &pci::Device<Bound>) -> Result<u32> {
 //!     dev.try_read_config_dword(0x100)
 //! }
@@ -37,17 +40,17 @@ use super::Device;
 use crate::device::Bound;
 use crate::error::{Error, Result, code::EINVAL};
 
-/// What every device has: `PCI_CFG_SPACE_SIZE`.
+/// The size of the configuration space that every device has: `PCI_CFG_SPACE_SIZE`.
 const CONVENTIONAL: usize = sys::PCI_CFG_SPACE_SIZE as usize;
 
-/// Whether an access of so many bytes lies in a space of `size`, and is aligned.
-const fn lies_in(offset: usize, width: usize, size: usize) -> bool {
+/// Returns true if an access of `width` bytes is aligned and inside a space of `size` bytes.
+const fn fits_in(offset: usize, width: usize, size: usize) -> bool {
     offset < size && width <= size - offset && offset.is_multiple_of(width)
 }
 
-/// Whether an access of so many bytes reaches what says where the device answers: six BARs, and the
-/// ROM's.
-const fn is_the_buses(offset: usize, width: usize) -> bool {
+/// Returns true if an access of `width` bytes touches a register that decides where the device
+/// answers: the six BARs, and that of the ROM.
+const fn belongs_to_bus(offset: usize, width: usize) -> bool {
     const fn reaches(offset: usize, width: usize, from: u32, to: u32) -> bool {
         offset < to as usize && offset + width > from as usize
     }
@@ -64,89 +67,125 @@ const fn is_the_buses(offset: usize, width: usize) -> bool {
     )
 }
 
-/// The error of the result of an access: an errno, or a number of the BIOS's (C's
+/// Converts the result of an access: an errno, or a PCI BIOS error code (C's
 /// `pcibios_err_to_errno`).
 fn to_result(returned: c_int) -> Result {
     if returned == 0 {
         return Ok(());
     }
-    // SAFETY: any number may be given.
+    // SAFETY: `pcibios_err_to_errno` accepts any number.
     Err(Error::from_errno(unsafe {
         sys::linux_driver_pcibios_err_to_errno(returned)
     }))
 }
 
 macro_rules! accessors {
-    ($($read:ident, $try_read:ident, $c_read:ident $c_read_name:literal, $write:ident, $try_write:ident, $c_write:ident $c_write_name:literal, $type:ty;)*) => {
+    ($(
+        $read:ident, $try_read:ident, $c_read:ident $c_read_name:literal,
+        $write:ident, $try_write:ident, $c_write:ident $c_write_name:literal, $type:ty;
+    )*) => {
         impl Device<Bound> {
             $(
                 #[doc = concat!("Reads at the constant `OFFSET`: C's `", stringify!($c_read), "`.")]
                 ///
-                /// `ENODEV` if the device is gone. Context: any.
+                /// # Context
+                ///
+                /// Any.
+                ///
+                /// # Errors
+                ///
+                /// `ENODEV` if the device is gone.
                 #[doc(alias = $c_read_name)]
                 pub fn $read<const OFFSET: usize>(&self) -> Result<$type> {
                     const {
                         assert!(
-                            lies_in(OFFSET, size_of::<$type>(), CONVENTIONAL),
-                            "not aligned, or outside of the configuration space that each device has"
+                            fits_in(OFFSET, size_of::<$type>(), CONVENTIONAL),
+                            "not aligned, or outside of the configuration space that every \
+                             device has"
                         );
                     }
                     let mut value = 0;
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
-                    // with its bus, and an offset that is aligned and lies in its configuration
-                    // space: a bound device is there, and the offset was checked. They take
-                    // `pci_lock` themselves.
-                    to_result(unsafe { sys::$c_read(self.as_raw(), OFFSET as c_int, &raw mut value) })?;
+                    // SAFETY: C's function requires a device that exists, and its bus: both exist
+                    // while the device is bound. The offset must be aligned and inside the
+                    // configuration space, which was checked. The function takes `pci_lock` itself.
+                    let returned =
+                        unsafe { sys::$c_read(self.as_raw(), OFFSET as c_int, &raw mut value) };
+                    to_result(returned)?;
                     Ok(value)
                 }
 
-                #[doc = concat!("Reads at `offset`, or [`EINVAL`]: C's `", stringify!($c_read), "`.")]
+                #[doc = concat!("Reads at `offset`: C's `", stringify!($c_read), "`.")]
                 ///
-                /// `ENODEV` if the device is gone. Context: any.
+                /// # Context
+                ///
+                /// Any.
+                ///
+                /// # Errors
+                ///
+                /// [`EINVAL`] if `offset` is not aligned or is outside of the configuration space;
+                /// `ENODEV` if the device is gone.
                 pub fn $try_read(&self, offset: usize) -> Result<$type> {
-                    if !lies_in(offset, size_of::<$type>(), self.cfg_size()) {
+                    if !fits_in(offset, size_of::<$type>(), self.cfg_size()) {
                         return Err(EINVAL);
                     }
                     let mut value = 0;
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
-                    // with its bus, and an offset that is aligned and lies in its configuration
-                    // space: a bound device is there, and the offset was checked. They take
-                    // `pci_lock` themselves.
-                    to_result(unsafe { sys::$c_read(self.as_raw(), offset as c_int, &raw mut value) })?;
+                    // SAFETY: C's function requires a device that exists, and its bus: both exist
+                    // while the device is bound. The offset must be aligned and inside the
+                    // configuration space, which was checked. The function takes `pci_lock` itself.
+                    let returned =
+                        unsafe { sys::$c_read(self.as_raw(), offset as c_int, &raw mut value) };
+                    to_result(returned)?;
                     Ok(value)
                 }
 
-                #[doc = concat!("Writes at the constant `OFFSET`: C's `", stringify!($c_write), "`.")]
+                #[doc = concat!(
+                    "Writes at the constant `OFFSET`: C's `", stringify!($c_write), "`."
+                )]
                 ///
-                /// `ENODEV` if the device is gone. Context: any.
+                /// # Context
+                ///
+                /// Any.
+                ///
+                /// # Errors
+                ///
+                /// `ENODEV` if the device is gone.
                 #[doc(alias = $c_write_name)]
                 pub fn $write<const OFFSET: usize>(&self, value: $type) -> Result {
                     const {
                         assert!(
-                            lies_in(OFFSET, size_of::<$type>(), CONVENTIONAL),
-                            "not aligned, or outside of the configuration space that each device has"
+                            fits_in(OFFSET, size_of::<$type>(), CONVENTIONAL),
+                            "not aligned, or outside of the configuration space that every \
+                             device has"
                         );
-                        assert!(!is_the_buses(OFFSET, size_of::<$type>()), "BARs are the bus's to write");
+                        assert!(
+                            !belongs_to_bus(OFFSET, size_of::<$type>()),
+                            "BARs are the bus's to write"
+                        );
                     }
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
-                    // with its bus, and an offset that is aligned and lies in its configuration
-                    // space: a bound device is there, and the offset was checked. They take
-                    // `pci_lock` themselves.
+                    // SAFETY: C's function requires a device that exists, and its bus: both exist
+                    // while the device is bound. The offset must be aligned and inside the
+                    // configuration space, which was checked. The function takes `pci_lock` itself.
                     to_result(unsafe { sys::$c_write(self.as_raw(), OFFSET as c_int, value) })
                 }
 
-                #[doc = concat!("Writes at `offset`, or [`EINVAL`]: C's `", stringify!($c_write), "`.")]
+                #[doc = concat!("Writes at `offset`: C's `", stringify!($c_write), "`.")]
                 ///
-                /// `ENODEV` if the device is gone. Context: any.
+                /// # Context
+                ///
+                /// Any.
+                ///
+                /// # Errors
+                ///
+                /// [`EINVAL`] if `offset` is not aligned, is outside of the configuration space, or
+                /// reaches a BAR or the ROM's; `ENODEV` if the device is gone.
                 pub fn $try_write(&self, offset: usize, value: $type) -> Result {
                     let width = size_of::<$type>();
-                    if !lies_in(offset, width, self.cfg_size()) || is_the_buses(offset, width) {
+                    if !fits_in(offset, width, self.cfg_size()) || belongs_to_bus(offset, width) {
                         return Err(EINVAL);
                     }
-                    // SAFETY: `pci_bus_read_config_*` and `_write_` demand a device that is there,
-                    // with its bus, and an offset that is aligned and lies in its configuration
-                    // space: a bound device is there, and the offset was checked. They take
-                    // `pci_lock` themselves.
+                    // SAFETY: C's function requires a device that exists, and its bus: both exist
+                    // while the device is bound. The offset must be aligned and inside the
+                    // configuration space, which was checked. The function takes `pci_lock` itself.
                     to_result(unsafe { sys::$c_write(self.as_raw(), offset as c_int, value) })
                 }
             )*
@@ -155,17 +194,21 @@ macro_rules! accessors {
 }
 
 accessors! {
-    read_config_byte, try_read_config_byte, pci_read_config_byte "pci_read_config_byte", write_config_byte, try_write_config_byte, pci_write_config_byte "pci_write_config_byte", u8;
-    read_config_word, try_read_config_word, pci_read_config_word "pci_read_config_word", write_config_word, try_write_config_word, pci_write_config_word "pci_write_config_word", u16;
-    read_config_dword, try_read_config_dword, pci_read_config_dword "pci_read_config_dword", write_config_dword, try_write_config_dword, pci_write_config_dword "pci_write_config_dword", u32;
+    read_config_byte, try_read_config_byte, pci_read_config_byte "pci_read_config_byte",
+    write_config_byte, try_write_config_byte, pci_write_config_byte "pci_write_config_byte", u8;
+    read_config_word, try_read_config_word, pci_read_config_word "pci_read_config_word",
+    write_config_word, try_write_config_word, pci_write_config_word "pci_write_config_word", u16;
+    read_config_dword, try_read_config_dword, pci_read_config_dword "pci_read_config_dword",
+    write_config_dword, try_write_config_dword,
+        pci_write_config_dword "pci_write_config_dword", u32;
 }
 
 impl Device<Bound> {
-    /// How many bytes of configuration space the device has: 256, or 4096 with the extended space
-    /// of PCI Express.
+    /// Returns the size of the device's configuration space in bytes: 256, or 4096 with the
+    /// extended space of PCI Express.
     #[doc(alias = "pci_dev.cfg_size")]
     pub fn cfg_size(&self) -> usize {
-        // SAFETY: the device is there; the field was written when the bus found it.
+        // SAFETY: the device exists. The bus wrote the field when it found the device.
         let size = unsafe { (*self.as_raw()).cfg_size };
         usize::try_from(size).unwrap_or(0)
     }
@@ -176,35 +219,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bounds() {
+    fn accesses_stay_inside_the_space() {
         assert!(
-            lies_in(0, 4, 256)
-                && lies_in(252, 4, 256)
-                && lies_in(255, 1, 256)
-                && lies_in(4092, 4, 4096)
+            fits_in(0, 4, 256)
+                && fits_in(252, 4, 256)
+                && fits_in(255, 1, 256)
+                && fits_in(4092, 4, 4096)
         );
         assert!(
-            !lies_in(253, 4, 256)
-                && !lies_in(2, 4, 256)
-                && !lies_in(256, 1, 256)
-                && !lies_in(usize::MAX, 1, 256)
+            !fits_in(253, 4, 256)
+                && !fits_in(2, 4, 256)
+                && !fits_in(256, 1, 256)
+                && !fits_in(usize::MAX, 1, 256)
         );
-        assert!(!lies_in(0, 1, 0));
+        assert!(!fits_in(0, 1, 0));
     }
 
     #[test]
-    fn what_is_the_buses() {
+    fn bars_and_the_rom_belong_to_the_bus() {
         assert!(
-            !is_the_buses(0x0c, 4)
-                && !is_the_buses(0x28, 4)
-                && !is_the_buses(0x34, 1)
-                && !is_the_buses(0x2c, 4)
+            !belongs_to_bus(0x0c, 4)
+                && !belongs_to_bus(0x28, 4)
+                && !belongs_to_bus(0x34, 1)
+                && !belongs_to_bus(0x2c, 4)
         );
         assert!(
-            is_the_buses(0x10, 4)
-                && is_the_buses(0x27, 1)
-                && is_the_buses(0x30, 2)
-                && is_the_buses(0x33, 1)
+            belongs_to_bus(0x10, 4)
+                && belongs_to_bus(0x27, 1)
+                && belongs_to_bus(0x30, 2)
+                && belongs_to_bus(0x33, 1)
         );
     }
 }

@@ -18,115 +18,133 @@ use crate::types::{AlwaysRefCounted, Opaque};
 ///
 /// # Invariants
 ///
-/// As for [`device::Device`], for the `struct device` in it.
+/// Same as for [`device::Device`], for the embedded `struct device`.
 #[repr(transparent)]
 #[doc(alias = "pci_dev")]
 pub struct Device<S: DeviceState = Normal>(Opaque<sys::pci_dev>, PhantomData<S>);
 
-// SAFETY: a device's memory belongs to the kernel: a reference to it may be given up on any thread
-// (pci_dev_put()).
+// SAFETY: the memory of a device belongs to the kernel. A reference to it may be given up on any
+// thread (pci_dev_put()).
 unsafe impl Send for Device<Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs, or reads what the
-// bus wrote before it registered the device. (Not so with `Core`: what can be called there relies
-// on the device's lock, which one thread has.)
+// SAFETY: the methods of a shared device take the locks that they need, or read what the bus wrote
+// before it registered the device. (This does not hold for `Core`: its methods rely on the device's
+// lock, which one thread holds.)
 unsafe impl Sync for Device<Normal> {}
-// SAFETY: as above.
+// SAFETY: same as for `Normal`.
 unsafe impl Sync for Device<Bound> {}
 
 impl<S: DeviceState> Device<S> {
-    /// The device that C knows under this pointer.
+    /// Returns the device that C knows under this pointer.
     ///
     /// # Safety
     ///
-    /// The type's invariants hold for `'a`.
+    /// The type's invariants must hold for `'a`.
     pub unsafe fn from_raw<'a>(pointer: *mut sys::pci_dev) -> &'a Self {
-        // SAFETY: by the caller's promise; the type is transparent over C's.
+        // SAFETY: the caller promises the invariants. The type is transparent over C's.
         unsafe { &*pointer.cast() }
     }
 
-    /// The device as C knows it.
+    /// Returns the device as C knows it.
     pub fn as_raw(&self) -> *mut sys::pci_dev {
         self.0.get()
     }
 
-    /// Where it is in its domain: bus (8 bits), device (5), function (3). C's `pci_dev_id`.
+    /// Returns the device's address in its PCI domain: bus (8 bits), device (5), function (3). C's
+    /// `pci_dev_id`.
     #[doc(alias = "pci_dev_id")]
     pub fn dev_id(&self) -> u16 {
-        // SAFETY: the device is there, and its bus as long.
+        // SAFETY: `pci_dev_id` requires a device that exists, and its bus, which exists as long as
+        // the device.
         unsafe { sys::linux_driver_pci_dev_id(self.as_raw()) }
     }
 
-    /// The vendor's number.
+    /// Returns the vendor ID.
     #[doc(alias = "pci_dev.vendor")]
     pub fn vendor(&self) -> u16 {
-        // SAFETY: the device is there; the field was written when the bus found it.
+        // SAFETY: the device exists. The bus wrote the field when it found the device.
         unsafe { (*self.as_raw()).vendor }
     }
 
-    /// The device's number with its vendor.
+    /// Returns the device ID, which the vendor assigned.
     #[doc(alias = "pci_dev.device")]
     pub fn device(&self) -> u16 {
-        // SAFETY: the device is there; the field was written when the bus found it.
+        // SAFETY: the device exists. The bus wrote the field when it found the device.
         unsafe { (*self.as_raw()).device }
     }
 
-    /// The subsystem's vendor.
+    /// Returns the subsystem vendor ID.
     #[doc(alias = "pci_dev.subsystem_vendor")]
     pub fn subsystem_vendor(&self) -> u16 {
-        // SAFETY: the device is there; the field was written when the bus found it.
+        // SAFETY: the device exists. The bus wrote the field when it found the device.
         unsafe { (*self.as_raw()).subsystem_vendor }
     }
 
-    /// The subsystem's number with its vendor.
+    /// Returns the subsystem ID, which the subsystem's vendor assigned.
     #[doc(alias = "pci_dev.subsystem_device")]
     pub fn subsystem_device(&self) -> u16 {
-        // SAFETY: the device is there; the field was written when the bus found it.
+        // SAFETY: the device exists. The bus wrote the field when it found the device.
         unsafe { (*self.as_raw()).subsystem_device }
     }
 
-    /// The revision.
+    /// Returns the revision ID.
     #[doc(alias = "pci_dev.revision")]
     pub fn revision(&self) -> u8 {
-        // SAFETY: the device is there; the field was written when the bus found it.
+        // SAFETY: the device exists. The bus wrote the field when it found the device.
         unsafe { (*self.as_raw()).revision }
     }
 }
 
 impl Device<Bound> {
-    /// The resource of a standard BAR: C's `pci_resource_n`. [`EINVAL`] unless `bar` is 0 to 5.
+    /// Returns the resource of a standard BAR: C's `pci_resource_n`. Fails with [`EINVAL`] if `bar`
+    /// is greater than 5.
     pub(super) fn resource(&self, bar: u32) -> Result<*mut sys::resource> {
         if bar >= sys::PCI_STD_NUM_BARS {
             return Err(EINVAL);
         }
-        // SAFETY: the device is there; only the field's address is taken.
+        // SAFETY: the device exists. Only the address of the field is taken.
         let resources = unsafe { &raw mut (*self.as_raw()).resource };
-        // The standard BARs are the first of the array. (Indexing it would check a number that was
-        // checked above.)
+        // The standard BARs are the first of the array. Indexing the array would check `bar` a
+        // second time.
         Ok(resources.cast::<sys::resource>().wrapping_add(bar as usize))
     }
 
-    /// Where the bus has the BAR: an address of memory, or the number of a port. 0 if the device
-    /// has none of that number. [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_start`.
-    /// Context: any.
+    /// Returns the start of the BAR: a memory address, or the number of an I/O port. 0 if the
+    /// device has no such BAR. C's `pci_resource_start`.
+    ///
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if `bar` is greater than 5.
     #[doc(alias = "pci_resource_start")]
     pub fn resource_start(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
-        // that is bound.
+        // SAFETY: the resource belongs to the device. The bus does not move the BARs of a bound
+        // device.
         Ok(unsafe { (*resource).start })
     }
 
-    /// How many bytes, or ports, the BAR covers; 0 if the device has none of that number.
-    /// [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_len`. Context: any.
+    /// Returns the number of bytes, or of I/O ports, that the BAR covers. 0 if the device has no
+    /// such BAR. C's `pci_resource_len`.
+    ///
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if `bar` is greater than 5.
     #[doc(alias = "pci_resource_len")]
     pub fn resource_len(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
-        // that is bound.
+        // SAFETY: the resource belongs to the device. The bus does not move the BARs of a bound
+        // device.
         let start = unsafe { (*resource).start };
-        // SAFETY: as above.
+        // SAFETY: same as for `start`.
         let end = unsafe { (*resource).end };
-        // `end` is the last byte's, and 0 where there is none.
+        // `end` is the address of the last byte, or 0 if there is no such BAR.
         Ok(if end == 0 {
             0
         } else {
@@ -134,36 +152,61 @@ impl Device<Bound> {
         })
     }
 
-    /// What the BAR is: bits such as [`IORESOURCE_MEM`](super::IORESOURCE_MEM). 0 if the device has
-    /// none of that number; the upper half of a BAR of 64 bits counts as one that it has not.
-    /// [`EINVAL`] unless `bar` is 0 to 5. C's `pci_resource_flags`. Context: any.
+    /// Returns the flags of the BAR, such as [`IORESOURCE_MEM`](super::IORESOURCE_MEM). 0 if the
+    /// device has no such BAR. The upper half of a 64-bit BAR also counts as no BAR. C's
+    /// `pci_resource_flags`.
+    ///
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if `bar` is greater than 5.
     #[doc(alias = "pci_resource_flags")]
     pub fn resource_flags(&self, bar: u32) -> Result<u64> {
         let resource = self.resource(bar)?;
-        // SAFETY: the resource is one of the device's; the bus does not move the BARs of a device
-        // that is bound.
+        // SAFETY: the resource belongs to the device. The bus does not move the BARs of a bound
+        // device.
         Ok(unsafe { (*resource).flags })
     }
 
-    /// Requests the BAR's region and maps it, until the driver is unbound: what C's
-    /// `pcim_iomap_region` does, by `devm_ioremap_resource`, which every kernel has.
+    /// Requests the BAR's region and maps it, until the driver is unbound. Does what C's
+    /// `pcim_iomap_region` does, with `devm_ioremap_resource`, which every supported kernel has.
     ///
-    /// [`EINVAL`] if there is no such BAR, it is not memory, or it is smaller than `SIZE`; `EBUSY`
-    /// if it is taken, by another driver or by this one; `ENOMEM`. Context: may sleep.
+    /// The device answers only after it is enabled:
+    /// [`pcim_enable_device`](Device::pcim_enable_device).
     ///
-    /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - [`EINVAL`] if there is no such BAR, if it is not memory, or if it is smaller than `SIZE`;
+    /// - `EBUSY` if another driver, or this one, has requested the region already;
+    /// - `ENOMEM` if there is no memory.
     pub fn iomap_region<const SIZE: usize>(&self, bar: u32) -> Result<Bar<SIZE>> {
         Bar::new(self, bar)
     }
 
-    /// Requests the BAR's I/O ports, until the driver is unbound: C's `devm_request_region` of what
-    /// `pci_resource_start` and `pci_resource_len` say. The region is named after the driver.
+    /// Requests the BAR's I/O ports until the driver is unbound: C's `devm_request_region` with
+    /// what `pci_resource_start` and `pci_resource_len` return. The region has the name of the
+    /// driver.
     ///
-    /// [`EINVAL`] if there is no such BAR, it is not one of ports, or it is smaller than `SIZE`;
-    /// `EBUSY` if it is taken, by another driver or by this one, or there is no memory (C's
-    /// function does not tell). Context: may sleep.
+    /// The device answers only after it is enabled:
+    /// [`pcim_enable_device`](Device::pcim_enable_device).
     ///
-    /// The device answers once it is enabled: [`pcim_enable_device`](Device::pcim_enable_device).
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - [`EINVAL`] if there is no such BAR, if it is not I/O ports, or if it is smaller than
+    ///   `SIZE`;
+    /// - `EBUSY` if another driver, or this one, has requested the region already, or if there is
+    ///   no memory: C's function does not distinguish these.
     #[doc(alias = "pci_request_region")]
     pub fn request_region<const SIZE: usize>(&self, bar: u32) -> Result<PortBar<SIZE>> {
         PortBar::new(self, bar)
@@ -171,59 +214,76 @@ impl Device<Bound> {
 }
 
 impl Device<Core> {
-    /// Enables the device's BARs and wakes it, until the driver is unbound: C's
+    /// Enables the device's BARs and wakes the device, until the driver is unbound: C's
     /// `pcim_enable_device`.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// The error of C's function.
     pub fn pcim_enable_device(&self) -> Result {
-        // SAFETY: `pcim_enable_device` demands a device that is being bound or bound, for devres to
-        // disable it again after `remove`, and that nobody enables it meanwhile: the device is
-        // `Core`, under its lock.
+        // SAFETY: `pcim_enable_device` requires a device that is bound or being bound, so that
+        // devres disables it after `remove`. It also requires that nothing else enables the device
+        // meanwhile. The device is `Core`, so its lock is held.
         to_result(unsafe { sys::pcim_enable_device(self.as_raw()) })
     }
 }
 
 impl Device<Exclusive> {
-    /// Lets the device start accesses of its own (DMA, MSI): C's `pci_set_master`.
+    /// Allows the device to start accesses of its own (DMA, MSI): C's `pci_set_master`.
     #[doc(alias = "pci_set_master")]
     pub fn set_master(&self) {
-        // SAFETY: `__pci_set_master` reads, changes and writes the command register, and writes the
-        // bit field `is_busmaster`: it demands that nobody else writes bit fields of this
-        // `struct pci_dev`. Those who do are callbacks that have `Exclusive`, of which one runs at
-        // a time by the type's invariant, and the core under the device's lock.
+        // SAFETY: `__pci_set_master` changes the command register and writes the bit field
+        // `is_busmaster`, so it requires that nothing else writes bit fields of this
+        // `struct pci_dev`. The other writers are the core, under the device's lock, and callbacks
+        // that have `Exclusive`, of which only one runs at a time by the type's invariant.
         unsafe { sys::pci_set_master(self.as_raw()) };
     }
 
     /// Forbids the device to start accesses of its own: C's `pci_clear_master`.
     #[doc(alias = "pci_clear_master")]
     pub fn clear_master(&self) {
-        // SAFETY: as in `set_master`.
+        // SAFETY: same preconditions as in `set_master`.
         unsafe { sys::pci_clear_master(self.as_raw()) };
     }
 }
 
 /// SR-IOV: `drivers/pci/iov.c`.
 impl Device<Core> {
-    /// Creates so many virtual functions, which are devices of their own: C's `pci_enable_sriov`.
-    /// They are destroyed by [`disable_sriov`](Self::disable_sriov), or when this device goes.
-    ///
-    /// `ENOSYS` if the device has none, `EINVAL` if it has not so many, `EBUSY` if there are some
-    /// already. Context: may sleep; the functions are probed before it returns.
+    /// Creates `num_vfs` virtual functions, which are devices of their own: C's `pci_enable_sriov`.
+    /// They exist until [`disable_sriov`](Self::disable_sriov), or until this device goes away.
     ///
     /// [`Driver::sriov_configure`](super::Driver::sriov_configure) has an example.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The virtual functions are probed before this returns.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOSYS` if the device does not support SR-IOV;
+    /// - `EINVAL` if it does not support so many functions;
+    /// - `EBUSY` if virtual functions are enabled already.
     #[doc(alias = "pci_enable_sriov")]
     pub fn enable_sriov(&self, num_vfs: u16) -> Result {
-        // SAFETY: `pci_enable_sriov` demands a physical function (else `-ENOSYS`), that its driver
-        // stays bound while it adds devices, and that nobody changes their number meanwhile: the
-        // device's lock is held, as `sriov_numvfs_store` holds it.
+        // SAFETY: `pci_enable_sriov` requires a physical function (it returns `-ENOSYS` for
+        // others), that its driver stays bound while devices are added, and that nothing else
+        // changes their number meanwhile. The device's lock is held, as `sriov_numvfs_store` holds
+        // it.
         to_result(unsafe { sys::pci_enable_sriov(self.as_raw(), core::ffi::c_int::from(num_vfs)) })
     }
 
-    /// Destroys the virtual functions, if there are any: C's `pci_disable_sriov`. Context: may
-    /// sleep.
+    /// Destroys the virtual functions, if there are any: C's `pci_disable_sriov`.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "pci_disable_sriov")]
     pub fn disable_sriov(&self) {
-        // SAFETY: as in `enable_sriov`.
+        // SAFETY: same preconditions as in `enable_sriov`.
         unsafe { sys::pci_disable_sriov(self.as_raw()) };
     }
 }
@@ -232,9 +292,10 @@ impl Deref for Device<Core> {
     type Target = Device<Exclusive>;
 
     fn deref(&self) -> &Device<Exclusive> {
-        // SAFETY: `from_raw` demands what `Exclusive` says: of the callbacks that have `Core` or
-        // `Exclusive` one runs at a time for a device (`driver::Turn`, and the device's lock, which
-        // the callers of those with `Core` hold). The borrow ends with the callback.
+        // SAFETY: `from_raw` requires the invariant of `Exclusive`: only one of the callbacks with
+        // `Core` or `Exclusive` runs at a time for a device. `driver::Turn` ensures that, and so
+        // does the device's lock, which the callers of those with `Core` hold. The borrow ends with
+        // the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -243,9 +304,9 @@ impl Deref for Device<Exclusive> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound, or being bound, to a driver of ours:
-        // so it is in the callbacks that have `Core` or `Exclusive`, which `remove` waits for. The
-        // borrow ends with them.
+        // SAFETY: `from_raw` requires a device that is bound, or being bound, to a driver of this
+        // crate. It is in the callbacks that have `Core` or `Exclusive`, because `remove` waits for
+        // them. The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -254,8 +315,8 @@ impl Deref for Device<Transition> {
     type Target = Device<Bound>;
 
     fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are
-        // waited for by `unbind`. The borrow ends with the callback.
+        // SAFETY: `from_raw` requires a bound device. `unbind` waits for the runtime callbacks that
+        // have `Transition`. The borrow ends with the callback.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
@@ -264,14 +325,14 @@ impl Deref for Device<Bound> {
     type Target = Device<Normal>;
 
     fn deref(&self) -> &Device<Normal> {
-        // SAFETY: a bound device is there.
+        // SAFETY: `from_raw` requires a device that exists, which a bound device does.
         unsafe { Device::from_raw(self.as_raw()) }
     }
 }
 
 impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
     fn as_ref(&self) -> &device::Device<S> {
-        // SAFETY: the device is there; only the address of the field is taken.
+        // SAFETY: the device exists. Only the address of the field is taken.
         let device = unsafe { &raw mut (*self.as_raw()).dev };
         // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long.
         unsafe { device::Device::from_raw(device) }
@@ -299,26 +360,27 @@ impl AsRef<device::Device<Bound>> for Device<Exclusive> {
     }
 }
 
-// SAFETY: pci_dev_get() and pci_dev_put() count references; a device is freed with the last one.
+// SAFETY: pci_dev_get() and pci_dev_put() count references. The device is freed with the last one.
 unsafe impl AlwaysRefCounted for Device<Normal> {
     fn inc_ref(&self) {
-        // SAFETY: the device is alive, by the type's invariant.
+        // SAFETY: `pci_dev_get` requires a device that exists, which the type's invariant ensures.
         unsafe { sys::pci_dev_get(self.as_raw()) };
     }
 
     unsafe fn dec_ref(object: NonNull<Self>) {
-        // SAFETY: the caller gives up a reference that it owns.
+        // SAFETY: `pci_dev_put` requires a reference that the caller owns. The caller of `dec_ref`
+        // gives one up.
         unsafe { sys::pci_dev_put(object.as_ptr().cast()) };
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it
-// stays bound to a driver of ours where `S` says so.
+// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference.
+// The device stays bound to a driver of this crate where `S` says so.
 unsafe impl<S: DeviceState> crate::print::Printable for Device<S> {
     const BOUND: bool = S::BOUND;
 
     fn raw(&self) -> *const sys::device {
-        // SAFETY: the device is there; only the address of the field is taken.
+        // SAFETY: the device exists. Only the address of the field is taken.
         unsafe { &raw const (*self.as_raw()).dev }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct pci_driver`.
 //!
-//! C header: `include/linux/pci.h`; the callbacks are called by `drivers/pci/pci-driver.c` and
+//! C header: `include/linux/pci.h`. The callbacks are called by `drivers/pci/pci-driver.c` and
 //! `drivers/pci/iov.c`.
 
 use core::ffi::{CStr, c_char, c_int};
@@ -20,11 +20,14 @@ use crate::pm;
 use crate::sysfs;
 use crate::types::Invariant;
 
-/// A PCI driver. The value is the data of one device: made by `probe`, dropped after `remove`.
+/// A PCI driver. A value of the type is the data of one device. `probe` creates it, and it is
+/// dropped after `remove`.
 ///
-/// A callback that is not written is NULL in the `struct pci_driver`, but for `probe` and `remove`,
-/// which stand for the life of the data. (The legacy `suspend` and `resume` of `struct pci_driver`
-/// are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their place.)
+/// A callback that the driver does not write is NULL in the `struct pci_driver`. The exceptions are
+/// `probe` and `remove`, which create and drop the data. The legacy `suspend` and `resume` of
+/// `struct pci_driver` are not available: `pm` in [`DRIVER`](Self::DRIVER) replaced them.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::pci::{self, Bar, DeviceId};
@@ -37,15 +40,18 @@ use crate::types::Invariant;
 ///
 /// #[vtable]
 /// impl pci::Driver for Nic {
-///     /// How many queues it has.
+/// /// The number of queues.
 ///     type IdInfo = u32;
 ///     const NAME: &'static CStr = c"nic";
 ///     const ID_TABLE: pci::IdTable<u32> =
 ///         pci::id_table![(DeviceId::new(0x1234, 0x0001), 1), (DeviceId::new(0x1234, 0x0002), 8)];
 ///
-///     fn probe(dev: &pci::Device<Core>, queues: Option<&'static u32>) -> impl PinInit<Self, Error> {
+///     fn probe(
+///         dev: &pci::Device<Core>,
+///         queues: Option<&'static u32>,
+///     ) -> impl PinInit<Self, Error> {
 ///         pin_init_scope(move || {
-///             // Any device can be given to the driver (`driver_override`): one queue is what all have.
+/// // The kernel may bind a device without an entry (`driver_override`): all have one queue.
 ///             let queues = queues.copied().unwrap_or(1);
 ///             dev.pcim_enable_device()?;
 ///             dev.set_master();
@@ -66,7 +72,7 @@ use crate::types::Invariant;
 /// }
 ///
 /// impl Nic {
-///     /// Stops the queues, and forbids DMA: the next kernel gets memory that nobody writes to.
+/// /// Stops the queues and forbids DMA, so that no device writes to the next kernel's memory.
 ///     fn stop(&self, dev: &pci::Device<Core>) {
 ///         if let Ok(registers) = self.bar.access(dev) {
 ///             registers.writel::<0x00>(0);
@@ -86,76 +92,90 @@ use crate::types::Invariant;
 #[vtable]
 #[doc(alias = "pci_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
-    /// What the driver wants to know of a device from its entry in the ID table.
+    /// The driver's own information about a device, from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/pci/drivers`. It does not compile if it is empty,
-    /// longer than 55 bytes or has a `/` in it.
+    /// The driver's name: its folder in `/sys/bus/pci/drivers`. A name that is empty, longer than
+    /// 55 bytes or contains a `/` does not compile.
     #[doc(alias = "pci_driver.name")]
     const NAME: &'static CStr;
 
-    /// The devices that it is for.
+    /// The devices that the driver supports.
     #[doc(alias = "pci_driver.id_table")]
     const ID_TABLE: IdTable<Self::IdInfo>;
 
-    /// The members of `struct device_driver`: power management, how it is probed.
+    /// The members of `struct device_driver`: power management, probe type.
     #[doc(alias = "pci_driver.driver")]
     const DRIVER: DeviceDriver<Self, Bus> = DeviceDriver::new();
 
-    /// What is done when the bus, or the device, has an error.
+    /// The callbacks for errors of the bus or the device, and for resets.
     #[doc(alias = "pci_driver.err_handler")]
     const ERR_HANDLER: ErrHandler<Self> = ErrHandler::NONE;
 
-    /// Attributes of the driver: files in its folder in sysfs.
+    /// The attributes of the driver: files in its folder in sysfs.
     #[doc(alias = "pci_driver.groups")]
     const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
 
-    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while
-    /// it is bound.
+    /// The attributes of each bound device: files in the device's folder in sysfs, which exist
+    /// while the device is bound.
     #[doc(alias = "pci_driver.dev_groups")]
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Bus> = sysfs::DeviceGroups::NONE;
 
-    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU
-    /// group.
+    /// True if the driver manages DMA ownership itself. Then user space may be given another device
+    /// of the IOMMU group.
     #[doc(alias = "pci_driver.driver_managed_dma")]
     const DRIVER_MANAGED_DMA: bool = false;
 
-    /// Takes on a device: `pci_driver.probe`.
+    /// Binds the driver to a device: `pci_driver.probe`. Returns an initialiser of the device's
+    /// data, which runs in place, in the only allocation that is made for a device.
     ///
-    /// `id` is `None` where the bus made the match without the table (`driver_override`), and where
-    /// the table has no infos. The data is initialised in place, in the one allocation that is made
-    /// for a device; an error means that the driver does not take the device on.
-    /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is there.
+    /// `id` is `None` if the bus made the match without the table (`driver_override`), or if the
+    /// entries of the table have no information.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the driver does not bind to the device.
+    /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) asks the driver core to try again later,
+    /// when something that the driver needs may be available.
     #[doc(alias = "pci_driver.probe")]
     fn probe(dev: &Device<Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
 
-    /// Gives a device up: `pci_driver.remove`. The device may be there still (rmmod, sysfs) or gone
-    /// (unplugged). What the data holds is given up after this, when it is dropped; what is managed
-    /// ([`devres`](crate::devres)), after that.
+    /// Unbinds the driver from a device: `pci_driver.remove`. The device may still exist (rmmod,
+    /// unbind in sysfs) or be gone (unplugged). After this callback the data is dropped. After
+    /// that, managed resources ([`devres`](crate::devres)) are released.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "pci_driver.remove")]
     fn remove(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays
-    /// bound: `pci_driver.shutdown`.
+    /// Stops the device, above all its DMA, because the system shuts down or boots another kernel:
+    /// `pci_driver.shutdown`. The device stays bound.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "pci_driver.shutdown")]
     fn shutdown(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// User space wants so many virtual functions (`sriov_numvfs` in sysfs); 0: none. Returns how
-    /// many there are then, for which [`Device::enable_sriov`] and [`Device::disable_sriov`] see:
-    /// `pci_driver.sriov_configure`.
+    /// Sets the number of virtual functions to `num_vfs`, which user space wrote to `sriov_numvfs`
+    /// in sysfs: `pci_driver.sriov_configure`. 0 means none. The driver calls
+    /// [`Device::enable_sriov`] and [`Device::disable_sriov`], and returns the resulting number.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
     ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// # Examples
     /// ```no_run
     /// use linux_driver::pci;
     /// use linux_driver::prelude::*;
@@ -168,19 +188,26 @@ pub trait Driver: Sized + Send + Sync + 'static {
     ///     const NAME: &'static CStr = c"nic";
     ///     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x0001)];
     ///
-    ///     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+    ///     fn probe(
+    ///         dev: &pci::Device<Core>,
+    ///         _id: Option<&'static ()>,
+    ///     ) -> impl PinInit<Self, Error> {
     ///         pin_init_scope(move || {
     ///             dev.pcim_enable_device()?;
     ///             Ok(Nic)
     ///         })
     ///     }
     ///
-    ///     /// The virtual functions would stay, without the driver that they rely on.
+    /// /// Without this, the virtual functions would outlive the driver that they rely on.
     ///     fn remove(dev: &pci::Device<Core>, _this: Pin<&Self>) {
     ///         dev.disable_sriov();
     ///     }
     ///
-    ///     fn sriov_configure(dev: &pci::Device<Core>, _this: Pin<&Self>, num_vfs: u16) -> Result<u16> {
+    ///     fn sriov_configure(
+    ///         dev: &pci::Device<Core>,
+    ///         _this: Pin<&Self>,
+    ///         num_vfs: u16,
+    ///     ) -> Result<u16> {
     ///         if num_vfs == 0 {
     ///             dev.disable_sriov();
     ///         } else {
@@ -196,23 +223,30 @@ pub trait Driver: Sized + Send + Sync + 'static {
         Err(ENODEV)
     }
 
-    /// How many MSI-X vectors there are for all virtual functions together (`sriov_vf_total_msix`
-    /// in sysfs): `pci_driver.sriov_get_vf_total_msix`.
+    /// Returns the number of MSI-X vectors for all virtual functions together
+    /// (`sriov_vf_total_msix` in sysfs): `pci_driver.sriov_get_vf_total_msix`.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "pci_driver.sriov_get_vf_total_msix")]
     fn sriov_get_vf_total_msix(dev: &Device<Core>, this: Pin<&Self>) -> u32 {
         let _ = (dev, this);
         0
     }
 
-    /// User space wants a virtual function to have so many MSI-X vectors (`sriov_vf_msix_count` in
-    /// sysfs); 0: as many as it had at first. `dev` is the physical function, as everywhere; `vf`
-    /// is the virtual one, to which no driver is bound, and `vf_id` its number, from 0 on (C has
-    /// only `vf`, and `pci_iov_vf_id`): `pci_driver.sriov_set_msix_vec_count`.
+    /// Gives a virtual function `msix_vec_count` MSI-X vectors, which user space wrote to
+    /// `sriov_vf_msix_count` in sysfs: `pci_driver.sriov_set_msix_vec_count`. 0 restores the
+    /// initial number.
     ///
-    /// Context: may sleep; under the locks of both devices, so that the virtual function stays as
-    /// it is meanwhile.
+    /// `dev` is the physical function, as in every callback. `vf` is the virtual function, which
+    /// has no driver bound, and `vf_id` its number, counted from 0. (C passes only `vf`, and has
+    /// `pci_iov_vf_id`.)
+    ///
+    /// # Context
+    ///
+    /// May sleep. The locks of both devices are held, so no driver is bound to the virtual function
+    /// meanwhile.
     #[doc(alias = "pci_driver.sriov_set_msix_vec_count")]
     fn sriov_set_msix_vec_count(
         dev: &Device<Core>,
@@ -231,11 +265,11 @@ impl<T: Driver> Written<T> {
     pub const PCI: Called = Called::by(&T::DRIVER);
 }
 
-/// Stands between a [`Driver`] and C.
+/// The functions that C calls for a [`Driver`].
 pub struct Adapter<T: Driver>(Invariant<T>);
 
-// SAFETY: this is the pair of functions for `struct pci_driver`. When `driver_register` fails, the
-// bus has dropped its pointers to the structure.
+// SAFETY: `register` and `unregister` belong to `struct pci_driver`. When `driver_register` fails,
+// the bus has dropped its pointers to the structure.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = sys::pci_driver;
 
@@ -245,13 +279,13 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
         module: &'static ThisModule,
         mod_name: *const c_char,
     ) -> Result {
-        // SAFETY: `__pci_register_driver` demands a structure that is not registered and stays
-        // until `pci_unregister_driver`, a module that stays as long, and a name that does: by the
-        // caller's promise.
+        // SAFETY: `__pci_register_driver` requires a structure that is not registered and that
+        // stays until `pci_unregister_driver`. It requires a module and a name that stay as long.
+        // The caller promises all of these.
         let result =
             to_result(unsafe { sys::__pci_register_driver(driver, module.as_ptr(), mod_name) });
         if const { T::ERR_HANDLER.is_some() } && result.is_err() {
-            // Devices may have been bound meanwhile.
+            // Devices may have been bound before the registration failed.
             driver::handlers_have_returned();
         }
         result
@@ -259,8 +293,8 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut sys::pci_driver) {
-        // SAFETY: `pci_unregister_driver` demands a driver that is registered, once: by the
-        // caller's promise.
+        // SAFETY: `pci_unregister_driver` requires a registered driver, and may be called once. The
+        // caller promises both.
         unsafe { sys::pci_unregister_driver(driver) };
         if const { T::ERR_HANDLER.is_some() } {
             driver::handlers_have_returned();
@@ -268,22 +302,23 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     }
 }
 
-// SAFETY: the ID table is a static, and so is all that `driver` puts in.
+// SAFETY: the ID table is a static, and so is everything that `driver` puts into the structure.
 unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
     const CONTENTS: sys::pci_driver = contents::<T>(T::ID_TABLE.raw().as_ptr());
 }
 
-/// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
+/// Returns the driver structure of a [`Driver`], for a static. Its contents are known at compile
+/// time.
 #[doc(hidden)]
 pub const fn driver<T: Driver, const M: usize>(table: &'static Table<T, M>) -> Static<Adapter<T>> {
-    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks
-    // are those below.
+    // SAFETY: the name is a static, the table is a static of this driver, and the callbacks are
+    // those below.
     unsafe { Static::new(contents::<T>(table.as_ptr())) }
 }
 
 const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_driver {
-    // SAFETY: `struct pci_driver` is pointers, integers, locks and lists, for which zero is what a
-    // C static starts with.
+    // SAFETY: `struct pci_driver` consists of pointers, integers, locks and lists. All of them
+    // start as zero in a C static.
     let zero: sys::pci_driver = unsafe { core::mem::zeroed() };
     let mut driver = sys::pci_driver {
         name: const { driver::name(T::NAME) },
@@ -312,25 +347,26 @@ const fn contents<T: Driver>(id_table: *const sys::pci_device_id) -> sys::pci_dr
     driver
 }
 
-/// `pci_driver.probe`. Called by `local_pci_probe` with the device's lock held.
+/// Implements `pci_driver.probe`. `local_pci_probe` calls it with the device's lock held.
 unsafe extern "C" fn probe<T: Driver>(
     pdev: *mut sys::pci_dev,
     id: *const sys::pci_device_id,
 ) -> c_int {
-    // SAFETY: the bus hands over an entry that matched, valid for the call (it may be a copy on the
-    // stack).
+    // SAFETY: the bus passes an entry that matched. It is valid during the call, and may be a copy
+    // on the stack.
     let driver_data = unsafe { (*id).driver_data };
-    // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
+    // SAFETY: the bus passes a device that it has a reference to. Only the address of the field is
+    // taken.
     let dev = unsafe { &raw mut (*pdev).dev };
     let init = || {
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call;
-        // the driver's data is in its place.
+        // SAFETY: `Core` requires a device under its lock for the call. The bus has a reference to
+        // the device and holds the lock. The driver's data is in its place.
         T::probe(
             unsafe { Device::<Core>::from_raw(pdev) },
             T::ID_TABLE.info(driver_data),
         )
     };
-    // SAFETY: the bus probes a device that is registered.
+    // SAFETY: `check` requires a registered device. The bus probes only those.
     if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
         return error.to_errno();
     }
@@ -342,65 +378,73 @@ unsafe extern "C" fn probe<T: Driver>(
     } else {
         None
     };
-    // SAFETY: this is the bus's `probe`.
+    // SAFETY: `bind` requires the bus's `probe`, which this function is.
     let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if returned == 0
         && let Some(turns) = turns
     {
-        // SAFETY: the device's lock is held, by the caller, which may wait for us on another thread
-        // (`work_on_cpu`); `bind` has made the data; `remove` ends the turns before it drops them.
+        // SAFETY: `begin` requires that the device's lock is held. The caller holds it, perhaps on
+        // another thread that waits for this one (`work_on_cpu`). `bind` has made the data, and
+        // `remove` ends the turns before it drops the data.
         unsafe { turns.begin::<T>() };
     }
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
-            // SAFETY: `local_pci_probe` counts a use.
+            // SAFETY: `start` requires a use that the bus counted. `local_pci_probe` counts one.
             unsafe { pm::start(dev) };
         } else {
-            // SAFETY: the device is there; `probe` may have switched it on.
+            // SAFETY: the function requires a device that exists. It undoes what `probe` may have
+            // switched on.
             unsafe { sys::__pm_runtime_use_autosuspend(dev, false) };
         }
     }
     returned
 }
 
-/// `pci_driver.remove`. Called by `pci_device_remove` with the device's lock held, once after a
-/// `probe` that returned 0.
+/// Implements `pci_driver.remove`. `pci_device_remove` calls it with the device's lock held, once
+/// after a `probe` that returned 0.
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
-    // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
+    // SAFETY: the bus passes a device that it has a reference to. Only the address of the field is
+    // taken.
     let dev = unsafe { &raw mut (*pdev).dev };
     if const { T::ERR_HANDLER.is_some() } {
-        // SAFETY: the device's lock is held; `probe` began the turns. This thread has none: a
-        // callback that has one, and unbound its own device, would wait for the device's lock.
+        // SAFETY: `end_turns` requires the device's lock, which is held, and turns that `probe`
+        // began. It also requires that this thread has no turn. It has none: a callback that has a
+        // turn and unbinds its own device would already wait for the device's lock.
         unsafe { driver::end_turns(dev) };
     }
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `pci_device_remove` counts a use and has woken the device; `start` came after
-        // `probe`.
+        // SAFETY: `stop` requires a use that the bus counted, and an earlier `start`.
+        // `pci_device_remove` counted a use and woke the device, and `probe` called `start`.
         unsafe { pm::stop(dev) };
     }
     let lend = |this: Pin<&T>| {
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
+        // SAFETY: `Core` requires a device under its lock for the call. The bus has a reference to
+        // the device and holds the lock.
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
-    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called
-    // under the device's lock.
+    // SAFETY: `unbind` requires the bus's `remove`, which this function is, and to know whether the
+    // driver has runtime callbacks. All other callbacks are called under the device's lock.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
 }
 
-/// `pci_driver.shutdown`. Called by `pci_device_shutdown` with the device's lock held.
+/// Implements `pci_driver.shutdown`. `pci_device_shutdown` calls it with the device's lock held.
 unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::pci_dev) {
-    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    // SAFETY: `bound` requires a device that is bound to the driver, under its lock. The bus calls
+    // this only then.
     if let Some((_turn, dev, this)) = unsafe { bound::<T>(pdev) } {
         T::shutdown(dev, this);
     }
 }
 
-/// `pci_driver.sriov_configure`. Called by `sriov_numvfs_store` with the device's lock held.
+/// Implements `pci_driver.sriov_configure`. `sriov_numvfs_store` calls it with the device's lock
+/// held.
 unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs: c_int) -> c_int {
     let Ok(num_vfs) = u16::try_from(num_vfs) else {
         return EINVAL.to_errno();
     };
-    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    // SAFETY: `bound` requires a device that is bound to the driver, under its lock. The bus calls
+    // this only then.
     match unsafe { bound::<T>(pdev) } {
         Some((_turn, dev, this)) => {
             T::sriov_configure(dev, this, num_vfs).map_or_else(Error::to_errno, c_int::from)
@@ -409,70 +453,71 @@ unsafe extern "C" fn sriov_configure<T: Driver>(pdev: *mut sys::pci_dev, num_vfs
     }
 }
 
-/// `pci_driver.sriov_get_vf_total_msix`. Called by `sriov_vf_total_msix_show` with the device's
-/// lock held.
+/// Implements `pci_driver.sriov_get_vf_total_msix`. `sriov_vf_total_msix_show` calls it with the
+/// device's lock held.
 unsafe extern "C" fn sriov_get_vf_total_msix<T: Driver>(pf: *mut sys::pci_dev) -> u32 {
-    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    // SAFETY: `bound` requires a device that is bound to the driver, under its lock. The bus calls
+    // this only then.
     match unsafe { bound::<T>(pf) } {
         Some((_turn, dev, this)) => T::sriov_get_vf_total_msix(dev, this),
         None => 0,
     }
 }
 
-/// `pci_driver.sriov_set_msix_vec_count`. Called by `sriov_vf_msix_count_store` for a virtual
-/// function without a driver, with its lock and that of its physical function held.
+/// Implements `pci_driver.sriov_set_msix_vec_count`. `sriov_vf_msix_count_store` calls it for a
+/// virtual function without a driver, with the locks of that function and of its physical function
+/// held.
 unsafe extern "C" fn sriov_set_msix_vec_count<T: Driver>(
     vf: *mut sys::pci_dev,
     msix_vec_count: c_int,
 ) -> c_int {
-    // SAFETY: the bus hands over a device that it holds: one of its files in sysfs is being
-    // written.
+    // SAFETY: `pci_physfn` requires a device that exists. One of its files in sysfs is being
+    // written, so the bus has a reference to it.
     let pf = unsafe { sys::linux_driver_pci_physfn(vf) };
-    // SAFETY: as above; it is a virtual function, which has a reference to its physical one until
-    // it is taken away.
+    // SAFETY: `pci_iov_vf_id` requires a device that exists, as above. A virtual function has a
+    // reference to its physical function until it is removed.
     let vf_id = unsafe { sys::pci_iov_vf_id(vf) };
     let (Ok(vf_id), Ok(msix_vec_count)) = (u32::try_from(vf_id), u32::try_from(msix_vec_count))
     else {
         return EINVAL.to_errno();
     };
-    // SAFETY: the bus took the callback from the physical function's driver: that is bound to it,
-    // under the device's lock.
+    // SAFETY: `bound` requires a device that is bound to the driver, under its lock. The bus took
+    // this callback from the driver of the physical function, and holds that device's lock.
     let Some((_turn, dev, this)) = (unsafe { bound::<T>(pf) }) else {
         return ENODEV.to_errno();
     };
-    // SAFETY: the bus hands over a device that it holds for the call.
+    // SAFETY: `Normal` requires a device that exists. The bus has a reference to it for the call.
     let vf = unsafe { Device::<Normal>::from_raw(vf) };
     T::sriov_set_msix_vec_count(dev, this, vf, vf_id, msix_vec_count)
         .map_or_else(Error::to_errno, |()| 0)
 }
 
-/// The turn of a callback of the bus's, with the device and the driver's data.
+/// Returns the turn of a callback of the bus, with the device and the driver's data.
 ///
 /// # Safety
 ///
-/// The device is bound to the driver whose data is `T`, and its lock is held for `'a`, which ends
-/// before the turn does.
+/// The device must be bound to the driver whose data is `T`. Its lock must be held for `'a`, which
+/// must end before the turn does.
 unsafe fn bound<'a, T>(pdev: *mut sys::pci_dev) -> Option<(Turn, &'a Device<Core>, Pin<&'a T>)> {
-    // SAFETY: the device is there; only the field's address is taken.
+    // SAFETY: the device exists. Only the address of the field is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
-    // SAFETY: the device's lock is held, by the caller's promise.
+    // SAFETY: `under_lock` requires the device's lock. The caller promises that it is held.
     let turn = unsafe { Turn::under_lock(dev) };
-    // SAFETY: by the caller's promise.
+    // SAFETY: `data` requires a device bound to the driver of `T`. The caller promises that.
     let this = unsafe { driver::data::<T>(dev)? };
-    // SAFETY: `Core` demands a device that is bound, under its lock, and the turn: all are there
-    // for `'a`.
+    // SAFETY: `Core` requires a bound device, its lock and the turn. All last for `'a`.
     Some((turn, unsafe { Device::from_raw(pdev) }, this))
 }
 
 /// Declares a module that is a PCI driver and nothing else: C's `module_pci_driver`, with
 /// `MODULE_LICENSE` and the others.
 ///
-/// `type` implements [`pci::Driver`](crate::pci::Driver); its ID table becomes the module's
+/// `type` implements [`pci::Driver`](crate::pci::Driver). Its ID table becomes the module's
 /// aliases, so that the module is loaded when such a device is found. The other fields are those of
 /// [`module!`](crate::module!).
 ///
-/// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module
-/// registers it when it is loaded and unregisters it when it is unloaded.
+/// The driver structure is a static. Its contents are in `.data` and its ID table is in `.rodata`.
+/// The module registers it when it is loaded and unregisters it when it is unloaded.
 /// [`pci::Driver`](crate::pci::Driver) has an example.
 #[macro_export]
 macro_rules! module_pci_driver {
@@ -481,24 +526,25 @@ macro_rules! module_pci_driver {
     };
 }
 
-/// What [`module_pci_driver!`](crate::module_pci_driver) stands for, as
+/// Expansion of [`module_pci_driver!`](crate::module_pci_driver), in the way of
 /// [`__module!`](crate::__module).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __module_pci_driver {
     ($ty:ty, $infos:tt) => {
         const _: () = {
-            // What the driver wrote is looked up here, where it cannot name what stands in the
-            // inner block.
+            // The driver's type is resolved here, outside of the inner block, so that it cannot
+            // name the items of that block.
             type LinuxDriver = $ty;
 
             $crate::__nothing_forgotten! { LinuxDriver }
 
             const _: () = {
-                // The ID table, under the name by which modpost makes the module's aliases of it.
+                // The ID table. modpost finds it by this name and makes the module's aliases from
+                // it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                                                                    $crate::__core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
-                                                                ))]
+                    $crate::__core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
+                ))]
                 static ID_TABLE: $crate::pci::Table<
                     LinuxDriver,
                     { <LinuxDriver as $crate::pci::Driver>::ID_TABLE.raw().len() },
@@ -509,12 +555,13 @@ macro_rules! __module_pci_driver {
 
                 struct PciDriver;
 
-                // SAFETY: nothing outside of this block can name the static, and the module
-                // registers it once.
+                // SAFETY: `StaticDriver` requires that the static is registered once. No code
+                // outside of this block can name it, and the module registers it once.
                 unsafe impl $crate::driver::StaticDriver for PciDriver {
                     type Ops = $crate::pci::Adapter<LinuxDriver>;
 
-                    fn driver() -> &'static $crate::driver::Static<$crate::pci::Adapter<LinuxDriver>> {
+                    fn driver()
+                    -> &'static $crate::driver::Static<$crate::pci::Adapter<LinuxDriver>> {
                         &DRIVER
                     }
                 }

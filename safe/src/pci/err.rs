@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct pci_error_handlers`.
 //!
-//! C header: `include/linux/pci.h`; `Documentation/PCI/pci-error-recovery.rst`; called by
-//! `drivers/pci/pcie/err.c`, and for resets by `drivers/pci/pci.c`.
+//! C header: `include/linux/pci.h`; `Documentation/PCI/pci-error-recovery.rst`. The callbacks are
+//! called by `drivers/pci/pcie/err.c`, and for resets by `drivers/pci/pci.c`.
 
 use core::marker::PhantomData;
 use core::pin::Pin;
@@ -15,39 +15,39 @@ use crate::driver::{HandlerCall, Turn};
 use crate::macros::vtable;
 use crate::types::Invariant;
 
-/// How much of the connection to a device is left: `pci_channel_state_t`.
+/// The state of the connection to a device: `pci_channel_state_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "pci_channel_state_t")]
 pub enum ChannelState {
-    /// Registers can be reached.
+    /// Registers can be accessed.
     #[doc(alias = "pci_channel_io_normal")]
     Normal,
-    /// Accesses are blocked: registers read all ones.
+    /// Accesses are blocked: registers read as all ones.
     #[doc(alias = "pci_channel_io_frozen")]
     Frozen,
-    /// The device is gone for good.
+    /// The device has failed permanently.
     #[doc(alias = "pci_channel_io_perm_failure")]
     PermFailure,
 }
 
-/// What a driver makes of an error: `pci_ers_result_t`.
+/// The answer of a driver to an error: `pci_ers_result_t`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(alias = "pci_ers_result_t")]
 pub enum ErsResult {
-    /// It has nothing to say.
+    /// The driver has no opinion.
     #[doc(alias = "PCI_ERS_RESULT_NONE")]
     None,
-    /// It can go on if it gets at the registers: [`mmio_enabled`](ErrorHandlers::mmio_enabled) is
-    /// next.
+    /// The driver can recover if it can access the registers.
+    /// [`mmio_enabled`](ErrorHandlers::mmio_enabled) is called next.
     #[doc(alias = "PCI_ERS_RESULT_CAN_RECOVER")]
     CanRecover,
-    /// The slot has to be reset: [`slot_reset`](ErrorHandlers::slot_reset) is next.
+    /// The slot must be reset. [`slot_reset`](ErrorHandlers::slot_reset) is called next.
     #[doc(alias = "PCI_ERS_RESULT_NEED_RESET")]
     NeedReset,
-    /// The device is lost.
+    /// The device cannot be recovered.
     #[doc(alias = "PCI_ERS_RESULT_DISCONNECT")]
     Disconnect,
-    /// It works again.
+    /// The device works again.
     #[doc(alias = "PCI_ERS_RESULT_RECOVERED")]
     Recovered,
 }
@@ -64,34 +64,37 @@ impl ErsResult {
     }
 }
 
-/// Recovery from errors of the bus, and resets: C's `struct pci_error_handlers`. What a driver does
-/// not write is NULL.
+/// Callbacks for recovery from bus errors, and for resets: C's `struct pci_error_handlers`. A
+/// callback that a driver does not write is NULL.
 ///
-/// `cor_error_detected`, which some kernels have, is not here: `aer.c` calls it without the
-/// device's lock, so that nothing would keep the driver bound while it runs.
+/// `cor_error_detected`, which some kernels have, is not available. `aer.c` calls it without the
+/// device's lock, so nothing would keep the driver bound while it runs.
 ///
-/// The state of a recovery: `error_detected` first; then, as the drivers of the slot have answered,
-/// `mmio_enabled`, `slot_reset`, and at last `resume`. A reset that is asked for (`reset` in sysfs,
-/// [`Device::reset_function`]) calls `reset_prepare` and `reset_done`.
+/// A recovery begins with `error_detected`. What follows depends on the answers of the drivers in
+/// the slot: `mmio_enabled`, `slot_reset`, and finally `resume`. A requested reset (`reset` in
+/// sysfs, [`Device::reset_function`]) calls `reset_prepare` and `reset_done`.
 ///
-/// # Locks
+/// # Context
 ///
-/// | called by | which | locks that are held |
+/// May sleep. The locks that are held depend on the caller:
+///
+/// | caller | callbacks | locks held |
 /// |---|---|---|
 /// | `report_*` in `drivers/pci/pcie/err.c` (AER, DPC, EDR) | `error_detected`, `mmio_enabled`, `slot_reset`, `resume` | the device's; `pci_bus_sem` for reading, by `pci_walk_bus` |
-/// | `cxl_rch_handle_error_iter` in `drivers/pci/pcie/aer.c` (6.7 on) | `error_detected` | the device's; `pci_bus_sem` for reading |
+/// | `cxl_rch_handle_error_iter` in `drivers/pci/pcie/aer.c` (since 6.7) | `error_detected` | the device's; `pci_bus_sem` for reading |
 /// | `pcifront_common_process` in `drivers/pci/xen-pcifront.c` | `error_detected`, `mmio_enabled`, `slot_reset`, `resume` | none |
 /// | `pci_dev_save_and_disable`, `pci_dev_restore` in `drivers/pci/pci.c` | `reset_prepare`, `reset_done` | the device's, and those of the other devices that are reset with it |
 ///
-/// So none of them relies on the device's lock. They take turns with each other and with all
-/// callbacks that have a [`Core`](crate::device::Core) device, and none runs once `remove` has
-/// begun. `dev` is [`Exclusive`], which has what one callback at a time may do, and nothing that
-/// takes a lock of the table, or calls these handlers.
+/// Therefore none of the callbacks relies on the device's lock. Only one of them, or of the
+/// callbacks with a [`Core`](crate::device::Core) device, runs at a time. None runs after `remove`
+/// has begun. `dev` is [`Exclusive`]: it has the methods that need exclusive access, but none that
+/// takes a lock of the table or calls these callbacks.
 ///
-/// What no module can guard: `xen-pcifront` reads the driver's pointer and calls it with nothing
-/// held between the two, so that the module could be unloaded in between. A C driver has the same
-/// gap. A handler that has begun is waited for before the module goes.
+/// One gap remains, as in a C driver. `xen-pcifront` reads the driver's pointer and then calls the
+/// callback, with nothing held in between, so the module could be unloaded between the two. Once a
+/// callback has begun, the module waits for it before it is unloaded.
 ///
+/// # Examples
 /// ```
 /// use linux_driver::pci::{self, ChannelState, ErsResult};
 /// use linux_driver::prelude::*;
@@ -100,7 +103,11 @@ impl ErsResult {
 ///
 /// #[vtable]
 /// impl pci::ErrorHandlers for Nic {
-///     fn error_detected(_dev: &pci::Device<Exclusive>, _this: Pin<&Self>, state: ChannelState) -> ErsResult {
+///     fn error_detected(
+///         _dev: &pci::Device<Exclusive>,
+///         _this: Pin<&Self>,
+///         state: ChannelState,
+///     ) -> ErsResult {
 ///         match state {
 ///             ChannelState::PermFailure => ErsResult::Disconnect,
 ///             _ => ErsResult::NeedReset,
@@ -109,48 +116,72 @@ impl ErsResult {
 /// }
 /// ```
 ///
-/// and in the driver: `const ERR_HANDLER: pci::ErrHandler<Self> = pci::ErrHandler::of();`.
+/// The driver refers to them with `const ERR_HANDLER: pci::ErrHandler<Self> =
+/// pci::ErrHandler::of();`.
 #[vtable]
 #[doc(alias = "pci_error_handlers")]
 pub trait ErrorHandlers: Send + Sync + 'static {
-    /// The bus has an error: stop using the device. Context: may sleep; see the trait for the
-    /// locks.
+    /// Stops using the device after an error of the bus, and returns what the recovery should do
+    /// next.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The trait's documentation lists the locks.
     #[doc(alias = "pci_error_handlers.error_detected")]
     fn error_detected(dev: &Device<Exclusive>, this: Pin<&Self>, state: ChannelState) -> ErsResult {
         let _ = (dev, this, state);
         ErsResult::None
     }
 
-    /// Registers can be reached again, DMA cannot. A driver that does not write it answers
-    /// [`Recovered`](ErsResult::Recovered). Context: may sleep; see the trait for the locks.
+    /// Continues the recovery: registers can be accessed again, but DMA is not enabled. A driver
+    /// that does not write this callback answers [`Recovered`](ErsResult::Recovered).
+    ///
+    /// # Context
+    ///
+    /// May sleep. The trait's documentation lists the locks.
     #[doc(alias = "pci_error_handlers.mmio_enabled")]
     fn mmio_enabled(dev: &Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         let _ = (dev, this);
         ErsResult::Recovered
     }
 
-    /// The slot was reset: set the device up anew. A driver that does not write it answers
-    /// [`Recovered`](ErsResult::Recovered). Context: may sleep; see the trait for the locks.
+    /// Sets the device up again after the slot was reset. A driver that does not write this
+    /// callback answers [`Recovered`](ErsResult::Recovered).
+    ///
+    /// # Context
+    ///
+    /// May sleep. The trait's documentation lists the locks.
     #[doc(alias = "pci_error_handlers.slot_reset")]
     fn slot_reset(dev: &Device<Exclusive>, this: Pin<&Self>) -> ErsResult {
         let _ = (dev, this);
         ErsResult::Recovered
     }
 
-    /// The function is about to be reset: stop using it. Context: may sleep; see the trait for the
-    /// locks.
+    /// Stops using the function, which is about to be reset.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The trait's documentation lists the locks.
     #[doc(alias = "pci_error_handlers.reset_prepare")]
     fn reset_prepare(dev: &Device<Exclusive>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// The function was reset. Context: may sleep; see the trait for the locks.
+    /// Sets the function up again after a reset.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The trait's documentation lists the locks.
     #[doc(alias = "pci_error_handlers.reset_done")]
     fn reset_done(dev: &Device<Exclusive>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// All is well again: go on. Context: may sleep; see the trait for the locks.
+    /// Resumes normal operation after a recovery.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The trait's documentation lists the locks.
     #[doc(alias = "pci_error_handlers.resume")]
     fn resume(dev: &Device<Exclusive>, this: Pin<&Self>) {
         let _ = (dev, this);
@@ -161,10 +192,11 @@ pub trait ErrorHandlers: Send + Sync + 'static {
 pub struct ErrHandler<T>(Option<&'static sys::pci_error_handlers>, Invariant<T>);
 
 impl<T> ErrHandler<T> {
-    /// NULL: the driver knows nothing of errors.
+    /// NULL: the driver has no error handlers.
     pub const NONE: Self = Self(None, PhantomData);
 
-    /// What the driver has written of [`ErrorHandlers`], in a table in read-only memory.
+    /// Returns the callbacks that the driver has written of [`ErrorHandlers`], in a table in
+    /// read-only memory.
     pub const fn of() -> Self
     where
         T: ErrorHandlers,
@@ -179,7 +211,7 @@ impl<T> ErrHandler<T> {
         }
     }
 
-    /// Whether there are any.
+    /// Returns true if the driver has error handlers.
     pub(super) const fn is_some(&self) -> bool {
         self.0.is_some()
     }
@@ -189,15 +221,17 @@ struct Table<T>(T);
 
 impl<T: ErrorHandlers> Table<T> {
     const HANDLERS: &'static sys::pci_error_handlers = &{
-        // SAFETY: `struct pci_error_handlers` is pointers to functions, for which zero is NULL.
+        // SAFETY: `struct pci_error_handlers` consists of pointers to functions, for which zero is
+        // NULL.
         let mut handlers: sys::pci_error_handlers = unsafe { core::mem::zeroed() };
         if T::HAS_ERROR_DETECTED {
             handlers.error_detected = Some(error_detected::<T>);
         }
-        // `pcifront_common_process` of 6.1 looks for `error_detected` alone and calls the other
-        // three, NULL or not. One that was not written answers as that of 6.12 does for NULL, with
-        // `Recovered`: for `None`, `xen-pciback` ends the whole guest. In `pcie/err.c` it changes
-        // nothing, since each of these steps begins with `Recovered`.
+        // In 6.1, `pcifront_common_process` checks `error_detected` only, and calls the other three
+        // even if they are NULL. Therefore they are never NULL where `error_detected` is not. A
+        // callback that the driver did not write answers `Recovered`, as that function of 6.12 does
+        // for NULL. With `None`, `xen-pciback` would end the whole guest. In `pcie/err.c` this
+        // changes nothing, because each of these steps begins with `Recovered`.
         if T::HAS_ERROR_DETECTED || T::HAS_MMIO_ENABLED {
             handlers.mmio_enabled = Some(mmio_enabled::<T>);
         }
@@ -217,27 +251,26 @@ impl<T: ErrorHandlers> Table<T> {
     };
 }
 
-/// The turn of an error handler, with the device and the driver's data; `None` if the device is not
-/// bound to this driver, or is being unbound.
+/// Returns the turn of an error handler, with the device and the driver's data. Returns `None` if
+/// the device is not bound to this driver, or is being unbound.
 ///
 /// # Safety
 ///
-/// `pdev` is a device that the caller has a reference to, for `'a`, which ends before the turn
-/// does.
+/// The caller must have a reference to `pdev` for `'a`, which must end before the turn does.
 unsafe fn handler<'a, T: ErrorHandlers>(
     pdev: *mut sys::pci_dev,
 ) -> Option<(Turn, &'a Device<Exclusive>, Pin<&'a T>)> {
-    // SAFETY: the device is there; only the field's address is taken.
+    // SAFETY: the device exists. Only the address of the field is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
-    // SAFETY: by the caller's promise.
+    // SAFETY: `of_handler` requires a device that exists. The caller has a reference to it.
     let (turn, this) = unsafe { Turn::of_handler::<T>(dev)? };
-    // SAFETY: `Exclusive` demands a device that is bound, and the turn: `remove` waits for that
-    // before it unbinds.
+    // SAFETY: `Exclusive` requires a bound device and the turn. `remove` waits for the turn before
+    // it unbinds the device.
     Some((turn, unsafe { Device::from_raw(pdev) }, this))
 }
 
-/// Called by `report_error_detected` with the device's lock held, and by `pcifront_common_process`
-/// without.
+/// Implements `error_detected`. `report_error_detected` calls it with the device's lock held,
+/// `pcifront_common_process` without it.
 unsafe extern "C" fn error_detected<T: ErrorHandlers>(
     pdev: *mut sys::pci_dev,
     state: sys::pci_channel_state_t,
@@ -246,11 +279,11 @@ unsafe extern "C" fn error_detected<T: ErrorHandlers>(
     let state = match state {
         sys::LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL => ChannelState::Normal,
         sys::LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE => ChannelState::PermFailure,
-        // Of a state that we do not know, the registers are not to be touched.
+        // In an unknown state the driver must not access the registers.
         _ => ChannelState::Frozen,
     };
-    // SAFETY: either caller has a reference to the device until this returns: the bus's list, or
-    // `pci_get_domain_bus_and_slot`.
+    // SAFETY: `handler` requires a reference to the device until this returns. The first caller has
+    // one through the bus's list, the other from `pci_get_domain_bus_and_slot`.
     match unsafe { handler::<T>(pdev) } {
         Some((_turn, dev, this)) => T::error_detected(dev, this, state).raw(),
         None => ErsResult::None.raw(),
@@ -260,10 +293,12 @@ unsafe extern "C" fn error_detected<T: ErrorHandlers>(
 macro_rules! callbacks {
     ($($name:ident -> $result:ident;)*) => { $(
         /// Called by `pcie/err.c` with the device's lock held, and by `pcifront_common_process`
-        /// without.
-        unsafe extern "C" fn $name<T: ErrorHandlers>(pdev: *mut sys::pci_dev) -> sys::pci_ers_result_t {
+        /// without it.
+        unsafe extern "C" fn $name<T: ErrorHandlers>(
+            pdev: *mut sys::pci_dev,
+        ) -> sys::pci_ers_result_t {
             let _call = HandlerCall::begin();
-            // SAFETY: as in `error_detected`.
+            // SAFETY: same preconditions as in `error_detected`.
             match unsafe { handler::<T>(pdev) } {
                 Some((_turn, dev, this)) => T::$name(dev, this).raw(),
                 None => $result::None.raw(),
@@ -271,11 +306,12 @@ macro_rules! callbacks {
         }
     )* };
     ($($name:ident;)*) => { $(
-        /// Called by `pci.c` and `pcie/err.c` with the device's lock held; `resume` by
-        /// `pcifront_common_process` without.
+        /// Called by `pci.c` and `pcie/err.c` with the device's lock held.
+        /// `pcifront_common_process` calls `resume` without it.
         unsafe extern "C" fn $name<T: ErrorHandlers>(pdev: *mut sys::pci_dev) {
             let _call = HandlerCall::begin();
-            // SAFETY: as in `error_detected`; whoever resets a device has a reference to it.
+            // SAFETY: same preconditions as in `error_detected`. The code that resets a device has
+            // a reference to it.
             if let Some((_turn, dev, this)) = unsafe { handler::<T>(pdev) } {
                 T::$name(dev, this);
             }
@@ -313,10 +349,10 @@ mod tests {
 
     /// `xen-pciback` ends the guest of a driver that answers `None` to either.
     #[test]
-    fn what_a_driver_does_not_write_has_recovered() {
+    fn callbacks_that_are_not_written_answer_recovered() {
         let mut pdev = core::mem::MaybeUninit::<sys::pci_dev>::zeroed();
-        // SAFETY: only the reference is made: the callbacks that were not written do not look at
-        // the device.
+        // SAFETY: the callbacks that were not written do not access the device. The memory is valid
+        // and aligned.
         let dev = unsafe { Device::<Exclusive>::from_raw(pdev.as_mut_ptr()) };
         let this = Pin::new(&Detects);
         assert_eq!(Detects::mmio_enabled(dev, this), ErsResult::Recovered);

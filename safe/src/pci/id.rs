@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which devices a driver is for.
+//! The devices that a driver supports.
 //!
-//! C header: `include/linux/mod_devicetable.h`; matching is `pci_match_device` in
-//! `drivers/pci/pci-driver.c`.
+//! C header: `include/linux/mod_devicetable.h`. `pci_match_device` in `drivers/pci/pci-driver.c`
+//! does the matching.
 
 use core::marker::PhantomData;
 
@@ -11,16 +11,16 @@ use linux_driver_sys as sys;
 use super::Driver;
 use crate::types::Invariant;
 
-/// Which devices an entry matches: C's `struct pci_device_id`.
+/// An entry of an ID table, which matches one or more devices: C's `struct pci_device_id`.
 #[derive(Clone, Copy)]
 #[doc(alias = "pci_device_id")]
 pub struct DeviceId(sys::pci_device_id);
 
 impl DeviceId {
-    /// Any value matches: `PCI_ANY_ID`.
+    /// Matches any value: `PCI_ANY_ID`.
     pub const ANY: u32 = sys::PCI_ANY_ID as u32;
 
-    /// A vendor's device, whatever its subsystem: C's `PCI_DEVICE`.
+    /// Matches a device of a vendor, with any subsystem: C's `PCI_DEVICE`.
     pub const fn new(vendor: u16, device: u16) -> Self {
         Self(sys::pci_device_id {
             vendor: vendor as u32,
@@ -31,7 +31,7 @@ impl DeviceId {
         })
     }
 
-    /// A vendor's device on a given subsystem: C's `PCI_DEVICE_SUB`.
+    /// Matches a device of a vendor with a given subsystem: C's `PCI_DEVICE_SUB`.
     pub const fn with_subsystem(vendor: u16, device: u16, subvendor: u16, subdevice: u16) -> Self {
         Self(sys::pci_device_id {
             subvendor: subvendor as u32,
@@ -40,8 +40,8 @@ impl DeviceId {
         })
     }
 
-    /// Every device of a class, in the bits of `mask`: C's `PCI_DEVICE_CLASS`. The class is 24
-    /// bits: base class, subclass, programming interface.
+    /// Matches every device whose class equals `class` in the bits of `mask`: C's
+    /// `PCI_DEVICE_CLASS`. A class has 24 bits: base class, subclass, programming interface.
     pub const fn with_class(class: u32, mask: u32) -> Self {
         Self(sys::pci_device_id {
             vendor: Self::ANY,
@@ -66,14 +66,14 @@ impl DeviceId {
 }
 
 /// The entry that ends a table.
-// SAFETY: `struct pci_device_id` is integers, for which zero is a value.
+// SAFETY: `struct pci_device_id` consists of integers, for which zero is a valid value.
 const ZERO: sys::pci_device_id = unsafe { core::mem::zeroed() };
 
-/// The devices that a driver is for, each with what the driver wants to know of it. Made by
+/// The devices that a driver supports, each with the driver's own information about it. Made by
 /// [`id_table!`](crate::pci::id_table).
 pub struct IdTable<T: 'static> {
-    /// Ended by an entry of zeroes; `driver_data` is the number of the entry in `infos`, counted
-    /// from 1.
+    /// The entries, ended by one of zeroes. `driver_data` is the number of the entry in `infos`,
+    /// counted from 1.
     raw: &'static [sys::pci_device_id],
     infos: &'static [T],
 }
@@ -93,12 +93,12 @@ impl<T> IdTable<T> {
         Self { raw, infos }
     }
 
-    /// How many devices it names.
+    /// Returns the number of entries.
     pub const fn len(&self) -> usize {
         self.raw.len() - 1
     }
 
-    /// Whether it names none.
+    /// Returns true if there are no entries.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -108,17 +108,17 @@ impl<T> IdTable<T> {
         self.raw
     }
 
-    /// What the driver wants to know of a device that was matched with this `driver_data`.
+    /// Returns the driver's information for the entry with this `driver_data`.
     ///
-    /// 0 is no entry: the bus made the match without the table (`driver_override`), or the ID was
-    /// added at run time.
+    /// Returns `None` for 0, which is not the number of an entry. It is 0 if the bus made the match
+    /// without the table (`driver_override`), or if the ID was added at run time.
     pub(super) fn info(&self, driver_data: sys::kernel_ulong_t) -> Option<&'static T> {
         let number = usize::try_from(driver_data).ok()?;
         self.infos.get(number.checked_sub(1)?)
     }
 }
 
-/// The entries as C has them, with the one that ends the table. `M` is `N + 1`.
+/// Returns the entries as C has them, with the one that ends the table. `M` must be `N + 1`.
 #[doc(hidden)]
 pub const fn raw_table<const N: usize, const M: usize>(
     ids: [DeviceId; N],
@@ -130,7 +130,7 @@ pub const fn raw_table<const N: usize, const M: usize>(
     let mut i = 0;
     while i < N {
         let id = &ids[i];
-        // pci_match_id() takes such an entry for the end.
+        // pci_match_id() would stop at such an entry.
         assert!(
             id.0.vendor != 0 || id.0.subvendor != 0 || id.0.class_mask != 0,
             "an ID of zeroes would end the table: what comes after it would never match"
@@ -152,14 +152,14 @@ pub const fn raw_table<const N: usize, const M: usize>(
     raw
 }
 
-/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver
-/// structure points to.
+/// The ID table of the driver `T` as an array. modpost reads the static that contains it, and the
+/// driver structure points to it.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Table<T, const M: usize>([sys::pci_device_id; M], Invariant<T>);
 
 impl<T: Driver, const M: usize> Table<T, M> {
-    /// The driver's own table, of `M` entries with the last one.
+    /// Returns the table of the driver. `M` counts the entry that ends the table.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
         let raw = T::ID_TABLE.raw();
@@ -173,21 +173,23 @@ impl<T: Driver, const M: usize> Table<T, M> {
         Self(array, PhantomData)
     }
 
-    /// As C has it.
+    /// Returns the table as C has it.
     pub(super) const fn as_ptr(&'static self) -> *const sys::pci_device_id {
         self.0.as_ptr()
     }
 }
 
-/// The devices that a driver is for.
+/// Makes an ID table: the devices that a driver supports.
 ///
-/// Each entry is an ID and what the driver wants to know of such a device, or the ID alone where
-/// that is `()`. The table is ended and checked at compile time: it is not empty, no entry would
-/// end it early, none stands in it twice.
+/// Each entry is an ID with the driver's own information about such a device, or only an ID where
+/// that information is `()`. The table is completed and checked at compile time: it must not be
+/// empty, no entry may end it early, and no entry may be in it twice.
 ///
-/// An ID that is added at run time (`new_id` in sysfs) has no entry of its own: the kernel takes it
-/// only with the `driver_data` of one that stands in the table, which are counted from 1; without
-/// infos it is 0 for all, the default.
+/// An ID that user space adds at run time (`new_id` in sysfs) has no entry of its own. The kernel
+/// accepts it only with the `driver_data` of an entry in the table. These are counted from 1.
+/// Without information, `driver_data` is 0 for every entry, which is also the default of `new_id`.
+///
+/// # Examples
 ///
 /// ```
 /// use linux_driver::pci::{self, DeviceId};
@@ -211,7 +213,8 @@ impl<T: Driver, const M: usize> Table<T, M> {
 macro_rules! __pci_id_table {
     (@raw $infos:literal $($id:expr),*) => {{
         const LENGTH: usize = <[&str]>::len(&[$($crate::__core::stringify!($id)),*]);
-        const RAW: [$crate::sys::pci_device_id; LENGTH + 1] = $crate::pci::raw_table([$($id),*], $infos);
+        const RAW: [$crate::sys::pci_device_id; LENGTH + 1] =
+            $crate::pci::raw_table([$($id),*], $infos);
         &RAW
     }};
     ($(($id:expr, $info:expr)),+ $(,)?) => {

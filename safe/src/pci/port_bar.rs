@@ -11,10 +11,10 @@ use crate::device::{self, Bound};
 use crate::error::{Result, code::EBUSY, code::EINVAL, code::ENODEV};
 use crate::io::Ports;
 
-/// A BAR of I/O ports, at least `SIZE` of them, requested until the driver is unbound.
+/// A BAR of which at least `SIZE` I/O ports are requested until the driver is unbound.
 ///
-/// As with a [`Bar`](super::Bar) of memory the region belongs to the binding, and a driver gets at
-/// the ports while the device is bound: [`access`](Self::access).
+/// As with a [`Bar`](super::Bar) of memory, the region belongs to the binding. A driver reaches the
+/// ports with [`access`](Self::access) while the device is bound.
 ///
 /// ```
 /// use linux_driver::device::Bound;
@@ -30,7 +30,7 @@ use crate::io::Ports;
 ///
 /// # Invariants
 ///
-/// The ports are requested until the end of the binding whose number is `binding`.
+/// The ports are requested until the binding with the number `binding` ends.
 #[doc(alias = "__devm_request_region")]
 pub struct PortBar<const SIZE: usize> {
     ports: Ports<SIZE>,
@@ -63,24 +63,27 @@ impl<const SIZE: usize> PortBar<SIZE> {
             return Err(EINVAL);
         };
         let dev: &device::Device<Bound> = device.as_ref();
-        // SAFETY: the device is there, and bound: the core does not write the field before it is
-        // unbound.
+        // SAFETY: the device exists and is bound. The driver core writes the field only when it
+        // unbinds the device.
         let driver = unsafe { (*dev.as_raw()).driver };
-        // SAFETY: the driver is there, and has a name, until after what is managed has been
-        // released.
+        // SAFETY: a bound driver and its name exist until after the managed resources of the device
+        // are released.
         let name = unsafe { (*driver).name };
         let all = &raw mut sys::ioport_resource;
-        // SAFETY: `__devm_request_region` demands a device that is being bound or bound, for devres
-        // to release the region, and a name that stays as long as the region: it is the bound
-        // driver's, which stays registered until the device was unbound. `ioport_resource` is the
-        // kernel's own.
+        // SAFETY: `__devm_request_region` requires:
+        // - a device that is bound or being bound, so that devres releases the region: the device
+        //   is `Bound`;
+        // - a name that lives as long as the region: it is the name of the bound driver, which
+        //   stays registered until the device is unbound;
+        // - a resource that contains the region: `ioport_resource` is the kernel's own.
         let region = unsafe { sys::__devm_request_region(dev.as_raw(), all, start, length, name) };
         if region.is_null() {
             return Err(EBUSY);
         }
-        // INVARIANT: requested, until the binding that is now ends. SAFETY: so many ports were
-        // requested, which all lie in `ioport_resource`, and that ends at 0xffff; `access` gives
-        // them away only while they are the driver's.
+        // INVARIANT: the ports are requested until the current binding ends.
+        // SAFETY: `Ports::new` requires ports that belong to the driver. All `length` ports were
+        // requested, and they are inside `ioport_resource`, which ends at 0xffff. `access` returns
+        // them only while they belong to the driver.
         let ports = unsafe { Ports::new(start16, length16) };
         Ok(Self {
             ports,
@@ -88,17 +91,23 @@ impl<const SIZE: usize> PortBar<SIZE> {
         })
     }
 
-    /// The ports, while the device is bound. [`ENODEV`] if they were requested for another device,
-    /// or for this one when it was bound before.
+    /// Returns the ports, while the device is bound.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if the ports were requested for another device, or for an earlier binding of this
+    /// device.
     #[inline]
     pub fn access<'a>(
         &'a self,
         device: &'a impl AsRef<device::Device<Bound>>,
     ) -> Result<&'a Ports<SIZE>> {
-        // The binding that the ports are requested for is the one that is, and lasts as long as
-        // `device` is borrowed.
+        // The ports were requested for the current binding, which lasts as long as `device` is
+        // borrowed.
         if device.as_ref().binding() == self.binding {
             Ok(&self.ports)
         } else {

@@ -3,26 +3,27 @@
 //!
 //! C header: `include/linux/pci.h`; `drivers/pci/pci.c`.
 //!
-//! | | [`Core`]: a callback, under the device's lock | [`Exclusive`]: an error handler | [`Bound`]: anywhere else |
+//! | | [`Core`]: a callback under the device's lock | [`Exclusive`]: an error handler | [`Bound`]: anywhere else |
 //! |---|---|---|---|
-//! | [`power_state`](Device::power_state), saved state | yes | yes | no: what suspends or resumes the device would be raced with |
+//! | [`power_state`](Device::power_state), [`save_state`](Device::save_state), [`restore_state`](Device::restore_state) | yes | yes | no: the call would race with a suspend or resume of the device |
 //! | [`set_power_state`](Device::set_power_state) | yes | no: it takes `pci_bus_sem`, which AER's recovery holds | no |
 //! | [`reset_function`](Device::reset_function) | yes | no: it calls `reset_prepare` and `reset_done` | no |
-//! | [`try_reset_function`](Device::try_reset_function) | `EAGAIN` | `EAGAIN` where the device's lock is held | yes; `EAGAIN` while a callback or an error handler has the device |
+//! | [`try_reset_function`](Device::try_reset_function) | `EAGAIN` | `EAGAIN` where the device's lock is held | yes; `EAGAIN` while a callback or an error handler uses the device |
 //!
-//! C's `pci_reset_function` is not here: it waits for the device's lock. In a callback that is held
-//! already; anywhere else, whoever holds it to unbind the driver may wait for the caller.
+//! C's `pci_reset_function` is not available: it waits for the device's lock. A callback holds that
+//! lock already. Anywhere else, the task that holds the lock to unbind the driver may wait for the
+//! caller.
 //!
-//! C's `pci_disable_device` is not here either: what
-//! [`pcim_enable_device`](Device::pcim_enable_device) has enabled is disabled when the driver is
-//! unbound, and to disable it twice is an error.
+//! C's `pci_disable_device` is not available either. What
+//! [`pcim_enable_device`](Device::pcim_enable_device) enabled is disabled when the driver is
+//! unbound, and disabling it twice is an error.
 //!
 //! ```
 //! use linux_driver::device::Core;
 //! use linux_driver::error::Result;
 //! use linux_driver::pci::{self, PowerState};
 //!
-//! /// In a callback: from sleep to a state as after power-on.
+//! /// Brings a sleeping device into the state that it has after power-on. Runs in a callback.
 //! fn wake(dev: &pci::Device<Core>) -> Result {
 //!     dev.set_power_state(PowerState::D0)?;
 //!     dev.restore_state();
@@ -38,23 +39,23 @@ use crate::device::{self, Bound, Core, Exclusive};
 use crate::driver::Turn;
 use crate::error::{Result, code::EAGAIN, to_result};
 
-/// A device's power state: `pci_power_t`.
+/// The power state of a device: `pci_power_t`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[doc(alias = "pci_power_t")]
 pub enum PowerState {
     /// On.
     #[doc(alias = "PCI_D0")]
     D0,
-    /// Light sleep, where the device has it.
+    /// Light sleep, if the device supports it.
     #[doc(alias = "PCI_D1")]
     D1,
-    /// Deeper sleep, where the device has it.
+    /// Deeper sleep, if the device supports it.
     #[doc(alias = "PCI_D2")]
     D2,
-    /// Off, but for configuration space.
+    /// Off, except for configuration space.
     #[doc(alias = "PCI_D3hot")]
     D3hot,
-    /// Off.
+    /// Power is removed.
     #[doc(alias = "PCI_D3cold")]
     D3cold,
 }
@@ -80,42 +81,58 @@ impl PowerState {
 }
 
 impl Device<Core> {
-    /// Puts the device into a power state: C's `pci_set_power_state`. A state that the device does
-    /// not have is passed over without an error, as in C.
+    /// Puts the device into a power state: C's `pci_set_power_state`. As in C, a state that the
+    /// device does not support is ignored without an error.
     ///
-    /// `EIO` if it does not go there. Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep. Takes `pci_bus_sem`.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device does not change its state.
     #[doc(alias = "pci_set_power_state")]
     pub fn set_power_state(&self, state: PowerState) -> Result {
-        // SAFETY: `pci_set_power_state` writes `current_state` and bit fields with no lock of its
-        // own: it demands that nobody else changes the device's power state. The core does so under
-        // the device's lock, which is held where a device is `Core`, or in runtime power
-        // management, for which the caller answers as in C. It takes `pci_bus_sem`, which no caller
-        // of a callback with `Core` holds.
+        // SAFETY: `pci_set_power_state` writes `current_state` and bit fields without a lock of its
+        // own, so it requires that nothing else changes the device's power state. The driver core
+        // changes it under the device's lock, which is held where a device is `Core`. It also
+        // changes it in runtime power management, which the driver must coordinate as in C. The
+        // function takes `pci_bus_sem`; no caller of a callback with `Core` holds it.
         to_result(unsafe { sys::pci_set_power_state(self.as_raw(), state.raw()) })
     }
 
-    /// Resets the device, in the best way that it has, and puts its configuration space back: C's
-    /// `pci_reset_function_locked`. The driver's `reset_prepare` and `reset_done` are called, where
-    /// it has them, unless this is called in `probe` or `remove`.
+    /// Resets the function in the best way that the device supports, and restores its configuration
+    /// space: C's `pci_reset_function_locked`. Calls the driver's `reset_prepare` and `reset_done`,
+    /// unless this is called in `probe` or `remove`.
     ///
-    /// `ENOTTY` if the device has no way. Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY` if the device supports no kind of reset.
     #[doc(alias = "pci_reset_function_locked")]
     #[doc(alias = "__pci_reset_function_locked")]
     pub fn reset_function(&self) -> Result {
-        // SAFETY: `pci_reset_function_locked` demands that the device's lock is held: it is where a
-        // device is `Core`. The function calls `reset_prepare` and `reset_done` of the driver,
-        // neither of which has a `Core` device, so that it is not entered again.
+        // SAFETY: `pci_reset_function_locked` requires that the device's lock is held, which it is
+        // where a device is `Core`. The function calls the driver's `reset_prepare` and
+        // `reset_done`. Neither of them has a `Core` device, so they cannot call this again.
         to_result(unsafe { sys::pci_reset_function_locked(self.as_raw()) })
     }
 }
 
 impl Device<Exclusive> {
-    /// The power state that the device is in; `None` if the kernel does not know. Context: any
-    /// in which there is an [`Exclusive`] device.
+    /// Returns the power state of the device, or `None` if the kernel does not know it:
+    /// `pci_dev.current_state`.
+    ///
+    /// # Context
+    ///
+    /// Any in which the driver has an [`Exclusive`] device.
     #[doc(alias = "pci_dev.current_state")]
     pub fn power_state(&self) -> Option<PowerState> {
-        // SAFETY: the device is there, by the type's invariant; the field is an `int` that is
-        // written in one piece.
+        // SAFETY: by the type's invariant the device exists. The field is an `int`, and each write
+        // to it is a single store.
         let current = unsafe { (*self.as_raw()).current_state };
         PowerState::ALL
             .iter()
@@ -123,49 +140,62 @@ impl Device<Exclusive> {
             .map(|(state, _)| *state)
     }
 
-    /// Notes what is in configuration space: C's `pci_save_state`. `ENOMEM`, where the kernel has
-    /// no room for it. Context: may sleep.
+    /// Saves the device's configuration space: C's `pci_save_state`.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if the kernel has no buffer for the registers of a capability.
     #[doc(alias = "pci_save_state")]
     pub fn save_state(&self) -> Result {
-        // SAFETY: `pci_save_state` writes `saved_config_space` and `state_saved` with no lock of
-        // its own: it demands that nobody else saves or restores. The driver's callbacks that can
-        // do so run one at a time, by the type's invariant; the core does so around them.
+        // SAFETY: `pci_save_state` writes `saved_config_space` and `state_saved` without a lock of
+        // its own, so it requires that nothing else saves or restores the state. By the type's
+        // invariant, only one of the driver's callbacks that can do so runs at a time. The driver
+        // core saves and restores before and after these callbacks, not during them.
         to_result(unsafe { sys::pci_save_state(self.as_raw()) })
     }
 
-    /// Puts back what [`save_state`](Self::save_state) noted, if it did: C's `pci_restore_state`.
-    /// Context: may sleep.
+    /// Restores what [`save_state`](Self::save_state) saved: C's `pci_restore_state`. Does not
+    /// change the configuration header if nothing was saved.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "pci_restore_state")]
     pub fn restore_state(&self) {
-        // SAFETY: as in `save_state`; without a saved state the function leaves the header of
-        // configuration space as it is.
+        // SAFETY: same preconditions as in `save_state`. Without a saved state the function leaves
+        // the header of configuration space unchanged.
         unsafe { sys::pci_restore_state(self.as_raw()) };
     }
 }
 
 impl Device<Bound> {
-    /// Resets the function, as [`reset_function`](Device::reset_function) does, where nobody else
-    /// has the device to itself: C's `pci_try_reset_function`.
+    /// Resets the function as [`reset_function`](Device::reset_function) does, if nothing else uses
+    /// the device exclusively: C's `pci_try_reset_function`.
     ///
     /// # Context
     ///
-    /// May sleep; takes the device's lock if nobody has it.
+    /// May sleep. Takes the device's lock if it is free.
     ///
     /// # Errors
     ///
-    /// `EAGAIN` if the device's lock is held, by a callback or by whoever binds or unbinds a
-    /// driver, or if one of the [`ErrorHandlers`](super::ErrorHandlers) runs without it; what C
-    /// returns.
+    /// `EAGAIN` if the device's lock is held, by a callback or by code that binds or unbinds a
+    /// driver. `EAGAIN` also if one of the [`ErrorHandlers`](super::ErrorHandlers) runs without the
+    /// lock. Otherwise the error of C's function.
     #[doc(alias = "pci_try_reset_function")]
     #[doc(alias = "pci_reset_function")]
     pub fn try_reset_function(&self) -> Result {
         let dev: &device::Device<Bound> = self.as_ref();
-        // C calls `reset_prepare`, which would wait for a handler that may wait for this caller.
+        // C's function calls `reset_prepare`. Without this check, that would wait for an error
+        // handler, which may itself wait for this caller.
         let Some(_turn) = Turn::try_take(dev.as_raw()) else {
             return Err(EAGAIN);
         };
-        // SAFETY: `pci_try_reset_function` demands a device that is there, which a bound one is; it
-        // takes the device's lock with `pci_dev_trylock`, or returns.
+        // SAFETY: `pci_try_reset_function` requires a device that exists, which a bound device
+        // does. It takes the device's lock with `pci_dev_trylock`, or returns an error.
         to_result(unsafe { sys::pci_try_reset_function(self.as_raw()) })
     }
 }

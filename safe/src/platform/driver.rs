@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `struct platform_driver`.
 //!
-//! C header: `include/linux/platform_device.h`; the callbacks are called by
+//! C header: `include/linux/platform_device.h`. The callbacks are called by
 //! `drivers/base/platform.c`.
 
 use core::ffi::{CStr, c_char, c_int};
@@ -20,81 +20,93 @@ use crate::pm;
 use crate::sysfs;
 use crate::types::Invariant;
 
-/// A platform driver. The value is the data of one device: made by `probe`, dropped after `remove`.
+/// A platform driver. A value of the type is the data of one device. `probe` creates it, and it is
+/// dropped after `remove`.
 ///
-/// A callback that is not written is NULL in the `struct platform_driver`, but for `probe` and
-/// `remove`, which stand for the life of the data. (The legacy `suspend` and `resume` of
-/// `struct platform_driver` are not here: [`DRIVER`](Self::DRIVER) has the `pm` that took their
-/// place.)
+/// A callback that the driver does not write is NULL in the `struct platform_driver`. The
+/// exceptions are `probe` and `remove`, which create and drop the data. The legacy `suspend` and
+/// `resume` of `struct platform_driver` are not available: `pm` in [`DRIVER`](Self::DRIVER)
+/// replaced them.
 ///
-/// Runtime power management works as on PCI, though the bus leaves it to its drivers: for a driver
-/// that writes a runtime callback it is enabled before `probe`, with the device awake and in use,
-/// and disabled after `remove`.
+/// Runtime power management works as on PCI. The bus itself leaves it to the driver, so this crate
+/// enables it for each driver that writes a runtime callback: before `probe`, with the device awake
+/// and in use. It is disabled after `remove`.
 ///
-/// See [the module's first page](super) for an example.
+/// The [`platform`](super) module has an example.
 #[vtable]
 #[doc(alias = "platform_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
-    /// What the driver wants to know of a device from its entry in the ID table.
+    /// The driver's own information about a device, from its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/platform/drivers`. Without an ID table, the name
-    /// of its devices too. It does not compile if it is empty, longer than 55 bytes or has a `/` in
-    /// it.
+    /// The driver's name: its folder in `/sys/bus/platform/drivers`. Without an ID table, the
+    /// driver matches devices of this name. A name that is empty, longer than 55 bytes or contains
+    /// a `/` does not compile.
     #[doc(alias = "platform_driver.driver.name")]
     const NAME: &'static CStr;
 
-    /// The devices that it is for.
+    /// The devices that the driver supports.
     #[doc(alias = "platform_driver.id_table")]
     const ID_TABLE: IdTable<Self::IdInfo> = IdTable::NONE;
 
-    /// The members of `struct device_driver`: power management, how it is probed.
+    /// The members of `struct device_driver`: power management, probe type.
     #[doc(alias = "platform_driver.driver")]
     const DRIVER: DeviceDriver<Self, Bus> = DeviceDriver::new();
 
-    /// Attributes of the driver: files in its folder in sysfs.
+    /// The attributes of the driver: files in its folder in sysfs.
     #[doc(alias = "platform_driver.driver.groups")]
     const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
 
-    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while
-    /// it is bound.
+    /// The attributes of each bound device: files in the device's folder in sysfs, which exist
+    /// while the device is bound.
     #[doc(alias = "platform_driver.driver.dev_groups")]
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Bus> = sysfs::DeviceGroups::NONE;
 
-    /// A `probe` that defers fails with `ENXIO` instead, and is not tried again.
+    /// True if a `probe` that defers fails with `ENXIO` instead, and is not tried again.
     #[doc(alias = "platform_driver.prevent_deferred_probe")]
     const PREVENT_DEFERRED_PROBE: bool = false;
 
-    /// The driver sees to DMA ownership itself: user space may be given another device of the IOMMU
-    /// group.
+    /// True if the driver manages DMA ownership itself. Then user space may be given another device
+    /// of the IOMMU group.
     #[doc(alias = "platform_driver.driver_managed_dma")]
     const DRIVER_MANAGED_DMA: bool = false;
 
-    /// Takes on a device: `platform_driver.probe`.
+    /// Binds the driver to a device: `platform_driver.probe`. Returns an initialiser of the
+    /// device's data, which runs in place, in the only allocation that is made for a device.
     ///
-    /// `id` is what stands in the table for the device's name; `None` where the bus made the match
-    /// without the table (`driver_override`, the firmware's ID), and where the table has no infos.
-    /// The data is initialised in place, in the one allocation that is made for a device; an error
-    /// means that the driver does not take the device on.
-    /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is there.
+    /// `id` is the information in the table's entry for the device's name. It is `None` if the bus
+    /// made the match without the table (`driver_override`, an ID of the firmware), or if the
+    /// entries of the table have no information.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// # Errors
+    ///
+    /// An error means that the driver does not bind to the device.
+    /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) asks the driver core to try again later,
+    /// when something that the driver needs may be available.
     #[doc(alias = "platform_driver.probe")]
     fn probe(dev: &Device<Core>, id: Option<&'static Self::IdInfo>) -> impl PinInit<Self, Error>;
 
-    /// Gives a device up: `platform_driver.remove`. What the data holds is given up after this,
-    /// when it is dropped; what is managed (devres), after that.
+    /// Unbinds the driver from a device: `platform_driver.remove`. After this callback the data is
+    /// dropped. After that, managed resources ([`devres`](crate::devres)) are released.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "platform_driver.remove")]
     fn remove(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// The system goes down, or boots another kernel: stop the device, above all its DMA. It stays
-    /// bound: `platform_driver.shutdown`.
+    /// Stops the device, above all its DMA, because the system shuts down or boots another kernel:
+    /// `platform_driver.shutdown`. The device stays bound.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "platform_driver.shutdown")]
     fn shutdown(dev: &Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
@@ -106,11 +118,11 @@ impl<T: Driver> Written<T> {
     pub const PLATFORM: Called = Called::by(&T::DRIVER);
 }
 
-/// Stands between a [`Driver`] and C.
+/// The functions that C calls for a [`Driver`].
 pub struct Adapter<T: Driver>(Invariant<T>);
 
-// SAFETY: this is the pair of functions for `struct platform_driver`. When `driver_register` fails,
-// the bus has dropped its pointers to the structure.
+// SAFETY: `register` and `unregister` belong to `struct platform_driver`. When `driver_register`
+// fails, the bus has dropped its pointers to the structure.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = sys::platform_driver;
 
@@ -120,34 +132,37 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
         _module: &'static ThisModule,
         _mod_name: *const c_char,
     ) -> Result {
-        // SAFETY: the structure is valid and not registered, by the caller's promise. The module
-        // that the shim names is the one that it is linked into, which is this one.
+        // SAFETY: `__platform_driver_register` requires a valid structure that is not registered,
+        // which the caller promises, and its module. The shim passes the module that it is linked
+        // into, which is this module.
         to_result(unsafe { sys::linux_driver_platform_driver_register(driver) })
     }
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut sys::platform_driver) {
-        // SAFETY: it is registered, by the caller's promise.
+        // SAFETY: `platform_driver_unregister` requires a registered driver, which the caller
+        // promises.
         unsafe { sys::platform_driver_unregister(driver) };
     }
 }
 
-// SAFETY: the ID table is a static, and so is all that `driver` puts in.
+// SAFETY: the ID table is a static, and so is everything that `driver` puts into the structure.
 unsafe impl<T: Driver> driver::Adapter for Adapter<T> {
     const CONTENTS: sys::platform_driver = contents::<T>(T::ID_TABLE.raw().as_ptr());
 }
 
-/// The driver structure of a [`Driver`], for a static: all that is known at compile time is in it.
+/// Returns the driver structure of a [`Driver`], for a static. Its contents are known at compile
+/// time.
 #[doc(hidden)]
 pub const fn driver<T: Driver, const M: usize>(table: &'static Table<T, M>) -> Static<Adapter<T>> {
-    // SAFETY: the name is a static, the table is the driver's own and a static, and the callbacks
-    // are those below.
+    // SAFETY: the name is a static, the table is a static of this driver, and the callbacks are
+    // those below.
     unsafe { Static::new(contents::<T>(table.as_ptr())) }
 }
 
 const fn contents<T: Driver>(id_table: *const sys::platform_device_id) -> sys::platform_driver {
-    // SAFETY: `struct platform_driver` is pointers and integers, for which zero is what a C static
-    // starts with.
+    // SAFETY: `struct platform_driver` consists of pointers and integers. All of them start as zero
+    // in a C static.
     let zero: sys::platform_driver = unsafe { core::mem::zeroed() };
     let mut driver = with_remove::<T>(sys::platform_driver {
         probe: Some(probe::<T>),
@@ -172,8 +187,8 @@ const fn contents<T: Driver>(id_table: *const sys::platform_device_id) -> sys::p
 
 type Remove = unsafe extern "C" fn(*mut sys::platform_device);
 
-/// `platform_driver.remove`, which returned an `int` that the bus ignored before it returned
-/// nothing: the field's own type chooses.
+/// Sets `platform_driver.remove`. The callback returned an `int`, which the bus ignored, before it
+/// returned nothing. The type of the field selects the function.
 #[cfg(has_field = "platform_driver.remove")]
 const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platform_driver {
     trait Field<T> {
@@ -188,9 +203,9 @@ const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platfo
     const fn contents<T, F: Field<T>>() -> F {
         F::CONTENTS
     }
-    /// Called as [`remove`] is, where it returns an `int`.
+    /// Does what [`remove`] does, for kernels where the callback returns an `int`.
     unsafe extern "C" fn remove_int<T: Driver>(pdev: *mut sys::platform_device) -> c_int {
-        // SAFETY: by the caller's promise, which is the same.
+        // SAFETY: the caller promises the same as `remove` requires.
         unsafe { remove::<T>(pdev) };
         0
     }
@@ -198,88 +213,96 @@ const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platfo
     driver
 }
 
-/// `platform_driver.remove`, in a union with `remove_new` where that was its name while it returned
-/// nothing and the other an `int`.
+/// Sets `platform_driver.remove` where it is in a union with `remove_new`. In those kernels
+/// `remove_new` returns nothing and `remove` an `int`.
 #[cfg(not(has_field = "platform_driver.remove"))]
 const fn with_remove<T: Driver>(mut driver: sys::platform_driver) -> sys::platform_driver {
-    // The union stands between `probe` and `shutdown`.
-    const PLACE: usize = size_of::<Option<Remove>>();
+    // The union is between `probe` and `shutdown`.
+    const OFFSET: usize = size_of::<Option<Remove>>();
     const {
         assert!(core::mem::offset_of!(sys::platform_driver, probe) == 0);
-        assert!(core::mem::offset_of!(sys::platform_driver, shutdown) == 2 * PLACE);
+        assert!(core::mem::offset_of!(sys::platform_driver, shutdown) == 2 * OFFSET);
     }
-    // SAFETY: the offset is one in the structure.
-    let place = unsafe { (&raw mut driver).cast::<u8>().add(PLACE) };
-    // SAFETY: this is the place of the union, both of whose members are of this type.
-    unsafe { place.cast::<Option<Remove>>().write(Some(remove::<T>)) };
+    // SAFETY: the offset is inside the structure.
+    let field = unsafe { (&raw mut driver).cast::<u8>().add(OFFSET) };
+    // SAFETY: this is the position of the union, and both of its members have this type.
+    unsafe { field.cast::<Option<Remove>>().write(Some(remove::<T>)) };
     driver
 }
 
-/// `platform_driver.probe`. Called by `platform_probe` with the device's lock held.
+/// Implements `platform_driver.probe`. `platform_probe` calls it with the device's lock held.
 unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int {
-    // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
+    // SAFETY: the bus passes a device that it has a reference to. Only the address of the field is
+    // taken.
     let dev = unsafe { &raw mut (*pdev).dev };
-    // SAFETY: the bus probes a device that is registered.
+    // SAFETY: `check` requires a registered device. The bus probes only those.
     if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
         return error.to_errno();
     }
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: the device's lock is held; the platform bus does neither.
+        // SAFETY: `enable` requires the device's lock, which is held, and a bus that neither
+        // enables runtime power management nor counts a use. The platform bus does neither.
         if let Err(error) = unsafe { pm::enable(dev) } {
             return error.to_errno();
         }
     }
     let init = || {
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call;
-        // the driver's data is in its place.
+        // SAFETY: `Core` requires a device under its lock for the call. The bus has a reference to
+        // the device and holds the lock. The driver's data is in its place.
         let device = unsafe { Device::<Core>::from_raw(pdev) };
         T::probe(device, T::ID_TABLE.info(device.name()))
     };
-    // SAFETY: this is the bus's `probe`.
+    // SAFETY: `bind` requires the bus's `probe`, which this function is.
     let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
-            // SAFETY: `enable` has counted a use.
+            // SAFETY: `start` requires a counted use. `enable` counted one.
             unsafe { pm::start(dev) };
         } else {
-            // SAFETY: `enable` came before, and has counted a use.
+            // SAFETY: `disable` requires an earlier `enable`, and the use that it counted.
             unsafe { pm::disable(dev) };
         }
     }
     returned
 }
 
-/// `platform_driver.remove`. Called by `platform_remove` with the device's lock held, once after a
-/// `probe` that returned 0.
+/// Implements `platform_driver.remove`. `platform_remove` calls it with the device's lock held,
+/// once after a `probe` that returned 0.
 unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::platform_device) {
-    // SAFETY: the bus hands over a device that it holds; only the field's address is taken.
+    // SAFETY: the bus passes a device that it has a reference to. Only the address of the field is
+    // taken.
     let dev = unsafe { &raw mut (*pdev).dev };
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `start` came after `probe`; the use that it counts is given up below.
+        // SAFETY: `stop` requires an earlier `start`, which `probe` called. `disable` below gives
+        // up the use that `stop` counts.
         unsafe { pm::stop(dev) };
-        // SAFETY: `enable` came before `probe`, and `stop` has counted a use.
+        // SAFETY: `wake` requires an earlier `enable`, which `probe` called, and a use, which
+        // `stop` counted.
         unsafe { pm::wake(dev) };
     }
     let lend = |this: Pin<&T>| {
-        // SAFETY: the bus hands over a device that it holds, under the device's lock, for the call.
+        // SAFETY: `Core` requires a device under its lock for the call. The bus has a reference to
+        // the device and holds the lock.
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
-    // SAFETY: this is the bus's `remove`; runtime callbacks are announced, the others are called
-    // under the device's lock.
+    // SAFETY: `unbind` requires the bus's `remove`, which this function is, and to know whether the
+    // driver has runtime callbacks. All other callbacks are called under the device's lock.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `enable` came before, and `stop` has counted a use.
+        // SAFETY: `disable` requires an earlier `enable`, which `probe` called, and a use, which
+        // `stop` counted.
         unsafe { pm::disable(dev) };
     }
 }
 
-/// `platform_driver.shutdown`. Called by `platform_shutdown` with the device's lock held.
+/// Implements `platform_driver.shutdown`. `platform_shutdown` calls it with the device's lock held.
 unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::platform_device) {
-    // SAFETY: the bus hands over a device that is there; only the field's address is taken.
+    // SAFETY: the bus passes a device that exists. Only the address of the field is taken.
     let dev = unsafe { &raw mut (*pdev).dev };
-    // SAFETY: the bus calls it for a device that is bound to the driver, under the device's lock.
+    // SAFETY: `data` requires a device that is bound to the driver, under its lock. The bus calls
+    // this only then.
     if let Some(this) = unsafe { driver::data::<T>(dev) } {
-        // SAFETY: as above.
+        // SAFETY: `Core` requires a bound device and its lock, as above.
         T::shutdown(unsafe { Device::from_raw(pdev) }, this);
     }
 }
@@ -287,12 +310,12 @@ unsafe extern "C" fn shutdown<T: Driver>(pdev: *mut sys::platform_device) {
 /// Declares a module that is a platform driver and nothing else: C's `module_platform_driver`, with
 /// `MODULE_LICENSE` and the others.
 ///
-/// `type` implements [`platform::Driver`](crate::platform::Driver); its ID table, or its name where
-/// it has none, becomes the module's aliases, so that the module is loaded when such a device is
-/// there. The other fields are those of [`module!`](crate::module!).
+/// `type` implements [`platform::Driver`](crate::platform::Driver). Its ID table becomes the
+/// module's aliases, so that the module is loaded when such a device is registered. Without a
+/// table, its name becomes the alias. The other fields are those of [`module!`](crate::module!).
 ///
-/// The driver structure is a static, its contents in `.data`, its ID table in `.rodata`; the module
-/// registers it when it is loaded and unregisters it when it is unloaded.
+/// The driver structure is a static. Its contents are in `.data` and its ID table is in `.rodata`.
+/// The module registers it when it is loaded and unregisters it when it is unloaded.
 /// [`platform`](crate::platform) has an example.
 #[macro_export]
 macro_rules! module_platform_driver {
@@ -301,24 +324,25 @@ macro_rules! module_platform_driver {
     };
 }
 
-/// What [`module_platform_driver!`](crate::module_platform_driver) stands for, as
+/// Expansion of [`module_platform_driver!`](crate::module_platform_driver), in the way of
 /// [`__module!`](crate::__module).
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __module_platform_driver {
     ($ty:ty, $infos:tt) => {
         const _: () = {
-            // What the driver wrote is looked up here, where it cannot name what stands in the
-            // inner block.
+            // The driver's type is resolved here, outside of the inner block, so that it cannot
+            // name the items of that block.
             type LinuxDriver = $ty;
 
             $crate::__nothing_forgotten! { LinuxDriver }
 
             const _: () = {
-                // The ID table, under the name by which modpost makes the module's aliases of it.
+                // The ID table. modpost finds it by this name and makes the module's aliases from
+                // it.
                 #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                                                            $crate::__core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
-                                                        ))]
+                                    $crate::__core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
+                                ))]
                 static ID_TABLE: $crate::platform::Table<
                     LinuxDriver,
                     {
@@ -329,8 +353,8 @@ macro_rules! __module_platform_driver {
                     },
                 > = $crate::platform::Table::new();
 
-                // The name of a driver without a table is its alias too, where it is too long for
-                // modpost's table.
+                // Without a table, the name of the driver is the module's alias. A name that is too
+                // long for modpost's table becomes an alias of its own.
                 const ALIAS: usize = $crate::platform::long_alias_length(
                     <LinuxDriver as $crate::platform::Driver>::ID_TABLE.raw(),
                     <LinuxDriver as $crate::platform::Driver>::NAME,
@@ -346,12 +370,14 @@ macro_rules! __module_platform_driver {
 
                 struct PlatformDriver;
 
-                // SAFETY: nothing outside of this block can name the static, and the module
-                // registers it once.
+                // SAFETY: `StaticDriver` requires that the static is registered once. No code
+                // outside of this block can name it, and the module registers it once.
                 unsafe impl $crate::driver::StaticDriver for PlatformDriver {
                     type Ops = $crate::platform::Adapter<LinuxDriver>;
 
-                    fn driver() -> &'static $crate::driver::Static<$crate::platform::Adapter<LinuxDriver>> {
+                    fn driver()
+                    -> &'static $crate::driver::Static<$crate::platform::Adapter<LinuxDriver>>
+                    {
                         &DRIVER
                     }
                 }

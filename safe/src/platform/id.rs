@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which devices a driver is for.
+//! The devices that a driver supports.
 //!
-//! C header: `include/linux/mod_devicetable.h`; matching is `platform_match` in
-//! `drivers/base/platform.c`.
+//! C header: `include/linux/mod_devicetable.h`. `platform_match` in `drivers/base/platform.c` does
+//! the matching.
 
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
@@ -12,19 +12,24 @@ use linux_driver_sys as sys;
 use super::Driver;
 use crate::types::Invariant;
 
-/// Which devices an entry matches: C's `struct platform_device_id`.
+/// An entry of an ID table, which matches the devices of one name: C's `struct platform_device_id`.
 #[derive(Clone, Copy)]
 #[doc(alias = "platform_device_id")]
 pub struct DeviceId(sys::platform_device_id);
 
 /// The entry that ends a table.
-// SAFETY: `struct platform_device_id` is integers, for which zero is a value.
+// SAFETY: `struct platform_device_id` consists of integers, for which zero is a valid value.
 const ZERO: sys::platform_device_id = unsafe { core::mem::zeroed() };
 
 impl DeviceId {
-    /// Devices of this name, whatever their number. It has at most 19 bytes (`PLATFORM_NAME_SIZE`,
-    /// of the kernel with the smallest one, less the NUL), which is checked at compile time for a
-    /// table.
+    /// Matches devices of this name, with any number.
+    ///
+    /// The name has at most 19 bytes: the smallest `PLATFORM_NAME_SIZE` of the supported kernels,
+    /// less the NUL. In a table this is checked at compile time.
+    ///
+    /// # Panics
+    ///
+    /// If the name is empty or too long.
     pub const fn new(name: &CStr) -> Self {
         let bytes = name.to_bytes();
         assert!(
@@ -32,8 +37,8 @@ impl DeviceId {
             "an empty name would end the table: what comes after it would never match"
         );
         assert!(
-            has_place(name),
-            "the name is longer than C's `struct platform_device_id` has place for"
+            fits(name),
+            "the name is longer than C's `struct platform_device_id` can hold"
         );
         let mut id = ZERO;
         let mut i = 0;
@@ -56,17 +61,17 @@ impl DeviceId {
     }
 }
 
-/// The devices that a driver is for, each with what the driver wants to know of it. Made by
-/// [`id_table!`](crate::platform::id_table); [`NONE`](Self::NONE) is NULL.
+/// The devices that a driver supports, each with the driver's own information about it. Made by
+/// [`id_table!`](crate::platform::id_table). [`NONE`](Self::NONE) is NULL.
 pub struct IdTable<T: 'static> {
-    /// Ended by an entry of zeroes; `driver_data` is the number of the entry in `infos`, counted
-    /// from 1. Empty: no table.
+    /// The entries, ended by one of zeroes. `driver_data` is the number of the entry in `infos`,
+    /// counted from 1. Empty if there is no table.
     raw: &'static [sys::platform_device_id],
     infos: &'static [T],
 }
 
 impl<T> IdTable<T> {
-    /// No table: the driver is for the devices of its own name.
+    /// No table: the driver matches the devices that have its own name.
     pub const NONE: Self = Self {
         raw: &[],
         infos: &[],
@@ -98,12 +103,12 @@ impl<T> IdTable<T> {
         Self { raw, infos }
     }
 
-    /// How many devices it names.
+    /// Returns the number of entries.
     pub const fn len(&self) -> usize {
         self.raw.len().saturating_sub(1)
     }
 
-    /// Whether it names none.
+    /// Returns true if there are no entries.
     pub const fn is_empty(&self) -> bool {
         self.raw.is_empty()
     }
@@ -113,11 +118,12 @@ impl<T> IdTable<T> {
         self.raw
     }
 
-    /// What the driver wants to know of a device of this name: the entry that the bus finds by it.
+    /// Returns the driver's information for a device of this name, from the entry by which the bus
+    /// finds the driver.
     ///
-    /// Not by `platform_device.id_entry`: a match that was made without the table
-    /// (`driver_override`, ACPI) leaves there what a match before it, maybe with a driver that is
-    /// gone, has written.
+    /// `platform_device.id_entry` cannot be used. A match that is made without the table
+    /// (`driver_override`, ACPI) does not write it. Then it still points into the table of an
+    /// earlier driver, which may be unloaded.
     pub(super) fn info(&self, name: &CStr) -> Option<&'static T> {
         let name = name.to_bytes_with_nul();
         let entry = self.raw.iter().find(|entry| {
@@ -131,7 +137,7 @@ impl<T> IdTable<T> {
     }
 }
 
-/// The entries as C has them, with the one that ends the table. `M` is `N + 1`.
+/// Returns the entries as C has them, with the one that ends the table. `M` must be `N + 1`.
 #[doc(hidden)]
 pub const fn raw_table<const N: usize, const M: usize>(
     ids: [DeviceId; N],
@@ -159,32 +165,32 @@ pub const fn raw_table<const N: usize, const M: usize>(
     raw
 }
 
-/// How many entries the table has that modpost makes the module's aliases of: with a name that has
-/// no place in one, the last alone.
+/// Returns the number of entries in the table from which modpost makes the module's aliases. If the
+/// name does not fit into an entry, the table has only the entry that ends it.
 #[doc(hidden)]
 pub const fn alias_count(raw: &[sys::platform_device_id], name: &CStr) -> usize {
     if !raw.is_empty() {
         raw.len()
-    } else if has_place(name) {
+    } else if fits(name) {
         2
     } else {
         1
     }
 }
 
-/// Whether a name has place in an ID.
-const fn has_place(name: &CStr) -> bool {
+/// Returns true if a name fits into an entry.
+const fn fits(name: &CStr) -> bool {
     name.count_bytes() < 20
 }
 
-/// The alias of a driver without an ID table whose name has no place in one, as `modinfo` has it:
-/// C's `MODULE_ALIAS("platform:NAME")`. Its length is [`long_alias_length`].
+/// Returns the alias of a driver without an ID table whose name does not fit into an entry, as
+/// `modinfo` has it: C's `MODULE_ALIAS("platform:NAME")`. `N` must be [`long_alias_length`].
 #[doc(hidden)]
 pub const fn long_alias<const N: usize>(name: &CStr) -> [u8; N] {
     let mut alias = [0; N];
     let (tag, name) = (ALIAS_TAG.as_bytes(), name.to_bytes());
     let mut i = 0;
-    // The NUL that ends it stands there already.
+    // The NUL at the end is there already.
     while i + 1 < N {
         alias[i] = if i < tag.len() {
             tag[i]
@@ -198,30 +204,31 @@ pub const fn long_alias<const N: usize>(name: &CStr) -> [u8; N] {
 
 const ALIAS_TAG: &str = "alias=platform:";
 
-/// The length of [`long_alias`]; 0 if there is none.
+/// Returns the length of [`long_alias`], or 0 if there is none.
 #[doc(hidden)]
 pub const fn long_alias_length(raw: &[sys::platform_device_id], name: &CStr) -> usize {
-    if raw.is_empty() && !has_place(name) {
+    if raw.is_empty() && !fits(name) {
         ALIAS_TAG.len() + name.count_bytes() + 1
     } else {
         0
     }
 }
 
-/// The ID table of the driver `T` as an array, for the static that modpost reads and the driver
-/// structure points to. Where the driver has none, its own name, by which it is matched then.
+/// The ID table of the driver `T` as an array. modpost reads the static that contains it, and the
+/// driver structure points to it. If the driver has no table, this contains its own name, by which
+/// it is matched then.
 #[doc(hidden)]
 #[repr(transparent)]
 pub struct Table<T, const M: usize>([sys::platform_device_id; M], Invariant<T>);
 
 impl<T: Driver, const M: usize> Table<T, M> {
-    /// The driver's own table, of [`alias_count`] entries.
+    /// Returns the table of the driver, with [`alias_count`] entries.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
         Self(alias_table(T::ID_TABLE.raw(), T::NAME), PhantomData)
     }
 
-    /// As C has it.
+    /// Returns the table as C has it.
     pub(super) const fn as_ptr(&'static self) -> *const sys::platform_device_id {
         self.0.as_ptr()
     }
@@ -248,34 +255,42 @@ const fn alias_table<const M: usize>(
     array
 }
 
-/// The devices that a driver is for.
+/// Makes an ID table: the devices that a driver supports.
 ///
-/// Each entry is an ID and what the driver wants to know of such a device, or the ID alone where
-/// that is `()`. The table is ended and checked at compile time: it is not empty, no entry would
-/// end it early, none stands in it twice.
+/// Each entry is an ID with the driver's own information about such a device, or only an ID where
+/// that information is `()`. The table is completed and checked at compile time: it must not be
+/// empty, no entry may end it early, and no entry may be in it twice.
+///
+/// # Examples
 ///
 /// ```
 /// use linux_driver::platform::{self, DeviceId};
 ///
-/// const TABLE: platform::IdTable<u32> = platform::id_table![(DeviceId::new(c"board"), 1), (DeviceId::new(c"board-v2"), 2)];
+/// const TABLE: platform::IdTable<u32> =
+///     platform::id_table![(DeviceId::new(c"board"), 1), (DeviceId::new(c"board-v2"), 2)];
 /// const PLAIN: platform::IdTable<()> = platform::id_table![DeviceId::new(c"board")];
 /// assert_eq!((TABLE.len(), PLAIN.len(), platform::IdTable::<()>::NONE.len()), (2, 1, 0));
 /// ```
 ///
 /// ```compile_fail
 /// # use linux_driver::platform::{self, DeviceId};
-/// const TWICE: platform::IdTable<()> = platform::id_table![DeviceId::new(c"a"), DeviceId::new(c"a")];
+/// const TWICE: platform::IdTable<()> =
+///     platform::id_table![DeviceId::new(c"a"), DeviceId::new(c"a")];
 /// ```
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __platform_id_table {
     (@raw $infos:literal $($id:expr),*) => {{
         const LENGTH: usize = <[&str]>::len(&[$($crate::__core::stringify!($id)),*]);
-        const RAW: [$crate::sys::platform_device_id; LENGTH + 1] = $crate::platform::raw_table([$($id),*], $infos);
+        const RAW: [$crate::sys::platform_device_id; LENGTH + 1] =
+            $crate::platform::raw_table([$($id),*], $infos);
         &RAW
     }};
     ($(($id:expr, $info:expr)),+ $(,)?) => {
-        $crate::platform::IdTable::new($crate::__platform_id_table!(@raw true $($id),*), &[$($info),*])
+        $crate::platform::IdTable::new(
+            $crate::__platform_id_table!(@raw true $($id),*),
+            &[$($info),*],
+        )
     };
     ($($id:expr),* $(,)?) => {
         $crate::platform::IdTable::new($crate::__platform_id_table!(@raw false $($id),*), &[])
@@ -311,7 +326,7 @@ mod tests {
         const NONE: IdTable<()> = IdTable::NONE;
         let table: [sys::platform_device_id; alias_count(NONE.raw(), c"board")] =
             alias_table(NONE.raw(), c"board");
-        // SAFETY: the entry holds a NUL.
+        // SAFETY: the name of the entry ends with a NUL.
         assert_eq!(unsafe { CStr::from_ptr(table[0].name.as_ptr()) }, c"board");
         assert_eq!((table.len(), table[1].name[0]), (2, 0));
         assert!(NONE.info(c"board").is_none());
@@ -319,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_table_has_place_for_is_an_alias_of_its_own() {
+    fn a_name_too_long_for_a_table_becomes_an_alias() {
         const NAME: &CStr = c"twenty-bytes-of-name";
         const LENGTH: usize = long_alias_length(&[], NAME);
         let table: [sys::platform_device_id; alias_count(&[], NAME)] = alias_table(&[], NAME);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Registers of a platform device, requested and mapped until the driver is unbound.
+//! The registers of a platform device, requested and mapped until the driver is unbound.
 //!
 //! C headers: `include/linux/platform_device.h`, `include/linux/device.h`; `lib/devres.c`.
 
@@ -14,11 +14,13 @@ use crate::error::{Result, code::EINVAL};
 use crate::io::Mapped;
 use crate::io::Mmio;
 
-/// A resource of a platform device that is memory, requested and mapped, at least `SIZE` bytes of
-/// it, until the driver is unbound. Made by [`Device::ioremap_resource`].
+/// A memory resource of a platform device, of which at least `SIZE` bytes are requested and mapped
+/// until the driver is unbound. Made by [`Device::ioremap_resource`].
 ///
-/// As a [`pci::Bar`](crate::pci::Bar), the mapping belongs to the binding: the core releases it
-/// after `remove`, whatever became of this value.
+/// As with a [`pci::Bar`](crate::pci::Bar), the mapping belongs to the binding: the driver core
+/// releases it after `remove`, no matter whether this value was dropped.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::device::Bound;
@@ -35,8 +37,8 @@ pub struct Mem<const SIZE: usize>(Mapped<SIZE>);
 
 impl<const SIZE: usize> Mem<SIZE> {
     pub(super) fn new(device: &Device<Bound>, number: u32) -> Result<Self> {
-        // SAFETY: `platform_get_resource` demands a device whose resources do not change meanwhile:
-        // those of one that is registered do not.
+        // SAFETY: `platform_get_resource` requires a device whose resources do not change
+        // meanwhile. Those of a registered device do not.
         let resource = unsafe {
             sys::platform_get_resource(device.as_raw(), sys::IORESOURCE_MEM as c_uint, number)
         };
@@ -44,15 +46,22 @@ impl<const SIZE: usize> Mem<SIZE> {
             dev_err!(device, "no memory {}", number);
             return Err(EINVAL);
         }
-        // SAFETY: as above: it is one of the device's.
+        // SAFETY: the resource belongs to the device, and does not change while the device is
+        // bound.
         let mapped = unsafe { Mapped::new(device.as_ref(), (c"memory", number), resource) };
         Ok(Self(mapped?))
     }
 
-    /// The registers, while the device is bound. [`ENODEV`](crate::error::code::ENODEV) if they
-    /// were mapped for another device, or for this one when it was bound before.
+    /// Returns the registers, while the device is bound.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`](crate::error::code::ENODEV) if they were mapped for another device, or for an
+    /// earlier binding of this device.
     #[inline]
     pub fn access<'a>(
         &'a self,

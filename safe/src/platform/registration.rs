@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Platform devices that a module makes: `struct platform_device_info`.
+//! Platform devices that a module registers: `struct platform_device_info`.
 //!
 //! C header: `include/linux/platform_device.h`.
 
@@ -14,23 +14,23 @@ use crate::device::{Normal, left_registered};
 use crate::error::{Error, Result, code::EDEADLK, code::EINVAL};
 use crate::task::InMiscOpen;
 
-/// The number of a device among those of its name.
+/// The number of a device among the devices of its name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Id {
-    /// It is the only one; its name in sysfs is the name.
+    /// No number: the device is the only one, and its name in sysfs is `NAME`.
     #[doc(alias = "PLATFORM_DEVID_NONE")]
     None,
-    /// The bus chooses a number that is free; its name in sysfs is `NAME.NUMBER.auto`.
+    /// A free number that the bus chooses. The device's name in sysfs is `NAME.NUMBER.auto`.
     #[doc(alias = "PLATFORM_DEVID_AUTO")]
     Auto,
-    /// This one, at most `i32::MAX`; its name in sysfs is `NAME.NUMBER`.
+    /// This number, at most `i32::MAX`. The device's name in sysfs is `NAME.NUMBER`.
     Number(u32),
 }
 
-/// What a platform device is to be: C's `struct platform_device_info`.
+/// The description of a platform device to register: C's `struct platform_device_info`.
 ///
-/// There are no resources and properties in it: which addresses a device answers at, nothing here
-/// could check.
+/// It has no resources and no properties, because nothing here could check the addresses of a
+/// device.
 #[derive(Clone, Copy)]
 #[doc(alias = "platform_device_info")]
 pub struct DeviceInfo<'a> {
@@ -40,7 +40,7 @@ pub struct DeviceInfo<'a> {
 }
 
 impl<'a> DeviceInfo<'a> {
-    /// A device of this name, the only one.
+    /// Describes a device of this name, without a number.
     pub const fn new(name: &'a CStr) -> Self {
         Self {
             name,
@@ -49,7 +49,7 @@ impl<'a> DeviceInfo<'a> {
         }
     }
 
-    /// Its number.
+    /// Sets the number.
     #[must_use]
     #[doc(alias = "platform_device_info.id")]
     pub const fn id(mut self, id: Id) -> Self {
@@ -57,7 +57,7 @@ impl<'a> DeviceInfo<'a> {
         self
     }
 
-    /// The addresses that it can reach by DMA; without this, it does none.
+    /// Sets the addresses that the device can reach by DMA. Without this, the device cannot do DMA.
     #[must_use]
     #[doc(alias = "platform_device_info.dma_mask")]
     pub const fn dma_mask(mut self, dma_mask: u64) -> Self {
@@ -66,17 +66,26 @@ impl<'a> DeviceInfo<'a> {
     }
 }
 
-/// A platform device that this module made: it is registered as long as this value is there.
-/// Whoever has a reference keeps its memory longer.
+/// A platform device that this module registered. It is registered as long as this value exists. A
+/// reference to the device keeps its memory longer.
 ///
-/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's
-/// callbacks, attributes, work items and threaded handlers, and the operations of its misc devices.
-/// They end before the device can go. Nor in `open` of any misc device: its removal may wait for
-/// `misc_mtx`, under which that runs. There the device is left registered, as if the value had been
-/// leaked, and the log says so.
+/// A value may be dropped wherever the caller may sleep, with two exceptions:
 ///
-/// A value that is leaked leaves the device there, which is the kernel's: its memory is none of the
-/// module's.
+/// - Code that belongs to the device must not drop it: callbacks, attributes, work items and
+///   threaded handlers of its driver, and the operations of its misc devices. The device cannot go
+///   away before that code ends, so the drop would wait for itself.
+/// - `open` of any misc device runs under `misc_mtx`, for which the device's removal may wait. A
+///   drop there leaves the device registered, as if the value had been leaked, and a log line says
+///   so.
+///
+/// If a value is leaked, the device stays registered. That is safe, because its memory belongs to
+/// the kernel and not to the module.
+///
+/// # Invariants
+///
+/// This value registered the device. It owns the reference that unregistering gives up.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::error::Result;
@@ -86,34 +95,37 @@ impl<'a> DeviceInfo<'a> {
 ///     DeviceRegistration::new(&DeviceInfo::new(c"board").id(Id::Auto))
 /// }
 /// ```
-///
-/// # Invariants
-///
-/// The device was registered by this value, which has the reference that unregistering gives up.
 #[doc(alias = "platform_device_register_full")]
 #[doc(alias = "platform_device_unregister")]
 pub struct DeviceRegistration(NonNull<sys::platform_device>);
 
 // SAFETY: a device may be unregistered on any thread.
 unsafe impl Send for DeviceRegistration {}
-// SAFETY: a shared one gives a `&Device<Normal>` and nothing else.
+// SAFETY: a shared reference gives access to a `&Device<Normal>` only.
 unsafe impl Sync for DeviceRegistration {}
 
 impl DeviceRegistration {
-    /// Makes a device and registers it: drivers that match are probed before this returns, or
+    /// Creates a device and registers it. Drivers that match are probed before this returns, or
     /// later.
     ///
-    /// `EINVAL` if the name is empty or the number too large, `EEXIST` if there is such a device
-    /// (which is logged with a stack trace), `ENOMEM`; [`EDEADLK`] in `open` of a misc device,
-    /// under `misc_mtx`, which the device's driver may take. Context: may sleep; takes the bus's
-    /// and the device's locks. Not in `probe` for a device that the same driver takes on: that
-    /// would never come to an end.
+    /// # Context
+    ///
+    /// May sleep. Takes the locks of the bus and of the device. Must not be called in `probe` for a
+    /// device that the same driver would bind to: that would never end.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL` if the name is empty or the number is too large;
+    /// - `EEXIST` if there is such a device already, which the kernel logs with a stack trace;
+    /// - `ENOMEM` if there is no memory;
+    /// - [`EDEADLK`] in `open` of a misc device, which runs under `misc_mtx`: the device's driver
+    ///   may take that lock.
     pub fn new(info: &DeviceInfo<'_>) -> Result<Self> {
         if InMiscOpen::is_here() {
             return Err(EDEADLK);
         }
-        // SAFETY: `struct platform_device_info` is pointers and integers, for which zero is what C
-        // starts with.
+        // SAFETY: `struct platform_device_info` consists of pointers and integers, for which zero
+        // is a valid value and C's default.
         let mut raw: sys::platform_device_info = unsafe { core::mem::zeroed() };
         if info.name.is_empty() {
             return Err(EINVAL);
@@ -125,16 +137,18 @@ impl DeviceRegistration {
             Id::Number(number) => c_int::try_from(number).map_err(|_| EINVAL)?,
         };
         raw.dma_mask = info.dma_mask;
-        // SAFETY: `platform_device_register_full` demands an info whose name is there for the call
-        // (it is copied), and a context that may sleep and holds no lock that a driver's `probe`
-        // takes: the caller promises the one, and `misc_mtx` was asked for above.
+        // SAFETY: `platform_device_register_full` requires:
+        // - a name that is valid for the call, which copies it: it is borrowed from `info`;
+        // - a context that may sleep: the caller has it;
+        // - that the caller holds no lock that a driver's `probe` takes: the caller promises that,
+        //   and `misc_mtx` was checked above.
         let device = unsafe { sys::platform_device_register_full(&raw const raw) };
-        // An errno in the place of a pointer, as C's `IS_ERR` has it.
+        // C returns an errno in the pointer, as `IS_ERR` tests it.
         let value = device.addr().cast_signed();
         if (-4095..0).contains(&value) {
             return Err(Error::from_errno(value as c_int));
         }
-        // INVARIANT: it was registered just now.
+        // INVARIANT: the device was registered just now.
         NonNull::new(device).map(Self).ok_or(EINVAL)
     }
 }
@@ -143,7 +157,7 @@ impl Deref for DeviceRegistration {
     type Target = Device<Normal>;
 
     fn deref(&self) -> &Device<Normal> {
-        // SAFETY: by the type's invariant a reference is held as long as this value is there.
+        // SAFETY: by the type's invariant this value owns a reference, so the device exists.
         unsafe { Device::from_raw(self.0.as_ptr()) }
     }
 }
@@ -153,9 +167,9 @@ impl Drop for DeviceRegistration {
         if InMiscOpen::is_here() {
             return left_registered(self.as_ref());
         }
-        // SAFETY: `platform_device_unregister` demands a device that is registered, with the
-        // reference that it gives up: by the type's invariant both are this value's, and this is
-        // the one place.
+        // SAFETY: `platform_device_unregister` requires a registered device, and the reference that
+        // it gives up. By the type's invariant this value has both, and only this drop gives them
+        // up.
         unsafe { sys::platform_device_unregister(self.0.as_ptr()) };
     }
 }

@@ -14,15 +14,17 @@ use crate::error::{Result, code::EBUSY};
 use crate::macros::vtable;
 use crate::task;
 
-/// The power management of a driver: C's `struct dev_pm_ops`. What a driver does not write is NULL
-/// in the table, and the bus or the core does what it does without.
+/// The power management callbacks of a driver: C's `struct dev_pm_ops`. A callback that a driver
+/// does not write is NULL in the table. Then the bus or the driver core applies its default.
 ///
-/// The callbacks with `_late`, `_early` and `_noirq` in their names are not here: the core calls
-/// them without the device's lock, so that nothing would keep the driver bound while they run.
+/// The callbacks with `_late`, `_early` and `_noirq` in their names are not available. The core
+/// calls them without the device's lock, so nothing would keep the driver bound while they run.
 ///
-/// C has macros that put one function in several places (`DEFINE_SIMPLE_DEV_PM_OPS`): suspend also
-/// as `freeze` and `poweroff`, resume also as `thaw` and `restore`. Here that is written out.
+/// C has a macro that uses one function for several callbacks (`DEFINE_SIMPLE_DEV_PM_OPS`): suspend
+/// also as `freeze` and `poweroff`, resume also as `thaw` and `restore`. Here a driver writes each
+/// callback.
 ///
+/// # Examples
 /// ```
 /// use linux_driver::driver::DeviceDriver;
 /// use linux_driver::pci;
@@ -54,101 +56,142 @@ use crate::task;
 /// }
 /// ```
 ///
-/// Without `.pm()` it does not compile.
-/// [`runtime`](super::runtime) has a driver with `runtime_suspend` and `runtime_resume`.
+/// Without `.pm()` this does not compile. [`runtime`](super::runtime) has a driver with
+/// `runtime_suspend` and `runtime_resume`.
 #[vtable]
 #[doc(alias = "dev_pm_ops")]
 pub trait Operations: Send + Sync + 'static {
     /// The bus of the driver's devices.
     type Bus: Bus;
 
-    /// The system is about to go to sleep: no children may be added from here to
-    /// [`complete`](Self::complete). Context: may sleep; under the device's lock.
+    /// Prepares the device, because the system is about to sleep. The driver must not add children
+    /// of the device from here to [`complete`](Self::complete).
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.prepare")]
     fn prepare(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// The system is awake again. Context: may sleep; under the device's lock.
+    /// Undoes [`prepare`](Self::prepare) after the system woke up.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.complete")]
     fn complete(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// The system goes to sleep, memory stays: quiesce the device. Context: may sleep; under the
-    /// device's lock.
+    /// Stops the device, because the system goes to sleep. Memory keeps its contents.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.suspend")]
     fn suspend(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// The system wakes up: undo [`suspend`](Self::suspend). Context: may sleep; under the device's
-    /// lock.
+    /// Undoes [`suspend`](Self::suspend) when the system wakes up.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.resume")]
     fn resume(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Before an image of memory is made: quiesce the device, which keeps its power. Context: may
-    /// sleep; under the device's lock.
+    /// Stops the device before an image of memory is created for hibernation. The device keeps its
+    /// power.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.freeze")]
     fn freeze(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// After an image was made, or could not be: undo [`freeze`](Self::freeze). Context: may sleep;
-    /// under the device's lock.
+    /// Undoes [`freeze`](Self::freeze) after an image was created, or could not be created.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.thaw")]
     fn thaw(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// After the image was saved, the power goes. Context: may sleep; under the device's lock.
+    /// Stops the device before the system is powered off, after the image was saved.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.poweroff")]
     fn poweroff(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Memory is as it was when the image was made; the device is as the firmware or another kernel
-    /// left it. Context: may sleep; under the device's lock.
+    /// Sets the device up again after memory was restored from an image. The device is in the state
+    /// in which the firmware or another kernel left it.
+    ///
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
     #[doc(alias = "dev_pm_ops.restore")]
     fn restore(dev: &<Self::Bus as Bus>::Device<Core>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Nobody uses the device: put it into a state that saves power. Its registers answer. An error
-    /// other than `EAGAIN` and `EBUSY` switches the device's runtime power management off until it
-    /// is set anew.
+    /// Puts the device, which is not in use, into a state that saves power. Its registers can still
+    /// be accessed.
     ///
-    /// [`resume_and_get`](super::runtime::resume_and_get) would wait for the end of this callback:
-    /// it does not compile with this `dev`, and returns `EDEADLK` otherwise.
+    /// [`resume_and_get`](super::runtime::resume_and_get) would wait for the end of this callback.
+    /// It does not compile with this `dev`, and otherwise returns `EDEADLK`.
     ///
-    /// Context: may sleep; no lock, but everybody who wants the device awake waits.
+    /// # Context
+    ///
+    /// May sleep. No lock is held, but code that wakes the device waits for this callback.
+    ///
+    /// # Errors
+    ///
+    /// After an error other than `EAGAIN` and `EBUSY`, the core does not call the runtime callbacks
+    /// of the device again until its status is set again.
     #[doc(alias = "dev_pm_ops.runtime_suspend")]
     fn runtime_suspend(dev: &<Self::Bus as Bus>::Device<Transition>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// Somebody uses the device: bring it back. As in [`runtime_suspend`](Self::runtime_suspend),
-    /// its being awake is not waited for here.
+    /// Brings the device back for use. As in [`runtime_suspend`](Self::runtime_suspend), the driver
+    /// cannot wait here until the device is awake.
     ///
-    /// Context: may sleep; no lock, but everybody who wants the device awake waits.
+    /// # Context
+    ///
+    /// May sleep. No lock is held, but code that wakes the device waits for this callback.
     #[doc(alias = "dev_pm_ops.runtime_resume")]
     fn runtime_resume(dev: &<Self::Bus as Bus>::Device<Transition>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
         Ok(())
     }
 
-    /// The device seems to be idle. `Ok` lets the core suspend it, an error does not. Context: may
-    /// sleep; no lock.
+    /// Decides whether the core may suspend the device, which seems to be idle. `Ok` means yes, an
+    /// error means no.
+    ///
+    /// # Context
+    ///
+    /// May sleep. No lock is held.
     #[doc(alias = "dev_pm_ops.runtime_idle")]
     fn runtime_idle(dev: &<Self::Bus as Bus>::Device<Bound>, this: Pin<&Self>) -> Result {
         let _ = (dev, this);
@@ -161,17 +204,17 @@ macro_rules! callbacks {
         /// Called by the core's power management with the device's lock held, for a device whose
         /// driver has this table.
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
-            // SAFETY: `device_prepare`, `device_suspend` and `device_resume` hold the device's lock
-            // around the callback.
+            // SAFETY: `under_lock` requires the device's lock. `device_prepare`, `device_suspend`
+            // and `device_resume` hold it around the callback.
             let _turn = unsafe { Turn::under_lock(dev) };
-            // SAFETY: the driver core chose this table for the driver that is bound, or being
-            // bound, to the device: where there is data it is `T`'s. It stays so under the device's
-            // lock.
+            // SAFETY: `data` requires that any data of the device is a `T`. The driver core chose
+            // this table for the driver that is bound, or being bound, to the device. That does not
+            // change under the device's lock.
             let Some(this) = (unsafe { data::<T>(dev) }) else {
                 return 0;
             };
-            // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the
-            // turn.
+            // SAFETY: `Core` requires a device of the driver's bus that is bound, its lock, and the
+            // turn. All last for this call.
             let dev = unsafe { T::Bus::from_raw::<Core>(dev) };
             match T::$name(dev, this) {
                 Ok(()) => 0,
@@ -180,17 +223,18 @@ macro_rules! callbacks {
         }
     )* };
     ($($name:ident $state:ident $unbound:expr;)*) => { $(
-        /// Called by runtime power management, with no lock, for a device whose driver has this
+        /// Called by runtime power management without a lock, for a device whose driver has this
         /// table.
         unsafe extern "C" fn $name<T: Operations>(dev: *mut sys::device) -> c_int {
-            // SAFETY: the table is that of the driver that is bound, or being bound, to the device:
-            // where there is data it is `T`'s. It stays: `unbind` waits for runtime callbacks
-            // (`pm_runtime_barrier`) before it drops the data and before it frees the head.
+            // SAFETY: `head_and_data` requires that any data of the device is a `T`, and that head
+            // and data stay. The table is that of the driver that is bound, or being bound, to the
+            // device. `unbind` waits for runtime callbacks (`pm_runtime_barrier`) before it drops
+            // the data and before it frees the head.
             let Some((head, this)) = (unsafe { head_and_data::<T>(dev) }) else {
                 return $unbound;
             };
-            // SAFETY: the device is one of the driver's bus, and bound until `unbind` has waited
-            // for this callback.
+            // SAFETY: `from_raw` requires a device of the driver's bus in this state. It is bound
+            // until `unbind` has waited for this callback.
             let device = unsafe { T::Bus::from_raw::<$state>(dev) };
             let _during = $state::begin(head);
             match T::$name(device, this) {
@@ -212,17 +256,17 @@ callbacks! {
 }
 
 callbacks! {
-    // A device that is being bound is in use.
+    // The returned errno if there is no data yet: a device that is being bound is in use.
     runtime_suspend Transition EBUSY.to_errno();
     runtime_resume Transition 0;
     runtime_idle Bound EBUSY.to_errno();
 }
 
-/// Notes, for as long as it is there, which task the end of a transition depends on.
+/// Records, while it exists, the task that runs a transition of the device's power state.
 struct During<'a>(&'a AtomicUsize);
 
 impl Transition {
-    /// A callback begins for whose end others wait.
+    /// Records that this task runs a callback for whose end other tasks wait.
     fn begin(head: &Head) -> During<'_> {
         let transition = &head.transition;
         transition.store(task::current(), Ordering::Relaxed);
@@ -231,7 +275,7 @@ impl Transition {
 }
 
 impl Bound {
-    /// Of what nobody waits for, nothing is noted.
+    /// Records nothing: no task waits for the end of such a callback.
     fn begin(_head: &Head) {}
 }
 
@@ -241,23 +285,27 @@ impl Drop for During<'_> {
     }
 }
 
-/// Called by `device_complete` with the device's lock held.
+/// Implements `dev_pm_ops.complete`. `device_complete` calls it with the device's lock held.
 unsafe extern "C" fn complete<T: Operations>(dev: *mut sys::device) {
-    // SAFETY: `device_complete` holds the device's lock around the callback.
+    // SAFETY: `under_lock` requires the device's lock. `device_complete` holds it around the
+    // callback.
     let _turn = unsafe { Turn::under_lock(dev) };
-    // SAFETY: the device is bound to the driver whose table this is, and its lock is held.
+    // SAFETY: `data` requires that any data of the device is a `T`. The device is bound to the
+    // driver with this table, and its lock is held.
     if let Some(this) = unsafe { data::<T>(dev) } {
-        // SAFETY: the device is one of the driver's bus, and bound, under its lock, with the turn.
+        // SAFETY: `Core` requires a device of the driver's bus that is bound, its lock, and the
+        // turn. All last for this call.
         T::complete(unsafe { T::Bus::from_raw::<Core>(dev) }, this);
     }
 }
 
-/// The table, in read-only memory.
+/// Returns the table, which is in read-only memory.
 pub(crate) const fn ops<T: Operations>() -> *const sys::dev_pm_ops {
     struct Table<T>(T);
     impl<T: Operations> Table<T> {
         const OPS: &'static sys::dev_pm_ops = &{
-            // SAFETY: `struct dev_pm_ops` is pointers to functions, for which zero is NULL.
+            // SAFETY: `struct dev_pm_ops` consists of pointers to functions, for which zero is
+            // NULL.
             let mut ops: sys::dev_pm_ops = unsafe { core::mem::zeroed() };
             if T::HAS_PREPARE {
                 ops.prepare = Some(prepare::<T>);
@@ -298,7 +346,7 @@ pub(crate) const fn ops<T: Operations>() -> *const sys::dev_pm_ops {
     Table::<T>::OPS
 }
 
-/// Whether the driver takes part in runtime power management.
+/// Returns true if the driver has a callback of runtime power management.
 pub(crate) const fn has_runtime<T: Operations>() -> bool {
     T::HAS_RUNTIME_SUSPEND || T::HAS_RUNTIME_RESUME || T::HAS_RUNTIME_IDLE
 }

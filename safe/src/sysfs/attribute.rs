@@ -17,19 +17,23 @@ use crate::macros::vtable;
 
 /// An attribute of a bound device: C's `struct device_attribute`, in a driver's `dev_groups`.
 ///
-/// It can be read if `show` is written, and written, by root, if `store` is: the modes of C's
-/// `DEVICE_ATTR_RO`, `_WO` and `_RW`.
+/// The file can be read if the driver writes `show`. Root can write the file if the driver writes
+/// `store`. These are the modes of C's `DEVICE_ATTR_RO`, `_WO` and `_RW`.
 #[vtable]
 #[doc(alias = "device_attribute")]
 pub trait DeviceAttribute: 'static {
-    /// The data of the driver whose devices have the attribute.
+    /// The data of the driver whose devices have this attribute.
     type Data: Send + Sync + 'static;
     /// The bus of the driver.
     type Bus: Bus;
-    /// The file's name.
+    /// The name of the file.
     const NAME: &'static CStr;
 
-    /// Writes what is shown. Context: may sleep; no lock, but the device stays bound.
+    /// Writes the output of the attribute to `page`.
+    ///
+    /// # Context
+    ///
+    /// May sleep. No lock is held, but the device stays bound.
     #[doc(alias = "device_attribute.show")]
     fn show(
         dev: &<Self::Bus as Bus>::Device<Bound>,
@@ -40,8 +44,12 @@ pub trait DeviceAttribute: 'static {
         Err(EIO)
     }
 
-    /// Takes what was written, a page at most; where it has one, with the line's end. Context: may
-    /// sleep; no lock, but the device stays bound.
+    /// Handles `text`, which user space wrote to the file: at most a page. It includes the newline
+    /// at its end, if there is one.
+    ///
+    /// # Context
+    ///
+    /// May sleep. No lock is held, but the device stays bound.
     #[doc(alias = "device_attribute.store")]
     fn store(
         dev: &<Self::Bus as Bus>::Device<Bound>,
@@ -57,17 +65,25 @@ pub trait DeviceAttribute: 'static {
 #[vtable]
 #[doc(alias = "driver_attribute")]
 pub trait DriverAttribute: 'static {
-    /// The file's name.
+    /// The name of the file.
     const NAME: &'static CStr;
 
-    /// Writes what is shown. Context: may sleep.
+    /// Writes the output of the attribute to `page`.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "driver_attribute.show")]
     fn show(page: &mut Page) -> Result {
         let _ = page;
         Err(EIO)
     }
 
-    /// Takes what was written, a page at most. Context: may sleep.
+    /// Handles `text`, which user space wrote to the file: at most a page.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "driver_attribute.store")]
     fn store(text: &[u8]) -> Result {
         let _ = text;
@@ -75,8 +91,8 @@ pub trait DriverAttribute: 'static {
     }
 }
 
-/// The name of a file, as C has it. As a constant, it does not compile if it is none, or one of the
-/// core's in a folder of a device, a driver or a bus.
+/// Returns the name of a file as C has it. A constant evaluation fails if the name is not valid for
+/// a file, or if the driver core uses it in the folder of a device, a driver or a bus.
 const fn file_name(name: &'static CStr) -> *const c_char {
     let bytes = name.to_bytes();
     assert!(
@@ -106,8 +122,8 @@ const fn file_name(name: &'static CStr) -> *const c_char {
     name.as_ptr()
 }
 
-/// What stands in each device's folder, or in each driver's. (What else does is found when a device
-/// is probed.)
+/// The files that are in the folder of every device, driver or bus. Conflicts with other files are
+/// found when a device is probed.
 const TAKEN: &[&CStr] = &[
     c".",
     c"..",
@@ -140,8 +156,8 @@ pub(crate) const fn attribute(
     can_show: bool,
     can_store: bool,
 ) -> sys::attribute {
-    // SAFETY: `struct attribute` is pointers and integers, for which zero is what a C static starts
-    // with.
+    // SAFETY: `struct attribute` consists of pointers and integers. All of them start as zero in a
+    // C static.
     let mut attribute: sys::attribute = unsafe { core::mem::zeroed() };
     attribute.name = file_name(name);
     attribute.mode = if can_show { 0o444 } else { 0 } | if can_store { 0o200 } else { 0 };
@@ -157,38 +173,40 @@ type Store = unsafe extern "C" fn(
     usize,
 ) -> isize;
 
-/// As C has a [`DeviceAttribute`].
+/// The C structure of a [`DeviceAttribute`].
 pub(super) struct OfDevice<A>(A);
 
 impl<A: DeviceAttribute> OfDevice<A> {
     pub(super) const ATTRIBUTE: &'static sys::device_attribute = &{
-        // Some kernels have the callbacks in unions with others that take const pointers: the same
-        // two pointers in any case.
+        // In some kernels the callbacks are in unions, together with callbacks that take const
+        // pointers. In every kernel there are two pointers.
         assert!(
             size_of::<sys::device_attribute>()
                 == size_of::<sys::attribute>() + 2 * size_of::<Show>()
         );
-        // SAFETY: `struct device_attribute` is pointers and integers, for which zero is what a C
-        // static starts with.
+        // SAFETY: `struct device_attribute` consists of pointers and integers. All of them start as
+        // zero in a C static.
         let mut raw: sys::device_attribute = unsafe { core::mem::zeroed() };
         raw.attr = attribute(A::NAME, A::HAS_SHOW, A::HAS_STORE);
-        // SAFETY: the first callback stands right after the attribute.
+        // SAFETY: the first callback follows the attribute, so the offset is inside the structure.
         let callbacks = unsafe { (&raw mut raw).cast::<u8>().add(size_of::<sys::attribute>()) };
         if A::HAS_SHOW {
-            // SAFETY: this is the place of `show`, of this type or one that differs in a const.
+            // SAFETY: this is the position of `show`, of this type or of one that differs only in a
+            // const.
             unsafe { callbacks.cast::<Option<Show>>().write(Some(show::<A>)) };
         }
         if A::HAS_STORE {
-            // SAFETY: `store` is the second callback.
-            let place = unsafe { callbacks.add(size_of::<Show>()) };
-            // SAFETY: this is the place of `store`, of this type or one that differs in a const.
-            unsafe { place.cast::<Option<Store>>().write(Some(store::<A>)) };
+            // SAFETY: `store` is the second callback, so the offset is inside the structure.
+            let second = unsafe { callbacks.add(size_of::<Show>()) };
+            // SAFETY: this is the position of `store`, of this type or of one that differs only in
+            // a const.
+            unsafe { second.cast::<Option<Store>>().write(Some(store::<A>)) };
         }
         raw
     };
 }
 
-/// As C has a [`DriverAttribute`].
+/// The C structure of a [`DriverAttribute`].
 pub(super) struct OfDriver<A>(A);
 
 impl<A: DriverAttribute> OfDriver<A> {
@@ -221,59 +239,64 @@ pub(crate) fn stored(size: usize, result: Result) -> isize {
     }
 }
 
-/// Called by `dev_attr_show`, for a file that is there while the device is bound.
+/// Implements `device_attribute.show`. `dev_attr_show` calls it for a file that exists while the
+/// device is bound.
 unsafe extern "C" fn show<A: DeviceAttribute>(
     dev: *mut sys::device,
     _attribute: *mut sys::device_attribute,
     buf: *mut c_char,
 ) -> isize {
-    // SAFETY: the file is there, and so the device bound to the driver whose attribute this is: the
-    // core makes it (`device_add_groups`) after `probe`, and takes it away, and waits for us
-    // (`device_remove_groups`), before `remove`.
+    // SAFETY: `bound_data` requires a device that is bound to the driver of this attribute. The
+    // driver core creates the file after `probe` (`device_add_groups`). It removes the file before
+    // `remove`, and waits for this call (`device_remove_groups`).
     let this = unsafe { bound_data::<A::Data>(dev) };
-    // SAFETY: as above; the device is one of the driver's bus.
+    // SAFETY: the device is bound, as above, and belongs to the driver's bus.
     let dev = unsafe { A::Bus::from_raw::<Bound>(dev) };
-    // SAFETY: `buf` is the page for this call.
+    // SAFETY: `buf` is the page of sysfs, and only this call uses it.
     let mut page = unsafe { Page::new(buf.cast()) };
     let result = A::show(dev, this, &mut page);
     shown(&page, result)
 }
 
-/// Called by `dev_attr_store`, for a file that is there while the device is bound.
+/// Implements `device_attribute.store`. `dev_attr_store` calls it for a file that exists while the
+/// device is bound.
 unsafe extern "C" fn store<A: DeviceAttribute>(
     dev: *mut sys::device,
     _attribute: *mut sys::device_attribute,
     buf: *const c_char,
     size: usize,
 ) -> isize {
-    // SAFETY: as in `show`.
+    // SAFETY: same preconditions as in `show`.
     let this = unsafe { bound_data::<A::Data>(dev) };
-    // SAFETY: as above; the device is one of the driver's bus.
+    // SAFETY: the device is bound, as above, and belongs to the driver's bus.
     let dev = unsafe { A::Bus::from_raw::<Bound>(dev) };
-    // SAFETY: `kernfs_fop_write_iter` hands over a buffer of its own with `size` bytes (and a NUL),
-    // which nobody else writes for the call.
+    // SAFETY: `from_raw_parts` requires `size` bytes that do not change meanwhile.
+    // `kernfs_fop_write_iter` passes a buffer of its own with `size` bytes and a NUL, and does not
+    // write to it during the call.
     let text = unsafe { core::slice::from_raw_parts(buf.cast(), size) };
     stored(size, A::store(dev, this, text))
 }
 
-/// Called by `drv_attr_show`, for a file that is there while the driver is registered.
+/// Implements `driver_attribute.show`. `drv_attr_show` calls it for a file that exists while the
+/// driver is registered.
 unsafe extern "C" fn show_driver<A: DriverAttribute>(
     _driver: *mut sys::device_driver,
     buf: *mut c_char,
 ) -> isize {
-    // SAFETY: `buf` is the page for this call.
+    // SAFETY: `buf` is the page of sysfs, and only this call uses it.
     let mut page = unsafe { Page::new(buf.cast()) };
     let result = A::show(&mut page);
     shown(&page, result)
 }
 
-/// Called by `drv_attr_store`, for a file that is there while the driver is registered.
+/// Implements `driver_attribute.store`. `drv_attr_store` calls it for a file that exists while the
+/// driver is registered.
 unsafe extern "C" fn store_driver<A: DriverAttribute>(
     _driver: *mut sys::device_driver,
     buf: *const c_char,
     size: usize,
 ) -> isize {
-    // SAFETY: as in `store`.
+    // SAFETY: same preconditions as in `store`.
     let text = unsafe { core::slice::from_raw_parts(buf.cast(), size) };
     stored(size, A::store(text))
 }

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What an attribute shows.
+//! The output of an attribute.
 
 use core::ffi::c_int;
 
 use crate::error::{Result, code::ENOSPC};
 
-/// `PAGE_SIZE` of the architectures that there are bindings for.
+/// `PAGE_SIZE` of the architectures that have bindings.
 const SIZE: usize = 4096;
 
-/// The page that an attribute writes what it shows into, with [`sysfs_emit!`](crate::sysfs_emit):
-/// the `char *buf` of C's `show`.
+/// The page that receives the output of an attribute, by [`sysfs_emit!`](crate::sysfs_emit): the
+/// `char *buf` of C's `show`.
 pub struct Page {
     bytes: &'static mut [u8; SIZE],
     length: usize,
 }
 
 impl Page {
+    /// Makes a page of the buffer that C passes to `show`.
+    ///
     /// # Safety
     ///
-    /// `buf` is the page that sysfs hands to `show`, and nobody else uses it while this value is
+    /// `buf` must be the page that sysfs passes to `show`. Nothing else may use it while this value
+    /// exists.
     /// there.
     pub(crate) unsafe fn new(buf: *mut u8) -> Self {
-        // SAFETY: sysfs hands over a page, zeroed, by the caller's promise.
+        // SAFETY: the caller promises a page of sysfs, which is zeroed.
         let bytes = unsafe { &mut *buf.cast() };
         Self { bytes, length: 0 }
     }
@@ -30,10 +33,15 @@ impl Page {
         self.length
     }
 
-    /// Appends what `print` puts into the rest of the page, which returns how long that is, or
-    /// would be if it all fitted, without its NUL. [`ENOSPC`] if it does not fit; nothing is
-    /// appended then. `longest` is how long it can be, where that is known: the compiler knows then
-    /// that it fits at the page's start.
+    /// Appends what `print` writes into the rest of the page.
+    ///
+    /// `print` returns the length of the whole text without its NUL, even if not all of it fits.
+    /// `longest` is the maximum of that length, if it is known. Then the compiler can see that the
+    /// text fits at the start of the page.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOSPC`] if the text does not fit. Then nothing is appended.
     #[inline(always)]
     pub(crate) fn append(
         &mut self,
@@ -59,12 +67,21 @@ impl Page {
     }
 }
 
-/// Appends text to what an attribute shows: C's `sysfs_emit`, and `sysfs_emit_at` where it is not
-/// the first.
+/// Appends text to the output of an attribute: C's `sysfs_emit` for the first text, and
+/// `sysfs_emit_at` for later ones.
 ///
-/// The format string is one of [`print`](mod@crate::print), with no newline that is not there: end
-/// what is shown with one. Returns [`ENOSPC`](crate::error::code::ENOSPC) if the page is full;
-/// nothing is appended then. Context: may sleep, as `show` may.
+/// The format string is one of [`print`](mod@crate::print). No newline is added: end the output
+/// with one.
+///
+/// # Context
+///
+/// May sleep, as `show` may.
+///
+/// # Errors
+///
+/// [`ENOSPC`](crate::error::code::ENOSPC) if the page is full. Then nothing is appended.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::sysfs::Page;
@@ -87,9 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_takes_what_fits_and_says_what_does_not() {
+    fn text_that_does_not_fit_into_the_page_is_refused() {
         let mut memory = [0; SIZE];
-        // SAFETY: the memory is the test's own.
+        // SAFETY: the memory belongs to the test, which uses it through `page` only.
         let mut page = unsafe { Page::new(memory.as_mut_ptr()) };
         sysfs_emit!(&mut page, "{} ", 0u32).unwrap();
         sysfs_emit!(&mut page, "{}", u64::MAX).unwrap();
