@@ -7,34 +7,38 @@
 //! | here | C |
 //! |---|---|
 //! | [`Operations`] | `struct file_operations` |
-//! | [`Operations::File`] | what `file.private_data` points to |
+//! | [`Operations::File`] | the data to which `file.private_data` points |
 //! | [`Registration`] | `struct miscdevice`, `misc_register`, `misc_deregister` |
-//! | [`Call`] | the `struct file` of an operation, and the device of a driver that is bound |
+//! | [`Call`] | the `struct file` of an operation, and the device, which stays bound |
 //!
 //! # Open files outlive the binding
 //!
-//! User space keeps a file open as long as it likes, and may pass it on; the driver is unbound
-//! whenever the core says so. From then on:
+//! User space may keep a file open for any time, and may pass it on. The driver may be unbound
+//! meanwhile. When it is unbound:
 //!
-//! - no operation begins: each fails with [`ENODEV`], `poll` says `EPOLLHUP | EPOLLERR`, and
-//!   touching a mapping is SIGBUS;
-//! - one that sleeps in a wait of [`Call`]'s is woken, and gets [`ENODEV`]; unbinding waits until
-//!   all operations have returned;
-//! - what was mapped is taken away from the processes that mapped it;
-//! - and only then goes what the operations work on, and what the device had.
+//! - no new operation begins: each one fails with [`ENODEV`], `poll` returns `EPOLLHUP | EPOLLERR`,
+//!   and an access to a mapping raises SIGBUS;
+//! - an operation that sleeps in a wait of its [`Call`] is woken, and the wait returns [`ENODEV`];
+//! - unbinding waits until all operations have returned;
+//! - the mappings are removed from the processes that have them;
+//! - only then the data of the operations is dropped, and the resources of the device are released.
 //!
-//! The state of an open file is dropped when the file is closed at last, with or without a device.
-//! The module stays for as long: to unload it fails (`EWOULDBLOCK`), as with a C driver. A device
-//! that is bound anew is another one: files that were open stay dead.
+//! The state of an open file is dropped when the file is finally closed, whether the device is
+//! still bound or not. The module stays loaded until then: unloading it fails (`EWOULDBLOCK`), as
+//! with a C driver. If a driver is bound to the device again, that is a new misc device. Files that
+//! were open before continue to fail.
 //!
-//! An operation that waits for something else than [`Call`]'s waits, or in a fault that user space
-//! serves (FUSE, userfaultfd), makes the unbinding wait: as in C, nothing takes the device from
-//! under it. (A task that is killed gets out of such faults.)
+//! Unbinding also waits for an operation that waits in another way: for something else, or in a
+//! page fault that user space serves (FUSE, userfaultfd). As in C, the device is not taken away
+//! from it. (A task that is killed leaves such a fault.)
 //!
 //! # Order
 //!
-//! What the operations use lies in the registration, which lies in the driver's data: it is there
-//! before the device can be opened, and goes after the last operation has returned.
+//! The data of the operations is part of the registration, which is part of the driver's data.
+//! Therefore it exists before the device can be opened, and it is dropped after the last operation
+//! has returned.
+//!
+//! # Examples
 //!
 //! ```no_run
 //! use linux_driver::device::Device;
@@ -44,7 +48,7 @@
 //! use linux_driver::prelude::*;
 //! use linux_driver::sync::atomic::{AtomicU32, Ordering};
 //!
-//! /// A device that adds up what it is given.
+//! /// A device that adds the numbers that it is given.
 //! struct Adder {
 //!     sum: AtomicU32,
 //! }
@@ -78,7 +82,7 @@
 //!     }
 //! }
 //!
-//! /// In `probe`, for a field `#[pin] misc: miscdevice::Registration<Adder>` of the driver's data.
+//! /// Called in `probe`, for a field `#[pin] misc: miscdevice::Registration<Adder>` of its data.
 //! fn register(dev: &Device<Bound>) -> impl PinInit<miscdevice::Registration<Adder>, Error> {
 //!     miscdevice::Registration::new(dev, c"adder", Adder { sum: AtomicU32::new(0) })
 //! }

@@ -274,7 +274,7 @@ macro_rules! __module {
                 // `modinfo` reads texts of the form `TAG=VALUE` in the section `.modinfo`. The
                 // symbols make rustc keep the texts; the module's link removes them.
                 $(const _: () = {
-                    #[unsafe(export_name = $crate::__core::concat!("__linux_driver_by_section_modinfo_", $number))]
+                    #[unsafe(export_name = $crate::__modinfo_symbol!($number))]
                     #[unsafe(link_section = ".modinfo")]
                     static MODINFO: [u8; $length] = *$text;
                 };)*
@@ -285,5 +285,27 @@ macro_rules! __module {
                 let _ = <LinuxDriverModule as $crate::module::Module>::init;
             };
         };
+    };
+}
+
+/// The name of the symbol in which modpost looks for the ID table of a module's driver.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __id_table_symbol {
+    ($bus:literal) => {
+        $crate::sys::device_table_symbol!(
+            $crate::__core::env!("CARGO_CRATE_NAME"),
+            $bus,
+            "id_table"
+        )
+    };
+}
+
+/// The name of the symbol of a text of `modinfo`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __modinfo_symbol {
+    ($number:literal) => {
+        $crate::__core::concat!("__linux_driver_by_section_modinfo_", $number)
     };
 }

@@ -4,30 +4,31 @@
 //! C headers: `include/linux/mutex.h`, `include/linux/spinlock.h`, `include/linux/rcupdate.h`,
 //! `include/linux/refcount.h`, `include/linux/lockdep.h`.
 //!
-//! | here | C | holding it, may one sleep? |
+//! | here | C | may the holder sleep? |
 //! |---|---|---|
 //! | [`Mutex`], [`new_mutex!`](crate::new_mutex) | `struct mutex`, `mutex_init()` | yes |
 //! | [`SpinLock`], [`new_spinlock!`](crate::new_spinlock) | `spinlock_t`, `spin_lock_init()` | no |
 //! | [`rcu::Guard`] | `rcu_read_lock()` | no |
-//! | [`Arc`] | a structure with a `refcount_t`, freed by the last who drops it | – |
-//! | [`atomic`] | `atomic_t` and its kin | – |
+//! | [`Arc`] | a structure with a `refcount_t`, freed with its last reference | – |
+//! | [`atomic`] | `atomic_t` and its functions | – |
 //! | [`LockClassKey`] | `struct lock_class_key` | – |
 //!
-//! A lock owns what it protects: there is no way to the data but through a guard. A guard is of the
-//! thread that took the lock, and is let go of there.
+//! A lock owns the data that it protects. The data can be reached only through a guard. A guard
+//! belongs to the thread that took the lock, and must be dropped on that thread.
 //!
 //! # A guard that is leaked
 //!
-//! `mem::forget` on a guard leaves the lock locked for good: whoever wants it next waits for ever,
-//! as in C where an unlock is missing. The lock stays where it is as long as anybody waits, who has
-//! it borrowed; its memory may go while it is locked, which nobody can see but lockdep. A task that
-//! ends while it holds a mutex is a bug that lockdep reports.
+//! `mem::forget` on a guard leaves the lock locked for ever. The next task that wants the lock
+//! waits for ever, as in C where an unlock is missing. The waiting tasks borrow the lock, so it
+//! stays in memory as long as they wait. If no task waits, its memory may be freed while it is
+//! locked, which only lockdep can notice. A task that ends while it holds a mutex is a bug that
+//! lockdep reports.
 //!
 //! # A panic with a lock held
 //!
-//! A panic ends its task, and what the task holds stays locked for good, as where a guard is
-//! leaked. A mutex refers to the task that holds it, and whoever wants the mutex looks at that
-//! task: so the structure of a task that panics is never freed.
+//! A panic ends its task. The locks that the task holds stay locked for ever, as if their guards
+//! were leaked. A mutex points to the task that holds it, and a task that wants the mutex reads
+//! that task's structure. Therefore the structure of a task that panics is never freed.
 
 pub mod atomic;
 pub mod rcu;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An operation of a file that is being called.
+//! A running operation of a file.
 
 use super::gate::Pass;
 use crate::device::{Bound, Device};
@@ -8,8 +8,7 @@ use crate::fs;
 use crate::jiffies::Jiffies;
 use crate::wait::WaitQueue;
 
-/// A call of an operation: the file that it is made on, and the device, which stays bound until it
-/// returns.
+/// A running operation: its file, and the device, which stays bound until the operation returns.
 pub struct Call<'a> {
     pass: Pass<'a>,
     dev: &'a Device<Bound>,
@@ -21,28 +20,35 @@ impl<'a> Call<'a> {
         Self { pass, dev, file }
     }
 
-    /// The device that the driver is bound to.
+    /// Returns the device that the driver is bound to.
     pub fn dev(&self) -> &'a Device<Bound> {
         self.dev
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub fn file(&self) -> &'a fs::File {
         self.file
     }
 
-    /// Whether the driver is being unbound, and waits for this call to return. A call that takes
-    /// long without waiting looks.
+    /// Returns true if the driver is being unbound, and waits for this operation. An operation that
+    /// runs for a long time without waiting should check this.
     pub fn is_unbinding(&self) -> bool {
         self.pass.gate().is_closed()
     }
 
-    /// Waits on `queue` until `condition` holds: C's `wait_event_interruptible`.
+    /// Waits on `queue` until `condition` is true: C's `wait_event_interruptible`.
     ///
-    /// [`ERESTARTSYS`] if a signal comes first, and [`ENODEV`] if the driver is being unbound:
-    /// return either as it is. Context: may sleep, and so may the condition. An operation that
-    /// finds nothing to wait for returns [`EAGAIN`] instead where the file [is
-    /// non-blocking](fs::File::is_nonblocking).
+    /// An operation on a file that [is non-blocking](fs::File::is_nonblocking) should not wait, but
+    /// return [`EAGAIN`].
+    ///
+    /// # Context
+    ///
+    /// May sleep, and so may the condition.
+    ///
+    /// # Errors
+    ///
+    /// [`ERESTARTSYS`] if a signal arrives first; [`ENODEV`] if the driver is being unbound. The
+    /// operation should return either of them unchanged.
     ///
     /// [`ERESTARTSYS`]: crate::error::code::ERESTARTSYS
     /// [`ENODEV`]: crate::error::code::ENODEV
@@ -57,8 +63,18 @@ impl<'a> Call<'a> {
         queue.wait_event_interruptible_or(gate.queue(), || gate.is_closed(), condition)
     }
 
-    /// As [`wait_event_interruptible`](Self::wait_event_interruptible), `timeout` at most: what is
-    /// left of that, or [`ETIMEDOUT`](crate::error::code::ETIMEDOUT). Context: may sleep.
+    /// Waits as [`wait_event_interruptible`](Self::wait_event_interruptible) does, but no longer
+    /// than `timeout`. Returns the rest of the timeout.
+    ///
+    /// # Context
+    ///
+    /// May sleep, and so may the condition.
+    ///
+    /// # Errors
+    ///
+    /// [`ETIMEDOUT`](crate::error::code::ETIMEDOUT) if the condition is still false after
+    /// `timeout`; otherwise the errors of
+    /// [`wait_event_interruptible`](Self::wait_event_interruptible).
     #[doc(alias = "wait_event_timeout")]
     pub fn wait_event_interruptible_timeout(
         &self,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What belongs to one open file: `file.private_data`.
+//! The data of one open file: `file.private_data`.
 
 use core::mem::MaybeUninit;
 use core::ptr::{NonNull, null_mut};
@@ -10,16 +10,16 @@ use super::{Operations, Registration};
 use crate::alloc::{GFP_KERNEL_ACCOUNT, KBox};
 use crate::error::{Error, Result};
 
-/// The files of a device that can be mapped, in a list. It is the gate's neighbour, and memory as
-/// that is.
+/// The list of a device's open files, for files that can be mapped. It is next to the gate, and
+/// like the gate it may be used after the registration was dropped.
 ///
 /// # Invariants
 ///
-/// The list ends; its members are [`Link`]s of open files, each of which takes itself out before it
-/// goes.
+/// The list ends. Its members are [`Link`]s of open files. Each of them removes itself from the
+/// list before it is freed.
 pub(super) struct Files(*mut Link);
 
-// SAFETY: what is behind the pointer is the list's own, whoever holds the lock that the list is in.
+// SAFETY: only the holder of the list's lock uses what is behind the pointer.
 unsafe impl Send for Files {}
 
 /// A member of [`Files`].
@@ -30,36 +30,40 @@ pub(super) struct Link {
 }
 
 impl Files {
-    /// None.
+    /// Returns an empty list.
     pub(super) const fn new() -> Self {
         Self(null_mut())
     }
 
+    /// Adds a link.
+    ///
     /// # Safety
     ///
-    /// The link stays where it is until it is removed; it is in no list. Its file is open until
-    /// then.
+    /// The link must be in no list, and must stay where it is until it is removed. Its file must be
+    /// open until then.
     unsafe fn add(&mut self, link: *mut Link) {
         let next = self.0;
-        // SAFETY: the link is there, by the caller's promise.
+        // SAFETY: the caller promises that the link exists.
         unsafe { (*link).next = next };
         if !next.is_null() {
-            // SAFETY: by the invariant the first member is there.
+            // SAFETY: by the type's invariant the first member exists.
             unsafe { (*next).previous = link };
         }
         self.0 = link;
     }
 
+    /// Removes a link.
+    ///
     /// # Safety
     ///
-    /// The link is in this list.
+    /// The link must be in this list.
     unsafe fn remove(&mut self, link: *mut Link) {
-        // SAFETY: the link is there, by the caller's promise.
+        // SAFETY: the caller promises that the link exists.
         let next = unsafe { (*link).next };
         // SAFETY: as above.
         let previous = unsafe { (*link).previous };
         if !next.is_null() {
-            // SAFETY: by the invariant a member's neighbour is there.
+            // SAFETY: by the type's invariant the neighbours of a member exist.
             unsafe { (*next).previous = previous };
         }
         if previous.is_null() {
@@ -70,21 +74,25 @@ impl Files {
         }
     }
 
-    /// Takes every page away that is mapped of these files. Context: may sleep.
+    /// Unmaps every page that is mapped of these files.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "unmap_mapping_range")]
     pub(super) fn unmap(&mut self) {
         let mut link = self.0;
         while !link.is_null() {
-            // SAFETY: by the invariant it is there.
+            // SAFETY: by the type's invariant the link exists.
             let file = unsafe { (*link).file };
-            // SAFETY: by the invariant the file is open: `do_dentry_open` sets `f_mapping` before
-            // it calls `open`, where the link is made, and nobody changes it later.
+            // SAFETY: by the type's invariant the file is open. `do_dentry_open` sets `f_mapping`
+            // before it calls `open`, where the link is made. It does not change later.
             let mapping = unsafe { (*file).f_mapping };
-            // SAFETY: `unmap_mapping_range` asks for a mapping that stays until it returns, and for
-            // a caller that may sleep: an open file keeps its inode, in which the mapping is, and
-            // this function's callers may sleep. A length of 0 stands for all of it: what else is
-            // mapped through this node is of a device that had its number before and is gone, and
-            // so has no pages.
+            // SAFETY: `unmap_mapping_range` requires a mapping that stays until it returns, and a
+            // caller that may sleep. An open file keeps its inode, which contains the mapping. The
+            // callers of this function may sleep. A length of 0 means the whole mapping. Other
+            // mappings through this node would be of an earlier device with the same number. That
+            // device is gone, so it has no pages mapped.
             unsafe { sys::unmap_mapping_range(mapping, 0, 0, 1) };
             // SAFETY: as above.
             link = unsafe { (*link).next };
@@ -92,42 +100,45 @@ impl Files {
     }
 }
 
-/// What `file.private_data` points to, where a file has something of its own.
+/// The data to which `file.private_data` points, if a file has data of its own.
 struct Open<T: Operations> {
     registration: *const Registration<T>,
     link: Link,
     state: T::File,
 }
 
-/// Whether a file has something of its own: a state, or pages that have to be taken away. Otherwise
-/// `private_data` stays what `misc_open` made it.
+/// Returns true if a file has data of its own: a state, or pages that must be unmapped. Otherwise
+/// `private_data` keeps the value that `misc_open` stored.
 const fn has_own<T: Operations>() -> bool {
     size_of::<T::File>() != 0 || T::HAS_MMAP
 }
 
-/// An open file's registration and state.
+/// The registration and the state of an open file.
 pub(super) struct Parts<T: Operations> {
-    /// Its gate is there as long as the file is open; all else of it while one is inside the gate.
+    /// Its gate exists as long as the file is open. Everything else in it may be used only inside
+    /// the gate.
     pub(super) registration: *const Registration<T>,
-    /// It is there until [`release`].
+    /// Exists until [`release`].
     pub(super) state: NonNull<T::File>,
 }
 
+/// Returns the registration and the state of a file.
+///
 /// # Safety
 ///
-/// `open` of this type made the file, which is open.
+/// `open` of this type must have made the file, and the file must be open.
 #[inline(always)]
 pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
-    // SAFETY: by the caller's promise the file is there. Once `open` has returned, C leaves
-    // `private_data` to the file's operations, of which only `open` writes it: nobody does so now.
+    // SAFETY: the caller promises that the file is open. After `open` has returned, C leaves
+    // `private_data` to the file's operations. Only `open` writes it, so nothing writes it now.
     let private = unsafe { (*file).private_data };
     if has_own::<T>() {
         let open: *mut Open<T> = private.cast();
-        // SAFETY: `open` put one there, which stays until `release`.
+        // SAFETY: `open` stored a pointer to an `Open`, which exists until `release`.
         let registration = unsafe { (*open).registration };
-        // SAFETY: as above; only the address is taken.
+        // SAFETY: as above. Only the address is taken.
         let state = unsafe { &raw mut (*open).state };
-        // SAFETY: the address of a field of what is there is not null.
+        // SAFETY: the address of a field of an existing value is not NULL.
         let state = unsafe { NonNull::new_unchecked(state) };
         Parts {
             registration,
@@ -136,17 +147,19 @@ pub(super) unsafe fn parts<T: Operations>(file: *mut sys::file) -> Parts<T> {
     } else {
         Parts {
             registration: Registration::from_private(private),
-            // A value of no size is anywhere.
+            // A value of size 0 may have any address.
             state: NonNull::dangling(),
         }
     }
 }
 
-/// Makes a file's own part with what `init` writes into it.
+/// Allocates a file's own data and initialises its state with `init`.
 ///
 /// # Safety
 ///
-/// `misc_open` calls `open` of the registration for the file. `init` initialises the state, or
+/// Only the operation `open`, which `misc_open` calls for the file, may call this. `init` must
+/// initialise the state or return an error. On `Ok` the file becomes open, and [`release`] must be
+/// called for it.
 /// returns an error. On `Ok` the file is open, and [`release`] is called for it.
 #[inline(always)]
 pub(super) unsafe fn open<T: Operations>(
@@ -157,28 +170,29 @@ pub(super) unsafe fn open<T: Operations>(
     if !has_own::<T>() {
         return init(NonNull::dangling().as_ptr());
     }
-    // SAFETY: memory that may hold anything is initialised by nothing.
+    // SAFETY: `MaybeUninit` needs no initialisation.
     let nothing = unsafe {
         pinned_init::pin_init_from_closure(|_: *mut MaybeUninit<Open<T>>| Ok::<(), Error>(()))
     };
-    // User space opens as often as it likes: it is counted against who does.
+    // User space can open any number of files, so the memory is charged to the caller's memory
+    // cgroup.
     let memory = KBox::pin_init(nothing, GFP_KERNEL_ACCOUNT)?;
     let open: *mut Open<T> = KBox::into_raw(memory).cast();
-    // SAFETY: the memory is there; only the field's address is taken.
+    // SAFETY: the memory exists. Only the address of the field is taken.
     if let Err(error) = init(unsafe { &raw mut (*open).state }) {
-        // SAFETY: `kfree` asks for an address that `kmalloc` returned, once: `KBox::into_raw` gave
-        // it, and nobody else has it yet. It holds no value.
+        // SAFETY: `kfree` requires an address that `kmalloc` returned, once. `KBox::into_raw`
+        // returned it, and nothing else has it yet. The memory holds no value.
         unsafe { sys::kfree(open.cast()) };
         return Err(error);
     }
-    // SAFETY: the memory is there; only the field's address is taken.
-    let place = unsafe { &raw mut (*open).registration };
-    // SAFETY: valid for writes.
-    unsafe { place.write(registration) };
+    // SAFETY: the memory exists. Only the address of the field is taken.
+    let field = unsafe { &raw mut (*open).registration };
+    // SAFETY: the field is valid for writes.
+    unsafe { field.write(registration) };
     let (next, previous) = (null_mut(), null_mut());
-    // SAFETY: the memory is there; only the field's address is taken.
+    // SAFETY: the memory exists. Only the address of the field is taken.
     let link = unsafe { &raw mut (*open).link };
-    // SAFETY: valid for writes.
+    // SAFETY: the field is valid for writes.
     unsafe {
         link.write(Link {
             file,
@@ -186,12 +200,13 @@ pub(super) unsafe fn open<T: Operations>(
             previous,
         })
     };
-    // SAFETY: `misc_open` leaves `private_data` to the operations, from its call of `open` on;
-    // until that returns nobody else has the file.
+    // SAFETY: `misc_open` leaves `private_data` to the operations when it calls `open`. Until
+    // `open` returns, nothing else uses the file.
     unsafe { (*file).private_data = open.cast() };
     if T::HAS_MMAP {
-        // SAFETY: by the caller's promise `misc_open` calls, under `misc_mtx`, which
-        // `misc_deregister` takes before the registration goes; the files can be mapped.
+        // SAFETY: the files can be mapped. The registration's memory exists: the caller promises a
+        // call by `misc_open`, which holds `misc_mtx`, and `misc_deregister` takes that lock before
+        // the registration goes away.
         let mut files = unsafe { Registration::files_of(registration) }.lock();
         // SAFETY: the link stays until `release`, which removes it, and the file is open until
         // then.
@@ -200,38 +215,38 @@ pub(super) unsafe fn open<T: Operations>(
     Ok(())
 }
 
-/// Drops the state of a file.
+/// Drops the state of a file and frees its own data.
 ///
 /// # Safety
 ///
-/// [`open`] made the file's own part; this is called once for it, with no operation of it running.
-/// The memory of the registration is there.
+/// [`open`] must have made the file's own data. This may be called only once for it, while no
+/// operation of the file runs. The memory of the registration must exist.
 #[inline(always)]
 pub(super) unsafe fn release<T: Operations>(file: *mut sys::file) {
-    // SAFETY: `open` made it.
+    // SAFETY: the caller promises that `open` made the file's data.
     let Parts {
         registration,
         state,
     } = unsafe { parts::<T>(file) };
     if T::HAS_MMAP {
-        // SAFETY: the list and its lock are memory that is there, whether the registration was
-        // dropped or not; the files can be mapped.
+        // SAFETY: the files can be mapped. The list and its lock exist, even if the registration
+        // was dropped.
         let files = unsafe { Registration::files_of(registration) };
-        // SAFETY: with `mmap` a file has an `Open`.
+        // SAFETY: with `mmap`, a file has an `Open`.
         let open: *mut Open<T> = unsafe { (*file).private_data }.cast();
-        // SAFETY: the memory is there; only the field's address is taken.
+        // SAFETY: the memory exists. Only the address of the field is taken.
         let link = unsafe { &raw mut (*open).link };
-        // SAFETY: `open` added it to this list.
+        // SAFETY: `open` added the link to this list.
         unsafe { files.lock().remove(link) };
     }
-    // SAFETY: `open` initialised the state; by the caller's promise no operation uses it, and this
-    // is called once.
+    // SAFETY: `open` initialised the state. The caller promises that no operation uses it, and that
+    // this is called once.
     unsafe { state.drop_in_place() };
     if has_own::<T>() {
-        // SAFETY: by the caller's promise the file is there, and no operation of it runs.
+        // SAFETY: the caller promises that the file exists and that none of its operations runs.
         let open = unsafe { (*file).private_data };
-        // SAFETY: `kfree` asks for an address that `kmalloc` returned, once: `open` took it from
-        // `KBox::into_raw`, and by the caller's promise nobody has it any more.
+        // SAFETY: `kfree` requires an address that `kmalloc` returned, once. `open` got it from
+        // `KBox::into_raw`. The caller promises that nothing uses it any more.
         unsafe { sys::kfree(open) };
     }
 }
@@ -264,13 +279,13 @@ mod tests {
             }
             let mut left = vec![3, 2, 1];
             for i in order {
-                // SAFETY: it is in the list.
+                // SAFETY: the link is in the list.
                 unsafe { files.remove(link(i)) };
                 left.retain(|&file| file != i + 1);
                 let mut found = Vec::new();
                 let mut link = files.0;
                 while !link.is_null() {
-                    // SAFETY: a member of the list.
+                    // SAFETY: the link is a member of the list.
                     found.push(unsafe { (*link).file }.addr());
                     // SAFETY: as above.
                     link = unsafe { (*link).next };

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The gate between the operations of open files and the end of the binding.
 //!
-//! An open file lives as long as user space wants. Its operations use the device, which goes when
-//! the driver is unbound. So each operation passes the gate, which counts who is inside; closing it
-//! lets nobody in any more, wakes those who sleep inside, and waits until all are out.
+//! An open file lives as long as user space wants. Its operations use the device, which goes away
+//! when the driver is unbound. Therefore each operation enters the gate, which counts the
+//! operations inside. Closing the gate lets no further operation in, wakes those that sleep inside,
+//! and waits until all have left.
 //!
-//! That is one count for each device, as kernfs has one for each file of sysfs. A single SRCU
-//! domain for all would make the removal of one device wait for what is asleep in another: debugfs
-//! began so, and came to count by file instead. A sleeping lock, held by readers while they sleep
-//! in the driver, would make every further operation wait as soon as somebody wants to close.
+//! There is one count for each device, as kernfs has one for each file in sysfs. Two alternatives
+//! are worse:
 //!
-//! lockdep is told (where there is one): who closes waits for those inside as a writer for readers,
-//! so that a lock that is held while the binding ends, and is taken by an operation too, is seen
-//! before the two ever meet.
+//! - With a single SRCU domain for all devices, the removal of one device would wait for operations
+//!   that sleep in another. debugfs began that way, and now counts for each file.
+//! - If operations held a sleeping lock as readers, every new operation would wait as soon as the
+//!   gate is about to close.
+//!
+//! On kernels with lockdep, lockdep sees the gate as a lock: closing waits for operations as a
+//! writer waits for readers. So lockdep finds a lock that is held while the binding ends and that
+//! an operation takes too, even if the two never run at the same time.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,29 +26,30 @@ use pinned_init::pin_data;
 use crate::sync::LOCKDEP;
 use crate::wait::WaitQueue;
 
-/// The bit that says that the gate is closed. Below it are counted those who are inside: less than
-/// there are threads (`PID_MAX_LIMIT`, 2^22), times the calls that one thread can be in at once (a
-/// fault while it copies), and so never as many.
+/// The bit that means that the gate is closed. The bits below it count the operations inside. They
+/// cannot overflow: there are at most `PID_MAX_LIMIT` (2^22) threads, and each can be in only a few
+/// calls at once (by page faults during copies).
 const CLOSED: u32 = 1 << 31;
 
-/// Who is inside, and whether it is closed.
+/// The count of operations inside, and the bit [`CLOSED`].
 struct Count(AtomicU32);
 
 impl Count {
-    /// Counts somebody in, unless it is closed: C's `atomic_inc_unless_negative`.
+    /// Counts an operation in and returns true, unless the gate is closed: C's
+    /// `atomic_inc_unless_negative`.
     #[inline]
     fn enter(&self) -> bool {
         let one_more = |count: u32| (count & CLOSED == 0).then_some(count.wrapping_add(1));
-        // What is done inside comes after this.
+        // Orders what is done inside after this.
         self.0
             .fetch_update(Ordering::Acquire, Ordering::Relaxed, one_more)
             .is_ok()
     }
 
-    /// Counts somebody out. Whether the one that closes waited for this.
+    /// Counts an operation out. Returns true if the gate is closed and this was the last operation.
     #[inline]
     fn leave(&self) -> bool {
-        // What was done inside comes before this.
+        // Orders what was done inside before this.
         self.0.fetch_sub(1, Ordering::Release) == CLOSED + 1
     }
 
@@ -57,83 +62,88 @@ impl Count {
         self.0.fetch_or(CLOSED, Ordering::Relaxed);
     }
 
-    /// Whether it is closed and all are out.
+    /// Returns true if the gate is closed and no operation is inside.
     fn is_empty(&self) -> bool {
-        // What those inside did comes before what comes after this.
+        // Orders what the operations did before what follows this.
         self.0.load(Ordering::Acquire) == CLOSED
     }
 }
 
-/// It is memory and nothing more: it can be used after its owner was dropped, for as long as its
-/// memory stays.
+/// A gate between operations and the end of the binding. It needs no drop: it can be used after its
+/// owner was dropped, as long as its memory exists.
 #[pin_data]
 pub(crate) struct Gate {
     count: Count,
-    /// Those who wait inside, each on a queue of the driver's and on this one; who polls a file;
-    /// and who closes.
+    /// The wait queue of the operations inside, each of which also waits on a queue of the driver;
+    /// of the tasks that poll a file; and of the task that closes the gate.
     #[pin]
     queue: WaitQueue,
 }
 
 impl Gate {
-    /// Makes an open gate with nobody inside of zeroes.
+    /// Turns zeroed memory into an open gate with no operation inside.
     ///
     /// # Safety
     ///
-    /// The memory is there and zeroed; what this makes of it stays where it is.
+    /// The memory must exist and be zeroed, and the gate must stay where it is.
     pub(crate) unsafe fn init_zeroed(slot: *mut Self) {
         let (name, key) = crate::__lock_class!("miscdevice_gate");
-        // SAFETY: the memory is there; only the field's address is taken.
+        // SAFETY: the memory exists. Only the address of the field is taken.
         let queue = unsafe { &raw mut (*slot).queue };
-        // SAFETY: the memory is zeroed, and stays. A count of 0 is an open gate with nobody inside.
+        // SAFETY: the memory is zeroed and stays. A count of 0 is an open gate with no operation
+        // inside.
         unsafe { WaitQueue::init_zeroed(queue, name, key) };
     }
 
-    /// Goes in, unless the gate is closed.
+    /// Enters the gate, unless it is closed.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Pass<'_>> {
         if !self.count.enter() {
             return None;
         }
         if LOCKDEP {
-            // SAFETY: the pass says that it was left, on the same thread: it stays in the call of
-            // an operation.
+            // SAFETY: lockdep requires that the same thread leaves what it entered. The pass leaves
+            // when it is dropped, and stays in the call of an operation.
             unsafe { sys::linux_driver_gate_enter() };
         }
         Some(Pass(self))
     }
 
-    /// Whether it is closed. Who is inside is to come to an end then.
+    /// Returns true if the gate is closed. Then operations inside should end.
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.count.is_closed()
     }
 
-    /// What is woken when the gate is closed.
+    /// Returns the wait queue that is woken when the gate is closed.
     pub(crate) fn queue(&self) -> &WaitQueue {
         &self.queue
     }
 
-    /// Lets nobody in any more, wakes who waits inside, and returns when all are out. Context: may
-    /// sleep.
+    /// Closes the gate: lets no operation in, wakes those that wait inside, and waits until all
+    /// have left.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     pub(crate) fn close(&self) {
         self.count.close();
-        // Who looked whether the gate is closed before it was sees that the queue was woken since,
-        // and does not sleep.
+        // A task that checked the gate before it was closed will see that the queue was woken
+        // since, and will not sleep.
         self.queue.wake_up_all();
         if LOCKDEP {
-            // SAFETY: left below.
+            // SAFETY: lockdep requires a matching leave, which follows below.
             unsafe { sys::linux_driver_gate_close() };
         }
         self.queue.wait_event(|| self.count.is_empty());
         if LOCKDEP {
-            // SAFETY: entered above.
+            // SAFETY: lockdep requires a matching enter, which is above.
             unsafe { sys::linux_driver_gate_leave() };
         }
     }
 }
 
-/// Somebody inside.
+/// An operation inside the gate.
 pub(crate) struct Pass<'a>(&'a Gate);
 
 impl<'a> Pass<'a> {
@@ -146,7 +156,7 @@ impl Drop for Pass<'_> {
     #[inline]
     fn drop(&mut self) {
         if LOCKDEP {
-            // SAFETY: entered when this was made.
+            // SAFETY: lockdep requires a matching enter. It was called when this value was made.
             unsafe { sys::linux_driver_gate_leave() };
         }
         if self.0.count.leave() {
@@ -166,18 +176,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_one_out_is_who_the_one_that_closes_waits_for() {
+    fn closing_waits_for_the_last_operation() {
         let count = Count(AtomicU32::new(0));
         assert!(count.enter() && count.enter() && !count.leave());
         count.close();
         assert!(count.is_closed() && !count.is_empty());
-        // Too late, and not counted.
+        // The gate is closed, so this is not counted.
         assert!(!count.enter());
         assert!(count.leave() && count.is_empty());
     }
 
     #[test]
-    fn threads_that_come_and_go_are_all_out_in_the_end() {
+    fn no_operation_is_inside_after_closing() {
         let count = Count(AtomicU32::new(0));
         let last = AtomicU32::new(0);
         std::thread::scope(|scope| {
@@ -191,7 +201,7 @@ mod tests {
                 });
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
-            // Somebody is inside when it is closed, however late the threads begin.
+            // Even if the threads start late, an operation is inside when the gate is closed.
             assert!(count.enter());
             count.close();
             if count.leave() {
@@ -202,7 +212,7 @@ mod tests {
         assert_eq!(
             last.load(Ordering::Relaxed),
             1,
-            "one and no other wakes the one that closes"
+            "exactly one operation wakes the task that closes the gate"
         );
     }
 }

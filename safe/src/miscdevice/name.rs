@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The name of a device: of its node in `/dev`.
+//! The name of a misc device, which is the name of its node in `/dev`.
 
 use core::ffi::{CStr, c_char, c_int};
 
@@ -8,14 +8,16 @@ use linux_driver_sys as sys;
 use crate::device::{Bound, Device};
 use crate::error::{Result, code::EINVAL};
 
-/// How many bytes a name has at most, with the NUL at its end.
+/// The maximum size of a name in bytes, including the NUL.
 const SIZE: usize = 32;
 
-/// How many digits a number has at most.
+/// The maximum number of digits of a number.
 const DIGITS: usize = 10;
 
-/// The name of a misc device, up to 31 bytes: a C string, with a number after it where a driver has
-/// several devices.
+/// The name of a misc device: a C string, with a number after it if a driver has several devices.
+/// It has at most 31 bytes.
+///
+/// # Examples
 ///
 /// ```
 /// use linux_driver::miscdevice::Name;
@@ -33,10 +35,13 @@ pub struct Name<'a> {
 pub(super) type Written = [c_char; SIZE];
 
 impl<'a> Name<'a> {
-    /// The name `name`. As a constant, it does not compile if it is empty or too long; a call at
-    /// run time panics then. What is known at run time only is
-    /// [`From<&CStr>`](#impl-From<%26CStr>-for-Name<'a>), which leaves it to the registration.
+    /// Returns the name `name`. If it is known only at run time, use
+    /// [`From<&CStr>`](#impl-From<%26CStr>-for-Name<'a>), with which the registration checks the
+    /// name.
     ///
+    /// # Panics
+    ///
+    /// If the name is empty or too long. In a constant, that is a compile error.
     /// ```compile_fail
     /// use linux_driver::miscdevice::Name;
     ///
@@ -54,18 +59,18 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// Says why [`write`](Self::write) failed.
+    /// Logs why [`write`](Self::write) failed.
     #[cold]
     pub(super) fn refused(self, dev: &Device<Bound>) {
         crate::dev_err!(
             dev,
-            "misc device \"{}\": a name has 1 to {} bytes with its number: choose another",
+            "misc device \"{}\": a name must have 1 to {} bytes with its number: choose another",
             self.prefix,
             SIZE - 1
         );
     }
 
-    /// The name `prefix` with a number after it, in decimal digits.
+    /// Returns the name `prefix` followed by a number in decimal digits.
     pub fn numbered(prefix: &'a CStr, number: u32) -> Self {
         Self {
             prefix,
@@ -73,8 +78,8 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// Whether it fits, whatever its number is. For a prefix that is a constant the compiler knows,
-    /// and nothing is left of what refuses a name.
+    /// Returns true if the name fits with any number. For a constant prefix the compiler knows the
+    /// result, and the code that refuses a name disappears.
     #[inline(always)]
     const fn surely_fits(&self) -> bool {
         let prefix = self.prefix.count_bytes();
@@ -82,23 +87,27 @@ impl<'a> Name<'a> {
         prefix != 0 && prefix < SIZE - digits
     }
 
-    /// Writes the name for C, and returns where it stands: [`EINVAL`] if it is too long or empty.
+    /// Writes the name for C, and returns its address.
+    ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the name is too long or empty.
     ///
     /// # Safety
     ///
-    /// `to` is valid for writes.
+    /// `to` must be valid for writes.
     pub(super) unsafe fn write(self, to: *mut Written) -> Result<*const c_char> {
         let (to, prefix) = (to.cast::<c_char>(), self.prefix.as_ptr());
         let length = match self.number {
-            // SAFETY: there are `SIZE` bytes; the values are what the format reads, and the prefix
-            // ends in a NUL.
+            // SAFETY: `snprintf` requires `SIZE` bytes of memory, and arguments that match the
+            // format. The prefix ends with NUL.
             Some(number) => unsafe {
                 sys::snprintf(to, SIZE as _, c"%s%u".as_ptr(), prefix, number)
             },
             // SAFETY: as above.
             None => unsafe { sys::snprintf(to, SIZE as _, c"%s".as_ptr(), prefix) },
         };
-        // It was cut if it is as long.
+        // If the length is `SIZE` or more, the name was truncated.
         if !self.surely_fits() && (length <= 0 || length >= SIZE as c_int) {
             return Err(EINVAL);
         }
@@ -121,9 +130,9 @@ mod tests {
 
     fn written(name: Name<'_>) -> Result<String> {
         let mut to: Written = [-1; SIZE];
-        // SAFETY: it is there.
+        // SAFETY: the memory exists.
         let written = unsafe { name.write(&mut to)? };
-        // SAFETY: a name ends in a NUL.
+        // SAFETY: the name ends with NUL.
         Ok(unsafe { CStr::from_ptr(written) }
             .to_str()
             .unwrap()
@@ -131,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_fits_or_is_none() {
+    fn a_name_that_does_not_fit_is_refused() {
         assert_eq!(written(Name::numbered(c"edu", 0)), Ok("edu0".into()));
         assert_eq!(
             written(Name::numbered(c"x", u32::MAX)),
@@ -140,7 +149,7 @@ mod tests {
         let long = c"0123456789012345678901234567890";
         assert_eq!(written(Name::from(long)), Ok(long.to_str().unwrap().into()));
         assert_eq!(written(Name::numbered(long, 1)), Err(EINVAL));
-        // The longest prefix that any number fits behind, and the one after it.
+        // The longest prefix to which any number can be appended, and one that is one byte longer.
         let most = c"012345678901234567890";
         assert_eq!(
             written(Name::numbered(most, u32::MAX)),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a driver writes: the callbacks of `struct file_operations`.
+//! The callbacks that a driver writes for `struct file_operations`.
 //!
 //! C header: `include/linux/fs.h`.
 
@@ -15,14 +15,19 @@ use crate::mm::{Mapping, VmArea};
 use crate::poll;
 use crate::uaccess::{Reader, Writer};
 
-/// The operations of a misc device's files: C's `struct file_operations`. What a driver does not
-/// write is NULL in the table, and the kernel does what it does without.
+/// The operations of a misc device's files: C's `struct file_operations`. An operation that a
+/// driver does not write is NULL in the table. Then the kernel applies its default.
 ///
-/// The implementor is what the operations work on; it lies in the
-/// [`Registration`](super::Registration). All are called on the thread of who makes the system
-/// call, may sleep, and hold no lock but where it is said. Several run at the same time, on one
-/// file too.
+/// The type that implements this trait is the data of the operations. It is part of the
+/// [`Registration`](super::Registration).
 ///
+/// # Context
+///
+/// Each operation runs on the thread that makes the system call, and may sleep. No lock is held,
+/// except where an operation's documentation names one. Several operations may run at the same
+/// time, also on one file.
+///
+/// # Examples
 /// ```
 /// use linux_driver::ioctl::{self, _IOR};
 /// use linux_driver::miscdevice::{self, Call};
@@ -37,7 +42,7 @@ use crate::uaccess::{Reader, Writer};
 ///
 /// const LAST: u32 = _IOR::<u32>(b'N', 0);
 ///
-/// /// What the files work on: a number, who waits for the next one, and the registers that can be mapped.
+/// /// The data of the files: a number, the waiting readers, and registers that can be mapped.
 /// #[pin_data]
 /// struct Numbers {
 ///     last: AtomicU32,
@@ -48,7 +53,7 @@ use crate::uaccess::{Reader, Writer};
 ///
 /// #[vtable]
 /// impl miscdevice::Operations for Numbers {
-///     /// What this file has read last.
+/// /// The number that was last read through this file.
 ///     type File = AtomicU32;
 ///
 ///     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<AtomicU32, Error> {
@@ -59,33 +64,61 @@ use crate::uaccess::{Reader, Writer};
 ///         pr_debug!("closed at {}", file.load(Ordering::Relaxed));
 ///     }
 ///
-///     fn read(this: Pin<&Self>, _call: &Call<'_>, file: Pin<&AtomicU32>, to: &mut Writer<'_>, _: &mut i64) -> Result<usize> {
+///     fn read(
+///         this: Pin<&Self>,
+///         _call: &Call<'_>,
+///         file: Pin<&AtomicU32>,
+///         to: &mut Writer<'_>,
+///         _offset: &mut i64,
+///     ) -> Result<usize> {
 ///         let last = this.last.load(Ordering::Acquire);
 ///         file.store(last, Ordering::Relaxed);
 ///         to.write(&last)?;
 ///         Ok(size_of::<u32>())
 ///     }
 ///
-///     fn write(this: Pin<&Self>, _call: &Call<'_>, _: Pin<&AtomicU32>, from: &mut Reader<'_>, _: &mut i64) -> Result<usize> {
+///     fn write(
+///         this: Pin<&Self>,
+///         _call: &Call<'_>,
+///         _file: Pin<&AtomicU32>,
+///         from: &mut Reader<'_>,
+///         _offset: &mut i64,
+///     ) -> Result<usize> {
 ///         this.last.store(from.read()?, Ordering::Release);
 ///         this.changed.wake_up();
 ///         Ok(size_of::<u32>())
 ///     }
 ///
-///     fn ioctl(this: Pin<&Self>, _: &Call<'_>, _: Pin<&AtomicU32>, cmd: u32, argument: ioctl::Argument<'_>) -> Result<u32> {
+///     fn ioctl(
+///         this: Pin<&Self>,
+///         _call: &Call<'_>,
+///         _file: Pin<&AtomicU32>,
+///         cmd: u32,
+///         argument: ioctl::Argument<'_>,
+///     ) -> Result<u32> {
 ///         match cmd {
 ///             LAST => argument.write(&this.last.load(Ordering::Acquire)).map(|()| 0),
 ///             _ => Err(ENOTTY),
 ///         }
 ///     }
 ///
-///     fn poll(this: Pin<&Self>, _: &Call<'_>, file: Pin<&AtomicU32>, table: &mut poll::Table<'_>) -> Result<poll::Events> {
+///     fn poll(
+///         this: Pin<&Self>,
+///         _call: &Call<'_>,
+///         file: Pin<&AtomicU32>,
+///         table: &mut poll::Table<'_>,
+///     ) -> Result<poll::Events> {
 ///         table.wait(&this.changed)?;
 ///         let new = this.last.load(Ordering::Acquire) != file.load(Ordering::Relaxed);
 ///         Ok(if new { EPOLLIN | EPOLLOUT } else { EPOLLOUT })
 ///     }
 ///
-///     fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _: Pin<&AtomicU32>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+///     fn mmap<'a>(
+///         this: Pin<&Self>,
+///         call: &Call<'_>,
+///         _file: Pin<&AtomicU32>,
+///         area: &mut VmArea<'a>,
+///     ) -> Result<Mapping<'a>> {
 ///         area.iomap(call, &this.bar)
 ///     }
 /// }
@@ -94,36 +127,54 @@ use crate::uaccess::{Reader, Writer};
 #[vtable]
 #[doc(alias = "file_operations")]
 pub trait Operations: Send + Sync + Sized + 'static {
-    /// The state of one open file. It is dropped, once, when the file is closed at last, whether
-    /// the device is bound then or not. One of no size takes no memory.
+    /// The state of one open file. It is dropped once, when the file is finally closed, whether the
+    /// device is still bound or not. A type of size 0 takes no memory.
     type File: Send + Sync + 'static;
 
-    /// The mode of the node in `/dev` (`miscdevice.mode`); 0 is the kernel's default, 0600. It does
-    /// not compile with other bits than those of 0o7777: they would be the file's type.
+    /// The mode of the node in `/dev` (`miscdevice.mode`). 0 means the kernel's default, which is
+    /// 0600. A value with bits other than 0o7777 does not compile, because those bits are the type
+    /// of the file.
     #[doc(alias = "miscdevice.mode")]
     const MODE: u16 = 0;
 
-    /// A process opens the device: makes the state of the file. An error makes `open` fail with it.
+    /// Opens the device: returns an initialiser of the file's state.
     ///
-    /// Context: may sleep, but shortly: all of the kernel's misc devices wait with it (`misc_mtx`).
-    /// To make a device fails here with `EDEADLK`, and one whose registration is dropped here
-    /// stays. To wait here for another thread that makes or removes a device may be to wait for
-    /// ever.
+    /// # Context
+    ///
+    /// May sleep, but only for a short time. `misc_mtx` is held, so all misc devices of the kernel
+    /// wait. In this operation:
+    ///
+    /// - registering a device fails with `EDEADLK`;
+    /// - a device whose registration is dropped stays registered;
+    /// - waiting for another thread that registers or removes a device may never end.
+    ///
+    /// # Errors
+    ///
+    /// If the initialiser fails, the system call `open` fails with the same error.
     #[doc(alias = "file_operations.open")]
     fn open(this: Pin<&Self>, call: &Call<'_>) -> impl PinInit<Self::File, Error>;
 
-    /// The file was closed at last, while the device is bound. Its state is dropped next; that is
-    /// all that happens if the device is not bound any more. Context: may sleep.
+    /// Handles the final close of a file while the device is bound. The file's state is dropped
+    /// after this. If the device is no longer bound, this is not called, and only the state is
+    /// dropped.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "file_operations.release")]
     fn release(this: Pin<&Self>, call: &Call<'_>, file: Pin<&Self::File>) {
         let _ = (this, call, file);
     }
 
-    /// `read`: writes at most as many bytes as there is room for, and returns how many are of use;
-    /// 0 is the end.
+    /// Reads from the device: writes at most as many bytes to `to` as there is room for, and
+    /// returns the number of valid bytes. 0 means the end of the file.
     ///
-    /// `offset` is the file's position, which the operation moves, or what `pread` was given. It is
-    /// not negative. The file cannot be positioned by `lseek` (`ESPIPE`). Context: may sleep.
+    /// `offset` is the position of the file, which the operation should advance, or the offset that
+    /// was given to `pread`. It is not negative. `lseek` on the file fails with `ESPIPE`.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "file_operations.read")]
     fn read(
         this: Pin<&Self>,
@@ -136,9 +187,13 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(EINVAL)
     }
 
-    /// `write`: reads what it is given, and returns how many bytes of it were taken.
+    /// Writes to the device: reads the bytes in `from`, and returns how many of them were used.
     ///
-    /// `offset` as in [`read`](Self::read). Context: may sleep.
+    /// `offset` is the same as for [`read`](Self::read).
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "file_operations.write")]
     fn write(
         this: Pin<&Self>,
@@ -151,12 +206,20 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(EINVAL)
     }
 
-    /// `ioctl`: does what `cmd` says, or fails with [`ENOTTY`]. What it returns on success fits an
-    /// `int`; `EOVERFLOW` goes out in the place of what does not.
+    /// Executes the command `cmd`. A return value above `i32::MAX` does not fit the `int` of the
+    /// system call, which then fails with `EOVERFLOW`.
     ///
-    /// Calls of 32-bit programs come here too, with the address of their argument: C's
-    /// `compat_ptr_ioctl`. That is right where the argument has the same layout for them; else
-    /// write [`compat_ioctl`](Self::compat_ioctl). Context: may sleep.
+    /// Calls of 32-bit programs come here too, with `argument` as an address in the program: C's
+    /// `compat_ptr_ioctl`. That is correct if the argument has the same layout in 32-bit programs.
+    /// Otherwise write [`compat_ioctl`](Self::compat_ioctl).
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOTTY`] if the driver does not know `cmd`.
     #[doc(alias = "file_operations.unlocked_ioctl")]
     fn ioctl(
         this: Pin<&Self>,
@@ -169,8 +232,12 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(ENOTTY)
     }
 
-    /// `ioctl` of a 32-bit program, for a driver whose arguments have another layout for them.
-    /// Context: may sleep.
+    /// Executes the command `cmd` of a 32-bit program, for a driver whose arguments have another
+    /// layout in such programs.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "file_operations.compat_ioctl")]
     fn compat_ioctl(
         this: Pin<&Self>,
@@ -183,11 +250,16 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(ENOTTY)
     }
 
-    /// `poll`: names the queues that tell of changes, in `table`, and says which events there are
-    /// now. It does not wait.
+    /// Adds the wait queues that announce changes to `table`, and returns the current events. It
+    /// does not wait. When the device is unbound, user space is told so without the driver's help.
     ///
-    /// An error is `EPOLLERR`. That the device goes is told without the driver's doing. Context:
-    /// may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Any error is reported as `EPOLLERR`.
     #[doc(alias = "file_operations.poll")]
     fn poll(
         this: Pin<&Self>,
@@ -199,10 +271,12 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(EINVAL)
     }
 
-    /// `mmap`: says what the area shows.
+    /// Returns what the area maps.
     ///
-    /// Context: may sleep; under the `mmap_lock` of the process, so that copying from or to its
-    /// memory here would wait for ever (there is no way to).
+    /// # Context
+    ///
+    /// May sleep. The `mmap_lock` of the process is held, so copying from or to its memory would
+    /// deadlock. Nothing that this operation gets can do that.
     #[doc(alias = "file_operations.mmap")]
     fn mmap<'a>(
         this: Pin<&Self>,

@@ -24,32 +24,34 @@ use crate::sync::Mutex;
 use crate::task::InMiscOpen;
 use crate::types::Opaque;
 
-/// The address of a field of a slot.
+/// Returns the address of a field of a slot.
 macro_rules! at {
     ($slot:ident.$field:ident) => {
-        // SAFETY: an initialiser's slot is memory that is there; only the field's address is taken.
+        // SAFETY: the slot of an initialiser is memory that exists. Only the address of the field
+        // is taken.
         unsafe { &raw mut (*$slot).$field }
     };
 }
 
-/// A registered misc device: C's `struct miscdevice`, with what its operations work on.
+/// A registered misc device: C's `struct miscdevice`, with the data of its operations.
 ///
-/// It lies in the data of a driver that is bound, where it stays. When it goes, at the end of the
-/// binding, the operations come to their end first: see the [module](super).
+/// It is part of the data of a bound driver, and must not be moved. When it is dropped, at the end
+/// of the binding, the operations end first: see the [module](super).
 ///
 /// # Invariants
 ///
-/// The device is registered, by this value. `data` is initialised, and stays so until the gate is
-/// closed. `dev` is the device of the binding that `head` is of, in whose data this value lies.
+/// This value has registered the device. `data` is initialised, and stays initialised until the
+/// gate is closed. `head` belongs to the current binding, whose data contains this value. `dev` is
+/// the device of that binding.
 #[repr(C)]
 #[doc(alias = "misc_register")]
 #[doc(alias = "misc_deregister")]
 pub struct Registration<T: Operations> {
-    /// `misc_open` hands its address to `open`: it is the first field.
+    /// The first field, because `misc_open` passes its address to `open`.
     misc: Opaque<sys::miscdevice>,
     pub(super) gate: Gate,
-    /// Initialised if the files can be mapped. Otherwise there is nothing to take away from them,
-    /// and nobody looks at it.
+    /// Initialised only if the files can be mapped. Otherwise there is nothing to unmap, and no
+    /// code uses it.
     files: MaybeUninit<Mutex<Files>>,
     head: NonNull<Head>,
     dev: *mut sys::device,
@@ -58,22 +60,32 @@ pub struct Registration<T: Operations> {
     place: Place,
 }
 
-// SAFETY: a device may be deregistered on any thread, and what it owns can be sent.
+// SAFETY: a device may be deregistered on any thread, and what it owns is `Send`.
 unsafe impl<T: Operations> Send for Registration<T> {}
-// SAFETY: a shared registration gives its data, which can be shared; the rest has locks of its own.
+// SAFETY: a shared registration gives access to its data, which is `Sync`. The other fields have
+// their own locks.
 unsafe impl<T: Operations> Sync for Registration<T> {}
 
 impl<T: Operations> Registration<T> {
-    /// Registers a device of this name, for a field of the data of the driver that is bound to
-    /// `dev`, which becomes its parent. `init` makes what the operations work on, before any of
-    /// them is called.
-    ///
-    /// [`EINVAL`](crate::error::code::EINVAL) outside of the driver's data, or if the name is empty
-    /// or too long, which the log says; [`EDEADLK`] in `open` of a misc device, under `misc_mtx`,
-    /// which this takes; `EEXIST` if there is a misc device of that name; `EBUSY` if there are no
-    /// numbers left; `ENOMEM`. Context: may sleep.
+    /// Registers a device with this name, for a field of the data of the driver that is bound to
+    /// `dev`. `dev` becomes the parent of the device. `init` initialises the data of the operations
+    /// before any of them is called.
     ///
     /// User space can open the device before this returns.
+    ///
+    /// # Context
+    ///
+    /// May sleep. Takes `misc_mtx`.
+    ///
+    /// # Errors
+    ///
+    /// - [`EINVAL`](crate::error::code::EINVAL) outside of the driver's data, or if the name is
+    ///   empty or too long, which a log line says;
+    /// - [`EDEADLK`] in `open` of a misc device, which runs under `misc_mtx`;
+    /// - `EEXIST` if there is a misc device with that name;
+    /// - `EBUSY` if no minor number is free;
+    /// - `ENOMEM` if there is no memory;
+    /// - the error of `init`.
     pub fn new<'a, E>(
         dev: &impl AsRef<Device<Bound>>,
         name: impl Into<Name<'a>>,
@@ -82,7 +94,7 @@ impl<T: Operations> Registration<T> {
     where
         Error: From<E>,
     {
-        // They are used after the registration was dropped, as long as a file is open.
+        // As long as a file is open, these are used after the registration was dropped.
         const { assert!(!needs_drop::<Gate>() && !needs_drop::<Mutex<Files>>()) };
         const { assert!(offset_of!(Self, misc) == 0) };
         const {
@@ -98,41 +110,43 @@ impl<T: Operations> Registration<T> {
                 return Err(EDEADLK);
             }
             let place = dev.place(slot)?;
-            // What C starts with as zeroes, and the gate's counts: a call for all of them is less
-            // than a store for each. SAFETY: `write_bytes` asks for memory that is valid for writes
-            // and aligned: these are the first fields of the slot.
+            // Fills C's structure and the counts of the gate with zeroes. One call is smaller than
+            // a store for each field.
+            // SAFETY: `write_bytes` requires memory that is aligned and valid for writes. These are
+            // the first fields of the slot.
             unsafe { slot.cast::<u8>().write_bytes(0, offset_of!(Self, head)) };
             let (at_name, at_gate, at_files) =
                 (at!(slot.name), at!(slot.gate), at!(slot.files).cast());
             let (at_head, at_dev, at_data) =
                 (at!(slot.head), at!(slot.dev), at!(slot.data).cast::<T>());
-            // SAFETY: the slot is valid for writes, as an initialiser's is; so are its fields, here
+            // SAFETY: the slot of an initialiser is valid for writes, and so are its fields, here
             // and below.
             let written = unsafe { name.write(at_name) };
-            // Not in a closure: to debug information, a device that a closure refers to is memory
-            // of the driver's.
+            // This is not a closure: in debug information, a closure that refers to a device would
+            // count as memory of the driver.
             if written.is_err() {
                 name.refused(dev);
             }
             let name = written?;
-            // SAFETY: the memory was zeroed above, and stays where it is; a gate needs no drop.
+            // SAFETY: the memory was zeroed above and stays where it is. A gate needs no drop.
             unsafe { Gate::init_zeroed(at_gate) };
             if T::HAS_MMAP {
-                // SAFETY: as above, and so does a mutex.
+                // SAFETY: as above. A mutex needs no drop either.
                 unsafe {
                     crate::new_mutex!(Files::new(), "miscdevice_files").__pinned_init(at_files)?
                 };
             }
-            // Who opens the device counts a use of the memory of its own.
-            // SAFETY: valid for writes.
+            // A file counts its own use of this memory when it is opened.
+            // SAFETY: the field is valid for writes.
             unsafe { at_head.write(NonNull::from(dev.head())) };
-            // SAFETY: valid for writes.
+            // SAFETY: the field is valid for writes.
             unsafe { at_dev.write(dev.as_raw()) };
-            // SAFETY: valid for writes, pinned with the slot, and not used as a `T` after an error.
+            // SAFETY: the field is valid for writes, is pinned with the slot, and is not used as a
+            // `T` after an error.
             unsafe { init.__pinned_init(at_data)? };
             let at_misc = at!(slot.misc);
-            // SAFETY: `struct miscdevice` is pointers and integers, for which zero is a value: they
-            // were zeroed above. Nobody else has them.
+            // SAFETY: `struct miscdevice` consists of pointers and integers, for which zero is a
+            // valid value, and it was zeroed above. Nothing else refers to it.
             let misc = unsafe { &mut *at_misc.cast::<sys::miscdevice>() };
             misc.minor = sys::MISC_DYNAMIC_MINOR as c_int;
             misc.name = name;
@@ -141,83 +155,86 @@ impl<T: Operations> Registration<T> {
             if const { T::MODE != 0 } {
                 misc.mode = T::MODE;
             }
-            // SAFETY: `misc_register` demands a structure and a name that stay until
-            // `misc_deregister`, operations that can be called before it returns, and a caller that
-            // does not hold `misc_mtx`. This lies in the data of a bound driver, which is dropped
-            // in place; what the operations use was initialised above; whether we are in `open` was
-            // asked.
+            // SAFETY: `misc_register` requires:
+            // - a structure and a name that stay until `misc_deregister`: both are in the data of a
+            //   bound driver, which is dropped in place;
+            // - operations that can be called before it returns: all that they use was initialised
+            //   above;
+            // - a caller that does not hold `misc_mtx`: the check above found that this is not
+            //   `open`.
             let registered = unsafe { sys::misc_register(at_misc.cast()) };
             if let Err(error) = to_result(registered) {
-                // SAFETY: initialised above; nobody could open the device.
+                // SAFETY: the data was initialised above. Nothing could open the device.
                 unsafe { at_data.drop_in_place() };
                 return Err(error);
             }
-            // INVARIANT: it is registered.
+            // INVARIANT: the device is registered.
             let at_place = at!(slot.place);
-            // SAFETY: valid for writes. (No operation uses it.)
+            // SAFETY: the field is valid for writes. No operation uses it.
             unsafe { at_place.write(place.take()) };
             Ok(())
         };
-        // SAFETY: on `Ok` all fields are written; on `Err` nothing is that would have to be
-        // dropped. It is not moved.
+        // SAFETY: on `Ok` all fields are written. On `Err` no field is left that would have to be
+        // dropped. The value is not moved.
         unsafe { pin_init_from_closure(init) }
     }
 
-    /// What the operations work on, pinned.
+    /// Returns the data of the operations, pinned.
     pub fn data(self: Pin<&Self>) -> Pin<&T> {
         // SAFETY: the data is pinned with the registration.
         unsafe { self.map_unchecked(|this| &*this.data) }
     }
 
-    /// The registration whose `struct miscdevice` `misc_open` left in `private_data`.
+    /// Returns the registration whose `struct miscdevice` `misc_open` stored in `private_data`.
     pub(super) fn from_private(private: *mut c_void) -> *const Self {
-        // It is the first field.
+        // The structure is the first field.
         private.cast_const().cast()
     }
 
-    /// Where the data is.
+    /// Returns the address of the data.
     ///
     /// # Safety
     ///
-    /// The memory of the registration is there.
+    /// The memory of the registration must exist.
     pub(super) unsafe fn data_of(this: *const Self) -> *const T {
-        // SAFETY: only the address is taken, in memory that is there.
+        // SAFETY: only the address is taken, in memory that exists.
         unsafe { &raw const (*this).data }.cast()
     }
 
-    /// The device of the binding.
+    /// Returns the device of the binding.
     ///
     /// # Safety
     ///
-    /// Somebody is inside the gate, for `'a`.
+    /// The caller must be inside the gate for `'a`.
     pub(super) unsafe fn dev_of<'a>(this: *const Self) -> &'a Device<Bound> {
-        // SAFETY: the memory is there, as the gate is.
+        // SAFETY: the memory exists while the caller is inside the gate.
         let dev = unsafe { (*this).dev };
-        // SAFETY: the device is bound, or being bound, until the gate is closed.
+        // SAFETY: `from_raw` requires a device that is bound, or being bound. It is until the gate
+        // is closed.
         unsafe { Device::from_raw(dev) }
     }
 
-    /// The files that may have pages mapped.
+    /// Returns the list of files that may have pages mapped.
     ///
     /// # Safety
     ///
-    /// The memory of the registration is there for `'a`, whether the registration was dropped or
-    /// not. The files can be mapped.
+    /// The memory of the registration must exist for `'a`, even if the registration was dropped.
+    /// The files must be of a kind that can be mapped.
     pub(super) unsafe fn files_of<'a>(this: *const Self) -> &'a Mutex<Files> {
-        // SAFETY: the memory is there; only the field's address is taken.
+        // SAFETY: the memory exists. Only the address of the field is taken.
         let files = unsafe { &raw const (*this).files }.cast();
-        // SAFETY: `new` initialised it, as the files can be mapped; it is memory that needs no
-        // drop.
+        // SAFETY: the files can be mapped, so `new` initialised the list. It needs no drop, so it
+        // can be used while its memory exists.
         unsafe { &*files }
     }
 
-    /// The memory that the registration lies in.
+    /// Returns the head of the memory that contains the registration.
     ///
     /// # Safety
     ///
-    /// It is there.
+    /// The memory must exist.
     pub(super) unsafe fn head_of(this: *const Self) -> NonNull<Head> {
-        // SAFETY: by the caller's promise.
+        // SAFETY: the caller promises that the memory exists.
         unsafe { (*this).head }
     }
 }
@@ -233,25 +250,25 @@ impl<T: Operations> Deref for Registration<T> {
 impl<T: Operations> Drop for Registration<T> {
     fn drop(&mut self) {
         let made = self.place.of(self);
-        // SAFETY: the registration is where it was made until its data is dropped below.
+        // SAFETY: until its data is dropped below, the registration is where it was made.
         let this = unsafe { &*made };
-        // The operations end first, and none begins any more; the node is still there, and opening
-        // it fails.
+        // First the operations end, and no new one begins. The node still exists, but opening it
+        // fails.
         this.gate.close();
-        // No fault brings a page in any more: what is taken away stays away. While the number is
-        // this device's nobody else has a mapping through its node.
+        // After this, no page fault maps a page again, so what is unmapped stays unmapped. While
+        // this device has its minor number, no other device has a mapping through its node.
         if T::HAS_MMAP {
-            // SAFETY: the files can be mapped; the memory is there.
+            // SAFETY: the files can be mapped, and the memory exists.
             unsafe { Self::files_of(made) }.lock().unmap();
         }
-        // SAFETY: by the type's invariant it is registered, and this is the one place that
-        // deregisters it. It waits for an `open` that is on its way, which does not need what goes
-        // after this.
+        // SAFETY: `misc_deregister` requires a registered device. By the type's invariant it is
+        // registered, and only this drop deregisters it. The function waits for an `open` that is
+        // running, which does not use the data that is dropped below.
         unsafe { sys::misc_deregister(this.misc.get()) };
-        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        // SAFETY: the memory in which this was made exists, and nothing else refers to the field.
         let data = unsafe { &mut (*made).data };
-        // SAFETY: the operations have ended, and none begins: the data is nobody's, and is dropped
-        // this once, where they used it.
+        // SAFETY: the operations have ended and none begins, so nothing uses the data. It is
+        // dropped once, at the address at which they used it.
         unsafe { ManuallyDrop::drop(data) };
     }
 }

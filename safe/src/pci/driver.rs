@@ -542,9 +542,7 @@ macro_rules! __module_pci_driver {
             const _: () = {
                 // The ID table. modpost finds it by this name and makes the module's aliases from
                 // it.
-                #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                    $crate::__core::env!("CARGO_CRATE_NAME"), "pci", "id_table"
-                ))]
+                #[unsafe(export_name = $crate::__id_table_symbol!("pci"))]
                 static ID_TABLE: $crate::pci::Table<
                     LinuxDriver,
                     { <LinuxDriver as $crate::pci::Driver>::ID_TABLE.raw().len() },

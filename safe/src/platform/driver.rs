@@ -340,9 +340,7 @@ macro_rules! __module_platform_driver {
             const _: () = {
                 // The ID table. modpost finds it by this name and makes the module's aliases from
                 // it.
-                #[unsafe(export_name = $crate::sys::device_table_symbol!(
-                                    $crate::__core::env!("CARGO_CRATE_NAME"), "platform", "id_table"
-                                ))]
+                #[unsafe(export_name = $crate::__id_table_symbol!("platform"))]
                 static ID_TABLE: $crate::platform::Table<
                     LinuxDriver,
                     {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A value with several owners.
+//! Reference-counted values.
 //!
-//! C header: `include/linux/refcount.h`; `lib/refcount.c`. C has no type for it: it embeds a
+//! C header: `include/linux/refcount.h`; `lib/refcount.c`. C has no type for this: it embeds a
 //! `refcount_t` in a structure.
 
 use core::marker::PhantomData;
@@ -16,14 +16,16 @@ use pinned_init::{PinInit, pin_init_from_closure};
 use crate::alloc::{Flags, KBox};
 use crate::error::{Error, Result};
 
-/// A value that lives as long as one of its owners, in memory of `kmalloc`. It stays where it is:
-/// it is pinned.
+/// A reference-counted value in memory of `kmalloc`. It lives as long as a reference exists. It is
+/// pinned: it stays where it is.
 ///
-/// The count is a `refcount_t`: it saturates. Whoever leaks two thousand million owners leaks the
-/// value, with a warning in the log, and frees nothing too early.
+/// The count is a `refcount_t`, which saturates. If some two thousand million references are
+/// leaked, the value is leaked too and a warning is logged. It is never freed too early.
 ///
-/// What belongs to a binding (an interrupt, a work item, …) cannot be in it: its owners may outlive
-/// the binding.
+/// Something that belongs to a binding (an interrupt, a work item, …) cannot be in it, because
+/// references may outlive the binding.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::alloc::GFP_KERNEL;
@@ -38,95 +40,106 @@ use crate::error::{Error, Result};
 ///
 /// # Invariants
 ///
-/// The pointer is to a value in a box that was given away, and this value owns one of the
-/// references that are counted in it.
+/// The pointer is to a value in a box that was given up with `KBox::into_raw`. This value owns one
+/// of the counted references.
 #[doc(alias = "refcount_t")]
 pub struct Arc<T>(NonNull<Inner<T>>, PhantomData<Inner<T>>);
 
-/// The pointer may be moved; the value stays.
+/// Moving the pointer does not move the value.
 impl<T> Unpin for Arc<T> {}
 
-/// The value beside its count.
+/// The value with its count.
 struct Inner<T> {
-    /// Of the size and alignment of a `refcount_t`, whose only field it is.
+    /// Same layout as `refcount_t`, its only field.
     count: AtomicI32,
     value: T,
 }
 
 const _: () = assert!(size_of::<AtomicI32>() == size_of::<sys::refcount_t>());
 
-// SAFETY: each owner gives shared references to the value, on its thread, and the last one drops
-// the value there.
+// SAFETY: every reference gives shared access to the value on its own thread, and the last one
+// drops the value there.
 unsafe impl<T: Send + Sync> Send for Arc<T> {}
-// SAFETY: as above: `&Arc<T>` can be cloned, and the clone dropped on any thread.
+// SAFETY: `&Arc<T>` can be cloned on any thread, and the clone can be dropped there.
 unsafe impl<T: Send + Sync> Sync for Arc<T> {}
 
 impl<T> Arc<T> {
-    /// Allocates memory and moves the value there. `ENOMEM` if there is none.
+    /// Allocates memory and moves the value there.
     ///
-    /// Context: as `flags` says.
+    /// # Context
+    ///
+    /// The one that `flags` requires.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory.
     pub fn new(value: T, flags: Flags) -> Result<Self> {
         Self::pin_init(value, flags)
     }
 
-    /// Allocates memory and initialises the value in place. `ENOMEM` if there is none, else what
-    /// `init` returns.
+    /// Allocates memory and initialises the value in place.
     ///
-    /// Context: as `flags` says, and as `init` does.
+    /// # Context
+    ///
+    /// The one that `flags` and `init` require.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory; otherwise the error of `init`.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Self>
     where
         Error: From<E>,
     {
         let init = |slot: *mut Inner<T>| {
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
             let count = unsafe { &raw mut (*slot).count };
-            // SAFETY: as above. A count needs no drop, should the next step fail.
+            // SAFETY: as above. A count needs no drop if the next step fails.
             unsafe { count.write(AtomicI32::new(1)) };
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
             let value = unsafe { &raw mut (*slot).value };
-            // SAFETY: the field is pinned with the box, and not used as a `T` after an error.
+            // SAFETY: the field is pinned with the box, and is not used as a `T` after an error.
             unsafe { init.__pinned_init(value) }
         };
-        // SAFETY: on `Ok` both fields are initialised; on an error the value is not, and the count
+        // SAFETY: on `Ok` both fields are initialised. On an error the value is not, and the count
         // needs no drop.
         let inner = KBox::pin_init(unsafe { pin_init_from_closure::<_, E>(init) }, flags)?;
-        // SAFETY: a box's pointer is not null.
+        // SAFETY: the pointer of a box is not NULL.
         let inner = unsafe { NonNull::new_unchecked(KBox::into_raw(inner)) };
-        // INVARIANT: given away above, with a count of one, which is this value's.
+        // INVARIANT: the box was given up above, and the count of one belongs to this value.
         Ok(Self(inner, PhantomData))
     }
 
-    /// The value, pinned.
+    /// Returns the value, pinned.
     pub fn as_pin(&self) -> Pin<&T> {
-        // SAFETY: the value stays where it is until it is dropped: an `Arc` has no way to move out
-        // of it.
+        // SAFETY: the value stays where it is until it is dropped. An `Arc` has no method that
+        // moves the value out.
         unsafe { Pin::new_unchecked(&**self) }
     }
 
-    /// Whether both own the same value.
+    /// Returns true if both refer to the same value.
     pub fn ptr_eq(this: &Self, other: &Self) -> bool {
         this.0 == other.0
     }
 
     fn count(&self) -> &AtomicI32 {
-        // SAFETY: by the type's invariant the box is there as long as this owner.
+        // SAFETY: by the type's invariant the box exists as long as this reference.
         unsafe { &(*self.0.as_ptr()).count }
     }
 }
 
-/// `refcount_warn_saturate`: a warning, once a boot, and a count that no owner brings to 0 any
-/// more.
+/// Calls `refcount_warn_saturate`. It warns once a boot, and sets the count to a value that cannot
+/// reach 0 any more.
 #[cold]
 fn saturate(count: &AtomicI32, why: sys::refcount_saturation_type) {
-    // SAFETY: `refcount_warn_saturate` asks for a `refcount_t`, which it writes atomically: the
-    // count has its size and alignment, and is an atomic itself.
+    // SAFETY: `refcount_warn_saturate` requires a `refcount_t`, which it writes atomically. The
+    // count has the same layout, and is an atomic.
     unsafe { sys::refcount_warn_saturate(count.as_ptr().cast(), why) };
 }
 
-/// C's `refcount_inc`.
+/// Does what C's `refcount_inc` does.
 #[inline]
 fn inc(count: &AtomicI32, saturate: fn(&AtomicI32, sys::refcount_saturation_type)) {
-    // As in C: who has a reference hands another one on, which orders nothing.
+    // As in C, taking a reference from another reference needs no ordering.
     let old = count.fetch_add(1, Ordering::Relaxed);
     if old == 0 {
         saturate(count, sys::REFCOUNT_ADD_UAF);
@@ -135,7 +148,7 @@ fn inc(count: &AtomicI32, saturate: fn(&AtomicI32, sys::refcount_saturation_type
     }
 }
 
-/// C's `refcount_dec_and_test`: whether that was the last.
+/// Does what C's `refcount_dec_and_test` does. Returns true if this was the last reference.
 #[inline]
 fn dec_and_test(
     count: &AtomicI32,
@@ -143,7 +156,7 @@ fn dec_and_test(
 ) -> bool {
     let old = count.fetch_sub(1, Ordering::Release);
     if old == 1 {
-        // What others did with the value comes before it is dropped.
+        // Orders what others did with the value before its drop.
         fence(Ordering::Acquire);
         return true;
     }
@@ -158,7 +171,7 @@ impl<T> Clone for Arc<T> {
     #[doc(alias = "refcount_inc")]
     fn clone(&self) -> Self {
         inc(self.count(), saturate);
-        // INVARIANT: the reference counted above is the clone's.
+        // INVARIANT: the clone owns the reference counted above.
         Self(self.0, PhantomData)
     }
 }
@@ -168,7 +181,7 @@ impl<T> Deref for Arc<T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: by the type's invariant the value is there as long as this owner.
+        // SAFETY: by the type's invariant the value exists as long as this reference.
         unsafe { &(*self.0.as_ptr()).value }
     }
 }
@@ -178,8 +191,8 @@ impl<T> Drop for Arc<T> {
     #[doc(alias = "refcount_dec_and_test")]
     fn drop(&mut self) {
         if dec_and_test(self.count(), saturate) {
-            // SAFETY: by the type's invariant it is from a box that was given away; the last owner
-            // takes it back, once.
+            // SAFETY: by the type's invariant the pointer is from a box that was given up. The last
+            // reference takes it back, once.
             drop(unsafe { KBox::<Inner<T>>::from_raw(self.0.as_ptr()) });
         }
     }
@@ -192,7 +205,7 @@ mod tests {
     /// `REFCOUNT_SATURATED`.
     const SATURATED: i32 = i32::MIN / 2;
 
-    /// What C's `refcount_warn_saturate` does to the count.
+    /// Does to the count what C's `refcount_warn_saturate` does.
     fn saturated(count: &AtomicI32, _: sys::refcount_saturation_type) {
         count.store(SATURATED, Ordering::Relaxed);
     }
@@ -202,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_is_the_last() {
+    fn only_the_last_reference_is_the_last() {
         let count = AtomicI32::new(1);
         inc(&count, never);
         assert!(!dec_and_test(&count, never));
@@ -210,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_overflows_never_comes_to_zero() {
+    fn an_overflowed_count_never_reaches_zero() {
         let count = AtomicI32::new(i32::MAX);
         inc(&count, saturated);
         assert_eq!(count.load(Ordering::Relaxed), SATURATED);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Atomics: core's own.
+//! Atomics: those of `core`.
 //!
 //! C headers: `include/linux/atomic.h`, `include/linux/compiler.h`; `Documentation/atomic_t.txt`,
 //! `tools/memory-model/`.
@@ -7,26 +7,36 @@
 //! | core | C | orders |
 //! |---|---|---|
 //! | `load(Relaxed)`, `store(Relaxed)` | `atomic_read`, `atomic_set`; `READ_ONCE`, `WRITE_ONCE` | nothing |
-//! | `load(Acquire)`, `store(Release)` | `atomic_read_acquire`, `atomic_set_release`; `smp_load_acquire`, `smp_store_release` | what comes after the load, what comes before the store |
-//! | `fetch_add(…, Relaxed)` and its kin | `atomic_fetch_add_relaxed` | nothing |
+//! | `load(Acquire)`, `store(Release)` | `atomic_read_acquire`, `atomic_set_release`; `smp_load_acquire`, `smp_store_release` | the load before what follows it, the store after what precedes it |
+//! | `fetch_add(…, Relaxed)` and the like | `atomic_fetch_add_relaxed` | nothing |
 //! | `fetch_add(…, Acquire)`, `(…, Release)` | `atomic_fetch_add_acquire`, `…_release` | as above |
-//! | `fetch_add(…, SeqCst)` | `atomic_fetch_add`, the fully ordered one, **with a [`fence`]`(SeqCst)` before and after where one relies on its ordering of others** | see below |
-//! | `compare_exchange(…)` | `atomic_try_cmpxchg` and its kin | as the orderings say |
+//! | `fetch_add(…, SeqCst)` | `atomic_fetch_add`, which is fully ordered; **put a [`fence`]`(SeqCst)` before and after it if you rely on its ordering of other accesses** | see below |
+//! | `compare_exchange(…)` | `atomic_try_cmpxchg` and the like | as the orderings say |
 //! | [`fence`]`(SeqCst)` | `smp_mb` | everything |
-//! | [`fence`]`(Acquire)`, `(Release)` | `smp_rmb`, `smp_wmb`, and more: they order loads with stores too | |
+//! | [`fence`]`(Acquire)`, `(Release)` | `smp_rmb`, `smp_wmb`, but stronger: they also order loads against stores | |
 //! | [`compiler_fence`] | `barrier` | the compiler |
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! Rust has the memory model of C11, the kernel has its own (LKMM). Between Rust and Rust, C11
-//! holds. Where Rust and C, or a lock of C, meet, both compile to the same instructions on the
-//! architectures that are supported, so that acquire pairs with `smp_store_release`, release with
-//! `smp_load_acquire`, and `fence(SeqCst)` is `smp_mb`. Not promised, unlike in LKMM: an order by
-//! address, data or control dependency alone (C11 has none: use `Acquire`), and a full order around
-//! a read-modify-write that is `SeqCst` (C's `atomic_fetch_add` orders what stands before it
-//! against what stands after it; `SeqCst` on some architectures does not: put a fence).
+//! Rust has the memory model of C11. The kernel has its own (LKMM). Between Rust code and Rust
+//! code, C11 applies. Rust code also meets C code and the locks of C. On the supported
+//! architectures both compile to the same instructions. So acquire pairs with `smp_store_release`,
+//! release pairs with `smp_load_acquire`, and `fence(SeqCst)` is `smp_mb`.
 //!
-//! None of them orders accesses to a device: [`Mmio`](crate::io::Mmio) does that for registers.
+//! Two guarantees of LKMM do not hold:
+//!
+//! - An address, data or control dependency alone gives no order, because C11 has none. Use
+//!   `Acquire`.
+//! - A `SeqCst` read-modify-write is not a full barrier. C's `atomic_fetch_add` orders the accesses
+//!   before it against those after it. On some architectures `SeqCst` does not. Add a fence.
+//!
+//! Atomics do not order accesses to a device. For registers, [`Mmio`](crate::io::Mmio) does that.
+//!
+//! # Context
+//!
+//! Any.
+//!
+//! # Examples
 //!
 //! Context: any.
 //!
@@ -51,7 +61,7 @@
 //! assert_eq!(published(), Some(7));
 //! ```
 //!
-//! For counts of references there is [`Arc`](super::Arc), which cannot overflow.
+//! For reference counts use [`Arc`](super::Arc), whose count cannot overflow.
 
 pub use core::sync::atomic::{
     AtomicBool, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicPtr, AtomicU8,

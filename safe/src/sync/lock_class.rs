@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Classes of locks, by which lockdep tells locks apart.
+//! Lock classes, by which lockdep distinguishes locks.
 //!
 //! C header: `include/linux/lockdep.h`; `Documentation/locking/lockdep-design.rst`.
 
@@ -8,42 +8,43 @@ use core::ffi::CStr;
 
 use linux_driver_sys as sys;
 
-/// A class of locks: C's `struct lock_class_key`. All locks that are made at one place of a source
-/// have one.
+/// A class of locks: C's `struct lock_class_key`. All locks that are made at the same source
+/// location share one.
 ///
-/// The macros that make locks ([`new_mutex!`](crate::new_mutex), …) have a static key each. lockdep
-/// takes keys for static that lie in a module, and forgets them when the module is unloaded. On a
-/// kernel without lockdep a key has no size.
+/// Each use of a macro that makes locks ([`new_mutex!`](crate::new_mutex), …) has a static key.
+/// lockdep accepts keys in the memory of a module, and forgets them when the module is unloaded. On
+/// a kernel without lockdep a key has size 0.
 #[repr(transparent)]
 #[doc(alias = "lock_class_key")]
 pub struct LockClassKey(UnsafeCell<sys::lock_class_key>);
 
-// SAFETY: Rust code does not read or write a key; lockdep does so under its own lock.
+// SAFETY: Rust code does not access the contents of a key. lockdep accesses them under its own
+// lock.
 unsafe impl Sync for LockClassKey {}
 
 impl LockClassKey {
-    /// A key, for a static. (lockdep turns itself off, with a message, when it meets one that is
-    /// not in a static.)
+    /// Returns a key, for a static. If lockdep meets a key that is not in a static, it logs a
+    /// message and turns itself off.
     #[expect(
         clippy::new_without_default,
         reason = "a key is of use in a static only"
     )]
     pub const fn new() -> Self {
-        // SAFETY: C's static keys are all zeroes, too.
+        // SAFETY: C's static keys are all zeroes too.
         Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
     }
 
-    /// The key as C knows it.
+    /// Returns the key as C knows it.
     pub const fn as_raw(&'static self) -> *mut sys::lock_class_key {
         self.0.get()
     }
 }
 
-/// Whether the kernel at hand has lockdep: a class, and its name, are of use.
+/// True if the kernel has lockdep, which uses a class and its name.
 pub(crate) const LOCKDEP: bool = cfg!(has_fn = "lockdep_init_map_type");
 
-/// The name of a class, from a literal that ends in NUL; empty where nobody would read it, so that
-/// no string is left in the module.
+/// Returns the name of a class, from a literal that ends with NUL. Without lockdep it is empty, so
+/// that the module contains no string that nothing reads.
 #[doc(hidden)]
 pub const fn class_name(name: &'static str) -> &'static CStr {
     if !LOCKDEP {
@@ -51,12 +52,12 @@ pub const fn class_name(name: &'static str) -> &'static CStr {
     }
     match CStr::from_bytes_with_nul(name.as_bytes()) {
         Ok(name) => name,
-        Err(_) => panic!("the name of a lock has no NUL in it"),
+        Err(_) => panic!("the name of a lock must not contain a NUL"),
     }
 }
 
-/// The name of a lock and its class: `(&'static CStr, &'static LockClassKey)`. The name is the one
-/// given, or the place.
+/// Returns the name of a lock and its class: `(&'static CStr, &'static LockClassKey)`. Without a
+/// given name, the name is the source location.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __lock_class {
@@ -80,13 +81,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_takes_the_room_that_lockdep_needs() {
+    fn a_key_has_the_size_that_lockdep_needs() {
         assert_eq!(size_of::<LockClassKey>(), size_of::<sys::lock_class_key>());
         assert!(LOCKDEP || size_of::<LockClassKey>() == 0);
     }
 
     #[test]
-    fn a_class_is_made_once_a_place() {
+    fn a_source_location_has_one_class() {
         let made: Vec<_> = (0..2).map(|_| crate::__lock_class!("twice")).collect();
         let (first, second) = (made[0], made[1]);
         assert!(core::ptr::eq(first.1, second.1));

@@ -17,10 +17,12 @@ use super::LockClassKey;
 use crate::error::{Result, to_result};
 use crate::types::Opaque;
 
-/// A lock that sleeps, and what it protects: C's `struct mutex`.
+/// A sleeping lock, with the data that it protects: C's `struct mutex`.
 ///
-/// It is made in place by [`new_mutex!`](crate::new_mutex), with a lockdep class of its own for
-/// each place, and stays where it is. The data is reached through a guard alone, and is not pinned.
+/// [`new_mutex!`](crate::new_mutex) makes it in place, with a lockdep class for each source
+/// location. It stays where it is. The data is reached only through a guard, and is not pinned.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::error::Error;
@@ -57,25 +59,27 @@ pub struct Mutex<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is
-// sending the data.
+// SAFETY: C lets any task use a lock. A lock that is moved to another thread is not borrowed, so it
+// is not held. Moving it means moving the data, which is `Send`.
 unsafe impl<T: Send> Send for Mutex<T> {}
-// SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with
-// `Send`.
+// SAFETY: only one thread at a time has access to the data. So sharing the lock means passing the
+// data between threads, which `Send` allows.
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    /// Makes a mutex: C's `__mutex_init`. Use [`new_mutex!`](crate::new_mutex), which brings the
-    /// class.
+    /// Makes a mutex: C's `__mutex_init`. Use [`new_mutex!`](crate::new_mutex), which provides the
+    /// class. `name` is the name of the class in lockdep's reports.
     ///
-    /// `name` is what lockdep calls it. Context: any.
+    /// # Context
+    ///
+    /// Any.
     #[doc(alias = "__mutex_init")]
     pub fn new(value: T, name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
         let init = move |slot: *mut Opaque<sys::mutex>| {
             init_raw(slot.cast(), name, key);
             Ok::<_, Infallible>(())
         };
-        // SAFETY: C initialises all of the structure, which stays where it is: it is pinned.
+        // SAFETY: C initialises the whole structure. It stays where it is, because it is pinned.
         let raw = unsafe { pin_init_from_closure(init) };
         pin_init!(Self {
             raw <- raw,
@@ -83,17 +87,20 @@ impl<T> Mutex<T> {
         })
     }
 
-    /// Takes the lock: C's `mutex_lock`. Sleeps until it is free; for ever if this thread has it
-    /// already.
+    /// Takes the lock: C's `mutex_lock`. Sleeps until the lock is free. If this thread holds the
+    /// lock already, that is for ever.
     ///
-    /// Context: may sleep. Not in an interrupt, nor with a spin lock or an RCU guard held.
+    /// # Context
+    ///
+    /// May sleep. Must not be called in an interrupt handler, nor while a spin lock or an RCU guard
+    /// is held.
     #[inline]
     #[doc(alias = "mutex_lock")]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let raw = self.raw.get();
-        // SAFETY: `mutex_lock` asks for an initialised mutex, which stays until it was unlocked: it
-        // is pinned, and the guard borrows it. To take it twice, or where one may not sleep, is a
-        // hang or a bug that the kernel reports, and no memory error.
+        // SAFETY: `mutex_lock` requires an initialised mutex that stays until it is unlocked. It is
+        // pinned, and the guard borrows it. Taking it twice, or where the caller must not sleep, is
+        // a deadlock or a bug that the kernel reports, but no memory error.
         #[cfg(has_fn = "mutex_lock")]
         unsafe {
             sys::mutex_lock(raw)
@@ -103,20 +110,25 @@ impl<T> Mutex<T> {
         unsafe {
             sys::linux_driver_mutex_lock(raw)
         };
-        // INVARIANT: it was locked above, by this thread.
+        // INVARIANT: this thread locked it above.
         MutexGuard(self, PhantomData)
     }
 
-    /// Takes the lock, unless a signal comes while it waits: C's `mutex_lock_interruptible`, with
-    /// `EINTR`. An operation of a file returns [`ERESTARTSYS`](crate::error::code::ERESTARTSYS)
-    /// then, as C drivers do.
+    /// Takes the lock, unless a signal arrives while this waits: C's `mutex_lock_interruptible`.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if a signal arrives. As in C drivers, a file operation then returns
+    /// [`ERESTARTSYS`](crate::error::code::ERESTARTSYS).
     #[inline]
     #[doc(alias = "mutex_lock_interruptible")]
     pub fn lock_interruptible(&self) -> Result<MutexGuard<'_, T>> {
         let raw = self.raw.get();
-        // SAFETY: as in `lock`.
+        // SAFETY: same preconditions as in `lock`.
         #[cfg(has_fn = "mutex_lock_interruptible")]
         let returned = unsafe { sys::mutex_lock_interruptible(raw) };
         // SAFETY: as above.
@@ -125,15 +137,20 @@ impl<T> Mutex<T> {
         self.guard(returned)
     }
 
-    /// Takes the lock, unless a fatal signal comes while it waits: C's `mutex_lock_killable`, with
-    /// `EINTR`.
+    /// Takes the lock, unless a fatal signal arrives while this waits: C's `mutex_lock_killable`.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if a fatal signal arrives.
     #[inline]
     #[doc(alias = "mutex_lock_killable")]
     pub fn lock_killable(&self) -> Result<MutexGuard<'_, T>> {
         let raw = self.raw.get();
-        // SAFETY: as in `lock`.
+        // SAFETY: same preconditions as in `lock`.
         #[cfg(has_fn = "mutex_lock_killable")]
         let returned = unsafe { sys::mutex_lock_killable(raw) };
         // SAFETY: as above.
@@ -144,40 +161,42 @@ impl<T> Mutex<T> {
 
     /// Takes the lock if it is free: C's `mutex_trylock`.
     ///
-    /// Context: a task's, not an interrupt's. Does not sleep.
+    /// # Context
+    ///
+    /// Task context, not an interrupt handler. Does not sleep.
     #[inline]
     #[doc(alias = "mutex_trylock")]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let raw = self.raw.get();
-        // SAFETY: as in `lock`. In an interrupt, `mutex_trylock` warns.
+        // SAFETY: same preconditions as in `lock`. In an interrupt handler `mutex_trylock` warns.
         #[cfg(has_fn = "mutex_trylock")]
         let taken = unsafe { sys::mutex_trylock(raw) };
         // SAFETY: as above.
         #[cfg(not(has_fn = "mutex_trylock"))]
         let taken = unsafe { sys::linux_driver_mutex_trylock(raw) };
-        // INVARIANT: 1 says that this thread took it.
+        // INVARIANT: 1 means that this thread took the lock.
         (taken != 0).then(|| MutexGuard(self, PhantomData))
     }
 
-    /// The guard, after C returned 0.
+    /// Returns the guard if C's function returned 0.
     fn guard(&self, returned: c_int) -> Result<MutexGuard<'_, T>> {
         to_result(returned)?;
-        // INVARIANT: 0 says that this thread took it.
+        // INVARIANT: 0 means that this thread took the lock.
         Ok(MutexGuard(self, PhantomData))
     }
 }
 
-/// C's `__mutex_init`, whatever it is called on the kernel at hand.
+/// Calls C's `__mutex_init`, or the function that does its work in the kernel at hand.
 fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKey) {
     #[cfg(has_fn = "mutex_init_generic")]
     {
         let _ = (name, key);
-        // SAFETY: `mutex_init_generic` asks for memory that nobody holds, or waits for, as a mutex:
-        // it is valid for writes, and held no mutex before.
+        // SAFETY: `mutex_init_generic` requires memory that no task uses as a mutex. It is valid
+        // for writes, and held no mutex before.
         unsafe { sys::mutex_init_generic(raw) };
     }
-    // SAFETY: `__mutex_init` asks for the same. lockdep asks for a key, and a name, that stay as
-    // long as the mutex: both are statics of the module.
+    // SAFETY: `__mutex_init` requires the same. lockdep requires a key and a name that stay as long
+    // as the mutex: both are statics of the module.
     #[cfg(all(has_fn = "__mutex_init", not(has_fn = "mutex_init_generic")))]
     unsafe {
         sys::__mutex_init(raw, name.as_ptr(), key.as_raw())
@@ -189,16 +208,16 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
     };
 }
 
-/// A locked [`Mutex`]. It is unlocked when this value goes. If it is leaked, the lock stays held
-/// for good.
+/// A locked [`Mutex`]. Dropping it unlocks the mutex. If it is leaked, the lock stays locked for
+/// ever.
 ///
 /// # Invariants
 ///
-/// This thread has locked the mutex, for this value.
-#[must_use = "the lock is let go of at once if its guard is not kept"]
+/// This thread locked the mutex, for this value.
+#[must_use = "if unused, the lock is released at once"]
 pub struct MutexGuard<'a, T>(&'a Mutex<T>, PhantomData<*mut ()>);
 
-// SAFETY: a shared guard gives shared references to the data, and nothing else.
+// SAFETY: a shared guard gives shared access to the data, and nothing else.
 unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T> Deref for MutexGuard<'_, T> {
@@ -206,8 +225,8 @@ impl<T> Deref for MutexGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long
-        // as the guard is borrowed.
+        // SAFETY: by the type's invariant the lock is held, so nothing else accesses the data as
+        // long as the guard is borrowed.
         unsafe { &*self.0.data.get() }
     }
 }
@@ -215,7 +234,7 @@ impl<T> Deref for MutexGuard<'_, T> {
 impl<T> DerefMut for MutexGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above; the guard is borrowed by one alone.
+        // SAFETY: as above. The guard is borrowed exclusively.
         unsafe { &mut *self.0.data.get() }
     }
 }
@@ -224,18 +243,19 @@ impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
     #[doc(alias = "mutex_unlock")]
     fn drop(&mut self) {
-        // SAFETY: `mutex_unlock` asks for the task that locked the mutex (by the type's invariant:
-        // a guard is not `Send`), and for memory that stays until it has returned, which it still
-        // uses when another task has the mutex: the guard borrows it.
+        // SAFETY: `mutex_unlock` requires the task that locked the mutex: by the type's invariant
+        // it is this one, because a guard is not `Send`. It also requires memory that stays until
+        // it has returned, because it uses the mutex after another task may have taken it. The
+        // guard borrows the mutex.
         unsafe { sys::mutex_unlock(self.0.raw.get()) };
     }
 }
 
-/// An initialiser of a [`Mutex`](crate::sync::Mutex) with a lockdep class of its own: C's
+/// Returns an initialiser of a [`Mutex`](crate::sync::Mutex) with a lockdep class of its own: C's
 /// `mutex_init`.
 ///
-/// `new_mutex!(value)`, or `new_mutex!(value, "name")` with a name for lockdep's reports; else it
-/// is the place.
+/// The forms are `new_mutex!(value)` and `new_mutex!(value, "name")`. `name` is used in lockdep's
+/// reports. Without it, the name is the source location.
 #[macro_export]
 macro_rules! new_mutex {
     ($value:expr $(, $name:literal)? $(,)?) => {{

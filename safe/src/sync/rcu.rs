@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! RCU: readers that take no lock, and writers that wait for them.
+//! RCU: readers take no lock, and writers wait for them.
 //!
 //! C header: `include/linux/rcupdate.h`; `kernel/rcu/tree.c`.
 
@@ -7,33 +7,33 @@ use core::marker::PhantomData;
 
 use linux_driver_sys as sys;
 
-/// A reader: C's `rcu_read_lock`, and `rcu_read_unlock` when it goes.
+/// An RCU read-side critical section: C's `rcu_read_lock`. Dropping it calls `rcu_read_unlock`.
 ///
-/// Who waits in [`synchronize_rcu`] waits for all readers that began before, for ever if one of
-/// them was leaked. A reader must not sleep: no mutex, no `GFP_KERNEL`, no waiting; on a kernel
-/// without preemption (`CONFIG_PREEMPT_RCU`) the wait of the writer would end before the reader
-/// does.
+/// [`synchronize_rcu`] waits for all sections that began before it. If one was leaked, it waits for
+/// ever. A section must not sleep: no mutex, no `GFP_KERNEL`, no waiting. If one sleeps on a kernel
+/// without preemptible RCU (`CONFIG_PREEMPT_RCU`), the wait in `synchronize_rcu` ends before the
+/// section does.
 ///
-/// That is the one rule here that no type upholds. A guard stays on its thread (it is not `Send`),
-/// so that no other can be made to drop it; that its thread does not sleep meanwhile is the
-/// driver's to keep, as in C. A kernel with `CONFIG_DEBUG_ATOMIC_SLEEP` reports a call that may
-/// sleep with a guard at hand, whether it sleeps or not; one without preemption and without that
-/// option reports nothing.
+/// No type enforces this rule, and it is the only such rule here. A guard stays on its thread,
+/// because it is not `Send`. As in C, the driver must ensure that the thread does not sleep
+/// meanwhile. A kernel with `CONFIG_DEBUG_ATOMIC_SLEEP` reports every call that may sleep inside a
+/// section, whether it sleeps or not. A kernel without preemption and without that option reports
+/// nothing.
 ///
 /// # Invariants
 ///
-/// This thread is within an RCU read-side critical section, by this value.
-#[must_use = "the reader ends at once if its guard is not kept"]
+/// This thread is inside an RCU read-side critical section that this value began.
+#[must_use = "if unused, the critical section ends at once"]
 #[doc(alias = "rcu_read_lock")]
 pub struct Guard(PhantomData<*mut ()>);
 
-/// Where `rcu_read_lock()` is a call of `__rcu_read_lock` and no more: with preemptible RCU and
-/// without lockdep.
+/// Calls `__rcu_read_lock` or `__rcu_read_unlock` directly where C's inline function does nothing
+/// else: with preemptible RCU and without lockdep. Calls the shim otherwise.
 macro_rules! rcu {
     ($direct:ident, $shim:ident) => {
-        // SAFETY: `rcu_read_lock` may be called anywhere but in NMI; `rcu_read_unlock` asks for a
-        // section that this task has begun: a guard ends the one that it began, and is not `Send`.
-        // Where they are more than these calls, the shim is used.
+        // SAFETY: `rcu_read_lock` may be called in any context except NMI. `rcu_read_unlock`
+        // requires a section that this task began. A guard ends the section that it began, and is
+        // not `Send`.
         #[cfg(all(has_fn = "__rcu_read_lock", not(has_fn = "lockdep_init_map_type")))]
         unsafe {
             sys::$direct()
@@ -46,22 +46,25 @@ macro_rules! rcu {
     };
 }
 
-/// Begins a reader: C's `rcu_read_lock`.
+/// Begins a read-side critical section: C's `rcu_read_lock`.
 ///
-/// Context: any but NMI.
+/// # Context
 ///
+/// Any except NMI.
+///
+/// # Examples
 /// ```no_run
 /// use linux_driver::sync::rcu;
 ///
 /// let reader = rcu::read_lock();
-/// // What is protected by RCU stays as long as `reader` is borrowed.
+/// // Data that RCU protects stays as long as `reader` is borrowed.
 /// drop(reader);
 /// ```
 #[inline]
 #[doc(alias = "rcu_read_lock")]
 pub fn read_lock() -> Guard {
     rcu!(__rcu_read_lock, linux_driver_rcu_read_lock);
-    // INVARIANT: begun above.
+    // INVARIANT: the section began above.
     Guard(PhantomData)
 }
 
@@ -73,13 +76,15 @@ impl Drop for Guard {
     }
 }
 
-/// Waits until every reader that began before this call has ended.
+/// Waits until every read-side critical section that began before this call has ended.
 ///
-/// Context: may sleep, some milliseconds. For ever if this thread is a reader.
+/// # Context
+///
+/// May sleep, for some milliseconds. Waits for ever if this thread is inside such a section.
 #[doc(alias = "rcu")]
 pub fn synchronize_rcu() {
-    // SAFETY: `synchronize_rcu` asks for a caller that may sleep and is no reader itself: to sleep
-    // elsewhere is a bug that the kernel reports, and a reader waits for ever. Neither is a memory
-    // error.
+    // SAFETY: `synchronize_rcu` requires a caller that may sleep and is not inside a section.
+    // Sleeping elsewhere is a bug that the kernel reports, and a caller inside a section waits for
+    // ever. Neither is a memory error.
     unsafe { sys::synchronize_rcu() };
 }

@@ -16,18 +16,20 @@ use pinned_init::{PinInit, pin_data, pin_init, pin_init_from_closure};
 use super::LockClassKey;
 use crate::types::Opaque;
 
-/// A lock that spins, and what it protects: C's `spinlock_t`.
+/// A spinning lock, with the data that it protects: C's `spinlock_t`.
 ///
-/// It is made in place by [`new_spinlock!`](crate::new_spinlock), with a lockdep class of its own
-/// for each place, and stays where it is. The data is reached through a guard alone, and is not
-/// pinned. While it is held one must not sleep: no `GFP_KERNEL`, no mutex, no waiting.
+/// [`new_spinlock!`](crate::new_spinlock) makes it in place, with a lockdep class for each source
+/// location. It stays where it is. The data is reached only through a guard, and is not pinned. The
+/// holder must not sleep: no `GFP_KERNEL`, no mutex, no waiting.
 ///
-/// What an interrupt handler takes, everyone else takes with [`lock_irqsave`](Self::lock_irqsave):
-/// an interrupt on the CPU that holds it would wait for ever. (On PREEMPT_RT such a lock sleeps and
-/// interrupts stay on, as in C.)
+/// If an interrupt handler takes the lock, all other code must take it with
+/// [`lock_irqsave`](Self::lock_irqsave). Otherwise an interrupt on the CPU that holds the lock
+/// would wait for ever. (On PREEMPT_RT such a lock sleeps and interrupts stay enabled, as in C.)
 ///
-/// Kernels for one CPU (`CONFIG_SMP=n`) are refused when a driver is built: their spin locks are
-/// not locked, so that [`try_lock`](Self::try_lock) would hand out the data twice.
+/// A driver cannot be built for a kernel for one CPU (`CONFIG_SMP=n`). Spin locks do nothing there,
+/// so [`try_lock`](Self::try_lock) would give access to the data twice.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::error::Error;
@@ -59,26 +61,29 @@ pub struct SpinLock<T> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: C lets any task use a lock. Sending one that nobody has borrowed, and so nobody holds, is
-// sending the data.
+// SAFETY: C lets any task use a lock. A lock that is moved to another thread is not borrowed, so it
+// is not held. Moving it means moving the data, which is `Send`.
 unsafe impl<T: Send> Send for SpinLock<T> {}
-// SAFETY: one thread at a time gets at the data, so that it goes from thread to thread, as with
-// `Send`.
+// SAFETY: only one thread at a time has access to the data. So sharing the lock means passing the
+// data between threads, which `Send` allows.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
-/// Calls `_raw_spin_*` directly where C's inline function is that and no more, else the shim.
+/// Calls `_raw_spin_*` directly where C's inline function does nothing else. Calls the shim
+/// otherwise.
 macro_rules! spin {
     ($has:literal, $direct:ident, $shim:ident, $lock:expr $(, $flags:expr)?) => {{
         #[cfg(has_fn = $has)]
         let returned = if const { sys::LINUX_DRIVER_SPIN_INLINE == 0 } {
-            // SAFETY: C's functions ask for an initialised lock, which stays where it is while it
-            // is held: it is pinned and borrowed. Who unlocks it holds it, on the CPU that took it,
-            // and hands over the flags that it got: a guard stays on its thread, which keeps its
-            // CPU meanwhile. Where C's functions are not inline, a `spinlock_t` is a
-            // `raw_spinlock_t` and no more.
+            // SAFETY: C's functions require:
+            // - an initialised lock that stays where it is while it is held: it is pinned and
+            //   borrowed;
+            // - that the CPU that took the lock unlocks it, with the flags that it got: a guard
+            //   stays on its thread, which stays on its CPU meanwhile;
+            // - for the direct call, that a `spinlock_t` is a `raw_spinlock_t` and nothing else: it
+            //   is where C's functions are not inline.
             unsafe { sys::$direct($lock.cast() $(, $flags)?) }
         } else {
-            // SAFETY: as above; the shim is C's own inline function.
+            // SAFETY: as above. The shim is C's own inline function.
             unsafe { sys::$shim($lock $(, $flags)?) }
         };
         // SAFETY: as above.
@@ -90,19 +95,21 @@ macro_rules! spin {
 
 impl<T> SpinLock<T> {
     /// Makes a spin lock: C's `spin_lock_init`. Use [`new_spinlock!`](crate::new_spinlock), which
-    /// brings the class.
+    /// provides the class. `name` is the name of the class in lockdep's reports.
     ///
-    /// `name` is what lockdep calls it. Context: any.
+    /// # Context
+    ///
+    /// Any.
     #[doc(alias = "spin_lock_init")]
     pub fn new(value: T, name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
         let init = move |slot: *mut Opaque<sys::spinlock>| {
-            // SAFETY: `spin_lock_init` asks for memory that nobody holds, or waits for, as a lock:
-            // it is valid for writes, and held no lock before. lockdep asks for a key, and a name,
-            // that stay as long as the lock: both are statics of the module.
+            // SAFETY: `spin_lock_init` requires memory that no task uses as a lock. It is valid for
+            // writes, and held no lock before. lockdep requires a key and a name that stay as long
+            // as the lock: both are statics of the module.
             unsafe { sys::linux_driver_spin_lock_init(slot.cast(), name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
-        // SAFETY: C initialises all of the structure, which stays where it is: it is pinned.
+        // SAFETY: C initialises the whole structure. It stays where it is, because it is pinned.
         let raw = unsafe { pin_init_from_closure(init) };
         pin_init!(Self {
             raw <- raw,
@@ -110,10 +117,13 @@ impl<T> SpinLock<T> {
         })
     }
 
-    /// Takes the lock: C's `spin_lock`. Spins until it is free; for ever if this CPU has it
-    /// already.
+    /// Takes the lock: C's `spin_lock`. Spins until the lock is free. If this CPU holds the lock
+    /// already, that is for ever.
     ///
-    /// Context: any, if no interrupt handler takes this lock; a handler itself may.
+    /// # Context
+    ///
+    /// Any, if no interrupt handler takes this lock, or in such a handler itself. Does not sleep
+    /// (except on PREEMPT_RT).
     #[inline]
     #[doc(alias = "spin_lock")]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
@@ -123,13 +133,15 @@ impl<T> SpinLock<T> {
             linux_driver_spin_lock,
             self.raw.get()
         );
-        // INVARIANT: it was locked above, by this thread.
+        // INVARIANT: this thread locked it above.
         SpinLockGuard(self, PhantomData)
     }
 
     /// Takes the lock if it is free: C's `spin_trylock`.
     ///
-    /// Context: as [`lock`](Self::lock).
+    /// # Context
+    ///
+    /// Same as for [`lock`](Self::lock).
     #[inline]
     #[doc(alias = "spin_trylock")]
     pub fn try_lock(&self) -> Option<SpinLockGuard<'_, T>> {
@@ -139,17 +151,21 @@ impl<T> SpinLock<T> {
             linux_driver_spin_trylock,
             self.raw.get()
         );
-        // INVARIANT: 1 says that this thread took it.
+        // INVARIANT: 1 means that this thread took the lock.
         (taken != 0).then(|| SpinLockGuard(self, PhantomData))
     }
 
-    /// Calls `critical` with the data, while the lock is held and this CPU's interrupts are off:
-    /// C's `spin_lock_irqsave` and `spin_unlock_irqrestore`. Returns what `critical` returns.
+    /// Calls `critical` with the data while the lock is held and the interrupts of this CPU are
+    /// disabled: C's `spin_lock_irqsave` and `spin_unlock_irqrestore`. Returns what `critical`
+    /// returns.
     ///
-    /// It is a call and not a guard, so that the sections of several locks end in the reverse
-    /// order. Otherwise interrupts would come on while a lock is held, and stay off in the end.
+    /// This takes a closure instead of returning a guard, so that the sections of several locks end
+    /// in reverse order. With guards in another order, interrupts would be enabled while a lock is
+    /// held, and would stay disabled in the end.
     ///
-    /// Context: any but NMI.
+    /// # Context
+    ///
+    /// Any except NMI.
     #[inline]
     #[doc(alias = "spin_lock_irqsave")]
     #[doc(alias = "spin_unlock_irqrestore")]
@@ -160,10 +176,10 @@ impl<T> SpinLock<T> {
             linux_driver_spin_lock_irqsave,
             self.raw.get()
         );
-        // SAFETY: the lock is held until the call below, by this CPU: nobody else gets at the data.
+        // SAFETY: this CPU holds the lock until the call below, so nothing else accesses the data.
         let returned = critical(unsafe { &mut *self.data.get() });
-        // The flags are those that the lock was taken with: whatever else switched interrupts off
-        // since, by this function, has switched them on again.
+        // These flags are from before the lock was taken. Every call of this function that disabled
+        // interrupts since has enabled them again.
         spin!(
             "_raw_spin_unlock_irqrestore",
             _raw_spin_unlock_irqrestore,
@@ -175,16 +191,16 @@ impl<T> SpinLock<T> {
     }
 }
 
-/// A locked [`SpinLock`]. It is unlocked when this value goes. If it is leaked, the lock stays
-/// held, and preemption stays off.
+/// A locked [`SpinLock`]. Dropping it unlocks the lock. If it is leaked, the lock stays locked and
+/// preemption stays disabled.
 ///
 /// # Invariants
 ///
-/// This thread has locked the lock, for this value.
-#[must_use = "the lock is let go of at once if its guard is not kept"]
+/// This thread locked the lock, for this value.
+#[must_use = "if unused, the lock is released at once"]
 pub struct SpinLockGuard<'a, T>(&'a SpinLock<T>, PhantomData<*mut ()>);
 
-// SAFETY: a shared guard gives shared references to the data, and nothing else.
+// SAFETY: a shared guard gives shared access to the data, and nothing else.
 unsafe impl<T: Sync> Sync for SpinLockGuard<'_, T> {}
 
 impl<T> Deref for SpinLockGuard<'_, T> {
@@ -192,8 +208,8 @@ impl<T> Deref for SpinLockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the lock is held, by the type's invariant: nobody else gets at the data as long
-        // as the guard is borrowed.
+        // SAFETY: by the type's invariant the lock is held, so nothing else accesses the data as
+        // long as the guard is borrowed.
         unsafe { &*self.0.data.get() }
     }
 }
@@ -201,7 +217,7 @@ impl<T> Deref for SpinLockGuard<'_, T> {
 impl<T> DerefMut for SpinLockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above; the guard is borrowed by one alone.
+        // SAFETY: as above. The guard is borrowed exclusively.
         unsafe { &mut *self.0.data.get() }
     }
 }
@@ -219,11 +235,11 @@ impl<T> Drop for SpinLockGuard<'_, T> {
     }
 }
 
-/// An initialiser of a [`SpinLock`](crate::sync::SpinLock) with a lockdep class of its own: C's
-/// `spin_lock_init`.
+/// Returns an initialiser of a [`SpinLock`](crate::sync::SpinLock) with a lockdep class of its own:
+/// C's `spin_lock_init`.
 ///
-/// `new_spinlock!(value)`, or `new_spinlock!(value, "name")` with a name for lockdep's reports;
-/// else it is the place.
+/// The forms are `new_spinlock!(value)` and `new_spinlock!(value, "name")`. `name` is used in
+/// lockdep's reports. Without it, the name is the source location.
 #[macro_export]
 macro_rules! new_spinlock {
     ($value:expr $(, $name:literal)? $(,)?) => {{
