@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kernel memory. Allocation can fail, and says so.
+//! Kernel memory. Every allocation can fail, and returns a `Result`.
 //!
 //! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`, `include/linux/gfp_types.h`;
 //! `mm/slub.c`, `mm/util.c`, `mm/vmalloc.c`.
 //!
-//! | here | memory of | how much |
+//! | here | allocator | size |
 //! |---|---|---|
 //! | [`KBox`] | `kmalloc` | one value |
-//! | [`KVec`] | `kmalloc`: contiguous, also for devices | some pages |
-//! | [`VVec`] | `vmalloc`: contiguous for the CPU alone | what there is |
-//! | [`KVVec`] | `kvmalloc`: the first, or else the second | what there is |
+//! | [`KVec`] | `kmalloc`: physically contiguous, so devices can use it | some pages |
+//! | [`VVec`] | `vmalloc`: contiguous only for the CPU | limited by memory |
+//! | [`KVVec`] | `kvmalloc`: `kmalloc`, or `vmalloc` if that fails | limited by memory |
 //!
-//! Rust for Linux calls them so; C has pointers. How an allocation may be made, and where one may
-//! sleep, say [`Flags`]. Freeing memory of `kmalloc` may be done in any context but NMI; memory of
-//! `vmalloc` not with a spin lock held.
+//! The names are those of Rust for Linux; C has pointers.
+//!
+//! # Context
+//!
+//! [`Flags`] say how memory may be allocated, and whether the caller may sleep. Memory of `kmalloc`
+//! may be freed in any context but NMI. Memory of `vmalloc` must not be freed while a spin lock is
+//! held.
 
 mod allocator;
 mod flags;

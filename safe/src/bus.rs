@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `struct bus_type`.
+//! `struct bus_type`, and buses that are made in Rust.
 //!
 //! C headers: `include/linux/device/bus.h`; `drivers/base/bus.c`.
 //!
-//! Each bus owns its IDs, how they match, and its type of device; the driver core knows none of
-//! them. [`Bus`] is what the rest of the driver model needs to know of a bus: which type its
-//! devices are. Buses of the kernel's are modules of this crate ([`pci`](crate::pci),
-//! [`platform`](crate::platform)); the rest of this module is for a bus that is made in Rust.
+//! Each bus has its own IDs, its own rule for matching them, and its own type of device. The driver
+//! core knows none of these. [`Bus`] tells the rest of the driver model which type a bus's devices
+//! have. Modules of this crate implement it for buses of the kernel ([`pci`](crate::pci),
+//! [`platform`](crate::platform)). The rest of this module is for a bus that a module makes in
+//! Rust.
 //!
-//! # A bus of one's own
+//! # A bus made in Rust
 //!
 //! | here | C |
 //! |---|---|
@@ -21,23 +22,32 @@
 //! | [`Driver`] | the bus's structure around `struct device_driver` |
 //! | [`Attribute`] | `struct bus_attribute` |
 //!
-//! The value of a [`BusType`] is the bus's own state. It lies in its [`Registration`], and is made
-//! after the bus is registered and dropped before it is unregistered: so what is registered on the
-//! bus lies in it, and goes in time. Drivers of the bus cannot be registered anywhere else. Devices
-//! can be made anywhere and at any time; the bus waits for them.
+//! The value of a [`BusType`] is the bus's own state. It is part of the bus's [`Registration`]: it
+//! is made after the bus is registered, and dropped before the bus is unregistered. Drivers of the
+//! bus must be registered in that state. Devices can be made anywhere and at any time;
+//! unregistering the bus waits for them.
 //!
-//! It waits for ever for a device that nobody lets go of. Fields are dropped in the order in which
-//! they stand: a [`DeviceRegistration`], [`NewDevice`] or [`ARef`](crate::types::ARef) of a device
-//! that the module's state has stands before the bus's [`Registration`], or in the bus's own state;
-//! after it, the module is never unloaded, and the log says every ten seconds or so which bus
-//! waits.
+//! # The order of fields
 //!
-//! What `struct bus_type` has beside [`BusType`]: `dev_groups` and `drv_groups` (a driver's own
-//! groups do the same), `sync_state` (a driver has its own:
-//! [`Callbacks`](crate::driver::Callbacks)), `pm` (the core takes the driver's where the bus has
-//! none), `dma_configure` and `dma_cleanup` (devices that are made here do no DMA of their own),
-//! `irq_get_affinity`, `num_vf`, `online`, `offline`, `driver_override` (no device made here has
-//! what they are about). `dev_name`, and `suspend` and `resume`, are the ways of old.
+//! Unregistering the bus waits until every device of the bus is freed, if necessary forever. Rust
+//! drops fields in the order of their declaration. So if the module's state has a
+//! [`DeviceRegistration`], a [`NewDevice`] or an [`ARef`](crate::types::ARef) of a device, declare
+//! it before the bus's [`Registration`], or in the bus's own state. Declared after it, the module
+//! can never be unloaded; about every ten seconds, the log names the bus that is waiting.
+//!
+//! # Members without a counterpart
+//!
+//! These members of `struct bus_type` are not supported:
+//!
+//! * `dev_groups`, `drv_groups`: a driver's own groups do the same.
+//! * `sync_state`: a driver has its own, in [`Callbacks`](crate::driver::Callbacks).
+//! * `pm`: the core uses the driver's callbacks if the bus has none.
+//! * `dma_configure`, `dma_cleanup`: devices made here do no DMA of their own.
+//! * `irq_get_affinity`, `num_vf`, `online`, `offline`, `driver_override`: devices made here have
+//!   no such feature.
+//! * `dev_name`, `suspend`, `resume`: obsolete.
+//!
+//! # Examples
 //!
 //! ```no_run
 //! use linux_driver::bus::{self, DeviceRegistration, Handle, NewDevice};
@@ -58,7 +68,7 @@
 //!     const NAME: &'static CStr = c"shelf";
 //!     /// The number of pages.
 //!     type DeviceData = u32;
-//!     /// How many pages a driver can take, at most.
+//!     /// The maximum number of pages that a driver can read.
 //!     type DeviceId = u32;
 //!
 //!     fn init(_module: &'static ThisModule, bus: &Handle<Self>) -> impl PinInit<Self, Error> {
@@ -123,21 +133,22 @@ pub use new_device::{DeviceRegistration, NewDevice};
 pub use registration::{Handle, Registration};
 pub use uevent::UeventEnv;
 
-/// A bus, as the driver core's other parts see it.
+/// A bus, as the other parts of the driver model use it.
 ///
 /// # Safety
 ///
-/// `Device<S>` is transparent over a C structure in which the bus embeds its devices'
-/// `struct device`, and has the invariants of [`device::Device`](crate::device::Device) for it;
-/// `from_raw` gives the one in which `dev` is embedded.
+/// `Device<S>` has the layout of a C structure in which the bus embeds its devices'
+/// `struct device`, and has the invariants of [`device::Device`](crate::device::Device) for it.
+/// `from_raw` returns the device in which `dev` is embedded.
 pub unsafe trait Bus: Sized + 'static {
-    /// The bus's type of device: [`pci::Device`](crate::pci::Device), …
+    /// The bus's type of device, such as [`pci::Device`](crate::pci::Device).
     type Device<S: DeviceState>: AsRef<core_device::Device<S>>;
 
-    /// The device of this bus that embeds a `struct device`.
+    /// Returns the device of this bus that embeds a `struct device`.
     ///
     /// # Safety
     ///
-    /// `dev` is embedded in a device of this bus, which for `'a` is there and in the state `S`.
+    /// `dev` is embedded in a device of this bus. For `'a`, the device exists and is in the state
+    /// `S`.
     unsafe fn from_raw<'a, S: DeviceState>(dev: *mut sys::device) -> &'a Self::Device<S>;
 }

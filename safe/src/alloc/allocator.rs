@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where memory comes from.
+//! The kernel's allocators.
 //!
 //! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`.
 
@@ -19,16 +19,20 @@ mod sealed {
 ///
 /// # Safety
 ///
-/// Memory of `realloc` is valid for reads and writes of the layout asked for until it is given to
-/// `free` or, with success, to `realloc` again.
+/// Memory that `realloc` returns is valid for reads and writes of the requested layout, until it is
+/// passed to `free` or, with success, to `realloc`.
 pub unsafe trait Allocator: sealed::Sealed + 'static {
-    /// Memory of this layout, or that which `old` says brought to it: what fits of its contents is
-    /// kept. On an error the old memory is as it was. `ENOMEM` if there is none.
+    /// Allocates memory of this layout, or resizes the memory `old` to it. The contents are kept as
+    /// far as they fit. On an error the old memory stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory.
     ///
     /// # Safety
     ///
-    /// `old` is memory of this allocator that was not freed, with the layout that it has; the
-    /// alignment is the same. The size of `layout` is not 0.
+    /// `old` is memory of this allocator that was not freed, with its current layout. The alignment
+    /// stays the same. The size of `layout` is not 0.
     #[doc(hidden)]
     unsafe fn realloc(
         old: Option<(NonNull<u8>, Layout)>,
@@ -40,25 +44,25 @@ pub unsafe trait Allocator: sealed::Sealed + 'static {
     ///
     /// # Safety
     ///
-    /// It is memory of this allocator that was not freed; nothing uses it after this.
+    /// The memory is from this allocator, was not freed, and is not used after this.
     #[doc(hidden)]
     unsafe fn free(memory: NonNull<u8>);
 }
 
-/// `kmalloc`: contiguous physical memory.
+/// The allocator `kmalloc`: physically contiguous memory.
 pub struct Kmalloc;
-/// `vmalloc`: whole pages, contiguous for the CPU alone. Slower to get; there is more of it. Not
-/// for contexts that may not sleep.
+/// The allocator `vmalloc`: whole pages that are contiguous only for the CPU. It is slower than
+/// `kmalloc`, and can return larger areas. Not for contexts that must not sleep.
 pub struct Vmalloc;
-/// `kvmalloc`: `kmalloc`, or where that fails and one may sleep, `vmalloc`.
+/// The allocator `kvmalloc`: `kmalloc`, or `vmalloc` if that fails and the caller may sleep.
 pub struct KVmalloc;
 
 impl sealed::Sealed for Kmalloc {}
 impl sealed::Sealed for Vmalloc {}
 impl sealed::Sealed for KVmalloc {}
 
-/// The size to ask for: `kmalloc` aligns to the size where that is a power of two, and to 8 bytes
-/// (`ARCH_KMALLOC_MINALIGN`) in any case.
+/// Returns the size to request from `kmalloc`. It aligns memory to its size if that is a power of
+/// two, and to at least 8 bytes (`ARCH_KMALLOC_MINALIGN`).
 pub(super) const fn size_to_ask_for(size: usize, align: usize) -> Option<usize> {
     if align <= 8 {
         Some(size)
@@ -69,11 +73,11 @@ pub(super) const fn size_to_ask_for(size: usize, align: usize) -> Option<usize> 
     }
 }
 
-// SAFETY: `kmalloc` promises memory of the size that is asked for, aligned to
-// `ARCH_KMALLOC_MINALIGN` (8 here) and, where the size is a power of two, to the size
-// (`Documentation/core-api/memory-allocation.rst`). All sizes that are asked for of one alignment
-// above 8 are powers of two that are not less: where `krealloc` leaves the memory in its place, it
-// is aligned still.
+// SAFETY: `kmalloc` guarantees memory of the requested size, aligned to `ARCH_KMALLOC_MINALIGN` (8
+// here) and, if the size is a power of two, to the size
+// (`Documentation/core-api/memory-allocation.rst`). For an alignment above 8, all requested sizes
+// are powers of two that are not less than the alignment. So memory that `krealloc` leaves at its
+// address is still aligned.
 unsafe impl Allocator for Kmalloc {
     unsafe fn realloc(
         old: Option<(NonNull<u8>, Layout)>,
@@ -84,32 +88,36 @@ unsafe impl Allocator for Kmalloc {
         let old = old.map_or(core::ptr::null(), |(memory, _)| {
             memory.as_ptr().cast_const().cast()
         });
-        // SAFETY: `krealloc` asks for NULL, or for memory of `kmalloc` that was not freed: by the
-        // caller's promise it is memory of this allocator. `Flags` has only what `kmalloc` takes.
-        // To sleep where one may not is a bug that the kernel reports.
+        // SAFETY: `krealloc` requires
+        // - NULL, or memory of `kmalloc` that was not freed: the caller promises memory of this
+        //   allocator;
+        // - flags that `kmalloc` accepts: `Flags` has no others;
+        // - a context that the flags allow: to sleep in another one is a bug that the kernel
+        //   reports.
         let memory = unsafe { sys::linux_driver_krealloc(old, size, flags.0) };
         NonNull::new(memory.cast()).ok_or(ENOMEM)
     }
 
     unsafe fn free(memory: NonNull<u8>) {
-        // SAFETY: `kfree` asks for
-        // - memory of `kmalloc` that was not freed, and is not used after this: by the caller's
-        //   promise;
-        // - a context that is no NMI, in which no code of a driver runs. With `PREEMPT_RT` it may
-        //   sleep: to call it where one may not is a bug that the kernel reports.
+        // SAFETY: `kfree` requires
+        // - memory of `kmalloc` that was not freed, and is not used after this: the caller promises
+        //   both;
+        // - a context that is not NMI: no code of a driver runs in NMI. With `PREEMPT_RT` it may
+        //   sleep: to call it where that is not allowed is a bug that the kernel reports.
         unsafe { sys::kfree(memory.as_ptr().cast()) };
     }
 }
 
-/// The largest alignment of memory in whole pages that is relied on.
+/// The largest alignment that this module relies on for memory in whole pages.
 const PAGE: usize = 4096;
 
-/// New memory by `allocate`, with what fits of the old contents; the old memory is freed by
-/// `kvfree`, as kernels before 6.12 have no `kvrealloc` that would do.
+/// Allocates new memory with `allocate`, copies the old contents as far as they fit, and frees the
+/// old memory with `kvfree`. (Kernels before 6.12 have no suitable `kvrealloc`.)
 ///
 /// # Safety
 ///
-/// As for [`Allocator::realloc`], for memory that `kvfree` frees. `allocate` gives as much as it is
+/// As for [`Allocator::realloc`], for memory that `kvfree` frees. `allocate` returns memory of the
+/// size that it is asked for, or null.
 /// asked for, or null.
 unsafe fn copy(
     old: Option<(NonNull<u8>, Layout)>,
@@ -123,16 +131,16 @@ unsafe fn copy(
     let memory = NonNull::new(allocate(size).cast::<u8>()).ok_or(ENOMEM)?;
     if let Some((old, old_layout)) = old {
         let length = old_layout.size().min(layout.size());
-        // SAFETY: both are valid for so many bytes; the new memory is apart from the old one.
+        // SAFETY: both are valid for `length` bytes, and the new memory does not overlap the old.
         unsafe { core::ptr::copy_nonoverlapping(old.as_ptr(), memory.as_ptr(), length) };
-        // SAFETY: `kvfree` asks for memory of `kmalloc` or `vmalloc` that was not freed, and is not
-        // used after this: by the caller's promise, and since its contents were copied.
+        // SAFETY: `kvfree` requires memory of `kmalloc` or `vmalloc` that was not freed, and is not
+        // used after this: the caller promises the first; the contents were copied.
         unsafe { sys::kvfree(old.as_ptr().cast()) };
     }
     Ok(memory)
 }
 
-// SAFETY: `__vmalloc` gives whole pages, aligned to a page, as many as hold the size (rounded up);
+// SAFETY: `__vmalloc` returns whole pages, aligned to a page, with at least the requested size.
 // `kvfree` frees them.
 unsafe impl Allocator for Vmalloc {
     unsafe fn realloc(
@@ -140,57 +148,60 @@ unsafe impl Allocator for Vmalloc {
         layout: Layout,
         flags: Flags,
     ) -> Result<NonNull<u8>> {
-        // SAFETY: `__vmalloc` may be asked for any size: it fails for 0 and for more than there is.
-        // It asks for a caller that may sleep, and is not in an interrupt (`BUG_ON`): elsewhere the
-        // kernel reports it.
+        // SAFETY: `__vmalloc` accepts any size: it fails for 0 and for more than there is. It
+        // requires a caller that may sleep and is not in an interrupt (`BUG_ON`): the kernel
+        // reports any other.
         let allocate = |size| unsafe { sys::linux_driver_vmalloc(size, flags.0) };
-        // SAFETY: by the caller's promise.
+        // SAFETY: the caller promises the same, and `__vmalloc` returns memory of the requested
+        // size, or null.
         unsafe { copy(old, layout, allocate) }
     }
 
     unsafe fn free(memory: NonNull<u8>) {
-        // SAFETY: `kvfree` asks for memory of `kmalloc` or `vmalloc` that was not freed, and is not
-        // used after this: by the caller's promise it is of `__vmalloc`.
+        // SAFETY: `kvfree` requires memory of `kmalloc` or `vmalloc` that was not freed, and is not
+        // used after this: by the caller's promise it is memory of `__vmalloc`.
         unsafe { sys::kvfree(memory.as_ptr().cast()) };
     }
 }
 
-// SAFETY: `kvmalloc` gives memory of `kmalloc`, or whole pages of `vmalloc`, each aligned as said
-// above; `kvfree` frees both.
+// SAFETY: `kvmalloc` returns memory of `kmalloc`, or whole pages of `vmalloc`, aligned as described
+// above. `kvfree` frees both.
 unsafe impl Allocator for KVmalloc {
     unsafe fn realloc(
         old: Option<(NonNull<u8>, Layout)>,
         layout: Layout,
         flags: Flags,
     ) -> Result<NonNull<u8>> {
-        // SAFETY: `kvmalloc` may be asked for any size: it fails for more than `INT_MAX`. Where the
-        // flags do not let it sleep, it is `kmalloc` alone.
+        // SAFETY: `kvmalloc` accepts any size: it fails for more than `INT_MAX`. If the flags do
+        // not allow it to sleep, it only tries `kmalloc`.
         let allocate = |size| unsafe { sys::linux_driver_kvmalloc(size, flags.0) };
-        // SAFETY: by the caller's promise.
+        // SAFETY: the caller promises the same, and `kvmalloc` returns memory of the requested
+        // size, or null.
         unsafe { copy(old, layout, allocate) }
     }
 
     unsafe fn free(memory: NonNull<u8>) {
-        // SAFETY: `kvfree` asks for memory of `kmalloc` or `vmalloc` that was not freed, and is not
-        // used after this: by the caller's promise it is of `kvmalloc`.
+        // SAFETY: `kvfree` requires memory of `kmalloc` or `vmalloc` that was not freed, and is not
+        // used after this: by the caller's promise it is memory of `kvmalloc`.
         unsafe { sys::kvfree(memory.as_ptr().cast()) };
     }
 }
 
-/// The host's memory, for tests of what is built upon an allocator.
+/// The host's memory, for tests of the types that use an allocator.
 #[cfg(test)]
 pub(super) mod host {
     use super::*;
 
-    /// The host's own allocator, which is asked for no more than a megabyte here.
+    /// The host's own allocator, limited to a megabyte for each request.
     pub(in crate::alloc) struct Host;
 
     impl sealed::Sealed for Host {}
 
-    /// Before the memory stands its layout, in so many bytes, to which the memory is aligned.
+    /// The size of the header before the memory, which holds its layout. The memory is aligned to
+    /// this.
     const HEADER: usize = 64;
 
-    // SAFETY: so the host's allocator is.
+    // SAFETY: the host's allocator guarantees the same.
     unsafe impl Allocator for Host {
         unsafe fn realloc(
             old: Option<(NonNull<u8>, Layout)>,
@@ -203,29 +214,29 @@ pub(super) mod host {
             }
             let whole =
                 Layout::from_size_align(layout.size() + HEADER, HEADER).map_err(|_| ENOMEM)?;
-            // SAFETY: the size is not 0.
+            // SAFETY: `alloc` requires a size that is not 0: it includes the header.
             let start = NonNull::new(unsafe { std::alloc::alloc(whole) }).ok_or(ENOMEM)?;
-            // SAFETY: the header is aligned and within the memory.
+            // SAFETY: the header is aligned and inside of the memory.
             unsafe { start.cast::<Layout>().write(whole) };
             // SAFETY: as above.
             let memory = unsafe { start.add(HEADER) };
             if let Some((old, old_layout)) = old {
                 assert_eq!(old_layout.align(), layout.align());
                 let length = old_layout.size().min(layout.size());
-                // SAFETY: both are valid for so many bytes.
+                // SAFETY: both are valid for `length` bytes.
                 unsafe { core::ptr::copy_nonoverlapping(old.as_ptr(), memory.as_ptr(), length) };
-                // SAFETY: by the caller's promise.
+                // SAFETY: the caller promises the same.
                 unsafe { Self::free(old) };
             }
             Ok(memory)
         }
 
         unsafe fn free(memory: NonNull<u8>) {
-            // SAFETY: all memory that is given out stands behind a header.
+            // SAFETY: all memory that `realloc` returned has a header before it.
             let start = unsafe { memory.sub(HEADER) };
-            // SAFETY: it was written there.
+            // SAFETY: `realloc` wrote the layout there.
             let whole = unsafe { start.cast::<Layout>().read() };
-            // SAFETY: allocated with this layout.
+            // SAFETY: the memory was allocated with this layout.
             unsafe { std::alloc::dealloc(start.as_ptr(), whole) };
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How an allocation may be made.
+//! Allocation flags.
 //!
 //! C headers: `include/linux/gfp_types.h`, `include/linux/gfp.h`.
 
@@ -7,17 +7,18 @@ use core::ops::BitOr;
 
 use linux_driver_sys as sys;
 
-/// How an allocation may be made: `gfp_t`. One of those that say what it may do, and modifiers,
-/// joined by `|`.
+/// Allocation flags: `gfp_t`. Use one of the flags below, combined with modifiers (`__GFP_*`) by
+/// `|`.
 ///
 /// | | may sleep | may start I/O | for |
 /// |---|---|---|---|
 /// | [`GFP_KERNEL`] | yes | yes | process context without a spin lock or an RCU guard |
-/// | [`GFP_KERNEL_ACCOUNT`] | yes | yes | the same, counted against the process that asks |
-/// | [`GFP_NOIO`] | yes | no | what I/O itself needs: suspend and resume, block devices |
-/// | [`GFP_NOWAIT`] | no | no | where sleeping is not allowed and failing is fine |
-/// | [`GFP_ATOMIC`] | no | no | interrupts and under a spin lock; takes from the reserves |
+/// | [`GFP_KERNEL_ACCOUNT`] | yes | yes | the same, charged to the calling process |
+/// | [`GFP_NOIO`] | yes | no | code that I/O itself needs: suspend and resume, block devices |
+/// | [`GFP_NOWAIT`] | no | no | code that must not sleep and can handle a failure |
+/// | [`GFP_ATOMIC`] | no | no | interrupts and code under a spin lock; uses the memory reserves |
 ///
+/// # Examples
 /// ```
 /// use linux_driver::alloc::{__GFP_ZERO, GFP_KERNEL};
 ///
@@ -27,9 +28,12 @@ use linux_driver_sys as sys;
 #[doc(alias = "gfp_t")]
 pub struct Flags(pub(super) sys::gfp_t);
 
-/// May sleep. For process context without a spin lock held.
+/// Allows the allocation to sleep. For process context without a spin lock held.
 pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
-/// May not sleep; takes from the reserves, and fails sooner. For interrupts and under a spin lock.
+/// Forbids the allocation to sleep, and allows it to use the memory reserves; it fails sooner. For
+/// interrupts and under a spin lock.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::alloc::{GFP_ATOMIC, KVec};
@@ -38,7 +42,7 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 /// use linux_driver::sync::SpinLock;
 /// use linux_driver::sync::atomic::{AtomicU32, Ordering};
 ///
-/// /// How many events are kept.
+/// /// The maximum number of pending events.
 /// const MOST: usize = 256;
 ///
 /// #[pin_data]
@@ -56,41 +60,45 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 ///         }? Error)
 ///     }
 ///
-///     /// Called by the interrupt handler. Where there is no memory, or nobody takes them, events are lost.
+///     /// Stores an event; the interrupt handler calls this. Events are lost if there is no memory,
+///     /// or if nothing takes them.
 ///     fn came(&self, event: u32) {
-///         let kept = self.pending.lock_irqsave(|pending| pending.len() < MOST && pending.push(event, GFP_ATOMIC).is_ok());
+///         let kept = self.pending.lock_irqsave(|pending| {
+///             pending.len() < MOST && pending.push(event, GFP_ATOMIC).is_ok()
+///         });
 ///         if !kept {
 ///             self.lost.fetch_add(1, Ordering::Relaxed);
 ///         }
 ///     }
 ///
-///     /// Takes what has come, so that the lock is not held while it is worked on.
+///     /// Takes the pending events, so that the lock is not held while they are processed.
 ///     fn take(&self) -> KVec<u32> {
 ///         self.pending.lock_irqsave(core::mem::take)
 ///     }
 /// }
 /// ```
 pub const GFP_ATOMIC: Flags = Flags(sys::LINUX_DRIVER_GFP_ATOMIC);
-/// May not sleep, nor take from the reserves; fails soonest. As the kernel at hand has it: from
-/// 6.12 on it holds [`__GFP_NOWARN`], before that a failure leaves a message unless that is joined.
+/// Forbids the allocation to sleep and to use the memory reserves; it fails soonest. The value is
+/// the one of the kernel that the driver is built for: from 6.12 on it includes [`__GFP_NOWARN`].
+/// Before that a failure is logged, unless the modifier is added.
 pub const GFP_NOWAIT: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWAIT);
-/// May sleep; starts no I/O.
+/// Allows the allocation to sleep, but not to start I/O.
 pub const GFP_NOIO: Flags = Flags(sys::LINUX_DRIVER_GFP_NOIO);
-/// As [`GFP_KERNEL`], counted against the process that asks (its memory cgroup). For what a user
-/// program can ask for at will.
+/// As [`GFP_KERNEL`], and charges the memory to the calling process (its memory cgroup). For memory
+/// that a user program can request at will.
 pub const GFP_KERNEL_ACCOUNT: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL_ACCOUNT);
-/// A modifier: the memory is zeroed.
+/// A modifier that zeroes the memory.
 pub const __GFP_ZERO: Flags = Flags(sys::LINUX_DRIVER_GFP_ZERO);
-/// A modifier: no message if it fails.
+/// A modifier that suppresses the message when an allocation fails.
 pub const __GFP_NOWARN: Flags = Flags(sys::LINUX_DRIVER_GFP_NOWARN);
 
 impl Flags {
-    /// As C takes them.
+    /// Returns the flags as C takes them.
     pub(crate) const fn raw(self) -> sys::gfp_t {
         self.0
     }
 
-    /// Whether all of `flags` are set.
+    /// Returns whether all of `flags` are set.
     pub(crate) const fn contains(self, flags: Self) -> bool {
         self.0 & flags.0 == flags.0
     }

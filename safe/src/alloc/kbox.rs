@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One value in memory of `kmalloc`.
+//! A single value in memory of `kmalloc`.
 //!
 //! C header: `include/linux/slab.h`.
 
@@ -15,8 +15,9 @@ use super::allocator::size_to_ask_for;
 use super::{__GFP_ZERO, Flags};
 use crate::error::{Error, Result, code::ENOMEM};
 
-/// A value in memory of `kmalloc`, freed by `kfree`.
+/// A value in memory of `kmalloc`. Dropping it frees the memory with `kfree`.
 ///
+/// # Examples
 /// ```no_run
 /// use linux_driver::alloc::{GFP_KERNEL, KBox};
 /// use linux_driver::error::Result;
@@ -30,22 +31,28 @@ use crate::error::{Error, Result, code::ENOMEM};
 ///
 /// # Invariants
 ///
-/// The pointer is valid for reads and writes and owns an initialised `T`. Where `T` has a size, the
-/// memory is from `kmalloc`; else the pointer is dangling.
+/// The pointer is valid for reads and writes, and owns an initialised `T`. If `T` has a size, the
+/// memory is from `kmalloc`; otherwise the pointer is dangling.
 #[doc(alias = "kmalloc")]
 pub struct KBox<T>(NonNull<T>);
 
-// SAFETY: a box owns its value: sending it is sending the value.
+// SAFETY: a box owns its value, so sending the box is sending the value.
 unsafe impl<T: Send> Send for KBox<T> {}
-// SAFETY: a shared box gives shared references to its value, and nothing else.
+// SAFETY: a shared reference to a box gives only shared references to its value.
 unsafe impl<T: Sync> Sync for KBox<T> {}
 
 impl<T> KBox<T> {
-    /// Allocates memory and moves the value there. [`ENOMEM`] if there is no memory; the value is
-    /// dropped then.
+    /// Allocates memory and moves the value into it.
     ///
-    /// A large value may be put together on the stack before: use [`init`](Self::init) for one.
-    /// Context: as `flags` says.
+    /// The compiler may build a large value on the stack first; use [`init`](Self::init) for one.
+    ///
+    /// # Context
+    ///
+    /// As `flags` say.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory. The value is dropped then.
     pub fn new(value: T, flags: Flags) -> Result<Self> {
         let memory = allocate::<T>(flags)?;
         // SAFETY: the memory is valid for writes.
@@ -54,19 +61,24 @@ impl<T> KBox<T> {
         Ok(Self(memory))
     }
 
-    /// Allocates memory and initialises the value in place. [`ENOMEM`] if there is no memory, else
-    /// what `init` returns.
+    /// Allocates memory and initialises the value in place.
     ///
-    /// Context: as `flags` says, and as `init` does.
+    /// # Context
+    ///
+    /// As `flags` and `init` require.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory; otherwise the error of `init`.
     pub fn init<E>(init: impl Init<T, E>, flags: Flags) -> Result<Self>
     where
         Error: From<E>,
     {
         let memory = allocate::<T>(flags)?;
-        // SAFETY: the memory is valid for writes, and is given up on an error without being used as
+        // SAFETY: the memory is valid for writes, and on an error it is freed without being used as
         // a `T`.
         if let Err(error) = unsafe { init.__init(memory.as_ptr()) } {
-            // SAFETY: it was allocated above, and holds no value.
+            // SAFETY: the memory was allocated above, and holds no value.
             unsafe { free(memory) };
             return Err(error.into());
         }
@@ -74,83 +86,93 @@ impl<T> KBox<T> {
         Ok(Self(memory))
     }
 
-    /// Allocates memory and initialises the value in place, where it stays. [`ENOMEM`] if there is
-    /// no memory, else what `init` returns.
+    /// Allocates memory and initialises the value in place. The value is pinned.
     ///
-    /// Context: as `flags` says, and as `init` does.
+    /// # Context
+    ///
+    /// As `flags` and `init` require.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory; otherwise the error of `init`.
     pub fn pin_init<E>(init: impl PinInit<T, E>, flags: Flags) -> Result<Pin<Self>>
     where
         Error: From<E>,
     {
         let memory = allocate::<T>(flags)?;
-        // SAFETY: the memory is valid for writes, is given up on an error without being used as a
-        // `T`, and is not moved from until the value is dropped: the box is pinned.
+        // SAFETY: the memory is valid for writes, and on an error it is freed without being used as
+        // a `T`. The value does not move until it is dropped, because the box is pinned.
         if let Err(error) = unsafe { init.__pinned_init(memory.as_ptr()) } {
-            // SAFETY: it was allocated above, and holds no value.
+            // SAFETY: the memory was allocated above, and holds no value.
             unsafe { free(memory) };
             return Err(error.into());
         }
         // INVARIANT: allocated and initialised above.
         // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to
-        // move out of it.
+        // move it out.
         Ok(unsafe { Pin::new_unchecked(Self(memory)) })
     }
 
-    /// Allocates memory that is all zeroes: C's `kzalloc`. [`ENOMEM`] if there is no memory.
-    /// Nothing goes over the stack.
+    /// Allocates zeroed memory for a value: C's `kzalloc`. It does not build the value on the
+    /// stack.
     ///
-    /// Context: as `flags` says.
+    /// # Context
+    ///
+    /// As `flags` say.
+    ///
+    /// # Errors
+    ///
+    /// [`ENOMEM`] if there is no memory.
     #[doc(alias = "kzalloc")]
     pub fn zeroed(flags: Flags) -> Result<Self>
     where
         T: Zeroable,
     {
-        // INVARIANT: zeroes are a value of `T`, and where it has no size, nothing needs to be
-        // written.
+        // INVARIANT: zeroes are a valid `T`; a `T` without a size needs no memory.
         Ok(Self(allocate::<T>(flags | __GFP_ZERO)?))
     }
 
-    /// The value; its memory is freed.
+    /// Returns the value, and frees its memory.
     pub fn into_inner(this: Self) -> T {
         let memory = this.0;
         core::mem::forget(this);
-        // SAFETY: by the type's invariant there is a value, which is moved out once: the box is
-        // gone.
+        // SAFETY: by the type's invariant there is a value. It is moved out once, because the box
+        // is forgotten.
         let value = unsafe { memory.read() };
-        // SAFETY: the memory was the box's, and holds no value any more.
+        // SAFETY: the box owned the memory, which holds no value any more.
         unsafe { free(memory) };
         value
     }
 
-    /// Gives the value away as a pointer, for C to keep.
+    /// Gives up ownership of the value and returns a pointer to it, for C to keep.
     pub fn into_raw(this: Pin<Self>) -> *mut T {
-        // SAFETY: the pointer is only a way to the value, which stays where it is.
+        // SAFETY: the value must not move: only the pointer to it is taken.
         let this = unsafe { Pin::into_inner_unchecked(this) };
         let pointer = this.0.as_ptr();
         core::mem::forget(this);
         pointer
     }
 
-    /// Takes back what [`into_raw`](Self::into_raw) gave away.
+    /// Takes back ownership of a value that [`into_raw`](Self::into_raw) gave up.
     ///
     /// # Safety
     ///
-    /// The pointer is from `into_raw`, was not taken back yet, and no reference to the value is
-    /// left.
+    /// `into_raw` returned the pointer, this is the first call with it since, and no reference to
+    /// the value is left.
     pub unsafe fn from_raw(pointer: *mut T) -> Pin<Self> {
-        // SAFETY: `into_raw` gives pointers that are not null.
+        // SAFETY: `into_raw` returns pointers that are not null.
         let pointer = unsafe { NonNull::new_unchecked(pointer) };
-        // INVARIANT: the caller hands over what a box was made of.
-        // SAFETY: the value was pinned when it was given away, and has not moved since.
+        // INVARIANT: the caller passes the pointer of a box, and its ownership.
+        // SAFETY: the value was pinned when `into_raw` was called, and has not moved since.
         unsafe { Pin::new_unchecked(Self(pointer)) }
     }
 }
 
-/// A box whose value stays where it is from now on.
+/// Pins the value of a box.
 impl<T> From<KBox<T>> for Pin<KBox<T>> {
     fn from(this: KBox<T>) -> Self {
         // SAFETY: the value stays in its memory until it is dropped: a pinned box has no way to
-        // move out of it.
+        // move it out.
         unsafe { Pin::new_unchecked(this) }
     }
 }
@@ -159,25 +181,25 @@ impl<T> Deref for KBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: by the type's invariant it points to a value of ours.
+        // SAFETY: by the type's invariant the pointer is to a value that this box owns.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T> DerefMut for KBox<T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: by the type's invariant it points to a value of ours, which is borrowed by one
-        // alone.
+        // SAFETY: by the type's invariant the pointer is to a value that this box owns, and the box
+        // is borrowed exclusively.
         unsafe { self.0.as_mut() }
     }
 }
 
 impl<T> Drop for KBox<T> {
     fn drop(&mut self) {
-        // SAFETY: by the type's invariant the value is ours and initialised; nothing uses it after
-        // this.
+        // SAFETY: by the type's invariant this box owns an initialised value, which is not used
+        // after this.
         unsafe { ptr::drop_in_place(self.0.as_ptr()) };
-        // SAFETY: by the type's invariant the memory is ours, and holds no value any more.
+        // SAFETY: by the type's invariant this box owns the memory, which holds no value any more.
         unsafe { free(self.0) };
     }
 }
@@ -189,25 +211,27 @@ fn allocate<T>(flags: Flags) -> Result<NonNull<T>> {
     let size = const {
         match size_to_ask_for(size_of::<T>(), align_of::<T>()) {
             Some(size) => size,
-            None => panic!("no memory has that size and alignment"),
+            None => panic!("no allocator has memory of this size and alignment"),
         }
     };
-    // SAFETY: `kmalloc` may be asked for any size, and `Flags` has only what it takes. To sleep
-    // where one may not is a bug that the kernel reports, and no memory error.
+    // SAFETY: `kmalloc` accepts any size, and `Flags` has only flags that it accepts. To sleep
+    // where that is not allowed is a bug that the kernel reports, but not a memory error.
     let memory = unsafe { sys::linux_driver_kmalloc(size, flags.0) };
     NonNull::new(memory.cast()).ok_or(ENOMEM)
 }
 
+/// Frees memory.
+///
 /// # Safety
 ///
-/// The memory is from `allocate`, and is not used after this.
+/// `allocate` returned the memory, and it is not used after this.
 unsafe fn free<T>(memory: NonNull<T>) {
     if size_of::<T>() != 0 {
-        // SAFETY: `kfree` asks for
-        // - memory of `kmalloc` that was not freed, and is not used after this: by the caller's
-        //   promise;
-        // - a context that is no NMI, in which no code of a driver runs. With `PREEMPT_RT` it may
-        //   sleep: to call it where one may not is a bug that the kernel reports.
+        // SAFETY: `kfree` requires
+        // - memory of `kmalloc` that was not freed, and is not used after this: the caller promises
+        //   both;
+        // - a context that is not NMI: no code of a driver runs in NMI. With `PREEMPT_RT` it may
+        //   sleep: to call it where that is not allowed is a bug that the kernel reports.
         unsafe { sys::kfree(memory.as_ptr().cast()) };
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Values side by side, as many as come.
+//! Growable arrays.
 //!
-//! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`. C has arrays that it reallocates
-//! by hand (`krealloc_array`).
+//! C headers: `include/linux/slab.h`, `include/linux/vmalloc.h`. C code reallocates arrays itself
+//! (`krealloc_array`).
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
@@ -16,10 +16,18 @@ use super::allocator::{Allocator, KVmalloc, Kmalloc, Vmalloc};
 use super::{__GFP_ZERO, Flags};
 use crate::error::{Result, code::ENOMEM};
 
-/// Values side by side in memory of the allocator `A`. See [`KVec`], [`VVec`], [`KVVec`].
+/// A growable array of values in memory of the allocator `A`. See [`KVec`], [`VVec`], [`KVVec`].
 ///
-/// What needs memory takes [`Flags`] and can fail with [`ENOMEM`], which leaves the vector as it
-/// was. So does a size that overflows. Context: as the flags say; all else, any.
+/// # Context
+///
+/// Methods that take [`Flags`]: as the flags say. All others: any.
+///
+/// # Errors
+///
+/// Methods that take [`Flags`] return [`ENOMEM`] if there is no memory, or if the size overflows.
+/// The vector stays as it was.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::alloc::{GFP_KERNEL, KVec};
@@ -36,28 +44,30 @@ use crate::error::{Result, code::ENOMEM};
 ///
 /// # Invariants
 ///
-/// The first `len` of `capacity` places from `pointer` hold values. Where `T` has a size and the
-/// capacity is not 0, the memory is of `A`, with the layout of an array of `capacity`; else the
-/// pointer is dangling.
+/// The first `len` of `capacity` elements from `pointer` on are initialised. If `T` has a size and
+/// the capacity is not 0, the memory is from `A`, with the layout of an array of `capacity`
+/// elements. Otherwise the pointer is dangling.
 pub struct Vec<T, A: Allocator> {
     pointer: NonNull<T>,
-    /// 0 where `T` has no size.
+    /// The number of elements that the memory has room for; 0 if `T` has no size.
     capacity: usize,
     len: usize,
     _allocator: PhantomData<A>,
 }
 
-/// Values in memory of `kmalloc`.
+/// A vector in memory of `kmalloc`.
 #[doc(alias = "krealloc")]
 pub type KVec<T> = Vec<T, Kmalloc>;
-/// Values in memory of `vmalloc`.
+/// A vector in memory of `vmalloc`.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::alloc::{GFP_KERNEL, VVec};
 /// use linux_driver::error::Result;
 /// use linux_driver::io::Mmio;
 ///
-/// /// A copy of the device's memory, a megabyte at least, which the CPU alone looks at.
+/// /// Returns a copy of the device's memory, of at least a megabyte, for the CPU only.
 /// fn dump(memory: &Mmio<0x10_0000>) -> Result<VVec<u8>> {
 ///     let mut copy = VVec::zeroed(memory.len(), GFP_KERNEL)?;
 ///     memory.memcpy_fromio(&mut copy, 0)?;
@@ -66,13 +76,16 @@ pub type KVec<T> = Vec<T, Kmalloc>;
 /// ```
 #[doc(alias = "__vmalloc")]
 pub type VVec<T> = Vec<T, Vmalloc>;
-/// Values in memory of `kvmalloc`.
+/// A vector in memory of `kvmalloc`.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::alloc::{GFP_KERNEL_ACCOUNT, KVVec};
 /// use linux_driver::error::{Result, code::EINVAL};
 ///
-/// /// A counter for each rule. User space says how many: a few, or a million. Its memory counts against the process.
+/// /// Returns a counter for each rule. User space chooses the number, from a few to a million, so
+/// /// the memory is charged to the process.
 /// fn counters(rules: usize) -> Result<KVVec<u64>> {
 ///     if rules > 1 << 20 {
 ///         return Err(EINVAL);
@@ -83,9 +96,9 @@ pub type VVec<T> = Vec<T, Vmalloc>;
 #[doc(alias = "kvmalloc")]
 pub type KVVec<T> = Vec<T, KVmalloc>;
 
-// SAFETY: a vector owns its values: sending it is sending them.
+// SAFETY: a vector owns its values, so sending the vector is sending the values.
 unsafe impl<T: Send, A: Allocator> Send for Vec<T, A> {}
-// SAFETY: a shared vector gives shared references to its values, and nothing else.
+// SAFETY: a shared reference to a vector gives only shared references to its values.
 unsafe impl<T: Sync, A: Allocator> Sync for Vec<T, A> {}
 
 impl<T, A: Allocator> Default for Vec<T, A> {
@@ -95,9 +108,9 @@ impl<T, A: Allocator> Default for Vec<T, A> {
 }
 
 impl<T, A: Allocator> Vec<T, A> {
-    /// An empty one, without memory.
+    /// Returns an empty vector, without memory.
     pub const fn new() -> Self {
-        // INVARIANT: it holds nothing.
+        // INVARIANT: the vector has no elements.
         Self {
             pointer: NonNull::dangling(),
             capacity: 0,
@@ -106,14 +119,14 @@ impl<T, A: Allocator> Vec<T, A> {
         }
     }
 
-    /// An empty one, with memory for so many values.
+    /// Returns an empty vector, with memory for `capacity` values.
     pub fn with_capacity(capacity: usize, flags: Flags) -> Result<Self> {
         let mut this = Self::new();
         this.reallocate(capacity, flags)?;
         Ok(this)
     }
 
-    /// `len` values that are all zeroes: C's `kcalloc` and its kin.
+    /// Returns `len` values that are all zeroes: C's `kcalloc` and its variants.
     #[doc(alias = "kcalloc")]
     #[doc(alias = "kvcalloc")]
     pub fn zeroed(len: usize, flags: Flags) -> Result<Self>
@@ -121,12 +134,12 @@ impl<T, A: Allocator> Vec<T, A> {
         T: Zeroable,
     {
         let mut this = Self::with_capacity(len, flags | __GFP_ZERO)?;
-        // INVARIANT: zeroes are values of `T`. (Without a size nothing needs to be written.)
+        // INVARIANT: zeroes are valid values of `T`. (A `T` without a size needs no memory.)
         this.len = len;
         Ok(this)
     }
 
-    /// For how many values there is memory.
+    /// Returns the number of values for which there is memory.
     pub const fn capacity(&self) -> usize {
         if size_of::<T>() == 0 {
             usize::MAX
@@ -135,8 +148,8 @@ impl<T, A: Allocator> Vec<T, A> {
         }
     }
 
-    /// Makes room for `additional` more values, and for as many as there are if that is more, so
-    /// that pushing one by one copies seldom.
+    /// Reserves memory for `additional` more values. At least doubles the capacity when it grows,
+    /// so that pushing values one by one seldom copies them.
     pub fn reserve(&mut self, additional: usize, flags: Flags) -> Result {
         if additional <= self.capacity() - self.len {
             return Ok(());
@@ -145,28 +158,29 @@ impl<T, A: Allocator> Vec<T, A> {
         self.reallocate(needed.max(self.capacity.saturating_mul(2)), flags)
     }
 
-    /// Memory for `capacity` values, which is more than now.
+    /// Allocates memory for `capacity` values, which is more than the current capacity.
     fn reallocate(&mut self, capacity: usize, flags: Flags) -> Result {
         if size_of::<T>() == 0 || capacity == 0 {
             return Ok(());
         }
-        // `isize::MAX` bytes at most, which is checked here.
+        // Fails for more than `isize::MAX` bytes.
         let layout = Layout::array::<T>(capacity).map_err(|_| ENOMEM)?;
-        // SAFETY: by the type's invariant the old memory, if any, is of this allocator and has this
-        // layout; the new one has a size.
+        // SAFETY: `realloc` requires the old memory, if any, of this allocator with its layout, as
+        // `memory` returns them by the type's invariant. It also requires a new layout with a size:
+        // the capacity and the size of `T` are not 0.
         let memory = unsafe { A::realloc(self.memory(), layout, flags)? };
-        // INVARIANT: what there was is kept.
+        // INVARIANT: `realloc` has kept the old values.
         self.pointer = memory.cast();
         self.capacity = capacity;
         Ok(())
     }
 
-    /// The memory, if there is some, with its layout.
+    /// Returns the memory, if there is any, with its layout.
     fn memory(&self) -> Option<(NonNull<u8>, Layout)> {
         if size_of::<T>() == 0 || self.capacity == 0 {
             return None;
         }
-        // The layout was made when the memory was asked for.
+        // Does not fail: the layout was made when the memory was allocated.
         let layout = Layout::array::<T>(self.capacity).ok()?;
         Some((self.pointer.cast(), layout))
     }
@@ -174,95 +188,101 @@ impl<T, A: Allocator> Vec<T, A> {
     /// Adds a value at the end. If that fails, the value is dropped.
     pub fn push(&mut self, value: T, flags: Flags) -> Result {
         self.reserve(1, flags)?;
-        // SAFETY: there is room, as of now.
+        // SAFETY: `reserve` has made room for one more.
         unsafe { self.push_unchecked(value) };
         Ok(())
     }
 
-    /// Adds a value at the end if there is memory for it already, or else gives it back. Context:
-    /// any.
+    /// Adds a value at the end if there already is memory for it; otherwise returns the value.
+    ///
+    /// # Context
+    ///
+    /// Any.
     pub fn push_within_capacity(&mut self, value: T) -> Result<(), T> {
         if self.len == self.capacity() {
             return Err(value);
         }
-        // SAFETY: there is room.
+        // SAFETY: there is room for one more.
         unsafe { self.push_unchecked(value) };
         Ok(())
     }
 
+    /// Adds a value at the end.
+    ///
     /// # Safety
     ///
-    /// There is room for one more.
+    /// There is room for one more value.
     unsafe fn push_unchecked(&mut self, value: T) {
-        // SAFETY: the place is within the capacity, by the caller's promise, or has no size.
-        let place = unsafe { self.pointer.add(self.len) };
-        // SAFETY: as above.
-        unsafe { place.write(value) };
-        // INVARIANT: written above. (It does not overflow: the capacity is not less.)
+        // SAFETY: the address is within the memory, by the caller's promise, or `T` has no size.
+        let slot = unsafe { self.pointer.add(self.len) };
+        // SAFETY: the memory is valid for writes, as above.
+        unsafe { slot.write(value) };
+        // INVARIANT: written above. (This does not overflow: the capacity is larger than `len`.)
         self.len += 1;
     }
 
-    /// Takes the last value.
+    /// Removes and returns the last value.
     pub fn pop(&mut self) -> Option<T> {
         self.len = self.len.checked_sub(1)?;
-        // SAFETY: the place is within the values that there were.
-        let place = unsafe { self.pointer.add(self.len) };
-        // INVARIANT: the vector ends before it now.
-        // SAFETY: there is a value, which is moved out once.
-        Some(unsafe { place.read() })
+        // SAFETY: the index is less than the old length.
+        let slot = unsafe { self.pointer.add(self.len) };
+        // INVARIANT: the vector now ends before this value.
+        // SAFETY: the value is initialised, and is moved out once.
+        Some(unsafe { slot.read() })
     }
 
-    /// Takes the value at `index`; those after it move up. `None` if there is none.
+    /// Removes and returns the value at `index`, and moves the values after it by one. Returns
+    /// `None` if `index` is out of range.
     pub fn remove(&mut self, index: usize) -> Option<T> {
         let last = self.len.checked_sub(1)?;
         if index > last {
             return None;
         }
-        // INVARIANT: one fewer, and the rest is moved up below.
+        // INVARIANT: one value fewer; the values after it are moved below.
         self.len = last;
-        // SAFETY: the place is within the values that there were.
-        let place = unsafe { self.pointer.add(index) };
-        // SAFETY: there is a value, which is moved out once.
-        let value = unsafe { place.read() };
-        // SAFETY: the place after it is within the values that there were, or their end.
-        let next = unsafe { place.add(1) };
-        // SAFETY: what comes after it lies within the values that there were.
-        unsafe { ptr::copy(next.as_ptr(), place.as_ptr(), last - index) };
+        // SAFETY: the index is less than the old length.
+        let slot = unsafe { self.pointer.add(index) };
+        // SAFETY: the value is initialised, and is moved out once.
+        let value = unsafe { slot.read() };
+        // SAFETY: the address is within the old values, or at their end.
+        let next = unsafe { slot.add(1) };
+        // SAFETY: the values after `slot` are within the old length.
+        unsafe { ptr::copy(next.as_ptr(), slot.as_ptr(), last - index) };
         Some(value)
     }
 
-    /// Drops what comes after the first `len` values. The memory stays.
+    /// Drops all values after the first `len`. The memory stays allocated.
     pub fn truncate(&mut self, len: usize) {
         let Some(surplus) = self.len.checked_sub(len) else {
             return;
         };
-        // INVARIANT: the vector ends there now.
+        // INVARIANT: the vector now ends there.
         self.len = len;
-        // SAFETY: the place is within the values that there were, or their end.
+        // SAFETY: the address is within the old values, or at their end.
         let first = unsafe { self.pointer.add(len) };
-        // SAFETY: there are so many values, which are not the vector's any more.
+        // SAFETY: these values are initialised, and the vector does not own them any more.
         unsafe { ptr::slice_from_raw_parts_mut(first.as_ptr(), surplus).drop_in_place() };
     }
 
-    /// Drops all values. The memory stays.
+    /// Drops all values. The memory stays allocated.
     pub fn clear(&mut self) {
         self.truncate(0);
     }
 
-    /// Adds clones of the values.
+    /// Adds clones of `values` at the end.
     pub fn extend_from_slice(&mut self, values: &[T], flags: Flags) -> Result
     where
         T: Clone,
     {
         self.reserve(values.len(), flags)?;
         for value in values {
-            // SAFETY: there is room for all of them, as of now.
+            // SAFETY: `reserve` has made room for all of them.
             unsafe { self.push_unchecked(value.clone()) };
         }
         Ok(())
     }
 
-    /// Makes it `len` values long: drops what is too much, or adds clones of `value`.
+    /// Sets the length to `len`: drops the surplus values, or adds clones of `value`.
     pub fn resize(&mut self, len: usize, value: T, flags: Flags) -> Result
     where
         T: Clone,
@@ -273,7 +293,7 @@ impl<T, A: Allocator> Vec<T, A> {
         };
         self.reserve(more, flags)?;
         for _ in 0..more {
-            // SAFETY: there is room for all of them, as of now.
+            // SAFETY: `reserve` has made room for all of them.
             unsafe { self.push_unchecked(value.clone()) };
         }
         Ok(())
@@ -285,7 +305,7 @@ impl<T, A: Allocator> Deref for Vec<T, A> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: by the type's invariant there are so many values.
+        // SAFETY: by the type's invariant `len` values are initialised.
         unsafe { core::slice::from_raw_parts(self.pointer.as_ptr(), self.len) }
     }
 }
@@ -293,8 +313,8 @@ impl<T, A: Allocator> Deref for Vec<T, A> {
 impl<T, A: Allocator> DerefMut for Vec<T, A> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: by the type's invariant there are so many values, which are borrowed by one
-        // alone.
+        // SAFETY: by the type's invariant `len` values are initialised, and the vector is borrowed
+        // exclusively.
         unsafe { core::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
     }
 }
@@ -303,7 +323,7 @@ impl<T, A: Allocator> Drop for Vec<T, A> {
     fn drop(&mut self) {
         self.truncate(0);
         if let Some((memory, _)) = self.memory() {
-            // SAFETY: by the type's invariant the memory is of this allocator, and nothing uses it
+            // SAFETY: by the type's invariant the memory is from this allocator; it is not used
             // after this.
             unsafe { A::free(memory) };
         }
@@ -334,7 +354,7 @@ impl<T, A: Allocator> IntoIterator for Vec<T, A> {
 
     fn into_iter(mut self) -> IntoIter<T, A> {
         let end = self.len;
-        // INVARIANT: the values are the iterator's from now on; the vector keeps the memory.
+        // INVARIANT: the values now belong to the iterator; the vector keeps the memory.
         self.len = 0;
         IntoIter {
             memory: self,
@@ -344,11 +364,12 @@ impl<T, A: Allocator> IntoIterator for Vec<T, A> {
     }
 }
 
-/// The values of a vector, one after the other.
+/// An iterator that moves the values out of a vector.
 ///
 /// # Invariants
 ///
-/// The places from `next` to `end` of the vector's memory hold values, which are this iterator's.
+/// The elements from `next` to `end` in the vector's memory are initialised, and belong to this
+/// iterator.
 pub struct IntoIter<T, A: Allocator> {
     memory: Vec<T, A>,
     next: usize,
@@ -362,12 +383,12 @@ impl<T, A: Allocator> Iterator for IntoIter<T, A> {
         if self.next == self.end {
             return None;
         }
-        // SAFETY: the place is within the memory.
-        let place = unsafe { self.memory.pointer.add(self.next) };
-        // INVARIANT: the value is the caller's now.
+        // SAFETY: the index is within the memory.
+        let slot = unsafe { self.memory.pointer.add(self.next) };
+        // INVARIANT: the value now belongs to the caller.
         self.next += 1;
-        // SAFETY: by the type's invariant there is a value, which is moved out once.
-        Some(unsafe { place.read() })
+        // SAFETY: by the type's invariant the value is initialised; it is moved out once.
+        Some(unsafe { slot.read() })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -380,10 +401,11 @@ impl<T, A: Allocator> ExactSizeIterator for IntoIter<T, A> {}
 
 impl<T, A: Allocator> Drop for IntoIter<T, A> {
     fn drop(&mut self) {
-        // SAFETY: the place is within the memory, or its end.
+        // SAFETY: the address is within the memory, or at its end.
         let first = unsafe { self.memory.pointer.add(self.next) };
         let left = ptr::slice_from_raw_parts_mut(first.as_ptr(), self.end - self.next);
-        // SAFETY: by the type's invariant there are so many values, which nothing uses after this.
+        // SAFETY: by the type's invariant these values are initialised; they are not used after
+        // this.
         unsafe { left.drop_in_place() };
     }
 }
@@ -397,7 +419,7 @@ mod tests {
     use super::super::{GFP_ATOMIC, GFP_KERNEL};
     use super::*;
 
-    /// Counts how many there are.
+    /// A value that counts how many of its kind exist.
     #[derive(Debug)]
     struct Counted(Rc<Cell<isize>>, u8);
 
@@ -464,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_changes_nothing() {
+    fn an_allocation_that_fails_changes_nothing() {
         let alive = Rc::new(Cell::new(0));
         let mut vec = Vec::<Counted, Host>::new();
         vec.push(Counted::new(&alive, 7), GFP_KERNEL).unwrap();

@@ -12,25 +12,33 @@ use crate::macros::vtable;
 use crate::sysfs::{self, Page};
 use crate::types::Invariant;
 
-/// An attribute of a bus: C's `struct bus_attribute`, a file in the bus's folder in sysfs. It is
-/// there while the bus's state is.
+/// An attribute of a bus: C's `struct bus_attribute`, a file in the bus's sysfs directory. The file
+/// exists while the bus's state does.
 #[vtable]
 #[doc(alias = "bus_attribute")]
 pub trait Attribute: 'static {
-    /// The bus whose attribute it is.
+    /// The bus that has the attribute.
     type Bus: BusType;
     /// The file's name.
     const NAME: &'static CStr;
 
-    /// Writes what is shown. Context: may sleep; no lock.
+    /// Writes the text that a reader of the file gets.
+    ///
+    /// # Context
+    ///
+    /// May sleep. No lock is held.
     #[doc(alias = "bus_attribute.show")]
     fn show(bus: &Registration<Self::Bus>, page: &mut Page) -> Result {
         let _ = (bus, page);
         Err(EIO)
     }
 
-    /// Takes what was written, a page at most; where it has one, with the line's end. Context: may
-    /// sleep; no lock.
+    /// Stores the text that was written to the file: at most a page, including the newline if there
+    /// is one.
+    ///
+    /// # Context
+    ///
+    /// May sleep. No lock is held.
     #[doc(alias = "bus_attribute.store")]
     fn store(bus: &Registration<Self::Bus>, text: &[u8]) -> Result {
         let _ = (bus, text);
@@ -38,17 +46,17 @@ pub trait Attribute: 'static {
     }
 }
 
-/// An attribute of the bus `B`, for [`BusType::ATTRIBUTES`]. Made by [`attribute`].
+/// An attribute of the bus `B`, for [`BusType::ATTRIBUTES`]. [`attribute`] makes it.
 pub struct Attr<B>(*const sys::bus_attribute, Invariant<B>);
 
 impl<B> Attr<B> {
-    /// As C has it: in read-only memory, where C only reads it.
+    /// Returns the C structure. It is in read-only memory; C only reads it.
     pub(super) fn raw(&self) -> *mut sys::bus_attribute {
         self.0.cast_mut()
     }
 }
 
-/// An attribute, for [`BusType::ATTRIBUTES`].
+/// Returns the attribute of the type `A`, for [`BusType::ATTRIBUTES`].
 pub const fn attribute<A: Attribute>() -> Attr<A::Bus> {
     Attr(OfBus::<A>::ATTRIBUTE, PhantomData)
 }
@@ -57,8 +65,8 @@ struct OfBus<A>(A);
 
 impl<A: Attribute> OfBus<A> {
     const ATTRIBUTE: &'static sys::bus_attribute = &{
-        // SAFETY: `struct bus_attribute` is pointers and integers, for which zero is what a C
-        // static starts with.
+        // SAFETY: all members of `struct bus_attribute` are pointers and integers, for which zero
+        // is a valid value.
         let mut raw: sys::bus_attribute = unsafe { core::mem::zeroed() };
         raw.attr = sysfs::attribute(A::NAME, A::HAS_SHOW, A::HAS_STORE);
         if A::HAS_SHOW {
@@ -71,7 +79,7 @@ impl<A: Attribute> OfBus<A> {
     };
 }
 
-/// A callback as the field of `struct bus_attribute` has it, whose type moves between kernels.
+/// A callback in the type of the field of `struct bus_attribute`, which differs between kernels.
 trait Field<A> {
     const CONTENTS: Self;
 }
@@ -104,27 +112,30 @@ const fn field<A, F: Field<A>>() -> F {
     F::CONTENTS
 }
 
-/// Called by `bus_attr_show`, for a file that is there while the bus's state is.
+/// The `show` of `struct bus_attribute`. `bus_attr_show` calls it, for a file that exists while the
+/// bus's state does.
 unsafe extern "C" fn show_const<A: Attribute>(
     bus: *const sys::bus_type,
     buf: *mut c_char,
 ) -> isize {
-    // SAFETY: the file is made when the state is, and taken away, with a wait for us, before it is
-    // dropped.
+    // SAFETY: `from_raw` requires a registration whose state exists. The file is created after the
+    // state is made. It is removed before the state is dropped, and removing it waits for this
+    // call.
     let bus = unsafe { Registration::<A::Bus>::from_raw(bus) };
-    // SAFETY: `buf` is the page for this call.
+    // SAFETY: sysfs passes a page for this call as `buf`.
     let mut page = unsafe { Page::new(buf.cast()) };
     let result = A::show(bus, &mut page);
     sysfs::shown(&page, result)
 }
 
-/// As [`show_const`], where the bus is not const.
+/// As [`show_const`], for kernels in which `bus` is not const.
 unsafe extern "C" fn show_mut<A: Attribute>(bus: *mut sys::bus_type, buf: *mut c_char) -> isize {
-    // SAFETY: by the caller's promise, which is the same.
+    // SAFETY: `show_const` requires what the kernel guarantees for this call.
     unsafe { show_const::<A>(bus, buf) }
 }
 
-/// Called by `bus_attr_store`, for a file that is there while the bus's state is.
+/// The `store` of `struct bus_attribute`. `bus_attr_store` calls it, for a file that exists while
+/// the bus's state does.
 unsafe extern "C" fn store_const<A: Attribute>(
     bus: *const sys::bus_type,
     buf: *const c_char,
@@ -132,17 +143,17 @@ unsafe extern "C" fn store_const<A: Attribute>(
 ) -> isize {
     // SAFETY: as in `show_const`.
     let bus = unsafe { Registration::<A::Bus>::from_raw(bus) };
-    // SAFETY: sysfs hands over so many bytes.
+    // SAFETY: sysfs passes `size` bytes for this call.
     let text = unsafe { core::slice::from_raw_parts(buf.cast(), size) };
     sysfs::stored(size, A::store(bus, text))
 }
 
-/// As [`store_const`], where the bus is not const.
+/// As [`store_const`], for kernels in which `bus` is not const.
 unsafe extern "C" fn store_mut<A: Attribute>(
     bus: *mut sys::bus_type,
     buf: *const c_char,
     size: usize,
 ) -> isize {
-    // SAFETY: by the caller's promise, which is the same.
+    // SAFETY: `store_const` requires what the kernel guarantees for this call.
     unsafe { store_const::<A>(bus, buf, size) }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a bus is, and its callbacks: `struct bus_type`.
+//! The contents of a bus, and its callbacks: `struct bus_type`.
 //!
-//! C header: `include/linux/device/bus.h`; the callbacks are called by `drivers/base/dd.c` and
-//! `drivers/base/core.c`.
+//! C header: `include/linux/device/bus.h`. `drivers/base/dd.c` and `drivers/base/core.c` call the
+//! callbacks.
 
 use core::ffi::{CStr, c_int};
 
@@ -17,74 +17,97 @@ use crate::error::{Error, Result};
 use crate::macros::vtable;
 use crate::module::ThisModule;
 
-/// A bus that is made in Rust. The value is the bus's state, which lies in its
-/// [`Registration`](super::Registration): what is registered on the bus, and what else it has.
+/// A bus that is made in Rust. The value is the bus's state, which is part of the bus's
+/// [`Registration`](super::Registration). It contains the registrations on the bus, and other data
+/// of the bus.
 ///
-/// [The module's first page](super) has an example.
+/// [The module's documentation](super) has an example.
 #[vtable]
 #[doc(alias = "bus_type")]
 pub trait BusType: Sized + Send + Sync + 'static {
-    /// The bus's data of each device: what it is, where it is. It is made with the device, and
-    /// dropped with the last reference to it.
+    /// The bus's data for each device. It is made with the device, and dropped with the last
+    /// reference to the device.
     type DeviceData: Send + Sync + 'static;
 
-    /// Which devices an entry of a driver's ID table is for.
+    /// The type of an entry in a driver's ID table, which says for which devices the driver is.
     type DeviceId: Sync + 'static;
 
-    /// The bus's name: the folder in `/sys/bus`. It does not compile if it is empty, longer than 55
-    /// bytes or has a `/` in it.
+    /// The bus's name, and the name of its directory in `/sys/bus`. A name that is empty, is longer
+    /// than 55 bytes or contains a `/` is a compile error.
     #[doc(alias = "bus_type.name")]
     const NAME: &'static CStr;
 
-    /// Attributes of the bus: files in its folder in sysfs, there from the end of
+    /// Attributes of the bus: files in its sysfs directory. They exist from the end of
     /// [`init`](Self::init) until the state is dropped.
     const ATTRIBUTES: &'static [Attr<Self>] = &[];
 
-    /// The bus's state: called when the bus is registered. Drivers that are registered here can be
+    /// Makes the bus's state, after the bus was registered. Drivers that `init` registers may be
     /// probed before it returns.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
     fn init(module: &'static ThisModule, bus: &Handle<Self>) -> impl PinInit<Self, Error>;
 
-    /// Whether an entry is for the device: `bus_type.match`, which calls it for each entry of a
-    /// driver. (`match` is a word of Rust's.)
+    /// Returns whether an entry of a driver's ID table is for the device: `bus_type.match`, which
+    /// calls it for each entry. (`match` is a keyword in Rust.)
     ///
-    /// Context: may sleep; the device's lock may be held, or not: the device may be bound to
-    /// another driver meanwhile.
+    /// # Context
+    ///
+    /// May sleep. The device's lock may be held or not, so the device may be bound to another
+    /// driver meanwhile.
     #[doc(alias = "bus_type.match")]
     fn match_id(dev: &Device<Self>, id: &Self::DeviceId) -> bool;
 
-    /// Variables for the events that user space is sent about a device, `MODALIAS` above all:
-    /// `bus_type.uevent`. An error means that it is sent none.
+    /// Adds variables to an event about a device, which the kernel sends to user space. The most
+    /// important one is `MODALIAS`.
     ///
-    /// Context: may sleep; the device's lock may be held, or not.
+    /// # Context
+    ///
+    /// May sleep. The device's lock may be held or not.
+    ///
+    /// # Errors
+    ///
+    /// With any error the kernel sends no event.
+    ///
+    /// C: `bus_type.uevent`.
     #[doc(alias = "bus_type.uevent")]
     fn uevent(dev: &Device<Self>, env: &mut UeventEnv<'_>) -> Result {
         let _ = (dev, env);
         Ok(())
     }
 
-    /// What the bus does before a driver's `probe`; an error means that the driver is not asked:
-    /// `bus_type.probe`.
+    /// Prepares the device before a driver's `probe`.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// # Errors
+    ///
+    /// With any error the driver's `probe` is not called.
+    ///
+    /// C: `bus_type.probe`.
     #[doc(alias = "bus_type.probe")]
     fn probe(dev: &Device<Self>) -> Result {
         let _ = dev;
         Ok(())
     }
 
-    /// What the bus does after a driver's `remove`, and after a `probe` of a driver's that failed:
-    /// `bus_type.remove`.
+    /// Cleans up after a driver's `remove`, and after a driver's `probe` that failed.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// C: `bus_type.remove`.
     #[doc(alias = "bus_type.remove")]
     fn remove(dev: &Device<Self>) {
         let _ = dev;
     }
 }
 
-/// A callback as the field of `struct bus_type` has it, whose type moves between kernels.
+/// A callback in the type of the field of `struct bus_type`, which differs between kernels.
 trait Field<B> {
     const CONTENTS: Self;
 }
@@ -117,10 +140,10 @@ const fn field<B, F: Field<B>>() -> F {
     F::CONTENTS
 }
 
-/// The structure as it is before it is registered.
+/// Returns the contents of the structure before it is registered.
 pub(super) const fn contents<B: BusType>() -> sys::bus_type {
-    // SAFETY: `struct bus_type` is pointers and integers, for which zero is what a C static starts
-    // with.
+    // SAFETY: all members of `struct bus_type` are pointers and integers, for which zero is a valid
+    // value.
     let mut raw: sys::bus_type = unsafe { core::mem::zeroed() };
     raw.name = driver::name(B::NAME);
     raw.match_ = field::<B, _>();
@@ -133,38 +156,39 @@ pub(super) const fn contents<B: BusType>() -> sys::bus_type {
     raw
 }
 
-/// `bus_type.match`. Called by `driver_match_device` for a device and a driver of the bus.
+/// The `match` of `struct bus_type`. `driver_match_device` calls it for a device and a driver of
+/// the bus.
 unsafe extern "C" fn match_const<B: BusType>(
     dev: *mut sys::device,
     driver: *const sys::device_driver,
 ) -> c_int {
-    // SAFETY: the drivers of the bus are registered by `Registration::on` alone, as `RawDriver<B>`,
-    // which begins with its driver.
+    // SAFETY: the driver starts a `RawDriver<B>`, because only `Registration::on` registers drivers
+    // of this bus.
     let matches = unsafe { (*driver.cast::<RawDriver<B>>()).matches };
-    // SAFETY: the devices of the bus are made by `NewDevice` alone; the core holds this one for the
-    // call.
+    // SAFETY: `from_raw` requires a device of this bus that exists during the call: only
+    // `NewDevice` makes devices of the bus, and the core holds a reference to this one.
     let dev = unsafe { Device::<B, Normal>::from_raw(dev.cast()) };
     c_int::from(matches(dev))
 }
 
-/// As [`match_const`], where the driver is not const.
+/// As [`match_const`], for kernels in which `driver` is not const.
 unsafe extern "C" fn match_mut<B: BusType>(
     dev: *mut sys::device,
     driver: *mut sys::device_driver,
 ) -> c_int {
-    // SAFETY: by the caller's promise, which is the same.
+    // SAFETY: `match_const` requires what the kernel guarantees for this call.
     unsafe { match_const::<B>(dev, driver) }
 }
 
-/// `bus_type.uevent`. Called by `dev_uevent` for a device of the bus.
+/// The `uevent` of `struct bus_type`. `dev_uevent` calls it for a device of the bus.
 unsafe extern "C" fn uevent_const<B: BusType>(
     dev: *const sys::device,
     env: *mut sys::kobj_uevent_env,
 ) -> c_int {
-    // SAFETY: the devices of the bus are made by `NewDevice` alone; the core holds this one for the
-    // call.
+    // SAFETY: `from_raw` requires a device of this bus that exists during the call: only
+    // `NewDevice` makes devices of the bus, and the core holds a reference to this one.
     let dev = unsafe { Device::<B, Normal>::from_raw(dev.cast_mut().cast()) };
-    // SAFETY: the core hands over an environment for the call.
+    // SAFETY: the core passes an environment that no other code uses during the call.
     let mut env = unsafe { UeventEnv::new(env) };
     match B::uevent(dev, &mut env) {
         Ok(()) => 0,
@@ -172,32 +196,33 @@ unsafe extern "C" fn uevent_const<B: BusType>(
     }
 }
 
-/// As [`uevent_const`], where the device is not const.
+/// As [`uevent_const`], for kernels in which `dev` is not const.
 unsafe extern "C" fn uevent_mut<B: BusType>(
     dev: *mut sys::device,
     env: *mut sys::kobj_uevent_env,
 ) -> c_int {
-    // SAFETY: by the caller's promise, which is the same.
+    // SAFETY: `uevent_const` requires what the kernel guarantees for this call.
     unsafe { uevent_const::<B>(dev, env) }
 }
 
-/// The driver that is bound to a device of the bus, or being bound; NULL if there is none.
+/// Returns the driver that is bound to a device of the bus, or being bound; `None` if there is no
+/// driver.
 ///
 /// # Safety
 ///
-/// The device is one of the bus `B`, and its lock is held.
+/// The device is on the bus `B`, and its lock is held.
 unsafe fn driver_of<'a, B: BusType>(dev: *mut sys::device) -> Option<&'a RawDriver<B>> {
-    // SAFETY: the device is there; the field changes under the device's lock.
+    // SAFETY: the device exists, and the field changes only under the device's lock, which is held.
     let driver = unsafe { (*dev).driver };
-    // SAFETY: the drivers of the bus are registered by `Registration::on` alone, as `RawDriver<B>`,
-    // which begins with its driver; one that is bound to a device stays registered until it was
-    // unbound, for which the lock is needed.
+    // SAFETY: the driver starts a `RawDriver<B>`, because only `Registration::on` registers drivers
+    // of this bus. A driver that is bound stays registered until it is unbound, and unbinding needs
+    // the lock.
     unsafe { driver.cast::<RawDriver<B>>().as_ref() }
 }
 
-/// `bus_type.probe`. Called by `call_driver_probe` with the device's lock held.
+/// The `probe` of `struct bus_type`. `call_driver_probe` calls it with the device's lock held.
 unsafe extern "C" fn probe<B: BusType>(dev: *mut sys::device) -> c_int {
-    // SAFETY: the core calls it for a device of the bus, under its lock.
+    // SAFETY: the core calls this for a device of the bus, with its lock held.
     let Some(driver) = (unsafe { driver_of::<B>(dev) }) else {
         return crate::error::code::ENODEV.to_errno();
     };
@@ -208,7 +233,8 @@ unsafe extern "C" fn probe<B: BusType>(dev: *mut sys::device) -> c_int {
     {
         return error.to_errno();
     }
-    // SAFETY: this is the bus's `probe`, with this driver.
+    // SAFETY: the driver's `probe` requires a call from the bus's `probe` for a device that is
+    // being bound to this driver, with its lock held: this is that call.
     let returned = unsafe { (driver.probe)(dev) };
     if B::HAS_REMOVE && returned != 0 {
         B::remove(device);
@@ -216,12 +242,13 @@ unsafe extern "C" fn probe<B: BusType>(dev: *mut sys::device) -> c_int {
     returned
 }
 
-/// `bus_type.remove`. Called by `device_remove` with the device's lock held, once after a `probe`
-/// that returned 0.
+/// The `remove` of `struct bus_type`. `device_remove` calls it with the device's lock held, once
+/// after a `probe` that returned 0.
 unsafe extern "C" fn remove<B: BusType>(dev: *mut sys::device) {
-    // SAFETY: the core calls it for a device of the bus, under its lock.
+    // SAFETY: the core calls this for a device of the bus, with its lock held.
     if let Some(driver) = unsafe { driver_of::<B>(dev) } {
-        // SAFETY: this is the bus's `remove`, with the driver that is bound.
+        // SAFETY: the driver's `remove` requires a call from the bus's `remove` for a device that
+        // is bound to this driver, with its lock held: this is that call.
         unsafe { (driver.remove)(dev) };
     }
     if B::HAS_REMOVE {
@@ -230,12 +257,13 @@ unsafe extern "C" fn remove<B: BusType>(dev: *mut sys::device) {
     }
 }
 
-/// `bus_type.shutdown`. Called by `device_shutdown` with the device's lock held, whether a driver
-/// is bound or not.
+/// The `shutdown` of `struct bus_type`. `device_shutdown` calls it with the device's lock held,
+/// even if no driver is bound.
 unsafe extern "C" fn shutdown<B: BusType>(dev: *mut sys::device) {
-    // SAFETY: the core calls it for a device of the bus, under its lock.
+    // SAFETY: the core calls this for a device of the bus, with its lock held.
     if let Some(shutdown) = unsafe { driver_of::<B>(dev) }.and_then(|driver| driver.shutdown) {
-        // SAFETY: this is the bus's `shutdown`, with the driver that is bound.
+        // SAFETY: the driver's `shutdown` requires a call from the bus's `shutdown` for a device
+        // that is bound to this driver, with its lock held: this is that call.
         unsafe { shutdown(dev) };
     }
 }

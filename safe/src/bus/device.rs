@@ -14,7 +14,7 @@ use super::{Bus, BusType, Handle};
 use crate::device::{self, Bound, Core, DeviceState, Normal, Transition};
 use crate::types::{AlwaysRefCounted, Opaque};
 
-/// What C would write as `struct my_device { struct device dev; … }`.
+/// The structure around `struct device`: C would write `struct my_device { struct device dev; … }`.
 #[repr(C)]
 pub(super) struct Object<B: BusType> {
     pub(super) dev: sys::device,
@@ -26,28 +26,31 @@ pub(super) struct Object<B: BusType> {
 ///
 /// # Invariants
 ///
-/// As for [`device::Device`], for the `struct device` in it. The bus is registered, and its data is
-/// there, as long as the device is.
+/// As for [`device::Device`], for the `struct device` in it. The bus is registered, and the bus's
+/// data of the device is initialised, as long as the device exists.
 #[repr(transparent)]
 #[doc(alias = "device")]
 pub struct Device<B: BusType, S: DeviceState = Normal>(Opaque<Object<B>>, PhantomData<S>);
 
-// SAFETY: a device's memory goes with its last reference, which may be given up on any thread
-// (put_device()), and the data with it, which is `Send` by `BusType`'s demand.
+// SAFETY: a device's memory is freed with its last reference, which may be given up on any thread
+// (`put_device`). Its data is dropped with it, and `BusType` requires that the data is `Send`.
 unsafe impl<B: BusType> Send for Device<B, Normal> {}
-// SAFETY: what can be called on a shared device takes the locks that it needs; the data is `Sync`
-// by `BusType`'s demand. (Not so with `Core`: what can be called there relies on the device's lock,
-// which one thread has.)
+// SAFETY: the methods of a shared device take the locks that they need, and `BusType` requires that
+// the data is `Sync`. (`Device<B, Core>` is not `Sync`: its methods rely on the device's lock,
+// which one thread holds.)
 unsafe impl<B: BusType> Sync for Device<B, Normal> {}
 // SAFETY: as above.
 unsafe impl<B: BusType> Sync for Device<B, Bound> {}
 
 impl<B: BusType, S: DeviceState> Device<B, S> {
+    /// Returns the device that a pointer points to.
+    ///
     /// # Safety
     ///
     /// The type's invariants hold for `'a`.
     pub(super) unsafe fn from_raw<'a>(pointer: *mut Object<B>) -> &'a Self {
-        // SAFETY: by the caller's promise; the type is transparent over the object.
+        // SAFETY: by the caller's promise the pointer is valid for `'a`; the type has the layout of
+        // the object.
         unsafe { &*pointer.cast() }
     }
 
@@ -55,35 +58,39 @@ impl<B: BusType, S: DeviceState> Device<B, S> {
         self.0.get()
     }
 
-    /// The bus's data of the device.
+    /// Returns the bus's data of the device.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any.
     pub fn data(&self) -> Pin<&B::DeviceData> {
-        // SAFETY: by the type's invariant the data is there as long as the device is.
+        // SAFETY: by the type's invariant the data is initialised as long as the device exists.
         let data = unsafe { &(*self.object()).data };
-        // SAFETY: the data stays in the object, which is not moved, until it is dropped.
+        // SAFETY: the data is dropped in the object, which never moves.
         unsafe { Pin::new_unchecked(data) }
     }
 
-    /// The bus. It is registered as long as one of its devices is there.
+    /// Returns the bus, which stays registered as long as one of its devices exists.
     ///
-    /// Context: any.
+    /// # Context
+    ///
+    /// Any.
     #[doc(alias = "device.bus")]
     pub fn bus(&self) -> &Handle<B> {
-        // SAFETY: the device is there; the field was written when it was made.
+        // SAFETY: the device exists; the field was written when the device was made.
         let bus = unsafe { (*self.object()).bus };
-        // SAFETY: by the type's invariant the bus is there as long as the device is.
+        // SAFETY: by the type's invariant the bus exists as long as the device does.
         unsafe { bus.as_ref() }
     }
 }
 
-// SAFETY: `Device<B, S>` is transparent over the object, which begins with the `struct device` of
+// SAFETY: `Device<B, S>` has the layout of the object, which starts with the `struct device` of
 // each device of this bus.
 unsafe impl<B: BusType> Bus for B {
     type Device<S: DeviceState> = Device<B, S>;
 
     unsafe fn from_raw<'a, S: DeviceState>(dev: *mut sys::device) -> &'a Device<B, S> {
-        // SAFETY: by the caller's promise; the `struct device` is the first field.
+        // SAFETY: the caller promises the same; the `struct device` is the first field.
         unsafe { Device::from_raw(dev.cast()) }
     }
 }
@@ -119,8 +126,8 @@ impl<B: BusType> Deref for Device<B, Bound> {
 
 impl<B: BusType, S: DeviceState> AsRef<device::Device<S>> for Device<B, S> {
     fn as_ref(&self) -> &device::Device<S> {
-        // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long;
-        // it is the first field.
+        // SAFETY: the `struct device` of a device in the state `S` is in the state `S`, and lives
+        // as long. It is the first field.
         unsafe { device::Device::from_raw(self.object().cast()) }
     }
 }
@@ -139,22 +146,23 @@ impl<B: BusType> AsRef<device::Device<Bound>> for Device<B, Core> {
     }
 }
 
-// SAFETY: get_device() and put_device() count references; a device is freed with the last one.
+// SAFETY: `get_device` and `put_device` count references, and the device is freed only with the
+// last one.
 unsafe impl<B: BusType> AlwaysRefCounted for Device<B, Normal> {
     fn inc_ref(&self) {
-        // SAFETY: the device is alive, by the type's invariant; the `struct device` is the first
-        // field.
+        // SAFETY: `get_device` requires a device that is not freed: this one is alive by the type's
+        // invariant. The `struct device` is the first field.
         unsafe { sys::get_device(self.object().cast()) };
     }
 
     unsafe fn dec_ref(object: NonNull<Self>) {
-        // SAFETY: the caller gives up a reference that it owns.
+        // SAFETY: `put_device` requires a reference to give up: the caller owns one.
         unsafe { sys::put_device(object.as_ptr().cast()) };
     }
 }
 
-// SAFETY: the pointer is to the `struct device` in a device that lives as long as the reference; it
-// stays bound to a driver of ours where `S` says so.
+// SAFETY: the pointer is to the `struct device` in a device that exists as long as the reference
+// lives. It stays bound to a driver of this module where `S` says so.
 unsafe impl<B: BusType, S: DeviceState> crate::print::Printable for Device<B, S> {
     const BOUND: bool = S::BOUND;
 

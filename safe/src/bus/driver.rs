@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The drivers of a bus that is made in Rust: a structure around `struct device_driver`.
+//! Drivers of a bus that is made in Rust: a structure around `struct device_driver`.
 //!
 //! C header: `include/linux/device/driver.h`; `driver_register` in `drivers/base/driver.c`.
 
@@ -19,69 +19,85 @@ use crate::pm;
 use crate::sysfs;
 use crate::types::Invariant;
 
-/// The devices that a driver of the bus `B` is for, each with what the driver wants to know of it.
-/// The first entry that matches counts.
+/// The devices that a driver of the bus `B` is for, each with the driver's own information about
+/// it. The first entry that matches is used.
 pub type IdTable<B, T> = &'static [(<B as BusType>::DeviceId, T)];
 
-/// A driver of a bus that is made in Rust. The value is the data of one device: made by `probe`,
-/// dropped after `remove`.
+/// A driver of a bus that is made in Rust. The value is the data of one device: `probe` makes it,
+/// and it is dropped after `remove`.
 ///
-/// It is registered by [`driver::Registration::on`], in the bus's state. Runtime power management
-/// works as on [the platform bus](crate::platform::Driver). [The module's first page](super) has an
-/// example.
+/// [`driver::Registration::on`] registers the driver, in the bus's state. Runtime power management
+/// works as on [the platform bus](crate::platform::Driver). [The module's documentation](super) has
+/// an example.
 #[vtable]
 #[doc(alias = "device_driver")]
 pub trait Driver: Sized + Send + Sync + 'static {
-    /// The bus.
+    /// The bus of the driver's devices.
     type Bus: BusType;
 
-    /// What the driver wants to know of a device from its entry in the ID table.
+    /// The driver's information about a device, in its entry in the ID table.
     type IdInfo: Sync + 'static;
 
-    /// The driver's name: the folder in `/sys/bus/BUS/drivers`. It does not compile if it is empty,
-    /// longer than 55 bytes or has a `/` in it.
+    /// The driver's name, and the name of its directory in `/sys/bus/BUS/drivers`. A name that is
+    /// empty, is longer than 55 bytes or contains a `/` is a compile error.
     #[doc(alias = "device_driver.name")]
     const NAME: &'static CStr;
 
-    /// The devices that it is for.
+    /// The devices that the driver is for.
     const ID_TABLE: IdTable<Self::Bus, Self::IdInfo>;
 
-    /// The other members of `struct device_driver`: power management, how it is probed.
+    /// The other members of `struct device_driver`: power management, the way of probing.
     const DRIVER: DeviceDriver<Self, Self::Bus> = DeviceDriver::new();
 
-    /// Attributes of the driver: files in its folder in sysfs.
+    /// Attributes of the driver: files in its sysfs directory.
     #[doc(alias = "device_driver.groups")]
     const GROUPS: sysfs::DriverGroups = sysfs::DriverGroups::NONE;
 
-    /// Attributes of each device that is bound: files in the device's folder in sysfs, there while
-    /// it is bound.
+    /// Attributes of each bound device: files in the device's sysfs directory. They exist while the
+    /// device is bound.
     #[doc(alias = "device_driver.dev_groups")]
     const DEV_GROUPS: sysfs::DeviceGroups<Self, Self::Bus> = sysfs::DeviceGroups::NONE;
 
-    /// Takes on a device. `id` is what stands in the table beside the entry that matches; `None` if
-    /// what the bus matches by has changed since. An error means that the driver does not take the
-    /// device on; [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) says that it will when more is
-    /// there.
+    /// Binds the driver to a device. `id` is the information in the ID table entry that matches;
+    /// `None` if no entry matches any more, because the data that the bus matches by has changed.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// # Errors
+    ///
+    /// With any error the driver is not bound. With
+    /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) the core tries again later, when more
+    /// drivers and devices are there.
+    ///
+    /// C: `device_driver.probe`.
     #[doc(alias = "device_driver.probe")]
     fn probe(
         dev: &Device<Self::Bus, Core>,
         id: Option<&'static Self::IdInfo>,
     ) -> impl PinInit<Self, Error>;
 
-    /// Gives a device up. What the data holds is given up after this, when it is dropped; what is
-    /// managed (devres), after that.
+    /// Stops a device before it is unbound. The driver's data is dropped after this, and managed
+    /// resources (devres) are released after that.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// C: `device_driver.remove`.
     #[doc(alias = "device_driver.remove")]
     fn remove(dev: &Device<Self::Bus, Core>, this: Pin<&Self>) {
         let _ = (dev, this);
     }
 
-    /// The system goes down, or boots another kernel: stop the device. It stays bound.
+    /// Stops a device when the system shuts down or boots another kernel. The device stays bound.
     ///
-    /// Context: may sleep; under the device's lock.
+    /// # Context
+    ///
+    /// May sleep. The device's lock is held.
+    ///
+    /// C: `device_driver.shutdown`.
     #[doc(alias = "device_driver.shutdown")]
     fn shutdown(dev: &Device<Self::Bus, Core>, this: Pin<&Self>) {
         let _ = (dev, this);
@@ -93,24 +109,24 @@ impl<T: Driver> Written<T> {
     pub const BUS: Called = Called::by(&T::DRIVER);
 }
 
-/// What C would write as `struct my_driver { struct device_driver driver; … }`: what the driver
-/// core has of a driver of the bus `B`.
+/// The structure around `struct device_driver` for a driver of the bus `B`: C would write
+/// `struct my_driver { struct device_driver driver; … }`.
 #[repr(C)]
 pub struct RawDriver<B: BusType> {
     driver: sys::device_driver,
     pub(super) matches: fn(&Device<B, Normal>) -> bool,
-    /// Called by the bus's callbacks of the same names, for a device of the bus that this driver is
-    /// bound to, or being bound; under the device's lock.
+    /// The bus's callback of the same name calls this, and the two below, with the device's lock
+    /// held. The device is on this bus, and is bound to this driver, or being bound.
     pub(super) probe: unsafe fn(*mut sys::device) -> c_int,
     pub(super) remove: unsafe fn(*mut sys::device),
     pub(super) shutdown: Option<unsafe fn(*mut sys::device)>,
 }
 
-/// Stands between a [`Driver`] and C.
+/// The adapter between a [`Driver`] and C.
 pub struct Adapter<T: Driver>(Invariant<T>);
 
-// SAFETY: this is the pair of functions for a structure that begins with a `struct device_driver`.
-// When `driver_register` fails, the core has dropped its pointers to the structure.
+// SAFETY: this is the pair of functions for a structure that starts with a `struct device_driver`.
+// If `driver_register` fails, the core has no pointer to the structure any more.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     type DriverType = RawDriver<T::Bus>;
 
@@ -121,20 +137,21 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
         mod_name: *const c_char,
     ) -> Result {
         let driver: *mut sys::device_driver = driver.cast();
-        // SAFETY: the structure is valid and not registered, by the caller's promise.
+        // SAFETY: by the caller's promise the structure is valid and not registered.
         unsafe { (*driver).owner = module.as_ptr() };
         // SAFETY: as above.
         unsafe { (*driver).mod_name = mod_name };
-        // SAFETY: `driver_register` demands a structure that is not registered (it `BUG`s or warns
-        // without a registered bus), that stays until `driver_unregister`: by the caller's promise.
-        // Its bus was set by `on`, and is registered.
+        // SAFETY: `driver_register` requires
+        // - a structure that is not registered (otherwise it `BUG`s or warns), and that stays until
+        //   `driver_unregister`: the caller promises both;
+        // - a registered bus: `on` has set it, and has a reference to its `Handle`.
         to_result(unsafe { sys::driver_register(driver) })
     }
 
     #[inline(always)]
     unsafe fn unregister(driver: *mut RawDriver<T::Bus>) {
-        // SAFETY: `driver_unregister` demands a driver that is registered, once: by the caller's
-        // promise.
+        // SAFETY: `driver_unregister` requires a driver that is registered, and one call for it:
+        // the caller promises both.
         unsafe { sys::driver_unregister(driver.cast()) };
     }
 }
@@ -143,15 +160,26 @@ impl<T: Driver> driver::Registration<Adapter<T>> {
     /// Registers a driver on a bus that is made in Rust, for a field of that bus's state
     /// ([`BusType::init`]).
     ///
-    /// `EBUSY` if the bus has a driver of that name, `ENOMEM`; `EINVAL` outside of the bus's state.
-    /// Devices may have been probed, and removed again, by then. Context: may sleep; takes the
-    /// bus's and its devices' locks.
+    /// Devices may be probed, and removed again, before a failure is reported.
+    ///
+    /// # Context
+    ///
+    /// May sleep. Takes the locks of the bus and of its devices.
+    ///
+    /// # Errors
+    ///
+    /// * `EBUSY` if the bus has a driver of that name already.
+    /// * `EINVAL` if the field is not in the bus's state, or not aligned.
+    /// * `ENOMEM` if there is no memory.
     pub fn on(bus: &Handle<T::Bus>) -> impl PinInit<Self, Error> {
         let mut contents = contents::<T>();
         contents.driver.bus = bus.as_raw();
-        // SAFETY: the bus's state is pinned in its registration, and dropped before the bus is
-        // unregistered. What the contents point to are statics, and the bus; its callbacks are
-        // those below.
+        // SAFETY: `in_place` requires
+        // - that the registration stays where it is until it is dropped, before the bus goes: the
+        //   bus's state is pinned in the bus's registration, and is dropped before the bus is
+        //   unregistered;
+        // - contents that are valid until then: they point to statics, and to the bus;
+        // - callbacks for this kind of structure: they are those below.
         unsafe { Self::in_place(bus.module(), |slot| bus.place(slot), contents) }
     }
 }
@@ -175,77 +203,91 @@ const fn contents<T: Driver>() -> RawDriver<T::Bus> {
     }
 }
 
-/// The first entry that is for the device.
+/// Returns the information of the first entry that is for the device.
 fn find<T: Driver>(dev: &Device<T::Bus>) -> Option<&'static T::IdInfo> {
     let entry = T::ID_TABLE.iter().find(|(id, _)| T::Bus::match_id(dev, id));
     entry.map(|(_, info)| info)
 }
 
+/// Binds the driver to a device.
+///
 /// # Safety
 ///
-/// As [`RawDriver::probe`] says.
+/// As for [`RawDriver::probe`].
 unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
-    // SAFETY: the bus probes a device that is registered.
+    // SAFETY: `check` requires a registered device: the bus probes only such devices.
     if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
         return error.to_errno();
     }
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: the device's lock is held; the bus does neither.
+        // SAFETY: `enable` requires the device's lock, which is held, and that the bus does not
+        // enable runtime power management itself: this bus does not.
         if let Err(error) = unsafe { pm::enable(dev) } {
             return error.to_errno();
         }
     }
     let init = || {
-        // SAFETY: the device is one of the bus's, under its lock, for the call; the driver's data
-        // is in its place.
+        // SAFETY: `from_raw` requires a device of this bus in the state `Core`: its lock is held
+        // for the call, and `bind` has set `driver_data`.
         let device = unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) };
         T::probe(device, find::<T>(device))
     };
-    // SAFETY: this is called from the bus's `probe`.
+    // SAFETY: `bind` requires a call from the bus's `probe` with the device's lock held: this is
+    // that call.
     let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
-            // SAFETY: `enable` has counted a use.
+            // SAFETY: `start` requires that `enable` has counted a use: it did above.
             unsafe { pm::start(dev) };
         } else {
-            // SAFETY: `enable` came before, and has counted a use.
+            // SAFETY: `disable` requires that `enable` has counted a use: it did above.
             unsafe { pm::disable(dev) };
         }
     }
     returned
 }
 
+/// Unbinds the driver from a device.
+///
 /// # Safety
 ///
-/// As [`RawDriver::remove`] says; once after a `probe` that returned 0.
+/// As for [`RawDriver::remove`]. Called once after a `probe` that returned 0.
 unsafe fn remove<T: Driver>(dev: *mut sys::device) {
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `start` came after `probe`; the use that it counts is given up below.
+        // SAFETY: `stop` requires that `start` was called after `probe`, and that the use which
+        // `stop` counts is given up: `disable` does so below.
         unsafe { pm::stop(dev) };
-        // SAFETY: `enable` came before `probe`, and `stop` has counted a use.
+        // SAFETY: `wake` requires that `enable` was called before `probe`, and that `stop` has
+        // counted a use: both were.
         unsafe { pm::wake(dev) };
     }
     let lend = |this: Pin<&T>| {
-        // SAFETY: the device is one of the bus's, under its lock, for the call.
+        // SAFETY: `from_raw` requires a device of this bus in the state `Core`: its lock is held
+        // for the call.
         T::remove(
             unsafe { Device::<T::Bus, Core>::from_raw(dev.cast()) },
             this,
         );
     };
-    // SAFETY: this is called from the bus's `remove`; runtime callbacks are announced, the others
-    // are called under the device's lock.
+    // SAFETY: `unbind` requires a call from the bus's `remove`: this is that call. It is told
+    // whether there are runtime callbacks; all other callbacks are called with the device's lock
+    // held.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `enable` came before, and `stop` has counted a use.
+        // SAFETY: `disable` requires that `enable` was called, and that `stop` has counted a use:
+        // both were.
         unsafe { pm::disable(dev) };
     }
 }
 
+/// Stops a device when the system shuts down.
+///
 /// # Safety
 ///
-/// As [`RawDriver::shutdown`] says.
+/// As for [`RawDriver::shutdown`].
 unsafe fn shutdown<T: Driver>(dev: *mut sys::device) {
-    // SAFETY: the device is bound to the driver, under the device's lock.
+    // SAFETY: `data` requires a device that stays bound to the driver whose data is `T`: its lock
+    // is held.
     if let Some(this) = unsafe { driver::data::<T>(dev) } {
         // SAFETY: as above.
         T::shutdown(

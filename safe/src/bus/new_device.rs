@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A device's life on a bus that is made in Rust: made, registered, unregistered, freed.
+//! The devices of a bus that is made in Rust: making, registering, unregistering and freeing them.
 //!
 //! C header: `include/linux/device.h`; `device_initialize`, `device_add`, `device_del` and
 //! `device_release` in `drivers/base/core.c`.
@@ -19,26 +19,34 @@ use crate::device::{Normal, left_registered};
 use crate::error::{Error, Result, code::EDEADLK, code::EINVAL, to_result};
 use crate::task::InMiscOpen;
 
-/// A device that was made (`device_initialize`), and is not registered: nobody else knows it, and
-/// no driver is asked. It is freed with its last reference, which this value has if no
-/// [`ARef`](crate::types::ARef) was made.
+/// A device that was made (`device_initialize`) but is not registered. No other code knows it, and
+/// it is not offered to drivers. It is freed with its last reference; this value is the only
+/// reference unless there is an [`ARef`](crate::types::ARef).
 ///
 /// # Invariants
 ///
-/// The device is initialised and not added; this value owns a reference.
+/// The device is initialised but not added, and this value owns a reference to it.
 #[doc(alias = "device_initialize")]
 pub struct NewDevice<B: BusType>(NonNull<Object<B>>);
 
-// SAFETY: a device may be registered, or given up, on any thread; its data is `Send` and `Sync`.
+// SAFETY: a device may be registered, or a reference to it given up, on any thread; its data is
+// `Send` and `Sync`.
 unsafe impl<B: BusType> Send for NewDevice<B> {}
-// SAFETY: a shared one gives a `&Device<B>` and nothing else.
+// SAFETY: a shared reference gives only a `&Device<B>`.
 unsafe impl<B: BusType> Sync for NewDevice<B> {}
 
 impl<B: BusType> NewDevice<B> {
-    /// Makes a device of that name, and of that number among those of the name: its folder in sysfs
-    /// is `NAME`, or `NAMENUMBER`. The data is initialised in place.
+    /// Makes a device, whose data is initialised in place. Its name, and the name of its sysfs
+    /// directory, is `name` followed by `number`, if there is one.
     ///
-    /// `EINVAL` if the name is empty, `ENOMEM`, or what `data` returns. Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the name is empty, `ENOMEM` if there is no memory; otherwise the error of
+    /// `data`.
     pub fn new<E>(
         bus: &Handle<B>,
         name: &CStr,
@@ -48,7 +56,7 @@ impl<B: BusType> NewDevice<B> {
     where
         Error: From<E>,
     {
-        // kobject_add() would WARN.
+        // `kobject_add` would warn.
         if name.is_empty() {
             return Err(EINVAL);
         }
@@ -56,13 +64,13 @@ impl<B: BusType> NewDevice<B> {
             let object: *mut Object<B> = slot.cast();
             // SAFETY: the slot is valid; only the field's address is taken.
             let field = unsafe { &raw mut (*object).data };
-            // SAFETY: the field is valid for writes, pinned with its memory, and not used after an
-            // error.
+            // SAFETY: the field is valid for writes, is pinned with its memory, and is not used
+            // after an error.
             unsafe { data.__pinned_init(field) }?;
             // SAFETY: the slot is valid; only the field's address is taken.
             let dev = unsafe { &raw mut (*object).dev };
-            // SAFETY: the field is valid for writes; `struct device` is what zeroes and
-            // `device_initialize` make of it.
+            // SAFETY: the field is valid for writes, and `device_initialize` requires a zeroed
+            // `struct device`.
             unsafe { dev.write_bytes(0, 1) };
             // SAFETY: the slot is valid; only the field's address is taken.
             let field = unsafe { &raw mut (*object).bus };
@@ -70,50 +78,60 @@ impl<B: BusType> NewDevice<B> {
             unsafe { field.write(NonNull::from(bus)) };
             Ok::<(), E>(())
         };
-        // SAFETY: memory that may hold anything is initialised in any case.
+        // SAFETY: a `MaybeUninit` needs no initialisation, so it is initialised in any case.
         let init = unsafe { pinned_init::pin_init_from_closure(init) };
         let object: *mut Object<B> = KBox::into_raw(KBox::pin_init(init, GFP_KERNEL)?).cast();
-        // From here on the bus waits for the device: `release` says when it has gone.
+        // From here on the bus waits for the device; `release` counts it as freed.
         bus.device_made();
         let dev: *mut sys::device = object.cast();
-        // SAFETY: `device_initialize` demands memory that is zeroed but for what the caller has
-        // set, and stays until `release`: it is from `KBox`, which `release` below frees.
+        // SAFETY: `device_initialize` requires
+        // - memory that is zeroed, except for what the caller has set: `init` above zeroed it;
+        // - that the memory stays until `release`: it is from `KBox`, and only `release` below
+        //   frees it.
         unsafe { sys::device_initialize(dev) };
-        // SAFETY: the device is nobody's but ours.
+        // SAFETY: no other code has a pointer to the device yet.
         unsafe { (*dev).bus = bus.as_raw() };
         // SAFETY: as above.
         unsafe { (*dev).release = Some(release::<B>) };
         // INVARIANT: initialised above, with one reference.
-        // SAFETY: the pointer is from `KBox`, which gives none that is NULL.
+        // SAFETY: the pointer is from `KBox`, and so not null.
         let device = Self(unsafe { NonNull::new_unchecked(object) });
         let named = match number {
-            // SAFETY: the format takes a string and a number, which are there for the call.
+            // SAFETY: the format takes a string and a number, and both exist during the call.
             Some(number) => unsafe {
                 sys::dev_set_name(dev, c"%s%u".as_ptr(), name.as_ptr(), number as c_uint)
             },
-            // SAFETY: the format takes a string, which is there for the call.
+            // SAFETY: the format takes a string, and it exists during the call.
             None => unsafe { sys::dev_set_name(dev, c"%s".as_ptr(), name.as_ptr()) },
         };
         to_result(named)?;
         Ok(device)
     }
 
-    /// Registers the device with the driver core: drivers that match are probed before this
-    /// returns, or later. C's `device_add`.
+    /// Registers the device with the driver core: C's `device_add`. The core probes matching
+    /// drivers before this returns, or later. With an error the device is given up.
     ///
-    /// `EEXIST` if the bus, or the folder of the devices without parents, has one of that name
-    /// (which is logged with a stack trace), `ENOMEM`; [`EDEADLK`] in `open` of a misc device,
-    /// under `misc_mtx`, which the device's driver may take. The device is given up on an error.
-    /// Context: may sleep; takes the bus's and the device's locks.
+    /// # Context
+    ///
+    /// May sleep. Takes the locks of the bus and of the device.
+    ///
+    /// # Errors
+    ///
+    /// * `EEXIST` if the bus has a device of that name already, or the directory of devices without
+    ///   a parent has. The kernel logs it with a stack trace.
+    /// * [`EDEADLK`] in `open` of a misc device, which runs under `misc_mtx`: the device's driver
+    ///   may take that lock.
+    /// * `ENOMEM` if there is no memory.
     #[doc(alias = "device_add")]
     pub fn register(self) -> Result<DeviceRegistration<B>> {
         if InMiscOpen::is_here() {
             return Err(EDEADLK);
         }
-        // SAFETY: by the type's invariant the device is initialised and not added. On an error,
-        // dropping this value gives up the reference, as C asks for.
+        // SAFETY: `device_add` requires a device that is initialised and not added: it is, by the
+        // type's invariant. On an error C requires that the reference is given up: dropping this
+        // value does so.
         to_result(unsafe { sys::device_add(self.0.as_ptr().cast()) })?;
-        // INVARIANT: added just now; the reference is the registration's.
+        // INVARIANT: the device was added above, and the reference now belongs to the registration.
         let registration = DeviceRegistration(self.0);
         core::mem::forget(self);
         Ok(registration)
@@ -124,47 +142,52 @@ impl<B: BusType> Deref for NewDevice<B> {
     type Target = Device<B, Normal>;
 
     fn deref(&self) -> &Device<B, Normal> {
-        // SAFETY: by the type's invariant a reference is held as long as this value is there.
+        // SAFETY: by the type's invariant this value holds a reference as long as it exists.
         unsafe { Device::from_raw(self.0.as_ptr()) }
     }
 }
 
 impl<B: BusType> Drop for NewDevice<B> {
     fn drop(&mut self) {
-        // SAFETY: `put_device` demands a reference of the caller's: by the type's invariant this
-        // value owns one.
+        // SAFETY: `put_device` requires a reference that the caller owns: by the type's invariant
+        // this value does.
         unsafe { sys::put_device(self.0.as_ptr().cast()) };
     }
 }
 
-/// A device that is registered with the driver core. When this value goes, the device is unbound
-/// and unregistered, and freed with its last reference.
+/// A device that is registered with the driver core. Dropping this value unbinds and unregisters
+/// the device, and frees it with its last reference.
 ///
-/// It may be dropped wherever one may sleep, but for what belongs to the device: its driver's
-/// callbacks, attributes, work items and threaded handlers, and the operations of its misc devices.
-/// They end before the device can go. Nor in `open` of any misc device: its removal may wait for
-/// `misc_mtx`, under which that runs. There the device is left registered, as if the value had been
-/// leaked, and the log says so.
+/// # Context
 ///
-/// A value that is leaked leaves the device there; the bus then waits for it and is never
-/// unregistered.
+/// May be dropped in any context that may sleep, with two exceptions:
+///
+/// * Code that belongs to the device itself must not drop it: its driver's callbacks, attributes,
+///   work items and threaded handlers, and the operations of its misc devices. Unregistering the
+///   device waits for them, so this is a deadlock.
+/// * `open` of any misc device: it runs under `misc_mtx`, and removing the device may wait for that
+///   lock. There the device is left registered, as if the value had been leaked, and the log says
+///   so.
+///
+/// If the value is leaked, the device stays registered. The bus then waits for it forever and is
+/// never unregistered.
 ///
 /// # Invariants
 ///
-/// The device was added by this value, which owns a reference.
+/// This value added the device, and owns a reference to it.
 #[doc(alias = "device_unregister")]
 pub struct DeviceRegistration<B: BusType>(NonNull<Object<B>>);
 
 // SAFETY: a device may be unregistered on any thread; its data is `Send` and `Sync`.
 unsafe impl<B: BusType> Send for DeviceRegistration<B> {}
-// SAFETY: a shared one gives a `&Device<B>` and nothing else.
+// SAFETY: a shared reference gives only a `&Device<B>`.
 unsafe impl<B: BusType> Sync for DeviceRegistration<B> {}
 
 impl<B: BusType> Deref for DeviceRegistration<B> {
     type Target = Device<B, Normal>;
 
     fn deref(&self) -> &Device<B, Normal> {
-        // SAFETY: by the type's invariant a reference is held as long as this value is there.
+        // SAFETY: by the type's invariant this value holds a reference as long as it exists.
         unsafe { Device::from_raw(self.0.as_ptr()) }
     }
 }
@@ -174,25 +197,27 @@ impl<B: BusType> Drop for DeviceRegistration<B> {
         if InMiscOpen::is_here() {
             return left_registered((**self).as_ref());
         }
-        // SAFETY: `device_unregister` demands a device that was added, once, with a reference to
-        // give up: by the type's invariant both are this value's.
+        // SAFETY: `device_unregister` requires a device that was added, one call for it, and a
+        // reference to give up: by the type's invariant this value added the device and owns a
+        // reference.
         unsafe { sys::device_unregister(self.0.as_ptr().cast()) };
     }
 }
 
-/// `device.release`. Called by `device_release` when the last reference has gone.
+/// The `release` of `struct device`. `device_release` calls it when the last reference was given
+/// up.
 unsafe extern "C" fn release<B: BusType>(dev: *mut sys::device) {
     let object: *mut Object<B> = dev.cast();
-    // SAFETY: the object is there; the field was written when it was made.
+    // SAFETY: the object still exists; the field was written when the device was made.
     let bus = unsafe { (*object).bus };
     // SAFETY: as above; only the field's address is taken.
     let data = unsafe { &raw mut (*object).data };
-    // SAFETY: the data was initialised when the device was made, and nobody has a reference to the
-    // device.
+    // SAFETY: the data was initialised when the device was made. It is dropped only here, and no
+    // reference to the device is left.
     unsafe { core::ptr::drop_in_place(data) };
-    // SAFETY: the memory is from `KBox::into_raw`, of a type that drops nothing; what it held was
-    // dropped above.
+    // SAFETY: `from_raw` requires a pointer of `KBox::into_raw`: it is, for a type that drops
+    // nothing. The contents were dropped above.
     drop(unsafe { KBox::from_raw(object.cast::<MaybeUninit<Object<B>>>()) });
-    // SAFETY: the bus waits for this device until the count says otherwise.
+    // SAFETY: the bus exists: it waits for this device until `device_freed` counts it.
     unsafe { bus.as_ref() }.device_freed();
 }
