@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Types as bytes: what user space and devices read and write.
+//! Types whose values are copied as bytes, to and from user space and devices.
 //!
-//! C copies any object; padding then shows what was in memory before, and a value that is read may
-//! be none of its type. Here two traits say which types are copied. The primitive types have them,
-//! and structs by a derive that checks each field.
+//! C can copy any object. Its padding then discloses what was in the memory before, and bytes that
+//! are read may not be a valid value of the type. Here two traits say which types may be copied.
+//! The primitive types implement them, and a derive implements them for a struct after it has
+//! checked each field.
+//!
+//! # Examples
 //!
 //! ```
 //! use linux_driver::bytes::{FromBytes, IntoBytes};
@@ -15,38 +18,43 @@
 //!     flags: u16,
 //!     reserved: [u8; 2],
 //! }
-//! assert_eq!(Request { number: 1, flags: 2, reserved: [3, 4] }.as_bytes(), [1, 0, 0, 0, 2, 0, 3, 4]);
+//! let request = Request { number: 1, flags: 2, reserved: [3, 4] };
+//! assert_eq!(request.as_bytes(), [1, 0, 0, 0, 2, 0, 3, 4]);
 //! ```
 //!
-//! Derives of another crate would check what that crate's author, or an attribute, says; the checks
-//! here are this crate's alone.
+//! # Why not the derives of another crate
+//!
+//! Another crate's derive may accept a struct because of an attribute, or after weaker checks.
+//! These derives accept only what they have checked themselves.
 
 use core::num::Wrapping;
 
 pub use linux_driver_macros::{FromBytes, IntoBytes};
 
-/// A type of which any bytes are a value.
+/// A type for which every bit pattern is valid.
 ///
 /// # Safety
 ///
-/// Any bytes of the type's size are a value of it.
+/// Any bytes of the type's size are a valid value of the type.
 #[diagnostic::on_unimplemented(
-    message = "not all bytes are a value of `{Self}`",
-    label = "bytes are copied to a value of this type",
-    note = "write `#[derive(linux_driver::bytes::FromBytes)]` before the struct; each field has to be of such a type too"
+    message = "`{Self}` has bit patterns that are not valid values",
+    label = "bytes are copied into a value of this type",
+    note = "write `#[derive(linux_driver::bytes::FromBytes)]` before the struct; \
+            the type of each field must implement `FromBytes` too"
 )]
 pub unsafe trait FromBytes {}
 
-/// A type whose values are bytes that were all written: it has no padding. Nothing in it changes
-/// behind a shared reference.
+/// A type without uninitialised bytes: it has no padding. Nothing in it changes behind a shared
+/// reference.
 ///
 /// # Safety
 ///
 /// Each byte of each value is initialised, and no part of the type is an `UnsafeCell`.
 #[diagnostic::on_unimplemented(
-    message = "a value of `{Self}` may have bytes that were never written",
+    message = "`{Self}` may contain uninitialised bytes",
     label = "the bytes of a value of this type are copied",
-    note = "write `#[derive(linux_driver::bytes::IntoBytes)]` and `#[repr(C)]` before the struct; each field has to be of such a type too"
+    note = "write `#[derive(linux_driver::bytes::IntoBytes)]` and `#[repr(C)]` before the struct; \
+            the type of each field must implement `IntoBytes` too"
 )]
 pub unsafe trait IntoBytes {
     /// Returns the bytes of the value.
@@ -55,15 +63,15 @@ pub unsafe trait IntoBytes {
     where
         Self: Sized,
     {
-        // SAFETY: by the trait's promise so many bytes are initialised, and do not change as long
-        // as the reference is there.
+        // SAFETY: by the trait's promise all bytes of the value are initialised, and they do not
+        // change as long as the reference exists.
         unsafe { core::slice::from_raw_parts((&raw const *self).cast(), size_of::<Self>()) }
     }
 }
 
 macro_rules! integers {
     ($($integer:ty)*) => { $(
-        // SAFETY: any bytes are an integer.
+        // SAFETY: every bit pattern is an integer.
         unsafe impl FromBytes for $integer {}
         // SAFETY: an integer has no padding.
         unsafe impl IntoBytes for $integer {}
@@ -72,36 +80,36 @@ macro_rules! integers {
 
 integers!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
-// SAFETY: it is one byte, 0 or 1.
+// SAFETY: it is one byte, which is 0 or 1.
 unsafe impl IntoBytes for bool {}
-// SAFETY: there are no bytes.
+// SAFETY: it has no bytes.
 unsafe impl FromBytes for () {}
-// SAFETY: there are no bytes.
+// SAFETY: it has no bytes.
 unsafe impl IntoBytes for () {}
-// SAFETY: an array is its elements, one after the other.
+// SAFETY: an array consists of its elements only.
 unsafe impl<T: FromBytes, const N: usize> FromBytes for [T; N] {}
-// SAFETY: an array has no padding between its elements, whose size is a multiple of their
+// SAFETY: an array has no padding between its elements: the size of a type is a multiple of its
 // alignment.
 unsafe impl<T: IntoBytes, const N: usize> IntoBytes for [T; N] {}
-// SAFETY: it is laid out as its one field.
+// SAFETY: it has the layout of its only field.
 unsafe impl<T: FromBytes> FromBytes for Wrapping<T> {}
 // SAFETY: as above.
 unsafe impl<T: IntoBytes> IntoBytes for Wrapping<T> {}
 
-/// An error for a token of a `where` that is a block: it would end the item that the `where` is of,
-/// and what follows, a check or an `unsafe impl`, would be of another.
+/// Fails to compile if a token of a `where` clause is a block. A block would end the item that the
+/// clause belongs to. The check or `unsafe impl` that follows would then apply to something else.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __no_block {
     ({ $($block:tt)* }) => {
         $crate::__core::compile_error!(
-            "a condition has a block in it: name what it computes, as a `const`"
+            "a `where` clause contains a block: define a `const` with its value and name that"
         );
     };
     ($token:tt) => {};
 }
 
-/// Checks that a struct has these fields, of these types, and no others.
+/// Checks that a struct has exactly these fields, with these types.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __has_fields {
@@ -113,21 +121,20 @@ macro_rules! __has_fields {
         }
         #[allow(dead_code, unused_variables, reason = "only the compiler looks at it, and a struct may have no fields")]
         fn has_fields_of_these_types<$($impls)*>(value: *const $name<$($types)*>) where $($clause)* {
-            // SAFETY: only the address is taken; nobody calls this.
+            // SAFETY: only the fields' addresses are taken, and nothing calls this function.
             $(let _: *const $type = unsafe { &raw const (*value).$member };)*
         }
     };
 }
 
-/// `#[derive(FromBytes)]`.
+/// The expansion of `#[derive(FromBytes)]`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __derive_from_bytes {
     ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
         const _: () = {
             $crate::__has_fields! { [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* } }
-            // SAFETY: any bytes are a value of each field; a struct may have anything in its
-            // padding.
+            // SAFETY: every bit pattern is valid for each field, and padding may have any contents.
             unsafe impl<$($impls)*> $crate::bytes::FromBytes for $name<$($types)*>
             where
                 $($type: $crate::bytes::FromBytes,)*
@@ -137,40 +144,41 @@ macro_rules! __derive_from_bytes {
     };
 }
 
-/// `#[derive(IntoBytes)]`.
+/// The expansion of `#[derive(IntoBytes)]`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __derive_into_bytes {
     ([] [] [] $name:ident { $($member:tt: $type:ty),* }) => {
         const _: () = {
             $crate::__has_fields! { [] [] [] $name { $($member: $type),* } }
-            // It is a struct: a union has values of which a part was never written.
+            // Checks that the type is a struct: a union may have values with uninitialised bytes.
             #[allow(dead_code, reason = "only the compiler looks at it")]
             fn is_a_struct(value: $name) -> $name {
                 $name { ..value }
             }
-            // SAFETY: all bytes of each field are initialised, and no byte is of none: the sizes
-            // are compared below.
+            // SAFETY: all bytes of each field are initialised, and there are no other bytes: the
+            // sizes are compared below.
             unsafe impl $crate::bytes::IntoBytes for $name
             where
                 $($type: $crate::bytes::IntoBytes,)*
             {}
             $crate::__core::assert!(
                 $crate::__core::mem::size_of::<$name>() == 0 $(+ $crate::__core::mem::size_of::<$type>())*,
-                "the struct has padding: its bytes were never written; name them, as fields that are zeroed"
+                "the struct has padding, whose bytes are uninitialised: \
+                 add fields in its place and set them to zero"
             );
         };
     };
 }
 
-/// `#[derive(Zeroable)]`.
+/// The expansion of `#[derive(Zeroable)]`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __derive_zeroable {
     ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
         const _: () = {
             $crate::__has_fields! { [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* } }
-            // SAFETY: zeroes are a value of each field; a struct may have anything in its padding.
+            // SAFETY: zeroes are a valid value of each field, and padding may have any contents.
             unsafe impl<$($impls)*> $crate::init::Zeroable for $name<$($types)*>
             where
                 $($type: $crate::init::Zeroable,)*

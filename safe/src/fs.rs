@@ -13,7 +13,7 @@
 //!
 //! #[pin_data]
 //! struct Button {
-//!     /// How often it was pressed since that was read last.
+//!     /// The number of presses since the last read.
 //!     presses: AtomicU32,
 //!     #[pin]
 //!     pressed: WaitQueue,
@@ -44,7 +44,7 @@
 //!         }
 //!     }
 //!
-//!     /// Who opened the file for reading only may not reset it.
+//!     /// Resets the count, on a file that was opened for writing.
 //!     fn ioctl(this: Pin<&Self>, call: &Call<'_>, _: Pin<&()>, cmd: u32, _: ioctl::Argument<'_>) -> Result<u32> {
 //!         match cmd {
 //!             RESET if !call.file().is_writable() => Err(EBADF),
@@ -62,61 +62,63 @@ use linux_driver_sys as sys;
 
 use crate::types::Opaque;
 
-/// An open file: C's `struct file`. What `open` made; `dup` and `fork` share it, and it can be
-/// passed to other processes.
+/// An open file: C's `struct file`. One call of `open` makes it. Processes share it through `dup`
+/// and `fork`, and can pass it to other processes.
 ///
 /// # Invariants
 ///
-/// It is an open file, and stays one as long as the reference lives.
+/// This is an open file, and it stays open as long as the reference lives.
 #[repr(transparent)]
 #[doc(alias = "file")]
 pub struct File(Opaque<sys::file>);
 
-// SAFETY: what can be called on a shared file reads what does not change, or single words that C
-// changes at any time, too.
+// SAFETY: the methods of a shared file read fields that do not change, or single words that C may
+// change at any time.
 unsafe impl Sync for File {}
 
 impl File {
-    /// The file that C knows under this pointer.
+    /// Returns the file that a C pointer points to.
     ///
     /// # Safety
     ///
-    /// The type's invariant holds for `'a`.
+    /// The type's invariants hold for `'a`.
     pub(crate) unsafe fn from_raw<'a>(file: *mut sys::file) -> &'a Self {
-        // SAFETY: by the caller's promise; the type is transparent over C's.
+        // SAFETY: by the caller's promise the pointer is valid for `'a`; the type has the layout of
+        // C's structure.
         unsafe { &*file.cast() }
     }
 
-    /// The file as C knows it.
+    /// Returns the pointer to C's structure.
     pub(crate) fn as_raw(&self) -> *mut sys::file {
         self.0.get()
     }
 
-    /// The flags of `open`, as `fcntl` may have changed them since: `file.f_flags`.
+    /// Returns the flags that were given to `open`, or that `fcntl` has set since: `file.f_flags`.
     #[doc(alias = "file.f_flags")]
     pub fn flags(&self) -> u32 {
-        // SAFETY: the file is there; only the field's address is taken.
+        // SAFETY: the file exists, and only the field's address is taken.
         let flags = unsafe { &raw const (*self.as_raw()).f_flags };
-        // SAFETY: the file is there, by the type's invariant. `setfl` changes the word under
-        // `f_lock`, in one piece: it is read as one, once, as C reads it without the lock.
+        // SAFETY: the file exists by the type's invariant. `setfl` changes the word with one store
+        // under `f_lock`. It is read once and as one word, as C reads it without the lock.
         unsafe { flags.read_volatile() }
     }
 
-    /// Whether an operation that would have to wait is to fail with
-    /// [`EAGAIN`](crate::error::code::EAGAIN) instead: `O_NONBLOCK`.
+    /// Returns whether operations must return [`EAGAIN`](crate::error::code::EAGAIN) instead of
+    /// waiting: `O_NONBLOCK`.
     #[doc(alias = "O_NONBLOCK")]
     pub fn is_nonblocking(&self) -> bool {
         self.flags() & sys::O_NONBLOCK != 0
     }
 
-    /// Whether the file was opened for reading: `FMODE_READ`. (`read` is called of no other.)
+    /// Returns whether the file was opened for reading: `FMODE_READ`. (`read` is only called on
+    /// such a file.)
     #[doc(alias = "FMODE_READ")]
     pub fn is_readable(&self) -> bool {
         self.mode() & sys::LINUX_DRIVER_FMODE_READ != 0
     }
 
-    /// Whether the file was opened for writing: `FMODE_WRITE`. (`write` is called of no other; an
-    /// `ioctl` can be of any.)
+    /// Returns whether the file was opened for writing: `FMODE_WRITE`. (`write` is only called on
+    /// such a file; `ioctl` is called on any.)
     #[doc(alias = "FMODE_WRITE")]
     pub fn is_writable(&self) -> bool {
         self.mode() & sys::LINUX_DRIVER_FMODE_WRITE != 0
@@ -124,9 +126,9 @@ impl File {
 
     #[doc(alias = "file.f_mode")]
     fn mode(&self) -> sys::fmode_t {
-        // SAFETY: the file is there; only the field's address is taken.
+        // SAFETY: the file exists, and only the field's address is taken.
         let mode = unsafe { &raw const (*self.as_raw()).f_mode };
-        // SAFETY: the file is there; the access mode does not change after it was opened, other
+        // SAFETY: the file exists. The bits of the access mode do not change after `open`; other
         // bits of the word may.
         unsafe { mode.read_volatile() }
     }

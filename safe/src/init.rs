@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Initialisation in place: pin-init, as published in the crate `pinned-init`.
 //!
-//! A driver needs no dependency of its own for it. The [prelude](crate::prelude) has the macros;
-//! they are documented where pin-init is (`pinned_init::pin_init!` and the others), and take what
-//! those take.
+//! A driver needs no dependency on that crate. The [prelude](crate::prelude) contains the macros.
+//! pin-init's own documentation describes their syntax (`pinned_init::pin_init!` and the others).
+//!
+//! # Examples
 //!
 //! ```
 //! use linux_driver::new_mutex;
@@ -23,7 +24,7 @@
 //! # let _ = queue(2);
 //! ```
 //!
-//! The struct may be named by a path, and with arguments:
+//! The name of the struct may be a path, and may have generic arguments:
 //!
 //! ```
 //! use linux_driver::prelude::*;
@@ -40,7 +41,7 @@
 //!     init!(Words::<[u8; 3], 2> { first: [1; 3], others: [2; 2] })
 //! }
 //! fn none() {
-//!     // What no field says, the arguments do.
+//!     // The generic arguments say what no field does.
 //!     let _ = init!(Words::<Option<u8>, 1> { first: None, others: [0] });
 //! }
 //! fn by_path<T>(first: T) -> impl Init<Words<T, 0>, Error> {
@@ -49,48 +50,49 @@
 //! # let _ = (words(), none(), by_path(1));
 //! ```
 //!
-//! # What is not here, and why
+//! # What is left out, and why
 //!
-//! pinned-init 0.0.10 has items with which code without `unsafe` writes through any pointer, or
-//! moves what is pinned. This module re-exports by name what has no such item in it, and puts
-//! macros of its own before those that do. A driver that depends on `pinned-init` itself depends on
-//! a crate that is not sound. To be changed there:
+//! Some items of pinned-init 0.0.10 let code without `unsafe` write through any pointer, or move a
+//! pinned value. This module re-exports by name the items without such a fault, and replaces the
+//! macros that have one with its own. A driver that depends on `pinned-init` itself depends on a
+//! crate that is not sound. For each fault, this list says what the crate should do and what this
+//! module does:
 //!
 //! - **The initialiser macros evaluate the field shorthand inside their own `unsafe`**
 //!   (`__init_internal!`, the arm `init_slot` "Init by-value"). `init!(Foo { X })` expands to
-//!   `unsafe { ptr::write(&raw mut (*slot).X, X) }`, which reads a `static mut X` of the caller's,
-//!   or reborrows a `static mut X: &mut T` at each run. Right: bind the value before, outside of
-//!   the block, also where none is written: `let $field = $field;`. Here: the shorthand becomes `X:
-//!   X`.
+//!   `unsafe { ptr::write(&raw mut (*slot).X, X) }`. That reads a `static mut X` of the caller, or
+//!   reborrows a `static mut X: &mut T` at each run. Correct: bind the value outside of the block,
+//!   also for the shorthand: `let $field = $field;`. Here: the shorthand becomes `X: X`.
 //! - **`#[pin_data]` accepts `#[repr(packed)]`.** The drop glue of a packed type moves each field
-//!   that may not be aligned to the stack and drops it there, so that a pinned field is moved.
-//!   Right: a function in the expansion that takes a reference to each field, which the compiler
-//!   refuses for such fields (E0793). Here: that function.
-//! - **`Wrapper for MaybeUninit`**: what `MaybeUninit::pin_init(…)` has initialised is overwritten,
-//!   undropped, by `Pin::set(slot, MaybeUninit::zeroed())` in `pin_chain`, while C's lists refer to
-//!   it. `Pin` promises that a pinned value is dropped before its memory is used anew. Right: no
-//!   such implementation; one for a type of pin-init's own, which is not assigned to. Here: not
-//!   re-exported.
-//! - **Macros that are exported for others' expansions are unsound by hand**:
-//!   `__init_internal!(init_slot: …)` writes through a pointer that the caller names,
-//!   `__derive_zeroable!` believes the list of fields that it is given, `__pin_data!` the list of
-//!   pinned ones. Right: the `unsafe` depends on something that only the outer macro can name.
-//!   Here: those that our macros expand to are in a hidden module whose name says so; the derive is
-//!   our own.
-//! - **The macros say `::core::…`**, which is another crate where the caller has a dependency of
-//!   that name, or says `extern crate self as core;`: `::core::mem::forget(guard)` then drops. They
-//!   say `Ok` and mean the caller's. Right: a re-export of `core` that `$crate` names. Here: our
-//!   macros check that what the expansions name is `core`'s own
-//!   ([`__core_is_core!`](crate::__core_is_core)).
-//! - **The name of the struct is no path and has no arguments**: `init!(Foo::<[u8; 3]> { … })`
-//!   hands its arguments on to where a struct literal cannot have them ("struct literal body
-//!   without path"), an argument that is a constant matches no rule, nor does `inner::Foo`. Right:
-//!   parse a path, and use its arguments for the type alone. Here: our macros do so.
+//!   that may be unaligned to the stack and drops it there, so it moves pinned fields. Correct: a
+//!   function in the expansion that takes a reference to each field, which the compiler refuses for
+//!   such fields (E0793). Here: that function.
+//! - **`Wrapper for MaybeUninit`**: in `pin_chain`, `Pin::set(slot, MaybeUninit::zeroed())`
+//!   overwrites the value that `MaybeUninit::pin_init(…)` has initialised, without dropping it,
+//!   while C's lists refer to it. `Pin` promises that a pinned value is dropped before its memory
+//!   is reused. Correct: no such implementation, but one for a type of pin-init's own that cannot
+//!   be assigned to. Here: not re-exported.
+//! - **Macros that are exported for the expansions of other macros are unsound when called
+//!   directly**: `__init_internal!(init_slot: …)` writes through a pointer that the caller names,
+//!   `__derive_zeroable!` does not check the list of fields that it is given, and `__pin_data!`
+//!   does not check the list of pinned fields. Correct: their `unsafe` depends on something that
+//!   only the outer macro can name. Here: the ones that this crate's macros expand to are in a
+//!   hidden module whose name says that they are unsound; the derive is this crate's own.
+//! - **The macros name `::core::…`.** That is another crate if the caller has a dependency called
+//!   `core`, or declares `extern crate self as core;`: `::core::mem::forget(guard)` then drops the
+//!   guard. They also name `Ok`, which may be the caller's. Correct: a re-export of `core` that
+//!   `$crate` names. Here: this crate's macros check that the names in the expansions refer to
+//!   `core`'s own items ([`__core_is_core!`](crate::__core_is_core)).
+//! - **The name of the struct must not be a path or have generic arguments**:
+//!   `init!(Foo::<[u8; 3]> { … })` passes its arguments to a position where a struct literal cannot
+//!   have them ("struct literal body without path"). No rule matches an argument that is a
+//!   constant, or `inner::Foo`. Correct: parse a path, and use its arguments only in the type.
+//!   Here: this crate's macros do so.
 //! - **`StackInit` is exported**, for the expansion of `stack_pin_init!`. Here: neither is
-//!   re-exported; what C calls back is not made on a stack.
+//!   re-exported, because a registration with C must not be on a stack.
 
 mod sound {
-    // `Zeroable` is a derive, too: ours takes its place below.
+    // `Zeroable` is a derive as well; this crate's own derive replaces it below.
     pub use pinned_init::{
         Init, PinInit, Zeroable, init_array_from_fn, init_from_closure, init_zeroed,
         pin_init_array_from_fn, pin_init_from_closure, zeroed,
@@ -100,43 +102,45 @@ mod sound {
 pub use linux_driver_macros::{Zeroable, pin_data, pinned_drop};
 pub use sound::*;
 
-/// Returns an initialiser of a struct with `#[pin_data]`; its pinned fields are initialised in
-/// place, by `field <- initialiser`.
+/// Returns an initialiser of a struct with `#[pin_data]`. Its pinned fields are initialised in
+/// place, with `field <- initialiser`.
 ///
-/// It cannot fail. pin-init documents the syntax.
+/// The initialiser cannot fail. pin-init documents the syntax.
 #[macro_export]
 macro_rules! pin_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate pin_init; $($initializer)*) };
 }
 
-/// As [`pin_init!`](crate::pin_init), for fields whose initialisers can fail: `try_pin_init!(Data {
-/// … }? Error)`.
+/// As [`pin_init!`](crate::pin_init), for fields whose initialisers can fail:
+/// `try_pin_init!(Data { … }? Error)`.
 #[macro_export]
 macro_rules! try_pin_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate try_pin_init; $($initializer)*) };
 }
 
-/// Returns an initialiser of a struct, by which it is made where it stays: a large one never is on
-/// the stack.
+/// Returns an initialiser of a struct, which makes the struct at its final address. A large struct
+/// is never on the stack.
 ///
-/// It cannot fail. pin-init documents the syntax.
+/// The initialiser cannot fail. pin-init documents the syntax.
 #[macro_export]
 macro_rules! init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate init; $($initializer)*) };
 }
 
-/// As [`init!`](crate::init!), for fields whose initialisers can fail: `try_init!(Data { … }?
-/// Error)`.
+/// As [`init!`](crate::init!), for fields whose initialisers can fail:
+/// `try_init!(Data { … }? Error)`.
 #[macro_export]
 macro_rules! try_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate try_init; $($initializer)*) };
 }
 
-/// Returns an initialiser that first runs `make`, which can fail, and then initialises with what it
-/// returns.
+/// Returns an initialiser that first calls `make`, which can fail, and then initialises the value
+/// with the initialiser that `make` returns.
 ///
-/// It is for a `probe` that has to do things before it knows its data. When `make` or the
-/// initialiser that it returns fails, the place stays uninitialised and nothing is dropped in it.
+/// A `probe` uses it if it must do something before its data is initialised. If `make` or its
+/// initialiser fails, the memory stays uninitialised and nothing in it is dropped.
+///
+/// # Examples
 ///
 /// ```
 /// use linux_driver::error::{Error, code::EINVAL};
@@ -156,21 +160,22 @@ where
 {
     let init = move |slot: *mut T| {
         let init = make()?;
-        // SAFETY: the caller of this closure promises for `slot` what `__pinned_init` asks: valid
-        // for writes, pinned until dropped, and not used as a `T` after an error.
+        // SAFETY: `__pinned_init` requires a slot that is valid for writes, is pinned until
+        // dropped, and is not used as a `T` after an error: the caller of this closure promises
+        // that for `slot`.
         unsafe { init.__pinned_init(slot) }.map_err(E::from)
     };
-    // SAFETY: on `Ok` the slot was initialised by an initialiser for `T`; on `Err` either nothing
-    // was written or that initialiser cleaned up after itself. The slot is not moved.
+    // SAFETY: on `Ok` an initialiser for `T` has initialised the slot. On `Err` either nothing was
+    // written, or that initialiser has cleaned up. The slot does not move.
     unsafe { pinned_init::pin_init_from_closure(init) }
 }
 
-/// Whether a type may be moved when it is pinned: for the message of
+/// A type, to find out whether its values may move while they are pinned: for the message of
 /// [`__may_move!`](crate::__may_move).
 #[doc(hidden)]
 pub struct Moved<T: ?Sized>(core::marker::PhantomData<T>);
 
-/// What a type has that does not have the constant of its own.
+/// The constant of [`Moved`] for a type without a constant of its own.
 #[doc(hidden)]
 pub trait NotMoved {
     const MAY: bool = false;
@@ -183,13 +188,13 @@ impl<T: ?Sized + Unpin> Moved<T> {
     pub const MAY: bool = true;
 }
 
-/// The initialiser, as one of a `T`.
+/// Returns the initialiser, which must be one for `T`.
 #[doc(hidden)]
 pub fn __of<T, E, I: PinInit<T, E>>(init: I) -> I {
     init
 }
 
-/// An error that names the field, where one that has to stay where it is lacks `#[pin]`.
+/// Fails to compile, and names the field, if a field that must not move lacks `#[pin]`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __may_move {
@@ -205,14 +210,15 @@ macro_rules! __may_move {
                 $crate::__core::concat!(
                     "`",
                     $crate::__core::stringify!($name),
-                    "` has to stay where it is made: write `#[pin]` before the field"
+                    "` must not move: write `#[pin]` before the field"
                 )
             );
         };
     };
 }
 
-/// What `#[pin_data]` expands to. The check is this crate's own, whatever a driver names like it.
+/// The expansion of `#[pin_data]`. The check is always this crate's own, even if a driver defines
+/// an item of the same name.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __pin_data_unsound_by_hand {
@@ -222,29 +228,29 @@ macro_rules! __pin_data_unsound_by_hand {
     };
 }
 
-/// An error unless `::core` is what it seems, for what the macros of pin-init name there: a name
-/// that two globs import is ambiguous, unless it is one and the same item.
+/// Fails to compile unless `::core` is the real `core`, for the items that pin-init's macros name
+/// there. A name that two globs import is ambiguous unless both mean the same item.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __core_is_core {
     () => {
         const _: () = {
-            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
+            #[allow(unused_imports, reason = "only some names of each glob are used")]
             mod mem {
                 pub use ::core::mem::*;
                 pub use $crate::__core::mem::*;
             }
-            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
+            #[allow(unused_imports, reason = "only some names of each glob are used")]
             mod ptr {
                 pub use ::core::ptr::*;
                 pub use $crate::__core::ptr::*;
             }
-            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
+            #[allow(unused_imports, reason = "only some names of each glob are used")]
             mod marker {
                 pub use ::core::marker::*;
                 pub use $crate::__core::marker::*;
             }
-            #[allow(unused_imports, reason = "of each glob only some names are looked at")]
+            #[allow(unused_imports, reason = "only some names of each glob are used")]
             mod others {
                 pub use ::core::clone::*;
                 pub use ::core::convert::*;
@@ -263,16 +269,16 @@ macro_rules! __core_is_core {
             const _: unsafe fn(*mut (), u8, usize) = ptr::write_bytes::<()>;
             const _: fn(*mut ()) -> $crate::__core::option::Option<ptr::NonNull<()>> =
                 ptr::NonNull::new;
-            const _: fn(&mut ()) -> *mut () = |place| ptr::addr_of_mut!(*place);
+            const _: fn(&mut ()) -> *mut () = |value| ptr::addr_of_mut!(*value);
             const _: marker::PhantomData<(
                 marker::PhantomPinned,
                 others::Infallible,
                 others::Pin<&()>,
             )> = marker::PhantomData;
-            // `Ok` is the caller's: a variant, no function, and not `Err` by that name, whose type
-            // is another here.
+            // `Ok` is resolved in the caller's scope: it must be a variant, not a function, and not
+            // `Err` under that name. The two types differ here, so `Err` would not compile.
             const _: fn(others::Result<(), u8>) = |result| if let Ok(()) = result {};
-            #[allow(dead_code, reason = "only the compiler looks at it")]
+            #[allow(dead_code, reason = "only the compiler uses it")]
             trait Bounds: marker::Copy + marker::Unpin + others::Clone + others::Drop {}
         };
     };

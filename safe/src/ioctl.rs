@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Numbers of `ioctl` commands, and their argument.
+//! The numbers and the argument of `ioctl` commands.
 //!
 //! C headers: `include/uapi/asm-generic/ioctl.h`; `Documentation/driver-api/ioctl.rst`.
 //!
-//! A number says who it belongs to (`type`, a letter that the driver chose), which it is, what goes
-//! which way and how many bytes. A driver's `ioctl` matches on them, and answers
-//! [`ENOTTY`](crate::error::code::ENOTTY) to any other:
+//! A command's number consists of a type (a letter that the driver chose), the command's own
+//! number, and the direction and size of its data. A driver's `ioctl` matches on the number, and
+//! returns [`ENOTTY`](crate::error::code::ENOTTY) for any other:
 //!
 //! ```
 //! use linux_driver::ioctl::{_IO, _IOWR};
@@ -29,69 +29,72 @@ const TYPE: u32 = sys::_IOC_NRBITS;
 const SIZE: u32 = TYPE + sys::_IOC_TYPEBITS;
 const DIR: u32 = SIZE + sys::_IOC_SIZEBITS;
 
-/// The number of a command: C's `_IOC`. `dir` is [`_IOC_NONE`], or of [`_IOC_READ`] and
-/// [`_IOC_WRITE`], as user space sees it.
+/// Returns the number of a command: C's `_IOC`. `dir` is [`_IOC_NONE`], or a combination of
+/// [`_IOC_READ`] and [`_IOC_WRITE`], from the view of user space. `size` is in bytes.
 ///
-/// It does not compile, as a constant, with a size of more than 16383 bytes.
+/// # Panics
+///
+/// If `size` is more than 16383. In a constant this is a compile error.
 pub const fn _IOC(dir: u32, r#type: u8, nr: u8, size: usize) -> u32 {
     assert!(
         size < 1 << sys::_IOC_SIZEBITS,
-        "an ioctl number has no room for so many bytes"
+        "the data of an ioctl command is larger than 16383 bytes"
     );
     dir << DIR | (size as u32) << SIZE | (r#type as u32) << TYPE | nr as u32
 }
 
-/// A command without an argument: C's `_IO`.
+/// Returns the number of a command without an argument: C's `_IO`.
 pub const fn _IO(r#type: u8, nr: u8) -> u32 {
     _IOC(_IOC_NONE, r#type, nr, 0)
 }
 
-/// A command that user space reads a `T` with: C's `_IOR`.
+/// Returns the number of a command with which user space reads a `T`: C's `_IOR`.
 pub const fn _IOR<T>(r#type: u8, nr: u8) -> u32 {
     _IOC(_IOC_READ, r#type, nr, size_of::<T>())
 }
 
-/// A command that user space writes a `T` with: C's `_IOW`.
+/// Returns the number of a command with which user space writes a `T`: C's `_IOW`.
 pub const fn _IOW<T>(r#type: u8, nr: u8) -> u32 {
     _IOC(_IOC_WRITE, r#type, nr, size_of::<T>())
 }
 
-/// A command that user space writes a `T` with, and reads one back: C's `_IOWR`.
+/// Returns the number of a command with which user space writes a `T` and reads one: C's `_IOWR`.
 pub const fn _IOWR<T>(r#type: u8, nr: u8) -> u32 {
     _IOC(_IOC_READ | _IOC_WRITE, r#type, nr, size_of::<T>())
 }
 
-/// No argument.
+/// The direction of a command without data.
 pub const _IOC_NONE: u32 = sys::_IOC_NONE;
-/// User space reads: the kernel writes.
+/// The direction of a command with which user space reads: the kernel writes.
 pub const _IOC_READ: u32 = sys::_IOC_READ;
-/// User space writes: the kernel reads.
+/// The direction of a command with which user space writes: the kernel reads.
 pub const _IOC_WRITE: u32 = sys::_IOC_WRITE;
 
-/// Which way the argument goes: [`_IOC_NONE`], or of [`_IOC_READ`] and [`_IOC_WRITE`].
+/// Returns the direction of a command: [`_IOC_NONE`], or a combination of [`_IOC_READ`] and
+/// [`_IOC_WRITE`].
 pub const fn _IOC_DIR(cmd: u32) -> u32 {
     cmd >> DIR
 }
 
-/// Whose command it is.
+/// Returns the type of a command, which says to which driver it belongs.
 pub const fn _IOC_TYPE(cmd: u32) -> u8 {
     (cmd >> TYPE) as u8
 }
 
-/// Which of that type's commands it is.
+/// Returns the command's own number within its type.
 pub const fn _IOC_NR(cmd: u32) -> u8 {
     cmd as u8
 }
 
-/// How many bytes the argument has, by what the number says.
+/// Returns the size of the command's data in bytes, as its number says.
 pub const fn _IOC_SIZE(cmd: u32) -> usize {
     (cmd >> SIZE & ((1 << sys::_IOC_SIZEBITS) - 1)) as usize
 }
 
 /// The argument of a command: a number, or the address of a value in user space.
 ///
-/// It is of the task that made the call, and so stays on its thread. What reads it takes it: who
-/// read it twice could find two values, of which only the first was checked.
+/// The argument belongs to the task that made the call, and so stays on its thread. The methods
+/// that read it consume it: a second read could return another value than the one that was checked.
 pub struct Argument<'a>(usize, PhantomData<&'a *mut ()>);
 
 impl Argument<'_> {
@@ -99,39 +102,55 @@ impl Argument<'_> {
         Self(argument, PhantomData)
     }
 
-    /// The argument as it is.
+    /// Returns the argument as a number.
     pub fn value(&self) -> usize {
         self.0
     }
 }
 
 impl<'a> Argument<'a> {
-    /// So many bytes at the address that the argument is.
+    /// Returns `length` bytes of user space memory at the address in the argument.
     pub fn slice(self, length: usize) -> UserSlice<'a> {
         UserSlice::new(self.0, length)
     }
 
-    /// Copies the value at the address that the argument is: [`EFAULT`](crate::error::code::EFAULT)
-    /// if it is not one.
+    /// Copies a value from the address in the argument.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`](crate::error::code::EFAULT) if user space has no readable memory at the address.
     pub fn read<T: FromBytes>(self) -> Result<T> {
         self.slice(size_of::<T>()).reader().read()
     }
 
-    /// As [`read`](Self::read), for a command that answers with a value of the same size at the
-    /// same address ([`_IOWR`]): the value, and where the answer goes.
+    /// Copies a value from the address in the argument, for a command that writes a value of the
+    /// same size back to that address ([`_IOWR`]). Returns the value, and a writer for the answer.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
     pub fn read_write<T: FromBytes>(self) -> Result<(T, Writer<'a>)> {
         let (mut from, to) = self.slice(size_of::<T>()).reader_writer();
         Ok((from.read()?, to))
     }
 
-    /// Copies a value to the address that the argument is: [`EFAULT`](crate::error::code::EFAULT)
-    /// if it is not one.
+    /// Copies a value to the address in the argument.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`](crate::error::code::EFAULT) if user space has no writable memory at the address.
     pub fn write<T: IntoBytes>(self, value: &T) -> Result {
         self.slice(size_of::<T>()).writer().write(value)
     }
@@ -141,7 +160,7 @@ impl<'a> Argument<'a> {
 mod tests {
     use super::*;
 
-    /// What a C program printed of the macros in <sys/ioctl.h>.
+    /// The expected numbers were printed by a C program with the macros of `<sys/ioctl.h>`.
     #[test]
     fn numbers_are_those_of_c() {
         assert_eq!(_IO(b'E', 3), 0x4503);
@@ -151,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_taken_apart() {
+    fn a_number_is_split_into_its_parts() {
         let cmd = _IOWR::<[u8; 300]>(b'Q', 7);
         assert_eq!(_IOC_DIR(cmd), _IOC_READ | _IOC_WRITE);
         assert_eq!(

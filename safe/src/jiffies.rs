@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Time as the scheduler counts it.
+//! Times in ticks of the scheduler.
 //!
 //! C header: `include/linux/jiffies.h`; `kernel/time/time.c`.
 
@@ -7,24 +7,25 @@ use core::ffi::{c_long, c_ulong};
 
 use linux_driver_sys as sys;
 
-/// A length of time in ticks of the scheduler, of which a second has `HZ`: 4 ms each where that is
-/// 250.
+/// A length of time in ticks of the scheduler. There are `HZ` ticks in a second: with 250, a tick
+/// is 4 ms.
 ///
 /// # Invariants
 ///
-/// At most `MAX_JIFFY_OFFSET` (`LONG_MAX / 2 - 1`), which C's functions take for ever.
+/// The value is at most `MAX_JIFFY_OFFSET` (`LONG_MAX / 2 - 1`), which C's conversions return for
+/// an infinite timeout.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Jiffies(c_ulong);
 
 impl Jiffies {
-    /// The longest there is; C's `MAX_JIFFY_OFFSET`, hundreds of millions of years.
+    /// The maximum: C's `MAX_JIFFY_OFFSET`, hundreds of millions of years.
     #[doc(alias = "MAX_JIFFY_OFFSET")]
     pub const MAX: Self = Self((c_long::MAX as c_ulong >> 1) - 1);
 
-    /// How many a second has: C's `HZ`.
+    /// The number of ticks in a second: C's `HZ`.
     pub const HZ: u32 = sys::LINUX_DRIVER_HZ as u32;
 
-    /// So many ticks, [`MAX`](Self::MAX) at most.
+    /// Returns a length of `ticks` ticks, limited to [`MAX`](Self::MAX).
     pub const fn new(ticks: u64) -> Self {
         // INVARIANT: limited here.
         if ticks < Self::MAX.0 {
@@ -34,31 +35,33 @@ impl Jiffies {
         }
     }
 
-    /// At least so many milliseconds: C's `msecs_to_jiffies`, which rounds up; more than `i32::MAX`
-    /// (24 days) is [`MAX`](Self::MAX), as in C.
+    /// Returns a length of at least `ms` milliseconds: C's `msecs_to_jiffies`, which rounds up. For
+    /// more than `i32::MAX` (24 days) it returns [`MAX`](Self::MAX), as C does.
     #[doc(alias = "msecs_to_jiffies")]
     #[doc(alias = "__msecs_to_jiffies")]
     pub fn from_msecs(ms: u32) -> Self {
         if ms > i32::MAX.cast_unsigned() {
             return Self::MAX;
         }
-        // As C's inline function does for a constant: where a tick is so many milliseconds, no call
-        // is left of it.
+        // C's inline function does the same for a constant. If a tick is a whole number of
+        // milliseconds, no call is left.
         if const { Self::HZ <= 1000 && 1000 % Self::HZ == 0 } {
             return Self::new(u64::from(ms.div_ceil(const { 1000 / Self::HZ })));
         }
-        // SAFETY: `__msecs_to_jiffies` has no precondition: it is a function of its argument alone
+        // SAFETY: `__msecs_to_jiffies` has no precondition: its result depends only on its argument
         // (`__attribute_const__`).
         Self::new(unsafe { sys::__msecs_to_jiffies(ms) })
     }
 
-    /// How many ticks.
+    /// Returns the number of ticks.
     pub const fn ticks(self) -> u64 {
         self.0
     }
 
-    /// In milliseconds, rounded up: C's `jiffies_to_msecs`, but for an overflow, which saturates.
+    /// Returns the length in milliseconds, rounded up: C's `jiffies_to_msecs`, but limited to the
+    /// maximum instead of overflowing.
     ///
+    /// # Examples
     /// ```
     /// use linux_driver::jiffies::Jiffies;
     ///
@@ -69,12 +72,12 @@ impl Jiffies {
         self.0.saturating_mul(1000).div_ceil(Self::HZ as u64)
     }
 
-    /// As C's functions take a timeout: a `long`.
+    /// Returns the length as a `long`, as C's functions take a timeout.
     pub(crate) const fn as_long(self) -> c_long {
         self.0 as c_long
     }
 
-    /// What C returns as what is left of a timeout.
+    /// Converts the time that is left of a timeout, as C returns it.
     pub(crate) const fn left(ticks: c_long) -> Self {
         Self::new(if ticks > 0 { ticks as u64 } else { 0 })
     }

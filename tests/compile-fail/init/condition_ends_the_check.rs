@@ -1,4 +1,4 @@
-//~ ERROR a condition has a block in it
+//~ ERROR a `where` clause contains a block
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR `work` has to stay where it is made: write `#[pin]` before the field
+//~ ERROR `work` must not move: write `#[pin]` before the field
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

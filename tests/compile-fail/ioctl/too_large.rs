@@ -1,4 +1,4 @@
-//~ ERROR an ioctl number has no room for so many bytes
+//~ ERROR the data of an ioctl command is larger than 16383 bytes
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR not all bytes are a value of `&u32`
+//~ ERROR `&u32` has bit patterns that are not valid values
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//~ ERROR a value of `Padded` may have bytes that were never written
+//~ ERROR `Padded` may contain uninitialised bytes
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

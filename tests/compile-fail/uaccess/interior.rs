@@ -1,4 +1,4 @@
-//~ ERROR a value of `AtomicU32` may have bytes that were never written
+//~ ERROR `AtomicU32` may contain uninitialised bytes
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]

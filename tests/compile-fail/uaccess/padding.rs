@@ -1,4 +1,4 @@
-//~ ERROR the struct has padding: its bytes were never written
+//~ ERROR the struct has padding, whose bytes are uninitialised
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
