@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What README prints is what its commands print: each `console` block is run for real, benchmarks
-//! in their short form.
+//! What README and the book print is what their commands print: each `console` block is run for
+//! real, benchmarks in their short form.
 //!
 //! In a block `…` on a line of its own stands for any lines, and within a line for any text.
 //! Figures of tables are not compared, their rows and targets are.
@@ -12,6 +12,7 @@
 mod support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use self::support::{DEFAULT, edu, kernel, repository, run, xtask};
@@ -22,26 +23,41 @@ struct Printed {
     lines: Vec<String>,
 }
 
-/// All commands of README's blocks and ARCHITECTURE's.
-fn printed() -> Vec<Printed> {
-    let mut all: Vec<Printed> = Vec::new();
-    for file in ["README.md", "ARCHITECTURE.md"] {
-        let text = fs::read_to_string(repository().join(file)).unwrap();
-        let mut in_console = false;
-        for line in text.lines() {
-            if let Some(language) = line.strip_prefix("```") {
-                in_console = language == "console";
-            } else if let Some(command) = line.strip_prefix("$ cargo xtask ").filter(|_| in_console)
-            {
-                let command = command.split(" #").next().unwrap_or(command);
-                all.push(Printed {
-                    words: command.split_whitespace().map(str::to_owned).collect(),
-                    lines: Vec::new(),
-                });
-            } else if in_console {
-                let last = all.last_mut().expect("output after a command");
-                last.lines.push(line.to_owned());
+/// README, ARCHITECTURE and the pages of the book, in the order of their paths.
+fn documents() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let mut folders = vec![repository().join("docs/src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                pages.push(path);
             }
+        }
+    }
+    pages.sort();
+    let own = ["README.md", "ARCHITECTURE.md"].map(|file| repository().join(file));
+    own.into_iter().chain(pages).collect()
+}
+
+/// Returns the commands of a document's blocks.
+fn printed_in(document: &Path) -> Vec<Printed> {
+    let mut all: Vec<Printed> = Vec::new();
+    let text = fs::read_to_string(document).unwrap();
+    let mut in_console = false;
+    for line in text.lines() {
+        if let Some(language) = line.strip_prefix("```") {
+            in_console = language == "console";
+        } else if let Some(command) = line.strip_prefix("$ cargo xtask ").filter(|_| in_console) {
+            let command = command.split(" #").next().unwrap_or(command);
+            all.push(Printed {
+                words: command.split_whitespace().map(str::to_owned).collect(),
+                lines: Vec::new(),
+            });
+        } else if let (true, Some(last)) = (in_console, all.last_mut()) {
+            last.lines.push(line.to_owned());
         }
     }
     for printed in &mut all {
@@ -52,16 +68,29 @@ fn printed() -> Vec<Printed> {
     all
 }
 
-/// The one command that starts so.
+/// Returns all commands of README, and those of the book of which it prints something.
+/// `documented` parses the others.
+fn printed() -> Vec<Printed> {
+    let of = |document: &PathBuf| {
+        let in_book = document.starts_with(repository().join("docs"));
+        let mut all = printed_in(document);
+        all.retain(|printed| !in_book || !printed.lines.is_empty());
+        all
+    };
+    documents().iter().flat_map(of).collect()
+}
+
+/// Returns the one command that starts so and of which something is printed.
 fn of(start: &str) -> Printed {
     let start: Vec<&str> = start.split(' ').collect();
     let mut found = printed()
         .into_iter()
-        .filter(|printed| printed.words.iter().zip(&start).all(|(a, b)| a == b));
+        .filter(|printed| printed.words.iter().zip(&start).all(|(a, b)| a == b))
+        .filter(|printed| !printed.lines.is_empty());
     let one = found
         .next()
-        .unwrap_or_else(|| panic!("README has no `cargo xtask {}`", start.join(" ")));
-    assert!(found.next().is_none(), "README has it twice: {start:?}");
+        .unwrap_or_else(|| panic!("nothing is printed of `cargo xtask {}`", start.join(" ")));
+    assert!(found.next().is_none(), "printed twice: {start:?}");
     one
 }
 
@@ -104,7 +133,7 @@ fn assert_printed(printed: &Printed, said: &str) {
     let lines: Vec<&str> = said.trim_end().lines().map(str::trim_end).collect();
     assert!(
         are_lines(&patterns, &lines),
-        "README prints of `cargo xtask {}`:\n{}\n\nIt is:\n{said}",
+        "Printed of `cargo xtask {}`:\n{}\n\nIt is:\n{said}",
         printed.words.join(" "),
         printed.lines.join("\n")
     );
@@ -164,26 +193,24 @@ fn an_ellipsis_stands_for_anything() {
     assert_eq!(rows(&lines(table)), expected);
 }
 
-/// What is added to README is added here.
+/// What is added to README or the book is added here.
 #[test]
 fn each_block_is_tried() {
     let tried = [
         "run --install",
         // All of the suite, of which this is a part.
         "test --install",
-        // What is named in them is a user's own, or takes a kernel's headers where Debian puts
-        // them: `documented` parses them, and other tests call them with what there is.
-        "build --manifest-path ../my-driver/Cargo.toml --kernel running",
-        "build -p edu --kdir /lib/modules/6.12.117+deb12-amd64/build",
-        "run -p edu-c --kernel debian-7.2 --json",
-        "kernels",
+        // The reader's own driver: a trial of `edu-first` below prints the same.
+        "run --manifest-path ../edu-first/Cargo.toml",
         "check-abi --kernel 6.1.0-50-amd64 --against 6.1.0-49-amd64",
         // Each kernel of it in CI's job `bindings`, and one of them below.
         "check-abi --all",
         "check-abi --ko …/6.12.117+deb12-amd64-…/edu/edu.ko --kernel debian-7.2",
+        "kernels",
         "bench build",
         "bench driver --rounds 3",
         "bench abi",
+        "run --manifest-path ../edu-first/Cargo.toml",
     ];
     let all: Vec<String> = printed()
         .iter()
@@ -226,11 +253,10 @@ fn kernels() {
     );
 }
 
-#[test]
-fn a_driver_in_a_kernel() {
+/// Runs a trial with these words, and asserts that it prints what is printed.
+fn assert_trial(printed: Printed, words: &[String]) {
     kernel(DEFAULT);
-    let printed = of("run --install");
-    let ran = run(xtask([]).args(&printed.words));
+    let ran = run(xtask([]).args(words));
     // How the kernel was booted, and how fast, is this machine's.
     let plain = |line: &str| -> String {
         let how = line
@@ -244,6 +270,25 @@ fn a_driver_in_a_kernel() {
     };
     let said: Vec<String> = ran.good().lines().map(plain).collect();
     assert_printed(&expected, &said.join("\n"));
+}
+
+#[test]
+fn a_driver_in_a_kernel() {
+    let printed = of("run --install");
+    let words = printed.words.clone();
+    assert_trial(printed, &words);
+}
+
+/// The reader's crate is a copy of the tutorial's.
+#[test]
+fn the_readers_first_driver_in_a_kernel() {
+    let mut words = of("run --manifest-path").words;
+    let path = words
+        .iter_mut()
+        .find(|word| **word == "../edu-first/Cargo.toml")
+        .unwrap();
+    "docs/tutorial/edu-first/Cargo.toml".clone_into(path);
+    assert_trial(of("run --manifest-path"), &words);
 }
 
 #[test]
@@ -319,7 +364,7 @@ fn bench_build() {
     let printed = rows(&of("bench build").lines);
     let ran = run(&mut xtask(["bench", "build", "--quick"]));
     let said = rows(&lines(ran.good()));
-    // README leaves the sizes out, and the short form what is built with nothing there.
+    // The book leaves the sizes out, and the short form what is built with nothing there.
     let warm: Vec<_> = printed
         .iter()
         .filter(|(what, _)| !what.ends_with(", cold"))
