@@ -54,7 +54,7 @@ impl Edu {
 #[vtable]
 impl pci::Driver for Edu {
     type IdInfo = ();
-    const NAME: &'static CStr = c"edu-dma";
+    const NAME: &'static CStr = c"edu_dma";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x11e8)];
 
     // ANCHOR: probe

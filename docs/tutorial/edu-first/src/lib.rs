@@ -21,7 +21,7 @@ struct Edu;
 #[vtable]
 impl pci::Driver for Edu {
     type IdInfo = ();
-    const NAME: &'static CStr = c"edu-first";
+    const NAME: &'static CStr = c"edu_first";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x11e8)];
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {

@@ -24,7 +24,7 @@ struct Edu {
 #[vtable]
 impl pci::Driver for Edu {
     type IdInfo = ();
-    const NAME: &'static CStr = c"edu-power";
+    const NAME: &'static CStr = c"edu_power";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![pci::DeviceId::new(0x1234, 0x11e8)];
     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new().pm();
     const DEV_GROUPS: sysfs::DeviceGroups<Self, pci::Bus> = sysfs::device_groups![Identification];
