@@ -13,7 +13,7 @@ use linux_driver_host::{Error, Result};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::report::{Change, Check, CheckKind, Report, Verdict};
+use crate::report::{Change, Comparison, ComparisonKind, DriftReport, Verdict};
 
 /// A day of the calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +107,7 @@ impl fmt::Display for Date {
 /// The list of accepted drift.
 #[derive(Debug, Clone)]
 pub struct Accepted {
-    place: String,
+    location: String,
     entries: Vec<Entry>,
 }
 
@@ -175,16 +175,16 @@ fn change_word(change: &Change) -> &'static str {
 }
 
 impl Accepted {
-    /// Reads the list. `place` is what an error calls the file.
-    pub fn parse(text: &str, place: &str) -> Result<Self> {
+    /// Reads the list. `location` is what an error calls the file.
+    pub fn parse(text: &str, location: &str) -> Result<Self> {
         let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
         let file: File = toml::from_str(text).map_err(|error| {
-            let place = match error.span() {
-                Some(span) => format!("{place}:{}", line(span.start)),
-                None => place.to_owned(),
+            let location = match error.span() {
+                Some(span) => format!("{location}:{}", line(span.start)),
+                None => location.to_owned(),
             };
             Error::new(
-                place,
+                location,
                 "a list of accepted drift",
                 error.message(),
                 "mend the line; the head of the file says what an entry holds",
@@ -195,9 +195,9 @@ impl Accepted {
             let first = line(row.span().start);
             let row = row.into_inner();
             let wrong = |value: &Spanned<String>, expected: &str| {
-                let place = format!("{place}:{}", line(value.span().start));
+                let location = format!("{location}:{}", line(value.span().start));
                 Error::new(
-                    place,
+                    location,
                     expected,
                     format_args!("{:?}", value.get_ref()),
                     "mend the line",
@@ -236,7 +236,7 @@ impl Accepted {
             });
         }
         Ok(Self {
-            place: place.to_owned(),
+            location: location.to_owned(),
             entries,
         })
     }
@@ -248,9 +248,9 @@ impl Accepted {
     /// `complete` says that all kernels were, any that matches nothing is.
     pub fn apply(
         &self,
-        report: &mut Report,
+        report: &mut DriftReport,
         today: Date,
-        release: &dyn Fn(&Check) -> String,
+        release: &dyn Fn(&Comparison) -> String,
         complete: bool,
     ) -> Result<()> {
         let mut wrong = Vec::new();
@@ -265,9 +265,9 @@ impl Accepted {
                 // Which comparison an entry is about, its change says; of the others it accepts and
                 // expects nothing.
                 let is_about = match entry.change {
-                    "disagreement" => check.kind == CheckKind::Bindings,
+                    "disagreement" => check.kind == ComparisonKind::Bindings,
                     "no-evidence" => true,
-                    _ => check.kind == CheckKind::Kernels,
+                    _ => check.kind == ComparisonKind::Kernels,
                 };
                 if !is_about {
                     continue;
@@ -308,7 +308,12 @@ impl Accepted {
         let expected = "entries that have not expired, and that each match a finding";
         let remedy =
             "look at the drift again: remove the entry, or give it another day to expire on";
-        Err(Error::new(&self.place, expected, wrong.join("\n"), remedy))
+        Err(Error::new(
+            &self.location,
+            expected,
+            wrong.join("\n"),
+            remedy,
+        ))
     }
 }
 

@@ -14,7 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::{Abi, Field, Function, Kind, Linkage, Type};
-use crate::report::{Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict};
+use crate::report::{
+    Change, Comparison, ComparisonKind, Finding, Layouts, LookedAt, Subject, Verdict,
+};
 use crate::usage::{Role, Usage};
 use shape::{Likeness, Shape, likeness};
 
@@ -27,12 +29,12 @@ pub const BTF: &str = "btf";
 
 /// Holds truths against each other, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or another
 /// for something made of the latter two, such as a snapshot.
-pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Check {
+pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Comparison {
     let mut agreement = Agreement {
         truths,
         usage,
-        check: Check {
-            kind: CheckKind::Bindings,
+        check: Comparison {
+            kind: ComparisonKind::Bindings,
             kernel: kernel.to_owned(),
             against: "bindings".to_owned(),
             looked_at: LookedAt::default(),
@@ -55,7 +57,7 @@ pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Check {
 struct Agreement<'a> {
     truths: &'a [(&'a str, &'a Abi)],
     usage: &'a Usage,
-    check: Check,
+    check: Comparison,
 }
 
 /// What a truth says of one thing.
@@ -172,7 +174,7 @@ impl<'a> Agreement<'a> {
                 let truths = with.iter().map(|(truth, _, type_)| {
                     let text = type_
                         .field(field)
-                        .map_or_else(|| "no such field".to_owned(), place);
+                        .map_or_else(|| "no such field".to_owned(), location);
                     ((*truth).to_owned(), text)
                 });
                 let truths: BTreeMap<String, String> = truths.collect();
@@ -196,7 +198,7 @@ impl<'a> Agreement<'a> {
                 );
                 Likeness::from(key(field_a) == key(field_b)).max(typed)
             };
-            let describe = |(_, _, field): &Says<'a, &'a Field>| place(field);
+            let describe = |(_, _, field): &Says<'a, &'a Field>| location(field);
             self.compare(Subject::Field, &path, &said, agree, describe, (role, used));
         }
     }
@@ -467,7 +469,7 @@ fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> Likeness {
 }
 
 /// Where a field is and what.
-fn place(field: &Field) -> String {
+fn location(field: &Field) -> String {
     if field.bitfield {
         let (byte, bit) = (field.offset_bits / 8, field.offset_bits % 8);
         return format!(

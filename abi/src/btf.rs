@@ -17,6 +17,6 @@ mod tests;
 
 pub(crate) use extract::size_of;
 pub use extract::{ABSENT, ALIGNED, ASSEMBLY, extract};
-pub use read::{Btf, Enumerators, Id, Item, Linkage, Member, Members, Modifier, Params};
+pub use read::{Btf, Enumerators, FuncLinkage, Id, Item, Member, Members, Modifier, Params};
 pub use spell::declare;
 pub(crate) use spell::declare_with;

@@ -48,7 +48,9 @@ pub(crate) use self::differing::{Differing, all};
 pub use self::scope::Says;
 pub(crate) use self::used::Used;
 use crate::model::{Abi, Kind};
-use crate::report::{Change, Check, CheckKind, Finding, LookedAt, Part, Subject, Verdict};
+use crate::report::{
+    AbiPart, Change, Comparison, ComparisonKind, Finding, LookedAt, Subject, Verdict,
+};
 use crate::usage::{Role, Usage, by_value};
 
 /// How deep types may be held in one another before the cause of a size is looked for no further.
@@ -61,7 +63,7 @@ pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
 
 /// Compares two kernels in all that the code uses: what one of them does not say is a finding
 /// without evidence. `names` are what they are called: the catalogue's names, or releases.
-pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Check {
+pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Comparison {
     let used = (&Used::of(before, usage), &Used::of(after, usage));
     let differing = Differing::between(before, after);
     let context = Context {
@@ -72,7 +74,7 @@ pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) ->
         differing: &differing,
         names,
     };
-    compared(&context, &Part::ALL.into())
+    compared(&context, &AbiPart::ALL.into())
 }
 
 /// Compares two kernels in what both sources can say, `says`, or in the parts that are wanted.
@@ -81,8 +83,8 @@ pub fn in_scope(
     after: (&Abi, Says),
     usage: &Usage,
     names: (&str, &str),
-    wanted: Option<&BTreeSet<Part>>,
-) -> Check {
+    wanted: Option<&BTreeSet<AbiPart>>,
+) -> Comparison {
     let context = Context {
         before: before.0,
         after: after.0,
@@ -98,18 +100,18 @@ pub fn in_scope(
 pub(crate) fn in_scope_of(
     context: &Context<'_>,
     says: (Says, Says),
-    wanted: Option<&BTreeSet<Part>>,
-) -> Check {
+    wanted: Option<&BTreeSet<AbiPart>>,
+) -> Comparison {
     let parts = scope::parts(says, wanted);
     let mut check = compared(context, &parts);
     scope::limit(context, &mut check, says, parts, wanted.is_some());
     check
 }
 
-fn compared(context: &Context<'_>, parts: &BTreeSet<Part>) -> Check {
+fn compared(context: &Context<'_>, parts: &BTreeSet<AbiPart>) -> Comparison {
     let names = context.names;
-    let mut check = Check {
-        kind: CheckKind::Kernels,
+    let mut check = Comparison {
+        kind: ComparisonKind::Kernels,
         kernel: names.1.to_owned(),
         against: names.0.to_owned(),
         looked_at: LookedAt::default(),
@@ -120,7 +122,7 @@ fn compared(context: &Context<'_>, parts: &BTreeSet<Part>) -> Check {
     arch(context, &mut check);
     types::compare(context, &mut check);
     function::compare(context, &mut check);
-    constant::compare(context, &mut check, parts.contains(&Part::Constants));
+    constant::compare(context, &mut check, parts.contains(&AbiPart::Constants));
     symbol::compare(context, &mut check);
     if check.looked_at == LookedAt::default() {
         let text = "nothing was compared: the two have nothing in common".to_owned();
@@ -142,7 +144,7 @@ fn compared(context: &Context<'_>, parts: &BTreeSet<Part>) -> Check {
 }
 
 /// An object for one architecture is none for another, however alike their layouts are.
-fn arch(context: &Context<'_>, check: &mut Check) {
+fn arch(context: &Context<'_>, check: &mut Comparison) {
     let (before, after) = (&context.before.arch, &context.after.arch);
     if before.is_empty() || after.is_empty() || before == after {
         return;

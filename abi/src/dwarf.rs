@@ -44,9 +44,9 @@ pub type BitFields = BTreeMap<String, Vec<Field>>;
 const DEPTH: u32 = 64;
 
 /// What is in scope, and what that holds by value. What is missing is in [`Abi::no_evidence`];
-/// damaged data is an error. `place` is what an error calls the object.
-pub fn read(object: &[u8], place: &str, scope: &Scope) -> Result<Abi> {
-    let sections = load::Sections::read(object, place)?;
+/// damaged data is an error. `location` is what an error calls the object.
+pub fn read(object: &[u8], location: &str, scope: &Scope) -> Result<Abi> {
+    let sections = load::Sections::read(object, location)?;
     extract::extract(&Debug::read(&sections)?, scope)
 }
 
@@ -54,11 +54,11 @@ pub fn read(object: &[u8], place: &str, scope: &Scope) -> Result<Abi> {
 /// which DWARF does not have.
 pub fn read_bindings(
     object: &[u8],
-    place: &str,
+    location: &str,
     scope: &Scope,
     bit_fields: BitFields,
 ) -> Result<Abi> {
-    let sections = load::Sections::read(object, place)?;
+    let sections = load::Sections::read(object, location)?;
     let mut debug = Debug::read(&sections)?;
     debug.bit_fields = bit_fields;
     extract::extract(&debug, scope)
@@ -67,16 +67,20 @@ pub fn read_bindings(
 /// The debug information of an object, for who asks it for more than layouts.
 pub fn with_debug<T>(
     object: &[u8],
-    place: &str,
+    location: &str,
     look: impl FnOnce(&Debug<'_>) -> Result<T>,
 ) -> Result<T> {
-    let sections = load::Sections::read(object, place)?;
+    let sections = load::Sections::read(object, location)?;
     look(&Debug::read(&sections)?)
 }
 
-fn damaged(place: &str, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Error {
+fn damaged(
+    location: &str,
+    expected: impl std::fmt::Display,
+    found: impl std::fmt::Display,
+) -> Error {
     Error::new(
-        place,
+        location,
         expected,
         found,
         "the object is damaged: have it compiled again",

@@ -2,11 +2,11 @@
 //! The model as C: `kernel.h`, which holds what the bindings need of a kernel and nothing else.
 //!
 //! Every line is made of the kernel's type information. `types` writes declarations in an order
-//! that C takes, `place` finds the attributes that bring each member to its offset, `asserts` lets
+//! that C takes, `location` finds the attributes that bring each member to its offset, `asserts` lets
 //! the compiler check all of it.
 
 mod asserts;
-mod place;
+mod attributes;
 mod types;
 
 use std::collections::BTreeSet;
@@ -182,7 +182,7 @@ fn identifier<'n>(btf: &Btf<'_>, name: &'n str) -> Result<&'n str> {
         return Ok(name);
     }
     Err(Error::new(
-        btf.place(),
+        btf.location(),
         "names that C has",
         format_args!("{:?}", name.chars().take(60).collect::<String>()),
         "the file is damaged: get it again",
@@ -192,7 +192,7 @@ fn identifier<'n>(btf: &Btf<'_>, name: &'n str) -> Result<&'n str> {
 /// Something that the bindings need cannot be written down.
 fn lacking(btf: &Btf<'_>, name: &str, why: &str) -> Error {
     Error::new(
-        btf.place(),
+        btf.location(),
         format_args!("{name}, which the bindings need (sys/needed.toml)"),
         why,
         "give the BTF of another kernel, or report this with the kernel's release",

@@ -23,7 +23,7 @@ pub struct Explanation {
     /// What it is called in C: its newest declaration.
     pub c: String,
     /// What it is called in the safe layer.
-    pub safe: Vec<safe::Alias>,
+    pub safe: Vec<safe::SafeName>,
     /// Since when it is there, if a kernel before is known not to have it; else nothing. A function
     /// that a kernel's type information does not have, or that it does not export, can be a macro
     /// or an inline function there: that is no proof.
@@ -158,7 +158,7 @@ enum Meaning {
 
 /// Looks a name up: a type, `type.field`, a function, a constant or an exported symbol. C's words
 /// before it and parentheses after it do no harm.
-pub fn explain(history: &History, asked: &str, safe: &safe::Aliases) -> Result<Explanation> {
+pub fn explain(history: &History, asked: &str, safe: &safe::SafeNames) -> Result<Explanation> {
     let name = plain(asked);
     let meanings = meanings(history, name);
     if meanings.is_empty() && safe.own(name).is_empty() {

@@ -57,7 +57,7 @@ pub struct KernelId(u32);
 
 /// A package of a kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Package {
+pub struct HistoryPackage {
     /// Its name.
     pub name: String,
     /// Its version.
@@ -68,7 +68,7 @@ pub struct Package {
 
 /// What a kernel is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kernel {
+pub struct HistoryKernel {
     /// Its name in the history: its release; where two builds have the same release, the later
     /// one's is `RELEASE=VERSION`.
     pub id: String,
@@ -81,7 +81,7 @@ pub struct Kernel {
     /// "6.12".
     pub series: String,
     /// The packages that it was read from.
-    pub packages: Vec<Package>,
+    pub packages: Vec<HistoryPackage>,
     /// What its BTF was read from: a file in a package.
     pub btf: String,
     /// Whether its `Module.symvers` was at hand.
@@ -216,7 +216,7 @@ fn set(sheet: &mut Sheet, item: u32, fact: u32) {
 
 #[derive(Debug, Clone)]
 struct Entry {
-    kernel: Kernel,
+    kernel: HistoryKernel,
     /// The kernel that its facts are written as a difference from.
     like: Option<u32>,
     /// The same for its symbols.
@@ -323,8 +323,8 @@ impl History {
     }
 
     /// The kernels, in the order in which they were added.
-    pub fn kernels(&self) -> impl ExactSizeIterator<Item = (KernelId, &Kernel)> {
-        let entry = |(number, entry)| -> (KernelId, &Kernel) {
+    pub fn kernels(&self) -> impl ExactSizeIterator<Item = (KernelId, &HistoryKernel)> {
+        let entry = |(number, entry)| -> (KernelId, &HistoryKernel) {
             let entry: &Entry = entry;
             (KernelId(number as u32), &entry.kernel)
         };
@@ -342,7 +342,7 @@ impl History {
     }
 
     /// What this kernel of this history is.
-    pub fn kernel(&self, id: KernelId) -> &Kernel {
+    pub fn kernel(&self, id: KernelId) -> &HistoryKernel {
         &self.entries[id.0 as usize].kernel
     }
 

@@ -14,6 +14,7 @@
 pub mod accept;
 pub mod agree;
 pub mod btf;
+pub mod btf_file;
 pub mod compare;
 pub mod dwarf;
 pub mod emit;
@@ -22,7 +23,7 @@ pub mod history;
 pub mod model;
 pub mod needed;
 pub mod report;
-pub mod source;
+
 pub mod symvers;
 pub mod usage;
 

@@ -108,8 +108,8 @@ pub struct Type {
     pub kind: Kind,
     /// Its size in bytes.
     pub size: u64,
-    /// Its alignment in bytes. BTF has none: it is what the members demand, and what a short table
-    /// says of types that C aligns more strictly ([`crate::btf::ALIGNED`]).
+    /// Its alignment in bytes. BTF does not record alignments: a reader of BTF computes them from
+    /// the members and from a short table of types that C aligns more strictly.
     pub align: u64,
     /// The members of a struct or union, in the order of the declaration, anonymous ones flattened.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -209,7 +209,7 @@ pub struct Constant {
     /// Its value.
     pub value: i128,
     /// Who says so.
-    pub source: Source,
+    pub source: Origin,
     /// The C type that the bindings give it, where it is not that of a plain number.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
@@ -218,7 +218,7 @@ pub struct Constant {
 /// Where a fact comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum Origin {
     /// The kernel's BTF.
     Btf,
     /// The kernel's compiler, from its headers.

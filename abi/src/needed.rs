@@ -155,7 +155,7 @@ mod tests {
         let path = dir.path().join("needed.toml");
         fs::write(&path, "types = 1\n").unwrap();
         let error = Needed::read(&path).unwrap_err();
-        assert!(error.place().ends_with("needed.toml"), "{error}");
+        assert!(error.location().ends_with("needed.toml"), "{error}");
         assert!(error.to_string().contains("types = 1"), "{error}");
     }
 }

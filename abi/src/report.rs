@@ -8,8 +8,6 @@ pub mod json;
 pub mod markdown;
 pub mod picture;
 pub mod sarif;
-#[cfg(test)]
-mod tests;
 pub mod text;
 pub mod visible;
 
@@ -27,7 +25,7 @@ pub const SCHEMA: u32 = 1;
 /// The outcome of a call of `check-abi`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Report {
+pub struct DriftReport {
     /// [`SCHEMA`].
     pub schema: u32,
     /// The version of the tool.
@@ -36,13 +34,13 @@ pub struct Report {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
     /// One for each pair of things that were compared.
-    pub checks: Vec<Check>,
+    pub checks: Vec<Comparison>,
 }
 
 /// What was compared with what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum CheckKind {
+pub enum ComparisonKind {
     /// The bindings with the kernel that they are for.
     Bindings,
     /// A kernel with another.
@@ -54,9 +52,9 @@ pub enum CheckKind {
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Check {
+pub struct Comparison {
     /// What was compared with what.
-    pub kind: CheckKind,
+    pub kind: ComparisonKind,
     /// The kernel: its name in the catalogue or its release. This is the side after the change.
     pub kernel: String,
     /// The other side, that before the change: a kernel, "bindings", or the path of a module.
@@ -65,7 +63,7 @@ pub struct Check {
     pub looked_at: LookedAt,
     /// What it speaks of, where that is less than everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scope: Option<Scope>,
+    pub scope: Option<Coverage>,
     /// What was found, in the order of its weight, then of its name.
     pub findings: Vec<Finding>,
     /// By name, the types with findings about their layout, before and after.
@@ -76,7 +74,7 @@ pub struct Check {
 /// A part of what can be compared of two kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum AbiPart {
     /// Layouts of types.
     Types,
     /// Signatures of functions.
@@ -87,7 +85,7 @@ pub enum Part {
     Symbols,
 }
 
-impl Part {
+impl AbiPart {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Types, Self::Functions, Self::Constants, Self::Symbols];
 
@@ -105,9 +103,9 @@ impl Part {
 /// What a comparison speaks of: nothing is said of what is outside of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scope {
+pub struct Coverage {
     /// The parts that are compared.
-    pub parts: BTreeSet<Part>,
+    pub parts: BTreeSet<AbiPart>,
     /// What of these is not known of one of the kernels, and the code uses or the other kernel has:
     /// `function kfree`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -117,18 +115,18 @@ pub struct Scope {
 /// How many names a line lists that are not known; `--format json` has all.
 const LISTED: usize = 12;
 
-impl Scope {
+impl Coverage {
     /// In words, what is compared and what is not: "types, functions; not constants, symbols; not
     /// known: function kfree".
     pub fn words(&self) -> String {
         let listed = |inside: bool| {
-            let parts = Part::ALL
+            let parts = AbiPart::ALL
                 .into_iter()
                 .filter(|part| self.parts.contains(part) == inside);
-            parts.map(Part::word).collect::<Vec<_>>().join(", ")
+            parts.map(AbiPart::word).collect::<Vec<_>>().join(", ")
         };
         let mut text = listed(true);
-        if self.parts.len() < Part::ALL.len() {
+        if self.parts.len() < AbiPart::ALL.len() {
             text += &format!("; not {}", listed(false));
         }
         if !self.outside.is_empty() {
@@ -342,7 +340,7 @@ pub enum FailOn {
 
 /// What a report comes to. It is the exit code of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum Conclusion {
     /// All hold: 0.
     Holds,
     /// It could not be checked: 2.
@@ -351,7 +349,7 @@ pub enum Outcome {
     Drift,
 }
 
-impl Outcome {
+impl Conclusion {
     /// The exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -371,12 +369,12 @@ impl Outcome {
     }
 }
 
-impl Report {
+impl DriftReport {
     /// What the report comes to. What could not be found out never holds, whatever `fail_on` says;
     /// drift that is known goes before it, since nothing that is not known can undo it. A report
     /// without a check holds nothing. A source that was not judged never holds either: where only a
     /// change of the source is asked for, it is what could not be checked.
-    pub fn outcome(&self, fail_on: FailOn) -> Outcome {
+    pub fn conclusion(&self, fail_on: FailOn) -> Conclusion {
         let least = match fail_on {
             FailOn::Any => Verdict::Keeps,
             FailOn::Rebuild => Verdict::Rebuild,
@@ -384,19 +382,19 @@ impl Report {
         };
         let drift =
             |finding: &Finding| finding.verdict != Verdict::NoEvidence && finding.verdict >= least;
-        let open = || self.checks.iter().flat_map(Check::open);
+        let open = || self.checks.iter().flat_map(Comparison::open);
         if open().any(drift) {
-            Outcome::Drift
+            Conclusion::Drift
         } else if self.checks.is_empty() || open().any(|finding| finding.verdict.is_open()) {
-            Outcome::CouldNotCheck
+            Conclusion::CouldNotCheck
         } else {
-            Outcome::Holds
+            Conclusion::Holds
         }
     }
 
     /// Whether the command fails.
     pub fn fails(&self, fail_on: FailOn) -> bool {
-        self.outcome(fail_on) != Outcome::Holds
+        self.conclusion(fail_on) != Conclusion::Holds
     }
 }
 
@@ -467,12 +465,12 @@ pub fn counted(count: usize, word: &str) -> String {
 
 /// The last line of a report: what was looked at, how many findings of each verdict, and what it
 /// comes to.
-pub fn summary(report: &Report) -> String {
+pub fn summary(report: &DriftReport) -> String {
     let looked_at = report
         .checks
         .iter()
         .fold(LookedAt::default(), |all, check| all.and(check.looked_at));
-    let open = || report.checks.iter().flat_map(Check::open);
+    let open = || report.checks.iter().flat_map(Comparison::open);
     let counts: Vec<String> = Verdict::ALL
         .iter()
         .map(|verdict| {
@@ -498,14 +496,14 @@ pub fn summary(report: &Report) -> String {
     } else {
         counts.join(", ")
     };
-    let (checks, outcome) = (
+    let (checks, conclusion) = (
         counted(report.checks.len(), "comparison"),
-        report.outcome(FailOn::Any),
+        report.conclusion(FailOn::Any),
     );
     format!(
         "{checks} of {}: {counts}{accepted}: {}",
         looked_at.words(),
-        outcome.words()
+        conclusion.words()
     )
 }
 
@@ -596,7 +594,7 @@ impl Finding {
     }
 }
 
-impl Check {
+impl Comparison {
     /// The gravest verdict of what was found and not accepted; `None` if there was nothing.
     pub fn verdict(&self) -> Option<Verdict> {
         self.open().map(|finding| finding.verdict).max()
@@ -605,9 +603,9 @@ impl Check {
     /// What it is, in a line.
     pub fn title(&self) -> String {
         match self.kind {
-            CheckKind::Bindings => format!("{} against {}", self.against, self.kernel),
-            CheckKind::Kernels => format!("{} → {}", self.against, self.kernel),
-            CheckKind::Module => format!("{} on {}", self.against, self.kernel),
+            ComparisonKind::Bindings => format!("{} against {}", self.against, self.kernel),
+            ComparisonKind::Kernels => format!("{} → {}", self.against, self.kernel),
+            ComparisonKind::Module => format!("{} on {}", self.against, self.kernel),
         }
     }
 

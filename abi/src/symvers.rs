@@ -48,7 +48,7 @@ pub struct Symvers(BTreeMap<String, Export>);
 impl Symvers {
     /// Reads a `Module.symvers` file.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = crate::source::small(
+        let bytes = crate::btf_file::small(
             path,
             LARGEST,
             "scripts/mod/modpost.c writes a Module.symvers of some megabytes",
@@ -64,8 +64,8 @@ impl Symvers {
         Self::parse(text, path.display())
     }
 
-    /// Reads the text of a `Module.symvers` file; `place` is what an error calls it.
-    pub fn parse(text: &str, place: impl Display) -> Result<Self> {
+    /// Reads the text of a `Module.symvers` file; `location` is what an error calls it.
+    pub fn parse(text: &str, location: impl Display) -> Result<Self> {
         let mut symbols = BTreeMap::new();
         if text.len() as u64 > LARGEST
             || memchr::memchr_iter(b'\n', text.as_bytes())
@@ -73,7 +73,7 @@ impl Symvers {
                 .is_some()
         {
             return Err(Error::new(
-                place,
+                location,
                 format_args!("a Module.symvers of at most {MOST} symbols and {LARGEST} bytes"),
                 format_args!("one of {} bytes", text.len()),
                 "check the path: a kernel exports some ten thousand symbols",
@@ -86,7 +86,7 @@ impl Symvers {
         {
             let (name, export) = parse_line(line).ok_or_else(|| {
                 Error::new(
-                    format_args!("{place}:{}", number + 1),
+                    format_args!("{location}:{}", number + 1),
                     "checksum, symbol, module, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, and namespace, separated by tabs",
                     format_args!("{:?}", line.chars().take(120).collect::<String>()),
                     "build the kernel tree again, or reinstall its headers package: modpost writes this file",
@@ -219,7 +219,7 @@ mod tests {
         ] {
             let text = format!("0x00000001\tgood\tvmlinux\tEXPORT_SYMBOL\t\n{line}\n");
             let error = Symvers::parse(&text, "Module.symvers").unwrap_err();
-            assert_eq!(error.place(), "Module.symvers:2", "{line}");
+            assert_eq!(error.location(), "Module.symvers:2", "{line}");
         }
     }
 }

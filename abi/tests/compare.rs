@@ -7,11 +7,11 @@ use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::btf::ABSENT;
 use linux_driver_abi::compare::Says;
 use linux_driver_abi::model::{
-    Abi, Constant, Field, Function, Kind, Linkage, Source, Symbol, Type,
+    Abi, Constant, Field, Function, Kind, Linkage, Origin, Symbol, Type,
 };
 use linux_driver_abi::report::{
-    Change, Check, FailOn, Finding, Outcome, Part, Report, Retyping, SCHEMA, Subject, Verdict,
-    github, json, markdown, picture, sarif, text,
+    AbiPart, Change, Comparison, Conclusion, DriftReport, FailOn, Finding, Retyping, SCHEMA,
+    Subject, Verdict, github, json, markdown, picture, sarif, text,
 };
 use linux_driver_abi::usage::Role;
 use linux_driver_abi::{Usage, compare};
@@ -92,13 +92,13 @@ fn calling(names: &[&str]) -> Usage {
     }
 }
 
-fn check(before: &Abi, after: &Abi, usage: &Usage) -> Check {
+fn check(before: &Abi, after: &Abi, usage: &Usage) -> Comparison {
     compare::kernels(before, after, usage, NAMES)
 }
 
 /// The finding with this name, which has to be the only one of it.
 #[track_caller]
-fn finding<'a>(check: &'a Check, name: &str) -> &'a Finding {
+fn finding<'a>(check: &'a Comparison, name: &str) -> &'a Finding {
     let mut found = check.findings.iter().filter(|finding| finding.name == name);
     let first = found
         .next()
@@ -111,8 +111,8 @@ fn finding<'a>(check: &'a Check, name: &str) -> &'a Finding {
     first
 }
 
-fn report(checks: Vec<Check>) -> Report {
-    Report {
+fn report(checks: Vec<Comparison>) -> DriftReport {
+    DriftReport {
         schema: SCHEMA,
         tool: "0.1.0".into(),
         shard: None,
@@ -286,7 +286,7 @@ fn another_architecture_is_drift() {
 
 #[test]
 fn a_part_is_not_merged_as_the_whole() {
-    let shard = |shard: &str| Report {
+    let shard = |shard: &str| DriftReport {
         shard: Some(shard.to_owned()),
         ..example()
     };
@@ -716,7 +716,7 @@ fn constants_are_compiled_in() {
     let of = |constants: &[(&str, i128)]| Abi {
         constants: constants
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), constant(*value, Source::Compiler)))
+            .map(|(name, value)| ((*name).to_owned(), constant(*value, Origin::Compiler)))
             .collect(),
         ..Abi::default()
     };
@@ -825,7 +825,7 @@ fn what_is_not_known_is_never_a_pass() {
 fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
     let constant = Constant {
         value: 1,
-        source: Source::Compiler,
+        source: Origin::Compiler,
         type_name: None,
     };
     let mut full = abi(&[("known", structure(8, &[])), ("lost", structure(8, &[]))]);
@@ -863,7 +863,7 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
         constants: false,
         symbols: true,
     };
-    let scoped = |before: (&Abi, Says), after: (&Abi, Says), wanted: Option<&[Part]>| {
+    let scoped = |before: (&Abi, Says), after: (&Abi, Says), wanted: Option<&[AbiPart]>| {
         let wanted = wanted.map(|parts| parts.iter().copied().collect());
         compare::in_scope(before, after, &usage, NAMES, wanted.as_ref())
     };
@@ -879,13 +879,16 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
         let both_full = before.1 == Says::ALL && after.1 == Says::ALL;
         assert_eq!(told.contains("not constants"), !both_full, "{told}");
         assert_eq!(told.contains("function added"), !both_full, "{told}");
-        assert_eq!(report(vec![check]).outcome(FailOn::Any), Outcome::Holds);
+        assert_eq!(
+            report(vec![check]).conclusion(FailOn::Any),
+            Conclusion::Holds
+        );
     }
     // Asked for by name, it is no pass.
     let wanted = scoped(
         (&types, no_constants),
         (&types, no_constants),
-        Some(&[Part::Constants]),
+        Some(&[AbiPart::Constants]),
     );
     assert_eq!(finding(&wanted, "constants").verdict, Verdict::NoEvidence);
     assert_eq!(wanted.findings.len(), 1, "{:#?}", wanted.findings);
@@ -908,7 +911,7 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
 }
 
 /// Findings of three weights, with characters that formats have to escape.
-fn example() -> Report {
+fn example() -> DriftReport {
     let (before, after) = pci_drivers();
     let mut shifted = check(
         &before,
@@ -943,9 +946,9 @@ fn the_outcome_follows_the_gravest_open_finding() {
             .collect();
         report
     };
-    use Outcome::{CouldNotCheck, Drift, Holds};
+    use Conclusion::{CouldNotCheck, Drift, Holds};
     use Verdict::{Keeps, NoEvidence, Rebuild, Source};
-    let code = |verdicts: &[Verdict], fail_on| with(verdicts).outcome(fail_on);
+    let code = |verdicts: &[Verdict], fail_on| with(verdicts).conclusion(fail_on);
     assert_eq!(code(&[], FailOn::Any), Holds);
     assert_eq!(code(&[Keeps], FailOn::Any), Drift);
     assert_eq!(code(&[Keeps], FailOn::Rebuild), Holds);
@@ -955,11 +958,14 @@ fn the_outcome_follows_the_gravest_open_finding() {
     assert_eq!(code(&[NoEvidence], FailOn::Source), CouldNotCheck);
     assert_eq!(code(&[NoEvidence, Rebuild], FailOn::Source), CouldNotCheck);
     assert_eq!(code(&[NoEvidence, Source], FailOn::Source), Drift);
-    assert_eq!(report(vec![]).outcome(FailOn::Any), CouldNotCheck);
+    assert_eq!(report(vec![]).conclusion(FailOn::Any), CouldNotCheck);
     let mut accepted = with(&[Source]);
     accepted.checks[0].findings[0].accepted = Some("known".into());
     assert!(!accepted.fails(FailOn::Any));
-    assert_eq!([Holds, Drift, CouldNotCheck].map(Outcome::code), [0, 1, 2]);
+    assert_eq!(
+        [Holds, Drift, CouldNotCheck].map(Conclusion::code),
+        [0, 1, 2]
+    );
 }
 
 #[test]
@@ -1009,7 +1015,7 @@ fn a_picture_leaves_out_what_is_alike() {
         after: Some(side(8).into()),
     };
     let rows = picture::rows("t", &layouts, NAMES, &|path| path == "f10");
-    let lines: Vec<String> = rows.iter().map(picture::Row::line).collect();
+    let lines: Vec<String> = rows.iter().map(picture::LayoutRow::line).collect();
     assert!(
         lines
             .iter()
@@ -1031,7 +1037,7 @@ fn a_report_survives_its_document() {
     assert_eq!(json::read(&json::render(&report), "x").unwrap(), report);
     let merged = json::merge([report.clone(), report.clone()]).unwrap();
     assert_eq!(merged.checks, report.checks);
-    let newer = json::render(&Report {
+    let newer = json::render(&DriftReport {
         schema: SCHEMA + 1,
         ..report
     });
@@ -1149,7 +1155,7 @@ fn entry(change: &[(&str, &str)]) -> String {
     format!("# A list.\n[[accepted]]\n{}", lines.concat())
 }
 
-fn accept(list: &str, today: &str, complete: bool) -> Result<Report, String> {
+fn accept(list: &str, today: &str, complete: bool) -> Result<DriftReport, String> {
     let mut report = example();
     let accepted = Accepted::parse(list, "accepted.toml").map_err(|error| error.to_string())?;
     let applied = accepted.apply(

@@ -78,13 +78,13 @@ fn what_real_tools_wrote_is_read() {
         &scope,
     )
     .expect("it is sound");
-    let places = |abi: &Abi| -> Vec<(String, u64)> {
+    let locations = |abi: &Abi| -> Vec<(String, u64)> {
         let fields = abi.types["outer"].fields.iter();
         fields
             .map(|field| (field.name.clone(), field.offset_bits))
             .collect()
     };
-    assert_eq!(places(&of_gcc), places(&of_pahole));
+    assert_eq!(locations(&of_gcc), locations(&of_pahole));
     assert_eq!(of_gcc.types["outer"].size, 192);
     let of_rustc = dwarf::read(&bytes("dwarf/rustc"), "rustc", &scope).expect("it is whole");
     assert_eq!(of_rustc.types["outer"].size, 32);

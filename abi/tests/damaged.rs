@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use linux_driver_abi::Abi;
 use linux_driver_abi::btf::{Btf, Id, declare, extract};
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::model::Scope;
-use linux_driver_abi::source::Source;
 use linux_driver_host::Result;
-use testing::{Builder, Member, sample};
+use testing::{BtfBuilder, NewMember, sample};
 
 /// All that has a name.
 fn everything(bytes: &[u8]) -> Result<Abi> {
@@ -34,7 +34,7 @@ fn everything(bytes: &[u8]) -> Result<Abi> {
 }
 
 #[track_caller]
-fn refused(btf: &Builder) -> String {
+fn refused(btf: &BtfBuilder) -> String {
     everything(&btf.bytes())
         .expect_err("it is damaged")
         .to_string()
@@ -125,21 +125,21 @@ fn the_header_overflows() {
 #[test]
 fn circles_end() {
     // A struct that holds itself.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.structure("own", 8, &[("next", 1, 0, 0)]);
     assert!(refused(&btf).contains("circle"), "{}", refused(&btf));
     // The same, without names.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.structure("", 8, &[("", 1, 0, 0)]);
     btf.structure("outer", 8, &[("", 1, 0, 0)]);
     assert!(refused(&btf).contains("circle"));
     // Typedefs of each other, an array of itself, a constant of itself, a pointer to itself.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.typedef("one", 2);
     btf.typedef("two", 1);
     assert!(refused(&btf).contains("circle"));
     for kind in 0..3 {
-        let mut btf = Builder::new();
+        let mut btf = BtfBuilder::new();
         match kind {
             0 => btf.array(1, 2),
             1 => btf.constant(1),
@@ -149,12 +149,12 @@ fn circles_end() {
         assert!(refused(&btf).contains("circle"), "{kind}");
     }
     // A function that takes itself.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.signature(1, &[("it", 1)]);
     btf.function("call", 1);
     assert!(refused(&btf).contains("circle"));
     // A struct that points to itself is sound.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.pointer(2);
     btf.structure("list", 8, &[("next", 1, 0, 0)]);
     let abi = everything(&btf.bytes()).expect("it is sound");
@@ -164,12 +164,12 @@ fn circles_end() {
 /// Types that hold the one before twice: small in the data, 2^60 for who follows each.
 #[test]
 fn doublings_end() {
-    let twice = |of: u32| -> [Member<'static>; 2] { [("a", of, 0, 0), ("b", of, 0, 0)] };
-    let mut unnamed = Builder::new();
-    let mut empty = Builder::new();
-    let mut named = Builder::new();
-    let mut functions = Builder::new();
-    let mut pointers = Builder::new();
+    let twice = |of: u32| -> [NewMember<'static>; 2] { [("a", of, 0, 0), ("b", of, 0, 0)] };
+    let mut unnamed = BtfBuilder::new();
+    let mut empty = BtfBuilder::new();
+    let mut named = BtfBuilder::new();
+    let mut functions = BtfBuilder::new();
+    let mut pointers = BtfBuilder::new();
     let (mut a, mut b, mut c, mut d) = (
         unnamed.int("int", 4),
         empty.structure("", 0, &[]),
@@ -197,7 +197,7 @@ fn doublings_end() {
 #[test]
 fn counts_are_huge() {
     // Arrays of arrays of arrays: the size is more than a number holds.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let mut of = btf.int("unsigned long", 8);
     for _ in 0..10 {
         of = btf.array(of, u32::MAX);
@@ -206,25 +206,25 @@ fn counts_are_huge() {
     let abi = everything(&btf.bytes()).expect("it can be told");
     assert_eq!(abi.types["huge"].fields[0].size_bits, u64::MAX);
     // As many members as a record can have, of which there is one.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.record("many", 4, false, 0xffff, 8, &[0, 0, 0]);
     assert!(everything(&btf.bytes()).is_err());
     // As many as it can have, and all there.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let name = btf.name("member");
     let members: Vec<u32> = (0..0xffffu32).flat_map(|at| [name, int, at * 32]).collect();
     btf.record("many", 4, false, 0xffff, 4 * 0xffff, &members);
     assert!(everything(&btf.bytes()).is_err());
     // Much text for each of many typedefs.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let long = "x".repeat(4000);
     let mut record = Vec::new();
     for at in 0..2000 {
         record.push((format!("{long}{at}"), 1, at * 32, 0));
     }
     btf.int(&long, 4);
-    let members: Vec<Member<'_>> = record
+    let members: Vec<NewMember<'_>> = record
         .iter()
         .map(|(n, of, at, bits)| (n.as_str(), *of, *at, *bits))
         .collect();
@@ -238,7 +238,7 @@ fn counts_are_huge() {
 #[test]
 fn numbers_and_names_are_out_of_range() {
     for of in [99, 0x7fff_ffff, u32::MAX] {
-        let mut btf = Builder::new();
+        let mut btf = BtfBuilder::new();
         btf.typedef("it", of);
         assert!(refused(&btf).contains("the number of a type"), "{of}");
         let bytes = btf.bytes();
@@ -255,12 +255,12 @@ fn numbers_and_names_are_out_of_range() {
         .extend([at, 8 << 24, 1].iter().flat_map(|word| word.to_le_bytes()));
     assert!(refused(&btf).contains("UTF-8"));
     // A name that has no end for a long while.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.int(&"x".repeat(100_000), 4);
     btf.typedef("it", 1);
     assert!(refused(&btf).contains("a name"));
     // A function whose signature is none.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.int("int", 4);
     btf.function("call", 1);
     assert!(refused(&btf).contains("signature"));
@@ -269,7 +269,7 @@ fn numbers_and_names_are_out_of_range() {
 #[test]
 fn an_unknown_kind_is_no_evidence() {
     for kind in [0, 20, 31] {
-        let mut btf = Builder::new();
+        let mut btf = BtfBuilder::new();
         btf.record("", kind, false, 0, 0, &[]);
         btf.int("int", 4);
         btf.structure("it", 4, &[("n", 2, 0, 0)]);
@@ -311,7 +311,7 @@ fn files_with_flipped_bytes() {
             for byte in [1, 0x40, 0x7f, 0x80, 0xff] {
                 let mut damaged = file.clone();
                 damaged[at] = byte;
-                if let Ok(source) = Source::from_bytes(damaged, "damaged") {
+                if let Ok(source) = BtfFile::from_bytes(damaged, "damaged") {
                     assert!(source.btf().len() <= file.len());
                 }
             }
@@ -319,7 +319,7 @@ fn files_with_flipped_bytes() {
     }
     for length in 0..image.len() {
         assert!(
-            Source::from_bytes(image[..length].to_vec(), "damaged").is_err(),
+            BtfFile::from_bytes(image[..length].to_vec(), "damaged").is_err(),
             "{length}"
         );
     }

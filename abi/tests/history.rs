@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use linux_driver_abi::Usage;
 use linux_driver_abi::compare;
-use linux_driver_abi::explain::safe::Aliases;
+use linux_driver_abi::explain::safe::SafeNames;
 use linux_driver_abi::explain::{explain, text};
-use linux_driver_abi::history::{Added, Fact, History, Kernel, KernelId, Package, What};
-use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Source, Symbol, Type};
+use linux_driver_abi::history::{
+    Added, Fact, History, HistoryKernel, HistoryPackage, KernelId, What,
+};
+use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Origin, Symbol, Type};
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
@@ -37,19 +39,19 @@ fn committed() -> History {
     History::read(&root().join("headers/history")).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn kernel(release: &str) -> Kernel {
-    Kernel {
+fn kernel(release: &str) -> HistoryKernel {
+    HistoryKernel {
         release: release.to_owned(),
         arch: "x86_64".to_owned(),
         series: "6.12".to_owned(),
-        packages: vec![Package {
+        packages: vec![HistoryPackage {
             name: format!("linux-headers-{release}"),
             version: "1-1".to_owned(),
             sha256: "ab".repeat(32),
         }],
         btf: "vmlinux".to_owned(),
         symbols_known: true,
-        ..Kernel::default()
+        ..HistoryKernel::default()
     }
 }
 
@@ -129,7 +131,7 @@ fn abi(release: &str, more: u64) -> Abi {
         "C".to_owned(),
         Constant {
             value: -5,
-            source: Source::Compiler,
+            source: Origin::Compiler,
             type_name: Some("gfp_t".to_owned()),
         },
     );
@@ -327,11 +329,11 @@ fn damage_is_named_with_its_place() {
                         Err(error) => {
                             refused += 1;
                             // A name that is gone shows where it is used.
-                            let place = error.place();
-                            assert!(place.contains(".tsv:"), "{error}");
-                            let here = place.contains(&format!("{name}.tsv:"));
+                            let location = error.location();
+                            assert!(location.contains(".tsv:"), "{error}");
+                            let here = location.contains(&format!("{name}.tsv:"));
                             assert!(
-                                here || place.contains("kernels.tsv:"),
+                                here || location.contains("kernels.tsv:"),
                                 "{name}:{number}: {error}"
                             );
                         }
@@ -358,7 +360,7 @@ fn damage_is_named_with_its_place() {
     assert!(
         History::read(dir.path())
             .unwrap_err()
-            .place()
+            .location()
             .contains("types.tsv")
     );
 }
@@ -540,7 +542,7 @@ fn kernels_are_found_by_name_and_near_ones_proposed() {
 #[test]
 fn a_name_is_explained() {
     let history = committed();
-    let aliases = Aliases::read(&root().join("safe/src")).unwrap();
+    let aliases = SafeNames::read(&root().join("safe/src")).unwrap();
     let field = explain(&history, "pci_driver.driver_managed_dma", &aliases).unwrap();
     assert!(field.c.contains("bool driver_managed_dma"), "{}", field.c);
     assert_eq!(field.sections[0].is, "field");
@@ -566,7 +568,7 @@ fn a_name_is_explained() {
 #[test]
 fn what_no_record_tells_is_not_denied() {
     let history = committed();
-    let aliases = Aliases::read(&root().join("safe/src")).unwrap();
+    let aliases = SafeNames::read(&root().join("safe/src")).unwrap();
     // An inline function or macro everywhere, a type of modules, and one that was a macro first.
     for name in ["del_timer_sync", "usb_driver"] {
         let explanation = explain(&history, name, &aliases).unwrap();

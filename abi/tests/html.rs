@@ -8,7 +8,8 @@ use std::process::Command;
 
 use linux_driver_abi::model::{Field, Kind, Type};
 use linux_driver_abi::report::{
-    Change, Check, CheckKind, Finding, Layouts, LookedAt, Report, Subject, Verdict, html,
+    Change, Comparison, ComparisonKind, DriftReport, Finding, Layouts, LookedAt, Subject, Verdict,
+    html,
 };
 use linux_driver_abi::usage::Role;
 
@@ -61,7 +62,7 @@ fn finding(name: &str, used: &[&str], verdict: Verdict) -> Finding {
     }
 }
 
-fn check(kernel: &str, findings: Vec<Finding>) -> Check {
+fn check(kernel: &str, findings: Vec<Finding>) -> Comparison {
     let of = |finding: &Finding| {
         let layouts = Layouts {
             before: Some(layout(&[], "old").into()),
@@ -69,8 +70,8 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
         };
         (finding.name.clone(), layouts)
     };
-    Check {
-        kind: CheckKind::Kernels,
+    Comparison {
+        kind: ComparisonKind::Kernels,
         kernel: kernel.to_owned(),
         against: "6.1.0-49-amd64".to_owned(),
         looked_at: LookedAt {
@@ -83,8 +84,8 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
     }
 }
 
-fn report() -> Report {
-    Report {
+fn report() -> DriftReport {
+    DriftReport {
         checks: vec![
             check(
                 "6.1.0-50-amd64",
@@ -100,7 +101,7 @@ fn report() -> Report {
             check(HOSTILE, vec![finding("device", &["f1"], Verdict::Rebuild)]),
             check("7.2-amd64", Vec::new()),
         ],
-        ..Report::default()
+        ..DriftReport::default()
     }
 }
 
@@ -264,9 +265,9 @@ fn a_phone_does_not_scroll_sideways() {
     let wide: Vec<Finding> = (0..60)
         .map(|number| finding(&format!("type_{number}"), &["f2"], Verdict::Rebuild))
         .collect();
-    let report = Report {
+    let report = DriftReport {
         checks: vec![check("6.12.43+deb13-cloud-amd64", wide)],
-        ..Report::default()
+        ..DriftReport::default()
     };
     let dir = tempfile::tempdir().unwrap();
     fs::write(
@@ -289,5 +290,5 @@ fn a_phone_does_not_scroll_sideways() {
 
 #[test]
 fn an_empty_report_is_a_page() {
-    assert_sound(&load(&html::render(&Report::default()), ""));
+    assert_sound(&load(&html::render(&DriftReport::default()), ""));
 }

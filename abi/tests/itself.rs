@@ -11,7 +11,7 @@ use linux_driver_abi::compare::{self, Says};
 use linux_driver_abi::history::{History, KernelId, Watched};
 use linux_driver_abi::model::Abi;
 use linux_driver_abi::needed::Needed;
-use linux_driver_abi::report::{Check, FailOn, Outcome, Part, Report, Verdict};
+use linux_driver_abi::report::{AbiPart, Comparison, Conclusion, DriftReport, FailOn, Verdict};
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
@@ -37,12 +37,12 @@ fn snapshot(name: &str) -> Abi {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
-fn outcome(check: Check) -> Outcome {
-    let report = Report {
+fn conclusion(check: Comparison) -> Conclusion {
+    let report = DriftReport {
         checks: vec![check],
-        ..Report::default()
+        ..DriftReport::default()
     };
-    report.outcome(FailOn::Any)
+    report.conclusion(FailOn::Any)
 }
 
 /// The history's kernel of a snapshot.
@@ -66,7 +66,7 @@ fn each_kernel_of_the_history_beside_itself_is_clean() {
         assert_eq!(check.findings, [], "{}", kernel.id);
         let scope = check.scope.clone().unwrap();
         assert_eq!(
-            scope.parts.contains(&Part::Symbols),
+            scope.parts.contains(&AbiPart::Symbols),
             kernel.symbols_known,
             "{}",
             kernel.id
@@ -76,7 +76,7 @@ fn each_kernel_of_the_history_beside_itself_is_clean() {
             "{}",
             kernel.id
         );
-        assert_eq!(outcome(check), Outcome::Holds);
+        assert_eq!(conclusion(check), Conclusion::Holds);
     }
 }
 
@@ -91,7 +91,7 @@ fn each_snapshot_is_that_of_its_kernel_in_the_history() {
         for (before, after) in [(here, here), (here, there), (there, here)] {
             let check = compare::in_scope(before, after, &usage, ("a", "b"), None);
             assert_eq!(check.findings, [], "{name}");
-            assert_eq!(outcome(check), Outcome::Holds);
+            assert_eq!(conclusion(check), Conclusion::Holds);
         }
         // It has all constants that the code uses, so that a change of one is seen.
         let enumerators: BTreeSet<&String> = abi
@@ -176,7 +176,7 @@ fn a_name_that_a_kernel_was_not_asked_for_is_not_known_and_not_gone() {
         assert!(outside.contains(&format!("function {name}")), "{outside:?}");
         assert!(outside.contains(&format!("symbol {name}")), "{outside:?}");
         // To who insists, that is no pass.
-        let wanted = BTreeSet::from([Part::Functions]);
+        let wanted = BTreeSet::from([AbiPart::Functions]);
         let insisted = compare::in_scope(before, after, &usage, ("a", "b"), Some(&wanted));
         assert!(insisted.findings.iter().any(|finding| finding.name == name));
         assert!(

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::history::Watched;
 use linux_driver_abi::model::{Abi, Kind, Scope};
 use linux_driver_abi::needed::Needed;
-use linux_driver_abi::source::Source;
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
@@ -53,7 +53,7 @@ fn sizes_and_offsets_are_those_of_pahole() {
     let mut wrong = Vec::new();
     let (mut types, mut fields) = (0, 0);
     for path in &files {
-        let source = Source::open(path).unwrap();
+        let source = BtfFile::open(path).unwrap();
         let abi = extract(&Btf::open(source.btf(), path.display()).unwrap(), &scope).unwrap();
         // pahole takes a kernel's BTF as a file of its own.
         let dir = tempfile::tempdir().unwrap();
@@ -167,11 +167,11 @@ fn parse(text: &str) -> BTreeMap<String, Printed> {
             } else {
                 let (field, _) = declared(rest);
                 let dot = if rest.contains('[') { "[]." } else { "." };
-                outer.push((field.clone(), place(comment, None)));
+                outer.push((field.clone(), location(comment, None)));
                 outer.extend(
                     inner
                         .into_iter()
-                        .map(|(path, place)| (format!("{field}{dot}{path}"), place)),
+                        .map(|(path, location)| (format!("{field}{dot}{path}"), location)),
                 );
             }
             continue;
@@ -181,7 +181,7 @@ fn parse(text: &str) -> BTreeMap<String, Printed> {
         };
         let (field, bits) = declared(code);
         if !field.is_empty() {
-            fields.push((field, place(comment, bits)));
+            fields.push((field, location(comment, bits)));
         }
     }
     all
@@ -213,7 +213,7 @@ fn declared(code: &str) -> (String, Option<u64>) {
 }
 
 /// `OFFSET SIZE` in bytes, `OFFSET: BIT SIZE` of a bit field, or in a union `SIZE`.
-fn place(comment: &str, bits: Option<u64>) -> Place {
+fn location(comment: &str, bits: Option<u64>) -> Place {
     let numbers = comment.split([' ', ':']).filter(|word| !word.is_empty());
     let numbers: Vec<u64> = numbers.map(|word| word.parse().unwrap()).collect();
     match (numbers.as_slice(), bits) {
@@ -242,6 +242,8 @@ fn what_pahole_prints_is_read() {
     ];
     assert_eq!(
         found.fields,
-        fields.map(|(name, place)| (name.to_owned(), place)).into()
+        fields
+            .map(|(name, location)| (name.to_owned(), location))
+            .into()
     );
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use linux_driver_abi::model::{Abi, Symbol, Type};
 use linux_driver_abi::report::{
-    Change, Check, CheckKind, Finding, Layouts, LookedAt, Subject, Verdict,
+    Change, Comparison, ComparisonKind, Finding, Layouts, LookedAt, Subject, Verdict,
 };
 use linux_driver_host::{Error, Result};
 
@@ -124,7 +124,7 @@ impl Answer {
 ///
 /// An error is a file that is no whole module, data of the kernel that cannot be read, or a kernel
 /// given as the one that the module was built for which it was not built for.
-pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Check> {
+pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
     let data = facts::bytes(ko)?;
     let facts = facts::read(ko, &data)?;
     let mut answer = Answer::default();
@@ -272,12 +272,12 @@ pub fn built_for(ko: &Path) -> Result<Option<String>> {
 }
 
 /// The report, the gravest first.
-fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Check {
+fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Comparison {
     let mut findings = answer.findings;
     findings.sort_by(|a, b| (Reverse(a.verdict), &a.name).cmp(&(Reverse(b.verdict), &b.name)));
     let layouts = answer.module.map(|layouts| ("module".to_owned(), layouts));
-    Check {
-        kind: CheckKind::Module,
+    Comparison {
+        kind: ComparisonKind::Module,
         kernel: kernel.name.clone(),
         against: ko.display().to_string(),
         looked_at: answer.looked_at,

@@ -111,17 +111,17 @@ impl Cache {
     }
 
     /// Where the entry stands once it is made.
-    pub fn place(&self, kind: &str, name: &str, key: &Key) -> PathBuf {
+    pub fn entry_path(&self, kind: &str, name: &str, key: &Key) -> PathBuf {
         self.root.join(kind).join(format!("{name}-{}", key.hex()))
     }
 
     /// The entry if it is there, whole.
     pub fn get(&self, kind: &str, name: &str, key: &Key) -> Option<PathBuf> {
-        Some(self.place(kind, name, key)).filter(|path| path.is_dir())
+        Some(self.entry_path(kind, name, key)).filter(|path| path.is_dir())
     }
 
-    /// The entry, made by `make(staging, place)` if it is not there: `make` fills the folder
-    /// `staging`, which then becomes `place`. If `make` fails, nothing stays.
+    /// The entry, made by `make(staging, location)` if it is not there: `make` fills the folder
+    /// `staging`, which then becomes `location`. If `make` fails, nothing stays.
     pub fn get_or_make(
         &self,
         kind: &str,
@@ -129,13 +129,13 @@ impl Cache {
         key: &Key,
         make: impl FnOnce(&Path, &Path) -> Result<()>,
     ) -> Result<PathBuf> {
-        let place = self.place(kind, name, key);
-        if place.is_dir() {
-            return Ok(place);
+        let location = self.entry_path(kind, name, key);
+        if location.is_dir() {
+            return Ok(location);
         }
         let _lock = self.lock(kind, &format!("{name}-{}", key.hex()))?;
-        if place.is_dir() {
-            return Ok(place);
+        if location.is_dir() {
+            return Ok(location);
         }
         let dir = self.root.join(kind);
         let prefix = format!(".staging-{name}-{}-", key.hex());
@@ -144,20 +144,20 @@ impl Cache {
             .prefix(&prefix)
             .tempdir_in(&dir)
             .map_err(|e| Error::io(&dir, "write", &e))?;
-        make(staging.path(), &place)?;
+        make(staging.path(), &location)?;
         process::check_interrupted()?;
         // The staging folder is private; the entry is as readable as any folder of the user's.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(staging.path(), mode)
             .map_err(|e| Error::io(staging.path(), "change", &e))?;
-        fs::rename(staging.path(), &place).map_err(|e| Error::io(&place, "write", &e))?;
+        fs::rename(staging.path(), &location).map_err(|e| Error::io(&location, "write", &e))?;
         let _ = staging.keep();
-        Ok(place)
+        Ok(location)
     }
 
     /// Removes an entry that does not hold any more. It is gone at once, and whole.
-    pub fn remove(&self, place: &Path) -> Result<()> {
-        let (Some(dir), Some(name)) = (place.parent(), place.file_name()) else {
+    pub fn remove(&self, location: &Path) -> Result<()> {
+        let (Some(dir), Some(name)) = (location.parent(), location.file_name()) else {
             return Ok(());
         };
         // Swept with what killed runs left, should this one be killed.
@@ -166,18 +166,18 @@ impl Cache {
             .prefix(&prefix)
             .tempdir_in(dir)
             .map_err(|e| Error::io(dir, "write", &e))?;
-        match fs::rename(place, away.path().join("removed")) {
+        match fs::rename(location, away.path().join("removed")) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io(place, "remove", &e))
+                Err(Error::io(location, "remove", &e))
             }
             _ => Ok(()),
         }
     }
 
     /// Notes that this entry is in use, for [`keep_latest`](Self::keep_latest).
-    pub fn used(&self, place: &Path) {
+    pub fn used(&self, location: &Path) {
         // A cache that cannot be written to is not tidied up either.
-        let _ = File::open(place).and_then(|dir| dir.set_modified(SystemTime::now()));
+        let _ = File::open(location).and_then(|dir| dir.set_modified(SystemTime::now()));
     }
 
     /// Removes the entries of this kind but for the `count` that were made or used last. For a kind
@@ -194,7 +194,7 @@ impl Cache {
         entries
             .iter()
             .skip(count)
-            .try_for_each(|(_, place)| self.remove(place))
+            .try_for_each(|(_, location)| self.remove(location))
     }
 
     /// Holds the lock of this name until the value goes; waits for whoever holds it.
@@ -303,18 +303,18 @@ mod tests {
     fn the_entries_used_last_are_kept() {
         let (_dir, cache) = cache();
         let make = |name: &str, day: u64| {
-            let place = cache
+            let location = cache
                 .get_or_make("kind", name, &Key::new(), |_, _| Ok(()))
                 .unwrap();
             let time = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * day);
-            File::open(&place).unwrap().set_modified(time).unwrap();
-            place
+            File::open(&location).unwrap().set_modified(time).unwrap();
+            location
         };
-        let places = ["a", "b", "c", "d"].map(|name| make(name, u64::from(name.as_bytes()[0])));
-        cache.used(&places[0]);
+        let locations = ["a", "b", "c", "d"].map(|name| make(name, u64::from(name.as_bytes()[0])));
+        cache.used(&locations[0]);
         cache.keep_latest("kind", 2).unwrap();
         assert_eq!(
-            places.map(|place| place.exists()),
+            locations.map(|location| location.exists()),
             [true, false, false, true]
         );
         // Locks are files of other runs.

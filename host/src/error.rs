@@ -26,7 +26,7 @@ pub struct Error(Box<Parts>);
 #[derive(Debug)]
 struct Parts {
     blame: Blame,
-    place: String,
+    location: String,
     expected: String,
     found: String,
     remedy: String,
@@ -35,14 +35,14 @@ struct Parts {
 impl Error {
     /// An error in the setup: something that has to be mended before the work can be tried.
     pub fn new(
-        place: impl Display,
+        location: impl Display,
         expected: impl Display,
         found: impl Display,
         remedy: impl Display,
     ) -> Self {
         Self(Box::new(Parts {
             blame: Blame::Setup,
-            place: place.to_string(),
+            location: location.to_string(),
             expected: expected.to_string(),
             found: found.to_string(),
             remedy: remedy.to_string(),
@@ -58,7 +58,7 @@ impl Error {
 
     /// A file or folder that could not be read, written, made or removed. `doing` is the verb:
     /// "read", "write", …
-    pub fn io(place: &Path, doing: &str, error: &io::Error) -> Self {
+    pub fn io(location: &Path, doing: &str, error: &io::Error) -> Self {
         let remedy = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 "free some space there, or set LINUX_DRIVER_CACHE to a folder on a larger disk; nothing half-written was left"
@@ -73,7 +73,7 @@ impl Error {
             _ => "see the system's message",
         };
         Self::new(
-            place.display(),
+            location.display(),
             format_args!("to {doing} it"),
             error,
             remedy,
@@ -98,8 +98,8 @@ impl Error {
     }
 
     /// Where it happened: a file, a command, a setting.
-    pub fn place(&self) -> &str {
-        &self.0.place
+    pub fn location(&self) -> &str {
+        &self.0.location
     }
 
     /// What was found there.
@@ -116,7 +116,7 @@ impl Error {
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Parts {
-            place,
+            location,
             expected,
             found,
             remedy,
@@ -125,7 +125,7 @@ impl Display for Error {
         write!(
             f,
             "{}\n  expected: {}\n  found:    {}\n  remedy:   {}",
-            Indented(place),
+            Indented(location),
             Indented(expected),
             Indented(found),
             Indented(remedy)

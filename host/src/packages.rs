@@ -65,7 +65,7 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
         process::check_interrupted()?;
         let found = format!(
             "not installed, and this failed:\n{}\n{}",
-            error.place(),
+            error.location(),
             error.found()
         );
         return Err(lacking(

@@ -508,7 +508,7 @@ mod tests {
                 Err(Error::new("here", "a", "b", "c"))
             }
         });
-        assert_eq!(error.unwrap_err().place(), "here");
+        assert_eq!(error.unwrap_err().location(), "here");
         let output = output_while(Command::new("echo").arg("done"), || Ok(())).unwrap();
         assert_eq!(output.stdout, b"done\n");
     }

@@ -15,13 +15,13 @@ pub fn say(text: &str) {
 
 /// A step that is under way; its end is shown when the value goes.
 #[derive(Debug)]
-pub struct Step {
+pub struct Progress {
     bar: Option<ProgressBar>,
     text: String,
     start: Instant,
 }
 
-impl Step {
+impl Progress {
     /// Starts a step: "building core for the kernel".
     pub fn start(text: impl Into<String>) -> Self {
         let text = text.into();
@@ -44,7 +44,7 @@ impl Step {
     }
 }
 
-impl Drop for Step {
+impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

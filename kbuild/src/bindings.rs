@@ -17,7 +17,7 @@ use std::process::Command;
 
 use cargo_metadata::Message;
 use linux_driver_abi::dwarf::{self, BitFields, c_name};
-use linux_driver_abi::model::{Abi, Constant, Field, Scope, Source};
+use linux_driver_abi::model::{Abi, Constant, Field, Origin, Scope};
 use linux_driver_host::{Error, Result, process};
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -137,7 +137,7 @@ pub fn read(
             } else {
                 i128::from_be_bytes(value)
             },
-            source: Source::Compiler,
+            source: Origin::Compiler,
             type_name: None,
         };
         abi.constants.insert(name.clone(), constant);

@@ -13,9 +13,9 @@ use std::fs;
 use std::path::Path;
 
 use linux_driver_abi::dwarf;
-use linux_driver_abi::model::{Abi, Constant, Function, Linkage, Scope, Source};
+use linux_driver_abi::model::{Abi, Constant, Function, Linkage, Origin, Scope};
 use linux_driver_abi::symvers::Symvers;
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result};
 use linux_driver_kernels::Config;
 use object::{Object, ObjectSection, ObjectSymbol};
@@ -57,7 +57,7 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
         cache.remove(stale)?;
     }
     let dir = cache.get_or_make("layouts", release, &key, |dir, _| {
-        let _step = Step::start(format!(
+        let _step = Progress::start(format!(
             "asking the compiler about the headers of {release}"
         ));
         copy_if_changed(&sources, dir)?;
@@ -376,7 +376,7 @@ impl There {
             };
             let constant = Constant {
                 value,
-                source: Source::Compiler,
+                source: Origin::Compiler,
                 type_name: None,
             };
             abi.constants.insert(name.clone(), constant);

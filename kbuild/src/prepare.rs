@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::cache::Key;
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result};
 use object::{Object, ObjectSymbol};
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
     let dir = match found.filter(|found| found.is_dir()) {
         Some(found) => found,
         None => {
-            let _step = Step::start(format!("compiling the shims for {}", kbuild.tree.release));
+            let _step = Progress::start(format!("compiling the shims for {}", kbuild.tree.release));
             cache.get_or_make("prepared", &kbuild.tree.release, &key, |staging, _| {
                 make(kbuild, &sources, staging)
             })?

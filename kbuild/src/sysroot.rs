@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use linux_driver_host::cache::Key;
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, process};
 
 use crate::arch::Target;
@@ -21,7 +21,7 @@ const COMPILER_BUILTINS: &str =
 
 /// Where the sysroot for this compiler and these flags stands once it is built.
 pub fn place(cache: &Cache, toolchain: &Toolchain, target: &Target) -> PathBuf {
-    cache.place("sysroot", target.triple, &key(toolchain, target))
+    cache.entry_path("sysroot", target.triple, &key(toolchain, target))
 }
 
 /// The sysroot if it is built.
@@ -36,7 +36,7 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
         return Ok(found);
     }
     toolchain.accepts(target.triple, &target.flags)?;
-    let step = Step::start(format!(
+    let step = Progress::start(format!(
         "building core {} for the kernel",
         toolchain.release()
     ));

@@ -66,7 +66,7 @@ fn truths(name: &str) -> (Abi, Abi, Abi) {
     let rustc = bindings::read(&path, Path::new("rustc"), &scope, &constants, dir.path());
     let rustc = rustc.unwrap_or_else(|e| panic!("{e}"));
     let (source, _) = kernel.btf().unwrap_or_else(|e| panic!("{e}"));
-    let btf = extract(&Btf::open(source.btf(), source.place()).unwrap(), &scope).unwrap();
+    let btf = extract(&Btf::open(source.btf(), source.location()).unwrap(), &scope).unwrap();
     (rustc, headers, btf)
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use linux_driver_abi::source::Source;
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_host::{Error, Result};
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ impl Kernel {
 
     /// The kernel's type information, and what the place is called where it was found: its build
     /// tree (Debian's from 6.12 on), its image, or, if it is the one that runs, the system.
-    pub fn btf(&self) -> Result<(Source, &'static str)> {
+    pub fn btf(&self) -> Result<(BtfFile, &'static str)> {
         let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let sys =
             (running.trim() == self.release).then(|| PathBuf::from("/sys/kernel/btf/vmlinux"));
@@ -63,7 +63,7 @@ impl Kernel {
             let Some(place) = place.filter(|place| place.is_file()) else {
                 continue;
             };
-            match Source::open(&place) {
+            match BtfFile::open(&place) {
                 Ok(source) => return Ok((source, what)),
                 Err(error) => found.push(error.to_string()),
             }

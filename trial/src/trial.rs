@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use linux_driver_check::modinfo;
 use linux_driver_host::Result;
-use linux_driver_host::progress::Step as Progress;
+use linux_driver_host::progress::Progress;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::protocol::GUEST_PATH;

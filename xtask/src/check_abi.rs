@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use linux_driver_abi::Usage;
 use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::report::text::Pictures;
-use linux_driver_abi::report::{self, Check, FailOn, Part, Report, json};
+use linux_driver_abi::report::{self, AbiPart, Comparison, DriftReport, FailOn, json};
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result};
 
@@ -125,7 +125,7 @@ enum InScope {
     Symbols,
 }
 
-impl From<InScope> for Part {
+impl From<InScope> for AbiPart {
     fn from(part: InScope) -> Self {
         match part {
             InScope::Types => Self::Types,
@@ -193,7 +193,7 @@ impl Args {
 }
 
 /// What several shards printed, as one report.
-fn merged(files: &[PathBuf]) -> Result<Report> {
+fn merged(files: &[PathBuf]) -> Result<DriftReport> {
     let read = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
         json::read(&text, &file.display().to_string())
@@ -201,13 +201,13 @@ fn merged(files: &[PathBuf]) -> Result<Report> {
     json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?)
 }
 
-fn checked(book: &Book, args: &Args) -> Result<Report> {
+fn checked(book: &Book, args: &Args) -> Result<DriftReport> {
     let mut subjects = book.subjects(&args.subjects)?;
     if let Some(shard) = args.shard {
         subjects = shard.of(subjects);
     }
-    let scope: Option<BTreeSet<Part>> =
-        (!args.scope.is_empty()).then(|| args.scope.iter().copied().map(Part::from).collect());
+    let scope: Option<BTreeSet<AbiPart>> =
+        (!args.scope.is_empty()).then(|| args.scope.iter().copied().map(AbiPart::from).collect());
     let usage = usage()?;
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
@@ -237,7 +237,7 @@ fn checked(book: &Book, args: &Args) -> Result<Report> {
             checks::bindings(book, subject, &cache, install, &usage)
         })?
     };
-    Ok(Report {
+    Ok(DriftReport {
         schema: report::SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         shard: args.shard.map(|shard| shard.to_string()),
@@ -246,11 +246,11 @@ fn checked(book: &Book, args: &Args) -> Result<Report> {
 }
 
 /// Marks what the list of accepted drift accepts.
-pub(crate) fn accept(report: &mut Report) -> Result<()> {
+pub(crate) fn accept(report: &mut DriftReport) -> Result<()> {
     accept_of(&Book::open()?, report, None)
 }
 
-fn accept_of(book: &Book, report: &mut Report, list: Option<&Path>) -> Result<()> {
+fn accept_of(book: &Book, report: &mut DriftReport, list: Option<&Path>) -> Result<()> {
     let list = list.map_or_else(|| workspace().join("headers/accepted.toml"), Path::to_owned);
     let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
     let accepted = Accepted::parse(&text, &list.display().to_string())?;
@@ -263,22 +263,22 @@ fn accept_of(book: &Book, report: &mut Report, list: Option<&Path>) -> Result<()
 }
 
 /// The bindings against a kernel of the catalogue.
-pub(crate) fn bindings(name: &str, cache: &Cache, install: Install) -> Result<Check> {
+pub(crate) fn bindings(name: &str, cache: &Cache, install: Install) -> Result<Comparison> {
     let book = Book::open()?;
     checks::bindings(&book, &book.named(name)?, cache, install, &usage()?)
 }
 
 /// Prints a report.
-pub(crate) fn print(report: &Report, format: Format) -> Result<()> {
+pub(crate) fn print(report: &DriftReport, format: Format) -> Result<()> {
     output::print(report, format, Pictures::default(), 1)
 }
 
 /// What a report comes to.
-pub(crate) fn outcome(report: &Report, fail_on: FailOn) -> Outcome {
-    match report.outcome(fail_on) {
-        report::Outcome::Holds => Outcome::Good,
-        report::Outcome::Drift => Outcome::Bad,
-        report::Outcome::CouldNotCheck => Outcome::NotTried,
+pub(crate) fn outcome(report: &DriftReport, fail_on: FailOn) -> Outcome {
+    match report.conclusion(fail_on) {
+        report::Conclusion::Holds => Outcome::Good,
+        report::Conclusion::Drift => Outcome::Bad,
+        report::Conclusion::CouldNotCheck => Outcome::NotTried,
     }
 }
 

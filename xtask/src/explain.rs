@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use linux_driver_abi::explain::safe::Aliases;
+use linux_driver_abi::explain::safe::SafeNames;
 use linux_driver_abi::explain::{explain, text};
 use linux_driver_abi::history::History;
 use linux_driver_host::{Result, output};
@@ -35,7 +35,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let history = History::read(&crate::history::place(args.dir.as_ref()))?;
-    let aliases = Aliases::read(&workspace().join("safe/src"))?;
+    let aliases = SafeNames::read(&workspace().join("safe/src"))?;
     let explanation = explain(&history, &args.name, &aliases)?;
     if args.json {
         print_json(&explanation)?;

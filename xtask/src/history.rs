@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
 use linux_driver_abi::btf::extract;
-use linux_driver_abi::history::{Added, History, Kernel, Package, Watched, series_of};
+use linux_driver_abi::btf_file::BtfFile;
+use linux_driver_abi::history::{
+    Added, History, HistoryKernel, HistoryPackage, Watched, series_of,
+};
 use linux_driver_abi::model::Scope;
 use linux_driver_abi::needed::Needed;
-use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::say;
 use linux_driver_host::table::aligned;
@@ -130,7 +132,7 @@ fn add(args: &Add) -> Result<Outcome> {
     let scope = scope()?;
     if let Some(btf) = &args.btf {
         let release = args.release.clone().unwrap_or_default();
-        let kernel = Kernel {
+        let kernel = HistoryKernel {
             flavour: flavour_of(&release).to_owned(),
             series: series_of(&release).to_owned(),
             release,
@@ -140,13 +142,13 @@ fn add(args: &Add) -> Result<Outcome> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            ..Kernel::default()
+            ..HistoryKernel::default()
         };
         add_one(
             &dir,
             &scope,
             kernel,
-            &Source::open(btf)?,
+            &BtfFile::open(btf)?,
             args.symvers.as_deref(),
         )?;
         return Ok(Outcome::Good);
@@ -168,12 +170,12 @@ fn add(args: &Add) -> Result<Outcome> {
     for held in wanted {
         process::check_interrupted()?;
         let kept = archive.fetch(&user, held)?;
-        let packages = kept.packages.iter().map(|package| Package {
+        let packages = kept.packages.iter().map(|package| HistoryPackage {
             name: package.name.clone(),
             version: package.version.clone(),
             sha256: package.sha256.clone(),
         });
-        let kernel = Kernel {
+        let kernel = HistoryKernel {
             id: String::new(),
             release: held.release.clone(),
             arch: held.arch.to_owned(),
@@ -187,7 +189,7 @@ fn add(args: &Add) -> Result<Outcome> {
             &dir,
             &scope,
             kernel,
-            &Source::open(&kept.btf)?,
+            &BtfFile::open(&kept.btf)?,
             kept.symvers.as_deref(),
         )?;
     }
@@ -204,13 +206,13 @@ pub(crate) fn add_kernel(fetched: &linux_driver_kernels::Kernel) -> Result<()> {
         return Ok(());
     }
     let (source, found_in) = fetched.btf()?;
-    let packages = fetched.packages.iter().map(|package| Package {
+    let packages = fetched.packages.iter().map(|package| HistoryPackage {
         name: package.name.clone(),
         version: package.version.clone(),
         sha256: package.sha256.clone(),
     });
     let tree = fetched.tree()?;
-    let kernel = Kernel {
+    let kernel = HistoryKernel {
         release: fetched.release.clone(),
         arch: match tree.arch.as_str() {
             "x86" => "x86_64".to_owned(),
@@ -220,7 +222,7 @@ pub(crate) fn add_kernel(fetched: &linux_driver_kernels::Kernel) -> Result<()> {
         series: series_of(&fetched.release).to_owned(),
         packages: packages.collect(),
         btf: found_in.to_owned(),
-        ..Kernel::default()
+        ..HistoryKernel::default()
     };
     add_one(
         &place(None),
@@ -235,8 +237,8 @@ pub(crate) fn add_kernel(fetched: &linux_driver_kernels::Kernel) -> Result<()> {
 fn add_one(
     dir: &Path,
     scope: &Scope,
-    mut kernel: Kernel,
-    source: &Source,
+    mut kernel: HistoryKernel,
+    source: &BtfFile,
     symvers: Option<&Path>,
 ) -> Result<()> {
     if kernel.series.is_empty() {
@@ -287,7 +289,7 @@ fn add_one(
 }
 
 fn is_known(history: &History, held: &Held) -> bool {
-    let same = |kernel: &Kernel| {
+    let same = |kernel: &HistoryKernel| {
         let mut packages = kernel.packages.iter();
         let version =
             packages.len() == 0 || packages.any(|package| package.version == held.version);
@@ -299,7 +301,7 @@ fn is_known(history: &History, held: &Held) -> bool {
 #[derive(Serialize)]
 struct Known<'h> {
     #[serde(flatten)]
-    kernel: &'h Kernel,
+    kernel: &'h HistoryKernel,
     like: Option<&'h str>,
     differences: usize,
 }

@@ -116,10 +116,10 @@ fn of_running(kernel: Result<Kernel>) -> Row {
             fetched: false,
             build_tree: None,
             image: None,
-            note: Some(if error.place().ends_with("/build") {
-                format!("no build tree: {}", error.place())
+            note: Some(if error.location().ends_with("/build") {
+                format!("no build tree: {}", error.location())
             } else {
-                format!("{}: {}", error.place(), error.found())
+                format!("{}: {}", error.location(), error.found())
             }),
         },
     }

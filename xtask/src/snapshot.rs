@@ -10,7 +10,7 @@ mod write;
 use std::path::{Path, PathBuf};
 
 use linux_driver_abi::btf::{self, Btf};
-use linux_driver_abi::source::Source;
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::{Abi, Needed, emit};
 use linux_driver_host::packages::Install;
 use linux_driver_host::{Cache, Error, Result, output, progress};
@@ -120,7 +120,7 @@ impl Snapshot {
 
 /// Of type information alone.
 fn of_btf(path: &Path, needed: &Needed) -> Result<Snapshot> {
-    let source = Source::open(path)?;
+    let source = BtfFile::open(path)?;
     let btf = source.kernel()?;
     let abi = btf::extract(&btf, &needed.scope())?;
     let origin = Origin::of_btf(&source, "the file that was given");

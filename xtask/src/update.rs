@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_abi::compare::Says;
-use linux_driver_abi::report::{self, Report};
+use linux_driver_abi::report::{self, DriftReport};
 use linux_driver_abi::{Usage, compare};
 use linux_driver_host::packages;
-use linux_driver_host::progress::{Step, say};
+use linux_driver_host::progress::{Progress, say};
 use linux_driver_host::{Cache, Error, Result, process};
 use linux_driver_kernels::{KernelSpec, acquire};
 
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             .collect::<Result<_>>()?
     };
     let usage = check_abi::usage()?;
-    let mut report = Report {
+    let mut report = DriftReport {
         schema: report::SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         shard: None,
@@ -95,7 +95,7 @@ fn update(
     cache: &Cache,
     spec: &KernelSpec,
     usage: &Usage,
-    report: &mut Report,
+    report: &mut DriftReport,
 ) -> Result<()> {
     let install = args.install.allowed();
     packages::require(&needs::to_build(Some(spec)), install)?;
@@ -105,7 +105,7 @@ fn update(
     }
     let kernel = acquire::fetch(cache, &newest)?;
     let before = snapshot(&spec.name)?;
-    let _step = Step::start(format!(
+    let _step = Progress::start(format!(
         "{}: {} after {}",
         spec.name, newest.release, before.release
     ));

@@ -1400,7 +1400,7 @@ fn explain_a_field() {
     // The item of the safe layer stands where it is said to stand.
     let item = &explanation["safe"][0];
     assert_eq!(item["path"], "pci::Driver::DRIVER_MANAGED_DMA");
-    let (file, line) = word(&item["place"]).rsplit_once(':').unwrap();
+    let (file, line) = word(&item["location"]).rsplit_once(':').unwrap();
     let source = fs::read_to_string(repository().join(file)).unwrap();
     let line: usize = line.parse().unwrap();
     says(

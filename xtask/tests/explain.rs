@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use linux_driver_abi::explain::safe::Aliases;
+use linux_driver_abi::explain::safe::SafeNames;
 use serde_json::{Map, Value};
 
 // In a copy of the checkout this is compiled anew: paths are compiled in.
@@ -125,7 +125,7 @@ fn explain_finds_every_public_item_of_the_safe_layer() {
     let root = items.index[&listed["root"].to_string()]["inner"]["module"]["items"].clone();
     items.all(&Value::Null, &root);
     assert!(items.found.len() > 500, "{}", items.found.len());
-    let aliases = Aliases::read(&repository().join("safe/src")).unwrap();
+    let aliases = SafeNames::read(&repository().join("safe/src")).unwrap();
     let missing: Vec<&String> = items
         .found
         .iter()

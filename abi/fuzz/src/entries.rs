@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use linux_driver_abi::btf::{Btf, declare, extract};
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::dwarf;
 use linux_driver_abi::history::History;
 use linux_driver_abi::model::{Abi, Scope};
-use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::usage::{Usage, by_value};
 
@@ -44,14 +44,14 @@ fn everything(btf: &Btf<'_>) {
 
 /// Opens a file that holds BTF. What is found can be opened, or is refused.
 pub fn source(data: &[u8]) {
-    if let Ok(source) = Source::from_bytes(data.to_vec(), "fuzz") {
+    if let Ok(source) = BtfFile::from_bytes(data.to_vec(), "fuzz") {
         assert!(!source.btf().is_empty(), "BTF was found that is not there");
         let is_module = source.container().to_string().starts_with("module");
         assert!(
             source.kernel().is_err() || !is_module,
             "a module's BTF passed for a kernel's"
         );
-        if let Ok(btf) = Btf::open(source.btf(), source.place()) {
+        if let Ok(btf) = Btf::open(source.btf(), source.location()) {
             assert_eq!(btf.ids().count() + 1, btf.len() as usize);
         }
     }

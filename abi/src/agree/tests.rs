@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::{Constant, Source};
+use crate::model::{Constant, Origin};
 
 fn field(name: &str, offset_bits: u64, size_bits: u64, type_name: &str) -> Field {
     Field {
@@ -48,7 +48,7 @@ fn abi(rust: bool) -> Abi {
         .insert("pci_enable_device".to_owned(), function.into());
     let constant = Constant {
         value: 12,
-        source: Source::Compiler,
+        source: Origin::Compiler,
         type_name: None,
     };
     abi.constants.insert("ENOMEM".to_owned(), constant);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
-use super::read::{Btf, Id, Item, Linkage, Members};
+use super::read::{Btf, FuncLinkage, Id, Item, Members};
 use super::spell::{DEPTH, declare, endless};
 use crate::model::{Abi, Field, Function, Kind, Scope, Type};
 
@@ -88,7 +88,7 @@ impl Budget {
     fn spend(&self, btf: &Btf<'_>, id: Id, work: u64) -> Result<()> {
         let left = self.0.get().checked_sub(work).ok_or_else(|| {
             Error::new(
-                btf.place(),
+                btf.location(),
                 "types that hold no more than a kernel's do",
                 format_args!("at type {}, more than can be followed", id.0),
                 "the file is damaged: get it again",
@@ -380,7 +380,7 @@ impl Extraction<'_, '_> {
                 signature, linkage, ..
             } = self.btf.item(id)?
             {
-                global.push((linkage == Linkage::Global, signature));
+                global.push((linkage == FuncLinkage::Global, signature));
             }
         }
         // A static function elsewhere can have the same name; what is exported is global.
@@ -433,7 +433,7 @@ pub(crate) fn is_assembly(name: &str) -> bool {
 fn signature(btf: &Btf<'_>, id: Id) -> Result<(String, Vec<String>, bool)> {
     let Item::Signature { returns, params } = btf.item(id)? else {
         return Err(Error::new(
-            btf.place(),
+            btf.location(),
             "the signature of a function",
             format_args!("type {} is none", id.0),
             "the file is damaged: get it again",

@@ -2,7 +2,7 @@
 //! Tests of the reader with odd BTF: names that occur twice, packed and nested types, types without
 //! end.
 
-use super::testing::Builder;
+use super::testing::BtfBuilder;
 use super::{ASSEMBLY, Btf, extract};
 use crate::model::{Abi, Kind, Scope};
 use linux_driver_host::Result;
@@ -10,7 +10,7 @@ use linux_driver_host::Result;
 /// The limit of `extract.rs` on types that come along by value.
 const TYPES: u32 = 1 << 14;
 
-fn extracted(btf: &Builder, types: &[&str], functions: &[&str]) -> Result<Abi> {
+fn extracted(btf: &BtfBuilder, types: &[&str], functions: &[&str]) -> Result<Abi> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let bytes = btf.bytes();
     let btf = Btf::open(&bytes, "test").expect("it is whole");
@@ -21,7 +21,7 @@ fn extracted(btf: &Builder, types: &[&str], functions: &[&str]) -> Result<Abi> {
     extract(&btf, &scope)
 }
 
-fn read(btf: &Builder, types: &[&str], functions: &[&str]) -> Abi {
+fn read(btf: &BtfBuilder, types: &[&str], functions: &[&str]) -> Abi {
     extracted(btf, types, functions).expect("it is sound")
 }
 
@@ -43,9 +43,9 @@ fn fields<'a>(abi: &'a Abi, name: &str) -> Vec<(&'a str, u64, u64, &'a str)> {
 #[test]
 fn a_tag_keeps_a_name_that_a_typedef_has_too() {
     for tag_first in [true, false] {
-        let mut btf = Builder::new();
+        let mut btf = BtfBuilder::new();
         let int = btf.int("int", 4);
-        let tag = |btf: &mut Builder| btf.structure("both", 4, &[("a", int, 0, 0)]);
+        let tag = |btf: &mut BtfBuilder| btf.structure("both", 4, &[("a", int, 0, 0)]);
         if tag_first {
             tag(&mut btf);
         }
@@ -74,7 +74,7 @@ fn a_tag_keeps_a_name_that_a_typedef_has_too() {
 
 #[test]
 fn alignment_is_what_members_demand() {
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let (char_, int, long) = (btf.int("char", 1), btf.int("int", 4), btf.int("long", 8));
     let wide = btf.int("__int128", 16);
     let pointer = btf.pointer(0);
@@ -111,7 +111,7 @@ fn alignment_is_what_members_demand() {
 
 #[test]
 fn members_are_flattened_with_their_places() {
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let (int, char_) = (btf.int("int", 4), btf.int("char", 1));
     let row = btf.array(int, 3);
     let table = btf.array(row, 2);
@@ -173,7 +173,7 @@ fn members_are_flattened_with_their_places() {
 
 #[test]
 fn what_is_held_by_value_comes_along() {
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let state = btf.enumeration("state", &[("OFF", 0)]);
     let deep = btf.structure("deep", 4, &[("state", state, 0, 0)]);
@@ -195,11 +195,12 @@ fn what_is_held_by_value_comes_along() {
 
 #[test]
 fn a_global_function_goes_before_static_ones_of_its_name() {
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let (nothing, of_int) = (btf.signature(0, &[]), btf.signature(int, &[("a", int)]));
-    let private =
-        |btf: &mut Builder, name: &str, signature| btf.record(name, 12, false, 0, signature, &[]);
+    let private = |btf: &mut BtfBuilder, name: &str, signature| {
+        btf.record(name, 12, false, 0, signature, &[])
+    };
     private(&mut btf, "open", nothing);
     btf.function("open", of_int);
     private(&mut btf, "quiet", nothing);
@@ -221,7 +222,7 @@ fn a_global_function_goes_before_static_ones_of_its_name() {
 
 #[test]
 fn of_assembly_nothing_is_believed_but_a_signature() {
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let nothing = btf.signature(0, &[]);
     let names: Vec<String> = ASSEMBLY.iter().map(|row| row.replace('*', "1")).collect();
     for name in &names {
@@ -240,7 +241,7 @@ fn of_assembly_nothing_is_believed_but_a_signature() {
     assert_eq!(abi.no_evidence.len(), ASSEMBLY.len());
 
     // What takes or returns something was written in C after all.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let takes = btf.signature(0, &[("a", int)]);
     let gives = btf.signature(int, &[]);
@@ -254,7 +255,7 @@ fn of_assembly_nothing_is_believed_but_a_signature() {
 fn what_has_no_end_is_an_error() {
     // Each holds the one before it twice, and none has a member with a name: little data, and 2^40
     // ways through it.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let mut last = btf.structure("", 4, &[("", int, 0, 1)]);
     for _ in 0..40 {
@@ -265,24 +266,24 @@ fn what_has_no_end_is_an_error() {
     assert!(error.to_string().contains("damaged"), "{error}");
 
     // A typedef of itself.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.typedef("circle", 1);
     assert!(extracted(&btf, &["circle"], &[]).is_err());
     // An array of itself, held by a struct.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     btf.array(1, 2);
     btf.structure("circle", 8, &[("a", 1, 0, 0)]);
     assert!(extracted(&btf, &["circle"], &[]).is_err());
     // A function whose signature is a number.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     btf.function("odd", int);
     assert!(extracted(&btf, &[], &["odd"]).is_err());
 }
 
 /// Structs that hold this many enums by value, so that they and the enums are types to be read.
-fn many_types(enums: u32) -> (Builder, Vec<String>) {
-    let mut btf = Builder::new();
+fn many_types(enums: u32) -> (BtfBuilder, Vec<String>) {
+    let mut btf = BtfBuilder::new();
     let all: Vec<u32> = (0..enums)
         .map(|number| btf.enumeration(&format!("e{number}"), &[]))
         .collect();

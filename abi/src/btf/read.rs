@@ -17,7 +17,7 @@ impl Id {
 /// A kernel's BTF, or a module's over its kernel's.
 #[derive(Debug)]
 pub struct Btf<'d> {
-    place: String,
+    location: String,
     types: &'d [u8],
     strings: &'d [u8],
     base: Option<&'d Btf<'d>>,
@@ -45,7 +45,7 @@ pub enum Modifier {
 
 /// How a function is linked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Linkage {
+pub enum FuncLinkage {
     /// `static`
     Static,
     /// Of the whole kernel.
@@ -91,7 +91,7 @@ pub enum Item<'d> {
     Function {
         name: &'d str,
         signature: Id,
-        linkage: Linkage,
+        linkage: FuncLinkage,
     },
     /// A function's signature.
     Signature { returns: Id, params: Params<'d> },
@@ -215,20 +215,28 @@ const HEADER: usize = 24;
 const NAME: usize = 1 << 12;
 
 impl<'d> Btf<'d> {
-    /// Opens a kernel's BTF. `place` is what an error calls it.
-    pub fn open(data: &'d [u8], place: impl Display) -> Result<Self> {
-        Self::open_over(data, place, None)
+    /// Opens a kernel's BTF. `location` is what an error calls it.
+    pub fn open(data: &'d [u8], location: impl Display) -> Result<Self> {
+        Self::open_over(data, location, None)
     }
 
     /// Opens a module's BTF, whose numbers and strings go on where those of its kernel's end.
-    pub fn open_module(data: &'d [u8], place: impl Display, kernel: &'d Btf<'d>) -> Result<Self> {
-        Self::open_over(data, place, Some(kernel))
+    pub fn open_module(
+        data: &'d [u8],
+        location: impl Display,
+        kernel: &'d Btf<'d>,
+    ) -> Result<Self> {
+        Self::open_over(data, location, Some(kernel))
     }
 
-    fn open_over(data: &'d [u8], place: impl Display, base: Option<&'d Btf<'d>>) -> Result<Self> {
+    fn open_over(
+        data: &'d [u8],
+        location: impl Display,
+        base: Option<&'d Btf<'d>>,
+    ) -> Result<Self> {
         let bad = |expected: &str, found: String| {
             Error::new(
-                &place,
+                &location,
                 expected,
                 found,
                 "give the kernel's BTF as it is: /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz or Image that holds it",
@@ -283,7 +291,7 @@ impl<'d> Btf<'d> {
         // A module's go on where the kernel's end.
         if base.is_none() && strings.first() != Some(&0) {
             return Err(Error::new(
-                &place,
+                &location,
                 "a kernel's BTF, whose strings start with an empty one",
                 "split BTF, as a module has it: its types and strings go on where its kernel's end",
                 "give the BTF of the very kernel that the module was built for (`modinfo -F vermagic` names it): \
@@ -305,7 +313,7 @@ impl<'d> Btf<'d> {
             ));
         }
         let mut btf = Self {
-            place: place.to_string(),
+            location: location.to_string(),
             types,
             strings,
             base,
@@ -316,7 +324,7 @@ impl<'d> Btf<'d> {
         btf.walk()?;
         if btf.is_of_32_bits() {
             return Err(Error::new(
-                &place,
+                &location,
                 "BTF of a 64-bit kernel",
                 "that of a 32-bit one: its long has 4 bytes, and so have its pointers",
                 "give the BTF of a kernel of a 64-bit machine: 32-bit ones are not read",
@@ -371,7 +379,7 @@ impl<'d> Btf<'d> {
 
     fn cut_off(&self, at: usize) -> Error {
         Error::new(
-            &self.place,
+            &self.location,
             "records of types that end with the section",
             format_args!("type {} at byte {at} goes beyond it", self.len()),
             "the file is cut off or damaged: get it again",
@@ -379,8 +387,8 @@ impl<'d> Btf<'d> {
     }
 
     /// What an error calls it.
-    pub fn place(&self) -> &str {
-        &self.place
+    pub fn location(&self) -> &str {
+        &self.location
     }
 
     /// One more than the largest number of a type.
@@ -424,7 +432,7 @@ impl<'d> Btf<'d> {
             });
         text.ok_or_else(|| {
             Error::new(
-                &self.place,
+                &self.location,
                 format_args!("a name in UTF-8 of less than {NAME} bytes among the strings"),
                 format_args!("none at byte {offset} of {}", self.strings_len()),
                 "the file is damaged: get it again",
@@ -452,7 +460,7 @@ impl<'d> Btf<'d> {
                     None => format!("type {}, of {}", id.0, self.len()),
                 };
                 Error::new(
-                    &self.place,
+                    &self.location,
                     "the number of a type that is there",
                     why,
                     "the file is damaged, or newer than this reader",
@@ -553,9 +561,9 @@ impl<'d> Btf<'d> {
                 name: name()?,
                 signature: of,
                 linkage: match count {
-                    0 => Linkage::Static,
-                    1 => Linkage::Global,
-                    _ => Linkage::Extern,
+                    0 => FuncLinkage::Static,
+                    1 => FuncLinkage::Global,
+                    _ => FuncLinkage::Extern,
                 },
             },
             FUNC_PROTO => Item::Signature {

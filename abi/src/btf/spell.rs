@@ -41,7 +41,7 @@ pub(crate) fn declare_with<'d>(
 /// An error about types that never end.
 pub(super) fn endless(btf: &Btf<'_>, id: Id) -> Error {
     Error::new(
-        btf.place(),
+        btf.location(),
         format_args!("types nested at most {DEPTH} deep, that can be spelled in {TEXT} letters"),
         format_args!("type {} goes deeper, or in a circle, or on and on", id.0),
         "the file is damaged: get it again",
@@ -142,7 +142,7 @@ impl<'d> Speller<'_, 'd> {
             Item::Variable { of, .. } => return self.declare(of, inner, qualifiers, depth),
             Item::Other => {
                 return Err(Error::new(
-                    self.btf.place(),
+                    self.btf.location(),
                     "a type",
                     format_args!("number {} is none", id.0),
                     "the file is damaged: get it again",

@@ -8,16 +8,16 @@
 
 /// BTF in the making. Each type is numbered from 1 in the order of the calls.
 #[derive(Debug, Clone)]
-pub struct Builder {
+pub struct BtfBuilder {
     pub types: Vec<u8>,
     pub strings: Vec<u8>,
     next: u32,
 }
 
 /// A member: its name, type, offset in bits, and the number of its bits if it is a bit field.
-pub type Member<'a> = (&'a str, u32, u32, u8);
+pub type NewMember<'a> = (&'a str, u32, u32, u8);
 
-impl Builder {
+impl BtfBuilder {
     pub fn new() -> Self {
         Self {
             types: Vec::new(),
@@ -68,15 +68,15 @@ impl Builder {
         self.record("", 3, false, 0, 0, &[of, 1, count])
     }
 
-    pub fn structure(&mut self, name: &str, size: u32, members: &[Member<'_>]) -> u32 {
+    pub fn structure(&mut self, name: &str, size: u32, members: &[NewMember<'_>]) -> u32 {
         self.composite(4, name, size, members)
     }
 
-    pub fn union(&mut self, name: &str, size: u32, members: &[Member<'_>]) -> u32 {
+    pub fn union(&mut self, name: &str, size: u32, members: &[NewMember<'_>]) -> u32 {
         self.composite(5, name, size, members)
     }
 
-    fn composite(&mut self, kind: u32, name: &str, size: u32, members: &[Member<'_>]) -> u32 {
+    fn composite(&mut self, kind: u32, name: &str, size: u32, members: &[NewMember<'_>]) -> u32 {
         let bitfields = members.iter().any(|(.., bits)| *bits > 0);
         let mut rest = Vec::new();
         for (name, of, offset, bits) in members {
@@ -130,8 +130,8 @@ impl Builder {
 
 /// A little of everything: a driver, its callbacks, bit fields, a union without a name, and
 /// functions.
-pub fn sample() -> Builder {
-    let mut btf = Builder::new();
+pub fn sample() -> BtfBuilder {
+    let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let long = btf.int("unsigned long", 8);
     let char_ = btf.int("char", 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What small BTF, made by hand, is read as.
 
-use super::testing::{Builder, sample};
+use super::testing::{BtfBuilder, sample};
 use super::{Btf, Id, extract};
 use crate::model::{Abi, Kind, Scope};
 
@@ -13,7 +13,7 @@ fn scope(types: &[&str], functions: &[&str]) -> Scope {
     }
 }
 
-fn read(btf: &Builder, types: &[&str], functions: &[&str]) -> Abi {
+fn read(btf: &BtfBuilder, types: &[&str], functions: &[&str]) -> Abi {
     let bytes = btf.bytes();
     let btf = Btf::open(&bytes, "test").expect("it is whole");
     extract(&btf, &scope(types, functions)).expect("it is sound")
@@ -106,7 +106,7 @@ fn what_stands_after_an_unknown_kind_is_no_evidence() {
 #[test]
 fn struct_module_is_aligned_as_its_members_prove() {
     let of = |size: u32, second: u32| {
-        let mut btf = Builder::new();
+        let mut btf = BtfBuilder::new();
         let long = btf.int("unsigned long", 8);
         btf.structure(
             "module",
@@ -124,7 +124,7 @@ fn struct_module_is_aligned_as_its_members_prove() {
 #[test]
 fn the_sign_of_an_enum_is_not_made_up() {
     // No enum of this BTF has the flag.
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let names = [btf.name("NONE"), btf.name("FIRST")];
     btf.record("state", 6, false, 2, 4, &[names[0], u32::MAX, names[1], 1]);
     let small = [btf.name("SMALL")];
@@ -148,13 +148,13 @@ fn the_sign_of_an_enum_is_not_made_up() {
 
 #[test]
 fn what_is_not_read_is_named() {
-    let refused = |btf: &Builder| {
+    let refused = |btf: &BtfBuilder| {
         Btf::open(&btf.bytes(), "test")
             .expect_err("it is not read")
             .to_string()
     };
     for name in ["long", "long int", "unsigned long", "long unsigned int"] {
-        let mut btf = Builder::new();
+        let mut btf = BtfBuilder::new();
         btf.int(name, 4);
         assert!(refused(&btf).contains("a 32-bit one"), "{name}");
     }
@@ -177,7 +177,7 @@ fn a_modules_numbers_go_on_where_its_kernels_end() {
     // Over it: a pointer to a device (6), and a struct that has it.
     let first = kernel_btf.len();
     let at = kernel.strings.len() as u32;
-    let mut module = Builder::new();
+    let mut module = BtfBuilder::new();
     for word in [0, 2 << 24, 6, at, 4 << 24 | 1, 8, at + 5, first, 0] {
         module.types.extend_from_slice(&word.to_le_bytes());
     }

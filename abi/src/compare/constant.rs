@@ -2,14 +2,14 @@
 //! Constants' values before and after.
 
 use super::{Context, new_finding, no_evidence, unknown_of};
-use crate::model::{Abi, Source};
-use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
+use crate::model::{Abi, Origin};
+use crate::report::{Change, Comparison, Finding, Retyping, Subject, Verdict};
 
 /// What stands for all constants.
 pub(super) const ALL: &str = "constants";
 
 /// Compares all constants. Those outside of the scope are only counted.
-pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) {
+pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: bool) {
     let (before, after) = (&context.before.constants, &context.after.constants);
     let is_gone = |name: &&&str| before.contains_key(**name) && !after.contains_key(**name);
     check.looked_at.constants +=
@@ -21,7 +21,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) 
     let evaluated = |abi: &Abi| {
         abi.constants
             .values()
-            .any(|constant| constant.source == Source::Compiler)
+            .any(|constant| constant.source == Origin::Compiler)
     };
     let (had, has) = (evaluated(context.before), evaluated(context.after));
     let mut unevaluated: Vec<&str> = Vec::new();
@@ -38,8 +38,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check, in_scope: bool) 
                     check.findings.push(retyped(context, name, old, new));
                 }
             }
-            (Some(old), None) if old.source == Source::Compiler && !has => unevaluated.push(name),
-            (None, Some(new)) if new.source == Source::Compiler && !had => unevaluated.push(name),
+            (Some(old), None) if old.source == Origin::Compiler && !has => unevaluated.push(name),
+            (None, Some(new)) if new.source == Origin::Compiler && !had => unevaluated.push(name),
             (old, new) => {
                 let value = |constant: Option<&crate::model::Constant>| {
                     constant.map(|constant| constant.value)

@@ -6,10 +6,10 @@ use super::similar::{ALIKE, likeness};
 use super::spelled::{Retype, Spelled, retyped};
 use super::{Context, new_finding, no_evidence};
 use crate::model::{Abi, Function, Linkage};
-use crate::report::{Change, Check, Finding, Retyping, Subject, Verdict};
+use crate::report::{Change, Comparison, Finding, Retyping, Subject, Verdict};
 
 /// Compares all functions.
-pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
     let (before, after) = (&context.before.functions, &context.after.functions);
     let (mut gone, mut came) = (Vec::new(), Vec::new());
     for &name in &context.differing.functions {
@@ -75,7 +75,7 @@ fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
 }
 
 /// A function that is there on both sides.
-fn both(context: &Context<'_>, check: &mut Check, name: &str, old: &Function, new: &Function) {
+fn both(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Function, new: &Function) {
     let was = linkage(context.before, name, old);
     if let Some(was) = was
         && let Some(is) = linkage(context.after, name, new)
@@ -355,7 +355,7 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
 
 /// Functions of which nothing is known on a side that nothing was said of yet, and such as nobody
 /// asked for.
-fn unknown(context: &Context<'_>, check: &mut Check) {
+fn unknown(context: &Context<'_>, check: &mut Comparison) {
     let mut names = context.unknown_names("function ");
     let (before, after) = (&context.used.0.no_functions, &context.used.1.no_functions);
     names.extend(before.intersection(after).map(String::as_str));

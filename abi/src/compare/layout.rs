@@ -611,18 +611,23 @@ impl<'a> Layout<'a, '_> {
                 "{} ({}) gone at {}",
                 field.name,
                 amount(field.size_bits),
-                place(field)
+                location(field)
             ),
             Event::Came(field) => format!(
                 "{} ({}) new at {}",
                 field.name,
                 amount(field.size_bits),
-                place(field)
+                location(field)
             ),
             Event::Left(old, new) => {
-                format!("{} went from {} to {}", new.name, place(old), place(new))
+                format!(
+                    "{} went from {} to {}",
+                    new.name,
+                    location(old),
+                    location(new)
+                )
             }
-            Event::Arrived(field) => format!("{} came to {}", field.name, place(field)),
+            Event::Arrived(field) => format!("{} came to {}", field.name, location(field)),
             Event::Resized(old, new) => {
                 let grew = difference(old.size_bits, new.size_bits);
                 let verb = if grew > 0 { "grew" } else { "shrank" };
@@ -725,7 +730,7 @@ fn distance(bits: i64) -> String {
 }
 
 /// "208", and with the bit "1010:3".
-fn place(field: &Field) -> String {
+fn location(field: &Field) -> String {
     if field.bitfield || !field.offset_bits.is_multiple_of(8) {
         format!("{}:{}", field.offset_bits / 8, field.offset_bits % 8)
     } else {

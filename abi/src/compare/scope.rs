@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 
 use super::Context;
-use crate::model::{Abi, Linkage, Source};
-use crate::report::{Check, Finding, Part, Scope, Subject, Verdict};
+use crate::model::{Abi, Linkage, Origin};
+use crate::report::{AbiPart, Comparison, Coverage, Finding, Subject, Verdict};
 
 /// What the source of an ABI can say, besides types and functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Says {
 
     /// What this ABI does say.
     pub fn of(abi: &Abi) -> Self {
-        let evaluated = |constant: &crate::model::Constant| constant.source == Source::Compiler;
+        let evaluated = |constant: &crate::model::Constant| constant.source == Origin::Compiler;
         Self {
             constants: abi.constants.values().any(evaluated),
             symbols: !abi.symbols.is_empty(),
@@ -46,25 +46,28 @@ impl Says {
 }
 
 /// The part that a finding belongs to; `None` for what is about the kernels as a whole.
-fn part_of(finding: &Finding) -> Option<Part> {
+fn part_of(finding: &Finding) -> Option<AbiPart> {
     match finding.subject {
-        Subject::Type | Subject::Field => Some(Part::Types),
-        Subject::Function => Some(Part::Functions),
-        Subject::Constant => Some(Part::Constants),
-        Subject::Symbol => Some(Part::Symbols),
+        Subject::Type | Subject::Field => Some(AbiPart::Types),
+        Subject::Function => Some(AbiPart::Functions),
+        Subject::Constant => Some(AbiPart::Constants),
+        Subject::Symbol => Some(AbiPart::Symbols),
         Subject::Module => None,
     }
 }
 
 /// The parts that are compared: those that are `wanted`, or those that both sources can say.
-pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> BTreeSet<Part> {
+pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<AbiPart>>) -> BTreeSet<AbiPart> {
     let both = |say: fn(&Says) -> bool| say(&says.0) && say(&says.1);
-    let can = |part: &Part| match part {
-        Part::Types | Part::Functions => true,
-        Part::Constants => both(|says| says.constants),
-        Part::Symbols => both(|says| says.symbols),
+    let can = |part: &AbiPart| match part {
+        AbiPart::Types | AbiPart::Functions => true,
+        AbiPart::Constants => both(|says| says.constants),
+        AbiPart::Symbols => both(|says| says.symbols),
     };
-    wanted.map_or_else(|| Part::ALL.into_iter().filter(can).collect(), Clone::clone)
+    wanted.map_or_else(
+        || AbiPart::ALL.into_iter().filter(can).collect(),
+        Clone::clone,
+    )
 }
 
 /// Takes out of the check what is outside of its scope: of what is in none of these parts, and,
@@ -72,12 +75,12 @@ pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<Part>>) -> BTre
 /// was asked for is a finding.
 pub(super) fn limit(
     context: &Context<'_>,
-    check: &mut Check,
+    check: &mut Comparison,
     says: (Says, Says),
-    parts: BTreeSet<Part>,
+    parts: BTreeSet<AbiPart>,
     asked_for: bool,
 ) {
-    let mut scope = Scope {
+    let mut scope = Coverage {
         parts,
         outside: BTreeSet::new(),
     };

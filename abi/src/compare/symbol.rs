@@ -4,13 +4,13 @@
 use super::layout::listed;
 use super::{Context, new_finding, no_evidence};
 use crate::model::{Abi, Symbol};
-use crate::report::{Change, Check, Finding, Subject, Verdict, counted};
+use crate::report::{Change, Comparison, Finding, Subject, Verdict, counted};
 
 /// What stands for the list of symbols as a whole.
 pub(super) const LIST: &str = "Module.symvers";
 
 /// Compares all symbols.
-pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
     let (before, after) = (&context.before.symbols, &context.after.symbols);
     if before.is_empty() && after.is_empty() {
         return;
@@ -218,7 +218,7 @@ fn checksum(context: &Context<'_>, name: &str, old: &Symbol, new: &Symbol) -> Fi
 }
 
 /// Who may use it, and what for: its license, its namespace, and who exports it.
-fn terms(context: &Context<'_>, check: &mut Check, name: &str, old: &Symbol, new: &Symbol) {
+fn terms(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Symbol, new: &Symbol) {
     if old.gpl != new.gpl {
         let words = |gpl: bool| if gpl { "GPL only" } else { "any license" }.to_owned();
         let (before, after) = (words(old.gpl), words(new.gpl));

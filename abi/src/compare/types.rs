@@ -8,11 +8,11 @@ use super::layout::{self, listed};
 use super::spelled::{Spelled, retyped};
 use super::{Context, new_finding, no_evidence};
 use crate::model::{Abi, Kind, Type};
-use crate::report::{Change, Check, Finding, Layouts, Retyping, Subject, Verdict};
+use crate::report::{Change, Comparison, Finding, Layouts, Retyping, Subject, Verdict};
 use crate::usage::{Role, by_value};
 
 /// Compares all types.
-pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
+pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
     let holders = (OnceCell::new(), OnceCell::new());
     let (mut types, mut fields) = (context.before.types.len(), 0);
     fields += context
@@ -78,7 +78,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Check) {
 }
 
 /// Types that are known not to be known, and such as are used and were not asked for.
-fn unknown(context: &Context<'_>, check: &mut Check) {
+fn unknown(context: &Context<'_>, check: &mut Comparison) {
     let mut names = context.unknown_names("type ");
     names.extend(
         context
@@ -125,7 +125,7 @@ fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
 /// A type that is there on one side only.
 fn one_side(
     context: &Context<'_>,
-    check: &mut Check,
+    check: &mut Comparison,
     name: &str,
     gone: bool,
     holder: Option<&str>,
@@ -237,7 +237,7 @@ fn plain(
     findings: &mut Vec<Finding>,
 ) {
     let role = context.role(name);
-    let place = match role {
+    let location = match role {
         Role::DriverAllocated => (
             Verdict::Rebuild,
             "the driver provides this memory, with the layout compiled in",
@@ -270,7 +270,7 @@ fn plain(
             (Retyping::SameSize, _) if retype.compatible => {
                 (Verdict::Keeps, "the same type under another name")
             }
-            (_, Role::Opaque) => place,
+            (_, Role::Opaque) => location,
             _ => (Verdict::Source, "the code uses it as what it was"),
         };
         let text = format!("{old} became {new}");
@@ -305,7 +305,7 @@ fn plain(
             align_before: before.align,
             align_after: after.align,
         };
-        findings.push(of_type(context, name, change, place, text));
+        findings.push(of_type(context, name, change, location, text));
     }
 }
 

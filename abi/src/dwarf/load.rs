@@ -25,14 +25,14 @@ const LARGEST: usize = 1 << 30;
 
 /// An object's debug information.
 pub(super) struct Sections<'d> {
-    pub(super) place: String,
+    pub(super) location: String,
     pub(super) endian: gimli::RunTimeEndian,
     data: HashMap<&'static str, Cow<'d, [u8]>>,
 }
 
 impl<'d> Sections<'d> {
-    pub(super) fn read(object: &'d [u8], place: &str) -> Result<Self> {
-        let bad = |e: object::Error| damaged(place, "an object with debug information", e);
+    pub(super) fn read(object: &'d [u8], location: &str) -> Result<Self> {
+        let bad = |e: object::Error| damaged(location, "an object with debug information", e);
         let file = object::File::parse(object).map_err(bad)?;
         let endian = if file.is_little_endian() {
             gimli::RunTimeEndian::Little
@@ -42,18 +42,18 @@ impl<'d> Sections<'d> {
         let mut data = HashMap::new();
         for id in SECTIONS {
             if let Some(section) = file.section_by_name(id.name()) {
-                data.insert(id.name(), relocated(&file, &section, place, endian)?);
+                data.insert(id.name(), relocated(&file, &section, location, endian)?);
             }
         }
         if !data.contains_key(".debug_info") {
             return Err(damaged(
-                place,
+                location,
                 "an object compiled with -g",
                 "no section .debug_info",
             ));
         }
         Ok(Self {
-            place: place.to_owned(),
+            location: location.to_owned(),
             endian,
             data,
         })
@@ -68,14 +68,14 @@ impl<'d> Sections<'d> {
 fn relocated<'d>(
     file: &object::File<'d>,
     section: &object::Section<'d, '_>,
-    place: &str,
+    location: &str,
     endian: gimli::RunTimeEndian,
 ) -> Result<Cow<'d, [u8]>> {
-    let bad = |e: object::Error| damaged(place, "a section of debug information", e);
+    let bad = |e: object::Error| damaged(location, "a section of debug information", e);
     let compressed = section.compressed_data().map_err(bad)?;
     if usize::try_from(compressed.uncompressed_size).map_or(true, |size| size > LARGEST) {
         return Err(damaged(
-            place,
+            location,
             format_args!("sections of at most {LARGEST} bytes"),
             format_args!(
                 "{} bytes of debug information",
@@ -98,7 +98,7 @@ fn relocated<'d>(
         let range = start.and_then(|start| Some(start..start.checked_add(size)?));
         let Some(target) = range.and_then(|range| data.to_mut().get_mut(range)) else {
             return Err(damaged(
-                place,
+                location,
                 "relocations within their section",
                 format_args!("one at {at}"),
             ));

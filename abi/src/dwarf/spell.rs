@@ -44,7 +44,7 @@ pub(super) fn count(debug: &Debug<'_>, array: Index) -> u64 {
 /// An error about types that never end.
 pub(super) fn endless(debug: &Debug<'_>, index: Index) -> linux_driver_host::Error {
     damaged(
-        debug.place,
+        debug.location,
         format_args!("types nested at most {DEPTH} deep"),
         format_args!("record {} goes deeper, or in a circle", index.0),
     )

@@ -176,14 +176,14 @@ fn gccs_debug_information_is_read_in_both_versions() {
 fn rustcs_debug_information_says_the_same() {
     let c = read(&of_c("-gdwarf-4"), "it.o", &scope()).unwrap();
     let rust = read_bindings(&of_rust(), "it.o", &scope(), bits()).unwrap();
-    let places = |abi| {
+    let locations = |abi| {
         fields(abi)
             .into_iter()
             .map(|(name, at, bits, _)| (name.to_owned(), at, bits))
     };
     assert_eq!(
-        places(&rust).collect::<Vec<_>>(),
-        places(&c).collect::<Vec<_>>()
+        locations(&rust).collect::<Vec<_>>(),
+        locations(&c).collect::<Vec<_>>()
     );
     let check = crate::agree::check(
         "it",

@@ -51,7 +51,7 @@ pub struct Die<'d> {
 /// The debug information of an object.
 #[derive(Debug)]
 pub struct Debug<'d> {
-    pub(super) place: &'d str,
+    pub(super) location: &'d str,
     dies: Vec<Die<'d>>,
     /// Whether rustc made the unit that begins with this record, in order.
     units: Vec<(usize, bool)>,
@@ -61,14 +61,14 @@ pub struct Debug<'d> {
 impl<'d> Debug<'d> {
     pub(super) fn read(sections: &'d Sections<'_>) -> Result<Self> {
         let mut debug = Self {
-            place: &sections.place,
+            location: &sections.location,
             dies: Vec::new(),
             units: Vec::new(),
             bit_fields: BitFields::new(),
         };
         debug
             .read_units(sections)
-            .map_err(|e| damaged(&sections.place, "debug information in DWARF 4 or 5", e))?;
+            .map_err(|e| damaged(&sections.location, "debug information in DWARF 4 or 5", e))?;
         Ok(debug)
     }
 

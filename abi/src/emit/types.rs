@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use linux_driver_host::{Error, Result};
 
-use super::place::{self, Plan};
+use super::attributes::{Attributes, MemberLayout, alignment_of_scalar, attributes_for};
 use super::{identifier, lacking, literal};
 use crate::btf::{Btf, Enumerators, Id, Item, Member, declare, declare_with, size_of};
 use crate::model::{Abi, Function, Kind};
@@ -37,7 +37,7 @@ pub(super) struct Writer<'a, 'd> {
     enumerators: BTreeSet<String>,
     /// What is passed by value, and so has to be defined somewhere.
     later: Vec<Id>,
-    plans: HashMap<Id, Plan>,
+    attributes: HashMap<Id, Attributes>,
     spent: u32,
 }
 
@@ -52,13 +52,9 @@ impl<'a, 'd> Writer<'a, 'd> {
             open: BTreeSet::new(),
             enumerators: BTreeSet::new(),
             later: Vec::new(),
-            plans: HashMap::new(),
+            attributes: HashMap::new(),
             spent: 0,
         }
-    }
-
-    pub(super) fn place(&self) -> &str {
-        self.btf.place()
     }
 
     /// Declarations of all tags, sorted.
@@ -262,7 +258,7 @@ impl<'a, 'd> Writer<'a, 'd> {
 
     fn endless(&self, id: Id) -> Error {
         Error::new(
-            self.btf.place(),
+            self.btf.location(),
             "types that end",
             format_args!("type {} goes too deep, too wide or in a circle", id.0),
             "the file is damaged: get it again",
@@ -409,10 +405,10 @@ impl<'a, 'd> Writer<'a, 'd> {
         let Item::Composite { members, .. } = self.btf.item(id)? else {
             return Err(self.endless(id));
         };
-        let plan = self.plan(id, depth)?;
+        let attributes = self.attributes(id, depth)?;
         let inner = "\t".repeat(indent + 1);
         let mut text = "{\n".to_owned();
-        for (member, extra) in members.iter().zip(&plan.members) {
+        for (member, extra) in members.iter().zip(&attributes.members) {
             self.spend(member.of, depth)?;
             let name = match self.btf.name(member.name)? {
                 "" => "",
@@ -439,7 +435,7 @@ impl<'a, 'd> Writer<'a, 'd> {
             }
             let _ = writeln!(text, "{inner}{line};");
         }
-        let _ = write!(text, "{}}}{}", "\t".repeat(indent), plan.attributes());
+        let _ = write!(text, "{}}}{}", "\t".repeat(indent), attributes.to_c());
         Ok(text)
     }
 
@@ -480,14 +476,14 @@ impl<'a, 'd> Writer<'a, 'd> {
             | Item::Typedef { of, .. }
             | Item::Modified { of, .. }
             | Item::Variable { of, .. } => self.align(of, depth + 1),
-            Item::Composite { .. } => Ok(self.plan(id, depth)?.align),
-            item => Ok(place::of_scalar(&item)),
+            Item::Composite { .. } => Ok(self.attributes(id, depth)?.align),
+            item => Ok(alignment_of_scalar(&item)),
         }
     }
 
-    fn plan(&mut self, id: Id, depth: u32) -> Result<Plan> {
-        if let Some(plan) = self.plans.get(&id) {
-            return Ok(plan.clone());
+    fn attributes(&mut self, id: Id, depth: u32) -> Result<Attributes> {
+        if let Some(attributes) = self.attributes.get(&id) {
+            return Ok(attributes.clone());
         }
         let Item::Composite {
             name,
@@ -504,16 +500,27 @@ impl<'a, 'd> Writer<'a, 'd> {
             .get(name)
             .filter(|type_| type_.kind != Kind::Typedef);
         let declared = declared.map_or(1, |type_| type_.align).max(1);
-        let members: Vec<Member> = members.iter().collect();
-        let plan = place::plan(
-            self,
-            id,
-            union,
-            u64::from(size),
-            declared,
-            &members,
-            depth + 1,
-        )?;
+        let mut layouts = Vec::new();
+        for member in members.iter() {
+            layouts.push(MemberLayout {
+                offset: u64::from(member.offset_bits),
+                bits: (member.bits > 0).then_some(u64::from(member.bits)),
+                size: self.size(member.of)?,
+                align: self.align(member.of, depth + 1)?,
+            });
+        }
+        let attributes =
+            attributes_for(&layouts, union, u64::from(size), declared).ok_or_else(|| {
+                Error::new(
+                    self.btf.location(),
+                    "types that C can lay out",
+                    format_args!(
+                        "type {} with members at offsets that no attributes lead to",
+                        id.0
+                    ),
+                    "the file is damaged: get it again; or report this with the kernel's release",
+                )
+            })?;
         // The asserts are made of the model: where C would align what was written otherwise, they
         // could not hold.
         let known = self
@@ -522,19 +529,19 @@ impl<'a, 'd> Writer<'a, 'd> {
             .get(name)
             .filter(|type_| type_.kind != Kind::Typedef);
         if let Some(known) =
-            known.filter(|known| known.align != plan.align && known.size == u64::from(size))
+            known.filter(|known| known.align != attributes.align && known.size == u64::from(size))
         {
             return Err(Error::new(
-                self.btf.place(),
+                self.btf.location(),
                 format_args!("{name} aligned to {} bytes, as it is recorded", known.align),
                 format_args!(
                     "members at places that only an alignment of {} leads to",
-                    plan.align
+                    attributes.align
                 ),
                 "give the kernel's headers too (--kdir DIR): they say how it is aligned; or report this with the kernel's release",
             ));
         }
-        self.plans.insert(id, plan.clone());
-        Ok(plan)
+        self.attributes.insert(id, attributes.clone());
+        Ok(attributes)
     }
 }

@@ -23,20 +23,20 @@ use super::rules::Rules;
 
 /// An item that stands for something of C's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Alias {
+pub struct SafeName {
     /// The name in C.
     pub c: String,
     /// The path in the safe layer: `pci::Driver`.
     pub path: String,
     /// The file and line of the item.
-    pub place: String,
+    pub location: String,
 }
 
 /// All items of the safe layer, each by every name of C's that it stands for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Aliases(Vec<Alias>);
+pub struct SafeNames(Vec<SafeName>);
 
-impl Aliases {
+impl SafeNames {
     /// Reads the sources of the crate in this folder, `safe/src`.
     pub fn read(dir: &Path) -> Result<Self> {
         let mut reader = Reader {
@@ -51,16 +51,16 @@ impl Aliases {
     }
 
     /// The items for this very name, or of this path.
-    pub fn own(&self, name: &str) -> Vec<Alias> {
+    pub fn own(&self, name: &str) -> Vec<SafeName> {
         let name = name.trim_end_matches('!');
-        let is = |alias: &&Alias| alias.c == name || alias.path.trim_end_matches('!') == name;
-        let mut found: Vec<Alias> = self.0.iter().filter(is).cloned().collect();
-        found.dedup_by(|a, b| a.place == b.place && a.path == b.path);
+        let is = |alias: &&SafeName| alias.c == name || alias.path.trim_end_matches('!') == name;
+        let mut found: Vec<SafeName> = self.0.iter().filter(is).cloned().collect();
+        found.dedup_by(|a, b| a.location == b.location && a.path == b.path);
         found
     }
 
     /// The same; for a field without one of its own, those for its type.
-    pub fn of(&self, name: &str) -> Vec<Alias> {
+    pub fn of(&self, name: &str) -> Vec<SafeName> {
         let own = self.own(name);
         match name.split_once('.') {
             Some((type_, _)) if own.is_empty() => self.own(type_),
@@ -69,7 +69,7 @@ impl Aliases {
     }
 
     /// All of them, in the order of C's names.
-    pub fn all(&self) -> &[Alias] {
+    pub fn all(&self) -> &[SafeName] {
         &self.0
     }
 }
@@ -77,12 +77,12 @@ impl Aliases {
 /// Reads a crate's files, from its root on.
 struct Reader {
     dir: PathBuf,
-    aliases: Vec<Alias>,
+    aliases: Vec<SafeName>,
 }
 
 /// Where an item is.
 #[derive(Clone)]
-struct Place {
+struct ItemPath {
     /// The file.
     file: PathBuf,
     /// Where the files of its modules are.
@@ -98,42 +98,42 @@ impl Reader {
         let read = syn::parse_file(&text);
         let read =
             read.map_err(|e| Error::new(file.display(), "a source file in Rust", e, "mend it"))?;
-        let place = Place {
+        let location = ItemPath {
             file: file.to_owned(),
             children: children.to_owned(),
             path: path.to_owned(),
         };
-        self.items(&read.items, &place, &mut Rules::default())
+        self.items(&read.items, &location, &mut Rules::default())
     }
 
-    fn items(&mut self, items: &[Item], place: &Place, rules: &mut Rules) -> Result<()> {
+    fn items(&mut self, items: &[Item], location: &ItemPath, rules: &mut Rules) -> Result<()> {
         for item in items {
-            self.item(item, place, rules)?;
+            self.item(item, location, rules)?;
         }
         Ok(())
     }
 
-    fn item(&mut self, item: &Item, place: &Place, rules: &mut Rules) -> Result<()> {
+    fn item(&mut self, item: &Item, location: &ItemPath, rules: &mut Rules) -> Result<()> {
         match item {
             Item::Mod(module) if !is_test(&module.attrs) => {
-                return self.module(module, place, rules);
+                return self.module(module, location, rules);
             }
             Item::Struct(item) => {
-                self.add(place, &item.attrs, &item.vis, &[&item.ident]);
+                self.add(location, &item.attrs, &item.vis, &[&item.ident]);
                 if let (Fields::Named(fields), false) = (&item.fields, is_hidden(&item.attrs)) {
                     for field in &fields.named {
                         if let Some(name) = &field.ident {
-                            self.add(place, &field.attrs, &field.vis, &[&item.ident, name]);
+                            self.add(location, &field.attrs, &field.vis, &[&item.ident, name]);
                         }
                     }
                 }
             }
             Item::Enum(item) => {
-                self.add(place, &item.attrs, &item.vis, &[&item.ident]);
+                self.add(location, &item.attrs, &item.vis, &[&item.ident]);
                 if !is_hidden(&item.attrs) {
                     for variant in &item.variants {
                         self.add(
-                            place,
+                            location,
                             &variant.attrs,
                             &item.vis,
                             &[&item.ident, &variant.ident],
@@ -141,13 +141,13 @@ impl Reader {
                     }
                 }
             }
-            Item::Union(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
-            Item::Fn(item) => self.add(place, &item.attrs, &item.vis, &[&item.sig.ident]),
-            Item::Const(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
-            Item::Static(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
-            Item::Type(item) => self.add(place, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Union(item) => self.add(location, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Fn(item) => self.add(location, &item.attrs, &item.vis, &[&item.sig.ident]),
+            Item::Const(item) => self.add(location, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Static(item) => self.add(location, &item.attrs, &item.vis, &[&item.ident]),
+            Item::Type(item) => self.add(location, &item.attrs, &item.vis, &[&item.ident]),
             Item::Trait(item) => {
-                self.add(place, &item.attrs, &item.vis, &[&item.ident]);
+                self.add(location, &item.attrs, &item.vis, &[&item.ident]);
                 for of in item.items.iter().filter(|_| !is_hidden(&item.attrs)) {
                     let (attrs, name) = match of {
                         TraitItem::Fn(of) => (&of.attrs, &of.sig.ident),
@@ -155,16 +155,16 @@ impl Reader {
                         TraitItem::Type(of) => (&of.attrs, &of.ident),
                         _ => continue,
                     };
-                    self.add(place, attrs, &item.vis, &[&item.ident, name]);
+                    self.add(location, attrs, &item.vis, &[&item.ident, name]);
                 }
             }
-            Item::Impl(item) if !is_test(&item.attrs) => self.of_impl(item, place, rules),
+            Item::Impl(item) if !is_test(&item.attrs) => self.of_impl(item, location, rules),
             Item::Macro(item) => {
                 if let Some(name) = &item.ident {
                     if is_exported(&item.attrs) {
-                        let root = Place {
+                        let root = ItemPath {
                             path: Vec::new(),
-                            ..place.clone()
+                            ..location.clone()
                         };
                         self.add_named(
                             &root,
@@ -179,7 +179,7 @@ impl Reader {
                 } else if let Some(made) = made_by(rules, &item.mac)
                     && let Ok(made) = syn::parse2::<syn::File>(made)
                 {
-                    self.items(&made.items, place, rules)?;
+                    self.items(&made.items, location, rules)?;
                 }
             }
             _ => {}
@@ -187,12 +187,17 @@ impl Reader {
         Ok(())
     }
 
-    fn module(&mut self, module: &syn::ItemMod, place: &Place, rules: &mut Rules) -> Result<()> {
-        self.add(place, &module.attrs, &module.vis, &[&module.ident]);
+    fn module(
+        &mut self,
+        module: &syn::ItemMod,
+        location: &ItemPath,
+        rules: &mut Rules,
+    ) -> Result<()> {
+        self.add(location, &module.attrs, &module.vis, &[&module.ident]);
         let name = module.ident.to_string();
-        let mut inside = Place {
-            children: place.children.join(&name),
-            ..place.clone()
+        let mut inside = ItemPath {
+            children: location.children.join(&name),
+            ..location.clone()
         };
         if is_public(&module.vis) {
             inside.path.push(name.clone());
@@ -201,7 +206,7 @@ impl Reader {
             return self.items(items, &inside, rules);
         }
         let beside = [
-            place.children.join(format!("{name}.rs")),
+            location.children.join(format!("{name}.rs")),
             inside.children.join("mod.rs"),
         ];
         // `#[path]` is for what an architecture has of its own, and that is not public.
@@ -211,7 +216,7 @@ impl Reader {
         }
     }
 
-    fn of_impl(&mut self, item: &syn::ItemImpl, place: &Place, rules: &Rules) {
+    fn of_impl(&mut self, item: &syn::ItemImpl, location: &ItemPath, rules: &Rules) {
         let Type::Path(of) = &*item.self_ty else {
             return;
         };
@@ -227,25 +232,31 @@ impl Reader {
                     let made =
                         made_by(rules, &inside.mac).map(|made| quote::quote!(impl #of { #made }));
                     if let Some(Ok(made)) = made.map(syn::parse2::<syn::ItemImpl>) {
-                        self.of_impl(&made, place, rules);
+                        self.of_impl(&made, location, rules);
                     }
                     continue;
                 }
                 _ => continue,
             };
             // What a trait asks for is the trait's.
-            self.add(place, attrs, vis, &[of, name]);
+            self.add(location, attrs, vis, &[of, name]);
         }
     }
 
-    fn add(&mut self, place: &Place, attrs: &[Attribute], vis: &Visibility, names: &[&Ident]) {
+    fn add(
+        &mut self,
+        location: &ItemPath,
+        attrs: &[Attribute],
+        vis: &Visibility,
+        names: &[&Ident],
+    ) {
         let Some((last, before)) = names.split_last() else {
             return;
         };
-        let mut place = place.clone();
-        place.path.extend(before.iter().map(ToString::to_string));
+        let mut location = location.clone();
+        location.path.extend(before.iter().map(ToString::to_string));
         self.add_named(
-            &place,
+            &location,
             attrs,
             is_public(vis),
             &last.to_string(),
@@ -257,7 +268,7 @@ impl Reader {
     /// Adds an item, by its name if it is public and not hidden, and by what its attributes say.
     fn add_named(
         &mut self,
-        place: &Place,
+        location: &ItemPath,
         attrs: &[Attribute],
         public: bool,
         name: &str,
@@ -265,20 +276,23 @@ impl Reader {
         span: Span,
     ) {
         let name = name.trim_start_matches("r#");
-        let path: Vec<&str> = place
+        let path: Vec<&str> = location
             .path
             .iter()
             .map(String::as_str)
             .chain([name])
             .collect();
         let path = path.join("::") + end;
-        let file = place.file.strip_prefix(&self.dir).unwrap_or(&place.file);
-        let place = format!("safe/src/{}:{}", file.display(), span.start().line);
+        let file = location
+            .file
+            .strip_prefix(&self.dir)
+            .unwrap_or(&location.file);
+        let location = format!("safe/src/{}:{}", file.display(), span.start().line);
         let own = (public && !is_hidden(attrs)).then(|| name.to_owned());
-        let aliases = aliases(attrs).into_iter().chain(own).map(|c| Alias {
+        let aliases = aliases(attrs).into_iter().chain(own).map(|c| SafeName {
             c,
             path: path.clone(),
-            place: place.clone(),
+            location: location.clone(),
         });
         self.aliases.extend(aliases);
     }
@@ -345,14 +359,14 @@ fn aliases(attrs: &[Attribute]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn read(files: &[(&str, &str)]) -> Aliases {
+    fn read(files: &[(&str, &str)]) -> SafeNames {
         let dir = tempfile::tempdir().unwrap();
         for (file, text) in files {
             let path = dir.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        Aliases::read(dir.path()).unwrap()
+        SafeNames::read(dir.path()).unwrap()
     }
 
     #[test]
@@ -380,7 +394,7 @@ mod tests {
             assert_eq!(found, [path], "{name}");
         }
         assert_eq!(
-            found.of("pci_set_master")[0].place,
+            found.of("pci_set_master")[0].location,
             "safe/src/pci/driver.rs:12"
         );
         assert!(found.of("private").is_empty());
@@ -430,7 +444,7 @@ mod tests {
                 .try_into()
                 .unwrap_or_else(|_| panic!("{name}: {found:#?}"));
             assert_eq!(
-                (alias.path.as_str(), alias.place),
+                (alias.path.as_str(), alias.location),
                 (path, format!("safe/src/lib.rs:{line}"))
             );
         }

@@ -36,7 +36,11 @@ pub fn render(explanation: &Explanation) -> String {
             true => String::new(),
             false => format!(", which stands for {}", alias.c),
         };
-        let _ = writeln!(text, "  safe layer  {} ({}){of}", alias.path, alias.place);
+        let _ = writeln!(
+            text,
+            "  safe layer  {} ({}){of}",
+            alias.path, alias.location
+        );
     }
     // Who is known not to have it is told by `since` alone.
     let from_the_start = || {
@@ -142,7 +146,7 @@ fn of_state(is: &str, state: &State) -> String {
             type_name,
         } => format!(
             "at {}, {}, {type_name}",
-            place(*offset_bits, *bitfield),
+            location(*offset_bits, *bitfield),
             size(*size_bits)
         ),
         State::Type {
@@ -171,7 +175,7 @@ fn of_state(is: &str, state: &State) -> String {
     }
 }
 
-fn place(bits: u64, bitfield: bool) -> String {
+fn location(bits: u64, bitfield: bool) -> String {
     match bitfield {
         true => format!("{}:{}", bits / 8, bits % 8),
         false => (bits / 8).to_string(),
@@ -213,7 +217,7 @@ fn picture(type_: &Type, marked: Option<&str>) -> String {
         let _ = writeln!(
             text,
             "  {sign}{:>8} {} {:<width$}  {:<9} {}",
-            place(field.offset_bits, field.bitfield),
+            location(field.offset_bits, field.bitfield),
             bar(type_, field),
             field.name,
             size(field.size_bits),

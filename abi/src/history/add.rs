@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use linux_driver_host::{Error, Result};
 
-use super::{Entry, Fact, History, Kernel, KernelId, Sheet, What, at, set, text};
+use super::{Entry, Fact, History, HistoryKernel, KernelId, Sheet, What, at, set, text};
 use crate::model::{Abi, Linkage};
 
 /// What became of a kernel that was added.
@@ -27,7 +27,7 @@ impl History {
     /// A kernel that is there already, by its ID, is extended by what was not known of it. If it
     /// says something else than before, it is another build: it gets the ID `RELEASE=VERSION`, or
     /// if that says something else too, an error.
-    pub fn add(&mut self, mut kernel: Kernel, abi: &Abi) -> Result<Added> {
+    pub fn add(&mut self, mut kernel: HistoryKernel, abi: &Abi) -> Result<Added> {
         kernel.id.clone_from(&kernel.release);
         check(&kernel, abi)?;
         let facts = facts_of(abi, kernel.symbols_known);
@@ -55,9 +55,9 @@ impl History {
     }
 
     /// Whether all that is known from both sides is the same.
-    fn agrees(&self, number: u32, kernel: &Kernel, facts: &[(What, String, Fact)]) -> bool {
+    fn agrees(&self, number: u32, kernel: &HistoryKernel, facts: &[(What, String, Fact)]) -> bool {
         let entry = &self.entries[number as usize];
-        let version = |kernel: &Kernel| {
+        let version = |kernel: &HistoryKernel| {
             kernel
                 .packages
                 .first()
@@ -90,7 +90,7 @@ impl History {
             })
     }
 
-    fn add_new(&mut self, kernel: Kernel, facts: Vec<(What, String, Fact)>) -> KernelId {
+    fn add_new(&mut self, kernel: HistoryKernel, facts: Vec<(What, String, Fact)>) -> KernelId {
         let mut sheets: [Sheet; What::ALL.len()] = Default::default();
         for (what, name, fact) in facts {
             let (item, number) = self.number(what, &name, fact);
@@ -127,7 +127,12 @@ impl History {
         id
     }
 
-    fn extend(&mut self, number: u32, kernel: Kernel, facts: Vec<(What, String, Fact)>) -> Added {
+    fn extend(
+        &mut self,
+        number: u32,
+        kernel: HistoryKernel,
+        facts: Vec<(What, String, Fact)>,
+    ) -> Added {
         let mut more = false;
         for (what, name, fact) in facts {
             let (item, fact) = self.number(what, &name, fact);
@@ -228,7 +233,7 @@ fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
 }
 
 /// Refuses what cannot stand in a column: names from damaged files can hold anything.
-fn check(kernel: &Kernel, abi: &Abi) -> Result<()> {
+fn check(kernel: &HistoryKernel, abi: &Abi) -> Result<()> {
     let wrong = |what: &str, found: &str| {
         Err(Error::new(
             if kernel.release.is_empty() {

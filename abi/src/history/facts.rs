@@ -8,7 +8,7 @@ use linux_driver_host::Result;
 
 use super::text::Row;
 use super::{Fact, Items, What};
-use crate::model::{Constant, Function, Linkage, Source, Symbol};
+use crate::model::{Constant, Function, Linkage, Origin, Symbol};
 
 /// What stands for nothing.
 const NOTHING: &str = "-";
@@ -20,7 +20,7 @@ const LINKAGES: [(&str, Linkage); 4] = [
     ("macro", Linkage::Macro),
 ];
 
-const SOURCES: [(&str, Source); 2] = [("btf", Source::Btf), ("compiler", Source::Compiler)];
+const SOURCES: [(&str, Origin); 2] = [("btf", Origin::Btf), ("compiler", Origin::Compiler)];
 
 pub(super) fn read<'t>(
     what: What,

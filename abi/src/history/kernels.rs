@@ -18,7 +18,9 @@ use std::fmt::Write;
 use linux_driver_host::Result;
 
 use super::text::Row;
-use super::{ABSENT, Entry, History, Item, Items, Kernel, Package, Sheet, What, at, set};
+use super::{
+    ABSENT, Entry, History, HistoryKernel, HistoryPackage, Item, Items, Sheet, What, at, set,
+};
 
 /// What stands for nothing.
 const NOTHING: &str = "-";
@@ -91,9 +93,9 @@ const ONCE: [&str; 9] = [
 
 impl Block {
     fn of(id: &str) -> Self {
-        let kernel = Kernel {
+        let kernel = HistoryKernel {
             id: id.to_owned(),
-            ..Kernel::default()
+            ..HistoryKernel::default()
         };
         Self {
             entry: Entry {
@@ -113,26 +115,26 @@ impl Block {
             if sha256.len() != 64 || !sha256.bytes().all(|c| c.is_ascii_hexdigit()) {
                 return Err(row.wrong("64 hexadecimal digits as the SHA-256"));
             }
-            kernel.packages.push(Package {
+            kernel.packages.push(HistoryPackage {
                 name: row.filled(name, "a name")?.to_owned(),
                 version: row.filled(version, "a version")?.to_owned(),
                 sha256: sha256.to_owned(),
             });
             return Ok(());
         }
-        let Some(place) = ONCE.iter().position(|word| *word == row.word()) else {
+        let Some(location) = ONCE.iter().position(|word| *word == row.word()) else {
             return Err(row.wrong(format_args!(
                 "kernel, package, or one of: {}",
                 ONCE.join(", ")
             )));
         };
-        if self.seen.iter().any(|seen| ONCE[place..].contains(seen)) {
+        if self.seen.iter().any(|seen| ONCE[location..].contains(seen)) {
             return Err(row.wrong(format_args!(
                 "each of these rows at most once for a kernel, in this order: {}",
                 ONCE.join(", ")
             )));
         }
-        self.seen.push(ONCE[place]);
+        self.seen.push(ONCE[location]);
         match row.word() {
             "is" => {
                 let [release, arch, flavour, series] =
@@ -144,8 +146,8 @@ impl Block {
                 kernel.series = row.filled(series, "a series")?.to_owned();
             }
             "btf" => {
-                let [place] = row.rest("btf, and where it was read from")?;
-                kernel.btf = row.filled(place, "where it was read from")?.to_owned();
+                let [location] = row.rest("btf, and where it was read from")?;
+                kernel.btf = row.filled(location, "where it was read from")?.to_owned();
             }
             "like" => {
                 let number = earlier(row, history)?;
@@ -259,7 +261,7 @@ pub(super) fn write(history: &History) -> String {
             "is\t{}\t{}\t{flavour}\t{}",
             kernel.release, kernel.arch, kernel.series
         );
-        for Package {
+        for HistoryPackage {
             name,
             version,
             sha256,

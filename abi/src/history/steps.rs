@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{Fact, History, KernelId, What};
 use crate::compare::{self, Context, Differing, Used};
 use crate::model::Abi;
-use crate::report::{Check, Part};
+use crate::report::{AbiPart, Comparison};
 use crate::usage::Usage;
 
 /// A kernel of the history.
@@ -81,8 +81,8 @@ impl History {
         &self,
         steps: &[(KernelId, KernelId)],
         usage: &Usage,
-        wanted: Option<&BTreeSet<Part>>,
-    ) -> Vec<Check> {
+        wanted: Option<&BTreeSet<AbiPart>>,
+    ) -> Vec<Comparison> {
         let Some(&(first, second)) = steps.first() else {
             return Vec::new();
         };

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::visible::visible;
-use super::{Check, Report, Verdict, fold, markdown};
+use super::{Comparison, DriftReport, Verdict, fold, markdown};
 
 /// How long a job's summary may be; GitHub drops one that is longer than 1 MiB as a whole.
 const SUMMARY: usize = 1 << 20;
@@ -26,7 +26,7 @@ pub struct Github {
 ///
 /// An error needs somebody to change something; what a rebuild mends is a warning, and what keeps
 /// working a notice.
-pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> Github {
+pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> Github {
     let mut annotations = String::new();
     for check in &report.checks {
         let file = property(&visible(&file(check)));

@@ -15,10 +15,10 @@ mod data;
 mod escape;
 mod page;
 
-use crate::report::Report;
+use crate::report::DriftReport;
 
 /// The page.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &DriftReport) -> String {
     let collected = collect::collect(report);
     page::page(report, &collected)
 }

@@ -5,10 +5,10 @@
 use linux_driver_host::{Error, Result};
 
 use super::visible::visible_json;
-use super::{Report, SCHEMA};
+use super::{DriftReport, SCHEMA};
 
 /// The report as JSON, with a line break at its end.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &DriftReport) -> String {
     // Nothing in it can fail: its maps have strings for keys. Should that change, the reader is
     // told.
     let text = serde_json::to_string_pretty(report)
@@ -16,15 +16,15 @@ pub fn render(report: &Report) -> String {
     visible_json(&text).into_owned() + "\n"
 }
 
-/// A report that was written so. `place` is what an error calls it.
-pub fn read(text: &str, place: &str) -> Result<Report> {
-    let report: Report = serde_json::from_str(text).map_err(|error| {
+/// A report that was written so. `location` is what an error calls it.
+pub fn read(text: &str, location: &str) -> Result<DriftReport> {
+    let report: DriftReport = serde_json::from_str(text).map_err(|error| {
         let remedy = "give a file that `cargo xtask check-abi --format json` wrote";
-        Error::new(place, "a report of check-abi", error, remedy)
+        Error::new(location, "a report of check-abi", error, remedy)
     })?;
     if report.schema != SCHEMA {
         return Err(Error::new(
-            place,
+            location,
             format_args!("a report of schema {SCHEMA}"),
             format_args!("schema {}", report.schema),
             "write it again with this version of the tool",
@@ -37,8 +37,8 @@ pub fn read(text: &str, place: &str) -> Result<Report> {
 /// compared.
 ///
 /// Shards that are not all there, each once, are an error: a part would pass for the whole.
-pub fn merge(reports: impl IntoIterator<Item = Report>) -> Result<Report> {
-    let mut all = Report {
+pub fn merge(reports: impl IntoIterator<Item = DriftReport>) -> Result<DriftReport> {
+    let mut all = DriftReport {
         schema: SCHEMA,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         shard: None,

@@ -5,11 +5,11 @@
 use std::fmt::Write as _;
 
 use super::visible::visible;
-use super::{Check, Report, Verdict, fold, picture, summary};
+use super::{Comparison, DriftReport, Verdict, fold, picture, summary};
 use crate::usage::Role;
 
 /// The report as Markdown.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &DriftReport) -> String {
     let mut out = format!("# ABI drift\n\n{}\n", escape(&summary(report)));
     for check in &report.checks {
         let _ = write!(out, "\n## {}\n\n", escape(&check.title()));
@@ -68,7 +68,7 @@ fn table(out: &mut String, rows: &[&super::Folded<'_>]) {
     }
 }
 
-fn pictures(out: &mut String, check: &Check) {
+fn pictures(out: &mut String, check: &Comparison) {
     for (name, layouts) in &check.layouts {
         let both = [&layouts.before, &layouts.after];
         let has_fields = both

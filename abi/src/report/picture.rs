@@ -52,7 +52,7 @@ impl Mark {
 
 /// One row of a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct LayoutRow {
     /// What it shows.
     pub mark: Mark,
     /// Before.
@@ -65,7 +65,7 @@ pub struct Row {
     pub used: bool,
 }
 
-impl Row {
+impl LayoutRow {
     /// The row as text, in which nothing steers a terminal.
     pub fn line(&self) -> String {
         let (left, right) = (visible(&self.left), visible(&self.right));
@@ -94,8 +94,8 @@ pub fn rows(
     layouts: &Layouts,
     names: (&str, &str),
     used: &dyn Fn(&str) -> bool,
-) -> Vec<Row> {
-    let frame = |left: String, right: String| Row {
+) -> Vec<LayoutRow> {
+    let frame = |left: String, right: String| LayoutRow {
         mark: Mark::Frame,
         left: clip(left),
         right: clip(right),
@@ -110,7 +110,7 @@ pub fn rows(
     let mut out = vec![
         frame(names.0.to_owned(), names.1.to_owned()),
         frame(heading(before), heading(after)),
-        Row {
+        LayoutRow {
             mark: Mark::Frame,
             left: "─".repeat(WIDTH),
             right: "─".repeat(WIDTH),
@@ -197,9 +197,9 @@ impl<'a> Pair<'a> {
         self.left.or(self.right).map_or("", |field| &field.name)
     }
 
-    fn row(&self, used: bool) -> Row {
+    fn row(&self, used: bool) -> LayoutRow {
         let cell = |field: Option<&Field>| field.map_or_else(String::new, cell);
-        Row {
+        LayoutRow {
             mark: self.mark,
             left: cell(self.left),
             right: cell(self.right),
@@ -211,15 +211,15 @@ impl<'a> Pair<'a> {
 
 /// Both lists in one: where a field is on one side only, the other is empty there.
 fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
-    let places = |fields: &'a [Field]| -> HashMap<&'a str, usize> {
+    let locations = |fields: &'a [Field]| -> HashMap<&'a str, usize> {
         let names = fields.iter().map(|field| field.name.as_str());
         names.zip(0..).collect()
     };
     // Most fields stand in the same order on both sides: the maps are made when the first one does
     // not.
     let (here, there) = (OnceCell::new(), OnceCell::new());
-    let place = |map: &OnceCell<HashMap<&'a str, usize>>, fields: &'a [Field], name: &str| {
-        map.get_or_init(|| places(fields)).get(name).copied()
+    let location = |map: &OnceCell<HashMap<&'a str, usize>>, fields: &'a [Field], name: &str| {
+        map.get_or_init(|| locations(fields)).get(name).copied()
     };
     let mut out = Vec::with_capacity(before.len().max(after.len()));
     let (mut i, mut j) = (0, 0);
@@ -232,8 +232,8 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
             (i, j) = (i + 1, j + 1);
             continue;
         }
-        let old_to = old.map(|field| place(&there, after, &field.name));
-        let new_from = new.map(|field| place(&here, before, &field.name));
+        let old_to = old.map(|field| location(&there, after, &field.name));
+        let new_from = new.map(|field| location(&here, before, &field.name));
         // Alone on its side: it is not on the other one, or was drawn there already.
         match (old_to, new_from) {
             (None, None) => break,

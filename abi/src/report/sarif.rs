@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::visible::{visible, visible_json};
-use super::{Change, Check, Finding, Report, Subject, Verdict};
+use super::{Change, Comparison, DriftReport, Finding, Subject, Verdict};
 
 /// Where the schema of the format is.
 const SCHEMA: &str =
@@ -71,7 +71,7 @@ const RULES: &[(&str, &str, &str)] = &[
 
 /// The report as SARIF. `file` says which file a comparison's findings stand in, as a path from the
 /// root of the repository.
-pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> String {
+pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> String {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|(id, short, help)| {
@@ -114,7 +114,7 @@ pub fn render(report: &Report, file: &dyn Fn(&Check) -> String) -> String {
     visible_json(&serde_json::to_string_pretty(&document).unwrap_or_default()).into_owned() + "\n"
 }
 
-fn result(check: &Check, finding: &Finding, uri: &str) -> Value {
+fn result(check: &Comparison, finding: &Finding, uri: &str) -> Value {
     let id = rule(&finding.change);
     let level = match finding.verdict {
         Verdict::Source | Verdict::NoEvidence => "error",

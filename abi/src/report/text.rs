@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::picture::{self, Mark};
 use super::visible::visible;
-use super::{Check, CheckKind, Finding, Report, Verdict, fold, summary};
+use super::{Comparison, ComparisonKind, DriftReport, Finding, Verdict, fold, summary};
 use crate::usage::Role;
 
 /// Which structs are drawn.
@@ -31,7 +31,7 @@ pub struct Options {
 }
 
 /// The report as text: each check, and the last line.
-pub fn render(report: &Report, options: Options) -> String {
+pub fn render(report: &DriftReport, options: Options) -> String {
     let mut out: String = report
         .checks
         .iter()
@@ -42,7 +42,7 @@ pub fn render(report: &Report, options: Options) -> String {
 }
 
 /// One check of a report.
-pub fn one(check: &Check, options: Options) -> String {
+pub fn one(check: &Comparison, options: Options) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint(options, "1", &visible(&check.title())));
     lines(&mut out, check, options);
@@ -52,12 +52,12 @@ pub fn one(check: &Check, options: Options) -> String {
 }
 
 /// What all of it comes to.
-pub fn last_line(report: &Report) -> String {
+pub fn last_line(report: &DriftReport) -> String {
     format!("{}\n", summary(report))
 }
 
-fn lines(out: &mut String, check: &Check, options: Options) {
-    if check.kind == CheckKind::Module {
+fn lines(out: &mut String, check: &Comparison, options: Options) {
+    if check.kind == ComparisonKind::Module {
         let _ = writeln!(out, "  {}: {}", check.of_module(), check.looked_at.words());
     } else if check.findings.is_empty() {
         let _ = writeln!(out, "  no drift: {}", check.looked_at.words());
@@ -101,7 +101,7 @@ fn lines(out: &mut String, check: &Check, options: Options) {
     }
 }
 
-fn pictures(out: &mut String, check: &Check, options: Options) {
+fn pictures(out: &mut String, check: &Comparison, options: Options) {
     for (name, layouts) in &check.layouts {
         let role = check.role_of(name);
         let drawn = match options.pictures {

@@ -16,7 +16,7 @@ const LE: LittleEndian = LittleEndian;
 
 /// The bytes of an object file, unpacked where a distribution compressed it (`.ko.xz`).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    linux_driver_abi::source::module(path)
+    linux_driver_abi::btf_file::read_module(path)
 }
 
 /// A relocation, as its section applies it.

@@ -2,7 +2,7 @@
 //! Modules in assembly against kernels made up here: one difference at a time.
 
 use linux_driver_abi::model::{Abi, Field, Function, Kind, Symbol, Type};
-use linux_driver_abi::report::{Change, Check, Finding, Retyping, Subject, Verdict};
+use linux_driver_abi::report::{Change, Comparison, Finding, Retyping, Subject, Verdict};
 use linux_driver_kernels::Config;
 use std::collections::BTreeMap;
 use std::fs;
@@ -135,11 +135,11 @@ fn kernel<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> 
     }
 }
 
-fn run(module: &Module, kernel: &Target<'_>) -> Check {
+fn run(module: &Module, kernel: &Target<'_>) -> Comparison {
     check(module.build().path(), kernel).unwrap()
 }
 
-fn only(check: &Check) -> &Finding {
+fn only(check: &Comparison) -> &Finding {
     assert_eq!(check.findings.len(), 1, "{:#?}", check.findings);
     &check.findings[0]
 }
@@ -262,7 +262,7 @@ fn later<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> T
 }
 
 #[track_caller]
-fn of<'c>(check: &'c Check, name: &str) -> &'c Finding {
+fn of<'c>(check: &'c Comparison, name: &str) -> &'c Finding {
     let found = check.findings.iter().find(|finding| finding.name == name);
     found.unwrap_or_else(|| panic!("{name}: {:#?}", check.findings))
 }

@@ -7,8 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::history::{nearest, order_of, series_of};
-use linux_driver_abi::source::Source;
 use linux_driver_host::cache::Key;
 use linux_driver_host::{Cache, Error, Result, fs, process};
 use serde::{Deserialize, Serialize};
@@ -174,7 +174,7 @@ impl Archive {
             )?;
             let kernel = staging.join(holdings::KERNEL);
             {
-                let source = Source::open(&kernel)?;
+                let source = BtfFile::open(&kernel)?;
                 let btf = staging.join(BTF);
                 fs::write(&btf, source.btf())?;
             }

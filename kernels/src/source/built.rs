@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use linux_driver_host::cache::Key;
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Error, Result, fs, process};
 
 use crate::build_tree::BuildTree;
@@ -83,7 +83,7 @@ pub(crate) fn build(
     }
     configure(spec, fragment, work)?;
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let step = Step::start(format!(
+    let step = Progress::start(format!(
         "building linux {release} with {} (once; it takes some 15 minutes of a processor, of which there are {processors})",
         fragment.file.display()
     ));
@@ -149,7 +149,7 @@ fn apply(edit: &Edit, tree: &Path) -> Result<()> {
 
 /// Writes the `.config` and makes sure that it is what the fragment says.
 fn configure(spec: &KernelSpec, fragment: &Fragment, tree: &Path) -> Result<()> {
-    let _step = Step::start(format!(
+    let _step = Progress::start(format!(
         "configuring linux with {}",
         fragment.file.display()
     ));

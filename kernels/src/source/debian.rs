@@ -18,7 +18,7 @@ mod version;
 
 use std::path::Path;
 
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, fs, process};
 use serde::Serialize;
 
@@ -191,7 +191,7 @@ pub(crate) fn fetch_root(
     fs::create_dir(&debs)?;
     let files = download(&apt, &packages, &debs)?;
     drop(apt);
-    let step = Step::start(format!("unpacking {} packages", files.len()));
+    let step = Progress::start(format!("unpacking {} packages", files.len()));
     for deb in files {
         process::check_interrupted()?;
         unpack::unpack_into_root(&deb, root)?;
@@ -223,7 +223,7 @@ fn download(
         [package, rest @ ..] => format!("{} and {} more packages", package.name, rest.len()),
         [] => return Ok(Vec::new()),
     };
-    let _step = Step::start(format!(
+    let _step = Progress::start(format!(
         "downloading {what} ({} MB)",
         bytes.div_ceil(1_000_000)
     ));

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use linux_driver_check::{self as check, LoadedSize};
 use linux_driver_host::packages::{self, Install};
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, output, process};
 use linux_driver_kbuild::arch::{self, Target};
 use linux_driver_kbuild::driver::{Builder, Language, Source};
@@ -265,7 +265,7 @@ impl Bench<'_> {
     fn runs(&self, image: &Path) -> Result<[Figure; 2]> {
         let mut run = self.xtask("run");
         {
-            let _step = Step::start("a first run");
+            let _step = Progress::start("a first run");
             process::run(&mut run)?;
         }
         let init = linux_driver_vm::init_program::build(&manifest())?;
@@ -325,8 +325,8 @@ impl Bench<'_> {
         self.dir.join("target")
     }
 
-    fn step(&self, what: &str, round: u32, rounds: u32) -> Step {
-        Step::start(format!(
+    fn step(&self, what: &str, round: u32, rounds: u32) -> Progress {
+        Progress::start(format!(
             "{what} for {}, round {round} of {rounds}",
             self.kernel.release
         ))

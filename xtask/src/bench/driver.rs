@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use linux_driver_check as check;
-use linux_driver_host::progress::Step as Progress;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, output, packages};
 use linux_driver_kbuild::driver::Source;
 use linux_driver_vm::protocol::GUEST_PATH;

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::compare::Says;
 use linux_driver_abi::history::KernelId;
 use linux_driver_abi::model::{Abi, Symbol};
 use linux_driver_abi::needed::Needed;
-use linux_driver_abi::report::{Check, Part};
-use linux_driver_abi::source::Source;
+use linux_driver_abi::report::{AbiPart, Comparison};
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::{Usage, agree, compare};
 use linux_driver_check::module_abi::{self, Exports, Target, Types};
@@ -72,8 +72,8 @@ pub(super) fn beside(
     name: &str,
     after: &Subject,
     usage: &Usage,
-    scope: Option<&BTreeSet<Part>>,
-) -> Result<Check> {
+    scope: Option<&BTreeSet<AbiPart>>,
+) -> Result<Comparison> {
     let abi = book.abi(after)?;
     let after_says = book.says(after, &abi)?;
     let names = (name, &*book.name(after));
@@ -103,8 +103,8 @@ pub(super) fn steps(
     jobs: usize,
     steps: &[(KernelId, KernelId)],
     usage: &Usage,
-    scope: Option<&BTreeSet<Part>>,
-) -> Result<Vec<Check>> {
+    scope: Option<&BTreeSet<AbiPart>>,
+) -> Result<Vec<Comparison>> {
     let history = book.history()?;
     // Neighbours are done by one worker: one kernel becomes the next one by what differs.
     let checks = at_once(jobs, &pieces(steps, jobs), |piece| {
@@ -120,7 +120,7 @@ pub(super) fn bindings(
     cache: &Cache,
     install: Install,
     usage: &Usage,
-) -> Result<Check> {
+) -> Result<Comparison> {
     let name = book.name(subject);
     let kernel = match subject {
         Subject::Named(spec) => acquire::fetched(cache, spec),
@@ -154,7 +154,7 @@ fn of_kernel(
     cache: &Cache,
     install: Install,
     usage: &Usage,
-) -> Result<Check> {
+) -> Result<Comparison> {
     let sys = workspace().join("sys/c");
     let prepared = builder(cache, kernel, install)?.prepared(&sys)?;
     let rustc = rustc(book, "LINUX_DRIVER_KERNEL_DIR", prepared.dir.as_os_str())?;
@@ -178,7 +178,7 @@ fn of_kernel(
 
 /// What can be said without the kernel: rustc's truth about the snapshot, and the snapshot's record
 /// of the kernel.
-fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Check> {
+fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Comparison> {
     let abi = snapshot(name)?;
     let rustc = rustc(book, "LINUX_DRIVER_KERNEL", name.as_ref())?;
     Ok(agree::check(
@@ -264,7 +264,7 @@ pub(super) fn module(
     others: &Others,
     subject: &Subject,
     cache: &Cache,
-) -> Result<Check> {
+) -> Result<Comparison> {
     let kernel = Held::of(book, subject, cache)?;
     let btf = kernel.btf()?;
     let target = kernel.target(btf.as_ref())?.with_others(others.of(ko));
@@ -286,7 +286,7 @@ struct Held {
     arch: String,
     tree: Option<BuildTree>,
     config: Option<Config>,
-    source: Option<Source>,
+    source: Option<BtfFile>,
     abi: Option<Abi>,
 }
 
@@ -317,10 +317,10 @@ impl Held {
                 held.arch = std::env::consts::ARCH.to_owned();
                 held.config =
                     Config::read(&Path::new("/boot").join(format!("config-{}", held.release))).ok();
-                held.source = Some(Source::open(Path::new(super::subjects::RUNNING_BTF))?);
+                held.source = Some(BtfFile::open(Path::new(super::subjects::RUNNING_BTF))?);
             }
             (None, Subject::File(file)) if !super::subjects::is_record(file) => {
-                held.source = Some(Source::open(file)?)
+                held.source = Some(BtfFile::open(file)?)
             }
             (None, _) => held.abi = Some(book.abi(subject)?),
         }
@@ -328,7 +328,7 @@ impl Held {
     }
 
     fn btf(&self) -> Result<Option<Btf<'_>>> {
-        self.source.as_ref().map(Source::kernel).transpose()
+        self.source.as_ref().map(BtfFile::kernel).transpose()
     }
 
     fn target<'a>(&'a self, btf: Option<&'a Btf<'a>>) -> Result<Target<'a>> {
@@ -372,6 +372,6 @@ mod tests {
                 Ok(())
             }
         });
-        assert_eq!(error.unwrap_err().place(), "7");
+        assert_eq!(error.unwrap_err().location(), "7");
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use linux_driver_abi::report::text::Pictures;
 use linux_driver_abi::report::{
-    Check, CheckKind, Report, github, html, json, markdown, sarif, text,
+    Comparison, ComparisonKind, DriftReport, github, html, json, markdown, sarif, text,
 };
 use linux_driver_host::{Error, Result, output};
 
@@ -33,7 +33,7 @@ pub(crate) enum Format {
 
 /// Prints the report on standard output. It is written by as many workers as `jobs` says.
 pub(super) fn print(
-    report: &Report,
+    report: &DriftReport,
     format: Format,
     pictures: Pictures,
     jobs: usize,
@@ -43,8 +43,8 @@ pub(super) fn print(
         Format::Text => {
             let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let options = text::Options { colour, pictures };
-            let pieces: Vec<&[Check]> = super::checks::pieces(&report.checks, jobs);
-            let write = |piece: &&[Check]| {
+            let pieces: Vec<&[Comparison]> = super::checks::pieces(&report.checks, jobs);
+            let write = |piece: &&[Comparison]| {
                 Ok(piece
                     .iter()
                     .map(|check| text::one(check, options))
@@ -68,11 +68,11 @@ pub(super) fn print(
 }
 
 /// The file of the repository at which findings of a comparison stand.
-fn file_of(check: &Check) -> String {
+fn file_of(check: &Comparison) -> String {
     match check.kind {
-        CheckKind::Bindings => "sys/needed.toml".to_owned(),
-        CheckKind::Module => check.against.clone(),
-        CheckKind::Kernels => {
+        ComparisonKind::Bindings => "sys/needed.toml".to_owned(),
+        ComparisonKind::Module => check.against.clone(),
+        ComparisonKind::Kernels => {
             // `update` names the release too: "debian-6.12 (6.12.117+deb12-amd64)".
             let snapshot = format!(
                 "headers/snapshots/{}/abi.json",

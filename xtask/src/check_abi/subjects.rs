@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use linux_driver_abi::btf::extract;
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::compare::Says;
 use linux_driver_abi::history::{History, KernelId, Watched, nearest};
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::needed::Needed;
-use linux_driver_abi::source::Source;
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::{Error, Result};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING};
@@ -275,12 +275,12 @@ impl Book {
             }
             Subject::Tree(dir) => self.of_kernel(&Kernel::of_tree(dir)?),
             Subject::File(file) if is_record(file) => record(file),
-            Subject::File(file) => self.of_btf(&Source::open(file)?),
+            Subject::File(file) => self.of_btf(&BtfFile::open(file)?),
             Subject::Running => match Kernel::running() {
                 Ok(kernel) => self.of_kernel(&kernel),
                 // Its BTF is there without its headers too.
                 Err(_) => {
-                    let mut abi = self.of_btf(&Source::open(Path::new(RUNNING_BTF))?)?;
+                    let mut abi = self.of_btf(&BtfFile::open(Path::new(RUNNING_BTF))?)?;
                     abi.release = running_release();
                     std::env::consts::ARCH.clone_into(&mut abi.arch);
                     Ok(abi)
@@ -361,7 +361,7 @@ impl Book {
         Ok(abi)
     }
 
-    fn of_btf(&self, source: &Source) -> Result<Abi> {
+    fn of_btf(&self, source: &BtfFile) -> Result<Abi> {
         extract(&source.kernel()?, &self.scope()?)
     }
 

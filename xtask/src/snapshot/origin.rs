@@ -3,7 +3,7 @@
 //! input gives the same file.
 
 use linux_driver_abi::Abi;
-use linux_driver_abi::source::Source;
+use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::prepare;
 use linux_driver_kernels::{Kernel, Package};
@@ -60,7 +60,7 @@ struct Build {
 
 impl Origin {
     /// Of type information alone.
-    pub(super) fn of_btf(source: &Source, found_in: &'static str) -> Self {
+    pub(super) fn of_btf(source: &BtfFile, found_in: &'static str) -> Self {
         Self {
             schema: SCHEMA,
             release: String::new(),
@@ -78,7 +78,7 @@ impl Origin {
 
     /// Of a kernel with its headers.
     pub(super) fn of_kernel(
-        source: &Source,
+        source: &BtfFile,
         found_in: &'static str,
         abi: &Abi,
         kernel: &Kernel,

@@ -61,7 +61,7 @@ mod tests {
         for text in ["", "{}", "{\"schema\": 1, \"types\": []}", "[1, 2"] {
             std::fs::write(&file, text).unwrap();
             let error = record(&file).unwrap_err();
-            assert_eq!(error.place(), file.display().to_string(), "{text}");
+            assert_eq!(error.location(), file.display().to_string(), "{text}");
         }
         let newer = Abi {
             schema: SCHEMA + 1,

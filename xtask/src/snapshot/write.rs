@@ -123,7 +123,7 @@ mod tests {
         fs::write(&file, "dear").unwrap();
         for dir in [file.clone(), file.join("name"), file.join("deep/name")] {
             let error = write(&dir, &snapshot("1")).unwrap_err();
-            assert_eq!(error.place(), dir.display().to_string());
+            assert_eq!(error.location(), dir.display().to_string());
             assert_eq!(names(root.path()), ["letter.txt"]);
             assert_eq!(fs::read_to_string(&file).unwrap(), "dear");
         }

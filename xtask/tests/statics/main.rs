@@ -82,7 +82,7 @@ fn layouts(kernel: &str) -> Abi {
         types: types.map(str::to_owned).to_vec(),
         functions: Vec::new(),
     };
-    let abi = extract(&Btf::open(source.btf(), source.place()).unwrap(), &scope).unwrap();
+    let abi = extract(&Btf::open(source.btf(), source.location()).unwrap(), &scope).unwrap();
     assert!(abi.no_evidence.is_empty(), "{:?}", abi.no_evidence);
     abi
 }

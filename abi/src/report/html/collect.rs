@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::report::{Check, Finding, Layouts, Report, Subject, Verdict};
+use crate::report::{Comparison, DriftReport, Finding, Layouts, Subject, Verdict};
 use crate::usage::Role;
 
 /// What a column is of.
@@ -84,11 +84,11 @@ fn gravest(findings: &[&Finding]) -> Option<Verdict> {
     open.map(|finding| finding.verdict).max()
 }
 
-pub(super) fn collect(report: &Report) -> Collected<'_> {
+pub(super) fn collect(report: &DriftReport) -> Collected<'_> {
     let by_row: Vec<BTreeMap<(Group, &str), Vec<&Finding>>> =
         report.checks.iter().map(cells).collect();
     let columns = columns(&by_row);
-    let place: HashMap<(Group, &str), usize> = columns
+    let location: HashMap<(Group, &str), usize> = columns
         .iter()
         .enumerate()
         .map(|(at, column)| ((column.group, column.name), at))
@@ -103,7 +103,7 @@ pub(super) fn collect(report: &Report) -> Collected<'_> {
     let mut known: HashMap<(usize, String), Vec<usize>> = HashMap::new();
     for (row, (check, cells)) in report.checks.iter().zip(by_row).enumerate() {
         for ((group, name), findings) in cells {
-            let Some(&column) = place.get(&(group, name)) else {
+            let Some(&column) = location.get(&(group, name)) else {
                 continue;
             };
             let layouts = check.layouts.get(name).filter(|_| group == Group::Types);
@@ -136,7 +136,7 @@ pub(super) fn collect(report: &Report) -> Collected<'_> {
 }
 
 /// The findings of a check by column.
-fn cells(check: &Check) -> BTreeMap<(Group, &str), Vec<&Finding>> {
+fn cells(check: &Comparison) -> BTreeMap<(Group, &str), Vec<&Finding>> {
     let mut cells: BTreeMap<(Group, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in &check.findings {
         cells.entry(column_of(finding)).or_default().push(finding);
@@ -175,7 +175,7 @@ fn words(findings: &[&Finding]) -> String {
 }
 
 /// The rows' names in links, each only once.
-fn keys(report: &Report) -> Vec<Row> {
+fn keys(report: &DriftReport) -> Vec<Row> {
     let mut count: HashMap<&str, usize> = HashMap::new();
     for check in &report.checks {
         *count.entry(&check.kernel).or_default() += 1;

@@ -5,7 +5,9 @@ use std::fmt::Write;
 
 use super::collect::{Collected, Column, Group, Variant};
 use super::escape::Text;
-use crate::report::{Check, CheckKind, Finding, LookedAt, Report, Verdict, counted, summary};
+use crate::report::{
+    Comparison, ComparisonKind, DriftReport, Finding, LookedAt, Verdict, counted, summary,
+};
 use crate::usage::Role;
 
 const STYLE: &str = include_str!("page.css");
@@ -55,7 +57,7 @@ macro_rules! put {
     ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
 }
 
-pub(super) fn page(report: &Report, collected: &Collected<'_>) -> String {
+pub(super) fn page(report: &DriftReport, collected: &Collected<'_>) -> String {
     let mut out = String::new();
     out.push_str(concat!(
         "<!DOCTYPE html>\n<!-- SPDX-License-Identifier: GPL-2.0-only -->\n<html lang=\"en\">\n<head>\n",
@@ -83,15 +85,15 @@ pub(super) fn page(report: &Report, collected: &Collected<'_>) -> String {
     out
 }
 
-fn kind(kind: CheckKind) -> &'static str {
+fn kind(kind: ComparisonKind) -> &'static str {
     match kind {
-        CheckKind::Bindings => "bindings and kernel",
-        CheckKind::Kernels => "kernel and kernel",
-        CheckKind::Module => "module and kernel",
+        ComparisonKind::Bindings => "bindings and kernel",
+        ComparisonKind::Kernels => "kernel and kernel",
+        ComparisonKind::Module => "module and kernel",
     }
 }
 
-fn head(report: &Report, out: &mut String) {
+fn head(report: &DriftReport, out: &mut String) {
     out.push_str("<header>\n<div class=\"bar\"><h1>check-abi</h1>");
     out.push_str("<button type=\"button\" id=\"theme\" hidden>Light or dark</button></div>\n");
     put!(out, "<p class=\"sum\">{}</p>\n", Text(summary(report)));
@@ -103,7 +105,11 @@ fn head(report: &Report, out: &mut String) {
     let mut fact = |name: &str, value: String| {
         put!(out, "<div><dt>{name}</dt><dd>{}</dd></div>\n", Text(value))
     };
-    for of in [CheckKind::Bindings, CheckKind::Kernels, CheckKind::Module] {
+    for of in [
+        ComparisonKind::Bindings,
+        ComparisonKind::Kernels,
+        ComparisonKind::Module,
+    ] {
         let count = report
             .checks
             .iter()
@@ -151,9 +157,9 @@ fn head(report: &Report, out: &mut String) {
 }
 
 /// The other side, if it is one and the same for all.
-fn one_side(report: &Report) -> Option<&str> {
+fn one_side(report: &DriftReport) -> Option<&str> {
     let (first, rest) = report.checks.split_first()?;
-    let same = |check: &Check| check.against == first.against && check.kind == first.kind;
+    let same = |check: &Comparison| check.against == first.against && check.kind == first.kind;
     rest.iter().all(same).then_some(first.against.as_str())
 }
 
@@ -182,7 +188,7 @@ fn filters(collected: &Collected<'_>, out: &mut String) {
     ));
 }
 
-fn matrix(report: &Report, collected: &Collected<'_>, out: &mut String) {
+fn matrix(report: &DriftReport, collected: &Collected<'_>, out: &mut String) {
     out.push_str("<h2 id=\"matrix-title\">Kernels by types and functions</h2>\n");
     if collected.rows.is_empty() {
         out.push_str("<p class=\"none\">Nothing was compared, so nothing is known.</p>\n");
@@ -243,7 +249,7 @@ fn matrix(report: &Report, collected: &Collected<'_>, out: &mut String) {
     out.push_str("</tbody>\n</table>\n</div>\n");
 }
 
-fn articles(report: &Report, collected: &Collected<'_>, out: &mut String) {
+fn articles(report: &DriftReport, collected: &Collected<'_>, out: &mut String) {
     if collected.rows.is_empty() {
         return;
     }
@@ -272,7 +278,7 @@ fn articles(report: &Report, collected: &Collected<'_>, out: &mut String) {
 }
 
 fn article(
-    report: &Report,
+    report: &DriftReport,
     column: &Column<'_>,
     number: usize,
     variant: &Variant<'_>,
@@ -341,7 +347,7 @@ fn role_word(role: Role) -> &'static str {
 }
 
 /// Kernels, those that follow one another in the report as one run: "first … last (7)".
-fn runs(report: &Report, rows: &[usize]) -> String {
+fn runs(report: &DriftReport, rows: &[usize]) -> String {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for &row in rows {
         match runs.last_mut() {

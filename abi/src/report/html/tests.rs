@@ -3,7 +3,7 @@ use super::escape::{Text, json};
 use super::render;
 use crate::model::{Field, Kind, Type};
 use crate::report::{
-    Change, Check, CheckKind, Finding, Layouts, LookedAt, Report, Subject, Verdict,
+    Change, Comparison, ComparisonKind, DriftReport, Finding, Layouts, LookedAt, Subject, Verdict,
 };
 
 fn field(name: &str, at: u64) -> Field {
@@ -41,7 +41,7 @@ fn finding(name: &str, verdict: Verdict) -> Finding {
     }
 }
 
-fn check(kernel: &str, findings: Vec<Finding>) -> Check {
+fn check(kernel: &str, findings: Vec<Finding>) -> Comparison {
     let of = |finding: &Finding| {
         let layouts = Layouts {
             before: Some(layout(&["a", "unmistakable"]).into()),
@@ -49,8 +49,8 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
         };
         (finding.name.clone(), layouts)
     };
-    Check {
-        kind: CheckKind::Kernels,
+    Comparison {
+        kind: ComparisonKind::Kernels,
         kernel: kernel.to_owned(),
         against: "older".to_owned(),
         looked_at: LookedAt {
@@ -63,10 +63,10 @@ fn check(kernel: &str, findings: Vec<Finding>) -> Check {
     }
 }
 
-fn report(checks: Vec<Check>) -> Report {
-    Report {
+fn report(checks: Vec<Comparison>) -> DriftReport {
+    DriftReport {
         checks,
-        ..Report::default()
+        ..DriftReport::default()
     }
 }
 
@@ -173,7 +173,7 @@ fn rows_of_one_kernel_have_names_of_their_own() {
 
 #[test]
 fn an_empty_report_says_that_nothing_is_known() {
-    let page = render(&Report::default());
+    let page = render(&DriftReport::default());
     assert!(page.contains("Nothing was compared, so nothing is known."));
     assert!(!page.contains("<table id=\"matrix\""));
     let clean = render(&report(vec![check("k", Vec::new())]));

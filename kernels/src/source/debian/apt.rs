@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
 use linux_driver_host::cache::{Disk, Key};
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, process};
 
 use super::archives::Archives;
@@ -49,7 +49,7 @@ impl Apt {
         let name = suites.join("-");
         let key = Key::new().with(&sources).with(arch);
         let lock = cache.lock("apt", &format!("{name}-{}", key.hex()))?;
-        let dir = cache.place("apt", &name, &key);
+        let dir = cache.entry_path("apt", &name, &key);
         for folder in ["lists/partial", "archives/partial", "log"] {
             let folder = dir.join(folder);
             fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make", &e))?;
@@ -82,7 +82,7 @@ impl Apt {
 
     /// Downloads the lists.
     pub(super) fn refresh(&self) -> Result<()> {
-        let _step = Step::start(format!(
+        let _step = Progress::start(format!(
             "reading what Debian's archive has in {}",
             self.suites
         ));
@@ -312,7 +312,7 @@ mod tests {
             return;
         };
         let error = apt.refresh_if_old().unwrap_err();
-        assert!(error.place().contains("no-mirror"), "{error}");
+        assert!(error.location().contains("no-mirror"), "{error}");
         assert!(
             error.remedy().contains("in the cache already still work"),
             "{error}"

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result};
 
 use super::apt::Apt;
@@ -156,7 +156,7 @@ pub(crate) fn files(
     };
     if let Some(name) = &holding.headers {
         let (deb, package) = deb_of(name)?;
-        let _step = Step::start(format!("unpacking {name}"));
+        let _step = Progress::start(format!("unpacking {name}"));
         files.symvers = unpack::unpack_file(&deb, "*/Module.symvers", &symvers)?;
         if unpack::unpack_file(&deb, "*/vmlinux", &kernel)? {
             files.kernel = format!("vmlinux of {name}");
@@ -165,7 +165,7 @@ pub(crate) fn files(
     }
     if let (true, Some(name)) = (files.kernel.is_empty(), &holding.image) {
         let (deb, package) = deb_of(name)?;
-        let _step = Step::start(format!("unpacking {name}"));
+        let _step = Progress::start(format!("unpacking {name}"));
         if unpack::unpack_image(&deb, &kernel)? {
             files.kernel = format!("vmlinuz of {name}");
         }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use linux_driver_host::progress::Step;
+use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, fs, process};
 
 use super::apt::Apt;
@@ -106,7 +106,7 @@ pub(crate) fn fetch(
     let archive = staging.join("source.tar");
     let found = download(&apt, &packages.iter().collect::<Vec<_>>(), &debs)?;
     drop(apt);
-    let step = Step::start(format!(
+    let step = Progress::start(format!(
         "unpacking the source of linux {}",
         upstream(&choice.version)
     ));

@@ -127,7 +127,7 @@ fn other_machine(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// An error about a file that is none of those that are read.
-pub(super) fn unknown(bytes: &[u8], place: &str) -> Error {
+pub(super) fn unknown(bytes: &[u8], location: &str) -> Error {
     let (found, remedy) = if bytes.is_empty() {
         ("an empty file".to_owned(), "get it again".to_owned())
     } else if let Some(name) = other_compression(bytes) {
@@ -163,7 +163,7 @@ pub(super) fn unknown(bytes: &[u8], place: &str) -> Error {
     };
     let expected = "BTF, a kernel (vmlinux, vmlinuz or bzImage, Image, vmlinuz.efi) or a module, plain or compressed with \
                     gzip, xz, lz4 or zstd";
-    Error::new(place, expected, found, remedy)
+    Error::new(location, expected, found, remedy)
 }
 
 impl Display for Container {

@@ -87,7 +87,7 @@ pub(super) struct NotFound {
 }
 
 impl NotFound {
-    pub(super) fn error(self, place: &str, container: Container) -> Error {
+    pub(super) fn error(self, location: &str, container: Container) -> Error {
         let found = match self.cut_off {
             Some((length, there)) => {
                 format!("BTF of {length} bytes, of which {there} are there: the file is cut off")
@@ -98,7 +98,7 @@ impl NotFound {
             ),
         };
         Error::new(
-            place,
+            location,
             format_args!("BTF in the kernel ({container})"),
             found,
             self.remedy(),
@@ -265,9 +265,9 @@ impl Scanner {
 }
 
 /// An error about a module that unpacks to too much.
-pub(super) fn too_large(place: &str) -> Error {
+pub(super) fn too_large(location: &str) -> Error {
     Error::new(
-        place,
+        location,
         format_args!("a module of at most {MODULE} bytes when unpacked"),
         "a larger one",
         "unpack it, and give what comes out",
@@ -276,7 +276,7 @@ pub(super) fn too_large(place: &str) -> Error {
 
 /// Takes what is unpacked, and keeps what is needed: the BTF of a kernel, or the whole of a module.
 pub(super) struct Keeper<'p> {
-    place: &'p str,
+    location: &'p str,
     state: State,
 }
 
@@ -295,9 +295,9 @@ pub(super) enum Kept {
 }
 
 impl<'p> Keeper<'p> {
-    pub(super) fn new(place: &'p str) -> Self {
+    pub(super) fn new(location: &'p str) -> Self {
         Self {
-            place,
+            location,
             state: State::Start(Vec::new()),
         }
     }
@@ -312,7 +312,7 @@ impl<'p> Keeper<'p> {
             }
             State::Module(bytes) => {
                 if bytes.len() + chunk.len() > MODULE {
-                    return Err(too_large(self.place));
+                    return Err(too_large(self.location));
                 }
                 bytes.extend_from_slice(chunk);
             }
@@ -326,7 +326,7 @@ impl<'p> Keeper<'p> {
             let start = std::mem::take(start);
             let form = Form::of(&start);
             if matches!(form, Some(Form::Elf | Form::Module)) {
-                super::elf::readable(&start, self.place)?;
+                super::elf::readable(&start, self.location)?;
             }
             self.state = match form {
                 Some(Form::Module) => State::Module(start),

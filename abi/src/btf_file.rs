@@ -53,8 +53,8 @@ pub const KERNEL: u64 = 4 << 30;
 
 /// A file that holds BTF.
 #[derive(Debug)]
-pub struct Source {
-    place: String,
+pub struct BtfFile {
+    location: String,
     bytes: Bytes,
     found: Found,
 }
@@ -70,7 +70,7 @@ struct Found {
 }
 
 /// Refuses BTF of a length that no kernel's has.
-fn check_length(length: usize, place: &str) -> Result<()> {
+fn check_length(length: usize, location: &str) -> Result<()> {
     let (found, remedy) = match length {
         0 => (
             "an empty one".to_owned(),
@@ -80,32 +80,32 @@ fn check_length(length: usize, place: &str) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::new(
-        place,
+        location,
         format_args!("BTF of at most {BTF} bytes"),
         found,
         remedy,
     ))
 }
 
-impl Source {
+impl BtfFile {
     /// Opens a file, whatever holds the BTF in it.
     pub fn open(path: &Path) -> Result<Self> {
         Self::of(map::open_up_to(path, KERNEL)?, path.display())
     }
 
-    /// The same for bytes that are at hand. `place` is what an error calls them.
-    pub fn from_bytes(bytes: Vec<u8>, place: impl Display) -> Result<Self> {
-        Self::of(Bytes::Owned(bytes), place)
+    /// The same for bytes that are at hand. `location` is what an error calls them.
+    pub fn from_bytes(bytes: Vec<u8>, location: impl Display) -> Result<Self> {
+        Self::of(Bytes::Owned(bytes), location)
     }
 
-    fn of(bytes: Bytes, place: impl Display) -> Result<Self> {
-        let place = place.to_string();
-        let (bytes, found) = match find(&bytes, &place)? {
+    fn of(bytes: Bytes, location: impl Display) -> Result<Self> {
+        let location = location.to_string();
+        let (bytes, found) = match find(&bytes, &location)? {
             Where::There(found) => (bytes, found),
             Where::Unpacked(unpacked, found) => (Bytes::Owned(unpacked), found),
         };
         Ok(Self {
-            place,
+            location,
             bytes,
             found,
         })
@@ -124,13 +124,13 @@ impl Source {
                 format!("the kernel {release}, which it was built for")
             });
             return Err(Error::new(
-                self.place(),
+                self.location(),
                 "a kernel's BTF",
                 "a module's (split BTF), whose types and strings go on where its kernel's end",
                 format_args!("give the BTF of {kernel}: that has what they share"),
             ));
         }
-        Btf::open(self.btf(), self.place())
+        Btf::open(self.btf(), self.location())
     }
 
     /// What a module was built over, if it brings that along (its section `.BTF.base`): a short
@@ -146,8 +146,8 @@ impl Source {
     }
 
     /// What an error calls it.
-    pub fn place(&self) -> &str {
-        &self.place
+    pub fn location(&self) -> &str {
+        &self.location
     }
 }
 
@@ -159,16 +159,16 @@ pub(crate) fn small(path: &Path, most: u64, why: &str) -> Result<Vec<u8>> {
 /// The bytes of a module's file, unpacked where it is compressed.
 ///
 /// A pipe, a device and a file larger than any module are refused before a byte is read.
-pub fn module(path: &Path) -> Result<Vec<u8>> {
+pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     let bytes = map::open_up_to(path, FILE)?;
     let Some(compression) = Compression::of(&bytes) else {
         return Ok(bytes.to_vec());
     };
-    let place = path.display().to_string();
+    let location = path.display().to_string();
     let mut whole = Vec::new();
-    unpack::unpack(compression, &bytes, &place, &mut |chunk| {
+    unpack::unpack(compression, &bytes, &location, &mut |chunk| {
         if whole.len() + chunk.len() > MODULE {
-            return Err(scan::too_large(&place));
+            return Err(scan::too_large(&location));
         }
         whole.extend_from_slice(chunk);
         Ok(())
@@ -184,14 +184,14 @@ enum Where {
     Unpacked(Vec<u8>, Found),
 }
 
-fn find(bytes: &[u8], place: &str) -> Result<Where> {
+fn find(bytes: &[u8], location: &str) -> Result<Where> {
     if let Some(compression) = Compression::of(bytes) {
-        return unpacked(bytes, place, None, compression);
+        return unpacked(bytes, location, None, compression);
     }
-    let form = Form::of(bytes).ok_or_else(|| container::unknown(bytes, place))?;
+    let form = Form::of(bytes).ok_or_else(|| container::unknown(bytes, location))?;
     match form {
         Form::Raw => {
-            check_length(bytes.len(), place)?;
+            check_length(bytes.len(), location)?;
             Ok(Where::There(Found {
                 container: Container::plain(form),
                 btf: 0..bytes.len(),
@@ -199,21 +199,21 @@ fn find(bytes: &[u8], place: &str) -> Result<Where> {
                 release: None,
             }))
         }
-        Form::Elf | Form::Module => elf::find(bytes, place).map(Where::There),
+        Form::Elf | Form::Module => elf::find(bytes, location).map(Where::There),
         Form::Bzimage | Form::EfiZboot => {
-            let payload = image::payload(bytes, form, place)?;
+            let payload = image::payload(bytes, form, location)?;
             match Compression::of(payload) {
-                Some(compression) => unpacked(payload, place, Some(form), compression),
-                None if image::is_plain(payload) => scanned(bytes, place, form),
-                None => Err(image::unread(bytes, form, place)),
+                Some(compression) => unpacked(payload, location, Some(form), compression),
+                None if image::is_plain(payload) => scanned(bytes, location, form),
+                None => Err(image::unread(bytes, form, location)),
             }
         }
-        Form::Image => scanned(bytes, place, form),
+        Form::Image => scanned(bytes, location, form),
     }
 }
 
 /// Looks for the BTF in the bytes of a file.
-fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
+fn scanned(bytes: &[u8], location: &str, form: Form) -> Result<Where> {
     let container = Container::plain(form);
     match scan::largest(bytes) {
         Ok(btf) => Ok(Where::There(Found {
@@ -222,7 +222,7 @@ fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
             base: None,
             release: None,
         })),
-        Err(none) => Err(none.error(place, container)),
+        Err(none) => Err(none.error(location, container)),
     }
 }
 
@@ -230,12 +230,14 @@ fn scanned(bytes: &[u8], place: &str, form: Form) -> Result<Where> {
 /// in, if in anything.
 fn unpacked(
     packed: &[u8],
-    place: &str,
+    location: &str,
     form: Option<Form>,
     compression: Compression,
 ) -> Result<Where> {
-    let mut keeper = scan::Keeper::new(place);
-    unpack::unpack(compression, packed, place, &mut |chunk| keeper.push(chunk))?;
+    let mut keeper = scan::Keeper::new(location);
+    unpack::unpack(compression, packed, location, &mut |chunk| {
+        keeper.push(chunk)
+    })?;
     let (inner, kept) = keeper.finish()?;
     let container = Container {
         form: form.or(inner).unwrap_or(Form::Image),
@@ -243,7 +245,7 @@ fn unpacked(
     };
     match kept {
         scan::Kept::Module(bytes) => {
-            let mut found = elf::find(&bytes, place)?;
+            let mut found = elf::find(&bytes, location)?;
             found.container = container;
             Ok(Where::Unpacked(bytes, found))
         }
@@ -257,11 +259,11 @@ fn unpacked(
             },
         )),
         scan::Kept::None(none) if inner.is_none() && form.is_none() => Err(Error::new(
-            place,
+            location,
             format_args!("a kernel or a module, compressed with {compression}"),
             "something else",
             none.remedy(),
         )),
-        scan::Kept::None(none) => Err(none.error(place, container)),
+        scan::Kept::None(none) => Err(none.error(location, container)),
     }
 }

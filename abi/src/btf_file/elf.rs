@@ -18,10 +18,10 @@ const LITTLE: u8 = 1;
 type Header = FileHeader64<LittleEndian>;
 
 /// Refuses an ELF file of a machine whose kernels are not read, as far as its start is there.
-pub(super) fn readable(bytes: &[u8], place: &str) -> Result<()> {
+pub(super) fn readable(bytes: &[u8], location: &str) -> Result<()> {
     match (bytes.get(4), bytes.get(5)) {
         (Some(&class), Some(&data)) if (class, data) != (CLASS64, LITTLE) => Err(Error::new(
-            place,
+            location,
             "an ELF file of 64 bits, in little-endian order",
             match (class, data) {
                 (1, _) => "one of 32 bits",
@@ -35,11 +35,11 @@ pub(super) fn readable(bytes: &[u8], place: &str) -> Result<()> {
 }
 
 /// Where the BTF is.
-pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
+pub(super) fn find(bytes: &[u8], location: &str) -> Result<Found> {
     let form = Form::of(bytes).unwrap_or(Form::Elf);
     let damaged = |error: &dyn std::fmt::Display| {
         Error::new(
-            place,
+            location,
             format_args!("an ELF file ({form}) with all its sections"),
             format_args!(
                 "{error}, in a file of {} bytes: it is cut off, or damaged",
@@ -48,7 +48,7 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
             "get the file again",
         )
     };
-    readable(bytes, place)?;
+    readable(bytes, location)?;
     let header = Header::parse(bytes).map_err(|e| damaged(&e))?;
     let endian = LittleEndian;
     let sections = header.sections(endian, bytes).map_err(|e| damaged(&e))?;
@@ -73,14 +73,14 @@ pub(super) fn find(bytes: &[u8], place: &str) -> Result<Found> {
             )
         };
         return Err(Error::new(
-            place,
+            location,
             format_args!("a {form} with BTF"),
             found,
             remedy,
         ));
     };
     let base = section(&sections, bytes, b".BTF.base").map_err(|e| damaged(&e))?;
-    check_length(btf.len(), place)?;
+    check_length(btf.len(), location)?;
     let modinfo = section(&sections, bytes, b".modinfo").map_err(|e| damaged(&e))?;
     let release = modinfo.filter(|_| form == Form::Module).and_then(|range| {
         let mut entries = bytes[range].split(|&byte| byte == 0);

@@ -27,12 +27,12 @@ type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<()>;
 pub(super) fn unpack(
     compression: Compression,
     packed: &[u8],
-    place: &str,
+    location: &str,
     sink: Sink<'_>,
 ) -> Result<()> {
     let mut output = Output {
         compression,
-        place,
+        location,
         sink,
         length: 0,
     };
@@ -50,7 +50,7 @@ pub(super) fn unpack(
 /// Counts what is handed on.
 struct Output<'s, 'p> {
     compression: Compression,
-    place: &'p str,
+    location: &'p str,
     sink: Sink<'s>,
     length: u64,
 }
@@ -60,7 +60,7 @@ impl Output<'_, '_> {
         self.length += bytes.len() as u64;
         if self.length > UNPACKED {
             return Err(Error::new(
-                self.place,
+                self.location,
                 format_args!(
                     "at most {UNPACKED} bytes, unpacked with {}",
                     self.compression
@@ -85,7 +85,7 @@ impl Output<'_, '_> {
     /// Sound data, which refers further back than is followed.
     fn window(&self, requested: u64) -> Error {
         Error::new(
-            self.place,
+            self.location,
             format_args!(
                 "data compressed with {} that refers at most {WINDOW} bytes back",
                 self.compression
@@ -100,7 +100,7 @@ impl Output<'_, '_> {
     /// What can be sound, and is not read.
     fn unread(&self, why: &dyn Display) -> Error {
         Error::new(
-            self.place,
+            self.location,
             format_args!(
                 "data compressed with {} in a form that is read",
                 self.compression
@@ -112,7 +112,7 @@ impl Output<'_, '_> {
 
     fn damaged(&self, error: &dyn Display) -> Error {
         Error::new(
-            self.place,
+            self.location,
             format_args!("whole data compressed with {}", self.compression),
             format_args!(
                 "{error}, after {} bytes were unpacked: it is cut off, or damaged",

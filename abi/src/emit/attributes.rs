@@ -5,14 +5,11 @@
 //! the ABIs of x86_64 and arm64 have it; where the kernel's offset is another, the smallest
 //! attribute that leads to it is taken.
 
-use linux_driver_host::{Error, Result};
-
-use super::types::Writer;
-use crate::btf::{Id, Item, Member};
+use crate::btf::Item;
 
 /// How a struct or union has to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct Attributes {
     /// Its alignment in bytes.
     pub(super) align: u64,
     /// Whether it is packed.
@@ -20,12 +17,12 @@ pub(super) struct Plan {
     /// The alignment to demand.
     pub(super) aligned: Option<u64>,
     /// For each member, what stands before or after it.
-    pub(super) members: Vec<Extra>,
+    pub(super) members: Vec<MemberAttributes>,
 }
 
 /// What a member needs to come to its place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Extra {
+pub(super) struct MemberAttributes {
     /// The alignment to demand.
     pub(super) aligned: Option<u64>,
     /// The width of a bit field without a name before it.
@@ -33,17 +30,17 @@ pub(super) struct Extra {
 }
 
 /// A member, as far as its place goes.
-struct Piece {
-    offset: u64,
+pub(super) struct MemberLayout {
+    pub(super) offset: u64,
     /// Its own bits, if it is a bit field.
-    bits: Option<u64>,
-    size: u64,
-    align: u64,
+    pub(super) bits: Option<u64>,
+    pub(super) size: u64,
+    pub(super) align: u64,
 }
 
-impl Plan {
+impl Attributes {
     /// The attributes that follow the closing brace.
-    pub(super) fn attributes(&self) -> String {
+    pub(super) fn to_c(&self) -> String {
         let packed = self.packed.then(|| "packed".to_owned());
         let aligned = self.aligned.map(|align| format!("aligned({align})"));
         let all: Vec<String> = packed.into_iter().chain(aligned).collect();
@@ -55,48 +52,29 @@ impl Plan {
     }
 }
 
-/// The plan for a struct or union of this size; `declared` is the alignment that it is known to
-/// have.
-pub(super) fn plan(
-    writer: &mut Writer<'_, '_>,
-    id: Id,
+/// Returns the attributes of a struct or union of `size` bytes, or `None` if no attributes lead to
+/// this layout. `declared` is the alignment that it is known to have.
+///
+/// The kernel's own attributes are unknown. The type is packed only if its layout needs that.
+pub(super) fn attributes_for(
+    members: &[MemberLayout],
     union: bool,
     size: u64,
     declared: u64,
-    members: &[Member],
-    depth: u32,
-) -> Result<Plan> {
-    let mut pieces = Vec::with_capacity(members.len());
-    for member in members {
-        pieces.push(Piece {
-            offset: u64::from(member.offset_bits),
-            bits: (member.bits > 0).then_some(u64::from(member.bits)),
-            size: writer.size(member.of)?,
-            align: writer.align(member.of, depth)?,
-        });
-    }
-    // What the kernel's compiler says is packed would fit without it too, now and then.
-    let plain = try_place(&pieces, union, size, declared, false);
-    plain
-        .or_else(|| try_place(&pieces, union, size, declared, true))
-        .ok_or_else(|| {
-            Error::new(
-                writer.place(),
-                "types that C can lay out",
-                format_args!("type {} has members where no attributes bring them", id.0),
-                "the file is damaged: get it again; or report this with the kernel's release",
-            )
-        })
+) -> Option<Attributes> {
+    [false, true]
+        .into_iter()
+        .find_map(|packed| try_attributes(members, union, size, declared, packed))
 }
 
 /// The attributes for these members, if there are any that do.
-fn try_place(
-    pieces: &[Piece],
+fn try_attributes(
+    pieces: &[MemberLayout],
     union: bool,
     size: u64,
     declared: u64,
     packed: bool,
-) -> Option<Plan> {
+) -> Option<Attributes> {
     let (mut at, mut end, mut align) = (0_u64, 0_u64, 1_u64);
     let mut members = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -120,7 +98,7 @@ fn try_place(
     let end = end.div_ceil(8).checked_mul(8)?;
     let last = aligned_to(end, wanted.checked_mul(8)?, size.checked_mul(8)?)?;
     let wanted = wanted.max(last.aligned.unwrap_or(1));
-    Some(Plan {
+    Some(Attributes {
         align: wanted,
         packed,
         aligned: (wanted > align).then_some(wanted),
@@ -129,14 +107,14 @@ fn try_place(
 }
 
 /// The alignment, at least `least` bits, that leads from one place to the other.
-fn aligned_to(from: u64, least: u64, to: u64) -> Option<Extra> {
+fn aligned_to(from: u64, least: u64, to: u64) -> Option<MemberAttributes> {
     let mut aligned = least.max(8);
     while from.checked_next_multiple_of(aligned)? < to {
         aligned = aligned
             .checked_mul(2)
             .filter(|aligned| *aligned <= 8 << 16)?;
     }
-    (from.checked_next_multiple_of(aligned)? == to).then_some(Extra {
+    (from.checked_next_multiple_of(aligned)? == to).then_some(MemberAttributes {
         aligned: (aligned > least).then_some(aligned / 8),
         gap: None,
     })
@@ -144,7 +122,7 @@ fn aligned_to(from: u64, least: u64, to: u64) -> Option<Extra> {
 
 /// A bit field stands right after what is before it, unless it would cross a boundary of its type
 /// there.
-fn bit_field(piece: &Piece, bits: u64, at: u64, packed: bool) -> Option<Extra> {
+fn bit_field(piece: &MemberLayout, bits: u64, at: u64, packed: bool) -> Option<MemberAttributes> {
     let unit = piece.size.checked_mul(8)?.max(8);
     let start = |at: u64, bits: u64| {
         let crosses = at / unit != at.checked_add(bits)?.checked_sub(1)? / unit;
@@ -155,12 +133,12 @@ fn bit_field(piece: &Piece, bits: u64, at: u64, packed: bool) -> Option<Extra> {
         }
     };
     if start(at, bits)? == piece.offset {
-        return Some(Extra::default());
+        return Some(MemberAttributes::default());
     }
     let gap = piece.offset.checked_sub(at).filter(|gap| *gap <= unit)?;
     // gcc and clang drop such a bit field of BTF's: it has no name.
     (start(at, gap)? == at && start(piece.offset, bits)? == piece.offset)
-        .then_some(Extra {
+        .then_some(MemberAttributes {
             aligned: None,
             gap: Some(gap),
         })
@@ -168,7 +146,7 @@ fn bit_field(piece: &Piece, bits: u64, at: u64, packed: bool) -> Option<Extra> {
 }
 
 /// The alignment of a type that is no struct or union.
-pub(super) fn of_scalar(item: &Item<'_>) -> u64 {
+pub(super) fn alignment_of_scalar(item: &Item<'_>) -> u64 {
     match item {
         Item::Int { size, .. } | Item::Float { size, .. } | Item::Enum { size, .. } => {
             u64::from((*size).clamp(1, 16).next_power_of_two())
@@ -182,8 +160,8 @@ pub(super) fn of_scalar(item: &Item<'_>) -> u64 {
 mod tests {
     use super::*;
 
-    fn piece(offset: u64, size: u64, align: u64) -> Piece {
-        Piece {
+    fn piece(offset: u64, size: u64, align: u64) -> MemberLayout {
+        MemberLayout {
             offset,
             bits: None,
             size,
@@ -191,8 +169,8 @@ mod tests {
         }
     }
 
-    fn bits(offset: u64, bits: u64, size: u64) -> Piece {
-        Piece {
+    fn bits(offset: u64, bits: u64, size: u64) -> MemberLayout {
+        MemberLayout {
             bits: Some(bits),
             ..piece(offset, size, size)
         }
@@ -200,9 +178,9 @@ mod tests {
 
     #[test]
     fn what_c_does_by_itself_needs_nothing() {
-        let plan = try_place(&[piece(0, 1, 1), piece(64, 8, 8)], false, 16, 8, false).unwrap();
-        assert_eq!((plan.align, plan.attributes().as_str()), (8, ""));
-        let plan = try_place(
+        let plan = try_attributes(&[piece(0, 1, 1), piece(64, 8, 8)], false, 16, 8, false).unwrap();
+        assert_eq!((plan.align, plan.to_c().as_str()), (8, ""));
+        let plan = try_attributes(
             &[bits(0, 3, 4), bits(3, 29, 4), bits(32, 2, 1)],
             false,
             8,
@@ -210,12 +188,17 @@ mod tests {
             false,
         )
         .unwrap();
-        assert!(plan.members.iter().all(|extra| *extra == Extra::default()));
+        assert!(
+            plan.members
+                .iter()
+                .all(|extra| *extra == MemberAttributes::default())
+        );
     }
 
     #[test]
     fn a_member_that_stands_further_on_is_aligned() {
-        let plan = try_place(&[piece(0, 4, 4), piece(512, 8, 8)], false, 128, 8, false).unwrap();
+        let plan =
+            try_attributes(&[piece(0, 4, 4), piece(512, 8, 8)], false, 128, 8, false).unwrap();
         assert_eq!(plan.members[1].aligned, Some(64));
         assert_eq!((plan.align, plan.aligned), (64, None));
     }
@@ -223,37 +206,40 @@ mod tests {
     #[test]
     fn a_member_that_stands_too_early_is_packed() {
         let pieces = [piece(0, 1, 1), piece(8, 8, 8)];
-        assert_eq!(try_place(&pieces, false, 9, 1, false), None);
-        let plan = try_place(&pieces, false, 9, 1, true).unwrap();
+        assert_eq!(try_attributes(&pieces, false, 9, 1, false), None);
+        let plan = try_attributes(&pieces, false, 9, 1, true).unwrap();
         assert_eq!(
-            (plan.align, plan.attributes().as_str()),
+            (plan.align, plan.to_c().as_str()),
             (1, " __attribute__((packed))")
         );
     }
 
     #[test]
     fn a_size_beyond_the_last_member_is_an_alignment() {
-        let plan = try_place(&[piece(0, 8, 8)], false, 64, 8, false).unwrap();
-        assert_eq!(plan.attributes(), " __attribute__((aligned(64)))");
-        let plan = try_place(&[piece(0, 8, 8)], false, 64, 64, false).unwrap();
+        let plan = try_attributes(&[piece(0, 8, 8)], false, 64, 8, false).unwrap();
+        assert_eq!(plan.to_c(), " __attribute__((aligned(64)))");
+        let plan = try_attributes(&[piece(0, 8, 8)], false, 64, 64, false).unwrap();
         assert_eq!(plan.aligned, Some(64));
     }
 
     #[test]
     fn bits_that_were_left_out_get_a_field_without_a_name() {
-        let plan = try_place(&[bits(0, 1, 4), bits(8, 1, 4)], false, 4, 4, false).unwrap();
+        let plan = try_attributes(&[bits(0, 1, 4), bits(8, 1, 4)], false, 4, 4, false).unwrap();
         assert_eq!(plan.members[1].gap, Some(7));
     }
 
     #[test]
     fn numbers_that_are_too_large_are_no_layout() {
         assert_eq!(
-            try_place(&[piece(u64::MAX, 8, 8)], false, 8, 8, false),
+            try_attributes(&[piece(u64::MAX, 8, 8)], false, 8, 8, false),
             None
         );
-        assert_eq!(try_place(&[piece(0, u64::MAX, 8)], false, 8, 8, true), None);
         assert_eq!(
-            try_place(&[piece(0, 8, 8)], false, u64::MAX, 8, false),
+            try_attributes(&[piece(0, u64::MAX, 8)], false, 8, 8, true),
+            None
+        );
+        assert_eq!(
+            try_attributes(&[piece(0, 8, 8)], false, u64::MAX, 8, false),
             None
         );
     }

@@ -9,7 +9,7 @@ use crate::btf::testing::sample;
 /// Bytes of a kernel: something else, a small BTF of a program, the kernel's own, and something
 /// else.
 fn kernel() -> (Vec<u8>, Vec<u8>) {
-    let mut small = crate::btf::testing::Builder::new();
+    let mut small = crate::btf::testing::BtfBuilder::new();
     small.int("int", 4);
     let btf = sample().bytes();
     let mut image = vec![0; 0x400];
@@ -161,8 +161,8 @@ fn elf(kind: u16, sections: &[(&str, &[u8])]) -> Vec<u8> {
     file
 }
 
-fn open(bytes: Vec<u8>) -> Result<Source> {
-    Source::from_bytes(bytes, "kernel")
+fn open(bytes: Vec<u8>) -> Result<BtfFile> {
+    BtfFile::from_bytes(bytes, "kernel")
 }
 
 #[track_caller]
@@ -241,14 +241,14 @@ fn a_file_is_opened_and_a_folder_is_not() {
     let path = folder.path().join("vmlinuz");
     let (image, btf) = kernel();
     std::fs::write(&path, bzimage(&gzip(&image), image.len())).expect("a file can be written");
-    let source = Source::open(&path).expect("it holds BTF");
+    let source = BtfFile::open(&path).expect("it holds BTF");
     assert!(source.btf() == btf);
-    assert_eq!(source.place(), path.display().to_string());
-    let error = Source::open(folder.path())
+    assert_eq!(source.location(), path.display().to_string());
+    let error = BtfFile::open(folder.path())
         .expect_err("a folder is no kernel")
         .to_string();
     assert!(error.contains("a folder"), "{error}");
-    let error = Source::open(&folder.path().join("absent"))
+    let error = BtfFile::open(&folder.path().join("absent"))
         .expect_err("it is not there")
         .to_string();
     assert!(error.contains("check the path"), "{error}");

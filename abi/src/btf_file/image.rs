@@ -8,15 +8,15 @@ use super::container::{Container, Form, other_compression};
 
 /// What is compressed in it. It ends with the four bytes of its unpacked size where the compression
 /// has none.
-pub(super) fn payload<'b>(bytes: &'b [u8], form: Form, place: &str) -> Result<&'b [u8]> {
-    let (start, length) = bounds(bytes, form, place)?;
+pub(super) fn payload<'b>(bytes: &'b [u8], form: Form, location: &str) -> Result<&'b [u8]> {
+    let (start, length) = bounds(bytes, form, location)?;
     let end = start.checked_add(length);
     let payload = end.and_then(|end| bytes.get(start..end));
     payload
         .filter(|payload| !payload.is_empty())
         .ok_or_else(|| {
             Error::new(
-                place,
+                location,
                 format_args!("a {form} whose payload of {length} bytes at {start} is in it"),
                 format_args!("a file of {} bytes: it is cut off, or damaged", bytes.len()),
                 "get the file again",
@@ -24,7 +24,7 @@ pub(super) fn payload<'b>(bytes: &'b [u8], form: Form, place: &str) -> Result<&'
         })
 }
 
-fn bounds(bytes: &[u8], form: Form, place: &str) -> Result<(usize, usize)> {
+fn bounds(bytes: &[u8], form: Form, location: &str) -> Result<(usize, usize)> {
     let number = |at: usize, width: usize| {
         let bytes = bytes.get(at..at + width);
         bytes.map(|bytes| {
@@ -36,7 +36,7 @@ fn bounds(bytes: &[u8], form: Form, place: &str) -> Result<(usize, usize)> {
     };
     let cut_off = || {
         Error::new(
-            place,
+            location,
             format_args!("a {form}, with its whole header"),
             format_args!("a file cut off at byte {}", bytes.len()),
             "get the file again",
@@ -49,7 +49,7 @@ fn bounds(bytes: &[u8], form: Form, place: &str) -> Result<(usize, usize)> {
     let version = number(0x206, 2).ok_or_else(cut_off)?;
     if version < 0x208 {
         return Err(Error::new(
-            place,
+            location,
             "a bzImage of boot protocol 2.08 or later, which says where its payload is",
             format_args!("boot protocol {}.{:02}", version >> 8, version & 0xff),
             "give the vmlinux that it was made of",
@@ -70,8 +70,8 @@ pub(super) fn is_plain(payload: &[u8]) -> bool {
 }
 
 /// An error about a payload that is not read.
-pub(super) fn unread(bytes: &[u8], form: Form, place: &str) -> Error {
-    let payload = payload(bytes, form, place).unwrap_or_default();
+pub(super) fn unread(bytes: &[u8], form: Form, location: &str) -> Error {
+    let payload = payload(bytes, form, location).unwrap_or_default();
     let container = Container::plain(form);
     let found = match other_compression(payload) {
         Some(name) => {
@@ -90,7 +90,7 @@ pub(super) fn unread(bytes: &[u8], form: Form, place: &str) -> Error {
         }
     };
     Error::new(
-        place,
+        location,
         "a payload compressed with gzip, xz, lz4 or zstd",
         found,
         "give the vmlinux that it was made of, or /sys/kernel/btf/vmlinux of a machine that runs it",

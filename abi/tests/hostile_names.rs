@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Names that a kernel's type information may hold, in every format.
+//! Hostile names in a kernel's type information, rendered in every format of a report.
 
-use super::*;
-use crate::btf::testing::Builder;
-use crate::btf::{Btf, extract};
-use crate::model::{Abi, Scope};
-use crate::usage::Usage;
+#[path = "../src/btf/testing.rs"]
+mod testing;
+
+use linux_driver_abi::btf::{Btf, extract};
+use linux_driver_abi::model::Scope;
+use linux_driver_abi::report::{
+    Comparison, DriftReport, SCHEMA, fold, github, html, json, markdown, sarif, text, visible,
+};
+use linux_driver_abi::{Abi, Usage};
+use testing::BtfBuilder;
 
 /// Names with escape sequences, line breaks, markup, and commands of a workflow.
 const NAMES: [&str; 3] = [
@@ -16,7 +21,7 @@ const NAMES: [&str; 3] = [
 
 /// A kernel whose `device_driver` has these members, as its BTF says.
 fn kernel(names: &[&str]) -> Abi {
-    let mut btf = Builder::new();
+    let mut btf = BtfBuilder::new();
     let long = btf.int("unsigned long", 8);
     let members: Vec<_> = (0..)
         .zip(names)
@@ -31,7 +36,7 @@ fn kernel(names: &[&str]) -> Abi {
     extract(&Btf::open(&bytes, "test").unwrap(), &scope).unwrap()
 }
 
-fn report() -> Report {
+fn report() -> DriftReport {
     let usage = Usage {
         allocated: ["device_driver".to_owned()].into(),
         ..Usage::default()
@@ -40,9 +45,10 @@ fn report() -> Report {
         kernel(&["name"]),
         kernel(&[&["name"], NAMES.as_slice()].concat()),
     );
-    let check = crate::compare::kernels(&before, &after, &usage, ("be\u{1b}fore", "af\nter"));
+    let check =
+        linux_driver_abi::compare::kernels(&before, &after, &usage, ("be\u{1b}fore", "af\nter"));
     assert!(!check.findings.is_empty() && !check.layouts.is_empty());
-    Report {
+    DriftReport {
         schema: SCHEMA,
         tool: "test".to_owned(),
         shard: None,
@@ -53,7 +59,7 @@ fn report() -> Report {
 #[test]
 fn names_steer_nothing_in_any_format() {
     let report = report();
-    let file = |_: &Check| "a\u{1b}b\n::error::c".to_owned();
+    let file = |_: &Comparison| "a\u{1b}b\n::error::c".to_owned();
     let text = text::render(
         &report,
         text::Options {
