@@ -12,7 +12,8 @@ use cpio::newc::{self, Builder, ModeFileType};
 use linux_driver_host::{Error, Result};
 
 use crate::plan::Plan;
-use crate::protocol::{INIT_PATH, JOB_PATH, Job};
+use crate::protocol::{INIT_PATH, JOB_PATH, Job, WAIT_PATH, Wait};
+use serde::Serialize;
 
 /// Where the kernel's own file systems are mounted, and room for what a step writes.
 const FOLDERS: [&str; 4] = ["dev", "proc", "sys", "tmp"];
@@ -21,34 +22,34 @@ const CONSOLE: (u32, u32) = (5, 1);
 
 /// Packs the archive for this plan, with the program at `init` to run it.
 pub fn pack(plan: &Plan, init: &Path, token: &str) -> Result<Vec<u8>> {
-    let job = serde_json::to_vec(&Job::new(plan, token)).map_err(|e| {
+    let mut archive = Archive::start(init)?;
+    archive.job(plan, token)?;
+    Ok(archive.finish())
+}
+
+/// Packs the archive of a machine whose boot is saved, with the program at `init` to wait there.
+pub(crate) fn pack_waiting(wait: &Wait, init: &Path) -> Result<Vec<u8>> {
+    let mut archive = Archive::start(init)?;
+    archive.file(WAIT_PATH, 0o600, &json(wait)?);
+    Ok(archive.finish())
+}
+
+/// Packs what such a machine waits for: the job and the plan's files.
+pub(crate) fn pack_job(plan: &Plan, token: &str) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    archive.job(plan, token)?;
+    Ok(archive.finish())
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| {
         Error::new(
             "plan",
             "to write it as JSON",
             e,
             "report this as a bug of linux-driver",
         )
-    })?;
-    let mut archive = Archive::default();
-    for folder in FOLDERS {
-        archive.folders_to(&format!("{folder}/."));
-    }
-    // Without a console the kernel gives our program no standard error, and a panic of it would be
-    // mute.
-    archive.add(
-        Builder::new("dev/console")
-            .rdev_major(CONSOLE.0)
-            .rdev_minor(CONSOLE.1),
-        ModeFileType::Char,
-        0o600,
-        &[],
-    );
-    archive.file(INIT_PATH, 0o755, &read(init)?);
-    archive.file(JOB_PATH, 0o600, &job);
-    for file in &plan.files {
-        archive.file(&file.path, 0o755, &read(&file.source)?);
-    }
-    Ok(archive.finish())
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -74,6 +75,35 @@ struct Archive {
 }
 
 impl Archive {
+    /// Starts the archive of a machine that boots.
+    fn start(init: &Path) -> Result<Self> {
+        let mut archive = Self::default();
+        for folder in FOLDERS {
+            archive.folders_to(&format!("{folder}/."));
+        }
+        // Without a console the kernel gives our program no standard error, and a panic of it would
+        // be mute.
+        archive.add(
+            Builder::new("dev/console")
+                .rdev_major(CONSOLE.0)
+                .rdev_minor(CONSOLE.1),
+            ModeFileType::Char,
+            0o600,
+            &[],
+        );
+        archive.file(INIT_PATH, 0o755, &read(init)?);
+        Ok(archive)
+    }
+
+    /// Adds what there is to do, and the plan's files.
+    fn job(&mut self, plan: &Plan, token: &str) -> Result<()> {
+        self.file(JOB_PATH, 0o600, &json(&Job::new(plan, token))?);
+        for file in &plan.files {
+            self.file(&file.path, 0o755, &read(&file.source)?);
+        }
+        Ok(())
+    }
+
     fn file(&mut self, path: &str, mode: u32, contents: &[u8]) {
         let name = path.trim_start_matches('/');
         self.folders_to(name);

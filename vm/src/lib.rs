@@ -7,7 +7,8 @@
 //! it happens on, [`mod@run`] boots the one with the other and [`report`] is what came of it.
 //! Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP),
 //! `initramfs` packs the guest's first file system, `protocol` is what the program in the guest
-//! says on the console, `probe` reads what the kernel says of a failed probe, `watch` waits for a
+//! says on the console, `mailbox` is how a job reaches a machine
+//! whose boot is [`saved`], `probe` reads what the kernel says of a failed probe, `watch` waits for a
 //! step's messages, `transcript` makes steps and problems out of the console's lines, [`problems`]
 //! and [`taint`] know which messages and marks mean trouble.
 //!
@@ -23,6 +24,7 @@ pub mod errno;
 pub mod init_program;
 pub mod initramfs;
 pub mod machine;
+pub mod mailbox;
 mod monitor;
 mod outside;
 pub mod plan;
@@ -31,6 +33,7 @@ pub mod problems;
 pub mod protocol;
 pub mod report;
 pub mod run;
+pub mod saved;
 pub mod taint;
 pub mod text;
 mod transcript;
@@ -44,4 +47,5 @@ pub use plan::{Alias, GuestFile, LeftOut, Plan, Step};
 pub use probe::ProbeFailure;
 pub use report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 pub use run::run;
+pub use saved::{Boot, Boots};
 pub use watch::Watch;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use linux_driver_host::packages::Need;
 use linux_driver_host::{Error, Result, process};
 
-use crate::outside::Outside;
 use crate::report::Accel;
 
 /// The program that is the machine.
@@ -110,12 +109,13 @@ impl Machine {
         words.join(" ")
     }
 
-    /// QEMU's command line.
+    /// QEMU's command line. `lines` are the arguments for the lines to the host besides the
+    /// console.
     pub(crate) fn command(
         &self,
         initramfs: &Path,
         accel: Accel,
-        outside: Option<&Outside>,
+        lines: &[String],
     ) -> Command {
         let mut command = Command::new(QEMU);
         // Nothing but what is named here: no default devices, no user's configuration, no network.
@@ -129,9 +129,7 @@ impl Machine {
             "none",
         ]);
         command.args(["-serial", "stdio", "-monitor", "none"]);
-        if let Some(outside) = outside {
-            command.args(outside.args());
-        }
+        command.args(lines);
         command.arg("-machine").arg(&self.kind);
         command.arg("-accel").arg(match accel {
             Accel::Kvm => "kvm",
@@ -257,7 +255,7 @@ mod tests {
 
     fn words(machine: &Machine, accel: Accel) -> Vec<String> {
         machine
-            .command(Path::new("/initramfs"), accel, None)
+            .command(Path::new("/initramfs"), accel, &[])
             .get_args()
             .map(|word| word.to_str().unwrap().to_owned())
             .collect()

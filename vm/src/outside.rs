@@ -23,7 +23,7 @@ const LONGEST: usize = 107;
 /// How often we look for a connection.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long QEMU may take to greet.
-const GREETING: Duration = Duration::from_secs(20);
+pub(crate) const GREETING: Duration = Duration::from_secs(20);
 
 /// The host's ends of the monitor and of the serial port, which QEMU connects to when it starts.
 pub(crate) struct Outside {
@@ -42,23 +42,6 @@ impl Outside {
     /// Makes the sockets in this folder.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let paths = ["monitor", "port"].map(|name| dir.join(name));
-        let listen = |path: &PathBuf| {
-            if path.as_os_str().len() > LONGEST {
-                return Err(Error::new(
-                    path.display(),
-                    format_args!("a path for a socket, of at most {LONGEST} bytes"),
-                    "a longer one",
-                    "set TMPDIR to a shorter path, such as /tmp",
-                ));
-            }
-            // A socket of an attempt that did not come up.
-            let _ = std::fs::remove_file(path);
-            let listener = UnixListener::bind(path).map_err(|e| Error::io(path, "write", &e))?;
-            listener
-                .set_nonblocking(true)
-                .map_err(|e| Error::io(path, "write", &e))?;
-            Ok(listener)
-        };
         Ok(Self {
             monitor: listen(&paths[0])?,
             port: listen(&paths[1])?,
@@ -68,22 +51,14 @@ impl Outside {
 
     /// QEMU's arguments for it. They come after the first serial port's.
     pub(crate) fn args(&self) -> Vec<String> {
-        let socket = |id: &str, path: &Path| {
-            // In QEMU's options a comma is written twice.
-            let path = path.display().to_string().replace(',', ",,");
-            format!("socket,id={id},path={path}")
-        };
-        [
+        let mut args = vec![
             "-chardev".to_owned(),
             socket("outside", &self.paths[1]),
             "-serial".to_owned(),
             "chardev:outside".to_owned(),
-            "-chardev".to_owned(),
-            socket("monitor", &self.paths[0]),
-            "-mon".to_owned(),
-            "chardev=monitor,mode=control".to_owned(),
-        ]
-        .into()
+        ];
+        args.extend(monitor_args(&self.paths[0]));
+        args
     }
 
     /// Starts to do what the guest asks for.
@@ -143,7 +118,43 @@ impl Drop for Serving {
     }
 }
 
-fn connection(listener: &UnixListener, stop: &AtomicBool) -> io::Result<UnixStream> {
+/// QEMU's `-chardev` for the socket at this path.
+fn socket(id: &str, path: &Path) -> String {
+    // In QEMU's options a comma is written twice.
+    let path = path.display().to_string().replace(',', ",,");
+    format!("socket,id={id},path={path}")
+}
+
+/// QEMU's arguments for a monitor at this socket.
+pub(crate) fn monitor_args(path: &Path) -> [String; 4] {
+    [
+        "-chardev".to_owned(),
+        socket("monitor", path),
+        "-mon".to_owned(),
+        "chardev=monitor,mode=control".to_owned(),
+    ]
+}
+
+/// Makes a socket, which does not wait for whoever connects.
+pub(crate) fn listen(path: &Path) -> Result<UnixListener> {
+    if path.as_os_str().len() > LONGEST {
+        return Err(Error::new(
+            path.display(),
+            format_args!("a path for a socket, of at most {LONGEST} bytes"),
+            "a longer one",
+            "set TMPDIR to a shorter path, such as /tmp",
+        ));
+    }
+    // A socket of an attempt that did not come up.
+    let _ = std::fs::remove_file(path);
+    let listener = UnixListener::bind(path).map_err(|e| Error::io(path, "write", &e))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(|e| Error::io(path, "write", &e))?;
+    Ok(listener)
+}
+
+pub(crate) fn connection(listener: &UnixListener, stop: &AtomicBool) -> io::Result<UnixStream> {
     loop {
         match listener.accept() {
             Ok((stream, _)) => {

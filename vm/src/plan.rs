@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Errno;
 use crate::action::{Action, Check};
-use crate::protocol::{INIT_PATH, JOB_PATH};
+use crate::protocol::{INIT_PATH, JOB_PATH, WAIT_PATH};
 
 /// Files for the guest, and steps that run one after the other until one fails.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -229,7 +229,7 @@ impl Plan {
     }
 
     /// Whether a step has the host do something to the machine.
-    pub(crate) fn asks_host(&self) -> bool {
+    pub fn asks_host(&self) -> bool {
         self.steps
             .iter()
             .any(|step| step.action.any(&Action::asks_host))
@@ -252,7 +252,7 @@ impl Plan {
                 ));
             }
             // The kernel's file systems are mounted over these; a file there could never be seen.
-            let taken = [INIT_PATH, JOB_PATH].contains(&path.as_str())
+            let taken = [INIT_PATH, JOB_PATH, WAIT_PATH].contains(&path.as_str())
                 || parts().count() > 1 && matches!(parts().next(), Some("dev" | "proc" | "sys"));
             if taken || !paths.insert(path.as_str()) {
                 return Err(wrong(

@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
+use crate::mailbox::Key;
 use crate::plan::{Alias, Plan, Step};
 use crate::text::pieces;
 
@@ -16,6 +17,8 @@ use crate::text::pieces;
 pub const INIT_PATH: &str = "/init";
 /// Where our program finds what it has to do.
 pub const JOB_PATH: &str = "/job.json";
+/// Where our program finds that it has to wait for its job: in a machine whose boot is saved.
+pub const WAIT_PATH: &str = "/wait.json";
 /// Where the program is that `exec` and `spawn` run: one of the plan's files.
 pub const GUEST_PATH: &str = "/guest";
 /// The guest's end of the line on which it asks the host to do something, and gets the answer: the
@@ -58,6 +61,15 @@ impl Job {
     }
 }
 
+/// What the program in a machine whose boot is saved waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// The token of its word that it waits. The job brings another.
+    pub token: String,
+    /// The mailbox that the job comes to.
+    pub key: Key,
+}
+
 /// What the guest asks the host to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -82,6 +94,8 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
+    /// It runs and waits for its job.
+    Waiting {},
     /// It runs.
     Hello {
         /// The kernel's release.

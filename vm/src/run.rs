@@ -25,7 +25,7 @@ const LINE: u64 = 8 * 1024;
 /// Lines that wait to be looked at. A guest that prints faster has to wait.
 const LINES: usize = 1024;
 /// As many of QEMU's own messages as are kept.
-const SAID: usize = 100;
+pub(crate) const SAID: usize = 100;
 /// How long the console is quiet after the last line of a problem's report.
 const QUIET: Duration = Duration::from_millis(1500);
 /// How long the guest may take to power off once it is done.
@@ -33,7 +33,7 @@ const POWER_OFF: Duration = Duration::from_secs(15);
 /// How long KVM may take to bring our program up before emulation is tried instead.
 const KVM_UP: Duration = Duration::from_secs(30);
 /// How often we look for a signal.
-const LOOK: Duration = Duration::from_millis(200);
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs the plan in the machine, with the program at `init` (see [`crate::init_program::build`]),
 /// and calls `progress` after each step. An error means that it could not be tried; all that went
@@ -60,7 +60,8 @@ pub fn run(
         } else {
             None
         };
-        let mut command = machine.command(&archive, accel, outside.as_ref());
+        let lines = outside.as_ref().map(Outside::args).unwrap_or_default();
+        let mut command = machine.command(&archive, accel, &lines);
         // Dropped after QEMU has ended.
         let _serving = outside.map(Outside::serve);
         let ran = attempt(machine, &mut command, accel, &mut transcript, progress)?;
@@ -75,7 +76,7 @@ pub fn run(
 }
 
 /// How a machine ran.
-struct Ran {
+pub(crate) struct Ran {
     followed: Followed,
     accel: Accel,
     line: String,
@@ -98,35 +99,24 @@ enum Followed {
 }
 
 /// What comes from QEMU.
-enum Line {
+pub(crate) enum Line {
     /// A line of the guest's console.
     Console(String),
     /// A line of QEMU's own.
     Said(String),
 }
 
-fn attempt(
+/// Starts QEMU and follows it to its end.
+pub(crate) fn attempt(
     machine: &Machine,
     command: &mut Command,
     accel: Accel,
     transcript: &mut Transcript<'_>,
     progress: &mut dyn FnMut(&StepResult),
 ) -> Result<Ran> {
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
     let start = Instant::now();
-    let mut qemu = Running::start(command)?;
+    let (qemu, lines) = started(command)?;
     let line = qemu.line().to_owned();
-    let (sender, lines) = sync_channel(LINES);
-    if let Some(out) = qemu.child().stdout.take() {
-        let sender = sender.clone();
-        thread::spawn(move || read_lines(BufReader::new(out), Line::Console, &sender));
-    }
-    if let Some(err) = qemu.child().stderr.take() {
-        thread::spawn(move || read_lines(BufReader::new(err), Line::Said, &sender));
-    }
     let up_limit = if accel == Accel::Kvm {
         KVM_UP.min(machine.time_limit)
     } else {
@@ -154,8 +144,26 @@ fn attempt(
     })
 }
 
+/// Starts QEMU, and returns it with its lines as they come. They end when it does.
+pub(crate) fn started(command: &mut Command) -> Result<(Running, Receiver<Line>)> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut qemu = Running::start(command)?;
+    let (sender, lines) = sync_channel(LINES);
+    if let Some(out) = qemu.child().stdout.take() {
+        let sender = sender.clone();
+        thread::spawn(move || read_lines(BufReader::new(out), Line::Console, &sender));
+    }
+    if let Some(err) = qemu.child().stderr.take() {
+        thread::spawn(move || read_lines(BufReader::new(err), Line::Said, &sender));
+    }
+    Ok((qemu, lines))
+}
+
 impl Ran {
-    fn report(self, machine: &Machine, transcript: Transcript<'_>) -> Result<Report> {
+    pub(crate) fn report(self, machine: &Machine, transcript: Transcript<'_>) -> Result<Report> {
         let (ending, why) = match self.followed {
             Followed::Ended(status) if !status.success() && transcript.silent() => {
                 return Err(machine.not_started(&self.line, &self.said.join("\n")));
@@ -287,7 +295,7 @@ fn read_lines(mut out: impl BufRead, kind: fn(String) -> Line, sender: &SyncSend
 }
 
 /// A number that nobody can guess.
-fn token() -> Result<String> {
+pub(crate) fn token() -> Result<String> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 16];
     File::open(path)

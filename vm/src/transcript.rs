@@ -140,7 +140,7 @@ impl<'a> Transcript<'a> {
                     ..UnderWay::default()
                 });
             }
-            Record::Mark {} => {}
+            Record::Mark {} | Record::Waiting {} => {}
             Record::Detail { text } => {
                 if let Some(UnderWay { detail, .. }) = &mut self.under_way {
                     detail.push_str(&text);
@@ -293,6 +293,11 @@ impl<'a> Transcript<'a> {
     /// Whether our program in the guest has come up.
     pub(crate) fn up(&self) -> bool {
         self.hello.is_some()
+    }
+
+    /// The last line of the console.
+    pub(crate) fn last_line(&self) -> Option<&str> {
+        self.console.last().map(String::as_str)
     }
 
     /// Whether the guest has printed nothing at all.

@@ -16,6 +16,7 @@ mod quiet;
 mod step;
 mod sys;
 mod tracing;
+mod waiting;
 mod world;
 
 use std::fs;
@@ -46,6 +47,7 @@ fn work() -> Result<(), String> {
     // A kernel may be built without it.
     let _ = sys::mount("debugfs", c"/sys/kernel/debug");
     let _ = sys::mount("tracefs", c"/sys/kernel/tracing");
+    waiting::wait()?;
     let job = fs::read(JOB_PATH).map_err(|e| format!("{JOB_PATH}: {e}"))?;
     let job: Job = serde_json::from_slice(&job).map_err(|e| format!("{JOB_PATH}: {e}"))?;
     let mut log = Log::open(job.token.clone()).map_err(|e| format!("/dev/kmsg: {e}"))?;

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The mailbox: how a job reaches a machine whose boot was saved.
+//!
+//! The program in the guest fills some pages of its memory with a pattern that nothing else has,
+//! and watches the first of them. The host saves the machine, finds the pages in what QEMU wrote,
+//! and puts others in their place when it has the machine go on. So a job needs no device that the
+//! machine would not have otherwise, and no option of the kernel.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// The size of a page, in bytes.
+pub(crate) const PAGE: usize = 4096;
+/// The number of words in a page.
+const WORDS: usize = PAGE / 8;
+/// The bytes of a page that hold a part of the contents: all but the mark and the length.
+const ROOM: usize = PAGE - 16;
+/// Spreads the bits of a number over a word (the golden ratio, as in the kernel's `hash_64`).
+const SPREAD: u64 = 0x61c8_8646_80b5_83eb;
+
+/// What a mailbox is told by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// The first word of each page that is empty.
+    mark: u64,
+    /// The second.
+    second: u64,
+    /// The number of pages.
+    pages: usize,
+}
+
+impl Key {
+    /// Makes the key of a mailbox from a random number of 16 bytes.
+    pub fn new(random: u128, pages: usize) -> Self {
+        Self {
+            mark: random as u64,
+            second: (random >> 64) as u64,
+            pages,
+        }
+    }
+
+    /// Returns the words of an empty page: its key, its number, and what follows from these.
+    fn empty(self, page: usize) -> impl Iterator<Item = u64> {
+        let page = page as u64;
+        let rest = (3..WORDS as u64).map(move |word| {
+            (self.mark ^ self.second.rotate_left(17) ^ (page << 32 | word)).wrapping_mul(SPREAD)
+        });
+        [self.mark, self.second, page].into_iter().chain(rest)
+    }
+
+    /// Returns the first bytes of each empty page.
+    pub fn start(self) -> [u8; 16] {
+        let mut start = [0; 16];
+        start[..8].copy_from_slice(&self.mark.to_le_bytes());
+        start[8..].copy_from_slice(&self.second.to_le_bytes());
+        start
+    }
+
+    /// Returns which page of the empty mailbox these bytes are.
+    pub fn page(self, bytes: &[u8]) -> Option<usize> {
+        let bytes = bytes.get(..PAGE)?;
+        let mut words = bytes.chunks_exact(8).map(word);
+        let page = usize::try_from(words.nth(2)?).ok()?;
+        let is_ours = page < self.pages && bytes.chunks_exact(8).map(word).eq(self.empty(page));
+        is_ours.then_some(page)
+    }
+
+    /// Returns the pages that hold these contents, or `None` if there is not enough room.
+    pub fn filled(self, contents: &[u8]) -> Option<Vec<Vec<u8>>> {
+        // The contents end with the first page that is not full.
+        if contents.len() / ROOM >= self.pages {
+            return None;
+        }
+        let mut parts: Vec<&[u8]> = contents.chunks(ROOM).collect();
+        if parts.last().is_none_or(|last| last.len() == ROOM) {
+            parts.push(&[]);
+        }
+        let page = |part: &&[u8]| {
+            let mut page = Vec::with_capacity(PAGE);
+            page.extend_from_slice(&(!self.mark).to_le_bytes());
+            page.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            page.extend_from_slice(part);
+            page.resize(PAGE, 0);
+            page
+        };
+        Some(parts.iter().map(page).collect())
+    }
+}
+
+fn word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(bytes);
+    u64::from_le_bytes(word)
+}
+
+/// A page of the guest's memory. It is changed from outside, so each access is an atomic one.
+#[repr(C, align(4096))]
+struct Page([AtomicU64; WORDS]);
+
+/// The guest's side.
+pub struct Mailbox {
+    key: Key,
+    pages: Box<[Page]>,
+}
+
+impl Mailbox {
+    /// Makes an empty mailbox.
+    pub fn new(key: Key) -> Self {
+        let page = |number: usize| {
+            let mut words = key.empty(number);
+            Page(std::array::from_fn(|_| {
+                AtomicU64::new(words.next().unwrap_or_default())
+            }))
+        };
+        Self {
+            key,
+            pages: (0..key.pages).map(page).collect(),
+        }
+    }
+
+    /// Returns the contents, once the host has put them in.
+    pub fn contents(&self) -> Option<Vec<u8>> {
+        let mut contents = Vec::new();
+        for Page(words) in &self.pages {
+            if words[0].load(Ordering::Relaxed) != !self.key.mark {
+                return None;
+            }
+            let length = usize::try_from(words[1].load(Ordering::Relaxed)).unwrap_or(ROOM);
+            let start = contents.len();
+            for word in &words[2..] {
+                contents.extend_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+            }
+            contents.truncate(start + length.min(ROOM));
+            if length < ROOM {
+                return Some(contents);
+            }
+        }
+        None
+    }
+}
+
+/// Where a mailbox is in a saved machine: the offsets of each page. One that the guest changed
+/// while it was saved is there more than once.
+#[derive(Debug, Default)]
+pub(crate) struct Offsets(BTreeMap<usize, Vec<usize>>);
+
+impl Offsets {
+    /// Finds the pages in what QEMU saved; `None` if it does not hold each of them.
+    pub(crate) fn find(saved: &[u8], key: Key) -> Option<Self> {
+        let mut offsets = BTreeMap::<usize, Vec<usize>>::new();
+        let start = key.start();
+        let mut at = 0;
+        while let Some(found) = position(&saved[at..], &start) {
+            at += found;
+            if let Some(page) = key.page(&saved[at..]) {
+                offsets.entry(page).or_default().push(at);
+            }
+            at += 1;
+        }
+        (offsets.len() == key.pages).then_some(Self(offsets))
+    }
+
+    /// Returns what is to be written over the saved machine, in ascending order.
+    pub(crate) fn replaced(&self, pages: Vec<Vec<u8>>) -> Vec<(usize, Vec<u8>)> {
+        let mut replaced: Vec<_> = pages
+            .into_iter()
+            .enumerate()
+            .flat_map(|(number, page)| {
+                let offsets = self.0.get(&number).into_iter().flatten();
+                offsets
+                    .map(|&at| (at, page.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        replaced.sort_by_key(|(at, _)| *at);
+        replaced
+    }
+}
+
+/// Returns where `part` is in `bytes`.
+fn position(bytes: &[u8], part: &[u8; 16]) -> Option<usize> {
+    // SAFETY: memmem(3) reads two ranges of memory, each of which is a slice here.
+    let found = unsafe {
+        libc::memmem(
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            part.as_ptr().cast(),
+            part.len(),
+        )
+    };
+    (!found.is_null()).then(|| found.addr() - bytes.as_ptr().addr())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: Key = Key {
+        mark: 0x1234_5678_9abc_def0,
+        second: 7,
+        pages: 3,
+    };
+
+    fn bytes(mailbox: &Mailbox) -> Vec<u8> {
+        let words = mailbox.pages.iter().flat_map(|page| &page.0);
+        words
+            .flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes())
+            .collect()
+    }
+
+    /// Puts the bytes of a mailbox into the guest's memory, as QEMU does.
+    fn put(mailbox: &Mailbox, bytes: &[u8]) {
+        let words = mailbox.pages.iter().flat_map(|page| &page.0);
+        for (word, bytes) in words.zip(bytes.chunks_exact(8)) {
+            word.store(super::word(bytes), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn contents_arrive_as_they_were_sent() {
+        for length in [0, 1, ROOM - 1, ROOM, ROOM + 1, 3 * ROOM - 1] {
+            let mailbox = Mailbox::new(KEY);
+            assert_eq!(mailbox.contents(), None);
+            // Anywhere in the stream, and with what looks like a page between the pages.
+            let mut saved = vec![9; 37];
+            saved.extend_from_slice(&KEY.start());
+            saved.extend(bytes(&mailbox).iter().rev().copied().take(1));
+            for page in bytes(&mailbox).chunks_exact(PAGE).rev() {
+                saved.extend_from_slice(page);
+                saved.push(1);
+            }
+            let offsets = Offsets::find(&saved, KEY).unwrap();
+            let contents: Vec<u8> = (0..length).map(|number| number as u8).collect();
+            for (at, page) in offsets.replaced(KEY.filled(&contents).unwrap()) {
+                saved[at..at + PAGE].copy_from_slice(&page);
+            }
+            let start = 37 + 17;
+            let pages: Vec<u8> = (0..3)
+                .rev()
+                .flat_map(|page| {
+                    saved[start + page * (PAGE + 1)..][..PAGE].to_vec()
+                })
+                .collect();
+            put(&mailbox, &pages);
+            assert_eq!(mailbox.contents(), Some(contents), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_or_is_not_there_is_refused() {
+        assert!(KEY.filled(&vec![0; 3 * ROOM]).is_none());
+        let mailbox = Mailbox::new(KEY);
+        let mut saved = bytes(&mailbox);
+        // A page that was changed is none of the mailbox.
+        saved[2 * PAGE - 1] ^= 1;
+        assert!(Offsets::find(&saved, KEY).is_none());
+        assert_eq!(KEY.page(&saved), Some(0));
+        assert_eq!(KEY.page(&saved[PAGE..]), None);
+        assert_eq!(KEY.page(&saved[..PAGE - 1]), None);
+    }
+
+    #[test]
+    fn a_page_that_was_saved_twice_is_replaced_twice() {
+        let one = bytes(&Mailbox::new(KEY));
+        let saved = [one.as_slice(), &one[PAGE..2 * PAGE]].concat();
+        let offsets = Offsets::find(&saved, KEY).unwrap();
+        let replaced = offsets.replaced(KEY.filled(&vec![5; ROOM + 1]).unwrap());
+        let at: Vec<usize> = replaced.iter().map(|(at, _)| *at).collect();
+        assert_eq!(at, [0, PAGE, 3 * PAGE]);
+    }
+}
