@@ -4,8 +4,8 @@
 
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::driver::Source;
-use linux_driver_kernels::Config;
-use linux_driver_vm::{Machine, Plan, Step};
+use linux_driver_kernels::{Config, Kernel};
+use linux_driver_vm::{Boot, Machine, Plan, Step};
 use serde::Deserialize;
 
 use crate::scenario::{self, Scenario};
@@ -97,6 +97,29 @@ impl Settings {
         }
         machine.cpus = self.smp.unwrap_or(machine.cpus);
         machine.memory_mib = self.memory.unwrap_or(machine.memory_mib);
+    }
+
+    /// Returns what the machine boots of a trial with these settings in this kernel.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel has no image.
+    pub fn boot(&self, kernel: &Kernel) -> Result<Boot> {
+        let mut machine = Machine::new(kernel.bootable()?);
+        self.apply(&mut machine);
+        let steps = self.steps.iter().chain(&self.used).cloned().collect();
+        let plan = Plan {
+            steps,
+            ..Plan::default()
+        };
+        Ok(Boot::of(&machine, plan.asks_host()))
+    }
+
+    /// Returns how long the steps may take at most, in seconds: a rough measure of how long they
+    /// do.
+    pub fn seconds(&self) -> u64 {
+        let steps = self.steps.iter().chain(&self.used);
+        steps.map(|step| step.timeout_s).sum()
     }
 
     /// Whether a step runs a program in the machine.

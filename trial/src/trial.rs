@@ -10,7 +10,9 @@ use linux_driver_host::progress::Progress;
 use linux_driver_kbuild::driver::Source;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::protocol::GUEST_PATH;
-use linux_driver_vm::{Action, Alias, GuestFile, LeftOut, Machine, Plan, Report, Step};
+use linux_driver_vm::{
+    Action, Alias, Boots, GuestFile, LeftOut, Machine, Plan, Report, Step, StepResult,
+};
 
 use crate::life::{Life, Row};
 use crate::programs::Programs;
@@ -38,6 +40,9 @@ fn file(path: &str, source: &Path) -> GuestFile {
     }
 }
 
+/// How a plan is run in a machine: as [`linux_driver_vm::run`] does.
+type Run<'a> = dyn Fn(&Machine, &Plan, &Path, &mut dyn FnMut(&StepResult)) -> Result<Report> + 'a;
+
 /// A driver to try.
 pub struct Trial<'a> {
     /// The driver's source.
@@ -59,6 +64,33 @@ impl Trial<'_> {
     /// If the kernel has no image, QEMU does not start, or the manifest names something that cannot
     /// be. What the driver or the kernel does wrong is no error: the report says so.
     pub fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
+        self.live_by(kernel, programs, time_limit, &linux_driver_vm::run)
+    }
+
+    /// Does the same as [`live`](Self::live), from a saved boot where there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`live`](Self::live).
+    pub fn live_from(
+        &self,
+        boots: &Boots,
+        kernel: &Kernel,
+        programs: &Programs,
+        time_limit: Duration,
+    ) -> Result<Life> {
+        let run: &Run<'_> =
+            &|machine, plan, init, progress| boots.run(machine, plan, init, progress);
+        self.live_by(kernel, programs, time_limit, run)
+    }
+
+    fn live_by(
+        &self,
+        kernel: &Kernel,
+        programs: &Programs,
+        time_limit: Duration,
+        run: &Run<'_>,
+    ) -> Result<Life> {
         let image = kernel.bootable()?;
         let mut machine = Machine::new(image);
         self.settings.apply(&mut machine);
@@ -76,7 +108,7 @@ impl Trial<'_> {
             "running {} in {}",
             self.source.name, kernel.release
         ));
-        let report = linux_driver_vm::run(&machine, &plan, &programs.init, &mut |_| {})?;
+        let report = run(&machine, &plan, &programs.init, &mut |_| {})?;
         drop(step);
         self.life(report, &left_out)
     }
@@ -85,9 +117,12 @@ impl Trial<'_> {
         let path = steps::module_path(self.source);
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
         let steps = steps::of(self.source, self.settings, &aliases)?;
+        let runs = steps
+            .iter()
+            .any(|step| step.action.any(&Action::runs_program));
         Ok(Plan {
             files: std::iter::once(file(&path, self.ko))
-                .chain(guest.map(|guest| file(GUEST_PATH, guest)))
+                .chain(guest.filter(|_| runs).map(|guest| file(GUEST_PATH, guest)))
                 .collect(),
             aliases: aliases
                 .into_iter()

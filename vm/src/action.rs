@@ -356,7 +356,7 @@ impl Action {
     }
 
     /// Whether it runs a program in the guest.
-    pub(crate) fn runs_program(&self) -> bool {
+    pub fn runs_program(&self) -> bool {
         matches!(
             self,
             Self::Exec { .. } | Self::Spawn { .. } | Self::Join { .. }

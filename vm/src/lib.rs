@@ -47,5 +47,5 @@ pub use plan::{Alias, GuestFile, LeftOut, Plan, Step};
 pub use probe::ProbeFailure;
 pub use report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 pub use run::run;
-pub use saved::{Boot, Boots};
+pub use saved::{Boot, Boots, Readiness};
 pub use watch::Watch;

@@ -111,12 +111,7 @@ impl Machine {
 
     /// QEMU's command line. `lines` are the arguments for the lines to the host besides the
     /// console.
-    pub(crate) fn command(
-        &self,
-        initramfs: &Path,
-        accel: Accel,
-        lines: &[String],
-    ) -> Command {
+    pub(crate) fn command(&self, initramfs: &Path, accel: Accel, lines: &[String]) -> Command {
         let mut command = Command::new(QEMU);
         // Nothing but what is named here: no default devices, no user's configuration, no network.
         command.args([

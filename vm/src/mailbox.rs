@@ -169,9 +169,7 @@ impl Offsets {
             .enumerate()
             .flat_map(|(number, page)| {
                 let offsets = self.0.get(&number).into_iter().flatten();
-                offsets
-                    .map(|&at| (at, page.clone()))
-                    .collect::<Vec<_>>()
+                offsets.map(|&at| (at, page.clone())).collect::<Vec<_>>()
             })
             .collect();
         replaced.sort_by_key(|(at, _)| *at);
@@ -239,9 +237,7 @@ mod tests {
             let start = 37 + 17;
             let pages: Vec<u8> = (0..3)
                 .rev()
-                .flat_map(|page| {
-                    saved[start + page * (PAGE + 1)..][..PAGE].to_vec()
-                })
+                .flat_map(|page| saved[start + page * (PAGE + 1)..][..PAGE].to_vec())
                 .collect();
             put(&mailbox, &pages);
             assert_eq!(mailbox.contents(), Some(contents), "{length}");

@@ -287,7 +287,10 @@ impl Saved {
         let mut saved = Self {
             dir: TempDir::new_in(dir).map_err(|e| e.to_string())?,
             // Not the token itself, which the guest's memory holds in many forms.
-            key: Key::new(random.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835), PAGES),
+            key: Key::new(
+                random.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
+                PAGES,
+            ),
             offsets: Offsets::default(),
             console: Vec::new(),
         };
@@ -351,7 +354,10 @@ impl Saved {
             let arguments = arguments.as_object().cloned().unwrap_or_default();
             monitor.execute(command, &arguments, deadline)
         };
-        execute("migrate-set-parameters", json!({ "max-bandwidth": BANDWIDTH }))?;
+        execute(
+            "migrate-set-parameters",
+            json!({ "max-bandwidth": BANDWIDTH }),
+        )?;
         let stop = AtomicBool::new(false);
         thread::scope(|scope| {
             let read = scope.spawn(|| {
@@ -361,7 +367,10 @@ impl Saved {
                 std::io::Result::Ok(state)
             });
             let saved = (|| {
-                execute("migrate", json!({ "uri": format!("unix:{}", path.display()) }))?;
+                execute(
+                    "migrate",
+                    json!({ "uri": format!("unix:{}", path.display()) }),
+                )?;
                 loop {
                     let status = execute("query-migrate", json!({}))?;
                     match status["status"].as_str() {

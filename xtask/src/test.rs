@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask test`.
 
+mod queue;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -20,6 +22,9 @@ use linux_driver_kernels::{Catalogue, Kernel, RUNNING};
 use crate::args::{InstallArgs, KernelArgs, builder, catalogue, manifest, workspace};
 use crate::{Outcome, compile_fail, doctor, needs};
 use linux_driver_trial::{Programs, Settings, Trial};
+use linux_driver_vm::{Boot, Boots};
+
+use self::queue::{Closing, Queue};
 
 /// Pass every test of the project
 ///
@@ -73,6 +78,8 @@ struct Count {
     failed: Vec<String>,
     /// How long each trial of a driver took, beside others.
     trials: Vec<Took>,
+    /// Why boots of machines could not be saved.
+    boots_not_saved: Vec<String>,
 }
 
 /// How long a driver's life, or a scenario of it, took in a kernel.
@@ -181,6 +188,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         output::line(format_args!("{part}: {:.1} min", time.as_secs_f64() / 60.0));
     }
     output::text(times(&mut count.trials));
+    for why in &count.boots_not_saved {
+        output::line(format_args!("  a boot that could not be saved: {why}"));
+    }
     output::line(format_args!(
         "\n{} passed, {} failed",
         count.passed,
@@ -457,26 +467,20 @@ fn drivers(
         all
     };
     let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
-    // One module is built while others are tried: a machine keeps one processor busy.
-    let machines = processors();
-    let (tries, waiting) = mpsc::sync_channel::<Try<'_>>(machines);
-    let waiting = Mutex::new(waiting);
+    // Modules are built while others are tried. A machine keeps one processor busy, but for the
+    // time that it waits: another uses that.
+    let machines = processors() + 1;
+    let queue = Queue::new();
+    let boots = Boots::new()?;
     std::thread::scope(|scope| {
+        let closing = Closing(&queue);
         let (done, results) = mpsc::channel();
         for _ in 0..machines {
-            let (waiting, programs, done) = (&waiting, &programs, done.clone());
+            let (queue, boots, programs, done) = (&queue, &boots, &programs, done.clone());
             scope.spawn(move || {
-                // A thread takes its turn, and lets the others take theirs while it tries what it
-                // got.
-                let next = || {
-                    waiting
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .recv()
-                };
-                while let Ok(one) = next() {
+                while let Some(one) = queue.next(|one: &Try<'_>| boots.readiness(&one.boot)) {
                     let start = Instant::now();
-                    let wrong = one.wrong(programs);
+                    let wrong = one.wrong(boots, programs);
                     let took = Took {
                         name: one.name,
                         kernel: one.kernel.name.clone(),
@@ -492,6 +496,7 @@ fn drivers(
         for kernel in kernels {
             let builder = builder(cache, kernel, install)?;
             let config = kernel.tree()?.config;
+            let mut of_kernel = Vec::new();
             for (source, settings) in &drivers {
                 let mut trials = Vec::new();
                 for (scenario, settings) in all_trials(settings) {
@@ -499,15 +504,21 @@ fn drivers(
                     let name = name_of(source, scenario.as_deref(), &kernel.name);
                     match settings.not_for(&config) {
                         Some(why) => count.not_for(&name, &why),
-                        None => trials.push((name, settings)),
+                        None => {
+                            let boot = settings.boot(kernel)?;
+                            boots.expect(&boot);
+                            trials.push((name, settings, boot));
+                        }
                     }
                 }
-                if trials.is_empty() {
-                    continue;
+                if !trials.is_empty() {
+                    of_kernel.push((source, trials));
                 }
+            }
+            for (source, trials) in of_kernel {
                 let built = builder.build(source);
                 process::check_interrupted()?;
-                for (name, settings) in trials {
+                for (name, settings, boot) in trials {
                     match &built {
                         Ok(build) => {
                             let one = Try {
@@ -515,11 +526,10 @@ fn drivers(
                                 source,
                                 settings,
                                 kernel,
+                                boot,
                                 ko: build.ko.clone(),
                             };
-                            if tries.send(one).is_err() {
-                                break;
-                            }
+                            queue.push(one.settings.seconds(), one);
                         }
                         Err(error) => count.add(name, Some(error.to_string())),
                     }
@@ -529,10 +539,11 @@ fn drivers(
                 }
             }
         }
-        drop(tries);
+        drop(closing);
         for (took, wrong) in results {
             count.add_trial(took, wrong);
         }
+        count.boots_not_saved = boots.reasons();
         process::check_interrupted()
     })
 }
@@ -543,18 +554,19 @@ struct Try<'a> {
     source: &'a Source,
     settings: Settings,
     kernel: &'a Kernel,
+    boot: Boot,
     ko: PathBuf,
 }
 
 impl Try<'_> {
     /// What goes wrong when it is tried, if anything does.
-    fn wrong(&self, programs: &Programs) -> Option<String> {
+    fn wrong(&self, boots: &Boots, programs: &Programs) -> Option<String> {
         let trial = Trial {
             source: self.source,
             settings: &self.settings,
             ko: &self.ko,
         };
-        match trial.live(self.kernel, programs, TIME_LIMIT) {
+        match trial.live_from(boots, self.kernel, programs, TIME_LIMIT) {
             Ok(life) => (!life.ok).then(|| life.as_text()),
             Err(error) => Some(error.to_string()),
         }

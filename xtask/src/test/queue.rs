@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The trials that wait for a machine.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use linux_driver_vm::Readiness;
+
+/// How often a thread looks again whose trials all wait for a boot.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A queue that each thread takes the most useful trial from.
+pub(super) struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    changed: Condvar,
+}
+
+struct Waiting<T> {
+    /// Each with a rough measure of how long it takes.
+    trials: Vec<(u64, T)>,
+    /// Whether no more will come.
+    closed: bool,
+}
+
+/// Closes a queue when it goes, so that the threads end.
+pub(super) struct Closing<'a, T>(pub(super) &'a Queue<T>);
+
+impl<T> Drop for Closing<'_, T> {
+    fn drop(&mut self) {
+        self.0.lock().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                trials: Vec::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, seconds: u64, trial: T) {
+        self.lock().trials.push((seconds, trial));
+        self.changed.notify_one();
+    }
+
+    /// Takes the next trial: of those that can start at once the longest, or else one that boots a
+    /// machine for others too. Returns `None` when there are no more.
+    pub(super) fn next(&self, readiness: impl Fn(&T) -> Readiness) -> Option<T> {
+        let mut waiting = self.lock();
+        loop {
+            let of = |wanted: Readiness| {
+                let trials = waiting.trials.iter().enumerate();
+                let those = trials.filter(|(_, (_, trial))| readiness(trial) == wanted);
+                // Of equally long ones, the first.
+                those
+                    .min_by_key(|(_, (seconds, _))| std::cmp::Reverse(*seconds))
+                    .map(|(number, _)| number)
+            };
+            if let Some(number) = of(Readiness::Ready).or_else(|| of(Readiness::Boots)) {
+                return Some(waiting.trials.remove(number).1);
+            }
+            if waiting.closed && waiting.trials.is_empty() {
+                return None;
+            }
+            let woken = self.changed.wait_timeout(waiting, LOOK);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_that_can_start_comes_first() {
+        let queue = Queue::new();
+        let closing = Closing(&queue);
+        for (seconds, trial) in [
+            (9, Readiness::Waits),
+            (1, Readiness::Ready),
+            (8, Readiness::Boots),
+            (5, Readiness::Ready),
+        ] {
+            queue.push(seconds, (seconds, trial));
+        }
+        let mut order = Vec::new();
+        for _ in 0..3 {
+            order.extend(queue.next(|(_, readiness)| *readiness).map(|(s, _)| s));
+        }
+        assert_eq!(order, [5, 1, 8]);
+        drop(closing);
+        // One that waits is not forgotten when the queue is closed.
+        assert!(queue.next(|_| Readiness::Ready).is_some());
+        assert!(queue.next(|_| Readiness::Ready).is_none());
+    }
+}
