@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `mmap`: memory of a device in an area of user space.
+//! `mmap`: maps memory of a device into user space.
 //!
 //! C header: `include/linux/mm.h`; `mm/memory.c`, `mm/mmap.c`.
 //!
-//! Pages come by faults, each of which finds the device bound or ends in SIGBUS. C drivers often
-//! map all pages in `mmap` itself (`remap_pfn_range`); the kernel links the area to its file only
-//! after `mmap` has returned, so that who takes the mappings away as the device goes would miss one
-//! that is being made.
+//! Pages are mapped by page faults. Each fault finds the device bound, or ends in SIGBUS. C drivers
+//! often map all pages in `mmap` itself (`remap_pfn_range`). That would not be safe here: the
+//! kernel links the area to its file only after `mmap` has returned. When the device goes away,
+//! code that removes the mappings would miss one that is being made.
 //!
+//! # Examples
 //! ```no_run
 //! use linux_driver::miscdevice::{self, Call};
 //! use linux_driver::mm::{Mapping, VmArea};
 //! use linux_driver::pci::Bar;
 //! use linux_driver::prelude::*;
 //!
-//! /// A device that user space drives by itself: each queue has a page of registers, where its bell is rung.
+//! /// A device that user space drives directly: each queue has a page of doorbell registers.
 //! struct Nic {
 //!     queues: Bar<0x8000>,
 //! }
@@ -27,8 +28,13 @@
 //!         Ok(())
 //!     }
 //!
-//!     /// The offset says which queue: one page, and not the first, which is the driver's own.
-//!     fn mmap<'a>(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, area: &mut VmArea<'a>) -> Result<Mapping<'a>> {
+//! /// The offset selects the queue: one page, but not the first, which belongs to the driver.
+//!     fn mmap<'a>(
+//!         this: Pin<&Self>,
+//!         call: &Call<'_>,
+//!         _file: Pin<&()>,
+//!         area: &mut VmArea<'a>,
+//!     ) -> Result<Mapping<'a>> {
 //!         if area.page_offset() == 0 || area.pages() != 1 {
 //!             return Err(EINVAL);
 //!         }
@@ -45,20 +51,20 @@ use crate::device::{Bound, Device};
 use crate::error::{Result, code::EINVAL, code::EPERM};
 use crate::pci;
 
-/// An area of user space that is being made for a file: C's `struct vm_area_struct`, in a call of
-/// `mmap`.
+/// An area of user space that is being made for a file, during a call of `mmap`: C's
+/// `struct vm_area_struct`.
 #[doc(alias = "vm_area_struct")]
 pub struct VmArea<'a> {
     raw: *mut sys::vm_area_struct,
     _of_the_call: PhantomData<&'a mut ()>,
 }
 
-/// What an area is to show: what `mmap` returns.
+/// The memory that an area maps: the result of `mmap`.
 ///
 /// # Invariants
 ///
-/// The frames from `pfn + offset of the area` on are the device's, as many as the area has pages,
-/// as long as the binding is that the area was made in.
+/// The frames from `pfn + offset of the area` belong to the device until the binding ends in which
+/// the area was made. There are as many as the area has pages.
 pub struct Mapping<'a> {
     pfn: u64,
     writable: bool,
@@ -66,9 +72,11 @@ pub struct Mapping<'a> {
 }
 
 impl<'a> VmArea<'a> {
+    /// Returns the area that C knows under this pointer.
+    ///
     /// # Safety
     ///
-    /// `raw` is what `mmap` of a file was called with, for the call whose life is `'a`.
+    /// `raw` must be the argument of `mmap` of a file, for the call whose lifetime is `'a`.
     pub(crate) unsafe fn new(raw: *mut sys::vm_area_struct) -> Self {
         Self {
             raw,
@@ -76,39 +84,50 @@ impl<'a> VmArea<'a> {
         }
     }
 
-    /// How many pages it has.
+    /// Returns the number of pages in the area.
     #[doc(alias = "vma_pages")]
     pub fn pages(&self) -> usize {
-        // SAFETY: the shim reads fields of the area, which C does not change while it calls `mmap`,
-        // with the `mmap_lock` held for writing.
+        // SAFETY: the shim reads fields of the area. C does not change them while it calls `mmap`,
+        // because it holds the `mmap_lock` for writing.
         unsafe { sys::linux_driver_vma_pages(self.raw) as usize }
     }
 
-    /// The offset that user space asked for, in pages: `vm_pgoff`.
+    /// Returns the offset that user space asked for, in pages: `vm_pgoff`.
     #[doc(alias = "vm_pgoff")]
     pub fn page_offset(&self) -> usize {
-        // SAFETY: as in `pages`.
+        // SAFETY: same preconditions as in `pages`.
         unsafe { sys::linux_driver_vma_pgoff(self.raw) as usize }
     }
 
-    /// Whether user space may write, now. Where it may not, `mprotect` can let it later, if the
-    /// file was opened for writing and what is shown is not [read only](Self::iomap_readonly).
+    /// Returns true if user space may write to the area now. If it may not, `mprotect` can allow it
+    /// later. That requires a file that was opened for writing, and a mapping that is not
+    /// [read-only](Self::iomap_readonly).
     #[doc(alias = "VM_WRITE")]
     pub fn is_writable(&self) -> bool {
         self.flags() & sys::LINUX_DRIVER_VM_WRITE != 0
     }
 
     fn flags(&self) -> u64 {
-        // SAFETY: as in `pages`.
+        // SAFETY: same preconditions as in `pages`.
         unsafe { sys::linux_driver_vma_flags(self.raw) }
     }
 
-    /// Shows a BAR, from the page that user space asked for on, without caching: as C's
-    /// `vm_iomap_memory` with `pgprot_noncached`. Nor can it be executed later (`VM_MAYEXEC`).
+    /// Maps a BAR without caching, starting at the page that user space asked for: C's
+    /// `vm_iomap_memory` with `pgprot_noncached`. `mprotect` cannot make the area executable later
+    /// (`VM_MAYEXEC`).
     ///
-    /// [`EINVAL`] if the area reaches beyond the BAR, if the BAR is not made of whole pages (its
-    /// neighbours would be seen), or for a private mapping; [`EPERM`] for one that is executable;
-    /// [`ENODEV`](crate::error::code::ENODEV) if the BAR is of another binding. Context: any.
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// - [`EINVAL`] if the area reaches beyond the end of the BAR;
+    /// - [`EINVAL`] if the BAR does not consist of whole pages, because that would map its
+    ///   neighbours too;
+    /// - [`EINVAL`] for a private mapping;
+    /// - [`EPERM`] for an executable mapping;
+    /// - [`ENODEV`](crate::error::code::ENODEV) if the BAR belongs to another binding.
     #[doc(alias = "vm_iomap_memory")]
     pub fn iomap<const SIZE: usize>(
         &mut self,
@@ -118,7 +137,8 @@ impl<'a> VmArea<'a> {
         let (start, length) = bar.physical(dev.as_ref())?;
         let pages = whole_pages(start, length).ok_or(EINVAL)?;
         self.check(pages)?;
-        // INVARIANT: `check` says that all of the area lies in the BAR, which is the binding's.
+        // INVARIANT: `check` found that the whole area is inside the BAR, which belongs to the
+        // binding.
         Ok(Mapping {
             pfn: start >> PAGE_SHIFT,
             writable: true,
@@ -126,8 +146,16 @@ impl<'a> VmArea<'a> {
         })
     }
 
-    /// As [`iomap`](Self::iomap), to be read only, now and later: `mprotect` does not make the area
-    /// writable (C drivers clear `VM_MAYWRITE`). [`EPERM`] if it is writable already, too.
+    /// Maps a BAR as [`iomap`](Self::iomap) does, but read-only: `mprotect` cannot make the area
+    /// writable later (C drivers clear `VM_MAYWRITE`).
+    ///
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Errors
+    ///
+    /// [`EPERM`] if the area is writable; otherwise the errors of [`iomap`](Self::iomap).
     #[doc(alias = "VM_MAYWRITE")]
     pub fn iomap_readonly<const SIZE: usize>(
         &mut self,
@@ -144,11 +172,12 @@ impl<'a> VmArea<'a> {
         })
     }
 
-    /// That the area can show something of so many pages.
+    /// Checks that the area may map memory of `pages` pages.
     fn check(&self, pages: u64) -> Result {
         let flags = self.flags();
-        // Without this flag the mapping is private: writing to it would make copies. (`VM_SHARED`
-        // is off, too, in a shared mapping of a file that was opened for reading.)
+        // Without this flag the mapping is private, so writing to it would copy pages. `VM_SHARED`
+        // is not the right flag: it is also off in a shared mapping of a file that was opened for
+        // reading.
         if flags & sys::LINUX_DRIVER_VM_MAYSHARE == 0 {
             return Err(EINVAL);
         }
@@ -162,37 +191,38 @@ impl<'a> VmArea<'a> {
         }
     }
 
-    /// Makes it an area of what `mapping` says, filled by faults.
+    /// Sets up the area for `mapping`. Page faults fill it.
     ///
     /// # Safety
     ///
-    /// `ops.fault` puts pages in only while the binding is that the area was made in, and whoever
-    /// ends the binding takes the pages away before.
+    /// `ops.fault` must insert pages only during the binding in which the area was made. The code
+    /// that ends the binding must remove the pages before.
     pub(crate) unsafe fn set(self, mapping: &Mapping<'a>, ops: &'static sys::vm_operations_struct) {
-        // SAFETY: `vm_flags` and `vm_ops` may be written by the `mmap` operation of the area's
-        // file, which has the `mmap_lock` for writing and an area that is not linked yet
-        // (`mmap_region`): this is called in it. `VM_PFNMAP` asks for pages that only
-        // `vmf_insert_pfn` puts in, as the caller promises of `ops`, and for an area that is not
-        // private and writable (`is_cow_mapping`, which `vmf_insert_pfn` takes for a bug): it is
-        // shared, as `check` found.
+        // SAFETY: the shim writes `vm_flags` and `vm_ops`. It requires:
+        // - a call from the `mmap` operation of the area's file, with the `mmap_lock` held for
+        //   writing and an area that is not linked yet (`mmap_region`): this is called only there;
+        // - for `VM_PFNMAP`, that only `vmf_insert_pfn` inserts pages: the caller promises that of
+        //   `ops`;
+        // - an area that is not both private and writable (`is_cow_mapping`), which
+        //   `vmf_insert_pfn` treats as a bug: `check` found that the area is shared.
         unsafe {
             sys::linux_driver_vma_set_pfnmap(self.raw, ops, mapping.pfn, true, mapping.writable)
         };
     }
 }
 
-/// `PAGE_SHIFT` of the architectures that there are bindings for.
+/// `PAGE_SHIFT` of the architectures that have bindings.
 const PAGE_SHIFT: u32 = 12;
 const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
 
-/// How many pages memory has that is made of whole ones.
+/// Returns the number of pages in memory that consists of whole pages.
 fn whole_pages(start: u64, length: u64) -> Option<u64> {
     (start | length)
         .is_multiple_of(PAGE_SIZE)
         .then_some(length / PAGE_SIZE)
 }
 
-/// Whether `pages` from `offset` on lie among `all`.
+/// Returns true if `pages` pages from `offset` are inside `all` pages.
 fn in_range(offset: u64, pages: u64, all: u64) -> bool {
     all.checked_sub(offset).is_some_and(|room| pages <= room)
 }
@@ -202,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_area_reaches_to_the_end_and_no_further() {
+    fn an_area_must_end_inside_the_memory() {
         assert!(in_range(0, 256, 256) && in_range(255, 1, 256));
         for (offset, pages) in [
             (0, 257),
@@ -217,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_not_shown() {
+    fn memory_must_consist_of_whole_pages() {
         assert_eq!(whole_pages(0xfea0_0000, 0x2000), Some(2));
         assert_eq!(whole_pages(0xfea0_0100, 0x1000), None);
         assert_eq!(whole_pages(0xfea0_0000, 0x100), None);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A panic ends in `BUG()`, with its message and place; one that comes while such a message is
-//! formatted, with its place.
+//! The panic handler. It logs the message and the source location of a panic, and ends in `BUG()`.
+//! If a panic occurs while such a message is formatted, it logs the location of the second panic.
 //!
-//! C header: `include/asm-generic/bug.h`. What happens then is the kernel's policy: the task is
-//! ended, or the kernel panics if it was in an interrupt or `panic_on_oops` is set.
+//! C header: `include/asm-generic/bug.h`. The kernel's policy decides what happens then. The task
+//! is ended; or the kernel panics, if this was in an interrupt handler or if `panic_on_oops` is
+//! set.
 
 use core::fmt::Write;
 use core::panic::PanicInfo;
@@ -13,27 +14,28 @@ use linux_driver_sys as sys;
 
 use crate::print::Buffer;
 
-/// Long enough for a path, a line number and a sentence; what is longer is cut.
+/// The maximum length of a message: enough for a path, a line number and a sentence. A longer
+/// message is truncated.
 const LENGTH: usize = 256;
 
-/// Whether a panic's message is being formatted, which runs the driver's own code: its `Display`
-/// may panic in turn, for ever.
+/// True while the message of a panic is formatted. Formatting runs the driver's code: its `Display`
+/// may panic too, without end.
 static FORMATTING: AtomicBool = AtomicBool::new(false);
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     if FORMATTING.swap(true, Ordering::Relaxed) {
-        // It may be another CPU's that is being formatted: then the message of this one is lost,
-        // its place is not.
+        // The message may be one that another CPU formats. Then the message of this panic is lost,
+        // but not its location.
         FORMATTING.store(false, Ordering::Relaxed);
         again(info)
     }
     let mut text = Buffer::<LENGTH>::new();
-    // A buffer that is full says so in its text; there is nobody else to tell.
+    // If the buffer is full, its text says so. There is no other way to report that.
     let _ = write!(text, "{info}");
-    // SAFETY: `_printk` asks for a format string that ends in NUL, and for the arguments that its
-    // conversions read: `%.*s` an int that is not negative and a pointer to as many bytes, which
-    // the buffer has. It may be called in any context, NMI too.
+    // SAFETY: `_printk` requires a format string that ends in NUL, and arguments that match its
+    // conversions. `%.*s` requires an int that is not negative, and a pointer to as many bytes,
+    // which the buffer has. `_printk` may be called in any context, including NMI.
     unsafe {
         sys::_printk(
             c"\x010rust: %.*s\n".as_ptr(),
@@ -45,8 +47,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     bug()
 }
 
-/// A panic while another one's message is formatted: its place, and its message if that is a text
-/// and no more. Nothing of the driver's runs.
+/// Handles a panic that occurs while the message of another one is formatted. Logs its location,
+/// and its message if that is a plain string. No code of the driver runs.
 #[cold]
 fn again(info: &PanicInfo<'_>) -> ! {
     let message = info
@@ -55,9 +57,9 @@ fn again(info: &PanicInfo<'_>) -> ! {
         .unwrap_or("(its message is not formatted)");
     let (file, line) = info
         .location()
-        .map_or(("?", 0), |place| (place.file(), place.line()));
-    // SAFETY: as above: two ints with pointers to as many bytes each, which are `str`s, and an
-    // unsigned int for `%u`.
+        .map_or(("?", 0), |location| (location.file(), location.line()));
+    // SAFETY: same preconditions as above. There are two ints, each with a pointer to as many bytes
+    // of a `str`, and an unsigned int for `%u`.
     unsafe {
         sys::_printk(
             c"\x010rust: panicked while a panic was printed, at %.*s:%u: %.*s\n".as_ptr(),
@@ -71,10 +73,10 @@ fn again(info: &PanicInfo<'_>) -> ! {
     bug()
 }
 
-/// C's `BUG()`: reports a bug with a stack trace, and ends the thread.
+/// Reports a bug with a stack trace, and ends the thread: C's `BUG()`.
 pub(crate) fn bug() -> ! {
-    // SAFETY: `BUG()` asks for nothing and may be called in any context. It does not return: where
-    // the kernel is built without `CONFIG_BUG` it loops.
+    // SAFETY: `BUG()` has no preconditions, and may be called in any context. It does not return:
+    // in a kernel without `CONFIG_BUG` it loops.
     unsafe { sys::linux_driver_bug() };
     crate::io::arch::trap()
 }

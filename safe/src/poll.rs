@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `poll`, `select` and `epoll`: who waits for events of a file.
+//! `poll`, `select` and `epoll`: waiting for events of a file.
 //!
 //! C headers: `include/linux/poll.h`, `include/uapi/linux/eventpoll.h`; `fs/select.c`,
 //! `fs/eventpoll.c`.
+//!
+//! # Examples
 //!
 //! ```no_run
 //! use linux_driver::miscdevice::{self, Call};
@@ -13,14 +15,14 @@
 //!
 //! #[pin_data]
 //! struct Nic {
-//!     /// How many packets can be read.
+//! /// The number of packets that can be read.
 //!     packets: AtomicU32,
 //!     #[pin]
 //!     came: WaitQueue,
 //! }
 //!
 //! impl Nic {
-//!     /// Called by the interrupt handler: first what has changed, then who waits for it.
+//! /// Called by the interrupt handler. The state must change before the wake-up.
 //!     fn received(&self) {
 //!         self.packets.fetch_add(1, Ordering::Release);
 //!         self.came.wake_up();
@@ -35,10 +37,15 @@
 //!         Ok(())
 //!     }
 //!
-//!     fn poll(this: Pin<&Self>, _: &Call<'_>, _file: Pin<&()>, table: &mut poll::Table<'_>) -> Result<poll::Events> {
-//!         // First the queue, then a look: a packet that comes in between wakes.
+//!     fn poll(
+//!         this: Pin<&Self>,
+//!         _call: &Call<'_>,
+//!         _file: Pin<&()>,
+//!         table: &mut poll::Table<'_>,
+//!     ) -> Result<poll::Events> {
+//! // Add the queue before the check, so that a packet in between causes a wake-up.
 //!         table.wait(&this.came)?;
-//!         // There is always room to write.
+//! // Writing never has to wait.
 //!         let mut events = EPOLLOUT | EPOLLWRNORM;
 //!         if this.packets.load(Ordering::Acquire) != 0 {
 //!             events |= EPOLLIN | EPOLLRDNORM;
@@ -63,10 +70,10 @@ use crate::wait::WaitQueue;
 pub struct Events(sys::__poll_t);
 
 impl Events {
-    /// None.
+    /// No events.
     pub const NONE: Self = Self(0);
 
-    /// As C has it.
+    /// Returns the events as C has them.
     pub(crate) const fn raw(self) -> sys::__poll_t {
         self.0
     }
@@ -104,22 +111,25 @@ impl BitOrAssign for Events {
     }
 }
 
-/// Where a `poll` says which queues are woken when the file's events change: C's `poll_table`.
+/// The list of wait queues to which a `poll` operation adds: C's `poll_table`. They are woken when
+/// the events of the file change.
 #[doc(alias = "poll_table")]
 #[doc(alias = "poll_table_struct")]
 pub struct Table<'a> {
     raw: *mut sys::poll_table_struct,
     file: &'a File,
     dev: &'a Device<Bound>,
-    /// The memory of the file's own state: address and size.
+    /// The memory of the file's own state: its address and size.
     state: (usize, usize),
 }
 
 impl<'a> Table<'a> {
+    /// Returns the table that C knows under this pointer.
+    ///
     /// # Safety
     ///
-    /// `raw` is what `poll` of `file` was called with. The memory of the driver's data of `dev`,
-    /// and the bytes that `state` says, stay as long as the file is open.
+    /// `raw` must be the argument of `poll` of `file`. The memory of the driver's data of `dev`,
+    /// and the memory that `state` describes, must stay as long as the file is open.
     pub(crate) unsafe fn new(
         raw: *mut sys::poll_table_struct,
         file: &'a File,
@@ -134,48 +144,56 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Has whoever polls the file look again when the queue is woken: C's `poll_wait`. It does not
-    /// wait.
+    /// Makes the caller of `poll` check the file again when `queue` is woken: C's `poll_wait`. It
+    /// does not wait.
     ///
-    /// Call it before looking at what the events are made of, so that no change gets lost.
-    ///
-    /// An entry stays in the queue until the file is closed, for longer than the device is bound:
-    /// so the queue has to lie in the driver's data or in the file's state, and not in an
-    /// allocation of its own (a box, an `Arc`), which could go before: [`EINVAL`].
+    /// Call it before you check the state from which you derive the events. Otherwise a change in
+    /// between is lost.
     ///
     /// # Context
     ///
     /// May sleep.
     ///
+    /// # Errors
+    ///
+    /// [`EINVAL`] if the queue is neither in the driver's data nor in the file's state. An entry
+    /// stays in the queue until the file is closed, which may be after the device was unbound. An
+    /// allocation of its own (a box, an `Arc`) could be freed before that.
+    ///
     /// # Panics
     ///
-    /// It does not panic itself. An operation that panics ends its task while C has entries of that
-    /// task in the queue. Those of `epoll` are in memory of their own and stay valid. Those of
-    /// `poll` and `select` can be on the stack of the task, which goes with it: the next wake-up of
-    /// the queue writes there. The same holds for each later call of `poll` in one system call, in
-    /// which the entries of the first call are still in the queue. So an operation that has to be
-    /// safe against its own bugs does in `poll` nothing that can panic: no index, no arithmetic
-    /// that can overflow.
+    /// This function does not panic. But if a `poll` operation panics after it, the operation's
+    /// task ends while C still has entries of that task in the queue:
+    ///
+    /// - The entries of `epoll` are in memory of their own, and stay valid.
+    /// - The entries of `poll` and `select` can be on the stack of the task, which is freed with
+    ///   it. The next wake-up of the queue writes there.
+    ///
+    /// A system call may call the `poll` operation several times. The entries of the first call are
+    /// then still in the queue. Therefore, if a `poll` operation must be safe against its own bugs,
+    /// it must not contain anything that can panic: no indexing, and no arithmetic that can
+    /// overflow.
     #[doc(alias = "poll_wait")]
     pub fn wait(&mut self, queue: &WaitQueue) -> Result {
         let queue: *mut sys::wait_queue_head = queue.as_raw();
         let size = size_of::<sys::wait_queue_head>();
-        if !lies_in(queue.addr(), size, self.state) && !self.dev.holds(queue.addr(), size) {
+        if !is_inside(queue.addr(), size, self.state) && !self.dev.holds(queue.addr(), size) {
             return Err(EINVAL);
         }
-        // SAFETY: `poll_wait` asks for
-        // - the table and the file that `poll` was called with, during that call: by `new`'s
-        //   caller;
-        // - an initialised queue, whose memory stays, as a queue, until whoever polls has taken its
-        //   entries out: at the latest when the file is closed (`eventpoll_release`, before
-        //   `release`; `poll` and `select` hold the file). It was pinned in memory that stays so
-        //   long, as checked above and by `new`'s caller, and to drop a queue leaves it as it is.
+        // SAFETY: `poll_wait` requires:
+        // - the table and the file of a call of `poll`, during that call: the caller of `new`
+        //   promises that;
+        // - an initialised queue that stays until the poller has removed its entries: that is when
+        //   the file is closed at the latest (`eventpoll_release`, before `release`; `poll` and
+        //   `select` have a reference to the file). The queue is pinned in memory that stays that
+        //   long, as checked above and promised by the caller of `new`. Dropping a queue leaves its
+        //   memory unchanged.
         unsafe { sys::linux_driver_poll_wait(self.file.as_raw(), queue, self.raw) };
         Ok(())
     }
 }
 
-fn lies_in(address: usize, size: usize, (start, room): (usize, usize)) -> bool {
+fn is_inside(address: usize, size: usize, (start, room): (usize, usize)) -> bool {
     room.checked_sub(address.wrapping_sub(start))
         .is_some_and(|room| size <= room)
 }
@@ -185,8 +203,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_those_of_user_space() {
-        // What <poll.h> says.
+    fn events_have_the_values_of_user_space() {
+        // The values in <poll.h>.
         assert_eq!((EPOLLIN | EPOLLOUT).raw(), 5);
         assert_eq!((EPOLLERR | EPOLLHUP).raw(), 0x18);
         let mut events = Events::NONE;
@@ -195,10 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_outside() {
-        assert!(lies_in(0x1000, 8, (0x1000, 8)) && lies_in(0x1008, 8, (0x1000, 16)));
+    fn memory_outside_is_not_inside() {
+        assert!(is_inside(0x1000, 8, (0x1000, 8)) && is_inside(0x1008, 8, (0x1000, 16)));
         for (address, size) in [(0xfff, 1), (0x1009, 8), (0x1010, 1), (0, usize::MAX)] {
-            assert!(!lies_in(address, size, (0x1000, 16)), "{address:#x} {size}");
+            assert!(
+                !is_inside(address, size, (0x1000, 16)),
+                "{address:#x} {size}"
+            );
         }
     }
 }

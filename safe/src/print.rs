@@ -4,44 +4,51 @@
 //! C headers: `include/linux/printk.h`, `include/linux/dev_printk.h`,
 //! `include/linux/kern_levels.h`.
 //!
-//! [`dev_err!`](crate::dev_err) and its likes log a line about a device, [`pr_err!`](crate::pr_err)
-//! and its likes one about the driver, with the driver's name in front. All of them may be called
-//! in any context, hard interrupts and NMIs among them, as `printk` may.
+//! [`dev_err!`](crate::dev_err) and similar macros log a line about a device.
+//! [`pr_err!`](crate::pr_err) and similar macros log a line about the driver, which starts with the
+//! driver's name.
 //!
-//! [`dev_err_ratelimited!`](crate::dev_err_ratelimited) and its likes log ten lines in five seconds
-//! at most from each place of the source, and [`dev_err_once!`](crate::dev_err_once) and its likes
-//! one: for what a device, or user space, can cause as often as it likes.
+//! [`dev_err_ratelimited!`](crate::dev_err_ratelimited) and similar macros log at most ten lines in
+//! five seconds from each source location. [`dev_err_once!`](crate::dev_err_once) and similar
+//! macros log one line. Use them for events that a device or user space can cause at any rate.
+//!
+//! # Context
+//!
+//! Any, including hard interrupts and NMIs, as for `printk`.
 //!
 //! # Format strings
 //!
-//! They are those of [`core::fmt`], checked at compile time: `{}`, `{0}`, `{name}`, `{:#010x}`,
-//! `{:>8}`, `{:?}` and all others, up to sixteen in a message. The newline at the end is added
-//! unless it is there, or the last argument is `..`, which leaves the line open for
-//! [`pr_cont!`](crate::pr_cont).
+//! Format strings are those of [`core::fmt`], checked at compile time: `{}`, `{0}`, `{name}`,
+//! `{:#010x}`, `{:>8}`, `{:?}` and all others. A message has at most sixteen placeholders. A
+//! newline is added at the end if there is none. If the last argument is `..`, no newline is added,
+//! and the line stays open for [`pr_cont!`](crate::pr_cont).
 //!
-//! # What it costs
+//! # Cost
 //!
-//! Integers, `bool`, `char`, `&str` and `&CStr` are printed by the kernel's own `%` formats, and a
-//! message of only such arguments is what it is in C: a constant string and a call of `_printk` or
-//! `_dev_printk`. That goes for `{}` with or without a width or a precision, and for integers also
-//! for `{:?}`, `{:x}`, `{:#x}`, `{:X}` and `{:o}`, with `0`, `<` and `>`.
+//! The kernel's own `%` formats print integers, `bool`, `char`, `&str` and `&CStr`. A message with
+//! only such arguments compiles to what it is in C: a constant string and a call of `_printk` or
+//! `_dev_printk`. This applies to `{}` with or without a width or a precision. For integers it also
+//! applies to `{:?}`, `{:x}`, `{:#x}`, `{:X}` and `{:o}`, with `0`, `<` and `>`.
 //!
-//! Every other argument (another type, `{:?}` of text, `{:b}`, `{:#X}`, `{:+}`, `{:^8}`, a fill
-//! character, a width that is an argument, and whatever a function is generic over) is formatted by
-//! `core::fmt` into a buffer of 256 bytes on the stack, and cut with `...` if it is longer. The
-//! first such argument in a driver links a few kilobytes of `core::fmt` into it. More than three of
-//! them in one message, or in messages of one function, need a stack frame above 1 KiB, which the
-//! check of the built module refuses.
+//! `core::fmt` formats every other argument into a buffer of 256 bytes on the stack, and truncates
+//! it with `...` if it is longer. Such arguments are: other types, `{:?}` of text, `{:b}`, `{:#X}`,
+//! `{:+}`, `{:^8}`, a fill character, a width that is an argument, and any type parameter of a
+//! generic function. The first such argument in a driver links a few kilobytes of `core::fmt`. If
+//! one message, or the messages of one function, have more than three of them, the stack frame
+//! exceeds 1 KiB. The check of the built module refuses that.
 //!
-//! What is printed is the same as what Rust would print, except that:
+//! # Differences from Rust
 //!
-//! - a NUL in a string ends that string, as it does in C;
+//! The output is what Rust would print, except that:
+//!
+//! - a NUL in a string ends that string, as in C;
 //! - a record of the log ends at about 1,000 bytes;
-//! - `{:p}`, and `{:?}` of a raw pointer, print a hashed address, as the kernel's `%p` does. (What
-//!   contains a pointer, or is a function, and is printed with `{:?}`, or a pointer with `{:#?}`,
-//!   is Rust's to print, which prints the true address: don't. Anyone who reads the log would know
-//!   where the kernel is.)
-//! - `&CStr` has no `Display` in Rust: here its bytes are printed as they are.
+//! - `{:p}`, and `{:?}` of a raw pointer, print a hashed address, as the kernel's `%p` does;
+//! - `&CStr`, which has no `Display` in Rust, is printed as its bytes.
+//!
+//! Do not print a function or a type that contains a pointer with `{:?}`, and no pointer with
+//! `{:#?}`. Rust formats those, and prints the true address. Anyone who reads the log would then
+//! know where the kernel is in memory.
 
 use core::ffi::CStr;
 use core::ops::Deref;
@@ -67,7 +74,7 @@ pub use buffer::Buffer;
 #[doc(hidden)]
 pub use linux_driver_macros::__printk;
 
-/// What the macros expand to. Not for use by hand, though nothing bad comes of it.
+/// The items that the macros expand to. They are not for direct use, but direct use is not unsound.
 #[doc(hidden)]
 pub mod expansion {
     pub use core;
@@ -76,12 +83,12 @@ pub mod expansion {
         BUFFER_SIZE, ByCore, ByKernel, Debug, Display, Format, Layout, LowerHex, Octal, Padded,
         Spec, Str, UpperHex, formatted, tag,
     };
-    pub use super::limit::{Once, RateLimit, place};
+    pub use super::limit::{Once, RateLimit, location};
     pub use super::line::{Line, Piece, sizes};
     pub use super::{Buffer, Level, dev_printk, printk, sysfs_emit};
 }
 
-/// How much a line matters: `include/linux/kern_levels.h`.
+/// The severity of a line: `include/linux/kern_levels.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// `KERN_EMERG`: the system is unusable.
@@ -98,12 +105,12 @@ pub enum Level {
     Notice,
     /// `KERN_INFO`: informational.
     Info,
-    /// `KERN_DEBUG`: for whoever debugs the driver.
+    /// `KERN_DEBUG`: for debugging the driver.
     Debug,
 }
 
 impl Level {
-    /// The `KERN_*` string, which stands in front of a format string.
+    /// Returns the `KERN_*` string, which precedes a format string.
     #[inline(always)]
     pub const fn kern(self) -> &'static CStr {
         match self {
@@ -119,30 +126,31 @@ impl Level {
     }
 }
 
-/// A device that a line can be about: the first argument of [`dev_info!`](crate::dev_info) and its
-/// likes.
+/// A device that a line can be about: the first argument of [`dev_info!`](crate::dev_info) and
+/// similar macros.
 ///
 /// # Safety
 ///
-/// [`Self::raw`] is a `struct device` that stays alive, with its name, its bus and its class, as
-/// long as `self` is borrowed; or null. (A bus that is built in stays; one of a module of ours
-/// waits for its devices.) With [`Self::BOUND`] the driver that is bound to it stays so for as
-/// long.
+/// [`Self::raw`] must return NULL, or a `struct device` that exists, with its name, its bus and its
+/// class, as long as `self` is borrowed. (A built-in bus always exists. A bus of a module of this
+/// project waits for its devices.) If [`Self::BOUND`] is true, the driver that is bound to the
+/// device must stay bound that long.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no device",
-    label = "a line with `dev_*!` is about a device; use `pr_*!` if there is none"
+    label = "`dev_*!` logs a line about a device; without a device use `pr_*!`"
 )]
 pub unsafe trait Printable {
-    /// Whether the device stays bound. If not, its driver's module can be unloaded while the line
-    /// is printed, with the driver's name, which `_dev_printk` reads: the line is then printed by a
-    /// reader of RCU, which unloading a module waits for (`free_module`).
+    /// True if the device stays bound. Otherwise the module of its driver can be unloaded while the
+    /// line is printed, and `_dev_printk` reads the driver's name. Then the line is printed inside
+    /// an RCU read-side critical section, for which unloading a module waits (`free_module`).
     const BOUND: bool = false;
 
-    /// The device, for `_dev_printk`.
+    /// Returns the device, for `_dev_printk`.
     fn raw(&self) -> *const sys::device;
 }
 
-// SAFETY: as for the device itself; the reference keeps it borrowed.
+// SAFETY: the implementation for `T` upholds the contract, and the reference keeps the device
+// borrowed.
 unsafe impl<T: Printable + ?Sized> Printable for &T {
     const BOUND: bool = T::BOUND;
 
@@ -152,7 +160,8 @@ unsafe impl<T: Printable + ?Sized> Printable for &T {
     }
 }
 
-// SAFETY: as for the device itself; the reference keeps it borrowed.
+// SAFETY: the implementation for `T` upholds the contract, and the reference keeps the device
+// borrowed.
 unsafe impl<T: Printable + ?Sized> Printable for &mut T {
     const BOUND: bool = T::BOUND;
 
@@ -162,7 +171,8 @@ unsafe impl<T: Printable + ?Sized> Printable for &mut T {
     }
 }
 
-// SAFETY: as for the device itself, which `Deref` borrows from `self`.
+// SAFETY: the implementation for the target upholds the contract, and `Deref` borrows the target
+// from `self`.
 unsafe impl<P: Deref<Target: Printable>> Printable for Pin<P> {
     const BOUND: bool = <P::Target as Printable>::BOUND;
 
@@ -172,7 +182,7 @@ unsafe impl<P: Deref<Target: Printable>> Printable for Pin<P> {
     }
 }
 
-/// Logs the line `P` with these arguments. The numbers are those that `line::sizes` gives.
+/// Logs the line `P` with these arguments. The numbers are those that `line::sizes` returns.
 #[doc(hidden)]
 #[inline(always)]
 pub fn printk<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(args: L)
@@ -181,13 +191,13 @@ where
     L: args::List<Scalars: call::Scalars>,
 {
     let format = line::Format::<P, L, A, B, C, D>::C;
-    // SAFETY: the call demands a string that ends in NUL, whose conversions read the values that
-    // `L` gives: `Format` makes it of the conversions of `L`. What the values point to is borrowed
-    // until the call is over, as `args` is the caller's.
+    // SAFETY: `Scalars::printk` requires a string that ends in NUL, whose conversions match the
+    // values of `L`. `Format` makes the string from the conversions of `L`. What the values point
+    // to is borrowed until the call has returned, because the caller owns `args`.
     unsafe { call::Scalars::printk(args.scalars(), format.as_ptr()) };
 }
 
-/// Appends the text `P` to what an attribute shows. See [`printk`].
+/// Appends the text `P` to the output of an attribute. See [`printk`].
 #[doc(hidden)]
 #[inline(always)]
 pub fn sysfs_emit<P, L, const A: usize, const B: usize, const C: usize, const D: usize>(
@@ -200,13 +210,14 @@ where
 {
     let format = line::Format::<P, L, A, B, C, D>::C;
     let longest = const { line::longest(P::PIECES, L::CONVERSIONS) };
-    page.append(longest, |place| {
-        // SAFETY: as in `printk`; the place is a slice of so many bytes, within a page.
+    page.append(longest, |buffer| {
+        // SAFETY: same preconditions as in `printk`. The buffer is a slice of that many bytes,
+        // inside a page.
         unsafe {
             call::Scalars::snprintf(
                 args.scalars(),
-                place.as_mut_ptr().cast(),
-                place.len(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
                 format.as_ptr(),
             )
         }
@@ -227,12 +238,14 @@ pub fn dev_printk<P, L, T, const A: usize, const B: usize, const C: usize, const
 {
     let format = line::Format::<P, L, A, B, C, D>::C;
     let _reader = const { !T::BOUND }.then(rcu::read_lock);
-    // SAFETY: as in `printk`; the level is one of the eight. Of the device the call demands
-    // - that it is there, with its bus and its class: by `Printable`'s contract, as long as it is
-    //   borrowed;
-    // - that its driver's name is there, if one is bound: it stays bound, or this is a reader of
-    //   RCU, for which `free_module` waits between `driver_unregister` and the end of the module's
-    //   memory (`synchronize_rcu`, 6.1 to 7.3).
+    // SAFETY: same preconditions as in `printk`. The level is one of the eight. `_dev_printk`
+    // further requires:
+    // - a device that exists, with its bus and its class: the contract of `Printable` ensures that
+    //   as long as it is borrowed;
+    // - the name of its driver, if one is bound: either the driver stays bound, or this is inside
+    //   an RCU read-side critical section. `free_module` waits for such sections
+    //   (`synchronize_rcu`, 6.1 to 7.3) after `driver_unregister` and before it frees the module's
+    //   memory.
     unsafe {
         call::Scalars::dev_printk(
             args.scalars(),

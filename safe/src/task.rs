@@ -1,41 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The task that runs: C's `current`, and a lock of C's that it holds while it runs a callback.
+//! The current task: C's `current`, and whether it holds a certain lock of the kernel.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use linux_driver_sys as sys;
 
-/// The address of the running task's `struct task_struct`: to tell whether two pieces of code run
-/// on one thread. Never 0.
+/// Returns the address of the current task's `struct task_struct`, which is never 0. With it, code
+/// can find out whether it runs on the same thread as other code.
 ///
-/// Context: a task's. (An interrupt sees the task that it interrupted.)
+/// # Context
+///
+/// Task context. (An interrupt handler sees the task that it interrupted.)
 #[inline]
 pub(crate) fn current() -> usize {
     // SAFETY: `current` can be read in any context.
     unsafe { sys::linux_driver_current() }.addr()
 }
 
-/// The task that runs `open` of a misc device of this module's, under C's `misc_mtx`; 0 if there is
-/// none. There is one at most.
+/// The task that runs `open` of a misc device of this module, which is under C's `misc_mtx`, or 0.
+/// There is at most one.
 static IN_MISC_OPEN: AtomicUsize = AtomicUsize::new(0);
 
-/// That this task holds `misc_mtx`, as long as this is there: `misc_open` calls a device's `open`
-/// under it.
+/// The fact that this task holds `misc_mtx`, as long as this value exists: `misc_open` holds it
+/// when it calls the `open` of a device.
 ///
-/// Whatever makes or removes a misc device takes that lock, and so may whatever binds or unbinds a
-/// device.
+/// Code that registers or removes a misc device takes that lock. Code that binds or unbinds a
+/// device may take it.
 pub(crate) struct InMiscOpen(());
 
 impl InMiscOpen {
-    /// At the beginning of `open`, on its thread.
+    /// Records the current task. Must be called at the start of `open`, on its thread.
     pub(crate) fn begin() -> Self {
         IN_MISC_OPEN.store(current(), Ordering::Relaxed);
         Self(())
     }
 
-    /// Whether this task is in there.
+    /// Returns true if the current task runs such an `open`.
     pub(crate) fn is_here() -> bool {
-        // Only this task writes its own address there, and takes it away. (0 is no task's.)
+        // Only this task writes and clears its own address there. No task has address 0.
         current() == IN_MISC_OPEN.load(Ordering::Relaxed)
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Types that stand between C and Rust.
+//! Types for objects that C and Rust share.
 
 use core::cell::UnsafeCell;
 use core::marker::{PhantomData, PhantomPinned};
@@ -7,55 +7,57 @@ use core::mem::MaybeUninit;
 use core::ops::Deref;
 use core::ptr::NonNull;
 
-/// A C object that C code reads and writes as it likes.
+/// A C object that C code may read and write at any time.
 ///
-/// It may be changed behind a shared reference, may hold any bits, and may not move.
+/// It may change behind a shared reference, may hold any bits, and must not move.
 #[repr(transparent)]
 pub struct Opaque<T>(UnsafeCell<MaybeUninit<T>>, PhantomPinned);
 
 impl<T> Opaque<T> {
-    /// One with these contents.
+    /// Returns an object with these contents.
     pub const fn new(value: T) -> Self {
         Self(UnsafeCell::new(MaybeUninit::new(value)), PhantomPinned)
     }
 
-    /// One that C initialises before anything reads it.
+    /// Returns an object that C initialises before anything reads it.
     pub const fn uninit() -> Self {
         Self(UnsafeCell::new(MaybeUninit::uninit()), PhantomPinned)
     }
 
-    /// The C object.
+    /// Returns a pointer to the C object.
     pub const fn get(&self) -> *mut T {
         self.0.get().cast()
     }
 }
 
-/// Says that a value is about `T` and no type beside it.
+/// A marker that makes a type invariant in `T`.
 ///
-/// `for<'a> fn(&'a ())` is a subtype of `fn(&'static ())`, and each may have a trait's
-/// implementation of its own. A table of callbacks that is made for the one would be taken for the
-/// other's where the parameter stands in a place that is covariant (`PhantomData<T>`,
-/// `PhantomData<fn() -> T>`).
+/// It is needed because `for<'a> fn(&'a ())` is a subtype of `fn(&'static ())`, and each of the two
+/// may implement a trait differently. If the marker were covariant (`PhantomData<T>`,
+/// `PhantomData<fn() -> T>`), a table of callbacks for one of them would be accepted for the other.
 pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
 
-/// A kernel object that counts its references: it lives as long as one is held.
+/// A kernel object with a reference count. It lives as long as a reference is held.
 ///
 /// # Safety
 ///
-/// While the count that `inc_ref` raises is held, the object stays where it is and alive.
+/// As long as a reference from `inc_ref` is held, the object must stay alive and where it is.
 pub unsafe trait AlwaysRefCounted {
     /// Takes a reference.
     fn inc_ref(&self);
 
-    /// Gives one back.
+    /// Gives up a reference.
     ///
     /// # Safety
     ///
-    /// The caller owns a reference, and does not use the object after this unless it owns another.
+    /// The caller must own a reference. It must not use the object after this unless it owns
+    /// another reference.
     unsafe fn dec_ref(object: NonNull<Self>);
 }
 
-/// An owned reference to a kernel object that counts them.
+/// An owned reference to a kernel object that counts references.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::device::Device;
@@ -63,8 +65,8 @@ pub unsafe trait AlwaysRefCounted {
 /// use linux_driver::prelude::*;
 /// use linux_driver::types::ARef;
 ///
-/// /// The state of an open file, which may stay open when the device is unbound or gone. The reference keeps the memory of
-/// /// the device.
+/// /// The state of an open file. The file may stay open after the device was unbound or removed.
+/// /// The reference keeps the memory of the device.
 /// struct Opened {
 ///     dev: ARef<Device>,
 /// }
@@ -90,19 +92,19 @@ pub unsafe trait AlwaysRefCounted {
 ///
 /// # Invariants
 ///
-/// The pointer is valid, and this value owns one of the object's references.
+/// The pointer is valid, and this value owns a reference to the object.
 pub struct ARef<T: AlwaysRefCounted>(NonNull<T>);
 
-// SAFETY: what an `ARef` allows from another thread is what `&T` and dropping a reference allow
-// there.
+// SAFETY: an `ARef` on another thread allows shared access to `T`, and dropping a reference. `T` is
+// `Sync` and `Send`.
 unsafe impl<T: AlwaysRefCounted + Sync + Send> Send for ARef<T> {}
-// SAFETY: as above: `&ARef<T>` gives `&T`, and a clone of it can be dropped on any thread.
+// SAFETY: as above. `&ARef<T>` gives `&T`, and a clone of it can be dropped on any thread.
 unsafe impl<T: AlwaysRefCounted + Sync + Send> Sync for ARef<T> {}
 
 impl<T: AlwaysRefCounted> From<&T> for ARef<T> {
     fn from(object: &T) -> Self {
         object.inc_ref();
-        // INVARIANT: the reference taken above is this value's.
+        // INVARIANT: this value owns the reference taken above.
         Self(NonNull::from(object))
     }
 }
@@ -117,15 +119,15 @@ impl<T: AlwaysRefCounted> Deref for ARef<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: by the type's invariant the object is alive as long as this value is.
+        // SAFETY: by the type's invariant the object is alive as long as this value exists.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T: AlwaysRefCounted> Drop for ARef<T> {
     fn drop(&mut self) {
-        // SAFETY: `dec_ref` asks for a reference that the caller owns: by the type's invariant this
-        // value owns one, and it is not used after this.
+        // SAFETY: `dec_ref` requires a reference that the caller owns. By the type's invariant this
+        // value owns one, and does not use it after this.
         unsafe { T::dec_ref(self.0) }
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! C header: `include/linux/uaccess.h`; `lib/usercopy.c`.
 //!
-//! What user space hands over is an address and a length, and may change at any time. So there are
-//! no references to it: bytes are copied, once, by a [`Reader`] or a [`Writer`] that moves on as it
-//! does. What was checked is what is used.
+//! User space passes an address and a length. It may change that memory at any time, so there are
+//! no references to it. A [`Reader`] or a [`Writer`] copies each byte once and then moves on. So
+//! the driver uses exactly the bytes that it has checked.
 //!
 //! | here | C |
 //! |---|---|
@@ -15,14 +15,18 @@
 //! | [`Writer::write_slice`] | `copy_to_user` |
 //! | [`Reader::read_c_str`] | `strncpy_from_user` |
 //!
-//! Context: all of it may sleep, for a page that is not there, and takes the `mmap_lock` of the
-//! process for it; not under a spin lock, nor under a lock that `mmap` takes too.
+//! # Context
 //!
+//! All copies may sleep, because a page may have to be brought in. That takes the `mmap_lock` of
+//! the process. Do not copy while a spin lock is held, nor while a lock is held that `mmap` takes
+//! too.
+//!
+//! # Examples
 //! ```
 //! use linux_driver::error::{Result, code::EINVAL};
 //! use linux_driver::uaccess::{Reader, Writer};
 //!
-//! /// A command and its name; the answer goes where user space said.
+//! /// Reads a command and its name, and writes the answer where user space wants it.
 //! fn serve(from: &mut Reader<'_>, to: &mut Writer<'_>) -> Result {
 //!     let command: u32 = from.read()?;
 //!     let mut room = [0; 16];
@@ -35,10 +39,12 @@
 //! # fn main() {}
 //! ```
 //!
-//! C's inline functions check the length against the size of the object at hand; here it is the
-//! slice's own. They call hardened usercopy too (`check_object_size`), and we do not: what is
-//! copied lies in a slice or a value, whose length Rust knows. That the address is one of user
-//! space's (`access_ok`) is checked by the functions that both call.
+//! # Checks
+//!
+//! C's inline functions check the length against the size of the object. Here the length is that of
+//! the slice or the value. They also call hardened usercopy (`check_object_size`). This module does
+//! not, because Rust knows the length of a slice or a value. The functions that both call check
+//! that the address is in user space (`access_ok`).
 
 use core::ffi::{CStr, c_void};
 use core::marker::PhantomData;
@@ -49,10 +55,10 @@ use linux_driver_sys as sys;
 use crate::bytes::{FromBytes, IntoBytes};
 use crate::error::{Result, code::E2BIG, code::EFAULT};
 
-/// Memory of the task that made the call at hand: an address, which may be anything, and a length.
+/// A range of memory of the calling task: an address, which may be anything, and a length.
 ///
-/// It stays on the thread of the task, and is of no use after the call. It is no `Copy`: a second
-/// [`Reader`] could find other bytes than the first, which were checked.
+/// It stays on the thread of the task, and is useless after the call. It is not `Copy`: a second
+/// [`Reader`] could see other bytes than the first one, which were checked.
 pub struct UserSlice<'a> {
     address: usize,
     length: usize,
@@ -60,7 +66,8 @@ pub struct UserSlice<'a> {
 }
 
 impl<'a> UserSlice<'a> {
-    /// So many bytes from `address` on. Nothing is checked before something is copied.
+    /// Returns the range of `length` bytes from `address`. Nothing is checked until something is
+    /// copied.
     pub(crate) fn new(address: usize, length: usize) -> Self {
         Self {
             address,
@@ -69,67 +76,77 @@ impl<'a> UserSlice<'a> {
         }
     }
 
-    /// How many bytes it has.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether it has none.
+    /// Returns true if the length is 0.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Reads it from the start.
+    /// Returns a reader that starts at the first byte.
     pub fn reader(self) -> Reader<'a> {
         Reader(self)
     }
 
-    /// Writes it from the start.
+    /// Returns a writer that starts at the first byte.
     pub fn writer(self) -> Writer<'a> {
         Writer(self)
     }
 
-    /// Reads it from the start, and writes it from the start.
+    /// Returns a reader and a writer that both start at the first byte.
     pub fn reader_writer(self) -> (Reader<'a>, Writer<'a>) {
         (Reader(Self::new(self.address, self.length)), Writer(self))
     }
 
-    /// Takes `count` bytes off the start, and returns their address. [`EFAULT`] if there are not so
-    /// many: user space has handed over less than the driver needs.
+    /// Takes `count` bytes off the start and returns their address. Fails with [`EFAULT`] if there
+    /// are not that many: user space has passed less than the driver needs.
     #[inline]
     fn take(&mut self, count: usize) -> Result<usize> {
         let rest = self.length.checked_sub(count).ok_or(EFAULT)?;
         let address = self.address;
         self.length = rest;
-        // Whether the addresses wrap is for `access_ok` to say.
+        // `access_ok` finds addresses that wrap.
         self.address = address.wrapping_add(count);
         Ok(address)
     }
 }
 
-/// Reads the memory of user space, from the start to the end, each byte once.
+/// A reader of user memory. It reads from the start to the end, each byte once.
 #[doc(alias = "_copy_from_user")]
 pub struct Reader<'a>(UserSlice<'a>);
 
 impl Reader<'_> {
-    /// How many bytes are left.
+    /// Returns the number of bytes that are left.
     pub fn len(&self) -> usize {
         self.0.length
     }
 
-    /// Whether none is left.
+    /// Returns true if no bytes are left.
     pub fn is_empty(&self) -> bool {
         self.0.length == 0
     }
 
-    /// Passes over so many bytes: [`EFAULT`] if there are not so many.
+    /// Skips `count` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if fewer bytes are left.
     pub fn skip(&mut self, count: usize) -> Result {
         self.0.take(count).map(drop)
     }
 
-    /// Copies a value. [`EFAULT`] if user space has no memory there, or less than that is left.
+    /// Reads a value. Any bytes are a valid value of the type: `FromBytes` ensures that.
     ///
-    /// Any bytes are a value of the type: `FromBytes` says so. Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there, or if fewer bytes are left.
     #[doc(alias = "copy_from_user")]
     #[doc(alias = "get_user")]
     #[inline]
@@ -137,21 +154,29 @@ impl Reader<'_> {
         let mut value = MaybeUninit::<T>::uninit();
         let address = self.0.take(size_of::<T>())?;
         get_user(&mut value, address)?;
-        // SAFETY: all bytes were written; any are a value of the type. (What may be padding was
-        // written too, which does no harm.)
+        // SAFETY: `assume_init` requires a valid value. All bytes were written, and any bytes are a
+        // valid value. Writing padding does no harm.
         Ok(unsafe { value.assume_init() })
     }
 
-    /// Copies as many bytes as the slice has. [`EFAULT`] if user space has no memory there, or less
-    /// than that is left; what the slice holds then is not said.
+    /// Fills the slice.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there, or if fewer bytes are left. The contents of
+    /// the slice are then unspecified.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use linux_driver::error::{Result, code::EINVAL};
     /// use linux_driver::uaccess::Reader;
     ///
-    /// /// A key of 32 bytes, and nothing else.
+    /// /// Reads a key of exactly 32 bytes.
     /// fn key(from: &mut Reader<'_>) -> Result<[u8; 32]> {
     ///     let mut key = [0; 32];
     ///     if from.len() != key.len() {
@@ -163,26 +188,35 @@ impl Reader<'_> {
     /// ```
     pub fn read_slice(&mut self, to: &mut [u8]) -> Result {
         let address = self.0.take(to.len())?;
-        // SAFETY: the slice has so many bytes.
+        // SAFETY: `from_user` requires memory for `to.len()` bytes, which the slice has.
         unsafe { from_user(to.as_mut_ptr(), address, to.len()) }
     }
 
-    /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or less than that is
-    /// left.
+    /// Reads `count` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there, or if fewer bytes are left.
     ///
     /// # Safety
     ///
-    /// `to` is memory of so many bytes, which no reference is to and the kernel's own C code may
-    /// write at any time.
+    /// `to` must be memory of `count` bytes to which no reference exists. The kernel's C code may
+    /// write it at any time.
     pub(crate) unsafe fn read_raw(&mut self, to: *mut u8, count: usize) -> Result {
         let address = self.0.take(count)?;
-        // SAFETY: by the caller's promise.
+        // SAFETY: `from_user` requires memory for `count` bytes. The caller promises it.
         unsafe { from_user(to, address, count) }
     }
 
-    /// Copies what is left, as many bytes of it as the slice has, and returns how many.
+    /// Reads the bytes that are left, as many as fit into the slice, and returns their number.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there.
     pub fn read_up_to(&mut self, to: &mut [u8]) -> Result<usize> {
         let count = to.len().min(self.0.length);
         if let Some(to) = to.get_mut(..count) {
@@ -191,11 +225,20 @@ impl Reader<'_> {
         Ok(count)
     }
 
-    /// Copies a string up to its NUL, into `to`. [`E2BIG`] if there is no NUL among the bytes that
-    /// are left, or none among as many as `to` has; [`EFAULT`] if user space has no memory there.
+    /// Reads a string up to its NUL, into `to`.
     ///
-    /// What is copied is copied once, and searched then. As much is copied as is left, up to the
-    /// size of `to`: hand over what the call says is there, not more. Context: may sleep.
+    /// The bytes are copied once, and then searched for the NUL. Up to the size of `to`, all bytes
+    /// that are left are copied. So pass only the part of the call's argument that contains the
+    /// string.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`E2BIG`] if there is no NUL among the copied bytes; [`EFAULT`] if user space has no memory
+    /// there.
     #[doc(alias = "strncpy_from_user")]
     pub fn read_c_str<'b>(&mut self, to: &'b mut [u8]) -> Result<&'b CStr> {
         let count = self.read_up_to(to)?;
@@ -204,25 +247,33 @@ impl Reader<'_> {
     }
 }
 
-/// Writes the memory of user space, from the start to the end.
+/// A writer of user memory. It writes from the start to the end.
 #[doc(alias = "_copy_to_user")]
 pub struct Writer<'a>(UserSlice<'a>);
 
 impl Writer<'_> {
-    /// How many bytes are left to write.
+    /// Returns the number of bytes that can still be written.
     pub fn len(&self) -> usize {
         self.0.length
     }
 
-    /// Whether none is left.
+    /// Returns true if no bytes can be written any more.
     pub fn is_empty(&self) -> bool {
         self.0.length == 0
     }
 
-    /// Copies a value. [`EFAULT`] if user space has no memory there, or there is less room.
+    /// Writes a value.
     ///
-    /// The type has no bytes that were never written: `IntoBytes` says so, and so nothing of the
-    /// kernel's stack gets out. Context: may sleep.
+    /// The type has no bytes that were never written: `IntoBytes` ensures that. So nothing of the
+    /// kernel's stack leaks to user space.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there, or if there is not enough room.
     #[doc(alias = "copy_to_user")]
     #[doc(alias = "put_user")]
     #[inline]
@@ -231,16 +282,24 @@ impl Writer<'_> {
         put_user(value, address)
     }
 
-    /// Copies all of the slice. [`EFAULT`] if user space has no memory there, or there is less
-    /// room; some of it may be copied then.
+    /// Writes the whole slice.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there, or if there is not enough room. A part of the
+    /// slice may then have been written.
+    ///
+    /// # Examples
     ///
     /// ```no_run
     /// use linux_driver::error::{Result, code::EINVAL};
     /// use linux_driver::uaccess::Writer;
     ///
-    /// /// A packet, whole or not at all: returns how many bytes of the room are used.
+    /// /// Writes a whole packet or nothing. Returns the number of bytes written.
     /// fn deliver(to: &mut Writer<'_>, packet: &[u8]) -> Result<usize> {
     ///     if to.len() < packet.len() {
     ///         return Err(EINVAL);
@@ -255,24 +314,34 @@ impl Writer<'_> {
         to_user(address, from)
     }
 
-    /// Copies so many bytes. [`EFAULT`] if user space has no memory there, or there is less room.
+    /// Writes `count` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there, or if there is not enough room.
     ///
     /// # Safety
     ///
-    /// `from` is memory of so many bytes, all of which were written, and which the kernel's own C
-    /// code may read at any time.
+    /// `from` must be memory of `count` bytes, all of which were written. The kernel's C code may
+    /// read it at any time.
     pub(crate) unsafe fn write_raw(&mut self, from: *const u8, count: usize) -> Result {
         let address = self.0.take(count)?;
-        // SAFETY: `_copy_to_user` asks for that many bytes to read, by the caller's promise. It
-        // checks the address of user space itself (`access_ok`), copes with a page that is not
-        // there, and may sleep: elsewhere the kernel reports it.
+        // SAFETY: `_copy_to_user` requires `count` bytes to read, which the caller promises. It
+        // checks the address in user space itself (`access_ok`) and handles a page that is not
+        // there. It may sleep; if the context does not allow that, the kernel reports it.
         let left = unsafe { sys::_copy_to_user(address as *mut _, from.cast(), count as _) };
         if left == 0 { Ok(()) } else { Err(EFAULT) }
     }
 
-    /// Copies as much of the slice as there is room for, and returns how many bytes.
+    /// Writes as much of the slice as there is room for, and returns the number of bytes.
     ///
-    /// Context: may sleep.
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`EFAULT`] if user space has no memory there.
     pub fn write_up_to(&mut self, from: &[u8]) -> Result<usize> {
         let from = from.get(..self.0.length).unwrap_or(from);
         self.write_slice(from)?;
@@ -280,19 +349,19 @@ impl Writer<'_> {
     }
 }
 
-/// Copies the bytes of a value: where an integer has as many, as C's `get_user` does.
+/// Reads the bytes of a value. If an integer has the same size, this does what C's `get_user` does.
 #[inline(always)]
 fn get_user<T: FromBytes>(value: &mut MaybeUninit<T>, address: usize) -> Result {
     let (to, from) = (value.as_mut_ptr(), address as *const c_void);
-    /// As an integer of that size.
+    /// Reads an integer of that size.
     macro_rules! of {
         ($integer:ty, $get_user:ident) => {{
             let mut bytes: $integer = 0;
-            // SAFETY: `get_user` asks for an integer of that size to write. It checks the address
-            // of user space itself (`access_ok`), copes with a page that is not there, and may
-            // sleep: elsewhere the kernel reports it.
+            // SAFETY: `get_user` requires an integer of that size to write to. It checks the
+            // address in user space itself (`access_ok`) and handles a page that is not there. It
+            // may sleep; if the context does not allow that, the kernel reports it.
             let failed = unsafe { sys::$get_user(&raw mut bytes, from) } != 0;
-            // SAFETY: the value is of that size; it need not be aligned as the integer.
+            // SAFETY: the value has that size. It need not be aligned like the integer.
             unsafe { to.cast::<$integer>().write_unaligned(bytes) };
             failed
         }};
@@ -302,24 +371,27 @@ fn get_user<T: FromBytes>(value: &mut MaybeUninit<T>, address: usize) -> Result 
         2 => of!(u16, linux_driver_get_user_2),
         4 => of!(u32, linux_driver_get_user_4),
         8 => of!(u64, linux_driver_get_user_8),
-        // SAFETY: there is room for as many bytes as the type has.
+        // SAFETY: `from_user` requires memory for `count` bytes. The value has the size of the
+        // type.
         count => return unsafe { from_user(to.cast(), address, count) },
     };
     if failed { Err(EFAULT) } else { Ok(()) }
 }
 
-/// Copies a value: where an integer has as many bytes, as C's `put_user` does.
+/// Writes the bytes of a value. If an integer has the same size, this does what C's `put_user`
+/// does.
 #[inline(always)]
 fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
     let to = address as *mut c_void;
     let bytes = value.as_bytes();
-    /// As an integer of that size.
+    /// Writes an integer of that size.
     macro_rules! of {
         ($integer:ty, $put_user:ident) => {{
-            // SAFETY: there are as many bytes, all of them written; they need not be aligned as the
-            // integer.
+            // SAFETY: the value has that many bytes, all of which were written. They need not be
+            // aligned like the integer.
             let integer = unsafe { bytes.as_ptr().cast::<$integer>().read_unaligned() };
-            // SAFETY: `put_user` takes the integer by value. For the address it is as `get_user`.
+            // SAFETY: `put_user` takes the integer by value. It treats the address as `get_user`
+            // does.
             let failed = unsafe { sys::$put_user(integer, to) };
             failed != 0
         }};
@@ -336,22 +408,24 @@ fn put_user<T: IntoBytes>(value: &T, address: usize) -> Result {
 
 #[inline]
 fn to_user(address: usize, from: &[u8]) -> Result {
-    // SAFETY: `_copy_to_user` asks for that many bytes to read, which the slice has. It checks the
-    // address of user space itself (`access_ok`), copes with a page that is not there, and may
-    // sleep: elsewhere the kernel reports it.
+    // SAFETY: `_copy_to_user` requires that many bytes to read, which the slice has. It checks the
+    // address in user space itself (`access_ok`) and handles a page that is not there. It may
+    // sleep; if the context does not allow that, the kernel reports it.
     let left =
         unsafe { sys::_copy_to_user(address as *mut _, from.as_ptr().cast(), from.len() as _) };
     if left == 0 { Ok(()) } else { Err(EFAULT) }
 }
 
+/// Reads `count` bytes into `to`. Fails with [`EFAULT`] if user space has no memory there.
+///
 /// # Safety
 ///
-/// `to` is valid for writes of `count` bytes.
+/// `to` must be valid for writes of `count` bytes.
 #[inline]
 unsafe fn from_user(to: *mut u8, address: usize, count: usize) -> Result {
-    // SAFETY: `_copy_from_user` asks for that many bytes to write, by the caller's promise; it
-    // fills what it could not copy with zeroes. It checks the address of user space itself
-    // (`access_ok`), and may sleep: elsewhere the kernel reports it.
+    // SAFETY: `_copy_from_user` requires memory for `count` bytes, which the caller promises. It
+    // fills what it could not copy with zeroes. It checks the address in user space itself
+    // (`access_ok`). It may sleep; if the context does not allow that, the kernel reports it.
     let left = unsafe { sys::_copy_from_user(to.cast(), address as *const _, count as _) };
     if left == 0 { Ok(()) } else { Err(EFAULT) }
 }
@@ -361,7 +435,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_byte_is_handed_out_twice() {
+    fn each_byte_is_taken_once() {
         let mut slice = UserSlice::new(0x1000, 8);
         assert_eq!(slice.take(3), Ok(0x1000));
         assert_eq!(slice.take(6), Err(EFAULT));

@@ -15,15 +15,17 @@ use crate::jiffies::Jiffies;
 use crate::sync::LockClassKey;
 use crate::types::Opaque;
 
-/// Those who wait for a condition: C's `struct wait_queue_head`.
+/// A wait queue, on which tasks wait until a condition is true: C's `struct wait_queue_head`.
 ///
-/// It is made in place by [`new_wait_queue!`](crate::new_wait_queue). Who makes a condition true
-/// then calls [`wake_up`](Self::wake_up) or one of its kin, and each waiter looks at its condition
-/// again.
+/// [`new_wait_queue!`](crate::new_wait_queue) makes it in place. Code that makes a condition true
+/// then calls [`wake_up`](Self::wake_up) or one of its variants. Each waiting task then checks its
+/// condition again.
 ///
-/// A condition may sleep (take a mutex, say), unlike in C: it is called while the task runs, and is
-/// in no queue. Each wake-up is counted, so that one which comes while the condition is looked at
-/// is not lost. A condition that panics leaves nothing behind in the queue.
+/// Unlike in C, a condition may sleep, for example to take a mutex. It is called while the task is
+/// running and is in no queue. Each wake-up is counted, so a wake-up during the check is not lost.
+/// A condition that panics leaves nothing in the queue.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::prelude::*;
@@ -58,32 +60,35 @@ use crate::types::Opaque;
 pub struct WaitQueue {
     #[pin]
     raw: Opaque<sys::wait_queue_head>,
-    /// How often it was woken. It comes round after 2^64 times, in no time that a condition takes.
+    /// The number of wake-ups. It wraps after 2^64 of them, which no check of a condition takes.
     woken: AtomicUsize,
 }
 
-// SAFETY: C lets any task use a queue, or free one in which nobody waits. (Who waits has it
-// borrowed; see `poll::Table::wait` for who polls.)
+// SAFETY: C lets any task use a queue, or free one in which no task waits. A waiting task borrows
+// the queue; for `poll` see `poll::Table::wait`.
 unsafe impl Send for WaitQueue {}
-// SAFETY: C's functions take the lock that is in it; the count is atomic.
+// SAFETY: C's functions take the lock in the queue, and the count is atomic.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {
-    /// Makes one: C's `init_waitqueue_head`. Use [`new_wait_queue!`](crate::new_wait_queue), which
-    /// brings the class.
+    /// Makes a wait queue: C's `init_waitqueue_head`. Use
+    /// [`new_wait_queue!`](crate::new_wait_queue), which provides the class. `name` is the name of
+    /// the lock's class in lockdep's reports.
     ///
-    /// `name` is what lockdep calls its lock. Context: any.
+    /// # Context
+    ///
+    /// Any.
     #[doc(alias = "init_waitqueue_head")]
     #[doc(alias = "__init_waitqueue_head")]
     pub fn new(name: &'static CStr, key: &'static LockClassKey) -> impl PinInit<Self> {
         let init = move |slot: *mut Opaque<sys::wait_queue_head>| {
-            // SAFETY: `__init_waitqueue_head` asks for memory that nobody waits in: it is valid for
-            // writes, and held no queue before. lockdep asks for a key, and a name, that stay as
+            // SAFETY: `__init_waitqueue_head` requires memory in which no task waits. It is valid
+            // for writes, and held no queue before. lockdep requires a key and a name that stay as
             // long as the queue: both are statics of the module.
             unsafe { sys::__init_waitqueue_head(slot.cast(), name.as_ptr(), key.as_raw()) };
             Ok::<_, Infallible>(())
         };
-        // SAFETY: C initialises all of the structure, which stays where it is: it is pinned.
+        // SAFETY: C initialises the whole structure. It stays where it is, because it is pinned.
         let raw = unsafe { pin_init_from_closure(init) };
         pin_init!(Self {
             raw <- raw,
@@ -91,45 +96,54 @@ impl WaitQueue {
         })
     }
 
-    /// As [`new`](Self::new), of zeroes.
+    /// Makes a wait queue of zeroed memory, as [`new`](Self::new) does.
     ///
     /// # Safety
     ///
-    /// The memory is there and zeroed; what this makes of it stays where it is.
+    /// The memory must exist and be zeroed, and the queue must stay where it is.
     pub(crate) unsafe fn init_zeroed(
         slot: *mut Self,
         name: &'static CStr,
         key: &'static LockClassKey,
     ) {
-        // SAFETY: the memory is there; only the field's address is taken.
+        // SAFETY: the memory exists. Only the address of the field is taken.
         let raw = unsafe { &raw mut (*slot).raw };
-        // SAFETY: as in `new`. The count is 0, which is what it starts with.
+        // SAFETY: same preconditions as in `new`. The count starts with 0, which the memory is.
         unsafe { sys::__init_waitqueue_head(raw.cast(), name.as_ptr(), key.as_raw()) };
     }
 
-    /// The queue as C knows it: for `poll_wait`, which puts entries into it that may stay until the
-    /// file is closed. Who gives it to C for that makes sure that it lives as long.
+    /// Returns the queue as C knows it, for `poll_wait`. That function adds entries that may stay
+    /// until the file is closed. The caller must ensure that the queue lives as long.
     pub fn as_raw(&self) -> *mut sys::wait_queue_head {
         self.raw.get()
     }
 
-    /// Wakes all who wait: C's `wake_up`. (One alone of those that wait exclusively; here nobody
-    /// does.)
+    /// Wakes all waiting tasks: C's `wake_up`. (In C it wakes only one of the exclusive waiters,
+    /// but waits of this type are never exclusive.)
     ///
-    /// Context: any but NMI.
+    /// # Context
+    ///
+    /// Any except NMI.
     #[inline]
     pub fn wake_up(&self) {
         self.wake(sys::TASK_NORMAL, 1);
     }
 
-    /// Wakes all who wait, exclusively or not: C's `wake_up_all`. Context: any but NMI.
+    /// Wakes all waiting tasks, including all exclusive waiters: C's `wake_up_all`.
+    ///
+    /// # Context
+    ///
+    /// Any except NMI.
     #[inline]
     pub fn wake_up_all(&self) {
         self.wake(sys::TASK_NORMAL, 0);
     }
 
-    /// Wakes those whose wait a signal can interrupt: C's `wake_up_interruptible`. Context: any but
-    /// NMI.
+    /// Wakes the tasks in interruptible waits: C's `wake_up_interruptible`.
+    ///
+    /// # Context
+    ///
+    /// Any except NMI.
     #[inline]
     pub fn wake_up_interruptible(&self) {
         self.wake(sys::TASK_INTERRUPTIBLE, 1);
@@ -138,34 +152,53 @@ impl WaitQueue {
     #[inline]
     #[doc(alias = "__wake_up")]
     fn wake(&self, mode: u32, exclusive: c_int) {
-        // Before the queue is searched: who is not in it by then sees the new count, since both
-        // take the queue's lock. What the caller did before comes before it.
+        // This comes before C searches the queue. A task that is not in the queue by then sees the
+        // new count, because both sides take the lock of the queue. `Release` orders what the
+        // caller did before.
         self.woken.fetch_add(1, Ordering::Release);
-        // SAFETY: `__wake_up` asks for an initialised queue, each of whose entries is there until
-        // it was taken out of the queue under its lock: `sleep` does so for ours, and C for those
-        // of who polls (see `poll::Table::wait`). Its callbacks take a key of NULL as all events.
+        // SAFETY: `__wake_up` requires an initialised queue. Each of its entries must exist until
+        // it is removed under the lock of the queue. `sleep` does that for the entries of this
+        // crate, and C for those of pollers (see `poll::Table::wait`). Their callbacks treat a NULL
+        // key as all events.
         unsafe { sys::__wake_up(self.raw.get(), mode, exclusive, core::ptr::null_mut()) };
     }
 
-    /// Waits until `condition` holds: C's `wait_event`. No signal interrupts it. Context: may
-    /// sleep.
+    /// Waits until `condition` is true: C's `wait_event`. Signals do not interrupt it.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     pub fn wait_event(&self, mut condition: impl FnMut() -> bool) {
-        // Without a timeout or a signal, the condition is all that ends it.
+        // Without a timeout and signals, only the condition ends the wait.
         let _ = wait::<_, { sys::TASK_UNINTERRUPTIBLE }>([self], None, || {
             condition().then_some(Ok(()))
         });
     }
 
-    /// Waits until `condition` holds; [`ERESTARTSYS`](crate::error::code::ERESTARTSYS) if a signal
-    /// comes first: C's `wait_event_interruptible`. Context: may sleep.
+    /// Waits until `condition` is true: C's `wait_event_interruptible`.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ERESTARTSYS`](crate::error::code::ERESTARTSYS) if a signal arrives first.
     pub fn wait_event_interruptible(&self, mut condition: impl FnMut() -> bool) -> Result {
         wait::<_, { sys::TASK_INTERRUPTIBLE }>([self], None, || condition().then_some(Ok(())))
             .map(|_left| ())
     }
 
-    /// Waits until `condition` holds, `timeout` at most, and returns what is left of that, at least
-    /// one tick. [`ETIMEDOUT`] if the condition does not hold then either: C's
-    /// `wait_event_timeout`, which returns 0. Context: may sleep.
+    /// Waits until `condition` is true, but no longer than `timeout`: C's `wait_event_timeout`.
+    /// Returns the rest of the timeout, at least one tick.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ETIMEDOUT`] if the condition is still false after `timeout`; C returns 0 then.
     pub fn wait_event_timeout(
         &self,
         timeout: Jiffies,
@@ -176,8 +209,17 @@ impl WaitQueue {
         })
     }
 
-    /// As [`wait_event_timeout`](Self::wait_event_timeout); `ERESTARTSYS` if a signal comes first:
-    /// C's `wait_event_interruptible_timeout`. Context: may sleep.
+    /// Waits as [`wait_event_timeout`](Self::wait_event_timeout) does, unless a signal arrives: C's
+    /// `wait_event_interruptible_timeout`.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ERESTARTSYS` if a signal arrives first; [`ETIMEDOUT`] if the condition is still false after
+    /// `timeout`.
     pub fn wait_event_interruptible_timeout(
         &self,
         timeout: Jiffies,
@@ -188,12 +230,19 @@ impl WaitQueue {
         })
     }
 
-    /// As [`wait_event_interruptible`](Self::wait_event_interruptible), on two queues at once:
-    /// [`ENODEV`] as soon as `stopped` holds, which who sets it tells by waking `stop`. It goes
-    /// before `condition`, which is not called then.
+    /// Waits as [`wait_event_interruptible`](Self::wait_event_interruptible) does, and also ends
+    /// when `stopped` is true. Code that makes `stopped` true must then wake `stop`. `stopped` is
+    /// checked first; if it is true, `condition` is not called.
     ///
-    /// So an operation of a file waits for its device, and is woken when the device goes. Context:
-    /// may sleep.
+    /// With this, a file operation waits for its device and is woken when the device goes away.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if `stopped` is true; `ERESTARTSYS` if a signal arrives first.
     pub fn wait_event_interruptible_or(
         &self,
         stop: &Self,
@@ -204,8 +253,17 @@ impl WaitQueue {
             .map(|_left| ())
     }
 
-    /// As [`wait_event_interruptible_or`](Self::wait_event_interruptible_or), `timeout` at most:
-    /// what is left of that, or [`ETIMEDOUT`]. Context: may sleep.
+    /// Waits as [`wait_event_interruptible_or`](Self::wait_event_interruptible_or) does, but no
+    /// longer than `timeout`. Returns the rest of the timeout.
+    ///
+    /// # Context
+    ///
+    /// May sleep.
+    ///
+    /// # Errors
+    ///
+    /// [`ENODEV`] if `stopped` is true; `ERESTARTSYS` if a signal arrives first; [`ETIMEDOUT`] if
+    /// both conditions are still false after `timeout`.
     pub fn wait_event_interruptible_timeout_or(
         &self,
         timeout: Jiffies,
@@ -221,23 +279,24 @@ impl WaitQueue {
     }
 }
 
-/// Says that what comes may sleep: C's `might_sleep`, but that it does not let others run. A kernel
-/// with `DEBUG_ATOMIC_SLEEP` reports where that must not be; on others nothing is left of it.
+/// Declares that the following code may sleep: C's `might_sleep`, but without a chance for other
+/// tasks to run. A kernel with `DEBUG_ATOMIC_SLEEP` reports a context in which that is not allowed.
+/// On other kernels it does nothing.
 #[inline(always)]
 pub(crate) fn might_sleep() {
     #[cfg(has_fn = "__might_sleep")]
     {
-        // SAFETY: `__might_sleep` asks for a string that stays as long as the task, which keeps it
-        // (`task_state_change`): it is a literal. It may be called in any context, to say whether
-        // that is the right one.
+        // SAFETY: `__might_sleep` requires a string that stays as long as the task, which stores a
+        // pointer to it (`task_state_change`). It is a literal. The function may be called in any
+        // context, because it checks the context.
         unsafe { sys::__might_sleep(concat!(file!(), "\0").as_ptr().cast(), line!() as c_int) };
     }
 }
 
-/// No timeout: `MAX_SCHEDULE_TIMEOUT` in `include/linux/sched.h`.
+/// The timeout that means "none": `MAX_SCHEDULE_TIMEOUT` in `include/linux/sched.h`.
 const FOREVER: c_long = c_long::MAX;
 
-/// What ends a wait with a stop: that, before the condition.
+/// Returns a check for a wait with a stop: `stopped` first, then `condition`.
 fn stop_or(
     mut stopped: impl FnMut() -> bool,
     mut condition: impl FnMut() -> bool,
@@ -251,12 +310,12 @@ fn stop_or(
     }
 }
 
-/// Waits on all of `queues` until `done` says how it ended, or `timeout` ticks are over, if there
-/// is a timeout: C's `___wait_event`, in the task state `STATE`, one of `TASK_*`. Returns what is
-/// left of the timeout. As in C, the time that `done` takes is not counted.
+/// Waits on all of `queues` until `done` returns a result, or until `timeout` ticks have passed, if
+/// there is a timeout: C's `___wait_event`. `STATE` is the task state, one of `TASK_*`. Returns the
+/// rest of the timeout. As in C, the time that `done` takes is not counted.
 ///
-/// `done` is the driver's own code, and may panic, which ends the task: it is called while the task
-/// is in no queue.
+/// `done` is code of the driver. It may panic, which ends the task. Therefore it is called while
+/// the task is in no queue.
 fn wait<const N: usize, const STATE: u32>(
     queues: [&WaitQueue; N],
     mut timeout: Option<c_long>,
@@ -265,8 +324,8 @@ fn wait<const N: usize, const STATE: u32>(
     might_sleep();
     let mut interrupted = Ok(());
     loop {
-        // Before the condition is looked at: who makes it true after that wakes a queue after this,
-        // which is seen below.
+        // This comes before the check. Code that makes the condition true after the check wakes a
+        // queue after this line, and the new count is seen below.
         let woken = queues.map(|queue| queue.woken.load(Ordering::Acquire));
         if let Some(result) = done() {
             return result.map(|()| Jiffies::left(timeout.unwrap_or(FOREVER).max(1)));
@@ -279,12 +338,12 @@ fn wait<const N: usize, const STATE: u32>(
     }
 }
 
-/// Sleeps until one of `queues` is woken, which was woken as often as `woken` says; or `timeout`
-/// ticks are over, or a signal comes. Returns what is left of the timeout, and `ERESTARTSYS` for a
-/// signal.
+/// Sleeps until one of `queues` is woken, until `timeout` ticks have passed, or until a signal
+/// arrives. A queue counts as woken if its count differs from the one in `woken`. Returns the rest
+/// of the timeout, and `ERESTARTSYS` for a signal.
 ///
-/// Nothing of the driver's runs in it: the task is in the queues, by entries on its stack, and in
-/// none when it returns.
+/// No code of the driver runs here. Meanwhile the task is in the queues, by entries on its stack.
+/// When this returns, it is in no queue.
 fn sleep<const N: usize, const STATE: u32>(
     queues: &[&WaitQueue; N],
     woken: &[usize; N],
@@ -293,42 +352,43 @@ fn sleep<const N: usize, const STATE: u32>(
     let entries = [const { Opaque::<sys::wait_queue_entry>::uninit() }; N];
     let mut interrupted = Ok(());
     for (queue, entry) in queues.iter().zip(&entries) {
-        // SAFETY: `init_wait_entry` asks for memory that is in no queue: it is new.
+        // SAFETY: `init_wait_entry` requires memory that is in no queue. It is new.
         unsafe { sys::init_wait_entry(entry.get(), 0) };
-        // SAFETY: `prepare_to_wait_event` asks for an initialised queue and an initialised entry of
-        // this task's, which stay where they are until `finish_wait`: the queue is borrowed, and
-        // the entry does not go before the end of this function, which has no other way out.
+        // SAFETY: `prepare_to_wait_event` requires an initialised queue and an initialised entry of
+        // this task. Both must stay where they are until `finish_wait`. The queue is borrowed. The
+        // entry stays until the end of this function, which has no earlier exit.
         let returned =
             unsafe { sys::prepare_to_wait_event(queue.raw.get(), entry.get(), STATE as c_int) };
-        // It returns 0 in a state that no signal ends (`signal_pending_state`): nothing is to be
-        // asked then.
+        // In a state that no signal ends it returns 0 (`signal_pending_state`). Then there is
+        // nothing to check.
         if STATE & sys::TASK_INTERRUPTIBLE != 0 {
             interrupted = interrupted.and(to_result(returned as c_int));
         }
     }
-    // In the queues now: who wakes one from here on wakes this task.
+    // The task is in the queues now: from here on, a wake-up of one of them wakes this task.
     let same = queues
         .iter()
         .zip(woken)
         .all(|(queue, &woken)| queue.woken.load(Ordering::Relaxed) == woken);
     let finish = || {
         for (queue, entry) in queues.iter().zip(&entries) {
-            // SAFETY: `finish_wait` asks for the queue that the entry was prepared for, and for
-            // this task to be its owner. After this call the entry is in no queue, and nobody looks
-            // at it; another call finds it in none.
+            // SAFETY: `finish_wait` requires the queue for which the entry was prepared, and the
+            // task that owns the entry, which is this one. After this call the entry is in no
+            // queue, and nothing uses it. A second call finds it in no queue.
             unsafe { sys::finish_wait(queue.raw.get(), entry.get()) };
         }
     };
     let mut left = timeout;
     if interrupted.is_ok() {
         if !same {
-            // C's loop calls the scheduler here too, as a task that may go on running, which
-            // `finish_wait` makes it. Otherwise a condition that wakes its own queue, or is slower
-            // than those who wake it, would keep the CPU from the task that makes it true.
+            // C's loop also calls the scheduler here, in a state in which the task may continue to
+            // run. `finish_wait` sets that state. Without this, a condition that wakes its own
+            // queue, or that is slower than the wake-ups, would keep the CPU from the task that
+            // makes it true.
             finish();
         }
-        // SAFETY: `schedule_timeout` asks for a caller that may sleep, which `might_sleep` has
-        // said, and for a timeout that is not negative: it is what is left of one that was not.
+        // SAFETY: `schedule_timeout` requires a caller that may sleep, which `might_sleep` checked,
+        // and a timeout that is not negative. It is the rest of one that was not.
         let ticks = unsafe { sys::schedule_timeout(timeout.unwrap_or(FOREVER)) };
         left = timeout.map(|_| ticks);
     }
@@ -336,11 +396,11 @@ fn sleep<const N: usize, const STATE: u32>(
     (left, interrupted)
 }
 
-/// An initialiser of a [`WaitQueue`](crate::wait::WaitQueue) with a lockdep class of its own: C's
-/// `init_waitqueue_head`.
+/// Returns an initialiser of a [`WaitQueue`](crate::wait::WaitQueue) with a lockdep class of its
+/// own: C's `init_waitqueue_head`.
 ///
-/// `new_wait_queue!()`, or `new_wait_queue!("name")` with a name for lockdep's reports; else it is
-/// the place.
+/// The forms are `new_wait_queue!()` and `new_wait_queue!("name")`. `name` is used in lockdep's
+/// reports. Without it, the name is the source location.
 #[macro_export]
 macro_rules! new_wait_queue {
     ($($name:literal)? $(,)?) => {{

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What can be printed, and what becomes of it in C.
+//! The types that can be printed, and their C arguments.
 //!
-//! An argument whose type is [`Native`] goes to the kernel as it is, with a conversion of the
-//! kernel's own. Every other one is formatted by `core::fmt` into a [`Buffer`] and printed as a
-//! string. Which of the two it is is decided by method resolution ([`Tag`]): a [`ByKernel`] method
-//! is found before a [`ByCore`] one, and in a function that is generic over the argument's type,
-//! where the compiler can't know, it is the latter.
+//! An argument of a [`Native`] type is passed to the kernel unchanged, with a conversion of the
+//! kernel. `core::fmt` formats every other argument into a [`Buffer`], which is printed as a
+//! string. Method resolution selects between the two ([`Tag`]): the compiler finds a [`ByKernel`]
+//! method before a [`ByCore`] one. In a function that is generic over the type of the argument, the
+//! compiler cannot know the type, so it selects `ByCore`.
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::fmt;
@@ -16,21 +16,21 @@ use super::Printable;
 use super::buffer::{Buffer, is_continuation};
 use super::line::Conversions;
 
-/// The stack that an argument takes, in bytes, if `core::fmt` formats it: more than one reads on a
-/// line, and little of a kernel stack of 16 KiB (8 KiB on some architectures), of which printk
-/// itself wants about 1 KiB.
+/// The stack that an argument takes in bytes if `core::fmt` formats it. This is more text than
+/// anyone reads on a line, and a small part of a kernel stack of 16 KiB (8 KiB on some
+/// architectures). printk itself needs about 1 KiB.
 pub const BUFFER_SIZE: usize = 256;
 
-/// The longest string that a precision can say, in bytes. vsnprintf keeps it in 16 bits, and warns
-/// of more; no record of the log is nearly as long.
+/// The maximum length of a string in bytes that a precision can express. vsnprintf stores it in 16
+/// bits and warns if it is larger. No record of the log is nearly as long.
 const LEN_MAX: usize = i16::MAX as usize;
 
-/// How a placeholder is to be filled: one of the kinds below, or a type that the macro made for one
-/// with a width.
+/// The format of a placeholder: one of the kinds below, or a type that the macro declares for a
+/// placeholder with a width.
 pub trait Spec {
-    /// What it asks of a type.
+    /// The kind of format, which selects the trait that a type must implement.
     type Kind;
-    /// Width, alignment and precision, for text.
+    /// The width, alignment and precision of text.
     const LAYOUT: Layout = Layout {
         width: 0,
         right: false,
@@ -40,18 +40,18 @@ pub trait Spec {
 
 /// A [`Spec`] for values of `T` that `core::fmt` formats.
 pub trait Format<T: ?Sized> {
-    /// Formats the value, by [`formatted`].
+    /// Formats the value with [`formatted`].
     fn format<'a>(value: &T, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a>;
 }
 
-/// How text is laid out. The unit is the character, as it is for `core::fmt`; C counts bytes.
+/// The layout of text. It counts characters, as `core::fmt` does; C counts bytes.
 #[derive(Clone, Copy)]
 pub struct Layout {
-    /// The least width, 0 for none.
+    /// The minimum width, or 0 for none.
     pub width: u16,
-    /// Whether it stands at the right of its width, instead of the left.
+    /// True to align the text to the right of its width, false for the left.
     pub right: bool,
-    /// The most characters to print.
+    /// The maximum number of characters to print.
     pub precision: Option<usize>,
 }
 
@@ -89,19 +89,19 @@ kinds! {
 /// `{}` with a width or a precision.
 pub struct Padded;
 
-/// A type that the kernel formats by itself, for placeholders of the kind `K`.
+/// A type that the kernel formats itself, for placeholders of the kind `K`.
 ///
-/// A type of this crate's that has such a form in C implements it, as
-/// [`Error`](crate::error::Error) does; what it becomes is one of the arguments here.
+/// A type of this crate that has such a form in C implements this, as
+/// [`Error`](crate::error::Error) does. Its `Arg` is one of the arguments here.
 pub trait Native<K> {
-    /// What has to outlive the call for it, `()` for nothing.
+    /// A value that must outlive the call, or `()` if there is none.
     type Slot: Default;
-    /// What it becomes.
+    /// The argument for C.
     type Arg<'a>
     where
         Self: 'a;
 
-    /// Makes the C arguments.
+    /// Makes the argument for C.
     fn arg<'a>(&'a self, layout: Layout, slot: &'a mut Self::Slot) -> Self::Arg<'a>;
 }
 
@@ -131,11 +131,11 @@ impl<K, T: Native<K> + ?Sized> Native<K> for &mut T {
     }
 }
 
-/// The conversion of an argument: what follows `%`.
+/// The conversion of an argument: the text after `%`.
 pub struct Conversion {
-    /// Whether the placeholder's C flags and width come first.
+    /// True if the C flags and the width of the placeholder come first.
     pub(super) flags: bool,
-    /// The rest of it.
+    /// The rest of the conversion.
     pub(super) letters: &'static str,
 }
 
@@ -143,26 +143,26 @@ pub struct Conversion {
 ///
 /// # Safety
 ///
-/// [`Self::push`] adds exactly the values that vsnprintf reads for [`Self::CONVERSION`], and
-/// pointers among them are good for that conversion as long as `Self` lives.
+/// [`Self::push`] must add exactly the values that vsnprintf reads for [`Self::CONVERSION`]. The
+/// pointers among them must be valid for that conversion as long as `Self` lives.
 pub unsafe trait Arg {
-    /// Its conversion.
+    /// The conversion of the argument.
     const CONVERSION: Conversion;
-    /// Its values, and those after it.
+    /// The values of the argument, followed by others.
     type Push<R>;
 
-    /// Puts its values in front of others.
+    /// Puts the values of the argument before others.
     fn push<R>(self, rest: R) -> Self::Push<R>;
 }
 
 /// The arguments of a message: `(first, (second, ()))`.
 pub trait List {
-    /// Their conversions.
+    /// The conversions of the arguments.
     const CONVERSIONS: Option<&'static Conversions>;
-    /// Their values, flat: `(i32, (*const c_char, (u64, ())))`.
+    /// The values of the arguments as one list: `(i32, (*const c_char, (u64, ())))`.
     type Scalars;
 
-    /// The values.
+    /// Returns the values of the arguments.
     fn scalars(self) -> Self::Scalars;
 }
 
@@ -187,7 +187,7 @@ impl<A: Arg, R: List> List for (A, R) {
     }
 }
 
-/// An integer in base `B`.
+/// An integer, printed in base `B`.
 pub struct Number<B, V>(V, PhantomData<B>);
 
 impl<B, V> Number<B, V> {
@@ -202,7 +202,7 @@ pub struct Decimal;
 
 macro_rules! numbers {
     ($($base:ident: $($value:ty => $letters:literal),*;)*) => {$($(
-        // SAFETY: one value, of the type that C reads for these letters.
+        // SAFETY: there is one value, of the type that C reads for these letters.
         unsafe impl Arg for Number<$base, $value> {
             const CONVERSION: Conversion = Conversion { flags: true, letters: $letters };
             type Push<R> = ($value, R);
@@ -215,7 +215,7 @@ macro_rules! numbers {
     )*)*};
 }
 
-// Narrower types are widened, as C's promotion does it. On every architecture `unsigned int` is u32
+// Narrower types are widened, as C's promotion does. On every architecture `unsigned int` is u32
 // and `unsigned long long` is u64.
 numbers! {
     Decimal: i32 => "d", u32 => "u", i64 => "lld", u64 => "llu";
@@ -225,8 +225,8 @@ numbers! {
 }
 
 macro_rules! integers {
-    // The type; what it is in decimal; the unsigned type of its own width, and what that is in
-    // other bases.
+    // The type; its type in decimal; the unsigned type of the same width, and the type in other
+    // bases.
     ($($type:ty: $decimal:ty, $unsigned:ty as $other:ty;)*) => {$(
         integers!(@ $type: $decimal as $decimal, Decimal for Display Padded Debug);
         integers!(@ $type: $unsigned as $other, LowerHex for LowerHex);
@@ -240,8 +240,8 @@ macro_rules! integers {
 
             #[inline(always)]
             fn arg<'a>(&'a self, _: Layout, (): &'a mut ()) -> Self::Arg<'a> {
-                // A negative number in another base than ten is its two's complement, in its own
-                // width.
+                // In bases other than ten, a negative number is printed as its two's complement, in
+                // its own width.
                 Number::new(*self as $first as $then)
             }
         }
@@ -261,7 +261,7 @@ integers! {
     isize: i64, usize as u64;
 }
 
-/// Text by its length. A NUL in it ends it: C knows no other text.
+/// Text with a length. A NUL in the text ends it, as in C.
 pub struct Str<'a> {
     len: c_int,
     text: *const c_char,
@@ -280,9 +280,9 @@ impl<'a> Str<'a> {
     }
 }
 
-// SAFETY: `%.*s` reads an `int` and a pointer, and from that pointer at most so many bytes, which
-// the borrow keeps. The pointer of an empty text may be any: vsnprintf prints `(efault)` for one
-// that can't be, cut to no bytes.
+// SAFETY: `%.*s` reads an `int` and a pointer, and at most that many bytes from the pointer. The
+// borrow keeps the bytes. The pointer of an empty text may be any: for an invalid one vsnprintf
+// prints `(efault)`, truncated to 0 bytes.
 unsafe impl Arg for Str<'_> {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -318,9 +318,9 @@ impl<'a> PaddedStr<'a> {
     }
 }
 
-/// The width and the precision, in bytes, that lay out a text as C's vsnprintf does it. That counts
-/// bytes, so a precision is turned into the length of so many characters, and what a character has
-/// of further bytes widens the field.
+/// Returns the width and the precision, in bytes, with which C's vsnprintf lays out the text.
+/// vsnprintf counts bytes. So the precision becomes the length of that many characters, and the
+/// width grows by the number of bytes that continue a character.
 #[inline(never)]
 fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
     let (mut len, mut further) = (0usize, 0usize);
@@ -339,7 +339,7 @@ fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
         0 => 0,
         width => c_int::from(width).wrapping_add(further as c_int),
     };
-    // To C a negative width is one with the text at its left.
+    // In C a negative width aligns the text to the left.
     (
         if layout.right {
             width
@@ -350,7 +350,7 @@ fn measure(text: &[u8], layout: Layout) -> (c_int, c_int) {
     )
 }
 
-// SAFETY: `%*.*s` reads two `int`s and a pointer, the pointer as `%.*s` does (see `Str`).
+// SAFETY: `%*.*s` reads two `int`s and a pointer, which `Str` explains.
 unsafe impl Arg for PaddedStr<'_> {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -364,10 +364,10 @@ unsafe impl Arg for PaddedStr<'_> {
     }
 }
 
-/// Text up to its NUL.
+/// Text that ends with NUL.
 pub struct CString<'a>(&'a CStr);
 
-// SAFETY: `%s` reads a pointer to a string that ends in NUL, which a `CStr` is.
+// SAFETY: `%s` reads a pointer to a string that ends with NUL, which a `CStr` is.
 unsafe impl Arg for CString<'_> {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -382,13 +382,16 @@ unsafe impl Arg for CString<'_> {
 }
 
 macro_rules! native {
-    ($($kind:ident for $type:ty, $slot:ty, $arg:ty: |$value:ident, $layout:pat_param, $place:pat_param| $made:expr;)*) => {$(
+    ($(
+        $kind:ident for $type:ty, $slot:ty, $arg:ty:
+            |$value:ident, $layout:pat_param, $memory:pat_param| $made:expr;
+    )*) => {$(
         impl Native<$kind> for $type {
             type Slot = $slot;
             type Arg<'a> = $arg;
 
             #[inline(always)]
-            fn arg<'a>(&'a self, $layout: Layout, $place: &'a mut $slot) -> $arg {
+            fn arg<'a>(&'a self, $layout: Layout, $memory: &'a mut $slot) -> $arg {
                 let $value = self;
                 $made
             }
@@ -403,34 +406,37 @@ native! {
     Padded for CStr, (), PaddedStr<'a>: |text, layout, _| PaddedStr::new(text.to_bytes(), layout);
     Display for bool, (), CString<'a>: |yes, _, _| CString(if *yes { c"true" } else { c"false" });
     Debug for bool, (), CString<'a>: |yes, _, _| CString(if *yes { c"true" } else { c"false" });
-    Padded for bool, (), PaddedStr<'a>: |yes, layout, _| PaddedStr::new(if *yes { "true" } else { "false" }, layout);
+    Padded for bool, (), PaddedStr<'a>:
+        |yes, layout, _| PaddedStr::new(if *yes { "true" } else { "false" }, layout);
     Display for char, [u8; 4], Str<'a>: |c, _, utf8| encode(*c, utf8);
-    Padded for char, [u8; 4], PaddedStr<'a>: |c, layout, utf8| PaddedStr::new(&*c.encode_utf8(utf8), layout);
+    Padded for char, [u8; 4], PaddedStr<'a>:
+        |c, layout, utf8| PaddedStr::new(&*c.encode_utf8(utf8), layout);
 }
 
-/// A character as text.
+/// Returns a character as text.
 #[inline(never)]
 fn encode(c: char, utf8: &mut [u8; 4]) -> Str<'_> {
     Str::new(&*c.encode_utf8(utf8))
 }
 
-/// A kernel error number as the kernel names it: `-ENOMEM`, or `-12` where it was built without
-/// `CONFIG_SYMBOLIC_ERRNAME`.
+/// A kernel error number, printed as the kernel names it: `-ENOMEM`, or `-12` if the kernel was
+/// built without `CONFIG_SYMBOLIC_ERRNAME`.
 ///
-/// What [`Native<Display>`] of an error type gives, so that printing one needs no table of names.
+/// This is the argument of [`Native<Display>`] of an error type, so that printing an error needs no
+/// table of names.
 pub struct ErrorName(c_int);
 
 impl ErrorName {
-    /// Of a negative error number, -4095 to -1. Another number is printed as an address is: hashed.
+    /// Takes a negative error number, -4095 to -1. Any other number is printed like an address:
+    /// hashed.
     #[inline(always)]
     pub const fn new(errno: c_int) -> Self {
         Self(errno)
     }
 }
 
-// SAFETY: `%pe` reads a pointer and follows it nowhere, `%s` a string. The string is empty: it
-// keeps what follows in the message from being read as more of `%pe`, whose letters have no end of
-// their own.
+// SAFETY: `%pe` reads a pointer and does not dereference it. `%s` reads a string, which is empty.
+// It separates `%pe`, whose letters have no end of their own, from the text that follows.
 unsafe impl Arg for ErrorName {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -447,11 +453,11 @@ unsafe impl Arg for ErrorName {
     }
 }
 
-/// An address, which the kernel hashes before it prints it (unless it was booted with
-/// `no_hash_pointers`).
+/// An address. The kernel hashes it before it prints it, unless it was booted with
+/// `no_hash_pointers`.
 pub struct Address(*const c_void);
 
-// SAFETY: `%p` reads a pointer and follows it nowhere; for `%s` see `ErrorName`.
+// SAFETY: `%p` reads a pointer and does not dereference it. `ErrorName` explains `%s`.
 unsafe impl Arg for Address {
     const CONVERSION: Conversion = Conversion {
         flags: false,
@@ -465,13 +471,13 @@ unsafe impl Arg for Address {
     }
 }
 
-/// What `{:p}` prints the address of.
+/// A type whose address `{:p}` prints.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pointer",
     label = "`{{:p}}` prints the address in a pointer or reference"
 )]
 pub trait Pointer {
-    /// The address.
+    /// Returns the address.
     fn address(&self) -> *const c_void;
 }
 
@@ -489,7 +495,8 @@ macro_rules! pointers {
 
 macro_rules! raw_pointers {
     ($($type:ty),*) => {$(
-        // What Rust prints is the address itself: where the kernel is would stand in the log.
+        // Rust would print the address itself, and the log would reveal where the kernel is in
+        // memory.
         impl<T: ?Sized> Native<Debug> for $type {
             type Slot = ();
             type Arg<'a>
@@ -515,27 +522,27 @@ pointers! {
     NonNull<T>: |pointer| pointer.as_ptr().cast_const().cast();
 }
 
-/// Has `core::fmt` format a value. Out of line: only the value's own part of it is at the place of
-/// the message.
+/// Formats a value with `core::fmt`. This is not inlined, so that only the code for the value
+/// itself is at the message.
 #[inline(never)]
 pub fn formatted<'a>(value: fmt::Arguments<'_>, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a> {
-    // An error says that the value was cut, which is marked, or that its own formatting gave up:
-    // what there is is printed.
+    // An error means that the value was truncated, which is marked, or that its own formatting
+    // failed. Either way the text so far is printed.
     let _ = fmt::write(slot, value);
     Str::new(slot.as_bytes())
 }
 
-/// A value and the placeholder that it is for.
+/// A value with the placeholder for which it is used.
 pub struct Tag<'a, S, T: ?Sized>(&'a T, PhantomData<S>);
 
-/// Ties a value to a placeholder.
+/// Combines a value with its placeholder.
 #[inline(always)]
 pub const fn tag<S, T: ?Sized>(value: &T) -> Tag<'_, S, T> {
     Tag(value, PhantomData)
 }
 
 impl<'a, S, T: ?Sized> Tag<'a, S, T> {
-    /// The argument of `{:p}`.
+    /// Returns the argument of `{:p}`.
     #[inline(always)]
     pub fn pointer(&self) -> Address
     where
@@ -544,7 +551,7 @@ impl<'a, S, T: ?Sized> Tag<'a, S, T> {
         Address(self.0.address())
     }
 
-    /// The device of a message.
+    /// Returns the device of a message.
     #[inline(always)]
     pub const fn device(&self) -> &'a T
     where
@@ -554,14 +561,14 @@ impl<'a, S, T: ?Sized> Tag<'a, S, T> {
     }
 }
 
-/// The argument is one that the kernel formats.
+/// An argument that the kernel formats.
 pub trait ByKernel<'a> {
-    /// What has to outlive the call.
+    /// A value that must outlive the call.
     type Slot;
-    /// What it becomes.
+    /// The argument for C.
     type Arg;
 
-    /// Makes the C arguments.
+    /// Makes the argument for C.
     fn arg(&self, slot: &'a mut Self::Slot) -> Self::Arg;
 }
 
@@ -575,10 +582,10 @@ impl<'a, S: Spec, T: Native<S::Kind> + ?Sized> ByKernel<'a> for Tag<'a, S, T> {
     }
 }
 
-/// The argument is one that `core::fmt` formats. Behind one more reference, so that it is found
-/// second.
+/// An argument that `core::fmt` formats. It is implemented for one more reference, so that the
+/// compiler finds it second.
 pub trait ByCore<'a, S, T: ?Sized> {
-    /// Formats it and makes the C arguments.
+    /// Formats the value and makes the argument for C.
     fn arg(&self, slot: &'a mut Buffer<BUFFER_SIZE>) -> Str<'a>
     where
         S: Format<T>;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a place of a source knows of the lines that it has logged.
+//! Limits on the lines that a source location logs.
 //!
 //! C headers: `include/linux/ratelimit_types.h`, `include/linux/ratelimit.h`,
 //! `include/linux/once_lite.h`; `lib/ratelimit.c`.
@@ -14,29 +14,29 @@ const RAW: u8 = 0;
 const BEING_MADE: u8 = 1;
 const READY: u8 = 2;
 
-/// How often a place may log: C's `static DEFINE_RATELIMIT_STATE(…)`, with the defaults.
+/// The rate limit of a source location: C's `static DEFINE_RATELIMIT_STATE(…)`, with the defaults.
 ///
-/// C makes its contents at compile time. Which these are is not known here: they are made at the
-/// first use.
+/// C initialises it at compile time. The contents are not known to Rust, so it is initialised at
+/// its first use.
 ///
 /// # Invariants
 ///
-/// The state is a `struct ratelimit_state` where `stage` is `READY`.
+/// If `stage` is `READY`, the state is a `struct ratelimit_state`.
 #[doc(hidden)]
 pub struct RateLimit {
     state: UnsafeCell<sys::linux_driver_ratelimit>,
     stage: AtomicU8,
 }
 
-// SAFETY: who made the stage `BEING_MADE` writes the state; from `READY` on C does, under its own
-// lock.
+// SAFETY: only the code that set the stage to `BEING_MADE` writes the state. Once the stage is
+// `READY`, C writes it, under its own lock.
 unsafe impl Sync for RateLimit {}
 
 impl RateLimit {
-    /// For a static.
+    /// Returns a limit, for a static.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
-        // SAFETY: zero is a value of the integers of which the room is made.
+        // SAFETY: the memory consists of integers, for which zero is a valid value.
         let state = unsafe { core::mem::zeroed() };
         Self {
             state: UnsafeCell::new(state),
@@ -44,77 +44,85 @@ impl RateLimit {
         }
     }
 
-    /// Whether `place` may log now: C's `__ratelimit`, which says how many lines it has held back,
-    /// under that name.
+    /// Returns true if the source location `location` may log now: C's `__ratelimit`. It logs the
+    /// number of suppressed lines, under that name.
     ///
-    /// Context: any.
-    pub fn allows(&'static self, place: &'static CStr) -> bool {
+    /// # Context
+    ///
+    /// Any.
+    pub fn allows(&'static self, location: &'static CStr) -> bool {
         let raw = self.state.get();
         if self.stage.load(Ordering::Acquire) != READY {
             let first =
                 self.stage
                     .compare_exchange(RAW, BEING_MADE, Ordering::Relaxed, Ordering::Relaxed);
             if first.is_err() {
-                // Another CPU makes it, or this one was interrupted while it did: not a place to
-                // wait.
+                // Another CPU initialises the state, or this code interrupted the initialisation.
+                // It cannot wait here.
                 return true;
             }
-            // SAFETY: `ratelimit_state_init` asks for memory of a `struct ratelimit_state` that
-            // nobody uses: the room is as large (`static_assert` in `shims.c`), and only the one
-            // that found `RAW` gets here.
+            // SAFETY: `ratelimit_state_init` requires memory for a `struct ratelimit_state` that
+            // nothing uses. The memory is large enough (`static_assert` in `shims.c`). Only the
+            // code that found `RAW` gets here.
             unsafe { sys::linux_driver_ratelimit_init(raw) };
-            // INVARIANT: made just now.
+            // INVARIANT: the state was initialised just now.
             self.stage.store(READY, Ordering::Release);
         }
-        // SAFETY: `___ratelimit` asks for a state that `ratelimit_state_init` made, and for a
-        // string. By the type's invariant the state is there, and stays: it is a static. The
-        // function tries its lock, and so may be called in any context.
-        unsafe { sys::linux_driver_ratelimit(raw, place.as_ptr()) != 0 }
+        // SAFETY: `___ratelimit` requires a state that `ratelimit_state_init` initialised, and a
+        // string. By the type's invariant the state is initialised, and it is a static, so it
+        // stays. The function only tries to take its lock, so it may be called in any context.
+        unsafe { sys::linux_driver_ratelimit(raw, location.as_ptr()) != 0 }
     }
 }
 
-/// Whether a place has logged: what C's `DO_ONCE_LITE` keeps.
+/// The fact that a source location has logged: what C's `DO_ONCE_LITE` keeps.
 #[doc(hidden)]
 pub struct Once(AtomicBool);
 
 impl Once {
-    /// For a static.
+    /// Returns a value for a static.
     #[expect(clippy::new_without_default, reason = "for a static, made by a macro")]
     pub const fn new() -> Self {
         Self(AtomicBool::new(false))
     }
 
-    /// Whether this is the first time. Context: any.
+    /// Returns true at the first call.
+    ///
+    /// # Context
+    ///
+    /// Any.
     #[inline]
     pub fn first(&self) -> bool {
         !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
     }
 }
 
-/// A place's name, from a literal that ends in NUL.
+/// Returns the name of a source location, from a literal that ends with NUL.
 #[doc(hidden)]
-pub const fn place(name: &'static str) -> &'static CStr {
+pub const fn location(name: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(name.as_bytes()) {
         Ok(name) => name,
-        Err(_) => panic!("the name of a place has no NUL in it"),
+        Err(_) => panic!("the name of a source location must not contain a NUL"),
     }
 }
 
-/// Does something if it is to be done at all, and the place may log now.
+/// Executes the code if `$when` is true and the source location may log now.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __ratelimited {
     ($when:expr => $($log:tt)*) => {{
-        static LIMIT: $crate::print::expansion::RateLimit = $crate::print::expansion::RateLimit::new();
-        const PLACE: &$crate::__core::ffi::CStr =
-            $crate::print::expansion::place($crate::__core::concat!($crate::__core::module_path!(), "\0"));
-        if $when && LIMIT.allows(PLACE) {
+        static LIMIT: $crate::print::expansion::RateLimit =
+            $crate::print::expansion::RateLimit::new();
+        const LOCATION: &$crate::__core::ffi::CStr = $crate::print::expansion::location(
+            $crate::__core::concat!($crate::__core::module_path!(), "\0"),
+        );
+        if $when && LIMIT.allows(LOCATION) {
             $($log)*
         }
     }};
 }
 
-/// Does something if it is to be done at all, the first time.
+/// Executes the code if `$when` is true, but only the first time.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __once {
@@ -126,15 +134,25 @@ macro_rules! __once {
     }};
 }
 
-/// The macros that log a line of another macro's at times. `$d` is a dollar sign, for the macros
-/// that are made.
+/// Declares macros that limit how often another macro logs. `$d` is a dollar sign, for the declared
+/// macros.
 macro_rules! limited {
     ($d:tt pr $($plain:ident $ratelimited:ident $once:ident if ($($when:tt)*);)*) => { $(
-        #[doc = concat!("Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, ten times in five seconds at most from each place. C: `", stringify!($ratelimited), "`.")]
+        #[doc = concat!(
+            "Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain),
+            ") does, at most ten times in five seconds from each source location. C: `",
+            stringify!($ratelimited), "`."
+        )]
         ///
-        /// What was held back is counted, and logged when the five seconds are over, with the
-        /// module's path in front. Arguments are evaluated only if the line is logged. Any context.
-        /// See [`print`](mod@crate::print) for the format string.
+        /// Suppressed lines are counted. After the five seconds their number is logged, with the
+        /// path of the module in front. Arguments are evaluated only if the line is logged. See
+        /// [`print`](mod@crate::print) for the format string.
+        ///
+        /// # Context
+        ///
+        /// Any.
+        ///
+        /// # Examples
         ///
         /// ```no_run
         #[doc = concat!("use linux_driver::", stringify!($ratelimited), ";")]
@@ -145,13 +163,25 @@ macro_rules! limited {
         /// ```
         #[macro_export]
         macro_rules! $ratelimited {
-            ($d($d arg:tt)*) => { $d crate::__ratelimited!($($when)* => $d crate::$plain!($d($d arg)*);) };
+            ($d($d arg:tt)*) => {
+                $d crate::__ratelimited!($($when)* => $d crate::$plain!($d($d arg)*);)
+            };
         }
 
-        #[doc = concat!("Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, once from each place as long as the module is loaded. C: `", stringify!($once), "`.")]
+        #[doc = concat!(
+            "Logs a line as [`", stringify!($plain), "!`](crate::", stringify!($plain),
+            ") does, once from each source location while the module is loaded. C: `",
+            stringify!($once), "`."
+        )]
         ///
-        /// Arguments are evaluated only if the line is logged. Any context. See
-        /// [`print`](mod@crate::print) for the format string.
+        /// Arguments are evaluated only if the line is logged. See [`print`](mod@crate::print) for
+        /// the format string.
+        ///
+        /// # Context
+        ///
+        /// Any.
+        ///
+        /// # Examples
         ///
         /// ```no_run
         #[doc = concat!("use linux_driver::", stringify!($once), ";")]
@@ -166,11 +196,23 @@ macro_rules! limited {
         }
     )* };
     ($d:tt dev $($plain:ident $ratelimited:ident $once:ident if ($($when:tt)*);)*) => { $(
-        #[doc = concat!("Logs a line about a device as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, ten times in five seconds at most from each place, whatever the device. C: `", stringify!($ratelimited), "`.")]
+        #[doc = concat!(
+            "Logs a line about a device as [`", stringify!($plain), "!`](crate::",
+            stringify!($plain),
+            ") does, at most ten times in five seconds from each source location, for all devices \
+             together. C: `",
+            stringify!($ratelimited), "`."
+        )]
         ///
-        /// What was held back is counted, and logged when the five seconds are over, with the
-        /// module's path in front. Arguments are evaluated only if the line is logged. Any context.
-        /// See [`print`](mod@crate::print) for the format string.
+        /// Suppressed lines are counted. After the five seconds their number is logged, with the
+        /// path of the module in front. Arguments are evaluated only if the line is logged. See
+        /// [`print`](mod@crate::print) for the format string.
+        ///
+        /// # Context
+        ///
+        /// Any.
+        ///
+        /// # Examples
         ///
         /// ```no_run
         /// # use linux_driver::print::Printable;
@@ -182,20 +224,36 @@ macro_rules! limited {
         /// ```
         #[macro_export]
         macro_rules! $ratelimited {
-            ($d($d arg:tt)*) => { $d crate::__ratelimited!($($when)* => $d crate::$plain!($d($d arg)*);) };
+            ($d($d arg:tt)*) => {
+                $d crate::__ratelimited!($($when)* => $d crate::$plain!($d($d arg)*);)
+            };
         }
 
-        #[doc = concat!("Logs a line about a device as [`", stringify!($plain), "!`](crate::", stringify!($plain), ") does, once from each place as long as the module is loaded, whatever the device. C: `", stringify!($once), "`.")]
+        #[doc = concat!(
+            "Logs a line about a device as [`", stringify!($plain), "!`](crate::",
+            stringify!($plain),
+            ") does, once from each source location while the module is loaded, for all devices \
+             together. C: `",
+            stringify!($once), "`."
+        )]
         ///
-        /// Arguments are evaluated only if the line is logged. Any context. See
-        /// [`print`](mod@crate::print) for the format string.
+        /// Arguments are evaluated only if the line is logged. See [`print`](mod@crate::print) for
+        /// the format string.
+        ///
+        /// # Context
+        ///
+        /// Any.
+        ///
+        /// # Examples
         ///
         /// ```no_run
         /// # use linux_driver::print::Printable;
         #[doc = concat!("use linux_driver::", stringify!($once), ";")]
         ///
         /// fn old(dev: &impl Printable, revision: u8) {
-        #[doc = concat!("    ", stringify!($once), "!(dev, \"revision {revision} has no interrupts\");")]
+        #[doc = concat!(
+            "    ", stringify!($once), "!(dev, \"revision {revision} has no interrupts\");"
+        )]
         /// }
         /// ```
         #[macro_export]
@@ -234,14 +292,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn once_is_once() {
+    fn only_the_first_call_is_the_first() {
         let once = Once::new();
         assert!(once.first());
         assert!(!once.first() && !once.first());
     }
 
     #[test]
-    fn each_place_has_its_own() {
+    fn each_source_location_has_its_own_limit() {
         let (mut first, mut second) = (0, 0);
         for _ in 0..3 {
             crate::__once!(true => first += 1);

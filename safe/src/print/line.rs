@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The C format string of a message, put together at compile time.
+//! The C format string of a message, made at compile time.
 //!
-//! The macro knows the text and the flags of each placeholder, the types know the conversions
-//! (`%u`, `%llx`, `%.*s`). Neither can name the other, so they meet in a constant that is generic
-//! over both.
+//! The macro knows the text and the flags of each placeholder. The types know the conversions
+//! (`%u`, `%llx`, `%.*s`). Neither can refer to the other, so they meet in a constant that is
+//! generic over both.
 //!
-//! Whatever a [`Line`] says, the string fits the arguments: the conversions come from the
-//! arguments' types alone, text is escaped here, flags are checked here. A `Line` written by hand
-//! can be refused, but can do no harm.
+//! The string always matches the arguments, no matter what a [`Line`] contains: the conversions
+//! come only from the types of the arguments, and text is escaped and flags are checked here. So a
+//! `Line` that is written by hand may be rejected, but cannot do harm.
 
 use core::ffi::CStr;
 use core::marker::PhantomData;
@@ -19,32 +19,32 @@ use super::args::{Conversion, List};
 pub enum Piece {
     /// The level of the line.
     Level(Level),
-    /// `KERN_CONT`: the message goes on with the line before it.
+    /// `KERN_CONT`: the message continues the line before it.
     Continue,
-    /// Text as it is to be read.
+    /// Text that is printed unchanged.
     Text(&'static str),
-    /// The next argument, with the C flags and the width that it has if it is an integer.
+    /// The next argument, with its C flags and width, which are used if it is an integer.
     Arg(&'static str),
 }
 
-/// What the macro knows of a message.
+/// The part of a message that the macro knows.
 pub trait Line {
-    /// Its pieces in order.
+    /// The pieces in order.
     const PIECES: &'static [Piece];
 }
 
-/// The most that a conversion takes without flags and width: `%*.*s`, `%pe%s`.
+/// The maximum length of a conversion without flags and width: `%*.*s`, `%pe%s`.
 const LONGEST: usize = 5;
 
-/// How many sizes [`sizes`] gives.
+/// The number of sizes that [`sizes`] returns.
 const SIZES: usize = 4;
 
-/// The sizes in bytes to choose the format string's from, falling: the first holds it whatever the
-/// arguments are.
+/// Returns the possible sizes of the format string in bytes, in descending order. The first is
+/// large enough for all types of arguments.
 ///
-/// A generic constant can't have a length that depends on types, but it can be picked from a few of
-/// given lengths. The steps down from the longest are a quarter of what the shortest is less: one
-/// or two arguments leave at most one byte unused, ten seven.
+/// The length of a generic constant cannot depend on types, but a constant can be selected from a
+/// few lengths. The step between two sizes is a quarter of the difference between the longest and
+/// the shortest. So one or two arguments leave at most one byte unused, and ten leave seven.
 #[inline]
 pub const fn sizes(pieces: &[Piece]) -> [usize; SIZES] {
     let mut least = 1;
@@ -95,7 +95,7 @@ pub struct Conversions {
     pub(super) rest: Option<&'static Conversions>,
 }
 
-/// A string in the making. What is beyond `N` is counted and not kept.
+/// A string that is being built. Bytes beyond `N` are counted but not stored.
 struct Writer<const N: usize> {
     bytes: [u8; N],
     len: usize,
@@ -162,17 +162,17 @@ const fn write<const N: usize>(
                     out.push_all(first.letters.as_bytes());
                     conversions = *rest;
                 }
-                None => panic!("fewer arguments than places for them"),
+                None => panic!("fewer arguments than placeholders"),
             },
         }
         i += 1;
     }
-    assert!(conversions.is_none(), "more arguments than places for them");
+    assert!(conversions.is_none(), "more arguments than placeholders");
     out
 }
 
-/// How many bytes the message has at most, where all its arguments are integers: their widths, or
-/// the 22 digits of the longest.
+/// Returns the maximum length of the message in bytes if all of its arguments are integers: their
+/// widths, or the 22 digits of the longest.
 pub(super) const fn longest(
     pieces: &[Piece],
     mut conversions: Option<&Conversions>,
@@ -197,7 +197,7 @@ pub(super) const fn longest(
     Some(most)
 }
 
-/// The width among a placeholder's flags.
+/// Returns the width among the flags of a placeholder.
 const fn width(mut flags: &[u8]) -> usize {
     let mut width = 0;
     while let [byte, rest @ ..] = flags {
@@ -209,7 +209,7 @@ const fn width(mut flags: &[u8]) -> usize {
     width
 }
 
-/// The string in `N` bytes, if they hold it.
+/// The first `N` bytes of the string.
 struct Cut<P, L, const N: usize>(PhantomData<(P, L)>);
 
 impl<P: Line, L: List, const N: usize> Cut<P, L, N> {
@@ -224,7 +224,7 @@ pub(super) struct Format<P, L, const A: usize, const B: usize, const C: usize, c
 impl<P: Line, L: List, const A: usize, const B: usize, const C: usize, const D: usize>
     Format<P, L, A, B, C, D>
 {
-    /// What `printk` gets. Only the size that is chosen ends up in the object file.
+    /// The string for `printk`. Only the selected size ends up in the object file.
     pub(super) const C: &'static CStr = {
         let len = write::<0>(P::PIECES, L::CONVERSIONS).len + 1;
         let bytes: &'static [u8] = if len <= D {
@@ -239,7 +239,7 @@ impl<P: Line, L: List, const A: usize, const B: usize, const C: usize, const D: 
         };
         match CStr::from_bytes_until_nul(bytes) {
             Ok(format) => format,
-            Err(_) => panic!("a message without its NUL"),
+            Err(_) => panic!("the message does not end with NUL"),
         }
     };
 }
@@ -275,7 +275,7 @@ mod tests {
         type Wide<'a> = (Number<LowerHex, u64>, (Str<'a>, ()));
         assert_eq!(Of::<Narrow<'_>>::C, c"\x016100%%: %#04x/%u\n");
         assert_eq!(Of::<Wide<'_>>::C, c"\x016100%%: %#04llx/%.*s\n");
-        // Flags are for integers.
+        // Flags apply only to integers.
         assert_eq!(
             Of::<(Str<'_>, (Str<'_>, ()))>::C,
             c"\x016100%%: %.*s/%.*s\n"
@@ -283,15 +283,15 @@ mod tests {
     }
 
     #[test]
-    fn what_integers_take_at_most_is_known_before() {
+    fn the_maximum_length_of_integers_is_known() {
         type Wide = (Number<LowerHex, u64>, ());
         let most = longest(Two::PIECES, <(Number<LowerHex, u64>, Wide)>::CONVERSIONS).unwrap();
         // `\x016`, `100%: ` and `/`, a newline, and two numbers, the first padded to 4.
         assert_eq!(most, 2 + 6 + 1 + 1 + 2 * 24 + 4);
         assert!(format!("\x016100%: {:#04x}/{:#x}\n", u64::MAX, u64::MAX).len() <= most);
-        // It is the width that counts where it is more.
+        // A width that is larger than the digits counts instead.
         assert!(longest(&[Piece::Arg("#0300")], Wide::CONVERSIONS).unwrap() >= 300);
-        // A text is as long as it is.
+        // The length of a text is not known at compile time.
         assert_eq!(
             longest(
                 Two::PIECES,
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_fall_in_even_steps_from_the_longest_towards_the_shortest() {
+    fn sizes_decrease_in_even_steps_from_the_longest_to_the_shortest() {
         assert_eq!(sizes(&[]), [1, 1, 1, 1]);
         assert_eq!(sizes(&[Piece::Text("a%")]), [4, 4, 4, 4]);
         assert_eq!(sizes(&[Piece::Arg("")]), [6, 5, 4, 3]);

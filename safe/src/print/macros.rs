@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The macros of `include/linux/printk.h` and `include/linux/dev_printk.h`, by their names there.
+//! The macros of `include/linux/printk.h` and `include/linux/dev_printk.h`, under the same names.
 
 /// Logs a line at level `KERN_EMERG`: the system is unusable. C: `pr_emerg`.
 ///
@@ -114,12 +114,12 @@ macro_rules! pr_info {
     };
 }
 
-/// Logs a line at level `KERN_DEBUG`, in builds with debug assertions only. C: `pr_debug`, built
+/// Logs a line at level `KERN_DEBUG`, only in builds with debug assertions. C: `pr_debug`, built
 /// with `DEBUG`.
 ///
-/// Without debug assertions nothing of it is left in the driver, but its arguments are still
-/// checked. It does not take part in the kernel's dynamic debugging. Any context. See
-/// [`print`](mod@crate::print) for the format string.
+/// Without debug assertions the driver contains nothing of it, but its arguments are still checked.
+/// The kernel's dynamic debugging does not control it. Any context. See [`print`](mod@crate::print)
+/// for the format string.
 ///
 /// ```no_run
 /// # let head = 7u32;
@@ -134,15 +134,15 @@ macro_rules! pr_debug {
     };
 }
 
-/// Goes on with a line that was left open, or begins one at the default level. C: `pr_cont`.
+/// Continues a line that was left open, or begins one at the default level. C: `pr_cont`.
 ///
-/// `pr_info!` and its likes end their lines, unless their last argument is `..`: the line is then
-/// left open. (In C a message without a newline leaves it open. The kernel shows such a line when
-/// the next message comes, which may be never.) `pr_cont!` adds neither the driver's name nor a
-/// newline; end the line with a `\n` of your own.
+/// `pr_info!` and similar macros end their lines, unless their last argument is `..`, which leaves
+/// the line open. (In C, a message without a newline leaves it open. The kernel shows such a line
+/// when the next message comes, which may be never.) `pr_cont!` adds neither the driver's name nor
+/// a newline. End the line with a `\n` of your own.
 ///
-/// A line made of several calls can be torn apart by what other CPUs log: prefer a single call. Any
-/// context. See [`print`](mod@crate::print) for the format string.
+/// Messages of other CPUs can split a line that is made of several calls, so prefer a single call.
+/// Any context. See [`print`](mod@crate::print) for the format string.
 ///
 /// ```no_run
 /// use linux_driver::{pr_cont, pr_info};
@@ -301,12 +301,12 @@ macro_rules! dev_info {
     };
 }
 
-/// Logs a line about a device at level `KERN_DEBUG`, in builds with debug assertions only. C:
+/// Logs a line about a device at level `KERN_DEBUG`, only in builds with debug assertions. C:
 /// `dev_dbg`, built with `DEBUG`.
 ///
-/// Without debug assertions nothing of it is left in the driver, but its arguments are still
-/// checked. It does not take part in the kernel's dynamic debugging. Any context. See
-/// [`print`](mod@crate::print) for the format string.
+/// Without debug assertions the driver contains nothing of it, but its arguments are still checked.
+/// The kernel's dynamic debugging does not control it. Any context. See [`print`](mod@crate::print)
+/// for the format string.
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;

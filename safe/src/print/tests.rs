@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is printed against what Rust formats.
+//! Compares what is printed with what Rust formats.
 //!
-//! Here vsnprintf is the C library's. It is the kernel's equal in all that is used of it, but for
-//! the `0x` before a zero; the driver in `tests/drivers/print` has the same cases printed by a
-//! kernel.
+//! vsnprintf here is that of the C library. For the formats that are used, it behaves like the
+//! kernel's, except for the `0x` before a zero. The driver in `tests/drivers/print` lets a kernel
+//! print the same cases.
 
 use std::cell::RefCell;
 use std::ffi::{CStr, c_char};
@@ -17,10 +17,10 @@ use super::Printable;
 #[macro_use]
 mod expected;
 
-/// A device by its number.
+/// A device with a number.
 struct Device(u32);
 
-// SAFETY: null is no device at all.
+// SAFETY: NULL means no device.
 unsafe impl Printable for Device {
     fn raw(&self) -> *const linux_driver_sys::device {
         std::ptr::null()
@@ -28,11 +28,11 @@ unsafe impl Printable for Device {
 }
 
 thread_local! {
-    /// What was printed: the format string, and what came of it.
+    /// The recorded messages: format strings and results.
     static LOG: RefCell<Vec<(String, String)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The crate's paths as the expansion knows them, with a log of our own.
+/// The paths of the crate as the expansion knows them, with a log that records messages.
 mod host {
     pub(super) mod print {
         pub(in super::super) mod expansion {
@@ -51,7 +51,7 @@ mod host {
                 args: L,
             ) {
                 let format = line::Format::<P, L, A, B, C, D>::C;
-                // SAFETY: the format string is that of these arguments.
+                // SAFETY: the format string was made for these arguments.
                 let text = unsafe { snprintf(args.scalars(), format) };
                 LOG.with_borrow_mut(|log| log.push((format.to_str().unwrap().into(), text)));
             }
@@ -78,12 +78,14 @@ mod host {
     }
 }
 
+/// Formats the values with `snprintf`.
+///
 /// # Safety
 ///
-/// The conversions of `format` are for these values.
+/// The conversions of `format` must match these values.
 unsafe fn snprintf(values: impl super::call::Scalars, format: &CStr) -> String {
     let mut buffer = vec![0u8; 1 << 17];
-    // SAFETY: by this function's contract; the buffer is as long as is said.
+    // SAFETY: the caller promises matching conversions. The buffer has the given size.
     let len = unsafe {
         values.snprintf(
             buffer.as_mut_ptr().cast::<c_char>(),
@@ -94,7 +96,7 @@ unsafe fn snprintf(values: impl super::call::Scalars, format: &CStr) -> String {
     String::from_utf8(buffer[..usize::try_from(len).unwrap()].to_vec()).unwrap()
 }
 
-/// What was printed since the last time.
+/// Returns what was printed since the last call.
 fn taken() -> Vec<(String, String)> {
     LOG.take()
 }
@@ -111,7 +113,7 @@ macro_rules! log_special {
     };
 }
 
-/// The format string and the text of one message.
+/// Returns the format string and the text of one message.
 macro_rules! printed {
     ($($case:tt)*) => {{
         log!($($case)*);
@@ -138,13 +140,13 @@ fn all_cases_print_what_rust_formats() {
     for (line, expected) in lines.iter().zip(&expected) {
         assert_eq!(line, expected);
     }
-    // The last one is that of `zero_cases!`.
+    // The last case is that of `zero_cases!`.
     assert_eq!(lines.len(), expected.len() - 1);
     assert!(lines.len() > 60);
 }
 
 #[test]
-fn the_kernels_formats_are_used_where_they_can_be() {
+fn kernel_formats_are_used_where_possible() {
     let (number, name) = (7u16, "eth0");
     assert_eq!(printed!("{number:04x}:{:#x}", -1i64).0, "%04x:%#llx");
     assert_eq!(printed!("{number} {} {}", -1i8, u64::MAX).0, "%u %d %llu");
@@ -155,7 +157,7 @@ fn the_kernels_formats_are_used_where_they_can_be() {
     );
     assert_eq!(printed!("{:?} {:?}", &&number, &mut 5u64).0, "%u %llu");
     assert_eq!(printed!("100% %s").0, "100%% %%s");
-    // core::fmt's, each of them.
+    // `core::fmt` formats each of these.
     assert_eq!(
         printed!("{name:?} {:b} {:^8} {:+} {:#X}", 1, 2, 3, 4).0,
         "%.*s %.*s %.*s %.*s %.*s"
@@ -163,7 +165,7 @@ fn the_kernels_formats_are_used_where_they_can_be() {
 }
 
 #[test]
-fn an_address_is_the_kernels_to_hash() {
+fn the_kernel_hashes_addresses() {
     let (format, text) = printed!("{:p}K", core::ptr::without_provenance::<u8>(0x1000));
     assert_eq!(format, "%p%sK");
     assert_eq!(text, "0x1000K");
@@ -173,7 +175,7 @@ fn an_address_is_the_kernels_to_hash() {
         printed!("{:?} {:?} {:?} {:?}", raw.cast_const(), raw, nonnull, &raw).0,
         "%p%s %p%s %p%s %p%s"
     );
-    // The type's parameter, and one without a size.
+    // A type parameter, which may be unsized.
     fn generic<T: ?Sized>(pointer: *const T) -> String {
         printed!("{pointer:?}").0
     }
@@ -181,7 +183,7 @@ fn an_address_is_the_kernels_to_hash() {
 }
 
 #[test]
-fn text_longer_than_a_precision_is_cut() {
+fn text_longer_than_a_precision_is_truncated() {
     let long = "é".repeat(40_000);
     assert_eq!(printed!("{}", &long[..32_766]).1.len(), 32_766);
     let long = "x".repeat(40_000);
@@ -235,7 +237,7 @@ fn arguments_are_evaluated_once_in_order() {
 }
 
 #[test]
-fn names_of_the_expansion_are_not_the_drivers() {
+fn names_in_the_expansion_do_not_clash_with_the_drivers() {
     #[derive(Debug)]
     struct Line;
     const SIZES: u8 = 3;
@@ -246,7 +248,7 @@ fn names_of_the_expansion_are_not_the_drivers() {
     );
 }
 
-/// The kernel's functions that a line about a device reaches, which say what they are called with.
+/// The kernel functions that a line about a device calls. They record their calls.
 mod kernel {
     use std::cell::{Cell, RefCell};
     use std::ffi::{CStr, c_char};
@@ -255,7 +257,8 @@ mod kernel {
 
     thread_local! {
         static READERS: Cell<u32> = const { Cell::new(0) };
-        /// The format string of each line, and how many readers of RCU this thread was then.
+        /// The format string of each line, and the number of RCU read-side critical sections of
+        /// this thread.
         pub(super) static LINES: RefCell<Vec<(String, u32)>> = const { RefCell::new(Vec::new()) };
     }
 
@@ -285,7 +288,7 @@ mod kernel {
         _dev: *const sys::device,
         format: *const c_char,
     ) {
-        // SAFETY: a format string ends in a NUL.
+        // SAFETY: a format string ends with NUL.
         let format = unsafe { CStr::from_ptr(format) }
             .to_str()
             .unwrap()
@@ -295,13 +298,13 @@ mod kernel {
 }
 
 #[test]
-fn a_driver_that_may_go_is_named_by_a_reader_of_rcu() {
+fn a_drivers_name_is_read_inside_an_rcu_section() {
     use crate::device::{Bound, Normal};
     use crate::{pci, platform};
 
     let memory = Box::new(std::mem::MaybeUninit::<linux_driver_sys::pci_dev>::zeroed());
     let raw = Box::into_raw(memory);
-    // SAFETY: nothing of the device is read here but its address.
+    // SAFETY: only the address of the device is used.
     let normal = unsafe { pci::Device::<Normal>::from_raw(raw.cast()) };
     // SAFETY: as above.
     let bound = unsafe { pci::Device::<Bound>::from_raw(raw.cast()) };
@@ -325,6 +328,6 @@ fn a_driver_that_may_go_is_named_by_a_reader_of_rcu() {
         ]
     );
     const { assert!(!<platform::Device<Normal> as Printable>::BOUND) };
-    // SAFETY: made by `into_raw` above.
+    // SAFETY: `into_raw` returned the pointer above.
     drop(unsafe { Box::from_raw(raw) });
 }
