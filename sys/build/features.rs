@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What some kernels have and others do not, as `cfg(has_field = "…")` and `cfg(has_fn = "…")`.
+//! Features: fields and functions that only some kernels have, as `cfg(has_field = "…")` and
+//! `cfg(has_fn = "…")`.
 //!
-//! `needed.toml` lists what is probed. Stable updates change layouts and distributions backport: a
-//! version number says nothing.
+//! `needed.toml` lists the features to look for. A version number would say nothing, because stable
+//! updates change layouts and distributions backport changes.
 
 use crate::needed::{Items, Needed};
 
-/// Sets the `cfg`s of this crate, and hands them on to the build scripts of the crates that depend
-/// on it.
+/// Sets the `cfg`s of this crate, and passes them to the build scripts of the crates that depend on
+/// it.
 pub(crate) fn announce(needed: &Needed, items: &Items) {
     let probed = &needed.probed;
     let fields: Vec<(&str, &str)> = probed

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kbuild's flags for gcc, as libclang takes them: the same list less what clang does not know.
+//! Converts Kbuild's flags for gcc into flags for libclang: removes those that clang does not know.
 
-/// gcc's flags that clang rejects, each with why the layouts are the same without it. A row that
-/// ends in `=` or `-` stands for all that begin so.
+/// The flags of gcc that clang rejects, each with the reason why layouts are the same without it.
+/// An entry is a prefix: it also matches longer flags.
 const REJECTED: &[(&str, &str)] = &[
     (
         "-mpreferred-stack-boundary=",
@@ -17,7 +17,7 @@ const REJECTED: &[(&str, &str)] = &[
     ),
     (
         "-mno-fp-ret-in-387",
-        "where a float is returned; the kernel has none",
+        "how a float is returned; the kernel has none",
     ),
     ("-mskip-rax-setup", "calls of variadic functions"),
     ("-fno-allow-store-data-races", "optimisation"),
@@ -36,7 +36,7 @@ const REJECTED: &[(&str, &str)] = &[
     ),
     (
         "-fzero-init-padding-bits=",
-        "contents of padding, not its place",
+        "contents of padding, not its offset",
     ),
     ("-fcf-protection=", "code generation: endbr64"),
     (
@@ -52,7 +52,7 @@ const REJECTED: &[(&str, &str)] = &[
         "code generation: where the memory of KASAN is",
     ),
     ("-fstrict-flex-arrays=", "warnings and bounds checks"),
-    ("-fdiagnostics-", "how messages look"),
+    ("-fdiagnostics-", "the format of messages"),
     (
         "-fplugin",
         "gcc's plugins: STACKLEAK and others change code; RANDSTRUCT, which changes layouts, is refused",
@@ -66,17 +66,17 @@ const REJECTED: &[(&str, &str)] = &[
     ),
     (
         "-W",
-        "warnings are for gcc, which compiled these headers without one that counts",
+        "warnings: gcc has compiled these headers, and its warnings are what counts",
     ),
 ];
 
-/// The flags for libclang.
+/// Returns the flags for libclang.
 pub(crate) fn for_clang(cc_flags: &[String]) -> Vec<String> {
     let known = cc_flags.iter().filter(|flag| !is_rejected(flag)).cloned();
     let ours = [
-        // Headers of some kernels leave declarations to the kernel's own rules for bindgen.
+        // In some kernels, headers omit declarations if the kernel's own rules for bindgen apply.
         "-D__BINDGEN__",
-        // Tagged anonymous members: without it clang warns and drops the member.
+        // Needed for tagged anonymous members: without it clang warns and drops the member.
         "-fms-extensions",
         "-Wno-everything",
     ];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Compiled, never linked: what can only be seen in an object. MODULE_DEVICE_TABLE (linux/module.h) gives a table
- * a second name, by which modpost finds it; how that name is made of the type's and the table's differs between
- * kernels, and a wrong one silently gives a module without aliases.
+ * Compiled, but never linked: shows what only an object file contains. MODULE_DEVICE_TABLE
+ * (linux/module.h) gives a table a second name, by which modpost finds it. How that name is made
+ * from the names of the type and of the table differs between kernels. With a wrong name, the
+ * module has no aliases, and no tool reports that.
  */
 #include <linux/mod_devicetable.h>
 #include <linux/module.h>

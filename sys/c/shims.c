@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The shims: one line of C each. What they are for stands in shims.h. */
+/* The shims. Each is one line of C. shims.h explains what they are for. */
 #include "shims_used.h"
 
 /*
- * To a driver in C most of these are inline functions, which ftrace does not see either.
+ * In a driver in C most of these are inline functions, which ftrace does not trace either.
  */
 #define SHIM(name) __PASTE(SHIM_, __is_defined(LINUX_DRIVER_USES_##name))
 #define SHIM_1 notrace
@@ -32,7 +32,8 @@ SHIM(vmalloc) void *linux_driver_vmalloc(size_t size, gfp_t flags)
 	return __vmalloc(size, flags);
 }
 
-SHIM(mutex_init) void linux_driver_mutex_init(struct mutex *lock, const char *name, struct lock_class_key *key)
+SHIM(mutex_init) void linux_driver_mutex_init(struct mutex *lock, const char *name,
+				struct lock_class_key *key)
 {
 	__mutex_init(lock, name, key);
 }
@@ -57,8 +58,9 @@ SHIM(mutex_trylock) int linux_driver_mutex_trylock(struct mutex *lock)
 	return mutex_trylock(lock);
 }
 
-/* The macro's own class is one for all locks of a module: each of ours brings its own. */
-SHIM(spin_lock_init) void linux_driver_spin_lock_init(struct spinlock *lock, const char *name, struct lock_class_key *key)
+/* The macro would give all locks of a module one class. Here each caller passes its own. */
+SHIM(spin_lock_init) void linux_driver_spin_lock_init(struct spinlock *lock, const char *name,
+				struct lock_class_key *key)
 {
 	spin_lock_init(lock);
 	lockdep_set_class_and_name(lock, key, name);
@@ -87,7 +89,8 @@ SHIM(spin_lock_irqsave) unsigned long linux_driver_spin_lock_irqsave(struct spin
 	return flags;
 }
 
-SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spinlock *lock, unsigned long flags)
+SHIM(spin_unlock_irqrestore) void linux_driver_spin_unlock_irqrestore(struct spinlock *lock,
+				unsigned long flags)
 {
 	spin_unlock_irqrestore(lock, flags);
 }
@@ -102,25 +105,29 @@ SHIM(rcu_read_unlock) void linux_driver_rcu_read_unlock(void)
 	rcu_read_unlock();
 }
 
-/* A function where tasks can be preempted, else a macro for synchronize_rcu(). */
+/* With preemption this is a function, otherwise a macro for synchronize_rcu(). */
 SHIM(synchronize_rcu_tasks) void linux_driver_synchronize_rcu_tasks(void)
 {
 	synchronize_rcu_tasks();
 }
 
 #ifdef CONFIG_LOCKDEP
-#define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) lockdep_init_map(&(work)->lockdep_map, name, key, 0)
+#define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) \
+	lockdep_init_map(&(work)->lockdep_map, name, key, 0)
 #else
 #define LINUX_DRIVER_SET_WORK_CLASS(work, name, key) do { (void)(name); (void)(key); } while (0)
 #endif
 
-/* A macro, of a variable of each CPU. */
+/* A macro that reads a per-CPU variable. */
 SHIM(current) struct task_struct *linux_driver_current(void)
 {
 	return current;
 }
 
-/* The lock of the list of devices whose callbacks take turns: a static needs C's own initialiser. */
+/*
+ * The lock of the list of devices whose callbacks take turns. It is here because a static mutex
+ * needs C's initialiser.
+ */
 static __maybe_unused DEFINE_MUTEX(linux_driver_turns);
 
 SHIM(turns_lock) void linux_driver_turns_lock(void)
@@ -133,7 +140,10 @@ SHIM(turns_unlock) void linux_driver_turns_unlock(void)
 	mutex_unlock(&linux_driver_turns);
 }
 
-/* Whether a device's folder in sysfs has something of this name. A device that is being bound has a folder. */
+/*
+ * Returns true if a device's folder in sysfs contains this name. A device that is being bound has
+ * a folder.
+ */
 SHIM(sysfs_has) bool linux_driver_sysfs_has(struct device *dev, const char *name)
 {
 	struct kernfs_node *found = kernfs_find_and_get(dev->kobj.sd, name);
@@ -143,12 +153,14 @@ SHIM(sysfs_has) bool linux_driver_sysfs_has(struct device *dev, const char *name
 }
 
 /*
- * What lockdep knows of the gates of misc devices: one map for all of a module. To enter does not wait, as a trylock does not;
- * to close waits for those inside. kernfs tells it the same of its files.
+ * The gates of misc devices, as lockdep sees them: one map for all of a module. Entering does not
+ * wait, like a trylock. Closing waits for the operations inside. kernfs describes its files to
+ * lockdep in the same way.
  */
 #ifdef CONFIG_LOCKDEP
 static struct lock_class_key linux_driver_gate_key;
-static struct lockdep_map __maybe_unused linux_driver_gate_map = STATIC_LOCKDEP_MAP_INIT("miscdevice_gate", &linux_driver_gate_key);
+static struct lockdep_map __maybe_unused linux_driver_gate_map =
+	STATIC_LOCKDEP_MAP_INIT("miscdevice_gate", &linux_driver_gate_key);
 #endif
 
 SHIM(gate_enter) void linux_driver_gate_enter(void)
@@ -165,7 +177,7 @@ SHIM(gate_close) void linux_driver_gate_close(void)
 #endif
 }
 
-/* Of both. */
+/* Undoes gate_enter and gate_close. */
 SHIM(gate_leave) void linux_driver_gate_leave(void)
 {
 #ifdef CONFIG_LOCKDEP
@@ -173,23 +185,25 @@ SHIM(gate_leave) void linux_driver_gate_leave(void)
 #endif
 }
 
-SHIM(init_work) void linux_driver_init_work(struct work_struct *work, void (*func)(struct work_struct *), const char *name,
-					    struct lock_class_key *key)
+SHIM(init_work) void linux_driver_init_work(struct work_struct *work,
+				void (*func)(struct work_struct *), const char *name,
+				struct lock_class_key *key)
 {
 	INIT_WORK(work, func);
 	LINUX_DRIVER_SET_WORK_CLASS(work, name, key);
 }
 
-SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *),
-							    const char *name, struct lock_class_key *key)
+SHIM(init_delayed_work) void linux_driver_init_delayed_work(struct delayed_work *work,
+				void (*func)(struct work_struct *), const char *name,
+				struct lock_class_key *key)
 {
 	INIT_DELAYED_WORK(work, func);
 	LINUX_DRIVER_SET_WORK_CLASS(&work->work, name, key);
 }
 
 /*
- * Renamed: where the new names are exported, the old ones are deprecated. A weak reference is the one way to ask
- * for a variable, of which the preprocessor knows nothing.
+ * These queues were renamed. Kernels that export the new names deprecate the old ones. The
+ * preprocessor does not know which variables exist, so only a weak reference can find out.
  */
 extern struct workqueue_struct *system_percpu_wq __weak;
 extern struct workqueue_struct *system_dfl_wq __weak;
@@ -204,13 +218,14 @@ SHIM(system_unbound_wq) struct workqueue_struct *linux_driver_system_unbound_wq(
 	return &system_dfl_wq ? system_dfl_wq : system_unbound_wq;
 }
 
-SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name, unsigned int flags,
-									    int max_active)
+SHIM(alloc_workqueue) struct workqueue_struct *linux_driver_alloc_workqueue(const char *name,
+				unsigned int flags, int max_active)
 {
 	return alloc_workqueue("%s", flags, max_active, name);
 }
 
-SHIM(alloc_ordered_workqueue) struct workqueue_struct *linux_driver_alloc_ordered_workqueue(const char *name, unsigned int flags)
+SHIM(alloc_ordered_workqueue) struct workqueue_struct *linux_driver_alloc_ordered_workqueue(
+				const char *name, unsigned int flags)
 {
 	return alloc_ordered_workqueue("%s", flags, name);
 }
@@ -252,10 +267,11 @@ SHIM(ktime_get_ns) s64 linux_driver_ktime_get_ns(void)
 
 static_assert(sizeof(struct ratelimit_state) <= sizeof(struct linux_driver_ratelimit));
 
-/* As DEFINE_RATELIMIT_STATE with the defaults. */
+/* Does what DEFINE_RATELIMIT_STATE does with the defaults. */
 SHIM(ratelimit_init) void linux_driver_ratelimit_init(struct linux_driver_ratelimit *rs)
 {
-	ratelimit_state_init((struct ratelimit_state *)rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	ratelimit_state_init((struct ratelimit_state *)rs, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
 }
 
 SHIM(ratelimit) int linux_driver_ratelimit(struct linux_driver_ratelimit *rs, const char *func)
@@ -263,8 +279,12 @@ SHIM(ratelimit) int linux_driver_ratelimit(struct linux_driver_ratelimit *rs, co
 	return ___ratelimit((struct ratelimit_state *)rs, func);
 }
 
-/* For the module that this is linked into: the function behind the macro takes its name in some kernels, and not in others. */
-SHIM(platform_driver_register) int linux_driver_platform_driver_register(struct platform_driver *drv)
+/*
+ * Registers for the module that this is linked into. The function behind the macro takes the
+ * module's name in some kernels but not in others.
+ */
+SHIM(platform_driver_register) int linux_driver_platform_driver_register(
+				struct platform_driver *drv)
 {
 	return platform_driver_register(drv);
 }
@@ -309,7 +329,8 @@ SHIM(put_user_8) int linux_driver_put_user_8(unsigned long long value, void *to)
 	return put_user(value, (unsigned long long __user *)to);
 }
 
-SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue, struct poll_table_struct *table)
+SHIM(poll_wait) void linux_driver_poll_wait(struct file *file, struct wait_queue_head *queue,
+				struct poll_table_struct *table)
 {
 	poll_wait(file, queue, table);
 }
@@ -330,12 +351,14 @@ SHIM(vma_pgoff) unsigned long linux_driver_vma_pgoff(const struct vm_area_struct
 }
 
 /*
- * For mmap() of a file, which has the area to itself: pages of the frames from pfn on, as the fault handler in ops puts
- * them in. The cast is what vm_flags_init() does, where there is one. A device's memory is never encrypted, as
- * io_remap_pfn_range() knows too. Without VM_MAYWRITE mprotect() does not make it writable either.
+ * Sets up an area for the frames from pfn, which the fault handler in ops inserts. Only the mmap()
+ * operation of a file may call it, which has exclusive access to the area. The cast is what
+ * vm_flags_init() does, where it exists. A device's memory is never encrypted, as in
+ * io_remap_pfn_range(). Without VM_MAYWRITE, mprotect() cannot make the area writable.
  */
-SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma, const struct vm_operations_struct *ops,
-						      unsigned long pfn, bool noncached, bool writable)
+SHIM(vma_set_pfnmap) void linux_driver_vma_set_pfnmap(struct vm_area_struct *vma,
+				const struct vm_operations_struct *ops, unsigned long pfn,
+				bool noncached, bool writable)
 {
 	vm_flags_t *flags = (vm_flags_t *)&vma->vm_flags;
 
@@ -355,21 +378,25 @@ SHIM(vmf_file) struct file *linux_driver_vmf_file(const struct vm_fault *vmf)
 
 SHIM(vmf_insert_pfn) vm_fault_t linux_driver_vmf_insert_pfn(struct vm_fault *vmf)
 {
-	return vmf_insert_pfn(vmf->vma, vmf->address, (unsigned long)vmf->vma->vm_private_data + vmf->pgoff);
+	return vmf_insert_pfn(vmf->vma, vmf->address,
+			      (unsigned long)vmf->vma->vm_private_data + vmf->pgoff);
 }
 
-SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size, unsigned int direction, dma_addr_t *handle)
+SHIM(dma_map_single) int linux_driver_dma_map_single(struct device *dev, void *memory, size_t size,
+				unsigned int direction, dma_addr_t *handle)
 {
 	*handle = dma_map_single(dev, memory, size, direction);
 	return dma_mapping_error(dev, *handle);
 }
 
-SHIM(dma_sync_single_for_cpu) void linux_driver_dma_sync_single_for_cpu(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction)
+SHIM(dma_sync_single_for_cpu) void linux_driver_dma_sync_single_for_cpu(struct device *dev,
+				dma_addr_t handle, size_t size, unsigned int direction)
 {
 	dma_sync_single_for_cpu(dev, handle, size, direction);
 }
 
-SHIM(dma_sync_single_for_device) void linux_driver_dma_sync_single_for_device(struct device *dev, dma_addr_t handle, size_t size, unsigned int direction)
+SHIM(dma_sync_single_for_device) void linux_driver_dma_sync_single_for_device(struct device *dev,
+				dma_addr_t handle, size_t size, unsigned int direction)
 {
 	dma_sync_single_for_device(dev, handle, size, direction);
 }
@@ -379,18 +406,23 @@ SHIM(pcibios_err_to_errno) int linux_driver_pcibios_err_to_errno(int err)
 	return pcibios_err_to_errno(err);
 }
 
-/* Where the pointer is, or whether it is at all, depends on the configuration. */
+/* The position of the pointer, and whether it exists, depend on the configuration. */
 SHIM(pci_physfn) struct pci_dev *linux_driver_pci_physfn(struct pci_dev *dev)
 {
 	return pci_physfn(dev);
 }
 
-/* BUG() names its file: not by the path of the folder that the module is built in, which would be part of the module. */
+/*
+ * BUG() stores the name of its file in the module. Without this it would be the path of the folder
+ * in which the module is built.
+ */
 #line __LINE__ "shims.c"
 /*
- * A Rust panic ends here, after its message was printed. The task ends; a mutex that it holds names it as its owner
- * for good, and who wants the mutex looks at the owner (mutex_spin_on_owner(), rt_mutex_adjust_prio_chain()). So the
- * task's structure stays: this is get_task_struct(), less the check of a count that a task raises once, at its end.
+ * A Rust panic ends here, after its message was printed. The task ends. A mutex that it holds keeps
+ * a pointer to it as the owner, and a task that wants the mutex reads the owner's structure
+ * (mutex_spin_on_owner(), rt_mutex_adjust_prio_chain()). So the structure must never be freed. This
+ * does what get_task_struct() does, without its check of the count: a task raises the count only
+ * once, when it ends.
  */
 SHIM(bug) void linux_driver_bug(void)
 {

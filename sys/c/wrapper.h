@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What bindgen reads: the kernel's headers that the safe layer stands on, and our shims. Where there are no headers,
- * LINUX_DRIVER_SNAPSHOT names the kernel.h of a snapshot, which holds what is needed of them.
+ * The input of bindgen: the kernel's headers that the safe layer uses, and the shims. Without the
+ * headers, LINUX_DRIVER_SNAPSHOT names the kernel.h of a snapshot, which contains the needed
+ * parts of them.
  */
 #ifdef LINUX_DRIVER_SNAPSHOT
 
@@ -45,16 +46,19 @@
 
 #include "shims.h"
 
-/* Macros that bindgen cannot evaluate (casts to types that only sparse tells apart), as constants that it can. */
+/*
+ * Constants for macros that bindgen cannot evaluate, because they cast to types that only sparse
+ * distinguishes.
+ */
 static const gfp_t LINUX_DRIVER_GFP_KERNEL = GFP_KERNEL;
 static const gfp_t LINUX_DRIVER_GFP_ATOMIC = GFP_ATOMIC;
-/* Before 6.8 it has another name. */
+/* Before 6.8 it had another name. */
 #ifdef PCI_IRQ_INTX
 static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_INTX;
 #else
 static const unsigned int LINUX_DRIVER_PCI_IRQ_INTX = PCI_IRQ_LEGACY;
 #endif
-/* Older kernels have none: request_irq() sets nothing there. */
+/* Older kernels do not have it: request_irq() sets nothing there. */
 #ifdef IRQF_COND_ONESHOT
 static const unsigned int LINUX_DRIVER_IRQF_COND_ONESHOT = IRQF_COND_ONESHOT;
 #else
@@ -66,7 +70,8 @@ static const pci_power_t LINUX_DRIVER_PCI_D2 = PCI_D2;
 static const pci_power_t LINUX_DRIVER_PCI_D3HOT = PCI_D3hot;
 static const pci_power_t LINUX_DRIVER_PCI_D3COLD = PCI_D3cold;
 static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL = pci_channel_io_normal;
-static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE = pci_channel_io_perm_failure;
+static const pci_channel_state_t LINUX_DRIVER_PCI_CHANNEL_IO_PERM_FAILURE =
+	pci_channel_io_perm_failure;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NONE = PCI_ERS_RESULT_NONE;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_CAN_RECOVER = PCI_ERS_RESULT_CAN_RECOVER;
 static const pci_ers_result_t LINUX_DRIVER_PCI_ERS_RESULT_NEED_RESET = PCI_ERS_RESULT_NEED_RESET;
@@ -99,20 +104,23 @@ static const unsigned long LINUX_DRIVER_VM_DONTEXPAND = VM_DONTEXPAND;
 static const unsigned long LINUX_DRIVER_VM_DONTDUMP = VM_DONTDUMP;
 
 /*
- * Whether spin_lock() and its kin are more than a call of _raw_spin_lock(): the prototypes stand in the headers in any
- * case, but where they are inlined, and where spinlock_t is another type, the functions are not for us.
+ * 1 if spin_lock() and similar functions do more than call _raw_spin_lock(). The headers declare
+ * _raw_spin_lock() in any case. But where it is inlined, or where spinlock_t is another type, Rust
+ * must not call the function.
  */
-#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT) && !defined(_raw_spin_lock) && !defined(_raw_spin_unlock) && \
-	!defined(_raw_spin_trylock) && !defined(_raw_spin_lock_irqsave) && !defined(_raw_spin_unlock_irqrestore)
+#if defined(CONFIG_SMP) && !defined(CONFIG_PREEMPT_RT) && \
+	!defined(_raw_spin_lock) && !defined(_raw_spin_unlock) && \
+	!defined(_raw_spin_trylock) && !defined(_raw_spin_lock_irqsave) && \
+	!defined(_raw_spin_unlock_irqrestore)
 static const int LINUX_DRIVER_SPIN_INLINE = 0;
 #else
 static const int LINUX_DRIVER_SPIN_INLINE = 1;
 #endif
 
-/* The macro is defined twice, for user space and for the kernel: bindgen would take the first. */
+/* The macro is defined twice, for user space and for the kernel. bindgen would use the first. */
 static const int LINUX_DRIVER_HZ = HZ;
 
-/* Constants of enums that have a name in some kernels and none in others. */
+/* Constants of enums that have a name in some kernels and are anonymous in others. */
 static const int LINUX_DRIVER_CPU_UNBOUND = WORK_CPU_UNBOUND;
 static const int LINUX_DRIVER_WQ_UNBOUND = WQ_UNBOUND;
 static const int LINUX_DRIVER_WQ_FREEZABLE = WQ_FREEZABLE;
