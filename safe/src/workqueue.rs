@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Work that is done later, by a thread of the kernel's.
+//! Work items, which a kernel thread runs later.
 //!
 //! C header: `include/linux/workqueue.h`; `kernel/workqueue.c`,
 //! `Documentation/core-api/workqueue.rst`.
@@ -11,35 +11,50 @@
 //! | [`Queue`]: [`system`], [`system_unbound`] | `struct workqueue_struct`: `system_percpu_wq`, `system_dfl_wq` (once `system_wq`, `system_unbound_wq`) |
 //! | [`OwnedQueue`] | `alloc_workqueue()`, `alloc_ordered_workqueue()`, `destroy_workqueue()` |
 //!
-//! An item owns what its handler works on, and lies in the data of a bound device. When the data is
-//! dropped, the item is cancelled before its handler's data is dropped: it does not run after that,
-//! nor can it be queued, and a run that has begun is waited for. So the handler is lent the device
-//! as a bound one.
+//! An item owns the data of its handler, and is part of the data of a bound device. When the
+//! device's data is dropped, the item is cancelled first, and then its handler's data is dropped.
+//! After that it cannot run or be queued. A run that has begun is waited for. Therefore the handler
+//! gets the device as a bound one.
 //!
 //! # One queue for life
 //!
-//! An item is made for one queue ([`ItemQueue`]), and queued there alone. In C the caller names the
-//! queue each time, and has to know that an item which moves to another queue while it runs may run
-//! twice at once, and that `cancel_work_sync` waits for one of the two.
+//! An item is made for one queue ([`ItemQueue`]), and can be queued only there. In C, the caller
+//! names the queue in each call. C drivers must know that an item may run twice at the same time if
+//! it moves to another queue while it runs. Then `cancel_work_sync` waits for only one of the two
+//! runs.
 //!
-//! On an ordered queue `cancel_work_sync` misses a run since 6.9, if root changes the CPUs of
-//! unbound queues (`/sys/devices/virtual/workqueue/cpumask`) while the item runs and the item is
-//! queued again. `flush_work` may never return since then, if the item is cancelled meanwhile. So
-//! the items of owned queues are counted here. Cancelling and dropping an item waits for such a run
-//! too. Flushing an item waits by the count: it looks each millisecond or so.
+//! Since 6.9 there is a problem with ordered queues. Root can change the CPUs of unbound queues
+//! (`/sys/devices/virtual/workqueue/cpumask`) while an item runs. If that item is then queued
+//! again:
 //!
-//! # Who would wait for itself
+//! - `cancel_work_sync` does not wait for the first run;
+//! - `flush_work` may never return, if the item is cancelled meanwhile.
 //!
-//! To flush or cancel an item in its own run, to flush a queue in one of its items, or to flush an
-//! item in another one of a queue that runs one at a time: each returns
-//! [`EDEADLK`](crate::error::code::EDEADLK), where C waits for ever. Two items that each wait for
-//! the other one are not found, as in C (lockdep reports them on the kernel's own queues). Nor are
-//! as many items as a queue runs at a time that all flush one behind them, for which no place is
-//! left. While the system is suspended, whoever flushes a queue that is
-//! [`FREEZABLE`](QueueFlags::FREEZABLE), or an item of it, waits until the system has resumed: a
-//! `suspend` that does so stops the machine. Cancelling takes a pending item off such a queue at
-//! once. An item that is dropped in its own run, which takes a handler that unbinds its own device,
-//! ends in `BUG()`.
+//! Therefore this crate counts the items of owned queues. Cancelling and dropping an item waits for
+//! such a run too. Flushing an item waits until the count allows it to return, which it checks
+//! about every millisecond.
+//!
+//! # Deadlocks
+//!
+//! These calls would wait for themselves. They return [`EDEADLK`](crate::error::code::EDEADLK),
+//! where C waits for ever:
+//!
+//! - flushing or cancelling an item in its own run;
+//! - flushing a queue in one of its items;
+//! - flushing an item in another item of a queue that runs one at a time.
+//!
+//! These deadlocks are not detected:
+//!
+//! - Two items that wait for each other. C does not detect this either; for the kernel's own queues
+//!   lockdep reports it.
+//! - A queue whose running items all flush one item that is queued behind them, if the queue cannot
+//!   run a further one.
+//! - A `suspend` callback that flushes a [`FREEZABLE`](QueueFlags::FREEZABLE) queue or an item of
+//!   it. Such a flush waits until the system has resumed, so the machine hangs. Cancelling takes a
+//!   pending item off such a queue at once.
+//!
+//! If an item is dropped in its own run, the task ends in `BUG()`. That is possible only if the
+//! handler unbinds its own device.
 
 mod delayed;
 mod instances;

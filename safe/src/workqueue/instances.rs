@@ -1,53 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How often an item was queued and has not come to its end yet.
+//! Counts how often an item was queued and has not ended yet.
 //!
-//! C's `cancel_work_sync` and `cancel_delayed_work_sync` wait for a run in the pool of workers that
-//! the item was queued to last (`start_flush_work` in `kernel/workqueue.c`). On most queues there
-//! is no other pool in which it can run: `__queue_work` puts an item that runs back into the pool
-//! in which it runs. On an ordered queue it does not do so since 6.9, to keep the order: the item
-//! goes to the newest pool, which is another one if root changed the CPUs of unbound queues after
-//! the run had begun. The order holds, so that no two runs are at once, but a run in the older pool
-//! is not waited for. In 6.1 ordered queues keep their one pool.
+//! C's `cancel_work_sync` and `cancel_delayed_work_sync` wait for a run in the worker pool to which
+//! the item was last queued (`start_flush_work` in `kernel/workqueue.c`). On most queues the item
+//! cannot run in another pool: `__queue_work` puts a running item back into the pool in which it
+//! runs.
 //!
-//! C's `flush_work` has a gap of its own since 6.9. It links a barrier to an item that is pending.
-//! An item behind others that use up the queue's limit of active items may be the only one in its
-//! pool: nothing runs there. If the item is then taken off its queue, the barrier is left for the
-//! pool's workers and none is woken (`try_to_grab_pending`). Unless something else is queued to
-//! that pool, `flush_work` never returns, and neither does the destruction of the queue. An ordered
-//! queue runs nothing any more once root has changed the CPUs of unbound queues again, because its
-//! newer pools wait for the older one.
+//! Since 6.9 that is not so for ordered queues, to keep their order. There the item goes to the
+//! newest pool. That is another pool if root changed the CPUs of unbound queues after the run
+//! began. The order still holds, so two runs never overlap. But C does not wait for the run in the
+//! older pool. In 6.1, ordered queues keep their only pool.
 //!
-//! So the items of owned queues are counted here, and flushed by the count: no barrier is linked to
-//! a pending item. Only this crate queues them, and C says of each call whether it queued, and
-//! whether it took the item off its queue. The kernel's own queues are flushed by C. Their limit is
-//! 256 items or more.
+//! C's `flush_work` has another problem since 6.9. It links a barrier to a pending item. If other
+//! items use up the queue's limit of active items, the pending item may be the only one in its
+//! pool, where nothing runs. If the item is then taken off its queue, the barrier is left to the
+//! workers of the pool, and none of them is woken (`try_to_grab_pending`). Unless something else is
+//! queued to that pool, `flush_work` never returns, and destroying the queue never returns either.
+//! An ordered queue then runs nothing any more after root changes the CPUs again, because its newer
+//! pools wait for the older one.
+//!
+//! Therefore the items of owned queues are counted here, and flushing waits for the count. No
+//! barrier is linked to a pending item. This works because only this crate queues these items, and
+//! because C's functions return whether they queued an item and whether they took it off its queue.
+//! The kernel's own queues are flushed by C: their limit is 256 items or more.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// One instance that is open, in [`Instances::state`].
+/// One open instance, in [`Instances::state`].
 const OPEN: u64 = 1;
-/// One step forward, in [`Instances::state`].
+/// One step, in [`Instances::state`].
 const STEP: u64 = 1 << 32;
 
-/// The instances of an item: each stands for a call that queued it, until its run has ended or it
-/// was taken off the queue.
+/// The instances of an item. An instance begins with a call that queues the item. It ends when its
+/// run has ended, or when the item was taken off the queue.
 pub(super) struct Instances {
-    /// The lower half counts the open instances: one that runs, or is about to, one that is
-    /// pending, calls that are about to queue, and those whose taking off is not recorded yet. It
-    /// is never less than what there really is.
+    /// The lower half counts the open instances. These are: one that runs or is about to run, one
+    /// that is pending, calls that are about to queue, and instances that were taken off but are
+    /// still counted. The count is never lower than the real number.
     ///
-    /// The upper half counts steps, and wraps around. The end of a run is a step. A change that
+    /// The upper half counts steps, and wraps around. The end of a run is one step. A change that
     /// leaves no instance open is two steps.
     state: AtomicU64,
-    /// How many callers cancel the item.
+    /// The number of callers that are cancelling the item.
     cancelling: AtomicU32,
 }
 
-/// How an item was cancelled.
+/// The result of cancelling an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cancelled {
     pub(super) was_pending: bool,
-    /// Whether there was an instance that C did not wait for.
+    /// True if there was an instance for which C did not wait.
     pub(super) missed: bool,
 }
 
@@ -59,15 +61,15 @@ impl Instances {
         }
     }
 
-    /// Queues the item by `queue`, which says whether it did. An item that is being cancelled is
-    /// not queued, as C has it.
+    /// Queues the item with `queue`. Both return true if the item was queued. As in C, an item that
+    /// is being cancelled is not queued.
     #[inline(always)]
     pub(super) fn queue(&self, queue: impl FnOnce() -> bool) -> bool {
         if self.is_cancelled() {
             return false;
         }
-        // Before it is queued: its run may end before `queue` returns. It does not carry into the
-        // upper half: there are fewer tasks than that.
+        // The count comes before the call, because the run may end before `queue` returns. It does
+        // not carry into the upper half: there are fewer tasks than that.
         self.state.fetch_add(OPEN, Ordering::Relaxed);
         let queued = queue();
         if !queued {
@@ -76,40 +78,41 @@ impl Instances {
         queued
     }
 
-    /// Takes the item off its queue by `take`, which says whether it did, and queues it by `queue`.
-    /// Returns whether it was pending.
+    /// Takes the item off its queue with `take`, and queues it with `queue`. Both return true if
+    /// they did so. Returns true if the item was pending.
     ///
-    /// C's `mod_delayed_work` does both at once. It does not say whether it queued an item that was
-    /// not pending: it does not if the item is being cancelled.
+    /// C's `mod_delayed_work` does both at once. But if the item was not pending, it does not
+    /// return whether it queued the item: it does not queue an item that is being cancelled.
     pub(super) fn requeue(&self, take: impl Fn() -> bool, queue: impl Fn() -> bool) -> bool {
         let mut was_pending = false;
         loop {
             was_pending |= self.take(&take);
-            // Where somebody else has queued it in between, that is undone: this call came later.
+            // If another task has queued the item in between, that is undone, because this call
+            // came later.
             if self.queue(&queue) || self.is_cancelled() {
                 return was_pending;
             }
         }
     }
 
-    /// Takes the item off its queue by `take`, and queues it by `queue`, as the same instance: who
-    /// waits for it goes on waiting. Each says whether it did.
+    /// Takes the item off its queue with `take`, and queues it with `queue`, as the same instance:
+    /// tasks that wait for the instance continue to wait. Both return true if they did so.
     pub(super) fn bring_forward(&self, take: impl FnOnce() -> bool, queue: impl FnOnce() -> bool) {
-        // It is not queued if somebody else has done so in between, or cancels it.
+        // `queue` fails if another task has queued the item in between, or is cancelling it.
         if take() && !queue() {
             self.withdraw();
         }
     }
 
-    /// Cancels the item by `cancel`, again after each `pause` until no instance is left. Not in a
-    /// run of the item.
+    /// Cancels the item with `cancel`, and again after each `pause`, until no instance is left.
+    /// Must not be called in a run of the item.
     ///
-    /// Nobody queues the item meanwhile, but for those who were about to when this began.
+    /// Meanwhile no task queues the item, except those that were about to when this began.
     pub(super) fn cancel(&self, cancel: impl Fn() -> bool, pause: impl Fn()) -> Cancelled {
         self.cancelling.fetch_add(1, Ordering::Relaxed);
         let mut was_pending = self.take(&cancel);
         let mut missed = false;
-        // With the count all that the runs did is seen: `end` releases it.
+        // `Acquire` makes visible what the runs did: `end` releases it.
         while open(self.state.load(Ordering::Acquire)) != 0 {
             missed = true;
             pause();
@@ -122,18 +125,19 @@ impl Instances {
         }
     }
 
-    /// Waits until the instances that are there now have run or were taken off the queue, with a
-    /// `pause` before each look. Returns whether there was one. Not in a run of the item.
+    /// Waits until the instances that exist now have run or were taken off the queue. Calls `pause`
+    /// before each check. Returns true if there was one. Must not be called in a run of the item.
     ///
     /// At most two instances are real: one that runs or that C is about to run, and one that is
-    /// pending. The runs of an item never overlap, so that after two ends of runs both are over. A
-    /// single one is over after the first end. Where no instance is open all are over. What is
-    /// queued later is not waited for, or an item that queues itself would be waited for for ever.
+    /// pending. The runs of an item never overlap. So after two ends of runs both instances are
+    /// over. A single instance is over after the first end. If no instance is open, all are over.
+    /// Instances that are queued later are not waited for, because an item that queues itself would
+    /// then be waited for for ever.
     ///
-    /// The count may be too high for as long as another call takes. The wait may then be for one
-    /// run too many.
+    /// While another call is running, the count may be too high. Then this may wait for one run too
+    /// many.
     pub(super) fn flush(&self, pause: impl Fn()) -> bool {
-        // With the steps all that the runs did is seen: `end` releases them.
+        // `Acquire` makes visible what the runs did: `end` releases it.
         let start = self.state.load(Ordering::Acquire);
         let needed = open(start).min(2);
         let waits = needed != 0;
@@ -143,7 +147,7 @@ impl Instances {
         waits
     }
 
-    /// A run ends. It does not use the item after this, which may be freed.
+    /// Records the end of a run. This does not use the item afterwards, because it may be freed.
     #[inline(always)]
     pub(super) fn end(&self) {
         self.close(STEP, Ordering::Release);
@@ -157,12 +161,12 @@ impl Instances {
         taken
     }
 
-    /// An instance was not queued, or was taken off the queue.
+    /// Records that an instance was not queued, or was taken off the queue.
     fn withdraw(&self) {
         self.close(0, Ordering::Relaxed);
     }
 
-    /// Closes an instance, and goes `forward`, or by two steps if it was the last one.
+    /// Closes an instance, and adds `forward`, or two steps if it was the last open one.
     #[inline]
     fn close(&self, forward: u64, order: Ordering) {
         let mut state = self.state.load(Ordering::Relaxed);
@@ -185,12 +189,12 @@ impl Instances {
     }
 }
 
-/// How many instances are open.
+/// Returns the number of open instances.
 fn open(state: u64) -> u32 {
     state as u32
 }
 
-/// How many steps there are from one state to a later one.
+/// Returns the number of steps from one state to a later one.
 fn steps(from: u64, to: u64) -> u32 {
     ((to >> 32) as u32).wrapping_sub((from >> 32) as u32)
 }
@@ -203,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// What is left to do at each pause.
+    /// The steps of a test: one for each pause.
     struct Pauses<'a>(Mutex<VecDeque<&'a dyn Fn()>>);
 
     impl<'a> Pauses<'a> {
@@ -213,19 +217,20 @@ mod tests {
 
         fn next(&self) {
             let step = self.0.lock().unwrap().pop_front();
-            step.expect("a pause when no instance was left")();
+            step.expect("paused, but no instance was left")();
         }
     }
 
     #[test]
-    fn one_that_runs_elsewhere_is_waited_for_while_another_one_is_pending() {
+    fn cancelling_waits_for_a_run_in_another_pool() {
         let instances = Instances::new();
-        // One that C has dequeued, whether its run has begun or not, and one that is pending.
+        // One instance that C has dequeued, whether its run has begun or not, and one that is
+        // pending.
         assert!(instances.queue(|| true));
         assert!(instances.queue(|| true));
         assert!(!instances.queue(|| false));
         let pending = AtomicBool::new(true);
-        let refused = || assert!(!instances.queue(|| panic!("queued while it is cancelled")));
+        let refused = || assert!(!instances.queue(|| panic!("queued while it was being cancelled")));
         let ends = || instances.end();
         let pauses = Pauses::new([&refused as &dyn Fn(), &ends]);
         let cancelled =
@@ -235,20 +240,20 @@ mod tests {
             pauses.0.lock().unwrap().is_empty(),
             "did not wait for the run"
         );
-        // As it was at first.
+        // The state is the initial one again.
         assert!(instances.queue(|| true));
         instances.end();
-        let idle = instances.cancel(|| false, || panic!("waits for none"));
+        let idle = instances.cancel(|| false, || panic!("waited, but no instance was open"));
         assert_eq!((idle.was_pending, idle.missed), (false, false));
     }
 
     #[test]
-    fn one_that_is_queued_as_cancelling_begins_is_taken_off_too() {
+    fn an_item_queued_as_cancelling_begins_is_taken_off_too() {
         let instances = Instances::new();
         let pending = AtomicBool::new(false);
         let cancel = || pending.swap(false, Ordering::Relaxed);
         let cancelled = instances.queue(|| {
-            // Past the check; `cancel` begins, and does not see it pending yet.
+            // The check has passed. Now `cancel` begins, and does not see the item as pending yet.
             let arrives = || pending.store(true, Ordering::Relaxed);
             let pauses = Pauses::new([&arrives as &dyn Fn()]);
             let cancelled = instances.cancel(cancel, || pauses.next());
@@ -260,11 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_put_off_is_one_instance() {
+    fn an_item_that_is_put_off_is_one_instance() {
         let instances = Instances::new();
         assert!(!instances.requeue(|| false, || true));
         assert!(instances.requeue(|| true, || true));
-        // Somebody else queues it in between, once.
+        // Another task queues the item in between, once.
         let between = AtomicBool::new(true);
         let queue = || {
             if between.swap(false, Ordering::Relaxed) {
@@ -280,8 +285,8 @@ mod tests {
                 .cancel(|| false, || panic!("an instance too many"))
                 .missed
         );
-        // It is being cancelled: `cancel` is in its first call.
-        let inside = || instances.requeue(|| false, || panic!("queued while it is cancelled"));
+        // The item is being cancelled: this runs in the first call of `cancel`.
+        let inside = || instances.requeue(|| false, || panic!("queued while it was being cancelled"));
         assert!(
             !instances
                 .cancel(inside, || panic!("an instance too many"))
@@ -289,7 +294,7 @@ mod tests {
         );
     }
 
-    /// Flushes, with these steps in its pauses: it needs all of them, and no other.
+    /// Flushes with these steps in its pauses. It must need all of them, and no more.
     fn flush<'a>(instances: &Instances, steps: impl IntoIterator<Item = &'a dyn Fn()>) -> bool {
         let pauses = Pauses::new(steps);
         let waited = instances.flush(|| pauses.next());
@@ -298,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn flushing_waits_for_what_was_there() {
+    fn flushing_waits_for_the_instances_at_its_start() {
         // The steps wrap around in between.
         for first in [0, u32::MAX - 1, u32::MAX] {
             let instances = Instances::new();
@@ -309,31 +314,31 @@ mod tests {
             let fails = || assert!(!instances.queue(|| false));
             let taken = || assert!(instances.take(&|| true));
             assert!(!flush(&instances, []));
-            // One that queues itself in its run, for ever.
+            // An item that always queues itself in its run.
             queue();
             assert!(flush(&instances, [&queue as &dyn Fn(), &ends]));
-            // One that ran, and one that is pending.
+            // One instance that has run, and one that is pending.
             queue();
             assert!(flush(&instances, [&ends as &dyn Fn(), &queue, &ends]));
-            // A call that cannot queue it, because it is pending, is no run.
+            // A call that cannot queue the item, because it is pending, does not count as a run.
             assert!(flush(
                 &instances,
                 [&fails as &dyn Fn(), &fails, &fails, &ends]
             ));
-            // What is queued during its run and taken off is not the run.
+            // An instance that is queued during the run and taken off is not the run.
             queue();
             assert!(flush(
                 &instances,
                 [&queue as &dyn Fn(), &taken, &fails, &ends]
             ));
-            // Taken off, and queued again before the next look.
+            // The item is taken off, and queued again before the next check.
             queue();
             let requeued = || {
                 taken();
                 queue();
             };
             assert!(flush(&instances, [&requeued as &dyn Fn()]));
-            // Pending while it runs, and taken off: its run is waited for.
+            // The item is pending while it runs, and is taken off: its run is waited for.
             queue();
             assert!(flush(&instances, [&taken as &dyn Fn(), &ends]));
             assert!(!flush(&instances, []));
@@ -341,19 +346,19 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_could_not_queue_is_not_waited_for() {
+    fn flushing_does_not_wait_for_a_call_that_could_not_queue() {
         let instances = Instances::new();
         let flushed = AtomicBool::new(false);
         assert!(instances.queue(|| true));
         assert!(!instances.queue(|| {
-            // Both are counted when flushing begins; the run ends, and there is no other one.
+            // Both are counted when flushing begins. The run ends, and there is no other one.
             let ends = || instances.end();
             let gone = || instances.withdraw();
             flushed.store(
                 flush(&instances, [&ends as &dyn Fn(), &gone]),
                 Ordering::Relaxed,
             );
-            // It is withdrawn once more when this returns.
+            // The instance is withdrawn once more when this returns.
             instances.state.fetch_add(OPEN, Ordering::Relaxed);
             false
         }));
@@ -364,7 +369,7 @@ mod tests {
     #[test]
     fn flushing_and_cancelling_end_together() {
         let instances = Instances::new();
-        // One that runs, and one that is pending.
+        // One instance that runs, and one that is pending.
         assert!(instances.queue(|| true));
         assert!(instances.queue(|| true));
         let pending = AtomicBool::new(true);
@@ -376,7 +381,8 @@ mod tests {
             assert_eq!((cancelled.was_pending, cancelled.missed), (true, true));
         };
         assert!(flush(&instances, [&cancel as &dyn Fn()]));
-        // While it is cancelled: its run is waited for, which C's function does not find.
+        // While the item is cancelled, flushing waits for its run, which C's function does not
+        // find.
         assert!(instances.queue(|| true));
         let flushes = || {
             assert!(flush(&instances, [&ends as &dyn Fn()]));
@@ -386,24 +392,24 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_brought_forward_is_still_waited_for() {
+    fn flushing_waits_for_an_item_that_is_brought_forward() {
         let instances = Instances::new();
         let ends = || instances.end();
         assert!(instances.queue(|| true));
         let forward = || instances.bring_forward(|| true, || true);
-        let idle = || instances.bring_forward(|| false, || panic!("queued, and was not pending"));
+        let idle = || instances.bring_forward(|| false, || panic!("queued, but was not pending"));
         assert!(flush(
             &instances,
             [&forward as &dyn Fn(), &idle, &forward, &ends]
         ));
-        // Somebody cancels it in between.
+        // Another task cancels the item in between.
         assert!(instances.queue(|| true));
         let cancelled = || instances.bring_forward(|| true, || false);
         assert!(flush(&instances, [&cancelled as &dyn Fn()]));
         assert!(!flush(&instances, []));
     }
 
-    /// What each run did is seen by whoever waited for it.
+    /// A waiting task sees what each run did.
     #[test]
     fn flushing_sees_what_the_run_did() {
         let (instances, pending, done) =
@@ -426,10 +432,10 @@ mod tests {
         });
     }
 
-    /// Threads that queue and put off, one that runs what is pending, one that cancels: the memory
-    /// of a run is not used after its cancelling.
+    /// Threads queue the item and put it off, one thread runs pending items, and one cancels. The
+    /// memory of a run must not be used after the item is cancelled.
     #[test]
-    fn no_run_is_left_when_it_is_cancelled() {
+    fn no_run_is_left_after_cancelling() {
         let (instances, pending, at_work) =
             (Instances::new(), AtomicBool::new(false), AtomicU32::new(0));
         let over = AtomicBool::new(false);
@@ -455,10 +461,10 @@ mod tests {
                 });
                 instances.cancel(take, std::thread::yield_now);
                 queueing.join().unwrap();
-                // Nobody else queues it any more.
+                // No other thread queues the item any more.
                 instances.cancel(take, std::thread::yield_now);
                 assert_eq!(at_work.load(Ordering::SeqCst), 0, "a run is left");
-                assert!(!pending.load(Ordering::SeqCst), "it is left pending");
+                assert!(!pending.load(Ordering::SeqCst), "the item is still pending");
                 assert_eq!(open(instances.state.load(Ordering::SeqCst)), 0);
             }
             over.store(true, Ordering::SeqCst);

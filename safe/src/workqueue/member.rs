@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which items belong to which queue, and who would wait for itself.
+//! The membership of items in queues, and the detection of calls that would wait for themselves.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::alloc::{GFP_NOIO, KVec};
 use crate::error::{Result, code::EDEADLK};
 use crate::sync::Mutex;
 
-/// The address of a `struct work_struct`, which is not used to get at it.
+/// The address of a `struct work_struct`. It is only compared, never dereferenced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Address(usize);
 
@@ -23,15 +23,14 @@ impl Address {
     }
 }
 
-/// Returns the item that this task runs, if it is a worker of a workqueue.
+/// Returns the item that this task is running, if it is a worker of a workqueue.
 pub(super) fn current_work() -> Option<Address> {
-    // SAFETY: `current_work` may be called in any context: outside of a worker's task it returns
-    // NULL.
+    // SAFETY: `current_work` may be called in any context. Outside of a worker it returns NULL.
     let work = unsafe { sys::linux_driver_current_work() };
     (!work.is_null()).then(|| Address::of(work))
 }
 
-/// The items that can be queued to one queue. There are few, and they are looked for seldom.
+/// The items that can be queued to one queue. A queue has few items, and searches are rare.
 #[pin_data]
 pub(super) struct Members {
     #[pin]
@@ -45,13 +44,13 @@ impl Members {
         })
     }
 
-    /// Whether this item, if it is one, is among them.
+    /// Returns true if `item` is one of them.
     pub(super) fn contains(&self, item: Option<Address>) -> bool {
         item.is_some_and(|item| self.items.lock().contains(&item))
     }
 
     fn add(&self, item: Address) -> Result {
-        // Not `GFP_KERNEL`: what frees memory may wait for the queue, and so for this lock.
+        // This is not `GFP_KERNEL`: freeing memory may wait for the queue, and so for this lock.
         self.items.lock().push(item, GFP_NOIO)
     }
 
@@ -64,37 +63,41 @@ impl Members {
     }
 }
 
-/// A queue, as C knows it.
+/// A queue as C knows it.
 type Queue = *mut sys::workqueue_struct;
 
-/// That an item belongs to a queue, for its life.
+/// The membership of an item in its queue, for the life of the item.
 ///
 /// # Invariants
 ///
-/// `raw` is the workqueue of `queue`, which stays as long as this value. The item is among the
-/// members of an owned queue. `instances` is there if the queue is an owned one; all that queues
-/// the item or takes it off the queue goes through it.
+/// `raw` is the workqueue of `queue`, and stays as long as this value. In an owned queue, the item
+/// is one of the members. `instances` is present if the queue is an owned one. Then every call that
+/// queues the item or takes it off the queue goes through `instances`.
 pub(super) struct Member {
     raw: NonNull<sys::workqueue_struct>,
     queue: Kind,
     item: Address,
-    /// Whether the item runs, on whatever task.
+    /// True while a task runs the item.
     running: AtomicBool,
     instances: Option<Instances>,
 }
 
-// SAFETY: C lets a workqueue be used by any task; the rest is `Send`.
+// SAFETY: C lets any task use a workqueue. The other fields are `Send`.
 unsafe impl Send for Member {}
-// SAFETY: as above; C's functions take the locks that they need.
+// SAFETY: as above. C's functions take the locks that they need.
 unsafe impl Sync for Member {}
 
 impl Member {
-    /// Makes an item one of a queue's, and writes that to `slot`. `ENOMEM`.
+    /// Makes an item a member of a queue, and writes the membership to `slot`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory.
     ///
     /// # Safety
     ///
-    /// `slot` is valid for writes.
-    // Not in the frame of a `probe`, once for each item.
+    /// `slot` must be valid for writes.
+    // This is not inlined, to keep it out of the stack frame of a `probe`, once for each item.
     #[inline(never)]
     pub(super) unsafe fn write(
         slot: *mut Self,
@@ -107,9 +110,9 @@ impl Member {
             shared.members.add(item)?;
             instances = Some(Instances::new());
         }
-        // SAFETY: a workqueue is there, so that its address is not null.
+        // SAFETY: the workqueue exists, so its address is not NULL.
         let raw = unsafe { NonNull::new_unchecked(queue.raw()) };
-        // INVARIANT: added above; `queue` keeps the workqueue.
+        // INVARIANT: the item was added above, and `queue` keeps the workqueue.
         let member = Self {
             raw,
             queue,
@@ -117,12 +120,12 @@ impl Member {
             running: AtomicBool::new(false),
             instances,
         };
-        // SAFETY: the slot is valid for writes, as the caller says.
+        // SAFETY: the caller promises that the slot is valid for writes.
         unsafe { slot.write(member) };
         Ok(())
     }
 
-    /// Queues the item to its queue by `queue`, which says whether it did.
+    /// Queues the item to its queue with `queue`. Both return true if the item was queued.
     #[inline(always)]
     pub(super) fn queue(&self, queue: impl FnOnce(*mut sys::workqueue_struct) -> bool) -> bool {
         let raw = self.raw.as_ptr();
@@ -132,9 +135,9 @@ impl Member {
         }
     }
 
-    /// Queues the item to its queue, whether it is pending or not, and returns whether it was: by
-    /// `modify`, or by `take` and then `queue` where instances are counted. Each says what it did:
-    /// `queue` and `take` whether they did it.
+    /// Queues the item to its queue, even if it is pending, and returns true if it was pending.
+    /// Uses `modify`, or `take` and then `queue` where instances are counted. `modify` returns true
+    /// if the item was pending; `take` and `queue` return true if they did what they are for.
     #[inline(always)]
     pub(super) fn requeue(
         &self,
@@ -149,21 +152,25 @@ impl Member {
         }
     }
 
-    /// Runs the item. Of its queue alone, so that it is run by one task at a time.
+    /// Runs the item. Because the item belongs to one queue, only one task at a time runs it.
     #[inline(always)]
     pub(super) fn run(&self, handler: impl FnOnce()) {
         self.running.store(true, Ordering::Relaxed);
         handler();
         self.running.store(false, Ordering::Relaxed);
         if let Some(instances) = &self.instances {
-            // Nothing of the item is used after this.
+            // Nothing uses the item after this.
             instances.end();
         }
     }
 
-    /// Cancels the item by `cancel`, which takes it off its queue, waits for a run, and returns
-    /// whether the item was pending. When this returns no run is left that began before, or is
-    /// about to begin. Not in the item itself. Context: may sleep.
+    /// Cancels the item with `cancel`, and returns true if the item was pending. `cancel` takes the
+    /// item off its queue, waits for a run, and returns true if the item was pending. When this
+    /// returns, no earlier run is left, and none is about to begin.
+    ///
+    /// # Context
+    ///
+    /// May sleep. Must not be called in a run of the item.
     pub(super) fn cancel(&self, cancel: impl Fn() -> bool) -> bool {
         self.cancel_all(cancel).was_pending
     }
@@ -173,17 +180,21 @@ impl Member {
     pub(super) fn cancel_before_drop(&self, cancel: impl Fn() -> bool) {
         if self.cancel_all(cancel).missed {
             // C has not waited for the run, which may not have returned yet. Destroying the queue
-            // waits for it, but the queue may have been leaked; code that returns does not give up
-            // the CPU of its own will.
-            // SAFETY: `synchronize_rcu_tasks` asks for a caller that may sleep: cancelling asks for
-            // it too.
+            // waits for it, but the queue may have been leaked. `synchronize_rcu_tasks` waits until
+            // the code has returned, because returning code does not give up the CPU voluntarily.
+            // SAFETY: `synchronize_rcu_tasks` requires a caller that may sleep. Cancelling requires
+            // the same of its caller.
             unsafe { sys::linux_driver_synchronize_rcu_tasks() };
         }
     }
 
-    /// Waits until the item has run, and returns whether it had to: by `flush`, C's function for
-    /// that, or by the count where instances are counted. `bring_forward` has it run now if its
-    /// timer is armed. Not where [`may_flush`](Self::may_flush) refuses it. Context: may sleep.
+    /// Waits until the item has run, and returns true if it had to wait. Uses C's function `flush`,
+    /// or the count where instances are counted. `bring_forward` makes the item run now if its
+    /// timer is armed.
+    ///
+    /// # Context
+    ///
+    /// May sleep. Must not be called where [`may_flush`](Self::may_flush) returns an error.
     pub(super) fn flush(
         &self,
         flush: impl FnOnce() -> bool,
@@ -195,10 +206,11 @@ impl Member {
         let raw = self.raw.as_ptr();
         bring_forward(instances, raw);
         instances.flush(|| {
-            // SAFETY: `msleep` asks for a caller that may sleep: flushing asks for it too.
+            // SAFETY: `msleep` requires a caller that may sleep. Flushing requires the same of its
+            // caller.
             unsafe { sys::msleep(1) };
-            // Somebody may have put it off meanwhile. What was queued during the run that is waited
-            // for has its time.
+            // Another task may have put the item off meanwhile. An item that is queued during the
+            // run that is waited for keeps its delay.
             if !self.running.load(Ordering::Relaxed) {
                 bring_forward(instances, raw);
             }
@@ -211,18 +223,20 @@ impl Member {
                 was_pending: cancel(),
                 missed: false,
             },
-            // SAFETY: `msleep` asks for a caller that may sleep: cancelling asks for it too.
+            // SAFETY: `msleep` requires a caller that may sleep. Cancelling requires the same of
+            // its caller.
             Some(instances) => instances.cancel(cancel, || unsafe { sys::msleep(1) }),
         }
     }
 
-    /// Whether this task runs the item. (An item of C's may have been freed as it ran, with this
-    /// one in its memory now: so the address alone does not tell.)
+    /// Returns true if this task is running the item. The address alone is not enough: an item of C
+    /// may have been freed while it ran, and this item may now be in its memory.
     pub(super) fn is_running(&self) -> bool {
         self.running.load(Ordering::Relaxed) && current_work() == Some(self.item)
     }
 
-    /// `EDEADLK` if this task runs the item, and would wait for itself to cancel it.
+    /// Fails with `EDEADLK` if this task is running the item, because cancelling it would wait for
+    /// itself.
     pub(super) fn may_cancel(&self) -> Result {
         if self.is_running() {
             Err(EDEADLK)
@@ -231,7 +245,7 @@ impl Member {
         }
     }
 
-    /// Ends the task in `BUG()` if it drops the item that it runs.
+    /// Ends the task in `BUG()` if it drops the item that it is running.
     #[inline]
     pub(super) fn assert_may_drop(&self) {
         if self.is_running() {
@@ -239,8 +253,8 @@ impl Member {
         }
     }
 
-    /// `EDEADLK` if this task would wait for itself to flush the item: it runs the item, or another
-    /// one that has to end before the item begins.
+    /// Fails with `EDEADLK` if flushing the item would wait for itself. That is so if this task is
+    /// running the item, or another item that must end before this one can begin.
     pub(super) fn may_flush(&self) -> Result {
         let behind = match &self.queue {
             Kind::Owned(shared) if shared.one_at_a_time => shared.members.contains(current_work()),
@@ -262,11 +276,11 @@ impl Drop for Member {
     }
 }
 
-/// Ends a task that drops the item that it runs. To wait for the item would be to wait for itself,
-/// and to free it would be to free what runs.
+/// Ends a task that drops the item that it is running. Waiting for the item would never end, and
+/// freeing it would free what is running.
 #[cold]
 fn dropped_in_its_own_run() -> ! {
-    // On the host, where the layer's own tests run, there is no kernel to tell.
+    // The tests of this crate run on the host, where no kernel can log the line.
     #[cfg(target_os = "none")]
     {
         crate::pr_emerg!("a work item was dropped in its own run");

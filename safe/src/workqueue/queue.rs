@@ -17,7 +17,7 @@ use crate::alloc::GFP_KERNEL;
 use crate::error::{Error, Result, code::EDEADLK, code::EINVAL, code::ENOMEM};
 use crate::sync::Arc;
 
-/// One of the kernel's own queues of work items: C's `struct workqueue_struct`.
+/// One of the kernel's own work queues: C's `struct workqueue_struct`.
 ///
 /// # Invariants
 ///
@@ -37,43 +37,43 @@ impl Queue {
 }
 
 /// Returns the kernel's own queue for short items, which run on the CPU that queues them: C's
-/// `system_percpu_wq`, once `system_wq`.
+/// `system_percpu_wq`, formerly `system_wq`.
 #[doc(alias = "system_wq")]
 #[doc(alias = "system_percpu_wq")]
 pub fn system() -> &'static Queue {
-    // SAFETY: the shim has no precondition: it reads a variable that the kernel sets before it
-    // loads any module (`workqueue_init_early`), and never again.
+    // SAFETY: the shim has no preconditions. It reads a variable that the kernel sets before it
+    // loads any module (`workqueue_init_early`) and does not change later.
     let queue = unsafe { sys::linux_driver_system_wq() };
-    // SAFETY: the pointer is to a workqueue, which the kernel never destroys.
+    // SAFETY: the pointer is to a workqueue that the kernel never destroys.
     unsafe { &*queue.cast() }
 }
 
-/// Returns the kernel's own queue for items that run on any CPU, and may take long: C's
-/// `system_dfl_wq`, once `system_unbound_wq`.
+/// Returns the kernel's own queue for items that may run on any CPU and may take long: C's
+/// `system_dfl_wq`, formerly `system_unbound_wq`.
 #[doc(alias = "system_unbound_wq")]
 #[doc(alias = "system_dfl_wq")]
 pub fn system_unbound() -> &'static Queue {
-    // SAFETY: as in `system`.
+    // SAFETY: same as in `system`.
     let queue = unsafe { sys::linux_driver_system_unbound_wq() };
-    // SAFETY: as in `system`.
+    // SAFETY: same as in `system`.
     unsafe { &*queue.cast() }
 }
 
-/// What a queue of one's own is like: C's `WQ_*`, joined by `|`.
+/// Flags of an [`OwnedQueue`]: C's `WQ_*`, combined with `|`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct QueueFlags(u32);
 
 impl QueueFlags {
-    /// Nothing in particular.
+    /// No flags.
     pub const NONE: Self = Self(0);
-    /// Its items rest while the system is suspended. A `suspend` callback may cancel them, and must
-    /// not flush them: they do not run before the system has resumed.
+    /// Items do not run while the system is suspended. A `suspend` callback may cancel them, but
+    /// must not flush them, because they do not run before the system has resumed.
     #[doc(alias = "WQ_FREEZABLE")]
     pub const FREEZABLE: Self = Self(sys::LINUX_DRIVER_WQ_FREEZABLE as u32);
-    /// Freeing memory may have to wait for its items: the queue has a thread of its own for that.
+    /// Freeing memory may have to wait for the items. The queue has a rescuer thread for that.
     #[doc(alias = "WQ_MEM_RECLAIM")]
     pub const MEM_RECLAIM: Self = Self(sys::LINUX_DRIVER_WQ_MEM_RECLAIM as u32);
-    /// Its items go before others.
+    /// Items run with high priority.
     #[doc(alias = "WQ_HIGHPRI")]
     pub const HIGHPRI: Self = Self(sys::LINUX_DRIVER_WQ_HIGHPRI as u32);
 }
@@ -86,16 +86,21 @@ impl BitOr for QueueFlags {
     }
 }
 
-/// A queue of one's own: C's `alloc_workqueue`, `alloc_ordered_workqueue` and `destroy_workqueue`.
+/// A queue that the driver allocates: C's `alloc_workqueue`, `alloc_ordered_workqueue` and
+/// `destroy_workqueue`.
 ///
-/// Its items run on any CPU (`WQ_UNBOUND`). An item is made for a queue and shares it, so that the
-/// queue is destroyed when this value and all its items are gone. No item can then be queued to a
-/// queue that is gone, nor destroy the queue that it runs on.
+/// Its items may run on any CPU (`WQ_UNBOUND`). An item is made for a queue and shares the queue.
+/// The queue is destroyed when this value and all of its items are dropped. So an item cannot be
+/// queued to a destroyed queue, and cannot destroy the queue on which it runs.
 ///
-/// Dropping this value does not wait for what is queued: [`flush`](Self::flush) does. What is still
-/// queued when its item is dropped is cancelled.
+/// Dropping this value does not wait for queued items; [`flush`](Self::flush) does. An item that is
+/// still queued when it is dropped is cancelled.
 ///
-/// Context: it is made, and dropped, where one may sleep.
+/// # Context
+///
+/// Making a queue and dropping it may sleep.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::device::{self, Bound};
@@ -130,7 +135,7 @@ impl BitOr for QueueFlags {
 /// fn data(dev: &pci::Device<Bound>) -> impl PinInit<Data, Error> {
 ///     pin_init_scope(move || {
 ///         let dev: &device::Device<Bound> = dev.as_ref();
-///         // One after the other, in the order in which they were queued.
+/// // The items run one at a time, in the order in which they were queued.
 ///         let resets = OwnedQueue::new_ordered(c"resets", QueueFlags::NONE)?;
 ///         Ok(try_pin_init!(Data {
 ///             reset <- new_work!(dev, Reset, on: &resets),
@@ -150,12 +155,13 @@ impl BitOr for QueueFlags {
 pub struct OwnedQueue(Arc<Shared>);
 
 impl OwnedQueue {
-    /// Makes a queue that runs up to `max_active` items at a time for each CPU or node, as the
-    /// kernel at hand counts: C's `alloc_workqueue` with `WQ_UNBOUND`. 0 is C's default.
+    /// Allocates a queue that runs up to `max_active` items at the same time: C's `alloc_workqueue`
+    /// with `WQ_UNBOUND`. The limit is for each CPU or for each node, depending on the kernel. 0
+    /// means C's default.
     ///
-    /// With 1 the queue is **not** ordered: since 6.9 items that were queued on different CPUs may
-    /// run in another order, and at once (`Documentation/core-api/workqueue.rst`).
-    /// [`new_ordered`](Self::new_ordered) makes a queue that is.
+    /// With 1 the queue is **not** ordered: since 6.9, items that were queued on different CPUs may
+    /// run in another order and at the same time (`Documentation/core-api/workqueue.rst`). For an
+    /// ordered queue use [`new_ordered`](Self::new_ordered).
     ///
     /// # Context
     ///
@@ -163,7 +169,8 @@ impl OwnedQueue {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if `max_active` is more than 512 (`WQ_MAX_ACTIVE` of older kernels), `ENOMEM`.
+    /// `EINVAL` if `max_active` is greater than 512 (`WQ_MAX_ACTIVE` of older kernels); `ENOMEM` if
+    /// there is no memory.
     #[doc(alias = "alloc_workqueue")]
     pub fn new(name: &CStr, flags: QueueFlags, max_active: u32) -> Result<Self> {
         let limit = i32::try_from(max_active)
@@ -171,15 +178,15 @@ impl OwnedQueue {
             .filter(|&max| max <= 512)
             .ok_or(EINVAL)?;
         let flags = flags.0 | sys::LINUX_DRIVER_WQ_UNBOUND as u32;
-        // SAFETY: the shim passes the name to `"%s"`, which asks for a string that is valid for the
-        // call; C copies it. Any flags of `WQ_*` go together with `WQ_UNBOUND`, but for those that
-        // `QueueFlags` does not have (`WQ_BH`, `WQ_PERCPU`).
+        // SAFETY: the shim passes the name to `"%s"`, which requires a string that is valid for the
+        // call; C copies it. `WQ_UNBOUND` may be combined with all flags of `WQ_*` that
+        // `QueueFlags` has (it lacks `WQ_BH` and `WQ_PERCPU`).
         let allocate = || unsafe { sys::linux_driver_alloc_workqueue(name.as_ptr(), flags, limit) };
         Self::with(max_active == 1, allocate)
     }
 
-    /// Makes a queue that runs one item at a time, in the order in which they were queued: C's
-    /// `alloc_ordered_workqueue`.
+    /// Allocates a queue that runs one item at a time, in the order in which the items were queued:
+    /// C's `alloc_ordered_workqueue`.
     ///
     /// # Context
     ///
@@ -187,17 +194,17 @@ impl OwnedQueue {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM` if there is no memory.
     #[doc(alias = "alloc_ordered_workqueue")]
     pub fn new_ordered(name: &CStr, flags: QueueFlags) -> Result<Self> {
-        // SAFETY: as in `new`.
+        // SAFETY: same preconditions as in `new`.
         let allocate =
             || unsafe { sys::linux_driver_alloc_ordered_workqueue(name.as_ptr(), flags.0) };
         Self::with(true, allocate)
     }
 
-    /// Makes a queue. `one_at_a_time` says that an item may wait for another one to end before it
-    /// begins.
+    /// Allocates a queue. `one_at_a_time` must be true if an item may have to wait for the end of
+    /// another one before it begins.
     fn with(
         one_at_a_time: bool,
         allocate: impl FnOnce() -> *mut sys::workqueue_struct,
@@ -210,9 +217,9 @@ impl OwnedQueue {
         Arc::pin_init(init, GFP_KERNEL).map(Self)
     }
 
-    /// Waits until all that is queued now has run: C's `flush_workqueue`. The kernel's own queues
-    /// have no such thing (C's header warns of it): a `probe` that was deferred is an item of one
-    /// of them, and would wait for itself.
+    /// Waits until all items that are queued now have run: C's `flush_workqueue`. The kernel's own
+    /// queues do not have this method, and C's header warns against flushing them. For example, a
+    /// deferred `probe` runs as an item of such a queue, and would wait for itself.
     ///
     /// # Context
     ///
@@ -220,16 +227,16 @@ impl OwnedQueue {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`] in an item of this queue, which would wait for itself.
+    /// [`EDEADLK`] in an item of this queue, because the call would wait for itself.
     #[doc(alias = "flush_workqueue")]
     #[doc(alias = "__flush_workqueue")]
     pub fn flush(&self) -> Result {
         if self.0.members.contains(current_work()) {
             return Err(EDEADLK);
         }
-        // SAFETY: `__flush_workqueue` asks for a workqueue that is not destroyed meanwhile, which
-        // this value shares, and for a caller that may sleep: to sleep elsewhere is a bug that the
-        // kernel reports, and no memory error.
+        // SAFETY: `__flush_workqueue` requires a workqueue that is not destroyed meanwhile, which
+        // this value shares, and a caller that may sleep. Sleeping elsewhere is a bug that the
+        // kernel reports, but no memory error.
         unsafe { sys::__flush_workqueue(self.as_raw()) };
         Ok(())
     }
@@ -240,51 +247,53 @@ impl OwnedQueue {
     }
 }
 
-/// A queue of ours, which its [`OwnedQueue`] and its items share.
+/// An allocated queue, which its [`OwnedQueue`] and its items share.
 ///
 /// # Invariants
 ///
 /// `raw` is a workqueue from `alloc_workqueue`, which this value destroys. `members` are the
-/// addresses of the items that may be queued to it: an item that is pending or runs on it is among
-/// them.
+/// addresses of the items that may be queued to it. Every item that is pending or runs on it is one
+/// of them.
 #[pin_data(PinnedDrop)]
 pub(super) struct Shared {
     raw: NonNull<sys::workqueue_struct>,
-    /// Whether no item may begin before another one has ended.
+    /// True if an item cannot begin before another one has ended.
     pub(super) one_at_a_time: bool,
     #[pin]
     pub(super) members: Members,
 }
 
-// SAFETY: C lets a workqueue be used, and destroyed, by any task.
+// SAFETY: C lets any task use a workqueue, and any task destroy it.
 unsafe impl Send for Shared {}
-// SAFETY: as above; its functions take the locks that they need.
+// SAFETY: as above. C's functions take the locks that they need.
 unsafe impl Sync for Shared {}
 
 #[pinned_drop]
 impl PinnedDrop for Shared {
     #[doc(alias = "destroy_workqueue")]
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `destroy_workqueue` asks that nothing is queued to the queue from now on, by a
-        // caller or by the timer of a delayed item (`drain_workqueue` refuses what is queued
-        // meanwhile, and up to 6.12 leaves it pending for ever). Each item that can be queued here
-        // shares this value and was cancelled before it gave its share back. It asks for a caller
-        // that is not an item of the queue, too, for which it would wait: such an item would have a
-        // share. The queue is ours, by the type's invariant.
+        // SAFETY: `destroy_workqueue` requires:
+        // - that neither a caller nor the timer of a delayed item queues anything to the queue from
+        //   now on (`drain_workqueue` refuses what is queued meanwhile, and up to 6.12 leaves it
+        //   pending for ever): every item that can be queued here shares this value, and was
+        //   cancelled before it gave up its share;
+        // - a caller that is not an item of the queue, because it would wait for that item: such an
+        //   item would still have a share;
+        // - a workqueue that belongs to the caller: by the type's invariant it does.
         unsafe { sys::destroy_workqueue(self.raw.as_ptr()) };
     }
 }
 
-/// The queue that an item is made for: one of the kernel's own, or an owned one. An item is queued
-/// there for all of its life.
+/// The queue for which an item is made: one of the kernel's own queues, or an owned queue. An item
+/// can be queued only there.
 ///
-/// C lets an item go to another queue each time. Its promise that an item never runs twice at once
-/// holds on one queue alone (`Documentation/core-api/workqueue.rst`, "Non-reentrance Conditions"),
-/// and so does that of `cancel_work_sync`.
+/// C lets an item go to another queue each time. But its guarantee that an item never runs twice at
+/// the same time holds only within one queue (`Documentation/core-api/workqueue.rst`,
+/// "Non-reentrance Conditions"). So does the guarantee of `cancel_work_sync`.
 #[derive(Clone)]
 pub struct ItemQueue(pub(super) Kind);
 
-/// Whose a queue is.
+/// The owner of a queue.
 #[derive(Clone)]
 pub(super) enum Kind {
     System(&'static Queue),
