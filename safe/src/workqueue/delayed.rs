@@ -22,24 +22,29 @@ use crate::place::Place;
 use crate::sync::LockClassKey;
 use crate::types::Opaque;
 
-/// What a [`DelayedWork`] does, and on which data: the handler owns it.
+/// The handler of a [`DelayedWork`], with the data on which it works.
 pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
-    /// Does the work. `work` gives the handler's data (it derefs to it), and can be queued again.
+    /// Does the work. `work` dereferences to the handler, and can be queued again.
     ///
-    /// Runs once each time that the item was queued while it was not pending, and never twice at
-    /// once: the item has one queue for its life. It cannot wait for, or cancel, its own item
-    /// (`EDEADLK`). Context: may sleep.
+    /// Runs once for each time that the item was queued while it was not pending. Runs never
+    /// overlap, because the item has one queue for its life. In its own run, an item cannot be
+    /// flushed or cancelled (`EDEADLK`).
+    ///
+    /// # Context
+    ///
+    /// May sleep.
     #[doc(alias = "work_func_t")]
     fn run(work: &DelayedWork<Self>, dev: &Device<Bound>);
 }
 
-/// A work item that runs after a while, with its handler: C's `struct delayed_work`.
+/// A work item that runs after a delay, with its handler: C's `struct delayed_work`.
 ///
-/// It is made by [`new_delayed_work!`](crate::new_delayed_work) in the data of the driver that is
-/// bound, and anywhere else refused (`EINVAL`). It is made for one queue and is queued there alone,
-/// as [`ItemQueue`] explains. When it is dropped it is cancelled, and only then the handler is
-/// dropped.
+/// [`new_delayed_work!`](crate::new_delayed_work) makes it in the data of the bound driver.
+/// Anywhere else that fails with `EINVAL`. An item is made for one queue and can be queued only
+/// there; [`ItemQueue`] explains why. When it is dropped, it is cancelled first, and then the
+/// handler is dropped.
 ///
+/// # Examples
 /// ```no_run
 /// use linux_driver::device::{self, Bound};
 /// use linux_driver::jiffies::Jiffies;
@@ -75,8 +80,8 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The item lies in the data of the binding of `dev`, and is initialised with [`run`] for this `H`.
-/// It was never queued but to the queue of `member`. The handler is initialised.
+/// The item is in the data of the binding of `dev`, and is initialised with [`run`] for this `H`.
+/// It was never queued to another queue than that of `member`. The handler is initialised.
 #[pin_data(PinnedDrop)]
 #[doc(alias = "delayed_work")]
 pub struct DelayedWork<H: DelayedWorkItem> {
@@ -90,16 +95,16 @@ pub struct DelayedWork<H: DelayedWorkItem> {
     _pin: PhantomPinned,
 }
 
-// SAFETY: a handler, and what it is made for, are `Send`; of a device that is bound, which it is as
-// long as the item is there, references may be on any thread (`Device<Bound>: Sync`). C lets an
-// item be cancelled by any task.
+// SAFETY: a handler is `Send`, and so are the parts of `member`. The device is bound as long as the
+// item exists, and references to a bound device may be on any thread (`Device<Bound>: Sync`). C
+// lets any task cancel an item.
 unsafe impl<H: DelayedWorkItem> Send for DelayedWork<H> {}
-// SAFETY: as above; C's functions may be called for one item on several threads at once.
+// SAFETY: as above. C's functions may be called for one item on several threads at the same time.
 unsafe impl<H: DelayedWorkItem> Sync for DelayedWork<H> {}
 
 impl<H: DelayedWorkItem> DelayedWork<H> {
     /// Makes an item for a queue: C's `INIT_DELAYED_WORK`. Use
-    /// [`new_delayed_work!`](crate::new_delayed_work), which brings the class.
+    /// [`new_delayed_work!`](crate::new_delayed_work), which provides the class.
     ///
     /// # Context
     ///
@@ -107,8 +112,10 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     ///
     /// # Errors
     ///
-    /// [`EINVAL`](crate::error::code::EINVAL) unless the item is initialised in the data of `dev`'s
-    /// driver, [`ENOMEM`](crate::error::code::ENOMEM), or what `handler` returns.
+    /// - [`EINVAL`](crate::error::code::EINVAL) if the item is not initialised in the data of
+    ///   `dev`'s driver;
+    /// - [`ENOMEM`](crate::error::code::ENOMEM) if there is no memory;
+    /// - the error of `handler`.
     #[doc(alias = "INIT_DELAYED_WORK")]
     pub fn new<E>(
         dev: &Device<Bound>,
@@ -122,10 +129,10 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     {
         let dev = NonNull::from(dev);
         let init = move |slot: *mut Self| {
-            // SAFETY: the reference that the pointer was made of is still valid: the initialiser
-            // borrows it.
+            // SAFETY: the reference from which the pointer was made is still valid, because the
+            // initialiser borrows it.
             let place = unsafe { dev.as_ref() }.place(slot)?;
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
             let raw: *mut sys::delayed_work = unsafe { &raw mut (*slot).raw }.cast();
             // SAFETY: as above.
             let work = unsafe { &raw mut (*raw).work };
@@ -133,29 +140,29 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             let member = unsafe { &raw mut (*slot).member };
             // SAFETY: as above.
             unsafe { Member::write(member, queue, work)? };
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
             let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
-            // SAFETY: the field is pinned with the slot, and not used after an error.
+            // SAFETY: the field is pinned with the slot, and is not used after an error.
             let made = unsafe { handler.__pinned_init(field) };
             if let Err(error) = made {
-                // SAFETY: `drop_in_place` asks for a value that is not used again: it was written
-                // above, and nobody uses the slot after an error.
+                // SAFETY: `drop_in_place` requires a value that is not used again. It was written
+                // above, and nothing uses the slot after an error.
                 unsafe { member.drop_in_place() };
                 return Err(error.into());
             }
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
             let field = unsafe { &raw mut (*slot).place };
             // SAFETY: as above.
             unsafe { field.write(place.take()) };
-            // SAFETY: the slot is valid for writes; only the field's address is taken.
+            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
             let field = unsafe { &raw mut (*slot).dev };
             // SAFETY: as above.
             unsafe { field.write(dev) };
-            // INVARIANT: the place is one of this binding's; the item was not queued yet.
-            // SAFETY: `INIT_DELAYED_WORK` asks for memory that is no item that is pending or runs,
-            // and no timer that is armed: it is valid for writes, and the slot held no value
-            // before. lockdep asks for a key, and a name, that stay as long as the item: both are
-            // statics of the module.
+            // INVARIANT: the item is in the data of this binding, and was not queued yet.
+            // SAFETY: `INIT_DELAYED_WORK` requires memory in which no item is pending or running
+            // and no timer is armed. It is valid for writes, and the slot held no value before.
+            // lockdep requires a key and a name that stay as long as the item: both are statics of
+            // the module.
             unsafe {
                 sys::linux_driver_init_delayed_work(
                     raw,
@@ -166,15 +173,17 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
             };
             Ok(())
         };
-        // SAFETY: on `Ok` all that has a size is initialised; on an error nothing is, but for what
-        // cleaned up after itself.
+        // SAFETY: on `Ok` all fields that have a size are initialised. On an error no field is left
+        // initialised.
         unsafe { pin_init_from_closure(init) }
     }
 
-    /// Has it run after `delay`, on its queue: C's `queue_delayed_work`. Returns `false` if it is
-    /// pending already, which changes nothing.
+    /// Queues the item to its queue, to run after `delay`: C's `queue_delayed_work`. Returns
+    /// `false` and does nothing if it is pending already.
     ///
-    /// Context: any but NMI.
+    /// # Context
+    ///
+    /// Any except NMI.
     #[inline]
     #[doc(alias = "queue_delayed_work")]
     #[doc(alias = "queue_delayed_work_on")]
@@ -183,36 +192,38 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         self.member.queue(|queue| self.queue_to(queue, delay))
     }
 
-    /// C's `queue_delayed_work`, for `member`: to its queue.
+    /// Calls C's `queue_delayed_work` for this queue, for `member`.
     #[inline(always)]
     fn queue_to(&self, queue: *mut sys::workqueue_struct, delay: Jiffies) -> bool {
         let cpu = sys::LINUX_DRIVER_CPU_UNBOUND;
-        // SAFETY: `queue_delayed_work_on` asks for
-        // - an initialised item, that stays until its timer and its run were cancelled: by the
+        // SAFETY: `queue_delayed_work_on` requires:
+        // - an initialised item that stays until its timer and its run were cancelled: by the
         //   type's invariant, and by `drop`;
-        // - a queue that is not destroyed meanwhile, nor before the timer has queued the item and
-        //   the item has run: `member` keeps it, and is dropped after both were cancelled;
-        // - that a run of the item on another queue has ended, or two runs are at once: it was
-        //   never queued to another one;
+        // - a queue that is not destroyed before the timer has queued the item and the item has
+        //   run: `member` keeps it, and is dropped after both were cancelled;
+        // - that no run of the item on another queue is left, because two runs would overlap: it
+        //   was never queued to another one;
         // - a CPU that is online: `WORK_CPU_UNBOUND` leaves the choice to C.
         unsafe { sys::queue_delayed_work_on(cpu, queue, self.raw.get(), delay.ticks()) }
     }
 
-    /// Has it run after `delay` from now, whether it is pending or not, on its queue: C's
+    /// Queues the item to its queue, to run after `delay` from now, even if it is pending: C's
     /// `mod_delayed_work`. Returns `true` if it was pending.
     ///
-    /// An item that is being cancelled is not queued. If its cancelling begins while this function
-    /// runs, it may be this function that takes the item off its queue: this function then returns
-    /// `true`, and [`cancel_sync`](Self::cancel_sync) returns `false`.
+    /// An item that is being cancelled is not queued. If [`cancel_sync`](Self::cancel_sync) is
+    /// called while this function runs, this function may be the one that takes the item off its
+    /// queue. Then it returns `true`, and `cancel_sync` returns `false`.
     ///
-    /// Context: any but NMI.
+    /// # Context
+    ///
+    /// Any except NMI.
     #[inline]
     #[doc(alias = "mod_delayed_work")]
     #[doc(alias = "mod_delayed_work_on")]
     pub fn modify(&self, delay: Jiffies) -> bool {
         let (cpu, raw) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.raw.get());
         self.member.requeue(
-            // SAFETY: `mod_delayed_work_on` asks for what `queue_delayed_work_on` does, in
+            // SAFETY: `mod_delayed_work_on` requires the same as `queue_delayed_work_on` in
             // `queue_to`.
             |queue| unsafe { sys::mod_delayed_work_on(cpu, queue, raw, delay.ticks()) },
             || self.take(),
@@ -220,27 +231,29 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         )
     }
 
-    /// C's `cancel_delayed_work`, for `member`.
+    /// Calls C's `cancel_delayed_work`, for `member`.
     fn take(&self) -> bool {
-        // SAFETY: `cancel_delayed_work` asks for an initialised item, and for the queue on which it
-        // is pending to stay until it returns: by the type's invariant, and `member` keeps the
-        // queue. It does not sleep.
+        // SAFETY: `cancel_delayed_work` requires an initialised item, by the type's invariant. The
+        // queue on which it is pending must stay until it returns: `member` keeps it. The function
+        // does not sleep.
         unsafe { sys::linux_driver_cancel_delayed_work(self.raw.get()) }
     }
 
-    /// C's `timer_pending`: whether it waits for its time, and not for its queue.
+    /// Returns true if the item's timer is armed, so that it waits for its time and not for its
+    /// queue: C's `timer_pending`.
     fn timer_is_pending(&self) -> bool {
-        // SAFETY: the item is initialised, by the type's invariant. Only the field's address is
-        // taken.
+        // SAFETY: the item is initialised, by the type's invariant. Only the address of the field
+        // is taken.
         let entry = unsafe { &raw const (*self.raw.get()).timer.entry.pprev };
-        // SAFETY: the field is valid for reads. C writes it on other CPUs meanwhile, in one access:
-        // `timer_pending` reads it in one, without a lock (`hlist_unhashed_lockless`).
+        // SAFETY: the field is valid for reads. C writes it on other CPUs meanwhile, by a single
+        // store. `timer_pending` reads it by a single load, without a lock
+        // (`hlist_unhashed_lockless`).
         let entry = unsafe { entry.read_volatile() };
         !entry.is_null()
     }
 
-    /// Has it run now, if it is pending, and waits until it has run: C's `flush_delayed_work`.
-    /// Returns `false` if it was idle.
+    /// Makes a pending item run now, and waits until it has run: C's `flush_delayed_work`. Returns
+    /// `false` if it was idle.
     ///
     /// # Context
     ///
@@ -249,15 +262,15 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     /// # Errors
     ///
     /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue
-    /// that runs one at a time ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): it
-    /// would wait for itself.
+    /// that runs one at a time ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): the
+    /// call would wait for itself.
     #[doc(alias = "flush_delayed_work")]
     pub fn flush(&self) -> Result<bool> {
         self.member.may_flush()?;
-        // SAFETY: `flush_delayed_work` asks for an initialised item, whose memory and queue stay
-        // until it returns (this value has them), and for a caller that may sleep and has
-        // interrupts on, which it switches on: to call it elsewhere is a bug that the kernel
-        // reports, and no memory error.
+        // SAFETY: `flush_delayed_work` requires an initialised item whose memory and queue stay
+        // until it returns, which this value ensures. It requires a caller that may sleep and has
+        // interrupts enabled, because it enables them. Calling it elsewhere is a bug that the
+        // kernel reports, but no memory error.
         let flush = || unsafe { sys::flush_delayed_work(self.raw.get()) };
         Ok(self.member.flush(flush, |instances, queue| {
             if self.timer_is_pending() {
@@ -266,10 +279,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         }))
     }
 
-    /// Takes it off its queue, or waits until it has run: C's `cancel_delayed_work_sync`. Returns
-    /// `true` if it was pending.
-    ///
-    /// It can be queued again afterwards.
+    /// Takes the item off its queue, or waits until it has run: C's `cancel_delayed_work_sync`.
+    /// Returns `true` if it was pending. It can be queued again afterwards.
     ///
     /// # Context
     ///
@@ -277,47 +288,49 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, which would wait for itself.
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, because the call would wait for
+    /// itself.
     #[doc(alias = "cancel_delayed_work_sync")]
     pub fn cancel_sync(&self) -> Result<bool> {
         self.member.may_cancel()?;
         Ok(self.member.cancel(|| self.cancel()))
     }
 
-    /// C's `cancel_delayed_work_sync`, for `member`. Not in the item itself.
+    /// Calls C's `cancel_delayed_work_sync`, for `member`. Must not be called in the item itself.
     fn cancel(&self) -> bool {
-        // SAFETY: `cancel_delayed_work_sync` asks for
+        // SAFETY: `cancel_delayed_work_sync` requires:
         // - an initialised item: by the type's invariant;
-        // - the queue on which it was last queued to stay until it returns: `member` keeps it;
-        // - that the item was never on another queue, or it waits for a run on one of the two: by
-        //   the type's invariant. What it does not wait for on an ordered queue, `member` does;
-        // - a caller that may sleep: another one is a bug that the kernel reports, and no memory
-        //   error.
+        // - that the queue to which it was last queued stays until it returns: `member` keeps it;
+        // - that the item was never on another queue, because it would wait for a run on only one
+        //   of them: by the type's invariant. On an ordered queue it may not wait for a run;
+        //   `member` waits for that one;
+        // - a caller that may sleep: sleeping elsewhere is a bug that the kernel reports, but no
+        //   memory error.
         unsafe { sys::cancel_delayed_work_sync(self.raw.get()) }
     }
 
-    /// The handler, pinned.
+    /// Returns the handler, pinned.
     pub fn handler(&self) -> Pin<&H> {
-        // SAFETY: an item is made in place alone, by a pin-initialiser, and gives nobody a way to
-        // move its handler.
+        // SAFETY: an item is made only in place, by a pin-initialiser, and has no method that moves
+        // its handler.
         unsafe { Pin::new_unchecked(&*self.handler) }
     }
 }
 
-/// `work_func_t`. Called by `process_one_work`.
+/// Implements `work_func_t`. `process_one_work` calls it.
 unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
-    // SAFETY: C calls with the item that it was given with this function, which is a field of a
+    // SAFETY: C passes the item that was initialised with this function. It is a field of a
     // `DelayedWork<H>`.
     let work = unsafe {
         work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work))
     }
     .cast::<DelayedWork<H>>();
-    // SAFETY: `drop` cancels the item before any of its fields goes, and waits for this call, by
-    // `Member::cancel_before_drop`. The item is initialised, since it was queued by a reference to
-    // it. A pinned value has no `&mut`.
+    // SAFETY: `drop` cancels the item before it drops any field, and waits for this call
+    // (`Member::cancel_before_drop`). The item is initialised, because it was queued through a
+    // reference to it. There is no `&mut` to a pinned value.
     let work = unsafe { &*work };
-    // SAFETY: the item lies in the data of the device's binding, which is dropped, and so waits for
-    // this call, while the device is bound.
+    // SAFETY: the item is in the data of the device's binding. That data is dropped while the
+    // device is bound, and its drop waits for this call.
     let dev = unsafe { work.dev.as_ref() };
     work.member.run(|| H::run(work, dev));
 }
@@ -333,35 +346,42 @@ impl<H: DelayedWorkItem> Deref for DelayedWork<H> {
 #[pinned_drop]
 impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: nothing is moved out but what is dropped below.
+        // SAFETY: nothing is moved out of the value, except what is dropped below.
         let this = unsafe { self.get_unchecked_mut() };
         let made = this.place.of(this);
-        // SAFETY: the item is where it was made until the handler is dropped below.
+        // SAFETY: until the handler is dropped below, the item is where it was made.
         let item = unsafe { &*made };
         item.member.assert_may_drop();
-        // Nobody else has the item, so that nobody queues it; a run that does so itself is waited
-        // for, and what it queued is cancelled.
+        // Nothing else has the item, so nothing queues it. If a run queues the item itself, the run
+        // is waited for, and what it queued is cancelled.
         item.member.cancel_before_drop(|| item.cancel());
-        // SAFETY: the memory in which this was made is there, and nothing else refers to the field.
+        // SAFETY: the memory in which this was made exists, and nothing else refers to the field.
         let handler = unsafe { &mut (*made).handler };
-        // SAFETY: no run is left that uses the handler, nor is the item pending, by the line above.
-        // The handler is dropped this once, where the runs used it.
+        // SAFETY: by the call above, no run is left that uses the handler, and the item is not
+        // pending. The handler is dropped once, at the address at which the runs used it.
         unsafe { ManuallyDrop::drop(handler) };
     }
 }
 
-/// An initialiser of a [`DelayedWork`](crate::workqueue::DelayedWork) with a lockdep class of its
-/// own: C's `INIT_DELAYED_WORK`.
+/// Returns an initialiser of a [`DelayedWork`](crate::workqueue::DelayedWork) with a lockdep class
+/// of its own: C's `INIT_DELAYED_WORK`.
 ///
-/// `new_delayed_work!(dev, handler)`, where `handler` is the handler or an initialiser of it, for
-/// the kernel's own queue ([`system`](crate::workqueue::system)); `new_delayed_work!(dev, handler,
-/// on: queue)` for another one. Either may end with a name for lockdep's reports:
-/// `new_delayed_work!(dev, handler, "name")`; else it is the place.
+/// `new_delayed_work!(dev, handler)` makes an item for the kernel's own queue
+/// ([`system`](crate::workqueue::system)). `new_delayed_work!(dev, handler, on: queue)` makes one
+/// for another queue. `handler` is a handler or an initialiser of one. Both forms accept a name for
+/// lockdep's reports at the end: `new_delayed_work!(dev, handler, "name")`. Without it, the name is
+/// the source location.
 #[macro_export]
 macro_rules! new_delayed_work {
     ($dev:expr, $handler:expr, on: $queue:expr $(, $name:literal)? $(,)?) => {{
         let (name, key) = $crate::__lock_class!($($name)?);
-        $crate::workqueue::DelayedWork::new($dev, $crate::workqueue::ItemQueue::from($queue), $handler, name, key)
+        $crate::workqueue::DelayedWork::new(
+            $dev,
+            $crate::workqueue::ItemQueue::from($queue),
+            $handler,
+            name,
+            key,
+        )
     }};
     ($dev:expr, $handler:expr $(, $name:literal)? $(,)?) => {
         $crate::new_delayed_work!($dev, $handler, on: $crate::workqueue::system() $(, $name)?)

@@ -230,7 +230,8 @@ mod tests {
         assert!(instances.queue(|| true));
         assert!(!instances.queue(|| false));
         let pending = AtomicBool::new(true);
-        let refused = || assert!(!instances.queue(|| panic!("queued while it was being cancelled")));
+        let refused =
+            || assert!(!instances.queue(|| panic!("queued while it was being cancelled")));
         let ends = || instances.end();
         let pauses = Pauses::new([&refused as &dyn Fn(), &ends]);
         let cancelled =
@@ -286,7 +287,8 @@ mod tests {
                 .missed
         );
         // The item is being cancelled: this runs in the first call of `cancel`.
-        let inside = || instances.requeue(|| false, || panic!("queued while it was being cancelled"));
+        let inside =
+            || instances.requeue(|| false, || panic!("queued while it was being cancelled"));
         assert!(
             !instances
                 .cancel(inside, || panic!("an instance too many"))
