@@ -20,7 +20,7 @@
 //! | [`init`](mod@init) | initialisation in place | – |
 //! | [`uaccess`] | copies from and to user space | `include/linux/uaccess.h` |
 //! | [`ioctl`] | numbers of commands | `include/uapi/asm-generic/ioctl.h` |
-//! | [`poll`] | who waits for events of a file | `include/linux/poll.h` |
+//! | [`poll`] | waiting for events of a file | `include/linux/poll.h` |
 //! | [`mm`] | `mmap` of a file | `include/linux/mm.h` |
 //! | [`module`](mod@module) | a module's entry and exit | `include/linux/module.h` |
 //! | [`error`] | errno | `include/linux/errno.h`, `include/linux/err.h` |

@@ -14,7 +14,7 @@
 //! | [`PortBar`] | a BAR of I/O ports, requested while bound: `devm_request_region` |
 //! | [`Device::resource_start`], [`resource_len`](Device::resource_len), [`resource_flags`](Device::resource_flags) | `pci_resource_start`, `pci_resource_len`, `pci_resource_flags` |
 //! | [`Device::alloc_irq_vectors`], [`Device::irq_vector`] | `pci_alloc_irq_vectors`, `pci_irq_vector` |
-//! | [`Device::read_config_byte`] and its kin | `pci_read_config_byte` and its kin |
+//! | [`Device::read_config_byte`] and similar methods | `pci_read_config_byte` and similar functions |
 //! | [`Device::find_capability`], [`Device::find_ext_capability`] | `pci_find_capability`, `pci_find_ext_capability` |
 //! | [`PowerState`], [`Device::reset_function`] | `pci_power_t`, `pci_reset_function` |
 //! | [`module_pci_driver!`](crate::module_pci_driver) | `module_pci_driver` |

@@ -51,9 +51,8 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
     Ok(text.to_string())
 }
 
-/// Types that are used by their address alone, and hold what bindgen cannot lay out: a structure
-/// that is empty in some configurations and has an alignment all the same (`sched_statistics` in
-/// `task_struct`, without CONFIG_SCHEDSTATS).
+/// Types that are used only by address and contain a structure that bindgen cannot lay out. Without
+/// CONFIG_SCHEDSTATS, `sched_statistics` in `task_struct` is empty but has an alignment.
 const NOT_LOOKED_INTO: [&str; 2] = ["task_struct", "sched_statistics"];
 
 /// The libclang that bindgen uses, by its own words.
@@ -70,7 +69,7 @@ fn load_libclang() -> Result<(), String> {
     })
 }
 
-/// The Rust that the bindings are for: the one that compiles them.
+/// Returns the Rust version of the bindings: the oldest one that compiles them.
 fn rust_target() -> Result<bindgen::RustTarget, String> {
     bindgen::RustTarget::stable(85, 0).map_err(|e| format!("bindgen's Rust target: {e}"))
 }

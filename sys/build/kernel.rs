@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernel the bindings are for: one that was prepared, named by `LINUX_DRIVER_KERNEL_DIR`;
-//! else a snapshot of a kernel's headers, named by `LINUX_DRIVER_KERNEL` or the catalogue's
-//! default.
+//! The kernel for which bindings are made. `LINUX_DRIVER_KERNEL_DIR` names a prepared kernel.
+//! Without it, `LINUX_DRIVER_KERNEL` names a snapshot of a kernel's headers. Without both, the
+//! default snapshot of the catalogue is used.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use crate::snapshot;
 
 const PREPARED: &str = "LINUX_DRIVER_KERNEL_DIR";
 
-/// A kernel that bindings can be made for.
+/// A kernel for which bindings can be made.
 pub(crate) struct Kernel {
-    /// What `uname -r` says under it.
+    /// Its release, which `uname -r` prints.
     pub(crate) release: String,
-    /// What messages call the place that it was read from.
+    /// Its folder, for messages.
     pub(crate) place: PathBuf,
-    /// What to do if something is missing there.
+    /// The remedy for messages about something that is missing.
     pub(crate) remedy: String,
     /// The C flags, as gcc takes them.
     pub(crate) cc_flags: Vec<String>,
@@ -29,8 +29,8 @@ pub(crate) struct Kernel {
     pub(crate) shims: Vec<String>,
 }
 
-/// What `linux-driver-kbuild` wrote of a kernel as `kernel.json`; its `prepare.rs` documents each
-/// field.
+/// The contents of `kernel.json`, which `linux-driver-kbuild` writes for a kernel. Its `prepare.rs`
+/// documents each field.
 #[derive(Deserialize)]
 struct Prepared {
     release: String,
@@ -55,7 +55,7 @@ impl Kernel {
         }
     }
 
-    /// The kernel that was prepared in this folder.
+    /// Reads the kernel that was prepared in this folder.
     pub(crate) fn prepared(dir: &Path) -> Result<Self, String> {
         let path = dir.join("kernel.json");
         rerun_if_changed(&path);
@@ -73,12 +73,12 @@ impl Kernel {
         })
     }
 
-    /// The names of the shims, as C and the bindings have them.
+    /// Returns the names of the shims, as C and the bindings have them.
     pub(crate) fn shims(&self) -> impl Iterator<Item = String> {
         self.shims.iter().map(|shim| format!("linux_driver_{shim}"))
     }
 
-    /// The macro that names the symbol under which modpost finds an ID table.
+    /// Returns the source of a macro that names the symbol under which modpost finds an ID table.
     pub(crate) fn device_table_macro(&self) -> String {
         // `__mod_{type}__{table}_device_table` becomes
         // `concat!("__mod_", $type, "__", $table, "_device_table")`.
@@ -87,8 +87,8 @@ impl Kernel {
             .replace('{', "\", $")
             .replace('}', ", \"");
         format!(
-            "/// The symbol under which modpost finds the ID table `$table` of a module for the bus `$type`: what\n\
-             /// `MODULE_DEVICE_TABLE` (`include/linux/module.h`) makes on this kernel.\n\
+            "/// Names the symbol under which modpost finds the ID table `$table` of a module for\n\
+             /// the bus `$type`. `MODULE_DEVICE_TABLE` (`include/linux/module.h`) makes it.\n\
              #[macro_export]\n\
              macro_rules! device_table_symbol {{\n    \
                  ($module:expr, $type:literal, $table:literal) => {{ concat!(\"{parts}\") }};\n\
@@ -97,9 +97,9 @@ impl Kernel {
     }
 }
 
-/// The folder of this crate, as cargo says when this runs. A path that is compiled in would be that
-/// of the checkout in which this was compiled: in a copy of it cargo sees no reason to compile it
-/// again.
+/// Returns the folder of this crate, which cargo passes when this runs. A compiled-in path would
+/// name the checkout in which this was compiled. In a copy of the checkout, cargo does not compile
+/// this again.
 pub(crate) fn crate_dir() -> Result<PathBuf, String> {
     variable("CARGO_MANIFEST_DIR")
         .map(PathBuf::from)
@@ -108,8 +108,8 @@ pub(crate) fn crate_dir() -> Result<PathBuf, String> {
         })
 }
 
-/// Has cargo run this again when the file changes. Files of the repository are named relative to
-/// the crate, so that what cargo keeps of it holds in a copy.
+/// Tells cargo to run this again when the file changes. Files of the repository are named relative
+/// to the crate, so that cargo's record is valid in a copy of the checkout.
 pub(crate) fn rerun_if_changed(path: &Path) {
     let of_crate = crate_dir().ok();
     let relative = of_crate
@@ -125,7 +125,7 @@ fn variable(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Reads a file. The error lacks the remedy.
+/// Reads and parses a file. The error message has no remedy; the caller adds it.
 pub(crate) fn read<T: DeserializeOwned, E: std::fmt::Display>(
     path: &Path,
     expected: &str,

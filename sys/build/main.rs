@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         Err(message) => {
             eprintln!("error: {message}");
             if let Some(file) = std::env::var_os("LINUX_DRIVER_REFUSAL") {
-                // What it says stands above, whether or not this can be written.
+                // The message is printed above, so an error of this write does not matter.
                 let _ = std::fs::write(file, &message);
             }
             ExitCode::FAILURE

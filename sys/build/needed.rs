@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the safe layer stands on: without one of these, bindings are refused.
+//! Checks that bindings contain all that the safe layer needs, and refuses them otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use serde::Deserialize;
 use crate::bindings::libclang;
 use crate::kernel::Kernel;
 
-/// `needed.toml`, whose comments document each field.
+/// The contents of `needed.toml`, whose comments document each field.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Needed {
     types: Vec<String>,
-    /// The bindings get these with the shims.
+    /// The shims bring these into the bindings.
     #[expect(dead_code, reason = "for snapshots")]
     typedefs: Vec<String>,
-    /// The bindings get these with the functions that take them.
+    /// The functions that take these bring them into the bindings.
     #[expect(dead_code, reason = "for snapshots")]
     enums: Vec<String>,
     pub(crate) functions: Vec<String>,
@@ -46,7 +46,7 @@ impl Needed {
             .map_err(|e| format!("sys/needed.toml\n  expected: what the comments in it describe\n  found:    {e}\n  remedy:   correct that line"))
     }
 
-    /// Structures: those that are listed, and those with fields that are read or written.
+    /// Returns the structures that are listed, and those whose fields are read or written.
     pub(crate) fn types(&self) -> BTreeSet<&String> {
         self.types.iter().chain(self.fields.keys()).collect()
     }
@@ -63,7 +63,7 @@ impl Needed {
     }
 }
 
-/// What bindings hold: each structure's fields, functions, constants and variables.
+/// The items of bindings: each structure with its fields, functions, constants and variables.
 pub(crate) struct Items {
     structs: BTreeMap<String, Vec<String>>,
     functions: BTreeSet<String>,
@@ -121,7 +121,7 @@ impl Items {
         self.functions.contains(name)
     }
 
-    /// Whether the type came out as a blob: libclang did not understand it.
+    /// Returns true if the type is an opaque blob: libclang did not understand it.
     fn is_opaque(&self, name: &str) -> bool {
         self.structs.get(name).is_some_and(|fields| {
             fields.iter().any(|field| {
@@ -134,7 +134,7 @@ impl Items {
     }
 }
 
-/// An error that lists all that is missing.
+/// Returns an error that lists everything that is missing.
 pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(), String> {
     let mut missing = Vec::new();
     for name in needed.types() {

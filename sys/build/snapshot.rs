@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Snapshots of headers, in `headers/snapshots/`: bindings without a kernel's headers on the
-//! machine. `headers/README.md` documents the files.
+//! Snapshots of headers in `headers/snapshots/`. With them, bindings can be made without a kernel's
+//! headers on the machine. `headers/README.md` documents the files.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use crate::kernel::{Kernel, read, rerun_if_changed};
 
-/// Names the snapshot.
+/// The environment variable that names the snapshot.
 pub(crate) const VARIABLE: &str = "LINUX_DRIVER_KERNEL";
 
-/// The part of `snapshot.toml` that bindings are made with.
+/// The part of `snapshot.toml` that is needed to make bindings.
 #[derive(Deserialize)]
 struct Snapshot {
     release: String,
@@ -26,19 +26,19 @@ struct Build {
     cc_flags: Vec<String>,
 }
 
-/// The part of `kernels.toml` that says which kernel is meant.
+/// The part of `kernels.toml` that names the default kernel.
 #[derive(Deserialize)]
 struct Catalogue {
     default: String,
 }
 
-/// libclang's name of an architecture's target, by the name that `uname -m` has for it.
+/// Each architecture, as `uname -m` prints it, with libclang's name of the target.
 const TARGETS: &[(&str, &str)] = &[
     ("x86_64", "x86_64-unknown-linux-gnu"),
     ("aarch64", "aarch64-unknown-linux-gnu"),
 ];
 
-/// The kernel of the snapshot of this name, or of the catalogue's default.
+/// Returns the kernel of the snapshot with this name, or of the default snapshot of the catalogue.
 pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Result<Kernel, String> {
     let headers = headers
         .canonicalize()
@@ -50,7 +50,7 @@ pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Resul
         None => default(&headers.join("kernels.toml"))?,
     };
     let dir = headers.join("snapshots").join(&name);
-    // A name, not a path; and one with a snapshot.
+    // Accepts the name of an existing snapshot, but not a path.
     if name.contains(['/', '\\']) || name.starts_with('.') || !dir.join("snapshot.toml").is_file() {
         return Err(unknown(&headers, &name));
     }
@@ -109,7 +109,7 @@ fn default(path: &Path) -> Result<String, String> {
     Ok(catalogue.default)
 }
 
-/// There is no snapshot of this name.
+/// Returns the error that no snapshot has this name.
 fn unknown(headers: &Path, name: &str) -> String {
     let dir = headers.join("snapshots");
     let mut there: Vec<String> = std::fs::read_dir(&dir)
@@ -131,7 +131,8 @@ fn unknown(headers: &Path, name: &str) -> String {
     )
 }
 
-/// The shims that the header declares, each on a line `SHIM(NAME) …;`.
+/// Returns the names of the shims that the header declares. Each declaration begins with
+/// `SHIM(NAME)`.
 fn shims(header: &Path) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(header).map_err(|e| {
         format!(

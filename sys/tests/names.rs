@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `safe/NAMES.md`, the table of our names and C's, holds: against the bindings and the shims, and
-//! against the sources of the safe layer.
+//! Checks `safe/NAMES.md`, the table of Rust and C names, against the bindings, the shims and the
+//! sources of the safe layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo compile this again in a copy of the checkout, because paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// A row of the table.
@@ -16,7 +16,7 @@ struct Row {
     why: String,
 }
 
-/// A public type of the safe layer that has an alias.
+/// A public type of the safe layer with an alias.
 struct Type {
     name: String,
     file: String,
@@ -42,7 +42,7 @@ fn rows() -> Vec<Row> {
             assert_eq!(
                 link,
                 format!("crate::{name}"),
-                "the link is to what it says"
+                "the link's target must match its text"
             );
             Row {
                 ours: name.to_owned(),
@@ -55,7 +55,7 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// The words of what the bindings and the shims are made of: what C has.
+/// Returns all words in the bindings and the shims, which contain the C names.
 fn words_of_c() -> BTreeSet<String> {
     let c = Path::new(env!("CARGO_MANIFEST_DIR")).join("c");
     let shims = fs::read_to_string(c.join("shims.c")).unwrap();
@@ -81,7 +81,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The public types of the safe layer, with the `#[doc(alias = "…")]` before them.
+/// Returns the public types of the safe layer, with the `#[doc(alias = "…")]` before them.
 fn types() -> Vec<Type> {
     let root = safe().join("src");
     let mut files = Vec::new();
@@ -133,7 +133,8 @@ fn types() -> Vec<Type> {
     types
 }
 
-/// `bus::NewDevice` is `NewDevice` in `bus.rs` or a file of the folder `bus`.
+/// Returns true if the row names the type: `bus::NewDevice` is `NewDevice` in `bus.rs` or in a file
+/// of the folder `bus`.
 fn is_of(row: &Row, ty: &Type) -> bool {
     let Some((module, name)) = row.ours.rsplit_once("::") else {
         return false;
@@ -144,7 +145,7 @@ fn is_of(row: &Row, ty: &Type) -> bool {
 }
 
 #[test]
-fn what_the_table_calls_c_is_there() {
+fn c_names_in_the_table_exist() {
     let words = words_of_c();
     let unknown: Vec<String> = rows()
         .into_iter()
@@ -158,20 +159,20 @@ fn what_the_table_calls_c_is_there() {
 }
 
 #[test]
-fn what_the_table_calls_ours_is_there_and_can_be_found_by_its_c_name() {
+fn rust_names_in_the_table_exist_and_have_the_c_name_as_an_alias() {
     let types = types();
     for row in rows() {
         let found = types.iter().filter(|ty| is_of(&row, ty));
         let found: Vec<&Type> = found.collect();
         assert!(
             !found.is_empty(),
-            "{} is in the table, and no public type",
+            "{} is in the table, but is not a public type",
             row.ours
         );
         let by_alias = found.iter().any(|ty| ty.aliases.contains(&row.c));
         assert!(
             by_alias,
-            "{} has no #[doc(alias = \"{}\")], by which it would be found",
+            "{} has no #[doc(alias = \"{}\")], by which readers find it",
             row.ours, row.c
         );
     }
@@ -189,7 +190,7 @@ fn a_name_that_differs_has_a_reason() {
         });
         let last = spelled.rsplit("::").next().unwrap();
         let same = row.c == last || row.c == spelled.replace("::", "_");
-        // The reason is for a difference; one without is a row that was copied.
+        // Only a different name needs a reason. A reason for the same name comes from a copied row.
         assert_eq!(
             same,
             row.why.is_empty(),
@@ -202,7 +203,7 @@ fn a_name_that_differs_has_a_reason() {
 }
 
 #[test]
-fn every_public_type_that_stands_for_one_of_c_is_in_the_table() {
+fn every_public_type_with_a_c_name_is_in_the_table() {
     let (rows, words) = (rows(), words_of_c());
     let mut missing = BTreeMap::new();
     for ty in types() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The build script refuses bindings that lack what the safe layer stands on, and snapshots that
-//! are not there or not whole, and says what, where and what to do.
+//! Tests that the build script refuses bindings that lack what the safe layer needs, and snapshots
+//! that are missing or incomplete. The messages say what is wrong, where, and what to do.
 
 #[path = "../build/flags.rs"]
 mod flags;
@@ -13,7 +13,7 @@ mod needed;
 #[path = "../build/snapshot.rs"]
 mod snapshot;
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo compile this again in a copy of the checkout, because paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// In the place of the build script's module of this name: only the version is asked for.
@@ -33,7 +33,7 @@ fn needed() -> Needed {
     Needed::read().unwrap()
 }
 
-/// A folder with a prepared kernel.
+/// Returns a folder with a prepared kernel.
 fn prepared() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let json = r#"{ "release": "6.12.0-test", "build_tree": "/tree", "cc_flags": [],
@@ -46,8 +46,8 @@ fn kernel() -> Kernel {
     Kernel::prepared(prepared().path()).unwrap()
 }
 
-/// Bindings that hold all that is needed, less what is called `without`. `fields` stand in one
-/// structure in the place of those that it should have.
+/// Returns bindings with all that is needed, except for the item named `without`. If that is a
+/// structure, it has `fields` instead of its own.
 fn bindings(without: &str, fields: &str) -> String {
     let needed = needed();
     let mut text = String::new();
@@ -77,8 +77,8 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn what_one_clang_knows_and_another_does_not_is_no_flag_for_libclang() {
-    // What Kbuild passes to clang 14 in 6.12, of which newer ones reject the last but one.
+fn flags_that_some_clangs_reject_are_not_passed_to_libclang() {
+    // Kbuild passes these to clang 14 in 6.12. Newer versions of clang reject the last but one.
     let flags = [
         "-fshort-wchar",
         "-mstack-alignment=8",
@@ -99,7 +99,7 @@ fn what_one_clang_knows_and_another_does_not_is_no_flag_for_libclang() {
 }
 
 #[test]
-fn whole_bindings_are_taken() {
+fn complete_bindings_are_accepted() {
     check(&needed(), &Items::of(&bindings("", "")).unwrap(), &kernel()).unwrap();
 }
 
@@ -167,16 +167,16 @@ fn missing_constants_and_variables_are_named() {
 }
 
 #[test]
-fn the_symbol_of_an_id_table_follows_the_kernel() {
+fn the_symbol_of_an_id_table_depends_on_the_kernel() {
     let text = kernel().device_table_macro();
     let expected =
         r#"concat!("__mod_device_table__kmod_", $module, "__", $type, "__", $table, "")"#;
     assert!(text.contains(expected), "{text}");
 }
 
-/// A prepared kernel that is not there, or is something else.
+/// The file is missing, or is not a prepared kernel.
 #[test]
-fn a_prepared_kernel_that_is_none_is_named() {
+fn a_missing_or_wrong_prepared_kernel_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let refusal = |dir: &Path| Kernel::prepared(dir).err().unwrap();
     let missing = refusal(dir.path());
@@ -191,7 +191,7 @@ fn a_prepared_kernel_that_is_none_is_named() {
 
 // ---- snapshots ----
 
-/// A folder `headers` with a snapshot named `here`, and this `snapshot.toml` in it.
+/// Returns a folder `headers` with a snapshot named `here` and this `snapshot.toml`.
 fn headers(origin: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let here = dir.path().join("snapshots/here");
@@ -217,7 +217,7 @@ fn snapshot_of(headers: &Path, name: Option<&str>) -> Result<Kernel, String> {
 }
 
 #[test]
-fn a_snapshot_is_taken_by_its_name_or_as_the_default() {
+fn a_snapshot_is_found_by_name_or_as_the_default() {
     let dir = headers(WHOLE);
     for name in [None, Some("here")] {
         let kernel = snapshot_of(dir.path(), name).unwrap();
@@ -234,7 +234,7 @@ fn a_snapshot_is_taken_by_its_name_or_as_the_default() {
 }
 
 #[test]
-fn a_snapshot_that_is_not_there_names_those_that_are() {
+fn the_error_for_an_unknown_snapshot_names_the_known_ones() {
     let dir = headers(WHOLE);
     for name in ["there", "../snapshots/here", ".", ""] {
         let refusal = snapshot_of(dir.path(), Some(name)).err().unwrap();

@@ -83,7 +83,7 @@ impl<T> IdTable<T> {
     pub const fn new(raw: &'static [sys::pci_device_id], infos: &'static [T]) -> Self {
         assert!(
             !raw.is_empty() && infos.len() < raw.len(),
-            "an ID table has at most one info an entry"
+            "an ID table must not have more infos than entries"
         );
         let end = &raw[raw.len() - 1];
         assert!(
@@ -133,7 +133,7 @@ pub const fn raw_table<const N: usize, const M: usize>(
         // pci_match_id() would stop at such an entry.
         assert!(
             id.0.vendor != 0 || id.0.subvendor != 0 || id.0.class_mask != 0,
-            "an ID of zeroes would end the table: what comes after it would never match"
+            "an ID of zeroes would end the table: later entries would never match"
         );
         let mut j = 0;
         while j < i {

@@ -285,8 +285,11 @@ unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::platform_device) {
         // the device and holds the lock.
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
-    // SAFETY: `unbind` requires the bus's `remove`, which this function is, and to know whether the
-    // driver has runtime callbacks. All other callbacks are called under the device's lock.
+    // SAFETY: `unbind` requires:
+    // - the bus's `remove`, with the device's lock held, once after `bind` returned 0: this function
+    //   is that;
+    // - that no other callback uses the data until it returns: the others run under the device's
+    //   lock, except runtime callbacks, which the argument announces.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
         // SAFETY: `disable` requires an earlier `enable`, which `probe` called, and a use, which

@@ -34,7 +34,7 @@ impl DeviceId {
         let bytes = name.to_bytes();
         assert!(
             !bytes.is_empty(),
-            "an empty name would end the table: what comes after it would never match"
+            "an empty name would end the table: later entries would never match"
         );
         assert!(
             fits(name),
@@ -81,7 +81,7 @@ impl<T> IdTable<T> {
     pub const fn new(raw: &'static [sys::platform_device_id], infos: &'static [T]) -> Self {
         assert!(
             !raw.is_empty() && infos.len() < raw.len(),
-            "an ID table has at most one info an entry"
+            "an ID table must not have more infos than entries"
         );
         assert!(
             raw[raw.len() - 1].name[0] == 0,
@@ -96,7 +96,7 @@ impl<T> IdTable<T> {
             );
             assert!(
                 i + 1 == raw.len() || name[0] != 0,
-                "an entry of zeroes ends an ID table"
+                "an entry of zeroes would end the ID table"
             );
             i += 1;
         }

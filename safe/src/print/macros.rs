@@ -3,8 +3,13 @@
 
 /// Logs a line at level `KERN_EMERG`: the system is unusable. C: `pr_emerg`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -19,8 +24,13 @@ macro_rules! pr_emerg {
 
 /// Logs a line at level `KERN_ALERT`: action must be taken immediately. C: `pr_alert`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -35,8 +45,13 @@ macro_rules! pr_alert {
 
 /// Logs a line at level `KERN_CRIT`: a critical condition. C: `pr_crit`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -51,8 +66,13 @@ macro_rules! pr_crit {
 
 /// Logs a line at level `KERN_ERR`: an error. C: `pr_err`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -67,8 +87,13 @@ macro_rules! pr_err {
 
 /// Logs a line at level `KERN_WARNING`: a warning. C: `pr_warn`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -83,8 +108,13 @@ macro_rules! pr_warn {
 
 /// Logs a line at level `KERN_NOTICE`: normal, but worth notice. C: `pr_notice`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let bus = 3u8;
@@ -99,8 +129,13 @@ macro_rules! pr_notice {
 
 /// Logs a line at level `KERN_INFO`: informational. C: `pr_info`.
 ///
-/// The line starts with the driver's name. Any context. See [`print`](mod@crate::print) for the
-/// format string.
+/// The line starts with the driver's name. See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let vendor = 0x1234u16;
@@ -118,8 +153,14 @@ macro_rules! pr_info {
 /// with `DEBUG`.
 ///
 /// Without debug assertions the driver contains nothing of it, but its arguments are still checked.
-/// The kernel's dynamic debugging does not control it. Any context. See [`print`](mod@crate::print)
-/// for the format string.
+/// The kernel's dynamic debugging does not control it. See [`print`](mod@crate::print) for the
+/// format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # let head = 7u32;
@@ -142,7 +183,13 @@ macro_rules! pr_debug {
 /// a newline. End the line with a `\n` of your own.
 ///
 /// Messages of other CPUs can split a line that is made of several calls, so prefer a single call.
-/// Any context. See [`print`](mod@crate::print) for the format string.
+/// See [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// use linux_driver::{pr_cont, pr_info};
@@ -162,8 +209,14 @@ macro_rules! pr_cont {
 
 /// Logs a line about a device at level `KERN_EMERG`: the system is unusable. C: `dev_emerg`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -183,8 +236,14 @@ macro_rules! dev_emerg {
 /// Logs a line about a device at level `KERN_ALERT`: action must be taken immediately. C:
 /// `dev_alert`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -203,8 +262,14 @@ macro_rules! dev_alert {
 
 /// Logs a line about a device at level `KERN_CRIT`: a critical condition. C: `dev_crit`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -223,8 +288,14 @@ macro_rules! dev_crit {
 
 /// Logs a line about a device at level `KERN_ERR`: an error. C: `dev_err`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -243,8 +314,14 @@ macro_rules! dev_err {
 
 /// Logs a line about a device at level `KERN_WARNING`: a warning. C: `dev_warn`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -263,8 +340,14 @@ macro_rules! dev_warn {
 
 /// Logs a line about a device at level `KERN_NOTICE`: normal, but worth notice. C: `dev_notice`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -283,8 +366,14 @@ macro_rules! dev_notice {
 
 /// Logs a line about a device at level `KERN_INFO`: informational. C: `dev_info`.
 ///
-/// The line starts with the names of the device's driver and of the device. Any context. See
+/// The line starts with the names of the device's driver and of the device. See
 /// [`print`](mod@crate::print) for the format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;
@@ -305,8 +394,14 @@ macro_rules! dev_info {
 /// `dev_dbg`, built with `DEBUG`.
 ///
 /// Without debug assertions the driver contains nothing of it, but its arguments are still checked.
-/// The kernel's dynamic debugging does not control it. Any context. See [`print`](mod@crate::print)
-/// for the format string.
+/// The kernel's dynamic debugging does not control it. See [`print`](mod@crate::print) for the
+/// format string.
+///
+/// # Context
+///
+/// Any.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use linux_driver::print::Printable;

@@ -186,7 +186,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Calls C's `__mutex_init`, or the function that does its work in the kernel at hand.
+/// Calls C's `__mutex_init`, or the function that does its work in newer kernels.
 fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKey) {
     #[cfg(has_fn = "mutex_init_generic")]
     {

@@ -273,10 +273,10 @@ impl PinnedDrop for Shared {
     #[doc(alias = "destroy_workqueue")]
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: `destroy_workqueue` requires:
-        // - that neither a caller nor the timer of a delayed item queues anything to the queue from
-        //   now on (`drain_workqueue` refuses what is queued meanwhile, and up to 6.12 leaves it
-        //   pending for ever): every item that can be queued here shares this value, and was
-        //   cancelled before it gave up its share;
+        // - that neither a caller nor the timer of a delayed item queues anything from now on: every
+        //   item that can be queued here shares this value, and was cancelled before it gave up its
+        //   share. (`drain_workqueue` refuses what is queued meanwhile, and up to 6.12 leaves it
+        //   pending for ever);
         // - a caller that is not an item of the queue, because it would wait for that item: such an
         //   item would still have a share;
         // - a workqueue that belongs to the caller: by the type's invariant it does.
