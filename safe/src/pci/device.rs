@@ -265,8 +265,10 @@ impl Device<Core> {
     /// # Errors
     ///
     /// - `ENOSYS` if the device does not support SR-IOV;
-    /// - `EINVAL` if it does not support so many functions;
-    /// - `EBUSY` if virtual functions are enabled already.
+    /// - `EINVAL` if it does not support so many functions, or if virtual functions are enabled
+    ///   already;
+    /// - `ENOMEM` if the addresses or bus numbers for them are missing;
+    /// - otherwise the error of C's function.
     #[doc(alias = "pci_enable_sriov")]
     pub fn enable_sriov(&self, num_vfs: u16) -> Result {
         // SAFETY: `pci_enable_sriov` requires a physical function (it returns `-ENOSYS` for

@@ -424,8 +424,8 @@ unsafe extern "C" fn remove<T: Driver>(pdev: *mut sys::pci_dev) {
         T::remove(unsafe { Device::<Core>::from_raw(pdev) }, this);
     };
     // SAFETY: `unbind` requires:
-    // - the bus's `remove`, with the device's lock held, once after `bind` returned 0: this function
-    //   is that;
+    // - the bus's `remove`, with the device's lock held, once after `bind` returned 0: this is that
+    //   function;
     // - that no other callback uses the data until it returns: the others run under the device's
     //   lock, except runtime callbacks, which the argument announces.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };

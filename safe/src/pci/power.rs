@@ -81,8 +81,11 @@ impl PowerState {
 }
 
 impl Device<Core> {
-    /// Puts the device into a power state: C's `pci_set_power_state`. As in C, a state that the
-    /// device does not support is ignored without an error.
+    /// Puts the device into a power state: C's `pci_set_power_state`.
+    ///
+    /// As in C, a request is ignored without an error if it is for [`D1`](PowerState::D1) or
+    /// [`D2`](PowerState::D2) and the device does not support these, or if a quirk forbids D3. If
+    /// the device refuses the change, the kernel only logs that.
     ///
     /// # Context
     ///
@@ -90,7 +93,10 @@ impl Device<Core> {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device does not change its state.
+    /// - `EIO` if the device does not support power management, or cannot be accessed;
+    /// - `EINVAL` if the device is in a deeper sleep than `state`, which is not `D0`.
+    ///
+    /// For a sleep state, C ignores these errors if the platform (such as ACPI) sets the state.
     #[doc(alias = "pci_set_power_state")]
     pub fn set_power_state(&self, state: PowerState) -> Result {
         // SAFETY: `pci_set_power_state` writes `current_state` and bit fields without a lock of its
@@ -158,16 +164,20 @@ impl Device<Exclusive> {
         to_result(unsafe { sys::pci_save_state(self.as_raw()) })
     }
 
-    /// Restores what [`save_state`](Self::save_state) saved: C's `pci_restore_state`. Does not
-    /// change the configuration header if nothing was saved.
+    /// Restores the configuration space that was saved last: C's `pci_restore_state`.
+    ///
+    /// Kernels differ if nothing was saved with [`save_state`](Self::save_state) since the last
+    /// restore. Older kernels leave the configuration header unchanged. Newer ones, with stable
+    /// updates such as 6.12.117, restore what was saved before. They save the state themselves when
+    /// they add a device.
     ///
     /// # Context
     ///
     /// May sleep.
     #[doc(alias = "pci_restore_state")]
     pub fn restore_state(&self) {
-        // SAFETY: same preconditions as in `save_state`. Without a saved state the function leaves
-        // the header of configuration space unchanged.
+        // SAFETY: same preconditions as in `save_state`. The function reads only memory of the
+        // device, whether a state was saved or not.
         unsafe { sys::pci_restore_state(self.as_raw()) };
     }
 }

@@ -273,7 +273,7 @@ impl PinnedDrop for Shared {
     #[doc(alias = "destroy_workqueue")]
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: `destroy_workqueue` requires:
-        // - that neither a caller nor the timer of a delayed item queues anything from now on: every
+        // - that neither a caller nor the timer of a delayed item queues anything from now on: each
         //   item that can be queued here shares this value, and was cancelled before it gave up its
         //   share. (`drain_workqueue` refuses what is queued meanwhile, and up to 6.12 leaves it
         //   pending for ever);
