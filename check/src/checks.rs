@@ -8,11 +8,10 @@
 //! says of each check on how many things it ran: one that had nothing to look at says why, and
 //! never passes for a good one.
 
-use std::fs;
 use std::path::Path;
 
 use linux_driver_abi::symvers::Symvers;
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use linux_driver_kernels::BuildTree;
 use linux_driver_kernels::Config;
 
@@ -230,7 +229,7 @@ fn uts_release(tree: &BuildTree) -> Result<String> {
     if !path.is_file() {
         return Ok(tree.release.clone());
     }
-    let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let text = fs::read_to_string(&path)?;
     let release = text
         .lines()
         .find_map(|line| line.strip_prefix("#define UTS_RELEASE "));

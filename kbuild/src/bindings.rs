@@ -11,14 +11,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt::Write;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cargo_metadata::Message;
 use linux_driver_abi::dwarf::{self, BitFields, c_name};
 use linux_driver_abi::model::{Abi, Constant, Field, Origin, Scope};
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 use object::{Object, ObjectSection, ObjectSymbol};
 
 /// A workspace with `linux-driver-sys`, and the kernel that its bindings are for.
@@ -100,7 +99,7 @@ pub fn read(
     constants: &[String],
     dir: &Path,
 ) -> Result<Abi> {
-    let text = fs::read_to_string(bindings).map_err(|e| Error::io(bindings, "read", &e))?;
+    let text = fs::read_to_string(bindings)?;
     let file = syn::parse_file(&text).map_err(|e| {
         Error::new(
             bindings.display(),
@@ -348,7 +347,7 @@ fn compile(
         .arg(format!("--emit=obj={}", object.display()))
         .arg(&source);
     process::run(&mut command)?;
-    let bytes = fs::read(&object).map_err(|e| Error::io(&object, "read", &e))?;
+    let bytes = fs::read(&object)?;
     Ok((bytes, object))
 }
 
@@ -474,6 +473,6 @@ fn data(file: &object::File<'_>, name: &str) -> Option<[u8; 16]> {
 
 fn write(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
     let path = dir.join(name);
-    fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
+    fs::write(&path, text)?;
     Ok(path)
 }

@@ -9,14 +9,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use linux_driver_abi::dwarf;
 use linux_driver_abi::model::{Abi, Constant, Function, Linkage, Origin, Scope};
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::progress::Progress;
-use linux_driver_host::{Cache, Error, Result};
+use linux_driver_host::{Cache, Error, Result, fs};
 use linux_driver_kernels::Config;
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -65,10 +64,10 @@ pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Resu
         let path = dir.join(RESULT);
         let json = serde_json::to_vec(&abi)
             .map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
-        fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
+        fs::write(&path, json)
     })?;
     let path = dir.join(RESULT);
-    let json = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let json = fs::read(&path)?;
     serde_json::from_slice(&json).map_err(|e| {
         Error::new(
             path.display(),
@@ -106,7 +105,7 @@ fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
         &Recorded::read(&dir.join("layouts.o"), &kbuild.tree.dir)?,
     )?;
     let path = dir.join("layouts.o");
-    let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let bytes = fs::read(&path)?;
     let symvers = Symvers::read(&kbuild.tree.dir.join("Module.symvers"))?;
     let mut abi = there.abi(&bytes, &path, &symvers)?;
     for (kind, names) in [

@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel build tree: its configuration, the flags that follow from it, the sysroot of `core`,
-//! driving Kbuild, and checking the module that comes out.
+//! From a driver crate to a module.
+//!
+//! [`DriverCrate`] finds the driver, and [`Builder`] makes a [`Module`] of it for one kernel:
+//! `toolchain` and `sysroot` provide rustc and `core`, `arch` the compiler's flags, `prepare` what
+//! the bindings need of the kernel, `compile` the Rust object of the crate (`host_crates` keeps
+//! what is the same for all drivers, `unseen` looks for what rustc's lint misses), `link` what of
+//! it is reachable, and [`Kbuild`] the module. `headers` and `bindings` read what the kernel's
+//! compiler and rustc lay out; `usage` reads what the code uses.
 
 // `linux_driver_host::output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod arch;
 pub mod bindings;
-pub mod driver;
+mod builder;
+mod compile;
+mod driver_crate;
 pub mod headers;
-pub mod make;
+mod host_crates;
+mod link;
+mod make;
 pub mod prepare;
 pub mod recorded;
 pub mod sysroot;
 pub mod toolchain;
+mod unseen;
 pub mod usage;
+
+pub use builder::{Builder, Module};
+pub use driver_crate::{DriverCrate, Language};
+pub use link::symbols;
+pub use make::{Kbuild, no_warnings};

@@ -4,12 +4,11 @@
 //! Kbuild compiles all shims and the probe once a kernel; the command that it recorded gives the C
 //! flags.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use linux_driver_host::cache::Key;
 use linux_driver_host::progress::Progress;
-use linux_driver_host::{Cache, Error, Result};
+use linux_driver_host::{Cache, Error, Result, fs};
 use object::{Object, ObjectSymbol};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +21,7 @@ const SOURCES: [&str; 4] = ["wrapper.h", "shims.h", "shims.c", "probe.c"];
 /// `kernel.json`: a kernel as `linux-driver-sys` sees it. The file's folder goes into the
 /// environment of cargo as `LINUX_DRIVER_KERNEL_DIR`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Kernel {
+pub struct PreparedKernel {
     /// What `uname -r` says under it.
     pub release: String,
     /// Its build tree.
@@ -45,7 +44,7 @@ pub struct Prepared {
     /// The folder of `kernel.json`.
     pub dir: PathBuf,
     /// What stands in it.
-    pub kernel: Kernel,
+    pub kernel: PreparedKernel,
     /// The C sources of `linux-driver-sys`, which a module's shims are compiled from.
     pub sources: Vec<PathBuf>,
     /// Names this kernel, its tree and these sources.
@@ -70,7 +69,7 @@ pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
         }
     };
     let path = dir.join("kernel.json");
-    let text = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let text = fs::read(&path)?;
     let kernel = serde_json::from_slice(&text).map_err(|e| {
         Error::new(
             path.display(),
@@ -130,7 +129,7 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
         .map_err(|error| refused(error, kbuild))?;
     let recorded = Recorded::read(&dir.join("shims.o"), &kbuild.tree.dir)?;
     write_stamps(dir, &recorded)?;
-    let kernel = Kernel {
+    let kernel = PreparedKernel {
         release: kbuild.tree.release.clone(),
         build_tree: kbuild.tree.dir.clone(),
         cc_flags: recorded.cc_flags,
@@ -141,7 +140,7 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     let path = dir.join("kernel.json");
     let json = serde_json::to_vec_pretty(&kernel)
         .map_err(|e| Error::new(path.display(), "to write it", e, "report this"))?;
-    fs::write(&path, json).map_err(|e| Error::io(&path, "write", &e))
+    fs::write(&path, json)
 }
 
 /// The error of a kernel whose headers the C shims do not compile with, if that is what Kbuild
@@ -201,7 +200,7 @@ const STAMPS: &str = "headers";
 /// When a file was changed last, and its size; nothing of one that is not there.
 fn stamp(path: &str) -> String {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path)
+    std::fs::metadata(path)
         .map(|meta| format!("{}.{}:{}", meta.mtime(), meta.mtime_nsec(), meta.size()))
         .unwrap_or_default()
 }
@@ -219,7 +218,7 @@ pub(crate) const SHIM_PREFIX: &str = "linux_driver_";
 
 /// The shims that the header declares, each on a line `SHIM(NAME) …;`.
 fn shims(header: &Path) -> Result<Vec<String>> {
-    let text = fs::read_to_string(header).map_err(|e| Error::io(header, "read", &e))?;
+    let text = fs::read_to_string(header)?;
     let names = text
         .lines()
         .filter_map(|line| line.strip_prefix("SHIM(")?.split_once(')'));
@@ -228,7 +227,7 @@ fn shims(header: &Path) -> Result<Vec<String>> {
 
 /// Reads from the probe's symbols how MODULE_DEVICE_TABLE names a table.
 fn device_table_symbol(probe: &Path) -> Result<String> {
-    let bytes = fs::read(probe).map_err(|e| Error::io(probe, "read", &e))?;
+    let bytes = fs::read(probe)?;
     let unreadable = |found: String| {
         Error::new(
             probe.display(),

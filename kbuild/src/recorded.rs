@@ -4,10 +4,9 @@
 //! It is the one list of C flags: bindgen gets it too, since layouts differ silently where two
 //! compilers get different flags.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 
 /// What Kbuild did to make an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +24,7 @@ impl Recorded {
     pub fn read(object: &Path, build_tree: &Path) -> Result<Self> {
         let name = object.file_name().unwrap_or_default().to_string_lossy();
         let record = object.with_file_name(format!(".{name}.cmd"));
-        let text = fs::read_to_string(&record).map_err(|e| Error::io(&record, "read", &e))?;
+        let text = fs::read_to_string(&record)?;
         let dirs = [
             build_tree.to_owned(),
             object.parent().unwrap_or(object).to_owned(),

@@ -5,12 +5,11 @@
 //! GOT: it does not fit these kernels. `compiler_builtins` is an empty crate: what it would bring,
 //! the kernel has (`memcpy`) or does not want (floating point).
 
-use std::fs;
 use std::path::PathBuf;
 
 use linux_driver_host::cache::Key;
 use linux_driver_host::progress::Progress;
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Result, fs, process};
 
 use crate::arch::Target;
 use crate::toolchain::Toolchain;
@@ -42,7 +41,7 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
     ));
     let place = cache.get_or_make("sysroot", target.triple, &key, |staging, _| {
         let lib = staging.join("lib/rustlib").join(target.triple).join("lib");
-        fs::create_dir_all(&lib).map_err(|e| Error::io(&lib, "make", &e))?;
+        fs::create_dir_all(&lib)?;
         let source = toolchain.library.join("core/src/lib.rs");
         let mut core = toolchain.command();
         core.args([
@@ -71,7 +70,7 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
             .arg(&source);
         process::run(&mut core)?;
         let builtins = staging.join("compiler_builtins.rs");
-        fs::write(&builtins, COMPILER_BUILTINS).map_err(|e| Error::io(&builtins, "write", &e))?;
+        fs::write(&builtins, COMPILER_BUILTINS)?;
         let mut stub = toolchain.command();
         stub.args([
             "--crate-name",

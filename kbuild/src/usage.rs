@@ -17,15 +17,14 @@ mod allocated;
 mod mark;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use cargo_metadata::Message;
 use linux_driver_abi::Usage;
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 
 use crate::bindings::Workspace;
-use crate::make::write_if_changed;
+use crate::make::{copy_if_changed, write_if_changed};
 use crate::prepare::SHIM_PREFIX;
 
 /// Before a name in a note.
@@ -44,18 +43,15 @@ pub fn of(workspace: &Workspace, packages: &[&str]) -> Result<Usage> {
 fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Usage> {
     let dir = workspace.target_dir.join("linux-driver-usage");
     let out = dir.join("marked");
-    fs::create_dir_all(&out).map_err(|e| Error::io(&out, "make", &e))?;
+    fs::create_dir_all(&out)?;
     // What else the build script wrote stays as it is.
     let made = bindings.parent().unwrap_or(bindings);
-    for entry in fs::read_dir(made).map_err(|e| Error::io(made, "read", &e))? {
-        let entry = entry.map_err(|e| Error::io(made, "read", &e))?;
-        if entry.path() != bindings && entry.path().is_file() {
-            let contents =
-                fs::read(entry.path()).map_err(|e| Error::io(&entry.path(), "read", &e))?;
-            write_if_changed(&out.join(entry.file_name()), &contents)?;
-        }
-    }
-    let text = fs::read_to_string(bindings).map_err(|e| Error::io(bindings, "read", &e))?;
+    let others = fs::read_dir(made)?.into_iter();
+    let others: Vec<PathBuf> = others
+        .filter(|path| path != bindings && path.is_file())
+        .collect();
+    copy_if_changed(&others, &out)?;
+    let text = fs::read_to_string(bindings)?;
     let marked = mark::marked(&text, &bindings.display().to_string())?;
     write_if_changed(&out.join("bindings.rs"), marked.as_bytes())?;
     let wrapper = wrapper(&dir, &out)?;
@@ -132,15 +128,13 @@ fn note(usage: &mut Usage, message: &str) {
 /// A program in the place of rustc: it gives `linux-driver-sys` the marked bindings, and has each
 /// use of something deprecated said, whatever the code allows.
 fn wrapper(dir: &Path, out: &Path) -> Result<PathBuf> {
-    use std::os::unix::fs::PermissionsExt;
     let path = dir.join("rustc-wrapper");
     let quoted = out.display().to_string().replace('\'', r"'\''");
     let text = format!(
         "#!/bin/sh\nif [ -z \"$OUT_DIR\" ] || [ \"$CARGO_PKG_NAME\" != linux-driver-sys ]; then\n\tif [ -n \"$CARGO_PRIMARY_PACKAGE$CARGO_PKG_NAME\" ]; then exec \"$@\" --force-warn deprecated; fi\n\texec \"$@\"\nfi\nOUT_DIR='{quoted}'\nexport OUT_DIR\nexec \"$@\"\n"
     );
     write_if_changed(&path, text.as_bytes())?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
-        .map_err(|e| Error::io(&path, "change", &e))?;
+    fs::set_mode(&path, 0o755)?;
     Ok(path)
 }
 

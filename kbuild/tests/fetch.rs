@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use linux_driver_host::{Cache, process};
-use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kbuild::Kbuild;
 use linux_driver_kernels::BuildHost;
 use linux_driver_kernels::{Catalogue, Kernel, acquire};
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 use linux_driver_host::Cache;
 use linux_driver_host::packages::Install;
-use linux_driver_kbuild::driver::{Builder, Source};
-use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kbuild::Kbuild;
+use linux_driver_kbuild::{Builder, DriverCrate};
 use linux_driver_kernels::{Catalogue, acquire};
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -95,8 +95,8 @@ fn modules(kernel: &str) -> (PathBuf, PathBuf) {
     };
     let builder = Builder::new(cache, kbuild, Install::Refused);
     let build = |name: &str| {
-        let source =
-            Source::find(&root().join("Cargo.toml"), Some(name)).unwrap_or_else(|e| panic!("{e}"));
+        let source = DriverCrate::find(&root().join("Cargo.toml"), Some(name))
+            .unwrap_or_else(|e| panic!("{e}"));
         builder.build(&source).unwrap_or_else(|e| panic!("{e}")).ko
     };
     (build("registers"), build("registers-c"))

@@ -3,7 +3,7 @@
 //! or `driver.toml` of one in C.
 
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::driver::Source;
+use linux_driver_kbuild::DriverCrate;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::{Boot, Machine, Plan, Step};
 use serde::Deserialize;
@@ -193,7 +193,7 @@ impl Settings {
     }
 
     /// The settings of this driver.
-    pub fn of(source: &Source) -> Result<Self> {
+    pub fn of(source: &DriverCrate) -> Result<Self> {
         let settings = match &source.settings {
             serde_json::Value::Null => Ok(Self::default()),
             settings => serde_json::from_value(settings.clone()),

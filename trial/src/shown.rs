@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::driver::{Source, symbols};
+use linux_driver_kbuild::{DriverCrate, symbols};
 use linux_driver_vm::{Report, StepResult};
 use regex_lite::Regex;
 
@@ -15,7 +15,7 @@ use crate::steps::{LOADED, PROBED};
 /// Returns a row for each thing that the driver had to show besides what its steps expect, with the
 /// message that shows it.
 pub(crate) fn rows(
-    source: &Source,
+    source: &DriverCrate,
     settings: &Settings,
     ko: &Path,
     report: &Report,
@@ -72,7 +72,7 @@ pub(crate) fn rows(
 
 /// Returns the row for [`EXPECTED`] of the driver's folder, if there is one: each of its messages
 /// must appear, in that order.
-fn listed(source: &Source, messages: &[&str]) -> Result<Option<Row>> {
+fn listed(source: &DriverCrate, messages: &[&str]) -> Result<Option<Row>> {
     let path = source.dir.join(EXPECTED);
     if !path.is_file() {
         return Ok(None);

@@ -2,7 +2,7 @@
 //! The steps of a driver's life: what is done with it if its manifest lists no steps.
 
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::driver::Source;
+use linux_driver_kbuild::DriverCrate;
 use linux_driver_vm::{Action, Device, Step};
 
 use crate::settings::Settings;
@@ -41,7 +41,7 @@ fn device_of(aliases: &[String]) -> Option<Device> {
 }
 
 /// Returns the path of the driver's module in the machine.
-pub(crate) fn module_path(source: &Source) -> String {
+pub(crate) fn module_path(source: &DriverCrate) -> String {
     format!("/{}.ko", source.module)
 }
 
@@ -51,7 +51,11 @@ pub(crate) fn module_path(source: &Source) -> String {
 /// # Errors
 ///
 /// If the manifest names a device that none can be.
-pub(crate) fn of(source: &Source, settings: &Settings, aliases: &[String]) -> Result<Vec<Step>> {
+pub(crate) fn of(
+    source: &DriverCrate,
+    settings: &Settings,
+    aliases: &[String],
+) -> Result<Vec<Step>> {
     let life = Steps {
         source,
         settings,
@@ -68,7 +72,7 @@ pub(crate) fn of(source: &Source, settings: &Settings, aliases: &[String]) -> Re
 
 /// What the usual steps of a life follow from.
 struct Steps<'a> {
-    source: &'a Source,
+    source: &'a DriverCrate,
     settings: &'a Settings,
     aliases: &'a [String],
 }

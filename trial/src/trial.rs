@@ -7,7 +7,7 @@ use std::time::Duration;
 use linux_driver_check::modinfo;
 use linux_driver_host::Result;
 use linux_driver_host::progress::Progress;
-use linux_driver_kbuild::driver::Source;
+use linux_driver_kbuild::DriverCrate;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::protocol::GUEST_PATH;
 use linux_driver_vm::{
@@ -46,7 +46,7 @@ type Run<'a> = dyn Fn(&Machine, &Plan, &Path, &mut dyn FnMut(&StepResult)) -> Re
 /// A driver to try.
 pub struct Trial<'a> {
     /// The driver's source.
-    pub source: &'a Source,
+    pub source: &'a DriverCrate,
     /// How it is tried.
     pub settings: &'a Settings,
     /// Its module, built for the kernel of the trial.

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use clap::Args;
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::{Cache, Error, Result};
-use linux_driver_kbuild::driver::{Builder, Source};
-use linux_driver_kbuild::make::Kbuild;
+use linux_driver_kbuild::Kbuild;
+use linux_driver_kbuild::{Builder, DriverCrate};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 
 use crate::needs;
@@ -189,9 +189,9 @@ fn noted(kernel: Kernel) -> Kernel {
 impl DriverArgs {
     /// The driver's source: the one that is named, or the one in whose folder this is run. In the
     /// folder of this repository, and in those that only hold others, it is `edu`.
-    pub(crate) fn source(&self) -> Result<Source> {
+    pub(crate) fn source(&self) -> Result<DriverCrate> {
         let source = match (&self.manifest_path, &self.package) {
-            (Some(manifest), package) => Source::find(manifest, package.as_deref())?,
+            (Some(manifest), package) => DriverCrate::find(manifest, package.as_deref())?,
             (None, Some(package)) => Self::named(package)?,
             (None, None) => Self::at_hand(&current_dir()?, &workspace())?,
         };
@@ -199,32 +199,33 @@ impl DriverArgs {
     }
 
     /// A driver of the workspace in which this is run, or of this one.
-    fn named(package: &str) -> Result<Source> {
+    fn named(package: &str) -> Result<DriverCrate> {
         let here = current_dir()?;
         let manifest = here
             .ancestors()
             .map(|dir| dir.join(MANIFEST))
             .find(|path| path.is_file());
-        let of_here = manifest.and_then(|manifest| Source::find(&manifest, Some(package)).ok());
-        of_here.map_or_else(|| Source::find(&self::manifest(), Some(package)), Ok)
+        let of_here =
+            manifest.and_then(|manifest| DriverCrate::find(&manifest, Some(package)).ok());
+        of_here.map_or_else(|| DriverCrate::find(&self::manifest(), Some(package)), Ok)
     }
 
     /// The driver in whose folder `dir` is.
-    fn at_hand(dir: &Path, workspace: &Path) -> Result<Source> {
+    fn at_hand(dir: &Path, workspace: &Path) -> Result<DriverCrate> {
         let workspace = workspace
             .canonicalize()
             .unwrap_or_else(|_| workspace.to_owned());
         for dir in dir.ancestors() {
             let manifest = dir.join(MANIFEST);
             if dir == workspace {
-                return Source::find(&manifest, Some(DEFAULT_DRIVER));
+                return DriverCrate::find(&manifest, Some(DEFAULT_DRIVER));
             }
             if manifest.is_file() {
-                return Source::find(&manifest, None);
+                return DriverCrate::find(&manifest, None);
             }
             if dir.starts_with(&workspace) && dir.join("Kbuild").is_file() {
                 let name = dir.file_name().unwrap_or_default().to_string_lossy();
-                return Source::find(&workspace.join(MANIFEST), Some(&name));
+                return DriverCrate::find(&workspace.join(MANIFEST), Some(&name));
             }
         }
         Err(Error::new(

@@ -15,7 +15,7 @@ use linux_driver_host::packages::{self, Install, Need};
 use linux_driver_host::process::{self, Running};
 use linux_driver_host::table::aligned;
 use linux_driver_host::{Cache, Error, Result, output};
-use linux_driver_kbuild::driver::Source;
+use linux_driver_kbuild::DriverCrate;
 use linux_driver_kbuild::toolchain::Toolchain;
 use linux_driver_kernels::{Catalogue, Kernel, RUNNING};
 
@@ -259,8 +259,8 @@ impl Args {
     }
 
     /// The drivers to try.
-    fn drivers(&self) -> Result<Vec<(Source, Settings)>> {
-        let sources = Source::all(&manifest())?;
+    fn drivers(&self) -> Result<Vec<(DriverCrate, Settings)>> {
+        let sources = DriverCrate::all(&manifest())?;
         let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         if let Some(unknown) = self
             .package
@@ -340,7 +340,7 @@ fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
 }
 
 /// What a driver's life, or a scenario of it, is called in a kernel.
-fn name_of(source: &Source, scenario: Option<&str>, kernel: &str) -> String {
+fn name_of(source: &DriverCrate, scenario: Option<&str>, kernel: &str) -> String {
     let what = scenario.map(|name| format!(": {name}")).unwrap_or_default();
     format!("{}{what} in {kernel}", source.name)
 }
@@ -410,7 +410,7 @@ fn must_not_compile(
     let Some(kernel) = kernels.first() else {
         return Ok(());
     };
-    let facade = Source::find(&manifest(), Some("linux-driver"))?;
+    let facade = DriverCrate::find(&manifest(), Some("linux-driver"))?;
     let rustc = builder(cache, kernel, install)?.rustc(&facade)?;
     let dir = workspace().join("tests/compile-fail");
     let files = compile_fail::files(&dir)?;
@@ -551,7 +551,7 @@ fn drivers(
 /// A module that was built, to be tried in a kernel.
 struct Try<'a> {
     name: String,
-    source: &'a Source,
+    source: &'a DriverCrate,
     settings: Settings,
     kernel: &'a Kernel,
     boot: Boot,

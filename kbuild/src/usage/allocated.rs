@@ -3,11 +3,10 @@
 //! allocates on the heap.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use cargo_metadata::{CrateType, Message};
 use linux_driver_abi::dwarf::{Debug, Index, with_debug};
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 use object::read::archive::ArchiveFile;
 
 use crate::bindings::Workspace;
@@ -70,7 +69,7 @@ pub(super) fn by(workspace: &Workspace, packages: &[&str]) -> Result<BTreeSet<St
 
 /// Looks at the objects of an archive; returns how many there were.
 fn archive(path: &std::path::Path, found: &mut BTreeSet<String>) -> Result<usize> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    let bytes = fs::read(path)?;
     let bad = |e: object::Error| {
         Error::new(
             path.display(),

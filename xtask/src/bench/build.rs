@@ -12,11 +12,11 @@ use linux_driver_check::{self as check, LoadedSize};
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, output, process};
+use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::arch::{self, Target};
-use linux_driver_kbuild::driver::{Builder, Language, Source};
-use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kbuild::sysroot::sysroot;
 use linux_driver_kbuild::toolchain::Toolchain;
+use linux_driver_kbuild::{Builder, DriverCrate, Language};
 use linux_driver_kernels::Kernel;
 use linux_driver_vm::{Machine, Plan};
 use serde::Serialize;
@@ -105,7 +105,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let rust = RustCopy::new(&dir.join("edu"))?;
     let target = arch::target(&kernel.tree()?)?;
     fetch_crates(&rust.manifest, &toolchain, target.triple)?;
-    let source = Source::find(&rust.manifest, None)?;
+    let source = DriverCrate::find(&rust.manifest, None)?;
     // What the user's cache is to have before anything warm is measured.
     sysroot(&cache, &toolchain, &target)?;
     if let Language::Rust { sys, .. } = &source.language {
@@ -185,7 +185,7 @@ struct Bench<'a> {
     /// Where all is built.
     dir: PathBuf,
     /// The copy of the sample.
-    source: Source,
+    source: DriverCrate,
 }
 
 impl Bench<'_> {
@@ -220,7 +220,7 @@ impl Bench<'_> {
                 self.kbuild.clone(),
                 self.install,
             );
-            let source = Source {
+            let source = DriverCrate {
                 target_dir: dir.join("target"),
                 ..self.source.clone()
             };

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use linux_driver_check as check;
 use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, output, packages};
-use linux_driver_kbuild::driver::Source;
+use linux_driver_kbuild::DriverCrate;
 use linux_driver_vm::protocol::GUEST_PATH;
 use linux_driver_vm::{
     Action, Device, GuestFile, Machine, Outcome as StepOutcome, Plan, Report, Step, init_program,
@@ -116,7 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let builder = builder(&cache, &kernel, install)?;
     let built = |features: &[String]| -> Result<[Driver; 2]> {
         let built = |package, name, prefix| -> Result<Driver> {
-            let source = Source::find(&manifest(), Some(package))?.with_features(features);
+            let source = DriverCrate::find(&manifest(), Some(package))?.with_features(features);
             let ko = builder.build(&source)?.ko;
             Ok(Driver { name, prefix, ko })
         };

@@ -7,8 +7,8 @@ use linux_driver_abi::Needed;
 use linux_driver_abi::model::{Abi, Type};
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::{Cache, Error, Result};
+use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::headers::{self, Wanted};
-use linux_driver_kbuild::make::Kbuild;
 use linux_driver_kernels::Kernel;
 
 use crate::args::workspace;

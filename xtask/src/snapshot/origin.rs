@@ -82,7 +82,7 @@ impl Origin {
         found_in: &'static str,
         abi: &Abi,
         kernel: &Kernel,
-        prepared: &prepare::Kernel,
+        prepared: &prepare::PreparedKernel,
     ) -> Result<Self> {
         let config = kernel.build_tree.join(".config");
         let config = std::fs::read(&config).map_err(|e| Error::io(&config, "read", &e))?;

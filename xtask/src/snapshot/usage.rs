@@ -7,8 +7,8 @@ use std::path::Path;
 use linux_driver_abi::Usage;
 use linux_driver_host::{Error, Result, output};
 use linux_driver_kbuild::bindings::Workspace;
-use linux_driver_kbuild::driver::{Language, Source};
 use linux_driver_kbuild::usage;
+use linux_driver_kbuild::{DriverCrate, Language};
 
 use crate::Outcome;
 use crate::args::{catalogue, manifest, workspace};
@@ -31,10 +31,13 @@ pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
 
 fn of_samples(kernel: &str) -> Result<Usage> {
     let samples = workspace().join("samples");
-    let rust = |source: &Source| {
+    let rust = |source: &DriverCrate| {
         matches!(source.language, Language::Rust { .. }) && source.dir.starts_with(&samples)
     };
-    let sources: Vec<Source> = Source::all(&manifest())?.into_iter().filter(rust).collect();
+    let sources: Vec<DriverCrate> = DriverCrate::all(&manifest())?
+        .into_iter()
+        .filter(rust)
+        .collect();
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
     usage::of(&bindings_of_snapshot(kernel), &names)
 }

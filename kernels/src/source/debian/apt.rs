@@ -3,14 +3,14 @@
 //! the cache, so that the system's are neither used nor changed. Signatures and hashes are checked
 //! as ever.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
 use linux_driver_host::cache::{Disk, Key};
 use linux_driver_host::progress::Progress;
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Error, Result, fs, process};
 
 use super::archives::Archives;
 use super::index::{self, Offer, Package};
@@ -52,7 +52,7 @@ impl Apt {
         let dir = cache.entry_path("apt", &name, &key);
         for folder in ["lists/partial", "archives/partial", "log"] {
             let folder = dir.join(folder);
-            fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "make", &e))?;
+            fs::create_dir_all(&folder)?;
         }
         write_if_new(&dir.join("sources.list"), &sources)?;
         write_if_new(&dir.join("status"), "")?;
@@ -69,7 +69,9 @@ impl Apt {
 
     /// Downloads the lists if they are older than an hour; whether they were.
     pub(super) fn refresh_if_old(&self) -> Result<bool> {
-        let age = fs::metadata(self.stamp())
+        let age = self
+            .stamp()
+            .metadata()
             .and_then(|meta| meta.modified())
             .map(|time| SystemTime::now().duration_since(time));
         // A stamp from the future says nothing either.
@@ -285,7 +287,7 @@ fn write_if_new(path: &Path, text: &str) -> Result<()> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|e| Error::io(path, "write", &e))
+    fs::write(path, text)
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 //! version's image stays in the archive for longer than its headers.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use linux_driver_host::progress::Progress;
-use linux_driver_host::{Cache, Error, Result};
+use linux_driver_host::{Cache, Error, Result, fs};
 
 use super::apt::Apt;
 use super::archives::Archives;
@@ -128,7 +127,7 @@ pub(crate) fn files(
 ) -> Result<Files> {
     let apt = open(cache, suites, arch)?;
     let debs = staging.join("debs");
-    fs::create_dir(&debs).map_err(|e| Error::io(&debs, "make", &e))?;
+    fs::create_dir(&debs)?;
     let deb_of = |name: &str| -> Result<(std::path::PathBuf, index::Package)> {
         let found = apt.show(&[format!("{name}={}", holding.version)])?;
         let package = found
@@ -171,7 +170,7 @@ pub(crate) fn files(
         }
         files.packages.push((&package).into());
     }
-    fs::remove_dir_all(&debs).map_err(|e| Error::io(&debs, "remove", &e))?;
+    fs::remove_dir_all(&debs)?;
     if files.kernel.is_empty() {
         return Err(Error::new(
             &holding.release,

@@ -2,11 +2,10 @@
 //! Headers packages name the folder that they are made for, /usr/src, in their makefiles. In the
 //! cache they stand elsewhere.
 
-use std::fs;
 use std::path::Path;
 
 use linux_driver_host::path::fit_for_make;
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Result, fs};
 
 /// The makefiles of a headers folder that name paths.
 const MAKEFILES: [&str; 2] = ["Makefile", ".kernelvariables"];
@@ -28,8 +27,8 @@ pub(super) fn move_to(tree: &Path, place: &Path) -> Result<()> {
     for name in MAKEFILES {
         let path = tree.join(name);
         if path.is_file() {
-            let text = fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
-            fs::write(&path, moved(&text, place)).map_err(|e| Error::io(&path, "write", &e))?;
+            let text = fs::read_to_string(&path)?;
+            fs::write(&path, moved(&text, place))?;
         }
     }
     Ok(())

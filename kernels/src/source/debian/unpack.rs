@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Packages, unpacked: without their scripts, and of an image only the kernel itself.
 
-use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use linux_driver_host::process::{self, Running};
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 
 /// Unpacks a whole package into the folder.
 pub(super) fn unpack(deb: &Path, dir: &Path) -> Result<()> {
@@ -47,7 +46,7 @@ pub(super) fn unpack_image(deb: &Path, image: &Path) -> Result<bool> {
 /// else is in the package, such as the modules of an image, is not unpacked, and no name in the
 /// package becomes a path.
 pub(super) fn unpack_file(deb: &Path, pattern: &str, file: &Path) -> Result<bool> {
-    let out = File::create(file).map_err(|e| Error::io(file, "write", &e))?;
+    let out = fs::create(file)?;
     let mut tar = Command::new("tar");
     // The first that matches; tar stops there, maybe long before the end of the package.
     tar.args([
@@ -58,12 +57,8 @@ pub(super) fn unpack_file(deb: &Path, pattern: &str, file: &Path) -> Result<bool
         pattern,
     ]);
     let ended = data_through(deb, tar, out.into())?;
-    if fs::metadata(file)
-        .map_err(|e| Error::io(file, "read", &e))?
-        .len()
-        == 0
-    {
-        fs::remove_file(file).map_err(|e| Error::io(file, "remove", &e))?;
+    if fs::metadata(file)?.len() == 0 {
+        fs::remove_file(file)?;
         return Ok(false);
     }
     ended.check(|ended| ended.sink.success())?;
@@ -104,7 +99,7 @@ impl Ended {
 /// Sends what the package holds, as a tar archive, through `tar`.
 fn data_through(deb: &Path, mut tar: Command, out: Stdio) -> Result<Ended> {
     let temporary = |e| Error::io(&std::env::temp_dir(), "write", &e);
-    let mut said = tempfile::tempfile().map_err(temporary)?;
+    let mut said = fs::tempfile()?;
     let errors = || said.try_clone().map_err(temporary);
     let mut dpkg = Command::new("dpkg-deb");
     dpkg.arg("--fsys-tarfile")

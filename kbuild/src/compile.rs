@@ -2,22 +2,21 @@
 //! A driver's crate, compiled for the kernel: cargo's call.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{BufRead, BufReader, IsTerminal};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cargo_metadata::{Message, PackageId};
 use linux_driver_host::process::Running;
-use linux_driver_host::{Error, Result, output};
+use linux_driver_host::{Error, Result, fs, output};
 
-use super::Source;
-use super::host_crates::hash_in;
-use super::unseen::OwnCrate;
 use crate::arch::Target;
+use crate::driver_crate::DriverCrate;
+use crate::host_crates::hash_in;
 use crate::prepare::Prepared;
 use crate::toolchain::Toolchain;
+use crate::unseen::OwnCrate;
 
 /// The profile that drivers are built with.
 const PROFILE: [(&str, &str); 8] = [
@@ -36,33 +35,33 @@ const PROFILE: [(&str, &str); 8] = [
 const REFUSAL: &str = "LINUX_DRIVER_REFUSAL";
 
 /// What cargo is told.
-pub(super) struct Compile<'a> {
-    pub(super) toolchain: &'a Toolchain,
-    pub(super) target: &'a Target,
-    pub(super) sysroot: &'a Path,
-    pub(super) prepared: &'a Prepared,
+pub(crate) struct Compile<'a> {
+    pub(crate) toolchain: &'a Toolchain,
+    pub(crate) target: &'a Target,
+    pub(crate) sysroot: &'a Path,
+    pub(crate) prepared: &'a Prepared,
     /// Where cargo keeps what it builds for kernels.
-    pub(super) target_dir: PathBuf,
+    pub(crate) target_dir: PathBuf,
     /// The unstable features of the language and of `core` that the crates may use.
-    pub(super) features: Vec<String>,
+    pub(crate) features: Vec<String>,
 }
 
 /// What cargo made.
-pub(super) struct Compiled {
+pub(crate) struct Compiled {
     /// The library that was asked for.
-    pub(super) library: PathBuf,
+    pub(crate) library: PathBuf,
     /// The hashes by which cargo names what it made for this machine of crates of a registry.
-    pub(super) host_crates: BTreeSet<String>,
+    pub(crate) host_crates: BTreeSet<String>,
     /// The libraries with a path that were compiled for the kernel: the driver, what it depends on,
     /// and the project's own.
-    pub(super) with_path: Vec<OwnCrate>,
+    pub(crate) with_path: Vec<OwnCrate>,
 }
 
 impl Compiled {
     /// The crates with a path that are not the project's own, which is where its `linux-driver-sys`
     /// is (`sys` is the folder of that crate's C sources). The driver, with this manifest, is one
     /// of them.
-    pub(super) fn of_driver(&self, manifest: &Path, sys: &Path) -> Result<Vec<&OwnCrate>> {
+    pub(crate) fn of_driver(&self, manifest: &Path, sys: &Path) -> Result<Vec<&OwnCrate>> {
         let root = sys.parent().and_then(Path::parent);
         let of_project = |own: &&OwnCrate| {
             root.is_some_and(|root| {
@@ -109,8 +108,7 @@ fn dep_info(library: &Path) -> Result<PathBuf> {
     }
     let deps = dir.join("deps");
     let stem = library.file_stem().unwrap_or_default().to_string_lossy();
-    let entries = fs::read_dir(&deps).map_err(|e| Error::io(&deps, "read", &e))?;
-    let mut named = entries.flatten().map(|entry| entry.path()).filter(|path| {
+    let mut named = fs::read_dir(&deps)?.into_iter().filter(|path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         path.extension() == library.extension()
             && name
@@ -123,7 +121,7 @@ fn dep_info(library: &Path) -> Result<PathBuf> {
 }
 
 /// Whether these are one file, or a copy of it.
-fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+fn is_same(one: &Path, other: &Path) -> Result<bool> {
     let (meta, of_other) = (fs::metadata(one)?, fs::metadata(other)?);
     if (meta.dev(), meta.ino()) == (of_other.dev(), of_other.ino()) {
         return Ok(true);
@@ -142,12 +140,12 @@ fn no_dep_info(library: &Path) -> Error {
 
 impl Compile<'_> {
     /// Compiles the crate and returns the archive of it and all that it depends on.
-    pub(super) fn archive(&self, source: &Source, manifest: &Path) -> Result<Compiled> {
+    pub(crate) fn archive(&self, source: &DriverCrate, manifest: &Path) -> Result<Compiled> {
         self.library(&source.name, &source.features, manifest, "staticlib", "a")
     }
 
     /// Compiles a library of a workspace as one that other crates use.
-    pub(super) fn rlib(&self, name: &str, manifest: &Path) -> Result<PathBuf> {
+    pub(crate) fn rlib(&self, name: &str, manifest: &Path) -> Result<PathBuf> {
         Ok(self.library(name, &[], manifest, "rlib", "rlib")?.library)
     }
 
@@ -302,7 +300,7 @@ impl Compile<'_> {
     /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before
     /// `core` is there: crates for the kernel fail, cargo goes on, and the next call finds the rest
     /// done. Nothing that it says matters.
-    pub(super) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
+    pub(crate) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
         let mut cargo = self.cargo();
         cargo.args([
             "build",
@@ -321,7 +319,7 @@ impl Compile<'_> {
     }
 
     /// rustc, as cargo calls it for a crate that uses the library `rlib` and nothing else.
-    pub(super) fn rustc(&self, rlib: &Path) -> Command {
+    pub(crate) fn rustc(&self, rlib: &Path) -> Command {
         let mut rustc = self.toolchain.command();
         rustc
             .args(["--edition=2024", "--target", self.target.triple])
@@ -461,7 +459,7 @@ mod tests {
         fs::write(&library, "of another").unwrap();
         assert_eq!(dep_info(&library).unwrap(), deps.join("edu-2.d"));
         fs::remove_file(&library).unwrap();
-        fs::hard_link(deps.join("libedu-3.a"), &library).unwrap();
+        std::fs::hard_link(deps.join("libedu-3.a"), &library).unwrap();
         assert_eq!(dep_info(&library).unwrap(), deps.join("edu-3.d"));
         assert_eq!(
             dep_info(&deps.join("libhelper-5.rlib")).unwrap(),

@@ -8,12 +8,11 @@
 //! workspaces apart by their paths within these only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_host::cache::Key;
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Result, fs, process};
 
 use crate::toolchain::Toolchain;
 
@@ -27,7 +26,7 @@ const RELEASE: &str = "release";
 const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 
 /// What cargo compiled for this machine, for one compiler and one list of versions.
-pub(super) struct HostCrates<'a> {
+pub(crate) struct HostCrates<'a> {
     cache: &'a Cache,
     key: Key,
 }
@@ -35,12 +34,12 @@ pub(super) struct HostCrates<'a> {
 impl<'a> HostCrates<'a> {
     /// For this compiler, and the crates that the library in `sys` (the C sources of
     /// `linux-driver-sys`) was tried with.
-    pub(super) fn new(cache: &'a Cache, toolchain: &Toolchain, sys: &Path) -> Result<Self> {
+    pub(crate) fn new(cache: &'a Cache, toolchain: &Toolchain, sys: &Path) -> Result<Self> {
         let lock = sys.ancestors().nth(2).map(|root| root.join("Cargo.lock"));
         let key = Key::new().with(&toolchain.version);
         let key = match lock.filter(|lock| lock.is_file()) {
             Some(lock) => {
-                let text = fs::read_to_string(&lock).map_err(|e| Error::io(&lock, "read", &e))?;
+                let text = fs::read_to_string(&lock)?;
                 // A list in another form is taken as it is.
                 key.with(needed_by("linux-driver", &text).unwrap_or(text))
             }
@@ -50,7 +49,7 @@ impl<'a> HostCrates<'a> {
     }
 
     /// Puts them into a target folder in which nothing was built yet.
-    pub(super) fn put_into(&self, target_dir: &Path) -> Result<()> {
+    pub(crate) fn put_into(&self, target_dir: &Path) -> Result<()> {
         let place = target_dir.join(RELEASE);
         let Some(entry) = self
             .cache
@@ -61,28 +60,27 @@ impl<'a> HostCrates<'a> {
         };
         let half = target_dir.join(format!("{RELEASE}.new"));
         if half.exists() {
-            fs::remove_dir_all(&half).map_err(|e| Error::io(&half, "remove", &e))?;
+            fs::remove_dir_all(&half)?;
         }
         self.cache.used(&entry);
         copy(&[entry], &half)?;
-        fs::rename(&half, &place).map_err(|e| Error::io(&place, "write", &e))
+        fs::rename(&half, &place)
     }
 
     /// Keeps those that `made` names by their hashes, if none are kept yet.
-    pub(super) fn keep(&self, target_dir: &Path, made: &BTreeSet<String>) -> Result<()> {
+    pub(crate) fn keep(&self, target_dir: &Path, made: &BTreeSet<String>) -> Result<()> {
         if made.is_empty() {
             return Ok(());
         }
         let fill = |staging: &Path, _: &Path| {
             for folder in FOLDERS {
                 let of = target_dir.join(RELEASE).join(folder);
-                let entries = fs::read_dir(&of).map_err(|e| Error::io(&of, "read", &e))?;
-                let paths = entries.flatten().map(|entry| entry.path());
-                let kept: Vec<PathBuf> = paths
+                let kept: Vec<PathBuf> = fs::read_dir(&of)?
+                    .into_iter()
                     .filter(|path| hash_in(path).is_some_and(|hash| made.contains(hash)))
                     .collect();
                 let to = staging.join(folder);
-                fs::create_dir(&to).map_err(|e| Error::io(&to, "make", &e))?;
+                fs::create_dir(&to)?;
                 if !kept.is_empty() {
                     copy(&kept, &to)?;
                 }
@@ -132,7 +130,7 @@ fn needed_by(package: &str, lock: &str) -> Option<String> {
 }
 
 /// The hash in a file's or folder's name `NAME-HASH` or `NAME-HASH.END`: 16 digits.
-pub(super) fn hash_in(path: &Path) -> Option<&str> {
+pub(crate) fn hash_in(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);
     let (_, hash) = stem.rsplit_once('-')?;
@@ -199,7 +197,7 @@ mod tests {
         // Where something was built already, cargo knows better.
         fs::create_dir_all(used.join(RELEASE)).unwrap();
         crates.put_into(&used).unwrap();
-        assert_eq!(fs::read_dir(used.join(RELEASE)).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(used.join(RELEASE)).unwrap().len(), 0);
     }
 
     #[test]

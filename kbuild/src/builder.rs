@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! From a driver's source to a checked module.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_check as check;
 use linux_driver_host::packages::Install;
-use linux_driver_host::{Cache, Error, Result, output, process};
+use linux_driver_host::{Cache, Error, Result, fs, output, process};
 
-use super::compile::Compile;
-use super::host_crates::HostCrates;
-use super::link::{Symbols, link};
-use super::{Language, Source, unseen};
 use crate::arch::{self, Target};
+use crate::compile::Compile;
+use crate::driver_crate::{DriverCrate, Language};
+use crate::host_crates::HostCrates;
+use crate::link::{Symbols, link};
 use crate::make::{Kbuild, copy_if_changed, no_warnings, write_if_changed};
 use crate::prepare::{Prepared, prepare, used};
 use crate::sysroot::{self, sysroot};
 use crate::toolchain::Toolchain;
+use crate::unseen;
 
 /// Builds drivers for one kernel.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Parts {
 
 /// A module that was built and checked.
 #[derive(Debug, Clone)]
-pub struct Build {
+pub struct Module {
     /// The module.
     pub ko: PathBuf,
     /// What was checked.
@@ -88,11 +89,11 @@ impl Builder {
 
     /// Builds the driver and checks the module. On an error no module is left, not even an older
     /// one.
-    pub fn build(&self, source: &Source) -> Result<Build> {
-        let dir = self.dir(source)?;
+    pub fn build(&self, driver: &DriverCrate) -> Result<Module> {
+        let dir = self.dir(driver)?;
         let _lock = lock(&dir)?;
-        let ko = dir.join(format!("{}.ko", source.module));
-        let built = self.build_in(&dir, &ko, source);
+        let ko = dir.join(format!("{}.ko", driver.module));
+        let built = self.build_in(&dir, &ko, driver);
         if built.is_err() {
             let _ = fs::remove_file(&ko);
         }
@@ -106,7 +107,7 @@ impl Builder {
 
     /// rustc, as it is called for a crate that uses the library of this manifest and nothing else:
     /// for tests of what must not compile.
-    pub fn rustc(&self, library: &Source) -> Result<Command> {
+    pub fn rustc(&self, library: &DriverCrate) -> Result<Command> {
         let Language::Rust { manifest, sys, .. } = &library.language else {
             return Err(Error::new(
                 library.dir.display(),
@@ -124,7 +125,7 @@ impl Builder {
 
     /// All that has to be there first. Where `core` has to be built, on one processor, the others
     /// compile meanwhile what of the driver's crates runs on this machine.
-    fn parts(&self, source: &Source, manifest: &Path, sys: &Path) -> Result<Parts> {
+    fn parts(&self, driver: &DriverCrate, manifest: &Path, sys: &Path) -> Result<Parts> {
         let toolchain = Toolchain::find(self.install)?;
         let target = arch::target(&self.kbuild.tree)?;
         let prepared = prepare(&self.cache, &self.kbuild, sys)?;
@@ -136,7 +137,7 @@ impl Builder {
                 prepared,
             });
         }
-        let (cargo_dir, _shared) = self.cargo_dir(source, &toolchain, sys)?;
+        let (cargo_dir, _shared) = self.cargo_dir(driver, &toolchain, sys)?;
         let place = sysroot::place(&self.cache, &toolchain, &target);
         let sysroot = std::thread::scope(|scope| {
             let core = scope.spawn(|| sysroot(&self.cache, &toolchain, &target));
@@ -146,9 +147,9 @@ impl Builder {
                 sysroot: &place,
                 prepared: &prepared,
                 target_dir: cargo_dir,
-                features: source.unstable_features()?,
+                features: driver.unstable_features()?,
             };
-            let warm = compile.warm_up(&source.name, manifest);
+            let warm = compile.warm_up(&driver.name, manifest);
             let core = core
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -163,17 +164,17 @@ impl Builder {
     }
 
     /// Where the driver is built for this kernel.
-    fn dir(&self, source: &Source) -> Result<PathBuf> {
+    fn dir(&self, driver: &DriverCrate) -> Result<PathBuf> {
         let key = linux_driver_host::cache::Key::new()
             .with(self.kbuild.tree.dir.to_string_lossy().as_bytes())
             .hex();
         let kernel = format!("{}-{}", self.kbuild.tree.release, &key[..8]);
-        let dir = source
+        let dir = driver
             .target_dir
             .join("linux-driver")
             .join(kernel)
-            .join(source.folder());
-        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+            .join(driver.folder());
+        fs::create_dir_all(&dir)?;
         Ok(dir)
     }
 
@@ -181,32 +182,32 @@ impl Builder {
     /// there is what other drivers have of the crates for this machine.
     fn cargo_dir(
         &self,
-        source: &Source,
+        driver: &DriverCrate,
         toolchain: &Toolchain,
         sys: &Path,
     ) -> Result<(PathBuf, File)> {
-        let dir = source.target_dir.join("linux-driver/cargo");
-        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+        let dir = driver.target_dir.join("linux-driver/cargo");
+        fs::create_dir_all(&dir)?;
         let lock = lock(&dir)?;
         HostCrates::new(&self.cache, toolchain, sys)?.put_into(&dir)?;
         Ok((dir, lock))
     }
 
-    fn build_in(&self, dir: &Path, ko: &Path, source: &Source) -> Result<Build> {
-        let id_tables = match &source.language {
+    fn build_in(&self, dir: &Path, ko: &Path, driver: &DriverCrate) -> Result<Module> {
+        let id_tables = match &driver.language {
             Language::Rust {
                 manifest,
                 sys,
                 workspace,
-            } => self.rust_members(dir, source, manifest, sys, workspace)?,
+            } => self.rust_members(dir, driver, manifest, sys, workspace)?,
             Language::C => {
-                copy_c(source, dir)?;
+                copy_c(driver, dir)?;
                 Vec::new()
             }
         };
         let mut arguments = vec!["modules".to_owned()];
-        if matches!(source.language, Language::C) && !source.features.is_empty() {
-            let macros: Vec<String> = source
+        if matches!(driver.language, Language::C) && !driver.features.is_empty() {
+            let macros: Vec<String> = driver
                 .features
                 .iter()
                 .map(|feature| feature_macro(feature))
@@ -223,7 +224,7 @@ impl Builder {
                 dir.join("Kbuild").display(),
                 format_args!(
                     "`obj-m := {}.o`: a module of the driver's name",
-                    source.module
+                    driver.module
                 ),
                 "Kbuild made no such module",
                 "name the module in the Kbuild file as the folder, with _ for -",
@@ -232,7 +233,7 @@ impl Builder {
         }
         let report = check::check(ko, &self.kbuild.tree, &check::Expectations { id_tables })?;
         passed(&report, ko)?;
-        Ok(Build {
+        Ok(Module {
             ko: ko.to_owned(),
             report,
         })
@@ -243,15 +244,15 @@ impl Builder {
     fn rust_members(
         &self,
         dir: &Path,
-        source: &Source,
+        driver: &DriverCrate,
         manifest: &Path,
         sys: &Path,
         workspace: &Path,
     ) -> Result<Vec<String>> {
-        let parts = self.parts(source, manifest, sys)?;
+        let parts = self.parts(driver, manifest, sys)?;
         // cargo gives the archives of all kernels the same name.
-        let (cargo_dir, shared) = self.cargo_dir(source, &parts.toolchain, sys)?;
-        let features = source.unstable_features()?;
+        let (cargo_dir, shared) = self.cargo_dir(driver, &parts.toolchain, sys)?;
+        let features = driver.unstable_features()?;
         if !features.is_empty() {
             output::error_line(format_args!(
                 "note: {}: unstable features are allowed: {}. Code that uses them may be undefined without `unsafe`, \
@@ -262,7 +263,7 @@ impl Builder {
         }
         let compiled = parts
             .compile(cargo_dir.clone(), features)
-            .archive(source, manifest)?;
+            .archive(driver, manifest)?;
         unseen::check(&compiled.of_driver(manifest, sys)?, workspace)?;
         let fresh = dir.join(format!("{RUST_OBJECT}.new"));
         link(&compiled.library, &fresh)?;
@@ -287,9 +288,9 @@ impl Builder {
         if let Some(objtool) = &parts.prepared.kernel.objtool {
             self.objtool(objtool, dir, &fresh)?;
         }
-        let object = fs::read(&fresh).map_err(|e| Error::io(&fresh, "read", &e))?;
+        let object = fs::read(&fresh)?;
         write_if_changed(&dir.join(format!("{RUST_OBJECT}.o")), &object)?;
-        fs::remove_file(&fresh).map_err(|e| Error::io(&fresh, "remove", &e))?;
+        fs::remove_file(&fresh)?;
         // Kbuild wants a record of how each object was made, also of one that it did not make.
         write_if_changed(&dir.join(format!(".{RUST_OBJECT}.o.cmd")), b"")?;
         write_shims(dir, &parts.prepared, &shims)?;
@@ -298,7 +299,7 @@ impl Builder {
         } else {
             format!(" {SHIMS_OBJECT}.o")
         };
-        let module = &source.module;
+        let module = &driver.module;
         write_if_changed(&dir.join(MEMBERS_SCRIPT), MEMBERS.as_bytes())?;
         let members = format!(
             "obj-m := {module}.o\n{module}-y := {RUST_OBJECT}.o{shims_object}\nLDFLAGS_{module}.o := -T {}\n",
@@ -355,15 +356,13 @@ fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> 
 }
 
 /// Copies a driver in C to where it is built: Kbuild writes beside the sources.
-fn copy_c(source: &Source, dir: &Path) -> Result<()> {
-    let entries = fs::read_dir(&source.dir).map_err(|e| Error::io(&source.dir, "read", &e))?;
+fn copy_c(driver: &DriverCrate, dir: &Path) -> Result<()> {
     let is_source = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name == "Kbuild")
             || path.extension().is_some_and(|end| end == "c" || end == "h")
     };
-    let files: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
+    let files: Vec<PathBuf> = fs::read_dir(&driver.dir)?
+        .into_iter()
         .filter(is_source)
         .collect();
     copy_if_changed(&files, dir)

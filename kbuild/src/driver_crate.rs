@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use linux_driver_host::path::fit_for_make;
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 
 /// A driver's source.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct DriverCrate {
     /// The name that it is asked for by: "edu", "edu-c".
     pub name: String,
     /// The module's name, as `lsmod` shows it: "edu", "edu_c".
@@ -47,7 +47,7 @@ pub enum Language {
 /// The folders of a workspace in which drivers in C stand, each in a folder of its own.
 const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
 
-impl Source {
+impl DriverCrate {
     /// The driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
     pub fn find(manifest: &Path, name: Option<&str>) -> Result<Self> {
         // cargo names a package by the path that it is given, and says best itself what is wrong
@@ -110,7 +110,7 @@ impl Source {
     }
 
     /// The name of the folder that it is built in.
-    pub(super) fn folder(&self) -> String {
+    pub(crate) fn folder(&self) -> String {
         [self.name.as_str()]
             .into_iter()
             .chain(self.features.iter().map(String::as_str))
@@ -319,7 +319,7 @@ fn is_of_network(said: &str) -> bool {
 }
 
 fn read_toml(path: &Path) -> Result<serde_json::Value> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    let text = fs::read_to_string(path)?;
     toml::from_str(&text).map_err(|e| Error::new(path.display(), "TOML", e, "mend it"))
 }
 
@@ -341,14 +341,14 @@ mod tests {
         std::fs::write(real.join("Cargo.toml"), manifest).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
         // It is found, and is no driver.
-        let error = Source::find(&link.join("Cargo.toml"), None)
+        let error = DriverCrate::find(&link.join("Cargo.toml"), None)
             .unwrap_err()
             .to_string();
         assert!(error.contains("a dependency on linux-driver"), "{error}");
     }
 
     fn features(settings: serde_json::Value) -> Result<Vec<String>> {
-        let source = Source {
+        let source = DriverCrate {
             name: "driver".into(),
             module: "driver".into(),
             dir: "/driver".into(),

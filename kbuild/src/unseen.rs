@@ -50,10 +50,9 @@
 //! the driver trusts them with what they make of its input, as with the `unsafe` in them.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
 /// Words that stand for something unsafe that the lint may miss, wherever they are.
@@ -70,13 +69,13 @@ const HIDDEN: &str = "unsound_by_hand";
 
 /// A crate of the driver's own.
 #[derive(Debug)]
-pub(super) struct OwnCrate {
-    pub(super) manifest: PathBuf,
+pub(crate) struct OwnCrate {
+    pub(crate) manifest: PathBuf,
     /// The file that it starts with.
-    pub(super) root: PathBuf,
-    pub(super) edition: &'static str,
+    pub(crate) root: PathBuf,
+    pub(crate) edition: &'static str,
     /// rustc's list of the files that it is made of.
-    pub(super) dep_info: PathBuf,
+    pub(crate) dep_info: PathBuf,
 }
 
 /// Something unsafe, and its place.
@@ -111,7 +110,7 @@ impl fmt::Display for What {
 
 /// An error that names each place in the crates where something unsafe is that rustc does not see.
 /// Relative paths of rustc's are below `workspace`.
-pub(super) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
+pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
     let (mut unseen, mut hidden, mut deep) = (Vec::new(), Vec::new(), Vec::new());
     for own in crates {
         let forbids = forbids(own)?;
@@ -119,11 +118,10 @@ pub(super) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
             let place = own.manifest.display().to_string();
             unseen.push((place, format!("edition {}", own.edition)));
         }
-        let list =
-            fs::read_to_string(&own.dep_info).map_err(|e| Error::io(&own.dep_info, "read", &e))?;
+        let list = fs::read_to_string(&own.dep_info)?;
         for path in sources(&list).ok_or_else(|| no_list(own))? {
             let path = workspace.join(path);
-            let bytes = fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+            let bytes = fs::read(&path)?;
             // What is not UTF-8 was included as bytes.
             let Ok(text) = std::str::from_utf8(&bytes) else {
                 continue;
@@ -208,7 +206,7 @@ fn no_list(own: &OwnCrate) -> Error {
 
 /// Whether the crate forbids unsafe code, in its first file or in its manifest.
 fn forbids(own: &OwnCrate) -> Result<bool> {
-    let text = fs::read_to_string(&own.root).map_err(|e| Error::io(&own.root, "read", &e))?;
+    let text = fs::read_to_string(&own.root)?;
     Ok(forbids_in_source(&text) || forbids_in_manifest(&own.manifest)?)
 }
 
@@ -293,7 +291,7 @@ fn forbids_in_manifest(manifest: &Path) -> Result<bool> {
 }
 
 fn read_manifest(path: &Path) -> Result<toml::Value> {
-    let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    let text = fs::read_to_string(path)?;
     toml::from_str(&text)
         .map_err(|e| Error::new(path.display(), "a manifest that cargo reads", e, "mend it"))
 }

@@ -2,11 +2,10 @@
 //! One object of what the module can reach, of the driver's crate, its dependencies and `core`.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex, SymbolKind};
 
@@ -42,11 +41,16 @@ const EXIT: &str = "cleanup_module";
 /// apart: two sections `.modinfo`.)
 const BY_SECTION: &str = "__linux_driver_by_section_";
 
+/// Returns the names of a module's symbols.
+pub fn symbols(ko: &Path) -> Result<Vec<String>> {
+    Ok(Symbols::read(ko)?.names())
+}
+
 /// Links `archive` into the relocatable object `output`.
-pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
+pub(crate) fn link(archive: &Path, output: &Path) -> Result<()> {
     check_entries(archive)?;
     let script = output.with_extension("lds");
-    fs::write(&script, SCRIPT).map_err(|e| Error::io(&script, "write", &e))?;
+    fs::write(&script, SCRIPT)?;
     let mut ld = Command::new("ld");
     ld.args([
         "-r",
@@ -69,7 +73,7 @@ pub(super) fn link(archive: &Path, output: &Path) -> Result<()> {
 
 /// An error unless the crate is one module. ld would say so too, in words of its own.
 fn check_entries(archive: &Path) -> Result<()> {
-    let bytes = fs::read(archive).map_err(|e| Error::io(archive, "read", &e))?;
+    let bytes = fs::read(archive)?;
     let file = ArchiveFile::parse(&*bytes);
     let symbols = file
         .and_then(|file| file.symbols().map(Option::into_iter))
@@ -120,7 +124,7 @@ fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
 /// one.
 fn tidy(path: &Path) -> Result<()> {
     let unused = {
-        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+        let bytes = fs::read(path)?;
         let file = parse(path, &bytes)?;
         let relocations = file.sections().flat_map(|section| {
             section
@@ -148,7 +152,7 @@ fn tidy(path: &Path) -> Result<()> {
             .collect::<String>()
     };
     let list = path.with_extension("unused");
-    fs::write(&list, unused).map_err(|e| Error::io(&list, "write", &e))?;
+    fs::write(&list, unused)?;
     let mut objcopy = Command::new("objcopy");
     process::run(
         objcopy
@@ -164,14 +168,14 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
 }
 
 /// The symbols of an object, told apart.
-pub(super) struct Symbols {
+pub(crate) struct Symbols {
     defined: Vec<String>,
     undefined: Vec<String>,
 }
 
 impl Symbols {
-    pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path)?;
         let file = parse(path, &bytes)?;
         let (mut defined, mut undefined) = (Vec::new(), Vec::new());
         for symbol in file.symbols() {
@@ -186,12 +190,12 @@ impl Symbols {
     }
 
     /// The symbols that it has a use for, its own and those that it looks for.
-    pub(super) fn names(self) -> Vec<String> {
+    pub(crate) fn names(self) -> Vec<String> {
         self.defined.into_iter().chain(self.undefined).collect()
     }
 
     /// The shims that the object calls, without their prefix.
-    pub(super) fn shims(&self) -> Vec<String> {
+    pub(crate) fn shims(&self) -> Vec<String> {
         let mut shims: Vec<String> = self
             .undefined
             .iter()
@@ -205,7 +209,7 @@ impl Symbols {
 
     /// The buses that the object has ID tables for; `pattern` names a table's symbol, with `{type}`
     /// for the bus.
-    pub(super) fn id_tables(&self, pattern: &str) -> Vec<String> {
+    pub(crate) fn id_tables(&self, pattern: &str) -> Vec<String> {
         let Some((before, after)) = pattern.split_once("{type}") else {
             return Vec::new();
         };
