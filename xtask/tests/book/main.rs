@@ -329,7 +329,10 @@ fn readmes_driver_is_the_tutorials_first() {
     let dir = repository().join("docs/tutorial/edu-first");
     let source = anchored(&read(&dir.join("src/lib.rs")), "all").unwrap();
     assert_eq!(blocks(&readme, "rust"), [source]);
-    let (printed, manifest) = (blocks(&readme, "toml").concat(), read(&dir.join("Cargo.toml")));
+    let (printed, manifest) = (
+        blocks(&readme, "toml").concat(),
+        read(&dir.join("Cargo.toml")),
+    );
     for anchor in ["package", "trial"] {
         let part = anchored(&manifest, anchor).unwrap();
         assert!(
