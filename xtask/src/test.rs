@@ -6,7 +6,6 @@ mod queue;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -413,31 +412,9 @@ fn must_not_compile(
     let facade = DriverCrate::find(&manifest(), Some("linux-driver"))?;
     let rustc = builder(cache, kernel, install)?.rustc(&facade)?;
     let dir = workspace().join("tests/compile-fail");
-    let files = compile_fail::files(&dir)?;
-    // Each processor takes the next file: rustc uses one of them.
-    let next = AtomicUsize::new(0);
-    let compile = || {
-        let mut done = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = files.get(index) else {
-                return done;
-            };
-            done.push((index, file, compile_fail::fails(&rustc, file)));
-        }
-    };
-    let mut done = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..processors()).map(|_| scope.spawn(compile)).collect();
-        let results = workers.into_iter().map(|worker| match worker.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        results.flatten().collect::<Vec<_>>()
-    });
-    done.sort_by_key(|(index, ..)| *index);
-    for (_, file, wrong) in done {
-        let name = file.strip_prefix(&dir).unwrap_or(file).display();
-        count.add(format!("must not compile: {name}"), wrong?);
+    for (file, wrong) in compile_fail::try_all(&rustc, &dir, processors())? {
+        let name = file.strip_prefix(&dir).unwrap_or(&file).display();
+        count.add(format!("must not compile: {name}"), wrong);
     }
     process::check_interrupted()
 }

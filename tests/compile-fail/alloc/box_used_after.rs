@@ -1,4 +1,3 @@
-//~ ERROR borrow of moved value
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +6,5 @@ use linux_driver::alloc::KBox;
 
 /// A value is moved out of a box once.
 pub fn twice(one: KBox<u32>) -> u32 {
-    KBox::into_inner(one) + *one
+    KBox::into_inner(one) + *one //~ ERROR: borrow of moved value
 }

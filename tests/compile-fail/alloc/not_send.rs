@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,5 +9,5 @@ fn send<T: Send>() {}
 
 /// What holds a value is of its thread.
 pub fn guards<'a>() {
-    send::<KVec<KBox<MutexGuard<'a, u32>>>>();
+    send::<KVec<KBox<MutexGuard<'a, u32>>>>(); //~ ERROR: cannot be sent between threads safely
 }

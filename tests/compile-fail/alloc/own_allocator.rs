@@ -1,4 +1,3 @@
-//~ ERROR Allocator` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,5 +9,5 @@ pub fn allocator<A: Allocator>() {}
 pub struct Own;
 
 pub fn own() {
-    allocator::<Own>();
+    allocator::<Own>(); //~ ERROR: Allocator` is not satisfied
 }

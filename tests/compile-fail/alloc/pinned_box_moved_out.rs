@@ -1,4 +1,3 @@
-//~ ERROR expected `KBox<T>`, found `Pin<KBox<T>>`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::alloc::KBox;
 
 /// A pinned value stays where it is.
 pub fn moved<T>(pinned: Pin<KBox<T>>) -> T {
-    KBox::into_inner(pinned)
+    KBox::into_inner(pinned) //~ ERROR: expected `KBox<T>`, found `Pin<KBox<T>>`
 }

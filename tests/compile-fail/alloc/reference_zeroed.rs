@@ -1,4 +1,3 @@
-//~ ERROR the trait bound `&u32: Zeroable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,4 +7,5 @@ use linux_driver::alloc::{GFP_KERNEL, KVec};
 /// Not every type has a value that is all zeroes.
 pub fn null() -> KVec<&'static u32> {
     KVec::zeroed(1, GFP_KERNEL).unwrap_or_default()
+    //~^ ERROR: the trait bound `&u32: Zeroable` is not satisfied
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot borrow `*vec` as mutable
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,6 +8,6 @@ use linux_driver::error::Result;
 /// Pushing can move the values.
 pub fn stale(vec: &mut KVec<u32>) -> Result<u32> {
     let first = &vec[0];
-    vec.push(1, GFP_KERNEL)?;
+    vec.push(1, GFP_KERNEL)?; //~ ERROR: cannot borrow `*vec` as mutable
     Ok(*first)
 }

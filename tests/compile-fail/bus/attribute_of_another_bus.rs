@@ -1,4 +1,3 @@
-//~ ERROR expected `Attr<Shelf>`, found `Attr<Box>`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +14,7 @@ impl bus::BusType for Shelf {
     type DeviceData = u32;
     type DeviceId = u32;
     const ATTRIBUTES: &'static [Attr<Self>] = &[bus::attribute::<Lid>()];
+    //~^ ERROR: expected `Attr<Shelf>`, found `Attr<Box>`
 
     fn init(_module: &'static ThisModule, _bus: &Handle<Self>) -> impl PinInit<Self, Error> {
         Ok::<_, Error>(Shelf)

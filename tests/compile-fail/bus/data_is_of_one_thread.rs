@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,7 +13,7 @@ struct Shelf;
 #[vtable]
 impl bus::BusType for Shelf {
     const NAME: &'static CStr = c"shelf";
-    type DeviceData = Cell<u32>;
+    type DeviceData = Cell<u32>; //~ ERROR: cannot be shared between threads safely
     type DeviceId = u32;
 
     fn init(_module: &'static ThisModule, _bus: &Handle<Self>) -> impl PinInit<Self, Error> {

@@ -1,4 +1,3 @@
-//~ ERROR type mismatch resolving `<Reader as Driver>::Bus == Box`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -58,5 +57,5 @@ impl bus::Driver for Reader {
 
 /// A driver is registered on its own bus.
 pub fn wrong(bus: &Handle<Box>) -> impl PinInit<Registration<bus::Adapter<Reader>>, Error> {
-    Registration::on(bus)
+    Registration::on(bus) //~ ERROR: type mismatch resolving `<Reader as Driver>::Bus == Box`
 }

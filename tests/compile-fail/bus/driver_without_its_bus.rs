@@ -1,4 +1,3 @@
-//~ ERROR ::bus::Adapter<Reader>>`, but its trait bounds were not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -42,4 +41,5 @@ impl bus::Driver for Reader {
 /// A driver of a bus of one's own stands in that bus's state, not in the module's.
 pub fn wrong(module: &'static ThisModule) -> impl PinInit<Registration<bus::Adapter<Reader>>, Error> {
     Registration::<bus::Adapter<Reader>>::new(module)
+    //~^ ERROR: ::bus::Adapter<Reader>>`, but its trait bounds were not satisfied
 }

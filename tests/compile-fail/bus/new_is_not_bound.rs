@@ -1,4 +1,3 @@
-//~ ERROR `linux_driver::bus::Device<Shelf>` cannot be woken here
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,5 +30,6 @@ pub fn wake(bus: &Handle<Shelf>) -> Result {
     let device = NewDevice::new(bus, c"book", None, 300)?;
     let normal: &bus::Device<Shelf> = &device;
     let _awake = runtime::resume_and_get(normal)?;
+    //~^ ERROR: `linux_driver::bus::Device<Shelf>` cannot be woken here
     Ok(())
 }

@@ -1,4 +1,3 @@
-//~ ERROR missing: `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,7 +8,7 @@ use linux_driver::prelude::*;
 
 struct Shelf;
 
-impl bus::BusType for Shelf {
+impl bus::BusType for Shelf { //~ ERROR: missing: `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl`
     const NAME: &'static CStr = c"shelf";
     type DeviceData = u32;
     type DeviceId = u32;

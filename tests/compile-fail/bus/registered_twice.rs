@@ -1,4 +1,3 @@
-//~ ERROR use of moved value: `device`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,6 +28,6 @@ impl bus::BusType for Shelf {
 pub fn twice(bus: &Handle<Shelf>) -> Result {
     let device = NewDevice::new(bus, c"book", None, 300)?;
     let _first = device.register()?;
-    let _second = device.register()?;
+    let _second = device.register()?; //~ ERROR: use of moved value: `device`
     Ok(())
 }

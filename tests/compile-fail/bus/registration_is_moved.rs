@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,5 +25,5 @@ impl bus::BusType for Shelf {
 
 /// C keeps pointers to a registered bus.
 pub fn moved(registration: Pin<&mut Registration<Shelf>>) -> &mut Registration<Shelf> {
-    Pin::into_inner(registration)
+    Pin::into_inner(registration) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -1,4 +1,3 @@
-//~ ERROR borrow of moved value: `device`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,6 +29,6 @@ pub fn after(bus: &Handle<Shelf>) -> Result<u32> {
     let device = NewDevice::new(bus, c"book", None, 300)?;
     match device.register() {
         Ok(registration) => Ok(*registration.data()),
-        Err(_) => Ok(*device.data()),
+        Err(_) => Ok(*device.data()), //~ ERROR: borrow of moved value: `device`
     }
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,7 +24,7 @@ impl pci::Driver for Driver {
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
         fn send<T: Send>(_: T) {}
-        send(dev); let _ = this;
+        send(dev); let _ = this; //~ ERROR: cannot be sent between threads safely
     }
 }
 

@@ -1,4 +1,3 @@
-//~ ERROR no method named `pcim_enable_device` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,6 +24,7 @@ impl pci::Driver for Driver {
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
         let normal: &pci::Device = dev; let _ = (normal.pcim_enable_device(), this);
+        //~^ ERROR: no method named `pcim_enable_device` found
     }
 }
 

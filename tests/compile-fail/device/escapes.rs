@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,6 +24,7 @@ impl pci::Driver for Driver {
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
         let _: &'static pci::Device<Core> = dev; let _ = this;
+        //~^ ERROR: lifetime may not live long enough
     }
 }
 

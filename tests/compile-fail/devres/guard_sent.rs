@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,6 +5,6 @@
 use linux_driver::devres::Devres;
 
 /// A reader of RCU is a thread.
-pub fn sent(value: &Devres<u32>) -> impl Send {
+pub fn sent(value: &Devres<u32>) -> impl Send { //~ ERROR: cannot be sent between threads safely
     value.try_access()
 }

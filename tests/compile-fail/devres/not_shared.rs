@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::devres::Devres;
 
 /// It can be reached from any thread.
 pub struct Driver {
-    pub value: Devres<Cell<u32>>,
+    pub value: Devres<Cell<u32>>, //~ ERROR: cannot be shared between threads safely
 }

@@ -1,4 +1,3 @@
-//~ ERROR returns a value referencing data owned by the current function
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::devres::Devres;
 /// Without the guard nothing keeps the value.
 pub fn kept(value: &Devres<u32>) -> Option<&u32> {
     let guard = value.try_access()?;
-    Some(&*guard)
+    Some(&*guard) //~ ERROR: returns a value referencing data owned by the current function
 }

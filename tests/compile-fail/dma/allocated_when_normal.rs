@@ -1,4 +1,3 @@
-//~ ERROR linux_driver::pci::Device: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,5 +9,8 @@ use linux_driver::prelude::*;
 
 /// Memory for a device is given back while it is bound.
 pub fn early(dev: &pci::Device<Normal>) -> impl PinInit<Coherent<u32>, Error> {
+//~^ ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
     Coherent::zeroed(dev, GFP_KERNEL)
+    //~^ ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
+    //~| ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
 }

@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::prelude::*;
 
 /// It stands in the driver's data, which is dropped while the device is bound.
 pub fn moved(memory: Pin<&mut Coherent<u32>>) -> &mut Coherent<u32> {
-    Pin::into_inner(memory)
+    Pin::into_inner(memory) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

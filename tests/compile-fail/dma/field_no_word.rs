@@ -1,4 +1,3 @@
-//~ ERROR the trait bound `[u8; 8]: Word` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,3 +10,4 @@ pub struct Pair {
 }
 
 pub const FIRST: Field<Pair, [u8; 8]> = dma::field!(Pair, first);
+//~^ ERROR: the trait bound `[u8; 8]: Word` is not satisfied

@@ -1,4 +1,3 @@
-//~ ERROR the field is not aligned in each element
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,3 +11,4 @@ pub struct Odd {
 }
 
 pub const LENGTH: Field<Odd, u32> = dma::field!(Odd, length);
+//~^ ERROR: the field is not aligned in each element

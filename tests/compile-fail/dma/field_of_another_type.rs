@@ -1,4 +1,3 @@
-//~ ERROR no field `owner` on type `Command`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -30,3 +29,4 @@ impl Deref for Command {
 
 /// Where it is in a `Large` says nothing of a `Command`.
 pub const OWNER: Field<Command, u32> = dma::field!(Command, owner);
+//~^ ERROR: no field `owner` on type `Command`

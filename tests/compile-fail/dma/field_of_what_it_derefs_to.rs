@@ -1,4 +1,3 @@
-//~ ERROR expected `*const u32`, found `*const Empty`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,3 +25,4 @@ pub struct Command {
 
 /// It would lie behind the end.
 pub const END: Field<Command, u32> = dma::field!(Command, end);
+//~^ ERROR: expected `*const u32`, found `*const Empty`

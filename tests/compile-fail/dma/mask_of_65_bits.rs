@@ -1,5 +1,5 @@
-//~ ERROR a DMA mask has 1 to 64 bits
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: a DMA mask has 1 to 64 bits
 #![no_std]
 #![forbid(unsafe_code)]
 

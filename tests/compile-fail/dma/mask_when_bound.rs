@@ -1,4 +1,3 @@
-//~ ERROR the trait bound `Device<Bound>: AsRef<Device<Core>>` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,4 +8,5 @@ use linux_driver::prelude::*;
 
 pub fn later(dev: &pci::Device<Bound>) -> Result {
     dma::set_mask_and_coherent(dev, DmaMask::new::<32>())
+    //~^ ERROR: the trait bound `Device<Bound>: AsRef<Device<Core>>` is not satisfied
 }

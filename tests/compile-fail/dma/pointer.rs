@@ -1,4 +1,3 @@
-//~ ERROR the function or associated item `zeroed` exists for struct `Coherent<&'static u8>`, but its trait bounds were not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,4 +9,5 @@ use linux_driver::prelude::*;
 
 pub fn pointers(dev: &pci::Device<Bound>) {
     let _ = Coherent::<&'static u8>::zeroed(dev, GFP_KERNEL);
+    //~^ ERROR: `zeroed` exists for struct `Coherent<&'static u8>`, but its trait bounds were not
 }

@@ -1,4 +1,3 @@
-//~ ERROR ::dma::Writable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +6,5 @@ use linux_driver::dma::{FromDevice, Streaming};
 use linux_driver::prelude::*;
 
 pub fn write(memory: &Streaming<FromDevice>) -> Result {
-    memory.sync_for_cpu()?.write(0, &[1])
+    memory.sync_for_cpu()?.write(0, &[1]) //~ ERROR: ::dma::Writable` is not satisfied
 }

@@ -1,4 +1,3 @@
-//~ ERROR `driver::Callbacks` is implemented but would never be called
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,7 +19,7 @@ impl platform::Driver for Lamp {
     }
 }
 
-#[vtable]
+#[vtable] //~ ERROR: `driver::Callbacks` is implemented but would never be called
 impl Callbacks for Lamp {
     type Bus = platform::Bus;
 

@@ -1,4 +1,3 @@
-//~ ERROR is used by several tasks
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,8 +9,9 @@ pub struct Edu {
     pub buffer: *mut u8,
 }
 
-#[vtable]
-impl pci::Driver for Edu {
+#[vtable] //~ ERROR: is used by several tasks
+impl pci::Driver for Edu { //~ ERROR: cannot be shared between threads safely
+//~^ ERROR: cannot be sent between threads safely
     type IdInfo = ();
     const NAME: &'static CStr = c"edu";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];

@@ -1,4 +1,3 @@
-//~ ERROR expected `Registration<Adapter<Lamp>>`, found opaque type
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,5 +22,6 @@ impl platform::Driver for Lamp {
 /// There is no registration before registering has succeeded.
 pub fn early(module: &'static ThisModule) -> Result<Registration<platform::Adapter<Lamp>>> {
     let registration: Registration<platform::Adapter<Lamp>> = Registration::new(module);
+    //~^ ERROR: expected `Registration<Adapter<Lamp>>`, found opaque type
     Ok(registration)
 }

@@ -1,5 +1,5 @@
-//~ ERROR NAME is empty
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: NAME is empty
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//~ ERROR NAME is longer than 55 bytes
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: NAME is longer than 55 bytes
 #![no_std]
 #![forbid(unsafe_code)]
 

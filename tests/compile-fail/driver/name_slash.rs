@@ -1,5 +1,5 @@
-//~ ERROR NAME has a `/` in it
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: NAME contains a `/`
 #![no_std]
 #![forbid(unsafe_code)]
 

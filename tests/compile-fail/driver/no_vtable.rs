@@ -1,4 +1,3 @@
-//~ ERROR missing: `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,7 +7,7 @@ use linux_driver::prelude::*;
 
 struct Lamp;
 
-impl platform::Driver for Lamp {
+impl platform::Driver for Lamp { //~ ERROR: missing: `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl`
     type IdInfo = ();
     const NAME: &'static CStr = c"lamp";
 

@@ -1,4 +1,3 @@
-//~ ERROR the trait bound `Lamp: linux_driver
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,5 +22,5 @@ impl platform::Driver for Lamp {
 
 /// A platform driver is none of PCI's.
 pub fn wrong(module: &'static ThisModule) -> impl PinInit<Registration<pci::Adapter<Lamp>>, Error> {
-    Registration::new(module)
+    Registration::new(module) //~ ERROR: the trait bound `Lamp: linux_driver
 }

@@ -1,4 +1,3 @@
-//~ ERROR field `driver` of struct `linux_driver
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -21,5 +20,5 @@ impl platform::Driver for Lamp {
 
 /// The structure is C's while it is registered.
 pub fn inside(registration: &Registration<platform::Adapter<Lamp>>) {
-    let _ = &registration.driver;
+    let _ = &registration.driver; //~ ERROR: field `driver` of struct `linux_driver
 }

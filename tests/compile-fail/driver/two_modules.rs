@@ -1,4 +1,3 @@
-//~ ERROR the name `a_crate_is_one_module_so_that_module_or_module_driver_is_called_once` is defined multiple times
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,6 +25,7 @@ linux_driver::module_platform_driver! {
 }
 
 linux_driver::module_platform_driver! {
+//~^ ERROR: `a_crate_is_one_module_so_that_module_or_module_driver_is_called_once` is defined
     type: Lamp,
     license: "GPL",
     author: "The linux-driver developers",

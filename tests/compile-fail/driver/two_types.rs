@@ -1,4 +1,3 @@
-//~ ERROR a module is of one type; one of several drivers is a struct with a `driver::Registration` for each
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,6 +5,7 @@
 linux_driver::module_pci_driver! {
     type: First,
     type: Second,
+    //~^ ERROR: one of several drivers is a struct with a `driver::Registration` for each
     license: "GPL",
     author: "The linux-driver developers",
     description: "Must not compile",

@@ -1,4 +1,3 @@
-//~ ERROR implemented const `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl` has an incompatible type for trait
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,6 +12,7 @@ impl platform::Driver for Lamp {
     type IdInfo = ();
     const NAME: &'static CStr = c"lamp";
     const WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl: () = ();
+    //~^ ERROR: `WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl` has an incompatible type for trait
 
     fn probe(_dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         Ok::<_, Error>(Lamp)

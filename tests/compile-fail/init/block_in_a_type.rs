@@ -1,4 +1,3 @@
-//~ ERROR a type of an initialiser has no block and no macro in it
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,6 +17,7 @@ pub struct Data {
 
 pub fn data() {
     let _ = try_init!(Data { number: 1 }? Failed<{
+    //~^ ERROR: a type of an initialiser has no block and no macro in it
         struct Here;
         impl Make<Here> for __InitOk {
             fn make() -> Self {

@@ -1,4 +1,3 @@
-//~ ERROR `Unpin` is ambiguous
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -27,7 +26,7 @@ pub mod marker {
 use safe_layer::prelude::*;
 use safe_layer::sync::Mutex;
 
-#[pin_data]
+#[pin_data] //~ ERROR: `Unpin` is ambiguous
 pub struct Data {
     #[pin]
     pub lock: Mutex<u32>,

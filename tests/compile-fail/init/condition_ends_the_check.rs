@@ -1,4 +1,3 @@
-//~ ERROR a `where` clause contains a block
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,6 +12,7 @@ macro_rules! swallow {
 
 // A condition that ends the function which checks the fields, and swallows what it would check.
 linux_driver::__derive_zeroable! { [] [] [{} swallow!] Reference { to: u64 } }
+//~^ ERROR: a `where` clause contains a block
 
 /// A reference to nothing.
 pub fn null() -> Reference {

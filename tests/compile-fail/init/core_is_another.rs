@@ -1,4 +1,3 @@
-//~ ERROR `forget` is ambiguous
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,5 +24,5 @@ pub struct Data {
 }
 
 pub fn data(number: KBox<u32>) -> Result<KBox<Data>> {
-    KBox::init(linux_driver::init!(Data { number }), GFP_KERNEL)
+    KBox::init(linux_driver::init!(Data { number }), GFP_KERNEL) //~ ERROR: `forget` is ambiguous
 }

@@ -1,4 +1,3 @@
-//~ ERROR no function or associated item named `pin_init` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,4 +18,5 @@ impl DelayedWorkItem for Item {
 /// Its bytes could be written over, while the timer is armed.
 pub fn item(dev: &device::Device<Bound>) -> impl PinInit<MaybeUninit<DelayedWork<Item>>, Error> {
     MaybeUninit::pin_init(new_delayed_work!(dev, Item))
+    //~^ ERROR: no function or associated item named `pin_init` found
 }

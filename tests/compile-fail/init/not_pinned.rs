@@ -1,4 +1,3 @@
-//~ ERROR `work` must not move: write `#[pin]` before the field
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,11 +13,12 @@ impl WorkItem for Item {
 }
 
 /// `#[pin]` is missing.
-#[pin_data]
+#[pin_data] //~ ERROR: `work` must not move: write `#[pin]` before the field
 pub struct Data {
     pub work: Work<Item>,
 }
 
 pub fn data(dev: &device::Device<Bound>) -> impl PinInit<Data, Error> {
     try_pin_init!(Data { work <- new_work!(dev, Item) }? Error)
+    //~^ ERROR: Init<Work<Item>, _>` is not satisfied
 }

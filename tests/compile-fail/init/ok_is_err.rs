@@ -1,4 +1,3 @@
-//~ ERROR mismatched types
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,5 +12,5 @@ pub struct Data {
 
 /// All is initialised, nothing is dropped, and an error is returned: the place would be freed.
 pub fn data() {
-    let _ = try_init!(Data { number: 1 }? __InitOk);
+    let _ = try_init!(Data { number: 1 }? __InitOk); //~ ERROR: mismatched types
 }

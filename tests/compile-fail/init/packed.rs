@@ -1,4 +1,3 @@
-//~ ERROR a packed type cannot be pinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,7 +5,7 @@
 use linux_driver::prelude::*;
 
 #[pin_data]
-#[repr(C, packed)]
+#[repr(C, packed)] //~ ERROR: a packed type cannot be pinned
 pub struct Data<T> {
     pub byte: u8,
     #[pin]

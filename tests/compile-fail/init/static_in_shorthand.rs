@@ -1,4 +1,3 @@
-//~ ERROR use of mutable static is unsafe
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,5 +14,7 @@ pub struct Take {
 
 /// The one mutable reference there is, as often as one likes.
 pub fn take() -> Result<KBox<Take>> {
-    KBox::init(init!(Take { SHARED }), GFP_KERNEL)
+    KBox::init(init!(Take { SHARED }), GFP_KERNEL) //~ ERROR: let bindings cannot shadow statics
+    //~^ ERROR: use of mutable static is unsafe
+    //~| ERROR: cannot move out of static item `SHARED`
 }

@@ -1,4 +1,3 @@
-//~ ERROR is `unsafe` before a function
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,7 +5,7 @@
 use linux_driver::prelude::*;
 use linux_driver::sync::Mutex;
 
-#[pin_data(PinnedDrop)]
+#[pin_data(PinnedDrop)] //~ ERROR: PinnedDrop` is not satisfied
 pub struct Data {
     #[pin]
     pub lock: Mutex<u8>,
@@ -15,6 +14,6 @@ pub struct Data {
 /// The module's `kfree` would be this function.
 #[pinned_drop]
 impl PinnedDrop for Data {
-    #[unsafe(export_name = "kfree")]
+    #[unsafe(export_name = "kfree")] //~ ERROR: is `unsafe` before a function
     fn drop(self: Pin<&mut Self>) {}
 }

@@ -1,4 +1,3 @@
-//~ ERROR use of mutable static is unsafe
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,5 +14,6 @@ pub struct Data {
 }
 
 pub fn data() -> impl PinInit<Data> {
-    pin_init!(Data { value: SHARED, pinned <- SHARED })
+    pin_init!(Data { value: SHARED, pinned <- SHARED }) //~ ERROR: use of mutable static is unsafe
+    //~^ ERROR: use of mutable static is unsafe
 }

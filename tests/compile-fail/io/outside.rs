@@ -1,5 +1,5 @@
-//~ ERROR the register is outside of the mapping
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: the register is outside of the mapping
 #![no_std]
 #![forbid(unsafe_code)]
 

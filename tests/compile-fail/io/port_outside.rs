@@ -1,5 +1,5 @@
-//~ ERROR the port is outside of the region
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: the port is outside of the region
 #![no_std]
 #![forbid(unsafe_code)]
 

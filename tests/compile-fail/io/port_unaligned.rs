@@ -1,5 +1,5 @@
-//~ ERROR the port's offset is not aligned to the access
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: the port's offset is not aligned to the access
 #![no_std]
 #![forbid(unsafe_code)]
 

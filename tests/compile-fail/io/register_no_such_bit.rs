@@ -1,4 +1,3 @@
-//~ ERROR bit 8 does not lie in the register, which has 8
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,4 +6,5 @@ use linux_driver::register;
 
 register! {
     pub Control: u8 @ 0x00, rw { carry: 8 }
+    //~^ ERROR: bit 8 does not lie in the register, which has 8
 }

@@ -1,4 +1,3 @@
-//~ ERROR ::io::Writable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,5 +10,5 @@ register! {
 }
 
 pub fn write(registers: &Mmio<0x100>) {
-    registers.write(Id::from_bits(1));
+    registers.write(Id::from_bits(1)); //~ ERROR: ::io::Writable` is not satisfied
 }

@@ -1,4 +1,3 @@
-//~ ERROR no method named `with_major` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,5 +9,5 @@ register! {
 }
 
 pub fn change(id: Id) -> Id {
-    id.with_major::<1>()
+    id.with_major::<1>() //~ ERROR: no method named `with_major` found
 }

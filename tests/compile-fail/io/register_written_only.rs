@@ -1,4 +1,3 @@
-//~ ERROR ::io::Readable` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,5 +10,5 @@ register! {
 }
 
 pub fn read(registers: &Mmio<0x100>) -> Ack {
-    registers.read()
+    registers.read() //~ ERROR: ::io::Readable` is not satisfied
 }

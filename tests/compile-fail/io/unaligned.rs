@@ -1,5 +1,5 @@
-//~ ERROR the register's offset is not aligned to its size
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: the register's offset is not aligned to its size
 #![no_std]
 #![forbid(unsafe_code)]
 

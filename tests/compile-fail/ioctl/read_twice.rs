@@ -1,4 +1,3 @@
-//~ ERROR use of moved value: `argument`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,6 +11,6 @@ pub fn checked(argument: Argument<'_>) -> Result<usize> {
     if length > 64 {
         return Err(EINVAL);
     }
-    let length: u32 = argument.read()?;
+    let length: u32 = argument.read()?; //~ ERROR: use of moved value: `argument`
     Ok(length as usize)
 }

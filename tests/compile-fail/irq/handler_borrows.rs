@@ -1,4 +1,3 @@
-//~ ERROR lifetime bound not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,7 +8,8 @@ use linux_driver::prelude::*;
 
 pub struct Borrowed<'a>(&'a u32);
 
-impl<'a> irq::Handler for Borrowed<'a> {
+impl<'a> irq::Handler for Borrowed<'a> { //~ ERROR: lifetime bound not satisfied
+//~^ ERROR: cannot infer an appropriate lifetime
     fn handle(self: Pin<&Self>, _dev: &device::Device<Bound>) -> IrqReturn {
         IrqReturn::None
     }

@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,5 +15,5 @@ impl irq::Handler for Counter {
 }
 
 pub fn take(registration: Pin<&mut irq::Registration<Counter>>, other: &mut irq::Registration<Counter>) {
-    core::mem::swap(registration.get_mut(), other);
+    core::mem::swap(registration.get_mut(), other); //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -1,4 +1,3 @@
-//~ ERROR packed type cannot transitively contain a `#[repr(align)]` type
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,6 +16,6 @@ impl irq::Handler for Counter {
 
 /// The compiler would move the field before it drops it.
 #[repr(packed)]
-pub struct Data {
+pub struct Data { //~ ERROR: packed type cannot transitively contain a `#[repr(align)]` type
     pub irq: irq::Registration<Counter>,
 }

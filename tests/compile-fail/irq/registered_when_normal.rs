@@ -1,4 +1,3 @@
-//~ ERROR linux_driver::pci::Device: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,5 +17,7 @@ impl irq::Handler for Counter {
 
 /// A handler is called with a device that is bound.
 pub fn early(dev: &pci::Device<Normal>, line: Line, flags: Flags) -> impl PinInit<irq::Registration<Counter>, Error> {
+//~^ ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
     irq::Registration::new(dev, line, flags, c"early", Ok::<_, Error>(Counter))
+    //~^ ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
 }

@@ -1,4 +1,3 @@
-//~ ERROR no variant or associated item named `WakeThread` found for enum `IrqReturn`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,4 +6,5 @@ use linux_driver::irq::IrqReturn;
 
 pub fn wake() -> IrqReturn {
     IrqReturn::WakeThread
+    //~^ ERROR: no variant or associated item named `WakeThread` found for enum `IrqReturn`
 }

@@ -1,4 +1,3 @@
-//~ ERROR `&u32` has bit patterns that are not valid values
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,5 +25,6 @@ impl miscdevice::Operations for Files {
     ) -> Result<u32> {
         let _ = (&call, &file, argument.value());
         Ok(argument.read::<&u32>().map_or(0, |at| *at))
+        //~^ ERROR: `&u32` has bit patterns that are not valid values
     }
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,7 +9,7 @@ use linux_driver::prelude::*;
 pub struct Files(core::cell::Cell<u32>);
 
 #[vtable]
-impl miscdevice::Operations for Files {
+impl miscdevice::Operations for Files { //~ ERROR: cannot be shared between threads safely
     type File = ();
 
     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {

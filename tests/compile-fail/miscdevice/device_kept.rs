@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -26,5 +25,6 @@ impl miscdevice::Operations for Files {
     ) -> Result<u32> {
         let _ = (&call, &file, argument.value());
         let _: &'static linux_driver::device::Device<Bound> = call.dev(); Ok(0)
+        //~^ ERROR: lifetime may not live long enough
     }
 }

@@ -1,4 +1,3 @@
-//~ ERROR due to private fields
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,5 +18,5 @@ impl miscdevice::Operations for Files {
 
 /// An area is made by user space.
 pub fn by_hand() -> linux_driver::mm::Mapping<'static> {
-    linux_driver::mm::Mapping { pfn: 0 }
+    linux_driver::mm::Mapping { pfn: 0 } //~ ERROR: due to private fields
 }

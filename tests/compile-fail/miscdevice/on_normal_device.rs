@@ -1,4 +1,3 @@
-//~ ERROR AsRef<Device<Bound>>` is not satisfied
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,5 +18,7 @@ impl miscdevice::Operations for Files {
 
 /// Only a device that is bound can have files.
 pub fn early(dev: &linux_driver::device::Device<Normal>) -> impl PinInit<miscdevice::Registration<Files>, Error> {
+//~^ ERROR: AsRef<Device<Bound>>` is not satisfied
     miscdevice::Registration::new(dev, c"early", Files)
+    //~^ ERROR: AsRef<Device<Bound>>` is not satisfied
 }

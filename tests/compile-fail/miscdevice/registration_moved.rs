@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,5 +18,5 @@ impl miscdevice::Operations for Files {
 
 /// C has its address.
 pub fn moved(misc: Pin<&mut miscdevice::Registration<Files>>) -> &mut miscdevice::Registration<Files> {
-    Pin::into_inner(misc)
+    Pin::into_inner(misc) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -25,6 +24,6 @@ impl miscdevice::Operations for Files {
         argument: Argument<'_>,
     ) -> Result<u32> {
         let _ = (&call, &file, argument.value());
-        let _: Pin<&'static ()> = file; Ok(0)
+        let _: Pin<&'static ()> = file; Ok(0) //~ ERROR: lifetime may not live long enough
     }
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,7 +10,7 @@ pub struct Files;
 
 #[vtable]
 impl miscdevice::Operations for Files {
-    type File = core::cell::Cell<u32>;
+    type File = core::cell::Cell<u32>; //~ ERROR: cannot be shared between threads safely
 
     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<core::cell::Cell<u32>, Error> {
         pin_init_scope(|| Err::<core::cell::Cell<u32>, _>(ENODEV))

@@ -1,4 +1,3 @@
-//~ ERROR cannot find type `PciDriver` in this scope
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,6 +12,7 @@ use linux_driver::prelude::*;
 struct Twice<D>(PhantomData<D>);
 
 impl<D: pci::StaticDriver> pci::Driver for Twice<D> {
+//~^ ERROR: cannot find trait `StaticDriver` in module `pci`
     type IdInfo = ();
     const NAME: &'static CStr = c"twice";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
@@ -23,7 +23,7 @@ impl<D: pci::StaticDriver> pci::Driver for Twice<D> {
 }
 
 linux_driver::module_pci_driver! {
-    type: Twice<PciDriver>,
+    type: Twice<PciDriver>, //~ ERROR: cannot find type `PciDriver` in this scope
     license: "GPL",
     author: "The linux-driver developers",
     description: "Must not compile",

@@ -1,4 +1,3 @@
-//~ ERROR the kernel's functions that a driver calls are for GPL-compatible modules
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -31,6 +30,7 @@ impl pci::Driver for Driver {
 linux_driver::module_pci_driver! {
     type: Driver,
     license: "Proprietary",
+    //~^ ERROR: the kernel's functions that a driver calls are for GPL-compatible modules
     author: "The linux-driver developers",
     description: "Must not compile",
 }

@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,5 +22,5 @@ type Registered = Registration<platform::Adapter<Lamp>>;
 
 /// A registration stays where it is: a pinned one gives no `&mut` to move it by.
 pub fn moved(registration: Pin<&mut Registered>) -> &mut Registered {
-    Pin::into_inner(registration)
+    Pin::into_inner(registration) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -1,4 +1,3 @@
-//~ ERROR `description` is missing
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -14,7 +13,7 @@ impl Module for Hello {
     }
 }
 
-linux_driver::module! {
+linux_driver::module! { //~ ERROR: `description` is missing
     type: Hello,
     license: "GPL",
     author: "The linux-driver developers",

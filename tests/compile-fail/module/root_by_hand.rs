@@ -1,4 +1,3 @@
-//~ ERROR this is called by the macro of the same name in `linux_driver`, with its `$crate`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,6 +11,7 @@ struct Lamp;
 
 linux_driver::macros::module! {
     own;
+    //~^ ERROR: this is called by the macro of the same name in `linux_driver`, with its `$crate`
     type: Lamp,
     license: "GPL",
     author: "The linux-driver developers",

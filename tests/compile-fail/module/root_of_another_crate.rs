@@ -1,4 +1,3 @@
-//~ ERROR usage of an `unsafe` block
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -21,7 +20,7 @@ macro_rules! module {
     };
 }
 
-module! {
+module! { //~ ERROR: usage of an `unsafe` block
     type: Lamp,
     license: "GPL",
     author: "The linux-driver developers",

@@ -1,5 +1,5 @@
-//~ ERROR BARs are the bus's to write
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: BARs are the bus's to write
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//~ ERROR not aligned, or outside of the configuration space
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: not aligned, or outside of the configuration space
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,3 @@
-//~ ERROR no method named `read_config_byte` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::prelude::*;
 
 /// A device that is not known to be bound is another driver's, or nobody's.
 pub fn read(dev: &pci::Device<Normal>) -> Result<u8> {
-    dev.read_config_byte::<0x08>()
+    dev.read_config_byte::<0x08>() //~ ERROR: no method named `read_config_byte` found
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::prelude::*;
 fn shared(_: &impl Sync) {}
 
 pub fn hand_on(dev: &pci::Device<Exclusive>) {
-    shared(dev);
+    shared(dev); //~ ERROR: cannot be shared between threads safely
 }

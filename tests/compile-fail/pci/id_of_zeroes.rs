@@ -1,4 +1,3 @@
-//~ ERROR an ID of zeroes would end the table
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +14,7 @@ impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"driver";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::with_subsystem(0, 1, 0, 1)];
+    //~^ ERROR: an ID of zeroes would end the table
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {

@@ -1,4 +1,3 @@
-//~ ERROR the same ID stands in the table twice
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +14,7 @@ impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"driver";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8), DeviceId::new(0x1234, 0x11e8)];
+    //~^ ERROR: the same ID stands in the table twice
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {

@@ -1,4 +1,3 @@
-//~ ERROR an ID table names at least one device
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +14,7 @@ impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"driver";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![];
+    //~^ ERROR: an ID table names at least one device
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {

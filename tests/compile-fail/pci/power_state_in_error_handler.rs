@@ -1,4 +1,3 @@
-//~ ERROR no method named `set_power_state` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -12,6 +11,7 @@ pub struct Nic;
 impl pci::ErrorHandlers for Nic {
     fn slot_reset(dev: &pci::Device<Exclusive>, _this: Pin<&Self>) -> ErsResult {
         match dev.set_power_state(PowerState::D0) {
+        //~^ ERROR: no method named `set_power_state` found
             Ok(()) => ErsResult::Recovered,
             Err(_) => ErsResult::Disconnect,
         }

@@ -1,4 +1,3 @@
-//~ ERROR no method named `reset_function` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +6,5 @@ use linux_driver::pci;
 use linux_driver::prelude::*;
 
 pub fn reset(dev: &pci::Device<Bound>) -> Result {
-    dev.reset_function()
+    dev.reset_function() //~ ERROR: no method named `reset_function` found
 }

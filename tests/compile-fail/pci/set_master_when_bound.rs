@@ -1,4 +1,3 @@
-//~ ERROR no method named `set_master` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::prelude::*;
 
 /// The device's lock is held in the core's callbacks alone.
 pub fn later(dev: &pci::Device<Bound>) {
-    dev.set_master();
+    dev.set_master(); //~ ERROR: no method named `set_master` found
 }

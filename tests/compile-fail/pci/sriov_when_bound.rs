@@ -1,4 +1,3 @@
-//~ ERROR no method named `enable_sriov` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::prelude::*;
 
 /// The device's lock is held in the core's callbacks alone.
 pub fn later(dev: &pci::Device<Bound>) -> Result {
-    dev.enable_sriov(1)
+    dev.enable_sriov(1) //~ ERROR: no method named `enable_sriov` found
 }

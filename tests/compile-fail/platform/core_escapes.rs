@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::prelude::*;
 
 /// The device's lock is held for the callback only.
 pub fn kept(dev: &platform::Device<Core>) -> &'static platform::Device<Bound> {
-    dev
+    dev //~ ERROR: lifetime may not live long enough
 }

@@ -1,4 +1,3 @@
-//~ ERROR the same ID stands in the table twice
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,3 +5,4 @@
 use linux_driver::platform::{self, DeviceId};
 
 pub const TABLE: platform::IdTable<()> = platform::id_table![DeviceId::new(c"lamp"), DeviceId::new(c"lamp")];
+//~^ ERROR: the same ID stands in the table twice

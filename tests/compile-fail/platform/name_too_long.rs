@@ -1,4 +1,3 @@
-//~ ERROR the name is longer than C's
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,3 +5,4 @@
 use linux_driver::platform::{self, DeviceId};
 
 pub const TABLE: platform::IdTable<()> = platform::id_table![DeviceId::new(c"twenty-bytes-of-name")];
+//~^ ERROR: the name is longer than C's

@@ -1,4 +1,3 @@
-//~ ERROR an ID table names at least one device
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,3 +5,4 @@
 use linux_driver::platform;
 
 pub const TABLE: platform::IdTable<()> = platform::id_table![];
+//~^ ERROR: an ID table names at least one device

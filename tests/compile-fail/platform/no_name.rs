@@ -1,4 +1,3 @@
-//~ ERROR an empty name would end the table
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,3 +5,4 @@
 use linux_driver::platform::{self, DeviceId};
 
 pub const TABLE: platform::IdTable<()> = platform::id_table![DeviceId::new(c""), DeviceId::new(c"lamp")];
+//~^ ERROR: an empty name would end the table

@@ -1,4 +1,3 @@
-//~ ERROR no method named `resource` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::prelude::*;
 
 /// A device that is not known to be bound may be gone, and its resources with it.
 pub fn ports(dev: &platform::Device<Normal>) -> Option<Resource> {
-    dev.resource(ResourceType::Io, 0)
+    dev.resource(ResourceType::Io, 0) //~ ERROR: no method named `resource` found
 }

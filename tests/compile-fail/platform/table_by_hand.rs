@@ -1,4 +1,3 @@
-//~ ERROR a name in an ID table ends with a NUL
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -23,3 +22,4 @@ const END: platform_device_id = platform_device_id {
 };
 
 pub const TABLE: platform::IdTable<()> = platform::IdTable::new(&[UNENDED, END], &[]);
+//~^ ERROR: a name in an ID table ends with a NUL

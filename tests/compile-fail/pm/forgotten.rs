@@ -1,4 +1,3 @@
-//~ ERROR `pm::Operations` is implemented but would never be called
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,7 +17,7 @@ impl platform::Driver for Lamp {
     }
 }
 
-#[vtable]
+#[vtable] //~ ERROR: `pm::Operations` is implemented but would never be called
 impl pm::Operations for Lamp {
     type Bus = platform::Bus;
 
@@ -28,6 +27,7 @@ impl pm::Operations for Lamp {
 }
 
 linux_driver::module_platform_driver! {
+//~^ ERROR: `pm::Operations` is implemented but would never be called
     type: Lamp,
     license: "GPL",
     author: "The linux-driver developers",

@@ -1,4 +1,3 @@
-//~ ERROR `pm::Operations` is implemented but would never be called
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -20,7 +19,7 @@ impl platform::Driver for Lamp {
     }
 }
 
-#[vtable]
+#[vtable] //~ ERROR: `pm::Operations` is implemented but would never be called
 impl pm::Operations for Lamp {
     type Bus = platform::Bus;
 

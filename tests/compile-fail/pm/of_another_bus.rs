@@ -1,4 +1,3 @@
-//~ ERROR type mismatch resolving `<Lamp as
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,6 +15,7 @@ impl platform::Driver for Lamp {
     type IdInfo = ();
     const NAME: &'static CStr = c"lamp";
     const DRIVER: DeviceDriver<Self, platform::Bus> = DeviceDriver::new().pm();
+    //~^ ERROR: type mismatch resolving `<Lamp as
 
     fn probe(_dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         Ok::<_, Error>(Lamp)

@@ -1,4 +1,3 @@
-//~ ERROR cannot be woken here
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,12 +8,12 @@ use linux_driver::prelude::*;
 
 pub struct Nic;
 
-#[vtable]
+#[vtable] //~ ERROR: `pm::Operations` is implemented but would never be called
 impl pm::Operations for Nic {
     type Bus = pci::Bus;
 
     fn runtime_resume(dev: &pci::Device<Transition>, _this: Pin<&Self>) -> Result {
-        let _awake = runtime::resume_and_get(dev)?;
+        let _awake = runtime::resume_and_get(dev)?; //~ ERROR: cannot be woken here
         Ok(())
     }
 }

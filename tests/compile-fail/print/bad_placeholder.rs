@@ -1,4 +1,3 @@
-//~ ERROR `{:5%}` is no placeholder of `core::fmt`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("{:5%}", 1);
+    pr_info!("{:5%}", 1); //~ ERROR: `{:5%}` is no placeholder of `core::fmt`
 }

@@ -1,4 +1,3 @@
-//~ ERROR implementation of an `unsafe` trait
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,7 +7,7 @@ use linux_driver::sys;
 
 pub struct Fake;
 
-unsafe impl Printable for Fake {
+unsafe impl Printable for Fake { //~ ERROR: implementation of an `unsafe` trait
     fn raw(&self) -> *const sys::device {
         8 as *const sys::device
     }

@@ -1,4 +1,3 @@
-//~ ERROR the format string uses 4 arguments without a name, there are none
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("{3}");
+    pr_info!("{3}"); //~ ERROR: the format string uses 4 arguments without a name, there are none
 }

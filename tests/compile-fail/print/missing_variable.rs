@@ -1,4 +1,3 @@
-//~ ERROR cannot find value `speed` in this scope
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("at {speed}");
+    pr_info!("at {speed}"); //~ ERROR: cannot find value `speed` in this scope
 }

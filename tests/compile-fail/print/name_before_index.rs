@@ -1,4 +1,3 @@
-//~ ERROR an argument without a name can't follow one with a name
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("{a} {}", a = 1, 2);
+    pr_info!("{a} {}", a = 1, 2); //~ ERROR: without a name can't follow one with a name
 }

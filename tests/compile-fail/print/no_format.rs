@@ -1,4 +1,3 @@
-//~ ERROR expected a format string, as a literal
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!();
+    pr_info!(); //~ ERROR: expected a format string, as a literal
 }

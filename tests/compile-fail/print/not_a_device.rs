@@ -1,4 +1,3 @@
-//~ ERROR `u32` is no device
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,6 @@
 use linux_driver::dev_info;
 
 pub fn log(irq: u32) {
-    dev_info!(irq, "interrupt");
+    dev_info!(irq, "interrupt"); //~ ERROR: `u32` is no device
+    //~^ ERROR: `u32` is no device
 }

@@ -1,4 +1,3 @@
-//~ ERROR `usize` is no pointer
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log(address: usize) {
-    pr_info!("{address:p}");
+    pr_info!("{address:p}"); //~ ERROR: `usize` is no pointer
 }

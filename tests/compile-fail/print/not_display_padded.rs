@@ -1,4 +1,3 @@
-//~ ERROR `Registers` doesn't implement `core::fmt::Display`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::pr_info;
 pub struct Registers;
 
 pub fn log(registers: Registers) {
-    pr_info!("{registers:>8}");
+    pr_info!("{registers:>8}"); //~ ERROR: `Registers` doesn't implement `core::fmt::Display`
 }

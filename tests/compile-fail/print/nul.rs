@@ -1,4 +1,3 @@
-//~ ERROR a message can't hold a NUL
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("a\0b");
+    pr_info!("a\0b"); //~ ERROR: a message can't hold a NUL
 }

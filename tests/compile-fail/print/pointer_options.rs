@@ -1,4 +1,3 @@
-//~ ERROR `{:p}` takes no options
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log(x: &u8) {
-    pr_info!("{x:#p}");
+    pr_info!("{x:#p}"); //~ ERROR: `{:p}` takes no options
 }

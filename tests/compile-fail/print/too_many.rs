@@ -1,4 +1,3 @@
-//~ ERROR at most 16 placeholders in a message: split it
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,4 +6,5 @@ use linux_driver::pr_info;
 
 pub fn log(x: u8) {
     pr_info!("{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}{x}");
+    //~^ ERROR: at most 16 placeholders in a message: split it
 }

@@ -1,4 +1,3 @@
-//~ ERROR the format string does not use this argument
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("{a}", a = 1, b = 2);
+    pr_info!("{a}", a = 1, b = 2); //~ ERROR: the format string does not use this argument
 }

@@ -1,4 +1,3 @@
-//~ ERROR expected `&usize`, found `&u8`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log(width: u8) {
-    pr_info!("{:width$}", 1);
+    pr_info!("{:width$}", 1); //~ ERROR: expected `&usize`, found `&u8`
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot assign to data in dereference of `Arc<u32>`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +6,5 @@ use linux_driver::sync::Arc;
 
 /// No owner is alone.
 pub fn written(arc: &mut Arc<u32>) {
-    **arc = 1;
+    **arc = 1; //~ ERROR: cannot assign to data in dereference of `Arc<u32>`
 }

@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::completion::Completion;
 
 /// C's completion has pointers to itself.
 pub fn moved(completion: Pin<&mut Completion>) -> &mut Completion {
-    Pin::into_inner(completion)
+    Pin::into_inner(completion) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

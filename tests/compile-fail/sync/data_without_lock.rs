@@ -1,4 +1,3 @@
-//~ ERROR field `data` of struct `Mutex` is private
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,7 +6,7 @@ use linux_driver::sync::Mutex;
 
 /// The data is reached through a guard.
 pub fn data(mutex: &Mutex<u32>) -> u32 {
-    read(&mutex.data)
+    read(&mutex.data) //~ ERROR: field `data` of struct `Mutex` is private
 }
 
 fn read<T>(_: &T) -> u32 {

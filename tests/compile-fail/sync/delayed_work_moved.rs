@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,5 +15,5 @@ impl DelayedWorkItem for Handler {
 
 /// C has a pointer to it, and to the timer in it.
 pub fn moved(work: Pin<&mut DelayedWork<Handler>>) -> &mut DelayedWork<Handler> {
-    Pin::into_inner(work)
+    Pin::into_inner(work) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

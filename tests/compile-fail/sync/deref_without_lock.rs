@@ -1,4 +1,3 @@
-//~ ERROR cannot be dereferenced
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +6,5 @@ use linux_driver::sync::SpinLock;
 
 /// The data is reached through a guard.
 pub fn data(lock: &SpinLock<u32>) -> u32 {
-    **lock
+    **lock //~ ERROR: cannot be dereferenced
 }

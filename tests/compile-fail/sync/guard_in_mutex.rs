@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ fn share<T: Sync>(_: &T) {}
 
 /// What cannot go from thread to thread cannot do so by a lock either.
 pub fn not_send(mutex: &Mutex<MutexGuard<'_, u32>>) {
-    share(mutex);
+    share(mutex); //~ ERROR: cannot be sent between threads safely
 }

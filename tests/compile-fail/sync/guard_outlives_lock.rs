@@ -1,4 +1,3 @@
-//~ ERROR does not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,7 +10,7 @@ use linux_driver::new_mutex;
 pub fn outlives() -> Result<u32> {
     let guard = {
         let mutex = KBox::pin_init(new_mutex!(0), GFP_KERNEL)?;
-        mutex.lock()
+        mutex.lock() //~ ERROR: does not live long enough
     };
     Ok(*guard)
 }

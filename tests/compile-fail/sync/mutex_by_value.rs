@@ -1,4 +1,3 @@
-//~ ERROR expected `Mutex<u32>`, found opaque type
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::sync::Mutex;
 
 /// There is no lock that was not made in its place.
 pub fn value() -> Mutex<u32> {
-    new_mutex!(0)
+    new_mutex!(0) //~ ERROR: expected `Mutex<u32>`, found opaque type
 }

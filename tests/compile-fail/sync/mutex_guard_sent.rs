@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ fn send<T: Send>(_: T) {}
 
 /// A mutex is unlocked by the task that locked it.
 pub fn guard(mutex: &Mutex<u32>) {
-    send(mutex.lock());
+    send(mutex.lock()); //~ ERROR: cannot be sent between threads safely
 }

@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::sync::Mutex;
 
 /// C's lock has pointers to itself.
 pub fn moved(mutex: Pin<&mut Mutex<u32>>) -> &mut Mutex<u32> {
-    Pin::into_inner(mutex)
+    Pin::into_inner(mutex) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -1,4 +1,3 @@
-//~ ERROR expected `Result<KBox<Mutex<u32>>, Error>`, found `Result<KBox<impl PinInit<
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,4 +10,5 @@ use linux_driver::sync::Mutex;
 /// A box that is not pinned could be moved out of.
 pub fn unpinned() -> Result<KBox<Mutex<u32>>> {
     KBox::init(new_mutex!(0), GFP_KERNEL)
+    //~^ ERROR: expected `Result<KBox<Mutex<u32>>, Error>`, found `Result<KBox<impl PinInit<
 }

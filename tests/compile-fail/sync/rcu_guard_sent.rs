@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ fn send<T: Send>(_: T) {}
 
 /// A reader ends where it began.
 pub fn reader() {
-    send(rcu::read_lock());
+    send(rcu::read_lock()); //~ ERROR: cannot be sent between threads safely
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,5 +10,5 @@ fn send<T: Send>(_: T) {}
 
 /// The owners of an Arc have the value at once.
 pub fn not_sync(arc: Arc<RefCell<u32>>) {
-    send(arc);
+    send(arc); //~ ERROR: cannot be shared between threads safely
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,7 +10,7 @@ use linux_driver::workqueue::{Work, WorkItem};
 pub struct Handler(RefCell<u32>);
 
 /// An item runs on any thread, and others have it meanwhile.
-impl WorkItem for Handler {
+impl WorkItem for Handler { //~ ERROR: cannot be shared between threads safely
     fn run(work: &Work<Self>, _dev: &Device<Bound>) {
         work.0.replace(1);
     }

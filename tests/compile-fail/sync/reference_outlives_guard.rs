@@ -1,4 +1,3 @@
-//~ ERROR does not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,7 +8,7 @@ use linux_driver::sync::Mutex;
 pub fn outlives(mutex: &Mutex<u32>) -> u32 {
     let data: &u32 = {
         let guard = mutex.lock();
-        &*guard
+        &*guard //~ ERROR: does not live long enough
     };
     *data
 }

@@ -1,4 +1,3 @@
-//~ ERROR cannot be sent between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ fn send<T: Send>(_: T) {}
 
 /// A spin lock is unlocked on the CPU that locked it.
 pub fn guard(lock: &SpinLock<u32>) {
-    send(lock.lock());
+    send(lock.lock()); //~ ERROR: cannot be sent between threads safely
 }

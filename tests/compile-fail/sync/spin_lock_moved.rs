@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::sync::SpinLock;
 
 /// Whoever waits for it has its address.
 pub fn moved(lock: Pin<&mut SpinLock<u32>>) -> &mut SpinLock<u32> {
-    Pin::into_inner(lock)
+    Pin::into_inner(lock) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

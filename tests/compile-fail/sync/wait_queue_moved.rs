@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -9,5 +8,5 @@ use linux_driver::wait::WaitQueue;
 
 /// C's queue has pointers to itself.
 pub fn moved(queue: Pin<&mut WaitQueue>) -> &mut WaitQueue {
-    Pin::into_inner(queue)
+    Pin::into_inner(queue) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,6 +10,6 @@ pub struct Handler;
 /// The device is bound for the run alone, as far as the handler knows.
 impl WorkItem for Handler {
     fn run(_work: &Work<Self>, dev: &Device<Bound>) {
-        let _: &'static Device<Bound> = dev;
+        let _: &'static Device<Bound> = dev; //~ ERROR: lifetime may not live long enough
     }
 }

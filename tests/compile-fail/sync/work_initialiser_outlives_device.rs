@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,5 +16,5 @@ impl WorkItem for Handler {
 
 /// An initialiser is of the binding that it was made in.
 pub fn kept<'a>(dev: &'a Device<Bound>) -> impl PinInit<Work<Handler>, Error> + 'static {
-    new_work!(dev, Handler)
+    new_work!(dev, Handler) //~ ERROR: lifetime may not live long enough
 }

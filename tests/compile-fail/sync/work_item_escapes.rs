@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,6 +10,6 @@ pub struct Handler;
 /// The item is there for the run alone, as far as the handler knows.
 impl WorkItem for Handler {
     fn run(work: &Work<Self>, _dev: &Device<Bound>) {
-        let _: &'static Work<Self> = work;
+        let _: &'static Work<Self> = work; //~ ERROR: lifetime may not live long enough
     }
 }

@@ -1,4 +1,3 @@
-//~ ERROR `PhantomPinned` cannot be unpinned
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -16,5 +15,5 @@ impl WorkItem for Handler {
 
 /// C has a pointer to it.
 pub fn moved(work: Pin<&mut Work<Handler>>) -> &mut Work<Handler> {
-    Pin::into_inner(work)
+    Pin::into_inner(work) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

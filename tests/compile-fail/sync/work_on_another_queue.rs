@@ -1,4 +1,3 @@
-//~ ERROR no method named `queue_on` found
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -11,6 +10,6 @@ pub struct Handler;
 impl WorkItem for Handler {
     /// The second run would begin during the first one.
     fn run(work: &Work<Self>, _dev: &Device<Bound>) {
-        work.queue_on(workqueue::system_unbound());
+        work.queue_on(workqueue::system_unbound()); //~ ERROR: no method named `queue_on` found
     }
 }

@@ -1,4 +1,3 @@
-//~ ERROR expected `&Device<Bound>`, found `&Device`
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -17,5 +16,5 @@ impl WorkItem for Handler {
 
 /// An item belongs to a binding.
 pub fn unbound(dev: &Device<Normal>) -> impl PinInit<Work<Handler>, Error> {
-    new_work!(dev, Handler)
+    new_work!(dev, Handler) //~ ERROR: expected `&Device<Bound>`, found `&Device`
 }

@@ -1,5 +1,5 @@
-//~ ERROR NAME is that of a file of the core's
 // SPDX-License-Identifier: GPL-2.0-only
+//@error-in-other-file: NAME is that of a file of the core's
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,3 @@
-//~ ERROR ::platform::Bus`, found `linux_driver
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -15,6 +14,7 @@ impl platform::Driver for Lamp {
     type IdInfo = ();
     const NAME: &'static CStr = c"lamp";
     const DEV_GROUPS: sysfs::DeviceGroups<Self, platform::Bus> = sysfs::device_groups![Colour];
+    //~^ ERROR: ::platform::Bus`, found `linux_driver
 
     fn probe(_dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         Ok::<_, Error>(Lamp)

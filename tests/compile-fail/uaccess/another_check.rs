@@ -1,4 +1,3 @@
-//~ ERROR cannot find attribute `zerocopy` in this scope
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,8 +9,8 @@ mod fake {
 }
 
 /// The derive would look for its checks there.
-#[derive(IntoBytes)]
-#[zerocopy(crate = "crate::fake")]
+#[derive(IntoBytes)] //~ ERROR: the struct has padding
+#[zerocopy(crate = "crate::fake")] //~ ERROR: cannot find attribute `zerocopy` in this scope
 #[repr(C)]
 pub struct Padded {
     pub a: u8,

@@ -1,4 +1,3 @@
-//~ ERROR associated function `new` is private
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,5 +6,5 @@ use linux_driver::uaccess::UserSlice;
 
 /// Only what user space hands over is an address of its.
 pub fn any() -> usize {
-    UserSlice::new(0x1000, 4).len()
+    UserSlice::new(0x1000, 4).len() //~ ERROR: associated function `new` is private
 }

@@ -1,4 +1,3 @@
-//~ ERROR `AtomicU32` may contain uninitialised bytes
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -7,7 +6,7 @@ use core::sync::atomic::AtomicU32;
 
 use linux_driver::bytes::IntoBytes;
 
-#[derive(IntoBytes)]
+#[derive(IntoBytes)] //~ ERROR: `AtomicU32` may contain uninitialised bytes
 #[repr(C)]
 pub struct Counter {
     pub count: AtomicU32,

@@ -1,4 +1,3 @@
-//~ ERROR lifetime may not live long enough
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::uaccess::UserSlice;
 
 /// After the call it is nobody's memory.
 pub fn kept(argument: Argument<'_>) -> UserSlice<'static> {
-    argument.slice(4)
+    argument.slice(4) //~ ERROR: lifetime may not live long enough
 }

@@ -1,4 +1,3 @@
-//~ ERROR `bool` has bit patterns that are not valid values
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -8,5 +7,5 @@ use linux_driver::uaccess::Reader;
 
 /// User space could hand over a 2.
 pub fn flag(from: &mut Reader<'_>) -> Result<bool> {
-    from.read()
+    from.read() //~ ERROR: `bool` has bit patterns that are not valid values
 }

@@ -1,4 +1,3 @@
-//~ ERROR no rules expected
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -18,6 +17,7 @@ macro_rules! swallow {
 
 // A condition that ends the function which checks the fields, and swallows what it would check.
 linux_driver::__derive_into_bytes! { [] [] [{} swallow!] Padded { a: u64, b: u64 } }
+//~^ ERROR: no rules expected
 
 /// What was on the stack.
 pub fn write(to: &mut Writer<'_>, value: &Padded) -> Result {

@@ -1,4 +1,3 @@
-//~ ERROR cannot be shared between threads safely
 // SPDX-License-Identifier: GPL-2.0-only
 #![no_std]
 #![forbid(unsafe_code)]
@@ -6,6 +5,6 @@
 use linux_driver::uaccess::UserSlice;
 
 /// Another thread has other memory there.
-pub fn sent(slice: UserSlice<'_>) -> impl Send {
+pub fn sent(slice: UserSlice<'_>) -> impl Send { //~ ERROR: cannot be shared between threads safely
     slice
 }
