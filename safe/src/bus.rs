@@ -92,7 +92,10 @@
 //!     const NAME: &'static CStr = c"reader";
 //!     const ID_TABLE: bus::IdTable<Shelf, ()> = &[(500, ())];
 //!
-//!     fn probe(dev: &bus::Device<Shelf, Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
+//!     fn probe(
+//!         dev: &bus::Device<Shelf, Core>,
+//!         _id: Option<&'static ()>,
+//!     ) -> impl PinInit<Self, Error> {
 //!         dev_info!(dev, "{} pages", *dev.data());
 //!         Ok(Reader)
 //!     }

@@ -113,14 +113,24 @@ macro_rules! __no_block {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __has_fields {
-    ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
+    (
+        [$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*]
+        $name:ident { $($member:tt: $type:ty),* }
+    ) => {
         $($crate::__no_block! { $clause })*
-        #[allow(dead_code, reason = "only the compiler looks at it")]
+        #[allow(dead_code, reason = "only the compiler uses it")]
         fn has_no_other_fields<$($impls)*>(value: &$name<$($types)*>) where $($clause)* {
             let $name { $($member: _),* } = value;
         }
-        #[allow(dead_code, unused_variables, reason = "only the compiler looks at it, and a struct may have no fields")]
-        fn has_fields_of_these_types<$($impls)*>(value: *const $name<$($types)*>) where $($clause)* {
+        #[allow(
+            dead_code,
+            unused_variables,
+            reason = "only the compiler uses it, and a struct may have no fields"
+        )]
+        fn has_fields_of_these_types<$($impls)*>(value: *const $name<$($types)*>)
+        where
+            $($clause)*
+        {
             // SAFETY: only the fields' addresses are taken, and nothing calls this function.
             $(let _: *const $type = unsafe { &raw const (*value).$member };)*
         }
@@ -131,9 +141,14 @@ macro_rules! __has_fields {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __derive_from_bytes {
-    ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
+    (
+        [$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*]
+        $name:ident { $($member:tt: $type:ty),* }
+    ) => {
         const _: () = {
-            $crate::__has_fields! { [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* } }
+            $crate::__has_fields! {
+                [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* }
+            }
             // SAFETY: every bit pattern is valid for each field, and padding may have any contents.
             unsafe impl<$($impls)*> $crate::bytes::FromBytes for $name<$($types)*>
             where
@@ -152,7 +167,7 @@ macro_rules! __derive_into_bytes {
         const _: () = {
             $crate::__has_fields! { [] [] [] $name { $($member: $type),* } }
             // Checks that the type is a struct: a union may have values with uninitialised bytes.
-            #[allow(dead_code, reason = "only the compiler looks at it")]
+            #[allow(dead_code, reason = "only the compiler uses it")]
             fn is_a_struct(value: $name) -> $name {
                 $name { ..value }
             }
@@ -163,7 +178,8 @@ macro_rules! __derive_into_bytes {
                 $($type: $crate::bytes::IntoBytes,)*
             {}
             $crate::__core::assert!(
-                $crate::__core::mem::size_of::<$name>() == 0 $(+ $crate::__core::mem::size_of::<$type>())*,
+                $crate::__core::mem::size_of::<$name>()
+                    == 0 $(+ $crate::__core::mem::size_of::<$type>())*,
                 "the struct has padding, whose bytes are uninitialised: \
                  add fields in its place and set them to zero"
             );
@@ -175,9 +191,14 @@ macro_rules! __derive_into_bytes {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __derive_zeroable {
-    ([$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*] $name:ident { $($member:tt: $type:ty),* }) => {
+    (
+        [$($impls:tt)*] [$($types:tt)*] [$($clause:tt)*]
+        $name:ident { $($member:tt: $type:ty),* }
+    ) => {
         const _: () = {
-            $crate::__has_fields! { [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* } }
+            $crate::__has_fields! {
+                [$($impls)*] [$($types)*] [$($clause)*] $name { $($member: $type),* }
+            }
             // SAFETY: zeroes are a valid value of each field, and padding may have any contents.
             unsafe impl<$($impls)*> $crate::init::Zeroable for $name<$($types)*>
             where

@@ -46,7 +46,7 @@ mod sealed {
 /// A state of a device, as far as it is known: [`Core`], [`Exclusive`], [`Transition`], [`Bound`]
 /// or [`Normal`].
 pub trait DeviceState: sealed::Sealed + 'static {
-    /// Whether a driver stays bound, and registered, while the device is known to be in this state.
+    /// True if a driver stays bound, and registered, while the device is in this state.
     #[doc(hidden)]
     const BOUND: bool = true;
 }
@@ -57,8 +57,8 @@ pub struct Core;
 /// `Exclusive`. The device's lock may be held or not: the kernel calls the error handlers of a PCI
 /// driver both ways ([`pci::ErrorHandlers`](crate::pci::ErrorHandlers)).
 pub struct Exclusive;
-/// The device is bound, and is being suspended or resumed. It is neither active nor suspended until
-/// the callback returns, so the callback must not wait for either
+/// The device is bound, and is being suspended or resumed. It becomes active or suspended only when
+/// the callback has returned, so the callback must not wait for that
 /// ([`pm::runtime`](crate::pm::runtime)).
 pub struct Transition;
 /// A driver of this module is bound to the device.
@@ -120,8 +120,8 @@ impl Device<Bound> {
     /// Returns the head of the data of the bound driver.
     pub(crate) fn head(&self) -> &Head {
         // SAFETY: a `Bound` device is bound to a driver of this module. Its `probe` stored the data
-        // before it lent the device to any code, and the data stays until `remove` has lent the
-        // device for the last time.
+        // before it lent the device to any code. The data stays until `remove` has lent the device
+        // for the last time.
         let data = unsafe { (*self.as_raw()).driver_data };
         // SAFETY: as above; the data starts with its head.
         unsafe { &*data.cast() }

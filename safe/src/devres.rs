@@ -86,7 +86,7 @@ struct Inner<T> {
     users: AtomicUsize,
     /// The number of the binding.
     binding: u64,
-    /// Whether the value exists, for readers under RCU.
+    /// True while the value exists, for readers under RCU.
     live: AtomicBool,
     value: MaybeUninit<T>,
 }

@@ -31,7 +31,7 @@
 //! use linux_driver::prelude::*;
 //! use linux_driver::bytes::{FromBytes, IntoBytes};
 //!
-//! /// What the device reads of a command.
+//! /// A command, as the device reads it.
 //! #[derive(FromBytes, IntoBytes)]
 //! #[repr(C)]
 //! struct Command {
@@ -61,7 +61,8 @@
 //!         })
 //!     }
 //!
-//!     /// Hands the first command to the device: its owner is written last.
+//!     /// Gives the first command to the device, which may read it once `owner` is set. So `owner`
+//!     /// is written last.
 //!     fn send(&self, length: u32) -> Result<DmaAddr> {
 //!         self.ring.write(0, Command { address: self.packet.dma_handle(), length, owner: 0 })?;
 //!         dma::wmb();

@@ -30,7 +30,13 @@
 //!     }
 //!
 //!     /// Waits until the button is pressed, but not on a file that was opened with `O_NONBLOCK`.
-//!     fn read(this: Pin<&Self>, call: &Call<'_>, _file: Pin<&()>, to: &mut Writer<'_>, _: &mut i64) -> Result<usize> {
+//!     fn read(
+//!         this: Pin<&Self>,
+//!         call: &Call<'_>,
+//!         _file: Pin<&()>,
+//!         to: &mut Writer<'_>,
+//!         _offset: &mut i64,
+//!     ) -> Result<usize> {
 //!         loop {
 //!             let presses = this.presses.swap(0, Ordering::Relaxed);
 //!             if presses != 0 {
@@ -40,12 +46,19 @@
 //!             if call.file().is_nonblocking() {
 //!                 return Err(EAGAIN);
 //!             }
-//!             call.wait_event_interruptible(&this.pressed, || this.presses.load(Ordering::Relaxed) != 0)?;
+//!             let is_pressed = || this.presses.load(Ordering::Relaxed) != 0;
+//!             call.wait_event_interruptible(&this.pressed, is_pressed)?;
 //!         }
 //!     }
 //!
 //!     /// Resets the count, on a file that was opened for writing.
-//!     fn ioctl(this: Pin<&Self>, call: &Call<'_>, _: Pin<&()>, cmd: u32, _: ioctl::Argument<'_>) -> Result<u32> {
+//!     fn ioctl(
+//!         this: Pin<&Self>,
+//!         call: &Call<'_>,
+//!         _file: Pin<&()>,
+//!         cmd: u32,
+//!         _argument: ioctl::Argument<'_>,
+//!     ) -> Result<u32> {
 //!         match cmd {
 //!             RESET if !call.file().is_writable() => Err(EBADF),
 //!             RESET => {

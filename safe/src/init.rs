@@ -115,7 +115,9 @@ macro_rules! pin_init {
 /// `try_pin_init!(Data { … }? Error)`.
 #[macro_export]
 macro_rules! try_pin_init {
-    ($($initializer:tt)*) => { $crate::macros::__initializer!($crate try_pin_init; $($initializer)*) };
+    ($($initializer:tt)*) => {
+        $crate::macros::__initializer!($crate try_pin_init; $($initializer)*)
+    };
 }
 
 /// Returns an initialiser of a struct, which makes the struct at its final address. A large struct

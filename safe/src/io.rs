@@ -82,8 +82,13 @@ unsafe impl<const SIZE: usize> Send for Mmio<SIZE> {}
 unsafe impl<const SIZE: usize> Sync for Mmio<SIZE> {}
 
 macro_rules! accessors {
-    ($($read:ident, $try_read:ident, $read_relaxed:ident, $write:ident, $try_write:ident, $write_relaxed:ident, $type:ty;)*) => { $(
-        #[doc = concat!("Reads the register at the constant `OFFSET`: C's `", stringify!($read), "`.")]
+    ($(
+        $read:ident, $try_read:ident, $read_relaxed:ident,
+        $write:ident, $try_write:ident, $write_relaxed:ident, $type:ty;
+    )*) => { $(
+        #[doc = concat!(
+            "Reads the register at the constant `OFFSET`: C's `", stringify!($read), "`."
+        )]
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
@@ -93,7 +98,9 @@ macro_rules! accessors {
             unsafe { arch::$read::<OFFSET>(self.base) }
         }
 
-        #[doc = concat!("Writes the register at the constant `OFFSET`: C's `", stringify!($write), "`.")]
+        #[doc = concat!(
+            "Writes the register at the constant `OFFSET`: C's `", stringify!($write), "`."
+        )]
         #[inline(always)]
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };

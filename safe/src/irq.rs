@@ -31,7 +31,7 @@
 //! use linux_driver::pci::{self, Bar, PCI_IRQ_INTX, PCI_IRQ_MSI};
 //! use linux_driver::prelude::*;
 //!
-//! /// What the handler works with.
+//! /// The handler's data.
 //! struct Events {
 //!     bar: Bar<0x100>,
 //!     count: AtomicU32,
@@ -44,7 +44,7 @@
 //!         };
 //!         let status = registers.readl::<0x24>();
 //!         if status == 0 {
-//!             return IrqReturn::None; // Another device's, on a line that is shared.
+//!             return IrqReturn::None; // From another device on a shared line.
 //!         }
 //!         registers.writel::<0x64>(status);
 //!         self.count.fetch_add(1, Ordering::Relaxed);

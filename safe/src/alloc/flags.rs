@@ -60,8 +60,8 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 ///         }? Error)
 ///     }
 ///
-///     /// Stores an event; the interrupt handler calls this. Events are lost if there is no memory,
-///     /// or if nothing takes them.
+///     /// Stores an event; the interrupt handler calls this. Events are lost if there is no
+///     /// memory, or if nothing takes them.
 ///     fn came(&self, event: u32) {
 ///         let kept = self.pending.lock_irqsave(|pending| {
 ///             pending.len() < MOST && pending.push(event, GFP_ATOMIC).is_ok()

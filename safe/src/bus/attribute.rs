@@ -33,8 +33,8 @@ pub trait Attribute: 'static {
         Err(EIO)
     }
 
-    /// Stores the text that was written to the file: at most a page, including the newline if there
-    /// is one.
+    /// Handles the text that was written to the file: at most a page, including the newline if
+    /// there is one.
     ///
     /// # Context
     ///

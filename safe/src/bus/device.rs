@@ -99,8 +99,8 @@ impl<B: BusType> Deref for Device<B, Core> {
     type Target = Device<B, Bound>;
 
     fn deref(&self) -> &Device<B, Bound> {
-        // SAFETY: a driver is bound, or being bound, in the callbacks that have `Core`; the borrow
-        // ends with them.
+        // SAFETY: `from_raw` requires that the device is bound, or being bound, as long as the
+        // reference lives. It is in the callbacks that have `Core`, and the borrow ends with them.
         unsafe { Device::from_raw(self.object()) }
     }
 }
@@ -109,8 +109,9 @@ impl<B: BusType> Deref for Device<B, Transition> {
     type Target = Device<B, Bound>;
 
     fn deref(&self) -> &Device<B, Bound> {
-        // SAFETY: `from_raw` demands a device that is bound: runtime callbacks that have one are
-        // waited for by `unbind`. The borrow ends with the callback.
+        // SAFETY: `from_raw` requires that the device is bound as long as the reference lives. It
+        // is in the runtime callbacks, because `unbind` waits for them. The borrow ends with the
+        // callback.
         unsafe { Device::from_raw(self.object()) }
     }
 }
@@ -119,7 +120,8 @@ impl<B: BusType> Deref for Device<B, Bound> {
     type Target = Device<B, Normal>;
 
     fn deref(&self) -> &Device<B, Normal> {
-        // SAFETY: a bound device is there.
+        // SAFETY: `from_raw` requires a device that exists as long as the reference lives; a bound
+        // device does.
         unsafe { Device::from_raw(self.object()) }
     }
 }

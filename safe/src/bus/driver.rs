@@ -157,8 +157,8 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
 }
 
 impl<T: Driver> driver::Registration<Adapter<T>> {
-    /// Registers a driver on a bus that is made in Rust, for a field of that bus's state
-    /// ([`BusType::init`]).
+    /// Registers a driver on a bus that is made in Rust. The returned initialiser must be used for
+    /// a field of that bus's state ([`BusType::init`]).
     ///
     /// Devices may be probed, and removed again, before a failure is reported.
     ///

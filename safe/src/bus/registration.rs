@@ -146,8 +146,8 @@ pub struct Registration<B: BusType> {
 }
 
 impl<B: BusType> Registration<B> {
-    /// Registers the bus, makes its state with [`BusType::init`], and then creates its attributes,
-    /// for a field of the module's state.
+    /// Registers the bus, makes its state with [`BusType::init`], and then creates its attributes.
+    /// The returned initialiser must be used for a field of the module's state.
     ///
     /// # Context
     ///
@@ -276,7 +276,7 @@ fn create_files<B: BusType>(handle: &Handle<B>) -> Result {
     Ok(())
 }
 
-/// Removes the first `count` attributes of the bus, and waits for callers that use them.
+/// Removes the first `count` attributes of the bus, and waits until no task reads or writes them.
 fn remove_files<B: BusType>(handle: &Handle<B>, count: usize) {
     for attribute in B::ATTRIBUTES.iter().take(count) {
         // SAFETY: `bus_remove_file` requires a registered bus, and an attribute whose file was

@@ -177,7 +177,8 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
         }
     }
 
-    /// Reads an element. A larger one takes several words, between which the device may write.
+    /// Reads an element. One that is larger than a word is read in several words, and the device
+    /// may write to it in between.
     ///
     /// # Errors
     ///
@@ -194,7 +195,8 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
         Ok(unsafe { value.assume_init() })
     }
 
-    /// Writes an element. A larger one takes several words, between which the device may read.
+    /// Writes an element. One that is larger than a word is written in several words, and the
+    /// device may read it in between.
     ///
     /// # Errors
     ///

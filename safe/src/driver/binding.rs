@@ -24,7 +24,7 @@ pub(crate) struct Head {
     pub(crate) binding: u64,
     /// The address and size of the driver's own part, and the number of registrations in it.
     pub(crate) extent: Extent,
-    /// Whether the driver's own part is initialised: true from the end of `probe` until `remove`
+    /// True while the driver's own part is initialised: from the end of `probe` until `remove`
     /// drops it.
     bound: AtomicBool,
     /// The task that runs a runtime power management callback for which other tasks wait; 0 if
@@ -150,8 +150,7 @@ unsafe fn free(dev: *mut sys::device, has_runtime: bool) {
 /// The body of a bus's `probe`. Allocates the driver's data and initialises it with what `init`
 /// returns. This is the only allocation for a device.
 ///
-/// `driver_data` is set before `init` runs, so that `init` already runs with the number of its
-/// binding.
+/// `driver_data` is set before `init` runs, so code in `init` can use the number of the binding.
 ///
 /// # Safety
 ///
@@ -233,10 +232,11 @@ pub(crate) unsafe fn unbind<T>(
     // SAFETY: the memory stays allocated until `free` below.
     unsafe { &(*slot).head.bound }.store(false, Ordering::Relaxed);
     if has_runtime {
-        // A device that failed to wake up (because its parent did, for example) is still suspended,
-        // and user space or its parent may wake it at any time. A runtime callback that starts
-        // after the barrier finds that the data is gone: the barrier takes the lock under which
-        // each callback starts. The head, in which the callback looks, stays until `free`.
+        // A device may have failed to wake up, because its parent did, for example. It is then
+        // still suspended, and user space or its parent may wake it at any time. A runtime callback
+        // that starts after the barrier finds that the data is gone: the barrier takes the lock
+        // under which each callback starts. The head, in which the callback looks, stays until
+        // `free`.
         // SAFETY: as in `free`: the device is initialised, and the bus's `remove` may sleep.
         unsafe { sys::pm_runtime_barrier(dev) };
     }

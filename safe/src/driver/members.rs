@@ -28,7 +28,8 @@ use crate::types::Invariant;
 /// use linux_driver::pci;
 ///
 /// # struct Edu;
-/// const DRIVER: DeviceDriver<Edu, pci::Bus> = DeviceDriver::new().probe_type(ProbeType::PreferAsynchronous);
+/// const DRIVER: DeviceDriver<Edu, pci::Bus> =
+///     DeviceDriver::new().probe_type(ProbeType::PreferAsynchronous);
 /// # let _ = DRIVER;
 /// ```
 #[doc(alias = "device_driver")]
@@ -249,7 +250,7 @@ impl<T: Send + Sync> Written<T> {
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 pub struct Called {
-    /// Whether the type has a driver structure.
+    /// True if the type has a driver structure.
     driver: bool,
     pm: bool,
     callbacks: bool,

@@ -110,7 +110,8 @@ unsafe impl<T: RegistrationOps> Send for Registration<T> {}
 unsafe impl<T: RegistrationOps> Sync for Registration<T> {}
 
 impl<T: Adapter> Registration<T> {
-    /// Registers a driver under this module's name, for a field of the module's state.
+    /// Registers a driver under this module's name. The returned initialiser must be used for a
+    /// field of the module's state.
     ///
     /// The bus may probe devices, and remove them again, before a failure is reported. The parts of
     /// the module's state that `probe` uses must be initialised before this.

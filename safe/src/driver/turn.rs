@@ -72,7 +72,7 @@ impl State {
         if self.ended.load(Ordering::Relaxed) {
             return Some(false);
         }
-        // What the previous owner did happens before what this one does.
+        // The previous owner's accesses happen before this owner's.
         let taken = self
             .owner
             .compare_exchange(0, task, Ordering::Acquire, Ordering::Relaxed);
@@ -359,10 +359,10 @@ impl Drop for HandlerCall {
 /// Waits until each error handler that was called has returned and has left the module's code. Must
 /// be called after a driver was unregistered, before the module is unloaded.
 ///
-/// A handler that was called without the device's lock ends its turn under [`Listing`]'s mutex, or
-/// takes that mutex to find that it has no turn. The mutex is in the module's memory, and
-/// `mutex_unlock` may still access it when another task has the mutex already
-/// (`Documentation/locking/mutex-design.rst` of 6.12). After that the handler returns through the
+/// A handler may have been called without the device's lock. Its last access to this module's
+/// memory is [`Listing`]'s mutex: it ends its turn under that mutex, or finds under it that it has
+/// no turn. `mutex_unlock` may still access the mutex when another task has it already
+/// (`Documentation/locking/mutex-design.rst` of 6.12). After that, the handler returns through the
 /// module's code.
 ///
 /// # Context

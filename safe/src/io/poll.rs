@@ -12,7 +12,7 @@ use crate::wait::might_sleep;
 ///
 /// Sleeps at most `sleep_us` microseconds between two reads. With 0 it does not sleep; the value
 /// should be less than 20000 (20 ms), as in C. Reads for `timeout_us` microseconds in total, and
-/// then once more; 0 means no limit, as in C.
+/// then once more. With a `timeout_us` of 0 there is no limit, as in C.
 ///
 /// # Context
 ///

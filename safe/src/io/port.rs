@@ -29,7 +29,9 @@ pub struct Ports<const SIZE: usize> {
 
 macro_rules! accessors {
     ($($read:ident, $try_read:ident, $write:ident, $try_write:ident, $type:ty;)*) => { $(
-        #[doc = concat!("Reads from the port at the constant `OFFSET`: C's `", stringify!($read), "`.")]
+        #[doc = concat!(
+            "Reads from the port at the constant `OFFSET`: C's `", stringify!($read), "`."
+        )]
         #[inline(always)]
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
@@ -39,7 +41,9 @@ macro_rules! accessors {
             unsafe { arch::$read(self.start.wrapping_add(OFFSET as u16)) }
         }
 
-        #[doc = concat!("Writes to the port at the constant `OFFSET`: C's `", stringify!($write), "`.")]
+        #[doc = concat!(
+            "Writes to the port at the constant `OFFSET`: C's `", stringify!($write), "`."
+        )]
         #[inline(always)]
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };

@@ -89,8 +89,8 @@ impl<const SIZE: usize> Mmio<SIZE> {
     ///     }
     /// }
     ///
-    /// /// Starts the device. The last write is ordered after the writes to memory before it, so the
-    /// /// device finds its commands there.
+    /// /// Starts the device. The last write is ordered after the writes to memory before it, so
+    /// /// the device finds its commands there.
     /// fn start(registers: &Mmio<0x100>, commands: u64) {
     ///     registers.write_relaxed(Commands::from_bits(commands));
     ///     registers.write(Control::ZERO.with_run(true));

@@ -10,13 +10,19 @@
 use core::arch::asm;
 
 macro_rules! accessors {
-    ($($read:ident, $write:ident, $type:ty, $class:ident, $modifier:literal, $width:literal $(, $option:ident)?;)*) => { $(
+    ($(
+        $read:ident, $write:ident, $type:ty, $class:ident, $modifier:literal, $width:literal
+        $(, $option:ident)?;
+    )*) => { $(
         /// Reads a register.
         ///
         /// # Safety
         ///
         /// `address + OFFSET` is in a mapping of device memory and is aligned to the access.
-        #[allow(clippy::pointers_in_nomem_asm_block, reason = "device memory, which is accessed by these functions alone")]
+        #[allow(
+            clippy::pointers_in_nomem_asm_block,
+            reason = "only these functions access device memory"
+        )]
         #[inline(always)]
         pub(crate) unsafe fn $read<const OFFSET: usize>(address: *const u8) -> $type {
             let value: $type;
@@ -38,7 +44,10 @@ macro_rules! accessors {
         /// # Safety
         ///
         /// `address + OFFSET` is in a mapping of device memory and is aligned to the access.
-        #[allow(clippy::pointers_in_nomem_asm_block, reason = "device memory, which is accessed by these functions alone")]
+        #[allow(
+            clippy::pointers_in_nomem_asm_block,
+            reason = "only these functions access device memory"
+        )]
         #[inline(always)]
         pub(crate) unsafe fn $write<const OFFSET: usize>(address: *mut u8, value: $type) {
             // SAFETY: the instruction stores to mapped device memory, by the caller's promise.

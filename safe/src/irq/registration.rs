@@ -62,8 +62,9 @@ impl<H: Handler> Registration<H> {
     ///
     /// * [`ENODEV`] if the line belongs to another binding.
     /// * `EBUSY` if the line has a handler already, and not both of them share it.
-    /// * `EINVAL` if the registration is not in the data of the device's driver, if the flags do
-    ///   not go together, or if [`IRQF_ONESHOT`] is set, which needs a thread.
+    /// * `EINVAL` if the registration is not in the data of the device's driver, or not aligned.
+    /// * `EINVAL` if the flags do not go together, or if [`IRQF_ONESHOT`] is set, which needs a
+    ///   thread.
     /// * `ENOMEM` if there is no memory.
     ///
     /// [`IRQF_ONESHOT`]: super::IRQF_ONESHOT
@@ -128,7 +129,7 @@ impl<H: ThreadedHandler> Registration<H> {
     /// use linux_driver::prelude::*;
     /// use linux_driver::sync::Mutex;
     ///
-    /// /// What the thread does may sleep: it takes a mutex.
+    /// /// A counter under a mutex: the handler's thread may sleep.
     /// #[pin_data]
     /// struct Events {
     ///     #[pin]
@@ -145,8 +146,11 @@ impl<H: ThreadedHandler> Registration<H> {
     ///     }
     /// }
     ///
-    /// /// In `probe`, for a pinned field of the driver's data.
-    /// fn register(dev: &pci::Device<Core>, line: irq::Line) -> impl PinInit<Registration<Events>, Error> {
+    /// /// Registers the handler. `probe` uses it for a pinned field of the driver's data.
+    /// fn register(
+    ///     dev: &pci::Device<Core>,
+    ///     line: irq::Line,
+    /// ) -> impl PinInit<Registration<Events>, Error> {
     ///     let events = || -> Result<_> { Ok(pin_init!(Events { count <- new_mutex!(0) })) };
     ///     Registration::new_threaded(dev, line, IRQF_ONESHOT, c"events", pin_init_scope(events))
     /// }
