@@ -142,9 +142,10 @@ unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
         // SAFETY: as above.
         unsafe { (*driver).mod_name = mod_name };
         // SAFETY: `driver_register` requires
-        // - a structure that is not registered (otherwise it `BUG`s or warns), and that stays until
-        //   `driver_unregister`: the caller promises both;
-        // - a registered bus: `on` has set it, and has a reference to its `Handle`.
+        // - a structure that is not registered, and that stays until `driver_unregister`: the
+        //   caller promises both;
+        // - a registered bus (otherwise it `BUG`s or warns): `on` has set the bus, and had its
+        //   `Handle`.
         to_result(unsafe { sys::driver_register(driver) })
     }
 
@@ -215,13 +216,17 @@ fn find<T: Driver>(dev: &Device<T::Bus>) -> Option<&'static T::IdInfo> {
 ///
 /// As for [`RawDriver::probe`].
 unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
-    // SAFETY: `check` requires a registered device: the bus probes only such devices.
+    // SAFETY: `check` requires a registered device to which the driver is being bound: the bus
+    // calls this for such a device.
     if let Err(error) = unsafe { const { T::DEV_GROUPS }.check(dev) } {
         return error.to_errno();
     }
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `enable` requires the device's lock, which is held, and that the bus does not
-        // enable runtime power management itself: this bus does not.
+        // SAFETY: `enable` requires
+        // - the device's lock: it is held;
+        // - a bus that neither enables runtime power management nor counts a use: this bus does
+        //   neither;
+        // - a driver with a runtime callback: `has_runtime` is true.
         if let Err(error) = unsafe { pm::enable(dev) } {
             return error.to_errno();
         }
@@ -237,10 +242,13 @@ unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
     let returned = unsafe { driver::bind::<T, _>(dev, const { T::DRIVER.has_runtime() }, init) };
     if const { T::DRIVER.has_runtime() } {
         if returned == 0 {
-            // SAFETY: `start` requires that `enable` has counted a use: it did above.
+            // SAFETY: `start` requires the device's lock, a driver with a runtime callback, and a
+            // use that is counted during `probe` and `remove`. The first two are as above; `enable`
+            // and `stop` count the use.
             unsafe { pm::start(dev) };
         } else {
-            // SAFETY: `disable` requires that `enable` has counted a use: it did above.
+            // SAFETY: `disable` requires the same as `enable`, which was called, and a counted use:
+            // `enable` has counted one.
             unsafe { pm::disable(dev) };
         }
     }
@@ -254,11 +262,11 @@ unsafe fn probe<T: Driver>(dev: *mut sys::device) -> c_int {
 /// As for [`RawDriver::remove`]. Called once after a `probe` that returned 0.
 unsafe fn remove<T: Driver>(dev: *mut sys::device) {
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `stop` requires that `start` was called after `probe`, and that the use which
-        // `stop` counts is given up: `disable` does so below.
+        // SAFETY: `stop` requires the same as `start`, which was called after `probe`. The device's
+        // lock is held; `disable` below gives up the use.
         unsafe { pm::stop(dev) };
-        // SAFETY: `wake` requires that `enable` was called before `probe`, and that `stop` has
-        // counted a use: both were.
+        // SAFETY: `wake` requires the same as `enable`, which was called before `probe`, and a
+        // counted use: `stop` has counted one.
         unsafe { pm::wake(dev) };
     }
     let lend = |this: Pin<&T>| {
@@ -274,8 +282,8 @@ unsafe fn remove<T: Driver>(dev: *mut sys::device) {
     // held.
     unsafe { driver::unbind::<T>(dev, const { T::DRIVER.has_runtime() }, lend) };
     if const { T::DRIVER.has_runtime() } {
-        // SAFETY: `disable` requires that `enable` was called, and that `stop` has counted a use:
-        // both were.
+        // SAFETY: `disable` requires the same as `enable`, which was called before `probe`, and a
+        // counted use: `stop` has counted one.
         unsafe { pm::disable(dev) };
     }
 }
