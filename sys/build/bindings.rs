@@ -1,13 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! bindgen's call.
+//! Bindings of a kernel: made by bindgen, or those that a snapshot holds.
+
+use std::path::Path;
 
 use crate::flags;
-use crate::kernel::{Kernel, crate_dir};
+use crate::kernel::{Kernel, crate_dir, rerun_if_changed};
 use crate::needed::Needed;
 
-/// The bindings to this kernel, as Rust.
-pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, String> {
-    load_libclang()?;
+/// Bindings, as Rust, and what made them.
+pub(crate) struct Bindings {
+    pub(crate) text: String,
+    /// Names libclang with its version, or the file with stored bindings.
+    pub(crate) made_by: String,
+}
+
+/// Returns the bindings to this kernel.
+///
+/// bindgen makes them. Where libclang is missing, a snapshot's own `bindings.rs` is used.
+pub(crate) fn of(needed: &Needed, kernel: &Kernel) -> Result<Bindings, String> {
+    match (load_libclang(), &kernel.stored) {
+        (Ok(()), _) => Ok(Bindings {
+            text: generate(needed, kernel)?,
+            made_by: bindgen::clang_version().full,
+        }),
+        (Err(_), Some(stored)) => read(stored),
+        (Err(missing), None) => Err(missing),
+    }
+}
+
+/// Reads the bindings that a snapshot holds, and says so: a build prints this line.
+fn read(stored: &Path) -> Result<Bindings, String> {
+    rerun_if_changed(stored);
+    let text = std::fs::read_to_string(stored).map_err(|e| {
+        format!(
+            "{}\n  expected: the snapshot's bindings\n  found:    {e}\n  remedy:   see the message",
+            stored.display()
+        )
+    })?;
+    let made_by = stored.display().to_string();
+    println!("cargo::warning=there is no libclang: the bindings are those stored in {made_by}");
+    Ok(Bindings { text, made_by })
+}
+
+fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, String> {
     let header = crate_dir()?.join("c/wrapper.h");
     let mut builder = bindgen::Builder::default()
         .header(header.to_string_lossy())
@@ -44,7 +79,7 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
         format!(
             "{}\n  expected: headers that libclang reads\n  found:    {e}\n  remedy:   see what {} printed above; the headers are those of {}",
             header.display(),
-            libclang(),
+            bindgen::clang_version().full,
             kernel.place.display()
         )
     })?;
@@ -55,12 +90,7 @@ pub(crate) fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, Strin
 /// CONFIG_SCHEDSTATS, `sched_statistics` in `task_struct` is empty but has an alignment.
 const NOT_LOOKED_INTO: [&str; 2] = ["task_struct", "sched_statistics"];
 
-/// The libclang that bindgen uses, by its own words.
-pub(crate) fn libclang() -> String {
-    bindgen::clang_version().full
-}
-
-/// bindgen loads libclang when it starts; without one it would panic.
+/// Loads libclang for bindgen, which would panic without it.
 fn load_libclang() -> Result<(), String> {
     clang_sys::load().map_err(|e| {
         format!(

@@ -27,6 +27,8 @@ pub(crate) struct Kernel {
     pub(crate) device_table_symbol: String,
     /// The shims that there are, without their prefix.
     pub(crate) shims: Vec<String>,
+    /// The bindings that a snapshot holds, for a machine without libclang.
+    pub(crate) stored: Option<PathBuf>,
 }
 
 /// The contents of `kernel.json`, which `linux-driver-kbuild` writes for a kernel. Its `prepare.rs`
@@ -70,6 +72,7 @@ impl Kernel {
             cc_flags: kernel.cc_flags,
             device_table_symbol: kernel.device_table_symbol,
             shims: kernel.shims,
+            stored: None,
         })
     }
 

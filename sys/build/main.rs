@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Makes the bindings: reads which kernel they are for, runs bindgen, and refuses bindings that
-//! would be wrong.
+//! Makes the bindings: reads which kernel they are for, runs bindgen or takes the bindings that a
+//! snapshot holds, and refuses bindings that would be wrong.
 
 mod bindings;
 mod features;
@@ -37,11 +37,13 @@ fn generate() -> Result<(), String> {
     );
     let kernel = kernel::Kernel::from_env()?;
     let needed = needed::Needed::read()?;
-    let text = bindings::generate(&needed, &kernel)?;
-    let items = needed::Items::of(&text)?;
-    needed::check(&needed, &items, &kernel)?;
+    let bindings = bindings::of(&needed, &kernel)?;
+    // `cargo build -vv` prints it.
+    println!("bindings: made by {}", bindings.made_by);
+    let items = needed::Items::of(&bindings.text)?;
+    needed::check(&needed, &items, &kernel, &bindings.made_by)?;
     features::announce(&needed, &items);
-    write(out.join("bindings.rs"), &text)?;
+    write(out.join("bindings.rs"), &bindings.text)?;
     write(out.join("device_table.rs"), &kernel.device_table_macro())
 }
 

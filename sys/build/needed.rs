@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::bindings::libclang;
 use crate::kernel::Kernel;
 
 /// The contents of `needed.toml`, whose comments document each field.
@@ -72,7 +71,7 @@ pub(crate) struct Items {
 
 impl Items {
     pub(crate) fn of(bindings: &str) -> Result<Self, String> {
-        let file = syn::parse_file(bindings).map_err(|e| format!("bindings.rs\n  expected: Rust\n  found:    {e}\n  remedy:   report this with the version of bindgen and of {}", libclang()))?;
+        let file = syn::parse_file(bindings).map_err(|e| format!("bindings.rs\n  expected: Rust\n  found:    {e}\n  remedy:   report this with the versions of bindgen and libclang"))?;
         let mut items = Self {
             structs: BTreeMap::new(),
             functions: BTreeSet::new(),
@@ -135,7 +134,12 @@ impl Items {
 }
 
 /// Returns an error that lists everything that is missing.
-pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(), String> {
+pub(crate) fn check(
+    needed: &Needed,
+    items: &Items,
+    kernel: &Kernel,
+    made_by: &str,
+) -> Result<(), String> {
     let mut missing = Vec::new();
     for name in needed.types() {
         if !items.structs.contains_key(name) {
@@ -171,11 +175,10 @@ pub(crate) fn check(needed: &Needed, items: &Items, kernel: &Kernel) -> Result<(
         return Ok(());
     }
     Err(format!(
-        "bindings to {} ({})\n  expected: all that the safe layer uses; the oldest kernel that works is 6.1\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14, 15, 16, 19 and 22 were tried); else {}\n  libclang: {}",
+        "bindings to {} ({})\n  expected: all that the safe layer uses; the oldest kernel that works is 6.1\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14, 15, 16, 19 and 22 were tried); else {}\n  made by:  {made_by}",
         kernel.release,
         kernel.place.display(),
         missing.join("\n            "),
         kernel.remedy,
-        libclang()
     ))
 }

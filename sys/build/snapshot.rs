@@ -88,8 +88,10 @@ pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Resul
         format!("--target={}", target.1),
         format!("-DLINUX_DRIVER_SNAPSHOT=\"{}\"", header.display()),
     ];
+    let stored = dir.join("bindings.rs");
     Ok(Kernel {
         release: snapshot.release,
+        stored: stored.is_file().then_some(stored),
         place: dir,
         remedy,
         cc_flags: build.cc_flags.into_iter().chain(ours).collect(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask snapshot`.
 
+mod bindings;
 mod facts;
 mod origin;
 mod read;
@@ -35,6 +36,7 @@ use origin::Origin;
   cargo xtask snapshot --kdir /lib/modules/6.12.117+deb12-amd64/build
   cargo xtask snapshot --btf /sys/kernel/btf/vmlinux --out /tmp/btf
   cargo xtask snapshot --usage
+  cargo xtask snapshot --bindings
   cargo xtask snapshot --all")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -46,9 +48,12 @@ pub(crate) struct Args {
     /// headers/usage.json instead
     #[arg(long, conflicts_with_all = ["kdir", "btf", "out"])]
     usage: bool,
-    /// Snapshots of all kernels of the catalogue that come built, and then --usage: what is due
-    /// after sys/needed.toml or sys/c changed
+    /// Write bindings.rs of the snapshots that are there again, and nothing else
     #[arg(long, conflicts_with_all = ["kernel", "kdir", "btf", "usage", "out"])]
+    bindings: bool,
+    /// Snapshots of all kernels of the catalogue that come built, and then --usage: run it after
+    /// sys/needed.toml or sys/c changed
+    #[arg(long, conflicts_with_all = ["kernel", "kdir", "btf", "usage", "out", "bindings"])]
     all: bool,
     /// The folder to write [default: headers/snapshots/NAME]
     #[arg(long, value_name = "DIR")]
@@ -64,13 +69,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if args.all {
         return all(args.install.allowed());
     }
+    if args.bindings {
+        return all_bindings();
+    }
     let needed = needed()?;
     let (name, snapshot) = match &args.btf {
         Some(path) => (name_of_file(path), of_btf(path, &needed)?),
         None => of_kernel(args, &needed)?,
     };
     let out = args.out.clone().unwrap_or_else(|| place(&name));
-    write::write(&out, &snapshot)?;
+    put(&out, &snapshot)?;
     output::line(out.display());
     Ok(Outcome::Good)
 }
@@ -104,6 +112,8 @@ struct Snapshot {
     abi: String,
     /// `snapshot.toml`
     origin: String,
+    /// Whether there are constants, without which no bindings are made of it.
+    has_constants: bool,
 }
 
 impl Snapshot {
@@ -114,6 +124,7 @@ impl Snapshot {
             header: emit::header(btf, abi, needed)?,
             abi: serde_json::to_string_pretty(abi).map_err(|e| unwritable(e.to_string()))? + "\n",
             origin: origin.text().map_err(unwritable)?,
+            has_constants: !abi.constants.is_empty(),
         })
     }
 }
@@ -166,7 +177,29 @@ fn snapshot_of(
 
 /// Writes the snapshot of this kernel to `out`.
 pub(crate) fn take(cache: &Cache, kernel: &Kernel, install: Install, out: &Path) -> Result<()> {
-    write::write(out, &snapshot_of(cache, kernel, install, &needed()?)?)
+    put(out, &snapshot_of(cache, kernel, install, &needed()?)?)
+}
+
+/// Writes a snapshot to `out`, with its bindings if the bindings look for it there.
+fn put(out: &Path, snapshot: &Snapshot) -> Result<()> {
+    let name = out.file_name().and_then(|name| name.to_str());
+    let name = name.filter(|name| place(name) == out && snapshot.has_constants);
+    let before = name.and_then(bindings::stored);
+    write::write(out, snapshot)?;
+    if let Some(name) = name {
+        bindings::write(name, before.as_deref())?;
+    }
+    Ok(())
+}
+
+/// Writes the bindings of all snapshots that are there.
+fn all_bindings() -> Result<Outcome> {
+    for spec in catalogue()?.stock() {
+        if place(&spec.name).is_dir() {
+            output::line(bindings::write(&spec.name, None)?.display());
+        }
+    }
+    Ok(Outcome::Good)
 }
 
 /// The name of a snapshot of this file: its own, without what follows the last dot if that says

@@ -2,14 +2,12 @@
 //! `cargo xtask snapshot --usage`: what the code uses of a kernel, which decides what drift means
 //! for it.
 
-use std::path::Path;
-
 use linux_driver_abi::Usage;
 use linux_driver_host::{Error, Result, output};
-use linux_driver_kbuild::bindings::Workspace;
 use linux_driver_kbuild::usage;
 use linux_driver_kbuild::{DriverCrate, Language};
 
+use super::bindings::of_snapshot;
 use crate::Outcome;
 use crate::args::{catalogue, manifest, workspace};
 
@@ -39,15 +37,7 @@ fn of_samples(kernel: &str) -> Result<Usage> {
         .filter(rust)
         .collect();
     let names: Vec<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-    usage::of(&bindings_of_snapshot(kernel), &names)
-}
-
-fn bindings_of_snapshot(kernel: &str) -> Workspace {
-    Workspace {
-        manifest: manifest(),
-        target_dir: Path::new(&workspace()).join("target"),
-        env: vec![("LINUX_DRIVER_KERNEL".to_owned(), kernel.into())],
-    }
+    usage::of(&of_snapshot(kernel), &names)
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Snapshot;
 
-const HEADER: &str = "kernel.h";
+pub(super) const HEADER: &str = "kernel.h";
 const ABI: &str = "abi.json";
 const ORIGIN: &str = "snapshot.toml";
+pub(super) const BINDINGS: &str = "bindings.rs";
 
 /// Writes the folder `dir`, in the place of an older snapshot if there is one.
 pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
@@ -64,7 +65,10 @@ fn check(dir: &Path) -> Result<()> {
     };
     for entry in entries {
         let name = entry.map_err(|e| Error::io(dir, "read", &e))?.file_name();
-        if ![HEADER, ABI, ORIGIN].iter().any(|own| name == *own) {
+        if ![HEADER, ABI, ORIGIN, BINDINGS]
+            .iter()
+            .any(|own| name == *own)
+        {
             return Err(not_ours(dir, &name.to_string_lossy()));
         }
     }
@@ -89,6 +93,7 @@ mod tests {
             header: text.to_owned(),
             abi: text.to_owned(),
             origin: text.to_owned(),
+            has_constants: true,
         }
     }
 
