@@ -76,7 +76,7 @@ pub struct Mmio<const SIZE: usize> {
 
 // SAFETY: device registers may be accessed from any CPU (`Documentation/driver-api/device-io.rst`).
 // The driver is responsible for the order that the device needs, as in C. Each access is one
-// instruction, so two of them are no data race.
+// instruction, so two of them cause no data race.
 unsafe impl<const SIZE: usize> Send for Mmio<SIZE> {}
 // SAFETY: as above.
 unsafe impl<const SIZE: usize> Sync for Mmio<SIZE> {}
@@ -93,8 +93,8 @@ macro_rules! accessors {
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the accessor requires a mapped register of this width at this offset from
-            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
-            // invariant so many bytes are mapped.
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and the
+            // invariant says that at least `SIZE` bytes are mapped.
             unsafe { arch::$read::<OFFSET>(self.base) }
         }
 
@@ -105,8 +105,8 @@ macro_rules! accessors {
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the accessor requires a mapped register of this width at this offset from
-            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
-            // invariant so many bytes are mapped.
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and the
+            // invariant says that at least `SIZE` bytes are mapped.
             unsafe { arch::$write::<OFFSET>(self.base, value) }
         }
 
@@ -119,8 +119,8 @@ macro_rules! accessors {
         pub fn $read_relaxed<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the accessor requires a mapped register of this width at this offset from
-            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
-            // invariant so many bytes are mapped.
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and the
+            // invariant says that at least `SIZE` bytes are mapped.
             unsafe { arch::$read_relaxed::<OFFSET>(self.base) }
         }
 
@@ -133,8 +133,8 @@ macro_rules! accessors {
         pub fn $write_relaxed<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the accessor requires a mapped register of this width at this offset from
-            // `base`, aligned to its width. The offset is checked against `SIZE` above, and by the
-            // invariant so many bytes are mapped.
+            // `base`, aligned to its width. The offset is checked against `SIZE` above, and the
+            // invariant says that at least `SIZE` bytes are mapped.
             unsafe { arch::$write_relaxed::<OFFSET>(self.base, value) }
         }
 

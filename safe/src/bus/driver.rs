@@ -69,7 +69,7 @@ pub trait Driver: Sized + Send + Sync + 'static {
     ///
     /// With any error the driver is not bound. With
     /// [`EPROBE_DEFER`](crate::error::code::EPROBE_DEFER) the core tries again later, when more
-    /// drivers and devices are there.
+    /// drivers and devices are present.
     ///
     /// C: `device_driver.probe`.
     #[doc(alias = "device_driver.probe")]
@@ -176,9 +176,9 @@ impl<T: Driver> driver::Registration<Adapter<T>> {
         let mut contents = contents::<T>();
         contents.driver.bus = bus.as_raw();
         // SAFETY: `in_place` requires
-        // - that the registration stays where it is until it is dropped, before the bus goes: the
-        //   bus's state is pinned in the bus's registration, and is dropped before the bus is
-        //   unregistered;
+        // - that the registration stays where it is until it is dropped, before the bus is
+        //   unregistered: the bus's state is pinned in the bus's registration, and is dropped
+        //   before the bus is unregistered;
         // - contents that are valid until then: they point to statics, and to the bus;
         // - callbacks for this kind of structure: they are those below.
         unsafe { Self::in_place(bus.module(), |slot| bus.place(slot), contents) }

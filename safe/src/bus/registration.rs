@@ -32,7 +32,7 @@ pub struct Handle<B: BusType> {
     module: &'static ThisModule,
     /// The number of devices, registered or not, whose memory is not freed yet.
     devices: AtomicUsize,
-    /// Whether there was a device at any time.
+    /// True if there was a device at any time.
     had_devices: AtomicBool,
     /// The address and size of the bus's state, which contains the registrations of the bus's
     /// drivers.

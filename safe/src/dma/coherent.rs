@@ -50,7 +50,7 @@ pub struct Coherent<T> {
 // SAFETY: it owns plain memory of a `T: Send`. `dma_free_attrs` requires enabled interrupts, but no
 // particular thread.
 unsafe impl<T: Send> Send for Coherent<T> {}
-// SAFETY: shared accesses are words of one instruction, so they are no data race.
+// SAFETY: shared accesses are words of one instruction, so they cause no data race.
 unsafe impl<T: Send> Sync for Coherent<T> {}
 
 impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
@@ -188,7 +188,7 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
         let from = self.at(index, 1)?;
         let mut value = MaybeUninit::<T>::uninit();
         // SAFETY: `copy_out` requires memory that may be read in words, and a separate target: by
-        // the invariant a `T` is there, and the value is a local variable.
+        // the invariant the memory holds a `T`, and the value is a local variable.
         unsafe { words::copy_out(from.cast(), value.as_mut_ptr().cast(), size_of::<T>()) };
         // SAFETY: all bytes of the value were written, and all bit patterns of a `FromBytes` are
         // valid.
@@ -242,8 +242,8 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     /// [`EINVAL`] if there are fewer than `to.len()` elements from `index` on.
     pub fn copy_to_slice(&self, index: usize, to: &mut [T]) -> Result {
         let from = self.at(index, to.len())?;
-        // SAFETY: `copy_out` requires so many elements, and a separate target: `at` has checked the
-        // range, and no reference to the memory exists. All bit patterns of a `FromBytes` are
+        // SAFETY: `copy_out` requires that many elements, and a separate target: `at` has checked
+        // the range, and no reference to the memory exists. All bit patterns of a `FromBytes` are
         // valid.
         unsafe { words::copy_out(from.cast(), to.as_mut_ptr().cast(), size_of_val(to)) };
         Ok(())
@@ -256,7 +256,7 @@ impl<T: FromBytes + IntoBytes + 'static> Coherent<T> {
     /// [`EINVAL`] if there are fewer than `from.len()` elements from `index` on.
     pub fn copy_from_slice(&self, index: usize, from: &[T]) -> Result {
         let to = self.at(index, from.len())?;
-        // SAFETY: `copy_in` requires memory for so many elements, and initialised bytes: `at` has
+        // SAFETY: `copy_in` requires memory for that many elements, and initialised bytes: `at` has
         // checked the range, and all bytes of an `IntoBytes` are initialised.
         unsafe { words::copy_in(to.cast(), from.as_ptr().cast(), size_of_val(from)) };
         Ok(())

@@ -280,8 +280,9 @@ impl<D: Direction> Cpu<'_, D> {
         D: Readable,
     {
         let from = self.at(offset, to.len())?;
-        // SAFETY: `copy_out` requires so many bytes, and a separate target: `at` has checked the
-        // range. It reads words of one instruction, so a device that still writes is no data race.
+        // SAFETY: `copy_out` requires that many bytes, and a separate target: `at` has checked the
+        // range. It reads words of one instruction, so a device that still writes causes no data
+        // race.
         unsafe { words::copy_out(from, to.as_mut_ptr(), to.len()) };
         Ok(())
     }
@@ -296,7 +297,7 @@ impl<D: Direction> Cpu<'_, D> {
         D: Writable,
     {
         let to = self.at(offset, from.len())?;
-        // SAFETY: `copy_in` requires memory for so many bytes, and initialised ones: `at` has
+        // SAFETY: `copy_in` requires memory for that many bytes, and initialised ones: `at` has
         // checked the range, and no other code has access to the memory.
         unsafe { words::copy_in(to, from.as_ptr(), from.len()) };
         Ok(())

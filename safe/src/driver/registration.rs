@@ -127,9 +127,9 @@ impl<T: Adapter> Registration<T> {
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         let place = |slot: *mut Self| module.place(slot);
         // SAFETY: `in_place` requires that the registration stays where it is until it is dropped,
-        // before the module goes. The module's state is a static that never moves, and its fields
-        // are dropped in place before the module goes. `Adapter` promises that the contents are
-        // valid.
+        // before the module is unloaded. The module's state is a static that never moves, and its
+        // fields are dropped in place before the module is unloaded. `Adapter` promises that the
+        // contents are valid.
         unsafe { Self::in_place(module, place, T::CONTENTS) }
     }
 }
@@ -140,8 +140,9 @@ impl<T: RegistrationOps> Registration<T> {
     /// # Safety
     ///
     /// Memory that `place` accepts stays where it is until the registration in it is dropped, and
-    /// that happens before the bus or the module goes. Everything that the contents point to is
-    /// valid until then, and the callbacks are those of a driver for this kind of structure.
+    /// that happens before the bus is unregistered or the module unloaded. Everything that the
+    /// contents point to is valid until then, and the callbacks are those of a driver for this kind
+    /// of structure.
     #[inline(always)]
     pub(crate) unsafe fn in_place(
         module: &'static ThisModule,

@@ -23,7 +23,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
     pub fn memcpy_fromio(&self, to: &mut [u8], offset: usize) -> Result {
         let from = self.range(offset, to.len())?;
         // SAFETY: `memcpy_fromio` requires
-        // - so many bytes of mapped device memory: `range` has checked that, and the type's
+        // - that many bytes of mapped device memory: `range` has checked that, and the type's
         //   invariant says that they are mapped;
         // - as many bytes that may be written: the slice.
         unsafe { sys::linux_driver_memcpy_fromio(to.as_mut_ptr().cast(), from.cast(), to.len()) };
