@@ -51,18 +51,18 @@ pub(crate) use vermagic::{expected as expected_vermagic, is_randomised};
 use elf::Object;
 use report::{Findings, Seen};
 
-/// What a module is checked against: the facts of its kernel.
+/// The rules of a kernel: the facts that a module is checked against.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// Its configuration.
     pub config: &'a Config,
-    /// What it exports.
+    /// The symbols that it exports.
     pub symvers: &'a Symvers,
     /// Its release, as `uname -r` says it.
     pub release: &'a str,
 }
 
-/// What the module is meant to have, beyond what every module has.
+/// The properties that this module must have, beyond those of every module.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
     /// The buses for which it has a table of device IDs, by the word that their aliases begin with:
@@ -223,7 +223,7 @@ pub(crate) fn run(
     Ok(report)
 }
 
-/// The release that the kernel's C code is compiled with (`UTS_RELEASE`).
+/// Returns the release that the kernel's C code is compiled with (`UTS_RELEASE`).
 fn uts_release(tree: &BuildTree) -> Result<String> {
     let path = tree.dir.join("include/generated/utsrelease.h");
     if !path.is_file() {

@@ -37,17 +37,17 @@ pub use target::{Exports, Target, Types};
 /// How many names a line of a report shows; the finding has them all.
 const SHOWN: usize = 6;
 
-/// What all the questions are about.
+/// The subject of all questions.
 struct Question<'a> {
     /// The module's path.
     ko: &'a Path,
     /// Its bytes.
     data: &'a [u8],
-    /// What it says.
+    /// The facts in it.
     facts: &'a Facts,
     /// The kernel that is to load it.
     kernel: &'a Target<'a>,
-    /// Whether its version string names this very release.
+    /// True if its version string names this very release.
     same_release: bool,
     /// Types and functions of the kernel that is to load it.
     after: &'a Abi,
@@ -64,7 +64,7 @@ impl Question<'_> {
     }
 }
 
-/// What was found out so far.
+/// The findings so far.
 #[derive(Default)]
 struct Answer {
     looked_at: LookedAt,
@@ -100,7 +100,7 @@ impl Answer {
         self.add(Subject::Module, name, verdict, change, text, reason);
     }
 
-    /// What could not be found out.
+    /// Adds a finding about a question that could not be answered.
     fn no_evidence(&mut self, subject: Subject, name: &str, text: String, reason: &str) {
         self.add(
             subject,
@@ -122,8 +122,8 @@ impl Answer {
 
 /// Checks the module `ko` against this kernel.
 ///
-/// An error is a file that is no whole module, data of the kernel that cannot be read, or a kernel
-/// given as the one that the module was built for which it was not built for.
+/// An error is a file that is not a whole module, data of the kernel that cannot be read, or a
+/// kernel given as the one that the module was built for which it was not built for.
 pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
     let data = facts::bytes(ko)?;
     let facts = facts::read(ko, &data)?;
@@ -186,7 +186,7 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
     Ok(finished(ko, kernel, answer))
 }
 
-/// The typedefs that signatures name which are spelled otherwise before and after.
+/// Returns the typedefs that signatures name which are spelled otherwise before and after.
 fn typedefs<'a>(
     built_for: &Target<'a>,
     before: &Abi,
@@ -209,7 +209,7 @@ fn typedefs<'a>(
     ))
 }
 
-/// What the module's file cannot tell: whether its source, compiled for another kernel, fits.
+/// Adds what the module's file cannot tell: whether its source, compiled for another kernel, fits.
 fn source(question: &Question<'_>, answer: &mut Answer) {
     let refused =
         |finding: &&Finding| matches!(finding.verdict, Verdict::Rebuild | Verdict::NotJudged);
@@ -242,16 +242,16 @@ fn source(question: &Question<'_>, answer: &mut Answer) {
     answer.of(&shown);
 }
 
-/// What a module's file says of its symbols.
+/// The symbols of a module's file.
 #[derive(Debug)]
 pub struct Said {
-    /// What the loader has to find, in order.
+    /// The symbols that the loader has to find, in order.
     pub uses: Vec<String>,
-    /// What it exports, for others that are loaded after it.
+    /// The symbols that it exports, for modules that are loaded after it.
     pub exports: BTreeMap<String, Arc<Symbol>>,
 }
 
-/// What the module with these bytes says; errors call it `ko`.
+/// Returns what the module with these bytes says; errors call it `ko`.
 pub fn said(ko: &Path, data: &[u8]) -> Result<Said> {
     Ok(Said {
         uses: facts::read(ko, data)?.undefined,
@@ -259,19 +259,19 @@ pub fn said(ko: &Path, data: &[u8]) -> Result<Said> {
     })
 }
 
-/// What a module exports, for others that are to be loaded after it.
+/// Returns what a module exports, for others that are to be loaded after it.
 pub fn exports(ko: &Path) -> Result<BTreeMap<String, Arc<Symbol>>> {
     let data = facts::bytes(ko)?;
     facts::exports(ko, &data)
 }
 
-/// The release of the kernel that a module was built for, as its vermagic says.
+/// Returns the release of the kernel that a module was built for, as its vermagic says.
 pub fn built_for(ko: &Path) -> Result<Option<String>> {
     let data = facts::bytes(ko)?;
     Ok(vermagic::release(&facts::read(ko, &data)?).map(str::to_owned))
 }
 
-/// The report, the gravest first.
+/// Returns the report, with the most severe finding first.
 fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Comparison {
     let mut findings = answer.findings;
     findings.sort_by(|a, b| (Reverse(a.verdict), &a.name).cmp(&(Reverse(b.verdict), &b.name)));
@@ -301,7 +301,7 @@ fn listed(names: &[&str]) -> String {
     text
 }
 
-/// The kernel's `struct module`, if it is known.
+/// Returns the kernel's `struct module`, if it is known.
 fn struct_module(abi: &Abi) -> Option<&Type> {
     let known = !abi.no_evidence.contains_key("type module");
     abi.types

@@ -39,13 +39,13 @@ struct Row {
     /// Why the flags are given, with the C flag that they stand for; why none are, where only C
     /// code is changed.
     reason: &'static str,
-    /// Whether the kernel's configuration asks for them.
+    /// True if the kernel's configuration asks for them.
     when: fn(&linux_driver_kernels::Config) -> bool,
     /// The flags. `{CONFIG_…}` stands for the value of that option, or for 0.
     flags: &'static [&'static str],
 }
 
-/// The target for the kernel of this tree, its hardening included.
+/// Returns the target for the kernel of this tree, its hardening included.
 pub fn target(tree: &BuildTree) -> Result<Target> {
     x86_64::refuse_what_cannot_be_followed(tree)?;
     let flags = rows(tree)
@@ -58,8 +58,8 @@ pub fn target(tree: &BuildTree) -> Result<Target> {
     })
 }
 
-/// Each flag that this kernel's configuration asks for, with its reason: what
-/// `cargo xtask build --verbose` shows.
+/// Returns each flag that this kernel's configuration asks for, with its reason: what `cargo xtask
+/// build --verbose` shows.
 pub fn reasons(tree: &BuildTree) -> Vec<(&'static str, String)> {
     rows(tree)
         .map(|row| match row.flags {
@@ -69,12 +69,12 @@ pub fn reasons(tree: &BuildTree) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// The rows that this kernel's configuration asks for.
+/// Returns the rows that this kernel's configuration asks for.
 fn rows(tree: &BuildTree) -> impl Iterator<Item = &'static Row> {
     x86_64::ROWS.iter().filter(|row| (row.when)(&tree.config))
 }
 
-/// A flag with the configuration's values in it.
+/// Returns a flag with the configuration's values in it.
 fn filled(flag: &str, tree: &BuildTree) -> String {
     let mut filled = String::new();
     let mut rest = flag;

@@ -89,8 +89,8 @@ impl Workspace {
     }
 }
 
-/// What rustc lays out of the bindings in this file: the types in scope and all aliases, the
-/// functions in scope, and these constants. What the bindings do not have is in
+/// Returns what rustc lays out of the bindings in this file: the types in scope and all aliases,
+/// the functions in scope, and these constants. What the bindings do not have is in
 /// [`Abi::no_evidence`]. `rustc` is the compiler, `dir` a folder to work in.
 pub fn read(
     bindings: &Path,
@@ -149,7 +149,7 @@ const MISSING: &str = "not in the bindings";
 /// Before the name of the static of a constant.
 const CONSTANT: &str = "linux_driver_constant_";
 
-/// What a file of bindings has.
+/// The items of a file of bindings.
 #[derive(Default)]
 struct Items {
     /// Structs and unions.
@@ -205,7 +205,7 @@ impl Items {
     }
 }
 
-/// The name of a function and the type of a pointer to it.
+/// Returns the name of a function and the type of a pointer to it.
 fn function(item: &syn::ForeignItem) -> Option<(String, String)> {
     let syn::ForeignItem::Fn(function) = item else {
         return None;
@@ -232,8 +232,8 @@ fn function(item: &syn::ForeignItem) -> Option<(String, String)> {
     Some((function.sig.ident.to_string(), type_))
 }
 
-/// The bit fields that bindgen gave an `impl` of a type methods for: `set_NAME(&mut self, val: T)`
-/// beside `NAME(&self)`.
+/// Returns the bit fields that bindgen gave an `impl` of a type methods for: `set_NAME(&mut self,
+/// val: T)` beside `NAME(&self)`.
 fn bits_of(block: &syn::ItemImpl) -> Vec<(String, String)> {
     let methods = || {
         block.items.iter().filter_map(|item| match item {
@@ -261,7 +261,7 @@ fn tokens(of: &impl quote::ToTokens) -> String {
     of.to_token_stream().to_string()
 }
 
-/// The last part of a type's path: the name of the type.
+/// Returns the last part of a type's path: the name of the type.
 fn last(of: &syn::Type) -> String {
     match of {
         syn::Type::Path(path) => path
@@ -274,7 +274,7 @@ fn last(of: &syn::Type) -> String {
     }
 }
 
-/// The beginning of a program that has the bindings: what follows can name what is in them.
+/// Returns the beginning of a program that has the bindings: what follows can name what is in them.
 fn program(bindings: &Path) -> String {
     format!(
         "#![allow(warnings)]\npub mod bindings {{\ninclude!({:?});\n",
@@ -351,8 +351,8 @@ fn compile(
     Ok((bytes, object))
 }
 
-/// Where the bit fields are, by the type that bindgen gave their methods: found out by setting each
-/// alone.
+/// Returns where the bit fields are, by the type that bindgen gave their methods: found out by
+/// setting each alone.
 fn bit_fields(items: &Items, bindings: &Path, rustc: &Path, dir: &Path) -> Result<BitFields> {
     let mut text = program(bindings);
     text.push_str("pub fn try_all() {\n");
@@ -420,7 +420,7 @@ fn main() {
 }
 "#;
 
-/// A line of what the program prints.
+/// Returns a line of what the program prints.
 fn parse(line: &str, items: &Items) -> Option<(String, Field)> {
     let [type_, name, first, count, "true"] = line.split(' ').collect::<Vec<_>>()[..] else {
         return None;
@@ -460,7 +460,7 @@ fn c_type(value: &str) -> String {
     name.to_owned()
 }
 
-/// The 16 bytes of a static.
+/// Returns the 16 bytes of a static.
 fn data(file: &object::File<'_>, name: &str) -> Option<[u8; 16]> {
     let symbol = file.symbol_by_name(name)?;
     let section = file.section_by_index(symbol.section_index()?).ok()?;

@@ -61,7 +61,7 @@ impl Parts {
 pub struct Module {
     /// The module.
     pub ko: PathBuf,
-    /// What was checked.
+    /// The report of the checks.
     pub report: check::Report,
 }
 
@@ -78,7 +78,7 @@ const MEMBERS: &str =
     "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT BEFORE .text;\n";
 
 impl Builder {
-    /// A builder for this kernel.
+    /// Returns a builder for this kernel.
     pub fn new(cache: Cache, kbuild: Kbuild, install: Install) -> Self {
         Self {
             cache,
@@ -100,7 +100,7 @@ impl Builder {
         built
     }
 
-    /// The kernel as cargo's environment for `linux-driver-sys` has it.
+    /// Returns the kernel as cargo's environment for `linux-driver-sys` has it.
     pub fn prepared(&self, sys: &Path) -> Result<Prepared> {
         prepare(&self.cache, &self.kbuild, sys)
     }
@@ -123,8 +123,8 @@ impl Builder {
         Ok(compile.rustc(&rlib))
     }
 
-    /// All that has to be there first. Where `core` has to be built, on one processor, the others
-    /// compile meanwhile what of the driver's crates runs on this machine.
+    /// Returns all that has to be there first. Where `core` has to be built, on one processor, the
+    /// others compile meanwhile what of the driver's crates runs on this machine.
     fn parts(&self, driver: &DriverCrate, manifest: &Path, sys: &Path) -> Result<Parts> {
         let toolchain = Toolchain::find(self.install)?;
         let target = arch::target(&self.kbuild.tree)?;
@@ -163,7 +163,7 @@ impl Builder {
         })
     }
 
-    /// Where the driver is built for this kernel.
+    /// Returns where the driver is built for this kernel.
     fn dir(&self, driver: &DriverCrate) -> Result<PathBuf> {
         let key = linux_driver_host::cache::Key::new()
             .with(self.kbuild.tree.dir.to_string_lossy().as_bytes())
@@ -178,8 +178,8 @@ impl Builder {
         Ok(dir)
     }
 
-    /// Where cargo keeps what it builds for kernels, and the lock of that folder. In a new one
-    /// there is what other drivers have of the crates for this machine.
+    /// Returns where cargo keeps what it builds for kernels, and the lock of that folder. In a new
+    /// one there is what other drivers have of the crates for this machine.
     fn cargo_dir(
         &self,
         driver: &DriverCrate,
@@ -331,7 +331,7 @@ impl Builder {
     }
 }
 
-/// An error with all that the checks found.
+/// Returns an error with all that the checks found.
 fn passed(report: &check::Report, place: &Path) -> Result<()> {
     if report.passed() {
         return Ok(());
@@ -368,7 +368,7 @@ fn copy_c(driver: &DriverCrate, dir: &Path) -> Result<()> {
     copy_if_changed(&files, dir)
 }
 
-/// What a feature is to a compiler of C: `-DFEATURE_QUIET` for "quiet".
+/// Returns a feature as an argument of a C compiler: `-DFEATURE_QUIET` for "quiet".
 fn feature_macro(feature: &str) -> String {
     let name: String = feature
         .chars()

@@ -34,7 +34,7 @@ const PROFILE: [(&str, &str); 8] = [
 /// cargo tells a script that failed from a crate that does not compile in words alone.
 const REFUSAL: &str = "LINUX_DRIVER_REFUSAL";
 
-/// What cargo is told.
+/// The settings of cargo's call.
 pub(crate) struct Compile<'a> {
     pub(crate) toolchain: &'a Toolchain,
     pub(crate) target: &'a Target,
@@ -46,7 +46,7 @@ pub(crate) struct Compile<'a> {
     pub(crate) features: Vec<String>,
 }
 
-/// What cargo made.
+/// The result of cargo's call.
 pub(crate) struct Compiled {
     /// The library that was asked for.
     pub(crate) library: PathBuf,
@@ -58,9 +58,9 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// The crates with a path that are not the project's own, which is where its `linux-driver-sys`
-    /// is (`sys` is the folder of that crate's C sources). The driver, with this manifest, is one
-    /// of them.
+    /// Returns the crates with a path that are not the project's own, which is where its
+    /// `linux-driver-sys` is (`sys` is the folder of that crate's C sources). The driver, with this
+    /// manifest, is one of them.
     pub(crate) fn of_driver(&self, manifest: &Path, sys: &Path) -> Result<Vec<&OwnCrate>> {
         let root = sys.parent().and_then(Path::parent);
         let of_project = |own: &&OwnCrate| {
@@ -95,8 +95,8 @@ fn is_with_path(package: &PackageId) -> bool {
     package.repr.starts_with("path+")
 }
 
-/// Where rustc listed the files that it made this library of. cargo names both by a hash, and
-/// copies or links what was asked for out of the folder `deps` to a name without it.
+/// Returns where rustc listed the files that it made this library of. cargo names both by a hash,
+/// and copies or links what was asked for out of the folder `deps` to a name without it.
 fn dep_info(library: &Path) -> Result<PathBuf> {
     let dir = library.parent().unwrap_or(library);
     let list_of = |library: &Path| {
@@ -120,7 +120,7 @@ fn dep_info(library: &Path) -> Result<PathBuf> {
         .ok_or_else(|| no_dep_info(library))
 }
 
-/// Whether these are one file, or a copy of it.
+/// Returns whether these are one file, or a copy of it.
 fn is_same(one: &Path, other: &Path) -> Result<bool> {
     let (meta, of_other) = (fs::metadata(one)?, fs::metadata(other)?);
     if (meta.dev(), meta.ino()) == (of_other.dev(), of_other.ino()) {
@@ -279,8 +279,8 @@ impl Compile<'_> {
         .of_driver())
     }
 
-    /// The error of a kernel, or of this system, that the build script of `linux-driver-sys`
-    /// refused. Its words are above.
+    /// Returns the error of a kernel, or of this system, that the build script of
+    /// `linux-driver-sys` refused. Its words are above.
     fn refused(&self, refusal: &Path) -> Option<Error> {
         let text = fs::read_to_string(refusal).ok()?;
         Some(Error::new(
@@ -291,13 +291,13 @@ impl Compile<'_> {
         ))
     }
 
-    /// The hash by which cargo names what it made for this machine, in the file's path.
+    /// Returns the hash by which cargo names what it made for this machine, in the file's path.
     fn host_hash(&self, file: &Path) -> Option<String> {
         let inside = file.strip_prefix(self.target_dir.join("release")).ok()?;
         hash_in(Path::new(inside.iter().nth(1)?)).map(str::to_owned)
     }
 
-    /// Compiles what runs on this machine (bindgen and what it stands on, proc macros), before
+    /// Compiles what runs on this machine (bindgen and what it depends on, proc macros), before
     /// `core` is there: crates for the kernel fail, cargo goes on, and the next call finds the rest
     /// done. Nothing that it says matters.
     pub(crate) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
@@ -324,7 +324,7 @@ impl Compile<'_> {
         rustc
             .args(["--edition=2024", "--target", self.target.triple])
             .args(self.flags());
-        // What it depends on stands beside it, or in the folder `deps` there.
+        // Its dependencies are beside it, or in the folder `deps` there.
         for dir in rlib
             .parent()
             .into_iter()
@@ -360,7 +360,8 @@ impl Compile<'_> {
 
     fn cargo(&self) -> Command {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        // What a user set for other builds must not leak into this one, nor what cargo set for us.
+        // Settings that a user made for other builds must not leak into this one, nor those that
+        // cargo made for us.
         for name in [
             "RUSTFLAGS",
             "CARGO_BUILD_RUSTFLAGS",

@@ -16,19 +16,19 @@ pub struct DriverCrate {
     pub module: String,
     /// The folder of the driver.
     pub dir: PathBuf,
-    /// What it is written in.
+    /// The language that it is written in.
     pub language: Language,
     /// How it is tried: the table `[package.metadata.linux-driver]` of a crate, or `driver.toml`
     /// beside a Kbuild file.
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,
-    /// What it is built with beside its default: features of the crate; for a driver in C, each is
-    /// a macro, `FEATURE_QUIET` for "quiet".
+    /// The features that it is built with beside its default: features of the crate; for a driver
+    /// in C, each is a macro, `FEATURE_QUIET` for "quiet".
     pub features: Vec<String>,
 }
 
-/// What a driver is written in.
+/// The language of a driver.
 #[derive(Debug, Clone)]
 pub enum Language {
     /// A crate that depends on `linux-driver`.
@@ -44,11 +44,11 @@ pub enum Language {
     C,
 }
 
-/// The folders of a workspace in which drivers in C stand, each in a folder of its own.
+/// The folders of a workspace with drivers in C, each in a folder of its own.
 const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
 
 impl DriverCrate {
-    /// The driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
+    /// Returns the driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
     pub fn find(manifest: &Path, name: Option<&str>) -> Result<Self> {
         // cargo names a package by the path that it is given, and says best itself what is wrong
         // with one that is not there.
@@ -102,14 +102,14 @@ impl DriverCrate {
         ))
     }
 
-    /// The same driver, built with these features beside.
+    /// Returns the same driver, built with these features beside.
     #[must_use]
     pub fn with_features(mut self, features: &[String]) -> Self {
         self.features.extend_from_slice(features);
         self
     }
 
-    /// The name of the folder that it is built in.
+    /// Returns the name of the folder that it is built in.
     pub(crate) fn folder(&self) -> String {
         [self.name.as_str()]
             .into_iter()
@@ -161,7 +161,7 @@ impl DriverCrate {
         })
     }
 
-    /// The unstable features of Rust that the driver's crates may use: `allow-features` of
+    /// Returns the unstable features of Rust that the driver's crates may use: `allow-features` of
     /// `[package.metadata.linux-driver]`.
     pub fn unstable_features(&self) -> Result<Vec<String>> {
         let Some(features) = self.settings.get("allow-features") else {
@@ -205,7 +205,7 @@ impl DriverCrate {
         })
     }
 
-    /// The drivers of a workspace, by name.
+    /// Returns the drivers of a workspace, by name.
     fn names(metadata: &Metadata) -> Vec<String> {
         let packages = metadata.workspace_packages().into_iter();
         let crates = packages.filter(|package| {
@@ -228,7 +228,7 @@ impl DriverCrate {
         names
     }
 
-    /// Every driver of the workspace of `manifest`.
+    /// Returns every driver of the workspace of `manifest`.
     pub fn all(manifest: &Path) -> Result<Vec<Self>> {
         let names = Self::names(&metadata(manifest)?);
         names
@@ -238,8 +238,8 @@ impl DriverCrate {
     }
 }
 
-/// The `linux-driver-sys` that the package depends on, however far away; others of its workspace do
-/// not count.
+/// Returns the `linux-driver-sys` that the package depends on, however far away; others of its
+/// workspace do not count.
 fn sys_of<'m>(package: &'m Package, metadata: &'m Metadata) -> Option<&'m Package> {
     let nodes = &metadata.resolve.as_ref()?.nodes;
     let mut reached = vec![&package.id];
@@ -266,7 +266,7 @@ fn sys_of<'m>(package: &'m Package, metadata: &'m Metadata) -> Option<&'m Packag
 }
 
 fn metadata(manifest: &Path) -> Result<Metadata> {
-    // As a child of ours, it ends when a signal ends us, and that is then what is said.
+    // cargo is our child, so a signal that ends us ends it too. The error then says so.
     let output = process::output(
         &mut MetadataCommand::new()
             .manifest_path(manifest)
@@ -296,7 +296,7 @@ fn metadata(manifest: &Path) -> Result<Metadata> {
     })
 }
 
-/// Whether cargo says that it could not download something.
+/// Returns whether cargo says that it could not download something.
 fn is_of_network(said: &str) -> bool {
     [
         "failed to download",
@@ -340,7 +340,7 @@ mod tests {
         let manifest = "[package]\nname = \"a\"\nedition = \"2024\"\n[workspace]\n";
         std::fs::write(real.join("Cargo.toml"), manifest).unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        // It is found, and is no driver.
+        // It is found, and is not a driver.
         let error = DriverCrate::find(&link.join("Cargo.toml"), None)
             .unwrap_err()
             .to_string();

@@ -2,10 +2,10 @@
 //! What the kernel's headers say to its own compiler: layouts, constants, and how functions are
 //! reached.
 //!
-//! Two compiles by Kbuild, with the kernel's flags. The first asks: each name stands on a line of
-//! its own, and the compiler's errors say which of them the headers do not have, and which
-//! functions are no inline ones. The second has what there is: a pointer to each type and each
-//! function, whose types its debug information describes, and a table of the constants.
+//! Two compiles by Kbuild, with the kernel's flags. The first asks: each name is on a line of its
+//! own, and the compiler's errors say which of them the headers do not have, and which functions
+//! are not inline. The second has what there is: a pointer to each type and each function, whose
+//! types its debug information describes, and a table of the constants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,7 +23,7 @@ use crate::make::{Kbuild, copy_if_changed, write_if_changed};
 use crate::prepare::{is_fresh, key, write_stamps};
 use crate::recorded::Recorded;
 
-/// What is asked of the headers.
+/// The question to the headers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// Types and functions.
@@ -35,7 +35,7 @@ pub struct Wanted {
 /// The C sources that are read: `wrapper.h` includes the kernel's headers.
 const SOURCES: [&str; 2] = ["wrapper.h", "shims.h"];
 
-/// What is written of it in the cache.
+/// The file of the result in the cache.
 const RESULT: &str = "abi.json";
 
 /// Asks the headers of this kernel that `wrapper.h` in `sys`, the folder `c` of `linux-driver-sys`,
@@ -137,14 +137,14 @@ fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
     Ok(abi)
 }
 
-/// What a line asks.
+/// The question of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Question {
-    /// Whether there is a type of this name that is complete, with this word before it.
+    /// Is there a complete type of this name, with this word before it?
     Type(&'static str, String),
-    /// Whether there is a function of this name, and whether it is an inline one.
+    /// Is there a function of this name, and is it inline?
     Function(String),
-    /// Whether it is a constant of an integer's type.
+    /// Is it a constant of an integer's type?
     Constant(String),
 }
 
@@ -196,7 +196,8 @@ impl Questions {
     }
 }
 
-/// A constant's value in C; what is no integer has no remainder, which is an error at this line.
+/// Returns a constant's value in C; the remainder of anything but an integer is an error at this
+/// line.
 fn value(name: &str) -> String {
     format!("(unsigned long long)(({name}) % 1 + ({name}))")
 }
@@ -209,7 +210,7 @@ fn is_name(name: &str) -> bool {
         && bytes.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
 }
 
-/// What the headers have.
+/// The names that the headers have.
 #[derive(Debug, Default)]
 struct There {
     /// By name, the words before it: a tag and a typedef can have the same name.
@@ -284,7 +285,7 @@ impl There {
         Ok(there)
     }
 
-    /// The second program.
+    /// Returns the second program.
     fn program(&self) -> String {
         let mut text = "#include \"wrapper.h\"\n".to_owned();
         // Writing to a string cannot fail.
@@ -310,7 +311,7 @@ impl There {
         text
     }
 
-    /// What the second program came to.
+    /// Returns the ABI that the second program shows.
     fn abi(&self, bytes: &[u8], path: &Path, symvers: &Symvers) -> Result<Abi> {
         let scope = Scope {
             types: self.types.keys().cloned().collect(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What cargo compiled for this machine (bindgen and what it stands on, proc macros), kept in the
-//! cache for the first build in another target folder: it is most of such a build, and the same for
-//! all drivers.
+//! The crates that cargo compiled for this machine (bindgen and what it depends on, proc macros),
+//! kept in the cache for the first build in another target folder: it is most of such a build, and
+//! the same for all drivers.
 //!
 //! Crates of a registry alone are kept. cargo names what it makes of them by all that it depends
 //! on, and nothing of it depends on where it is; of crates with a path cargo tells those of two
@@ -25,7 +25,7 @@ const KEPT: usize = 3;
 const RELEASE: &str = "release";
 const FOLDERS: [&str; 3] = [".fingerprint", "build", "deps"];
 
-/// What cargo compiled for this machine, for one compiler and one list of versions.
+/// The crates that cargo compiled for this machine, for one compiler and one list of versions.
 pub(crate) struct HostCrates<'a> {
     cache: &'a Cache,
     key: Key,
@@ -129,7 +129,7 @@ fn needed_by(package: &str, lock: &str) -> Option<String> {
     (!needed.is_empty()).then(|| needed.into_values().collect::<Vec<_>>().join("\n"))
 }
 
-/// The hash in a file's or folder's name `NAME-HASH` or `NAME-HASH.END`: 16 digits.
+/// Returns the hash in a file's or folder's name `NAME-HASH` or `NAME-HASH.END`: 16 digits.
 pub(crate) fn hash_in(path: &Path) -> Option<&str> {
     let name = path.file_name()?.to_str()?;
     let stem = name.split_once('.').map_or(name, |(stem, _)| stem);

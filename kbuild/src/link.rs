@@ -32,13 +32,13 @@ SECTIONS {
 }
 ";
 
-/// What a module must define; without it, nothing is reachable.
+/// The symbols that a module must define; without it, nothing is reachable.
 const ENTRY: &str = "init_module";
 const EXIT: &str = "cleanup_module";
 
-/// What `module!` calls that which is read by its section: it needs a name so that rustc keeps it.
-/// (`#[used]` would mark its section to be retained, and ld puts sections with and without the mark
-/// apart: two sections `.modinfo`.)
+/// The prefix of the names that `module!` gives to what is read by its section. It needs a name so
+/// that rustc keeps it. (`#[used]` would mark its section to be retained, and ld puts sections with
+/// and without the mark apart: two sections `.modinfo`.)
 const BY_SECTION: &str = "__linux_driver_by_section_";
 
 /// Returns the names of a module's symbols.
@@ -71,7 +71,7 @@ pub(crate) fn link(archive: &Path, output: &Path) -> Result<()> {
     tidy(output)
 }
 
-/// An error unless the crate is one module. ld would say so too, in words of its own.
+/// Returns an error unless the crate is one module. ld would say so too, in words of its own.
 fn check_entries(archive: &Path) -> Result<()> {
     let bytes = fs::read(archive)?;
     let file = ArchiveFile::parse(&*bytes);
@@ -95,7 +95,7 @@ fn check_entries(archive: &Path) -> Result<()> {
     )
 }
 
-/// An error unless the crate has one entry of a module.
+/// Returns an error unless the crate has one entry of a module.
 fn one_entry(crate_name: &str, entries: usize) -> Result<()> {
     let (found, remedy) = match entries {
         0 => (
@@ -189,12 +189,12 @@ impl Symbols {
         Ok(Self { defined, undefined })
     }
 
-    /// The symbols that it has a use for, its own and those that it looks for.
+    /// Returns the symbols that it has a use for, its own and those that it looks for.
     pub(crate) fn names(self) -> Vec<String> {
         self.defined.into_iter().chain(self.undefined).collect()
     }
 
-    /// The shims that the object calls, without their prefix.
+    /// Returns the shims that the object calls, without their prefix.
     pub(crate) fn shims(&self) -> Vec<String> {
         let mut shims: Vec<String> = self
             .undefined
@@ -207,8 +207,8 @@ impl Symbols {
         shims
     }
 
-    /// The buses that the object has ID tables for; `pattern` names a table's symbol, with `{type}`
-    /// for the bus.
+    /// Returns the buses that the object has ID tables for; `pattern` names a table's symbol, with
+    /// `{type}` for the bus.
     pub(crate) fn id_tables(&self, pattern: &str) -> Vec<String> {
         let Some((before, after)) = pattern.split_once("{type}") else {
             return Vec::new();

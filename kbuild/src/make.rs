@@ -34,8 +34,8 @@ impl Kbuild {
         }
     }
 
-    /// The same where errors of the compiler are an answer: what it printed, whether or not it
-    /// succeeded.
+    /// Returns the same where errors of the compiler are an answer: what it printed, whether or not
+    /// it succeeded.
     pub fn try_make(&self, dir: &Path, targets: &[impl AsRef<OsStr>]) -> Result<String> {
         Ok(process::said(&process::output(
             &mut self.make_command(dir, targets)?,
@@ -64,13 +64,13 @@ impl Kbuild {
         Ok(make)
     }
 
-    /// What make is told of the kernel's compiler.
+    /// Returns make's arguments for the kernel's compiler.
     pub(crate) fn compiler_arguments(&self) -> Vec<String> {
         Compiler::of(&self.tree.config).arguments(&self.tree, &self.host)
     }
 
-    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own
-    /// paths.
+    /// Returns a command among the kernel's tools, which sees the kernel's tree and `dirs` at their
+    /// own paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         let mut all: Vec<&Path> = vec![&self.tree.dir];
         all.extend(dirs);
@@ -82,13 +82,13 @@ impl Kbuild {
 const WARNING: &str = "warning:";
 const ERROR: &str = "error:";
 
-/// An error if Kbuild printed warnings or errors: each one says that the module is not what it
-/// should be.
+/// Returns an error if Kbuild printed warnings or errors: each one says that the module is not what
+/// it should be.
 pub fn no_warnings(said: &str, module: &Path) -> Result<()> {
     no_lines(said, &module.display().to_string(), &[WARNING, ERROR]).map_err(Error::of_driver)
 }
 
-/// An error if a line holds one of these marks.
+/// Returns an error if a line holds one of these marks.
 fn no_lines(said: &str, place: &str, marks: &[&str]) -> Result<()> {
     let marked: Vec<&str> = said
         .lines()

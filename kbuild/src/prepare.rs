@@ -22,7 +22,7 @@ const SOURCES: [&str; 4] = ["wrapper.h", "shims.h", "shims.c", "probe.c"];
 /// environment of cargo as `LINUX_DRIVER_KERNEL_DIR`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PreparedKernel {
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
     /// Its build tree.
     pub build_tree: PathBuf,
@@ -43,7 +43,7 @@ pub struct PreparedKernel {
 pub struct Prepared {
     /// The folder of `kernel.json`.
     pub dir: PathBuf,
-    /// What stands in it.
+    /// The contents of that file.
     pub kernel: PreparedKernel,
     /// The C sources of `linux-driver-sys`, which a module's shims are compiled from.
     pub sources: Vec<PathBuf>,
@@ -86,7 +86,7 @@ pub fn prepare(cache: &Cache, kbuild: &Kbuild, sys: &Path) -> Result<Prepared> {
     })
 }
 
-/// All that the flags and the layouts depend on.
+/// Returns all that the flags and the layouts depend on.
 pub(crate) fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
     let tree = &kbuild.tree;
     let compiler = tree
@@ -143,8 +143,8 @@ fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     fs::write(&path, json)
 }
 
-/// The error of a kernel whose headers the C shims do not compile with, if that is what Kbuild
-/// says.
+/// Returns the error of a kernel whose headers the C shims do not compile with, if that is what
+/// Kbuild says.
 fn refused(error: Error, kbuild: &Kbuild) -> Error {
     let said = error.to_string();
     let errors: Vec<&str> = said
@@ -164,7 +164,7 @@ fn refused(error: Error, kbuild: &Kbuild) -> Error {
     )
 }
 
-/// Whether it is the compiler's line about what our sources use of the kernel's headers.
+/// Returns whether it is the compiler's line about what our sources use of the kernel's headers.
 fn is_of_headers(line: &str) -> bool {
     let Some((place, _)) = line.split_once(" error: ") else {
         return false;
@@ -183,8 +183,8 @@ pub(crate) fn write_stamps(dir: &Path, recorded: &Recorded) -> Result<()> {
     write_if_changed(&dir.join(STAMPS), stamps.as_bytes())
 }
 
-/// Whether the headers are still those that were read. A tree that is worked on changes without its
-/// configuration's doing so.
+/// Returns whether the headers are still those that were read. A tree that is worked on changes
+/// without its configuration's doing so.
 pub(crate) fn is_fresh(dir: &Path) -> bool {
     let stamps = fs::read_to_string(dir.join(STAMPS)).unwrap_or_default();
     !stamps.is_empty()
@@ -216,7 +216,7 @@ pub(crate) fn used(shims: &[String]) -> String {
 /// The prefix of every shim.
 pub(crate) const SHIM_PREFIX: &str = "linux_driver_";
 
-/// The shims that the header declares, each on a line `SHIM(NAME) …;`.
+/// Returns the shims that the header declares, each on a line `SHIM(NAME) …;`.
 fn shims(header: &Path) -> Result<Vec<String>> {
     let text = fs::read_to_string(header)?;
     let names = text

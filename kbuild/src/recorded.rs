@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use linux_driver_host::{Error, Result, fs};
 
-/// What Kbuild did to make an object.
+/// The commands by which Kbuild made an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The compiler's arguments less input, output and dependency file; its paths absolute.
@@ -65,8 +65,8 @@ impl Recorded {
     }
 }
 
-/// The kernel's headers in the list `deps_OBJECT := \`, of which each line names one: those outside
-/// of the module's folder, the last of `dirs`.
+/// Returns the kernel's headers in the list `deps_OBJECT := \`, of which each line names one: those
+/// outside of the module's folder, the last of `dirs`.
 fn headers(text: &str, dirs: &[PathBuf]) -> Vec<String> {
     let list = text.lines().skip_while(|line| !line.starts_with("deps_"));
     let names = list
@@ -94,7 +94,7 @@ fn cc_flags(compiler: &[String], dirs: &[PathBuf]) -> Vec<String> {
             }
             _ if word.starts_with("-Wp,-M") => {}
             _ if word.starts_with("-I") => flags.push(format!("-I{}", absolute(&word[2..], dirs))),
-            // What is left and is no flag is the input.
+            // An argument that is left and is not a flag is the input.
             _ if word.starts_with('-') => flags.push(word.clone()),
             _ => {}
         }
@@ -113,8 +113,8 @@ fn absolute(path: &str, dirs: &[PathBuf]) -> String {
     )
 }
 
-/// The commands of a line of shell, each as its words: Kbuild quotes with quotes and backslashes,
-/// and puts `;` between commands.
+/// Returns the commands of a line of shell, each as its words: Kbuild quotes with quotes and
+/// backslashes, and puts `;` between commands.
 fn commands(line: &str) -> Vec<Vec<String>> {
     let mut commands = vec![Vec::new()];
     let mut word: Option<String> = None;

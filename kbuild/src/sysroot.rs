@@ -18,17 +18,17 @@ use crate::toolchain::Toolchain;
 const COMPILER_BUILTINS: &str =
     "#![feature(compiler_builtins)]\n#![compiler_builtins]\n#![no_std]\n";
 
-/// Where the sysroot for this compiler and these flags stands once it is built.
+/// Returns where the sysroot for this compiler and these flags is once it is built.
 pub fn place(cache: &Cache, toolchain: &Toolchain, target: &Target) -> PathBuf {
     cache.entry_path("sysroot", target.triple, &key(toolchain, target))
 }
 
-/// The sysroot if it is built.
+/// Returns the sysroot if it is built.
 pub fn present(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Option<PathBuf> {
     cache.get("sysroot", target.triple, &key(toolchain, target))
 }
 
-/// The sysroot for this compiler and these flags; built if the cache does not have it.
+/// Returns the sysroot for this compiler and these flags; built if the cache does not have it.
 pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<PathBuf> {
     let key = key(toolchain, target);
     if let Some(found) = cache.get("sysroot", target.triple, &key) {

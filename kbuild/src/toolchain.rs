@@ -13,7 +13,7 @@ use linux_driver_host::{Error, Result, process, progress};
 pub struct Toolchain {
     /// The compiler.
     pub rustc: PathBuf,
-    /// What `rustc -vV` says: it names the exact compiler.
+    /// The output of `rustc -vV`: it names the exact compiler.
     pub version: String,
     /// The folder `library` of the source that the compiler was built from.
     pub library: PathBuf,
@@ -54,7 +54,7 @@ impl Toolchain {
         }
     }
 
-    /// The compiler at this path, if it is there with its library source.
+    /// Returns the compiler at this path, if it is there with its library source.
     fn at(rustc: &Path) -> Result<Option<Self>> {
         let Ok(output) = process::output(Command::new(rustc).arg("-vV")) else {
             return Ok(None);
@@ -84,7 +84,7 @@ impl Toolchain {
             .and_then(|_| Self::at(&active_rustc()).ok().flatten())
     }
 
-    /// The release, as in "1.96.0".
+    /// Returns the release, as in "1.96.0".
     pub fn release(&self) -> &str {
         self.version
             .lines()
@@ -92,7 +92,8 @@ impl Toolchain {
             .unwrap_or("unknown")
     }
 
-    /// A command that runs this compiler with the unstable flags that the kernel's hardening needs.
+    /// Returns a command that runs this compiler with the unstable flags that the kernel's
+    /// hardening needs.
     pub fn command(&self) -> Command {
         let mut command = Command::new(&self.rustc);
         command.env("RUSTC_BOOTSTRAP", "1");
@@ -122,7 +123,7 @@ impl Toolchain {
     }
 }
 
-/// The compiler that cargo uses here.
+/// Returns the compiler that cargo uses here.
 fn active_rustc() -> PathBuf {
     std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from)
 }

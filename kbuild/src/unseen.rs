@@ -108,8 +108,8 @@ impl fmt::Display for What {
     }
 }
 
-/// An error that names each place in the crates where something unsafe is that rustc does not see.
-/// Relative paths of rustc's are below `workspace`.
+/// Returns an error that names each place in the crates where something unsafe is that rustc does
+/// not see. Relative paths of rustc's are below `workspace`.
 pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
     let (mut unseen, mut hidden, mut deep) = (Vec::new(), Vec::new(), Vec::new());
     for own in crates {
@@ -122,7 +122,7 @@ pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
         for path in sources(&list).ok_or_else(|| no_list(own))? {
             let path = workspace.join(path);
             let bytes = fs::read(&path)?;
-            // What is not UTF-8 was included as bytes.
+            // A file that is not UTF-8 was included as bytes.
             let Ok(text) = std::str::from_utf8(&bytes) else {
                 continue;
             };
@@ -159,7 +159,7 @@ pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
     )
 }
 
-/// An error at the first of the places, which names the others.
+/// Returns an error at the first of the places, which names the others.
 fn refuse(found: &[(String, String)], expected: &str, remedy: &str) -> Result<()> {
     let Some(((place, what), others)) = found.split_first() else {
         return Ok(());
@@ -204,7 +204,7 @@ fn no_list(own: &OwnCrate) -> Error {
     .of_driver()
 }
 
-/// Whether the crate forbids unsafe code, in its first file or in its manifest.
+/// Returns whether the crate forbids unsafe code, in its first file or in its manifest.
 fn forbids(own: &OwnCrate) -> Result<bool> {
     let text = fs::read_to_string(&own.root)?;
     Ok(forbids_in_source(&text) || forbids_in_manifest(&own.manifest)?)
@@ -296,7 +296,7 @@ fn read_manifest(path: &Path) -> Result<toml::Value> {
         .map_err(|e| Error::new(path.display(), "a manifest that cargo reads", e, "mend it"))
 }
 
-/// The tokens of a file, or nothing for what is no Rust.
+/// Returns the tokens of a file, or nothing for a text that is not Rust.
 fn tokens(text: &str) -> Option<TokenStream> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let line = shebang(text);
@@ -322,8 +322,8 @@ fn shebang(text: &str) -> &str {
     text.split('\n').next().unwrap_or(text)
 }
 
-/// The text from its first token on: without the white space and the comments before that. What
-/// documents is a token.
+/// Returns the text from its first token on: without the white space and the comments before that.
+/// What documents is a token.
 fn first_token(text: &str) -> &str {
     let is_white = |c: char| {
         matches!(
@@ -350,7 +350,7 @@ fn first_token(text: &str) -> &str {
     }
 }
 
-/// What follows the comment `/* … */` that the text starts with: one may be in another.
+/// Returns the text after the comment `/* … */` that the text starts with: one may be in another.
 fn after_comment(text: &str) -> &str {
     let mut open = 0_usize;
     let mut rest = text;
@@ -372,7 +372,7 @@ fn after_comment(text: &str) -> &str {
     }
 }
 
-/// What is unsafe in a file. `is_rust` says that it is named as one.
+/// Returns what is unsafe in a file. `is_rust` says that it is named as one.
 fn look_through(text: &str, is_rust: bool, forbids: bool) -> Vec<Finding> {
     let mut look = Look {
         forbids,
@@ -395,7 +395,7 @@ struct Look {
     found: Vec<Finding>,
 }
 
-/// What tokens are inside of.
+/// The group that tokens are in.
 #[derive(Clone, Copy, Default)]
 struct Inside {
     /// Of what a macro is defined with, or is called with.
@@ -479,8 +479,8 @@ impl Look {
     }
 }
 
-/// Whether a group after these tokens is what a macro is called with, or what `macro_rules!`
-/// defines one with.
+/// Returns whether a group after these tokens is what a macro is called with, or what
+/// `macro_rules!` defines one with.
 fn is_macro(before: &[TokenTree]) -> bool {
     let before = match before {
         [before @ .., TokenTree::Ident(_)] => before,
@@ -498,7 +498,7 @@ mod tests {
     // In a copy of the checkout this is compiled anew: paths are compiled in.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-    /// What an attribute can be on.
+    /// The items that an attribute can be on.
     const FUNCTIONS: [&str; 7] = [
         "ATTRIBUTE pub extern \"C\" fn f() { BODY }",
         "pub fn outer() { ATTRIBUTE extern \"C\" fn f() { BODY } f() }",
@@ -518,7 +518,7 @@ mod tests {
         std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
     }
 
-    /// Whether rustc takes a crate under `forbid(unsafe_code)`.
+    /// Returns whether rustc takes a crate under `forbid(unsafe_code)`.
     fn rustc_takes(dir: &Path, edition: &str, code: &str) -> bool {
         let file = dir.join("case.rs");
         fs::write(
@@ -535,8 +535,8 @@ mod tests {
             .success()
     }
 
-    /// What rustc 1.95 takes: of each attribute the forms of a function and of a static above, by
-    /// number.
+    /// The forms that rustc 1.95 takes: of each attribute the forms of a function and of a static
+    /// above, by number.
     const OF_1_95: [(&str, &str, &[usize], &[usize]); 4] = [
         (
             "unsafe(naked)",

@@ -10,7 +10,7 @@
 //!   heap the type that is allocated (`allocated`). What is behind a pointer is not the code's.
 //!   `struct module` is not among them: Kbuild's generated C has `__this_module`.
 //!
-//! What the C shims touch of a struct is not seen: Kbuild compiles them for each kernel anew, from
+//! The fields that the C shims touch are not seen: Kbuild compiles them for each kernel anew, from
 //! its own headers.
 
 mod allocated;
@@ -30,8 +30,8 @@ use crate::prepare::SHIM_PREFIX;
 /// Before a name in a note.
 pub(crate) const NOTE: &str = "linux-driver-usage:";
 
-/// What these packages, and the crates of the project under them, use of the kernel that the
-/// workspace is set to.
+/// Returns what these packages, and the crates of the project under them, use of the kernel that
+/// the workspace is set to.
 pub fn of(workspace: &Workspace, packages: &[&str]) -> Result<Usage> {
     let bindings = workspace.bindings()?;
     let mut usage = named(workspace, packages, &bindings)?;
@@ -39,12 +39,12 @@ pub fn of(workspace: &Workspace, packages: &[&str]) -> Result<Usage> {
     Ok(usage)
 }
 
-/// The fields, functions and constants that the code names.
+/// Returns the fields, functions and constants that the code names.
 fn named(workspace: &Workspace, packages: &[&str], bindings: &Path) -> Result<Usage> {
     let dir = workspace.target_dir.join("linux-driver-usage");
     let out = dir.join("marked");
     fs::create_dir_all(&out)?;
-    // What else the build script wrote stays as it is.
+    // The other files of the build script stay as they are.
     let made = bindings.parent().unwrap_or(bindings);
     let others = fs::read_dir(made)?.into_iter();
     let others: Vec<PathBuf> = others
@@ -125,8 +125,8 @@ fn note(usage: &mut Usage, message: &str) {
     }
 }
 
-/// A program in the place of rustc: it gives `linux-driver-sys` the marked bindings, and has each
-/// use of something deprecated said, whatever the code allows.
+/// Returns a program in the place of rustc: it gives `linux-driver-sys` the marked bindings, and
+/// has each use of something deprecated said, whatever the code allows.
 fn wrapper(dir: &Path, out: &Path) -> Result<PathBuf> {
     let path = dir.join("rustc-wrapper");
     let quoted = out.display().to_string().replace('\'', r"'\''");

@@ -33,15 +33,16 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// What an instruction does, whatever registers the compiler chose: its form, and where in memory.
+/// The effect of an instruction, whatever registers the compiler chose: its form, and where in
+/// memory.
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
     code: Code,
     displacement: Option<u64>,
 }
 
-/// The instructions of the one function whose symbol this holds of, but for what begins and ends
-/// any function of the kernel's: the mark of a branch's target, the call that ftrace patches,
+/// Returns the instructions of the one function whose symbol this holds of, but for what begins and
+/// ends any function of the kernel's: the mark of a branch's target, the call that ftrace patches,
 /// padding, and the return.
 fn body(ko: &Path, name: &str, is: impl Fn(&str) -> bool) -> Vec<Step> {
     let bytes = fs::read(ko).unwrap();
@@ -157,7 +158,7 @@ fn the_same(kernel: &str) {
             assert_eq!(in_any_order(rust), in_any_order(c), "{kernel}: {name}");
         }
     }
-    // A register that was declared is no more than its accessor, at its own offset.
+    // An access of a declared register is its accessor alone, at its own offset.
     for (declared, accessor) in [("declared_read", "readq"), ("declared_write", "writeq")] {
         let mut steps = in_rust(declared);
         let access = steps

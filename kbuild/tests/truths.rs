@@ -26,7 +26,7 @@ fn root() -> PathBuf {
         .unwrap()
 }
 
-/// The workspace, set to a kernel of the catalogue, and that kernel's build.
+/// Returns the workspace, set to a kernel of the catalogue, and that kernel's build.
 fn prepared(name: &str) -> (Workspace, Kbuild, Kernel, Cache) {
     let catalogue = Catalogue::read(&root().join("headers/kernels.toml")).unwrap();
     let cache = Cache::of_user().unwrap();
@@ -46,7 +46,7 @@ fn prepared(name: &str) -> (Workspace, Kbuild, Kernel, Cache) {
     (workspace, kbuild, kernel, cache)
 }
 
-/// The three truths about a kernel.
+/// Returns the three truths about a kernel.
 fn truths(name: &str) -> (Abi, Abi, Abi) {
     let (workspace, kbuild, kernel, cache) = prepared(name);
     let needed = Needed::read(&root().join("sys/needed.toml")).unwrap();

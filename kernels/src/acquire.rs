@@ -24,9 +24,9 @@ use crate::spec::{Fragment, KernelSpec};
 /// Counts up when what an entry consists of changes.
 const SCHEMA: &str = "1";
 
-/// The place of a kernel: it follows from the catalogue alone, so that a kernel in the cache is
-/// found without a network; for one that is built here, also from its compiler, without which there
-/// is no key.
+/// Returns the key of a kernel's entry in the cache. It follows from the catalogue alone, so that a
+/// kernel in the cache is found without a network. The key of a kernel that is built here also
+/// depends on its compiler: without the compiler there is no key.
 fn key(spec: &KernelSpec) -> Option<Key> {
     if let Some(fragment) = &spec.config {
         return built::key(spec, fragment);
@@ -35,7 +35,7 @@ fn key(spec: &KernelSpec) -> Option<Key> {
     Some(key.with(&spec.version).with(&spec.arch))
 }
 
-/// The kernel if it is in the cache with all that it takes to build for it. Reaches for no network
+/// Returns the kernel if it is in the cache with all that it takes to build for it. Uses no network
 /// and makes nothing.
 pub fn fetched(cache: &Cache, spec: &KernelSpec) -> Option<Kernel> {
     let entry = cache.get("kernels", &spec.name, &key(spec)?)?;
@@ -54,8 +54,9 @@ pub fn fetched(cache: &Cache, spec: &KernelSpec) -> Option<Kernel> {
     Some(kernel(&entry, record, tree, host))
 }
 
-/// The kernel from the cache, fetched from Debian's archive if it is not there, and built where the
-/// catalogue says so. Where this host cannot build for it as it is, a build root is made too.
+/// Returns the kernel from the cache. A kernel that is not there is fetched from Debian's archive,
+/// and built if the catalogue says so. Where this host cannot build for it as it is, a build root
+/// is made too.
 pub fn fetch(cache: &Cache, spec: &KernelSpec) -> Result<Kernel> {
     let host_arch = std::env::consts::ARCH;
     if spec.arch != "amd64" || host_arch != "x86_64" {
@@ -122,8 +123,7 @@ fn build(cache: &Cache, spec: &KernelSpec, fragment: &Fragment, staging: &Path) 
     })
 }
 
-/// The newest kernel that the archive has in the stead of this one: of the same series, flavour and
-/// suites.
+/// Returns the newest kernel of the same series, flavour and suites that the archive has.
 pub fn newest(cache: &Cache, spec: &KernelSpec) -> Result<KernelSpec> {
     if spec.is_stock() {
         debian::newest(cache, spec)

@@ -35,9 +35,9 @@ pub struct Root {
 }
 
 impl BuildHost {
-    /// A command that sees `dirs` at their own paths and can write there, except in the kernel's
-    /// own. The folder that it is started in (that of this process, or `current_dir`) stays the
-    /// same if it is in one of them.
+    /// Returns a command that sees `dirs` at their own paths and can write there, except in the
+    /// kernel's own. The folder that it is started in (that of this process, or `current_dir`)
+    /// stays the same if it is in one of them.
     ///
     /// In a root it has a clean environment, to which `env` adds, and ends when the thread ends
     /// that started it.
@@ -48,7 +48,7 @@ impl BuildHost {
         }
     }
 
-    /// Whether a program of this name can be started there.
+    /// Returns whether a program of this name can be started there.
     pub(crate) fn has_program(&self, name: &str) -> bool {
         match self {
             Self::Native => process::find_program(name).is_some(),
@@ -62,7 +62,7 @@ impl Root {
         let dirs = dirs
             .iter()
             .map(|dir| absolute(dir).unwrap_or_else(|_| dir.to_path_buf()));
-        // What is in the cache stays as it is, whoever asks.
+        // Nothing in the cache may be changed, so it is not bound to be written.
         let dirs: Vec<PathBuf> = dirs.filter(|dir| !dir.starts_with(&self.kernel)).collect();
         let mut seen = dirs.clone();
         seen.push(self.kernel.clone());

@@ -13,7 +13,7 @@ use crate::config::Config;
 pub struct BuildTree {
     /// The folder, absolute.
     pub dir: PathBuf,
-    /// What `uname -r` says under this kernel.
+    /// The kernel's release, as `uname -r` prints it.
     pub release: String,
     /// The kernel's name of the architecture: "x86".
     pub arch: String,
@@ -72,7 +72,7 @@ impl BuildTree {
         })
     }
 
-    /// Where the symbols are listed that the kernel exports.
+    /// Returns where the symbols are listed that the kernel exports.
     pub fn symvers(&self) -> PathBuf {
         self.dir.join("Module.symvers")
     }

@@ -143,22 +143,22 @@ impl Catalogue {
         })
     }
 
-    /// The kernel that is meant where none is named.
+    /// Returns the kernel that is meant where none is named.
     pub fn default_name(&self) -> &str {
         &self.default
     }
 
-    /// All that can be fetched.
+    /// Returns all that can be fetched.
     pub fn specs(&self) -> impl ExactSizeIterator<Item = &KernelSpec> {
         self.specs.values()
     }
 
-    /// Those that come built: the kernels that people run.
+    /// Returns those that come built: the kernels that people run.
     pub fn stock(&self) -> impl Iterator<Item = &KernelSpec> {
         self.specs().filter(|spec| spec.is_stock())
     }
 
-    /// The kernel of this name.
+    /// Returns the kernel of this name.
     pub fn get(&self, name: &str) -> Result<&KernelSpec> {
         self.specs.get(name).ok_or_else(|| {
             let known: Vec<&str> = self
@@ -180,14 +180,14 @@ impl Catalogue {
     }
 }
 
-/// The configuration in the file of this name, beside the catalogue.
+/// Returns the configuration in the file of this name, beside the catalogue.
 fn fragment(catalogue: &Path, name: &str, edits: Vec<Edit>) -> Result<Fragment> {
     let file = catalogue.with_file_name(name);
     let text = fs::read_to_string(&file)?;
     Ok(Fragment { file, text, edits })
 }
 
-/// Whether the text is safe as part of a package's name, a file's name and an argument: no
+/// Returns whether the text is safe as part of a package's name, a file's name and an argument: no
 /// separator, no option.
 fn is_word(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())

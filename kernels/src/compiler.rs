@@ -19,11 +19,11 @@ pub struct Compiler {
     pub(crate) program: String,
     /// Its major version.
     pub(crate) major: Option<String>,
-    /// Whether it is clang, and then what else was used with it.
+    /// Set if it is clang: what else was used with it.
     llvm: Option<Llvm>,
 }
 
-/// What a kernel that clang compiled was made with beside it.
+/// The other tools of a kernel that clang compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Llvm {
     /// GNU's linker, and not LLVM's.
@@ -68,12 +68,12 @@ impl Compiler {
         }
     }
 
-    /// What Debian's programs of the same version have at their ends.
+    /// Returns the suffix of Debian's programs of the same version.
     fn suffix(&self) -> Option<String> {
         self.major.as_ref().map(|major| format!("-{major}"))
     }
 
-    /// The program on this host: of several clangs, the one of the kernel's version.
+    /// Returns the program on this host: of several clangs, the one of the kernel's version.
     pub(crate) fn on(&self, host: &BuildHost) -> String {
         match self.llvm_suffix(host) {
             Some(suffix) => self.program.clone() + &suffix,
@@ -81,15 +81,15 @@ impl Compiler {
         }
     }
 
-    /// What the programs of LLVM have at their ends on this host, where the kernel's own version is
-    /// there under such names.
+    /// Returns the suffix of LLVM's programs on this host, where the kernel's own version is there
+    /// under such names.
     fn llvm_suffix(&self, host: &BuildHost) -> Option<String> {
         self.llvm.as_ref()?;
         self.suffix()
             .filter(|suffix| host.has_program(&format!("{}{suffix}", self.program)))
     }
 
-    /// What make has to be told, so that it takes this compiler.
+    /// Returns make's arguments for this compiler.
     pub fn arguments(&self, tree: &BuildTree, host: &BuildHost) -> Vec<String> {
         let Some(llvm) = &self.llvm else {
             // Debian's trees say it themselves.
@@ -111,7 +111,7 @@ impl Compiler {
         arguments
     }
 
-    /// The programs that have to be on the host for it, each with Debian's package.
+    /// Returns the programs that have to be on the host for it, each with Debian's package.
     fn programs(&self, host: &BuildHost) -> Vec<(String, String)> {
         let Some(llvm) = &self.llvm else {
             let start = self.program.find("gcc").unwrap_or_default();
@@ -127,7 +127,7 @@ impl Compiler {
             .collect()
     }
 
-    /// The package of the compiler itself.
+    /// Returns the package of the compiler itself.
     pub(crate) fn package(&self) -> String {
         match &self.llvm {
             None => {
@@ -138,8 +138,8 @@ impl Compiler {
         }
     }
 
-    /// An error unless all of it is on the host. Kbuild would stop at the first one in the shell's
-    /// words.
+    /// Returns an error unless all of it is on the host. Kbuild would stop at the first one in the
+    /// shell's words.
     pub(crate) fn require(&self, tree: &BuildTree, host: &BuildHost) -> Result<()> {
         let mut missing = self.programs(host);
         // Without the compiler, what there is beside it is of another version.
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// A build root that has these programs and no others.
+    /// Returns a build root that has these programs and no others.
     fn host(dir: &std::path::Path, programs: &[&str]) -> BuildHost {
         let bin = dir.join("usr/bin");
         std::fs::create_dir_all(&bin).unwrap();

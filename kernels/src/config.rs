@@ -27,17 +27,17 @@ impl Config {
         Self(options.collect())
     }
 
-    /// Whether the option is built in (`=y`).
+    /// Returns whether the option is built in (`=y`).
     pub fn is_set(&self, name: &str) -> bool {
         self.value(name) == Some("y")
     }
 
-    /// Whether one of the options is built in: for one that was renamed between kernels.
+    /// Returns whether one of the options is built in: for one that was renamed between kernels.
     pub fn any_set(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.is_set(name))
     }
 
-    /// The option's value, without quotes.
+    /// Returns the option's value, without quotes.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -17,7 +17,7 @@ use crate::record::Package;
 pub struct Kernel {
     /// Its name in the catalogue, "running", or the path of its build tree.
     pub name: String,
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
     /// The version of its packages, if it was fetched.
     pub version: Option<String>,
@@ -33,19 +33,19 @@ pub struct Kernel {
     pub host: BuildHost,
     /// The packages that it consists of, if it was fetched.
     pub packages: Vec<Package>,
-    /// What else is to be known about it.
+    /// A remark for the user, such as why it is not the pinned version.
     pub note: Option<String>,
 }
 
 impl Kernel {
-    /// A command among the kernel's tools, which sees the kernel's tree and `dirs` at their own
-    /// paths.
+    /// Returns a command among the kernel's tools, which sees the kernel's tree and `dirs` at their
+    /// own paths.
     pub fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         self.host.command(program, dirs)
     }
 
-    /// The kernel's type information, and what the place is called where it was found: its build
-    /// tree (Debian's from 6.12 on), its image, or, if it is the one that runs, the system.
+    /// Returns the kernel's type information, and what the place is called where it was found: its
+    /// build tree (Debian's from 6.12 on), its image, or, if it is the one that runs, the system.
     pub fn btf(&self) -> Result<(BtfFile, &'static str)> {
         let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let sys =
@@ -79,7 +79,7 @@ impl Kernel {
         ))
     }
 
-    /// The kernel itself, to boot; an error where there is none.
+    /// Returns the kernel itself, to boot; an error where there is none.
     pub fn bootable(&self) -> Result<&Path> {
         self.image.as_deref().ok_or_else(|| {
             Error::new(
@@ -92,7 +92,7 @@ impl Kernel {
         })
     }
 
-    /// Its build tree, opened.
+    /// Returns its build tree, opened.
     pub fn tree(&self) -> Result<BuildTree> {
         BuildTree::open(&self.build_tree)
     }

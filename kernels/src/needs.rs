@@ -9,8 +9,8 @@ use linux_driver_host::process;
 use crate::source::debian;
 use crate::spec::KernelSpec;
 
-/// What has to be on the system to build for a kernel: one of the catalogue, or (`None`) one whose
-/// tree is there.
+/// Returns what has to be on the system to build for a kernel: one of the catalogue, or (`None`)
+/// one whose tree is there.
 ///
 /// A kernel of the catalogue needs either what its tools need or bubblewrap: a build root has all
 /// else.
@@ -48,7 +48,7 @@ pub fn of_kernel(spec: Option<&KernelSpec>) -> Vec<Need> {
     needs
 }
 
-/// What the tools of a kernel need to run on this host.
+/// Returns what the tools of a kernel need to run on this host.
 fn of_tools() -> Vec<Need> {
     vec![
         need("make", "Kbuild is written for it", &["make"], || {
@@ -69,7 +69,7 @@ fn of_tools() -> Vec<Need> {
     ]
 }
 
-/// What runs a build root.
+/// Returns the need for bubblewrap, which runs a build root.
 pub(crate) fn bubblewrap() -> Need {
     need(
         "bubblewrap",
@@ -79,7 +79,7 @@ pub(crate) fn bubblewrap() -> Need {
     )
 }
 
-/// What building a kernel takes beside what building a module does.
+/// Returns what building a kernel takes beside what building a module does.
 fn to_build_a_kernel() -> Vec<Need> {
     vec![
         need(
@@ -121,7 +121,7 @@ fn to_build_a_kernel() -> Vec<Need> {
     ]
 }
 
-/// A kernel that is built here needs the very compiler that the catalogue names.
+/// Returns a kernel that is built here needs the very compiler that the catalogue names.
 fn compiler(name: &str) -> Option<Need> {
     /// A compiler's name, and whether it is there.
     type Known = (&'static str, &'static [&'static str], fn() -> bool);
@@ -143,7 +143,7 @@ fn has_program(name: &str) -> bool {
     process::find_program(name).is_some()
 }
 
-/// Whether one of the folders has the file.
+/// Returns whether one of the folders has the file.
 fn has_file(name: &str, dirs: &[&str]) -> bool {
     dirs.iter().any(|dir| Path::new(dir).join(name).exists())
 }

@@ -31,7 +31,7 @@ pub(crate) enum Obstacle {
 }
 
 impl Obstacle {
-    /// What was found.
+    /// Returns the description of what was found.
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Compiler(text) | Self::Program(text) => text,
@@ -94,7 +94,7 @@ fn try_out(command: &mut Command) -> Result<Result<String, String>> {
         }
     };
     let said = process::said(&output);
-    // What the loader and bubblewrap say. 126 and 127 are a shell's way to say it.
+    // The messages of the loader and of bubblewrap. 126 and 127 are a shell's way to say it.
     let refusals = [
         "error while loading shared libraries",
         "version `GLIBC_",

@@ -26,12 +26,12 @@ pub struct Package {
     pub sha256: String,
 }
 
-/// What the cache notes of a kernel that was fetched or built. Paths are relative to the entry.
+/// The cache's notes about a kernel that was fetched or built. Paths are relative to the entry.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
     /// The kernel's name in the catalogue.
     pub name: String,
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
     /// The version of its packages.
     pub version: String,
@@ -43,7 +43,7 @@ pub struct Record {
     pub packages: Vec<Package>,
     /// The packages that its host programs need (libraries).
     pub programs_need: Vec<String>,
-    /// What else is to be known about it.
+    /// A remark for the user, such as why it is not the pinned version.
     pub note: Option<String>,
     /// Its build tree.
     pub build_tree: PathBuf,

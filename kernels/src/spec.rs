@@ -12,7 +12,7 @@ pub struct KernelSpec {
     pub name: String,
     /// Its series ("6.12"), whose newest is taken once the pinned version has left the archive.
     pub series: String,
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
     /// The version of its packages.
     pub version: String,
@@ -27,15 +27,15 @@ pub struct KernelSpec {
     pub config: Option<Fragment>,
 }
 
-/// A configuration of ours.
+/// A configuration in this repository, with which a kernel is built here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fragment {
     /// Its file.
     pub file: PathBuf,
-    /// What the file holds: the options that are not off.
+    /// The file's contents: the options that are not off.
     #[serde(skip)]
     pub text: String,
-    /// What is changed in the source first.
+    /// The changes to the source, made first.
     pub edits: Vec<Edit>,
 }
 
@@ -48,14 +48,14 @@ pub struct Edit {
     pub file: PathBuf,
     /// The text in it.
     pub find: String,
-    /// What stands there instead, each time.
+    /// The text that replaces it, each time.
     pub replace: String,
     /// Why.
     pub why: String,
 }
 
 impl KernelSpec {
-    /// Whether it is one that people run, as its distribution built it: one whose ABI is of
+    /// Returns whether it is one that people run, as its distribution built it: one whose ABI is of
     /// interest. What is built here from source is there for drivers to be tried on.
     pub fn is_stock(&self) -> bool {
         self.config.is_none()

@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-/// What a user may have set for another kernel's build: Kbuild takes these from the environment.
+/// The variables that a user may have set for another kernel's build. Kbuild takes them from the
+/// environment.
 const SETTINGS: [&str; 36] = [
     "AFLAGS_MODULE",
     "ARCH",
@@ -43,7 +44,7 @@ const SETTINGS: [&str; 36] = [
     "W",
 ];
 
-/// A user's own settings for another kernel's build must not leak into this one.
+/// Removes a user's settings for another kernel's build from make's environment.
 pub fn forget_the_users_settings(make: &mut Command) {
     for name in SETTINGS {
         make.env_remove(name);

@@ -14,7 +14,7 @@ use super::kind;
 
 const LE: LittleEndian = LittleEndian;
 
-/// The bytes of an object file, unpacked where a distribution compressed it (`.ko.xz`).
+/// Returns the bytes of an object file, unpacked where a distribution compressed it (`.ko.xz`).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     linux_driver_abi::btf_file::read_module(path)
 }
@@ -26,9 +26,9 @@ pub(super) struct Relocation {
     pub(super) offset: u64,
     /// `R_X86_64_…`.
     pub(super) kind: u32,
-    /// The index of its symbol; 0 is no symbol.
+    /// The index of its symbol; 0 if it has none.
     pub(super) symbol: usize,
-    /// What is added to the symbol.
+    /// The number that is added to the symbol.
     pub(super) addend: i64,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Section<'a> {
     pub(super) data: &'a [u8],
     /// In the order of their offsets.
     pub(super) relocations: Vec<Relocation>,
-    /// Whether it has relocations without addends (SHT_REL), which x86-64 does not use.
+    /// True if it has relocations without addends (SHT_REL), which x86-64 does not use.
     pub(super) has_rel: bool,
 }
 
@@ -52,7 +52,7 @@ impl Section<'_> {
         self.flags & flag.0 != 0
     }
 
-    /// Whether the kernel keeps it in memory.
+    /// Returns whether the kernel keeps it in memory.
     pub(super) fn is_loaded(&self) -> bool {
         self.has(elf::SHF_ALLOC)
     }
@@ -69,7 +69,7 @@ impl Section<'_> {
         self.is_loaded() && self.has(elf::SHF_TLS)
     }
 
-    /// The relocations in these bytes.
+    /// Returns the relocations in these bytes.
     pub(super) fn relocations_in(&self, start: u64, end: u64) -> &[Relocation] {
         let first = self.relocations.partition_point(|r| r.offset < start);
         let count = self.relocations[first..].partition_point(|r| r.offset < end);
@@ -272,8 +272,8 @@ impl<'a> Object<'a> {
             };
             list[section].push(entry);
         }
-        // Of two names for one address the author's own stands, not that which `module_init` gives
-        // it.
+        // Of two names for one address the author's own is taken, not the one that `module_init`
+        // gives it.
         let alias = |function: &Function| {
             matches!(
                 &*self.symbols[function.symbol].name,
@@ -289,7 +289,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The sections with code, with their indices.
+    /// Returns the sections with code, with their indices.
     pub(super) fn executable(&self) -> impl Iterator<Item = (usize, &Section<'a>)> {
         self.sections
             .iter()
@@ -297,24 +297,24 @@ impl<'a> Object<'a> {
             .filter(|(_, section)| section.is_executable())
     }
 
-    /// The first loaded section of this name.
+    /// Returns the first loaded section of this name.
     pub(super) fn section(&self, name: &str) -> Option<&Section<'a>> {
         self.sections
             .iter()
             .find(|section| section.name == name && section.is_loaded())
     }
 
-    /// The functions of a section, in the order of their addresses.
+    /// Returns the functions of a section, in the order of their addresses.
     pub(super) fn functions(&self, section: usize) -> &[Function] {
         &self.functions[section]
     }
 
-    /// The function that this offset is in or after.
+    /// Returns the function that this offset is in or after.
     pub(super) fn function_at(&self, section: usize, offset: u64) -> Option<&Function> {
         last_at(&self.functions[section], offset)
     }
 
-    /// The name of a symbol as a person writes it: Rust's names without their mangling.
+    /// Returns the name of a symbol as a person writes it: Rust's names without their mangling.
     pub(super) fn name_of(&self, symbol: usize) -> String {
         match self.symbols.get(symbol) {
             Some(symbol) => match symbol.at {
@@ -327,7 +327,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// An offset in a section as a person finds it: "function+0x12 (.text)".
+    /// Returns an offset in a section as a person finds it: "function+0x12 (.text)".
     pub(super) fn place(&self, section: usize, offset: u64) -> String {
         let name = &self.sections[section].name;
         let object =
@@ -350,7 +350,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The section and the offset that symbol and addend name together, if they are in this object.
+    /// Returns the section and the offset that symbol and addend name together, if they are in this
+    /// object.
     pub(super) fn target(&self, relocation: &Relocation) -> Option<(usize, u64)> {
         let symbol = self.symbols.get(relocation.symbol)?;
         match symbol.at {
@@ -368,7 +369,7 @@ fn last_at(list: &[Function], offset: u64) -> Option<&Function> {
         .map(|index| &list[index])
 }
 
-/// A symbol's name without Rust's mangling and hash.
+/// Returns a symbol's name without Rust's mangling and hash.
 pub(super) fn demangled(name: &str) -> String {
     match rustc_demangle::try_demangle(name) {
         Ok(name) => format!("{name:#}"),
@@ -396,7 +397,7 @@ mod tests {
     use crate::checks::{loaded_size, modinfo};
     use std::fs;
 
-    /// A module with something for each check to look at.
+    /// Returns a module with something for each check to look at.
     fn module() -> Vec<u8> {
         let module = Module::good()
             .text("f", "call printk\nmovq $f, %rax")
@@ -414,7 +415,7 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_off_is_an_error() {
         let bytes = module();
-        // The section headers stand last: nothing of the file can be missing.
+        // The section headers come last: nothing of the file can be missing.
         for length in (0..bytes.len()).step_by(7) {
             assert!(refused(&bytes[..length]).contains("m.ko"), "{length}");
         }

@@ -107,7 +107,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module takes no function's address")
 }
 
-/// What an instruction's own end adds to a relocation that counts from where its field is.
+/// Returns what an instruction's own end adds to a relocation that counts from where its field is.
 fn from_end(step: &Step<'_>, relocation: &Relocation) -> u64 {
     match elf::RelocationType(relocation.kind) {
         elf::R_X86_64_PC32 | elf::R_X86_64_PLT32 => step.end() - relocation.offset,

@@ -26,7 +26,7 @@ const VERSIONS: &str = "__versions";
 /// More bytes than the name of a namespace has.
 const LONGEST: usize = 256;
 
-/// What a module's file says.
+/// The facts in a module's file.
 #[derive(Debug)]
 pub(crate) struct Facts {
     /// The architecture as `uname -m` says it, or "machine N".
@@ -40,7 +40,7 @@ pub(crate) struct Facts {
     pub(crate) weak: Vec<String>,
     /// The checksums of the symbols that it uses.
     pub(crate) versions: BTreeMap<String, u32>,
-    /// Whether it has a section `__versions`.
+    /// True if it has a section `__versions`.
     pub(crate) has_versions: bool,
     /// Its own `struct module`.
     pub(crate) this_module: ThisModule,
@@ -58,24 +58,24 @@ pub(crate) struct ThisModule {
 }
 
 impl Facts {
-    /// The first value of a tag in `.modinfo`: the one that the loader takes.
+    /// Returns the first value of a tag in `.modinfo`: the one that the loader takes.
     pub(crate) fn tag(&self, tag: &str) -> Option<&str> {
         modinfo::first(&self.modinfo, tag)
     }
 
-    /// Whether it is for the architecture whose machine code the checks know.
+    /// Returns whether it is for the architecture whose machine code the checks know.
     pub(crate) fn is_x86_64(&self) -> bool {
         self.arch == "x86_64"
     }
 }
 
-/// The bytes of a module's file.
+/// Returns the bytes of a module's file.
 pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     super::elf::read(path)
 }
 
-/// What the module exports: of each symbol its name, checksum, namespace, and whether it is for the
-/// GPL alone.
+/// Returns what the module exports: of each symbol its name, checksum, namespace, and whether it is
+/// for the GPL alone.
 ///
 /// `EXPORT_SYMBOL` makes a symbol `__ksymtab_NAME` in a section whose name says for whom,
 /// `__kstrtabns_NAME` at the name of the namespace, and with CONFIG_MODVERSIONS `__crc_NAME`.
@@ -101,7 +101,7 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
             .map(|index| file.section_by_index(index))
             .transpose();
         let section = section.map_err(broken)?;
-        // What stands at the symbol.
+        // The value at the symbol.
         let bytes = |section: &Option<_>| -> Result<Vec<u8>> {
             let Some(section): &Option<object::read::elf::ElfSection64<'_, '_, LittleEndian>> =
                 section
@@ -157,7 +157,8 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
 pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
     let machine = other_machine(data);
     if machine.is_none() {
-        // The stricter reader refuses what is no module, and a module that is cut off or damaged.
+        // The stricter reader refuses a file that is not a module, and a module that is cut off or
+        // damaged.
         Object::parse(path, data)?;
     }
     let broken = |e: object::read::Error| {
@@ -231,7 +232,7 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
     })
 }
 
-/// The machine, if it is a 64-bit little-endian object of another one than x86-64.
+/// Returns the machine, if it is a 64-bit little-endian object of another one than x86-64.
 fn other_machine(data: &[u8]) -> Option<elf::Machine> {
     use object::read::elf::FileHeader;
     let header = FileHeader64::<LittleEndian>::parse(data).ok()?;

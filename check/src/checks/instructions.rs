@@ -3,8 +3,8 @@
 //!
 //! The kernel does not save that state on entry: whoever changes it outside `kernel_fpu_begin`
 //! changes a user program's (`Documentation/core-api/floating-point.rst`; the kernel's flags are
-//! `-mno-sse -mno-mmx -mno-80387`). Bytes in a code section that are no instruction are found too:
-//! data there, or code that was damaged.
+//! `-mno-sse -mno-mmx -mno-80387`). Bytes in a code section that are not an instruction are found
+//! too: data there, or code that was damaged.
 
 use std::collections::BTreeSet;
 
@@ -59,7 +59,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module has no code")
 }
 
-/// Whether it uses a register or the control state of the x87, MMX, SSE, AVX or AMX units.
+/// Returns whether it uses a register or the control state of the x87, MMX, SSE, AVX or AMX units.
 ///
 /// The CPU features alone would not do: SSE brought `prefetch`, SSE2 `mfence` and SSE4.2 `crc32`,
 /// which use none.

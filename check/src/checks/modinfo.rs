@@ -43,13 +43,13 @@ pub fn modinfo(ko: &Path) -> Result<ModInfo> {
     Ok(of(&Object::parse(ko, &data)?))
 }
 
-/// What this object says of itself.
+/// Returns the `.modinfo` of this object.
 pub(super) fn of(object: &Object<'_>) -> ModInfo {
     let section = object.section(".modinfo");
     parse(section.map(|section| section.data).unwrap_or_default())
 }
 
-/// What the contents of a `.modinfo` say.
+/// Returns the tags in the contents of a `.modinfo`.
 pub(super) fn parse(data: &[u8]) -> ModInfo {
     let mut info = ModInfo::new();
     for entry in data
@@ -66,7 +66,7 @@ pub(super) fn parse(data: &[u8]) -> ModInfo {
     info
 }
 
-/// The first value of a tag: the one that the loader takes (`get_modinfo`).
+/// Returns the first value of a tag: the one that the loader takes (`get_modinfo`).
 pub(super) fn first<'m>(info: &'m ModInfo, tag: &str) -> Option<&'m str> {
     info.get(tag)?.first().map(String::as_str)
 }

@@ -12,13 +12,13 @@ pub(super) struct Cause {
     pub(super) remedy: &'static str,
 }
 
-/// The name in the quotes that messages use.
+/// Returns the name in the quotes that messages use.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// The cause for which this name, that a kernel of this configuration does not export, is in a
-/// module.
+/// Returns the cause for which this name, that a kernel of this configuration does not export, is
+/// in a module.
 pub(super) fn cause(name: &str, config: &Config) -> Cause {
     let (why, remedy) = if name.starts_with("linux_driver_") {
         (
@@ -120,8 +120,8 @@ const COMPLEX: [&str; 6] = ["hc", "sc", "dc", "xc", "tc", "kc"];
 /// The integers that they convert from and to.
 const INTEGERS: [&str; 3] = ["si", "di", "ti"];
 
-/// Whether it is a routine of compiler-rt, libgcc or the C mathematics library that a compiler
-/// calls for floating point.
+/// Returns whether it is a routine of compiler-rt, libgcc or the C mathematics library that a
+/// compiler calls for floating point.
 ///
 /// The names are built from an operation, one or two modes and the number of operands: `__adddf3`,
 /// `__fixunssfdi`.
@@ -232,8 +232,8 @@ fn is_libm(name: &str) -> bool {
             })
 }
 
-/// Whether it is a routine that compilers call for 128-bit integers: `__udivti3`, `__muloti4`,
-/// `__rust_u128_mulo`.
+/// Returns whether it is a routine that compilers call for 128-bit integers: `__udivti3`,
+/// `__muloti4`, `__rust_u128_mulo`.
 fn is_wide_helper(name: &str) -> bool {
     if name.starts_with("__rust_u128_") || name.starts_with("__rust_i128_") {
         return true;

@@ -76,8 +76,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(functions.len(), "the module has no functions")
 }
 
-/// The start of each range, and whether it says how to unwind. Where two begin at one place the
-/// defined one counts, as in the kernel's `orc_sort_cmp`.
+/// Returns the start of each range, and whether it says how to unwind. Where two begin at one place
+/// the defined one counts, as in the kernel's `orc_sort_cmp`.
 fn ranges(
     object: &Object<'_>,
     ips: &Section<'_>,
@@ -97,9 +97,9 @@ fn ranges(
     ranges
 }
 
-/// Whether an entry says where the stack pointer was: its `sp_reg`, the low four bits of the fifth
-/// byte, is not ORC_REG_UNDEFINED. That holds for the layouts before and after 6.4, which differ in
-/// the bits behind it.
+/// Returns whether an entry says where the stack pointer was: its `sp_reg`, the low four bits of
+/// the fifth byte, is not ORC_REG_UNDEFINED. That holds for the layouts before and after 6.4, which
+/// differ in the bits behind it.
 fn is_defined(entry: &[u8]) -> bool {
     entry.get(4).is_some_and(|byte| byte & 0xf != 0)
 }

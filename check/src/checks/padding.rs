@@ -71,8 +71,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module has no functions")
 }
 
-/// Whether the last `wanted` bytes are nops. The first of these may begin before them, in the fill
-/// that aligns.
+/// Returns whether the last `wanted` bytes are nops. The first of these may begin before them, in
+/// the fill that aligns.
 fn end_in_nops(bytes: &[u8], wanted: usize) -> bool {
     let Some(last) = bytes.len().checked_sub(wanted) else {
         return false;
@@ -80,7 +80,7 @@ fn end_in_nops(bytes: &[u8], wanted: usize) -> bool {
     (last.saturating_sub(LONGEST - 1)..=last).any(|from| is_nops(&bytes[from..]))
 }
 
-/// Whether the bytes are whole nops, of one byte or more.
+/// Returns whether the bytes are whole nops, of one byte or more.
 fn is_nops(bytes: &[u8]) -> bool {
     let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
     decoder

@@ -16,11 +16,11 @@ pub struct Finding {
     pub check: &'static str,
     /// Where: a symbol or function with an offset, or a section.
     pub place: String,
-    /// What the kernel wants there.
+    /// The value that the kernel wants there.
     pub expected: String,
-    /// What is there.
+    /// The value that was found.
     pub found: String,
-    /// What to do about it.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -45,7 +45,7 @@ impl Display for Finding {
 pub struct Ran {
     /// The name of the check.
     pub check: &'static str,
-    /// What it looks at: "relocations".
+    /// The name of the things that it looks at: "relocations".
     pub of: &'static str,
     /// How many of them it looked at.
     pub looked_at: usize,
@@ -60,17 +60,18 @@ pub struct Report {
     pub file: PathBuf,
     /// The checks, in the order in which they ran.
     pub checks: Vec<Ran>,
-    /// What they found; empty for a good module.
+    /// The findings; empty for a good module.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Whether no check found anything. [`Report::idle`] names those that had nothing to look at.
+    /// Returns whether no check found anything. [`Report::idle`] names those that had nothing to
+    /// look at.
     pub fn passed(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// The checks that looked at nothing.
+    /// Returns the checks that looked at nothing.
     pub fn idle(&self) -> impl Iterator<Item = &Ran> {
         self.checks.iter().filter(|ran| ran.looked_at == 0)
     }
@@ -93,8 +94,8 @@ impl Display for Report {
             };
             writeln!(f, "  {:<13} {verdict}", ran.check)?;
         }
-        // What is wrong with one function is mostly wrong with all: those with one remedy stand
-        // under it together.
+        // A fault of one function is mostly a fault of all: those with one remedy are printed under
+        // it together.
         for alike in self
             .findings
             .chunk_by(|a, b| a.check == b.check && a.expected == b.expected && a.remedy == b.remedy)

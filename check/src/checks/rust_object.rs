@@ -127,7 +127,7 @@ mod tests {
     use super::super::testing::{object, symvers};
     use super::*;
 
-    /// What is found in an object that has an entry, an exit, a function and this.
+    /// Returns the findings in an object that has an entry, an exit, a function and this.
     fn found(more: &str) -> Vec<String> {
         let good = ".section .init.text,\"ax\"\n.balign 16\n.zero 16, 0x90\n.globl init_module\n.type init_module, @function\n\
                     init_module: ret\n.size init_module, . - init_module\n.balign 16, 0x90\n\

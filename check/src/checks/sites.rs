@@ -13,7 +13,7 @@ use super::report::Findings;
 /// A section and an offset in it.
 pub(super) type Place = (usize, u64);
 
-/// What the list of this name holds; `None` where the module has no such section.
+/// Returns the entries of the list of this name; `None` where the module has no such section.
 pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>> {
     object.section(name).map(|section| {
         section
@@ -24,7 +24,7 @@ pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>>
     })
 }
 
-/// Finds the functions with places that the list lacks, and entries of the list that are no such
+/// Finds the functions with places that the list lacks, and entries of the list that are not such
 /// place.
 pub(super) fn compare(
     object: &Object<'_>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::elf::{self, Object};
 
-/// What becomes of a section at load (`layout_sections` in `kernel/module/main.c`).
+/// The fate of a section at load (`layout_sections` in `kernel/module/main.c`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
@@ -29,7 +29,7 @@ pub struct LoadedSection {
     pub size: u64,
     /// Its alignment in bytes.
     pub align: u64,
-    /// What becomes of it.
+    /// Its fate at load.
     pub part: Part,
 }
 

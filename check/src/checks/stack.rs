@@ -22,8 +22,8 @@ const LIMIT: i64 = 1024;
 /// in `lib/Kconfig.debug`).
 const LIMIT_KASAN: i64 = 2 * LIMIT;
 
-/// What is known at an instruction: how deep the stack is, and how deep `%rbp` points, where it is
-/// a frame pointer.
+/// The state at an instruction: how deep the stack is, and how deep `%rbp` points, where it is a
+/// frame pointer.
 #[derive(Debug, Clone, Copy)]
 struct State {
     depth: i64,
@@ -82,8 +82,8 @@ fn frame(start: u64, code: &BTreeMap<u64, Code>) -> Frame {
         frame: None,
     };
     let (mut seen, mut ways) = (BTreeSet::new(), vec![(start, entry)]);
-    // What stands behind a `ud2`: `WARN()` goes on there, `BUG()` does not, and then another way
-    // leads there, or none.
+    // The code after a `ud2`: `WARN()` goes on there, `BUG()` does not, and then another way leads
+    // there, or none.
     let mut perhaps = Vec::new();
     let mut largest = entry.depth;
     while let Some((mut at, mut state)) = ways.pop().or_else(|| perhaps.pop()) {
@@ -115,8 +115,8 @@ fn frame(start: u64, code: &BTreeMap<u64, Code>) -> Frame {
     Ok(largest)
 }
 
-/// What the instruction makes of the stack, and how deep it, or what it looks down to, is; `None`
-/// if that is not known.
+/// Returns the effect of the instruction on the stack, and how deep it, or what it looks down to,
+/// is; `None` if that is not known.
 fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
     let to = instruction.op0_register();
     let mut reached = 0;
@@ -170,7 +170,7 @@ fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
     Some(state.depth.max(reached))
 }
 
-/// The constant that is the second operand.
+/// Returns the constant that is the second operand.
 fn constant(instruction: &Instruction) -> Option<i64> {
     let is_constant = matches!(
         instruction.op1_kind(),

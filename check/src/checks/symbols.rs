@@ -18,7 +18,7 @@ use super::report::{Findings, Ran, Report, Seen};
 use super::{Subject, names};
 use linux_driver_abi::symvers::{Export, ExportKind, Symvers};
 
-/// What `license_is_gpl_compatible` takes.
+/// The licenses that `license_is_gpl_compatible` takes.
 const GPL_COMPATIBLE: [&str; 6] = [
     "GPL",
     "GPL v2",
@@ -28,7 +28,7 @@ const GPL_COMPATIBLE: [&str; 6] = [
     "Dual MPL/GPL",
 ];
 
-/// Whether a module with this license may use what is EXPORT_SYMBOL_GPL.
+/// Returns whether a module with this license may use what is EXPORT_SYMBOL_GPL.
 pub(crate) fn is_gpl_compatible(license: &str) -> bool {
     GPL_COMPATIBLE.contains(&license)
 }
@@ -141,8 +141,8 @@ pub fn undefined(
     })
 }
 
-/// The symbols that the loader has to find: `simplify_symbols` lets weak ones stay undefined, and
-/// on x86 this one name.
+/// Returns the symbols that the loader has to find: `simplify_symbols` lets weak ones stay
+/// undefined, and on x86 this one name.
 fn undefined_in<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, &'o str)> {
     let symbols = object.symbols.iter().enumerate().skip(1);
     symbols

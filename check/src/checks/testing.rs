@@ -28,7 +28,7 @@ CONFIG_OBJTOOL=y
 CONFIG_UNWINDER_ORC=y
 ";
 
-/// What the kernel of the tests exports.
+/// Returns the exports of the tests' kernel.
 pub(crate) fn symvers() -> Symvers {
     let mut text = String::from(
         "0x22222222\tgpl_only\tvmlinux\tEXPORT_SYMBOL_GPL\t\n0x33333333\t__x86_return_thunk\tvmlinux\tEXPORT_SYMBOL\t\n\
@@ -164,7 +164,7 @@ impl Module {
         self
     }
 
-    /// The module as a file.
+    /// Returns the module as a file.
     pub(crate) fn build(&self) -> Built {
         let mut text = String::new();
         if self.finished {
@@ -225,7 +225,7 @@ impl Built {
 pub(crate) struct Checked(Report);
 
 impl Checked {
-    /// What this check found.
+    /// Returns the findings of this check.
     pub(crate) fn of(&self, check: &str) -> Vec<Finding> {
         self.ran(check);
         self.findings
@@ -235,7 +235,7 @@ impl Checked {
             .collect()
     }
 
-    /// The one thing that this check found.
+    /// Returns the one thing that this check found.
     pub(crate) fn only(&self, check: &str) -> &Finding {
         let mut found = self
             .findings

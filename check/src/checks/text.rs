@@ -10,7 +10,7 @@ use super::elf::{Object, Relocation, Section};
 /// nor padding.
 pub(super) const TRAMPOLINES: &str = ".static_call.text";
 
-/// An instruction where it stands.
+/// An instruction and its position.
 pub(super) struct Step<'a> {
     /// The index of its section.
     pub(super) section: usize,
@@ -22,23 +22,23 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// The offset behind it.
+    /// Returns the offset behind it.
     pub(super) fn end(&self) -> u64 {
         self.offset + self.instruction.len() as u64
     }
 
-    /// Whether it goes to a fixed place: `jmp`, `jcc` or `call` with a displacement.
+    /// Returns whether it goes to a fixed address: `jmp`, `jcc` or `call` with a displacement.
     pub(super) fn is_near_branch(&self) -> bool {
         self.instruction.op_count() > 0 && self.instruction.op0_kind() == OpKind::NearBranch64
     }
 
-    /// The undefined symbol that a branch to a fixed place goes to.
+    /// Returns the undefined symbol that a branch to a fixed place goes to.
     pub(super) fn branch_symbol<'o>(&self, object: &'o Object<'_>) -> Option<&'o str> {
         let relocation = self.relocations.first().filter(|_| self.is_near_branch())?;
         Some(&object.symbols.get(relocation.symbol)?.name)
     }
 
-    /// The instruction as the kernel's own tools write it.
+    /// Returns the instruction as the kernel's own tools write it.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         GasFormatter::new().format(&self.instruction, &mut text);

@@ -30,7 +30,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::Things(1)
 }
 
-/// The strings that a kernel of this release and configuration may have; nearly always one.
+/// Returns the strings that a kernel of this release and configuration may have; nearly always one.
 pub(crate) fn expected(config: &Config, release: &str) -> Vec<String> {
     let when = |option: &str, word: &'static str| if config.is_set(option) { word } else { "" };
     // Where both are set, kernels up to 6.12 say "preempt" and later ones "preempt_rt".
@@ -61,8 +61,8 @@ fn matches(config: &Config, expected: &str, found: &str) -> bool {
     })
 }
 
-/// Whether structures are randomised: the hash of their seed then follows, which only the kernel's
-/// own build knows.
+/// Returns whether structures are randomised: the hash of their seed then follows, which only the
+/// kernel's own build knows.
 pub(crate) fn is_randomised(config: &Config) -> bool {
     config.any_set(&[
         "CONFIG_RANDSTRUCT",

@@ -52,7 +52,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module uses no exported symbol")
 }
 
-/// The checksums in the module, by symbol.
+/// Returns the checksums in the module, by symbol.
 fn versions(object: &Object<'_>) -> BTreeMap<String, u32> {
     parse(|name| {
         object
@@ -62,7 +62,8 @@ fn versions(object: &Object<'_>) -> BTreeMap<String, u32> {
     })
 }
 
-/// The checksums in these sections, by symbol; `data` gives a section's contents by its name.
+/// Returns the checksums in these sections, by symbol; `data` gives a section's contents by its
+/// name.
 pub(super) fn parse<'d>(data: impl Fn(&str) -> &'d [u8]) -> BTreeMap<String, u32> {
     let mut versions = BTreeMap::new();
     for entry in data("__versions").chunks_exact(ENTRY) {

@@ -53,8 +53,8 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
             0 => String::new(),
             more => format!(", and {more} more places"),
         };
-        // What a module does with the vector unit is no matter of the kernel's: it works as it did,
-        // or never did.
+        // The kernel does not care what a module does with the vector unit: it works as it did, or
+        // never did.
         let (verdict, wants) = match first.check {
             INSTRUCTIONS => (
                 Verdict::Keeps,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 /// How many words a new name may have that the old one did not.
 const MORE: usize = 2;
 
-/// The exported names that are likeliest to stand for `gone`, the likeliest first, three at most.
-/// What was exported `before` already stands for something else.
+/// Returns the exported names that are likeliest to stand for `gone`, the likeliest first, three at
+/// most. What was exported `before` already stands for something else.
 pub(super) fn likely(
     gone: &str,
     exports: &BTreeMap<String, Arc<Symbol>>,

@@ -4,14 +4,14 @@ use linux_driver_abi::compare::same_type;
 use linux_driver_abi::model::{Abi, Function};
 use linux_driver_abi::report::{Change, Retyping, Verdict};
 
-/// What is different, and what follows from it.
+/// A difference, and what follows from it.
 pub(super) struct Difference {
     pub(super) change: Change,
     pub(super) verdict: Verdict,
     pub(super) reason: &'static str,
 }
 
-/// The names in these signatures that can be typedefs, where the two are spelled otherwise.
+/// Returns the names in these signatures that can be typedefs, where the two are spelled otherwise.
 pub(super) fn names(before: &Function, after: &Function) -> Vec<String> {
     if before == after {
         return Vec::new();
@@ -26,7 +26,8 @@ pub(super) fn names(before: &Function, after: &Function) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// How the function `name` differs; `None` if it does not. `typedefs` are those of both sides.
+/// Returns how the function `name` differs; `None` if it does not. `typedefs` are those of both
+/// sides.
 pub(super) fn difference(
     name: &str,
     before: &Function,
@@ -109,7 +110,7 @@ pub(super) fn difference(
     })
 }
 
-/// The bytes of the types whose names tell them, on a 64-bit kernel.
+/// Returns the bytes of the types whose names tell them, on a 64-bit kernel.
 fn width(spelled: &str) -> Option<u8> {
     Some(match spelled {
         "void" => 0,

@@ -12,9 +12,9 @@ use crate::checks::{is_for_module, is_gpl_compatible};
 use linux_driver_abi::model::{Function, Symbol};
 use linux_driver_abi::report::{Change, Subject, Verdict};
 
-/// What compilers call by themselves, as the kernel's flags tell them to: no source names it, and a
-/// build for the new kernel calls what that one has. A row that ends in `*` stands for all that
-/// begin so.
+/// The functions that compilers call by themselves, as the kernel's flags tell them to: no source
+/// names them, and a build for the new kernel calls those that it has. A row that ends in `*` is
+/// for all that begin so.
 const COMPILERS_OWN: &[&str] = &[
     "__asan_*",
     "__cfi_*",
@@ -35,9 +35,9 @@ const COMPILERS_OWN: &[&str] = &[
     "mcount",
 ];
 
-/// What the kernel's headers name and no driver's source does: macros and inline functions expand
-/// to these. A build for another kernel expands its headers. Rows as above; `*` can stand at the
-/// start, too.
+/// Names in the kernel's headers that no driver's source has: macros and inline functions expand to
+/// these. A build for another kernel expands its headers. Rows as above; `*` can be at the start,
+/// too.
 ///
 /// A name that a source may have is in none of the rows, even where a macro has it too.
 const HEADERS_OWN: &[&str] = &[
@@ -172,12 +172,11 @@ fn is_headers_own(name: &str) -> bool {
     matches(name, HEADERS_OWN)
 }
 
-/// What a source that was compiled for another kernel has to be asked: it may have code for this
-/// one, too.
+/// Asks about a source that was compiled for another kernel: it may have code for this one, too.
 const NOT_JUDGED: &str = "a source can have code for several kernels, and the name can be a macro or inline function of the headers: only a build for this kernel tells";
 
-/// The functions whose signatures are of interest: what the module uses, and what may stand for
-/// what is gone.
+/// Returns the functions whose signatures are of interest: what the module uses, and what
+/// may have replaced what is gone.
 pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
     let mut names = [facts.undefined.as_slice(), &facts.weak].concat();
     for name in &facts.undefined {
@@ -188,7 +187,7 @@ pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
     names
 }
 
-/// The names that the kernel may have for what it does not export.
+/// Returns the names that the kernel may have for what it does not export.
 fn new_names(name: &str, kernel: &Target<'_>) -> Vec<String> {
     match (kernel.exports.lookup(name), kernel.exports.symbols()) {
         (Lookup::NotExported, Some(exports)) => {
@@ -201,7 +200,7 @@ fn new_names(name: &str, kernel: &Target<'_>) -> Vec<String> {
     }
 }
 
-/// What adds up over the symbols, to be told once.
+/// The counts over all symbols, to be told once.
 #[derive(Default)]
 struct Sums<'a> {
     /// Not known whether they are exported.
@@ -257,9 +256,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     sums.tell(question, answer);
 }
 
-/// Whether a name that the kernel does not export is not of the kernel's at all. modpost finished
-/// the module, so that something exported it when it was built: where that was not the kernel that
-/// it was built for, it was another module.
+/// Returns whether a name that the kernel does not export is not of the kernel's at all. modpost
+/// finished the module, so that something exported it when it was built: where that was not the
+/// kernel that it was built for, it was another module.
 fn is_of_another_module(question: &Question<'_>, name: &str) -> bool {
     let before = question.kernel.built_for;
     match before.map(|before| before.exports.lookup(name)) {
@@ -339,21 +338,21 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
     );
 }
 
-/// Whether `new` is what allocation profiling (6.10) made of `old`: the function got this suffix,
-/// its name is a macro.
+/// Returns whether `new` is what allocation profiling (6.10) made of `old`: the function got this
+/// suffix, its name is a macro.
 fn is_profiled(old: &str, new: &str) -> bool {
     new.strip_suffix("_noprof") == Some(old)
 }
 
-/// Whether the loader does not find the symbol for a module under this license.
+/// Returns whether the loader does not find the symbol for a module under this license.
 fn is_hidden(question: &Question<'_>, symbol: &Symbol) -> bool {
     symbol.gpl && !question.facts.tag("license").is_some_and(is_gpl_compatible)
 }
 
-/// Whether a module such as this one may use it.
+/// Asks whether a module such as this one may use the symbol.
 fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut Answer) {
     let facts = question.facts;
-    // What was compiled for this very kernel shows what its source does here.
+    // A module that was compiled for this very kernel shows what its source does here.
     let (verdict, judged) = match question.same_release {
         true => (Verdict::Source, String::new()),
         false => (Verdict::NotJudged, format!("; {NOT_JUDGED}")),
@@ -411,7 +410,7 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
     }
 }
 
-/// Whether it is what it was when the module was compiled.
+/// Asks whether the symbol is the same as when the module was compiled.
 fn same<'a>(
     question: &Question<'a>,
     name: &'a str,

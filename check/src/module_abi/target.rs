@@ -16,17 +16,17 @@ use linux_driver_kernels::Config;
 /// for good.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
-    /// What the report calls it.
+    /// Its name in the report.
     pub name: String,
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
-    /// What `uname -m` says; empty if it is not known.
+    /// Its architecture, as `uname -m` prints it; empty if it is not known.
     pub arch: String,
     /// Its configuration.
     pub config: Option<Config>,
-    /// What it exports.
+    /// The symbols that it exports.
     pub exports: Exports<'a>,
-    /// What modules built outside its tree export beside it (`KBUILD_EXTRA_SYMBOLS`).
+    /// The exports of modules that were built outside its tree (`KBUILD_EXTRA_SYMBOLS`).
     pub others: BTreeMap<String, Arc<Symbol>>,
     /// Its types and the signatures of its functions.
     pub types: Types<'a>,
@@ -35,7 +35,7 @@ pub struct Target<'a> {
     pub built_for: Option<&'a Target<'a>>,
 }
 
-/// What is known of a kernel's exports.
+/// The known exports of a kernel.
 #[derive(Debug, Clone)]
 pub enum Exports<'a> {
     /// Nothing.
@@ -57,7 +57,7 @@ pub enum Types<'a> {
     Abi(&'a Abi),
 }
 
-/// Whether a symbol is exported.
+/// The answer to whether a symbol is exported.
 pub(super) enum Lookup<'t> {
     Exported(&'t Symbol),
     NotExported,
@@ -65,8 +65,8 @@ pub(super) enum Lookup<'t> {
 }
 
 impl<'a> Target<'a> {
-    /// The kernel of a build tree: its configuration and `Module.symvers`, with the BTF of its
-    /// image.
+    /// Returns the kernel of a build tree: its configuration and `Module.symvers`, with the BTF of
+    /// its image.
     pub fn of_tree(tree: &BuildTree, btf: Option<&'a Btf<'a>>) -> Result<Self> {
         let symvers = Symvers::read(&tree.symvers())?;
         Ok(Self {
@@ -85,8 +85,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// A kernel of which there is a record: a snapshot's, or one of the history. Its configuration
-    /// is not known, and of its symbols only those that were in scope.
+    /// Returns a kernel of which there is a record: a snapshot's, or one of the history. Its
+    /// configuration is not known, and of its symbols only those that were in scope.
     pub fn of_abi(abi: &'a Abi) -> Self {
         Self {
             name: abi.release.clone(),
@@ -118,7 +118,7 @@ impl<'a> Target<'a> {
         self
     }
 
-    /// Whether the kernel, or another module, exports it.
+    /// Returns whether the kernel, or another module, exports it.
     pub(super) fn lookup(&self, name: &str) -> Lookup<'_> {
         match (self.exports.lookup(name), self.others.get(name)) {
             (Lookup::NotExported | Lookup::Unknown, Some(symbol)) => Lookup::Exported(symbol),
@@ -126,7 +126,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the kernel has checksums of its symbols (CONFIG_MODVERSIONS), if that is known.
+    /// Returns whether the kernel has checksums of its symbols (CONFIG_MODVERSIONS), if that is
+    /// known.
     pub(super) fn has_checksums(&self) -> Option<bool> {
         match (&self.config, self.exports.symbols()) {
             (Some(config), _) => Some(config.is_set("CONFIG_MODVERSIONS")),
@@ -137,7 +138,7 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Exports<'a> {
-    /// All that a `Module.symvers` lists. An empty one says nothing.
+    /// Returns all that a `Module.symvers` lists. An empty one says nothing.
     pub fn of_symvers(symvers: &Symvers) -> Self {
         if symvers.is_empty() {
             return Self::Unknown;
@@ -167,7 +168,7 @@ impl<'a> Exports<'a> {
 }
 
 impl<'a> Types<'a> {
-    /// These types and functions, as far as they are known.
+    /// Returns these types and functions, as far as they are known.
     pub(super) fn look_up(self, types: &[String], functions: &[String]) -> Result<Cow<'a, Abi>> {
         Ok(match self {
             Self::Unknown => Cow::Owned(Abi::default()),

@@ -18,7 +18,7 @@ const CONFIG: &str = "CONFIG_X86_64=y\nCONFIG_SMP=y\nCONFIG_PREEMPT_BUILD=y\nCON
                       CONFIG_UNWINDER_ORC=y\n";
 const MODVERSIONS: &str = "6.12.0-test SMP preempt mod_unload modversions ";
 
-/// A module that fits: its `struct module` has 80 bytes, `init` at 64 and `exit` at 72.
+/// Returns a module that fits: its `struct module` has 80 bytes, `init` at 64 and `exit` at 72.
 fn module() -> Module {
     Module::good()
         .text("init_module", "call printk\ncall pci_thing")
@@ -26,7 +26,7 @@ fn module() -> Module {
         .raw(".section .gnu.linkonce.this_module,\"aw\"\n.quad init_module, cleanup_module\n")
 }
 
-/// The same with checksums of its symbols.
+/// Returns the same with checksums of its symbols.
 fn with_checksums() -> Module {
     let mut table = ".section __versions,\"a\"\n".to_owned();
     for (name, crc) in [
@@ -78,7 +78,7 @@ fn function(returns: &str, params: &[&str]) -> Function {
     }
 }
 
-/// The types of a kernel whose `struct module` is this, and whose `pci_thing` takes these.
+/// Returns the types of a kernel whose `struct module` is this, and whose `pci_thing` takes these.
 fn abi(size: u64, init: u64, exit: u64, params: &[&str]) -> Abi {
     let field = |name: &str, at: u64| Field {
         name: name.to_owned(),
@@ -253,7 +253,8 @@ fn without_a_configuration_there_is_no_evidence() {
     );
 }
 
-/// The same kernel under another release: what was built for `RELEASE` was built for another one.
+/// Returns the same kernel under another release: what was built for `RELEASE` was built for
+/// another one.
 fn later<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> Target<'a> {
     Target {
         release: "6.13.0-test".to_owned(),
@@ -312,7 +313,7 @@ fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
     let text = &of(&found, "pci_thing").text;
     assert!(text.contains("likely to stand for it"), "{text}");
 
-    // What the headers' macros call is theirs to change, and so is what compilers call.
+    // The calls of the headers' macros and of compilers may change between kernels.
     exported.insert("pci_thing_noprof".to_owned(), symbol(0));
     let found = run(&module(), &later("", exported.clone(), &after));
     assert_eq!(of(&found, "pci_thing").verdict, Verdict::Rebuild);
@@ -376,7 +377,7 @@ fn what_another_module_exports_is_told_apart_from_what_is_gone() {
     );
     assert_eq!(of(&found, "other modules").verdict, Verdict::NoEvidence);
 
-    // What its own file says of its exports is enough.
+    // The exports in its own file are enough.
     let exporting = Module::good()
         .text("init_module", "call printk")
         .text("cleanup_module", "nop")

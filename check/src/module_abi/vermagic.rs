@@ -19,7 +19,7 @@ const ENDS: [(&str, &str); 3] = [
     ("loongarch64", "loongarch"),
 ];
 
-/// The release that the module was built for.
+/// Returns the release that the module was built for.
 pub(super) fn release(facts: &Facts) -> Option<&str> {
     facts
         .tag("vermagic")?

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! x86_64: the counterpart of `arch/x86/Makefile`. Options that were renamed stand under both
+//! x86_64: the counterpart of `arch/x86/Makefile`. Options that were renamed are listed under both
 //! names.
 
 use linux_driver_host::{Error, Result};
@@ -219,8 +219,8 @@ const NEEDED: [(&str, &str); 1] = [(
      protects would be handed out twice",
 )];
 
-/// An error for a kernel whose configuration asks for what rustc cannot give, or lacks what the
-/// safe layer relies on.
+/// Returns an error for a kernel whose configuration asks for what rustc cannot give, or lacks what
+/// the safe layer relies on.
 pub(super) fn refuse_what_cannot_be_followed(tree: &BuildTree) -> Result<()> {
     if let Some((option, why)) = NEEDED
         .iter()

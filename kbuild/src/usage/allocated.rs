@@ -21,7 +21,7 @@ const BOXES: &str = "KBox<";
 /// How deep types may be nested.
 const DEPTH: u32 = 64;
 
-/// What these packages, and those of the project under them, allocate.
+/// Returns what these packages, and those of the project under them, allocate.
 pub(super) fn by(workspace: &Workspace, packages: &[&str]) -> Result<BTreeSet<String>> {
     let mut cargo = workspace.cargo("build");
     cargo.arg("--message-format=json-render-diagnostics");
@@ -143,11 +143,11 @@ fn held(debug: &Debug<'_>, index: Index, found: &mut BTreeSet<String>, depth: u3
     }
     let die = debug.die(index);
     match die.tag {
-        // The shims' own types are no kernel's: what they hold may be.
+        // The shims' own types are not the kernel's; their fields may be.
         gimli::DW_TAG_structure_type | gimli::DW_TAG_union_type
             if is_binding(debug, index) && !die.name.starts_with(SHIM_PREFIX) =>
         {
-            // What it holds is allocated with it.
+            // Its fields are allocated with it.
             found.insert(die.name.to_owned());
         }
         gimli::DW_TAG_structure_type
@@ -178,7 +178,7 @@ fn held(debug: &Debug<'_>, index: Index, found: &mut BTreeSet<String>, depth: u3
     }
 }
 
-/// Whether the type stands in the bindings.
+/// Returns whether the type is in the bindings.
 fn is_binding(debug: &Debug<'_>, index: Index) -> bool {
     let mut at = debug.die(index).parent;
     for _ in 0..DEPTH {

@@ -9,7 +9,7 @@ use quote::ToTokens;
 
 use super::NOTE;
 
-/// The bindings, marked. `place` is what an error calls them.
+/// Returns the bindings, marked. `place` is what an error calls them.
 pub(super) fn marked(text: &str, place: &str) -> Result<String> {
     let mut file = syn::parse_file(text).map_err(|e| {
         Error::new(
@@ -50,7 +50,7 @@ pub(super) fn marked(text: &str, place: &str) -> Result<String> {
     Ok(file.to_token_stream().to_string())
 }
 
-/// What C calls the members of a struct of bindgen's: types without a name in C are part of
+/// The C names of the members of a struct that bindgen made: types without a name in C are part of
 /// another.
 struct Paths(BTreeMap<String, (String, String)>);
 
@@ -92,7 +92,7 @@ impl Paths {
         Self(paths)
     }
 
-    /// The C name of a field: `pci_dev.irq`.
+    /// Returns the C name of a field: `pci_dev.irq`.
     fn field(&self, type_: &str, field: &str) -> Option<String> {
         let (owner, prefix) = self.0.get(type_)?;
         Some(format!("{owner}.{prefix}{}", c_name(field)))
@@ -103,7 +103,7 @@ fn is_unnamed(type_: &str) -> bool {
     type_.contains("__bindgen_ty_")
 }
 
-/// The name of the type that is held by value, be it in an array or in a wrapper.
+/// Returns the name of the type that is held by value, in an array or a wrapper too.
 fn held(of: &syn::Type) -> Option<String> {
     match of {
         syn::Type::Array(array) => held(&array.elem),

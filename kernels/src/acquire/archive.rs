@@ -38,7 +38,7 @@ const FLAVOURS: [&str; 2] = ["cloud", "rt"];
 /// A kernel in the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Held {
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub release: String,
     /// The version of its packages.
     pub version: String,
@@ -48,7 +48,7 @@ pub struct Held {
     pub flavour: String,
     /// "6.12".
     pub series: String,
-    /// Whether its headers are there too: then its exported symbols can be known, and modules can
+    /// True if its headers are there too: then its exported symbols can be known, and modules can
     /// be built for it.
     pub headers: bool,
     #[serde(skip)]
@@ -64,14 +64,14 @@ pub struct Archive {
     held: Vec<Held>,
 }
 
-/// What is kept of a kernel.
+/// The files that the cache keeps of a kernel in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// Its BTF.
     pub btf: PathBuf,
     /// Its `Module.symvers`, if there is one.
     pub symvers: Option<PathBuf>,
-    /// What the BTF was read from.
+    /// The file that the BTF was read from.
     pub source: String,
     /// The packages that both were taken from.
     pub packages: Vec<Package>,
@@ -79,7 +79,7 @@ pub struct Kept {
 
 /// The record of a kept kernel.
 #[derive(Debug, Serialize, Deserialize)]
-struct Record {
+struct BtfRecord {
     release: String,
     source: String,
     symvers: bool,
@@ -125,12 +125,12 @@ impl Archive {
         Ok(Self { suites, held })
     }
 
-    /// The kernels: by architecture and flavour, from the oldest to the newest.
+    /// Returns the kernels: by architecture and flavour, from the oldest to the newest.
     pub fn kernels(&self) -> &[Held] {
         &self.held
     }
 
-    /// The kernel of this release.
+    /// Returns the kernel of this release.
     pub fn get(&self, release: &str) -> Result<&Held> {
         self.held
             .iter()
@@ -150,13 +150,13 @@ impl Archive {
             })
     }
 
-    /// The newest kernel of each flavour and architecture of these series; of all series, if none
-    /// is named.
+    /// Returns the newest kernel of each flavour and architecture of these series; of all series,
+    /// if none is named.
     pub fn newest(&self, series: &[&str]) -> Vec<&Held> {
         newest(&self.held, series)
     }
 
-    /// The BTF and the symbols of a kernel: from the cache, or taken out of its packages.
+    /// Returns the BTF and the symbols of a kernel: from the cache, or taken out of its packages.
     pub fn fetch(&self, cache: &Cache, held: &Held) -> Result<Kept> {
         let key = Key::new()
             .with(SCHEMA)
@@ -179,7 +179,7 @@ impl Archive {
                 fs::write(&btf, source.btf())?;
             }
             fs::remove_file(&kernel)?;
-            let record = Record {
+            let record = BtfRecord {
                 release: held.release.clone(),
                 source: files.kernel,
                 symvers: files.symvers,
@@ -191,7 +191,8 @@ impl Archive {
     }
 }
 
-/// The newest kernels of these series that the archive holds, one of each flavour and architecture.
+/// Returns the newest kernels of these series that the archive holds, one of each flavour and
+/// architecture.
 pub fn newest_of(cache: &Cache, catalogue: &Catalogue, series: &[&str]) -> Result<Vec<Held>> {
     let archive = Archive::open(cache, catalogue)?;
     Ok(archive.newest(series).into_iter().cloned().collect())
@@ -216,7 +217,7 @@ fn newest<'h>(held: &'h [Held], series: &[&str]) -> Vec<&'h Held> {
 }
 
 fn open(entry: &Path) -> Result<Kept> {
-    let record: Record = record::read(entry, "the record of a kernel's type information")?;
+    let record: BtfRecord = record::read(entry, "the record of a kernel's type information")?;
     Ok(Kept {
         btf: entry.join(BTF),
         symvers: record.symvers.then(|| entry.join(holdings::SYMVERS)),

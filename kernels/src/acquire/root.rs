@@ -7,17 +7,19 @@ use std::process::Command;
 use linux_driver_host::cache::Key;
 use linux_driver_host::packages::{self, Install, require};
 use linux_driver_host::{Cache, Error, Result, fs, process, progress};
+use serde::Serialize;
 
 use crate::build_host::{BuildHost, Root};
 use crate::build_tree::BuildTree;
 use crate::compiler::Compiler;
 use crate::needs;
 use crate::obstacles::{Obstacle, obstacles};
+use crate::record::{self, Package};
 use crate::source::debian;
 use crate::spec::KernelSpec;
 
-/// What a build root has besides the compiler and what the kernel's host programs need: all that
-/// Kbuild calls.
+/// The packages of a build root besides the compiler and what the kernel's host programs need: all
+/// that Kbuild calls.
 const TOOLS: [&str; 9] = [
     "binutils",
     "coreutils",
@@ -30,11 +32,18 @@ const TOOLS: [&str; 9] = [
     "sed",
 ];
 
+/// The record of a build root: what it was made of. People read it; no code does.
+#[derive(Debug, Serialize)]
+struct RootRecord {
+    suites: Vec<String>,
+    packages: Vec<Package>,
+}
+
 /// Counts up when what a root consists of changes.
 const SCHEMA: &str = "1";
 
-/// The packages that a root is made of, besides what they depend on; `needed` is what the kernel's
-/// host programs need.
+/// Returns the packages that a root is made of, besides what they depend on; `needed` is what the
+/// kernel's host programs need.
 fn contents(compiler: String, needed: &[String]) -> Vec<String> {
     let mut all = vec![compiler];
     all.extend(
@@ -46,7 +55,7 @@ fn contents(compiler: String, needed: &[String]) -> Vec<String> {
     all
 }
 
-/// The place of a root of these packages.
+/// Returns the place of a root of these packages.
 fn key(spec: &KernelSpec, packages: &[String]) -> Key {
     let key = Key::new()
         .with(SCHEMA)
@@ -55,17 +64,17 @@ fn key(spec: &KernelSpec, packages: &[String]) -> Key {
     spec.suites.iter().fold(key, |key, suite| key.with(suite))
 }
 
-/// The package of the compiler that the tree names.
+/// Returns the package of the compiler that the tree names.
 fn compiler_package(tree: &BuildTree) -> String {
     Compiler::of(&tree.config).package()
 }
 
-/// The folder of a root in its entry.
+/// Returns the folder of a root in its entry.
 fn inside(entry: &Path) -> PathBuf {
     entry.join("root")
 }
 
-/// The root for the kernel whose entry is `kernel`, if it is there.
+/// Returns the root for the kernel whose entry is `kernel`, if it is there.
 pub(crate) fn present(
     cache: &Cache,
     spec: &KernelSpec,
@@ -85,8 +94,8 @@ pub(crate) fn present(
     })
 }
 
-/// The root for the kernel whose entry is `kernel`, made if it is not there. `needed` are the
-/// packages that the kernel's host programs need.
+/// Returns the root for the kernel whose entry is `kernel`, made if it is not there. `needed` are
+/// the packages that the kernel's host programs need.
 pub(crate) fn get_or_make(
     cache: &Cache,
     spec: &KernelSpec,
@@ -105,7 +114,12 @@ pub(crate) fn get_or_make(
         ));
         let dir = inside(staging);
         skeleton(&dir)?;
-        debian::fetch_root(cache, spec, &wanted, staging, &dir)?;
+        let packages = debian::fetch_root(cache, spec, &wanted, staging, &dir)?;
+        let record = RootRecord {
+            suites: spec.suites.clone(),
+            packages,
+        };
+        record::write(staging, &record)?;
         finish(&dir)?;
         let root = Root {
             dir,
@@ -121,7 +135,7 @@ pub(crate) fn get_or_make(
     Ok(root)
 }
 
-/// An error, before anything is downloaded, where bubblewrap may not make namespaces.
+/// Returns an error, before anything is downloaded, where bubblewrap may not make namespaces.
 fn try_namespaces(tree: &BuildTree) -> Result<()> {
     let mut bwrap = Command::new(process::find_program("bwrap").unwrap_or_else(|| "bwrap".into()));
     bwrap.args([
@@ -199,7 +213,7 @@ fn skeleton(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What else the packages' scripts would have done.
+/// Does what else the packages' scripts would have done.
 fn finish(dir: &Path) -> Result<()> {
     for (name, target) in [("awk", "gawk"), ("sh", "dash")] {
         let path = dir.join("usr/bin").join(name);

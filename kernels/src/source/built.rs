@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel that is built here from its source, with a configuration of ours: for drivers to be
-//! tried on.
+//! Builds a kernel from its source with a configuration of this repository, for drivers to be tried
+//! on.
 //!
-//! What stays of it is what an external module needs (the headers, the makefiles, the host
-//! programs, the list of exported symbols) and the image.
+//! The entry keeps the image and what an external module needs: the headers, the makefiles, the
+//! host programs, the list of exported symbols.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub(crate) const TREE: &str = "build";
 /// The file of the kernel in its entry.
 pub(crate) const IMAGE: &str = "vmlinuz";
 
-/// What stays of the tree: what the headers packages of a distribution hold.
+/// The files that are kept of the tree, as the headers packages of a distribution hold them.
 const KEPT: [&str; 13] = [
     ".config",
     ".kernelvariables",
@@ -44,7 +44,7 @@ const KEPT: [&str; 13] = [
     "tools/objtool/objtool",
 ];
 
-/// All that the kernel depends on, if its compiler is there.
+/// Returns all that the kernel depends on, if its compiler is there.
 pub(crate) fn key(spec: &KernelSpec, fragment: &Fragment) -> Option<Key> {
     let compiler = compiler_version(&spec.compiler)?;
     let key = Key::new()
@@ -62,7 +62,7 @@ pub(crate) fn key(spec: &KernelSpec, fragment: &Fragment) -> Option<Key> {
     }))
 }
 
-/// What a compiler says that it is.
+/// Returns the first line of a compiler's `--version`.
 fn compiler_version(compiler: &str) -> Option<String> {
     let output = process::output(Command::new(compiler).arg("--version")).ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -176,7 +176,7 @@ fn configure(spec: &KernelSpec, fragment: &Fragment, tree: &Path) -> Result<()> 
     }
 }
 
-/// The options of the fragment that the configuration does not have as the fragment says.
+/// Returns the options of the fragment that the configuration does not have as the fragment says.
 fn not_taken(fragment: &str, config: &Config) -> Vec<String> {
     let mut wrong = Vec::new();
     let wanted = fragment

@@ -20,16 +20,16 @@ use std::path::Path;
 
 use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, fs, process};
-use serde::Serialize;
 
 use self::apt::Apt;
 use self::archives::Archives;
+use self::index::IndexEntry;
 use crate::build_tree::BuildTree;
-use crate::record::{self, Package, Record};
+use crate::record::{Package, Record};
 use crate::spec::KernelSpec;
 
-impl From<&index::Package> for Package {
-    fn from(package: &index::Package) -> Self {
+impl From<&IndexEntry> for Package {
+    fn from(package: &IndexEntry) -> Self {
         Self {
             name: package.name.clone(),
             version: package.version.clone(),
@@ -44,13 +44,13 @@ const PROGRAMS: &str = "linux-kbuild-";
 /// The file of a kernel in its entry.
 const IMAGE: &str = "vmlinuz";
 
-/// Whether there are keys that the archive's signatures can be checked against.
+/// Returns whether there are keys that the archive's signatures can be checked against.
 pub(crate) fn has_keyring() -> bool {
     archives::has_keyring()
 }
 
-/// The newest kernel of the series, flavour and suites of `spec` that the archive holds, in its
-/// stead.
+/// Returns the spec of the newest kernel of the same series, flavour and suites that the archive
+/// holds.
 pub(crate) fn newest(cache: &Cache, spec: &KernelSpec) -> Result<KernelSpec> {
     let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
     let choice = choice::newest_in(&apt, spec)?;
@@ -72,19 +72,19 @@ pub(crate) fn fetch_kernel(
     let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
     let choice = choice::choose(&apt, spec)?;
     let packages = packages_of(&apt, &choice)?;
-    let is_image = |package: &&index::Package| {
+    let is_image = |package: &&IndexEntry| {
         ["linux-image-", "linux-binary-"]
             .iter()
             .any(|kind| package.name.starts_with(kind))
     };
-    let (mut images, headers): (Vec<&index::Package>, Vec<&index::Package>) =
+    let (mut images, headers): (Vec<&IndexEntry>, Vec<&IndexEntry>) =
         packages.iter().partition(is_image);
     // Where the kernel has a package of its own, the image package only refers to it.
     images.sort_by_key(|package| !package.name.starts_with("linux-binary-"));
 
     let debs = staging.join("debs");
     fs::create_dir(&debs)?;
-    for deb in download(&apt, &headers, &debs)? {
+    for deb in apt.download(&headers, &debs)? {
         unpack::unpack(&deb, staging)?;
     }
     let mut used: Vec<Package> = headers.into_iter().map(Package::from).collect();
@@ -126,14 +126,14 @@ pub(crate) fn fetch_kernel(
     })
 }
 
-/// The packages that a kernel consists of: its headers and its image, and what of the kernel's own
-/// those depend on.
-fn packages_of(apt: &Apt, choice: &choice::Choice) -> Result<Vec<index::Package>> {
+/// Returns the packages that a kernel consists of: its headers and its image, and what of the
+/// kernel's own those depend on.
+fn packages_of(apt: &Apt, choice: &choice::Choice) -> Result<Vec<IndexEntry>> {
     let mut wanted: Vec<String> = choice::KINDS
         .iter()
         .map(|kind| format!("{kind}{}={}", choice.release, choice.version))
         .collect();
-    let mut found: Vec<index::Package> = Vec::new();
+    let mut found: Vec<IndexEntry> = Vec::new();
     while !wanted.is_empty() {
         found.extend(apt.show(&wanted)?);
         wanted.clear();
@@ -154,9 +154,9 @@ fn packages_of(apt: &Apt, choice: &choice::Choice) -> Result<Vec<index::Package>
 }
 
 /// Takes the kernel from the first of the packages that holds one.
-fn image(apt: &Apt, packages: &[&index::Package], debs: &Path, image: &Path) -> Result<Package> {
+fn image(apt: &Apt, packages: &[&IndexEntry], debs: &Path, image: &Path) -> Result<Package> {
     for &package in packages {
-        for deb in download(apt, &[package], debs)? {
+        for deb in apt.download(&[package], debs)? {
             if unpack::unpack_image(&deb, image)? {
                 return Ok(package.into());
             }
@@ -174,22 +174,22 @@ fn image(apt: &Apt, packages: &[&index::Package], debs: &Path, image: &Path) -> 
     ))
 }
 
-/// Downloads these packages (with all that they depend on) and unpacks them into `root`, whose
-/// record goes to `staging`.
+/// Downloads these packages (with all that they depend on) and unpacks them into `root`. Returns
+/// the packages; `staging` is for what is not kept.
 pub(crate) fn fetch_root(
     cache: &Cache,
     spec: &KernelSpec,
     wanted: &[String],
     staging: &Path,
     root: &Path,
-) -> Result<()> {
+) -> Result<Vec<Package>> {
     let apt = Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)?;
     apt.refresh_if_old()?;
     let closure = apt.closure(wanted)?;
-    let packages: Vec<&index::Package> = closure.iter().collect();
+    let packages: Vec<&IndexEntry> = closure.iter().collect();
     let debs = staging.join("debs");
     fs::create_dir(&debs)?;
-    let files = download(&apt, &packages, &debs)?;
+    let files = apt.download(&packages, &debs)?;
     drop(apt);
     let step = Progress::start(format!("unpacking {} packages", files.len()));
     for deb in files {
@@ -198,34 +198,5 @@ pub(crate) fn fetch_root(
     }
     drop(step);
     fs::remove_dir_all(&debs)?;
-    let record = Packages {
-        suites: spec.suites.clone(),
-        packages: packages.into_iter().map(Package::from).collect(),
-    };
-    record::write(staging, &record)
-}
-
-/// What a build root was made of.
-#[derive(Debug, Serialize)]
-struct Packages {
-    suites: Vec<String>,
-    packages: Vec<Package>,
-}
-
-fn download(
-    apt: &Apt,
-    packages: &[&index::Package],
-    dir: &Path,
-) -> Result<Vec<std::path::PathBuf>> {
-    let bytes: u64 = packages.iter().map(|package| package.size).sum();
-    let what = match packages {
-        [package] => package.name.clone(),
-        [package, rest @ ..] => format!("{} and {} more packages", package.name, rest.len()),
-        [] => return Ok(Vec::new()),
-    };
-    let _step = Progress::start(format!(
-        "downloading {what} ({} MB)",
-        bytes.div_ceil(1_000_000)
-    ));
-    apt.download(packages, dir)
+    Ok(packages.into_iter().map(Package::from).collect())
 }

@@ -13,7 +13,7 @@ use crate::kernel::Kernel;
 use crate::obstacles::{Obstacle, obstacles};
 
 impl Kernel {
-    /// The kernel that runs.
+    /// Returns the kernel that runs.
     pub fn running() -> Result<Self> {
         let path = Path::new("/proc/sys/kernel/osrelease");
         let release = fs::read_to_string(path)?;
@@ -35,7 +35,7 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// The kernel of a build tree, whose tools run on this host.
+    /// Returns the kernel of a build tree, whose tools run on this host.
     pub fn of_tree(dir: &Path) -> Result<Self> {
         let tree = BuildTree::open(dir)?;
         Compiler::of(&tree.config).require(&tree, &BuildHost::Native)?;
@@ -81,8 +81,8 @@ impl Kernel {
     }
 }
 
-/// The image that belongs to a build tree. A tree's `vmlinux` is none: it may hold nothing but type
-/// information.
+/// Returns the image that belongs to a build tree. A tree's `vmlinux` is none: it may hold nothing
+/// but type information.
 fn image_of(tree: &BuildTree) -> Option<PathBuf> {
     let release = &tree.release;
     let places = [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An apt of our own: its lists, its sources and its record of what is installed (nothing) stand in
-//! the cache, so that the system's are neither used nor changed. Signatures and hashes are checked
-//! as ever.
+//! A private apt. Its lists, its sources and its record of what is installed (nothing) are in the
+//! cache, so that the system's are neither used nor changed. It checks signatures and hashes as the
+//! system's apt does.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, fs, process};
 
 use super::archives::Archives;
-use super::index::{self, Offer, Package};
+use super::index::{self, IndexEntry, Offer};
 
 /// How old the lists may be when something has to be fetched.
 const FRESH: Duration = Duration::from_secs(3600);
@@ -94,7 +94,7 @@ impl Apt {
         write(&self.stamp(), "")
     }
 
-    /// The names of packages that start with `prefix`.
+    /// Returns the names of packages that start with `prefix`.
     pub(super) fn names(&self, prefix: &str) -> Result<Vec<String>> {
         let text = process::run(self.command("apt-cache").args(["pkgnames", prefix]))?;
         Ok(text
@@ -104,7 +104,7 @@ impl Apt {
             .collect())
     }
 
-    /// All versions of these packages in the suites.
+    /// Returns all versions of these packages in the suites.
     pub(super) fn offers(&self, names: &[String]) -> Result<Vec<Offer>> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -114,8 +114,8 @@ impl Apt {
         )?))
     }
 
-    /// These packages (`name` or `name=version`) as the index describes them.
-    pub(super) fn show(&self, wanted: &[String]) -> Result<Vec<Package>> {
+    /// Returns these packages (`name` or `name=version`) as the index describes them.
+    pub(super) fn show(&self, wanted: &[String]) -> Result<Vec<IndexEntry>> {
         let mut command = self.command("apt-cache");
         command.args(["show", "--no-all-versions"]).args(wanted);
         let found = index::packages(&process::run(&mut command)?);
@@ -138,15 +138,30 @@ impl Apt {
         }
     }
 
-    /// These packages with all that they depend on.
-    pub(super) fn closure(&self, wanted: &[String]) -> Result<Vec<Package>> {
+    /// Returns these packages with all that they depend on.
+    pub(super) fn closure(&self, wanted: &[String]) -> Result<Vec<IndexEntry>> {
         let mut command = self.command("apt-get");
         command.args(["-qq", "--simulate", "install"]).args(wanted);
         self.show(&index::installed(&self.run(&mut command)?))
     }
 
-    /// Downloads the packages into the folder and returns their files. apt checks their hashes.
-    pub(super) fn download(&self, packages: &[&Package], dir: &Path) -> Result<Vec<PathBuf>> {
+    /// Downloads the packages into the folder, shows that on standard error, and returns their
+    /// files. apt checks their hashes.
+    pub(super) fn download(&self, packages: &[&IndexEntry], dir: &Path) -> Result<Vec<PathBuf>> {
+        let bytes: u64 = packages.iter().map(|package| package.size).sum();
+        let what = match packages {
+            [package] => package.name.clone(),
+            [package, rest @ ..] => format!("{} and {} more packages", package.name, rest.len()),
+            [] => return Ok(Vec::new()),
+        };
+        let _step = Progress::start(format!(
+            "downloading {what} ({} MB)",
+            bytes.div_ceil(1_000_000)
+        ));
+        self.get(packages, dir)
+    }
+
+    fn get(&self, packages: &[&IndexEntry], dir: &Path) -> Result<Vec<PathBuf>> {
         let mut command = self.command("apt-get");
         command
             .args(["-qq", "download"])
@@ -198,7 +213,7 @@ impl Apt {
     }
 }
 
-/// The error for a mirror that could not be reached, if that is what apt complained about.
+/// Returns the error for a mirror that could not be reached, if that is what apt complained about.
 fn unreachable(output: &Output, suites: &str) -> Option<Error> {
     let said = process::said(output);
     let lines: Vec<&str> = said
@@ -219,7 +234,7 @@ fn unreachable(output: &Output, suites: &str) -> Option<Error> {
     ))
 }
 
-/// The URI that one of apt's lines says could not be had.
+/// Returns the URI that one of apt's lines says could not be had.
 fn unreached(line: &str) -> Option<&str> {
     let failed = line.strip_prefix("E: Failed to fetch ");
     let absent = line
@@ -261,7 +276,7 @@ Acquire::Retries "2";
     )
 }
 
-/// The lines of the system's apt configuration that ours repeats.
+/// Returns the lines of the system's apt configuration that ours repeats.
 fn followed() -> String {
     let text = process::run(Command::new("apt-config").args([
         "dump",
@@ -294,7 +309,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// A cache and an apt over a mirror that is not there.
+    /// Returns a cache and an apt over a mirror that is not there.
     fn apt_of_nowhere(dir: &Path) -> Option<Apt> {
         process::find_program("apt-get")?;
         super::super::archives::has_keyring().then_some(())?;

@@ -16,7 +16,7 @@ const SECURITY: &str = "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR";
 /// themselves.
 const KEYRING: &str = "LINUX_DRIVER_DEBIAN_KEYRING";
 
-/// Where the keys stand that Debian signs its archives with. The newer name comes second: older
+/// The files of the keys that Debian signs its archives with. The newer name comes second: older
 /// systems lack it.
 const KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -47,7 +47,8 @@ pub(crate) struct Archives {
 }
 
 impl Archives {
-    /// What the environment names, and where it is silent, what the system's own apt sources name.
+    /// Returns the mirrors that the environment names. Where it names none, the system's own apt
+    /// sources decide.
     pub(crate) fn of_system() -> Result<Self> {
         let mut archives = Self {
             main: mirror(MAIN)?,
@@ -94,7 +95,7 @@ impl Archives {
         archives
     }
 
-    /// The text of a `sources.list` with these suites, each checked against the keys.
+    /// Returns the text of a `sources.list` with these suites, each checked against the keys.
     pub(crate) fn sources(&self, suites: &[String], arch: &str) -> Result<String> {
         let keyring = keyring()?;
         let mut text = String::new();
@@ -124,7 +125,7 @@ impl Archives {
     }
 }
 
-/// The file of the keys: the one that the environment names, or Debian's.
+/// Returns the file of the keys: the one that the environment names, or Debian's.
 pub(crate) fn keyring() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(KEYRING).filter(|value| !value.is_empty()) {
         return named_keyring(&named);
@@ -140,13 +141,13 @@ pub(crate) fn keyring() -> Result<PathBuf> {
     })
 }
 
-/// Whether there is something that signatures can be checked against; a wrong name is an error once
-/// it is used.
+/// Returns whether there is something that signatures can be checked against; a wrong name is an
+/// error once it is used.
 pub(crate) fn has_keyring() -> bool {
     std::env::var_os(KEYRING).is_some_and(|value| !value.is_empty()) || keyring().is_ok()
 }
 
-/// The file of keys that the environment names.
+/// Returns the file of keys that the environment names.
 fn named_keyring(value: &OsStr) -> Result<PathBuf> {
     // Elsewhere than in a path apt reads other things: fingerprints, a list, the end of the
     // options.
@@ -185,14 +186,14 @@ fn mirror(variable: &str) -> Result<Option<String>> {
     ))
 }
 
-/// Whether the text can stand as a URI in a `sources.list` and be nothing else there.
+/// Returns whether the text is a URI in a `sources.list` and nothing else.
 fn is_uri(text: &str) -> bool {
     let sound = |c: char| c.is_ascii_graphic() && !"[]#\"'\\|".contains(c);
     let scheme = text.split_once(':').map(|(scheme, _)| scheme);
     text.chars().all(sound) && scheme.is_some_and(|scheme| !scheme.is_empty() && scheme != "cdrom")
 }
 
-/// apt leaves `$(ORIGIN)` as it stands where it does not know it.
+/// apt leaves `$(ORIGIN)` unchanged where it does not know it.
 fn known(text: &str) -> &str {
     if text.starts_with("$(") { "" } else { text }
 }

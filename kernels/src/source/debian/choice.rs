@@ -37,7 +37,8 @@ pub(super) fn choose(apt: &Apt, spec: &KernelSpec) -> Result<Choice> {
     newest_in(apt, spec)
 }
 
-/// The newest kernel of the series and flavour of `spec`, from lists that are an hour old at most.
+/// Returns the newest kernel of the series and flavour of `spec`, from lists that are an hour old
+/// at most.
 pub(super) fn newest_in(apt: &Apt, spec: &KernelSpec) -> Result<Choice> {
     apt.refresh_if_old()?;
     let mut names = Vec::new();
@@ -80,7 +81,7 @@ fn pinned(apt: &Apt, spec: &KernelSpec) -> Result<Option<Choice>> {
     }))
 }
 
-/// The newest kernel of which there are headers and image.
+/// Returns the newest kernel of which there are headers and image.
 fn newest(offers: &[Offer], spec: &KernelSpec) -> Option<Choice> {
     let releases = offers
         .iter()
@@ -103,7 +104,7 @@ fn newest(offers: &[Offer], spec: &KernelSpec) -> Option<Choice> {
     })
 }
 
-/// Whether this release is of the series and the flavour that the catalogue names.
+/// Returns whether this release is of the series and the flavour that the catalogue names.
 fn belongs(release: &str, spec: &KernelSpec) -> bool {
     release
         .strip_prefix(&spec.series)

@@ -11,7 +11,7 @@ use linux_driver_host::{Cache, Error, Result, fs};
 use super::apt::Apt;
 use super::archives::Archives;
 use super::index::{self, Offer};
-use super::{download, unpack, version};
+use super::{unpack, version};
 use crate::record::Package;
 
 /// The starts of the names of the packages of a kernel: those that hold a kernel first. Where
@@ -21,7 +21,7 @@ const KINDS: [&str; 3] = ["linux-binary-", "linux-image-", "linux-headers-"];
 /// A kernel in the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Holding {
-    /// What `uname -r` says under it.
+    /// Its release, as `uname -r` prints it.
     pub(crate) release: String,
     /// The version of its packages.
     pub(crate) version: String,
@@ -35,7 +35,7 @@ pub(crate) struct Holding {
 pub(crate) struct Files {
     /// The file that holds BTF: its name, and in which package it was.
     pub(crate) kernel: String,
-    /// Whether there is a `Module.symvers`.
+    /// True if there is a `Module.symvers`.
     pub(crate) symvers: bool,
     /// The packages that they were taken from.
     pub(crate) packages: Vec<Package>,
@@ -49,7 +49,7 @@ fn open(cache: &Cache, suites: &[String], arch: &str) -> Result<Apt> {
     Apt::open(cache, &Archives::of_system()?, suites, arch)
 }
 
-/// The kernels of an architecture in these suites, in no order.
+/// Returns the kernels of an architecture in these suites, in no order.
 pub(crate) fn list(cache: &Cache, suites: &[String], arch: &str) -> Result<Vec<Holding>> {
     let apt = open(cache, suites, arch)?;
     apt.refresh_if_old()?;
@@ -65,7 +65,7 @@ pub(crate) fn list(cache: &Cache, suites: &[String], arch: &str) -> Result<Vec<H
     Ok(holdings(&apt.offers(&names)?, arch))
 }
 
-/// The release that a package's name ends with, if it is one of a kernel's packages.
+/// Returns the release that a package's name ends with, if it is one of a kernel's packages.
 fn release<'n>(name: &'n str, arch: &str) -> Option<(usize, &'n str)> {
     let (kind, release) = KINDS
         .iter()
@@ -77,9 +77,9 @@ fn release<'n>(name: &'n str, arch: &str) -> Option<(usize, &'n str)> {
     (of_arch && release.starts_with(|c: char| c.is_ascii_digit())).then_some((kind, release))
 }
 
-/// Whether the package only refers to the newest of a series: `linux-image-6.12-amd64` in version
-/// 6.12.117-1. A kernel whose release has no third number has none in its version either (7.3-amd64
-/// in version 7.3~rc7-1).
+/// Returns whether the package only refers to the newest of a series: `linux-image-6.12-amd64` in
+/// version 6.12.117-1. A kernel whose release has no third number has none in its version either
+/// (7.3-amd64 in version 7.3~rc7-1).
 fn refers(release: &str, version: &str) -> bool {
     let series = release.split('-').next().unwrap_or(release);
     let more = version
@@ -88,7 +88,7 @@ fn refers(release: &str, version: &str) -> bool {
     series.matches('.').count() == 1 && more
 }
 
-/// The newest version of each release.
+/// Returns the newest version of each release.
 fn holdings(offers: &[Offer], arch: &str) -> Vec<Holding> {
     let mut all: BTreeMap<&str, BTreeMap<&str, [bool; KINDS.len()]>> = BTreeMap::new();
     for offer in offers {
@@ -128,7 +128,7 @@ pub(crate) fn files(
     let apt = open(cache, suites, arch)?;
     let debs = staging.join("debs");
     fs::create_dir(&debs)?;
-    let deb_of = |name: &str| -> Result<(std::path::PathBuf, index::Package)> {
+    let deb_of = |name: &str| -> Result<(std::path::PathBuf, index::IndexEntry)> {
         let found = apt.show(&[format!("{name}={}", holding.version)])?;
         let package = found
             .into_iter()
@@ -142,7 +142,7 @@ pub(crate) fn files(
                 "try again later: the archive is changing",
             )
         })?;
-        let deb = download(&apt, &[&package], &debs)?.into_iter().next();
+        let deb = apt.download(&[&package], &debs)?.into_iter().next();
         let deb =
             deb.ok_or_else(|| Error::new(name, "to be downloaded", "no file", "report this"))?;
         Ok((deb, package))

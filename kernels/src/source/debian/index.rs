@@ -4,7 +4,7 @@
 
 /// A package as the archive's index describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Package {
+pub(super) struct IndexEntry {
     /// Its name.
     pub(super) name: String,
     /// Its version.
@@ -19,13 +19,13 @@ pub(super) struct Package {
     pub(super) depends: Vec<(String, Option<String>)>,
 }
 
-impl Package {
-    /// The package as apt takes it on the command line.
+impl IndexEntry {
+    /// Returns the package as apt takes it on the command line.
     pub(super) fn exactly(&self) -> String {
         format!("{}={}", self.name, self.version)
     }
 
-    /// The name that `apt-get download` gives its file.
+    /// Returns the name that `apt-get download` gives its file.
     pub(super) fn file_name(&self) -> String {
         format!(
             "{}_{}_{}.deb",
@@ -46,11 +46,11 @@ pub(super) struct Offer {
 }
 
 /// Reads the stanzas that `apt-cache show` prints.
-pub(super) fn packages(text: &str) -> Vec<Package> {
+pub(super) fn packages(text: &str) -> Vec<IndexEntry> {
     text.split("\n\n").filter_map(package).collect()
 }
 
-fn package(stanza: &str) -> Option<Package> {
+fn package(stanza: &str) -> Option<IndexEntry> {
     let field = |name: &str| {
         let mut lines = stanza.lines().filter_map(|line| line.split_once(": "));
         lines
@@ -59,8 +59,8 @@ fn package(stanza: &str) -> Option<Package> {
     };
     let sha256 = field("SHA256")
         .filter(|hash| hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_hexdigit()))?;
-    Some(Package {
-        name: name(field("Package")?)?.to_owned(),
+    Some(IndexEntry {
+        name: name(field("IndexEntry")?)?.to_owned(),
         version: version(field("Version")?)?.to_owned(),
         arch: name(field("Architecture")?)?.to_owned(),
         sha256: sha256.to_owned(),
@@ -120,7 +120,7 @@ pub(super) fn installed(text: &str) -> Vec<String> {
     text.lines().filter_map(inst).collect()
 }
 
-/// The text, if it can be a package's name.
+/// Returns the text, if it can be a package's name.
 pub(super) fn name(text: &str) -> Option<&str> {
     let sound = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && text
@@ -129,7 +129,7 @@ pub(super) fn name(text: &str) -> Option<&str> {
     sound.then_some(text)
 }
 
-/// The text, if it can be a version.
+/// Returns the text, if it can be a version.
 pub(super) fn version(text: &str) -> Option<&str> {
     let sound = text.starts_with(|c: char| c.is_ascii_digit())
         && text
@@ -146,9 +146,9 @@ mod tests {
     fn stanzas_are_read() {
         let hash = "7e852381f1c455a439230ea3261e3669f2307afdbed57db0fc08ed8ffa689f60";
         let text = format!(
-            "Package: linux-headers-6.1.0-56-amd64\nSource: linux\nVersion: 6.1.192-2\nArchitecture: amd64\n\
+            "IndexEntry: linux-headers-6.1.0-56-amd64\nSource: linux\nVersion: 6.1.192-2\nArchitecture: amd64\n\
              Depends: linux-headers-6.1.0-56-common (= 6.1.192-2), linux-kbuild-6.1 (>= 6.1.192-2), a:any | b\n\
-             Description: x\n Package: y\nSize: 12\nSHA256: {hash}\n\nPackage: ../x\nVersion: 1\nSize: 1\nSHA256: {hash}\n"
+             Description: x\n IndexEntry: y\nSize: 12\nSHA256: {hash}\n\nPackage: ../x\nVersion: 1\nSize: 1\nSHA256: {hash}\n"
         );
         let found = packages(&text);
         assert_eq!(found.len(), 1, "{found:?}");
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_colon_is_quoted_in_the_name_of_a_file() {
-        let package = Package {
+        let package = IndexEntry {
             name: "zlib1g".into(),
             version: "1:1.3+x-1".into(),
             arch: "amd64".into(),

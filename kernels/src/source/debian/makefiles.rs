@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Headers packages name the folder that they are made for, /usr/src, in their makefiles. In the
-//! cache they stand elsewhere.
+//! cache they are elsewhere.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use linux_driver_host::{Result, fs};
 /// The makefiles of a headers folder that name paths.
 const MAKEFILES: [&str; 2] = ["Makefile", ".kernelvariables"];
 
-/// What headers packages are made for.
+/// The folder that headers packages are made for.
 const MADE_FOR: &str = "/usr/src/";
 
 /// Checks that make can read the path of an entry of the cache.
@@ -34,7 +34,7 @@ pub(super) fn move_to(tree: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The text with every path in /usr/src as a path in `place`.
+/// Returns the text with every path in /usr/src as a path in `place`.
 fn moved(text: &str, place: &Path) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;

@@ -10,13 +10,13 @@ use linux_driver_host::{Cache, Error, Result, fs, process};
 use super::apt::Apt;
 use super::archives::Archives;
 use super::index::Offer;
-use super::{download, unpack, version};
+use super::{unpack, version};
 use crate::record::Package;
 use crate::spec::KernelSpec;
 
-/// What of a source was taken.
+/// The source package that was unpacked.
 pub(crate) struct SourcePackage {
-    /// What `uname -r` will say under the kernel.
+    /// The kernel's release, as `uname -r` will print it.
     pub(crate) release: String,
     /// The package.
     pub(crate) package: Package,
@@ -32,7 +32,7 @@ fn open(cache: &Cache, spec: &KernelSpec) -> Result<Apt> {
     Apt::open(cache, &Archives::of_system()?, &spec.suites, &spec.arch)
 }
 
-/// The newest version of the source that the archive holds, in the stead of this one.
+/// Returns the spec with the newest version of the source that the archive holds.
 pub(crate) fn newest(cache: &Cache, spec: &KernelSpec) -> Result<KernelSpec> {
     let apt = open(cache, spec)?;
     apt.refresh_if_old()?;
@@ -62,8 +62,8 @@ fn newest_of(offers: Vec<Offer>) -> Option<String> {
     versions.max_by(|a, b| version::compare(a, b))
 }
 
-/// The release of a kernel that is built from the source of this version: the kernel's own version,
-/// and what the catalogue's release has after that.
+/// Returns the release of a kernel that is built from the source of this version: the kernel's own
+/// version, and what the catalogue's release has after that.
 fn release(spec: &KernelSpec, version: &str) -> String {
     let local = spec
         .release
@@ -104,7 +104,7 @@ pub(crate) fn fetch(
     let debs = staging.join("debs");
     fs::create_dir(&debs)?;
     let archive = staging.join("source.tar");
-    let found = download(&apt, &packages.iter().collect::<Vec<_>>(), &debs)?;
+    let found = apt.download(&packages.iter().collect::<Vec<_>>(), &debs)?;
     drop(apt);
     let step = Progress::start(format!(
         "unpacking the source of linux {}",

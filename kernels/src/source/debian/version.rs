@@ -43,7 +43,7 @@ fn compare_part(a: &str, b: &str) -> Ordering {
     Ordering::Equal
 }
 
-/// The first character, if it is not a digit.
+/// Returns the first character, if it is not a digit.
 fn sign(text: &[u8]) -> Option<u8> {
     text.first().copied().filter(|c| !c.is_ascii_digit())
 }
