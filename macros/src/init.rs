@@ -50,7 +50,7 @@ pub(crate) struct Initializer {
 impl Parse for Initializer {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let root = root(input)?;
-        let name = input.parse()?;
+        let name: Ident = input.parse()?;
         input.parse::<Token![;]>()?;
         let mut this = TokenStream::new();
         if let Some(and) = input.parse::<Option<Token![&]>>()? {
@@ -68,9 +68,13 @@ impl Parse for Initializer {
             }
             content.parse::<Token![,]>()?;
         }
-        let rest: TokenStream = input.parse()?;
+        let mut rest: TokenStream = input.parse()?;
         no_block(of.to_token_stream())?;
         no_block(rest.clone())?;
+        // The macros of pin-init want an error type. `root` is `$crate` of the safe layer.
+        if rest.is_empty() && name.to_string().starts_with("try_") {
+            rest = quote!(? #root::error::Error);
+        }
         Ok(Self {
             root,
             name,
@@ -461,7 +465,11 @@ mod tests {
     use super::*;
 
     fn initializer(text: &str) -> String {
-        let initializer = syn::parse_str::<Initializer>(&format!("root pin_init; {text}"));
+        called("pin_init", text)
+    }
+
+    fn called(name: &str, text: &str) -> String {
+        let initializer = syn::parse_str::<Initializer>(&format!("root {name}; {text}"));
         initializer.map_or_else(
             |error| error.to_string(),
             |parsed| parsed.expand().to_string(),
@@ -513,6 +521,19 @@ mod tests {
             let text = initializer(written);
             assert!(text.ends_with(expanded), "{text}");
         }
+    }
+
+    #[test]
+    fn the_error_is_ours_unless_another_is_named() {
+        for name in ["try_init", "try_pin_init"] {
+            let ours = called(name, "Foo { a }");
+            let end = format!("{name} ! {{ Foo {{ a : a }} ? root :: error :: Error }} }}");
+            assert!(ours.ends_with(&end), "{ours}");
+            let another = called(name, "Foo { a } ? Other");
+            assert!(another.ends_with("? Other } }"), "{another}");
+        }
+        let none = called("init", "Foo { a }");
+        assert!(none.ends_with("init ! { Foo { a : a } } }"), "{none}");
     }
 
     #[test]

@@ -75,7 +75,7 @@
 //!         try_pin_init!(Self {
 //!             _book: NewDevice::new(bus, c"book", Some(0), 300)?.register()?,
 //!             _reader <- driver::Registration::on(bus),
-//!         }? Error)
+//!         })
 //!     }
 //!
 //!     fn match_id(dev: &bus::Device<Self>, id: &u32) -> bool {
@@ -109,7 +109,7 @@
 //!
 //! impl Module for Library {
 //!     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-//!         try_pin_init!(Self { _shelf <- bus::Registration::new(module) }? Error)
+//!         try_pin_init!(Self { _shelf <- bus::Registration::new(module) })
 //!     }
 //! }
 //! # linux_driver::module! { type: Library, license: "GPL", author: "A", description: "A bus" }

@@ -31,7 +31,7 @@ use crate::types::Opaque;
 ///
 /// impl Transfer {
 ///     fn new() -> impl PinInit<Self, Error> {
-///         try_pin_init!(Self { done <- Completion::new() }? Error)
+///         try_pin_init!(Self { done <- Completion::new() })
 ///     }
 ///
 ///     /// Reports the end of the transfer; the interrupt handler calls this.

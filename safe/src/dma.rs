@@ -57,7 +57,7 @@
 //!             Ok(try_pin_init!(Self {
 //!                 ring <- Coherent::zeroed_slice(dev, 64, GFP_KERNEL),
 //!                 packet <- dma::Streaming::zeroed(dev, 1500, GFP_KERNEL),
-//!             }? Error))
+//!             }))
 //!         })
 //!     }
 //!

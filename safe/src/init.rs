@@ -45,7 +45,7 @@
 //!     let _ = init!(Words::<Option<u8>, 1> { first: None, others: [0] });
 //! }
 //! fn by_path<T>(first: T) -> impl Init<Words<T, 0>, Error> {
-//!     try_init!(data::Words::<T, 0> { first, others: [] }? Error)
+//!     try_init!(data::Words::<T, 0> { first, others: [] })
 //! }
 //! # let _ = (words(), none(), by_path(1));
 //! ```
@@ -111,8 +111,27 @@ macro_rules! pin_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate pin_init; $($initializer)*) };
 }
 
-/// As [`pin_init!`](crate::pin_init), for fields whose initialisers can fail:
-/// `try_pin_init!(Data { … }? Error)`.
+/// As [`pin_init!`](crate::pin_init), for fields whose initialisers can fail.
+///
+/// The initialiser fails with an [`Error`](crate::error::Error). Another type of error is named
+/// after the braces.
+///
+/// ```
+/// use linux_driver::prelude::*;
+/// # #[pin_data]
+/// # struct Data {
+/// #     words: [u16; 2],
+/// # }
+///
+/// struct Full;
+///
+/// fn first(words: impl Init<[u16; 2], Error>) -> impl PinInit<Data, Error> {
+///     try_pin_init!(Data { words <- words })
+/// }
+/// fn second(words: impl Init<[u16; 2], Full>) -> impl PinInit<Data, Full> {
+///     try_pin_init!(Data { words <- words }? Full)
+/// }
+/// ```
 #[macro_export]
 macro_rules! try_pin_init {
     ($($initializer:tt)*) => {
@@ -129,8 +148,10 @@ macro_rules! init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate init; $($initializer)*) };
 }
 
-/// As [`init!`](crate::init!), for fields whose initialisers can fail:
-/// `try_init!(Data { … }? Error)`.
+/// As [`init!`](crate::init!), for fields whose initialisers can fail.
+///
+/// The initialiser fails with an [`Error`](crate::error::Error). Another type of error is named
+/// after the braces: `try_init!(Data { … }? Other)`.
 #[macro_export]
 macro_rules! try_init {
     ($($initializer:tt)*) => { $crate::macros::__initializer!($crate try_init; $($initializer)*) };

@@ -74,7 +74,7 @@
 //!             let events = Events { bar: dev.iomap_region(0)?, count: AtomicU32::new(0) };
 //!             Ok(try_pin_init!(Self {
 //!                 irq <- irq::Registration::new(dev, line, IRQF_SHARED, c"edu", Ok(events)),
-//!             }? Error))
+//!             }))
 //!         })
 //!     }
 //! }

@@ -42,7 +42,7 @@ use crate::types::Opaque;
 ///
 /// impl Reader {
 ///     fn new() -> impl PinInit<Self, Error> {
-///         try_pin_init!(Self { queue <- new_wait_queue!(), ready: AtomicBool::new(false) }? Error)
+///         try_pin_init!(Self { queue <- new_wait_queue!(), ready: AtomicBool::new(false) })
 ///     }
 ///
 ///     fn data_came(&self) {

@@ -57,7 +57,7 @@ pub const GFP_KERNEL: Flags = Flags(sys::LINUX_DRIVER_GFP_KERNEL);
 ///         try_pin_init!(Self {
 ///             pending <- new_spinlock!(KVec::new()),
 ///             lost: AtomicU32::new(0),
-///         }? Error)
+///         })
 ///     }
 ///
 ///     /// Stores an event; the interrupt handler calls this. Events are lost if there is no

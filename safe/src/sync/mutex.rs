@@ -38,7 +38,7 @@ use crate::types::Opaque;
 ///
 /// impl Counters {
 ///     fn new() -> impl PinInit<Self, Error> {
-///         try_pin_init!(Self { opened <- new_mutex!(0) }? Error)
+///         try_pin_init!(Self { opened <- new_mutex!(0) })
 ///     }
 ///
 ///     fn open(&self) -> Result {

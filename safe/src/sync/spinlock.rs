@@ -45,7 +45,7 @@ use crate::types::Opaque;
 ///
 /// impl Queue {
 ///     fn new() -> impl PinInit<Self, Error> {
-///         try_pin_init!(Self { pending <- new_spinlock!(0) }? Error)
+///         try_pin_init!(Self { pending <- new_spinlock!(0) })
 ///     }
 ///
 ///     fn take(&self) -> u32 {

@@ -70,7 +70,7 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 ///
 /// fn data(dev: &pci::Device<Bound>) -> impl PinInit<Data, Error> {
 ///     let dev: &device::Device<Bound> = dev.as_ref();
-///     try_pin_init!(Data { reset <- new_delayed_work!(dev, Reset { tries: 3 }) }? Error)
+///     try_pin_init!(Data { reset <- new_delayed_work!(dev, Reset { tries: 3 }) })
 /// }
 ///
 /// fn interrupt(data: &Data) {

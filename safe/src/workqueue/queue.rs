@@ -141,7 +141,7 @@ impl BitOr for QueueFlags {
 ///             reset <- new_work!(dev, Reset, on: &resets),
 ///             restart <- new_work!(dev, Restart, on: &resets),
 ///             resets: resets,
-///         }? Error))
+///         }))
 ///     })
 /// }
 ///

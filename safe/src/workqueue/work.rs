@@ -67,7 +67,7 @@ pub trait WorkItem: Sized + Send + Sync + 'static {
 ///
 /// fn data(dev: &pci::Device<Bound>) -> impl PinInit<Data, Error> {
 ///     let dev: &device::Device<Bound> = dev.as_ref();
-///     try_pin_init!(Data { reset <- new_work!(dev, Reset { tries: 3 }) }? Error)
+///     try_pin_init!(Data { reset <- new_work!(dev, Reset { tries: 3 }) })
 /// }
 ///
 /// fn interrupt(data: &Data) {

@@ -70,14 +70,14 @@ impl Edu {
         line: Line,
         bar: Bar<{ regs::LENGTH }>,
     ) -> impl PinInit<Self, Error> + 'a {
-        let interrupt = try_pin_init!(Interrupt { bar, done <- Completion::new() }? Error);
+        let interrupt = try_pin_init!(Interrupt { bar, done <- Completion::new() });
         try_pin_init!(Self {
             buffer <- Coherent::zeroed_slice(dev, regs::MEMORY_LENGTH, GFP_KERNEL),
             irq <- irq::Registration::new(dev, line, irq::Flags::NONE, c"edu", interrupt),
             lock <- new_mutex!(()),
             lost: AtomicBool::new(false),
             runs: AtomicU32::new(0),
-        }? Error)
+        })
         .pin_chain(move |this| {
             let result = this.factorial(dev.as_ref(), 10)?;
             say!(dev, "factorial({}) = {}", 10, result);

@@ -69,7 +69,7 @@ impl pci::Driver for EduDriver {
             Ok(try_pin_init!(Self {
                 misc <- miscdevice::Registration::new(dev, name, Edu::new(dev, line, bar)),
                 sleeps: AtomicU32::new(0),
-            }? Error))
+            }))
         })
     }
 

@@ -116,7 +116,7 @@ impl Module for Lamps {
             _lamp: DeviceRegistration::new(&DeviceInfo::new(c"rust_lamp"))?,
             _candle: DeviceRegistration::new(&DeviceInfo::new(c"rust_candle"))?,
             _driver <- driver::Registration::new(module),
-        }? Error)
+        })
     }
 }
 

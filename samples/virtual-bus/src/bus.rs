@@ -85,7 +85,7 @@ impl BusType for Toys {
         try_pin_init!(Self {
             toys <- new_mutex!([const { None }; TOYS]),
             _player <- driver::Registration::on(bus),
-        }? Error)
+        })
     }
 
     fn match_id(dev: &Device<Self>, id: &Kind) -> bool {

@@ -22,7 +22,7 @@ struct VirtualBus {
 
 impl Module for VirtualBus {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self { _bus <- Registration::new(module) }? Error)
+        try_pin_init!(Self { _bus <- Registration::new(module) })
     }
 }
 

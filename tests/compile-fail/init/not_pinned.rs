@@ -19,6 +19,6 @@ pub struct Data {
 }
 
 pub fn data(dev: &device::Device<Bound>) -> impl PinInit<Data, Error> {
-    try_pin_init!(Data { work <- new_work!(dev, Item) }? Error)
+    try_pin_init!(Data { work <- new_work!(dev, Item) })
     //~^ ERROR: Init<Work<Item>, _>` is not satisfied
 }

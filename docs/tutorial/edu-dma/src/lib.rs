@@ -67,7 +67,7 @@ impl pci::Driver for Edu {
             Ok(try_pin_init!(Self {
                 bar,
                 buffer <- Coherent::zeroed_slice(dev, 4096, GFP_KERNEL),
-            }? Error)
+            })
             .pin_chain(move |this| this.try_out(dev)))
         })
     }

@@ -118,10 +118,10 @@ impl pci::Driver for Edu {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
             let bar = dev.iomap_region(0)?;
-            let factorial = try_pin_init!(Factorial { bar, last <- new_mutex!(0) }? Error);
+            let factorial = try_pin_init!(Factorial { bar, last <- new_mutex!(0) });
             Ok(try_pin_init!(Self {
                 misc <- miscdevice::Registration::new(dev, c"edu-file", factorial),
-            }? Error))
+            }))
         })
     }
 }

@@ -82,10 +82,10 @@ impl pci::Driver for Edu {
             let bar = dev.iomap_region(0)?;
             dev.alloc_irq_vectors(1, 1, PCI_IRQ_MSI)?;
             let line = dev.irq_vector(0)?;
-            let handler = try_pin_init!(Factorial { bar, done <- Completion::new() }? Error);
+            let handler = try_pin_init!(Factorial { bar, done <- Completion::new() });
             Ok(try_pin_init!(Self {
                 irq <- irq::Registration::new(dev, line, irq::Flags::NONE, c"edu", handler),
-            }? Error)
+            })
             .pin_chain(move |this| {
                 let result = this.irq.compute(dev.as_ref(), 10)?;
                 dev_info!(dev, "factorial({}) = {}", 10, result);

@@ -79,7 +79,7 @@ impl BusType for Fails {
                 kept,
                 first <- driver::Registration::on(bus),
                 second <- driver::Registration::on(bus),
-            }? Error))
+            }))
         })
     }
 
@@ -120,7 +120,7 @@ impl Module for BusFails {
             "a bus outside of the module",
             KBox::pin_init(bus::Registration::<Fails>::new(module), GFP_KERNEL),
         );
-        try_pin_init!(Self { _bus <- bus::Registration::new(module) }? Error)
+        try_pin_init!(Self { _bus <- bus::Registration::new(module) })
     }
 }
 

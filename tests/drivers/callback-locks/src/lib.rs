@@ -97,11 +97,11 @@ impl pci::Driver for Locks {
             let child =
                 DeviceRegistration::new(&DeviceInfo::new(c"callback_locks_child").id(Id::Auto))?;
             let bound: &device::Device<Bound> = dev.as_ref();
-            let front = try_pin_init!(Front { child <- new_mutex!(Some(child)) }? Error);
+            let front = try_pin_init!(Front { child <- new_mutex!(Some(child)) });
             Ok(try_pin_init!(Self {
                 front <- miscdevice::Registration::new(bound, c"callback_locks", front),
                 _says: Says,
-            }? Error))
+            }))
         })
     }
 

@@ -106,7 +106,7 @@ impl pci::Driver for Driver {
                     work.queue(Jiffies::new(0));
                     Ok(())
                 });
-            Ok(try_pin_init!(Self { reader <- reader }? Error))
+            Ok(try_pin_init!(Self { reader <- reader }))
         })
     }
 

@@ -109,7 +109,7 @@ impl Module for State {
         try_pin_init!(Self {
             _driver <- driver::Registration::new(module),
             _last: TakeLast,
-        }? Error)
+        })
     }
 }
 

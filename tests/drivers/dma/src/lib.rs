@@ -73,7 +73,7 @@ impl pci::Driver for Dma {
                 from <- Streaming::zeroed(dev, edu::SIZE, GFP_KERNEL),
                 both <- Streaming::zeroed(dev, 100, GFP_KERNEL),
                 edu,
-            }? Error);
+            });
             Ok(init.pin_chain(move |this| {
                 coherent::try_out(dev, &this)?;
                 streaming::try_out(dev, &this)

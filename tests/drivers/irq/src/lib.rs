@@ -133,7 +133,7 @@ impl<W: Way> pci::Driver for Irq<W> {
                 refused::second_time(dev);
             }
             refused::lines(dev, line);
-            let init = try_pin_init!(Self { irq <- W::request(dev, line, events.into()) }? Error);
+            let init = try_pin_init!(Self { irq <- W::request(dev, line, events.into()) });
             Ok(init.pin_chain(move |this| try_out(dev, &this.irq)))
         })
     }
@@ -205,7 +205,7 @@ impl Module for Drivers {
             msi <- driver::Registration::new(module),
             intx_threaded <- driver::Registration::new(module),
             msi_threaded <- driver::Registration::new(module),
-        }? Error)
+        })
     }
 }
 

@@ -45,7 +45,7 @@ impl Shared {
             reading <- Completion::new(),
             read: AtomicBool::new(false),
             finished: AtomicU32::new(0),
-        }? Error)
+        })
     }
 }
 
@@ -190,7 +190,7 @@ impl pci::Driver for Locks {
                 first <- first,
                 second <- second,
                 producers <- producers,
-            }? Error);
+            });
             Ok(driver.pin_chain(|driver| {
                 for producer in &driver.producers {
                     producer.queue();

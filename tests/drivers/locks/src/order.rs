@@ -42,7 +42,7 @@ impl Shared {
             most: AtomicU32::new(0),
             here: AtomicU32::new(0),
             all <- Completion::new(),
-        }? Error)
+        })
     }
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn producers(
             };
             new_work!(dev, item, on: queue.clone())
         });
-        let producer = try_pin_init!(Producer { number, shared, items <- items }? Error);
+        let producer = try_pin_init!(Producer { number, shared, items <- items });
         new_work!(dev, producer, on: workqueue::system_unbound())
     }))
 }

@@ -345,7 +345,7 @@ impl pci::Driver for Misc {
                 ticks <- ticks,
                 misc <- miscdevice::Registration::new(bound, Name::numbered(c"misc_test", of), shared(of, bar)),
                 number,
-            }? Error))
+            }))
         })
     }
 
@@ -367,7 +367,7 @@ fn shared(number: u32, bar: Arc<Bar<0x100>>) -> impl PinInit<Shared, Error> {
         length: AtomicU32::new(0),
         changed <- new_wait_queue!(),
         files: AtomicU32::new(0),
-    }? Error)
+    })
 }
 
 linux_driver::module_pci_driver! {

@@ -102,7 +102,7 @@ impl pci::Driver for Data {
                     work.queue();
                     Ok(())
                 })),
-            }? Error))
+            }))
         })
     }
 }

@@ -67,7 +67,7 @@ impl pci::Driver for MsiX {
                 first <- irq::Registration::new(dev, first, Flags::NONE, c"msix-0", Ok(Counter(AtomicU32::new(0)))),
                 second <- irq::Registration::new(dev, second, Flags::NONE, c"msix-1", Ok(Counter(AtomicU32::new(0)))),
                 bar,
-            }? Error);
+            });
             Ok(init.pin_chain(move |this| this.into_ref().try_out(dev)))
         })
     }

@@ -38,7 +38,7 @@ impl platform::Driver for Long {
             };
             dev_info!(dev, "probed");
             Ok(
-                try_pin_init!(Self { _misc <- miscdevice::Registration::new(dev, name, Ok::<_, Error>(Node)) }? Error),
+                try_pin_init!(Self { _misc <- miscdevice::Registration::new(dev, name, Ok::<_, Error>(Node)) }),
             )
         })
     }
@@ -153,7 +153,7 @@ impl Module for Names {
             _long_driver <- driver::Registration::new(module),
             _file_driver <- driver::Registration::new(module),
             _folder_driver <- driver::Registration::new(module),
-        }? Error)
+        })
     }
 }
 

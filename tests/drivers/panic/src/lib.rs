@@ -30,7 +30,7 @@ impl Shared {
         try_pin_init!(Self {
             queue <- new_wait_queue!(),
             looked <- new_mutex!(u32::MAX - 1),
-        }? Error)
+        })
     }
 }
 
@@ -97,8 +97,7 @@ impl pci::Driver for Panics {
             let waits = new_work!(dev, Waits(shared.clone()), on: workqueue::system_unbound());
             let wakes = new_delayed_work!(dev, Wakes(shared.clone(), AtomicU32::new(0)));
             let wants = new_delayed_work!(dev, Wants(shared), on: workqueue::system_unbound());
-            let driver =
-                try_pin_init!(Self { waits <- waits, wakes <- wakes, wants <- wants }? Error);
+            let driver = try_pin_init!(Self { waits <- waits, wakes <- wakes, wants <- wants });
             Ok(driver.pin_chain(|this| {
                 this.waits.queue();
                 this.wakes.queue(Jiffies::from_msecs(500));

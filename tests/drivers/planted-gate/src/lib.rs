@@ -74,7 +74,7 @@ impl pci::Driver for Planted {
                 _held: Held(lock.clone()),
                 misc <- miscdevice::Registration::new(dev, c"planted_gate", operations),
                 _lock: lock,
-            }? Error))
+            }))
         })
     }
 }

@@ -79,7 +79,7 @@ impl pci::Driver for ProbeDefers {
                 bar,
                 first,
                 second: Self::second(dev, tries)?,
-            }? Error))
+            }))
         })
     }
 }

@@ -125,7 +125,7 @@ struct State {
 
 impl Module for State {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self { _registered <- Registered::new(module) }? Error)
+        try_pin_init!(Self { _registered <- Registered::new(module) })
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn outer(
     let outer = try_pin_init!(Outer {
         inner <- new_work!(dev, Inner, on: &*queue),
         queue: queue,
-    }? Error);
+    });
     Ok(new_work!(dev, outer, on: &*of))
 }
 

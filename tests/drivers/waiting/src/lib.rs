@@ -66,7 +66,7 @@ impl Shared {
             looked <- new_wait_queue!("waiting: looked"),
             set: AtomicBool::new(false),
             turn <- new_mutex!(0, "waiting: turn"),
-        }? Error)
+        })
     }
 
     /// Takes turns with the other, as fast as can be: a wake-up that gets lost is a turn that never
@@ -360,7 +360,7 @@ impl pci::Driver for Waiting {
                 looker <- looker,
                 itself <- itself,
                 delayed_itself <- delayed_itself,
-            }? Error);
+            });
             Ok(driver.pin_chain(|driver| {
                 // Whoever is not in an item waits for it.
                 driver.itself.queue();

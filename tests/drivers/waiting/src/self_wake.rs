@@ -54,6 +54,6 @@ pub(crate) fn looker(
     let looker = try_pin_init!(Looker {
         setter <- new_work!(dev, Setter(shared.clone())),
         shared: shared,
-    }? Error);
+    });
     new_work!(dev, looker, on: workqueue::system_unbound())
 }

@@ -63,7 +63,7 @@ impl Run {
             still_runs: AtomicBool::new(false),
             longer: AtomicU32::new(0),
             again: AtomicBool::new(false),
-        }? Error);
+        });
         Arc::pin_init(init, GFP_KERNEL)
     }
 
@@ -161,7 +161,7 @@ impl Elsewhere {
                 behind <- new_work!(dev, Behind(item.clone()), on: &first),
                 item <- new_work!(dev, Item(item, delayed.clone()), on: &first),
                 delayed <- new_delayed_work!(dev, Delayed(delayed), on: &second),
-            }? Error))
+            }))
         })
     }
 

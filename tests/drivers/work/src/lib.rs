@@ -226,7 +226,8 @@ impl pci::Driver for Driver {
                 QueueFlags::HIGHPRI | QueueFlags::MEM_RECLAIM,
             )?;
             let queue = Arc::new(queue, GFP_KERNEL)?;
-            let busy = new_work!(dev, try_pin_init!(Busy { never <- Completion::new() }? Error), on: &*queue);
+            let busy =
+                new_work!(dev, try_pin_init!(Busy { never <- Completion::new() }), on: &*queue);
             let counter = new_work!(dev, Counter::default(), on: &*queue, "work: counter");
             let again = new_work!(dev, Again::default()).pin_chain(|work| {
                 work.queue();
@@ -259,7 +260,7 @@ impl pci::Driver for Driver {
                 unbinding <- Completion::new(),
                 never <- Completion::new(),
                 ended: AtomicBool::new(false),
-            }? Error);
+            });
             let holding =
                 new_work!(dev, holding, on: workqueue::system_unbound()).pin_chain(|work| {
                     work.queue();
@@ -275,7 +276,7 @@ impl pci::Driver for Driver {
                 for_ever <- for_ever,
                 holding <- holding,
                 elsewhere <- elsewhere::Elsewhere::new(dev),
-            }? Error);
+            });
             Ok(driver.pin_chain(move |driver| {
                 try_counter(dev, &driver.queue, &driver.busy, &driver.counter)
             }))
