@@ -7,7 +7,7 @@ mod common;
 use std::fs;
 use std::time::Duration;
 
-use common::{boot, device, first_image, images, init, passed, read, steps, turn, write};
+use common::{boot, device, first_image, images, init, passed, read, steps, write};
 use linux_driver_vm::{Action, Ending, Errno, GuestFile, Machine, Outcome, Plan, Step, run};
 
 /// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
@@ -286,7 +286,6 @@ fn a_kernel_that_panics_before_our_program_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("init");
     fs::write(&text, "no program").unwrap();
-    let _turn = turn();
     let report = run(
         &Machine::new(first_image()),
         &Plan::default(),

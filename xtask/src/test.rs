@@ -4,6 +4,8 @@
 mod queue;
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -162,26 +164,48 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let wanted = |part| args.wants(part);
     let mut count = Count::default();
     let mut took = Vec::new();
-    let mut start = Instant::now();
-    let mut end = |part| {
-        took.push((
-            part,
-            std::mem::replace(&mut start, Instant::now()).elapsed(),
-        ))
-    };
-    if wanted(Part::Crates) {
-        let wrong = crates(&kernels, &cache, install)?;
-        count.add("the crates' own tests".to_owned(), wrong);
-        end("the crates' own tests");
-    }
+    // The crates' tests wait for much: a lock of cargo's, a download, a single long test. So
+    // drivers are tried in that time. What they print is shown when they have ended, in one piece.
+    let beside = wanted(Part::Crates) && wanted(Part::Drivers);
     if wanted(Part::CompileFail) {
+        let start = Instant::now();
         must_not_compile(&kernels, &cache, install, &mut count)?;
-        end("what must not compile");
+        took.push(("what must not compile", start.elapsed()));
     }
-    if wanted(Part::Drivers) {
-        drivers(args, &kernels, &cache, install, &mut count)?;
-        end("drivers in kernels");
-    }
+    let printed = if beside {
+        let file = tempfile::tempfile();
+        Some(file.map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?)
+    } else {
+        None
+    };
+    std::thread::scope(|scope| {
+        let tests = wanted(Part::Crates).then(|| {
+            let start = Instant::now();
+            let (kernels, cache, printed) = (&kernels, &cache, printed.as_ref());
+            scope.spawn(move || (crates(kernels, cache, install, printed), start.elapsed()))
+        });
+        if wanted(Part::Drivers) {
+            let start = Instant::now();
+            drivers(args, &kernels, &cache, install, &mut count)?;
+            took.push(("drivers in kernels", start.elapsed()));
+        }
+        if let Some(tests) = tests {
+            let (wrong, time) = match tests.join() {
+                Ok(tests) => tests,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            if let Some(printed) = &printed {
+                output::text(text_of(printed)?);
+            }
+            count.add("the crates' own tests".to_owned(), wrong?);
+            took.push(if beside {
+                ("the crates' own tests, beside them", time)
+            } else {
+                ("the crates' own tests", time)
+            });
+        }
+        Result::Ok(())
+    })?;
     output::line("");
     for (part, time) in &took {
         output::line(format_args!("{part}: {:.1} min", time.as_secs_f64() / 60.0));
@@ -355,7 +379,14 @@ const FEATURES: [&str; 5] = [
 ];
 
 /// `cargo test` over the whole workspace, with what its tests need to know of kernels.
-fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<String>> {
+///
+/// What it prints goes into `printed`, or is shown at once if there is no such file.
+fn crates(
+    kernels: &[Kernel],
+    cache: &Cache,
+    install: Install,
+    printed: Option<&File>,
+) -> Result<Option<String>> {
     let Some(kernel) = kernels.first() else {
         return Ok(Some("no kernel to test with".to_owned()));
     };
@@ -395,9 +426,25 @@ fn crates(kernels: &[Kernel], cache: &Cache, install: Install) -> Result<Option<
     cargo
         .env("LINUX_DRIVER_CACHE", cache.root())
         .stdin(Stdio::null());
+    if let Some(printed) = printed {
+        let shared = || {
+            let file = printed.try_clone();
+            file.map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))
+        };
+        cargo.stdout(shared()?).stderr(shared()?);
+    }
     let line = process::command_line(&cargo);
     let status = Running::start(&mut cargo)?.wait()?;
     Ok((!status.success()).then(|| format!("see above; to run them again:\n{line}")))
+}
+
+/// Returns what was written to a file, which may be no text.
+fn text_of(mut file: &File) -> Result<String> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_end(&mut bytes))
+        .map_err(|e| Error::io(&std::env::temp_dir(), "read", &e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn must_not_compile(

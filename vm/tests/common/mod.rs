@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use linux_driver_vm::{Action, Device, Machine, Outcome, Plan, Report, Step, init_program, run};
 
@@ -40,16 +40,9 @@ pub fn guest() -> &'static Path {
     })
 }
 
-/// One machine at a time: emulation takes all processors that there are.
-pub fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 pub fn boot(machine: &Machine, plan: &Plan) -> Report {
     let mut seen = Vec::new();
     let init = init();
-    let _turn = turn();
     let report = run(machine, plan, init, &mut |step| {
         seen.push(step.name.clone())
     })

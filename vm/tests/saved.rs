@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Runs that go on from a saved boot of a real kernel. `LINUX_DRIVER_TEST_IMAGES` names the
+//! kernels, with colons between them.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{device, first_image, images, init, passed, read, steps, write};
+use linux_driver_vm::{
+    Action, Boot, Boots, Ending, GuestFile, Machine, Outcome, Plan, Readiness, Report, Step,
+};
+
+/// A setting of the kernel's that a run can change, and what it is in a fresh kernel.
+const SETTING: &str = "/proc/sys/kernel/panic_on_oops";
+
+/// A machine with a device whose registers QEMU does not save, and one whose it does.
+fn machine(image: &Path) -> Machine {
+    let mut machine = Machine::new(image);
+    machine.devices = ["edu", "pci-serial"].map(str::to_owned).to_vec();
+    // Elsewhere nothing is saved.
+    machine.kvm = false;
+    machine
+}
+
+fn run(boots: &Boots, machine: &Machine, plan: &Plan) -> Report {
+    boots
+        .run(machine, plan, init(), &mut |_| {})
+        .unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// QEMU says where the BAR of `edu` is: where the firmware put it before the machine was saved.
+fn registers() -> Action {
+    Action::MonitorLine {
+        line: "info pci".into(),
+        prints: Some("(?s)PCI device 1234:11e8.*?BAR0: 32 bit memory at 0x[0-9a-f]{8} ".into()),
+    }
+}
+
+#[test]
+fn each_run_starts_with_a_fresh_kernel() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("file");
+    fs::write(&source, "contents\n").unwrap();
+    for image in images() {
+        let machine = machine(&image);
+        let boots = Boots::new().unwrap();
+        let boot = Boot::of(&machine, true);
+        (0..3).for_each(|_| boots.expect(&boot));
+        assert_eq!(boots.readiness(&boot), Readiness::Boots);
+        let changes = Plan {
+            files: vec![GuestFile {
+                path: "/etc/deep/file".into(),
+                source: source.clone(),
+            }],
+            steps: vec![
+                Step::new("the job's file", read("/etc/deep/file", Some("contents"))),
+                Step::new("as the kernel starts", read(SETTING, Some("0"))),
+                Step::new("changed", write(SETTING, "1")),
+                Step::new("the BAR has its address", registers()),
+                Step::new(
+                    "the other device is bound",
+                    Action::WaitBound {
+                        device: device("pci:1b36:0002"),
+                        driver: "serial".into(),
+                    },
+                ),
+            ],
+            ..Plan::default()
+        };
+        // It changes the kernel, and each run finds what the first found.
+        for _ in 0..2 {
+            let report = run(&boots, &machine, &changes);
+            passed(&image, &report);
+            assert_eq!(report.ending, Ending::PoweredOff);
+            let boot = |line: &String| line.contains("Linux version");
+            assert_eq!(
+                report.console.iter().filter(|line| boot(line)).count(),
+                1,
+                "the boot is a part of each run"
+            );
+            assert_eq!(boots.readiness(&Boot::of(&machine, true)), Readiness::Ready);
+        }
+        let last = Plan {
+            steps: vec![
+                Step::new("another plan", read(SETTING, Some("0"))),
+                Step::new(
+                    "without the other's file",
+                    Action::Absent {
+                        path: "/etc/deep".into(),
+                    },
+                ),
+                Step::new("the BAR has its address", registers()),
+            ],
+            ..Plan::default()
+        };
+        passed(&image, &run(&boots, &machine, &last));
+        assert_eq!(boots.reasons(), Vec::<String>::new(), "{}", image.display());
+    }
+}
+
+#[test]
+fn a_fault_stays_with_its_run() {
+    let machine = machine(&first_image());
+    let boots = Boots::new().unwrap();
+    (0..4).for_each(|_| boots.expect(&Boot::of(&machine, false)));
+    let crash = steps([write("/proc/sysrq-trigger", "c"), Action::Expect {}]);
+    let wrong = steps([read(SETTING, Some("7"))]);
+    let right = steps([read(SETTING, Some("0"))]);
+    let mut hangs = steps([Action::Sleep { ms: 3_600_000 }]);
+    hangs.steps[0].timeout_s = 1;
+
+    let report = run(&boots, &machine, &crash);
+    assert_eq!(report.ending, Ending::Problem);
+    assert_eq!(report.problems[0].step.as_deref(), Some("step 0"));
+    let report = run(&boots, &machine, &wrong);
+    assert!(!report.passed());
+    assert_eq!(report.steps[0].outcome, Outcome::Failed);
+    let report = run(&boots, &machine, &hangs);
+    assert!(!report.passed());
+    assert!(report.steps[0].detail.contains("did not come back"));
+    // The machines before were ended in every way.
+    let report = run(&boots, &machine, &right);
+    assert!(report.passed(), "{report:#?}");
+    assert_eq!(boots.reasons(), Vec::<String>::new());
+}
+
+#[test]
+fn a_machine_that_cannot_be_saved_boots_for_each_run() {
+    let mut machine = machine(&first_image());
+    // QEMU refuses to save this device.
+    machine.devices = vec!["nvme,serial=test".into()];
+    let boots = Boots::new().unwrap();
+    (0..2).for_each(|_| boots.expect(&Boot::of(&machine, false)));
+    let plan = steps([read(SETTING, Some("0"))]);
+    for _ in 0..2 {
+        assert!(run(&boots, &machine, &plan).passed());
+    }
+    let [why] = boots.reasons().try_into().unwrap();
+    assert!(why.contains("nvme") || why.contains("migrat"), "{why}");
+}
+
+#[test]
+fn a_single_run_is_none_to_save_for() {
+    let machine = machine(&first_image());
+    let boots = Boots::new().unwrap();
+    let boot = Boot::of(&machine, false);
+    boots.expect(&boot);
+    assert_eq!(boots.readiness(&boot), Readiness::Ready);
+    // What boots differently is another boot.
+    let mut other = machine.clone();
+    other.append = vec!["nokaslr".into()];
+    assert_ne!(Boot::of(&other, false), boot);
+    assert_ne!(Boot::of(&machine, true), boot);
+}
