@@ -85,6 +85,8 @@ pub struct Boots {
     dir: TempDir,
     boots: Mutex<HashMap<Boot, Entry>>,
     changed: Condvar,
+    /// What was wrong in boots that went well the second time.
+    again: Mutex<Vec<String>>,
 }
 
 /// A boot, and how many runs are still expected of it.
@@ -114,6 +116,7 @@ impl Boots {
             dir: fs::tempdir()?,
             boots: Mutex::default(),
             changed: Condvar::new(),
+            again: Mutex::default(),
         })
     }
 
@@ -158,6 +161,14 @@ impl Boots {
         reasons.sort();
         reasons.dedup();
         reasons
+    }
+
+    /// Returns what was wrong in boots that went well the second time. No driver was there yet.
+    pub fn again(&self) -> Vec<String> {
+        self.again
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Runs the plan as [`run()`] does, from a saved boot if there is to be one.
@@ -225,13 +236,25 @@ impl Boots {
             }
         }
         drop(boots);
-        let saved = Saved::boot(machine, asks_host, init, self.dir.path());
+        let save = || Saved::boot(machine, asks_host, init, self.dir.path());
+        // Emulation fails a boot now and then, and a second one says whether it was that.
+        let saved = match save() {
+            Err(NotSaved::Boot(why)) if check_interrupted().is_ok() => {
+                let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+                again.push(why);
+                drop(again);
+                save()
+            }
+            saved => saved,
+        };
         let (state, result) = match saved {
             Ok(saved) => {
                 let saved = Arc::new(saved);
                 (State::Saved(Arc::clone(&saved)), Ok(Some(saved)))
             }
-            Err(why) => (State::Not(why), check_interrupted().map(|()| None)),
+            Err(NotSaved::Boot(why) | NotSaved::Save(why)) => {
+                (State::Not(why), check_interrupted().map(|()| None))
+            }
         };
         if let Some(entry) = self.boots().get_mut(boot) {
             entry.state = state;
@@ -249,6 +272,20 @@ struct Saved {
     offsets: Offsets,
     /// The console up to there.
     console: Vec<String>,
+}
+
+/// Why a boot was not saved.
+enum NotSaved {
+    /// Something went wrong in the boot.
+    Boot(String),
+    /// The machine was up, but QEMU or the system could not save it.
+    Save(String),
+}
+
+impl From<String> for NotSaved {
+    fn from(why: String) -> Self {
+        Self::Save(why)
+    }
 }
 
 /// Why a run did not go on from a saved boot.
@@ -274,13 +311,13 @@ impl Saved {
         self.dir.path().join("machine")
     }
 
-    /// Boots a machine with nothing to do, and saves it. An error says why it cannot be done.
+    /// Boots a machine with nothing to do, and saves it.
     fn boot(
         machine: &Machine,
         asks_host: bool,
         init: &Path,
         dir: &Path,
-    ) -> std::result::Result<Self, String> {
+    ) -> std::result::Result<Self, NotSaved> {
         let said = |e: Error| e.to_string();
         let token = token().map_err(said)?;
         let random = u128::from_str_radix(&token, 16).map_err(|e| e.to_string())?;
@@ -320,10 +357,12 @@ impl Saved {
         };
         while !boot.waits {
             if start.elapsed() >= machine.time_limit {
-                return Err("it did not come up within the time limit".to_owned());
+                let why = "it did not come up within the time limit";
+                return Err(NotSaved::Boot(why.to_owned()));
             }
-            if !boot.look()? {
-                return Err(format!("it ended in the boot: {}", boot.said.join("; ")));
+            if !boot.look().map_err(NotSaved::Boot)? {
+                let said = boot.said.join("; ");
+                return Err(NotSaved::Boot(format!("it ended in the boot: {said}")));
             }
         }
         let stop = AtomicBool::new(false);

@@ -81,6 +81,8 @@ struct Count {
     trials: Vec<Took>,
     /// Why boots of machines could not be saved.
     boots_not_saved: Vec<String>,
+    /// What was wrong in boots that went well the second time.
+    boots_again: Vec<String>,
 }
 
 /// How long a driver's life, or a scenario of it, took in a kernel.
@@ -213,6 +215,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     output::text(times(&mut count.trials));
     for why in &count.boots_not_saved {
         output::line(format_args!("  a boot that could not be saved: {why}"));
+    }
+    for why in &count.boots_again {
+        output::line(format_args!(
+            "  a boot that went well the second time: {why}"
+        ));
     }
     output::line(format_args!(
         "\n{} passed, {} failed",
@@ -568,6 +575,7 @@ fn drivers(
             count.add_trial(took, wrong);
         }
         count.boots_not_saved = boots.reasons();
+        count.boots_again = boots.again();
         process::check_interrupted()
     })
 }
