@@ -18,6 +18,7 @@ use crate::types::Opaque;
 /// Each [`complete`](Self::complete) releases one waiter, even one that starts to wait later.
 ///
 /// # Examples
+///
 /// ```no_run
 /// use linux_driver::completion::Completion;
 /// use linux_driver::jiffies::Jiffies;

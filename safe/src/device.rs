@@ -51,19 +51,20 @@ pub trait DeviceState: sealed::Sealed + 'static {
     const BOUND: bool = true;
 }
 
-/// The driver core calls a callback for this device, and holds `device_lock()`.
+/// The state in a callback of the driver core, which holds `device_lock()` around the callback.
 pub struct Core;
-/// A callback of the driver runs for this device, and no other callback that has it as [`Core`] or
-/// `Exclusive`. The device's lock may be held or not: the kernel calls the error handlers of a PCI
-/// driver both ways ([`pci::ErrorHandlers`](crate::pci::ErrorHandlers)).
+/// The state in a callback that runs alone: no other callback that has the device as [`Core`] or
+/// `Exclusive` runs at the same time. The device's lock may be held or not, because the kernel
+/// calls the error handlers of a PCI driver both ways
+/// ([`pci::ErrorHandlers`](crate::pci::ErrorHandlers)).
 pub struct Exclusive;
-/// The device is bound, and is being suspended or resumed. It becomes active or suspended only when
-/// the callback has returned, so the callback must not wait for that
+/// The state of a bound device that is being suspended or resumed. The device becomes active or
+/// suspended only when the callback has returned, so the callback must not wait for that
 /// ([`pm::runtime`](crate::pm::runtime)).
 pub struct Transition;
-/// A driver of this module is bound to the device.
+/// The state of a device to which a driver of this module is bound.
 pub struct Bound;
-/// Nothing is known except that the memory of the device is still allocated.
+/// The state of any device: nothing is known except that its memory is still allocated.
 pub struct Normal;
 
 impl sealed::Sealed for Core {}

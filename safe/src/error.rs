@@ -31,6 +31,7 @@ impl Error {
     /// returns [`code::EINVAL`]: the C function did not keep to the convention.
     ///
     /// # Examples
+    ///
     /// ```
     /// use linux_driver::error::{Error, code::*};
     /// assert_eq!(Error::from_errno(-19), ENODEV);

@@ -62,6 +62,7 @@ impl Jiffies {
     /// maximum instead of overflowing.
     ///
     /// # Examples
+    ///
     /// ```
     /// use linux_driver::jiffies::Jiffies;
     ///

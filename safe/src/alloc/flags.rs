@@ -19,6 +19,7 @@ use linux_driver_sys as sys;
 /// | [`GFP_ATOMIC`] | no | no | interrupts and code under a spin lock; uses the memory reserves |
 ///
 /// # Examples
+///
 /// ```
 /// use linux_driver::alloc::{__GFP_ZERO, GFP_KERNEL};
 ///

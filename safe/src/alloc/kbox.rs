@@ -18,6 +18,7 @@ use crate::error::{Error, Result, code::ENOMEM};
 /// A value in memory of `kmalloc`. Dropping it frees the memory with `kfree`.
 ///
 /// # Examples
+///
 /// ```no_run
 /// use linux_driver::alloc::{GFP_KERNEL, KBox};
 /// use linux_driver::error::Result;

@@ -19,6 +19,7 @@ impl DmaMask {
     /// error.
     ///
     /// # Examples
+    ///
     /// ```
     /// use linux_driver::dma::DmaMask;
     /// assert_eq!(DmaMask::new::<28>().value(), 0x0fff_ffff);

@@ -123,6 +123,7 @@ impl<const SIZE: usize> Mmio<SIZE> {
 /// which returns `EINVAL` if the value does not fit.
 ///
 /// # Examples
+///
 /// ```
 /// use linux_driver::io::{Mmio, Register};
 /// use linux_driver::register;
