@@ -7,7 +7,7 @@ use std::process::Command;
 
 use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result, fs, process};
-use linux_driver_kernels::{BuildHost, BuildTree, Compiler, forget_the_users_settings};
+use linux_driver_kernels::{BuildHost, BuildTree, Compiler, Kernel, forget_the_users_settings};
 
 /// Kbuild of one kernel, run on this host or in a build root.
 #[derive(Debug, Clone)]
@@ -19,6 +19,17 @@ pub struct Kbuild {
 }
 
 impl Kbuild {
+    /// Returns the Kbuild of this kernel.
+    ///
+    /// # Errors
+    /// If the kernel's build tree is not complete.
+    pub fn of(kernel: &Kernel) -> Result<Self> {
+        Ok(Self {
+            tree: kernel.tree()?,
+            host: kernel.host.clone(),
+        })
+    }
+
     /// Runs make for the external module in `dir` and returns what it printed. An error that is
     /// printed counts, whatever the exit code: objtool prints some and goes on, and `make` then
     /// succeeds.

@@ -53,10 +53,7 @@ fn builds(kernel: &Kernel) -> String {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("hello.c"), HELLO).unwrap();
     fs::write(dir.path().join("Kbuild"), "obj-m := hello.o\n").unwrap();
-    let kbuild = Kbuild {
-        tree: kernel.tree().unwrap(),
-        host: kernel.host.clone(),
-    };
+    let kbuild = Kbuild::of(kernel).unwrap();
     let said = kbuild
         .make(dir.path(), &["V=1", "modules"])
         .unwrap_or_else(|e| panic!("{e}"));

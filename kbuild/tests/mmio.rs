@@ -90,10 +90,7 @@ fn modules(kernel: &str) -> (PathBuf, PathBuf) {
     let cache = Cache::of_user().unwrap();
     let kernel =
         acquire::fetch(&cache, catalogue.get(kernel).unwrap()).unwrap_or_else(|e| panic!("{e}"));
-    let kbuild = Kbuild {
-        tree: kernel.tree().unwrap(),
-        host: kernel.host.clone(),
-    };
+    let kbuild = Kbuild::of(&kernel).unwrap();
     let builder = Builder::new(cache, kbuild, Install::Refused);
     let build = |name: &str| {
         let source = DriverCrate::find(&root().join("Cargo.toml"), Some(name))

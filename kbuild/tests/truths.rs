@@ -32,10 +32,7 @@ fn prepared(name: &str) -> (Workspace, Kbuild, Kernel, Cache) {
     let cache = Cache::of_user().unwrap();
     let kernel =
         acquire::fetch(&cache, catalogue.get(name).unwrap()).unwrap_or_else(|e| panic!("{e}"));
-    let kbuild = Kbuild {
-        tree: kernel.tree().unwrap(),
-        host: kernel.host.clone(),
-    };
+    let kbuild = Kbuild::of(&kernel).unwrap();
     let prepared =
         prepare(&cache, &kbuild, &root().join("sys/c")).unwrap_or_else(|e| panic!("{e}"));
     let workspace = Workspace {

@@ -22,12 +22,12 @@ pub enum BuildHost {
     /// On this host.
     Native,
     /// In a build root.
-    Root(Root),
+    Root(BuildRoot),
 }
 
 /// A build root, for one kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Root {
+pub struct BuildRoot {
     /// The folder that becomes the root file system.
     pub dir: PathBuf,
     /// The kernel's folder in the cache, which is seen too, read-only.
@@ -57,7 +57,7 @@ impl BuildHost {
     }
 }
 
-impl Root {
+impl BuildRoot {
     fn command(&self, program: &str, dirs: &[&Path]) -> Command {
         let dirs = dirs
             .iter()

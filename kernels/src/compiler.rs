@@ -196,7 +196,7 @@ mod tests {
         for program in programs {
             std::fs::write(bin.join(program), "").unwrap();
         }
-        BuildHost::Root(crate::build_host::Root {
+        BuildHost::Root(crate::build_host::BuildRoot {
             dir: dir.to_owned(),
             kernel: dir.to_owned(),
         })

@@ -25,7 +25,7 @@ mod spec;
 mod user_settings;
 
 pub use acquire::archive;
-pub use build_host::{BuildHost, Root};
+pub use build_host::{BuildHost, BuildRoot};
 pub use build_tree::BuildTree;
 pub use catalogue::{Catalogue, RUNNING};
 pub use compiler::Compiler;

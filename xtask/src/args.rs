@@ -246,10 +246,7 @@ fn current_dir() -> Result<PathBuf> {
 
 /// A builder for this kernel.
 pub(crate) fn builder(cache: &Cache, kernel: &Kernel, install: Install) -> Result<Builder> {
-    let kbuild = Kbuild {
-        tree: kernel.tree()?,
-        host: kernel.host.clone(),
-    };
+    let kbuild = Kbuild::of(kernel)?;
     Ok(Builder::new(cache.clone(), kbuild, install))
 }
 

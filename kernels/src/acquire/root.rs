@@ -9,7 +9,7 @@ use linux_driver_host::packages::{self, Install, require};
 use linux_driver_host::{Cache, Error, Result, fs, process, progress};
 use serde::Serialize;
 
-use crate::build_host::{BuildHost, Root};
+use crate::build_host::{BuildHost, BuildRoot};
 use crate::build_tree::BuildTree;
 use crate::compiler::Compiler;
 use crate::needs;
@@ -81,14 +81,14 @@ pub(crate) fn present(
     tree: &BuildTree,
     kernel: &Path,
     needed: &[String],
-) -> Option<Root> {
+) -> Option<BuildRoot> {
     let compiler = compiler_package(tree);
     let entry = cache.get(
         "roots",
         &compiler,
         &key(spec, &contents(compiler.clone(), needed)),
     )?;
-    Some(Root {
+    Some(BuildRoot {
         dir: inside(&entry),
         kernel: kernel.to_owned(),
     })
@@ -102,7 +102,7 @@ pub(crate) fn get_or_make(
     tree: &BuildTree,
     kernel: &Path,
     needed: &[String],
-) -> Result<Root> {
+) -> Result<BuildRoot> {
     let compiler = compiler_package(tree);
     require(&[needs::bubblewrap()], Install::Refused)?;
     try_namespaces(tree)?;
@@ -121,13 +121,13 @@ pub(crate) fn get_or_make(
         };
         record::write(staging, &record)?;
         finish(&dir)?;
-        let root = Root {
+        let root = BuildRoot {
             dir,
             kernel: kernel.to_owned(),
         };
         check(&root, tree)
     })?;
-    let root = Root {
+    let root = BuildRoot {
         dir: inside(&entry),
         kernel: kernel.to_owned(),
     };
@@ -187,7 +187,7 @@ fn no_namespaces(tree: &BuildTree, obstacles: &[Obstacle], said: &str) -> Error 
 
 /// A root that does not do what it is for is an error now, with its reason, and not later, in a
 /// build.
-fn check(root: &Root, tree: &BuildTree) -> Result<()> {
+fn check(root: &BuildRoot, tree: &BuildTree) -> Result<()> {
     let obstacles = obstacles(tree, &BuildHost::Root(root.clone()))?;
     if obstacles.is_empty() {
         return Ok(());

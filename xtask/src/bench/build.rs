@@ -111,10 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if let Language::Rust { sys, .. } = &source.language {
         builder(&cache, &kernel, install)?.prepared(sys)?;
     }
-    let kbuild = Kbuild {
-        tree: kernel.tree()?,
-        host: kernel.host.clone(),
-    };
+    let kbuild = Kbuild::of(&kernel)?;
     let bench = Bench {
         args,
         install,

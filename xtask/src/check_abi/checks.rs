@@ -158,10 +158,7 @@ fn of_kernel(
     let sys = workspace().join("sys/c");
     let prepared = builder(cache, kernel, install)?.prepared(&sys)?;
     let rustc = rustc(book, "LINUX_DRIVER_KERNEL_DIR", prepared.dir.as_os_str())?;
-    let kbuild = Kbuild {
-        tree: kernel.tree()?,
-        host: kernel.host.clone(),
-    };
+    let kbuild = Kbuild::of(kernel)?;
     let wanted = Wanted {
         scope: book.needed()?.scope(),
         constants: constants(book.needed()?),
