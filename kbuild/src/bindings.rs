@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What rustc laid out: the compiled bindings, read back.
+//! Reads what rustc laid out from the compiled bindings.
 //!
 //! The bindings that the build script of `linux-driver-sys` made for a kernel are compiled with a
 //! static of each type, function and constant, and read from the object: types and signatures from
@@ -90,7 +90,7 @@ impl Workspace {
 }
 
 /// Returns what rustc lays out of the bindings in this file: the types in scope and all aliases,
-/// the functions in scope, and these constants. What the bindings do not have is in
+/// the functions in scope, and these constants. Names that the bindings lack are in
 /// [`Abi::no_evidence`]. `rustc` is the compiler, `dir` a folder to work in.
 pub fn read(
     bindings: &Path,

@@ -29,7 +29,7 @@ pub struct Builder {
     install: Install,
 }
 
-/// All that has to be there before a driver's own code is compiled.
+/// The parts that must exist before a driver's own code is compiled.
 struct Parts {
     toolchain: Toolchain,
     target: Target,
@@ -70,9 +70,9 @@ pub struct Module {
 const RUST_OBJECT: &str = "linux_driver_rust";
 const SHIMS_OBJECT: &str = "linux_driver_shims";
 
-/// The script by which Kbuild links the members: ld's own (`INSERT`), less what ftrace would look
-/// for in the shims, which it does not trace. The Rust object has none either. Without ld's own
-/// script two sections of one name and with different flags would both stay.
+/// The script by which Kbuild links the members: ld's own (`INSERT`), without what ftrace would
+/// look for in the shims, which it does not trace. The Rust object has none either. Without ld's
+/// own script, two sections of one name with different flags would both stay.
 const MEMBERS_SCRIPT: &str = "linux_driver_members.lds";
 const MEMBERS: &str =
     "SECTIONS { /DISCARD/ : { *(__patchable_function_entries) } } INSERT BEFORE .text;\n";
@@ -87,8 +87,8 @@ impl Builder {
         }
     }
 
-    /// Builds the driver and checks the module. On an error no module is left, not even an older
-    /// one.
+    /// Builds the driver and checks the module. After an error there is no module, not even an
+    /// older one.
     pub fn build(&self, driver: &DriverCrate) -> Result<Module> {
         let dir = self.dir(driver)?;
         let _lock = lock(&dir)?;
@@ -105,7 +105,7 @@ impl Builder {
         prepare(&self.cache, &self.kbuild, sys)
     }
 
-    /// rustc, as it is called for a crate that uses the library of this manifest and nothing else:
+    /// Returns rustc's call for a crate that uses the library of this manifest and nothing else:
     /// for tests of what must not compile.
     pub fn rustc(&self, library: &DriverCrate) -> Result<Command> {
         let Language::Rust { manifest, sys, .. } = &library.language else {
@@ -123,8 +123,8 @@ impl Builder {
         Ok(compile.rustc(&rlib))
     }
 
-    /// Returns all that has to be there first. Where `core` has to be built, on one processor, the
-    /// others compile meanwhile what of the driver's crates runs on this machine.
+    /// Returns the parts that must exist first. `core` is built on one processor. Meanwhile the
+    /// other processors compile those of the driver's crates that run on this machine.
     fn parts(&self, driver: &DriverCrate, manifest: &Path, sys: &Path) -> Result<Parts> {
         let toolchain = Toolchain::find(self.install)?;
         let target = arch::target(&self.kbuild.tree)?;
@@ -178,8 +178,8 @@ impl Builder {
         Ok(dir)
     }
 
-    /// Returns where cargo keeps what it builds for kernels, and the lock of that folder. In a new
-    /// one there is what other drivers have of the crates for this machine.
+    /// Returns where cargo keeps what it builds for kernels, and the lock of that folder. A new
+    /// folder gets the crates for this machine that other drivers have compiled.
     fn cargo_dir(
         &self,
         driver: &DriverCrate,
@@ -355,7 +355,8 @@ fn write_shims(dir: &Path, prepared: &Prepared, shims: &[String]) -> Result<()> 
     )
 }
 
-/// Copies a driver in C to where it is built: Kbuild writes beside the sources.
+/// Copies a driver in C into the folder that it is built in, because Kbuild writes beside the
+/// sources.
 fn copy_c(driver: &DriverCrate, dir: &Path) -> Result<()> {
     let is_source = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name == "Kbuild")
@@ -383,7 +384,7 @@ fn feature_macro(feature: &str) -> String {
     format!("-DFEATURE_{name}")
 }
 
-/// Two builds of one driver for one kernel go one after the other.
+/// Locks a folder, so that two builds of one driver for one kernel go one after the other.
 fn lock(dir: &Path) -> Result<File> {
     linux_driver_host::cache::lock_file(&dir.join(".lock"))
 }

@@ -30,8 +30,9 @@ const PROFILE: [(&str, &str); 8] = [
     ("DEBUG_ASSERTIONS", "false"),
 ];
 
-/// Names the file in which the build script of `linux-driver-sys` leaves why it makes no bindings.
-/// cargo tells a script that failed from a crate that does not compile in words alone.
+/// The variable that names a file. In it the build script of `linux-driver-sys` writes why it makes
+/// no bindings. cargo's messages tell a failed script from a crate that does not compile only in
+/// words.
 const REFUSAL: &str = "LINUX_DRIVER_REFUSAL";
 
 /// The settings of cargo's call.
@@ -230,8 +231,8 @@ impl Compile<'_> {
                             dep_info: dep_info(file)?,
                         });
                     }
-                    // Not the last one: what only hands on what it depends on may be done before
-                    // that is.
+                    // Not the last one: a crate that only re-exports may be finished before its
+                    // dependencies.
                     if artifact.manifest_path == manifest {
                         let file = files()
                             .find(|file| file.extension().is_some_and(|end| end == extension));
@@ -280,7 +281,7 @@ impl Compile<'_> {
     }
 
     /// Returns the error of a kernel, or of this system, that the build script of
-    /// `linux-driver-sys` refused. Its words are above.
+    /// `linux-driver-sys` refused. Its message is printed above.
     fn refused(&self, refusal: &Path) -> Option<Error> {
         let text = fs::read_to_string(refusal).ok()?;
         Some(Error::new(
@@ -299,7 +300,7 @@ impl Compile<'_> {
 
     /// Compiles what runs on this machine (bindgen and what it depends on, proc macros), before
     /// `core` is there: crates for the kernel fail, cargo goes on, and the next call finds the rest
-    /// done. Nothing that it says matters.
+    /// done. Its output does not matter.
     pub(crate) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
         let mut cargo = self.cargo();
         cargo.args([
@@ -318,7 +319,7 @@ impl Compile<'_> {
         linux_driver_host::process::output(&mut cargo).map(drop)
     }
 
-    /// rustc, as cargo calls it for a crate that uses the library `rlib` and nothing else.
+    /// Returns rustc as cargo calls it for a crate that uses the library `rlib` and nothing else.
     pub(crate) fn rustc(&self, rlib: &Path) -> Command {
         let mut rustc = self.toolchain.command();
         rustc
@@ -353,7 +354,7 @@ impl Compile<'_> {
         // `-Z` options need RUSTC_BOOTSTRAP, which allows each crate every unstable feature too.
         // Some make undefined behaviour of code without `unsafe`.
         flags.push(format!("-Zallow-features={}", self.features.join(",")));
-        // Crates that know of it (zerocopy) do without what `core` is built without.
+        // Crates that know this cfg (zerocopy) do not use the parts that this `core` lacks.
         flags.push("--cfg=no_fp_fmt_parse".into());
         flags
     }
@@ -377,9 +378,9 @@ impl Compile<'_> {
             cargo.env(format!("CARGO_PROFILE_RELEASE_{name}"), value);
         }
         let mut flags = self.flags();
-        // Each crate is compiled by itself: without this, what the safe layer does in a function of
-        // its own stays one in each module, with a prologue, its padding and its rows for the
-        // unwinder, even if it is called once.
+        // Each crate is compiled by itself: without this, each function of the safe layer stays a
+        // function in each module, with a prologue, its padding and its rows for the unwinder, even
+        // if it is called once.
         flags.push("-Zcross-crate-inline-threshold=always".into());
         // As the kernel's C on x86-64 (`-falign-loops=1`): no padding before loops.
         flags.push("-Cllvm-args=-align-loops=1".into());

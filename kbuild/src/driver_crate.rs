@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where a driver's source is: a crate, or a folder with a Kbuild file for one in C.
+//! Finds a driver's source: a crate, or, for a driver in C, a folder with a Kbuild file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use linux_driver_host::path::fit_for_make;
 use linux_driver_host::{Error, Result, fs, process};
 
-/// A driver's source.
+/// A driver's crate as cargo's metadata describes it, or a driver in C.
 #[derive(Debug, Clone)]
 pub struct DriverCrate {
     /// The name that it is asked for by: "edu", "edu-c".
@@ -18,8 +18,8 @@ pub struct DriverCrate {
     pub dir: PathBuf,
     /// The language that it is written in.
     pub language: Language,
-    /// How it is tried: the table `[package.metadata.linux-driver]` of a crate, or `driver.toml`
-    /// beside a Kbuild file.
+    /// The manifest of its trials: the table `[package.metadata.linux-driver]` of a crate, or
+    /// `driver.toml` beside a Kbuild file.
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,
@@ -50,8 +50,8 @@ const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
 impl DriverCrate {
     /// Returns the driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
     pub fn find(manifest: &Path, name: Option<&str>) -> Result<Self> {
-        // cargo names a package by the path that it is given, and says best itself what is wrong
-        // with one that is not there.
+        // cargo names a package by the path that it is given. A path that does not exist is left to
+        // cargo, whose message is the best.
         let manifest = manifest
             .canonicalize()
             .unwrap_or_else(|_| manifest.to_owned());

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the kernel's headers say to its own compiler: layouts, constants, and how functions are
-//! reached.
+//! Asks the kernel's own compiler about the kernel's headers: layouts, constants, and how functions
+//! are reached.
 //!
-//! Two compiles by Kbuild, with the kernel's flags. The first asks: each name is on a line of its
-//! own, and the compiler's errors say which of them the headers do not have, and which functions
-//! are not inline. The second has what there is: a pointer to each type and each function, whose
-//! types its debug information describes, and a table of the constants.
+//! Kbuild compiles two programs with the kernel's flags. The first asks: each name is on a line of
+//! its own. The compiler's errors tell which names the headers lack, and which functions are not
+//! inline. The second program has the names that exist: a pointer to each type and each function,
+//! whose types its debug information describes, and a table of the constants.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -42,7 +42,7 @@ const RESULT: &str = "abi.json";
 /// includes.
 ///
 /// A function that is nothing but a macro has no types: it returns an empty string and has no
-/// parameters. What the headers do not have is in [`Abi::no_evidence`].
+/// parameters. Names that the headers lack are in [`Abi::no_evidence`].
 pub fn read(cache: &Cache, kbuild: &Kbuild, sys: &Path, wanted: &Wanted) -> Result<Abi> {
     let sources = SOURCES.map(|name| sys.join(name));
     let asked = format!("{wanted:?}");
@@ -128,7 +128,7 @@ fn compile(kbuild: &Kbuild, dir: &Path, wanted: &Wanted) -> Result<Abi> {
         }
     }
     abi.release.clone_from(&kbuild.tree.release);
-    // As `uname -m` has it; the kernel calls it otherwise.
+    // The name that `uname -m` prints; the kernel uses another.
     abi.arch = match kbuild.tree.arch.as_str() {
         "x86" => "x86_64".to_owned(),
         "arm64" => "aarch64".to_owned(),
@@ -151,7 +151,7 @@ enum Question {
 /// The first program.
 struct Questions {
     text: String,
-    /// By the line that asks it, from 1.
+    /// The questions, by their line numbers from 1.
     lines: BTreeMap<usize, Question>,
 }
 
@@ -223,7 +223,7 @@ struct There {
 }
 
 impl There {
-    /// From what the compiler said about the first program.
+    /// Reads the compiler's messages about the first program.
     fn read(questions: &Questions, said: &str, dir: &Path) -> Result<Self> {
         let mut errors: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
         for line in said.lines() {

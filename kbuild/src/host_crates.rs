@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The crates that cargo compiled for this machine (bindgen and what it depends on, proc macros),
-//! kept in the cache for the first build in another target folder: it is most of such a build, and
-//! the same for all drivers.
+//! kept in the cache for the first build in another target folder. They take most of such a build
+//! and are the same for all drivers.
 //!
-//! Crates of a registry alone are kept. cargo names what it makes of them by all that it depends
-//! on, and nothing of it depends on where it is; of crates with a path cargo tells those of two
-//! workspaces apart by their paths within these only.
+//! Only crates of a registry are kept. cargo names their files by a hash of all that they depend
+//! on, and the files do not depend on their location. Crates with a path are not kept: cargo tells
+//! those of two workspaces apart only by their paths within the workspace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::toolchain::Toolchain;
 
 /// The cache's folder for them.
 const KIND: &str = "host-crates";
-/// How many lists of versions are kept crates for: each is some 200 MB.
+/// The number of lists of versions whose crates are kept: each takes some 200 MB.
 const KEPT: usize = 3;
 /// Where cargo has what it made for this machine, in a target folder, and the folders inside of
 /// which it names entries `NAME-HASH`.
@@ -32,15 +32,15 @@ pub(crate) struct HostCrates<'a> {
 }
 
 impl<'a> HostCrates<'a> {
-    /// For this compiler, and the crates that the library in `sys` (the C sources of
-    /// `linux-driver-sys`) was tried with.
+    /// Returns the kept crates of this compiler, and of the versions that the library in `sys` (the
+    /// C sources of `linux-driver-sys`) was tried with.
     pub(crate) fn new(cache: &'a Cache, toolchain: &Toolchain, sys: &Path) -> Result<Self> {
         let lock = sys.ancestors().nth(2).map(|root| root.join("Cargo.lock"));
         let key = Key::new().with(&toolchain.version);
         let key = match lock.filter(|lock| lock.is_file()) {
             Some(lock) => {
                 let text = fs::read_to_string(&lock)?;
-                // A list in another form is taken as it is.
+                // A list in another form is used whole.
                 key.with(needed_by("linux-driver", &text).unwrap_or(text))
             }
             None => key,
@@ -96,7 +96,7 @@ impl<'a> HostCrates<'a> {
 }
 
 /// Returns what a `Cargo.lock` says of a package and of all that it depends on, or nothing if it is
-/// not in the form that we know. What only the tool depends on is not among it: its crates change
+/// not in the form that we know. Crates that only the tool depends on are left out: they change
 /// more often.
 fn needed_by(package: &str, lock: &str) -> Option<String> {
     let lock: toml::Table = lock.parse().ok()?;
@@ -137,7 +137,7 @@ pub(crate) fn hash_in(path: &Path) -> Option<&str> {
     (hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hash)
 }
 
-/// Copies with the times: cargo goes by them.
+/// Copies files with their times, by which cargo decides what to build.
 fn copy(from: &[PathBuf], to: &Path) -> Result<()> {
     let mut cp = Command::new("cp");
     cp.args(["-a", "--reflink=auto", "--"]).args(from).arg(to);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One object of what the module can reach, of the driver's crate, its dependencies and `core`.
+//! Links one object of the driver's crate, its dependencies and `core`, with all that the module
+//! can reach.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,8 +12,8 @@ use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex,
 
 use crate::prepare::SHIM_PREFIX;
 
-/// Keeps what nothing refers to but must be there, and puts the sections of one kind together, as a
-/// C object has them.
+/// Keeps the sections that must exist though nothing refers to them, and puts the sections of one
+/// kind together, as a C object has them.
 ///
 /// `__patchable_function_entries` is for ftrace on other architectures; here it would only take up
 /// memory.
@@ -32,7 +33,7 @@ SECTIONS {
 }
 ";
 
-/// The symbols that a module must define; without it, nothing is reachable.
+/// The symbols that a module must define. Without `init_module`, nothing is reachable.
 const ENTRY: &str = "init_module";
 const EXIT: &str = "cleanup_module";
 
@@ -167,7 +168,7 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<object::File<'a>> {
         .map_err(|e| Error::new(path.display(), "an object", e, "report this: ld wrote it"))
 }
 
-/// The symbols of an object, told apart.
+/// The symbols of an object, by kind.
 pub(crate) struct Symbols {
     defined: Vec<String>,
     undefined: Vec<String>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Driving Kbuild: `make -C TREE M=DIR TARGET…`.
+//! Calls Kbuild: `make -C TREE M=DIR TARGET…`.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -68,8 +68,8 @@ impl Kbuild {
             "-j{}",
             std::thread::available_parallelism().map_or(1, usize::from)
         ));
-        // Type information of the module would be made by pahole from debug information, which the
-        // Rust part has none of. No kernel needs it to load a module.
+        // pahole would make type information of the module from debug information, and the Rust
+        // part has none. No kernel needs it to load a module.
         make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
         make.args(self.compiler_arguments()).args(targets);
         Ok(make)
@@ -105,7 +105,8 @@ fn no_lines(said: &str, place: &str, marks: &[&str]) -> Result<()> {
         .lines()
         .filter(|line| {
             let lower = line.to_ascii_lowercase();
-            // Says that a module signed or built elsewhere may differ; nothing about this module.
+            // This warning is about modules that are built elsewhere; it says nothing about this
+            // module.
             marks.iter().any(|mark| lower.contains(mark))
                 && !lower.contains("the compiler differs from the one used to build the kernel")
         })
@@ -121,7 +122,7 @@ fn no_lines(said: &str, place: &str, marks: &[&str]) -> Result<()> {
     ))
 }
 
-/// Writes a file unless it holds just that already: make goes by times.
+/// Writes a file unless it has these contents already: make decides by times.
 pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<()> {
     if std::fs::read(path).is_ok_and(|old| old == contents) {
         return Ok(());

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel prepared for Rust: what the build script of `linux-driver-sys` needs to know of it.
+//! Prepares a kernel for Rust: writes what the build script of `linux-driver-sys` needs to know
+//! about it.
 //!
-//! Kbuild compiles all shims and the probe once a kernel; the command that it recorded gives the C
-//! flags.
+//! Kbuild compiles all shims and the probe once for each kernel. The command that it recorded gives
+//! the C flags.
 
 use std::path::{Path, PathBuf};
 
@@ -34,11 +35,11 @@ pub struct PreparedKernel {
     /// objtool's arguments, where Kbuild runs it on each object that it compiles instead of on the
     /// module: an object that Kbuild did not compile then needs it too.
     pub objtool: Option<Vec<String>>,
-    /// The shims that there are, without their prefix.
+    /// The kernel's shims, without their prefix.
     pub shims: Vec<String>,
 }
 
-/// A kernel prepared in the cache.
+/// The entry of a prepared kernel in the cache.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// The folder of `kernel.json`.
@@ -47,7 +48,7 @@ pub struct Prepared {
     pub kernel: PreparedKernel,
     /// The C sources of `linux-driver-sys`, which a module's shims are compiled from.
     pub sources: Vec<PathBuf>,
-    /// Names this kernel, its tree and these sources.
+    /// The key of this kernel, its tree and these sources.
     pub key: String,
 }
 
@@ -116,8 +117,7 @@ pub(crate) fn key(kbuild: &Kbuild, sources: &[PathBuf]) -> Result<Key> {
 
 fn make(kbuild: &Kbuild, sources: &[PathBuf], dir: &Path) -> Result<()> {
     copy_if_changed(sources, dir)?;
-    // Members of one module: that is how a driver has them, and it decides whether objtool runs on
-    // each.
+    // They are members of one module, as in a driver: that decides whether objtool runs on each.
     write_if_changed(
         &dir.join("Kbuild"),
         b"obj-m := linux_driver_probe.o\nlinux_driver_probe-y := shims.o probe.o\n",
@@ -173,7 +173,7 @@ fn is_of_headers(line: &str) -> bool {
     ours && !line.contains("No space left on device")
 }
 
-/// Notes the headers that were read, for [`is_fresh`].
+/// Writes the list of the headers that were read, for [`is_fresh`].
 pub(crate) fn write_stamps(dir: &Path, recorded: &Recorded) -> Result<()> {
     let stamps: String = recorded
         .headers
@@ -183,8 +183,8 @@ pub(crate) fn write_stamps(dir: &Path, recorded: &Recorded) -> Result<()> {
     write_if_changed(&dir.join(STAMPS), stamps.as_bytes())
 }
 
-/// Returns whether the headers are still those that were read. A tree that is worked on changes
-/// without its configuration's doing so.
+/// Returns whether the headers are still those that were read. The headers of a tree under
+/// development can change while its configuration stays the same.
 pub(crate) fn is_fresh(dir: &Path) -> bool {
     let stamps = fs::read_to_string(dir.join(STAMPS)).unwrap_or_default();
     !stamps.is_empty()
@@ -197,7 +197,7 @@ pub(crate) fn is_fresh(dir: &Path) -> bool {
 /// The headers that the shims were compiled with, each with its size and time.
 const STAMPS: &str = "headers";
 
-/// When a file was changed last, and its size; nothing of one that is not there.
+/// Returns the time of a file's last change and its size; an empty text if there is no such file.
 fn stamp(path: &str) -> String {
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata(path)
@@ -205,7 +205,7 @@ fn stamp(path: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `shims_used.h` for these shims.
+/// Returns the text of `shims_used.h` for these shims.
 pub(crate) fn used(shims: &[String]) -> String {
     shims
         .iter()

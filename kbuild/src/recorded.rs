@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The command that Kbuild recorded for an object, in `.NAME.o.cmd` beside it.
 //!
-//! It is the one list of C flags: bindgen gets it too, since layouts differ silently where two
-//! compilers get different flags.
+//! This is the only list of C flags. bindgen gets it too: if two compilers get different flags,
+//! layouts differ silently.
 
 use std::path::{Path, PathBuf};
 

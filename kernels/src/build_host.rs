@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Where a kernel's tools run: on this host, or in a build root.
 //!
-//! A kernel wants the compiler that it was built with, and its own host programs (fixdep, modpost,
-//! objtool) want the libraries of the distribution that built them. Where this host has either not,
-//! they run in a *build root*: the packages that they need, unpacked in the cache, under
-//! bubblewrap. It has no privileges that the user has not, and sees the folders that it works on at
-//! their own paths, so that the commands which Kbuild records hold outside too.
+//! A kernel needs the compiler that it was built with. Its own host programs (fixdep, modpost,
+//! objtool) need the libraries of the distribution that built them. On a host without them, the
+//! tools run in a *build root*: the packages that they need, unpacked in the cache, under
+//! bubblewrap. A build root has only the user's privileges. It sees the folders that it works on at
+//! their own paths, so that the commands which Kbuild records are valid outside too.
 
 use std::ffi::OsString;
 use std::fs;
@@ -62,7 +62,7 @@ impl BuildRoot {
         let dirs = dirs
             .iter()
             .map(|dir| absolute(dir).unwrap_or_else(|_| dir.to_path_buf()));
-        // Nothing in the cache may be changed, so it is not bound to be written.
+        // The kernel's folder is mounted read-only below: nothing in the cache may change.
         let dirs: Vec<PathBuf> = dirs.filter(|dir| !dir.starts_with(&self.kernel)).collect();
         let mut seen = dirs.clone();
         seen.push(self.kernel.clone());
@@ -93,10 +93,10 @@ impl BuildRoot {
     }
 }
 
-/// The options that mount what is in `dir` at `at`, read-only. A folder in which one of `seen` will
-/// be mounted is made anew, for its mount point has no place in a read-only one.
+/// Adds the options that mount the contents of `dir` at `at`, read-only. A folder in which one of
+/// `seen` will be mounted is made anew, because a mount point cannot be made in a read-only one.
 fn mounts(dir: &Path, at: &Path, seen: &[PathBuf], words: &mut Vec<OsString>) {
-    // A root that cannot be read shows as a program that is not found in it.
+    // If the root cannot be read, its programs are not found, and that error is reported.
     let mut entries: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {

@@ -21,7 +21,7 @@ pub struct BuildTree {
     pub config: Config,
 }
 
-/// The files that only a prepared tree has, and what each is needed for.
+/// The files that only a prepared tree has, each with its purpose.
 const NEEDED: [(&str, &str); 5] = [
     ("Makefile", "the kernel's Makefile"),
     (".config", "the kernel's configuration"),
@@ -37,7 +37,7 @@ impl BuildTree {
     /// Opens the tree and checks that it is complete and of an architecture that drivers can be
     /// built for.
     pub fn open(dir: &Path) -> Result<Self> {
-        // A path that ends in a slash is that of a folder, or an error.
+        // A path that ends in a slash must be a folder's.
         let dir = dir.join("").canonicalize().map_err(|e| {
             Error::new(dir.display(), "the folder of a kernel build tree", e, "give --kdir a folder such as /lib/modules/RELEASE/build, or use --kernel NAME (`cargo xtask kernels` lists them)")
         })?;
@@ -72,14 +72,14 @@ impl BuildTree {
         })
     }
 
-    /// Returns where the symbols are listed that the kernel exports.
+    /// Returns the path of the list of exported symbols.
     pub fn symvers(&self) -> PathBuf {
         self.dir.join("Module.symvers")
     }
 }
 
-/// UTS_RELEASE: what a module's vermagic starts with. (`kernel.release` can lack the distribution's
-/// part.)
+/// Returns UTS_RELEASE, with which a module's vermagic starts. (`kernel.release` can lack the
+/// distribution's part.)
 fn release_of(dir: &Path) -> Result<String> {
     let path = dir.join("include/generated/utsrelease.h");
     let text = fs::read_to_string(&path)?;

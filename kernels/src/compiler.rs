@@ -3,8 +3,8 @@
 //! told.
 //!
 //! Kbuild takes `gcc` unless it is told otherwise, and reads `LLVM` from the environment. A kernel
-//! that clang compiled has flags which gcc does not know, so that its `.config` decides, and
-//! neither the default nor what a user has set for another kernel.
+//! that clang compiled has flags which gcc does not know. So its `.config` decides, not the
+//! default, and not a user's settings for another kernel.
 
 use linux_driver_host::{Error, Result, packages};
 
@@ -43,7 +43,8 @@ const LLVM_PROGRAMS: [(&str, &str); 5] = [
 ];
 
 impl Compiler {
-    /// Reads it from a configuration: "gcc-12" and 12 of "gcc-12 (Debian 12.2.0-14) 12.2.0".
+    /// Reads the compiler from a configuration: "gcc-12" and 12 of "gcc-12 (Debian 12.2.0-14)
+    /// 12.2.0".
     pub fn of(config: &Config) -> Self {
         let clang = config.is_set("CONFIG_CC_IS_CLANG");
         let (program, version) = if clang {
@@ -142,7 +143,7 @@ impl Compiler {
     /// shell's words.
     pub(crate) fn require(&self, tree: &BuildTree, host: &BuildHost) -> Result<()> {
         let mut missing = self.programs(host);
-        // Without the compiler, what there is beside it is of another version.
+        // If the compiler is missing, the other tools are of another version.
         if host.has_program(&self.on(host)) {
             missing.retain(|(program, _)| !host.has_program(program));
         }
@@ -225,7 +226,7 @@ mod tests {
             let tree = tree(dir.path(), config);
             Compiler::of(&tree.config).arguments(&tree, &host(root.path(), programs))
         };
-        // Of its version, else the one that there is.
+        // The tools of its version are preferred to others.
         assert_eq!(arguments(CLANG, &["clang-19", "clang"]), ["LLVM=-19"]);
         assert_eq!(arguments(CLANG, &["clang", "clang-18"]), ["LLVM=1"]);
         let with_gnu = CLANG
@@ -235,7 +236,7 @@ mod tests {
             arguments(&with_gnu, &["clang"]),
             ["LLVM=1", "LD=ld", "LLVM_IAS=0"]
         );
-        // gcc is Kbuild's own choice, but for one of another name.
+        // Kbuild takes `gcc` by itself; a compiler of another name must be given.
         assert!(arguments("", &["gcc"]).is_empty());
         let named = "CONFIG_CC_VERSION_TEXT=\"gcc-14 (Debian 14.2.0-19) 14.2.0\"\n";
         assert_eq!(arguments(named, &["gcc", "gcc-14"]), ["CC=gcc-14"]);

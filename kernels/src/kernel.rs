@@ -44,8 +44,8 @@ impl Kernel {
         self.host.command(program, dirs)
     }
 
-    /// Returns the kernel's type information, and what the place is called where it was found: its
-    /// build tree (Debian's from 6.12 on), its image, or, if it is the one that runs, the system.
+    /// Returns the kernel's type information, and the name of its source: the build tree (Debian's
+    /// from 6.12 on), the image, or, if it is the running kernel, the system.
     pub fn btf(&self) -> Result<(BtfFile, &'static str)> {
         let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let sys =

@@ -121,7 +121,8 @@ fn to_build_a_kernel() -> Vec<Need> {
     ]
 }
 
-/// Returns a kernel that is built here needs the very compiler that the catalogue names.
+/// Returns the need for the compiler of a kernel that is built here: the very one that the
+/// catalogue names.
 fn compiler(name: &str) -> Option<Need> {
     /// A compiler's name, and whether it is there.
     type Known = (&'static str, &'static [&'static str], fn() -> bool);

@@ -21,10 +21,10 @@ const PROGRAMS: [(&str, bool); 5] = [
     ("tools/bpf/resolve_btfids/resolve_btfids", false),
 ];
 
-/// Something that keeps a kernel's modules from being built on a host as the kernel was.
+/// A reason why a kernel's modules cannot be built on a host as the kernel was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Obstacle {
-    /// The compiler is missing or another one.
+    /// The compiler is missing, or is another version.
     Compiler(String),
     /// A host program of the tree is missing or does not start.
     Program(String),
@@ -39,7 +39,8 @@ impl Obstacle {
     }
 }
 
-/// Tries what building a module of this tree takes: its compiler and its host programs.
+/// Starts what building a module of this tree takes, the compiler and the host programs, and
+/// returns what failed.
 pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstacle>> {
     let mut found = Vec::new();
     let wanted = Compiler::of(&tree.config);
@@ -78,8 +79,8 @@ pub(crate) fn obstacles(tree: &BuildTree, host: &BuildHost) -> Result<Vec<Obstac
     Ok(found)
 }
 
-/// Starts a program and returns what it printed, or why it did not start. Whether it then complains
-/// about its missing arguments does not matter.
+/// Starts a program and returns what it printed, or why it did not start. A complaint about missing
+/// arguments is not an error.
 fn try_out(command: &mut Command) -> Result<Result<String, String>> {
     let output = match process::output(command) {
         Ok(output) => output,

@@ -52,8 +52,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns what a build tree says of its kernel. Where the kernel comes from is not in it: its
-    /// packages are empty, and so is their version.
+    /// Returns a record of what a build tree says about its kernel. The caller fills in the
+    /// packages and their version.
     pub(crate) fn of_tree(name: &str, tree: &BuildTree, build_tree: &str, image: &str) -> Self {
         Self {
             name: name.to_owned(),

@@ -39,24 +39,24 @@ pub struct Fragment {
     pub edits: Vec<Edit>,
 }
 
-/// A change to a kernel's source: where the kernel itself is wrong, and its detectors would say so
+/// A change to a kernel's source, where the kernel itself has a bug that its detectors would report
 /// in each run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// The file, from the top of the source.
     pub file: PathBuf,
-    /// The text in it.
+    /// The text to replace.
     pub find: String,
     /// The text that replaces it, each time.
     pub replace: String,
-    /// Why.
+    /// The reason for the change.
     pub why: String,
 }
 
 impl KernelSpec {
-    /// Returns whether it is one that people run, as its distribution built it: one whose ABI is of
-    /// interest. What is built here from source is there for drivers to be tried on.
+    /// Returns whether the kernel comes built by its distribution, and people run it. Only the ABI
+    /// of such a kernel is of interest: a kernel that is built here is for drivers to be tried on.
     pub fn is_stock(&self) -> bool {
         self.config.is_none()
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The kernels that Debian's archive holds, and their type information.
 //!
-//! Far more than the catalogue names: every version whose packages are still in a suite's index, of
-//! each flavour and architecture that the history knows. Of a kernel only its BTF and its
-//! `Module.symvers` are kept, in the cache.
+//! The archive holds far more kernels than the catalogue names: every version whose packages are
+//! still in a suite's index, of each flavour and architecture that the history knows. The cache
+//! keeps only a kernel's BTF and its `Module.symvers`.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ const SUITES: [&str; 8] = [
     "experimental",
 ];
 
-/// Debian's names of the architectures, and what `uname -m` says there.
+/// Debian's names of the architectures, and those that `uname -m` prints.
 const ARCHES: [(&str, &str); 2] = [("amd64", "x86_64"), ("arm64", "aarch64")];
 
 /// The flavours that the archive has; any other word in a release is part of its version.
@@ -42,7 +42,7 @@ pub struct Held {
     pub release: String,
     /// The version of its packages.
     pub version: String,
-    /// The architecture, as `uname -m` says it.
+    /// The architecture, as `uname -m` prints it.
     pub arch: &'static str,
     /// "rt", "cloud", or empty.
     pub flavour: String,
@@ -93,8 +93,8 @@ const BTF: &str = "btf";
 const SCHEMA: &str = "1";
 
 impl Archive {
-    /// Asks the archive which kernels it holds. What it said within the last hour is taken as still
-    /// true.
+    /// Asks the archive which kernels it holds. An answer that is younger than an hour is used
+    /// again.
     pub fn open(cache: &Cache, catalogue: &Catalogue) -> Result<Self> {
         let mut suites: Vec<String> = SUITES.map(str::to_owned).to_vec();
         let more: Vec<String> = catalogue
@@ -200,7 +200,7 @@ pub fn newest_of(cache: &Cache, catalogue: &Catalogue, series: &[&str]) -> Resul
 
 fn newest<'h>(held: &'h [Held], series: &[&str]) -> Vec<&'h Held> {
     let mut newest: Vec<&Held> = Vec::new();
-    // From the oldest to the newest: what comes later takes the place.
+    // The kernels come from the oldest to the newest: each replaces the one before it.
     for held in held
         .iter()
         .filter(|held| series.is_empty() || series.contains(&held.series.as_str()))
@@ -241,7 +241,7 @@ impl Held {
     }
 }
 
-/// "rt" of "6.12.117+deb12-rt-amd64"; empty if it has none.
+/// Returns the flavour of a release: "rt" of "6.12.117+deb12-rt-amd64"; empty if it has none.
 pub fn flavour_of(release: &str) -> &'static str {
     let words = || release.split('-');
     let found = FLAVOURS

@@ -55,7 +55,7 @@ fn contents(compiler: String, needed: &[String]) -> Vec<String> {
     all
 }
 
-/// Returns the place of a root of these packages.
+/// Returns the key of the cache's entry for a root of these packages.
 fn key(spec: &KernelSpec, packages: &[String]) -> Key {
     let key = Key::new()
         .with(SCHEMA)
@@ -185,8 +185,8 @@ fn no_namespaces(tree: &BuildTree, obstacles: &[Obstacle], said: &str) -> Error 
     )
 }
 
-/// A root that does not do what it is for is an error now, with its reason, and not later, in a
-/// build.
+/// Returns an error if the kernel's tools do not start in the root. Otherwise the error would come
+/// later, in a build, without its reason.
 fn check(root: &BuildRoot, tree: &BuildTree) -> Result<()> {
     let obstacles = obstacles(tree, &BuildHost::Root(root.clone()))?;
     if obstacles.is_empty() {
@@ -203,7 +203,7 @@ fn check(root: &BuildRoot, tree: &BuildTree) -> Result<()> {
     ))
 }
 
-/// The links of a merged /usr, which a package of the distribution makes in its scripts.
+/// Makes the links of a merged /usr, which the scripts of a distribution's package make otherwise.
 fn skeleton(dir: &Path) -> Result<()> {
     for name in ["bin", "sbin", "lib", "lib64"] {
         let target = dir.join("usr").join(name);

@@ -106,7 +106,7 @@ pub(crate) fn build(
     Ok(tree)
 }
 
-/// make in the kernel's source.
+/// Returns a call of make in the kernel's source.
 fn kbuild(tree: &Path, spec: &KernelSpec) -> Command {
     let mut make = Command::new("make");
     forget_the_users_settings(&mut make);
@@ -124,8 +124,8 @@ fn kbuild(tree: &Path, spec: &KernelSpec) -> Command {
     make
 }
 
-/// Changes a file of the source. A text that is not there any more is an error: the reason for the
-/// change may be gone too.
+/// Changes a file of the source. Returns an error if the text is not there any more: the reason for
+/// the change may be gone too.
 fn apply(edit: &Edit, tree: &Path) -> Result<()> {
     let path = tree.join(&edit.file);
     let text = fs::read_to_string(&path)?;
@@ -199,7 +199,7 @@ fn not_taken(fragment: &str, config: &Config) -> Vec<String> {
     wrong
 }
 
-/// Moves what stays of the tree, without the objects that lie beside it.
+/// Moves the kept files of the tree, without the objects beside them.
 fn keep(from: &Path, to: &Path) -> Result<()> {
     for name in KEPT {
         move_to(&from.join(name), &to.join(name))?;
@@ -207,7 +207,7 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
     drop_objects(to)
 }
 
-/// Removes object files and what was written down of how they were made. A module is linked with
+/// Removes object files and the records of how they were made. A module is linked with
 /// `scripts/module.lds`.
 fn drop_objects(dir: &Path) -> Result<()> {
     for path in fs::read_dir(dir)? {

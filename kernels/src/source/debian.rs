@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kernels and build roots from Debian's archive.
 //!
-//! One idea a module: [`archives`] finds the mirrors, [`apt`] is an apt of our own over them,
-//! [`index`] reads what apt prints, [`choice`] picks the kernel in the order of [`version`],
-//! [`holdings`] are all kernels that there are, [`unpack`] unpacks packages, [`source`] is the
-//! source of a kernel, [`place`] makes headers fit for the folder they end up in.
+//! One idea a module: [`archives`] finds the mirrors, [`apt`] is a private apt over them, [`index`]
+//! reads what apt prints, [`choice`] picks the kernel in the order of [`version`], [`holdings`]
+//! lists all kernels in the archive, [`unpack`] unpacks packages, [`source_package`] fetches a
+//! kernel's source, [`makefiles`] changes headers for the folder that they are moved to.
 
 mod apt;
 mod archives;
