@@ -136,7 +136,7 @@ impl Level {
 /// project waits for its devices.) If [`Self::BOUND`] is true, the driver that is bound to the
 /// device must stay bound that long.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no device",
+    message = "`{Self}` is not a device",
     label = "`dev_*!` logs a line about a device; without a device use `pr_*!`"
 )]
 pub unsafe trait Printable {

@@ -100,7 +100,7 @@ impl<T: Operations> Registration<T> {
         const {
             assert!(
                 T::MODE & !0o7777 == 0,
-                "MODE has bits beside 0o7777, which are the type of a file"
+                "MODE must not have bits other than 0o7777: they are the type of a file"
             )
         };
         let dev = dev.as_ref();

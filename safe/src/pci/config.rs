@@ -159,7 +159,7 @@ macro_rules! accessors {
                         );
                         assert!(
                             !belongs_to_bus(OFFSET, size_of::<$type>()),
-                            "BARs are the bus's to write"
+                            "a driver must not write a BAR: it belongs to the bus"
                         );
                     }
                     // SAFETY: C's function requires a device that exists, and its bus: both exist

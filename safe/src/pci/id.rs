@@ -88,7 +88,7 @@ impl<T> IdTable<T> {
         let end = &raw[raw.len() - 1];
         assert!(
             end.vendor == 0 && end.subvendor == 0 && end.class_mask == 0,
-            "an ID table ends with an entry of zeroes"
+            "an ID table must end with an entry of zeroes"
         );
         Self { raw, infos }
     }
@@ -125,7 +125,7 @@ pub const fn raw_table<const N: usize, const M: usize>(
     with_infos: bool,
 ) -> [sys::pci_device_id; M] {
     assert!(M == N + 1);
-    assert!(N > 0, "an ID table names at least one device");
+    assert!(N > 0, "an ID table must name at least one device");
     let mut raw = [ZERO; M];
     let mut i = 0;
     while i < N {
@@ -139,7 +139,7 @@ pub const fn raw_table<const N: usize, const M: usize>(
         while j < i {
             assert!(
                 !id.matches_the_same_as(&ids[j]),
-                "the same ID stands in the table twice: the second one would never match"
+                "the same ID is in the table twice: the second one would never match"
             );
             j += 1;
         }

@@ -85,14 +85,14 @@ impl<T> IdTable<T> {
         );
         assert!(
             raw[raw.len() - 1].name[0] == 0,
-            "an ID table ends with an entry of zeroes"
+            "an ID table must end with an entry of zeroes"
         );
         let mut i = 0;
         while i < raw.len() {
             let name = &raw[i].name;
             assert!(
                 name[name.len() - 1] == 0,
-                "a name in an ID table ends with a NUL"
+                "a name in an ID table must end with a NUL"
             );
             assert!(
                 i + 1 == raw.len() || name[0] != 0,
@@ -144,7 +144,7 @@ pub const fn raw_table<const N: usize, const M: usize>(
     with_infos: bool,
 ) -> [sys::platform_device_id; M] {
     assert!(M == N + 1);
-    assert!(N > 0, "an ID table names at least one device");
+    assert!(N > 0, "an ID table must name at least one device");
     let mut raw = [ZERO; M];
     let mut i = 0;
     while i < N {
@@ -152,7 +152,7 @@ pub const fn raw_table<const N: usize, const M: usize>(
         while j < i {
             assert!(
                 !ids[i].matches_the_same_as(&ids[j]),
-                "the same ID stands in the table twice: the second one would never match"
+                "the same ID is in the table twice: the second one would never match"
             );
             j += 1;
         }

@@ -473,7 +473,7 @@ unsafe impl Arg for Address {
 
 /// A type whose address `{:p}` prints.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no pointer",
+    message = "`{Self}` is not a pointer",
     label = "`{{:p}}` prints the address in a pointer or reference"
 )]
 pub trait Pointer {

@@ -115,7 +115,7 @@ const fn file_name(name: &'static CStr) -> *const c_char {
     while i < TAKEN.len() {
         assert!(
             !is_equal(bytes, TAKEN[i].to_bytes()),
-            "NAME is that of a file of the core's"
+            "NAME is the name of a file that the driver core creates"
         );
         i += 1;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//@error-in-other-file: MODE has bits beside 0o7777
+//@error-in-other-file: MODE must not have bits other than 0o7777
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//@error-in-other-file: BARs are the bus's to write
+//@error-in-other-file: a driver must not write a BAR
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -14,7 +14,7 @@ impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"driver";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8), DeviceId::new(0x1234, 0x11e8)];
-    //~^ ERROR: the same ID stands in the table twice
+    //~^ ERROR: the same ID is in the table twice
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {

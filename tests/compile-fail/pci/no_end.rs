@@ -9,4 +9,4 @@ static RAW: [sys::pci_device_id; 2] = raw_table([DeviceId::new(0x1234, 0x11e8)],
 
 /// A table by hand, less its last entry.
 pub const TABLE: IdTable<()> = IdTable::new(RAW.split_at(1).0, &[]);
-//~^ ERROR: an ID table ends with an entry of zeroes
+//~^ ERROR: an ID table must end with an entry of zeroes

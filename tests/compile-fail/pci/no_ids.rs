@@ -14,7 +14,7 @@ impl pci::Driver for Driver {
     type IdInfo = ();
     const NAME: &'static CStr = c"driver";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![];
-    //~^ ERROR: an ID table names at least one device
+    //~^ ERROR: an ID table must name at least one device
 
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {

@@ -5,4 +5,4 @@
 use linux_driver::platform::{self, DeviceId};
 
 pub const TABLE: platform::IdTable<()> = platform::id_table![DeviceId::new(c"lamp"), DeviceId::new(c"lamp")];
-//~^ ERROR: the same ID stands in the table twice
+//~^ ERROR: the same ID is in the table twice

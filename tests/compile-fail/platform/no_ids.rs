@@ -5,4 +5,4 @@
 use linux_driver::platform;
 
 pub const TABLE: platform::IdTable<()> = platform::id_table![];
-//~^ ERROR: an ID table names at least one device
+//~^ ERROR: an ID table must name at least one device

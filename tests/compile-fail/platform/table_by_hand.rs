@@ -22,4 +22,4 @@ const END: platform_device_id = platform_device_id {
 };
 
 pub const TABLE: platform::IdTable<()> = platform::IdTable::new(&[UNENDED, END], &[]);
-//~^ ERROR: a name in an ID table ends with a NUL
+//~^ ERROR: a name in an ID table must end with a NUL

@@ -5,6 +5,6 @@
 use linux_driver::dev_info;
 
 pub fn log(irq: u32) {
-    dev_info!(irq, "interrupt"); //~ ERROR: `u32` is no device
-    //~^ ERROR: `u32` is no device
+    dev_info!(irq, "interrupt"); //~ ERROR: `u32` is not a device
+    //~^ ERROR: `u32` is not a device
 }

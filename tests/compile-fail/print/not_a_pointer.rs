@@ -5,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log(address: usize) {
-    pr_info!("{address:p}"); //~ ERROR: `usize` is no pointer
+    pr_info!("{address:p}"); //~ ERROR: `usize` is not a pointer
 }

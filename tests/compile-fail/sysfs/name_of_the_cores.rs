@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//@error-in-other-file: NAME is that of a file of the core's
+//@error-in-other-file: NAME is the name of a file that the driver core creates
 #![no_std]
 #![forbid(unsafe_code)]
 
