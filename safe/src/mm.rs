@@ -63,8 +63,8 @@ pub struct VmArea<'a> {
 ///
 /// # Invariants
 ///
-/// The frames from `pfn + offset of the area` belong to the device until the binding ends in which
-/// the area was made. There are as many as the area has pages.
+/// The device owns the frames from `pfn` plus the offset of the area, one for each page of the
+/// area. It owns them until the end of the binding in which the area was made.
 pub struct Mapping<'a> {
     pfn: u64,
     writable: bool,

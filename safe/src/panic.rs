@@ -31,7 +31,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         again(info)
     }
     let mut text = Buffer::<LENGTH>::new();
-    // If the buffer is full, its text says so. There is no other way to report that.
+    // The text shows if the buffer was full. Nothing else can report that.
     let _ = write!(text, "{info}");
     // SAFETY: `_printk` requires a format string that ends in NUL, and arguments that match its
     // conversions. `%.*s` requires an int that is not negative, and a pointer to as many bytes,

@@ -257,8 +257,8 @@ impl Place {
     /// `drop`. If that address differs from `dropped`, the registration was moved, and a log line
     /// says so.
     ///
-    /// C knows and changes the value at the returned address. Apart from what C has changed since
-    /// the move, both values have the same bits.
+    /// C knows the value at the returned address, and may have changed it since the move. Apart
+    /// from that, both values have the same bits.
     #[inline(always)]
     pub(crate) fn of<T>(&self, dropped: *const T) -> *mut T {
         if dropped.addr() == self.address {

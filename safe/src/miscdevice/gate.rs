@@ -102,8 +102,9 @@ impl Gate {
             return None;
         }
         if LOCKDEP {
-            // SAFETY: lockdep requires that the same thread leaves what it entered. The pass leaves
-            // when it is dropped, and stays in the call of an operation.
+            // SAFETY: lockdep requires that the thread that enters also leaves. The pass leaves
+            // when it is dropped. It stays inside the call of an operation, which runs on one
+            // thread.
             unsafe { sys::linux_driver_gate_enter() };
         }
         Some(Pass(self))

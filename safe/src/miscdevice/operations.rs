@@ -250,8 +250,9 @@ pub trait Operations: Send + Sync + Sized + 'static {
         Err(ENOTTY)
     }
 
-    /// Adds the wait queues that announce changes to `table`, and returns the current events. It
-    /// does not wait. When the device is unbound, user space is told so without the driver's help.
+    /// Adds to `table` the wait queues that are woken when the events change, and returns the
+    /// current events. It does not wait. When the device is unbound, user space learns that without
+    /// the driver's help.
     ///
     /// # Context
     ///

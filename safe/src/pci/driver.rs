@@ -360,7 +360,7 @@ unsafe extern "C" fn probe<T: Driver>(
     let dev = unsafe { &raw mut (*pdev).dev };
     let init = || {
         // SAFETY: `Core` requires a device under its lock for the call. The bus has a reference to
-        // the device and holds the lock. The driver's data is in its place.
+        // the device and holds the lock. `bind` has set `driver_data`.
         T::probe(
             unsafe { Device::<Core>::from_raw(pdev) },
             T::ID_TABLE.info(driver_data),

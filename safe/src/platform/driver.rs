@@ -248,7 +248,7 @@ unsafe extern "C" fn probe<T: Driver>(pdev: *mut sys::platform_device) -> c_int 
     }
     let init = || {
         // SAFETY: `Core` requires a device under its lock for the call. The bus has a reference to
-        // the device and holds the lock. The driver's data is in its place.
+        // the device and holds the lock. `bind` has set `driver_data`.
         let device = unsafe { Device::<Core>::from_raw(pdev) };
         T::probe(device, T::ID_TABLE.info(device.name()))
     };

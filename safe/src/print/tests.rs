@@ -118,7 +118,10 @@ macro_rules! printed {
     ($($case:tt)*) => {{
         log!($($case)*);
         let (format, text) = taken().pop().unwrap();
-        let strip = |text: &str| text.strip_prefix("\x016linux_driver_safe: ").unwrap().trim_end_matches('\n').to_owned();
+        let strip = |text: &str| {
+            let text = text.strip_prefix("\x016linux_driver_safe: ").unwrap();
+            text.trim_end_matches('\n').to_owned()
+        };
         (strip(&format), strip(&text))
     }};
 }

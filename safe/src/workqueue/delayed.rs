@@ -261,9 +261,10 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue
-    /// that runs one at a time ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): the
-    /// call would wait for itself.
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item's own run, and in a run of another item
+    /// of a queue that runs one at a time
+    /// ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)). The call would wait for
+    /// itself.
     #[doc(alias = "flush_delayed_work")]
     pub fn flush(&self) -> Result<bool> {
         self.member.may_flush()?;
@@ -288,8 +289,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, because the call would wait for
-    /// itself.
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item's own run, because the call would wait
+    /// for itself.
     #[doc(alias = "cancel_delayed_work_sync")]
     pub fn cancel_sync(&self) -> Result<bool> {
         self.member.may_cancel()?;
@@ -327,7 +328,7 @@ unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
     .cast::<DelayedWork<H>>();
     // SAFETY: `drop` cancels the item before it drops any field, and waits for this call
     // (`Member::cancel_before_drop`). The item is initialised, because it was queued through a
-    // reference to it. There is no `&mut` to a pinned value.
+    // reference to it. Nothing has a `&mut` to a pinned value.
     let work = unsafe { &*work };
     // SAFETY: the item is in the data of the device's binding. That data is dropped while the
     // device is bound, and its drop waits for this call.

@@ -200,9 +200,10 @@ impl<H: WorkItem> Work<H> {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, and in another item of a queue
-    /// that runs one at a time ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)): the
-    /// call would wait for itself.
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item's own run, and in a run of another item
+    /// of a queue that runs one at a time
+    /// ([`OwnedQueue::new_ordered`](super::OwnedQueue::new_ordered)). The call would wait for
+    /// itself.
     #[doc(alias = "flush_work")]
     pub fn flush(&self) -> Result<bool> {
         self.member.may_flush()?;
@@ -222,8 +223,8 @@ impl<H: WorkItem> Work<H> {
     ///
     /// # Errors
     ///
-    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item itself, because the call would wait for
-    /// itself.
+    /// [`EDEADLK`](crate::error::code::EDEADLK) in the item's own run, because the call would wait
+    /// for itself.
     #[doc(alias = "cancel_work_sync")]
     pub fn cancel_sync(&self) -> Result<bool> {
         self.member.may_cancel()?;
@@ -258,7 +259,7 @@ unsafe extern "C" fn run<H: WorkItem>(work: *mut sys::work_struct) {
     let work = unsafe { work.byte_sub(offset_of!(Work<H>, raw)) }.cast::<Work<H>>();
     // SAFETY: `drop` cancels the item before it drops any field, and waits for this call
     // (`Member::cancel_before_drop`). The item is initialised, because it was queued through a
-    // reference to it. There is no `&mut` to a pinned value.
+    // reference to it. Nothing has a `&mut` to a pinned value.
     let work = unsafe { &*work };
     // SAFETY: the item is in the data of the device's binding. That data is dropped while the
     // device is bound, and its drop waits for this call.
