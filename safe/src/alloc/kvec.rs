@@ -165,9 +165,10 @@ impl<T, A: Allocator> Vec<T, A> {
         }
         // Fails for more than `isize::MAX` bytes.
         let layout = Layout::array::<T>(capacity).map_err(|_| ENOMEM)?;
-        // SAFETY: `realloc` requires the old memory, if any, of this allocator with its layout, as
-        // `memory` returns them by the type's invariant. It also requires a new layout with a size:
-        // the capacity and the size of `T` are not 0.
+        // SAFETY: `realloc` requires
+        // - old memory, if any, of this allocator, with its layout: by the type's invariant `memory`
+        //   returns both;
+        // - a new layout whose size is not 0: neither the capacity nor the size of `T` is 0.
         let memory = unsafe { A::realloc(self.memory(), layout, flags)? };
         // INVARIANT: `realloc` has kept the old values.
         self.pointer = memory.cast();

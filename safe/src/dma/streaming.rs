@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Memory that is mapped for a device, and that the CPU can access in between.
+//! Memory that is mapped for a device, and that the CPU can access between transfers.
 //!
 //! C headers: `include/linux/dma-mapping.h`, `include/linux/dma-direction.h`;
 //! `kernel/dma/mapping.c`.
