@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use linux_driver_vm::Step;
 use serde::Deserialize;
 
@@ -54,7 +54,7 @@ pub(crate) fn read(file: &Path, driver: &str, needed: bool) -> Result<Vec<Scenar
     if !needed && !file.is_file() {
         return Ok(Vec::new());
     }
-    let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
+    let text = fs::read_to_string(file)?;
     let read: File = toml::from_str(&text.replace(DRIVER, driver)).map_err(|e| {
         wrong(
             file,

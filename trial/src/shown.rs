@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use linux_driver_kbuild::{DriverCrate, symbols};
 use linux_driver_vm::{Report, StepResult};
 use regex_lite::Regex;
@@ -77,7 +77,7 @@ fn listed(source: &DriverCrate, messages: &[&str]) -> Result<Option<Row>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let text = fs::read_to_string(&path)?;
     let mut rest = messages.iter();
     let missing = text
         .lines()

@@ -2,11 +2,10 @@
 //! Builds the programs that run inside the machine. There is no C library in there, so they carry
 //! their own.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use serde::Deserialize;
 
@@ -79,7 +78,7 @@ fn executable(said: &str, name: &str) -> Option<PathBuf> {
 /// A program that wants an interpreter (the dynamic linker) could not start in the guest: the
 /// kernel would panic with `Requested init /init failed (error -2)`.
 fn check_static(path: &Path) -> Result<()> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    let bytes = fs::read(path)?;
     let broken = |found: String| {
         Error::new(
             path.display(),

@@ -4,12 +4,11 @@
 //! (`Documentation/driver-api/early-userspace/buffer-format.rst`).
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
 use cpio::newc::{self, Builder, ModeFileType};
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 
 use crate::plan::Plan;
 use crate::protocol::{INIT_PATH, JOB_PATH, Job, WAIT_PATH, Wait};
@@ -53,7 +52,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+    let bytes = fs::read(path)?;
     // The format counts in 32 bits.
     if u32::try_from(bytes.len()).is_err() {
         return Err(Error::new(

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linux_driver_host::process::{Running, check_interrupted};
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 
 use crate::initramfs;
 use crate::machine::Machine;
@@ -47,10 +47,9 @@ pub fn run(
     plan.check()?;
     machine.check_kernel()?;
     let token = token()?;
-    let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let dir = fs::tempdir()?;
     let archive = dir.path().join("initramfs");
-    std::fs::write(&archive, initramfs::pack(plan, init, &token)?)
-        .map_err(|e| Error::io(&archive, "write", &e))?;
+    fs::write(&archive, initramfs::pack(plan, init, &token)?)?;
 
     let accels = machine.accels();
     for (number, &accel) in accels.iter().enumerate() {

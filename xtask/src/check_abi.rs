@@ -14,7 +14,7 @@ use linux_driver_abi::accept::{Accepted, Date};
 use linux_driver_abi::report::text::Pictures;
 use linux_driver_abi::report::{self, AbiPart, Comparison, DriftReport, FailOn, json};
 use linux_driver_host::packages::Install;
-use linux_driver_host::{Cache, Error, Result};
+use linux_driver_host::{Cache, Error, Result, fs};
 
 use crate::Outcome;
 use crate::args::{InstallArgs, workspace};
@@ -195,7 +195,7 @@ impl Args {
 /// What several shards printed, as one report.
 fn merged(files: &[PathBuf]) -> Result<DriftReport> {
     let read = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
+        let text = fs::read_to_string(file)?;
         json::read(&text, &file.display().to_string())
     };
     json::merge(files.iter().map(read).collect::<Result<Vec<_>>>()?)
@@ -252,7 +252,7 @@ pub(crate) fn accept(report: &mut DriftReport) -> Result<()> {
 
 fn accept_of(book: &Book, report: &mut DriftReport, list: Option<&Path>) -> Result<()> {
     let list = list.map_or_else(|| workspace().join("headers/accepted.toml"), Path::to_owned);
-    let text = std::fs::read_to_string(&list).map_err(|e| Error::io(&list, "read", &e))?;
+    let text = fs::read_to_string(&list)?;
     let accepted = Accepted::parse(&text, &list.display().to_string())?;
     accepted.apply(
         report,
@@ -286,7 +286,7 @@ pub(crate) fn outcome(report: &DriftReport, fail_on: FailOn) -> Outcome {
 /// out.
 pub(crate) fn usage() -> Result<Usage> {
     let path = workspace().join("headers/usage.json");
-    let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+    let text = fs::read(&path)?;
     serde_json::from_slice(&text).map_err(|e| {
         Error::new(
             path.display(),

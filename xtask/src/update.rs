@@ -9,7 +9,7 @@ use linux_driver_abi::report::{self, DriftReport};
 use linux_driver_abi::{Usage, compare};
 use linux_driver_host::packages;
 use linux_driver_host::progress::{Progress, say};
-use linux_driver_host::{Cache, Error, Result, process};
+use linux_driver_host::{Cache, Error, Result, fs, process};
 use linux_driver_kernels::{KernelSpec, acquire};
 
 use crate::args::{InstallArgs, catalogue, workspace};
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     if let Some(file) = &args.patch {
         let patch = patch()?;
-        std::fs::write(file, &patch).map_err(|e| Error::io(file, "write", &e))?;
+        fs::write(file, &patch)?;
         if !patch.is_empty() {
             let names = if args.names.is_empty() {
                 String::new()
@@ -135,7 +135,7 @@ fn update(
 
 /// Names this version of the kernel in the catalogue; comments and order stay.
 fn pin(path: &Path, spec: &KernelSpec) -> Result<()> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    let text = fs::read_to_string(path)?;
     let pinned = pinned(&text, spec).map_err(|found| {
         Error::new(
             path.display(),
@@ -145,7 +145,7 @@ fn pin(path: &Path, spec: &KernelSpec) -> Result<()> {
         )
     })?;
     if pinned != text {
-        std::fs::write(path, pinned).map_err(|e| Error::io(path, "write", &e))?;
+        fs::write(path, pinned)?;
     }
     Ok(())
 }
@@ -168,7 +168,7 @@ fn pinned(text: &str, spec: &KernelSpec) -> Result<String, String> {
 /// What changed in headers/, new files included. The index of the repository stays as it is.
 fn patch() -> Result<String> {
     let dir = workspace();
-    let temp = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let temp = fs::tempdir()?;
     let index = temp.path().join("index");
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");

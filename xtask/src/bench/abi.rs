@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use linux_driver_abi::history::History;
 use linux_driver_host::packages;
-use linux_driver_host::{Cache, Error, Result, output, process};
+use linux_driver_host::{Cache, Result, fs, output, process};
 use serde::Serialize;
 
 use super::figures::{Figure, Unit, as_text};
@@ -61,13 +61,13 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let install = args.install.allowed();
     packages::require(&[needs::pahole()], install)?;
     let cache = Cache::of_user()?;
-    let temp = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let temp = fs::tempdir()?;
     let mut files = Vec::new();
     for name in KERNELS {
         let kernel = KernelArgs::named(name).kernel(&cache, install)?;
         let file = temp.path().join(name);
         let (source, _) = kernel.btf()?;
-        std::fs::write(&file, source.btf()).map_err(|e| Error::io(&file, "write", &e))?;
+        fs::write(&file, source.btf())?;
         files.push(file);
     }
     let history = History::read(&workspace().join("headers/history"))?;

@@ -11,7 +11,7 @@ use std::time::Instant;
 use linux_driver_check::{self as check, LoadedSize};
 use linux_driver_host::packages::{self, Install};
 use linux_driver_host::progress::Progress;
-use linux_driver_host::{Cache, Error, Result, output, process};
+use linux_driver_host::{Cache, Error, Result, fs, output, process};
 use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::arch::{self, Target};
 use linux_driver_kbuild::sysroot::sysroot;
@@ -360,7 +360,7 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Time, T)> {
 /// How long this process and its children that ended have been on a processor.
 fn cpu_seconds() -> Result<f64> {
     let path = Path::new("/proc/self/stat");
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+    let text = fs::read_to_string(path)?;
     // proc_pid_stat(5): after the program's name come a letter, ten numbers, and then utime, stime,
     // cutime and cstime in hundredths of a second.
     let fields = text

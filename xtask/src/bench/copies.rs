@@ -212,15 +212,15 @@ fn copy(file: &Path, dir: &Path) -> Result<()> {
 }
 
 fn make(dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make", &e))
+    linux_driver_host::fs::create_dir_all(dir)
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))
+    linux_driver_host::fs::read_to_string(path)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|e| Error::io(path, "write", &e))
+    linux_driver_host::fs::write(path, text)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::{Usage, agree, compare};
 use linux_driver_check::module_abi::{self, Exports, Target, Types};
 use linux_driver_host::packages::Install;
-use linux_driver_host::{Cache, Error, Result, process, progress};
+use linux_driver_host::{Cache, Error, Result, fs, process, progress};
 use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::bindings::{self, Workspace};
 use linux_driver_kbuild::headers::{self, Wanted};
@@ -193,7 +193,7 @@ fn rustc(book: &Book, variable: &str, value: &OsStr) -> Result<Abi> {
         env: vec![(variable.to_owned(), value.to_owned())],
     };
     let rustc = std::env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
-    let dir = tempfile::tempdir().map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
+    let dir = fs::tempdir()?;
     let needed = book.needed()?;
     let (scope, constants) = (needed.scope(), constants(needed));
     bindings::read(

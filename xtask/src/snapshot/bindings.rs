@@ -37,7 +37,7 @@ pub(super) fn write(name: &str, before: Option<&str>) -> Result<PathBuf> {
         Some(before) if made_of(before) == Some(&*hash) => before.to_owned(),
         _ => {
             let made = of_snapshot(name).bindings()?;
-            let text = fs::read_to_string(&made).map_err(|e| Error::io(&made, "read", &e))?;
+            let text = linux_driver_host::fs::read_to_string(&made)?;
             if made_of(&text).is_some() {
                 return Err(Error::new(
                     "libclang",
@@ -78,7 +78,7 @@ fn made_of(text: &str) -> Option<&str> {
 
 /// Returns the hash of what bindings of the snapshot in `dir` are made of.
 fn hash(dir: &Path) -> Result<String> {
-    let read = |path: PathBuf| fs::read_to_string(&path).map_err(|e| Error::io(&path, "read", &e));
+    let read = |path: PathBuf| linux_driver_host::fs::read_to_string(&path);
     let sys = workspace().join("sys");
     let mut hash = Sha256::new();
     hash.update(read(dir.join(HEADER))?);

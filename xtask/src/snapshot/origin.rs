@@ -4,7 +4,7 @@
 
 use linux_driver_abi::Abi;
 use linux_driver_abi::btf_file::BtfFile;
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Result, fs};
 use linux_driver_kbuild::prepare;
 use linux_driver_kernels::{Kernel, Package};
 use serde::Serialize;
@@ -85,7 +85,7 @@ impl Origin {
         prepared: &prepare::PreparedKernel,
     ) -> Result<Self> {
         let config = kernel.build_tree.join(".config");
-        let config = std::fs::read(&config).map_err(|e| Error::io(&config, "read", &e))?;
+        let config = fs::read(&config)?;
         let tree = kernel.tree()?;
         let compiler = tree
             .config

@@ -3,7 +3,7 @@
 //! for it.
 
 use linux_driver_abi::Usage;
-use linux_driver_host::{Error, Result, output};
+use linux_driver_host::{Error, Result, fs, output};
 use linux_driver_kbuild::usage;
 use linux_driver_kbuild::{DriverCrate, Language};
 
@@ -22,7 +22,7 @@ pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
     let unwritable =
         |e: serde_json::Error| Error::new(path.display(), "to write it", e, "report this");
     let text = serde_json::to_string_pretty(&usage).map_err(unwritable)? + "\n";
-    std::fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
+    fs::write(&path, text)?;
     output::line(path.display());
     Ok(Outcome::Good)
 }

@@ -16,25 +16,25 @@ pub(super) const BINDINGS: &str = "bindings.rs";
 
 /// Writes the folder `dir`, in the place of an older snapshot if there is one.
 pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
-    let dir = std::path::absolute(dir).map_err(|e| Error::io(dir, "find", &e))?;
+    let dir = linux_driver_host::fs::absolute(dir)?;
     check(&dir)?;
     let parent = dir
         .parent()
         .ok_or_else(|| not_ours(&dir, "the root of all folders"))?;
-    fs::create_dir_all(parent).map_err(|e| Error::io(parent, "make", &e))?;
+    linux_driver_host::fs::create_dir_all(parent)?;
     let staging = tempfile::Builder::new()
         .prefix(".staging-")
         .tempdir_in(parent)
         .map_err(|e| Error::io(parent, "write", &e))?;
     let whole = staging.path().join("snapshot");
-    fs::create_dir(&whole).map_err(|e| Error::io(&whole, "make", &e))?;
+    linux_driver_host::fs::create_dir(&whole)?;
     for (name, text) in [
         (HEADER, &snapshot.header),
         (ABI, &snapshot.abi),
         (ORIGIN, &snapshot.origin),
     ] {
         let path = whole.join(name);
-        fs::write(&path, text).map_err(|e| Error::io(&path, "write", &e))?;
+        linux_driver_host::fs::write(&path, text)?;
     }
     process::check_interrupted()?;
     put(&whole, &dir)
