@@ -3,6 +3,9 @@
 //!
 //! C header: `include/linux/module.h`.
 
+#[cfg(target_os = "none")]
+mod name;
+
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char, c_int};
 use core::mem::MaybeUninit;
@@ -12,6 +15,8 @@ use pinned_init::PinInit;
 
 use crate::error::{Error, Result};
 use crate::place::{Extent, Vacant};
+#[cfg(target_os = "none")]
+pub(crate) use name::name;
 
 /// The state of a loaded module. It is created when the module is loaded and dropped when the
 /// module is unloaded.
@@ -108,15 +113,6 @@ impl ThisModule {
         // type allows that: it is an `UnsafeCell` of bytes that Rust does not read.
         unsafe { &*this.cast() }
     }
-}
-
-/// Returns the module's name for a log line of this crate: a C string that lives as long as the
-/// module.
-#[cfg(target_os = "none")]
-#[inline(always)]
-pub(crate) fn name() -> *const c_char {
-    // SAFETY: nothing is registered in the name of the module.
-    unsafe { ThisModule::get() }.name()
 }
 
 /// The location of the module's state. This crate is linked into each module, so each module has

@@ -114,6 +114,9 @@ fn comments_and_docs_are_in_plain_words() {
 #[test]
 fn modules_do_not_import_each_other() {
     let mut circles = modules::circles();
+    // The parts of the driver model need each other, as they do in C. There no two files do.
+    let pairs = modules::pairs("safe");
+    assert!(pairs.is_empty(), "{}", pairs.join("\n"));
     let known = ["abi", "safe", "vm", "xtask"];
     circles.retain(|circle| {
         !known

@@ -30,6 +30,79 @@ pub(crate) fn circles() -> Vec<String> {
     crates.iter().filter_map(circle).collect()
 }
 
+/// Returns the pairs of files of different modules that import each other, in one crate.
+pub(crate) fn pairs(name: &str) -> Vec<String> {
+    let all = files(&["rs"]);
+    let files: Vec<(&str, &str, &File)> = all
+        .iter()
+        .filter_map(|file| {
+            let (of, below) = in_source(&file.path)?;
+            (of == name && below != "lib.rs").then_some((module_of(below), below, file))
+        })
+        .collect();
+    pairs_of(&files)
+}
+
+fn pairs_of(files: &[(&str, &str, &File)]) -> Vec<String> {
+    let mut imported = BTreeSet::new();
+    for (module, below, file) in files {
+        let mut paths = BTreeSet::new();
+        imports(file.text.parse().unwrap(), &mut paths);
+        for path in paths {
+            // `device::Device` is in the file of `device` that defines `Device`; after
+            // `use crate::device`, each `device::Device` is.
+            let [to, rest @ ..] = &*path else { continue };
+            let names = match rest {
+                [] => after(&file.text, &format!("{to}::")),
+                names => names.to_vec(),
+            };
+            for (other, target, file) in files {
+                let defines = || names.iter().any(|name| defines(&file.text, name));
+                if other == to && other != module && defines() {
+                    imported.insert((*below, *target));
+                }
+            }
+        }
+    }
+    let both = imported
+        .iter()
+        .filter(|(a, b)| a < b && imported.contains(&(*b, *a)));
+    both.map(|(a, b)| format!("{a} and {b} import each other"))
+        .collect()
+}
+
+/// Returns the names that follow `path` in the code.
+fn after(text: &str, path: &str) -> Vec<String> {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split(path).skip(1))
+        .map(|rest| {
+            let end = rest.find(|char: char| !char.is_alphanumeric() && char != '_');
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        })
+        .collect()
+}
+
+/// Returns whether a file defines this item, outside of any other.
+fn defines(text: &str, name: &str) -> bool {
+    let kinds = [
+        "struct", "enum", "union", "trait", "fn", "const", "static", "type",
+    ];
+    let lines = text
+        .lines()
+        .filter(|line| line.starts_with(char::is_alphabetic));
+    let mut words = lines.map(|line| {
+        line.split(|char: char| !char.is_alphanumeric() && char != '_')
+            .collect::<Vec<&str>>()
+    });
+    words.any(|words| {
+        words
+            .windows(2)
+            .any(|pair| kinds.contains(&pair[0]) && pair[1] == name)
+    })
+}
+
 /// Divides `kbuild/src/check/elf.rs` into `kbuild` and `check/elf.rs`.
 fn in_source(path: &Path) -> Option<(&str, &str)> {
     let path = path.to_str()?;
@@ -63,10 +136,11 @@ fn graph(files: &[File]) -> Graph {
             continue;
         }
         let tokens: TokenStream = file.text.parse().unwrap();
-        let mut names = BTreeSet::new();
-        imports(tokens, &mut names);
-        for name in names {
-            let to = reexports.get(&name).unwrap_or(&name);
+        let mut paths = BTreeSet::new();
+        imports(tokens, &mut paths);
+        for path in paths {
+            let Some(name) = path.first() else { continue };
+            let to = reexports.get(name).unwrap_or(name);
             if to != from && modules.contains(to.as_str()) {
                 graph.entry(from.to_owned()).or_default().insert(to.clone());
             }
@@ -75,8 +149,8 @@ fn graph(files: &[File]) -> Graph {
     graph
 }
 
-/// Collects the first names of the paths that begin with `crate::`.
-fn imports(tokens: TokenStream, names: &mut BTreeSet<String>) {
+/// Collects the paths that begin with `crate::`, without that word: `device::Device`.
+fn imports(tokens: TokenStream, paths: &mut BTreeSet<Vec<String>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is = |at: usize, text: &str| {
         tokens
@@ -92,39 +166,61 @@ fn imports(tokens: TokenStream, names: &mut BTreeSet<String>) {
                 at += 1;
             }
         } else if is(at, "crate") && is(at + 1, ":") && !(at > 0 && is(at - 1, "$")) {
-            match tokens.get(at + 3) {
-                Some(TokenTree::Ident(name)) => drop(names.insert(name.to_string())),
-                Some(TokenTree::Group(group)) => names.extend(heads(group.stream())),
-                _ => {}
-            }
-            at += 3;
+            at = path(&tokens, at + 3, &mut Vec::new(), paths);
             continue;
         } else if let TokenTree::Group(group) = &tokens[at] {
-            imports(group.stream(), names);
+            imports(group.stream(), paths);
         }
         at += 1;
     }
 }
 
-fn is_braces(token: &TokenTree) -> bool {
-    matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+/// Collects the paths that begin at `at` and continue `before`: more than one for `a::{b, c::d}`.
+/// Returns where they end.
+fn path(
+    tokens: &[TokenTree],
+    mut at: usize,
+    before: &mut Vec<String>,
+    paths: &mut BTreeSet<Vec<String>>,
+) -> usize {
+    let length = before.len();
+    while let Some(token) = tokens.get(at) {
+        match token {
+            TokenTree::Ident(name) => {
+                before.push(name.to_string());
+                at += 1;
+                let colon =
+                    |at: usize| tokens.get(at).is_some_and(|token| token.to_string() == ":");
+                if colon(at) && colon(at + 1) {
+                    at += 2;
+                    continue;
+                }
+                paths.insert(before.clone());
+            }
+            TokenTree::Group(group) if is_braces(token) => {
+                let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+                let mut inside = 0;
+                while inside < inner.len() {
+                    inside = path(&inner, inside, before, paths);
+                    while inside < inner.len() && inner[inside].to_string() != "," {
+                        inside += 1;
+                    }
+                    inside += 1;
+                }
+                at += 1;
+            }
+            _ => {
+                paths.insert(before.clone());
+            }
+        }
+        break;
+    }
+    before.truncate(length);
+    at
 }
 
-/// Returns the first name of each path in `{a::b, c::{d, e}}`.
-fn heads(tokens: TokenStream) -> Vec<String> {
-    let mut heads = Vec::new();
-    let mut first = true;
-    for token in tokens {
-        match token {
-            TokenTree::Ident(name) if first => {
-                heads.push(name.to_string());
-                first = false;
-            }
-            TokenTree::Punct(punct) if punct.as_char() == ',' => first = true,
-            _ => {}
-        }
-    }
-    heads
+fn is_braces(token: &TokenTree) -> bool {
+    matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
 }
 
 /// Returns the modules behind the names that a crate's root re-exports.
@@ -217,4 +313,31 @@ fn a_circle_is_found() {
     files.push(file("host/src/b.rs", "use crate::a;"));
     let found = circle(&graph(&files)).unwrap();
     assert_eq!(found, ["a", "b", "a"]);
+}
+
+#[test]
+fn a_pair_is_found() {
+    let file = |path: &str, text: &str| File {
+        path: path.into(),
+        text: text.to_owned(),
+    };
+    let a = file(
+        "safe/src/a.rs",
+        "use crate::{b::{Thing, deep::Other}, c}; struct A;",
+    );
+    let b = file(
+        "safe/src/b.rs",
+        "pub struct Thing; pub fn f() -> crate::a::A { todo!() }",
+    );
+    let deep = file(
+        "safe/src/b/deep.rs",
+        "pub struct Other; fn g(_: crate::a::Absent) {}",
+    );
+    let files = [
+        ("a", "a.rs", &a),
+        ("b", "b.rs", &b),
+        ("b", "b/deep.rs", &deep),
+    ];
+    assert_eq!(pairs_of(&files), ["a.rs and b.rs import each other"]);
+    assert!(pairs_of(&files[..1]).is_empty());
 }
