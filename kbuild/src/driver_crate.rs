@@ -133,6 +133,7 @@ impl DriverCrate {
             )
             .of_driver());
         };
+        no_own_initialisers(package)?;
         let sys = sys_of(package, metadata).ok_or_else(|| {
             Error::new(
                 manifest.display(),
@@ -236,6 +237,32 @@ impl DriverCrate {
             .map(|name| Self::find(manifest, Some(name)))
             .collect()
     }
+}
+
+/// The crates whose macros the prelude of `linux-driver` has in a sound form.
+const INITIALISERS: [&str; 2] = ["pinned-init", "pin-init"];
+
+/// Returns an error if the driver depends on a crate of [`INITIALISERS`] itself.
+fn no_own_initialisers(package: &Package) -> Result<()> {
+    let own = package
+        .dependencies
+        .iter()
+        .find(|on| on.kind == DependencyKind::Normal && INITIALISERS.contains(&on.name.as_str()));
+    let Some(own) = own else {
+        return Ok(());
+    };
+    Err(Error::new(
+        &package.manifest_path,
+        "linux-driver as the only source of `pin_data` and `pin_init!`: with the macros of the crate \
+         itself, code without `unsafe` can write through any pointer, or move what is pinned",
+        format_args!("a dependency on {}", own.name),
+        format_args!(
+            "remove {} from [dependencies], and write `use linux_driver::prelude::*;`, which has `pin_data`, \
+             `pin_init!`, `try_pin_init!`, `init!` and `try_init!`",
+            own.name
+        ),
+    )
+    .of_driver())
 }
 
 /// Returns the `linux-driver-sys` that the package depends on, however far away; others of its
@@ -345,6 +372,30 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("a dependency on linux-driver"), "{error}");
+    }
+
+    #[test]
+    fn a_driver_has_no_initialisers_but_the_preludes() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let dir = dir.path().join(name);
+            std::fs::create_dir_all(dir.join("src")).unwrap();
+            std::fs::write(dir.join("src/lib.rs"), "").unwrap();
+            let package = format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n{text}");
+            std::fs::write(dir.join("Cargo.toml"), package).unwrap();
+            dir.join("Cargo.toml")
+        };
+        for name in INITIALISERS {
+            write(name, "");
+            let on = format!("[workspace]\n[dependencies]\n{name} = {{ path = \"../{name}\" }}\n");
+            let driver = write("driver", &on);
+            let error = DriverCrate::find(&driver, None).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("a dependency on {name}"))
+                    && error.contains("use linux_driver::prelude::*"),
+                "{error}"
+            );
+        }
     }
 
     fn features(settings: serde_json::Value) -> Result<Vec<String>> {

@@ -279,16 +279,33 @@ fn a_driver_in_a_kernel() {
     assert_trial(printed, &words);
 }
 
-/// The reader's crate is a copy of the tutorial's.
+/// The reader's crate is README's text.
 #[test]
 fn the_readers_first_driver_in_a_kernel() {
+    // The folder of a reader who does as README says: the driver beside the checkout.
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(repository(), dir.path().join("linux-driver")).unwrap();
+    let driver = dir.path().join("edu-first");
+    fs::create_dir_all(driver.join("src")).unwrap();
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    fs::write(driver.join("Cargo.toml"), block(&readme, "toml")).unwrap();
+    fs::write(driver.join("src/lib.rs"), block(&readme, "rust")).unwrap();
     let mut words = of("run --manifest-path").words;
     let path = words
         .iter_mut()
         .find(|word| **word == "../edu-first/Cargo.toml")
         .unwrap();
-    "docs/tutorial/edu-first/Cargo.toml".clone_into(path);
+    *path = driver.join("Cargo.toml").display().to_string();
     assert_trial(of("run --manifest-path"), &words);
+}
+
+/// Returns the text of the only block of this language.
+fn block<'t>(text: &'t str, language: &str) -> &'t str {
+    let start = format!("```{language}\n");
+    let mut after = text.split(start.as_str()).skip(1);
+    let (block, _) = after.next().unwrap().split_once("```").unwrap();
+    assert_eq!(after.next(), None, "one block of {language}");
+    block
 }
 
 #[test]
