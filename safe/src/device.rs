@@ -156,70 +156,54 @@ impl Device<Bound> {
     }
 }
 
-impl core::ops::Deref for Device<Core> {
-    type Target = Device<Exclusive>;
+/// Implements `Deref` of the type `Device` of a bus, from each state to one that says less, and
+/// `AsRef` to the bound `struct device`. The first bracket has the generics of the
+/// implementation, the second the type's arguments before the state. `$raw` names the method with
+/// the pointer that the type's `from_raw` takes.
+macro_rules! device_states {
+    (@deref [$($generics:tt)*] [$($arguments:tt)*] $raw:ident: $from:ident => $to:ident) => {
+        impl<$($generics)*> core::ops::Deref for Device<$($arguments)* $from> {
+            type Target = Device<$($arguments)* $to>;
 
-    fn deref(&self) -> &Device<Exclusive> {
-        // SAFETY: `from_raw` requires that the device is `Exclusive` as long as the reference
-        // lives. Of the callbacks that have `Core` or `Exclusive`, only one runs at a time for a
-        // device. `driver::Turn` ensures that, and so does the device's lock, which is held around
-        // those with `Core`. The borrow ends with the callback.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
+            fn deref(&self) -> &Self::Target {
+                // SAFETY: `from_raw` requires that what `$to` says of the device holds as long as
+                // the reference lives. The borrow ends with the callback that has the device.
+                // - `Exclusive`, from `Core`: of the callbacks that have one of the two, only one
+                //   runs at a time for a device. `driver::Turn` ensures that, and so does the
+                //   device's lock, which is held around those with `Core`.
+                // - `Bound`, from `Core` or `Exclusive`: the device is bound, or being bound, to a
+                //   driver of this module in the callbacks that have them, because `remove` waits
+                //   for them.
+                // - `Bound`, from `Transition`: `unbind` waits for the runtime callbacks.
+                // - `Normal`, from `Bound`: a bound device exists.
+                unsafe { Device::from_raw(self.$raw()) }
+            }
+        }
+    };
+    (@bound [$($generics:tt)*] [$($arguments:tt)*] $from:ident) => {
+        impl<$($generics)*> AsRef<$crate::device::Device<Bound>> for Device<$($arguments)* $from> {
+            fn as_ref(&self) -> &$crate::device::Device<Bound> {
+                let bound: &Device<$($arguments)* Bound> = self;
+                bound.as_ref()
+            }
+        }
+    };
+    ($generics:tt $arguments:tt $raw:ident: $($from:ident => $to:ident),+; Bound => Normal) => {
+        $(
+            $crate::device::device_states!(@deref $generics $arguments $raw: $from => $to);
+            $crate::device::device_states!(@bound $generics $arguments $from);
+        )+
+        $crate::device::device_states!(@deref $generics $arguments $raw: Bound => Normal);
+    };
 }
+pub(crate) use device_states;
 
-impl core::ops::Deref for Device<Exclusive> {
-    type Target = Device<Bound>;
-
-    fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` requires that the device is bound, or being bound, to a driver of this
-        // module as long as the reference lives. It is in the callbacks that have `Core` or
-        // `Exclusive`, because `remove` waits for them. The borrow ends with the callback.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
-}
-
-impl core::ops::Deref for Device<Transition> {
-    type Target = Device<Bound>;
-
-    fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` requires that the device is bound as long as the reference lives. It
-        // is in the runtime callbacks, because `unbind` waits for them. The borrow ends with the
-        // callback.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
-}
-
-impl core::ops::Deref for Device<Bound> {
-    type Target = Device<Normal>;
-
-    fn deref(&self) -> &Device<Normal> {
-        // SAFETY: `from_raw` requires a device that exists as long as the reference lives; a bound
-        // device does.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
+device_states! {
+    [] [] as_raw: Core => Exclusive, Exclusive => Bound, Transition => Bound; Bound => Normal
 }
 
 impl<S: DeviceState> AsRef<Device<S>> for Device<S> {
     fn as_ref(&self) -> &Device<S> {
-        self
-    }
-}
-
-impl AsRef<Device<Bound>> for Device<Core> {
-    fn as_ref(&self) -> &Device<Bound> {
-        self
-    }
-}
-
-impl AsRef<Device<Bound>> for Device<Transition> {
-    fn as_ref(&self) -> &Device<Bound> {
-        self
-    }
-}
-
-impl AsRef<Device<Bound>> for Device<Exclusive> {
-    fn as_ref(&self) -> &Device<Bound> {
         self
     }
 }

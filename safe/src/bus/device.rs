@@ -4,7 +4,6 @@
 //! C header: `include/linux/device.h`; `drivers/base/core.c`.
 
 use core::marker::PhantomData;
-use core::ops::Deref;
 use core::pin::Pin;
 use core::ptr::NonNull;
 
@@ -95,35 +94,8 @@ unsafe impl<B: BusType> Bus for B {
     }
 }
 
-impl<B: BusType> Deref for Device<B, Core> {
-    type Target = Device<B, Bound>;
-
-    fn deref(&self) -> &Device<B, Bound> {
-        // SAFETY: `from_raw` requires that the device is bound, or being bound, as long as the
-        // reference lives. It is in the callbacks that have `Core`, and the borrow ends with them.
-        unsafe { Device::from_raw(self.object()) }
-    }
-}
-
-impl<B: BusType> Deref for Device<B, Transition> {
-    type Target = Device<B, Bound>;
-
-    fn deref(&self) -> &Device<B, Bound> {
-        // SAFETY: `from_raw` requires that the device is bound as long as the reference lives. It
-        // is in the runtime callbacks, because `unbind` waits for them. The borrow ends with the
-        // callback.
-        unsafe { Device::from_raw(self.object()) }
-    }
-}
-
-impl<B: BusType> Deref for Device<B, Bound> {
-    type Target = Device<B, Normal>;
-
-    fn deref(&self) -> &Device<B, Normal> {
-        // SAFETY: `from_raw` requires a device that exists as long as the reference lives; a bound
-        // device does.
-        unsafe { Device::from_raw(self.object()) }
-    }
+device::device_states! {
+    [B: BusType] [B,] object: Core => Bound, Transition => Bound; Bound => Normal
 }
 
 impl<B: BusType, S: DeviceState> AsRef<device::Device<S>> for Device<B, S> {
@@ -131,20 +103,6 @@ impl<B: BusType, S: DeviceState> AsRef<device::Device<S>> for Device<B, S> {
         // SAFETY: the `struct device` of a device in the state `S` is in the state `S`, and lives
         // as long. It is the first field.
         unsafe { device::Device::from_raw(self.object().cast()) }
-    }
-}
-
-impl<B: BusType> AsRef<device::Device<Bound>> for Device<B, Transition> {
-    fn as_ref(&self) -> &device::Device<Bound> {
-        let bound: &Device<B, Bound> = self;
-        bound.as_ref()
-    }
-}
-
-impl<B: BusType> AsRef<device::Device<Bound>> for Device<B, Core> {
-    fn as_ref(&self) -> &device::Device<Bound> {
-        let bound: &Device<B, Bound> = self;
-        bound.as_ref()
     }
 }
 

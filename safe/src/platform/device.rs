@@ -5,7 +5,6 @@
 
 use core::ffi::{CStr, c_int, c_uint};
 use core::marker::PhantomData;
-use core::ops::Deref;
 use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
@@ -190,34 +189,7 @@ impl Device<Bound> {
     }
 }
 
-impl Deref for Device<Core> {
-    type Target = Device<Bound>;
-
-    fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` requires a device that is bound, or being bound. It is in the
-        // callbacks that have `Core`. The borrow ends with the callback.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
-}
-
-impl Deref for Device<Transition> {
-    type Target = Device<Bound>;
-
-    fn deref(&self) -> &Device<Bound> {
-        // SAFETY: `from_raw` requires a bound device. `unbind` waits for the runtime callbacks that
-        // have `Transition`. The borrow ends with the callback.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
-}
-
-impl Deref for Device<Bound> {
-    type Target = Device<Normal>;
-
-    fn deref(&self) -> &Device<Normal> {
-        // SAFETY: `from_raw` requires a device that exists, which a bound device does.
-        unsafe { Device::from_raw(self.as_raw()) }
-    }
-}
+device::device_states!([] [] as_raw: Core => Bound, Transition => Bound; Bound => Normal);
 
 impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
     fn as_ref(&self) -> &device::Device<S> {
@@ -225,20 +197,6 @@ impl<S: DeviceState> AsRef<device::Device<S>> for Device<S> {
         let device = unsafe { &raw mut (*self.as_raw()).dev };
         // SAFETY: the `struct device` of a device in state `S` is in state `S`, and lives as long.
         unsafe { device::Device::from_raw(device) }
-    }
-}
-
-impl AsRef<device::Device<Bound>> for Device<Transition> {
-    fn as_ref(&self) -> &device::Device<Bound> {
-        let bound: &Device<Bound> = self;
-        bound.as_ref()
-    }
-}
-
-impl AsRef<device::Device<Bound>> for Device<Core> {
-    fn as_ref(&self) -> &device::Device<Bound> {
-        let bound: &Device<Bound> = self;
-        bound.as_ref()
     }
 }
 
