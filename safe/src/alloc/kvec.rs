@@ -166,8 +166,8 @@ impl<T, A: Allocator> Vec<T, A> {
         // Fails for more than `isize::MAX` bytes.
         let layout = Layout::array::<T>(capacity).map_err(|_| ENOMEM)?;
         // SAFETY: `realloc` requires
-        // - old memory, if any, of this allocator, with its layout: by the type's invariant `memory`
-        //   returns both;
+        // - old memory, if any, of this allocator, with its layout: by the type's invariant
+        //   `memory` returns both;
         // - a new layout whose size is not 0: neither the capacity nor the size of `T` is 0.
         let memory = unsafe { A::realloc(self.memory(), layout, flags)? };
         // INVARIANT: `realloc` has kept the old values.
