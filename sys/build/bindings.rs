@@ -77,7 +77,10 @@ fn generate(needed: &Needed, kernel: &Kernel) -> Result<String, String> {
     }
     let text = builder.generate().map_err(|e| {
         format!(
-            "{}\n  expected: headers that libclang reads\n  found:    {e}\n  remedy:   see what {} printed above; the headers are those of {}",
+            "{}\n  \
+             expected: headers that libclang reads\n  \
+             found:    {e}\n  \
+             remedy:   see what {} printed above; the headers are those of {}",
             header.display(),
             bindgen::clang_version().full,
             kernel.place.display()
@@ -94,7 +97,12 @@ const NOT_LOOKED_INTO: [&str; 2] = ["task_struct", "sched_statistics"];
 fn load_libclang() -> Result<(), String> {
     clang_sys::load().map_err(|e| {
         format!(
-            "libclang\n  expected: the library, to read the kernel's headers\n  found:    {e}\n  remedy:   install Debian's libclang1, or one of libclang1-14 to libclang1-23 (`cargo xtask doctor` names the one that there is), or set LIBCLANG_PATH to the folder of libclang.so"
+            "libclang\n  \
+             expected: the library, to read the kernel's headers\n  \
+             found:    {e}\n  \
+             remedy:   install Debian's libclang1, or one of libclang1-14 to libclang1-23 (`cargo \
+             xtask doctor` names the one that there is), or set LIBCLANG_PATH to the folder of \
+             libclang.so"
         )
     })
 }

@@ -61,13 +61,23 @@ impl Kernel {
     pub(crate) fn prepared(dir: &Path) -> Result<Self, String> {
         let path = dir.join("kernel.json");
         rerun_if_changed(&path);
-        let kernel: Prepared = read(&path, "a kernel as `cargo xtask build` prepares it", |text| serde_json::from_str(text)).map_err(
-            |e| format!("{e}\n  remedy:   let `cargo xtask build` prepare the kernel again; or unset {PREPARED} to check against a snapshot"),
-        )?;
+        let kernel: Prepared = read(
+            &path,
+            "a kernel as `cargo xtask build` prepares it",
+            |text| serde_json::from_str(text),
+        )
+        .map_err(|e| {
+            format!(
+                "{e}\n  \
+             remedy:   let `cargo xtask build` prepare the kernel again; or unset {PREPARED} to \
+             check against a snapshot"
+            )
+        })?;
         Ok(Self {
             release: kernel.release,
             place: kernel.build_tree,
-            remedy: "use a newer kernel if this one is older than that; if it is newer, it has changed: report it with its release"
+            remedy: "use a newer kernel if this one is older than that; if it is newer, it has \
+             changed: report it with its release"
                 .to_owned(),
             cc_flags: kernel.cc_flags,
             device_table_symbol: kernel.device_table_symbol,

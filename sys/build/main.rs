@@ -50,7 +50,10 @@ fn generate() -> Result<(), String> {
 fn write(path: PathBuf, text: &str) -> Result<(), String> {
     std::fs::write(&path, text).map_err(|e| {
         format!(
-            "{}\n  expected: to write it\n  found:    {e}\n  remedy:   free some space there, or see the message",
+            "{}\n  \
+             expected: to write it\n  \
+             found:    {e}\n  \
+             remedy:   free some space there, or see the message",
             path.display()
         )
     })

@@ -41,8 +41,14 @@ pub(crate) struct Probed {
 
 impl Needed {
     pub(crate) fn read() -> Result<Self, String> {
-        toml::from_str(include_str!("../needed.toml"))
-            .map_err(|e| format!("sys/needed.toml\n  expected: what the comments in it describe\n  found:    {e}\n  remedy:   correct that line"))
+        toml::from_str(include_str!("../needed.toml")).map_err(|e| {
+            format!(
+                "sys/needed.toml\n  \
+             expected: what the comments in it describe\n  \
+             found:    {e}\n  \
+             remedy:   correct that line"
+            )
+        })
     }
 
     /// Returns the structures that are listed, and those whose fields are read or written.
@@ -71,7 +77,14 @@ pub(crate) struct Items {
 
 impl Items {
     pub(crate) fn of(bindings: &str) -> Result<Self, String> {
-        let file = syn::parse_file(bindings).map_err(|e| format!("bindings.rs\n  expected: Rust\n  found:    {e}\n  remedy:   report this with the versions of bindgen and libclang"))?;
+        let file = syn::parse_file(bindings).map_err(|e| {
+            format!(
+                "bindings.rs\n  \
+         expected: Rust\n  \
+         found:    {e}\n  \
+         remedy:   report this with the versions of bindgen and libclang"
+            )
+        })?;
         let mut items = Self {
             structs: BTreeMap::new(),
             functions: BTreeSet::new(),
@@ -175,7 +188,12 @@ pub(crate) fn check(
         return Ok(());
     }
     Err(format!(
-        "bindings to {} ({})\n  expected: all that the safe layer uses; the oldest kernel that works is 6.1\n  found:    {}\n  remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; versions 14, 15, 16, 19 and 22 were tried); else {}\n  made by:  {made_by}",
+        "bindings to {} ({})\n  \
+         expected: all that the safe layer uses; the oldest kernel that works is 6.1\n  \
+         found:    {}\n  \
+         remedy:   if types are opaque, this libclang is at fault: try another (LIBCLANG_PATH; \
+         versions 14, 15, 16, 19 and 22 were tried); else {}\n  \
+         made by:  {made_by}",
         kernel.release,
         kernel.place.display(),
         missing.join("\n            "),

@@ -67,7 +67,10 @@ pub(crate) fn kernel(headers: &Path, c: &Path, named: Option<OsString>) -> Resul
     .map_err(bad)?;
     let Some(build) = snapshot.build else {
         return Err(bad(format!(
-            "{}\n  expected: [build], and constants in kernel.h\n  found:    neither: this snapshot was made of type information alone, without the kernel's headers",
+            "{}\n  \
+             expected: [build], and constants in kernel.h\n  \
+             found:    neither: this snapshot was made of type information alone, without the \
+             kernel's headers",
             path.display()
         )));
     };
@@ -128,7 +131,11 @@ fn unknown(headers: &Path, name: &str) -> String {
         format!("those of {}", there.join(", "))
     };
     format!(
-        "{}\n  expected: a snapshot named {name:?} (by {VARIABLE}, or the default of kernels.toml)\n  found:    {there}\n  remedy:   set {VARIABLE} to one of these, or make it: `cargo xtask snapshot --kernel {name}`",
+        "{}\n  \
+         expected: a snapshot named {name:?} (by {VARIABLE}, or the default of kernels.toml)\n  \
+         found:    {there}\n  \
+         remedy:   set {VARIABLE} to one of these, or make it: `cargo xtask snapshot --kernel \
+         {name}`",
         dir.display()
     )
 }
@@ -138,7 +145,10 @@ fn unknown(headers: &Path, name: &str) -> String {
 fn shims(header: &Path) -> Result<Vec<String>, String> {
     let text = std::fs::read_to_string(header).map_err(|e| {
         format!(
-            "{}\n  expected: the shims\n  found:    {e}\n  remedy:   get the source of linux-driver-sys again",
+            "{}\n  \
+             expected: the shims\n  \
+             found:    {e}\n  \
+             remedy:   get the source of linux-driver-sys again",
             header.display()
         )
     })?;
