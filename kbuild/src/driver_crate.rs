@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 use linux_driver_host::path::fit_for_make;
-use linux_driver_host::{Error, Result, fs, process};
+use linux_driver_host::{Error, Result, process};
 
 /// A driver's crate as cargo's metadata describes it, or a driver in C.
 #[derive(Debug, Clone)]
@@ -18,8 +18,8 @@ pub struct DriverCrate {
     pub dir: PathBuf,
     /// The language that it is written in.
     pub language: Language,
-    /// The manifest of its trials: the table `[package.metadata.linux-driver]` of a crate, or
-    /// `driver.toml` beside a Kbuild file.
+    /// What its manifest says of how it is built: the table `[package.metadata.linux-driver]` of a
+    /// crate.
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,
@@ -45,7 +45,7 @@ pub enum Language {
 }
 
 /// The folders of a workspace with drivers in C, each in a folder of its own.
-const C_FOLDERS: [&str; 2] = ["samples", "tests/drivers"];
+const C_FOLDERS: [&str; 2] = ["samples", "tests/c-drivers"];
 
 impl DriverCrate {
     /// Returns the driver `name` of the workspace of `manifest`, or the crate of `manifest` itself.
@@ -182,25 +182,19 @@ impl DriverCrate {
                 format_args!("{}: allow-features", self.dir.display()),
                 "a list of features' names, as `#![feature(…)]` has them",
                 features,
-                "mend [package.metadata.linux-driver] of its Cargo.toml, or leave it out: then none is allowed",
+                "correct [package.metadata.linux-driver] of its Cargo.toml, or leave it out: then none is allowed",
             )
             .of_driver()
         })
     }
 
     fn in_c(name: &str, dir: PathBuf, target_dir: &Path) -> Result<Self> {
-        let settings = dir.join("driver.toml");
-        let settings = if settings.is_file() {
-            read_toml(&settings)?
-        } else {
-            serde_json::Value::Null
-        };
         Ok(Self {
             name: name.to_owned(),
             module: name.replace('-', "_"),
             dir,
             language: Language::C,
-            settings,
+            settings: serde_json::Value::Null,
             target_dir: target_dir.to_owned(),
             features: Vec::new(),
         })
@@ -343,11 +337,6 @@ fn is_of_network(said: &str) -> bool {
     ]
     .iter()
     .any(|words| said.contains(words))
-}
-
-fn read_toml(path: &Path) -> Result<serde_json::Value> {
-    let text = fs::read_to_string(path)?;
-    toml::from_str(&text).map_err(|e| Error::new(path.display(), "TOML", e, "mend it"))
 }
 
 fn parent(path: &Path) -> PathBuf {

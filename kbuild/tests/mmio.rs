@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! An access of a register, or of a port, in Rust is what it is in C: the functions of
-//! tests/drivers/registers, one for each accessor, beside those of tests/drivers/registers-c, by
+//! tests/drivers/registers, one for each accessor, beside those of tests/c-drivers/registers-c, by
 //! their instructions in the modules that were built for each kernel of the catalogue. Needs
 //! Debian's archive for what is not in the cache yet.
 

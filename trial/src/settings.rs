@@ -1,22 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a driver is tried, as its own manifest says: `[package.metadata.linux-driver]` of a crate,
-//! or `driver.toml` of one in C.
+//! How a driver is tried, as its `trial.toml` says.
 
 use linux_driver_host::{Error, Result};
-use linux_driver_kbuild::DriverCrate;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::{Boot, Machine, Plan, Step};
 use serde::Deserialize;
 
-use crate::scenario::{self, Scenario};
+use crate::scenario::Scenario;
 
 /// How a driver is tried.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Settings {
-    /// Unstable features of Rust that the driver's crates may use; none if it is missing. The build
-    /// reads it from the manifest.
-    pub allow_features: Vec<String>,
     /// The devices that the machine gets, each as QEMU's `-device` takes it.
     pub devices: Vec<String>,
     /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is
@@ -38,14 +33,14 @@ pub struct Settings {
     /// Devices of `devices` that no driver is to bind, VENDOR:DEVICE: each other one has to be
     /// bound once the driver is loaded.
     pub leaves: Vec<String>,
-    /// The driver's name in `/sys/bus/pci/drivers`; the module's name if it is missing.
+    /// The driver's name in `/sys/bus/BUS/drivers`, if it is not the module's. It stands for
+    /// `{driver}` in the file, and for the `driver` that a `bind` or `wait-bound` leaves out.
     pub driver: Option<String>,
-    /// Messages that a probe has to log, as regular expressions.
-    pub probed: Vec<String>,
-    /// Messages that a removal has to log.
-    pub removed: Vec<String>,
-    /// What the driver has to show when it is probed, each a row of the table.
-    pub expect: Vec<Expect>,
+    /// What the driver must log when it is probed, or before the problem that is expected: steps
+    /// without an action.
+    pub logs: Vec<Step>,
+    /// What it must log each time that its device is removed: steps without an action.
+    pub removed: Vec<Step>,
     /// What the module must not be linked with: parts of symbols' names. It is not looked for where
     /// KASAN is: a module tells KASAN of its globals, which keeps all that these refer to.
     pub without: Vec<String>,
@@ -54,15 +49,16 @@ pub struct Settings {
     pub needs_config: Vec<String>,
     /// Options with which it shows nothing.
     pub without_config: Vec<String>,
-    /// What is done with the device while it is bound, before it is removed for the first time.
+    /// Steps while the device is bound, before it is removed for the first time.
     pub used: Vec<Step>,
-    /// Instead of the life of a PCI driver: these steps. The module is `/MODULE.ko` in the machine.
+    /// The steps of the driver's life, instead of the usual ones. The module is `/MODULE.ko` in the
+    /// machine.
     pub steps: Vec<Step>,
-    /// What is done with the driver besides, each in a machine of its own. `scenarios.toml` of the
-    /// driver's folder holds more.
+    /// Further trials, each in a machine of its own.
     pub scenarios: Vec<Scenario>,
-    /// Another driver's `scenarios.toml`, relative to the folder of this one: its twin's.
-    pub scenarios_of: Option<String>,
+    /// The folder of another driver that is tried in the same way, relative to the folder of this
+    /// one. All settings are then those of that folder, but for `driver`.
+    pub twin_of: Option<String>,
     /// The driver is there to make trouble: a regular expression for the kernel message that says
     /// so, with which the run has to end.
     pub expect_problem: Option<String>,
@@ -71,19 +67,9 @@ pub struct Settings {
     pub expect_after: Option<String>,
 }
 
-/// Messages that a driver has to log, one a line, in this order: a file of the driver's folder,
-/// where there is one.
+/// A file of the driver's folder, where there is one: messages that the driver must log, one a line,
+/// in this order.
 pub const EXPECTED: &str = "expected.txt";
-
-/// One thing that a driver has to show.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Expect {
-    /// What it shows, for a person.
-    pub name: String,
-    /// The message that shows it, as a regular expression.
-    pub message: String,
-}
 
 impl Settings {
     /// Makes the machine the one that the driver is tried in.
@@ -122,7 +108,7 @@ impl Settings {
         steps.map(|step| step.timeout_s).sum()
     }
 
-    /// Whether a step runs a program in the machine.
+    /// Returns whether a step runs a program in the machine.
     pub fn runs_programs(&self) -> bool {
         let lives = [&self.used, &self.steps];
         let scenarios = self.scenarios.iter().map(|scenario| &scenario.steps);
@@ -190,32 +176,6 @@ impl Settings {
                 },
             )
         })
-    }
-
-    /// The settings of this driver.
-    pub fn of(source: &DriverCrate) -> Result<Self> {
-        let settings = match &source.settings {
-            serde_json::Value::Null => Ok(Self::default()),
-            settings => serde_json::from_value(settings.clone()),
-        };
-        let mut settings: Self = settings.map_err(|e| {
-            Error::new(
-                format_args!("{}: how the driver is tried", source.dir.display()),
-                "allow-features, devices, ports, machine, smp, memory, qemu-args, append, pci-id, leaves, driver, probed, removed, expect, without, needs-config, without-config, used, steps, scenarios, scenarios-of, expect-problem, expect-after",
-                e,
-                "mend [package.metadata.linux-driver] of its Cargo.toml (in C: driver.toml); samples/edu is an example",
-            )
-        })?;
-        let file = settings.scenarios_of.as_deref().unwrap_or(scenario::FILE);
-        let driver = settings.driver.as_deref().unwrap_or(&source.module);
-        let more = scenario::read(
-            &source.dir.join(file),
-            driver,
-            settings.scenarios_of.is_some(),
-        )?;
-        settings.scenarios.extend(more);
-        scenario::check(&source.dir, &settings.scenarios)?;
-        Ok(settings)
     }
 
     /// The same for a kernel of this configuration.

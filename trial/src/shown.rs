@@ -5,10 +5,11 @@ use std::path::Path;
 
 use linux_driver_host::{Error, Result, fs};
 use linux_driver_kbuild::{DriverCrate, symbols};
-use linux_driver_vm::{Report, StepResult};
+use linux_driver_vm::{Action, Report, Step, StepResult};
 use regex_lite::Regex;
 
 use crate::life::Row;
+use crate::manifest::FILE;
 use crate::settings::{EXPECTED, Settings};
 use crate::steps::{LOADED, PROBED};
 
@@ -32,30 +33,12 @@ pub(crate) fn rows(
             .flat_map(|step| step.messages.iter().map(String::as_str))
             .collect()
     };
-    let probed = settings.probed.iter().map(|message| ("said so", message));
-    let expected = settings
-        .expect
-        .iter()
-        .map(|expect| (expect.name.as_str(), &expect.message));
+    let mut rows = logged(source, &settings.logs, &messages)?;
     let after = settings.expect_after.iter();
-    let after = after.map(|message| ("the kernel goes on", message));
-    let mut rows = Vec::new();
-    for (name, pattern) in probed.chain(expected).chain(after) {
-        let regex = Regex::new(pattern).map_err(|e| {
-            Error::new(
-                format_args!("{}: `{pattern}`", source.dir.display()),
-                "a regular expression",
-                e,
-                "mend it",
-            )
-        })?;
-        let found = messages.iter().find(|message| regex.is_match(message));
-        let detail = found.map_or_else(
-            || format!("no message matches `{pattern}`"),
-            |message| (*message).to_owned(),
-        );
-        rows.push(Row::new(name, found.is_some(), detail));
-    }
+    let after: Vec<Step> = after
+        .map(|message| Step::new("the kernel goes on", Action::Expect {}).expecting(message))
+        .collect();
+    rows.extend(logged(source, &after, &messages)?);
     rows.extend(listed(source, &messages)?);
     let symbols = symbols(ko)?;
     for part in &settings.without {
@@ -66,6 +49,33 @@ pub(crate) fn rows(
             found.is_none(),
             found.cloned().unwrap_or_default(),
         ));
+    }
+    Ok(rows)
+}
+
+/// Returns a row for each of these steps: the messages that it expects must be among `messages`.
+pub(crate) fn logged(source: &DriverCrate, steps: &[Step], messages: &[&str]) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for step in steps {
+        let mut found = Vec::new();
+        let mut missing = None;
+        for pattern in &step.expect {
+            let regex = Regex::new(pattern).map_err(|e| {
+                Error::new(
+                    format_args!("{}: step {:?}", source.dir.join(FILE).display(), step.name),
+                    "a regular expression",
+                    format_args!("`{pattern}`: {e}"),
+                    r"write brackets and the like with a backslash: \(",
+                )
+            })?;
+            match messages.iter().find(|message| regex.is_match(message)) {
+                Some(message) => found.push(*message),
+                None => missing = Some(format!("no message matches `{pattern}`")),
+            }
+        }
+        let ok = missing.is_none();
+        let detail = missing.unwrap_or_else(|| found.join("; "));
+        rows.push(Row::new(&step.name, ok, detail));
     }
     Ok(rows)
 }

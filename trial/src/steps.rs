@@ -10,6 +10,8 @@ use crate::settings::Settings;
 /// The names of the steps in which a driver shows what it has to.
 pub(crate) const LOADED: &str = "loaded";
 pub(crate) const PROBED: &str = "probed";
+/// The name of the step in which the driver shows what it has to when its device is removed.
+pub(crate) const REMOVED: &str = "removed";
 const REBOUND: &str = "bound again";
 const DEVICES_BOUND: &str = "each device is bound";
 
@@ -119,22 +121,12 @@ impl Steps<'_> {
     /// Returns the steps for a driver with a device.
     fn with_device(&self, device: Device) -> Result<Vec<Step>> {
         let settings = self.settings;
-        let driver = settings
-            .driver
-            .clone()
-            .unwrap_or_else(|| self.source.module.clone());
+        let driver = settings.driver_name(self.source).to_owned();
         let folder = format!("/sys/bus/{}/drivers/{driver}", device.bus());
-        let expecting = |step: Step, messages: &[String]| {
-            messages
-                .iter()
-                .fold(step, |step, message| step.expecting(message))
+        let expecting = |step: Step, rows: &[Step]| {
+            let messages = rows.iter().flat_map(|row| &row.expect);
+            messages.fold(step, |step, message| step.expecting(message))
         };
-        let shown: Vec<String> = settings
-            .probed
-            .iter()
-            .chain(settings.expect.iter().map(|expect| &expect.message))
-            .cloned()
-            .collect();
         let mut steps = vec![
             Step::new(
                 LOADED,
@@ -155,14 +147,17 @@ impl Steps<'_> {
         steps.extend([
             expecting(
                 Step::new(
-                    "removed",
+                    REMOVED,
                     Action::Unbind {
                         device: device.clone(),
                     },
                 ),
                 &settings.removed,
             ),
-            expecting(Step::new(REBOUND, Action::Bind { device, driver }), &shown),
+            expecting(
+                Step::new(REBOUND, Action::Bind { device, driver }),
+                &settings.logs,
+            ),
             expecting(
                 Step::new(
                     "unloaded",

@@ -11,7 +11,8 @@ use linux_driver_kbuild::DriverCrate;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::protocol::GUEST_PATH;
 use linux_driver_vm::{
-    Action, Alias, Boots, GuestFile, LeftOut, Machine, Plan, Report, Step, StepResult,
+    Action, Alias, Boots, GuestFile, LeakSearch, LeftOut, Machine, Outcome, Plan, Report, Step,
+    StepResult,
 };
 
 use crate::life::{Life, Row};
@@ -28,7 +29,9 @@ fn search_for_leaks(plan: &mut Plan) {
     if plan.expect_problem.is_none() && !plan.steps.last().is_some_and(ends) {
         plan.steps.push(Step::new(
             "nothing is leaked",
-            Action::Kmemleak { clear: false },
+            Action::Kmemleak {
+                task: LeakSearch::Search,
+            },
         ));
     }
 }
@@ -149,6 +152,14 @@ impl Trial<'_> {
             if step.name == steps::PROBED {
                 rows.append(&mut shown);
             }
+            if step.name == steps::REMOVED && step.outcome != Outcome::NotRun {
+                let messages: Vec<&str> = step.messages.iter().map(String::as_str).collect();
+                rows.extend(shown::logged(
+                    self.source,
+                    &self.settings.removed,
+                    &messages,
+                )?);
+            }
         }
         rows.extend(left_out.map(Row::left_out));
         rows.append(&mut shown);
@@ -160,11 +171,7 @@ impl Trial<'_> {
         Ok(Life {
             kernel: report.release,
             ko: self.ko.to_owned(),
-            driver: self
-                .settings
-                .driver
-                .clone()
-                .unwrap_or_else(|| self.source.module.clone()),
+            driver: self.settings.driver_name(self.source).to_owned(),
             devices: self.settings.devices.clone(),
             ok,
             steps: rows,
@@ -192,7 +199,9 @@ mod tests {
             search_for_leaks(&mut plan);
             matches!(
                 plan.steps.last().map(|step| &step.action),
-                Some(Action::Kmemleak { clear: false })
+                Some(Action::Kmemleak {
+                    task: LeakSearch::Search,
+                })
             )
         };
         let end = Action::Shutdown {

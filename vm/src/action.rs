@@ -4,16 +4,18 @@
 use std::collections::BTreeSet;
 
 use linux_driver_host::Result;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Device;
-use crate::plan::{among, regex, wrong};
 use crate::protocol::GUEST_PATH;
+use crate::wrong::{among, regex, wrong};
 
-/// What a step does.
+/// What a step does. `keys` has how it is written: each variant's first field is called as the
+/// variant is, since that key names the action and holds what it is done to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
+    remote = "Self",
     tag = "do",
     rename_all = "kebab-case",
     rename_all_fields = "kebab-case",
@@ -22,7 +24,9 @@ use crate::protocol::GUEST_PATH;
 pub enum Action {
     /// Loads a module with finit_module(2).
     Load {
-        /// The module, one of the plan's files by its path in the guest.
+        /// The module, one of the plan's files by its path in the guest. Written `edu`, it is
+        /// `/edu.ko`.
+        #[serde(rename = "load", deserialize_with = "module_file")]
         module: String,
         /// Its parameters: `NAME=VALUE NAME=VALUE`.
         #[serde(default)]
@@ -31,11 +35,13 @@ pub enum Action {
     /// Loads what the plan's aliases name for the device's modalias, as udev and modprobe do.
     LoadByAlias {
         /// The device.
+        #[serde(rename = "load-by-alias")]
         device: Device,
     },
     /// Unloads a module with delete_module(2).
     Unload {
         /// The module's name, as in `/proc/modules`.
+        #[serde(rename = "unload")]
         module: String,
     },
     /// Waits until the device is bound to the driver and its `probe` has ended, whichever thread
@@ -43,50 +49,62 @@ pub enum Action {
     /// step or the one before, that the probe failed.
     WaitBound {
         /// The device.
+        #[serde(rename = "wait-bound")]
         device: Device,
-        /// The driver, by its name under `/sys/bus/BUS/drivers`.
+        /// The driver, by its name under `/sys/bus/BUS/drivers`. A `trial.toml` may leave out that of
+        /// the driver that is tried.
+        #[serde(default)]
         driver: String,
     },
     /// Fails unless each PCI device that the machine was given is bound to a driver: those of its
     /// chipset (`00:00.0` and what a q35 has in slot 1f, a pc in slot 1) and bridges aside.
     DevicesBound {
         /// Devices that no driver of the guest binds, and that need none.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(rename = "devices-bound")]
         leaves: Vec<Device>,
     },
     /// Waits until the device is bound to no driver.
     WaitUnbound {
         /// The device.
+        #[serde(rename = "wait-unbound")]
         device: Device,
     },
     /// Waits until there is no such device on its bus.
     WaitGone {
         /// The device.
+        #[serde(rename = "wait-gone")]
         device: Device,
     },
     /// Unbinds the device from its driver through sysfs.
     Unbind {
         /// The device.
+        #[serde(rename = "unbind")]
         device: Device,
     },
     /// Binds the device to the driver through sysfs.
     Bind {
         /// The device.
+        #[serde(rename = "bind")]
         device: Device,
-        /// The driver, by its name under `/sys/bus/BUS/drivers`.
+        /// The driver, by its name under `/sys/bus/BUS/drivers`. A `trial.toml` may leave out that of
+        /// the driver that is tried.
+        #[serde(default)]
         driver: String,
     },
     /// Takes the device away through its `remove` in sysfs: the kernel forgets it, in good order;
     /// the hardware stays.
     Remove {
         /// The device.
+        #[serde(rename = "remove")]
         device: Device,
     },
-    /// Has the PCI bus looked through again: what was removed through sysfs comes back.
+    /// Has the PCI bus scanned again, so that devices that were removed through sysfs come back.
+    /// Written `rescan = true`.
     Rescan {},
     /// Writes to an existing file with one write(2).
     Write {
         /// The file.
+        #[serde(rename = "write")]
         path: String,
         /// What is written; no line end is added.
         data: String,
@@ -94,6 +112,7 @@ pub enum Action {
     /// Reads a file; the step's detail shows what it held.
     Read {
         /// The file.
+        #[serde(rename = "read")]
         path: String,
         /// What it has to hold, white space at both ends aside.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,29 +124,34 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lacks: Option<String>,
     },
-    /// The path is there, now.
+    /// Fails unless the path exists now.
     Exists {
         /// The path.
+        #[serde(rename = "exists")]
         path: String,
     },
-    /// The path is not there, now.
+    /// Fails if the path exists now.
     Absent {
         /// The path.
+        #[serde(rename = "absent")]
         path: String,
     },
     /// Nothing: the step is for its messages.
     Expect {},
-    /// Waits.
+    /// Waits for this long.
+    #[serde(rename = "sleep-ms")]
     Sleep {
         /// How long, in milliseconds.
+        #[serde(rename = "sleep-ms")]
         ms: u64,
     },
 
     /// Does these actions one after the other, again and again. It takes no line of the console.
     Repeat {
         /// How many times.
+        #[serde(rename = "repeat")]
         times: u32,
-        /// How many times in a run that is to be hard: see [`Plan::torture`](crate::Plan::torture).
+        /// How many times with `--torture`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         torture: Option<u32>,
         /// What is done each time.
@@ -140,12 +164,13 @@ pub enum Action {
     },
 
     /// The host takes a device out of the machine in good order, by `device_del` on QEMU's monitor.
-    /// On a port of [`Machine::ports`](crate::Machine::ports) that is a press of the attention
+    /// On one of the trial's `ports` that is a press of the attention
     /// button: the guest's pciehp blinks for 5 s, unbinds the driver and switches the slot off; on
     /// the root bus it is an eject request that ACPI answers. It ends when QEMU says that the
     /// device is deleted.
     Unplug {
         /// The device's `id=` on QEMU's command line or in `plug`.
+        #[serde(rename = "unplug")]
         id: String,
     },
     /// Pulls the PCIe device out of its port with no word before: the hardware is gone, and the
@@ -159,20 +184,23 @@ pub enum Action {
     /// goes off, so the power control of the port's Slot Control register is switched off, with the
     /// port's interrupts held back, and on again: what the kernel sees is a link that went down by
     /// itself. The device has to be directly behind one of
-    /// [`Machine::ports`](crate::Machine::ports).
+    /// the trial's `ports`.
     SurpriseUnplug {
         /// The device.
+        #[serde(rename = "surprise-unplug")]
         device: Device,
     },
     /// The host puts a device into the machine. The kernel switches a port's slot off a second
     /// after a device was pulled out of it, which is waited for first.
     Plug {
         /// The device as an argument of QEMU's `-device`: `edu,bus=port1,id=edu1`.
+        #[serde(rename = "plug")]
         device: String,
     },
     /// The host gives a command to QEMU's monitor (QMP); the step's detail shows the answer.
     Monitor {
         /// The command: `system_wakeup`.
+        #[serde(rename = "monitor")]
         execute: String,
         /// Its arguments.
         #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -182,6 +210,7 @@ pub enum Action {
     /// `pcie_aer_inject_error edu1 COMP_TIMEOUT`. That monitor has no errors, only text.
     MonitorLine {
         /// The line.
+        #[serde(rename = "monitor-line")]
         line: String,
         /// A regular expression that what it prints has to match; without it, it has to print
         /// nothing.
@@ -194,29 +223,32 @@ pub enum Action {
     /// standard error where it fails. Exit codes 1 to 133 are error numbers.
     Exec {
         /// The command and its arguments.
+        #[serde(rename = "exec")]
         args: Vec<String>,
     },
     /// Starts a program in the guest, as `exec` does, and goes on once it says that it is ready.
     Spawn {
         /// What `join` calls it.
+        #[serde(rename = "as")]
         name: String,
         /// The command and its arguments.
+        #[serde(rename = "spawn")]
         args: Vec<String>,
     },
     /// Tells a program that was spawned to come to its end (its standard input ends), and waits for
     /// it.
     Join {
         /// Which.
+        #[serde(rename = "join")]
         name: String,
     },
 
-    /// Searches for memory that nothing refers to any more, and fails with what kmemleak reports.
-    /// Needs `DEBUG_KMEMLEAK`.
+    /// Has kmemleak search for memory that nothing refers to any more. Needs `DEBUG_KMEMLEAK`.
     Kmemleak {
-        /// Instead: forgets all that was found or could be found so far, so that only later leaks
-        /// are reported.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        clear: bool,
+        /// `search`, which fails with what kmemleak reports, or `clear`, which forgets all that was
+        /// found or could be found so far.
+        #[serde(rename = "kmemleak")]
+        task: LeakSearch,
     },
     /// Does the action again and again, and has its 1st, 2nd, 3rd … allocation fail, until it comes
     /// through without a failure having struck. After each failure the device is unbound (the
@@ -227,6 +259,7 @@ pub enum Action {
     FailAllocations {
         /// A `bind` of a device that is unbound, or a `load` of a module that is not loaded. It is
         /// undone afterwards.
+        #[serde(rename = "fail-allocations")]
         action: Box<Action>,
         /// At least as many allocations must have failed, for the step to show something.
         #[serde(default = "one")]
@@ -243,6 +276,7 @@ pub enum Action {
         /// The module's name; it has to be loaded when the action has ended.
         module: String,
         /// What is done.
+        #[serde(rename = "count-allocations")]
         action: Box<Action>,
         /// As many there must be.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,7 +289,7 @@ pub enum Action {
     /// Suspends the machine and has it wake up.
     Suspend {
         /// How deeply: as in `/sys/power/state`.
-        #[serde(default)]
+        #[serde(rename = "suspend")]
         state: SuspendState,
         /// Goes only as far as this, as in `/sys/power/pm_test` (needs `PM_DEBUG`), and stays there
         /// for the kernel's `pm_test_delay` instead of sleeping.
@@ -266,13 +300,35 @@ pub enum Action {
     /// is still expected.
     Shutdown {
         /// How.
-        #[serde(default)]
+        #[serde(rename = "shutdown")]
         how: Shutdown,
     },
 }
 
+/// Reads a module's name, which stands for the file in the guest's root, or the file's path.
+fn module_file<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<String, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    Ok(if word.contains('/') {
+        word
+    } else {
+        format!("/{word}.ko")
+    })
+}
+
 fn one() -> u32 {
     1
+}
+
+/// What kmemleak is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeakSearch {
+    /// Searches, and fails with what is reported.
+    Search,
+    /// Forgets all that was found or could be found so far, so that only later leaks are reported.
+    Clear,
 }
 
 /// How deeply the machine sleeps.
@@ -339,6 +395,24 @@ impl Action {
                 }
                 _ => false,
             }
+    }
+
+    /// Sets the driver of every `bind` and `wait-bound` that names none.
+    pub(crate) fn fill_driver(&mut self, name: &str) {
+        match self {
+            Self::Bind { driver, .. } | Self::WaitBound { driver, .. } if driver.is_empty() => {
+                name.clone_into(driver);
+            }
+            Self::Repeat { actions, .. } => {
+                actions
+                    .iter_mut()
+                    .for_each(|action| action.fill_driver(name));
+            }
+            Self::FailAllocations { action, .. } | Self::CountAllocations { action, .. } => {
+                action.fill_driver(name);
+            }
+            _ => {}
+        }
     }
 
     /// Has it be done as often as its `torture` says. How many times as long it may then take.
@@ -444,7 +518,9 @@ impl<'a> Check<'a> {
                 "one inside another action",
                 "make it the last step",
             )),
-            Action::Unplug { id: word }
+            Action::Bind { driver: word, .. }
+            | Action::WaitBound { driver: word, .. }
+            | Action::Unplug { id: word }
             | Action::Plug { device: word }
             | Action::Monitor { execute: word, .. } => given(place, word),
             Action::MonitorLine { line, prints } => {
@@ -563,7 +639,7 @@ mod tests {
     fn check(actions: &str) -> Result<(), String> {
         let steps: Vec<String> = actions
             .split(';')
-            .map(|action| format!("{{ name = \"s\", action = {{ {} }} }}", action.trim()))
+            .map(|action| format!("{{ name = \"s\", {} }}", action.trim()))
             .collect();
         let text = format!(
             "files = [{{ path = \"/a.ko\", source = \"a\" }}, {{ path = \"/guest\", source = \"g\" }}]\nsteps = [{}]",
@@ -575,35 +651,29 @@ mod tests {
 
     #[test]
     fn programs_are_joined_once() {
-        check(r#"do = "spawn", name = "x", args = ["hold", "/dev/null"]; do = "join", name = "x""#)
-            .unwrap();
+        check(r#"spawn = ["hold", "/dev/null"], as = "x"; join = "x""#).unwrap();
         for (actions, part) in [
-            (r#"do = "spawn", name = "x", args = ["hold"]"#, "a `join`"),
-            (r#"do = "join", name = "x""#, "spawned and not joined"),
+            (r#"spawn = ["hold"], as = "x""#, "a `join`"),
+            (r#"join = "x""#, "spawned and not joined"),
             (
-                r#"do = "spawn", name = "x", args = ["a"]; do = "spawn", name = "x", args = ["a"]"#,
+                r#"spawn = ["a"], as = "x"; spawn = ["a"], as = "x""#,
                 "second \"x\"",
             ),
-            (r#"do = "exec", args = []"#, "a word"),
+            (r#"exec = []"#, "a word"),
             (
-                r#"do = "repeat", times = 2, actions = [{ do = "spawn", name = "x", args = ["a"] }]; do = "join", name = "x""#,
+                r#"repeat = 2, actions = [{ spawn = ["a"], as = "x" }]; join = "x""#,
                 "join each time",
             ),
         ] {
             let error = check(actions).unwrap_err();
             assert!(error.contains(part), "{actions}: {error}");
         }
-        check(
-            r#"do = "repeat", times = 2, actions = [{ do = "spawn", name = "x", args = ["a"] }, { do = "join", name = "x" }]"#,
-        )
-        .unwrap();
+        check(r#"repeat = 2, actions = [{ spawn = ["a"], as = "x" }, { join = "x" }]"#).unwrap();
     }
 
     #[test]
     fn a_program_needs_its_file() {
-        let plan: Plan =
-            toml::from_str(r#"steps = [{ name = "s", action = { do = "exec", args = ["a"] } }]"#)
-                .unwrap();
+        let plan: Plan = toml::from_str(r#"steps = [{ name = "s", exec = ["a"] }]"#).unwrap();
         assert!(plan.runs_programs());
         let error = plan.check().unwrap_err().to_string();
         assert!(error.contains("/guest"), "{error}");
@@ -613,46 +683,37 @@ mod tests {
     fn what_cannot_be_repeated_or_undone_is_refused() {
         for (actions, part) in [
             (
-                r#"do = "repeat", times = 0, actions = [{ do = "expect" }]"#,
+                r#"repeat = 0, actions = [{ exists = "/" }]"#,
                 "at least one time",
             ),
+            (r#"repeat = 1, actions = []"#, "at least one time"),
+            (r#"shutdown = "power-off"; exists = "/""#, "last step"),
             (
-                r#"do = "repeat", times = 1, actions = []"#,
-                "at least one time",
-            ),
-            (r#"do = "shutdown"; do = "expect""#, "last step"),
-            (
-                r#"do = "repeat", times = 1, actions = [{ do = "shutdown" }]"#,
+                r#"repeat = 1, actions = [{ shutdown = "power-off" }]"#,
                 "a step of its own",
             ),
+            (r#"fail-allocations = { exists = "/" }"#, "`bind` or `load`"),
+            (r#"fail-allocations = { load = "b" }"#, "/b.ko"),
             (
-                r#"do = "fail-allocations", action = { do = "expect" }"#,
-                "`bind` or `load`",
-            ),
-            (
-                r#"do = "fail-allocations", action = { do = "load", module = "/b.ko" }"#,
-                "/b.ko",
-            ),
-            (
-                r#"do = "monitor-line", line = "info pci", prints = "(""#,
+                r#"monitor-line = "info pci", prints = "(""#,
                 "regular expression",
             ),
-            (r#"do = "plug", device = " ""#, "a word"),
-            (r#"do = "suspend""#, "`test`"),
+            (r#"plug = " ""#, "a word"),
+            (r#"suspend = "freeze""#, "`test`"),
+            (r#"bind = "platform/a""#, "a word"),
         ] {
             let error = check(actions).unwrap_err();
             assert!(error.contains(part), "{actions}: {error}");
         }
-        check(r#"do = "shutdown", how = "reboot""#).unwrap();
-        check(r#"do = "spawn", name = "x", args = ["a"]; do = "shutdown""#).unwrap();
+        check(r#"shutdown = "reboot""#).unwrap();
+        check(r#"spawn = ["a"], as = "x"; shutdown = "power-off""#).unwrap();
     }
 
     #[test]
     fn what_is_inside_an_action_counts() {
-        let plan: Plan = toml::from_str(
-            r#"steps = [{ name = "s", action = { do = "repeat", times = 2, actions = [{ do = "unplug", id = "a" }] } }]"#,
-        )
-        .unwrap();
+        let plan: Plan =
+            toml::from_str(r#"steps = [{ name = "s", repeat = 2, actions = [{ unplug = "a" }] }]"#)
+                .unwrap();
         assert!(plan.asks_host() && !plan.runs_programs());
     }
 }

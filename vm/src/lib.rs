@@ -6,6 +6,7 @@
 //! [`device`] for how a device is named and [`errno`] for expected failures), [`machine`] is what
 //! it happens on, [`mod@run`] boots the one with the other and [`report`] is what came of it.
 //! Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP),
+//! `keys` is how a step is written, `wrong` the errors for a plan that cannot be run,
 //! `initramfs` packs the guest's first file system, `protocol` is what the program in the guest
 //! says on the console, `mailbox` is how a job reaches a machine
 //! whose boot is [`saved`], `probe` reads what the kernel says of a failed probe, `watch` waits for a
@@ -23,6 +24,7 @@ pub mod device;
 pub mod errno;
 pub mod init_program;
 pub mod initramfs;
+mod keys;
 pub mod machine;
 pub mod mailbox;
 mod monitor;
@@ -38,8 +40,9 @@ pub mod taint;
 pub mod text;
 mod transcript;
 mod watch;
+mod wrong;
 
-pub use action::{Action, Shutdown, SuspendState, SuspendTest};
+pub use action::{Action, LeakSearch, Shutdown, SuspendState, SuspendTest};
 pub use device::Device;
 pub use errno::Errno;
 pub use machine::{Machine, needs};

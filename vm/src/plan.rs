@@ -6,13 +6,13 @@
 //!     files = [{ path = "/edu.ko", source = "target/edu.ko" }]
 //!
 //!     [[steps]]
-//!     name = "the driver loads and binds its device"
-//!     action = { do = "load", module = "/edu.ko" }
+//!     name = "loads, and is bound to its device"
+//!     load = "edu"
 //!     expect = ["edu 0000:.*: probed"]
 //!
 //!     [[steps]]
-//!     name = "it cannot be loaded twice"
-//!     action = { do = "load", module = "/edu.ko" }
+//!     name = "cannot be loaded twice"
+//!     load = "edu"
 //!     fails = "EEXIST"
 //! "#)?;
 //! plan.check()?;
@@ -22,13 +22,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use linux_driver_host::{Error, Result};
-use regex_lite::Regex;
+use linux_driver_host::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::Errno;
 use crate::action::{Action, Check};
 use crate::protocol::{INIT_PATH, JOB_PATH, WAIT_PATH};
+use crate::wrong::{among, regex, wrong};
 
 /// Files for the guest, and steps that run one after the other until one fails.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,7 +76,7 @@ pub struct Alias {
 /// One step: it passes if its action did (or failed as it was to), and meanwhile every expected
 /// message came, and none that was never to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
     /// What the step shows, for a person.
     pub name: String,
@@ -101,7 +101,7 @@ pub struct Step {
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,
     /// What the kernel's configuration must have for the step to mean anything, such as
-    /// `DEBUG_KMEMLEAK`: [`Plan::leave_out`] takes the step out of a plan for a kernel without it.
+    /// `DEBUG_KMEMLEAK`. The step is left out in a kernel without it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_config: Vec<String>,
 }
@@ -158,6 +158,11 @@ impl Step {
     pub fn failing_with(mut self, errno: Errno) -> Self {
         self.fails = Some(errno);
         self
+    }
+
+    /// Sets the driver of each `bind` and `wait-bound` of the step that names none.
+    pub fn fill_driver(&mut self, name: &str) {
+        self.action.fill_driver(name);
     }
 
     /// The same step, which may take this many seconds.
@@ -315,46 +320,6 @@ fn is_option(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// Refuses a path in the guest that is none of the plan's files.
-pub(crate) fn among(place: &str, path: &str, paths: &BTreeSet<&str>) -> Result<()> {
-    if paths.contains(path) {
-        return Ok(());
-    }
-    let there: Vec<&str> = paths.iter().copied().collect();
-    let found = if there.is_empty() {
-        "no files".to_owned()
-    } else {
-        there.join(", ")
-    };
-    Err(wrong(
-        place,
-        format_args!("{path:?} among the plan's files"),
-        found,
-        "add it to `files`, or correct the path",
-    ))
-}
-
-/// A regular expression of the plan's.
-pub(crate) fn regex(place: &str, pattern: &str) -> Result<Regex> {
-    Regex::new(pattern).map_err(|e| {
-        wrong(
-            place,
-            "a regular expression",
-            format_args!("{pattern:?}: {e}"),
-            r"write brackets and the like with a backslash: \(",
-        )
-    })
-}
-
-pub(crate) fn wrong(
-    place: impl std::fmt::Display,
-    expected: impl std::fmt::Display,
-    found: impl std::fmt::Display,
-    remedy: &str,
-) -> Error {
-    Error::new(format_args!("plan, {place}"), expected, found, remedy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,43 +333,43 @@ mod tests {
     }
 
     #[test]
-    fn every_action_reads_from_toml_and_back() {
+    fn every_action_is_read_as_it_is_written() {
         let text = r#"
             expect-problem = "Oops"
             files = [{ path = "/a.ko", source = "x/a.ko" }, { path = "/guest", source = "x/guest" }]
             aliases = [{ pattern = "pci:*", module = "/a.ko" }]
             steps = [
-                { name = "1", action = { do = "load", module = "/a.ko", params = "n=1" }, expect = ["a"], fails = "EBUSY", timeout-s = 3 },
-                { name = "2", action = { do = "load-by-alias", device = "pci:1234:11e8#1" } },
-                { name = "3", action = { do = "unload", module = "a" }, fails = 11 },
-                { name = "4", action = { do = "wait-bound", device = "pci:1234:11e8", driver = "a" } },
-                { name = "5", action = { do = "wait-unbound", device = "platform/a" } },
-                { name = "6", action = { do = "unbind", device = "platform/a" } },
-                { name = "7", action = { do = "bind", device = "platform/a", driver = "a" } },
-                { name = "8", action = { do = "write", path = "/a", data = "1" } },
-                { name = "9", action = { do = "read", path = "/a", equals = "1", holds = "1", lacks = "2" } },
-                { name = "10", action = { do = "exists", path = "/a" } },
-                { name = "11", action = { do = "absent", path = "/b" } },
-                { name = "12", action = { do = "expect" }, expect = ["b"], exactly = true, never = ["c"] },
-                { name = "13", action = { do = "sleep", ms = 5 } },
-                { name = "14", action = { do = "wait-gone", device = "pci:1234:11e8" } },
-                { name = "15", action = { do = "remove", device = "pci:1234:11e8" } },
-                { name = "16", action = { do = "rescan" } },
-                { name = "17", action = { do = "repeat", times = 3, torture = 9, quiet = true, actions = [{ do = "rescan" }, { do = "sleep", ms = 1 }] } },
-                { name = "18", action = { do = "unplug", id = "edu1" } },
-                { name = "19", action = { do = "surprise-unplug", device = "pci:1234:11e8" } },
-                { name = "20", action = { do = "plug", device = "edu,bus=port1,id=edu1" } },
-                { name = "21", action = { do = "monitor", execute = "query-status", arguments = { a = 1, b = { c = "x" } } } },
-                { name = "22", action = { do = "monitor-line", line = "info pci", prints = "edu" } },
-                { name = "23", action = { do = "exec", args = ["a", "b"] } },
-                { name = "24", action = { do = "spawn", name = "x", args = ["a", "b"] } },
-                { name = "25", action = { do = "join", name = "x" } },
-                { name = "26", action = { do = "kmemleak", clear = true }, needs-config = ["DEBUG_KMEMLEAK"] },
-                { name = "27", action = { do = "fail-allocations", action = { do = "load", module = "/a.ko" }, at-least = 5, spares = "f" } },
-                { name = "28", action = { do = "count-allocations", module = "a", action = { do = "load", module = "/a.ko" }, at-most = 1 } },
-                { name = "29", action = { do = "suspend", state = "mem", test = "devices" } },
-                { name = "30", action = { do = "devices-bound", leaves = ["pci:1af4:1110"] } },
-                { name = "31", action = { do = "shutdown", how = "reboot" } },
+                { name = "1", load = "/a.ko", params = "n=1", expect = ["a"], fails = "EBUSY", timeout-s = 3 },
+                { name = "2", load-by-alias = "pci:1234:11e8#1" },
+                { name = "3", unload = "a", fails = 11 },
+                { name = "4", wait-bound = "pci:1234:11e8", driver = "a" },
+                { name = "5", wait-unbound = "platform/a" },
+                { name = "6", unbind = "platform/a" },
+                { name = "7", bind = "platform/a", driver = "a" },
+                { name = "8", write = "/a", data = "1" },
+                { name = "9", read = "/a", equals = "1", holds = "1", lacks = "2" },
+                { name = "10", exists = "/a" },
+                { name = "11", absent = "/b" },
+                { name = "12", expect = ["b"], exactly = true, never = ["c"] },
+                { name = "13", sleep-ms = 5 },
+                { name = "14", wait-gone = "pci:1234:11e8" },
+                { name = "15", remove = "pci:1234:11e8" },
+                { name = "16", rescan = true },
+                { name = "17", repeat = 3, torture = 9, quiet = true, actions = [{ rescan = true }, { sleep-ms = 1 }] },
+                { name = "18", unplug = "edu1" },
+                { name = "19", surprise-unplug = "pci:1234:11e8" },
+                { name = "20", plug = "edu,bus=port1,id=edu1" },
+                { name = "21", monitor = "query-status", arguments = { a = 1, b = { c = "x" } } },
+                { name = "22", monitor-line = "info pci", prints = "edu" },
+                { name = "23", exec = ["a", "b"] },
+                { name = "24", spawn = ["a", "b"], as = "x" },
+                { name = "25", join = "x" },
+                { name = "26", kmemleak = "clear", needs-config = ["DEBUG_KMEMLEAK"] },
+                { name = "27", fail-allocations = { load = "a" }, at-least = 5, spares = "f" },
+                { name = "28", count-allocations = { load = "a" }, module = "a", at-most = 1 },
+                { name = "29", suspend = "mem", test = "devices" },
+                { name = "30", devices-bound = ["pci:1af4:1110"] },
+                { name = "31", shutdown = "reboot" },
             ]
         "#;
         let plan = plan(text);
@@ -425,9 +390,9 @@ mod tests {
     #[test]
     fn a_misspelt_field_is_refused() {
         for step in [
-            r#"{ name = "1", action = { do = "sleep", ms = 5, s = 1 } }"#,
-            r#"{ name = "1", action = { do = "sleep", ms = 5 }, expects = ["a"] }"#,
-            r#"{ name = "1", action = { do = "doze", ms = 5 } }"#,
+            r#"{ name = "1", sleep-ms = 5, s = 1 }"#,
+            r#"{ name = "1", sleep-ms = 5, expects = ["a"] }"#,
+            r#"{ name = "1", doze-ms = 5 }"#,
         ] {
             assert!(
                 toml::from_str::<Plan>(&format!("steps = [{step}]")).is_err(),
@@ -438,9 +403,7 @@ mod tests {
 
     #[test]
     fn a_step_without_its_module_is_refused() {
-        let text = refused(&plan(
-            r#"steps = [{ name = "one", action = { do = "load", module = "/a.ko" } }]"#,
-        ));
+        let text = refused(&plan(r#"steps = [{ name = "one", load = "/a.ko" }]"#));
         assert!(
             text.contains("step \"one\"") && text.contains("/a.ko") && text.contains("no files"),
             "{text}"
@@ -453,9 +416,9 @@ mod tests {
         let text = |needs: &str| {
             format!(
                 r#"steps = [
-                    {{ name = "one", action = {{ do = "expect" }}, timeout-s = 90 }},
-                    {{ name = "two", action = {{ do = "expect" }}, needs-config = ["{needs}"] }},
-                    {{ name = "three", action = {{ do = "expect" }}, timeout-s = 1 }},
+                    {{ name = "one", timeout-s = 90 }},
+                    {{ name = "two", needs-config = ["{needs}"] }},
+                    {{ name = "three", timeout-s = 1 }},
                 ]"#
             )
         };
@@ -483,8 +446,7 @@ mod tests {
     #[test]
     fn a_wrong_pattern_is_refused() {
         for field in ["expect", "never"] {
-            let step =
-                format!(r#"{{ name = "one", action = {{ do = "expect" }}, {field} = ["a(b"] }}"#);
+            let step = format!(r#"{{ name = "one", {field} = ["a(b"] }}"#);
             let text = refused(&plan(&format!("steps = [{step}]")));
             assert!(text.contains("a(b") && text.contains(field), "{text}");
         }

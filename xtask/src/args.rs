@@ -30,7 +30,7 @@ pub(crate) struct KernelArgs {
 /// Which driver.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct DriverArgs {
-    /// The driver: a crate of the workspace, or a folder of samples/ or tests/drivers/ with a
+    /// The driver: a crate of the workspace, or a folder of samples/ or tests/c-drivers/ with a
     /// Kbuild file [default: the one in whose folder this is run; in the repository's own folder
     /// edu]
     #[arg(short, long, value_name = "NAME")]

@@ -13,7 +13,7 @@ use linux_driver_trial::{Programs, Settings, Trial};
 /// Build a driver, boot a kernel with it in a virtual machine, and lead it through its life
 ///
 /// The kernel is a stock one, or debug-6.12, which reports what a driver gets wrong. The machine is
-/// QEMU's, with the device that the driver's manifest names. The driver is loaded by its alias,
+/// QEMU's, with the devices that the driver's trial.toml names. The driver is loaded by its alias,
 /// bound, looked at, unbound, bound again and unloaded; a kernel message that means trouble ends
 /// the run.
 #[derive(clap::Args)]
@@ -33,8 +33,8 @@ pub(crate) struct Args {
     /// the driver's manifest names]
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
-    /// One of the driver's scenarios, by its name, instead of its life: see `scenarios.toml` of
-    /// samples/edu
+    /// One of the driver's scenarios, by its name, instead of its life: see
+    /// samples/edu/trial.toml
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
     /// Repeat as often as the scenario's `torture` says

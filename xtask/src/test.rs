@@ -29,7 +29,7 @@ use self::queue::{Closing, Queue};
 
 /// Pass every test of the project
 ///
-/// The tests of the crates, what must not compile, and every driver of samples/ and tests/drivers/
+/// The tests of the crates, what must not compile, and every driver of samples/ and tests/
 /// in every kernel of the catalogue.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:

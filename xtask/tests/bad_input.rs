@@ -773,8 +773,49 @@ fn fails_to_run(driver: &Crate, device: &str) -> serde_json::Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// A manifest that says nothing but which device the machine has: the module's aliases say which ID
-/// is looked for.
+/// What is wrong in a `trial.toml` is found before anything is built.
+#[test]
+fn a_trial_that_cannot_be_read() {
+    let driver = Crate::driver("bad-trial", &format!("{}{MODULE}", good_driver("")));
+    let manifest = fs::read_to_string(driver.manifest()).unwrap();
+    let wrong = |parts: &[&str]| {
+        let ran = run(&mut xtask(["run", "--manifest-path", &driver.manifest()]));
+        assert_eq!(ran.status.code(), Some(2), "{ran:#?}");
+        for part in parts {
+            assert!(ran.stderr.contains(part), "no {part:?} in {ran:#?}");
+        }
+    };
+    for (text, parts) in [
+        (
+            "devises = [\"edu\"]",
+            ["trial.toml", "`devises`", "`devices`"],
+        ),
+        (
+            "[[steps]]\nname = \"one\"\nlaod = \"bad_trial\"",
+            ["step \"one\"", "`laod`", "load-by-alias"],
+        ),
+        (
+            "[[steps]]\nname = \"one\"\nload = 1",
+            ["step \"one\"", "`load`", "a string"],
+        ),
+        (
+            "[[steps]]\nname = \"one\"",
+            ["step \"one\"", "with neither", "load = "],
+        ),
+    ] {
+        driver.write("trial.toml", text);
+        wrong(&parts);
+    }
+    driver.write("trial.toml", "");
+    driver.write(
+        "Cargo.toml",
+        &format!("{manifest}\n[package.metadata.linux-driver]\ndevices = [\"edu\"]\n"),
+    );
+    wrong(&["Cargo.toml", "`devices`", "move it to", "trial.toml"]);
+}
+
+/// A trial that says nothing but which device the machine has: the module's aliases say which ID is
+/// looked for.
 #[test]
 fn a_device_that_no_driver_binds_is_a_failure() {
     let code = good_driver("").replace(
@@ -782,13 +823,7 @@ fn a_device_that_no_driver_binds_is_a_failure() {
         "if scaled(1) == 1 {\n                return Err(linux_driver::error::code::EINVAL);\n            }\n            Ok(Scale)",
     );
     let driver = Crate::driver("bad-probe", &format!("{code}{MODULE}"));
-    let manifest = fs::read_to_string(driver.manifest()).unwrap();
-    driver.write(
-        "Cargo.toml",
-        &format!(
-            "{manifest}\n[package.metadata.linux-driver]\ndevices = [\"edu\"]\ndriver = \"scale\"\n"
-        ),
-    );
+    driver.write("trial.toml", "devices = [\"edu\"]\ndriver = \"scale\"\n");
     let row = |life: &serde_json::Value, name: &str| {
         let rows = life["steps"].as_array().unwrap();
         let row = rows.iter().find(|row| row["name"] == name);

@@ -149,7 +149,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             let program = world.programs().take(name)?;
             return program.end(deadline);
         }
-        Action::Kmemleak { clear } => return kmemleak::scan(*clear, deadline),
+        Action::Kmemleak { task } => return kmemleak::scan(*task, deadline),
         Action::FailAllocations {
             action,
             at_least,

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use linux_driver_vm::LeakSearch;
+
 use crate::action::{Failure, Result, read, write};
 
 const FILE: &str = "/sys/kernel/debug/kmemleak";
@@ -13,9 +15,9 @@ const FILE: &str = "/sys/kernel/debug/kmemleak";
 const AGE: Duration = Duration::from_millis(5500);
 
 /// Searches, and fails with what is found; or has everything so far forgotten.
-pub(crate) fn scan(clear: bool, deadline: Instant) -> Result {
+pub(crate) fn scan(task: LeakSearch, deadline: Instant) -> Result {
     let file = Path::new(FILE);
-    if clear {
+    if task == LeakSearch::Clear {
         write(file, "scan")?;
         write(file, "clear")?;
         return Ok(String::new());

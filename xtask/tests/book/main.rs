@@ -329,15 +329,12 @@ fn readmes_driver_is_the_tutorials_first() {
     let dir = repository().join("docs/tutorial/edu-first");
     let source = anchored(&read(&dir.join("src/lib.rs")), "all").unwrap();
     assert_eq!(blocks(&readme, "rust"), [source]);
-    let (printed, manifest) = (
-        blocks(&readme, "toml").concat(),
-        read(&dir.join("Cargo.toml")),
-    );
-    for anchor in ["package", "trial"] {
-        let part = anchored(&manifest, anchor).unwrap();
+    let printed = blocks(&readme, "toml").concat();
+    for (file, anchor) in [("Cargo.toml", "package"), ("trial.toml", "trial")] {
+        let part = anchored(&read(&dir.join(file)), anchor).unwrap();
         assert!(
             printed.contains(&part),
-            "README's Cargo.toml lacks:\n{part}\nIt is:\n{printed}"
+            "README's {file} lacks:\n{part}\nIt is:\n{printed}"
         );
     }
 }

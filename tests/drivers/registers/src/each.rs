@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A function for each accessor, as ../../registers-c has them in C: kbuild/tests/mmio.rs compares
+//! A function for each accessor, as tests/c-drivers/registers-c has them in C: kbuild/tests/mmio.rs compares
 //! their instructions.
 
 use linux_driver::io::{Mmio, Ports, Register};
