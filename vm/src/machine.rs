@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use linux_driver_host::packages::Need;
@@ -14,6 +15,14 @@ use crate::report::Accel;
 
 /// The program that is the machine.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
+
+/// Whether KVM has failed to bring a machine up that emulation brought up, since we started.
+static KVM_FAILED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that KVM has failed to bring such a machine up: no other machine tries it.
+pub(crate) fn kvm_failed() {
+    KVM_FAILED.store(true, Ordering::Relaxed);
+}
 
 /// A virtual machine, and the kernel that it boots.
 #[derive(Debug, Clone)]
@@ -66,6 +75,7 @@ impl Machine {
     /// guest is up.
     pub(crate) fn accels(&self) -> &'static [Accel] {
         if self.kvm
+            && !KVM_FAILED.load(Ordering::Relaxed)
             && OpenOptions::new()
                 .read(true)
                 .write(true)

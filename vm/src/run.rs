@@ -13,7 +13,7 @@ use linux_driver_host::process::{Running, check_interrupted};
 use linux_driver_host::{Error, Result, fs};
 
 use crate::initramfs;
-use crate::machine::Machine;
+use crate::machine::{Machine, kvm_failed};
 use crate::outside::Outside;
 use crate::plan::Plan;
 use crate::report::{Accel, Ending, Report, StepResult};
@@ -32,6 +32,8 @@ const QUIET: Duration = Duration::from_millis(1500);
 const POWER_OFF: Duration = Duration::from_secs(15);
 /// How long KVM may take to bring our program up before emulation is tried instead.
 const KVM_UP: Duration = Duration::from_secs(30);
+/// How QEMU says that KVM cannot run the guest.
+const KVM_ERROR: &str = "KVM internal error";
 /// How often we look for a signal.
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
@@ -68,6 +70,9 @@ pub fn run(
         // keeping the promise it fails in many ways. Emulation then tells whether it was the
         // kernel.
         if transcript.up() || number + 1 == accels.len() {
+            if transcript.up() && number > 0 {
+                kvm_failed();
+            }
             return ran.report(machine, transcript);
         }
     }
@@ -250,6 +255,10 @@ fn follow(
                 if done.is_none() && transcript.done() {
                     done = Some(now);
                 }
+            }
+            // QEMU then stops the machine, and waits for a person to look at it.
+            Ok(Line::Said(line)) if !transcript.up() && line.starts_with(KVM_ERROR) => {
+                return Ok(Some(Followed::TimeLimit));
             }
             Ok(Line::Said(line)) if said.len() < SAID => said.push(line),
             Ok(Line::Said(_)) => {}
