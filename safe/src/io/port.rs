@@ -36,8 +36,8 @@ macro_rules! accessors {
         pub fn $read<const OFFSET: usize>(&self) -> $type {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the accessor requires a port that reaches only a device, and that no other
-            // code uses. The offset is checked against `SIZE` above, and the invariant says that the
-            // driver's region has at least `SIZE` ports.
+            // code uses. The offset is checked against `SIZE` above, and the invariant says that
+            // the driver's region has at least `SIZE` ports.
             unsafe { arch::$read(self.start.wrapping_add(OFFSET as u16)) }
         }
 
@@ -48,8 +48,8 @@ macro_rules! accessors {
         pub fn $write<const OFFSET: usize>(&self, value: $type) {
             const { Self::in_bounds::<$type>(OFFSET) };
             // SAFETY: the accessor requires a port that reaches only a device, and that no other
-            // code uses. The offset is checked against `SIZE` above, and the invariant says that the
-            // driver's region has at least `SIZE` ports.
+            // code uses. The offset is checked against `SIZE` above, and the invariant says that
+            // the driver's region has at least `SIZE` ports.
             unsafe { arch::$write(self.start.wrapping_add(OFFSET as u16), value) }
         }
 
