@@ -288,8 +288,16 @@ fn the_readers_first_driver_in_a_kernel() {
     let driver = dir.path().join("edu-first");
     fs::create_dir_all(driver.join("src")).unwrap();
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    fs::write(driver.join("Cargo.toml"), block(&readme, "toml")).unwrap();
-    fs::write(driver.join("src/lib.rs"), block(&readme, "rust")).unwrap();
+    // The manifest, and how the driver is tried if that is a file of its own.
+    let tables = blocks(&readme, "toml");
+    assert!(tables.len() <= 2, "{tables:?}");
+    for (name, text) in ["Cargo.toml", "trial.toml"].iter().zip(tables) {
+        fs::write(driver.join(name), text).unwrap();
+    }
+    let [source] = blocks(&readme, "rust")[..] else {
+        panic!("README has one driver")
+    };
+    fs::write(driver.join("src/lib.rs"), source).unwrap();
     let mut words = of("run --manifest-path").words;
     let path = words
         .iter_mut()
@@ -299,13 +307,13 @@ fn the_readers_first_driver_in_a_kernel() {
     assert_trial(of("run --manifest-path"), &words);
 }
 
-/// Returns the text of the only block of this language.
-fn block<'t>(text: &'t str, language: &str) -> &'t str {
+/// Returns the texts of the blocks of this language.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let start = format!("```{language}\n");
-    let mut after = text.split(start.as_str()).skip(1);
-    let (block, _) = after.next().unwrap().split_once("```").unwrap();
-    assert_eq!(after.next(), None, "one block of {language}");
-    block
+    let after = text.split(start.as_str()).skip(1);
+    after
+        .map(|after| after.split_once("```").unwrap().0)
+        .collect()
 }
 
 #[test]
