@@ -6,8 +6,9 @@
 //! its own. A *step* is one action with what is expected of it.
 //!
 //! One idea a module: [`settings`] is what a driver's `trial.toml` says, [`manifest`] reads it,
-//! [`scenario`] is one of its scenarios, `steps` has the steps of a life, [`trial`] runs them with the [`programs`] in the machine, `shown` looks for
-//! what the driver had to show, and [`life`] is the report.
+//! [`scenario`] is one of its scenarios, `steps` has the steps of a life, [`trial`] runs them with
+//! the [`programs`] in the machine, `shown` looks for what the driver had to show, and [`life`] is
+//! the report.
 
 // `linux_driver_host::output` does not panic where nobody reads.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
