@@ -67,8 +67,8 @@ pub struct Settings {
     pub expect_after: Option<String>,
 }
 
-/// A file of the driver's folder, where there is one: messages that the driver must log, one a line,
-/// in this order.
+/// A file of the driver's folder, where there is one: messages that the driver must log, one a
+/// line, in this order.
 pub const EXPECTED: &str = "expected.txt";
 
 impl Settings {
