@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What was downloaded or built once, kept outside the checkout.
+//! The cache: a folder outside the checkout that keeps what was downloaded or built once.
 //!
-//! An entry is a folder `KIND/NAME-HASH`, where the hash is over all that the entry depends on. It
-//! is made in a staging folder beside its place and renamed into it when complete: an entry that
-//! exists is whole. A lock an entry lets two runs ask for the same one at the same time, and lets
-//! the later run sweep what a killed run left.
+//! An entry is a folder `KIND/NAME-HASH`. The hash covers all that the entry depends on. An entry
+//! is made in a staging folder beside its final path and renamed when it is complete, so an entry
+//! that exists is complete. Each entry has a lock. Two runs can ask for the same entry at the same
+//! time, and the later run removes what a killed run left.
 
 use std::ffi::CString;
 use std::fs::{self, File, TryLockError};
@@ -19,24 +19,24 @@ use sha2::{Digest, Sha256};
 use crate::path::fit_for_make;
 use crate::{Error, Result, process, progress};
 
-/// The folder of cached entries.
+/// A folder of cached entries.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
 }
 
-/// All that an entry depends on, as a hash.
+/// A hash of all that an entry depends on.
 #[derive(Debug, Clone, Default)]
 pub struct Key(Sha256);
 
 impl Key {
-    /// A key over nothing yet.
+    /// Returns a key over nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The key with one more thing that the entry depends on. Its length goes in too: no two lists
-    /// collide.
+    /// Adds one more thing that the entry depends on. The key covers its length too, so two
+    /// different lists never give the same key.
     #[must_use]
     pub fn with(mut self, part: impl AsRef<[u8]>) -> Self {
         let part = part.as_ref();
@@ -45,13 +45,13 @@ impl Key {
         self
     }
 
-    /// The key with the contents of a file.
+    /// Adds the contents of a file.
     pub fn with_file(self, path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
         Ok(self.with(bytes))
     }
 
-    /// The hash, 16 hexadecimal digits of it.
+    /// Returns the first 16 hexadecimal digits of the hash.
     pub fn hex(&self) -> String {
         self.0
             .clone()
@@ -64,7 +64,7 @@ impl Key {
 }
 
 impl Cache {
-    /// The user's cache: `$LINUX_DRIVER_CACHE`, else `$XDG_CACHE_HOME/linux-driver`, else
+    /// Opens the user's cache: `$LINUX_DRIVER_CACHE`, else `$XDG_CACHE_HOME/linux-driver`, else
     /// `~/.cache/linux-driver`.
     pub fn of_user() -> Result<Self> {
         let set = |name: &str| {
@@ -79,15 +79,18 @@ impl Cache {
                 Error::new(
                     "environment",
                     "LINUX_DRIVER_CACHE, XDG_CACHE_HOME or HOME",
-                    "none of them set",
+                    "none of these environment variables",
                     "set LINUX_DRIVER_CACHE to a folder for the cache",
                 )
             })?;
         Self::at(&root)
     }
 
-    /// A cache in this folder, which is made if it is missing. Kbuild works in it, so that not
-    /// every path will do.
+    /// Opens the cache in this folder, and makes the folder if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Kbuild works inside the cache, so a path that make cannot handle is refused.
     pub fn at(root: &Path) -> Result<Self> {
         let plain = |root: &Path| {
             fit_for_make(
@@ -105,23 +108,25 @@ impl Cache {
         Ok(Self { root })
     }
 
-    /// The folder of the cache.
+    /// Returns the folder of the cache.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Where the entry stands once it is made.
+    /// Returns the path that the entry has once it is made.
     pub fn entry_path(&self, kind: &str, name: &str, key: &Key) -> PathBuf {
         self.root.join(kind).join(format!("{name}-{}", key.hex()))
     }
 
-    /// The entry if it is there, whole.
+    /// Returns the path of the entry if it exists.
     pub fn get(&self, kind: &str, name: &str, key: &Key) -> Option<PathBuf> {
         Some(self.entry_path(kind, name, key)).filter(|path| path.is_dir())
     }
 
-    /// The entry, made by `make(staging, location)` if it is not there: `make` fills the folder
-    /// `staging`, which then becomes `location`. If `make` fails, nothing stays.
+    /// Returns the entry's path, and makes the entry first if it is missing.
+    ///
+    /// `make(staging, location)` fills the folder `staging`, which is then renamed to `location`.
+    /// If `make` fails, nothing is left.
     pub fn get_or_make(
         &self,
         kind: &str,
@@ -146,7 +151,7 @@ impl Cache {
             .map_err(|e| Error::io(&dir, "write", &e))?;
         make(staging.path(), &location)?;
         process::check_interrupted()?;
-        // The staging folder is private; the entry is as readable as any folder of the user's.
+        // Only the user can read the staging folder. The entry gets a folder's usual permissions.
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(staging.path(), mode)
             .map_err(|e| Error::io(staging.path(), "change", &e))?;
@@ -155,12 +160,12 @@ impl Cache {
         Ok(location)
     }
 
-    /// Removes an entry that does not hold any more. It is gone at once, and whole.
+    /// Removes an entry that is no longer valid. The entry disappears at once and as a whole.
     pub fn remove(&self, location: &Path) -> Result<()> {
         let (Some(dir), Some(name)) = (location.parent(), location.file_name()) else {
             return Ok(());
         };
-        // Swept with what killed runs left, should this one be killed.
+        // If this run is killed too, the next one removes what is left under this name.
         let prefix = format!(".staging-{}-", name.to_string_lossy());
         let away = tempfile::Builder::new()
             .prefix(&prefix)
@@ -174,14 +179,15 @@ impl Cache {
         }
     }
 
-    /// Notes that this entry is in use, for [`keep_latest`](Self::keep_latest).
+    /// Marks an entry as in use, for [`keep_latest`](Self::keep_latest).
     pub fn used(&self, location: &Path) {
-        // A cache that cannot be written to is not tidied up either.
+        // A cache that cannot be written to is not tidied either.
         let _ = File::open(location).and_then(|dir| dir.set_modified(SystemTime::now()));
     }
 
-    /// Removes the entries of this kind but for the `count` that were made or used last. For a kind
-    /// whose entries are replaced by others and never asked for again.
+    /// Removes the entries of a kind, except the `count` that were made or used last.
+    ///
+    /// This is for kinds whose old entries are never asked for again.
     pub fn keep_latest(&self, kind: &str, count: usize) -> Result<()> {
         let dir = self.root.join(kind);
         let entries = fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?;
@@ -197,7 +203,8 @@ impl Cache {
             .try_for_each(|(_, location)| self.remove(location))
     }
 
-    /// Holds the lock of this name until the value goes; waits for whoever holds it.
+    /// Takes the lock of this name, and holds it until the returned file is dropped. Waits while
+    /// another run holds it.
     pub fn lock(&self, kind: &str, name: &str) -> Result<File> {
         let dir = self.root.join(kind);
         fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
@@ -205,11 +212,11 @@ impl Cache {
     }
 }
 
-/// How long a disk has to be full before it counts as that: what fills it may be removed again at
-/// once.
+/// How long a disk must stay full before a program is ended. Whatever fills it may be removed again
+/// at once.
 const FULL: Duration = Duration::from_secs(2);
 
-/// Watches the disk of a folder for a program that does not say when it is full.
+/// A watch on a folder's disk, for a program that does not report a full disk.
 #[derive(Debug)]
 pub struct Disk {
     dir: PathBuf,
@@ -217,7 +224,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// The disk of this folder.
+    /// Watches the disk that holds this folder.
     pub fn of(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -225,7 +232,11 @@ impl Disk {
         }
     }
 
-    /// An error once nothing more can be written there.
+    /// Checks that the disk has room.
+    ///
+    /// # Errors
+    ///
+    /// The disk has been full for two seconds.
     pub fn check(&mut self) -> Result<()> {
         if free_blocks(&self.dir).is_none_or(|blocks| blocks > 0) {
             self.full_since = None;
@@ -240,7 +251,7 @@ impl Disk {
     }
 }
 
-/// The blocks that are free for us on the disk of this folder, if it says so.
+/// Returns how many blocks of the folder's disk an unprivileged user may fill, if the system knows.
 fn free_blocks(dir: &Path) -> Option<u64> {
     let dir = CString::new(dir.as_os_str().as_bytes()).ok()?;
     // SAFETY: `statvfs` is a plain C structure, for which all zeroes is a value.
@@ -248,16 +259,17 @@ fn free_blocks(dir: &Path) -> Option<u64> {
     // SAFETY: statvfs(3) reads a string that ends with a zero byte and writes no more than one
     // `statvfs`.
     let asked = unsafe { libc::statvfs(dir.as_ptr(), &raw mut disk) };
-    // A file system without a size has no blocks at all.
+    // A file system without a size reports no blocks at all.
     (asked == 0 && disk.f_blocks > 0).then_some(disk.f_bavail)
 }
 
-/// How often a lock is tried that another run holds.
+/// How long to wait before a lock that another run holds is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Holds the lock of this file, which is made if it is missing, until the value goes. Waits for
-/// whoever holds it, unless a signal asks us to end: a system call that waits would be taken up
-/// again after the signal.
+/// Locks this file until the returned value is dropped. Makes the file if it is missing.
+///
+/// Waits while another run holds the lock, unless a signal asks this process to end. It polls,
+/// because a blocking system call would restart after the signal.
 pub fn lock_file(path: &Path) -> Result<File> {
     let file = File::create(path).map_err(|e| Error::io(path, "write", &e))?;
     let mut told = false;
@@ -269,7 +281,7 @@ pub fn lock_file(path: &Path) -> Result<File> {
         }
         if !told {
             progress::say(&format!(
-                "waiting for another run, which holds {}",
+                "waiting for another run, which holds the lock {}",
                 path.display()
             ));
             told = true;
@@ -278,7 +290,7 @@ pub fn lock_file(path: &Path) -> Result<File> {
     }
 }
 
-/// Removes what a killed run left under these names. The entry's lock is held.
+/// Removes what a killed run left under these names. The caller holds the entry's lock.
 fn sweep(dir: &Path, prefix: &str) -> Result<()> {
     let entries = fs::read_dir(dir).map_err(|e| Error::io(dir, "read", &e))?;
     for entry in entries.flatten() {
@@ -317,7 +329,7 @@ mod tests {
             locations.map(|location| location.exists()),
             [true, false, false, true]
         );
-        // Locks are files of other runs.
+        // Lock files belong to other runs, so they stay.
         let left = fs::read_dir(cache.root().join("kind")).unwrap().count();
         assert_eq!(left, 2 + 4, "two entries, four locks");
     }
@@ -360,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_swept() {
+    fn leftovers_of_a_killed_run_are_removed() {
         let (_dir, cache) = cache();
         let key = Key::new().with("x");
         let stale = cache
@@ -374,20 +386,20 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_kbuild_cannot_work_in_is_refused_and_not_made() {
+    fn a_path_that_kbuild_cannot_use_is_refused_and_not_made() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("my cache");
         let error = Cache::at(&root).unwrap_err();
         assert!(error.remedy().contains("LINUX_DRIVER_CACHE"), "{error}");
         assert!(!root.exists());
-        // A link does not hide it.
+        // A link to such a path is refused too.
         fs::create_dir(&root).unwrap();
         std::os::unix::fs::symlink(&root, dir.path().join("link")).unwrap();
         assert!(Cache::at(&dir.path().join("link")).is_err());
     }
 
     #[test]
-    fn a_key_is_over_each_part_apart() {
+    fn each_part_of_a_key_counts_separately() {
         assert_ne!(
             Key::new().with("ab").with("c").hex(),
             Key::new().with("a").with("bc").hex()

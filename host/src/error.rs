@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One shape of error: the place, what was expected there, what was found, and the remedy.
+//! The one form of error that users see: where, what was expected, what was found, and the remedy.
 
 use std::fmt::{self, Display, Write as _};
 use std::io;
 use std::path::Path;
 
-/// A result whose error a user can act on.
+/// A result whose error tells the user what to do.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Whose move it is after an error. It decides the exit code of the command.
+/// The side that has to act after an error. It decides the exit code of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// The driver or the kernel failed: exit code 1.
+    /// The driver or the kernel failed. The exit code is 1.
     Driver,
-    /// It could not be tried (a missing tool, a wrong argument, no network): exit code 2.
+    /// It could not be tried: a missing tool, a wrong argument, no network. The exit code is 2.
     Setup,
-    /// The user or the system ended us with a signal.
+    /// The user or the system ended the command with a signal.
     Interrupted,
 }
 
-/// An error that names its place, the expectation, the finding and the remedy.
+/// An error that says where it happened, what was expected, what was found, and the remedy.
 #[derive(Debug)]
 pub struct Error(Box<Parts>);
 
@@ -33,7 +33,7 @@ struct Parts {
 }
 
 impl Error {
-    /// An error in the setup: something that has to be mended before the work can be tried.
+    /// Creates an error of the setup: the user has to fix something before the work can be tried.
     pub fn new(
         location: impl Display,
         expected: impl Display,
@@ -49,19 +49,19 @@ impl Error {
         }))
     }
 
-    /// The same error, as one of the driver's (or the kernel's) own.
+    /// Blames the driver or the kernel for this error.
     #[must_use]
     pub fn of_driver(mut self) -> Self {
         self.0.blame = Blame::Driver;
         self
     }
 
-    /// A file or folder that could not be read, written, made or removed. `doing` is the verb:
-    /// "read", "write", …
+    /// Creates the error for a file or folder that could not be read, written, made or removed.
+    /// `doing` is the verb: "read", "write", …
     pub fn io(location: &Path, doing: &str, error: &io::Error) -> Self {
         let remedy = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space there, or set LINUX_DRIVER_CACHE to a folder on a larger disk; nothing half-written was left"
+                "free some space there, or set LINUX_DRIVER_CACHE to a folder on a larger disk; no incomplete file is left"
             }
             io::ErrorKind::PermissionDenied if doing == "read" => {
                 "make it readable for you, or run the command as a user who may read it"
@@ -70,7 +70,7 @@ impl Error {
                 "make it accessible to you, or set LINUX_DRIVER_CACHE to a folder that is yours"
             }
             io::ErrorKind::NotFound => "check the path",
-            _ => "see the system's message",
+            _ => "see what the system reports above",
         };
         Self::new(
             location.display(),
@@ -80,34 +80,34 @@ impl Error {
         )
     }
 
-    /// The work was ended by a signal.
+    /// Creates the error for work that a signal ended.
     pub fn interrupted() -> Self {
         let mut error = Self::new(
             "linux-driver",
             "to finish",
             "a signal that asked it to end",
-            "run the command again; nothing half-written was left",
+            "run the command again; no incomplete file is left",
         );
         error.0.blame = Blame::Interrupted;
         error
     }
 
-    /// Whose move it is.
+    /// Returns the side that has to act.
     pub fn blame(&self) -> Blame {
         self.0.blame
     }
 
-    /// Where it happened: a file, a command, a setting.
+    /// Returns where the error happened: a file, a command, a setting.
     pub fn location(&self) -> &str {
         &self.0.location
     }
 
-    /// What was found there.
+    /// Returns what was found there.
     pub fn found(&self) -> &str {
         &self.0.found
     }
 
-    /// What to do about it.
+    /// Returns the remedy.
     pub fn remedy(&self) -> &str {
         &self.0.remedy
     }
@@ -135,7 +135,7 @@ impl Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A text whose further lines stand under its first one.
+/// A text whose further lines are indented to the column of the first one.
 struct Indented<'a>(&'a str);
 
 impl Display for Indented<'_> {
@@ -144,7 +144,7 @@ impl Display for Indented<'_> {
             if number > 0 {
                 f.write_str("\n            ")?;
             }
-            // What a file holds must not steer the terminal.
+            // Control characters in a file must not reach the terminal.
             for c in line.chars() {
                 match c {
                     '\t' => f.write_char(c)?,
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_file_holds_does_not_steer_the_terminal() {
+    fn control_characters_do_not_reach_the_terminal() {
         let error = Error::new("a\u{1b}b", "c", "\u{1b}[31mred\u{7}", "d\u{9b}").to_string();
         assert_eq!(
             error,
@@ -182,14 +182,14 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_names_the_way_out() {
+    fn a_full_disk_names_the_remedy() {
         let full = io::Error::from_raw_os_error(libc::ENOSPC);
         let error = Error::io(Path::new("/cache/x"), "write", &full);
         assert!(error.remedy().contains("LINUX_DRIVER_CACHE"), "{error}");
     }
 
     #[test]
-    fn a_file_that_may_not_be_read_is_no_matter_of_the_cache() {
+    fn an_unreadable_file_does_not_suggest_another_cache() {
         let denied = io::Error::from_raw_os_error(libc::EACCES);
         let of = |doing: &str| Error::io(Path::new("/boot/vmlinuz"), doing, &denied).to_string();
         assert!(

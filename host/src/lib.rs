@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What every tool library of `linux-driver` needs of the machine that it runs on.
+//! The parts that every tool library of `linux-driver` shares: errors, files, processes and output.
 //!
-//! One idea a module: [`error`] is the one shape of error that users see, [`mod@fs`] reads and
-//! writes files with such errors, [`process`] runs child processes that end when we do, [`cache`]
-//! keeps what was downloaded or built once, [`packages`] names or installs what is missing on the
-//! system, [`path`] refuses paths that make cannot work in, [`output`] says what there is to say,
-//! [`progress`] says on standard error what is going on, [`table`] aligns the columns of a
-//! table.
+//! - [`error`]: the one form of error that users see.
+//! - [`mod@fs`]: reads and writes files, with such errors.
+//! - [`process`]: runs child processes, and ends them when this process ends.
+//! - [`cache`]: keeps what was downloaded or built once.
+//! - [`packages`]: names or installs what is missing on the system.
+//! - [`path`]: refuses paths that make cannot handle.
+//! - [`output`]: prints the tool's results.
+//! - [`progress`]: reports on standard error what is going on.
 
-// `output` does not panic where nobody reads.
+// The functions of `output` do not panic when the reader has closed the pipe; `println!` does.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod cache;

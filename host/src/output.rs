@@ -2,8 +2,8 @@
 //! Output of the tool, on standard output and standard error.
 //!
 //! `println!` panics if the text cannot be written. Here, a reader that closes its end (`| head`, a
-//! pager) is no fault: the rest of the text is dropped, and the exit code stays the same. Any other
-//! error (a full disk) is kept, and the program ends with it.
+//! pager) is not an error: the rest of the text is dropped, and the exit code stays the same. Any
+//! other error (a full disk) is kept, and the program exits with it.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -26,7 +26,7 @@ pub fn line(text: impl Display) {
 
 /// Writes the text to standard error.
 pub fn error_text(text: impl Display) {
-    // Where it cannot be written, there is nowhere to say so.
+    // If standard error cannot be written, no other channel is left to report that.
     let _ = write!(io::stderr().lock(), "{text}");
 }
 
@@ -35,7 +35,11 @@ pub fn error_line(text: impl Display) {
     error_text(format_args!("{text}\n"));
 }
 
-/// An error if something could not be written that someone was there to read.
+/// Checks that all output was written, except to readers that closed their end.
+///
+/// # Errors
+///
+/// Standard output could not be written, because the disk is full for example.
 pub fn written() -> Result<()> {
     match FAILED.get() {
         None => Ok(()),
@@ -43,7 +47,7 @@ pub fn written() -> Result<()> {
             "standard output",
             "to write to it",
             found,
-            "see the system's message",
+            "see what the system reports above",
         )),
     }
 }
@@ -60,7 +64,7 @@ fn write(mut out: impl Write, text: std::fmt::Arguments<'_>) {
 mod tests {
     use super::*;
 
-    /// Fails as a closed pipe does, or as a full disk.
+    /// A writer that fails like a closed pipe or a full disk.
     struct Fails(ErrorKind);
 
     impl Write for Fails {
@@ -74,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reader_that_went_is_no_error() {
+    fn only_a_reader_that_closed_its_end_is_ignored() {
         write(Fails(ErrorKind::BrokenPipe), format_args!("text"));
         written().unwrap();
         write(Fails(ErrorKind::StorageFull), format_args!("text"));

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What has to be installed on the system, and how it gets there: with `--install` and not
-//! otherwise.
+//! What has to be installed on the system. Packages are only installed if `--install` is given.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,31 +7,35 @@ use std::process::Command;
 use crate::process;
 use crate::{Error, Result};
 
-/// Whether a command may install what is missing.
+/// The permission to install what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Install {
     /// `--install` was given.
     Allowed,
-    /// Name what is missing and how to install it, and stop.
+    /// The command names what is missing and how to install it, and stops.
     Refused,
 }
 
-/// One thing that a command needs on the system.
+/// One program, library or file that a command needs on the system.
 #[derive(Debug, Clone)]
 pub struct Need {
-    /// What it is, for a person: "QEMU for x86".
+    /// Its name for a person: "QEMU for x86".
     pub what: &'static str,
-    /// What it is needed for.
+    /// The purpose: "to boot a kernel".
     pub reason: &'static str,
-    /// Debian's packages that bring it. Where releases differ, alternatives have ` | ` between
-    /// them, as in a package's own list of what it depends on; the first that apt offers is taken.
+    /// Debian's packages that contain it. Where releases of Debian differ, alternatives are
+    /// separated by ` | `, as in a package's own dependencies. The first one that apt offers is
+    /// taken.
     pub packages: &'static [&'static str],
-    /// Whether it is there.
+    /// Tells if the system has it.
     pub present: fn() -> bool,
 }
 
-/// Makes sure that all of `needs` are there: installs what is missing if that is allowed, else
-/// names it and the line that installs it.
+/// Checks that the system has all of `needs`. Installs what is missing if that is allowed.
+///
+/// # Errors
+///
+/// Something is missing: the error names it and the command line that installs it.
 pub fn require(needs: &[Need], install: Install) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.present)()).collect();
     if missing.is_empty() {
@@ -58,19 +61,19 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
     }
     let user = User::this();
     if user == User::Plain {
-        let found = "not installed; installing takes root, and there is no sudo".to_owned();
+        let found = "not installed; only root can install it, and sudo is missing".to_owned();
         return Err(lacking(found, how_to_install(&packages)));
     }
     if let Err(error) = apt_install(&packages, user) {
         process::check_interrupted()?;
         let found = format!(
-            "not installed, and this failed:\n{}\n{}",
+            "not installed, and installing it failed:\n{}\n{}",
             error.location(),
             error.found()
         );
         return Err(lacking(
             found,
-            format!("see why, or {}", how_to_install(&packages)),
+            format!("see the message above, or {}", how_to_install(&packages)),
         ));
     }
     match missing.iter().find(|need| !(need.present)()) {
@@ -78,19 +81,19 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
         Some(need) => Err(Error::new(
             resolved(need.packages).join(" "),
             format_args!("{} once the package is installed", need.what),
-            "it is still not there",
+            "it is still missing",
             "report this with the output of `cargo xtask doctor`",
         )),
     }
 }
 
-/// Who we are to a package manager.
+/// The user, as far as installing packages goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum User {
     Root,
-    /// One who may become root.
+    /// A user who can become root through sudo.
     Sudo,
-    /// One who has to ask.
+    /// A user who has to ask the administrator.
     Plain,
 }
 
@@ -106,7 +109,7 @@ impl User {
     }
 }
 
-/// How these packages are installed, as the end of a sentence: "run:" and the line.
+/// Tells how to install these packages, as the end of a sentence: "run:" and the command line.
 pub fn how_to_install(packages: &[&str]) -> String {
     how(&resolved(packages), User::this())
 }
@@ -123,7 +126,8 @@ fn how(packages: &[String], user: User) -> String {
     }
 }
 
-/// The packages, of alternatives the first that apt offers; the first of all where it offers none.
+/// Chooses one of each package's alternatives: the first that apt offers, or the first of all if
+/// apt offers none.
 fn resolved(packages: &[&str]) -> Vec<String> {
     let mut names: Vec<&str> = packages
         .iter()
@@ -153,7 +157,7 @@ fn chosen(packages: &[&str], offered: &BTreeSet<String>) -> Vec<String> {
     all
 }
 
-/// Which of these packages apt has a version of.
+/// Returns those of the packages that apt can install.
 fn offered(names: &[&str]) -> BTreeSet<String> {
     let said = process::run(
         Command::new("apt-cache")
@@ -164,7 +168,7 @@ fn offered(names: &[&str]) -> BTreeSet<String> {
     candidates(&said.unwrap_or_default())
 }
 
-/// The packages that have a candidate in what `apt-cache policy` prints.
+/// Returns the packages that have a candidate in the output of `apt-cache policy`.
 fn candidates(policy: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let mut package = "";
@@ -183,10 +187,10 @@ fn apt_install(packages: &[&str], user: User) -> Result<()> {
     if process::find_program("apt-get").is_none() {
         return Err(Error::new(
             "--install",
-            "apt-get, the package manager that it knows",
-            "none on the PATH",
+            "apt-get, the only package manager that this tool knows",
+            "no apt-get on the PATH",
             format_args!(
-                "install what Debian calls {} with this system's package manager",
+                "install Debian's {}, or what this system calls them, with its package manager",
                 packages.join(", ")
             ),
         ));
@@ -202,7 +206,7 @@ fn apt_install(packages: &[&str], user: User) -> Result<()> {
         return Ok(());
     }
     process::check_interrupted()?;
-    // The lists may be missing or older than the archive.
+    // The package lists may be missing or older than the archive.
     apt_get(&["update"], &[], user)?;
     install()
 }
@@ -215,7 +219,7 @@ fn apt_get(words: &[&str], packages: &[String], user: User) -> Result<()> {
 
 fn command(words: &[&str], packages: &[String], user: User) -> Command {
     const QUIET: &str = "DEBIAN_FRONTEND=noninteractive";
-    // sudo hands on nothing of the environment.
+    // sudo passes no environment on.
     let mut command = Command::new(if user == User::Root { "env" } else { "sudo" });
     if user != User::Root {
         command.arg("env");
@@ -224,7 +228,7 @@ fn command(words: &[&str], packages: &[String], user: User) -> Command {
     command
 }
 
-/// Whether we are root.
+/// Tells if this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: geteuid(2) takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn of_alternatives_the_first_that_apt_offers_is_taken() {
+    fn the_first_alternative_that_apt_offers_is_taken() {
         let policy = "libclang1:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\nlibclang1-21:\n  Installed: (none)\n  \
                       Candidate: 1:21.1.5-1\n  Version table:\n     1:21.1.5-1 500\nlibclang1-19:\n  Installed: 1\n  Candidate: 1:19.1.7-3\n";
         let offered = candidates(policy);
@@ -267,7 +271,7 @@ mod tests {
             ]),
             "make libclang1-21"
         );
-        // What apt does not know at all, it says best itself.
+        // apt itself gives the best message about a package that it does not know.
         assert_eq!(of(&["gcc-12 | gcc", "make", "make"]), "gcc-12 make");
         assert_eq!(
             resolved(&["no-such-package-a | no-such-package-b"]),
@@ -276,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_is_one_for_who_runs_it() {
+    fn the_install_line_suits_the_user() {
         let packages = ["make".to_owned()];
         let line = "apt-get install --no-install-recommends make";
         assert_eq!(how(&packages, User::Root), format!("run:\n{line}"));
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_needs_nothing() {
+    fn nothing_is_installed_if_nothing_is_missing() {
         let need = Need {
             what: "air",
             reason: "to breathe",

@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Paths that Kbuild can work in.
+//! Checks of paths that Kbuild has to handle.
 //!
-//! make splits what it is given at spaces and expands `$`, `%` and `#`; its rules hand paths to a
-//! shell, and to the compiler among words that are split at commas. No quoting helps: the paths
-//! pass through several of them.
+//! make splits its input at spaces and expands `$`, `%` and `#`. Its rules pass paths to a shell,
+//! and to the compiler among words that are split at commas. Quoting does not help, because a path
+//! passes through several of these.
 
 use std::fmt::Display;
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// What may be in a path beside letters and digits. make takes spaces as separators, `:`, `=`, `%`,
-/// `#` and `$` as its own; the compiler takes the `,` of `-Wp,-MMD,PATH`; the shell takes most
-/// others.
+/// The characters that a path may contain beside letters and digits. make takes spaces as
+/// separators, and `:`, `=`, `%`, `#` and `$` as its own syntax. The compiler splits
+/// `-Wp,-MMD,PATH` at commas. The shell interprets most other characters.
 const SIGNS: &str = "/._+-~@^!";
 
-/// An error unless Kbuild can work at this path: to be asked before anything is compiled, for the
-/// kernel's build tree, the cache and the target folder. `what` the path is for, and what there is
-/// to do about it, are the caller's words.
+/// Checks that Kbuild can work at this path, before anything is compiled.
+///
+/// Call it for the kernel's build tree, the cache and the target folder. `what` names the purpose
+/// of the path and `remedy` what to do, in the caller's words.
+///
+/// # Errors
+///
+/// The path contains a character that make, the shell or the compiler interprets.
 pub fn fit_for_make(path: &Path, what: &str, remedy: impl Display) -> Result<()> {
     let found = match path.to_str() {
-        None => "a path that is no UTF-8".to_owned(),
+        None => "a path that is not UTF-8".to_owned(),
         Some(text) => match text.chars().find(|&letter| !is_plain(letter)) {
             None => return Ok(()),
             Some(letter) => format!("{letter:?} in it"),
@@ -46,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plain_path_is_taken() {
+    fn a_plain_path_is_accepted() {
         for path in [
             "/home/me/linux-6.12+deb12/a_b-c",
             "/home/jürgen/~a/b@c",
@@ -57,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_make_takes_apart_is_refused() {
+    fn a_path_with_special_characters_is_refused() {
         for letter in " #$'%\",=:;&*?[](){}<>|\\`\t\n".chars() {
             let path = format!("/a/b{letter}c");
             let error = fit_for_make(Path::new(&path), "a target folder", "move it").unwrap_err();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Child processes that end when we do.
+//! Child processes that end when this process ends.
 //!
-//! Each child leads a process group of its own, so that ending it ends what it started (`make` and
-//! its compilers). After [`watch_signals`], the first SIGINT or SIGTERM ends every running child
-//! and makes the call that waits for it return [`Error::interrupted`], so that values clean up
-//! after themselves on the way out; a second signal ends us at once.
+//! Each child leads a process group, so that ending the child also ends what it started (`make` and
+//! its compilers). After [`watch_signals`], the first SIGINT or SIGTERM ends every running child.
+//! The call that waits for a child then returns [`Error::interrupted`], so that values are dropped
+//! and clean up. A second signal ends this process at once.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,23 +17,23 @@ use std::time::Duration;
 
 use crate::{Error, Result};
 
-/// The process groups that run on our behalf.
+/// The process groups that this process has started and not yet waited for.
 static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-/// The signal that asked us to end; 0 while there was none.
+/// The signal that asked this process to end, or 0.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
 fn running() -> MutexGuard<'static, BTreeSet<i32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From here on, SIGINT and SIGTERM end our children first. To be called once, by `main`.
+/// Makes SIGINT and SIGTERM end the children first. Only `main` calls it, once.
 pub fn watch_signals() -> Result<()> {
     let failed = |e: io::Error| {
         Error::new(
             "signals",
             "to watch SIGINT and SIGTERM",
             e,
-            "see the system's message",
+            "see what the system reports above",
         )
     };
     let mut signals =
@@ -52,12 +52,16 @@ pub fn watch_signals() -> Result<()> {
     Ok(())
 }
 
-/// The signal that asked us to end, if there was one.
+/// Returns the signal that asked this process to end, if there was one.
 pub fn signalled() -> Option<i32> {
     Some(SIGNAL.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
 }
 
-/// An error once a signal asked us to end. To be called between the steps of long work.
+/// Checks that no signal asked this process to end. Call it between the steps of long work.
+///
+/// # Errors
+///
+/// [`Error::interrupted`] after a signal.
 pub fn check_interrupted() -> Result<()> {
     if signalled().is_some() {
         Err(Error::interrupted())
@@ -66,9 +70,9 @@ pub fn check_interrupted() -> Result<()> {
     }
 }
 
-/// Ends this process as the signal would have, so that a shell sees why.
+/// Ends this process as the signal would have, so that a shell sees the reason.
 pub fn end_by(signal: i32) -> ! {
-    // `emulate_default_handler` does not come back from SIGINT and SIGTERM.
+    // `emulate_default_handler` does not return for SIGINT and SIGTERM.
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(128 + signal)
 }
@@ -79,7 +83,7 @@ fn kill_group(group: i32, signal: i32) {
     unsafe { libc::kill(-group, signal) };
 }
 
-/// A running child that is ended when this value goes.
+/// A running child. Dropping the value ends it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -92,8 +96,8 @@ impl Running {
         check_interrupted()?;
         let line = command_line(command);
         command.process_group(0);
-        // The lock is held over the start: a signal that comes in between finds the child in the
-        // list.
+        // The lock is held while the child starts, so that a signal in between finds the child in
+        // the list.
         let mut groups = running();
         let child = command
             .spawn()
@@ -102,17 +106,17 @@ impl Running {
         Ok(Self { child, line })
     }
 
-    /// The child, to take its pipes.
+    /// Returns the child, whose pipes the caller may take.
     pub fn child(&mut self) -> &mut Child {
         &mut self.child
     }
 
-    /// The command as one would type it.
+    /// Returns the command as a user would type it.
     pub fn line(&self) -> &str {
         &self.line
     }
 
-    /// Waits for its end.
+    /// Waits for the child's end.
     pub fn wait(mut self) -> Result<ExitStatus> {
         self.until_ended();
         let status = self.child.wait().map_err(|e| {
@@ -120,15 +124,15 @@ impl Running {
                 &self.line,
                 "to wait for its end",
                 e,
-                "see the system's message",
+                "see what the system reports above",
             )
         });
         check_interrupted()?;
         status
     }
 
-    /// Waits for the child's end without reaping it, and takes its group off the list: once it is
-    /// reaped, its number may belong to another.
+    /// Waits for the child's end without reaping it, and takes its group off the list. Once the
+    /// child is reaped, its number may belong to another process.
     fn until_ended(&self) {
         let pid = self.child.id();
         // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
@@ -150,19 +154,19 @@ impl Running {
         running().remove(&pid.cast_signed());
     }
 
-    /// Whether it has ended; it stays to be waited for.
+    /// Tells if the child has ended. It does not reap the child.
     fn has_ended(&self) -> bool {
         // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let how = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
         // SAFETY: waitid(2) writes no more than one `siginfo_t`.
         let asked = unsafe { libc::waitid(libc::P_PID, self.child.id(), &raw mut info, how) };
-        // With WNOHANG it succeeds too while the child runs, and then leaves the signal's number at
-        // zero.
+        // With WNOHANG, waitid(2) succeeds too while the child runs; the signal's number then stays
+        // 0.
         asked == 0 && info.si_signo != 0
     }
 
-    /// Waits for its end, reading what it prints.
+    /// Waits for the child's end, and reads what it prints.
     fn wait_with_output(mut self) -> Result<Output> {
         use std::io::Read;
         let mut out = self.child.stdout.take();
@@ -207,8 +211,8 @@ pub fn output(command: &mut Command) -> Result<Output> {
     Running::start(command)?.wait_with_output()
 }
 
-/// Runs `command` as [`output`] does, and asks `go_on` several times a second: its error ends the
-/// command.
+/// Runs `command` as [`output`] does, and calls `go_on` several times a second. An error of `go_on`
+/// ends the command.
 pub fn output_while(
     command: &mut Command,
     mut go_on: impl FnMut() -> Result<()>,
@@ -231,12 +235,11 @@ pub fn output_while(
     })
 }
 
-/// Runs `command` with its output thrown away, and returns its exit status and the most memory that
-/// it had in use, in bytes.
+/// Runs `command`, discards its output, and returns its exit status and its peak memory in bytes.
 ///
-/// The figure is the kernel's of the program's own memory (`VmHWM`, proc_pid_status(5)), read when
-/// the program is about to end. `ru_maxrss` of wait4(2) is no use here: a process keeps it over
-/// execve(2), so that it counts what we had in use.
+/// The figure is the kernel's count of the program's own memory (`VmHWM`, proc_pid_status(5)), read
+/// just before the program ends. `ru_maxrss` of wait4(2) does not serve: a process keeps it over
+/// execve(2), so it includes the memory of this process.
 pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     command
         .stdin(Stdio::null())
@@ -257,7 +260,7 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     let pid = running.child.id().cast_signed();
     let failed = |what: &str, e: &dyn std::fmt::Display| {
         let remedy =
-            "see the system's message; where ptrace(2) is forbidden, this cannot be measured";
+            "see what the system reports above; a system that forbids ptrace(2) cannot measure this";
         Error::new(&running.line, what, e, remedy)
     };
     let mut peak = None;
@@ -269,7 +272,8 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
                 .map_err(|e| failed("to read how much memory it had", &e))?;
             peak = high_water(&status);
         }
-        // It stops with SIGTRAP at each execve(2), which is no signal of its own.
+        // A traced process stops with SIGTRAP at each execve(2); the program must not receive that
+        // signal.
         let own = if signal == libc::SIGTRAP { 0 } else { signal };
         let options = libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
         // SAFETY: PTRACE_SETOPTIONS takes an integer; the child is traced by this thread, which
@@ -278,7 +282,8 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
         // SAFETY: PTRACE_CONT takes an integer, and the child is the same.
         let going = set != -1 && unsafe { libc::ptrace(libc::PTRACE_CONT, pid, 0, own) } != -1;
         if !going {
-            // It was killed meanwhile, or cannot be traced: the one shows when it is waited for.
+            // The child was killed meanwhile, or tracing is forbidden. Waiting for it tells the
+            // first from the second.
             let error = io::Error::last_os_error();
             if error.raw_os_error() != Some(libc::ESRCH) {
                 return Err(failed("to trace it", &error));
@@ -286,12 +291,12 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
         }
     }
     let peak =
-        peak.ok_or_else(|| failed("to say how much memory it had", &"nothing: it was killed"))?;
+        peak.ok_or_else(|| failed("to say how much memory it had", &"no value, because the program was killed"))?;
     Ok((running.wait()?, peak))
 }
 
-/// Waits until a traced child stops, and returns the signal with the event of ptrace(2) above it;
-/// `None` once it has ended, and then leaves it to be waited for.
+/// Waits until a traced child stops, and returns the signal with ptrace(2)'s event above it.
+/// Returns `None` once the child has ended, and does not reap it.
 fn stopped(pid: i32) -> io::Result<Option<i32>> {
     let id = pid.cast_unsigned();
     // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
@@ -317,7 +322,7 @@ fn stopped(pid: i32) -> io::Result<Option<i32>> {
     Ok(Some(unsafe { info.si_status() }))
 }
 
-/// The most memory that a process had in use, in bytes, as its `status` has it.
+/// Returns the peak memory of a process in bytes, from the text of its `status` file.
 fn high_water(status: &str) -> Option<u64> {
     let line = status
         .lines()
@@ -326,10 +331,10 @@ fn high_water(status: &str) -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-/// How often a command is looked at that runs on a condition.
+/// How long to wait between two calls of `go_on`.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Reads a child's pipe to its end.
+/// Reads a child's pipe to its end, in a thread.
 fn read_all(pipe: Option<impl io::Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut text = Vec::new();
@@ -340,8 +345,11 @@ fn read_all(pipe: Option<impl io::Read + Send + 'static>) -> JoinHandle<Vec<u8>>
     })
 }
 
-/// Runs `command` and returns its standard output; anything but exit code 0 is an error with what
-/// it printed.
+/// Runs `command` and returns its standard output.
+///
+/// # Errors
+///
+/// An exit code other than 0; the error includes what the command printed.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = output(command)?;
     if output.status.success() {
@@ -351,12 +359,12 @@ pub fn run(command: &mut Command) -> Result<String> {
     }
 }
 
-/// The error for a command that ended badly; `said` is what it printed.
+/// Creates the error for a command that failed. `said` is what it printed.
 pub fn failed(command: &Command, status: ExitStatus, said: &str) -> Error {
     let how = match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("its end by signal {signal}"),
-        (None, None) => "an unknown end".to_owned(),
+        "an unknown end".to_owned(), => (None, None) => "an unknown exit status".to_owned(), => "an unknown end".to_owned(),
     };
     let remedy = if said.contains("No space left on device") {
         "free some space, or set LINUX_DRIVER_CACHE to a folder on a larger disk"
@@ -371,7 +379,7 @@ pub fn failed(command: &Command, status: ExitStatus, said: &str) -> Error {
     )
 }
 
-/// What a child printed: its standard error after its standard output.
+/// Returns what a child printed: its standard output, then its standard error.
 pub fn said(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
@@ -383,7 +391,7 @@ fn tail(text: &str, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// The command as one would type it in a shell, with the folder it runs in.
+/// Returns the command as a user would type it in a shell, with the folder that it runs in.
 pub fn command_line(command: &Command) -> String {
     let mut line = String::new();
     if let Some(dir) = command.get_current_dir() {
@@ -422,12 +430,12 @@ fn not_started(line: &str, command: &Command, error: &io::Error) -> Error {
             "install {program}, or put it on the PATH (`cargo xtask doctor` names what is missing)"
         )
     } else {
-        "see the system's message".to_owned()
+        "see what the system reports above".to_owned()
     };
     Error::new(line, format_args!("to start {program}"), error, remedy)
 }
 
-/// The first file of this name on the PATH that can be run.
+/// Returns the first executable file of this name on the PATH.
 pub fn find_program(name: &str) -> Option<std::path::PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     std::env::split_paths(&std::env::var_os("PATH")?)
@@ -443,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_carries_its_command_line_and_last_words() {
+    fn a_failure_shows_its_command_line_and_output() {
         let error =
             run(Command::new("sh").args(["-c", "echo 'last words' >&2; exit 3"])).unwrap_err();
         let text = error.to_string();
@@ -466,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_memory_of_a_child_is_its_own() {
+    fn the_peak_memory_of_a_child_is_its_own() {
         let peak = |blocks: &str| {
             let mut dd = Command::new("dd");
             dd.args(["if=/dev/zero", "of=/dev/null", "count=1"])
@@ -479,17 +487,17 @@ mod tests {
             small.1 > 0 && large.1 >= small.1 + (48 << 20),
             "{small:?} {large:?}"
         );
-        // The smaller one after the larger one: it is not the largest of all children.
+        // Run the smaller one second: its peak must not be the largest of all children.
         assert!(peak("4096").1 < large.1);
     }
 
     #[test]
-    fn the_most_memory_of_a_child_is_not_ours() {
+    fn the_peak_memory_of_a_child_excludes_the_parent() {
         let ours = std::hint::black_box(vec![1_u8; 256 << 20]);
         let (status, peak) = peak_memory(Command::new("sh").args(["-c", "exec true"])).unwrap();
         assert!(status.success());
         assert!(peak > 0 && peak < ours.len() as u64 / 4, "{peak}");
-        // Its exit code, and a signal of its own, are told as ever.
+        // The exit code and a signal that the child sends itself are reported as usual.
         let (status, _) =
             peak_memory(Command::new("sh").args(["-c", "kill -STOP $$; exit 3"])).unwrap();
         assert_eq!(status.code(), Some(3));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is going on, on standard error: a spinner on a terminal, a line a step elsewhere.
+//! Progress messages on standard error: a spinner on a terminal, else one line for each task.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output;
 
-/// One line on standard error.
+/// Prints one line on standard error.
 pub fn say(text: &str) {
     output::error_line(text);
 }
 
-/// A step that is under way; its end is shown when the value goes.
+/// A task in progress. Dropping the value prints the task's end.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -22,7 +22,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Starts a step: "building core for the kernel".
+    /// Starts a task: "building core for the kernel".
     pub fn start(text: impl Into<String>) -> Self {
         let text = text.into();
         let bar = std::io::stderr().is_terminal().then(|| {
