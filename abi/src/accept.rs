@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Drift that is known and accepted: `headers/accepted.toml`.
 //!
-//! An entry names a finding, the kind of its change, the kernels, a reason, and the day from which
-//! somebody has to look at it again. The list is kept by hand and has to be true: an entry that
-//! matches nothing is an error, and so is one that has expired.
+//! An entry contains a finding's name, the kind of its change, the kernels, a reason, and the day
+//! on which it expires. The list is kept by hand and must be correct: an entry that matches nothing
+//! is an error, and so is an expired one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ pub struct Date {
 }
 
 impl Date {
-    /// Today, in UTC.
+    /// Returns today's date, in UTC.
     pub fn today() -> Self {
         let seconds = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -35,7 +35,7 @@ impl Date {
         Self::from_days(seconds / 86400)
     }
 
-    /// The day so many days after the first of January 1970.
+    /// Returns the date that is `days` days after the first of January 1970.
     fn from_days(days: u64) -> Self {
         let (mut year, mut left) = (1970, days);
         loop {
@@ -123,7 +123,7 @@ struct Entry {
     expires: Date,
 }
 
-/// The file as TOML has it.
+/// The structure of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -143,7 +143,7 @@ struct Row {
     expires: Spanned<String>,
 }
 
-/// The kinds of changes, as the file and the report's document name them.
+/// The kinds of changes, by their names in the file and in the report.
 const CHANGES: &[&str] = &[
     "added",
     "removed",
@@ -175,7 +175,7 @@ fn change_word(change: &Change) -> &'static str {
 }
 
 impl Accepted {
-    /// Reads the list. `location` is what an error calls the file.
+    /// Parses the list. `location` names the file in error messages.
     pub fn parse(text: &str, location: &str) -> Result<Self> {
         let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
         let file: File = toml::from_str(text).map_err(|error| {
@@ -187,7 +187,7 @@ impl Accepted {
                 location,
                 "a list of accepted drift",
                 error.message(),
-                "mend the line; the head of the file says what an entry holds",
+                "correct the line; the comment at the start of the file describes an entry",
             )
         })?;
         let mut entries = Vec::new();
@@ -200,7 +200,7 @@ impl Accepted {
                     location,
                     expected,
                     format_args!("{:?}", value.get_ref()),
-                    "mend the line",
+                    "correct the line",
                 )
             };
             let version = |value: &Spanned<String>| {
@@ -214,7 +214,7 @@ impl Accepted {
             }
             for text in [&row.what, &row.reason] {
                 if text.get_ref().trim().is_empty() {
-                    return Err(wrong(text, "a text that is not empty"));
+                    return Err(wrong(text, "a non-empty text"));
                 }
             }
             let change = CHANGES
@@ -241,11 +241,15 @@ impl Accepted {
         })
     }
 
-    /// Marks what is accepted. `release` says of a comparison under which release its kernel runs.
+    /// Marks the findings that are accepted. `release` returns the release of a comparison's
+    /// kernel.
     ///
-    /// An entry that has expired is an error, and so is one that matches nothing although a kernel
-    /// of its range was compared with another one (with the bindings, for a disagreement); if
-    /// `complete` says that all kernels were, any that matches nothing is.
+    /// # Errors
+    ///
+    /// - An entry has expired.
+    /// - An entry matches nothing, although a kernel of its range was compared with another kernel
+    ///   (with the bindings, for a disagreement). If `complete`, all kernels were compared, and
+    ///   every entry has to match.
     pub fn apply(
         &self,
         report: &mut DriftReport,
@@ -262,8 +266,8 @@ impl Accepted {
                 if version.is_empty() || version < entry.from || !reaches(&version, &entry.to) {
                     continue;
                 }
-                // Which comparison an entry is about, its change says; of the others it accepts and
-                // expects nothing.
+                // The entry's change tells which kind of comparison it is about. It may also accept
+                // findings of the others, but need not match there.
                 let is_about = match entry.change {
                     "disagreement" => check.kind == ComparisonKind::Bindings,
                     "no-evidence" => true,
@@ -276,7 +280,7 @@ impl Accepted {
                 for finding in &mut check.findings {
                     if finding.name == entry.what && change_word(&finding.change) == entry.change {
                         matched[number] = true;
-                        // What has become graver since has to be looked at again.
+                        // A finding with a graver verdict than the entry's is not accepted.
                         if today < entry.expires && finding.verdict <= entry.verdict {
                             finding.accepted = Some(entry.reason.clone());
                         }
@@ -306,8 +310,7 @@ impl Accepted {
             return Ok(());
         }
         let expected = "entries that have not expired, and that each match a finding";
-        let remedy =
-            "look at the drift again: remove the entry, or give it another day to expire on";
+        let remedy = "review the drift: remove the entry, or give it a later day to expire on";
         Err(Error::new(
             &self.location,
             expected,
@@ -317,7 +320,8 @@ impl Accepted {
     }
 }
 
-/// The numbers of a release: `6.1.0-49-amd64` is 6, 1, 0, 49; `6.12.117+deb12-amd64` is 6, 12, 117.
+/// Returns the numbers of a release: `6.1.0-49-amd64` is 6, 1, 0, 49; `6.12.117+deb12-amd64` is 6,
+/// 12, 117.
 fn version(release: &str) -> Option<Vec<u64>> {
     let end = release
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -327,7 +331,7 @@ fn version(release: &str) -> Option<Vec<u64>> {
     for number in numbers.split('.') {
         version.push(number.parse().ok()?);
     }
-    // What counts a distribution's builds; not "-rt" or "-amd64".
+    // The number of a distribution's build; not "-rt" or "-amd64".
     let build = rest
         .strip_prefix('-')
         .and_then(|rest| rest.split(['-', '+']).next());
@@ -335,7 +339,8 @@ fn version(release: &str) -> Option<Vec<u64>> {
     Some(version)
 }
 
-/// Whether a range that ends with `to` holds the version: a series holds all of its releases.
+/// Tells if a range that ends with `to` contains the version. A series contains all of its
+/// releases.
 fn reaches(version: &[u64], to: &[u64]) -> bool {
     version.iter().take(to.len()).le(to)
 }
@@ -345,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_counted_as_the_calendar_does() {
+    fn days_are_counted_as_in_the_calendar() {
         let day = |days| Date::from_days(days).to_string();
         assert_eq!(day(0), "1970-01-01");
         assert_eq!(day(59), "1970-03-01");

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Truths about one kernel that should be one: what rustc laid out ([`RUSTC`]), what the kernel's
-//! compiler lays out from its headers ([`HEADERS`]), what the kernel itself says ([`BTF`]).
+//! The comparison of several descriptions of one kernel, which should agree: what rustc laid out
+//! ([`RUSTC`]), what the kernel's compiler lays out from its headers ([`HEADERS`]), and the
+//! kernel's own type information ([`BTF`]).
 //!
-//! What C says twice has to be the same to the letter. What Rust says is compared in offsets,
-//! sizes, alignment and the kind of each type (`shape`). Not every truth knows everything: BTF has
-//! no alignment, no constants, no inline functions and no macros; rustc has no typedefs and enums
-//! but those that the bindings use. What a truth ought to know and does not is a finding without
-//! evidence; what all agree is not there is none.
+//! Two descriptions in C must have equal spellings. Rust's types are compared by offset, size,
+//! alignment and structure (`shape`). No description contains everything. BTF has no alignment, no
+//! constants, no inline functions and no macros. rustc has only those typedefs and enums that the
+//! bindings use. If a description lacks something that it should contain, that is a finding without
+//! evidence. If all descriptions agree that it is absent, there is no finding.
 
 mod shape;
 
@@ -20,15 +21,15 @@ use crate::report::{
 use crate::usage::{Role, Usage};
 use shape::{Likeness, Shape, likeness};
 
-/// What rustc laid out.
+/// The description by rustc.
 pub const RUSTC: &str = "rustc";
-/// What the kernel's compiler lays out from the kernel's headers.
+/// The description by the kernel's compiler, from the kernel's headers.
 pub const HEADERS: &str = "headers";
-/// What the kernel's own type information says.
+/// The description by the kernel's own type information.
 pub const BTF: &str = "btf";
 
-/// Holds truths against each other, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or another
-/// for something made of the latter two, such as a snapshot.
+/// Compares descriptions of one kernel, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or the
+/// name of something made from the latter two, such as a snapshot.
 pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Comparison {
     let mut agreement = Agreement {
         truths,
@@ -60,11 +61,11 @@ struct Agreement<'a> {
     check: Comparison,
 }
 
-/// What a truth says of one thing.
+/// One description of one item: its name, its ABI, and the item.
 type Says<'a, T> = (&'a str, &'a Abi, T);
 
 impl<'a> Agreement<'a> {
-    /// What the truths say that say anything.
+    /// Returns the descriptions that contain the item.
     fn says<T>(&self, get: impl Fn(&'a Abi) -> Option<T>) -> Vec<Says<'a, T>> {
         self.truths
             .iter()
@@ -82,8 +83,8 @@ impl<'a> Agreement<'a> {
     fn types(&mut self) {
         for name in self.names(|abi| &abi.types) {
             let says = self.says(|abi| abi.types.get(name));
-            // An alias or a number's name that only the bindings use. One that a truth was asked
-            // for is not of these.
+            // An alias or a number's name that only the bindings use. A name that another
+            // description was asked for does not count.
             let asked =
                 |(_, abi): &(&str, &Abi)| abi.no_evidence.contains_key(&format!("type {name}"));
             if says.iter().all(|(truth, ..)| *truth == RUSTC) && !self.truths.iter().any(asked) {
@@ -110,7 +111,7 @@ impl<'a> Agreement<'a> {
         }
     }
 
-    /// Size, alignment, what a typedef stands for, an enum's values.
+    /// Compares size, alignment, the target of a typedef, and the values of an enum.
     fn type_(&mut self, name: &str, says: &[Says<'a, &'a Arc<Type>>]) {
         let agree = |left: &Says<'a, &'a Arc<Type>>, right: &Says<'a, &'a Arc<Type>>| {
             let (&(a, abi_a, type_a), &(b, abi_b, type_b)) = (left, right);
@@ -142,7 +143,7 @@ impl<'a> Agreement<'a> {
     }
 
     fn fields(&mut self, name: &str, says: &[Says<'a, &'a Arc<Type>>]) {
-        // An alias of a struct that has a name of its own: the fields are compared there.
+        // An alias of a struct that has a name of its own. The fields are compared under that name.
         let with: Vec<&Says<'a, &'a Arc<Type>>> = says
             .iter()
             .filter(|(truth, _, type_)| {
@@ -206,8 +207,7 @@ impl<'a> Agreement<'a> {
     fn functions(&mut self) {
         for name in self.names(|abi| &abi.functions) {
             let says = self.says(|abi| abi.functions.get(name));
-            // Not in the kernel, but in a header: BTF cannot know it, and the bindings reach it by
-            // a shim.
+            // A header defines it. BTF cannot contain it, and the bindings reach it through a shim.
             let by_header = says.iter().any(|(_, _, function)| is_by_header(function));
             let bound = says.iter().any(|(truth, ..)| *truth == RUSTC);
             let kernel = says.iter().any(|(truth, ..)| *truth != RUSTC);
@@ -273,7 +273,8 @@ impl<'a> Agreement<'a> {
         }
     }
 
-    /// What a truth could not find out, for another reason than that it is not there.
+    /// Adds a finding for each name that a description could not find out, unless the name is
+    /// absent.
     fn missing(&mut self) {
         for (truth, abi) in self.truths {
             for (what, why) in &abi.no_evidence {
@@ -289,14 +290,14 @@ impl<'a> Agreement<'a> {
                     ),
                     _ => (Subject::Type, self.says(|abi| abi.types.get(name)).len()),
                 };
-                // One that has it and says this too has it twice, and they differ: neither is
-                // evidence.
+                // A description that contains the name and also this reason has two different
+                // definitions. Neither is evidence.
                 let ambiguous = match kind {
                     "function" => abi.functions.contains_key(name),
                     "constant" => abi.constants.contains_key(name),
                     _ => abi.types.contains_key(name),
                 };
-                // What another truth knows was noted where that was compared.
+                // If another description has it, the finding was added where that was compared.
                 if ambiguous || known == 0 && !why.starts_with("not in ") {
                     self.no_evidence(subject, name, &format!("{truth}: {why}"));
                 }
@@ -304,7 +305,7 @@ impl<'a> Agreement<'a> {
         }
     }
 
-    /// Notes the truths that ought to know this and do not.
+    /// Adds a finding for the descriptions that should contain this and do not.
     fn lacking<T>(
         &mut self,
         subject: Subject,
@@ -322,12 +323,12 @@ impl<'a> Agreement<'a> {
                 continue;
             }
             let why = abi.no_evidence.get(&format!("{kind} {name}"));
-            let why = why.map_or("does not have it, and others do", String::as_str);
+            let why = why.map_or("does not contain it, but others do", String::as_str);
             self.no_evidence(subject, name, &format!("{truth}: {why}"));
         }
     }
 
-    /// Compares what each says with what the others say.
+    /// Compares each description's value with the others'.
     fn compare<T>(
         &mut self,
         subject: Subject,
@@ -356,7 +357,7 @@ impl<'a> Agreement<'a> {
                 .iter()
                 .map(|said| format!("{}: {}", said.0, describe(said)))
                 .collect();
-            let what = "a name in it is not known (list the typedef in sys/needed.toml)";
+            let what = "it contains an unknown name (list the typedef in sys/needed.toml)";
             self.no_evidence(subject, name, &format!("{what}; {}", said.join("; ")));
         }
         if bad {
@@ -368,8 +369,8 @@ impl<'a> Agreement<'a> {
         }
     }
 
-    /// `kernel_is_one`: whether all but rustc say the same. `matters`: the role of the type, and
-    /// whether the code uses it.
+    /// Adds a disagreement. `kernel_is_one`: all but rustc agree. `matters`: the role of the type,
+    /// and whether the code uses it.
     fn disagree(
         &mut self,
         subject: Subject,
@@ -381,15 +382,15 @@ impl<'a> Agreement<'a> {
         let (verdict, reason) = match (kernel_is_one, used) {
             (false, _) => (
                 Verdict::NoEvidence,
-                "the kernel's headers and its own type information are not of one kernel",
+                "the headers and the kernel's own type information belong to different kernels",
             ),
             (true, true) => (
                 Verdict::Source,
-                "the bindings are not the kernel's, and the code uses this",
+                "the bindings differ from the kernel, and the code uses this",
             ),
             (true, false) => (
                 Verdict::Keeps,
-                "the bindings are not the kernel's, but the code does not use this",
+                "the bindings differ from the kernel, but the code does not use this",
             ),
         };
         let said: Vec<String> = truths
@@ -422,12 +423,12 @@ impl<'a> Agreement<'a> {
             used: Vec::new(),
             verdict: Verdict::NoEvidence,
             text: text.to_owned(),
-            reason: "without all that should know it there is no agreement".to_owned(),
+            reason: "a description that should contain it does not".to_owned(),
             accepted: None,
         });
     }
 
-    /// The role of a type, by the layout that the kernel has.
+    /// Returns the role of a type, for the layout that the kernel has.
     fn role(&self, name: &str) -> Option<Role> {
         let kernel = self.truths.iter().find(|(truth, _)| *truth != RUSTC);
         kernel
@@ -435,7 +436,7 @@ impl<'a> Agreement<'a> {
             .map(|(_, abi)| self.usage.role(abi, name))
     }
 
-    /// Whether the code names this field, one around it or one inside of it.
+    /// Tells if the code names this field, one around it or one inside it.
     fn uses_field(&self, name: &str, field: &str) -> bool {
         self.usage.fields_of(name).any(|used| {
             let inside = |outer: &str, inner: &str| {
@@ -448,14 +449,14 @@ impl<'a> Agreement<'a> {
     }
 }
 
-/// The prefix of the shims, which are no part of the kernel.
+/// The prefix of the shims, which do not belong to the kernel.
 const SHIM_PREFIX: &str = "linux_driver_";
 
 fn is_by_header(function: &Function) -> bool {
     matches!(function.linkage, Some(Linkage::Inline | Linkage::Macro))
 }
 
-/// C's spelled types to the letter; Rust's by what they are.
+/// Compares two spelled types: C's by their text, Rust's by their structure.
 fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> Likeness {
     match (left, right) {
         ((RUSTC, rust, left), (RUSTC, _, right)) => {
@@ -468,7 +469,7 @@ fn same_types(left: (&str, &Abi, &str), right: (&str, &Abi, &str)) -> Likeness {
     }
 }
 
-/// Where a field is and what.
+/// Describes a field's offset, size and type.
 fn location(field: &Field) -> String {
     if field.bitfield {
         let (byte, bit) = (field.offset_bits / 8, field.offset_bits % 8);

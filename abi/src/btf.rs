@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! BTF, the type information that a kernel carries: `include/uapi/linux/btf.h`.
+//! BTF, the type information that a kernel contains: `include/uapi/linux/btf.h`.
 //!
-//! Nothing is decoded before it is asked for: opening a kernel's BTF walks its records once to note
-//! where each starts. Whatever the bytes say, no read leaves them, and no answer is larger than a
-//! limit.
+//! Records are decoded on demand. Opening a kernel's BTF only notes where each record starts. For
+//! any input, no read leaves the bytes and no result exceeds a limit.
 
 mod extract;
 #[cfg(test)]

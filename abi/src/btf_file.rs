@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where BTF is found: in a kernel, a module, or as it is.
+//! Files that contain BTF: a kernel, a module, or plain BTF.
 //!
-//! A file is known by its first bytes, never by its name. What is compressed is unpacked as a
-//! stream, of which only the BTF is kept. The limits, which no real kernel comes near:
+//! The kind of a file is known from its first bytes, never from its name. A compressed kernel is
+//! unpacked as a stream, of which only the BTF is kept. The limits are far beyond any real kernel:
 //!
-//! - [`UNPACKED`]: what a compressed file may unpack to;
-//! - [`WINDOW`]: how far back its compression may refer, which is memory. `xz` and `zstd` at their
-//!   strongest ask for just that for a kernel;
+//! - [`UNPACKED`]: the unpacked size of a compressed file;
+//! - [`WINDOW`]: the distance that its compression may refer back, which costs memory. The
+//!   strongest settings of `xz` and `zstd` need exactly this for a kernel;
 //! - [`BTF`]: the size of the BTF itself;
-//! - [`MODULE`]: the size of a compressed module, which is unpacked as a whole;
-//! - [`FILE`] and [`KERNEL`]: the size of the file itself, which is asked for before it is opened.
+//! - [`MODULE`]: the unpacked size of a compressed module, which is unpacked as a whole;
+//! - [`FILE`] and [`KERNEL`]: the size of the file itself, which is checked before the file is
+//!   opened.
 
 mod container;
 mod elf;
@@ -31,27 +32,27 @@ use crate::btf::Btf;
 pub use self::container::{Compression, Container, Form};
 use self::map::Bytes;
 
-/// How many bytes a compressed file may unpack to.
+/// The largest unpacked size of a compressed file, in bytes.
 pub const UNPACKED: u64 = 1 << 30;
 
-/// How many bytes back a compression may refer.
+/// The largest distance that a compression may refer back, in bytes.
 pub const WINDOW: usize = 128 << 20;
 
-/// How many bytes of BTF there may be in an image.
+/// The largest size of an image's BTF, in bytes.
 pub const BTF: usize = 64 << 20;
 
-/// How many bytes a compressed module may unpack to.
+/// The largest unpacked size of a compressed module, in bytes.
 pub const MODULE: usize = 256 << 20;
 
-/// How many bytes the file of a module may have: the largest stock ones, with debug information,
-/// have some hundred megabytes.
+/// The largest size of a module's file, in bytes. The largest stock modules, with debug
+/// information, have some hundred megabytes.
 pub const FILE: u64 = 1 << 30;
 
-/// How many bytes the file of a kernel may have: a `vmlinux` with debug information comes near 1
+/// The largest size of a kernel's file, in bytes. A `vmlinux` with debug information has almost 1
 /// GiB.
 pub const KERNEL: u64 = 4 << 30;
 
-/// A file that holds BTF.
+/// A file that contains BTF.
 #[derive(Debug)]
 pub struct BtfFile {
     location: String,
@@ -59,7 +60,7 @@ pub struct BtfFile {
     found: Found,
 }
 
-/// What is where in the bytes.
+/// The offsets of the BTF's parts in the file.
 #[derive(Debug)]
 struct Found {
     container: Container,
@@ -69,14 +70,14 @@ struct Found {
     release: Option<String>,
 }
 
-/// Refuses BTF of a length that no kernel's has.
+/// Refuses BTF whose length no kernel has.
 fn check_length(length: usize, location: &str) -> Result<()> {
     let (found, remedy) = match length {
         0 => (
-            "an empty one".to_owned(),
+            "empty BTF".to_owned(),
             "give the vmlinux that the build made, before it was stripped",
         ),
-        _ if length > BTF => (format!("one of {length} bytes"), "get the file again"),
+        _ if length > BTF => (format!("BTF of {length} bytes"), "get the file again"),
         _ => return Ok(()),
     };
     Err(Error::new(
@@ -88,12 +89,12 @@ fn check_length(length: usize, location: &str) -> Result<()> {
 }
 
 impl BtfFile {
-    /// Opens a file, whatever holds the BTF in it.
+    /// Opens a file of any supported kind.
     pub fn open(path: &Path) -> Result<Self> {
         Self::of(map::open_up_to(path, KERNEL)?, path.display())
     }
 
-    /// The same for bytes that are at hand. `location` is what an error calls them.
+    /// Does the same for bytes in memory. `location` names them in error messages.
     pub fn from_bytes(bytes: Vec<u8>, location: impl Display) -> Result<Self> {
         Self::of(Bytes::Owned(bytes), location)
     }
@@ -111,12 +112,16 @@ impl BtfFile {
         })
     }
 
-    /// The BTF. A module's goes with its kernel's: [`crate::btf::Btf::open_module`].
+    /// Returns the BTF. A module's BTF needs its kernel's: [`crate::btf::Btf::open_module`].
     pub fn btf(&self) -> &[u8] {
         &self.bytes[self.found.btf.clone()]
     }
 
-    /// A kernel's BTF, opened. A module's is refused: it goes on where its kernel's ends.
+    /// Parses a kernel's BTF.
+    ///
+    /// # Errors
+    ///
+    /// The file is a module. Its BTF continues its kernel's and cannot be read alone.
     pub fn kernel(&self) -> Result<Btf<'_>> {
         if self.found.container.form == Form::Module {
             let release = self.found.release.as_deref();
@@ -126,39 +131,42 @@ impl BtfFile {
             return Err(Error::new(
                 self.location(),
                 "a kernel's BTF",
-                "a module's (split BTF), whose types and strings go on where its kernel's end",
-                format_args!("give the BTF of {kernel}: that has what they share"),
+                "a module's BTF (split BTF), which continues the numbers and strings of its kernel's BTF",
+                format_args!(
+                    "give the BTF of {kernel}: it contains the types that the kernel and the module share"
+                ),
             ));
         }
         Btf::open(self.btf(), self.location())
     }
 
-    /// What a module was built over, if it brings that along (its section `.BTF.base`): a short
-    /// form of its kernel's BTF, whose numbers and strings the module's go on from in place of the
-    /// kernel's.
+    /// Returns the content of the section `.BTF.base`, if a module has it: a short form of its
+    /// kernel's BTF. The module's BTF then continues this one instead of the kernel's.
     pub fn base(&self) -> Option<&[u8]> {
         self.found.base.clone().map(|range| &self.bytes[range])
     }
 
-    /// What the BTF was found in.
+    /// Returns the kind of file that the BTF was found in.
     pub fn container(&self) -> Container {
         self.found.container
     }
 
-    /// What an error calls it.
+    /// Returns the name of the file in error messages.
     pub fn location(&self) -> &str {
         &self.location
     }
 }
 
-/// The bytes of a file of at most this many. `why` is what an error says of a larger one.
+/// Returns the bytes of a file that has at most `most` bytes. `why` is the remedy for a larger one.
 pub(crate) fn small(path: &Path, most: u64, why: &str) -> Result<Vec<u8>> {
     map::open_of(path, most, why).map(|bytes| bytes.to_vec())
 }
 
-/// The bytes of a module's file, unpacked where it is compressed.
+/// Returns the bytes of a module's file, unpacked if it is compressed.
 ///
-/// A pipe, a device and a file larger than any module are refused before a byte is read.
+/// # Errors
+///
+/// A pipe, a device, or a file larger than any module is refused before a byte is read.
 pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     let bytes = map::open_up_to(path, FILE)?;
     let Some(compression) = Compression::of(&bytes) else {
@@ -176,11 +184,11 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     Ok(whole)
 }
 
-/// Where BTF was found.
+/// The bytes in which BTF was found.
 enum Where {
-    /// In the bytes of the file.
+    /// The bytes of the file.
     There(Found),
-    /// In these bytes, unpacked from it.
+    /// Bytes that were unpacked from the file.
     Unpacked(Vec<u8>, Found),
 }
 
@@ -212,7 +220,7 @@ fn find(bytes: &[u8], location: &str) -> Result<Where> {
     }
 }
 
-/// Looks for the BTF in the bytes of a file.
+/// Searches the bytes of a file for BTF.
 fn scanned(bytes: &[u8], location: &str, form: Form) -> Result<Where> {
     let container = Container::plain(form);
     match scan::largest(bytes) {
@@ -226,8 +234,8 @@ fn scanned(bytes: &[u8], location: &str, form: Form) -> Result<Where> {
     }
 }
 
-/// Unpacks, and keeps the BTF, or the whole of a module. `form` is what the compressed bytes stand
-/// in, if in anything.
+/// Unpacks a stream, and keeps the BTF of a kernel or the whole of a module. `form` is the kind of
+/// file around the compressed bytes, if there is one.
 fn unpacked(
     packed: &[u8],
     location: &str,
@@ -261,7 +269,7 @@ fn unpacked(
         scan::Kept::None(none) if inner.is_none() && form.is_none() => Err(Error::new(
             location,
             format_args!("a kernel or a module, compressed with {compression}"),
-            "something else",
+            "other data",
             none.remedy(),
         )),
         scan::Kept::None(none) => Err(none.error(location, container)),

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two kernels beside each other: what is different, and what follows for an object that was
-//! compiled for the one before.
+//! The comparison of two kernels: their differences, and what each means for an object that was
+//! compiled for the first one.
 //!
 //! | what | its role or use | verdict |
 //! |---|---|---|
 //! | size, alignment or any offset of a type | driver-allocated | rebuild |
-//! | offset or width of a field | kernel-allocated, touched | rebuild |
-//! | the same | kernel-allocated, untouched; opaque | keeps |
-//! | a field gone or renamed | named by the code | source |
-//! | a field gone, or new | driver-allocated, not named | rebuild |
+//! | offset or width of a field | kernel-allocated, field used | rebuild |
+//! | offset or width of a field | kernel-allocated, field not used; opaque | keeps |
+//! | a field removed or renamed | named by the code | source |
+//! | a field removed or added | driver-allocated, not named | rebuild |
 //! | a type changed: only const, only its name | any | keeps |
-//! | a type changed: another number of the same elements | touched or driver-allocated | rebuild |
-//! | a type changed: what it points to, or to something else | named by the code | source |
-//! | the same | not named | as its size and offsets say |
-//! | a function gone, renamed, no longer exported | called | source; rebuild if a header defines it now |
+//! | a type changed: another number of the same elements | field used, or driver-allocated | rebuild |
+//! | a type changed: its target, or another type | named by the code | source |
+//! | a type changed: its target, or another type | not named | as its size and offsets require |
+//! | a function removed, renamed, no longer exported | called | source; rebuild if a header defines it now |
 //! | its signature: only const | called | keeps |
-//! | its signature: anything else | called | source: an old object calls it the old way |
-//! | an inline or macro became a function, or one the other | called | keeps |
+//! | its signature: anything else | called | source: an old object makes the old call |
+//! | an inline or macro became a function, or the reverse | called | keeps |
 //! | a constant's value | used | rebuild |
-//! | a constant gone | used | source |
+//! | a constant removed | used | source |
 //! | a symbol's CRC | called | rebuild: the loader refuses the object |
-//! | a symbol's namespace is new, or it is under the GPL now | called | source |
+//! | a symbol's namespace is new, or it is GPL-only now | called | source |
 //! | any of these | not used | keeps |
-//! | present on one side, not found out on the other | any | no evidence |
+//! | known on one side, not on the other | any | no evidence |
 //! | used, and not looked at on either side | used | no evidence |
-//! | asked for, in neither kernel | not used | nothing: there is nothing that could drift |
+//! | asked for, in neither kernel | not used | no finding: there is nothing that could differ |
 //!
-//! `const` is a matter of source too: code that is compiled again may want a cast. The verdict is
-//! about the object.
+//! A verdict is about the object. Its source may need a cast where only `const` changed.
 
 mod constant;
 mod differing;
@@ -53,16 +52,16 @@ use crate::report::{
 };
 use crate::usage::{Role, Usage, by_value};
 
-/// How deep types may be held in one another before the cause of a size is looked for no further.
+/// How many levels of types are followed to find the cause of a changed size.
 const DEPTH: usize = 16;
 
-/// Whether two spelled types, each with the ABI that knows its typedefs, are one.
+/// Tells if two spelled types are the same. Each comes with the ABI that contains its typedefs.
 pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
     spelled::expanded(before.0, before.1) == spelled::expanded(after.0, after.1)
 }
 
-/// Compares two kernels in all that the code uses: what one of them does not say is a finding
-/// without evidence. `names` are what they are called: the catalogue's names, or releases.
+/// Compares two kernels in all that the code uses. What one of them does not record is a finding
+/// without evidence. `names` are the names of the kernels: those in the catalogue, or releases.
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Comparison {
     let used = (&Used::of(before, usage), &Used::of(after, usage));
     let differing = Differing::between(before, after);
@@ -77,7 +76,8 @@ pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) ->
     compared(&context, &AbiPart::ALL.into())
 }
 
-/// Compares two kernels in what both sources can say, `says`, or in the parts that are wanted.
+/// Compares two kernels in the parts that both sources can describe (`says`), or in the parts that
+/// are asked for.
 pub fn in_scope(
     before: (&Abi, Says),
     after: (&Abi, Says),
@@ -96,7 +96,7 @@ pub fn in_scope(
     in_scope_of(&context, (before.1, after.1), wanted)
 }
 
-/// Compares what the context holds, as [`in_scope`] does.
+/// Compares the two sides of a context, as [`in_scope`] does.
 pub(crate) fn in_scope_of(
     context: &Context<'_>,
     says: (Says, Says),
@@ -125,8 +125,8 @@ fn compared(context: &Context<'_>, parts: &BTreeSet<AbiPart>) -> Comparison {
     constant::compare(context, &mut check, parts.contains(&AbiPart::Constants));
     symbol::compare(context, &mut check);
     if check.looked_at == LookedAt::default() {
-        let text = "nothing was compared: the two have nothing in common".to_owned();
-        let why = "a check that looked at nothing has proved nothing";
+        let text = "nothing was compared: the two sides have no name in common".to_owned();
+        let why = "a comparison that looked at nothing proves nothing";
         let name = names.1.to_owned();
         check.findings.push(new_finding(
             Subject::Module,
@@ -143,7 +143,8 @@ fn compared(context: &Context<'_>, parts: &BTreeSet<AbiPart>) -> Comparison {
     check
 }
 
-/// An object for one architecture is none for another, however alike their layouts are.
+/// Adds a finding if the architectures differ. An object for one does not work on the other,
+/// however similar their layouts are.
 fn arch(context: &Context<'_>, check: &mut Comparison) {
     let (before, after) = (&context.before.arch, &context.after.arch);
     if before.is_empty() || after.is_empty() || before == after {
@@ -166,14 +167,14 @@ fn arch(context: &Context<'_>, check: &mut Comparison) {
     check.findings.push(finding);
 }
 
-/// What a comparison is about.
+/// The two sides of a comparison and what the code uses of them.
 pub(crate) struct Context<'a> {
     pub(crate) before: &'a Abi,
     pub(crate) after: &'a Abi,
     pub(crate) usage: &'a Usage,
-    /// What the code uses of the one before and of the one after.
+    /// What the code uses of the kernel before and of the kernel after.
     pub(crate) used: (&'a Used, &'a Used),
-    /// All that has to be looked at.
+    /// The names that differ.
     pub(crate) differing: &'a Differing<'a>,
     pub(crate) names: (&'a str, &'a str),
 }
@@ -195,8 +196,9 @@ impl Context<'_> {
         }
     }
 
-    /// The type deepest inside `name` because of which all around it has another size: as long as
-    /// one member alone is to blame. `None` if that is `name`.
+    /// Returns the innermost type inside `name` that causes the changed size of all types around
+    /// it. Each level must have exactly one member to blame. Returns `None` if `name` itself is the
+    /// cause.
     fn root(&self, name: &str) -> Option<String> {
         let (mut at, mut root) = (name, None);
         for _ in 0..DEPTH {
@@ -237,7 +239,7 @@ impl Context<'_> {
         )
     }
 
-    /// Why something is not known on either side, in the order before, after.
+    /// Returns the reason why something is not known on a side, the side before first.
     fn unknown(&self, key: &str) -> Option<String> {
         let of =
             |abi: &Abi, name: &str| abi.no_evidence.get(key).map(|why| format!("{name}: {why}"));
@@ -248,8 +250,8 @@ impl Context<'_> {
         }
     }
 
-    /// The names of this kind of which nothing is known on a side. Of those that neither has at all
-    /// only used ones could be missed, which [`Used`] lists.
+    /// Returns the names of this kind that are not known on a side. Names that neither side
+    /// contains are left out: only used ones could matter, and [`Used`] lists those.
     fn unknown_names(&self, kind: &'static str) -> BTreeSet<&str> {
         let (before, after) = (unknown_of(self.before, kind), unknown_of(self.after, kind));
         let (mut before, mut after) = (before.peekable(), after.peekable());
@@ -271,7 +273,7 @@ impl Context<'_> {
         }
     }
 
-    /// Whether either side was asked for it and does not have it at all.
+    /// Tells if both sides were asked for it and neither contains it.
     fn is_in_neither(&self, key: &str) -> bool {
         let absent = |abi: &Abi| {
             abi.no_evidence
@@ -282,8 +284,8 @@ impl Context<'_> {
     }
 }
 
-/// The names of what is not known of a kernel with the reasons, of the kind whose word with a space
-/// after it is `kind`.
+/// Returns what is not known of a kernel, with the reasons. `kind` is the kind's word with a space
+/// after it.
 fn unknown_of<'a>(abi: &'a Abi, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let from = abi
         .no_evidence
@@ -291,7 +293,7 @@ fn unknown_of<'a>(abi: &'a Abi, kind: &'static str) -> impl Iterator<Item = (&'a
     from.map_while(move |(key, why)| Some((key.strip_prefix(kind)?, why.as_str())))
 }
 
-/// A finding that nobody has accepted.
+/// Creates a finding that is not accepted.
 fn new_finding(
     subject: Subject,
     name: String,
@@ -313,9 +315,9 @@ fn new_finding(
     }
 }
 
-/// A finding of something that could not be found out.
+/// Creates a finding for something that could not be found out.
 fn no_evidence(subject: Subject, name: &str, used: bool, text: String) -> Finding {
-    let why = "what could not be compared is no pass";
+    let why = "something that could not be compared does not pass";
     let mut finding = new_finding(
         subject,
         name.to_owned(),

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! DWARF, what a compiler says of the types that it laid out, read from an object that was not
-//! linked yet.
+//! DWARF, a compiler's description of the types that it laid out, read from an unlinked object.
 //!
-//! What gcc says of the kernel's headers and what rustc says of the bindings come out in one model,
-//! with the flattening and the spelling that [`crate::btf`] has, so that the three can be compared.
-//! For that:
+//! gcc describes the kernel's headers and rustc the bindings. Both become the model that
+//! [`crate::btf`] also produces, with the same flattening and spelling, so that the three can be
+//! compared. To that end:
 //!
-//! - An array of several dimensions has one, with all elements: pahole makes BTF so.
-//! - Of Rust, `*const T` is a pointer to const, `Option<fn>` a pointer to a function, `u32` an
-//!   `unsigned int`; bindgen's names for members and types that have none in C (`__bindgen_anon_1`,
-//!   `device__bindgen_ty_1`) go away, as do its padding and its units of bit fields: those have no
-//!   names in DWARF, and so no bit fields come from it.
-//! - Alignment is what the compiler says of a type, where it does; gcc does only for those with an
-//!   attribute. Else it is what the members demand, as in BTF.
+//! - An array of several dimensions becomes one dimension with all elements, as pahole does in BTF.
+//! - Rust's `*const T` becomes a pointer to const, `Option<fn>` a pointer to a function, and `u32`
+//!   an `unsigned int`. bindgen's names for what has none in C (`__bindgen_anon_1`,
+//!   `device__bindgen_ty_1`) are dropped. So are its padding and its storage units of bit fields.
+//!   DWARF has no names for those bit fields, so none come from it.
+//! - The alignment of a type is what the compiler states, if it does. gcc states it only for types
+//!   with an attribute. Otherwise it is computed from the members, as for BTF.
 
 mod extract;
 mod load;
@@ -29,29 +28,33 @@ use crate::model::{Abi, Field, Scope};
 pub use rust::c_name;
 pub use tree::{Debug, Die, Index, Tag};
 
-/// A variable of this name, with a function's name after it, is a pointer to it: its type is the
-/// function's signature.
+/// The prefix of variables that point to a function. A function's name follows it. The variable's
+/// type gives the function's signature.
 pub const FUNCTION_PREFIX: &str = "linux_driver_function_";
 
-/// A variable of this name, with the name of one of Rust's aliases after it, and whose type has
-/// that one as its parameter `T`: Rust's DWARF does not know aliases.
+/// The prefix of variables that stand for an alias of Rust's, whose name follows it. Rust's DWARF
+/// has no aliases, so the parameter `T` of the variable's type is the aliased type.
 pub const ALIAS_PREFIX: &str = "linux_driver_alias_";
 
-/// The bit fields of types, by bindgen's name of the type: where in it they are.
+/// The bit fields of types, by bindgen's name of the type.
 pub type BitFields = BTreeMap<String, Vec<Field>>;
 
-/// How deep types may be nested before that is taken for a cycle.
+/// How deep types may be nested; deeper nesting counts as a cycle.
 const DEPTH: u32 = 64;
 
-/// What is in scope, and what that holds by value. What is missing is in [`Abi::no_evidence`];
-/// damaged data is an error. `location` is what an error calls the object.
+/// Reads the types and functions in scope and the types that these hold by value. `location` names
+/// the object in error messages. What is missing goes to [`Abi::no_evidence`].
+///
+/// # Errors
+///
+/// The debug information is damaged.
 pub fn read(object: &[u8], location: &str, scope: &Scope) -> Result<Abi> {
     let sections = load::Sections::read(object, location)?;
     extract::extract(&Debug::read(&sections)?, scope)
 }
 
-/// The same for an object that rustc made of bindings, with the bit fields of bindgen's types,
-/// which DWARF does not have.
+/// Does the same for an object that rustc made of bindings. `bit_fields` are those of bindgen's
+/// types, which DWARF does not contain.
 pub fn read_bindings(
     object: &[u8],
     location: &str,
@@ -64,7 +67,7 @@ pub fn read_bindings(
     extract::extract(&debug, scope)
 }
 
-/// The debug information of an object, for who asks it for more than layouts.
+/// Calls `look` with the debug information of an object, for a caller that needs more than layouts.
 pub fn with_debug<T>(
     object: &[u8],
     location: &str,
@@ -83,7 +86,7 @@ fn damaged(
         location,
         expected,
         found,
-        "the object is damaged: have it compiled again",
+        "the object is damaged: compile it again",
     )
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The model as C: `kernel.h`, which holds what the bindings need of a kernel and nothing else.
+//! The model as C: `kernel.h`, which contains what the bindings need of a kernel and nothing else.
 //!
-//! Every line is made of the kernel's type information. `types` writes declarations in an order
-//! that C takes, `location` finds the attributes that bring each member to its offset, `asserts` lets
-//! the compiler check all of it.
+//! Every line is derived from the kernel's type information. `types` writes declarations in an
+//! order that C accepts, `attributes` finds the attributes that give each member its offset, and
+//! `asserts` makes the compiler check all of it.
 
 mod asserts;
 mod attributes;
@@ -19,8 +19,14 @@ use crate::model::{Abi, Linkage};
 use crate::needed::Needed;
 use types::Writer;
 
-/// `kernel.h` for the kernel with this BTF. `abi` is what was extracted from it for the scope of
-/// `needed`, with the constants that its compiler evaluated, if its headers were at hand.
+/// Returns the text of `kernel.h` for the kernel with this BTF.
+///
+/// `abi` is what was extracted from the BTF for the scope of `needed`. It includes the constants
+/// that the kernel's compiler evaluated, if the kernel's headers were available.
+///
+/// # Errors
+///
+/// The kernel lacks a type that the bindings need, or a type cannot be expressed in C.
 pub fn header(btf: &Btf<'_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let mut writer = Writer::new(btf, abi);
     for name in needed.types() {
@@ -89,7 +95,7 @@ fn head(abi: &Abi) -> String {
     )
 }
 
-/// A text that cannot end a comment.
+/// Returns the characters of a text that cannot end a comment.
 fn comment(text: &str) -> String {
     text.chars()
         .filter(|char| char.is_ascii_graphic() && *char != '*')
@@ -101,7 +107,7 @@ fn section(text: &mut String, title: &str, write: impl FnOnce(&mut String)) {
     write(text);
 }
 
-/// The declarations of the functions that are there to be called, each on a line.
+/// Returns the declarations of the functions that can be called, one on each line.
 fn functions(writer: &mut Writer<'_, '_>, abi: &Abi, needed: &Needed) -> Result<String> {
     let mut lines = String::new();
     let scope = needed.scope();
@@ -142,7 +148,7 @@ fn constants(
         identifier(btf, name)?;
         let value = literal(constant.value)
             .ok_or_else(|| lacking(btf, name, "its value has more than 64 bits"))?;
-        // An enumerator of that name is the constant.
+        // If an enumerator of that name exists, it already is the constant.
         if enumerators.contains(name) {
             continue;
         }
@@ -160,10 +166,10 @@ fn constants(
     Ok(lines)
 }
 
-/// The number as C has it.
+/// Returns the number as a C literal, or `None` if it needs more than 64 bits.
 pub(crate) fn literal(value: i128) -> Option<String> {
     if let Ok(value) = i64::try_from(value) {
-        // The lowest number is not a literal in C: the minus is an operator.
+        // C has no literal for the lowest number: its minus is an operator.
         return Some(if value == i64::MIN {
             format!("({} - 1)", value + 1)
         } else {
@@ -173,7 +179,7 @@ pub(crate) fn literal(value: i128) -> Option<String> {
     u64::try_from(value).ok().map(|value| format!("{value}U"))
 }
 
-/// The name, if it is one in C.
+/// Returns the name if it is an identifier in C, else an error.
 fn identifier<'n>(btf: &Btf<'_>, name: &'n str) -> Result<&'n str> {
     let fits = |(at, char): (usize, char)| {
         char == '_' || char.is_ascii_alphabetic() || at > 0 && char.is_ascii_digit()
@@ -183,13 +189,13 @@ fn identifier<'n>(btf: &Btf<'_>, name: &'n str) -> Result<&'n str> {
     }
     Err(Error::new(
         btf.location(),
-        "names that C has",
+        "names that are identifiers in C",
         format_args!("{:?}", name.chars().take(60).collect::<String>()),
         "the file is damaged: get it again",
     ))
 }
 
-/// Something that the bindings need cannot be written down.
+/// Creates the error for something that the bindings need and that cannot be written.
 fn lacking(btf: &Btf<'_>, name: &str, why: &str) -> Error {
     Error::new(
         btf.location(),
@@ -208,7 +214,7 @@ mod tests {
     use crate::btf::testing::sample;
 
     #[test]
-    fn a_header_whose_asserts_could_not_hold_is_an_error() {
+    fn a_header_with_asserts_that_must_fail_is_an_error() {
         let bytes = sample().bytes();
         let btf = Btf::open(&bytes, "test").unwrap();
         let needed = Needed {
@@ -221,7 +227,7 @@ mod tests {
             text.contains("_Static_assert(_Alignof(struct driver) == 8"),
             "{text}"
         );
-        // Its members lead to 8, whatever a record says.
+        // Its members require an alignment of 8, but this record says 4.
         Arc::make_mut(abi.types.get_mut("driver").unwrap()).align = 4;
         let error = header(&btf, &abi, &needed).unwrap_err().to_string();
         assert!(

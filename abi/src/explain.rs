@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is known of one name, through all kernels.
+//! A summary of what the history records about one name, over all kernels.
 //!
-//! The kernels of each architecture and flavour stand in the order of their age; those that follow
-//! each other and say the same are one span. [`safe`] finds what the safe layer calls it, and
-//! [`text`] is how a person reads it.
+//! The kernels of each architecture and flavour are in the order of their age. Neighbours with the
+//! same answer form one span. [`safe`] finds the names in the safe layer, and [`text`] prints the
+//! summary for a person.
 
 mod rules;
 pub mod safe;
@@ -15,38 +15,38 @@ use serde::Serialize;
 use crate::history::{Fact, History, KernelId, What, nearest, order_of};
 use crate::model::{Kind, Type};
 
-/// What is known of a name.
+/// A summary of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// The name, as the history has it: `pci_driver.driver_managed_dma`.
+    /// The name in the history's form: `pci_driver.driver_managed_dma`.
     pub name: String,
-    /// What it is called in C: its newest declaration.
+    /// Its newest declaration in C.
     pub c: String,
-    /// What it is called in the safe layer.
+    /// Its names in the safe layer.
     pub safe: Vec<safe::SafeName>,
-    /// Since when it is there, if a kernel before is known not to have it; else nothing. A function
-    /// that a kernel's type information does not have, or that it does not export, can be a macro
-    /// or an inline function there: that is no proof.
+    /// The first kernel that has it, if an older kernel is known not to have it. A function that a
+    /// kernel's type information lacks, or that it does not export, can be a macro or an inline
+    /// function there. That proves nothing, so the field is then empty.
     pub since: Option<String>,
-    /// The first kernel that is known to have it, if any does.
+    /// The first kernel that is known to have it, if there is one.
     pub first: Option<String>,
-    /// The oldest kernel of the history: nothing is known of what was before it.
+    /// The oldest kernel of the history. Nothing is known of older ones.
     pub oldest: String,
-    /// What the name stands for; a function has two, its signature and its export.
+    /// The meanings of the name. A function has two: its signature and its export.
     pub sections: Vec<Section>,
-    /// The newest layout that it is in, for a type or field: of which kernel, and the layout.
+    /// For a type or field: the kernel with the newest layout, and the layout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layout: Option<(String, Type)>,
 }
 
-/// One meaning of the name.
+/// One meaning of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Section {
     /// "field", "type", "function", "constant", "symbol".
     pub is: &'static str,
-    /// How many kernels say the same in all of it are in one state.
+    /// The number of different answers.
     pub states: usize,
-    /// By architecture and flavour.
+    /// The answers by architecture and flavour.
     pub groups: Vec<Group>,
 }
 
@@ -55,50 +55,50 @@ pub struct Section {
 pub struct Group {
     /// The architecture.
     pub arch: String,
-    /// The flavour; empty for the plain one.
+    /// The flavour. Empty for the standard one.
     pub flavour: String,
-    /// From the oldest to the newest.
+    /// The spans, from the oldest kernel to the newest.
     pub spans: Vec<Span>,
 }
 
-/// Kernels that follow each other and say the same.
+/// Neighbouring kernels with the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Span {
-    /// The series that it reaches through: "6.1", or "6.16 to 7.1".
+    /// Its series: "6.1", or "6.16 to 7.1".
     pub series: String,
-    /// The first of them.
+    /// The first kernel of the span.
     pub first: String,
-    /// The last of them.
+    /// The last kernel of the span.
     pub last: String,
-    /// How many they are.
+    /// The number of kernels.
     pub kernels: usize,
-    /// What they say.
+    /// Their answer.
     pub state: State,
-    /// For a type: what is different from the span before, a line each.
+    /// For a type: the differences from the span before, one on each line.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
 }
 
-/// What a kernel says of the name.
+/// A kernel's answer for a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum State {
-    /// It was not looked at.
+    /// The name was not looked for.
     NotKnown,
     /// There is no evidence.
     NoEvidence {
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// It is not there.
+    /// The kernel does not have it.
     Absent,
     /// A field.
     Field {
-        /// Where it starts, in bits.
+        /// Its offset in bits.
         offset_bits: u64,
-        /// How many bits it has.
+        /// Its size in bits.
         size_bits: u64,
-        /// Whether it is a bit field.
+        /// True for a bit field.
         bitfield: bool,
         /// Its type.
         #[serde(rename = "type")]
@@ -110,9 +110,10 @@ pub enum State {
         size: u64,
         /// Its alignment in bytes.
         align: u64,
-        /// How many fields it has.
+        /// The number of its fields.
         fields: usize,
-        /// Which of its layouts it is, from 0 in the order in which the history met them.
+        /// The number of its layout, counted from 0 in the order in which the history recorded
+        /// them.
         layout: usize,
     },
     /// A function.
@@ -127,17 +128,17 @@ pub enum State {
     },
     /// An exported symbol.
     Exported {
-        /// Whether only modules under the GPL may use it.
+        /// True if only modules under a license compatible with the GPL may use it.
         gpl: bool,
         /// Its namespace.
         namespace: Option<String>,
-        /// Who exports it.
+        /// The exporter.
         module: String,
     },
 }
 
 impl State {
-    /// Whether it says that the name is there.
+    /// Tells if the kernel has the name.
     pub fn is_there(&self) -> bool {
         !matches!(
             self,
@@ -146,7 +147,7 @@ impl State {
     }
 }
 
-/// What a name was found to be.
+/// A meaning that a name was found to have.
 enum Meaning {
     Type(String),
     Field(String, String),
@@ -156,8 +157,12 @@ enum Meaning {
     Symbol(String),
 }
 
-/// Looks a name up: a type, `type.field`, a function, a constant or an exported symbol. C's words
-/// before it and parentheses after it do no harm.
+/// Looks a name up: a type, `type.field`, a function, a constant or an exported symbol. C's
+/// keywords before the name and parentheses after it are ignored.
+///
+/// # Errors
+///
+/// The history does not contain the name. The error lists similar names.
 pub fn explain(history: &History, asked: &str, safe: &safe::SafeNames) -> Result<Explanation> {
     let name = plain(asked);
     let meanings = meanings(history, name);
@@ -190,7 +195,7 @@ pub fn explain(history: &History, asked: &str, safe: &safe::SafeNames) -> Result
     })
 }
 
-/// The name without what stands around it in C.
+/// Returns the name without the C syntax around it.
 fn plain(asked: &str) -> &str {
     let name = asked
         .trim()
@@ -240,7 +245,7 @@ fn meanings(history: &History, name: &str) -> Vec<Meaning> {
     if has(What::Symbol, name) {
         found.push(Meaning::Symbol(name.to_owned()));
     } else if found.is_empty() && has(What::Unknown, &format!("function {name}")) {
-        // It was looked for in each kernel, and no kernel had it.
+        // Every kernel was asked for it, and no kernel has it.
         found.push(Meaning::Function(name.to_owned()));
     } else if found.is_empty() && has(What::Unknown, &format!("type {name}")) {
         found.push(Meaning::Type(name.to_owned()));
@@ -248,7 +253,7 @@ fn meanings(history: &History, name: &str) -> Vec<Meaning> {
     found
 }
 
-/// The error for a name that the history does not have, with those near to it.
+/// Creates the error for a name that the history does not contain, with similar names.
 fn unknown(history: &History, asked: &str, name: &str) -> Error {
     let mut names: Vec<String> = Vec::new();
     for what in [What::Type, What::Function, What::Constant, What::Symbol] {
@@ -272,19 +277,19 @@ fn unknown(history: &History, asked: &str, name: &str) -> Error {
         Some((of, field)) if !history.layouts_of(of).is_empty() => {
             format!("no kernel of the history has a field {field} in {of}")
         }
-        _ => "a name that the history does not remember: nothing is known of it".to_owned(),
+        _ => "a name that the history does not contain".to_owned(),
     };
     Error::new(
         format_args!("`{asked}`"),
-        "a type, type.field, function, constant or exported symbol that the history holds",
+        "a type, type.field, function, constant or exported symbol that the history contains",
         found,
         match near.is_empty() {
             true => {
-                "the history holds what the bindings need and what headers/watched.toml names: add it there, and then \
-                     the kernels again with `cargo xtask history add`"
+                "the history contains what the bindings need and what headers/watched.toml lists: add the name there, \
+                     and then the kernels again with `cargo xtask history add`"
                     .to_owned()
             }
-            false => format!("near to it: {}", near.join(", ")),
+            false => format!("similar names: {}", near.join(", ")),
         },
     )
 }
@@ -424,7 +429,7 @@ fn state(history: &History, kernel: KernelId, meaning: &Meaning) -> State {
     }
 }
 
-/// What is different in a type between two kernels, a line each.
+/// Returns the differences of a type between two kernels, one on each line.
 fn changes(history: &History, before: KernelId, after: KernelId, name: &str) -> Vec<String> {
     let (Some(old), Some(new)) = (
         type_of(history, before, name),
@@ -470,7 +475,7 @@ fn changes(history: &History, before: KernelId, after: KernelId, name: &str) -> 
     lines
 }
 
-/// The newest kernel that has it; the plain flavour of x86_64, if that has it.
+/// Returns the newest kernel that has it. Kernels of x86_64 without a flavour are preferred.
 fn newest(history: &History, order: &[KernelId], meaning: &Meaning) -> Option<KernelId> {
     let there = |id: &&KernelId| state(history, **id, meaning).is_there();
     let plain = |id: &&KernelId| {
@@ -529,9 +534,8 @@ fn layout(history: &History, kernel: KernelId, meaning: &Meaning) -> Option<(Str
     Some((history.kernel(kernel).id.clone(), type_.clone()))
 }
 
-/// The first kernel of the first group that has it, if an older one of that group is known not to:
-/// the layout without the field, or the enum without the enumerator, is at hand. Nothing else is a
-/// proof.
+/// Returns the first kernel of the first group that has it, if an older kernel of that group proves
+/// its absence: its layout lacks the field, or its enum lacks the enumerator.
 fn since(section: &Section) -> Option<String> {
     let group = section.groups.first()?;
     let first = group.spans.iter().position(|span| span.state.is_there())?;
@@ -540,7 +544,7 @@ fn since(section: &Section) -> Option<String> {
     proven.then(|| group.spans[first].first.clone())
 }
 
-/// The first kernel that has it, of the first group with one.
+/// Returns the first kernel that has it, in the first group with one.
 fn first_of(section: &Section) -> Option<String> {
     let mut spans = section.groups.iter().flat_map(|group| &group.spans);
     Some(spans.find(|span| span.state.is_there())?.first.clone())

@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! All kernels that are known: each layout once, with the kernels that have it.
+//! The history: every known kernel, with each distinct layout stored once.
 //!
-//! The history is a folder of text files, one a kind of fact. A row is a line whose columns are
-//! separated by tabs; a line that starts with `#` says nothing. The first row of each file is
-//! `history`, the number of the format, and the kind. Then blocks: a head row, and what belongs to
-//! it.
+//! The history is a folder of text files, one for each kind of fact. Each line is a row of columns
+//! that are separated by tabs; a line that starts with `#` is a comment. The first row of each file
+//! is `history`, the number of the format, and the kind. Blocks follow: a head row and the rows
+//! that belong to it.
 //!
 //! | file | head row | rows of the block |
 //! |---|---|---|
 //! | `types.tsv` | `type NAME` | `f N GAP SIZE NAME TYPE`: a field; `v N NAME VALUE`: an enumerator; `l N KIND SIZE ALIGN MEMBERS [TARGET]`: a layout |
 //! | `functions.tsv` | `function NAME` | `s N LINKAGE RETURNS [PARAM…]`: a signature |
 //! | `constants.tsv` | `constant NAME` | `c N VALUE SOURCE [TYPE]` |
-//! | `symbols.tsv` | `symbol NAME` | `x N none`: not exported; `x N CRC gpl\|any NAMESPACE MODULE`, with `-` for what there is none of |
+//! | `symbols.tsv` | `symbol NAME` | `x N none`: not exported; `x N CRC gpl\|any NAMESPACE MODULE`, with `-` for a missing value |
 //! | `unknown.tsv` | `unknown NAME` | `w N REASON`: why there is no evidence |
-//! | `kernels.tsv` | `kernel ID` | what it is, which other kernel it is like, and which facts it has in another variant |
+//! | `kernels.tsv` | `kernel ID` | what the kernel is, which other kernel it resembles, and which facts differ from that one |
 //!
-//! A field's place is its GAP: the bits between the end of the field in the row of the layout
-//! before it and its own start; negative where members of a union overlap. So one field that comes
-//! or goes is one new row and one new layout, `0-12 150 13-149`, however many fields move. A size
-//! in bits that starts with `:` is that of a bit field.
+//! A field's position is its GAP: the number of bits between the end of the field before it in the
+//! layout and its own start. The gap is negative where members of a union overlap. So one added or
+//! removed field is one new row and one new layout, `0-12 150 13-149`, however many fields move. A
+//! size in bits that starts with `:` is the size of a bit field.
 //!
-//! Numbers (N) count from 0 in each block and never change; neither does a kernel's ID. To add a
-//! kernel is to append a block of few rows to `kernels.tsv`, which names only what differs from the
-//! kernel that is most like it, and the facts that no kernel before it had. The files of facts are
-//! written first, `kernels.tsv` last: whenever the writing is cut off, the folder is a history that
-//! can be read.
+//! Numbers (N) count from 0 in each block and never change; neither does a kernel's ID. Adding a
+//! kernel appends a block of few rows to `kernels.tsv`. The block lists only the differences from
+//! the most similar kernel. Facts that are new are appended to their files. The files of facts are
+//! written first and `kernels.tsv` last, so an interrupted write still leaves a readable history.
 //!
-//! What a kernel's files did not say stands nowhere: a kernel whose `Module.symvers` was not at
-//! hand has no facts about symbols, and that is not the same as a symbol that is not exported.
+//! What a kernel's files did not contain is not recorded at all. A kernel whose `Module.symvers`
+//! was missing has no facts about symbols, which differs from a symbol that is not exported.
 
 mod add;
 mod facts;
@@ -51,7 +50,7 @@ pub use self::watched::Watched;
 use crate::compare::Says;
 use crate::model::{Abi, Constant, Function, Scope, Symbol, Type};
 
-/// A kernel of a history. Its number is its place in `kernels.tsv`, which never changes.
+/// The number of a kernel in a history: its position in `kernels.tsv`, which never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KernelId(u32);
 
@@ -66,15 +65,15 @@ pub struct HistoryPackage {
     pub sha256: String,
 }
 
-/// What a kernel is.
+/// A kernel of the history.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryKernel {
-    /// Its name in the history: its release; where two builds have the same release, the later
-    /// one's is `RELEASE=VERSION`.
+    /// Its ID in the history: its release. If two builds have the same release, the later one's is
+    /// `RELEASE=VERSION`.
     pub id: String,
-    /// What `uname -r` says under it.
+    /// The output of `uname -r` on it.
     pub release: String,
-    /// The architecture, as `uname -m` says it.
+    /// The architecture as `uname -m` prints it.
     pub arch: String,
     /// "rt", "cloud", or empty.
     pub flavour: String,
@@ -82,9 +81,9 @@ pub struct HistoryKernel {
     pub series: String,
     /// The packages that it was read from.
     pub packages: Vec<HistoryPackage>,
-    /// What its BTF was read from: a file in a package.
+    /// The file that its BTF was read from, inside a package.
     pub btf: String,
-    /// Whether its `Module.symvers` was at hand.
+    /// True if its `Module.symvers` was available.
     pub symbols_known: bool,
 }
 
@@ -98,9 +97,9 @@ pub enum What {
     Function,
     /// A constant's value.
     Constant,
-    /// How a symbol is exported.
+    /// The export of a symbol.
     Symbol,
-    /// Why there is no evidence. The name starts with the kind: `type irq_info`.
+    /// The reason why there is no evidence. The name starts with the kind: `type irq_info`.
     Unknown,
 }
 
@@ -114,7 +113,7 @@ impl What {
         Self::Unknown,
     ];
 
-    /// The word that heads a block of its file.
+    /// Returns the word that starts a block of its file.
     pub fn word(self) -> &'static str {
         match self {
             Self::Type => "type",
@@ -125,7 +124,7 @@ impl What {
         }
     }
 
-    /// The word for several, and the name of the file.
+    /// Returns the plural of the word, which is also the name of the file.
     fn plural(self) -> &'static str {
         match self {
             Self::Type => "types",
@@ -137,7 +136,7 @@ impl What {
     }
 }
 
-/// One of the variants of something that has a name.
+/// One variant of a named item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// A layout.
@@ -146,20 +145,20 @@ pub enum Fact {
     Function(Arc<Function>),
     /// A value.
     Constant(Arc<Constant>),
-    /// How it is exported; `None` if it is not.
+    /// An export; `None` if the symbol is not exported.
     Symbol(Option<Arc<Symbol>>),
-    /// Why there is no evidence.
+    /// The reason why there is no evidence.
     Unknown(Arc<str>),
 }
 
-/// What has a name, and its variants in the order in which they were first seen.
+/// A named item and its variants, in the order in which they were first seen.
 #[derive(Debug, Clone)]
 struct Item {
     name: String,
     facts: Vec<Fact>,
 }
 
-/// All that has a name, of one kind.
+/// All items of one kind.
 #[derive(Debug, Clone, Default)]
 struct Items {
     list: Vec<Item>,
@@ -184,7 +183,7 @@ impl Items {
         at
     }
 
-    /// In the order of their names.
+    /// Returns the items in the order of their names.
     fn sorted(&self) -> Vec<(u32, &Item)> {
         let mut all: Vec<(u32, &Item)> = (0..).zip(&self.list).collect();
         all.sort_by(|a, b| a.1.name.cmp(&b.1.name));
@@ -192,14 +191,14 @@ impl Items {
     }
 }
 
-/// Why it is not known whether a kernel exports a function.
+/// The reason that is recorded if the export of a function is not known.
 const UNREAD: &str = "its Module.symvers was not at hand when it was looked for";
 
-/// No fact, in a sheet.
+/// The mark of an item that a kernel does not have, in a sheet.
 const ABSENT: u32 = u32::MAX;
 
-/// Which variant of each item of a kind a kernel has, by the item's place. It can be shorter than
-/// the list of items.
+/// The variant that a kernel has of each item of a kind, by the item's position. It can be shorter
+/// than the list of items.
 type Sheet = Vec<u32>;
 
 fn at(sheet: &Sheet, item: u32) -> u32 {
@@ -217,14 +216,14 @@ fn set(sheet: &mut Sheet, item: u32, fact: u32) {
 #[derive(Debug, Clone)]
 struct Entry {
     kernel: HistoryKernel,
-    /// The kernel that its facts are written as a difference from.
+    /// The kernel that its facts are stored relative to.
     like: Option<u32>,
-    /// The same for its symbols.
+    /// The kernel that its symbols are stored relative to.
     symbols_like: Option<u32>,
     sheets: [Sheet; What::ALL.len()],
 }
 
-/// All kernels that are known.
+/// The record of all known kernels.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     entries: Vec<Entry>,
@@ -232,16 +231,16 @@ pub struct History {
     items: [Items; What::ALL.len()],
 }
 
-/// What is different between two kernels.
+/// A difference between two kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct Difference<'h> {
-    /// Of which kind it is.
+    /// Its kind.
     pub what: What,
     /// Its name.
     pub name: &'h str,
-    /// What the first kernel has; nothing if it has none, or if it is not known.
+    /// The fact of the first kernel; `None` if it has none, or if that is not known.
     pub before: Option<&'h Fact>,
-    /// What the second has.
+    /// The fact of the second kernel.
     pub after: Option<&'h Fact>,
 }
 
@@ -251,7 +250,7 @@ impl History {
         Self::of_files(dir, text::read)
     }
 
-    /// The same for texts that are at hand, by the names of the files. What is not there is empty.
+    /// Reads a history from texts in memory, by file name. A missing file is an empty one.
     pub fn of_texts(texts: &BTreeMap<String, String>) -> Result<Self> {
         Self::of_files(Path::new(""), |path| {
             let name = path.to_string_lossy();
@@ -271,7 +270,7 @@ impl History {
         };
         let mut history = Self::default();
         let [types, facts @ ..] = &mut history.items;
-        // The layouts are as much to read as all the rest.
+        // Reading the layouts takes as long as reading all the rest.
         std::thread::scope(|scope| {
             let types = scope.spawn(|| read_items(What::Type, types));
             let mut facts = What::ALL.into_iter().skip(1).zip(facts);
@@ -287,7 +286,7 @@ impl History {
         Ok(history)
     }
 
-    /// Reads the history in this folder, or begins one if there is none.
+    /// Reads the history in this folder, or returns an empty one if there is none.
     pub fn read_or_begin(dir: &Path) -> Result<Self> {
         if dir.join(text::KERNELS).exists() {
             Self::read(dir)
@@ -296,8 +295,8 @@ impl History {
         }
     }
 
-    /// Writes it into this folder, which is made if it is missing. Whenever it is cut off, a
-    /// history is there.
+    /// Writes the history into this folder, and makes the folder if it is missing. An interrupted
+    /// write leaves a readable history.
     pub fn write(&self, dir: &Path) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make", &e))?;
         let mut files = Vec::new();
@@ -322,7 +321,7 @@ impl History {
         Ok(())
     }
 
-    /// The kernels, in the order in which they were added.
+    /// Returns the kernels, in the order in which they were added.
     pub fn kernels(&self) -> impl ExactSizeIterator<Item = (KernelId, &HistoryKernel)> {
         let entry = |(number, entry)| -> (KernelId, &HistoryKernel) {
             let entry: &Entry = entry;
@@ -331,22 +330,23 @@ impl History {
         self.entries.iter().enumerate().map(entry)
     }
 
-    /// How many kernels there are.
+    /// Returns the number of kernels.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Tells if the history is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What this kernel of this history is.
+    /// Returns the description of a kernel of this history.
     pub fn kernel(&self, id: KernelId) -> &HistoryKernel {
         &self.entries[id.0 as usize].kernel
     }
 
-    /// The kernels by architecture and flavour, and within those from the oldest to the newest.
+    /// Returns the kernels by architecture and flavour, and in each group from the oldest to the
+    /// newest.
     pub fn in_order(&self) -> Vec<KernelId> {
         let mut all: Vec<KernelId> = self.kernels().map(|(id, _)| id).collect();
         all.sort_by_cached_key(|&id| {
@@ -361,7 +361,7 @@ impl History {
         all
     }
 
-    /// Each kernel with the one before it, of the same architecture and flavour.
+    /// Returns each kernel with its predecessor.
     pub fn steps(&self) -> Vec<(KernelId, KernelId)> {
         let order = self.in_order();
         let same = |a: KernelId, b: KernelId| {
@@ -372,7 +372,7 @@ impl History {
         pairs.map(|pair| (pair[0], pair[1])).collect()
     }
 
-    /// The kernel before this one, of the same architecture and flavour.
+    /// Returns the kernel before this one, of the same architecture and flavour.
     pub fn predecessor(&self, of: KernelId) -> Option<KernelId> {
         self.steps()
             .into_iter()
@@ -380,22 +380,26 @@ impl History {
             .map(|(before, _)| before)
     }
 
-    /// The kernel of this name: an ID, or the start of one, of which the newest is taken; "6.12" is
-    /// the newest of that series for x86_64 without a flavour, if there is one.
+    /// Finds a kernel by its ID or by the start of one; of several, the newest. "6.12" is the
+    /// newest of that series, for x86_64 without a flavour if there is one.
+    ///
+    /// # Errors
+    ///
+    /// No kernel matches. The error lists similar names.
     pub fn find(&self, name: &str) -> Result<KernelId> {
         if let Some(&number) = self.by_id.get(name) {
             return Ok(KernelId(number));
         }
         let of_series = |id: &KernelId| self.kernel(*id).series == name;
-        // "6.12.11" is not the start of "6.12.117".
+        // "6.12.11" is not a match for "6.12.117".
         let ends_a_number = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_digit());
         let starts = |id: &KernelId| {
             let rest = self.kernel(*id).id.strip_prefix(name);
             !name.is_empty() && rest.is_some_and(ends_a_number)
         };
         let order = self.in_order();
-        // In this order x86_64 without a flavour comes first, so the newest is the last of the
-        // first group.
+        // This order starts with x86_64 without a flavour, so the newest is the last of the first
+        // group.
         let newest = |found: Vec<KernelId>| {
             let first = self.kernel(*found.first()?);
             let same = |id: &&KernelId| {
@@ -411,11 +415,11 @@ impl History {
             Error::new(
                 format_args!("`{name}`"),
                 format_args!("one of the {} kernels of the history", self.len()),
-                "no kernel of this release",
+                "no kernel with this release",
                 match near.is_empty() {
                     true => "see `cargo xtask history list`".to_owned(),
                     false => format!(
-                        "see `cargo xtask history list`; near to it: {}",
+                        "see `cargo xtask history list`; similar: {}",
                         near.join(", ")
                     ),
                 },
@@ -423,7 +427,7 @@ impl History {
         })
     }
 
-    /// The names of a kind, in their order.
+    /// Returns the names of a kind, in alphabetical order.
     pub fn names(&self, what: What) -> impl Iterator<Item = &str> {
         self.items[what as usize]
             .sorted()
@@ -431,7 +435,8 @@ impl History {
             .map(|(_, item)| item.name.as_str())
     }
 
-    /// What a kernel has under this name; nothing if it has none, or if it was not looked for.
+    /// Returns the fact of a kernel for this name; `None` if it has none, or if it was not looked
+    /// for.
     pub fn fact(&self, kernel: KernelId, what: What, name: &str) -> Option<&Fact> {
         let item = self.items[what as usize].get(name)?;
         self.fact_at(kernel, what, item)
@@ -444,7 +449,7 @@ impl History {
             .get(fact as usize)
     }
 
-    /// The variants of this name with the kernels that have each, in the order in which they were
+    /// Returns the variants of this name, each with its kernels, in the order in which they were
     /// first seen.
     pub fn variants(&self, what: What, name: &str) -> Vec<(&Fact, Vec<KernelId>)> {
         let items = &self.items[what as usize];
@@ -465,7 +470,7 @@ impl History {
         variants
     }
 
-    /// The layouts of this type with the kernels that have each.
+    /// Returns the layouts of this type, each with its kernels.
     pub fn layouts_of(&self, name: &str) -> Vec<(Arc<Type>, Vec<KernelId>)> {
         let variants = self.variants(What::Type, name).into_iter();
         variants
@@ -476,10 +481,9 @@ impl History {
             .collect()
     }
 
-    /// What is different between two kernels, by kind and name. What both have in the same variant
-    /// costs nothing.
+    /// Returns the differences between two kernels, by kind and name. Equal facts cost nothing.
     ///
-    /// Where the symbols of one of them are not known, none of those is among the differences.
+    /// If the symbols of one of them are not known, no symbol is among the differences.
     pub fn differences(&self, before: KernelId, after: KernelId) -> Vec<Difference<'_>> {
         let (old, new) = (
             &self.entries[before.0 as usize],
@@ -507,7 +511,8 @@ impl History {
         all
     }
 
-    /// The names of a kind under which two kernels have other variants, in their order.
+    /// Returns the names of a kind whose variants differ between two kernels, in alphabetical
+    /// order.
     pub fn names_apart(&self, one: KernelId, other: KernelId, what: What) -> Vec<&str> {
         let list = &self.items[what as usize].list;
         let items = self.items_apart(one, other, what);
@@ -524,8 +529,8 @@ impl History {
         (0..a.len().max(b.len()) as u32).filter(move |&item| at(a, item) != at(b, item))
     }
 
-    /// Makes of the ABI of one kernel, as [`History::abi_of`] gives it, that of another. It costs
-    /// what is different.
+    /// Changes the ABI of one kernel, as [`History::abi_of`] returns it, into that of another. The
+    /// cost is proportional to the differences.
     pub fn turn(&self, abi: &mut Abi, from: KernelId, to: KernelId) {
         let kernel = self.kernel(to);
         abi.release.clone_from(&kernel.release);
@@ -562,7 +567,7 @@ impl History {
         }
     }
 
-    /// Returns `true` if the history does not know whether the kernel exports this function: the
+    /// Tells if the history does not know whether the kernel exports this function, because the
     /// function was added after the kernel's list of symbols was read.
     fn is_unread(&self, kernel: KernelId, name: &str) -> bool {
         self.kernel(kernel).symbols_known && self.fact(kernel, What::Symbol, name).is_none()
@@ -578,7 +583,7 @@ impl History {
             .extend(unread.into_iter().map(|key| (key, UNREAD.to_owned())));
     }
 
-    /// The ABI of a kernel, as far as it is known.
+    /// Returns the ABI of a kernel, as far as the history knows it.
     pub fn abi_of(&self, kernel: KernelId) -> Abi {
         let mut abi = self.empty(kernel);
         for what in What::ALL {
@@ -592,8 +597,8 @@ impl History {
         abi
     }
 
-    /// What is said of a kernel: constants are the compiler's word, and a history has none of
-    /// those.
+    /// Returns the parts that the history describes of a kernel. It contains no constants of the
+    /// compiler.
     pub fn says(&self, kernel: KernelId) -> Says {
         Says {
             constants: false,
@@ -601,8 +606,8 @@ impl History {
         }
     }
 
-    /// What the history does not know of the kernel: names of this scope that were not looked for
-    /// when it was read, each with its kind before it. Symbols are looked for with the functions.
+    /// Returns the names of this scope that were not looked for when the kernel was read, each with
+    /// its kind before it. Symbols are looked for with the functions.
     pub fn not_known(&self, kernel: KernelId, scope: &Scope) -> Vec<String> {
         let has = |what, name: &str| self.fact(kernel, what, name).is_some();
         let in_vain = |word: &str, name: &str| has(What::Unknown, &format!("{word} {name}"));

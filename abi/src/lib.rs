@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a kernel's ABI is, where it can be read from, and what a difference between two of them
-//! means.
+//! A kernel's ABI: its data model, its readers, and the meaning of a difference between two
+//! kernels.
 //!
-//! [`model`] is the data. Its readers: [`btf`], which [`source`] finds in a kernel, [`dwarf`], and
-//! [`symvers`]. [`usage`] says what code uses of it. [`compare`] holds two kernels against each
-//! other, [`agree`] several truths about one; [`report`] is what they find, and [`accept`] what of
-//! it is known already. [`history`] remembers many kernels, [`explain`] looks one name up in it,
-//! and [`emit`] writes an ABI as C.
+//! - [`model`] is the data.
+//! - [`btf`], [`dwarf`] and [`symvers`] read it. [`btf_file`] finds the BTF in a kernel's file.
+//! - [`needed`] lists what the bindings need of a kernel, [`usage`] what code uses of it.
+//! - [`compare`] compares two kernels, and [`agree`] several descriptions of one kernel. Both
+//!   return the findings of [`report`]. [`accept`] marks the findings that are known.
+//! - [`history`] records many kernels, [`explain`] looks one name up in it, and [`emit`] writes an
+//!   ABI as C.
 
-// `linux_driver_host::output` does not panic where nobody reads.
+// The functions of `linux_driver_host::output` do not panic when the reader has closed the pipe.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod accept;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An ABI as data: what `abi.json` holds.
+//! The data model of an ABI, which is also the content of `abi.json`.
 //!
-//! Everything is keyed by its C name and sorted by it, so that the same ABI is the same text. What
-//! could not be found out is in [`Abi::no_evidence`] with the reason, and nowhere else: nothing is
-//! guessed. What several kernels have in common they share, so that comparing it costs nothing.
+//! Everything is keyed and sorted by its C name, so equal ABIs have equal texts. Nothing is
+//! guessed: what could not be found out is in [`Abi::no_evidence`], with the reason. Several
+//! kernels share their equal parts in memory, so comparing those costs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts up when the meaning of a field of `abi.json` changes.
+/// The version of the format. It increases when the meaning of a field of `abi.json` changes.
 pub const SCHEMA: u32 = 1;
 
 /// A kernel's ABI, or the part of it that is in scope.
@@ -19,24 +19,25 @@ pub const SCHEMA: u32 = 1;
 pub struct Abi {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// What `uname -r` says under the kernel; empty if it is not known.
+    /// The output of `uname -r` on this kernel. Empty if it is not known.
     pub release: String,
-    /// The architecture, as `uname -m` says it: "x86_64", "aarch64". Empty if it is not known.
+    /// The architecture as `uname -m` prints it: "x86_64", "aarch64". Empty if it is not known.
     pub arch: String,
     /// Types by their C name: the tag of a struct, union or enum, or the name of a typedef.
     ///
-    /// Holds what is in scope, and all that those hold by value. A typedef whose name is also a tag
-    /// of another type stands as `typedef NAME`.
+    /// Contains the types in scope and all types that they hold by value. If a typedef and a tag
+    /// have the same name, the key of the typedef is `typedef NAME`.
     pub types: BTreeMap<String, Arc<Type>>,
     /// Functions by name.
     pub functions: BTreeMap<String, Arc<Function>>,
-    /// Constants by name: enumerators, and macros as the kernel's compiler evaluated them.
+    /// Constants by name: enumerators, and macros with the values that the kernel's compiler
+    /// computed.
     pub constants: BTreeMap<String, Constant>,
-    /// What the kernel exports to modules, by name; only what is in scope. Empty if no
-    /// `Module.symvers` was at hand.
+    /// Symbols in scope that the kernel exports to modules, by name. Empty if no `Module.symvers`
+    /// was given.
     pub symbols: BTreeMap<String, Arc<Symbol>>,
-    /// What was asked for and could not be found out, with the reason. By name, with the kind
-    /// before it: `type irq_info`, `function memcpy`.
+    /// What was asked for and could not be found out, with the reason. The key is the kind and the
+    /// name: `type irq_info`, `function memcpy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub no_evidence: BTreeMap<String, String>,
 }
@@ -57,8 +58,8 @@ impl Default for Abi {
 }
 
 impl Abi {
-    /// Whether the kernel was asked whether it exports this. A list of exported symbols says
-    /// nothing of names that were not looked for in it.
+    /// Tells if this ABI records whether the kernel exports `name`. The symbols alone do not tell,
+    /// since they contain only names that were looked for.
     pub fn knows_export(&self, name: &str) -> bool {
         let looked_for =
             || self.functions.contains_key(name) || self.asked_in_vain("function", name).is_some();
@@ -66,7 +67,8 @@ impl Abi {
         !self.symbols.is_empty() && (self.symbols.contains_key(name) || looked_for() && known())
     }
 
-    /// Why there is no evidence of this, if it was asked for and not found out.
+    /// Returns the reason why there is no evidence of this name, if it was asked for and not found
+    /// out.
     pub fn asked_in_vain(&self, kind: &str, name: &str) -> Option<&str> {
         self.no_evidence
             .get(&format!("{kind} {name}"))
@@ -74,7 +76,7 @@ impl Abi {
     }
 }
 
-/// What a type is.
+/// The kind of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -89,7 +91,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// C's word for it.
+    /// Returns C's keyword for it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Struct => "struct",
@@ -100,30 +102,31 @@ impl Kind {
     }
 }
 
-/// A type.
+/// A struct, union, enum or typedef.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Type {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Its size in bytes.
     pub size: u64,
     /// Its alignment in bytes. BTF does not record alignments: a reader of BTF computes them from
     /// the members and from a short table of types that C aligns more strictly.
     pub align: u64,
-    /// The members of a struct or union, in the order of the declaration, anonymous ones flattened.
+    /// The members of a struct or union, in the order of the declaration. The members of anonymous
+    /// structs and unions are included.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<Field>,
     /// The enumerators of an enum.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, i128>,
-    /// What a typedef stands for, as C spells it.
+    /// The type that a typedef names, in C's spelling.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
 }
 
 impl Type {
-    /// The field with this path.
+    /// Returns the field with this path.
     pub fn field(&self, path: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == path)
     }
@@ -133,26 +136,27 @@ impl Type {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Field {
-    /// Its name. A member of an unnamed struct or union stands under its own name, as C reaches it;
-    /// a member of a named member whose type has no name as a path: `p_cb.post_unbind_rust`, and in
-    /// an array `slots[].name`.
+    /// Its name. A member of an unnamed struct or union has its own name, as in C code. If the type
+    /// of a named member has no name, its members are paths: `p_cb.post_unbind_rust`, and in an
+    /// array `slots[].name`.
     pub name: String,
-    /// Where it starts, in bits from the start of the type (of the first element, in an array).
+    /// Its offset in bits from the start of the type; in an array, from the start of the first
+    /// element.
     pub offset_bits: u64,
-    /// How many bits it has.
+    /// Its size in bits.
     pub size_bits: u64,
-    /// Its type as C spells it, without the name: `const struct attribute_group **`,
-    /// `int (*)(struct device *)`, `struct resource [17]`, `struct {…}` for one without a name,
-    /// whose members follow.
+    /// Its type in C's spelling, without the name: `const struct attribute_group **`,
+    /// `int (*)(struct device *)`, `struct resource [17]`. A struct without a name is `struct {…}`,
+    /// and its members follow.
     #[serde(rename = "type")]
     pub type_name: String,
-    /// Whether it is a bit field.
+    /// True for a bit field.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bitfield: bool,
 }
 
 impl Field {
-    /// The first bit after it.
+    /// Returns the number of the first bit after it.
     pub fn end_bits(&self) -> u64 {
         self.offset_bits.saturating_add(self.size_bits)
     }
@@ -162,20 +166,20 @@ impl Field {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Function {
-    /// What it returns, as C spells it.
+    /// The type of its result, in C's spelling.
     pub returns: String,
     /// The types of its parameters.
     pub params: Vec<String>,
-    /// Whether more arguments can follow (`...`).
+    /// True if more arguments can follow (`...`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub variadic: bool,
-    /// How C code gets at it, if that is known.
+    /// The way C code reaches it, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub linkage: Option<Linkage>,
 }
 
 impl Function {
-    /// The declaration: `int pci_enable_device(struct pci_dev *)`.
+    /// Returns the declaration: `int pci_enable_device(struct pci_dev *)`.
     pub fn declaration(&self, name: &str) -> String {
         let mut params = self.params.clone();
         if self.variadic {
@@ -188,40 +192,40 @@ impl Function {
     }
 }
 
-/// How C code gets at a function.
+/// The way C code reaches a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Linkage {
     /// The kernel exports it to modules.
     Exported,
-    /// It is in the kernel and not exported.
+    /// The kernel contains it and does not export it.
     Internal,
-    /// A header defines it, `static inline`.
+    /// A header defines it as `static inline`.
     Inline,
-    /// A header defines it, as a macro.
+    /// A header defines it as a macro.
     Macro,
 }
 
-/// A constant's value, and who says so.
+/// A constant's value and the origin of that value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constant {
     /// Its value.
     pub value: i128,
-    /// Who says so.
+    /// The origin of the value.
     pub source: Origin,
-    /// The C type that the bindings give it, where it is not that of a plain number.
+    /// The C type that the bindings give it, if that is not the type of a plain number.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub type_name: Option<String>,
 }
 
-/// Where a fact comes from.
+/// The origin of a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// The kernel's BTF.
     Btf,
-    /// The kernel's compiler, from its headers.
+    /// The kernel's compiler, which read the kernel's headers.
     Compiler,
 }
 
@@ -229,22 +233,22 @@ pub enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Symbol {
-    /// The checksum of its C type; `None` where the kernel has none (no CONFIG_MODVERSIONS: all are
-    /// 0).
+    /// The checksum of its C type. `None` if the kernel was built without CONFIG_MODVERSIONS, where
+    /// all checksums are 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc: Option<u32>,
-    /// Who exports it: "vmlinux", or a module's path.
+    /// The exporter: "vmlinux", or a module's path.
     pub module: String,
-    /// Whether only modules under the GPL may use it.
+    /// True if only modules under a license compatible with the GPL may use it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gpl: bool,
-    /// The namespace that a user has to import.
+    /// The namespace that a module has to import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
 
-/// What of a kernel is looked at: what the bindings need, or what a module uses. By-value members
-/// come along.
+/// The part of a kernel that is looked at: what the bindings need, or what a module uses. Types
+/// that these hold by value are included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Tags of structs, unions and enums, and names of typedefs.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the bindings need of a kernel, as `sys/needed.toml` lists it: what a headers snapshot is
-//! made of.
+//! The list of what the bindings need of a kernel: `sys/needed.toml`. A headers snapshot is made
+//! from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,13 +11,13 @@ use serde::Deserialize;
 
 use crate::model::Scope;
 
-/// What the bindings need of a kernel.
+/// The names that the bindings need of a kernel.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Needed {
-    /// Structures, with all that they hold by value.
+    /// Structures, with all types that they hold by value.
     pub types: Vec<String>,
-    /// Typedefs that the shims speak of.
+    /// Typedefs that the shims use.
     pub typedefs: Vec<String>,
     /// Enums whose enumerators the safe layer uses, by their tag.
     pub enums: Vec<String>,
@@ -29,7 +29,7 @@ pub struct Needed {
     pub fields: BTreeMap<String, Vec<String>>,
     /// Macros that the kernel's compiler evaluates.
     pub constants: Constants,
-    /// What some kernels have and others do not.
+    /// Names that only some kernels have.
     pub probed: Probed,
 }
 
@@ -37,13 +37,13 @@ pub struct Needed {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Constants {
-    /// Plain numbers.
+    /// Macros whose value is a plain number.
     pub plain: Vec<String>,
-    /// Those with a C type of their own: variables of `sys/c/wrapper.h`.
+    /// Macros with a C type of their own, which are variables of `sys/c/wrapper.h`.
     pub typed: BTreeMap<String, String>,
 }
 
-/// What some kernels have and others do not.
+/// Names that only some kernels have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probed {
@@ -67,15 +67,15 @@ impl Needed {
         })
     }
 
-    /// Types, typedefs and enums: those that are listed, and those with fields that are read or
-    /// written.
+    /// Returns the types, typedefs and enums: those that are listed, and those whose fields are
+    /// used.
     pub fn types(&self) -> BTreeSet<&String> {
         let listed = self.types.iter().chain(&self.typedefs).chain(&self.enums);
         listed.chain(self.fields.keys()).collect()
     }
 
-    /// Types, typedefs and functions, those that are only probed included. Each once: the list may
-    /// name one twice, the compiler may not be asked twice.
+    /// Returns the types, typedefs and functions, including those that are only probed. Each name
+    /// occurs once, since the list may repeat a name and the compiler must not see it twice.
     pub fn scope(&self) -> Scope {
         let functions: BTreeSet<&String> = self
             .functions
@@ -88,7 +88,7 @@ impl Needed {
         }
     }
 
-    /// The constants, each once, with its C type if it has one of its own.
+    /// Returns the constants, each once, with its C type if it has one.
     pub fn constants(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         let plain: BTreeSet<&String> = self.constants.plain.iter().collect();
         let plain = plain.into_iter().map(|name| (name.as_str(), None));
@@ -101,7 +101,7 @@ impl Needed {
 mod tests {
     use super::*;
 
-    // In a copy of the checkout this is compiled anew: paths are compiled in.
+    // Makes cargo recompile this test in a copy of the checkout, because it contains the path.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
     fn file() -> std::path::PathBuf {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_the_bindings_is_read() {
+    fn the_list_of_the_bindings_can_be_read() {
         let needed = Needed::read(&file()).unwrap();
         let scope = needed.scope();
         assert!(scope.types.iter().any(|name| name == "pci_driver"));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_not_well_formed_is_named() {
+    fn a_malformed_list_is_an_error_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("needed.toml");
         fs::write(&path, "types = 1\n").unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What was checked and what was found, as data: the document that `--format json` prints, that
-//! shards of a check are merged from, and that every other format is made of.
+//! The result of a check as data. `--format json` prints it, the parts of a divided check are
+//! merged from it, and every other format is rendered from it.
 
 pub mod github;
 pub mod html;
@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Linkage, Type};
 use crate::usage::Role;
 
-/// Counts up when the meaning of a field changes.
+/// The version of the format. It increases when the meaning of a field changes.
 pub const SCHEMA: u32 = 1;
 
-/// The outcome of a call of `check-abi`.
+/// The result of one call of `check-abi`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DriftReport {
@@ -30,48 +30,48 @@ pub struct DriftReport {
     pub schema: u32,
     /// The version of the tool.
     pub tool: String,
-    /// Which part of the kernels was checked, "2/4"; nothing if it was all.
+    /// The part of the kernels that was checked, such as "2/4"; `None` if all were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<String>,
-    /// One for each pair of things that were compared.
+    /// The comparisons, one for each pair.
     pub checks: Vec<Comparison>,
 }
 
-/// What was compared with what.
+/// The kind of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ComparisonKind {
-    /// The bindings with the kernel that they are for.
+    /// The bindings and the kernel that they are made for.
     Bindings,
-    /// A kernel with another.
+    /// Two kernels.
     Kernels,
-    /// A module with a kernel.
+    /// A module and a kernel.
     Module,
 }
 
-/// One comparison.
+/// A comparison of two sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
-    /// What was compared with what.
+    /// Its kind.
     pub kind: ComparisonKind,
-    /// The kernel: its name in the catalogue or its release. This is the side after the change.
+    /// The side after the change: a kernel's name in the catalogue or its release.
     pub kernel: String,
-    /// The other side, that before the change: a kernel, "bindings", or the path of a module.
+    /// The side before the change: a kernel, "bindings", or the path of a module.
     pub against: String,
-    /// What was looked at.
+    /// The number of items that were compared.
     pub looked_at: LookedAt,
-    /// What it speaks of, where that is less than everything.
+    /// The part that was compared, if it was not everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Coverage>,
-    /// What was found, in the order of its weight, then of its name.
+    /// The findings, by weight and then by name.
     pub findings: Vec<Finding>,
-    /// By name, the types with findings about their layout, before and after.
+    /// The types with findings about their layout, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub layouts: BTreeMap<String, Layouts>,
 }
 
-/// A part of what can be compared of two kernels.
+/// A part of an ABI that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AbiPart {
@@ -86,10 +86,10 @@ pub enum AbiPart {
 }
 
 impl AbiPart {
-    /// All of them.
+    /// All parts.
     pub const ALL: [Self; 4] = [Self::Types, Self::Functions, Self::Constants, Self::Symbols];
 
-    /// Its name.
+    /// Returns its name.
     pub fn word(self) -> &'static str {
         match self {
             Self::Types => "types",
@@ -100,23 +100,23 @@ impl AbiPart {
     }
 }
 
-/// What a comparison speaks of: nothing is said of what is outside of it.
+/// The part of two kernels that a comparison covers. It makes no statement about the rest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coverage {
     /// The parts that are compared.
     pub parts: BTreeSet<AbiPart>,
-    /// What of these is not known of one of the kernels, and the code uses or the other kernel has:
-    /// `function kfree`.
+    /// The names in these parts that one of the kernels does not record, although the code uses
+    /// them or the other kernel has them: `function kfree`.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub outside: BTreeSet<String>,
 }
 
-/// How many names a line lists that are not known; `--format json` has all.
+/// How many unknown names one line lists. `--format json` lists all.
 const LISTED: usize = 12;
 
 impl Coverage {
-    /// In words, what is compared and what is not: "types, functions; not constants, symbols; not
+    /// Describes what is compared and what is not: "types, functions; not constants, symbols; not
     /// known: function kfree".
     pub fn words(&self) -> String {
         let listed = |inside: bool| {
@@ -146,13 +146,13 @@ impl Coverage {
     }
 }
 
-/// How much was looked at: a check that looked at nothing has proved nothing.
+/// The number of items that were compared. A comparison of nothing proves nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LookedAt {
     /// Types.
     pub types: usize,
-    /// Their fields.
+    /// Fields of these types.
     pub fields: usize,
     /// Functions' signatures.
     pub functions: usize,
@@ -162,7 +162,7 @@ pub struct LookedAt {
     pub symbols: usize,
 }
 
-/// A type before and after; one of them is missing where it was added or removed.
+/// The layouts of a type before and after. One is missing if the type was added or removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layouts {
@@ -172,31 +172,30 @@ pub struct Layouts {
     pub after: Option<Arc<Type>>,
 }
 
-/// What follows for an object that was compiled for the side before.
+/// The consequence for an object that was compiled for the side before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It is drift, and the same object keeps working.
+    /// There is drift, but the same object keeps working.
     Keeps,
-    /// The same source, compiled again, works.
+    /// The same source works after it is compiled again.
     Rebuild,
-    /// The object does not work there. Whether the same source, compiled again, does is not judged:
-    /// it may have code for both kernels, or the name may be a macro or inline function of the
-    /// headers.
+    /// The object does not work, and the source was not judged. It may contain code for both
+    /// kernels, or the name may be a macro or inline function of the headers.
     NotJudged,
     /// The source has to change.
     Source,
-    /// It cannot be said: never a pass.
+    /// There is not enough evidence for a verdict. This never passes.
     NoEvidence,
 }
 
-/// What a finding is about.
+/// The kind of item that a finding is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// A type as a whole.
     Type,
-    /// A field, or several that one change moves.
+    /// A field, or several fields that one change moves.
     Field,
     /// A function.
     Function,
@@ -208,42 +207,43 @@ pub enum Subject {
     Module,
 }
 
-/// One difference.
+/// One difference, with its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
-    /// What it is about.
+    /// The kind of item.
     pub subject: Subject,
-    /// Its C name: `pci_driver`, `pci_driver.node`, `kfree`. The name by which `explain` knows it.
+    /// Its C name, which `explain` also accepts: `pci_driver`, `pci_driver.node`, `kfree`.
     pub name: String,
-    /// What is different.
+    /// The difference.
     pub change: Change,
     /// The role of the type, for a type or field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// What of it the code uses: paths of fields (`pci_dev.irq`), or the function's or constant's
-    /// own name.
+    /// What the code uses of it: paths of fields (`pci_dev.irq`), or the name of the function or
+    /// constant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<String>,
-    /// What follows.
+    /// The consequence.
     pub verdict: Verdict,
     /// The finding in one line: "node (16 B) gone at 0, so 16 later fields move by -16; the
     /// bindings use 5 of them".
     pub text: String,
-    /// Why the verdict is what it is, in one sentence.
+    /// The reason for the verdict, in one sentence.
     pub reason: String,
-    /// Why it is accepted, if the list of accepted drift says so: it then does not count.
+    /// The reason why it is accepted, if `accepted.toml` lists it. An accepted finding does not
+    /// count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
 }
 
-/// What is different. Offsets and sizes are in bits for fields, in bytes for types.
+/// A difference. Offsets and sizes are in bits for fields and in bytes for types.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "is", deny_unknown_fields)]
 pub enum Change {
-    /// It is there only after.
+    /// Only the side after has it.
     Added,
-    /// It is there only before.
+    /// Only the side before has it.
     Removed,
     /// The size or alignment of a type.
     Size {
@@ -256,13 +256,13 @@ pub enum Change {
         /// Alignment after.
         align_after: u64,
     },
-    /// Fields that stand elsewhere because of one cause.
+    /// Fields that moved because of one cause.
     Moved {
         /// Their names.
         fields: Vec<String>,
-        /// By how many bits: negative towards the start.
+        /// The distance in bits; negative towards the start.
         by_bits: i64,
-        /// What made them move: fields added, removed or resized.
+        /// The causes: fields that were added, removed or resized.
         cause: Vec<String>,
     },
     /// The type of a field, parameter, result or constant.
@@ -271,86 +271,86 @@ pub enum Change {
         before: String,
         /// After.
         after: String,
-        /// In what way.
+        /// The kind of change.
         how: Retyping,
     },
     /// The parameters of a function.
     Arity {
         /// Its declaration before.
         before: String,
-        /// And after.
+        /// Its declaration after.
         after: String,
     },
-    /// It has another name with the same signature or the same place and type.
+    /// It has another name, with the same signature or the same offset and type.
     Renamed {
         /// The name after.
         to: String,
     },
-    /// How C code gets at a function.
+    /// The way C code reaches a function.
     Linkage {
-        /// Before; nothing if it is not known.
+        /// Before; `None` if it is not known.
         before: Option<Linkage>,
         /// After.
         after: Option<Linkage>,
     },
-    /// The value of a constant or enumerator, or what else has one: a CRC, a namespace, a license,
-    /// a vermagic.
+    /// The value of a constant or enumerator, or another value: a CRC, a namespace, a license, a
+    /// vermagic.
     Value {
         /// Before.
         before: String,
         /// After.
         after: String,
     },
-    /// Truths that should be one: by who says so (`rustc`, `headers`, `btf`), what each says.
+    /// Descriptions of one kernel that contradict each other.
     Disagreement {
-        /// What each says.
+        /// Each description by its origin: `rustc`, `headers`, `btf`.
         truths: BTreeMap<String, String>,
     },
     /// It could not be found out.
     NoEvidence,
 }
 
-/// In what way a type is another.
+/// The kind of change of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Retyping {
-    /// Only a qualifier came or went: the same to the machine.
+    /// Only a qualifier changed, which makes no difference to machine code.
     ConstOnly,
-    /// What a pointer points to.
+    /// The target of a pointer changed.
     Pointee,
-    /// Another member of a union at the same place, of the same size.
+    /// It is another member of a union, at the same offset and of the same size.
     UnionAlias,
-    /// Something else of the same size.
+    /// It is another type of the same size.
     SameSize,
-    /// Another size.
+    /// It is a type of another size.
     Resized,
 }
 
-/// From which verdict on drift makes a check fail.
+/// The least verdict that makes a check fail.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailOn {
     /// Any drift.
     #[default]
     Any,
-    /// What needs the same source to be compiled again.
+    /// Drift that needs the same source to be compiled again.
     Rebuild,
-    /// What needs another source.
+    /// Drift that needs another source.
     Source,
 }
 
-/// What a report comes to. It is the exit code of the command.
+/// The conclusion of a report. It decides the exit code of the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conclusion {
-    /// All hold: 0.
+    /// Everything holds. The exit code is 0.
     Holds,
-    /// It could not be checked: 2.
+    /// Something could not be checked. The exit code is 2.
     CouldNotCheck,
-    /// There is drift: 1.
+    /// There is drift. The exit code is 1.
     Drift,
 }
 
 impl Conclusion {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Holds => 0,
@@ -359,7 +359,7 @@ impl Conclusion {
         }
     }
 
-    /// In words.
+    /// Returns the conclusion in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::Holds => "it holds",
@@ -370,10 +370,13 @@ impl Conclusion {
 }
 
 impl DriftReport {
-    /// What the report comes to. What could not be found out never holds, whatever `fail_on` says;
-    /// drift that is known goes before it, since nothing that is not known can undo it. A report
-    /// without a check holds nothing. A source that was not judged never holds either: where only a
-    /// change of the source is asked for, it is what could not be checked.
+    /// Returns the conclusion of the report.
+    ///
+    /// - Known drift goes first, because unknown facts cannot undo it.
+    /// - Something that could not be found out never passes, whatever `fail_on` is.
+    /// - A report without a comparison does not pass.
+    /// - A source that was not judged never passes. With [`FailOn::Source`] it counts as something
+    ///   that could not be checked.
     pub fn conclusion(&self, fail_on: FailOn) -> Conclusion {
         let least = match fail_on {
             FailOn::Any => Verdict::Keeps,
@@ -392,14 +395,14 @@ impl DriftReport {
         }
     }
 
-    /// Whether the command fails.
+    /// Tells if the command fails.
     pub fn fails(&self, fail_on: FailOn) -> bool {
         self.conclusion(fail_on) != Conclusion::Holds
     }
 }
 
 impl Verdict {
-    /// From the gravest to the lightest.
+    /// All verdicts, from the gravest to the lightest.
     pub const ALL: [Self; 5] = [
         Self::NoEvidence,
         Self::Source,
@@ -408,12 +411,12 @@ impl Verdict {
         Self::Keeps,
     ];
 
-    /// Whether something is left to be found out.
+    /// Tells if something remains to be found out.
     pub fn is_open(self) -> bool {
         matches!(self, Self::NoEvidence | Self::NotJudged)
     }
 
-    /// In a word or two.
+    /// Returns the verdict in one or two words.
     pub fn word(self) -> &'static str {
         match self {
             Self::Keeps => "keeps",
@@ -426,7 +429,7 @@ impl Verdict {
 }
 
 impl LookedAt {
-    /// "84 types, 539 fields, …": what is not zero.
+    /// Lists the counts that are not zero: "84 types, 539 fields, …".
     pub fn words(&self) -> String {
         let counts = [
             (self.types, "type"),
@@ -444,7 +447,7 @@ impl LookedAt {
         }
     }
 
-    /// Both together.
+    /// Returns the sums of both.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -457,14 +460,14 @@ impl LookedAt {
     }
 }
 
-/// "1 field", "2 fields".
+/// Returns the count with its noun: "1 field", "2 fields".
 pub fn counted(count: usize, word: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {word}{s}")
 }
 
-/// The last line of a report: what was looked at, how many findings of each verdict, and what it
-/// comes to.
+/// Returns the last line of a report: what was compared, the number of findings by verdict, and the
+/// conclusion.
 pub fn summary(report: &DriftReport) -> String {
     let looked_at = report
         .checks
@@ -507,18 +510,18 @@ pub fn summary(report: &DriftReport) -> String {
     )
 }
 
-/// Findings that a reader takes in as one: all that keeps working in one type.
+/// Findings that are printed as one: all findings of one type that keeps working.
 pub struct Folded<'a> {
-    /// The first of them.
+    /// The first finding.
     pub first: &'a Finding,
-    /// The others.
+    /// The other findings.
     pub more: Vec<&'a Finding>,
     /// The name of the type.
     pub name: &'a str,
 }
 
 impl Folded<'_> {
-    /// What they are, counted.
+    /// Summarises the findings in numbers.
     pub fn words(&self) -> String {
         let mut moved = BTreeSet::new();
         let (mut added, mut removed, mut other) = (0, 0, 0);
@@ -554,8 +557,8 @@ impl Folded<'_> {
     }
 }
 
-/// Findings in their order; those of one type that keep working, where it is several that nobody
-/// touches, together.
+/// Returns the findings in their order. Several findings of one type that keeps working are folded
+/// into one if the code uses none of the fields.
 pub fn fold(findings: &[Finding]) -> Vec<Folded<'_>> {
     let mut out: Vec<Folded<'_>> = Vec::new();
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
@@ -584,7 +587,7 @@ pub fn fold(findings: &[Finding]) -> Vec<Folded<'_>> {
 }
 
 impl Finding {
-    /// The type that it is about, if it is about one.
+    /// Returns the type that it is about, if it is about a type or field.
     pub fn type_name(&self) -> Option<&str> {
         match self.subject {
             Subject::Type => Some(&self.name),
@@ -595,12 +598,13 @@ impl Finding {
 }
 
 impl Comparison {
-    /// The gravest verdict of what was found and not accepted; `None` if there was nothing.
+    /// Returns the gravest verdict of the findings that are not accepted, or `None` without such
+    /// findings.
     pub fn verdict(&self) -> Option<Verdict> {
         self.open().map(|finding| finding.verdict).max()
     }
 
-    /// What it is, in a line.
+    /// Returns the title: both sides in one line.
     pub fn title(&self) -> String {
         match self.kind {
             ComparisonKind::Bindings => format!("{} against {}", self.against, self.kernel),
@@ -609,7 +613,7 @@ impl Comparison {
         }
     }
 
-    /// The role of a type, as its findings have it.
+    /// Returns the role of a type, as recorded in its findings.
     pub fn role_of(&self, type_name: &str) -> Option<Role> {
         let mut of_type = self
             .findings
@@ -618,7 +622,7 @@ impl Comparison {
         of_type.find_map(|finding| finding.role)
     }
 
-    /// The paths of a type's fields that the code uses and that something was found about.
+    /// Returns the paths of a type's used fields that have findings.
     pub fn used_of(&self, type_name: &str) -> BTreeSet<&str> {
         let of_type = self
             .findings
@@ -629,7 +633,7 @@ impl Comparison {
             .collect()
     }
 
-    /// What a check of a module comes to, in a few words.
+    /// Returns the result of a module's check in a few words.
     pub fn of_module(&self) -> &'static str {
         let known = self
             .open()
@@ -637,16 +641,16 @@ impl Comparison {
             .filter(|verdict| *verdict != Verdict::NoEvidence);
         match (self.verdict(), known.max()) {
             (Some(Verdict::NoEvidence), Some(Verdict::Source)) => {
-                "needs a change of its source; not all could be looked at"
+                "needs a change of its source; not everything could be checked"
             }
             (Some(Verdict::NoEvidence | Verdict::NotJudged), Some(Verdict::NotJudged)) => {
-                "has to be built again; whether its source fits is not judged"
+                "has to be built again; its source was not judged"
             }
             (Some(Verdict::NoEvidence), Some(Verdict::Rebuild)) => {
-                "has to be built again; not all could be looked at"
+                "has to be built again; not everything could be checked"
             }
             (Some(Verdict::NoEvidence), _) => {
-                "nothing speaks against it, but not all could be looked at"
+                "no problem was found, but not everything could be checked"
             }
             (Some(Verdict::Source), _) => "needs a change of its source",
             (Some(Verdict::Rebuild | Verdict::NotJudged), _) => "has to be built again",
@@ -654,7 +658,7 @@ impl Comparison {
         }
     }
 
-    /// What was found and not accepted.
+    /// Returns the findings that are not accepted.
     pub fn open(&self) -> impl Iterator<Item = &Finding> {
         self.findings
             .iter()

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `Module.symvers`: the symbols that a kernel and its modules export.
 //!
-//! One line a symbol, as `scripts/mod/modpost.c` writes it: checksum, symbol, module ("vmlinux" for
-//! the kernel itself), kind of export, namespace; separated by tabs.
+//! Each line describes one symbol, as `scripts/mod/modpost.c` writes it: checksum, symbol, module
+//! ("vmlinux" for the kernel itself), kind of export, namespace. Tabs separate the columns.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,31 +13,32 @@ use linux_driver_host::{Error, Result};
 
 use crate::model::Symbol;
 
-/// How many bytes a file may have. Debian's kernels, whose modules are all in it, come to 3 MB.
+/// The largest size of a file, in bytes. For Debian's kernels, with all their modules, the file has
+/// 3 MB.
 const LARGEST: u64 = 64 << 20;
 
-/// How many symbols a file may have. A kernel with all its modules exports 40,000.
+/// The largest number of symbols in a file. A kernel with all its modules exports 40,000.
 const MOST: usize = 500_000;
 
-/// Who may use an exported symbol.
+/// The modules that may use an exported symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportKind {
-    /// `EXPORT_SYMBOL`: every module.
+    /// Every module (`EXPORT_SYMBOL`).
     Any,
-    /// `EXPORT_SYMBOL_GPL`: modules whose license is compatible with the GPL.
+    /// Modules under a license compatible with the GPL (`EXPORT_SYMBOL_GPL`).
     Gpl,
 }
 
 /// One exported symbol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Export {
-    /// The checksum of its C type; 0 for all where the kernel has no CONFIG_MODVERSIONS.
+    /// The checksum of its C type. Always 0 if the kernel was built without CONFIG_MODVERSIONS.
     pub crc: u32,
     /// The module that exports it: "vmlinux", or a path such as "drivers/net/mii".
     pub module: String,
-    /// Who may use it.
+    /// The modules that may use it.
     pub kind: ExportKind,
-    /// The namespace that a user has to import, if it is in one.
+    /// The namespace that a module has to import, if it has one.
     pub namespace: Option<String>,
 }
 
@@ -48,11 +49,7 @@ pub struct Symvers(BTreeMap<String, Export>);
 impl Symvers {
     /// Reads a `Module.symvers` file.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = crate::btf_file::small(
-            path,
-            LARGEST,
-            "scripts/mod/modpost.c writes a Module.symvers of some megabytes",
-        )?;
+        let bytes = crate::btf_file::small(path, LARGEST, "a Module.symvers has some megabytes")?;
         let text = std::str::from_utf8(&bytes).map_err(|e| {
             Error::new(
                 path.display(),
@@ -64,7 +61,7 @@ impl Symvers {
         Self::parse(text, path.display())
     }
 
-    /// Reads the text of a `Module.symvers` file; `location` is what an error calls it.
+    /// Parses the text of a `Module.symvers` file. `location` names it in error messages.
     pub fn parse(text: &str, location: impl Display) -> Result<Self> {
         let mut symbols = BTreeMap::new();
         if text.len() as u64 > LARGEST
@@ -97,18 +94,18 @@ impl Symvers {
         Ok(Self(symbols))
     }
 
-    /// The export of this name.
+    /// Returns the export of this name.
     pub fn get(&self, symbol: &str) -> Option<&Export> {
         self.0.get(symbol)
     }
 
-    /// Whether the kernel has checksums (CONFIG_MODVERSIONS): where it has none, all are 0.
+    /// Tells if the kernel has checksums (CONFIG_MODVERSIONS). Without them, all are 0.
     pub fn has_checksums(&self) -> bool {
         self.0.values().any(|export| export.crc != 0)
     }
 
-    /// The export of this name, as the model has it. `checksums` is what [`Self::has_checksums`]
-    /// says of the whole file.
+    /// Returns the export of this name in the form of the model. `checksums` is the result of
+    /// [`Self::has_checksums`] for the whole file.
     pub fn symbol(&self, name: &str, checksums: bool) -> Option<Arc<Symbol>> {
         let export = self.get(name)?;
         Some(Arc::new(Symbol {
@@ -119,23 +116,23 @@ impl Symvers {
         }))
     }
 
-    /// All symbols with their exports, in the order of their names.
+    /// Returns all symbols with their exports, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Export)> {
         self.0.iter().map(|(name, export)| (name.as_str(), export))
     }
 
-    /// How many symbols there are.
+    /// Returns the number of symbols.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Tells if there is no symbol.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// What modpost's `read_dump` takes. Kernels before 5.4 write no namespace.
+/// Parses one line as modpost's `read_dump` does. Kernels before 5.4 write no namespace.
 fn parse_line(line: &str) -> Option<(String, Export)> {
     let mut fields = line.split('\t');
     let crc = u32::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok()?;
@@ -189,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_any_kernel_exports_is_refused_before_it_is_read() {
+    fn a_file_larger_than_any_kernels_is_refused_before_it_is_read() {
         let line = "0x00000000\ta\tvmlinux\tEXPORT_SYMBOL\t\n";
         let error = Symvers::parse(&line.repeat(MOST + 1), "Module.symvers")
             .unwrap_err()

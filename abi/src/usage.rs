@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What code uses of a kernel, and the role that each type has for it.
+//! The parts of a kernel that code uses, and the role of each type for that code.
 //!
-//! Found out from the code itself, never kept by hand: which fields it names, which types it
-//! provides the memory of, which functions and constants it uses.
+//! They are derived from the code itself: the fields it names, the types whose memory it provides,
+//! the functions and constants it uses. None of it is kept by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,35 +10,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Abi;
 
-/// What code uses of a kernel.
+/// The parts of a kernel that code uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
-    /// Types that the code provides the memory of: their size and all their offsets matter.
+    /// Types whose memory the code provides. Their size and all their offsets matter.
     pub allocated: BTreeSet<String>,
-    /// Fields that the code names, by type. A type whose fields it never names is opaque to it.
+    /// Fields that the code names, by type. A type without an entry is opaque to the code.
     pub fields: BTreeMap<String, BTreeSet<String>>,
-    /// Functions that it calls by name.
+    /// Functions that the code calls by name.
     pub functions: BTreeSet<String>,
-    /// Constants that it uses.
+    /// Constants that the code uses.
     pub constants: BTreeSet<String>,
 }
 
-/// What a type is for some code.
+/// The role of a type for some code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// The code provides its memory: size and every offset matter.
+    /// The code provides its memory. Its size and every offset matter.
     DriverAllocated,
-    /// The kernel provides it; the fields that the code touches matter.
+    /// The kernel provides its memory. Only the fields that the code uses matter.
     KernelAllocated,
-    /// The code only hands pointers to it around: nothing of it matters.
+    /// The code only passes pointers to it. Nothing of it matters.
     Opaque,
 }
 
 impl Usage {
-    /// The role of a type: one that is held by value in a type that the code allocates is allocated
-    /// with it.
+    /// Returns the role of a type. A type that is held by value in an allocated type is allocated
+    /// too.
     pub fn role(&self, abi: &Abi, name: &str) -> Role {
         if self.allocated_with_members(abi).contains(name) {
             Role::DriverAllocated
@@ -53,7 +53,7 @@ impl Usage {
         }
     }
 
-    /// The types that the code allocates, with all that they hold by value.
+    /// Returns the types that the code allocates, with all types that they hold by value.
     pub fn allocated_with_members(&self, abi: &Abi) -> BTreeSet<String> {
         let mut all = BTreeSet::new();
         let mut pending: Vec<&str> = self.allocated.iter().map(String::as_str).collect();
@@ -70,7 +70,7 @@ impl Usage {
         all
     }
 
-    /// The fields of this type that the code names.
+    /// Returns the fields of this type that the code names.
     pub fn fields_of(&self, name: &str) -> impl Iterator<Item = &str> {
         self.fields
             .get(name)
@@ -79,7 +79,7 @@ impl Usage {
             .map(String::as_str)
     }
 
-    /// All that either uses.
+    /// Returns the union of both.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.allocated.extend(other.allocated);
@@ -92,11 +92,11 @@ impl Usage {
     }
 }
 
-/// The name of the type that a spelled type is, or is an array of; `None` for pointers and
-/// functions.
+/// Returns the name of a spelled type, or of its elements if it is an array. Returns `None` for
+/// pointers and functions.
 pub fn by_value(spelled: &str) -> Option<&str> {
-    // Bytes, since this is asked of each field of each type: no part of another character is one of
-    // these.
+    // Each field of each type comes through here, so this works on bytes. No part of a multi-byte
+    // character equals one of these.
     let bytes = spelled.as_bytes();
     if bytes.iter().any(|byte| matches!(byte, b'*' | b'(')) {
         return None;
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_held_by_value_has_a_name() {
+    fn a_type_held_by_value_has_a_name() {
         assert_eq!(by_value("struct device"), Some("device"));
         assert_eq!(by_value("const struct resource [17]"), Some("resource"));
         assert_eq!(by_value("spinlock_t"), Some("spinlock_t"));

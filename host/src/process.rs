@@ -259,8 +259,7 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     let running = Running::start(command)?;
     let pid = running.child.id().cast_signed();
     let failed = |what: &str, e: &dyn std::fmt::Display| {
-        let remedy =
-            "see what the system reports above; a system that forbids ptrace(2) cannot measure this";
+        let remedy = "see what the system reports above; a system that forbids ptrace(2) cannot measure this";
         Error::new(&running.line, what, e, remedy)
     };
     let mut peak = None;
@@ -290,8 +289,12 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
             }
         }
     }
-    let peak =
-        peak.ok_or_else(|| failed("to say how much memory it had", &"no value, because the program was killed"))?;
+    let peak = peak.ok_or_else(|| {
+        failed(
+            "to say how much memory it had",
+            &"no value, because the program was killed",
+        )
+    })?;
     Ok((running.wait()?, peak))
 }
 
@@ -364,7 +367,7 @@ pub fn failed(command: &Command, status: ExitStatus, said: &str) -> Error {
     let how = match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("its end by signal {signal}"),
-        "an unknown end".to_owned(), => (None, None) => "an unknown exit status".to_owned(), => "an unknown end".to_owned(),
+        (None, None) => "an unknown exit status".to_owned(),
     };
     let remedy = if said.contains("No space left on device") {
         "free some space, or set LINUX_DRIVER_CACHE to a folder on a larger disk"

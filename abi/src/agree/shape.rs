@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Types as C spells them, taken apart, so that Rust's can be held against them.
+//! The structure of types in C's spelling, so that Rust's types can be compared with them.
 //!
-//! rustc does not know C's typedefs, and bindgen has no enums, one `c_char`, and at times no const.
-//! So names of integers are compared by what the machine sees, typedefs are followed as far as they
-//! are known, and qualifiers do not count: what is compared is what is a pointer, an array of how
-//! many, a function of which parameters, and which struct is meant.
+//! rustc does not know C's typedefs. bindgen has no enums, one `c_char`, and sometimes no const. So
+//! integers are compared by size and sign, typedefs are followed as far as they are known, and
+//! qualifiers are ignored. The comparison is about structure: pointers, arrays and their lengths,
+//! functions and their parameters, and the names of structs.
 
 use crate::model::{Abi, Kind};
 
 /// How deep a type may be nested.
 const DEPTH: u32 = 64;
 
-/// A type.
+/// The structure of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// A name with its word (`struct device`, `unsigned int`), or a struct without one.
+    /// A name with its keyword (`struct device`, `unsigned int`), or a struct without a name.
     Named(String),
     Pointer(Box<Shape>),
-    /// Of so many elements, in all its dimensions.
+    /// An array of so many elements, in all its dimensions.
     Array(Box<Shape>, u64),
     Function {
         returns: Box<Shape>,
         params: Vec<Shape>,
         variadic: bool,
     },
-    /// It could not be taken apart.
+    /// The spelling could not be parsed.
     Unknown,
 }
 
@@ -44,7 +44,7 @@ impl Shape {
     }
 }
 
-/// Words and signs.
+/// Splits a spelling into words and punctuation.
 fn tokens(spelled: &str) -> Vec<&str> {
     let mut tokens = Vec::new();
     let mut rest = spelled.trim_start();
@@ -112,7 +112,7 @@ impl<'a> Parser<'a> {
             }
         }
         if self.peek() == Some("(") && self.tokens.get(self.at + 1) == Some(&"*") {
-            // What is in the parentheses is nearer to the name: it comes last.
+            // The part in parentheses is nearer to the name, so it is parsed last.
             let inside = self.at + 1;
             let Some(end) = self.closing() else {
                 return Shape::Unknown;
@@ -131,7 +131,7 @@ impl<'a> Parser<'a> {
         self.suffixes(base, depth + 1)
     }
 
-    /// The place of the parenthesis that closes the one here.
+    /// Returns the position of the parenthesis that closes the current one.
     fn closing(&self) -> Option<usize> {
         let mut open = 0_usize;
         for (at, token) in self.tokens.iter().enumerate().skip(self.at) {
@@ -192,14 +192,14 @@ fn is_qualifier(word: &str) -> bool {
     ["const", "volatile", "restrict"].contains(&word)
 }
 
-/// The answer to the question if two types are the same.
+/// The result of comparing two types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Likeness {
-    /// They are.
+    /// The types are the same.
     Same,
-    /// A name in one of them stands for something that is not known: no evidence.
+    /// A name in one of them is not known, so there is no evidence.
     Unknown,
-    /// They are not, whatever stands for the names that are not known.
+    /// The types differ, whatever the unknown names mean.
     Different,
 }
 
@@ -209,7 +209,7 @@ impl From<bool> for Likeness {
     }
 }
 
-/// Whether Rust's type can be C's.
+/// Compares Rust's type with C's.
 pub(super) fn likeness(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape) -> Likeness {
     likeness_at(rust, rust_type, c, c_type, 0)
 }
@@ -218,7 +218,7 @@ fn likeness_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u3
     if depth > DEPTH {
         return Likeness::Different;
     }
-    // The same name for the same thing: a struct that in C only a typedef names.
+    // The same name means the same type: a struct that only a typedef names in C.
     if let (Shape::Named(left), Shape::Named(right)) = (rust_type, c_type)
         && (tag(left).is_some() || is_known(left))
         && (left == right || tag(left) == Some(right))
@@ -252,8 +252,7 @@ fn likeness_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u3
             likenesses.fold(declared, Likeness::max)
         }
         (Shape::Named(left), Shape::Named(right)) => likeness_of_names(rust, &left, c, &right),
-        // A typedef that was not followed can be anything, and so can what could not be taken
-        // apart.
+        // A typedef that was not followed can be any type. So can a spelling that was not parsed.
         (Shape::Named(name), _) | (_, Shape::Named(name)) if !is_known(&name) => Likeness::Unknown,
         (Shape::Unknown, _) | (_, Shape::Unknown) => Likeness::Unknown,
         _ => Likeness::Different,
@@ -275,7 +274,8 @@ fn likeness_of_names(rust: &Abi, left: &str, c: &Abi, right: &str) -> Likeness {
     }
 }
 
-/// The tag of a struct or union: bindgen makes some unions structs.
+/// Returns the tag of a struct or union. The two keywords are equal here, since bindgen makes some
+/// unions structs.
 fn tag(name: &str) -> Option<&str> {
     name.strip_prefix("struct ").or(name.strip_prefix("union "))
 }
@@ -285,10 +285,10 @@ fn is_known(name: &str) -> bool {
     tag(name).is_some() || name.starts_with("enum ") || name == "void" || builtin(name).is_some()
 }
 
-/// Size in bytes and, if it is known, whether it has a sign.
+/// Returns the size in bytes and, if it is known, whether the integer has a sign.
 fn integer(abi: &Abi, name: &str) -> Option<(u64, Option<bool>)> {
     match name.strip_prefix("enum ") {
-        // The compiler chooses the sign.
+        // The compiler chooses the sign of an enum.
         Some(tag) => Some((abi.types.get(tag).map_or(4, |type_| type_.size), None)),
         None => builtin(name),
     }
@@ -296,7 +296,7 @@ fn integer(abi: &Abi, name: &str) -> Option<(u64, Option<bool>)> {
 
 fn builtin(name: &str) -> Option<(u64, Option<bool>)> {
     Some(match name {
-        // Signed or not is a matter of the compiler's flags; Rust has one type for it.
+        // The sign of `char` depends on the compiler's flags; Rust has one type for it.
         "char" | "signed char" => (1, None),
         "unsigned char" => (1, Some(false)),
         "_Bool" => (1, Some(false)),
@@ -312,7 +312,7 @@ fn builtin(name: &str) -> Option<(u64, Option<bool>)> {
     })
 }
 
-/// The type behind typedefs, as far as they are known.
+/// Follows typedefs as far as they are known.
 fn resolved(abi: &Abi, shape: &Shape) -> Shape {
     let mut shape = shape.clone();
     for _ in 0..DEPTH {
@@ -325,7 +325,7 @@ fn resolved(abi: &Abi, shape: &Shape) -> Shape {
             .filter(|type_| type_.kind == Kind::Typedef)
             .and_then(|type_| type_.target.as_deref());
         match target {
-            // bindgen calls a struct that has no name by its typedef's.
+            // bindgen names a struct without a name after its typedef.
             Some("struct {…}" | "union {…}") => return Shape::Named(format!("struct {name}")),
             Some(target) if target != name => shape = Shape::of(target),
             _ => break,
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_sees_is_compared() {
+    fn types_are_compared_by_their_representation() {
         assert!(same_in_nothing("unsigned int", "enum probe_type"));
         assert!(same_in_nothing(
             "long unsigned int",
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_stands_for_nothing_known_is_no_evidence() {
+    fn an_unknown_name_is_no_evidence() {
         let abi = Abi::default();
         let likeness = |rust: &str, c: &str| likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c));
         for (rust, c) in [
@@ -464,7 +464,7 @@ mod tests {
         ] {
             assert_eq!(likeness(rust, c), Likeness::Unknown, "{rust} and {c}");
         }
-        // What differs beside the name differs.
+        // A difference beside the unknown name is a difference.
         for (rust, c) in [
             ("int [2]", "handler_t [3]"),
             ("void (*)(int, int)", "void (*)(handler_t)"),

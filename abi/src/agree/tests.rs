@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Planted disagreements are found, each by itself.
+//! Tests that each planted disagreement is found.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ fn field(name: &str, offset_bits: u64, size_bits: u64, type_name: &str) -> Field
     }
 }
 
-/// The same kernel as C has it, or as Rust has it.
+/// Returns one kernel as C describes it, or as Rust does.
 fn abi(rust: bool) -> Abi {
     let mut abi = Abi::default();
     let text = if rust {
@@ -56,7 +56,7 @@ fn abi(rust: bool) -> Abi {
 }
 
 #[test]
-fn a_type_whose_name_is_not_known_is_no_agreement() {
+fn a_type_with_an_unknown_name_does_not_agree() {
     let (rustc, mut headers, mut btf) = truths();
     for c in [&mut headers, &mut btf] {
         Arc::make_mut(c.types.get_mut("pci_dev").unwrap()).fields[1].type_name =
@@ -89,7 +89,7 @@ fn a_type_whose_name_is_not_known_is_no_agreement() {
 fn truths() -> (Abi, Abi, Abi) {
     let mut btf = abi(false);
     btf.constants.clear();
-    // BTF does not know it.
+    // BTF does not record the alignment.
     Arc::make_mut(btf.types.get_mut("pci_dev").unwrap()).align = 1;
     (abi(true), abi(false), btf)
 }
@@ -111,7 +111,7 @@ fn found(rustc: &Abi, headers: &Abi, btf: &Abi) -> Vec<(String, Verdict)> {
 }
 
 #[test]
-fn truths_that_are_one_have_no_finding_and_were_looked_at() {
+fn equal_descriptions_have_no_findings_and_were_looked_at() {
     let (rustc, headers, btf) = truths();
     assert_eq!(found(&rustc, &headers, &btf), []);
     let check = check(
@@ -131,7 +131,7 @@ fn truths_that_are_one_have_no_finding_and_were_looked_at() {
     );
 }
 
-/// Each change, in each of the truths, and what it is found as.
+/// Plants each change in each description, and checks the finding.
 #[test]
 fn each_planted_disagreement_is_found() {
     type Plant = fn(&mut Abi);
@@ -198,7 +198,7 @@ fn each_planted_disagreement_is_found() {
 }
 
 #[test]
-fn a_constant_that_is_off_by_one_and_an_alignment_are_found() {
+fn a_wrong_constant_and_a_wrong_alignment_are_found() {
     let (mut rustc, headers, btf) = truths();
     rustc.constants.get_mut("ENOMEM").unwrap().value += 1;
     assert_eq!(
@@ -214,7 +214,7 @@ fn a_constant_that_is_off_by_one_and_an_alignment_are_found() {
 }
 
 #[test]
-fn what_a_truth_lacks_is_no_pass() {
+fn a_missing_description_does_not_pass() {
     let (rustc, headers, mut btf) = truths();
     btf.types.clear();
     btf.functions.clear();
@@ -244,10 +244,10 @@ fn an_inline_function_need_not_be_in_the_kernel() {
     assert_eq!(found(&rustc, &headers, &btf), []);
 }
 
-/// A reader that meets a name twice keeps the first definition and says so: that is no truth to
-/// agree with.
+/// A reader that meets a name twice keeps the first definition and records the conflict. Neither
+/// definition is then evidence.
 #[test]
-fn a_name_with_two_definitions_is_no_pass() {
+fn a_name_with_two_definitions_does_not_pass() {
     for what in ["type pci_dev", "function pci_enable_device"] {
         let (rustc, headers, mut btf) = truths();
         btf.no_evidence
@@ -257,9 +257,9 @@ fn a_name_with_two_definitions_is_no_pass() {
     }
 }
 
-/// What the bindings have and each other truth was asked for in vain.
+/// A type of the bindings that no other description has, although it was asked for.
 #[test]
-fn a_type_of_the_bindings_alone_is_no_pass() {
+fn a_type_of_the_bindings_alone_does_not_pass() {
     let (rustc, mut headers, mut btf) = truths();
     for truth in [&mut headers, &mut btf] {
         truth.types.clear();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! From BTF to the model: what is in scope, and all that it holds by value.
+//! The way from BTF to the model: reads what is in scope and the types that this holds by value.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,17 +11,17 @@ use super::read::{Btf, FuncLinkage, Id, Item, Members};
 use super::spell::{DEPTH, declare, endless};
 use crate::model::{Abi, Field, Function, Kind, Scope, Type};
 
-/// Types that C aligns to a line of the cache, which is more than their members demand. BTF does
-/// not say so. With the shortest line of a 64-bit machine: where a type's size and the places of
-/// its members prove more, as on ppc64le (128), that counts.
+/// Types that C aligns to a cache line, which is more than their members require. BTF does not
+/// record it. The values are for the shortest cache line of a 64-bit machine. If a type's size and
+/// the offsets of its members prove a larger one, as on ppc64le (128), that one counts.
 pub const ALIGNED: &[(&str, u64, &str)] = &[(
     "module",
     64,
     "____cacheline_aligned, include/linux/module.h",
 )];
 
-/// Functions written in assembly: their BTF says `void f(void)`, which is not so. A row that ends
-/// in `*` stands for all that begin so.
+/// Functions written in assembly. Their BTF says `void f(void)`, which is wrong. An entry that ends
+/// in `*` covers all names with that beginning.
 pub const ASSEMBLY: &[&str] = &[
     "memcpy",
     "memmove",
@@ -64,24 +64,24 @@ pub const ASSEMBLY: &[&str] = &[
     "wrmsr_safe_regs",
 ];
 
-/// What is said of a name that the whole BTF does not have.
+/// The reason that is recorded for a name that the BTF does not contain.
 pub const ABSENT: &str = "not in the kernel's BTF";
 
-/// How many members a type may have, flattened: no real one comes near.
+/// The largest number of members of a type, flattened. No real type comes near it.
 const MEMBERS: usize = 1 << 14;
 
-/// How many types may come along by value.
+/// The largest number of types that may be included because others hold them by value.
 const TYPES: usize = 1 << 14;
 
-/// How much work one extraction may be: types looked at, and bytes of text made. A type that holds
-/// another twice, which holds a third twice, and so on, is small in the data and without an end for
-/// who follows it.
+/// The largest amount of work of one extraction, counted in types and bytes of text. A type that
+/// holds another twice, which holds a third twice, and so on, is small in the data but exponential
+/// to follow.
 const WORK: u64 = 1 << 25;
 
-/// What a member or an enumerator counts for, besides its text: about its bytes.
+/// The cost of a member or an enumerator, besides its text: about its size in bytes.
 const NODE: u64 = 100;
 
-/// The work that is left to do.
+/// The amount of work that is left.
 struct Budget(Cell<u64>);
 
 impl Budget {
@@ -89,8 +89,8 @@ impl Budget {
         let left = self.0.get().checked_sub(work).ok_or_else(|| {
             Error::new(
                 btf.location(),
-                "types that hold no more than a kernel's do",
-                format_args!("at type {}, more than can be followed", id.0),
+                "types that contain no more than a kernel's do",
+                format_args!("more work at type {} than the limit allows", id.0),
                 "the file is damaged: get it again",
             )
         })?;
@@ -99,8 +99,11 @@ impl Budget {
     }
 }
 
-/// What is in scope. What is missing or ambiguous is in [`Abi::no_evidence`]; damaged data is an
-/// error.
+/// Extracts what is in scope. What is missing or ambiguous goes to [`Abi::no_evidence`].
+///
+/// # Errors
+///
+/// The BTF is damaged.
 pub fn extract(btf: &Btf<'_>, scope: &Scope) -> Result<Abi> {
     let mut extraction = Extraction {
         btf,
@@ -135,13 +138,13 @@ pub fn extract(btf: &Btf<'_>, scope: &Scope) -> Result<Abi> {
     Ok(extraction.abi)
 }
 
-/// Where the names in scope are.
+/// The records of the names in scope.
 struct Found<'s> {
     types: HashMap<&'s str, Vec<Id>>,
     functions: HashMap<&'s str, Vec<Id>>,
 }
 
-/// One look at the name of each record.
+/// Looks at the name of each record once.
 fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
     let types: HashMap<&str, &'s str> = scope
         .types
@@ -159,7 +162,7 @@ fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
     };
     let mut beginnings = vec![false; BEGINNINGS];
     for name in scope.types.iter().chain(&scope.functions) {
-        // As it stands among the strings, with the zero at its end.
+        // In the strings, a zero follows the name.
         beginnings[beginning(format!("{name}\0\0\0").as_bytes())] = true;
     }
     let passes = |bytes: &[u8]| beginnings[beginning(bytes)];
@@ -177,10 +180,11 @@ fn lookup<'s>(btf: &Btf<'_>, scope: &'s Scope) -> Result<Found<'s>> {
     Ok(found)
 }
 
-/// How many beginnings of names are told apart.
+/// The number of different beginnings of names.
 const BEGINNINGS: usize = 1 << 15;
 
-/// The number of a name's beginning: of its first three bytes, or of fewer where it ends before.
+/// Returns the number of a name's beginning: its first three bytes, or fewer if the name is
+/// shorter.
 fn beginning(bytes: &[u8]) -> usize {
     let mut number = 0;
     for &byte in bytes.iter().take(3) {
@@ -195,9 +199,9 @@ fn beginning(bytes: &[u8]) -> usize {
 struct Extraction<'a, 'd> {
     btf: &'a Btf<'d>,
     abi: Abi,
-    /// By the key of a type, the number it was read from.
+    /// The number that each type was read from, by the type's key.
     ids: HashMap<String, Id>,
-    /// Types that are held by value and were not read yet.
+    /// Types that are held by value and not read yet.
     pending: Vec<Id>,
     budget: Budget,
 }
@@ -218,7 +222,7 @@ impl Extraction<'_, '_> {
         }
     }
 
-    /// Reads the type if it has a name, and notes what it holds by value.
+    /// Reads the type if it has a name, and records the types that it holds by value.
     fn add(&mut self, id: Id) -> Result<()> {
         let (kind, name) = match self.btf.item(id)? {
             Item::Composite { name, union, .. } => {
@@ -240,7 +244,7 @@ impl Extraction<'_, '_> {
         let held = self.abi.types.get(&key).map(|held| held.kind);
         if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef))
         {
-            // A tag and a typedef of the same name: the tag keeps it.
+            // If a tag and a typedef have the same name, the tag keeps it.
             let other = format!("typedef {name}");
             if held == Kind::Typedef {
                 if let Some(type_) = self.abi.types.remove(&key) {
@@ -289,7 +293,7 @@ impl Extraction<'_, '_> {
         Ok(())
     }
 
-    /// Notes the types that this one holds by value.
+    /// Records the types that this one holds by value.
     fn held_by(&mut self, id: Id, depth: u32) -> Result<()> {
         if depth > DEPTH {
             return Err(endless(self.btf, id));
@@ -307,7 +311,7 @@ impl Extraction<'_, '_> {
         }
     }
 
-    /// Notes the type itself, under its qualifiers and dimensions.
+    /// Records the type under its qualifiers and dimensions.
     fn by_value(&mut self, id: Id, depth: u32) -> Result<()> {
         if depth > DEPTH {
             return Err(endless(self.btf, id));
@@ -352,7 +356,7 @@ impl Extraction<'_, '_> {
                 }
             }
             Item::Typedef { of, .. } => {
-                // One of a function or of something only declared has no size.
+                // A typedef of a function, or of a type that is only declared, has no size.
                 type_.size = size_of(self.btf, of, 0)?.unwrap_or(0);
                 type_.target = Some(declare(self.btf, of, "")?);
                 if let Item::Composite { name: "", .. } = self.btf.item(of)? {
@@ -383,7 +387,7 @@ impl Extraction<'_, '_> {
                 global.push((linkage == FuncLinkage::Global, signature));
             }
         }
-        // A static function elsewhere can have the same name; what is exported is global.
+        // An exported function is global; a static function elsewhere can have the same name.
         if global.iter().any(|(global, _)| *global) {
             global.retain(|(global, _)| *global);
         }
@@ -422,7 +426,7 @@ impl Extraction<'_, '_> {
     }
 }
 
-/// Whether the function is known to be written in assembly.
+/// Tells if the function is known to be written in assembly.
 pub(crate) fn is_assembly(name: &str) -> bool {
     ASSEMBLY.iter().any(|row| match row.strip_suffix('*') {
         Some(start) => name.starts_with(start),
@@ -435,7 +439,7 @@ fn signature(btf: &Btf<'_>, id: Id) -> Result<(String, Vec<String>, bool)> {
         return Err(Error::new(
             btf.location(),
             "the signature of a function",
-            format_args!("type {} is none", id.0),
+            format_args!("type {}, which is not a signature", id.0),
             "the file is damaged: get it again",
         ));
     };
@@ -450,8 +454,8 @@ fn signature(btf: &Btf<'_>, id: Id) -> Result<(String, Vec<String>, bool)> {
     Ok((declare(btf, returns, "")?, list, variadic))
 }
 
-/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before
-/// them.
+/// Adds the members of a struct or union. `prefix` is put before their names, and `start` is their
+/// first bit.
 fn flatten(
     btf: &Btf<'_>,
     id: Id,
@@ -517,7 +521,7 @@ fn flatten(
     Ok(())
 }
 
-/// The type under qualifiers and dimensions, and whether there was a dimension.
+/// Returns the type under qualifiers and dimensions, and tells if there was a dimension.
 fn inner(btf: &Btf<'_>, id: Id) -> Result<(Id, bool)> {
     let (mut at, mut is_array) = (id, false);
     for _ in 0..=DEPTH {
@@ -530,7 +534,7 @@ fn inner(btf: &Btf<'_>, id: Id) -> Result<(Id, bool)> {
     Err(endless(btf, id))
 }
 
-/// The size of a type in bytes; `None` for one that has none.
+/// Returns the size of a type in bytes, or `None` if the type has none.
 pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> {
     if depth > DEPTH {
         return Err(endless(btf, id));
@@ -551,10 +555,11 @@ pub(crate) fn size_of(btf: &Btf<'_>, id: Id, depth: u32) -> Result<Option<u64>> 
     })
 }
 
-/// The size of a pointer: every kernel that is read here has 64 bits.
+/// The size of a pointer. Only kernels of 64-bit machines are read.
 const POINTER: u64 = 8;
 
-/// The alignment without which C would have put the members, or the end, of a struct elsewhere.
+/// Returns the alignment without which C would have put the members, or the end, of a struct
+/// elsewhere.
 fn proven_align(
     btf: &Btf<'_>,
     members: Members<'_>,
@@ -563,7 +568,7 @@ fn proven_align(
     budget: &Budget,
 ) -> Result<u64> {
     let (mut end, mut align) = (0_u64, 1_u64);
-    // From this bit to that one: the least alignment that leads there, if one does.
+    // Returns the least alignment that leads from one bit to the other, if there is one.
     let leads = |from: u64, to: u64, least: u64| {
         let mut align = least.max(1);
         while from.next_multiple_of(align * 8) < to {
@@ -585,7 +590,7 @@ fn proven_align(
     Ok(align.max(last))
 }
 
-/// What the members of a type demand.
+/// Returns the alignment that the members of a type require.
 fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
     if depth > DEPTH {
         return Err(endless(btf, id));
@@ -615,7 +620,7 @@ fn align_of(btf: &Btf<'_>, id: Id, depth: u32, budget: &Budget) -> Result<u64> {
                 let of_member = align_of(btf, member.of, depth + 1, budget)?;
                 if member.bits == 0 && !u64::from(member.offset_bits).is_multiple_of(of_member * 8)
                 {
-                    // It stands where its type would not: the struct is packed.
+                    // Its offset is not a multiple of its alignment, so the struct is packed.
                     return Ok(1);
                 }
                 align = align.max(of_member);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Tests of the reader with odd BTF: names that occur twice, packed and nested types, types without
-//! end.
+//! Tests of the reader with unusual BTF: duplicate names, packed and nested types, endless types.
 
 use super::testing::BtfBuilder;
 use super::{ASSEMBLY, Btf, extract};
 use crate::model::{Abi, Kind, Scope};
 use linux_driver_host::Result;
 
-/// The limit of `extract.rs` on types that come along by value.
+/// The limit in `extract.rs` on types that are included because others hold them.
 const TYPES: u32 = 1 << 14;
 
 fn extracted(btf: &BtfBuilder, types: &[&str], functions: &[&str]) -> Result<Abi> {
@@ -25,7 +24,7 @@ fn read(btf: &BtfBuilder, types: &[&str], functions: &[&str]) -> Abi {
     extracted(btf, types, functions).expect("it is sound")
 }
 
-/// The fields of a type: name, offset and size in bits, type.
+/// Returns the fields of a type: name, offset and size in bits, type.
 fn fields<'a>(abi: &'a Abi, name: &str) -> Vec<(&'a str, u64, u64, &'a str)> {
     let fields = abi.types[name].fields.iter();
     fields
@@ -53,7 +52,7 @@ fn a_tag_keeps_a_name_that_a_typedef_has_too() {
         if !tag_first {
             tag(&mut btf);
         }
-        // The same once more, as BTF that was not deduplicated has it: one definition all the same.
+        // A second, equal definition, as in BTF that was not deduplicated, changes nothing.
         tag(&mut btf);
         btf.typedef("both", int);
         let abi = read(&btf, &["both"], &[]);
@@ -73,7 +72,7 @@ fn a_tag_keeps_a_name_that_a_typedef_has_too() {
 }
 
 #[test]
-fn alignment_is_what_members_demand() {
+fn the_alignment_follows_from_the_members() {
     let mut btf = BtfBuilder::new();
     let (char_, int, long) = (btf.int("char", 1), btf.int("int", 4), btf.int("long", 8));
     let wide = btf.int("__int128", 16);
@@ -89,7 +88,7 @@ fn alignment_is_what_members_demand() {
     btf.structure("counted", 12, &[("a", words, 0, 0)]);
     btf.structure("aliased", 8, &[("a", alias, 0, 0)]);
     btf.structure("very_wide", 16, &[("a", wide, 0, 0)]);
-    // A size that no longer line of the cache divides.
+    // A size that is not a multiple of a longer cache line.
     btf.structure("module", 192, &[("a", int, 0, 0)]);
     let expected = [
         ("plain", 8),
@@ -110,7 +109,7 @@ fn alignment_is_what_members_demand() {
 }
 
 #[test]
-fn members_are_flattened_with_their_places() {
+fn members_are_flattened_with_their_offsets() {
     let mut btf = BtfBuilder::new();
     let (int, char_) = (btf.int("int", 4), btf.int("char", 1));
     let row = btf.array(int, 3);
@@ -130,7 +129,7 @@ fn members_are_flattened_with_their_places() {
             ("", either, 512, 0),
             ("", int, 544, 5),
             ("flag", int, 549, 1),
-            // What has no name and is an array is nothing that C could reach.
+            // C code cannot reach an array without a name.
             ("", slots, 576, 0),
             ("fixed", constant, 640, 0),
             ("end", nothing, 800, 0),
@@ -172,7 +171,7 @@ fn members_are_flattened_with_their_places() {
 }
 
 #[test]
-fn what_is_held_by_value_comes_along() {
+fn types_held_by_value_are_included() {
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let state = btf.enumeration("state", &[("OFF", 0)]);
@@ -221,7 +220,7 @@ fn a_global_function_goes_before_static_ones_of_its_name() {
 }
 
 #[test]
-fn of_assembly_nothing_is_believed_but_a_signature() {
+fn an_assembly_function_is_only_believed_if_it_has_parameters() {
     let mut btf = BtfBuilder::new();
     let nothing = btf.signature(0, &[]);
     let names: Vec<String> = ASSEMBLY.iter().map(|row| row.replace('*', "1")).collect();
@@ -240,7 +239,7 @@ fn of_assembly_nothing_is_believed_but_a_signature() {
     assert_eq!(found, ["memcpy_more", "plain"]);
     assert_eq!(abi.no_evidence.len(), ASSEMBLY.len());
 
-    // What takes or returns something was written in C after all.
+    // A function that takes or returns something was written in C after all.
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let takes = btf.signature(0, &[("a", int)]);
@@ -252,9 +251,9 @@ fn of_assembly_nothing_is_believed_but_a_signature() {
 }
 
 #[test]
-fn what_has_no_end_is_an_error() {
-    // Each holds the one before it twice, and none has a member with a name: little data, and 2^40
-    // ways through it.
+fn an_endless_type_is_an_error() {
+    // Each struct holds the one before it twice, and no member has a name. This is little data with
+    // 2^40 paths.
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let mut last = btf.structure("", 4, &[("", int, 0, 1)]);
@@ -281,7 +280,7 @@ fn what_has_no_end_is_an_error() {
     assert!(extracted(&btf, &[], &["odd"]).is_err());
 }
 
-/// Structs that hold this many enums by value, so that they and the enums are types to be read.
+/// Builds structs that hold this many enums by value, so that all of them have to be read.
 fn many_types(enums: u32) -> (BtfBuilder, Vec<String>) {
     let mut btf = BtfBuilder::new();
     let all: Vec<u32> = (0..enums)
@@ -297,7 +296,7 @@ fn many_types(enums: u32) -> (BtfBuilder, Vec<String>) {
 }
 
 #[test]
-fn as_many_types_come_along_as_any_kernel_could_have() {
+fn the_limit_on_included_types_is_exact() {
     let read = |enums: u32| {
         let (btf, names) = many_types(enums);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -306,7 +305,7 @@ fn as_many_types_come_along_as_any_kernel_could_have() {
             extracted(&btf, &names, &[]).map(|abi| abi.types.len()).ok(),
         )
     };
-    // With those that hold them, all types that are allowed, and one more.
+    // Together with the structs that hold them, this is the limit, and then one more.
     assert_eq!(read(TYPES - 2), (2, Some(TYPES as usize)));
     assert_eq!(read(TYPES - 1), (2, None));
     assert_eq!(read(TYPES + 1000), (3, None));

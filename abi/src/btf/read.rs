@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The records of BTF, read where they stand.
+//! The reader of BTF's records. It decodes them in place.
 
 use std::fmt::Display;
 
 use linux_driver_host::{Error, Result};
 
-/// A type's number. 0 is `void`.
+/// The number of a type. 0 is `void`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
@@ -14,23 +14,23 @@ impl Id {
     pub const VOID: Self = Self(0);
 }
 
-/// A kernel's BTF, or a module's over its kernel's.
+/// The BTF of a kernel, or of a module on top of its kernel's.
 #[derive(Debug)]
 pub struct Btf<'d> {
     location: String,
     types: &'d [u8],
     strings: &'d [u8],
     base: Option<&'d Btf<'d>>,
-    /// Where each record starts in `types`.
+    /// The offset of each record in `types`.
     offsets: Vec<u32>,
-    /// The kind that ended the walk: a reader that does not know a kind does not know where the
-    /// next record starts.
+    /// The kind of record that ended the walk. The length of an unknown record is unknown, and so
+    /// is the start of the next one.
     unknown_kind: Option<u8>,
     /// Returns `true` if an enum says that its values are signed.
     has_signs: bool,
 }
 
-/// What qualifies a type.
+/// A qualifier of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Modifier {
     /// `const`
@@ -39,22 +39,22 @@ pub enum Modifier {
     Volatile,
     /// `restrict`
     Restrict,
-    /// A tag for sparse, such as `__user`; no part of C's type.
+    /// A tag for sparse, such as `__user`. It is not part of C's type.
     Tag,
 }
 
-/// How a function is linked.
+/// The linkage of a function: the kernel's `enum btf_func_linkage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FuncLinkage {
     /// `static`
     Static,
-    /// Of the whole kernel.
+    /// Visible in the whole kernel.
     Global,
     /// `extern`
     Extern,
 }
 
-/// A record; the fields of each variant are what its C twin in `btf.h` has.
+/// A record. Each variant has the fields of its C counterpart in `btf.h`.
 #[expect(missing_docs, reason = "the variants say it")]
 #[derive(Debug, Clone, Copy)]
 pub enum Item<'d> {
@@ -97,7 +97,7 @@ pub enum Item<'d> {
     Signature { returns: Id, params: Params<'d> },
     /// A variable.
     Variable { name: &'d str, of: Id },
-    /// What says nothing of types: a section of variables, or a tag of a declaration.
+    /// A record that does not describe a type: a section of variables, or a tag of a declaration.
     Other,
 }
 
@@ -111,18 +111,18 @@ pub struct Members<'d> {
 /// A member of a struct or union.
 #[derive(Debug, Clone, Copy)]
 pub struct Member {
-    /// Where its name stands; [`Btf::name`] reads it.
+    /// The offset of its name in the strings, for [`Btf::name`].
     pub name: u32,
     /// Its type.
     pub of: Id,
-    /// Where it starts, in bits.
+    /// Its offset in bits.
     pub offset_bits: u32,
-    /// How many bits a bit field has; 0 for others.
+    /// The number of bits of a bit field, or 0.
     pub bits: u8,
 }
 
 impl<'d> Members<'d> {
-    /// One after the other.
+    /// Iterates over the members.
     pub fn iter(self) -> impl Iterator<Item = Member> + 'd {
         self.bytes.chunks_exact(12).map(move |bytes| {
             let offset = word(bytes, 8);
@@ -143,12 +143,12 @@ impl<'d> Members<'d> {
         })
     }
 
-    /// How many there are.
+    /// Returns the number of members.
     pub fn len(self) -> usize {
         self.bytes.len() / 12
     }
 
-    /// Whether there are none.
+    /// Tells if there are no members.
     pub fn is_empty(self) -> bool {
         self.bytes.is_empty()
     }
@@ -163,7 +163,7 @@ pub struct Enumerators<'d> {
 }
 
 impl<'d> Enumerators<'d> {
-    /// Where each name stands, and its value.
+    /// Iterates over the enumerators: the offset of each name, and the value.
     pub fn iter(self) -> impl Iterator<Item = (u32, i128)> + 'd {
         let width = if self.wide { 12 } else { 8 };
         self.bytes.chunks_exact(width).map(move |bytes| {
@@ -184,7 +184,7 @@ impl<'d> Enumerators<'d> {
         })
     }
 
-    /// Whether a value can be negative.
+    /// Tells if a value can be negative.
     pub fn is_signed(self) -> bool {
         self.signed
     }
@@ -197,7 +197,8 @@ pub struct Params<'d> {
 }
 
 impl<'d> Params<'d> {
-    /// Where each name stands, and its type. A last one of `void` without a name stands for `...`.
+    /// Iterates over the parameters: the offset of each name, and the type. A last parameter of
+    /// type `void` without a name means `...`.
     pub fn iter(self) -> impl Iterator<Item = (u32, Id)> + 'd {
         self.bytes
             .chunks_exact(8)
@@ -205,22 +206,22 @@ impl<'d> Params<'d> {
     }
 }
 
-/// The sign that BTF starts with.
+/// The magic number at the start of BTF.
 pub(crate) const MAGIC: u16 = 0xeb9f;
 
 /// The length of the header.
 const HEADER: usize = 24;
 
-/// More bytes than a name has: the kernel's own limit is 512 (KSYM_NAME_LEN).
+/// More bytes than any name has. The kernel's own limit is 512 (KSYM_NAME_LEN).
 const NAME: usize = 1 << 12;
 
 impl<'d> Btf<'d> {
-    /// Opens a kernel's BTF. `location` is what an error calls it.
+    /// Opens a kernel's BTF. `location` names it in error messages.
     pub fn open(data: &'d [u8], location: impl Display) -> Result<Self> {
         Self::open_over(data, location, None)
     }
 
-    /// Opens a module's BTF, whose numbers and strings go on where those of its kernel's end.
+    /// Opens a module's BTF. Its numbers and strings continue those of its kernel's BTF.
     pub fn open_module(
         data: &'d [u8],
         location: impl Display,
@@ -288,13 +289,13 @@ impl<'d> Btf<'d> {
             })
         };
         let (types, strings) = (section("types", 8)?, section("strings", 16)?);
-        // A module's go on where the kernel's end.
+        // A module's strings continue the kernel's.
         if base.is_none() && strings.first() != Some(&0) {
             return Err(Error::new(
                 &location,
                 "a kernel's BTF, whose strings start with an empty one",
-                "split BTF, as a module has it: its types and strings go on where its kernel's end",
-                "give the BTF of the very kernel that the module was built for (`modinfo -F vermagic` names it): \
+                "split BTF, as in a module: its types and strings continue its kernel's",
+                "give the BTF of exactly the kernel that the module was built for (`modinfo -F vermagic` names it): \
                  /sys/kernel/btf/vmlinux where it runs, or its vmlinux, vmlinuz or Image",
             ));
         }
@@ -306,9 +307,9 @@ impl<'d> Btf<'d> {
         }
         if let Some(kind) = base.and_then(Btf::unknown_kind) {
             return Err(bad(
-                "a module's BTF over its kernel's, all of whose kinds of records are known",
+                "a module's BTF on top of a kernel's whose kinds of records are all known",
                 format!(
-                    "a kernel's with a record of the kind {kind}: the module's numbers start nobody knows where"
+                    "a kernel's BTF with a record of the unknown kind {kind}, so the first number of the module is unknown"
                 ),
             ));
         }
@@ -326,14 +327,14 @@ impl<'d> Btf<'d> {
             return Err(Error::new(
                 &location,
                 "BTF of a 64-bit kernel",
-                "that of a 32-bit one: its long has 4 bytes, and so have its pointers",
-                "give the BTF of a kernel of a 64-bit machine: 32-bit ones are not read",
+                "BTF of a 32-bit kernel: its long has 4 bytes, and so have its pointers",
+                "give the BTF of a 64-bit machine's kernel: 32-bit ones are not supported",
             ));
         }
         Ok(btf)
     }
 
-    /// Notes where each record starts.
+    /// Records where each record starts.
     fn walk(&mut self) -> Result<()> {
         self.offsets.reserve(self.types.len() / 40);
         let mut at = 0;
@@ -359,7 +360,7 @@ impl<'d> Btf<'d> {
         Ok(())
     }
 
-    /// Whether it says that `long`, which has the size of a pointer in every kernel, has 4 bytes.
+    /// Tells if `long` has 4 bytes. In every kernel, `long` has the size of a pointer.
     fn is_of_32_bits(&self) -> bool {
         const LONG: [&str; 4] = ["long", "long int", "unsigned long", "long unsigned int"];
         self.offsets.iter().any(|&offset| {
@@ -372,7 +373,8 @@ impl<'d> Btf<'d> {
         })
     }
 
-    /// Whether enums say if their values can be negative: pahole before 1.24 did not write it down.
+    /// Tells if enums record whether their values can be negative. pahole before 1.24 did not write
+    /// that.
     pub(super) fn has_signs(&self) -> bool {
         self.has_signs || self.base.is_some_and(Btf::has_signs)
     }
@@ -381,43 +383,47 @@ impl<'d> Btf<'d> {
         Error::new(
             &self.location,
             "records of types that end with the section",
-            format_args!("type {} at byte {at} goes beyond it", self.len()),
+            format_args!(
+                "type {} at byte {at}, which continues beyond the end",
+                self.len()
+            ),
             "the file is cut off or damaged: get it again",
         )
     }
 
-    /// What an error calls it.
+    /// Returns the name of the BTF in error messages.
     pub fn location(&self) -> &str {
         &self.location
     }
 
-    /// One more than the largest number of a type.
+    /// Returns the largest type number plus one.
     pub fn len(&self) -> u32 {
         self.first() + self.offsets.len() as u32
     }
 
-    /// Whether there is no type but `void`.
+    /// Tells if there is no type but `void`.
     pub fn is_empty(&self) -> bool {
         self.len() == 1
     }
 
-    /// The number of the first type that is here and not in the base.
+    /// Returns the number of the first type that is not in the base.
     fn first(&self) -> u32 {
         self.base.map_or(1, Btf::len)
     }
 
-    /// The kind of a record that this reader does not know: types from there on are not known.
+    /// Returns the kind of a record that this reader does not know, if there is one. Types after
+    /// that record are unknown.
     pub fn unknown_kind(&self) -> Option<u8> {
         self.unknown_kind
             .or_else(|| self.base.and_then(Btf::unknown_kind))
     }
 
-    /// The numbers of all types, the base's first.
+    /// Returns the numbers of all types, the base's first.
     pub fn ids(&self) -> impl Iterator<Item = Id> + use<> {
         (1..self.len()).map(Id)
     }
 
-    /// The text at this place among the strings.
+    /// Returns the string at this offset.
     pub fn name(&self, offset: u32) -> Result<&'d str> {
         let before = self.base.map_or(0, Btf::strings_len);
         if let Some(base) = self.base.filter(|_| offset < before) {
@@ -434,7 +440,7 @@ impl<'d> Btf<'d> {
             Error::new(
                 &self.location,
                 format_args!("a name in UTF-8 of less than {NAME} bytes among the strings"),
-                format_args!("none at byte {offset} of {}", self.strings_len()),
+                format_args!("no such name at byte {offset} of {}", self.strings_len()),
                 "the file is damaged: get it again",
             )
         })
@@ -454,22 +460,22 @@ impl<'d> Btf<'d> {
             .ok_or_else(|| {
                 let why = match self.unknown_kind() {
                     Some(kind) => format!(
-                        "type {} stands after one of the kind {kind}, which is not known",
+                        "type {}, which follows a record of the unknown kind {kind}",
                         id.0
                     ),
                     None => format!("type {}, of {}", id.0, self.len()),
                 };
                 Error::new(
                     &self.location,
-                    "the number of a type that is there",
+                    "the number of an existing type",
                     why,
                     "the file is damaged, or newer than this reader",
                 )
             })
     }
 
-    /// The record's name if it is one of a struct, union, enum, typedef or function. Cheap: for a
-    /// look at all of them.
+    /// Returns the name of the record if it is a struct, union, enum, typedef or function. This is
+    /// cheap, so it can be called for every record.
     pub fn named(&self, id: Id) -> Result<Option<(&'d str, bool)>> {
         let record = self.record(id)?;
         let kind = kind_of(word(record, 4));
@@ -480,9 +486,9 @@ impl<'d> Btf<'d> {
         Ok(Some((self.name(name)?, kind == FUNC)))
     }
 
-    /// The same for a name whose first bytes pass; what follows them among the strings is shown
-    /// too. Most names are not wanted, and to read one to its end is what a look at all of them
-    /// costs.
+    /// Does the same for a name whose first bytes pass a filter. The filter also sees the bytes
+    /// that follow the name in the strings. Most names are not wanted, and reading names to their
+    /// end is the main cost of a search.
     pub(super) fn named_if(
         &self,
         id: Id,
@@ -499,7 +505,7 @@ impl<'d> Btf<'d> {
         }
     }
 
-    /// The record.
+    /// Decodes the record.
     pub fn item(&self, id: Id) -> Result<Item<'d>> {
         if id == Id::VOID {
             return Ok(Item::Void);
@@ -600,7 +606,7 @@ fn kind_of(info: u32) -> u8 {
     (info >> 24 & 0x1f) as u8
 }
 
-/// How many bytes follow a record's first twelve; `None` for a kind that is not known.
+/// Returns how many bytes follow the first twelve of a record, or `None` for an unknown kind.
 fn extra(kind: u8, count: u32) -> Option<usize> {
     let count = count as usize;
     Some(match kind {
@@ -613,7 +619,7 @@ fn extra(kind: u8, count: u32) -> Option<usize> {
     })
 }
 
-/// The little-endian number at this place. Callers have checked that it is there.
+/// Returns the little-endian number at this offset. The caller has checked the length.
 fn word(bytes: &[u8], at: usize) -> u32 {
     let bytes = &bytes[at..at + 4];
     u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])

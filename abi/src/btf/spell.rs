@@ -5,17 +5,17 @@ use linux_driver_host::{Error, Result};
 
 use super::read::{Btf, Id, Item, Modifier};
 
-/// How deep types may be nested before that is taken for a cycle.
+/// How deep types may be nested; deeper nesting counts as a cycle.
 pub(super) const DEPTH: u32 = 64;
 
-/// How many types one declaration may name: functions that take functions are few, and so are their
+/// How many types one declaration may contain. Functions that take functions are rare and have few
 /// parameters.
 const STEPS: u32 = 1 << 12;
 
-/// How long a declaration may get.
+/// The largest length of a declaration.
 const TEXT: usize = 1 << 16;
 
-/// The declaration of `name` (which may be empty) with this type. A type without a name is
+/// Returns the declaration of `name` (which may be empty) with this type. A type without a name is
 /// `struct {…}`.
 pub fn declare(btf: &Btf<'_>, id: Id, name: &str) -> Result<String> {
     declare_with(btf, id, name, &mut |_, item| {
@@ -23,7 +23,7 @@ pub fn declare(btf: &Btf<'_>, id: Id, name: &str) -> Result<String> {
     })
 }
 
-/// The same, with `body` to spell types without a name.
+/// Does the same, with `body` to spell types without a name.
 pub(crate) fn declare_with<'d>(
     btf: &Btf<'d>,
     id: Id,
@@ -38,17 +38,20 @@ pub(crate) fn declare_with<'d>(
     .declare(id, name.to_owned(), "", 0)
 }
 
-/// An error about types that never end.
+/// Creates the error for types without an end.
 pub(super) fn endless(btf: &Btf<'_>, id: Id) -> Error {
     Error::new(
         btf.location(),
-        format_args!("types nested at most {DEPTH} deep, that can be spelled in {TEXT} letters"),
-        format_args!("type {} goes deeper, or in a circle, or on and on", id.0),
+        format_args!("types nested at most {DEPTH} deep that can be spelled in {TEXT} bytes"),
+        format_args!(
+            "type {}, which is nested deeper, is a cycle, or is longer",
+            id.0
+        ),
         "the file is damaged: get it again",
     )
 }
 
-/// C's word for a type that can be without a name.
+/// Returns C's keyword for a type that may have no name.
 fn word(item: &Item<'_>) -> &'static str {
     match item {
         Item::Composite { union: true, .. } | Item::Forward { union: true, .. } => "union",
@@ -65,8 +68,8 @@ struct Speller<'a, 'd> {
 }
 
 impl<'d> Speller<'_, 'd> {
-    /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type
-    /// that comes last.
+    /// Spells the declaration. `inner` is what has been spelled so far, from the name outwards;
+    /// `qualifiers` belong to the next type.
     fn declare(&mut self, id: Id, inner: String, qualifiers: &str, depth: u32) -> Result<String> {
         self.steps += 1;
         if depth > DEPTH || self.steps > STEPS || inner.len() > TEXT {
@@ -108,7 +111,7 @@ impl<'d> Speller<'_, 'd> {
                     Modifier::Restrict => "restrict ",
                     Modifier::Tag => "",
                 };
-                // Twice the same is once in C.
+                // C allows a qualifier twice; it is written once.
                 let qualifiers = if qualifiers.contains(word) && !word.is_empty() {
                     qualifiers.to_owned()
                 } else {
@@ -144,7 +147,7 @@ impl<'d> Speller<'_, 'd> {
                 return Err(Error::new(
                     self.btf.location(),
                     "a type",
-                    format_args!("number {} is none", id.0),
+                    format_args!("number {}, which is not one", id.0),
                     "the file is damaged: get it again",
                 ));
             }
@@ -153,7 +156,7 @@ impl<'d> Speller<'_, 'd> {
         Ok(format!("{qualifiers}{base}{space}{inner}"))
     }
 
-    /// Whether a pointer to this type needs parentheses.
+    /// Tells if a pointer to this type needs parentheses.
     fn is_postfix(&self, mut id: Id, depth: u32) -> Result<bool> {
         for _ in depth..=DEPTH {
             match self.btf.item(id)? {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A builder of small BTF, for tests. The tests in `tests/` take this file in, too.
+//! A builder of small BTF, for tests. The tests in `tests/` include this file too.
 #![allow(
     dead_code,
     unreachable_pub,
     reason = "each of those that take it in uses some of it"
 )]
 
-/// BTF in the making. Each type is numbered from 1 in the order of the calls.
+/// BTF under construction. Types are numbered from 1 in the order of the calls.
 #[derive(Debug, Clone)]
 pub struct BtfBuilder {
     pub types: Vec<u8>,
@@ -14,7 +14,7 @@ pub struct BtfBuilder {
     next: u32,
 }
 
-/// A member: its name, type, offset in bits, and the number of its bits if it is a bit field.
+/// A member: its name, type, offset in bits, and its size in bits if it is a bit field.
 pub type NewMember<'a> = (&'a str, u32, u32, u8);
 
 impl BtfBuilder {
@@ -26,7 +26,7 @@ impl BtfBuilder {
         }
     }
 
-    /// The place of a name among the strings.
+    /// Adds a name to the strings and returns its offset.
     pub fn name(&mut self, name: &str) -> u32 {
         if name.is_empty() {
             return 0;
@@ -37,7 +37,7 @@ impl BtfBuilder {
         at
     }
 
-    /// A record as it stands: kind, flag, count, the third word, and what follows.
+    /// Adds a raw record: kind, flag, count, the third word, and the bytes that follow.
     pub fn record(
         &mut self,
         name: &str,
@@ -110,12 +110,12 @@ impl BtfBuilder {
         self.record("", 13, false, params.len() as u32, returns, &rest)
     }
 
-    /// A function of the whole kernel.
+    /// Adds a global function.
     pub fn function(&mut self, name: &str, signature: u32) -> u32 {
         self.record(name, 12, false, 1, signature, &[])
     }
 
-    /// The bytes, with a header.
+    /// Returns the bytes, with a header.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0x9f, 0xeb, 1, 0];
         let (types, strings) = (self.types.len() as u32, self.strings.len() as u32);
@@ -128,8 +128,7 @@ impl BtfBuilder {
     }
 }
 
-/// A little of everything: a driver, its callbacks, bit fields, a union without a name, and
-/// functions.
+/// Builds a sample with a driver, its callbacks, bit fields, a union without a name, and functions.
 pub fn sample() -> BtfBuilder {
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What small BTF, made by hand, is read as.
+//! Tests of the reader with small BTF, made by hand.
 
 use super::testing::{BtfBuilder, sample};
 use super::{Btf, Id, extract};
@@ -52,7 +52,7 @@ fn a_struct_is_read_with_its_bit_fields_and_its_unnamed_members() {
         driver.field("words").map(|f| f.type_name.as_str()),
         Some("unsigned long [2]")
     );
-    // An enum held by value comes along; a struct behind a pointer does not.
+    // An enum held by value is included; a struct behind a pointer is not.
     assert_eq!(abi.types["state"].values["STATE_NONE"], -1);
     assert!(!abi.types.contains_key("device"));
     assert_eq!(abi.types["ulong"].target.as_deref(), Some("unsigned long"));
@@ -90,7 +90,7 @@ fn two_definitions_that_differ_are_no_evidence() {
 }
 
 #[test]
-fn what_stands_after_an_unknown_kind_is_no_evidence() {
+fn a_type_after_an_unknown_kind_is_no_evidence() {
     let mut btf = sample();
     btf.record("later", 31, false, 0, 0, &[]);
     btf.structure("hidden", 4, &[]);
@@ -133,7 +133,7 @@ fn the_sign_of_an_enum_is_not_made_up() {
     let why = &abi.no_evidence["type state"];
     assert!(why.contains("NONE is 4294967295 or -1"), "{why}");
     assert!(!abi.no_evidence.contains_key("type small"));
-    // Where another one has it, the lack of it says something.
+    // If another enum has the flag, its absence has a meaning.
     btf.enumeration("other", &[("OTHER", -1)]);
     let abi = read(&btf, &["state", "other"], &[]);
     assert_eq!(abi.no_evidence, Default::default());
@@ -147,7 +147,7 @@ fn the_sign_of_an_enum_is_not_made_up() {
 }
 
 #[test]
-fn what_is_not_read_is_named() {
+fn unsupported_btf_is_named() {
     let refused = |btf: &BtfBuilder| {
         Btf::open(&btf.bytes(), "test")
             .expect_err("it is not read")
@@ -170,11 +170,11 @@ fn what_is_not_read_is_named() {
 }
 
 #[test]
-fn a_modules_numbers_go_on_where_its_kernels_end() {
+fn a_modules_numbers_continue_its_kernels() {
     let kernel = sample();
     let kernel_bytes = kernel.bytes();
     let kernel_btf = Btf::open(&kernel_bytes, "kernel").expect("it is whole");
-    // Over it: a pointer to a device (6), and a struct that has it.
+    // On top of it: a pointer to a device (6), and a struct that contains it.
     let first = kernel_btf.len();
     let at = kernel.strings.len() as u32;
     let mut module = BtfBuilder::new();
@@ -193,7 +193,7 @@ fn a_modules_numbers_go_on_where_its_kernels_end() {
 }
 
 #[test]
-fn a_module_is_not_read_over_a_kernel_that_is_not_wholly_known() {
+fn a_module_is_refused_on_top_of_a_kernel_with_unknown_records() {
     let mut kernel = sample();
     kernel.record("later", 31, false, 0, 0, &[]);
     let kernel = kernel.bytes();

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The files that hold BTF, as their first bytes tell them apart.
+//! The kinds of files that contain BTF, told apart by their first bytes.
 
 use std::fmt::{self, Display};
 
 use linux_driver_host::Error;
 
-/// What BTF was found in.
+/// The kind of file in which BTF was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Container {
     /// The kind of file.
     pub form: Form,
-    /// How it, or its payload, is compressed.
+    /// The compression of the file or of its payload.
     pub compression: Option<Compression>,
 }
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// BTF and nothing else: `/sys/kernel/btf/vmlinux`.
+    /// BTF and nothing else, such as `/sys/kernel/btf/vmlinux`.
     Raw,
     /// `vmlinux`.
     Elf,
-    /// A module, whose BTF goes on where its kernel's ends.
+    /// A module. Its BTF continues its kernel's.
     Module,
-    /// `Image` of arm64 or riscv: the kernel as it stands in memory.
+    /// `Image` of arm64 or riscv: the kernel as it is in memory.
     Image,
     /// `bzImage` of x86.
     Bzimage,
@@ -31,7 +31,7 @@ pub enum Form {
     EfiZboot,
 }
 
-/// A compression that is read.
+/// A compression that this reader supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
     /// gzip
@@ -54,7 +54,7 @@ impl Container {
 }
 
 impl Form {
-    /// What bytes that are not compressed as a whole are.
+    /// Returns the kind of file that bytes without outer compression are.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let has =
             |at: usize, sign: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(sign));
@@ -80,7 +80,7 @@ impl Form {
 }
 
 impl Compression {
-    /// What bytes are compressed with.
+    /// Returns the compression that bytes start with.
     pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         const SIGNS: [(&[u8], Compression); 4] = [
             (&[0x1f, 0x8b, 8], Compression::Gzip),
@@ -95,7 +95,7 @@ impl Compression {
     }
 }
 
-/// The name of a compression that is not read.
+/// Returns the name of a compression that this reader does not support.
 pub(super) fn other_compression(bytes: &[u8]) -> Option<&'static str> {
     const SIGNS: [(&[u8], &str); 4] = [
         (&[0x89, b'L', b'Z', b'O', 0], "lzo"),
@@ -109,15 +109,15 @@ pub(super) fn other_compression(bytes: &[u8]) -> Option<&'static str> {
         .map(|(_, it)| *it)
 }
 
-/// What an image of a machine is whose kernels are not read.
+/// Describes an image for a machine whose kernels this reader does not support.
 fn other_machine(bytes: &[u8]) -> Option<&'static str> {
     const SIGNS: [(usize, &[u8], &str); 3] = [
-        (0x10008, b"S390EP", "a kernel of s390x, in big-endian order"),
+        (0x10008, b"S390EP", "a big-endian kernel of s390x"),
         (0x24, &[0x18, 0x28, 0x6f, 0x01], "a zImage of 32-bit ARM"),
         (
             0x24,
             &[0x01, 0x6f, 0x28, 0x18],
-            "a zImage of 32-bit ARM, in big-endian order",
+            "a big-endian zImage of 32-bit ARM",
         ),
     ];
     SIGNS
@@ -126,28 +126,27 @@ fn other_machine(bytes: &[u8]) -> Option<&'static str> {
         .map(|(.., it)| *it)
 }
 
-/// An error about a file that is none of those that are read.
+/// Creates the error for a file of an unsupported kind.
 pub(super) fn unknown(bytes: &[u8], location: &str) -> Error {
     let (found, remedy) = if bytes.is_empty() {
         ("an empty file".to_owned(), "get it again".to_owned())
     } else if let Some(name) = other_compression(bytes) {
         (
-            format!("a file compressed with {name}, which is not read"),
+            format!("a file compressed with {name}, which is not supported"),
             format!(
-                "unpack it with {}, and give what comes out",
+                "unpack it with {}, and give the unpacked file",
                 name.split(' ').next().unwrap_or(name)
             ),
         )
     } else if let Some(machine) = other_machine(bytes) {
         (
             machine.to_owned(),
-            "give the kernel of a machine of 64 bits in little-endian order, such as x86 or arm64"
-                .to_owned(),
+            "give the kernel of a 64-bit little-endian machine, such as x86 or arm64".to_owned(),
         )
     } else if bytes.starts_with(b"!<arch>\n") {
         (
             "an archive, such as a .deb".to_owned(),
-            "unpack it (dpkg-deb -x FILE.deb DIR), and give the kernel in it".to_owned(),
+            "unpack it (dpkg-deb -x FILE.deb DIR), and give the kernel that it contains".to_owned(),
         )
     } else {
         let start: Vec<String> = bytes

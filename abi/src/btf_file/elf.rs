@@ -11,22 +11,22 @@ use object::read::elf::{FileHeader, SectionHeader, SectionTable};
 use super::container::{Container, Form};
 use super::{Found, check_length};
 
-/// ELFCLASS64 and ELFDATA2LSB, as they stand in the file.
+/// The values of ELFCLASS64 and ELFDATA2LSB in the file.
 const CLASS64: u8 = 2;
 const LITTLE: u8 = 1;
 
 type Header = FileHeader64<LittleEndian>;
 
-/// Refuses an ELF file of a machine whose kernels are not read, as far as its start is there.
+/// Refuses an ELF file of a machine that is not supported, as far as its start is present.
 pub(super) fn readable(bytes: &[u8], location: &str) -> Result<()> {
     match (bytes.get(4), bytes.get(5)) {
         (Some(&class), Some(&data)) if (class, data) != (CLASS64, LITTLE) => Err(Error::new(
             location,
             "an ELF file of 64 bits, in little-endian order",
             match (class, data) {
-                (1, _) => "one of 32 bits",
-                (_, 2) => "one in big-endian order",
-                _ => "one whose header is damaged",
+                (1, _) => "a 32-bit file",
+                (_, 2) => "a big-endian file",
+                _ => "a file with a damaged header",
             },
             "give the kernel of a machine of 64 bits, x86 or arm64",
         )),
@@ -34,7 +34,7 @@ pub(super) fn readable(bytes: &[u8], location: &str) -> Result<()> {
     }
 }
 
-/// Where the BTF is.
+/// Finds the BTF.
 pub(super) fn find(bytes: &[u8], location: &str) -> Result<Found> {
     let form = Form::of(bytes).unwrap_or(Form::Elf);
     let damaged = |error: &dyn std::fmt::Display| {
@@ -96,7 +96,7 @@ pub(super) fn find(bytes: &[u8], location: &str) -> Result<Found> {
     })
 }
 
-/// The bytes of a section.
+/// Returns the range of a section.
 fn section(
     sections: &SectionTable<'_, Header>,
     bytes: &[u8],

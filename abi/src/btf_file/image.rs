@@ -6,8 +6,8 @@ use linux_driver_host::{Error, Result};
 
 use super::container::{Container, Form, other_compression};
 
-/// What is compressed in it. It ends with the four bytes of its unpacked size where the compression
-/// has none.
+/// Returns the compressed payload. If the compression does not record the unpacked size, the last
+/// four bytes are that size.
 pub(super) fn payload<'b>(bytes: &'b [u8], form: Form, location: &str) -> Result<&'b [u8]> {
     let (start, length) = bounds(bytes, form, location)?;
     let end = start.checked_add(length);
@@ -56,7 +56,7 @@ fn bounds(bytes: &[u8], form: Form, location: &str) -> Result<(usize, usize)> {
         ));
     }
     let (offset, length) = number(0x248, 4).zip(number(0x24c, 4)).ok_or_else(cut_off)?;
-    // 0 stands for 4, for the oldest of loaders.
+    // 0 means 4, for very old boot loaders.
     let sectors = match number(0x1f1, 1).ok_or_else(cut_off)? {
         0 => 4,
         sectors => sectors,
@@ -64,18 +64,18 @@ fn bounds(bytes: &[u8], form: Form, location: &str) -> Result<(usize, usize)> {
     Ok(((sectors + 1) * 512 + offset, length))
 }
 
-/// Whether a payload is the kernel itself (CONFIG_KERNEL_UNCOMPRESSED).
+/// Tells if a payload is the kernel itself (CONFIG_KERNEL_UNCOMPRESSED).
 pub(super) fn is_plain(payload: &[u8]) -> bool {
     matches!(Form::of(payload), Some(Form::Elf | Form::Image))
 }
 
-/// An error about a payload that is not read.
+/// Creates the error for a payload that is not supported.
 pub(super) fn unread(bytes: &[u8], form: Form, location: &str) -> Error {
     let payload = payload(bytes, form, location).unwrap_or_default();
     let container = Container::plain(form);
     let found = match other_compression(payload) {
         Some(name) => {
-            format!("a {container} whose payload is compressed with {name}, which is not read")
+            format!("a {container} whose payload is compressed with {name}, which is not supported")
         }
         None => {
             let start: Vec<String> = payload

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A file's bytes: mapped where the file can be, read where it cannot.
+//! The bytes of a file: mapped if possible, else read.
 
 use std::fmt;
 use std::fs::File;
@@ -14,7 +14,7 @@ use super::UNPACKED;
 
 /// The bytes of a file.
 pub(super) enum Bytes {
-    /// As the file's pages.
+    /// A mapping of the file.
     Mapped(Mmap),
     /// In memory.
     Owned(Vec<u8>),
@@ -37,15 +37,16 @@ impl Deref for Bytes {
     }
 }
 
-/// Opens a file of at most this many bytes. Files of sysfs can only be read under most kernels.
+/// Opens a file of at most `most` bytes. Under most kernels, files of sysfs can be read but not
+/// mapped.
 pub(super) fn open_up_to(path: &Path, most: u64) -> Result<Bytes> {
     open_of(path, most, "no kernel and no module is that large")
 }
 
-/// The same, with what an error says of a larger file.
+/// Does the same; `why` is the reason for the limit in error messages.
 pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
     let io = |error: std::io::Error| Error::io(path, "read", &error);
-    // Before it is opened: a pipe would keep us waiting.
+    // The check comes before the open, since opening a pipe blocks.
     let meta = std::fs::metadata(path).map_err(io)?;
     if !meta.is_file() {
         let found = if meta.is_dir() {
@@ -70,9 +71,12 @@ pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
     }
     let file = File::open(path).map_err(io)?;
     if meta.len() > 0 {
-        // SAFETY: the pages are only read. Whoever writes to the file meanwhile changes what is
-        // read, and whoever cuts it off ends the process with SIGBUS: a kernel's files are
-        // replaced, not written to. No reader relies on bytes that it read before.
+        // SAFETY: `Mmap::map` requires that the file does not change in a way that breaks the
+        // reader.
+        // - The pages are only read, and no reader relies on bytes that it read before, so a write
+        //   to the file is harmless.
+        // - Truncating the file ends this process with SIGBUS. Kernels' files are replaced, not
+        //   truncated.
         if let Ok(map) = unsafe { Mmap::map(&file) } {
             return Ok(Bytes::Mapped(map));
         }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! BTF in bytes that do not say where it is: its header is looked for.
+//! A search for BTF in bytes that do not tell where it is. The search looks for BTF's header.
 //!
-//! A header is taken for one if its lengths add up and its strings start and end with a zero; the
-//! largest wins, since a kernel can hold small BTF of programs, too.
+//! A header is accepted if its lengths are consistent and its strings start and end with a zero.
+//! The largest BTF wins, because a kernel can also contain small BTF of programs.
 
 use std::ops::Range;
 
@@ -12,29 +12,29 @@ use memchr::memmem::Finder;
 use super::container::{Container, Form};
 use super::{BTF, MODULE};
 
-/// Magic, version 1, and no flags: little-endian.
+/// The magic number, version 1, and no flags, in little-endian order.
 const START: [u8; 4] = [0x9f, 0xeb, 1, 0];
 
-/// As much of a header as is looked at: the one of 24 bytes, and two numbers that a longer one can
-/// have after it.
+/// How many bytes of a header are read: the 24 bytes of a header, and two numbers that a longer one
+/// can have.
 const HEAD: usize = 32;
 
 /// How many headers may wait for their ends at once.
 const WAITING: usize = 16;
 
-/// What a header says.
+/// The lengths in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
-    /// Where the strings start, from the start of the header.
+    /// The offset of the strings from the start of the header.
     strings: usize,
-    /// Where they end.
+    /// The offset of their end.
     strings_end: usize,
     /// The whole length.
     length: usize,
 }
 
 impl Shape {
-    /// What a header says, if it can be one.
+    /// Parses a header, if these bytes can be one.
     fn of(bytes: &[u8]) -> Option<Self> {
         let word = |at: usize| {
             let bytes = bytes.get(at..at + 4)?;
@@ -50,7 +50,7 @@ impl Shape {
             && [header, types, types_length]
                 .iter()
                 .all(|number| number.is_multiple_of(4));
-        // Types first, then the strings; a little can be between them.
+        // The types come first, then the strings, with a small gap at most.
         let types_end = types.checked_add(types_length)?;
         let gap = strings.checked_sub(types_end)?;
         if !fits || gap > 4096 || types > 4096 {
@@ -60,7 +60,7 @@ impl Shape {
         let strings_end = strings.checked_add(strings_length)?;
         let mut length = strings_end;
         if header >= HEAD {
-            // A later kernel's header: what its kinds look like can stand after the strings.
+            // In a later kernel's header, a description of the kinds can follow the strings.
             length = length.max(header.checked_add(word(24)?.checked_add(word(28)?)?)?);
         }
         (length <= BTF).then_some(Self {
@@ -70,19 +70,19 @@ impl Shape {
         })
     }
 
-    /// Whether the strings are what they should, as far as they are there.
+    /// Tells if the strings are valid, as far as they are present.
     fn holds(self, bytes: &[u8]) -> bool {
         let zero = |at: usize| bytes.get(at).is_none_or(|byte| *byte == 0);
         zero(self.strings) && zero(self.strings_end - 1)
     }
 }
 
-/// No BTF was found.
+/// The result of a search that found no BTF.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NotFound {
-    /// The length that a header says, and how much of it was there.
+    /// The length in a header, and how much of it was present.
     cut_off: Option<(usize, usize)>,
-    /// How many bytes were looked at.
+    /// How many bytes were searched.
     looked_at: u64,
 }
 
@@ -93,7 +93,7 @@ impl NotFound {
                 format!("BTF of {length} bytes, of which {there} are there: the file is cut off")
             }
             None => format!(
-                "none in {} bytes: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the file is cut off",
+                "no BTF in {} bytes: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the file is cut off",
                 self.looked_at
             ),
         };
@@ -114,7 +114,7 @@ impl NotFound {
     }
 }
 
-/// The largest BTF in these bytes.
+/// Finds the largest BTF in these bytes.
 pub(super) fn largest(bytes: &[u8]) -> Result<Range<usize>, NotFound> {
     let mut best = 0..0;
     let mut cut_off = None;
@@ -129,7 +129,7 @@ pub(super) fn largest(bytes: &[u8]) -> Result<Range<usize>, NotFound> {
             best = at..at + shape.length;
         }
     }
-    // Of a kernel that is cut off, BTF of a program can be left: that is not the kernel's.
+    // If a kernel is truncated, the BTF of a program can remain. It is not the kernel's.
     if best.is_empty() || cut_off.is_some_and(|(length, _)| length > best.len()) {
         return Err(NotFound {
             cut_off,
@@ -139,17 +139,17 @@ pub(super) fn largest(bytes: &[u8]) -> Result<Range<usize>, NotFound> {
     Ok(best)
 }
 
-/// The largest BTF in bytes that come one after the other, of which no more is kept than can be
-/// BTF.
+/// A search for the largest BTF in a stream. It keeps only bytes that can be BTF.
 pub(super) struct Scanner {
     finder: Finder<'static>,
-    /// What was not let go of.
+    /// The bytes that are still needed.
     buffer: Vec<u8>,
     /// How many bytes came before those in the buffer.
     before: u64,
-    /// Up to where in the buffer headers were looked for.
+    /// The position in the buffer up to which headers were searched.
     scanned: usize,
-    /// Headers found, whose ends are still to come: where in the buffer.
+    /// The headers that were found and whose ends are still to come, by their position in the
+    /// buffer.
     waiting: Vec<(usize, Shape)>,
     best: Option<(Vec<u8>, Range<usize>)>,
 }
@@ -177,7 +177,7 @@ impl Scanner {
         self.let_go();
     }
 
-    /// Looks for headers of which `whole` bytes are there.
+    /// Searches for headers that have at least `whole` bytes.
     fn look(&mut self, whole: usize) {
         while let Some(found) = self.finder.find(&self.buffer[self.scanned..]) {
             let at = self.scanned + found;
@@ -199,7 +199,7 @@ impl Scanner {
             .max(self.buffer.len().saturating_sub(START.len() - 1));
     }
 
-    /// Decides on the headers whose ends are there.
+    /// Checks the headers whose ends have arrived.
     fn settle(&mut self) {
         let mut at = 0;
         while let Some(&(start, shape)) = self.waiting.get(at) {
@@ -210,7 +210,7 @@ impl Scanner {
             } else if complete {
                 self.waiting.swap_remove(at);
                 self.keep(start, shape.length);
-                // What was larger than the best before need not be now.
+                // The best one has grown, so another may not be larger any more.
                 at = 0;
             } else {
                 at += 1;
@@ -218,7 +218,7 @@ impl Scanner {
         }
     }
 
-    /// Keeps this as the best: the buffer itself, if nobody else waits for it.
+    /// Keeps this BTF as the best. Takes over the buffer if no other header waits in it.
     fn keep(&mut self, start: usize, length: usize) {
         let range = start..start + length;
         if self.waiting.is_empty() {
@@ -232,7 +232,7 @@ impl Scanner {
         }
     }
 
-    /// Lets go of what no header is waiting for, if that is worth moving the rest.
+    /// Drops the bytes that no header waits for, if moving the rest is worthwhile.
     fn let_go(&mut self) {
         let first = self.waiting.iter().map(|(start, _)| *start).min();
         let done = first.unwrap_or(self.scanned).min(self.scanned);
@@ -250,7 +250,7 @@ impl Scanner {
         self.look(24);
         self.settle();
         let looked_at = self.before + self.buffer.len() as u64;
-        // The end did not come for those that still wait.
+        // The headers that still wait are truncated.
         let there = self
             .waiting
             .iter()
@@ -264,30 +264,31 @@ impl Scanner {
     }
 }
 
-/// An error about a module that unpacks to too much.
+/// Creates the error for a module whose unpacked size is too large.
 pub(super) fn too_large(location: &str) -> Error {
     Error::new(
         location,
         format_args!("a module of at most {MODULE} bytes when unpacked"),
-        "a larger one",
-        "unpack it, and give what comes out",
+        "a larger module",
+        "unpack it, and give the unpacked file",
     )
 }
 
-/// Takes what is unpacked, and keeps what is needed: the BTF of a kernel, or the whole of a module.
+/// A consumer of unpacked bytes that keeps what is needed: the BTF of a kernel, or the whole of a
+/// module.
 pub(super) struct Keeper<'p> {
     location: &'p str,
     state: State,
 }
 
 enum State {
-    /// Not enough is there to tell what it is.
+    /// Too few bytes have arrived to tell what it is.
     Start(Vec<u8>),
     Module(Vec<u8>),
     Other(Option<Form>, Box<Scanner>),
 }
 
-/// What was kept.
+/// The bytes that were kept.
 pub(super) enum Kept {
     Module(Vec<u8>),
     Btf(Vec<u8>, Range<usize>),

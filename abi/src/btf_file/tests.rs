@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Containers made by hand around a small BTF.
+//! Tests with files made by hand around a small BTF.
 
 use std::io::Write;
 
 use super::*;
 use crate::btf::testing::sample;
 
-/// Bytes of a kernel: something else, a small BTF of a program, the kernel's own, and something
-/// else.
+/// Builds the bytes of a kernel: filler, a program's small BTF, the kernel's own BTF, and filler.
 fn kernel() -> (Vec<u8>, Vec<u8>) {
     let mut small = crate::btf::testing::BtfBuilder::new();
     small.int("int", 4);
@@ -42,7 +41,7 @@ fn lz4(bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// An xz stream whose LZMA2 data is stored, not compressed.
+/// Builds an xz stream whose LZMA2 data is stored, not compressed.
 fn xz(bytes: &[u8]) -> Vec<u8> {
     let mut packed = b"\xfd7zXZ\0\0\x00".to_vec();
     packed.extend_from_slice(&crc(&[0, 0]));
@@ -84,7 +83,7 @@ fn crc(bytes: &[u8]) -> [u8; 4] {
     crc.sum().to_le_bytes()
 }
 
-/// All four, by name.
+/// Compresses the bytes in all four ways.
 fn packed(bytes: &[u8]) -> [(Compression, Vec<u8>); 4] {
     [
         (Compression::Gzip, gzip(bytes)),
@@ -117,7 +116,7 @@ fn zboot(payload: &[u8]) -> Vec<u8> {
     image
 }
 
-/// An ELF file with these sections.
+/// Builds an ELF file with these sections.
 fn elf(kind: u16, sections: &[(&str, &[u8])]) -> Vec<u8> {
     let mut names = vec![0];
     let mut file = vec![0; 64];
@@ -255,7 +254,7 @@ fn a_file_is_opened_and_a_folder_is_not() {
 }
 
 #[test]
-fn what_is_not_read_is_named() {
+fn unsupported_files_are_named() {
     refused(Vec::new(), "an empty file");
     refused(b"BZh91AY".to_vec(), "bzip2");
     refused(b"!<arch>\ndebian-binary".to_vec(), "dpkg-deb -x");
@@ -273,11 +272,11 @@ fn what_is_not_read_is_named() {
     other[5] = 2;
     refused(other.clone(), "big-endian");
     other[4..6].copy_from_slice(&[1, 1]);
-    refused(other, "32 bits");
+    refused(other, "32-bit");
     let mut old = bzimage(&[1], 1);
     old[0x206] = 3;
     refused(old, "boot protocol 2.03");
-    refused(gzip(b"hello"), "something else");
+    refused(gzip(b"hello"), "other data");
 }
 
 #[test]
@@ -307,12 +306,12 @@ fn each_check_of_xz_is_read() {
 fn kernels_of_other_machines_are_named() {
     let mut s390 = vec![0; 0x10100];
     s390[0x10008..0x1000e].copy_from_slice(b"S390EP");
-    refused(s390, "s390x, in big-endian order");
+    refused(s390, "a big-endian kernel of s390x");
     let mut arm = vec![0; 0x100];
     arm[0x24..0x28].copy_from_slice(&0x016f_2818u32.to_le_bytes());
     refused(arm, "a zImage of 32-bit ARM");
-    // A vmlinux of such a machine, in a compressed file too.
-    for (class, order, found) in [(2, 2, "big-endian"), (1, 1, "32 bits")] {
+    // A vmlinux of such a machine, also in a compressed file.
+    for (class, order, found) in [(2, 2, "big-endian"), (1, 1, "32-bit")] {
         let mut vmlinux = elf(2, &[(".BTF", &sample().bytes())]);
         vmlinux[4..6].copy_from_slice(&[class, order]);
         for (compression, packed) in packed(&vmlinux) {
@@ -325,8 +324,8 @@ fn kernels_of_other_machines_are_named() {
 }
 
 #[test]
-fn btf_that_no_kernel_has_is_refused() {
-    refused(elf(2, &[(".text", &[0; 9]), (".BTF", &[])]), "an empty one");
+fn btf_of_an_impossible_length_is_refused() {
+    refused(elf(2, &[(".text", &[0; 9]), (".BTF", &[])]), "empty BTF");
     let mut large = vec![0x9f, 0xeb, 1, 0];
     large.resize(BTF + 1, 0);
     refused(large.clone(), "at most");
@@ -334,7 +333,7 @@ fn btf_that_no_kernel_has_is_refused() {
 }
 
 #[test]
-fn a_modules_btf_names_the_kernel_that_it_goes_on_from() {
+fn a_modules_btf_names_its_kernel() {
     let btf = sample().bytes();
     let info = b"name=m\0vermagic=6.12.117+deb12-amd64 SMP preempt mod_unload \0";
     let source = open(elf(1, &[(".modinfo", info), (".BTF", &btf)])).expect("it holds BTF");
@@ -352,7 +351,7 @@ fn a_modules_btf_names_the_kernel_that_it_goes_on_from() {
 }
 
 #[test]
-fn what_is_cut_off_says_so() {
+fn a_truncated_file_is_named_as_such() {
     let (image, btf) = kernel();
     let at = memchr::memmem::find(&image, &btf).expect("it is in there");
     refused(
@@ -363,7 +362,8 @@ fn what_is_cut_off_says_so() {
     for (compression, payload) in packed(&image) {
         let whole = bzimage(&payload, image.len());
         refused(whole[..whole.len() - 100].to_vec(), "cut off");
-        // Cut off, with a header that fits: the compression's own end is missing.
+        // The stream is cut off although a header is complete: the compression's own end is
+        // missing.
         refused(
             payload[..payload.len() / 2].to_vec(),
             &format!("{compression}"),
@@ -374,10 +374,10 @@ fn what_is_cut_off_says_so() {
 }
 
 #[test]
-fn a_bomb_is_put_out() {
-    // Blocks of zstd that repeat one byte: 128 KiB each, out of 4 bytes.
+fn a_decompression_bomb_is_stopped() {
+    // Blocks of zstd that repeat one byte: 128 KiB each, from 4 bytes.
     let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0, 0x38];
-    // More than the limit, and than what the window holds back.
+    // More than the limit plus what the window holds back.
     for _ in 0..(UNPACKED >> 17) + 1100 {
         bomb.extend_from_slice(&[2, 0, 0x10, 0]);
     }
@@ -398,7 +398,7 @@ fn a_bomb_is_put_out() {
 }
 
 #[test]
-fn the_largest_btf_wins_however_the_bytes_come() {
+fn the_largest_btf_wins_for_any_chunk_size() {
     let (image, btf) = kernel();
     for size in [1, 3, 31, 4096, image.len()] {
         let mut keeper = scan::Keeper::new("kernel");

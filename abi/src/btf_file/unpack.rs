@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Unpacking as a stream, with limits.
+//! Decompression as a stream, with limits.
 
 use std::fmt::Display;
 use std::io::Read;
@@ -13,17 +13,16 @@ use xz4rust::{XzDecoder, XzError, XzNextBlockResult};
 use super::container::Compression;
 use super::{UNPACKED, WINDOW};
 
-/// How much is handed on at once.
+/// How many bytes are passed on at once.
 const CHUNK: usize = 64 << 10;
 
-/// What every block of `lz4 -l` but the last unpacks to.
+/// The unpacked size of every block of `lz4 -l` but the last.
 const LZ4_BLOCK: usize = 8 << 20;
 
-/// Who takes what was unpacked.
+/// The consumer of unpacked bytes.
 type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<()>;
 
-/// Unpacks one stream. What follows its end is not looked at: in a kernel, its unpacked size stands
-/// there.
+/// Unpacks one stream. Bytes after its end are ignored: in a kernel, these are its unpacked size.
 pub(super) fn unpack(
     compression: Compression,
     packed: &[u8],
@@ -47,7 +46,7 @@ pub(super) fn unpack(
     }
 }
 
-/// Counts what is handed on.
+/// The output of an unpacker, which counts the bytes.
 struct Output<'s, 'p> {
     compression: Compression,
     location: &'p str,
@@ -65,7 +64,7 @@ impl Output<'_, '_> {
                     "at most {UNPACKED} bytes, unpacked with {}",
                     self.compression
                 ),
-                "more: no kernel is that large",
+                "more bytes: no kernel is that large",
                 "get the file again",
             ));
         }
@@ -82,7 +81,7 @@ impl Output<'_, '_> {
         }
     }
 
-    /// Sound data, which refers further back than is followed.
+    /// Creates the error for valid data that refers further back than the limit.
     fn window(&self, requested: u64) -> Error {
         Error::new(
             self.location,
@@ -93,20 +92,20 @@ impl Output<'_, '_> {
             format_args!(
                 "up to {requested} bytes, as with `zstd --long=31`: as much memory would be needed"
             ),
-            "unpack it, and give what comes out",
+            "unpack it, and give the unpacked file",
         )
     }
 
-    /// What can be sound, and is not read.
+    /// Creates the error for data that may be valid but is not supported.
     fn unread(&self, why: &dyn Display) -> Error {
         Error::new(
             self.location,
             format_args!(
-                "data compressed with {} in a form that is read",
+                "data compressed with {} in a supported form",
                 self.compression
             ),
             format_args!("another one: {why}"),
-            "unpack it, and give what comes out",
+            "unpack it, and give the unpacked file",
         )
     }
 
@@ -136,7 +135,7 @@ fn zstd(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
         decoder.get_calculated_checksum(),
     ) {
         (Some(expected), Some(found)) if expected != found => {
-            Err(output.damaged(&"its checksum is another"))
+            Err(output.damaged(&"its checksum differs"))
         }
         _ => Ok(()),
     }
@@ -148,7 +147,7 @@ fn xz(mut packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     loop {
         let step = decoder.decode(packed, &mut chunk).map_err(|e| match e {
             XzError::DictionaryTooLarge(requested) => output.window(requested),
-            // The size of a dictionary, as its header has it.
+            // The size of a dictionary, from its header.
             XzError::UnsupportedLzmaProperties(size @ 0..=40) => {
                 output.window(u64::from(2 | size & 1) << (size / 2 + 11))
             }
@@ -168,8 +167,8 @@ fn xz(mut packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     }
 }
 
-/// Blocks, each after its length, up to one that cannot be: the unpacked size of the whole can
-/// follow.
+/// Unpacks blocks, each after its length, up to an impossible length. That can be the unpacked size
+/// of the whole.
 fn lz4(packed: &[u8], output: &mut Output<'_, '_>) -> Result<()> {
     let mut rest = packed.get(4..).unwrap_or_default();
     let mut block = vec![0; LZ4_BLOCK];

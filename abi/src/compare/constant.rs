@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Constants' values before and after.
+//! The comparison of constants.
 
 use super::{Context, new_finding, no_evidence, unknown_of};
 use crate::model::{Abi, Origin};
 use crate::report::{Change, Comparison, Finding, Retyping, Subject, Verdict};
 
-/// What stands for all constants.
+/// The name of findings about all constants.
 pub(super) const ALL: &str = "constants";
 
-/// Compares all constants. Those outside of the scope are only counted.
+/// Compares all constants. Constants outside the scope are only counted.
 pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: bool) {
     let (before, after) = (&context.before.constants, &context.after.constants);
     let is_gone = |name: &&&str| before.contains_key(**name) && !after.contains_key(**name);
@@ -17,7 +17,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
     if !in_scope {
         return;
     }
-    // Without headers at hand, no macro was evaluated: that all of them went is not what it says.
+    // Without the kernel's headers, no macro was evaluated. That does not mean that all macros were
+    // removed.
     let evaluated = |abi: &Abi| {
         abi.constants
             .values()
@@ -57,7 +58,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
             context.names.1
         };
         let text = format!(
-            "{} constants are the compiler's word, and it was not asked for {at} (no headers at hand)",
+            "{} constants come from the compiler, which was not asked for {at} (no headers at hand)",
             unevaluated.len()
         );
         let mut finding = no_evidence(Subject::Constant, ALL, false, text);
@@ -88,9 +89,9 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
     }
     if !unasked.is_empty() {
         let text = if had || has {
-            "used, and looked at on neither side"
+            "used, but not looked at on either side"
         } else {
-            "those that the code uses are the compiler's word, and it was asked for neither kernel"
+            "the constants that the code uses come from the compiler, which was asked for neither kernel"
         };
         let mut finding = no_evidence(Subject::Constant, ALL, false, text.to_owned());
         finding.used = unasked;
@@ -98,7 +99,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
     }
 }
 
-/// A constant whose value is another, or that is there on one side only.
+/// Compares a constant whose value differs, or that only one side has.
 pub(super) fn changed(
     context: &Context<'_>,
     name: &str,
@@ -122,7 +123,7 @@ pub(super) fn changed(
         }
         (Some(old), None) => {
             let verdict = if used {
-                (Verdict::Source, "the code uses it, and it is gone")
+                (Verdict::Source, "the code uses it, and it was removed")
             } else {
                 keeps
             };
@@ -130,7 +131,7 @@ pub(super) fn changed(
         }
         (None, Some(new)) => (
             Change::Added,
-            (Verdict::Keeps, "no object from before knows it"),
+            (Verdict::Keeps, "no existing object uses it"),
             format!("new: {new}"),
         ),
         _ => return None,

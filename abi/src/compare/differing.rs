@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The names that two kernels can differ in: all that a comparison has to look at.
+//! The names that may differ between two kernels: all that a comparison has to look at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::Abi;
 
-/// Names by kind, each list in the order of the names.
+/// Names by kind, each list in alphabetical order.
 ///
-/// A name that is left out stands for the same fact on both sides. One that is there may do so too.
+/// A name that is not listed has the same fact on both sides. A listed name may have the same fact
+/// too.
 #[derive(Debug, Default)]
 pub(crate) struct Differing<'a> {
     pub(crate) types: Vec<&'a str>,
-    /// Those of functions whose symbols differ are among them: a symbol says how its function is
-    /// reached.
+    /// Includes functions whose symbols differ, since a symbol tells how its function is reached.
     pub(crate) functions: Vec<&'a str>,
     pub(crate) constants: Vec<&'a str>,
     pub(crate) symbols: Vec<&'a str>,
 }
 
 impl<'a> Differing<'a> {
-    /// What is not one and the same value in memory on both sides.
+    /// Returns the names whose facts are not the same value in memory on both sides.
     pub(crate) fn between(before: &'a Abi, after: &'a Abi) -> Self {
         Self {
             types: shared_apart(&before.types, &after.types),
@@ -43,7 +43,7 @@ fn shared_apart<'a, T>(
     names
 }
 
-/// All names of both sides.
+/// Returns all names of both sides.
 pub(crate) fn all<'a, T>(
     before: &'a BTreeMap<String, T>,
     after: &'a BTreeMap<String, T>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Functions before and after: gone, new, renamed, with another signature, or reached in another
-//! way.
+//! The comparison of functions: removed, added, renamed, with another signature, or reached in
+//! another way.
 
 use super::similar::{ALIKE, likeness};
 use super::spelled::{Retype, Spelled, retyped};
@@ -63,8 +63,8 @@ fn finding(
     finding
 }
 
-/// How code gets at a function: what its reader said, or what the list of exported symbols says, if
-/// there is one.
+/// Returns the way code reaches a function: from its reader, or from the list of exported symbols
+/// if there is one.
 fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
     function.linkage.or_else(|| {
         if abi.symbols.contains_key(name) {
@@ -74,7 +74,7 @@ fn linkage(abi: &Abi, name: &str, function: &Function) -> Option<Linkage> {
     })
 }
 
-/// A function that is there on both sides.
+/// Compares a function that both sides have.
 fn both(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Function, new: &Function) {
     let was = linkage(context.before, name, old);
     if let Some(was) = was
@@ -83,7 +83,8 @@ fn both(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Functio
     {
         check.findings.push(relinked(context, name, was, is));
     }
-    // What the code has compiled in as its own is not called by the old object.
+    // An old object contains its own copy of an inline function or macro, and does not call the
+    // kernel's.
     let compiled_in = matches!(was, Some(Linkage::Inline | Linkage::Macro));
     check
         .findings
@@ -95,19 +96,19 @@ fn relinked(context: &Context<'_>, name: &str, was: Linkage, is: Linkage) -> Fin
     let verdict = match (was, is) {
         (Exported, Inline | Macro) => (
             Verdict::Rebuild,
-            "the kernel has no such symbol any more; a header has it",
+            "the kernel has no such symbol any more; a header defines it",
         ),
         (Exported, Internal) => (
             Verdict::Source,
-            "the kernel exports it to modules no longer",
+            "the kernel no longer exports it to modules",
         ),
         (Inline | Macro, Internal) => (
             Verdict::Source,
-            "no header has it any more, and it is not exported",
+            "no header defines it any more, and it is not exported",
         ),
         (Inline | Macro, _) => (
             Verdict::Keeps,
-            "an object has it compiled in; compiled again, it calls the function",
+            "an old object contains its code; after a rebuild it calls the function",
         ),
         (Internal, _) => (Verdict::Keeps, "no module could use it before"),
         (Exported, Exported) => (Verdict::Keeps, "it is exported as before"),
@@ -134,7 +135,7 @@ fn word(linkage: Linkage) -> &'static str {
     }
 }
 
-/// Another signature under the same name.
+/// Compares the signatures of a function that both sides have.
 fn signature(
     context: &Context<'_>,
     name: &str,
@@ -151,12 +152,12 @@ fn signature(
     let wrong = if compiled_in {
         (
             Verdict::Source,
-            "the code passes what it took before; an old object has it compiled in",
+            "the code passes the old arguments; an old object contains the old definition",
         )
     } else {
         (
             Verdict::Source,
-            "the code passes what it took before; an old object calls it the old way, and nothing stops it",
+            "the code passes the old arguments; an old object makes the old call, and the loader does not refuse it",
         )
     };
     let text = format!("{before} became {after}");
@@ -172,7 +173,7 @@ fn signature(
     let pairs =
         std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
     let mut ways = pairs.filter_map(|(old, new)| spelled(context, old, new));
-    // `Retyping` is in the order of gravity; what is not compatible is graver than what is.
+    // `Retyping` is in the order of gravity. Among equals, an incompatible change is graver.
     let gravest = ways
         .by_ref()
         .max_by_key(|retype| (!retype.compatible, retype.how))?;
@@ -184,7 +185,7 @@ fn signature(
     let verdict = match (gravest.compatible, gravest.how) {
         (_, Retyping::ConstOnly) => (
             Verdict::Keeps,
-            "const is nothing to the machine: the same object keeps working",
+            "const does not change machine code: the same object keeps working",
         ),
         (true, _) => (
             Verdict::Keeps,
@@ -199,7 +200,7 @@ fn signature(
     Some(finding(context, name, change, verdict, text))
 }
 
-/// A function that is not there after.
+/// Describes a function that only the side before has.
 fn missing<'a>(
     context: &Context<'_>,
     name: &str,
@@ -212,15 +213,12 @@ fn missing<'a>(
         let mut text = format!("is now called {to}");
         if !is_same(context, old, new) {
             text += &format!(
-                ", and takes something else: {} became {}",
+                ", and has another signature: {} became {}",
                 old.declaration(name),
                 new.declaration(to)
             );
         }
-        let verdict = (
-            Verdict::Source,
-            "the code calls it by the name that is gone",
-        );
+        let verdict = (Verdict::Source, "the code calls it by the old name");
         return Some(finding(
             context,
             name,
@@ -230,7 +228,7 @@ fn missing<'a>(
         ));
     }
     if let (Some(was), Some(is)) = (context.before.symbols.get(name), after.symbols.get(name)) {
-        // The checksum of the signature is evidence where the type information has none.
+        // The checksum of the signature is evidence if the type information has none.
         if was.crc.is_some() && was.crc == is.crc {
             return None;
         }
@@ -239,7 +237,7 @@ fn missing<'a>(
     if was_exported && after.knows_export(name) && !after.symbols.contains_key(name) {
         let verdict = (
             Verdict::Source,
-            "the code calls it, and the kernel exports it no longer",
+            "the code calls it, and the kernel no longer exports it",
         );
         return Some(finding(
             context,
@@ -250,8 +248,8 @@ fn missing<'a>(
         ));
     }
     let why = after.no_evidence.get(&format!("function {name}"));
-    // It is still there, perhaps under the same signature, or a header has it now: type information
-    // does not say.
+    // The kernel may still have it, perhaps with the same signature, or a header may define it now.
+    // The type information does not tell.
     let why = why.map_or_else(|| "not looked at".to_owned(), Clone::clone);
     let text = format!(
         "{}: {why}; before, {}",
@@ -266,8 +264,8 @@ fn missing<'a>(
     ))
 }
 
-/// Where among the new ones the function's successor is: the most alike, and with the same
-/// signature if any has it.
+/// Finds the function's successor among the new ones: the most similar name, preferably with the
+/// same signature.
 fn successor(
     context: &Context<'_>,
     name: &str,
@@ -280,8 +278,7 @@ fn successor(
             .params
             .first()
             .is_some_and(|first| new.params.first() == Some(first));
-        // With another signature, it has to have the same name but for what the kernel puts around
-        // one.
+        // With another signature, the names must be equal except for the kernel's usual affixes.
         (alike >= ALIKE && same || alike == 100 && receiver).then_some(((same, alike), at))
     });
     candidates
@@ -289,7 +286,7 @@ fn successor(
         .map(|(_, at)| at)
 }
 
-/// In what way a type in a signature is another.
+/// Compares two types in a signature.
 fn spelled(context: &Context<'_>, old: &str, new: &str) -> Option<Retype> {
     let of = |text, abi| Spelled {
         text,
@@ -299,7 +296,7 @@ fn spelled(context: &Context<'_>, old: &str, new: &str) -> Option<Retype> {
     retyped(of(old, context.before), of(new, context.after))
 }
 
-/// Whether both take and return the same, `const` aside.
+/// Tells if both have the same result and parameters, ignoring `const`.
 fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
     let alike =
         |old: &str, new: &str| spelled(context, old, new).is_none_or(|retype| retype.compatible);
@@ -313,7 +310,7 @@ fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
             .all(|(old, new)| alike(old, new))
 }
 
-/// A function that is there only after.
+/// Describes a function that only the side after has.
 fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding> {
     if is_used(context, name)
         && context
@@ -343,7 +340,7 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
             text,
         ));
     }
-    let verdict = (Verdict::Keeps, "no object from before calls it");
+    let verdict = (Verdict::Keeps, "no existing object calls it");
     Some(finding(
         context,
         name,
@@ -353,8 +350,8 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
     ))
 }
 
-/// Functions of which nothing is known on a side that nothing was said of yet, and such as nobody
-/// asked for.
+/// Adds findings for functions that are not known on a side and have no finding yet, and for used
+/// functions that were not asked for.
 fn unknown(context: &Context<'_>, check: &mut Comparison) {
     let mut names = context.unknown_names("function ");
     let (before, after) = (&context.used.0.no_functions, &context.used.1.no_functions);
@@ -380,7 +377,7 @@ fn unknown(context: &Context<'_>, check: &mut Comparison) {
         }
         let why = context
             .unknown(&key)
-            .unwrap_or_else(|| "used, and looked at on neither side".to_owned());
+            .unwrap_or_else(|| "used, but not looked at on either side".to_owned());
         check
             .findings
             .push(no_evidence(Subject::Function, name, used, why));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A struct or union before and after.
+//! The comparison of two layouts of a struct or union.
 //!
-//! Both lists of fields are walked side by side. What came, went, grew or went elsewhere is an
-//! *event*; fields in a row that moved by the same distance are a *group*, and the events just
-//! before it are its cause. So that a group is one finding, and an event that nobody touches and
-//! that moved something is no finding of its own.
+//! The two lists of fields are walked side by side. An *event* is a field that was added, removed,
+//! resized or moved past others. A *group* is a row of fields that moved by the same distance, and
+//! the events just before it are its causes. A group is one finding. An event that is the cause of
+//! a group is no separate finding, unless the code uses the field.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,19 +15,19 @@ use crate::model::{Field, Type};
 use crate::report::{Change, Finding, Retyping, Subject, Verdict};
 use crate::usage::{Role, by_value};
 
-/// How many names of a list a text gives before it only counts.
+/// How many names of a list a text shows before it gives only the number.
 const NAMES: usize = 4;
 
-/// Something that moves what comes after it.
+/// An event that moves the fields after it.
 #[derive(Clone, Copy)]
 enum Event<'a> {
     Gone(&'a Field),
     Came(&'a Field),
-    /// The same field, with another size.
+    /// The field has another size.
     Resized(&'a Field, &'a Field),
-    /// It went from before other fields to behind them, or the other way.
+    /// The field moved past other fields.
     Left(&'a Field, &'a Field),
-    /// The other end of that.
+    /// The new position of such a field.
     Arrived(&'a Field),
 }
 
@@ -47,7 +47,7 @@ struct Group<'a> {
     causes: Vec<Event<'a>>,
 }
 
-/// What is different between two structs or unions of this name.
+/// Compares two structs or unions of this name.
 pub(super) fn compare(
     context: &Context<'_>,
     name: &str,
@@ -72,7 +72,7 @@ struct Layout<'a, 'c> {
     context: &'a Context<'c>,
     name: &'a str,
     role: Role,
-    /// The fields of it that the code names.
+    /// The fields that the code names.
     fields: Option<&'a BTreeSet<String>>,
     before: &'a Type,
     after: &'a Type,
@@ -95,8 +95,8 @@ impl<'a> Layout<'a, '_> {
         let mut size_said = grew == 0 && self.before.align == self.after.align;
         let last = groups.len().wrapping_sub(1);
         for (number, group) in groups.iter().enumerate() {
-            // What is used and gone is a finding of its own, too: it has another verdict. So is
-            // what went elsewhere, which no group holds.
+            // A used field that was removed is also a finding of its own, because its verdict
+            // differs. So is a field that moved past others, which no group contains.
             for cause in &group.causes {
                 let used = self.is_used(&cause.field().name);
                 let resized = matches!(cause, Event::Resized(_, new) if !self.is_held(new));
@@ -120,7 +120,7 @@ impl<'a> Layout<'a, '_> {
         }
     }
 
-    /// The groups that moved, and the events that moved nothing.
+    /// Returns the groups that moved, and the events that moved nothing.
     fn groups(&self, pairs: &[Option<usize>]) -> (Vec<Group<'a>>, Vec<Event<'a>>) {
         let (before, after) = (&self.before.fields, &self.after.fields);
         let stays = in_order(pairs);
@@ -177,8 +177,8 @@ impl<'a> Layout<'a, '_> {
             }
         }
         loose.append(&mut pending);
-        // What became of a member without a name is told by its members, and theirs by what holds
-        // them.
+        // A member without a name is described by its members, and those by the member that
+        // contains them.
         for list in groups
             .iter_mut()
             .map(|group| &mut group.causes)
@@ -189,7 +189,7 @@ impl<'a> Layout<'a, '_> {
         (groups, loose)
     }
 
-    /// Drops events that say the same as another one.
+    /// Drops events that repeat another one.
     fn tidy(&self, events: &mut Vec<Event<'a>>) {
         let (before, after) = (self.before, self.after);
         let inside = |name: &str, held: &dyn Fn(&str) -> bool| {
@@ -197,13 +197,13 @@ impl<'a> Layout<'a, '_> {
                 .any(|(at, _)| held(name[..at].trim_end_matches("[]")))
         };
         events.retain(|event| match event {
-            // The holder went as well.
+            // The member that contains it was removed too.
             Event::Gone(field) => {
                 self.is_used(&field.name)
                     || !inside(&field.name, &|holder| after.field(holder).is_none())
             }
             Event::Came(field) => !inside(&field.name, &|holder| before.field(holder).is_none()),
-            // Its members say why.
+            // The findings of its members give the reason.
             Event::Resized(old, new) => {
                 !(old.type_name == new.type_name && old.type_name.ends_with("{…}"))
             }
@@ -211,7 +211,7 @@ impl<'a> Layout<'a, '_> {
         });
     }
 
-    /// Whether the code names the field, or the member that it is in.
+    /// Tells if the code names the field or the member that contains it.
     fn is_used(&self, path: &str) -> bool {
         let Some(fields) = self.fields else {
             return false;
@@ -248,7 +248,8 @@ impl<'a> Layout<'a, '_> {
         self.findings.push(finding);
     }
 
-    /// The verdict of a change of places: what every object that knows the layout has compiled in.
+    /// Returns the verdict for moved fields. Every object that uses the layout has the offsets
+    /// compiled in.
     fn of_place(&self, touched: bool) -> (Verdict, &'static str) {
         match (self.role, touched) {
             (Role::DriverAllocated, _) => (
@@ -257,11 +258,11 @@ impl<'a> Layout<'a, '_> {
             ),
             (Role::KernelAllocated, true) => (
                 Verdict::Rebuild,
-                "the offsets of the fields that the code touches are compiled in",
+                "the offsets of the fields that the code uses are compiled in",
             ),
             (Role::KernelAllocated, false) => (
                 Verdict::Keeps,
-                "the code touches none of these fields: the same object keeps working",
+                "the code uses none of these fields: the same object keeps working",
             ),
             (Role::Opaque, _) => (
                 Verdict::Keeps,
@@ -341,7 +342,7 @@ impl<'a> Layout<'a, '_> {
         self.push(first, change, used, verdict, text);
     }
 
-    /// A size that no group told of, with the events that made it.
+    /// Adds a finding for a changed size that no group mentions, with the events that caused it.
     fn size(&mut self, loose: &mut Vec<Event<'a>>) {
         let (before, after) = (self.before, self.after);
         let mut text = if before.size == after.size {
@@ -352,7 +353,7 @@ impl<'a> Layout<'a, '_> {
         if before.align != after.align {
             text += &format!(", its alignment from {} to {}", before.align, after.align);
         }
-        // Only an event at the end made it so; and one that is used has a finding of its own.
+        // Only an event at the end changes the size. A used field has a finding of its own.
         let edge = before.size.min(after.size).saturating_mul(8);
         let mut why = Vec::new();
         if before.size != after.size {
@@ -388,8 +389,8 @@ impl<'a> Layout<'a, '_> {
         self.push(None, change, Vec::new(), verdict, text);
     }
 
-    /// An event that is a finding of its own. Whether the field is a struct or union of its own:
-    /// code that names it has only its start compiled in. Of a number or an array, it has the size.
+    /// Tells if the field is a struct or union of its own. Code that names such a field has only
+    /// its start compiled in; for a number or an array it also has the size.
     fn is_held(&self, field: &Field) -> bool {
         let spelled = field.type_name.as_str();
         let composite = |name: &str| {
@@ -413,7 +414,10 @@ impl<'a> Layout<'a, '_> {
         match event {
             Event::Gone(_) => {
                 let verdict = if touched {
-                    (Verdict::Source, "the code names this field, and it is gone")
+                    (
+                        Verdict::Source,
+                        "the code names this field, and it was removed",
+                    )
                 } else {
                     self.of_place(false)
                 };
@@ -443,7 +447,7 @@ impl<'a> Layout<'a, '_> {
                 self.push(Some(&field.name), change, used, verdict, text);
             }
             Event::Resized(old, new) => {
-                // Where the type has another name too, `retyped` has said so.
+                // If the name of the type changed too, `retyped` has described it.
                 if old.type_name == new.type_name {
                     let change = Change::Retyped {
                         before: format!("{} ({} B)", old.type_name, old.size_bits / 8),
@@ -456,7 +460,7 @@ impl<'a> Layout<'a, '_> {
                         {
                             (
                                 Verdict::Keeps,
-                                "it starts where it did, and nothing else moves: the same object keeps working",
+                                "its offset is the same, and nothing else moves: the same object keeps working",
                             )
                         }
                         _ => self.of_place(touched),
@@ -498,7 +502,7 @@ impl<'a> Layout<'a, '_> {
         let verdict = match (retype.how, touched) {
             (Retyping::ConstOnly, _) => (
                 Verdict::Keeps,
-                "const is nothing to the machine: the same object keeps working",
+                "const does not change machine code: the same object keeps working",
             ),
             (Retyping::SameSize, _) if retype.compatible && !layout => (
                 Verdict::Keeps,
@@ -506,13 +510,13 @@ impl<'a> Layout<'a, '_> {
             ),
             (_, true) if !retype.compatible => (
                 Verdict::Source,
-                "the code names this field, and its type is another",
+                "the code names this field, and its type changed",
             ),
             _ if layout => self.of_place(touched),
             _ if self.role == Role::Opaque => self.of_place(false),
             _ => (
                 Verdict::Keeps,
-                "the code does not name this field, and it stays in its place",
+                "the code does not name this field, and its offset is the same",
             ),
         };
         let mut text = format!(
@@ -522,11 +526,11 @@ impl<'a> Layout<'a, '_> {
             with_bits(new),
             match retype.how {
                 Retyping::ConstOnly => ", const only",
-                Retyping::UnionAlias => ", beside another member of a union at the same place",
+                Retyping::UnionAlias => ", beside another member of a union at the same offset",
                 Retyping::Pointee if new.type_name.contains("(*)") =>
                     ", a pointer to another kind of function",
-                Retyping::Pointee => ", a pointer to something else",
-                Retyping::SameSize if retype.compatible => ", the same to the machine",
+                Retyping::Pointee => ", a pointer to another type",
+                Retyping::SameSize if retype.compatible => ", the same machine code",
                 _ => "",
             }
         );
@@ -541,8 +545,8 @@ impl<'a> Layout<'a, '_> {
         self.push(Some(&new.name), change, used, verdict, text);
     }
 
-    /// Whether the type that a field had, or has, is that of a neighbour in a union at the same
-    /// place.
+    /// Tells if the old or new type of a field is that of a neighbour in a union at the same
+    /// offset.
     fn is_alias(&self, old: &Field, new: &Field) -> bool {
         let beside = |fields: &[Field], at: &Field, type_name: &str| {
             fields.iter().any(|field| {
@@ -557,7 +561,7 @@ impl<'a> Layout<'a, '_> {
                 || beside(&self.before.fields, old, &new.type_name))
     }
 
-    /// Finds what only has another name: the same type at the same place, and a name that is alike.
+    /// Finds fields that were only renamed: the same type at the same offset, and a similar name.
     fn renamed(&mut self, loose: &mut Vec<Event<'a>>) {
         let mut renames = Vec::new();
         for event in loose.iter() {
@@ -582,12 +586,12 @@ impl<'a> Layout<'a, '_> {
             let verdict = if self.is_used(&old.name) {
                 (
                     Verdict::Source,
-                    "the code names this field, and it has another name",
+                    "the code names this field, and it was renamed",
                 )
             } else {
                 (
                     Verdict::Keeps,
-                    "the same type at the same place: the same object keeps working",
+                    "the same type at the same offset: the same object keeps working",
                 )
             };
             let used = self.used(std::iter::once(old.name.as_str()));
@@ -604,7 +608,7 @@ impl<'a> Layout<'a, '_> {
         }
     }
 
-    /// The event in words.
+    /// Describes the event.
     fn say(&self, event: Event<'_>) -> String {
         match event {
             Event::Gone(field) => format!(
@@ -646,7 +650,7 @@ impl<'a> Layout<'a, '_> {
     }
 }
 
-/// For each field before, where it is after.
+/// Returns the new position of each old field.
 fn pair(before: &[Field], after: &[Field]) -> Vec<Option<usize>> {
     let mut table: Option<HashMap<&str, usize>> = None;
     let mut next = 0;
@@ -674,13 +678,14 @@ fn pair(before: &[Field], after: &[Field]) -> Vec<Option<usize>> {
         .collect()
 }
 
-/// Which fields before stand in the same order after: the longest such row. Others went elsewhere.
+/// Tells for each old field if it belongs to the longest row of fields whose order is unchanged.
+/// The others moved past them.
 fn in_order(pairs: &[Option<usize>]) -> Vec<bool> {
     let mut stays: Vec<bool> = pairs.iter().map(Option::is_some).collect();
     if pairs.iter().flatten().is_sorted() {
         return stays;
     }
-    // By length, the row's last field; for each field, the one before it in its row.
+    // For each length, the last field of a row; for each field, the one before it in its row.
     let mut ends: Vec<usize> = Vec::new();
     let mut previous = vec![None; pairs.len()];
     for (at, to) in pairs
@@ -705,13 +710,13 @@ fn in_order(pairs: &[Option<usize>]) -> Vec<bool> {
     stays
 }
 
-/// After less before; what does not fit is as far away as can be said.
+/// Returns `after` minus `before`, saturated to an `i64`.
 pub(super) fn difference(before: u64, after: u64) -> i64 {
     let by = i128::from(after) - i128::from(before);
     i64::try_from(by).unwrap_or(if by < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// "16 B", or "1 bit".
+/// Returns "16 B", or "1 bit".
 pub(super) fn amount(bits: u64) -> String {
     match (bits % 8, bits) {
         (0, _) => format!("{} B", bits / 8),
@@ -720,7 +725,7 @@ pub(super) fn amount(bits: u64) -> String {
     }
 }
 
-/// "-16", in bytes, or "+1 bit".
+/// Returns "-16" in bytes, or "+1 bit".
 fn distance(bits: i64) -> String {
     match (bits % 8, bits.unsigned_abs()) {
         (0, _) => format!("{:+}", bits / 8),
@@ -729,7 +734,7 @@ fn distance(bits: i64) -> String {
     }
 }
 
-/// "208", and with the bit "1010:3".
+/// Returns "208", or "1010:3" with the bit.
 fn location(field: &Field) -> String {
     if field.bitfield || !field.offset_bits.is_multiple_of(8) {
         format!("{}:{}", field.offset_bits / 8, field.offset_bits % 8)
@@ -738,7 +743,7 @@ fn location(field: &Field) -> String {
     }
 }
 
-/// The type, with the width of a bit field.
+/// Returns the type, with the width of a bit field.
 fn with_bits(field: &Field) -> String {
     if field.bitfield {
         format!("{} : {}", field.type_name, field.size_bits)
@@ -747,7 +752,7 @@ fn with_bits(field: &Field) -> String {
     }
 }
 
-/// The first few, and how many more there are.
+/// Returns the first few names, and how many more there are.
 pub(super) fn listed<T: AsRef<str>>(names: &[T], between: &str) -> String {
     let shown: Vec<&str> = names.iter().take(NAMES).map(AsRef::as_ref).collect();
     let more = names.len() - shown.len();
@@ -758,7 +763,7 @@ pub(super) fn listed<T: AsRef<str>>(names: &[T], between: &str) -> String {
         format!("{shown} and {more} more")
     }
 }
-/// Whether a type is spelled as a struct or union by value.
+/// Tells if a type is spelled as a struct or union by value.
 fn is_composite(spelled: &str) -> bool {
     (spelled.starts_with("struct ") || spelled.starts_with("union "))
         && !spelled.contains(['*', '('])

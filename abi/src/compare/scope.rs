@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a comparison speaks of: what both sources can say.
+//! The scope of a comparison: what both sources can describe.
 //!
-//! Type information has no macros, a `vmlinux` alone has no list of exported symbols, and a kernel
-//! of the history was asked for the names that were needed when it was read. What one of the two
-//! could not say is outside of the scope, and the report names it. Inside of the scope, what was
-//! not found out is a finding, and never a pass: a name that is known of one kernel and was looked
-//! for in vain in the other, or one that neither knows, for different reasons.
+//! Type information has no macros. A `vmlinux` alone has no list of exported symbols. A kernel of
+//! the history was asked only for the names that were needed when it was read. What one of the two
+//! sources could not describe is outside the scope, and the report lists it. Inside the scope,
+//! unknown facts are findings and never pass: a name that one kernel has and the other was asked
+//! for in vain, or one that neither knows, for different reasons.
 
 use std::collections::BTreeSet;
 
@@ -13,29 +13,29 @@ use super::Context;
 use crate::model::{Abi, Linkage, Origin};
 use crate::report::{AbiPart, Comparison, Coverage, Finding, Subject, Verdict};
 
-/// What the source of an ABI can say, besides types and functions.
+/// The parts that the source of an ABI can describe, besides types and functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Says {
-    /// The values of macros, and which functions are inline or macros: it was made with the
+    /// The values of macros, and which functions are inline or macros. The ABI was made with the
     /// kernel's headers.
     pub constants: bool,
-    /// What the kernel exports.
+    /// The exported symbols.
     pub symbols: bool,
 }
 
 impl Says {
-    /// Of type information alone.
+    /// The parts that type information alone describes.
     pub const TYPES: Self = Self {
         constants: false,
         symbols: false,
     };
-    /// Of all that there is.
+    /// All parts.
     pub const ALL: Self = Self {
         constants: true,
         symbols: true,
     };
 
-    /// What this ABI does say.
+    /// Returns the parts that this ABI describes.
     pub fn of(abi: &Abi) -> Self {
         let evaluated = |constant: &crate::model::Constant| constant.source == Origin::Compiler;
         Self {
@@ -45,7 +45,7 @@ impl Says {
     }
 }
 
-/// The part that a finding belongs to; `None` for what is about the kernels as a whole.
+/// Returns the part that a finding belongs to; `None` if it is about the kernels as a whole.
 fn part_of(finding: &Finding) -> Option<AbiPart> {
     match finding.subject {
         Subject::Type | Subject::Field => Some(AbiPart::Types),
@@ -56,7 +56,7 @@ fn part_of(finding: &Finding) -> Option<AbiPart> {
     }
 }
 
-/// The parts that are compared: those that are `wanted`, or those that both sources can say.
+/// Returns the parts to compare: those that are `wanted`, or those that both sources describe.
 pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<AbiPart>>) -> BTreeSet<AbiPart> {
     let both = |say: fn(&Says) -> bool| say(&says.0) && say(&says.1);
     let can = |part: &AbiPart| match part {
@@ -70,9 +70,9 @@ pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<AbiPart>>) -> B
     )
 }
 
-/// Takes out of the check what is outside of its scope: of what is in none of these parts, and,
-/// unless they were asked for, what the sources could not have said. What is missing of a part that
-/// was asked for is a finding.
+/// Removes the findings outside the scope. These belong to none of the parts; or, if the parts were
+/// not asked for, a source could not have described them. Something missing in a part that was
+/// asked for is a finding.
 pub(super) fn limit(
     context: &Context<'_>,
     check: &mut Comparison,
@@ -114,28 +114,28 @@ fn word(subject: Subject) -> &'static str {
     }
 }
 
-/// What one side says of a name.
+/// The state of a name on one side.
 #[derive(PartialEq, Eq)]
 enum Side<'a> {
     Known,
-    /// It was looked for in vain, and this is why.
+    /// It was looked for in vain, with the reason.
     InVain(&'a str),
-    /// Nobody looked for it.
+    /// It was not looked for.
     Unasked,
 }
 
-/// Whether both sources could have said what is missing here.
+/// Tells if both sources could have described what is missing here.
 fn is_inside(context: &Context<'_>, says: (Says, Says), finding: &Finding) -> bool {
     let name = finding.name.as_str();
     match finding.subject {
-        // A list of symbols or of constants that ought to be there and is not.
+        // A list of symbols or constants that should exist and does not.
         Subject::Constant | Subject::Symbol
             if name == super::constant::ALL || name == super::symbol::LIST =>
         {
             true
         }
         Subject::Symbol => context.before.knows_export(name) && context.after.knows_export(name),
-        // Both know the type, and neither has the field: there is nothing that could differ.
+        // Both know the type, and neither has the field, so nothing can differ.
         Subject::Field => false,
         _ => {
             let (before, after) = (side(context.before, finding), side(context.after, finding));
@@ -147,7 +147,7 @@ fn is_inside(context: &Context<'_>, says: (Says, Says), finding: &Finding) -> bo
                 finding.subject == Subject::Function
                     && matches!(linkage, Some(Linkage::Inline | Linkage::Macro))
             };
-            // Only headers have what is inline or a macro.
+            // Only headers tell which functions are inline or macros.
             let untold = by_header(context.before) && !says.1.constants
                 || by_header(context.after) && !says.0.constants;
             let unasked = before == Side::Unasked || after == Side::Unasked;
@@ -164,7 +164,7 @@ fn side<'a>(abi: &'a Abi, finding: &Finding) -> Side<'a> {
         _ => abi.types.contains_key(name),
     };
     match abi.asked_in_vain(word(finding.subject), name) {
-        // Found twice, and different.
+        // Two different definitions were found.
         Some(why) => Side::InVain(why),
         None if known => Side::Known,
         None => Side::Unasked,

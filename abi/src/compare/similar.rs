@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Whether a name could be another's successor.
+//! A measure of how likely one name is another's successor.
 
-/// What the kernel puts around a name when it makes a variant of a function the function itself.
+/// The affixes that the kernel adds to a function's name for a variant of it.
 const AFFIXES: &[&str] = &[
     "noprof", "generic", "internal", "common", "full", "ext", "new", "raw",
 ];
 
-/// How alike two names are: 0 not at all, 100 but for underscores and what the kernel puts around a
-/// name.
+/// Returns the similarity of two names, from 0 to 100. Underscores and the kernel's affixes do not
+/// count.
 pub(super) fn likeness(one: &str, other: &str) -> u32 {
     let (one, other) = (words(one), words(other));
     if one.is_empty() || other.is_empty() {
@@ -18,7 +18,7 @@ pub(super) fn likeness(one: &str, other: &str) -> u32 {
     u32::try_from(common * 100 / all).unwrap_or(0)
 }
 
-/// From which likeness on one name can be the other's successor.
+/// The least similarity of a successor.
 pub(super) const ALIKE: u32 = 50;
 
 fn words(name: &str) -> Vec<&str> {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! In what way one spelled type is another: only `const`, only a name, what a pointer points to, or
-//! more.
+//! The comparison of two spelled types: only `const` differs, only a name, the target of a pointer,
+//! or more.
 
 use std::borrow::Cow;
 
 use crate::model::{Abi, Kind};
 use crate::report::Retyping;
 
-/// How many typedefs may stand before a type.
+/// How many typedefs are followed in a row.
 const TYPEDEFS: usize = 8;
 
-/// C's own integer types under the names that compilers and the kernel's headers give them.
+/// C's integer types under the names that compilers and the kernel's headers give them.
 ///
-/// Data, since a function's parameters bring no typedefs along into an ABI.
+/// This is a table, because an ABI does not include the typedefs of a function's parameters.
 const INTEGERS: &[(&str, &str)] = &[
     ("_Bool", "bool"),
     ("__s16", "short"),
@@ -49,16 +49,16 @@ const INTEGERS: &[(&str, &str)] = &[
     ("ushort", "unsigned short"),
 ];
 
-/// A type that became another.
+/// A change of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Retype {
-    /// In what way.
+    /// The kind of change.
     pub(super) how: Retyping,
-    /// Whether source that was written for the one is right for the other.
+    /// True if source that was written for the old type fits the new one.
     pub(super) compatible: bool,
 }
 
-/// A spelled type, its size in bits if it is known, and the ABI that it is from.
+/// A spelled type, its size in bits if it is known, and the ABI that it belongs to.
 #[derive(Clone, Copy)]
 pub(super) struct Spelled<'a> {
     pub(super) text: &'a str,
@@ -66,7 +66,7 @@ pub(super) struct Spelled<'a> {
     pub(super) abi: &'a Abi,
 }
 
-/// What makes them different; `None` if they are spelled alike.
+/// Returns the change of the type; `None` if both spellings are equal.
 pub(super) fn retyped(before: Spelled<'_>, after: Spelled<'_>) -> Option<Retype> {
     if before.text == after.text {
         return None;
@@ -99,14 +99,13 @@ pub(super) fn retyped(before: Spelled<'_>, after: Spelled<'_>) -> Option<Retype>
     )
 }
 
-/// Whether a value of this type is an address.
+/// Tells if a value of this type is an address.
 pub(super) fn is_pointer(spelled: &str) -> bool {
-    // An array of pointers has its dimensions last and outside of parentheses; a pointer to an
-    // array, inside.
+    // An array of pointers ends in its dimensions; a pointer to an array has parentheses.
     spelled.contains('*') && (!spelled.ends_with(']') || spelled.contains("(*)"))
 }
 
-/// The type of an array's elements.
+/// Returns the type of an array's elements.
 fn element(spelled: &str) -> Option<&str> {
     spelled
         .strip_suffix(']')?
@@ -114,7 +113,7 @@ fn element(spelled: &str) -> Option<&str> {
         .map(|(element, _)| element.trim_end())
 }
 
-/// The type without any `const`.
+/// Returns the type without any `const`.
 pub(super) fn without_const(spelled: &str) -> Cow<'_, str> {
     if !spelled.contains("const") {
         return Cow::Borrowed(spelled);
@@ -141,7 +140,7 @@ fn is_word(c: char) -> bool {
     c == '_' || c.is_ascii_alphanumeric()
 }
 
-/// The type with the typedef at its start replaced by what it stands for, as far as that is known.
+/// Replaces the typedef at the start of a type by its target, if that is known.
 fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
     let mut text = Cow::Borrowed(spelled);
     for _ in 0..TYPEDEFS {
@@ -152,8 +151,7 @@ fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
             .types
             .get(name)
             .filter(|type_| type_.kind == Kind::Typedef);
-        // What a typedef of a pointer, an array or a function stands for has no start that the rest
-        // could follow.
+        // A typedef of a pointer, an array or a function has no start that the rest could follow.
         let target = typedef
             .filter(|type_| type_.fields.is_empty() && type_.values.is_empty())
             .and_then(|type_| type_.target.as_deref())
@@ -175,8 +173,8 @@ fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
     text
 }
 
-/// The type with each typedef in it replaced by what it stands for, and blanks where they say
-/// nothing left out: two spellings of one type become equal.
+/// Replaces each typedef in a type by its target, and removes redundant blanks. Two spellings of
+/// one type become equal.
 pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
     let mut text = spelled.to_owned();
     for _ in 0..TYPEDEFS {
@@ -190,13 +188,13 @@ pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
             let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             let name = &rest[..end];
             rest = &rest[end..];
-            // A tag is no typedef.
+            // A tag is not a typedef.
             let tag = ["struct ", "union ", "enum "]
                 .iter()
                 .any(|word| out.ends_with(word));
             let target = typedef(name, abi).filter(|target| {
-                // What stands around a function's or an array's name cannot be put around what it
-                // stands for.
+                // The declarator around a name cannot be put around the declarator of a function or
+                // an array.
                 !tag && (whole(name) || !target.contains(['(', '[']))
             });
             out.push_str(target.unwrap_or(name));
@@ -206,11 +204,11 @@ pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
         }
         text = out;
     }
-    // "struct a **" is "struct a * *".
+    // "struct a **" is the same as "struct a * *".
     text.replace(" *", "*").replace("* ", "*")
 }
 
-/// What a typedef stands for, if that has a name or is made of such.
+/// Returns the target of a typedef, if the target has a name or consists of names.
 fn typedef<'a>(name: &str, abi: &'a Abi) -> Option<&'a str> {
     let known = INTEGERS
         .binary_search_by_key(&name, |(alias, _)| alias)
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_of_a_change_is_told() {
+    fn the_kind_of_a_change_is_recognised() {
         use Retyping::{ConstOnly, Pointee, Resized, SameSize};
         assert_eq!(
             how("struct bus_type *", "struct bus_type *", (64, 64)),

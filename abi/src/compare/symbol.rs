@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Exported symbols before and after: gone, new, and what the loader asks of who uses them.
+//! The comparison of exported symbols: removed, added, or with other conditions for the modules
+//! that use them.
 
 use super::layout::listed;
 use super::{Context, new_finding, no_evidence};
 use crate::model::{Abi, Symbol};
 use crate::report::{Change, Comparison, Finding, Subject, Verdict, counted};
 
-/// What stands for the list of symbols as a whole.
+/// The name of findings about the list of symbols as a whole.
 pub(super) const LIST: &str = "Module.symvers";
 
 /// Compares all symbols.
@@ -80,7 +81,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
             (Some(old), Some(new)) => (old, new),
             (Some(_), None) => {
                 check.looked_at.symbols -= 1;
-                // Where its signature is known, `function` has said what became of it.
+                // If its signature is known, `function` has described the change.
                 if !context.after.knows_export(name) {
                     check.findings.push(unasked(context, name, context.names.1));
                 } else if !context.before.functions.contains_key(name) {
@@ -108,9 +109,9 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
             check.findings.push(unasked(context, name, context.names.0));
             continue;
         }
-        // Where its signature is known, `function` has said so.
+        // If its signature is known, `function` has described it.
         if !context.after.functions.contains_key(name) {
-            let why = "no object from before uses it";
+            let why = "no existing object uses it";
             let finding = new_finding(
                 Subject::Symbol,
                 name.to_owned(),
@@ -171,7 +172,7 @@ fn finding(
     finding
 }
 
-/// A symbol that was not looked for in the kernel that is called `at`.
+/// Creates the finding for a symbol that was not looked for in the kernel `at`.
 fn unasked(context: &Context<'_>, name: &str, at: &str) -> Finding {
     let used = context.usage.functions.contains(name);
     no_evidence(
@@ -185,7 +186,7 @@ fn unasked(context: &Context<'_>, name: &str, at: &str) -> Finding {
 fn gone(context: &Context<'_>, name: &str) -> Finding {
     let verdict = (
         Verdict::Source,
-        "the code uses it, and the kernel exports it no longer",
+        "the code uses it, and the kernel no longer exports it",
     );
     finding(
         context,
@@ -217,7 +218,7 @@ fn checksum(context: &Context<'_>, name: &str, old: &Symbol, new: &Symbol) -> Fi
     )
 }
 
-/// Who may use it, and what for: its license, its namespace, and who exports it.
+/// Compares the license, the namespace and the exporter.
 fn terms(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Symbol, new: &Symbol) {
     if old.gpl != new.gpl {
         let words = |gpl: bool| if gpl { "GPL only" } else { "any license" }.to_owned();
@@ -228,7 +229,7 @@ fn terms(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Symbol
                 "a module under another license cannot use it any more",
             )
         } else {
-            (Verdict::Keeps, "what could use it can use it still")
+            (Verdict::Keeps, "every module that could use it still can")
         };
         let text = format!("{before} became {after}");
         check.findings.push(finding(
@@ -250,12 +251,12 @@ fn terms(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Symbol
         let verdict = if new.namespace.is_some() {
             (
                 Verdict::Source,
-                "a user has to import the namespace, and the code does not",
+                "a module has to import the namespace, and the code does not",
             )
         } else {
             (
                 Verdict::Keeps,
-                "what imports a namespace too many is loaded",
+                "a module that imports an unnecessary namespace is loaded",
             )
         };
         let text = format!("its namespace: {before} became {after}");
@@ -272,7 +273,7 @@ fn terms(context: &Context<'_>, check: &mut Comparison, name: &str, old: &Symbol
         let text = format!("exported by {before} before, by {after} now");
         let verdict = (
             Verdict::Keeps,
-            "the loader looks for a symbol wherever it is",
+            "the loader searches all exporters for a symbol",
         );
         check.findings.push(finding(
             context,

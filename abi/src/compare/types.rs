@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Types before and after: which are there, and what of each is different.
+//! The comparison of types: added, removed and changed ones.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -68,7 +68,7 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
     {
         let (name, text) = (
             format!("{name}.{field}"),
-            "used, and in neither kernel".to_owned(),
+            "used, but in neither kernel".to_owned(),
         );
         check
             .findings
@@ -77,7 +77,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison) {
     unknown(context, check);
 }
 
-/// Types that are known not to be known, and such as are used and were not asked for.
+/// Adds findings for types that are recorded as unknown, and for used types that were not asked
+/// for.
 fn unknown(context: &Context<'_>, check: &mut Comparison) {
     let mut names = context.unknown_names("type ");
     names.extend(
@@ -97,15 +98,16 @@ fn unknown(context: &Context<'_>, check: &mut Comparison) {
         }
         let why = context
             .unknown(&key)
-            .unwrap_or_else(|| "used, and looked at on neither side".to_owned());
+            .unwrap_or_else(|| "used, but not looked at on either side".to_owned());
         let mut finding = no_evidence(Subject::Type, name, used, why);
         finding.role = Some(context.role(name));
         check.findings.push(finding);
     }
 }
 
-/// By the name of each type that another one holds by value, the name of one that does. One that
-/// the other kernel was not asked for does not say what became of those that it holds.
+/// Maps each type that another one holds by value to the name of one that holds it. A type that the
+/// other kernel was not asked for is ignored: it does not tell what became of the types that it
+/// holds.
 fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
     let mut holders = HashMap::new();
     let known = |name: &String| {
@@ -122,7 +124,7 @@ fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
     holders
 }
 
-/// A type that is there on one side only.
+/// Describes a type that only one side has.
 fn one_side(
     context: &Context<'_>,
     check: &mut Comparison,
@@ -141,12 +143,12 @@ fn one_side(
             let (change, text) = if gone {
                 (
                     Change::Removed,
-                    format!("nothing holds it any more; {holder} did"),
+                    format!("no type holds it any more; {holder} did"),
                 )
             } else {
                 (Change::Added, format!("new, held by {holder}"))
             };
-            let why = "what holds it says what follows; by itself it is in nobody's way";
+            let why = "the type that holds it decides; by itself it breaks nothing";
             new_finding(
                 Subject::Type,
                 name.to_owned(),
@@ -174,7 +176,7 @@ fn one_side(
     check.findings.push(finding);
 }
 
-/// One type on both sides.
+/// Compares one type that both sides have.
 fn pair(context: &Context<'_>, name: &str, before: &Type, after: &Type) -> Vec<Finding> {
     let mut findings = Vec::new();
     if before.kind != after.kind {
@@ -193,7 +195,7 @@ fn pair(context: &Context<'_>, name: &str, before: &Type, after: &Type) -> Vec<F
                 Verdict::Keeps,
                 "the code never looks into this type: the same object keeps working",
             ),
-            _ => (Verdict::Source, "the code uses it as what it was"),
+            _ => (Verdict::Source, "the code uses it as the old type"),
         };
         let text = format!("a {old} became a {new}");
         findings.push(of_type(context, name, change, verdict, text));
@@ -228,7 +230,7 @@ fn of_type(
     finding
 }
 
-/// A typedef, or an enum's size.
+/// Compares a typedef, or an enum's size.
 fn plain(
     context: &Context<'_>,
     name: &str,
@@ -244,7 +246,7 @@ fn plain(
         ),
         Role::KernelAllocated => (
             Verdict::Rebuild,
-            "the code touches it, with the layout compiled in",
+            "the code uses it, with the layout compiled in",
         ),
         Role::Opaque => (
             Verdict::Keeps,
@@ -266,12 +268,12 @@ fn plain(
         )
     {
         let verdict = match (retype.how, role) {
-            (Retyping::ConstOnly, _) => (Verdict::Keeps, "const is nothing to the machine"),
+            (Retyping::ConstOnly, _) => (Verdict::Keeps, "const does not change machine code"),
             (Retyping::SameSize, _) if retype.compatible => {
                 (Verdict::Keeps, "the same type under another name")
             }
             (_, Role::Opaque) => location,
-            _ => (Verdict::Source, "the code uses it as what it was"),
+            _ => (Verdict::Source, "the code uses it as the old type"),
         };
         let text = format!("{old} became {new}");
         let change = Change::Retyped {
@@ -312,7 +314,8 @@ fn plain(
 /// An enumerator's value before and after.
 type Values = (Option<i128>, Option<i128>);
 
-/// The enumerators: those that the code uses each for itself, the others in one finding.
+/// Compares enumerators. Each one that the code uses gets a finding of its own, and the others
+/// share one.
 fn values(
     context: &Context<'_>,
     name: &str,

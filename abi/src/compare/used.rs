@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the code uses of one kernel. It is worked out once for all comparisons that the kernel
-//! takes part in.
+//! The parts of one kernel that the code uses. They are computed once for all comparisons of the
+//! kernel.
 
 use std::collections::BTreeSet;
 
 use crate::model::{Abi, Kind, Type};
 use crate::usage::{Usage, by_value};
 
-/// What the code uses of one kernel, and what of it the kernel does not have.
+/// The parts of one kernel that the code uses, and those that the kernel lacks.
 ///
-/// It follows from the kernel's types, constants and used functions, and from nothing else.
+/// They depend only on the kernel's types, constants and used functions.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Used {
-    /// What the code allocates, with all that is held in it.
+    /// Types that the code allocates, with all types that these hold by value.
     pub(crate) allocated: BTreeSet<String>,
-    /// What the fields that it names and the functions that it calls are made of: typedefs, enums,
+    /// The types of the fields that it names and of the functions that it calls: typedefs, enums,
     /// the elements of arrays.
     pub(crate) reached: BTreeSet<String>,
-    /// Types of which it uses something, and that are not known here.
+    /// Types that it uses and that are not known here.
     pub(crate) no_types: BTreeSet<String>,
-    /// Fields that it names and that a type, known here, does not have: the type's name and the
-    /// path.
+    /// Fields that it names and that a known type does not have: the type's name and the path.
     pub(crate) no_fields: BTreeSet<(String, String)>,
     /// Functions that it calls and that are not known here.
     pub(crate) no_functions: BTreeSet<String>,
@@ -63,9 +62,9 @@ impl Used {
         }
     }
 
-    /// Returns `true` if the same types are used of a kernel that has type `other` under this name
-    /// instead of `one`. Sizes and offsets do not matter. Fields that the code does not name matter
-    /// only if the driver allocates the type.
+    /// Tells if the same types are used of a kernel that has type `other` under this name instead
+    /// of `one`. Sizes and offsets do not matter. Fields that the code does not name matter only if
+    /// the driver allocates the type.
     pub(crate) fn is_alike(&self, usage: &Usage, name: &str, one: &Type, other: &Type) -> bool {
         fn spelled<'a>(type_: &'a Type, path: &str) -> Option<&'a str> {
             type_.field(path).map(|field| field.type_name.as_str())
@@ -78,7 +77,7 @@ impl Used {
     }
 }
 
-/// The names of the types that it holds by value.
+/// Returns the names of the types that a type holds by value.
 fn held(type_: &Type) -> BTreeSet<&str> {
     let spelled = type_.fields.iter().map(|field| field.type_name.as_str());
     spelled
@@ -87,8 +86,8 @@ fn held(type_: &Type) -> BTreeSet<&str> {
         .collect()
 }
 
-/// The typedefs and enums that used fields and called functions have by value, and the elements of
-/// used arrays: code that touches one has its size and meaning compiled in.
+/// Returns the typedefs and enums of used fields and called functions, and the elements of used
+/// arrays. Code that uses one has its size and meaning compiled in.
 fn reached(abi: &Abi, usage: &Usage) -> BTreeSet<String> {
     let fields = usage
         .fields
@@ -146,7 +145,8 @@ mod tests {
         }
     }
 
-    /// Code that allocates `own`, which holds `held`, and that names the field `state` of `their`.
+    /// Builds a kernel for code that allocates `own`, which holds `held`, and that names the field
+    /// `state` of `their`.
     fn kernel() -> (Abi, Usage) {
         let typedef = Type {
             kind: Kind::Typedef,
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn places_and_fields_that_nobody_names_are_nothing_to_it() {
+    fn offsets_and_unused_fields_do_not_matter() {
         assert!(is_alike("their", |type_| type_.fields[0].offset_bits = 64));
         assert!(is_alike("their", |type_| type_.fields.push(field(
             "y",
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_follows_from_the_rest() {
+    fn the_used_parts_follow_from_the_kernel() {
         assert!(!is_alike("their", |type_| drop(type_.fields.remove(0))));
         assert!(!is_alike("their", |type_| type_.fields[0].type_name =
             "u32".to_owned()));

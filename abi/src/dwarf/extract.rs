@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! From DWARF to the model: what is in scope, and all that it holds by value.
+//! The way from DWARF to the model: reads what is in scope and the types that this holds by value.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::tree::{Debug, Index};
 use super::{ALIAS_PREFIX, DEPTH, FUNCTION_PREFIX, rust};
 use crate::model::{Abi, Field, Function, Kind, Scope, Type};
 
-/// How many members a type may have, flattened: no real one comes near.
+/// The largest number of members of a type, flattened. No real type comes near it.
 const MEMBERS: usize = 1 << 14;
 
-/// How many types may come along by value.
+/// The largest number of types that may be included because others hold them by value.
 const TYPES: usize = 1 << 14;
 
 pub(super) fn extract<'a>(debug: &'a Debug<'_>, scope: &'a Scope) -> Result<Abi> {
@@ -44,7 +44,7 @@ pub(super) fn extract<'a>(debug: &'a Debug<'_>, scope: &'a Scope) -> Result<Abi>
                     && let Some(signature) = pointee(debug, die.of)
                 {
                     signatures.entry(name).or_default().push(signature);
-                    // rustc's DWARF says it in the type's name only.
+                    // rustc's DWARF tells it only in the type's name.
                     let type_ = debug.unqualified(unwrapped(debug, die.of));
                     if type_.is_some_and(|type_| debug.die(type_).name.contains(", ...)")) {
                         extraction.variadic.insert(name);
@@ -88,7 +88,7 @@ pub(super) fn extract<'a>(debug: &'a Debug<'_>, scope: &'a Scope) -> Result<Abi>
 
 const MISSING: &str = "not in the debug information";
 
-/// The function that a variable points to.
+/// Returns the function that a variable points to.
 fn pointee(debug: &Debug<'_>, of: Option<Index>) -> Option<Index> {
     let mut at = debug.unqualified(unwrapped(debug, of));
     for _ in 0..3 {
@@ -102,7 +102,7 @@ fn pointee(debug: &Debug<'_>, of: Option<Index>) -> Option<Index> {
     None
 }
 
-/// What a record defines, if it defines a type that can have a name.
+/// Returns the kind of type that a record defines, if it defines a type that can have a name.
 fn kind(debug: &Debug<'_>, index: Index) -> Option<Kind> {
     Some(match debug.die(index).tag {
         gimli::DW_TAG_structure_type => Kind::Struct,
@@ -113,12 +113,12 @@ fn kind(debug: &Debug<'_>, index: Index) -> Option<Kind> {
     })
 }
 
-/// Whether it is a struct or union.
+/// Tells if it is a struct or union.
 fn is_composite(debug: &Debug<'_>, index: Index) -> bool {
     matches!(kind(debug, index), Some(Kind::Struct | Kind::Union))
 }
 
-/// Whether C has no name for the type.
+/// Tells if the type has no name in C.
 fn is_unnamed(debug: &Debug<'_>, index: Index) -> bool {
     let name = debug.die(index).name;
     name.is_empty() || (debug.is_rust(index) && rust::is_unnamed(name))
@@ -127,11 +127,11 @@ fn is_unnamed(debug: &Debug<'_>, index: Index) -> bool {
 struct Extraction<'a, 'd> {
     debug: &'a Debug<'d>,
     abi: Abi,
-    /// By the key of a type, the record it was read from.
+    /// The record that each type was read from, by the type's key.
     ids: HashMap<String, Index>,
-    /// Types that are held by value and were not read yet.
+    /// Types that are held by value and not read yet.
     pending: Vec<Index>,
-    /// Functions that take more arguments, where their type's name says so.
+    /// Variadic functions, as told by the name of their type.
     variadic: BTreeSet<&'a str>,
 }
 
@@ -142,7 +142,7 @@ impl Extraction<'_, '_> {
             .insert(format!("{kind} {name}"), why.to_owned());
     }
 
-    /// Reads the type, and notes what it holds by value.
+    /// Reads the type, and records the types that it holds by value.
     fn add(&mut self, index: Index) -> Result<()> {
         let die = self.debug.die(index);
         let Some(kind) = kind(self.debug, index).filter(|_| !die.declaration) else {
@@ -155,7 +155,7 @@ impl Extraction<'_, '_> {
         let held = self.abi.types.get(&key).map(|held| held.kind);
         if let Some(held) = held.filter(|held| (*held == Kind::Typedef) != (kind == Kind::Typedef))
         {
-            // A tag and a typedef of the same name: the tag keeps it.
+            // If a tag and a typedef have the same name, the tag keeps it.
             let other = format!("typedef {key}");
             if held == Kind::Typedef {
                 if let Some(type_) = self.abi.types.remove(&key) {
@@ -184,7 +184,7 @@ impl Extraction<'_, '_> {
         Ok(())
     }
 
-    /// Notes the types that this one holds by value.
+    /// Records the types that this one holds by value.
     fn held_by(&mut self, index: Index, depth: u32) -> Result<()> {
         if depth > DEPTH {
             return Err(endless(self.debug, index));
@@ -216,7 +216,7 @@ impl Extraction<'_, '_> {
             if rust::is_flexible(die.name) {
                 return self.by_value(self.debug.parameter(index, "T"), depth + 1);
             }
-            // bindgen's own, and core's.
+            // These are types of bindgen and core.
             if die.name.contains('<') || die.name == "c_void" {
                 return Ok(());
             }
@@ -249,7 +249,7 @@ impl Extraction<'_, '_> {
             Kind::Struct | Kind::Union => flatten(debug, index, "", 0, &mut type_.fields, 0)?,
             Kind::Enum => type_.values = values(debug, index),
             Kind::Typedef => {
-                // One of a function or of something only declared has no size.
+                // A typedef of a function, or of a type that is only declared, has no size.
                 type_.size = size_of(debug, die.of, 0)?.unwrap_or(0);
                 type_.target = Some(declare(debug, die.of, "")?);
                 if let Some(of) = die.of.filter(|of| debug.die(*of).name.is_empty()) {
@@ -264,7 +264,7 @@ impl Extraction<'_, '_> {
         Ok(type_)
     }
 
-    /// One of Rust's aliases: the parameter of a variable's type.
+    /// Reads an alias of Rust's: the parameter of a variable's type.
     fn alias(&mut self, name: &str, holder: Option<Index>) -> Result<()> {
         let Some(of) = holder.and_then(|holder| self.debug.parameter(holder, "T")) else {
             return Ok(());
@@ -316,8 +316,8 @@ fn values(debug: &Debug<'_>, index: Index) -> BTreeMap<String, i128> {
         .collect()
 }
 
-/// Adds the members of a struct or union, with `prefix` before their names and `start` bits before
-/// them.
+/// Adds the members of a struct or union. `prefix` is put before their names, and `start` is their
+/// first bit.
 fn flatten(
     debug: &Debug<'_>,
     index: Index,
@@ -379,7 +379,7 @@ fn flatten(
     Ok(())
 }
 
-/// The type under qualifiers and dimensions, and whether there was a dimension.
+/// Returns the type under qualifiers and dimensions, and tells if there was a dimension.
 fn inner(debug: &Debug<'_>, of: Option<Index>) -> Result<(Option<Index>, bool)> {
     let (mut at, mut is_array) = (of, false);
     for _ in 0..=DEPTH {
@@ -401,10 +401,10 @@ fn inner(debug: &Debug<'_>, of: Option<Index>) -> Result<(Option<Index>, bool)> 
     }
 }
 
-/// The size of a pointer: every kernel that is read here has 64 bits.
+/// The size of a pointer. Only kernels of 64-bit machines are read.
 const POINTER: u64 = 8;
 
-/// The size of a type in bytes; `None` for one that has none.
+/// Returns the size of a type in bytes, or `None` if the type has none.
 fn size_of(debug: &Debug<'_>, of: Option<Index>, depth: u32) -> Result<Option<u64>> {
     let Some(index) = debug.unqualified(unwrapped(debug, of)) else {
         return Ok(None);
@@ -423,7 +423,7 @@ fn size_of(debug: &Debug<'_>, of: Option<Index>, depth: u32) -> Result<Option<u6
     })
 }
 
-/// What the compiler says of a type's alignment, else what its members demand.
+/// Returns the alignment that the compiler states, else the one that the members require.
 fn align_of(debug: &Debug<'_>, of: Option<Index>, depth: u32) -> Result<u64> {
     let Some(index) = debug.unqualified(unwrapped(debug, of)) else {
         return Ok(1);
@@ -455,7 +455,7 @@ fn align_of(debug: &Debug<'_>, of: Option<Index>, depth: u32) -> Result<u64> {
                     .checked_mul(8)
                     .is_some_and(|bits| member.offset_bits.is_multiple_of(bits));
                 if member.bits.is_none() && !aligned {
-                    // It stands where its type would not: the struct is packed.
+                    // Its offset is not a multiple of its alignment, so the struct is packed.
                     return Ok(1);
                 }
                 align = align.max(of_member);

@@ -20,7 +20,7 @@ const SECTIONS: [gimli::SectionId; 7] = [
     gimli::SectionId::DebugLine,
 ];
 
-/// How large a section may become when it is unpacked.
+/// The largest unpacked size of all sections.
 const LARGEST: usize = 1 << 30;
 
 /// An object's debug information.
@@ -59,7 +59,7 @@ impl<'d> Sections<'d> {
         })
     }
 
-    /// A section; one that is not there is empty.
+    /// Returns a section. A missing one is empty.
     pub(super) fn get(&self, id: gimli::SectionId) -> &[u8] {
         self.data.get(id.name()).map_or(&[], |data| data)
     }
@@ -85,7 +85,7 @@ fn relocated<'d>(
     }
     let mut data = compressed.decompress().map_err(bad)?;
     for (at, relocation) in section.relocations() {
-        // What else there is concerns code, not types.
+        // Other relocations concern code, not types.
         if relocation.kind() != RelocationKind::Absolute {
             continue;
         }
@@ -100,7 +100,7 @@ fn relocated<'d>(
             return Err(damaged(
                 location,
                 "relocations within their section",
-                format_args!("one at {at}"),
+                format_args!("a relocation at {at}"),
             ));
         };
         let mut value = base.wrapping_add_signed(relocation.addend());

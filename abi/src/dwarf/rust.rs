@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What rustc and bindgen call things, back to what C calls them.
+//! The mapping from the names of rustc and bindgen to C's names.
 
-/// What bindgen puts into a struct that C does not have.
+/// Tells if a member was added by bindgen and does not exist in C.
 pub(super) fn is_artificial(member: &str) -> bool {
     ["_bitfield_", "__bindgen_padding_", "_phantom"]
         .iter()
@@ -15,17 +15,17 @@ pub(super) fn is_artificial(member: &str) -> bool {
         .contains(&member)
 }
 
-/// Whether the member has no name in C.
+/// Tells if the member has no name in C.
 pub(super) fn is_anonymous(member: &str) -> bool {
     member.starts_with("__bindgen_anon_")
 }
 
-/// Whether the type has no name in C.
+/// Tells if the type has no name in C.
 pub(super) fn is_unnamed(type_name: &str) -> bool {
     type_name.contains("__bindgen_ty_")
 }
 
-/// Names that bindgen writes with `_` at the end, since Rust keeps them for itself.
+/// Names that are keywords in Rust. bindgen appends `_` to them.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "const", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
@@ -34,7 +34,7 @@ const KEYWORDS: &[&str] = &[
     "unsized", "use", "virtual", "where", "while", "yield", "bool",
 ];
 
-/// The name in C.
+/// Returns the name in C.
 pub fn c_name(name: &str) -> &str {
     let name = name.strip_prefix("r#").unwrap_or(name);
     name.strip_suffix('_')
@@ -42,7 +42,7 @@ pub fn c_name(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// C's name for a type of numbers.
+/// Returns C's name for a numeric type.
 pub(super) fn c_number(name: &str) -> &str {
     match name {
         "i8" => "signed char",
@@ -61,9 +61,8 @@ pub(super) fn c_number(name: &str) -> &str {
     }
 }
 
-/// Types around another that change nothing of it, and what their parameter is called. A bindings'
-/// field for an array without a length is one, as is what keeps a union's member from being
-/// dropped.
+/// Tells if a generic type only wraps its parameter: bindgen's field for an array without a length,
+/// or the wrapper that keeps a union's member from being dropped.
 pub(super) fn transparent(type_name: &str) -> bool {
     [
         "Option<",
@@ -76,7 +75,7 @@ pub(super) fn transparent(type_name: &str) -> bool {
     .any(|start| type_name.starts_with(start))
 }
 
-/// Whether it is bindgen's array without a length, at the end of a struct.
+/// Tells if it is bindgen's array without a length, at the end of a struct.
 pub(super) fn is_flexible(type_name: &str) -> bool {
     type_name.starts_with("__IncompleteArrayField<")
 }

@@ -6,12 +6,12 @@ use linux_driver_host::Result;
 use super::tree::{Debug, Die, Index};
 use super::{DEPTH, damaged, rust};
 
-/// The declaration of `name` (which may be empty) with this type; `None` is `void`.
+/// Returns the declaration of `name` (which may be empty) with this type; `None` is `void`.
 pub(super) fn declare(debug: &Debug<'_>, of: Option<Index>, name: &str) -> Result<String> {
     Speller { debug }.declare(of, name.to_owned(), "", 0)
 }
 
-/// The type that stands for this one in C: what Rust wraps it in is taken off.
+/// Returns C's counterpart of a type: removes Rust's wrappers.
 pub(super) fn unwrapped(debug: &Debug<'_>, of: Option<Index>) -> Option<Index> {
     let mut at = of?;
     for _ in 0..DEPTH {
@@ -19,7 +19,7 @@ pub(super) fn unwrapped(debug: &Debug<'_>, of: Option<Index>) -> Option<Index> {
         if !debug.is_rust(at) || !rust::transparent(die.name) {
             return Some(at);
         }
-        // An enum's parameter is that of its variants.
+        // The parameter of an enum is that of its variants.
         let some = debug
             .children(at)
             .find(|child| debug.die(*child).name == "Some");
@@ -31,7 +31,7 @@ pub(super) fn unwrapped(debug: &Debug<'_>, of: Option<Index>) -> Option<Index> {
     Some(at)
 }
 
-/// How many elements an array has, in all its dimensions; 0 if it has no length.
+/// Returns the number of elements of an array, in all its dimensions; 0 if it has no length.
 pub(super) fn count(debug: &Debug<'_>, array: Index) -> u64 {
     let ranges = debug.children(array).map(|child| debug.die(child));
     ranges
@@ -41,12 +41,12 @@ pub(super) fn count(debug: &Debug<'_>, array: Index) -> u64 {
         })
 }
 
-/// An error about types that never end.
+/// Creates the error for types without an end.
 pub(super) fn endless(debug: &Debug<'_>, index: Index) -> linux_driver_host::Error {
     damaged(
         debug.location,
         format_args!("types nested at most {DEPTH} deep"),
-        format_args!("record {} goes deeper, or in a circle", index.0),
+        format_args!("record {}, which is nested deeper or is a cycle", index.0),
     )
 }
 
@@ -55,8 +55,8 @@ struct Speller<'a, 'd> {
 }
 
 impl<'d> Speller<'_, 'd> {
-    /// `inner` is what is declared so far, from the name outwards; `qualifiers` belong to the type
-    /// that comes last.
+    /// Spells the declaration. `inner` is what has been spelled so far, from the name outwards;
+    /// `qualifiers` belong to the next type.
     fn declare(
         &self,
         of: Option<Index>,
@@ -132,7 +132,7 @@ impl<'d> Speller<'_, 'd> {
                     join(&format!("{word} {}", die.name))
                 }
             }
-            // A type that only C++ or a newer C has comes out under its own name.
+            // A type that only C++ or a newer C has keeps its own name.
             _ => join(die.name),
         }
     }
@@ -145,7 +145,7 @@ impl<'d> Speller<'_, 'd> {
         qualifiers: &str,
         depth: u32,
     ) -> Result<String> {
-        // Twice the same is once in C.
+        // C allows a qualifier twice; it is written once.
         let qualifiers = if qualifiers.contains(word) {
             qualifiers.to_owned()
         } else {
@@ -154,7 +154,7 @@ impl<'d> Speller<'_, 'd> {
         self.declare(die.of, inner, &qualifiers, depth)
     }
 
-    /// Whether a pointer to this type needs parentheses.
+    /// Tells if a pointer to this type needs parentheses.
     fn is_postfix(&self, mut of: Option<Index>, depth: u32) -> Result<bool> {
         for _ in depth..=DEPTH {
             let Some(index) = of else { return Ok(false) };
@@ -174,7 +174,7 @@ impl<'d> Speller<'_, 'd> {
     }
 }
 
-/// C's word for a type that can be without a name.
+/// Returns C's keyword for a type that may have no name.
 fn word(die: &Die<'_>) -> &'static str {
     match die.tag {
         gimli::DW_TAG_union_type => "union",
@@ -183,7 +183,8 @@ fn word(die: &Die<'_>) -> &'static str {
     }
 }
 
-/// What the function returns, its parameters, and whether more can follow.
+/// Returns the type of the function's result, the types of its parameters, and whether it is
+/// variadic.
 pub(super) fn signature(debug: &Debug<'_>, function: Index) -> Result<(String, Vec<String>, bool)> {
     signature_at(debug, function, 0)
 }

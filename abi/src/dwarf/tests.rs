@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What gcc and rustc say of the same types comes out as one; damaged objects are errors.
+//! Tests that gcc's and rustc's descriptions of the same types become equal, and that damaged
+//! objects are errors.
 
 use std::path::Path;
 use std::process::Command;
@@ -110,7 +111,7 @@ fn bits() -> BitFields {
     )])
 }
 
-/// Path, first bit, bits, type.
+/// Returns the fields of `outer`: path, first bit, size in bits, type.
 fn fields(abi: &Abi) -> Vec<(&str, u64, u64, &str)> {
     let fields = abi.types["outer"].fields.iter();
     let mut fields: Vec<_> = fields
@@ -203,7 +204,8 @@ fn a_damaged_object_is_an_error_and_never_a_panic() {
     for (object, step) in [(of_c("-gdwarf-4"), 7), (of_rust(), 997)] {
         assert!(read(&[], "it.o", &scope()).is_err());
         for length in (0..object.len()).step_by(step) {
-            // Not all that is cut off is needed: it only has to come back.
+            // A cut can hit bytes that are not needed, so the result may be good. The call must
+            // only return.
             let _ = read(&object[..length], "it.o", &scope());
         }
         for at in (0..object.len()).step_by(step) {

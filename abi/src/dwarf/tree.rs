@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The records of DWARF as a list: each with the attributes that concern types.
+//! The records of DWARF as a list, with the attributes that concern types.
 
 use gimli::{AttributeValue, EndianSlice, RunTimeEndian};
 use linux_driver_host::Result;
@@ -13,37 +13,37 @@ type Reader<'d> = EndianSlice<'d, RunTimeEndian>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Index(pub(super) usize);
 
-/// What a record is about.
+/// The kind of a record.
 pub use gimli::DwTag as Tag;
 
 /// One record.
 #[derive(Debug, Clone)]
 pub struct Die<'d> {
-    /// What it is about.
+    /// Its kind.
     pub tag: Tag,
-    /// Its name; empty if it has none.
+    /// Its name. Empty if it has none.
     pub name: &'d str,
     /// The type that it refers to.
     pub of: Option<Index>,
-    /// The record that this one is inside of.
+    /// The record that contains it.
     pub parent: Option<Index>,
-    /// Of what this one is an instance: an inlined function's variable, for one.
+    /// The record that it is an instance of, for a variable of an inlined function, for example.
     pub origin: Option<Index>,
     /// Its size in bytes.
     pub size: Option<u64>,
-    /// Its alignment in bytes, if that is said.
+    /// Its alignment in bytes, if the compiler states it.
     pub align: Option<u64>,
-    /// Of a member, where it starts; in bits.
+    /// For a member: its offset in bits.
     pub offset_bits: u64,
-    /// Of a bit field, how many bits it has.
+    /// For a bit field: its size in bits.
     pub bits: Option<u64>,
     /// The value of an enumerator.
     pub value: Option<i128>,
-    /// How many elements an array has.
+    /// For an array: the number of its elements.
     pub count: Option<u64>,
-    /// Whether it is only declared here.
+    /// True if it is only a declaration.
     pub declaration: bool,
-    /// The number of the record after it and all that is inside of it.
+    /// The number of the record after it and all that it contains.
     next: usize,
     depth: isize,
 }
@@ -53,7 +53,7 @@ pub struct Die<'d> {
 pub struct Debug<'d> {
     pub(super) location: &'d str,
     dies: Vec<Die<'d>>,
-    /// Whether rustc made the unit that begins with this record, in order.
+    /// The first record of each unit, and whether rustc made the unit, in ascending order.
     units: Vec<(usize, bool)>,
     pub(super) bit_fields: BitFields,
 }
@@ -76,7 +76,7 @@ impl<'d> Debug<'d> {
         let dwarf = gimli::Dwarf::load(|id| {
             Ok::<_, gimli::Error>(EndianSlice::new(sections.get(id), sections.endian))
         })?;
-        // Where each record is among the bytes; ascending.
+        // The offset of each record, in ascending order.
         let mut offsets: Vec<usize> = Vec::new();
         let mut references: Vec<(Option<usize>, Option<usize>)> = Vec::new();
         let mut units = dwarf.units();
@@ -132,17 +132,17 @@ impl<'d> Debug<'d> {
         Ok(())
     }
 
-    /// The record of this number.
+    /// Returns the record of this number.
     pub fn die(&self, index: Index) -> &Die<'d> {
         &self.dies[index.0]
     }
 
-    /// All records.
+    /// Iterates over all records.
     pub fn all(&self) -> impl Iterator<Item = Index> {
         (0..self.dies.len()).map(Index)
     }
 
-    /// The records directly inside of this one.
+    /// Iterates over the records directly inside this one.
     pub fn children(&self, index: Index) -> impl Iterator<Item = Index> {
         let end = self.dies[index.0].next;
         let first = Some(index.0 + 1);
@@ -153,7 +153,7 @@ impl<'d> Debug<'d> {
         .map(Index)
     }
 
-    /// Whether rustc made it.
+    /// Tells if rustc made it.
     pub fn is_rust(&self, index: Index) -> bool {
         let unit = self.units.partition_point(|(first, _)| *first <= index.0);
         unit.checked_sub(1)
@@ -161,7 +161,7 @@ impl<'d> Debug<'d> {
             .is_some_and(|(_, rust)| *rust)
     }
 
-    /// The type under qualifiers; typedefs stay.
+    /// Returns the type under its qualifiers. Typedefs are not followed.
     pub fn unqualified(&self, mut index: Option<Index>) -> Option<Index> {
         for _ in 0..DEPTH {
             let die = self.die(index?);
@@ -175,7 +175,7 @@ impl<'d> Debug<'d> {
         None
     }
 
-    /// The type parameter of this name (`T`) of a generic type.
+    /// Returns the type parameter of this name (`T`) of a generic type.
     pub fn parameter(&self, index: Index, name: &str) -> Option<Index> {
         let mut children = self.children(index).map(|child| self.die(child));
         children
@@ -271,17 +271,17 @@ fn unsigned(value: &AttributeValue<Reader<'_>>) -> Option<u64> {
     }
 }
 
-/// A reference to another record, from the start of the section.
+/// Returns the target of a reference, as an offset in the section.
 fn reference(value: &AttributeValue<Reader<'_>>, base: usize) -> Option<usize> {
     match value {
         AttributeValue::UnitRef(offset) => base.checked_add(offset.0),
         AttributeValue::DebugInfoRef(offset) => Some(offset.0),
-        // Somewhere that is not read: a reference that no record has.
+        // A target outside this section, which no record has.
         _ => Some(usize::MAX),
     }
 }
 
-/// Where a member is: a number, or in older DWARF an expression that adds one.
+/// Returns the offset of a member. It is a number, or in older DWARF an expression that adds one.
 fn location(
     value: &AttributeValue<Reader<'_>>,
     unit: &gimli::Unit<Reader<'_>>,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the compiler is to check: sizes, alignments, and the offset of every member that is no bit
-//! field.
+//! The assertions that the compiler checks: sizes, alignments, and the offset of every member that
+//! is not a bit field.
 //!
-//! C cannot ask for a bit field's offset. What stands around it is checked, and rustc's own view of
-//! it by `check-abi`.
+//! C cannot express the offset of a bit field. The members around it are checked here, and
+//! `check-abi` checks rustc's layout of it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +14,8 @@ use super::identifier;
 use crate::btf::{Btf, Id, Item, size_of};
 use crate::model::{Abi, Kind, Type};
 
-/// An assert a line. `defined` is what was written, by how C names it.
+/// Returns the assertions, one on each line. `defined` are the types that were written, by C's
+/// name.
 pub(super) fn all<'n>(
     btf: &Btf<'_>,
     abi: &Abi,
@@ -29,7 +30,7 @@ pub(super) fn all<'n>(
     for (name, id) in defined {
         match known.get(name) {
             Some(type_) => of_type(btf, name, type_, &mut text)?,
-            // Only passed by value: no part of the model.
+            // It is only passed by value and not part of the model.
             None => of_size(
                 name,
                 size_of(btf, id, 0)?.unwrap_or(0),
@@ -41,7 +42,7 @@ pub(super) fn all<'n>(
     Ok(text)
 }
 
-/// How C names the type with this key.
+/// Returns C's name for the type with this key.
 fn spelled(key: &str, type_: &Type) -> String {
     match type_.kind {
         Kind::Typedef => key.strip_prefix("typedef ").unwrap_or(key).to_owned(),
@@ -59,7 +60,7 @@ fn of_size(name: &str, size: u64, has_size: bool, text: &mut String) {
 }
 
 fn of_type(btf: &Btf<'_>, name: &str, type_: &Type, text: &mut String) -> Result<()> {
-    // A typedef of a function, or of what is only declared, has no size.
+    // A typedef of a function, or of a type that is only declared, has no size.
     of_size(
         name,
         type_.size,
@@ -87,7 +88,7 @@ fn of_type(btf: &Btf<'_>, name: &str, type_: &Type, text: &mut String) -> Result
     Ok(())
 }
 
-/// Whether C can ask for the size of what a typedef stands for: not of what may only be declared.
+/// Tells if C knows the size of a typedef's target. It does not if the target may only be declared.
 fn has_size(btf: &Btf<'_>, mut id: Id) -> Result<bool> {
     for _ in 0..64 {
         match btf.item(id)? {

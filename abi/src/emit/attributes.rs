@@ -1,45 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Where C puts members, and the attributes that bring them to where the kernel has them.
+//! The layout that C chooses for members, and the attributes that change it to the kernel's layout.
 //!
-//! BTF says where each member stands and not why. What C would do without attributes is computed as
-//! the ABIs of x86_64 and arm64 have it; where the kernel's offset is another, the smallest
-//! attribute that leads to it is taken.
+//! BTF records the offset of each member but not the attributes. C's own layout is computed by the
+//! rules of the ABIs of x86_64 and arm64. If the kernel's offset differs, the smallest sufficient
+//! attribute is chosen.
 
 use crate::btf::Item;
 
-/// How a struct or union has to be written.
+/// The attributes of a struct or union and its members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Attributes {
     /// Its alignment in bytes.
     pub(super) align: u64,
-    /// Whether it is packed.
+    /// True if it is packed.
     pub(super) packed: bool,
-    /// The alignment to demand.
+    /// The alignment to request with `aligned`.
     pub(super) aligned: Option<u64>,
-    /// For each member, what stands before or after it.
+    /// The attributes of each member.
     pub(super) members: Vec<MemberAttributes>,
 }
 
-/// What a member needs to come to its place.
+/// The attributes that bring a member to its offset.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct MemberAttributes {
-    /// The alignment to demand.
+    /// The alignment to request with `aligned`.
     pub(super) aligned: Option<u64>,
-    /// The width of a bit field without a name before it.
+    /// The width of the unnamed bit field to write before it.
     pub(super) gap: Option<u64>,
 }
 
-/// A member, as far as its place goes.
+/// The layout of a member.
 pub(super) struct MemberLayout {
     pub(super) offset: u64,
-    /// Its own bits, if it is a bit field.
+    /// The number of its bits, if it is a bit field.
     pub(super) bits: Option<u64>,
     pub(super) size: u64,
     pub(super) align: u64,
 }
 
 impl Attributes {
-    /// The attributes that follow the closing brace.
+    /// Returns the attributes to write after the closing brace.
     pub(super) fn to_c(&self) -> String {
         let packed = self.packed.then(|| "packed".to_owned());
         let aligned = self.aligned.map(|align| format!("aligned({align})"));
@@ -67,7 +67,7 @@ pub(super) fn attributes_for(
         .find_map(|packed| try_attributes(members, union, size, declared, packed))
 }
 
-/// The attributes for these members, if there are any that do.
+/// Returns the attributes for these members, if there are any.
 fn try_attributes(
     pieces: &[MemberLayout],
     union: bool,
@@ -106,7 +106,7 @@ fn try_attributes(
     })
 }
 
-/// The alignment, at least `least` bits, that leads from one place to the other.
+/// Returns the alignment, of at least `least` bits, that leads from one offset to the other.
 fn aligned_to(from: u64, least: u64, to: u64) -> Option<MemberAttributes> {
     let mut aligned = least.max(8);
     while from.checked_next_multiple_of(aligned)? < to {
@@ -120,8 +120,8 @@ fn aligned_to(from: u64, least: u64, to: u64) -> Option<MemberAttributes> {
     })
 }
 
-/// A bit field stands right after what is before it, unless it would cross a boundary of its type
-/// there.
+/// Returns the attributes of a bit field. C puts it right after the member before it, unless it
+/// would cross a boundary of its type there.
 fn bit_field(piece: &MemberLayout, bits: u64, at: u64, packed: bool) -> Option<MemberAttributes> {
     let unit = piece.size.checked_mul(8)?.max(8);
     let start = |at: u64, bits: u64| {
@@ -136,7 +136,7 @@ fn bit_field(piece: &MemberLayout, bits: u64, at: u64, packed: bool) -> Option<M
         return Some(MemberAttributes::default());
     }
     let gap = piece.offset.checked_sub(at).filter(|gap| *gap <= unit)?;
-    // gcc and clang drop such a bit field of BTF's: it has no name.
+    // gcc and clang drop an unnamed bit field from the BTF.
     (start(at, gap)? == at && start(piece.offset, bits)? == piece.offset)
         .then_some(MemberAttributes {
             aligned: None,
@@ -145,7 +145,7 @@ fn bit_field(piece: &MemberLayout, bits: u64, at: u64, packed: bool) -> Option<M
         .or_else(|| aligned_to(at, 8, piece.offset))
 }
 
-/// The alignment of a type that is no struct or union.
+/// Returns the alignment of a type that is not a struct or union.
 pub(super) fn alignment_of_scalar(item: &Item<'_>) -> u64 {
     match item {
         Item::Int { size, .. } | Item::Float { size, .. } | Item::Enum { size, .. } => {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_c_does_by_itself_needs_nothing() {
+    fn cs_own_layout_needs_no_attributes() {
         let plan = try_attributes(&[piece(0, 1, 1), piece(64, 8, 8)], false, 16, 8, false).unwrap();
         assert_eq!((plan.align, plan.to_c().as_str()), (8, ""));
         let plan = try_attributes(
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_stands_further_on_is_aligned() {
+    fn a_member_at_a_larger_offset_is_aligned() {
         let plan =
             try_attributes(&[piece(0, 4, 4), piece(512, 8, 8)], false, 128, 8, false).unwrap();
         assert_eq!(plan.members[1].aligned, Some(64));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_stands_too_early_is_packed() {
+    fn a_member_at_a_smaller_offset_is_packed() {
         let pieces = [piece(0, 1, 1), piece(8, 8, 8)];
         assert_eq!(try_attributes(&pieces, false, 9, 1, false), None);
         let plan = try_attributes(&pieces, false, 9, 1, true).unwrap();
@@ -223,13 +223,13 @@ mod tests {
     }
 
     #[test]
-    fn bits_that_were_left_out_get_a_field_without_a_name() {
+    fn skipped_bits_become_an_unnamed_bit_field() {
         let plan = try_attributes(&[bits(0, 1, 4), bits(8, 1, 4)], false, 4, 4, false).unwrap();
         assert_eq!(plan.members[1].gap, Some(7));
     }
 
     #[test]
-    fn numbers_that_are_too_large_are_no_layout() {
+    fn numbers_that_overflow_have_no_layout() {
         assert_eq!(
             try_attributes(&[piece(u64::MAX, 8, 8)], false, 8, 8, false),
             None

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Declarations of types, in an order that C takes.
+//! Declarations of types, in an order that C accepts.
 //!
-//! A type is defined if something holds it by value or passes it by value, and declared if it is
-//! only pointed to. Enums are defined wherever they are named: C cannot just declare them.
+//! A type is defined if something holds it or passes it by value. It is declared if it is only
+//! pointed to. Enums are always defined, because C cannot declare them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -14,28 +14,29 @@ use super::{identifier, lacking, literal};
 use crate::btf::{Btf, Enumerators, Id, Item, Member, declare, declare_with, size_of};
 use crate::model::{Abi, Function, Kind};
 
-/// How much may be written before that is taken for damage: no real kernel comes near.
+/// The largest amount of output. Beyond it, the BTF counts as damaged; no real kernel comes near
+/// it.
 const BUDGET: u32 = 1 << 18;
 
-/// How deep types may be nested, definitions within definitions.
+/// How deep definitions may be nested.
 const DEPTH: u32 = 200;
 
-/// What the compilers have built in.
+/// The type that the compilers have built in.
 const BUILT_IN: &str = "__builtin_va_list";
 
-/// Writes declarations.
+/// A writer of declarations.
 pub(super) struct Writer<'a, 'd> {
     btf: &'a Btf<'d>,
     abi: &'a Abi,
     text: String,
-    /// The words and tags of structs and unions that are named anywhere.
+    /// The keywords and tags of all structs and unions that are named.
     forwards: BTreeSet<(&'static str, &'d str)>,
-    /// What was defined, by how C names it, with its text.
+    /// The definitions by C's name of the type, with their text.
     defined: BTreeMap<String, (Id, String)>,
-    /// Definitions that are under way.
+    /// Definitions that are not finished.
     open: BTreeSet<Id>,
     enumerators: BTreeSet<String>,
-    /// What is passed by value, and so has to be defined somewhere.
+    /// Types that are passed by value and have to be defined later.
     later: Vec<Id>,
     attributes: HashMap<Id, Attributes>,
     spent: u32,
@@ -57,31 +58,31 @@ impl<'a, 'd> Writer<'a, 'd> {
         }
     }
 
-    /// Declarations of all tags, sorted.
+    /// Returns the declarations of all tags, sorted.
     pub(super) fn forwards(&self) -> impl Iterator<Item = String> {
         self.forwards
             .iter()
             .map(|(word, tag)| format!("{word} {tag};"))
     }
 
-    /// The definitions.
+    /// Returns the definitions.
     pub(super) fn definitions(&self) -> &str {
         &self.text
     }
 
-    /// What was defined, by how C names it.
+    /// Returns the types that were defined, by C's name.
     pub(super) fn defined(&self) -> impl Iterator<Item = (&str, Id)> {
         self.defined
             .iter()
             .map(|(name, (id, _))| (name.as_str(), *id))
     }
 
-    /// The names of all enumerators that were written.
+    /// Returns the names of all enumerators that were written.
     pub(super) fn enumerators(&self) -> &BTreeSet<String> {
         &self.enumerators
     }
 
-    /// Defines the types of these names, with what they hold by value.
+    /// Defines the types of these names, and the types that they hold by value.
     pub(super) fn roots(&mut self, names: &[String]) -> Result<()> {
         let mut found: HashMap<&str, Vec<Id>> = names
             .iter()
@@ -106,7 +107,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(())
     }
 
-    /// Defines what is passed by value.
+    /// Defines the types that are passed by value.
     pub(super) fn rest(&mut self) -> Result<()> {
         while let Some(id) = self.later.pop() {
             self.refer(id, true, 0)?;
@@ -114,7 +115,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(())
     }
 
-    /// Where the functions of these names are.
+    /// Finds the records of the functions of these names.
     pub(super) fn function_ids(
         &self,
         names: &BTreeSet<&String>,
@@ -130,7 +131,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(found)
     }
 
-    /// The declaration of a function that has this signature, whose types are declared too.
+    /// Returns the declaration of a function with this signature, and declares the types in it.
     pub(super) fn function(
         &mut self,
         name: &str,
@@ -155,13 +156,13 @@ impl<'a, 'd> Writer<'a, 'd> {
         ))
     }
 
-    /// Sees to it that what this type names is declared, and defined if it is used by value.
+    /// Declares the types that this type names. Defines those that are used by value.
     fn refer(&mut self, id: Id, by_value: bool, depth: u32) -> Result<()> {
         self.spend(id, depth)?;
         let depth = depth + 1;
         match self.btf.item(id)? {
             Item::Pointer(of) => self.refer(of, false, depth),
-            // C wants the elements of an array defined, wherever it stands.
+            // C needs the definition of an array's element type everywhere.
             Item::Array { element, .. } => self.refer(element, true, depth),
             Item::Modified { of, .. } | Item::Variable { of, .. } => {
                 self.refer(of, by_value, depth)
@@ -226,8 +227,8 @@ impl<'a, 'd> Writer<'a, 'd> {
             && member.bits == 0
             && let Item::Composite { members, .. } = self.btf.item(member.of)?
         {
-            // A tagged one without a name is written as one without a tag: not every compiler has
-            // the extension.
+            // An unnamed member with a tag is written without the tag, because not every compiler
+            // has that extension.
             for member in members.iter() {
                 self.spend(member.of, depth)?;
                 self.refer_member(member, depth + 1)?;
@@ -259,13 +260,16 @@ impl<'a, 'd> Writer<'a, 'd> {
     fn endless(&self, id: Id) -> Error {
         Error::new(
             self.btf.location(),
-            "types that end",
-            format_args!("type {} goes too deep, too wide or in a circle", id.0),
+            "types that have an end",
+            format_args!(
+                "type {}, which is nested too deep, is too large or is a cycle",
+                id.0
+            ),
             "the file is damaged: get it again",
         )
     }
 
-    /// Whether `name` was defined already. Two definitions have to be the same.
+    /// Tells if `name` is already defined. A second definition must be equal to the first.
     fn is_defined(
         &mut self,
         name: &str,
@@ -358,7 +362,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(())
     }
 
-    /// Notes the enumerators that come with this type, where they stand in the file's scope.
+    /// Records the enumerators that this type adds to the scope of the file.
     fn enumerators_of(&mut self, id: Id) -> Result<()> {
         match self.btf.item(id)? {
             Item::Enum { values, .. } => {
@@ -379,7 +383,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(())
     }
 
-    /// A declaration, with the bodies of types without a name.
+    /// Returns a declaration, with the bodies of types without a name.
     fn declare(&mut self, id: Id, name: &str, indent: usize, depth: u32) -> Result<String> {
         let btf = self.btf;
         declare_with(btf, id, name, &mut |id, item| match item {
@@ -399,7 +403,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         })
     }
 
-    /// The body of a struct or union: braces, members, attributes.
+    /// Returns the body of a struct or union: braces, members, attributes.
     fn body(&mut self, id: Id, indent: usize, depth: u32) -> Result<String> {
         self.spend(id, depth)?;
         let Item::Composite { members, .. } = self.btf.item(id)? else {
@@ -463,12 +467,12 @@ impl<'a, 'd> Writer<'a, 'd> {
         Ok(text)
     }
 
-    /// The size of a type in bytes; 0 of one that has none.
+    /// Returns the size of a type in bytes; 0 if it has none.
     pub(super) fn size(&self, id: Id) -> Result<u64> {
         Ok(size_of(self.btf, id, 0)?.unwrap_or(0))
     }
 
-    /// The alignment of a type as it is written.
+    /// Returns the alignment of a type as it is written.
     pub(super) fn align(&mut self, id: Id, depth: u32) -> Result<u64> {
         self.spend(id, depth)?;
         match self.btf.item(id)? {
@@ -521,8 +525,8 @@ impl<'a, 'd> Writer<'a, 'd> {
                     "the file is damaged: get it again; or report this with the kernel's release",
                 )
             })?;
-        // The asserts are made of the model: where C would align what was written otherwise, they
-        // could not hold.
+        // The assertions come from the model. If C aligned the written type differently, they would
+        // fail.
         let known = self
             .abi
             .types
@@ -535,10 +539,10 @@ impl<'a, 'd> Writer<'a, 'd> {
                 self.btf.location(),
                 format_args!("{name} aligned to {} bytes, as it is recorded", known.align),
                 format_args!(
-                    "members at places that only an alignment of {} leads to",
+                    "members at offsets that require an alignment of {}",
                     attributes.align
                 ),
-                "give the kernel's headers too (--kdir DIR): they say how it is aligned; or report this with the kernel's release",
+                "give the kernel's headers too (--kdir DIR), which record the alignment; or report this with the kernel's release",
             ));
         }
         self.attributes.insert(id, attributes.clone());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a call of a `macro_rules!` macro makes: as much of the language as the safe layer's own
+//! The expansion of `macro_rules!` macros, for the part of the language that the safe layer's
 //! macros use.
 
 use std::collections::HashMap;
@@ -10,21 +10,21 @@ use proc_macro2::{Delimiter, Group, Ident, Spacing, TokenStream, TokenTree};
 #[derive(Default)]
 pub(super) struct Rules(HashMap<String, Vec<Rule>>);
 
-/// A pattern, and what it becomes.
+/// A pattern, and its expansion.
 type Rule = (Vec<TokenTree>, Vec<TokenTree>);
 
-/// What a name of a pattern stands for.
+/// The value of a name in a pattern.
 #[derive(Clone)]
 enum Bound {
     One(Vec<TokenTree>),
-    /// It is inside a repetition: one for each time.
+    /// The values of a name inside a repetition, one for each time.
     Each(Vec<Bound>),
 }
 
 type Binds = HashMap<String, Bound>;
 
 impl Rules {
-    /// Takes note of `macro_rules! NAME { (PATTERN) => { BODY }; … }`.
+    /// Records `macro_rules! NAME { (PATTERN) => { BODY }; … }`.
     pub(super) fn define(&mut self, name: &Ident, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let groups = tokens.iter().filter_map(|token| match token {
@@ -39,7 +39,7 @@ impl Rules {
         self.0.insert(name.to_string(), rules.collect());
     }
 
-    /// What the call makes; nothing if the macro is not known, or does not take it.
+    /// Expands a call; returns `None` if the macro is not known or does not match.
     pub(super) fn expand(&self, name: &Ident, input: TokenStream) -> Option<TokenStream> {
         let input: Vec<TokenTree> = input.into_iter().collect();
         self.0
@@ -52,8 +52,8 @@ impl Rules {
     }
 }
 
-/// Matches the pattern with the start of the input: what the names stand for, and how many tokens
-/// were taken.
+/// Matches the pattern with the start of the input. Returns the values of the names, and the number
+/// of tokens that matched.
 fn matched(pattern: &[TokenTree], input: &[TokenTree]) -> Option<(Binds, usize)> {
     let mut binds = Binds::new();
     let (mut at, mut taken) = (0, 0);
@@ -124,8 +124,8 @@ fn matched(pattern: &[TokenTree], input: &[TokenTree]) -> Option<(Binds, usize)>
     Some((binds, taken))
 }
 
-/// What follows the parentheses of a repetition: its separator, and how many tokens that and the
-/// operator are.
+/// Parses what follows the parentheses of a repetition: returns its separator, and the number of
+/// tokens of the separator and the operator.
 fn repetition(rest: &[TokenTree]) -> (Option<char>, usize) {
     let operator = |token: &TokenTree| {
         ['*', '+', '?']
@@ -139,7 +139,7 @@ fn repetition(rest: &[TokenTree]) -> (Option<char>, usize) {
     }
 }
 
-/// The names after `$` in a pattern or a body.
+/// Returns the names after `$` in a pattern or a body.
 fn names(pattern: &[TokenTree]) -> Vec<String> {
     let mut names = Vec::new();
     for (at, token) in pattern.iter().enumerate() {
@@ -154,7 +154,7 @@ fn names(pattern: &[TokenTree]) -> Vec<String> {
     names
 }
 
-/// How many tokens a fragment of this kind takes.
+/// Returns how many tokens a fragment of this kind takes.
 fn fragment(kind: &str, input: &[TokenTree]) -> Option<usize> {
     let first = input.first();
     match kind {
@@ -174,9 +174,9 @@ fn fragment(kind: &str, input: &[TokenTree]) -> Option<usize> {
             (Some(TokenTree::Ident(word)), _) if word == "pub" => 1,
             _ => 0,
         }),
-        // In the brackets of an attribute nothing follows.
+        // An attribute's brackets contain nothing else.
         "meta" => Some(input.len()),
-        // Types, paths, expressions: up to what may follow them.
+        // Types, paths and expressions end before a token that may follow them.
         _ => {
             let mut depth = 0u32;
             let mut joint = false;
@@ -204,7 +204,7 @@ fn fragment(kind: &str, input: &[TokenTree]) -> Option<usize> {
     }
 }
 
-/// The body with what the names stand for.
+/// Returns the body with the values of the names.
 fn transcribed(body: &[TokenTree], binds: &Binds) -> Vec<TokenTree> {
     let mut made = Vec::new();
     let mut at = 0;

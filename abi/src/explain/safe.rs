@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the safe layer calls a thing of C's: each public item stands for C's thing of the same
-//! name, and for what its attributes say, as in `#[doc(alias = "pci_driver")]`.
+//! The names in the safe layer for names in C. Each public item corresponds to C's item of the same
+//! name, and to those that its attributes name, as in `#[doc(alias = "pci_driver")]`.
 //!
-//! The items are read from the sources, those that macros make too (the module `rules`), so there
-//! is no second list that could say something else. rustdoc's search finds the items by the same
-//! names.
+//! The items are read from the sources, including those that macros make (module `rules`). So there
+//! is no second list that could differ. rustdoc's search finds the items by the same names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ use syn::{
 
 use super::rules::Rules;
 
-/// An item that stands for something of C's.
+/// An item of the safe layer and the item in C that it corresponds to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SafeName {
     /// The name in C.
@@ -32,12 +31,12 @@ pub struct SafeName {
     pub location: String,
 }
 
-/// All items of the safe layer, each by every name of C's that it stands for.
+/// All items of the safe layer, with every name in C that each corresponds to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SafeNames(Vec<SafeName>);
 
 impl SafeNames {
-    /// Reads the sources of the crate in this folder, `safe/src`.
+    /// Reads the sources of the crate in this folder (`safe/src`).
     pub fn read(dir: &Path) -> Result<Self> {
         let mut reader = Reader {
             dir: dir.to_owned(),
@@ -50,7 +49,7 @@ impl SafeNames {
         Ok(Self(all))
     }
 
-    /// The items for this very name, or of this path.
+    /// Returns the items for exactly this name, or of this path.
     pub fn own(&self, name: &str) -> Vec<SafeName> {
         let name = name.trim_end_matches('!');
         let is = |alias: &&SafeName| alias.c == name || alias.path.trim_end_matches('!') == name;
@@ -59,7 +58,7 @@ impl SafeNames {
         found
     }
 
-    /// The same; for a field without one of its own, those for its type.
+    /// Does the same. A field without an item of its own has those of its type.
     pub fn of(&self, name: &str) -> Vec<SafeName> {
         let own = self.own(name);
         match name.split_once('.') {
@@ -68,27 +67,27 @@ impl SafeNames {
         }
     }
 
-    /// All of them, in the order of C's names.
+    /// Returns all items, in the order of the names in C.
     pub fn all(&self) -> &[SafeName] {
         &self.0
     }
 }
 
-/// Reads a crate's files, from its root on.
+/// A reader of a crate's files, from its root on.
 struct Reader {
     dir: PathBuf,
     aliases: Vec<SafeName>,
 }
 
-/// Where an item is.
+/// The position of an item in the crate.
 #[derive(Clone)]
 struct ItemPath {
     /// The file.
     file: PathBuf,
-    /// Where the files of its modules are.
+    /// The folder that contains the files of its modules.
     children: PathBuf,
-    /// The public modules around it. A private one is left out: its items are re-exported one level
-    /// up.
+    /// The public modules around it. A private one is left out, because its items are re-exported
+    /// one level up.
     path: Vec<String>,
 }
 
@@ -96,8 +95,14 @@ impl Reader {
     fn file(&mut self, file: &Path, children: &Path, path: &[String]) -> Result<()> {
         let text = fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
         let read = syn::parse_file(&text);
-        let read =
-            read.map_err(|e| Error::new(file.display(), "a source file in Rust", e, "mend it"))?;
+        let read = read.map_err(|e| {
+            Error::new(
+                file.display(),
+                "a source file in Rust",
+                e,
+                "correct the file",
+            )
+        })?;
         let location = ItemPath {
             file: file.to_owned(),
             children: children.to_owned(),
@@ -209,7 +214,7 @@ impl Reader {
             location.children.join(format!("{name}.rs")),
             inside.children.join("mod.rs"),
         ];
-        // `#[path]` is for what an architecture has of its own, and that is not public.
+        // `#[path]` marks code for one architecture, which is not public.
         match beside.iter().find(|file| file.is_file()) {
             Some(file) => self.file(file, &inside.children, &inside.path),
             None => Ok(()),
@@ -238,7 +243,7 @@ impl Reader {
                 }
                 _ => continue,
             };
-            // What a trait asks for is the trait's.
+            // The visibility of a trait's item is the trait's.
             self.add(location, attrs, vis, &[of, name]);
         }
     }
@@ -265,7 +270,8 @@ impl Reader {
         );
     }
 
-    /// Adds an item, by its name if it is public and not hidden, and by what its attributes say.
+    /// Adds an item: by its name if it is public and not hidden, and by the names in its
+    /// attributes.
     fn add_named(
         &mut self,
         location: &ItemPath,
@@ -298,7 +304,7 @@ impl Reader {
     }
 }
 
-/// What the call of a macro of the same file makes.
+/// Expands the call of a macro of the same file.
 fn made_by(rules: &Rules, call: &syn::Macro) -> Option<TokenStream> {
     rules.expand(call.path.get_ident()?, call.tokens.clone())
 }
@@ -319,7 +325,7 @@ fn is_test(attrs: &[Attribute]) -> bool {
     )
 }
 
-/// What is in the parentheses of `#[doc(…)]`.
+/// Returns the content of the parentheses of `#[doc(…)]`.
 fn in_doc(attrs: &[Attribute]) -> impl Iterator<Item = Meta> {
     attrs
         .iter()
@@ -340,7 +346,7 @@ fn is_hidden(attrs: &[Attribute]) -> bool {
     in_doc(attrs).any(|meta| meta.path().is_ident("hidden"))
 }
 
-/// The names in `#[doc(alias = "NAME")]`.
+/// Returns the names in `#[doc(alias = "NAME")]`.
 fn aliases(attrs: &[Attribute]) -> Vec<String> {
     let name = |meta: Meta| match meta {
         Meta::NameValue(pair) if pair.path.is_ident("alias") => match pair.value {
@@ -370,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_stands_for_its_aliases_and_for_its_own_name() {
+    fn an_item_has_its_aliases_and_its_own_name() {
         let driver = "#[doc(alias = \"pci_driver\")]\n/// Docs.\npub trait Driver: Sized {\n    #[doc(alias = \"pci_driver.probe\")]\n    \
                     fn probe();\n}\n#[doc(alias = \"pci_dev\")]\n#[repr(transparent)]\npub struct Device<S>(u8);\nimpl<S: State> Device<S> {\n    \
                     #[doc(alias = \"pci_set_master\")]\n    pub const unsafe fn set_master(&self) {}\n    fn private(&self) {}\n}\n";
@@ -401,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_macros_make_and_macros_themselves_are_found() {
+    fn macros_and_the_items_that_they_make_are_found() {
         let text = r#"
             pub struct Mmio(u8);
             macro_rules! accessors {

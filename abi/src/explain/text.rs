@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An explanation, as a person reads it in a terminal.
+//! The text of an explanation, for a person at a terminal.
 
 use std::fmt::Write;
 
 use super::{Explanation, Group, Section, State};
 use crate::model::{Field, Type};
 
-/// What a kernel can have a name as without its type information, or its list of exports, telling.
-const ELSEWHERE: &str =
-    "a macro, an inline function, and what only modules have are in no kernel's type information";
+/// The reason why a kernel can have a name although its type information and its list of exports
+/// lack it.
+const ELSEWHERE: &str = "a kernel's type information has no macros, no inline functions and nothing that only modules have";
 
 /// How many fields before and after one are drawn.
 const AROUND: usize = 3;
 
-/// The explanation as text.
+/// Returns the explanation as text.
 pub fn render(explanation: &Explanation) -> String {
     let mut text = String::new();
     let Explanation {
@@ -29,12 +29,12 @@ pub fn render(explanation: &Explanation) -> String {
         let _ = writeln!(text, "  in C        {c}");
     }
     if safe.is_empty() {
-        let _ = writeln!(text, "  safe layer  has no item of its own for it");
+        let _ = writeln!(text, "  safe layer  has no item for it");
     }
     for alias in safe {
         let of = match alias.c == *name {
             true => String::new(),
-            false => format!(", which stands for {}", alias.c),
+            false => format!(", which corresponds to {}", alias.c),
         };
         let _ = writeln!(
             text,
@@ -42,7 +42,7 @@ pub fn render(explanation: &Explanation) -> String {
             alias.path, alias.location
         );
     }
-    // Who is known not to have it is told by `since` alone.
+    // Only `since` tells which kernel is known not to have it.
     let from_the_start = || {
         let group = explanation
             .sections
@@ -191,8 +191,7 @@ fn size(bits: u64) -> String {
     }
 }
 
-/// The fields of a type, or those around one, each with a bar from where it starts to where it
-/// ends.
+/// Draws the fields of a type, or those around one. Each has a bar from its start to its end.
 fn picture(type_: &Type, marked: Option<&str>) -> String {
     let at = marked.and_then(|name| type_.fields.iter().position(|field| field.name == name));
     let (first, last) = match at {
@@ -234,7 +233,7 @@ fn picture(type_: &Type, marked: Option<&str>) -> String {
     text
 }
 
-/// How many cells a type has in a picture.
+/// The width of a type's picture in characters.
 const CELLS: u64 = 24;
 
 fn bar(type_: &Type, field: &Field) -> String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel is added: no other kernel's facts, and no number, change by it.
+//! The addition of a kernel to a history. It never changes the facts or the number of another
+//! kernel.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,24 +10,27 @@ use linux_driver_host::{Error, Result};
 use super::{Entry, Fact, History, HistoryKernel, KernelId, Sheet, What, at, set, text};
 use crate::model::{Abi, Linkage};
 
-/// What became of a kernel that was added.
+/// The result of adding a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
-    /// It is new.
+    /// The kernel is new.
     New(KernelId),
-    /// It was there, and more is known of it now.
+    /// The kernel was recorded already, and now has more facts.
     Extended(KernelId),
-    /// It was there, with all that is known of it.
+    /// The kernel was recorded already, with all these facts.
     Known(KernelId),
 }
 
 impl History {
-    /// Adds a kernel. `abi.symbols` counts only if `kernel.symbols_known`: then what of the
-    /// functions looked for has no symbol is not exported.
+    /// Adds a kernel. `abi.symbols` counts only if `kernel.symbols_known`; a function in scope
+    /// without a symbol is then not exported.
     ///
-    /// A kernel that is there already, by its ID, is extended by what was not known of it. If it
-    /// says something else than before, it is another build: it gets the ID `RELEASE=VERSION`, or
-    /// if that says something else too, an error.
+    /// If a kernel with this ID exists, facts that were unknown are added to it. If the facts
+    /// contradict each other, it is another build, which gets the ID `RELEASE=VERSION`.
+    ///
+    /// # Errors
+    ///
+    /// The facts contradict those of `RELEASE=VERSION` too.
     pub fn add(&mut self, mut kernel: HistoryKernel, abi: &Abi) -> Result<Added> {
         kernel.id.clone_from(&kernel.release);
         check(&kernel, abi)?;
@@ -48,13 +52,13 @@ impl History {
         }
         Err(Error::new(
             &kernel.id,
-            "what the history has of this kernel already",
+            "the facts that the history already has for this kernel",
             "other facts under the same release and version",
-            "see that it is the same kernel; if the history is wrong, take the kernel's block and all after it out of kernels.tsv and add those again",
+            "check that it is the same kernel; if the history is wrong, remove the kernel's block and all blocks after it from kernels.tsv and add those kernels again",
         ))
     }
 
-    /// Whether all that is known from both sides is the same.
+    /// Tells if both sides agree in all facts that both know.
     fn agrees(&self, number: u32, kernel: &HistoryKernel, facts: &[(What, String, Fact)]) -> bool {
         let entry = &self.entries[number as usize];
         let version = |kernel: &HistoryKernel| {
@@ -67,8 +71,8 @@ impl History {
         if entry.kernel.arch != kernel.arch || matches!(versions, (Some(a), Some(b)) if a != b) {
             return false;
         }
-        // A name stands under its own kind or among what is not known: what changed sides is a
-        // contradiction too.
+        // A name has a fact of its own kind or a reason why it is unknown. A change from one to the
+        // other is a contradiction too.
         let same_name = |what: What, name: &str| match what {
             What::Unknown => match name.split_once(' ') {
                 Some(("type", name)) => Some((What::Type, name.to_owned())),
@@ -103,7 +107,7 @@ impl History {
                     |what: &What| differing(&entry.sheets[*what as usize], &sheets[*what as usize]);
                 whats.iter().map(of).sum()
             };
-            // Of equals, the newest: it is the one that a reader has in mind.
+            // Among equally similar kernels, the newest is chosen, which is what a reader expects.
             entries
                 .min_by_key(|(number, entry): &(u32, &Entry)| (distance(entry), u32::MAX - number))
                 .map(|(number, _)| number)
@@ -156,7 +160,7 @@ impl History {
         }
     }
 
-    /// The number of an item and that of its variant, which are made if they are new.
+    /// Returns the numbers of an item and of its variant. Adds those that are new.
     fn number(&mut self, what: What, name: &str, fact: Fact) -> (u32, u32) {
         let items = &mut self.items[what as usize];
         let item = items.get_or_make(name);
@@ -172,7 +176,7 @@ impl History {
     }
 }
 
-/// In how many places two sheets are different.
+/// Counts the positions in which two sheets differ.
 fn differing(a: &Sheet, b: &Sheet) -> usize {
     let longest = a.len().max(b.len()) as u32;
     (0..longest)
@@ -180,7 +184,7 @@ fn differing(a: &Sheet, b: &Sheet) -> usize {
         .count()
 }
 
-/// All that an ABI says, as facts.
+/// Returns all facts of an ABI.
 fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
     let mut facts = Vec::new();
     for (name, type_) in &abi.types {
@@ -188,8 +192,8 @@ fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
     }
     for (name, function) in &abi.functions {
         let mut function = crate::model::Function::clone(function);
-        // The symbols say it, and they are not known of each kernel: the signature is the same fact
-        // without it.
+        // The symbols tell this, but not every kernel's symbols are known. Without it, equal
+        // signatures are equal facts.
         function.linkage = function
             .linkage
             .filter(|linkage| !matches!(linkage, Linkage::Exported | Linkage::Internal));
@@ -232,7 +236,7 @@ fn facts_of(abi: &Abi, symbols_known: bool) -> Vec<(What, String, Fact)> {
     facts
 }
 
-/// Refuses what cannot stand in a column: names from damaged files can hold anything.
+/// Refuses text that a column cannot contain. Names from damaged files can contain any character.
 fn check(kernel: &HistoryKernel, abi: &Abi) -> Result<()> {
     let wrong = |what: &str, found: &str| {
         Err(Error::new(
@@ -269,7 +273,7 @@ fn check(kernel: &HistoryKernel, abi: &Abi) -> Result<()> {
         names.extend(type_.values.keys().map(String::as_str));
         for field in &type_.fields {
             names.extend([field.name.as_str(), field.type_name.as_str()]);
-            // The reader of a history does not take what leaves its type.
+            // The reader of a history refuses fields outside their type.
             if field.end_bits() > type_.size.saturating_mul(8) {
                 return wrong(
                     "fields within their type; a name",

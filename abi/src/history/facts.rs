@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The files whose facts are a row each: functions, constants, symbols, and what is not known.
+//! The files with one row for each fact: functions, constants, symbols, and unknown names.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::text::Row;
 use super::{Fact, Items, What};
 use crate::model::{Constant, Function, Linkage, Origin, Symbol};
 
-/// What stands for nothing.
+/// The mark of an empty column.
 const NOTHING: &str = "-";
 
 const LINKAGES: [(&str, Linkage); 4] = [
@@ -61,7 +61,7 @@ pub(super) fn read<'t>(
     Ok(())
 }
 
-/// The letter of a fact's row, and what the row holds.
+/// Returns the letter of a fact's row, and a description of the row.
 fn form(what: What) -> (&'static str, &'static str) {
     match what {
         What::Function => (
@@ -169,7 +169,7 @@ pub(super) fn write(what: What, items: &Items) -> String {
     text
 }
 
-/// The columns of a fact's row, after its number.
+/// Returns the columns of a fact's row, after its number.
 fn columns(fact: &Fact) -> String {
     let word = |list: &[(&'static str, Linkage)], wanted: Linkage| {
         let found = list.iter().find(|(_, linkage)| *linkage == wanted);
@@ -209,7 +209,7 @@ fn columns(fact: &Fact) -> String {
             format!("{crc}\t{license}\t{namespace}\t{}", symbol.module)
         }
         Fact::Unknown(reason) => reason.to_string(),
-        // Types have a file of another form.
+        // The file of types has another format.
         Fact::Type(_) => String::new(),
     }
 }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `kernels.tsv`: what each kernel is, and its facts as a difference from a kernel before it.
+//! `kernels.tsv`: the description of each kernel, and its facts as differences from an earlier
+//! kernel.
 //!
-//! | row | what it says |
+//! | row | content |
 //! |---|---|
 //! | `kernel ID` | head of the block |
 //! | `is RELEASE ARCH FLAVOUR SERIES` | with `-` for no flavour |
 //! | `package NAME VERSION SHA256` | a package that it was read from |
-//! | `btf PLACE` | what its BTF was read from |
-//! | `like ID` | the kernel that it is most like; missing for the first |
-//! | `types NAME=N…`, `functions …`, `constants …`, `unknown …` | what it has in another variant; `-` for what it has not |
-//! | `exports ID` | the kernel whose symbols its own are most like; `-` for the first. Missing where they are not known |
-//! | `symbols NAME=N…` | what of them is different |
-//! | `end N` | the last row, with the number of kernels: a file that was cut off between two of them lacks it |
+//! | `btf FILE` | the file that its BTF was read from |
+//! | `like ID` | the kernel that it is most similar to; missing for the first |
+//! | `types NAME=N…`, `functions …`, `constants …`, `unknown …` | the facts with another variant; `-` for those it lacks |
+//! | `exports ID` | the kernel whose symbols are most similar; `-` for the first. Missing if the symbols are not known |
+//! | `symbols NAME=N…` | the symbols that differ |
+//! | `end N` | the last row, with the number of kernels. A truncated file lacks it |
 
 use std::fmt::Write;
 
@@ -22,7 +23,7 @@ use super::{
     ABSENT, Entry, History, HistoryKernel, HistoryPackage, Item, Items, Sheet, What, at, set,
 };
 
-/// What stands for nothing.
+/// The mark of an empty column.
 const NOTHING: &str = "-";
 
 pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut History) -> Result<()> {
@@ -40,7 +41,7 @@ pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut Histor
             }
             if row.number::<usize>(count, "the number of kernels")? != history.entries.len() {
                 return Err(row.wrong(format_args!(
-                    "{} kernels, as many as stand here",
+                    "{} kernels, the number in this file",
                     history.entries.len()
                 )));
             }
@@ -74,11 +75,11 @@ pub(super) fn read<'t>(rows: impl Iterator<Item = Row<'t>>, history: &mut Histor
 /// A kernel whose rows are being read.
 struct Block {
     entry: Entry,
-    /// The rows that were there.
+    /// The rows that were read.
     seen: Vec<&'static str>,
 }
 
-/// The rows that a kernel has once, in the order in which they stand.
+/// The rows that a kernel has at most once, in their order.
 const ONCE: [&str; 9] = [
     "is",
     "btf",
@@ -190,15 +191,11 @@ impl Block {
     }
 }
 
-/// The number of the kernel that the row names.
+/// Returns the number of the kernel that the row names.
 fn earlier(row: Row<'_>, history: &History) -> Result<u32> {
     let [id] = row.rest("the ID of a kernel")?;
     let number = history.by_id.get(id).copied();
-    number.ok_or_else(|| {
-        row.wrong(format_args!(
-            "the ID of a kernel that stands before this one, not `{id}`"
-        ))
-    })
+    number.ok_or_else(|| row.wrong(format_args!("the ID of an earlier kernel, not `{id}`")))
 }
 
 fn changes(row: Row<'_>, items: &Items, sheet: &mut Sheet) -> Result<()> {
@@ -301,7 +298,7 @@ pub(super) fn write(history: &History) -> String {
     text
 }
 
-/// The columns that say how a sheet differs from another.
+/// Returns the columns with the differences of a sheet from another.
 fn row_of(items: &[(u32, &Item)], like: &Sheet, sheet: &Sheet) -> String {
     let mut row = String::new();
     for &(item, entry) in items {

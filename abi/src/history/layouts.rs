@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `types.tsv`: the layouts of types. Layouts of a type share the rows of their members.
+//! `types.tsv`: the layouts of types. The layouts of a type share the rows of their members.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -13,14 +13,13 @@ use crate::model::{Field, Kind, Type};
 
 const FIELD: &str = "f, number, gap, size, name and type of a field";
 const VALUE: &str = "v, number, name and value of an enumerator";
-const LAYOUT: &str =
-    "l, number, kind, size, alignment, members, and for a typedef what it stands for";
+const LAYOUT: &str = "l, number, kind, size, alignment, members, and for a typedef its target";
 
-/// How many members all layouts may have together, once written out: a short file cannot fill the
+/// The largest number of members of all layouts together, so that a short file cannot fill the
 /// memory.
 const MEMBERS: usize = 1 << 22;
 
-/// A member as its row has it.
+/// A member, as in its row.
 enum Member<'t> {
     Field {
         gap: i64,
@@ -135,7 +134,7 @@ fn layout(row: Row<'_>, next: usize, pool: &[Member<'_>], left: &mut usize) -> R
         }
         for number in first..=last {
             if std::mem::replace(&mut seen[number], true) {
-                return Err(row.wrong(format_args!("each member once; {number} is there twice")));
+                return Err(row.wrong(format_args!("each member once; {number} occurs twice")));
             }
             *left = left.checked_sub(1).ok_or_else(|| {
                 row.wrong(format_args!(
@@ -148,12 +147,12 @@ fn layout(row: Row<'_>, next: usize, pool: &[Member<'_>], left: &mut usize) -> R
     Ok(type_)
 }
 
-/// Adds a member; `end` is where the field before it ended. Returns where this one ends.
+/// Adds a member. `end` is the end of the field before it. Returns the end of this one.
 fn add(row: Row<'_>, type_: &mut Type, member: &Member<'_>, end: u64) -> Result<u64> {
     match member {
         Member::Value(name, value) => {
             if type_.values.insert((*name).to_owned(), *value).is_some() {
-                return Err(row.wrong(format_args!("each enumerator once; {name} is there twice")));
+                return Err(row.wrong(format_args!("each enumerator once; {name} occurs twice")));
             }
             Ok(end)
         }
@@ -225,7 +224,7 @@ pub(super) fn write(items: &Items) -> String {
     text
 }
 
-/// The rows of a type's members, without their numbers.
+/// Returns the rows of a type's members, without their numbers.
 fn member_rows(type_: &Type) -> Vec<String> {
     let mut end = 0;
     let mut rows = Vec::with_capacity(type_.fields.len());
@@ -247,7 +246,7 @@ fn member_rows(type_: &Type) -> Vec<String> {
     rows
 }
 
-/// The numbers, with runs of successive ones as `FIRST-LAST`.
+/// Returns the numbers as text; runs of successive ones become `FIRST-LAST`.
 fn runs(numbers: &[usize]) -> String {
     let mut text = String::new();
     let mut rest = numbers;

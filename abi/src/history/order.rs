@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The order of releases, and the names near to one.
+//! The order of releases, and the names similar to a given one.
 
-/// A key that sorts releases from the oldest to the newest: the upstream version, the numbers after
-/// it, the text.
+/// Returns a key that sorts releases from the oldest to the newest: the upstream version, the
+/// numbers after it, the text.
 pub fn order_of(release: &str) -> (Vec<u64>, Vec<u64>, String) {
     let (upstream, rest) = split(release);
     let numbers = |text: &str| -> Vec<u64> {
-        // "-47-amd64" and "+deb13.1-amd64": what starts with a letter is a flavour or an
-        // architecture, whose digits count nothing.
+        // In "-47-amd64" and "+deb13.1-amd64", a part that starts with a letter is a flavour or an
+        // architecture. Its digits do not count.
         let parts = text
             .split('-')
             .filter(|part| !part.starts_with(|c: char| c.is_ascii_alphabetic()));
@@ -18,7 +18,7 @@ pub fn order_of(release: &str) -> (Vec<u64>, Vec<u64>, String) {
     (numbers(upstream), numbers(rest), release.to_owned())
 }
 
-/// "6.12" of "6.12.117+deb12-amd64".
+/// Returns the series of a release: "6.12" of "6.12.117+deb12-amd64".
 pub fn series_of(release: &str) -> &str {
     let (upstream, _) = split(release);
     match upstream.match_indices('.').nth(1) {
@@ -27,19 +27,19 @@ pub fn series_of(release: &str) -> &str {
     }
 }
 
-/// The upstream version at the start of a release, and what follows it.
+/// Splits a release into the upstream version and the rest.
 fn split(release: &str) -> (&str, &str) {
     let end = release.find(|c: char| !c.is_ascii_digit() && c != '.');
     release.split_at(end.unwrap_or(release.len()))
 }
 
-/// How many names are proposed at most.
+/// The largest number of suggestions.
 const PROPOSED: usize = 5;
 
-/// The longest name that is compared with others: no real one is longer.
+/// The length of the longest name that is compared with others. No real name is longer.
 const LONGEST: usize = 128;
 
-/// The names nearest to this one, nearest first, if any is near.
+/// Returns the names similar to this one, the most similar first.
 pub fn nearest<'n>(name: &str, among: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
     if name.is_empty() || name.len() > LONGEST {
         return Vec::new();
@@ -48,7 +48,7 @@ pub fn nearest<'n>(name: &str, among: impl Iterator<Item = &'n str>) -> Vec<&'n 
         .filter_map(|other| {
             let distance = distance(name, other);
             let close = distance <= 1 + name.len() / 4;
-            // What the name is a part of is near, however long the rest.
+            // A name that contains this one is similar, however long it is.
             let part = name.len() >= 3 && other.contains(name);
             (close || part).then_some((
                 distance.min(if part { 1 + name.len() / 4 } else { distance }),
@@ -64,7 +64,7 @@ pub fn nearest<'n>(name: &str, among: impl Iterator<Item = &'n str>) -> Vec<&'n 
         .collect()
 }
 
-/// How many characters have to be put in, taken out or replaced.
+/// Returns the number of characters to insert, delete or replace.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(2 * LONGEST).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn near_names_are_found() {
+    fn similar_names_are_found() {
         let names = ["pci_driver", "pci_dev", "device_driver", "kfree"];
         assert_eq!(nearest("pci_drivr", names.into_iter())[0], "pci_driver");
         assert_eq!(nearest("kfre", names.into_iter()), ["kfree"]);

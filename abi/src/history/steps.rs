@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kernels of a history beside each other, one pair after the other.
+//! The comparison of a history's kernels, one pair after the other.
 //!
-//! Kernels that follow one another are nearly the same. So one becomes the next by what differs,
-//! and only that is compared; the result is that of [`compare::in_scope`], which looks at
-//! everything.
+//! Successive kernels are almost equal. So one ABI is changed into the next by applying the
+//! differences, and only those are compared. The result equals that of [`compare::in_scope`], which
+//! looks at everything.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::model::Abi;
 use crate::report::{AbiPart, Comparison};
 use crate::usage::Usage;
 
-/// A kernel of the history.
+/// One side of a comparison: a kernel of the history.
 struct Side {
     id: KernelId,
     abi: Abi,
@@ -28,7 +28,7 @@ impl Side {
         Self { id, abi, used }
     }
 
-    /// Makes it another kernel.
+    /// Changes this side into another kernel.
     fn become_other(
         &mut self,
         history: &History,
@@ -37,7 +37,7 @@ impl Side {
         usage: &Usage,
     ) {
         history.turn(&mut self.abi, self.id, id);
-        // Mostly the neighbour, for which it was worked out, is used in the same way.
+        // The neighbour's parts, which are already computed, are usually the same.
         let other = like.unwrap_or(self);
         self.used = if uses_differ(history, (other.id, &other.used), id, usage) {
             Arc::new(Used::of(&self.abi, usage))
@@ -48,8 +48,8 @@ impl Side {
     }
 }
 
-/// Returns `true` if [`Used`] has to be worked out anew for kernel `other`, because a type that it
-/// follows from differs from that of kernel `one`.
+/// Tells if [`Used`] has to be computed again for kernel `other`, because a type that it depends on
+/// differs from that of kernel `one`.
 fn uses_differ(
     history: &History,
     (one, used): (KernelId, &Used),
@@ -75,8 +75,8 @@ fn uses_differ(
 }
 
 impl History {
-    /// Compares the kernels of each step, the one before and the one after, in what both can say,
-    /// or in the parts that are wanted.
+    /// Compares the kernels of each step, in what both can describe, or in the parts that are asked
+    /// for.
     pub fn compare(
         &self,
         steps: &[(KernelId, KernelId)],
@@ -138,7 +138,7 @@ fn differing<'a>(history: &'a History, before: &'a Side, after: &'a Side) -> Dif
         functions.dedup();
         functions
     } else {
-        // How any of them is reached is known on one side only.
+        // Only one side knows how its functions are reached.
         compare::all(&before.abi.functions, &after.abi.functions)
     };
     Differing {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Rows of columns in a text file: what all files of a history have in common.
+//! Rows of columns in a text file, which all files of a history share.
 
 use std::fmt::Display;
 use std::fs;
@@ -9,18 +9,18 @@ use std::str::FromStr;
 
 use linux_driver_host::{Error, Result};
 
-/// Counts up when the meaning of a row changes.
+/// The version of the format. It increases when the meaning of a row changes.
 const FORMAT: &str = "1";
 
-/// The file of the kernels: the one that makes a folder a history.
+/// The file of the kernels. A folder that contains it is a history.
 pub(super) const KERNELS: &str = "kernels.tsv";
 
-/// No file of a history comes near.
+/// The largest size of a file. No history comes near it.
 const LONGEST: u64 = 64 << 20;
 
-const REMEDY: &str = "restore the folder from version control, or make the history anew with `cargo xtask history add`";
+const REMEDY: &str = "restore the folder from version control, or create the history again with `cargo xtask history add`";
 
-/// A line, as columns.
+/// A line, split into columns.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'t> {
     path: &'t Path,
@@ -28,7 +28,7 @@ pub(super) struct Row<'t> {
     text: &'t str,
 }
 
-/// Reads a file that is not too long.
+/// Reads a file of a permitted size.
 pub(super) fn read(path: &Path) -> Result<String> {
     let read = |e: std::io::Error| {
         if e.kind() == std::io::ErrorKind::InvalidData {
@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).map_err(read)
 }
 
-/// The rows after the first one, which says what file this is.
+/// Returns the rows after the first one, which names the kind of file.
 pub(super) fn rows<'t>(
     path: &'t Path,
     text: &'t str,
@@ -65,13 +65,13 @@ pub(super) fn rows<'t>(
         None => Err(Error::new(
             path.display(),
             format_args!("`{expected}`"),
-            "no row at all",
+            "no row",
             REMEDY,
         )),
     }
 }
 
-/// The text of a file with these rows.
+/// Returns the text of a file with these rows.
 pub(super) fn file(kind: &str, body: &str) -> String {
     format!(
         "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the format is in the docs of abi/src/history.rs.\n\
@@ -79,15 +79,15 @@ pub(super) fn file(kind: &str, body: &str) -> String {
     )
 }
 
-/// Writes the file so that at any time the old or the new one is there, whole. One that stays the
-/// same is not touched.
+/// Replaces the file, so that at any time either the old or the new file exists and is complete. An
+/// unchanged file is not touched.
 pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
     }
     let dir = path.parent().unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // One writer has one name for it: what a killed run left is written over.
+    // There is only one writer, so a file that a killed run left is overwritten.
     let new = dir.join(format!(".{name}.new"));
     let write = |e| Error::io(&new, "write", &e);
     let mut file = fs::File::create(&new).map_err(write)?;
@@ -98,17 +98,17 @@ pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
 }
 
 impl<'t> Row<'t> {
-    /// The columns.
+    /// Returns the columns.
     pub(super) fn columns(self) -> impl Iterator<Item = &'t str> {
         self.text.split('\t')
     }
 
-    /// The first column.
+    /// Returns the first column.
     pub(super) fn word(self) -> &'t str {
         self.columns().next().unwrap_or_default()
     }
 
-    /// The columns after the first, exactly `N` of them.
+    /// Returns the columns after the first, exactly `N` of them.
     pub(super) fn rest<const N: usize>(self, form: &str) -> Result<[&'t str; N]> {
         let mut columns = self.columns().skip(1);
         let mut all = [""; N];
@@ -121,16 +121,16 @@ impl<'t> Row<'t> {
         }
     }
 
-    /// A column as a number.
+    /// Parses a column as a number.
     pub(super) fn number<T: FromStr>(self, column: &str, what: &str) -> Result<T> {
-        // `parse` would take a plus sign.
+        // `parse` would accept a plus sign.
         let parsed = column.parse().ok().filter(|_| !column.starts_with('+'));
         parsed.ok_or_else(|| self.wrong(format_args!("a number for {what}, not `{column}`")))
     }
 
-    /// A column that has to be the number that comes next.
+    /// Checks that a column is the next number.
     pub(super) fn count(self, column: &str, next: usize) -> Result<()> {
-        // A number is written in one way only: without a sign, and without a zero before it.
+        // A number has one form only: without a sign and without leading zeros.
         let plain = column == "0" || !column.starts_with(['0', '+']);
         if plain && column.parse() == Ok(next) {
             return Ok(());
@@ -140,7 +140,7 @@ impl<'t> Row<'t> {
         )))
     }
 
-    /// A column that has to say something.
+    /// Checks that a column is not empty.
     pub(super) fn filled(self, column: &'t str, what: &str) -> Result<&'t str> {
         if column.is_empty() {
             return Err(self.wrong(format_args!("{what}, not an empty column")));
@@ -148,7 +148,7 @@ impl<'t> Row<'t> {
         Ok(column)
     }
 
-    /// The error for this row.
+    /// Creates the error for this row.
     pub(super) fn wrong(self, expected: impl Display) -> Error {
         let found: String = self.text.chars().take(160).collect();
         Error::new(
@@ -160,7 +160,7 @@ impl<'t> Row<'t> {
     }
 }
 
-/// Whether the text can stand in a column.
+/// Tells if a column can contain the text.
 pub(super) fn fits(text: &str) -> bool {
     !text.contains(['\t', '\n', '\r'])
 }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_that_counts_is_written_in_one_way() {
+    fn a_number_has_one_form_only() {
         let row = Row {
             path: Path::new("types.tsv"),
             line: 7,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a history remembers: what the bindings need, and what `headers/watched.toml` names beyond
-//! that.
+//! The scope of a history: what the bindings need, and what `headers/watched.toml` lists in
+//! addition.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::model::Scope;
 use crate::needed::Needed;
 
-/// What is remembered beyond what the bindings need.
+/// The names that are recorded in addition to what the bindings need.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Watched {
@@ -36,7 +36,7 @@ impl Watched {
         })
     }
 
-    /// All that is remembered, each name once and in their order.
+    /// Returns the whole scope, each name once and in alphabetical order.
     pub fn scope(&self, needed: &Needed) -> Scope {
         let needed = needed.scope();
         let all = |a: &[String], b: &[String]| -> Vec<String> {

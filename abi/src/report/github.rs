@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report for a workflow of GitHub's: annotations on standard output, and a summary of the job.
+//! The report for a GitHub workflow: annotations on standard output, and a summary of the job.
 
 use std::fmt::Write as _;
 
 use super::visible::visible;
 use super::{Comparison, DriftReport, Verdict, fold, markdown};
 
-/// How long a job's summary may be; GitHub drops one that is longer than 1 MiB as a whole.
+/// The largest size of a job's summary. GitHub drops a summary of more than 1 MiB.
 const SUMMARY: usize = 1 << 20;
 
-/// What a summary that was cut ends with.
+/// The end of a summary that was cut.
 const CUT: &str = "\n\nCut here: `cargo xtask check-abi --format markdown` shows all.\n";
 
-/// What a workflow is told.
+/// The output for a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Github {
-    /// The annotations, a line each, for standard output.
+    /// The annotations for standard output, one on each line.
     pub annotations: String,
-    /// What is to be appended to the file that `$GITHUB_STEP_SUMMARY` names, in Markdown.
+    /// The Markdown text to append to the file `$GITHUB_STEP_SUMMARY`.
     pub summary: String,
 }
 
-/// The report for a workflow. `file` says which file of the repository a comparison's annotations
-/// stand at.
+/// Renders the report for a workflow. `file` returns the file of the repository that a comparison's
+/// annotations belong to.
 ///
-/// An error needs somebody to change something; what a rebuild mends is a warning, and what keeps
-/// working a notice.
+/// A finding that needs a change is an error. One that a rebuild fixes is a warning, and one that
+/// keeps working a notice.
 pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> Github {
     let mut annotations = String::new();
     for check in &report.checks {
@@ -51,7 +51,7 @@ pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> Git
             };
             let why = finding.accepted.as_ref().unwrap_or(&finding.reason);
             let message = format!("{}: {}: {text}: {why}", check.title(), folded.name);
-            // A line break in a message is escaped by the command's own rules.
+            // A line break in a message is escaped by the rules of the command.
             let message: Vec<_> = message.split('\n').map(visible).collect();
             let message = data(&message.join("\n"));
             let _ = writeln!(
@@ -75,14 +75,14 @@ pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> Git
     }
 }
 
-/// The message of a workflow command: what would end its line is escaped.
+/// Escapes the characters in a message that would end the line of a workflow command.
 fn data(text: &str) -> String {
     text.replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
 
-/// A property of a workflow command: what would end it is escaped, too.
+/// Escapes the characters that would end a property of a workflow command.
 fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_end_a_command_is_escaped() {
+    fn characters_that_end_a_command_are_escaped() {
         assert_eq!(data("50%\r\na: b, c"), "50%25%0D%0Aa: b, c");
         assert_eq!(property("50%\na:b,c"), "50%25%0Aa%3Ab%2Cc");
     }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report as one page that needs nothing else: no network, no other file, and for reading no
-//! JavaScript.
+//! The report as one self-contained page. It needs no network and no other file, and only its
+//! pictures and filters need JavaScript.
 //!
-//! The page is a matrix of checks by types and functions. What a cell says is written once, as an
-//! article, however many kernels it holds for; so is a layout. Pictures are drawn in the browser
-//! when they are asked for, from the layouts that stand in the page as data. So a page of hundreds
-//! of kernels stays small.
+//! The page is a matrix of comparisons by types and functions. The content of a cell is written
+//! once, as an article, for all kernels that share it; so is a layout. The browser draws a picture
+//! on demand, from layouts that the page contains as data. So a page of hundreds of kernels stays
+//! small.
 //!
-//! All names and texts of a report come from files that somebody else may have written: nothing of
-//! them reaches the page but through `escape`.
+//! All names and texts of a report may come from untrusted files. They reach the page only through
+//! `escape`.
 
 mod collect;
 mod data;
@@ -17,7 +17,7 @@ mod page;
 
 use crate::report::DriftReport;
 
-/// The page.
+/// Returns the page.
 pub fn render(report: &DriftReport) -> String {
     let collected = collect::collect(report);
     page::page(report, &collected)

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report as its document: what `--format json` prints, and what shards of a check are merged
-//! from.
+//! The report as a JSON document: the output of `--format json`, and the input of a merge.
 
 use linux_driver_host::{Error, Result};
 
 use super::visible::visible_json;
 use super::{DriftReport, SCHEMA};
 
-/// The report as JSON, with a line break at its end.
+/// Returns the report as JSON, with a line break at its end.
 pub fn render(report: &DriftReport) -> String {
-    // Nothing in it can fail: its maps have strings for keys. Should that change, the reader is
-    // told.
+    // This cannot fail, since the keys of all maps are strings. If that changes, the reader sees
+    // the error.
     let text = serde_json::to_string_pretty(report)
         .unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
     visible_json(&text).into_owned() + "\n"
 }
 
-/// A report that was written so. `location` is what an error calls it.
+/// Parses a report that [`render`] wrote. `location` names it in error messages.
 pub fn read(text: &str, location: &str) -> Result<DriftReport> {
     let report: DriftReport = serde_json::from_str(text).map_err(|error| {
         let remedy = "give a file that `cargo xtask check-abi --format json` wrote";
@@ -27,16 +26,18 @@ pub fn read(text: &str, location: &str) -> Result<DriftReport> {
             location,
             format_args!("a report of schema {SCHEMA}"),
             format_args!("schema {}", report.schema),
-            "write it again with this version of the tool",
+            "create it again with this version of the tool",
         ));
     }
     Ok(report)
 }
 
-/// Several reports as one: shards of a check. Each comparison once, in the order of what was
-/// compared.
+/// Merges the reports of the parts of a divided check. Each comparison occurs once, in a fixed
+/// order.
 ///
-/// Shards that are not all there, each once, are an error: a part would pass for the whole.
+/// # Errors
+///
+/// A part is missing or occurs twice: the result would look complete.
 pub fn merge(reports: impl IntoIterator<Item = DriftReport>) -> Result<DriftReport> {
     let mut all = DriftReport {
         schema: SCHEMA,

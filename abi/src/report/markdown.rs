@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report as Markdown: a table for each comparison, and pictures to unfold. Also what a CI run
-//! shows as its summary.
+//! The report as Markdown: a table for each comparison, and pictures to unfold. CI shows it as its
+//! summary.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::visible::visible;
 use super::{Comparison, DriftReport, Verdict, fold, picture, summary};
 use crate::usage::Role;
 
-/// The report as Markdown.
+/// Returns the report as Markdown.
 pub fn render(report: &DriftReport) -> String {
     let mut out = format!("# ABI drift\n\n{}\n", escape(&summary(report)));
     for check in &report.checks {
@@ -20,7 +20,7 @@ pub fn render(report: &DriftReport) -> String {
             let _ = writeln!(out, "No drift: {}.", check.looked_at.words());
             continue;
         }
-        // What needs nothing is folded away: it is most of it.
+        // Findings that need no action are folded, because they are the majority.
         let folded = fold(&check.findings);
         let (quiet, loud): (Vec<_>, Vec<_>) = folded.iter().partition(|folded| {
             folded.first.verdict == Verdict::Keeps || folded.first.accepted.is_some()
@@ -87,7 +87,7 @@ fn pictures(out: &mut String, check: &Comparison) {
             "\n<details><summary>{} before and after</summary>\n\n",
             html(&visible(name))
         );
-        // Indented text is shown as it is, whatever it holds.
+        // Indented text is shown literally, whatever it contains.
         for row in rows {
             let _ = writeln!(out, "    {}", row.line());
         }
@@ -101,10 +101,10 @@ fn html(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-/// The text with nothing in it that Markdown, a table or HTML would take for its own.
+/// Escapes what Markdown, a table or HTML would interpret.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // A line break within a text says no more than a blank.
+    // A line break in a text means no more than a blank.
     let text = text.replace(['\n', '\r'], " ");
     for c in visible(&text).chars() {
         match c {
@@ -118,7 +118,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// A name as code. In HTML's element, since a code span could be ended by what is in it.
+/// Returns a name as code. It uses HTML's element, since the name could end a code span.
 fn code(text: &str) -> String {
     format!("<code>{}</code>", escape(text))
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_text_is_taken_for_markup() {
+    fn text_cannot_become_markup() {
         assert_eq!(
             escape("__a|b<c>&*`\nd"),
             "\\_\\_a\\|b&lt;c&gt;&amp;\\*\\` d"

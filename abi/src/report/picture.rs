@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A struct before and after, side by side, with the byte that each field starts at.
+//! A picture of a struct before and after, side by side, with the offset of each field in bytes.
 //!
-//! One row a field. What is the same, or moves along with what is above it, is one row for all of
-//! it.
+//! Each row is a field. Fields that are unchanged, or that move together with the field above,
+//! share one row.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -11,34 +11,34 @@ use super::Layouts;
 use super::visible::visible;
 use crate::model::{Field, Type};
 
-/// How wide one side is at most.
+/// The largest width of one side.
 const WIDTH: usize = 46;
 
-/// How many fields in a row may look alike before only the first and the last are drawn.
+/// How many similar fields in a row are drawn; of more, only the first and the last are.
 const RUN: usize = 3;
 
-/// How many rows a picture has at most.
+/// The largest number of rows in a picture.
 const ROWS: usize = 48;
 
-/// What a row shows. It chooses the mark and the colour.
+/// The kind of a row. It decides the mark and the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// The heading, the rule under it, or what stands for fields that are not drawn.
+    /// The heading, the rule under it, or a row for fields that are not drawn.
     Frame,
-    /// In the same place, with the same type.
+    /// The same offset and the same type.
     Same,
-    /// There only before.
+    /// Only before.
     Gone,
-    /// There only after.
+    /// Only after.
     New,
-    /// In another place.
+    /// Another offset.
     Moved,
-    /// In its place, with another type or size.
+    /// The same offset, but another type or size.
     Changed,
 }
 
 impl Mark {
-    /// The character in front of the row.
+    /// Returns the character in front of the row.
     pub fn sign(self) -> char {
         match self {
             Self::Frame | Self::Same => ' ',
@@ -53,20 +53,20 @@ impl Mark {
 /// One row of a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutRow {
-    /// What it shows.
+    /// Its kind.
     pub mark: Mark,
     /// Before.
     pub left: String,
     /// After.
     pub right: String,
-    /// By how many bits the field moved.
+    /// How many bits the field moved.
     pub by_bits: i64,
-    /// The code names the field.
+    /// True if the code names the field.
     pub used: bool,
 }
 
 impl LayoutRow {
-    /// The row as text, in which nothing steers a terminal.
+    /// Returns the row as text, without characters that could control a terminal.
     pub fn line(&self) -> String {
         let (left, right) = (visible(&self.left), visible(&self.right));
         let mut line = String::with_capacity(4 * WIDTH);
@@ -87,8 +87,7 @@ impl LayoutRow {
     }
 }
 
-/// The picture of a type. `used` says of a field's path whether the code names it: such a field is
-/// always drawn.
+/// Draws a type. `used` tells if the code names a field's path: such a field is always drawn.
 pub fn rows(
     name: &str,
     layouts: &Layouts,
@@ -157,7 +156,7 @@ fn fields(type_: Option<&Type>) -> &[Field] {
     type_.map_or(&[], |type_| &type_.fields)
 }
 
-/// A field before and after, of which one can be missing.
+/// A field before and after. One of the two can be missing.
 struct Pair<'a> {
     mark: Mark,
     left: Option<&'a Field>,
@@ -209,14 +208,14 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// Both lists in one: where a field is on one side only, the other is empty there.
+/// Merges both lists. If only one side has a field, the other is empty there.
 fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
     let locations = |fields: &'a [Field]| -> HashMap<&'a str, usize> {
         let names = fields.iter().map(|field| field.name.as_str());
         names.zip(0..).collect()
     };
-    // Most fields stand in the same order on both sides: the maps are made when the first one does
-    // not.
+    // Most fields have the same order on both sides, so the maps are only made at the first
+    // difference.
     let (here, there) = (OnceCell::new(), OnceCell::new());
     let location = |map: &OnceCell<HashMap<&'a str, usize>>, fields: &'a [Field], name: &str| {
         map.get_or_init(|| locations(fields)).get(name).copied()
@@ -234,7 +233,7 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
         }
         let old_to = old.map(|field| location(&there, after, &field.name));
         let new_from = new.map(|field| location(&here, before, &field.name));
-        // Alone on its side: it is not on the other one, or was drawn there already.
+        // The other side lacks it, or was drawn already.
         match (old_to, new_from) {
             (None, None) => break,
             (Some(None), _) => {
@@ -245,7 +244,7 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
                 out.push(Pair::one(Mark::New, None, new));
                 j += 1;
             }
-            // One of the two went past the other: the one that went further.
+            // One of the two moved past the other: the one with the longer way.
             (Some(Some(to)), from) => {
                 let ahead = from.flatten().map(|from| from.checked_sub(i));
                 if to < j || ahead.is_none_or(|ahead| ahead.is_some_and(|ahead| to - j >= ahead)) {
@@ -265,7 +264,7 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
     out
 }
 
-/// "  16    8  name   const char *"
+/// Returns a field as text: "  16    8  name   const char *".
 fn cell(field: &Field) -> String {
     let (byte, bit) = (field.offset_bits / 8, field.offset_bits % 8);
     let text = if field.bitfield {
@@ -293,7 +292,7 @@ fn by(bits: i64) -> String {
 }
 
 fn clip(mut text: String) -> String {
-    // No text has more characters than bytes.
+    // A text never has more characters than bytes.
     if text.len() <= WIDTH || text.chars().count() <= WIDTH {
         return text;
     }

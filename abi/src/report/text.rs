@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report for a terminal: one line a finding, and a picture of each struct that moved.
+//! The report for a terminal: one line for each finding, and a picture of each struct that changed.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,19 +9,19 @@ use super::visible::visible;
 use super::{Comparison, ComparisonKind, DriftReport, Finding, Verdict, fold, summary};
 use crate::usage::Role;
 
-/// Which structs are drawn.
+/// The choice of structs to draw.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pictures {
-    /// None.
+    /// No struct.
     None,
-    /// Those that the code allocates or looks into.
+    /// The structs that the code allocates or whose fields it uses.
     #[default]
     Used,
-    /// All that have another layout.
+    /// All structs whose layouts differ.
     All,
 }
 
-/// How a report is written.
+/// The options of the text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// With colours.
@@ -30,7 +30,7 @@ pub struct Options {
     pub pictures: Pictures,
 }
 
-/// The report as text: each check, and the last line.
+/// Returns the report as text: each comparison, and the last line.
 pub fn render(report: &DriftReport, options: Options) -> String {
     let mut out: String = report
         .checks
@@ -41,7 +41,7 @@ pub fn render(report: &DriftReport, options: Options) -> String {
     out
 }
 
-/// One check of a report.
+/// Returns one comparison of a report as text.
 pub fn one(check: &Comparison, options: Options) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint(options, "1", &visible(&check.title())));
@@ -51,7 +51,7 @@ pub fn one(check: &Comparison, options: Options) -> String {
     out
 }
 
-/// What all of it comes to.
+/// Returns the summary of the report.
 pub fn last_line(report: &DriftReport) -> String {
     format!("{}\n", summary(report))
 }
@@ -90,7 +90,7 @@ fn lines(out: &mut String, check: &Comparison, options: Options) {
                 visible(&texts)
             );
         }
-        // What keeps working needs no reason on each line: the word says it.
+        // A finding that keeps working needs no reason on its line: the word tells it.
         if finding.verdict != Verdict::Keeps || finding.accepted.is_some() {
             let why = finding
                 .accepted

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Names and texts of others, made visible: BTF may hold any bytes, and a name must neither steer a
-//! terminal nor look like another one.
+//! Escaping of untrusted names and texts. BTF may contain any bytes, and a name must neither
+//! control a terminal nor look like another one.
 
 use std::borrow::Cow;
 
-/// The text with each character that cannot be seen, or that changes how others are seen, shown as
-/// its code.
+/// Returns the text with each invisible or misleading character replaced by its code.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    // Nearly all texts are plain, and bytes are looked at faster than characters.
+    // Almost all texts are plain, and checking bytes is faster than checking characters.
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || !text.contains(misleads) {
         return Cow::Borrowed(text);
     }
@@ -22,9 +21,9 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A JSON document with such characters as escapes: it stays the same document.
+/// Escapes such characters in a JSON document, which stays the same document.
 pub fn visible_json(text: &str) -> Cow<'_, str> {
-    // JSON has escapes already for those below a blank, and line breaks only between its parts.
+    // JSON already escapes the control characters, and has line breaks only between its parts.
     let hidden = |c: char| misleads(c) && c != '\n';
     if !text.contains(hidden) {
         return Cow::Borrowed(text);
@@ -43,7 +42,7 @@ pub fn visible_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character cannot be seen, or changes how others are seen.
+/// Tells if a character is invisible, or changes how others look.
 fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
@@ -55,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_steers_a_terminal_is_shown() {
+    fn control_characters_are_shown() {
         assert!(matches!(visible("pci_dev → …"), Cow::Borrowed(_)));
         assert_eq!(
             visible("a\u{1b}[31m\u{7}\n\u{9b}1m\u{202e}b"),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Each integer of C's is known by its size and sign: one that is not would agree with anything.
+//! Tests of C's integers. Each must be known by size and sign, since an unknown one would agree
+//! with any type.
 
 use super::{Shape, builtin, integer, tag};
 use crate::model::{Abi, Kind, Type};
 
-/// C's integers as BTF and DWARF spell them, with the size in bytes, and whether they have a sign
-/// where that counts.
+/// C's integers in the spelling of BTF and DWARF, each with its size in bytes and its sign. The
+/// sign is `None` if it does not count.
 const INTEGERS: &[(&str, u64, Option<bool>)] = &[
     ("char", 1, None),
     ("signed char", 1, None),
@@ -56,13 +57,13 @@ fn an_enum_is_an_integer_of_its_size() {
     };
     abi.types.insert("wide".to_owned(), type_.into());
     assert_eq!(integer(&abi, "enum wide"), Some((8, None)));
-    // What is not known has the size that C gives it where nothing else is said.
+    // An unknown enum has C's default size.
     assert_eq!(integer(&abi, "enum other"), Some((4, None)));
     assert_eq!(integer(&abi, "struct wide"), None);
 }
 
 #[test]
-fn a_tag_is_what_stands_after_its_word() {
+fn a_tag_is_the_name_after_the_keyword() {
     assert_eq!(tag("struct device"), Some("device"));
     assert_eq!(tag("union either"), Some("either"));
     assert_eq!(
@@ -125,7 +126,7 @@ fn dimensions_and_parentheses_are_counted() {
     }
 }
 
-/// Says if these spellings of Rust and of C are known to be the same type.
+/// Tells if these spellings of Rust and of C are known to be the same type.
 fn agree(rust: &str, c: &str) -> bool {
     let abi = Abi::default();
     super::likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c)) == super::Likeness::Same
@@ -141,14 +142,14 @@ fn arrays_agree_by_their_elements_and_their_number() {
 }
 
 #[test]
-fn a_struct_may_lack_its_word_and_no_other() {
+fn only_a_struct_may_lack_its_keyword() {
     assert!(agree("struct device", "device") && agree("union either", "either"));
     assert!(!agree("struct device", "int") && !agree("int", "struct device"));
     assert!(agree("struct either", "union either") && !agree("struct device", "union either"));
 }
 
 #[test]
-fn what_is_called_agrees_in_each_part() {
+fn functions_agree_in_each_part() {
     assert!(agree(
         "int (*)(unsigned int, ...)",
         "int (*)(enum state, ...)"
@@ -164,7 +165,7 @@ fn what_is_called_agrees_in_each_part() {
 }
 
 #[test]
-fn what_is_known_to_differ_is_no_matter_of_evidence() {
+fn a_known_difference_needs_no_more_evidence() {
     let mut c = Abi::default();
     let alias = Type {
         kind: Kind::Typedef,
@@ -192,7 +193,7 @@ fn what_is_known_to_differ_is_no_matter_of_evidence() {
 }
 
 #[test]
-fn a_function_is_no_pointer_to_one() {
+fn a_function_is_not_a_function_pointer() {
     let function = |returns: &str, param: &str| Shape::Function {
         returns: Box::new(Shape::Named(returns.to_owned())),
         params: vec![Shape::Named(param.to_owned())],
@@ -202,7 +203,7 @@ fn a_function_is_no_pointer_to_one() {
 }
 
 #[test]
-fn what_is_nested_too_deep_is_not_taken_apart() {
+fn deeply_nested_types_are_not_parsed() {
     let stars = |count: usize| Shape::of(&format!("int {}", "*".repeat(count)));
     assert!(matches!(stars(1000), Shape::Pointer(_)));
     let nested = |depth: usize| format!("{}int{}", "int (*)(".repeat(depth), ")".repeat(depth));

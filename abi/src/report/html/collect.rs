@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the page is made of: columns, and what the cells say, each once.
+//! The content of the page: columns, and the different contents of their cells.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::report::{Comparison, DriftReport, Finding, Layouts, Subject, Verdict};
 use crate::usage::Role;
 
-/// What a column is of.
+/// The kind of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Group {
     Types,
-    /// Functions, and the symbols that they are exported as.
+    /// Functions and their exported symbols.
     Functions,
     Constants,
     /// A module as a whole.
     Module,
 }
 
-/// A column: all that is said of one name.
+/// A column: all findings about one name.
 pub(super) struct Column<'r> {
     pub group: Group,
     pub name: &'r str,
-    /// The gravest verdict in it, of what is not accepted.
+    /// The gravest verdict in it, ignoring accepted findings.
     pub verdict: Option<Verdict>,
-    /// How many checks have found something.
+    /// The number of comparisons with findings.
     pub rows: usize,
     /// The numbers of its variants.
     pub variants: Vec<usize>,
 }
 
 impl Column<'_> {
-    /// What stands over it.
+    /// Returns the heading.
     pub(super) fn label(&self) -> String {
         match self.group {
             Group::Functions => format!("{}()", self.name),
@@ -40,33 +40,33 @@ impl Column<'_> {
     }
 }
 
-/// What cells of one column say, all in the same words.
+/// A content that several cells of one column share.
 pub(super) struct Variant<'r> {
     pub column: usize,
     pub findings: Vec<&'r Finding>,
     pub verdict: Option<Verdict>,
-    /// Whether it is about something that the code uses, or provides the memory of.
+    /// True if the code uses the item, or provides its memory.
     pub used: bool,
     pub layouts: Option<&'r Layouts>,
-    /// The checks that say so, by number.
+    /// The numbers of the comparisons with this content.
     pub rows: Vec<usize>,
 }
 
-/// A row's name in a link: that of the kernel, with more where several rows have it.
+/// A row. Its key in links is the kernel's name, made unique if several rows have the same.
 pub(super) struct Row {
     pub key: String,
-    /// By column, the number of the variant.
+    /// The number of the variant, by column.
     pub cells: BTreeMap<usize, usize>,
 }
 
-/// What the page is made of.
+/// The content of the page.
 pub(super) struct Collected<'r> {
     pub columns: Vec<Column<'r>>,
     pub variants: Vec<Variant<'r>>,
     pub rows: Vec<Row>,
 }
 
-/// The column of a finding.
+/// Returns the column of a finding.
 fn column_of(finding: &Finding) -> (Group, &str) {
     let name = finding.name.as_str();
     match finding.subject {
@@ -78,7 +78,7 @@ fn column_of(finding: &Finding) -> (Group, &str) {
     }
 }
 
-/// The gravest verdict of what is not accepted.
+/// Returns the gravest verdict, ignoring accepted findings.
 fn gravest(findings: &[&Finding]) -> Option<Verdict> {
     let open = findings.iter().filter(|finding| finding.accepted.is_none());
     open.map(|finding| finding.verdict).max()
@@ -98,8 +98,7 @@ pub(super) fn collect(report: &DriftReport) -> Collected<'_> {
         variants: Vec::new(),
         rows: keys(report),
     };
-    // What is the same in two cells is the same text of data: types of findings have no order or
-    // hash of their own.
+    // Equal cells have equal texts. The types of findings have no order and no hash of their own.
     let mut known: HashMap<(usize, String), Vec<usize>> = HashMap::new();
     for (row, (check, cells)) in report.checks.iter().zip(by_row).enumerate() {
         for ((group, name), findings) in cells {
@@ -135,7 +134,7 @@ pub(super) fn collect(report: &DriftReport) -> Collected<'_> {
     collected
 }
 
-/// The findings of a check by column.
+/// Returns the findings of a comparison by column.
 fn cells(check: &Comparison) -> BTreeMap<(Group, &str), Vec<&Finding>> {
     let mut cells: BTreeMap<(Group, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in &check.findings {
@@ -144,7 +143,7 @@ fn cells(check: &Comparison) -> BTreeMap<(Group, &str), Vec<&Finding>> {
     cells
 }
 
-/// The columns, the gravest first in each group.
+/// Returns the columns of each group, the gravest first.
 fn columns<'r>(by_row: &[BTreeMap<(Group, &'r str), Vec<&'r Finding>>]) -> Vec<Column<'r>> {
     let mut columns: BTreeMap<(Group, &str), Column<'r>> = BTreeMap::new();
     for (&(group, name), findings) in by_row.iter().flatten() {
@@ -169,12 +168,12 @@ fn columns<'r>(by_row: &[BTreeMap<(Group, &'r str), Vec<&'r Finding>>]) -> Vec<C
     columns
 }
 
-/// All of what is said in a cell, as one text.
+/// Returns the whole content of a cell as one text.
 fn words(findings: &[&Finding]) -> String {
     serde_json::to_string(findings).unwrap_or_default()
 }
 
-/// The rows' names in links, each only once.
+/// Returns unique names of the rows for links.
 fn keys(report: &DriftReport) -> Vec<Row> {
     let mut count: HashMap<&str, usize> = HashMap::new();
     for check in &report.checks {

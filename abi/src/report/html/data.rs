@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the pictures are drawn from, as compact JSON: each string, and each layout, once.
+//! The data of the pictures as compact JSON. It contains each string and each layout once.
 //!
-//! `s`: strings. `l`: layouts, `[kind, size, align, [name, offset, bits, type, bit field, …]]`,
-//! strings as numbers in `s`, offsets in bits. `v`: by variant, nothing or
-//! `[name, before, after, [used…], [from, to, …]]`, layouts as numbers in `l` or -1; the last are
-//! the fields that have another name after.
+//! - `s`: the strings.
+//! - `l`: the layouts, `[kind, size, align, [name, offset, bits, type, bit field, …]]`. Strings are
+//!   numbers in `s`, offsets are in bits.
+//! - `v`: the variants, null or `[name, before, after, [used…], [from, to, …]]`. Layouts are
+//!   numbers in `l` or -1. The last list contains the fields that were renamed.
 
 use std::collections::HashMap;
 
@@ -54,7 +55,7 @@ impl<'r> Shared<'r> {
     }
 }
 
-/// The data of all pictures.
+/// Returns the data of all pictures.
 pub(super) fn data(collected: &Collected<'_>) -> String {
     let mut shared = Shared::default();
     let mut variants = Vec::new();

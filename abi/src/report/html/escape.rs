@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Text of others, made harmless: for HTML, and for JSON inside a script element.
+//! Escaping of untrusted text, for HTML and for JSON in a script element.
 
 use std::fmt::{self, Display, Write};
 
@@ -7,8 +7,8 @@ use crate::report::visible::visible;
 
 /// A text for HTML, between tags or in a quoted attribute.
 ///
-/// Control characters, and those that turn the direction of writing, are shown as what they are: a
-/// name must not look like another one.
+/// Control characters, and those that change the writing direction, are shown as codes. So a name
+/// cannot look like another one.
 pub(super) struct Text<T>(pub T);
 
 impl<T: AsRef<str>> Display for Text<T> {
@@ -28,14 +28,13 @@ impl<T: AsRef<str>> Display for Text<T> {
     }
 }
 
-/// JSON for a script element: no character of it can end the element, open a comment, or end a line
-/// of a script.
+/// Escapes JSON for a script element. No character can then end the element, open a comment, or end
+/// a line of a script.
 pub(super) fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            // Outside of strings JSON has none of these, and in one the escape is the same
-            // character.
+            // JSON has these characters only in strings, where the escape means the same character.
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
                 out.push_str("\\u");
                 let code = u32::from(c);

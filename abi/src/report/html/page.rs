@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The page's text: all that is read without JavaScript.
+//! The text of the page: all that is readable without JavaScript.
 
 use std::fmt::Write;
 
@@ -14,10 +14,11 @@ const STYLE: &str = include_str!("page.css");
 const DRAWING: &str = include_str!("draw.js");
 const SCRIPT: &str = include_str!("page.js");
 
-/// How many runs of kernels an article names before it only counts.
+/// How many runs of kernels an article lists before it gives only their number.
 const RUNS: usize = 12;
 
-/// How a verdict stands in a cell: a class for the colour, and a letter for those who see none.
+/// Returns the mark of a verdict in a cell: a class for the colour, and a letter for readers who do
+/// not see colours.
 fn mark(verdict: Option<Verdict>) -> (&'static str, &'static str, &'static str) {
     match verdict {
         Some(Verdict::Keeps) => ("k", "K", "keeps"),
@@ -29,17 +30,15 @@ fn mark(verdict: Option<Verdict>) -> (&'static str, &'static str, &'static str) 
     }
 }
 
-/// What a verdict means, for the legend.
+/// Returns the meaning of a verdict, for the legend.
 fn meaning(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Keeps) => "drift; the same object keeps working",
         Some(Verdict::Rebuild) => "the same source, compiled again, works",
-        Some(Verdict::NotJudged) => {
-            "it has to be compiled again; whether its source fits is not judged"
-        }
+        Some(Verdict::NotJudged) => "it has to be compiled again; its source was not judged",
         Some(Verdict::Source) => "the source has to change",
-        Some(Verdict::NoEvidence) => "it cannot be said: never a pass",
-        None => "all of it is in the list of accepted drift",
+        Some(Verdict::NoEvidence) => "there is not enough evidence; this never passes",
+        None => "all findings are in the list of accepted drift",
     }
 }
 
@@ -52,7 +51,7 @@ const MARKS: [Option<Verdict>; 6] = [
     None,
 ];
 
-// Writing to a String never fails; the macro keeps that out of sight.
+// Writing to a String never fails, so the macro drops the result.
 macro_rules! put {
     ($out:expr, $($arg:tt)*) => {{ let _ = write!($out, $($arg)*); }};
 }
@@ -122,7 +121,7 @@ fn head(report: &DriftReport, out: &mut String) {
     if let Some(against) = one_side(report) {
         fact("before", against.to_owned());
     }
-    fact("looked at, all told", looked_at.words());
+    fact("compared in total", looked_at.words());
     if !report.tool.is_empty() {
         fact("tool", report.tool.clone());
     }
@@ -132,7 +131,7 @@ fn head(report: &DriftReport, out: &mut String) {
         .iter()
         .filter(|check| check.findings.is_empty())
         .count();
-    out.push_str("<table class=\"totals\"><caption>Verdicts, by the gravest of each comparison</caption>\n<tr><th scope=\"col\">Verdict</th><th scope=\"col\">Comparisons</th><th scope=\"col\">Findings</th><th scope=\"col\">It means</th></tr>\n");
+    out.push_str("<table class=\"totals\"><caption>Verdicts, by the gravest of each comparison</caption>\n<tr><th scope=\"col\">Verdict</th><th scope=\"col\">Comparisons</th><th scope=\"col\">Findings</th><th scope=\"col\">Meaning</th></tr>\n");
     for verdict in MARKS {
         let (class, letter, word) = mark(verdict);
         let checks = report
@@ -152,11 +151,11 @@ fn head(report: &DriftReport, out: &mut String) {
     }
     put!(
         out,
-        "<tr><th scope=\"row\"><b class=\"m\" aria-hidden=\"true\">·</b> nothing found</th><td>{clean}</td><td>0</td><td>what was looked at is the same</td></tr>\n</table>\n</header>\n"
+        "<tr><th scope=\"row\"><b class=\"m\" aria-hidden=\"true\">·</b> nothing found</th><td>{clean}</td><td>0</td><td>no difference was found</td></tr>\n</table>\n</header>\n"
     );
 }
 
-/// The other side, if it is one and the same for all.
+/// Returns the other side, if all comparisons share it.
 fn one_side(report: &DriftReport) -> Option<&str> {
     let (first, rest) = report.checks.split_first()?;
     let same = |check: &Comparison| check.against == first.against && check.kind == first.kind;
@@ -171,7 +170,7 @@ fn filters(collected: &Collected<'_>, out: &mut String) {
         "<form id=\"filters\" aria-label=\"What is shown\" hidden>\n",
         "<label>Kernel <input type=\"search\" name=\"kernel\" placeholder=\"6.12\" autocomplete=\"off\" spellcheck=\"false\"></label>\n",
         "<label>Flavour, architecture <input type=\"search\" name=\"flavour\" placeholder=\"amd64 !rt\" autocomplete=\"off\" spellcheck=\"false\" ",
-        "title=\"Words of the kernel’s name, all of which have to be there; those after ! must not\"></label>\n",
+        "title=\"The kernel’s name must contain each of these words, and none after a !\"></label>\n",
         "<label>Name <input type=\"search\" name=\"name\" placeholder=\"pci_dev\" autocomplete=\"off\" spellcheck=\"false\"></label>\n",
         "<fieldset><legend>Verdict</legend>\n",
     ));
@@ -191,7 +190,7 @@ fn filters(collected: &Collected<'_>, out: &mut String) {
 fn matrix(report: &DriftReport, collected: &Collected<'_>, out: &mut String) {
     out.push_str("<h2 id=\"matrix-title\">Kernels by types and functions</h2>\n");
     if collected.rows.is_empty() {
-        out.push_str("<p class=\"none\">Nothing was compared, so nothing is known.</p>\n");
+        out.push_str("<p class=\"none\">Nothing was compared.</p>\n");
         return;
     }
     out.push_str("<noscript><p class=\"note\">Without JavaScript there are no filters and no pictures of layouts. A cell leads to its findings below.</p></noscript>\n");
@@ -346,7 +345,7 @@ fn role_word(role: Role) -> &'static str {
     }
 }
 
-/// Kernels, those that follow one another in the report as one run: "first … last (7)".
+/// Lists kernels; those that follow each other in the report become one run: "first … last (7)".
 fn runs(report: &DriftReport, rows: &[usize]) -> String {
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for &row in rows {

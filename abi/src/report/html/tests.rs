@@ -70,7 +70,7 @@ fn report(checks: Vec<Comparison>) -> DriftReport {
     }
 }
 
-/// What stands between two texts, each time.
+/// Returns each text between `start` and `end`.
 fn between<'a>(page: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     page.split(start)
         .skip(1)
@@ -79,7 +79,7 @@ fn between<'a>(page: &'a str, start: &str, end: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn text_of_others_cannot_become_html() {
+fn untrusted_text_cannot_become_html() {
     assert_eq!(
         Text("<a b=\"'&'\">").to_string(),
         "&lt;a b=&quot;&#39;&amp;&#39;&quot;&gt;"
@@ -96,7 +96,7 @@ fn json_cannot_end_its_script() {
 }
 
 #[test]
-fn a_name_stays_a_name() {
+fn a_name_cannot_become_markup() {
     let name = "x\"><img src=x onerror=alert(1)></script>";
     let page = render(&report(vec![check(
         name,
@@ -130,7 +130,7 @@ fn nothing_is_loaded() {
 }
 
 #[test]
-fn a_cell_leads_to_what_it_says() {
+fn a_cell_links_to_its_findings() {
     let kernels = [
         ("k1", Verdict::Keeps),
         ("k2", Verdict::Source),
@@ -146,13 +146,13 @@ fn a_cell_leads_to_what_it_says() {
     assert_eq!(
         page.matches("unmistakable").count(),
         1,
-        "a name and a layout stand there once"
+        "a name and a layout occur once"
     );
     assert!(page.contains("<p class=\"in\">In 2 comparisons: k2, k3</p>"));
 }
 
 #[test]
-fn what_is_accepted_is_no_drift_but_is_seen() {
+fn accepted_drift_is_visible_but_does_not_count() {
     let mut accepted = finding("t", Verdict::Source);
     accepted.accepted = Some("known since spring".to_owned());
     let page = render(&report(vec![check("k", vec![accepted])]));
@@ -161,7 +161,7 @@ fn what_is_accepted_is_no_drift_but_is_seen() {
 }
 
 #[test]
-fn rows_of_one_kernel_have_names_of_their_own() {
+fn rows_of_one_kernel_have_unique_names() {
     let mut other = check("k", Vec::new());
     other.against = "bindings".to_owned();
     let page = render(&report(vec![check("k", Vec::new()), other.clone(), other]));
@@ -172,16 +172,16 @@ fn rows_of_one_kernel_have_names_of_their_own() {
 }
 
 #[test]
-fn an_empty_report_says_that_nothing_is_known() {
+fn an_empty_report_says_that_nothing_was_compared() {
     let page = render(&DriftReport::default());
-    assert!(page.contains("Nothing was compared, so nothing is known."));
+    assert!(page.contains("Nothing was compared."));
     assert!(!page.contains("<table id=\"matrix\""));
     let clean = render(&report(vec![check("k", Vec::new())]));
     assert!(clean.contains("No difference was found."));
 }
 
 #[test]
-fn hundreds_of_kernels_are_one_small_page() {
+fn a_page_of_hundreds_of_kernels_is_small() {
     let types: Vec<String> = (0..100)
         .map(|number| format!("some_structure_{number}"))
         .collect();
