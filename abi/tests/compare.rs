@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two kernels beside each other, what is said of them, and in which words and formats.
+//! Tests of the comparison of two kernels, its words and its formats.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,12 +16,12 @@ use linux_driver_abi::report::{
 use linux_driver_abi::usage::Role;
 use linux_driver_abi::{Usage, compare};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const NAMES: (&str, &str) = ("6.1.0-49-amd64", "6.1.0-50-amd64");
 
-/// A struct of fields, each with its type and its place and width in bytes.
+/// Builds a struct from fields: the name, type, offset and width in bytes of each.
 fn structure(size: u64, fields: &[(&str, &str, u64, u64)]) -> Type {
     Type {
         kind: Kind::Struct,
@@ -96,7 +96,7 @@ fn check(before: &Abi, after: &Abi, usage: &Usage) -> Comparison {
     compare::kernels(before, after, usage, NAMES)
 }
 
-/// The finding with this name, which has to be the only one of it.
+/// Returns the finding with this name. There must be exactly one.
 #[track_caller]
 fn finding<'a>(check: &'a Comparison, name: &str) -> &'a Finding {
     let mut found = check.findings.iter().filter(|finding| finding.name == name);
@@ -120,7 +120,7 @@ fn report(checks: Vec<Comparison>) -> DriftReport {
     }
 }
 
-/// A `pci_driver` that begins with a list node, and one that does not.
+/// Builds a `pci_driver` that begins with a list node, and one that does not.
 fn pci_drivers() -> (Abi, Abi) {
     let driver = |at: u64| {
         let rest = [
@@ -192,12 +192,12 @@ fn the_role_decides_what_a_shift_means() {
         verdict(&allocating(&["pci_driver"])),
         (Some(Verdict::Rebuild), 1)
     );
-    // What is named and gone is graver, and said for itself.
+    // A named field that was removed is graver, and has a finding of its own.
     assert_eq!(
         verdict(&touching("pci_driver", &["node"])).0,
         Some(Verdict::Source)
     );
-    // One that is named and that neither has: the code would not compile, so the usage is of
+    // Neither side has this named field. The code would not compile, so the usage belongs to
     // another kernel.
     let nowhere = check(&after, &before, &touching("pci_driver", &["no_such"]));
     assert_eq!(
@@ -225,7 +225,7 @@ fn the_stride_of_an_array_that_is_touched_is_compiled_in() {
         "{:#?}",
         found.findings
     );
-    // A struct that is held and grows has its start where it was.
+    // A struct that is held by value and grows keeps its offset.
     let of = |inner: u64| {
         let fields = [("dev", "struct device", 0, inner), ("irq", "int", inner, 4)];
         abi(&[
@@ -285,7 +285,7 @@ fn another_architecture_is_drift() {
 }
 
 #[test]
-fn a_part_is_not_merged_as_the_whole() {
+fn an_incomplete_set_of_shards_is_not_merged() {
     let shard = |shard: &str| DriftReport {
         shard: Some(shard.to_owned()),
         ..example()
@@ -306,7 +306,7 @@ fn a_part_is_not_merged_as_the_whole() {
 }
 
 #[test]
-fn a_shift_because_of_what_is_held_names_what_grew() {
+fn a_shift_names_the_inner_type_that_grew() {
     let lock = |size| Type {
         target: None,
         ..structure(size, &[("raw", "int", 0, size)])
@@ -341,7 +341,7 @@ fn a_shift_because_of_what_is_held_names_what_grew() {
         "dynids (struct pci_dynids) grew by 24 B, because of spinlock_t, so 1 later field moves by +24; \
          its size goes from 40 to 64"
     );
-    // Held by value in what the driver allocates, all of these are its own.
+    // The driver allocates the outer struct, so it allocates these too.
     assert!(
         check
             .findings
@@ -389,7 +389,7 @@ fn bit_fields_move_in_bits() {
 }
 
 #[test]
-fn a_field_that_went_is_seen_though_the_size_stays() {
+fn a_removed_field_is_found_although_the_size_stays() {
     let (full, less) = (
         abi(&[(
             "bus_type",
@@ -410,7 +410,7 @@ fn a_field_that_went_is_seen_though_the_size_stays() {
 }
 
 #[test]
-fn fields_that_change_places_are_not_a_shift_of_all() {
+fn fields_that_swap_offsets_are_not_a_shift_of_all() {
     let side = |order: &[&'static str]| {
         let fields: Vec<_> = order
             .iter()
@@ -476,7 +476,7 @@ fn types_of_fields_differ_in_several_ways() {
         (Retyping::SameSize, Verdict::Source)
     );
 
-    // The old type is still there, beside the new one: a union.
+    // The old type still exists beside the new one, in a union.
     let before = of("struct list_head");
     let fields = [
         ("f", "struct rb_node", 0, 8),
@@ -490,7 +490,7 @@ fn types_of_fields_differ_in_several_ways() {
 }
 
 #[test]
-fn a_field_with_another_name_at_its_place_was_renamed() {
+fn a_field_with_another_name_at_its_offset_was_renamed() {
     let of = |name: &'static str| abi(&[("t", structure(8, &[(name, "struct x *", 0, 8)]))]);
     let check = check(
         &of("__p_data"),
@@ -597,7 +597,7 @@ fn exported_inline_and_macro_are_told_apart() {
 }
 
 #[test]
-fn symbols_tell_what_the_loader_asks_for() {
+fn symbols_have_the_conditions_of_the_loader() {
     let symbol = |crc, gpl, namespace: Option<&str>| Symbol {
         crc,
         module: "vmlinux".into(),
@@ -642,14 +642,14 @@ fn symbols_tell_what_the_loader_asks_for() {
     assert_eq!(verdict("space"), Some(Verdict::Source));
     assert_eq!(verdict("gone"), Some(Verdict::Source));
     assert_eq!(verdict("Module.symvers"), Some(Verdict::Keeps));
-    // What it takes is still not known, except by an equal checksum.
+    // Its parameters are still unknown; only an equal checksum is evidence.
     let unknown = check_all
         .findings
         .iter()
         .filter(|finding| finding.verdict == Verdict::NoEvidence);
     let unknown: Vec<&str> = unknown.map(|finding| finding.name.as_str()).collect();
     assert_eq!(unknown, ["crc"]);
-    // A list that is missing says nothing, and that is no pass.
+    // A missing list proves nothing, so it does not pass.
     let missing = check(&before, &Abi::default(), &calling(&["crc"]));
     assert_eq!(
         finding(&missing, "Module.symvers").verdict,
@@ -658,7 +658,7 @@ fn symbols_tell_what_the_loader_asks_for() {
 }
 
 #[test]
-fn a_function_that_is_gone_from_all_lists_is_gone() {
+fn a_function_missing_from_all_lists_was_removed() {
     let symbol = Symbol {
         crc: None,
         module: "vmlinux".into(),
@@ -677,7 +677,7 @@ fn a_function_that_is_gone_from_all_lists_is_gone() {
         ..Abi::default()
     };
     let (before, mut after) = (with(&["f", "g"], &["f", "g"]), with(&["g"], &["g"]));
-    // Nobody looked for it there.
+    // It was not looked for there.
     let unasked = check(&before, &after, &calling(&["f"]));
     assert!(
         unasked
@@ -697,7 +697,7 @@ fn a_function_that_is_gone_from_all_lists_is_gone() {
         (&finding(&gone, "f").change, finding(&gone, "f").verdict),
         (&Change::Removed, Verdict::Source)
     );
-    // Type information alone does not say whether a header has it now.
+    // Type information alone does not tell if a header defines it now.
     let unsure = check(
         &with(&["f", "g"], &[]),
         &with(&["g"], &[]),
@@ -730,7 +730,7 @@ fn constants_are_compiled_in() {
     assert_eq!(finding(&both, "IRQF_SHARED").verdict, Verdict::Rebuild);
     assert_eq!(finding(&both, "GONE").verdict, Verdict::Source);
     assert_eq!(both.findings.len(), 2);
-    // No headers at hand on one side: not one constant is gone.
+    // One side has no headers, but that does not mean that its constants were removed.
     let without = check(&before, &abi(&[("t", structure(8, &[]))]), &usage);
     let no_evidence = finding(&without, "constants");
     assert_eq!(
@@ -746,7 +746,7 @@ fn constants_are_compiled_in() {
 }
 
 #[test]
-fn enumerators_that_nobody_uses_are_one_finding() {
+fn unused_enumerators_are_one_finding() {
     let of = |values: &[(&str, i128)]| {
         let values = values
             .iter()
@@ -776,7 +776,7 @@ fn enumerators_that_nobody_uses_are_one_finding() {
 }
 
 #[test]
-fn what_is_not_known_is_never_a_pass() {
+fn unknown_facts_never_pass() {
     let with = |why: &str| {
         let mut side = abi(&[("known", structure(8, &[]))]);
         side.no_evidence.insert("type lost".into(), why.into());
@@ -791,7 +791,7 @@ fn what_is_not_known_is_never_a_pass() {
         &Usage::default(),
     );
     assert_eq!(finding(&ambiguous, "lost").verdict, Verdict::NoEvidence);
-    // In neither kernel, and nobody uses it: nothing that could drift. If somebody does, it is no
+    // Neither kernel has it, and it is not used, so nothing can drift. If it is used, it does not
     // pass.
     assert_eq!(
         check(&with(ABSENT), &with(ABSENT), &Usage::default()).findings,
@@ -799,7 +799,7 @@ fn what_is_not_known_is_never_a_pass() {
     );
     let used = check(&with(ABSENT), &with(ABSENT), &allocating(&["lost"]));
     assert_eq!(finding(&used, "lost").verdict, Verdict::NoEvidence);
-    // Not asked for on one side, or on any.
+    // It was not asked for on one side, or on both.
     let unasked = check(
         &known,
         &abi(&[("known", structure(8, &[]))]),
@@ -813,7 +813,7 @@ fn what_is_not_known_is_never_a_pass() {
     );
     assert_eq!(finding(&nowhere, "nowhere").verdict, Verdict::NoEvidence);
     assert_eq!(finding(&nowhere, "nowhere_f").verdict, Verdict::NoEvidence);
-    // Nothing at all.
+    // Nothing was compared.
     assert_eq!(
         check(&Abi::default(), &Abi::default(), &Usage::default()).verdict(),
         Some(Verdict::NoEvidence)
@@ -822,7 +822,7 @@ fn what_is_not_known_is_never_a_pass() {
 }
 
 #[test]
-fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
+fn facts_that_a_source_cannot_describe_are_outside_the_scope() {
     let constant = Constant {
         value: 1,
         source: Origin::Compiler,
@@ -884,7 +884,7 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
             Conclusion::Holds
         );
     }
-    // Asked for by name, it is no pass.
+    // A part that was asked for by name does not pass.
     let wanted = scoped(
         (&types, no_constants),
         (&types, no_constants),
@@ -892,7 +892,7 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
     );
     assert_eq!(finding(&wanted, "constants").verdict, Verdict::NoEvidence);
     assert_eq!(wanted.findings.len(), 1, "{:#?}", wanted.findings);
-    // A source that ought to have said it and did not is no pass either.
+    // A source that should have described it, and did not, does not pass either.
     let broken = scoped((&full, Says::ALL), (&types, Says::ALL), None);
     assert_eq!(finding(&broken, "constants").verdict, Verdict::NoEvidence);
     let mut vain = full.clone();
@@ -901,7 +901,7 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
         .insert("type lost".into(), "two definitions".into());
     let lost = scoped((&full, Says::ALL), (&vain, Says::ALL), None);
     assert_eq!(finding(&lost, "lost").verdict, Verdict::NoEvidence);
-    // Drift inside of the scope is found.
+    // Drift inside the scope is found.
     let mut moved = types.clone();
     moved
         .functions
@@ -910,7 +910,7 @@ fn what_a_source_cannot_say_is_outside_of_the_stated_scope() {
     assert_eq!(finding(&drift, "f").verdict, Verdict::Source);
 }
 
-/// Findings of three weights, with characters that formats have to escape.
+/// Builds findings of three weights, with characters that formats have to escape.
 fn example() -> DriftReport {
     let (before, after) = pci_drivers();
     let mut shifted = check(
@@ -933,7 +933,7 @@ fn example() -> DriftReport {
 }
 
 #[test]
-fn the_outcome_follows_the_gravest_open_finding() {
+fn the_conclusion_follows_the_gravest_open_finding() {
     let with = |verdicts: &[Verdict]| {
         let mut report = example();
         let blank = report.checks[0].findings[0].clone();
@@ -969,7 +969,7 @@ fn the_outcome_follows_the_gravest_open_finding() {
 }
 
 #[test]
-fn the_text_has_a_line_a_finding_and_a_picture() {
+fn the_text_has_one_line_per_finding_and_a_picture() {
     let out = text::render(&example(), text::Options::default());
     for line in [
         "6.1.0-49-amd64 → 6.1.0-50-amd64",
@@ -1000,7 +1000,7 @@ fn the_text_has_a_line_a_finding_and_a_picture() {
 }
 
 #[test]
-fn a_picture_leaves_out_what_is_alike() {
+fn a_picture_leaves_out_similar_rows() {
     let names: Vec<String> = (0..20).map(|number| format!("f{number}")).collect();
     let side = |start: u64| {
         let fields: Vec<_> = names
@@ -1032,7 +1032,7 @@ fn a_picture_leaves_out_what_is_alike() {
 }
 
 #[test]
-fn a_report_survives_its_document() {
+fn a_report_is_the_same_after_json() {
     let report = example();
     assert_eq!(json::read(&json::render(&report), "x").unwrap(), report);
     let merged = json::merge([report.clone(), report.clone()]).unwrap();
@@ -1077,7 +1077,7 @@ fn annotations_are_one_line_each() {
 }
 
 #[test]
-fn markdown_escapes_what_would_be_markup() {
+fn markdown_escapes_markup() {
     let out = markdown::render(&example());
     assert!(
         out.contains(
@@ -1096,11 +1096,17 @@ fn markdown_escapes_what_would_be_markup() {
 }
 
 #[test]
-fn sarif_has_what_its_schema_asks_for() {
+fn sarif_has_the_required_fields() {
     let mut report = example();
     report.checks[0].findings[0].accepted = Some("known".into());
     let document: serde_json::Value =
-        serde_json::from_str(&sarif::render(&report, &|_| "a b/abi.json".into())).unwrap();
+        serde_json::from_str(&sarif::render(&report, &|_, finding| {
+            (finding.name == "pci_driver.node").then(|| sarif::Location {
+                file: "a b/needed.toml".into(),
+                line: Some(7),
+            })
+        }))
+        .unwrap();
     assert_eq!(document["version"], "2.1.0");
     let run = &document["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -1108,7 +1114,7 @@ fn sarif_has_what_its_schema_asks_for() {
         .iter()
         .map(|rule| rule["id"].as_str().unwrap())
         .collect();
-    assert_eq!(ids.len(), rules.len(), "the IDs of rules have to be unique");
+    assert_eq!(ids.len(), rules.len(), "the IDs of rules must be unique");
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), 2);
     for result in results {
@@ -1120,15 +1126,19 @@ fn sarif_has_what_its_schema_asks_for() {
                 .as_str()
                 .is_some_and(|text| !text.is_empty())
         );
-        let location = &result["locations"][0];
-        assert_eq!(
-            location["physicalLocation"]["artifactLocation"]["uri"],
-            "a%20b/abi.json"
-        );
     }
+    let location = &results[0]["locations"][0];
+    assert_eq!(
+        location["physicalLocation"],
+        serde_json::json!({
+            "artifactLocation": { "uri": "a%20b/needed.toml" },
+            "region": { "startLine": 7 },
+        })
+    );
+    assert!(results[1].get("locations").is_none(), "{document:#}");
     assert_eq!(results[0]["suppressions"][0]["kind"], "external");
     assert_eq!(
-        results[0]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"],
+        location["logicalLocations"][0]["fullyQualifiedName"],
         "pci_driver.node"
     );
 }
@@ -1168,7 +1178,7 @@ fn accept(list: &str, today: &str, complete: bool) -> Result<DriftReport, String
 }
 
 #[test]
-fn what_is_accepted_does_not_count() {
+fn accepted_drift_does_not_count() {
     let report = accept(&entry(&[]), "2026-11-22", true).unwrap();
     assert_eq!(
         report.checks[0].findings[0].accepted.as_deref(),
@@ -1185,7 +1195,7 @@ fn what_is_accepted_does_not_count() {
 }
 
 #[test]
-fn an_entry_that_is_not_true_is_an_error() {
+fn a_wrong_entry_is_an_error() {
     let error = |change: &[(&str, &str)], today, complete| {
         accept(&entry(change), today, complete).unwrap_err()
     };
@@ -1205,7 +1215,7 @@ fn an_entry_that_is_not_true_is_an_error() {
 }
 
 #[test]
-fn an_entry_that_is_malformed_is_an_error_with_its_line() {
+fn a_malformed_entry_is_an_error_with_its_line() {
     for (change, line, expected) in [
         (("expires", "2027-02-30"), 9, "a day"),
         (("change", "shifted"), 9, "one of added"),
@@ -1240,7 +1250,7 @@ fn an_entry_that_is_malformed_is_an_error_with_its_line() {
 }
 
 #[test]
-fn the_list_of_this_repository_is_sound() {
+fn the_list_of_this_repository_is_valid() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../headers/accepted.toml");
     let list = std::fs::read_to_string(path).unwrap();
     let accepted = Accepted::parse(&list, "headers/accepted.toml").unwrap();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The fuzzers' corpus, handed to the same functions.
+//! Tests that run the fuzzers' entry points on their corpus.
 
 #[path = "../fuzz/src/entries.rs"]
 #[expect(
@@ -16,7 +16,7 @@ use linux_driver_abi::dwarf;
 use linux_driver_abi::history::History;
 use linux_driver_abi::model::{Abi, Scope};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn replay(target: &str, entry: fn(&[u8])) {
@@ -62,9 +62,10 @@ fn symvers() {
     replay("symvers", entries::symvers);
 }
 
-/// Files that real tools wrote are read whole: what the fuzzer starts from is no noise.
+/// Checks that files from real tools are read completely, so that the fuzzer starts from useful
+/// input.
 #[test]
-fn what_real_tools_wrote_is_read() {
+fn files_of_real_tools_are_read() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let bytes = |name: &str| fs::read(corpus.join(name)).expect("a file can be read");
     let scope = Scope {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Damaged input: an error, or no evidence; never a panic, an endless loop, or much memory.
+//! Tests with damaged input. The result must be an error or no evidence: never a panic, an endless
+//! loop, or much memory.
 
 #[path = "../src/btf/testing.rs"]
 mod testing;
@@ -13,7 +14,7 @@ use linux_driver_abi::model::Scope;
 use linux_driver_host::Result;
 use testing::{BtfBuilder, NewMember, sample};
 
-/// All that has a name.
+/// Extracts everything that has a name.
 fn everything(bytes: &[u8]) -> Result<Abi> {
     let btf = Btf::open(bytes, "damaged")?;
     let mut scope = Scope::default();
@@ -41,7 +42,7 @@ fn refused(btf: &BtfBuilder) -> String {
 }
 
 #[test]
-fn the_sample_is_sound() {
+fn the_sample_is_valid() {
     let abi = everything(&sample().bytes()).expect("it is sound");
     assert!(abi.no_evidence.is_empty());
     assert_eq!(abi.types["driver"].size, 56);
@@ -75,8 +76,8 @@ fn every_word_is_replaced() {
         ] {
             let mut damaged = bytes.clone();
             damaged[at..at + 4].copy_from_slice(&word.to_le_bytes());
-            // What is left can be read, or is refused: what is read is no larger than what was
-            // there, but for names that run into each other.
+            // The result is an error, or an ABI that is no larger than the original, except for
+            // names that run into each other.
             if let Ok(abi) = everything(&damaged) {
                 assert!(
                     abi.types.len() <= whole.types.len() + 1,
@@ -123,7 +124,7 @@ fn the_header_overflows() {
 }
 
 #[test]
-fn circles_end() {
+fn cycles_end() {
     // A struct that holds itself.
     let mut btf = BtfBuilder::new();
     btf.structure("own", 8, &[("next", 1, 0, 0)]);
@@ -153,7 +154,7 @@ fn circles_end() {
     btf.signature(1, &[("it", 1)]);
     btf.function("call", 1);
     assert!(refused(&btf).contains("circle"));
-    // A struct that points to itself is sound.
+    // A struct that points to itself is valid.
     let mut btf = BtfBuilder::new();
     btf.pointer(2);
     btf.structure("list", 8, &[("next", 1, 0, 0)]);
@@ -161,7 +162,7 @@ fn circles_end() {
     assert_eq!(abi.types["list"].fields[0].type_name, "struct list *");
 }
 
-/// Types that hold the one before twice: small in the data, 2^60 for who follows each.
+/// Tests types that hold the one before twice: little data, with 2^60 paths to follow.
 #[test]
 fn doublings_end() {
     let twice = |of: u32| -> [NewMember<'static>; 2] { [("a", of, 0, 0), ("b", of, 0, 0)] };
@@ -196,7 +197,7 @@ fn doublings_end() {
 
 #[test]
 fn counts_are_huge() {
-    // Arrays of arrays of arrays: the size is more than a number holds.
+    // Arrays of arrays of arrays, whose size overflows.
     let mut btf = BtfBuilder::new();
     let mut of = btf.int("unsigned long", 8);
     for _ in 0..10 {
@@ -205,11 +206,11 @@ fn counts_are_huge() {
     btf.structure("huge", u32::MAX, &[("all", of, 0, 0)]);
     let abi = everything(&btf.bytes()).expect("it can be told");
     assert_eq!(abi.types["huge"].fields[0].size_bits, u64::MAX);
-    // As many members as a record can have, of which there is one.
+    // A record with the largest number of members, of which only one exists.
     let mut btf = BtfBuilder::new();
     btf.record("many", 4, false, 0xffff, 8, &[0, 0, 0]);
     assert!(everything(&btf.bytes()).is_err());
-    // As many as it can have, and all there.
+    // A record with the largest number of members, which all exist.
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4);
     let name = btf.name("member");
@@ -254,12 +255,12 @@ fn numbers_and_names_are_out_of_range() {
     btf.types
         .extend([at, 8 << 24, 1].iter().flat_map(|word| word.to_le_bytes()));
     assert!(refused(&btf).contains("UTF-8"));
-    // A name that has no end for a long while.
+    // A name with no end for a long distance.
     let mut btf = BtfBuilder::new();
     btf.int(&"x".repeat(100_000), 4);
     btf.typedef("it", 1);
     assert!(refused(&btf).contains("a name"));
-    // A function whose signature is none.
+    // A function whose signature is another kind of type.
     let mut btf = BtfBuilder::new();
     btf.int("int", 4);
     btf.function("call", 1);
@@ -290,7 +291,7 @@ fn an_unknown_kind_is_no_evidence() {
     }
 }
 
-/// A kernel's files are in `src/source/tests.rs`; here, what is around the BTF is damaged.
+/// Damages the bytes around the BTF. `src/btf_file/tests.rs` tests the files of kernels.
 #[test]
 fn files_with_flipped_bytes() {
     let btf = sample().bytes();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The history: what is written is what is read, and the committed one holds what is known of these
-//! kernels.
+//! Tests of the history: it reads back what it wrote, and the committed one contains known facts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +15,7 @@ use linux_driver_abi::history::{
 };
 use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Origin, Symbol, Type};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const FILES: [&str; 6] = [
@@ -65,7 +64,7 @@ fn field(name: &str, offset_bits: u64, size_bits: u64, bitfield: bool) -> Field 
     }
 }
 
-/// An ABI with each kind of fact; `more` fields come first in its struct.
+/// Builds an ABI with each kind of fact. `more` fields come first in its struct.
 fn abi(release: &str, more: u64) -> Abi {
     let mut abi = Abi {
         release: release.to_owned(),
@@ -152,7 +151,7 @@ fn abi(release: &str, more: u64) -> Abi {
     abi
 }
 
-/// What the history adds by itself: how a function is linked.
+/// Removes what the history adds by itself: the linkage of functions.
 fn unlinked(mut abi: Abi) -> Abi {
     for function in abi.functions.values_mut() {
         Arc::make_mut(function).linkage = None;
@@ -175,7 +174,7 @@ fn read_all(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_history_is_read_back() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = History::default();
     let mut ids = Vec::new();
@@ -214,7 +213,7 @@ fn a_kernel_that_is_added_changes_no_other() {
         "the committed files are not as they are written"
     );
 
-    // The same facts under another release: one block of few rows, and nothing else.
+    // The same facts under another release add one block of few rows, and nothing else.
     let newest = history.find("6.12").unwrap();
     let mut same = history.kernel(newest).clone();
     same.release = "6.12.999+deb12-amd64".to_owned();
@@ -285,7 +284,7 @@ fn symbols_that_are_not_known_are_not_unexported() {
 }
 
 #[test]
-fn names_that_cannot_stand_in_a_column_are_refused() {
+fn names_that_a_column_cannot_contain_are_refused() {
     for wrong in ["a\tb", "a\nb", ""] {
         let mut abi = abi("6.12.1-amd64", 0);
         let type_ = abi.types["e"].clone();
@@ -299,10 +298,10 @@ fn names_that_cannot_stand_in_a_column_are_refused() {
     }
 }
 
-/// Each column of each row, replaced: an error that names the file and the line, or what was read
-/// is what now stands there, which writing it again shows.
+/// Replaces each column of each row. The result is an error with the file and the line, or a
+/// history with the new value, as writing it again shows.
 #[test]
-fn damage_is_named_with_its_place() {
+fn damage_is_named_with_its_file_and_line() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = History::default();
     for more in 0..2 {
@@ -328,7 +327,7 @@ fn damage_is_named_with_its_place() {
                         Ok(read) => read.write(&dir.path().join("again")).unwrap(),
                         Err(error) => {
                             refused += 1;
-                            // A name that is gone shows where it is used.
+                            // A missing name is reported where it is used.
                             let location = error.location();
                             assert!(location.contains(".tsv:"), "{error}");
                             let here = location.contains(&format!("{name}.tsv:"));
@@ -340,7 +339,7 @@ fn damage_is_named_with_its_place() {
                     }
                 }
             }
-            // A row that is missing.
+            // A missing row.
             let mut all = lines.clone();
             all.remove(number);
             fs::write(&path, all.join("\n") + "\n").unwrap();
@@ -348,7 +347,7 @@ fn damage_is_named_with_its_place() {
                 read.write(&dir.path().join("again")).unwrap();
             }
         }
-        // Cut off anywhere.
+        // A cut at any position.
         for end in 0..whole.len() {
             fs::write(&path, &whole.as_bytes()[..end]).unwrap();
             let _ = History::read(dir.path()).map(|read| read.len());
@@ -421,7 +420,7 @@ fn known_drift_is_in_the_committed_history() {
 }
 
 #[test]
-fn what_drivers_allocate_stays_within_a_series() {
+fn types_that_drivers_allocate_are_stable_within_a_series() {
     let history = committed();
     let mut steps = 0;
     for (before, after) in history.steps() {
@@ -440,7 +439,7 @@ fn what_drivers_allocate_stays_within_a_series() {
 }
 
 #[test]
-fn what_two_kernels_have_in_common_they_share() {
+fn two_kernels_share_equal_facts_in_memory() {
     let history = committed();
     let mut shared = 0;
     for (before, after) in history.steps().into_iter().step_by(17) {
@@ -463,12 +462,12 @@ fn what_two_kernels_have_in_common_they_share() {
 }
 
 #[test]
-fn a_kernel_becomes_another_by_what_differs() {
+fn an_abi_is_changed_by_the_differences_only() {
     let history = committed();
     let order = history.in_order();
     let mut at = order[0];
     let mut abi = history.abi_of(at);
-    // Neighbours, and such as are far from each other, of other architectures too.
+    // Neighbours, and pairs that are far apart, also between architectures.
     let far = order
         .iter()
         .step_by(37)
@@ -481,11 +480,11 @@ fn a_kernel_becomes_another_by_what_differs() {
 }
 
 #[test]
-fn steps_find_what_a_comparison_of_everything_finds() {
+fn steps_find_the_same_as_a_full_comparison() {
     let history = committed();
     let usage = fs::read(root().join("headers/usage.json")).unwrap();
     let mut usage: Usage = serde_json::from_slice(&usage).unwrap();
-    // What no kernel has, and so nobody can say anything about.
+    // No kernel has it, so no source knows it.
     usage.allocated.insert("no_such_type".to_owned());
     usage
         .fields
@@ -494,14 +493,14 @@ fn steps_find_what_a_comparison_of_everything_finds() {
         .insert("no_such_field".to_owned());
     usage.functions.insert("no_such_function".to_owned());
     let mut steps = history.steps();
-    // A step from one architecture to another, back in time, and of a kernel with itself.
+    // A step between architectures, one back in time, and one from a kernel to itself.
     let (first, last) = (steps[0].0, steps[steps.len() - 1].1);
     steps.extend([(first, last), (last, first), (first, first)]);
     let checks = history.compare(&steps, &usage, None);
     assert_eq!(checks.len(), steps.len());
     for (check, &(before, after)) in checks.iter().zip(&steps) {
         let (mut old, new) = (history.abi_of(before), history.abi_of(after));
-        // Nothing is shared, so that everything is looked at.
+        // Nothing is shared, so that everything is compared.
         old.types
             .values_mut()
             .for_each(|type_| *type_ = Arc::new((**type_).clone()));
@@ -518,7 +517,7 @@ fn steps_find_what_a_comparison_of_everything_finds() {
 }
 
 #[test]
-fn kernels_are_found_by_name_and_near_ones_proposed() {
+fn kernels_are_found_by_name_and_similar_ones_suggested() {
     let history = committed();
     let newest = history.kernel(history.find("6.12").unwrap());
     assert_eq!(
@@ -566,10 +565,11 @@ fn a_name_is_explained() {
 }
 
 #[test]
-fn what_no_record_tells_is_not_denied() {
+fn a_name_without_records_is_not_called_absent() {
     let history = committed();
     let aliases = SafeNames::read(&root().join("safe/src")).unwrap();
-    // An inline function or macro everywhere, a type of modules, and one that was a macro first.
+    // An inline function or macro in all kernels, a type of modules, and a function that was a
+    // macro first.
     for name in ["del_timer_sync", "usb_driver"] {
         let explanation = explain(&history, name, &aliases).unwrap();
         assert_eq!(

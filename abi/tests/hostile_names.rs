@@ -19,7 +19,7 @@ const NAMES: [&str; 3] = [
     "back\u{202e}wards\u{9b}1m\u{85}",
 ];
 
-/// A kernel whose `device_driver` has these members, as its BTF says.
+/// Builds a kernel whose `device_driver` has these members, from its BTF.
 fn kernel(names: &[&str]) -> Abi {
     let mut btf = BtfBuilder::new();
     let long = btf.int("unsigned long", 8);
@@ -57,7 +57,7 @@ fn report() -> DriftReport {
 }
 
 #[test]
-fn names_steer_nothing_in_any_format() {
+fn names_control_nothing_in_any_format() {
     let report = report();
     let file = |_: &Comparison| "a\u{1b}b\n::error::c".to_owned();
     let text = text::render(
@@ -74,7 +74,15 @@ fn names_steer_nothing_in_any_format() {
         ("markdown", markdown::render(&report)),
         ("annotations", github.annotations.clone()),
         ("summary", github.summary),
-        ("sarif", sarif::render(&report, &file)),
+        (
+            "sarif",
+            sarif::render(&report, &|check, _| {
+                Some(sarif::Location {
+                    file: file(check),
+                    line: None,
+                })
+            }),
+        ),
         ("html", html::render(&report)),
     ];
     for (name, rendered) in &formats {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The page of a report, in a real browser: it draws, filters and can be used from the keyboard,
-//! and what stands in a report stays text.
+//! Tests of a report's page in a real browser: pictures, filters and the keyboard work, and text
+//! stays text.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use linux_driver_abi::report::{
 };
 use linux_driver_abi::usage::Role;
 
-/// A type's name that would run a script if it got into the page as it is.
+/// A type's name that would run a script if it were not escaped.
 const HOSTILE: &str =
     "x\"'><img src=x onerror=document.documentElement.dataset.owned=1></script><script>";
 
@@ -27,7 +27,7 @@ fn field(name: &str, offset_bits: u64, size_bits: u64) -> Field {
     }
 }
 
-/// Ten fields, of which some are used, a flag of one bit, and at the start what `first` says.
+/// Builds ten fields, some of them used, a flag of one bit, and the fields of `first` at the start.
 fn layout(first: &[&str], end: &str) -> Type {
     let mut fields: Vec<Field> = Vec::new();
     let mut names: Vec<String> = first.iter().map(|name| (*name).to_owned()).collect();
@@ -105,7 +105,7 @@ fn report() -> DriftReport {
     }
 }
 
-/// The document that a page becomes at this address.
+/// Returns the document that the page becomes at this address.
 fn load(page: &str, hash: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("page.html");
@@ -140,7 +140,7 @@ fn dump(dir: &Path, address: &str) -> String {
     text
 }
 
-/// The tag of the document itself, where the page says what went wrong.
+/// Returns the tag of the document itself, where the page reports errors.
 fn root(dom: &str) -> &str {
     let start = dom.find("<html").unwrap();
     &dom[start..start + dom[start..].find('>').unwrap()]
@@ -155,7 +155,7 @@ fn assert_sound(dom: &str) {
     assert!(!root.contains("data-owned"), "a name ran as a script");
 }
 
-/// What can be seen of rows with this mark in their tag.
+/// Counts the visible rows with this mark in their tag.
 fn rows(dom: &str) -> usize {
     let rows = dom.split("<tr data-key=").skip(1);
     rows.filter(|row| {
@@ -167,18 +167,18 @@ fn rows(dom: &str) -> usize {
     .count()
 }
 
-/// A part of an address, all of it escaped.
+/// Escapes all characters of a part of an address.
 fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
 #[test]
-fn a_link_to_a_cell_draws_it_and_names_stay_names() {
+fn a_link_to_a_cell_draws_it_and_names_stay_text() {
     let hash = format!("#cell=6.12.43+deb13-rt-amd64/{}", escaped(HOSTILE));
     let dom = load(&html::render(&report()), &hash);
     assert_sound(&dom);
     assert_eq!(dom.matches("<svg").count(), 1);
-    // Ten fields and the flag stand behind the new one; one at the end gave way to another.
+    // Ten fields and the flag follow the new one; one at the end was replaced.
     for count in [
         "data-moved=\"11\"",
         "data-came=\"2\"",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A kernel beside itself is clean, whatever its ABI was read from, and what is not known of it is
-//! said.
+//! Tests that a kernel compared with itself has no drift, whatever its ABI was read from, and that
+//! unknown facts are reported.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,11 +13,10 @@ use linux_driver_abi::model::Abi;
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::report::{AbiPart, Comparison, Conclusion, DriftReport, FailOn, Verdict};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// The kernels of the catalogue that have a snapshot, and so are read again whenever more is needed
-/// of them.
+/// The kernels of the catalogue with a snapshot. These are read again when more is needed of them.
 const SNAPSHOTS: [&str; 3] = ["debian-6.1", "debian-6.12", "debian-7.2"];
 
 fn root() -> PathBuf {
@@ -45,13 +44,13 @@ fn conclusion(check: Comparison) -> Conclusion {
     report.conclusion(FailOn::Any)
 }
 
-/// The history's kernel of a snapshot.
+/// Returns the history's kernel of a snapshot.
 fn of_snapshot(history: &History, abi: &Abi) -> KernelId {
     history.find(&abi.release).unwrap_or_else(|e| panic!("{e}"))
 }
 
 #[test]
-fn each_kernel_of_the_history_beside_itself_is_clean() {
+fn each_kernel_of_the_history_equals_itself() {
     let (history, usage) = (history(), usage());
     assert!(history.len() >= 468, "{}", history.len());
     for (id, kernel) in history.kernels() {
@@ -81,7 +80,7 @@ fn each_kernel_of_the_history_beside_itself_is_clean() {
 }
 
 #[test]
-fn each_snapshot_is_that_of_its_kernel_in_the_history() {
+fn each_snapshot_equals_its_kernel_in_the_history() {
     let (history, usage) = (history(), usage());
     for name in SNAPSHOTS {
         let abi = snapshot(name);
@@ -93,7 +92,7 @@ fn each_snapshot_is_that_of_its_kernel_in_the_history() {
             assert_eq!(check.findings, [], "{name}");
             assert_eq!(conclusion(check), Conclusion::Holds);
         }
-        // It has all constants that the code uses, so that a change of one is seen.
+        // The kernel has all constants that the code uses, so that a change of one is seen.
         let enumerators: BTreeSet<&String> = abi
             .types
             .values()
@@ -115,7 +114,7 @@ fn each_snapshot_is_that_of_its_kernel_in_the_history() {
     }
 }
 
-/// The releases of which the history has to be read again, since more is needed of them than it
+/// Returns the releases that the history has to read again, because more is needed of them than it
 /// knows.
 fn unread(history: &History, needed: &Needed) -> Vec<String> {
     let watched = Watched::read(&root().join("headers/watched.toml")).unwrap();
@@ -143,7 +142,7 @@ fn the_history_knows_what_the_bindings_need() {
          or with --all for each kernel that the archive still has",
         releases.join(" ")
     );
-    // This test sees a name that was added.
+    // The test notices a name that was added.
     let mut more = needed.clone();
     more.functions.push("a_function_that_was_added".to_owned());
     assert_eq!(unread(&history, &more).len(), SNAPSHOTS.len());
@@ -153,12 +152,12 @@ fn the_history_knows_what_the_bindings_need() {
 }
 
 #[test]
-fn a_name_that_a_kernel_was_not_asked_for_is_not_known_and_not_gone() {
+fn a_name_that_was_not_asked_for_is_unknown_and_not_removed() {
     let (history, usage) = (history(), usage());
     let mut newest = snapshot("debian-6.12");
     let id = of_snapshot(&history, &newest);
     let known = history.abi_of(id);
-    // As a commit adds it: the snapshot has it, the history was not read again.
+    // As after a commit that adds it: the snapshot has it, but the history was not read again.
     let name = "a_function_that_was_added";
     let like = newest.functions["pci_set_master"].clone();
     newest.functions.insert(name.to_owned(), like);
@@ -175,7 +174,7 @@ fn a_name_that_a_kernel_was_not_asked_for_is_not_known_and_not_gone() {
         let outside = check.scope.unwrap().outside;
         assert!(outside.contains(&format!("function {name}")), "{outside:?}");
         assert!(outside.contains(&format!("symbol {name}")), "{outside:?}");
-        // To who insists, that is no pass.
+        // If it is asked for by name, it does not pass.
         let wanted = BTreeSet::from([AbiPart::Functions]);
         let insisted = compare::in_scope(before, after, &usage, ("a", "b"), Some(&wanted));
         assert!(insisted.findings.iter().any(|finding| finding.name == name));

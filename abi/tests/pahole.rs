@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Sizes and offsets against those that pahole (package dwarves) reads from the same BTF, for all
-//! types of the history.
+//! Tests that sizes and offsets equal those that pahole (package dwarves) reads from the same BTF,
+//! for all types of the history.
 //!
-//! `LINUX_DRIVER_TEST_BTF` names the files, as PATH names folders; `cargo xtask test` sets it to
-//! those of the fetched kernels.
+//! `LINUX_DRIVER_TEST_BTF` names the files, in the form of PATH; `cargo xtask test` sets it to the
+//! BTF of the fetched kernels.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,17 +16,17 @@ use linux_driver_abi::history::Watched;
 use linux_driver_abi::model::{Abi, Kind, Scope};
 use linux_driver_abi::needed::Needed;
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// A field: where it starts and how many bits it has.
-type Place = (u64, u64);
+/// A field's offset and size in bits.
+type Bits = (u64, u64);
 
 /// A type as pahole prints it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Printed {
     size: u64,
-    fields: BTreeSet<(String, Place)>,
+    fields: BTreeSet<(String, Bits)>,
 }
 
 fn scope() -> Scope {
@@ -37,7 +37,7 @@ fn scope() -> Scope {
         .scope(&needed)
 }
 
-/// What is to be compared.
+/// Returns the files to compare.
 fn files() -> Vec<PathBuf> {
     let paths = std::env::var_os("LINUX_DRIVER_TEST_BTF")
         .expect("LINUX_DRIVER_TEST_BTF: files that hold BTF");
@@ -55,7 +55,7 @@ fn sizes_and_offsets_are_those_of_pahole() {
     for path in &files {
         let source = BtfFile::open(path).unwrap();
         let abi = extract(&Btf::open(source.btf(), path.display()).unwrap(), &scope).unwrap();
-        // pahole takes a kernel's BTF as a file of its own.
+        // pahole reads a kernel's BTF from a separate file.
         let dir = tempfile::tempdir().unwrap();
         let raw = dir.path().join("btf");
         fs::write(&raw, source.btf()).unwrap();
@@ -122,13 +122,13 @@ fn pahole(raw: &Path, abi: &Abi) -> BTreeMap<String, Printed> {
     parse(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Reads what `pahole -C` prints.
+/// Parses the output of `pahole -C`.
 fn parse(text: &str) -> BTreeMap<String, Printed> {
     let mut all = BTreeMap::new();
     let mut name = String::new();
     let mut size = 0;
-    // The open braces, outermost first, each with the fields in it.
-    let mut open: Vec<Vec<(String, Place)>> = Vec::new();
+    // The open braces, outermost first, each with its fields.
+    let mut open: Vec<Vec<(String, Bits)>> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
         if let Some(rest) = line.strip_prefix("/* size: ").filter(|_| open.len() == 1) {
@@ -187,7 +187,7 @@ fn parse(text: &str) -> BTreeMap<String, Printed> {
     all
 }
 
-/// The name that a declaration declares, and the bits of a bit field.
+/// Returns the name in a declaration, and the size of a bit field in bits.
 fn declared(code: &str) -> (String, Option<u64>) {
     let name = |text: &str| -> String {
         text.chars()
@@ -212,8 +212,8 @@ fn declared(code: &str) -> (String, Option<u64>) {
     (name(last), bits)
 }
 
-/// `OFFSET SIZE` in bytes, `OFFSET: BIT SIZE` of a bit field, or in a union `SIZE`.
-fn location(comment: &str, bits: Option<u64>) -> Place {
+/// Parses `OFFSET SIZE` in bytes, `OFFSET: BIT SIZE` of a bit field, or `SIZE` in a union.
+fn location(comment: &str, bits: Option<u64>) -> Bits {
     let numbers = comment.split([' ', ':']).filter(|word| !word.is_empty());
     let numbers: Vec<u64> = numbers.map(|word| word.parse().unwrap()).collect();
     match (numbers.as_slice(), bits) {
@@ -227,7 +227,7 @@ fn location(comment: &str, bits: Option<u64>) -> Place {
 }
 
 #[test]
-fn what_pahole_prints_is_read() {
+fn the_output_of_pahole_is_parsed() {
     let text = "struct a {\n\tint x:3; /*     4: 2  4 */\n\n\t/* XXX 1 bit hole */\n\tunion {\n\t\tvoid * p; /*     8     8 */\n\
                 \t\tint (*f)(int, int); /*     8     8 */\n\t}; /*     8     8 */\n\tstruct {\n\t\tu8 y[2]; /*    16     2 */\n\
                 \t} s[3] __attribute__((__aligned__(2))); /*    16     6 */\n\n\t/* size: 24, cachelines: 1, members: 3 */\n};\n";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The committed snapshots: each `kernel.h` compiles and holds what it says, and is the same as its
-//! `abi.json`.
+//! Tests of the committed snapshots: each `kernel.h` compiles, its assertions hold, and it equals
+//! its `abi.json`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,10 +9,10 @@ use std::process::Command;
 
 use linux_driver_abi::model::{Abi, Kind, SCHEMA, Type};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// The folders of the snapshots.
+/// Returns the folders of the snapshots.
 fn snapshots() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../headers/snapshots");
     let entries = fs::read_dir(&dir).unwrap_or_else(|e| panic!("{}: {e}", dir.display()));
@@ -28,14 +28,14 @@ fn abi(snapshot: &Path) -> (Abi, String) {
     (abi, text)
 }
 
-/// The C compilers of this machine: `cc`, which has to be there, and clang if it is.
+/// Returns the C compilers of this machine: `cc`, which is required, and clang if it is installed.
 fn compilers() -> Vec<&'static str> {
     let is_there = |name: &&str| Command::new(name).arg("--version").output().is_ok();
     let clang = ["clang", "clang-14", "clang-19"].into_iter().find(is_there);
     ["cc"].into_iter().chain(clang).collect()
 }
 
-/// Compiles this text without a warning, and runs it if it is to.
+/// Compiles this text without a warning, and runs it if `runs`.
 #[track_caller]
 fn compiles(compiler: &str, snapshot: &Path, standard: &str, text: &str, runs: bool) {
     let dir = tempfile::tempdir().unwrap();
@@ -82,7 +82,7 @@ fn each_header_compiles_alone_and_its_asserts_hold() {
 }
 
 #[test]
-fn an_assert_that_does_not_hold_is_an_error() {
+fn a_wrong_assertion_is_an_error() {
     let snapshot = snapshots().swap_remove(0);
     let text = fs::read_to_string(snapshot.join("kernel.h")).unwrap();
     let line = "_Static_assert(sizeof(struct pci_driver) == ";
@@ -98,7 +98,7 @@ fn an_assert_that_does_not_hold_is_an_error() {
 }
 
 #[test]
-fn each_record_is_read_and_written_back_as_it_is() {
+fn each_record_is_the_same_after_reading_and_writing() {
     for snapshot in snapshots() {
         let (abi, text) = abi(&snapshot);
         assert_eq!(abi.schema, SCHEMA);
@@ -116,7 +116,7 @@ fn each_record_is_read_and_written_back_as_it_is() {
     }
 }
 
-/// How C names the type with this key.
+/// Returns C's name for the type with this key.
 fn spelled(key: &str, type_: &Type) -> String {
     match type_.kind {
         Kind::Typedef => key.trim_start_matches("typedef ").to_owned(),
@@ -124,7 +124,7 @@ fn spelled(key: &str, type_: &Type) -> String {
     }
 }
 
-/// A program over `kernel.h` that is made of `abi.json`, with bit fields set and looked for in
+/// Writes a program from `abi.json` that includes `kernel.h`, sets bit fields and looks for them in
 /// memory.
 fn program(abi: &Abi) -> String {
     let mut text = "#include \"kernel.h\"\n\

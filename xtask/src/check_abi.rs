@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask check-abi`: `subjects` finds the kernels that are meant, `checks` compares,
-//! `output` prints.
+//! `cargo xtask check-abi`. `subjects` finds the kernels, `checks` compares them, and `output`
+//! prints the report.
 
 mod checks;
 mod output;
@@ -22,19 +22,19 @@ use crate::args::{InstallArgs, workspace};
 pub(crate) use self::output::{Format, summarize};
 use self::subjects::Book;
 
-/// Hold the bindings against a kernel, a kernel against another, or a module against a kernel
+/// Compare the bindings with a kernel, a kernel with another, or a module with a kernel
 ///
-/// Without --against and --ko: the bindings against the kernel. What rustc laid out, what the
-/// kernel's compiler lays out from its headers, and what the kernel says of itself (BTF) have to be
-/// the same. A kernel that is fetched is asked itself; one that is not, by its snapshot.
+/// Without --against and --ko, this compares the bindings with the kernel. Three layouts must be
+/// equal: rustc's, that of the kernel's compiler from the kernel's headers, and that in the
+/// kernel's own type information (BTF). If the kernel is not fetched, its snapshot is used.
 ///
-/// With --against: what is different in the kernel, beside the other one, in all that both sources
-/// can say; the report states this scope. Type information has no constants, a file alone no list
-/// of exported symbols, and of a kernel of the history only that is known which was asked for when
-/// it was read. With --ko: whether the module loads. Whether its source compiles for another kernel
-/// is not judged: only a build tells.
+/// With --against, this prints the differences between two kernels in all that both sources
+/// describe; the report states this scope. Type information has no constants, and a file alone has
+/// no list of exported symbols. The history only knows what was asked for when it read the kernel.
+/// With --ko, this tells if the module loads. It does not judge if the module's source compiles for
+/// another kernel: only a build can tell.
 ///
-/// Exit codes: 0 all hold, 1 drift, 2 it could not be checked.
+/// Exit codes: 0 everything holds, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask check-abi --all
@@ -49,56 +49,56 @@ pub(crate) struct Args {
     /// The kernel before: a name of the catalogue, a release of the history, or a file with BTF
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "ko")]
     against: Option<String>,
-    /// Modules, as they are or compressed; what one of them exports is there for the others
+    /// Modules, compressed or not; each may use symbols that another one exports
     #[arg(long, value_name = "FILE", num_args = 1..)]
     ko: Vec<PathBuf>,
-    /// What modules built outside the kernel's tree export: the Module.symvers of a build, as in
+    /// The exports of modules built outside the kernel's tree: the Module.symvers of a build, as in
     /// KBUILD_EXTRA_SYMBOLS
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "ko")]
     extra_symbols: Vec<PathBuf>,
-    /// What makes it fail: any drift, what needs a rebuild or more, what needs a change of the
-    /// source
+    /// The least drift that makes the check fail: any, drift that needs a rebuild, or drift that
+    /// needs a change of the source
     #[arg(long, value_enum, default_value_t = Fail::Any)]
     fail_on: Fail,
-    /// Of two kernels, what is compared [default: what both sources can say]. What is missing of a
-    /// part that is named here could not be checked; without this, it is outside of the scope,
-    /// which the report states
+    /// The parts of two kernels to compare [default: those that both sources describe]. Facts that
+    /// are missing in a part named here could not be checked. Without this option they are outside
+    /// the scope, which the report states
     #[arg(long, value_enum, value_name = "PART", value_delimiter = ',', conflicts_with_all = ["ko", "merge"])]
     scope: Vec<InScope>,
-    /// How to print what was found
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = output::Format::Text)]
     format: output::Format,
-    /// As --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
-    /// Which structs the text draws
+    /// The structs that the text draws
     #[arg(long, value_enum, default_value_t = Draw::Used)]
     pictures: Draw,
-    /// The list of accepted drift [default: headers/accepted.toml]; of shards, it is asked when
-    /// they are merged
+    /// The list of accepted drift [default: headers/accepted.toml]; with --shard, the list is
+    /// applied when the reports are merged
     #[arg(long, value_name = "FILE", conflicts_with = "shard")]
     accepted: Option<PathBuf>,
-    /// Only the I-th of N parts of the kernels
+    /// Check only the I-th of N parts of the kernels
     #[arg(long, value_name = "I/N", value_parser = subjects::Shard::parse)]
     shard: Option<subjects::Shard>,
-    /// Merge what --json printed in several shards, instead of checking anything
+    /// Merge the JSON reports of several shards, instead of checking anything
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["subjects", "against", "ko", "shard", "jobs"])]
     merge: Vec<PathBuf>,
-    /// How many kernels are checked at once [default: one a processor]
+    /// How many kernels are checked at once [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     #[command(flatten)]
     install: InstallArgs,
 }
 
-/// Which structs are drawn.
+/// The choice of structs to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Draw {
-    /// None
+    /// No struct
     None,
-    /// Those that the code allocates or looks into
+    /// The structs that the code allocates or whose fields it uses
     Used,
-    /// All that have another layout
+    /// All structs whose layouts differ
     All,
 }
 
@@ -112,7 +112,7 @@ impl From<Draw> for Pictures {
     }
 }
 
-/// A part of what can be compared of two kernels.
+/// A part of two kernels that can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum InScope {
     /// Layouts of types
@@ -136,14 +136,14 @@ impl From<InScope> for AbiPart {
     }
 }
 
-/// What makes a check fail.
+/// The least drift that makes a check fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Fail {
-    /// Any drift, even where the same object keeps working
+    /// Any drift, even if the same object keeps working
     Any,
-    /// What needs a rebuild, or more
+    /// Drift that needs a rebuild, or more
     Rebuild,
-    /// What needs a change of the source
+    /// Drift that needs a change of the source
     Source,
 }
 
@@ -164,8 +164,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     } else {
         merged(&args.merge)?
     };
-    // What one entry of the list accepts may be in several shards or in one: only all of them
-    // together can tell that it matches nothing.
+    // The drift of one entry may be in several shards or in one. Only all shards together show that
+    // an entry matches nothing.
     if args.shard.is_none() {
         accept_of(&book, &mut report, args.accepted.as_deref())?;
     }
@@ -176,14 +176,14 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     };
     output::print(&report, format, args.pictures.into(), args.jobs())?;
     let outcome = outcome(&report, args.fail_on.into());
-    // The process ends now, and its memory goes with it: to free a history and its findings piece
-    // by piece takes longer than to read the history.
+    // The process exits now, which frees its memory at once. Freeing a history and its findings
+    // piece by piece takes longer than reading the history.
     std::mem::forget((book, report));
     Ok(outcome)
 }
 
 impl Args {
-    /// How many kernels are checked at once.
+    /// Returns how many kernels are checked at once.
     fn jobs(&self) -> usize {
         self.jobs.map_or_else(
             || std::thread::available_parallelism().map_or(1, usize::from),
@@ -192,7 +192,7 @@ impl Args {
     }
 }
 
-/// What several shards printed, as one report.
+/// Merges the JSON reports of several shards.
 fn merged(files: &[PathBuf]) -> Result<DriftReport> {
     let read = |file: &PathBuf| {
         let text = fs::read_to_string(file)?;
@@ -232,7 +232,7 @@ fn checked(book: &Book, args: &Args) -> Result<DriftReport> {
     } else if args.subjects.history {
         checks::steps(book, jobs, &book.steps(&subjects)?, &usage, scope.as_ref())?
     } else {
-        // cargo builds one kernel's bindings after the other.
+        // cargo builds the bindings of one kernel at a time.
         checks::at_once(1, &subjects, |subject| {
             checks::bindings(book, subject, &cache, install, &usage)
         })?
@@ -245,7 +245,7 @@ fn checked(book: &Book, args: &Args) -> Result<DriftReport> {
     })
 }
 
-/// Marks what the list of accepted drift accepts.
+/// Marks the findings that the list of accepted drift accepts.
 pub(crate) fn accept(report: &mut DriftReport) -> Result<()> {
     accept_of(&Book::open()?, report, None)
 }
@@ -262,7 +262,7 @@ fn accept_of(book: &Book, report: &mut DriftReport, list: Option<&Path>) -> Resu
     )
 }
 
-/// The bindings against a kernel of the catalogue.
+/// Compares the bindings with a kernel of the catalogue.
 pub(crate) fn bindings(name: &str, cache: &Cache, install: Install) -> Result<Comparison> {
     let book = Book::open()?;
     checks::bindings(&book, &book.named(name)?, cache, install, &usage()?)
@@ -273,7 +273,7 @@ pub(crate) fn print(report: &DriftReport, format: Format) -> Result<()> {
     output::print(report, format, Pictures::default(), 1)
 }
 
-/// What a report comes to.
+/// Returns the outcome of a report.
 pub(crate) fn outcome(report: &DriftReport, fail_on: FailOn) -> Outcome {
     match report.conclusion(fail_on) {
         report::Conclusion::Holds => Outcome::Good,
@@ -282,8 +282,8 @@ pub(crate) fn outcome(report: &DriftReport, fail_on: FailOn) -> Outcome {
     }
 }
 
-/// What the safe layer and the samples use of a kernel, as `cargo xtask snapshot --usage` found it
-/// out.
+/// Reads what the safe layer and the samples use of a kernel, as recorded by
+/// `cargo xtask snapshot --usage`.
 pub(crate) fn usage() -> Result<Usage> {
     let path = workspace().join("headers/usage.json");
     let text = fs::read(&path)?;
@@ -292,7 +292,7 @@ pub(crate) fn usage() -> Result<Usage> {
             path.display(),
             "what the safe layer uses of a kernel",
             e,
-            "make it again with `cargo xtask snapshot --usage`",
+            "create it again with `cargo xtask snapshot --usage`",
         )
     })
 }

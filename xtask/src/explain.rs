@@ -12,10 +12,10 @@ use crate::Outcome;
 use crate::args::workspace;
 use crate::build::print_json;
 
-/// Explain a name of C's: since which kernel it is there, where it is and was, and what the safe
-/// layer calls it
+/// Explain a name of C: since which kernel it exists, where it is and was, and its name in the safe
+/// layer
 ///
-/// From the history in headers/history, offline.
+/// This reads the history in headers/history, offline.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask explain pci_driver.driver_managed_dma

@@ -23,10 +23,10 @@ use crate::Outcome;
 use crate::args::{catalogue, workspace};
 use crate::build::print_json;
 
-/// The history of kernels: what is known of each, and adding one
+/// Work with the history of kernels: list its kernels, or add one
 ///
-/// It stands in headers/history and is read by `check-abi --history` and `explain`, offline. What
-/// it remembers is what the bindings need (sys/needed.toml) and what headers/watched.toml names.
+/// The history is in headers/history. `check-abi --history` and `explain` read it, offline. It
+/// records what the bindings need (sys/needed.toml) and what headers/watched.toml lists.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask history list
@@ -45,9 +45,10 @@ enum Command {
 
 /// Add kernels
 ///
-/// A kernel's type information comes from its headers package in Debian's archive, or where that
-/// has none or is gone, from its image; it is kept in the cache. A kernel that is there already is
-/// extended by what was not known of it, as after a name was added to headers/watched.toml.
+/// A kernel's type information comes from its headers package in Debian's archive. If that package
+/// lacks it or is gone, the kernel's image is used. The type information is kept in the cache. If
+/// the history has the kernel already, new facts are added to it, for example after a name was
+/// added to headers/watched.toml.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask history add 6.12.117+deb12-amd64
@@ -64,16 +65,16 @@ struct Add {
     /// The kernels in Debian's archive that the history lacks
     #[arg(long)]
     new: bool,
-    /// A file that holds a kernel's BTF: vmlinux, vmlinuz, an arm64 Image, a raw one
+    /// A file with a kernel's BTF: vmlinux, vmlinuz, an arm64 Image, or plain BTF
     #[arg(long, value_name = "FILE", requires = "release", requires = "arch")]
     btf: Option<PathBuf>,
-    /// With --btf: what `uname -r` says under it
+    /// With --btf: the output of `uname -r` on that kernel
     #[arg(long, value_name = "RELEASE", requires = "btf")]
     release: Option<String>,
-    /// With --btf: what `uname -m` says under it
+    /// With --btf: the output of `uname -m` on that kernel
     #[arg(long, value_name = "ARCH", requires = "btf", value_parser = ["x86_64", "aarch64"])]
     arch: Option<String>,
-    /// With --btf: its Module.symvers; without it, its symbols are not known
+    /// With --btf: its Module.symvers; without it, its symbols are unknown
     #[arg(long, value_name = "FILE", requires = "btf")]
     symvers: Option<PathBuf>,
     /// The folder of the history [default: headers/history]
@@ -87,7 +88,7 @@ struct Add {
   cargo xtask history list
   cargo xtask history list --archive --json | jq -r '.[] | select(.known | not) | .release'")]
 struct List {
-    /// The kernels of Debian's archive, and whether the history has them
+    /// List the kernels of Debian's archive, and whether the history has them
     #[arg(long)]
     archive: bool,
     /// Print one JSON document on standard output
@@ -105,20 +106,20 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
 }
 
-/// The folder of the history.
+/// Returns the folder of the history.
 pub(crate) fn place(dir: Option<&PathBuf>) -> PathBuf {
     dir.cloned()
         .unwrap_or_else(|| workspace().join("headers/history"))
 }
 
-/// What the history remembers.
+/// Returns the names that the history records.
 pub(crate) fn scope() -> Result<Scope> {
     let needed = Needed::read(&workspace().join("sys/needed.toml"))?;
     Ok(Watched::read(&workspace().join("headers/watched.toml"))?.scope(&needed))
 }
 
-/// Holds the lock of the history while a kernel is added. It stands in the cache: the folder holds
-/// nothing but the history.
+/// Takes the lock of the history while a kernel is added. The lock is in the cache, so that the
+/// folder contains nothing but the history.
 fn lock(dir: &Path) -> Result<File> {
     let root = Cache::of_user()?.root().to_owned();
     let name = cache::Key::new()
@@ -233,7 +234,7 @@ pub(crate) fn add_kernel(fetched: &linux_driver_kernels::Kernel) -> Result<()> {
     )
 }
 
-/// Adds one kernel and writes the history: what was added stays when a later one fails.
+/// Adds one kernel and writes the history, so that it stays if a later one fails.
 fn add_one(
     dir: &Path,
     scope: &Scope,
@@ -244,7 +245,7 @@ fn add_one(
     if kernel.series.is_empty() {
         return Err(Error::new(
             "--release",
-            "a release that starts with a version, as `uname -r` says it: 6.12.117+deb12-amd64",
+            "a release that starts with a version, as `uname -r` prints it: 6.12.117+deb12-amd64",
             format_args!("`{}`", kernel.release),
             "correct it",
         ));
@@ -276,12 +277,9 @@ fn add_one(
             };
             say(&format!("{}: added; {text}", history.kernel(id).id));
         }
-        Added::Extended(id) => say(&format!(
-            "{}: more is known of it now",
-            history.kernel(id).id
-        )),
+        Added::Extended(id) => say(&format!("{}: new facts were added", history.kernel(id).id)),
         Added::Known(_) => {
-            say(&format!("{release}: was known already"));
+            say(&format!("{release}: known already"));
             return Ok(());
         }
     }
@@ -315,7 +313,7 @@ struct InArchive<'a> {
 
 fn list(args: &List) -> Result<Outcome> {
     let dir = place(args.dir.as_ref());
-    // A list of nothing for a folder that is not there would hide a wrong path.
+    // An empty list for a folder that does not exist would hide a wrong path.
     let history = match args.archive {
         true => History::read_or_begin(&dir)?,
         false => History::read(&dir)?,

@@ -24,11 +24,12 @@ use crate::args::{InstallArgs, KernelArgs, builder, catalogue, must_be_stock, wo
 use facts::Facts;
 use origin::Origin;
 
-/// Write a snapshot of a kernel's headers: what the bindings need of it, as C and as data
+/// Write a snapshot of a kernel's headers: what the bindings need, as C and as data
 ///
-/// It goes to headers/snapshots/NAME, where the bindings find it (LINUX_DRIVER_KERNEL=NAME). The
-/// types come from the type information (BTF) in the kernel; constants from its compiler and
-/// headers, so a snapshot of a BTF file alone has none, and no bindings are made of it.
+/// The snapshot is written to headers/snapshots/NAME, where the bindings find it
+/// (LINUX_DRIVER_KERNEL=NAME). Its types come from the type information (BTF) in the kernel, its
+/// constants from the kernel's compiler and headers. So a snapshot of a BTF file alone has no
+/// constants, and no bindings can be made from it.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask snapshot --kernel debian-6.1
@@ -41,18 +42,18 @@ use origin::Origin;
 pub(crate) struct Args {
     #[command(flatten)]
     kernel: KernelArgs,
-    /// A file that holds BTF: vmlinux, vmlinuz, an Image of arm64, or BTF as it is
+    /// A file with BTF: vmlinux, vmlinuz, an arm64 Image, or plain BTF
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "kdir"])]
     btf: Option<PathBuf>,
-    /// Find out what the safe layer and the samples use of a kernel, and write it to
-    /// headers/usage.json instead
+    /// Instead, find out what the safe layer and the samples use of a kernel, and write it to
+    /// headers/usage.json
     #[arg(long, conflicts_with_all = ["kdir", "btf", "out"])]
     usage: bool,
-    /// Write bindings.rs of the snapshots that are there again, and nothing else
+    /// Only write bindings.rs of the existing snapshots again
     #[arg(long, conflicts_with_all = ["kernel", "kdir", "btf", "usage", "out"])]
     bindings: bool,
-    /// Snapshots of all kernels of the catalogue that come built, and then --usage: run it after
-    /// sys/needed.toml or sys/c changed
+    /// Write the snapshots of all prebuilt kernels of the catalogue, and then do --usage; needed
+    /// after sys/needed.toml or sys/c changed
     #[arg(long, conflicts_with_all = ["kernel", "kdir", "btf", "usage", "out", "bindings"])]
     all: bool,
     /// The folder to write [default: headers/snapshots/NAME]
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Snapshots of all kernels that come built, and what the code uses of them.
+/// Writes the snapshots of all prebuilt kernels, and what the code uses of them.
 fn all(install: Install) -> Result<Outcome> {
     let cache = Cache::of_user()?;
     for spec in catalogue()?.stock() {
@@ -95,7 +96,7 @@ fn all(install: Install) -> Result<Outcome> {
     usage::write(None)
 }
 
-/// Where the snapshot of this name stands.
+/// Returns the folder of the snapshot of this name.
 fn place(name: &str) -> PathBuf {
     workspace().join("headers/snapshots").join(name)
 }
@@ -104,7 +105,7 @@ fn needed() -> Result<Needed> {
     Needed::read(&workspace().join("sys/needed.toml"))
 }
 
-/// A snapshot's files.
+/// The files of a snapshot.
 struct Snapshot {
     /// `kernel.h`
     header: String,
@@ -119,7 +120,7 @@ struct Snapshot {
 impl Snapshot {
     fn of(btf: &Btf<'_>, abi: &Abi, needed: &Needed, origin: &Origin) -> Result<Self> {
         let unwritable =
-            |e: String| Error::new("the snapshot", "to write it down", e, "report this");
+            |e: String| Error::new("the snapshot", "to write it as text", e, "report this");
         Ok(Self {
             header: emit::header(btf, abi, needed)?,
             abi: serde_json::to_string_pretty(abi).map_err(|e| unwritable(e.to_string()))? + "\n",
@@ -129,17 +130,17 @@ impl Snapshot {
     }
 }
 
-/// Of type information alone.
+/// Makes a snapshot from type information alone.
 fn of_btf(path: &Path, needed: &Needed) -> Result<Snapshot> {
     let source = BtfFile::open(path)?;
     let btf = source.kernel()?;
     let abi = btf::extract(&btf, &needed.scope())?;
     let origin = Origin::of_btf(&source, "the file that was given");
-    progress::say("note: no headers, so no constants: bindings cannot be made of this snapshot");
+    progress::say("note: no headers, so no constants: bindings cannot be made from this snapshot");
     Snapshot::of(&btf, &abi, needed, &origin)
 }
 
-/// Of a kernel with its headers. Returns the snapshot's name too.
+/// Makes a snapshot of a kernel with its headers. Returns the snapshot's name too.
 fn of_kernel(args: &Args, needed: &Needed) -> Result<(String, Snapshot)> {
     let cache = Cache::of_user()?;
     let install = args.install.allowed();
@@ -192,7 +193,7 @@ fn put(out: &Path, snapshot: &Snapshot) -> Result<()> {
     Ok(())
 }
 
-/// Writes the bindings of all snapshots that are there.
+/// Writes the bindings of all existing snapshots.
 fn all_bindings() -> Result<Outcome> {
     for spec in catalogue()?.stock() {
         if place(&spec.name).is_dir() {
@@ -202,8 +203,8 @@ fn all_bindings() -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// The name of a snapshot of this file: its own, without what follows the last dot if that says
-/// nothing.
+/// Returns the name of a snapshot of this file: the file's own name. Drops a suffix that adds no
+/// information.
 fn name_of_file(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.strip_suffix(".btf").unwrap_or(&name).to_owned()

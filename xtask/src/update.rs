@@ -17,12 +17,12 @@ use crate::check_abi::{self, Format};
 use crate::snapshot::snapshot;
 use crate::{Outcome, history, needs};
 
-/// Bring headers/ up to the newest kernels of the catalogue's series
+/// Bring headers/ up to date with the newest kernels of the catalogue's series
 ///
-/// For each: fetches the newest kernel that the archive has, takes its snapshot, adds it to the
-/// history and pins it in headers/kernels.toml. A kernel that is built here has neither snapshot
-/// nor history: its newest source is pinned. Prints what moved since the snapshot that was there,
-/// and whether the bindings agree with the kernel.
+/// For each kernel, this fetches the newest version in the archive, takes its snapshot, adds it to
+/// the history and pins it in headers/kernels.toml. A kernel that is built here has neither
+/// snapshot nor history; only its newest source is pinned. Prints what changed since the previous
+/// snapshot, and whether the bindings agree with the kernel.
 ///
 /// Exit codes: 0 nothing drifted, 1 drift, 2 it could not be checked.
 #[derive(clap::Args)]
@@ -33,10 +33,10 @@ pub(crate) struct Args {
     /// Kernels by name [default: all of the catalogue]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Write what changed in headers/ to this file, for `git apply`; it is empty if nothing did
+    /// Write the changes in headers/ to this file, for `git apply`; it is empty if nothing changed
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
-    /// How to print what moved
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     #[command(flatten)]
@@ -79,17 +79,17 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
             );
             say(&format!("headers/ has changed; elsewhere: {how}"));
             if args.format == Format::Github {
-                check_abi::summarize(&format!("headers/ is behind. To bring it up: {how}\n\n"))?;
+                check_abi::summarize(&format!("headers/ is out of date. To update it: {how}\n\n"))?;
             }
         }
     }
-    // After the patch, which stands whatever the list says.
+    // The patch does not depend on the list of accepted drift.
     check_abi::accept(&mut report)?;
     check_abi::print(&report, args.format)?;
     Ok(check_abi::outcome(&report, report::FailOn::Any))
 }
 
-/// One kernel of the catalogue.
+/// Updates one kernel of the catalogue.
 fn update(
     args: &Args,
     cache: &Cache,
@@ -133,7 +133,7 @@ fn update(
     Ok(())
 }
 
-/// Names this version of the kernel in the catalogue; comments and order stay.
+/// Pins this version of the kernel in the catalogue. Comments and order are kept.
 fn pin(path: &Path, spec: &KernelSpec) -> Result<()> {
     let text = fs::read_to_string(path)?;
     let pinned = pinned(&text, spec).map_err(|found| {
@@ -165,14 +165,14 @@ fn pinned(text: &str, spec: &KernelSpec) -> Result<String, String> {
     Ok(document.to_string())
 }
 
-/// What changed in headers/, new files included. The index of the repository stays as it is.
+/// Returns the changes in headers/, including new files. The repository's index is not changed.
 fn patch() -> Result<String> {
     let dir = workspace();
     let temp = fs::tempdir()?;
     let index = temp.path().join("index");
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");
-        // In a container the checkout can belong to another user.
+        // In a container, the checkout can belong to another user.
         git.arg("-c")
             .arg(format!("safe.directory={}", dir.display()))
             .arg("-C")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `check-abi`, `explain`, `history` and `snapshot`, as a user calls them, on what is committed:
-//! offline, with an empty cache.
+//! Tests of `check-abi`, `explain`, `history` and `snapshot` on the committed files, as a user
+//! calls them: offline, with an empty cache.
 //!
-//! Needs no kernel, no headers, no machine to boot one in. What is known of Debian's kernels stands
-//! in headers/history.
+//! They need no kernel, no headers and no virtual machine. The facts about Debian's kernels are in
+//! headers/history.
 
 #[expect(dead_code, reason = "the tests that need kernels use the rest")]
 mod support;
@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use support::{Ran, repository, run, xtask};
 
-/// Runs it offline with an empty cache, in an environment that `change` changes.
+/// Runs the tool offline with an empty cache. `change` changes its environment.
 fn offline_in<const N: usize>(words: [&str; N], change: impl FnOnce(&mut Command)) -> Ran {
     let cache = tempfile::tempdir().unwrap();
     let mut command = xtask(words);
@@ -25,7 +25,7 @@ fn offline_in<const N: usize>(words: [&str; N], change: impl FnOnce(&mut Command
     command
         .env("CARGO_NET_OFFLINE", "true")
         .env_remove("GITHUB_STEP_SUMMARY");
-    // Nothing listens at this port.
+    // No server listens on this port.
     for mirror in [
         "LINUX_DRIVER_DEBIAN_MIRROR",
         "LINUX_DRIVER_DEBIAN_SECURITY_MIRROR",
@@ -36,12 +36,12 @@ fn offline_in<const N: usize>(words: [&str; N], change: impl FnOnce(&mut Command
     run(&mut command)
 }
 
-/// Runs it offline with an empty cache.
+/// Runs the tool offline with an empty cache.
 fn offline<const N: usize>(words: [&str; N]) -> Ran {
     offline_in(words, |_| ())
 }
 
-/// Runs it offline with these words, and asks for this exit code; what it printed.
+/// Runs the tool offline with these words, checks its exit code, and returns its output.
 #[track_caller]
 fn ends_with<const N: usize>(code: i32, words: [&str; N]) -> String {
     let ran = offline(words);
@@ -60,7 +60,7 @@ fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// All of these words are in the text.
+/// Checks that the text contains all of these words.
 #[track_caller]
 fn says(text: &str, words: &[&str]) {
     for word in words {
@@ -80,9 +80,9 @@ fn word(value: &Value) -> &str {
         .unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
-// ---- kernels beside each other ----
+// ---- comparisons of kernels ----
 
-/// Before and after.
+/// The kernels before and after.
 type Pair = (&'static str, &'static str);
 
 const GREW: Pair = ("6.1.0-49-amd64", "6.1.0-50-amd64");
@@ -92,7 +92,7 @@ const CALLBACK: Pair = ("6.18.15+deb13-amd64", "6.19.6+deb13-amd64");
 const FLAVOUR: Pair = ("6.12.117+deb12-amd64", "6.12.117+deb12-rt-amd64");
 const SERIES: Pair = ("6.1.0-56-amd64", "6.12.117+deb12-amd64");
 
-/// The only comparison of a report.
+/// Returns the only comparison of a report.
 #[track_caller]
 fn between((before, after): Pair) -> Value {
     let text = ends_with(
@@ -118,7 +118,7 @@ fn between((before, after): Pair) -> Value {
     report["checks"][0].take()
 }
 
-/// What was found under this name: once.
+/// Returns the finding with this name. There must be exactly one.
 #[track_caller]
 fn found<'a>(check: &'a Value, name: &str) -> &'a Value {
     let all = items(&check["findings"])
@@ -130,7 +130,7 @@ fn found<'a>(check: &'a Value, name: &str) -> &'a Value {
     finding
 }
 
-/// The size of a type, before and after.
+/// Returns the size of a type, before and after.
 #[track_caller]
 fn sizes(check: &Value, name: &str) -> [u64; 2] {
     let layout = &check["layouts"][name];
@@ -140,7 +140,7 @@ fn sizes(check: &Value, name: &str) -> [u64; 2] {
     })
 }
 
-/// The paths of a type's fields on one side.
+/// Returns the paths of a type's fields on one side.
 fn fields<'a>(check: &'a Value, name: &str, side: &str) -> BTreeSet<&'a str> {
     let fields = items(&check["layouts"][name][side]["fields"]);
     fields.iter().map(|field| word(&field["name"])).collect()
@@ -286,8 +286,8 @@ fn a_kernel_beside_itself_has_no_drift() {
             "--fail-on",
             fail_on,
         ];
-        // No constants are known of it; what was not compared is outside of the scope, which is
-        // stated.
+        // Its constants are not known. What was not compared is outside the scope, which the report
+        // states.
         let text = ends_with(0, words);
         says(
             &text,
@@ -307,7 +307,7 @@ fn a_kernel_beside_itself_has_no_drift() {
 }
 
 #[test]
-fn a_part_that_is_asked_for_and_cannot_be_compared_is_no_pass() {
+fn a_requested_part_that_cannot_be_compared_does_not_pass() {
     let words = [
         "check-abi",
         "--kernel",
@@ -371,7 +371,7 @@ fn the_exit_code_follows_from_the_findings() {
 }
 
 #[test]
-fn a_series_stands_for_its_newest_kernel() {
+fn a_series_means_its_newest_kernel() {
     let text = ends_with(
         1,
         [
@@ -393,13 +393,13 @@ fn a_series_stands_for_its_newest_kernel() {
 
 // ---- the history ----
 
-/// The series of a release: "6.12".
+/// Returns the series of a release: "6.12".
 fn series(release: &str) -> String {
     let mut parts = release.split(['.', '-', '+']);
     format!("{}.{}", parts.next().unwrap(), parts.next().unwrap())
 }
 
-/// The architecture and flavour: what follows the version and the distribution's mark.
+/// Returns the architecture and flavour: the text after the version and the distribution's suffix.
 fn kind(release: &str) -> String {
     let words = release.split('-');
     words
@@ -408,7 +408,7 @@ fn kind(release: &str) -> String {
         .join("-")
 }
 
-/// How `struct device` changed within a series: what, after which kernel, in which.
+/// The changes of `struct device` within a series: the name, and the kernels before and after.
 const DEVICE_CHANGED: [(&str, &str, &str); 5] = [
     ("device", "6.1.0-49-", "6.1.0-50-"),
     ("device", "6.12.85+", "6.12.86+"),
@@ -434,8 +434,8 @@ fn nothing_that_a_driver_allocates_but_a_device_changes_within_a_long_term_serie
                 "{before} → {after}"
             );
             for finding in items(&check["findings"]) {
-                // A module with a bus of its own makes devices of it: `struct device` did change,
-                // and what is in it, at these steps.
+                // A module with a bus of its own creates devices. `struct device` and its contents
+                // did change at these steps.
                 let grew = DEVICE_CHANGED.iter().any(|(name, from, to)| {
                     finding["name"] == *name && before.starts_with(from) && after.starts_with(to)
                 });
@@ -458,7 +458,7 @@ fn nothing_that_a_driver_allocates_but_a_device_changes_within_a_long_term_serie
             "{of}: {kinds:?}"
         );
     }
-    // Between the two something did, for every architecture and flavour.
+    // Something changed between the two, for every architecture and flavour.
     let between = items(&report["checks"]).iter().filter(|check| {
         let gone = |finding: &Value| {
             finding["name"] == "pci_driver.node" && finding["role"] == "driver-allocated"
@@ -470,14 +470,14 @@ fn nothing_that_a_driver_allocates_but_a_device_changes_within_a_long_term_serie
     assert!(between.count() >= 6);
 }
 
-/// The comparisons of a report, in an order of their own.
+/// Returns the comparisons of a report in a fixed order.
 fn sorted(report: &Value) -> Vec<Value> {
     let mut checks = items(&report["checks"]).to_vec();
     checks.sort_by_cached_key(|check| (check["kernel"].to_string(), check["against"].to_string()));
     checks
 }
 
-/// Runs the history in three shards and merges them, with words for the merging.
+/// Runs the history in three shards and merges them, with these words for the merge.
 #[track_caller]
 fn in_shards(more: &[&str]) -> Ran {
     let dir = tempfile::tempdir().unwrap();
@@ -502,21 +502,21 @@ fn in_shards(more: &[&str]) -> Ran {
 }
 
 #[test]
-fn shards_merged_are_the_whole() {
+fn merged_shards_equal_the_whole() {
     let whole = parsed(&ends_with(1, ["check-abi", "--history", "--json"]));
     let ran = in_shards(&[]);
     assert_eq!(ran.status.code(), Some(1), "{}", ran.stderr);
     let merged = parsed(&ran.stdout);
     assert_eq!(merged["schema"], whole["schema"]);
     assert_eq!(merged["tool"], whole["tool"]);
-    // Not assert_eq: it would print megabytes.
+    // assert_eq! would print megabytes.
     assert!(
         sorted(&merged) == sorted(&whole),
         "the shards are not the whole"
     );
 }
 
-/// An entry of the list of accepted drift.
+/// Returns an entry of the list of accepted drift.
 fn entry(what: &str, change: &str, release: &str, expires: &str) -> String {
     format!(
         "# made up\n[[accepted]]\nwhat = \"{what}\"\nchange = \"{change}\"\nverdict = \"source\"\nfrom = \"{release}\"\nto = \"{release}\"\n\
@@ -525,7 +525,7 @@ fn entry(what: &str, change: &str, release: &str, expires: &str) -> String {
 }
 
 #[test]
-fn drift_of_one_shard_alone_is_accepted_when_they_are_merged() {
+fn drift_of_one_shard_is_accepted_when_they_are_merged() {
     let dir = tempfile::tempdir().unwrap();
     let list = dir.path().join("accepted.toml");
     let path = list.to_str().unwrap();
@@ -537,7 +537,7 @@ fn drift_of_one_shard_alone_is_accepted_when_they_are_merged() {
             .filter(|finding| finding["accepted"] == "it is known")
             .count()
     };
-    // Only one kernel of this release has it: the shards without that one have others of the
+    // Only one kernel of this release has the drift. The other shards have other kernels of the
     // release.
     fs::write(
         &list,
@@ -650,12 +650,13 @@ fn github_gets_annotations_and_a_summary() {
         &text,
         &["# ABI drift", "pci\\_dev.dev", "struct pci_dev, 2632 B"],
     );
-    // Outside of a job there is no summary to add to, and the annotations are the same.
+    // Outside a workflow there is no summary to append to, and the annotations are the same.
     assert_eq!(formatted("github"), ran.stdout);
 }
 
 #[test]
 fn sarif_names_its_version_and_rules() {
+    let needed = fs::read_to_string(repository().join("sys/needed.toml")).unwrap();
     let document = parsed(&formatted("sarif"));
     assert_eq!(document["version"], "2.1.0");
     let [run] = items(&document["runs"]) else {
@@ -666,9 +667,27 @@ fn sarif_names_its_version_and_rules() {
     for result in results {
         let rule = &rules[usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap()];
         assert_eq!(rule["id"], result["ruleId"]);
-        let file = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
-        assert!(repository().join(word(file)).is_file(), "{file}");
+        let Some(location) = result.get("locations") else {
+            continue;
+        };
+        let physical = &location[0]["physicalLocation"];
+        assert_eq!(physical["artifactLocation"]["uri"], "sys/needed.toml");
+        let line = physical["region"]["startLine"].as_u64().unwrap();
+        let name = word(&location[0]["logicalLocations"][0]["fullyQualifiedName"]);
+        let line = needed
+            .lines()
+            .nth(usize::try_from(line).unwrap() - 1)
+            .unwrap();
+        assert!(
+            name.split('.').any(|part| line.contains(part)),
+            "{name} is not in `{line}`"
+        );
     }
+    // The list contains most of what the bindings use.
+    let located = results
+        .iter()
+        .filter(|result| result.get("locations").is_some());
+    assert!(located.count() > 0, "{document:#}");
     let of_dev = |result: &&Value| {
         word(&result["message"]["text"]).contains("pci_dev.dev: dev (struct device) grew")
     };
@@ -690,7 +709,7 @@ fn html_is_one_page_that_loads_nothing() {
             );
         }
     }
-    // The name of a format is no link.
+    // The name of a format is not a link.
     let links = lower.replace("http://www.w3.org/2000/svg", "");
     assert!(
         !links.contains("http://") && !links.contains("https://"),
@@ -748,7 +767,7 @@ fn the_bindings_hold_against_the_snapshots() {
 /// A folder of broken files.
 struct Broken(tempfile::TempDir);
 
-/// A header of BTF: its magic number, version and length, and where the two sections are.
+/// Returns a header of BTF: magic number, version, length, and the offsets of the two sections.
 fn btf_header(types: u32, strings: u32) -> Vec<u8> {
     let mut bytes = vec![0x9f, 0xeb, 1, 0];
     for word in [24, 0, types, types, strings] {
@@ -757,7 +776,7 @@ fn btf_header(types: u32, strings: u32) -> Vec<u8> {
     bytes
 }
 
-/// BTF with no type in it.
+/// Returns BTF without a type.
 fn no_types() -> Vec<u8> {
     let mut bytes = btf_header(0, 1);
     bytes.push(0);
@@ -773,14 +792,14 @@ impl Broken {
         self.0.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// A file with these bytes.
+    /// Writes a file with these bytes and returns its path.
     fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
         fs::write(self.0.path().join(name), bytes).unwrap();
         self.path(name)
     }
 }
 
-/// The command line is not understood, and that is said in these words.
+/// Checks that the command line is refused with these words.
 #[track_caller]
 fn misused<const N: usize>(words: [&str; N], about: &[&str]) {
     let ran = offline(words);
@@ -791,7 +810,7 @@ fn misused<const N: usize>(words: [&str; N], about: &[&str]) {
 }
 
 #[test]
-fn a_kernel_that_nobody_knows() {
+fn an_unknown_kernel() {
     for (name, near) in [
         ("6.12.1117+deb12-amd64", "6.12.117+deb12-amd64"),
         ("6.1.0-49-amd46", "6.1.0-49-amd64"),
@@ -799,7 +818,7 @@ fn a_kernel_that_nobody_knows() {
     ] {
         let words = [
             &format!("`{name}`"),
-            "near to it: ",
+            "similar names: ",
             near,
             "cargo xtask kernels",
             "history list",
@@ -807,13 +826,13 @@ fn a_kernel_that_nobody_knows() {
         offline(["check-abi", "--kernel", name]).refused(2, &words);
         offline(["check-abi", "--against", name]).refused(2, &words);
     }
-    offline(["check-abi", "--kernel", ""]).refused(2, &["``", "no kernel of this name"]);
+    offline(["check-abi", "--kernel", ""]).refused(2, &["``", "no kernel with this name"]);
     offline(["check-abi", "--kernel", "6.1.0-50-amd64"])
         .refused(2, &["6.1.0-50-amd64", "add --against"]);
 }
 
 #[test]
-fn files_that_hold_no_btf() {
+fn files_without_btf() {
     let broken = Broken::new();
     let mut big_endian = no_types();
     big_endian[..2].copy_from_slice(&[0xeb, 0x9f]);
@@ -850,7 +869,7 @@ fn files_that_hold_no_btf() {
 }
 
 #[test]
-fn records_that_somebody_edited() {
+fn edited_records() {
     let broken = Broken::new();
     let snapshot = repository().join("headers/snapshots/debian-6.12/abi.json");
     let good = fs::read_to_string(snapshot).unwrap();
@@ -867,14 +886,14 @@ fn records_that_somebody_edited() {
         let words = [
             file.as_str(),
             found,
-            "make it again with `cargo xtask snapshot --kernel NAME`",
+            "create it again with `cargo xtask snapshot --kernel NAME`",
         ];
         offline(["check-abi", "--kernel", "debian-6.12", "--against", &file]).refused(2, &words);
     }
     let file = broken.path("none.json");
     offline(["check-abi", "--against", &file])
         .refused(2, &[&file, "No such file or directory", "check the path"]);
-    // As it is, it is the kernel itself.
+    // Unchanged, it describes the kernel itself.
     let file = broken.file("good.json", &good);
     let text = offline([
         "check-abi",
@@ -892,7 +911,7 @@ fn records_that_somebody_edited() {
 }
 
 #[test]
-fn modules_that_are_none() {
+fn files_that_are_not_modules() {
     let broken = Broken::new();
     for (file, words) in [
         (
@@ -917,7 +936,7 @@ fn modules_that_are_none() {
     }
 }
 
-/// A module that Debian's 6.1 Kbuild made.
+/// Returns the path of a module that Debian's 6.1 Kbuild made.
 fn module() -> String {
     repository()
         .join("abi/fuzz/corpus/ko/6.1-exports")
@@ -926,7 +945,7 @@ fn module() -> String {
 }
 
 #[test]
-fn a_module_is_held_against_a_kernel_with_others_beside_it() {
+fn a_module_is_compared_with_a_kernel_and_other_modules() {
     let broken = Broken::new();
     let (file, other) = (
         module(),
@@ -954,7 +973,7 @@ fn a_module_is_held_against_a_kernel_with_others_beside_it() {
                 .cloned()
         };
         let unknown = named("exports").map_or(String::new(), |finding| finding["used"].to_string());
-        // What its source does on another kernel, a file of a module does not tell.
+        // A module's file does not tell if its source compiles for another kernel.
         assert_eq!(named("source").unwrap()["verdict"], "not-judged", "{text}");
         assert!(
             findings
@@ -979,7 +998,7 @@ fn a_module_is_held_against_a_kernel_with_others_beside_it() {
 }
 
 #[test]
-fn lists_of_accepted_drift_that_are_not_true() {
+fn wrong_lists_of_accepted_drift() {
     let broken = Broken::new();
     let good = entry("pci_dev.dev", "moved", "6.1.0-50", "2999-12-31");
     let (before, after) = GREW;
@@ -1020,7 +1039,7 @@ fn lists_of_accepted_drift_that_are_not_true() {
         ),
         (good.replace("it is known", " "), ":8", "not empty"),
     ] {
-        with(&text).refused(2, &[&format!("{file}{line}\n"), words, "mend the line"]);
+        with(&text).refused(2, &[&format!("{file}{line}\n"), words, "correct the line"]);
     }
     for (text, words) in [
         (
@@ -1049,12 +1068,11 @@ fn lists_of_accepted_drift_that_are_not_true() {
         &missing,
     ])
     .refused(2, &[&missing, "No such file or directory"]);
-    // One that is true is applied, and what it accepts does not count.
+    // A correct list is applied, and the accepted findings do not count.
     let ran = with(&good);
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     says(&ran.stdout, &["it is known", "(1 accepted)"]);
-    // No rebuild is left where all of them are accepted, and names that a kernel was not asked for
-    // are outside of the scope.
+    // All rebuilds are accepted. Names that a kernel was not asked for are outside the scope.
     let both = format!(
         "{good}\n{}",
         entry("device", "size", "6.1.0-50", "2999-12-31")
@@ -1078,7 +1096,7 @@ fn lists_of_accepted_drift_that_are_not_true() {
 }
 
 #[test]
-fn reports_that_are_none() {
+fn files_that_are_not_reports() {
     let broken = Broken::new();
     let (before, after) = GREW;
     let report = ends_with(
@@ -1107,7 +1125,7 @@ fn reports_that_are_none() {
     let good = broken.file("good.json", &report);
     let missing = broken.path("missing.json");
     offline(["check-abi", "--merge", &good, &missing]).refused(2, &[&missing, "check the path"]);
-    // The same shard twice is that shard.
+    // A repeated shard is still one shard.
     assert_eq!(
         ends_with(1, ["check-abi", "--json", "--merge", &good, &good]),
         report
@@ -1115,7 +1133,7 @@ fn reports_that_are_none() {
 }
 
 #[test]
-fn words_that_do_not_go_together() {
+fn conflicting_arguments() {
     for shard in ["0/2", "3/2", "x", "1/0", "1", "-1/2"] {
         misused(
             ["check-abi", "--history", &format!("--shard={shard}")],
@@ -1190,14 +1208,14 @@ fn words_that_do_not_go_together() {
 }
 
 #[test]
-fn a_shard_without_a_kernel_is_no_pass() {
+fn a_shard_without_a_kernel_does_not_pass() {
     let text = ends_with(2, ["check-abi", "--shard", "2/2"]);
     says(&text, &["0 comparisons", "could not check everything"]);
 }
 
 // ---- snapshots ----
 
-/// The names in a folder, with what the files hold.
+/// Returns the names in a folder, with the contents of the files.
 fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
     let mut all: Vec<_> = entries
@@ -1223,7 +1241,7 @@ fn a_snapshot_that_cannot_be_made_leaves_nothing() {
         (&broken.path("missing"), "No such file"),
         (&broken.path("."), "a folder"),
     ] {
-        // A folder that is not there, one in such a folder, one in a file, and one that is there.
+        // A new folder, one below a new folder, one below a file, and an existing one.
         for out in ["out", "deep/out", "empty/out", "."] {
             let out = broken.path(out);
             let ran = offline(["snapshot", "--btf", btf, "--out", &out]);
@@ -1268,7 +1286,7 @@ fn a_kernel_that_cannot_be_added_changes_nothing() {
     add(&btf, "6.12.1-amd64", &missing).refused(2, &[&missing, "No such file"]);
     assert!(!Path::new(&dir).exists(), "something was begun");
 
-    // A good one begins a history, and is known from then on.
+    // A valid kernel starts a history and is known afterwards.
     let ran = add(&btf, "6.12.1-amd64", "");
     ran.good();
     says(
@@ -1278,7 +1296,7 @@ fn a_kernel_that_cannot_be_added_changes_nothing() {
     let begun = contents(Path::new(&dir));
     let ran = add(&btf, "6.12.1-amd64", "");
     ran.good();
-    says(&ran.stderr, &["was known already"]);
+    says(&ran.stderr, &["known already"]);
     assert!(contents(Path::new(&dir)) == begun, "it changed");
     let listed = parsed(&ends_with(0, ["history", "list", "--json", "--dir", &dir]));
     assert_eq!(items(&listed).len(), 1);
@@ -1286,13 +1304,13 @@ fn a_kernel_that_cannot_be_added_changes_nothing() {
 }
 
 #[test]
-fn a_damaged_history_is_refused_and_stays_as_it_is() {
+fn a_damaged_history_is_refused_and_not_changed() {
     let broken = Broken::new();
     let btf = broken.file("no-types", no_types());
     let committed = repository().join("headers/history");
     for (damaged, place) in [
         ("kernels.tsv", "kernels.tsv:"),
-        // What is cut off of these is missed by the kernels that refer to it.
+        // The kernels that refer to the removed rows report them.
         ("types.tsv", ".tsv:"),
         ("functions.tsv", ".tsv:"),
     ] {
@@ -1333,7 +1351,7 @@ fn a_damaged_history_is_refused_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_history_that_is_not_there() {
+fn a_missing_history() {
     let broken = Broken::new();
     let dir = broken.path("missing");
     for words in [
@@ -1362,8 +1380,8 @@ fn the_list_has_every_kernel_once() {
 
 // ---- explain ----
 
-/// What `explain --json` says of x86_64 without a flavour: the first kernel of each span, and its
-/// state.
+/// Returns the first kernel and the state of each span that `explain --json` prints for x86_64
+/// without a flavour.
 #[track_caller]
 fn spans(explanation: &Value) -> Vec<(&str, &Value)> {
     let group = &explanation["sections"][0]["groups"][0];
@@ -1397,7 +1415,7 @@ fn explain_a_field() {
         .map(|(_, state)| state["offset_bits"].as_u64().unwrap())
         .collect();
     assert_eq!(offsets[..3], [288 * 8, 272 * 8, 280 * 8]);
-    // The item of the safe layer stands where it is said to stand.
+    // The item of the safe layer is at the printed location.
     let item = &explanation["safe"][0];
     assert_eq!(item["path"], "pci::Driver::DRIVER_MANAGED_DMA");
     let (file, line) = word(&item["location"]).rsplit_once(':').unwrap();
@@ -1455,14 +1473,14 @@ fn explain_a_function() {
 }
 
 #[test]
-fn explain_what_nobody_knows() {
+fn explain_an_unknown_name() {
     for (name, near) in [
-        ("pci_drivr", "near to it: pci_driver"),
+        ("pci_drivr", "similar names: pci_driver"),
         (
             "pci_driver.driver_manged_dma",
-            "near to it: pci_driver.driver_managed_dma",
+            "similar names: pci_driver.driver_managed_dma",
         ),
-        ("kvfree_cal_rcu", "near to it: kvfree_call_rcu"),
+        ("kvfree_cal_rcu", "similar names: kvfree_call_rcu"),
         ("no_such_name", "headers/watched.toml"),
         ("", "headers/watched.toml"),
     ] {

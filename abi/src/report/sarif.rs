@@ -1,77 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A report as SARIF 2.1.0, which code scanning reads.
+//! The report as SARIF 2.1.0, for tools that collect findings.
 
 use serde_json::{Value, json};
 
 use super::visible::{visible, visible_json};
 use super::{Change, Comparison, DriftReport, Finding, Subject, Verdict};
 
-/// Where the schema of the format is.
+/// The address of the format's schema.
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Each rule: its ID, what it finds, and what that means.
+/// The rules: the ID of each, what it finds, and what that means.
 const RULES: &[(&str, &str, &str)] = &[
     (
         "abi/added",
-        "Something is there only after",
-        "An object from before knows nothing of it. In a struct that the driver allocates, the kernel may read what the object has no room for.",
+        "Something was added",
+        "An existing object does not use it. If the driver allocates the struct, the kernel may \
+         read a field for which the object has no room.",
     ),
     (
         "abi/removed",
-        "Something is there only before",
-        "Code that names it has to change; code that does not needs at most a rebuild.",
+        "Something was removed",
+        "Code that names it has to change. Other code needs at most a rebuild.",
     ),
     (
         "abi/size",
-        "A type has another size or alignment",
-        "Whoever allocates it has the size compiled in: rebuild.",
+        "The size or alignment of a type changed",
+        "Code that allocates it has the size compiled in, so it needs a rebuild.",
     ),
     (
         "abi/moved",
-        "Fields stand elsewhere",
-        "Offsets are compiled into an object: rebuild if it touches one of the fields or allocates the struct.",
+        "Fields moved",
+        "Offsets are compiled into an object. It needs a rebuild if it uses one of the fields or \
+         allocates the struct.",
     ),
     (
         "abi/retyped",
-        "Something has another type",
-        "const is nothing to the machine. Anything else may need another source.",
+        "The type of something changed",
+        "const does not change machine code. Any other change may need another source.",
     ),
     (
         "abi/arity",
-        "A function takes other parameters",
-        "An object that was compiled before calls it the old way, and nothing stops it.",
+        "The parameters of a function changed",
+        "An existing object makes the old call, and the loader does not refuse it.",
     ),
     (
         "abi/renamed",
-        "Something has another name",
+        "Something was renamed",
         "Code that uses the old name has to change.",
     ),
     (
         "abi/linkage",
-        "Code gets at a function in another way",
-        "It was exported, inline or a macro, and is another of these now.",
+        "The way code reaches a function changed",
+        "It was exported, inline or a macro, and now it is another of these.",
     ),
     (
         "abi/value",
-        "A value is another",
-        "Constants are compiled in; a checksum or a namespace is compared when a module is loaded.",
+        "A value changed",
+        "Constants are compiled in. The loader compares checksums and namespaces.",
     ),
     (
         "abi/disagreement",
-        "Truths that should be one differ",
+        "Descriptions of one kernel contradict each other",
         "The bindings, the headers and the kernel do not describe the same ABI.",
     ),
     (
         "abi/no-evidence",
-        "It could not be found out",
-        "What could not be compared is never a pass: find the missing evidence.",
+        "Something could not be found out",
+        "Something that could not be compared never passes. Provide the missing evidence.",
     ),
 ];
 
-/// The report as SARIF. `file` says which file a comparison's findings stand in, as a path from the
-/// root of the repository.
-pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> String {
+/// The location of a finding: where the user can act on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// The file, as a path from the root of the repository.
+    pub file: String,
+    /// The line, counted from 1. `None` for a file without lines, such as a module.
+    pub line: Option<usize>,
+}
+
+/// Returns the report as SARIF.
+///
+/// `locate` returns the location of a finding, if it has one. A result without a location is valid
+/// SARIF, but GitHub's code scanning rejects it.
+pub fn render(
+    report: &DriftReport,
+    locate: &dyn Fn(&Comparison, &Finding) -> Option<Location>,
+) -> String {
     let rules: Vec<Value> = RULES
         .iter()
         .map(|(id, short, help)| {
@@ -87,13 +103,8 @@ pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> Str
     let results: Vec<Value> = report
         .checks
         .iter()
-        .flat_map(|check| {
-            let uri = uri(&file(check));
-            check
-                .findings
-                .iter()
-                .map(move |finding| result(check, finding, &uri))
-        })
+        .flat_map(|check| check.findings.iter().map(move |finding| (check, finding)))
+        .map(|(check, finding)| result(check, finding, locate(check, finding)))
         .collect();
     let document = json!({
         "$schema": SCHEMA,
@@ -110,11 +121,11 @@ pub fn render(report: &DriftReport, file: &dyn Fn(&Comparison) -> String) -> Str
             "results": results,
         }],
     });
-    // Its keys are strings: nothing in it can fail.
+    // This cannot fail, since all keys are strings.
     visible_json(&serde_json::to_string_pretty(&document).unwrap_or_default()).into_owned() + "\n"
 }
 
-fn result(check: &Comparison, finding: &Finding, uri: &str) -> Value {
+fn result(check: &Comparison, finding: &Finding, location: Option<Location>) -> Value {
     let id = rule(&finding.change);
     let level = match finding.verdict {
         Verdict::Source | Verdict::NoEvidence => "error",
@@ -141,16 +152,26 @@ fn result(check: &Comparison, finding: &Finding, uri: &str) -> Value {
         "ruleIndex": RULES.iter().position(|(rule, ..)| *rule == id),
         "level": level,
         "message": { "text": visible(&message) },
-        "locations": [{
-            "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": 1 } },
-            "logicalLocations": [{ "name": visible(name), "fullyQualifiedName": visible(&finding.name), "kind": kind }],
-        }],
-        // The same finding in the next run is the same alert.
+        // With an equal fingerprint, the finding of the next run is the same alert.
         "partialFingerprints": {
             "abiFinding/v1": format!("{}|{}|{}|{}", check.against, check.kernel, id, finding.name),
         },
         "properties": { "verdict": finding.verdict, "used": finding.used },
     });
+    if let Some(location) = location {
+        let mut physical = json!({ "artifactLocation": { "uri": uri(&location.file) } });
+        if let Some(line) = location.line {
+            physical["region"] = json!({ "startLine": line });
+        }
+        result["locations"] = json!([{
+            "physicalLocation": physical,
+            "logicalLocations": [{
+                "name": visible(name),
+                "fullyQualifiedName": visible(&finding.name),
+                "kind": kind,
+            }],
+        }]);
+    }
     if let Some(why) = &finding.accepted {
         result["suppressions"] = json!([{ "kind": "external", "justification": why }]);
     }
@@ -173,7 +194,7 @@ fn rule(change: &Change) -> &'static str {
     }
 }
 
-/// A path as a relative reference: what a URI does not allow is escaped.
+/// Returns a path as a relative reference. Characters that a URI does not allow are escaped.
 fn uri(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {

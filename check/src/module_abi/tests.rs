@@ -249,7 +249,7 @@ fn without_a_configuration_there_is_no_evidence() {
     );
     assert_eq!(
         found.of_module(),
-        "nothing speaks against it, but not all could be looked at"
+        "no problem was found, but not everything could be checked"
     );
 }
 
@@ -305,7 +305,7 @@ fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
     );
     assert_eq!(
         found.of_module(),
-        "has to be built again; whether its source fits is not judged"
+        "has to be built again; its source was not judged"
     );
     // Without the signature it had it is a guess.
     let found = run(&module(), &later("", exported.clone(), &after));
@@ -346,7 +346,7 @@ fn a_rebuild_for_another_kernel_leaves_the_source_unjudged() {
     assert_eq!(of(&found, "source").verdict, Verdict::NotJudged);
     assert_eq!(
         found.of_module(),
-        "has to be built again; whether its source fits is not judged"
+        "has to be built again; its source was not judged"
     );
     // Of its own kernel it is known that it fits.
     let bare = module().bare("f", "ret").raw(".data\n.quad f\n");

@@ -139,12 +139,12 @@ impl Archive {
                 let near = nearest(release, self.held.iter().map(|held| held.release.as_str()));
                 let near = match near.is_empty() {
                     true => String::new(),
-                    false => format!("; near to it: {}", near.join(", ")),
+                    false => format!("; similar names: {}", near.join(", ")),
                 };
                 Error::new(
                     format_args!("`{release}`"),
                     format_args!("one of the {} kernels in Debian's archive", self.held.len()),
-                    "no kernel of this release",
+                    "no kernel with this release",
                     format_args!("see `cargo xtask history list --archive`{near}"),
                 )
             })

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The three checks, over many kernels at once.
+//! The three kinds of checks, over many kernels at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -30,8 +30,7 @@ use super::subjects::{Book, Subject};
 use crate::args::{builder, manifest, workspace};
 use crate::snapshot::snapshot;
 
-/// Does the work for each item, as many at once as `jobs` says. The results are in the order of the
-/// items.
+/// Calls `work` for each item, up to `jobs` at once. The results have the order of the items.
 pub(super) fn at_once<T: Sync, R: Send>(
     jobs: usize,
     items: &[T],
@@ -51,7 +50,7 @@ pub(super) fn at_once<T: Sync, R: Send>(
                         .unwrap_or_else(std::sync::PoisonError::into_inner)
                         .push((number, result));
                     if failed {
-                        // The first error is what is reported: the others need not be begun.
+                        // Only the first error is reported, so no further item is started.
                         next.store(items.len(), Ordering::Relaxed);
                     }
                 }
@@ -65,7 +64,7 @@ pub(super) fn at_once<T: Sync, R: Send>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// A kernel beside another.
+/// Compares a kernel with another one.
 pub(super) fn beside(
     book: &Book,
     (before, says): (&Abi, Says),
@@ -86,18 +85,17 @@ pub(super) fn beside(
     ))
 }
 
-/// How many pieces of work each worker gets, if it can be so many: the last ones to be done are
-/// then short.
+/// How many pieces of work each worker gets, if there are enough. The last pieces are then short.
 const PIECES: usize = 4;
 
-/// The items in pieces of work for this many workers, neighbours together.
+/// Divides the items into pieces of work for this many workers. Neighbours stay together.
 pub(super) fn pieces<T>(items: &[T], jobs: usize) -> Vec<&[T]> {
     items
         .chunks(items.len().div_ceil(jobs.saturating_mul(PIECES)).max(1))
         .collect()
 }
 
-/// Kernels of the history, each beside the one before it.
+/// Compares kernels of the history, each with the one before it.
 pub(super) fn steps(
     book: &Book,
     jobs: usize,
@@ -106,14 +104,15 @@ pub(super) fn steps(
     scope: Option<&BTreeSet<AbiPart>>,
 ) -> Result<Vec<Comparison>> {
     let history = book.history()?;
-    // Neighbours are done by one worker: one kernel becomes the next one by what differs.
+    // One worker takes neighbours, because one kernel is changed into the next by applying the
+    // differences.
     let checks = at_once(jobs, &pieces(steps, jobs), |piece| {
         Ok(history.compare(piece, usage, scope))
     })?;
     Ok(checks.into_iter().flatten().collect())
 }
 
-/// The bindings against the kernel that they are for.
+/// Compares the bindings with the kernel that they are for.
 pub(super) fn bindings(
     book: &Book,
     subject: &Subject,
@@ -130,8 +129,8 @@ pub(super) fn bindings(
             return Err(Error::new(
                 &name,
                 "a kernel with headers or a snapshot, which bindings can be made for",
-                "one of which only its type information is known",
-                "hold it against another kernel: add --against debian-6.12",
+                "a kernel of which only the type information is known",
+                "compare it with another kernel: add --against debian-6.12",
             ));
         }
     };
@@ -139,14 +138,14 @@ pub(super) fn bindings(
         Some(kernel) => of_kernel(book, &name, &kernel, cache, install, usage),
         None => {
             progress::say(&format!(
-                "{name} is not fetched: its snapshot is asked (`cargo xtask fetch {name}` brings its headers)"
+                "{name} is not fetched, so its snapshot is used (`cargo xtask fetch {name}` fetches its headers)"
             ));
             of_snapshot(book, &name, usage)
         }
     }
 }
 
-/// All three truths: rustc's, the headers', the kernel's.
+/// Compares all three descriptions: rustc's, the headers', the kernel's.
 fn of_kernel(
     book: &Book,
     name: &str,
@@ -173,8 +172,8 @@ fn of_kernel(
     ))
 }
 
-/// What can be said without the kernel: rustc's truth about the snapshot, and the snapshot's record
-/// of the kernel.
+/// Compares without the kernel: rustc's layout of the snapshot, and the snapshot's record of the
+/// kernel.
 fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Comparison> {
     let abi = snapshot(name)?;
     let rustc = rustc(book, "LINUX_DRIVER_KERNEL", name.as_ref())?;
@@ -185,7 +184,7 @@ fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Comparison> {
     ))
 }
 
-/// What rustc laid out, for the kernel that this variable names.
+/// Returns rustc's layouts for the kernel that this variable names.
 fn rustc(book: &Book, variable: &str, value: &OsStr) -> Result<Abi> {
     let of_kernel = Workspace {
         manifest: manifest(),
@@ -212,17 +211,17 @@ fn constants(needed: &Needed) -> Vec<String> {
         .collect()
 }
 
-/// What modules built outside a kernel's tree export.
+/// The exports of modules built outside a kernel's tree.
 pub(super) struct Others {
-    /// By the module that exports them.
+    /// Exports by the module that exports them.
     modules: Vec<(PathBuf, BTreeMap<String, Arc<Symbol>>)>,
-    /// What files say of it.
+    /// Exports that files list.
     files: Vec<Symvers>,
 }
 
 impl Others {
     pub(super) fn read(modules: &[PathBuf], files: &[PathBuf]) -> Result<Self> {
-        // One alone has nobody to export to.
+        // A single module has no other module to export to.
         let modules = modules.iter().filter(|_| modules.len() > 1);
         Ok(Self {
             modules: modules
@@ -235,8 +234,8 @@ impl Others {
         })
     }
 
-    /// Those that the module `ko` can use: what a module says of itself goes before what a file
-    /// says of it.
+    /// Returns the exports that the module `ko` can use. A module's own list has precedence over a
+    /// file.
     fn of(&self, ko: &Path) -> BTreeMap<String, Arc<Symbol>> {
         let mut all = BTreeMap::new();
         for symvers in &self.files {
@@ -253,8 +252,8 @@ impl Others {
     }
 }
 
-/// A module against a kernel. Where the kernel is known that the module was built for, changed
-/// signatures are found too.
+/// Compares a module with a kernel. If the module's own kernel is known, changed signatures are
+/// found too.
 pub(super) fn module(
     book: &Book,
     ko: &Path,
@@ -276,7 +275,7 @@ pub(super) fn module(
     module_abi::check(ko, &target.with_built_for(&before))
 }
 
-/// What is at hand of a kernel for a module to be checked against.
+/// The parts of a kernel that are available for checking a module.
 struct Held {
     name: String,
     release: String,
@@ -355,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_is_done_once_and_in_order() {
+    fn every_item_is_done_once_and_in_order() {
         let items: Vec<u32> = (0..100).collect();
         let doubled = at_once(4, &items, |item| Ok(item * 2)).unwrap();
         assert_eq!(

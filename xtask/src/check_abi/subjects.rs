@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which kernels are meant, and what is known of each without building anything.
+//! The kernels that a command names, and what is known of each without building anything.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING};
 use crate::args::{catalogue, must_be_stock, workspace};
 use crate::snapshot::{record, snapshot};
 
-/// Which kernels.
+/// The arguments that choose kernels.
 #[derive(clap::Args, Debug, Clone, Default)]
 #[group(id = "subjects", multiple = false)]
 pub(crate) struct Args {
@@ -26,40 +26,40 @@ pub(crate) struct Args {
     /// the catalogue's]
     #[arg(long, value_name = "NAME", num_args = 1..)]
     kernel: Vec<String>,
-    /// All kernels of the catalogue but those that are built here
+    /// All kernels of the catalogue, except those that are built here
     #[arg(long)]
     all: bool,
-    /// All kernels of the history; without --against, each beside the one before it of its series,
-    /// flavour and architecture
+    /// All kernels of the history; without --against, each with the one before it of its
+    /// architecture and flavour
     #[arg(long)]
     pub(super) history: bool,
     /// A kernel build tree, such as /lib/modules/RELEASE/build
     #[arg(long, value_name = "DIR")]
     kdir: Option<PathBuf>,
-    /// A file that holds a kernel's BTF: vmlinux, vmlinuz, an arm64 Image, a raw one
+    /// A file with a kernel's BTF: vmlinux, vmlinuz, an arm64 Image, or plain BTF
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-    /// The kernel that runs
+    /// The running kernel
     #[arg(long)]
     running: bool,
 }
 
-/// A kernel that is meant.
+/// A kernel that was chosen.
 #[derive(Debug, Clone)]
 pub(super) enum Subject {
-    /// One of the catalogue.
+    /// A kernel of the catalogue.
     Named(Box<KernelSpec>),
-    /// One of the history.
+    /// A kernel of the history.
     Known(String),
     /// A build tree.
     Tree(PathBuf),
     /// A file with BTF.
     File(PathBuf),
-    /// The kernel that runs.
+    /// The running kernel.
     Running,
 }
 
-/// A part of the kernels.
+/// A part of the kernels, for checks that are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shard {
     number: usize,
@@ -73,7 +73,7 @@ impl std::fmt::Display for Shard {
 }
 
 impl Shard {
-    /// Reads "2/4".
+    /// Parses "2/4".
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let parts = text
             .split_once('/')
@@ -84,7 +84,8 @@ impl Shard {
         }
     }
 
-    /// Every N-th, from the I-th on: neighbours, which are alike, are spread.
+    /// Returns every N-th item, starting with the I-th. So neighbours, which are similar, go to
+    /// different parts.
     pub(super) fn of<T>(self, all: Vec<T>) -> Vec<T> {
         all.into_iter()
             .skip(self.number - 1)
@@ -93,7 +94,7 @@ impl Shard {
     }
 }
 
-/// What kernels are known by.
+/// The sources of knowledge about kernels.
 pub(super) struct Book {
     pub(super) catalogue: Catalogue,
     history: OnceLock<History>,
@@ -109,27 +110,27 @@ impl Book {
         })
     }
 
-    /// The history, read when it is first asked for.
+    /// Returns the history. The first call reads it.
     pub(super) fn history(&self) -> Result<&History> {
         read_once(&self.history, || {
             History::read(&workspace().join("headers/history"))
         })
     }
 
-    /// What the bindings need, read when it is first asked for.
+    /// Returns what the bindings need. The first call reads it.
     pub(super) fn needed(&self) -> Result<&Needed> {
         read_once(&self.needed, || {
             Needed::read(&workspace().join("sys/needed.toml"))
         })
     }
 
-    /// What the bindings need, and what the history watches beyond it.
+    /// Returns what the bindings need, and what the history watches in addition.
     fn scope(&self) -> Result<Scope> {
         let watched = Watched::read(&workspace().join("headers/watched.toml"))?;
         Ok(watched.scope(self.needed()?))
     }
 
-    /// The kernels that are meant.
+    /// Returns the kernels that the arguments choose.
     pub(super) fn subjects(&self, args: &Args) -> Result<Vec<Subject>> {
         if args.all {
             return Ok(self
@@ -162,7 +163,7 @@ impl Book {
         args.kernel.iter().map(|name| self.named(name)).collect()
     }
 
-    /// A kernel by its name in the catalogue or its release.
+    /// Finds a kernel by its name in the catalogue or its release.
     pub(super) fn named(&self, name: &str) -> Result<Subject> {
         if name == RUNNING {
             return Ok(Subject::Running);
@@ -172,7 +173,7 @@ impl Book {
             return Ok(Subject::Named(Box::new(spec.clone())));
         }
         let history = self.history()?;
-        // A series stands for its newest kernel: reports name that one.
+        // A series means its newest kernel, and reports name that kernel.
         let found = history.find(name).map(|id| history.kernel(id).id.clone());
         found.map(Subject::Known).map_err(|_| {
             let names = self.catalogue.stock().map(|spec| spec.name.as_str());
@@ -182,7 +183,7 @@ impl Book {
             );
             let near = match near.as_slice() {
                 [] => String::new(),
-                near => format!("; near to it: {}", near.join(", ")),
+                near => format!("; similar names: {}", near.join(", ")),
             };
             Error::new(
                 format_args!("`{name}`"),
@@ -190,19 +191,19 @@ impl Book {
                     "a kernel of the catalogue, or one of the {} of the history",
                     history.len()
                 ),
-                "no kernel of this name",
+                "no kernel with this name",
                 format_args!("see `cargo xtask kernels` and `cargo xtask history list`{near}"),
             )
         })
     }
 
-    /// What `--against` names: a kernel, or a file.
+    /// Finds the kernel or file that `--against` names.
     pub(super) fn against(&self, text: &str) -> Result<Subject> {
         let path = Path::new(text);
         if self.catalogue.specs().any(|spec| spec.name == text) {
             self.named(text)
         } else if let Err(error) = path.metadata() {
-            // No kernel's name has a slash in it, nor ends so.
+            // No kernel's name contains a slash or has such an ending.
             match text.contains('/') || is_record(path) {
                 true => Err(Error::io(path, "read", &error)),
                 false => self.named(text),
@@ -214,8 +215,8 @@ impl Book {
         }
     }
 
-    /// What a kernel is held against where nothing was named and no bindings can be made for it:
-    /// the default kernel, which the bindings are for.
+    /// Returns the kernel to compare with, if none was named and no bindings can be made: the
+    /// default kernel, which the bindings are for.
     pub(super) fn stand_in(&self, subjects: &[Subject]) -> Option<&str> {
         let bare = |subject: &Subject| match subject {
             Subject::File(_) => true,
@@ -228,7 +229,7 @@ impl Book {
             .then(|| self.catalogue.default_name())
     }
 
-    /// Each kernel with the one before it, of its architecture and flavour.
+    /// Returns each kernel with the one before it, of its architecture and flavour.
     pub(super) fn steps(&self, subjects: &[Subject]) -> Result<Vec<(KernelId, KernelId)>> {
         let history = self.history()?;
         let known = |subject: &Subject| match subject {
@@ -240,14 +241,14 @@ impl Book {
         Ok(steps.filter(|(_, after)| wanted.contains(after)).collect())
     }
 
-    /// The release of a kernel that a report names.
+    /// Returns the release of a kernel that a report names.
     pub(super) fn release(&self, name: &str) -> String {
         if name == RUNNING {
             return running_release();
         }
         match self.catalogue.specs().find(|spec| spec.name == name) {
             Some(spec) => spec.release.clone(),
-            // `update` names both: "debian-6.12 (6.12.117+deb12-amd64)".
+            // `update` gives both: "debian-6.12 (6.12.117+deb12-amd64)".
             None => {
                 let release = name.rsplit_once(" (").map_or(name, |(_, release)| release);
                 release.trim_end_matches(')').to_owned()
@@ -255,7 +256,7 @@ impl Book {
         }
     }
 
-    /// Its name, for reports.
+    /// Returns the kernel's name for reports.
     pub(super) fn name(&self, subject: &Subject) -> String {
         match subject {
             Subject::Named(spec) => spec.name.clone(),
@@ -265,7 +266,7 @@ impl Book {
         }
     }
 
-    /// What is known of it.
+    /// Returns the kernel's ABI, as far as it is known.
     pub(super) fn abi(&self, subject: &Subject) -> Result<Abi> {
         match subject {
             Subject::Named(spec) => self.of_catalogue(spec),
@@ -278,7 +279,7 @@ impl Book {
             Subject::File(file) => self.of_btf(&BtfFile::open(file)?),
             Subject::Running => match Kernel::running() {
                 Ok(kernel) => self.of_kernel(&kernel),
-                // Its BTF is there without its headers too.
+                // Its BTF exists even without its headers.
                 Err(_) => {
                     let mut abi = self.of_btf(&BtfFile::open(Path::new(RUNNING_BTF))?)?;
                     abi.release = running_release();
@@ -289,7 +290,7 @@ impl Book {
         }
     }
 
-    /// What the source of this kernel's ABI can say.
+    /// Returns the parts that the source of this kernel's ABI describes.
     pub(super) fn says(&self, subject: &Subject, abi: &Abi) -> Result<Says> {
         Ok(match subject {
             Subject::Named(_) => Says::ALL,
@@ -301,15 +302,16 @@ impl Book {
                 symbols: true,
                 ..Says::TYPES
             },
-            // A record says what it was made of by what it holds, and whether the running kernel
-            // has headers depends.
+            // The contents of a record tell what it was made from. The running kernel may have
+            // headers or not.
             Subject::File(file) if is_record(file) => Says::of(abi),
             Subject::Running => Says::of(abi),
             Subject::File(_) => Says::TYPES,
         })
     }
 
-    /// The snapshot of a kernel of the catalogue, with what the history watches beyond it.
+    /// Returns the snapshot of a kernel of the catalogue, with what the history watches in
+    /// addition.
     fn of_catalogue(&self, spec: &KernelSpec) -> Result<Abi> {
         let mut abi = snapshot(&spec.name)?;
         let history = self.history()?;
@@ -335,7 +337,7 @@ impl Book {
             for (name, symbol) in known.symbols {
                 abi.symbols.entry(name).or_insert(symbol);
             }
-            // A snapshot says of more functions than BTF where they are: in a header.
+            // A snapshot knows more about functions than BTF: which ones are in a header.
             let of_snapshot = |abi: &Abi, key: &str| match key.split_once(' ') {
                 Some(("function", name)) => abi.functions.contains_key(name),
                 Some(("type", name)) => abi.types.contains_key(name),
@@ -351,7 +353,7 @@ impl Book {
         Ok(abi)
     }
 
-    /// A kernel with a build tree.
+    /// Reads a kernel with a build tree.
     fn of_kernel(&self, kernel: &Kernel) -> Result<Abi> {
         let (source, _) = kernel.btf()?;
         let mut abi = self.of_btf(&source)?;
@@ -365,7 +367,8 @@ impl Book {
         extract(&source.kernel()?, &self.scope()?)
     }
 
-    /// The kernel of this release, if it is known: one of the catalogue before one of the history.
+    /// Returns the kernel of this release, if it is known. The catalogue has precedence over the
+    /// history.
     pub(super) fn of_release(&self, release: &str) -> Result<Option<Subject>> {
         if let Some(spec) = self.catalogue.stock().find(|spec| spec.release == release) {
             return Ok(Some(Subject::Named(Box::new(spec.clone()))));
@@ -378,7 +381,7 @@ impl Book {
     }
 }
 
-/// What the cell holds, or what is read into it now.
+/// Returns the content of the cell. The first call fills it.
 fn read_once<T>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T>) -> Result<&T> {
     if let Some(value) = cell.get() {
         return Ok(value);
@@ -387,22 +390,22 @@ fn read_once<T>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T>) -> Result<
     Ok(cell.get_or_init(|| value))
 }
 
-/// Where the running kernel's type information is.
+/// The type information of the running kernel.
 pub(super) const RUNNING_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// What `uname -r` says.
+/// Returns the output of `uname -r`.
 pub(super) fn running_release() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     release.trim().to_owned()
 }
 
-/// Whether the file is an `abi.json`, and not a kernel.
+/// Tells if the file is an `abi.json`, and not a kernel.
 pub(super) fn is_record(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| extension == "json")
 }
 
-/// Adds what the kernel exports of the scope.
+/// Adds the exported symbols in scope.
 pub(super) fn add_symbols(abi: &mut Abi, symvers: &Symvers, scope: &Scope) {
     let checksums = symvers.has_checksums();
     let symbols = scope.functions.iter();
@@ -416,7 +419,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shards_are_all_of_it_and_none_twice() {
+    fn shards_cover_everything_once() {
         let all: Vec<u32> = (0..11).collect();
         let mut seen: Vec<u32> = (1..=3)
             .flat_map(|number| Shard { number, of: 3 }.of(all.clone()))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a kernel's headers and its list of exports say, beside its type information.
+//! The facts in a kernel's headers and its list of exports that its type information lacks.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::args::workspace;
 /// How many differences an error lists.
 const LISTED: usize = 8;
 
-/// What the headers and `Module.symvers` say.
+/// The facts in the headers and `Module.symvers`.
 pub(super) struct Facts {
     headers: Abi,
     symvers: Symvers,
@@ -42,8 +42,11 @@ impl Facts {
         Ok(Self { headers, symvers })
     }
 
-    /// The ABI from the kernel's BTF with what only the headers and the exports say. Headers that
-    /// are not this kernel's are an error.
+    /// Adds the facts of the headers and the exports to the ABI from the kernel's BTF.
+    ///
+    /// # Errors
+    ///
+    /// The headers belong to another kernel.
     pub(super) fn with(&self, mut abi: Abi, needed: &Needed, kernel: &Kernel) -> Result<Abi> {
         let differences = self.differences(&abi);
         if !differences.is_empty() {
@@ -54,7 +57,7 @@ impl Facts {
             }
             return Err(Error::new(
                 kernel.build_tree.display(),
-                "headers that lay types out as the kernel's own type information (BTF) says",
+                "headers with the layouts of the kernel's own type information (BTF)",
                 found.join("\n"),
                 "take headers and kernel from the same build: reinstall both packages, or build the tree again",
             ));
@@ -62,7 +65,7 @@ impl Facts {
         abi.release.clone_from(&self.headers.release);
         abi.arch.clone_from(&self.headers.arch);
         for (name, type_) in &mut abi.types {
-            // BTF has no alignment; the compiler does.
+            // BTF has no alignment; the compiler knows it.
             if let Some(of_headers) = self.headers.types.get(name) {
                 Arc::make_mut(type_).align = of_headers.align;
             }
@@ -78,7 +81,7 @@ impl Facts {
                     kernel.build_tree.display(),
                     format_args!("the constant {name}, which the bindings need (sys/needed.toml)"),
                     why.map_or("none", String::as_str),
-                    "take it out of the list, or report this with the kernel's release",
+                    "remove it from the list, or report this with the kernel's release",
                 )
             })?;
             let mut constant = constant.clone();
@@ -98,7 +101,7 @@ impl Facts {
         }
     }
 
-    /// Where the headers lay a type out in another way than the BTF.
+    /// Returns the differences between the layouts of the headers and of the BTF.
     fn differences(&self, abi: &Abi) -> Vec<String> {
         let mut all = Vec::new();
         for (name, type_) in &abi.types {
@@ -119,7 +122,7 @@ fn compare(name: &str, headers: &Type, btf: &Type, all: &mut Vec<String>) {
     }
     for field in &btf.fields {
         match headers.field(&field.name) {
-            None => all.push(format!("{name}.{} is in the BTF alone", field.name)),
+            None => all.push(format!("{name}.{} is only in the BTF", field.name)),
             Some(of_headers)
                 if (of_headers.offset_bits, of_headers.size_bits)
                     != (field.offset_bits, field.size_bits) =>
@@ -137,6 +140,6 @@ fn compare(name: &str, headers: &Type, btf: &Type, all: &mut Vec<String>) {
         .iter()
         .filter(|field| btf.field(&field.name).is_none())
     {
-        all.push(format!("{name}.{} is in the headers alone", field.name));
+        all.push(format!("{name}.{} is only in the headers", field.name));
     }
 }

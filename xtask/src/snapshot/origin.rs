@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `snapshot.toml`: where a snapshot comes from. No date and no path of this machine: the same
+//! `snapshot.toml`: the origin of a snapshot. It contains no date and no local path, so the same
 //! input gives the same file.
 
 use linux_driver_abi::Abi;
@@ -10,10 +10,11 @@ use linux_driver_kernels::{Kernel, Package};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// Counts up when the meaning of a field of `snapshot.toml` changes.
+/// The version of the format. It increases when the meaning of a field of `snapshot.toml` changes.
 const SCHEMA: u32 = 1;
 
-/// Kbuild's flags that bear on types. A row that ends in `=` stands for all that begin so.
+/// Kbuild's flags that affect types. An entry that ends in `=` covers all flags with that
+/// beginning.
 const FLAGS_OF_TYPES: [&str; 7] = [
     "-std=",
     "-m64",
@@ -24,7 +25,7 @@ const FLAGS_OF_TYPES: [&str; 7] = [
     "-funsigned-char",
 ];
 
-/// `snapshot.toml`; `headers/README.md` documents each field.
+/// The content of `snapshot.toml`; `headers/README.md` documents each field.
 #[derive(Serialize)]
 pub(super) struct Origin {
     schema: u32,
@@ -59,7 +60,7 @@ struct Build {
 }
 
 impl Origin {
-    /// Of type information alone.
+    /// Describes a snapshot made from type information alone.
     pub(super) fn of_btf(source: &BtfFile, found_in: &'static str) -> Self {
         Self {
             schema: SCHEMA,
@@ -76,7 +77,7 @@ impl Origin {
         }
     }
 
-    /// Of a kernel with its headers.
+    /// Describes a snapshot of a kernel with its headers.
     pub(super) fn of_kernel(
         source: &BtfFile,
         found_in: &'static str,
@@ -109,7 +110,7 @@ impl Origin {
         })
     }
 
-    /// The file.
+    /// Returns the text of the file.
     pub(super) fn text(&self) -> Result<String, String> {
         let body = toml::to_string_pretty(self).map_err(|e| e.to_string())?;
         Ok(format!(
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_that_bear_on_types_are_kept() {
+    fn flags_that_affect_types_are_kept() {
         let flags = [
             "-std=gnu11",
             "-O2",

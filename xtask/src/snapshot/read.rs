@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a snapshot says.
+//! The reader of snapshots.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use linux_driver_host::{Error, Result};
 
 use crate::args::workspace;
 
-/// The ABI of a kernel of the catalogue, from its snapshot.
+/// Returns the ABI of a kernel of the catalogue, from its snapshot.
 pub(crate) fn snapshot(name: &str) -> Result<Abi> {
     record(
         &workspace()
@@ -19,17 +19,17 @@ pub(crate) fn snapshot(name: &str) -> Result<Abi> {
     )
 }
 
-/// An `abi.json`.
+/// Reads an `abi.json`.
 pub(crate) fn record(file: &Path) -> Result<Abi> {
     let text = std::fs::read(file).map_err(|e| {
         Error::new(
             file.display(),
             "the ABI of a kernel, in its snapshot",
             e,
-            "make it with `cargo xtask snapshot --kernel NAME`",
+            "create it with `cargo xtask snapshot --kernel NAME`",
         )
     })?;
-    const AGAIN: &str = "make it again with `cargo xtask snapshot --kernel NAME`";
+    const AGAIN: &str = "create it again with `cargo xtask snapshot --kernel NAME`";
     let abi: Abi = serde_json::from_slice(&text).map_err(|e| {
         Error::new(
             file.display(),
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_by_hand_is_refused_with_its_place() {
+    fn a_malformed_record_is_refused_with_its_path() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("abi.json");
         for text in ["", "{}", "{\"schema\": 1, \"types\": []}", "[1, 2"] {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask snapshot --usage`: what the code uses of a kernel, which decides what drift means
-//! for it.
+//! `cargo xtask snapshot --usage`: finds out what the code uses of a kernel. This decides what
+//! drift means for the code.
 
 use linux_driver_abi::Usage;
 use linux_driver_host::{Error, Result, fs, output};
@@ -11,7 +11,7 @@ use super::bindings::of_snapshot;
 use crate::Outcome;
 use crate::args::{catalogue, manifest, workspace};
 
-/// Where it stands.
+/// The file that records it.
 const FILE: &str = "headers/usage.json";
 
 /// Writes what the safe layer and the samples use of the kernel of this snapshot.
@@ -20,7 +20,7 @@ pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
     let usage = of_samples(kernel.unwrap_or(catalogue.default_name()))?;
     let path = workspace().join(FILE);
     let unwritable =
-        |e: serde_json::Error| Error::new(path.display(), "to write it", e, "report this");
+        |e: serde_json::Error| Error::new(path.display(), "to write it as JSON", e, "report this");
     let text = serde_json::to_string_pretty(&usage).map_err(unwritable)? + "\n";
     fs::write(&path, text)?;
     output::line(path.display());
@@ -44,7 +44,7 @@ fn of_samples(kernel: &str) -> Result<Usage> {
 mod tests {
     use super::*;
 
-    /// The file says what the code uses now.
+    /// Checks that the file matches the code.
     #[test]
     fn the_stored_usage_is_that_of_the_code() {
         let catalogue = catalogue().unwrap();
@@ -52,7 +52,7 @@ mod tests {
         let stored: Usage = serde_json::from_slice(&stored).unwrap();
         let now = of_samples(catalogue.default_name()).unwrap();
         assert_eq!(stored, now, "run `cargo xtask snapshot --usage`");
-        // It is not empty by mistake.
+        // The result must not be empty by mistake.
         assert!(now.allocated.contains("pci_driver"), "{now:?}");
         assert!(now.fields["device"].contains("driver_data"), "{now:?}");
         assert!(now.functions.contains("pci_unregister_driver"), "{now:?}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A snapshot's folder: it is there whole, or as it was before.
+//! The writer of a snapshot's folder. The folder is replaced as a whole, or stays as it was.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ const ABI: &str = "abi.json";
 const ORIGIN: &str = "snapshot.toml";
 pub(super) const BINDINGS: &str = "bindings.rs";
 
-/// Writes the folder `dir`, in the place of an older snapshot if there is one.
+/// Writes the folder `dir`, and replaces an older snapshot.
 pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
     let dir = linux_driver_host::fs::absolute(dir)?;
     check(&dir)?;
@@ -40,12 +40,13 @@ pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
     put(&whole, &dir)
 }
 
-/// Renames `whole` to `dir`. What stood there goes the other way, and then with the staging folder.
+/// Renames `whole` to `dir`. The old folder takes the name of the new one and is removed with the
+/// staging folder.
 fn put(whole: &Path, dir: &Path) -> Result<()> {
     if fs::symlink_metadata(dir).is_ok() {
         match renameat_with(CWD, whole, CWD, dir, RenameFlags::EXCHANGE) {
             Ok(()) => return Ok(()),
-            // Not every file system can: then in two steps.
+            // Not every file system can exchange two folders. Then it takes two steps.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 let old: PathBuf = whole.with_file_name("old");
                 fs::rename(dir, &old).map_err(|e| Error::io(dir, "write", &e))?;
@@ -56,7 +57,7 @@ fn put(whole: &Path, dir: &Path) -> Result<()> {
     fs::rename(whole, dir).map_err(|e| Error::io(dir, "write", &e))
 }
 
-/// A folder is only written over if nothing but a snapshot would be lost.
+/// Checks that only a snapshot would be overwritten.
 fn check(dir: &Path) -> Result<()> {
     let entries = match fs::read_dir(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -78,7 +79,7 @@ fn check(dir: &Path) -> Result<()> {
 fn not_ours(dir: &Path, found: &str) -> Error {
     Error::new(
         dir.display(),
-        "a folder that is not there yet, or holds a snapshot and nothing else",
+        "a new folder, or one that contains a snapshot and nothing else",
         found,
         "name another folder with --out",
     )
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_snapshot_takes_the_place_of_an_older_one() {
+    fn a_newer_snapshot_replaces_an_older_one() {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("snapshots/name");
         write(&dir, &snapshot("1")).unwrap();
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_in_a_file_is_named_and_nothing_is_left() {
+    fn a_path_below_a_file_is_named_and_nothing_is_left() {
         let root = tempfile::tempdir().unwrap();
         let file = root.path().join("letter.txt");
         fs::write(&file, "dear").unwrap();
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_anything_else_stays_as_it_is() {
+    fn a_folder_with_other_files_is_not_touched() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("letter.txt"), "dear").unwrap();
         let error = write(root.path(), &snapshot("1")).unwrap_err();
