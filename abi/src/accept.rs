@@ -280,7 +280,7 @@ impl Accepted {
                 for finding in &mut check.findings {
                     if finding.name == entry.what && change_word(&finding.change) == entry.change {
                         matched[number] = true;
-                        // A finding with a graver verdict than the entry's is not accepted.
+                        // A finding with a more severe verdict than the entry's is not accepted.
                         if today < entry.expires && finding.verdict <= entry.verdict {
                             finding.accepted = Some(entry.reason.clone());
                         }

@@ -131,9 +131,11 @@ impl BtfFile {
             return Err(Error::new(
                 self.location(),
                 "a kernel's BTF",
-                "a module's BTF (split BTF), which continues the numbers and strings of its kernel's BTF",
+                "a module's BTF (split BTF), which continues the numbers and strings of its \
+                 kernel's BTF",
                 format_args!(
-                    "give the BTF of {kernel}: it contains the types that the kernel and the module share"
+                    "give the BTF of {kernel}: it contains the types that the kernel and the \
+                     module share"
                 ),
             ));
         }

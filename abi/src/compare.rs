@@ -172,7 +172,7 @@ pub(crate) struct Context<'a> {
     pub(crate) before: &'a Abi,
     pub(crate) after: &'a Abi,
     pub(crate) usage: &'a Usage,
-    /// What the code uses of the kernel before and of the kernel after.
+    /// The parts of the kernel before and of the kernel after that the code uses.
     pub(crate) used: (&'a Used, &'a Used),
     /// The names that differ.
     pub(crate) differing: &'a Differing<'a>,

@@ -285,7 +285,8 @@ fn unknown(history: &History, asked: &str, name: &str) -> Error {
         found,
         match near.is_empty() {
             true => {
-                "the history contains what the bindings need and what headers/watched.toml lists: add the name there, \
+                "the history contains what the bindings need and what headers/watched.toml lists: \
+                 add the name there, \
                      and then the kernels again with `cargo xtask history add`"
                     .to_owned()
             }

@@ -25,7 +25,7 @@
 //! the most similar kernel. Facts that are new are appended to their files. The files of facts are
 //! written first and `kernels.tsv` last, so an interrupted write still leaves a readable history.
 //!
-//! What a kernel's files did not contain is not recorded at all. A kernel whose `Module.symvers`
+//! Facts that a kernel's files did not contain are not recorded at all. A kernel whose `Module.symvers`
 //! was missing has no facts about symbols, which differs from a symbol that is not exported.
 
 mod add;
@@ -41,7 +41,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use serde::{Deserialize, Serialize};
 
 pub use self::add::Added;
@@ -298,7 +298,7 @@ impl History {
     /// Writes the history into this folder, and makes the folder if it is missing. An interrupted
     /// write leaves a readable history.
     pub fn write(&self, dir: &Path) -> Result<()> {
-        std::fs::create_dir_all(dir).map_err(|e| Error::io(dir, "make", &e))?;
+        fs::create_dir_all(dir)?;
         let mut files = Vec::new();
         for what in What::ALL {
             let items = &self.items[what as usize];

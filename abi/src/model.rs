@@ -36,7 +36,7 @@ pub struct Abi {
     /// Symbols in scope that the kernel exports to modules, by name. Empty if no `Module.symvers`
     /// was given.
     pub symbols: BTreeMap<String, Arc<Symbol>>,
-    /// What was asked for and could not be found out, with the reason. The key is the kind and the
+    /// Names that were asked for and could not be found out, with the reason. The key is the kind and the
     /// name: `type irq_info`, `function memcpy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub no_evidence: BTreeMap<String, String>,

@@ -3,10 +3,9 @@
 //! from it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use serde::Deserialize;
 
 use crate::model::Scope;
@@ -56,7 +55,7 @@ pub struct Probed {
 impl Needed {
     /// Reads `needed.toml`.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Error::io(path, "read", &e))?;
+        let text = fs::read_to_string(path)?;
         toml::from_str(&text).map_err(|e| {
             Error::new(
                 path.display(),

@@ -220,7 +220,7 @@ pub struct Finding {
     /// The role of the type, for a type or field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// What the code uses of it: paths of fields (`pci_dev.irq`), or the name of the function or
+    /// The parts of it that the code uses: paths of fields (`pci_dev.irq`), or the name of the function or
     /// constant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<String>,
@@ -402,7 +402,7 @@ impl DriftReport {
 }
 
 impl Verdict {
-    /// All verdicts, from the gravest to the lightest.
+    /// All verdicts, from the most to the least severe.
     pub const ALL: [Self; 5] = [
         Self::NoEvidence,
         Self::Source,
@@ -598,7 +598,7 @@ impl Finding {
 }
 
 impl Comparison {
-    /// Returns the gravest verdict of the findings that are not accepted, or `None` without such
+    /// Returns the most severe verdict of the findings that are not accepted, or `None` without such
     /// findings.
     pub fn verdict(&self) -> Option<Verdict> {
         self.open().map(|finding| finding.verdict).max()

@@ -55,7 +55,8 @@ impl Symvers {
                 path.display(),
                 "a Module.symvers, which is text",
                 e,
-                "build the kernel tree again, or reinstall its headers package: modpost writes this file",
+                "build the kernel tree again, or reinstall its headers package: modpost writes \
+                 this file",
             )
         })?;
         Self::parse(text, path.display())
@@ -84,9 +85,11 @@ impl Symvers {
             let (name, export) = parse_line(line).ok_or_else(|| {
                 Error::new(
                     format_args!("{location}:{}", number + 1),
-                    "checksum, symbol, module, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, and namespace, separated by tabs",
+                    "checksum, symbol, module, EXPORT_SYMBOL or EXPORT_SYMBOL_GPL, and namespace, \
+                     separated by tabs",
                     format_args!("{:?}", line.chars().take(120).collect::<String>()),
-                    "build the kernel tree again, or reinstall its headers package: modpost writes this file",
+                    "build the kernel tree again, or reinstall its headers package: modpost \
+                     writes this file",
                 )
             })?;
             symbols.insert(name, export);

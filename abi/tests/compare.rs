@@ -153,7 +153,8 @@ fn a_shift_is_one_finding_with_its_cause() {
     let finding = finding(&check, "pci_driver.node");
     assert_eq!(
         finding.text,
-        "node (16 B) gone at 0, so 3 later fields move by -16; the code uses 2 of them: name, probe; \
+        "node (16 B) gone at 0, so 3 later fields move by -16; the code uses 2 of them: name, \
+         probe; \
          its size goes from 40 to 24"
     );
     assert_eq!(
@@ -192,7 +193,7 @@ fn the_role_decides_what_a_shift_means() {
         verdict(&allocating(&["pci_driver"])),
         (Some(Verdict::Rebuild), 1)
     );
-    // A named field that was removed is graver, and has a finding of its own.
+    // A named field that was removed is more severe, and has a finding of its own.
     assert_eq!(
         verdict(&touching("pci_driver", &["node"])).0,
         Some(Verdict::Source)
@@ -338,7 +339,8 @@ fn a_shift_names_the_inner_type_that_grew() {
     let check = check(&side(8), &side(32), &allocating(&["pci_driver"]));
     assert_eq!(
         finding(&check, "pci_driver.dynids").text,
-        "dynids (struct pci_dynids) grew by 24 B, because of spinlock_t, so 1 later field moves by +24; \
+        "dynids (struct pci_dynids) grew by 24 B, because of spinlock_t, so 1 later field moves \
+         by +24; \
          its size goes from 40 to 64"
     );
     // The driver allocates the outer struct, so it allocates these too.
@@ -383,7 +385,8 @@ fn bit_fields_move_in_bits() {
     let finding = &check.findings[0];
     assert_eq!(
         finding.text,
-        "l0s (1 bit) new at 8:0; l1 (1 bit) new at 8:1, so 2 later fields move by +2 bits; the code uses 1 of them: pasid"
+        "l0s (1 bit) new at 8:0; l1 (1 bit) new at 8:1, so 2 later fields move by +2 bits; the \
+         code uses 1 of them: pasid"
     );
     assert_eq!(finding.verdict, Verdict::Rebuild);
 }
@@ -550,7 +553,7 @@ fn functions_change_in_several_ways() {
     let arity = finding(&used, "kvfree_call_rcu");
     assert!(matches!(arity.change, Change::Arity { .. }), "{arity:?}");
     assert_eq!(arity.verdict, Verdict::Source);
-    assert!(arity.reason.contains("the old way"), "{arity:?}");
+    assert!(arity.reason.contains("the old call"), "{arity:?}");
     assert_eq!(finding(&used, "get").verdict, Verdict::Keeps);
     assert_eq!(finding(&used, "match").verdict, Verdict::Source);
     let renamed = finding(&used, "__kmalloc");
@@ -973,11 +976,13 @@ fn the_text_has_one_line_per_finding_and_a_picture() {
     let out = text::render(&example(), text::Options::default());
     for line in [
         "6.1.0-49-amd64 → 6.1.0-50-amd64",
-        "  rebuild     pci_driver.node: node (16 B) gone at 0, so 3 later fields move by -16; the code uses 1 of them: name; \
+        "  rebuild     pci_driver.node: node (16 B) gone at 0, so 3 later fields move by -16; the \
+         code uses 1 of them: name; \
          its size goes from 40 to 24",
         "      struct pci_driver, 40 B                        │ struct pci_driver, 24 B",
         "    -    0    16  node: struct list_head             │",
-        "    ~   16     8  name: const char *                 │    0     8  name: const char * ◂ used",
+        "    ~   16     8  name: const char *                 │    0     8  name: const char * ◂ \
+         used",
         "    ~   32     8  probe: int (*)(void)               │   16     8  probe: int (*)(void)",
         "1 comparison of 1 type, 4 fields: 1 no evidence, 1 rebuild: drift",
     ] {
@@ -1063,7 +1068,8 @@ fn annotations_are_one_line_each() {
     let lines: Vec<&str> = github.annotations.lines().collect();
     assert_eq!(lines.len(), 2, "{lines:#?}");
     assert!(lines[0].starts_with(
-        "::warning file=headers/snapshots/6.1.0-50-amd64/abi.json,title=pci_driver.node (rebuild)::6.1.0-49-amd64 → "
+        "::warning file=headers/snapshots/6.1.0-50-amd64/abi.json,title=pci_driver.node \
+         (rebuild)::6.1.0-49-amd64 → "
     ));
     assert!(lines[1].starts_with(
         "::error file=headers/snapshots/6.1.0-50-amd64/abi.json,title=f%2Cg%3Ah (no evidence)::"
@@ -1188,7 +1194,7 @@ fn accepted_drift_does_not_count() {
     assert!(
         text::render(&report, text::Options::default()).contains("accepted    pci_driver.node")
     );
-    // It was found to be harmless, and is no more.
+    // The entry accepts harmless drift, but this is more severe.
     let graver = accept(&entry(&[("verdict", "keeps")]), "2026-11-22", true).unwrap();
     assert_eq!(graver.checks[0].findings[0].accepted, None);
     assert!(accept("", "2026-11-22", true).is_ok());
@@ -1221,7 +1227,7 @@ fn a_malformed_entry_is_an_error_with_its_line() {
         (("change", "shifted"), 9, "one of added"),
         (("from", "debian-6.1"), 9, "a release or a series"),
         (("to", "6.0"), 9, "not before"),
-        (("reason", " "), 9, "not empty"),
+        (("reason", " "), 9, "non-empty"),
         (("because", "x"), 9, "accepted drift"),
     ] {
         let line = if change.0 == "because" {

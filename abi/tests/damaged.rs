@@ -128,17 +128,17 @@ fn cycles_end() {
     // A struct that holds itself.
     let mut btf = BtfBuilder::new();
     btf.structure("own", 8, &[("next", 1, 0, 0)]);
-    assert!(refused(&btf).contains("circle"), "{}", refused(&btf));
+    assert!(refused(&btf).contains("cycle"), "{}", refused(&btf));
     // The same, without names.
     let mut btf = BtfBuilder::new();
     btf.structure("", 8, &[("", 1, 0, 0)]);
     btf.structure("outer", 8, &[("", 1, 0, 0)]);
-    assert!(refused(&btf).contains("circle"));
+    assert!(refused(&btf).contains("cycle"));
     // Typedefs of each other, an array of itself, a constant of itself, a pointer to itself.
     let mut btf = BtfBuilder::new();
     btf.typedef("one", 2);
     btf.typedef("two", 1);
-    assert!(refused(&btf).contains("circle"));
+    assert!(refused(&btf).contains("cycle"));
     for kind in 0..3 {
         let mut btf = BtfBuilder::new();
         match kind {
@@ -147,13 +147,13 @@ fn cycles_end() {
             _ => btf.pointer(1),
         };
         btf.typedef("it", 1);
-        assert!(refused(&btf).contains("circle"), "{kind}");
+        assert!(refused(&btf).contains("cycle"), "{kind}");
     }
     // A function that takes itself.
     let mut btf = BtfBuilder::new();
     btf.signature(1, &[("it", 1)]);
     btf.function("call", 1);
-    assert!(refused(&btf).contains("circle"));
+    assert!(refused(&btf).contains("cycle"));
     // A struct that points to itself is valid.
     let mut btf = BtfBuilder::new();
     btf.pointer(2);
@@ -241,7 +241,10 @@ fn numbers_and_names_are_out_of_range() {
     for of in [99, 0x7fff_ffff, u32::MAX] {
         let mut btf = BtfBuilder::new();
         btf.typedef("it", of);
-        assert!(refused(&btf).contains("the number of a type"), "{of}");
+        assert!(
+            refused(&btf).contains("the number of an existing type"),
+            "{of}"
+        );
         let bytes = btf.bytes();
         let btf = Btf::open(&bytes, "damaged").expect("its records are whole");
         assert!(btf.item(Id(of)).is_err());

@@ -108,7 +108,8 @@ fn each_snapshot_equals_its_kernel_in_the_history() {
             .collect();
         assert!(
             unrecorded.is_empty(),
-            "{name} does not record {unrecorded:?}, which the code uses: list the constants, or the enums that have \
+            "{name} does not record {unrecorded:?}, which the code uses: list the constants, or \
+             the enums that have \
              them, in sys/needed.toml, and run `cargo xtask snapshot --all`"
         );
     }
@@ -138,7 +139,8 @@ fn the_history_knows_what_the_bindings_need() {
     let releases = unread(&history, &needed);
     assert!(
         releases.is_empty(),
-        "sys/needed.toml or headers/watched.toml names more than the history knows: run `cargo xtask history add {}`, \
+        "sys/needed.toml or headers/watched.toml names more than the history knows: run `cargo \
+         xtask history add {}`, \
          or with --all for each kernel that the archive still has",
         releases.join(" ")
     );

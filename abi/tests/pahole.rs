@@ -228,9 +228,12 @@ fn location(comment: &str, bits: Option<u64>) -> Bits {
 
 #[test]
 fn the_output_of_pahole_is_parsed() {
-    let text = "struct a {\n\tint x:3; /*     4: 2  4 */\n\n\t/* XXX 1 bit hole */\n\tunion {\n\t\tvoid * p; /*     8     8 */\n\
-                \t\tint (*f)(int, int); /*     8     8 */\n\t}; /*     8     8 */\n\tstruct {\n\t\tu8 y[2]; /*    16     2 */\n\
-                \t} s[3] __attribute__((__aligned__(2))); /*    16     6 */\n\n\t/* size: 24, cachelines: 1, members: 3 */\n};\n";
+    let text = "struct a \
+                {\n\tint x:3; /*     4: 2  4 */\n\n\t/* XXX 1 bit hole */\n\tunion {\n\t\tvoid * p; /*     8     8 */\n\
+                \t\tint (*f)(int, int); /*     8     8 */\n\t}; /*     8     8 */\n\tstruct \
+                {\n\t\tu8 y[2]; /*    16     2 */\n\
+                \t} s[3] __attribute__((__aligned__(2))); /*    16     6 */\n\n\t/* size: 24, \
+                cachelines: 1, members: 3 */\n};\n";
     let found = &parse(text)["a"];
     assert_eq!(found.size, 24);
     let fields = [

@@ -131,7 +131,8 @@ fn program(abi: &Abi) -> String {
         int printf(const char *, ...);\n\
         void *memset(void *, int, unsigned long);\n\
         static int bad;\n\
-        static void look(const char *name, const unsigned char *at, unsigned long size, unsigned long from, unsigned long bits)\n{\n\
+        static void look(const char *name, const unsigned char *at, unsigned long size, unsigned \
+                    long from, unsigned long bits)\n{\n\
         \tfor (unsigned long bit = 0; bit < size * 8; bit++)\n\
         \t\tif ((at[bit / 8] >> bit % 8 & 1) != (bit >= from && bit < from + bits)) {\n\
         \t\t\tprintf(\"%s: bit %lu\\n\", name, bit);\n\t\t\tbad = 1;\n\t\t\treturn;\n\t\t}\n}\n\
@@ -152,7 +153,8 @@ fn program(abi: &Abi) -> String {
             if field.bitfield {
                 let _ = writeln!(
                     text,
-                    "\t{{ {name} it; memset(&it, 0, sizeof(it)); it.{path} = -1; look(\"{name}.{path}\", (void *)&it, sizeof(it), {at}, {bits}); }}"
+                    "\t{{ {name} it; memset(&it, 0, sizeof(it)); it.{path} = -1; \
+                     look(\"{name}.{path}\", (void *)&it, sizeof(it), {at}, {bits}); }}"
                 );
             } else {
                 let _ = writeln!(

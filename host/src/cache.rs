@@ -7,7 +7,7 @@
 //! time, and the later run removes what a killed run left.
 
 use std::ffi::CString;
-use std::fs::{self, File, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sha2::{Digest, Sha256};
 
 use crate::path::fit_for_make;
-use crate::{Error, Result, process, progress};
+use crate::{Error, Result, fs, process, progress};
 
 /// A folder of cached entries.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl Key {
 
     /// Adds the contents of a file.
     pub fn with_file(self, path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", &e))?;
+        let bytes = fs::read(path)?;
         Ok(self.with(bytes))
     }
 
@@ -99,11 +99,9 @@ impl Cache {
                 "set LINUX_DRIVER_CACHE to a folder with such a path",
             )
         };
-        plain(&std::path::absolute(root).map_err(|e| Error::io(root, "find", &e))?)?;
-        fs::create_dir_all(root).map_err(|e| Error::io(root, "make", &e))?;
-        let root = root
-            .canonicalize()
-            .map_err(|e| Error::io(root, "find", &e))?;
+        plain(&fs::absolute(root)?)?;
+        fs::create_dir_all(root)?;
+        let root = fs::canonicalize(root)?;
         plain(&root)?;
         Ok(Self { root })
     }
@@ -145,17 +143,12 @@ impl Cache {
         let dir = self.root.join(kind);
         let prefix = format!(".staging-{name}-{}-", key.hex());
         sweep(&dir, &prefix)?;
-        let staging = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(&dir)
-            .map_err(|e| Error::io(&dir, "write", &e))?;
+        let staging = fs::tempdir_in(&dir, &prefix)?;
         make(staging.path(), &location)?;
         process::check_interrupted()?;
         // Only the user can read the staging folder. The entry gets a folder's usual permissions.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(staging.path(), mode)
-            .map_err(|e| Error::io(staging.path(), "change", &e))?;
-        fs::rename(staging.path(), &location).map_err(|e| Error::io(&location, "write", &e))?;
+        fs::set_mode(staging.path(), 0o755)?;
+        fs::rename(staging.path(), &location)?;
         let _ = staging.keep();
         Ok(location)
     }
@@ -167,11 +160,8 @@ impl Cache {
         };
         // If this run is killed too, the next one removes what is left under this name.
         let prefix = format!(".staging-{}-", name.to_string_lossy());
-        let away = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempdir_in(dir)
-            .map_err(|e| Error::io(dir, "write", &e))?;
-        match fs::rename(location, away.path().join("removed")) {
+        let away = fs::tempdir_in(dir, &prefix)?;
+        match std::fs::rename(location, away.path().join("removed")) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::io(location, "remove", &e))
             }
@@ -190,7 +180,7 @@ impl Cache {
     /// This is for kinds whose old entries are never asked for again.
     pub fn keep_latest(&self, kind: &str, count: usize) -> Result<()> {
         let dir = self.root.join(kind);
-        let entries = fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?;
+        let entries = std::fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?;
         let mut entries: Vec<_> = entries
             .flatten()
             .filter(|entry| !entry.file_name().as_bytes().starts_with(b"."))
@@ -207,7 +197,7 @@ impl Cache {
     /// another run holds it.
     pub fn lock(&self, kind: &str, name: &str) -> Result<File> {
         let dir = self.root.join(kind);
-        fs::create_dir_all(&dir).map_err(|e| Error::io(&dir, "make", &e))?;
+        fs::create_dir_all(&dir)?;
         lock_file(&dir.join(format!(".lock-{name}")))
     }
 }
@@ -271,7 +261,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// Waits while another run holds the lock, unless a signal asks this process to end. It polls,
 /// because a blocking system call would restart after the signal.
 pub fn lock_file(path: &Path) -> Result<File> {
-    let file = File::create(path).map_err(|e| Error::io(path, "write", &e))?;
+    let file = fs::create(path)?;
     let mut told = false;
     loop {
         match file.try_lock() {
@@ -292,10 +282,10 @@ pub fn lock_file(path: &Path) -> Result<File> {
 
 /// Removes what a killed run left under these names. The caller holds the entry's lock.
 fn sweep(dir: &Path, prefix: &str) -> Result<()> {
-    let entries = fs::read_dir(dir).map_err(|e| Error::io(dir, "read", &e))?;
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(prefix) {
-            fs::remove_dir_all(entry.path()).map_err(|e| Error::io(&entry.path(), "remove", &e))?;
+    for path in fs::read_dir(dir)? {
+        let name = path.file_name().unwrap_or_default();
+        if name.to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(&path)?;
         }
     }
     Ok(())
@@ -330,12 +320,14 @@ mod tests {
             [true, false, false, true]
         );
         // Lock files belong to other runs, so they stay.
-        let left = fs::read_dir(cache.root().join("kind")).unwrap().count();
+        let left = std::fs::read_dir(cache.root().join("kind"))
+            .unwrap()
+            .count();
         assert_eq!(left, 2 + 4, "two entries, four locks");
     }
 
     fn entries(cache: &Cache) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(cache.root().join("kind"))
+        let mut names: Vec<String> = std::fs::read_dir(cache.root().join("kind"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .filter(|name| !name.starts_with(".lock-"))
@@ -349,9 +341,7 @@ mod tests {
         let (_dir, cache) = cache();
         let key = Key::new().with("a");
         let path = cache
-            .get_or_make("kind", "name", &key, |dir, _| {
-                fs::write(dir.join("f"), "1").map_err(|e| Error::io(dir, "write", &e))
-            })
+            .get_or_make("kind", "name", &key, |dir, _| fs::write(dir.join("f"), "1"))
             .unwrap();
         let again = cache
             .get_or_make("kind", "name", &key, |_, _| panic!("made twice"))

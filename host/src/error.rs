@@ -61,7 +61,8 @@ impl Error {
     pub fn io(location: &Path, doing: &str, error: &io::Error) -> Self {
         let remedy = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space there, or set LINUX_DRIVER_CACHE to a folder on a larger disk; no incomplete file is left"
+                "free some space there, or set LINUX_DRIVER_CACHE to a folder on a larger disk; \
+                 no incomplete file is left"
             }
             io::ErrorKind::PermissionDenied if doing == "read" => {
                 "make it readable for you, or run the command as a user who may read it"
@@ -166,7 +167,8 @@ mod tests {
         let error = Error::new("Cargo.toml", "a package", "nothing\nat all", "add one");
         assert_eq!(
             error.to_string(),
-            "Cargo.toml\n  expected: a package\n  found:    nothing\n            at all\n  remedy:   add one"
+            "Cargo.toml\n  expected: a package\n  found:    nothing\n            at all\n  \
+             remedy:   add one"
         );
         assert_eq!(error.blame(), Blame::Setup);
         assert_eq!(error.of_driver().blame(), Blame::Driver);

@@ -22,7 +22,7 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
     named(path.as_ref(), "read", |path| fs::read_to_string(path))
 }
 
-/// Writes a file, in place of one that is there.
+/// Writes a file, and replaces an existing one.
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
     named(path.as_ref(), "write", |path| fs::write(path, contents))
 }

@@ -256,8 +256,10 @@ mod tests {
 
     #[test]
     fn the_first_alternative_that_apt_offers_is_taken() {
-        let policy = "libclang1:\n  Installed: (none)\n  Candidate: (none)\n  Version table:\nlibclang1-21:\n  Installed: (none)\n  \
-                      Candidate: 1:21.1.5-1\n  Version table:\n     1:21.1.5-1 500\nlibclang1-19:\n  Installed: 1\n  Candidate: 1:19.1.7-3\n";
+        let policy = "libclang1:\n  Installed: (none)\n  Candidate: (none)\n  Version \
+                      table:\nlibclang1-21:\n  Installed: (none)\n  \
+                      Candidate: 1:21.1.5-1\n  Version table:\n     1:21.1.5-1 \
+                      500\nlibclang1-19:\n  Installed: 1\n  Candidate: 1:19.1.7-3\n";
         let offered = candidates(policy);
         assert_eq!(
             offered.iter().map(String::as_str).collect::<Vec<_>>(),

@@ -78,7 +78,7 @@ pub fn end_by(signal: i32) -> ! {
 }
 
 fn kill_group(group: i32, signal: i32) {
-    // SAFETY: kill(2) takes two integers; the group is one of ours that has not been waited for, so
+    // SAFETY: kill(2) takes two integers; the group is a child of this process that has not been waited for, so
     // that its number cannot have been given to another.
     unsafe { libc::kill(-group, signal) };
 }
@@ -259,7 +259,8 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
     let running = Running::start(command)?;
     let pid = running.child.id().cast_signed();
     let failed = |what: &str, e: &dyn std::fmt::Display| {
-        let remedy = "see what the system reports above; a system that forbids ptrace(2) cannot measure this";
+        let remedy = "see what the system reports above; a system that forbids ptrace(2) cannot \
+                      measure this";
         Error::new(&running.line, what, e, remedy)
     };
     let mut peak = None;

@@ -42,7 +42,8 @@ use self::subjects::Book;
   cargo xtask check-abi --running --ko target/linux-driver/my-driver.ko
   cargo xtask check-abi --kernel debian-7.2 --ko a.ko b.ko.xz --extra-symbols ../c/Module.symvers
   cargo xtask check-abi --history --against 6.12.117+deb12-amd64 --format html > kernels.html
-  cargo xtask check-abi --history --shard 2/4 --json > 2.json; cargo xtask check-abi --merge 1.json 2.json 3.json 4.json")]
+  cargo xtask check-abi --history --shard 2/4 --json > 2.json; cargo xtask check-abi --merge \
+                        1.json 2.json 3.json 4.json")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) subjects: subjects::Args,

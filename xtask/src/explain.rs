@@ -20,7 +20,8 @@ use crate::build::print_json;
 #[command(after_help = "Examples:
   cargo xtask explain pci_driver.driver_managed_dma
   cargo xtask explain kvfree_call_rcu
-  cargo xtask explain bus_type --json | jq -r '.sections[].groups[].spans[] | .first + \" \" + (.state.size | tostring)'")]
+  cargo xtask explain bus_type --json | jq -r '.sections[].groups[].spans[] | .first + \" \" + \
+                        (.state.size | tostring)'")]
 pub(crate) struct Args {
     /// A type, type.field, function, constant or exported symbol
     #[arg(value_name = "NAME")]

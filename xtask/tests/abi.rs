@@ -519,7 +519,8 @@ fn merged_shards_equal_the_whole() {
 /// Returns an entry of the list of accepted drift.
 fn entry(what: &str, change: &str, release: &str, expires: &str) -> String {
     format!(
-        "# made up\n[[accepted]]\nwhat = \"{what}\"\nchange = \"{change}\"\nverdict = \"source\"\nfrom = \"{release}\"\nto = \"{release}\"\n\
+        "# made up\n[[accepted]]\nwhat = \"{what}\"\nchange = \"{change}\"\nverdict \
+         = \"source\"\nfrom = \"{release}\"\nto = \"{release}\"\n\
          reason = \"it is known\"\nexpires = \"{expires}\"\n"
     )
 }
@@ -605,7 +606,8 @@ fn markdown_is_a_table_with_drawings() {
         "# ABI drift\n",
         "## 6.1.0-49-amd64 → 6.1.0-50-amd64",
         "|---|---|---|---|",
-        "| rebuild | <code>pci\\_dev.dev</code> | dev (struct device) grew by 8 B, so 77 later fields move by +8",
+        "| rebuild | <code>pci\\_dev.dev</code> | dev (struct device) grew by 8 B, so 77 later \
+         fields move by +8",
         "struct pci_dev, 2632 B",
         "</details>",
     ];
@@ -641,7 +643,8 @@ fn github_gets_annotations_and_a_summary() {
     says(
         &ran.stdout,
         &[
-            "::warning file=headers/history/kernels.tsv,title=pci_dev.dev (rebuild)::6.1.0-49-amd64 → 6.1.0-50-amd64: pci_dev.dev",
+            "::warning file=headers/history/kernels.tsv,title=pci_dev.dev \
+             (rebuild)::6.1.0-49-amd64 → 6.1.0-50-amd64: pci_dev.dev",
         ],
     );
     let text = fs::read_to_string(&summary).unwrap();

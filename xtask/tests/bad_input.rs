@@ -185,7 +185,8 @@ fn a_kdir_at_a_path_that_make_cannot_read() {
 
 #[test]
 fn a_kdir_whose_compiler_is_missing() {
-    let gcc = "CONFIG_CC_VERSION_TEXT=\"gcc-10 (Debian 10.2.1-6) 10.2.1 20210110\"\nCONFIG_GCC_VERSION=100201\n";
+    let gcc = "CONFIG_CC_VERSION_TEXT=\"gcc-10 (Debian 10.2.1-6) 10.2.1 \
+               20210110\"\nCONFIG_GCC_VERSION=100201\n";
     let dir = tree(&format!("CONFIG_X86_64=y\n{gcc}"));
     refused_kdir(
         dir.path(),
@@ -195,7 +196,8 @@ fn a_kdir_whose_compiler_is_missing() {
             "--kernel NAME",
         ],
     );
-    let clang = "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=90001\nCONFIG_CC_VERSION_TEXT=\"clang version 9.0.1-16\"\n";
+    let clang = "CONFIG_CC_IS_CLANG=y\nCONFIG_CLANG_VERSION=90001\nCONFIG_CC_VERSION_TEXT=\"clang \
+                 version 9.0.1-16\"\n";
     let dir = tree(&format!("CONFIG_X86_64=y\n{clang}"));
     refused_kdir(dir.path(), &["clang version 9.0.1-16", "lld-9 llvm-9"]);
 }
@@ -418,8 +420,10 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::copy(repository().join(file), path).unwrap();
     }
-    let catalogue = "default = \"of-the-copy\"\n[kernels.of-the-copy]\nseries = \"6.1\"\nrelease = \"6.1.0-56-amd64\"\n\
-                     version = \"6.1.192-2\"\narch = \"amd64\"\nsuites = [\"bookworm\"]\ncompiler = \"gcc-12\"\n";
+    let catalogue = "default = \"of-the-copy\"\n[kernels.of-the-copy]\nseries = \"6.1\"\nrelease \
+                     = \"6.1.0-56-amd64\"\n\
+                     version = \"6.1.192-2\"\narch = \"amd64\"\nsuites = [\"bookworm\"]\ncompiler \
+                     = \"gcc-12\"\n";
     fs::write(copy.path().join("headers/kernels.toml"), catalogue).unwrap();
     let program = copy.path().join("target/debug/xtask");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
@@ -528,7 +532,8 @@ fn a_crate_that_cannot_be_downloaded() {
     // Nothing listens at this port.
     driver.write(
         ".cargo/config.toml",
-        "[source.crates-io]\nreplace-with = \"nowhere\"\n[source.nowhere]\nregistry = \"sparse+http://127.0.0.1:9/\"\n\
+        "[source.crates-io]\nreplace-with = \"nowhere\"\n[source.nowhere]\nregistry \
+         = \"sparse+http://127.0.0.1:9/\"\n\
          [net]\nretry = 0\n",
     );
     let cache = tempfile::tempdir().unwrap();
@@ -583,7 +588,8 @@ fn a_crate_that_does_not_depend_on_linux_driver() {
 fn a_driver_that_needs_std() {
     let driver = Crate::driver(
         "bad-std",
-        "use std::collections::HashMap;\n\npub fn count(map: &HashMap<u32, u32>) -> usize {\n    map.len()\n}\n",
+        "use std::collections::HashMap;\n\npub fn count(map: &HashMap<u32, u32>) -> usize \
+         {\n    map.len()\n}\n",
     );
     driver.fails_to_build(&[
         "the crate `bad_std` needs it",
@@ -672,7 +678,8 @@ fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
         on_linux_driver()
     );
     let more = "include!(\"more.in\");\n\n\
-                pub fn freed() -> u32 {\n    Scale::freed() + bad_helper::kept as *const () as u32\n        \
+                pub fn freed() -> u32 \
+                {\n    Scale::freed() + bad_helper::kept as *const () as u32\n        \
                 + bad_helper::read!(8usize)\n}\n";
     let code =
         good_driver("raw + freed()").replace("#![no_std]", "#![no_std]\n#![forbid(unsafe_code)]");
@@ -684,15 +691,18 @@ fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
     // It is freed once the module is loaded. No branch goes there, so modpost sees nothing.
     driver.write(
         "src/more.in",
-        "impl Scale {\n    #[unsafe(link_section = \".init.text\")]\n    pub fn freed() -> u32 {\n        7\n    }\n}\n",
+        "impl Scale \
+         {\n    #[unsafe(link_section = \".init.text\")]\n    pub fn freed() -> u32 {\n        7\n    }\n}\n",
     );
     driver.write(
         "helper/Cargo.toml",
-        "[package]\nname = \"bad-helper\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n[lints.rust]\nunsafe_code = \"forbid\"\n",
+        "[package]\nname = \"bad-helper\"\nversion = \"0.0.0\"\nedition \
+         = \"2021\"\n\n[lints.rust]\nunsafe_code = \"forbid\"\n",
     );
     driver.write(
         "helper/src/lib.rs",
-        "#![no_std]\n\nextern \"C\" {\n    fn kfree(at: *const u8) -> !;\n}\n\npub fn kept() -> usize {\n    kfree as *const () as usize\n}\n\n\
+        "#![no_std]\n\nextern \"C\" {\n    fn kfree(at: *const u8) -> !;\n}\n\npub fn kept() -> \
+         usize {\n    kfree as *const () as usize\n}\n\n\
          #[macro_export]\nmacro_rules! read {\n    ($at:expr) => {\n        \
          unsafe { *($at as *const u32) }\n    };\n}\n",
     );
@@ -735,7 +745,8 @@ fn a_driver_that_declares_two_modules() {
     driver.write(
         "second/Cargo.toml",
         &format!(
-            "[package]\nname = \"bad-second\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[dependencies]\n{}",
+            "[package]\nname = \"bad-second\"\nversion = \"0.0.0\"\nedition \
+             = \"2024\"\n[dependencies]\n{}",
             on_linux_driver()
         ),
     );
@@ -820,7 +831,8 @@ fn a_trial_that_cannot_be_read() {
 fn a_device_that_no_driver_binds_is_a_failure() {
     let code = good_driver("").replace(
         "Ok(Scale)",
-        "if scaled(1) == 1 {\n                return Err(linux_driver::error::code::EINVAL);\n            }\n            Ok(Scale)",
+        "if scaled(1) == 1 \
+         {\n                return Err(linux_driver::error::code::EINVAL);\n            }\n            Ok(Scale)",
     );
     let driver = Crate::driver("bad-probe", &format!("{code}{MODULE}"));
     driver.write("trial.toml", "devices = [\"edu\"]\ndriver = \"scale\"\n");
@@ -1129,7 +1141,8 @@ fn a_module_that_was_built_for_another_kernel() {
         module: "/edu.ko".to_owned(),
         params: String::new(),
     };
-    let reason = "edu: (version magic '6.1.0-|disagrees about version of symbol |.*this_module section size must match)";
+    let reason = "edu: (version magic '6.1.0-|disagrees about version of symbol |.*this_module \
+                  section size must match)";
     let plan = Plan {
         files: vec![GuestFile {
             path: "/edu.ko".to_owned(),

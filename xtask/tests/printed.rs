@@ -188,7 +188,8 @@ fn an_ellipsis_stands_for_anything() {
     assert!(!is_line("a", "ab") && !is_line("…: done", "done") && !is_line("a…b…c", "acb"));
     assert!(are_lines(&["a", "  …", "b"], &["a", "x", "y", "b"]) && are_lines(&["…"], &[]));
     assert!(!are_lines(&["a", "…", "b"], &["a", "x"]) && !are_lines(&["a"], &["a", "b"]));
-    let table = "WHAT   MEDIAN  RATIO   TARGET     REACHED\none a  1 s     2 x b   at most 3  yes\nb      1 s";
+    let table = "WHAT   MEDIAN  RATIO   TARGET     REACHED\none a  1 s     2 x b   at most 3  \
+                 yes\nb      1 s";
     let expected = [("one a", "at most 3"), ("b", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(rows(&lines(table)), expected);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a reader is asked to do with any bytes. The tests hand the corpus to the same functions.
+//! The functions that the fuzz targets call with any bytes. Tests call the same functions with the
+//! corpus.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,8 @@ use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::usage::{Usage, by_value};
 
-/// Opens BTF, spells every type of it, and extracts all that has a name. The same as a module's
-/// over itself.
+/// Opens BTF, spells every type, and extracts everything that has a name. Then does the same with
+/// the bytes as a module's BTF on top of themselves.
 pub fn btf(data: &[u8]) {
     let Ok(btf) = Btf::open(data, "fuzz") else {
         return;
@@ -34,7 +35,7 @@ fn everything(btf: &Btf<'_>) {
             };
             names.push(name.to_owned());
         }
-        // A type that cannot be spelled is an error, which is what is asked for.
+        // A type that cannot be spelled must be an error.
         let _ = declare(btf, id, "name");
     }
     if let Ok(abi) = extract(btf, &scope) {
@@ -42,7 +43,7 @@ fn everything(btf: &Btf<'_>) {
     }
 }
 
-/// Opens a file that holds BTF. What is found can be opened, or is refused.
+/// Opens a file that may contain BTF. The BTF in it can be opened, or is refused.
 pub fn source(data: &[u8]) {
     if let Ok(source) = BtfFile::from_bytes(data.to_vec(), "fuzz") {
         assert!(!source.btf().is_empty(), "BTF was found that is not there");
@@ -57,7 +58,7 @@ pub fn source(data: &[u8]) {
     }
 }
 
-/// Reads `abi.json`, and does with it what its readers do.
+/// Reads `abi.json` and uses it as the tool does.
 pub fn abi_json(data: &[u8]) {
     if let Ok(abi) = serde_json::from_slice::<Abi>(data) {
         consume(&abi);
@@ -106,7 +107,7 @@ pub fn dwarf(data: &[u8]) {
         functions: owned(&["call", "many"]),
     };
     if let Ok(abi) = dwarf::read(data, "fuzz", &scope) {
-        // What was asked for is there, or it is said that it is not.
+        // Each name that was asked for is present, or recorded as missing.
         for name in &scope.types {
             assert!(
                 abi.types.contains_key(name)
@@ -121,7 +122,7 @@ pub fn dwarf(data: &[u8]) {
     }
 }
 
-/// Reads a history: its files one after the other, each from its first row on.
+/// Reads a history: its files concatenated, each from its first row on.
 pub fn history(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -139,7 +140,7 @@ pub fn history(data: &[u8]) {
     }
 }
 
-/// The files of a history that stand one after the other in a text.
+/// Splits a text into the files of a history that it concatenates.
 pub fn texts(text: &str) -> BTreeMap<String, String> {
     const FIRST: &str = "history\t1\t";
     let mut texts = BTreeMap::new();

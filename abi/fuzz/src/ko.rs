@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Reads any bytes as the file of a module. A test hands the corpus to the same function.
+//! The function that the fuzz target `ko` calls with any bytes. A test calls it with the corpus.
 
 use std::path::Path;
 
 use linux_driver_check::module_abi;
 
-/// Reads all that a module's file says of itself.
+/// Reads all information in a module's file.
 pub fn ko(data: &[u8]) {
     if let Ok(said) = module_abi::said(Path::new("fuzz.ko"), data) {
         assert!(

@@ -215,7 +215,8 @@ impl Extraction<'_, '_> {
         match self.btf.unknown_kind() {
             Some(kind) => {
                 format!(
-                    "not found in the BTF before its first record of the kind {kind}, which is not known"
+                    "not found in the BTF before its first record of the kind {kind}, which is \
+                     not known"
                 )
             }
             None => ABSENT.to_owned(),
@@ -265,7 +266,8 @@ impl Extraction<'_, '_> {
                 .find(|(_, value)| **value > i128::from(i32::MAX))
         {
             let why = format!(
-                "{enumerator} is {value} or {}: the BTF, of a pahole before 1.24, does not say whether enums have signs",
+                "{enumerator} is {value} or {}: the BTF, of a pahole before 1.24, does not say \
+                 whether enums have signs",
                 value - (1 << 32)
             );
             self.nothing("type", &key, why);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The reader of BTF's records. It decodes them in place.
+//! The reader of BTF's records. It decodes them without copying.
 
 use std::fmt::Display;
 
@@ -240,7 +240,8 @@ impl<'d> Btf<'d> {
                 &location,
                 expected,
                 found,
-                "give the kernel's BTF as it is: /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz or Image that holds it",
+                "give the kernel's BTF as it is: /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz \
+                 or Image that holds it",
             )
         };
         if data.len() < HEADER {
@@ -295,7 +296,8 @@ impl<'d> Btf<'d> {
                 &location,
                 "a kernel's BTF, whose strings start with an empty one",
                 "split BTF, as in a module: its types and strings continue its kernel's",
-                "give the BTF of exactly the kernel that the module was built for (`modinfo -F vermagic` names it): \
+                "give the BTF of exactly the kernel that the module was built for (`modinfo -F \
+                 vermagic` names it): \
                  /sys/kernel/btf/vmlinux where it runs, or its vmlinux, vmlinuz or Image",
             ));
         }
@@ -309,7 +311,8 @@ impl<'d> Btf<'d> {
             return Err(bad(
                 "a module's BTF on top of a kernel's whose kinds of records are all known",
                 format!(
-                    "a kernel's BTF with a record of the unknown kind {kind}, so the first number of the module is unknown"
+                    "a kernel's BTF with a record of the unknown kind {kind}, so the first number \
+                     of the module is unknown"
                 ),
             ));
         }

@@ -156,7 +156,7 @@ fn unsupported_btf_is_named() {
     for name in ["long", "long int", "unsigned long", "long unsigned int"] {
         let mut btf = BtfBuilder::new();
         btf.int(name, 4);
-        assert!(refused(&btf).contains("a 32-bit one"), "{name}");
+        assert!(refused(&btf).contains("a 32-bit kernel"), "{name}");
     }
     let mut split = sample();
     split.strings.remove(0);

@@ -128,39 +128,44 @@ fn other_machine(bytes: &[u8]) -> Option<&'static str> {
 
 /// Creates the error for a file of an unsupported kind.
 pub(super) fn unknown(bytes: &[u8], location: &str) -> Error {
-    let (found, remedy) = if bytes.is_empty() {
-        ("an empty file".to_owned(), "get it again".to_owned())
-    } else if let Some(name) = other_compression(bytes) {
-        (
-            format!("a file compressed with {name}, which is not supported"),
-            format!(
-                "unpack it with {}, and give the unpacked file",
-                name.split(' ').next().unwrap_or(name)
-            ),
-        )
-    } else if let Some(machine) = other_machine(bytes) {
-        (
-            machine.to_owned(),
-            "give the kernel of a 64-bit little-endian machine, such as x86 or arm64".to_owned(),
-        )
-    } else if bytes.starts_with(b"!<arch>\n") {
-        (
-            "an archive, such as a .deb".to_owned(),
-            "unpack it (dpkg-deb -x FILE.deb DIR), and give the kernel that it contains".to_owned(),
-        )
-    } else {
-        let start: Vec<String> = bytes
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        (
+    let (found, remedy) =
+        if bytes.is_empty() {
+            ("an empty file".to_owned(), "get it again".to_owned())
+        } else if let Some(name) = other_compression(bytes) {
+            (
+                format!("a file compressed with {name}, which is not supported"),
+                format!(
+                    "unpack it with {}, and give the unpacked file",
+                    name.split(' ').next().unwrap_or(name)
+                ),
+            )
+        } else if let Some(machine) = other_machine(bytes) {
+            (
+                machine.to_owned(),
+                "give the kernel of a 64-bit little-endian machine, such as x86 or arm64"
+                    .to_owned(),
+            )
+        } else if bytes.starts_with(b"!<arch>\n") {
+            (
+                "an archive, such as a .deb".to_owned(),
+                "unpack it (dpkg-deb -x FILE.deb DIR), and give the kernel that it contains"
+                    .to_owned(),
+            )
+        } else {
+            let start: Vec<String> = bytes
+                .iter()
+                .take(8)
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            (
             format!("a file of {} bytes that starts with {}", bytes.len(), start.join(" ")),
-            "give the running kernel's /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz, Image or .ko that holds the BTF"
+            "give the running kernel's /sys/kernel/btf/vmlinux, or the vmlinux, vmlinuz, Image or \
+             .ko that holds the BTF"
                 .to_owned(),
         )
-    };
-    let expected = "BTF, a kernel (vmlinux, vmlinuz or bzImage, Image, vmlinuz.efi) or a module, plain or compressed with \
+        };
+    let expected = "BTF, a kernel (vmlinux, vmlinuz or bzImage, Image, vmlinuz.efi) or a module, \
+                    plain or compressed with \
                     gzip, xz, lz4 or zstd";
     Error::new(location, expected, found, remedy)
 }

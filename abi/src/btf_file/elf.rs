@@ -62,14 +62,17 @@ pub(super) fn find(bytes: &[u8], location: &str) -> Result<Found> {
         } else if form == Form::Module {
             (
                 "a module without a section .BTF".to_owned(),
-                "its kernel's BTF has what they share: give that; modules built outside the kernel's tree often have none",
+                "its kernel's BTF has what they share: give that; modules built outside the \
+                 kernel's tree often have none",
             )
         } else {
             (
-                "an ELF file without a section .BTF: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the file was \
+                "an ELF file without a section .BTF: the kernel was built without \
+                 CONFIG_DEBUG_INFO_BTF, or the file was \
                  stripped"
                     .to_owned(),
-                "give the vmlinuz or Image that boots, or build the kernel with CONFIG_DEBUG_INFO_BTF",
+                "give the vmlinuz or Image that boots, or build the kernel with \
+                 CONFIG_DEBUG_INFO_BTF",
             )
         };
         return Err(Error::new(

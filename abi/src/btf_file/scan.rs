@@ -93,7 +93,8 @@ impl NotFound {
                 format!("BTF of {length} bytes, of which {there} are there: the file is cut off")
             }
             None => format!(
-                "no BTF in {} bytes: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the file is cut off",
+                "no BTF in {} bytes: the kernel was built without CONFIG_DEBUG_INFO_BTF, or the \
+                 file is cut off",
                 self.looked_at
             ),
         };

@@ -91,7 +91,8 @@ pub(super) fn compare(context: &Context<'_>, check: &mut Comparison, in_scope: b
         let text = if had || has {
             "used, but not looked at on either side"
         } else {
-            "the constants that the code uses come from the compiler, which was asked for neither kernel"
+            "the constants that the code uses come from the compiler, which was asked for neither \
+             kernel"
         };
         let mut finding = no_evidence(Subject::Constant, ALL, false, text.to_owned());
         finding.used = unasked;

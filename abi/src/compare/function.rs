@@ -157,7 +157,8 @@ fn signature(
     } else {
         (
             Verdict::Source,
-            "the code passes the old arguments; an old object makes the old call, and the loader does not refuse it",
+            "the code passes the old arguments; an old object makes the old call, and the loader \
+             does not refuse it",
         )
     };
     let text = format!("{before} became {after}");
@@ -173,7 +174,7 @@ fn signature(
     let pairs =
         std::iter::once((&old.returns, &new.returns)).chain(old.params.iter().zip(&new.params));
     let mut ways = pairs.filter_map(|(old, new)| spelled(context, old, new));
-    // `Retyping` is in the order of gravity. Among equals, an incompatible change is graver.
+    // `Retyping` is ordered by severity. Among equals, an incompatible change is more severe.
     let gravest = ways
         .by_ref()
         .max_by_key(|retype| (!retype.compatible, retype.how))?;

@@ -4,7 +4,7 @@
 //! The two lists of fields are walked side by side. An *event* is a field that was added, removed,
 //! resized or moved past others. A *group* is a row of fields that moved by the same distance, and
 //! the events just before it are its causes. A group is one finding. An event that is the cause of
-//! a group is no separate finding, unless the code uses the field.
+//! a group is not a finding of its own, unless the code uses the field.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -460,7 +460,8 @@ impl<'a> Layout<'a, '_> {
                         {
                             (
                                 Verdict::Keeps,
-                                "its offset is the same, and nothing else moves: the same object keeps working",
+                                "its offset is the same, and nothing else moves: the same object \
+                                 keeps working",
                             )
                         }
                         _ => self.of_place(touched),

@@ -542,7 +542,8 @@ impl<'a, 'd> Writer<'a, 'd> {
                     "members at offsets that require an alignment of {}",
                     attributes.align
                 ),
-                "give the kernel's headers too (--kdir DIR), which record the alignment; or report this with the kernel's release",
+                "give the kernel's headers too (--kdir DIR), which record the alignment; or \
+                 report this with the kernel's release",
             ));
         }
         self.attributes.insert(id, attributes.clone());

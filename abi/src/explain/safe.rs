@@ -2,13 +2,12 @@
 //! The names in the safe layer for names in C. Each public item corresponds to C's item of the same
 //! name, and to those that its attributes name, as in `#[doc(alias = "pci_driver")]`.
 //!
-//! The items are read from the sources, including those that macros make (module `rules`). So there
-//! is no second list that could differ. rustdoc's search finds the items by the same names.
+//! The items are read from the sources, including those that macros make (module `rules`). So no
+//! second list could differ. rustdoc's search finds the items by the same names.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use proc_macro2::{Span, TokenStream};
 use serde::Serialize;
 use syn::parse::Parser;
@@ -93,7 +92,7 @@ struct ItemPath {
 
 impl Reader {
     fn file(&mut self, file: &Path, children: &Path, path: &[String]) -> Result<()> {
-        let text = fs::read_to_string(file).map_err(|e| Error::io(file, "read", &e))?;
+        let text = fs::read_to_string(file)?;
         let read = syn::parse_file(&text);
         let read = read.map_err(|e| {
             Error::new(

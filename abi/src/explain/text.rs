@@ -8,7 +8,8 @@ use crate::model::{Field, Type};
 
 /// The reason why a kernel can have a name although its type information and its list of exports
 /// lack it.
-const ELSEWHERE: &str = "a kernel's type information has no macros, no inline functions and nothing that only modules have";
+const ELSEWHERE: &str = "a kernel's type information has no macros, no inline functions and \
+                         nothing that only modules have";
 
 /// How many fields before and after one are drawn.
 const AROUND: usize = 3;
@@ -57,7 +58,8 @@ pub fn render(explanation: &Explanation) -> String {
         (None, None) => writeln!(text, "  since       not known: {}", ELSEWHERE),
         (None, Some(first)) if !from_the_start() => writeln!(
             text,
-            "  since       {first} or before: of the kernels without it below, {ELSEWHERE}"
+            "  since       {first} or before: the kernels without it below may have it, since \
+             {ELSEWHERE}"
         ),
         (None, Some(_)) => writeln!(
             text,

@@ -54,7 +54,8 @@ impl History {
             &kernel.id,
             "the facts that the history already has for this kernel",
             "other facts under the same release and version",
-            "check that it is the same kernel; if the history is wrong, remove the kernel's block and all blocks after it from kernels.tsv and add those kernels again",
+            "check that it is the same kernel; if the history is wrong, remove the kernel's block \
+             and all blocks after it from kernels.tsv and add those kernels again",
         ))
     }
 

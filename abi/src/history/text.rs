@@ -18,7 +18,8 @@ pub(super) const KERNELS: &str = "kernels.tsv";
 /// The largest size of a file. No history comes near it.
 const LONGEST: u64 = 64 << 20;
 
-const REMEDY: &str = "restore the folder from version control, or create the history again with `cargo xtask history add`";
+const REMEDY: &str = "restore the folder from version control, or create the history again with \
+                      `cargo xtask history add`";
 
 /// A line, split into columns.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +75,8 @@ pub(super) fn rows<'t>(
 /// Returns the text of a file with these rows.
 pub(super) fn file(kind: &str, body: &str) -> String {
     format!(
-        "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the format is in the docs of abi/src/history.rs.\n\
+        "# SPDX-License-Identifier: GPL-2.0-only\n# Written by `cargo xtask history add`; the \
+         format is in the docs of abi/src/history.rs.\n\
          history\t{FORMAT}\t{kind}\n{body}"
     )
 }

@@ -138,7 +138,8 @@ pub(super) fn bindings(
         Some(kernel) => of_kernel(book, &name, &kernel, cache, install, usage),
         None => {
             progress::say(&format!(
-                "{name} is not fetched, so its snapshot is used (`cargo xtask fetch {name}` fetches its headers)"
+                "{name} is not fetched, so its snapshot is used (`cargo xtask fetch {name}` \
+                 fetches its headers)"
             ));
             of_snapshot(book, &name, usage)
         }

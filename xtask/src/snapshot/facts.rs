@@ -59,7 +59,8 @@ impl Facts {
                 kernel.build_tree.display(),
                 "headers with the layouts of the kernel's own type information (BTF)",
                 found.join("\n"),
-                "take headers and kernel from the same build: reinstall both packages, or build the tree again",
+                "take headers and kernel from the same build: reinstall both packages, or build \
+                 the tree again",
             ));
         }
         abi.release.clone_from(&self.headers.release);

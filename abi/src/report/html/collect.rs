@@ -21,7 +21,7 @@ pub(super) enum Group {
 pub(super) struct Column<'r> {
     pub group: Group,
     pub name: &'r str,
-    /// The gravest verdict in it, ignoring accepted findings.
+    /// The most severe verdict in it, ignoring accepted findings.
     pub verdict: Option<Verdict>,
     /// The number of comparisons with findings.
     pub rows: usize,
@@ -78,7 +78,7 @@ fn column_of(finding: &Finding) -> (Group, &str) {
     }
 }
 
-/// Returns the gravest verdict, ignoring accepted findings.
+/// Returns the most severe verdict, ignoring accepted findings.
 fn gravest(findings: &[&Finding]) -> Option<Verdict> {
     let open = findings.iter().filter(|finding| finding.accepted.is_none());
     open.map(|finding| finding.verdict).max()
@@ -143,7 +143,7 @@ fn cells(check: &Comparison) -> BTreeMap<(Group, &str), Vec<&Finding>> {
     cells
 }
 
-/// Returns the columns of each group, the gravest first.
+/// Returns the columns of each group, the most severe first.
 fn columns<'r>(by_row: &[BTreeMap<(Group, &'r str), Vec<&'r Finding>>]) -> Vec<Column<'r>> {
     let mut columns: BTreeMap<(Group, &str), Column<'r>> = BTreeMap::new();
     for (&(group, name), findings) in by_row.iter().flatten() {

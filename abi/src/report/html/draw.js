@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 'use strict';
-// A structure before and after, as SVG. Bars are to scale: what is torn is shortened, and runs of fields of which
-// nothing is to be said are one box. `draw` knows nothing of the page but the data.
+// Draws a structure before and after, as SVG. Bars are to scale, but torn boxes are shortened, and a
+// run of unremarkable fields is one box. `draw` uses nothing of the page but the data.
 const Draw = (() => {
   const NS = 'http://www.w3.org/2000/svg';
   const LINE = 15;      // a label's height
@@ -15,11 +15,11 @@ const Draw = (() => {
     return e;
   };
 
-  // Characters that cannot be seen, or that turn the direction of writing, as what they are: as in the page's text.
+  // Shows invisible characters, and those that change the writing direction, as codes.
   const seen = text => text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
     c => '\\u{' + c.codePointAt(0).toString(16) + '}');
 
-  // Fields of a layout; not those whose members stand after them.
+  // Returns the fields of a layout, except those whose members follow them.
   const fields = (data, at) => {
     if (at < 0) return null;
     const [kind, size, align, flat] = data.l[at];
@@ -40,7 +40,7 @@ const Draw = (() => {
   const width = f => f.bit || f.bits % 8 ? f.bits + (f.bits === 1 ? ' bit' : ' bits') : f.bits / 8 + ' B';
   const signed = bits => (bits < 0 ? '−' : '+') + bytes(Math.abs(bits)) + (bits % 8 ? '' : ' B');
 
-  // What became of each field.
+  // Determines the change of each field.
   const judge = (before, after, renames, used) => {
     const by = new Map(after ? after.list.map(f => [f.name, f]) : []);
     for (const f of before ? before.list : []) {
@@ -66,11 +66,11 @@ const Draw = (() => {
     if (after) each(after.list, before ? 'came' : 'same');
   };
 
-  // Runs of three or more fields that have all gone the same way, with nothing else to say of them.
+  // Joins three or more fields that moved by the same distance and have no other change.
   const runs = (before, after) => {
     const list = before.list, found = [];
     const calm = f => f && f.pair && !f.used && (f.is === 'same' || f.is === 'moved');
-    const edge = f => { // the first and last of those that move stay in sight, beside what moves them
+    const edge = f => { // the first and last moved fields are always drawn
       const p = list[f.at - 1], q = list[f.at + 1], op = f.pair, near = after.list;
       const loud = g => g && (g.is === 'gone' || g.is === 'came' || g.is === 'chng');
       return loud(p) || loud(q) || loud(near[op.at - 1]) || loud(near[op.at + 1]);
@@ -94,7 +94,7 @@ const Draw = (() => {
     return found;
   };
 
-  // Boxes of one side, in order: fields, runs and padding, with where they start and end in bits.
+  // Returns the boxes of one side, in order: fields, runs and padding, with their first and last bit.
   const boxes = side => {
     const out = [];
     let end = 0;
@@ -110,7 +110,7 @@ const Draw = (() => {
     return out.filter(b => !b.pad || b.to > b.off);
   };
 
-  // From bits to pixels: piece by piece, each to scale but runs and torn boxes.
+  // Maps bits to pixels. Each box is to scale, except runs and torn boxes.
   const scale = (list, k) => {
     const cuts = [];
     let y = 0, done = 0;
@@ -135,7 +135,7 @@ const Draw = (() => {
     return { at, high: y };
   };
 
-  // Fields at the same place stand beside one another; bit fields of a byte do so by their bits.
+  // Fields at the same offset are drawn side by side, and so are the bit fields of a byte.
   const lanes = list => {
     let group = [], end = -1;
     const close = () => { for (const b of group) b.lanes = group.lanes || 1; group = []; };
@@ -153,7 +153,7 @@ const Draw = (() => {
     close();
   };
 
-  // Labels as near to their boxes as can be, and none over another.
+  // Puts each label as near to its box as possible, without overlaps.
   const spread = (labels, top) => {
     const groups = [];
     for (const l of labels) {
@@ -161,7 +161,7 @@ const Draw = (() => {
       for (;;) {
         const b = groups[groups.length - 1], a = groups[groups.length - 2];
         if (!a || a.first + a.count * LINE <= b.first) break;
-        // The middle of what they want, each as if it stood at its place in the group.
+        // The mean of the positions that the labels of the group prefer.
         const sum = a.want + b.want - b.count * a.count * LINE;
         groups.pop();
         a.want = sum;
@@ -187,7 +187,7 @@ const Draw = (() => {
     return { off: place(f), text: f.name, type: f.type, more: f.is === 'moved' || f.by ? (left ? '' : signed(f.by)) : '', sign: SIGN[f.is], used: f.used, resized: f.pair && f.pair.bits !== f.bits ? width(f) : '' };
   };
 
-  // Draws variant `number` for a place that is `room` pixels wide. Nothing if there is nothing to draw.
+  // Draws variant `number`, `room` pixels wide. Returns nothing if there is nothing to draw.
   const draw = (data, number, room) => {
     const variant = data.v[number];
     if (!variant) return null;
@@ -254,7 +254,7 @@ const Draw = (() => {
     };
     for (const v of sides) head(v, v.left ? 'before' : 'after');
 
-    // What is the same field on both sides.
+    // Connects the fields that exist on both sides.
     if (before && after) {
       const right = new Map();
       for (const b of sides[1].list) if (!b.pad) for (let i = b.first.at; i <= b.last.at; i++) right.set(after.list[i], b);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The page: filters, the detail of a cell, and the address that holds both.
+// The page: filters, the detail of a cell, and the address that contains both.
 (() => {
   const root = document.documentElement;
   root.dataset.errors = '';
@@ -79,7 +79,7 @@
     rove();
   };
 
-  // One cell can be reached by Tab, the others from it by the arrows.
+  // Tab reaches one cell; the arrow keys reach the others from there.
   let stop = null;
   const rove = cell => {
     const fits = c => c && c.on && c.row.on;
@@ -131,7 +131,7 @@
     note.textContent = 'Offsets in bytes (byte:bit for bit fields). Boxes are to scale, but those with a tear; a torn box without a name is a run of fields.';
     caption.append(keys, note);
     figure.append(caption, drawn.svg);
-    // Behind a short list, before a long one.
+    // After a short list, before a long one.
     const list = into.querySelector('ul');
     if (list && list.children.length > 5) list.before(figure); else into.append(figure);
   };
@@ -166,14 +166,14 @@
     show(cell, true);
     save();
   });
-  // The pictures of the list, when it is opened.
+  // Draws the pictures of the list when it is opened.
   document.addEventListener('toggle', e => {
     if (!e.target.open || e.target.dataset.drawn !== undefined || !e.target.matches('#findings > details')) return;
     e.target.dataset.drawn = '';
     for (const article of e.target.querySelectorAll('article')) picture(Number(article.id.slice(1)), article);
   }, true);
 
-  // What is shown, as an address: #kernel=6.12&name=device&cell=6.12.43/device
+  // The state of the page as an address: #kernel=6.12&name=device&cell=6.12.43/device
   const state = () => {
     const out = [];
     const put = (name, value) => out.push(name + '=' + encodeURIComponent(value).replace(/%2F/gi, '/'));
@@ -204,7 +204,7 @@
       filter();
       return;
     }
-    // A plus is a plus here: releases have them.
+    // A plus is not decoded to a blank, since releases contain it.
     const asked = new Map();
     for (const part of location.hash.slice(1).split('&')) {
       const at = part.indexOf('=');

@@ -131,7 +131,7 @@ fn head(report: &DriftReport, out: &mut String) {
         .iter()
         .filter(|check| check.findings.is_empty())
         .count();
-    out.push_str("<table class=\"totals\"><caption>Verdicts, by the gravest of each comparison</caption>\n<tr><th scope=\"col\">Verdict</th><th scope=\"col\">Comparisons</th><th scope=\"col\">Findings</th><th scope=\"col\">Meaning</th></tr>\n");
+    out.push_str("<table class=\"totals\"><caption>Comparisons by their most severe verdict</caption>\n<tr><th scope=\"col\">Verdict</th><th scope=\"col\">Comparisons</th><th scope=\"col\">Findings</th><th scope=\"col\">Meaning</th></tr>\n");
     for verdict in MARKS {
         let (class, letter, word) = mark(verdict);
         let checks = report
