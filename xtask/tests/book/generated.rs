@@ -63,7 +63,7 @@ fn describe(words: &[String], page: &mut String) {
 #[test]
 fn the_command_line_is_described_by_its_help() {
     let mut page = format!("{GENERATED}# Command line\n");
-    page.push_str("\nWhat `cargo xtask COMMAND --help` prints.\n");
+    page.push_str("\nThis is the text of `--help`, of each command.\n");
     describe(&[], &mut page);
     generated("reference/command-line.md", &page);
 }
