@@ -204,10 +204,11 @@ impl DriverCrate {
     fn names(metadata: &Metadata) -> Vec<String> {
         let packages = metadata.workspace_packages().into_iter();
         let crates = packages.filter(|package| {
+            // The examples of the safe layer are built with it: a dependency for tests only.
             package
                 .dependencies
                 .iter()
-                .any(|on| on.name == "linux-driver")
+                .any(|on| on.kind == DependencyKind::Normal && on.name == "linux-driver")
         });
         let mut names: Vec<String> = crates.map(|package| package.name.to_string()).collect();
         for folder in C_FOLDERS {

@@ -134,8 +134,8 @@ fn unknown(headers: &Path, name: &str) -> String {
         "{}\n  \
          expected: a snapshot named {name:?} (by {VARIABLE}, or the default of kernels.toml)\n  \
          found:    {there}\n  \
-         remedy:   set {VARIABLE} to one of these, or make it: `cargo xtask snapshot --kernel \
-         {name}`",
+         remedy:   set {VARIABLE} to one of these, or make it: \
+         `cargo xtask snapshot --kernel {name}`",
         dir.display()
     )
 }
