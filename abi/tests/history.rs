@@ -605,7 +605,7 @@ fn a_name_without_records_is_not_called_absent() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("nothing is known of it") && !error.contains("never"),
+        error.contains("does not contain") && !error.contains("never"),
         "{error}"
     );
 }

@@ -1040,7 +1040,7 @@ fn wrong_lists_of_accepted_drift() {
             ":7",
             "not before `from`",
         ),
-        (good.replace("it is known", " "), ":8", "not empty"),
+        (good.replace("it is known", " "), ":8", "non-empty"),
     ] {
         with(&text).refused(2, &[&format!("{file}{line}\n"), words, "correct the line"]);
     }
