@@ -60,7 +60,7 @@ fn package(stanza: &str) -> Option<IndexEntry> {
     let sha256 = field("SHA256")
         .filter(|hash| hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_hexdigit()))?;
     Some(IndexEntry {
-        name: name(field("IndexEntry")?)?.to_owned(),
+        name: name(field("Package")?)?.to_owned(),
         version: version(field("Version")?)?.to_owned(),
         arch: name(field("Architecture")?)?.to_owned(),
         sha256: sha256.to_owned(),
@@ -146,9 +146,9 @@ mod tests {
     fn stanzas_are_read() {
         let hash = "7e852381f1c455a439230ea3261e3669f2307afdbed57db0fc08ed8ffa689f60";
         let text = format!(
-            "IndexEntry: linux-headers-6.1.0-56-amd64\nSource: linux\nVersion: 6.1.192-2\nArchitecture: amd64\n\
+            "Package: linux-headers-6.1.0-56-amd64\nSource: linux\nVersion: 6.1.192-2\nArchitecture: amd64\n\
              Depends: linux-headers-6.1.0-56-common (= 6.1.192-2), linux-kbuild-6.1 (>= 6.1.192-2), a:any | b\n\
-             Description: x\n IndexEntry: y\nSize: 12\nSHA256: {hash}\n\nPackage: ../x\nVersion: 1\nSize: 1\nSHA256: {hash}\n"
+             Description: x\n Package: y\nSize: 12\nSHA256: {hash}\n\nPackage: ../x\nVersion: 1\nSize: 1\nSHA256: {hash}\n"
         );
         let found = packages(&text);
         assert_eq!(found.len(), 1, "{found:?}");
