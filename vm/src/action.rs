@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a step does, and what can be wrong with it before a machine is started.
+//! What a step does, and the checks of it before a machine starts.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +11,8 @@ use crate::Device;
 use crate::protocol::GUEST_PATH;
 use crate::wrong::{among, regex, wrong};
 
-/// What a step does. `keys` has how it is written: each variant's first field is called as the
-/// variant is, since that key names the action and holds what it is done to.
+/// The action of a step. `keys` reads and writes it: the first field of each variant has the name
+/// of the variant, since that key names the action and holds the object of the action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     remote = "Self",
@@ -24,15 +24,15 @@ use crate::wrong::{among, regex, wrong};
 pub enum Action {
     /// Loads a module with finit_module(2).
     Load {
-        /// The module, one of the plan's files by its path in the guest. Written `edu`, it is
-        /// `/edu.ko`.
+        /// The module: a file of the plan, by its path in the guest. `edu` is short for `/edu.ko`.
         #[serde(rename = "load", deserialize_with = "module_file")]
         module: String,
-        /// Its parameters: `NAME=VALUE NAME=VALUE`.
+        /// The module's parameters: `NAME=VALUE NAME=VALUE`.
         #[serde(default)]
         params: String,
     },
-    /// Loads what the plan's aliases name for the device's modalias, as udev and modprobe do.
+    /// Loads the module that the plan's aliases name for the device's modalias, as udev and
+    /// modprobe do.
     LoadByAlias {
         /// The device.
         #[serde(rename = "load-by-alias")]
@@ -44,22 +44,22 @@ pub enum Action {
         #[serde(rename = "unload")]
         module: String,
     },
-    /// Waits until the device is bound to the driver and its `probe` has ended, whichever thread
-    /// probes (hot plug, an asynchronous probe). It fails at once if the kernel has said, in this
-    /// step or the one before, that the probe failed.
+    /// Waits until the device is bound to the driver and the driver's `probe` has returned, in
+    /// whichever thread it runs (hot plug, asynchronous probe). Fails at once if the kernel has
+    /// logged that the probe failed, in this step or the one before.
     WaitBound {
         /// The device.
         #[serde(rename = "wait-bound")]
         device: Device,
-        /// The driver, by its name under `/sys/bus/BUS/drivers`. A `trial.toml` may leave out that of
-        /// the driver that is tried.
+        /// The driver, by its name under `/sys/bus/BUS/drivers`. In a `trial.toml`, the driver
+        /// under test is the default.
         #[serde(default)]
         driver: String,
     },
-    /// Fails unless each PCI device that the machine was given is bound to a driver: those of its
-    /// chipset (`00:00.0` and what a q35 has in slot 1f, a pc in slot 1) and bridges aside.
+    /// Fails unless each PCI device of the machine is bound to a driver. Bridges and the devices of
+    /// the chipset do not count: `00:00.0`, slot 1f of a q35 and slot 1 of a pc.
     DevicesBound {
-        /// Devices that no driver of the guest binds, and that need none.
+        /// Devices that need no driver in the guest.
         #[serde(rename = "devices-bound")]
         leaves: Vec<Device>,
     },
@@ -69,7 +69,7 @@ pub enum Action {
         #[serde(rename = "wait-unbound")]
         device: Device,
     },
-    /// Waits until there is no such device on its bus.
+    /// Waits until the device is not on its bus any more.
     WaitGone {
         /// The device.
         #[serde(rename = "wait-gone")]
@@ -86,41 +86,41 @@ pub enum Action {
         /// The device.
         #[serde(rename = "bind")]
         device: Device,
-        /// The driver, by its name under `/sys/bus/BUS/drivers`. A `trial.toml` may leave out that of
-        /// the driver that is tried.
+        /// The driver, by its name under `/sys/bus/BUS/drivers`. In a `trial.toml`, the driver
+        /// under test is the default.
         #[serde(default)]
         driver: String,
     },
-    /// Takes the device away through its `remove` in sysfs: the kernel forgets it, in good order;
-    /// the hardware stays.
+    /// Removes the device through its `remove` file in sysfs. The kernel unbinds and forgets the
+    /// device; the hardware remains.
     Remove {
         /// The device.
         #[serde(rename = "remove")]
         device: Device,
     },
-    /// Has the PCI bus scanned again, so that devices that were removed through sysfs come back.
-    /// Written `rescan = true`.
+    /// Rescans the PCI bus, so that devices that were removed through sysfs come back. Written
+    /// `rescan = true`.
     Rescan {},
-    /// Writes to an existing file with one write(2).
+    /// Writes to an existing file with a single write(2).
     Write {
         /// The file.
         #[serde(rename = "write")]
         path: String,
-        /// What is written; no line end is added.
+        /// The text to write. No line end is added.
         data: String,
     },
-    /// Reads a file; the step's detail shows what it held.
+    /// Reads a file. The step's detail shows its contents.
     Read {
         /// The file.
         #[serde(rename = "read")]
         path: String,
-        /// What it has to hold, white space at both ends aside.
+        /// The contents that the file must have, apart from white space at both ends.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         equals: Option<String>,
-        /// What it has to hold somewhere.
+        /// A text that the file must contain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holds: Option<String>,
-        /// What it may hold nowhere.
+        /// A text that the file must not contain.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lacks: Option<String>,
     },
@@ -136,176 +136,176 @@ pub enum Action {
         #[serde(rename = "absent")]
         path: String,
     },
-    /// Nothing: the step is for its messages.
+    /// Does nothing: the step only expects messages.
     Expect {},
-    /// Waits for this long.
+    /// Waits for a fixed time.
     #[serde(rename = "sleep-ms")]
     Sleep {
-        /// How long, in milliseconds.
+        /// The time, in milliseconds.
         #[serde(rename = "sleep-ms")]
         ms: u64,
     },
 
-    /// Does these actions one after the other, again and again. It takes no line of the console.
+    /// Repeats some actions, in their order. The single actions print nothing on the console.
     Repeat {
-        /// How many times.
+        /// The number of rounds.
         #[serde(rename = "repeat")]
         times: u32,
-        /// How many times with `--torture`.
+        /// The number of rounds with `--torture`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         torture: Option<u32>,
-        /// What is done each time.
+        /// The actions of each round.
         actions: Vec<Action>,
-        /// Keeps messages that are no warnings off the console meanwhile: a serial port under
-        /// emulation is slow. Messages that the step expects are still seen; those of the step's
-        /// report are then only what was shown.
+        /// Keeps messages below the level of a warning off the console meanwhile, because an
+        /// emulated serial port is slow. The step's `expect` still sees them. The step's report
+        /// then lists only the messages that the console showed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         quiet: bool,
     },
 
-    /// The host takes a device out of the machine in good order, by `device_del` on QEMU's monitor.
-    /// On one of the trial's `ports` that is a press of the attention
-    /// button: the guest's pciehp blinks for 5 s, unbinds the driver and switches the slot off; on
-    /// the root bus it is an eject request that ACPI answers. It ends when QEMU says that the
-    /// device is deleted.
+    /// Unplugs a device from the machine in an orderly way, with `device_del` on QEMU's monitor.
+    /// For a device on one of the trial's `ports`, this presses the attention button: the guest's
+    /// pciehp blinks for 5 s, unbinds the driver and switches the slot off. For a device on the
+    /// root bus, it is an eject request, which ACPI answers. The action ends when QEMU reports that
+    /// the device is deleted.
     Unplug {
         /// The device's `id=` on QEMU's command line or in `plug`.
         #[serde(rename = "unplug")]
         id: String,
     },
-    /// Pulls the PCIe device out of its port with no word before: the hardware is gone, and the
-    /// port's interrupt (link down, card not present) tells the kernel afterwards. The driver's
-    /// `remove` then runs with the device marked as disconnected. Configuration space reads as all
-    /// ones then, but BARs as zeroes: QEMU answers so where nobody is. It does not wait for
-    /// `remove`; it does wait for pciehp to be through with a device that was plugged in just
-    /// before.
+    /// Pulls the PCIe device out of its port without notice. The port's interrupt (link down, card
+    /// not present) tells the kernel only afterwards. The driver's `remove` then runs with the
+    /// device marked as disconnected. From then on, configuration space reads as all ones, but BARs
+    /// read as zeroes, because QEMU returns zeroes for addresses without a device. The action does
+    /// not wait for `remove`. If the device was plugged in just before, the action first waits
+    /// until pciehp has finished with it.
     ///
-    /// QEMU has no such command. It detaches what sits in a slot the moment that the slot's power
-    /// goes off, so the power control of the port's Slot Control register is switched off, with the
-    /// port's interrupts held back, and on again: what the kernel sees is a link that went down by
-    /// itself. The device has to be directly behind one of
+    /// QEMU has no command for this. But QEMU detaches the device in a slot as soon as the slot's
+    /// power goes off. So the action holds the port's interrupts back, switches the power control
+    /// in the port's Slot Control register off and on again, and lets the interrupts through. The
+    /// kernel then sees a link that went down by itself. The device must be directly behind one of
     /// the trial's `ports`.
     SurpriseUnplug {
         /// The device.
         #[serde(rename = "surprise-unplug")]
         device: Device,
     },
-    /// The host puts a device into the machine. The kernel switches a port's slot off a second
-    /// after a device was pulled out of it, which is waited for first.
+    /// Plugs a device into the machine. The kernel switches a port's slot off one second after a
+    /// device was pulled out of it; the action waits for that first.
     Plug {
         /// The device as an argument of QEMU's `-device`: `edu,bus=port1,id=edu1`.
         #[serde(rename = "plug")]
         device: String,
     },
-    /// The host gives a command to QEMU's monitor (QMP); the step's detail shows the answer.
+    /// Sends a command to QEMU's monitor (QMP). The step's detail shows the answer.
     Monitor {
         /// The command: `system_wakeup`.
         #[serde(rename = "monitor")]
         execute: String,
-        /// Its arguments.
+        /// The command's arguments.
         #[serde(default, skip_serializing_if = "Map::is_empty")]
         arguments: Map<String, Value>,
     },
-    /// The host gives a line to QEMU's monitor for persons, for what QMP has not:
-    /// `pcie_aer_inject_error edu1 COMP_TIMEOUT`. That monitor has no errors, only text.
+    /// Sends a line to QEMU's human monitor, which has commands that QMP lacks:
+    /// `pcie_aer_inject_error edu1 COMP_TIMEOUT`. That monitor reports no errors, only text.
     MonitorLine {
         /// The line.
         #[serde(rename = "monitor-line")]
         line: String,
-        /// A regular expression that what it prints has to match; without it, it has to print
-        /// nothing.
+        /// A regular expression that the printed text must match. Without it, the monitor must
+        /// print nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         prints: Option<String>,
     },
 
-    /// Runs a program in the guest to its end, one of the commands of the package
-    /// `linux-driver-guest`. What it says on its standard output is the step's detail, or its
-    /// standard error where it fails. Exit codes 1 to 133 are error numbers.
+    /// Runs a program in the guest and waits for its end. The program is a command of the package
+    /// `linux-driver-guest`. The step's detail is the program's standard output or, if the program
+    /// fails, its standard error. Exit codes 1 to 133 are error numbers.
     Exec {
         /// The command and its arguments.
         #[serde(rename = "exec")]
         args: Vec<String>,
     },
-    /// Starts a program in the guest, as `exec` does, and goes on once it says that it is ready.
+    /// Starts a program in the guest, as `exec` does, and continues as soon as the program says
+    /// that it is ready.
     Spawn {
-        /// What `join` calls it.
+        /// The name by which `join` refers to the program.
         #[serde(rename = "as")]
         name: String,
         /// The command and its arguments.
         #[serde(rename = "spawn")]
         args: Vec<String>,
     },
-    /// Tells a program that was spawned to come to its end (its standard input ends), and waits for
+    /// Tells a program that `spawn` started to end, by closing its standard input, and waits for
     /// it.
     Join {
-        /// Which.
+        /// The name that `spawn` gave the program.
         #[serde(rename = "join")]
         name: String,
     },
 
-    /// Has kmemleak search for memory that nothing refers to any more. Needs `DEBUG_KMEMLEAK`.
+    /// Has kmemleak search for memory without references. Needs `DEBUG_KMEMLEAK`.
     Kmemleak {
-        /// `search`, which fails with what kmemleak reports, or `clear`, which forgets all that was
-        /// found or could be found so far.
+        /// `search` fails with kmemleak's report. `clear` makes kmemleak forget all leaks so far.
         #[serde(rename = "kmemleak")]
         task: LeakSearch,
     },
-    /// Does the action again and again, and has its 1st, 2nd, 3rd … allocation fail, until it comes
-    /// through without a failure having struck. After each failure the device is unbound (the
-    /// module is not loaded), and the next try starts anew. Meanwhile the kernel may say that it
-    /// has no memory ([`crate::problems::WITHOUT_MEMORY`]), and nothing else. What the detectors
-    /// allocate does not fail, nor what makes the kernel itself go wrong. Needs `FAILSLAB` and
-    /// `FAULT_INJECTION_DEBUG_FS`.
+    /// Repeats the action and makes its 1st, 2nd, 3rd … allocation fail, until the action succeeds
+    /// without a failed allocation. After each failure, the device is unbound or the module is not
+    /// loaded, and the next round starts from there. Meanwhile the kernel may log that it has no
+    /// memory ([`crate::problems::WITHOUT_MEMORY`]), and no other problem. Allocations of the
+    /// kernel's detectors do not fail, nor those whose failure makes the kernel itself misbehave.
+    /// Needs `FAILSLAB` and `FAULT_INJECTION_DEBUG_FS`.
     FailAllocations {
-        /// A `bind` of a device that is unbound, or a `load` of a module that is not loaded. It is
-        /// undone afterwards.
+        /// A `bind` of a device that is unbound, or a `load` of a module that is not loaded. The
+        /// step undoes it at the end.
         #[serde(rename = "fail-allocations")]
         action: Box<Action>,
-        /// At least as many allocations must have failed, for the step to show something.
+        /// The number of allocations that must fail at least; otherwise the step fails.
         #[serde(default = "one")]
         at_least: u32,
-        /// A function of the kernel's that goes wrong without memory: nothing fails that is
-        /// allocated in it. (The kernel has room for one. Without this it is `add_dma_entry`, in
-        /// which DMA-API debugging would turn itself off.)
+        /// A kernel function that misbehaves without memory: no allocation inside it fails. The
+        /// kernel has room for only one. Without this key it is `add_dma_entry`, because DMA-API
+        /// debugging turns itself off when an allocation in that function fails.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spares: Option<String>,
     },
-    /// Counts the allocations of slab memory (`kmem:kmalloc` and its kin) that a module's code
-    /// makes while the action is done, through tracefs.
+    /// Counts the slab allocations (`kmem:kmalloc` and related trace events) that a module's code
+    /// makes during the action, through tracefs.
     CountAllocations {
-        /// The module's name; it has to be loaded when the action has ended.
+        /// The module's name. The module must be loaded when the action has ended.
         module: String,
-        /// What is done.
+        /// The action.
         #[serde(rename = "count-allocations")]
         action: Box<Action>,
-        /// As many there must be.
+        /// The lowest number that passes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_least: Option<u64>,
-        /// More there must not be.
+        /// The highest number that passes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         at_most: Option<u64>,
     },
 
-    /// Suspends the machine and has it wake up.
+    /// Suspends the machine and wakes it up.
     Suspend {
-        /// How deeply: as in `/sys/power/state`.
+        /// The state, as in `/sys/power/state`.
         #[serde(rename = "suspend")]
         state: SuspendState,
-        /// Goes only as far as this, as in `/sys/power/pm_test` (needs `PM_DEBUG`), and stays there
-        /// for the kernel's `pm_test_delay` instead of sleeping.
+        /// Stops at this stage, as in `/sys/power/pm_test` (needs `PM_DEBUG`). The kernel then
+        /// waits there for `pm_test_delay` instead of sleeping.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         test: Option<SuspendTest>,
     },
-    /// Ends the machine, as the last step: the drivers' `shutdown` callbacks run, and what they say
-    /// is still expected.
+    /// Ends the machine. This must be the last step. The drivers' `shutdown` callbacks run, and the
+    /// step can still expect their messages.
     Shutdown {
-        /// How.
+        /// The kind of end.
         #[serde(rename = "shutdown")]
         how: Shutdown,
     },
 }
 
-/// Reads a module's name, which stands for the file in the guest's root, or the file's path.
+/// Reads the name of a module, short for `/NAME.ko` in the guest, or the path of a file.
 fn module_file<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<String, D::Error> {
@@ -321,49 +321,50 @@ fn one() -> u32 {
     1
 }
 
-/// What kmemleak is asked for.
+/// A request to kmemleak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakSearch {
-    /// Searches, and fails with what is reported.
+    /// Searches, and fails with kmemleak's report.
     Search,
-    /// Forgets all that was found or could be found so far, so that only later leaks are reported.
+    /// Forgets all leaks so far, so that kmemleak reports only later ones.
     Clear,
 }
 
-/// How deeply the machine sleeps.
+/// The sleep state of a suspend.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuspendState {
-    /// Suspend-to-idle: devices are suspended, the processors idle. Only with a test: QEMU's clock
-    /// does not wake a machine that is merely idle.
+    /// Suspend-to-idle: devices are suspended, the processors idle. Works only as a test, because
+    /// QEMU's clock does not wake a machine that is merely idle.
     #[default]
     Freeze,
-    /// Suspend-to-RAM, ACPI's S3: only memory is kept up, QEMU resets the devices, and the clock's
-    /// alarm wakes the machine. Once in a run: the firmware of QEMU's q35 leaves the machine
-    /// without its power management registers. (For the same reason the run then ends in a reboot.)
+    /// Suspend-to-RAM, ACPI's S3: only memory keeps its contents, QEMU resets the devices, and the
+    /// alarm of the real-time clock wakes the machine. Works once a run, because the firmware of
+    /// QEMU's q35 does not restore the power management registers. For the same reason, such a run
+    /// ends in a reboot instead of a power-off.
     Mem,
-    /// Hibernation, as far as that goes without a disk: devices are frozen, an image is made,
-    /// devices are thawed, and there is nowhere to write the image to. With a test no image is
-    /// made, and devices are restored. Needs `HIBERNATION`.
+    /// Hibernation without a disk: the kernel freezes the devices, makes an image, thaws the
+    /// devices, and then finds no disk to write the image to. As a test, the kernel makes no image
+    /// and restores the devices. Needs `HIBERNATION`.
     Disk,
 }
 
-/// How far a suspend goes that is only a test.
+/// The stage at which a test of suspend stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SuspendTest {
-    /// Tasks are frozen.
+    /// Stops after tasks are frozen.
     Freezer,
-    /// And devices are suspended: `suspend`, `suspend_late`, `suspend_noirq`, less those of the
-    /// platform.
+    /// Stops after devices are suspended too (`suspend`, `suspend_late`, `suspend_noirq`), without
+    /// those of the platform.
     Devices,
-    /// And the platform's part is done.
+    /// Stops after the platform's part is done too.
     Platform,
 }
 
 impl SuspendTest {
-    /// As the kernel calls it.
+    /// Returns the kernel's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Freezer => "freezer",
@@ -373,19 +374,19 @@ impl SuspendTest {
     }
 }
 
-/// How the machine ends.
+/// The way in which the machine ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shutdown {
-    /// It powers off.
+    /// The machine powers off.
     #[default]
     PowerOff,
-    /// It reboots, which ends it too.
+    /// The machine reboots. QEMU ends instead of starting it again.
     Reboot,
 }
 
 impl Action {
-    /// Whether this is so for the action itself or for one inside it.
+    /// Returns whether the predicate holds for this action or for one inside it.
     pub fn any(&self, is: &dyn Fn(&Self) -> bool) -> bool {
         is(self)
             || match self {
@@ -397,7 +398,7 @@ impl Action {
             }
     }
 
-    /// Sets the driver of every `bind` and `wait-bound` that names none.
+    /// Sets the driver of each `bind` and `wait-bound` that names none.
     pub(crate) fn fill_driver(&mut self, name: &str) {
         match self {
             Self::Bind { driver, .. } | Self::WaitBound { driver, .. } if driver.is_empty() => {
@@ -415,7 +416,8 @@ impl Action {
         }
     }
 
-    /// Has it be done as often as its `torture` says. How many times as long it may then take.
+    /// Sets the number of rounds to that of `torture`. Returns the factor by which the action may
+    /// take longer.
     pub(crate) fn torture(&mut self) -> u32 {
         let Self::Repeat {
             times,
@@ -429,7 +431,7 @@ impl Action {
         torture.div_ceil(usual.max(1)).max(1)
     }
 
-    /// Whether it runs a program in the guest.
+    /// Returns whether the action, or one inside it, runs a program in the guest.
     pub fn runs_program(&self) -> bool {
         matches!(
             self,
@@ -437,7 +439,7 @@ impl Action {
         )
     }
 
-    /// Whether the host has to do it.
+    /// Returns whether the host does the action.
     pub(crate) fn asks_host(&self) -> bool {
         matches!(
             self,
@@ -449,15 +451,15 @@ impl Action {
     }
 }
 
-/// What is known while a plan's actions are gone through in their order.
+/// The state of a check that goes through a plan's actions in their order.
 pub(crate) struct Check<'a> {
     paths: &'a BTreeSet<&'a str>,
-    /// The programs that are spawned and not joined yet.
+    /// The programs that were spawned and not joined yet.
     spawned: BTreeSet<String>,
 }
 
 impl<'a> Check<'a> {
-    /// `paths` are the plan's files.
+    /// Starts a check. `paths` are the plan's files.
     pub(crate) fn new(paths: &'a BTreeSet<&'a str>) -> Self {
         Self {
             paths,
@@ -465,8 +467,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Checks the next step's action. `fails`: it is to fail, so that what it would leave behind is
-    /// not there.
+    /// Checks the action of the next step. If `fails` is set, the action is expected to fail, so
+    /// the check does not count on its effects.
     pub(crate) fn step(
         &mut self,
         place: &str,
@@ -476,7 +478,7 @@ impl<'a> Check<'a> {
     ) -> Result<()> {
         if let Action::Shutdown { .. } = action {
             return if last {
-                // Who is at work then is what the step is about.
+                // A shutdown may be tested while programs still run.
                 self.spawned.clear();
                 Ok(())
             } else {
@@ -496,7 +498,7 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    /// Checks what is left when all steps are through.
+    /// Checks what remains after the last step: each spawned program must have been joined.
     pub(crate) fn end(&self) -> Result<()> {
         match self.spawned.first() {
             None => Ok(()),

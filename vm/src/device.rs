@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a plan names a device of the guest.
+//! The names of the guest's devices in a plan.
 
 use std::fmt::{self, Display};
 use std::str::FromStr;
@@ -11,35 +11,35 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
-    /// The PCI device of this vendor and device ID: the `nth` of them in the order of their
-    /// addresses, from 0.
+    /// The PCI device with this vendor and device ID. If there are several, `nth` selects one in
+    /// the order of their addresses, from 0.
     Pci {
         /// The vendor ID.
         vendor: u16,
         /// The device ID.
         device: u16,
-        /// Which of several, from 0.
+        /// The index among several such devices, from 0.
         nth: usize,
     },
     /// The device of this name on this bus, as in `/sys/bus/BUS/devices/NAME`.
     Named {
         /// The bus: `pci`, `platform`, …
         bus: String,
-        /// The device's name there.
+        /// The device's name on the bus.
         name: String,
     },
-    /// The first device of this bus, in the order of their names, whose modalias one of these
-    /// patterns matches. Written with a space between the patterns.
+    /// The first device of this bus, in the order of their names, whose modalias matches one of
+    /// these patterns. Written with a space between the patterns.
     Matching {
         /// The bus: `pci`, `platform`, …
         bus: String,
-        /// Patterns of fnmatch(3), as a module's aliases are.
+        /// Patterns of fnmatch(3), as in a module's aliases.
         patterns: Vec<String>,
     },
 }
 
 impl Device {
-    /// The bus that it is on, as a folder of `/sys/bus`.
+    /// Returns the bus of the device, as a folder of `/sys/bus`.
     pub fn bus(&self) -> &str {
         match self {
             Self::Pci { .. } => "pci",

@@ -6,19 +6,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// An error number of the kernel's. In a plan it stands as a name (`"EBUSY"`) or a number (`16`).
+/// An error number of the kernel. A plan names it (`"EBUSY"`) or gives its value (`16`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Errno(pub i32);
 
 macro_rules! names {
     ($($name:ident),* $(,)?) => {
-        /// The name of each number: the first of those that share one is how it is shown.
+        /// The name of each number. For a number with several names, the first one is displayed.
         const NAMES: &[(&str, i32)] = &[
             $((stringify!($name), libc::$name),)*
             ("EWOULDBLOCK", libc::EAGAIN),
             ("EDEADLOCK", libc::EDEADLK),
             ("ENOTSUP", libc::EOPNOTSUPP),
-            // The kernel's own; drivers let it out to user space.
+            // A number of the kernel itself, which drivers return to user space.
             ("ENOTSUPP", 524),
         ];
     };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Builds the programs that run inside the machine. There is no C library in there, so they carry
-//! their own.
+//! Builds the programs that run inside the machine. The guest has no C library, so the programs are
+//! linked with their own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,19 +9,19 @@ use linux_driver_host::{Error, Result, fs, process};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use serde::Deserialize;
 
-/// This crate's binary.
+/// The name of this crate's binary.
 const NAME: &str = "linux-driver-init";
-/// The package with the programs that `exec` and `spawn` run, and its binary.
+/// The name of the package with the programs that `exec` and `spawn` run, and of its binary.
 const GUEST: &str = "linux-driver-guest";
 
-/// Builds the program and returns where it is. `manifest` is the `Cargo.toml` of the workspace;
-/// nothing is built anew if nothing has changed.
+/// Builds the program and returns its path. `manifest` is the `Cargo.toml` of the workspace. Builds
+/// only what has changed.
 pub fn build(manifest: &Path) -> Result<PathBuf> {
     build_static(manifest, env!("CARGO_PKG_NAME"), NAME)
 }
 
-/// Builds the program that `exec` and `spawn` run, which a plan with such steps has at
-/// [`GUEST_PATH`](crate::protocol::GUEST_PATH), and returns where it is.
+/// Builds the program that `exec` and `spawn` run, and returns its path. A plan with such steps has
+/// this program at [`GUEST_PATH`](crate::protocol::GUEST_PATH).
 pub fn build_guest(manifest: &Path) -> Result<PathBuf> {
     build_static(manifest, GUEST, GUEST)
 }
@@ -37,8 +37,8 @@ fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
     command.arg("--manifest-path").arg(manifest);
     command.args(["--package", package, "--bin", name]);
     command.args(["--", "-Ctarget-feature=+crt-static", "-Cstrip=symbols"]);
-    // Flags of the user's own are for the user's machine (`-Ctarget-cpu=native`), and this program
-    // is for another.
+    // The user's own flags are for the user's processor (`-Ctarget-cpu=native`). This program runs
+    // on another one.
     command
         .env("CARGO_ENCODED_RUSTFLAGS", "")
         .stdin(Stdio::null());
@@ -55,7 +55,7 @@ fn build_static(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The program's path in what cargo says, one JSON document a line.
+/// Returns the program's path from cargo's messages, one JSON document a line.
 fn executable(said: &str, name: &str) -> Option<PathBuf> {
     #[derive(Deserialize)]
     struct Message {
@@ -75,8 +75,9 @@ fn executable(said: &str, name: &str) -> Option<PathBuf> {
         })
 }
 
-/// A program that wants an interpreter (the dynamic linker) could not start in the guest: the
-/// kernel would panic with `Requested init /init failed (error -2)`.
+/// Checks that a program is linked statically. Any other program needs an interpreter (the dynamic
+/// linker) and could not start in the guest: the kernel would panic with `Requested init /init
+/// failed (error -2)`.
 fn check_static(path: &Path) -> Result<()> {
     let bytes = fs::read(path)?;
     let broken = |found: String| {
@@ -104,7 +105,7 @@ fn check_static(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    // In a copy of the checkout this is compiled anew: paths are compiled in.
+    // Recompiles this file in a copy of the checkout, because paths are compiled in.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
     #[test]
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_program_with_an_interpreter_is_refused() {
-        // The test itself is linked as the system links programs: dynamically.
+        // The test itself is linked dynamically, as is the default.
         let error = check_static(&std::env::current_exe().unwrap())
             .unwrap_err()
             .to_string();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The guest's first and only file system: our program, its job and the plan's files, as a cpio
-//! archive of the format that the kernel unpacks
+//! The guest's first and only file system. It holds the tool's program, its job and the plan's
+//! files, as a cpio archive in the format that the kernel unpacks
 //! (`Documentation/driver-api/early-userspace/buffer-format.rst`).
 
 use std::collections::BTreeSet;
@@ -14,26 +14,26 @@ use crate::plan::Plan;
 use crate::protocol::{INIT_PATH, JOB_PATH, Job, WAIT_PATH, Wait};
 use serde::Serialize;
 
-/// Where the kernel's own file systems are mounted, and room for what a step writes.
+/// The mount points of the kernel's file systems, and a folder for files that a step writes.
 const FOLDERS: [&str; 4] = ["dev", "proc", "sys", "tmp"];
 /// The character device 5:1, `/dev/console` (`Documentation/admin-guide/devices.txt`).
 const CONSOLE: (u32, u32) = (5, 1);
 
-/// Packs the archive for this plan, with the program at `init` to run it.
+/// Packs the archive for this plan. The program at `init` runs the plan.
 pub fn pack(plan: &Plan, init: &Path, token: &str) -> Result<Vec<u8>> {
     let mut archive = Archive::start(init)?;
     archive.job(plan, token)?;
     Ok(archive.finish())
 }
 
-/// Packs the archive of a machine whose boot is saved, with the program at `init` to wait there.
+/// Packs the archive of a machine whose boot is saved. The program at `init` waits in it.
 pub(crate) fn pack_waiting(wait: &Wait, init: &Path) -> Result<Vec<u8>> {
     let mut archive = Archive::start(init)?;
     archive.file(WAIT_PATH, 0o600, &json(wait)?);
     Ok(archive.finish())
 }
 
-/// Packs what such a machine waits for: the job and the plan's files.
+/// Packs the job and the plan's files for such a machine.
 pub(crate) fn pack_job(plan: &Plan, token: &str) -> Result<Vec<u8>> {
     let mut archive = Archive::default();
     archive.job(plan, token)?;
@@ -53,7 +53,7 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     let bytes = fs::read(path)?;
-    // The format counts in 32 bits.
+    // Sizes in this format have 32 bits.
     if u32::try_from(bytes.len()).is_err() {
         return Err(Error::new(
             path.display(),
@@ -65,7 +65,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// An archive in the making.
+/// An archive that is being written.
 #[derive(Default)]
 struct Archive {
     bytes: Vec<u8>,
@@ -80,8 +80,8 @@ impl Archive {
         for folder in FOLDERS {
             archive.folders_to(&format!("{folder}/."));
         }
-        // Without a console the kernel gives our program no standard error, and a panic of it would
-        // be mute.
+        // Without a console the kernel gives the program no standard error, and its panics would be
+        // invisible.
         archive.add(
             Builder::new("dev/console")
                 .rdev_major(CONSOLE.0)
@@ -94,7 +94,7 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Adds what there is to do, and the plan's files.
+    /// Adds the job and the plan's files.
     fn job(&mut self, plan: &Plan, token: &str) -> Result<()> {
         self.file(JOB_PATH, 0o600, &json(&Job::new(plan, token))?);
         for file in &plan.files {
@@ -109,7 +109,7 @@ impl Archive {
         self.add(Builder::new(name), ModeFileType::Regular, mode, contents);
     }
 
-    /// Adds the folders that lead to this name: the kernel makes none by itself.
+    /// Adds the parent folders of this name. The kernel does not create them.
     fn folders_to(&mut self, name: &str) {
         for (slash, _) in name.match_indices('/') {
             if self.folders.insert(name[..slash].to_owned()) {
@@ -124,7 +124,7 @@ impl Archive {
     }
 
     fn add(&mut self, entry: Builder, kind: ModeFileType, mode: u32, contents: &[u8]) {
-        // Entries of one number are links to one file.
+        // Entries with the same number are links to one file.
         self.entries += 1;
         let size = contents.len() as u32;
         let mut writer = entry
@@ -132,7 +132,7 @@ impl Archive {
             .set_mode_file_type(kind)
             .ino(self.entries)
             .write(&mut self.bytes, size);
-        // A vector takes all that is written to it.
+        // Writing to a vector cannot fail.
         let _ = writer.write_all(contents);
         let _ = writer.finish();
     }
@@ -141,7 +141,7 @@ impl Archive {
         let length = self.bytes.len() as u64;
         let mut cursor = Cursor::new(self.bytes);
         cursor.set_position(length);
-        // As above.
+        // Writing to a vector cannot fail.
         newc::trailer(cursor)
             .map(Cursor::into_inner)
             .unwrap_or_default()
@@ -156,9 +156,9 @@ mod tests {
     use crate::action::Action;
     use crate::plan::{GuestFile, Step};
 
-    /// Name, mode and contents of each entry, read from the bytes by the format's own rules: a
-    /// header of 13 numbers of 8 hexadecimal digits after the magic, the name and its NUL, the
-    /// contents, both filled up to 4 bytes.
+    /// Reads the name, mode and contents of each entry, by the rules of the format. An entry has a
+    /// magic, a header of 13 numbers with 8 hexadecimal digits each, the name with its NUL, and the
+    /// contents. Name and contents are padded to 4 bytes.
     fn entries(mut bytes: &[u8]) -> Vec<(String, u32, Vec<u8>)> {
         let mut entries = Vec::new();
         loop {

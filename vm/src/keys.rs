@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a step is written: as one flat table, in a plan, a manifest and on the way into the machine.
+//! The written form of a step: one flat table, in a plan, in a manifest and in the job for the
+//! guest.
 //!
-//! One key names the action and holds what it is done to: `bind = "pci:1234:11e8"`. Further keys of
-//! the action and those of the step are beside it. A step without an action is there for its
+//! One key names the action and holds its object: `bind = "pci:1234:11e8"`. The other keys of the
+//! action and the keys of the step are in the same table. A step without an action only expects
 //! messages.
 
 use serde::de::Error as _;
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{Action, Step};
 
-/// The keys of a step, those of its action aside.
+/// The keys of every step, without those of its action.
 const OF_STEP: [&str; 7] = [
     "name",
     "expect",
@@ -57,14 +58,14 @@ const ACTIONS: [&str; 30] = [
     "shutdown",
 ];
 
-/// The key of an action without anything that it is done to: `rescan = true`.
+/// The key of an action without an object: `rescan = true`.
 const RESCAN: &str = "rescan";
-/// The key under which the derived implementations keep an action's kind.
+/// The key that holds the kind of an action in the derived implementations.
 const KIND: &str = "do";
 /// The kind of a step without an action.
 const NO_ACTION: &str = "expect";
 
-/// Returns the action that these keys are.
+/// Returns the action that these keys describe.
 fn action(mut keys: Map<String, Value>) -> Result<Action, String> {
     let named: Vec<&str> = ACTIONS
         .into_iter()

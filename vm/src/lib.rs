@@ -2,21 +2,25 @@
 //! A virtual machine that boots a kernel with modules and devices, runs a plan of steps in it, and
 //! reports each step and every kernel message that means trouble.
 //!
-//! One idea a module: [`plan`] is what is to happen (with [`Action`] for what a step does,
-//! [`device`] for how a device is named and [`errno`] for expected failures), [`machine`] is what
-//! it happens on, [`mod@run`] boots the one with the other and [`report`] is what came of it.
-//! Inside, `outside` is what the host does in the middle of a plan (through `monitor`, QEMU's QMP),
-//! `keys` is how a step is written, `wrong` the errors for a plan that cannot be run,
-//! `initramfs` packs the guest's first file system, `protocol` is what the program in the guest
-//! says on the console, `mailbox` is how a job reaches a machine
-//! whose boot is [`saved`], `probe` reads what the kernel says of a failed probe, `watch` waits for a
-//! step's messages, `transcript` makes steps and problems out of the console's lines, [`problems`]
-//! and [`taint`] know which messages and marks mean trouble.
+//! Each module has one subject:
+//!
+//! - [`plan`] says what the machine does. [`Action`] is the action of a step, [`device`] names a
+//!   device, and [`errno`] an expected failure. `keys` defines how a step is written. `wrong` makes
+//!   the errors for a plan that cannot be run.
+//! - [`machine`] is the machine, and [`mod@run`] boots it and runs the plan.
+//! - `initramfs` packs the guest's first file system. `mailbox` carries a job into a machine whose
+//!   boot is [`saved`].
+//! - `protocol` defines the records that the program in the guest writes to the console.
+//! - `outside` does the actions of the host during a plan, through `monitor`, which is QEMU's QMP.
+//! - `transcript` turns the console's lines into steps and problems, `watch` waits for a step's
+//!   messages, and `probe` reads the kernel's messages about a failed probe.
+//! - [`problems`] and [`taint`] list the messages and marks that mean trouble.
+//! - [`report`] holds the results of a run.
 //!
 //! The program inside the machine is this crate's binary, `linux-driver-init`;
 //! [`init_program::build`] builds it.
 
-// `linux_driver_host::output` does not panic where nobody reads.
+// `linux_driver_host::output` does not panic when the reader is gone.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod action;

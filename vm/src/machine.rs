@@ -13,13 +13,13 @@ use linux_driver_host::{Error, Result, process};
 
 use crate::report::Accel;
 
-/// The program that is the machine.
+/// The program that emulates the machine.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
-/// Whether KVM has failed to bring a machine up that emulation brought up, since we started.
+/// Set if KVM has failed to bring up a machine that emulation then brought up, in this process.
 static KVM_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Notes that KVM has failed to bring such a machine up: no other machine tries it.
+/// Records that KVM failed to bring up a machine. No later machine tries KVM.
 pub(crate) fn kvm_failed() {
     KVM_FAILED.store(true, Ordering::Relaxed);
 }
@@ -31,35 +31,36 @@ pub struct Machine {
     pub kernel: PathBuf,
     /// Devices besides the console, each as an argument of QEMU's `-device`: "edu".
     pub devices: Vec<String>,
-    /// PCIe ports with hot plug, by the names that `bus=` gives them: "edu,bus=port1,id=edu1" is a
-    /// device behind one. With any, the ports are the kernel's own (pciehp's) to serve; without,
-    /// QEMU has ACPI do all hot plug.
+    /// PCIe ports with hot plug, by name. `bus=` refers to the name: "edu,bus=port1,id=edu1" is a
+    /// device behind a port. If there are any, the kernel's pciehp serves the ports. Otherwise QEMU
+    /// does all hot plug through ACPI.
     pub ports: Vec<String>,
-    /// QEMU's `-machine`: q35, a machine with PCI Express, or another with its properties.
+    /// QEMU's `-machine`: q35, which is a machine with PCI Express, or another one with its
+    /// properties.
     pub kind: String,
-    /// Its memory, in MiB.
+    /// The machine's memory, in MiB.
     pub memory_mib: u32,
-    /// Its processors.
+    /// The number of processors.
     pub cpus: u32,
-    /// Whether KVM is used where it works.
+    /// `true` if KVM is used on hosts where it works.
     pub kvm: bool,
-    /// How long a run may take.
+    /// The time limit of a run.
     pub time_limit: Duration,
-    /// Further parameters on the kernel's command line.
+    /// Further parameters for the kernel's command line.
     pub append: Vec<String>,
     /// Further arguments for QEMU.
     pub qemu_args: Vec<String>,
 }
 
 impl Machine {
-    /// A machine with this kernel, no devices, two processors and 512 MiB, for runs of up to two
-    /// minutes.
+    /// Makes a machine with this kernel, no devices, two processors, 512 MiB of memory and a time
+    /// limit of two minutes.
     pub fn new(kernel: impl Into<PathBuf>) -> Self {
         Self {
             kernel: kernel.into(),
             devices: Vec::new(),
             ports: Vec::new(),
-            // With PCI Express, as real ones have it.
+            // A machine with PCI Express, as real machines have it.
             kind: "q35".to_owned(),
             memory_mib: 512,
             cpus: 2,
@@ -70,9 +71,8 @@ impl Machine {
         }
     }
 
-    /// What is worth trying to run the guest's code, the best first. A `/dev/kvm` that can be
-    /// opened does not say that KVM works: in a VM or a container it may fail at any time until the
-    /// guest is up.
+    /// Returns the accelerators to try, the best first. A `/dev/kvm` that can be opened does not
+    /// mean that KVM works: in a VM or a container it may fail at any time until the guest is up.
     pub(crate) fn accels(&self) -> &'static [Accel] {
         if self.kvm
             && !KVM_FAILED.load(Ordering::Relaxed)
@@ -88,21 +88,23 @@ impl Machine {
         }
     }
 
-    /// The kernel's command line.
+    /// Returns the kernel's command line.
     fn kernel_command_line(&self, accel: Accel) -> String {
         let clock: &[&str] = match accel {
             Accel::Kvm => &[],
-            // The kernel measures the time stamp counter when it boots. A busy host makes that
-            // wrong by up to tens of times now and then, and the kernel then reports stalls that
-            // are none. The HPET's rate is known. It also waits ten milliseconds for ten interrupts
-            // of the timer, and panics ("IO-APIC + timer doesn't work!") where they come later.
+            // The kernel measures the rate of the time stamp counter during boot. On a busy host
+            // the result is sometimes wrong by a factor of up to several tens, and the kernel then
+            // reports stalls that never happened. The rate of the HPET is known. The kernel also
+            // waits ten milliseconds for ten timer interrupts, and panics ("IO-APIC + timer doesn't
+            // work!") if they come later.
             Accel::Tcg => &["no_timer_check", "tsc=unstable"],
         };
         let ours = [
             "console=ttyS0",
-            // Every message is shown, whatever its level: the messages are what we are after.
+            // Shows messages of every level, because the tool reads all of them.
             "ignore_loglevel",
-            // What our program writes into the kernel's log is neither slowed down nor left out.
+            // Neither delays nor drops the records that the tool's program writes into the kernel's
+            // log.
             "printk.devkmsg=on",
             // After a panic the kernel reboots at once, and QEMU ends instead (`-no-reboot`).
             "panic=-1",
@@ -110,8 +112,8 @@ impl Machine {
         ];
         let ports: &[&str] = match self.ports.as_slice() {
             [] => &[],
-            // A kernel that was built with fewer features than the firmware asks for (without
-            // PCIEASPM, say) would leave the ports to it, which does nothing with them.
+            // A kernel with fewer features than the firmware asks for (for example without
+            // PCIEASPM) would leave the ports to the firmware, which does nothing with them.
             _ => &["pcie_ports=native"],
         };
         let ours = ours.iter().chain(clock).chain(ports).copied();
@@ -119,11 +121,12 @@ impl Machine {
         words.join(" ")
     }
 
-    /// QEMU's command line. `lines` are the arguments for the lines to the host besides the
+    /// Returns QEMU's command line. `lines` are the arguments for the lines to the host besides the
     /// console.
     pub(crate) fn command(&self, initramfs: &Path, accel: Accel, lines: &[String]) -> Command {
         let mut command = Command::new(QEMU);
-        // Nothing but what is named here: no default devices, no user's configuration, no network.
+        // Use only the devices and settings below: no default devices, no user configuration, no
+        // network.
         command.args([
             "-nodefaults",
             "-no-user-config",
@@ -138,13 +141,13 @@ impl Machine {
         command.arg("-machine").arg(&self.kind);
         command.arg("-accel").arg(match accel {
             Accel::Kvm => "kvm",
-            // One thread for all processors. With a thread each, QEMU now and then runs an
-            // instruction that the kernel has patched meanwhile (`Oops: int3` in the boot, at a
-            // static key), and a driver would be blamed for it.
+            // One thread for all processors. With a thread for each, QEMU sometimes runs an
+            // instruction while the kernel patches it (`Oops: int3` during boot, at a static key).
+            // The report would then blame the driver.
             Accel::Tcg => "tcg,thread=single",
         });
-        // All that the accelerator can do, so that the kernel's mitigations and its newer
-        // instructions are run.
+        // All features that the accelerator has, so that the kernel's mitigations and newer
+        // instructions are tested.
         command.args(["-cpu", "max"]);
         command.arg("-m").arg(format!("{}M", self.memory_mib));
         command.arg("-smp").arg(self.cpus.to_string());
@@ -155,15 +158,15 @@ impl Machine {
             .arg(initramfs);
         command.arg("-append").arg(self.kernel_command_line(accel));
         if !self.ports.is_empty() {
-            // Otherwise QEMU hides from the guest that the ports can do hot plug, and does it
-            // through ACPI.
+            // Otherwise QEMU hides the ports' hot plug from the guest and does hot plug through
+            // ACPI.
             command.args([
                 "-global",
                 "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
             ]);
         }
         for (number, port) in (1..).zip(&self.ports) {
-            // A chassis and slot of its own, or two ports would be one to the guest.
+            // Each port needs its own chassis and slot number. Otherwise the guest sees one port.
             command.arg("-device").arg(format!(
                 "pcie-root-port,id={port},chassis={number},slot={number}"
             ));
@@ -175,14 +178,13 @@ impl Machine {
         command
     }
 
-    /// Whether the kernel is one that QEMU boots: what it says itself about a file that is none is
-    /// no help.
+    /// Checks that QEMU can boot the kernel. QEMU's own message about any other file does not help.
     pub(crate) fn check_kernel(&self) -> Result<()> {
         let mut start = [0; 0x206];
         let mut file = File::open(&self.kernel).map_err(|e| Error::io(&self.kernel, "read", &e))?;
         let found = match file.read_exact(&mut start) {
-            // The boot protocol's magic (`Documentation/arch/x86/boot.rst`), or an ELF file with a
-            // PVH entry.
+            // The magic of the boot protocol (`Documentation/arch/x86/boot.rst`), or an ELF file
+            // with a PVH entry.
             Ok(()) if &start[0x202..] == b"HdrS" || start.starts_with(b"\x7fELF") => return Ok(()),
             Ok(()) => "another file".to_owned(),
             Err(e) if e.kind() == ErrorKind::UnexpectedEof => "a file too short for one".to_owned(),
@@ -196,10 +198,11 @@ impl Machine {
         ))
     }
 
-    /// The error for a QEMU that ended before the guest said anything; `said` is what it printed.
+    /// Returns the error for a QEMU that ended before the guest printed anything. `said` is QEMU's
+    /// own output.
     pub(crate) fn not_started(&self, line: &str, said: &str) -> Error {
         let said = said.trim();
-        // QEMU quotes the argument that it does not take:
+        // QEMU quotes the argument that it rejects:
         // `-device nosuch: 'nosuch' is not a valid device model name`.
         let device = self
             .devices
@@ -229,7 +232,7 @@ impl Machine {
     }
 }
 
-/// What a machine needs on the system, with the program inside it.
+/// Returns the system's packages that a machine and the program inside it need.
 pub fn needs() -> Vec<Need> {
     vec![
         Need {
@@ -247,9 +250,9 @@ pub fn needs() -> Vec<Need> {
     ]
 }
 
-/// Whether the C compiler, which rustc links with, finds `libc.a`.
+/// Returns whether the C compiler, with which rustc links, finds `libc.a`.
 fn has_static_libc() -> bool {
-    // Where it finds nothing it prints the bare name.
+    // If it finds nothing, it prints the bare name.
     process::run(Command::new("cc").arg("-print-file-name=libc.a"))
         .is_ok_and(|path| path.starts_with('/'))
 }

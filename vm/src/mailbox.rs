@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The mailbox: how a job reaches a machine whose boot was saved.
+//! The mailbox: the way in which a job reaches a machine whose boot was saved.
 //!
-//! The program in the guest fills some pages of its memory with a pattern that nothing else has,
-//! and watches the first of them. The host saves the machine, finds the pages in what QEMU wrote,
-//! and puts others in their place when it has the machine go on. So a job needs no device that the
-//! machine would not have otherwise, and no option of the kernel.
+//! The program in the guest fills some pages of its memory with a unique pattern, and watches the
+//! first page. The host saves the machine and finds these pages in QEMU's output. When the host
+//! resumes the machine, it writes the job over the pages. So a job needs neither an extra device in
+//! the machine nor an option of the kernel.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,12 +20,12 @@ const ROOM: usize = PAGE - 16;
 /// Spreads the bits of a number over a word (the golden ratio, as in the kernel's `hash_64`).
 const SPREAD: u64 = 0x61c8_8646_80b5_83eb;
 
-/// What a mailbox is told by.
+/// The key that identifies the pages of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// The first word of each page that is empty.
+    /// The first word of each empty page.
     mark: u64,
-    /// The second.
+    /// The second word of each empty page.
     second: u64,
     /// The number of pages.
     pages: usize,
@@ -41,7 +41,8 @@ impl Key {
         }
     }
 
-    /// Returns the words of an empty page: its key, its number, and what follows from these.
+    /// Returns the words of an empty page: the key, the page's number, and words that follow from
+    /// both.
     fn empty(self, page: usize) -> impl Iterator<Item = u64> {
         let page = page as u64;
         let rest = (3..WORDS as u64).map(move |word| {
@@ -58,7 +59,7 @@ impl Key {
         start
     }
 
-    /// Returns which page of the empty mailbox these bytes are.
+    /// Returns the number of the empty page that these bytes are.
     pub fn page(self, bytes: &[u8]) -> Option<usize> {
         let bytes = bytes.get(..PAGE)?;
         let mut words = bytes.chunks_exact(8).map(word);
@@ -95,11 +96,11 @@ fn word(bytes: &[u8]) -> u64 {
     u64::from_le_bytes(word)
 }
 
-/// A page of the guest's memory. It is changed from outside, so each access is an atomic one.
+/// A page of the guest's memory. The host changes it from outside, so each access is atomic.
 #[repr(C, align(4096))]
 struct Page([AtomicU64; WORDS]);
 
-/// The guest's side.
+/// The guest's side of a mailbox.
 pub struct Mailbox {
     key: Key,
     pages: Box<[Page]>,
@@ -120,7 +121,7 @@ impl Mailbox {
         }
     }
 
-    /// Returns the contents, once the host has put them in.
+    /// Returns the contents, once the host has written them.
     pub fn contents(&self) -> Option<Vec<u8>> {
         let mut contents = Vec::new();
         for Page(words) in &self.pages {
@@ -141,13 +142,13 @@ impl Mailbox {
     }
 }
 
-/// Where a mailbox is in a saved machine: the offsets of each page. One that the guest changed
-/// while it was saved is there more than once.
+/// The offsets of each page of a mailbox in a saved machine. A page that the guest changed during
+/// the save has more than one offset.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets(BTreeMap<usize, Vec<usize>>);
 
 impl Offsets {
-    /// Finds the pages in what QEMU saved; `None` if it does not hold each of them.
+    /// Finds the pages in QEMU's output. Returns `None` if a page is missing.
     pub(crate) fn find(saved: &[u8], key: Key) -> Option<Self> {
         let mut offsets = BTreeMap::<usize, Vec<usize>>::new();
         let start = key.start();
@@ -162,7 +163,7 @@ impl Offsets {
         (offsets.len() == key.pages).then_some(Self(offsets))
     }
 
-    /// Returns what is to be written over the saved machine, in ascending order.
+    /// Returns the offsets and bytes to write over the saved machine, in ascending order.
     pub(crate) fn replaced(&self, pages: Vec<Vec<u8>>) -> Vec<(usize, Vec<u8>)> {
         let mut replaced: Vec<_> = pages
             .into_iter()
@@ -177,9 +178,10 @@ impl Offsets {
     }
 }
 
-/// Returns where `part` is in `bytes`.
+/// Returns the offset of `part` in `bytes`.
 fn position(bytes: &[u8], part: &[u8; 16]) -> Option<usize> {
-    // SAFETY: memmem(3) reads two ranges of memory, each of which is a slice here.
+    // SAFETY: memmem(3) reads two ranges of memory, which must be valid for reads. Each of them is
+    // a borrowed slice here, with the length that is passed.
     let found = unsafe {
         libc::memmem(
             bytes.as_ptr().cast(),
@@ -208,7 +210,7 @@ mod tests {
             .collect()
     }
 
-    /// Puts the bytes of a mailbox into the guest's memory, as QEMU does.
+    /// Writes the bytes of a mailbox into the guest's memory, as QEMU does.
     fn put(mailbox: &Mailbox, bytes: &[u8]) {
         let words = mailbox.pages.iter().flat_map(|page| &page.0);
         for (word, bytes) in words.zip(bytes.chunks_exact(8)) {
@@ -221,7 +223,7 @@ mod tests {
         for length in [0, 1, ROOM - 1, ROOM, ROOM + 1, 3 * ROOM - 1] {
             let mailbox = Mailbox::new(KEY);
             assert_eq!(mailbox.contents(), None);
-            // Anywhere in the stream, and with what looks like a page between the pages.
+            // The pages may be anywhere in the stream, with similar bytes between them.
             let mut saved = vec![9; 37];
             saved.extend_from_slice(&KEY.start());
             saved.extend(bytes(&mailbox).iter().rev().copied().take(1));
@@ -249,7 +251,7 @@ mod tests {
         assert!(KEY.filled(&vec![0; 3 * ROOM]).is_none());
         let mailbox = Mailbox::new(KEY);
         let mut saved = bytes(&mailbox);
-        // A page that was changed is none of the mailbox.
+        // A page that was changed does not belong to the mailbox.
         saved[2 * PAGE - 1] ^= 1;
         assert!(Offsets::find(&saved, KEY).is_none());
         assert_eq!(KEY.page(&saved), Some(0));

@@ -8,21 +8,21 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-/// How often a wait looks whether it has lasted long enough.
+/// The interval between checks of the deadline during a wait.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A connection to the monitor.
 pub(crate) struct Monitor {
     read: BufReader<UnixStream>,
     write: UnixStream,
-    /// What has come of the next message.
+    /// The bytes of the next message that have come so far.
     partial: Vec<u8>,
-    /// The events that have come and were not asked for yet.
+    /// The events that have come but were not asked for yet.
     events: Vec<Value>,
 }
 
 impl Monitor {
-    /// Starts to speak on a connection that QEMU has made.
+    /// Starts the conversation on a connection that QEMU has made.
     pub(crate) fn start(stream: UnixStream, deadline: Instant) -> Result<Self, String> {
         let failed = |e: io::Error| format!("QEMU's monitor: {e}");
         stream.set_read_timeout(Some(LOOK)).map_err(failed)?;
@@ -40,7 +40,7 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// Gives a command and waits for its answer. Events that came before the command are forgotten.
+    /// Sends a command and waits for its answer. Forgets the events that came before the command.
     pub(crate) fn execute(
         &mut self,
         command: &str,
@@ -71,14 +71,14 @@ impl Monitor {
         }
     }
 
-    /// Gives a line to the monitor for persons, and returns what it prints.
+    /// Sends a line to the human monitor, and returns the text that it prints.
     pub(crate) fn line(&mut self, line: &str, deadline: Instant) -> Result<String, String> {
         let arguments = Map::from_iter([("command-line".to_owned(), Value::from(line))]);
         let answer = self.execute("human-monitor-command", &arguments, deadline)?;
         Ok(answer.as_str().unwrap_or_default().trim().replace('\r', ""))
     }
 
-    /// Waits for an event that is one of these, since the last command.
+    /// Waits for one of these events. Only events since the last command count.
     pub(crate) fn event(
         &mut self,
         is: impl Fn(&Value) -> bool,
@@ -108,7 +108,7 @@ impl Monitor {
                     return serde_json::from_slice(&line)
                         .map_err(|e| format!("QEMU's monitor: {e}"));
                 }
-                // The last line, without its end: the next read says that there is no more.
+                // The last line has no line end. The next read reports the end of the stream.
                 Ok(_) => {}
                 Err(e)
                     if matches!(
@@ -132,8 +132,8 @@ mod tests {
 
     use super::*;
 
-    /// A monitor whose other end says these lines, the first at once and each further one after a
-    /// command.
+    /// Returns a monitor whose other end sends these lines: the first at once, each further one
+    /// after a command.
     fn speaking(lines: &'static [&'static str]) -> (UnixStream, thread::JoinHandle<Vec<Value>>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let other = thread::spawn(move || {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the host does in the middle of a plan. The program in the guest asks for it on the
-//! machine's second serial port, a thread here does it on QEMU's monitor and answers there.
+//! The host's part in a plan. The program in the guest sends requests on the machine's second
+//! serial port. A thread of the host acts on QEMU's monitor and answers on that port.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,21 +18,21 @@ use crate::Action;
 use crate::monitor::Monitor;
 use crate::protocol::{ANSWER, Answer, Request};
 
-/// The longest path that the address of a socket has room for (`sun_path`, with its NUL).
+/// The longest path of a socket, in bytes (`sun_path`, without its NUL).
 const LONGEST: usize = 107;
-/// How often we look for a connection.
+/// The interval between checks for a connection.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long QEMU may take to greet.
+/// The time that QEMU may take to send its greeting.
 pub(crate) const GREETING: Duration = Duration::from_secs(20);
 
-/// The host's ends of the monitor and of the serial port, which QEMU connects to when it starts.
+/// The host's ends of the monitor and of the serial port. QEMU connects to them when it starts.
 pub(crate) struct Outside {
     monitor: UnixListener,
     port: UnixListener,
     paths: [PathBuf; 2],
 }
 
-/// The thread that does what the guest asks for. It ends with QEMU, or when this value goes.
+/// The thread that acts on the guest's requests. It ends with QEMU, or when this value is dropped.
 pub(crate) struct Serving {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -49,7 +49,8 @@ impl Outside {
         })
     }
 
-    /// QEMU's arguments for it. They come after the first serial port's.
+    /// Returns QEMU's arguments for the sockets. They must come after those of the first serial
+    /// port.
     pub(crate) fn args(&self) -> Vec<String> {
         let mut args = vec![
             "-chardev".to_owned(),
@@ -61,12 +62,12 @@ impl Outside {
         args
     }
 
-    /// Starts to do what the guest asks for.
+    /// Starts to act on the guest's requests.
     pub(crate) fn serve(self) -> Serving {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
-            // Where a connection ends there is nobody left to tell.
+            // If a connection has ended, nobody is left to tell.
             let _ = self.work(&stopped);
         });
         Serving {
@@ -118,14 +119,14 @@ impl Drop for Serving {
     }
 }
 
-/// QEMU's `-chardev` for the socket at this path.
+/// Returns QEMU's `-chardev` for the socket at this path.
 fn socket(id: &str, path: &Path) -> String {
     // In QEMU's options a comma is written twice.
     let path = path.display().to_string().replace(',', ",,");
     format!("socket,id={id},path={path}")
 }
 
-/// QEMU's arguments for a monitor at this socket.
+/// Returns QEMU's arguments for a monitor at this socket.
 pub(crate) fn monitor_args(path: &Path) -> [String; 4] {
     [
         "-chardev".to_owned(),
@@ -135,7 +136,7 @@ pub(crate) fn monitor_args(path: &Path) -> [String; 4] {
     ]
 }
 
-/// Makes a socket, which does not wait for whoever connects.
+/// Makes a non-blocking socket that accepts connections.
 pub(crate) fn listen(path: &Path) -> Result<UnixListener> {
     if path.as_os_str().len() > LONGEST {
         return Err(Error::new(
@@ -145,7 +146,7 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener> {
             "set TMPDIR to a shorter path, such as /tmp",
         ));
     }
-    // A socket of an attempt that did not come up.
+    // An earlier attempt that failed may have left a socket there.
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path).map_err(|e| Error::io(path, "write", &e))?;
     listener
@@ -171,7 +172,7 @@ pub(crate) fn connection(listener: &UnixListener, stop: &AtomicBool) -> io::Resu
     }
 }
 
-/// Does what is asked for in this line.
+/// Acts on the request in this line.
 fn answer(monitor: &mut Monitor, line: &[u8]) -> Answer {
     let request: Request = match serde_json::from_slice(line) {
         Ok(request) => request,
@@ -192,8 +193,8 @@ fn perform(monitor: &mut Monitor, action: &Action, deadline: Instant) -> Result<
     match action {
         Action::Unplug { id } => unplug(monitor, id, deadline),
         Action::Plug { device } => {
-            // The monitor for persons takes what the command line takes. It says nothing where all
-            // is well.
+            // The human monitor accepts the syntax of the command line. It prints nothing on
+            // success.
             let said = monitor.line(&format!("device_add {device}"), deadline)?;
             if said.is_empty() { Ok(said) } else { Err(said) }
         }
@@ -224,14 +225,14 @@ fn perform(monitor: &mut Monitor, action: &Action, deadline: Instant) -> Result<
     }
 }
 
-/// How often a guest is asked again that is busy.
+/// The interval between requests to a guest that is busy.
 const AGAIN: Duration = Duration::from_millis(200);
 
 fn unplug(monitor: &mut Monitor, id: &str, deadline: Instant) -> Result<String, String> {
     let arguments = Map::from_iter([("id".to_owned(), Value::from(id))]);
     while let Err(error) = monitor.execute("device_del", &arguments, deadline) {
-        // The slot's light blinks while the guest still plugs the device in: its driver is bound
-        // before that has ended.
+        // The slot's light still blinks while the guest plugs the device in. The driver is bound
+        // before the blinking ends.
         if !error.contains("guest is busy") || Instant::now() >= deadline {
             return Err(error);
         }

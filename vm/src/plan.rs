@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is to happen in the machine. A plan can be written in TOML:
+//! The plan of a run: the steps in the machine. A plan can be written in TOML:
 //!
 //! ```
 //! let plan: linux_driver_vm::Plan = toml::from_str(r#"
@@ -34,98 +34,98 @@ use crate::wrong::{among, regex, wrong};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Plan {
-    /// What the guest's file system holds besides our own program.
+    /// The files in the guest's file system, besides the tool's own program.
     #[serde(default)]
     pub files: Vec<GuestFile>,
-    /// Which module serves which device, as in a `modules.alias`.
+    /// The modules that serve each device, as in a `modules.alias`.
     #[serde(default)]
     pub aliases: Vec<Alias>,
     /// The steps.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// A run that is meant to end in a problem: a regular expression that the problem has to match.
+    /// A regular expression that a problem must match. With it, the run is expected to end in that
+    /// problem.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_problem: Option<String>,
-    /// A regular expression for a message that has to come after the problem that was expected, and
-    /// before any other one: the machine goes on that far.
+    /// A regular expression that a message after the expected problem must match, before any other
+    /// problem. The machine runs on until that message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_after: Option<String>,
 }
 
-/// A file of the host's that the guest finds at `path`.
+/// A file of the host that the guest finds at `path`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GuestFile {
-    /// Where it is in the guest, from `/` on.
+    /// The file's path in the guest, from `/` on.
     pub path: String,
-    /// Where it is on the host.
+    /// The file's path on the host.
     pub source: PathBuf,
 }
 
-/// A line of a `modules.alias`: devices whose modalias matches the pattern are served by this
-/// module.
+/// A line of a `modules.alias`: the module serves the devices whose modalias matches the pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Alias {
     /// A pattern of fnmatch(3), such as `pci:v00001234d000011E8sv*sd*bc*sc*i*`.
     pub pattern: String,
-    /// The module, one of the plan's files by its path in the guest.
+    /// The module: a file of the plan, by its path in the guest.
     pub module: String,
 }
 
-/// One step: it passes if its action did (or failed as it was to), and meanwhile every expected
-/// message came, and none that was never to.
+/// A step of a plan. It passes if the action ends as expected, every `expect` message appears, and
+/// no `never` message does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(remote = "Self", rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Step {
-    /// What the step shows, for a person.
+    /// The property that the step shows, for a person.
     pub name: String,
-    /// What is done.
+    /// The action of the step.
     pub action: Action,
-    /// Regular expressions, each of which a kernel message has to match between the step's start
-    /// and its end.
+    /// Regular expressions. Each must match a kernel message between the start and the end of the
+    /// step.
     #[serde(default)]
     pub expect: Vec<String>,
-    /// What is expected comes in this order, and each once: a message that comes too early or twice
-    /// fails the step.
+    /// Requires the expected messages in the given order, each exactly once. A message that comes
+    /// too early or twice fails the step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exactly: bool,
-    /// Regular expressions that no kernel message may match meanwhile. Messages that mean trouble
-    /// need not be among them: none may come in any step.
+    /// Regular expressions that no kernel message may match during the step. Messages that mean
+    /// trouble fail every step, so they need not be listed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never: Vec<String>,
-    /// The error that the action has to fail with; without it, the action has to succeed.
+    /// The error with which the action must fail. Without it, the action must succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails: Option<Errno>,
-    /// How long the step may take, with the wait for its messages, in seconds.
+    /// The time limit of the step in seconds, which includes the wait for its messages.
     #[serde(default = "default_timeout")]
     pub timeout_s: u64,
-    /// What the kernel's configuration must have for the step to mean anything, such as
-    /// `DEBUG_KMEMLEAK`. The step is left out in a kernel without it.
+    /// Options that the kernel's configuration must have for the step to be useful, such as
+    /// `DEBUG_KMEMLEAK`. The step is left out in a kernel that lacks one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs_config: Vec<String>,
 }
 
-/// What a step may take if it does not say: long even on a busy host without KVM.
+/// The default time limit of a step, in seconds. It is long enough on a busy host without KVM.
 pub const STEP_SECONDS: u64 = 60;
 
 fn default_timeout() -> u64 {
     STEP_SECONDS
 }
 
-/// A step that is left out, since the kernel lacks what it needs.
+/// A step that is left out because the kernel lacks an option that it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// How many steps of the plan come before it.
+    /// The number of the plan's steps that come before it.
     pub before: usize,
     /// The step's name.
     pub name: String,
-    /// What the kernel lacks, without the prefix `CONFIG_`.
+    /// The options that the kernel lacks, without the prefix `CONFIG_`.
     pub lacks: Vec<String>,
 }
 
 impl Step {
-    /// A step of this name that does this, and expects nothing else.
+    /// Makes a step with this name and action, and no expectations.
     pub fn new(name: impl Into<String>, action: Action) -> Self {
         Self {
             name: name.into(),
@@ -139,21 +139,21 @@ impl Step {
         }
     }
 
-    /// The same step, which also expects a message that matches this regular expression.
+    /// Adds a regular expression that a message must match.
     #[must_use]
     pub fn expecting(mut self, pattern: impl Into<String>) -> Self {
         self.expect.push(pattern.into());
         self
     }
 
-    /// The same step, in which no message may match this regular expression.
+    /// Adds a regular expression that no message may match.
     #[must_use]
     pub fn never(mut self, pattern: impl Into<String>) -> Self {
         self.never.push(pattern.into());
         self
     }
 
-    /// The same step, whose action has to fail with this error.
+    /// Sets the error with which the action must fail.
     #[must_use]
     pub fn failing_with(mut self, errno: Errno) -> Self {
         self.fails = Some(errno);
@@ -165,7 +165,7 @@ impl Step {
         self.action.fill_driver(name);
     }
 
-    /// The same step, which may take this many seconds.
+    /// Sets the time limit, in seconds.
     #[must_use]
     pub fn within(mut self, seconds: u64) -> Self {
         self.timeout_s = seconds;
@@ -174,8 +174,9 @@ impl Step {
 }
 
 impl Plan {
-    /// Takes out the steps that need what the kernel's configuration does not have, and says which.
-    /// `has` is asked for each option without its prefix `CONFIG_`.
+    /// Takes out the steps that need an option that the kernel's configuration lacks, and returns
+    /// them. `has` says whether the configuration has an option; its argument has no prefix
+    /// `CONFIG_`.
     pub fn leave_out(&mut self, has: impl Fn(&str) -> bool) -> Vec<LeftOut> {
         let mut left_out = Vec::new();
         let mut before = 0;
@@ -201,23 +202,23 @@ impl Plan {
         left_out
     }
 
-    /// Makes the run a hard one: what is repeated is so as often as its `torture` says, and takes
-    /// as much longer.
+    /// Makes the run a harder one: each `repeat` does as many rounds as its `torture` says. The
+    /// time limits grow accordingly.
     pub fn torture(&mut self) {
         for step in &mut self.steps {
             step.timeout_s = step.timeout_s.saturating_mul(step.action.torture().into());
         }
     }
 
-    /// Gives each step so many times as long: the kernel is a slow one.
+    /// Multiplies the time limit of each step, for a slow kernel.
     pub fn slow(&mut self, times: u64) {
         for step in &mut self.steps {
             step.timeout_s = step.timeout_s.saturating_mul(times);
         }
     }
 
-    /// How much longer than usual the steps may take in all, in seconds: what a run of the plan may
-    /// take besides.
+    /// Returns the sum of the time, in seconds, by which the steps' limits exceed the default. A
+    /// run of the plan may take so much longer.
     pub fn extra_seconds(&self) -> u64 {
         self.steps
             .iter()
@@ -225,22 +226,22 @@ impl Plan {
             .sum()
     }
 
-    /// Whether a step runs a program in the guest: [`crate::protocol::GUEST_PATH`] has to be among
-    /// the plan's files then.
+    /// Returns whether a step runs a program in the guest. The plan's files must then contain
+    /// [`crate::protocol::GUEST_PATH`].
     pub fn runs_programs(&self) -> bool {
         self.steps
             .iter()
             .any(|step| step.action.any(&Action::runs_program))
     }
 
-    /// Whether a step has the host do something to the machine.
+    /// Returns whether a step needs the host to act on the machine.
     pub fn asks_host(&self) -> bool {
         self.steps
             .iter()
             .any(|step| step.action.any(&Action::asks_host))
     }
 
-    /// Finds what can be wrong in a plan before a machine is started for it.
+    /// Checks the plan for errors that show before a machine starts.
     pub fn check(&self) -> Result<()> {
         let mut paths = BTreeSet::new();
         for GuestFile { path, .. } in &self.files {
@@ -256,7 +257,7 @@ impl Plan {
                     "write it from / on, without empty parts, `.` and `..`",
                 ));
             }
-            // The kernel's file systems are mounted over these; a file there could never be seen.
+            // The kernel's file systems are mounted over these paths and would hide a file there.
             let taken = [INIT_PATH, JOB_PATH, WAIT_PATH].contains(&path.as_str())
                 || parts().count() > 1 && matches!(parts().next(), Some("dev" | "proc" | "sys"));
             if taken || !paths.insert(path.as_str()) {
@@ -313,7 +314,7 @@ impl Plan {
     }
 }
 
-/// Whether this can be an option's name in a `.config`, after its prefix.
+/// Returns whether this can be an option's name in a `.config`, without its prefix.
 fn is_option(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with("CONFIG_")

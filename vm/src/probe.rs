@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the kernel says of a probe that failed.
+//! The kernel's messages about a probe that failed.
 
 use crate::Errno;
 
-/// A probe that failed, as the driver core reports it. Of `-ENODEV` and `-ENXIO` it says nothing
-/// ("rejects match"), nor of a probe that is put off (`-EPROBE_DEFER`).
+/// A probe that failed, as the driver core reports it. The driver core does not report `-ENODEV`
+/// and `-ENXIO` ("rejects match"), nor a deferred probe (`-EPROBE_DEFER`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeFailure {
     /// The device, by its name in `/sys/bus/BUS/devices`.
     pub device: String,
     /// The driver, by its name in `/sys/bus/BUS/drivers`.
     pub driver: String,
-    /// What `probe` returned.
+    /// The return value of `probe`.
     pub errno: Errno,
     /// The kernel's whole message.
     pub message: String,
 }
 
 impl ProbeFailure {
-    /// Reads a message of `call_driver_probe` (`drivers/base/dd.c`):
-    /// `edu: probe of 0000:00:01.0 failed with error -22` up to 6.9, since then
-    /// `edu 0000:00:01.0: probe with driver edu failed with error -22`.
+    /// Reads a message of `call_driver_probe` (`drivers/base/dd.c`). Up to 6.9 it is `edu: probe of
+    /// 0000:00:01.0 failed with error -22`. Later it is `edu 0000:00:01.0: probe with driver edu
+    /// failed with error -22`.
     pub fn read(message: &str) -> Option<Self> {
         let (what, number) = message.rsplit_once(" failed with error -")?;
         let errno = number.trim_end().parse().ok()?;

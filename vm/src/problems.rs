@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Kernel messages that mean trouble.
 //!
-//! A stock kernel that boots and a driver that behaves print none of these. Two messages that look
-//! like it and are not: `loading out-of-tree module taints kernel` and
-//! `module verification failed`, which every module from outside the kernel's own build causes.
+//! A stock kernel prints none of these when it boots and when a driver behaves well. Two messages
+//! look similar and are harmless: `loading out-of-tree module taints kernel` and `module
+//! verification failed`. Every module from outside the kernel's own build causes both.
 
-/// One kind of message that means trouble. A message is of that kind if it starts with `start` and
-/// holds each of `holds`.
+/// A pattern for one kind of message that means trouble. A message matches if it starts with
+/// `start` and contains each text of `holds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pattern {
-    /// What it starts with, after the time stamp. Empty: anything.
+    /// The start of the message, after the time stamp. An empty text matches every message.
     pub start: &'static str,
-    /// What it also holds, anywhere.
+    /// Texts that the message also contains, in any place.
     pub holds: &'static [&'static str],
-    /// What it means, for a person.
+    /// The meaning of the message, for a person.
     pub meaning: &'static str,
 }
 
@@ -51,7 +51,8 @@ const fn both(
     }
 }
 
-/// The kinds, the more exact ones first: the first that fits a message names its meaning.
+/// The patterns, the more specific ones first: the first pattern that matches a message gives its
+/// meaning.
 pub const PATTERNS: &[Pattern] = &[
     // Memory, as the kernel's own checkers see it.
     starts(
@@ -73,7 +74,7 @@ pub const PATTERNS: &[Pattern] = &[
         &["new suspected memory leaks"],
         "kmemleak found memory that nothing refers to any more",
     ),
-    // A detector that has turned itself off says nothing any more.
+    // A detector that has turned itself off reports nothing any more.
     both(
         "kmemleak:",
         &["disabled"],
@@ -216,7 +217,7 @@ pub const PATTERNS: &[Pattern] = &[
         "BUG: workqueue leaked",
         "a work function returned with a lock held or in atomic context",
     ),
-    // Standstill.
+    // Stalls.
     holds(
         &["BUG: soft lockup"],
         "a processor did not schedule for a long time",
@@ -249,7 +250,7 @@ pub const PATTERNS: &[Pattern] = &[
         &["genirq: Flags mismatch"],
         "an interrupt was requested with other flags than its sharer's",
     ),
-    // The driver core's complaints.
+    // Complaints of the driver core.
     starts(
         "sysfs: cannot create duplicate filename",
         "something of that name is registered already",
@@ -271,7 +272,7 @@ pub const PATTERNS: &[Pattern] = &[
         &["it is broken and must be fixed"],
         "an object has no release function",
     ),
-    // The module loader's.
+    // Complaints of the module loader.
     holds(
         &["Unknown symbol"],
         "the module uses a symbol that this kernel does not export to it",
@@ -340,13 +341,13 @@ pub const PATTERNS: &[Pattern] = &[
     ),
     starts("Internal error:", "the kernel hit a fault"),
     starts("Oops:", "the kernel hit a fault"),
-    // Whatever is left.
+    // All remaining reports.
     starts("BUG:", "the kernel reports a bug"),
     starts("WARNING:", "a WARN() was hit"),
     starts("Call Trace:", "the kernel printed a stack trace"),
 ];
 
-/// What the message means, if it means trouble. `message` is without its time stamp.
+/// Returns the meaning of the message, if it means trouble. `message` has no time stamp.
 pub fn meaning(message: &str) -> Option<&'static str> {
     PATTERNS
         .iter()
@@ -354,8 +355,8 @@ pub fn meaning(message: &str) -> Option<&'static str> {
         .map(|pattern| pattern.meaning)
 }
 
-/// What the kernel may say of an allocation that was made to fail: the messages that mean trouble
-/// at any other time, with what comes of it then.
+/// Messages that the kernel may print when an allocation is made to fail. At any other time they
+/// mean trouble. The meaning says what follows then.
 pub const WITHOUT_MEMORY: &[Pattern] = &[
     both(
         "kobject: kobject_add_internal failed for ",
@@ -369,13 +370,13 @@ pub const WITHOUT_MEMORY: &[Pattern] = &[
     ),
 ];
 
-/// Whether the message only says that there was no memory.
+/// Returns whether the message only says that there was no memory.
 pub fn without_memory(message: &str) -> bool {
     WITHOUT_MEMORY.iter().any(|pattern| pattern.fits(message))
 }
 
-/// The first lines of reports that say that there was no memory, with a stack trace in them
-/// (`warn_alloc`).
+/// The first lines of reports that only say that there was no memory. Such a report has a stack
+/// trace (`warn_alloc`).
 pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
     holds(
         &[": vmalloc error: size ", " mode:"],
@@ -387,20 +388,20 @@ pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
     ),
 ];
 
-/// Whether the message starts a report that only says that there was no memory: the next stack
-/// trace is a part of it.
+/// Returns whether the message starts a report that only says that there was no memory. The next
+/// stack trace then belongs to that report.
 pub fn reports_no_memory(message: &str) -> bool {
     REPORTS_WITHOUT_MEMORY
         .iter()
         .any(|pattern| pattern.fits(message))
 }
 
-/// Whether the message starts a stack trace.
+/// Returns whether the message starts a stack trace.
 pub fn is_trace(message: &str) -> bool {
     message.starts_with("Call Trace:")
 }
 
-/// Whether this line ends a report of trouble.
+/// Returns whether this line ends a report of trouble.
 pub fn ends_report(message: &str) -> bool {
     message.starts_with("---[ end Kernel panic") || message.starts_with("---[ end trace")
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the program in the guest says, and how it is told from everything else on the console.
+//! The protocol of the program in the guest: its records, and how the host tells them from
+//! everything else on the console.
 //!
-//! The program writes each record to `/dev/kmsg` as one line: the kernel's log then holds records
-//! and messages in the order in which they happened, and the serial console shows each of them
-//! whole. A record starts with a prefix and the run's token, a random number that nothing but the
-//! host and that program knows: a driver that prints such a line itself cannot be taken for it.
+//! The program writes each record to `/dev/kmsg` as one line. So the kernel's log holds records and
+//! messages in the order in which they happened, and the serial console shows each of them whole. A
+//! record starts with a prefix and the run's token. Only the host and that program know the token,
+//! a random number, so a line that a driver prints cannot be mistaken for a record.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,30 +14,32 @@ use crate::mailbox::Key;
 use crate::plan::{Alias, Plan, Step};
 use crate::text::pieces;
 
-/// Where the guest finds our program.
+/// The path of the tool's program in the guest.
 pub const INIT_PATH: &str = "/init";
-/// Where our program finds what it has to do.
+/// The path of the program's job in the guest.
 pub const JOB_PATH: &str = "/job.json";
-/// Where our program finds that it has to wait for its job: in a machine whose boot is saved.
+/// The path of the file that tells the program to wait for its job, in a machine whose boot is
+/// saved.
 pub const WAIT_PATH: &str = "/wait.json";
-/// Where the program is that `exec` and `spawn` run: one of the plan's files.
+/// The path of the program that `exec` and `spawn` run: one of the plan's files.
 pub const GUEST_PATH: &str = "/guest";
-/// The guest's end of the line on which it asks the host to do something, and gets the answer: the
-/// machine's second serial port, whose driver every kernel has built in. Each request and each
-/// answer is a line of JSON.
+/// The guest's end of the line to the host: the guest sends requests and receives the answers. It
+/// is the machine's second serial port, whose driver is built into every kernel. Each request and
+/// each answer is a line of JSON.
 pub const HOST_LINE: &str = "/dev/ttyS1";
-/// As much of an answer as is told.
+/// The longest part of an answer that is passed on, in bytes.
 pub const ANSWER: usize = 8 * 1024;
 
 const PREFIX: &str = "linux-driver-init:";
 
-/// The longest piece of a step's detail that goes into one record. A record in `/dev/kmsg` has room
-/// for somewhat under 1,000 bytes, and JSON can double a text without control characters.
+/// The longest piece of a step's detail in one record, in bytes. A record in `/dev/kmsg` has room
+/// for a little less than 1,000 bytes, and JSON can double the length of a text without control
+/// characters.
 const PIECE: usize = 380;
-/// As much of a step's detail as is told at all.
+/// The longest part of a step's detail that is passed on, in bytes.
 const DETAIL: usize = 8 * 1024;
 
-/// What the program in the guest has to do.
+/// The job of the program in the guest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The run's token.
@@ -45,12 +48,12 @@ pub struct Job {
     pub aliases: Vec<Alias>,
     /// The plan's steps.
     pub steps: Vec<Step>,
-    /// Whether there is a host to ask.
+    /// `true` if the host answers requests.
     pub asks_host: bool,
 }
 
 impl Job {
-    /// The guest's part of the plan.
+    /// Makes the guest's part of the plan.
     pub fn new(plan: &Plan, token: &str) -> Self {
         Self {
             token: token.to_owned(),
@@ -61,42 +64,43 @@ impl Job {
     }
 }
 
-/// What the program in a machine whose boot is saved waits for.
+/// The instructions for the program in a machine whose boot is saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
-    /// The token of its word that it waits. The job brings another.
+    /// The token of the record with which the program says that it waits. The job has another
+    /// token.
     pub token: String,
-    /// The mailbox that the job comes to.
+    /// The key of the mailbox that receives the job.
     pub key: Key,
 }
 
-/// What the guest asks the host to do.
+/// A request of the guest to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Request {
-    /// An action that [`Action`] says the host has to do.
+    /// The action, one that the host has to do ([`Action`]).
     pub action: Action,
-    /// How long it may take, in milliseconds.
+    /// The time limit, in milliseconds.
     pub ms: u64,
 }
 
-/// What the host says of a request: what there is to say, or why it failed.
+/// The host's answer to a request, with a detail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// It is done.
+    /// The action is done.
     Done(String),
-    /// It could not be done.
+    /// The action failed, for this reason.
     Failed(String),
 }
 
-/// One thing that the program in the guest says.
+/// A record of the program in the guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Record {
-    /// It runs and waits for its job.
+    /// The program runs and waits for its job.
     Waiting {},
-    /// It runs.
+    /// The program runs.
     Hello {
         /// The kernel's release.
         release: String,
@@ -105,27 +109,27 @@ pub enum Record {
     },
     /// A step starts.
     Begin {
-        /// Which, from 0.
+        /// The step's number, from 0.
         step: usize,
     },
-    /// Nothing. The kernel keeps a message that was printed without its line end back until the
-    /// next one comes: this one.
+    /// An empty record. The kernel keeps back a message that was printed without a line end until
+    /// the next message comes. This record is that next message.
     Mark {},
-    /// A piece of what there is to say about the step under way.
+    /// A piece of the detail of the current step.
     Detail {
         /// The piece.
         text: String,
     },
     /// The step has ended.
     End {
-        /// Which, from 0.
+        /// The step's number, from 0.
         step: usize,
-        /// Whether it passed.
+        /// `true` if the step passed.
         ok: bool,
-        /// How long it took, in milliseconds.
+        /// The step's duration, in milliseconds.
         ms: u64,
     },
-    /// All that could be run has been; the machine is about to power off.
+    /// All steps that could run have run. The machine is about to power off.
     Done {
         /// `/proc/sys/kernel/tainted`.
         tainted: u64,
@@ -133,14 +137,14 @@ pub enum Record {
 }
 
 impl Record {
-    /// The record as a line.
+    /// Returns the record as a line.
     pub fn line(&self, token: &str) -> String {
         // A structure of plain strings and numbers always serialises.
         let json = serde_json::to_string(self).unwrap_or_default();
         format!("{PREFIX}{token} {json}")
     }
 
-    /// The record that this message is, if it is one of this run's.
+    /// Reads the record in a message, if the message is a record of this run.
     pub fn read(message: &str, token: &str) -> Option<Self> {
         let json = message
             .strip_prefix(PREFIX)?
@@ -150,7 +154,7 @@ impl Record {
     }
 }
 
-/// The records that carry a step's detail.
+/// Returns the records that carry a step's detail.
 pub fn details(text: &str) -> impl Iterator<Item = Record> {
     let kept = &text[..text.floor_char_boundary(DETAIL)];
     pieces(kept, PIECE).into_iter().map(|piece| Record::Detail {
@@ -158,8 +162,8 @@ pub fn details(text: &str) -> impl Iterator<Item = Record> {
     })
 }
 
-/// The message on a line of the console: what follows the kernel's time stamp, and the caller's
-/// mark where the kernel was built to print that too.
+/// Returns the message on a line of the console. The message comes after the kernel's time stamp
+/// and, if the kernel prints it, the mark of the caller.
 pub fn message(line: &str) -> &str {
     let stamp = |c: char| c.is_ascii_digit() || c == '.' || c == ' ';
     let caller = |c: char| c.is_ascii_digit() || c == 'T' || c == 'C' || c == ' ';
@@ -172,8 +176,8 @@ pub fn message(line: &str) -> &str {
     }
 }
 
-/// What follows a bracket at the start of `text` that holds a digit and nothing but what `inside`
-/// allows.
+/// Returns the rest of `text` after a bracket at its start. The bracket must contain a digit, and
+/// only characters that `inside` allows.
 fn bracket(text: &str, inside: impl Fn(char) -> bool) -> Option<&str> {
     let (held, rest) = text.strip_prefix('[')?.split_once(']')?;
     (held.chars().all(inside) && held.contains(|c: char| c.is_ascii_digit())).then_some(rest)

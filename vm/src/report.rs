@@ -1,37 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What came of a run.
+//! The results of a run.
 
 use serde::Serialize;
 
 use crate::taint::Flag;
 
-/// What came of a run.
+/// The results of a run.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Report {
-    /// The kernel's release, as it names itself; empty if it did not come that far.
+    /// The kernel's release, as the kernel prints it. Empty if the boot did not come that far.
     pub release: String,
-    /// What ran the guest's code.
+    /// The accelerator that ran the guest's code.
     pub accel: Accel,
-    /// From the start of the machine to the start of our program in it.
+    /// The time from the start of the machine to the start of the tool's program in it.
     pub boot_seconds: Option<f64>,
-    /// The whole run.
+    /// The duration of the whole run.
     pub seconds: f64,
-    /// How it ended.
+    /// The way in which the run ended.
     pub ending: Ending,
-    /// The steps of the plan, in its order: each of them, run or not.
+    /// The results of all steps in the plan's order, including steps that did not run.
     pub steps: Vec<StepResult>,
-    /// Everything that means trouble, from the boot to the end.
+    /// All problems, from the boot to the end.
     pub problems: Vec<Problem>,
-    /// Whether the problem that the plan expects is what ended the run; nothing if it expects none.
+    /// `Some(true)` if the problem that the plan expects ended the run, `Some(false)` if not.
+    /// `None` if the plan expects no problem.
     pub expected_problem: Option<bool>,
-    /// The marks on the kernel at the end; nothing if the run did not come that far.
+    /// The kernel's taint marks at the end. `None` if the run did not come that far.
     pub taint: Option<Vec<Flag>>,
-    /// Every line of the console.
+    /// All lines of the console.
     pub console: Vec<String>,
 }
 
-/// What runs the guest's code.
+/// An accelerator: the part of QEMU that runs the guest's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Accel {
@@ -41,65 +42,66 @@ pub enum Accel {
     Tcg,
 }
 
-/// How a run ended.
+/// The way in which a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// The guest powered itself off when it was done.
+    /// The guest was done and powered itself off.
     PoweredOff,
-    /// A kernel message meant trouble, and the machine was ended.
+    /// A kernel message meant trouble, and the tool ended the machine.
     Problem,
-    /// The time limit passed, and the machine was ended.
+    /// The time limit passed, and the tool ended the machine.
     TimeLimit,
-    /// The machine ended, or stood still, before or without saying that it was done.
+    /// The machine ended or hung before the guest said that it was done, or hung afterwards.
     Early,
 }
 
-/// What came of one step.
+/// The result of one step.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct StepResult {
     /// The step's name.
     pub name: String,
-    /// What came of it.
+    /// The step's outcome.
     pub outcome: Outcome,
-    /// What there is to say: why it failed, what was read, which module was loaded.
+    /// The step's detail: the reason for a failure, the contents of a file, the name of the loaded
+    /// module.
     pub detail: String,
-    /// The kernel's messages meanwhile, without their time stamps.
+    /// The kernel's messages during the step, without their time stamps.
     pub messages: Vec<String>,
-    /// How long it took.
+    /// The step's duration.
     pub seconds: f64,
 }
 
-/// What came of a step.
+/// The outcome of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It passed.
+    /// The step passed.
     Passed,
-    /// It failed, or the run ended in the middle of it.
+    /// The step failed, or the run ended during it.
     Failed,
-    /// The run ended before it.
+    /// The run ended before this step.
     NotRun,
 }
 
-/// Something that means trouble.
+/// A kernel message that means trouble.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Problem {
     /// The message, without its time stamp.
     pub line: String,
-    /// What it means.
+    /// The meaning of the message.
     pub meaning: String,
-    /// The console's lines around it.
+    /// The lines of the console around the message.
     pub context: Vec<String>,
-    /// The step during which it came, if there was one.
+    /// The step during which the message came, if any.
     pub step: Option<String>,
 }
 
 impl Report {
-    /// Whether the run went as the plan wants it: either every step passed and nothing means
-    /// trouble, or the expected problem ended the run and no step had failed before it.
+    /// Returns whether the run went as planned. Either every step passed and there was no problem,
+    /// or the expected problem ended the run and no step had failed before.
     pub fn passed(&self) -> bool {
         match self.expected_problem {
             Some(came) => came,

@@ -20,26 +20,30 @@ use crate::report::{Accel, Ending, Report, StepResult};
 use crate::text::clean;
 use crate::transcript::Transcript;
 
-/// As much of a line as is read; the kernel's own are shorter.
+/// The longest part of a line that is read, in bytes. The kernel's own lines are shorter.
 const LINE: u64 = 8 * 1024;
-/// Lines that wait to be looked at. A guest that prints faster has to wait.
+/// The number of unread lines in the queue. A guest that prints faster has to wait.
 const LINES: usize = 1024;
-/// As many of QEMU's own messages as are kept.
+/// The number of QEMU's own messages that are kept.
 pub(crate) const SAID: usize = 100;
-/// How long the console is quiet after the last line of a problem's report.
+/// The silence on the console after which the report of a problem counts as complete.
 const QUIET: Duration = Duration::from_millis(1500);
-/// How long the guest may take to power off once it is done.
+/// The time that the guest may take to power off once it is done.
 const POWER_OFF: Duration = Duration::from_secs(15);
-/// How long KVM may take to bring our program up before emulation is tried instead.
+/// The time that KVM may take until the tool's program runs. After that, emulation is tried
+/// instead.
 const KVM_UP: Duration = Duration::from_secs(30);
-/// How QEMU says that KVM cannot run the guest.
+/// The start of QEMU's message that KVM cannot run the guest.
 const KVM_ERROR: &str = "KVM internal error";
-/// How often we look for a signal.
+/// The interval between checks for a signal.
 pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
-/// Runs the plan in the machine, with the program at `init` (see [`crate::init_program::build`]),
-/// and calls `progress` after each step. An error means that it could not be tried; all that went
-/// wrong in the guest is in the report.
+/// Runs the plan in the machine, with the program at `init` (see [`crate::init_program::build`]).
+/// Calls `progress` after each step.
+///
+/// # Errors
+///
+/// Fails if the plan could not be tried. Failures inside the guest are in the report.
 pub fn run(
     machine: &Machine,
     plan: &Plan,
@@ -63,12 +67,11 @@ pub fn run(
         };
         let lines = outside.as_ref().map(Outside::args).unwrap_or_default();
         let mut command = machine.command(&archive, accel, &lines);
-        // Dropped after QEMU has ended.
+        // Must be dropped after QEMU has ended.
         let _serving = outside.map(Outside::serve);
         let ran = attempt(machine, &mut command, accel, &mut transcript, progress)?;
-        // What KVM does before our program is up is no finding: on hosts that offer it without
-        // keeping the promise it fails in many ways. Emulation then tells whether it was the
-        // kernel.
+        // A failure under KVM before the tool's program runs does not count. Hosts whose KVM does
+        // not work reliably fail in many ways. Emulation then shows whether the kernel is at fault.
         if transcript.up() || number + 1 == accels.len() {
             if transcript.up() && number > 0 {
                 kvm_failed();
@@ -79,7 +82,7 @@ pub fn run(
     unreachable!("a machine always has something to run it")
 }
 
-/// How a machine ran.
+/// The course of a machine's run.
 pub(crate) struct Ran {
     followed: Followed,
     accel: Accel,
@@ -88,25 +91,25 @@ pub(crate) struct Ran {
     seconds: f64,
 }
 
-/// Why the console is not followed any further.
+/// The reason to stop following the console.
 enum Followed {
-    /// The machine has ended, with this status of QEMU's.
+    /// The machine has ended, with this exit status of QEMU.
     Ended(ExitStatus),
-    /// A problem has been reported, whole.
+    /// The whole report of a problem has been printed.
     Problem,
     /// The time limit has passed.
     TimeLimit,
-    /// A step has not ended that may take so many seconds.
+    /// A step has not ended, although it may take only so many seconds.
     Stuck(u64),
     /// The guest was done, and did not power off.
     NoPowerOff,
 }
 
-/// What comes from QEMU.
+/// A line from QEMU.
 pub(crate) enum Line {
     /// A line of the guest's console.
     Console(String),
-    /// A line of QEMU's own.
+    /// A line that QEMU itself printed.
     Said(String),
 }
 
@@ -148,7 +151,7 @@ pub(crate) fn attempt(
     })
 }
 
-/// Starts QEMU, and returns it with its lines as they come. They end when it does.
+/// Starts QEMU. Returns it with a channel of its lines, which closes when QEMU ends.
 pub(crate) fn started(command: &mut Command) -> Result<(Running, Receiver<Line>)> {
     command
         .stdin(Stdio::null())
@@ -211,8 +214,9 @@ impl Ran {
     }
 }
 
-/// Returns the error for a QEMU that ended by itself in the middle of a run. The guest cannot make
-/// it do so: whatever a kernel does, a sound QEMU ends with 0. So the driver is not judged.
+/// Returns the error for a QEMU that ended by itself in the middle of a run. The guest cannot cause
+/// that: a working QEMU ends with 0, whatever a kernel does. So this is not a failure of the
+/// driver.
 fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> Error {
     let step = step.unwrap_or("the boot");
     let said = match said.join("\n") {
@@ -230,8 +234,8 @@ fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> 
     )
 }
 
-/// Follows the machine until there is nothing more to learn from it, or until it ends, which is
-/// `None`. `limits` are those for our program to come up and for the run.
+/// Follows the machine until nothing more can be learnt from it. Returns `None` if the machine ends
+/// before. `limits` are the time limits for the start of the tool's program and for the run.
 fn follow(
     lines: &Receiver<Line>,
     transcript: &mut Transcript<'_>,
@@ -256,13 +260,13 @@ fn follow(
                     done = Some(now);
                 }
             }
-            // QEMU then stops the machine, and waits for a person to look at it.
+            // After this message QEMU stops the machine and waits for a person to look at it.
             Ok(Line::Said(line)) if !transcript.up() && line.starts_with(KVM_ERROR) => {
                 return Ok(Some(Followed::TimeLimit));
             }
             Ok(Line::Said(line)) if said.len() < SAID => said.push(line),
             Ok(Line::Said(_)) => {}
-            // A signal that asks us to end has ended QEMU too.
+            // A signal that tells the tool to end has ended QEMU too.
             Err(RecvTimeoutError::Disconnected) => return check_interrupted().map(|()| None),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -281,7 +285,7 @@ fn follow(
     }
 }
 
-/// Sends each line on, until the machine ends or nobody listens.
+/// Sends each line on, until the machine ends or the receiver is gone.
 fn read_lines(mut out: impl BufRead, kind: fn(String) -> Line, sender: &SyncSender<Line>) {
     let mut line = Vec::new();
     loop {
@@ -302,7 +306,7 @@ fn read_lines(mut out: impl BufRead, kind: fn(String) -> Line, sender: &SyncSend
     }
 }
 
-/// A number that nobody can guess.
+/// Returns a number that nobody can guess.
 pub(crate) fn token() -> Result<String> {
     let path = Path::new("/dev/urandom");
     let mut bytes = [0; 16];
@@ -321,7 +325,7 @@ mod tests {
     use crate::plan::Step;
     use crate::protocol::Record;
 
-    /// The report of a run in which QEMU ended with `status` during its only step.
+    /// Returns the report of a run in which QEMU ended with `status` during the only step.
     fn ended(status: i32) -> Result<Report> {
         let plan = Plan {
             steps: vec![Step::new("loaded", Action::Expect {})],
@@ -361,7 +365,7 @@ mod tests {
                 assert!(text.contains(part), "{text}");
             }
         }
-        // A guest that resets itself: QEMU ends well, and too early.
+        // A guest that resets itself: QEMU exits with 0, and too early.
         let report = ended(0).unwrap();
         assert_eq!((report.ending, report.passed()), (Ending::Early, false));
     }

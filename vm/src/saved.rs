@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Boots that are saved: a machine boots once, and many runs go on from there.
+//! Saved boots: a machine boots once, and many runs continue from there.
 //!
-//! Emulated, a boot takes 4 to 9 seconds of a processor, and what most plans do takes less than
-//! one. So the first run of several on the same [`Boot`] boots a machine with nothing to do, has
-//! QEMU save it as soon as the program in it is up, and each run then starts with what was saved.
-//! Runs do not share a kernel: each has a copy of one that no module was ever loaded into, and what
-//! a run does to it goes with its machine. A fault stays with the run that made it.
+//! With emulation, a boot takes 4 to 9 seconds of processor time, but most plans need less than one
+//! second. So the first of several runs on the same [`Boot`] boots a machine with an empty job.
+//! QEMU saves that machine as soon as the program in it runs. Each run then starts from the saved
+//! machine. Runs do not share a kernel. Each run has its own copy of a kernel that never loaded a
+//! module, and the changes of a run are gone with its machine. So a fault stays in the run that
+//! caused it.
 //!
-//! What is checked: the console of the boot is a part of each run's transcript and holds no
-//! problem; the kernel's taint is read after the machine goes on; the registers of each PCI device
-//! are what they were. A machine that cannot be saved (QEMU refuses some devices), or that does not
-//! come up again, is booted for the run instead. With KVM a boot takes a second, and none is saved.
+//! The following is checked. The console of the boot is a part of each run's transcript and must
+//! not hold a problem. The kernel's taint is read after the machine resumes. The registers of each
+//! PCI device must have their old values. QEMU cannot save machines with some devices, and a saved
+//! machine may fail to resume. Then the run boots its own machine. With KVM a boot takes a second,
+//! so no boot is saved.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -43,20 +45,21 @@ use crate::transcript::Transcript;
 
 /// The room for a job and the plan's files, in pages.
 const PAGES: usize = 6 << 20 >> 12;
-/// How long QEMU may take to save a machine.
+/// The time that QEMU may take to save a machine.
 const SAVE: Duration = Duration::from_secs(120);
-/// How many bytes a second QEMU may write: as many as it can.
+/// The number of bytes that QEMU may write in a second: no limit in practice.
 const BANDWIDTH: u64 = 1 << 40;
-/// How much is read and written at once.
+/// The number of bytes that are read and written at once.
 const PIECE: usize = 1 << 20;
 
-/// What a run boots: its kernel, command line and machine, down to each device. Runs with the same
-/// boot can go on from one that was saved.
+/// The identity of a boot: the kernel, its command line and the machine with each device. Runs with
+/// the same boot can continue from the same saved machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Boot(Vec<String>);
 
 impl Boot {
-    /// Returns the boot of a run of a plan on this machine; `asks_host` is [`Plan::asks_host`].
+    /// Returns the boot of a plan's run on this machine. `asks_host` is the result of
+    /// [`Plan::asks_host`].
     pub fn of(machine: &Machine, asks_host: bool) -> Self {
         let command = machine.command(Path::new(""), Accel::Tcg, &[]);
         let args = command.get_args();
@@ -68,28 +71,28 @@ impl Boot {
     }
 }
 
-/// Whether a run can start at once.
+/// The readiness of a run to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
-    /// Its boot was saved, or it boots by itself.
+    /// The boot is saved already, or the run boots its own machine.
     Ready,
-    /// It boots the machine that is saved, for others too.
+    /// The run boots the machine to be saved, for itself and for other runs.
     Boots,
-    /// Another run boots the machine that it goes on from.
+    /// The run has to wait while another run boots the machine to be saved.
     Waits,
 }
 
-/// Boots that are saved, as long as runs are expected to go on from them.
+/// The saved boots. A boot is kept as long as runs are expected to use it.
 #[derive(Debug)]
 pub struct Boots {
     dir: TempDir,
     boots: Mutex<HashMap<Boot, Entry>>,
     changed: Condvar,
-    /// What was wrong in boots that went well the second time.
+    /// The errors of boots that succeeded on the second attempt.
     again: Mutex<Vec<String>>,
 }
 
-/// A boot, and how many runs are still expected of it.
+/// A boot, and the number of runs that are still expected to use it.
 #[derive(Debug)]
 struct Entry {
     expected: usize,
@@ -98,19 +101,19 @@ struct Entry {
 
 #[derive(Debug, Clone)]
 enum State {
-    /// Nobody has booted it yet.
+    /// No run has booted it yet.
     New,
     /// A run boots it.
     Booting,
-    /// It is saved.
+    /// The boot is saved.
     Saved(Arc<Saved>),
-    /// Each run boots by itself, for this reason.
+    /// Each run boots its own machine, for this reason.
     Not(String),
 }
 
 impl Boots {
-    /// Returns a store without boots. What is saved is in a folder of the system's for temporary
-    /// files, and goes with this value.
+    /// Returns an empty store. It keeps saved boots in a temporary folder of the system, which it
+    /// removes when it is dropped.
     pub fn new() -> Result<Self> {
         Ok(Self {
             dir: fs::tempdir()?,
@@ -124,8 +127,8 @@ impl Boots {
         self.boots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Expects one more run with this boot. A boot is saved if two or more runs are expected when
-    /// the first of them starts.
+    /// Expects one more run with this boot. The store saves a boot if two or more runs are expected
+    /// when the first of them starts.
     pub fn expect(&self, boot: &Boot) {
         let mut boots = self.boots();
         let entry = boots.entry(boot.clone()).or_insert_with(|| Entry {
@@ -150,7 +153,7 @@ impl Boots {
         }
     }
 
-    /// Returns the reasons for which boots could not be saved, or runs could not go on from one.
+    /// Returns the reasons why boots could not be saved, or runs could not resume a saved boot.
     pub fn reasons(&self) -> Vec<String> {
         let boots = self.boots();
         let reasons = boots.values().filter_map(|entry| match &entry.state {
@@ -163,7 +166,8 @@ impl Boots {
         reasons
     }
 
-    /// Returns what was wrong in boots that went well the second time. No driver was there yet.
+    /// Returns the errors of boots that succeeded on the second attempt. No driver was involved in
+    /// these.
     pub fn again(&self) -> Vec<String> {
         self.again
             .lock()
@@ -171,7 +175,7 @@ impl Boots {
             .clone()
     }
 
-    /// Runs the plan as [`run()`] does, from a saved boot if there is to be one.
+    /// Runs the plan as [`run()`] does, from a saved boot if possible.
     pub fn run(
         &self,
         machine: &Machine,
@@ -209,7 +213,7 @@ impl Boots {
         report
     }
 
-    /// Returns the saved boot, which this call makes if it is the first to want it.
+    /// Returns the saved boot. The first call that needs the boot makes it.
     fn saved(
         &self,
         boot: &Boot,
@@ -237,7 +241,7 @@ impl Boots {
         }
         drop(boots);
         let save = || Saved::boot(machine, asks_host, init, self.dir.path());
-        // Emulation fails a boot now and then, and a second one says whether it was that.
+        // With emulation, a boot fails now and then. A second attempt shows whether that was it.
         let saved = match save() {
             Err(NotSaved::Boot(why)) if check_interrupted().is_ok() => {
                 let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
@@ -264,19 +268,19 @@ impl Boots {
     }
 }
 
-/// A machine that was saved. Its files go with this value.
+/// A saved machine. Its files are removed when this value is dropped.
 #[derive(Debug)]
 struct Saved {
     dir: TempDir,
     key: Key,
     offsets: Offsets,
-    /// The console up to there.
+    /// The console up to that moment.
     console: Vec<String>,
 }
 
-/// Why a boot was not saved.
+/// The reason why a boot was not saved.
 enum NotSaved {
-    /// Something went wrong in the boot.
+    /// The boot failed.
     Boot(String),
     /// The machine was up, but QEMU or the system could not save it.
     Save(String),
@@ -288,11 +292,11 @@ impl From<String> for NotSaved {
     }
 }
 
-/// Why a run did not go on from a saved boot.
+/// The reason why a run did not continue from a saved boot.
 enum NotResumed {
-    /// It can be tried with a boot of its own.
+    /// The run can be tried again with its own boot.
     Why(String),
-    /// It could not be tried, and a boot of its own would not help.
+    /// The run failed, and its own boot would not help.
     Failed(Error),
 }
 
@@ -311,7 +315,7 @@ impl Saved {
         self.dir.path().join("machine")
     }
 
-    /// Boots a machine with nothing to do, and saves it.
+    /// Boots a machine with an empty job, and saves it.
     fn boot(
         machine: &Machine,
         asks_host: bool,
@@ -323,7 +327,7 @@ impl Saved {
         let random = u128::from_str_radix(&token, 16).map_err(|e| e.to_string())?;
         let mut saved = Self {
             dir: TempDir::new_in(dir).map_err(|e| e.to_string())?,
-            // Not the token itself, which the guest's memory holds in many forms.
+            // This is not the token itself: the guest's memory holds the token in many forms.
             key: Key::new(
                 random.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
                 PAGES,
@@ -341,7 +345,7 @@ impl Saved {
         let listener = outside::listen(&path).map_err(said)?;
         let mut lines = Vec::new();
         if asks_host {
-            // The runs' second serial port. Nobody is at its other end yet.
+            // The second serial port of the runs. Nobody is connected to it yet.
             lines.extend(["-serial".to_owned(), "null".to_owned()]);
         }
         lines.extend(outside::monitor_args(&path));
@@ -369,7 +373,7 @@ impl Saved {
         let monitor = outside::connection(&listener, &stop).map_err(|e| e.to_string())?;
         let mut monitor = Monitor::start(monitor, Instant::now() + outside::GREETING)?;
         let state = saved.save(&mut monitor, &mut boot)?;
-        // Nothing is lost if it has ended already.
+        // An error does not matter: QEMU may have ended already.
         let _ = monitor.execute("quit", &Map::new(), Instant::now() + LOOK);
         while boot.look()? {}
         drop(qemu);
@@ -380,7 +384,7 @@ impl Saved {
         Ok(saved)
     }
 
-    /// Has QEMU send the machine to a socket of ours, and returns it.
+    /// Has QEMU send the machine to a socket of this process, and returns the machine.
     fn save(
         &self,
         monitor: &mut Monitor,
@@ -425,7 +429,7 @@ impl Saved {
                     boot.look()?;
                 }
             })();
-            // Where nobody connects, nobody will.
+            // If QEMU has not connected by now, it never will.
             stop.store(true, Ordering::Relaxed);
             let state = read.join().map_err(|_| "its reader panicked".to_owned())?;
             saved?;
@@ -433,7 +437,7 @@ impl Saved {
         })
     }
 
-    /// Has the machine go on with this plan.
+    /// Resumes the machine with this plan.
     fn resume(
         &self,
         machine: &Machine,
@@ -486,7 +490,7 @@ impl Saved {
     }
 }
 
-/// Sends the saved machine to QEMU, with these pages in place of those that it holds.
+/// Sends the saved machine to QEMU, with these pages instead of the original ones.
 fn feed(
     socket: &Path,
     state: &Path,
@@ -497,7 +501,7 @@ fn feed(
         match UnixStream::connect(socket) {
             Ok(stream) => break stream,
             Err(e) if stop.load(Ordering::Relaxed) => return Err(e),
-            // QEMU has not made it yet, or is about to listen.
+            // QEMU has not made the socket yet, or does not listen yet.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
                 thread::sleep(Duration::from_millis(5));
             }
@@ -515,7 +519,7 @@ fn feed(
     copy(&mut state, &mut qemu, usize::MAX)
 }
 
-/// Copies as many bytes, or all that there are.
+/// Copies this number of bytes, or fewer if there are no more.
 fn copy(from: &mut File, to: &mut UnixStream, mut bytes: usize) -> std::io::Result<()> {
     let mut piece = vec![0; PIECE.min(bytes)];
     while bytes > 0 {
@@ -535,15 +539,15 @@ struct Booting<'a> {
     lines: Receiver<Line>,
     token: &'a str,
     console: Vec<String>,
-    /// Whether its program has said that it waits.
+    /// `true` if the program in the machine has said that it waits.
     waits: bool,
-    /// What QEMU itself printed.
+    /// QEMU's own output.
     said: Vec<String>,
 }
 
 impl Booting<'_> {
-    /// Takes the next line, if there is one soon. Returns whether the machine is still there; an
-    /// error says what is wrong with it.
+    /// Takes the next line, if one comes soon. Returns whether the machine still runs. The error
+    /// says what is wrong with the machine.
     fn look(&mut self) -> std::result::Result<bool, String> {
         check_interrupted().map_err(|e| e.to_string())?;
         match self.lines.recv_timeout(Duration::from_millis(20)) {

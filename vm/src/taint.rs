@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-/// The marks by their bits: the letter that an oops shows, and what it stands for.
+/// The marks by bit: the letter that an oops shows, and the meaning.
 const FLAGS: [(char, &str); 20] = [
     ('P', "a proprietary module was loaded"),
     ('F', "a module was loaded by force"),
@@ -33,21 +33,21 @@ const FLAGS: [(char, &str); 20] = [
     ('J', "user space changed a device through fwctl"),
 ];
 
-/// What any module of ours causes: O and E.
+/// The marks that every out-of-tree module causes: O and E.
 const OURS: u64 = 1 << 12 | 1 << 13;
 
-/// One mark on the kernel.
+/// A taint mark of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Flag {
-    /// Its bit in `/proc/sys/kernel/tainted`.
+    /// The mark's bit in `/proc/sys/kernel/tainted`.
     pub bit: u32,
-    /// Its letter; `?` for one that is newer than this list.
+    /// The mark's letter, or `?` for a mark that is newer than this list.
     pub letter: char,
-    /// What it stands for.
+    /// The meaning of the mark.
     pub meaning: &'static str,
 }
 
-/// The marks in a value of `/proc/sys/kernel/tainted`.
+/// Returns the marks in a value of `/proc/sys/kernel/tainted`.
 pub fn flags(tainted: u64) -> Vec<Flag> {
     (0..u64::BITS)
         .filter(|bit| tainted >> bit & 1 == 1)
@@ -64,8 +64,8 @@ pub fn flags(tainted: u64) -> Vec<Flag> {
         .collect()
 }
 
-/// The marks that came between the two values and that a module from outside the tree does not
-/// explain.
+/// Returns the marks that are in the second value and not in the first. Leaves out the marks that
+/// every out-of-tree module causes.
 pub fn troubling(before: u64, after: u64) -> Vec<Flag> {
     flags(after & !before & !OURS)
 }

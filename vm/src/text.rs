@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Text from the guest is not trusted: a driver may print anything, and it ends on a person's
+//! Text from the guest. It is not trusted: a driver may print anything, and the text is shown on a
 //! terminal.
 
 /// The longest line that is kept, in characters.
 const LONGEST: usize = 2000;
 
-/// A line of the guest as it may be shown and stored: no control characters, nothing that turns the
-/// direction of the text around, not too long.
+/// Returns a line of the guest in a form that is safe to show and store. It has no control
+/// characters, no characters that reverse the text's direction, and a limited length.
 pub fn clean(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut clean = String::with_capacity(text.len());
@@ -24,12 +24,12 @@ pub fn clean(bytes: &[u8]) -> String {
     clean
 }
 
-/// Whether the character changes how the text around it is laid out without being seen itself.
+/// Returns whether the character is invisible and changes the layout of the text around it.
 fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// `text` in pieces of at most `most` bytes, cut between characters.
+/// Splits `text` into pieces of at most `most` bytes, between characters.
 pub fn pieces(text: &str, most: usize) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;

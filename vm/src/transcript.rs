@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Makes steps and problems out of the console's lines, as they come.
+//! Turns the console's lines into steps and problems, as the lines come.
 
 use regex_lite::Regex;
 
@@ -11,20 +11,21 @@ use crate::report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 use crate::taint;
 use crate::watch::Watch;
 
-/// The lines before a problem that are kept with it.
+/// The number of lines before a problem that are kept with it.
 const BEFORE: usize = 10;
-/// The lines after a problem that are waited for. Reports of KASAN and lockdep are long.
+/// The number of lines after a problem that its report may have. Reports of KASAN and lockdep are
+/// long.
 const AFTER: usize = 160;
-/// The lines at the end of the console that are shown where nothing better is known.
+/// The number of lines from the end of the console to show if no better ones are known.
 const LAST: usize = 20;
-/// As much of the console as is kept: a guest that prints without end must not fill the host's
-/// memory.
+/// The part of the console that is kept, in bytes. A guest that prints without end must not fill
+/// the host's memory.
 const CONSOLE_BYTES: usize = 8 << 20;
 
-/// How many seconds after twice its time a step is given up.
+/// The number of seconds after which a step is given up, counted from twice its time limit.
 const STUCK: f64 = 60.0;
 
-/// What is known of a run so far.
+/// The state of a run so far.
 pub(crate) struct Transcript<'a> {
     plan: &'a Plan,
     token: &'a str,
@@ -43,25 +44,25 @@ struct Hello {
     seconds: f64,
 }
 
-/// The step that has begun and not ended.
+/// A step that has begun and not ended.
 #[derive(Default)]
 struct UnderWay {
-    /// When it began, in seconds since the start.
+    /// The time at which it began, in seconds since the start.
     since: f64,
     detail: String,
     messages: Vec<String>,
-    /// The next stack trace is that of an allocation that was to fail.
+    /// `true` if the next stack trace belongs to an allocation that was made to fail.
     traces: bool,
 }
 
-/// A problem whose report is still coming.
+/// A problem whose report is not complete yet.
 struct Growing {
     problem: Problem,
     after: usize,
     ended: bool,
-    /// Whether the message came that has to come after it.
+    /// `true` if the message that must follow the problem has come.
     followed: bool,
-    /// Whether another problem came, before that message.
+    /// `true` if another problem came before that message.
     another: bool,
 }
 
@@ -80,8 +81,8 @@ impl<'a> Transcript<'a> {
         }
     }
 
-    /// Takes the next line of the console, which came `seconds` after the start. A step that ends
-    /// with it is returned.
+    /// Takes the next line of the console, which came `seconds` after the start. Returns the step
+    /// that ends with this line, if one does.
     pub(crate) fn line(&mut self, line: &str, seconds: f64) -> Option<&StepResult> {
         let text = message(line);
         if let Some(record) = Record::read(text, self.token) {
@@ -92,7 +93,7 @@ impl<'a> Transcript<'a> {
             messages.push(text.to_owned());
         }
         if let Some(growing) = self.problem.as_mut().filter(|growing| growing.ended) {
-            // The machine goes on because a message has to come yet.
+            // The machine runs on, because an expected message has not come yet.
             let expected = self.plan.expect_after.as_deref().map(Regex::new);
             growing.followed |=
                 expected.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(text)));
@@ -105,7 +106,7 @@ impl<'a> Transcript<'a> {
             growing.after += 1;
             growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
         } else if self.may_say(text) {
-            // It was to happen.
+            // This message is expected.
         } else if let Some(meaning) = problems::meaning(text) {
             let context = self.last(BEFORE + 1);
             let problem = Problem {
@@ -155,8 +156,8 @@ impl<'a> Transcript<'a> {
         None
     }
 
-    /// Ends the step that ends the machine, which nobody in the guest is left to do: it passes if
-    /// its messages came.
+    /// Ends the step that ends the machine. No program in the guest is left to end it. The step
+    /// passes if its messages came.
     fn end_shutdown(&mut self, ending: Ending) {
         let (Some(step), Some(under_way)) =
             (self.plan.steps.get(self.steps.len()), &self.under_way)
@@ -187,7 +188,8 @@ impl<'a> Transcript<'a> {
         self.end_step(outcome, why.as_deref(), 0.0);
     }
 
-    /// Ends the step under way, with what came in it. `why` stands in for a detail that never came.
+    /// Ends the current step, with the messages that came during it. `why` replaces a missing
+    /// detail.
     fn end_step(
         &mut self,
         outcome: Outcome,
@@ -232,7 +234,7 @@ impl<'a> Transcript<'a> {
         self.console[self.console.len().saturating_sub(lines)..].to_vec()
     }
 
-    /// The step under way.
+    /// Returns the current step.
     fn step(&self) -> Option<&Step> {
         self.under_way.as_ref()?;
         self.plan.steps.get(self.steps.len())
@@ -242,7 +244,8 @@ impl<'a> Transcript<'a> {
         Some(self.step()?.name.clone())
     }
 
-    /// Whether the step under way has allocations fail, and the message says that one did.
+    /// Returns whether the current step makes allocations fail, and the message says that one
+    /// failed.
     fn may_say(&mut self, text: &str) -> bool {
         let fails = |action: &Action| matches!(action, Action::FailAllocations { .. });
         let fails = self.step().is_some_and(|step| step.action.any(&fails));
@@ -256,8 +259,9 @@ impl<'a> Transcript<'a> {
             || problems::is_trace(text) && std::mem::take(&mut under_way.traces)
     }
 
-    /// How long the step under way may take that, at `seconds` since the start, has taken twice as
-    /// long and a minute more: the guest, which ends its steps in time, does not run any more.
+    /// Returns the time limit of the current step if, at `seconds` since the start, the step has
+    /// taken one minute more than twice that limit. The guest ends its steps in time, so it does
+    /// not run any more.
     pub(crate) fn overdue(&self, seconds: f64) -> Option<u64> {
         let since = self.under_way.as_ref()?.since;
         let limit = self.plan.steps.get(self.steps.len())?.timeout_s;
@@ -269,44 +273,46 @@ impl<'a> Transcript<'a> {
         (seconds > latest).then_some(limit)
     }
 
-    /// Whether a line has meant trouble.
+    /// Returns whether a line has meant trouble.
     pub(crate) fn troubled(&self) -> bool {
         self.problem.is_some()
     }
 
-    /// Whether the report of a problem is still coming.
+    /// Returns whether the report of a problem is still incomplete.
     pub(crate) fn problem_grows(&self) -> bool {
         self.problem.as_ref().is_some_and(|growing| !growing.ended)
     }
 
-    /// Whether a problem has been reported, whole, and what has to come after it has come.
+    /// Returns whether the report of a problem is complete, and the message that must follow it has
+    /// come.
     pub(crate) fn problem_ended(&self) -> bool {
         let ended = |growing: &Growing| growing.ended && (growing.followed || growing.another);
         self.problem.as_ref().is_some_and(ended)
     }
 
-    /// Whether the guest has said that it is done.
+    /// Returns whether the guest has said that it is done.
     pub(crate) fn done(&self) -> bool {
         self.done.is_some()
     }
 
-    /// Whether our program in the guest has come up.
+    /// Returns whether the tool's program in the guest runs.
     pub(crate) fn up(&self) -> bool {
         self.hello.is_some()
     }
 
-    /// The last line of the console.
+    /// Returns the last line of the console.
     pub(crate) fn last_line(&self) -> Option<&str> {
         self.console.last().map(String::as_str)
     }
 
-    /// Whether the guest has printed nothing at all.
+    /// Returns whether the guest has printed nothing at all.
     pub(crate) fn silent(&self) -> bool {
         self.console.is_empty() && !self.up()
     }
 
-    /// The report, at the end. `ending` is how the machine ended if no problem did it, with a line
-    /// that says it; `accel` is what ran it; `said` is what QEMU itself printed.
+    /// Makes the report at the end of a run. If no problem ended the machine, `ending` says how it
+    /// ended, with a line that says so. `accel` is the accelerator, and `said` is QEMU's own
+    /// output.
     pub(crate) fn report(
         mut self,
         ending: Ending,
@@ -544,7 +550,7 @@ mod tests {
                 transcript.line(&format!("[    1.0] {message}"), 1.0);
             }
             assert_eq!(transcript.problem_grows(), troubles, "{messages:?}");
-            // One stack trace, and no second one.
+            // One stack trace is expected, a second one is not.
             transcript.line(&format!("[    1.0] {trace}"), 1.0);
             assert!(transcript.problem_grows(), "{messages:?}");
         }
@@ -552,8 +558,8 @@ mod tests {
 
     #[test]
     fn a_report_of_a_detector_is_kept_whole() {
-        // What lockdep and KASAN print has parts: what was done, by whom, how it came about. No
-        // part looks like another problem's first line to begin with, but for its stack traces.
+        // Reports of lockdep and KASAN have several parts: the error, the tasks, the history. None
+        // of these parts starts like another problem, apart from the stack traces.
         for (first, last) in [
             (
                 "WARNING: possible circular locking dependency detected",

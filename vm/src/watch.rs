@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Watches for the messages of a step: what has to come, and what must not.
+//! Watches for the messages of a step: those that must come, and those that must not.
 
 use regex_lite::Regex;
 
 use crate::Step;
 
-/// What a step still waits for.
+/// The messages that a step still waits for.
 #[derive(Debug)]
 pub struct Watch {
-    /// What has to come, and whether it did.
+    /// Each pattern that must match a message, and `true` once one has matched.
     expect: Vec<(Regex, bool)>,
     never: Vec<Regex>,
     exactly: bool,
 }
 
 impl Watch {
-    /// For this step. An error says which of its patterns is none.
+    /// Makes the watch of this step. The error names a pattern that is not a regular expression.
     pub fn new(step: &Step) -> Result<Self, String> {
         let regex = |text: &String| Regex::new(text).map_err(|e| format!("{text:?}: {e}"));
         Ok(Self {
@@ -29,7 +29,7 @@ impl Watch {
         })
     }
 
-    /// Takes the next message. An error says why it fails the step.
+    /// Takes the next message. The error is the reason why the message fails the step.
     pub fn see(&mut self, message: &str) -> Result<(), String> {
         if self.never.iter().any(|regex| regex.is_match(message)) {
             return Err(format!("this message was never to come: {message}"));
@@ -52,7 +52,7 @@ impl Watch {
         Ok(())
     }
 
-    /// The patterns that no message has matched yet, for a person; nothing if there are none.
+    /// Returns the patterns that no message has matched yet, for a person, if there are any.
     pub fn missing(&self) -> Option<String> {
         let missing: Vec<String> = self
             .expect

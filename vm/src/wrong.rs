@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use linux_driver_host::{Error, Result};
 use regex_lite::Regex;
 
-/// Refuses a path in the guest that is none of the plan's files.
+/// Rejects a path in the guest that is not one of the plan's files.
 pub(crate) fn among(place: &str, path: &str, paths: &BTreeSet<&str>) -> Result<()> {
     if paths.contains(path) {
         return Ok(());
@@ -25,7 +25,7 @@ pub(crate) fn among(place: &str, path: &str, paths: &BTreeSet<&str>) -> Result<(
     ))
 }
 
-/// A regular expression of the plan's.
+/// Parses a regular expression of the plan.
 pub(crate) fn regex(place: &str, pattern: &str) -> Result<Regex> {
     Regex::new(pattern).map_err(|e| {
         wrong(
