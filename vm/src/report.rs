@@ -52,7 +52,7 @@ pub enum Ending {
     Problem,
     /// The time limit passed, and the tool ended the machine.
     TimeLimit,
-    /// The machine ended or hung before the guest said that it was done, or hung afterwards.
+    /// The machine ended before the guest was done, or did not power off afterwards.
     Early,
 }
 

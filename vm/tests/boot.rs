@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Boots real kernels. `LINUX_DRIVER_TEST_IMAGES` names their images, with colons between them; a
-//! test that takes one kernel takes the first.
+//! Boots real kernels. `LINUX_DRIVER_TEST_IMAGES` lists their images, separated by colons. A test
+//! that needs one kernel uses the first.
 
 mod common;
 
@@ -10,11 +10,11 @@ use std::time::Duration;
 use common::{boot, device, first_image, images, init, passed, read, steps, write};
 use linux_driver_vm::{Action, Ending, Errno, GuestFile, Machine, Outcome, Plan, Step, run};
 
-/// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
+/// QEMU's PCI serial port. Its driver, `serial`, is built into the kernels of distributions.
 const SERIAL: &str = "pci:1b36:0002";
 
-/// The steps for every kernel, with what is built into it. (Modules are loaded by the tests of
-/// drivers.)
+/// Returns the steps for every kernel, with drivers that are built in. The tests of drivers load
+/// modules.
 fn built_in() -> Vec<Step> {
     let bound = |which: &str| Action::WaitBound {
         device: device(which),
@@ -253,7 +253,7 @@ fn a_step_that_hangs_says_where_and_ends_the_run() {
 #[test]
 fn the_time_limit_ends_the_run() {
     let mut machine = Machine::new(first_image());
-    // Emulation cannot be up by then; where it were, the step would last.
+    // Emulation needs longer than this to boot. If it did not, the step would still last longer.
     machine.kvm = false;
     machine.time_limit = Duration::from_secs(1);
     let mut plan = steps([Action::Sleep { ms: 3_600_000 }]);

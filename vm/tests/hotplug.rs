@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Devices that come and go while a real kernel runs. `LINUX_DRIVER_TEST_IMAGES` names the kernels,
-//! with colons between them.
+//! Plugs and unplugs devices while a real kernel runs. `LINUX_DRIVER_TEST_IMAGES` lists the
+//! kernels, separated by colons.
 
 mod common;
 
 use common::{boot, device, images, passed, read};
 use linux_driver_vm::{Action, Errno, Machine, Plan, Step};
 
-/// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
+/// QEMU's PCI serial port. Its driver, `serial`, is built into the kernels of distributions.
 const SERIAL: &str = "pci:1b36:0002";
 
 fn bound() -> Action {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What steps have the kernel itself do: sleep, trace, end. `LINUX_DRIVER_TEST_IMAGES` names the
-//! kernels, with colons between them.
+//! Steps in which the kernel itself acts: it sleeps, traces, ends. `LINUX_DRIVER_TEST_IMAGES` lists
+//! the kernels, separated by colons.
 
 mod common;
 

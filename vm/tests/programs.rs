@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs of user space beside a plan's steps, in real kernels. `LINUX_DRIVER_TEST_IMAGES` names
-//! them, with colons between them.
+//! Programs of user space beside a plan's steps, in real kernels. `LINUX_DRIVER_TEST_IMAGES` lists
+//! the kernels, separated by colons.
 
 mod common;
 
@@ -8,9 +8,9 @@ use common::{boot, device, images, passed};
 use linux_driver_vm::protocol::GUEST_PATH;
 use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
 
-/// QEMU's PCI serial port: a device whose driver, `serial`, is built into distributions' kernels.
+/// QEMU's PCI serial port. Its driver, `serial`, is built into the kernels of distributions.
 const SERIAL: &str = "pci:1b36:0002";
-/// The port's file, behind the first PCIe port of the machine.
+/// The configuration space of the serial port, behind the first PCIe port of the machine.
 const FILE: &str = "/sys/bus/pci/devices/0000:01:00.0/config";
 
 fn words(words: &str) -> Vec<String> {
@@ -140,8 +140,8 @@ fn what_a_program_finds_fails_its_step() {
         step.outcome == Outcome::Failed && step.detail.contains("not in ENODEV"),
         "{step:?}"
     );
-    // Standard input of one that reads a file which never ends stays open: it hangs, and is told
-    // with its name.
+    // A program that reads an endless file does not end when its standard input is closed. It
+    // hangs, and the report names it.
     let report = boot(
         &machine,
         &plan(vec![

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Runs that go on from a saved boot of a real kernel. `LINUX_DRIVER_TEST_IMAGES` names the
-//! kernels, with colons between them.
+//! Runs that resume a saved boot of a real kernel. `LINUX_DRIVER_TEST_IMAGES` lists the kernels,
+//! separated by colons.
 
 mod common;
 
@@ -12,14 +12,14 @@ use linux_driver_vm::{
     Action, Boot, Boots, Ending, GuestFile, Machine, Outcome, Plan, Readiness, Report, Step,
 };
 
-/// A setting of the kernel's that a run can change, and what it is in a fresh kernel.
+/// A setting of the kernel that a run can change.
 const SETTING: &str = "/proc/sys/kernel/panic_on_oops";
 
-/// A machine with a device whose registers QEMU does not save, and one whose it does.
+/// Returns a machine with two devices: QEMU saves the registers of only one of them.
 fn machine(image: &Path) -> Machine {
     let mut machine = Machine::new(image);
     machine.devices = ["edu", "pci-serial"].map(str::to_owned).to_vec();
-    // Elsewhere nothing is saved.
+    // With KVM, no boot is saved.
     machine.kvm = false;
     machine
 }
@@ -30,7 +30,8 @@ fn run(boots: &Boots, machine: &Machine, plan: &Plan) -> Report {
         .unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// QEMU says where the BAR of `edu` is: where the firmware put it before the machine was saved.
+/// Returns an action that checks the address of the BAR of `edu` in QEMU. The firmware set that
+/// address before the machine was saved.
 fn registers() -> Action {
     Action::MonitorLine {
         line: "info pci".into(),
@@ -69,7 +70,7 @@ fn each_run_starts_with_a_fresh_kernel() {
             ],
             ..Plan::default()
         };
-        // It changes the kernel, and each run finds what the first found.
+        // Each run changes the kernel, and the next run still finds the original state.
         for _ in 0..2 {
             let report = run(&boots, &machine, &changes);
             passed(&image, &report);
@@ -120,7 +121,7 @@ fn a_fault_stays_with_its_run() {
     let report = run(&boots, &machine, &hangs);
     assert!(!report.passed());
     assert!(report.steps[0].detail.contains("did not come back"));
-    // The machines before were ended in every way.
+    // The machines before this one were ended in every possible way.
     let report = run(&boots, &machine, &right);
     assert!(report.passed(), "{report:#?}");
     assert_eq!(boots.reasons(), Vec::<String>::new());
@@ -148,7 +149,7 @@ fn a_single_run_is_none_to_save_for() {
     let boot = Boot::of(&machine, false);
     boots.expect(&boot);
     assert_eq!(boots.readiness(&boot), Readiness::Ready);
-    // What boots differently is another boot.
+    // A machine that boots differently has its own boot.
     let mut other = machine.clone();
     other.append = vec!["nokaslr".into()];
     assert_ne!(Boot::of(&other, false), boot);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the steps do.
+//! The actions of the steps.
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
@@ -14,20 +14,20 @@ use crate::programs::Program;
 use crate::world::World;
 use crate::{allocations, kmemleak, port, power, quiet, sys, tracing};
 
-/// How often a state is looked at that we wait for.
+/// The interval between checks of a state that is awaited.
 const LOOK: Duration = Duration::from_millis(10);
-/// As much of a file as is read.
+/// The longest part of a file that is read, in bytes.
 const MOST: u64 = 64 * 1024;
 
-/// Why an action failed.
+/// The failure of an action.
 pub(crate) struct Failure {
     /// The error number, if the kernel gave one.
     pub(crate) errno: Option<Errno>,
-    /// What there is to say.
+    /// The reason, for a person.
     pub(crate) detail: String,
 }
 
-/// What came of an action: what there is to say of it, or why it failed.
+/// The result of an action: a detail, or the failure.
 pub(crate) type Result<T = String> = std::result::Result<T, Failure>;
 
 impl Failure {
@@ -39,7 +39,8 @@ impl Failure {
     }
 }
 
-/// Names what failed: `/sys/…/bind: ENODEV: No such device`.
+/// Turns an I/O error into a failure that names the operation: `/sys/…/bind: ENODEV: No such
+/// device`.
 pub(crate) fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
     move |error| {
         let errno = error.raw_os_error().map(Errno);
@@ -51,7 +52,7 @@ pub(crate) fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
     }
 }
 
-/// Does it. What waits gives up at `deadline`.
+/// Does the action. A wait gives up at `deadline`.
 pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Result {
     let nothing = String::new;
     match action {
@@ -66,7 +67,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
         Action::WaitBound { device, driver } => {
             wait_for_driver(device, Some(driver), world, deadline)?;
             wait_for_probe(device)?;
-            // A probe that failed has left no driver behind.
+            // A failed probe has left the device without a driver.
             return wait_for_driver(device, Some(driver), world, deadline).map(|()| nothing());
         }
         Action::DevicesBound { leaves } => return devices_bound(leaves, world, deadline),
@@ -170,7 +171,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
     Ok(nothing())
 }
 
-/// Does the actions again and again. A failure says in which round it was.
+/// Repeats the actions. A failure names its round.
 fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: Instant) -> Result {
     let _quiet = if quiet {
         Some(quiet::Quiet::start()?)
@@ -198,7 +199,7 @@ fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: 
     ))
 }
 
-/// The file through which devices are bound to the driver.
+/// Returns the path of the file through which devices are bound to the driver.
 pub(crate) fn bind_file(device: &Device, driver: &str) -> PathBuf {
     Path::new("/sys/bus")
         .join(device.bus())
@@ -207,7 +208,7 @@ pub(crate) fn bind_file(device: &Device, driver: &str) -> PathBuf {
         .join("bind")
 }
 
-/// The device's folder in sysfs.
+/// Returns the device's folder in sysfs.
 pub(crate) fn found(device: &Device) -> Result<PathBuf> {
     let devices = Path::new("/sys/bus").join(device.bus()).join("devices");
     match device {
@@ -256,7 +257,7 @@ pub(crate) fn found(device: &Device) -> Result<PathBuf> {
     }
 }
 
-/// The folders of devices for which this is so, in the order of their names.
+/// Returns the folders of the devices that the predicate accepts, sorted by name.
 fn those(devices: &Path, is: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let mut those = Vec::new();
     for entry in fs::read_dir(devices).map_err(failed(devices.display()))? {
@@ -269,7 +270,7 @@ fn those(devices: &Path, is: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     Ok(those)
 }
 
-/// The last part of the path, as the kernel calls it.
+/// Returns the last part of the path, which is the kernel's name for the device.
 pub(crate) fn name(folder: &Path) -> String {
     folder
         .file_name()
@@ -278,7 +279,7 @@ pub(crate) fn name(folder: &Path) -> String {
         .into_owned()
 }
 
-/// The driver that the device of this folder is bound to.
+/// Returns the driver to which the device in this folder is bound.
 pub(crate) fn driver_of(folder: &Path) -> Option<String> {
     fs::read_link(folder.join("driver"))
         .ok()
@@ -293,7 +294,7 @@ fn wait_for_driver(
 ) -> Result<()> {
     let shown = |driver: Option<&String>| driver.cloned().unwrap_or_else(|| "no driver".to_owned());
     loop {
-        // The device itself may still have to come.
+        // The device itself may appear later.
         let late = Instant::now() >= deadline;
         match found(device) {
             Ok(folder) => {
@@ -323,16 +324,16 @@ fn wait_for_driver(
     }
 }
 
-/// How long a device may be without a driver whose probe is put off, or asynchronous.
+/// The time that a device may stay without a driver, because its probe is deferred or asynchronous.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Sees that each PCI device that the machine was given is bound.
+/// Checks that each PCI device of the machine is bound.
 fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result {
     let latest = deadline.min(Instant::now() + SETTLE);
     let bus = Path::new("/sys/bus/pci/devices");
     loop {
         let spared = leaves.iter().map(found).collect::<Result<Vec<_>>>()?;
-        // Where QEMU's chipsets have their other functions.
+        // The slots in which QEMU's chipsets have their other functions.
         let is_pc = read(&bus.join("0000:00:00.0/device")).is_ok_and(|id| id == "0x1237");
         let chipset = [
             "0000:00:00.",
@@ -370,9 +371,9 @@ fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result 
     }
 }
 
-/// Waits until whoever probes the device has ended. The core shows the driver from before its
-/// `probe` on, and holds the device's lock until after it; so does a write to `power/control`
-/// (`control_store`), which changes nothing here.
+/// Waits until any running probe of the device has ended. The driver core shows the driver before
+/// its `probe` starts, and holds the device's lock until `probe` has returned. A write to
+/// `power/control` takes the same lock (`control_store`) and changes nothing here.
 fn wait_for_probe(device: &Device) -> Result<()> {
     let control = found(device)?.join("power/control");
     if !control.exists() {
@@ -403,7 +404,7 @@ fn wait_gone(device: &Device, deadline: Instant) -> Result<()> {
     }
 }
 
-/// Loads every module that an alias names for the device, as udev has modprobe do.
+/// Loads every module that an alias names for the device, as udev does through modprobe.
 fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
     let modalias = read(&folder.join("modalias"))?;
     let mut loaded: Vec<&str> = Vec::new();
@@ -412,7 +413,7 @@ fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
             continue;
         }
         match sys::load_module(module, "") {
-            // To modprobe too, a module that is loaded is as good as one that it loads.
+            // modprobe also treats a module that is already loaded as a success.
             Err(e) if e.raw_os_error() == Some(libc::EEXIST) => {}
             result => result.map_err(failed(format_args!(
                 "finit_module({module}) for {modalias}"
@@ -429,7 +430,7 @@ fn load_by_alias(folder: &Path, aliases: &[Alias]) -> Result {
     Ok(format!("{modalias}: {}", loaded.join(", ")))
 }
 
-/// Writes with one write(2), as a file of sysfs wants it.
+/// Writes with a single write(2), as files of sysfs require.
 pub(crate) fn write(path: &Path, data: &str) -> Result<()> {
     let what = || path.display();
     let mut file = OpenOptions::new()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Has each allocation of an operation fail in turn
+//! Makes each allocation of an operation fail in turn
 //! (`Documentation/fault-injection/fault-injection.rst`, "Systematic faults using fail-nth").
 
 use std::fs::{self, File, OpenOptions};
@@ -13,15 +13,15 @@ use linux_driver_vm::{Action, Device};
 use crate::action::{Failure, Result, bind_file, driver_of, failed, found, name, write};
 use crate::sys;
 
-/// How slab objects are made to fail, in debugfs.
+/// The folder in debugfs with the settings for failures of slab objects.
 const SLAB: &str = "/sys/kernel/debug/failslab";
-/// How pages are made to fail (`FAIL_PAGE_ALLOC`).
+/// The folder with the settings for failures of pages (`FAIL_PAGE_ALLOC`).
 const PAGES: &str = "/sys/kernel/debug/fail_page_alloc";
 /// Where pages fail: the memory for coherent DMA. Elsewhere they mostly are what caches take in at
 /// any moment, the spared ones too.
 const PAGES_OF: &str = "dma_direct_alloc";
 
-/// Does the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
+/// Repeats the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
 pub(crate) fn fail_each(
     action: &Action,
     at_least: u32,
@@ -72,30 +72,30 @@ pub(crate) fn fail_each(
     Ok(String::new())
 }
 
-/// Of each kind of object that the kernel has a cache for, whether it may fail: `NAME/failslab`.
+/// The kernel's slab caches. `NAME/failslab` says whether allocations from a cache may fail.
 const CACHES: &str = "/sys/kernel/slab";
 
 /// The caches whose objects never fail, by the start of their names.
 const SPARED_CACHES: [&str; 4] = [
-    // What the detectors note of each allocation: without it they turn themselves off.
+    // Records of the detectors about each allocation. Without one, a detector turns itself off.
     "kmemleak_",
     "debug_objects_cache",
-    // The states and operands of the firmware's interpreter, some 250 for each look into the table
-    // of interrupts. Without one it loses count of its references: it leaks, and frees an object
-    // twice (`acpi_ut_update_object_reference`).
+    // States and operands of the interpreter for ACPI's code, some 250 for each lookup in the
+    // interrupt table. If one of these allocations fails, the interpreter miscounts its references:
+    // it leaks, and frees an object twice (`acpi_ut_update_object_reference`).
     "Acpi-",
-    // `unregister_irq_proc` removes what `register_irq_proc` could not make, and
-    // `remove_proc_entry` warns of that.
+    // If `register_irq_proc` could not make an entry, `unregister_irq_proc` removes it all the
+    // same, and `remove_proc_entry` warns.
     "proc_dir_entry",
 ];
 
-/// Has objects of all caches fail but those that are spared. Caches that are made later are spared
-/// too.
+/// Enables failures for the objects of all caches, except those that are spared. Caches that the
+/// kernel creates later are spared too.
 fn choose_caches() -> Result<()> {
     let entries = fs::read_dir(CACHES).map_err(failed(CACHES))?;
     for entry in entries {
         let entry = entry.map_err(failed(CACHES))?;
-        // A cache that shares another's objects is a link to it.
+        // The entry of a cache that shares the objects of another one is a link.
         if !entry.file_type().map_err(failed(CACHES))?.is_dir() {
             continue;
         }
@@ -115,12 +115,12 @@ fn choose_caches() -> Result<()> {
     Ok(())
 }
 
-/// What DMA-API debugging notes of a mapping, in nodes of a tree as others have them: without one
-/// it turns itself off.
+/// The function that records a mapping for DMA-API debugging. It allocates nodes of a tree, from a
+/// cache that others use too. If an allocation fails, DMA-API debugging turns itself off.
 const SPARED: &str = "add_dma_entry";
 
-/// Where the function is: its first address, and that of what comes after it. `None` if the kernel
-/// has none of that name.
+/// Returns the address range of a function: its first address and the address of the next symbol.
+/// Returns `None` if the kernel has no function of that name.
 fn function(name: &str) -> Result<Option<(u64, u64)>> {
     let path = "/proc/kallsyms";
     let text = fs::read_to_string(path).map_err(failed(path))?;
@@ -144,8 +144,8 @@ fn function(name: &str) -> Result<Option<(u64, u64)>> {
     Ok(Some((start, end)))
 }
 
-/// Where the driver's module is: a binding fails in what its code calls, and not in what the driver
-/// core does around it.
+/// Returns the address range of the driver's module. In a `bind`, only allocations inside calls
+/// from the module's code fail, not those of the driver core around it.
 fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
     let link = bind_file(device, driver).with_file_name("module");
     let module = name(&fs::canonicalize(&link).map_err(failed(link.display()))?);
@@ -162,8 +162,8 @@ fn module_of(device: &Device, driver: &str) -> Result<(u64, u64)> {
         .ok_or_else(|| Failure::new(format_args!("{path} does not say where {module} is")))
 }
 
-/// Has failures strike where they are to, allocations that may sleep too, and without a word on the
-/// console.
+/// Configures the failures: where they happen, also for allocations that may sleep, and without a
+/// message on the console.
 fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
     let spared = match spares {
         None => function(SPARED)?,
@@ -194,8 +194,8 @@ fn prepare(operation: &Operation<'_>, spares: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Has this kind of failure strike what is called from the required addresses, and not from those
-/// that are spared. (All of it, in a kernel without `FAULT_INJECTION_STACKTRACE_FILTER`.)
+/// Makes this kind of failure happen in calls from the required addresses, except from the spared
+/// ones. A kernel without `FAULT_INJECTION_STACKTRACE_FILTER` ignores both.
 fn strike_in(kind: &Path, required: (u64, u64), spared: Option<(u64, u64)>) -> Result<()> {
     write(&kind.join("ignore-gfp-wait"), "N")?;
     write(&kind.join("verbose"), "0")?;
@@ -209,7 +209,7 @@ fn strike_in(kind: &Path, required: (u64, u64), spared: Option<(u64, u64)>) -> R
     Ok(())
 }
 
-/// What is done, and how it is undone.
+/// An operation that can be undone.
 enum Operation<'a> {
     Bind {
         device: &'a Device,
@@ -242,11 +242,10 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Does it, with its `nth` allocation failing. What came of it, and whether it came to that
-    /// allocation.
+    /// Does the operation with its `nth` allocation failing. Returns the operation's result, and
+    /// whether that allocation was reached.
     fn with_failure(&self, nth: u32) -> Result<(Result<()>, bool)> {
-        // All that we ourselves need is there before; only the one system call runs with the
-        // failure armed.
+        // All preparations come first. Only the single system call runs while the failure is armed.
         let armed = Armed::open()?;
         match self {
             Self::Bind { device, driver } => {
@@ -278,7 +277,8 @@ impl<'a> Operation<'a> {
         match self {
             Self::Bind { device, .. } => {
                 let folder = found(device)?;
-                // A probe whose failure the core does not report leaves the device unbound too.
+                // The driver core does not report every failed probe, but the device is unbound
+                // then too.
                 match driver_of(&folder) {
                     Some(_) => write(&folder.join("driver/unbind"), &name(&folder)),
                     None => Ok(()),
@@ -322,7 +322,7 @@ impl Armed {
             .map_err(failed("fail-nth"))
     }
 
-    /// Whether it has struck: the file counts down to 0.
+    /// Disarms the failure. Returns whether it has happened: the file counts down to 0.
     fn disarm(&self) -> Result<bool> {
         let mut text = [0; 16];
         let read = self.0.read_at(&mut text, 0);

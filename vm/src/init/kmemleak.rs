@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Memory that nothing refers to any more (`mm/kmemleak.c`,
+//! The search for memory without references (`mm/kmemleak.c`,
 //! `Documentation/dev-tools/kmemleak.rst`).
 
 use std::path::Path;
@@ -11,10 +11,10 @@ use linux_driver_vm::LeakSearch;
 use crate::action::{Failure, Result, read, write};
 
 const FILE: &str = "/sys/kernel/debug/kmemleak";
-/// An object younger than this is never reported (`MSECS_MIN_AGE`, 5 s).
+/// An age below which kmemleak reports no object (`MSECS_MIN_AGE`, 5 s), and some reserve.
 const AGE: Duration = Duration::from_millis(5500);
 
-/// Searches, and fails with what is found; or has everything so far forgotten.
+/// Searches, and fails with the leaks found; or makes kmemleak forget all leaks so far.
 pub(crate) fn scan(task: LeakSearch, deadline: Instant) -> Result {
     let file = Path::new(FILE);
     if task == LeakSearch::Clear {
@@ -28,7 +28,7 @@ pub(crate) fn scan(task: LeakSearch, deadline: Instant) -> Result {
         ));
     }
     thread::sleep(AGE);
-    // An object that changed since the search before is only looked at again by the next.
+    // A scan skips objects that changed since the previous scan, so a second scan is needed.
     write(file, "scan")?;
     write(file, "scan")?;
     let found = read(file)?;

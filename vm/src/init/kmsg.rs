@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The kernel's log, `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`): written to, it holds our
-//! records; read from, it gives every message.
+//! The kernel's log, `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`). The program writes its
+//! records to it, and reads every message from it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -8,9 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use linux_driver_vm::protocol::Record;
 
-/// More than the longest record: a read into less is an error.
+/// A buffer larger than the longest record. A read with too small a buffer is an error.
 const LONGEST: usize = 16 * 1024;
-/// How a record of ours is logged: the facility "user", the level "info".
+/// The prefix of the program's records: facility "user", level "info".
 const LEVEL: &str = "<14>";
 
 pub(crate) struct Log {
@@ -30,18 +30,18 @@ impl Log {
         Ok(Self { write, read, token })
     }
 
-    /// Says one record. One write(2) is one line of the log; without its line end nobody could read
-    /// it before the next.
+    /// Writes one record. One write(2) is one line of the log. A line without its end could not be
+    /// read before the next line comes.
     pub(crate) fn say(&mut self, record: &Record) -> io::Result<()> {
         let line = format!("{LEVEL}{}\n", record.line(&self.token));
         self.write.write(line.as_bytes()).map(drop)
     }
 
-    /// Passes over all messages up to our own record, each of which `see` gets. What comes after it
-    /// is what follows from what we do next.
+    /// Reads all messages up to the program's own record, and passes each of them to `see`. The
+    /// messages after the record then result from later actions.
     pub(crate) fn skip_to(&mut self, record: &Record, mut see: impl FnMut(&str)) -> io::Result<()> {
-        // What was written can be read; only messages overwritten meanwhile can hide it, and then
-        // those that are left are all newer.
+        // The record has been written, so it can be read, unless newer messages have overwritten
+        // it. In that case all messages that are left are newer.
         while let Some(message) = self.next()? {
             if Record::read(&message, &self.token).as_ref() == Some(record) {
                 break;
@@ -51,7 +51,7 @@ impl Log {
         Ok(())
     }
 
-    /// The next message that is none of our records, if there is one now.
+    /// Returns the next message that is not a record of the program, if there is one now.
     pub(crate) fn message(&mut self) -> io::Result<Option<String>> {
         while let Some(message) = self.next()? {
             if Record::read(&message, &self.token).is_none() {
@@ -67,8 +67,8 @@ impl Log {
             match self.read.read(&mut record) {
                 Ok(length) => return Ok(Some(text(&record[..length]))),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(None),
-                // EPIPE: messages were overwritten before we read them; the next read goes on after
-                // the gap.
+                // EPIPE: messages were overwritten before they were read. The next read continues
+                // after the gap.
                 Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted) => {}
                 Err(e) => return Err(e),
             }
@@ -76,8 +76,9 @@ impl Log {
     }
 }
 
-/// The message in a record `LEVEL,NUMBER,TIME,FLAGS;MESSAGE` and its further lines. The kernel
-/// escapes every byte of the message that is not printable ASCII, and the backslash, as `\xHH`.
+/// Returns the message of a record. A record is `LEVEL,NUMBER,TIME,FLAGS;MESSAGE`, followed by
+/// further lines. The kernel escapes backslashes and all bytes that are not printable ASCII as
+/// `\xHH`.
 fn text(record: &[u8]) -> String {
     let line = record
         .split(|&byte| byte == b'\n')

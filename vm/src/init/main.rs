@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The program inside the machine: process 1 of the guest. It reads its job, runs the steps one
-//! after the other, says on the kernel's log what comes of each, and powers the machine off.
+//! The program inside the machine: process 1 of the guest. It reads its job and runs the steps one
+//! after the other. It writes each result to the kernel's log, and finally powers the machine off.
 //!
-//! It is statically linked and does everything itself: there is nothing else in the guest.
+//! The program is linked statically and needs nothing else, because the guest contains nothing
+//! else.
 
 mod action;
 mod allocations;
@@ -30,7 +31,7 @@ use crate::kmsg::Log;
 use crate::world::World;
 
 fn main() {
-    // A panic of process 1 is a panic of the kernel: the host sees it, with our message before it.
+    // A panic of process 1 makes the kernel panic. The host sees that, with this message before.
     if let Err(error) = work() {
         panic!("{error}");
     }
@@ -44,7 +45,7 @@ fn work() -> Result<(), String> {
     ] {
         sys::mount(kind, place).map_err(|e| format!("mount {kind}: {e}"))?;
     }
-    // A kernel may be built without it.
+    // Not every kernel has these file systems.
     let _ = sys::mount("debugfs", c"/sys/kernel/debug");
     let _ = sys::mount("tracefs", c"/sys/kernel/tracing");
     waiting::wait()?;
@@ -74,8 +75,8 @@ fn work() -> Result<(), String> {
             }
         )
     };
-    // A q35 that has slept is left without the registers that switch it off: its firmware does not
-    // set them up again.
+    // After a sleep, a q35 cannot power itself off: its firmware does not set up the needed
+    // registers again.
     let mut how = if job.steps.iter().any(|step| step.action.any(&sleeps)) {
         Shutdown::Reboot
     } else {
@@ -83,7 +84,7 @@ fn work() -> Result<(), String> {
     };
     for (number, step) in job.steps.iter().enumerate() {
         if let Action::Shutdown { how: last } = step.action {
-            // Nobody is there after it to say how it went: the host sees.
+            // After this step the program cannot report the result any more. The host observes it.
             log.say(&Record::Begin { step: number }).map_err(failed)?;
             how = last;
             break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the host does for us: asked for on the second serial port, and answered there.
+//! Requests to the host: sent on the second serial port, and answered there.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,7 +15,7 @@ use crate::sys;
 /// The line to the host.
 pub(crate) struct Outside {
     line: File,
-    /// What has come of the next answer.
+    /// The bytes of the next answer that have come so far.
     partial: Vec<u8>,
 }
 
@@ -29,7 +29,7 @@ impl Outside {
         })
     }
 
-    /// Has the host do this.
+    /// Asks the host to do this action, and waits for its answer.
     pub(crate) fn ask(&mut self, action: &Action, deadline: Instant) -> Result {
         let left = deadline.saturating_duration_since(Instant::now());
         let request = Request {
@@ -41,7 +41,8 @@ impl Outside {
         self.line
             .write_all(text.as_bytes())
             .map_err(failed(HOST_LINE))?;
-        // The host gives up at the deadline and says so; that word is on its way then.
+        // At the deadline the host gives up and sends an answer. That answer needs some time to
+        // arrive.
         match self.answer(deadline + Duration::from_millis(500))? {
             Answer::Done(text) => Ok(text),
             Answer::Failed(text) => Err(Failure::new(text)),
@@ -55,7 +56,7 @@ impl Outside {
                 return serde_json::from_slice(&line)
                     .map_err(|e| Failure::new(format_args!("the host's answer: {e}")));
             }
-            // A read gives up by itself after a moment.
+            // A read returns without data after a short time.
             let mut bytes = [0; 512];
             let length = self.line.read(&mut bytes).map_err(failed(HOST_LINE))?;
             self.partial.extend_from_slice(&bytes[..length]);

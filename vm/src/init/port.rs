@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The slot of a PCIe port with hot plug: a device is pulled out of it, and it is waited for until
-//! one may be put in.
+//! The slot of a PCIe port with hot plug: pulls a device out of the slot, and waits until a new
+//! device may be plugged in.
 //!
-//! QEMU detaches what sits in a slot as soon as the port's Slot Control says that the slot's power
-//! and its indicator are off (`hw/pci/pcie.c`, `pcie_cap_slot_write_config_cb`). The kernel's
-//! pciehp would take a slot without power for one that it switched off itself (`pciehp_ctrl.c`,
-//! `__pciehp_disable_slot`: "Already disabled"), so the power is switched on again before the
-//! port's interrupts are let through: pciehp then finds a link that went down by itself, which is
-//! what it calls a surprise removal (`pciehp_handle_presence_or_link_change`). Registers:
-//! `<linux/pci_regs.h>`.
+//! QEMU detaches the device in a slot as soon as the port's Slot Control says that the slot's power
+//! and its indicator are off (`hw/pci/pcie.c`, `pcie_cap_slot_write_config_cb`). If pciehp found
+//! the slot without power, it would conclude that it had switched the slot off itself
+//! (`pciehp_ctrl.c`, `__pciehp_disable_slot`: "Already disabled"). So the power is switched on
+//! again before the port's interrupts are let through. pciehp then finds a link that went down by
+//! itself, and treats that as a surprise removal (`pciehp_handle_presence_or_link_change`). The
+//! registers are those of `<linux/pci_regs.h>`.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,35 +19,35 @@ use std::time::{Duration, Instant};
 
 use crate::action::{Failure, Result, failed, name, read};
 
-/// The offset of the first capability.
+/// The offset of the pointer to the first capability.
 const CAPABILITY_LIST: u64 = 0x34;
-/// The capability PCI Express.
+/// The ID of the capability PCI Express.
 const EXPRESS: u8 = 0x10;
-/// Slot Capabilities, from the start of that capability.
+/// The offset of Slot Capabilities from the start of that capability.
 const SLOT_CAPABILITIES: u64 = 20;
-/// Slot Control.
+/// The offset of Slot Control.
 const SLOT_CONTROL: u64 = 24;
-/// Slot Status.
+/// The offset of Slot Status.
 const SLOT_STATUS: u64 = 26;
-/// In Slot Capabilities: the slot's power can be switched, and hot plug works.
+/// Bits of Slot Capabilities: the slot's power can be switched, and hot plug works.
 const POWER_CONTROL: u16 = 1 << 1;
 const HOT_PLUG: u16 = 1 << 6;
-/// In Slot Control: the port interrupts on an event of the slot.
+/// Bit of Slot Control: the port interrupts on an event of the slot.
 const INTERRUPT: u16 = 1 << 5;
-/// In Slot Control: how the power's indicator is, and whether the power is off.
+/// Bits of Slot Control: the state of the power indicator, and power off.
 const INDICATOR: u16 = 3 << 8;
 const INDICATOR_ON: u16 = 1 << 8;
 const INDICATOR_OFF: u16 = 3 << 8;
 const POWER_OFF: u16 = 1 << 10;
-/// In Slot Status: something is in the slot.
+/// Bit of Slot Status: a device is in the slot.
 const PRESENT: u16 = 1 << 6;
 
-/// How often a slot is looked at.
+/// The interval between checks of a slot.
 const LOOK: Duration = Duration::from_millis(20);
-/// The driver of ports' slots: it is bound to devices of the names `PORT:pcieNNN`.
+/// The driver of port slots. It is bound to devices with names like `PORT:pcieNNN`.
 const DRIVER: &str = "/sys/bus/pci_express/drivers/pciehp";
 
-/// A port's registers for its slot.
+/// The registers of a port for its slot.
 struct Slot {
     config: File,
     path: PathBuf,
@@ -55,7 +55,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// The slot of this port, a folder of sysfs.
+    /// Returns the slot of this port, which is a folder of sysfs.
     fn of(port: &Path) -> Result<Self> {
         let path = port.join("config");
         let config = OpenOptions::new()
@@ -90,9 +90,9 @@ impl Slot {
     }
 }
 
-/// Pulls out what is in the slot of this port. As long as pciehp is at work on the slot, which
-/// includes the driver's `probe`, it writes to the same register, and takes our moment without
-/// power for its own: that is waited for.
+/// Pulls out the device in the slot of this port. First waits until pciehp has finished with the
+/// slot. While pciehp is busy, which includes the driver's `probe`, it writes to the same register.
+/// It would then take the short power-off for its own.
 pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     let slot = Slot::of(port)?;
     if !slot.filled()? {
@@ -133,8 +133,8 @@ pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     Ok(())
 }
 
-/// Waits until the kernel has switched each empty slot off. It does so a second after a device was
-/// pulled out, and what is put in meanwhile is thrown out again by that.
+/// Waits until the kernel has switched off each empty slot. The kernel does so one second after a
+/// device was pulled out. A device that is plugged in before that would be switched off again.
 pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
     let devices = "/sys/bus/pci/devices";
     for entry in fs::read_dir(devices).map_err(failed(devices))? {
@@ -143,7 +143,7 @@ pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
         if !read(&port.join("class"))?.starts_with("0x0604") {
             continue;
         }
-        // A slot that ACPI serves stays switched on.
+        // A slot that ACPI serves remains switched on.
         if !is_pciehps(&port)? {
             continue;
         }
@@ -166,20 +166,20 @@ pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
     Ok(())
 }
 
-/// Whether it is pciehp that serves the port's slot.
+/// Returns whether pciehp serves the port's slot.
 fn is_pciehps(port: &Path) -> Result<bool> {
     let start = format!("{}:", name(port));
     match fs::read_dir(DRIVER) {
         Ok(mut entries) => Ok(entries.any(|entry| {
             entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&start))
         })),
-        // A kernel without it.
+        // The kernel has no pciehp.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(failed(DRIVER)(error)),
     }
 }
 
-/// Where the capability PCI Express is in the port's configuration space.
+/// Returns the offset of the capability PCI Express in the port's configuration space.
 fn capability(config: &File, path: &Path) -> Result<u64> {
     let read = |at: u64| {
         let mut byte = [0];
@@ -187,7 +187,7 @@ fn capability(config: &File, path: &Path) -> Result<u64> {
         result.map_err(failed(path.display())).map(|()| byte[0])
     };
     let mut at = u64::from(read(CAPABILITY_LIST)?);
-    // A list that runs in a circle ends too.
+    // The limit ends the walk even if the list is a circle.
     for _ in 0..48 {
         if at < 0x40 {
             break;

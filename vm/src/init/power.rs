@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A machine that sleeps and wakes up (`Documentation/admin-guide/pm/sleep-states.rst`).
+//! The machine's sleep and wake-up (`Documentation/admin-guide/pm/sleep-states.rst`).
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,22 @@ use linux_driver_vm::{SuspendState, SuspendTest};
 use crate::action::{Failure, Result, read, write};
 
 const STATE: &str = "/sys/power/state";
-/// How far a test goes.
+/// The file with the stage at which a test stops.
 const TEST: &str = "/sys/power/pm_test";
-/// Which of the deep states `mem` is.
+/// The file that selects the sleep state for `mem`.
 const DEEP: &str = "/sys/power/mem_sleep";
-/// Whether the console sleeps too.
+/// The file that says whether the console sleeps too.
 const CONSOLE: &str = "/sys/module/printk/parameters/console_suspend";
-/// The clocks. One that is probed twice (`CONFIG_DEBUG_TEST_DRIVER_REMOVE`) is not called `rtc0`.
+/// The clocks. A clock that is probed twice (`CONFIG_DEBUG_TEST_DRIVER_REMOVE`) is not called
+/// `rtc0`.
 const CLOCKS: &str = "/sys/class/rtc";
-/// A clock's alarm.
+/// The file with a clock's alarm.
 const ALARM: &str = "wakealarm";
-/// When the clock wakes the machine: late enough for the devices to be suspended before it, under
+/// The time until the clock wakes the machine. The devices must be suspended before it, under
 /// emulation too.
 const SECONDS: &str = "+4";
 
-/// The alarm of the first clock that has one.
+/// Returns the alarm of the first clock that has one.
 fn alarm() -> std::result::Result<PathBuf, Failure> {
     let clocks = fs::read_dir(CLOCKS).into_iter().flatten().flatten();
     let mut alarms: Vec<PathBuf> = clocks.map(|clock| clock.path().join(ALARM)).collect();
@@ -38,16 +39,16 @@ fn alarm() -> std::result::Result<PathBuf, Failure> {
     alarms.into_iter().next().ok_or_else(none)
 }
 
-/// Sleeps, and says how long it took.
+/// Sleeps. Returns how long it took.
 pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result {
     let path = Path::new;
-    // What happens meanwhile is to be seen at once, also if the machine does not come back.
+    // Messages must appear at once, in case the machine does not wake up.
     write(path(CONSOLE), "N")?;
     let start = Instant::now();
     if let Some(test) = test {
         write(path(TEST), test.name())?;
     } else {
-        // An alarm that is set cannot be set again.
+        // An alarm must be cleared before it can be set again.
         let alarm = alarm()?;
         write(&alarm, "0")?;
         write(&alarm, SECONDS)?;

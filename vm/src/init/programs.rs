@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Programs that run beside us: the commands of the package `linux-driver-guest`.
+//! Programs in the guest beside this one: the commands of the package `linux-driver-guest`.
 //!
-//! A program that is spawned says `ready` on its standard output, in a line of its own, when later
-//! steps may go on, and comes to its end when its standard input does.
+//! A spawned program prints the line `ready` on its standard output when later steps may start. It
+//! ends when its standard input is closed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,14 +18,14 @@ use linux_driver_vm::protocol::GUEST_PATH;
 
 use crate::action::{Failure, Result, failed};
 
-/// How often a program is looked at.
+/// The interval between checks of a program.
 const LOOK: Duration = Duration::from_millis(5);
-/// As much as is kept of what a program says.
+/// The part of a program's output that is kept, in bytes.
 const KEPT: u64 = 64 * 1024;
-/// The error numbers that a program's exit code can be.
+/// The exit codes of a program that are error numbers.
 const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
 
-/// The programs that were spawned, by their names.
+/// The programs that were spawned, by name.
 #[derive(Default)]
 pub(crate) struct Programs(BTreeMap<String, Program>);
 
@@ -41,8 +41,8 @@ impl Programs {
         Ok(String::new())
     }
 
-    /// The program, which is then no longer among these: a step that hangs in it leaves the others
-    /// to be looked at.
+    /// Removes the program from the map and returns it. So other steps can use the map while a step
+    /// hangs in this program.
     pub(crate) fn take(&mut self, name: &str) -> Result<Program> {
         self.0
             .remove(name)
@@ -54,9 +54,9 @@ impl Programs {
 pub(crate) struct Program {
     child: Child,
     input: Option<ChildStdin>,
-    /// Its lines on the standard output, as they come.
+    /// The lines of its standard output, as they come.
     lines: Receiver<String>,
-    /// All that it said on its standard error, once it has ended.
+    /// Its whole standard error, once the program has ended.
     errors: Receiver<String>,
     command: String,
 }
@@ -121,7 +121,7 @@ impl Program {
         }
     }
 
-    /// Has it come to its end, and says what it said.
+    /// Tells the program to end, waits for it, and returns its output.
     pub(crate) fn end(mut self, deadline: Instant) -> Result {
         self.input = None;
         let ended = self.wait(deadline);
@@ -131,7 +131,7 @@ impl Program {
         ended?
     }
 
-    /// Waits for its end. The outer error is that it does not come.
+    /// Waits for the program's end. The outer error means that the program does not end.
     fn wait(&mut self, deadline: Instant) -> Result<Result> {
         loop {
             if let Some(status) = self.child.try_wait().map_err(failed(&self.command))? {
@@ -172,7 +172,7 @@ impl Program {
         Failure::new(format_args!("{}: it {what}{place}", self.command))
     }
 
-    /// Ends it, as far as it lets itself be ended: one that hangs in the kernel is left behind.
+    /// Kills the program if possible. A program that hangs in the kernel is left behind.
     fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.try_wait();

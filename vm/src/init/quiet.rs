@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A console that shows warnings and worse only, as long as a [`Quiet`] is there.
+//! A console that shows only warnings and more severe messages, as long as a [`Quiet`] exists.
 
 use std::path::Path;
 
 use crate::action::{Result, write};
 
-/// Whether each message is shown, whatever its level (`kernel/printk/printk.c`).
+/// The switch that shows messages of every level (`kernel/printk/printk.c`).
 const ALL: &str = "/sys/module/printk/parameters/ignore_loglevel";
-/// The level below which messages are shown otherwise: 5 shows 4, warnings, and what is worse.
+/// The level below which messages are shown otherwise: 5 shows level 4 (warnings) and below.
 const LEVEL: &str = "/proc/sys/kernel/printk";
 
 pub(crate) struct Quiet(());
@@ -26,8 +26,9 @@ impl Drop for Quiet {
     }
 }
 
-/// Has the console show everything again.
+/// Makes the console show all messages again.
 pub(crate) fn end() {
-    // It was written to before; and nothing is lost but a record, which the host then misses.
+    // An earlier write to this file succeeded. If this one fails, a record is lost, and the host
+    // notices that.
     let _ = write(Path::new(ALL), "Y");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One step: does its action, waits for its messages, and says what came of it.
+//! One step: does its action, waits for its messages, and reports the result.
 //!
-//! The action runs in a thread of its own. A driver that never comes back from `probe` then costs
-//! its step, and the report shows where in the kernel it stands.
+//! The action runs in its own thread. If a driver never returns from `probe`, only that step fails,
+//! and the report shows the stack of the hanging thread.
 
 use std::fs;
 use std::io;
@@ -20,14 +20,15 @@ use crate::kmsg::Log;
 use crate::world::World;
 use crate::{quiet, sys};
 
-/// How often the log is looked at.
+/// The interval between checks of the log.
 const LOOK: Duration = Duration::from_millis(5);
-/// How often messages that lack their line end are brought out while messages are waited for.
+/// The interval between empty records during a wait. Each one makes the kernel print a message that
+/// lacks its line end.
 const MARK: Duration = Duration::from_millis(250);
-/// How much longer than its deadline an action may take to give up by itself.
+/// The time after its deadline that an action has to give up by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Runs the step and says so. Whether it passed.
+/// Runs the step and writes its records. Returns whether it passed.
 pub(crate) fn run(
     log: &mut Log,
     number: usize,
@@ -45,10 +46,10 @@ pub(crate) fn run(
         world,
         start + Duration::from_secs(step.timeout_s),
     )?;
-    // An action that hangs has not made the console speak again.
+    // An action that hangs has left the console quiet.
     quiet::end();
     let ok = result.is_ok();
-    // A record is one line; a text of several keeps its line ends as spaces.
+    // A record is one line, so line ends in a text become separators.
     let (Ok(detail) | Err(detail)) = result;
     for record in details(&clean(detail.trim().replace('\n', " | ").as_bytes())) {
         log.say(&record)?;
@@ -87,14 +88,14 @@ fn perform(
         } else {
             thread::sleep(LOOK);
         }
-        // Once in any case: a message that must not come may lack its line end too.
+        // Mark at least once: a message on the `never` list may lack its line end too.
         let mark = marked
             .is_none_or(|marked: Instant| watch.missing().is_some() && marked.elapsed() >= MARK);
         if result.is_some() && mark {
             log.say(&Record::Mark {})?;
             marked = Some(Instant::now());
         }
-        // After the action, so that what it caused while it ran is in the log.
+        // Read the log after the action's end, so that all messages of the action are in it.
         while let Some(message) = log.message()? {
             world.see(&message);
             if let Err(why) = watch.see(&message) {
@@ -117,7 +118,7 @@ fn perform(
     }
 }
 
-/// Starts the action. Its thread's number, and where its result comes.
+/// Starts the action. Returns the number of its thread, and the channel for its result.
 fn start(
     step: &Step,
     world: &Arc<World>,
@@ -127,14 +128,14 @@ fn start(
     let (started, number) = channel();
     let (done, ended) = channel();
     thread::spawn(move || {
-        // Nobody may listen any more; that is no concern of ours.
+        // If the receiver is gone, the result is not needed.
         let _ = started.send(sys::thread_id());
         let _ = done.send(action::perform(&action, &world, deadline));
     });
     (number.recv().ok(), ended)
 }
 
-/// Whether the action did what it was to: succeed, or fail with that very error.
+/// Returns whether the action ended as expected: with success, or with this very error.
 fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> {
     match (fails, ended) {
         (None, Ok(detail)) => Ok(detail),
@@ -147,7 +148,7 @@ fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> 
     }
 }
 
-/// What to say of an action that does not come back, with where in the kernel its thread stands.
+/// Returns the message for an action that does not return, with the kernel stack of its thread.
 fn stuck(thread: Option<i32>, seconds: u64) -> String {
     let stack = thread
         .and_then(|number| fs::read_to_string(format!("/proc/self/task/{number}/stack")).ok());

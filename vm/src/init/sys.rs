@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The system calls that the standard library has no function for.
+//! System calls for which the standard library has no function.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -19,10 +19,11 @@ fn checked(result: libc::c_long) -> io::Result<()> {
     }
 }
 
-/// Mounts a file system of the kernel's own.
+/// Mounts one of the kernel's own file systems.
 pub(crate) fn mount(kind: &str, place: &CStr) -> io::Result<()> {
     let kind = CString::new(kind)?;
-    // SAFETY: mount(2) reads three strings that end with NUL, and no data where that is NULL.
+    // SAFETY: mount(2) requires three strings that end with NUL. `kind` and `place` are such
+    // strings, and outlive the call. The data may be NULL.
     let result = unsafe {
         libc::mount(
             kind.as_ptr(),
@@ -52,10 +53,11 @@ impl Module {
         })
     }
 
-    /// Loads it with one system call.
+    /// Loads the module with a single system call.
     pub(crate) fn load(&self) -> io::Result<()> {
         let (file, params) = (self.file.as_raw_fd(), self.params.as_ptr());
-        // SAFETY: finit_module(2) takes an open file, a string that ends with NUL, and flags.
+        // SAFETY: finit_module(2) requires an open file, a string that ends with NUL, and flags.
+        // `self` owns the file and the string, so both outlive the call.
         checked(unsafe { libc::syscall(libc::SYS_finit_module, file, params, self.flags) })
     }
 }
@@ -65,53 +67,59 @@ pub(crate) fn load_module(path: &str, params: &str) -> io::Result<()> {
     Module::open(path, params)?.load()
 }
 
-/// Unloads this module; it fails at once if the module is in use.
+/// Unloads this module. Fails at once if the module is in use.
 pub(crate) fn unload_module(name: &str) -> io::Result<()> {
-    // In file names a dash may stand for what is an underscore in the kernel.
+    // In file names a dash may replace an underscore of the module's name.
     let name = CString::new(name.replace('-', "_"))?;
-    // SAFETY: delete_module(2) takes a string that ends with NUL, and flags.
+    // SAFETY: delete_module(2) requires a string that ends with NUL, and flags. `name` is such a
+    // string, and outlives the call.
     checked(unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) })
 }
 
-/// Whether the text matches the pattern, as in a shell.
+/// Returns whether the text matches the pattern, as in a shell.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (Ok(pattern), Ok(text)) = (CString::new(pattern), CString::new(text)) else {
         return false;
     };
-    // SAFETY: fnmatch(3) reads two strings that end with NUL.
+    // SAFETY: fnmatch(3) requires two strings that end with NUL. `pattern` and `text` are such
+    // strings, and outlive the call.
     unsafe { libc::fnmatch(pattern.as_ptr(), text.as_ptr(), 0) == 0 }
 }
 
-/// The number of the calling thread.
+/// Returns the number of the calling thread.
 pub(crate) fn thread_id() -> i32 {
-    // SAFETY: gettid(2) takes nothing and cannot fail.
+    // SAFETY: gettid(2) has no arguments and no preconditions.
     unsafe { libc::gettid() }
 }
 
-/// Has a serial line pass every byte as it is, and reads from it give up after a tenth of a second
-/// with nothing.
+/// Makes a serial line pass every byte unchanged. A read from it then returns after a tenth of a
+/// second without data.
 pub(crate) fn make_raw(line: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: `termios` is a plain C structure, for which all zeroes is a value.
+    // SAFETY: All-zero bytes must be a valid value. They are, because `termios` is a C structure of
+    // integers.
     let mut settings: libc::termios = unsafe { std::mem::zeroed() };
-    // SAFETY: tcgetattr(3) takes an open file and writes one `termios`.
+    // SAFETY: tcgetattr(3) requires an open file and a `termios` to write to. `line` borrows the
+    // file, and `settings` is a local variable.
     checked(unsafe { libc::tcgetattr(line.as_raw_fd(), &raw mut settings) }.into())?;
-    // SAFETY: cfmakeraw(3) changes the `termios` that it is given.
+    // SAFETY: cfmakeraw(3) requires a `termios` to change: `settings` is a local variable.
     unsafe { libc::cfmakeraw(&raw mut settings) };
     settings.c_cc[libc::VMIN] = 0;
     settings.c_cc[libc::VTIME] = 1;
-    // SAFETY: tcsetattr(3) takes an open file and reads one `termios`.
+    // SAFETY: tcsetattr(3) requires an open file and a `termios` to read. `line` borrows the file,
+    // and `settings` is initialised.
     checked(unsafe { libc::tcsetattr(line.as_raw_fd(), libc::TCSANOW, &raw const settings) }.into())
 }
 
 /// Ends the machine.
 pub(crate) fn shut_down(how: Shutdown) -> io::Result<()> {
-    // SAFETY: sync(2) takes nothing and cannot fail.
+    // SAFETY: sync(2) has no arguments and no preconditions.
     unsafe { libc::sync() };
     let how = match how {
         Shutdown::PowerOff => libc::RB_POWER_OFF,
         Shutdown::Reboot => libc::RB_AUTOBOOT,
     };
-    // SAFETY: reboot(2) takes a number; process 1 may call it, and it does not come back if it
+    // SAFETY: reboot(2) requires a valid command: `how` is one. The caller must have the right to
+    // reboot, which process 1 has; otherwise the call only fails. It does not return if it
     // succeeds.
     checked(unsafe { libc::reboot(how) }.into())
 }

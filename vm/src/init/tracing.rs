@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The allocations that a module's code makes, through tracefs
+//! Counts the allocations of a module's code, through tracefs
 //! (`Documentation/trace/events-kmem.rst`).
 
 use std::collections::BTreeMap;
@@ -10,19 +10,20 @@ use std::path::Path;
 use crate::action::{Failure, Result, failed, write};
 
 const TRACING: &str = "/sys/kernel/tracing";
-/// The events for memory of the slab allocator. One that a kernel does not have is left out; the
-/// first all have.
+/// The events of the slab allocator. Every kernel has the first one; the others are left out where
+/// the kernel lacks them.
 const EVENTS: [&str; 4] = [
     "kmalloc",
     "kmalloc_node",
     "kmem_cache_alloc",
     "kmem_cache_alloc_node",
 ];
-/// Room for the events of a whole system while a driver probes, for each processor, in KiB.
+/// The size of the buffer for each processor, in KiB. It must hold the events of the whole system
+/// while a driver probes.
 const BUFFER: &str = "8192";
 
-/// Does the action, counts the allocations of the module's code meanwhile, and compares them with
-/// the limits.
+/// Does the action, counts the allocations of the module's code during it, and compares their
+/// number with the limits.
 pub(crate) fn count_allocations(
     module: &str,
     (at_least, at_most): (u64, u64),
@@ -30,7 +31,7 @@ pub(crate) fn count_allocations(
 ) -> Result {
     let tracing = Path::new(TRACING);
     write(&tracing.join("buffer_size_kb"), BUFFER)?;
-    // What was recorded before goes when the file is opened to be written anew.
+    // Opening the file for writing deletes the earlier records.
     File::create(tracing.join("trace")).map_err(failed("trace"))?;
     let events: Vec<_> = EVENTS
         .iter()
@@ -49,7 +50,7 @@ pub(crate) fn count_allocations(
         write(&event.join("enable"), "0")?;
     }
     let said = result?;
-    // The trace names the code by its module only as long as that is loaded.
+    // The trace shows the module's name for an address only while the module is loaded.
     let module = module.replace('-', "_");
     if !Path::new("/sys/module").join(&module).exists() {
         return Err(Failure::new(format_args!(
@@ -85,7 +86,7 @@ pub(crate) fn count_allocations(
     })
 }
 
-/// Refuses a count of which events were lost.
+/// Rejects the count if events were lost.
 fn lost(tracing: &Path) -> Result<()> {
     for entry in fs::read_dir(tracing.join("per_cpu")).map_err(failed("per_cpu"))? {
         let path = entry.map_err(failed("per_cpu"))?.path().join("stats");
@@ -108,8 +109,8 @@ fn lost(tracing: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The code that this event names, if it is the module's, or code that is gone by now: a module's
-/// init.
+/// Returns the code address in this event, if it belongs to the module. Code that is already freed,
+/// such as a module's init function, counts as the module's.
 fn site(line: &str, module: &str) -> Option<String> {
     let site = line.split_once("call_site=")?.1.split_once(" ptr=")?.0;
     let ours = site

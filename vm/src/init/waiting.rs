@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A machine whose boot is saved: it is up and waits for its job, which comes when it goes on.
+//! A machine whose boot is saved. It is up and waits for its job, which comes when the host resumes
+//! it.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{Cursor, Read};
@@ -14,14 +15,14 @@ use linux_driver_vm::protocol::{Record, WAIT_PATH, Wait};
 
 use crate::kmsg::Log;
 
-/// How often the mailbox is looked at.
+/// The interval between checks of the mailbox.
 const LOOK: Duration = Duration::from_millis(10);
 /// The devices whose registers are kept.
 const DEVICES: &str = "/sys/bus/pci/devices";
-/// The registers that switch a PCI device on: they are written last.
+/// The registers that enable a PCI device. They are written last.
 const COMMAND: std::ops::Range<usize> = 4..6;
 
-/// Waits for the job, if this machine is one that is saved, and unpacks it.
+/// Waits for the job and unpacks it, if this machine is to be saved. Otherwise returns at once.
 pub(crate) fn wait() -> Result<(), String> {
     let Ok(text) = fs::read(WAIT_PATH) else {
         return Ok(());
@@ -44,10 +45,11 @@ pub(crate) fn wait() -> Result<(), String> {
     unpack(&contents).map_err(|e| format!("the job: {e}"))
 }
 
-/// The registers of a PCI device, its configuration space.
+/// The registers of a PCI device: its configuration space.
 ///
-/// QEMU saves them for most devices, but not for those that are there to learn with: `edu` and
-/// `pci-testdev` come back as they were before the firmware gave them addresses.
+/// QEMU saves these registers for most devices, but not for the teaching devices `edu` and
+/// `pci-testdev`. After a resume, these have the values from before the firmware assigned
+/// addresses.
 struct Registers {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -70,7 +72,7 @@ fn devices() -> Result<Vec<Registers>, String> {
 }
 
 impl Registers {
-    /// Writes what has changed, and sees that all is as it was.
+    /// Writes the registers that have changed, and checks that all have their old values.
     fn restore(&self) -> Result<(), String> {
         let failed = |e| format!("{}: {e}", self.path.display());
         let now = fs::read(&self.path).map_err(failed)?;

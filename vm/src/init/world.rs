@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the steps share.
+//! State that all steps share.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::programs::Programs;
 pub(crate) struct World {
     pub(crate) aliases: Vec<Alias>,
     programs: Mutex<Programs>,
-    /// What the kernel said of probes that failed: in the step before, and in this one.
+    /// The failed probes that the kernel reported: in the previous step, and in this one.
     failures: Mutex<[Vec<ProbeFailure>; 2]>,
     outside: Option<Mutex<Outside>>,
 }
@@ -42,20 +42,20 @@ impl World {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A step begins: what came in the one before the last is forgotten.
+    /// Starts a step: forgets the failed probes of the step before the previous one.
     pub(crate) fn step_begins(&self) {
         let mut failures = self.failures();
         failures[0] = std::mem::take(&mut failures[1]);
     }
 
-    /// Takes note of a message of the kernel's.
+    /// Records a kernel message, if it reports a failed probe.
     pub(crate) fn see(&self, message: &str) {
         if let Some(failure) = ProbeFailure::read(message) {
             self.failures()[1].push(failure);
         }
     }
 
-    /// What the kernel said last of a failed probe of this device, by any driver or by this one.
+    /// Returns the last failed probe of this device, by the given driver or by any driver.
     pub(crate) fn probe_failure(&self, device: &str, driver: Option<&str>) -> Option<ProbeFailure> {
         let failures = self.failures();
         let those = failures.iter().rev().flat_map(|step| step.iter().rev());
@@ -67,7 +67,7 @@ impl World {
             .cloned()
     }
 
-    /// Has the host do this.
+    /// Asks the host to do this action.
     pub(crate) fn ask(&self, action: &Action, deadline: Instant) -> Result {
         match &self.outside {
             Some(outside) => outside

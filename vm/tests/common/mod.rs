@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the tests share that boot real kernels.
+//! Helpers of the tests that boot real kernels.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part of it")]
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use linux_driver_vm::{Action, Device, Machine, Outcome, Plan, Report, Step, init_program, run};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Recompiles this file in a copy of the checkout, because paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";
@@ -51,7 +51,7 @@ pub fn boot(machine: &Machine, plan: &Plan) -> Report {
         .steps
         .iter()
         .filter(|step| step.outcome != Outcome::NotRun && !step.detail.ends_with("meanwhile"))
-        // One that ends the machine is judged when all is over.
+        // The step that ends the machine is judged only at the end of the run.
         .take(
             plan.steps
                 .iter()
@@ -95,7 +95,7 @@ pub fn read(path: &str, equals: Option<&str>) -> Action {
     }
 }
 
-/// The plan went through, and nothing means trouble.
+/// Checks that the run of the plan passed without a problem.
 pub fn passed(image: &Path, report: &Report) {
     for step in &report.steps {
         eprintln!(
