@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a driver is tried in a virtual machine: what its manifest says, and what came of it.
+//! Tries a driver in a virtual machine: reads its manifest, runs its steps, and reports the
+//! results.
 //!
-//! A *trial* is one run of a module in a machine of its own. It is the driver's life, or one of its
-//! scenarios. A *scenario* is a named variant of the trial, with devices, parameters and steps of
-//! its own. A *step* is one action with what is expected of it.
+//! A *trial* is one run of a module in its own machine. It is the driver's life, or one of its
+//! scenarios. A *scenario* is a named variant of the trial, with its own devices, parameters and
+//! steps. A *step* is one action with the result and messages that are expected.
 //!
-//! One idea a module: [`settings`] is what a driver's `trial.toml` says, [`manifest`] reads it,
-//! [`scenario`] is one of its scenarios, `steps` has the steps of a life, [`trial`] runs them with
-//! the [`programs`] in the machine, `shown` looks for what the driver had to show, and [`life`] is
-//! the report.
+//! Each module has one subject:
+//!
+//! - [`settings`] holds the contents of a driver's `trial.toml`, and [`manifest`] reads that file.
+//! - [`scenario`] is one of the driver's scenarios.
+//! - `steps` makes the steps of a life.
+//! - [`trial`] runs the steps, with the [`programs`] in the machine.
+//! - `shown` checks the messages and symbols that the manifest asks for.
+//! - [`life`] is the report.
 
-// `linux_driver_host::output` does not panic where nobody reads.
+// `linux_driver_host::output` does not panic when the reader is gone.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod life;

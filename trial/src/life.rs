@@ -10,43 +10,43 @@ use serde::Serialize;
 /// The report of a trial: the document that `cargo xtask run --json` prints.
 #[derive(Debug, Serialize)]
 pub struct Life {
-    /// The kernel's release, as it names itself.
+    /// The kernel's release, as the kernel prints it.
     pub kernel: String,
-    /// The module.
+    /// The path of the module.
     pub ko: PathBuf,
     /// The driver's name.
     pub driver: String,
-    /// The devices that the machine had.
+    /// The devices of the machine.
     pub devices: Vec<String>,
-    /// Whether all went well.
+    /// `true` if the whole trial passed.
     pub ok: bool,
-    /// Each step.
+    /// The steps, and the other checks.
     pub steps: Vec<Row>,
     /// Kernel messages that mean trouble.
     pub problems: Vec<linux_driver_vm::Problem>,
-    /// What ran the guest's code.
+    /// The accelerator that ran the guest's code.
     pub accel: Accel,
-    /// From the start of the machine to the start of the program in it.
+    /// The time from the start of the machine to the start of the program in it.
     pub boot_seconds: Option<f64>,
-    /// The whole run.
+    /// The duration of the whole run.
     pub seconds: f64,
-    /// The console, where something went wrong.
+    /// The console, if the trial failed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub console: Vec<String>,
 }
 
-/// One row of the report: a step, or something that the driver had to show.
+/// A row of the report: a step, or another check of the driver.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// The step's name.
+    /// The name of the step.
     pub name: String,
-    /// Whether it passed, or was left out.
+    /// `true` if the step passed, or was left out.
     pub ok: bool,
-    /// Whether it was left out because the kernel lacks an option that it needs. Such a step
-    /// neither passed nor failed.
+    /// `true` if the step was left out because the kernel lacks an option that it needs. Such a
+    /// step neither passed nor failed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
-    /// What was seen: a message, what a file held, what went wrong.
+    /// The evidence: a message, the contents of a file, or an error.
     pub detail: String,
 }
 
@@ -80,7 +80,7 @@ impl Row {
         Self::new(&step.name, step.outcome == Outcome::Passed, detail)
     }
 
-    /// Returns how it went, in a word.
+    /// Returns the result in one word.
     fn word(&self) -> &'static str {
         match self {
             Self { left_out: true, .. } => "left out",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Reads how a driver is tried from [`FILE`] of its folder.
+//! Reads a driver's settings from [`FILE`] in its folder.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,22 +10,23 @@ use linux_driver_vm::{Action, Step};
 
 use crate::settings::Settings;
 
-/// The file of a driver's folder that says how the driver is tried.
+/// The name of the file in a driver's folder with the settings of the trial.
 pub const FILE: &str = "trial.toml";
-/// What stands for the driver's name in that file, so that a driver and its twin share one.
+/// The placeholder for the driver's name in that file. It allows a driver and its twin to share a
+/// file.
 const DRIVER: &str = "{driver}";
-/// What of a crate's own manifest is read by the build.
+/// The key in a crate's own manifest that the build reads.
 const OF_BUILD: &str = "allow-features";
-/// How to mend a file that cannot be read.
+/// The hint for a file that cannot be read.
 const EXAMPLE: &str = "correct it; samples/edu/trial.toml is an example";
 
 impl Settings {
-    /// Returns how this driver is tried: the defaults, if its folder has no [`FILE`].
+    /// Returns the settings of this driver's trial: the defaults, if its folder has no [`FILE`].
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, has an unknown key or a wrong value, or asks for something that
-    /// cannot be done. The error names the file and the step.
+    /// Fails if the file cannot be read, has an unknown key or a wrong value, or asks for something
+    /// impossible. The error names the file and the step.
     pub fn of(source: &DriverCrate) -> Result<Self> {
         in_manifest(source)?;
         let file = source.dir.join(FILE);
@@ -61,7 +62,7 @@ impl Settings {
     }
 }
 
-/// Refuses settings in the crate's own manifest, where they were until there was [`FILE`].
+/// Rejects settings in the crate's own manifest, where they belonged before [`FILE`] existed.
 fn in_manifest(source: &DriverCrate) -> Result<()> {
     let keys = source.settings.as_object().into_iter().flatten();
     let Some((key, _)) = keys.into_iter().find(|(key, _)| key.as_str() != OF_BUILD) else {
@@ -81,7 +82,7 @@ fn in_manifest(source: &DriverCrate) -> Result<()> {
     ))
 }
 
-/// Reads the file for a driver of this name, unless the file has a name itself.
+/// Reads the file. The driver's name is `driver`, unless the file sets it.
 fn read(file: &Path, driver: &str) -> Result<Settings> {
     let text = fs::read_to_string(file)?;
     let wrong = |e: toml::de::Error| {
@@ -100,7 +101,7 @@ fn read(file: &Path, driver: &str) -> Result<Settings> {
     toml::from_str(&text.replace(DRIVER, driver)).map_err(wrong)
 }
 
-/// Finds what can be wrong in the settings before anything is built.
+/// Checks the settings for errors before anything is built.
 fn check(file: &Path, settings: &mut Settings) -> Result<()> {
     for (key, steps) in [("logs", &settings.logs), ("removed", &settings.removed)] {
         for step in steps {

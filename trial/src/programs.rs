@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The programs that run in the machine.
+//! The tool's programs in the machine.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +8,20 @@ use linux_driver_vm::init_program;
 
 use crate::settings::Settings;
 
-/// The programs that run in the machine.
+/// The tool's programs in the machine.
 pub struct Programs {
     /// The machine's first process.
     pub(crate) init: PathBuf,
-    /// What steps run in user space, if any step does.
+    /// The program that steps run in user space, if any step does.
     pub(crate) guest: Option<PathBuf>,
 }
 
 impl Programs {
-    /// Builds them. The program for user space is built only if a step of a driver needs it.
+    /// Builds the programs. Builds the one for user space only if a step of a driver needs it.
     ///
     /// # Errors
     ///
-    /// If cargo cannot build them.
+    /// Fails if cargo cannot build them.
     pub fn build<'a>(
         manifest: &Path,
         drivers: impl IntoIterator<Item = &'a Settings>,

@@ -4,27 +4,28 @@
 use linux_driver_vm::Step;
 use serde::Deserialize;
 
-/// A machine, and what is done in it with the driver.
+/// A scenario: a machine, and steps with the driver in it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Scenario {
-    /// What it is about, for a person and for `--scenario`.
+    /// The subject of the scenario, for people and for `--scenario`.
     pub name: String,
-    /// The devices, where they are not the driver's. As for all of the machine, those of the driver
-    /// are inherited where this says nothing; an empty list says that there are none.
+    /// The devices of the machine. Like the other settings of the machine, this one is inherited
+    /// from the driver if it is missing. An empty list means no devices.
     pub devices: Option<Vec<String>>,
-    /// PCIe ports with hot plug, where they are not the driver's.
+    /// PCIe ports with hot plug. Inherited from the driver if missing.
     pub ports: Option<Vec<String>>,
-    /// Further arguments for QEMU, where they are not the driver's.
+    /// Further arguments for QEMU. Inherited from the driver if missing.
     pub qemu_args: Option<Vec<String>>,
-    /// Further parameters on the kernel's command line, where they are not the driver's.
+    /// Further parameters for the kernel's command line. Inherited from the driver if missing.
     pub append: Option<Vec<String>>,
-    /// Options without which it shows nothing: it is not tried then.
+    /// Options without which the scenario shows nothing. In a kernel that lacks one, it is not
+    /// tried.
     #[serde(default)]
     pub needs_config: Vec<String>,
-    /// Options with which it shows nothing.
+    /// Options with which the scenario shows nothing. In a kernel that has one, it is not tried.
     #[serde(default)]
     pub without_config: Vec<String>,
-    /// What is done. The module is `/MODULE.ko` in the machine, and not loaded.
+    /// The steps. The module is `/MODULE.ko` in the machine, and is not loaded at the start.
     pub steps: Vec<Step>,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a driver is tried, as its `trial.toml` says.
+//! The settings of a driver's trial: the contents of its `trial.toml`.
 
 use linux_driver_host::{Error, Result};
 use linux_driver_kernels::{Config, Kernel};
@@ -8,71 +8,75 @@ use serde::Deserialize;
 
 use crate::scenario::Scenario;
 
-/// How a driver is tried.
+/// The settings of a driver's trial.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Settings {
-    /// The devices that the machine gets, each as QEMU's `-device` takes it.
+    /// The devices of the machine, each in the syntax of QEMU's `-device`.
     pub devices: Vec<String>,
-    /// PCIe ports with hot plug that the machine gets, by their names: a device with `bus=NAME` is
-    /// behind one.
+    /// PCIe ports of the machine with hot plug, by name. A device with `bus=NAME` is behind that
+    /// port.
     pub ports: Vec<String>,
-    /// QEMU's `-machine`, where it is not `q35`.
+    /// QEMU's `-machine`. The default is `q35`.
     pub machine: Option<String>,
-    /// How many processors the machine has, where it is not two.
+    /// The number of processors. The default is two.
     pub smp: Option<u32>,
-    /// The machine's memory in MiB, where it is not 512.
+    /// The machine's memory in MiB. The default is 512.
     pub memory: Option<u32>,
     /// Further arguments for QEMU.
     pub qemu_args: Vec<String>,
-    /// Further parameters on the kernel's command line.
+    /// Further parameters for the kernel's command line.
     pub append: Vec<String>,
-    /// The IDs of the device that the driver is led through its life with, VENDOR:DEVICE in
-    /// hexadecimal digits. Without it, it is the first device that an alias of the module matches.
+    /// The IDs of the device with which the driver's life is tried: VENDOR:DEVICE, in hexadecimal
+    /// digits. Without this key, it is the first device that an alias of the module matches.
     pub pci_id: Option<String>,
-    /// Devices of `devices` that no driver is to bind, VENDOR:DEVICE: each other one has to be
-    /// bound once the driver is loaded.
+    /// Those of `devices` that need no driver, as VENDOR:DEVICE. Every other device must be bound
+    /// once the driver is loaded.
     pub leaves: Vec<String>,
-    /// The driver's name in `/sys/bus/BUS/drivers`, if it is not the module's. It stands for
-    /// `{driver}` in the file, and for the `driver` that a `bind` or `wait-bound` leaves out.
+    /// The driver's name in `/sys/bus/BUS/drivers`. The default is the name of the module. The name
+    /// replaces `{driver}` in the file, and is the default for the `driver` of `bind` and
+    /// `wait-bound`.
     pub driver: Option<String>,
-    /// What the driver must log when it is probed, or before the problem that is expected: steps
-    /// without an action.
+    /// Messages that the driver must log when it is probed, or before the expected problem. Each is
+    /// a step without an action.
     pub logs: Vec<Step>,
-    /// What it must log each time that its device is removed: steps without an action.
+    /// Messages that the driver must log each time that its device is removed. Each is a step
+    /// without an action.
     pub removed: Vec<Step>,
-    /// What the module must not be linked with: parts of symbols' names. It is not looked for where
-    /// KASAN is: a module tells KASAN of its globals, which keeps all that these refer to.
+    /// Parts of the names of symbols with which the module must not be linked. A kernel with KASAN
+    /// skips this check: a module registers its globals with KASAN, which keeps every symbol that
+    /// these refer to.
     pub without: Vec<String>,
-    /// Options without which the driver shows nothing, such as a detector of what it does wrong:
-    /// "KASAN" is CONFIG_KASAN. In a kernel that lacks one it is not tried.
+    /// Options without which the trial shows nothing, such as a detector of the driver's error.
+    /// "KASAN" is CONFIG_KASAN. In a kernel that lacks one, the driver is not tried.
     pub needs_config: Vec<String>,
-    /// Options with which it shows nothing.
+    /// Options with which the trial shows nothing. In a kernel that has one, the driver is not
+    /// tried.
     pub without_config: Vec<String>,
-    /// Steps while the device is bound, before it is removed for the first time.
+    /// Steps with the bound device, before it is removed for the first time.
     pub used: Vec<Step>,
     /// The steps of the driver's life, instead of the usual ones. The module is `/MODULE.ko` in the
     /// machine.
     pub steps: Vec<Step>,
-    /// Further trials, each in a machine of its own.
+    /// Further trials, each in its own machine.
     pub scenarios: Vec<Scenario>,
-    /// The folder of another driver that is tried in the same way, relative to the folder of this
-    /// one. All settings are then those of that folder, but for `driver`.
+    /// The folder of another driver that is tried in the same way, relative to this driver's
+    /// folder. All settings except `driver` then come from that folder.
     pub twin_of: Option<String>,
-    /// The driver is there to make trouble: a regular expression for the kernel message that says
-    /// so, with which the run has to end.
+    /// A regular expression for a kernel message that means trouble, and with which the run must
+    /// end. For drivers that misbehave on purpose.
     pub expect_problem: Option<String>,
-    /// A regular expression for a kernel message that has to come after that one, and before any
-    /// other problem.
+    /// A regular expression for a kernel message that must come after the expected problem, and
+    /// before any other problem.
     pub expect_after: Option<String>,
 }
 
-/// A file of the driver's folder, where there is one: messages that the driver must log, one a
-/// line, in this order.
+/// The name of an optional file in the driver's folder. It lists messages that the driver must log,
+/// one a line, in this order.
 pub const EXPECTED: &str = "expected.txt";
 
 impl Settings {
-    /// Makes the machine the one that the driver is tried in.
+    /// Applies the settings to the machine.
     pub fn apply(&self, machine: &mut Machine) {
         machine.devices.clone_from(&self.devices);
         machine.ports.clone_from(&self.ports);
@@ -85,11 +89,11 @@ impl Settings {
         machine.memory_mib = self.memory.unwrap_or(machine.memory_mib);
     }
 
-    /// Returns what the machine boots of a trial with these settings in this kernel.
+    /// Returns the boot of a trial with these settings in this kernel.
     ///
     /// # Errors
     ///
-    /// If the kernel has no image.
+    /// Fails if the kernel has no image.
     pub fn boot(&self, kernel: &Kernel) -> Result<Boot> {
         let mut machine = Machine::new(kernel.bootable()?);
         self.apply(&mut machine);
@@ -101,8 +105,8 @@ impl Settings {
         Ok(Boot::of(&machine, plan.asks_host()))
     }
 
-    /// Returns how long the steps may take at most, in seconds: a rough measure of how long they
-    /// do.
+    /// Returns the sum of the steps' time limits, in seconds. It is a rough measure of how long
+    /// they take.
     pub fn seconds(&self) -> u64 {
         let steps = self.steps.iter().chain(&self.used);
         steps.map(|step| step.timeout_s).sum()
@@ -125,8 +129,8 @@ impl Settings {
         .runs_programs()
     }
 
-    /// These settings for one of the scenarios: its steps, and its machine, which is the driver's
-    /// but for what the scenario says of it.
+    /// Returns the settings for one of the scenarios: its steps and its machine. The scenario
+    /// inherits the driver's machine, except for the keys that it sets itself.
     #[must_use]
     pub fn in_scenario(&self, scenario: &Scenario) -> Self {
         let scenario = scenario.clone();
@@ -146,7 +150,7 @@ impl Settings {
         }
     }
 
-    /// Has what is done again and again be done as often as its `torture` says.
+    /// Sets the number of rounds of each `repeat` to that of its `torture`.
     pub fn torture(&mut self) {
         let mut plan = Plan {
             steps: std::mem::take(&mut self.steps),
@@ -156,7 +160,7 @@ impl Settings {
         self.steps = plan.steps;
     }
 
-    /// The scenario of this name.
+    /// Returns the scenario of this name.
     pub fn scenario(&self, name: &str) -> Result<&Scenario> {
         let found = self.scenarios.iter().find(|scenario| scenario.name == name);
         found.ok_or_else(|| {
@@ -178,7 +182,7 @@ impl Settings {
         })
     }
 
-    /// The same for a kernel of this configuration.
+    /// Adapts the settings to a kernel with this configuration.
     #[must_use]
     pub fn on(mut self, config: &Config) -> Self {
         if config.is_set("CONFIG_KASAN_GENERIC") {
@@ -187,7 +191,8 @@ impl Settings {
         self
     }
 
-    /// Why the driver shows nothing in a kernel of this configuration, if that is so.
+    /// Returns the reason why the driver shows nothing in a kernel with this configuration, if
+    /// there is one.
     pub fn not_for(&self, config: &Config) -> Option<String> {
         let those = |names: &[String], is: bool| -> Vec<String> {
             let options = names.iter().map(|name| format!("CONFIG_{name}"));

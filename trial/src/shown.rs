@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a driver had to show in its trial.
+//! The checks of a driver's messages and symbols in its trial.
 
 use std::path::Path;
 
@@ -13,8 +13,8 @@ use crate::manifest::FILE;
 use crate::settings::{EXPECTED, Settings};
 use crate::steps::{LOADED, PROBED};
 
-/// Returns a row for each thing that the driver had to show besides what its steps expect, with the
-/// message that shows it.
+/// Returns a row for each check besides those of the steps. A row's detail is the message that
+/// passed the check.
 pub(crate) fn rows(
     source: &DriverCrate,
     settings: &Settings,
@@ -23,7 +23,7 @@ pub(crate) fn rows(
 ) -> Result<Vec<Row>> {
     let in_life = |step: &&StepResult| step.name == LOADED || step.name == PROBED;
     let messages: Vec<&str> = if settings.expect_problem.is_some() {
-        // What comes before a problem belongs to no step that ended.
+        // Messages before an expected problem belong to a step that did not end.
         report.console.iter().map(String::as_str).collect()
     } else {
         report

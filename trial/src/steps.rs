@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The steps of a driver's life: what is done with it if its manifest lists no steps.
+//! The steps of a driver's life: the default if its manifest lists no steps.
 
 use linux_driver_host::{Error, Result};
 use linux_driver_kbuild::DriverCrate;
@@ -7,15 +7,15 @@ use linux_driver_vm::{Action, Device, Step};
 
 use crate::settings::Settings;
 
-/// The names of the steps in which a driver shows what it has to.
+/// The names of the steps in which a driver must log its messages.
 pub(crate) const LOADED: &str = "loaded";
 pub(crate) const PROBED: &str = "probed";
-/// The name of the step in which the driver shows what it has to when its device is removed.
+/// The name of the step in which the driver must log its messages for the removal of its device.
 pub(crate) const REMOVED: &str = "removed";
 const REBOUND: &str = "bound again";
 const DEVICES_BOUND: &str = "each device is bound";
 
-/// The buses whose devices a module's aliases name, by the prefix of the aliases.
+/// The buses whose devices appear in a module's aliases, by the prefix of the aliases.
 const BUSES: [(&str, &str); 3] = [
     ("pci:", "pci"),
     ("platform:", "platform"),
@@ -47,12 +47,12 @@ pub(crate) fn module_path(source: &DriverCrate) -> String {
     format!("/{}.ko", source.module)
 }
 
-/// Returns the steps of a driver's life: those that its manifest lists, or else the usual ones.
-/// `aliases` are those of its module.
+/// Returns the steps of a driver's life: those of its manifest, or else the usual ones. `aliases`
+/// are those of its module.
 ///
 /// # Errors
 ///
-/// If the manifest names a device that none can be.
+/// Fails if the manifest names a device in the wrong form.
 pub(crate) fn of(
     source: &DriverCrate,
     settings: &Settings,
@@ -72,7 +72,7 @@ pub(crate) fn of(
     }
 }
 
-/// What the usual steps of a life follow from.
+/// The input from which the usual steps of a life are made.
 struct Steps<'a> {
     source: &'a DriverCrate,
     settings: &'a Settings,
@@ -80,7 +80,7 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    /// Returns the device to which the driver is bound, if the machine was given any.
+    /// Returns the device to which the driver is bound, if the machine has devices.
     fn device(&self) -> Result<Option<Device>> {
         match &self.settings.pci_id {
             Some(id) => self.of_id("pci-id", id).map(Some),
@@ -172,7 +172,7 @@ impl Steps<'_> {
         Ok(steps)
     }
 
-    /// Returns the steps for a module without a device of its own.
+    /// Returns the steps for a module without a device.
     fn without_device(&self) -> Result<Vec<Step>> {
         let mut steps = vec![Step::new(
             LOADED,

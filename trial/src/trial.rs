@@ -20,7 +20,7 @@ use crate::programs::Programs;
 use crate::settings::Settings;
 use crate::{shown, steps};
 
-/// How many times as long a step may take in a kernel that checks each access to memory.
+/// The factor for time limits in a kernel that checks each access to memory.
 const KASAN_SLOWS: u64 = 4;
 
 /// Adds a search for leaks to the plan, unless the plan ends the machine or expects a problem.
@@ -43,38 +43,38 @@ fn file(path: &str, source: &Path) -> GuestFile {
     }
 }
 
-/// How a plan is run in a machine: as [`linux_driver_vm::run`] does.
+/// The function that runs a plan in a machine, such as [`linux_driver_vm::run`].
 type Run<'a> = dyn Fn(&Machine, &Plan, &Path, &mut dyn FnMut(&StepResult)) -> Result<Report> + 'a;
 
 /// A driver to try.
 pub struct Trial<'a> {
     /// The driver's source.
     pub source: &'a DriverCrate,
-    /// How it is tried.
+    /// The settings of the trial.
     pub settings: &'a Settings,
-    /// Its module, built for the kernel of the trial.
+    /// The module, built for the kernel of the trial.
     pub ko: &'a Path,
 }
 
 impl Trial<'_> {
     /// Boots the kernel, runs the trial's steps and returns the report.
     ///
-    /// `time_limit` ends a machine that hangs. The time by which steps may take longer than usual
-    /// is added to it.
+    /// `time_limit` ends a machine that hangs. It is extended by the time by which steps may take
+    /// longer than usual.
     ///
     /// # Errors
     ///
-    /// If the kernel has no image, QEMU does not start, or the manifest names something that cannot
-    /// be. What the driver or the kernel does wrong is no error: the report says so.
+    /// Fails if the kernel has no image, QEMU does not start, or the manifest asks for something
+    /// impossible. Errors of the driver or the kernel are in the report instead.
     pub fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
         self.live_by(kernel, programs, time_limit, &linux_driver_vm::run)
     }
 
-    /// Does the same as [`live`](Self::live), from a saved boot where there is one.
+    /// Does the same as [`live`](Self::live), from a saved boot if there is one.
     ///
     /// # Errors
     ///
-    /// As for [`live`](Self::live).
+    /// Fails in the same cases as [`live`](Self::live).
     pub fn live_from(
         &self,
         boots: &Boots,
@@ -163,7 +163,7 @@ impl Trial<'_> {
         }
         rows.extend(left_out.map(Row::left_out));
         rows.append(&mut shown);
-        // A run that is meant to end in a problem ends in the middle of a step.
+        // A run that ends in an expected problem ends during a step.
         if self.settings.expect_problem.is_some() {
             rows.retain(|row| row.ok || !report.steps.iter().any(|step| step.name == row.name));
         }

@@ -17,8 +17,8 @@ use crate::sys;
 const SLAB: &str = "/sys/kernel/debug/failslab";
 /// The folder with the settings for failures of pages (`FAIL_PAGE_ALLOC`).
 const PAGES: &str = "/sys/kernel/debug/fail_page_alloc";
-/// Where pages fail: the memory for coherent DMA. Elsewhere they mostly are what caches take in at
-/// any moment, the spared ones too.
+/// The function inside which pages fail: it allocates the memory for coherent DMA. Elsewhere a page
+/// mostly refills a cache at a random moment, and the spared caches would fail too.
 const PAGES_OF: &str = "dma_direct_alloc";
 
 /// Repeats the action with its 1st, 2nd, 3rd … allocation failing, until none fails any more.
