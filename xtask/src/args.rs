@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Arguments that several commands take: which kernel, which driver, whether to install.
+//! Arguments that several commands share: the choice of kernel and driver, and `--install`.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,10 +13,10 @@ use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 
 use crate::needs;
 
-/// The driver that is meant in the folder of this repository where none is named.
+/// The default driver in the folder of this repository.
 const DEFAULT_DRIVER: &str = "edu";
 
-/// Which kernel.
+/// The choice of a kernel.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct KernelArgs {
     /// The kernel, by its name in `cargo xtask kernels`, or `running` [default: the catalogue's]
@@ -27,7 +27,7 @@ pub(crate) struct KernelArgs {
     pub(crate) kdir: Option<PathBuf>,
 }
 
-/// Which driver.
+/// The choice of a driver.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct DriverArgs {
     /// The driver: a crate of the workspace, or a folder of samples/ or tests/c-drivers/ with a
@@ -43,7 +43,7 @@ pub(crate) struct DriverArgs {
     pub(crate) features: Vec<String>,
 }
 
-/// Whether the system may be changed.
+/// The permission to change the system.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct InstallArgs {
     /// Install what is missing with the system's package manager
@@ -61,16 +61,16 @@ impl InstallArgs {
     }
 }
 
-/// The checkout that this program was compiled in. In a copy of it cargo compiles the program anew,
-/// by the variable.
+/// The checkout in which this program was compiled. In a copy of the checkout, the variable makes
+/// cargo compile the program again.
 const COMPILED_IN: (&str, Option<&str>) = (
     env!("CARGO_MANIFEST_DIR"),
     option_env!("LINUX_DRIVER_CHECKOUT"),
 );
-/// The checkout that this program works with, once it was found.
+/// The checkout with which this program works, once it is found.
 static WORKSPACE: OnceLock<PathBuf> = OnceLock::new();
 
-/// The folder of this workspace.
+/// Returns the folder of this workspace.
 pub(crate) fn workspace() -> PathBuf {
     let found = WORKSPACE.get().map(PathBuf::as_path);
     let compiled = Path::new(COMPILED_IN.0);
@@ -79,8 +79,8 @@ pub(crate) fn workspace() -> PathBuf {
         .to_owned()
 }
 
-/// Finds the folder of this workspace. To be called first: whatever this program does, it does with
-/// files of it.
+/// Finds the folder of this workspace. Must be called first, because every command uses files of
+/// the workspace.
 pub(crate) fn find_workspace() -> Result<()> {
     let compiled = Path::new(COMPILED_IN.0);
     let dir = workspace_of(
@@ -91,7 +91,8 @@ pub(crate) fn find_workspace() -> Result<()> {
     Ok(())
 }
 
-/// The workspace in whose target folder the program `exe` is; else the one that it was compiled in.
+/// Returns the workspace whose target folder contains the program `exe`, or else the one in which
+/// it was compiled.
 fn workspace_of(exe: Option<&Path>, compiled: &Path) -> Result<PathBuf> {
     let is_workspace = |dir: &Path| {
         let parts = [
@@ -123,12 +124,12 @@ fn workspace_of(exe: Option<&Path>, compiled: &Path) -> Result<PathBuf> {
     ))
 }
 
-/// The manifest of this workspace.
+/// Returns the path of this workspace's manifest.
 pub(crate) fn manifest() -> PathBuf {
     workspace().join("Cargo.toml")
 }
 
-/// An error for a kernel that is built here: its ABI is nobody's.
+/// Rejects a kernel that is built here, because nobody else uses its ABI.
 pub(crate) fn must_be_stock(spec: &KernelSpec) -> Result<()> {
     let Some(fragment) = &spec.config else {
         return Ok(());
@@ -144,13 +145,13 @@ pub(crate) fn must_be_stock(spec: &KernelSpec) -> Result<()> {
     ))
 }
 
-/// The kernels that are known by name.
+/// Returns the kernels that are known by name.
 pub(crate) fn catalogue() -> Result<Catalogue> {
     Catalogue::read(&workspace().join("headers/kernels.toml"))
 }
 
 impl KernelArgs {
-    /// A kernel by its name.
+    /// Chooses a kernel by its name.
     pub(crate) fn named(name: &str) -> Self {
         Self {
             kernel: Some(name.to_owned()),
@@ -158,7 +159,8 @@ impl KernelArgs {
         }
     }
 
-    /// The kernel, fetched if need be, and all on the system that building for it takes.
+    /// Returns the kernel. Fetches it if necessary, and requires the system's packages for
+    /// building.
     pub(crate) fn kernel(&self, cache: &Cache, install: Install) -> Result<Kernel> {
         if let Some(dir) = &self.kdir {
             packages::require(&needs::to_build(None), install)?;
@@ -171,14 +173,14 @@ impl KernelArgs {
             return Kernel::running().map(noted);
         }
         let spec = catalogue.get(name)?;
-        // What a kernel is built here with is needed once.
+        // The packages to build a kernel here are needed only the first time.
         let is_built = !spec.is_stock() && acquire::fetched(cache, spec).is_some();
         packages::require(&needs::to_build((!is_built).then_some(spec)), install)?;
         acquire::fetch(cache, spec).map(noted)
     }
 }
 
-/// The same kernel, once what is to be known about it has been said.
+/// Prints the note about a kernel, if there is one, and returns the kernel.
 fn noted(kernel: Kernel) -> Kernel {
     if let Some(note) = &kernel.note {
         linux_driver_host::progress::say(&format!("note: {}: {note}", kernel.name));
@@ -187,8 +189,9 @@ fn noted(kernel: Kernel) -> Kernel {
 }
 
 impl DriverArgs {
-    /// The driver's source: the one that is named, or the one in whose folder this is run. In the
-    /// folder of this repository, and in those that only hold others, it is `edu`.
+    /// Returns the driver's source: the named driver, or the one whose folder contains the current
+    /// folder. The default is `edu` in the folder of this repository and in its folders that only
+    /// hold drivers.
     pub(crate) fn source(&self) -> Result<DriverCrate> {
         let source = match (&self.manifest_path, &self.package) {
             (Some(manifest), package) => DriverCrate::find(manifest, package.as_deref())?,
@@ -198,7 +201,7 @@ impl DriverArgs {
         Ok(source.with_features(&self.features))
     }
 
-    /// A driver of the workspace in which this is run, or of this one.
+    /// Returns a driver of the workspace around the current folder, or else of this one.
     fn named(package: &str) -> Result<DriverCrate> {
         let here = current_dir()?;
         let manifest = here
@@ -210,7 +213,7 @@ impl DriverArgs {
         of_here.map_or_else(|| DriverCrate::find(&self::manifest(), Some(package)), Ok)
     }
 
-    /// The driver in whose folder `dir` is.
+    /// Returns the driver whose folder contains `dir`.
     fn at_hand(dir: &Path, workspace: &Path) -> Result<DriverCrate> {
         let workspace = workspace
             .canonicalize()
@@ -237,14 +240,14 @@ impl DriverArgs {
     }
 }
 
-/// The file that makes a folder that of a crate.
+/// The file that marks the folder of a crate.
 const MANIFEST: &str = "Cargo.toml";
 
 fn current_dir() -> Result<PathBuf> {
     std::env::current_dir().map_err(|e| Error::io(Path::new("."), "find", &e))
 }
 
-/// A builder for this kernel.
+/// Returns a builder for this kernel.
 pub(crate) fn builder(cache: &Cache, kernel: &Kernel, install: Install) -> Result<Builder> {
     let kbuild = Kbuild::of(kernel)?;
     Ok(Builder::new(cache.clone(), kbuild, install))
@@ -278,10 +281,10 @@ mod tests {
         let of = |exe: &Path| workspace_of(Some(exe), &old);
         assert_eq!(of(&old.join("target/debug/xtask")).unwrap(), old);
         assert_eq!(of(&copy.join("target/debug/xtask")).unwrap(), copy);
-        // It was installed.
+        // The program was installed elsewhere.
         let installed = dir.path().join("bin/xtask");
         assert_eq!(of(&installed).unwrap(), old);
-        // What it was installed from is gone.
+        // The checkout from which it was installed is gone.
         fs::remove_file(old.join("sys/needed.toml")).unwrap();
         let error = of(&installed).unwrap_err().to_string();
         assert!(
@@ -290,7 +293,7 @@ mod tests {
         );
     }
 
-    /// A copy of the checkout, with its target folder, must not work in the old one.
+    /// Checks that a copy of the checkout, with its target folder, does not work in the old one.
     #[test]
     fn what_has_a_path_compiled_in_is_compiled_anew_in_a_copy() {
         let compiled = COMPILED_IN.1.map(Path::new);

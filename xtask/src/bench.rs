@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask bench`: what is measured, on the machine at hand. `build` measures building, on
-//! what `copies` makes of the samples, `driver` what the drivers do in a machine, `abi` the
-//! comparison of kernels; `figures` makes medians and ratios of it.
+//! `cargo xtask bench`: measurements on this machine. `build` measures builds, with the copies of
+//! the samples that `copies` makes. `driver` measures the drivers in a machine, and `abi` the
+//! comparison of kernels. `figures` computes medians and ratios.
 
 mod abi;
 mod build;

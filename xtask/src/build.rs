@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// One JSON document on standard output.
+/// Prints one JSON document on standard output.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document).map_err(|e| {
         linux_driver_host::Error::new("--json", "to write the document", e, "report this")

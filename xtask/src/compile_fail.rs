@@ -86,7 +86,7 @@ pub(crate) fn try_all(
         let missing = || Some("it was not compiled".to_owned());
         results.entry(file).or_insert_with(missing);
     }
-    // `ui_test` returns an error if a test fails, and for nothing else that is known.
+    // `ui_test` returns an error if a test fails. No other cause is known.
     if let Err(error) = ended
         && results.values().all(Option::is_none)
     {
@@ -104,7 +104,7 @@ pub(crate) fn try_all(
 fn command(rustc: &Command) -> CommandBuilder {
     let mut command = CommandBuilder::cmd(rustc.get_program());
     command.args = rustc.get_args().map(OsStr::to_owned).collect();
-    // cargo would name the crate, as an argument and in the environment.
+    // cargo would give the crate's name, as an argument and in the environment.
     for argument in [
         "--crate-name=driver",
         "--crate-type=rlib",
@@ -157,8 +157,8 @@ struct Expansion {
 }
 
 impl Diagnostic {
-    /// Returns where in `file` the error is: its own location there, or that of the macro call
-    /// which expands to it. The notes are not asked: rustc adds them only at times.
+    /// Returns the location of the error in `file`: its own location, or that of the macro call
+    /// that expands to it. Ignores notes, because rustc does not always print them.
     fn location(&self, file: &Path) -> Option<&Location> {
         let primary = self.spans.iter().filter(|span| span.is_primary);
         let others = self.spans.iter().filter(|span| !span.is_primary);
@@ -198,7 +198,7 @@ fn diagnostics(file: &Path, stderr: &[u8]) -> Diagnostics {
             level if level.starts_with("error") => Level::Ice,
             _ => continue,
         };
-        // rustc's last line, a sum.
+        // The last line of rustc's output is a summary.
         if diagnostic.message.starts_with("aborting due to ") {
             continue;
         }
@@ -265,7 +265,7 @@ impl StatusEmitter for Results {
 }
 
 impl Summary for Results {
-    /// Is called for each failure, those that are no file's own included: a panic of `ui_test`.
+    /// Records each failure, including one that belongs to no file: a panic of `ui_test`.
     fn test_failure(&mut self, status: &dyn TestStatus, errors: &Vec<ui_test::Error>) {
         let mut results = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let described = results.get(status.path()).is_some_and(Option::is_some);
@@ -275,7 +275,7 @@ impl Summary for Results {
     }
 }
 
-/// A file, of which `ui_test` reports the result.
+/// A file whose result `ui_test` reports.
 struct File {
     results: Results,
     path: PathBuf,
@@ -318,7 +318,7 @@ impl TestStatus for File {
     }
 }
 
-/// Returns what went wrong in a test, as text for people.
+/// Describes the failure of a test, as text for people.
 fn described(errored: &Errored) -> String {
     let mut text = String::new();
     for error in &errored.errors {

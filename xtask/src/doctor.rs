@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     list.rows
         .push(vec!["cache".to_owned(), cache.root().display().to_string()]);
     output::text(aligned(&list.rows));
-    // A tree whose compiler or programs are missing is an error of its own.
+    // A build tree without its compiler or programs is an error in itself.
     if let Some(dir) = &args.kernel.kdir {
         Kernel::of_tree(dir)?;
     } else if args.kernel.kernel.as_deref() == Some(RUNNING) {
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
 }
 
 impl Args {
-    /// What the kernel that is meant takes.
+    /// Returns the needs of the chosen kernel.
     fn needs(&self, cache: &Cache, catalogue: &Catalogue) -> Result<Vec<Need>> {
         let name = self
             .kernel
@@ -75,24 +75,25 @@ impl Args {
     }
 }
 
-/// What building for a kernel of the catalogue takes. What one is built here with is needed once.
+/// Returns the needs of building for a kernel of the catalogue. The packages to build a kernel here
+/// are needed only the first time.
 pub(crate) fn of_kernel(cache: &Cache, spec: &KernelSpec) -> Vec<Need> {
     let is_built = !spec.is_stock() && acquire::fetched(cache, spec).is_some();
     needs::to_build((!is_built).then_some(spec))
 }
 
-/// A list of what is there and what is missing.
+/// A list of present and missing things.
 #[derive(Default)]
 pub(crate) struct List {
-    /// Each with whether it is there, what it is, and what for.
+    /// The rows of the list: `ok`, `missing` or `-`, the thing, and the reason why it is needed.
     pub(crate) rows: Vec<Vec<String>>,
-    /// The packages of what is missing.
+    /// The packages of the missing things.
     pub(crate) missing: Vec<&'static str>,
     known: Vec<&'static str>,
 }
 
 impl List {
-    /// Adds what counts, each thing once.
+    /// Adds things that count as missing if they are. Adds each thing once.
     pub(crate) fn add(&mut self, needs: &[Need]) {
         for need in needs {
             if self.known.contains(&need.what) {
@@ -132,7 +133,7 @@ impl List {
         Ok(())
     }
 
-    /// Adds what is missing for other kernels of the catalogue. It does not count.
+    /// Adds the things that are missing for other kernels of the catalogue. They do not count.
     fn add_of_others(&mut self, cache: &Cache, catalogue: &Catalogue) {
         let mut others: Vec<(Need, Vec<&str>)> = Vec::new();
         for spec in catalogue.specs() {

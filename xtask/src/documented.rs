@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Each command that documentation, help, messages and CI name is one that this program takes.
+//! Checks the commands in documentation, help, messages and CI: this program must accept each of
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,13 +11,14 @@ use clap::{CommandFactory, Parser};
 use super::Cli;
 use crate::args::workspace;
 
-/// How a command starts, wherever it is named.
+/// The start of a command, wherever it is named.
 const START: &str = "cargo xtask ";
 
-/// Programs of others that documentation calls.
+/// Programs of other projects that the documentation calls.
 const OTHERS: [&str; 2] = ["dmesg | rustfilt", "objdump "];
 
-/// The words of the command at the start of a text, as a shell splits them: up to what ends it.
+/// Splits the command at the start of a text into words, as a shell does. Stops at the command's
+/// end.
 fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote, mut begun, mut inside) = (String::new(), None, false, 0_u32);
@@ -25,7 +27,7 @@ fn words(text: &str) -> Vec<String> {
         match (quote, c) {
             (Some(open), _) if c == open => quote = None,
             (Some(_), _) => word.push(c),
-            // What another command prints is a word, or a part of one.
+            // The output of another command is a word, or a part of one.
             (None, '$') if chars.next_if_eq(&'(').is_some() => (inside, begun) = (inside + 1, true),
             (None, ')') if inside > 0 => inside -= 1,
             (None, _) if inside > 0 => word.push(c),
@@ -48,14 +50,14 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// A message as a format string has it, with a name for each thing that is filled in; nothing where
-/// that is the command.
+/// Returns the message of a format string, with `NAME` for each inserted value. Returns `None` if
+/// the inserted value is the command itself.
 fn filled_in(format: &str) -> Option<String> {
     let mut text = String::new();
     let mut rest = format;
     while let Some((before, after)) = rest.split_once('{') {
         text += before;
-        // Behind a word, it is all that may follow, with the space before it.
+        // A value right after a word may be empty, or start with a space.
         if text.is_empty() || text.ends_with(' ') {
             text += "NAME";
         }
@@ -65,8 +67,8 @@ fn filled_in(format: &str) -> Option<String> {
     (!text.starts_with("NAME") && text != "COMMAND").then_some(text)
 }
 
-/// What is wrong with the command, if anything is. In running text, what it is about can be left
-/// out.
+/// Returns the error in the command, if there is one. If `whole` is not set, the command is part of
+/// a sentence and may lack its arguments.
 fn wrong(command: &str, whole: bool) -> Option<String> {
     let all = std::iter::once("xtask".to_owned()).chain(words(command));
     let error = Cli::try_parse_from(all).err()?;
@@ -83,7 +85,7 @@ fn wrong(command: &str, whole: bool) -> Option<String> {
     }
 }
 
-/// Asserts that all of these are commands, and that there are so many at least.
+/// Asserts that all of these commands are accepted, and that there are at least this many.
 #[track_caller]
 fn all_are_taken(commands: &[(String, bool)], at_least: usize) {
     let wrong: Vec<String> = (commands.iter())
@@ -97,7 +99,7 @@ fn all_are_taken(commands: &[(String, bool)], at_least: usize) {
     );
 }
 
-/// What follows each start of a command in a text.
+/// Returns the text after each start of a command.
 fn after_start(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(START)
         .map(|(at, _)| &text[at + START.len()..])
@@ -107,7 +109,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The files below a folder whose names end so.
+/// Finds the files below a folder whose names have this extension.
 fn files(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();
@@ -156,7 +158,7 @@ fn documentation_names_commands_that_there_are() {
     .map(|file| root.join(file))
     .into();
     files(&root.join("docs/src"), "md", &mut documents);
-    // What `--help` prints is checked as it is.
+    // This page is the output of `--help`, which is checked directly.
     documents.retain(|path| !path.ends_with("reference/command-line.md"));
     for path in documents {
         let (text, file) = (read(&path), path.display());
@@ -186,7 +188,7 @@ fn documentation_names_commands_that_there_are() {
 fn help_gives_examples_that_work() {
     fn collect(command: &clap::Command, commands: &mut Vec<(String, bool)>) {
         let Some(help) = command.get_after_help() else {
-            // One that has commands of its own has its examples there.
+            // A command with subcommands has its examples there.
             assert!(
                 command.has_subcommands(),
                 "{} has no example",
@@ -243,7 +245,7 @@ fn messages_name_commands_that_there_are() {
     all_are_taken(&commands, 40);
 }
 
-/// Every job of CI runs commands that a person can run.
+/// Checks that every command in the jobs of CI exists, so that a person can run it too.
 #[test]
 fn ci_runs_commands_that_there_are() {
     let files = [".github/workflows/CI.yml", ".ci/run"];

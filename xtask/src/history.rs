@@ -234,7 +234,7 @@ pub(crate) fn add_kernel(fetched: &linux_driver_kernels::Kernel) -> Result<()> {
     )
 }
 
-/// Adds one kernel and writes the history, so that it stays if a later one fails.
+/// Adds one kernel and writes the history, so that the kernel is kept if a later one fails.
 fn add_one(
     dir: &Path,
     scope: &Scope,

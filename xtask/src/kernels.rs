@@ -31,7 +31,8 @@ struct Row {
     release: String,
     arch: String,
     compiler: String,
-    /// Whether it comes built, as its users run it: one whose ABI is of interest.
+    /// `true` if the kernel comes prebuilt, as its users run it. Only the ABI of such a kernel
+    /// matters.
     stock: bool,
     fetched: bool,
     build_tree: Option<PathBuf>,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The command line of linux-driver: `cargo xtask COMMAND`. One file a command; what they share is
-//! in `args`.
+//! The command line of linux-driver: `cargo xtask COMMAND`. Each command has its own file. `args`
+//! holds the shared arguments.
 //!
-//! Exit codes: 0 all went well, 1 the driver or the kernel failed, 2 it could not be tried.
+//! Exit codes: 0 if all went well, 1 if the driver or the kernel failed, 2 if it could not be
+//! tried.
 
-// `linux_driver_host::output` does not panic where nobody reads.
+// `linux_driver_host::output` does not panic when the reader is gone.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
@@ -62,14 +63,14 @@ enum Command {
     Explain(explain::Args),
 }
 
-/// What a command came to, when it could be tried.
+/// The outcome of a command that could be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// All went well.
     Good,
-    /// The driver or the kernel failed, and that was said.
+    /// The driver or the kernel failed, and the command has printed the failure.
     Bad,
-    /// It could not be found out, and that was said.
+    /// The result is unknown, and the command has printed the reason.
     NotTried,
 }
 
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         Err(error) => {
             output::error_line(format_args!("error: {error}"));
             match (process::signalled(), error.blame()) {
-                // Whatever failed then, the signal is why.
+                // The signal is the cause of every later error.
                 (Some(signal), _) => process::end_by(signal),
                 (None, Blame::Driver) => ExitCode::from(1),
                 (None, _) => ExitCode::from(2),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What has to be on the system, by what for.
+//! The things that the system must have, by purpose.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,8 @@ use linux_driver_host::packages::Need;
 use linux_driver_host::process;
 use linux_driver_kernels::{self as kernels, KernelSpec};
 
-/// To build drivers for a kernel: one of the catalogue, or one whose tree is there.
+/// Returns the needs of building drivers for a kernel of the catalogue, or for one with a build
+/// tree.
 pub(crate) fn to_build(spec: Option<&KernelSpec>) -> Vec<Need> {
     let mut needs = kernels::needs::of_kernel(spec);
     needs.push(Need {
@@ -19,17 +20,17 @@ pub(crate) fn to_build(spec: Option<&KernelSpec>) -> Vec<Need> {
     needs
 }
 
-/// Any that is known to read the headers of these kernels; Debian's name without a number is not in
-/// each release.
+/// The packages of libclang. Each version is known to read the headers of these kernels. Debian's
+/// package without a version does not exist in every release.
 const LIBCLANG: &str = "libclang1 | libclang1-19 | libclang1-22 | libclang1-21 | libclang1-23 | libclang1-20 | libclang1-18 | \
                         libclang1-17 | libclang1-16 | libclang1-15 | libclang1-14";
 
-/// To boot kernels.
+/// Returns the needs of booting kernels.
 pub(crate) fn to_boot() -> Vec<Need> {
     linux_driver_vm::needs()
 }
 
-/// What the tests need beyond building and booting.
+/// Returns the needs of the tests beyond building and booting.
 pub(crate) fn to_test() -> Vec<Need> {
     vec![
         pahole(),
@@ -62,7 +63,7 @@ pub(crate) fn to_test() -> Vec<Need> {
     ]
 }
 
-/// What check-abi is compared with.
+/// Returns the need for pahole, with which check-abi is compared.
 pub(crate) fn pahole() -> Need {
     Need {
         what: "pahole",
@@ -72,7 +73,7 @@ pub(crate) fn pahole() -> Need {
     }
 }
 
-/// Whether bindgen will find a libclang: in LIBCLANG_PATH or among the system's libraries.
+/// Returns whether bindgen will find a libclang: in LIBCLANG_PATH or among the system's libraries.
 fn has_libclang() -> bool {
     let mut dirs: Vec<PathBuf> = std::env::var_os("LIBCLANG_PATH")
         .map(PathBuf::from)

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     packages::require(&needs::to_boot(), install)?;
     let kernel = args.kernel.kernel(&cache, install)?;
-    // Before minutes of building.
+    // Check this before a build that takes minutes.
     kernel.bootable()?;
     let config = kernel.tree()?.config;
     settings = settings.on(&config);

@@ -113,7 +113,7 @@ struct Snapshot {
     abi: String,
     /// `snapshot.toml`
     origin: String,
-    /// Whether there are constants, without which no bindings are made of it.
+    /// `true` if the snapshot has constants. Without them, no bindings can be made from it.
     has_constants: bool,
 }
 

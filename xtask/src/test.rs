@@ -68,24 +68,24 @@ enum Part {
     Drivers,
 }
 
-/// How long a boot and steps of the usual length may take: this only ends a machine that hangs.
+/// The time limit for a boot and steps of the usual length. It only ends a machine that hangs.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 
-/// What was passed and what failed.
+/// The counts of passed and failed tests.
 #[derive(Default)]
 struct Count {
     passed: usize,
     not_tried: usize,
     failed: Vec<String>,
-    /// How long each trial of a driver took, beside others.
+    /// The time that each trial took. Other trials ran at the same time.
     trials: Vec<Took>,
-    /// Why boots of machines could not be saved.
+    /// The reasons why boots of machines could not be saved.
     boots_not_saved: Vec<String>,
-    /// What was wrong in boots that went well the second time.
+    /// The errors of boots that succeeded on the second attempt.
     boots_again: Vec<String>,
 }
 
-/// How long a driver's life, or a scenario of it, took in a kernel.
+/// The time that a driver's life, or a scenario of it, took in a kernel.
 struct Took {
     name: String,
     kernel: String,
@@ -93,13 +93,14 @@ struct Took {
 }
 
 impl Count {
-    /// Says why a test is none for this kernel. It counts as neither passed nor failed.
+    /// Prints why a test does not apply to this kernel. The test counts as neither passed nor
+    /// failed.
     fn not_for(&mut self, name: &str, why: &str) {
         output::line(format_args!("-       {name}: not for this kernel: {why}"));
         self.not_tried += 1;
     }
 
-    /// Counts a test, and says how it went. `wrong` is what went wrong, if anything did.
+    /// Counts a test, and prints its result. `wrong` is the error, if there is one.
     fn add(&mut self, name: String, wrong: Option<String>) {
         match wrong {
             None => {
@@ -113,15 +114,14 @@ impl Count {
         }
     }
 
-    /// Counts a trial of a driver, and what it took.
+    /// Counts a trial of a driver, with its time.
     fn add_trial(&mut self, took: Took, wrong: Option<String>) {
         self.add(took.name.clone(), wrong);
         self.trials.push(took);
     }
 }
 
-/// Returns lines that say where the time of the trials went: the sum for each kernel, and the ten
-/// that took longest.
+/// Returns lines about the time of the trials: the sum for each kernel, and the ten longest trials.
 fn times(trials: &mut [Took]) -> String {
     let mut kernels: Vec<(&str, Duration, usize)> = Vec::new();
     for took in trials.iter() {
@@ -166,8 +166,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let wanted = |part| args.wants(part);
     let mut count = Count::default();
     let mut took = Vec::new();
-    // The crates' tests wait for much: a lock of cargo's, a download, a single long test. So
-    // drivers are tried in that time. What they print is shown when they have ended, in one piece.
+    // The crates' tests wait a lot: for cargo's lock, for a download, for a single long test. So
+    // the trials run at the same time. The output of the tests is printed in one piece after the
+    // trials.
     let beside = wanted(Part::Crates) && wanted(Part::Drivers);
     if wanted(Part::CompileFail) {
         let start = Instant::now();
@@ -247,9 +248,10 @@ impl Args {
         self.only.is_none_or(|only| only == part)
     }
 
-    /// The kernels to test in, by name: those named, or all of the catalogue, its default first.
+    /// Returns the names of the kernels to test in: those given, or all of the catalogue, with its
+    /// default first.
     fn names(&self, catalogue: &Catalogue) -> Vec<String> {
-        // A kernel that is built here takes its time, and only drivers are tried on it.
+        // A kernel that is built here takes long to build, and only the trials use it.
         let drivers = self.wants(Part::Drivers);
         let mut names: Vec<String> = if self.kernel.is_empty() {
             let all = catalogue.specs().filter(|spec| drivers || spec.is_stock());
@@ -261,7 +263,7 @@ impl Args {
         names
     }
 
-    /// The kernels to test in.
+    /// Returns the kernels to test in.
     fn kernels(&self, cache: &Cache, install: Install) -> Result<Vec<Kernel>> {
         let names = self.names(&catalogue()?);
         names
@@ -270,7 +272,7 @@ impl Args {
             .collect()
     }
 
-    /// What has to be on the system for these tests, and for no others.
+    /// Returns the needs of the chosen tests.
     fn needs(&self, cache: &Cache) -> Result<Vec<Need>> {
         let catalogue = catalogue()?;
         let mut needs = Vec::new();
@@ -288,7 +290,7 @@ impl Args {
         Ok(needs)
     }
 
-    /// The drivers to try.
+    /// Returns the drivers to try.
     fn drivers(&self) -> Result<Vec<(DriverCrate, Settings)>> {
         let sources = DriverCrate::all(&manifest())?;
         let known: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
@@ -313,8 +315,8 @@ impl Args {
     }
 }
 
-/// Prints what would be tried, in its order, and what is there of what it needs. Reaches for no
-/// network and runs nothing.
+/// Prints the tests in their order, and which of their needs are present. Uses no network and runs
+/// no test.
 fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
     let catalogue = catalogue()?;
     let needs = args.needs(cache)?;
@@ -369,14 +371,14 @@ fn list(args: &Args, cache: &Cache) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// What a driver's life, or a scenario of it, is called in a kernel.
+/// Returns the name of a driver's life, or of a scenario of it, in a kernel.
 fn name_of(source: &DriverCrate, scenario: Option<&str>, kernel: &str) -> String {
     let what = scenario.map(|name| format!(": {name}")).unwrap_or_default();
     format!("{}{what} in {kernel}", source.name)
 }
 
-/// What turns on the tests that need kernels, and those that need a browser or pahole. Plain
-/// `cargo test` passes without any of these; here no test is left out.
+/// The features that enable the tests that need kernels, a browser or pahole. Plain `cargo test`
+/// leaves these tests out; this command runs all of them.
 const FEATURES: [&str; 5] = [
     "linux-driver-abi/browser",
     "linux-driver-abi/pahole",
@@ -385,9 +387,9 @@ const FEATURES: [&str; 5] = [
     "xtask/kernels",
 ];
 
-/// `cargo test` over the whole workspace, with what its tests need to know of kernels.
+/// Runs `cargo test` over the whole workspace, with variables that name the kernels for its tests.
 ///
-/// What it prints goes into `printed`, or is shown at once if there is no such file.
+/// The output goes to the file `printed`. Without that file, it is shown at once.
 fn crates(
     kernels: &[Kernel],
     cache: &Cache,
@@ -425,7 +427,7 @@ fn crates(
     cargo
         .env("LINUX_DRIVER_KERNEL_DIR", &prepared.dir)
         .env("LINUX_DRIVER_TEST_IMAGES", images(&mut kernels.iter()))
-        // The image of a stock kernel holds its type information too.
+        // The image of a stock kernel contains its type information too.
         .env(
             "LINUX_DRIVER_TEST_BTF",
             images(&mut kernels.iter().filter(is_stock)),
@@ -445,7 +447,7 @@ fn crates(
     Ok((!status.success()).then(|| format!("see above; to run them again:\n{line}")))
 }
 
-/// Returns what was written to a file, which may be no text.
+/// Returns the contents of a file, which may not be valid UTF-8.
 fn text_of(mut file: &File) -> Result<String> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))
@@ -473,7 +475,7 @@ fn must_not_compile(
     process::check_interrupted()
 }
 
-/// How many processors there are.
+/// Returns the number of processors.
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -486,7 +488,7 @@ fn drivers(
     count: &mut Count,
 ) -> Result<()> {
     let drivers = args.drivers()?;
-    // Each in a machine of its own: the life, and each scenario.
+    // The life and each scenario get their own machine.
     let all_trials = |settings: &Settings| {
         let mut all = vec![(None, settings.clone())];
         for scenario in &settings.scenarios {
@@ -498,8 +500,8 @@ fn drivers(
         all
     };
     let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
-    // Modules are built while others are tried. A machine keeps one processor busy, but for the
-    // time that it waits: another uses that.
+    // Modules are built while trials run. A machine keeps one processor busy, except while it
+    // waits. One more machine uses that time.
     let machines = processors() + 1;
     let queue = Queue::new();
     let boots = Boots::new()?;
@@ -580,7 +582,7 @@ fn drivers(
     })
 }
 
-/// A module that was built, to be tried in a kernel.
+/// A built module that is to be tried in a kernel.
 struct Try<'a> {
     name: String,
     source: &'a DriverCrate,
@@ -591,7 +593,7 @@ struct Try<'a> {
 }
 
 impl Try<'_> {
-    /// What goes wrong when it is tried, if anything does.
+    /// Tries the module. Returns the failure, if there is one.
     fn wrong(&self, boots: &Boots, programs: &Programs) -> Option<String> {
         let trial = Trial {
             source: self.source,

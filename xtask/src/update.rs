@@ -165,7 +165,7 @@ fn pinned(text: &str, spec: &KernelSpec) -> Result<String, String> {
     Ok(document.to_string())
 }
 
-/// Returns the changes in headers/, including new files. The repository's index is not changed.
+/// Returns the changes in headers/, including new files. Does not change the repository's index.
 fn patch() -> Result<String> {
     let dir = workspace();
     let temp = fs::tempdir()?;

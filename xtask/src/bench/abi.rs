@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask bench abi`.
 //!
-//! Whole processes are measured, this program beside pahole, in turns.
+//! Measures whole processes: this program and pahole, in turn.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,17 +44,17 @@ struct Document<'a> {
     figures: &'a [Figure],
 }
 
-/// What the ratios are to be at most.
+/// The highest ratios that reach the targets.
 mod target {
-    /// Two kernels, beside one `pahole -C pci_driver`.
+    /// The comparison of two kernels, beside one `pahole -C pci_driver`.
     pub(super) const TWO: f64 = 0.5;
-    /// The history, beside one `pahole -C pci_driver`.
+    /// The comparison of the whole history, beside one `pahole -C pci_driver`.
     pub(super) const HISTORY: f64 = 1.0;
-    /// All kernels beside half of them: in proportion, and a tenth for noise.
+    /// The comparison of all kernels, beside half of them: in proportion, and a tenth for noise.
     pub(super) const LINEAR: f64 = 2.2;
 }
 
-/// The kernels that are compared.
+/// The kernels to compare.
 const KERNELS: [&str; 2] = ["debian-6.12", "debian-7.2"];
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
@@ -150,7 +150,7 @@ impl Runs<'_> {
         }
         let program = std::env::current_exe().unwrap_or_else(|_| "cargo-xtask".into());
         let mut command = Command::new(program);
-        // As a user calls it: the report is text.
+        // A user reads the report as text.
         command.arg("check-abi");
         match number {
             1 => command
@@ -166,7 +166,7 @@ impl Runs<'_> {
     }
 }
 
-/// How long the command takes. That it finds drift is no failure.
+/// Returns the duration of the command. Drift does not count as a failure.
 fn timed(command: &mut Command) -> Result<f64> {
     let start = Instant::now();
     let output = process::output(command)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask bench build`.
 //!
-//! What is compared is measured in one run and in turns, so that a machine that is busy with other
-//! things is so for both.
+//! Values that are compared with each other are measured in the same run and in turn. So a busy
+//! machine slows down both.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,22 +67,22 @@ struct Document<'a> {
     modules: &'a Sizes,
 }
 
-/// The modules, as built from the samples as they are.
+/// The sizes of the modules, built from the unchanged samples.
 #[derive(Serialize)]
 struct Sizes {
     edu: LoadedSize,
     edu_c: LoadedSize,
 }
 
-/// What the ratios are to be at most.
+/// The highest ratios that reach the targets.
 mod target {
-    /// All of a cold build, beside `core` alone.
+    /// A whole cold build, beside the build of `core` alone.
     pub(super) const EVERYTHING: f64 = 3.0;
-    /// A warm rebuild, beside the one of the twin in C.
+    /// A warm rebuild, beside that of the twin in C.
     pub(super) const REBUILD: f64 = 1.5;
     /// `cargo xtask run`, beside the boot of the bare kernel.
     pub(super) const RUN: f64 = 2.0;
-    /// The module's size, beside the one of the twin in C.
+    /// The module's size, beside that of the twin in C.
     pub(super) const SIZE: f64 = 1.5;
 }
 
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     let target = arch::target(&kernel.tree()?)?;
     fetch_crates(&rust.manifest, &toolchain, target.triple)?;
     let source = DriverCrate::find(&rust.manifest, None)?;
-    // What the user's cache is to have before anything warm is measured.
+    // Fill the user's cache before the warm measurements.
     sysroot(&cache, &toolchain, &target)?;
     if let Language::Rust { sys, .. } = &source.language {
         builder(&cache, &kernel, install)?.prepared(sys)?;
@@ -158,7 +158,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Has cargo download what the copy depends on: no measured build is to wait for the network.
+/// Makes cargo download the dependencies of the copy, so that no measured build waits for the
+/// network.
 fn fetch_crates(manifest: &Path, toolchain: &Toolchain, triple: &str) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["fetch", "--quiet", "--target", triple]);
@@ -179,14 +180,14 @@ struct Bench<'a> {
     kernel: &'a Kernel,
     kbuild: Kbuild,
     target: Target,
-    /// Where all is built.
+    /// The folder of all builds.
     dir: PathBuf,
     /// The copy of the sample.
     source: DriverCrate,
 }
 
 impl Bench<'_> {
-    /// The sample's module and the twin, built once.
+    /// Builds the sample's module and the twin once.
     fn first(&self) -> Result<(Vec<Figure>, PathBuf, CCopy)> {
         let _step = self.step("first builds", 1, 1);
         let said = process::run(&mut self.build_command())?;
@@ -195,12 +196,12 @@ impl Bench<'_> {
         Ok((Vec::new(), module(&said)?, c))
     }
 
-    /// How often each warm build, boot and run is measured.
+    /// Returns the number of measurements of each warm build, boot and run.
     fn rounds(&self) -> u32 {
         if self.args.quick { 1 } else { self.args.rounds }
     }
 
-    /// The cold builds, the sample's module and the twin.
+    /// Measures the cold builds. Returns the sample's module and the twin too.
     fn cold(&self) -> Result<(Vec<Figure>, PathBuf, CCopy)> {
         let (mut core, mut all, mut sample, mut plain) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -242,7 +243,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Rebuilds with one line changed.
+    /// Measures rebuilds after a change of one line.
     fn warm(&self, mut rust: RustCopy, mut c: CCopy) -> Result<[Figure; 2]> {
         let (mut sample, mut plain) = (Vec::new(), Vec::new());
         for round in 1..=self.rounds() {
@@ -258,7 +259,7 @@ impl Bench<'_> {
         Ok([sample, plain])
     }
 
-    /// `cargo xtask run` with all built, and the boot of the bare kernel.
+    /// Measures `cargo xtask run` with everything built, and the boot of the bare kernel.
     fn runs(&self, image: &Path) -> Result<[Figure; 2]> {
         let mut run = self.xtask("run");
         {
@@ -296,7 +297,7 @@ impl Bench<'_> {
         Ok([run, boot])
     }
 
-    /// `cargo xtask build` of the copy, as a user calls it.
+    /// Returns the command `cargo xtask build` for the copy, as a user calls it.
     fn build_command(&self) -> Command {
         let mut command = self.xtask("build");
         command
@@ -306,7 +307,7 @@ impl Bench<'_> {
         command
     }
 
-    /// This program with another command, for the same kernel.
+    /// Returns a call of this program with another command, for the same kernel.
     fn xtask(&self, command: &str) -> Command {
         let program = std::env::current_exe().unwrap_or_else(|_| "cargo-xtask".into());
         let mut xtask = Command::new(program);
@@ -346,7 +347,7 @@ impl Sizes {
     }
 }
 
-/// How long `work` takes, and what comes of it.
+/// Returns the duration of `work`, and its result.
 fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Time, T)> {
     let (start, cpu) = (Instant::now(), cpu_seconds()?);
     let made = work()?;
@@ -357,12 +358,12 @@ fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(Time, T)> {
     Ok((time, made))
 }
 
-/// How long this process and its children that ended have been on a processor.
+/// Returns the processor time of this process and of its children that have ended, in seconds.
 fn cpu_seconds() -> Result<f64> {
     let path = Path::new("/proc/self/stat");
     let text = fs::read_to_string(path)?;
-    // proc_pid_stat(5): after the program's name come a letter, ten numbers, and then utime, stime,
-    // cutime and cstime in hundredths of a second.
+    // proc_pid_stat(5): after the program's name come a letter and ten numbers. Then come utime,
+    // stime, cutime and cstime, in hundredths of a second.
     let fields = text
         .rsplit_once(") ")
         .map_or("", |(_, fields)| fields)
@@ -375,7 +376,7 @@ fn cpu_seconds() -> Result<f64> {
     Ok(ticks.iter().sum::<f64>() / 100.0)
 }
 
-/// The module's path, as `cargo xtask build` prints it.
+/// Returns the module's path from the output of `cargo xtask build`.
 fn module(said: &str) -> Result<PathBuf> {
     said.lines().last().map(PathBuf::from).ok_or_else(|| {
         Error::new(
@@ -387,7 +388,7 @@ fn module(said: &str) -> Result<PathBuf> {
     })
 }
 
-/// Removes a folder if it is there.
+/// Removes a folder if it exists.
 fn remove(dir: &Path) -> Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir, "remove", &e)),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Copies of the sample and of its twin in C, in which a line can be changed: the checkout stays as
-//! it is.
+//! Copies of the sample and of its twin in C. The benchmark changes a line in a copy, and not in
+//! the checkout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use toml::{Table, Value};
 
 use crate::args::workspace;
 
-/// The text of a log message that stands once in the sample and once in its twin: the line that is
-/// changed.
+/// The text of a log message in the line to change. The text appears once in the sample and once in
+/// its twin.
 const MARK: &str = "edu device, removed";
 
-/// The sample as a crate of its own, as a user's would be.
+/// A copy of the sample as a separate crate, as a user would have it.
 pub(super) struct RustCopy {
     pub(super) manifest: PathBuf,
     source: Changing,
 }
 
-/// The twin: a folder with a Kbuild file.
+/// A copy of the twin: a folder with a Kbuild file.
 pub(super) struct CCopy {
     pub(super) dir: PathBuf,
     pub(super) ko: PathBuf,
@@ -35,12 +35,12 @@ struct Changing {
 }
 
 impl RustCopy {
-    /// Copies the sample into the folder `dir`, which is made.
+    /// Copies the sample into the new folder `dir`.
     pub(super) fn new(dir: &Path) -> Result<Self> {
         let root = workspace();
         let sample = root.join("samples/edu");
         copy_all(&sample, dir)?;
-        // The same versions of all dependencies.
+        // Use the same versions of all dependencies.
         copy(&root.join("Cargo.lock"), dir)?;
         let manifest = dir.join("Cargo.toml");
         write(&manifest, &manifest_of(&root, &sample)?)?;
@@ -57,7 +57,7 @@ impl RustCopy {
 }
 
 impl CCopy {
-    /// Copies the twin into the folder `dir`, which is made.
+    /// Copies the twin into the new folder `dir`.
     pub(super) fn new(dir: &Path) -> Result<Self> {
         let twin = workspace().join("samples/edu-c");
         make(dir)?;
@@ -106,8 +106,8 @@ impl Changing {
     }
 }
 
-/// The manifest of the copy, which belongs to no workspace but its own: the sample's, with what it
-/// takes from the workspace written out.
+/// Returns the manifest of the copy, which is a separate workspace. It is the sample's manifest,
+/// with the values that the sample inherits from its workspace.
 fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
     let path = sample.join("Cargo.toml");
     let parsed = |path: &Path| -> Result<Table> {
@@ -164,13 +164,13 @@ fn manifest_of(root: &Path, sample: &Path) -> Result<String> {
         .map_err(|e| Error::new(path.display(), "to write a copy of it", e, "report this"))
 }
 
-/// Whether a value of a manifest is the workspace's.
+/// Returns whether a value of a manifest is inherited from the workspace.
 fn is_inherited(value: &Value) -> bool {
     value.get("workspace").and_then(Value::as_bool) == Some(true)
 }
 
-/// Makes what was taken from the workspace a value of its own: a dependency can say more about it,
-/// its features add up.
+/// Replaces an inherited value by its own copy. If a dependency has further keys, they are kept,
+/// and its features are added to the inherited ones.
 fn inherit(value: &mut Value, whole: &Value) {
     let Value::Table(own) = std::mem::replace(value, whole.clone()) else {
         return;
@@ -190,7 +190,7 @@ fn inherit(value: &mut Value, whole: &Value) {
     }
 }
 
-/// Copies a folder with all that is in it.
+/// Copies a folder with all its contents.
 fn copy_all(from: &Path, to: &Path) -> Result<()> {
     make(to)?;
     for entry in fs::read_dir(from).map_err(|e| Error::io(from, "read", &e))? {
@@ -259,8 +259,8 @@ mod tests {
         }
     }
 
-    /// What cargo understands of a package: its dependencies, its features, and what is said of how
-    /// it is tried.
+    /// Returns cargo's view of a package: its dependencies, its features, and its metadata about
+    /// the trial.
     fn understood(manifest: &Path) -> serde_json::Value {
         let output = Command::new(env!("CARGO"))
             .args([

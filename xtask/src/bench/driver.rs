@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `cargo xtask bench driver`.
 //!
-//! The machine counts instructions instead of time (QEMU's `-icount shift=0`: one a nanosecond), so
-//! that a busy host changes nothing. Both drivers run in one boot, in turn; and again with the
-//! other one first, since a driver's place in the lists of the driver core makes a difference too.
+//! The machine counts instructions instead of time (QEMU's `-icount shift=0`: one instruction a
+//! nanosecond), so a busy host does not affect the result. Both drivers run in one boot, in turn. A
+//! second boot runs them in the other order, because the position in the driver core's lists
+//! matters too.
 
 use std::path::{Path, PathBuf};
 
@@ -59,30 +60,30 @@ struct Document<'a> {
     figures: &'a [Figure],
 }
 
-/// What the ratios are to be at most.
+/// The highest values that reach the targets.
 mod target {
-    /// What is done with a device, beside the twin in C.
+    /// An operation on a device, beside the twin in C.
     pub(super) const OPERATION: f64 = 1.02;
-    /// Loading the module with a device there, beside the twin in C.
+    /// Loading the module while its device is present, beside the twin in C.
     pub(super) const LOAD: f64 = 1.05;
-    /// The module's size, beside the one of the twin in C.
+    /// The module's size, beside that of the twin in C.
     pub(super) const SIZE: f64 = 1.25;
-    /// Heap allocations a bound device.
+    /// The number of heap allocations for a bound device.
     pub(super) const ALLOCATIONS: f64 = 1.0;
-    /// Heap allocations by which a driver is registered.
+    /// The number of heap allocations for the registration of a driver.
     pub(super) const REGISTERING: f64 = 0.0;
     /// The largest stack frame, in bytes.
     pub(super) const FRAME: f64 = 1024.0;
 }
 
-/// A driver: its module, and how its device file's name starts.
+/// A driver: its module, and the start of its device file's name.
 struct Driver {
     name: &'static str,
     prefix: &'static str,
     ko: PathBuf,
 }
 
-/// What the guest prints of a driver: the instructions of each round.
+/// The guest's output about a driver: the instructions of each round.
 #[derive(Deserialize)]
 struct Measured {
     driver: String,
@@ -137,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     figures.extend(bench.operations([&rust, &c], "")?);
     if !args.quick {
         figures.extend(bench.operations([&c, &rust], "")?);
-        // What formatting takes is the kernel's own, and hides what differs.
+        // Formatting is the kernel's own code, and hides the difference between the drivers.
         let [rust, c] = built(&["quiet".to_owned()])?;
         for order in [[&rust, &c], [&c, &rust]] {
             figures.extend(bench.operations(order, ", without lines in the log")?);
@@ -174,7 +175,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// What both drivers take for each operation, in a boot of its own. `how` says how they were
+    /// Measures each operation of both drivers in one boot. `how` describes how the drivers were
     /// built.
     fn operations(&self, order: [&Driver; 2], how: &str) -> Result<Vec<Figure>> {
         let [first, second] = order;
@@ -213,7 +214,7 @@ impl Bench<'_> {
         Ok(figures)
     }
 
-    /// How often the module's code takes memory from the heap while it binds a device.
+    /// Counts the heap allocations of the module's code while it binds a device.
     fn allocations(&self, driver: &Driver) -> Result<Figure> {
         let _step = Progress::start(format!(
             "allocations of {} in {}",
@@ -238,7 +239,7 @@ impl Bench<'_> {
         self.count(driver, &["edu"], before, bind, "a bind")
     }
 
-    /// The same while it registers its driver, where there is no device.
+    /// Counts the heap allocations while the module registers its driver, without a device.
     fn registering(&self, driver: &Driver) -> Result<Figure> {
         let _step = Progress::start(format!(
             "allocations of {}, registering, in {}",
@@ -247,7 +248,7 @@ impl Bench<'_> {
         self.count(driver, &[], Vec::new(), driver.load(), "a registration")
     }
 
-    /// Counts the allocations of the module's code in what is done after `before`.
+    /// Counts the allocations of the module's code during `action`, which runs after `before`.
     fn count(
         &self,
         driver: &Driver,
@@ -268,7 +269,7 @@ impl Bench<'_> {
         ));
         let report = self.boot(&[driver], devices, steps)?;
         let said = detail(&report, "counted")?;
-        // What the action itself said may come before.
+        // The text of the action itself may come before.
         let count = said
             .split_once(" allocations")
             .and_then(|(before, _)| before.rsplit(' ').next()?.parse::<u32>().ok())
@@ -284,7 +285,7 @@ impl Bench<'_> {
         Ok(Figure::new(what, Unit::Count, vec![f64::from(count)]))
     }
 
-    /// Boots a machine that counts instructions, with these drivers' modules.
+    /// Boots a machine that counts instructions, with the modules of these drivers.
     fn boot(&self, drivers: &[&Driver], devices: &[&str], steps: Vec<Step>) -> Result<Report> {
         let mut machine = Machine::new(self.image);
         machine.devices = devices.iter().map(|&device| device.to_owned()).collect();
@@ -322,7 +323,7 @@ impl Driver {
     }
 }
 
-/// What a step said that passed.
+/// Returns the detail of a step that passed.
 fn detail<'a>(report: &'a Report, name: &str) -> Result<&'a str> {
     let step = report.steps.iter().find(|step| step.name == name);
     match step {

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Figures: each a median of what was measured, beside another one that was measured in the same
-//! run.
+//! Figures. Each is the median of measured values, and can have a ratio to another figure of the
+//! same run.
 
 use linux_driver_host::table::aligned;
 use serde::Serialize;
 
-/// What is counted.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Unit {
     Seconds,
     Bytes,
     Instructions,
-    /// Of what the figure names itself.
+    /// The unit that the figure's name gives.
     Count,
 }
 
-/// How long something took.
+/// A measured duration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Time {
-    /// On the clock.
+    /// The time on the clock, in seconds.
     pub(super) wall: f64,
-    /// On the processors, of this process and all that it started.
+    /// The time on the processors, in seconds, of this process and all processes that it started.
     pub(super) cpu: f64,
 }
 
-/// One thing that was measured.
+/// A measured figure.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Figure {
     what: String,
@@ -34,7 +34,7 @@ pub(super) struct Figure {
     median: f64,
     min: f64,
     max: f64,
-    /// The median of the seconds on the processors: it tells slow code from a busy machine.
+    /// The median of the processor time, in seconds. It tells slow code from a busy machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub(super) struct Figure {
     limit: Option<Limit>,
 }
 
-/// What a figure is to be at most by itself.
+/// The highest value of a figure that reaches its target.
 #[derive(Debug, Clone, Serialize)]
 struct Limit {
     target: f64,
@@ -55,7 +55,7 @@ struct Limit {
 struct Beside {
     what: String,
     ratio: f64,
-    /// What the ratio is to be at most.
+    /// The highest ratio that reaches the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,7 +63,7 @@ struct Beside {
 }
 
 impl Figure {
-    /// The figure for these values, of which there has to be one at least.
+    /// Makes the figure for these values. There must be at least one.
     pub(super) fn new(what: impl Into<String>, unit: Unit, values: Vec<f64>) -> Self {
         let (min, median, max) = middle(&values);
         Self {
@@ -79,14 +79,14 @@ impl Figure {
         }
     }
 
-    /// The same figure under another name.
+    /// Renames the figure.
     #[must_use]
     pub(super) fn renamed(mut self, what: &str) -> Self {
         self.what = what.to_owned();
         self
     }
 
-    /// The figure for these times, of which there has to be one at least.
+    /// Makes the figure for these times. There must be at least one.
     pub(super) fn of_times(what: impl Into<String>, times: &[Time]) -> Self {
         let cpu: Vec<f64> = times.iter().map(|time| time.cpu).collect();
         let wall = times.iter().map(|time| time.wall).collect();
@@ -96,7 +96,7 @@ impl Figure {
         }
     }
 
-    /// The figure with its ratio to `other`, and what that is to be at most if there is a target.
+    /// Adds the ratio to `other`, with the highest ratio that reaches the target if there is one.
     #[must_use]
     pub(super) fn beside(mut self, other: &Self, target: Option<f64>) -> Self {
         let ratio = self.median / other.median;
@@ -110,7 +110,7 @@ impl Figure {
         self
     }
 
-    /// The figure with what its median is to be at most.
+    /// Adds the highest median that reaches the target.
     #[must_use]
     pub(super) fn at_most(mut self, target: f64) -> Self {
         self.limit = Some(Limit {
@@ -122,7 +122,7 @@ impl Figure {
 
     fn text(&self, value: f64) -> String {
         match self.unit {
-            // Two digits say nothing of a hundredth of a second.
+            // Two decimals are too few for values below a second.
             Unit::Seconds if self.max < 1.0 => format!("{value:.4}"),
             Unit::Seconds => format!("{value:.2}"),
             Unit::Bytes | Unit::Instructions | Unit::Count => format!("{value:.0}"),
@@ -149,7 +149,8 @@ impl Figure {
                 .target
                 .map_or_else(String::new, |target| format!("at most {target}"));
             let reached = beside.reached.map_or("", word);
-            // A driver's target is a few hundredths more than the twin's.
+            // The target for a driver exceeds the twin's value by only a few hundredths, so two
+            // decimals are too few.
             let digits = if self.unit == Unit::Instructions {
                 3
             } else {
@@ -171,12 +172,12 @@ impl Figure {
     }
 }
 
-/// Whether a target is reached, in a word.
+/// Returns one word that says whether a target is reached.
 fn word(reached: bool) -> &'static str {
     if reached { "yes" } else { "NO" }
 }
 
-/// The smallest, the median and the largest.
+/// Returns the smallest value, the median and the largest value.
 fn middle(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -190,7 +191,7 @@ fn middle(values: &[f64]) -> (f64, f64, f64) {
     (at(0), median, at(last))
 }
 
-/// The figures as a table.
+/// Formats the figures as a table.
 pub(super) fn as_text(figures: &[Figure]) -> String {
     let head = [
         "WHAT",

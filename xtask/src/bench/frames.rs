@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How much of the stack a module's functions take, read off their machine code as `objdump`
-//! (binutils) shows it.
+//! The stack use of a module's functions, from the machine code that `objdump` (binutils) prints.
 
 use std::path::Path;
 use std::process::Command;
 
 use linux_driver_host::{Error, Result, process};
 
-/// The largest frame of a module's functions.
+/// The function of a module with the largest stack frame.
 pub(super) struct Frame {
     pub(super) function: String,
     pub(super) bytes: u32,
@@ -29,7 +28,8 @@ pub(super) fn largest(ko: &Path) -> Result<Frame> {
     })
 }
 
-/// A frame is what is pushed and what is subtracted from the stack pointer.
+/// Returns the largest frame in a listing. A frame is the sum of the bytes that the function pushes
+/// and those that it subtracts from the stack pointer.
 fn of_listing(listing: &str) -> Option<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     for line in listing.lines() {
@@ -50,7 +50,7 @@ fn of_listing(listing: &str) -> Option<Frame> {
     frames.into_iter().max_by_key(|frame| frame.bytes)
 }
 
-/// What an instruction takes of the stack.
+/// Returns the number of bytes that an instruction takes from the stack.
 fn taken(instruction: &str) -> u32 {
     let mut words = instruction.split_whitespace();
     match (words.next(), words.next()) {

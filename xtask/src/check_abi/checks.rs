@@ -85,7 +85,8 @@ pub(super) fn beside(
     ))
 }
 
-/// How many pieces of work each worker gets, if there are enough. The last pieces are then short.
+/// The number of pieces of work for each worker, if there are enough. The last pieces are then
+/// short.
 const PIECES: usize = 4;
 
 /// Divides the items into pieces of work for this many workers. Neighbours stay together.
@@ -104,7 +105,7 @@ pub(super) fn steps(
     scope: Option<&BTreeSet<AbiPart>>,
 ) -> Result<Vec<Comparison>> {
     let history = book.history()?;
-    // One worker takes neighbours, because one kernel is changed into the next by applying the
+    // One worker takes neighbouring kernels. It gets from one kernel to the next by applying the
     // differences.
     let checks = at_once(jobs, &pieces(steps, jobs), |piece| {
         Ok(history.compare(piece, usage, scope))
@@ -112,7 +113,7 @@ pub(super) fn steps(
     Ok(checks.into_iter().flatten().collect())
 }
 
-/// Compares the bindings with the kernel that they are for.
+/// Compares the bindings with the kernel for which they were made.
 pub(super) fn bindings(
     book: &Book,
     subject: &Subject,
@@ -146,7 +147,7 @@ pub(super) fn bindings(
     }
 }
 
-/// Compares all three descriptions: rustc's, the headers', the kernel's.
+/// Compares all three descriptions: those of rustc, of the headers and of the kernel.
 fn of_kernel(
     book: &Book,
     name: &str,
@@ -173,7 +174,7 @@ fn of_kernel(
     ))
 }
 
-/// Compares without the kernel: rustc's layout of the snapshot, and the snapshot's record of the
+/// Compares without the kernel: rustc's layout of the snapshot with the snapshot's record of the
 /// kernel.
 fn of_snapshot(book: &Book, name: &str, usage: &Usage) -> Result<Comparison> {
     let abi = snapshot(name)?;

@@ -110,8 +110,8 @@ fn location(needed: &str, check: &Comparison, finding: &Finding) -> Option<sarif
     })
 }
 
-/// Returns the line of `sys/needed.toml` that lists a name; for a field, also the line of a field
-/// that contains it, or of its type.
+/// Returns the line of `sys/needed.toml` that lists a name. For a field, this may also be the line
+/// of a field that contains it, or the line of its type.
 fn line_of(needed: &str, name: &str) -> Option<usize> {
     let (of, field) = name.split_once('.').unwrap_or((name, ""));
     let field = field

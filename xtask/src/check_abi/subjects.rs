@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The kernels that a command names, and what is known of each without building anything.
+//! The kernels that a command names, and their known facts without any build.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -117,14 +117,14 @@ impl Book {
         })
     }
 
-    /// Returns what the bindings need. The first call reads it.
+    /// Returns the names that the bindings need. The first call reads them.
     pub(super) fn needed(&self) -> Result<&Needed> {
         read_once(&self.needed, || {
             Needed::read(&workspace().join("sys/needed.toml"))
         })
     }
 
-    /// Returns what the bindings need, and what the history watches in addition.
+    /// Returns the names that the bindings need, and those that the history watches in addition.
     fn scope(&self) -> Result<Scope> {
         let watched = Watched::read(&workspace().join("headers/watched.toml"))?;
         Ok(watched.scope(self.needed()?))
@@ -215,8 +215,8 @@ impl Book {
         }
     }
 
-    /// Returns the kernel to compare with, if none was named and no bindings can be made: the
-    /// default kernel, which the bindings are for.
+    /// Returns the kernel to compare with, if none was named and no bindings can be made. It is the
+    /// default kernel, for which the bindings are made.
     pub(super) fn stand_in(&self, subjects: &[Subject]) -> Option<&str> {
         let bare = |subject: &Subject| match subject {
             Subject::File(_) => true,
@@ -302,16 +302,16 @@ impl Book {
                 symbols: true,
                 ..Says::TYPES
             },
-            // The contents of a record tell what it was made from. The running kernel may have
-            // headers or not.
+            // The contents of a record show its source. The running kernel may or may not have
+            // headers.
             Subject::File(file) if is_record(file) => Says::of(abi),
             Subject::Running => Says::of(abi),
             Subject::File(_) => Says::TYPES,
         })
     }
 
-    /// Returns the snapshot of a kernel of the catalogue, with what the history watches in
-    /// addition.
+    /// Returns the snapshot of a kernel of the catalogue, with the names that the history watches
+    /// in addition.
     fn of_catalogue(&self, spec: &KernelSpec) -> Result<Abi> {
         let mut abi = snapshot(&spec.name)?;
         let history = self.history()?;
@@ -337,7 +337,7 @@ impl Book {
             for (name, symbol) in known.symbols {
                 abi.symbols.entry(name).or_insert(symbol);
             }
-            // A snapshot knows more about functions than BTF: which ones are in a header.
+            // A snapshot also knows which functions are in a header. BTF does not.
             let of_snapshot = |abi: &Abi, key: &str| match key.split_once(' ') {
                 Some(("function", name)) => abi.functions.contains_key(name),
                 Some(("type", name)) => abi.types.contains_key(name),
@@ -399,7 +399,7 @@ pub(super) fn running_release() -> String {
     release.trim().to_owned()
 }
 
-/// Tells if the file is an `abi.json`, and not a kernel.
+/// Returns whether the file is an `abi.json`, and not a kernel.
 pub(super) fn is_record(file: &Path) -> bool {
     file.extension()
         .is_some_and(|extension| extension == "json")

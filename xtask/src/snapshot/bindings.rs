@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `bindings.rs` of a snapshot: what bindgen makes of it, for machines without libclang.
+//! `bindings.rs` of a snapshot: the output of bindgen, for machines without libclang.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::place;
 use super::write::{BINDINGS, HEADER};
 use crate::args::{manifest, workspace};
 
-/// The first lines of the file. The hash of what it was made of follows.
+/// The first lines of the file. The hash of the input follows.
 const HEAD: &str = "\
 // SPDX-License-Identifier: GPL-2.0-only
 // Written by `cargo xtask snapshot`: do not edit. bindgen made it of kernel.h, of sys/c and of
@@ -24,12 +24,12 @@ pub(super) fn stored(name: &str) -> Option<String> {
     fs::read_to_string(place(name).join(BINDINGS)).ok()
 }
 
-/// Writes the bindings of the snapshot of this name. `before` are those that it had: they stay if
-/// they were made of the same input, because each libclang prints a little differently.
+/// Writes the bindings of the snapshot of this name. `before` are its previous bindings. They are
+/// kept if the input is the same, because each libclang prints a little differently.
 ///
 /// # Errors
 ///
-/// There is no libclang, or the bindings cannot be made.
+/// Fails if there is no libclang, or if bindgen cannot make the bindings.
 pub(super) fn write(name: &str, before: Option<&str>) -> Result<PathBuf> {
     let path = place(name).join(BINDINGS);
     let hash = hash(&place(name))?;
@@ -62,7 +62,7 @@ pub(super) fn write(name: &str, before: Option<&str>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Returns the workspace, with the bindings of this snapshot.
+/// Returns the workspace with the bindings of this snapshot.
 pub(super) fn of_snapshot(name: &str) -> Workspace {
     Workspace {
         manifest: manifest(),
@@ -71,12 +71,12 @@ pub(super) fn of_snapshot(name: &str) -> Workspace {
     }
 }
 
-/// Returns the hash of what stored bindings were made of; `None` if bindgen just made them.
+/// Returns the hash of the input of stored bindings, or `None` for fresh output of bindgen.
 fn made_of(text: &str) -> Option<&str> {
     text.strip_prefix(HEAD)?.lines().next()
 }
 
-/// Returns the hash of what bindings of the snapshot in `dir` are made of.
+/// Returns the hash of the input for the bindings of the snapshot in `dir`.
 fn hash(dir: &Path) -> Result<String> {
     let read = |path: PathBuf| linux_driver_host::fs::read_to_string(&path);
     let sys = workspace().join("sys");
@@ -94,7 +94,7 @@ fn hash(dir: &Path) -> Result<String> {
         .collect())
 }
 
-/// Takes the comments out of C, and the empty lines.
+/// Removes the comments and the empty lines from C code.
 fn without_comments(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;

@@ -23,7 +23,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Asks the kernel's own compiler.
+    /// Reads the facts with the kernel's own compiler.
     pub(super) fn read(cache: &Cache, kernel: &Kernel, needed: &Needed) -> Result<Self> {
         let tree = kernel.tree()?;
         let symvers = Symvers::read(&tree.symvers())?;
@@ -46,7 +46,7 @@ impl Facts {
     ///
     /// # Errors
     ///
-    /// The headers belong to another kernel.
+    /// Fails if the headers belong to another kernel.
     pub(super) fn with(&self, mut abi: Abi, needed: &Needed, kernel: &Kernel) -> Result<Abi> {
         let differences = self.differences(&abi);
         if !differences.is_empty() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `cargo xtask snapshot --usage`: finds out what the code uses of a kernel. This decides what
+//! `cargo xtask snapshot --usage`: records which parts of a kernel the code uses. This decides what
 //! drift means for the code.
 
 use linux_driver_abi::Usage;
@@ -11,10 +11,10 @@ use super::bindings::of_snapshot;
 use crate::Outcome;
 use crate::args::{catalogue, manifest, workspace};
 
-/// The file that records it.
+/// The file with the record.
 const FILE: &str = "headers/usage.json";
 
-/// Writes what the safe layer and the samples use of the kernel of this snapshot.
+/// Writes which parts of the snapshot's kernel the safe layer and the samples use.
 pub(super) fn write(kernel: Option<&str>) -> Result<Outcome> {
     let catalogue = catalogue()?;
     let usage = of_samples(kernel.unwrap_or(catalogue.default_name()))?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The writer of a snapshot's folder. The folder is replaced as a whole, or stays as it was.
+//! The writer of a snapshot's folder. It replaces the whole folder, or leaves it unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ fn put(whole: &Path, dir: &Path) -> Result<()> {
     if fs::symlink_metadata(dir).is_ok() {
         match renameat_with(CWD, whole, CWD, dir, RenameFlags::EXCHANGE) {
             Ok(()) => return Ok(()),
-            // Not every file system can exchange two folders. Then it takes two steps.
+            // Not every file system can exchange two folders. In that case, this takes two steps.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 let old: PathBuf = whole.with_file_name("old");
                 fs::rename(dir, &old).map_err(|e| Error::io(dir, "write", &e))?;

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The trials that wait for a machine.
+//! The queue of trials that wait for a machine.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use linux_driver_vm::Readiness;
 
-/// How often a thread looks again whose trials all wait for a boot.
+/// The interval between checks of a thread whose trials all wait for a boot.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// A queue that each thread takes the most useful trial from.
+/// A queue from which each thread takes the most useful trial.
 pub(super) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
     changed: Condvar,
 }
 
 struct Waiting<T> {
-    /// Each with a rough measure of how long it takes.
+    /// The trials, each with a rough measure of how long it takes.
     trials: Vec<(u64, T)>,
-    /// Whether no more will come.
+    /// `true` if no more trials will come.
     closed: bool,
 }
 
-/// Closes a queue when it goes, so that the threads end.
+/// Closes a queue when it is dropped, so that the threads end.
 pub(super) struct Closing<'a, T>(pub(super) &'a Queue<T>);
 
 impl<T> Drop for Closing<'_, T> {
@@ -52,15 +52,15 @@ impl<T> Queue<T> {
         self.changed.notify_one();
     }
 
-    /// Takes the next trial: of those that can start at once the longest, or else one that boots a
-    /// machine for others too. Returns `None` when there are no more.
+    /// Takes the longest of the trials that can start at once. If there are none, takes one that
+    /// boots a machine for other trials too. Returns `None` if there are no more trials.
     pub(super) fn next(&self, readiness: impl Fn(&T) -> Readiness) -> Option<T> {
         let mut waiting = self.lock();
         loop {
             let of = |wanted: Readiness| {
                 let trials = waiting.trials.iter().enumerate();
                 let those = trials.filter(|(_, (_, trial))| readiness(trial) == wanted);
-                // Of equally long ones, the first.
+                // Of several trials with the same length, this takes the first.
                 those
                     .min_by_key(|(_, (seconds, _))| std::cmp::Reverse(*seconds))
                     .map(|(number, _)| number)
@@ -99,7 +99,7 @@ mod tests {
         }
         assert_eq!(order, [5, 1, 8]);
         drop(closing);
-        // One that waits is not forgotten when the queue is closed.
+        // The queue still returns a waiting trial after it is closed.
         assert!(queue.next(|_| Readiness::Ready).is_some());
         assert!(queue.next(|_| Readiness::Ready).is_none());
     }
