@@ -11,8 +11,10 @@ use crate::Device;
 use crate::protocol::GUEST_PATH;
 use crate::wrong::{among, regex, wrong};
 
-/// The action of a step. `keys` reads and writes it: the first field of each variant has the name
-/// of the variant, since that key names the action and holds the object of the action.
+/// The action of a step. `keys` reads and writes it.
+///
+/// The first field of each variant has the name of the variant: that key names the action, and its
+/// value is the object of the action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     remote = "Self",
@@ -244,7 +246,7 @@ pub enum Action {
         name: String,
     },
 
-    /// Has kmemleak search for memory without references. Needs `DEBUG_KMEMLEAK`.
+    /// Makes kmemleak search for memory without references. Needs `DEBUG_KMEMLEAK`.
     Kmemleak {
         /// `search` fails with kmemleak's report. `clear` makes kmemleak forget all leaks so far.
         #[serde(rename = "kmemleak")]

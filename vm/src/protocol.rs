@@ -78,7 +78,7 @@ pub struct Wait {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Request {
-    /// The action, one that the host has to do ([`Action`]).
+    /// The action. It must be one that the host does, not the guest.
     pub action: Action,
     /// The time limit, in milliseconds.
     pub ms: u64,

@@ -8,7 +8,7 @@ use crate::Step;
 /// The messages that a step still waits for.
 #[derive(Debug)]
 pub struct Watch {
-    /// Each pattern that must match a message, and `true` once one has matched.
+    /// The patterns that must match a message, each with `true` once a message has matched.
     expect: Vec<(Regex, bool)>,
     never: Vec<Regex>,
     exactly: bool,

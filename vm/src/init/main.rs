@@ -31,7 +31,7 @@ use crate::kmsg::Log;
 use crate::world::World;
 
 fn main() {
-    // A panic of process 1 makes the kernel panic. The host sees that, with this message before.
+    // If process 1 panics, the kernel panics. The host sees that, and the error message before it.
     if let Err(error) = work() {
         panic!("{error}");
     }

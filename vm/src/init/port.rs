@@ -134,7 +134,7 @@ pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
 }
 
 /// Waits until the kernel has switched off each empty slot. The kernel does so one second after a
-/// device was pulled out. A device that is plugged in before that would be switched off again.
+/// device was pulled out. A device that is plugged in before that would be detached again.
 pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
     let devices = "/sys/bus/pci/devices";
     for entry in fs::read_dir(devices).map_err(failed(devices))? {

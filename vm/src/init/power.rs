@@ -39,7 +39,7 @@ fn alarm() -> std::result::Result<PathBuf, Failure> {
     alarms.into_iter().next().ok_or_else(none)
 }
 
-/// Sleeps. Returns how long it took.
+/// Suspends the machine. Returns the duration as text.
 pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result {
     let path = Path::new;
     // Messages must appear at once, in case the machine does not wake up.

@@ -54,9 +54,9 @@ impl Programs {
 pub(crate) struct Program {
     child: Child,
     input: Option<ChildStdin>,
-    /// The lines of its standard output, as they come.
+    /// The lines of the standard output, as they come.
     lines: Receiver<String>,
-    /// Its whole standard error, once the program has ended.
+    /// The whole standard error, once the program has ended.
     errors: Receiver<String>,
     command: String,
 }

@@ -13,7 +13,7 @@ use linux_driver_kernels::Kernel;
 
 use crate::args::workspace;
 
-/// How many differences an error lists.
+/// The number of differences that an error lists.
 const LISTED: usize = 8;
 
 /// The facts in the headers and `Module.symvers`.
