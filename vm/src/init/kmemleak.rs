@@ -28,7 +28,7 @@ pub(crate) fn scan(task: LeakSearch, deadline: Instant) -> Result {
         ));
     }
     thread::sleep(AGE);
-    // A scan skips objects that changed since the previous scan, so a second scan is needed.
+    // A scan does not report objects that changed since the previous one, so it is done twice.
     write(file, "scan")?;
     write(file, "scan")?;
     let found = read(file)?;

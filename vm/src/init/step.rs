@@ -135,7 +135,7 @@ fn start(
     (number.recv().ok(), ended)
 }
 
-/// Returns whether the action ended as expected: with success, or with this very error.
+/// Checks that the action ended as expected: with success, or with this very error.
 fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> {
     match (fails, ended) {
         (None, Ok(detail)) => Ok(detail),
