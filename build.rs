@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Refuses a target that drivers cannot be built for, and takes over the features of the kernel at
-//! hand.
+//! Refuses a target that drivers cannot be built for, and passes on the `cfg`s that describe the
+//! kernel's features.
 
 use std::process::ExitCode;
 
-/// The targets of the kernels that drivers are built for.
+/// The targets of the supported kernels.
 const KERNEL_TARGETS: [&str; 1] = ["x86_64-unknown-none"];
 
 fn main() -> ExitCode {

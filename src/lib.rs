@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Linux drivers in Rust, outside the kernel tree, for the kernels that people run.
 //!
-//! This is the one crate that a driver depends on. It is the safe layer, [`linux_driver_safe`],
-//! whose modules stand here under their own names, with the raw bindings beside it as [`sys`].
+//! This is the only crate that a driver depends on. It re-exports the modules of the safe layer,
+//! [`linux_driver_safe`], under their own names, and the raw bindings as [`sys`].
 //!
 //! ```
 //! # #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Derives of unsafe traits: the fields of a struct, for a macro of the safe layer that checks them
-//! and has the `unsafe`.
+//! Derive macros for unsafe traits. Each one hands the struct's fields to a macro of the safe
+//! layer, which checks them and contains the `unsafe`.
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -8,7 +8,7 @@ use syn::{Data, DeriveInput, Error, Ident, Result};
 
 use crate::init::{lists, safe_layer};
 
-/// `__derive_NAME! { [generics] [their names] [conditions] Struct { field: Type, … } }`.
+/// Expands to `__derive_NAME! { [generics] [their names] [conditions] Struct { field: Type, … } }`.
 pub(crate) fn expand(name: &str, item: TokenStream) -> Result<TokenStream> {
     let item: DeriveInput = syn::parse2(item)?;
     let Data::Struct(data) = &item.data else {

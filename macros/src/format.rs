@@ -16,34 +16,34 @@ use std::str::Chars;
 /// A piece of a format string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Text, with `{{` and `}}` taken for what they stand for.
+    /// Text, in which `{{` and `}}` have become `{` and `}`.
     Text(String),
     /// A placeholder.
     Placeholder(Placeholder),
 }
 
-/// Which argument.
+/// The argument that a placeholder uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Which {
-    /// The next one.
+    /// The next argument.
     #[default]
     Next,
-    /// The one at this index.
+    /// The argument at this index.
     At(usize),
-    /// The one of this name, or the variable.
+    /// The argument of this name or, if there is none, the variable.
     Named(String),
 }
 
 /// A width or a precision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Count {
-    /// It is in the format string.
+    /// A number in the format string.
     Is(u16),
-    /// It is an argument.
+    /// The value of an argument.
     Argument(Which),
 }
 
-/// Where a value stands in its width.
+/// The alignment of a value within its width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// `<`
@@ -54,14 +54,14 @@ pub(crate) enum Align {
     Right,
 }
 
-/// What is between two braces.
+/// A placeholder: the part of a format string between two braces.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Placeholder {
-    /// The argument. With `.*` the one after the precision.
+    /// The argument. With `.*` it is the one after the precision.
     pub(crate) which: Which,
-    /// The character that fills up the width, if it is said.
+    /// The character that fills up the width, if one is given.
     pub(crate) fill: Option<char>,
-    /// Where in its width.
+    /// The alignment, if one is given.
     pub(crate) align: Option<Align>,
     /// `+`
     pub(crate) plus: bool,
@@ -69,18 +69,18 @@ pub(crate) struct Placeholder {
     pub(crate) alternate: bool,
     /// `0`
     pub(crate) zero: bool,
-    /// The least width.
+    /// The minimum width.
     pub(crate) width: Option<Count>,
-    /// The precision. `.*` is the next argument.
+    /// The precision. For `.*` it is the next argument.
     pub(crate) precision: Option<Count>,
     /// The type, one of [`TYPES`].
     pub(crate) kind: &'static str,
 }
 
-/// The types of `core::fmt`.
+/// The format types of `core::fmt`.
 const TYPES: [&str; 11] = ["", "?", "x?", "X?", "x", "X", "o", "b", "e", "E", "p"];
 
-/// Reads a format string. The error says what is wrong with it.
+/// Parses a format string. On failure, returns a message that says what is wrong with it.
 pub(crate) fn parse(text: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut plain = String::new();
@@ -105,10 +105,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Piece>, String> {
     Ok(pieces)
 }
 
-/// Reads a placeholder after its `{`, up to and with its `}`.
+/// Parses a placeholder from after its `{` up to and including its `}`.
 fn placeholder(chars: &mut Peekable<Chars<'_>>) -> Result<Placeholder, String> {
     const UNMATCHED: &str = "unmatched `{`: write `{{` for the character";
-    // A brace can be the fill character: the first of a spec, if an alignment follows.
+    // A brace can be the fill character: the first one of a spec, if an alignment follows.
     let mut inner = String::new();
     let mut at_spec = false;
     loop {
@@ -145,11 +145,11 @@ fn placeholder(chars: &mut Peekable<Chars<'_>>) -> Result<Placeholder, String> {
 
     let plus = eat(&mut rest, '+');
     if !plus {
-        // core::fmt accepts `-` and gives it no meaning.
+        // core::fmt accepts `-` but gives it no meaning.
         eat(&mut rest, '-');
     }
     let alternate = eat(&mut rest, '#');
-    // `0$` is the width that is argument 0.
+    // In `0$`, the zero is not the flag: argument 0 is the width.
     let zero = !rest.starts_with("0$") && eat(&mut rest, '0');
     let width = count(&mut rest).map_err(|problem| problem.unwrap_or_else(bad))?;
     let precision = if !eat(&mut rest, '.') {
@@ -183,7 +183,7 @@ fn placeholder(chars: &mut Peekable<Chars<'_>>) -> Result<Placeholder, String> {
     })
 }
 
-/// The alignment that a character stands for.
+/// Returns the alignment that a character denotes.
 const fn align(c: char) -> Option<Align> {
     match c {
         '<' => Some(Align::Left),
@@ -193,15 +193,15 @@ const fn align(c: char) -> Option<Align> {
     }
 }
 
-/// Takes a character off the front.
+/// Removes a character from the front. Returns `true` if it was there.
 fn eat(rest: &mut &str, c: char) -> bool {
     let found = rest.strip_prefix(c);
     *rest = found.unwrap_or(rest);
     found.is_some()
 }
 
-/// Takes a width or a precision off the front, if there is one. An error of `None` is for the whole
-/// placeholder.
+/// Removes a width or a precision from the front, if there is one. The error `None` means that the
+/// whole placeholder is wrong.
 fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
     let len = rest
         .find(|c: char| !c.is_alphanumeric() && c != '_')
@@ -227,7 +227,7 @@ fn count(rest: &mut &str) -> Result<Option<Count>, Option<String>> {
     Ok(Some(Count::Is(number)))
 }
 
-/// An index or a name.
+/// Parses an index or a name.
 fn which(word: &str) -> Option<Which> {
     if let Ok(index) = word.parse() {
         return word

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `pin_init!` and its kin, `#[pin_data]`, `#[pinned_drop]`: what comes before the macros of
-//! pin-init.
+//! `pin_init!` and its relatives, `#[pin_data]` and `#[pinned_drop]`: they process their input,
+//! then call the macros of pin-init.
 //!
-//! Those evaluate the field shorthand `Foo { x }` inside their own `unsafe`, accept packed types,
-//! and name `::pinned_init`. Here the shorthand becomes `x: x`, which they evaluate outside, a
-//! packed type is an error, and the names are the safe layer's. Nothing that is unsafe is written
-//! here.
+//! The macros of pin-init evaluate the field shorthand `Foo { x }` inside their own `unsafe`,
+//! accept packed types, and refer to `::pinned_init`. The macros here close these gaps:
+//!
+//! - The shorthand becomes `x: x`, which pin-init evaluates outside its `unsafe`.
+//! - A packed type is an error.
+//! - Names are looked up in the safe layer.
+//!
+//! This file generates no unsafe code of its own.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -19,14 +23,15 @@ use syn::{
 
 use crate::module::root;
 
-/// The module of the safe layer with what the expansions name.
+/// Returns the path of the safe layer's module that holds the names used in expansions.
 fn internals() -> TokenStream {
     let root = safe_layer();
     quote!(#root::__for_its_own_macros_and_unsound_by_hand)
 }
 
-/// The safe layer, as an attribute or a derive finds it: no `$crate` is handed to them. A driver's
-/// dependency has this name; another name needs `extern crate NAME as linux_driver;`.
+/// Returns the path of the safe layer for an attribute or a derive, which gets no `$crate`. A
+/// driver's dependency has this name. A driver that renames it needs `extern crate NAME as
+/// linux_driver;`.
 pub(crate) fn safe_layer() -> TokenStream {
     match std::env::var("CARGO_PKG_NAME").as_deref() {
         Ok("linux-driver-safe") => quote!(::linux_driver_safe),
@@ -34,16 +39,16 @@ pub(crate) fn safe_layer() -> TokenStream {
     }
 }
 
-/// An initialiser: what stands in the parentheses of `pin_init!`, after the path of the safe layer
+/// An initialiser: the contents of the parentheses of `pin_init!`, after the path of the safe layer
 /// and the macro's name.
 pub(crate) struct Initializer {
     root: Ident,
     name: Ident,
-    /// `&this in`.
+    /// `&this in`, if it is there.
     this: TokenStream,
     of: Path,
     fields: Vec<TokenStream>,
-    /// What follows the braces: the error's type.
+    /// The tokens after the braces: the error's type.
     rest: TokenStream,
 }
 
@@ -71,7 +76,7 @@ impl Parse for Initializer {
         let mut rest: TokenStream = input.parse()?;
         no_block(of.to_token_stream())?;
         no_block(rest.clone())?;
-        // The macros of pin-init want an error type. `root` is `$crate` of the safe layer.
+        // The macros of pin-init need an error type. `root` is `$crate` of the safe layer.
         if rest.is_empty() && name.to_string().starts_with("try_") {
             rest = quote!(? #root::error::Error);
         }
@@ -86,8 +91,9 @@ impl Parse for Initializer {
     }
 }
 
-/// An error for a block, or a macro that may be one, in a type: pin-init writes the type where an
-/// item in the block could name what the initialiser's end alone is to make.
+/// Returns an error if a type contains a block, or a macro that may expand to one. pin-init repeats
+/// the type in a scope where an item in the block could name the value that only the end of the
+/// initialiser may create.
 fn no_block(tokens: TokenStream) -> Result<()> {
     let mut after_word = false;
     for token in tokens {
@@ -110,7 +116,8 @@ fn no_block(tokens: TokenStream) -> Result<()> {
     Ok(())
 }
 
-/// Attributes that are `unsafe` before a function: with one, it takes the place of another.
+/// Attributes that are `unsafe` on a function. With `no_mangle`, for example, the function can
+/// replace another one.
 const UNSAFE: [&str; 6] = [
     "export_name",
     "link_section",
@@ -120,8 +127,9 @@ const UNSAFE: [&str; 6] = [
     "unsafe",
 ];
 
-/// An error for attributes that are `unsafe`, under `cfg_attr` too. The macros of pin-init write
-/// them anew, before functions, where the compiler does not look for `unsafe` of the driver's.
+/// Returns an error if there are `unsafe` attributes, under `cfg_attr` too. The macros of pin-init
+/// repeat the attributes on functions, where the compiler accepts them without the driver's
+/// `unsafe`.
 fn no_unsafe<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Result<()> {
     for attribute in attributes {
         if let Some(word) = unsafe_word(attribute.meta.to_token_stream()) {
@@ -148,10 +156,10 @@ fn unsafe_word(tokens: TokenStream) -> Option<Ident> {
     found
 }
 
-/// One field's initialiser; its shorthand written out.
+/// Parses one field's initialiser, and expands its shorthand.
 fn field(input: ParseStream<'_>) -> Result<TokenStream> {
     if input.peek(Token![..]) {
-        // `..Zeroable::init_zeroed()`, which is the last.
+        // `..Zeroable::init_zeroed()`, which comes last.
         return input.parse();
     }
     let name: Ident = input.parse()?;
@@ -188,7 +196,7 @@ impl Initializer {
         let made = quote! {
             #root::__for_its_own_macros_and_unsound_by_hand::#name! { #this #plain { #(#fields),* } #rest }
         };
-        // The arguments are the type's alone: pin-init takes a name.
+        // Only the type has the arguments: pin-init takes a plain name.
         let made = if has_arguments {
             quote!(#root::init::__of::<#of, _, _>(#made))
         } else {
@@ -202,9 +210,9 @@ impl Initializer {
     }
 }
 
-/// How the macros of pin-init are told which struct it is: by a name.
+/// The name by which pin-init's macros refer to the struct.
 struct Shape {
-    /// A name for what stands elsewhere.
+    /// An import that gives the struct a plain name, if the driver wrote a longer path.
     import: Option<TokenStream>,
     plain: Ident,
     has_arguments: bool,
@@ -272,7 +280,7 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         types,
         declared,
     } = lists(generics);
-    // The fields are declared in other types too, where `Self` would be another.
+    // The fields are declared in other types too, where `Self` would be a different type.
     let itself = if types.is_empty() {
         quote!(#ident)
     } else {
@@ -282,8 +290,8 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
     let impls = named(impls, &itself)?;
     let declared = named(declared, &itself)?;
     let clause = named(generics.where_clause.to_token_stream(), &itself)?;
-    // What `repr` an attribute adds (`cfg_attr`) is seen by the compiler alone: a reference to a
-    // field that a packed type moves before it drops it is an error.
+    // Only the compiler sees a `repr` that a `cfg_attr` adds. This code takes a reference to each
+    // field, which is an error for a packed type.
     let checks = fields.named.iter().map(|field| {
         let cfgs = field
             .attrs
@@ -292,8 +300,8 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
         let name = &field.ident;
         quote!(#(#cfgs)* let _ = &value.#name;)
     });
-    // A field that has to stay where it is, and is not pinned, could not be initialised: say so by
-    // its name. What a parameter stands for is not known here.
+    // A field that must stay in place but is not `#[pin]` could not be initialised. The error names
+    // the field. It is not known here which type a parameter is.
     let parameters: Vec<String> = generics.params.iter().map(parameter).collect();
     let movable = fields.named.iter().filter(|field| {
         let pinned = field
@@ -334,13 +342,13 @@ pub(crate) fn pin_data(arguments: TokenStream, item: TokenStream) -> Result<Toke
     })
 }
 
-/// Generics, as the macros of pin-init take them: without `<` and `>`.
+/// Generics in the form that pin-init's macros take: without `<` and `>`.
 pub(crate) struct Lists {
-    /// For an `impl`: with bounds, without defaults.
+    /// The parameters of an `impl`: with bounds, without defaults.
     pub(crate) impls: TokenStream,
-    /// For the type: names alone.
+    /// The arguments of the type: names only.
     pub(crate) types: TokenStream,
-    /// For the declaration.
+    /// The parameters of the declaration.
     declared: TokenStream,
 }
 
@@ -380,7 +388,7 @@ fn parameter(param: &GenericParam) -> String {
     }
 }
 
-/// Whether one of these words, or `Self`, is among the tokens.
+/// Returns `true` if one of these words, or `Self`, is among the tokens.
 fn mentions(tokens: TokenStream, words: &[String]) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => ident == "Self" || words.iter().any(|word| ident == word),
@@ -389,7 +397,7 @@ fn mentions(tokens: TokenStream, words: &[String]) -> bool {
     })
 }
 
-/// With the type's name for `Self`; an error for a type that is defined within.
+/// Replaces `Self` by the type's name. Returns an error if the tokens define a type themselves.
 fn named(tokens: TokenStream, itself: &TokenStream) -> Result<TokenStream> {
     let mut named = TokenStream::new();
     for token in tokens {
@@ -591,7 +599,7 @@ mod tests {
                 PACKED
             );
         }
-        // What only the compiler sees, it refuses by this.
+        // Only the compiler sees this `repr`. The references to the fields make it refuse the type.
         let text = data(
             "",
             "#[cfg_attr(all(), repr(packed))] struct Foo<T: Bar = u8> { #[cfg(x)] a: T, #[pin] b: Self }",

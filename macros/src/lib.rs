@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The proc macros of `linux-driver`. Each is called by a macro of the safe layer of the same
-//! purpose, which documents it and hands over its own path (`$crate`), so that a driver needs no
-//! other dependency.
+//! The proc macros of `linux-driver`. A macro of the safe layer with the same purpose calls each
+//! one and documents it. The caller passes its own path (`$crate`), so that a driver needs no other
+//! dependency.
 
 mod derive;
 mod format;
@@ -13,7 +13,7 @@ mod vtable;
 
 use proc_macro::TokenStream;
 
-/// `module!` of the safe layer.
+/// Implements `module!` of the safe layer.
 #[doc(hidden)]
 #[proc_macro]
 pub fn module(input: TokenStream) -> TokenStream {
@@ -21,7 +21,7 @@ pub fn module(input: TokenStream) -> TokenStream {
     module.expand("__module").into()
 }
 
-/// `module_pci_driver!` of the safe layer.
+/// Implements `module_pci_driver!` of the safe layer.
 #[doc(hidden)]
 #[proc_macro]
 pub fn module_pci_driver(input: TokenStream) -> TokenStream {
@@ -29,7 +29,7 @@ pub fn module_pci_driver(input: TokenStream) -> TokenStream {
     module.expand("__module_pci_driver").into()
 }
 
-/// `module_platform_driver!` of the safe layer.
+/// Implements `module_platform_driver!` of the safe layer.
 #[doc(hidden)]
 #[proc_macro]
 pub fn module_platform_driver(input: TokenStream) -> TokenStream {
@@ -37,7 +37,7 @@ pub fn module_platform_driver(input: TokenStream) -> TokenStream {
     module.expand("__module_platform_driver").into()
 }
 
-/// `init!`, `pin_init!`, `try_init!` and `try_pin_init!` of the safe layer.
+/// Implements `init!`, `pin_init!`, `try_init!` and `try_pin_init!` of the safe layer.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __initializer(input: TokenStream) -> TokenStream {
@@ -45,7 +45,7 @@ pub fn __initializer(input: TokenStream) -> TokenStream {
     initializer.expand().into()
 }
 
-/// `#[pin_data]` of the safe layer.
+/// Implements `#[pin_data]` of the safe layer.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn pin_data(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -54,7 +54,7 @@ pub fn pin_data(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `#[pinned_drop]` of the safe layer.
+/// Implements `#[pinned_drop]` of the safe layer.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn pinned_drop(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -63,7 +63,7 @@ pub fn pinned_drop(arguments: TokenStream, item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `#[derive(Zeroable)]` of the safe layer.
+/// Implements `#[derive(Zeroable)]` of the safe layer.
 #[doc(hidden)]
 #[proc_macro_derive(Zeroable)]
 pub fn zeroable(item: TokenStream) -> TokenStream {
@@ -72,7 +72,7 @@ pub fn zeroable(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `#[derive(FromBytes)]` of the safe layer.
+/// Implements `#[derive(FromBytes)]` of the safe layer.
 #[doc(hidden)]
 #[proc_macro_derive(FromBytes)]
 pub fn from_bytes(item: TokenStream) -> TokenStream {
@@ -81,7 +81,7 @@ pub fn from_bytes(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `#[derive(IntoBytes)]` of the safe layer.
+/// Implements `#[derive(IntoBytes)]` of the safe layer.
 #[doc(hidden)]
 #[proc_macro_derive(IntoBytes)]
 pub fn into_bytes(item: TokenStream) -> TokenStream {
@@ -90,7 +90,7 @@ pub fn into_bytes(item: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `pr_info!`, `dev_info!` and the others of the safe layer.
+/// Implements `pr_info!`, `dev_info!` and the other log macros of the safe layer.
 #[doc(hidden)]
 #[proc_macro]
 pub fn __printk(input: TokenStream) -> TokenStream {
@@ -99,7 +99,7 @@ pub fn __printk(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// `register!` of the safe layer.
+/// Implements `register!` of the safe layer.
 #[doc(hidden)]
 #[proc_macro]
 pub fn register(input: TokenStream) -> TokenStream {
@@ -107,7 +107,7 @@ pub fn register(input: TokenStream) -> TokenStream {
     registers.expand().into()
 }
 
-/// `#[vtable]` of the safe layer.
+/// Implements `#[vtable]` of the safe layer.
 #[doc(hidden)]
 #[proc_macro_attribute]
 pub fn vtable(attribute: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `module!` and the macros that are modules of one bus: a module's entry, exit and `modinfo`.
+//! `module!` and the macros for modules with one driver: they generate the module's entry, exit and
+//! `modinfo`.
 
 use proc_macro2::{Literal, Span, TokenStream};
 use quote::quote;
@@ -7,7 +8,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::{Error, Ident, LitStr, Result, Token, Type, bracketed};
 
-/// The licenses that `license_is_gpl_compatible` (`include/linux/license.h`) knows.
+/// The licenses that `license_is_gpl_compatible` (`include/linux/license.h`) accepts.
 const LICENSES: [&str; 6] = [
     "GPL",
     "GPL v2",
@@ -17,7 +18,7 @@ const LICENSES: [&str; 6] = [
     "Dual MPL/GPL",
 ];
 
-/// What stands in the braces of `module!`, after the path of the safe layer.
+/// The contents of the braces of `module!`, after the path of the safe layer.
 pub(crate) struct Module {
     /// `$crate` of the safe layer's macro.
     root: Ident,
@@ -25,7 +26,7 @@ pub(crate) struct Module {
     infos: Vec<(&'static str, LitStr)>,
 }
 
-/// A field that names one or several texts, and the tag of `modinfo` that it fills.
+/// The fields that hold one or several texts, each with the tag of `modinfo` that it fills.
 const FIELDS: [(&str, &str); 7] = [
     ("license", "license"),
     ("author", "author"),
@@ -93,10 +94,11 @@ impl Parse for Module {
 const SEVERAL: &str = "a module is of one type; one of several drivers is a struct with a `driver::Registration` for each, in a pinned \
                        field, that implements `Module`: write that as the type of `module!`";
 
-/// The safe layer, as the compiler alone writes it: `$crate` in one of its macros.
+/// Parses the path of the safe layer. It must be `$crate`, which only a macro of the safe layer can
+/// produce.
 pub(crate) fn root(input: ParseStream<'_>) -> Result<Ident> {
     let root = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
-    // No test can write the compiler's.
+    // A test cannot produce `$crate`, so tests use a plain name.
     if root == "$crate" || (cfg!(test) && root == "root") {
         return Ok(root);
     }
@@ -145,13 +147,13 @@ fn check(tag: &str, text: &LitStr) -> Result<()> {
 }
 
 impl Module {
-    /// `module!`, `module_pci_driver!` and their kin: what is unsafe in a module stands in a macro
-    /// of the safe layer's own, which has this name. Nothing of it is written here, so that nobody
-    /// who calls us by hand can have it stand against names of his own.
+    /// Expands `module!`, `module_pci_driver!` and their relatives. A macro of the safe layer,
+    /// named by `module`, contains everything that is unsafe. The code here generates none of it,
+    /// so a direct call of this proc macro cannot make unsafe code refer to the caller's names.
     pub(crate) fn expand(&self, module: &str) -> TokenStream {
         let Self { root, ty, .. } = self;
         let module = Ident::new(module, Span::call_site());
-        // Texts `TAG=VALUE`, each with its number.
+        // The texts `TAG=VALUE`, numbered.
         let infos = self.infos.iter().enumerate().map(|(number, (tag, text))| {
             let entry = format!("{tag}={}\0", text.value());
             let (number, length) = (Literal::usize_unsuffixed(number), entry.len());
@@ -159,7 +161,7 @@ impl Module {
             quote!((#number, #length, #bytes))
         });
         quote! {
-            // Two of these in one crate: rustc says that this name is there twice.
+            // Two of these in one crate: rustc reports that this name is defined twice.
             #[doc(hidden)]
             mod a_crate_is_one_module_so_that_module_or_module_driver_is_called_once {}
 

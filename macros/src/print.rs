@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `pr_info!`, `dev_info!` and their likes: from a format string to a call of the runtime in
-//! `safe/src/print/`.
+//! `pr_info!`, `dev_info!` and similar macros: they turn a format string into a call of the runtime
+//! in `safe/src/print/`.
 //!
-//! The types of the arguments aren't known here. What is known is the text, what each placeholder
-//! asks for, and what C would write for it if the argument were an integer; `safe` does the rest,
-//! and all that is unsafe.
+//! The types of the arguments are not known here. Known are the text, what each placeholder asks
+//! for, and the C format for it if the argument is an integer. The runtime in `safe` does the rest,
+//! and contains everything that is unsafe.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
@@ -15,7 +15,8 @@ use syn::{Error, Expr, LitStr, Result, Token};
 
 use crate::format::{self, Align, Count, Piece, Placeholder, Which};
 
-/// The most placeholders in a message; `safe/src/print/call.rs` has calls for as many.
+/// The maximum number of placeholders in a message. `safe/src/print/call.rs` has a call for each
+/// number up to this one.
 const PLACEHOLDERS_MAX: usize = 16;
 
 /// Expands `$crate, WHERE, "format", arguments`, where WHERE is `pr LEVEL`, `cont`,
@@ -24,15 +25,15 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     syn::parse2::<Message>(input)?.expand()
 }
 
-/// What a message is logged as.
+/// The destination of a message.
 enum Sink {
-    /// A line of the driver's.
+    /// A line of the log, from the driver.
     Driver { level: Ident },
-    /// More of a line.
+    /// A continuation of the current line.
     Continue,
-    /// A line about a device.
+    /// A line of the log, about a device.
     Device { level: Ident, device: Expr },
-    /// No line: text that an attribute shows.
+    /// A page of sysfs: text that an attribute shows.
     Page { page: Expr },
 }
 
@@ -44,14 +45,14 @@ struct Argument {
     used: bool,
 }
 
-/// A call of one of the macros.
+/// A call of one of the log macros.
 struct Message {
-    /// `$crate` of the macro, which the runtime is found by.
+    /// `$crate` of the macro, from which the expansion reaches the runtime.
     safe: TokenTree,
     sink: Sink,
     format: LitStr,
     arguments: Vec<Argument>,
-    /// Whether the line is left open, for `pr_cont!`: the message ends with `..`.
+    /// Set if the message ends with `..`, so that `pr_cont!` can continue the line.
     is_open: bool,
 }
 
@@ -201,8 +202,8 @@ impl Message {
         Ok(self.call(&print, &parts, &items, &arguments))
     }
 
-    /// Puts the expansion together. Arguments are evaluated outside of the block with our names in
-    /// it.
+    /// Puts the expansion together. Arguments are evaluated outside the block that contains the
+    /// expansion's own names.
     fn call(
         &self,
         print: &TokenStream,
@@ -235,7 +236,7 @@ impl Message {
                 quote!(#print::sysfs_emit::<Line, _, #sizes>(#name, #list))
             }
             Sink::Device { level, device } => {
-                // The device's own span, for the error that it is none.
+                // The device's own span, for the error that the value is not a device.
                 let span = Span::mixed_site().located_at(inner(device).span());
                 let name = Ident::new("device", span);
                 names.push(name.clone());
@@ -266,10 +267,10 @@ impl Message {
         quote!(match (#(#values,)*) { (#(#names,)*) => #body })
     }
 
-    /// What fills a placeholder, with the arguments that it uses.
+    /// Returns the filler of a placeholder: how it is filled and which arguments it uses.
     fn filler(&mut self, placeholder: &Placeholder, next: &mut usize) -> Result<Filler> {
         let way = Way::of(placeholder).map_err(|problem| self.error(problem))?;
-        // In the order in which core::fmt takes arguments: `.*` comes before the value.
+        // This is the order in which core::fmt takes arguments: `.*` comes before the value.
         let precision = self.count(placeholder.precision.as_ref(), next)?;
         let value = self.find(&placeholder.which, next)?;
         let width = self.count(placeholder.width.as_ref(), next)?;
@@ -284,7 +285,7 @@ impl Message {
         })
     }
 
-    /// The argument that a width or precision is.
+    /// Returns the index of the argument that is a width or a precision, if one is.
     fn count(&mut self, count: Option<&Count>, next: &mut usize) -> Result<Option<usize>> {
         match count {
             Some(Count::Argument(which)) => self.find(which, next).map(Some),
@@ -292,7 +293,7 @@ impl Message {
         }
     }
 
-    /// The index of an argument.
+    /// Returns the index of an argument.
     fn find(&mut self, which: &Which, next: &mut usize) -> Result<usize> {
         let index = match which {
             Which::Next => self.positional(std::mem::replace(next, *next + 1))?,
@@ -303,7 +304,7 @@ impl Message {
         Ok(index)
     }
 
-    /// The index, if there are so many arguments without a name.
+    /// Returns the index, or an error if there are too few arguments without a name.
     fn positional(&self, index: usize) -> Result<usize> {
         let given = self
             .arguments
@@ -324,7 +325,7 @@ impl Message {
         )))
     }
 
-    /// The index of the argument of this name. A name that no argument has is a variable's.
+    /// Returns the index of the argument of this name. A name that no argument has is a variable.
     fn named(&mut self, name: &str) -> Result<usize> {
         if let Some(index) = self
             .arguments
@@ -333,7 +334,7 @@ impl Message {
         {
             return Ok(index);
         }
-        // The literal's span: the name means what it means where the literal stands.
+        // The literal's span: the name is looked up where the literal is written.
         let span = self.format.span();
         syn::parse::Parser::parse_str(Ident::parse_any, name)
             .map_err(|_| self.error(format!("`{name}` is no name")))?;
@@ -352,16 +353,16 @@ impl Message {
     }
 }
 
-/// How a placeholder is filled.
+/// The way a placeholder is filled.
 #[derive(Debug, PartialEq, Eq)]
 enum Way {
-    /// By a kind of the runtime's, with no options.
+    /// One of the runtime's kinds, without options.
     Plain { kind: &'static str },
-    /// The kernel can do it for some types. For integers with these C flags and this width.
+    /// A kernel format, for the types that have one. Integers use these C flags and this width.
     Kernel { kind: &'static str, flags: String },
-    /// Only core::fmt can do it.
+    /// Formatting by core::fmt only.
     Core,
-    /// An address.
+    /// The formatting of an address.
     Pointer,
 }
 
@@ -384,7 +385,7 @@ impl Way {
             ("", _) => "Padded",
             ("?", _) if plain => "Debug",
             ("x", _) => "LowerHex",
-            // C would have them 0X and 0, Rust 0x and 0o.
+            // C would write 0X and 0, Rust writes 0x and 0o.
             ("X", false) => "UpperHex",
             ("o", false) => "Octal",
             _ => return Ok(Self::Core),
@@ -393,7 +394,8 @@ impl Way {
             return Ok(Self::Plain { kind });
         }
         let fixed = |count: &Option<Count>| !matches!(count, Some(Count::Argument(_)));
-        // C's vsnprintf fills with spaces, at one side; and it has no plus for unsigned numbers.
+        // C's vsnprintf fills with spaces only and on one side only, and has no plus for unsigned
+        // numbers.
         let kernel = !placeholder.plus
             && fixed(&placeholder.width)
             && fixed(&placeholder.precision)
@@ -406,7 +408,7 @@ impl Way {
         if placeholder.alternate && kind == "LowerHex" {
             flags.push('#');
         }
-        // For integers Rust's `0` overrides an alignment, C's `-` overrides `0`.
+        // For integers, Rust's `0` overrides an alignment, but C's `-` overrides `0`.
         if placeholder.zero {
             flags.push('0');
         } else if placeholder.align == Some(Align::Left) {
@@ -418,7 +420,7 @@ impl Way {
         Ok(Self::Kernel { kind, flags })
     }
 
-    /// The C flags and width, for an integer.
+    /// Returns the C flags and width, for an integer.
     fn c_flags(&self) -> &str {
         match self {
             Self::Kernel { flags, .. } => flags,
@@ -431,17 +433,18 @@ impl Way {
 struct Filler {
     placeholder: Placeholder,
     way: Way,
-    /// Which argument it prints.
+    /// The index of the argument that it prints.
     value: usize,
-    /// Which one is its width, and which its precision, if those are arguments.
+    /// The index of the argument that is its width, if one is. `precision` is the same for the
+    /// precision.
     width: Option<usize>,
     precision: Option<usize>,
-    /// Where the argument stands.
+    /// The span of the argument.
     span: Span,
 }
 
 impl Filler {
-    /// The items that it needs, and the argument that it makes.
+    /// Returns the items that the filler needs, and the argument that it produces.
     fn expand(
         &self,
         print: &TokenStream,
@@ -479,16 +482,16 @@ impl Filler {
         }
     }
 
-    /// The argument, by whichever way its type has.
+    /// Returns the argument in the form that its type provides.
     fn tagged(&self, print: &TokenStream, spec: &TokenStream) -> TokenStream {
         let value = binding(self.value, self.span);
-        // The argument's span, for the error that it can't be printed so.
+        // The argument's span, for the error that the type cannot be printed in this way.
         quote_spanned! {Span::mixed_site().located_at(self.span)=>
             (&#print::tag::<#spec, _>(#value)).arg(&mut #print::core::default::Default::default())
         }
     }
 
-    /// The type that stands for a placeholder with options.
+    /// Returns the type that represents a placeholder with options.
     fn spec(&self, print: &TokenStream, spec: &Ident, kind: &str) -> TokenStream {
         let value = Ident::new("value", Span::mixed_site());
         let (text, _) = self.format_args(print, &value.to_string(), Span::mixed_site());
@@ -522,8 +525,8 @@ impl Filler {
         }
     }
 
-    /// The placeholder for `format_args!` with a variable of this name, and the arguments for its
-    /// counts.
+    /// Returns the placeholder for `format_args!` with a variable of this name, and the arguments
+    /// for its counts.
     fn format_args(&self, print: &TokenStream, value: &str, span: Span) -> (Literal, TokenStream) {
         let Placeholder {
             fill,
@@ -563,7 +566,8 @@ impl Filler {
                     Ident::new(name, Span::mixed_site()),
                     binding(argument, span),
                 );
-                // With its type, for an error that names it and points at the format string.
+                // The type is written out, so that an error names it and points at the format
+                // string.
                 counts.extend(
                     quote_spanned!(argument.span()=> , #name = *#print::core::convert::identity::<&usize>(#argument)),
                 );
@@ -577,8 +581,8 @@ impl Filler {
     }
 }
 
-/// An expression without the invisible group around it, whose place would be the macro's that
-/// handed it on.
+/// Removes the invisible group around an expression. The group's span would be that of the macro
+/// that passed the expression on.
 fn inner(mut expr: &Expr) -> &Expr {
     while let Expr::Group(group) = expr {
         expr = &group.expr;
@@ -586,8 +590,8 @@ fn inner(mut expr: &Expr) -> &Expr {
     expr
 }
 
-/// The variable that an argument is bound to, hidden from the driver's own, and standing where the
-/// argument does.
+/// Returns the variable that an argument is bound to. The driver cannot name it, and its span is
+/// the argument's.
 fn binding(argument: usize, span: Span) -> Ident {
     Ident::new(
         &format!("argument{argument}"),
@@ -595,7 +599,7 @@ fn binding(argument: usize, span: Span) -> Ident {
     )
 }
 
-/// A reference to what an expression gives.
+/// Returns a reference to the value of an expression.
 fn reference(value: &TokenStream, span: Span) -> TokenStream {
     quote_spanned!(Span::mixed_site().located_at(span)=> &(#value))
 }
@@ -606,7 +610,7 @@ mod tests {
 
     fn expanded(input: &str) -> std::result::Result<String, String> {
         let input = format!("krate, {input}").parse::<TokenStream>().unwrap();
-        // Without the spaces that a token stream is printed with.
+        // A token stream is printed with spaces, which are removed here.
         let squeezed = |tokens: TokenStream| tokens.to_string().replace(char::is_whitespace, "");
         expand(input).map(squeezed).map_err(|e| e.to_string())
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `register!`: registers of a device's and their bit fields.
+//! `register!`: the registers of a device and their bit fields.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Error, Expr, Ident, LitInt, Path, Result, Token, Visibility, braced};
 
-/// What stands in the braces of `register!`, after the path of the safe layer.
+/// The contents of the braces of `register!`, after the path of the safe layer.
 pub(crate) struct Registers {
     root: Path,
     registers: Vec<Register>,
@@ -17,7 +17,7 @@ struct Register {
     vis: Visibility,
     name: Ident,
     word: Ident,
-    /// The last letter of C's accessors of this width.
+    /// The last letter of the C accessors of this width.
     letter: char,
     offset: Expr,
     readable: bool,
@@ -30,7 +30,7 @@ struct Field {
     name: Ident,
     high: u32,
     low: u32,
-    /// One bit that was written as one.
+    /// Set if the field was written as one bit.
     single: bool,
 }
 
@@ -97,7 +97,8 @@ impl Parse for Register {
     }
 }
 
-/// The fields of a register of this width: each lies in it, and no two share a bit.
+/// Parses the fields of a register of this width. Each one must fit into the register, and no two
+/// may share a bit.
 fn fields(input: ParseStream<'_>, width: u32) -> Result<Vec<Field>> {
     let mut fields: Vec<Field> = Vec::new();
     while !input.is_empty() {
@@ -151,7 +152,7 @@ fn fields(input: ParseStream<'_>, width: u32) -> Result<Vec<Field>> {
     Ok(fields)
 }
 
-/// The bits from `high` down to `low`.
+/// Returns a mask of the bits from `high` down to `low`.
 fn mask(high: u32, low: u32) -> u64 {
     (u64::MAX >> (63 - high)) & (u64::MAX << low)
 }
@@ -218,7 +219,7 @@ impl Register {
         }
     }
 
-    /// What reads a field out of a value, and puts it in.
+    /// Generates the functions that read a field from a value and write it into one.
     fn field(&self, root: &Path, field: &Field) -> TokenStream {
         let Self { vis, word, .. } = self;
         let Field {
@@ -320,7 +321,7 @@ impl Register {
     }
 }
 
-/// So many bits, from the lowest on.
+/// Returns a mask of this many bits, from the lowest one on.
 fn mask_of(bits: u32) -> u64 {
     u64::MAX >> (64 - bits)
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `#[vtable]`: which of a trait's functions an implementation has written.
+//! `#[vtable]`: records which functions of a trait an implementation provides.
 //!
-//! C shows it by a NULL in a table of callbacks. A trait with this attribute has a constant
-//! `HAS_NAME` for each of its functions, false unless an implementation, which bears the attribute
-//! too, writes the function.
+//! In C, a missing callback is a NULL in a table. Here, a trait with this attribute has a constant
+//! `HAS_NAME` for each of its functions. The constant is `false`, unless an implementation, which
+//! has the attribute too, provides the function.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
@@ -86,12 +86,12 @@ pub(crate) fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenS
     Ok(quote! { #item #check })
 }
 
-/// What is asked of a type beside the implementation; nothing of one with parameters, of which it
-/// cannot be asked.
+/// Returns the checks of the implementing type. A type with parameters gets none, because they need
+/// a concrete type.
 ///
-/// That a driver's data is for several tasks, in words that say what to write; and that a driver
-/// structure has the callbacks that the type implements. An implementation of a `Driver` has none
-/// that it could lack.
+/// - For a `Driver`: its data can be shared by several tasks. The error says what to write.
+/// - For other traits: the driver structure has the callbacks that the type implements. A `Driver`
+///   cannot lack callbacks.
 fn checks(item: &ItemImpl) -> Option<TokenStream> {
     let (_, path, _) = item.trait_.as_ref()?;
     if !item.generics.params.is_empty() {
@@ -117,8 +117,8 @@ fn checks(item: &ItemImpl) -> Option<TokenStream> {
     Some(quote! { #(#conditions)* #root::#check! { #of } })
 }
 
-/// A constant that each implementation has to have. rustc names it where it is missing; its type is
-/// not for writing by hand.
+/// Returns the name of a constant that each implementation must have. rustc prints the name where
+/// the constant is missing. Nobody can write the constant by hand, because its type is private.
 fn marker() -> Ident {
     Ident::new(
         "WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl",
@@ -131,7 +131,8 @@ const EXPECTED: &str =
 
 const UNSEEN: &str = "`#[vtable]` does not see which functions a macro makes: write them out, or let the macro write all of the block";
 
-/// The `#[cfg]`s of a function, for its constant: the one is there where the other is.
+/// Returns the `#[cfg]`s of a function, for its constant: the constant exists exactly when the
+/// function does.
 fn cfgs(attributes: &[Attribute]) -> Result<Vec<Attribute>> {
     if let Some(attribute) = attributes
         .iter()
@@ -139,7 +140,7 @@ fn cfgs(attributes: &[Attribute]) -> Result<Vec<Attribute>> {
     {
         let message =
             "`#[vtable]` does not see whether a `cfg_attr` takes the function away: use `cfg`";
-        // What it adds may be anything but a condition.
+        // A `cfg_attr` may add anything but a condition.
         if attribute
             .to_token_stream()
             .to_string()
@@ -157,7 +158,7 @@ fn cfgs(attributes: &[Attribute]) -> Result<Vec<Attribute>> {
 }
 
 fn constant(function: &Ident) -> Ident {
-    // At the function's own place: an error about it points there.
+    // The span is the function's name, so that an error about the constant points there.
     format_ident!(
         "HAS_{}",
         function.to_string().to_uppercase(),

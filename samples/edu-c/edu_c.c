@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * A driver for QEMU's edu device, in C: what samples/edu does, step by step the same.
- */
+/* A driver for QEMU's edu device, in C. It does the same as samples/edu, step by step. */
 #include <linux/bits.h>
 #include <linux/completion.h>
 #include <linux/dma-mapping.h>
@@ -27,7 +25,10 @@
 #define EDU_STATUS		0x20
 #define EDU_STATUS_RAISE	BIT(7)
 #define EDU_INTERRUPT_STATUS	0x24
-/* A factorial is computed, or bit 0 was raised; a transfer has ended. Nobody waits for another reason. */
+/*
+ * The known reasons. Bit 0: a factorial is computed, or the driver raised it. Bit 8: a transfer has
+ * ended. Nobody waits for other reasons.
+ */
 #define EDU_INTERRUPT_KNOWN	(BIT(0) | BIT(8))
 #define EDU_INTERRUPT_RAISE	0x60
 #define EDU_INTERRUPT_ACK	0x64
@@ -41,7 +42,8 @@
 #define EDU_LENGTH		0x100
 
 /*
- * The device's own memory, which only DMA reaches: 4096 bytes, of which QEMU takes the last for one that lies outside.
+ * The device's own memory, which only DMA reaches. It has 4096 bytes, but QEMU refuses a transfer
+ * that reaches the last one.
  */
 #define EDU_MEMORY		0x40000
 #define EDU_MEMORY_LENGTH	4095
@@ -53,14 +55,14 @@
 #define EDU_IOC_FACTORIAL	_IOWR('e', 1, u32)
 #define EDU_IOC_INTERRUPT	_IO('e', 2)
 
-/* dev_info(), but for a driver that is to be quiet, as samples/edu is with that feature. */
+/* dev_info(), but silent with this feature, as in samples/edu. */
 #ifdef FEATURE_QUIET
 #define edu_say(dev, fmt, ...)	({ (void)(dev); no_printk(fmt, ##__VA_ARGS__); })
 #else
 #define edu_say			dev_info
 #endif
 
-/* Of `active`: the device is being unbound, nobody may come in. */
+/* A value of `active`: the device is being unbound and no operation may start. */
 #define EDU_CLOSED		INT_MIN
 
 struct edu {
@@ -69,16 +71,16 @@ struct edu {
 	void __iomem *regs;
 	u8 *buffer;
 	dma_addr_t buffer_dma;
-	/* One computation or transfer at a time. */
+	/* Held during one computation or transfer. */
 	struct mutex lock;
-	/* It did not end what it had begun: whatever it does now, nobody waits for it. */
+	/* The device timed out: nobody waits for what it does from now on. */
 	bool lost;
 	struct completion done;
 	atomic_t runs;
 	atomic_t sleeps;
 	struct miscdevice misc;
 	char name[32];
-	/* How many are in an operation of an open file. */
+	/* The number of running operations of open files. */
 	atomic_t active;
 	wait_queue_head_t drained;
 };
@@ -88,7 +90,10 @@ static void edu_free(struct kref *kref)
 	kfree(container_of(kref, struct edu, kref));
 }
 
-/* Open files outlive the binding: each operation asks whether the device is still there, and keeps it from going. */
+/*
+ * Open files outlive the binding. Each operation checks that the device is still bound, and delays
+ * remove() until the operation has ended.
+ */
 static int edu_enter(struct edu *edu)
 {
 	return atomic_inc_unless_negative(&edu->active) ? 0 : -ENODEV;
@@ -113,7 +118,7 @@ static irqreturn_t edu_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* Before something is begun: it will end in an interrupt. */
+/* Prepares to start an operation that ends with an interrupt. */
 static int edu_begin(struct edu *edu)
 {
 	if (edu->lost)
@@ -122,7 +127,7 @@ static int edu_begin(struct edu *edu)
 	return 0;
 }
 
-/* No signal breaks this off: the device would go on, and write to memory that is given up. */
+/* Not interruptible: the device would go on, and write to memory that has been freed. */
 static int edu_wait(struct edu *edu)
 {
 	if (wait_for_completion_timeout(&edu->done, msecs_to_jiffies(EDU_TIMEOUT_MS)))
@@ -166,7 +171,7 @@ unlock:
 	return ret;
 }
 
-/* The lock is held. */
+/* The caller holds the lock. */
 static int edu_transfer(struct edu *edu, u64 source, u64 destination, u32 count, u32 direction)
 {
 	int ret = edu_begin(edu);
@@ -210,7 +215,7 @@ static long edu_ioctl_bound(struct edu *edu, unsigned int cmd, unsigned long arg
 	case EDU_IOC_FACTORIAL:
 		if (get_user(value, user))
 			return -EFAULT;
-		/* A device that counts to four billion hears nobody meanwhile. */
+		/* While the device computes a factorial of four billion, it serves nobody else. */
 		if (value > EDU_FACTORIAL_MAX)
 			return -EINVAL;
 		ret = edu_factorial(edu, value, &value);
@@ -417,7 +422,7 @@ static int edu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto put;
 	pci_set_master(pdev);
-	/* The device reaches 28 bits of addresses. */
+	/* The device can address 28 bits. */
 	ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(28));
 	if (ret)
 		goto put;
@@ -493,7 +498,7 @@ static void edu_remove(struct pci_dev *pdev)
 	misc_deregister(&edu->misc);
 	atomic_add(EDU_CLOSED, &edu->active);
 	wait_event(edu->drained, atomic_read(&edu->active) == EDU_CLOSED);
-	/* Whatever the device does by itself, it does not reach memory: the buffer can go. */
+	/* Whatever the device does by itself, it no longer reaches memory: the buffer can be freed. */
 	pci_clear_master(pdev);
 	free_irq(pci_irq_vector(pdev, 0), edu);
 	dma_free_coherent(dev, EDU_MEMORY_LENGTH, edu->buffer, edu->buffer_dma);

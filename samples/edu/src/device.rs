@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the device does.
+//! The operations of the device.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -17,13 +17,13 @@ use linux_driver::{irq::Line, new_mutex};
 
 use crate::regs;
 
-/// How long it may take.
+/// The time in which the device must finish an operation.
 const TIMEOUT_MS: u32 = 2000;
 
 /// The registers of a device.
 type Registers = Mmio<{ regs::LENGTH }>;
 
-/// What the interrupt handler works with.
+/// The data of the interrupt handler.
 #[pin_data]
 pub(crate) struct Interrupt {
     bar: Bar<{ regs::LENGTH }>,
@@ -37,7 +37,7 @@ impl irq::Handler for Interrupt {
             return IrqReturn::None;
         };
         let status = registers.readl::<{ regs::INTERRUPT_STATUS }>();
-        // All ones: the device is gone.
+        // If all bits are ones, the device is gone.
         if status == 0 || status == u32::MAX {
             return IrqReturn::None;
         }
@@ -56,10 +56,10 @@ pub(crate) struct Edu {
     irq: irq::Registration<Interrupt>,
     #[pin]
     pub(crate) buffer: Coherent<u8>,
-    /// One computation or transfer at a time; what is transferred is in the buffer.
+    /// Held during one computation or transfer. It protects the contents of the buffer.
     #[pin]
     pub(crate) lock: Mutex<()>,
-    /// It did not end what it had begun: whatever it does now, nobody waits for it.
+    /// Set if the device timed out. Nobody waits for what it does from then on.
     lost: AtomicBool,
     pub(crate) runs: AtomicU32,
 }
@@ -89,7 +89,7 @@ impl Edu {
         self.irq.bar.access(dev)
     }
 
-    /// Before something is begun: it will end in an interrupt.
+    /// Prepares to start an operation that ends with an interrupt.
     fn begin(&self) -> Result {
         if self.lost.load(Ordering::Relaxed) {
             return Err(EIO);
@@ -98,8 +98,8 @@ impl Edu {
         Ok(())
     }
 
-    /// Waits until it has ended. No signal breaks that off: the device would go on, and write to
-    /// memory that is given up.
+    /// Waits until the operation has ended. A signal does not interrupt the wait: the device would
+    /// go on, and write to memory that has been freed.
     #[inline(never)]
     fn wait(&self) -> Result {
         let timeout = Jiffies::from_msecs(TIMEOUT_MS);
@@ -110,20 +110,20 @@ impl Edu {
         Ok(())
     }
 
-    /// The device writes to memory no more: what it was at has ended, nothing is begun any more,
-    /// and whatever it does by itself does not reach memory. The buffer can go then.
+    /// Stops the device's writes to memory, so that the buffer can be freed. Afterwards, no operation
+    /// runs, none can start, and bus mastering is off.
     pub(crate) fn stop(&self, dev: &pci::Device<Core>) {
         let _lock = self.lock.lock();
         self.lost.store(true, Ordering::Relaxed);
         dev.clear_master();
     }
 
-    /// What the device says it is.
+    /// Returns the device's identification register.
     pub(crate) fn id(&self, dev: &impl AsRef<Device<Bound>>) -> Result<u32> {
         Ok(self.registers(dev)?.readl::<{ regs::ID }>())
     }
 
-    /// Has the device compute `n!`, which fits for `n` up to [`regs::FACTORIAL_MAX`].
+    /// Makes the device compute `n!`. The result fits for `n` up to [`regs::FACTORIAL_MAX`].
     #[inline(never)]
     pub(crate) fn factorial(&self, dev: &Device<Bound>, n: u32) -> Result<u32> {
         let registers = self.registers(dev)?;
@@ -136,7 +136,7 @@ impl Edu {
         Ok(registers.readl::<{ regs::FACTORIAL }>())
     }
 
-    /// Has the device raise an interrupt, and waits for it.
+    /// Makes the device raise an interrupt, and waits for it.
     pub(crate) fn interrupt(&self, dev: &Device<Bound>) -> Result {
         let registers = self.registers(dev)?;
         let _lock = self.lock.lock();
@@ -145,8 +145,8 @@ impl Edu {
         self.wait()
     }
 
-    /// Has the device copy `count` bytes from its memory at `offset` to the buffer. The lock is
-    /// held.
+    /// Makes the device copy `count` bytes from its memory at `offset` to the buffer. The caller
+    /// must hold the lock.
     pub(crate) fn fetch(&self, dev: &Device<Bound>, offset: usize, count: usize) -> Result {
         let from = regs::MEMORY | offset as u64;
         self.transfer(
@@ -158,8 +158,8 @@ impl Edu {
         )
     }
 
-    /// Has the device copy `count` bytes from the buffer to its memory at `offset`. The lock is
-    /// held.
+    /// Makes the device copy `count` bytes from the buffer to its memory at `offset`. The caller
+    /// must hold the lock.
     pub(crate) fn store(&self, dev: &Device<Bound>, offset: usize, count: usize) -> Result {
         let to = regs::MEMORY | offset as u64;
         self.transfer(dev, self.buffer.dma_handle(), to, count, 0)

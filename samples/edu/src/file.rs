@@ -12,9 +12,9 @@ use crate::regs;
 
 /// Reads the identification register.
 const IOC_ID: u32 = _IOR::<u32>(b'e', 0);
-/// Computes a factorial of the number that it is handed, which the result takes the place of.
+/// Computes the factorial of its argument, and replaces the argument by the result.
 const IOC_FACTORIAL: u32 = _IOWR::<u32>(b'e', 1);
-/// Raises an interrupt, and returns when it has come.
+/// Raises an interrupt, and returns when it has arrived.
 const IOC_INTERRUPT: u32 = _IO(b'e', 2);
 
 #[vtable]
@@ -37,7 +37,7 @@ impl Operations for Edu {
             IOC_ID => argument.write(&this.id(call)?)?,
             IOC_FACTORIAL => {
                 let (n, mut answer) = argument.read_write()?;
-                // A device that counts to four billion hears nobody meanwhile.
+                // While the device computes a factorial of four billion, it serves nobody else.
                 if n > regs::FACTORIAL_MAX {
                     return Err(EINVAL);
                 }
@@ -92,7 +92,8 @@ impl Operations for Edu {
     }
 }
 
-/// Where a position is in the device's memory, and how many bytes there are from there on.
+/// Returns the offset in the device's memory for a file position, and the number of bytes from
+/// there to the end.
 fn place(offset: i64) -> Option<(usize, usize)> {
     let start = usize::try_from(offset).ok()?;
     let room = regs::MEMORY_LENGTH.checked_sub(start)?;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A driver for QEMU's `edu` device (`-device edu`), which computes factorials and has a little
-//! memory that DMA reaches.
+//! A driver for QEMU's `edu` device (`-device edu`), which computes factorials and has a small
+//! memory that only DMA reaches.
 //!
-//! On probe it checks that the device is one and is alive, and has it compute a factorial. While it
-//! is bound there is a device file, `/dev/edu-N`: `ioctl` computes, `read` and `write` reach the
-//! memory. The device sleeps when nobody uses it.
+//! On probe, the driver checks that the device is an edu and alive, and makes it compute a
+//! factorial. While the device is bound, there is a device file `/dev/edu-N`: `ioctl` computes,
+//! `read` and `write` access the memory. The device is suspended while nobody uses it.
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// `dev_info!`, but for a driver that is to be quiet.
+/// `dev_info!`, but silent with the feature `quiet`.
 macro_rules! say {
     ($($line:tt)*) => {
         if cfg!(not(feature = "quiet")) {
@@ -33,10 +33,10 @@ use linux_driver::prelude::*;
 
 use crate::device::Edu;
 
-/// How long the device stays awake after its last use.
+/// The time after its last use until the device is suspended.
 const AUTOSUSPEND_MS: u16 = 50;
 
-/// The data of a device that is bound.
+/// The data of a bound device.
 #[pin_data]
 struct EduDriver {
     #[pin]
@@ -56,7 +56,7 @@ impl pci::Driver for EduDriver {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
             dev.set_master();
-            // The device reaches 28 bits of addresses.
+            // The device can address 28 bits.
             dma::set_mask_and_coherent(dev, DmaMask::new::<28>())?;
             let bar = dev.iomap_region(0)?;
             let registers = bar.access(dev)?;

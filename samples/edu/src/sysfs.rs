@@ -11,7 +11,7 @@ use crate::EduDriver;
 
 pub(crate) const GROUPS: DeviceGroups<EduDriver, pci::Bus> = device_groups![Runs, Sleeps];
 
-/// `runs`: how many factorials the device has computed.
+/// `runs`: the number of factorials that the device has computed.
 struct Runs;
 
 #[vtable]
@@ -25,7 +25,7 @@ impl DeviceAttribute for Runs {
     }
 }
 
-/// `sleeps`: how often the device went to sleep.
+/// `sleeps`: the number of times that the device was suspended.
 struct Sleeps;
 
 #[vtable]

@@ -4,7 +4,7 @@
 use linux_driver::pci::{self, IORESOURCE_IO, IORESOURCE_MEM};
 use linux_driver::prelude::*;
 
-/// Says of each BAR what it is.
+/// Logs the kind of each BAR.
 pub(crate) fn walk(dev: &pci::Device<Bound>) -> Result {
     for bar in 0..6 {
         let start = dev.resource_start(bar)?;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A driver for QEMU's `pci-testdev` (`-device pci-testdev,membar=64K`), a device that counts what
-//! is written to its BARs.
+//! A driver for QEMU's `pci-testdev` (`-device pci-testdev,membar=64K`), a device that counts the
+//! writes to its BARs.
 //!
-//! On probe it walks over the six BARs and passes the device's tests of the first two, one of
-//! memory and one of I/O ports. The attribute `tests` says how many passed.
+//! On probe, the driver walks over the six BARs. It then runs the device's tests of the first two,
+//! one of memory and one of I/O ports. The attribute `tests` shows how many passed.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -14,12 +14,12 @@ mod tests;
 use linux_driver::pci::{self, Bar, DeviceId, PortBar};
 use linux_driver::prelude::*;
 
-/// How many bytes the driver needs of BAR 0: all that there are.
+/// The number of bytes that the driver needs of BAR 0: all of it.
 const MEMORY: usize = 4096;
-/// How many ports it needs of BAR 1.
+/// The number of ports that the driver needs of BAR 1.
 const PORTS: usize = 256;
 
-/// The data of a device that is bound.
+/// The data of a bound device.
 struct Testdev {
     passed: u32,
 }

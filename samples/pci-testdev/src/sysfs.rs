@@ -9,7 +9,7 @@ use crate::Testdev;
 
 pub(crate) const GROUPS: DeviceGroups<Testdev, pci::Bus> = device_groups![Tests];
 
-/// `tests`: how many the device passed.
+/// `tests`: the number of tests that the device passed.
 struct Tests;
 
 #[vtable]

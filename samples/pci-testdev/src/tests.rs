@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The device's tests (QEMU's `docs/specs/pci-testdev`): a BAR starts with a header that says what
-//! to write where, and counts it.
+//! The device's tests (QEMU's `docs/specs/pci-testdev`). Each BAR starts with a header that says
+//! what to write at which offset, and counts these writes.
 
 use linux_driver::io::{Mmio, Ports};
 use linux_driver::pci;
@@ -10,18 +10,19 @@ use crate::{MEMORY, PORTS};
 
 /// Selects a test, and sets the count to 0.
 const TEST: usize = 0;
-/// How many bytes an access of the test has; anything but 1, 2 and 4: there is no such test here.
+/// The number of bytes of each access of the test. If it is not 1, 2 or 4, the BAR does not have
+/// this test.
 const WIDTH: usize = 1;
-/// Where to write, from the BAR's start on.
+/// The offset to write at, from the start of the BAR.
 const OFFSET: usize = 4;
-/// What to write.
+/// The value to write.
 const DATA: usize = 8;
-/// How often it was written.
+/// The number of times that the value was written.
 const COUNT: usize = 12;
-/// How often each test writes.
+/// The number of writes in each test.
 const TIMES: u32 = 16;
 
-/// What the device's header is read through: memory or ports.
+/// The header of a BAR, which is accessed through memory or ports.
 pub(crate) trait Registers {
     fn select(&self, test: u8);
     fn width(&self) -> u8;
@@ -91,8 +92,8 @@ impl Registers for Ports<PORTS> {
     }
 }
 
-/// Passes all tests that the BAR has, and says how many these are. `EIO` if the device's count is
-/// none that can be.
+/// Runs all tests of the BAR, and returns their number. Fails with `EIO` if the device's count is
+/// impossible.
 pub(crate) fn pass(
     dev: &pci::Device<Bound>,
     what: &'static str,
@@ -106,8 +107,8 @@ pub(crate) fn pass(
         }
         let (offset, data) = (registers.offset(), registers.data());
         for _ in 0..TIMES {
-            // The offset is the device's word: one that lies outside of the BAR is an error, and
-            // not an access.
+            // The offset comes from the device. If it is outside the BAR, this is an error, not an
+            // access.
             registers.write(width, data, offset as usize)?;
         }
         let count = registers.count();
@@ -121,8 +122,8 @@ pub(crate) fn pass(
             count,
             TIMES
         );
-        // Of the other tests an eventfd of the host's may take what is written: then the device
-        // sees none of it.
+        // In the other tests, an eventfd of the host may consume the writes. The device then sees
+        // none of them.
         if count != TIMES && (test == 0 || count != 0) {
             return Err(EIO);
         }

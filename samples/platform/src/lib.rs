@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A module that makes three platform devices, lamps, and has the driver for two of them.
+//! A module that registers three platform devices, called lamps, and a driver for two of them.
 //!
-//! (A module that is a platform driver and nothing else is declared with
-//! `module_platform_driver!`.)
+//! (A module that only contains a platform driver is declared with `module_platform_driver!`.)
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -14,7 +13,7 @@ use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
 use linux_driver::types::ARef;
 
-/// What the driver wants to know of a kind of lamp.
+/// The driver's data for a kind of lamp.
 struct Kind {
     colours: u32,
 }
@@ -84,7 +83,7 @@ impl pm::Operations for Lamp {
     }
 }
 
-/// `colours` in the device's folder: how many it has. Reading wakes the lamp.
+/// `colours` in the device's folder: the number of its colours. Reading it wakes the lamp.
 struct Colours;
 
 #[vtable]
@@ -99,7 +98,7 @@ impl sysfs::DeviceAttribute for Colours {
     }
 }
 
-/// The module: its devices, and its driver. They go in this order.
+/// The module: its devices and its driver. They are dropped in this order.
 #[pin_data]
 struct Lamps {
     _blinker: DeviceRegistration,

@@ -14,16 +14,16 @@ use linux_driver::{new_mutex, pr_info};
 
 use crate::player::Player;
 
-/// What a toy is.
+/// The kind of a toy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It is there to be played with.
+    /// A toy that can be played with.
     Ball,
-    /// It cannot be played with at first.
+    /// A toy that cannot be played with at first.
     Kite,
-    /// It cannot be played with at all.
+    /// A toy that can never be played with.
     Shard,
-    /// The bus has no driver for it.
+    /// A toy for which the bus has no driver.
     Stone,
 }
 
@@ -48,10 +48,10 @@ impl Kind {
     }
 }
 
-/// The bus's data of a toy.
+/// The bus's data for a toy.
 pub(crate) struct Toy {
     pub(crate) kind: Kind,
-    /// Whether a driver has been asked to take it.
+    /// Set once the bus has asked a driver to take it.
     pub(crate) asked: AtomicBool,
 }
 
@@ -61,10 +61,11 @@ impl Drop for Toy {
     }
 }
 
-/// How many toys there can be.
+/// The maximum number of toys.
 const TOYS: usize = 4;
 
-/// The bus. Its devices go first, while the driver is there; then the driver, then the bus itself.
+/// The bus. Its devices are dropped first, while the driver is still registered. Then the driver is
+/// dropped, then the bus itself.
 #[pin_data]
 pub(crate) struct Toys {
     #[pin]
@@ -106,7 +107,7 @@ impl BusType for Toys {
     }
 }
 
-/// `new_device`: a toy of the kind that is written.
+/// `new_device`: adds a toy of the kind that is written.
 struct New;
 
 #[vtable]
@@ -131,7 +132,7 @@ impl bus::Attribute for New {
     }
 }
 
-/// `delete_device`: the toy whose number is written goes.
+/// `delete_device`: removes the toy whose number is written.
 struct Delete;
 
 #[vtable]
@@ -145,7 +146,7 @@ impl bus::Attribute for Delete {
         };
         let number = usize::from(digit.wrapping_sub(b'0'));
         let toy = bus.toys.lock().get_mut(number).and_then(Option::take);
-        // Dropped here, without the lock.
+        // The toy is dropped here, after the lock was released.
         drop(toy.ok_or(ENODEV)?);
         Ok(())
     }

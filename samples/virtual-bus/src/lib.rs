@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A bus that there is no hardware for, its devices, and a driver for them.
+//! A bus without hardware, its devices, and a driver for them.
 //!
-//! Devices are made and destroyed at run time: `echo ball > /sys/bus/rust_toys/new_device`,
-//! `echo 0 > /sys/bus/rust_toys/delete_device`.
+//! Devices are created and removed at run time: `echo ball > /sys/bus/rust_toys/new_device`, `echo
+//! 0 > /sys/bus/rust_toys/delete_device`.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use linux_driver::bus::Registration;
 use linux_driver::module::{Module, ThisModule};
 use linux_driver::prelude::*;
 
-/// The module: its bus, in which everything else is.
+/// The module: the bus, which contains everything else.
 #[pin_data]
 struct VirtualBus {
     #[pin]

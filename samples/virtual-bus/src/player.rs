@@ -11,7 +11,7 @@ use linux_driver::sysfs::{self, Page};
 
 use crate::bus::{Kind, Toys};
 
-/// What the driver has of a toy that it plays with.
+/// The driver's data for a toy.
 pub(crate) struct Player {
     plays: AtomicU32,
 }
@@ -19,7 +19,7 @@ pub(crate) struct Player {
 #[vtable]
 impl bus::Driver for Player {
     type Bus = Toys;
-    /// What is done with a toy.
+    /// The action that the driver performs with a toy.
     type IdInfo = &'static str;
     const NAME: &'static CStr = c"rust_player";
     const ID_TABLE: bus::IdTable<Toys, &'static str> = &[
@@ -79,8 +79,8 @@ impl pm::Operations for Player {
     }
 }
 
-/// `plays` in the device's folder: reading picks the toy up, plays with it, and says how often that
-/// was done.
+/// `plays` in the device's folder. Reading it wakes the toy, plays with it, and returns how often
+/// it was played with.
 struct Plays;
 
 #[vtable]
