@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A command's arguments.
+//! The arguments of a command.
 
 use std::str::FromStr;
 
 use crate::outcome::{Failure, Result};
 
-/// What was not read yet.
+/// The arguments that are not read yet.
 pub(crate) struct Args<'a>(Vec<&'a str>);
 
 impl<'a> Args<'a> {
@@ -13,7 +13,7 @@ impl<'a> Args<'a> {
         Self(args.iter().map(String::as_str).collect())
     }
 
-    /// The value after this option, where it is there.
+    /// Returns the value after this option, if the option is given.
     pub(crate) fn option<T: FromStr>(&mut self, name: &str) -> Result<Option<T>> {
         let Some(at) = self.0.iter().position(|arg| *arg == name) else {
             return Ok(None);
@@ -22,7 +22,7 @@ impl<'a> Args<'a> {
         self.value(at, name).map(Some)
     }
 
-    /// The two values after this option, where it is there.
+    /// Returns the two values after this option, if the option is given.
     pub(crate) fn pair(&mut self, name: &str) -> Result<Option<(&'a str, &'a str)>> {
         let Some(at) = self.0.iter().position(|arg| *arg == name) else {
             return Ok(None);
@@ -34,12 +34,12 @@ impl<'a> Args<'a> {
         Ok(Some((self.0.remove(at), self.0.remove(at))))
     }
 
-    /// The next argument that is no option. Options are read before.
+    /// Returns the next argument that is not an option. The caller reads the options first.
     pub(crate) fn next<T: FromStr>(&mut self, what: &str) -> Result<T> {
         self.value(0, what)
     }
 
-    /// Refuses what is left.
+    /// Returns an error if arguments are left.
     pub(crate) fn end(&self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The commands, one a file.
+//! The commands, one per file.
 
 mod all_ones;
 mod bench;
@@ -17,7 +17,7 @@ mod write_held;
 use crate::args::Args;
 use crate::outcome::{Failure, Result};
 
-/// A command: reads its arguments, does it, and says what it found.
+/// A command: it reads its arguments, does its work, and returns what it found.
 type Command = fn(&mut Args<'_>) -> Result;
 
 const COMMANDS: &[(&str, Command)] = &[

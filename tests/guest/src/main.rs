@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What user space does with a driver, as commands that run inside the virtual machine (a plan's
-//! `exec` and `spawn`).
+//! Commands that use a driver from user space. They run inside the virtual machine, as the `exec`
+//! and `spawn` of a plan.
 //!
-//! One command a file of `commands/`, named in one list there. A command says what it found on its
-//! standard output, or why it failed on its standard error; its exit code is then the error number,
-//! if there is one, and 255 otherwise. One that is spawned says `ready` in a line of its own, and
-//! comes to its end when its standard input ends.
+//! Each command is a file of `commands/`, and is in the list there. A command prints what it found
+//! on its standard output, or why it failed on its standard error. Its exit code is then the error
+//! number if there is one, and 255 otherwise. A spawned command prints a line `ready`, and ends
+//! when its standard input ends.
 
 mod args;
 mod commands;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use crate::outcome::Failure;
 
 fn main() -> ExitCode {
-    // A panic's own code, 101, would be an error number.
+    // The exit code of a panic, 101, would be read as an error number.
     std::panic::set_hook(Box::new(|info| {
         eprintln!("{info}");
         std::process::exit(Failure::OTHER.into());

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What came of a command.
+//! The result of a command.
 
 use std::fmt::Display;
 use std::io;
 
-/// What there is to say, or why it failed.
+/// The text that a command prints, or the reason for its failure.
 pub(crate) type Result<T = String> = std::result::Result<T, Failure>;
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// The error number, if the kernel gave one.
+    /// The error number, if the kernel returned one.
     pub(crate) errno: Option<i32>,
-    /// What there is to say.
+    /// The message.
     pub(crate) text: String,
 }
 
@@ -27,17 +27,17 @@ impl Failure {
         }
     }
 
-    /// The exit code.
+    /// Returns the exit code.
     pub(crate) fn code(&self) -> u8 {
         let number = self.errno.and_then(|errno| u8::try_from(errno).ok());
-        // What init takes for error numbers: see its `programs.rs`.
+        // The range that init reads as error numbers: see its `programs.rs`.
         number
             .filter(|number| (1..=133).contains(number))
             .unwrap_or(Self::OTHER)
     }
 }
 
-/// Names what failed.
+/// Returns a function that adds to an error what failed.
 pub(crate) fn failed(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
     move |error| Failure {
         errno: error.raw_os_error(),

@@ -9,15 +9,15 @@ use crate::outcome::{Result, failed};
 
 pub(crate) const PAGE: usize = 4096;
 
-/// A mapping, unmapped when it goes.
+/// A mapping of memory. It is unmapped when it is dropped.
 pub(crate) struct Area {
     start: *mut u8,
     length: usize,
-    /// How much of it may be used.
+    /// The number of bytes that may be used.
     usable: usize,
 }
 
-// SAFETY: the pages are the process's, whatever the thread.
+// SAFETY: a mapping belongs to the process, so any thread may use it.
 unsafe impl Send for Area {}
 
 fn errno() -> i32 {
@@ -25,7 +25,7 @@ fn errno() -> i32 {
 }
 
 impl Area {
-    /// So much of a file.
+    /// Maps this many bytes of a file.
     pub(crate) fn of(
         file: &File,
         length: usize,
@@ -43,7 +43,7 @@ impl Area {
         fd: i32,
         offset: i64,
     ) -> std::result::Result<Self, i32> {
-        // SAFETY: without MAP_FIXED a new mapping takes no memory away that is in use.
+        // SAFETY: without MAP_FIXED, mmap(2) does not replace a mapping that is in use.
         let start =
             unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd, offset) };
         if start == libc::MAP_FAILED {
@@ -56,15 +56,15 @@ impl Area {
         })
     }
 
-    /// A page of memory with one after it that may not be used.
+    /// Maps a page of memory, followed by one that cannot be accessed.
     pub(crate) fn with_tail() -> Result<Self> {
         let both = libc::PROT_READ | libc::PROT_WRITE;
         let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let mut area = Self::map(2 * PAGE, both, anonymous, -1, 0)
             .map_err(|errno| failed("mmap")(io::Error::from_raw_os_error(errno)))?;
-        // SAFETY: the second of two pages.
+        // SAFETY: `add` must stay within the mapping, which has two pages.
         let tail = unsafe { area.start.add(PAGE) };
-        // SAFETY: nothing refers to it.
+        // SAFETY: that page belongs to the mapping, and nothing refers to it.
         if unsafe { libc::mprotect(tail.cast(), PAGE, libc::PROT_NONE) } != 0 {
             return Err(failed("mprotect")(io::Error::last_os_error()));
         }
@@ -76,7 +76,7 @@ impl Area {
         self.start as u64
     }
 
-    /// Where what may be used ends.
+    /// Returns the address after the last usable byte.
     pub(crate) fn end(&self) -> u64 {
         self.start as u64 + self.usable as u64
     }
@@ -86,22 +86,22 @@ impl Area {
         self.start.wrapping_add(offset).cast()
     }
 
-    /// Reads a word: SIGBUS if there is nothing behind it.
+    /// Reads a word. If nothing backs the page, the process gets SIGBUS.
     pub(crate) fn read(&self, offset: usize) -> u32 {
-        // SAFETY: it lies in the mapping; what is behind it is a device, or nothing, which is a
-        // signal.
+        // SAFETY: `word` returns an aligned address within the mapping. Its memory is a device's,
+        // or the access raises a signal. So the read must be volatile, which it is.
         unsafe { self.word(offset).read_volatile() }
     }
 
     /// Writes a word.
     pub(crate) fn write(&self, offset: usize, value: u32) {
-        // SAFETY: as above.
+        // SAFETY: as in `read`.
         unsafe { self.word(offset).write_volatile(value) };
     }
 
-    /// Changes what may be done with it.
+    /// Changes the protection of the pages.
     pub(crate) fn protect(&self, protection: i32) -> std::result::Result<(), i32> {
-        // SAFETY: the mapping is ours; its pages are reached by the methods above alone.
+        // SAFETY: the mapping belongs to `self`, and only the methods above access its pages.
         if unsafe { libc::mprotect(self.start.cast(), self.length, protection) } == 0 {
             Ok(())
         } else {
@@ -112,7 +112,7 @@ impl Area {
 
 impl Drop for Area {
     fn drop(&mut self) {
-        // SAFETY: this is the mapping that `map` made, and nobody else knows it.
+        // SAFETY: this is the mapping that `map` made, and nothing refers to it any more.
         unsafe { libc::munmap(self.start.cast(), self.length) };
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Numbers that look random and are the same for the same seed (the generator SplitMix64).
+//! Pseudo-random numbers, which are the same for the same seed (the generator SplitMix64).
 
 pub(crate) struct Random(u64);
 
@@ -16,13 +16,13 @@ impl Random {
         mixed ^ mixed >> 31
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub(crate) fn below(&mut self, end: usize) -> usize {
-        // A remainder, below what is an usize.
+        // The remainder is below `end`, so it fits into a usize.
         (self.next() % end as u64) as usize
     }
 
-    /// One of these.
+    /// Returns one of the values.
     pub(crate) fn of<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }

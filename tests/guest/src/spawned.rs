@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How a command that is spawned speaks with the plan.
+//! The protocol between a spawned command and the plan.
 
 use std::io::{self, Read, Write};
 
 use crate::outcome::{Result, failed};
 
-/// Lets the plan go on.
+/// Tells the plan to go on.
 pub(crate) fn ready() -> Result<()> {
     let mut out = io::stdout();
     writeln!(out, "ready")
@@ -13,7 +13,7 @@ pub(crate) fn ready() -> Result<()> {
         .map_err(failed("standard output"))
 }
 
-/// Waits until the plan joins us.
+/// Waits until the plan joins this command.
 pub(crate) fn wait_for_join() -> Result<()> {
     let mut rest = Vec::new();
     io::stdin()

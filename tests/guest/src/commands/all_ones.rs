@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `all-ones DEVICE OTHER`: has every register of BAR 0 of a device read as all ones, as those of
-//! one do that is no longer there. The two are folders of sysfs. OTHER is an `ivshmem-plain`, whose
-//! BAR 2 is memory: it is filled with ones and put where DEVICE's BAR 0 was, and that is switched
-//! off. (Where QEMU has nobody, reads give zeroes.)
+//! `all-ones DEVICE OTHER`: makes every register of BAR 0 of a device read as all ones, like the
+//! registers of a device that was pulled out. Both arguments are folders of sysfs.
+//!
+//! OTHER is an `ivshmem-plain`, whose BAR 2 is memory. The command fills it with ones, disables
+//! DEVICE's BAR 0, and moves the memory to that address. (Without OTHER, reads from QEMU's unused
+//! addresses would return zeroes.)
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -11,13 +13,13 @@ use crate::args::Args;
 use crate::outcome::{Failure, Result, failed};
 use crate::pages::Area;
 
-/// In configuration space: `PCI_COMMAND` with its bit `PCI_COMMAND_MEMORY`, `PCI_BASE_ADDRESS_0`
-/// and `PCI_BASE_ADDRESS_2`.
+/// Offsets in configuration space: `PCI_COMMAND` with its bit `PCI_COMMAND_MEMORY`,
+/// `PCI_BASE_ADDRESS_0` and `PCI_BASE_ADDRESS_2`.
 const COMMAND: u64 = 0x04;
 const MEMORY: u16 = 0x2;
 const BAR_0: u64 = 0x10;
 const BAR_2: u64 = 0x18;
-/// The bits of a BAR that are no address.
+/// The bits of a BAR that do not belong to the address.
 const FLAGS: u32 = 0xf;
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -32,7 +34,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             "BAR 0 at {address:#x} is not where {length:#x} bytes can be"
         )));
     }
-    // A device claims its address as long as its memory is on.
+    // A device claims its address as long as its memory is enabled.
     device.memory(false)?;
     other.memory(false)?;
     other.set_long(BAR_2, address)?;
@@ -41,7 +43,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     Ok(format!("{address:#x} reads as all ones"))
 }
 
-/// Fills the memory of a BAR with ones. Its length.
+/// Fills the memory of a BAR with ones. Returns its length.
 fn fill(path: &str) -> Result<u64> {
     let length = fs::metadata(path).map_err(failed(path))?.len();
     let file = File::options()
@@ -59,7 +61,7 @@ fn fill(path: &str) -> Result<u64> {
     Ok(length)
 }
 
-/// A device's configuration space.
+/// The configuration space of a device.
 struct Config(File, String);
 
 impl Config {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `bench MODULE PREFIX MODULE PREFIX [--rounds N] [--calls N]`: times what a driver for edu and
-//! its twin take for the same, in turn. MODULE is the module's file, `/edu.ko`; PREFIX is how its
-//! device file's name starts. Prints one line of JSON: for each driver, for each operation, the
-//! nanoseconds that it took on the processor in each round: the median of the round's calls.
+//! `bench MODULE PREFIX MODULE PREFIX [--rounds N] [--calls N]`: measures the time that a driver
+//! for edu and its twin need for the same operations, in turn. MODULE is the module's file, such as
+//! `/edu.ko`. PREFIX is the start of its device file's name.
 //!
-//! The clock is the thread's own, which stands still while the thread waits: what the device itself
-//! takes (for a transfer, 100 ms; for a factorial, whatever the host's threads make of it) is no
-//! driver's.
+//! The command prints one line of JSON. For each driver and each operation, it contains the
+//! nanoseconds on the processor in each round: the median of the round's calls.
+//!
+//! The clock is that of the thread, which does not advance while the thread waits. The time that
+//! the device itself needs is therefore not counted. (A transfer needs 100 ms. The time for a
+//! factorial depends on the host's threads.)
 
 use std::fs::{self, File};
 use std::io;
@@ -18,14 +20,14 @@ use crate::args::Args;
 use crate::file;
 use crate::outcome::{Failure, Result, failed};
 
-/// What is timed.
+/// The operations that are timed.
 const OPERATIONS: [&str; 6] = ["load", "unbind", "bind", "id", "interrupt", "dma"];
 
-/// A driver, and what it took.
+/// A driver, and the times that it needed.
 struct Driver {
-    /// `/edu.ko`
+    /// The module's file, such as `/edu.ko`.
     file: String,
-    /// `edu`: the module's and the driver's name.
+    /// The name of the module and of the driver, such as `edu`.
     name: String,
     prefix: String,
     times: [Vec<u64>; OPERATIONS.len()],
@@ -61,7 +63,7 @@ fn driver(args: &mut Args<'_>) -> Result<Driver> {
     })
 }
 
-/// The first edu device, as sysfs names it.
+/// Returns the name of the first edu device in sysfs.
 fn device() -> Result {
     let path = "/sys/bus/pci/devices";
     let devices = fs::read_dir(path).map_err(failed(path))?;
@@ -75,32 +77,32 @@ fn device() -> Result {
     Err(Failure::new("there is no edu device"))
 }
 
-/// How many nanoseconds it takes on the processor.
+/// Runs a function and returns the nanoseconds that it took on the processor.
 fn timed(what: impl FnOnce() -> io::Result<()>) -> io::Result<u64> {
     let start = on_processor()?;
     let between = on_processor()?;
     what()?;
     let end = on_processor()?;
-    // Less what reading the clock takes.
+    // The time for reading the clock is subtracted.
     Ok(end
         .saturating_sub(between)
         .saturating_sub(between.saturating_sub(start)))
 }
 
-/// How many nanoseconds this thread has been on a processor.
+/// Returns how many nanoseconds this thread has been on a processor.
 fn on_processor() -> io::Result<u64> {
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: clock_gettime(2) writes the time, which stands here.
+    // SAFETY: clock_gettime(2) needs a valid pointer for the time; `time` is a local variable.
     if unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) } != 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(time.tv_sec.unsigned_abs().saturating_mul(1_000_000_000) + time.tv_nsec.unsigned_abs())
 }
 
-/// The one in the middle.
+/// Returns the median.
 fn median(mut times: Vec<u64>) -> Option<u64> {
     times.sort_unstable();
     times.get(times.len() / 2).copied()
@@ -111,8 +113,8 @@ impl Driver {
     fn round(&mut self, device: &str, calls: u32) -> Result<()> {
         let module = File::open(&self.file).map_err(failed(&self.file))?;
         let load = timed(|| load(&module)).map_err(failed(&self.file))?;
-        // What was asked for while it was loaded (uevents, symbols' tables) is done before anything
-        // else is timed.
+        // Work that loading has queued (uevents, symbol tables) must be done before anything else
+        // is timed.
         settle();
         let mut took: [Vec<u64>; OPERATIONS.len()] = Default::default();
         took[0].push(load);
@@ -168,7 +170,7 @@ impl Driver {
     }
 }
 
-/// Lets the kernel's threads do what they were given to do.
+/// Gives the kernel's threads time to finish their queued work.
 fn settle() {
     std::thread::sleep(std::time::Duration::from_millis(20));
 }
@@ -180,7 +182,7 @@ fn ioctl(device: &File, request: u32, argument: u64) -> io::Result<()> {
 }
 
 fn load(module: &File) -> io::Result<()> {
-    // SAFETY: finit_module(2) reads the file, and a string that stands here.
+    // SAFETY: finit_module(2) reads the file and a NUL-terminated string, which is a literal here.
     let result =
         unsafe { libc::syscall(libc::SYS_finit_module, module.as_raw_fd(), c"".as_ptr(), 0) };
     if result == 0 {
@@ -192,7 +194,7 @@ fn load(module: &File) -> io::Result<()> {
 
 fn unload(name: &str) -> io::Result<()> {
     let name = std::ffi::CString::new(name)?;
-    // SAFETY: delete_module(2) reads the string.
+    // SAFETY: delete_module(2) reads a NUL-terminated string, which `name` is.
     let result = unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) };
     if result == 0 {
         Ok(())

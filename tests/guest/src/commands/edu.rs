@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu PREFIX`: uses what samples/edu and its twin in C offer, through the one device file whose
-//! name starts with PREFIX, and holds what it gets against what the device has to give.
+//! `edu PREFIX`: uses the operations of samples/edu or its twin in C, through the only device file
+//! whose name starts with PREFIX. It compares the results with those that the device must return.
 
 use std::fs::{self, File};
 use std::io;
@@ -17,7 +17,7 @@ pub(crate) const IOC_ID: u32 = 0x8004_6500;
 pub(crate) const IOC_FACTORIAL: u32 = 0xc004_6501;
 /// `_IO('e', 2)`: an interrupt, raised and waited for.
 pub(crate) const IOC_INTERRUPT: u32 = 0x6502;
-/// How much the device remembers: 4096 bytes, less the last, which QEMU refuses.
+/// The number of bytes that the device stores: 4096, except the last one, which QEMU refuses.
 pub(crate) const MEMORY: usize = 4095;
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     ))
 }
 
-/// The one file in `/dev` whose name starts like this.
+/// Returns the path of the only file in `/dev` whose name starts with `prefix`.
 pub(crate) fn only(prefix: &str) -> Result {
     let names = fs::read_dir("/dev").map_err(failed("/dev"))?;
     let mut names = names
@@ -59,7 +59,7 @@ pub(crate) fn only(prefix: &str) -> Result {
     }
 }
 
-/// An ioctl whose argument is a number's address, or nothing.
+/// Calls an ioctl whose argument is the address of a number, or unused.
 fn ioctl(device: &File, request: u32, argument: u64) -> io::Result<()> {
     file::ioctl(device, request, argument)
         .map(drop)
@@ -78,7 +78,7 @@ fn computed(device: &File, n: u32) -> Result<u32> {
     Ok(number)
 }
 
-/// What was written is read back, whole and in part, and nothing lies behind the end.
+/// Checks that written data is read back, whole and in part, and that nothing follows the end.
 fn memory(device: &File) -> Result<()> {
     let mut random = Random::new(7);
     let mut written = vec![0; MEMORY];
@@ -112,7 +112,7 @@ fn memory(device: &File) -> Result<()> {
     }
 }
 
-/// What is refused, and how.
+/// Checks which calls the driver refuses, and with which errors.
 fn refusals(device: &File) -> Result<()> {
     let mut large = 13u32;
     for (what, request, argument, errno) in [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu-busy PATH [--but WAY]`: has an edu device work without a pause, in every way that its file
-//! offers but that, until it is gone; then wants that to be told, and every use of a file that was
-//! open to end in ENODEV. To be spawned; it is joined when the device is gone, or will be.
+//! `edu-busy PATH [--but WAY]`: keeps an edu device busy in every way that its file offers, except
+//! WAY, until the device is gone. Every use of an open file must then end in ENODEV. The plan
+//! spawns this command, and joins it when the device is gone or about to go.
 
 use std::fs::File;
 use std::io;
@@ -16,10 +16,10 @@ use crate::file;
 use crate::outcome::{Failure, Result, failed};
 use crate::spawned::{ready, wait_for_join};
 
-/// What a device that is pulled out may make of what it has begun: the driver waits for it in vain.
+/// The errors of an operation whose device was pulled out: the driver waits for it in vain.
 const PULLED: [i32; 2] = [libc::ETIMEDOUT, libc::EIO];
-/// How long it may take from the join on: a driver gives up after 2 s, and all wait one after the
-/// other for the device.
+/// The maximum time after the join. A driver gives up after 2 s, and all threads wait for the
+/// device one after the other.
 const LATEST: Duration = Duration::from_secs(15);
 
 /// One way to use the device.
@@ -64,14 +64,14 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             let result = work(name, &device, way, &|| {
                 done_once.send(()).unwrap_or_default()
             });
-            // One that fails at once is not waited for.
+            // A thread that fails at once is not waited for.
             done_once.send(()).unwrap_or_default();
             result
         };
         threads.push((name, thread::spawn(work)));
     }
     drop(done_once);
-    // Each has come through once: from here on all are at it.
+    // Each thread has finished its first use: from here on, all are busy.
     for _ in &ways {
         if at_work.recv().is_err() {
             break;
@@ -101,7 +101,8 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     Ok(said.join(", "))
 }
 
-/// Uses the device until it is gone. How often, and how often it was pulled out in the middle.
+/// Uses the device until it is gone. Returns how often, and how many of the uses were interrupted
+/// when the device was pulled out.
 fn work(name: &str, device: &File, way: Way, done_once: &dyn Fn()) -> Result {
     let (mut done, mut pulled) = (0, 0);
     loop {
@@ -131,7 +132,7 @@ fn work(name: &str, device: &File, way: Way, done_once: &dyn Fn()) -> Result {
     }
 }
 
-/// A use of a device that is gone.
+/// Checks that a use of a device that is gone ended in ENODEV.
 fn gone(name: &str, result: io::Result<()>) -> Result<()> {
     match result {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),

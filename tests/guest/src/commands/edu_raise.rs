@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `edu-raise DEVICE`: has an edu device raise interrupts, whatever its driver does meanwhile,
-//! through its registers as sysfs maps them, until it is joined. To be spawned. The kernel has to
-//! allow it: `iomem=relaxed` on its command line.
+//! `edu-raise DEVICE`: makes an edu device raise interrupts until the command is joined, whatever
+//! the driver does meanwhile. It writes to the registers, which sysfs maps. The plan spawns this
+//! command. The kernel must allow the mapping: `iomem=relaxed` on its command line.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,10 @@ use crate::outcome::{Failure, Result, failed};
 use crate::pages::{Area, PAGE};
 use crate::spawned::{ready, wait_for_join};
 
-/// The register that raises an interrupt, and a reason that no driver knows.
+/// The register that raises an interrupt, and an interrupt reason that no driver knows.
 const RAISE: usize = 0x60;
 const REASON: u32 = 0x8000;
-/// How long between two.
+/// The time between two interrupts.
 const PAUSE: Duration = Duration::from_micros(500);
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let raising = scope.spawn(|| {
-            // An Area is one thread's at a time.
+            // Moves the whole Area into this thread: it is `Send`, but not `Sync`.
             let registers = registers;
             let mut times = 0u64;
             while !over.load(Ordering::Relaxed) {

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `fuzz PATH [--calls N] [--each N] [--seed S] [--ioctls A,B,…] [--but A,B,…]`: system calls with
-//! random arguments on an open file.
+//! `fuzz PATH [--calls N] [--each N] [--seed S] [--ioctls A,B,…] [--but A,B,…]`: makes system calls
+//! with random arguments on an open file.
 //!
-//! `--calls` makes N of any kind; `--each` makes N of each of these kinds: ioctl numbers and sizes;
-//! pointers to nowhere; into the kernel; to tails that are not mapped; lengths near `usize::MAX`.
-//! The ioctls that the driver knows are given in hexadecimal digits, and so are those that are not
-//! to be called, as they wait for ever. The kernel may refuse whatever it likes; what it does must
-//! make sense.
+//! - `--calls` makes N calls of any kind.
+//! - `--each` makes N calls of each of these kinds: ioctl numbers and sizes; pointers to nowhere;
+//!   pointers into the kernel; pointers to memory that ends in an unmapped page; lengths near
+//!   `usize::MAX`.
+//! - `--ioctls` lists the ioctls that the driver knows, in hexadecimal digits.
+//! - `--but` lists the ioctls that must not be called, because they wait forever.
+//!
+//! The kernel may refuse any call. A call that succeeds must have a plausible result.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,44 +19,43 @@ use crate::file;
 use crate::outcome::{Failure, Result, failed};
 use crate::random::Random;
 
-/// A page, and the memory that ends with one that is not mapped.
+/// The size of a page. The memory for the calls ends with a page that is not mapped.
 const PAGE: usize = 4096;
-/// An ioctl whose number Linux itself answers for any file, by closing it on exec and the like, or
-/// by waiting.
+/// Ioctls that Linux itself handles for any file. Some of them close it on exec, some wait.
 const OF_THE_KERNEL: [u32; 6] = [0x5450, 0x5451, 0x5421, 0x5452, 0x5460, 0xc020_660b];
-/// No error of a system call is larger (`MAX_ERRNO`); what a driver must not let out begins at 512
-/// (`ERESTARTSYS`).
+/// The first error number that must not reach user space (`ERESTARTSYS`). The largest number that a
+/// system call can return is `MAX_ERRNO`.
 const INTERNAL: i32 = 512;
-/// The most that one read or write transfers (`MAX_RW_COUNT`).
+/// The maximum that one read or write transfers (`MAX_RW_COUNT`).
 const MOST: u64 = 0x7fff_f000;
 
-/// How often a call of `--each` is made where the file begins: one time of so many. Elsewhere it is
-/// made far outside, as a device may take its time for what it has.
+/// With `--each`, one of so many calls is made at the start of the file. The others use an offset
+/// far outside, because a device may need long for the data that it has.
 const RARELY: usize = 4000;
 
-/// Numbers of ioctls.
+/// The ioctl numbers given on the command line.
 struct Ioctls {
-    /// That the driver knows.
+    /// The ioctls that the driver knows.
     known: Vec<u32>,
-    /// That are not to be called.
+    /// The ioctls that must not be called.
     but: Vec<u32>,
 }
 
-/// What is wrong with a call.
+/// The argument of a call that is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// Whatever comes.
+    /// Any argument.
     Any,
-    /// The number of an ioctl, and with it the size.
+    /// The number of an ioctl, which contains its size.
     Number,
-    /// The pointer, which points to this.
+    /// The pointer, which points to this place.
     Pointer(Place),
     /// The length.
     Length,
 }
 
 impl Kind {
-    /// Those that have to be made so many times each.
+    /// The kinds of which `--each` makes this many calls each.
     const EACH: [Self; 5] = [
         Self::Number,
         Self::Pointer(Place::Nowhere),
@@ -77,7 +79,7 @@ impl Kind {
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
     let each: Option<u64> = args.option("--each")?;
-    // Without a word on how many, there are some of any kind.
+    // Without an option for the number of calls, some calls of any kind are made.
     let any: u64 = args
         .option("--calls")?
         .unwrap_or(if each.is_none() { 10_000 } else { 0 });
@@ -130,7 +132,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     Ok(said.join("; "))
 }
 
-/// Hexadecimal numbers with commas between them.
+/// Parses hexadecimal numbers separated by commas.
 fn numbers(text: &str) -> Result<Vec<u32>> {
     let words = text.split(',').filter(|word| !word.is_empty());
     words
@@ -140,7 +142,8 @@ fn numbers(text: &str) -> Result<Vec<u32>> {
         .collect()
 }
 
-/// Does one call. Its name and the error number, 0 if it succeeded; or what makes no sense.
+/// Makes one call. Returns its name and its error number, 0 if it succeeded. An implausible result
+/// is an error.
 fn one(
     kind: Kind,
     opened: &File,
@@ -176,7 +179,7 @@ fn one(
         } else {
             random.next() >> 1
         };
-        // A file that has no place is none the worse for it.
+        // A file without a position ignores this.
         let _ = file::lseek(opened, offset, libc::SEEK_SET as u64);
     }
     let flat = |result: std::result::Result<u64, i32>| result.err().unwrap_or(0);
@@ -204,7 +207,7 @@ fn one(
         ),
         _ => {
             let length = if kind == Kind::Length {
-                // From an address on there is less room: nothing so long is ever mapped.
+                // So many bytes are never free in an address space: mmap must fail.
                 usize::MAX - random.below(PAGE << 8)
             } else {
                 random.of(&[
@@ -236,7 +239,7 @@ fn one(
     })
 }
 
-/// An ioctl: of any number, or of one that the driver knows.
+/// Calls an ioctl: one with any number, or one that the driver knows.
 fn ioctl(
     kind: Kind,
     opened: &File,
@@ -246,7 +249,7 @@ fn ioctl(
     random: &mut Random,
 ) -> std::result::Result<(&'static str, i32), String> {
     let size = |request: u32| u64::from(request >> 16 & 0x3fff);
-    // Those that look at their pointer.
+    // The known ioctls whose argument is a pointer.
     let known = &ioctls.known;
     let sized: Vec<u32> = known
         .iter()
@@ -258,8 +261,8 @@ fn ioctl(
         Kind::Any if !known.is_empty() && random.below(2) == 0 => (random.of(known), "known ioctl"),
         _ => (request(&ioctls.but, random), "ioctl"),
     };
-    // Which numbers write how much is the driver's to say; that it is not more, the guard behind
-    // the buffer sees.
+    // Only the driver knows how much each ioctl writes. The unmapped page after the buffer catches
+    // writes that are too long.
     let outcome = file::ioctl(opened, request, address.value);
     arena.check(address, size(request).max(PAGE as u64))?;
     if name == "known ioctl" && size(request) > 0 && !address.ours() && outcome.is_ok() {
@@ -271,7 +274,7 @@ fn ioctl(
     Ok((name, outcome.err().unwrap_or(0)))
 }
 
-/// No call transfers more than it was asked for, nor more than is mapped.
+/// Checks that a call transferred no more than it was asked for, and no more than is mapped.
 fn sane(
     name: &str,
     outcome: std::result::Result<u64, i32>,
@@ -282,7 +285,7 @@ fn sane(
         Ok(done) if done > length || done > MOST => Err(format!(
             "{name} of {length:#x} bytes says that it did {done:#x}"
         )),
-        // A write may succeed without a look at the memory, as /dev/null's does.
+        // A write may succeed without reading the memory, as it does for /dev/null.
         Ok(done) if name == "read" && done > address.mapped => Err(format!(
             "read says that it wrote {done:#x} bytes to {:#x}",
             address.value
@@ -313,7 +316,7 @@ fn length(random: &mut Random) -> u64 {
     ])
 }
 
-/// A length that no memory has, or that is more than one call transfers.
+/// Returns a length that no memory has, or one that is more than a call transfers.
 fn long(random: &mut Random) -> u64 {
     let less = random.next() % 4096;
     random.of(&[
@@ -325,35 +328,35 @@ fn long(random: &mut Random) -> u64 {
     ])
 }
 
-/// An ioctl number: of any kind, and with a size that may fit no buffer.
+/// Returns an ioctl number of any kind, with a size that may be too large for every buffer.
 fn request(but: &[u32], random: &mut Random) -> u32 {
     loop {
         let word = random.next();
         let request = match word % 4 {
-            // Directions, a size, a type and a number (`_IOC`), all random.
+            // Random directions, size, type and number (`_IOC`).
             0 => (word >> 16) as u32,
             // Small numbers and sizes, as drivers have them.
             1 => (word >> 16) as u32 & 0xc0ff_ff1f,
             2 => (word >> 16) as u32 & 0xc01f_ffff,
             _ => (word >> 16) as u32 & 0xffff,
         };
-        // What the kernel itself does with any file is none of the driver's.
+        // Ioctls that the kernel itself handles for any file do not test the driver.
         if !OF_THE_KERNEL.contains(&request) && !but.contains(&request) {
             return request;
         }
     }
 }
 
-/// Where an address may point to.
+/// The places that an address may point to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    /// Into memory.
+    /// Mapped memory.
     Ours,
-    /// To where it is about to end.
+    /// The end of the mapped memory.
     Tail,
-    /// To where there is nothing, or nothing can be.
+    /// An unmapped or impossible address.
     Nowhere,
-    /// Into the kernel's half.
+    /// The kernel's half of the address space.
     Kernel,
 }
 
@@ -361,7 +364,7 @@ enum Place {
 #[derive(Clone, Copy)]
 struct Address {
     value: u64,
-    /// How many bytes from there on are mapped and ours.
+    /// The number of bytes from the address on that are mapped and belong to the arena.
     mapped: u64,
 }
 
@@ -371,23 +374,23 @@ impl Address {
     }
 }
 
-/// Pages of ours that may be read and written, and after them one that is not mapped.
+/// The arena: pages that may be read and written, and after them one that is not mapped.
 struct Arena {
     start: *mut u8,
 }
 
-/// How many pages.
+/// The number of these pages.
 const PAGES: usize = 2;
-/// What each byte is before a call.
+/// The value of each byte before a call.
 const FILL: u8 = 0xa5;
-/// All of them.
+/// The contents of all these pages before a call.
 static FILLED: [u8; PAGES * PAGE] = [FILL; PAGES * PAGE];
 
 impl Arena {
     fn new() -> Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: without MAP_FIXED a new mapping takes no memory away that is in use.
+        // SAFETY: without MAP_FIXED, mmap(2) does not replace a mapping that is in use.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -402,9 +405,9 @@ impl Arena {
             return Err(failed("mmap")(std::io::Error::last_os_error()));
         }
         let start: *mut u8 = start.cast();
-        // SAFETY: the mapping has one page more than PAGES.
+        // SAFETY: `add` must stay within the mapping, which has one page more than PAGES.
         let tail = unsafe { start.add(PAGES * PAGE) };
-        // SAFETY: that page is ours, and nothing refers to it.
+        // SAFETY: that page belongs to the mapping, and nothing refers to it.
         if unsafe { libc::mprotect(tail.cast(), PAGE, libc::PROT_NONE) } != 0 {
             return Err(failed("mprotect")(std::io::Error::last_os_error()));
         }
@@ -417,14 +420,14 @@ impl Arena {
         let word = random.next();
         let value = match place {
             Place::Ours => random.of(&[start, start + word % (PAGES * PAGE) as u64]),
-            // The end comes in the middle of what is copied, or at once.
+            // The end is in the middle of the copied bytes, or right at their start.
             Place::Tail => random.of(&[end - 1 - word % 16, end, end + word % PAGE as u64]),
             Place::Nowhere => random.of(&[
                 0,
                 1,
                 word % PAGE as u64,
                 0x7fff_ffff_f000,
-                // No address of x86-64 has these bits.
+                // On x86-64, addresses with these bits are not canonical.
                 0x8000_0000_0000_0000,
                 0x0100_0000_0000_0000 | word >> 8,
             ]),
@@ -446,28 +449,29 @@ impl Arena {
         }
     }
 
-    /// All bytes, between two calls.
+    /// Returns all bytes. The caller uses them only between two calls.
     fn bytes(&self) -> &[u8] {
-        // SAFETY: the pages before the last are mapped as long as we live, and only a call writes
-        // to them, or `fill`: while the borrow is looked at there is none under way.
+        // SAFETY: the pages before the last one are mapped and readable for as long as `self`
+        // lives. Only a system call or `fill` writes to them, and neither runs while the caller
+        // uses the borrow.
         unsafe { std::slice::from_raw_parts(self.start, PAGES * PAGE) }
     }
 
-    /// Has every byte be as it was at first.
+    /// Restores the initial value of every byte.
     fn fill(&self) {
-        // SAFETY: as many bytes as FILLED has are mapped there and may be written; they are not
-        // those of a static, and nobody looks at them meanwhile.
+        // SAFETY: as many bytes as FILLED has are mapped at `start` and may be written. They do not
+        // overlap FILLED, which is a static, and nobody reads them meanwhile.
         unsafe {
             self.start
                 .copy_from_nonoverlapping(FILLED.as_ptr(), FILLED.len())
         };
     }
 
-    /// Whether nothing was written but at most `length` bytes from the address on.
+    /// Returns an error if anything was written except at most `length` bytes from the address on.
     fn check(&self, address: &Address, length: u64) -> std::result::Result<(), String> {
         let bytes = self.bytes();
         let start = self.start as u64;
-        // What may have changed; nothing, at the end, where the address is not ours.
+        // The range that may have changed. It is empty if the address is outside the arena.
         let from = if address.ours() {
             (address.value - start) as usize
         } else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `misc PATH`: every operation of a device of the test driver `misc` (`tests/drivers/misc`), right
-//! and wrong.
+//! `misc PATH`: tries every operation of a device of the test driver `misc` (`tests/drivers/misc`),
+//! with correct and with wrong arguments.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,27 +13,27 @@ use crate::file;
 use crate::outcome::{Failure, Result, failed};
 use crate::pages::{Area, PAGE};
 
-/// What the device answers, in its register 0.
+/// Returns the value of the device's register 0.
 pub(crate) const ID: u32 = 0x8004_4d00;
 /// Adds two numbers.
 const ADD: u32 = 0xc010_4d01;
-/// Sleeps until somebody says so, who never does.
+/// Sleeps until a signal or the end of the device: nobody ever wakes it.
 pub(crate) const SLEEP: u32 = 0x4d02;
-/// Takes a string of up to 15 bytes, and says how long it is.
+/// Takes a string of up to 15 bytes, and returns its length.
 const TEXT: u32 = 0x4010_4d03;
-/// How many bytes this file has written.
+/// Returns the number of bytes that this file has written.
 const WRITTEN: u32 = 0x4d04;
-/// Takes values of 1, 2, 4, 8 and 3 bytes, and gives them back in turned order.
+/// Takes values of 1, 2, 4, 8 and 3 bytes, and returns them in reverse order.
 const TURN: u32 = 0xc012_4d05;
-/// As much as the device keeps.
+/// The number of bytes that the device stores.
 const ROOM: usize = 64;
-/// The register that reads as the complement of what was written to it last.
+/// The register that reads as the complement of the value that was written last.
 const LIVENESS: usize = 4;
-/// The version of the `edu` device in QEMU.
+/// The identification of QEMU's `edu` device, with its version.
 const EDU: u32 = 0x0100_00ed;
-/// How big BAR 0 of `edu` is.
+/// The size of BAR 0 of `edu`.
 const BAR: usize = 1 << 20;
-/// An address of the kernel's.
+/// An address in the kernel's half.
 const KERNEL: u64 = 0xffff_8880_0000_0000;
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     Ok("read, write, ioctl, poll, mmap".into())
 }
 
-/// That it is what it has to be.
+/// Checks that a value is the expected one.
 pub(crate) fn same<T: PartialEq + std::fmt::Debug>(
     what: &str,
     found: T,
@@ -157,7 +157,7 @@ fn ioctls(opened: &File) -> Result<()> {
     Ok(())
 }
 
-/// Addresses that are not mapped, are the kernel's, or are no addresses.
+/// Checks addresses that are not mapped, that are the kernel's, or that are not canonical.
 fn bad_addresses(opened: &File) -> Result<()> {
     let area = Area::with_tail()?;
     let tail = area.end() - 2;
@@ -305,7 +305,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
     same("made writable", seen.protect(both), Err(libc::EACCES))
 }
 
-/// A reader that waits, and one that writes.
+/// Checks that a waiting reader is woken by a writer.
 fn blocked(path: &str) -> Result<()> {
     let mut reader = File::open(path).map_err(failed(path))?;
     let waits = std::thread::spawn(move || {
@@ -326,18 +326,19 @@ fn blocked(path: &str) -> Result<()> {
     interrupted(opened.as_raw_fd())
 }
 
-/// A signal ends a wait.
+/// Checks that a signal ends a wait.
 fn interrupted(fd: i32) -> Result<()> {
     extern "C" fn nothing(_signal: i32) {}
     let handler: extern "C" fn(i32) = nothing;
-    // SAFETY: all-zero is an empty action.
+    // SAFETY: all bits zero is a valid `sigaction`: the empty action.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = handler as usize;
-    // SAFETY: the action is valid, its handler does nothing, and no call is restarted.
+    // SAFETY: sigaction(2) needs a valid action, which `action` is. The handler does nothing, so it
+    // is async-signal-safe. Without SA_RESTART, the interrupted call returns.
     unsafe { libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()) };
-    // SAFETY: asks for a signal in a second.
+    // SAFETY: alarm(2) takes no pointer. The signal that it requests has a handler.
     unsafe { libc::alarm(1) };
-    // SAFETY: this command has no argument.
+    // SAFETY: ioctl(2) accesses memory only through its argument, which this command does not use.
     let result = unsafe { libc::syscall(libc::SYS_ioctl, fd, SLEEP, 0) };
     let errno = std::io::Error::last_os_error().raw_os_error();
     same(

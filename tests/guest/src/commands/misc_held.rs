@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `misc-held PATH`: holds files of a device of the test driver `misc` open, in every operation
-//! that waits, while the plan unbinds the driver. To be spawned. Each has to be woken with what
-//! says that the device is gone, and each use afterwards to say so too.
+//! that waits, while the plan unbinds the driver. The plan spawns this command. Each operation must
+//! be woken with a result that says that the device is gone, and so must each later use.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ use crate::outcome::{Failure, Result, failed};
 use crate::pages::{Area, PAGE};
 use crate::spawned::{ready, wait_for_join};
 
-/// What somebody who waits is woken with: an error number, or events.
+/// The result with which a waiting operation is woken: an error number, or events.
 type Woken = JoinHandle<std::result::Result<u64, i32>>;
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             Ok((libc::EPOLLHUP | libc::EPOLLERR) as u64),
         ),
     ];
-    // Two that were forked when the device was there, and look at it when it is gone.
+    // Both processes are forked while the device is bound, and touch the mapping when it is gone.
     let touched = Child::that_touches(&area)?;
     thread::sleep(Duration::from_millis(200));
     for (name, woken, _) in &waiting {
@@ -86,7 +86,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     Ok("woken, and gone: read, ioctl, poll, epoll, mmap".into())
 }
 
-/// Every use of a file whose device is gone.
+/// Checks every use of a file whose device is gone.
 fn gone(held: &File) -> Result<()> {
     let mut buffer = [0u8; 64];
     let address = buffer.as_mut_ptr() as u64;
@@ -133,70 +133,72 @@ fn polling(file: &Arc<File>) -> Woken {
             events: libc::POLLIN,
             revents: 0,
         };
-        // SAFETY: poll(2) reads and writes the one `pollfd` that it is given.
+        // SAFETY: poll(2) reads and writes one `pollfd`, which `fd` is.
         unsafe { libc::poll(&raw mut fd, 1, -1) };
         Ok(fd.revents as u64)
     })
 }
 
 fn epolling(file: &Arc<File>) -> Result<Woken> {
-    // SAFETY: makes a new file.
+    // SAFETY: epoll_create1(2) takes no pointer.
     let epoll = unsafe { libc::epoll_create1(0) };
     let mut event = libc::epoll_event {
         events: libc::EPOLLIN as u32,
         u64: 0,
     };
-    // SAFETY: epoll reads the one event that it is given.
+    // SAFETY: epoll_ctl(2) reads one event, which `event` is.
     if unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, file.as_raw_fd(), &raw mut event) } != 0
     {
         return Err(failed("epoll_ctl")(io::Error::last_os_error()));
     }
     Ok(thread::spawn(move || {
         let mut event = libc::epoll_event { events: 0, u64: 0 };
-        // SAFETY: epoll writes the one event that it is given.
+        // SAFETY: epoll_wait(2) writes at most one event, for which `event` has room.
         unsafe { libc::epoll_wait(epoll, &raw mut event, 1, -1) };
         Ok(event.events.into())
     }))
 }
 
-/// A child that touches a mapping when it is told to.
+/// A child process that touches a mapping when it is told to.
 struct Child {
     pid: i32,
-    /// Closed to tell it.
+    /// The pipe's write end. Closing it tells the child to touch the mapping.
     tell: i32,
 }
 
 impl Child {
     fn that_touches(area: &Area) -> Result<Self> {
         let mut ends = [0; 2];
-        // SAFETY: pipe(2) writes the two numbers.
+        // SAFETY: pipe(2) writes two numbers, for which `ends` has room.
         if unsafe { libc::pipe(ends.as_mut_ptr()) } != 0 {
             return Err(failed("pipe")(io::Error::last_os_error()));
         }
         let [wait, tell] = ends;
-        // SAFETY: the child makes system calls and touches memory, nothing else.
+        // SAFETY: after fork(2) in a process with threads, the child may only make
+        // async-signal-safe calls. It makes system calls and touches memory, nothing else.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
-            // SAFETY: its copy of the other end.
+            // SAFETY: the child owns its copy of the other end, and does not use it again.
             unsafe { libc::close(tell) };
             let mut byte = 0u8;
-            // SAFETY: reads into the one byte; comes back when the parent closes its end.
+            // SAFETY: read(2) writes at most one byte, for which `byte` has room. It returns when
+            // the parent closes its end.
             unsafe { libc::read(wait, (&raw mut byte).cast(), 1) };
             let value = area.read(0);
-            // SAFETY: ends the child.
+            // SAFETY: _exit(2) takes no pointer, and ends the child only.
             unsafe { libc::_exit(i32::from(value == 0)) };
         }
-        // SAFETY: the child's end.
+        // SAFETY: the parent owns the child's end too, and does not use it again.
         unsafe { libc::close(wait) };
         Ok(Self { pid, tell })
     }
 
-    /// The signal that it ended with, when it was told to look.
+    /// Tells the child to touch the mapping. Returns the signal that ended the child, if one did.
     fn looks(self) -> Result<Option<i32>> {
-        // SAFETY: the parent's end, closed once.
+        // SAFETY: `self` owns the parent's end, and this method consumes `self`: it is closed once.
         unsafe { libc::close(self.tell) };
         let mut status = 0;
-        // SAFETY: waitpid(2) writes the status.
+        // SAFETY: waitpid(2) writes the status, for which `status` has room.
         if unsafe { libc::waitpid(self.pid, &raw mut status, 0) } != self.pid {
             return Err(failed("waitpid")(io::Error::last_os_error()));
         }

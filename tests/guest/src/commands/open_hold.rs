@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `open-hold PATH`: opens a file, holds it while the plan takes the device away, and then wants
-//! every use of it to end in ENODEV. To be spawned.
+//! `open-hold PATH`: opens a file and holds it while the plan removes the device. Every use of the
+//! file must then end in ENODEV. The plan spawns this command.
 
 use crate::args::Args;
 use crate::file;
 use crate::outcome::{Failure, Result, failed};
 use crate::spawned::{ready, wait_for_join};
 
-/// An ioctl that no driver has.
+/// An ioctl number that no driver has.
 const NO_IOCTL: u32 = 0xdead_beef;
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     for (name, result) in uses {
         match result {
             Err(libc::ENODEV) => said.push(format!("{name}: ENODEV")),
-            // What the file never had is refused by whoever keeps it, not by the driver.
+            // sysfs itself, not the driver, refuses an operation that the file never had.
             Err(libc::ENOTTY) if name == "ioctl" && path.starts_with("/sys/") => {}
             other => {
                 return Err(Failure::new(format_args!(

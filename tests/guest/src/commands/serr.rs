@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `serr DEVICE…`: has these PCI functions report errors (SERR#), and bridges pass them on.
-//! Firmware does that on real machines; QEMU's does not.
+//! `serr DEVICE…`: enables the reporting of errors (SERR#) in these PCI functions, and their
+//! forwarding in bridges. Firmware does that on real machines, but QEMU's does not.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -10,7 +10,7 @@ use crate::outcome::{Failure, Result};
 
 /// `PCI_COMMAND`, and its bit `PCI_COMMAND_SERR`.
 const COMMAND: (u64, u16) = (0x04, 0x100);
-/// `PCI_HEADER_TYPE`; 1 is a bridge's.
+/// `PCI_HEADER_TYPE`. The value 1 is that of a bridge.
 const HEADER_TYPE: u64 = 0x0e;
 /// `PCI_BRIDGE_CONTROL`, and its bit `PCI_BRIDGE_CTL_SERR`.
 const BRIDGE_CONTROL: (u64, u16) = (0x3e, 0x2);

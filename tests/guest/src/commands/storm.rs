@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER] [--times N]`:
-//! several processes open, use and close a file at once, and one of them unbinds and binds its
-//! device meanwhile (`DEVICE` and `DRIVER` are folders of sysfs). Whatever the kernel refuses, it
-//! has to be for a reason that exists. It goes on until each process has made its calls, and the
-//! device was unbound and bound so many times (3, if `--times` does not say): a fast machine sees
-//! no less than a slow one.
+//! `storm PATH [--processes N] [--calls N] [--seed S] [--unbind DEVICE DRIVER] [--times N]`: makes
+//! several processes open, use and close a file at once. Meanwhile, one process unbinds and binds
+//! the file's device. `DEVICE` and `DRIVER` are folders of sysfs.
+//!
+//! The kernel may refuse a call, but only with an error that has a possible reason. The storm ends
+//! when each process has made its calls and the device was unbound and bound `--times` times (3
+//! without this option). So a fast machine tests no less than a slow one.
 
 use std::fs;
 use std::io;
@@ -17,8 +18,8 @@ use crate::outcome::{Failure, Result, failed};
 use crate::pages::{Area, PAGE};
 use crate::random::Random;
 
-/// What opening may end in besides success: the device is gone, is coming or going, or is somebody
-/// else's.
+/// The errors that opening may end in: the device is gone, is coming or going, or is used by
+/// another process.
 const OPENING: [i32; 7] = [
     libc::ENOENT,
     libc::ENODEV,
@@ -28,7 +29,7 @@ const OPENING: [i32; 7] = [
     libc::EINTR,
     libc::EIO,
 ];
-/// What a use may end in.
+/// The errors that a use may end in.
 const USING: [i32; 15] = [
     libc::ENODEV,
     libc::ENXIO,
@@ -46,15 +47,15 @@ const USING: [i32; 15] = [
     libc::ERANGE,
     libc::ETIMEDOUT,
 ];
-/// What unbinding and binding may end in: another process, or the driver, was quicker.
+/// The errors that unbinding and binding may end in: another process, or the driver, was faster.
 const MOVING: [i32; 4] = [libc::ENODEV, libc::EBUSY, libc::ENOENT, libc::EAGAIN];
-/// How long the device may stay unbound while the others try it, in milliseconds at most.
+/// The maximum time in milliseconds that the device stays unbound while the others use it.
 const PAUSE: usize = 3;
-/// How often the device is unbound and bound at least, meanwhile.
+/// The default of `--times`.
 const TIMES: u64 = 3;
-/// How long that may take.
+/// The time limit for the storm.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How long the driver may take to come back at the end.
+/// The time limit for the driver to bind the device again at the end.
 const BACK: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
@@ -112,12 +113,12 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     ))
 }
 
-/// A word that all processes share: whether they may end.
+/// A word in memory that all processes share. It is set when they may end.
 struct Enough(Area);
 
 impl Enough {
     fn new() -> Result<Self> {
-        // What is mapped of it is memory that a child shares with its parent.
+        // A shared mapping of this file is memory that a child shares with its parent.
         let path = "/dev/zero";
         let zero = file::open(path).map_err(failed(path))?;
         let both = libc::PROT_READ | libc::PROT_WRITE;
@@ -135,7 +136,7 @@ impl Enough {
     }
 }
 
-/// What each process does. An error is said on the standard error, which all share.
+/// Runs one of the processes. Errors go to the standard error, which all processes share.
 fn use_it(path: &str, calls: u64, enough: &Enough, random: &mut Random) -> Result<()> {
     let mut held: Vec<fs::File> = Vec::new();
     let mut buffer = [0u8; 256];
@@ -189,7 +190,7 @@ fn allowed(what: &str, errno: i32, by: &[i32]) -> Result<()> {
     })
 }
 
-/// Unbinds the device and binds it again. How often that was done: once or not at all.
+/// Unbinds the device and binds it again. Returns how often this was done: once or not at all.
 fn cycle(device: &str, driver: &str, random: &mut Random) -> Result<u64> {
     let name = Path::new(device).file_name().unwrap_or_default();
     let write = |file: &str| match fs::write(Path::new(driver).join(file), name.as_encoded_bytes())
@@ -206,7 +207,7 @@ fn cycle(device: &str, driver: &str, random: &mut Random) -> Result<u64> {
     Ok(unbound.min(bound))
 }
 
-/// Wants the device bound when all is over.
+/// Waits until the device is bound again at the end.
 fn bound_again(device: &str, driver: &str) -> Result<()> {
     let name = Path::new(device).file_name().unwrap_or_default();
     let start = Instant::now();
@@ -219,10 +220,10 @@ fn bound_again(device: &str, driver: &str) -> Result<()> {
     Ok(())
 }
 
-/// A process of its own that does this.
+/// Runs `work` in a process of its own.
 fn fork(work: impl FnOnce() -> Result<()>) -> Result<libc::pid_t> {
-    // SAFETY: this process has no other threads, so that its child may do whatever it may do
-    // itself.
+    // SAFETY: after fork(2), the child of a process with threads may only make async-signal-safe
+    // calls. This process has no other threads.
     match unsafe { libc::fork() } {
         -1 => Err(failed("fork")(io::Error::last_os_error())),
         0 => {
@@ -239,10 +240,10 @@ fn fork(work: impl FnOnce() -> Result<()>) -> Result<libc::pid_t> {
     }
 }
 
-/// The exit code of a child that has ended; a signal counts as code 256 and more.
+/// Returns the exit code of a child, if it has ended. A signal counts as code 256 and more.
 fn ended(child: libc::pid_t) -> Result<Option<i32>> {
     let mut status = 0;
-    // SAFETY: waitpid(2) writes one integer.
+    // SAFETY: waitpid(2) writes one integer, for which `status` has room.
     match unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } {
         -1 => Err(failed("waitpid")(io::Error::last_os_error())),
         0 => Ok(None),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `write-held PATH TEXT`: writes to a file whose driver takes its time, while the plan goes on. To
-//! be spawned.
+//! `write-held PATH TEXT`: writes to a file whose driver needs time for it, while the plan goes on.
+//! The plan spawns this command.
 
 use std::io::Write;
 
