@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Takes an element out of its list twice. Wrong on purpose: the checks of lists have to see the second time. */
+/*
+ * Deletes an element from its list twice. Wrong on purpose: the list checks must report the second
+ * time.
+ */
 #include <linux/list.h>
 #include <linux/module.h>
 

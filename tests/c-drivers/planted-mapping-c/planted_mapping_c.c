@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Leaves its memory mapped for a device that it is unbound from. Wrong on purpose: the checks of DMA mappings have to see it. */
+/*
+ * Leaves its memory mapped for a device when it is unbound from it. Wrong on purpose: the checks of
+ * DMA mappings must report it.
+ */
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -14,7 +17,7 @@ static int planted_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(32));
 	if (ret)
 		return ret;
-	/* It lasts until the machine ends, as the mapping does. */
+	/* The memory stays allocated until the machine ends, as the mapping does. */
 	memory = kmalloc(PAGE_SIZE, GFP_KERNEL | GFP_DMA);
 	if (!memory)
 		return -ENOMEM;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Frees memory with a timer in it that runs. Wrong on purpose: debugobjects has to see it before the timer fires. */
+/*
+ * Frees memory that contains a pending timer. Wrong on purpose: debugobjects must report it before
+ * the timer fires.
+ */
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/timer.h>

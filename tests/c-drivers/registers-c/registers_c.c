@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A function for each accessor of registers, as ../registers/src/each.rs has them in Rust: kbuild/tests/mmio.rs compares
- * their instructions.
+ * A function for each register accessor, like those in Rust in ../registers/src/each.rs.
+ * kbuild/tests/mmio.rs compares their instructions.
  */
 #include <linux/io.h>
 #include <linux/module.h>
 
-/* As struct Mmio is in Rust. */
+/* Same layout as struct Mmio in Rust. */
 struct registers {
 	u8 __iomem *base;
 	unsigned long length;
@@ -34,7 +34,7 @@ EACH(readw_relaxed, writew_relaxed, u16)
 EACH(readl_relaxed, writel_relaxed, u32)
 EACH(readq_relaxed, writeq_relaxed, u64)
 
-/* As struct Ports is in Rust. */
+/* Same layout as struct Ports in Rust. */
 struct ports {
 	u16 start;
 	u16 length;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Warns when it is loaded: a run that does not notice would notice nothing. */
+/* Warns when it is loaded. A test run that misses this warning would miss every other one. */
 #include <linux/bug.h>
 #include <linux/module.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Asks for BARs and registers that are not there.
+//! Asks for BARs and registers that do not exist.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -55,7 +55,7 @@ impl pci::Driver for Bars {
     }
 }
 
-/// What came of it.
+/// Returns the error of a result, or `EALREADY` if it is `Ok`.
 fn error<T>(result: Result<T>) -> Error {
     result.err().unwrap_or(EALREADY)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A bus of which nothing is left when its state cannot be made.
+//! A bus that leaves nothing behind if its state cannot be initialised.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,8 @@ impl Drop for Named {
     }
 }
 
-/// Its fields go in this order. (What keeps a device's memory may come after the device.)
+/// Dropped in the order of the fields. (A reference to a device may be dropped after its
+/// registration.)
 #[pin_data]
 struct Fails {
     bound: DeviceRegistration<Fails>,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calls an error handler as `drivers/pci/xen-pcifront.c` does, without the device's lock, and
-//! makes calls in callbacks that would wait for a lock that the caller holds.
+//! Calls an error handler without the device's lock, as `drivers/pci/xen-pcifront.c` does. Also
+//! calls functions in callbacks that would wait for a lock that the callback's caller holds.
 #![no_std]
 
 use linux_driver::driver::DeviceDriver;
@@ -13,18 +13,18 @@ use linux_driver::sync::Mutex;
 use linux_driver::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use linux_driver::{device, new_mutex, pr_cont, sys, sysfs};
 
-/// How many callbacks are running that have the device for themselves.
+/// The number of running callbacks with exclusive access to the device.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
-/// The device that was probed last, with a reference that is never given back.
+/// The device that was probed last, with a reference that is never released.
 static DEVICE: AtomicPtr<sys::pci_dev> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Its driver's error handlers, as C finds them.
+/// The error handlers of its driver, as C finds them.
 static HANDLERS: AtomicPtr<sys::pci_error_handlers> = AtomicPtr::new(core::ptr::null_mut());
 
-/// The error handler waits until somebody else has tried to reset the device.
+/// Set while the error handler waits for someone else to try a reset of the device.
 static AWAITS_RESET: AtomicBool = AtomicBool::new(false);
 
-/// What the files of the misc device work on: a device that the first one drops.
+/// The data of the misc device: a platform device, which the first opened file drops.
 #[pin_data]
 struct Front {
     #[pin]
@@ -74,18 +74,20 @@ impl pci::Driver for Locks {
     fn probe(dev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             dev.pcim_enable_device()?;
-            // SAFETY: `pci_dev_get` demands a device that is there: it is being bound.
+            // SAFETY: `pci_dev_get` needs a valid device. `dev` is being bound, so it is valid.
             DEVICE.store(unsafe { sys::pci_dev_get(dev.as_raw()) }, Ordering::Relaxed);
             let raw: &device::Device<Bound> = dev.as_ref();
-            // SAFETY: the device is there, under its lock.
+            // SAFETY: reading `driver` needs a valid device whose lock is held. The core holds it
+            // during probe.
             let driver = unsafe { (*raw.as_raw()).driver };
-            // SAFETY: the device is being bound to this driver, whose structure is embedded in a
-            // `struct pci_driver`.
+            // SAFETY: the offset must stay within one structure. The device is being bound to this
+            // driver, so its `struct device_driver` is embedded in a `struct pci_driver`.
             let driver = unsafe { driver.byte_sub(core::mem::offset_of!(sys::pci_driver, driver)) };
-            // SAFETY: as above.
+            // SAFETY: as above, this points to the `struct pci_driver`, which is valid while
+            // registered.
             let handlers = unsafe { (*driver.cast::<sys::pci_driver>()).err_handler };
             HANDLERS.store(handlers.cast_mut(), Ordering::Relaxed);
-            // A line that others go on with, as in C.
+            // A line that later calls continue, as in C.
             pr_info!("a line of [", ..);
             for number in 1..=3u32 {
                 pr_cont!("{number}");
@@ -124,7 +126,7 @@ impl pci::ErrorHandlers for Locks {
             if !AWAITS_RESET.load(Ordering::Relaxed) {
                 break;
             }
-            // SAFETY: `msleep` demands a task that may sleep, as an error handler may.
+            // SAFETY: `msleep` needs a context that may sleep. Error handlers may sleep.
             unsafe { sys::msleep(10) };
         }
         // SAFETY: as above.
@@ -151,7 +153,7 @@ impl pci::ErrorHandlers for Locks {
     }
 }
 
-/// What `resume_and_get` answers to a device that is on its way.
+/// Returns the error of `resume_and_get` for a device that is being suspended or resumed.
 fn wake(dev: &device::Device<Bound>) -> Error {
     match runtime::resume_and_get(dev) {
         Ok(_) => EIO,
@@ -174,7 +176,7 @@ impl pm::Operations for Locks {
     }
 }
 
-/// `try_reset`: resets the device if it can be had.
+/// `try_reset`: tries to reset the device. The reset fails if the device's lock is taken.
 struct TryReset;
 
 #[vtable]
@@ -195,7 +197,7 @@ impl sysfs::DeviceAttribute for TryReset {
 
 struct ErrorAttribute;
 
-/// Calls the handler of the driver as C's `pcifront_common_process` does.
+/// Calls the driver's handlers as `pcifront_common_process` does in C.
 #[vtable]
 impl sysfs::DriverAttribute for ErrorAttribute {
     const NAME: &'static CStr = c"error";
@@ -203,16 +205,16 @@ impl sysfs::DriverAttribute for ErrorAttribute {
     fn store(text: &[u8]) -> Result {
         AWAITS_RESET.store(text == b"wait", Ordering::Relaxed);
         let pdev = DEVICE.load(Ordering::Relaxed);
-        // SAFETY: a table of handlers of this driver, whose attribute is being written: it is
-        // registered.
+        // SAFETY: the pointer is NULL or a table of this driver's handlers. The table is valid
+        // while the driver is registered, which it is while its attribute is written.
         let handlers = unsafe { HANDLERS.load(Ordering::Relaxed).as_ref() }.ok_or(EIO)?;
-        // 6.1 asks for this one alone, and calls any.
+        // Kernel 6.1 checks for this handler only, and then calls any of them.
         let (error_detected, resume) = (
             handlers.error_detected.ok_or(EIO)?,
             handlers.resume.ok_or(EIO)?,
         );
-        // SAFETY: the handler demands a device to which the caller has a reference, which `probe`
-        // took.
+        // SAFETY: the handler needs a device to which the caller has a reference. `probe` took this
+        // reference.
         let answer = unsafe { error_detected(pdev, sys::LINUX_DRIVER_PCI_CHANNEL_IO_NORMAL) };
         // SAFETY: as above.
         unsafe { resume(pdev) };

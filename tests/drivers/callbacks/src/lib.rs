@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Says of each callback that it was called, and what the driver's data held then.
+//! Logs each callback when it is called, and what the driver's data contains at that time.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -116,7 +116,7 @@ impl CoreCallbacks for Callbacks {
     }
 }
 
-/// Writes callbacks of power management that only say that they were called.
+/// Generates power management callbacks that only log that they were called.
 macro_rules! pm {
     ($($name:ident $state:ident;)*) => {
         #[vtable]
@@ -191,7 +191,7 @@ impl pci::ErrorHandlers for Callbacks {
     }
 }
 
-/// The text as a number.
+/// Parses a text as a number.
 fn number(text: &[u8]) -> Result<u32> {
     let text = core::str::from_utf8(text).map_err(|_| EINVAL)?;
     text.trim_ascii().parse().map_err(|_| EINVAL)

@@ -9,10 +9,10 @@ use linux_driver::prelude::*;
 
 use crate::Kind;
 
-/// Where the list of capabilities starts: `PCI_CAPABILITY_LIST`.
+/// The offset of the pointer to the capability list: `PCI_CAPABILITY_LIST`.
 const LIST: usize = 0x34;
 
-/// Walks the list by hand. 48 is as many as the first space holds.
+/// Walks the list by hand. The first 256 bytes of the configuration space have room for 48 entries.
 fn by_hand(dev: &pci::Device<Bound>, id: u8) -> Result<Option<usize>> {
     let mut at = usize::from(dev.read_config_byte::<LIST>()?);
     for _ in 0..48 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Reads and writes configuration space, and has devices sleep and reset.
+//! Reads and writes configuration space, suspends devices and resets them.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ mod space;
 use linux_driver::pci::{self, Bar, DeviceId, ErrHandler};
 use linux_driver::prelude::*;
 
-/// Which device it is.
+/// The kind of a device.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Edu,
@@ -72,7 +72,7 @@ impl pci::ErrorHandlers for Config {
     }
 }
 
-/// What came of it.
+/// Returns the error of a result, or `EALREADY` if it is `Ok`.
 fn error<T>(result: Result<T>) -> Error {
     result.err().unwrap_or(EALREADY)
 }

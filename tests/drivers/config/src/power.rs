@@ -6,12 +6,12 @@ use linux_driver::prelude::*;
 
 use crate::{Kind, error};
 
-/// `PCI_PM_CTRL`, in the capability of power management; its two lowest bits are the state.
+/// `PCI_PM_CTRL`, in the power management capability. Its two lowest bits are the power state.
 const PM_CTRL: usize = 4;
 /// `PCI_COMMAND`.
 const COMMAND: usize = 0x04;
-/// NVMe's mask of interrupts (NVM Express Base Specification, 3.1.3.3): bits that are written are
-/// set; 0 after a reset.
+/// The interrupt mask register of NVMe (NVM Express Base Specification, 3.1.3.3). Writing a 1 sets
+/// a bit. A reset clears all bits.
 const INTMS: usize = 0x0c;
 
 pub(crate) fn try_out(dev: &pci::Device<Core>, kind: Kind, bar: &Bar<0x100>) -> Result {

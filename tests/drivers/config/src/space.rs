@@ -6,8 +6,7 @@ use linux_driver::prelude::*;
 
 use crate::{Kind, error};
 
-/// `PCI_INTERRUPT_LINE`: a byte for whoever boots the machine, which the kernel does not read any
-/// more.
+/// `PCI_INTERRUPT_LINE`: a byte for the firmware, which the kernel no longer reads.
 const LINE: usize = 0x3c;
 
 pub(crate) fn try_out(dev: &pci::Device<Bound>, kind: Kind) -> Result {

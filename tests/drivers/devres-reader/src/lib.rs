@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A value that is tied to a binding is read by who has no part in that binding, while it ends.
+//! Reads a value that is tied to a binding from code of another binding, while the first one ends.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,14 +12,14 @@ use linux_driver::prelude::*;
 use linux_driver::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem};
 
-/// How often a value is asked for each time that the work runs.
+/// The number of reads in each run of the work item.
 const ROUNDS: u32 = 2000;
-/// What a value holds, and what it holds no more when it is dropped.
+/// The contents of a value until it is dropped.
 const THERE: u32 = 0x600d_da7a;
 
-/// How many values there are.
+/// The number of existing values.
 static VALUES: AtomicU32 = AtomicU32::new(0);
-/// The value that each of the two devices made last, kept beyond its binding.
+/// The value that each of the two devices created last, kept beyond its binding.
 static LAST: spin::Mutex<[Option<Devres<Value>>; 2]> = spin::Mutex::new([const { None }; 2]);
 
 struct Value(AtomicU32);
@@ -38,9 +38,9 @@ impl Drop for Value {
     }
 }
 
-/// Reads the other device's value for ever.
+/// Reads the other device's value repeatedly, until it is cancelled.
 struct Reader {
-    /// Which device this is.
+    /// The index of this device.
     of: usize,
     there: AtomicBool,
     gone: AtomicBool,
@@ -57,7 +57,8 @@ impl DelayedWorkItem for Reader {
                     break;
                 };
                 work.there.store(true, Ordering::Relaxed);
-                // More than once: the first look says only that it was there in time.
+                // The first read only shows that the access came in time. The others show that the
+                // value stays while the guard exists.
                 for _ in 0..8 {
                     if value.0.load(Ordering::Relaxed) != THERE {
                         work.afterwards.fetch_add(1, Ordering::Relaxed);
@@ -84,13 +85,14 @@ impl pci::Driver for Driver {
     fn probe(pdev: &pci::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             let dev: &device::Device<Bound> = pdev.as_ref();
-            // The other device's, or none yet: those of earlier bindings were dropped, each once.
+            // Only the other device's value may exist. Those of earlier bindings must have been
+            // dropped.
             let values = VALUES.load(Ordering::Relaxed);
             if values > 1 {
                 dev_err!(dev, "{} values are there, of one device", values);
                 return Err(EIO);
             }
-            // Their slots are 1 and 2, of eight functions each.
+            // The devices are in slots 1 and 2. Each slot has eight functions.
             let of = usize::from(pdev.dev_id() / 8 == 2);
             let value = Devres::new::<Error>(dev, pin_init_scope(|| Ok(Value::new())))?;
             let earlier = LAST.lock()[of].replace(value);
@@ -118,7 +120,8 @@ impl pci::Driver for Driver {
             this.reader.gone.load(Ordering::Relaxed),
             this.reader.afterwards.load(Ordering::Relaxed)
         );
-        // The second device goes last: what a static holds is not dropped by itself.
+        // The second device is removed last. A static is never dropped, so its values are taken
+        // out.
         if this.reader.of == 1 {
             let values = core::mem::take(&mut *LAST.lock());
             drop(values);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Values that are tied to a binding: in which order they go, and that none is reached afterwards.
+//! Values that are tied to a binding: tests the order in which they are dropped, and that none can
+//! be accessed afterwards.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,7 +10,7 @@ use linux_driver::module::{Module, ThisModule};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 
-/// A value that says when it goes.
+/// A value that logs when it is dropped.
 struct Noisy {
     name: &'static str,
 }
@@ -17,14 +18,14 @@ struct Noisy {
 impl Drop for Noisy {
     fn drop(&mut self) {
         pr_info!("devres: {} dropped", self.name);
-        // What is managed and was made later is gone already, this is not.
+        // Managed values that were created later are dropped already, but this one is not.
         if let Some(last) = LAST.lock().as_ref() {
             pr_info!("devres: {} finds the last one {}", self.name, seen(last));
         }
     }
 }
 
-/// The value that was made last, kept beyond its binding.
+/// The value that was created last, kept beyond its binding.
 static LAST: spin::Mutex<Option<Devres<Noisy>>> = spin::Mutex::new(None);
 
 fn seen(value: &Devres<Noisy>) -> &'static str {
@@ -57,7 +58,7 @@ impl pci::Driver for Driver {
                 );
             }
             let first = Devres::new(dev, Noisy { name: "first" })?;
-            // Nobody keeps it: it stays all the same.
+            // Nobody keeps this one, but it still lasts until unbinding.
             drop(Devres::new(dev, Noisy { name: "second" })?);
             let bar = dev.iomap_region(0)?;
             let third = Devres::new(dev, Noisy { name: "third" })?;
@@ -87,12 +88,12 @@ impl pci::Driver for Driver {
     }
 }
 
-/// The module's state. Nobody drops what is in a static when a module goes.
+/// The module's state. It empties the static, which is not dropped when the module is unloaded.
 #[pin_data]
 struct State {
     #[pin]
     _driver: driver::Registration<pci::Adapter<Driver>>,
-    // After the driver's last binding.
+    // Dropped after the driver's last binding has ended.
     _last: TakeLast,
 }
 

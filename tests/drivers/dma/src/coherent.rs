@@ -12,7 +12,7 @@ use crate::{Descriptor, Dma, error};
 const OWNER: Field<Descriptor, u8> = dma::field!(Descriptor, owner);
 const LENGTH: Field<Descriptor, u32> = dma::field!(Descriptor, length);
 
-/// The descriptor of a number.
+/// Returns a descriptor whose contents depend on the number.
 fn descriptor(number: u32) -> Descriptor {
     Descriptor {
         address: u64::from(number).wrapping_mul(0x0123_4567_89ab_cdef),
@@ -31,14 +31,14 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     this.edu.take(dev, ring.dma_handle(), ring.size() as u64)?;
     this.edu
         .give(dev, bytes.dma_handle(), bytes.size() as u64)?;
-    // The device has brought the bytes of the ring to other memory: each is compared.
+    // The device has copied the bytes of the ring to other memory. Each byte is compared.
     let mut same = bytes.size() == ring.size();
     let mut piece = [0u8; 16];
     for (index, number) in (0..ring.len()).zip(0u32..) {
         bytes.copy_to_slice(index.wrapping_mul(16), &mut piece)?;
         same &= linux_driver::bytes::IntoBytes::as_bytes(&descriptor(number)) == piece;
     }
-    // And back to the ring, but for what is changed meanwhile.
+    // The device then copies them back to the ring, except those that are changed here.
     ring.write(7, descriptor(0))?;
     bytes.copy_from_slice(16, b"another one here")?;
     this.edu

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The device's part.
+//! The operations of the device.
 
 use linux_driver::dma::DmaAddr;
 use linux_driver::io::read_poll_timeout;
 use linux_driver::pci::{self, Bar};
 use linux_driver::prelude::*;
 
-/// How many bytes are moved: half of the device's buffer. (QEMU 7.2 ends with an error for the last
-/// byte of it.)
+/// The number of bytes to copy: half of the device's buffer. (QEMU 7.2 exits with an error if the
+/// buffer's last byte is used.)
 pub(crate) const SIZE: usize = 2048;
-/// Where the device has its buffer.
+/// The address of the device's buffer.
 const BUFFER: u64 = 0x40000;
 
 /// The registers, as offsets in bytes (QEMU's `docs/specs/edu.rst`).
@@ -20,7 +20,7 @@ mod regs {
     pub(super) const COMMAND: usize = 0x98;
 }
 
-/// A command: go; bit 1 for from the device to memory.
+/// The bits of a command: start, and the direction from the device to memory.
 const GO: u64 = 1;
 const TO_MEMORY: u64 = 2;
 
@@ -31,12 +31,12 @@ impl Edu {
         Self(bar)
     }
 
-    /// Has the device copy memory to its buffer.
+    /// Makes the device copy memory to its buffer.
     pub(crate) fn take(&self, dev: &pci::Device<Bound>, from: DmaAddr, length: u64) -> Result {
         self.run(dev, from, BUFFER, length, GO)
     }
 
-    /// Has the device copy its buffer to memory.
+    /// Makes the device copy its buffer to memory.
     pub(crate) fn give(&self, dev: &pci::Device<Bound>, to: DmaAddr, length: u64) -> Result {
         self.run(dev, BUFFER, to, length, GO | TO_MEMORY)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Has QEMU's `edu` copy memory to its buffer and back.
+//! Makes QEMU's `edu` copy memory to its buffer and back.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -16,7 +16,7 @@ use linux_driver::dma::{self, Bidirectional, Coherent, DmaMask, FromDevice, Stre
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 
-/// What a device's ring could be made of.
+/// An example of an element of a device's ring.
 #[derive(FromBytes, IntoBytes, Clone, Copy, PartialEq)]
 #[repr(C)]
 struct Descriptor {
@@ -27,7 +27,7 @@ struct Descriptor {
     tag: u8,
 }
 
-/// Whether it was probed before: the first time it asks for what is not there.
+/// Set after the first probe, which asks for more memory than there is.
 static AGAIN: AtomicBool = AtomicBool::new(false);
 
 #[pin_data]
@@ -82,7 +82,7 @@ impl pci::Driver for Dma {
     }
 }
 
-/// What came of it.
+/// Returns the error of a result, or `EALREADY` if it is `Ok`.
 fn error<T>(result: Result<T>) -> Error {
     result.err().unwrap_or(EALREADY)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is refused.
+//! Calls that must be refused.
 
 use linux_driver::alloc::{__GFP_NOWARN, GFP_KERNEL, KBox};
 use linux_driver::dma::{Coherent, DmaMask, Streaming, ToDevice};
@@ -15,8 +15,8 @@ pub(crate) fn all(dev: &pci::Device<Core>) {
         error(DmaMask::try_new(0)),
         error(DmaMask::try_new(65))
     );
-    // In memory of its own, a value could be forgotten, and would be freed when the device is not
-    // bound any more.
+    // Outside the driver's data, a value could be forgotten. It would then be freed after the
+    // device was unbound.
     let coherent = |count| {
         error(KBox::pin_init(
             Coherent::<u64>::zeroed_slice(dev, count, GFP_KERNEL | __GFP_NOWARN),

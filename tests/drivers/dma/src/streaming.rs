@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Streaming maps.
+//! Streaming mappings.
 
 use core::pin::Pin;
 
@@ -33,7 +33,7 @@ pub(crate) fn try_out(dev: &pci::Device<Bound>, this: &Pin<&mut Dma>) -> Result 
     }
     drop(cpu);
 
-    // One that both use: the device gives the first half back as the second.
+    // A buffer that CPU and device both write: the device copies the first half to the second one.
     let mut cpu = this.both.sync_for_cpu()?;
     cpu.write(0, b"what is written once is there twice, 50 bytes long")?;
     drop(cpu);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Says which entry of its ID table a device was matched by.
+//! Logs which entry of its ID table matched a device.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -8,7 +8,7 @@ use linux_driver::prelude::*;
 
 struct Ids;
 
-/// What the driver knows of a device from its entry.
+/// The driver's data for an entry of the table.
 struct Entry(&'static str);
 
 #[vtable]

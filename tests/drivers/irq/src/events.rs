@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the handlers work with.
+//! The data of the interrupt handlers.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,19 +16,19 @@ use linux_driver::sync::{Arc, SpinLock};
 mod regs {
     pub(super) const FACTORIAL: usize = 0x08;
     pub(super) const STATUS: usize = 0x20;
-    /// In the status: an interrupt when a factorial is computed.
+    /// A bit of the status register: an interrupt is raised when a factorial is computed.
     pub(super) const STATUS_IRQ: u32 = 0x80;
     pub(super) const IRQ_STATUS: usize = 0x24;
     pub(super) const IRQ_RAISE: usize = 0x60;
     pub(super) const IRQ_ACK: usize = 0x64;
 }
 
-/// The device, and how often it has interrupted.
+/// The device, and the number of its interrupts.
 pub(crate) struct Events {
     pub(crate) way: &'static str,
     bar: Bar<0x100>,
-    /// Taken by the hard handler too: who takes it elsewhere has to keep interrupts off, and a
-    /// kernel with lockdep says if not.
+    /// The hard handler takes this lock too. Other code must disable interrupts before it takes the
+    /// lock, or lockdep reports it.
     count: Arc<SpinLock<u32>>,
     go_on: AtomicBool,
     in_thread: AtomicBool,
@@ -45,7 +45,7 @@ impl Events {
         })
     }
 
-    /// Waits for what the last binding has left to come, and takes it back.
+    /// Waits for the last computation of an earlier binding, and clears its interrupt.
     pub(crate) fn quiet(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
         let registers = self.bar.access(dev)?;
         read_poll_timeout(
@@ -59,13 +59,13 @@ impl Events {
         Ok(())
     }
 
-    /// Has the device interrupt once.
+    /// Makes the device interrupt once.
     pub(crate) fn raise(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
         self.bar.access(dev)?.writel::<{ regs::IRQ_RAISE }>(2);
         Ok(())
     }
 
-    /// Has the device interrupt again and again.
+    /// Makes the device interrupt repeatedly.
     pub(crate) fn start(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
         self.go_on.store(true, Ordering::Relaxed);
         let registers = self.bar.access(dev)?;
@@ -74,7 +74,7 @@ impl Events {
         Ok(())
     }
 
-    /// No more are to come, and the last one was seen to.
+    /// Stops the interrupts, and waits until the last one was handled.
     pub(crate) fn stop(&self, dev: &impl AsRef<device::Device<Bound>>) -> Result {
         self.go_on.store(false, Ordering::Relaxed);
         let registers = self.bar.access(dev)?;
@@ -85,7 +85,7 @@ impl Events {
             100,
             1_000_000,
         )?;
-        // Twice: between the end of a computation and its interrupt there is a moment.
+        // Checked twice: the interrupt comes a moment after the end of a computation.
         for _ in 0..2 {
             read_poll_timeout(
                 || registers.readl::<{ regs::IRQ_STATUS }>(),
@@ -156,11 +156,11 @@ macro_rules! handlers {
 }
 
 handlers! {
-    /// Sees to it in the hard handler.
+    /// Handles the interrupt in the hard handler.
     Hard;
-    /// Sees to it in the thread, which the hard handler wakes.
+    /// Handles the interrupt in the thread, which the hard handler wakes.
     Both;
-    /// Sees to it in the thread, which is woken each time.
+    /// Handles the interrupt in the thread, which each interrupt wakes.
     Thread;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Takes a thousand interrupts in each way that QEMU's `edu` has, and is unbound while more come.
+//! Takes a thousand interrupts in each way that QEMU's `edu` supports, and is unbound while more
+//! arrive.
 //!
-//! Four drivers in one module: INTx and MSI, each with a hard handler and with a thread. The
-//! handler has the device compute the next factorial, which ends in the next interrupt.
+//! The module contains four drivers: INTx and MSI, each with a hard handler and with a thread. The
+//! handler makes the device compute the next factorial, which ends with the next interrupt.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,7 +19,7 @@ use linux_driver::prelude::*;
 
 use events::{Both, Events, Hard, Thread};
 
-/// One of the ways.
+/// One of the four ways to take interrupts.
 trait Way: Send + Sync + 'static {
     const NAME: &'static str;
     const DRIVER: &'static CStr;
@@ -122,7 +123,7 @@ impl<W: Way> pci::Driver for Irq<W> {
             dev.pcim_enable_device()?;
             dev.set_master();
             let events = Events::new(W::NAME, dev.iomap_region(0)?)?;
-            // Before MSI is on: with it, edu does not take its pin back.
+            // This comes before MSI is enabled: with MSI, edu does not lower its pin.
             events.quiet(dev)?;
             refused::vectors(dev);
             if dev.alloc_irq_vectors(1, 1, W::TYPES)? != 1 {
@@ -144,16 +145,16 @@ impl<W: Way> pci::Driver for Irq<W> {
         if read_poll_timeout(|| events.count(), |count| count > now, 100, 10_000_000).is_ok() {
             dev_info!(dev, "{}: still coming", events.way);
         }
-        // A pin that is raised when nobody listens any more stays so; QEMU's I/O APIC then has
-        // interrupts for the next who does, of a device that has none. MSIs go on coming, until
-        // they are freed and after.
+        // A pin that is raised when nobody handles its interrupt stays raised. QEMU's I/O APIC
+        // would then interrupt the next user of the line, for a device without an interrupt. MSIs
+        // may keep arriving, even after their vectors are freed.
         if W::TYPES == PCI_IRQ_INTX && events.stop(dev).is_err() {
             dev_err!(dev, "no registers in remove?");
         }
     }
 }
 
-/// All that is tried while `probe` is not finished yet.
+/// Runs the tests that happen before `probe` has finished.
 fn try_out<H: AsRef<Events> + Send + Sync>(
     dev: &pci::Device<Bound>,
     irq: &irq::Registration<H>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is refused.
+//! Calls that must be refused.
 
 use linux_driver::alloc::{GFP_KERNEL, KBox};
 use linux_driver::device;
@@ -7,7 +7,7 @@ use linux_driver::irq::{self, Flags, IRQF_ONESHOT, IRQF_SHARED, IrqReturn, Line}
 use linux_driver::pci::{self, PCI_IRQ_MSI, PCI_IRQ_MSIX};
 use linux_driver::prelude::*;
 
-/// Takes nothing.
+/// A handler that handles no interrupt.
 struct Nothing;
 
 impl irq::Handler for Nothing {
@@ -23,7 +23,7 @@ impl irq::ThreadedHandler for Nothing {
     }
 }
 
-/// The line of the last binding.
+/// The interrupt line of the last binding.
 static LAST: spin::Mutex<Option<Line>> = spin::Mutex::new(None);
 
 pub(crate) fn vectors(dev: &pci::Device<Core>) {
@@ -66,7 +66,7 @@ pub(crate) fn lines(dev: &pci::Device<Core>, line: Line) {
     }
 }
 
-/// What came of it.
+/// Returns the error of a result, or `EALREADY` if it is `Ok`.
 fn error<T>(result: Result<T>) -> Error {
     result.err().unwrap_or(EALREADY)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Two work items that take the same locks at the same time, and two that queue to the same ordered
-//! queue.
+//! Two work items that take the same locks at the same time, and two that queue items to the same
+//! ordered queue.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,7 +18,7 @@ use linux_driver::{new_mutex, new_spinlock, new_work};
 
 const ROUNDS: u64 = 20_000;
 
-/// What both workers use.
+/// The data that both workers use.
 #[pin_data(PinnedDrop)]
 struct Shared {
     #[pin]
@@ -59,21 +59,21 @@ impl PinnedDrop for Shared {
     }
 }
 
-/// One of the two.
+/// One of the two workers.
 struct Worker {
     number: usize,
     shared: Arc<Shared>,
 }
 
 impl Worker {
-    /// Not in one instruction: without the lock, counts would be lost.
+    /// Increments the counter in several instructions: without a lock, increments would be lost.
     fn count(counter: &mut u64) {
         let value = *counter;
         core::hint::spin_loop();
         *core::hint::black_box(counter) = value + 1;
     }
 
-    /// Both readers and the one that waits for them.
+    /// Runs an RCU reader in one worker, and waits for it in the other one.
     fn rcu(&self, dev: &device::Device<Bound>) {
         let shared = &*self.shared;
         if self.number == 0 {
@@ -98,7 +98,7 @@ impl Worker {
 impl WorkItem for Worker {
     fn run(work: &Work<Self>, dev: &device::Device<Bound>) {
         let shared = &*work.shared;
-        // Both have to be at work at once.
+        // Both workers must run at once.
         shared.here[work.number].complete();
         shared.here[1 - work.number].wait_for_completion();
         for _ in 0..ROUNDS {
@@ -121,7 +121,7 @@ impl WorkItem for Worker {
     }
 }
 
-/// What one thread can see of locks.
+/// Runs the tests of locks that need one thread only.
 fn alone(dev: &pci::Device<Core>, shared: &Arc<Shared>) -> Result {
     let mut guard = shared.mutex.lock_interruptible()?;
     let held = shared.mutex.try_lock().is_none();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An ordered queue: two tasks queue items to it at the same time, and the items note the order in
-//! which they run.
+//! An ordered queue: two tasks queue items to it at the same time, and the items record the order
+//! in which they run.
 
 use linux_driver::alloc::{GFP_ATOMIC, GFP_KERNEL, KVec};
 use linux_driver::completion::Completion;
@@ -14,21 +14,21 @@ use linux_driver::sync::{Arc, SpinLock};
 use linux_driver::workqueue::{self, ItemQueue, OwnedQueue, Work, WorkItem};
 use linux_driver::{new_spinlock, new_work};
 
-/// How many items each task has.
+/// The number of items of each task.
 const EACH: usize = 32;
 
 #[pin_data]
 struct Shared {
-    /// How many were queued.
+    /// The number of items that were queued.
     #[pin]
     queued: SpinLock<u32>,
     #[pin]
     ran: SpinLock<KVec<u32>>,
     inside: AtomicU32,
     most: AtomicU32,
-    /// How many tasks are at it.
+    /// The number of tasks that have started.
     here: AtomicU32,
-    /// That a task has queued all of its items.
+    /// Completed by each task when it has queued all of its items.
     #[pin]
     all: Completion,
 }
@@ -46,7 +46,7 @@ impl Shared {
     }
 }
 
-/// Notes the number that it was queued as.
+/// An item that records its position in the queue when it runs.
 pub(crate) struct Item {
     number: AtomicU32,
     shared: Arc<Shared>,
@@ -59,7 +59,7 @@ impl WorkItem for Item {
         shared.most.fetch_max(inside, Ordering::Relaxed);
         let number = work.number.load(Ordering::Relaxed);
         if number == 0 {
-            // All others are queued behind the first one.
+            // All other items are queued behind the first one.
             for _ in 0..2 {
                 let _ = shared
                     .all
@@ -86,7 +86,7 @@ impl WorkItem for Item {
     }
 }
 
-/// Queues its items while the other one queues its own.
+/// Queues its items while the other task queues its own.
 #[pin_data]
 pub(crate) struct Producer {
     number: usize,
@@ -98,7 +98,7 @@ pub(crate) struct Producer {
 impl WorkItem for Producer {
     fn run(work: &Work<Self>, dev: &Device<Bound>) {
         let shared = &*work.shared;
-        // Who spins keeps its CPU: the other one goes to another.
+        // Each task spins on its CPU until the other one runs, so that they run on different CPUs.
         shared.here.fetch_add(1, Ordering::Relaxed);
         let both = read_poll_timeout(
             || shared.here.load(Ordering::Relaxed),
@@ -109,8 +109,8 @@ impl WorkItem for Producer {
         if both.is_err() {
             dev_err!(dev, "in order: the other one does not come");
         }
-        // One has three in a row, the other one: a queue that takes one from each CPU in turn does
-        // not keep their order.
+        // One task queues three items in a row, the other one a single item. A queue that takes one
+        // item from each CPU in turn does not keep this order.
         for items in work.items.chunks(3 - 2 * work.number) {
             shared.queued.lock_irqsave(|queued| {
                 for item in items {

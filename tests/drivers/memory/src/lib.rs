@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Boxes and vectors, and what there is no memory for.
+//! Boxes and vectors, and allocations that must fail.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -79,7 +79,7 @@ fn numbers<A: Allocator>() -> Result<(usize, u64)> {
     Ok((numbers.len(), numbers.into_iter().sum()))
 }
 
-/// Counts how many were dropped.
+/// Counts how many values were dropped.
 #[derive(Clone)]
 struct Counted(Arc<AtomicU32>);
 
@@ -146,8 +146,8 @@ fn more(dev: &pci::Device<Core>) -> Result {
     drop(rest);
     drop(KBox::new(Counted(dropped.clone()), GFP_KERNEL)?);
     drop(Arc::new(Counted(dropped.clone()), GFP_KERNEL)?.clone());
-    // Eight by the vector, with the one that was cloned; one by the box, one by the last of two
-    // owners.
+    // The vector drops eight values, including the one that was cloned. The box drops one, and so
+    // does the last of two owners.
     dev_info!(dev, "dropped: {}", dropped.load(Ordering::Relaxed));
 
     let mut nothing = KVec::<()>::new();
@@ -161,7 +161,7 @@ impl pci::Driver for Memory {
     type IdInfo = ();
     const NAME: &'static CStr = c"memory";
     const ID_TABLE: pci::IdTable<()> = pci::id_table![DeviceId::new(0x1234, 0x11e8)];
-    // It takes long, and there is nothing in it for anyone to start again.
+    // The probe takes long and does not depend on other probes, so it runs asynchronously.
     const DRIVER: DeviceDriver<Self, pci::Bus> = DeviceDriver::new()
         .probe_type(ProbeType::PreferAsynchronous)
         .suppress_bind_attrs();

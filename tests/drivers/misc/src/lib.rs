@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A misc device with every operation, for each of the `edu` devices: a pipe with room for some
-//! bytes, and the registers mapped.
+//! A misc device with every operation, for each of the `edu` devices. It is a pipe with room for
+//! some bytes, and it maps the registers.
 //!
-//! The guest's command `misc` calls them all, and holds files open while the driver is unbound.
+//! The guest's command `misc` calls all operations. The command `misc-held` holds files open while
+//! the driver is unbound.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -23,18 +24,17 @@ use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, DelayedWork, DelayedWorkItem};
 use linux_driver::{new_delayed_work, new_mutex, new_wait_queue};
 
-/// What the device answers, in its register 0.
+/// Returns the value of the device's register 0.
 const MISC_ID: u32 = _IOR::<u32>(b'M', 0);
 /// Adds two numbers.
 const MISC_ADD: u32 = _IOWR::<Sum>(b'M', 1);
-/// Sleeps until somebody says so, who never does.
+/// Sleeps until a signal or the end of the device: nobody ever wakes it.
 const MISC_SLEEP: u32 = _IO(b'M', 2);
-/// Takes a string of up to 15 bytes, and says how long it is.
+/// Takes a string of up to 15 bytes, and returns its length.
 const MISC_TEXT: u32 = _IOW::<[u8; 16]>(b'M', 3);
-/// How many bytes this file has written.
+/// Returns the number of bytes that this file has written.
 const MISC_WRITTEN: u32 = _IO(b'M', 4);
-/// Takes values of 1, 2, 4, 8 and 3 bytes, none of them aligned, and gives them back in turned
-/// order.
+/// Takes values of 1, 2, 4, 8 and 3 bytes, none of them aligned, and returns them in reverse order.
 const MISC_TURN: u32 = _IOWR::<[u8; 18]>(b'M', 5);
 
 #[derive(FromBytes, IntoBytes)]
@@ -45,23 +45,23 @@ struct Sum {
     sum: u64,
 }
 
-/// How many bytes a device keeps.
+/// The number of bytes that a device stores.
 const ROOM: u32 = 64;
 
-/// Bytes on their way.
+/// The bytes that were written and not read yet.
 struct Pipe {
     bytes: [u8; ROOM as usize],
     length: usize,
 }
 
-/// What the operations work on.
+/// The data of the operations.
 #[pin_data(PinnedDrop)]
 struct Shared {
     number: u32,
     bar: Arc<Bar<0x100>>,
     #[pin]
     pipe: Mutex<Pipe>,
-    /// How many bytes there are, for conditions, which must not sleep.
+    /// The number of stored bytes. Wait conditions use it, because they must not sleep.
     length: AtomicU32,
     #[pin]
     changed: WaitQueue,
@@ -95,7 +95,7 @@ impl miscdevice::Operations for Shared {
 
     fn open(this: Pin<&Self>, call: &Call<'_>) -> impl PinInit<Opened, Error> {
         pin_init_scope(move || {
-            // O_NOCTTY: a refusal, to see what becomes of it.
+            // O_NOCTTY: refused, to test an `open` that fails.
             if call.file().flags() & 0o400 != 0 {
                 return Err(EBUSY);
             }
@@ -252,7 +252,7 @@ impl miscdevice::Operations for Shared {
         _file: Pin<&Opened>,
         area: &mut VmArea<'a>,
     ) -> Result<Mapping<'a>> {
-        // The third page is shown to be read only.
+        // The third page is mapped read-only.
         if area.page_offset() == 2 {
             return area.iomap_readonly(call, &this.bar);
         }
@@ -260,10 +260,10 @@ impl miscdevice::Operations for Shared {
     }
 }
 
-/// The numbers that are taken, a bit each.
+/// The numbers that are in use, one bit each.
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
 
-/// A number that nobody else has while this is there.
+/// A number that is reserved for one device until it is dropped.
 struct Number(u32);
 
 impl Number {
@@ -281,7 +281,7 @@ impl Drop for Number {
     }
 }
 
-/// Looks at the device again and again, until it is taken away.
+/// Reads from the device repeatedly, until it is removed.
 struct Ticks {
     bar: Arc<Bar<0x100>>,
     number: u32,
@@ -290,7 +290,8 @@ struct Ticks {
 
 impl DelayedWorkItem for Ticks {
     fn run(work: &DelayedWork<Self>, dev: &device::Device<Bound>) {
-        // What a device says that is pulled out is nobody's concern; that its BAR is reached is.
+        // The value does not matter, because a device that was pulled out returns anything. The
+        // access to the BAR must succeed.
         let Ok(registers) = work.bar.access(dev) else {
             dev_err!(dev, "work of a device that is not bound");
             return;

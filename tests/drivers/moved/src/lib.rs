@@ -2,9 +2,8 @@
 //! Moves its registrations to the stack and drops them there, as the compiler does with the fields
 //! of a packed type.
 //!
-//! Without `unsafe` no driver can do so: a packed type that contains a registration does not
-//! compile. A crate that is not sound could, and the kernel must not be left with pointers to what
-//! is gone.
+//! Without `unsafe` no driver can do this: a packed type that contains a registration does not
+//! compile. An unsound crate could. Even then, the kernel must not keep pointers to freed memory.
 #![no_std]
 
 use core::mem::ManuallyDrop;
@@ -19,27 +18,29 @@ use linux_driver::sync::atomic::{AtomicU32, Ordering};
 use linux_driver::workqueue::{Work, WorkItem};
 use linux_driver::{device, new_work};
 
-/// A value that is dropped elsewhere than where it was made.
+/// A value that is moved before it is dropped.
 struct Moved<T>(ManuallyDrop<T>);
 
 impl<T> Moved<T> {
     fn new(init: impl PinInit<T, Error>) -> impl PinInit<Self, Error> {
-        // SAFETY: the slot is valid for a `T`, which is all that is in it.
+        // SAFETY: `__pinned_init` needs a slot that is valid for a `T`. `Self` only contains a `T`,
+        // at the same address.
         let init = move |slot: *mut Self| unsafe { init.__pinned_init(slot.cast()) };
-        // SAFETY: the one field is initialised where `Ok` is returned. (That it is pinned is what
-        // this test breaks.)
+        // SAFETY: if the closure returns `Ok`, it has initialised the only field; if it returns an
+        // error, the slot is uninitialised. (The field does not stay pinned: this is what the test
+        // is about.)
         unsafe { pin_init_from_closure(init) }
     }
 }
 
 impl<T> Drop for Moved<T> {
     fn drop(&mut self) {
-        // SAFETY: the field is initialised, and not used after this.
+        // SAFETY: the field is initialised, and it is not used after this.
         drop(unsafe { ptr::read(&*self.0) });
     }
 }
 
-/// Counts, in memory that a copy would not see.
+/// Counts in memory that a copy of the value would not share.
 struct Events(AtomicU32);
 
 impl irq::Handler for Events {
@@ -59,7 +60,7 @@ struct Item(AtomicU32);
 impl WorkItem for Item {
     fn run(work: &Work<Self>, _dev: &device::Device<Bound>) {
         pr_info!("the item runs");
-        // Long enough that the device is unbound meanwhile.
+        // Runs long enough that the device is unbound meanwhile.
         let _ = read_poll_timeout(|| 0u32, |_| false, 10_000, 1_000_000);
         work.0.fetch_add(1, Ordering::Relaxed);
         pr_info!("the item has run");

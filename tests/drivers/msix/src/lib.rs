@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Takes interrupts of two vectors of MSI-X, of QEMU's `rocker`.
+//! Takes interrupts of two MSI-X vectors of QEMU's `rocker`.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,12 +13,12 @@ use linux_driver::prelude::*;
 
 /// Registers, as offsets in bytes (QEMU's `docs/specs/rocker.txt`).
 mod regs {
-    /// Raises one interrupt of the vector whose number is written to it.
+    /// Raises one interrupt of the vector whose number is written.
     pub(crate) const TEST_IRQ: usize = 0x20;
     pub(crate) const LENGTH: usize = 0x100;
 }
 
-/// The numbers of the vectors that are tried.
+/// The indices of the vectors that are tested.
 const VECTORS: [u32; 2] = [0, 3];
 
 /// Counts the interrupts of one vector.

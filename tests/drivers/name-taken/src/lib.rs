@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bears the name of a driver that every kernel with PCI Express has built in: registering fails.
-//! What failed to be registered must not be unregistered.
+//! Has the name of a driver that is built into every kernel with PCI Express, so registering it
+//! fails. A driver that failed to register must not be unregistered.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bears names that C has no room for, or that are taken: of drivers, of misc devices and of
-//! attributes.
+//! Uses names that are too long for C, or that are taken: for drivers, misc devices and attributes.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,10 +12,10 @@ use linux_driver::platform::{self, DeviceInfo, DeviceRegistration, Id};
 use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
 
-/// Counts the devices that were probed: each has a misc device of another name.
+/// Counts the devices that were probed. Each one has a misc device with another name.
 static PROBED: AtomicU32 = AtomicU32::new(0);
 
-/// Has a name that is too long for an entry of a table, and no table: the name itself is matched.
+/// Has a name that is too long for a table entry, and no table: the bus matches the driver's name.
 #[pin_data]
 struct Long {
     #[pin]
@@ -31,7 +30,7 @@ impl platform::Driver for Long {
     fn probe(dev: &platform::Device<Core>, _id: Option<&'static ()>) -> impl PinInit<Self, Error> {
         pin_init_scope(move || {
             let name = match PROBED.fetch_add(1, Ordering::Relaxed) {
-                // One byte too long with its number, and one that fits.
+                // One name that, with its number, is one byte too long, and one that fits.
                 0 => Name::numbered(c"names-with-a-prefix-of-28-by", 2555),
                 1 => Name::from(c""),
                 _ => Name::numbered(c"names-with-a-prefix-of-28-by", 255),
@@ -55,7 +54,7 @@ impl miscdevice::Operations for Node {
     }
 }
 
-/// Has an attribute of the name of a file that the core made.
+/// Has an attribute with the name of a file that the driver core has created.
 struct File;
 
 #[vtable]
@@ -97,7 +96,7 @@ impl sysfs::DeviceAttribute for Modalias {
     }
 }
 
-/// Has a group of attributes whose folder has the name of a file that the core made.
+/// Has an attribute group whose folder has the name of a file that the driver core has created.
 struct Folder;
 
 #[vtable]

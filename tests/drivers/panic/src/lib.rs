@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A wait's condition overflows an integer when it is looked at for the second time: overflow
-//! checks are on, a panic ends in `BUG()`, its message and place are in the log, and nothing of the
-//! task that ended is left in the queue that it waited on. Its mutex stays locked, and can be asked
-//! for.
+//! The condition of a wait overflows an integer when it is evaluated for the second time. The test
+//! shows that overflow checks are on, that a panic ends in `BUG()`, and that its message and
+//! location are in the log. Nothing of the killed task may be left in the wait queue. The task's
+//! mutex stays locked, but others can still try to lock it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,7 @@ impl Shared {
     }
 }
 
-/// Waits, until it panics.
+/// Waits until it panics.
 struct Waits(Arc<Shared>);
 
 impl WorkItem for Waits {
@@ -47,7 +47,7 @@ impl WorkItem for Waits {
     }
 }
 
-/// Wakes the queue again and again, as an interrupt handler would.
+/// Wakes the queue repeatedly, as an interrupt handler would.
 struct Wakes(Arc<Shared>, AtomicU32);
 
 impl DelayedWorkItem for Wakes {
@@ -63,7 +63,7 @@ impl DelayedWorkItem for Wakes {
     }
 }
 
-/// Wants the mutex that the task held when it ended, and waits for ever.
+/// Wants the mutex that the killed task holds, and waits forever.
 struct Wants(Arc<Shared>);
 
 impl DelayedWorkItem for Wants {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Drops a box twice. Wrong on purpose: KASAN has to see the second `kfree`.
+//! Drops a box twice. Wrong on purpose: KASAN must report the second `kfree`.
 #![no_std]
 
 use linux_driver::alloc::{GFP_KERNEL, KBox};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Holds a lock while its misc device goes, which waits for the operations; they take that lock.
-//! Wrong on purpose: lockdep has to see it, though no operation runs when the device goes.
+//! Drops its misc device with a lock held. The drop waits for the operations, which take that lock.
+//! Wrong on purpose: lockdep must report it, even if no operation runs at that time.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use linux_driver::prelude::*;
 use linux_driver::sync::{Arc, Mutex};
 use linux_driver::uaccess::Writer;
 
-/// What the operations work on.
+/// The data of the operations.
 struct Operations {
     lock: Arc<Mutex<u32>>,
 }
@@ -37,13 +37,13 @@ impl miscdevice::Operations for Operations {
     }
 }
 
-/// Takes the lock when it goes, and lets go of it never.
+/// Takes the lock when it is dropped, and never releases it.
 struct Held(Arc<Mutex<u32>>);
 
 impl Drop for Held {
     fn drop(&mut self) {
         let opened = self.0.lock();
-        // Not where nobody opened it: a debug kernel tries `remove` before anybody can.
+        // Not if nobody has opened the file: a debug kernel tests `remove` before anyone can.
         if *opened != 0 {
             core::mem::forget(opened);
         }
@@ -52,11 +52,11 @@ impl Drop for Held {
 
 #[pin_data]
 struct Planted {
-    // It goes before the device does. This is the bug.
+    // Dropped before the misc device. This is the bug.
     _held: Held,
     #[pin]
     misc: miscdevice::Registration<Operations>,
-    // The lock stays.
+    // Keeps the lock alive.
     _lock: Arc<Mutex<u32>>,
 }
 

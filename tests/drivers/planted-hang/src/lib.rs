@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Waits for what nobody does. Wrong on purpose, and possible in safe code: the kernel has to say
-//! that a task hangs.
+//! Waits for a completion that nobody completes. Wrong on purpose, and possible in safe code: the
+//! kernel must report a hung task.
 #![no_std]
 #![forbid(unsafe_code)]
 

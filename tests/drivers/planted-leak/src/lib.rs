@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Forgets what it allocated. Wrong on purpose, and possible in safe code: kmemleak has to see it.
+//! Forgets its allocations. Wrong on purpose, and possible in safe code: kmemleak must report it.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,8 +9,8 @@ use linux_driver::prelude::*;
 
 struct Planted;
 
-/// More than one: a pointer that was left in a register or on a stack keeps kmemleak from seeing
-/// one of them.
+/// More than one, because kmemleak misses an allocation if a pointer to it is left in a register or
+/// on a stack.
 const LEAKED: u64 = 16;
 
 impl Module for Planted {

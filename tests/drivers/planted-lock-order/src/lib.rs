@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Takes two locks in one order and then in the other. Wrong on purpose: lockdep has to see that
-//! two threads that do so can wait for each other, though here is only one.
+//! Takes two locks in one order and then in the other. Wrong on purpose: lockdep must report that
+//! two threads could deadlock, although there is only one here.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Takes a mutex while it holds a spin lock. Wrong on purpose: the kernel has to say that one may
-//! not sleep there.
+//! Takes a mutex while it holds a spin lock. Wrong on purpose: the kernel must report that this
+//! context may not sleep.
 #![no_std]
 #![forbid(unsafe_code)]
 

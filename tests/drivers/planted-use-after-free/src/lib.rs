@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Reads what it has freed. Wrong on purpose: KASAN has to see it, in code that rustc compiled.
+//! Reads memory that it has freed. Wrong on purpose: KASAN must report it, in code compiled by
+//! rustc.
 #![no_std]
 
 use linux_driver::alloc::{GFP_KERNEL, KBox};
@@ -14,7 +15,7 @@ impl Module for Planted {
             let value = KBox::pin_init(42_u64, GFP_KERNEL)?;
             let freed: *const u64 = &raw const *value;
             drop(value);
-            // SAFETY: none. The value is gone: this is the bug.
+            // SAFETY: none. The value was freed: this is the bug.
             let read = unsafe { freed.read_volatile() };
             pr_info!("read after it was freed: {}", read);
             Ok(Planted)

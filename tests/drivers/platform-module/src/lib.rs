@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A module that is a platform driver and nothing else. Its first probe fails.
+//! A module that only contains a platform driver. Its first probe fails.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What the print macros are tried with. Included by the driver that logs the cases and by the test
-// that knows what they have to look like; both have `core::fmt` in scope as `fmt`.
+// The test cases of the print macros. This file is included by the driver, which logs the cases,
+// and by the test that formats them on the host. Both have `core::fmt` in scope as `fmt`.
 
-/// A type with formatting of its own.
+/// A type with its own formatting.
 pub(crate) struct Version(pub(crate) u8, pub(crate) u8);
 
 impl fmt::Display for Version {
@@ -26,8 +26,8 @@ pub(crate) struct Ring {
     pub(crate) name: &'static str,
 }
 
-/// Calls `$case!("format string", arguments)` for each case that Rust and the kernel have to agree
-/// on.
+/// Calls `$case!("format string", arguments)` for each case in which Rust and the kernel must
+/// agree.
 macro_rules! cases {
     ($case:ident) => {
         $case!("case 1: plain text");
@@ -175,7 +175,7 @@ macro_rules! cases {
     };
 }
 
-/// The cases for a value whose type is a parameter of the function that prints it.
+/// The cases for a value whose type is a parameter of the printing function.
 macro_rules! generic_cases {
     ($case:ident, $value:ident) => {
         $case!("case 62: {} {:x}", $value, $value);
@@ -183,7 +183,7 @@ macro_rules! generic_cases {
     };
 }
 
-/// Calls `$case!("expected"; "format string", arguments)` for the cases where Rust has no say.
+/// Calls `$case!("expected"; "format string", arguments)` for the cases that Rust does not define.
 macro_rules! special_cases {
     ($case:ident) => {
         $case!("case 63: C text"; "case 63: {}", c"C text");
@@ -198,8 +198,8 @@ macro_rules! special_cases {
     };
 }
 
-/// The cases where the kernel agrees with Rust and C's standard doesn't: it has no `0x` before a
-/// zero.
+/// The cases in which the kernel agrees with Rust, but not with the C standard, which omits the
+/// `0x` before a zero.
 macro_rules! zero_cases {
     ($case:ident) => {
         $case!(

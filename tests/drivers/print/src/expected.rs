@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the driver logs, as Rust formats it: what a kernel has to log stands in `expected.txt`.
+//! The expected log messages of the driver, formatted by Rust. `expected.txt` contains the same
+//! lines.
 
 use std::fmt;
 
 include!("cases.rs");
 
-/// The lines in order, without the driver's name in front. Those of `zero_cases!` come last.
+/// Returns the lines in order, without the driver's name in front. Those of `zero_cases!` come
+/// last.
 pub(crate) fn lines() -> Vec<String> {
     let mut lines = Vec::new();
     macro_rules! expect {

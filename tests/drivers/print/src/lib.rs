@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Logs every kind of argument that the print macros take, so that what a kernel makes of it can be
-//! compared with what Rust's own formatting makes of it on the host.
+//! Logs every kind of argument that the print macros accept. The kernel's output is compared with
+//! the output of Rust's own formatting on the host.
 //!
-//! Both come from `cases.rs`: here each case is a `pr_info!`, in `tests/expected.rs`, on the host,
-//! a `format!`. The lines are numbered, `case 12: …`, and stand in the log with the driver's name
-//! in front. The last one is `cases: done`.
+//! Both use the cases in `cases.rs`. Here each case is a `pr_info!`. In `tests/expected.rs`, on the
+//! host, it is a `format!`. The lines are numbered, `case 12: …`, and in the log they start with
+//! the driver's name. The last line is `cases: done`.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -29,13 +29,13 @@ macro_rules! log_special {
     };
 }
 
-/// Logs a case in a stack frame of its own: all of them together would need some kilobytes.
+/// Logs a case in its own stack frame: one frame for all cases would need several kilobytes.
 #[inline(never)]
 fn apart(log: impl FnOnce()) {
     log();
 }
 
-/// Logs a value of a type that only the caller knows: formatted by `core::fmt`.
+/// Logs a value whose type only the caller knows. `core::fmt` formats it.
 fn log_generic<T: fmt::Display + fmt::LowerHex>(value: T) {
     generic_cases!(log, value);
 }
@@ -49,7 +49,7 @@ pub fn log_all() {
     pr_info!("cases: done");
 }
 
-/// Logs from one place fifteen times, and from another, each of which has a limit of its own.
+/// Logs fifteen times from one place, and once from another. Each place has its own rate limit.
 fn log_limited() {
     let (mut limited, mut once) = (0u32, 0u32);
     let count = |count: &mut u32| {
@@ -65,7 +65,7 @@ fn log_limited() {
     pr_info_once!("once more");
 }
 
-/// Logs an address in each way that there is: none tells where it is.
+/// Logs an address in every possible format. None may reveal the address.
 fn log_addresses() {
     let address = core::ptr::without_provenance::<u8>(0xffff_8880_1234_5678);
     pr_info!("hashed: {:p} and {:?}", address, address);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `expected.txt`, which the run in a kernel is compared with, holds what Rust formats.
+//! Checks that `expected.txt`, with which the kernel's log is compared, contains what Rust formats.
 
 #[path = "../src/expected.rs"]
 mod lines;
 
 use std::fs;
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Forces a rebuild in a copy of the checkout, because paths are compiled in.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// Set BLESS to write the file.
+/// Writes the file instead if BLESS is set.
 #[test]
 fn the_expected_messages_are_what_rust_formats() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/expected.txt");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Puts a device off three times, each time at a later step of the probe: what was taken until then
-//! has to be given back.
+//! Defers the probe of a device three times, each time at a later step. Resources acquired until
+//! then must be released.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,10 +9,10 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 
-/// How often the device was probed.
+/// The number of times that the device was probed.
 static TRIES: AtomicU32 = AtomicU32::new(0);
 
-/// Says when it goes.
+/// Logs a text when it is dropped.
 struct Says(&'static str);
 
 impl Drop for Says {
@@ -23,14 +23,14 @@ impl Drop for Says {
 
 #[pin_data]
 struct ProbeDefers {
-    // In the reverse of the order in which they are made.
+    // The fields are in the reverse order of their initialisation.
     second: Option<Says>,
     first: Option<Says>,
     bar: (Bar<0x1000>, Says),
 }
 
 impl ProbeDefers {
-    /// The half that is made with nothing more to come.
+    /// Initialises the second half, after which nothing else can fail.
     fn second(dev: &pci::Device<Core>, tries: u32) -> Result<Option<Says>> {
         match tries {
             0 => Ok(None),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A probe that fails at its last step: what it took before has to be given back, once.
+//! A probe that fails at its last step. Resources that it acquired before must be released, once.
 #![no_std]
 #![forbid(unsafe_code)]
 

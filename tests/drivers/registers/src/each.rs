@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A function for each accessor, as tests/c-drivers/registers-c has them in C: kbuild/tests/mmio.rs compares
-//! their instructions.
+//! A function for each accessor, like those in C in tests/c-drivers/registers-c.
+//! kbuild/tests/mmio.rs compares their instructions.
 
 use linux_driver::io::{Mmio, Ports, Register};
 use linux_driver::register;
@@ -8,7 +8,7 @@ use linux_driver::register;
 use crate::{LENGTH, PORTS};
 
 register! {
-    /// Another than the accessors': of two functions that are the same the compiler keeps one.
+    /// Has another offset than the accessors, because the compiler merges identical functions.
     Declared: u64 @ 0x80, rw {}
 }
 
@@ -67,7 +67,8 @@ fn declared_write(registers: &Mmio<LENGTH>, value: u64) {
     registers.write(Declared::from_bits(value));
 }
 
-/// Calls each, so that it is there. What edu does with accesses that it does not have is nothing.
+/// Calls each function, so that the compiler keeps it. edu ignores accesses that it does not
+/// support.
 pub(crate) fn all(registers: &Mmio<LENGTH>) {
     writeb(registers, readb(registers));
     writew(registers, readw(registers));
@@ -80,7 +81,8 @@ pub(crate) fn all(registers: &Mmio<LENGTH>) {
     declared_write(registers, declared_read(registers));
 }
 
-/// Calls each accessor of ports, so that it is there. edu has no ports: nobody calls this.
+/// Calls each accessor of ports, so that the compiler keeps it. edu has no ports, so nobody calls
+/// this.
 pub(crate) fn all_ports(ports: &Ports<PORTS>) {
     outb(ports, inb(ports));
     outw(ports, inw(ports));

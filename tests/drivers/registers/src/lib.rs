@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Reads and writes registers in each way that there is.
+//! Reads and writes registers in every possible way.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -10,10 +10,10 @@ use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::register;
 
-/// How many bytes of BAR 0 are used.
+/// The number of bytes of BAR 0 that are used.
 const LENGTH: usize = 0x100;
 
-/// How many ports a BAR of ports would have.
+/// The number of ports that a BAR of ports would have.
 const PORTS: usize = 0x10;
 
 register! {
@@ -23,13 +23,13 @@ register! {
         minor: 23:16,
         magic: 15:0,
     }
-    /// Reads as the complement of what was written last.
+    /// Reads as the complement of the value that was written last.
     Liveness: u32 @ 0x04, rw {}
-    /// Where a DMA transfer begins.
+    /// The start address of a DMA transfer.
     DmaSource: u64 @ 0x80, rw {
         all: 63:0,
     }
-    /// No register of edu's: a value to try fields on.
+    /// A value for tests of fields. It is not a register of edu.
     Fields: u8 @ 0x20, rw {
         number: 6:3,
         on: 7,
@@ -85,7 +85,8 @@ fn try_out(dev: &pci::Device<Bound>, registers: &Mmio<LENGTH>) -> Result {
         registers.read_relaxed::<DmaSource>().all()
     );
 
-    // Its complement is what was written: that complemented is what it reads as again.
+    // The register reads as the complement of the last value. Writing the complement of that again
+    // leaves what is read unchanged.
     registers.update(|liveness: Liveness| Liveness::from_bits(!liveness.bits()));
     if registers.read::<Liveness>().bits() != !7 {
         return Err(EIO);

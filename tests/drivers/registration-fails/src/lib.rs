@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A driver that cannot be registered, which turns out after its devices were probed: each has to
-//! be given up, once.
+//! A driver whose registration fails after its devices were probed. Each device must be removed,
+//! once.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use linux_driver::pci::{self, Bar, DeviceId};
 use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
 
-/// How many devices have their data.
+/// The number of devices whose data exists.
 static LEFT: AtomicU32 = AtomicU32::new(0);
 
 struct RegistrationFails {
@@ -47,7 +47,7 @@ impl pci::Driver for RegistrationFails {
 
     fn remove(dev: &pci::Device<Core>, this: Pin<&Self>) {
         let bound = LEFT.load(Ordering::Relaxed);
-        // It is bound still: its registers are there.
+        // The device is still bound, so its registers can be accessed.
         if this.bar.access(dev).is_ok() {
             dev_info!(
                 dev,
@@ -82,7 +82,7 @@ impl sysfs::DriverAttribute for Twice {
     }
 }
 
-/// Why the driver is not registered.
+/// The reason why the driver is not registered.
 struct Refused(Error);
 
 impl From<Error> for Refused {
@@ -99,8 +99,8 @@ impl From<Infallible> for Refused {
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
-        // Newer kernels do not let a module say that something exists: to who loads it, that means
-        // the module itself.
+        // Newer kernels do not let a module's init return EEXIST: for the program that loads the
+        // module, it means that the module is already loaded.
         if refused.0 == EEXIST { EIO } else { refused.0 }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Keeps a BAR beyond the binding that it was mapped for, as safe code can: by a static, and by
-//! forgetting it.
+//! Keeps a BAR beyond the binding for which it was mapped, as safe code can: it stores the BAR in a
+//! static.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Items that would wait for themselves, and are told so.
+//! Items that would wait for themselves. The calls return an error instead.
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::device::Device;
@@ -8,12 +8,12 @@ use linux_driver::sync::Arc;
 use linux_driver::workqueue::{DelayedWork, DelayedWorkItem, OwnedQueue, Work, WorkItem};
 use linux_driver::{new_delayed_work, new_work};
 
-/// What a call says that must not wait. 0 if it waited.
+/// Returns the error number of a call that must not wait, or 0 if it waited.
 fn errno<T>(result: Result<T>) -> i32 {
     result.err().map_or(0, Error::to_errno)
 }
 
-/// Waits behind the other one, on the same queue.
+/// Runs behind the outer item, on the same queue.
 pub(crate) struct Inner;
 
 impl WorkItem for Inner {
@@ -22,7 +22,7 @@ impl WorkItem for Inner {
     }
 }
 
-/// An item that has another one in what it works on.
+/// An item whose data contains another item.
 #[pin_data]
 pub(crate) struct Outer {
     queue: Arc<OwnedQueue>,
@@ -44,7 +44,7 @@ impl WorkItem for Outer {
     }
 }
 
-/// `queue` runs one at a time.
+/// Creates the outer item. `queue` must run one item at a time.
 pub(crate) fn outer(
     dev: &Device<Bound>,
     queue: OwnedQueue,
@@ -58,7 +58,7 @@ pub(crate) fn outer(
     Ok(new_work!(dev, outer, on: &*of))
 }
 
-/// An item that is delayed.
+/// A delayed item.
 pub(crate) struct Delayed(Arc<OwnedQueue>);
 
 impl DelayedWorkItem for Delayed {

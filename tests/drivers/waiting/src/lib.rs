@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! One work item waits, another one wakes it. Others would wait for themselves.
+//! One work item waits, and another one wakes it. Further items would wait for themselves.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -18,12 +18,12 @@ use linux_driver::wait::WaitQueue;
 use linux_driver::workqueue::{self, DelayedWork, OwnedQueue, QueueFlags, Work, WorkItem};
 use linux_driver::{new_mutex, new_wait_queue, new_work};
 
-/// Long enough for anything that is to happen.
+/// Returns a time that is long enough for everything that must happen.
 fn long() -> Jiffies {
     Jiffies::from_msecs(10_000)
 }
 
-/// Too short to be missed.
+/// Returns a time that is always over before the test goes on.
 fn short() -> Jiffies {
     Jiffies::from_msecs(40)
 }
@@ -45,12 +45,12 @@ struct Shared {
     #[pin]
     looked: WaitQueue,
     set: AtomicBool,
-    /// Whose turn it is: even is the waiter's.
+    /// The number of the current turn. Even turns belong to the waiter.
     #[pin]
     turn: Mutex<u32>,
 }
 
-/// How often the two let each other go on.
+/// The number of turns that the two items take.
 const TURNS: u32 = 2000;
 
 impl Shared {
@@ -69,8 +69,8 @@ impl Shared {
         })
     }
 
-    /// Takes turns with the other, as fast as can be: a wake-up that gets lost is a turn that never
-    /// comes. The condition takes a mutex, and so may sleep. Returns how many turns came in time.
+    /// Takes turns with the other item, as fast as possible. A lost wake-up is a turn that never
+    /// comes. The condition takes a mutex, so it may sleep. Returns how many turns came in time.
     fn take_turns(&self, mine: u32) -> u32 {
         let mut taken = 0;
         for _ in 0..TURNS {
@@ -88,18 +88,19 @@ impl Shared {
         taken
     }
 
-    /// Tells the other to go on with its next step, some time after this thread waits.
+    /// Tells the other item to run its next step, which it does after this thread has begun to
+    /// wait.
     fn next(&self) {
         self.step.complete();
     }
 }
 
-/// Says how a wait ended that should not have ended well.
+/// Returns the error of a wait that must fail.
 fn error(result: Result<Jiffies>) -> Error {
     result.err().unwrap_or(EINVAL)
 }
 
-/// Whether a wait ended well, with time left.
+/// Returns `true` if a wait succeeded with time left.
 fn in_time(result: Result<Jiffies>) -> bool {
     result.is_ok_and(|left| left.ticks() > 0 && left < long())
 }
@@ -267,7 +268,7 @@ impl WorkItem for Waker {
                 dev_err!(dev, "the waiter does not ask for step {}", step);
                 return;
             }
-            // Most likely the waiter sleeps by then.
+            // The waiter most likely sleeps by then.
             let _ = shared.never.wait_for_completion_timeout(short());
             let wake: fn(&WaitQueue) = match step {
                 1 | 2 => {
@@ -345,7 +346,7 @@ impl pci::Driver for Waiting {
                     Ok(())
                 },
             );
-            // Each has a queue that is its own, and stays as long as the item.
+            // Each item has its own queue, which exists as long as the item.
             let itself = itself::outer(
                 bound,
                 OwnedQueue::new_ordered(c"waiting-ordered", QueueFlags::NONE)?,
@@ -362,7 +363,7 @@ impl pci::Driver for Waiting {
                 delayed_itself <- delayed_itself,
             });
             Ok(driver.pin_chain(|driver| {
-                // Whoever is not in an item waits for it.
+                // Code outside the items waits for them normally.
                 driver.itself.queue();
                 driver.itself.flush()?;
                 driver.delayed_itself.queue(Jiffies::new(1));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A condition that wakes its own queue each time, and so never sleeps. The task that makes it true
-//! needs the same CPU.
+//! A condition that wakes its own queue each time, so that the task never sleeps. The task that
+//! makes the condition true needs the same CPU.
 
 use linux_driver::device::Device;
 use linux_driver::new_work;
@@ -11,10 +11,10 @@ use linux_driver::workqueue::{self, Work, WorkItem};
 
 use crate::Shared;
 
-/// How often the condition is looked at before the test gives up.
+/// The number of times that the condition is checked before the test gives up.
 const ENOUGH: u32 = 1_000_000;
 
-/// Makes the condition true, on the CPU that queued it.
+/// Makes the condition true, on the CPU that queued this item.
 pub(crate) struct Setter(Arc<Shared>);
 
 impl WorkItem for Setter {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Items of ordered queues that run while root changes the CPUs of unbound queues, and are then
-//! queued again.
+//! Items of ordered queues that run while root changes the CPUs of unbound queues, and that are
+//! then queued again.
 //!
-//! Since 6.9 such an item is pending for other workers than those that run it, and C's
-//! `cancel_work_sync` does not find the run. An item that is pending there is alone, and its queue
-//! runs nothing any more if C's `flush_work` waits for it while it is cancelled.
+//! Since 6.9, such an item is pending in a new worker pool while it still runs in the old one.
+//! `cancel_work_sync` of C then does not find the running item. If C's `flush_work` waits for an
+//! item that is the only one pending there, and this item is cancelled, the queue stops running
+//! items.
 
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::completion::Completion;
@@ -27,12 +28,12 @@ fn hour() -> Jiffies {
     Jiffies::from_msecs(3_600_000)
 }
 
-/// Nothing takes so long but a failure.
+/// Returns a timeout that only a failure exceeds.
 fn long() -> Jiffies {
     Jiffies::from_msecs(50_000)
 }
 
-/// A run that is held until somebody lets it go on, and a while longer.
+/// A run that waits until it is released, and then for some more time.
 #[pin_data]
 struct Run {
     #[pin]
@@ -41,18 +42,18 @@ struct Run {
     go_on: Completion,
     #[pin]
     never: Completion,
-    /// The one behind it has run.
+    /// Completed when the item behind this one has run.
     #[pin]
     behind_ran: Completion,
     still_runs: AtomicBool,
-    /// How many milliseconds longer it is held.
+    /// The number of milliseconds that it runs after its release.
     longer: AtomicU32,
-    /// Queues itself at its end.
+    /// Set if the item must queue itself at the end of its run.
     again: AtomicBool,
 }
 
 impl Run {
-    // Not in the frame of `probe`.
+    // Keeps its local variables out of the stack frame of `probe`.
     #[inline(never)]
     fn new() -> Result<Arc<Self>> {
         let init = try_pin_init!(Self {
@@ -71,7 +72,7 @@ impl Run {
         self.still_runs.store(true, Ordering::Relaxed);
         self.begun.complete();
         let _ = self.go_on.wait_for_completion_timeout(long());
-        // Whoever cancels the item is at it by then.
+        // By then, another task waits in the call that cancels the item.
         let longer = Jiffies::from_msecs(self.longer.load(Ordering::Relaxed));
         let _ = self.never.wait_for_completion_timeout(longer);
         if self.again.load(Ordering::Relaxed) {
@@ -80,13 +81,13 @@ impl Run {
         self.still_runs.store(false, Ordering::Relaxed);
     }
 
-    /// Lets it go on, `longer` milliseconds from now.
+    /// Lets the run end, `longer` milliseconds from now.
     fn go_on(&self, longer: u32) {
         self.longer.store(longer, Ordering::Relaxed);
         self.go_on.complete();
     }
 
-    /// Waits until it has begun.
+    /// Waits until the run has begun.
     fn begins(&self) -> Result {
         self.begun.wait_for_completion_timeout(long()).map(drop)
     }
@@ -96,7 +97,7 @@ impl Run {
     }
 }
 
-/// Is queued at once. When it is dropped, the next one's run goes on.
+/// An item without a delay. When it is dropped, it releases the delayed item's run.
 struct Item(Arc<Run>, Arc<Run>);
 
 impl WorkItem for Item {
@@ -112,7 +113,7 @@ impl Drop for Item {
     }
 }
 
-/// Has a timer.
+/// An item with a timer.
 struct Delayed(Arc<Run>);
 
 impl DelayedWorkItem for Delayed {
@@ -131,7 +132,7 @@ impl Drop for Delayed {
     }
 }
 
-/// Waits behind another one.
+/// An item that waits behind another one.
 struct Behind(Arc<Run>);
 
 impl WorkItem for Behind {
@@ -142,7 +143,7 @@ impl WorkItem for Behind {
 
 #[pin_data]
 pub(crate) struct Elsewhere {
-    // Is dropped first.
+    // Dropped first.
     #[pin]
     item: Work<Item>,
     #[pin]
@@ -165,7 +166,7 @@ impl Elsewhere {
         })
     }
 
-    /// Both run when this returns.
+    /// Starts both items. They run when this returns.
     fn run(&self) -> Result {
         self.item.queue();
         self.delayed.queue(Jiffies::new(0));
@@ -176,7 +177,7 @@ impl Elsewhere {
         Ok(())
     }
 
-    /// Both run, and are cancelled when this returns.
+    /// Queues both items again while they run, and cancels them.
     fn cancel(&self) -> Result {
         let again = self.item.queue();
         self.item.0.go_on(500);
@@ -188,7 +189,7 @@ impl Elsewhere {
             pending,
             still_runs
         );
-        // Pending for the other workers first, and then for its timer.
+        // Pending in the new pool first, and then waiting for its timer.
         let again = self.delayed.queue(Jiffies::new(0));
         let put_off = self.delayed.modify(hour());
         self.delayed.0.go_on(500);
@@ -204,7 +205,7 @@ impl Elsewhere {
         self.can_be_queued()
     }
 
-    /// Whether an item can be queued that was cancelled.
+    /// Checks that an item can be queued again after it was cancelled.
     fn can_be_queued(&self) -> Result {
         let queued = self.behind.queue();
         self.behind
@@ -224,7 +225,7 @@ impl Elsewhere {
         }
         self.item.flush()?;
         self.delayed.flush()?;
-        // It does not wait for its time, nor for anybody.
+        // Flushing does not wait for the item's timer, and the run itself does not wait.
         self.delayed.0.go_on(0);
         self.delayed.queue(hour());
         let flushed = self.delayed.flush()?;
@@ -238,7 +239,7 @@ impl Elsewhere {
         Ok(())
     }
 
-    /// Another item waits for the first one to end, and is flushed.
+    /// Queues another item behind the first one, and flushes it.
     fn flush_behind(&self) -> Result {
         pr_info!("elsewhere, behind: queued: {}", self.behind.queue());
         let flushed = self.behind.flush()?;
@@ -246,15 +247,15 @@ impl Elsewhere {
         Ok(())
     }
 
-    /// It is taken off the queue while another task flushes it.
+    /// Cancels the item behind while another task flushes it.
     fn cancel_behind(&self) -> Result {
         let pending = self.behind.cancel_sync()?;
         pr_info!("elsewhere, behind: cancelled: {}", pending);
         Ok(())
     }
 
-    /// The device is being unbound: both items are pending once more, and queue themselves when
-    /// they go on.
+    /// Queues both items once more while the device is being unbound, and releases the first one.
+    /// They also try to queue themselves at the end of their runs.
     pub(crate) fn queue_and_go_on(&self) {
         if !self.item.0.still_runs() {
             return;
@@ -268,7 +269,7 @@ impl Elsewhere {
     }
 }
 
-/// `elsewhere`: what is to be done.
+/// `elsewhere`: runs the step whose name is written.
 pub(crate) struct Attribute;
 
 #[vtable]

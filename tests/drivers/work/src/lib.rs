@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Work items in every state that unbinding can find them in.
+//! Work items in every state in which unbinding can find them.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,7 +19,7 @@ use linux_driver::workqueue::{
 };
 use linux_driver::{new_delayed_work, new_work};
 
-/// Counts how often it ran.
+/// Counts its runs.
 #[derive(Default)]
 struct Counter(AtomicU32);
 
@@ -44,7 +44,7 @@ impl WorkItem for Busy {
     }
 }
 
-/// Queues itself until it ran five times.
+/// Queues itself until it has run five times.
 #[derive(Default)]
 struct Again(AtomicU32);
 
@@ -63,7 +63,7 @@ impl WorkItem for Again {
     }
 }
 
-/// Is brought forward from the next hour.
+/// Queued with a delay of an hour, and then brought forward.
 struct Delayed;
 
 impl DelayedWorkItem for Delayed {
@@ -72,7 +72,7 @@ impl DelayedWorkItem for Delayed {
     }
 }
 
-/// Is due in an hour, and so never.
+/// Queued with a delay of an hour, so it never runs.
 #[derive(Default)]
 struct InAnHour(AtomicU32);
 
@@ -92,7 +92,7 @@ impl Drop for InAnHour {
     }
 }
 
-/// Queues itself for ever.
+/// Queues itself again in each run.
 #[derive(Default)]
 struct ForEver(AtomicU32);
 
@@ -128,7 +128,7 @@ impl WorkItem for Holding {
         let _ = work
             .unbinding
             .wait_for_completion_timeout(Jiffies::from_msecs(60_000));
-        // What is dropped before this takes less.
+        // The items that are dropped before this one need less time.
         let _ = work
             .never
             .wait_for_completion_timeout(Jiffies::from_msecs(1500));
@@ -149,10 +149,10 @@ impl PinnedDrop for Holding {
 
 #[pin_data]
 struct Driver {
-    /// Goes first: its runs end soon after `remove`.
+    /// Dropped first: its runs end soon after `remove`.
     #[pin]
     elsewhere: elsewhere::Elsewhere,
-    /// Goes before the items that are queued to it, which keep what it stands for.
+    /// Dropped before the items that are queued to it. They keep the queue itself alive.
     queue: Arc<OwnedQueue>,
     #[pin]
     busy: Work<Busy>,
@@ -170,8 +170,8 @@ struct Driver {
     holding: Work<Holding>,
 }
 
-/// Tries to make an item outside of the data.
-// Not in the frame of `probe`.
+/// Tries to create an item outside the driver's data. A function of its own keeps the item's size
+/// out of the stack frame of `probe`.
 #[inline(never)]
 fn try_outside(dev: &device::Device<Bound>) {
     if let Err(error) = KBox::pin_init(new_work!(dev, Counter::default()), GFP_KERNEL) {
@@ -179,7 +179,7 @@ fn try_outside(dev: &device::Device<Bound>) {
     }
 }
 
-/// Tries an item in all that can be done with it.
+/// Tests every operation of an item.
 #[inline(never)]
 fn try_counter(
     dev: &device::Device<Bound>,
@@ -187,7 +187,7 @@ fn try_counter(
     busy: &Work<Busy>,
     work: &Work<Counter>,
 ) -> Result {
-    // One at a time: while the first one is at it, the second one is pending.
+    // The queue runs one item at a time: while the first one runs, the second one is pending.
     busy.queue();
     let (first, again) = (work.queue(), work.queue());
     let cancelled = work.cancel_sync()?;
