@@ -4,7 +4,7 @@
 
 use linux_driver::alloc::KBox;
 
-/// A value is moved out of a box once.
+/// Moves a value out of a box, and then uses the box.
 pub fn twice(one: KBox<u32>) -> u32 {
     KBox::into_inner(one) + *one //~ ERROR: borrow of moved value
 }

@@ -7,7 +7,8 @@ use linux_driver::sync::MutexGuard;
 
 fn send<T: Send>() {}
 
-/// What holds a value is of its thread.
+/// Sends a container to another thread. Its values must stay in their thread, and so must the
+/// container.
 pub fn guards<'a>() {
     send::<KVec<KBox<MutexGuard<'a, u32>>>>(); //~ ERROR: cannot be sent between threads safely
 }

@@ -6,7 +6,7 @@ use core::pin::Pin;
 
 use linux_driver::alloc::KBox;
 
-/// A pinned value stays where it is.
+/// Moves a value out of a pinned box.
 pub fn moved<T>(pinned: Pin<KBox<T>>) -> T {
     KBox::into_inner(pinned) //~ ERROR: expected `KBox<T>`, found `Pin<KBox<T>>`
 }

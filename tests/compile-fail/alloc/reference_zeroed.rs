@@ -4,7 +4,7 @@
 
 use linux_driver::alloc::{GFP_KERNEL, KVec};
 
-/// Not every type has a value that is all zeroes.
+/// Creates values of zeroes. A reference must not be zero.
 pub fn null() -> KVec<&'static u32> {
     KVec::zeroed(1, GFP_KERNEL).unwrap_or_default()
     //~^ ERROR: the trait bound `&u32: Zeroable` is not satisfied

@@ -41,5 +41,5 @@ impl bus::Driver for Reader {
     }
 }
 
-/// The device's lock is held for the callback only.
+/// Accepts only a device that may be kept. The core holds the device's lock during the callback only.
 fn keep(_: &'static bus::Device<Shelf, Core>) {}

@@ -55,7 +55,7 @@ impl bus::Driver for Reader {
     }
 }
 
-/// A driver is registered on its own bus.
+/// Registers a driver on a bus that is not its own.
 pub fn wrong(bus: &Handle<Box>) -> impl PinInit<Registration<bus::Adapter<Reader>>, Error> {
     Registration::on(bus) //~ ERROR: type mismatch resolving `<Reader as Driver>::Bus == Box`
 }

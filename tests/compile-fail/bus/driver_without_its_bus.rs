@@ -38,7 +38,7 @@ impl bus::Driver for Reader {
     }
 }
 
-/// A driver of a bus of one's own stands in that bus's state, not in the module's.
+/// Registers a driver from the module's state. The state of the driver's bus must contain it.
 pub fn wrong(module: &'static ThisModule) -> impl PinInit<Registration<bus::Adapter<Reader>>, Error> {
     Registration::<bus::Adapter<Reader>>::new(module)
     //~^ ERROR: ::bus::Adapter<Reader>>`, but its trait bounds were not satisfied

@@ -23,7 +23,7 @@ impl bus::BusType for Shelf {
     }
 }
 
-/// Nobody has the bus for longer than it is registered.
+/// Keeps the bus for longer than it is registered.
 pub fn kept(dev: &bus::Device<Shelf>) -> &'static Handle<Shelf> {
     dev.bus() //~ ERROR: lifetime may not live long enough
 }

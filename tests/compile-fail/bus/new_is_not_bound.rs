@@ -25,7 +25,7 @@ impl bus::BusType for Shelf {
     }
 }
 
-/// Runtime power management is for bound devices.
+/// Uses runtime power management on a device that is not bound.
 pub fn wake(bus: &Handle<Shelf>) -> Result {
     let device = NewDevice::new(bus, c"book", None, 300)?;
     let normal: &bus::Device<Shelf> = &device;

@@ -24,7 +24,7 @@ impl bus::BusType for Shelf {
     }
 }
 
-/// A device is registered once.
+/// Registers a device twice.
 pub fn twice(bus: &Handle<Shelf>) -> Result {
     let device = NewDevice::new(bus, c"book", None, 300)?;
     let _first = device.register()?;

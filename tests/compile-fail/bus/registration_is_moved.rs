@@ -23,7 +23,7 @@ impl bus::BusType for Shelf {
     }
 }
 
-/// C keeps pointers to a registered bus.
+/// Moves a registered bus. C keeps pointers to it.
 pub fn moved(registration: Pin<&mut Registration<Shelf>>) -> &mut Registration<Shelf> {
     Pin::into_inner(registration) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

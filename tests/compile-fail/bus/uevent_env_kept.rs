@@ -28,5 +28,5 @@ impl bus::BusType for Shelf {
     }
 }
 
-/// The variables are there until the event is sent.
+/// Accepts only variables that may be kept. They exist until the event is sent.
 fn keep(_: &mut UeventEnv<'static>) {}

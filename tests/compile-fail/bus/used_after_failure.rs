@@ -24,7 +24,7 @@ impl bus::BusType for Shelf {
     }
 }
 
-/// A device that could not be registered has gone.
+/// Uses a device whose registration has failed. It no longer exists.
 pub fn after(bus: &Handle<Shelf>) -> Result<u32> {
     let device = NewDevice::new(bus, c"book", None, 300)?;
     match device.register() {

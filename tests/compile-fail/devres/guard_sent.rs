@@ -4,7 +4,7 @@
 
 use linux_driver::devres::Devres;
 
-/// A reader of RCU is a thread.
+/// Sends a guard to another thread. An RCU reader must end in the thread in which it began.
 pub fn sent(value: &Devres<u32>) -> impl Send { //~ ERROR: cannot be sent between threads safely
     value.try_access()
 }

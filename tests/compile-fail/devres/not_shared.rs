@@ -6,7 +6,7 @@ use core::cell::Cell;
 
 use linux_driver::devres::Devres;
 
-/// It can be reached from any thread.
+/// A value that any thread can access, although its type does not allow that.
 pub struct Driver {
     pub value: Devres<Cell<u32>>, //~ ERROR: cannot be shared between threads safely
 }

@@ -4,7 +4,7 @@
 
 use linux_driver::devres::Devres;
 
-/// Without the guard nothing keeps the value.
+/// Returns a reference without the guard that keeps the value.
 pub fn kept(value: &Devres<u32>) -> Option<&u32> {
     let guard = value.try_access()?;
     Some(&*guard) //~ ERROR: returns a value referencing data owned by the current function

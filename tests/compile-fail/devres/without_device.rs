@@ -6,7 +6,7 @@ use linux_driver::device::{Device, Normal};
 use linux_driver::devres::Devres;
 use linux_driver::prelude::*;
 
-/// A device that may be unbound says nothing of a value's binding.
+/// Accesses a value with a device that may be unbound. This does not prove that the value exists.
 pub fn read(dev: &Device<Normal>, value: &Devres<u32>) -> Result<u32> {
     value.access(dev).copied()
     //~^ ERROR: the trait bound `Device: AsRef<Device<Bound>>` is not satisfied

@@ -7,7 +7,7 @@ use linux_driver::dma::Coherent;
 use linux_driver::pci;
 use linux_driver::prelude::*;
 
-/// Memory for a device is given back while it is bound.
+/// Allocates memory for a device that may be unbound. The memory must be freed while it is bound.
 pub fn early(dev: &pci::Device<Normal>) -> impl PinInit<Coherent<u32>, Error> {
 //~^ ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
     Coherent::zeroed(dev, GFP_KERNEL)

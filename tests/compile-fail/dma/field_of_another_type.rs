@@ -27,6 +27,6 @@ impl Deref for Command {
     }
 }
 
-/// Where it is in a `Large` says nothing of a `Command`.
+/// The offset of a field of `Large`, to which `Command` derefs. It is wrong for a `Command`.
 pub const OWNER: Field<Command, u32> = dma::field!(Command, owner);
 //~^ ERROR: no field `owner` on type `Command`

@@ -6,7 +6,7 @@ use core::ops::Deref;
 
 use linux_driver::dma::{self, Field};
 
-/// No bytes at all, which deref to four.
+/// A type without bytes that derefs to one with four.
 pub struct Empty;
 
 impl Deref for Empty {
@@ -23,6 +23,6 @@ pub struct Command {
     end: Empty,
 }
 
-/// It would lie behind the end.
+/// A field that would be behind the end of `Command`.
 pub const END: Field<Command, u32> = dma::field!(Command, end);
 //~^ ERROR: expected `*const u32`, found `*const Empty`

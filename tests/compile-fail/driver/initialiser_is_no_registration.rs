@@ -19,7 +19,7 @@ impl platform::Driver for Lamp {
     }
 }
 
-/// There is no registration before registering has succeeded.
+/// Takes an initialiser for a registration. It only becomes one when registering has succeeded.
 pub fn early(module: &'static ThisModule) -> Result<Registration<platform::Adapter<Lamp>>> {
     let registration: Registration<platform::Adapter<Lamp>> = Registration::new(module);
     //~^ ERROR: expected `Registration<Adapter<Lamp>>`, found opaque type

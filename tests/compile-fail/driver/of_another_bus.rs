@@ -20,7 +20,7 @@ impl platform::Driver for Lamp {
     }
 }
 
-/// A platform driver is none of PCI's.
+/// Registers a platform driver as a PCI driver.
 pub fn wrong(module: &'static ThisModule) -> impl PinInit<Registration<pci::Adapter<Lamp>>, Error> {
     Registration::new(module) //~ ERROR: the trait bound `Lamp: linux_driver
 }

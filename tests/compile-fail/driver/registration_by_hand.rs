@@ -18,7 +18,7 @@ impl platform::Driver for Lamp {
     }
 }
 
-/// The structure is C's while it is registered.
+/// Accesses the structure that belongs to C while it is registered.
 pub fn inside(registration: &Registration<platform::Adapter<Lamp>>) {
     let _ = &registration.driver; //~ ERROR: field `driver` of struct `linux_driver
 }

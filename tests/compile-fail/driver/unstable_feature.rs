@@ -10,7 +10,7 @@ use core::intrinsics::mir::*; //~ ERROR: use of unstable library feature `custom
 
 use linux_driver as _;
 
-/// A reference of an integer, without `unsafe`.
+/// Turns an integer into a reference, without `unsafe`.
 #[custom_mir(dialect = "runtime", phase = "optimized")]
 //~^ ERROR: the `#[custom_mir]` attribute is just used for
 pub fn at(address: usize) -> &'static u64 {

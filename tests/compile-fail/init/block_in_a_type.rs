@@ -4,7 +4,8 @@
 
 use linux_driver::prelude::*;
 
-/// Makes what only the end of an initialiser has: an initialiser could end before.
+/// Creates the value that only the end of an initialiser may create. With it, an initialiser could
+/// end too early.
 pub trait Make<Here> {
     fn make() -> Self;
 }

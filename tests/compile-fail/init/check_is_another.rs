@@ -10,13 +10,13 @@ extern crate self as linux_driver;
 pub use real::{clone, convert, mem, ops, pin, ptr, result};
 pub use safe_layer::{__for_its_own_macros_and_unsound_by_hand, __may_move, __pin_data_unsound_by_hand, init};
 
-/// A check that checks nothing.
+/// A replacement for the check that checks nothing.
 #[macro_export]
 macro_rules! __core_is_core {
     () => {};
 }
 
-/// A `core` of which `Unpin` is another.
+/// A module of a false `core` in which `Unpin` is another trait.
 pub mod marker {
     pub use real::marker::*;
 
@@ -34,7 +34,7 @@ pub struct Data {
 
 impl real::marker::Unpin for Data {}
 
-/// Moves what is pinned.
+/// Swaps pinned values.
 pub fn swap(mut one: Pin<&mut Data>, mut other: Pin<&mut Data>) {
     real::mem::swap(&mut *one, &mut *other);
 }

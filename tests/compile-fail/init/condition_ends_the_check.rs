@@ -10,11 +10,11 @@ macro_rules! swallow {
     ($($check:tt)*) => {};
 }
 
-// A condition that ends the function which checks the fields, and swallows what it would check.
+// This condition ends the function that checks the fields, and `swallow!` removes the checks.
 linux_driver::__derive_zeroable! { [] [] [{} swallow!] Reference { to: u64 } }
 //~^ ERROR: a `where` clause contains a block
 
-/// A reference to nothing.
+/// Returns a null reference.
 pub fn null() -> Reference {
     linux_driver::init::zeroed()
 }

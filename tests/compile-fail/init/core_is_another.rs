@@ -7,7 +7,8 @@ extern crate self as core;
 
 pub use real::*;
 
-/// A `core` with a `forget` that drops: what an initialiser has made would be dropped, and used.
+/// A module of a false `core` whose `forget` drops: initialised values would be dropped, and then
+/// used.
 pub mod mem {
     pub use real::mem::*;
 

@@ -15,7 +15,7 @@ impl DelayedWorkItem for Item {
     fn run(_work: &DelayedWork<Self>, _dev: &device::Device<Bound>) {}
 }
 
-/// Its bytes could be written over, while the timer is armed.
+/// Initialises an item in a `MaybeUninit`. Its bytes could be overwritten while the timer is armed.
 pub fn item(dev: &device::Device<Bound>) -> impl PinInit<MaybeUninit<DelayedWork<Item>>, Error> {
     MaybeUninit::pin_init(new_delayed_work!(dev, Item))
     //~^ ERROR: no function or associated item named `pin_init` found

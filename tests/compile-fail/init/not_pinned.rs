@@ -12,7 +12,7 @@ impl WorkItem for Item {
     fn run(_work: &Work<Self>, _dev: &device::Device<Bound>) {}
 }
 
-/// `#[pin]` is missing.
+/// A struct whose field lacks `#[pin]`.
 #[pin_data] //~ ERROR: `work` must not move: write `#[pin]` before the field
 pub struct Data {
     pub work: Work<Item>,

@@ -10,7 +10,8 @@ pub struct Data {
     pub number: u32,
 }
 
-/// All is initialised, nothing is dropped, and an error is returned: the place would be freed.
+/// Returns an error although the fields are initialised: the memory would be freed without dropping
+/// them.
 pub fn data() {
     let _ = try_init!(Data { number: 1 }? __InitOk); //~ ERROR: mismatched types
 }

@@ -12,7 +12,7 @@ pub struct Take {
     pub SHARED: &'static mut u64,
 }
 
-/// The one mutable reference there is, as often as one likes.
+/// Returns the only mutable reference, as often as it is called.
 pub fn take() -> Result<KBox<Take>> {
     KBox::init(init!(Take { SHARED }), GFP_KERNEL) //~ ERROR: let bindings cannot shadow statics
     //~^ ERROR: use of mutable static is unsafe

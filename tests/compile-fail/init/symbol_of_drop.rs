@@ -11,7 +11,7 @@ pub struct Data {
     pub lock: Mutex<u8>,
 }
 
-/// The module's `kfree` would be this function.
+/// A destructor that would replace the module's `kfree`.
 #[pinned_drop]
 impl PinnedDrop for Data {
     #[unsafe(export_name = "kfree")] //~ ERROR: is `unsafe` before a function

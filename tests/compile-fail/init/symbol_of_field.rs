@@ -4,7 +4,7 @@
 
 use linux_driver::prelude::*;
 
-/// An attribute of a field is one of a function too: of the one that initialises the field.
+/// A field with an attribute that also reaches a function: the one that initialises the field.
 #[pin_data]
 pub struct Data {
     #[unsafe(export_name = "kfree")] //~ ERROR: is `unsafe` before a function

@@ -5,7 +5,7 @@
 use linux_driver::ioctl::Argument;
 use linux_driver::prelude::*;
 
-/// Between the two user space may write another length.
+/// Reads an argument twice. User space may write another length in between.
 pub fn checked(argument: Argument<'_>) -> Result<usize> {
     let length: u32 = argument.read()?;
     if length > 64 {

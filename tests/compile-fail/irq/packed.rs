@@ -14,7 +14,7 @@ impl irq::Handler for Counter {
     }
 }
 
-/// The compiler would move the field before it drops it.
+/// A packed struct. The compiler would move the field before it drops it.
 #[repr(packed)]
 pub struct Data { //~ ERROR: packed type cannot transitively contain a `#[repr(align)]` type
     pub irq: irq::Registration<Counter>,

@@ -15,7 +15,7 @@ impl irq::Handler for Counter {
     }
 }
 
-/// A handler is called with a device that is bound.
+/// Registers a handler with a device that may be unbound. A handler is called with a bound device.
 pub fn early(dev: &pci::Device<Normal>, line: Line, flags: Flags) -> impl PinInit<irq::Registration<Counter>, Error> {
 //~^ ERROR: AsRef<linux_driver::device::Device<linux_driver::device::Bound>>` is not satisfied
     irq::Registration::new(dev, line, flags, c"early", Ok::<_, Error>(Counter))

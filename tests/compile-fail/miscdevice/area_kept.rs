@@ -22,5 +22,5 @@ impl miscdevice::Operations for Files {
     }
 }
 
-/// The area is user space's, which may take it away after the call.
+/// Accepts only an area that may be kept. User space may unmap it after the call.
 fn keep(_: &mut VmArea<'static>) {}

@@ -16,7 +16,7 @@ impl miscdevice::Operations for Files {
     }
 }
 
-/// An area is made by user space.
+/// Creates a mapping without an area. Only user space creates areas.
 pub fn by_hand() -> linux_driver::mm::Mapping<'static> {
     linux_driver::mm::Mapping { pfn: 0 } //~ ERROR: due to private fields
 }

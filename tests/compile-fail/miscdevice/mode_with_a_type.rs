@@ -12,7 +12,7 @@ struct Front;
 #[vtable]
 impl miscdevice::Operations for Front {
     type File = ();
-    /// A symbolic link's.
+    /// The mode of a symbolic link.
     const MODE: u16 = 0o120_644;
 
     fn open(_this: Pin<&Self>, _call: &Call<'_>) -> impl PinInit<(), Error> {

@@ -16,7 +16,7 @@ impl miscdevice::Operations for Files {
     }
 }
 
-/// Only a device that is bound can have files.
+/// Registers a misc device for a device that may be unbound. Only a bound device can have files.
 pub fn early(dev: &linux_driver::device::Device<Normal>) -> impl PinInit<miscdevice::Registration<Files>, Error> {
 //~^ ERROR: AsRef<Device<Bound>>` is not satisfied
     miscdevice::Registration::new(dev, c"early", Files)

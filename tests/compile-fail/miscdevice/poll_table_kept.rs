@@ -22,5 +22,5 @@ impl miscdevice::Operations for Files {
     }
 }
 
-/// The table is on the stack of who polls.
+/// Accepts only a table that may be kept. It is on the stack of the polling task.
 fn keep(_: &mut Table<'static>) {}

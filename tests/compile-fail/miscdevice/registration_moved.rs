@@ -16,7 +16,7 @@ impl miscdevice::Operations for Files {
     }
 }
 
-/// C has its address.
+/// Moves a registered misc device. C has its address.
 pub fn moved(misc: Pin<&mut miscdevice::Registration<Files>>) -> &mut miscdevice::Registration<Files> {
     Pin::into_inner(misc) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -7,8 +7,8 @@ use core::marker::PhantomData;
 use linux_driver::pci::{self, DeviceId};
 use linux_driver::prelude::*;
 
-/// A driver that is generic over the macro's own type could register the driver's static a second
-/// time.
+/// A driver that is generic over the macro's own type. It could register the driver's static a
+/// second time.
 struct Twice<D>(PhantomData<D>);
 
 impl<D: pci::StaticDriver> pci::Driver for Twice<D> {

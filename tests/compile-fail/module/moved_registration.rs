@@ -20,7 +20,7 @@ impl platform::Driver for Lamp {
 
 type Registered = Registration<platform::Adapter<Lamp>>;
 
-/// A registration stays where it is: a pinned one gives no `&mut` to move it by.
+/// Moves a registration. A pinned one gives no `&mut`.
 pub fn moved(registration: Pin<&mut Registered>) -> &mut Registered {
     Pin::into_inner(registration) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

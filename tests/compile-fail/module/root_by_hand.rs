@@ -2,7 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-/// What is not the safe layer.
+/// A module in the place of the safe layer.
 mod own {
     pub use linux_driver::module;
 }

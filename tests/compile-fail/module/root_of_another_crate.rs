@@ -4,7 +4,7 @@
 
 struct Lamp;
 
-/// What would have to stand in a crate that takes the safe layer's place.
+/// The macro that another crate needs to take the safe layer's place. Its `unsafe` is found.
 #[macro_export]
 macro_rules! __module {
     ($ty:ty, $infos:tt) => {

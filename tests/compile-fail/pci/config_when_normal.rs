@@ -5,7 +5,7 @@
 use linux_driver::pci;
 use linux_driver::prelude::*;
 
-/// A device that is not known to be bound is another driver's, or nobody's.
+/// Reads from a device that may be unbound. It may belong to another driver, or to none.
 pub fn read(dev: &pci::Device<Normal>) -> Result<u8> {
     dev.read_config_byte::<0x08>() //~ ERROR: no method named `read_config_byte` found
 }

@@ -7,6 +7,6 @@ use linux_driver::sys;
 
 static RAW: [sys::pci_device_id; 2] = raw_table([DeviceId::new(0x1234, 0x11e8)], false);
 
-/// A table by hand, less its last entry.
+/// A table without its last entry.
 pub const TABLE: IdTable<()> = IdTable::new(RAW.split_at(1).0, &[]);
 //~^ ERROR: an ID table must end with an entry of zeroes

@@ -5,7 +5,7 @@
 use linux_driver::pci;
 use linux_driver::prelude::*;
 
-/// The device's lock is held in the core's callbacks alone.
+/// Needs the device's lock. The core holds it during its callbacks only.
 pub fn later(dev: &pci::Device<Bound>) -> Result {
     dev.enable_sriov(1) //~ ERROR: no method named `enable_sriov` found
 }

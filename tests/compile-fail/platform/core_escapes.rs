@@ -5,7 +5,7 @@
 use linux_driver::platform;
 use linux_driver::prelude::*;
 
-/// The device's lock is held for the callback only.
+/// Keeps the device. The core holds the device's lock during the callback only.
 pub fn kept(dev: &platform::Device<Core>) -> &'static platform::Device<Bound> {
     dev //~ ERROR: lifetime may not live long enough
 }

@@ -5,7 +5,7 @@
 use linux_driver::platform::{self, Resource, ResourceType};
 use linux_driver::prelude::*;
 
-/// A device that is not known to be bound may be gone, and its resources with it.
+/// Reads a resource of a device that may be gone, together with its resources.
 pub fn ports(dev: &platform::Device<Normal>) -> Option<Resource> {
     dev.resource(ResourceType::Io, 0) //~ ERROR: no method named `resource` found
 }

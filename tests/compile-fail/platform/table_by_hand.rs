@@ -7,7 +7,7 @@ use core::ffi::c_char;
 use linux_driver::platform;
 use linux_driver::sys::platform_device_id;
 
-/// Kernels differ in how long it is.
+/// Fills an array of any length. The length of a name differs between kernels.
 const fn filled<const N: usize>(with: c_char) -> [c_char; N] {
     [with; N]
 }

@@ -4,7 +4,7 @@
 
 use linux_driver::sync::Arc;
 
-/// No owner is alone.
+/// Writes to a value that other owners may read.
 pub fn written(arc: &mut Arc<u32>) {
     **arc = 1; //~ ERROR: cannot assign to data in dereference of `Arc<u32>`
 }

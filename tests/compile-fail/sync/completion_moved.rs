@@ -6,7 +6,7 @@ use core::pin::Pin;
 
 use linux_driver::completion::Completion;
 
-/// C's completion has pointers to itself.
+/// Moves a completion. The completion of C contains pointers to itself.
 pub fn moved(completion: Pin<&mut Completion>) -> &mut Completion {
     Pin::into_inner(completion) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

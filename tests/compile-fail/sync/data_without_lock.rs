@@ -4,7 +4,7 @@
 
 use linux_driver::sync::Mutex;
 
-/// The data is reached through a guard.
+/// Reads the data without a guard.
 pub fn data(mutex: &Mutex<u32>) -> u32 {
     read(&mutex.data) //~ ERROR: field `data` of struct `Mutex` is private
 }

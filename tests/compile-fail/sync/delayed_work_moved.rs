@@ -13,7 +13,7 @@ impl DelayedWorkItem for Handler {
     fn run(_work: &DelayedWork<Self>, _dev: &Device<Bound>) {}
 }
 
-/// C has a pointer to it, and to the timer in it.
+/// Moves a work item. C has pointers to it and to its timer.
 pub fn moved(work: Pin<&mut DelayedWork<Handler>>) -> &mut DelayedWork<Handler> {
     Pin::into_inner(work) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

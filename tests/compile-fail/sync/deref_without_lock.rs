@@ -4,7 +4,7 @@
 
 use linux_driver::sync::SpinLock;
 
-/// The data is reached through a guard.
+/// Reads the data without a guard.
 pub fn data(lock: &SpinLock<u32>) -> u32 {
     **lock //~ ERROR: cannot be dereferenced
 }

@@ -6,7 +6,7 @@ use linux_driver::sync::{Mutex, MutexGuard};
 
 fn share<T: Sync>(_: &T) {}
 
-/// What cannot go from thread to thread cannot do so by a lock either.
+/// Shares a mutex whose value must stay in its thread.
 pub fn not_send(mutex: &Mutex<MutexGuard<'_, u32>>) {
     share(mutex); //~ ERROR: cannot be sent between threads safely
 }

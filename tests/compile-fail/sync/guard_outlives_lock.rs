@@ -6,7 +6,7 @@ use linux_driver::alloc::{GFP_KERNEL, KBox};
 use linux_driver::error::Result;
 use linux_driver::new_mutex;
 
-/// A lock stays as long as it is held.
+/// Drops a lock while it is held.
 pub fn outlives() -> Result<u32> {
     let guard = {
         let mutex = KBox::pin_init(new_mutex!(0), GFP_KERNEL)?;

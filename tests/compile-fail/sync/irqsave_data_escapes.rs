@@ -4,7 +4,8 @@
 
 use linux_driver::sync::SpinLock;
 
-/// The lock is let go of, and interrupts are on again, when the call returns.
+/// Returns a reference from the closure. When the call returns, the lock is released, and interrupts
+/// are enabled again.
 pub fn data(lock: &SpinLock<u32>) -> u32 {
     *lock.lock_irqsave(|data| data) //~ ERROR: lifetime may not live long enough
 }

@@ -5,7 +5,7 @@
 use linux_driver::new_mutex;
 use linux_driver::sync::Mutex;
 
-/// There is no lock that was not made in its place.
+/// Returns a mutex by value. A lock can only be initialised in its final place.
 pub fn value() -> Mutex<u32> {
     new_mutex!(0) //~ ERROR: expected `Mutex<u32>`, found opaque type
 }

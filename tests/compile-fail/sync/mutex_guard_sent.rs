@@ -6,7 +6,7 @@ use linux_driver::sync::Mutex;
 
 fn send<T: Send>(_: T) {}
 
-/// A mutex is unlocked by the task that locked it.
+/// Sends a guard to another thread. The task that locked a mutex must unlock it.
 pub fn guard(mutex: &Mutex<u32>) {
     send(mutex.lock()); //~ ERROR: cannot be sent between threads safely
 }

@@ -6,7 +6,7 @@ use core::pin::Pin;
 
 use linux_driver::sync::Mutex;
 
-/// C's lock has pointers to itself.
+/// Moves a mutex. The lock of C contains pointers to itself.
 pub fn moved(mutex: Pin<&mut Mutex<u32>>) -> &mut Mutex<u32> {
     Pin::into_inner(mutex) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

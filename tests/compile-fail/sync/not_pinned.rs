@@ -7,7 +7,7 @@ use linux_driver::error::Result;
 use linux_driver::new_mutex;
 use linux_driver::sync::Mutex;
 
-/// A box that is not pinned could be moved out of.
+/// Puts a mutex into a box that is not pinned. It could be moved out.
 pub fn unpinned() -> Result<KBox<Mutex<u32>>> {
     KBox::init(new_mutex!(0), GFP_KERNEL)
     //~^ ERROR: expected `Result<KBox<Mutex<u32>>, Error>`, found `Result<KBox<impl PinInit<

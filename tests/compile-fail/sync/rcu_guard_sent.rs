@@ -6,7 +6,7 @@ use linux_driver::sync::rcu;
 
 fn send<T: Send>(_: T) {}
 
-/// A reader ends where it began.
+/// Sends a guard to another thread. An RCU reader must end where it began.
 pub fn reader() {
     send(rcu::read_lock()); //~ ERROR: cannot be sent between threads safely
 }

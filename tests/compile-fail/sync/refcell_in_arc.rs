@@ -8,7 +8,7 @@ use linux_driver::sync::Arc;
 
 fn send<T: Send>(_: T) {}
 
-/// The owners of an Arc have the value at once.
+/// Shares an `Arc`. All its owners access the value at once.
 pub fn not_sync(arc: Arc<RefCell<u32>>) {
     send(arc); //~ ERROR: cannot be shared between threads safely
 }

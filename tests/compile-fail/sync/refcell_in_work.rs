@@ -9,7 +9,7 @@ use linux_driver::workqueue::{Work, WorkItem};
 
 pub struct Handler(RefCell<u32>);
 
-/// An item runs on any thread, and others have it meanwhile.
+/// An item that is not `Sync`. It runs in any thread, while other threads access it.
 impl WorkItem for Handler { //~ ERROR: cannot be shared between threads safely
     fn run(work: &Work<Self>, _dev: &Device<Bound>) {
         work.0.replace(1);

@@ -4,7 +4,7 @@
 
 use linux_driver::sync::Mutex;
 
-/// What a guard gives goes with it.
+/// Keeps a reference for longer than its guard.
 pub fn outlives(mutex: &Mutex<u32>) -> u32 {
     let data: &u32 = {
         let guard = mutex.lock();

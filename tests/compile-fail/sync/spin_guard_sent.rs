@@ -6,7 +6,7 @@ use linux_driver::sync::SpinLock;
 
 fn send<T: Send>(_: T) {}
 
-/// A spin lock is unlocked on the CPU that locked it.
+/// Sends a guard to another thread. The CPU that locked a spin lock must unlock it.
 pub fn guard(lock: &SpinLock<u32>) {
     send(lock.lock()); //~ ERROR: cannot be sent between threads safely
 }

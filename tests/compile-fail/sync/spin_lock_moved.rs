@@ -6,7 +6,7 @@ use core::pin::Pin;
 
 use linux_driver::sync::SpinLock;
 
-/// Whoever waits for it has its address.
+/// Moves a spin lock. Waiting CPUs have its address.
 pub fn moved(lock: Pin<&mut SpinLock<u32>>) -> &mut SpinLock<u32> {
     Pin::into_inner(lock) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -6,7 +6,7 @@ use core::pin::Pin;
 
 use linux_driver::wait::WaitQueue;
 
-/// C's queue has pointers to itself.
+/// Moves a wait queue. The queue of C contains pointers to itself.
 pub fn moved(queue: Pin<&mut WaitQueue>) -> &mut WaitQueue {
     Pin::into_inner(queue) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -7,7 +7,7 @@ use linux_driver::workqueue::{Work, WorkItem};
 
 pub struct Handler;
 
-/// The device is bound for the run alone, as far as the handler knows.
+/// An item that keeps the device. The handler may only rely on its binding during the run.
 impl WorkItem for Handler {
     fn run(_work: &Work<Self>, dev: &Device<Bound>) {
         let _: &'static Device<Bound> = dev; //~ ERROR: lifetime may not live long enough

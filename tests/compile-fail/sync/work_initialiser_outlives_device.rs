@@ -14,7 +14,7 @@ impl WorkItem for Handler {
     fn run(_work: &Work<Self>, _dev: &Device<Bound>) {}
 }
 
-/// An initialiser is of the binding that it was made in.
+/// Keeps an initialiser for longer than the binding in which it was created.
 pub fn kept<'a>(dev: &'a Device<Bound>) -> impl PinInit<Work<Handler>, Error> + 'static {
     new_work!(dev, Handler) //~ ERROR: lifetime may not live long enough
 }

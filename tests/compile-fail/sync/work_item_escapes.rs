@@ -7,7 +7,7 @@ use linux_driver::workqueue::{Work, WorkItem};
 
 pub struct Handler;
 
-/// The item is there for the run alone, as far as the handler knows.
+/// An item that keeps itself. The handler may only rely on its existence during the run.
 impl WorkItem for Handler {
     fn run(work: &Work<Self>, _dev: &Device<Bound>) {
         let _: &'static Work<Self> = work; //~ ERROR: lifetime may not live long enough

@@ -13,7 +13,7 @@ impl WorkItem for Handler {
     fn run(_work: &Work<Self>, _dev: &Device<Bound>) {}
 }
 
-/// C has a pointer to it.
+/// Moves a work item. C has a pointer to it.
 pub fn moved(work: Pin<&mut Work<Handler>>) -> &mut Work<Handler> {
     Pin::into_inner(work) //~ ERROR: `PhantomPinned` cannot be unpinned
 }

@@ -8,7 +8,7 @@ use linux_driver::workqueue::{self, Work, WorkItem};
 pub struct Handler;
 
 impl WorkItem for Handler {
-    /// The second run would begin during the first one.
+    /// Queues itself on another queue. The second run would begin during the first one.
     fn run(work: &Work<Self>, _dev: &Device<Bound>) {
         work.queue_on(workqueue::system_unbound()); //~ ERROR: no method named `queue_on` found
     }

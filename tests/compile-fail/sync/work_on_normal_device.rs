@@ -14,7 +14,7 @@ impl WorkItem for Handler {
     fn run(_work: &Work<Self>, _dev: &Device<Bound>) {}
 }
 
-/// An item belongs to a binding.
+/// Creates an item for a device that may be unbound. An item belongs to a binding.
 pub fn unbound(dev: &Device<Normal>) -> impl PinInit<Work<Handler>, Error> {
     new_work!(dev, Handler) //~ ERROR: expected `&Device<Bound>`, found `&Device`
 }

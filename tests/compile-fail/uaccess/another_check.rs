@@ -8,7 +8,7 @@ mod fake {
     pub use linux_driver::*;
 }
 
-/// The derive would look for its checks there.
+/// A struct whose attribute would make the derive look for its checks in `fake`.
 #[derive(IntoBytes)] //~ ERROR: the struct has padding
 #[zerocopy(crate = "crate::fake")] //~ ERROR: cannot find attribute `zerocopy` in this scope
 #[repr(C)]

@@ -4,7 +4,7 @@
 
 use linux_driver::uaccess::UserSlice;
 
-/// Only what user space hands over is an address of its.
+/// Invents an address. Only user space may supply addresses of its memory.
 pub fn any() -> usize {
     UserSlice::new(0x1000, 4).len() //~ ERROR: associated function `new` is private
 }

@@ -11,7 +11,7 @@ pub struct Padded {
     word: u32,
 }
 
-/// The three bytes between are the kernel's.
+/// Writes three padding bytes, which contain data of the kernel.
 pub fn out(to: &mut Writer<'_>, value: &Padded) -> Result {
     to.write(value) //~ ERROR: `Padded` may contain uninitialised bytes
 }

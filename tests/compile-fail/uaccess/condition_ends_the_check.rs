@@ -10,11 +10,11 @@ macro_rules! swallow {
     ($($check:tt)*) => {};
 }
 
-// A condition that ends the function which checks the fields, and swallows what it would check.
+// This condition ends the function that checks the fields, and `swallow!` removes the checks.
 linux_driver::__derive_from_bytes! { [] [] [{} swallow!] Reference { to: u64 } }
 //~^ ERROR: a `where` clause contains a block
 
-/// A reference to any address.
+/// Reads a reference, which could contain any address.
 pub fn read(from: &mut linux_driver::uaccess::Reader<'_>) -> linux_driver::error::Result<Reference> {
     from.read()
 }

@@ -5,7 +5,7 @@
 use linux_driver::ioctl::Argument;
 use linux_driver::uaccess::UserSlice;
 
-/// After the call it is nobody's memory.
+/// Keeps a slice of user space. After the call, the memory may be gone.
 pub fn kept(argument: Argument<'_>) -> UserSlice<'static> {
     argument.slice(4) //~ ERROR: lifetime may not live long enough
 }

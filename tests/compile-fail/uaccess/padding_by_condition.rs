@@ -15,11 +15,11 @@ macro_rules! swallow {
     ($($check:tt)*) => {};
 }
 
-// A condition that ends the function which checks the fields, and swallows what it would check.
+// This condition ends the function that checks the fields, and `swallow!` removes the checks.
 linux_driver::__derive_into_bytes! { [] [] [{} swallow!] Padded { a: u64, b: u64 } }
 //~^ ERROR: no rules expected
 
-/// What was on the stack.
+/// Writes padding, which contains data of the kernel's stack.
 pub fn write(to: &mut Writer<'_>, value: &Padded) -> Result {
     to.write(value)
 }

@@ -4,7 +4,7 @@
 
 use linux_driver::uaccess::UserSlice;
 
-/// Another thread has other memory there.
+/// Sends a slice to another thread. Its process may have other memory at this address.
 pub fn sent(slice: UserSlice<'_>) -> impl Send { //~ ERROR: cannot be shared between threads safely
     slice
 }
