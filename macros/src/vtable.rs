@@ -118,7 +118,7 @@ fn checks(item: &ItemImpl) -> Option<TokenStream> {
 }
 
 /// Returns the name of a constant that each implementation must have. rustc prints the name where
-/// the constant is missing. Nobody can write the constant by hand, because its type is private.
+/// the constant is missing. Its type is hidden, because only the attribute may write the constant.
 fn marker() -> Ident {
     Ident::new(
         "WRITE_THE_ATTRIBUTE_vtable_BEFORE_THIS_impl",

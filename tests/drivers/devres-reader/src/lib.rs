@@ -38,7 +38,7 @@ impl Drop for Value {
     }
 }
 
-/// Reads the other device's value repeatedly, until it is cancelled.
+/// A work item that reads the other device's value repeatedly, until it is cancelled.
 struct Reader {
     /// The index of this device.
     of: usize,

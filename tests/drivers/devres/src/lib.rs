@@ -58,7 +58,7 @@ impl pci::Driver for Driver {
                 );
             }
             let first = Devres::new(dev, Noisy { name: "first" })?;
-            // Nobody keeps this one, but it still lasts until unbinding.
+            // The driver does not keep this one, but it still lasts until the device is unbound.
             drop(Devres::new(dev, Noisy { name: "second" })?);
             let bar = dev.iomap_region(0)?;
             let third = Devres::new(dev, Noisy { name: "third" })?;

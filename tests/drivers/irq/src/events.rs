@@ -156,11 +156,11 @@ macro_rules! handlers {
 }
 
 handlers! {
-    /// Handles the interrupt in the hard handler.
+    /// A handler that handles the interrupt in the hard handler.
     Hard;
-    /// Handles the interrupt in the thread, which the hard handler wakes.
+    /// A handler that handles the interrupt in the thread, which the hard handler wakes.
     Both;
-    /// Handles the interrupt in the thread, which each interrupt wakes.
+    /// A handler that handles the interrupt in the thread, which each interrupt wakes.
     Thread;
 }
 

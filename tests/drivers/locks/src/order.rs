@@ -86,7 +86,7 @@ impl WorkItem for Item {
     }
 }
 
-/// Queues its items while the other task queues its own.
+/// A task that queues its items while the other task queues its own.
 #[pin_data]
 pub(crate) struct Producer {
     number: usize,

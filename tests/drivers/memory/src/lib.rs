@@ -79,7 +79,7 @@ fn numbers<A: Allocator>() -> Result<(usize, u64)> {
     Ok((numbers.len(), numbers.into_iter().sum()))
 }
 
-/// Counts how many values were dropped.
+/// A value that counts how many of its kind were dropped.
 #[derive(Clone)]
 struct Counted(Arc<AtomicU32>);
 

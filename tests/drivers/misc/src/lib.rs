@@ -281,7 +281,7 @@ impl Drop for Number {
     }
 }
 
-/// Reads from the device repeatedly, until it is removed.
+/// A work item that reads from the device repeatedly, until the device is removed.
 struct Ticks {
     bar: Arc<Bar<0x100>>,
     number: u32,

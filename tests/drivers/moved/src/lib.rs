@@ -40,7 +40,7 @@ impl<T> Drop for Moved<T> {
     }
 }
 
-/// Counts in memory that a copy of the value would not share.
+/// A counter. A copy of it would not see what the original counts.
 struct Events(AtomicU32);
 
 impl irq::Handler for Events {

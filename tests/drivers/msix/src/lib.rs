@@ -21,7 +21,7 @@ mod regs {
 /// The indices of the vectors that are tested.
 const VECTORS: [u32; 2] = [0, 3];
 
-/// Counts the interrupts of one vector.
+/// A handler that counts the interrupts of one vector.
 struct Counter(AtomicU32);
 
 impl Counter {

@@ -12,10 +12,10 @@ use linux_driver::platform::{self, DeviceInfo, DeviceRegistration, Id};
 use linux_driver::prelude::*;
 use linux_driver::sysfs::{self, Page};
 
-/// Counts the devices that were probed. Each one has a misc device with another name.
+/// The number of devices that were probed. Each one has a misc device with another name.
 static PROBED: AtomicU32 = AtomicU32::new(0);
 
-/// Has a name that is too long for a table entry, and no table: the bus matches the driver's name.
+/// A driver whose name is too long for a table entry. It has no table: the bus matches its name.
 #[pin_data]
 struct Long {
     #[pin]
@@ -54,7 +54,7 @@ impl miscdevice::Operations for Node {
     }
 }
 
-/// Has an attribute with the name of a file that the driver core has created.
+/// A driver with an attribute named like a file that the driver core has created.
 struct File;
 
 #[vtable]
@@ -96,7 +96,7 @@ impl sysfs::DeviceAttribute for Modalias {
     }
 }
 
-/// Has an attribute group whose folder has the name of a file that the driver core has created.
+/// A driver with an attribute folder named like a file that the driver core has created.
 struct Folder;
 
 #[vtable]

@@ -34,7 +34,7 @@ impl Shared {
     }
 }
 
-/// Waits until it panics.
+/// A work item that waits until it panics.
 struct Waits(Arc<Shared>);
 
 impl WorkItem for Waits {
@@ -47,7 +47,7 @@ impl WorkItem for Waits {
     }
 }
 
-/// Wakes the queue repeatedly, as an interrupt handler would.
+/// A work item that wakes the queue repeatedly, as an interrupt handler would.
 struct Wakes(Arc<Shared>, AtomicU32);
 
 impl DelayedWorkItem for Wakes {
@@ -63,7 +63,7 @@ impl DelayedWorkItem for Wakes {
     }
 }
 
-/// Wants the mutex that the killed task holds, and waits forever.
+/// A work item that waits forever for the mutex of the killed task.
 struct Wants(Arc<Shared>);
 
 impl DelayedWorkItem for Wants {

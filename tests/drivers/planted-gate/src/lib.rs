@@ -37,7 +37,7 @@ impl miscdevice::Operations for Operations {
     }
 }
 
-/// Takes the lock when it is dropped, and never releases it.
+/// A value that takes the lock when it is dropped, and never releases it.
 struct Held(Arc<Mutex<u32>>);
 
 impl Drop for Held {

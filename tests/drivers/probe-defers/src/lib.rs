@@ -12,7 +12,7 @@ use linux_driver::prelude::*;
 /// The number of times that the device was probed.
 static TRIES: AtomicU32 = AtomicU32::new(0);
 
-/// Logs a text when it is dropped.
+/// A text that is logged when it is dropped.
 struct Says(&'static str);
 
 impl Drop for Says {

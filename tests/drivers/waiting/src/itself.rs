@@ -13,7 +13,7 @@ fn errno<T>(result: Result<T>) -> i32 {
     result.err().map_or(0, Error::to_errno)
 }
 
-/// Runs behind the outer item, on the same queue.
+/// An item that runs behind the outer one, on the same queue.
 pub(crate) struct Inner;
 
 impl WorkItem for Inner {

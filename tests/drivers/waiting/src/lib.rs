@@ -23,7 +23,7 @@ fn long() -> Jiffies {
     Jiffies::from_msecs(10_000)
 }
 
-/// Returns a time that is always over before the test goes on.
+/// Returns a time that is short enough to let it pass in a test.
 fn short() -> Jiffies {
     Jiffies::from_msecs(40)
 }

@@ -14,7 +14,7 @@ use crate::Shared;
 /// The number of times that the condition is checked before the test gives up.
 const ENOUGH: u32 = 1_000_000;
 
-/// Makes the condition true, on the CPU that queued this item.
+/// An item that makes the condition true, on the CPU that queued it.
 pub(crate) struct Setter(Arc<Shared>);
 
 impl WorkItem for Setter {

@@ -19,7 +19,7 @@ use linux_driver::workqueue::{
 };
 use linux_driver::{new_delayed_work, new_work};
 
-/// Counts its runs.
+/// An item that counts its runs.
 #[derive(Default)]
 struct Counter(AtomicU32);
 
@@ -29,7 +29,7 @@ impl WorkItem for Counter {
     }
 }
 
-/// Keeps a queue busy for a second.
+/// An item that keeps its queue busy for a second.
 #[pin_data]
 struct Busy {
     #[pin]
@@ -44,7 +44,7 @@ impl WorkItem for Busy {
     }
 }
 
-/// Queues itself until it has run five times.
+/// An item that queues itself until it has run five times.
 #[derive(Default)]
 struct Again(AtomicU32);
 
@@ -63,7 +63,7 @@ impl WorkItem for Again {
     }
 }
 
-/// Queued with a delay of an hour, and then brought forward.
+/// An item that is queued with a delay of an hour, and then brought forward.
 struct Delayed;
 
 impl DelayedWorkItem for Delayed {
@@ -72,7 +72,7 @@ impl DelayedWorkItem for Delayed {
     }
 }
 
-/// Queued with a delay of an hour, so it never runs.
+/// An item that is queued with a delay of an hour, so that it never runs.
 #[derive(Default)]
 struct InAnHour(AtomicU32);
 
@@ -92,7 +92,7 @@ impl Drop for InAnHour {
     }
 }
 
-/// Queues itself again in each run.
+/// An item that queues itself again in each run.
 #[derive(Default)]
 struct ForEver(AtomicU32);
 
@@ -112,7 +112,7 @@ impl Drop for ForEver {
     }
 }
 
-/// Runs while the device is unbound.
+/// An item that runs while the device is being unbound.
 #[pin_data(PinnedDrop)]
 struct Holding {
     #[pin]

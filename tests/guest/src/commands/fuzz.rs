@@ -207,7 +207,7 @@ fn one(
         ),
         _ => {
             let length = if kind == Kind::Length {
-                // So many bytes are never free in an address space: mmap must fail.
+                // An address space never has so much free space: mmap must fail.
                 usize::MAX - random.below(PAGE << 8)
             } else {
                 random.of(&[

@@ -220,7 +220,7 @@ fn bound_again(device: &str, driver: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs `work` in a process of its own.
+/// Runs `work` in a new process.
 fn fork(work: impl FnOnce() -> Result<()>) -> Result<libc::pid_t> {
     // SAFETY: after fork(2), the child of a process with threads may only make async-signal-safe
     // calls. This process has no other threads.
