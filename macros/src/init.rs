@@ -30,8 +30,8 @@ fn internals() -> TokenStream {
 }
 
 /// Returns the path of the safe layer for an attribute or a derive, which gets no `$crate`. A
-/// driver's dependency has this name. A driver that renames it needs `extern crate NAME as
-/// linux_driver;`.
+/// driver's dependency has this name. A driver that renames it needs
+/// `extern crate NAME as linux_driver;`.
 pub(crate) fn safe_layer() -> TokenStream {
     match std::env::var("CARGO_PKG_NAME").as_deref() {
         Ok("linux-driver-safe") => quote!(::linux_driver_safe),

@@ -94,8 +94,8 @@ impl Parse for Module {
 const SEVERAL: &str = "a module is of one type; one of several drivers is a struct with a `driver::Registration` for each, in a pinned \
                        field, that implements `Module`: write that as the type of `module!`";
 
-/// Parses the path of the safe layer. It must be `$crate`, which only a macro of the safe layer can
-/// produce.
+/// Parses the path of the safe layer. It must be `$crate`, which the compiler accepts in a macro
+/// only.
 pub(crate) fn root(input: ParseStream<'_>) -> Result<Ident> {
     let root = input.call(<Ident as syn::ext::IdentExt>::parse_any)?;
     // A test cannot produce `$crate`, so tests use a plain name.

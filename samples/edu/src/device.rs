@@ -110,8 +110,8 @@ impl Edu {
         Ok(())
     }
 
-    /// Stops the device's writes to memory, so that the buffer can be freed. Afterwards, no operation
-    /// runs, none can start, and bus mastering is off.
+    /// Stops the device's writes to memory, so that the buffer can be freed. Afterwards, no
+    /// operation runs, none can start, and bus mastering is off.
     pub(crate) fn stop(&self, dev: &pci::Device<Core>) {
         let _lock = self.lock.lock();
         self.lost.store(true, Ordering::Relaxed);

@@ -36,6 +36,6 @@ pub(crate) const LENGTH: usize = 0x100;
 
 /// The address of the device's own memory, which only DMA reaches.
 pub(crate) const MEMORY: u64 = 0x40000;
-/// The size of that memory. It has 4096 bytes, but QEMU refuses a transfer that reaches the last
-/// one.
+/// The usable size of the device's own memory. It has 4096 bytes, but QEMU refuses a transfer that
+/// reaches the last one.
 pub(crate) const MEMORY_LENGTH: usize = 4095;

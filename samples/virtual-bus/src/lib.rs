@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A bus without hardware, its devices, and a driver for them.
 //!
-//! Devices are created and removed at run time: `echo ball > /sys/bus/rust_toys/new_device`, `echo
-//! 0 > /sys/bus/rust_toys/delete_device`.
+//! Devices are created and removed at run time: `echo ball > /sys/bus/rust_toys/new_device`,
+//! `echo 0 > /sys/bus/rust_toys/delete_device`.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -41,5 +41,6 @@ impl bus::Driver for Reader {
     }
 }
 
-/// Accepts only a device that may be kept. The core holds the device's lock during the callback only.
+/// Accepts only a device that may be kept. The core holds the device's lock during the callback
+/// only.
 fn keep(_: &'static bus::Device<Shelf, Core>) {}

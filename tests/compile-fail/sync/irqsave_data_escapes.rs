@@ -4,8 +4,8 @@
 
 use linux_driver::sync::SpinLock;
 
-/// Returns a reference from the closure. When the call returns, the lock is released, and interrupts
-/// are enabled again.
+/// Returns a reference from the closure. When the call returns, the lock is released, and
+/// interrupts are enabled again.
 pub fn data(lock: &SpinLock<u32>) -> u32 {
     *lock.lock_irqsave(|data| data) //~ ERROR: lifetime may not live long enough
 }

@@ -77,8 +77,8 @@ impl pci::Driver for Locks {
             // SAFETY: `pci_dev_get` needs a valid device. `dev` is being bound, so it is valid.
             DEVICE.store(unsafe { sys::pci_dev_get(dev.as_raw()) }, Ordering::Relaxed);
             let raw: &device::Device<Bound> = dev.as_ref();
-            // SAFETY: reading `driver` needs a valid device whose lock is held. The core holds it
-            // during probe.
+            // SAFETY: reading `driver` needs a valid device whose lock is held. The device is being
+            // bound, so it is valid, and the core holds its lock.
             let driver = unsafe { (*raw.as_raw()).driver };
             // SAFETY: the offset must stay within one structure. The device is being bound to this
             // driver, so its `struct device_driver` is embedded in a `struct pci_driver`.

@@ -8,7 +8,7 @@ use linux_driver::register;
 use crate::{LENGTH, PORTS};
 
 register! {
-    /// A register at another offset than that of the accessors: the compiler merges equal functions.
+    /// A register at an offset of its own, because the compiler merges equal functions.
     Declared: u64 @ 0x80, rw {}
 }
 
