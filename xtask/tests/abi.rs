@@ -686,7 +686,7 @@ fn sarif_names_its_version_and_rules() {
             "{name} is not in `{line}`"
         );
     }
-    // The list contains most of what the bindings use.
+    // The list names most of the items that the bindings use.
     let located = results
         .iter()
         .filter(|result| result.get("locations").is_some());
@@ -976,7 +976,7 @@ fn a_module_is_compared_with_a_kernel_and_other_modules() {
                 .cloned()
         };
         let unknown = named("exports").map_or(String::new(), |finding| finding["used"].to_string());
-        // A module's file does not tell if its source compiles for another kernel.
+        // The module file does not say whether its source compiles for another kernel.
         assert_eq!(named("source").unwrap()["verdict"], "not-judged", "{text}");
         assert!(
             findings
@@ -1075,7 +1075,7 @@ fn wrong_lists_of_accepted_drift() {
     let ran = with(&good);
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     says(&ran.stdout, &["it is known", "(1 accepted)"]);
-    // All rebuilds are accepted. Names that a kernel was not asked for are outside the scope.
+    // All rebuilds are accepted. Names that were not looked up in a kernel are outside the scope.
     let both = format!(
         "{good}\n{}",
         entry("device", "size", "6.1.0-50", "2999-12-31")
@@ -1321,7 +1321,7 @@ fn a_damaged_history_is_refused_and_not_changed() {
         fs::create_dir(&dir).unwrap();
         for (name, mut bytes) in contents(&committed) {
             if name == damaged {
-                // In the middle of the last kernel, or of the file.
+                // Cut in the middle of the last kernel, or of the file.
                 let last = bytes.windows(8).rposition(|window| window == b"\nkernel\t");
                 bytes.truncate(last.map_or(bytes.len() / 2, |at| at + 12));
             }

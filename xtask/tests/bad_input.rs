@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bad input: each is a clear error with the right exit code, and nothing half-written is left
-//! behind.
+//! Bad input: each case gives a clear error with the right exit code and leaves nothing
+//! half-written.
 //!
-//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the
-//! cache yet.
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not yet in
+//! the cache.
 
 mod support;
 
@@ -23,12 +23,12 @@ use support::{
     xtask,
 };
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-// ---- who reads ----
+// ---- closed pipes and full disks ----
 
-/// Runs `kernels` with these for its standard output and standard error; its exit code.
+/// Runs `kernels` with this standard output and standard error, and returns its exit code.
 fn kernels_said_to(out: std::process::Stdio, error: std::process::Stdio) -> Option<i32> {
     let mut kernels = xtask(["kernels"]);
     kernels.stdout(out).stderr(error).status().unwrap().code()
@@ -43,7 +43,7 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
     std::io::Read::read_to_string(&mut said, &mut errors).unwrap();
     assert!(!errors.contains("panicked"), "{errors}");
 
-    // The error is still one where nobody reads what it says.
+    // The exit code is the same when nobody reads the message.
     let mut wrong = xtask(["build", "-p", "edu", "--kernel", "none"]);
     assert_eq!(wrong.stderr(nobody()).status().unwrap().code(), Some(2));
 }
@@ -65,7 +65,7 @@ fn a_full_disk_under_what_is_said_is_an_error() {
 
 // ---- the kernel ----
 
-/// The files of a build tree, with this configuration.
+/// Returns a folder with the files of a build tree and this configuration.
 fn tree(config: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for (file, text) in [
@@ -86,7 +86,7 @@ fn tree(config: &str) -> tempfile::TempDir {
     dir
 }
 
-/// `build --kdir` refuses this folder, in words that name it.
+/// Checks that `build --kdir` refuses this folder with a message that names it.
 #[track_caller]
 fn refused_kdir(dir: &Path, words: &[&str]) {
     let cache = tempfile::tempdir().unwrap();
@@ -202,14 +202,14 @@ fn a_kdir_whose_compiler_is_missing() {
     refused_kdir(dir.path(), &["clang version 9.0.1-16", "lld-9 llvm-9"]);
 }
 
-/// The default kernel's configuration, changed.
+/// Returns the `.config` of the default kernel with `from` replaced by `to`.
 fn config_of_default(from: &str, to: &str) -> (&'static str, String) {
     let text = fs::read_to_string(kernel(DEFAULT).build_tree.join(".config")).unwrap();
     assert!(text.contains(from), "{from}");
     (".config", text.replace(from, to))
 }
 
-/// A release that no kernel of this machine has.
+/// Returns the header of a release that no kernel of this machine has.
 fn release(release: &str) -> (&'static str, String) {
     (
         "include/generated/utsrelease.h",
@@ -254,7 +254,7 @@ fn a_kernel_that_cannot_be_booted_is_said_before_it_is_built_for() {
 
 #[test]
 fn a_kernel_that_lacks_what_the_bindings_need_is_to_blame() {
-    // As in 5.10: a field has another name, or a header is another one.
+    // As in 5.10: a field has another name, or a header has.
     for (name, c, words) in [
         (
             "old-field",
@@ -291,7 +291,7 @@ fn a_kernel_without_the_schedulers_statistics_is_built_for() {
 
 #[test]
 fn a_system_that_forbids_namespaces() {
-    // In the place of bubblewrap, which says so in a container without privileges.
+    // This replaces bubblewrap and fails as it does in a container without privileges.
     let dir = tempfile::tempdir().unwrap();
     let bwrap = dir.path().join("bwrap");
     let said = "bwrap: No permissions to create new namespace";
@@ -300,7 +300,7 @@ fn a_system_that_forbids_namespaces() {
     let mut path = dir.path().as_os_str().to_owned();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap());
-    // A kernel whose tools do not run here, and no build root yet.
+    // The tools of this kernel do not run on the host, and its build root is not made yet.
     kernel("debian-7.2");
     let cache = cache_with(&["kernels"]);
     let mut fetch = xtask(["fetch", "debian-7.2"]);
@@ -348,7 +348,7 @@ fn words_that_are_no_commands_or_flags() {
 
 // ---- the driver ----
 
-/// `build --manifest-path` refuses this file before it looks for a kernel.
+/// Checks that `build --manifest-path` refuses this file before it looks for a kernel.
 #[track_caller]
 fn refused_manifest(path: &str, code: i32, words: &[&str]) {
     let cache = tempfile::tempdir().unwrap();
@@ -388,7 +388,7 @@ fn a_driver_that_is_not_named_is_the_one_at_hand() {
     let stranger = Crate::new("bad-at-hand", "", "#![no_std]\n");
     let build_in = |dir: &Path| run(xtask(["build"]).current_dir(dir));
     let manifest = stranger.manifest();
-    // It is the crate of this folder that is looked at, and not another one that would build.
+    // The build takes the crate of this folder. It does not look for another one that would build.
     build_in(&stranger.dir.join("src")).refused(1, &[&manifest, "a dependency on linux-driver"]);
     build_in(&repository().join("host/src"))
         .refused(1, &["host/Cargo.toml", "a dependency on linux-driver"]);
@@ -401,7 +401,7 @@ fn a_driver_that_is_not_named_is_the_one_at_hand() {
             "--manifest-path",
         ],
     );
-    // One in C has no Cargo.toml; its features are not looked at before its kernel is.
+    // A driver in C has no Cargo.toml. Its kernel is looked up before its features are checked.
     let ran =
         run(xtask(["build", "--kernel", "none"]).current_dir(repository().join("samples/edu-c")));
     ran.refused(2, &["none", DEFAULT]);
@@ -427,8 +427,8 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     fs::write(copy.path().join("headers/kernels.toml"), catalogue).unwrap();
     let program = copy.path().join("target/debug/xtask");
     fs::create_dir_all(program.parent().unwrap()).unwrap();
-    // By another process: a file that this one has open to write cannot be run, nor while a child
-    // of another test's has it.
+    // Another process copies it. A file that this process has open for writing cannot be run, nor
+    // while a child process of another test has inherited it.
     let copied = Command::new("cp")
         .arg(env!("CARGO_BIN_EXE_xtask"))
         .arg(&program)
@@ -436,8 +436,8 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     assert!(copied.unwrap().success());
     let ran = run(Command::new(&program).arg("kernels"));
     assert!(ran.good().contains("of-the-copy"), "{ran:#?}");
-    // Without its files it is a program that was installed: it works with those that it was
-    // compiled with.
+    // Without the files of a checkout the program counts as installed, and uses the files that it
+    // was compiled with.
     fs::remove_file(copy.path().join("sys/needed.toml")).unwrap();
     assert!(
         !run(Command::new(&program).arg("kernels"))
@@ -446,8 +446,8 @@ fn a_copy_of_the_checkout_works_with_its_own_files() {
     );
 }
 
-/// What Kbuild would take apart is refused before anything is fetched or compiled, with the same
-/// words for each path.
+/// A path that Kbuild would split is refused before anything is fetched or compiled. The message is
+/// the same for each path.
 #[test]
 fn paths_that_make_takes_apart() {
     let driver = Crate::driver("bad-path", &format!("{}{MODULE}", good_driver("")));
@@ -508,7 +508,7 @@ fn a_driver_at_a_path_that_make_cannot_read() {
         let path = place.join("Cargo.toml");
         let cache = tempfile::tempdir().unwrap();
         let mut build = xtask(["build", "--manifest-path", path.to_str().unwrap()]);
-        // A target folder of its own, as any driver outside of this workspace has.
+        // The driver has its own target folder, as has any driver outside of this workspace.
         build
             .env_remove("CARGO_TARGET_DIR")
             .env("LINUX_DRIVER_CACHE", cache.path());
@@ -529,7 +529,7 @@ fn a_driver_at_a_path_that_make_cannot_read() {
 fn a_crate_that_cannot_be_downloaded() {
     let driver = Crate::new("bad-network", "itoa = \"=1.0.1\"\n", "#![no_std]\n");
     fs::remove_file(driver.dir.join("Cargo.lock")).unwrap();
-    // Nothing listens at this port.
+    // No server listens on this port.
     driver.write(
         ".cargo/config.toml",
         "[source.crates-io]\nreplace-with = \"nowhere\"\n[source.nowhere]\nregistry \
@@ -619,8 +619,8 @@ fn a_dependency_that_needs_std() {
     ]);
 }
 
-/// A driver whose probe calls `scaled`, of this code, on a number that the compiler does not know.
-/// It lacks its last lines.
+/// Returns a driver without its last lines. Its probe calls `scaled`, which has this body, with a
+/// number that the compiler does not know.
 fn good_driver(scaled: &str) -> String {
     let scaled = if scaled.is_empty() { "raw" } else { scaled };
     format!(
@@ -688,7 +688,8 @@ fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
         &dependencies,
         &format!("{code}{more}{MODULE}"),
     );
-    // It is freed once the module is loaded. No branch goes there, so modpost sees nothing.
+    // The kernel frees this function after the module is loaded. No branch goes there, so modpost
+    // does not see it.
     driver.write(
         "src/more.in",
         "impl Scale \
@@ -706,7 +707,7 @@ fn a_driver_with_what_the_lint_of_unsafe_code_does_not_see() {
          #[macro_export]\nmacro_rules! read {\n    ($at:expr) => {\n        \
          unsafe { *($at as *const u32) }\n    };\n}\n",
     );
-    // rustc's lists of the sources are found wherever the user has cargo's own files.
+    // The build finds rustc's lists of sources wherever the user keeps cargo's files.
     let ko = driver.older_ko();
     let elsewhere = driver.dir.join("elsewhere");
     let ran = run(driver.build().env("CARGO_BUILD_BUILD_DIR", &elsewhere));
@@ -766,7 +767,8 @@ fn a_driver_that_does_not_compile() {
     ]);
 }
 
-/// Runs the driver on a machine with this device. It has to fail; its rows.
+/// Runs the driver on a machine with this device, checks that the run fails, and returns its
+/// report.
 #[track_caller]
 fn fails_to_run(driver: &Crate, device: &str) -> serde_json::Value {
     let words = [
@@ -784,7 +786,7 @@ fn fails_to_run(driver: &Crate, device: &str) -> serde_json::Value {
     serde_json::from_str(&ran.stdout).unwrap()
 }
 
-/// What is wrong in a `trial.toml` is found before anything is built.
+/// Errors in a `trial.toml` are found before anything is built.
 #[test]
 fn a_trial_that_cannot_be_read() {
     let driver = Crate::driver("bad-trial", &format!("{}{MODULE}", good_driver("")));
@@ -825,8 +827,7 @@ fn a_trial_that_cannot_be_read() {
     wrong(&["Cargo.toml", "`devices`", "move it to", "trial.toml"]);
 }
 
-/// A trial that says nothing but which device the machine has: the module's aliases say which ID is
-/// looked for.
+/// The trial only says which device the machine has. The module's aliases say which ID to look for.
 #[test]
 fn a_device_that_no_driver_binds_is_a_failure() {
     let code = good_driver("").replace(
@@ -845,7 +846,7 @@ fn a_device_that_no_driver_binds_is_a_failure() {
             row["detail"].as_str().unwrap().to_owned(),
         )
     };
-    // Its probe fails: that ends the run at once, with what the kernel says of it.
+    // The probe fails. That ends the run at once, and the report has the kernel's message.
     let life = fails_to_run(&driver, "edu");
     assert!(row(&life, "loaded").0, "{life:#}");
     let (ok, detail) = row(&life, "probed");
@@ -855,19 +856,19 @@ fn a_device_that_no_driver_binds_is_a_failure() {
     );
     let seconds = life["seconds"].as_f64().unwrap() - life["boot_seconds"].as_f64().unwrap();
     assert!(seconds < 45.0, "{life:#}");
-    // Its ID is another device's.
+    // The device has another ID.
     let (ok, detail) = row(&fails_to_run(&driver, "pci-testdev"), "loaded");
     assert!(!ok && detail.contains("pci:v00001234d000011E8"), "{detail}");
 }
 
 // ---- the cache ----
 
-/// What is to be half-written after an error.
+/// The folders that may be half-written after an error: none.
 const NOTHING: [PathBuf; 0] = [];
 
 #[test]
 fn no_network() {
-    // Nothing listens at this port.
+    // No server listens on this port.
     const NOWHERE: &str = "http://127.0.0.1:9/";
     let without_network = |cache: &Path| {
         let mut command = xtask(["fetch", DEFAULT]);
@@ -892,14 +893,14 @@ fn no_network() {
         .collect();
     assert!(entries.is_empty(), "{entries:?}");
 
-    // What was fetched before needs no network.
+    // A fetched kernel needs no network.
     kernel(DEFAULT);
     without_network(&cache_of_user()).good();
 }
 
-/// Mounts a small disk for the cache in `$1`, of the size `$2`, and runs the rest in it. What is
-/// half-written there afterwards goes into the file `$LEFT`: the disk is seen by nobody else, and
-/// gone when this ends.
+/// Mounts a small disk of size `$2` for the cache `$1`, and runs the remaining arguments with it.
+/// It lists the half-written folders in the file `$LEFT`. Only this script sees the disk, which is
+/// gone when the script ends.
 const ON_A_SMALL_DISK: &str = r#"
 cache=$1 size=$2
 shift 2
@@ -913,14 +914,14 @@ find "$cache/small/" -name '.staging-*' > "$LEFT" || exit 92
 exit $code
 "#;
 
-/// Runs the command with its cache on a small disk, which has the entries of `cache`. Nothing
-/// half-written may be left there.
+/// Runs the command with its cache on a small disk that has the entries of `cache`, and checks that
+/// nothing half-written is left there.
 #[track_caller]
 fn on_a_small_disk(cache: &tempfile::TempDir, size: &str, inner: &Command) -> Ran {
     fs::create_dir(cache.path().join("small")).unwrap();
     let left = cache.path().join("left");
     let mut command = Command::new("unshare");
-    // Who is not root is root in a namespace of users.
+    // Without root, the command becomes root in a user namespace.
     command.arg(if is_root() { "-m" } else { "-Urm" });
     command
         .args(["sh", "-c", ON_A_SMALL_DISK, "sh"])
@@ -940,7 +941,7 @@ fn on_a_small_disk(cache: &tempfile::TempDir, size: &str, inner: &Command) -> Ra
 #[test]
 fn a_disk_that_fills_up_while_the_cache_is_written() {
     let driver = Crate::driver("bad-disk", &format!("{}{MODULE}", good_driver("")));
-    // `core` is the large entry, which rustc writes; the shims are what Kbuild makes.
+    // rustc writes `core`, the large entry. Kbuild makes the shims.
     for (there, size, writer) in [
         (["kernels", "roots"].as_slice(), "2m", "rustc"),
         (&["kernels", "roots", "sysroot"], "64k", "make"),
@@ -959,7 +960,7 @@ fn a_disk_that_fills_up_while_the_cache_is_written() {
 
 #[test]
 fn a_disk_that_fills_up_while_something_is_fetched() {
-    // Room for the lists' signatures, not for the lists.
+    // The disk has room for the signatures of the lists, but not for the lists.
     let cache = cache_with(&[]);
     let ran = on_a_small_disk(&cache, "2m", &xtask(["fetch", DEFAULT]));
     ran.refused(
@@ -973,7 +974,7 @@ fn a_disk_that_fills_up_while_something_is_fetched() {
 }
 
 fn is_root() -> bool {
-    // SAFETY: geteuid(2) takes nothing and cannot fail.
+    // SAFETY: geteuid(2) takes no argument and cannot fail.
     unsafe { libc::geteuid() == 0 }
 }
 
@@ -989,8 +990,8 @@ fn a_signal_in_the_middle_and_then_again() {
             &errors,
         )
     };
-    // rustc is at work on `core`, in the only folder that is half-written: what an earlier run left
-    // has been swept.
+    // rustc builds `core` in the only half-written folder: the program has removed the folders of
+    // an earlier run.
     let at_work = |_: &UnderWay| {
         let at_work = processes_with(&cache.path().join("sysroot/.staging-"));
         (half_written(cache.path()).len() == 1 && !at_work.is_empty()).then_some(())
@@ -1014,7 +1015,7 @@ fn a_signal_in_the_middle_and_then_again() {
     assert!(!ko.exists(), "{} was left", ko.display());
     nobody_left_with(cache.path());
 
-    // With a second one it ends at once.
+    // A second signal ends the run at once.
     let mut second = build();
     second.until("core being built", at_work);
     second.signal(libc::SIGINT);
@@ -1027,7 +1028,7 @@ fn a_signal_in_the_middle_and_then_again() {
     );
     nobody_left_with(cache.path());
 
-    // Killed outright, it can clean up nothing; who comes next does.
+    // A killed run cannot clean up. The next run does.
     let mut third = build();
     third.until("core being built", at_work);
     third.signal(libc::SIGKILL);
@@ -1051,7 +1052,7 @@ fn a_signal_in_the_middle_and_then_again() {
     assert_eq!(half_written(cache.path()), NOTHING);
     nobody_left_with(cache.path());
 
-    // The cache is as good as ever.
+    // The cache still works.
     let ran = run(xtask(["env", "--kernel", DEFAULT]).env("LINUX_DRIVER_CACHE", cache.path()));
     assert!(
         ran.good().starts_with("LINUX_DRIVER_KERNEL_DIR="),
@@ -1059,7 +1060,8 @@ fn a_signal_in_the_middle_and_then_again() {
     );
 }
 
-/// It waits for this lock; a signal ends it, and once the lock is free it goes well.
+/// Checks that the command waits for this lock, that a signal ends it, and that it succeeds once
+/// the lock is free.
 #[track_caller]
 fn waits_for(lock: &Path, mut command: impl FnMut() -> Command) {
     let held = fs::File::open(lock).unwrap();
@@ -1089,7 +1091,7 @@ fn a_signal_while_another_run_is_at_the_same_entry() {
         command.env("LINUX_DRIVER_CACHE", cache.path());
         command
     };
-    // The entry is made, and taken away again; its lock stays.
+    // The entry is made and then removed. Its lock stays.
     run(&mut env()).good();
     let prepared = cache.path().canonicalize().unwrap().join("prepared");
     let (entries, locks): (Vec<PathBuf>, Vec<PathBuf>) = fs::read_dir(prepared)
@@ -1106,8 +1108,8 @@ fn a_signal_while_another_run_builds_the_same_driver() {
     let older = driver.older_ko();
     let lock = older.with_file_name(".lock");
     fs::write(&lock, "").unwrap();
-    // Of an earlier run of this test the objects are there: make would take this file for a module
-    // made of them.
+    // The object files of an earlier run of this test may be there. make would take this file for a
+    // module linked from them.
     fs::remove_file(older).unwrap();
     waits_for(&lock, || driver.build());
 }
@@ -1136,7 +1138,7 @@ fn a_module_that_was_built_for_another_kernel() {
         "{finding}"
     );
 
-    // The kernel refuses it too. Which difference it comes upon first is its own matter.
+    // The kernel refuses the module too. Which difference it finds first depends on the kernel.
     let load = Action::Load {
         module: "/edu.ko".to_owned(),
         params: String::new(),

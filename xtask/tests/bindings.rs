@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Bindings made of a snapshot are those made of that kernel's headers: layouts, constants,
-//! signatures, features.
+//! Bindings generated from a snapshot equal those generated from the same kernel's headers:
+//! layouts, constants, signatures and features.
 //!
-//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the
-//! cache yet.
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not yet in
+//! the cache.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use linux_driver_kernels::Catalogue;
 use quote::ToTokens;
 use regex_lite::Regex;
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn repository() -> &'static Path {
@@ -23,20 +23,19 @@ fn repository() -> &'static Path {
     dir.parent().unwrap_or(dir)
 }
 
-/// The target folder that this test was built in.
+/// Returns the target folder that this test was built in.
 fn target() -> &'static Path {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     dir.parent().unwrap_or(dir)
 }
 
-/// What `linux-driver-sys` is made of in this environment.
+/// The bindings that `linux-driver-sys` has in this environment.
 struct Bindings {
-    /// By what each is called: sizes, alignments and offsets, constants, functions, aliases,
-    /// fields.
+    /// Sizes, alignments and offsets, constants, functions, aliases and fields, by name.
     facts: BTreeMap<String, String>,
-    /// Names of structs and unions that are not only declared.
+    /// Names of structs and unions that are defined, not only declared.
     defined: Vec<String>,
-    /// `cfg`s, and the macro that names the symbol of an ID table.
+    /// The `cfg`s, and the macro that names the symbol of an ID table.
     rest: Vec<String>,
 }
 
@@ -131,12 +130,12 @@ impl Bindings {
     }
 }
 
-/// Tokens as text.
+/// Returns tokens as text.
 fn text_of(of: &impl ToTokens) -> String {
     of.to_token_stream().to_string()
 }
 
-/// bindgen's layout tests: `["Size of device"][size_of::<device>() - 768usize];` and so on.
+/// Reads bindgen's layout tests: `["Size of device"][size_of::<device>() - 768usize];` and so on.
 fn layouts(text: &str, facts: &mut BTreeMap<String, String>) {
     for test in text.split(';') {
         if let Some((_, rest)) = test.split_once("[\"")
@@ -172,7 +171,7 @@ fn fields<'f>(
     }
 }
 
-/// Whether the fact is about this type.
+/// Returns whether the fact is about this type.
 fn is_about(fact: &str, name: &str) -> bool {
     let of = fact
         .rsplit_once(": ")
@@ -184,9 +183,9 @@ fn is_about(fact: &str, name: &str) -> bool {
     of.split("::").next() == Some(name)
 }
 
-/// What does not count. Parameters have no names in a snapshot; a long line is broken, and then has
-/// a comma at its end; and bindgen drops const from what a pointer in a field points to, now and
-/// then, where BTF keeps it.
+/// Returns the text without the differences that do not count. Parameters have no names in a
+/// snapshot. A long line is broken, and then ends with a comma. bindgen sometimes drops the `const`
+/// of a pointer in a field, where BTF keeps it.
 fn essence(text: &str) -> String {
     static NAMES: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(r"([(,]\s*)[A-Za-z_]\w* : ").unwrap());
@@ -261,8 +260,8 @@ fn a_snapshot_gives_the_bindings_that_the_headers_give() {
             Some("u32 = 1")
         );
         wrong.extend(same(&spec.name, &snapshot, &headers));
-        // What a machine without libclang gets, item by item: each libclang prints a little
-        // differently.
+        // A machine without libclang gets the stored bindings. They are compared item by item,
+        // because each libclang prints them a little differently.
         let stored = repository()
             .join("headers/snapshots")
             .join(&spec.name)

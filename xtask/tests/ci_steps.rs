@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The jobs of CI.yml do what they are for: their steps run here as the file has them, in a fresh
-//! Debian system.
+//! The steps of the jobs in CI.yml run here, as the file has them, in a fresh Debian system, and do
+//! what they are for.
 //!
-//! Each `uses:` is a step of this file's. The kernel comes from an archive of the test's own, so
-//! that what the jobs say does not change with Debian's. Jobs that pass the whole suite do not run
-//! here: the tests of the command line parse their commands.
+//! This file implements each action that a step uses (`uses:`). The kernel comes from the test's
+//! own archive, so that the output of the jobs does not change when Debian's archive does. Jobs
+//! that run the whole test suite are left out: the tests of the command line parse their commands.
 //!
-//! Needs root, mmdebstrap, bubblewrap, gpg, and Debian's archive for what the steps install.
+//! Needs root, mmdebstrap, bubblewrap, gpg, and Debian's archive for the packages that the steps
+//! install.
 
 #[path = "support/archive.rs"]
 mod archive;
@@ -29,34 +30,35 @@ use serde_json::Value;
 use support::{DEFAULT, repository, run};
 use workflow::{Step, Values, Workflow};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// What the container's image has of what the jobs need, beside a Rust toolchain. The rest they
-/// install themselves.
+/// Packages that the jobs need and that the container's image has, in addition to a Rust toolchain.
+/// The jobs install the others themselves.
 const IN_THE_IMAGE: [&str; 5] = ["ca-certificates", "gcc", "git", "libc6-dev", "make"];
 
-/// Where jobs run.
+/// The system in which jobs run.
 struct Ci {
     root: FreshRoot,
     archive: Archive,
-    /// What is checked out: a clone of this repository at its HEAD, with what a test commits to it.
+    /// The repository that jobs check out: a clone of this one at its HEAD, with the commits of the
+    /// test.
     origin: PathBuf,
-    /// Where it is checked out. The place is the same each time, and cargo builds little anew.
+    /// The folder of the checkout. Its path is the same each time, so that cargo rebuilds little.
     checkout: PathBuf,
-    /// The folder `/tmp` of the system. The jobs share it and the cache of kernels there; the first
-    /// finds it empty.
+    /// The folder `/tmp` of the system. All jobs share it and the cache of kernels inside. It is
+    /// empty at the start.
     tmp: PathBuf,
-    /// What jobs upload, a folder for each.
+    /// The folder of uploads, with a subfolder for each upload.
     artifacts: PathBuf,
     target: PathBuf,
     git_config: PathBuf,
 }
 
-/// What a job came to.
+/// The result of a job.
 #[derive(Debug)]
 struct Report {
-    /// The step that failed, if one did.
+    /// The failed step, if a step failed.
     failed: Option<String>,
     summary: String,
     log: String,
@@ -81,7 +83,7 @@ impl Ci {
         fs::create_dir(&tmp).unwrap();
         fs::set_permissions(&tmp, fs::Permissions::from_mode(0o1777)).unwrap();
         fs::create_dir_all(dir.join("target")).unwrap();
-        // The repository can belong to another user, as in a container.
+        // Another user may own the repository, as in a container.
         let git_config = dir.join("git-config");
         fs::write(
             &git_config,
@@ -115,7 +117,7 @@ impl Ci {
         git
     }
 
-    /// Runs git in what is checked out by jobs; what it prints.
+    /// Runs git in the repository that jobs check out, and returns its output.
     #[track_caller]
     fn in_origin<const N: usize>(&self, words: [&str; N]) -> String {
         run(self.git(&self.origin).args(words)).good().to_owned()
@@ -125,8 +127,8 @@ impl Ci {
         self.in_origin(["commit", "--quiet", "--all", "--message", message]);
     }
 
-    /// Runs a job for an event. With a matrix, it runs for one of its values: its name, the value
-    /// and its index.
+    /// Runs a job for an event. With a matrix, it runs the job for one value: the tuple is the
+    /// name, the value and its index.
     fn run(&self, event: &str, name: &str, matrix: Option<(&str, &str, usize)>) -> Report {
         let workflow = Workflow::read(&self.origin.join(".github/workflows/CI.yml"));
         let job = &workflow.jobs[name];
@@ -143,7 +145,7 @@ impl Ci {
                 "{name} does not run at a {event}: {condition}"
             );
         }
-        // GitHub runs a script with sh in a container, and else with bash.
+        // GitHub runs a script with sh in a container, and with bash otherwise.
         let shell = if job.container.is_some() {
             "sh"
         } else {
@@ -158,7 +160,7 @@ impl Ci {
             if let Some(id) = &step.id {
                 values.set(format!("steps.{id}"), "");
             }
-            // After a step that failed, those without `always()` and its like do not run.
+            // After a failed step, a step without `always()` or a similar condition does not run.
             let holds = |condition: &String| values.hold(condition);
             if failed.is_some() || !step.condition.as_ref().is_none_or(holds) {
                 continue;
@@ -216,7 +218,7 @@ impl Ci {
             of_home("CARGO_HOME", ".cargo"),
             of_home("RUSTUP_HOME", ".rustup"),
         );
-        // What was compiled of other crates for this test serves here too; the programs stay apart.
+        // Dependencies compiled for this test are used here too. The programs are kept apart.
         let build_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let mut command = self
             .root
@@ -225,7 +227,7 @@ impl Ci {
             .bind(&self.tmp, "/tmp")
             .bind(&cargo.join("registry"), "/root/.cargo/registry")
             .ro_bind(&cargo.join("bin"), "/root/.cargo/bin")
-            // A step adds what the toolchain lacks, as `--install` does.
+            // A step adds the missing parts of the toolchain, as `--install` does.
             .bind(&rustup, &rustup)
             .env("PATH", "/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .env("RUSTUP_HOME", &rustup)
@@ -252,13 +254,13 @@ impl Ci {
         command.command().output().unwrap()
     }
 
-    /// What an action does, here.
+    /// Does the work of an action.
     fn use_action(&self, action: &str, step: &Step, values: &Values) {
         match action {
             "actions/checkout@v4" => self.check_out(),
             "actions/upload-artifact@v4" => {
                 let name = step.with("name", values);
-                // The action takes no name with any of these.
+                // The action refuses names with any of these characters.
                 assert!(
                     !name.contains(['"', ':', '<', '>', '|', '*', '?', '\r', '\n', '\\', '/']),
                     "{name}"
@@ -278,7 +280,7 @@ impl Ci {
         }
     }
 
-    /// A clone of what is there, or the one of before brought to it, with nothing else in it.
+    /// Clones the repository, or updates the earlier clone and removes all other files from it.
     fn check_out(&self) {
         if !self.checkout.is_dir() {
             let mut clone = self.git(Path::new("/"));
@@ -304,7 +306,7 @@ impl Ci {
         git(&["clean", "-ffdxq"]);
     }
 
-    /// Runs the job `drift`, and takes the patch that it uploads, if it does.
+    /// Runs the job `drift`, and returns its report and the patch if it uploads one.
     fn drift(&self) -> (Report, Option<PathBuf>) {
         let _ = fs::remove_dir_all(&self.artifacts);
         let report = self.run("schedule", "drift", Some(("kernel", DEFAULT, 0)));
@@ -318,7 +320,7 @@ impl Ci {
     }
 }
 
-/// The version of the default kernel that this repository's headers/ are of.
+/// Returns the version of the default kernel that this repository's headers/ describes.
 fn pinned() -> String {
     let text = fs::read_to_string(repository().join("headers/kernels.toml")).unwrap();
     let catalogue: toml::Table = toml::from_str(&text).unwrap();
@@ -328,7 +330,7 @@ fn pinned() -> String {
         .to_owned()
 }
 
-/// Sets the record of the default kernel back to an earlier one, of which a function takes one
+/// Sets the record of the default kernel back to an earlier release, in which a function takes one
 /// parameter more.
 fn set_back(origin: &Path) {
     let change = |file: &Path, from: &str, to: &str| {
@@ -361,16 +363,16 @@ fn set_back(origin: &Path) {
     fs::write(&abi, serde_json::to_string_pretty(&json).unwrap()).unwrap();
 }
 
-/// The earlier record's kernel.
+/// The release of the earlier record.
 const EARLIER: &str = "6.12.1+deb12-amd64";
-/// A function that drivers call and that changed since.
+/// A function that drivers call and that has changed since then.
 const CHANGED: &str = "pci_set_master";
 
 #[test]
 fn the_jobs_of_ci_do_what_they_are_for() {
     let ci = Ci::new();
-    // Where Debian's archive had another kernel already when the test's own was made, headers/ is
-    // brought up to it first.
+    // Debian's archive may already have had a newer kernel when the test's archive was made. Then
+    // headers/ is first updated to that kernel.
     if ci.archive.version() != pinned() {
         let (_, patch) = ci.drift();
         ci.apply(&patch.unwrap());
@@ -381,7 +383,7 @@ fn the_jobs_of_ci_do_what_they_are_for() {
     lint(&ci);
 }
 
-/// What the job says of nothing new, of news, and of the news once they are taken.
+/// Checks the report of the job without a change, with a change, and after the change is applied.
 fn drift(ci: &Ci) {
     let (report, patch) = ci.drift();
     report.is_green();
@@ -405,7 +407,7 @@ fn drift(ci: &Ci) {
         "it failed too early: {}",
         report.log
     );
-    // Markdown's signs are escaped in it.
+    // Characters that are special in Markdown are escaped in the summary.
     let summary = report.summary.replace('\\', "");
     for words in [
         "headers/ is behind",
@@ -427,13 +429,13 @@ fn drift(ci: &Ci) {
     assert_eq!(patch, None, "{}", report.log);
 }
 
-/// The bindings agree with the kernel.
+/// Checks that the bindings agree with the kernel.
 fn bindings(ci: &Ci) {
     ci.run("push", "bindings", Some(("kernel", DEFAULT, 0)))
         .is_green();
 }
 
-/// Each shard of the history was checked, and all make one page.
+/// Checks each shard of the history, and that all shards together make one page.
 fn history(ci: &Ci) {
     let _ = fs::remove_dir_all(&ci.artifacts);
     for (index, shard) in ["1/2", "2/2"].into_iter().enumerate() {
@@ -454,7 +456,7 @@ fn history(ci: &Ci) {
     );
 }
 
-/// The code is formatted, and clippy and rustdoc find nothing.
+/// Checks that the code is formatted, and that clippy and rustdoc find nothing.
 fn lint(ci: &Ci) {
     ci.run("push", "lint", None).is_green();
 }

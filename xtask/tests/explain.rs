@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What `explain` knows of the safe layer, held against what rustdoc lists.
+//! The items of the safe layer that `explain` knows are those that rustdoc lists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use std::process::Command;
 use linux_driver_abi::explain::safe::SafeNames;
 use serde_json::{Map, Value};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn repository() -> &'static Path {
@@ -18,11 +18,11 @@ fn repository() -> &'static Path {
     dir.parent().unwrap_or(dir)
 }
 
-/// What rustdoc lists of the safe layer, as JSON.
+/// Returns the items of the safe layer that rustdoc lists, as JSON.
 fn listed() -> Value {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    // The format is an unstable one: this rustdoc alone, and no other program of the build, is to
-    // know it.
+    // The JSON format is unstable. Only this rustdoc gets RUSTC_BOOTSTRAP, and no other program of
+    // the build does.
     let dir = tempfile::tempdir().unwrap();
     let rustdoc = dir.path().join("rustdoc");
     fs::write(
@@ -54,7 +54,7 @@ fn listed() -> Value {
     serde_json::from_slice(&text).unwrap()
 }
 
-/// The public items, each by its name, and by that of the type or trait that it belongs to.
+/// The names of the public items. A name includes the type or trait that the item belongs to.
 struct Items<'a> {
     index: &'a Map<String, Value>,
     found: BTreeSet<String>,
@@ -69,14 +69,14 @@ impl Items<'_> {
     }
 
     fn item(&mut self, of: &Value, id: &Value) {
-        // What another crate has is not in the index.
+        // Items of other crates are not in the index.
         let Some(item) = self.index.get(&id.to_string()).cloned() else {
             return;
         };
         let (kind, inner) = item["inner"].as_object().unwrap().iter().next().unwrap();
         let name = &item["name"];
         match kind.as_str() {
-            // What a private module has is handed on, and the module is not.
+            // A glob re-exports the items of a private module, but not the module.
             "use" if inner["is_glob"].as_bool().unwrap() => {
                 let module = self
                     .index
@@ -86,7 +86,7 @@ impl Items<'_> {
                 return self.all(of, &module["inner"]["module"]["items"]);
             }
             "use" => return self.item(of, &inner["id"]),
-            // Of a trait's own implementation nothing is new.
+            // An implementation of a trait adds no new items.
             "impl" => {
                 if inner["trait"].is_null() && !inner["is_synthetic"].as_bool().unwrap() {
                     self.all(of, &inner["items"]);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a user meets on a Debian system as it is found: README's first command does what README
-//! says.
+//! README's first command does what README says on a freshly installed Debian system.
 //!
 //! Needs root, mmdebstrap, bubblewrap and Debian's archive.
 
@@ -15,13 +14,13 @@ use std::process::Output;
 use fresh_root::{FreshRoot, InRoot};
 use support::{cache_of_user, repository};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// What README says that has to be there, beside a Rust toolchain.
+/// Packages that README requires, in addition to a Rust toolchain.
 const NAMED_BY_README: [&str; 5] = ["ca-certificates", "gcc", "git", "libc6-dev", "make"];
 
-/// README's first command.
+/// Returns README's first command.
 fn first_command() -> String {
     let text = std::fs::read_to_string(repository().join("README.md")).unwrap();
     let first = text
@@ -30,14 +29,14 @@ fn first_command() -> String {
     format!("cargo xtask {}", first.unwrap())
 }
 
-/// The folder of an environment variable, or one in the home of whoever runs this.
+/// Returns the folder that an environment variable names, or one in the user's home.
 fn home_of(variable: &str, name: &str) -> PathBuf {
     let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), PathBuf::from);
     std::env::var_os(variable).map_or_else(|| home.join(name), PathBuf::from)
 }
 
-/// The command on this checkout, with the kernels and the crates that were downloaded before: a
-/// system is fresh here, not an archive.
+/// Returns the command on this checkout, with the kernels and crates that were downloaded before.
+/// The system is fresh, but the downloads are not.
 fn on_checkout<'r>(command: InRoot<'r>, target: &Path) -> InRoot<'r> {
     let cache = cache_of_user();
     command
@@ -63,7 +62,7 @@ fn text(output: &Output) -> String {
     )
 }
 
-/// The driver came through its life, as README shows it.
+/// Checks that the driver went through its life, as README shows it.
 #[track_caller]
 fn lived(output: &Output) {
     let text = text(output);
@@ -92,8 +91,8 @@ fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
             .env("PATH", "/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     };
 
-    // Before anything is installed, an ordinary user is told what is missing and what root has to
-    // run. Folders above a mount are root's alone at first.
+    // Before anything is installed, an ordinary user is told what is missing and which command root
+    // has to run. At first only root can read the folders above a mount.
     let above: Vec<_> = repository()
         .ancestors()
         .skip(1)
@@ -126,8 +125,8 @@ fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
     }
 
     lived(&run(&first_command()).command().output().unwrap());
-    // What only another kernel needs is missing still, and does not count. In an empty cache no
-    // kernel was built already.
+    // A program that only another kernel needs is still missing and does not count as an error. The
+    // empty cache holds no kernel that is already built.
     let doctor = |words: &str| {
         let output = run(&format!("cargo xtask doctor {words}"))
             .env("LINUX_DRIVER_CACHE", "/srv/empty")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A fresh Debian system, in which other tests try what a user meets, is what it is said to be.
+//! The fresh Debian system of other tests has the properties that they rely on.
 //!
 //! Needs root, mmdebstrap, bubblewrap and Debian's archive.
 
@@ -33,7 +33,7 @@ fn a_fresh_system_is_a_tests_own() {
         .unwrap();
     assert!(!missing.status.success(), "{missing:?}");
 
-    // What one command leaves is there for the next, and in no other system.
+    // The next command in the same system sees the file. No other system does.
     printed(
         &mut root
             .sh("useradd --create-home somebody; echo kept > /srv/file")
@@ -71,7 +71,7 @@ fn folders_of_the_host_are_seen_as_the_test_says() {
         fs::read_to_string(host.path().join("file")).unwrap(),
         "of the host and of the test\n"
     );
-    // Without a network there is the head of the table alone.
+    // Without a network only the head of the table is printed.
     let routes = |command: fresh_root::InRoot<'_>| printed(&mut command.command()).lines().count();
     assert_eq!(
         routes(root.program("cat", ["/proc/net/route"]).offline()),

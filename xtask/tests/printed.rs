@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What README and the book print is what their commands print: each `console` block is run for
-//! real, benchmarks in their short form.
+//! The output in README and in the book is what their commands really print. Each `console` block
+//! is run, benchmarks in their short form.
 //!
-//! In a block `…` on a line of its own stands for any lines, and within a line for any text.
-//! Figures of tables are not compared, their rows and targets are.
+//! In a block, `…` on its own line matches any number of lines, and within a line any text. The
+//! figures in tables are not compared. The rows and targets are.
 //!
 //! Needs all that `cargo xtask doctor` names, pahole, and Debian's archive for kernels that are not
-//! in the cache yet.
+//! yet in the cache.
 
 #[allow(dead_code, reason = "each of those that take it in uses some of it")]
 mod support;
@@ -17,13 +17,13 @@ use std::sync::Mutex;
 
 use self::support::{DEFAULT, edu, kernel, repository, run, xtask};
 
-/// A command of a block, and what the block says that it prints.
+/// A command of a block, with the output that the block shows.
 struct Printed {
     words: Vec<String>,
     lines: Vec<String>,
 }
 
-/// README, ARCHITECTURE and the pages of the book, in the order of their paths.
+/// Returns README, ARCHITECTURE and the pages of the book, sorted by path.
 fn documents() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     let mut folders = vec![repository().join("docs/src")];
@@ -68,7 +68,7 @@ fn printed_in(document: &Path) -> Vec<Printed> {
     all
 }
 
-/// Returns all commands of README, and those of the book of which it prints something.
+/// Returns all commands of README, and the commands of the book that are shown with output.
 /// `documented` parses the others.
 fn printed() -> Vec<Printed> {
     let of = |document: &PathBuf| {
@@ -80,7 +80,7 @@ fn printed() -> Vec<Printed> {
     documents().iter().flat_map(of).collect()
 }
 
-/// Returns the one command that starts so and of which something is printed.
+/// Returns the only command that starts with these words and is shown with output.
 fn of(start: &str) -> Printed {
     let start: Vec<&str> = start.split(' ').collect();
     let mut found = printed()
@@ -94,7 +94,7 @@ fn of(start: &str) -> Printed {
     one
 }
 
-/// Whether a line is what is printed of it.
+/// Returns whether a line matches its pattern.
 fn is_line(pattern: &str, line: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = parts.next().and_then(|first| line.strip_prefix(first)) else {
@@ -113,7 +113,7 @@ fn is_line(pattern: &str, line: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// Whether lines are what is printed of them.
+/// Returns whether lines match their patterns.
 fn are_lines(patterns: &[&str], lines: &[&str]) -> bool {
     match (patterns, lines) {
         ([], []) => true,
@@ -139,7 +139,7 @@ fn assert_printed(printed: &Printed, said: &str) {
     );
 }
 
-/// Runs it, and asserts that it ends so and prints what is printed of it.
+/// Runs the command, and checks its exit code and its output.
 #[track_caller]
 fn runs(printed: &Printed, code: i32) {
     let ran = run(xtask([]).args(&printed.words));
@@ -147,7 +147,7 @@ fn runs(printed: &Printed, code: i32) {
     assert_printed(printed, &ran.stdout);
 }
 
-/// The names of the rows of a table whose first column is WHAT, with what their targets are.
+/// Returns the rows of a table whose first column is WHAT: their names and targets.
 fn rows(lines: &[String]) -> Vec<(String, String)> {
     let head = lines
         .iter()
@@ -177,7 +177,7 @@ fn lines(said: &str) -> Vec<String> {
     said.lines().map(str::to_owned).collect()
 }
 
-/// Benchmarks take both processors: one at a time.
+/// The lock of the benchmarks. Each one uses both processors, so they run one at a time.
 static BENCH: Mutex<()> = Mutex::new(());
 
 #[test]
@@ -194,17 +194,17 @@ fn an_ellipsis_stands_for_anything() {
     assert_eq!(rows(&lines(table)), expected);
 }
 
-/// What is added to README or the book is added here.
+/// This list names each command of README and the book. A new command is added here.
 #[test]
 fn each_block_is_tried() {
     let tried = [
         "run --install",
-        // All of the suite, of which this is a part.
+        // This test is part of that suite.
         "test --install",
-        // The reader's own driver: a trial of `edu-first` below prints the same.
+        // The reader's own driver: the trial of `edu-first` below prints the same.
         "run --manifest-path ../edu-first/Cargo.toml",
         "check-abi --kernel 6.1.0-50-amd64 --against 6.1.0-49-amd64",
-        // Each kernel of it in CI's job `bindings`, and one of them below.
+        // CI's job `bindings` runs this for each kernel. A test below runs it for one of them.
         "check-abi --all",
         "check-abi --ko …/6.12.117+deb12-amd64-…/edu/edu.ko --kernel debian-7.2",
         "kernels",
@@ -229,15 +229,14 @@ fn two_kernels() {
 fn kernels() {
     let printed = of("kernels");
     let ran = run(&mut xtask(["kernels"]));
-    // What is fetched, and the kernel that runs, are this machine's.
+    // The fetched kernels and the running kernel depend on the machine.
     let fetched = printed.lines[0].find("FETCHED").unwrap();
     let facts = |lines: &[String]| -> Vec<String> {
         let own = lines.iter().filter(|line| !line.starts_with("running "));
         own.map(|line| {
             let words: String = line.chars().take(fetched).collect();
             let mut words: Vec<&str> = words.split_whitespace().collect();
-            // Debian's word for the architecture is all that is known of a kernel that is not
-            // there.
+            // Of a kernel that is not fetched, only Debian's name of the architecture is known.
             words
                 .iter_mut()
                 .filter(|word| **word == "amd64")
@@ -254,11 +253,11 @@ fn kernels() {
     );
 }
 
-/// Runs a trial with these words, and asserts that it prints what is printed.
+/// Runs a trial with these words, and checks that its output is the printed one.
 fn assert_trial(printed: Printed, words: &[String]) {
     kernel(DEFAULT);
     let ran = run(xtask([]).args(words));
-    // How the kernel was booted, and how fast, is this machine's.
+    // How and how fast the kernel was booted depends on the machine.
     let plain = |line: &str| -> String {
         let how = line
             .split_once(" (")
@@ -280,16 +279,16 @@ fn a_driver_in_a_kernel() {
     assert_trial(printed, &words);
 }
 
-/// The reader's crate is README's text.
+/// The driver crate is made from README's text.
 #[test]
 fn the_readers_first_driver_in_a_kernel() {
-    // The folder of a reader who does as README says: the driver beside the checkout.
+    // The folder of a reader who follows README: the driver is beside the checkout.
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(repository(), dir.path().join("linux-driver")).unwrap();
     let driver = dir.path().join("edu-first");
     fs::create_dir_all(driver.join("src")).unwrap();
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    // The manifest, and how the driver is tried if that is a file of its own.
+    // The manifest, and the trial if it has its own file.
     let tables = blocks(&readme, "toml");
     assert!(tables.len() <= 2, "{tables:?}");
     for (name, text) in ["Cargo.toml", "trial.toml"].iter().zip(tables) {
@@ -308,7 +307,7 @@ fn the_readers_first_driver_in_a_kernel() {
     assert_trial(of("run --manifest-path"), &words);
 }
 
-/// Returns the texts of the blocks of this language.
+/// Returns the texts of the blocks in this language.
 fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let start = format!("```{language}\n");
     let after = text.split(start.as_str()).skip(1);
@@ -358,11 +357,11 @@ fn bench_abi() {
     let ran = run(&mut xtask(["bench", "abi", "--rounds", "1"]));
     let said = lines(ran.good());
     assert_eq!(rows(&said), rows(&printed.lines));
-    // The first line says of what it is.
+    // The first line says what was measured.
     let first = said.iter().find(|line| !line.is_empty()).unwrap();
     let of_machine = first.rsplit_once("; ").unwrap().0;
     assert_eq!(of_machine, printed.lines[0].rsplit_once("; ").unwrap().0);
-    // Each program has its own memory.
+    // Each program has its own figure for memory.
     let memory: Vec<&String> = said
         .iter()
         .filter(|line| line.contains(": memory "))
@@ -390,7 +389,7 @@ fn bench_build() {
     let printed = rows(&of("bench build").lines);
     let ran = run(&mut xtask(["bench", "build", "--quick"]));
     let said = rows(&lines(ran.good()));
-    // The book leaves the sizes out, and the short form what is built with nothing there.
+    // The book leaves out the sizes. The short form leaves out builds with an empty cache.
     let warm: Vec<_> = printed
         .iter()
         .filter(|(what, _)| !what.ends_with(", cold"))
@@ -409,7 +408,7 @@ fn bench_driver() {
     let printed = of("bench driver");
     let ran = run(&mut xtask(["bench", "driver", "--quick"]));
     let said = rows(&lines(ran.good()));
-    // The gist has a line for each row that has a target.
+    // The summary has a line for each row with a target.
     for line in printed
         .lines
         .iter()

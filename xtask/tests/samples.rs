@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The samples are safe Rust: a driver needs nothing that is not.
+//! The samples are safe Rust: a driver needs no unsafe code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -18,7 +18,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The roots of the samples that are in Rust.
+/// Returns the root files of the samples in Rust.
 fn roots() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples");
     let samples = fs::read_dir(dir)

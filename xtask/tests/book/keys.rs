@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The keys of a driver's trial, from the types that they are read into.
+//! The keys of a driver's trial, generated from the types that they are read into.
 
 use std::fmt::Write as _;
 
@@ -33,7 +33,7 @@ fn docs(attributes: &[Attribute]) -> Vec<String> {
     paragraphs.iter().map(|text| without_links(text)).collect()
 }
 
-/// Returns a text with what its links show in their place.
+/// Returns the text with each link replaced by its label.
 fn without_links(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -71,7 +71,7 @@ fn renamed(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// Returns a name in Rust as serde's `kebab-case` has it.
+/// Returns the form of a Rust name that serde's `kebab-case` gives.
 fn kebab(name: &str) -> String {
     let mut kebab = String::new();
     for c in name.chars() {
@@ -83,7 +83,7 @@ fn kebab(name: &str) -> String {
     kebab.replace('_', "-")
 }
 
-/// Returns the type of a key, for a person.
+/// Returns the name of a key's type for the reader.
 fn type_name(of: &Type) -> String {
     let Type::Path(path) = of else {
         panic!("a type that this test does not know")
@@ -120,7 +120,7 @@ fn row(field: &Field) -> String {
     format!("| `{}` | {} | {text} |\n", key(field), type_name(&field.ty))
 }
 
-/// Returns the item of this name in a file.
+/// Returns the item with this name in a file.
 fn item(file: &str, name: &str) -> Item {
     let items = syn::parse_file(&read(&repository().join(file)))
         .unwrap()
@@ -141,7 +141,7 @@ fn table(page: &mut String, title: &str, file: &str, name: &str) {
         panic!("{name} is not a struct")
     };
     write!(page, "\n## {title}\n\n{HEAD}").unwrap();
-    // The action has keys of its own.
+    // The action has its own keys.
     let fields = of.fields.iter().filter(|field| key(field) != "action");
     page.extend(fields.map(row));
 }
@@ -153,7 +153,7 @@ fn actions(page: &mut String) {
     page.push_str("\n## The actions\n");
     for variant in &of.variants {
         let name = variant.ident.to_string();
-        // It has no key: a step without an action.
+        // This variant has no key: it is a step without an action.
         if name == "Expect" {
             continue;
         }

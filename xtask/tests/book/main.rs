@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The book in `docs/`, and the other documents: each page is in the summary, each link, include
-//! and path leads somewhere, and what is generated is up to date.
+//! The book in `docs/` and the other documents. Each page is in the summary, each link, include and
+//! path leads somewhere, and generated pages are up to date.
 //!
-//! `BLESS=1 cargo test -p xtask --test book` writes the generated pages anew.
+//! `BLESS=1 cargo test -p xtask --test book` writes the generated pages again.
 
 mod generated;
 mod keys;
@@ -30,13 +30,13 @@ const DOCUMENTS: [&str; 5] = [
 /// A document as a reader sees it.
 struct Page {
     path: PathBuf,
-    /// Its text, with the included files in it.
+    /// Its text, with the included files inserted.
     text: String,
-    /// What is wrong with it so far.
+    /// The errors found so far.
     wrong: Vec<String>,
 }
 
-/// What a document consists of, as far as it is checked.
+/// The parts of a document that the test checks.
 #[derive(Default)]
 struct Parts {
     /// The targets of its links and pictures.
@@ -85,8 +85,8 @@ fn normal(path: &Path) -> PathBuf {
     normal
 }
 
-/// Returns the lines of a file between `ANCHOR: NAME` and `ANCHOR_END: NAME`, as mdBook does: lines
-/// with anchors are left out.
+/// Returns the lines of a file between `ANCHOR: NAME` and `ANCHOR_END: NAME`. Like mdBook, it
+/// leaves out the lines with anchors.
 fn anchored(text: &str, name: &str) -> Option<String> {
     let is = |line: &str, word: &str, name: &str| {
         let word_char = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
@@ -110,7 +110,7 @@ fn anchored(text: &str, name: &str) -> Option<String> {
     None
 }
 
-/// Returns what `{{#include …}}` with this argument puts into a page of this folder.
+/// Returns the text that `{{#include …}}` with this argument inserts into a page of this folder.
 fn included(dir: &Path, argument: &str) -> Result<String, String> {
     let (file, anchor) = argument.split_once(':').unwrap_or((argument, ""));
     let text = fs::read_to_string(dir.join(file)).map_err(|e| format!("{file}: {e}"))?;
@@ -202,7 +202,7 @@ fn top_level() -> BTreeSet<String> {
     names.filter(|name| name != "target").collect()
 }
 
-/// Says what is wrong with a link of a page, if anything is.
+/// Returns the error in a link of a page, if there is one.
 fn wrong_link(
     page: &Page,
     link: &str,
@@ -228,13 +228,13 @@ fn wrong_link(
     (!known).then(|| format!("{link}: there is no heading of that ID"))
 }
 
-/// Says whether a code span is the path of a file or folder of this repository.
+/// Returns whether a code span is the path of a file or folder of this repository.
 fn is_path(span: &str, top: &BTreeSet<String>) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     let Some((first, rest)) = span.split_once('/') else {
         return false;
     };
-    // A name in capitals, such as NAME, is filled in by the reader.
+    // The reader fills in a name in capitals, such as NAME.
     let filled_in = rest
         .split(['/', '.'])
         .any(|part| part.len() > 1 && part.chars().all(|c| c.is_ascii_uppercase() || c == '-'));
@@ -304,7 +304,7 @@ fn each_page_has_one_title() {
         };
         let levels = Parser::new(&page.text).filter_map(level);
         let titles = levels.filter(|level| *level == HeadingLevel::H1).count();
-        // Parts of the summary are titles too.
+        // The titles of the summary's parts are headings too.
         let of_summary = page.path.ends_with("SUMMARY.md");
         assert!(
             titles == 1 || of_summary,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The driver structure is static: read from the built module, at the offsets that the kernel's own
-//! BTF gives.
+//! The driver structure is static. The test reads it from the built module, at the offsets in the
+//! kernel's own BTF.
 //!
-//! What a driver writes is in `.data` when the module is loaded, pointing to tables in read-only
-//! memory and to functions; what it does not write is NULL; and no instruction of the module
-//! touches the structure. On each kernel of the catalogue that carries BTF (one that is built here
-//! does not).
+//! The members that a driver sets are in `.data` when the module is loaded. They point to functions
+//! and to tables in read-only memory. The other members are NULL. No instruction of the module
+//! accesses the structure. This is checked for each kernel of the catalogue that has BTF. Kernels
+//! that are built here have none.
 //!
-//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not in the
-//! cache yet.
+//! Needs all that `cargo xtask doctor` names, and Debian's archive for kernels that are not yet in
+//! the cache.
 
 mod members;
 mod module;
@@ -26,7 +26,7 @@ use linux_driver_kernels::{Catalogue, acquire};
 use members::Want::{self, Characters, Code, List, Number, Table, Text};
 use module::Module;
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn repository() -> &'static Path {
@@ -34,7 +34,7 @@ fn repository() -> &'static Path {
     dir.parent().unwrap_or(dir)
 }
 
-/// The module of a driver for a kernel.
+/// Builds a driver for a kernel and returns its module.
 fn built(driver: &str, kernel: &str) -> Module {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let ran = Command::new(env!("CARGO_BIN_EXE_xtask"))
@@ -51,7 +51,7 @@ fn built(driver: &str, kernel: &str) -> Module {
     let ko = PathBuf::from(String::from_utf8(ran.stdout).unwrap().trim_end());
     let register = match driver {
         "platform-module" => Some("linux_driver_platform_driver_register"),
-        // They register what stands in the module's state.
+        // These register structures in the module's state.
         "platform" | "virtual-bus" => None,
         _ => Some("__pci_register_driver"),
     };
@@ -61,7 +61,7 @@ fn built(driver: &str, kernel: &str) -> Module {
     )
 }
 
-/// The types that are looked at, as the kernel's own BTF has them.
+/// Returns the types that the tests look at, as the kernel's own BTF has them.
 fn layouts(kernel: &str) -> Abi {
     let catalogue = Catalogue::read(&repository().join("headers/kernels.toml")).unwrap();
     let kernel =
@@ -87,7 +87,7 @@ fn layouts(kernel: &str) -> Abi {
     abi
 }
 
-/// The stock kernels of the catalogue: those that carry BTF.
+/// Returns the stock kernels of the catalogue: those that have BTF.
 fn stock() -> Vec<String> {
     let catalogue = Catalogue::read(&repository().join("headers/kernels.toml")).unwrap();
     let names: Vec<String> = catalogue.stock().map(|spec| spec.name.clone()).collect();
@@ -108,7 +108,7 @@ fn id(vendor: u64, device: u64) -> Wants {
     ]
 }
 
-/// Functions under the names of these members, in a table of this type.
+/// Expects a table of this type with functions of these names in the members of the same names.
 fn callbacks(type_: &'static str, names: &[&'static str]) -> Want {
     Table(
         type_,
@@ -125,7 +125,7 @@ fn group(name: Option<&'static str>, attributes: Vec<Want>) -> Want {
     )
 }
 
-/// An attribute: its mode, and the functions under these names.
+/// Expects an attribute with this mode and functions with these names.
 fn attribute(
     type_: &'static str,
     name: &'static str,
@@ -139,7 +139,7 @@ fn attribute(
     Table(type_, attr.into_iter().chain(functions).collect())
 }
 
-/// What tests/drivers/callbacks writes: all that can be written on a kernel with these types.
+/// Returns the members that tests/drivers/callbacks sets: all that a kernel with these types has.
 fn all() -> Wants {
     let pm = [
         "prepare",
@@ -202,12 +202,12 @@ fn all() -> Wants {
     wants
 }
 
-/// What tests/drivers/ids writes: no more than a driver has to.
+/// Returns the members that tests/drivers/ids sets: only those that a driver must set.
 fn few() -> Wants {
     let mut first = id(0x1234, 0x0001);
     first[2].1 = Number(0x1af4);
     first[3].1 = Number(0x1100);
-    // Where in its infos the entry's is.
+    // The index of the entry's info.
     first.push(("driver_data", Number(1)));
     vec![
         ("name", Text("ids")),
@@ -217,16 +217,16 @@ fn few() -> Wants {
     ]
 }
 
-/// What tests/drivers/platform-module writes.
+/// Returns the members that tests/drivers/platform-module sets.
 fn platform(abi: &Abi) -> Wants {
     let pm = callbacks("dev_pm_ops", &["runtime_suspend"]);
     let first = vec![
         ("name", Characters("pcspkr")),
-        // Where in its infos the entry's is.
+        // The index of the entry's info.
         ("driver_data", Number(1)),
     ];
-    // `remove` returned an `int` while there was a `remove_new` beside it; then they were one
-    // place.
+    // `remove` returned an `int` while `remove_new` existed beside it. Later both were members of
+    // one union.
     let at = |name: &str| {
         let mut fields = abi.types["platform_driver"].fields.iter();
         fields
@@ -287,8 +287,8 @@ fn nothing_is_filled_in_at_run_time() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A driver that is registered at run time, and a bus: the structure is made in the module's state,
-/// whose tables stay where nobody writes.
+/// A driver that is registered at run time, and a bus. Their structures are made in the module's
+/// state. Their tables are in read-only memory.
 #[test]
 fn what_is_registered_at_run_time_has_its_tables_in_read_only_memory() {
     let mut wrong = Vec::new();
@@ -298,7 +298,7 @@ fn what_is_registered_at_run_time_has_its_tables_in_read_only_memory() {
                 "platform",
                 &[&["runtime_suspend"][..], &["runtime_resume"], &["show"]][..],
             ),
-            // Whether the bus is const in it differs between kernels.
+            // The bus parameter is const in some kernels only.
             ("virtual-bus", &[&["show"], &["store_const", "store_mut"]]),
         ] {
             let module = built(driver, &kernel);
@@ -333,7 +333,7 @@ fn a_structure_that_is_another_is_seen() {
             .filter(|(name, _)| *name != member)
             .collect::<Wants>()
     };
-    // One that is there and should not be; one that should be and is not.
+    // A member that is set and should not be, and members that should be set and are not.
     let found = members::check(&module, &abi, "pci_driver", &without("shutdown"));
     assert_eq!(members_named(found), ["pci_driver.shutdown"]);
     let mut wants = all();
@@ -347,7 +347,7 @@ fn a_structure_that_is_another_is_seen() {
             "pci_driver.driver.suppress_bind_attrs"
         ]
     );
-    // Another function in a table that the structure points to; another text.
+    // Another function in a table that the structure points to, and another text.
     let mut wants = without("driver.pm");
     wants.push((
         "driver.pm",
@@ -369,7 +369,7 @@ fn a_structure_that_is_another_is_seen() {
         members_named(members::check(&module, &abi, "pci_driver", &wants)),
         ["pci_driver.name"]
     );
-    // Another place than what is registered.
+    // Another address than the registered one.
     let mut moved = module;
     moved.driver.as_mut().unwrap().offset += 8;
     let found = members::check(&moved, &abi, "pci_driver", &all());
@@ -383,8 +383,8 @@ fn a_structure_that_is_another_is_seen() {
 #[test]
 fn a_store_to_the_structure_is_seen() {
     use module::takes_address;
-    // mov $X,%rdi; lea X(%rip),%rdi; movq $X,Y(%rip); mov $X,%edi. The address is at the end, or 4
-    // bytes before it.
+    // mov $X,%rdi; lea X(%rip),%rdi; movq $X,Y(%rip); mov $X,%edi. The address is at the end of the
+    // code.
     for (code, at) in [
         (&[0x48, 0xc7, 0xc7, 0, 0, 0, 0][..], 3),
         (&[0x48, 0x8d, 0x3d, 0, 0, 0, 0], 3),

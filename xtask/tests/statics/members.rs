@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a structure of the module's has to hold, member by member.
+//! The expected members of a structure in the module.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use linux_driver_abi::Abi;
 
 use crate::module::{Address, Module, Pointer};
 
-/// What a member has to hold. A member of which nothing is said has to be zero.
+/// The expected value of a member. A member without an expected value must be zero.
 #[derive(Debug, Clone)]
 pub(crate) enum Want {
     /// A number.
@@ -16,7 +16,7 @@ pub(crate) enum Want {
     Text(&'static str),
     /// This text itself, up to its NUL.
     Characters(&'static str),
-    /// A pointer to a function of which this is a part of the path.
+    /// A pointer to a function whose path contains this part.
     Code(&'static str),
     /// A pointer to such a structure, in read-only memory.
     Table(&'static str, Vec<(&'static str, Want)>),
@@ -24,8 +24,8 @@ pub(crate) enum Want {
     List(Vec<Want>),
 }
 
-/// What is wrong with the structure that the module registers, a struct `name`, each with the
-/// member's name before it.
+/// Returns the errors in the structure that the module registers, a `struct name`. Each error
+/// starts with the name of the member.
 pub(crate) fn check(
     module: &Module,
     abi: &Abi,
@@ -64,8 +64,8 @@ impl Check<'_> {
         self.wrong.push(format!("{place}: {what}"));
     }
 
-    /// The members of a type that have no members of their own, by where they are: those of a union
-    /// are at one place. With their paths and sizes.
+    /// Collects the members of a type that have no members of their own, with their paths and
+    /// sizes. They are keyed by offset, because the members of a union share one.
     fn members(
         &self,
         type_: &str,
@@ -80,7 +80,7 @@ impl Check<'_> {
                 start + field.offset_bits / 8,
             );
             match field.type_name.strip_prefix("struct ") {
-                // Its members follow.
+                // The members of an anonymous struct follow as fields.
                 Some("{…}") => {}
                 Some(inner) if self.abi.types.contains_key(inner) => {
                     self.members(inner, &format!("{name}."), at, into);
@@ -169,7 +169,7 @@ impl Check<'_> {
         }
     }
 
-    /// What is there, for a person.
+    /// Describes the value that was found.
     fn found(&self, at: Address, size: u64) -> String {
         let module = self.module;
         let in_section = |to| {
@@ -189,7 +189,8 @@ impl Check<'_> {
     }
 }
 
-/// Whether a name of the function has this part: rustc writes each part of a path after its length.
+/// Returns whether a name of the function contains this part. rustc writes the length of each part
+/// of a path before it.
 fn is_called(names: &[&str], part: &str) -> bool {
     names
         .iter()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A built module: its sections, what each relocation in them points to, and the structure that it
+//! A built module: its sections, the targets of its relocations, and the structure that it
 //! registers.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use object::elf;
 use object::read::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
 use object::{RelocationFlags, SectionFlags, SectionIndex, SymbolKind};
 
-/// Where something is.
+/// A position in the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Address {
     pub(crate) section: usize,
@@ -19,9 +19,9 @@ pub(crate) struct Address {
 #[derive(Debug, Clone)]
 pub(crate) struct Relocation {
     kind: elf::RelocationType,
-    /// The symbol, where it is none of the module's own.
+    /// The symbol, if it is not one of the module's own.
     kernel: Option<String>,
-    /// Where in the module it points to. Relative ones point there from the end of the field.
+    /// The target in the module. A relative relocation counts from the end of the field.
     to: Option<Address>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Section {
     pub(crate) bytes: Vec<u8>,
     size: u64,
     flags: elf::SectionFlags,
-    /// By their offsets.
+    /// The relocations by offset.
     relocations: BTreeMap<u64, Relocation>,
 }
 
@@ -44,7 +44,7 @@ impl Section {
         self.is(elf::SHF_ALLOC) && self.is(elf::SHF_EXECINSTR)
     }
 
-    /// Loaded, and neither code nor writable.
+    /// Returns whether the section is loaded and is neither code nor writable.
     fn is_read_only(&self) -> bool {
         self.is(elf::SHF_ALLOC) && !self.is(elf::SHF_WRITE) && !self.is(elf::SHF_EXECINSTR)
     }
@@ -61,22 +61,23 @@ struct Symbol {
 pub(crate) struct Module {
     sections: BTreeMap<usize, Section>,
     symbols: BTreeMap<Address, Vec<Symbol>>,
-    /// The static structure that it registers, if it was asked for.
+    /// The static structure that the module registers, if the caller asked for it.
     pub(crate) driver: Option<Address>,
 }
 
-/// What a pointer of the module's points to.
+/// The target of a pointer in the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pointer {
     Null,
     Code(Address),
     ReadOnly(Address),
-    /// Anything else: a number, the kernel's, something writable.
+    /// Anything else: a number, an address in the kernel, writable memory.
     Other,
 }
 
 impl Module {
-    /// A module that gives a static structure to the function `register`, the kernel's or a shim.
+    /// Reads a module. It passes a static structure to the function `register`, which is the
+    /// kernel's or a shim.
     pub(crate) fn read(bytes: &[u8], register: Option<&str>) -> Self {
         let file = object::File::parse(bytes).unwrap();
         let mut symbols: BTreeMap<Address, Vec<Symbol>> = BTreeMap::new();
@@ -103,7 +104,7 @@ impl Module {
             else {
                 panic!("ELF")
             };
-            // Debug information refers to everything.
+            // Debug information refers to everything, so its relocations are left out.
             let is_loaded = flags.0 & elf::SHF_ALLOC.0 != 0;
             let relocations = section.relocations().filter(|_| is_loaded);
             let relocations = relocations.map(|(at, relocation)| {
@@ -152,7 +153,7 @@ impl Module {
         &self.sections[&address.section]
     }
 
-    /// What the object at this address is, by its symbol: its name and size.
+    /// Returns the name and size of the object at this address, from its symbol.
     pub(crate) fn object(&self, address: Address) -> Option<(&str, u64)> {
         let symbols = self.symbols.get(&address)?;
         let object = symbols
@@ -161,21 +162,21 @@ impl Module {
         Some((&object.name, object.size))
     }
 
-    /// The names of the function that starts at this address.
+    /// Returns the names of the function that starts at this address.
     pub(crate) fn function(&self, address: Address) -> Vec<&str> {
         let symbols = self.symbols.get(&address).into_iter().flatten();
         let functions = symbols.filter(|symbol| symbol.is_code);
         functions.map(|symbol| symbol.name.as_str()).collect()
     }
 
-    /// The bytes from here on, if there are so many.
+    /// Returns `size` bytes from this address, if there are that many.
     pub(crate) fn bytes(&self, at: Address, size: u64) -> Option<&[u8]> {
         let start = usize::try_from(at.offset).ok()?;
         let end = start.checked_add(usize::try_from(size).ok()?)?;
         self.section(at).bytes.get(start..end)
     }
 
-    /// The relocations of these bytes.
+    /// Returns the relocations of these bytes.
     fn relocations(&self, at: Address, size: u64) -> impl Iterator<Item = (u64, &Relocation)> {
         let range = at.offset..at.offset + size;
         self.section(at)
@@ -184,14 +185,14 @@ impl Module {
             .map(|(at, relocation)| (*at, relocation))
     }
 
-    /// Whether these bytes are zero when the module is loaded, whatever it is loaded to.
+    /// Returns whether these bytes are zero in the loaded module, whatever address it is loaded at.
     pub(crate) fn is_zero(&self, at: Address, size: u64) -> bool {
         let bytes = self.bytes(at, size);
         bytes.is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
             && self.relocations(at, size).next().is_none()
     }
 
-    /// The number in these bytes.
+    /// Returns the number in these bytes.
     pub(crate) fn number(&self, at: Address, size: u64) -> Option<u64> {
         let bytes = self.bytes(at, size)?;
         let mut number = [0; 8];
@@ -202,7 +203,7 @@ impl Module {
             .then(|| u64::from_le_bytes(number))
     }
 
-    /// The pointer in the eight bytes here.
+    /// Returns the pointer in the eight bytes at this address.
     pub(crate) fn pointer(&self, at: Address) -> Pointer {
         if self.is_zero(at, 8) {
             return Pointer::Null;
@@ -223,7 +224,7 @@ impl Module {
         }
     }
 
-    /// The text here, up to its NUL.
+    /// Returns the text at this address, up to its NUL.
     pub(crate) fn text(&self, at: Address) -> Option<&str> {
         let bytes = self
             .section(at)
@@ -233,7 +234,8 @@ impl Module {
         std::str::from_utf8(&bytes[..end]).ok()
     }
 
-    /// What uses the driver's structure, of `size` bytes, otherwise than to take its address.
+    /// Returns each use of the driver's structure, of `size` bytes, that does more than take its
+    /// address.
     pub(crate) fn touched(&self, size: u64) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut taken = 0;
@@ -241,7 +243,8 @@ impl Module {
         let ends = driver.offset + size;
         for section in self.sections.values() {
             for (at, relocation) in &section.relocations {
-                // An instruction with a constant at its end has the field before that.
+                // If an instruction ends with a constant, the relocated field is before that
+                // constant.
                 let behind: &[u64] = if relocation.kind == elf::R_X86_64_PC32 {
                     &[0, 1, 2, 4]
                 } else {
@@ -273,8 +276,8 @@ impl Module {
         wrong
     }
 
-    /// Whether a structure in read-only memory has a pointer to a function of which this is a part
-    /// of the path.
+    /// Returns whether a structure in read-only memory points to a function whose path contains
+    /// this part.
     pub(crate) fn is_in_a_table(&self, name: &str) -> bool {
         let read_only = self
             .sections
@@ -288,9 +291,9 @@ impl Module {
         functions.any(|function| function.contains(&format!("{}{name}", name.len())))
     }
 
-    /// Writable sections that are neither `.data` and `.bss` nor the loader's own.
+    /// Returns the writable sections other than `.data`, `.bss` and those of the loader.
     pub(crate) fn writable(&self) -> Vec<String> {
-        // What the loader and the kernel's own macros make (`BUG()`, static keys and calls,
+        // Sections of the loader and of the kernel's own macros (`BUG()`, static keys and calls,
         // ftrace).
         const OTHERS: [&str; 7] = [
             ".data",
@@ -311,7 +314,8 @@ impl Module {
     }
 }
 
-/// What is in `%rdi` at the call of `register`: the last address that was put there before it.
+/// Returns the value of `%rdi` at the call of `register`: the last address that was put there
+/// before the call.
 fn registered(
     sections: &BTreeMap<usize, Section>,
     symbols: &BTreeMap<Address, Vec<Symbol>>,
@@ -351,8 +355,8 @@ fn registered(
     *driver
 }
 
-/// Whether the instruction whose field is relocated at `at` takes the address, and does not get at
-/// what is there.
+/// Returns whether the instruction whose field is relocated at `at` only takes the address, and
+/// does not access the memory there.
 pub(crate) fn takes_address(code: &[u8], at: usize) -> bool {
     let before = |bytes: usize| {
         at.checked_sub(bytes)
@@ -362,7 +366,7 @@ pub(crate) fn takes_address(code: &[u8], at: usize) -> bool {
         // mov $X,%r64; lea X(%rip),%r64
         ([0x48 | 0x49, 0xc7, 0xc0..=0xc7], _) => true,
         ([0x48 | 0x4c, 0x8d, modrm], _) if modrm & 0xc7 == 0x05 => true,
-        // movq $X,Y(%rip): four bytes of Y stand before.
+        // movq $X,Y(%rip): four bytes of Y come before it.
         (_, [0x48, 0xc7, 0x05, ..]) => true,
         // mov $X,%r32
         _ => matches!(before(1), [0xb8..=0xbf]),

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! An archive of a test's own, with one kernel in it, that is read by `file:`. It does not change
-//! when Debian's does.
+//! A test's own archive with one kernel in it, which is read through a `file:` URI. It does not
+//! change when Debian's archive does.
 //!
-//! The packages are Debian's, downloaded once and kept in the target folder; the index is signed
-//! with a key that is made for it. Needs gpg, and what it takes to fetch a kernel.
+//! The packages are Debian's. They are downloaded once and kept in the target folder. A new key
+//! signs the index. Needs gpg, and the tools that fetch a kernel.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,16 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{DEFAULT, run, xtask};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// The suites that the default kernel's packages are looked for in. The last one holds them.
+/// The suites that are searched for the default kernel's packages. The last one holds them.
 const SUITES: [&str; 2] = ["bookworm", "bookworm-security"];
 
-/// An archive, by its folder.
+/// An archive, given by its folder.
 pub(crate) struct Archive(PathBuf);
 
-/// The kernel that was fetched: the record of it in a cache.
+/// The record of a fetched kernel in a cache.
 #[derive(Deserialize)]
 struct Fetched {
     packages: Vec<Package>,
@@ -36,8 +36,8 @@ struct Package {
 }
 
 impl Archive {
-    /// The archive for this pin of the default kernel, made if it is not there. It holds the kernel
-    /// that Debian's archive had in the pinned one's stead when it was made.
+    /// Returns the archive for this pin of the default kernel, and makes it if needed. It holds the
+    /// kernel that Debian's archive had when it was made, which may be newer than the pinned one.
     pub(crate) fn of_default_kernel(dir: &Path, pinned: &str) -> Self {
         let place = dir.join(format!("archive-{pinned}"));
         if !place.is_dir() {
@@ -56,7 +56,7 @@ impl Archive {
         Self(place)
     }
 
-    /// What names it and its keys in an environment.
+    /// Returns the environment variables that name the archive and its keys.
     pub(crate) fn environment(&self) -> [(&'static str, String); 3] {
         let uri = format!("file:{}", self.0.display());
         [
@@ -69,13 +69,14 @@ impl Archive {
         ]
     }
 
-    /// The version of its kernel.
+    /// Returns the version of its kernel.
     pub(crate) fn version(&self) -> String {
         fs::read_to_string(self.0.join("version")).unwrap()
     }
 }
 
-/// Fetches the kernel into a cache of its own, whose apt then downloads the same packages, to keep.
+/// Fetches the kernel into a separate cache. Then that cache's apt downloads the same packages to
+/// keep them.
 fn download(dir: &Path) {
     let cache = dir.join("cache");
     run(xtask(["fetch", DEFAULT]).env("LINUX_DRIVER_CACHE", &cache)).good();
@@ -99,7 +100,7 @@ fn download(dir: &Path) {
     fs::write(dir.join("version"), &record.packages[0].version).unwrap();
 }
 
-/// Writes what a suite holds: the last one has all, the others are empty.
+/// Writes the index of a suite. The last suite has all packages, the others are empty.
 fn index(dir: &Path, suite: &str) {
     let folder = dir.join("dists").join(suite);
     let list = "main/binary-amd64/Packages";
@@ -141,9 +142,9 @@ fn hash(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Signs what the suites hold with a new key, whose public half is kept.
+/// Signs the suites with a new key and keeps its public half.
 fn sign(dir: &Path) {
-    // Its agent listens in this folder, and a socket's path is short.
+    // gpg's agent listens on a socket in this folder, and the path of a socket must be short.
     let home = tempfile::tempdir().unwrap();
     let gpg = |words: &[&str]| {
         let mut gpg = Command::new("gpg");

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Debian systems as they are after their installation, for tests of what a user meets there.
+//! Freshly installed Debian systems, for tests of a user's first steps.
 //!
-//! Each is made once by mmdebstrap and kept in the target folder. A test gets one of its own over
-//! it, in which what one command writes is there for the next, and which is gone with the value.
-//! Commands run in it under bubblewrap, as root or as an ordinary user, with the network or
-//! without.
+//! mmdebstrap makes each system once, in the target folder, where it is kept. A test gets its own
+//! layer above it. A command sees the files that earlier commands wrote in the layer. Dropping the
+//! value removes the layer. Commands run under bubblewrap, as root or as an ordinary user, with or
+//! without the network.
 //!
 //! Needs root (as in a container of CI), mmdebstrap and bubblewrap.
 
@@ -18,10 +18,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// What a command finds in its environment, besides what the test adds.
+/// The environment of a command, without the variables that the test adds.
 const ENVIRONMENT: [(&str, &str); 4] = [
     (
         "PATH",
@@ -32,23 +32,23 @@ const ENVIRONMENT: [(&str, &str); 4] = [
     ("DEBIAN_FRONTEND", "noninteractive"),
 ];
 
-/// The archive's URI, where it is not the one that mmdebstrap knows.
+/// The variable with the archive's URI, if mmdebstrap's default is not used.
 const MIRROR: &str = "LINUX_DRIVER_DEBIAN_MIRROR";
 
-/// A Debian system of a test's own.
+/// A test's own Debian system.
 pub(crate) struct FreshRoot {
-    /// The system as it was made, which stays as it is.
+    /// The system as it was made. Nothing changes it.
     base: PathBuf,
-    /// What was written since: the layer above, or a whole copy.
+    /// The files written since then: the layer above, or a whole copy.
     own: tempfile::TempDir,
     layered: bool,
 }
 
 impl FreshRoot {
-    /// A system of this suite ("bookworm", "trixie") with its essential packages, apt and
-    /// `packages`, without what those only recommend.
+    /// Returns a system of this suite ("bookworm", "trixie") with its essential packages, apt and
+    /// `packages`. Recommended packages are left out.
     pub(crate) fn debian(suite: &str, packages: &[&str]) -> Self {
-        // SAFETY: geteuid(2) has no precondition: it takes nothing and cannot fail.
+        // SAFETY: geteuid(2) takes no argument and cannot fail.
         let user = unsafe { libc::geteuid() };
         assert_eq!(
             user, 0,
@@ -68,7 +68,7 @@ impl FreshRoot {
             own,
             layered: true,
         };
-        // A layer cannot be kept on every file system, such as that of a container.
+        // Some file systems, such as that of a container, do not support a layer.
         if !this.sh("true").command().output().unwrap().status.success() {
             this.layered = false;
             let (from, to) = (this.base.join("."), this.own.path().join("root"));
@@ -83,12 +83,13 @@ impl FreshRoot {
         this
     }
 
-    /// A shell that runs this script in it and ends at the first command that fails.
+    /// Returns a shell that runs this script in the system and ends at the first command that
+    /// fails.
     pub(crate) fn sh(&self, script: &str) -> InRoot<'_> {
         self.program("sh", ["-euc", script])
     }
 
-    /// This program in it.
+    /// Returns this program, to be run in the system.
     pub(crate) fn program<const N: usize>(&self, program: &str, words: [&str; N]) -> InRoot<'_> {
         InRoot {
             root: self,
@@ -102,7 +103,7 @@ impl FreshRoot {
     }
 }
 
-/// The folder of such a system, made if it is not there.
+/// Returns the folder of such a system, and makes the system if needed.
 fn made(suite: &str, packages: &[&str]) -> PathBuf {
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fresh-roots");
     fs::create_dir_all(&kept).unwrap();
@@ -125,7 +126,7 @@ fn made(suite: &str, packages: &[&str]) -> PathBuf {
     dir
 }
 
-/// Runs it; it has to end well.
+/// Runs the command and checks that it succeeds.
 #[track_caller]
 fn done(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output();
@@ -148,12 +149,12 @@ pub(crate) struct InRoot<'r> {
 }
 
 impl InRoot<'_> {
-    /// It sees this folder of the host at `at` and can write there.
+    /// Makes this folder of the host visible and writable at `at`.
     pub(crate) fn bind(self, from: &Path, at: impl AsRef<Path>) -> Self {
         self.mount("--bind", from, at.as_ref())
     }
 
-    /// It sees this file or folder of the host at `at`, and cannot write there.
+    /// Makes this file or folder of the host visible at `at`, read-only.
     pub(crate) fn ro_bind(self, from: &Path, at: impl AsRef<Path>) -> Self {
         self.mount("--ro-bind", from, at.as_ref())
     }
@@ -163,33 +164,33 @@ impl InRoot<'_> {
         self
     }
 
-    /// It has this in its environment.
+    /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.environment
             .push((name.as_ref().into(), value.as_ref().into()));
         self
     }
 
-    /// It starts in this folder.
+    /// Sets the folder that it starts in.
     pub(crate) fn current_dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.options.extend(["--chdir".into(), dir.as_ref().into()]);
         self
     }
 
-    /// It has no network but a loopback device of its own.
+    /// Gives it no network but its own loopback device.
     pub(crate) fn offline(mut self) -> Self {
         self.options.push("--unshare-net".into());
         self
     }
 
-    /// It runs as the user and the group of this number, without any other group and any
-    /// capability.
+    /// Runs it as the user and the group with this number, without other groups and without
+    /// capabilities.
     pub(crate) fn user(mut self, id: u32) -> Self {
         self.user = Some(id);
         self
     }
 
-    /// The command, with everything below it: it ends with the thread that starts it.
+    /// Returns the command. It and all its children end with the thread that starts it.
     pub(crate) fn command(&self) -> Command {
         let own = self.root.own.path();
         let root = own.join("root");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Runs the command line as a user does, on drivers and caches made up for a test.
+//! Runs the command line as a user does, with drivers and caches made for a test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,26 +9,26 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
-/// Long for anything that a test waits for; whoever reaches it has failed.
+/// The time limit of each wait in a test. It is long, so a test that reaches it has failed.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
-/// The folder of this repository.
+/// Returns the folder of this repository.
 pub(crate) fn repository() -> &'static Path {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
     dir.parent().unwrap_or(dir)
 }
 
-/// The target folder that these tests were built in: what is built for a kernel there is shared
-/// with other runs.
+/// Returns the target folder that these tests were built in. Other runs share the files that are
+/// built for a kernel there.
 fn target() -> &'static Path {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     dir.parent().unwrap_or(dir)
 }
 
-/// The command line with these words.
+/// Returns the command line tool with these words.
 pub(crate) fn xtask<const N: usize>(words: [&str; N]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(words).current_dir(repository());
@@ -38,7 +38,7 @@ pub(crate) fn xtask<const N: usize>(words: [&str; N]) -> Command {
     command
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) status: ExitStatus,
@@ -46,7 +46,7 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
-/// Runs it to its end.
+/// Runs the command to its end.
 pub(crate) fn run(command: &mut Command) -> Ran {
     let output = command.output().unwrap();
     Ran {
@@ -57,8 +57,8 @@ pub(crate) fn run(command: &mut Command) -> Ran {
 }
 
 impl Ran {
-    /// It ended with this exit code and a whole error, in which all of `words` stand, and printed
-    /// nothing else.
+    /// Checks that the run ended with this exit code and a complete error with all of `words`, and
+    /// that it printed nothing else.
     #[track_caller]
     pub(crate) fn refused(&self, code: i32, words: &[&str]) {
         assert_eq!(self.status.code(), Some(code), "{self:#?}");
@@ -78,7 +78,7 @@ impl Ran {
         assert_eq!(self.stdout, "", "{}", self.stderr);
     }
 
-    /// It ended well; what it printed.
+    /// Checks that the run succeeded, and returns its output.
     #[track_caller]
     pub(crate) fn good(&self) -> &str {
         assert!(self.status.success(), "{self:#?}");
@@ -93,7 +93,7 @@ pub(crate) struct Kernel {
     pub(crate) image: PathBuf,
 }
 
-/// The kernel of this name, fetched if it is not in the cache.
+/// Returns the kernel with this name, and fetches it if it is not in the cache.
 pub(crate) fn kernel(name: &str) -> Kernel {
     run(&mut xtask(["fetch", name])).good();
     let ran = run(&mut xtask(["kernels", "--json"]));
@@ -111,8 +111,8 @@ pub(crate) fn kernel(name: &str) -> Kernel {
     }
 }
 
-/// The default kernel's build tree, with these files in the place of its own, and C code that comes
-/// before that of each file that Kbuild compiles. Its place is the same each time.
+/// Returns a copy of the default kernel's build tree in which these files replace its own. The C
+/// code is included before each file that Kbuild compiles. The path is the same each time.
 pub(crate) fn planted_tree(name: &str, files: &[(&str, String)], c: &str) -> PathBuf {
     let real = kernel(DEFAULT).build_tree;
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -126,7 +126,7 @@ pub(crate) fn planted_tree(name: &str, files: &[(&str, String)], c: &str) -> Pat
         "{variables}KCPPFLAGS := -include {}/planted.h\n",
         dir.display()
     );
-    // A link to it would make it the real one: make goes by the real path.
+    // make resolves links. Through a link to the Makefile it would find the real build tree.
     let makefile = fs::read_to_string(real.join("Makefile")).unwrap();
     let own = [(".kernelvariables", variables), ("Makefile", makefile)];
     for (file, text) in own.iter().chain(files) {
@@ -138,7 +138,7 @@ pub(crate) fn planted_tree(name: &str, files: &[(&str, String)], c: &str) -> Pat
     dir
 }
 
-/// Makes links in `to` to all that `from` has and `to` has not.
+/// Links everything in `from` that `to` does not have into `to`.
 fn link_the_rest(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).unwrap().flatten() {
         let (from, to) = (entry.path(), to.join(entry.file_name()));
@@ -150,7 +150,7 @@ fn link_the_rest(from: &Path, to: &Path) {
     }
 }
 
-/// The folder of the user's cache: a kernel's tree is in its `kernels/NAME-HASH`.
+/// Returns the folder of the user's cache. A kernel's tree is in its `kernels/NAME-HASH`.
 pub(crate) fn cache_of_user() -> PathBuf {
     let tree = kernel(DEFAULT).build_tree;
     let kernels = tree.ancestors().find(|dir| dir.ends_with("kernels"));
@@ -160,8 +160,8 @@ pub(crate) fn cache_of_user() -> PathBuf {
         .to_owned()
 }
 
-/// The sample driver's module for a kernel: built once for all tests, which puts all that it takes
-/// into the user's cache.
+/// Returns the sample driver's module for a kernel. It is built once for all tests. The build puts
+/// all that it needs into the user's cache.
 pub(crate) fn edu(kernel: &'static str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT.lock().unwrap();
@@ -174,17 +174,17 @@ pub(crate) fn edu(kernel: &'static str) -> PathBuf {
     built.entry(kernel).or_insert_with(build).clone()
 }
 
-/// The kernel that drivers are built for where a test does not say otherwise.
+/// The kernel that drivers are built for unless a test says otherwise.
 pub(crate) const DEFAULT: &str = "debian-6.12";
 
-/// A driver's crate outside of the repository, made up for a test.
+/// A driver's crate outside of the repository, made for a test.
 pub(crate) struct Crate {
     pub(crate) dir: PathBuf,
     name: &'static str,
 }
 
 impl Crate {
-    /// A crate in a workspace of its own, with this code. Its place is the same each time, so that
+    /// Makes a crate with this code in its own workspace. Its path is the same each time, so that
     /// the target folder does not grow with each run.
     pub(crate) fn new(name: &'static str, dependencies: &str, code: &str) -> Self {
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
@@ -192,8 +192,8 @@ impl Crate {
             .join(name);
         let _ = fs::remove_dir_all(&dir);
         let this = Self { dir, name };
-        // The profile of the repository's own drivers: what they depend on is then shared with
-        // them.
+        // The profile equals that of the repository's own drivers, so that compiled dependencies
+        // are shared with them.
         this.write(
             "Cargo.toml",
             &format!(
@@ -203,12 +203,12 @@ impl Crate {
             ),
         );
         this.write("src/lib.rs", code);
-        // The versions that the repository was tried with, so that nothing has to be looked up.
+        // The repository's own lock file, so that cargo does not have to look up versions.
         fs::copy(repository().join("Cargo.lock"), this.dir.join("Cargo.lock")).unwrap();
         this
     }
 
-    /// A driver: a crate that depends on linux-driver.
+    /// Makes a driver: a crate that depends on linux-driver.
     pub(crate) fn driver(name: &'static str, code: &str) -> Self {
         Self::new(name, &on_linux_driver(), code)
     }
@@ -220,12 +220,12 @@ impl Crate {
         fs::write(path, text).unwrap();
     }
 
-    /// Its manifest.
+    /// Returns the path of its manifest.
     pub(crate) fn manifest(&self) -> String {
         self.dir.join("Cargo.toml").to_str().unwrap().to_owned()
     }
 
-    /// The words that build it for the default kernel.
+    /// Returns the command that builds it for the default kernel.
     pub(crate) fn build(&self) -> Command {
         xtask([
             "build",
@@ -236,15 +236,15 @@ impl Crate {
         ])
     }
 
-    /// Where its module is when it was built for the default kernel.
+    /// Returns the path of its module built for the default kernel.
     pub(crate) fn ko(&self) -> PathBuf {
         let of_kernel = edu(DEFAULT).parent().unwrap().parent().unwrap().to_owned();
         let module = self.name.replace('-', "_");
         of_kernel.join(self.name).join(format!("{module}.ko"))
     }
 
-    /// Builds it. It has to fail as a driver's fault, and the module that stood there before has to
-    /// be gone.
+    /// Builds the crate. Checks that the build fails with an error of the driver, and that the
+    /// older module is removed.
     #[track_caller]
     pub(crate) fn fails_to_build(&self, words: &[&str]) -> Ran {
         let ko = self.older_ko();
@@ -254,7 +254,7 @@ impl Crate {
         ran
     }
 
-    /// A file where its module would be, as an older build leaves one.
+    /// Writes a file at the path of its module, as an older build leaves one, and returns the path.
     pub(crate) fn older_ko(&self) -> PathBuf {
         let ko = self.ko();
         fs::create_dir_all(ko.parent().unwrap()).unwrap();
@@ -263,12 +263,12 @@ impl Crate {
     }
 }
 
-/// The dependency of each driver.
+/// Returns the dependency that each driver has.
 pub(crate) fn on_linux_driver() -> String {
     format!("linux-driver = {{ path = {:?} }}\n", repository())
 }
 
-/// What was half written in a cache: the folders in which entries are made.
+/// Returns the half-written folders of a cache, in which entries are made.
 pub(crate) fn half_written(cache: &Path) -> Vec<PathBuf> {
     let inside = |dir: &Path| {
         fs::read_dir(dir)
@@ -289,7 +289,7 @@ pub(crate) fn half_written(cache: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A cache that has of the user's these kinds of entries and no others.
+/// Returns a cache with these kinds of entries of the user's cache and no others.
 pub(crate) fn cache_with(kinds: &[&str]) -> tempfile::TempDir {
     let user = cache_of_user();
     let dir = tempfile::tempdir().unwrap();
@@ -301,14 +301,14 @@ pub(crate) fn cache_with(kinds: &[&str]) -> tempfile::TempDir {
     dir
 }
 
-/// A run that is under way; ended when the value goes.
+/// A run in progress. Dropping the value ends it.
 pub(crate) struct UnderWay {
     child: Child,
     errors: PathBuf,
 }
 
 impl UnderWay {
-    /// Starts it. What it says goes into the file `errors`.
+    /// Starts the command, with its standard error in the file `errors`.
     pub(crate) fn start(command: &mut Command, errors: &Path) -> Self {
         let file = fs::File::create(errors).unwrap();
         let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
@@ -318,15 +318,15 @@ impl UnderWay {
         }
     }
 
-    /// What it has said so far.
+    /// Returns its messages so far.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.errors).unwrap()
     }
 
-    /// Waits until `seen` finds something; an error if the run ends before.
+    /// Waits until `seen` finds something. Panics if the run ends before that.
     #[track_caller]
     pub(crate) fn until<T>(&mut self, what: &str, mut seen: impl FnMut(&Self) -> Option<T>) -> T {
-        // A busy machine may take long to come to the point.
+        // A busy machine may need long to get there.
         let start = Instant::now();
         loop {
             if let Some(found) = seen(self) {
@@ -339,16 +339,16 @@ impl UnderWay {
         }
     }
 
-    /// Sends it, and no other process, a signal.
+    /// Sends a signal to this process only.
     pub(crate) fn signal(&self, signal: i32) {
         let pid = libc::pid_t::try_from(self.child.id()).unwrap();
-        // SAFETY: kill(2) takes two integers; the child has not been waited for, so that its number
-        // is still its own.
+        // SAFETY: kill(2) takes two integers. The process with this number must still be the child:
+        // it is, because the child has not been waited for.
         let sent = unsafe { libc::kill(pid, signal) };
         assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
     }
 
-    /// Its end, which has to come soon.
+    /// Waits for its end, which must come soon.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> ExitStatus {
         let start = Instant::now();
@@ -369,14 +369,14 @@ impl Drop for UnderWay {
     }
 }
 
-/// The processes on whose command line this path stands, each with that line.
+/// Returns the processes that have this path on their command line, each with that line.
 pub(crate) fn processes_with(path: &Path) -> Vec<(libc::pid_t, String)> {
     let path = path.to_str().unwrap();
     let entries = fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
-        // It is gone if it ended meanwhile; one that ended and was not waited for has no command
-        // line.
+        // The entry is gone if the process ended meanwhile. A process that ended and was not waited
+        // for has no command line.
         let words = fs::read(entry.path().join("cmdline")).ok()?;
         let line = String::from_utf8_lossy(&words).replace('\0', " ");
         line.contains(path).then_some((pid, line))
@@ -384,7 +384,7 @@ pub(crate) fn processes_with(path: &Path) -> Vec<(libc::pid_t, String)> {
     lines.collect()
 }
 
-/// Waits until there is no such process: one that was killed needs a moment to go.
+/// Waits until no such process is left. A killed process needs a moment to end.
 #[track_caller]
 pub(crate) fn nobody_left_with(path: &Path) {
     let start = Instant::now();
@@ -394,12 +394,12 @@ pub(crate) fn nobody_left_with(path: &Path) {
     }
 }
 
-/// Ends what a run left that was killed outright: processes on whose command line this folder of
-/// the test's stands.
+/// Kills the processes that a killed run left: those that have this folder of the test on their
+/// command line.
 pub(crate) fn end_processes_with(path: &Path) {
     while let left @ [_, ..] = processes_with(path).as_slice() {
         for (pid, _) in left {
-            // SAFETY: kill(2) takes two integers; nobody else knows the folder.
+            // SAFETY: kill(2) takes two integers. Only this test's processes know the folder.
             unsafe { libc::kill(*pid, libc::SIGKILL) };
         }
         thread::sleep(Duration::from_millis(20));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! CI's workflow as GitHub reads it: jobs, steps, their conditions and what is filled into them.
+//! CI's workflow as GitHub reads it: jobs, steps, their conditions and the expressions in them.
 //!
-//! What this does not know is an error, so that no step is taken for one that it is not.
+//! Anything unknown is an error, so that no step is misread.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A workflow's file.
+/// A workflow file.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Workflow {
     #[serde(default)]
@@ -42,7 +42,7 @@ struct Strategy {
     matrix: BTreeMap<String, Value>,
 }
 
-/// A step: of a script (`run`), or of an action (`uses`).
+/// A step: either a script (`run`) or an action (`uses`).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
@@ -66,8 +66,7 @@ impl Workflow {
 }
 
 impl Job {
-    /// The one value of the matrix with which the job is run, which has to be one of those that the
-    /// file lists.
+    /// Checks that the file lists this value of the matrix.
     pub(crate) fn accepts(&self, name: &str, value: &str) {
         let values = self
             .strategy
@@ -78,7 +77,7 @@ impl Job {
                 values.iter().any(|one| one == value),
                 "{value}: not in {values:?}"
             ),
-            // What another job finds out.
+            // Another job computes the values.
             Some(Value::String(expression)) => {
                 assert!(expression.contains("needs."), "what is `{expression}`?")
             }
@@ -88,7 +87,7 @@ impl Job {
 }
 
 impl Step {
-    /// What one of an action's settings says.
+    /// Returns the value of one of the action's settings.
     pub(crate) fn with(&self, name: &str, values: &Values) -> String {
         match self.with.get(name) {
             Some(Value::String(text)) => values.filled(text),
@@ -96,14 +95,14 @@ impl Step {
         }
     }
 
-    /// The environment of its own.
+    /// Returns the step's own environment.
     pub(crate) fn env(&self, values: &Values) -> Vec<(String, String)> {
         let filled = |(name, value): (&String, &String)| (name.clone(), values.filled(value));
         self.env.iter().map(filled).collect()
     }
 }
 
-/// What expressions name while a job runs: `matrix.kernel`, `steps.update.outputs.code`.
+/// The values of the expressions while a job runs: `matrix.kernel`, `steps.update.outputs.code`.
 #[derive(Debug, Default)]
 pub(crate) struct Values(BTreeMap<String, String>);
 
@@ -112,7 +111,7 @@ impl Values {
         self.0.insert(name.into(), value.into());
     }
 
-    /// The text with each `${{ … }}` replaced.
+    /// Returns the text with each `${{ … }}` replaced.
     pub(crate) fn filled(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
@@ -127,7 +126,7 @@ impl Values {
         filled + rest
     }
 
-    /// What a condition says. It has no parentheses and calls no function.
+    /// Returns whether a condition is true. It has no parentheses and calls no function.
     pub(crate) fn hold(&self, condition: &str) -> bool {
         condition
             .split("||")
@@ -135,7 +134,7 @@ impl Values {
     }
 
     fn compared(&self, comparison: &str) -> bool {
-        // GitHub compares without regard to case.
+        // GitHub ignores case when it compares.
         let same = |(a, b): (&str, &str)| {
             self.value(a.trim())
                 .eq_ignore_ascii_case(&self.value(b.trim()))
@@ -149,7 +148,7 @@ impl Values {
         }
     }
 
-    /// What an operand stands for: a text in quotes, or a name.
+    /// Returns the value of an operand: a text in quotes, or a name.
     fn value(&self, operand: &str) -> String {
         if let Some(text) = operand
             .strip_prefix('\'')
@@ -159,7 +158,7 @@ impl Values {
         }
         match self.0.get(operand) {
             Some(value) => value.clone(),
-            // A step that set no such output gives nothing, if there is such a step.
+            // An output that the step did not set is empty. The step must exist.
             None if self.is_output(operand) => String::new(),
             None => panic!("what is `{operand}`?"),
         }
