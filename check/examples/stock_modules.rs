@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The calibration of the checks: a kernel's own modules are good, so that what is found in one is
-//! a check's mistake, unless it is one of the known exceptions below.
+//! Calibrates the checks. A kernel's own modules are good, so a finding in one of them is an error
+//! of the check, unless it is one of the known exceptions below.
 //!
-//! It needs a kernel: `STOCK_TREE` is its build tree, `STOCK_MODULES` a folder of its modules
+//! It needs a kernel: `STOCK_TREE` is its build tree, and `STOCK_MODULES` a folder of its modules
 //! (`.ko`, not compressed).
 //!
 //!     STOCK_TREE=/lib/modules/RELEASE/build STOCK_MODULES=/lib/modules/RELEASE/kernel \
@@ -68,8 +68,8 @@ fn collect(dir: &Path, modules: &mut Vec<PathBuf>) {
     }
 }
 
-/// Modules that use the vector unit on purpose, between `kernel_fpu_begin` and `kernel_fpu_end`, or
-/// that are the x86 hypervisor and have a guest's state in hand.
+/// Modules that use the vector unit on purpose, between `kernel_fpu_begin` and `kernel_fpu_end`,
+/// and the modules of the x86 hypervisor, which handle a guest's vector state.
 const VECTOR: [&str; 9] = [
     "/arch/x86/crypto/",
     "/lib/crypto/",
@@ -82,7 +82,7 @@ const VECTOR: [&str; 9] = [
     "/nf_tables.ko",
 ];
 
-/// Why a finding in a module of the kernel's own is right, or harmless there.
+/// Returns why a finding in one of the kernel's own modules is right, or harmless there.
 fn exception(report: &Report, finding: &Finding) -> Option<&'static str> {
     let path = report.file.to_string_lossy();
     match finding.check {
@@ -94,16 +94,17 @@ fn exception(report: &Report, finding: &Finding) -> Option<&'static str> {
         {
             Some("vector code on purpose")
         }
-        // arch/x86/kvm/emulate.c lays its FASTOP functions out in steps of 16 bytes and computes
-        // their addresses.
+        // arch/x86/kvm/emulate.c aligns its FASTOP functions to 16 bytes and computes their
+        // addresses.
         "padding" if path.ends_with("/kvm.ko") => Some("the instruction emulator's assembly"),
-        // Its assembly, from another project, starts its functions without SYM_FUNC_START.
+        // The assembly comes from another project and starts its functions without SYM_FUNC_START.
         "padding" if path.contains("poly1305") => Some("assembly without padding"),
-        // Marked STACK_FRAME_NON_STANDARD: assembly there uses the frame pointer for data.
+        // The functions are marked STACK_FRAME_NON_STANDARD: their assembly uses the frame pointer
+        // for data.
         "orc" if path.ends_with("/vmwgfx.ko") => {
             Some("functions that objtool is told to leave out")
         }
-        // The limit is ours, and half of the kernel's (CONFIG_FRAME_WARN).
+        // The limit of this check is half of the kernel's (CONFIG_FRAME_WARN).
         "stack" => Some("a frame that the kernel allows"),
         _ => None,
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The check of a built module: what the kernel's loader would refuse, what it would warn about,
-//! and what would harm it once loaded, told before anything is loaded.
+//! The check of a built module. Before anything loads it, it finds what the kernel's loader would
+//! refuse, what the kernel would warn about, and what would do harm after the load.
 //!
-//! [`check`] looks at a `.ko` against the build tree of its kernel, [`undefined`] and
-//! [`rust_object`] at objects before they are linked into one. Each check is one file and one line
-//! of the table `CHECKS`; what it demands is what the kernel's configuration demands. A [`Report`]
-//! says of each check on how many things it ran: one that had nothing to look at says why, and
-//! never passes for a good one.
+//! [`check`] looks at a `.ko` and the build tree of its kernel. [`undefined`] and [`rust_object`]
+//! look at objects before they are linked into a module. Each check is one file and one entry of
+//! the table `CHECKS`. Its demands follow from the kernel's configuration. A [`Report`] gives for
+//! each check the number of things that it looked at. A check that had nothing to look at says why,
+//! and never counts as good.
 
 use std::path::Path;
 
@@ -58,19 +58,19 @@ pub struct Rules<'a> {
     pub config: &'a Config,
     /// The symbols that it exports.
     pub symvers: &'a Symvers,
-    /// Its release, as `uname -r` says it.
+    /// Its release, as `uname -r` prints it.
     pub release: &'a str,
 }
 
 /// The properties that this module must have, beyond those of every module.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
-    /// The buses for which it has a table of device IDs, by the word that their aliases begin with:
+    /// The buses for which it must have a table of device IDs, as the prefix of their aliases:
     /// "pci", "of", "acpi".
     pub id_tables: Vec<String>,
 }
 
-/// All that a check may look at.
+/// Everything that a check can look at.
 struct Subject<'a> {
     object: &'a Object<'a>,
     modinfo: &'a ModInfo,
@@ -78,14 +78,14 @@ struct Subject<'a> {
     expect: &'a Expectations,
 }
 
-/// A check: its name, what it looks at, and itself.
+/// A check: its name, the things that it looks at, and its function.
 struct Check {
     name: &'static str,
     of: &'static str,
     run: fn(&Subject<'_>, &mut Findings<'_>) -> Seen,
 }
 
-/// The checks, in the order in which the loader would come upon their findings.
+/// The checks, in the order in which the loader would meet their findings.
 const CHECKS: &[Check] = &[
     Check {
         name: "sections",

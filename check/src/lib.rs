@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The checks of a built module, before anything loads it.
 //!
-//! [`check`] holds a `.ko` against the rules of the kernel that it was built for. [`module_abi`]
-//! holds it against another kernel: whether it loads there as it is.
+//! [`check`] compares a `.ko` with the rules of the kernel that it was built for. [`module_abi`]
+//! compares it with another kernel, and tells if it loads there as it is.
 
-// `linux_driver_host::output` does not panic where nobody reads.
+// The functions of `linux_driver_host::output` do not panic when the reader has closed the pipe.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 mod checks;

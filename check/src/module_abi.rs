@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A module against a kernel, without booting it: whether it loads there as it is, has to be built
-//! again, or needs a change of its source, and why.
+//! The comparison of a module with a kernel, without booting it. It tells if the module loads there
+//! as it is, must be built again, or needs a change of its source, and why.
 //!
-//! [`check`] asks what the kernel's loader asks (`load_module` in `kernel/module/main.c`), of what
-//! is known of the kernel: a [`Target`]. What would need more than is known is a finding too, of
-//! the verdict
-//! [`Verdict::NoEvidence`]: only a check without a finding, or with such alone as keep the module working, says that
-//! it loads.
+//! [`check`] asks the questions of the kernel's loader (`load_module` in `kernel/module/main.c`)
+//! about a [`Target`]: the known facts about the kernel. A question that the facts do not answer is
+//! a finding with the verdict [`Verdict::NoEvidence`]. The module loads only if there is no
+//! finding, or if all findings have the verdict [`Verdict::Keeps`].
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -34,10 +33,10 @@ mod vermagic;
 
 pub use target::{Exports, Target, Types};
 
-/// How many names a line of a report shows; the finding has them all.
+/// How many names a line of a report shows. The finding contains all.
 const SHOWN: usize = 6;
 
-/// The subject of all questions.
+/// The module and the kernel that all questions are about.
 struct Question<'a> {
     /// The module's path.
     ko: &'a Path,
@@ -47,14 +46,14 @@ struct Question<'a> {
     facts: &'a Facts,
     /// The kernel that is to load it.
     kernel: &'a Target<'a>,
-    /// True if its version string names this very release.
+    /// `true` if its version string names this very release.
     same_release: bool,
-    /// Types and functions of the kernel that is to load it.
+    /// The types and functions of the kernel that is to load it.
     after: &'a Abi,
-    /// Types and functions of the kernel that it was built for, if they are known.
+    /// The types and functions of the kernel that it was built for, if they are known.
     before: Option<&'a Abi>,
-    /// The typedefs of both, in signatures that differ: first those of the kernel that it was built
-    /// for.
+    /// The typedefs in signatures that differ: those of the kernel that it was built for, then
+    /// those of the kernel that is to load it.
     typedefs: (Cow<'a, Abi>, Cow<'a, Abi>),
 }
 
@@ -95,7 +94,7 @@ impl Answer {
         });
     }
 
-    /// A finding about the module as a whole.
+    /// Adds a finding about the module as a whole.
     fn module(&mut self, name: &str, verdict: Verdict, change: Change, text: String, reason: &str) {
         self.add(Subject::Module, name, verdict, change, text, reason);
     }
@@ -112,7 +111,7 @@ impl Answer {
         );
     }
 
-    /// With these names as those that the module uses.
+    /// Records the names that the last finding's module uses.
     fn of(&mut self, used: &[&str]) {
         if let Some(finding) = self.findings.last_mut() {
             finding.used = used.iter().map(|&name| name.to_owned()).collect();
@@ -122,8 +121,10 @@ impl Answer {
 
 /// Checks the module `ko` against this kernel.
 ///
-/// An error is a file that is not a whole module, data of the kernel that cannot be read, or a
-/// kernel given as the one that the module was built for which it was not built for.
+/// # Errors
+///
+/// The file is not a complete module, data of the kernel cannot be read, or the module was built
+/// for another kernel than the given one.
 pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
     let data = facts::bytes(ko)?;
     let facts = facts::read(ko, &data)?;
@@ -186,7 +187,7 @@ pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
     Ok(finished(ko, kernel, answer))
 }
 
-/// Returns the typedefs that signatures name which are spelled otherwise before and after.
+/// Returns the typedefs that differing signatures name, before and after.
 fn typedefs<'a>(
     built_for: &Target<'a>,
     before: &Abi,
@@ -209,7 +210,7 @@ fn typedefs<'a>(
     ))
 }
 
-/// Adds what the module's file cannot tell: whether its source, compiled for another kernel, fits.
+/// Adds a finding that the module's file cannot tell whether its source fits another kernel.
 fn source(question: &Question<'_>, answer: &mut Answer) {
     let refused =
         |finding: &&Finding| matches!(finding.verdict, Verdict::Rebuild | Verdict::NotJudged);
@@ -251,7 +252,7 @@ pub struct Said {
     pub exports: BTreeMap<String, Arc<Symbol>>,
 }
 
-/// Returns what the module with these bytes says; errors call it `ko`.
+/// Returns the symbols of the module in `data`. Error messages name `ko`.
 pub fn said(ko: &Path, data: &[u8]) -> Result<Said> {
     Ok(Said {
         uses: facts::read(ko, data)?.undefined,
@@ -259,13 +260,13 @@ pub fn said(ko: &Path, data: &[u8]) -> Result<Said> {
     })
 }
 
-/// Returns what a module exports, for others that are to be loaded after it.
+/// Returns the symbols that a module exports, for modules that are loaded after it.
 pub fn exports(ko: &Path) -> Result<BTreeMap<String, Arc<Symbol>>> {
     let data = facts::bytes(ko)?;
     facts::exports(ko, &data)
 }
 
-/// Returns the release of the kernel that a module was built for, as its vermagic says.
+/// Returns the release of the kernel that a module was built for, from its vermagic.
 pub fn built_for(ko: &Path) -> Result<Option<String>> {
     let data = facts::bytes(ko)?;
     Ok(vermagic::release(&facts::read(ko, &data)?).map(str::to_owned))
@@ -287,7 +288,7 @@ fn finished(ko: &Path, kernel: &Target<'_>, answer: Answer) -> Comparison {
     }
 }
 
-/// Names as a line shows them.
+/// Joins names for a line of the report.
 fn listed(names: &[&str]) -> String {
     let mut text = names
         .iter()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The corpus of the fuzzer of modules, handed to the same function; then each file of it cut off
-//! and damaged.
+//! Passes the fuzzer's corpus of modules to the fuzzed function, then each file truncated and
+//! damaged.
 
 #[path = "../../abi/fuzz/src/ko.rs"]
 #[expect(unreachable_pub, reason = "the fuzz crate has the same file")]
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use linux_driver_check::module_abi;
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! A relocatable x86-64 object in memory: its sections, symbols and relocations, all bounds checked
-//! once.
+//! A relocatable x86-64 object in memory: its sections, symbols and relocations. All bounds are
+//! checked once, when it is read.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::kind;
 
 const LE: LittleEndian = LittleEndian;
 
-/// Returns the bytes of an object file, unpacked where a distribution compressed it (`.ko.xz`).
+/// Returns the bytes of an object file. Unpacks it if a distribution compressed it (`.ko.xz`).
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     linux_driver_abi::btf_file::read_module(path)
 }
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
 /// A relocation, as its section applies it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Relocation {
-    /// Where in the section the relocated field is.
+    /// The offset of the relocated field in the section.
     pub(super) offset: u64,
     /// `R_X86_64_…`.
     pub(super) kind: u32,
@@ -32,18 +32,18 @@ pub(super) struct Relocation {
     pub(super) addend: i64,
 }
 
-/// A section. Its relocations are only kept if it is loaded.
+/// A section. Its relocations are kept only if it is loaded.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     pub(super) name: Cow<'a, str>,
     pub(super) flags: u64,
     pub(super) size: u64,
     pub(super) align: u64,
-    /// Its contents; empty for one without (`.bss`).
+    /// Its contents; empty for a section without any (`.bss`).
     pub(super) data: &'a [u8],
-    /// In the order of their offsets.
+    /// Its relocations, in the order of their offsets.
     pub(super) relocations: Vec<Relocation>,
-    /// True if it has relocations without addends (SHT_REL), which x86-64 does not use.
+    /// `true` if it has relocations without addends (SHT_REL), which x86-64 does not use.
     pub(super) has_rel: bool,
 }
 
@@ -77,16 +77,16 @@ impl Section<'_> {
     }
 }
 
-/// Where a symbol is.
+/// The position of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum At {
-    /// Nowhere: another object or the kernel has it.
+    /// In another object, or in the kernel.
     Undefined,
-    /// In the section of this index.
+    /// In the section with this index.
     Section(usize),
-    /// To be allocated by a linker, which a module never sees (SHN_COMMON).
+    /// In memory that a linker allocates. A module never contains such a symbol (SHN_COMMON).
     Common,
-    /// An absolute value, or something else that is in no section.
+    /// In no section: an absolute value, or something else.
     Elsewhere,
 }
 
@@ -116,14 +116,14 @@ pub(super) struct Function {
 pub(super) struct Object<'a> {
     pub(super) sections: Vec<Section<'a>>,
     pub(super) symbols: Vec<Symbol<'a>>,
-    /// Of each section the functions in it, in the order of their addresses, one an address.
+    /// The functions of each section, in the order of their addresses, one for each address.
     functions: Vec<Vec<Function>>,
-    /// Of each section its other named symbols, in the order of their addresses.
+    /// The other named symbols of each section, in the order of their addresses.
     others: Vec<Vec<Function>>,
 }
 
 impl<'a> Object<'a> {
-    /// Reads the object in `data`; errors call it `path`.
+    /// Reads the object in `data`. Error messages name `path`.
     pub(super) fn parse(path: &Path, data: &'a [u8]) -> Result<Self> {
         kind::check(path, data)?;
         let broken = |e: object::read::Error| malformed(path, "a whole ELF object", e);
@@ -146,7 +146,7 @@ impl<'a> Object<'a> {
                 has_rel: false,
             });
         }
-        // Sections that share their bytes would make a small file cost as much as a large one.
+        // If sections shared bytes, a small file could cost as much as a large one.
         if held > data.len() as u64 {
             return Err(malformed(
                 path,
@@ -251,8 +251,8 @@ impl<'a> Object<'a> {
             let At::Section(section) = symbol.at else {
                 continue;
             };
-            // objtool puts `__pfx_` symbols, a compiler with CFI `__cfi_` ones, over the padding
-            // before a function.
+            // The padding before a function has a symbol of its own: `__pfx_` from objtool,
+            // `__cfi_` from a compiler with CFI.
             if symbol.is_section
                 || symbol.name.is_empty()
                 || symbol.name.starts_with("__pfx_")
@@ -272,8 +272,8 @@ impl<'a> Object<'a> {
             };
             list[section].push(entry);
         }
-        // Of two names for one address the author's own is taken, not the one that `module_init`
-        // gives it.
+        // If an address has two names, the author's name is kept. The other one comes from
+        // `module_init` or `module_exit`.
         let alias = |function: &Function| {
             matches!(
                 &*self.symbols[function.symbol].name,
@@ -297,7 +297,7 @@ impl<'a> Object<'a> {
             .filter(|(_, section)| section.is_executable())
     }
 
-    /// Returns the first loaded section of this name.
+    /// Returns the first loaded section with this name.
     pub(super) fn section(&self, name: &str) -> Option<&Section<'a>> {
         self.sections
             .iter()
@@ -309,12 +309,12 @@ impl<'a> Object<'a> {
         &self.functions[section]
     }
 
-    /// Returns the function that this offset is in or after.
+    /// Returns the function at this offset, or the last one before it.
     pub(super) fn function_at(&self, section: usize, offset: u64) -> Option<&Function> {
         last_at(&self.functions[section], offset)
     }
 
-    /// Returns the name of a symbol as a person writes it: Rust's names without their mangling.
+    /// Returns the name of a symbol in readable form, with Rust's names demangled.
     pub(super) fn name_of(&self, symbol: usize) -> String {
         match self.symbols.get(symbol) {
             Some(symbol) => match symbol.at {
@@ -327,7 +327,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Returns an offset in a section as a person finds it: "function+0x12 (.text)".
+    /// Returns a readable form of an offset in a section: "function+0x12 (.text)".
     pub(super) fn place(&self, section: usize, offset: u64) -> String {
         let name = &self.sections[section].name;
         let object =
@@ -340,7 +340,7 @@ impl<'a> Object<'a> {
                 } else {
                     String::new()
                 };
-                // A section of the function's own (`-ffunction-sections`) says its name again.
+                // A section for one function (`-ffunction-sections`) repeats the function's name.
                 let own = name
                     .strip_suffix(&*self.symbols[*symbol].name)
                     .and_then(|name| name.strip_suffix('.'));
@@ -350,8 +350,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Returns the section and the offset that symbol and addend name together, if they are in this
-    /// object.
+    /// Returns the section and offset that symbol and addend refer to, if they are in this object.
     pub(super) fn target(&self, relocation: &Relocation) -> Option<(usize, u64)> {
         let symbol = self.symbols.get(relocation.symbol)?;
         match symbol.at {
@@ -397,7 +396,7 @@ mod tests {
     use crate::checks::{loaded_size, modinfo};
     use std::fs;
 
-    /// Returns a module with something for each check to look at.
+    /// Returns a module that gives each check something to look at.
     fn module() -> Vec<u8> {
         let module = Module::good()
             .text("f", "call printk\nmovq $f, %rax")
@@ -415,7 +414,7 @@ mod tests {
     #[test]
     fn a_file_that_is_cut_off_is_an_error() {
         let bytes = module();
-        // The section headers come last: nothing of the file can be missing.
+        // The section headers come last, so no byte of the file can be missing.
         for length in (0..bytes.len()).step_by(7) {
             assert!(refused(&bytes[..length]).contains("m.ko"), "{length}");
         }

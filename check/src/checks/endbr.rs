@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `endbr64`: with CONFIG_X86_KERNEL_IBT a function that is called through a pointer has to begin
-//! with it, or the CPU raises a control-protection fault (`exc_control_protection`).
+//! `endbr64`: with CONFIG_X86_KERNEL_IBT, a function that is called through a pointer must start
+//! with it. Otherwise the CPU raises a control-protection fault (`exc_control_protection`).
 //!
-//! A function's address is taken if a relocation outside branches gives it. Sections in which the
-//! kernel keeps addresses for another purpose do not count; they are those of `validate_ibt` in
-//! `tools/objtool/check.c`.
+//! A function's address is taken if a relocation refers to it outside of a branch. Sections in
+//! which the kernel keeps addresses for other purposes do not count. The list of them is that of
+//! `validate_ibt` in `tools/objtool/check.c`.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use super::text::{self, Step};
 const OPTION: &str = "CONFIG_X86_KERNEL_IBT";
 const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
-/// Sections with addresses that nothing branches to.
+/// Sections with addresses that are never branch targets.
 const NO_TARGETS: [&str; 21] = [
     ".altinstructions",
     ".call_sites",
@@ -48,7 +48,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     if !subject.kernel.config.is_set(OPTION) {
         return Seen::not_configured(&[OPTION]);
     }
-    // The place where each address is taken first.
+    // The first use of each address.
     let mut taken: BTreeMap<(usize, u64), (usize, u64)> = BTreeMap::new();
     for (index, section) in object.sections.iter().enumerate() {
         if section.is_executable()
@@ -107,7 +107,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module takes no function's address")
 }
 
-/// Returns what an instruction's own end adds to a relocation that counts from where its field is.
+/// Returns the distance from the relocated field to the end of the instruction, for a relocation
+/// that is relative to the field.
 fn from_end(step: &Step<'_>, relocation: &Relocation) -> u64 {
     match elf::RelocationType(relocation.kind) {
         elf::R_X86_64_PC32 | elf::R_X86_64_PLT32 => step.end() - relocation.offset,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What a module's file says of itself and asks of a kernel, whatever the architecture that it is
-//! for.
+//! The facts that a module's file contains, and the symbols that it needs, for any architecture.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,54 +15,54 @@ use super::elf::Object;
 use super::modinfo::{self, ModInfo};
 use super::versions;
 
-/// The section that modpost's `struct module` is in.
+/// The section with the `struct module` that modpost writes.
 const THIS_MODULE: &str = ".gnu.linkonce.this_module";
 
-/// The section of checksums by which `same_magic` in `kernel/module/version.c` knows that a module
-/// has some.
+/// The section of checksums. `same_magic` in `kernel/module/version.c` uses it to tell if a module
+/// has checksums.
 const VERSIONS: &str = "__versions";
 
-/// More bytes than the name of a namespace has.
+/// The limit for the name of a namespace. Real names are shorter.
 const LONGEST: usize = 256;
 
 /// The facts in a module's file.
 #[derive(Debug)]
 pub(crate) struct Facts {
-    /// The architecture as `uname -m` says it, or "machine N".
+    /// The architecture as `uname -m` prints it, or "machine N".
     pub(crate) arch: String,
     /// Its `.modinfo`.
     pub(crate) modinfo: ModInfo,
-    /// The symbols that the loader has to find, in the order of their names.
+    /// The symbols that the loader must find, sorted by name.
     pub(crate) undefined: Vec<String>,
-    /// Those that may be missing, in the order of their names. What the kernel has of them has to
-    /// fit all the same.
+    /// The symbols that may be missing, sorted by name. Those that the kernel has must fit too.
     pub(crate) weak: Vec<String>,
-    /// The checksums of the symbols that it uses.
+    /// The checksums of the symbols that the module uses.
     pub(crate) versions: BTreeMap<String, u32>,
-    /// True if it has a section `__versions`.
+    /// `true` if it has a section `__versions`.
     pub(crate) has_versions: bool,
     /// Its own `struct module`.
     pub(crate) this_module: ThisModule,
 }
 
-/// The `struct module` in a module, as its file shows it.
+/// The `struct module` in a module's file.
 #[derive(Debug)]
 pub(crate) struct ThisModule {
     /// Its size.
     pub(crate) size: u64,
     /// Its alignment.
     pub(crate) align: u64,
-    /// By symbol, where the address of that symbol is to be written.
+    /// The offsets of its pointers, by the symbol that each points to.
     pub(crate) pointers: BTreeMap<String, u64>,
 }
 
 impl Facts {
-    /// Returns the first value of a tag in `.modinfo`: the one that the loader takes.
+    /// Returns the first value of a tag in `.modinfo`, which is the one that the loader uses.
     pub(crate) fn tag(&self, tag: &str) -> Option<&str> {
         modinfo::first(&self.modinfo, tag)
     }
 
-    /// Returns whether it is for the architecture whose machine code the checks know.
+    /// Returns whether the module is for x86-64, the architecture whose machine code the checks
+    /// know.
     pub(crate) fn is_x86_64(&self) -> bool {
         self.arch == "x86_64"
     }
@@ -74,11 +73,12 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
     super::elf::read(path)
 }
 
-/// Returns what the module exports: of each symbol its name, checksum, namespace, and whether it is
-/// for the GPL alone.
+/// Returns the exports of the module: for each symbol its name, checksum and namespace, and whether
+/// only GPL modules may use it.
 ///
-/// `EXPORT_SYMBOL` makes a symbol `__ksymtab_NAME` in a section whose name says for whom,
-/// `__kstrtabns_NAME` at the name of the namespace, and with CONFIG_MODVERSIONS `__crc_NAME`.
+/// `EXPORT_SYMBOL` defines a symbol `__ksymtab_NAME` in a section whose name gives the permitted
+/// users, and `__kstrtabns_NAME` at the name of the namespace. With CONFIG_MODVERSIONS it also
+/// defines `__crc_NAME`.
 pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<Symbol>>> {
     let facts = read(path, data)?;
     let broken = |e: object::read::Error| {
@@ -101,7 +101,7 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
             .map(|index| file.section_by_index(index))
             .transpose();
         let section = section.map_err(broken)?;
-        // The value at the symbol.
+        // Returns the bytes at the symbol.
         let bytes = |section: &Option<_>| -> Result<Vec<u8>> {
             let Some(section): &Option<object::read::elf::ElfSection64<'_, '_, LittleEndian>> =
                 section
@@ -153,12 +153,12 @@ pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<S
     Ok(exports.into_iter().map(whole).collect())
 }
 
-/// Reads the module whose bytes are `data`; errors call it `path`.
+/// Reads the module in `data`. Error messages name `path`.
 pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
     let machine = other_machine(data);
     if machine.is_none() {
-        // The stricter reader refuses a file that is not a module, and a module that is cut off or
-        // damaged.
+        // This stricter reader refuses a file that is not a module, and a truncated or damaged
+        // module.
         Object::parse(path, data)?;
     }
     let broken = |e: object::read::Error| {
@@ -208,7 +208,7 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
 
     let (mut undefined, mut weak) = (BTreeSet::new(), BTreeSet::new());
     for symbol in file.symbols() {
-        // The loader lets weak ones stay undefined, and this one of x86.
+        // The loader lets weak symbols stay undefined, and on x86 also this one.
         let name = symbol.name_bytes().map_err(broken)?;
         if symbol.is_undefined() && !name.is_empty() && name != b"_GLOBAL_OFFSET_TABLE_" {
             let names = if symbol.is_weak() {
@@ -232,7 +232,7 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
     })
 }
 
-/// Returns the machine, if it is a 64-bit little-endian object of another one than x86-64.
+/// Returns the machine of a 64-bit little-endian object that is not for x86-64.
 fn other_machine(data: &[u8]) -> Option<elf::Machine> {
     use object::read::elf::FileHeader;
     let header = FileHeader64::<LittleEndian>::parse(data).ok()?;

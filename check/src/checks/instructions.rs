@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Instructions: none that touches the state of the floating-point or vector unit.
+//! Instructions: none may use the state of the floating-point or vector unit.
 //!
-//! The kernel does not save that state on entry: whoever changes it outside `kernel_fpu_begin`
-//! changes a user program's (`Documentation/core-api/floating-point.rst`; the kernel's flags are
-//! `-mno-sse -mno-mmx -mno-80387`). Bytes in a code section that are not an instruction are found
-//! too: data there, or code that was damaged.
+//! The kernel does not save that state on entry. Code that changes it outside of `kernel_fpu_begin`
+//! changes the state of a user program (`Documentation/core-api/floating-point.rst`; the kernel's
+//! flags are `-mno-sse -mno-mmx -mno-80387`). The check also finds bytes in a code section that are
+//! not an instruction: data, or damaged code.
 
 use std::collections::BTreeSet;
 
@@ -59,10 +59,11 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module has no code")
 }
 
-/// Returns whether it uses a register or the control state of the x87, MMX, SSE, AVX or AMX units.
+/// Returns whether the instruction uses a register or the control state of the x87, MMX, SSE, AVX
+/// or AMX units.
 ///
-/// The CPU features alone would not do: SSE brought `prefetch`, SSE2 `mfence` and SSE4.2 `crc32`,
-/// which use none.
+/// The CPU feature of an instruction does not tell: SSE added `prefetch`, SSE2 `mfence` and SSE4.2
+/// `crc32`, which use no such register.
 fn uses_vector_state(instruction: &Instruction) -> bool {
     let registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
     registers.into_iter().any(is_vector_register)
@@ -75,7 +76,7 @@ fn uses_vector_state(instruction: &Instruction) -> bool {
         })
 }
 
-/// Instructions that use the units' state without naming a register of theirs.
+/// Instructions that use the state of these units without naming one of their registers.
 const STATE: [Mnemonic; 28] = [
     Mnemonic::Emms,
     Mnemonic::Femms,

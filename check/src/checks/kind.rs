@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What kind of file it is: only a relocatable object for x86-64 is looked at further.
+//! The kind of a file: only a relocatable object for x86-64 is checked further.
 
 use std::path::Path;
 
 use linux_driver_host::{Error, Result};
 use object::elf;
 
-/// The place in `e_ident` of the class (32 or 64 bits) and of the byte order.
+/// The index in `e_ident` of the class (32 or 64 bits); that of the byte order follows.
 const CLASS: usize = 4;
 const ORDER: usize = 5;
 
-/// Refuses whatever is not a relocatable object for x86-64, by what it is.
+/// Checks that the file is a relocatable object for x86-64. The error says what it is instead.
 pub(super) fn check(path: &Path, data: &[u8]) -> Result<()> {
     let expected =
         "an ELF object for x86-64, little-endian and relocatable (ET_REL), as a module is";

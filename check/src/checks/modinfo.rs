@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `.modinfo`: what a module says of itself, as `tag=value` strings that each end in a zero byte.
+//! `.modinfo`: the module's description of itself, as `tag=value` strings that each end with a zero
+//! byte.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,10 +11,10 @@ use super::Subject;
 use super::elf::{self, Object};
 use super::report::{Findings, Seen};
 
-/// The values of each tag, in their order.
+/// The values of each tag, in the order of the file.
 pub type ModInfo = BTreeMap<String, Vec<String>>;
 
-/// The tags that every module should have, and who writes each.
+/// The tags that every module should have, and the tool that writes each.
 const WANTED: [(&str, &str); 5] = [
     (
         "license",
@@ -34,10 +35,10 @@ const WANTED: [(&str, &str); 5] = [
     ),
 ];
 
-/// Tags of which an empty value says something: a module that needs no other one.
+/// Tags for which an empty value has a meaning: the module needs no other module.
 const MAY_BE_EMPTY: [&str; 1] = ["depends"];
 
-/// Reads what the module `ko` says of itself: license, aliases, parameters, and so on.
+/// Reads the `.modinfo` of the module `ko`: license, aliases, parameters, and so on.
 pub fn modinfo(ko: &Path) -> Result<ModInfo> {
     let data = elf::read(ko)?;
     Ok(of(&Object::parse(ko, &data)?))
@@ -49,7 +50,7 @@ pub(super) fn of(object: &Object<'_>) -> ModInfo {
     parse(section.map(|section| section.data).unwrap_or_default())
 }
 
-/// Returns the tags in the contents of a `.modinfo`.
+/// Returns the tags in the contents of a `.modinfo` section.
 pub(super) fn parse(data: &[u8]) -> ModInfo {
     let mut info = ModInfo::new();
     for entry in data
@@ -66,7 +67,7 @@ pub(super) fn parse(data: &[u8]) -> ModInfo {
     info
 }
 
-/// Returns the first value of a tag: the one that the loader takes (`get_modinfo`).
+/// Returns the first value of a tag, which is the one that the loader uses (`get_modinfo`).
 pub(super) fn first<'m>(info: &'m ModInfo, tag: &str) -> Option<&'m str> {
     info.get(tag)?.first().map(String::as_str)
 }
@@ -107,8 +108,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     )
 }
 
-/// Aliases begin with their bus and a colon; ACPI's with `acpi*:`, since its devices have several
-/// names.
+/// Returns whether an alias is for this bus. Aliases start with the bus and a colon. Those of ACPI
+/// start with `acpi*:`, because its devices have several names.
 fn is_for_bus(alias: &str, bus: &str) -> bool {
     alias
         .strip_prefix(bus)

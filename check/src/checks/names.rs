@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What an unresolved name means: the kernel says only "Unknown symbol", and the cause is seldom
-//! the symbol.
+//! The causes of unresolved names. The kernel only prints "Unknown symbol", and the symbol itself
+//! is seldom the cause.
 
 use super::elf::demangled;
 use linux_driver_kernels::Config;
 
-/// Why a name is not resolved, and what to do about it.
+/// The reason why a name is not resolved, and the remedy.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cause {
     pub(super) why: &'static str,
@@ -17,8 +17,8 @@ pub(super) fn quoted(name: &str) -> String {
     format!("`{name}`")
 }
 
-/// Returns the cause for which this name, that a kernel of this configuration does not export, is
-/// in a module.
+/// Returns the reason why a module contains this name, which a kernel with this configuration does
+/// not export.
 pub(super) fn cause(name: &str, config: &Config) -> Cause {
     let (why, remedy) = if name.starts_with("linux_driver_") {
         (
@@ -113,17 +113,17 @@ fn is_allocator(name: &str) -> bool {
     .any(|part| name.contains(part))
 }
 
-/// The floating-point modes that compilers know, as their helpers spell them.
+/// Floating-point modes of compilers, as the names of their helpers spell them.
 const FLOATS: [&str; 7] = ["hf", "bf", "sf", "df", "xf", "tf", "kf"];
-/// The complex ones.
+/// The complex modes.
 const COMPLEX: [&str; 6] = ["hc", "sc", "dc", "xc", "tc", "kc"];
-/// The integers that they convert from and to.
+/// The integer modes that they convert from and to.
 const INTEGERS: [&str; 3] = ["si", "di", "ti"];
 
-/// Returns whether it is a routine of compiler-rt, libgcc or the C mathematics library that a
+/// Returns whether this is a routine of compiler-rt, libgcc or the C mathematics library that a
 /// compiler calls for floating point.
 ///
-/// The names are built from an operation, one or two modes and the number of operands: `__adddf3`,
+/// The names consist of an operation, one or two modes and the number of operands: `__adddf3`,
 /// `__fixunssfdi`.
 pub(super) fn is_float_helper(name: &str) -> bool {
     let Some(rest) = name.strip_prefix("__") else {
@@ -167,7 +167,7 @@ pub(super) fn is_float_helper(name: &str) -> bool {
 }
 
 /// The functions of the C mathematics library that LLVM's floating-point intrinsics and `core::f64`
-/// become.
+/// call.
 const LIBM: [&str; 46] = [
     "acos",
     "asin",
@@ -218,8 +218,8 @@ const LIBM: [&str; 46] = [
 ];
 
 fn is_libm(name: &str) -> bool {
-    // `f` and `l` are C's suffixes of float and long double, `f16` and `f128` those of the newer
-    // types.
+    // `f` and `l` are C's suffixes for float and long double. `f16` and `f128` are those of the
+    // newer types.
     ["", "f", "l", "f16", "f128"]
         .iter()
         .filter_map(|suffix| name.strip_suffix(suffix))
@@ -232,7 +232,7 @@ fn is_libm(name: &str) -> bool {
             })
 }
 
-/// Returns whether it is a routine that compilers call for 128-bit integers: `__udivti3`,
+/// Returns whether this is a routine that compilers call for 128-bit integers: `__udivti3`,
 /// `__muloti4`, `__rust_u128_mulo`.
 fn is_wide_helper(name: &str) -> bool {
     if name.starts_with("__rust_u128_") || name.starts_with("__rust_i128_") {

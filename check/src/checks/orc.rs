@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! ORC: with CONFIG_UNWINDER_ORC objtool writes how to unwind from each instruction. Without it a
-//! stack trace ends at the module, and a live patch can't tell whether a task is in it.
+//! ORC: with CONFIG_UNWINDER_ORC, objtool records for each instruction how to unwind from it.
+//! Without these records a stack trace ends at the module, and a live patch cannot tell whether a
+//! task executes the module's code.
 //!
-//! `.orc_unwind_ip` holds the distance to the first instruction of each range, `.orc_unwind` its
-//! `struct orc_entry` (`arch/x86/include/asm/orc_types.h`). The last range of each object that
-//! objtool saw is an undefined one, so that the code of an object that it did not see falls into
-//! that.
+//! `.orc_unwind_ip` holds the distance to the first instruction of each range, `.orc_unwind` the
+//! `struct orc_entry` of each (`arch/x86/include/asm/orc_types.h`). The last range of each object
+//! that objtool saw is undefined. The code of an object that objtool did not see is therefore in
+//! such a range.
 
 use std::collections::BTreeMap;
 
@@ -76,8 +77,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(functions.len(), "the module has no functions")
 }
 
-/// Returns the start of each range, and whether it says how to unwind. Where two begin at one place
-/// the defined one counts, as in the kernel's `orc_sort_cmp`.
+/// Returns the start of each range, and whether the range says how to unwind. If two ranges start
+/// at the same address, the defined one counts, as in the kernel's `orc_sort_cmp`.
 fn ranges(
     object: &Object<'_>,
     ips: &Section<'_>,
@@ -97,9 +98,9 @@ fn ranges(
     ranges
 }
 
-/// Returns whether an entry says where the stack pointer was: its `sp_reg`, the low four bits of
-/// the fifth byte, is not ORC_REG_UNDEFINED. That holds for the layouts before and after 6.4, which
-/// differ in the bits behind it.
+/// Returns whether an entry says where the stack pointer was: its `sp_reg` is not
+/// ORC_REG_UNDEFINED. `sp_reg` is the low four bits of the fifth byte. That is true before and
+/// after 6.4, although the bits after it differ.
 fn is_defined(entry: &[u8]) -> bool {
     entry.get(4).is_some_and(|byte| byte & 0xf != 0)
 }

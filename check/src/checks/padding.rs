@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Padding: with CONFIG_CALL_PADDING there are CONFIG_FUNCTION_PADDING_BYTES of nops before each
-//! function, where the kernel writes call-depth accounting (`arch/x86/kernel/callthunks.c`) or a
-//! hash for FineIBT. Without them it would write over the end of the function before.
+//! Padding: with CONFIG_CALL_PADDING, CONFIG_FUNCTION_PADDING_BYTES of nops precede each function.
+//! The kernel writes call-depth accounting (`arch/x86/kernel/callthunks.c`) or a hash for FineIBT
+//! there. Without the nops it would overwrite the end of the previous function.
 
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
@@ -11,9 +11,10 @@ use super::text;
 
 const OPTION: &str = "CONFIG_CALL_PADDING";
 const BYTES: &str = "CONFIG_FUNCTION_PADDING_BYTES";
-/// `mov $hash, %eax`: what CONFIG_CFI (CONFIG_CFI_CLANG up to 6.17) puts last.
+/// `mov $hash, %eax`: the last instruction of the padding with CONFIG_CFI (CONFIG_CFI_CLANG up to
+/// 6.17).
 const HASH: usize = 5;
-/// The longest instruction.
+/// The length of the longest instruction.
 const LONGEST: usize = 15;
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
@@ -32,8 +33,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .filter(|(_, section)| section.name != text::TRAMPOLINES)
     {
         for function in object.functions(index) {
-            // The rarely run part of a function, which a compiler moves away, is jumped to and not
-            // called.
+            // A compiler moves the rarely executed part of a function to `NAME.cold`. Code jumps to
+            // it and does not call it.
             let name = &object.symbols[function.symbol].name;
             if name.contains(".cold") {
                 continue;
@@ -71,8 +72,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module has no functions")
 }
 
-/// Returns whether the last `wanted` bytes are nops. The first of these may begin before them, in
-/// the fill that aligns.
+/// Returns whether the last `wanted` bytes are nops. The first nop may start before them, in the
+/// bytes that align the function.
 fn end_in_nops(bytes: &[u8], wanted: usize) -> bool {
     let Some(last) = bytes.len().checked_sub(wanted) else {
         return false;
@@ -80,7 +81,7 @@ fn end_in_nops(bytes: &[u8], wanted: usize) -> bool {
     (last.saturating_sub(LONGEST - 1)..=last).any(|from| is_nops(&bytes[from..]))
 }
 
-/// Returns whether the bytes are whole nops, of one byte or more.
+/// Returns whether the bytes are complete nops, each of one or more bytes.
 fn is_nops(bytes: &[u8]) -> bool {
     let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
     decoder

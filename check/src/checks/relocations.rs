@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Relocations: only those that the loader applies.
+//! Relocations: a module may contain only those that the loader applies.
 //!
-//! `apply_relocate_add` in `arch/x86/kernel/module.c` knows seven types and ends the load at any
-//! other, with "Unknown rela relocation".
+//! `apply_relocate_add` in `arch/x86/kernel/module.c` knows seven types. Any other type ends the
+//! load with "Unknown rela relocation".
 
 use object::elf;
 
@@ -58,7 +58,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(seen, "the module has no relocations")
 }
 
-/// The types that compilers emit for other programs, by name.
+/// Types that compilers emit for other programs, with their names.
 const OTHERS: [(elf::RelocationType, &str); 16] = [
     (elf::R_X86_64_GOTPCREL, "R_X86_64_GOTPCREL"),
     (elf::R_X86_64_GOTPCRELX, "R_X86_64_GOTPCRELX"),

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the checks found, and what they looked at.
+//! The findings of the checks, and the number of things that each check looked at.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// How many more places are shown of what is wrong in the same way. The list itself holds all.
+/// How many more places are printed for the same error. The list of findings contains all.
 const SHOWN: usize = 4;
 
-/// One thing in a module that the kernel would refuse, warn about or be harmed by.
+/// One error in a module, which the kernel would refuse, warn about or be harmed by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The check that found it.
     pub check: &'static str,
-    /// Where: a symbol or function with an offset, or a section.
+    /// The position: a symbol or function with an offset, or a section.
     pub place: String,
-    /// The value that the kernel wants there.
+    /// The value that the kernel expects there.
     pub expected: String,
     /// The value that was found.
     pub found: String,
@@ -40,16 +40,16 @@ impl Display for Finding {
     }
 }
 
-/// A check that was asked for, and on how many things it ran.
+/// A check that ran, and the number of things that it looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Ran {
     /// The name of the check.
     pub check: &'static str,
-    /// The name of the things that it looks at: "relocations".
+    /// The word for the things that it looks at: "relocations".
     pub of: &'static str,
-    /// How many of them it looked at.
+    /// The number of things that it looked at.
     pub looked_at: usize,
-    /// Why it looked at nothing, when it did: a check that saw nothing has shown nothing.
+    /// The reason why it looked at nothing, if so. Such a check proves nothing.
     pub idle: Option<String>,
 }
 
@@ -65,8 +65,8 @@ pub struct Report {
 }
 
 impl Report {
-    /// Returns whether no check found anything. [`Report::idle`] names those that had nothing to
-    /// look at.
+    /// Returns whether no check found an error. [`Report::idle`] names the checks that had nothing
+    /// to look at.
     pub fn passed(&self) -> bool {
         self.findings.is_empty()
     }
@@ -94,8 +94,8 @@ impl Display for Report {
             };
             writeln!(f, "  {:<13} {verdict}", ran.check)?;
         }
-        // A fault of one function is mostly a fault of all: those with one remedy are printed under
-        // it together.
+        // An error in one function is mostly an error in all. Findings with the same remedy are
+        // printed together.
         for alike in self
             .findings
             .chunk_by(|a, b| a.check == b.check && a.expected == b.expected && a.remedy == b.remedy)
@@ -112,16 +112,16 @@ impl Display for Report {
     }
 }
 
-/// How far a check came.
+/// The number of things that a check looked at, or the reason why there were none.
 pub(super) enum Seen {
-    /// It looked at so many things.
+    /// The check looked at this number of things.
     Things(usize),
-    /// This kernel or module has nothing for it to look at, for this reason.
+    /// For this reason, this kernel or module has nothing to look at.
     Idle(String),
 }
 
 impl Seen {
-    /// So many things, or the reason why there are none.
+    /// Returns the number of things, or the reason if there are none.
     pub(super) fn some(count: usize, why_none: &str) -> Self {
         if count > 0 {
             Self::Things(count)
@@ -130,7 +130,7 @@ impl Seen {
         }
     }
 
-    /// Nothing, because none of these options is set.
+    /// Returns the reason that none of these options is set.
     pub(super) fn not_configured(options: &[&str]) -> Self {
         Self::Idle(format!(
             "the kernel is configured without {}",
@@ -139,7 +139,7 @@ impl Seen {
     }
 }
 
-/// Where one check puts its findings.
+/// The list that one check adds its findings to.
 pub(super) struct Findings<'a> {
     check: &'static str,
     list: &'a mut Vec<Finding>,

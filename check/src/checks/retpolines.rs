@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Retpolines: with CONFIG_MITIGATION_RETPOLINE (CONFIG_RETPOLINE up to 6.8) an indirect call or
-//! jump goes through `__x86_indirect_thunk_REG`, which `apply_retpolines` patches for this CPU.
+//! Retpolines: with CONFIG_MITIGATION_RETPOLINE (CONFIG_RETPOLINE up to 6.8), an indirect call or
+//! jump goes through `__x86_indirect_thunk_REG`. `apply_retpolines` patches it for the CPU.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,8 +16,8 @@ const OPTIONS: [&str; 2] = ["CONFIG_MITIGATION_RETPOLINE", "CONFIG_RETPOLINE"];
 const THUNKS: &str = "__x86_indirect_thunk_";
 const LIST: &str = ".retpoline_sites";
 
-/// The table of paravirtual operations: calls through it are direct once `apply_paravirt` or
-/// `apply_alternatives` has run.
+/// The table of paravirtual operations. Calls through it become direct when `apply_paravirt` or
+/// `apply_alternatives` runs.
 const PARAVIRT: &str = "pv_ops";
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
@@ -35,7 +35,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         })
     };
     let mut places = BTreeSet::new();
-    // The first bare one of each function, its text, and how many it has.
+    // The first unprotected call or jump of each function: its text, and how many the function has.
     let mut bare = BTreeMap::new();
     text::walk_decodable(object, |step| {
         let indirect = matches!(
@@ -79,7 +79,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             findings,
         );
     }
-    // `check_modinfo_retpoline` marks the kernel as vulnerable without this.
+    // Without this tag, `check_modinfo_retpoline` reports that the kernel is vulnerable.
     if modinfo::first(subject.modinfo, "retpoline") != Some("Y") {
         findings.add(
             ".modinfo",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Returns: with return thunks (CONFIG_MITIGATION_RETHUNK, CONFIG_RETHUNK up to 6.8) each is a
-//! `jmp __x86_return_thunk` that `apply_returns` patches for this CPU; a plain `ret` stays open to
-//! the attacks that the thunk is there for.
+//! Returns: with return thunks (CONFIG_MITIGATION_RETHUNK, CONFIG_RETHUNK up to 6.8), each return
+//! is a `jmp __x86_return_thunk`, which `apply_returns` patches for the CPU. A plain `ret` remains
+//! open to the attacks that the thunk prevents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         return Seen::not_configured(&OPTIONS);
     }
     let mut places = BTreeSet::new();
-    // The first plain return of each function, and how many it has.
+    // The first plain return of each function, and how many the function has.
     let mut plain = BTreeMap::new();
     let mut odd = Vec::new();
     text::walk_decodable(object, |step| {
@@ -57,8 +57,8 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         );
     }
     for (section, offset, text) in odd {
-        // `apply_returns` looks for the opcode of `jmp` alone and warns of a missing return thunk
-        // at any other.
+        // `apply_returns` only looks for the opcode of `jmp`. It reports any other one as a missing
+        // return thunk.
         findings.add(
             object.place(section, offset),
             format_args!("`jmp {THUNK}`, which the kernel can patch"),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The Rust part of a module, before it is linked with what Kbuild compiles: its code is where code
-//! stays, and it takes no name of the kernel's.
+//! The check of a module's Rust part, before it is linked with the objects that Kbuild compiles.
+//! Its code must be in sections that stay loaded, and it must not define a name that the kernel
+//! exports.
 //!
-//! C's `__init` functions are called by the module's entry alone, and modpost looks for other calls
-//! of them; pointers to them it does not follow everywhere. In Rust the safe layer's macros make
-//! the only two functions that are freed, and a driver has no reason for another. rustc's lint
-//! `unsafe_code` does not see each attribute that puts a function elsewhere or renames it; this
-//! looks at what came of it, wherever in the driver's crates, or in their proc macros, it was
-//! written.
+//! C's `__init` functions are called only by the module's entry. modpost looks for other calls of
+//! them, but does not follow all pointers to them. In Rust, the macros of the safe layer define the
+//! only two functions that are freed. A driver needs no other one. rustc's lint `unsafe_code` does
+//! not see each attribute that moves or renames a function. This check looks at the result, so it
+//! covers all crates of the driver and their proc macros.
 
 use std::path::Path;
 
@@ -17,12 +17,11 @@ use linux_driver_host::Result;
 use super::elf::{self, At, Object, Section};
 use super::report::{Findings, Ran, Report};
 
-/// The sections in which the code of a driver stays until the module goes, as the linker puts them
-/// together.
+/// The sections whose code stays until the module is unloaded, as the linker merges them.
 const STAY: [&str; 2] = [".text", ".text.unlikely"];
 
-/// The sections that are freed, or are not there, while the module is used: after the entry has
-/// returned, and in a kernel that cannot unload modules. Each with the one function in it.
+/// The sections that are missing while the module is in use, each with its only function. One is
+/// freed when the entry returns. The other is not loaded by a kernel that cannot unload modules.
 const GO: [(&str, &str); 2] = [
     (".init.text", "init_module"),
     (".exit.text", "cleanup_module"),
@@ -32,9 +31,9 @@ const NAME: &str = "code";
 const REMEDY: &str =
     "remove `link_section`, and assembly that names a section: the code of a driver is in .text";
 
-/// Looks at the linked object of a module's crates: each function is in a section that stays, but
-/// for the module's entry and exit, and no symbol that other objects see is one that the kernel
-/// exports.
+/// Checks the linked object of a module's crates. Except for the module's entry and exit, each
+/// function must be in a section that stays. No global symbol may have the name of one that the
+/// kernel exports.
 pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
     let data = elf::read(object)?;
     let parsed = Object::parse(object, &data)?;
@@ -82,8 +81,8 @@ pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
     })
 }
 
-/// A finding for each symbol but `only` in a section that goes, and for code after that function's
-/// end.
+/// Adds a finding for each symbol except `only` in a section that does not stay, and for code after
+/// the end of that function.
 fn alone(
     object: &Object<'_>,
     index: usize,
@@ -111,7 +110,7 @@ fn alone(
             );
         }
     }
-    // The linker fills up to the alignment.
+    // The linker fills the section up to its alignment.
     if section.size > end.next_multiple_of(section.align.max(1)) {
         findings.add(
             &section.name,
@@ -127,7 +126,8 @@ mod tests {
     use super::super::testing::{object, symvers};
     use super::*;
 
-    /// Returns the findings in an object that has an entry, an exit, a function and this.
+    /// Returns the findings in an object that has an entry, an exit, one function and this
+    /// assembly.
     fn found(more: &str) -> Vec<String> {
         let good = ".section .init.text,\"ax\"\n.balign 16\n.zero 16, 0x90\n.globl init_module\n.type init_module, @function\n\
                     init_module: ret\n.size init_module, . - init_module\n.balign 16, 0x90\n\
@@ -176,7 +176,7 @@ mod tests {
                 [section]
             );
         }
-        // Nothing in it, or not loaded, or no code.
+        // An empty section, one that is not loaded, and one without code.
         assert_eq!(
             found(".section .a,\"ax\"\n.section .b,\"\"\n.byte 1\n.section .c,\"a\"\n.byte 1\n"),
             [""; 0]
@@ -190,7 +190,7 @@ mod tests {
             ["gpl_only"]
         );
         assert_eq!(found(".data\n.globl pv_ops\npv_ops: .quad 0\n"), ["pv_ops"]);
-        // A local one is nobody else's.
+        // No other object sees a local symbol.
         assert_eq!(found(".text\ngpl_only: ret\n"), [""; 0]);
     }
 }

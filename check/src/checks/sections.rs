@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Sections: those that the loader needs are there, none is writable and executable at once, no two
-//! have one name, and nothing is left of what only user programs have.
+//! Sections: those that the loader needs must exist, none may be both writable and executable, no
+//! two may share a name, and none may belong to user programs only.
 //!
-//! `module_enforce_rwx_sections` in `kernel/module/strict_rwx.c` refuses the second;
-//! `setup_load_info` in `kernel/module/main.c` looks for the first. Of two loaded sections with one
-//! name `add_sect_attrs` in `kernel/module/sysfs.c` makes two files with one name, of which sysfs
-//! warns with a stack trace.
+//! `setup_load_info` in `kernel/module/main.c` looks for the needed ones.
+//! `module_enforce_rwx_sections` in `kernel/module/strict_rwx.c` refuses writable code. If two
+//! loaded sections share a name, `add_sect_attrs` in `kernel/module/sysfs.c` makes two files with
+//! the same name, and sysfs warns with a stack trace.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::Subject;
 use super::elf::At;
 use super::report::{Findings, Seen};
 
-/// Sections of user programs: a prefix of the name, and the remedy.
+/// Sections of user programs: the prefix of the name, and the remedy.
 const LEFT_OVER: [(&str, &str); 7] = [
     (".llvmbc", "compile with -Cembed-bitcode=no"),
     (".llvmcmd", "compile with -Cembed-bitcode=no"),
@@ -37,7 +37,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     let mut names = BTreeSet::new();
     for section in &object.sections {
         let name = &section.name;
-        // `sect_empty`: the others have no file.
+        // Empty sections get no file (`sect_empty`).
         if section.is_loaded() && section.size > 0 && !names.insert(name) {
             findings.add(
                 name,
@@ -69,7 +69,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         if let Some((_, remedy)) =
             left_over.filter(|(_, remedy)| !(constructors && *remedy == CONSTRUCTORS))
         {
-            // Bitcode is of no use in any module; the others do no harm unless they are loaded.
+            // Bitcode has no use in any module. The others do harm only if they are loaded.
             if (section.is_loaded() || name.starts_with(".llvm")) && section.size > 0 {
                 findings.add(
                     name,
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn two_sections_of_one_name_are_found() {
-        // As ld leaves a section that is to be kept (`R`) beside one that is not.
+        // ld leaves two sections if one is to be retained (`R`) and the other is not.
         let twins =
             |size: &str| format!(".section .twin,\"a\"\n.quad 0\n.section .twin,\"aR\"\n{size}");
         assert_eq!(

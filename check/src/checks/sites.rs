@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The lists of places that objtool makes and that the kernel patches at load: `.return_sites`,
-//! `.retpoline_sites`.
+//! The lists of addresses that objtool writes and that the kernel patches at load: `.return_sites`
+//! and `.retpoline_sites`.
 //!
 //! Each entry is a 32-bit distance to an instruction (`apply_returns`, `apply_retpolines` in
-//! `arch/x86/kernel/alternative.c`). A place that is not in its list stays unpatched.
+//! `arch/x86/kernel/alternative.c`). An instruction that is missing in its list stays unpatched.
 
 use std::collections::BTreeSet;
 
 use super::elf::Object;
 use super::report::Findings;
 
-/// A section and an offset in it.
+/// A section, and an offset in it.
 pub(super) type Place = (usize, u64);
 
-/// Returns the entries of the list of this name; `None` where the module has no such section.
+/// Returns the entries of the list with this name, or `None` if the module has no such section.
 pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>> {
     object.section(name).map(|section| {
         section
@@ -24,8 +24,8 @@ pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>>
     })
 }
 
-/// Finds the functions with places that the list lacks, and entries of the list that are not such
-/// place.
+/// Adds a finding for each function with an instruction that the list lacks, and for each entry of
+/// the list that does not point to such an instruction.
 pub(super) fn compare(
     object: &Object<'_>,
     list: &str,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! How much memory a module takes once it is loaded.
+//! The memory that a loaded module takes.
 
 use std::path::Path;
 
@@ -12,15 +12,15 @@ use super::elf::{self, Object};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// It stays until the module is unloaded.
+    /// The section stays until the module is unloaded.
     Core,
-    /// It is freed once the init function has returned.
+    /// The section is freed when the init function has returned.
     Init,
-    /// It is only read during the load: `.modinfo`, and the checksums of symbols.
+    /// The section is only read during the load: `.modinfo`, and the checksums of symbols.
     Read,
 }
 
-/// A section and its share.
+/// The size and the fate of a section.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadedSection {
     /// Its name.
@@ -33,11 +33,11 @@ pub struct LoadedSection {
     pub part: Part,
 }
 
-/// The memory of a module's sections. The kernel rounds each kind of memory up to pages, and adds
-/// its symbol table.
+/// The memory of a module's sections. The kernel rounds each kind of memory up to whole pages, and
+/// adds the symbol table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoadedSize {
-    /// The bytes that stay, with the gaps that alignment makes.
+    /// The bytes that stay, including the gaps for alignment.
     pub core: u64,
     /// The bytes that are freed after init.
     pub init: u64,
@@ -88,7 +88,7 @@ pub fn loaded_size(ko: &Path) -> Result<LoadedSize> {
 
 fn part(name: &str) -> Part {
     match name {
-        // `rewrite_section_headers` and `setup_load_info` take SHF_ALLOC from these.
+        // `rewrite_section_headers` and `setup_load_info` clear SHF_ALLOC of these.
         ".modinfo" | "__versions" | "__version_ext_crcs" | "__version_ext_names" => Part::Read,
         _ if name.starts_with(".init") => Part::Init,
         _ => Part::Core,

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Stack frames: a task in the kernel has 16 KiB of stack (THREAD_SIZE), which a driver's functions
-//! share with all that call them and all that they call. C is held to CONFIG_FRAME_WARN, by the
-//! compiler; nobody holds Rust to it.
+//! Stack frames: a task in the kernel has a stack of 16 KiB (THREAD_SIZE). A driver's functions
+//! share it with all their callers and callees. For C, the compiler enforces CONFIG_FRAME_WARN. For
+//! Rust, only this check does.
 //!
-//! The depth is followed through each function, from the return address that its caller pushed:
-//! what is pushed, and what is taken from `%rsp`. It does not need unwind data, so that kernels
-//! without ORC are covered.
+//! The check follows the depth of the stack through each function, starting with the return address
+//! that the caller pushed. It counts pushes and subtractions from `%rsp`. It needs no unwind data,
+//! so it also works for kernels without ORC.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,29 +16,28 @@ use super::elf::Function;
 use super::report::{Findings, Seen};
 use super::text;
 
-/// The largest frame, in bytes.
+/// The largest allowed frame, in bytes.
 const LIMIT: i64 = 1024;
-/// The largest where KASAN keeps a distance between variables, which C is allowed, too (FRAME_WARN
-/// in `lib/Kconfig.debug`).
+/// The limit with KASAN, which adds space between variables. The kernel raises its own limit too
+/// (FRAME_WARN in `lib/Kconfig.debug`).
 const LIMIT_KASAN: i64 = 2 * LIMIT;
 
-/// The state at an instruction: how deep the stack is, and how deep `%rbp` points, where it is a
-/// frame pointer.
+/// The state at an instruction: the depth of the stack, and the depth that `%rbp` points to if it
+/// is a frame pointer.
 #[derive(Debug, Clone, Copy)]
 struct State {
     depth: i64,
     frame: Option<i64>,
 }
 
-/// Where an instruction goes.
+/// An instruction, and whether its target is known.
 struct Code {
     instruction: Instruction,
-    /// A branch to a place elsewhere, which the loader or a linker fills in.
+    /// Set if the loader or a linker fills in the target of the branch.
     relocated: bool,
 }
 
-/// How large the frame of a function gets, or the offset of the instruction that makes that
-/// unknown.
+/// The size of a function's frame, or the offset of the instruction that makes it unknown.
 type Frame = Result<i64, u64>;
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
@@ -74,20 +73,20 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(functions.len(), "the module has no functions")
 }
 
-/// Follows each way through a function.
+/// Follows each path through a function.
 fn frame(start: u64, code: &BTreeMap<u64, Code>) -> Frame {
-    // The return address.
+    // The function starts with the return address on the stack.
     let entry = State {
         depth: 8,
         frame: None,
     };
     let (mut seen, mut ways) = (BTreeSet::new(), vec![(start, entry)]);
-    // The code after a `ud2`: `WARN()` goes on there, `BUG()` does not, and then another way leads
-    // there, or none.
+    // The code after a `ud2`. After `WARN()` the function continues there. After `BUG()` that code
+    // is reached in another way, or not at all.
     let mut perhaps = Vec::new();
     let mut largest = entry.depth;
     while let Some((mut at, mut state)) = ways.pop().or_else(|| perhaps.pop()) {
-        // A place has one depth, whichever way leads there: the compiler counts on it as well.
+        // An address has the same depth on each path. The compiler relies on this too.
         while let Some(Code {
             instruction,
             relocated,
@@ -115,8 +114,8 @@ fn frame(start: u64, code: &BTreeMap<u64, Code>) -> Frame {
     Ok(largest)
 }
 
-/// Returns the effect of the instruction on the stack, and how deep it, or what it looks down to,
-/// is; `None` if that is not known.
+/// Applies the effect of the instruction to the state. Returns the depth of the stack, or of the
+/// address that the instruction computes if that is deeper. Returns `None` if it is not known.
 fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
     let to = instruction.op0_register();
     let mut reached = 0;
@@ -134,7 +133,7 @@ fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
         }
         Mnemonic::Leave => state.depth = state.frame.map_or(state.depth, |frame| frame - 8),
         Mnemonic::Sub | Mnemonic::Add if to == Register::RSP => {
-            // A size in a register: an array whose length is known at run time only.
+            // A size in a register belongs to an array whose length is known only at run time.
             let bytes = constant(instruction)?;
             let down = instruction.mnemonic() == Mnemonic::Sub;
             let change = if down {
@@ -145,8 +144,8 @@ fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
             state.depth = state.depth.saturating_add(change?);
         }
         Mnemonic::And if to == Register::RSP => {
-            // The mask is the negative alignment: at most that, less the 8 bytes that the stack is
-            // aligned to already.
+            // The mask is the negative alignment. The instruction moves `%rsp` by at most that,
+            // minus the 8 bytes to which the stack is already aligned.
             let gap = constant(instruction)?.checked_neg()?.saturating_sub(8);
             state.depth = state.depth.saturating_add(gap.max(0));
         }
@@ -160,7 +159,7 @@ fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
             let depth = base.map(|base| base.saturating_sub(distance));
             match depth {
                 Some(depth) if to == Register::RSP => state.depth = depth,
-                // Where a loop that touches each page of a large frame ends.
+                // The end of a loop that touches each page of a large frame.
                 Some(depth) if instruction.memory_base() == Register::RSP => reached = depth,
                 _ => {}
             }
@@ -170,7 +169,7 @@ fn apply(instruction: &Instruction, state: &mut State) -> Option<i64> {
     Some(state.depth.max(reached))
 }
 
-/// Returns the constant that is the second operand.
+/// Returns the second operand if it is a constant.
 fn constant(instruction: &Instruction) -> Option<i64> {
     let is_constant = matches!(
         instruction.op1_kind(),
@@ -187,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_frame_up_to_the_limit_is_good() {
-        // Return address, three registers, the rest.
+        // The return address, three registers, and the rest.
         let report = Module::good()
             .text("f", "push %rbx\npush %r12\npush %rbp\nsub $992, %rsp\ncall printk\nadd $992, %rsp\npop %rbp\npop %r12\npop %rbx")
             .text("g", "add $-128, %rsp\nsub $-128, %rsp")
@@ -214,7 +213,8 @@ mod tests {
     #[test]
     fn ways_through_a_function_are_followed() {
         let small = "sub $600, %rsp\ntest %eax, %eax\nje 2f\nadd $600, %rsp\njmp 1f\n2: add $600, %rsp\n1: sub $600, %rsp\nadd $600, %rsp";
-        // The second one is deep only where the first one's stack is not given up.
+        // The second one adds to the depth only on the path where the first one's space is not
+        // released.
         let large = "sub $600, %rsp\ntest %eax, %eax\nje 2f\nadd $600, %rsp\njmp 1f\n2: sub $600, %rsp\nadd $1200, %rsp\n1: nop";
         let report = Module::good()
             .text("small", small)
@@ -258,7 +258,7 @@ mod tests {
         let warns = "sub $600, %rsp\nud2\nsub $600, %rsp\nadd $1200, %rsp";
         let report = Module::good().text("f", warns).check();
         assert_eq!(report.only("stack").found, "one of 1208 bytes");
-        // Behind the `ud2` is where the stack has been given up again.
+        // The space is already released at the code after the `ud2`.
         let bugs = "sub $600, %rsp\ntest %eax, %eax\nje 1f\nud2\n2: sub $600, %rsp\nadd $600, %rsp\njmp 3f\n1: add $600, %rsp\njmp 2b\n3: nop";
         assert_eq!(Module::good().text("f", bugs).check().of("stack"), []);
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Symbols: what the module leaves to the kernel is exported, and exported to a module such as it
-//! is.
+//! Symbols: the kernel must export each symbol that the module leaves undefined, and must permit
+//! this module to use it.
 //!
-//! `resolve_symbol` in `kernel/module/main.c` looks each undefined symbol up;
-//! `include/linux/license.h` says which licenses may use EXPORT_SYMBOL_GPL,
-//! `verify_namespace_is_imported` which namespaces.
+//! `resolve_symbol` in `kernel/module/main.c` looks up each undefined symbol.
+//! `include/linux/license.h` lists the licenses that may use EXPORT_SYMBOL_GPL.
+//! `verify_namespace_is_imported` checks the namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::report::{Findings, Ran, Report, Seen};
 use super::{Subject, names};
 use linux_driver_abi::symvers::{Export, ExportKind, Symvers};
 
-/// The licenses that `license_is_gpl_compatible` takes.
+/// The licenses that `license_is_gpl_compatible` accepts.
 const GPL_COMPATIBLE: [&str; 6] = [
     "GPL",
     "GPL v2",
@@ -28,12 +28,12 @@ const GPL_COMPATIBLE: [&str; 6] = [
     "Dual MPL/GPL",
 ];
 
-/// Returns whether a module with this license may use what is EXPORT_SYMBOL_GPL.
+/// Returns whether a module with this license may use symbols that are EXPORT_SYMBOL_GPL.
 pub(crate) fn is_gpl_compatible(license: &str) -> bool {
     GPL_COMPATIBLE.contains(&license)
 }
 
-/// How many functions a message names.
+/// The largest number of functions that a message names.
 const NAMED: usize = 5;
 
 pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
@@ -79,9 +79,9 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::some(undefined.len(), "the module leaves no symbol to the kernel")
 }
 
-/// Looks at what `object` leaves undefined, before it is linked into a module with the objects
-/// `linked_with`: each symbol has to be one of theirs or one that the kernel of this configuration
-/// exports.
+/// Checks the undefined symbols of `object` before it is linked into a module with the objects
+/// `linked_with`. One of these objects must define each symbol, or a kernel with this configuration
+/// must export it.
 pub fn undefined(
     object: &Path,
     linked_with: &[&Path],
@@ -98,14 +98,14 @@ pub fn undefined(
             .filter(|symbol| symbol.at != At::Undefined && !symbol.is_local);
         defined.extend(names.map(|symbol| symbol.name.to_string()));
     }
-    // modpost writes the module's own structure into the `.mod.c` that is linked in last.
+    // modpost writes the module's own structure into the `.mod.c`, which is linked last.
     defined.insert("__this_module".to_owned());
 
     const NAME: &str = "symbols";
     let data = elf::read(object)?;
     let parsed = Object::parse(object, &data)?;
-    // A linker that drops unused sections leaves what only they referred to behind as local
-    // symbols, which the next link drops.
+    // A linker that drops unused sections leaves the symbols that only they referred to as local
+    // symbols. The next link drops those.
     let used: BTreeSet<usize> = parsed
         .sections
         .iter()
@@ -141,8 +141,8 @@ pub fn undefined(
     })
 }
 
-/// Returns the symbols that the loader has to find: `simplify_symbols` lets weak ones stay
-/// undefined, and on x86 this one name.
+/// Returns the symbols that the loader must find. `simplify_symbols` lets weak symbols stay
+/// undefined, and on x86 also this name.
 fn undefined_in<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, &'o str)> {
     let symbols = object.symbols.iter().enumerate().skip(1);
     symbols
@@ -160,8 +160,8 @@ fn add_missing<'o>(
 ) {
     let missing: BTreeMap<usize, &str> = missing.collect();
     let users = users(object, &missing);
-    // One use of a float needs several helpers: what has the same users and the same cause is one
-    // finding.
+    // One use of a float needs several helpers. Symbols with the same users and the same cause make
+    // one finding.
     let mut alike: BTreeMap<(String, names::Cause), BTreeSet<String>> = BTreeMap::new();
     for (index, name) in missing {
         let place = users.get(&index).map_or("no function".to_owned(), listed);
@@ -181,7 +181,7 @@ fn add_missing<'o>(
     }
 }
 
-/// Of each of these symbols the functions and variables that refer to it.
+/// Returns the functions and variables that refer to each of these symbols.
 fn users(
     object: &Object<'_>,
     symbols: &BTreeMap<usize, &str>,
@@ -219,8 +219,8 @@ fn listed(names: &BTreeSet<String>) -> String {
     text
 }
 
-/// A weak symbol may be missing, and one that the loader hides from the module is; one that it
-/// finds has to be allowed.
+/// Checks whether the module may use an exported symbol. A weak symbol stays undefined if the
+/// loader hides it from the module. One that the loader finds must be permitted.
 fn check_use(
     name: &str,
     is_weak: bool,
@@ -278,8 +278,9 @@ fn check_use(
     }
 }
 
-/// `verify_module_namespace`: a list of module names, where a `*` at the end stands for any rest.
-/// The list has the names of the sources; in the module's own each `-` has become a `_`.
+/// Returns whether a list of modules contains this module, as `verify_module_namespace` does. A `*`
+/// at the end of a name matches any rest. The list may have `-` where the module's own name has
+/// `_`.
 pub(crate) fn is_for_module(modules: &str, name: &str) -> bool {
     let (modules, name) = (modules.replace('-', "_"), name.replace('-', "_"));
     modules
@@ -417,7 +418,7 @@ mod tests {
                 .expected
                 .contains("kvm")
         );
-        // The loader does not see it, and lets it stay undefined.
+        // The loader hides the symbol from the module and lets it stay undefined.
         let proprietary = weak("gpl_only").modinfo("license", Some("Proprietary"));
         assert_eq!(proprietary.check().of("symbols"), []);
     }
@@ -525,7 +526,7 @@ mod tests {
     #[test]
     fn an_undefined_symbol_counts_without_a_relocation() {
         let dir = tempfile::tempdir().unwrap();
-        // The loader looks for each of them (`simplify_symbols`).
+        // The loader looks up each of them (`simplify_symbols`).
         let object = testing::object(dir.path(), "object", ".globl gone\nnop\n");
         let report = undefined(&object, &[], &testing::symvers(), &Config::default()).unwrap();
         assert_eq!(report.findings.len(), 1, "{:?}", report.findings);

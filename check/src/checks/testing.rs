@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Modules for the tests of the checks: a good one in assembly, to which a test adds one fault.
+//! Modules for the tests of the checks: a good one in assembly, to which a test adds one error.
 
 use std::fmt::Write;
 use std::fs;
@@ -54,7 +54,7 @@ pub(crate) fn object(dir: &Path, name: &str, body: &str) -> PathBuf {
     object
 }
 
-/// A module to be.
+/// A module that is not assembled yet.
 pub(crate) struct Module {
     config: String,
     modinfo: Vec<(String, Option<String>)>,
@@ -64,7 +64,7 @@ pub(crate) struct Module {
 }
 
 impl Module {
-    /// One that no check finds fault with.
+    /// Returns a module without errors.
     pub(crate) fn good() -> Self {
         let vermagic = format!("{RELEASE} SMP preempt mod_unload ");
         let modinfo = [
@@ -88,7 +88,7 @@ impl Module {
         }
     }
 
-    /// One that modpost has not seen.
+    /// Returns a module that modpost has not processed.
     pub(crate) fn unfinished() -> Self {
         Self {
             finished: false,
@@ -96,13 +96,13 @@ impl Module {
         }
     }
 
-    /// Without what objtool adds for unwinding.
+    /// Removes the unwind data that objtool adds.
     pub(crate) fn without_orc(mut self) -> Self {
         self.orc = false;
         self
     }
 
-    /// With this line of configuration instead of the one for the same option.
+    /// Replaces the configuration line of the same option by this line.
     pub(crate) fn config(mut self, line: &str) -> Self {
         let option = line
             .trim_start_matches("# ")
@@ -118,7 +118,7 @@ impl Module {
         self
     }
 
-    /// With this value of a tag, or without the tag.
+    /// Sets the value of a tag, or removes the tag.
     pub(crate) fn modinfo(mut self, tag: &str, value: Option<&str>) -> Self {
         self.modinfo.retain(|(old, _)| old != tag);
         self.modinfo
@@ -126,12 +126,12 @@ impl Module {
         self
     }
 
-    /// With a function as the kernel wants it, that executes `text` first.
+    /// Adds a function as the kernel expects it, which executes `text` first.
     pub(crate) fn text(self, name: &str, text: &str) -> Self {
         self.bare(name, &format!("endbr64\n{text}\n99: jmp __x86_return_thunk\n.pushsection .return_sites,\"a\"\n.long 99b - .\n.popsection"))
     }
 
-    /// With a function that has padding and unwind data, and nothing more than `text`.
+    /// Adds a function with padding, unwind data and only `text`.
     pub(crate) fn bare(mut self, name: &str, text: &str) -> Self {
         write!(
             self.body,
@@ -141,7 +141,7 @@ impl Module {
         self.orc(name, true)
     }
 
-    /// With a range of unwind data from this label on.
+    /// Adds a range of unwind data that starts at this label.
     pub(crate) fn orc(mut self, label: &str, defined: bool) -> Self {
         if self.orc {
             let entry = if defined {
@@ -158,13 +158,13 @@ impl Module {
         self
     }
 
-    /// With this assembly.
+    /// Adds this assembly.
     pub(crate) fn raw(mut self, text: &str) -> Self {
         self.body.push_str(text);
         self
     }
 
-    /// Returns the module as a file.
+    /// Assembles the module into a file.
     pub(crate) fn build(&self) -> Built {
         let mut text = String::new();
         if self.finished {
@@ -182,12 +182,12 @@ impl Module {
         Built { path, _dir: dir }
     }
 
-    /// Checks it against the kernel of the tests.
+    /// Checks the module for the kernel of the tests.
     pub(crate) fn check(&self) -> Checked {
         self.check_expecting(&Expectations::default())
     }
 
-    /// Checks it for what is expected of it.
+    /// Checks the module with these expectations.
     pub(crate) fn check_expecting(&self, expect: &Expectations) -> Checked {
         let built = self.build();
         let kernel = Rules {
@@ -209,7 +209,7 @@ impl Module {
     }
 }
 
-/// A module in a folder that goes with it.
+/// A module in a temporary folder, which is removed when the value is dropped.
 pub(crate) struct Built {
     path: PathBuf,
     _dir: TempDir,
@@ -221,7 +221,7 @@ impl Built {
     }
 }
 
-/// A report, with what tests ask of it.
+/// A report with methods for the tests.
 pub(crate) struct Checked(Report);
 
 impl Checked {
@@ -235,7 +235,7 @@ impl Checked {
             .collect()
     }
 
-    /// Returns the one thing that this check found.
+    /// Returns the only finding of this check.
     pub(crate) fn only(&self, check: &str) -> &Finding {
         let mut found = self
             .findings
@@ -247,7 +247,7 @@ impl Checked {
         }
     }
 
-    /// On how many things this check ran.
+    /// Returns the number of things that this check looked at.
     pub(crate) fn looked_at(&self, check: &str) -> usize {
         self.ran(check).looked_at
     }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The machine code of an object, one instruction after another.
+//! The machine code of an object, instruction by instruction.
 
 use iced_x86::{Decoder, DecoderOptions, Formatter, GasFormatter, Instruction, OpKind};
 
 use super::elf::{Object, Relocation, Section};
 
-/// The trampolines of static calls: code that branches to them does so directly, and the kernel
-/// rewrites them as a whole (`arch/x86/kernel/static_call.c`), so that they have neither `endbr64`
-/// nor padding.
+/// The trampolines of static calls. Code branches to them directly, and the kernel rewrites them as
+/// a whole (`arch/x86/kernel/static_call.c`). They therefore need neither `endbr64` nor padding.
 pub(super) const TRAMPOLINES: &str = ".static_call.text";
 
 /// An instruction and its position.
@@ -17,12 +16,12 @@ pub(super) struct Step<'a> {
     /// Its offset there.
     pub(super) offset: u64,
     pub(super) instruction: Instruction,
-    /// The relocations of its bytes.
+    /// The relocations in its bytes.
     pub(super) relocations: &'a [Relocation],
 }
 
 impl Step<'_> {
-    /// Returns the offset behind it.
+    /// Returns the offset after it.
     pub(super) fn end(&self) -> u64 {
         self.offset + self.instruction.len() as u64
     }
@@ -32,13 +31,13 @@ impl Step<'_> {
         self.instruction.op_count() > 0 && self.instruction.op0_kind() == OpKind::NearBranch64
     }
 
-    /// Returns the undefined symbol that a branch to a fixed place goes to.
+    /// Returns the undefined symbol that a direct branch goes to.
     pub(super) fn branch_symbol<'o>(&self, object: &'o Object<'_>) -> Option<&'o str> {
         let relocation = self.relocations.first().filter(|_| self.is_near_branch())?;
         Some(&object.symbols.get(relocation.symbol)?.name)
     }
 
-    /// Returns the instruction as the kernel's own tools write it.
+    /// Returns the instruction in the syntax of the kernel's own tools.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         GasFormatter::new().format(&self.instruction, &mut text);
@@ -46,11 +45,11 @@ impl Step<'_> {
     }
 }
 
-/// Calls `each` with the instructions of all code, and `undecodable` with each place whose bytes
-/// are none.
+/// Calls `each` with each instruction of all code, and `undecodable` with each offset whose bytes
+/// are not an instruction.
 ///
-/// The code is decoded from one function's start to the next: a bad byte, or one instruction that
-/// runs over a function's start, hides no other function.
+/// The code is decoded from the start of one function to the start of the next. A bad byte, or an
+/// instruction that extends past the start of a function, therefore hides no other function.
 pub(super) fn walk(
     object: &Object<'_>,
     mut each: impl FnMut(&Step<'_>),
@@ -80,7 +79,7 @@ fn walk_part(
     each: &mut impl FnMut(&Step<'_>),
     undecodable: &mut impl FnMut(usize, u64),
 ) {
-    // Both lie within the section's data, whose length is a usize.
+    // Both are at most the length of the section's data, which is a usize.
     let bytes = &section.data[from as usize..to as usize];
     let mut decoder = Decoder::with_ip(64, bytes, from, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
@@ -88,7 +87,7 @@ fn walk_part(
         let offset = decoder.ip();
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
-            // A linker may fill up to a section's alignment with zeroes.
+            // A linker may fill a section with zeroes up to its alignment.
             if bytes[(offset - from) as usize..]
                 .iter()
                 .any(|&byte| byte != 0)
@@ -107,8 +106,8 @@ fn walk_part(
     }
 }
 
-/// Calls `each` with the instructions of all code, where bytes that are none are another check's
-/// matter.
+/// Calls `each` with each instruction of all code. Another check reports bytes that are not an
+/// instruction.
 pub(super) fn walk_decodable(object: &Object<'_>, each: impl FnMut(&Step<'_>)) {
     walk(object, each, |_, _| ());
 }

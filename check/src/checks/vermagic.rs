@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The version string: `check_modinfo` in `kernel/module/main.c` refuses a module whose `vermagic`
-//! is not the kernel's.
+//! differs from the kernel's.
 //!
-//! `include/linux/vermagic.h` makes it of the release and of four options.
+//! `include/linux/vermagic.h` builds it from the release and four options.
 
 use super::Subject;
 use super::modinfo;
@@ -30,10 +30,11 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     Seen::Things(1)
 }
 
-/// Returns the strings that a kernel of this release and configuration may have; nearly always one.
+/// Returns the version strings that a kernel of this release and configuration can have, mostly
+/// one.
 pub(crate) fn expected(config: &Config, release: &str) -> Vec<String> {
     let when = |option: &str, word: &'static str| if config.is_set(option) { word } else { "" };
-    // Where both are set, kernels up to 6.12 say "preempt" and later ones "preempt_rt".
+    // If both are set, kernels up to 6.12 use "preempt" and later ones "preempt_rt".
     let preempt: Vec<&str> = [
         ("CONFIG_PREEMPT_RT", "preempt_rt "),
         ("CONFIG_PREEMPT_BUILD", "preempt "),
@@ -61,8 +62,8 @@ fn matches(config: &Config, expected: &str, found: &str) -> bool {
     })
 }
 
-/// Returns whether structures are randomised: the hash of their seed then follows, which only the
-/// kernel's own build knows.
+/// Returns whether the layout of structures is randomised. The version string then contains a hash
+/// of the seed, which only the kernel's own build knows.
 pub(crate) fn is_randomised(config: &Config) -> bool {
     config.any_set(&[
         "CONFIG_RANDSTRUCT",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Checksums of symbols: `check_version` in `kernel/module/version.c` refuses a symbol whose C type
-//! was another one when the module was built.
+//! has changed since the module was built.
 //!
-//! modpost writes them into `__versions` (`struct modversion_info`: a checksum of 8 bytes, a name
-//! of 56), or with CONFIG_EXTENDED_MODVERSIONS into two sections for names of any length.
+//! modpost writes the checksums into `__versions` (`struct modversion_info`: a checksum of 8 bytes
+//! and a name of 56). With CONFIG_EXTENDED_MODVERSIONS it writes two sections, for names of any
+//! length.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +23,14 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     }
     let versions = versions(object);
     let mut seen = 0;
-    // A weak one may be missing; one that the kernel has is looked at like any other.
+    // A weak symbol may be missing. One that the kernel has is checked like any other.
     let undefined = object
         .symbols
         .iter()
         .skip(1)
         .filter(|symbol| symbol.at == At::Undefined);
     for symbol in undefined {
-        // A symbol that is not exported is the finding of another check.
+        // Another check reports a symbol that is not exported.
         let Some(export) = kernel.symvers.get(&symbol.name) else {
             continue;
         };
@@ -62,8 +63,7 @@ fn versions(object: &Object<'_>) -> BTreeMap<String, u32> {
     })
 }
 
-/// Returns the checksums in these sections, by symbol; `data` gives a section's contents by its
-/// name.
+/// Returns the checksums in these sections, by symbol. `data` returns the contents of a section.
 pub(super) fn parse<'d>(data: impl Fn(&str) -> &'d [u8]) -> BTreeMap<String, u32> {
     let mut versions = BTreeMap::new();
     for entry in data("__versions").chunks_exact(ENTRY) {

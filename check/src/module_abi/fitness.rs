@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The module's machine code: relocations that the loader applies, instructions that the kernel
-//! allows, and the mitigations that its configuration asks for.
+//! allows, and the mitigations that its configuration demands.
 
 use linux_driver_abi::report::{Change, Subject, Verdict};
 use linux_driver_abi::symvers::Symvers;
@@ -10,12 +10,12 @@ use linux_driver_kernels::Config;
 use super::{Answer, Question};
 use crate::checks::{self, Expectations, Rules};
 
-/// The checks that ask the same of every kernel.
+/// The checks whose demands are the same for every kernel.
 const ANY: [&str; 2] = ["relocations", INSTRUCTIONS];
 
 const INSTRUCTIONS: &str = "instructions";
 
-/// Those that ask what the configuration asks.
+/// The checks whose demands depend on the configuration.
 const CONFIGURED: [&str; 5] = ["endbr", "returns", "retpolines", "orc", "padding"];
 
 pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
@@ -53,8 +53,8 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
             0 => String::new(),
             more => format!(", and {more} more places"),
         };
-        // The kernel does not care what a module does with the vector unit: it works as it did, or
-        // never did.
+        // The kernel does not check a module's use of the vector unit. The module works as before,
+        // or never worked.
         let (verdict, wants) = match first.check {
             INSTRUCTIONS => (
                 Verdict::Keeps,

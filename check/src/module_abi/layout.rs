@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `struct module`: modpost compiles one into the module, and the loader takes it over as its own.
+//! `struct module`: modpost compiles one into the module, and the loader uses it as the kernel's
+//! own.
 //!
-//! Its size and the places of `init` and `exit` in it have to be the kernel's. The loader compares
-//! the size alone; where they moved within the same size the module loads, and its init function is
-//! never called, or another pointer is.
+//! Its size and the offsets of `init` and `exit` in it must equal the kernel's. The loader compares
+//! only the size. If the fields moved and the size did not change, the module loads. The kernel
+//! then does not call its init function, or calls another pointer.
 
 use linux_driver_abi::report::{Change, Layouts, Subject, Verdict};
 use linux_driver_abi::usage::Role;
@@ -11,10 +12,10 @@ use std::collections::BTreeMap;
 
 use super::{Answer, Question, struct_module};
 
-/// The fields that modpost fills with functions, and the symbols of these.
+/// The fields in which modpost stores functions, and the symbols of these functions.
 const POINTERS: [(&str, &str); 2] = [("init", "init_module"), ("exit", "cleanup_module")];
 
-/// The symbol whose checksum stands for `struct module` (`check_modstruct_version`).
+/// The symbol whose checksum covers `struct module` (`check_modstruct_version`).
 pub(super) const LAYOUT: &str = "module_layout";
 
 pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Under which name a kernel may have what it no longer exports: `mutex_init_generic` for
+//! Guesses the new name of a symbol that a kernel no longer exports: `mutex_init_generic` for
 //! `__mutex_init`.
 //!
-//! A guess by the words of the names, and told as one.
+//! The guess depends on the words of the names. The report says that it is a guess.
 
 use linux_driver_abi::model::Symbol;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many words a new name may have that the old one did not.
+/// The largest number of words that the new name may add.
 const MORE: usize = 2;
 
-/// Returns the exported names that are likeliest to stand for `gone`, the likeliest first, three at
-/// most. What was exported `before` already stands for something else.
+/// Returns up to three exported names that probably replace `gone`, the likeliest first. A name
+/// that was already exported `before` is not a replacement.
 pub(super) fn likely(
     gone: &str,
     exports: &BTreeMap<String, Arc<Symbol>>,
@@ -35,24 +35,24 @@ pub(super) fn likely(
         .collect()
 }
 
-/// Less is likelier: how many words came in, whether the underscores in front are others, how long
-/// it is.
+/// The rank of a new name; the lowest is the likeliest. It consists of the number of added words,
+/// whether the leading underscores differ, and the length.
 type Rank = (usize, bool, usize);
 
 fn rank(gone: &str, old: &[&str], name: &str, is_new: bool) -> Option<Rank> {
     let new = words(name);
     let more = new.len().checked_sub(old.len())?;
-    // Words added behind, or one in front of them: `kmalloc_noprof`; not `rt_mutex_init`, which is
-    // another thing.
+    // The new name may add words at the end only: `kmalloc_noprof`. `rt_mutex_init` is a different
+    // function.
     let begins = new.starts_with(old);
-    // One word is soon the beginning of another name: only the suffixes that a whole family got are
-    // taken.
+    // A single word is often the start of an unrelated name. For it, only the suffixes that whole
+    // families got count.
     let told = more == 0 || (old.len() > 1 && is_new) || SUFFIXES.contains(new.last()?);
     let other_front = front(gone) != front(name);
     (begins && more <= MORE && told).then_some((more, other_front, name.len()))
 }
 
-/// Words that whole families of functions got behind their names.
+/// Suffixes that whole families of functions got.
 const SUFFIXES: [&str; 2] = ["noprof", "generic"];
 
 fn words(name: &str) -> Vec<&str> {

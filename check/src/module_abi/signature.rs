@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Whether two signatures of a function are one, and what follows if they are not.
+//! The comparison of two signatures of a function, and the consequence if they differ.
 use linux_driver_abi::compare::same_type;
 use linux_driver_abi::model::{Abi, Function};
 use linux_driver_abi::report::{Change, Retyping, Verdict};
 
-/// A difference, and what follows from it.
+/// A difference, and its consequence.
 pub(super) struct Difference {
     pub(super) change: Change,
     pub(super) verdict: Verdict,
     pub(super) reason: &'static str,
 }
 
-/// Returns the names in these signatures that can be typedefs, where the two are spelled otherwise.
+/// Returns the names in differing signatures that can be typedefs.
 pub(super) fn names(before: &Function, after: &Function) -> Vec<String> {
     if before == after {
         return Vec::new();
@@ -26,8 +26,8 @@ pub(super) fn names(before: &Function, after: &Function) -> Vec<String> {
     words.map(str::to_owned).collect()
 }
 
-/// Returns how the function `name` differs; `None` if it does not. `typedefs` are those of both
-/// sides.
+/// Returns the difference of the function `name`, or `None` if there is none. `typedefs` are those
+/// of both sides.
 pub(super) fn difference(
     name: &str,
     before: &Function,
@@ -68,7 +68,7 @@ pub(super) fn difference(
         });
     }
     let const_only = pairs().all(|(before, after)| without_const(before) == without_const(after));
-    // A function of the driver's own is handed over there, and it has to be of the very type.
+    // The driver passes its own function there, whose type must match exactly.
     let callback = pairs().any(|(before, after)| before.contains("(*") || after.contains("(*"));
     let pointers = pairs().all(|(before, after)| before.ends_with('*') && after.ends_with('*'));
     let (how, verdict, reason) = match (const_only, callback) {
@@ -110,7 +110,7 @@ pub(super) fn difference(
     })
 }
 
-/// Returns the bytes of the types whose names tell them, on a 64-bit kernel.
+/// Returns the size in bytes of a type whose name determines it, on a 64-bit kernel.
 fn width(spelled: &str) -> Option<u8> {
     Some(match spelled {
         "void" => 0,
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(of(&f, &f), None);
         let (change, verdict) = of(&f, &function("void", &["struct callback_head *"])).unwrap();
         assert!(matches!(change, Change::Arity { .. }) && verdict == Verdict::NotJudged);
-        // As kvfree_call_rcu did.
+        // kvfree_call_rcu changed in this way.
         let (change, verdict) =
             of(&f, &function("void", &["struct callback_head *", "void *"])).unwrap();
         assert!(

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the module leaves to the kernel: each symbol has to be exported, to a module such as this
-//! one, and to be what it was when the module was compiled.
+//! The symbols that the module leaves undefined. The kernel must export each one, permit this
+//! module to use it, and have the same symbol as when the module was compiled.
 //!
-//! That it is, the checksums say where the kernel has some, and else the signatures of both
-//! kernels. Where neither is at hand nothing is known.
+//! If the kernel has checksums, they tell whether a symbol is the same. Otherwise the signatures of
+//! both kernels do. If neither is available, nothing is known.
 
 use super::target::{Lookup, Target};
 use super::{Answer, Question, layout, listed, renames, signature};
@@ -12,9 +12,9 @@ use crate::checks::{is_for_module, is_gpl_compatible};
 use linux_driver_abi::model::{Function, Symbol};
 use linux_driver_abi::report::{Change, Subject, Verdict};
 
-/// The functions that compilers call by themselves, as the kernel's flags tell them to: no source
-/// names them, and a build for the new kernel calls those that it has. A row that ends in `*` is
-/// for all that begin so.
+/// Functions that compilers call by themselves, because the kernel's flags demand it. No source
+/// names them, and a build for the new kernel calls those that it has. A name that ends with `*`
+/// matches all names that start so.
 const COMPILERS_OWN: &[&str] = &[
     "__asan_*",
     "__cfi_*",
@@ -35,11 +35,11 @@ const COMPILERS_OWN: &[&str] = &[
     "mcount",
 ];
 
-/// Names in the kernel's headers that no driver's source has: macros and inline functions expand to
-/// these. A build for another kernel expands its headers. Rows as above; `*` can be at the start,
-/// too.
+/// Names that macros and inline functions of the kernel's headers expand to, and that no driver's
+/// source contains. A build for another kernel expands that kernel's headers. The names are written
+/// as above; a `*` can also be at the start.
 ///
-/// A name that a source may have is in none of the rows, even where a macro has it too.
+/// The list has no name that a source may contain, even if a macro contains it too.
 const HEADERS_OWN: &[&str] = &[
     "*_noprof",
     "__SCK__*",
@@ -172,11 +172,12 @@ fn is_headers_own(name: &str) -> bool {
     matches(name, HEADERS_OWN)
 }
 
-/// Asks about a source that was compiled for another kernel: it may have code for this one, too.
+/// The reason for not judging a source that was compiled for another kernel: it may have code for
+/// this one too.
 const NOT_JUDGED: &str = "a source can have code for several kernels, and the name can be a macro or inline function of the headers: only a build for this kernel tells";
 
-/// Returns the functions whose signatures are of interest: what the module uses, and what
-/// may have replaced what is gone.
+/// Returns the functions whose signatures are needed: those that the module uses, and those that
+/// may have replaced the missing ones.
 pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
     let mut names = [facts.undefined.as_slice(), &facts.weak].concat();
     for name in &facts.undefined {
@@ -187,7 +188,7 @@ pub(super) fn functions(facts: &Facts, kernel: &Target<'_>) -> Vec<String> {
     names
 }
 
-/// Returns the names that the kernel may have for what it does not export.
+/// Returns the names that may have replaced a name that the kernel does not export.
 fn new_names(name: &str, kernel: &Target<'_>) -> Vec<String> {
     match (kernel.exports.lookup(name), kernel.exports.symbols()) {
         (Lookup::NotExported, Some(exports)) => {
@@ -200,18 +201,18 @@ fn new_names(name: &str, kernel: &Target<'_>) -> Vec<String> {
     }
 }
 
-/// The counts over all symbols, to be told once.
+/// The names that are reported together, after all symbols.
 #[derive(Default)]
 struct Sums<'a> {
-    /// Not known whether they are exported.
+    /// It is not known whether they are exported.
     unknown: Vec<&'a str>,
-    /// Their checksums differ; nothing more is wrong with them.
+    /// Their checksums differ, and nothing else does.
     checksums: Vec<&'a str>,
-    /// The kernel has a checksum of them, the module none.
+    /// The kernel has a checksum of them, and the module has none.
     without: Vec<&'a str>,
-    /// Not known whether they are what they were.
+    /// It is not known whether they are the same as before.
     unproven: Vec<&'a str>,
-    /// Exported neither by this kernel nor by the one that the module was built for.
+    /// Neither this kernel nor the one that the module was built for exports them.
     others: Vec<&'a str>,
 }
 
@@ -237,7 +238,7 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
         }
     }
     for name in &facts.weak {
-        // One that the kernel does not have, or hides from the module, stays undefined.
+        // A weak symbol stays undefined if the kernel lacks it or hides it from the module.
         if let Lookup::Exported(symbol) = kernel.lookup(name)
             && !is_hidden(question, symbol)
         {
@@ -256,9 +257,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) {
     sums.tell(question, answer);
 }
 
-/// Returns whether a name that the kernel does not export is not of the kernel's at all. modpost
-/// finished the module, so that something exported it when it was built: where that was not the
-/// kernel that it was built for, it was another module.
+/// Returns whether another module, and not the kernel, exported this name. modpost accepted the
+/// module, so something exported the name when it was built. If the kernel that it was built for
+/// did not, another module did.
 fn is_of_another_module(question: &Question<'_>, name: &str) -> bool {
     let before = question.kernel.built_for;
     match before.map(|before| before.exports.lookup(name)) {
@@ -270,7 +271,7 @@ fn is_of_another_module(question: &Question<'_>, name: &str) -> bool {
     }
 }
 
-/// A symbol that the kernel does not export.
+/// Adds a finding for a symbol that the kernel does not export.
 fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
     if is_compilers_own(name) {
         answer.add(
@@ -338,18 +339,18 @@ fn gone(question: &Question<'_>, name: &str, answer: &mut Answer) {
     );
 }
 
-/// Returns whether `new` is what allocation profiling (6.10) made of `old`: the function got this
-/// suffix, its name is a macro.
+/// Returns whether allocation profiling (6.10) renamed `old` to `new`. The function then has this
+/// suffix, and its old name is a macro.
 fn is_profiled(old: &str, new: &str) -> bool {
     new.strip_suffix("_noprof") == Some(old)
 }
 
-/// Returns whether the loader does not find the symbol for a module under this license.
+/// Returns whether the loader hides the symbol from a module with this license.
 fn is_hidden(question: &Question<'_>, symbol: &Symbol) -> bool {
     symbol.gpl && !question.facts.tag("license").is_some_and(is_gpl_compatible)
 }
 
-/// Asks whether a module such as this one may use the symbol.
+/// Checks whether this module may use the symbol.
 fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut Answer) {
     let facts = question.facts;
     // A module that was compiled for this very kernel shows what its source does here.
@@ -410,7 +411,7 @@ fn permitted(question: &Question<'_>, name: &str, symbol: &Symbol, answer: &mut 
     }
 }
 
-/// Asks whether the symbol is the same as when the module was compiled.
+/// Checks whether the symbol is the same as when the module was compiled.
 fn same<'a>(
     question: &Question<'a>,
     name: &'a str,
@@ -421,7 +422,7 @@ fn same<'a>(
     let facts = question.facts;
     let checksums = question.kernel.has_checksums() == Some(true);
     let ours = facts.versions.get(name).copied();
-    // A checksum of 0 stands for no type: two of them agree, and prove nothing.
+    // A checksum of 0 means that there is no type. Two of them are equal and prove nothing.
     let refused = checksums && ours.is_some_and(|ours| symbol.crc.unwrap_or(0) != ours);
     let proven = checksums && !refused && symbol.crc.is_some() && ours.is_some();
     if checksums && ours.is_none() {
@@ -476,7 +477,7 @@ fn same<'a>(
             if refused {
                 sums.checksums.push(name);
             }
-            // A module that names this very release was compiled against this kernel's own
+            // A module that names this very release was compiled with this kernel's own
             // declarations.
             if (refused || !question.same_release) && !is_compilers_own(name) {
                 sums.unproven.push(name);
@@ -599,7 +600,7 @@ mod tests {
             assert!(is_headers_own(name), "{name}");
         }
         assert!(is_compilers_own("__ref_stack_chk_guard") && is_compilers_own("__asan_load8"));
-        // Names that drivers call.
+        // These are names that drivers call.
         for name in [
             "del_timer_sync",
             "class_create",

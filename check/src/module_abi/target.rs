@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What is known of the kernel that a module is checked against.
+//! The known facts about the kernel that a module is checked against.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,8 +12,7 @@ use linux_driver_host::Result;
 use linux_driver_kernels::BuildTree;
 use linux_driver_kernels::Config;
 
-/// A kernel, as far as it is known. What is not known makes a finding of its own, and never passes
-/// for good.
+/// A kernel, as far as it is known. Each unknown fact makes a finding and never counts as good.
 #[derive(Debug, Clone)]
 pub struct Target<'a> {
     /// Its name in the report.
@@ -30,34 +29,34 @@ pub struct Target<'a> {
     pub others: BTreeMap<String, Arc<Symbol>>,
     /// Its types and the signatures of its functions.
     pub types: Types<'a>,
-    /// The kernel that the module was built for, if it is at hand: what changed since is told from
-    /// it.
+    /// The kernel that the module was built for, if it is available. The report then says what has
+    /// changed since.
     pub built_for: Option<&'a Target<'a>>,
 }
 
 /// The known exports of a kernel.
 #[derive(Debug, Clone)]
 pub enum Exports<'a> {
-    /// Nothing.
+    /// Nothing is known.
     Unknown,
-    /// Those of some symbols: of any other it is not known whether it is exported.
+    /// The exports of some symbols. For any other symbol it is not known.
     Some(&'a BTreeMap<String, Arc<Symbol>>),
-    /// All of them: any other symbol is not exported.
+    /// All exports. Any other symbol is not exported.
     All(BTreeMap<String, Arc<Symbol>>),
 }
 
-/// Where a kernel's types and functions are read from.
+/// The source of a kernel's types and functions.
 #[derive(Debug, Clone, Copy)]
 pub enum Types<'a> {
-    /// Nowhere.
+    /// No source.
     Unknown,
     /// The kernel's BTF.
     Btf(&'a Btf<'a>),
-    /// A record of those that were in scope when it was made.
+    /// A record of the types and functions that were in scope when it was made.
     Abi(&'a Abi),
 }
 
-/// The answer to whether a symbol is exported.
+/// Says whether a symbol is exported.
 pub(super) enum Lookup<'t> {
     Exported(&'t Symbol),
     NotExported,
@@ -65,7 +64,7 @@ pub(super) enum Lookup<'t> {
 }
 
 impl<'a> Target<'a> {
-    /// Returns the kernel of a build tree: its configuration and `Module.symvers`, with the BTF of
+    /// Returns the kernel of a build tree: its configuration, its `Module.symvers`, and the BTF of
     /// its image.
     pub fn of_tree(tree: &BuildTree, btf: Option<&'a Btf<'a>>) -> Result<Self> {
         let symvers = Symvers::read(&tree.symvers())?;
@@ -85,8 +84,8 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Returns a kernel of which there is a record: a snapshot's, or one of the history. Its
-    /// configuration is not known, and of its symbols only those that were in scope.
+    /// Returns a kernel from a record: a snapshot, or a kernel of the history. Its configuration is
+    /// not known, and only the symbols in the record's scope are.
     pub fn of_abi(abi: &'a Abi) -> Self {
         Self {
             name: abi.release.clone(),
@@ -104,21 +103,21 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// With the kernel that the module was built for.
+    /// Adds the kernel that the module was built for.
     #[must_use]
     pub fn with_built_for(mut self, kernel: &'a Target<'a>) -> Self {
         self.built_for = Some(kernel);
         self
     }
 
-    /// With what other modules export: the kernel's own symbols go before them.
+    /// Adds the exports of other modules. The kernel's own symbols take precedence.
     #[must_use]
     pub fn with_others(mut self, others: impl IntoIterator<Item = (String, Arc<Symbol>)>) -> Self {
         self.others.extend(others);
         self
     }
 
-    /// Returns whether the kernel, or another module, exports it.
+    /// Looks up a symbol in the exports of the kernel and of the other modules.
     pub(super) fn lookup(&self, name: &str) -> Lookup<'_> {
         match (self.exports.lookup(name), self.others.get(name)) {
             (Lookup::NotExported | Lookup::Unknown, Some(symbol)) => Lookup::Exported(symbol),
@@ -126,8 +125,8 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Returns whether the kernel has checksums of its symbols (CONFIG_MODVERSIONS), if that is
-    /// known.
+    /// Returns whether the kernel has checksums of its symbols (CONFIG_MODVERSIONS), or `None` if
+    /// that is not known.
     pub(super) fn has_checksums(&self) -> Option<bool> {
         match (&self.config, self.exports.symbols()) {
             (Some(config), _) => Some(config.is_set("CONFIG_MODVERSIONS")),
@@ -138,7 +137,7 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Exports<'a> {
-    /// Returns all that a `Module.symvers` lists. An empty one says nothing.
+    /// Returns all that a `Module.symvers` lists. An empty one means that nothing is known.
     pub fn of_symvers(symvers: &Symvers) -> Self {
         if symvers.is_empty() {
             return Self::Unknown;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Modules in assembly against kernels made up here: one difference at a time.
+//! Tests of modules in assembly with kernels made here, one difference at a time.
 
 use linux_driver_abi::model::{Abi, Field, Function, Kind, Symbol, Type};
 use linux_driver_abi::report::{Change, Comparison, Finding, Retyping, Subject, Verdict};
@@ -26,7 +26,7 @@ fn module() -> Module {
         .raw(".section .gnu.linkonce.this_module,\"aw\"\n.quad init_module, cleanup_module\n")
 }
 
-/// Returns the same with checksums of its symbols.
+/// Returns the same module with checksums of its symbols.
 fn with_checksums() -> Module {
     let mut table = ".section __versions,\"a\"\n".to_owned();
     for (name, crc) in [
@@ -78,7 +78,7 @@ fn function(returns: &str, params: &[&str]) -> Function {
     }
 }
 
-/// Returns the types of a kernel whose `struct module` is this, and whose `pci_thing` takes these.
+/// Returns the types of a kernel with this `struct module`, whose `pci_thing` has these parameters.
 fn abi(size: u64, init: u64, exit: u64, params: &[&str]) -> Abi {
     let field = |name: &str, at: u64| Field {
         name: name.to_owned(),
@@ -216,7 +216,7 @@ fn with_checksums_the_release_does_not_count() {
         ("vermagic", Verdict::Keeps)
     );
     assert_eq!(found.of_module(), "loads as it is");
-    // The other words count.
+    // The other words of the version string count.
     let words = run(
         &with_checksums(),
         &kernel("", without_checksums(exports()), &abi),
@@ -253,8 +253,8 @@ fn without_a_configuration_there_is_no_evidence() {
     );
 }
 
-/// Returns the same kernel under another release: what was built for `RELEASE` was built for
-/// another one.
+/// Returns the same kernel with another release. A module that was built for `RELEASE` was built
+/// for another kernel.
 fn later<'a>(config: &str, exports: BTreeMap<String, Symbol>, abi: &'a Abi) -> Target<'a> {
     Target {
         release: "6.13.0-test".to_owned(),
@@ -307,13 +307,13 @@ fn what_the_source_does_about_a_symbol_that_is_gone_is_not_judged() {
         found.of_module(),
         "has to be built again; its source was not judged"
     );
-    // Without the signature it had it is a guess.
+    // Without the old signature, the new name is a guess.
     let found = run(&module(), &later("", exported.clone(), &after));
     assert_eq!(of(&found, "pci_thing").change, Change::Removed);
     let text = &of(&found, "pci_thing").text;
     assert!(text.contains("likely to stand for it"), "{text}");
 
-    // The calls of the headers' macros and of compilers may change between kernels.
+    // Calls that the headers' macros or compilers make may change between kernels.
     exported.insert("pci_thing_noprof".to_owned(), symbol(0));
     let found = run(&module(), &later("", exported.clone(), &after));
     assert_eq!(of(&found, "pci_thing").verdict, Verdict::Rebuild);
@@ -348,7 +348,7 @@ fn a_rebuild_for_another_kernel_leaves_the_source_unjudged() {
         found.of_module(),
         "has to be built again; its source was not judged"
     );
-    // Of its own kernel it is known that it fits.
+    // For the kernel that it was built for, its source is known to fit.
     let bare = module().bare("f", "ret").raw(".data\n.quad f\n");
     let found = run(&bare, &kernel("", without_checksums(exports()), &abi));
     assert_eq!(found.of_module(), "has to be built again");
@@ -358,7 +358,7 @@ fn a_rebuild_for_another_kernel_leaves_the_source_unjudged() {
 fn what_another_module_exports_is_told_apart_from_what_is_gone() {
     let abi = fitting();
     let uses = module().text("f", "call sibling_do");
-    // Built for this very kernel, or for one that has it as little: the kernel never exported it.
+    // The module was built for this very kernel, or for one that does not export the name either.
     let here = kernel("", without_checksums(exports()), &abi);
     let found = run(&uses, &here);
     assert_eq!(
@@ -377,7 +377,7 @@ fn what_another_module_exports_is_told_apart_from_what_is_gone() {
     );
     assert_eq!(of(&found, "other modules").verdict, Verdict::NoEvidence);
 
-    // The exports in its own file are enough.
+    // The exports in the other module's own file are enough.
     let exporting = Module::good()
         .text("init_module", "call printk")
         .text("cleanup_module", "nop")
@@ -403,7 +403,7 @@ fn what_another_module_exports_is_told_apart_from_what_is_gone() {
         .modinfo("import_ns", Some("SIBLINGS"));
     let found = run(&imports, &here.clone().with_others(theirs.clone()));
     assert_eq!(found.findings, []);
-    // Its namespace counts as the kernel's do.
+    // The namespaces of other modules count like the kernel's.
     let found = run(&uses, &here.with_others(theirs));
     assert!(
         only(&found).text.contains("namespace SIBLINGS"),
@@ -499,7 +499,7 @@ fn a_weak_symbol_has_to_fit_where_the_kernel_exports_it() {
         (Verdict::Rebuild, ["later".to_owned()].as_slice())
     );
     assert_eq!(found("", Some(symbol(5)))[0].verdict, Verdict::Rebuild);
-    // The loader hides it from a module under another license, and lets it stay undefined.
+    // The loader hides the symbol from a module with another license and lets it stay undefined.
     let gpl = Symbol {
         gpl: true,
         ..symbol(6)
@@ -521,7 +521,7 @@ fn another_checksum_is_told_with_what_changed() {
     exported.get_mut("pci_thing").unwrap().crc = Some(99);
     let built_for = kernel("CONFIG_MODVERSIONS=y\n", exports(), &before);
 
-    // The same signature: a type behind it changed.
+    // The signature is the same, but a type behind it changed.
     let after = fitting();
     let target =
         kernel("CONFIG_MODVERSIONS=y\n", exported.clone(), &after).with_built_for(&built_for);
@@ -532,7 +532,7 @@ fn another_checksum_is_told_with_what_changed() {
     );
     assert_eq!(only(&found).used, ["pci_thing"]);
 
-    // Another one.
+    // The signature changed.
     let after = abi(80, 64, 72, &["struct pci_dev *", "int"]);
     let target =
         kernel("CONFIG_MODVERSIONS=y\n", exported.clone(), &after).with_built_for(&built_for);
@@ -543,7 +543,7 @@ fn another_checksum_is_told_with_what_changed() {
     );
     assert!(matches!(only(&found).change, Change::Arity { .. }));
 
-    // Not known: refused, and more is not said.
+    // The signature is not known. The module is refused, and the report cannot say more.
     let found = run(
         &with_checksums(),
         &kernel("CONFIG_MODVERSIONS=y\n", exported, &after),
@@ -561,7 +561,7 @@ fn another_checksum_is_told_with_what_changed() {
         ]
     );
 
-    // The struct that the loader takes over has one too.
+    // The struct that the loader uses has a checksum too.
     let mut exported = exports();
     exported.get_mut("module_layout").unwrap().crc = Some(99);
     let found = run(
@@ -682,7 +682,7 @@ fn machine_code_that_the_kernel_would_not_want_has_to_be_built_again() {
         (only(&found).name.as_str(), only(&found).verdict),
         ("relocations", Verdict::Rebuild)
     );
-    // Right or wrong on every kernel alike.
+    // The code is right or wrong for every kernel alike.
     let vector = module().text("f", "movaps %xmm0, %xmm1");
     let found = run(&vector, &kernel("", without_checksums(exports()), &abi));
     assert_eq!(
@@ -816,8 +816,8 @@ fn what_is_no_whole_module_is_an_error() {
     assert!(refused(b"\x28\xb5\x2f\xfdmore").contains("whole data compressed with zstd"));
     let object = fs::read(Module::unfinished().text("f", "nop").build().path()).unwrap();
     assert!(refused(&object).contains(".gnu.linkonce.this_module"));
-    // The same of another architecture, whose reader is another: an error or a check, never a
-    // panic.
+    // A module for another architecture has another reader. Damage gives an error or a report,
+    // never a panic.
     let mut arm = bytes.clone();
     arm[18..20].copy_from_slice(&183_u16.to_le_bytes());
     let mut refusals = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The version string: `check_modinfo` in `kernel/module/main.c` refuses a module with another one.
 //!
-//! Where both sides have checksums of symbols, `same_magic` leaves out the release, up to the first
-//! blank: the checksums then say whether the module fits. It knows that a module has them by the
+//! If both sides have checksums of symbols, `same_magic` ignores the release, up to the first
+//! blank. The checksums then tell whether the module fits. A module has checksums if it has the
 //! section `__versions`.
 
 use super::{Answer, Question};
@@ -12,7 +12,7 @@ use linux_driver_abi::report::{Change, Subject, Verdict};
 
 const NAME: &str = "vermagic";
 
-/// Words that end a version string, by architecture (`MODULE_ARCH_VERMAGIC`).
+/// The last words of a version string, by architecture (`MODULE_ARCH_VERMAGIC`).
 const ENDS: [(&str, &str); 3] = [
     ("aarch64", "aarch64"),
     ("riscv64", "riscv"),
