@@ -339,7 +339,7 @@ fn version(release: &str) -> Option<Vec<u64>> {
     Some(version)
 }
 
-/// Tells if a range that ends with `to` contains the version. A series contains all of its
+/// Returns whether a range that ends with `to` contains the version. A series contains all of its
 /// releases.
 fn reaches(version: &[u64], to: &[u64]) -> bool {
     version.iter().take(to.len()).le(to)

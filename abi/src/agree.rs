@@ -436,7 +436,7 @@ impl<'a> Agreement<'a> {
             .map(|(_, abi)| self.usage.role(abi, name))
     }
 
-    /// Tells if the code names this field, one around it or one inside it.
+    /// Returns whether the code names this field, one around it or one inside it.
     fn uses_field(&self, name: &str, field: &str) -> bool {
         self.usage.fields_of(name).any(|used| {
             let inside = |outer: &str, inner: &str| {

@@ -55,7 +55,8 @@ use crate::usage::{Role, Usage, by_value};
 /// How many levels of types are followed to find the cause of a changed size.
 const DEPTH: usize = 16;
 
-/// Tells if two spelled types are the same. Each comes with the ABI that contains its typedefs.
+/// Returns whether two spelled types are the same. Each comes with the ABI that contains its
+/// typedefs.
 pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
     spelled::expanded(before.0, before.1) == spelled::expanded(after.0, after.1)
 }
@@ -273,7 +274,7 @@ impl Context<'_> {
         }
     }
 
-    /// Tells if both sides were asked for it and neither contains it.
+    /// Returns whether both sides were asked for it and neither contains it.
     fn is_in_neither(&self, key: &str) -> bool {
         let absent = |abi: &Abi| {
             abi.no_evidence

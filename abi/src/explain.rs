@@ -128,7 +128,7 @@ pub enum State {
     },
     /// An exported symbol.
     Exported {
-        /// True if only modules under a license compatible with the GPL may use it.
+        /// `true` if only modules under a license compatible with the GPL may use it.
         gpl: bool,
         /// Its namespace.
         namespace: Option<String>,
@@ -138,7 +138,7 @@ pub enum State {
 }
 
 impl State {
-    /// Tells if the kernel has the name.
+    /// Returns whether the kernel has the name.
     pub fn is_there(&self) -> bool {
         !matches!(
             self,

@@ -25,8 +25,9 @@
 //! the most similar kernel. Facts that are new are appended to their files. The files of facts are
 //! written first and `kernels.tsv` last, so an interrupted write still leaves a readable history.
 //!
-//! Facts that a kernel's files did not contain are not recorded at all. A kernel whose `Module.symvers`
-//! was missing has no facts about symbols, which differs from a symbol that is not exported.
+//! Facts that a kernel's files did not contain are not recorded at all. A kernel whose
+//! `Module.symvers` was missing has no facts about symbols. That differs from a symbol that is not
+//! exported.
 
 mod add;
 mod facts;
@@ -83,7 +84,7 @@ pub struct HistoryKernel {
     pub packages: Vec<HistoryPackage>,
     /// The file that its BTF was read from, inside a package.
     pub btf: String,
-    /// True if its `Module.symvers` was available.
+    /// `true` if its `Module.symvers` was available.
     pub symbols_known: bool,
 }
 
@@ -99,7 +100,7 @@ pub enum What {
     Constant,
     /// The export of a symbol.
     Symbol,
-    /// The reason why there is no evidence. The name starts with the kind: `type irq_info`.
+    /// The reason why nothing is known. The name starts with the kind: `type irq_info`.
     Unknown,
 }
 
@@ -147,7 +148,7 @@ pub enum Fact {
     Constant(Arc<Constant>),
     /// An export; `None` if the symbol is not exported.
     Symbol(Option<Arc<Symbol>>),
-    /// The reason why there is no evidence.
+    /// The reason why nothing is known.
     Unknown(Arc<str>),
 }
 
@@ -335,7 +336,7 @@ impl History {
         self.entries.len()
     }
 
-    /// Tells if the history is empty.
+    /// Returns whether the history is empty.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -567,8 +568,8 @@ impl History {
         }
     }
 
-    /// Tells if the history does not know whether the kernel exports this function, because the
-    /// function was added after the kernel's list of symbols was read.
+    /// Returns whether the history does not know whether the kernel exports this function, because
+    /// the function was added after the kernel's list of symbols was read.
     fn is_unread(&self, kernel: KernelId, name: &str) -> bool {
         self.kernel(kernel).symbols_known && self.fact(kernel, What::Symbol, name).is_none()
     }

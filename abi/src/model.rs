@@ -36,8 +36,8 @@ pub struct Abi {
     /// Symbols in scope that the kernel exports to modules, by name. Empty if no `Module.symvers`
     /// was given.
     pub symbols: BTreeMap<String, Arc<Symbol>>,
-    /// Names that were asked for and could not be found out, with the reason. The key is the kind and the
-    /// name: `type irq_info`, `function memcpy`.
+    /// Names that were asked for and could not be found out, with the reason. The key is the kind
+    /// and the name: `type irq_info`, `function memcpy`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub no_evidence: BTreeMap<String, String>,
 }
@@ -58,8 +58,8 @@ impl Default for Abi {
 }
 
 impl Abi {
-    /// Tells if this ABI records whether the kernel exports `name`. The symbols alone do not tell,
-    /// since they contain only names that were looked for.
+    /// Returns whether this ABI records whether the kernel exports `name`. The symbols alone do not
+    /// tell, since they contain only names that were looked for.
     pub fn knows_export(&self, name: &str) -> bool {
         let looked_for =
             || self.functions.contains_key(name) || self.asked_in_vain("function", name).is_some();
@@ -170,7 +170,7 @@ pub struct Function {
     pub returns: String,
     /// The types of its parameters.
     pub params: Vec<String>,
-    /// True if more arguments can follow (`...`).
+    /// `true` if more arguments can follow (`...`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub variadic: bool,
     /// The way C code reaches it, if that is known.
@@ -239,7 +239,7 @@ pub struct Symbol {
     pub crc: Option<u32>,
     /// The exporter: "vmlinux", or a module's path.
     pub module: String,
-    /// True if only modules under a license compatible with the GPL may use it.
+    /// `true` if only modules under a license compatible with the GPL may use it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gpl: bool,
     /// The namespace that a module has to import.

@@ -220,8 +220,8 @@ pub struct Finding {
     /// The role of the type, for a type or field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// The parts of it that the code uses: paths of fields (`pci_dev.irq`), or the name of the function or
-    /// constant.
+    /// The parts of it that the code uses: paths of fields (`pci_dev.irq`), or the name of the
+    /// function or constant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<String>,
     /// The consequence.
@@ -395,7 +395,7 @@ impl DriftReport {
         }
     }
 
-    /// Tells if the command fails.
+    /// Returns whether the command fails.
     pub fn fails(&self, fail_on: FailOn) -> bool {
         self.conclusion(fail_on) != Conclusion::Holds
     }
@@ -411,7 +411,7 @@ impl Verdict {
         Self::Keeps,
     ];
 
-    /// Tells if something remains to be found out.
+    /// Returns whether something remains to be found out.
     pub fn is_open(self) -> bool {
         matches!(self, Self::NoEvidence | Self::NotJudged)
     }
@@ -598,8 +598,8 @@ impl Finding {
 }
 
 impl Comparison {
-    /// Returns the most severe verdict of the findings that are not accepted, or `None` without such
-    /// findings.
+    /// Returns the most severe verdict of the findings that are not accepted, or `None` if there
+    /// are no such findings.
     pub fn verdict(&self) -> Option<Verdict> {
         self.open().map(|finding| finding.verdict).max()
     }

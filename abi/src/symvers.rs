@@ -102,7 +102,7 @@ impl Symvers {
         self.0.get(symbol)
     }
 
-    /// Tells if the kernel has checksums (CONFIG_MODVERSIONS). Without them, all are 0.
+    /// Returns whether the kernel has checksums (CONFIG_MODVERSIONS). Without them, all are 0.
     pub fn has_checksums(&self) -> bool {
         self.0.values().any(|export| export.crc != 0)
     }
@@ -129,7 +129,7 @@ impl Symvers {
         self.0.len()
     }
 
-    /// Tells if there is no symbol.
+    /// Returns whether there is no symbol.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

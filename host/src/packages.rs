@@ -27,7 +27,7 @@ pub struct Need {
     /// separated by ` | `, as in a package's own dependencies. The first one that apt offers is
     /// taken.
     pub packages: &'static [&'static str],
-    /// Tells if the system has it.
+    /// Returns whether the system has it.
     pub present: fn() -> bool,
 }
 
@@ -228,7 +228,7 @@ fn command(words: &[&str], packages: &[String], user: User) -> Command {
     command
 }
 
-/// Tells if this process runs as root.
+/// Returns whether this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: geteuid(2) takes nothing and cannot fail.
     unsafe { libc::geteuid() == 0 }

@@ -154,7 +154,7 @@ impl Running {
         running().remove(&pid.cast_signed());
     }
 
-    /// Tells if the child has ended. It does not reap the child.
+    /// Returns whether the child has ended. It does not reap the child.
     fn has_ended(&self) -> bool {
         // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };

@@ -428,7 +428,7 @@ impl Extraction<'_, '_> {
     }
 }
 
-/// Tells if the function is known to be written in assembly.
+/// Returns whether the function is known to be written in assembly.
 pub(crate) fn is_assembly(name: &str) -> bool {
     ASSEMBLY.iter().any(|row| match row.strip_suffix('*') {
         Some(start) => name.starts_with(start),

@@ -148,7 +148,7 @@ impl<'d> Members<'d> {
         self.bytes.len() / 12
     }
 
-    /// Tells if there are no members.
+    /// Returns whether there are no members.
     pub fn is_empty(self) -> bool {
         self.bytes.is_empty()
     }
@@ -184,7 +184,7 @@ impl<'d> Enumerators<'d> {
         })
     }
 
-    /// Tells if a value can be negative.
+    /// Returns whether a value can be negative.
     pub fn is_signed(self) -> bool {
         self.signed
     }
@@ -363,7 +363,7 @@ impl<'d> Btf<'d> {
         Ok(())
     }
 
-    /// Tells if `long` has 4 bytes. In every kernel, `long` has the size of a pointer.
+    /// Returns whether `long` has 4 bytes. In every kernel, `long` has the size of a pointer.
     fn is_of_32_bits(&self) -> bool {
         const LONG: [&str; 4] = ["long", "long int", "unsigned long", "long unsigned int"];
         self.offsets.iter().any(|&offset| {
@@ -376,8 +376,8 @@ impl<'d> Btf<'d> {
         })
     }
 
-    /// Tells if enums record whether their values can be negative. pahole before 1.24 did not write
-    /// that.
+    /// Returns whether enums record whether their values can be negative. pahole before 1.24 did
+    /// not write that.
     pub(super) fn has_signs(&self) -> bool {
         self.has_signs || self.base.is_some_and(Btf::has_signs)
     }
@@ -404,7 +404,7 @@ impl<'d> Btf<'d> {
         self.first() + self.offsets.len() as u32
     }
 
-    /// Tells if there is no type but `void`.
+    /// Returns whether there is no type but `void`.
     pub fn is_empty(&self) -> bool {
         self.len() == 1
     }

@@ -156,7 +156,7 @@ impl<'d> Speller<'_, 'd> {
         Ok(format!("{qualifiers}{base}{space}{inner}"))
     }
 
-    /// Tells if a pointer to this type needs parentheses.
+    /// Returns whether a pointer to this type needs parentheses.
     fn is_postfix(&self, mut id: Id, depth: u32) -> Result<bool> {
         for _ in depth..=DEPTH {
             match self.btf.item(id)? {

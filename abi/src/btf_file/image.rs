@@ -64,7 +64,7 @@ fn bounds(bytes: &[u8], form: Form, location: &str) -> Result<(usize, usize)> {
     Ok(((sectors + 1) * 512 + offset, length))
 }
 
-/// Tells if a payload is the kernel itself (CONFIG_KERNEL_UNCOMPRESSED).
+/// Returns whether a payload is the kernel itself (CONFIG_KERNEL_UNCOMPRESSED).
 pub(super) fn is_plain(payload: &[u8]) -> bool {
     matches!(Form::of(payload), Some(Form::Elf | Form::Image))
 }

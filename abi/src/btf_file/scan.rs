@@ -70,7 +70,7 @@ impl Shape {
         })
     }
 
-    /// Tells if the strings are valid, as far as they are present.
+    /// Returns whether the strings are valid, as far as they are present.
     fn holds(self, bytes: &[u8]) -> bool {
         let zero = |at: usize| bytes.get(at).is_none_or(|byte| *byte == 0);
         zero(self.strings) && zero(self.strings_end - 1)

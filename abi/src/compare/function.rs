@@ -297,7 +297,7 @@ fn spelled(context: &Context<'_>, old: &str, new: &str) -> Option<Retype> {
     retyped(of(old, context.before), of(new, context.after))
 }
 
-/// Tells if both have the same result and parameters, ignoring `const`.
+/// Returns whether both have the same result and parameters, ignoring `const`.
 fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
     let alike =
         |old: &str, new: &str| spelled(context, old, new).is_none_or(|retype| retype.compatible);

@@ -211,7 +211,7 @@ impl<'a> Layout<'a, '_> {
         });
     }
 
-    /// Tells if the code names the field or the member that contains it.
+    /// Returns whether the code names the field or the member that contains it.
     fn is_used(&self, path: &str) -> bool {
         let Some(fields) = self.fields else {
             return false;
@@ -389,8 +389,8 @@ impl<'a> Layout<'a, '_> {
         self.push(None, change, Vec::new(), verdict, text);
     }
 
-    /// Tells if the field is a struct or union of its own. Code that names such a field has only
-    /// its start compiled in; for a number or an array it also has the size.
+    /// Returns whether the field is a struct or union of its own. Code that names such a field has
+    /// only its start compiled in; for a number or an array it also has the size.
     fn is_held(&self, field: &Field) -> bool {
         let spelled = field.type_name.as_str();
         let composite = |name: &str| {
@@ -546,7 +546,7 @@ impl<'a> Layout<'a, '_> {
         self.push(Some(&new.name), change, used, verdict, text);
     }
 
-    /// Tells if the old or new type of a field is that of a neighbour in a union at the same
+    /// Returns whether the old or new type of a field is that of a neighbour in a union at the same
     /// offset.
     fn is_alias(&self, old: &Field, new: &Field) -> bool {
         let beside = |fields: &[Field], at: &Field, type_name: &str| {
@@ -764,7 +764,7 @@ pub(super) fn listed<T: AsRef<str>>(names: &[T], between: &str) -> String {
         format!("{shown} and {more} more")
     }
 }
-/// Tells if a type is spelled as a struct or union by value.
+/// Returns whether a type is spelled as a struct or union by value.
 fn is_composite(spelled: &str) -> bool {
     (spelled.starts_with("struct ") || spelled.starts_with("union "))
         && !spelled.contains(['*', '('])

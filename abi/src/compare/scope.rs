@@ -124,7 +124,7 @@ enum Side<'a> {
     Unasked,
 }
 
-/// Tells if both sources could have described what is missing here.
+/// Returns whether both sources could have described what is missing here.
 fn is_inside(context: &Context<'_>, says: (Says, Says), finding: &Finding) -> bool {
     let name = finding.name.as_str();
     match finding.subject {

@@ -54,7 +54,7 @@ const INTEGERS: &[(&str, &str)] = &[
 pub(super) struct Retype {
     /// The kind of change.
     pub(super) how: Retyping,
-    /// True if source that was written for the old type fits the new one.
+    /// `true` if source that was written for the old type fits the new one.
     pub(super) compatible: bool,
 }
 
@@ -99,7 +99,7 @@ pub(super) fn retyped(before: Spelled<'_>, after: Spelled<'_>) -> Option<Retype>
     )
 }
 
-/// Tells if a value of this type is an address.
+/// Returns whether a value of this type is an address.
 pub(super) fn is_pointer(spelled: &str) -> bool {
     // An array of pointers ends in its dimensions; a pointer to an array has parentheses.
     spelled.contains('*') && (!spelled.ends_with(']') || spelled.contains("(*)"))

@@ -62,9 +62,9 @@ impl Used {
         }
     }
 
-    /// Tells if the same types are used of a kernel that has type `other` under this name instead
-    /// of `one`. Sizes and offsets do not matter. Fields that the code does not name matter only if
-    /// the driver allocates the type.
+    /// Returns whether the same types are used of a kernel that has type `other` under this name
+    /// instead of `one`. Sizes and offsets do not matter. Fields that the code does not name matter
+    /// only if the driver allocates the type.
     pub(crate) fn is_alike(&self, usage: &Usage, name: &str, one: &Type, other: &Type) -> bool {
         fn spelled<'a>(type_: &'a Type, path: &str) -> Option<&'a str> {
             type_.field(path).map(|field| field.type_name.as_str())

@@ -113,12 +113,12 @@ fn kind(debug: &Debug<'_>, index: Index) -> Option<Kind> {
     })
 }
 
-/// Tells if it is a struct or union.
+/// Returns whether it is a struct or union.
 fn is_composite(debug: &Debug<'_>, index: Index) -> bool {
     matches!(kind(debug, index), Some(Kind::Struct | Kind::Union))
 }
 
-/// Tells if the type has no name in C.
+/// Returns whether the type has no name in C.
 fn is_unnamed(debug: &Debug<'_>, index: Index) -> bool {
     let name = debug.die(index).name;
     name.is_empty() || (debug.is_rust(index) && rust::is_unnamed(name))

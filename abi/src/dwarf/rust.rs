@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The mapping from the names of rustc and bindgen to C's names.
 
-/// Tells if a member was added by bindgen and does not exist in C.
+/// Returns whether a member was added by bindgen and does not exist in C.
 pub(super) fn is_artificial(member: &str) -> bool {
     ["_bitfield_", "__bindgen_padding_", "_phantom"]
         .iter()
@@ -15,12 +15,12 @@ pub(super) fn is_artificial(member: &str) -> bool {
         .contains(&member)
 }
 
-/// Tells if the member has no name in C.
+/// Returns whether the member has no name in C.
 pub(super) fn is_anonymous(member: &str) -> bool {
     member.starts_with("__bindgen_anon_")
 }
 
-/// Tells if the type has no name in C.
+/// Returns whether the type has no name in C.
 pub(super) fn is_unnamed(type_name: &str) -> bool {
     type_name.contains("__bindgen_ty_")
 }
@@ -61,8 +61,8 @@ pub(super) fn c_number(name: &str) -> &str {
     }
 }
 
-/// Tells if a generic type only wraps its parameter: bindgen's field for an array without a length,
-/// or the wrapper that keeps a union's member from being dropped.
+/// Returns whether a generic type only wraps its parameter: bindgen's field for an array without a
+/// length, or the wrapper that keeps a union's member from being dropped.
 pub(super) fn transparent(type_name: &str) -> bool {
     [
         "Option<",
@@ -75,7 +75,7 @@ pub(super) fn transparent(type_name: &str) -> bool {
     .any(|start| type_name.starts_with(start))
 }
 
-/// Tells if it is bindgen's array without a length, at the end of a struct.
+/// Returns whether it is bindgen's array without a length, at the end of a struct.
 pub(super) fn is_flexible(type_name: &str) -> bool {
     type_name.starts_with("__IncompleteArrayField<")
 }

@@ -154,7 +154,7 @@ impl<'d> Speller<'_, 'd> {
         self.declare(die.of, inner, &qualifiers, depth)
     }
 
-    /// Tells if a pointer to this type needs parentheses.
+    /// Returns whether a pointer to this type needs parentheses.
     fn is_postfix(&self, mut of: Option<Index>, depth: u32) -> Result<bool> {
         for _ in depth..=DEPTH {
             let Some(index) = of else { return Ok(false) };

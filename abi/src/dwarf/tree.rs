@@ -41,7 +41,7 @@ pub struct Die<'d> {
     pub value: Option<i128>,
     /// For an array: the number of its elements.
     pub count: Option<u64>,
-    /// True if it is only a declaration.
+    /// `true` if it is only a declaration.
     pub declaration: bool,
     /// The number of the record after it and all that it contains.
     next: usize,
@@ -153,7 +153,7 @@ impl<'d> Debug<'d> {
         .map(Index)
     }
 
-    /// Tells if rustc made it.
+    /// Returns whether rustc made it.
     pub fn is_rust(&self, index: Index) -> bool {
         let unit = self.units.partition_point(|(first, _)| *first <= index.0);
         unit.checked_sub(1)

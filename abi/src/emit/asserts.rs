@@ -88,7 +88,8 @@ fn of_type(btf: &Btf<'_>, name: &str, type_: &Type, text: &mut String) -> Result
     Ok(())
 }
 
-/// Tells if C knows the size of a typedef's target. It does not if the target may only be declared.
+/// Returns whether C knows the size of a typedef's target. It does not if the target may only be
+/// declared.
 fn has_size(btf: &Btf<'_>, mut id: Id) -> Result<bool> {
     for _ in 0..64 {
         match btf.item(id)? {

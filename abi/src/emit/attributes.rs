@@ -12,7 +12,7 @@ use crate::btf::Item;
 pub(super) struct Attributes {
     /// Its alignment in bytes.
     pub(super) align: u64,
-    /// True if it is packed.
+    /// `true` if it is packed.
     pub(super) packed: bool,
     /// The alignment to request with `aligned`.
     pub(super) aligned: Option<u64>,

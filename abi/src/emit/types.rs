@@ -269,7 +269,7 @@ impl<'a, 'd> Writer<'a, 'd> {
         )
     }
 
-    /// Tells if `name` is already defined. A second definition must be equal to the first.
+    /// Returns whether `name` is already defined. A second definition must be equal to the first.
     fn is_defined(
         &mut self,
         name: &str,

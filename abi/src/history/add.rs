@@ -59,7 +59,7 @@ impl History {
         ))
     }
 
-    /// Tells if both sides agree in all facts that both know.
+    /// Returns whether both sides agree in all facts that both know.
     fn agrees(&self, number: u32, kernel: &HistoryKernel, facts: &[(What, String, Fact)]) -> bool {
         let entry = &self.entries[number as usize];
         let version = |kernel: &HistoryKernel| {

@@ -48,8 +48,8 @@ impl Side {
     }
 }
 
-/// Tells if [`Used`] has to be computed again for kernel `other`, because a type that it depends on
-/// differs from that of kernel `one`.
+/// Returns whether [`Used`] has to be computed again for kernel `other`, because a type that it
+/// depends on differs from that of kernel `one`.
 fn uses_differ(
     history: &History,
     (one, used): (KernelId, &Used),

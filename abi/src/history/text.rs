@@ -162,7 +162,7 @@ impl<'t> Row<'t> {
     }
 }
 
-/// Tells if a column can contain the text.
+/// Returns whether a column can contain the text.
 pub(super) fn fits(text: &str) -> bool {
     !text.contains(['\t', '\n', '\r'])
 }

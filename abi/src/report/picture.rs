@@ -61,7 +61,7 @@ pub struct LayoutRow {
     pub right: String,
     /// How many bits the field moved.
     pub by_bits: i64,
-    /// True if the code names the field.
+    /// `true` if the code names the field.
     pub used: bool,
 }
 

@@ -126,7 +126,7 @@ fn dimensions_and_parentheses_are_counted() {
     }
 }
 
-/// Tells if these spellings of Rust and of C are known to be the same type.
+/// Returns whether these spellings of Rust and of C are known to be the same type.
 fn agree(rust: &str, c: &str) -> bool {
     let abi = Abi::default();
     super::likeness(&abi, &Shape::of(rust), &abi, &Shape::of(c)) == super::Likeness::Same

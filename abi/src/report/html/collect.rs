@@ -45,7 +45,7 @@ pub(super) struct Variant<'r> {
     pub column: usize,
     pub findings: Vec<&'r Finding>,
     pub verdict: Option<Verdict>,
-    /// True if the code uses the item, or provides its memory.
+    /// `true` if the code uses the item, or provides its memory.
     pub used: bool,
     pub layouts: Option<&'r Layouts>,
     /// The numbers of the comparisons with this content.
