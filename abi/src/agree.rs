@@ -83,8 +83,8 @@ impl<'a> Agreement<'a> {
     fn types(&mut self) {
         for name in self.names(|abi| &abi.types) {
             let says = self.says(|abi| abi.types.get(name));
-            // An alias or a number's name that only the bindings use. A name that another
-            // description was asked for does not count.
+            // Only the bindings use this alias or this name of a number, so there is nothing to
+            // compare. The name is compared if another description was asked for it.
             let asked =
                 |(_, abi): &(&str, &Abi)| abi.no_evidence.contains_key(&format!("type {name}"));
             if says.iter().all(|(truth, ..)| *truth == RUSTC) && !self.truths.iter().any(asked) {
@@ -369,8 +369,8 @@ impl<'a> Agreement<'a> {
         }
     }
 
-    /// Adds a disagreement. `kernel_is_one`: all but rustc agree. `matters`: the role of the type,
-    /// and whether the code uses it.
+    /// Adds a disagreement. `kernel_is_one` is set if all descriptions except rustc's agree. `role`
+    /// is the role of the type. `used` is set if the code uses the item.
     fn disagree(
         &mut self,
         subject: Subject,
@@ -436,7 +436,7 @@ impl<'a> Agreement<'a> {
             .map(|(_, abi)| self.usage.role(abi, name))
     }
 
-    /// Returns whether the code names this field, one around it or one inside it.
+    /// Returns whether the code names this field, a field around it or a field inside it.
     fn uses_field(&self, name: &str, field: &str) -> bool {
         self.usage.fields_of(name).any(|used| {
             let inside = |outer: &str, inner: &str| {

@@ -61,8 +61,9 @@ pub fn same_type(before: (&str, &Abi), after: (&str, &Abi)) -> bool {
     spelled::expanded(before.0, before.1) == spelled::expanded(after.0, after.1)
 }
 
-/// Compares two kernels in all that the code uses. What one of them does not record is a finding
-/// without evidence. `names` are the names of the kernels: those in the catalogue, or releases.
+/// Compares all that the code uses in two kernels. A fact that one of them does not record is a
+/// finding without evidence. `names` are the names of the kernels: those in the catalogue, or
+/// releases.
 pub fn kernels(before: &Abi, after: &Abi, usage: &Usage, names: (&str, &str)) -> Comparison {
     let used = (&Used::of(before, usage), &Used::of(after, usage));
     let differing = Differing::between(before, after);
@@ -168,12 +169,12 @@ fn arch(context: &Context<'_>, check: &mut Comparison) {
     check.findings.push(finding);
 }
 
-/// The two sides of a comparison and what the code uses of them.
+/// The two sides of a comparison, and the parts that the code uses.
 pub(crate) struct Context<'a> {
     pub(crate) before: &'a Abi,
     pub(crate) after: &'a Abi,
     pub(crate) usage: &'a Usage,
-    /// The parts of the kernel before and of the kernel after that the code uses.
+    /// The parts that the code uses of the kernel before and of the kernel after.
     pub(crate) used: (&'a Used, &'a Used),
     /// The names that differ.
     pub(crate) differing: &'a Differing<'a>,
@@ -240,7 +241,8 @@ impl Context<'_> {
         )
     }
 
-    /// Returns the reason why something is not known on a side, the side before first.
+    /// Returns why a fact is not known on a side. If neither side knows it, the result contains
+    /// both reasons.
     fn unknown(&self, key: &str) -> Option<String> {
         let of =
             |abi: &Abi, name: &str| abi.no_evidence.get(key).map(|why| format!("{name}: {why}"));
@@ -274,7 +276,7 @@ impl Context<'_> {
         }
     }
 
-    /// Returns whether both sides were asked for it and neither contains it.
+    /// Returns whether both sides were asked for the name and neither contains it.
     fn is_in_neither(&self, key: &str) -> bool {
         let absent = |abi: &Abi| {
             abi.no_evidence
@@ -285,8 +287,8 @@ impl Context<'_> {
     }
 }
 
-/// Returns what is not known of a kernel, with the reasons. `kind` is the kind's word with a space
-/// after it.
+/// Returns the names that are not known of a kernel, with the reasons. `kind` is the kind's word
+/// with a space after it.
 fn unknown_of<'a>(abi: &'a Abi, kind: &'static str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let from = abi
         .no_evidence
@@ -316,7 +318,7 @@ fn new_finding(
     }
 }
 
-/// Creates a finding for something that could not be found out.
+/// Creates a finding for a fact that could not be found out.
 fn no_evidence(subject: Subject, name: &str, used: bool, text: String) -> Finding {
     let why = "something that could not be compared does not pass";
     let mut finding = new_finding(

@@ -381,8 +381,8 @@ impl History {
             .map(|(before, _)| before)
     }
 
-    /// Finds a kernel by its ID or by the start of one; of several, the newest. "6.12" is the
-    /// newest of that series, for x86_64 without a flavour if there is one.
+    /// Finds a kernel by its ID, or by the start of one. If several match, the result is the
+    /// newest. "6.12" finds the newest of that series, preferably one for x86_64 without a flavour.
     ///
     /// # Errors
     ///
@@ -568,8 +568,8 @@ impl History {
         }
     }
 
-    /// Returns whether the history does not know whether the kernel exports this function, because
-    /// the function was added after the kernel's list of symbols was read.
+    /// Returns whether it is not known if the kernel exports this function, because the function
+    /// was added after the kernel's list of symbols was read.
     fn is_unread(&self, kernel: KernelId, name: &str) -> bool {
         self.kernel(kernel).symbols_known && self.fact(kernel, What::Symbol, name).is_none()
     }

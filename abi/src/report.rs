@@ -411,7 +411,7 @@ impl Verdict {
         Self::Keeps,
     ];
 
-    /// Returns whether something remains to be found out.
+    /// Returns whether the verdict leaves a question open.
     pub fn is_open(self) -> bool {
         matches!(self, Self::NoEvidence | Self::NotJudged)
     }
@@ -598,8 +598,8 @@ impl Finding {
 }
 
 impl Comparison {
-    /// Returns the most severe verdict of the findings that are not accepted, or `None` if there
-    /// are no such findings.
+    /// Returns the most severe verdict of the findings that are not accepted, or `None` if all are
+    /// accepted.
     pub fn verdict(&self) -> Option<Verdict> {
         self.open().map(|finding| finding.verdict).max()
     }

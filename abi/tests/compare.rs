@@ -1214,7 +1214,8 @@ fn a_wrong_entry_is_an_error() {
             .contains("pci_driver.x (moved) matches nothing")
     );
     assert!(error(&[("change", "removed")], "2026-11-22", false).contains("matches nothing"));
-    // Of a kernel that was not looked at nothing is known, but when all were.
+    // An entry for a kernel that was not compared may match nothing, unless all kernels were
+    // compared.
     let elsewhere = [("from", "6.12"), ("to", "6.12")];
     assert!(accept(&entry(&elsewhere), "2026-11-22", false).is_ok());
     assert!(error(&elsewhere, "2026-11-22", true).contains("matches nothing"));

@@ -76,8 +76,8 @@ fn every_word_is_replaced() {
         ] {
             let mut damaged = bytes.clone();
             damaged[at..at + 4].copy_from_slice(&word.to_le_bytes());
-            // The result is an error, or an ABI that is no larger than the original, except for
-            // names that run into each other.
+            // The result is an error, or an ABI that is not larger than the original. Only names
+            // that run into each other can add one type.
             if let Ok(abi) = everything(&damaged) {
                 assert!(
                     abi.types.len() <= whole.types.len() + 1,

@@ -218,7 +218,7 @@ fn likeness_at(rust: &Abi, rust_type: &Shape, c: &Abi, c_type: &Shape, depth: u3
     if depth > DEPTH {
         return Likeness::Different;
     }
-    // The same name means the same type: a struct that only a typedef names in C.
+    // The same name means the same type. In C, this can be a struct that only a typedef names.
     if let (Shape::Named(left), Shape::Named(right)) = (rust_type, c_type)
         && (tag(left).is_some() || is_known(left))
         && (left == right || tag(left) == Some(right))

@@ -201,7 +201,7 @@ fn signature(
     Some(finding(context, name, change, verdict, text))
 }
 
-/// Describes a function that only the side before has.
+/// Creates the finding for a function that only the side before has.
 fn missing<'a>(
     context: &Context<'_>,
     name: &str,
@@ -297,7 +297,7 @@ fn spelled(context: &Context<'_>, old: &str, new: &str) -> Option<Retype> {
     retyped(of(old, context.before), of(new, context.after))
 }
 
-/// Returns whether both have the same result and parameters, ignoring `const`.
+/// Returns whether both functions have the same result and parameters, ignoring `const`.
 fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
     let alike =
         |old: &str, new: &str| spelled(context, old, new).is_none_or(|retype| retype.compatible);
@@ -311,7 +311,7 @@ fn is_same(context: &Context<'_>, old: &Function, new: &Function) -> bool {
             .all(|(old, new)| alike(old, new))
 }
 
-/// Describes a function that only the side after has.
+/// Creates the finding for a function that only the side after has.
 fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding> {
     if is_used(context, name)
         && context
@@ -325,7 +325,7 @@ fn new_one(context: &Context<'_>, name: &str, new: &Function) -> Option<Finding>
         let text = format!("{why}; after, {}", new.declaration(name));
         return Some(no_evidence(Subject::Function, name, true, text));
     }
-    // It is new only if it was looked for before.
+    // The function is new only if it was looked for before.
     if !context.before.knows_export(name)
         && context.before.asked_in_vain("function", name).is_none()
     {
@@ -370,7 +370,7 @@ fn unknown(context: &Context<'_>, check: &mut Comparison) {
         let exported = |abi: &Abi| abi.symbols.contains_key(name);
         if exported(context.before) && !exported(context.after) && context.after.knows_export(name)
         {
-            continue; // `symbol` says that it is gone.
+            continue; // `symbol` reports that it is gone.
         }
         let crc = |abi: &Abi| abi.symbols.get(name).and_then(|symbol| symbol.crc);
         if crc(context.before).is_some() && crc(context.before) == crc(context.after) {

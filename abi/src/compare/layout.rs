@@ -389,8 +389,8 @@ impl<'a> Layout<'a, '_> {
         self.push(None, change, Vec::new(), verdict, text);
     }
 
-    /// Returns whether the field is a struct or union of its own. Code that names such a field has
-    /// only its start compiled in; for a number or an array it also has the size.
+    /// Returns whether the field is a struct or union. An object that uses such a field contains
+    /// only its offset. For a number or an array, it contains the size too.
     fn is_held(&self, field: &Field) -> bool {
         let spelled = field.type_name.as_str();
         let composite = |name: &str| {

@@ -2,10 +2,11 @@
 //! The scope of a comparison: what both sources can describe.
 //!
 //! Type information has no macros. A `vmlinux` alone has no list of exported symbols. A kernel of
-//! the history was asked only for the names that were needed when it was read. What one of the two
-//! sources could not describe is outside the scope, and the report lists it. Inside the scope,
-//! unknown facts are findings and never pass: a name that one kernel has and the other was asked
-//! for in vain, or one that neither knows, for different reasons.
+//! the history was asked only for the names that were needed when it was read. Facts that one of
+//! the two sources could not describe are outside the scope, and the report lists them. Inside the
+//! scope, an unknown fact is a finding and never passes. One example is a name that one kernel has
+//! and that the other was asked for in vain. Another is a name that neither kernel knows, for
+//! different reasons.
 
 use std::collections::BTreeSet;
 
@@ -70,9 +71,9 @@ pub(super) fn parts(says: (Says, Says), wanted: Option<&BTreeSet<AbiPart>>) -> B
     )
 }
 
-/// Removes the findings outside the scope. These belong to none of the parts; or, if the parts were
-/// not asked for, a source could not have described them. Something missing in a part that was
-/// asked for is a finding.
+/// Removes the findings outside the scope: those that belong to none of the parts. If the parts
+/// were not asked for, it also removes those that a source could not have described. If they were,
+/// a missing fact is a finding.
 pub(super) fn limit(
     context: &Context<'_>,
     check: &mut Comparison,
@@ -118,9 +119,9 @@ fn word(subject: Subject) -> &'static str {
 #[derive(PartialEq, Eq)]
 enum Side<'a> {
     Known,
-    /// It was looked for in vain, with the reason.
+    /// The name was looked for in vain, for this reason.
     InVain(&'a str),
-    /// It was not looked for.
+    /// The name was not looked for.
     Unasked,
 }
 
@@ -128,7 +129,7 @@ enum Side<'a> {
 fn is_inside(context: &Context<'_>, says: (Says, Says), finding: &Finding) -> bool {
     let name = finding.name.as_str();
     match finding.subject {
-        // A list of symbols or constants that should exist and does not.
+        // A list of symbols or constants is missing.
         Subject::Constant | Subject::Symbol
             if name == super::constant::ALL || name == super::symbol::LIST =>
         {

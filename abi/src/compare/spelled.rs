@@ -58,7 +58,7 @@ pub(super) struct Retype {
     pub(super) compatible: bool,
 }
 
-/// A spelled type, its size in bits if it is known, and the ABI that it belongs to.
+/// A spelled type, its size in bits if known, and the ABI that it belongs to.
 #[derive(Clone, Copy)]
 pub(super) struct Spelled<'a> {
     pub(super) text: &'a str,
@@ -151,7 +151,8 @@ fn resolved<'a>(spelled: &'a str, abi: &Abi) -> Cow<'a, str> {
             .types
             .get(name)
             .filter(|type_| type_.kind == Kind::Typedef);
-        // A typedef of a pointer, an array or a function has no start that the rest could follow.
+        // If the target is a pointer, an array or a function, the rest of the type cannot simply
+        // follow it.
         let target = typedef
             .filter(|type_| type_.fields.is_empty() && type_.values.is_empty())
             .and_then(|type_| type_.target.as_deref())
@@ -193,8 +194,8 @@ pub(super) fn expanded(spelled: &str, abi: &Abi) -> String {
                 .iter()
                 .any(|word| out.ends_with(word));
             let target = typedef(name, abi).filter(|target| {
-                // The declarator around a name cannot be put around the declarator of a function or
-                // an array.
+                // If the target is a function or an array, text around the name would end up on the
+                // wrong side of its declarator.
                 !tag && (whole(name) || !target.contains(['(', '[']))
             });
             out.push_str(target.unwrap_or(name));

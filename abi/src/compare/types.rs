@@ -124,7 +124,7 @@ fn holders_in<'a>(abi: &'a Abi, other: &Abi) -> HashMap<&'a str, &'a str> {
     holders
 }
 
-/// Describes a type that only one side has.
+/// Creates the findings for a type that only one side has.
 fn one_side(
     context: &Context<'_>,
     check: &mut Comparison,
@@ -134,7 +134,7 @@ fn one_side(
 ) {
     let there = if gone { context.after } else { context.before };
     if there.no_evidence.contains_key(&format!("type {name}")) {
-        return; // `unknown` says so.
+        return; // `unknown` reports it.
     }
     let role = context.role(name);
     let touched = context.usage.fields.contains_key(name) || context.usage.allocated.contains(name);

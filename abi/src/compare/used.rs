@@ -62,9 +62,9 @@ impl Used {
         }
     }
 
-    /// Returns whether the same types are used of a kernel that has type `other` under this name
-    /// instead of `one`. Sizes and offsets do not matter. Fields that the code does not name matter
-    /// only if the driver allocates the type.
+    /// Returns whether the code uses the same types if the type `name` is `other` instead of `one`.
+    /// Sizes and offsets do not matter. Fields that the code does not name matter only if the
+    /// driver allocates the type.
     pub(crate) fn is_alike(&self, usage: &Usage, name: &str, one: &Type, other: &Type) -> bool {
         fn spelled<'a>(type_: &'a Type, path: &str) -> Option<&'a str> {
             type_.field(path).map(|field| field.type_name.as_str())
@@ -190,8 +190,8 @@ mod tests {
         (abi, usage)
     }
 
-    /// Returns what [`Used::is_alike`] says of a type and its changed copy. Checks that the same
-    /// types are used of both if they are alike, and others if they are not.
+    /// Returns the result of [`Used::is_alike`] for a type and its changed copy. Checks that the
+    /// code uses the same types of both if they are alike, and others if they are not.
     fn is_alike(name: &str, change: impl FnOnce(&mut Type)) -> bool {
         let (abi, usage) = kernel();
         let mut other = abi.clone();

@@ -14,7 +14,7 @@ use crate::model::{Field, Type};
 /// The largest width of one side.
 const WIDTH: usize = 46;
 
-/// How many similar fields in a row are drawn; of more, only the first and the last are.
+/// How many similar fields in a row are drawn. Of a longer row, only the first and last are drawn.
 const RUN: usize = 3;
 
 /// The largest number of rows in a picture.
@@ -25,15 +25,15 @@ const ROWS: usize = 48;
 pub enum Mark {
     /// The heading, the rule under it, or a row for fields that are not drawn.
     Frame,
-    /// The same offset and the same type.
+    /// The field has the same offset and the same type.
     Same,
-    /// Only before.
+    /// Only the side before has the field.
     Gone,
-    /// Only after.
+    /// Only the side after has the field.
     New,
-    /// Another offset.
+    /// The field has another offset.
     Moved,
-    /// The same offset, but another type or size.
+    /// The field has the same offset, but another type or size.
     Changed,
 }
 
@@ -233,7 +233,7 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
         }
         let old_to = old.map(|field| location(&there, after, &field.name));
         let new_from = new.map(|field| location(&here, before, &field.name));
-        // The other side lacks it, or was drawn already.
+        // The other side lacks the field, or it was drawn already.
         match (old_to, new_from) {
             (None, None) => break,
             (Some(None), _) => {
@@ -244,7 +244,7 @@ fn side_by_side<'a>(before: &'a [Field], after: &'a [Field]) -> Vec<Pair<'a>> {
                 out.push(Pair::one(Mark::New, None, new));
                 j += 1;
             }
-            // One of the two moved past the other: the one with the longer way.
+            // One of the two fields moved past the other. It is the one with the larger distance.
             (Some(Some(to)), from) => {
                 let ahead = from.flatten().map(|from| from.checked_sub(i));
                 if to < j || ahead.is_none_or(|ahead| ahead.is_some_and(|ahead| to - j >= ahead)) {

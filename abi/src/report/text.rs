@@ -90,7 +90,7 @@ fn lines(out: &mut String, check: &Comparison, options: Options) {
                 visible(&texts)
             );
         }
-        // A finding that keeps working needs no reason on its line: the word tells it.
+        // A finding that keeps working needs no reason on its line, because the verdict is enough.
         if finding.verdict != Verdict::Keeps || finding.accepted.is_some() {
             let why = finding
                 .accepted
