@@ -244,10 +244,10 @@ impl Disk {
 /// Returns how many blocks of the folder's disk an unprivileged user may fill, if the system knows.
 fn free_blocks(dir: &Path) -> Option<u64> {
     let dir = CString::new(dir.as_os_str().as_bytes()).ok()?;
-    // SAFETY: `statvfs` is a plain C structure, for which all zeroes is a value.
+    // SAFETY: A `statvfs` of all zeroes must be valid: it is a plain C structure of integers.
     let mut disk: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: statvfs(3) reads a string that ends with a zero byte and writes no more than one
-    // `statvfs`.
+    // SAFETY: statvfs(3) takes a string that ends with a zero byte, and space for one `statvfs`.
+    // `dir` is a `CString`, and `disk` is that space.
     let asked = unsafe { libc::statvfs(dir.as_ptr(), &raw mut disk) };
     // A file system without a size reports no blocks at all.
     (asked == 0 && disk.f_blocks > 0).then_some(disk.f_bavail)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What has to be installed on the system. Packages are only installed if `--install` is given.
+//! The programs, libraries and files that the system must have. Packages are only installed if
+//! `--install` is given.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -10,7 +11,7 @@ use crate::{Error, Result};
 /// The permission to install what is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Install {
-    /// `--install` was given.
+    /// `--install` was given: missing packages are installed.
     Allowed,
     /// The command names what is missing and how to install it, and stops.
     Refused,
@@ -87,7 +88,7 @@ pub fn require(needs: &[Need], install: Install) -> Result<()> {
     }
 }
 
-/// The user, as far as installing packages goes.
+/// The user's permission to install packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum User {
     Root,
@@ -230,7 +231,7 @@ fn command(words: &[&str], packages: &[String], user: User) -> Command {
 
 /// Returns whether this process runs as root.
 pub fn is_root() -> bool {
-    // SAFETY: geteuid(2) takes nothing and cannot fail.
+    // SAFETY: geteuid(2) takes no argument and cannot fail.
     unsafe { libc::geteuid() == 0 }
 }
 

@@ -78,8 +78,9 @@ pub fn end_by(signal: i32) -> ! {
 }
 
 fn kill_group(group: i32, signal: i32) {
-    // SAFETY: kill(2) takes two integers; the group is a child of this process that has not been waited for, so
-    // that its number cannot have been given to another.
+    // SAFETY: kill(2) takes two integers. The group must be one of this process's children: it is,
+    // because a group stays in `RUNNING` only until its child is reaped, and until then its number
+    // is not given to another process.
     unsafe { libc::kill(-group, signal) };
 }
 
@@ -135,10 +136,10 @@ impl Running {
     /// child is reaped, its number may belong to another process.
     fn until_ended(&self) {
         let pid = self.child.id();
-        // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
+        // SAFETY: A `siginfo_t` of all zeroes must be valid: it is a plain C structure.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         loop {
-            // SAFETY: waitid(2) writes no more than one `siginfo_t`.
+            // SAFETY: waitid(2) takes space for one `siginfo_t`, and `info` is that space.
             let ended = unsafe {
                 libc::waitid(
                     libc::P_PID,
@@ -156,13 +157,13 @@ impl Running {
 
     /// Returns whether the child has ended. It does not reap the child.
     fn has_ended(&self) -> bool {
-        // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
+        // SAFETY: A `siginfo_t` of all zeroes must be valid: it is a plain C structure.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let how = libc::WEXITED | libc::WNOWAIT | libc::WNOHANG;
-        // SAFETY: waitid(2) writes no more than one `siginfo_t`.
+        // SAFETY: waitid(2) takes space for one `siginfo_t`, and `info` is that space.
         let asked = unsafe { libc::waitid(libc::P_PID, self.child.id(), &raw mut info, how) };
-        // With WNOHANG, waitid(2) succeeds too while the child runs; the signal's number then stays
-        // 0.
+        // With WNOHANG, waitid(2) also succeeds while the child runs. The signal's number then
+        // stays 0.
         asked == 0 && info.si_signo != 0
     }
 
@@ -246,15 +247,15 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let traced = || {
-        // SAFETY: PTRACE_TRACEME takes no pointer: the calling process is traced by its parent.
+        // SAFETY: PTRACE_TRACEME takes no pointer. It lets the parent trace the calling process.
         match unsafe { libc::ptrace(libc::PTRACE_TRACEME, 0, 0, 0) } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
         }
     };
-    // SAFETY: what runs between fork(2) and execve(2) has to be safe in a signal handler
-    // (signal-safety(7)): a system call without pointers is, and `last_os_error` only reads
-    // `errno`.
+    // SAFETY: Code between fork(2) and execve(2) may only do what a signal handler may do
+    // (signal-safety(7)). `traced` makes a system call without pointers and reads `errno`, which is
+    // allowed.
     unsafe { command.pre_exec(traced) };
     let running = Running::start(command)?;
     let pid = running.child.id().cast_signed();
@@ -272,18 +273,18 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
                 .map_err(|e| failed("to read how much memory it had", &e))?;
             peak = high_water(&status);
         }
-        // A traced process stops with SIGTRAP at each execve(2); the program must not receive that
+        // A traced process stops with SIGTRAP at each execve(2). The program must not receive that
         // signal.
         let own = if signal == libc::SIGTRAP { 0 } else { signal };
         let options = libc::PTRACE_O_TRACEEXIT | libc::PTRACE_O_EXITKILL;
-        // SAFETY: PTRACE_SETOPTIONS takes an integer; the child is traced by this thread, which
-        // started it.
+        // SAFETY: PTRACE_SETOPTIONS takes an integer. The calling thread must be the tracer of the
+        // child: it is, because it started the child.
         let set = unsafe { libc::ptrace(libc::PTRACE_SETOPTIONS, pid, 0, options) };
-        // SAFETY: PTRACE_CONT takes an integer, and the child is the same.
+        // SAFETY: PTRACE_CONT takes an integer. The calling thread is the child's tracer, as above.
         let going = set != -1 && unsafe { libc::ptrace(libc::PTRACE_CONT, pid, 0, own) } != -1;
         if !going {
-            // The child was killed meanwhile, or tracing is forbidden. Waiting for it tells the
-            // first from the second.
+            // The child was killed meanwhile, or tracing is forbidden. Waiting for the child tells
+            // which.
             let error = io::Error::last_os_error();
             if error.raw_os_error() != Some(libc::ESRCH) {
                 return Err(failed("to trace it", &error));
@@ -303,11 +304,11 @@ pub fn peak_memory(command: &mut Command) -> Result<(ExitStatus, u64)> {
 /// Returns `None` once the child has ended, and does not reap it.
 fn stopped(pid: i32) -> io::Result<Option<i32>> {
     let id = pid.cast_unsigned();
-    // SAFETY: `siginfo_t` is a plain C structure, for which all zeroes is a value.
+    // SAFETY: A `siginfo_t` of all zeroes must be valid: it is a plain C structure.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     loop {
         let how = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT;
-        // SAFETY: waitid(2) writes no more than one `siginfo_t`.
+        // SAFETY: waitid(2) takes space for one `siginfo_t`, and `info` is that space.
         if unsafe { libc::waitid(libc::P_PID, id, &raw mut info, how) } == 0 {
             break;
         }
@@ -322,7 +323,8 @@ fn stopped(pid: i32) -> io::Result<Option<i32>> {
     ) {
         return Ok(None);
     }
-    // SAFETY: waitid(2) fills in `si_status` whenever it succeeds.
+    // SAFETY: `si_status` must have been filled in. waitid(2) does so whenever it succeeds, and it
+    // did.
     Ok(Some(unsafe { info.si_status() }))
 }
 
