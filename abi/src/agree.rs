@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The comparison of several descriptions of one kernel, which should agree: what rustc laid out
-//! ([`RUSTC`]), what the kernel's compiler lays out from its headers ([`HEADERS`]), and the
-//! kernel's own type information ([`BTF`]).
+//! The comparison of several descriptions of one kernel, which should agree. [`RUSTC`] is the
+//! layout by rustc. [`HEADERS`] is the layout by the kernel's compiler, from the headers. [`BTF`]
+//! is the kernel's own type information.
 //!
 //! Two descriptions in C must have equal spellings. Rust's types are compared by offset, size,
 //! alignment and structure (`shape`). No description contains everything. BTF has no alignment, no
@@ -28,8 +28,8 @@ pub const HEADERS: &str = "headers";
 /// The description by the kernel's own type information.
 pub const BTF: &str = "btf";
 
-/// Compares descriptions of one kernel, each with its name: [`RUSTC`], [`HEADERS`], [`BTF`], or the
-/// name of something made from the latter two, such as a snapshot.
+/// Compares descriptions of one kernel, each with its name. The name is [`RUSTC`], [`HEADERS`] or
+/// [`BTF`], or that of something made from the latter two, such as a snapshot.
 pub fn check(kernel: &str, truths: &[(&str, &Abi)], usage: &Usage) -> Comparison {
     let mut agreement = Agreement {
         truths,

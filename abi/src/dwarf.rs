@@ -43,7 +43,7 @@ pub type BitFields = BTreeMap<String, Vec<Field>>;
 const DEPTH: u32 = 64;
 
 /// Reads the types and functions in scope and the types that these hold by value. `location` names
-/// the object in error messages. What is missing goes to [`Abi::no_evidence`].
+/// the object in error messages. Missing items go to [`Abi::no_evidence`].
 ///
 /// # Errors
 ///

@@ -2,8 +2,8 @@
 //! The model as C: `kernel.h`, which contains what the bindings need of a kernel and nothing else.
 //!
 //! Every line is derived from the kernel's type information. `types` writes declarations in an
-//! order that C accepts, `attributes` finds the attributes that give each member its offset, and
-//! `asserts` makes the compiler check all of it.
+//! order that C accepts. `attributes` finds the attributes that give each member its offset.
+//! `asserts` makes the compiler check the result.
 
 mod asserts;
 mod attributes;

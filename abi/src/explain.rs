@@ -535,8 +535,8 @@ fn layout(history: &History, kernel: KernelId, meaning: &Meaning) -> Option<(Str
     Some((history.kernel(kernel).id.clone(), type_.clone()))
 }
 
-/// Returns the first kernel of the first group that has it, if an older kernel of that group proves
-/// its absence: its layout lacks the field, or its enum lacks the enumerator.
+/// Returns the first kernel of the first group that has it. An older kernel of that group must
+/// prove its absence: its layout lacks the field, or its enum lacks the enumerator.
 fn since(section: &Section) -> Option<String> {
     let group = section.groups.first()?;
     let first = group.spans.iter().position(|span| span.state.is_there())?;

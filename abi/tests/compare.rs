@@ -1149,7 +1149,7 @@ fn sarif_has_the_required_fields() {
     );
 }
 
-/// An entry for what [`example`] finds.
+/// Returns an entry for the findings of [`example`].
 fn entry(change: &[(&str, &str)]) -> String {
     let mut fields = vec![
         ("what", "pci_driver.node"),

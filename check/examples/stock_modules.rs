@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calibrates the checks. A kernel's own modules are good, so a finding in one of them is an error
-//! of the check, unless it is one of the known exceptions below.
+//! Calibrates the checks. A kernel's own modules are good. A finding in one of them is an error of
+//! the check, unless it is one of the known exceptions below.
 //!
 //! It needs a kernel: `STOCK_TREE` is its build tree, and `STOCK_MODULES` a folder of its modules
 //! (`.ko`, not compressed).

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The check of a built module. Before anything loads it, it finds what the kernel's loader would
+//! The check of a built module, before anything loads it. It finds what the kernel's loader would
 //! refuse, what the kernel would warn about, and what would do harm after the load.
 //!
 //! [`check`] looks at a `.ko` and the build tree of its kernel. [`undefined`] and [`rust_object`]

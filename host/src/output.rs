@@ -2,7 +2,7 @@
 //! Output of the tool, on standard output and standard error.
 //!
 //! `println!` panics if the text cannot be written. Here, a reader that closes its end (`| head`, a
-//! pager) is not an error: the rest of the text is dropped, and the exit code stays the same. Any
+//! pager) is not an error. The rest of the text is dropped, and the exit code stays the same. Any
 //! other error (a full disk) is kept, and the program exits with it.
 
 use std::fmt::Display;

@@ -78,9 +78,9 @@ pub fn end_by(signal: i32) -> ! {
 }
 
 fn kill_group(group: i32, signal: i32) {
-    // SAFETY: kill(2) takes two integers. The group must be one of this process's children: it is,
-    // because a group stays in `RUNNING` only until its child is reaped, and until then its number
-    // is not given to another process.
+    // SAFETY: kill(2) takes two integers. The group must be that of a child of this process. It is,
+    // because the group stays in `RUNNING` only until its child is reaped. The kernel does not give
+    // its number to another process before that.
     unsafe { libc::kill(-group, signal) };
 }
 

@@ -286,8 +286,7 @@ fn a_kernel_beside_itself_has_no_drift() {
             "--fail-on",
             fail_on,
         ];
-        // Its constants are not known. What was not compared is outside the scope, which the report
-        // states.
+        // Its constants are not known. The report states that they are outside the scope.
         let text = ends_with(0, words);
         says(
             &text,

@@ -244,7 +244,7 @@ fn an_inline_function_need_not_be_in_the_kernel() {
     assert_eq!(found(&rustc, &headers, &btf), []);
 }
 
-/// A reader that meets a name twice keeps the first definition and records the conflict. Neither
+/// A reader keeps the first of two definitions of a name and records the conflict. Neither
 /// definition is then evidence.
 #[test]
 fn a_name_with_two_definitions_does_not_pass() {
@@ -257,7 +257,7 @@ fn a_name_with_two_definitions_does_not_pass() {
     }
 }
 
-/// A type of the bindings that no other description has, although it was asked for.
+/// No other description has this type of the bindings, although it was asked for.
 #[test]
 fn a_type_of_the_bindings_alone_does_not_pass() {
     let (rustc, mut headers, mut btf) = truths();

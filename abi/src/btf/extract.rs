@@ -99,7 +99,7 @@ impl Budget {
     }
 }
 
-/// Extracts what is in scope. What is missing or ambiguous goes to [`Abi::no_evidence`].
+/// Extracts the items in scope. Missing and ambiguous ones go to [`Abi::no_evidence`].
 ///
 /// # Errors
 ///

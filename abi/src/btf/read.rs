@@ -26,7 +26,7 @@ pub struct Btf<'d> {
     /// The kind of record that ended the walk. The length of an unknown record is unknown, and so
     /// is the start of the next one.
     unknown_kind: Option<u8>,
-    /// Returns `true` if an enum says that its values are signed.
+    /// Set if an enum says that its values are signed.
     has_signs: bool,
 }
 

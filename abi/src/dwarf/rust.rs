@@ -61,8 +61,8 @@ pub(super) fn c_number(name: &str) -> &str {
     }
 }
 
-/// Returns whether a generic type only wraps its parameter: bindgen's field for an array without a
-/// length, or the wrapper that keeps a union's member from being dropped.
+/// Returns whether a generic type only wraps its parameter. Examples are bindgen's field for an
+/// array without a length, and the wrapper that keeps a union's member from being dropped.
 pub(super) fn transparent(type_name: &str) -> bool {
     [
         "Option<",

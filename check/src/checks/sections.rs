@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Sections: those that the loader needs must exist, none may be both writable and executable, no
-//! two may share a name, and none may belong to user programs only.
+//! Sections: those that the loader needs must exist. None may be both writable and executable. No
+//! two may share a name. None may belong to user programs only.
 //!
 //! `setup_load_info` in `kernel/module/main.c` looks for the needed ones.
 //! `module_enforce_rwx_sections` in `kernel/module/strict_rwx.c` refuses writable code. If two

@@ -24,8 +24,8 @@ pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>>
     })
 }
 
-/// Adds a finding for each function with an instruction that the list lacks, and for each entry of
-/// the list that does not point to such an instruction.
+/// Adds a finding for each function with an instruction that the list lacks. Adds another for each
+/// entry of the list that does not point to such an instruction.
 pub(super) fn compare(
     object: &Object<'_>,
     list: &str,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 'use strict';
-// Draws a structure before and after, as SVG. Bars are to scale, but torn boxes are shortened, and a
-// run of unremarkable fields is one box. `draw` uses nothing of the page but the data.
+// Draws a structure before and after, as SVG. Bars are to scale, but torn boxes are shortened, and
+// a run of unremarkable fields is one box. `draw` uses only the data of the page.
 const Draw = (() => {
   const NS = 'http://www.w3.org/2000/svg';
   const LINE = 15;      // a label's height
@@ -94,7 +94,8 @@ const Draw = (() => {
     return found;
   };
 
-  // Returns the boxes of one side, in order: fields, runs and padding, with their first and last bit.
+  // Returns the boxes of one side, in order: fields, runs and padding, with their first and last
+  // bit.
   const boxes = side => {
     const out = [];
     let end = 0;
