@@ -123,8 +123,8 @@ impl Answer {
 ///
 /// # Errors
 ///
-/// The file is not a complete module, data of the kernel cannot be read, or the module was built
-/// for another kernel than the given one.
+/// The file is not a complete module, or data of the kernel cannot be read. It is also an error if
+/// `kernel.built_for` is not the kernel that the module was built for.
 pub fn check(ko: &Path, kernel: &Target<'_>) -> Result<Comparison> {
     let data = facts::bytes(ko)?;
     let facts = facts::read(ko, &data)?;

@@ -13,8 +13,8 @@ use linux_driver_abi::model::{Function, Symbol};
 use linux_driver_abi::report::{Change, Subject, Verdict};
 
 /// Functions that compilers call by themselves, because the kernel's flags demand it. No source
-/// names them, and a build for the new kernel calls those that it has. A name that ends with `*`
-/// matches all names that start so.
+/// names them, and a build for the new kernel calls those that it has. A `*` at the end matches any
+/// rest.
 const COMPILERS_OWN: &[&str] = &[
     "__asan_*",
     "__cfi_*",
