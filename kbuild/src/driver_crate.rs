@@ -18,8 +18,8 @@ pub struct DriverCrate {
     pub dir: PathBuf,
     /// The language that it is written in.
     pub language: Language,
-    /// What its manifest says of how it is built: the table `[package.metadata.linux-driver]` of a
-    /// crate.
+    /// The settings of its build: the table `[package.metadata.linux-driver]` of the crate's
+    /// manifest.
     pub settings: serde_json::Value,
     /// The target folder of the workspace that it belongs to.
     pub target_dir: PathBuf,

@@ -123,7 +123,7 @@ fn placeholder(chars: &mut Peekable<Chars<'_>>) -> Result<Placeholder, String> {
         at_spec = c == ':' && !inner.contains(':');
         inner.push(c);
     }
-    let bad = || format!("`{{{inner}}}` is no placeholder of `core::fmt`");
+    let bad = || format!("`{{{inner}}}` is not a placeholder of `core::fmt`");
     let (argument, spec) = inner.split_once(':').unwrap_or((&inner, ""));
     let which = match argument.trim() {
         "" => Which::Next,

@@ -2,8 +2,8 @@
 //! The bindings agree with what the host's C compiler makes of the same declarations: layouts,
 //! constants and signatures, those of the shims included. It needs no kernel.
 //!
-//! The bindings are those that each snapshot holds. The C text comes from them and is compiled after
-//! the snapshot's `kernel.h` and `c/shims.h`: each layout and each constant becomes
+//! The bindings are those that each snapshot holds. The C text comes from them and is compiled
+//! after the snapshot's `kernel.h` and `c/shims.h`: each layout and each constant becomes
 //! a `_Static_assert`, and each function is declared once more, which C refuses where the two
 //! declarations differ.
 
@@ -30,7 +30,7 @@ struct Text {
     declarations: Vec<String>,
 }
 
-/// What the bindings define under each name.
+/// The kinds of items that the bindings define, by name.
 struct Names {
     records: BTreeSet<String>,
     unions: BTreeSet<String>,
@@ -273,7 +273,7 @@ fn compile(kernel: &kernel::Kernel, lines: &[String]) -> Result<(), String> {
         .cargo_metadata(false)
         .get_compiler();
     let mut command = compiler.to_command();
-    // What the snapshot says of its compiler, less what is libclang's.
+    // The snapshot's compiler flags, without the one for libclang.
     command.args(
         kernel
             .cc_flags

@@ -9,7 +9,7 @@ use linux_driver_host::Result;
 use linux_driver_host::progress::Progress;
 use linux_driver_kbuild::DriverCrate;
 use linux_driver_kernels::{Config, Kernel};
-use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::paths::GUEST_PATH;
 use linux_driver_vm::{
     Action, Alias, Boots, GuestFile, LeakSearch, LeftOut, Machine, Outcome, Plan, Report, Step,
     StepResult,

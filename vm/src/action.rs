@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::Device;
-use crate::protocol::GUEST_PATH;
+use crate::paths::GUEST_PATH;
 use crate::wrong::{among, regex, wrong};
 
 /// The action of a step. `keys` reads and writes it.

@@ -21,7 +21,7 @@ pub fn build(manifest: &Path) -> Result<PathBuf> {
 }
 
 /// Builds the program that `exec` and `spawn` run, and returns its path. A plan with such steps has
-/// this program at [`GUEST_PATH`](crate::protocol::GUEST_PATH).
+/// this program at [`GUEST_PATH`](crate::paths::GUEST_PATH).
 pub fn build_guest(manifest: &Path) -> Result<PathBuf> {
     build_static(manifest, GUEST, GUEST)
 }

@@ -10,8 +10,9 @@ use std::path::Path;
 use cpio::newc::{self, Builder, ModeFileType};
 use linux_driver_host::{Error, Result, fs};
 
+use crate::paths::{INIT_PATH, JOB_PATH, WAIT_PATH};
 use crate::plan::Plan;
-use crate::protocol::{INIT_PATH, JOB_PATH, Job, WAIT_PATH, Wait};
+use crate::protocol::{Job, Wait};
 use serde::Serialize;
 
 /// The mount points of the kernel's file systems, and a folder for files that a step writes.

@@ -33,6 +33,7 @@ pub mod machine;
 pub mod mailbox;
 mod monitor;
 mod outside;
+pub mod paths;
 pub mod plan;
 mod probe;
 pub mod problems;

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Errno;
 use crate::action::{Action, Check};
-use crate::protocol::{INIT_PATH, JOB_PATH, WAIT_PATH};
+use crate::paths::{INIT_PATH, JOB_PATH, WAIT_PATH};
 use crate::wrong::{among, regex, wrong};
 
 /// Files for the guest, and steps that run one after the other until one fails.
@@ -227,7 +227,7 @@ impl Plan {
     }
 
     /// Returns whether a step runs a program in the guest. The plan's files must then contain
-    /// [`crate::protocol::GUEST_PATH`].
+    /// [`crate::paths::GUEST_PATH`].
     pub fn runs_programs(&self) -> bool {
         self.steps
             .iter()

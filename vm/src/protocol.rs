@@ -14,15 +14,6 @@ use crate::mailbox::Key;
 use crate::plan::{Alias, Plan, Step};
 use crate::text::pieces;
 
-/// The path of the tool's program in the guest.
-pub const INIT_PATH: &str = "/init";
-/// The path of the program's job in the guest.
-pub const JOB_PATH: &str = "/job.json";
-/// The path of the file that tells the program to wait for its job, in a machine whose boot is
-/// saved.
-pub const WAIT_PATH: &str = "/wait.json";
-/// The path of the program that `exec` and `spawn` run: one of the plan's files.
-pub const GUEST_PATH: &str = "/guest";
 /// The guest's end of the line to the host: the guest sends requests and receives the answers. It
 /// is the machine's second serial port, whose driver is built into every kernel. Each request and
 /// each answer is a line of JSON.

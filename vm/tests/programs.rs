@@ -5,7 +5,7 @@
 mod common;
 
 use common::{boot, device, images, passed};
-use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::paths::GUEST_PATH;
 use linux_driver_vm::{Action, Errno, GuestFile, Machine, Outcome, Plan, Step};
 
 /// QEMU's PCI serial port. Its driver, `serial`, is built into the kernels of distributions.

@@ -62,7 +62,7 @@ pub(crate) struct Args {
 enum Part {
     /// `cargo test`: the crates, and the command line with bad input
     Crates,
-    /// What must not compile
+    /// The files that must not compile
     CompileFail,
     /// Drivers in kernels
     Drivers,

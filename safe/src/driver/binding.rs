@@ -251,8 +251,8 @@ pub(crate) unsafe fn unbind<T>(
     unsafe { core::ptr::drop_in_place(of_driver) };
     // SAFETY: the memory stays allocated until `free` below.
     unsafe { &(*slot).head.extent }.end();
-    // SAFETY: the device's lock is held, `driver_data` is the driver's own, and the head is no
-    // longer `bound`. No borrow of the device as a bound device is left.
+    // SAFETY: the device's lock is held, `driver_data` is the driver's own, and the head has left
+    // the state `bound`. No borrow of the device as a bound device is left.
     unsafe { free(dev, has_runtime) };
 }
 

@@ -5,5 +5,5 @@
 use linux_driver::pr_info;
 
 pub fn log() {
-    pr_info!("{:5%}", 1); //~ ERROR: `{:5%}` is no placeholder of `core::fmt`
+    pr_info!("{:5%}", 1); //~ ERROR: `{:5%}` is not a placeholder of `core::fmt`
 }

@@ -24,7 +24,8 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
-use linux_driver_vm::protocol::{JOB_PATH, Job, Record};
+use linux_driver_vm::paths::JOB_PATH;
+use linux_driver_vm::protocol::{Job, Record};
 use linux_driver_vm::{Action, Shutdown, SuspendState};
 
 use crate::kmsg::Log;

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linux_driver_vm::Errno;
-use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::paths::GUEST_PATH;
 
 use crate::action::{Failure, Result, failed};
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use cpio::newc;
 use linux_driver_vm::mailbox::Mailbox;
-use linux_driver_vm::protocol::{Record, WAIT_PATH, Wait};
+use linux_driver_vm::paths::WAIT_PATH;
+use linux_driver_vm::protocol::{Record, Wait};
 
 use crate::kmsg::Log;
 

@@ -12,7 +12,7 @@ use linux_driver_check as check;
 use linux_driver_host::progress::Progress;
 use linux_driver_host::{Cache, Error, Result, output, packages};
 use linux_driver_kbuild::DriverCrate;
-use linux_driver_vm::protocol::GUEST_PATH;
+use linux_driver_vm::paths::GUEST_PATH;
 use linux_driver_vm::{
     Action, Device, GuestFile, Machine, Outcome as StepOutcome, Plan, Report, Step, init_program,
 };

@@ -8,7 +8,7 @@ const WIDTH: usize = 100;
 
 /// Returns the lines that are wider and could be wrapped.
 ///
-/// What cannot be wrapped is left out: URLs and links, rows of tables, printed output, string
+/// Lines that cannot be wrapped are left out: URLs and links, rows of tables, printed output, string
 /// literals and patterns.
 pub(crate) fn broken() -> Vec<Broken> {
     let mut broken = Vec::new();

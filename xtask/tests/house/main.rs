@@ -103,12 +103,13 @@ fn none(broken: &[Broken], known: usize) {
 
 #[test]
 fn lines_have_at_most_100_columns() {
-    none(&columns::broken(), 342);
+    // Scripts of the HTML report, signatures and patterns that rustfmt leaves as they are.
+    none(&columns::broken(), 127);
 }
 
 #[test]
 fn comments_and_docs_are_in_plain_words() {
-    none(&words::broken(), 1310);
+    none(&words::broken(), 0);
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn modules_do_not_import_each_other() {
     // The parts of the driver model need each other, as they do in C. There no two files do.
     let pairs = modules::pairs("safe");
     assert!(pairs.is_empty(), "{}", pairs.join("\n"));
-    let known = ["abi", "safe", "vm", "xtask"];
+    let known = ["safe"];
     circles.retain(|circle| {
         !known
             .iter()

@@ -36,7 +36,7 @@ const EXCEPTIONS: [&str; 8] = [
     r"\bare no(t| longer)\b",
     r"`[^`]*`",
     r"\bstandard\b",
-    r"\bthere (is|are) no\b",
+    r"\b[Tt]here (is|are) no\b",
     r"\bstandstill\b",
     r"\bunderstands?\b",
 ];
