@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! DWARF, a compiler's description of the types that it laid out, read from an unlinked object.
+//! DWARF: a compiler's description of the types that it laid out, read from an unlinked object.
 //!
-//! gcc describes the kernel's headers and rustc the bindings. Both become the model that
-//! [`crate::btf`] also produces, with the same flattening and spelling, so that the three can be
-//! compared. To that end:
+//! gcc writes DWARF about the types in the kernel's headers, and rustc writes DWARF about the
+//! bindings. Both are converted to the model that [`crate::btf`] produces from BTF. The three can
+//! be compared, because types are flattened and spelled in the same way:
 //!
-//! - An array of several dimensions becomes one dimension with all elements, as pahole does in BTF.
-//! - Rust's `*const T` becomes a pointer to const, `Option<fn>` a pointer to a function, and `u32`
-//!   an `unsigned int`. bindgen's names for what has none in C (`__bindgen_anon_1`,
-//!   `device__bindgen_ty_1`) are dropped. So are its padding and its storage units of bit fields.
-//!   DWARF has no names for those bit fields, so none come from it.
-//! - The alignment of a type is what the compiler states, if it does. gcc states it only for types
-//!   with an attribute. Otherwise it is computed from the members, as for BTF.
+//! - An array of several dimensions becomes an array of one dimension with the same number of
+//!   elements. pahole does the same when it writes BTF.
+//! - Rust's `*const T` becomes a pointer to const, `Option<fn>` becomes a pointer to a function,
+//!   and `u32` becomes `unsigned int`.
+//! - bindgen names types and members that have no name in C (`__bindgen_anon_1`,
+//!   `device__bindgen_ty_1`). These names are dropped. The padding and the storage units of bit
+//!   fields that bindgen adds are dropped too. rustc's DWARF does not name the bit fields in those
+//!   units, so none are read from it; see [`read_bindings`].
+//! - If the compiler states the alignment of a type, that alignment is used. gcc states it only for
+//!   types with an attribute. Otherwise the alignment is computed from the members, as for BTF.
 
 mod extract;
 mod load;
@@ -32,14 +35,15 @@ pub use tree::{Debug, Die, Index, Tag};
 /// type gives the function's signature.
 pub const FUNCTION_PREFIX: &str = "linux_driver_function_";
 
-/// The prefix of variables that stand for an alias of Rust's, whose name follows it. Rust's DWARF
-/// has no aliases, so the parameter `T` of the variable's type is the aliased type.
+/// The prefix of variables that represent a type alias of Rust. The alias's name follows the
+/// prefix. rustc's DWARF has no aliases, so the variable has a generic type: its parameter `T` is
+/// the aliased type.
 pub const ALIAS_PREFIX: &str = "linux_driver_alias_";
 
 /// The bit fields of types, by bindgen's name of the type.
 pub type BitFields = BTreeMap<String, Vec<Field>>;
 
-/// How deep types may be nested; deeper nesting counts as a cycle.
+/// The greatest depth to which types may be nested. Deeper nesting counts as a cycle.
 const DEPTH: u32 = 64;
 
 /// Reads the types and functions in scope and the types that these hold by value. `location` names
@@ -53,8 +57,8 @@ pub fn read(object: &[u8], location: &str, scope: &Scope) -> Result<Abi> {
     extract::extract(&Debug::read(&sections)?, scope)
 }
 
-/// Does the same for an object that rustc made of bindings. `bit_fields` are those of bindgen's
-/// types, which DWARF does not contain.
+/// Does the same as [`read`] for an object that rustc compiled from the bindings. `bit_fields` are
+/// the bit fields of bindgen's types, which rustc's DWARF does not contain.
 pub fn read_bindings(
     object: &[u8],
     location: &str,

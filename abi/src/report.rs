@@ -106,13 +106,13 @@ impl AbiPart {
 pub struct Coverage {
     /// The parts that are compared.
     pub parts: BTreeSet<AbiPart>,
-    /// The names in these parts that one of the kernels does not record, although the code uses
-    /// them or the other kernel has them: `function kfree`.
+    /// The names that belong to `parts` but could not be compared, such as `function kfree`. One of
+    /// the two kernels does not record such a name. The code uses it, or the other kernel has it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub outside: BTreeSet<String>,
 }
 
-/// How many unknown names one line lists. `--format json` lists all.
+/// The largest number of unknown names that one line lists. `--format json` lists all.
 const LISTED: usize = 12;
 
 impl Coverage {
@@ -172,7 +172,7 @@ pub struct Layouts {
     pub after: Option<Arc<Type>>,
 }
 
-/// The consequence for an object that was compiled for the side before.
+/// The consequence for an object that was compiled for the side before the change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -213,15 +213,15 @@ pub enum Subject {
 pub struct Finding {
     /// The kind of item.
     pub subject: Subject,
-    /// Its C name, which `explain` also accepts: `pci_driver`, `pci_driver.node`, `kfree`.
+    /// The item's C name, which `explain` also accepts: `pci_driver`, `pci_driver.node`, `kfree`.
     pub name: String,
     /// The difference.
     pub change: Change,
     /// The role of the type, for a type or field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// The parts of it that the code uses: paths of fields (`pci_dev.irq`), or the name of the
-    /// function or constant.
+    /// The parts of the item that the code uses: paths of fields (`pci_dev.irq`), or the name of
+    /// the function or constant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<String>,
     /// The consequence.
@@ -231,8 +231,8 @@ pub struct Finding {
     pub text: String,
     /// The reason for the verdict, in one sentence.
     pub reason: String,
-    /// The reason why it is accepted, if `accepted.toml` lists it. An accepted finding does not
-    /// count.
+    /// The reason why the finding is accepted, if `accepted.toml` lists the finding. An accepted
+    /// finding does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
 }
@@ -241,9 +241,9 @@ pub struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "is", deny_unknown_fields)]
 pub enum Change {
-    /// Only the side after has it.
+    /// The item is new: only the side after the change has it.
     Added,
-    /// Only the side before has it.
+    /// The item is gone: only the side before the change has it.
     Removed,
     /// The size or alignment of a type.
     Size {
@@ -281,7 +281,7 @@ pub enum Change {
         /// Its declaration after.
         after: String,
     },
-    /// It has another name, with the same signature or the same offset and type.
+    /// The item has another name, and still has the same signature, or the same offset and type.
     Renamed {
         /// The name after.
         to: String,
@@ -306,7 +306,7 @@ pub enum Change {
         /// Each description by its origin: `rustc`, `headers`, `btf`.
         truths: BTreeMap<String, String>,
     },
-    /// It could not be found out.
+    /// There is not enough evidence to compare the item.
     NoEvidence,
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The parts of a kernel that code uses, and the role of each type for that code.
 //!
-//! They are derived from the code itself: the fields it names, the types whose memory it provides,
-//! the functions and constants it uses. None of it is kept by hand.
+//! The parts are derived from the code itself: from the fields that it names, the types whose
+//! memory it provides, and the functions and constants that it uses. No list of them is written by
+//! hand.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +25,7 @@ pub struct Usage {
     pub constants: BTreeSet<String>,
 }
 
-/// The role of a type for some code.
+/// The role that a type has for the code that uses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
@@ -32,7 +33,7 @@ pub enum Role {
     DriverAllocated,
     /// The kernel provides its memory. Only the fields that the code uses matter.
     KernelAllocated,
-    /// The code only passes pointers to it. Nothing of it matters.
+    /// The code only passes pointers to it. Neither its size nor its fields matter.
     Opaque,
 }
 
@@ -95,8 +96,8 @@ impl Usage {
 /// Returns the name of a spelled type, or of its elements if it is an array. Returns `None` for
 /// pointers and functions.
 pub fn by_value(spelled: &str) -> Option<&str> {
-    // Each field of each type comes through here, so this works on bytes. No part of a multi-byte
-    // character equals one of these.
+    // This runs for each field of each type, so it searches bytes, which is faster than searching
+    // characters. In UTF-8 no byte of a multi-byte character equals `*`, `(`, `[` or a space.
     let bytes = spelled.as_bytes();
     if bytes.iter().any(|byte| matches!(byte, b'*' | b'(')) {
         return None;

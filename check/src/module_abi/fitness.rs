@@ -10,12 +10,12 @@ use linux_driver_kernels::Config;
 use super::{Answer, Question};
 use crate::checks::{self, Expectations, Rules};
 
-/// The checks whose demands are the same for every kernel.
+/// The checks that demand the same of a module for every kernel.
 const ANY: [&str; 2] = ["relocations", INSTRUCTIONS];
 
 const INSTRUCTIONS: &str = "instructions";
 
-/// The checks whose demands depend on the configuration.
+/// The checks that demand something only if the kernel's configuration does.
 const CONFIGURED: [&str; 5] = ["endbr", "returns", "retpolines", "orc", "padding"];
 
 pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
@@ -53,8 +53,9 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
             0 => String::new(),
             more => format!(", and {more} more places"),
         };
-        // The kernel does not check a module's use of the vector unit. The module works as before,
-        // or never worked.
+        // No kernel checks the instructions of a module. So another kernel changes nothing for a
+        // module that uses the vector unit: it works as well as it did on its own kernel, or it
+        // worked on neither.
         let (verdict, wants) = match first.check {
             INSTRUCTIONS => (
                 Verdict::Keeps,

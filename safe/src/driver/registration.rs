@@ -95,7 +95,6 @@ impl<T: RegistrationOps> Static<T> {
 ///
 /// This value registered the driver, with the structure at the address that `place` holds, where
 /// the value was made.
-/// it was made.
 #[doc(alias = "device_driver")]
 #[doc(alias = "driver_register")]
 #[doc(alias = "driver_unregister")]

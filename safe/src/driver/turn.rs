@@ -13,9 +13,10 @@
 //!
 //! `driver_data` cannot replace the list: without the device's lock, it may be another driver's.
 //!
-//! [`try_reset_function`](crate::pci::Device::try_reset_function) may be called from anywhere, and
-//! makes C call handlers under the device's lock. It takes the turn before that, and does not wait
-//! for it: a handler that `xen-pcifront` called may be waiting for the caller.
+//! [`try_reset_function`](crate::pci::Device::try_reset_function) may be called from anywhere. It
+//! makes C call handlers under the device's lock, so it takes the turn first. If the turn is not
+//! free, it fails instead of waiting: a handler that `xen-pcifront` called may have the turn and
+//! wait for the caller.
 //!
 //! A callback may be called by another callback of the same device, on the same thread. It then has
 //! the turn already: `suspend` may reset the device, which calls `reset_prepare`.
@@ -66,8 +67,8 @@ impl State {
         self.users.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes the turn if it is free. Returns `None` if another task has it, and `Some(false)` if
-    /// turns have ended.
+    /// Takes the turn if it is free, and returns `Some(true)`. Returns `None` if another task has
+    /// the turn, and `Some(false)` if turns have ended.
     fn take(&self, task: usize) -> Option<bool> {
         if self.ended.load(Ordering::Relaxed) {
             return Some(false);
@@ -79,7 +80,7 @@ impl State {
         taken.is_ok().then_some(true)
     }
 
-    /// Gives up the turn if `has_turn`, and uncounts the task.
+    /// Gives up the turn if this task has it (`has_turn`). The task is then a user no longer.
     fn leave(&self, has_turn: bool) {
         if has_turn {
             self.owner.store(0, Ordering::Release);
@@ -102,7 +103,7 @@ impl State {
 struct Entry {
     next: AtomicPtr<Entry>,
     dev: *mut sys::device,
-    /// The type of the driver's data, and its address below.
+    /// The type of the driver's data. `data` is the address of the driver's data.
     of: TypeId,
     data: AtomicPtr<()>,
     state: State,
@@ -216,8 +217,9 @@ impl Turn {
         Some((turn, unsafe { Pin::new_unchecked(data) }))
     }
 
-    /// Takes the turn for a caller outside of the callbacks. Returns `None` if another task has the
-    /// turn. A device that is not in the list, or whose turn this task has already, needs no turn.
+    /// Takes the turn for a caller that is not one of the callbacks. Returns `None` if another task
+    /// has the turn. If the device is not in the list, or if this task has the turn already, the
+    /// call succeeds without taking a turn.
     ///
     /// # Context
     ///
@@ -266,7 +268,7 @@ impl Turn {
     }
 }
 
-/// A task that waits for the turn, or that has it already.
+/// A task that is about to wait for the turn, or that has the turn already.
 ///
 /// # Invariants
 ///

@@ -169,8 +169,9 @@ pub trait Operations: Send + Sync + Sized + 'static {
     /// Reads from the device: writes at most as many bytes to `to` as there is room for, and
     /// returns the number of valid bytes. 0 means the end of the file.
     ///
-    /// `offset` is the position of the file, which the operation should advance, or the offset that
-    /// was given to `pread`. It is not negative. `lseek` on the file fails with `ESPIPE`.
+    /// `offset` is the position of the file, or for `pread` the offset that the program passed. It
+    /// is not negative. The operation should advance it. The program cannot set the position:
+    /// `lseek` on the file fails with `ESPIPE`.
     ///
     /// # Context
     ///

@@ -123,9 +123,11 @@ unsafe fn operation<T: Operations, R>(
         registration,
         state,
     } = unsafe { file::parts::<T>(file) };
-    // SAFETY: `enter` requires the registration's memory, of which `open` counted a use for this
-    // file. It also requires data that is initialised or a closed gate: `open` found the data
-    // initialised.
+    // SAFETY: `enter` requires:
+    // - the registration's memory: `open` counted a use of it for this file;
+    // - an open file: the caller promises one;
+    // - data that is initialised, or a closed gate: the data was initialised when `open` ran, and
+    //   the gate is closed before the data is dropped.
     let Some(Inside { this, call }) = (unsafe { enter(registration, file) }) else {
         return Err(ENODEV);
     };
@@ -197,9 +199,13 @@ unsafe extern "C" fn release<T: Operations>(
             })
         };
     }
-    // SAFETY: `file::release` requires a file that `open` made, one call, and that no operation
-    // runs. `__fput` calls this once, with the last reference. The registration's memory exists,
-    // because `open` counted a use of it.
+    // SAFETY: `file::release` requires:
+    // - the data that `file::open` made for this file: `__fput` calls `release` only for a file
+    //   whose `open` succeeded;
+    // - that it is called only once for the file: `__fput` calls `release` once;
+    // - that no operation of the file runs: `__fput` calls `release` when no reference to the file
+    //   is left, and every caller of an operation has a reference;
+    // - that the registration's memory exists: `open` counted a use of it.
     unsafe { file::release::<T>(file) };
     // SAFETY: `open` counted this use. Nothing uses the memory after this.
     drop(unsafe { Memory::from_raw(head) });
@@ -307,7 +313,8 @@ unsafe extern "C" fn poll<T: Operations>(
     } = unsafe { file::parts::<T>(file) };
     // SAFETY: the gate's memory exists as long as the file is open.
     let queue = unsafe { &(*registration).gate }.queue().as_raw();
-    // This comes first: if the gate is closed after the check below, this queue is woken.
+    // The poller must be in the queue before the check below: if the gate is closed after the
+    // check, the queue is woken.
     // SAFETY: `poll_wait` requires the table and the file of this call, and a queue that stays
     // until the poller has left it. `select` and `poll` have a reference to the file until then
     // (`__pollwait`). `__fput` removes the file from each epoll (`eventpoll_release`) before it
@@ -338,8 +345,8 @@ unsafe extern "C" fn mmap<T: Operations>(
         let mut area = unsafe { VmArea::new(area) };
         let mapping = T::mmap(this, call, state, &mut area)?;
         // SAFETY: `set` requires operations that insert pages only by `vmf_insert_pfn`, and only
-        // while the device of the mapping is bound. `fault` does so inside the gate. Closing the
-        // gate is followed by unmapping the pages, before the device is unbound.
+        // while the device of the mapping is bound. `fault` calls that function, and only inside
+        // the gate. Before the device is unbound, the gate is closed and the pages are unmapped.
         unsafe { area.set(&mapping, Table::<T>::AREA) };
         Ok(())
     };
@@ -366,11 +373,14 @@ unsafe extern "C" fn fault<T: Operations>(vmf: *mut sys::vm_fault) -> sys::vm_fa
     let Some(_inside) = gate.enter() else {
         return sys::LINUX_DRIVER_VM_FAULT_SIGBUS;
     };
-    // SAFETY: `vmf_insert_pfn` requires an area that is `VM_PFNMAP`, that is not both private and
-    // writable, and whose lock is held. `mmap` set up the area so. The function inserts any frame
-    // that it is given. The frame is inside what the area maps, because an area can be split, moved
-    // and copied, but cannot grow (`VM_DONTEXPAND`). What it maps belongs to the device while this
-    // is inside the gate.
+    // SAFETY: `vmf_insert_pfn` requires:
+    // - an area that is `VM_PFNMAP`, and that is not both private and writable: `mmap` set up the
+    //   area so;
+    // - that the `mmap_lock` or the lock of the area is held: `__do_fault` holds one of them;
+    // - a frame that the process may access, because the function inserts any frame that it is
+    //   given. The frame is inside the memory that the area maps: an area can be split, moved and
+    //   copied, but cannot grow (`VM_DONTEXPAND`). That memory belongs to the device while this
+    //   function is inside the gate.
     unsafe { sys::linux_driver_vmf_insert_pfn(vmf) }
 }
 
