@@ -389,7 +389,7 @@ fn drift(ci: &Ci) {
     report.is_green();
     assert_eq!(patch, None, "{}", report.log);
     assert!(
-        !report.summary.contains("headers/ is behind"),
+        !report.summary.contains("headers/ is out of date"),
         "{}",
         report.summary
     );
@@ -410,7 +410,7 @@ fn drift(ci: &Ci) {
     // Characters that are special in Markdown are escaped in the summary.
     let summary = report.summary.replace('\\', "");
     for words in [
-        "headers/ is behind",
+        "headers/ is out of date",
         "git apply drift.patch",
         CHANGED,
         EARLIER,

@@ -116,7 +116,7 @@ fn the_first_command_in_a_fresh_debian_12_with_the_hosts_rust() {
     assert_eq!(as_user.status.code(), Some(2), "{said}");
     for words in [
         "QEMU for x86",
-        "there is no sudo",
+        "sudo is missing",
         "run as root:",
         "apt-get install",
         "qemu-system-x86",
