@@ -47,16 +47,22 @@ fn printed_in(document: &Path) -> Vec<Printed> {
     let mut all: Vec<Printed> = Vec::new();
     let text = fs::read_to_string(document).unwrap();
     let mut in_console = false;
+    // Other commands, and what they print, are not ours.
+    let mut ours = false;
     for line in text.lines() {
         if let Some(language) = line.strip_prefix("```") {
             in_console = language == "console";
+            ours = false;
         } else if let Some(command) = line.strip_prefix("$ cargo xtask ").filter(|_| in_console) {
             let command = command.split(" #").next().unwrap_or(command);
             all.push(Printed {
                 words: command.split_whitespace().map(str::to_owned).collect(),
                 lines: Vec::new(),
             });
-        } else if let (true, Some(last)) = (in_console, all.last_mut()) {
+            ours = true;
+        } else if line.starts_with("$ ") {
+            ours = false;
+        } else if let (true, Some(last)) = (ours, all.last_mut()) {
             last.lines.push(line.to_owned());
         }
     }
