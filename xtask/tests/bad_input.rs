@@ -1068,7 +1068,10 @@ fn waits_for(lock: &Path, mut command: impl FnMut() -> Command) {
     held.lock().unwrap();
     let errors = tempfile::NamedTempFile::new().unwrap();
     let mut waiting = UnderWay::start(&mut command(), errors.path());
-    let told = format!("waiting for another run, which holds the lock {}", lock.display());
+    let told = format!(
+        "waiting for another run, which holds the lock {}",
+        lock.display()
+    );
     waiting.until("wait for the lock", |waiting| {
         waiting.said().contains(&told).then_some(())
     });
