@@ -119,7 +119,8 @@ fn check(file: &Path, settings: &mut Settings) -> Result<()> {
             }
         }
     }
-    if !settings.steps.is_empty() && !(settings.used.is_empty() && settings.removed.is_empty()) {
+    let of_the_life = !settings.used.is_empty() || !settings.removed.is_empty();
+    if of_the_life && !settings.steps.is_empty() {
         return Err(wrong(
             file,
             "`steps`, or `used` and `removed`",

@@ -105,10 +105,11 @@ macro_rules! accessors {
                         );
                     }
                     let mut value = 0;
-                    // SAFETY: C's function requires a device that exists, and its bus: both exist
-                    // while the device is bound. The offset must be aligned and inside the
-                    // configuration space, which was checked. The function takes `pci_lock` itself.
                     let returned =
+                        // SAFETY: C's function requires a device that exists, and its bus: both
+                        // exist while the device is bound. The offset must be aligned and inside
+                        // the configuration space, which was checked. The function takes
+                        // `pci_lock` itself.
                         unsafe { sys::$c_read(self.as_raw(), OFFSET as c_int, &raw mut value) };
                     to_result(returned)?;
                     Ok(value)
@@ -129,10 +130,11 @@ macro_rules! accessors {
                         return Err(EINVAL);
                     }
                     let mut value = 0;
-                    // SAFETY: C's function requires a device that exists, and its bus: both exist
-                    // while the device is bound. The offset must be aligned and inside the
-                    // configuration space, which was checked. The function takes `pci_lock` itself.
                     let returned =
+                        // SAFETY: C's function requires a device that exists, and its bus: both
+                        // exist while the device is bound. The offset must be aligned and inside
+                        // the configuration space, which was checked. The function takes
+                        // `pci_lock` itself.
                         unsafe { sys::$c_read(self.as_raw(), offset as c_int, &raw mut value) };
                     to_result(returned)?;
                     Ok(value)
