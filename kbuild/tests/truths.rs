@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What rustc, the kernel's compiler and the kernel say of each kernel of the catalogue is one.
+//! rustc, the kernel's compiler and the kernel agree about each kernel of the catalogue.
 //! Needs Debian's archive for what is not in the cache yet.
 
 use std::path::{Path, PathBuf};

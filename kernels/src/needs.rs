@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What has to be on the system to build for a kernel.
+//! The packages and programs that building for a kernel needs.
 
 use std::path::Path;
 

@@ -157,7 +157,7 @@ fn try_namespaces(tree: &BuildTree) -> Result<()> {
 
 /// How namespaces are allowed.
 const ALLOW: &str = "allow bubblewrap to make namespaces (a container: start it with --privileged; a system that keeps users from it: \
-                     kernel.unprivileged_userns_clone=1 or what it has in its stead), or run this as root";
+                     kernel.unprivileged_userns_clone=1 or the setting that replaces it), or run this as root";
 
 fn no_namespaces(tree: &BuildTree, obstacles: &[Obstacle], said: &str) -> Error {
     let texts: Vec<&str> = obstacles.iter().map(Obstacle::text).collect();

@@ -19,7 +19,7 @@ const STATUS_COMPUTING: u32 = 1 << 0;
 const LENGTH: usize = 0x24;
 
 // ANCHOR: data
-/// What the operations of the file work with.
+/// The data of the file operations.
 #[pin_data]
 struct Factorial {
     bar: Bar<LENGTH>,

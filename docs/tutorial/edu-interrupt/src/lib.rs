@@ -23,7 +23,7 @@ const LENGTH: usize = 0x68;
 // ANCHOR_END: registers
 
 // ANCHOR: handler
-/// What the interrupt handler works with.
+/// The data of the interrupt handler.
 #[pin_data]
 struct Factorial {
     bar: Bar<LENGTH>,
