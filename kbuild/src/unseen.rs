@@ -323,7 +323,7 @@ fn shebang(text: &str) -> &str {
 }
 
 /// Returns the text from its first token on: without the white space and the comments before that.
-/// What documents is a token.
+/// A documentation comment is a token.
 fn first_token(text: &str) -> &str {
     let is_white = |c: char| {
         matches!(
