@@ -297,7 +297,7 @@ mod tests {
         );
         assert_eq!(one("{é}").which, Which::Named("é".into()));
         for bad in ["{_}", "{1a}", "{a b}", "{+1}", "{a.b}", "{-}"] {
-            assert!(error(bad).contains("no placeholder"), "{bad}");
+            assert!(error(bad).contains("not a placeholder"), "{bad}");
         }
     }
 
@@ -431,8 +431,8 @@ mod tests {
         assert!(error("}").contains("unmatched `}`"));
         assert!(error("{:d}").contains("unknown format type `d`"));
         assert!(error("{:xx}").contains("unknown format type `xx`"));
-        assert!(error("{:.}").contains("no placeholder"));
-        assert!(error("{:5%}").contains("no placeholder"));
+        assert!(error("{:.}").contains("not a placeholder"));
+        assert!(error("{:5%}").contains("not a placeholder"));
         assert!(error("{:65536}").contains("65536 is too large"));
         assert!(error("{:99999999999999999999}").contains("too large"));
     }
