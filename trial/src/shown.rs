@@ -36,14 +36,16 @@ pub(crate) fn rows(
     let mut rows = logged(source, &settings.logs, &messages)?;
     let after = settings.expect_after.iter();
     let after: Vec<Step> = after
-        .map(|message| Step::new("the kernel goes on", Action::Expect {}).expecting(message))
+        .map(|message| {
+            Step::new("the kernel continues to run", Action::Expect {}).expecting(message)
+        })
         .collect();
     rows.extend(logged(source, &after, &messages)?);
     rows.extend(listed(source, &messages)?);
     let symbols = symbols(ko)?;
     for part in &settings.without {
         let found = symbols.iter().find(|symbol| symbol.contains(part.as_str()));
-        let name = format!("linked without {part}");
+        let name = format!("no symbol contains {part}");
         rows.push(Row::new(
             &name,
             found.is_none(),
@@ -97,7 +99,7 @@ fn listed(source: &DriverCrate, messages: &[&str]) -> Result<Option<Row>> {
         None => format!("{} messages", text.lines().count()),
     };
     Ok(Some(Row::new(
-        &format!("all of {EXPECTED}"),
+        &format!("all messages of {EXPECTED} are logged"),
         missing.is_none(),
         detail,
     )))

@@ -8,11 +8,13 @@ use linux_driver_vm::{Action, Device, Step};
 use crate::settings::Settings;
 
 /// The names of the steps in which a driver must log its messages.
-pub(crate) const LOADED: &str = "loaded";
-pub(crate) const PROBED: &str = "probed";
+pub(crate) const LOADED: &str = "the module is loaded";
+pub(crate) const PROBED: &str = "the device is bound";
 /// The name of the step in which the driver must log its messages for the removal of its device.
-pub(crate) const REMOVED: &str = "removed";
-const REBOUND: &str = "bound again";
+pub(crate) const REMOVED: &str = "the device is unbound";
+const REBOUND: &str = "the device is bound again";
+const UNLOADED: &str = "the module is unloaded";
+const UNREGISTERED: &str = "the driver is unregistered";
 const DEVICES_BOUND: &str = "each device is bound";
 
 /// The buses whose devices appear in a module's aliases, by the prefix of the aliases.
@@ -160,14 +162,14 @@ impl Steps<'_> {
             ),
             expecting(
                 Step::new(
-                    "unloaded",
+                    UNLOADED,
                     Action::Unload {
                         module: self.source.module.clone(),
                     },
                 ),
                 &settings.removed,
             ),
-            Step::new("gone", Action::Absent { path: folder }),
+            Step::new(UNREGISTERED, Action::Absent { path: folder }),
         ]);
         Ok(steps)
     }
@@ -183,7 +185,7 @@ impl Steps<'_> {
         )];
         steps.extend(self.devices_bound()?);
         steps.push(Step::new(
-            "unloaded",
+            UNLOADED,
             Action::Unload {
                 module: self.source.module.clone(),
             },

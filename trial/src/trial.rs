@@ -28,7 +28,7 @@ fn search_for_leaks(plan: &mut Plan) {
     let ends = |step: &Step| matches!(step.action, Action::Shutdown { .. });
     if plan.expect_problem.is_none() && !plan.steps.last().is_some_and(ends) {
         plan.steps.push(Step::new(
-            "nothing is leaked",
+            "kmemleak finds no leak",
             Action::Kmemleak {
                 task: LeakSearch::Search,
             },

@@ -124,8 +124,8 @@ fn files(dir: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 #[test]
 fn words_are_a_shells() {
     assert_eq!(
-        words("run --scenario 'pulled out' -p edu | jq '.x'"),
-        ["run", "--scenario", "pulled out", "-p", "edu"]
+        words("run --scenario 'surprise removal' -p edu | jq '.x'"),
+        ["run", "--scenario", "surprise removal", "-p", "edu"]
     );
     assert_eq!(
         words("update \"$KERNEL\" || code=$?"),

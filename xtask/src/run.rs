@@ -20,7 +20,7 @@ use linux_driver_trial::{Programs, Settings, Trial};
 #[command(after_help = "Examples:
   cargo xtask run --install
   cargo xtask run -p edu-c --kernel debian-7.2
-  cargo xtask run --scenario 'pulled out' --kernel debug-6.12
+  cargo xtask run --scenario 'surprise removal' --kernel debug-6.12
   cargo xtask run --json | jq '.steps[] | select(.ok | not)'")]
 pub(crate) struct Args {
     #[command(flatten)]
