@@ -58,6 +58,7 @@
 
 mod delayed;
 mod instances;
+mod item;
 mod member;
 mod queue;
 mod work;

@@ -3,24 +3,20 @@
 //!
 //! C header: `include/linux/workqueue.h`.
 
-use core::ffi::CStr;
-use core::marker::PhantomPinned;
-use core::mem::{ManuallyDrop, offset_of};
+use core::ffi::{CStr, c_char};
+use core::mem::offset_of;
 use core::ops::Deref;
 use core::pin::Pin;
-use core::ptr::NonNull;
 
 use linux_driver_sys as sys;
-use pinned_init::{PinInit, pin_data, pin_init_from_closure, pinned_drop};
+use pinned_init::PinInit;
 
 use super::ItemQueue;
-use super::member::Member;
+use super::item::{Handler, Item, RawItem};
 use crate::device::{Bound, Device};
 use crate::error::{Error, Result};
 use crate::jiffies::Jiffies;
-use crate::place::Place;
 use crate::sync::LockClassKey;
-use crate::types::Opaque;
 
 /// The handler of a [`DelayedWork`], with the data on which it works.
 pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
@@ -77,30 +73,42 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 ///     data.reset.queue(Jiffies::from_msecs(20));
 /// }
 /// ```
-///
-/// # Invariants
-///
-/// The item is in the data of the binding of `dev`, and is initialised with [`run`] for this `H`.
-/// It was never queued to another queue than that of `member`. The handler is initialised.
-#[pin_data(PinnedDrop)]
 #[doc(alias = "delayed_work")]
-pub struct DelayedWork<H: DelayedWorkItem> {
-    raw: Opaque<sys::delayed_work>,
-    dev: NonNull<Device<Bound>>,
-    member: Member,
-    place: Place,
-    #[pin]
-    handler: ManuallyDrop<H>,
-    #[pin]
-    _pin: PhantomPinned,
+#[repr(transparent)]
+pub struct DelayedWork<H: DelayedWorkItem>(Item<sys::delayed_work, H>);
+
+// SAFETY: the offset is that of the field. `process_one_work` calls the function with the item
+// that it takes off the queue, which is that field.
+unsafe impl RawItem for sys::delayed_work {
+    const WORK: usize = offset_of!(Self, work);
+
+    #[inline(always)]
+    unsafe fn init(
+        raw: *mut Self,
+        run: sys::work_func_t,
+        name: *const c_char,
+        key: *mut sys::lock_class_key,
+    ) {
+        // SAFETY: `INIT_DELAYED_WORK` requires what this function requires of its caller.
+        unsafe { sys::linux_driver_init_delayed_work(raw, run, name, key) }
+    }
+
+    #[inline(always)]
+    unsafe fn cancel_sync(raw: *mut Self) -> bool {
+        // SAFETY: `cancel_delayed_work_sync` requires what this function requires of its caller.
+        unsafe { sys::cancel_delayed_work_sync(raw) }
+    }
 }
 
-// SAFETY: a handler is `Send`, and so are the parts of `member`. The device is bound as long as the
-// item exists, and references to a bound device may be on any thread (`Device<Bound>: Sync`). C
-// lets any task cancel an item.
-unsafe impl<H: DelayedWorkItem> Send for DelayedWork<H> {}
-// SAFETY: as above. C's functions may be called for one item on several threads at the same time.
-unsafe impl<H: DelayedWorkItem> Sync for DelayedWork<H> {}
+impl<H: DelayedWorkItem> Handler<sys::delayed_work> for H {
+    #[inline(always)]
+    fn handle(item: &Item<sys::delayed_work, H>, dev: &Device<Bound>) {
+        // SAFETY: a `DelayedWork` is an item and nothing else (`repr(transparent)`), so a reference
+        // to one may be used as a reference to the other.
+        let work = unsafe { &*core::ptr::from_ref(item).cast::<DelayedWork<H>>() };
+        H::run(work, dev);
+    }
+}
 
 impl<H: DelayedWorkItem> DelayedWork<H> {
     /// Makes an item for a queue: C's `INIT_DELAYED_WORK`. Use
@@ -127,55 +135,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     where
         Error: From<E>,
     {
-        let dev = NonNull::from(dev);
-        let init = move |slot: *mut Self| {
-            // SAFETY: the reference from which the pointer was made is still valid, because the
-            // initialiser borrows it.
-            let place = unsafe { dev.as_ref() }.place(slot)?;
-            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
-            let raw: *mut sys::delayed_work = unsafe { &raw mut (*slot).raw }.cast();
-            // SAFETY: as above.
-            let work = unsafe { &raw mut (*raw).work };
-            // SAFETY: as above.
-            let member = unsafe { &raw mut (*slot).member };
-            // SAFETY: as above.
-            unsafe { Member::write(member, queue, work)? };
-            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
-            let field: *mut H = unsafe { &raw mut (*slot).handler }.cast();
-            // SAFETY: the field is pinned with the slot, and is not used after an error.
-            let made = unsafe { handler.__pinned_init(field) };
-            if let Err(error) = made {
-                // SAFETY: `drop_in_place` requires a value that is not used again. It was written
-                // above, and nothing uses the slot after an error.
-                unsafe { member.drop_in_place() };
-                return Err(error.into());
-            }
-            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
-            let field = unsafe { &raw mut (*slot).place };
-            // SAFETY: as above.
-            unsafe { field.write(place.take()) };
-            // SAFETY: the slot is valid for writes. Only the address of the field is taken.
-            let field = unsafe { &raw mut (*slot).dev };
-            // SAFETY: as above.
-            unsafe { field.write(dev) };
-            // INVARIANT: the item is in the data of this binding, and was not queued yet.
-            // SAFETY: `INIT_DELAYED_WORK` requires memory in which no item is pending or running
-            // and no timer is armed. It is valid for writes, and the slot held no value before.
-            // lockdep requires a key and a name that stay as long as the item: both are statics of
-            // the module.
-            unsafe {
-                sys::linux_driver_init_delayed_work(
-                    raw,
-                    Some(run::<H>),
-                    name.as_ptr(),
-                    key.as_raw(),
-                )
-            };
-            Ok(())
-        };
-        // SAFETY: on `Ok` all fields that have a size are initialised. On an error no field is left
-        // initialised.
-        unsafe { pin_init_from_closure(init) }
+        // SAFETY: the type is `repr(transparent)`, and an item is its field.
+        unsafe { Item::init(dev, queue, handler, name, key) }
     }
 
     /// Queues the item to its queue, to run after `delay`: C's `queue_delayed_work`. Returns
@@ -189,7 +150,7 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     #[doc(alias = "queue_delayed_work_on")]
     #[doc(alias = "schedule_delayed_work")]
     pub fn queue(&self, delay: Jiffies) -> bool {
-        self.member.queue(|queue| self.queue_to(queue, delay))
+        self.0.member().queue(|queue| self.queue_to(queue, delay))
     }
 
     /// Calls C's `queue_delayed_work` for this queue, for `member`.
@@ -198,13 +159,13 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
         let cpu = sys::LINUX_DRIVER_CPU_UNBOUND;
         // SAFETY: `queue_delayed_work_on` requires:
         // - an initialised item that stays until its timer and its run were cancelled: by the
-        //   type's invariant, and by `drop`;
+        //   invariant of `Item`, and by its `drop`;
         // - a queue that is not destroyed before the timer has queued the item and the item has
         //   run: `member` keeps it, and is dropped after both were cancelled;
         // - that no run of the item on another queue is left, because two runs would overlap: it
-        //   was never queued to another one;
+        //   was never queued to another one, by the invariant of `Item`;
         // - a CPU that is online: `WORK_CPU_UNBOUND` leaves the choice to C.
-        unsafe { sys::queue_delayed_work_on(cpu, queue, self.raw.get(), delay.ticks()) }
+        unsafe { sys::queue_delayed_work_on(cpu, queue, self.0.raw(), delay.ticks()) }
     }
 
     /// Queues the item to its queue, to run after `delay` from now, even if it is pending: C's
@@ -221,8 +182,8 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     #[doc(alias = "mod_delayed_work")]
     #[doc(alias = "mod_delayed_work_on")]
     pub fn modify(&self, delay: Jiffies) -> bool {
-        let (cpu, raw) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.raw.get());
-        self.member.requeue(
+        let (cpu, raw) = (sys::LINUX_DRIVER_CPU_UNBOUND, self.0.raw());
+        self.0.member().requeue(
             // SAFETY: `mod_delayed_work_on` requires the same as `queue_delayed_work_on` in
             // `queue_to`.
             |queue| unsafe { sys::mod_delayed_work_on(cpu, queue, raw, delay.ticks()) },
@@ -233,18 +194,18 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
 
     /// Calls C's `cancel_delayed_work`, for `member`.
     fn take(&self) -> bool {
-        // SAFETY: `cancel_delayed_work` requires an initialised item, by the type's invariant. The
-        // queue on which it is pending must stay until it returns: `member` keeps it. The function
-        // does not sleep.
-        unsafe { sys::linux_driver_cancel_delayed_work(self.raw.get()) }
+        // SAFETY: `cancel_delayed_work` requires an initialised item, by the invariant of `Item`.
+        // The queue on which it is pending must stay until it returns: `member` keeps it. The
+        // function does not sleep.
+        unsafe { sys::linux_driver_cancel_delayed_work(self.0.raw()) }
     }
 
     /// Returns true if the item's timer is armed, so that it waits for its time and not for its
     /// queue: C's `timer_pending`.
     fn timer_is_pending(&self) -> bool {
-        // SAFETY: the item is initialised, by the type's invariant. Only the address of the field
-        // is taken.
-        let entry = unsafe { &raw const (*self.raw.get()).timer.entry.pprev };
+        // SAFETY: the item is initialised, by the invariant of `Item`. Only the address of the
+        // field is taken.
+        let entry = unsafe { &raw const (*self.0.raw()).timer.entry.pprev };
         // SAFETY: the field is valid for reads. C writes it on other CPUs meanwhile, by a single
         // store. `timer_pending` reads it by a single load, without a lock
         // (`hlist_unhashed_lockless`).
@@ -267,13 +228,13 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     /// itself.
     #[doc(alias = "flush_delayed_work")]
     pub fn flush(&self) -> Result<bool> {
-        self.member.may_flush()?;
+        self.0.member().may_flush()?;
         // SAFETY: `flush_delayed_work` requires an initialised item whose memory and queue stay
         // until it returns, which this value ensures. It requires a caller that may sleep and has
         // interrupts enabled, because it enables them. Calling it elsewhere is a bug that the
         // kernel reports, but no memory error.
-        let flush = || unsafe { sys::flush_delayed_work(self.raw.get()) };
-        Ok(self.member.flush(flush, |instances, queue| {
+        let flush = || unsafe { sys::flush_delayed_work(self.0.raw()) };
+        Ok(self.0.member().flush(flush, |instances, queue| {
             if self.timer_is_pending() {
                 instances.bring_forward(|| self.take(), || self.queue_to(queue, Jiffies::new(0)));
             }
@@ -293,74 +254,20 @@ impl<H: DelayedWorkItem> DelayedWork<H> {
     /// for itself.
     #[doc(alias = "cancel_delayed_work_sync")]
     pub fn cancel_sync(&self) -> Result<bool> {
-        self.member.may_cancel()?;
-        Ok(self.member.cancel(|| self.cancel()))
-    }
-
-    /// Calls C's `cancel_delayed_work_sync`, for `member`. Must not be called in the item itself.
-    fn cancel(&self) -> bool {
-        // SAFETY: `cancel_delayed_work_sync` requires:
-        // - an initialised item: by the type's invariant;
-        // - that the queue to which it was last queued stays until it returns: `member` keeps it;
-        // - that the item was never on another queue, because it would wait for a run on only one
-        //   of them: by the type's invariant. On an ordered queue it may not wait for a run;
-        //   `member` waits for that one;
-        // - a caller that may sleep: sleeping elsewhere is a bug that the kernel reports, but no
-        //   memory error.
-        unsafe { sys::cancel_delayed_work_sync(self.raw.get()) }
+        self.0.cancel_sync()
     }
 
     /// Returns the handler, pinned.
     pub fn handler(&self) -> Pin<&H> {
-        // SAFETY: an item is made only in place, by a pin-initialiser, and has no method that moves
-        // its handler.
-        unsafe { Pin::new_unchecked(&*self.handler) }
+        self.0.handler()
     }
-}
-
-/// Implements `work_func_t`. `process_one_work` calls it.
-unsafe extern "C" fn run<H: DelayedWorkItem>(work: *mut sys::work_struct) {
-    // SAFETY: C passes the item that was initialised with this function. It is a field of a
-    // `DelayedWork<H>`.
-    let work = unsafe {
-        work.byte_sub(offset_of!(DelayedWork<H>, raw) + offset_of!(sys::delayed_work, work))
-    }
-    .cast::<DelayedWork<H>>();
-    // SAFETY: `drop` cancels the item before it drops any field, and waits for this call
-    // (`Member::cancel_before_drop`). The item is initialised, because it was queued through a
-    // reference to it. Nothing has a `&mut` to a pinned value.
-    let work = unsafe { &*work };
-    // SAFETY: the item is in the data of the device's binding. That data is dropped while the
-    // device is bound, and its drop waits for this call.
-    let dev = unsafe { work.dev.as_ref() };
-    work.member.run(|| H::run(work, dev));
 }
 
 impl<H: DelayedWorkItem> Deref for DelayedWork<H> {
     type Target = H;
 
     fn deref(&self) -> &H {
-        &self.handler
-    }
-}
-
-#[pinned_drop]
-impl<H: DelayedWorkItem> PinnedDrop for DelayedWork<H> {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: nothing is moved out of the value, except what is dropped below.
-        let this = unsafe { self.get_unchecked_mut() };
-        let made = this.place.of(this);
-        // SAFETY: until the handler is dropped below, the item is where it was made.
-        let item = unsafe { &*made };
-        item.member.assert_may_drop();
-        // Nothing else has the item, so nothing queues it. If a run queues the item itself, the run
-        // is waited for, and what it queued is cancelled.
-        item.member.cancel_before_drop(|| item.cancel());
-        // SAFETY: the memory in which this was made exists, and nothing else refers to the field.
-        let handler = unsafe { &mut (*made).handler };
-        // SAFETY: by the call above, no run is left that uses the handler, and the item is not
-        // pending. The handler is dropped once, at the address at which the runs used it.
-        unsafe { ManuallyDrop::drop(handler) };
+        self.0.handler().get_ref()
     }
 }
 
