@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Calibrates the checks. A kernel's own modules are good. A finding in one of them is an error of
-//! the check, unless it is one of the known exceptions below.
+//! Calibrates the checks. A kernel's own modules are good. A violation in one of them is an error
+//! of the check, unless it is one of the known exceptions below.
 //!
 //! It needs a kernel: `STOCK_TREE` is its build tree, and `STOCK_MODULES` a folder of its modules
 //! (`.ko`, not compressed).
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use linux_driver_abi::symvers::Symvers;
-use linux_driver_check::{Expectations, Finding, Report, Rules, check_against};
+use linux_driver_check::{Expectations, Report, Rules, Violation, check_against};
 use linux_driver_kernels::BuildTree;
 
 fn main() {
@@ -40,12 +40,12 @@ fn main() {
         for ran in &report.checks {
             *looked_at.entry(ran.check).or_default() += ran.looked_at;
         }
-        for finding in &report.findings {
-            match exception(&report, finding) {
+        for violation in &report.violations {
+            match exception(&report, violation) {
                 Some(why) => *known.entry(why).or_default() += 1,
                 None => {
                     unknown += 1;
-                    println!("{}: {finding}", module.display());
+                    println!("{}: {violation}", module.display());
                 }
             }
         }
@@ -54,7 +54,7 @@ fn main() {
         "{} modules; looked at {looked_at:?}; known exceptions {known:?}",
         modules.len()
     );
-    assert_eq!(unknown, 0, "findings in stock modules");
+    assert_eq!(unknown, 0, "violations in stock modules");
 }
 
 fn collect(dir: &Path, modules: &mut Vec<PathBuf>) {
@@ -82,15 +82,16 @@ const VECTOR: [&str; 9] = [
     "/nf_tables.ko",
 ];
 
-/// Returns why a finding in one of the kernel's own modules is right, or harmless there.
-fn exception(report: &Report, finding: &Finding) -> Option<&'static str> {
+/// Returns why a violation in one of the kernel's own modules is right, or harmless there.
+fn exception(report: &Report, violation: &Violation) -> Option<&'static str> {
     let path = report.file.to_string_lossy();
-    match finding.check {
-        "modinfo" if finding.expected == "author=" || finding.expected == "description=" => {
+    match violation.check {
+        "modinfo" if violation.expected == "author=" || violation.expected == "description=" => {
             Some("a module without an author or a description")
         }
         "instructions"
-            if finding.found.starts_with('`') && VECTOR.iter().any(|part| path.contains(part)) =>
+            if violation.found.starts_with('`')
+                && VECTOR.iter().any(|part| path.contains(part)) =>
         {
             Some("vector code on purpose")
         }

@@ -41,7 +41,7 @@ mod vermagic;
 mod versions;
 
 pub use modinfo::{ModInfo, modinfo};
-pub use report::{Finding, Ran, Report};
+pub use report::{Ran, Report, Violation};
 pub use rust_object::rust_object;
 pub use size::{LoadedSection, LoadedSize, Part, loaded_size};
 pub use symbols::undefined;
@@ -49,7 +49,7 @@ pub(crate) use symbols::{is_for_module, is_gpl_compatible};
 pub(crate) use vermagic::{expected as expected_vermagic, is_randomised};
 
 use elf::Object;
-use report::{Findings, Seen};
+use report::{Seen, Violations};
 
 /// The rules of a kernel: the facts that a module is checked against.
 #[derive(Debug, Clone, Copy)]
@@ -82,10 +82,10 @@ struct Subject<'a> {
 struct Check {
     name: &'static str,
     of: &'static str,
-    run: fn(&Subject<'_>, &mut Findings<'_>) -> Seen,
+    run: fn(&Subject<'_>, &mut Violations<'_>) -> Seen,
 }
 
-/// The checks, in the order in which the loader would meet their findings.
+/// The checks, in the order in which the loader would meet their violations.
 const CHECKS: &[Check] = &[
     Check {
         name: "sections",
@@ -202,12 +202,12 @@ pub(crate) fn run(
     let mut report = Report {
         file: ko.to_owned(),
         checks: Vec::new(),
-        findings: Vec::new(),
+        violations: Vec::new(),
     };
     for check in CHECKS.iter().filter(|check| wanted(check.name)) {
         let seen = (check.run)(
             &subject,
-            &mut Findings::of(check.name, &mut report.findings),
+            &mut Violations::of(check.name, &mut report.violations),
         );
         let (looked_at, idle) = match seen {
             Seen::Things(count) => (count, None),
@@ -322,7 +322,7 @@ mod tests {
         let expected = |tree| {
             check(built.path(), tree, &Expectations::default())
                 .unwrap()
-                .findings
+                .violations
         };
         assert_eq!(expected(&tree)[0].expected, "vermagic=6.12.0 ");
         fs::write(

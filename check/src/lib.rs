@@ -11,6 +11,6 @@ mod checks;
 pub mod module_abi;
 
 pub use checks::{
-    Expectations, Finding, LoadedSection, LoadedSize, ModInfo, Part, Ran, Report, Rules, check,
+    Expectations, LoadedSection, LoadedSize, ModInfo, Part, Ran, Report, Rules, Violation, check,
     check_against, loaded_size, modinfo, rust_object, undefined,
 };

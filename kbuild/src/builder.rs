@@ -336,12 +336,12 @@ fn passed(report: &check::Report, place: &Path) -> Result<()> {
     if report.passed() {
         return Ok(());
     }
-    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    let violations: Vec<String> = report.violations.iter().map(ToString::to_string).collect();
     Err(Error::new(
         place.display(),
         "a module that the kernel takes and that keeps to its rules",
-        findings.join("\n"),
-        "each finding names its own",
+        violations.join("\n"),
+        "each violation names its own",
     )
     .of_driver())
 }

@@ -80,7 +80,7 @@ pub(crate) struct OwnCrate {
 
 /// Something unsafe, and its place.
 #[derive(Debug, PartialEq)]
-struct Finding {
+struct Located {
     what: What,
     line: usize,
     /// From 1, as rustc counts.
@@ -127,14 +127,14 @@ pub(crate) fn check(crates: &[&OwnCrate], workspace: &Path) -> Result<()> {
                 continue;
             };
             let is_rust = path.extension().is_some_and(|end| end == "rs");
-            for finding in look_through(text, is_rust, forbids) {
-                let place = format!("{}:{}:{}", path.display(), finding.line, finding.column);
-                let list = match finding.what {
+            for found in look_through(text, is_rust, forbids) {
+                let place = format!("{}:{}:{}", path.display(), found.line, found.column);
+                let list = match found.what {
                     What::Hidden(_) => &mut hidden,
                     What::TooDeep => &mut deep,
                     What::Word(_) | What::InMacro | What::NotLexed => &mut unseen,
                 };
-                list.push((place, finding.what.to_string()));
+                list.push((place, found.what.to_string()));
             }
         }
     }
@@ -373,14 +373,14 @@ fn after_comment(text: &str) -> &str {
 }
 
 /// Returns what is unsafe in a file. `is_rust` says that it is named as one.
-fn look_through(text: &str, is_rust: bool, forbids: bool) -> Vec<Finding> {
+fn look_through(text: &str, is_rust: bool, forbids: bool) -> Vec<Located> {
     let mut look = Look {
         forbids,
         found: Vec::new(),
     };
     match tokens(text) {
         Some(tokens) => look.stream(tokens, Inside::default()),
-        None if is_rust && forbids => look.found.push(Finding {
+        None if is_rust && forbids => look.found.push(Located {
             what: What::NotLexed,
             line: 1,
             column: 1,
@@ -392,7 +392,7 @@ fn look_through(text: &str, is_rust: bool, forbids: bool) -> Vec<Finding> {
 
 struct Look {
     forbids: bool,
-    found: Vec<Finding>,
+    found: Vec<Located>,
 }
 
 /// The group that tokens are in.
@@ -462,7 +462,7 @@ impl Look {
                 let word = name.trim_end_matches(|c: char| c != '_' && !c.is_alphanumeric());
                 if let Some(what) = self.word(word, false) {
                     let line = line + 1;
-                    self.found.push(Finding { what, line, column });
+                    self.found.push(Located { what, line, column });
                 }
                 column += name.chars().count();
             }
@@ -471,7 +471,7 @@ impl Look {
 
     fn add(&mut self, what: What, span: Span) {
         let start = span.start();
-        self.found.push(Finding {
+        self.found.push(Located {
             what,
             line: start.line,
             column: start.column + 1,
@@ -748,7 +748,7 @@ mod tests {
         // Rust that the lexer does not know.
         let found = |text: &str, is_rust: bool, forbids: bool| -> Vec<What> {
             let found = look_through(text, is_rust, forbids).into_iter();
-            found.map(|finding| finding.what).collect()
+            found.map(|found| found.what).collect()
         };
         let text = "It isn't Rust (";
         assert_eq!(found(text, true, true), [What::NotLexed]);

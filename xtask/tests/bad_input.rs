@@ -1128,20 +1128,21 @@ fn a_module_that_was_built_for_another_kernel() {
     let other = kernel(DEFAULT);
     let tree = BuildTree::open(&other.build_tree).unwrap();
     let report = check::check(&ko, &tree, &Expectations::default()).unwrap();
-    let finding = report
-        .findings
+    let violation = report
+        .violations
         .iter()
-        .find(|finding| finding.check == "vermagic")
+        .find(|violation| violation.check == "vermagic")
         .unwrap_or_else(|| panic!("{report}"));
     assert!(
-        finding.expected.contains("vermagic=6.12.") && finding.found.contains("vermagic=6.1.0-"),
-        "{finding}"
+        violation.expected.contains("vermagic=6.12.")
+            && violation.found.contains("vermagic=6.1.0-"),
+        "{violation}"
     );
     assert!(
-        finding
+        violation
             .remedy
             .contains("build tree of the kernel that is to load it"),
-        "{finding}"
+        "{violation}"
     );
 
     // The kernel refuses the module too. Which difference it finds first depends on the kernel.

@@ -12,7 +12,7 @@ use object::elf;
 
 use super::Subject;
 use super::elf::Relocation;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::text::{self, Step};
 
 const OPTION: &str = "CONFIG_X86_KERNEL_IBT";
@@ -43,7 +43,7 @@ const NO_TARGETS: [&str; 21] = [
     "_kprobe_blacklist",
 ];
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     if !subject.kernel.config.is_set(OPTION) {
         return Seen::not_configured(&[OPTION]);
@@ -95,7 +95,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                     .take(4)
                     .map(|byte| format!("{byte:02x}"))
                     .collect();
-                findings.add(
+                violations.add(
                     object.place(index, function.start),
                     "endbr64 (f3 0f 1e fa) at the start of a function whose address is taken, or a call through that pointer faults",
                     format_args!("{} there; its address is taken at {}", bytes.join(" "), object.place(user, at)),
@@ -127,9 +127,9 @@ mod tests {
             .bare("f", "nop")
             .raw(".data\n.globl ops\n.type ops, @object\n.size ops, 16\nops: .quad 0, f\n")
             .check();
-        let finding = report.only("endbr");
-        assert_eq!(finding.place, "f (.text)");
-        assert!(finding.found.contains("ops+0x8 (.data)"), "{finding}");
+        let violation = report.only("endbr");
+        assert_eq!(violation.place, "f (.text)");
+        assert!(violation.found.contains("ops+0x8 (.data)"), "{violation}");
     }
 
     #[test]
@@ -146,10 +146,10 @@ mod tests {
                 .text("user", taking)
                 .raw(".data\nd: .quad 0\n")
                 .check();
-            let finding = report.only("endbr");
+            let violation = report.only("endbr");
             assert!(
-                finding.place == "f (.text)" && finding.found.contains("user+"),
-                "{taking}: {finding}"
+                violation.place == "f (.text)" && violation.found.contains("user+"),
+                "{taking}: {violation}"
             );
         }
     }

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use iced_x86::{CpuidFeature, Instruction, Mnemonic, Register};
 
 use super::Subject;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::text;
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     let mut seen = 0;
     let mut told = BTreeSet::new();
@@ -34,7 +34,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         |section, offset| undecodable.push((section, offset)),
     );
     for (section, offset, text) in vector {
-        findings.add(
+        violations.add(
             object.place(section, offset),
             "no instruction that uses the floating-point or vector unit, whose state is the user programs'",
             format_args!("`{text}`, the first one in this function"),
@@ -49,7 +49,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             .take(8)
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        findings.add(
+        violations.add(
             object.place(section, offset),
             "instructions only",
             format_args!("bytes that are none: {}", bytes.join(" ")),
@@ -177,11 +177,13 @@ mod tests {
         assert!(
             found
                 .iter()
-                .any(|finding| finding.found.starts_with("bytes that are none: 06 06")),
+                .any(|violation| violation.found.starts_with("bytes that are none: 06 06")),
             "{report}"
         );
         assert!(
-            found.iter().any(|finding| finding.found.contains("movaps")),
+            found
+                .iter()
+                .any(|violation| violation.found.contains("movaps")),
             "{report}"
         );
     }

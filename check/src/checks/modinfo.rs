@@ -9,7 +9,7 @@ use linux_driver_host::Result;
 
 use super::Subject;
 use super::elf::{self, Object};
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 
 /// The values of each tag, in the order of the file.
 pub type ModInfo = BTreeMap<String, Vec<String>>;
@@ -72,12 +72,12 @@ pub(super) fn first<'m>(info: &'m ModInfo, tag: &str) -> Option<&'m str> {
     info.get(tag)?.first().map(String::as_str)
 }
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let info = subject.modinfo;
     for (tag, remedy) in WANTED {
         match first(info, tag) {
-            None => findings.add(".modinfo", format_args!("{tag}="), "no such entry", remedy),
-            Some("") if !MAY_BE_EMPTY.contains(&tag) => findings.add(
+            None => violations.add(".modinfo", format_args!("{tag}="), "no such entry", remedy),
+            Some("") if !MAY_BE_EMPTY.contains(&tag) => violations.add(
                 ".modinfo",
                 format_args!("{tag}= with a value"),
                 "an empty value",
@@ -94,7 +94,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             } else {
                 format!("only {}", aliases.join(", "))
             };
-            findings.add(
+            violations.add(
                 ".modinfo",
                 format_args!("alias={bus}:… for the table of {bus} device IDs; udev loads the module by it"),
                 found,

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use super::Subject;
 use super::elf::{Object, Section};
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 
 const OPTION: &str = "CONFIG_UNWINDER_ORC";
 const IPS: &str = ".orc_unwind_ip";
@@ -21,7 +21,7 @@ const ENTRIES: &str = ".orc_unwind";
 const ENTRY: usize = 6;
 const REMEDY: &str = "run the kernel's objtool on the object: kernels with IBT do so when they link a module, others (6.1) only on each object that Kbuild compiles, not on one that is handed to it";
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     if !subject.kernel.config.is_set(OPTION) {
         return Seen::not_configured(&[OPTION]);
@@ -37,7 +37,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .collect();
     let Some((ips, entries)) = object.section(IPS).zip(object.section(ENTRIES)) else {
         if !functions.is_empty() {
-            findings.add(
+            violations.add(
                 "the module",
                 format_args!("the sections {IPS} and {ENTRIES}"),
                 "not both of them",
@@ -47,7 +47,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         return Seen::some(functions.len(), "the module has no functions");
     };
     if ips.data.len() / 4 * ENTRY != entries.data.len() {
-        findings.add(
+        violations.add(
             ENTRIES,
             format_args!(
                 "an entry of {ENTRY} bytes for each of the {} in {IPS}",
@@ -67,7 +67,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             Some((_, false)) => "an undefined range",
             None => "none",
         };
-        findings.add(
+        violations.add(
             object.place(section, function.start),
             format_args!("a range of {IPS} over its start"),
             found,
@@ -115,10 +115,10 @@ mod tests {
             .text("seen", "nop")
             .raw(".section .text.unseen,\"ax\"\n.globl f\n.type f, @function\nf: nop\n")
             .check();
-        let finding = report.only("orc");
+        let violation = report.only("orc");
         assert!(
-            finding.place == "f (.text.unseen)" && finding.found == "none",
-            "{finding}"
+            violation.place == "f (.text.unseen)" && violation.found == "none",
+            "{violation}"
         );
     }
 
@@ -130,10 +130,10 @@ mod tests {
             .orc("end", false)
             .raw(".text\n.type g, @function\ng: nop\n")
             .check();
-        let finding = report.only("orc");
+        let violation = report.only("orc");
         assert!(
-            finding.place == "g (.text)" && finding.found == "an undefined range",
-            "{finding}"
+            violation.place == "g (.text)" && violation.found == "an undefined range",
+            "{violation}"
         );
     }
 

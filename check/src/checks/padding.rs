@@ -6,7 +6,7 @@
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
 use super::Subject;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::text;
 
 const OPTION: &str = "CONFIG_CALL_PADDING";
@@ -17,7 +17,7 @@ const HASH: usize = 5;
 /// The length of the longest instruction.
 const LONGEST: usize = 15;
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let (object, config) = (subject.object, subject.kernel.config);
     let wanted = config
         .value(BYTES)
@@ -60,7 +60,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                 } else {
                     bytes.join(" ")
                 };
-                findings.add(
+                violations.add(
                     object.place(index, function.start),
                     format_args!("{wanted} bytes of nops before it ({BYTES})"),
                     found,
@@ -107,8 +107,8 @@ mod tests {
             .text("f", "nop")
             .raw(".text\n.type g, @function\ng: nop\n")
             .check();
-        let finding = report.only("padding");
-        assert!(finding.place == "g (.text)", "{finding}");
+        let violation = report.only("padding");
+        assert!(violation.place == "g (.text)", "{violation}");
         let report = Module::good()
             .raw(".section .text.first,\"ax\"\n.type g, @function\ng: nop\n")
             .check();

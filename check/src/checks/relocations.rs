@@ -6,7 +6,7 @@
 
 use object::elf;
 
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::{Subject, names};
 
 /// The types that the loader applies.
@@ -20,7 +20,7 @@ const APPLIED: [elf::RelocationType; 7] = [
     elf::R_X86_64_PC64,
 ];
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     let mut seen = 0;
     for (index, section) in object
@@ -31,7 +31,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     {
         seen += section.relocations.len();
         if section.has_rel {
-            findings.add(
+            violations.add(
                 &section.name,
                 "relocations with addends (SHT_RELA)",
                 "relocations without (SHT_REL)",
@@ -41,7 +41,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         for relocation in &section.relocations {
             let kind = elf::RelocationType(relocation.kind);
             if !APPLIED.contains(&kind) {
-                findings.add(
+                violations.add(
                     object.place(index, relocation.offset),
                     "a relocation that the kernel's loader applies (R_X86_64_64, 32, 32S, PC32, PLT32, PC64)",
                     format_args!(
@@ -114,27 +114,27 @@ mod tests {
         let report = Module::good()
             .text("f", "movq printk@GOTPCREL(%rip), %rax")
             .check();
-        let finding = report.only("relocations");
+        let violation = report.only("relocations");
         assert!(
-            finding.place.starts_with("f+") && finding.place.ends_with("(.text)"),
-            "{finding}"
+            violation.place.starts_with("f+") && violation.place.ends_with("(.text)"),
+            "{violation}"
         );
         assert!(
-            finding.found.contains("GOTPCRELX for `printk`"),
-            "{finding}"
+            violation.found.contains("GOTPCRELX for `printk`"),
+            "{violation}"
         );
-        assert!(finding.remedy.contains("-Zplt=yes"), "{finding}");
+        assert!(violation.remedy.contains("-Zplt=yes"), "{violation}");
     }
 
     #[test]
     fn a_narrow_relocation_is_refused() {
-        let finding = Module::good()
+        let violation = Module::good()
             .raw(".data\nd: .short f\n")
             .check()
             .only("relocations")
             .clone();
-        assert_eq!(finding.place, "d (.data)");
-        assert!(finding.found.contains("R_X86_64_16"), "{finding}");
+        assert_eq!(violation.place, "d (.data)");
+        assert!(violation.found.contains("R_X86_64_16"), "{violation}");
     }
 
     #[test]

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The findings of the checks, and the number of things that each check looked at.
+//! The violations of the checks, and the number of things that each check looked at.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// How many more places are printed for the same error. The list of findings contains all.
+/// How many more places are printed for the same error. The list of violations contains all.
 const SHOWN: usize = 4;
 
-/// One error in a module, which the kernel would refuse, warn about or be harmed by.
+/// A place in a module that breaks the rule of a check. The kernel would refuse the module, warn
+/// about it or be harmed by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct Violation {
     /// The check that found it.
     pub check: &'static str,
     /// The position: a symbol or function with an offset, or a section.
@@ -24,7 +25,7 @@ pub struct Finding {
     pub remedy: String,
 }
 
-impl Display for Finding {
+impl Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             check,
@@ -60,15 +61,15 @@ pub struct Report {
     pub file: PathBuf,
     /// The checks, in the order in which they ran.
     pub checks: Vec<Ran>,
-    /// The findings; empty for a good module.
-    pub findings: Vec<Finding>,
+    /// The violations; empty for a good module.
+    pub violations: Vec<Violation>,
 }
 
 impl Report {
     /// Returns whether no check found an error. [`Report::idle`] names the checks that had nothing
     /// to look at.
     pub fn passed(&self) -> bool {
-        self.findings.is_empty()
+        self.violations.is_empty()
     }
 
     /// Returns the checks that looked at nothing.
@@ -82,9 +83,9 @@ impl Display for Report {
         writeln!(f, "{}", self.file.display())?;
         for ran in &self.checks {
             let found = self
-                .findings
+                .violations
                 .iter()
-                .filter(|finding| finding.check == ran.check)
+                .filter(|violation| violation.check == ran.check)
                 .count();
             let seen = format!("{}: {}", ran.of, ran.looked_at);
             let verdict = match (&ran.idle, found) {
@@ -94,15 +95,15 @@ impl Display for Report {
             };
             writeln!(f, "  {:<13} {verdict}", ran.check)?;
         }
-        // An error in one function is mostly an error in all. Findings with the same remedy are
+        // An error in one function is mostly an error in all. Violations with the same remedy are
         // printed together.
         for alike in self
-            .findings
+            .violations
             .chunk_by(|a, b| a.check == b.check && a.expected == b.expected && a.remedy == b.remedy)
         {
             writeln!(f, "{}", alike[0])?;
-            for finding in alike.iter().skip(1).take(SHOWN) {
-                writeln!(f, "  also:     {}: {}", finding.place, finding.found)?;
+            for violation in alike.iter().skip(1).take(SHOWN) {
+                writeln!(f, "  also:     {}: {}", violation.place, violation.found)?;
             }
             if alike.len() > SHOWN + 1 {
                 writeln!(f, "  also:     {} more", alike.len() - SHOWN - 1)?;
@@ -139,14 +140,14 @@ impl Seen {
     }
 }
 
-/// The list that one check adds its findings to.
-pub(super) struct Findings<'a> {
+/// The list that one check adds its violations to.
+pub(super) struct Violations<'a> {
     check: &'static str,
-    list: &'a mut Vec<Finding>,
+    list: &'a mut Vec<Violation>,
 }
 
-impl<'a> Findings<'a> {
-    pub(super) fn of(check: &'static str, list: &'a mut Vec<Finding>) -> Self {
+impl<'a> Violations<'a> {
+    pub(super) fn of(check: &'static str, list: &'a mut Vec<Violation>) -> Self {
         Self { check, list }
     }
 
@@ -157,7 +158,7 @@ impl<'a> Findings<'a> {
         found: impl Display,
         remedy: impl Display,
     ) {
-        self.list.push(Finding {
+        self.list.push(Violation {
             check: self.check,
             place: place.to_string(),
             expected: expected.to_string(),
@@ -172,9 +173,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn findings_with_one_remedy_are_shown_together() {
-        let mut findings = Vec::new();
-        let mut list = Findings::of("returns", &mut findings);
+    fn violations_with_one_remedy_are_shown_together() {
+        let mut violations = Vec::new();
+        let mut list = Violations::of("returns", &mut violations);
         for number in 0..7 {
             list.add(
                 format_args!("f{number}"),
@@ -201,7 +202,7 @@ mod tests {
         let text = Report {
             file: "m.ko".into(),
             checks,
-            findings,
+            violations,
         }
         .to_string();
         let lines: Vec<&str> = text.lines().collect();

@@ -8,7 +8,7 @@ use iced_x86::FlowControl;
 
 use super::Subject;
 use super::modinfo;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::text::Step;
 use super::{sites, text};
 
@@ -20,7 +20,7 @@ const LIST: &str = ".retpoline_sites";
 /// `apply_alternatives` runs.
 const PARAVIRT: &str = "pv_ops";
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     let config = subject.kernel.config;
     if !config.any_set(&OPTIONS) {
@@ -62,7 +62,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             .map(|(_, _, count): &(u64, String, usize)| count)
             .sum::<usize>();
     for ((section, _), (offset, text, count)) in bare {
-        findings.add(
+        violations.add(
             object.place(section, offset),
             format_args!("a call or jump to {THUNKS}… for each indirect one"),
             format_args!("`{text}` ({count} in this function)"),
@@ -76,12 +76,12 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             "indirect call or jump",
             "the slowest form of the mitigation stays",
             &places,
-            findings,
+            violations,
         );
     }
     // Without this tag, `check_modinfo_retpoline` reports that the kernel is vulnerable.
     if modinfo::first(subject.modinfo, "retpoline") != Some("Y") {
-        findings.add(
+        violations.add(
             ".modinfo",
             "retpoline=Y",
             "no such entry",

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use iced_x86::{FlowControl, Mnemonic};
 
 use super::Subject;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::{sites, text};
 
 const OPTIONS: [&str; 2] = ["CONFIG_MITIGATION_RETHUNK", "CONFIG_RETHUNK"];
 const THUNK: &str = "__x86_return_thunk";
 const LIST: &str = ".return_sites";
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     let config = subject.kernel.config;
     if !config.any_set(&OPTIONS) {
@@ -49,7 +49,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             .map(|&(_, count): &(u64, usize)| count)
             .sum::<usize>();
     for ((section, _), (offset, count)) in plain {
-        findings.add(
+        violations.add(
             object.place(section, offset),
             format_args!("`jmp {THUNK}` for each return"),
             format_args!("a plain `ret` ({count} in this function)"),
@@ -59,7 +59,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
     for (section, offset, text) in odd {
         // `apply_returns` only looks for the opcode of `jmp`. It reports any other one as a missing
         // return thunk.
-        findings.add(
+        violations.add(
             object.place(section, offset),
             format_args!("`jmp {THUNK}`, which the kernel can patch"),
             format_args!("`{text}` to it"),
@@ -73,7 +73,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             "return",
             "it warns when it runs (unpatched return thunk)",
             &places,
-            findings,
+            violations,
         );
     }
     Seen::some(seen, "the module has no code that returns")
@@ -96,10 +96,10 @@ mod tests {
         let report = Module::good()
             .bare("f", "jmp __x86_return_thunk\njmp __x86_return_thunk")
             .check();
-        let finding = report.only("returns");
+        let violation = report.only("returns");
         assert!(
-            finding.place == "f (.text)" && finding.found.starts_with("2 in this function"),
-            "{finding}"
+            violation.place == "f (.text)" && violation.found.starts_with("2 in this function"),
+            "{violation}"
         );
         let report = Module::good()
             .config("# CONFIG_OBJTOOL is not set")

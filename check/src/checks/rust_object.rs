@@ -15,7 +15,7 @@ use linux_driver_abi::symvers::Symvers;
 use linux_driver_host::Result;
 
 use super::elf::{self, At, Object, Section};
-use super::report::{Findings, Ran, Report};
+use super::report::{Ran, Report, Violations};
 
 /// The sections whose code stays until the module is unloaded, as the linker merges them.
 const STAY: [&str; 2] = [".text", ".text.unlikely"];
@@ -38,7 +38,7 @@ pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
     let data = elf::read(object)?;
     let parsed = Object::parse(object, &data)?;
     let mut list = Vec::new();
-    let mut findings = Findings::of(NAME, &mut list);
+    let mut violations = Violations::of(NAME, &mut list);
     let mut looked_at = 0;
     for (index, section) in parsed.executable().filter(|(_, section)| section.size > 0) {
         looked_at += 1;
@@ -46,8 +46,8 @@ pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
             continue;
         }
         match GO.iter().find(|(name, _)| section.name == *name) {
-            Some((_, only)) => alone(&parsed, index, section, only, &mut findings),
-            None => findings.add(
+            Some((_, only)) => alone(&parsed, index, section, only, &mut violations),
+            None => violations.add(
                 &section.name,
                 format_args!(
                     "code in {}, or the module's entry and exit in theirs",
@@ -61,7 +61,7 @@ pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
     for symbol in parsed.symbols.iter().filter(|symbol| !symbol.is_local) {
         let is_defined = !matches!(symbol.at, At::Undefined);
         if is_defined && symvers.get(&symbol.name).is_some() {
-            findings.add(
+            violations.add(
                 &symbol.name,
                 "no name in the driver's crates that the kernel exports",
                 "a definition, which the module would use in the place of the kernel's",
@@ -77,18 +77,18 @@ pub fn rust_object(object: &Path, symvers: &Symvers) -> Result<Report> {
             looked_at,
             idle: (looked_at == 0).then(|| "the object has no code".to_owned()),
         }],
-        findings: list,
+        violations: list,
     })
 }
 
-/// Adds a finding for each symbol except `only` in a section that does not stay, and for code after
-/// the end of that function.
+/// Adds a violation for each symbol except `only` in a section that does not stay, and for code
+/// after the end of that function.
 fn alone(
     object: &Object<'_>,
     index: usize,
     section: &Section<'_>,
     only: &str,
-    findings: &mut Findings<'_>,
+    violations: &mut Violations<'_>,
 ) {
     let expected = format!(
         "`{only}` and nothing else in {}, which is freed while the module is used",
@@ -102,7 +102,7 @@ fn alone(
         if symbol.name == only {
             end = symbol.value.saturating_add(symbol.size);
         } else {
-            findings.add(
+            violations.add(
                 elf::demangled(&symbol.name),
                 &expected,
                 "a function there",
@@ -112,7 +112,7 @@ fn alone(
     }
     // The linker fills the section up to its alignment.
     if section.size > end.next_multiple_of(section.align.max(1)) {
-        findings.add(
+        violations.add(
             &section.name,
             expected,
             format_args!("{} bytes, where that function ends at {end}", section.size),
@@ -126,7 +126,7 @@ mod tests {
     use super::super::testing::{object, symvers};
     use super::*;
 
-    /// Returns the findings in an object that has an entry, an exit, one function and this
+    /// Returns the violations in an object that has an entry, an exit, one function and this
     /// assembly.
     fn found(more: &str) -> Vec<String> {
         let good = ".section .init.text,\"ax\"\n.balign 16\n.zero 16, 0x90\n.globl init_module\n.type init_module, @function\n\
@@ -140,9 +140,9 @@ mod tests {
         let report = rust_object(&path, &symvers()).unwrap();
         assert!(report.checks[0].looked_at >= 4);
         report
-            .findings
+            .violations
             .iter()
-            .map(|finding| finding.place.clone())
+            .map(|violation| violation.place.clone())
             .collect()
     }
 

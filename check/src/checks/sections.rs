@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::Subject;
 use super::elf::At;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 
 /// Sections of user programs: the prefix of the name, and the remedy.
 const LEFT_OVER: [(&str, &str); 7] = [
@@ -31,7 +31,7 @@ const LEFT_OVER: [(&str, &str); 7] = [
 ];
 const CONSTRUCTORS: &str = "use no constructors that run before the module's init function: this kernel (without CONFIG_CONSTRUCTORS) never calls them";
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     let constructors = subject.kernel.config.is_set("CONFIG_CONSTRUCTORS");
     let mut names = BTreeSet::new();
@@ -39,7 +39,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         let name = &section.name;
         // Empty sections get no file (`sect_empty`).
         if section.is_loaded() && section.size > 0 && !names.insert(name) {
-            findings.add(
+            violations.add(
                 name,
                 "one loaded section of this name",
                 "another one: their flags differ, and the linker did not join them",
@@ -47,7 +47,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             );
         }
         if section.is_executable() && section.is_writable() {
-            findings.add(
+            violations.add(
                 name,
                 "a section that is executable or writable",
                 "one that is both, which the loader refuses",
@@ -55,7 +55,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             );
         }
         if section.is_thread_local() {
-            findings.add(
+            violations.add(
                 name,
                 "no thread-local variables",
                 "a section of them (SHF_TLS)",
@@ -71,7 +71,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         {
             // Bitcode has no use in any module. The others do harm only if they are loaded.
             if (section.is_loaded() || name.starts_with(".llvm")) && section.size > 0 {
-                findings.add(
+                violations.add(
                     name,
                     "no such section in a module",
                     format_args!("one of {} bytes", section.size),
@@ -84,7 +84,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         "let modpost finish the module (`make modules`), and check the .ko rather than an object";
     for name in [".modinfo", ".gnu.linkonce.this_module"] {
         if object.section(name).is_none() {
-            findings.add(
+            violations.add(
                 "the module",
                 format_args!("a section {name}"),
                 "no such section",
@@ -97,7 +97,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .iter()
         .any(|symbol| symbol.name == "__this_module" && matches!(symbol.at, At::Section(_)))
     {
-        findings.add(
+        violations.add(
             "the module",
             "the symbol __this_module",
             "no definition of it",
@@ -196,7 +196,7 @@ mod tests {
         assert!(
             found
                 .iter()
-                .any(|finding| finding.expected == "the symbol __this_module")
+                .any(|violation| violation.expected == "the symbol __this_module")
         );
     }
 
@@ -205,7 +205,7 @@ mod tests {
         let found = Module::unfinished().check().of("sections");
         let expected: Vec<&str> = found
             .iter()
-            .map(|finding| finding.expected.as_str())
+            .map(|violation| violation.expected.as_str())
             .collect();
         assert_eq!(
             expected,

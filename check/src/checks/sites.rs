@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::elf::Object;
-use super::report::Findings;
+use super::report::Violations;
 
 /// A section, and an offset in it.
 pub(super) type Place = (usize, u64);
@@ -24,15 +24,15 @@ pub(super) fn listed(object: &Object<'_>, name: &str) -> Option<BTreeSet<Place>>
     })
 }
 
-/// Adds a finding for each function with an instruction that the list lacks. Adds another for each
-/// entry of the list that does not point to such an instruction.
+/// Adds a violation for each function with an instruction that the list lacks. Adds another for
+/// each entry of the list that does not point to such an instruction.
 pub(super) fn compare(
     object: &Object<'_>,
     list: &str,
     what: &str,
     harm: &str,
     places: &BTreeSet<Place>,
-    findings: &mut Findings<'_>,
+    violations: &mut Violations<'_>,
 ) {
     let listed = listed(object, list).unwrap_or_default();
     let mut missing: Vec<(Place, Option<u64>, usize)> = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn compare(
         }
     }
     for ((section, offset), _, count) in missing {
-        findings.add(
+        violations.add(
             object.place(section, offset),
             format_args!("each {what} in {list}, by which the kernel patches it; of one that is not, {harm}"),
             format_args!("{count} in this function not in it"),
@@ -54,7 +54,7 @@ pub(super) fn compare(
         );
     }
     for &(section, offset) in listed.difference(places) {
-        findings.add(
+        violations.add(
             object.place(section, offset),
             format_args!("a {what}, as {list} says"),
             "something else, which the kernel would patch",

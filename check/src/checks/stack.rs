@@ -13,7 +13,7 @@ use iced_x86::{FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 use super::Subject;
 use super::elf::Function;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use super::text;
 
 /// The largest allowed frame, in bytes.
@@ -40,7 +40,7 @@ struct Code {
 /// The size of a function's frame, or the offset of the instruction that makes it unknown.
 type Frame = Result<i64, u64>;
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let object = subject.object;
     let kasan = subject.kernel.config.is_set("CONFIG_KASAN");
     let limit = if kasan { LIMIT_KASAN } else { LIMIT };
@@ -63,7 +63,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             Ok(size) => (start, format!("one of {size} bytes")),
             Err(offset) => (offset, "one whose size is computed at run time".to_owned()),
         };
-        findings.add(
+        violations.add(
             object.place(section, found.0),
             format_args!("a stack frame of {limit} bytes at most"),
             found.1,
@@ -241,7 +241,7 @@ mod tests {
         let found: Vec<_> = report
             .of("stack")
             .into_iter()
-            .map(|finding| finding.found)
+            .map(|violation| violation.found)
             .collect();
         assert_eq!(
             found,

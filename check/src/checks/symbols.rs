@@ -14,7 +14,7 @@ use linux_driver_kernels::Config;
 
 use super::elf::{self, At, Object};
 use super::modinfo::{self, ModInfo};
-use super::report::{Findings, Ran, Report, Seen};
+use super::report::{Ran, Report, Seen, Violations};
 use super::{Subject, names};
 use linux_driver_abi::symvers::{Export, ExportKind, Symvers};
 
@@ -36,7 +36,7 @@ pub(crate) fn is_gpl_compatible(license: &str) -> bool {
 /// The largest number of functions that a message names.
 const NAMED: usize = 5;
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let (object, symvers) = (subject.object, subject.kernel.symvers);
     let undefined: Vec<(usize, &str)> = undefined_in(object).collect();
     add_missing(
@@ -46,7 +46,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             .copied()
             .filter(|(_, name)| symvers.get(name).is_none()),
         subject.kernel.config,
-        findings,
+        violations,
     );
     let all = object
         .symbols
@@ -60,7 +60,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
                 symbol.is_weak,
                 export,
                 subject.modinfo,
-                findings,
+                violations,
             );
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
         .iter()
         .filter(|symbol| symbol.at == At::Common)
     {
-        findings.add(
+        violations.add(
             elf::demangled(&symbol.name),
             "a variable with a place in a section",
             "a common symbol, which the loader refuses (\"please compile with -fno-common\")",
@@ -124,7 +124,12 @@ pub fn undefined(
         .iter()
         .copied()
         .filter(|(_, name)| symvers.get(name).is_none() && !defined.contains(*name));
-    add_missing(&parsed, missing, config, &mut Findings::of(NAME, &mut list));
+    add_missing(
+        &parsed,
+        missing,
+        config,
+        &mut Violations::of(NAME, &mut list),
+    );
     let idle = undefined
         .is_empty()
         .then(|| "the object leaves no symbol undefined".to_owned());
@@ -137,7 +142,7 @@ pub fn undefined(
     Ok(Report {
         file: object.to_owned(),
         checks: vec![ran],
-        findings: list,
+        violations: list,
     })
 }
 
@@ -156,12 +161,12 @@ fn add_missing<'o>(
     object: &Object<'_>,
     missing: impl Iterator<Item = (usize, &'o str)>,
     config: &Config,
-    findings: &mut Findings<'_>,
+    violations: &mut Violations<'_>,
 ) {
     let missing: BTreeMap<usize, &str> = missing.collect();
     let users = users(object, &missing);
     // One use of a float needs several helpers. Symbols with the same users and the same cause make
-    // one finding.
+    // one violation.
     let mut alike: BTreeMap<(String, names::Cause), BTreeSet<String>> = BTreeMap::new();
     for (index, name) in missing {
         let place = users.get(&index).map_or("no function".to_owned(), listed);
@@ -172,7 +177,7 @@ fn add_missing<'o>(
     }
     for ((place, cause), symbols) in alike {
         let found = format!("{}: {}", listed(&symbols), cause.why);
-        findings.add(
+        violations.add(
             place,
             "only symbols that the module defines or that the kernel exports",
             found,
@@ -226,7 +231,7 @@ fn check_use(
     is_weak: bool,
     export: &Export,
     info: &ModInfo,
-    findings: &mut Findings<'_>,
+    violations: &mut Violations<'_>,
 ) {
     let license = modinfo::first(info, "license");
     if export.kind == ExportKind::Gpl && !license.is_some_and(is_gpl_compatible) {
@@ -236,7 +241,7 @@ fn check_use(
         let found = license.map_or("no license".to_owned(), |license| {
             format!("license {license:?}")
         });
-        findings.add(
+        violations.add(
             names::quoted(name),
             format_args!(
                 "a license that is compatible with the GPL, as the symbol is EXPORT_SYMBOL_GPL: {}",
@@ -256,7 +261,7 @@ fn check_use(
         .is_some_and(|list| list.contains(namespace));
     match namespace.strip_prefix("module:") {
         None if imported => {}
-        None => findings.add(
+        None => violations.add(
             names::quoted(name),
             format_args!("the import of its namespace {namespace}"),
             "no import_ns of that name in .modinfo",
@@ -267,7 +272,7 @@ fn check_use(
         Some(modules) => {
             let user = modinfo::first(info, "name").unwrap_or_default();
             if !is_for_module(modules, user) {
-                findings.add(
+                violations.add(
                     names::quoted(name),
                     format_args!("one of the modules that it is exported for: {modules}"),
                     format_args!("the module {user:?}"),
@@ -301,21 +306,21 @@ mod tests {
     #[test]
     fn a_symbol_that_is_not_exported_is_found_with_its_user() {
         let report = Module::good().text("f", "call dev_set_drvdata").check();
-        let finding = report.only("symbols");
-        assert_eq!(finding.place, "f");
-        assert!(finding.found.contains("`dev_set_drvdata`"), "{finding}");
+        let violation = report.only("symbols");
+        assert_eq!(violation.place, "f");
+        assert!(violation.found.contains("`dev_set_drvdata`"), "{violation}");
     }
 
     #[test]
     fn floating_point_is_named_with_the_rust_function() {
         let report = Module::good().text(FLOAT, "call __muldf3").check();
-        let finding = report.only("symbols");
-        assert_eq!(finding.place, "edu::sample");
+        let violation = report.only("symbols");
+        assert_eq!(violation.place, "edu::sample");
         assert!(
-            finding
+            violation
                 .found
                 .starts_with("`__muldf3`: helpers for floating point"),
-            "{finding}"
+            "{violation}"
         );
     }
 
@@ -328,10 +333,10 @@ mod tests {
             (None, "no license"),
         ] {
             let report = use_gpl(Module::good().modinfo("license", license));
-            let finding = report.only("symbols");
+            let violation = report.only("symbols");
             assert!(
-                finding.place == "`gpl_only`" && finding.found.contains(found),
-                "{finding}"
+                violation.place == "`gpl_only`" && violation.found.contains(found),
+                "{violation}"
             );
         }
     }
@@ -440,9 +445,9 @@ mod tests {
         let config = Config::default();
         let report = undefined(&rust, &[], &symvers, &config).unwrap();
         let found: Vec<&str> = report
-            .findings
+            .violations
             .iter()
-            .map(|finding| finding.found.as_str())
+            .map(|violation| violation.found.as_str())
             .collect();
         assert_eq!(found.len(), 2, "{report}");
         assert!(
@@ -450,11 +455,11 @@ mod tests {
                 && found[0].starts_with("`__addsf3`, `__floatsisf`: helpers for floating point"),
             "{found:?}"
         );
-        assert_eq!(report.findings[0].place, "edu::sample");
+        assert_eq!(report.violations[0].place, "edu::sample");
         assert_eq!(report.checks[0].looked_at, 5);
 
         let report = undefined(&rust, &[&shims], &symvers, &config).unwrap();
-        assert_eq!(report.findings.len(), 1, "{report}");
+        assert_eq!(report.violations.len(), 1, "{report}");
     }
 
     #[test]
@@ -468,7 +473,7 @@ mod tests {
         let found = |config: &str| {
             let report =
                 undefined(&object, &[], &testing::symvers(), &Config::parse(config)).unwrap();
-            report.findings[0].found.clone()
+            report.violations[0].found.clone()
         };
         assert!(!found("").contains("TRIM"), "{}", found(""));
         let trimmed = found("CONFIG_TRIM_UNUSED_KSYMS=y\n");
@@ -488,7 +493,7 @@ mod tests {
         assert_eq!(
             undefined(&whole, &[], &symvers, &config)
                 .unwrap()
-                .findings
+                .violations
                 .len(),
             1
         );
@@ -499,7 +504,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(
-            undefined(&swept, &[], &symvers, &config).unwrap().findings,
+            undefined(&swept, &[], &symvers, &config)
+                .unwrap()
+                .violations,
             []
         );
     }
@@ -512,7 +519,10 @@ mod tests {
             let other = testing::object(dir.path(), "other", body);
             let report =
                 undefined(&user, &[&other], &testing::symvers(), &Config::default()).unwrap();
-            let found = report.findings.into_iter().map(|finding| finding.found);
+            let found = report
+                .violations
+                .into_iter()
+                .map(|violation| violation.found);
             found.collect::<Vec<_>>().join("\n")
         };
         assert_eq!(missing(".globl here\nhere: nop\n"), "");
@@ -529,7 +539,7 @@ mod tests {
         // The loader looks up each of them (`simplify_symbols`).
         let object = testing::object(dir.path(), "object", ".globl gone\nnop\n");
         let report = undefined(&object, &[], &testing::symvers(), &Config::default()).unwrap();
-        assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
+        assert_eq!(report.violations.len(), 1, "{:?}", report.violations);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use linux_driver_abi::symvers::Symvers;
 use linux_driver_kernels::Config;
 use tempfile::TempDir;
 
-use super::{Expectations, Finding, Report, Rules, check_against};
+use super::{Expectations, Report, Rules, Violation, check_against};
 
 const RELEASE: &str = "6.12.0-test";
 
@@ -225,25 +225,25 @@ impl Built {
 pub(crate) struct Checked(Report);
 
 impl Checked {
-    /// Returns the findings of this check.
-    pub(crate) fn of(&self, check: &str) -> Vec<Finding> {
+    /// Returns the violations of this check.
+    pub(crate) fn of(&self, check: &str) -> Vec<Violation> {
         self.ran(check);
-        self.findings
+        self.violations
             .iter()
-            .filter(|finding| finding.check == check)
+            .filter(|violation| violation.check == check)
             .cloned()
             .collect()
     }
 
-    /// Returns the only finding of this check.
-    pub(crate) fn only(&self, check: &str) -> &Finding {
+    /// Returns the only violation of this check.
+    pub(crate) fn only(&self, check: &str) -> &Violation {
         let mut found = self
-            .findings
+            .violations
             .iter()
-            .filter(|finding| finding.check == check);
+            .filter(|violation| violation.check == check);
         match (found.next(), found.next()) {
-            (Some(finding), None) => finding,
-            _ => panic!("not one finding of {check}:\n{}", self.0),
+            (Some(violation), None) => violation,
+            _ => panic!("not one violation of {check}:\n{}", self.0),
         }
     }
 

@@ -6,10 +6,10 @@
 
 use super::Subject;
 use super::modinfo;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 use linux_driver_kernels::Config;
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let kernel = subject.kernel;
     let expected = expected(kernel.config, kernel.release);
     let found = modinfo::first(subject.modinfo, "vermagic");
@@ -18,7 +18,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             .iter()
             .any(|expected| matches(kernel.config, expected, found))
     }) {
-        findings.add(
+        violations.add(
             ".modinfo",
             format_args!("vermagic={}", expected[0]),
             found.map_or("no vermagic".to_owned(), |found| {

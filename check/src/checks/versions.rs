@@ -11,12 +11,12 @@ use std::collections::BTreeMap;
 use super::Subject;
 use super::elf::{At, Object};
 use super::names;
-use super::report::{Findings, Seen};
+use super::report::{Seen, Violations};
 
 const ENTRY: usize = 64;
 const CRC: usize = 8;
 
-pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
+pub(super) fn run(subject: &Subject<'_>, violations: &mut Violations<'_>) -> Seen {
     let (object, kernel) = (subject.object, subject.kernel);
     if !kernel.config.is_set("CONFIG_MODVERSIONS") {
         return Seen::not_configured(&["CONFIG_MODVERSIONS"]);
@@ -43,7 +43,7 @@ pub(super) fn run(subject: &Subject<'_>, findings: &mut Findings<'_>) -> Seen {
             ),
             None => "none, so that the kernel says \"no symbol version\"".to_owned(),
         };
-        findings.add(
+        violations.add(
             names::quoted(&symbol.name),
             format_args!("the kernel's checksum {:#010x} in __versions", export.crc),
             found,

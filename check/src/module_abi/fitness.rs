@@ -44,10 +44,10 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
         &Expectations::default(),
         wanted,
     )?;
-    let alike = |a: &checks::Finding, b: &checks::Finding| {
+    let alike = |a: &checks::Violation, b: &checks::Violation| {
         a.check == b.check && a.expected == b.expected && a.remedy == b.remedy
     };
-    for alike in report.findings.chunk_by(alike) {
+    for alike in report.violations.chunk_by(alike) {
         let first = &alike[0];
         let more = match alike.len() - 1 {
             0 => String::new(),
@@ -73,7 +73,10 @@ pub(super) fn look(question: &Question<'_>, answer: &mut Answer) -> Result<()> {
             format!("{}: {}: {}{more}", first.check, first.place, first.found),
             &format!("{wants} {}; {}", first.expected, first.remedy),
         );
-        let places: Vec<&str> = alike.iter().map(|finding| finding.place.as_str()).collect();
+        let places: Vec<&str> = alike
+            .iter()
+            .map(|violation| violation.place.as_str())
+            .collect();
         answer.of(&places);
     }
     if config.is_none() {
