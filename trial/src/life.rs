@@ -22,7 +22,7 @@ pub struct Life {
     pub ok: bool,
     /// The steps, and the other checks.
     pub steps: Vec<Row>,
-    /// Kernel messages that mean trouble.
+    /// Kernel messages that report a problem.
     pub problems: Vec<linux_driver_vm::Problem>,
     /// The accelerator that ran the guest's code.
     pub accel: Accel,
@@ -91,7 +91,8 @@ impl Row {
 }
 
 impl Life {
-    /// Returns the report as text: kernel messages that mean trouble, then a table of the steps.
+    /// Returns the report as text: the kernel messages that report a problem, then a table of the
+    /// steps.
     pub fn as_text(&self) -> String {
         let mut text = String::new();
         for problem in &self.problems {
@@ -147,9 +148,9 @@ impl Life {
             .collect();
         text.push_str(&aligned(&steps));
         let problems = match self.problems.len() {
-            0 => "no kernel message means trouble".to_owned(),
-            1 => "1 kernel message means trouble: see above".to_owned(),
-            n => format!("{n} kernel messages mean trouble: see above"),
+            0 => "the kernel reported no problem".to_owned(),
+            1 => "the kernel reported 1 problem: see above".to_owned(),
+            n => format!("the kernel reported {n} problems: see above"),
         };
         text.push_str(&format!("\n{problems}\n"));
         text

@@ -88,7 +88,7 @@ fn read(file: &Path, driver: &str) -> Result<Settings> {
     let wrong = |e: toml::de::Error| {
         wrong(
             file,
-            "keys and steps as samples/edu/trial.toml has them",
+            "keys and steps as in samples/edu/trial.toml",
             e.to_string().trim(),
             EXAMPLE,
         )
@@ -114,7 +114,7 @@ fn check(file: &Path, settings: &mut Settings) -> Result<()> {
                     file,
                     format_args!("`name` and `expect` in each of `{key}`"),
                     format_args!("step {:?} with other keys", step.name),
-                    "add `expect`, or make it one of `used`",
+                    "add `expect`, or move the step to `used`",
                 ));
             }
         }
@@ -125,23 +125,23 @@ fn check(file: &Path, settings: &mut Settings) -> Result<()> {
             file,
             "`steps`, or `used` and `removed`",
             "both",
-            "write all of the life in `steps`, or leave `steps` out",
+            "write all steps in `steps`, or remove `steps`",
         ));
     }
     let mut names = HashSet::new();
     for scenario in &settings.scenarios {
         let found = if !names.insert(&scenario.name) {
-            format!("two of the name {:?}", scenario.name)
+            format!("two scenarios with the name {:?}", scenario.name)
         } else if scenario.steps.is_empty() {
-            format!("{:?} without steps", scenario.name)
+            format!("scenario {:?} without steps", scenario.name)
         } else {
             continue;
         };
         return Err(wrong(
             file,
-            "scenarios, each with a name of its own and steps",
+            "scenarios with unique names and with steps",
             found,
-            "rename it, or add steps",
+            "rename the scenario, or add steps",
         ));
     }
     let idle = |step: &&mut Step| {
@@ -152,8 +152,8 @@ fn check(file: &Path, settings: &mut Settings) -> Result<()> {
         Some(step) => Err(wrong(
             file,
             "steps with an action, or with messages to `expect`",
-            format_args!("step {:?} with neither", step.name),
-            "add what it does, such as `load = \"edu\"`, or take it out",
+            format_args!("step {:?} without either", step.name),
+            "add an action, such as `load = \"edu\"`, or remove the step",
         )),
     }
 }
@@ -165,7 +165,7 @@ fn wrong(
     remedy: &str,
 ) -> Error {
     Error::new(
-        format_args!("{}: how the driver is tried", file.display()),
+        format_args!("{}: the settings of the trial", file.display()),
         expected,
         found,
         remedy,
@@ -205,10 +205,7 @@ mod tests {
         let step = "[[scenarios.steps]]\nname = \"a\"\nload = \"edu\"\n";
         let scenario = format!("[[scenarios]]\nname = \"x\"\n{step}");
         for (text, parts) in [
-            (
-                format!("{scenario}{scenario}"),
-                ["two of the name", "\"x\""],
-            ),
+            (format!("{scenario}{scenario}"), ["two scenarios", "\"x\""]),
             (
                 "[[scenarios]]\nname = \"x\"\nsteps = []".into(),
                 ["without steps", "\"x\""],
@@ -224,7 +221,7 @@ mod tests {
             ),
             (
                 "[[steps]]\nname = \"one\"".into(),
-                ["step \"one\" with neither", "load"],
+                ["step \"one\" without either", "load"],
             ),
             (
                 "[[logs]]\nname = \"one\"\nexists = \"/\"".into(),

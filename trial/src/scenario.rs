@@ -19,11 +19,10 @@ pub struct Scenario {
     pub qemu_args: Option<Vec<String>>,
     /// Further parameters for the kernel's command line. Inherited from the driver if missing.
     pub append: Option<Vec<String>>,
-    /// Options without which the scenario shows nothing. In a kernel that lacks one, it is not
-    /// tried.
+    /// Options that the scenario needs. In a kernel that lacks one, it is not tried.
     #[serde(default)]
     pub needs_config: Vec<String>,
-    /// Options with which the scenario shows nothing. In a kernel that has one, it is not tried.
+    /// Options with which the scenario does not work. In a kernel that has one, it is not tried.
     #[serde(default)]
     pub without_config: Vec<String>,
     /// The steps. The module is `/MODULE.ko` in the machine, and is not loaded at the start.

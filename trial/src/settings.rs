@@ -47,10 +47,10 @@ pub struct Settings {
     /// skips this check: a module registers its globals with KASAN, which keeps every symbol that
     /// these refer to.
     pub without: Vec<String>,
-    /// Options without which the trial shows nothing, such as a detector of the driver's error.
+    /// Options that the trial needs, such as a detector of the driver's error.
     /// "KASAN" is CONFIG_KASAN. In a kernel that lacks one, the driver is not tried.
     pub needs_config: Vec<String>,
-    /// Options with which the trial shows nothing. In a kernel that has one, the driver is not
+    /// Options with which the trial does not work. In a kernel that has one, the driver is not
     /// tried.
     pub without_config: Vec<String>,
     /// Steps with the bound device, before it is removed for the first time.
@@ -63,8 +63,8 @@ pub struct Settings {
     /// The folder of another driver that is tried in the same way, relative to this driver's
     /// folder. All settings except `driver` then come from that folder.
     pub twin_of: Option<String>,
-    /// A regular expression for a kernel message that means trouble, and with which the run must
-    /// end. For drivers that misbehave on purpose.
+    /// A regular expression for a kernel message that reports a problem, and with which the run
+    /// must end. For drivers that misbehave on purpose.
     pub expect_problem: Option<String>,
     /// A regular expression for a kernel message that must come after the expected problem, and
     /// before any other problem.
@@ -174,7 +174,7 @@ impl Settings {
                 "one of the driver's scenarios",
                 format_args!("{name:?}"),
                 if names.is_empty() {
-                    "leave it out: the driver has none".to_owned()
+                    "omit the option: the driver has no scenarios".to_owned()
                 } else {
                     format!("name one of: {}", names.join(", "))
                 },
@@ -191,8 +191,8 @@ impl Settings {
         self
     }
 
-    /// Returns the reason why the driver shows nothing in a kernel with this configuration, if
-    /// there is one.
+    /// Returns the reason why the driver is not tried in a kernel with this configuration, if there
+    /// is one.
     pub fn not_for(&self, config: &Config) -> Option<String> {
         let those = |names: &[String], is: bool| -> Vec<String> {
             let options = names.iter().map(|name| format!("CONFIG_{name}"));

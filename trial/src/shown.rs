@@ -95,7 +95,7 @@ fn listed(source: &DriverCrate, messages: &[&str]) -> Result<Option<Row>> {
         .lines()
         .find(|line| !rest.any(|message| message == line));
     let detail = match missing {
-        Some(line) => format!("not logged, or not in its place: `{line}`"),
+        Some(line) => format!("not logged, or not in the expected order: `{line}`"),
         None => format!("{} messages", text.lines().count()),
     };
     Ok(Some(Row::new(

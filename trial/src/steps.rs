@@ -98,7 +98,7 @@ impl Steps<'_> {
                 format_args!("{}: {setting}", self.source.dir.display()),
                 "VENDOR:DEVICE in hexadecimal digits, as in \"1234:11e8\"",
                 e,
-                "mend it",
+                "correct the setting",
             )
         })
     }

@@ -158,7 +158,7 @@ pub enum Action {
         torture: Option<u32>,
         /// The actions of each round.
         actions: Vec<Action>,
-        /// Keeps messages below the level of a warning off the console meanwhile, because an
+        /// Keeps messages below the level of a warning off the console in each round, because an
         /// emulated serial port is slow. The step's `expect` still sees them. The step's report
         /// then lists only the messages that the console showed.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -488,7 +488,7 @@ impl<'a> Check<'a> {
                     place,
                     "`shutdown` as the last step",
                     "steps after it",
-                    "move it to the end",
+                    "move `shutdown` to the end",
                 ))
             };
         }
@@ -506,9 +506,9 @@ impl<'a> Check<'a> {
             None => Ok(()),
             Some(name) => Err(wrong(
                 format_args!("program {name:?}"),
-                "a `join` for what is spawned",
+                "a `join` for each spawned program",
                 "none",
-                "add a step that joins it: otherwise nobody sees what came of it",
+                "add a step that joins it: otherwise its result is lost",
             )),
         }
     }
@@ -519,7 +519,7 @@ impl<'a> Check<'a> {
             Action::Shutdown { .. } => Err(wrong(
                 place,
                 "`shutdown` as a step of its own",
-                "one inside another action",
+                "`shutdown` inside another action",
                 "make it the last step",
             )),
             Action::Bind { driver: word, .. }
@@ -542,9 +542,9 @@ impl<'a> Check<'a> {
                 }
                 Err(wrong(
                     place,
-                    "a name that no other program has meanwhile",
-                    format_args!("a second {name:?}"),
-                    "join the first one before, or choose another name",
+                    "a name that no running program has",
+                    format_args!("a second program {name:?}"),
+                    "join the first program before, or choose another name",
                 ))
             }
             Action::Join { name } => {
@@ -574,7 +574,7 @@ impl<'a> Check<'a> {
                     place,
                     "`bind` or `load` as the action whose allocations fail",
                     "another action",
-                    "only those can be told to have been undone",
+                    "use `bind` or `load`: the tool can undo only these",
                 )),
             },
             Action::CountAllocations { action, .. } => self.action(place, action),
@@ -595,9 +595,9 @@ impl<'a> Check<'a> {
         if times == 0 || actions.is_empty() {
             return Err(wrong(
                 place,
-                "actions to repeat, and at least one time",
+                "actions, and at least one time",
                 format_args!("{} actions, {times} times", actions.len()),
-                "mend it: as it is, it does nothing",
+                "add actions, and repeat them at least one time",
             ));
         }
         let before = self.spawned.clone();
@@ -609,8 +609,8 @@ impl<'a> Check<'a> {
         }
         Err(wrong(
             place,
-            "to join each time what is spawned each time",
-            "another number of programs at its end than at its start",
+            "a `join` in each round for each program that the round spawns",
+            "different programs at the end of a round than at its start",
             "put `spawn` and `join` both inside, or both outside",
         ))
     }
@@ -628,9 +628,9 @@ fn given(place: &str, word: &str) -> Result<()> {
     if word.trim().is_empty() || word.contains('\n') {
         return Err(wrong(
             place,
-            "a word for what is to be done",
+            "a word, on one line",
             format_args!("{word:?}"),
-            "write it",
+            "write the word",
         ));
     }
     Ok(())
@@ -661,12 +661,12 @@ mod tests {
             (r#"join = "x""#, "spawned and not joined"),
             (
                 r#"spawn = ["a"], as = "x"; spawn = ["a"], as = "x""#,
-                "second \"x\"",
+                "second program \"x\"",
             ),
             (r#"exec = []"#, "a word"),
             (
                 r#"repeat = 2, actions = [{ spawn = ["a"], as = "x" }]; join = "x""#,
-                "join each time",
+                "`join` in each round",
             ),
         ] {
             let error = check(actions).unwrap_err();

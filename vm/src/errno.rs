@@ -49,7 +49,7 @@ impl FromStr for Errno {
         match text.parse() {
             Ok(number @ 1..=4095) => Ok(Self(number)),
             _ => Err(format!(
-                "{text:?} is no error number: expected a name such as EBUSY, or 1 to 4095"
+                "{text:?} is not an error number: expected a name such as EBUSY, or 1 to 4095"
             )),
         }
     }

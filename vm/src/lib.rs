@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A virtual machine that boots a kernel with modules and devices, runs a plan of steps in it, and
-//! reports each step and every kernel message that means trouble.
+//! reports each step and every kernel message that reports a problem.
 //!
 //! Each module has one subject:
 //!
@@ -14,7 +14,7 @@
 //! - `outside` does the actions of the host during a plan, through `monitor`, which is QEMU's QMP.
 //! - `transcript` turns the console's lines into steps and problems, `watch` waits for a step's
 //!   messages, and `probe` reads the kernel's messages about a failed probe.
-//! - [`problems`] and [`taint`] list the messages and marks that mean trouble.
+//! - [`problems`] and [`taint`] list the messages and taint flags that report a problem.
 //! - [`report`] holds the results of a run.
 //!
 //! The program inside the machine is this crate's binary, `linux-driver-init`;

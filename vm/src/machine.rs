@@ -209,14 +209,14 @@ impl Machine {
             .iter()
             .find(|device| said.contains(&format!("-device {device}:")));
         let found = if said.is_empty() {
-            "it ended without a word"
+            "QEMU exited without a message"
         } else {
             said
         };
         match device {
             Some(device) => Error::new(
                 format_args!("device {device:?}"),
-                "one that QEMU knows, with the properties that it has",
+                "a device that QEMU knows, with its properties",
                 found,
                 format_args!(
                     "correct it; `{QEMU} -device help` lists the devices, `-device NAME,help` a device's properties"

@@ -218,10 +218,10 @@ fn perform(monitor: &mut Monitor, action: &Action, deadline: Instant) -> Result<
             if right {
                 Ok(said)
             } else {
-                Err(format!("{line}: it prints {said:?}"))
+                Err(format!("{line}: QEMU printed {said:?}"))
             }
         }
-        _ => Err("this is nothing that the host does".to_owned()),
+        _ => Err("the host does not perform this action".to_owned()),
     }
 }
 
@@ -248,9 +248,11 @@ fn unplug(monitor: &mut Monitor, id: &str, deadline: Instant) -> Result<String, 
     );
     match ended {
         Ok(event) if event["event"] == "DEVICE_DELETED" => Ok(String::new()),
-        Ok(_) => Err(format!("device_del {id}: the guest does not let go of it")),
+        Ok(_) => Err(format!(
+            "device_del {id}: the guest does not release the device"
+        )),
         Err(e) => Err(format!(
-            "device_del {id}: the guest has not let go of it: {e}"
+            "device_del {id}: the guest has not released the device: {e}"
         )),
     }
 }
@@ -291,7 +293,7 @@ mod tests {
         let answer: Answer = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
         assert_eq!(
             answer,
-            Answer::Failed("device_del edu1: the guest does not let go of it".into())
+            Answer::Failed("device_del edu1: the guest does not release the device".into())
         );
         writeln!(port, "nonsense").unwrap();
         let answer: Answer = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();

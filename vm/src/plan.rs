@@ -6,12 +6,12 @@
 //!     files = [{ path = "/edu.ko", source = "target/edu.ko" }]
 //!
 //!     [[steps]]
-//!     name = "loads, and is bound to its device"
+//!     name = "the module is loaded"
 //!     load = "edu"
 //!     expect = ["edu 0000:.*: probed"]
 //!
 //!     [[steps]]
-//!     name = "cannot be loaded twice"
+//!     name = "loading the module again returns EEXIST"
 //!     load = "edu"
 //!     fails = "EEXIST"
 //! "#)?;

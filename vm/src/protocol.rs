@@ -14,9 +14,9 @@ use crate::mailbox::Key;
 use crate::plan::{Alias, Plan, Step};
 use crate::text::pieces;
 
-/// The guest's end of the line to the host: the guest sends requests and receives the answers. It
-/// is the machine's second serial port, whose driver is built into every kernel. Each request and
-/// each answer is a line of JSON.
+/// The guest's end of the connection to the host: the guest sends requests and receives the
+/// answers. It is the machine's second serial port, whose driver is built into every kernel. Each
+/// request and each answer is a line of JSON.
 pub const HOST_LINE: &str = "/dev/ttyS1";
 /// The longest part of an answer that is passed on, in bytes.
 pub const ANSWER: usize = 8 * 1024;

@@ -85,7 +85,7 @@ pub enum Outcome {
     NotRun,
 }
 
-/// A kernel message that means trouble.
+/// A kernel message that reports a problem.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Problem {

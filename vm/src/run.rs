@@ -188,24 +188,24 @@ impl Ran {
             Followed::Ended(_) if transcript.done() => (Ending::PoweredOff, String::new()),
             Followed::Ended(_) => (
                 Ending::Early,
-                "the machine ended before our program in it was done".to_owned(),
+                "the machine ended before the tool's program in it ended".to_owned(),
             ),
             Followed::Problem => (Ending::Problem, String::new()),
             Followed::TimeLimit => (
                 Ending::TimeLimit,
                 format!(
-                    "no end within the time limit of {} s",
+                    "the run took longer than its time limit of {} s",
                     machine.time_limit.as_secs()
                 ),
             ),
             Followed::Stuck(limit) => (
                 Ending::TimeLimit,
-                format!("a step that may take {limit} s did not end: the machine stands still"),
+                format!("a step that may take {limit} s did not end: the machine hangs"),
             ),
             Followed::NoPowerOff => (
                 Ending::Early,
                 format!(
-                    "no power-off within {} s after the last step",
+                    "the machine did not power off within {} s after the last step",
                     POWER_OFF.as_secs()
                 ),
             ),
@@ -226,10 +226,10 @@ fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> 
     Error::new(
         format_args!("QEMU, during {step:?}"),
         "to emulate the machine until the guest powers it off",
-        format_args!("it ended itself ({status}): {said}"),
+        format_args!("it exited ({status}): {said}"),
         format_args!(
-            "try again; if it ends there each time, it has a fault that the step meets: use another QEMU, or another \
-             device. The machine was: {line}"
+            "try again; if QEMU exits there each time, the step triggers a bug in it: use another version of \
+             QEMU, or another device. The machine was: {line}"
         ),
     )
 }
@@ -360,7 +360,7 @@ mod tests {
                 "\"loaded\"",
                 "core.c:169: Assertion failed",
                 "qemu -device x",
-                "use another QEMU",
+                "use another version of QEMU",
             ] {
                 assert!(text.contains(part), "{text}");
             }

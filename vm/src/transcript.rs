@@ -333,11 +333,9 @@ impl<'a> Transcript<'a> {
                 let mut context = self.last(LAST);
                 context.extend_from_slice(said);
                 let meaning = match (&step, &self.hello) {
-                    (Some(step), _) => format!("the step under way was {step:?}"),
-                    (None, Some(_)) => "no step was under way".to_owned(),
-                    (None, None) => {
-                        "the kernel did not come as far as our program in it".to_owned()
-                    }
+                    (Some(step), _) => format!("the current step was {step:?}"),
+                    (None, Some(_)) => "no step was running".to_owned(),
+                    (None, None) => "the kernel did not start the tool's program".to_owned(),
                 };
                 (
                     ending,
@@ -367,10 +365,10 @@ impl<'a> Transcript<'a> {
             ending == Ending::Problem && !failed && followed && Regex::new(pattern).is_ok_and(fits)
         });
         let why = match ending {
-            Ending::PoweredOff => "the machine powered off meanwhile",
-            Ending::Problem => "a problem ended the run meanwhile",
-            Ending::TimeLimit => "the run's time limit passed meanwhile",
-            Ending::Early => "the machine ended meanwhile",
+            Ending::PoweredOff => "the machine powered off during the step",
+            Ending::Problem => "a problem ended the run during the step",
+            Ending::TimeLimit => "the run's time limit passed during the step",
+            Ending::Early => "the machine ended during the step",
         };
         self.end_shutdown(ending);
         self.end_step(Outcome::Failed, Some(why), 0.0);
@@ -378,7 +376,7 @@ impl<'a> Transcript<'a> {
             self.steps.push(StepResult {
                 name: step.name.clone(),
                 outcome: Outcome::NotRun,
-                detail: "the run ended before it".to_owned(),
+                detail: "the run ended before this step".to_owned(),
                 messages: Vec::new(),
                 seconds: 0.0,
             });

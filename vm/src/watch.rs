@@ -32,7 +32,7 @@ impl Watch {
     /// Takes the next message. The error is the reason why the message fails the step.
     pub fn see(&mut self, message: &str) -> Result<(), String> {
         if self.never.iter().any(|regex| regex.is_match(message)) {
-            return Err(format!("this message was never to come: {message}"));
+            return Err(format!("a message matches a pattern of `never`: {message}"));
         }
         let next = self.expect.iter().position(|(_, came)| !came);
         for (number, (regex, came)) in self.expect.iter_mut().enumerate() {
@@ -41,9 +41,9 @@ impl Watch {
             }
             if self.exactly && Some(number) != next {
                 let what = if *came {
-                    "came twice"
+                    "was logged twice"
                 } else {
-                    "came too early"
+                    "was logged too early"
                 };
                 return Err(format!("this message {what}: {message}"));
             }
@@ -86,12 +86,7 @@ mod tests {
         assert_eq!(watch.missing().as_deref(), Some(r#""one$""#));
         watch.see("one").unwrap();
         assert_eq!(watch.missing(), None);
-        assert!(
-            watch
-                .see("three")
-                .unwrap_err()
-                .contains("never to come: three")
-        );
+        assert!(watch.see("three").unwrap_err().contains("`never`: three"));
     }
 
     #[test]

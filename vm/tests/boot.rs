@@ -28,24 +28,27 @@ fn built_in() -> Vec<Step> {
         driver: "serial".into(),
     };
     vec![
-        Step::new("both ports are bound", bound(SERIAL)),
-        Step::new("also the second", bound(&format!("{SERIAL}#1"))),
-        Step::new("there is no third", bound(&format!("{SERIAL}#2")))
-            .within(0)
-            .failing_with(Errno(libc::ENODEV)),
-        Step::new("unbind", unbind()),
+        Step::new("the first port is bound", bound(SERIAL)),
+        Step::new("the second port is bound", bound(&format!("{SERIAL}#1"))),
         Step::new(
-            "it is unbound",
+            "a missing third port returns ENODEV",
+            bound(&format!("{SERIAL}#2")),
+        )
+        .within(0)
+        .failing_with(Errno(libc::ENODEV)),
+        Step::new("the device is unbound", unbind()),
+        Step::new(
+            "the device stays unbound",
             Action::WaitUnbound {
                 device: device(SERIAL),
             },
         ),
-        Step::new("it cannot be unbound twice", unbind()).failing_with(Errno(libc::ENOENT)),
-        Step::new("bind", bind()).expecting(r"ttyS\d+ at I/O 0x[0-9a-f]+ "),
-        Step::new("it is bound", bound(SERIAL)),
-        Step::new("it cannot be bound twice", bind()).failing_with(Errno(libc::EBUSY)),
+        Step::new("a second unbind returns ENOENT", unbind()).failing_with(Errno(libc::ENOENT)),
+        Step::new("the device is bound again", bind()).expecting(r"ttyS\d+ at I/O 0x[0-9a-f]+ "),
+        Step::new("the device stays bound", bound(SERIAL)),
+        Step::new("a second bind returns EBUSY", bind()).failing_with(Errno(libc::EBUSY)),
         Step::new(
-            "no such driver",
+            "binding to a missing driver returns ENOENT",
             Action::Bind {
                 device: device(SERIAL),
                 driver: "none".into(),
@@ -53,31 +56,34 @@ fn built_in() -> Vec<Step> {
         )
         .failing_with(Errno(libc::ENOENT)),
         Step::new(
-            "the file is there",
+            "the plan's file exists",
             read("/etc/deep/file", Some("contents")),
         ),
-        Step::new("write", write("/proc/sys/kernel/sysrq", "1")),
-        Step::new("read back", read("/proc/sys/kernel/sysrq", Some("1"))),
+        Step::new("a file is written", write("/proc/sys/kernel/sysrq", "1")),
         Step::new(
-            "exists",
+            "the file has the written value",
+            read("/proc/sys/kernel/sysrq", Some("1")),
+        ),
+        Step::new(
+            "a file exists",
             Action::Exists {
                 path: "/dev/null".into(),
             },
         ),
         Step::new(
-            "absent",
+            "a file does not exist",
             Action::Absent {
                 path: "/dev/nil".into(),
             },
         ),
         Step::new(
-            "debugfs is there",
+            "debugfs is mounted",
             Action::Exists {
                 path: "/sys/kernel/debug/devices_deferred".into(),
             },
         ),
         Step::new(
-            "a file that is no module",
+            "loading a file that is not a module fails",
             Action::Load {
                 module: "/etc/deep/file".into(),
                 params: String::new(),
@@ -85,15 +91,18 @@ fn built_in() -> Vec<Step> {
         )
         .failing_with(Errno(libc::ENOEXEC)),
         Step::new(
-            "a module that is not loaded",
+            "unloading a missing module returns ENOENT",
             Action::Unload {
                 module: "nil".into(),
             },
         )
         .failing_with(Errno(libc::ENOENT)),
-        Step::new("a message", write("/dev/kmsg", "<6>it says: caf\u{e9} [1]"))
-            .expecting(r"^it says: caf. \[1\]$"),
-        Step::new("sleep", Action::Sleep { ms: 10 }),
+        Step::new(
+            "a message is logged",
+            write("/dev/kmsg", "<6>it says: caf\u{e9} [1]"),
+        )
+        .expecting(r"^it says: caf. \[1\]$"),
+        Step::new("the step sleeps", Action::Sleep { ms: 10 }),
     ]
 }
 
@@ -143,23 +152,27 @@ fn every_kernel_runs_a_plan_without_a_problem() {
         );
         let of = |name: &str| report.steps.iter().find(|step| step.name == name).unwrap();
         assert!(
-            of("bind")
+            of("the device is bound again")
                 .messages
                 .iter()
                 .any(|message| message.contains("ttyS")),
             "{:?}",
-            of("bind")
+            of("the device is bound again")
         );
         assert!(
-            of("unbind")
+            of("the device is unbound")
                 .messages
                 .iter()
                 .all(|message| !message.contains("at I/O")),
             "{:?}",
-            of("unbind")
+            of("the device is unbound")
         );
-        assert_eq!(of("the file is there").detail, "contents");
-        assert!(of("a file that is no module").detail.contains("ENOEXEC"));
+        assert_eq!(of("the plan's file exists").detail, "contents");
+        assert!(
+            of("loading a file that is not a module fails")
+                .detail
+                .contains("ENOEXEC")
+        );
     }
 }
 
@@ -237,7 +250,7 @@ fn a_step_that_hangs_says_where_and_ends_the_run() {
     assert_eq!(report.ending, Ending::PoweredOff);
     let detail = &report.steps[0].detail;
     assert!(
-        detail.contains("did not come back within 1 s") && detail.contains("n_tty_read"),
+        detail.contains("did not return within 1 s") && detail.contains("n_tty_read"),
         "{detail}"
     );
     assert_eq!(

@@ -39,27 +39,33 @@ fn steps() -> Vec<Step> {
     };
     let unbound = |text: &str| Step::new(text, gone());
     vec![
-        Step::new("it is bound", bound()),
-        Step::new("it is pulled out", surprise()).expecting("Link Down|Card not present"),
-        unbound("the kernel has noticed"),
-        Step::new("nothing is left to be pulled out", surprise()).failing_with(Errno(libc::ENODEV)),
-        Step::new("it is plugged in", plug()).expecting("Card present|Link Up"),
-        Step::new("it is bound again", bound()),
-        Step::new("in good order", unplug("serial1")).expecting("[Bb]utton press"),
-        unbound("and it is gone"),
-        Step::new("plugged in once more", plug()),
-        Step::new("and bound", bound()),
+        Step::new("the device is bound", bound()),
+        Step::new("the device is unplugged without notice", surprise())
+            .expecting("Link Down|Card not present"),
+        unbound("the kernel has removed the device"),
+        Step::new("a second surprise removal returns ENODEV", surprise())
+            .failing_with(Errno(libc::ENODEV)),
+        Step::new("a device is plugged in", plug()).expecting("Card present|Link Up"),
+        Step::new("the device is bound again", bound()),
         Step::new(
-            "removed through sysfs",
+            "the device is unplugged by attention button",
+            unplug("serial1"),
+        )
+        .expecting("[Bb]utton press"),
+        unbound("the device no longer exists"),
+        Step::new("another device is plugged in", plug()),
+        Step::new("the new device is bound", bound()),
+        Step::new(
+            "the device is removed through sysfs",
             Action::Remove {
                 device: device(SERIAL),
             },
         ),
-        unbound("and forgotten"),
-        Step::new("looked for", Action::Rescan {}),
-        Step::new("and found", bound()),
+        unbound("the removed device no longer exists"),
+        Step::new("the bus is rescanned", Action::Rescan {}),
+        Step::new("the rescanned device is bound", bound()),
         Step::new(
-            "three times",
+            "a device is unplugged and replaced repeatedly",
             Action::Repeat {
                 times: 3,
                 torture: None,
@@ -76,14 +82,14 @@ fn steps() -> Vec<Step> {
             },
         ),
         Step::new(
-            "the one for persons too",
+            "the human monitor answers",
             Action::MonitorLine {
                 line: "info qtree".into(),
                 prints: Some("dev: pci-serial, id \"serial1\"".into()),
             },
         ),
         Step::new(
-            "the console speaks again",
+            "the console shows all messages again",
             read("/sys/module/printk/parameters/ignore_loglevel", Some("Y")),
         ),
     ]
@@ -110,10 +116,13 @@ fn a_device_comes_and_goes_in_every_way() {
             of("the monitor answers")
         );
         assert!(
-            of("in good order").seconds > 4.0,
-            "the button blinks for 5 s"
+            of("the device is unplugged by attention button").seconds > 4.0,
+            "the indicator blinks for 5 s"
         );
-        assert!(of("it is pulled out").seconds < 4.0, "nobody is asked");
+        assert!(
+            of("the device is unplugged without notice").seconds < 4.0,
+            "the kernel is not asked"
+        );
     }
 }
 
@@ -121,7 +130,7 @@ fn a_device_comes_and_goes_in_every_way() {
 fn what_the_host_cannot_do_fails_its_step() {
     let machine = Machine::new(common::first_image());
     let plan = Plan {
-        steps: vec![Step::new("unplug", unplug("nothing"))],
+        steps: vec![Step::new("the device is unplugged", unplug("nothing"))],
         ..Plan::default()
     };
     let report = boot(&machine, &plan);

@@ -32,14 +32,17 @@ fn a_machine_sleeps_and_wakes() {
             &image,
             vec![
                 Step::new(
-                    "as far as the devices",
+                    "the devices are suspended and resumed",
                     suspend(SuspendState::Freeze, Some(SuspendTest::Devices)),
                 )
                 .expecting("suspend debug: Waiting for 5 second")
                 .within(40),
-                Step::new("to memory", suspend(SuspendState::Mem, None))
-                    .expecting("suspend exit")
-                    .within(40),
+                Step::new(
+                    "the system suspends to RAM and resumes",
+                    suspend(SuspendState::Mem, None),
+                )
+                .expecting("suspend exit")
+                .within(40),
             ],
         );
         passed(&image, &report);
@@ -55,7 +58,7 @@ fn a_machine_that_ends_is_seen_to_its_end() {
         ] {
             let report = run(
                 &image,
-                vec![Step::new("the end", Action::Shutdown { how }).expecting(message)],
+                vec![Step::new("the machine ends", Action::Shutdown { how }).expecting(message)],
             );
             passed(&image, &report);
             assert_eq!(report.ending, Ending::PoweredOff);
@@ -65,7 +68,7 @@ fn a_machine_that_ends_is_seen_to_its_end() {
         };
         let report = run(
             &image,
-            vec![Step::new("the end", end).expecting("no such message")],
+            vec![Step::new("the machine ends", end).expecting("no such message")],
         );
         assert_eq!(
             (report.passed(), report.steps[0].outcome),
@@ -84,8 +87,8 @@ fn a_message_that_was_never_to_come_fails_its_step() {
         let report = run(
             &image,
             vec![
-                Step::new("another message", write("edu: fine")).never("^edu: bad"),
-                Step::new("that message", write("edu: bad luck")).never("^edu: bad"),
+                Step::new("another message passes the step", write("edu: fine")).never("^edu: bad"),
+                Step::new("that message fails the step", write("edu: bad luck")).never("^edu: bad"),
             ],
         );
         let outcomes: Vec<Outcome> = report.steps.iter().map(|step| step.outcome).collect();
@@ -116,8 +119,11 @@ fn a_file_holds_what_it_is_to_and_lacks_the_rest() {
             let report = run(
                 &image,
                 vec![
-                    Step::new("right", version("Linux version", "no such text")),
-                    Step::new("wrong", version(holds, lacks)),
+                    Step::new(
+                        "the file has the expected text",
+                        version("Linux version", "no such text"),
+                    ),
+                    Step::new("the file has other text", version(holds, lacks)),
                 ],
             );
             let outcomes: Vec<Outcome> = report.steps.iter().map(|step| step.outcome).collect();

@@ -54,45 +54,54 @@ fn programs_run_beside_the_steps() {
             &machine,
             &plan(vec![
                 Step::new(
-                    "a program says what it did",
+                    "a program prints what it did",
                     exec("fuzz /dev/null --calls 1000 --seed 3"),
                 ),
-                Step::new("and fails with its error", exec("open-hold /dev/nothing"))
-                    .failing_with(Errno(libc::ENOENT)),
                 Step::new(
-                    "one that does not start",
+                    "a failed program returns its error",
+                    exec("open-hold /dev/nothing"),
+                )
+                .failing_with(Errno(libc::ENOENT)),
+                Step::new(
+                    "a spawned program that fails returns ENOENT",
                     spawn("x", "open-hold /dev/nothing"),
                 )
                 .failing_with(Errno(libc::ENOENT)),
                 Step::new(
-                    "storm",
+                    "system calls race with unbind and bind",
                     exec(&format!(
                         "storm /dev/ttyS0 --processes 3 --calls 200 {moved}"
                     )),
                 ),
                 Step::new(
-                    "bound after it",
+                    "the device is bound",
                     Action::WaitBound {
                         device: device(SERIAL),
                         driver: "serial".into(),
                     },
                 ),
-                Step::new("held", spawn("held", &format!("open-hold {FILE}"))),
-                Step::new("held twice", spawn("other", &format!("open-hold {FILE}"))),
                 Step::new(
-                    "pulled out",
+                    "the file is held open",
+                    spawn("held", &format!("open-hold {FILE}")),
+                ),
+                Step::new(
+                    "the file is held open twice",
+                    spawn("other", &format!("open-hold {FILE}")),
+                ),
+                Step::new(
+                    "the device is unplugged without notice",
                     Action::SurpriseUnplug {
                         device: device(SERIAL),
                     },
                 ),
                 Step::new(
-                    "gone",
+                    "the device no longer exists",
                     Action::WaitGone {
                         device: device(SERIAL),
                     },
                 ),
-                Step::new("the first ends", join("held")),
-                Step::new("so does the second", join("other")),
+                Step::new("the first open file returns ENODEV", join("held")),
+                Step::new("the second open file returns ENODEV", join("other")),
             ]),
         );
         passed(&image, &report);
@@ -105,16 +114,16 @@ fn programs_run_beside_the_steps() {
                 .detail
         };
         assert!(
-            of("a program says what it did").starts_with("1000 calls"),
+            of("a program prints what it did").starts_with("1000 calls"),
             "{}",
-            of("a program says what it did")
+            of("a program prints what it did")
         );
         assert!(
-            of("the first ends").contains("read: ENODEV"),
+            of("the first open file returns ENODEV").contains("read: ENODEV"),
             "{}",
-            of("the first ends")
+            of("the first open file returns ENODEV")
         );
-        let storm = of("storm");
+        let storm = of("system calls race with unbind and bind");
         let unbound = storm
             .split_once("; ")
             .and_then(|(_, moved)| moved.split_once(' '));
@@ -127,13 +136,22 @@ fn programs_run_beside_the_steps() {
 fn what_a_program_finds_fails_its_step() {
     let held = |join: Step| {
         plan(vec![
-            Step::new("held", spawn("held", "open-hold /dev/zero")),
+            Step::new(
+                "the file is held open",
+                spawn("held", "open-hold /dev/zero"),
+            ),
             join,
-            Step::new("after", Action::Expect {}),
+            Step::new("a later step", Action::Expect {}),
         ])
     };
     let machine = Machine::new(common::first_image());
-    let report = boot(&machine, &held(Step::new("it is not gone", join("held"))));
+    let report = boot(
+        &machine,
+        &held(Step::new(
+            "a file of a present device fails the step",
+            join("held"),
+        )),
+    );
     assert!(!report.passed());
     let step = &report.steps[1];
     assert!(
@@ -145,7 +163,11 @@ fn what_a_program_finds_fails_its_step() {
     let report = boot(
         &machine,
         &plan(vec![
-            Step::new("late", exec("fuzz /dev/zero --calls 4000000000")).within(2),
+            Step::new(
+                "the program does not end in time",
+                exec("fuzz /dev/zero --calls 4000000000"),
+            )
+            .within(2),
         ]),
     );
     assert!(

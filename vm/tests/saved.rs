@@ -121,7 +121,7 @@ fn a_fault_stays_with_its_run() {
     assert_eq!(report.steps[0].outcome, Outcome::Failed);
     let report = run(&boots, &machine, &hangs);
     assert!(!report.passed());
-    assert!(report.steps[0].detail.contains("did not come back"));
+    assert!(report.steps[0].detail.contains("did not return"));
     // The machines before this one were ended in every possible way.
     let report = run(&boots, &machine, &right);
     assert!(report.passed(), "{report:#?}");

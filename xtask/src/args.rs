@@ -31,14 +31,14 @@ pub(crate) struct KernelArgs {
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct DriverArgs {
     /// The driver: a crate of the workspace, or a folder of samples/ or tests/c-drivers/ with a
-    /// Kbuild file [default: the one in whose folder this is run; in the repository's own folder
-    /// edu]
+    /// Kbuild file [default: the driver in whose folder the command runs; in the repository's own
+    /// folder, edu]
     #[arg(short, long, value_name = "NAME")]
     pub(crate) package: Option<String>,
     /// The Cargo.toml of a driver outside of this repository
     #[arg(long, value_name = "FILE")]
     pub(crate) manifest_path: Option<PathBuf>,
-    /// Features of its crate to build it with; for a driver in C, macros: FEATURE_QUIET for quiet
+    /// Features of the driver's crate; for a driver in C, macros: FEATURE_QUIET for quiet
     #[arg(short = 'F', long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) features: Vec<String>,
 }
@@ -116,11 +116,11 @@ fn workspace_of(exe: Option<&Path>, compiled: &Path) -> Result<PathBuf> {
     Err(Error::new(
         exe.unwrap_or(Path::new("xtask")).display(),
         format_args!(
-            "{}, the checkout of linux-driver that this program was compiled in: it works with its sources",
+            "{}, the checkout of linux-driver in which this program was compiled: the program uses its sources",
             compiled.display()
         ),
-        "it is not there, or not whole",
-        "clone the repository to a place where it stays, and run `cargo xtask` there, or `cargo install --path xtask` for use from anywhere",
+        "the folder is missing or incomplete",
+        "clone the repository to a permanent place, and run `cargo xtask` there, or `cargo install --path xtask` for use from anywhere",
     ))
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn must_be_stock(spec: &KernelSpec) -> Result<()> {
         &spec.name,
         "a kernel as its distribution built it",
         format_args!(
-            "one that is built here with {}, for drivers to be tried on",
+            "one that is built here with {}, to try drivers on",
             fragment.file.display()
         ),
         "name another kernel: `cargo xtask kernels` lists them; its own build tree can be given with --kdir",
@@ -233,8 +233,8 @@ impl DriverArgs {
         }
         Err(Error::new(
             dir.display(),
-            "the folder of a driver: one with a Cargo.toml, or inside such a one",
-            "no Cargo.toml here or above",
+            "the folder of a driver, or a folder in it",
+            "no Cargo.toml in this folder or above it",
             "run it in the driver's folder, or name the driver with -p or --manifest-path",
         ))
     }

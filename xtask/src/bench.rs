@@ -15,7 +15,7 @@ use linux_driver_host::Result;
 
 use crate::Outcome;
 
-/// Measure building and running a driver beside the same driver in C, and check-abi beside pahole
+/// Compare a driver with the same driver in C, and check-abi with pahole
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

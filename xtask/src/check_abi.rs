@@ -22,7 +22,7 @@ use crate::args::{InstallArgs, workspace};
 pub(crate) use self::output::{Format, summarize};
 use self::subjects::Book;
 
-/// Compare the bindings with a kernel, a kernel with another, or a module with a kernel
+/// Compare the bindings with a kernel, two kernels, or a module with a kernel
 ///
 /// Without --against and --ko, this compares the bindings with the kernel. Three layouts must be
 /// equal: rustc's, that of the kernel's compiler from the kernel's headers, and that in the
@@ -47,7 +47,7 @@ use self::subjects::Book;
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) subjects: subjects::Args,
-    /// The kernel before: a name of the catalogue, a release of the history, or a file with BTF
+    /// The earlier kernel: a name of the catalogue, a release of the history, or a file with BTF
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "ko")]
     against: Option<String>,
     /// Modules, compressed or not; each may use symbols that another one exports
@@ -85,7 +85,7 @@ pub(crate) struct Args {
     /// Merge the JSON reports of several shards, instead of checking anything
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["subjects", "against", "ko", "shard", "jobs"])]
     merge: Vec<PathBuf>,
-    /// How many kernels are checked at once [default: the number of processors]
+    /// The number of kernels that are checked at once [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     #[command(flatten)]
@@ -291,7 +291,7 @@ pub(crate) fn usage() -> Result<Usage> {
     serde_json::from_slice(&text).map_err(|e| {
         Error::new(
             path.display(),
-            "what the safe layer uses of a kernel",
+            "a list of the kernel's items that the safe layer uses",
             e,
             "create it again with `cargo xtask snapshot --usage`",
         )

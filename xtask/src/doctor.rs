@@ -10,10 +10,10 @@ use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
 use crate::args::{InstallArgs, KernelArgs, catalogue};
 use crate::{Outcome, needs};
 
-/// Say what is there of all that building for a kernel and booting it takes, and what is missing
+/// List what building for a kernel and booting it needs, and what is missing
 ///
-/// The exit code is 1 if something is missing for the kernel that is meant. What only another
-/// kernel of the catalogue needs is listed with `-` and does not count.
+/// The exit code is 1 if something is missing for the chosen kernel. Things that only another
+/// kernel of the catalogue needs are listed with `-` and do not count.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask doctor

@@ -12,7 +12,7 @@ use crate::Outcome;
 use crate::args::workspace;
 use crate::build::print_json;
 
-/// Explain a name of C: since which kernel it exists, where it is and was, and its name in the safe
+/// Explain a name of C: the kernels that have it, its location in each, and its name in the safe
 /// layer
 ///
 /// This reads the history in headers/history, offline.

@@ -8,8 +8,8 @@ use crate::args::{InstallArgs, KernelArgs, catalogue};
 
 /// Fetch kernels from Debian's archive into the cache
 ///
-/// Packages come through apt with its checks of signatures, from a state of its own: the system's
-/// sources stay as they are.
+/// apt downloads the packages and checks their signatures. It has a state of its own, so the
+/// system's package sources do not change.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask fetch debian-6.1 debian-6.12

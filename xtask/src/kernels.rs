@@ -80,8 +80,7 @@ fn row(spec: &KernelSpec, kernel: Option<Kernel>, default: bool) -> Row {
             fetched: false,
             build_tree: None,
             image: None,
-            note: (!spec.is_stock())
-                .then(|| "built here once, for drivers to be tried on".to_owned()),
+            note: (!spec.is_stock()).then(|| "built here once, to try drivers on".to_owned()),
         },
     }
 }

@@ -36,19 +36,19 @@ pub(crate) fn to_test() -> Vec<Need> {
         pahole(),
         Need {
             what: "chromium",
-            reason: "the page of a report is tested in it",
+            reason: "a test opens the HTML report in it",
             packages: &["chromium"],
             present: || process::find_program("chromium").is_some(),
         },
         Need {
             what: "mmdebstrap",
-            reason: "what a user does on a fresh Debian system is tested in one",
+            reason: "tests run the first commands in a fresh Debian system",
             packages: &["mmdebstrap"],
             present: || process::find_program("mmdebstrap").is_some(),
         },
         Need {
             what: "bubblewrap",
-            reason: "what a user does on a fresh Debian system is tested in one",
+            reason: "tests run the first commands in a fresh Debian system",
             packages: &["bubblewrap"],
             present: || process::find_program("bwrap").is_some(),
         },

@@ -10,12 +10,12 @@ use crate::build::print_json;
 use crate::{Outcome, needs};
 use linux_driver_trial::{Programs, Settings, Trial};
 
-/// Build a driver, boot a kernel with it in a virtual machine, and lead it through its life
+/// Build a driver, boot a kernel in a virtual machine, and run the driver's trial
 ///
-/// The kernel is a stock one, or debug-6.12, which reports what a driver gets wrong. The machine is
-/// QEMU's, with the devices that the driver's trial.toml names. The driver is loaded by its alias,
-/// bound, looked at, unbound, bound again and unloaded; a kernel message that means trouble ends
-/// the run.
+/// The kernel is a distribution's, or debug-6.12, which has KASAN, lockdep and other detectors of
+/// errors. QEMU runs the machine, with the devices that the driver's trial.toml lists. The module
+/// is loaded, its device is bound, unbound and bound again, and the module is unloaded. A kernel
+/// message that reports a problem ends the run.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask run --install
@@ -29,18 +29,18 @@ pub(crate) struct Args {
     kernel: KernelArgs,
     #[command(flatten)]
     install: InstallArgs,
-    /// A device that the machine gets, as QEMU's -device takes it; may be repeated [default: what
-    /// the driver's manifest names]
+    /// A device of the machine, in the syntax of QEMU's -device; may be repeated [default: the
+    /// devices in the driver's trial.toml]
     #[arg(long, value_name = "DEVICE")]
     device: Vec<String>,
-    /// One of the driver's scenarios, by its name, instead of its life: see
-    /// samples/edu/trial.toml
+    /// Run a scenario of the driver's trial.toml instead of the usual steps; samples/edu/trial.toml
+    /// has examples
     #[arg(long, value_name = "NAME")]
     scenario: Option<String>,
-    /// Repeat as often as the scenario's `torture` says
+    /// Run as many rounds of each `repeat` as its `torture` says
     #[arg(long)]
     torture: bool,
-    /// How long the machine may run
+    /// The time limit for the machine
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     time_limit: u64,
     /// Print one JSON document on standard output
@@ -71,9 +71,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     if let Some(why) = settings.not_for(&config) {
         return Err(Error::new(
             &source.name,
-            format_args!("a kernel in which it shows something, not {}", kernel.name),
+            format_args!("a kernel for which the trial is meant, not {}", kernel.name),
             why,
-            "use a kernel whose configuration it fits: for detectors debug-6.12, for the rest one of the stock kernels (`cargo xtask kernels`)",
+            "use a kernel with the right configuration: debug-6.12 if the trial needs a detector, else a distribution's kernel (`cargo xtask kernels`)",
         ));
     }
     let build = builder(&cache, &kernel, install)?.build(&source)?;

@@ -45,8 +45,8 @@ pub(crate) struct Args {
     /// A file with BTF: vmlinux, vmlinuz, an arm64 Image, or plain BTF
     #[arg(long, value_name = "FILE", conflicts_with_all = ["kernel", "kdir"])]
     btf: Option<PathBuf>,
-    /// Instead, find out what the safe layer and the samples use of a kernel, and write it to
-    /// headers/usage.json
+    /// Write what the safe layer and the samples use of a kernel to headers/usage.json, instead of
+    /// a snapshot
     #[arg(long, conflicts_with_all = ["kdir", "btf", "out"])]
     usage: bool,
     /// Only write bindings.rs of the existing snapshots again

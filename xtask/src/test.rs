@@ -27,10 +27,10 @@ use linux_driver_vm::{Boot, Boots};
 
 use self::queue::{Closing, Queue};
 
-/// Pass every test of the project
+/// Run all tests of the project
 ///
-/// The tests of the crates, what must not compile, and every driver of samples/ and tests/
-/// in every kernel of the catalogue.
+/// This runs the tests of the crates, compiles the files that must not compile, and tries every
+/// driver of samples/ and tests/ in every kernel of the catalogue.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask test --install
@@ -43,14 +43,13 @@ pub(crate) struct Args {
     /// Only these drivers
     #[arg(short, long, value_name = "NAME")]
     package: Vec<String>,
-    /// Repeat as often as `torture` says in what drivers do again and again: hours, where minutes
-    /// are usual
+    /// Run as many rounds of each `repeat` as its `torture` says; takes hours instead of minutes
     #[arg(long)]
     torture: bool,
     /// Only one part of the tests
     #[arg(long, value_enum)]
     only: Option<Part>,
-    /// Only print what would be tried and what it needs on this system
+    /// Only print the tests, and what they need on this system
     #[arg(long, conflicts_with = "install")]
     list: bool,
     #[command(flatten)]
@@ -219,7 +218,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     for why in &count.boots_again {
         output::line(format_args!(
-            "  a boot that went well the second time: {why}"
+            "  a boot that succeeded on the second attempt: {why}"
         ));
     }
     output::line(format_args!(
@@ -229,7 +228,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     ));
     if count.not_tried > 0 {
         output::line(format_args!(
-            "{} not for the kernel at hand",
+            "{} not tried, because they do not apply to the kernel",
             count.not_tried
         ));
     }

@@ -77,7 +77,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                 "`git apply {}`, or `cargo xtask update{names}`",
                 file.display()
             );
-            say(&format!("headers/ has changed; elsewhere: {how}"));
+            say(&format!(
+                "headers/ has changed; to update another checkout: {how}"
+            ));
             if args.format == Format::Github {
                 check_abi::summarize(&format!("headers/ is out of date. To update it: {how}\n\n"))?;
             }

@@ -813,7 +813,7 @@ fn a_trial_that_cannot_be_read() {
         ),
         (
             "[[steps]]\nname = \"one\"",
-            ["step \"one\"", "with neither", "load = "],
+            ["step \"one\"", "without either", "load = "],
         ),
     ] {
         driver.write("trial.toml", text);

@@ -118,7 +118,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             fs::symlink_metadata(path).map_err(failed(path))?;
         }
         Action::Absent { path } => match fs::symlink_metadata(path) {
-            Ok(_) => return Err(Failure::new(format_args!("{path} is there"))),
+            Ok(_) => return Err(Failure::new(format_args!("{path} exists"))),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(failed(path)(e)),
         },
@@ -141,7 +141,7 @@ pub(crate) fn perform(action: &Action, world: &World, deadline: Instant) -> Resu
             let folder = fs::canonicalize(found(device)?).map_err(failed(device))?;
             let port = folder
                 .parent()
-                .ok_or_else(|| Failure::new(format_args!("{device} is behind nothing")))?;
+                .ok_or_else(|| Failure::new(format_args!("{device} has no parent device")))?;
             port::pull(port, deadline)?;
         }
         Action::Exec { args } => return Program::start(args)?.end(deadline),
@@ -361,7 +361,7 @@ fn devices_bound(leaves: &[Device], world: &World, deadline: Instant) -> Result 
                 let id = |file: &str| read(&folder.join(file)).unwrap_or_default().replace("0x", "");
                 let why = match world.probe_failure(&name(folder), None) {
                     Some(failure) => failure.message,
-                    None => "no alias of the module matches it, or its probe returned ENODEV or ENXIO, of which the kernel says nothing".to_owned(),
+                    None => "no alias of the module matches it, or its probe returned ENODEV or ENXIO, which the kernel does not log".to_owned(),
                 };
                 format!("{} (pci:{}:{}) is bound to no driver: {why}", name(folder), id("vendor"), id("device"))
             });

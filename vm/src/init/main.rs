@@ -65,7 +65,8 @@ fn work() -> Result<(), String> {
     })
     .map_err(failed)?;
     let world = Arc::new(
-        World::new(job.aliases, job.asks_host).map_err(|e| format!("the line to the host: {e}"))?,
+        World::new(job.aliases, job.asks_host)
+            .map_err(|e| format!("the connection to the host: {e}"))?,
     );
     let sleeps = |action: &Action| {
         matches!(

@@ -12,7 +12,7 @@ use linux_driver_vm::protocol::{Answer, HOST_LINE, Request};
 use crate::action::{Failure, Result, failed};
 use crate::sys;
 
-/// The line to the host.
+/// The connection to the host.
 pub(crate) struct Outside {
     line: File,
     /// The bytes of the next answer that have come so far.

@@ -97,7 +97,7 @@ pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
     let slot = Slot::of(port)?;
     if !slot.filled()? {
         return Err(Failure::new(format_args!(
-            "{}: nothing is in its slot",
+            "{}: its slot is empty",
             port.display()
         )));
     }
@@ -114,7 +114,7 @@ pub(crate) fn pull(port: &Path, deadline: Instant) -> Result<()> {
         }
         if Instant::now() >= deadline {
             return Err(Failure::new(format_args!(
-                "{}: its slot is not switched on (Slot Control is {control:#06x})",
+                "{}: the power of its slot is off (Slot Control is {control:#06x})",
                 port.display()
             )));
         }
@@ -156,7 +156,7 @@ pub(crate) fn wait_until_off(deadline: Instant) -> Result<()> {
         while !slot.filled()? && slot.read(SLOT_CONTROL)? & off != off {
             if Instant::now() >= deadline {
                 return Err(Failure::new(format_args!(
-                    "{}: its slot is not switched off",
+                    "{}: the power of its slot is still on",
                     port.display()
                 )));
             }
@@ -198,7 +198,7 @@ fn capability(config: &File, path: &Path) -> Result<u64> {
         at = u64::from(read(at + 1)? & !3);
     }
     Err(Failure::new(format_args!(
-        "{}: this is no PCIe port",
+        "{}: the device is not a PCIe port",
         path.display()
     )))
 }

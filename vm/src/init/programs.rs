@@ -167,7 +167,7 @@ impl Program {
         let place = if stack.trim().is_empty() {
             String::new()
         } else {
-            format!("; it stands in:\n{stack}")
+            format!("; its kernel stack:\n{stack}")
         };
         Failure::new(format_args!("{}: it {what}{place}", self.command))
     }

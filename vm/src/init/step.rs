@@ -140,11 +140,14 @@ fn judge(fails: Option<Errno>, ended: action::Result) -> Result<String, String> 
     match (fails, ended) {
         (None, Ok(detail)) => Ok(detail),
         (None, Err(failure)) => Err(failure.detail),
-        (Some(wanted), Ok(_)) => Err(format!("it succeeded; it was to fail with {wanted}")),
+        (Some(wanted), Ok(_)) => Err(format!(
+            "the action succeeded; it was expected to fail with {wanted}"
+        )),
         (Some(wanted), Err(Failure { errno, detail })) if errno == Some(wanted) => Ok(detail),
-        (Some(wanted), Err(failure)) => {
-            Err(format!("{}; it was to fail with {wanted}", failure.detail))
-        }
+        (Some(wanted), Err(failure)) => Err(format!(
+            "{}; it was expected to fail with {wanted}",
+            failure.detail
+        )),
     }
 }
 
@@ -154,9 +157,9 @@ fn stuck(thread: Option<i32>, seconds: u64) -> String {
         .and_then(|number| fs::read_to_string(format!("/proc/self/task/{number}/stack")).ok());
     let place = stack
         .filter(|stack| !stack.trim().is_empty())
-        .map(|stack| format!("; it stands in:\n{stack}"));
+        .map(|stack| format!("; its kernel stack:\n{stack}"));
     format!(
-        "the action did not come back within {seconds} s{}",
+        "the action did not return within {seconds} s{}",
         place.unwrap_or_default()
     )
 }
@@ -186,7 +189,10 @@ mod tests {
         );
         for ended in [Ok(String::new()), failure(Some(libc::EIO)), failure(None)] {
             let text = judge(busy, ended).unwrap_err();
-            assert!(text.contains("it was to fail with EBUSY"), "{text}");
+            assert!(
+                text.contains("it was expected to fail with EBUSY"),
+                "{text}"
+            );
         }
     }
 }

@@ -75,7 +75,7 @@ pub(crate) fn count_allocations(
     let text = format!("{count} allocations {}", list.join(", "));
     if count < at_least || count > at_most {
         return Err(Failure::new(format_args!(
-            "{text}; at least {at_least} and at most {at_most} were to be made"
+            "{text}; expected at least {at_least} and at most {at_most}"
         )));
     }
     let text = text.trim().to_owned();

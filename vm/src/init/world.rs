@@ -74,7 +74,7 @@ impl World {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .ask(action, deadline),
-            None => Err(Failure::new("there is no line to the host")),
+            None => Err(Failure::new("the plan has no connection to the host")),
         }
     }
 }

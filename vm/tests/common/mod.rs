@@ -50,7 +50,7 @@ pub fn boot(machine: &Machine, plan: &Plan) -> Report {
     let ended: Vec<&str> = report
         .steps
         .iter()
-        .filter(|step| step.outcome != Outcome::NotRun && !step.detail.ends_with("meanwhile"))
+        .filter(|step| step.outcome != Outcome::NotRun && !step.detail.ends_with("during the step"))
         // The step that ends the machine is judged only at the end of the run.
         .take(
             plan.steps

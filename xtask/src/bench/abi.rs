@@ -17,16 +17,17 @@ use crate::args::{InstallArgs, KernelArgs, workspace};
 use crate::build::print_json;
 use crate::{Outcome, needs};
 
-/// Measure check-abi beside pahole
+/// Compare the time that check-abi takes with that of pahole
 ///
-/// Two kernels from their BTF, the whole history from its files, half of it beside all of it, one
-/// job beside one a processor, and the most memory that each takes.
+/// Measures the comparison of two kernels from their BTF, of the whole history from its files and
+/// of half of it, with one job and with one for each processor. Also measures the most memory that
+/// each takes.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench abi
   cargo xtask bench abi --rounds 41 --json | jq '.figures[] | select(.beside.reached == false)'")]
 pub(crate) struct Args {
-    /// How often each is measured
+    /// The number of measurements of each
     #[arg(long, value_name = "N", default_value_t = 21, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     #[command(flatten)]

@@ -27,11 +27,11 @@ use crate::args::{InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
 use crate::{Outcome, needs};
 
-/// Measure building the sample and its twin in C, running it, and the size of both
+/// Measure builds of the sample and its twin in C, a run of the sample, and the size of both
 ///
-/// Prints medians with their ratios, and for each ratio that has a target whether it is reached;
-/// the exit code says nothing about that. Cold builds start with nothing but the kernel and the
-/// crates' downloads; they take minutes.
+/// Prints medians with their ratios, and for each ratio that has a target whether it is reached.
+/// The exit code does not depend on that. Cold builds start with only the kernel and the downloaded
+/// crates; they take minutes.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask bench build --kernel debian-6.12
@@ -42,14 +42,13 @@ pub(crate) struct Args {
     kernel: KernelArgs,
     #[command(flatten)]
     install: InstallArgs,
-    /// How often each warm build, boot and run is measured
+    /// The number of measurements of each warm build, boot and run
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How often each cold build is measured
+    /// The number of measurements of each cold build
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     cold_rounds: u32,
-    /// Measure each once, and leave out what starts without anything built: a look at whether it
-    /// works
+    /// Measure each once, without cold builds, to see whether the benchmark works
     #[arg(long, conflicts_with_all = ["rounds", "cold_rounds"])]
     quick: bool,
     /// Print one JSON document on standard output, with each value and the sizes of the modules'
@@ -283,7 +282,7 @@ impl Bench<'_> {
                     .collect();
                 Error::new(
                     image.display(),
-                    "a kernel that comes up",
+                    "a kernel that boots",
                     last.join("\n"),
                     "see its last messages",
                 )

@@ -89,7 +89,7 @@ impl Changing {
             count => Err(Error::new(
                 path.display(),
                 format_args!("the text \"{MARK}\" once, as the line to change"),
-                format_args!("it is there {count} times"),
+                format_args!("the text {count} times"),
                 "put the text of the sample's message on removal into xtask/src/bench/copies.rs",
             )),
         }

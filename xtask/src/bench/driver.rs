@@ -24,11 +24,11 @@ use crate::args::{InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
 use crate::{Outcome, needs};
 
-/// Measure what the sample does beside its twin in C, in instructions
+/// Compare the instructions that the sample and its twin in C execute
 ///
 /// Loads, binds and uses both drivers in one machine that counts instructions, in both orders, and
 /// compares the modules' sizes, heap allocations and stack frames. Prints medians with their
-/// ratios, and for each that has a target whether it is reached; the exit code says nothing about
+/// ratios, and for each that has a target whether it is reached. The exit code does not depend on
 /// that.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -40,13 +40,13 @@ pub(crate) struct Args {
     kernel: KernelArgs,
     #[command(flatten)]
     install: InstallArgs,
-    /// How often each driver is loaded, used and unloaded in a boot
+    /// The number of times that each driver is loaded, used and unloaded in a boot
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=50))]
     rounds: u32,
-    /// Measure each once, in one order and with the log: a look at whether it works
+    /// Measure each once, in one order and with the log, to see whether the benchmark works
     #[arg(long, conflicts_with = "rounds")]
     quick: bool,
-    /// How long a boot and what is done in it may take
+    /// The time limit for a boot and the measurements in it
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     time_limit: u64,
     /// Print one JSON document on standard output, with each round's value
@@ -233,8 +233,8 @@ impl Bench<'_> {
             driver: driver.name.to_owned(),
         };
         let before = vec![
-            Step::new("loaded", driver.load()),
-            Step::new("unbound", Action::Unbind { device }),
+            Step::new("the module is loaded", driver.load()),
+            Step::new("the device is unbound", Action::Unbind { device }),
         ];
         self.count(driver, &["edu"], before, bind, "a bind")
     }

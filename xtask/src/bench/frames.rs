@@ -21,9 +21,9 @@ pub(super) fn largest(ko: &Path) -> Result<Frame> {
     of_listing(&said).ok_or_else(|| {
         Error::new(
             ko.display(),
-            "functions in what objdump shows of it",
+            "functions in the output of `objdump -d`",
             "none",
-            "build it again; `objdump -d FILE` shows what is there",
+            "build it again, and look at the output of `objdump -d FILE`",
         )
     })
 }

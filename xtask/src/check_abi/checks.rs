@@ -129,7 +129,7 @@ pub(super) fn bindings(
         Subject::Known(_) | Subject::File(_) => {
             return Err(Error::new(
                 &name,
-                "a kernel with headers or a snapshot, which bindings can be made for",
+                "a kernel with headers or a snapshot, because the bindings are made from these",
                 "a kernel of which only the type information is known",
                 "compare it with another kernel: add --against debian-6.12",
             ));

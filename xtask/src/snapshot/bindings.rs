@@ -41,8 +41,8 @@ pub(super) fn write(name: &str, before: Option<&str>) -> Result<PathBuf> {
             if made_of(&text).is_some() {
                 return Err(Error::new(
                     "libclang",
-                    "the library, which bindgen reads the snapshot with",
-                    "none: the build took the bindings that are stored",
+                    "the library with which bindgen reads the snapshot",
+                    "no libclang: the build used the stored bindings",
                     "install what `cargo xtask doctor` names for libclang",
                 ));
             }
