@@ -180,11 +180,14 @@ impl Cache {
     /// This is for kinds whose old entries are never asked for again.
     pub fn keep_latest(&self, kind: &str, count: usize) -> Result<()> {
         let dir = self.root.join(kind);
-        let entries = std::fs::read_dir(&dir).map_err(|e| Error::io(&dir, "read", &e))?;
-        let mut entries: Vec<_> = entries
-            .flatten()
-            .filter(|entry| !entry.file_name().as_bytes().starts_with(b"."))
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        let hidden = |path: &Path| {
+            path.file_name()
+                .is_some_and(|name| name.as_bytes().starts_with(b"."))
+        };
+        let mut entries: Vec<_> = fs::read_dir(&dir)?
+            .into_iter()
+            .filter(|path| !hidden(path))
+            .filter_map(|path| Some((path.symlink_metadata().ok()?.modified().ok()?, path)))
             .collect();
         entries.sort_unstable_by(|a, b| b.cmp(a));
         entries

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The functions of [`std::fs`] whose errors name the path and what was tried.
 //!
-//! Each function has the name of its model in [`std::fs`], [`std::path`] or `tempfile`. It returns
-//! the project's [`Error`], made by [`Error::io`].
+//! Most functions have the name of their model in [`std::fs`], [`std::env`], [`std::path`] or
+//! `tempfile`. They return the project's [`Error`], made by [`Error::io`].
 
 use std::fs::{self, File};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,28 @@ pub fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
 /// Writes a file, and replaces an existing one.
 pub fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
     named(path.as_ref(), "write", |path| fs::write(path, contents))
+}
+
+/// Adds to the end of a file, and makes the file if it is missing.
+pub fn append(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
+    named(path.as_ref(), "write", |path| {
+        let mut file = File::options().append(true).create(true).open(path)?;
+        file.write_all(contents.as_ref())
+    })
+}
+
+/// Writes a file as a whole. At any time, either the old or the new file exists and is complete.
+pub fn replace(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
+    named(path.as_ref(), "write", |path| {
+        let dir = path.parent().filter(|dir| *dir != Path::new(""));
+        let mut file = tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o644))
+            .tempfile_in(dir.unwrap_or(Path::new(".")))?;
+        file.write_all(contents.as_ref())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    })
 }
 
 /// Opens a file to read it.
@@ -107,6 +130,11 @@ pub fn absolute(path: impl AsRef<Path>) -> Result<PathBuf> {
     named(path.as_ref(), "find", |path| std::path::absolute(path))
 }
 
+/// Returns the folder that this process works in.
+pub fn current_dir() -> Result<PathBuf> {
+    named(Path::new("."), "find", |_| std::env::current_dir())
+}
+
 /// Makes a folder in the system's folder for temporary files. It is removed when the value is
 /// dropped.
 pub fn tempdir() -> Result<TempDir> {
@@ -121,9 +149,31 @@ pub fn tempdir_in(dir: impl AsRef<Path>, prefix: &str) -> Result<TempDir> {
     })
 }
 
-/// Opens a temporary file without a name, to write and to read.
-pub fn tempfile() -> Result<File> {
-    named(&std::env::temp_dir(), "write", |_| tempfile::tempfile())
+/// A temporary file without a name. It takes the output of programs.
+#[derive(Debug)]
+pub struct TempFile(File);
+
+impl TempFile {
+    /// Makes an empty file.
+    pub fn new() -> Result<Self> {
+        named(&std::env::temp_dir(), "write", |_| tempfile::tempfile()).map(Self)
+    }
+
+    /// Returns a handle of the file for a program. All handles have one position, so no program
+    /// overwrites the output of another.
+    pub fn try_clone(&self) -> Result<File> {
+        named(&std::env::temp_dir(), "write", |_| self.0.try_clone())
+    }
+
+    /// Returns the contents of the file. Bytes that are not UTF-8 are replaced.
+    pub fn text(&self) -> Result<String> {
+        named(&std::env::temp_dir(), "read", |_| {
+            let mut bytes = Vec::new();
+            (&self.0).rewind()?;
+            (&self.0).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        })
+    }
 }
 
 fn named<T>(path: &Path, doing: &str, work: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T> {
@@ -153,6 +203,36 @@ mod tests {
             assert!(text.starts_with(&path), "{text}");
             assert!(text.contains(&format!("to {doing} it")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole() {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("file");
+        for text in ["a long first text", "another"] {
+            replace(&path, text).unwrap();
+            assert_eq!(read_to_string(&path).unwrap(), text);
+            append(&path, ", and more").unwrap();
+            assert_eq!(read_to_string(&path).unwrap(), format!("{text}, and more"));
+        }
+        let mode = metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0o044, "others may read it");
+        // The file is opened before it is replaced, so it has the old contents.
+        let old = open(&path).unwrap();
+        replace(&path, "new").unwrap();
+        assert_eq!(std::io::read_to_string(old).unwrap(), "another, and more");
+        assert_eq!(read_dir(dir.path()).unwrap(), [path]);
+        let error = replace(dir.path().join("missing/file"), "").unwrap_err();
+        assert!(error.location().ends_with("missing/file"), "{error}");
+    }
+
+    #[test]
+    fn programs_write_to_a_temporary_file_in_turn() {
+        let file = TempFile::new().unwrap();
+        for bytes in [&b"one "[..], b"two \xff"] {
+            file.try_clone().unwrap().write_all(bytes).unwrap();
+        }
+        assert_eq!(file.text().unwrap(), "one two \u{fffd}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The machine, as QEMU's command line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use linux_driver_host::packages::Need;
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 
 use crate::report::Accel;
 
@@ -181,7 +181,7 @@ impl Machine {
     /// Checks that QEMU can boot the kernel. QEMU's own message about any other file does not help.
     pub(crate) fn check_kernel(&self) -> Result<()> {
         let mut start = [0; 0x206];
-        let mut file = File::open(&self.kernel).map_err(|e| Error::io(&self.kernel, "read", &e))?;
+        let mut file = fs::open(&self.kernel)?;
         let found = match file.read_exact(&mut start) {
             // The magic of the boot protocol (`Documentation/arch/x86/boot.rst`), or an ELF file
             // with a PVH entry.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use clap::Args;
 use linux_driver_host::packages::{self, Install};
-use linux_driver_host::{Cache, Error, Result};
+use linux_driver_host::{Cache, Error, Result, fs};
 use linux_driver_kbuild::Kbuild;
 use linux_driver_kbuild::{Builder, DriverCrate};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING, acquire};
@@ -196,14 +196,14 @@ impl DriverArgs {
         let source = match (&self.manifest_path, &self.package) {
             (Some(manifest), package) => DriverCrate::find(manifest, package.as_deref())?,
             (None, Some(package)) => Self::named(package)?,
-            (None, None) => Self::at_hand(&current_dir()?, &workspace())?,
+            (None, None) => Self::at_hand(&fs::current_dir()?, &workspace())?,
         };
         Ok(source.with_features(&self.features))
     }
 
     /// Returns a driver of the workspace around the current folder, or else of this one.
     fn named(package: &str) -> Result<DriverCrate> {
-        let here = current_dir()?;
+        let here = fs::current_dir()?;
         let manifest = here
             .ancestors()
             .map(|dir| dir.join(MANIFEST))
@@ -242,10 +242,6 @@ impl DriverArgs {
 
 /// The file that marks the folder of a crate.
 const MANIFEST: &str = "Cargo.toml";
-
-fn current_dir() -> Result<PathBuf> {
-    std::env::current_dir().map_err(|e| Error::io(Path::new("."), "find", &e))
-}
 
 /// Returns a builder for this kernel.
 pub(crate) fn builder(cache: &Cache, kernel: &Kernel, install: Install) -> Result<Builder> {

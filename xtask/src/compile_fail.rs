@@ -10,13 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 use serde::Deserialize;
 use ui_test::diagnostics::{Diagnostics, Level, Message};
 use ui_test::spanned::{Span, Spanned};
@@ -29,11 +28,7 @@ pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(&dir)
-            .map_err(|e| Error::io(&dir, "read", &e))?
-            .flatten()
-        {
-            let path = entry.path();
+        for path in fs::read_dir(&dir)? {
             if path.is_dir() {
                 dirs.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -53,8 +48,7 @@ pub(crate) fn try_all(
     threads: usize,
 ) -> Result<BTreeMap<PathBuf, Option<String>>> {
     // Each file has an output folder of its own, so that no two compilers write the same file.
-    let out = tempfile::tempdir()
-        .map_err(|e| Error::io(&std::env::temp_dir(), "make a folder in", &e))?;
+    let out = fs::tempdir()?;
     let mut config = Config::dummy();
     config.program = command(rustc);
     config.root_dir = dir.to_owned();

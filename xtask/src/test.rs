@@ -4,14 +4,13 @@
 mod queue;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use linux_driver_host::fs::TempFile;
 use linux_driver_host::packages::{self, Install, Need};
 use linux_driver_host::process::{self, Running};
 use linux_driver_host::table::aligned;
@@ -174,12 +173,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         must_not_compile(&kernels, &cache, install, &mut count)?;
         took.push(("what must not compile", start.elapsed()));
     }
-    let printed = if beside {
-        let file = tempfile::tempfile();
-        Some(file.map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?)
-    } else {
-        None
-    };
+    let printed = beside.then(TempFile::new).transpose()?;
     std::thread::scope(|scope| {
         let tests = wanted(Part::Crates).then(|| {
             let start = Instant::now();
@@ -197,7 +191,7 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
                 Err(panic) => std::panic::resume_unwind(panic),
             };
             if let Some(printed) = &printed {
-                output::text(text_of(printed)?);
+                output::text(printed.text()?);
             }
             count.add("the crates' own tests".to_owned(), wrong?);
             took.push(if beside {
@@ -393,7 +387,7 @@ fn crates(
     kernels: &[Kernel],
     cache: &Cache,
     install: Install,
-    printed: Option<&File>,
+    printed: Option<&TempFile>,
 ) -> Result<Option<String>> {
     let Some(kernel) = kernels.first() else {
         return Ok(Some("no kernel to test with".to_owned()));
@@ -435,24 +429,13 @@ fn crates(
         .env("LINUX_DRIVER_CACHE", cache.root())
         .stdin(Stdio::null());
     if let Some(printed) = printed {
-        let shared = || {
-            let file = printed.try_clone();
-            file.map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))
-        };
-        cargo.stdout(shared()?).stderr(shared()?);
+        cargo
+            .stdout(printed.try_clone()?)
+            .stderr(printed.try_clone()?);
     }
     let line = process::command_line(&cargo);
     let status = Running::start(&mut cargo)?.wait()?;
     Ok((!status.success()).then(|| format!("see above; to run them again:\n{line}")))
-}
-
-/// Returns the contents of a file, which may not be valid UTF-8.
-fn text_of(mut file: &File) -> Result<String> {
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.read_to_end(&mut bytes))
-        .map_err(|e| Error::io(&std::env::temp_dir(), "read", &e))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn must_not_compile(

@@ -2,12 +2,11 @@
 //! The bytes of a file: mapped if possible, else read.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::ops::Deref;
 use std::path::Path;
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use memmap2::Mmap;
 
 use super::UNPACKED;
@@ -45,9 +44,8 @@ pub(super) fn open_up_to(path: &Path, most: u64) -> Result<Bytes> {
 
 /// Does the same; `why` is the reason for the limit in error messages.
 pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
-    let io = |error: std::io::Error| Error::io(path, "read", &error);
     // The check comes before the open, since opening a pipe blocks.
-    let meta = std::fs::metadata(path).map_err(io)?;
+    let meta = fs::metadata(path)?;
     if !meta.is_file() {
         let found = if meta.is_dir() {
             "a folder"
@@ -69,7 +67,7 @@ pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
             format_args!("check the path: {why}"),
         ));
     }
-    let file = File::open(path).map_err(io)?;
+    let file = fs::open(path)?;
     if meta.len() > 0 {
         // SAFETY: `Mmap::map` requires that the file does not change in a way that breaks the
         // reader.
@@ -83,7 +81,9 @@ pub(super) fn open_of(path: &Path, most: u64, why: &str) -> Result<Bytes> {
     }
     let mut bytes = Vec::new();
     let most = most.min(UNPACKED);
-    file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::io(path, "read", &e))?;
     if bytes.len() as u64 > most {
         return Err(Error::new(
             path.display(),

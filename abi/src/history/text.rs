@@ -2,12 +2,10 @@
 //! Rows of columns in a text file, which all files of a history share.
 
 use std::fmt::Display;
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 
 /// The version of the format. It increases when the meaning of a row changes.
 const FORMAT: &str = "1";
@@ -31,13 +29,7 @@ pub(super) struct Row<'t> {
 
 /// Reads a file of a permitted size.
 pub(super) fn read(path: &Path) -> Result<String> {
-    let read = |e: std::io::Error| {
-        if e.kind() == std::io::ErrorKind::InvalidData {
-            return Error::new(path.display(), "text in UTF-8", e, REMEDY);
-        }
-        Error::io(path, "read", &e)
-    };
-    let length = fs::metadata(path).map_err(read)?.len();
+    let length = fs::metadata(path)?.len();
     if length > LONGEST {
         return Err(Error::new(
             path.display(),
@@ -46,7 +38,8 @@ pub(super) fn read(path: &Path) -> Result<String> {
             REMEDY,
         ));
     }
-    fs::read_to_string(path).map_err(read)
+    String::from_utf8(fs::read(path)?)
+        .map_err(|e| Error::new(path.display(), "text in UTF-8", e, REMEDY))
 }
 
 /// Returns the rows after the first one, which names the kind of file.
@@ -84,19 +77,10 @@ pub(super) fn file(kind: &str, body: &str) -> String {
 /// Replaces the file, so that at any time either the old or the new file exists and is complete. An
 /// unchanged file is not touched.
 pub(super) fn replace(path: &Path, text: &str) -> Result<()> {
-    if fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
+    if std::fs::read(path).is_ok_and(|old| old == text.as_bytes()) {
         return Ok(());
     }
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // There is only one writer, so a file that a killed run left is overwritten.
-    let new = dir.join(format!(".{name}.new"));
-    let write = |e| Error::io(&new, "write", &e);
-    let mut file = fs::File::create(&new).map_err(write)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(write)?;
-    fs::rename(&new, path).map_err(|e| Error::io(path, "write", &e))
+    fs::replace(path, text)
 }
 
 impl<'t> Row<'t> {

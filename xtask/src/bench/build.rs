@@ -93,14 +93,8 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         packages::require(&needs::to_boot(), install)?;
     }
     let toolchain = Toolchain::find(install)?;
-    let temp = tempfile::Builder::new()
-        .prefix("linux-driver-bench-")
-        .tempdir()
-        .map_err(|e| Error::io(&std::env::temp_dir(), "write", &e))?;
-    let dir = temp
-        .path()
-        .canonicalize()
-        .map_err(|e| Error::io(temp.path(), "find", &e))?;
+    let temp = fs::tempdir_in(std::env::temp_dir(), "linux-driver-bench-")?;
+    let dir = fs::canonicalize(temp.path())?;
     let rust = RustCopy::new(&dir.join("edu"))?;
     let target = arch::target(&kernel.tree()?)?;
     fetch_crates(&rust.manifest, &toolchain, target.triple)?;
@@ -389,10 +383,10 @@ fn module(said: &str) -> Result<PathBuf> {
 
 /// Removes a folder if it exists.
 fn remove(dir: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(dir, "remove", &e)),
-        _ => Ok(()),
+    if dir.exists() {
+        fs::remove_dir_all(dir)?;
     }
+    Ok(())
 }
 
 #[cfg(test)]

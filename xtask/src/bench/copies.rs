@@ -2,10 +2,9 @@
 //! Copies of the sample and of its twin in C. The benchmark changes a line in a copy, and not in
 //! the checkout.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use toml::{Table, Value};
 
 use crate::args::workspace;
@@ -193,8 +192,7 @@ fn inherit(value: &mut Value, whole: &Value) {
 /// Copies a folder with all its contents.
 fn copy_all(from: &Path, to: &Path) -> Result<()> {
     make(to)?;
-    for entry in fs::read_dir(from).map_err(|e| Error::io(from, "read", &e))? {
-        let path = entry.map_err(|e| Error::io(from, "read", &e))?.path();
+    for path in fs::read_dir(from)? {
         if path.is_dir() {
             copy_all(&path, &to.join(path.file_name().unwrap_or_default()))?;
         } else {
@@ -206,21 +204,19 @@ fn copy_all(from: &Path, to: &Path) -> Result<()> {
 
 fn copy(file: &Path, dir: &Path) -> Result<()> {
     let to = dir.join(file.file_name().unwrap_or_default());
-    fs::copy(file, &to)
-        .map(drop)
-        .map_err(|e| Error::io(file, "copy", &e))
+    fs::copy(file, to)
 }
 
 fn make(dir: &Path) -> Result<()> {
-    linux_driver_host::fs::create_dir_all(dir)
+    fs::create_dir_all(dir)
 }
 
 fn read(path: &Path) -> Result<String> {
-    linux_driver_host::fs::read_to_string(path)
+    fs::read_to_string(path)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    linux_driver_host::fs::write(path, text)
+    fs::write(path, text)
 }
 
 #[cfg(test)]

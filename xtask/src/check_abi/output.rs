@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The output of reports.
 
-use std::fs::OpenOptions;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use linux_driver_abi::report::text::Pictures;
 use linux_driver_abi::report::{
     Comparison, ComparisonKind, DriftReport, Finding, github, html, json, markdown, sarif, text,
 };
-use linux_driver_host::{Error, Result, fs, output};
+use linux_driver_host::{Result, fs, output};
 
 use crate::args::workspace;
 
@@ -153,9 +152,7 @@ pub(crate) fn summarize(text: &str) -> Result<()> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").map(PathBuf::from) else {
         return Ok(());
     };
-    let file = OpenOptions::new().append(true).create(true).open(&path);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|e| Error::io(&path, "write", &e))
+    fs::append(path, text)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use linux_driver_abi::history::{History, KernelId, Watched, nearest};
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::symvers::Symvers;
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use linux_driver_kernels::{Catalogue, Kernel, KernelSpec, RUNNING};
 
 use crate::args::{catalogue, must_be_stock, workspace};
@@ -202,10 +202,10 @@ impl Book {
         let path = Path::new(text);
         if self.catalogue.specs().any(|spec| spec.name == text) {
             self.named(text)
-        } else if let Err(error) = path.metadata() {
+        } else if let Err(error) = fs::metadata(path) {
             // No kernel's name contains a slash or has such an ending.
             match text.contains('/') || is_record(path) {
-                true => Err(Error::io(path, "read", &error)),
+                true => Err(error),
                 false => self.named(text),
             }
         } else if path.is_dir() {
@@ -395,7 +395,7 @@ pub(super) const RUNNING_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Returns the output of `uname -r`.
 pub(super) fn running_release() -> String {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     release.trim().to_owned()
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `bindings.rs` of a snapshot: the output of bindgen, for machines without libclang.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use linux_driver_host::{Error, Result};
+use linux_driver_host::{Error, Result, fs};
 use linux_driver_kbuild::bindings::Workspace;
 use sha2::{Digest, Sha256};
 
@@ -37,7 +36,7 @@ pub(super) fn write(name: &str, before: Option<&str>) -> Result<PathBuf> {
         Some(before) if made_of(before) == Some(&*hash) => before.to_owned(),
         _ => {
             let made = of_snapshot(name).bindings()?;
-            let text = linux_driver_host::fs::read_to_string(&made)?;
+            let text = fs::read_to_string(&made)?;
             if made_of(&text).is_some() {
                 return Err(Error::new(
                     "libclang",
@@ -49,16 +48,7 @@ pub(super) fn write(name: &str, before: Option<&str>) -> Result<PathBuf> {
             format!("{HEAD}{hash}\n\n{text}")
         }
     };
-    let dir = place(name);
-    let unwritable = |e: std::io::Error| Error::io(&path, "write", &e);
-    let mut builder = tempfile::Builder::new();
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    let file = builder
-        .permissions(readable)
-        .tempfile_in(&dir)
-        .map_err(unwritable)?;
-    fs::write(file.path(), text).map_err(unwritable)?;
-    file.persist(&path).map_err(|e| unwritable(e.error))?;
+    fs::replace(&path, text)?;
     Ok(path)
 }
 
@@ -119,12 +109,12 @@ mod tests {
 
     #[test]
     fn the_stored_bindings_are_made_of_the_snapshots_that_are_there() {
-        let snapshots: Vec<_> = fs::read_dir(place("")).unwrap().collect();
+        let snapshots = fs::read_dir(place("")).unwrap();
         assert!(snapshots.len() >= 3, "{snapshots:?}");
-        for entry in snapshots {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            let stored = stored(&name).unwrap_or_else(|| panic!("{name} without {BINDINGS}"));
-            let hash = hash(&place(&name)).unwrap();
+        for dir in snapshots {
+            let name = dir.file_name().unwrap().to_str().unwrap();
+            let stored = stored(name).unwrap_or_else(|| panic!("{name} without {BINDINGS}"));
+            let hash = hash(&dir).unwrap();
             let remedy = "run `cargo xtask snapshot --bindings`";
             assert_eq!(made_of(&stored), Some(&*hash), "{name}: {remedy}");
         }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The writer of a snapshot's folder. It replaces the whole folder, or leaves it unchanged.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use linux_driver_host::{Error, Result, process};
+use linux_driver_host::{Error, Result, fs, process};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::Snapshot;
@@ -16,25 +15,22 @@ pub(super) const BINDINGS: &str = "bindings.rs";
 
 /// Writes the folder `dir`, and replaces an older snapshot.
 pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
-    let dir = linux_driver_host::fs::absolute(dir)?;
+    let dir = fs::absolute(dir)?;
     check(&dir)?;
     let parent = dir
         .parent()
         .ok_or_else(|| not_ours(&dir, "the root of all folders"))?;
-    linux_driver_host::fs::create_dir_all(parent)?;
-    let staging = tempfile::Builder::new()
-        .prefix(".staging-")
-        .tempdir_in(parent)
-        .map_err(|e| Error::io(parent, "write", &e))?;
+    fs::create_dir_all(parent)?;
+    let staging = fs::tempdir_in(parent, ".staging-")?;
     let whole = staging.path().join("snapshot");
-    linux_driver_host::fs::create_dir(&whole)?;
+    fs::create_dir(&whole)?;
     for (name, text) in [
         (HEADER, &snapshot.header),
         (ABI, &snapshot.abi),
         (ORIGIN, &snapshot.origin),
     ] {
         let path = whole.join(name);
-        linux_driver_host::fs::write(&path, text)?;
+        fs::write(&path, text)?;
     }
     process::check_interrupted()?;
     put(&whole, &dir)
@@ -43,29 +39,27 @@ pub(super) fn write(dir: &Path, snapshot: &Snapshot) -> Result<()> {
 /// Renames `whole` to `dir`. The old folder takes the name of the new one and is removed with the
 /// staging folder.
 fn put(whole: &Path, dir: &Path) -> Result<()> {
-    if fs::symlink_metadata(dir).is_ok() {
+    if dir.symlink_metadata().is_ok() {
         match renameat_with(CWD, whole, CWD, dir, RenameFlags::EXCHANGE) {
             Ok(()) => return Ok(()),
             // Not every file system can exchange two folders. In that case, this takes two steps.
             Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
                 let old: PathBuf = whole.with_file_name("old");
-                fs::rename(dir, &old).map_err(|e| Error::io(dir, "write", &e))?;
+                fs::rename(dir, &old)?;
             }
             Err(e) => return Err(Error::io(dir, "write", &e.into())),
         }
     }
-    fs::rename(whole, dir).map_err(|e| Error::io(dir, "write", &e))
+    fs::rename(whole, dir)
 }
 
 /// Checks that only a snapshot would be overwritten.
 fn check(dir: &Path) -> Result<()> {
-    let entries = match fs::read_dir(dir) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Error::io(dir, "read", &e)),
-        Ok(entries) => entries,
-    };
-    for entry in entries {
-        let name = entry.map_err(|e| Error::io(dir, "read", &e))?.file_name();
+    if matches!(dir.try_exists(), Ok(false)) {
+        return Ok(());
+    }
+    for path in fs::read_dir(dir)? {
+        let name = path.file_name().unwrap_or_default();
         if ![HEADER, ABI, ORIGIN, BINDINGS]
             .iter()
             .any(|own| name == *own)
@@ -99,12 +93,8 @@ mod tests {
     }
 
     fn names(dir: &Path) -> Vec<String> {
-        let entries = fs::read_dir(dir).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
+        let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        fs::read_dir(dir).unwrap().into_iter().map(name).collect()
     }
 
     #[test]

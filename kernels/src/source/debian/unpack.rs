@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Packages, unpacked: without their scripts, and of an image only the kernel itself.
 
-use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+use linux_driver_host::fs::TempFile;
 use linux_driver_host::process::{self, Running};
 use linux_driver_host::{Error, Result, fs};
 
@@ -98,16 +98,14 @@ impl Ended {
 
 /// Sends what the package holds, as a tar archive, through `tar`.
 fn data_through(deb: &Path, mut tar: Command, out: Stdio) -> Result<Ended> {
-    let temporary = |e| Error::io(&std::env::temp_dir(), "write", &e);
-    let mut said = fs::tempfile()?;
-    let errors = || said.try_clone().map_err(temporary);
+    let said = TempFile::new()?;
     let mut dpkg = Command::new("dpkg-deb");
     dpkg.arg("--fsys-tarfile")
         .arg(deb)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(errors()?);
-    tar.stderr(errors()?);
+        .stderr(said.try_clone()?);
+    tar.stderr(said.try_clone()?);
     let line = format!(
         "{} | {}",
         process::command_line(&dpkg),
@@ -123,14 +121,10 @@ fn data_through(deb: &Path, mut tar: Command, out: Stdio) -> Result<Ended> {
     drop(tar);
     let sink = sink.wait()?;
     let source = source.wait()?;
-    let mut text = Vec::new();
-    said.rewind()
-        .and_then(|()| said.read_to_end(&mut text))
-        .map_err(temporary)?;
     Ok(Ended {
         line,
         source,
         sink,
-        said: String::from_utf8_lossy(&text).into_owned(),
+        said: said.text()?,
     })
 }
