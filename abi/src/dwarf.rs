@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! DWARF: a compiler's description of the types that it laid out, read from an unlinked object.
+//! [`Lines`] reads its description of the code.
 //!
 //! gcc writes DWARF about the types in the kernel's headers, and rustc writes DWARF about the
 //! bindings. Both are converted to the model that [`crate::btf`] produces from BTF. The three can
@@ -17,6 +18,7 @@
 //!   types with an attribute. Otherwise the alignment is computed from the members, as for BTF.
 
 mod extract;
+mod lines;
 mod load;
 mod rust;
 mod spell;
@@ -28,6 +30,7 @@ use linux_driver_host::{Error, Result};
 
 use crate::model::{Abi, Field, Scope};
 
+pub use lines::{Lines, SourceLine};
 pub use rust::c_name;
 pub use tree::{Debug, Die, Index, Tag};
 

@@ -101,6 +101,9 @@ pub fn symvers(data: &[u8]) {
 /// Reads the debug information of an object: as the kernel's compiler writes it, and as rustc does
 /// for bindings.
 pub fn dwarf(data: &[u8]) {
+    if let Ok(lines) = dwarf::Lines::read(data, "fuzz") {
+        let _ = lines.at("probe", 1, 0x1000);
+    }
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let scope = Scope {
         types: owned(&["outer", "inner", "choice", "callback_t", "absent"]),

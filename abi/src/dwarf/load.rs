@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use linux_driver_host::Result;
-use object::{Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationKind, RelocationTarget, SectionIndex};
 
 use super::damaged;
 
-/// The sections that are read.
-const SECTIONS: [gimli::SectionId; 7] = [
+/// The sections that describe types.
+const OF_TYPES: &[gimli::SectionId] = &[
     gimli::SectionId::DebugInfo,
     gimli::SectionId::DebugAbbrev,
     gimli::SectionId::DebugStr,
@@ -18,6 +18,12 @@ const SECTIONS: [gimli::SectionId; 7] = [
     gimli::SectionId::DebugStrOffsets,
     gimli::SectionId::DebugAddr,
     gimli::SectionId::DebugLine,
+];
+
+/// The sections that describe code, besides those.
+const OF_CODE: &[gimli::SectionId] = &[
+    gimli::SectionId::DebugRanges,
+    gimli::SectionId::DebugRngLists,
 ];
 
 /// The largest unpacked size of all sections.
@@ -31,7 +37,26 @@ pub(super) struct Sections<'d> {
 }
 
 impl<'d> Sections<'d> {
+    /// Reads the sections that describe types.
     pub(super) fn read(object: &'d [u8], location: &str) -> Result<Self> {
+        Self::read_these(object, location, &[OF_TYPES], &|_| 0)
+    }
+
+    /// Reads the sections that describe types and code. `base` is the address of each section.
+    pub(super) fn read_with_code(
+        object: &'d [u8],
+        location: &str,
+        base: &dyn Fn(SectionIndex) -> u64,
+    ) -> Result<Self> {
+        Self::read_these(object, location, &[OF_TYPES, OF_CODE], base)
+    }
+
+    fn read_these(
+        object: &'d [u8],
+        location: &str,
+        ids: &[&[gimli::SectionId]],
+        base: &dyn Fn(SectionIndex) -> u64,
+    ) -> Result<Self> {
         let bad = |e: object::Error| damaged(location, "an object with debug information", e);
         let file = object::File::parse(object).map_err(bad)?;
         let endian = if file.is_little_endian() {
@@ -40,9 +65,10 @@ impl<'d> Sections<'d> {
             gimli::RunTimeEndian::Big
         };
         let mut data = HashMap::new();
-        for id in SECTIONS {
+        for id in ids.iter().copied().flatten() {
             if let Some(section) = file.section_by_name(id.name()) {
-                data.insert(id.name(), relocated(&file, &section, location, endian)?);
+                let section = relocated(&file, &section, location, endian, base)?;
+                data.insert(id.name(), section);
             }
         }
         if !data.contains_key(".debug_info") {
@@ -70,6 +96,7 @@ fn relocated<'d>(
     section: &object::Section<'d, '_>,
     location: &str,
     endian: gimli::RunTimeEndian,
+    base: &dyn Fn(SectionIndex) -> u64,
 ) -> Result<Cow<'d, [u8]>> {
     let bad = |e: object::Error| damaged(location, "a section of debug information", e);
     let compressed = section.compressed_data().map_err(bad)?;
@@ -89,8 +116,12 @@ fn relocated<'d>(
         if relocation.kind() != RelocationKind::Absolute {
             continue;
         }
-        let base = match relocation.target() {
-            RelocationTarget::Symbol(index) => file.symbol_by_index(index).map_err(bad)?.address(),
+        let address = match relocation.target() {
+            RelocationTarget::Symbol(index) => {
+                let symbol = file.symbol_by_index(index).map_err(bad)?;
+                let base = symbol.section_index().map_or(0, base);
+                base.wrapping_add(symbol.address())
+            }
             _ => 0,
         };
         let start = usize::try_from(at).ok();
@@ -103,7 +134,7 @@ fn relocated<'d>(
                 format_args!("a relocation at {at}"),
             ));
         };
-        let mut value = base.wrapping_add_signed(relocation.addend());
+        let mut value = address.wrapping_add_signed(relocation.addend());
         let little = endian == gimli::RunTimeEndian::Little;
         if relocation.has_implicit_addend() {
             value = value.wrapping_add(number(target, little));
