@@ -25,7 +25,7 @@ const PROFILE: [(&str, &str); 8] = [
     ("OPT_LEVEL", "2"),
     ("CODEGEN_UNITS", "1"),
     ("LTO", "off"),
-    ("DEBUG", "false"),
+    ("DEBUG", "full"),
     ("STRIP", "none"),
     ("DEBUG_ASSERTIONS", "false"),
 ];

@@ -68,8 +68,8 @@ impl Kbuild {
             "-j{}",
             std::thread::available_parallelism().map_or(1, usize::from)
         ));
-        // pahole would make type information of the module from debug information, and the Rust
-        // part has none. No kernel needs it to load a module.
+        // pahole would make type information of the module from its debug information, and has to
+        // be told to leave out Rust's. No kernel needs it to load a module.
         make.arg("CONFIG_DEBUG_INFO_BTF_MODULES=");
         make.args(self.compiler_arguments()).args(targets);
         Ok(make)
