@@ -13,6 +13,7 @@
 //! - `steps` makes the steps of a life.
 //! - [`trial`] runs the steps, with the [`programs`] in the machine.
 //! - `shown` checks the messages and symbols that the manifest asks for.
+//! - [`sources`] finds the source lines of the places in the code that kernel messages name.
 //! - [`life`] is the report.
 
 // `linux_driver_host::output` does not panic when the reader is gone.
@@ -24,6 +25,7 @@ pub mod programs;
 pub mod scenario;
 pub mod settings;
 mod shown;
+pub mod sources;
 mod steps;
 pub mod trial;
 

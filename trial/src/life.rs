@@ -7,6 +7,8 @@ use linux_driver_host::table::aligned;
 use linux_driver_vm::{Accel, LeftOut, Outcome, StepResult};
 use serde::Serialize;
 
+use crate::sources::{self, Source};
+
 /// The report of a trial: the document that `cargo xtask run --json` prints.
 #[derive(Debug, Serialize)]
 pub struct Life {
@@ -24,6 +26,10 @@ pub struct Life {
     pub steps: Vec<Row>,
     /// Kernel messages that report a problem.
     pub problems: Vec<linux_driver_vm::Problem>,
+    /// The source lines of the places in the module's code that these messages and the details of
+    /// failed steps name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
     /// The accelerator that ran the guest's code.
     pub accel: Accel,
     /// The time from the start of the machine to the start of the program in it.
@@ -91,6 +97,15 @@ impl Row {
 }
 
 impl Life {
+    /// Returns the source lines of this message, each after `indent`.
+    fn source_of(&self, message: &str, indent: &str) -> String {
+        let here = std::env::current_dir().unwrap_or_default();
+        let found = self.sources.iter().find(|source| source.message == message);
+        found.map_or_else(String::new, |source| {
+            sources::as_text(&source.lines, indent, &here)
+        })
+    }
+
     /// Returns the report as text: the kernel messages that report a problem, then a table of the
     /// steps.
     pub fn as_text(&self) -> String {
@@ -103,6 +118,7 @@ impl Life {
             ));
             for line in &problem.context {
                 text.push_str(&format!("  | {line}\n"));
+                text.push_str(&self.source_of(line, "  |     "));
             }
         }
         if !self.ok && self.problems.is_empty() {
@@ -147,6 +163,13 @@ impl Life {
             })
             .collect();
         text.push_str(&aligned(&steps));
+        let failed = self.steps.iter().filter(|step| !step.ok);
+        for line in failed.flat_map(|step| step.detail.lines()) {
+            let source = self.source_of(line, "    ");
+            if !source.is_empty() {
+                text.push_str(&format!("\n{}\n{source}", line.trim()));
+            }
+        }
         let problems = match self.problems.len() {
             0 => "the kernel reported no problem".to_owned(),
             1 => "the kernel reported 1 problem: see above".to_owned(),

@@ -103,7 +103,11 @@ fn read(file: &Path, driver: &str) -> Result<Settings> {
 
 /// Checks the settings for errors before anything is built.
 fn check(file: &Path, settings: &mut Settings) -> Result<()> {
-    for (key, steps) in [("logs", &settings.logs), ("removed", &settings.removed)] {
+    for (key, steps) in [
+        ("logs", &settings.logs),
+        ("sources", &settings.sources),
+        ("removed", &settings.removed),
+    ] {
         for step in steps {
             let messages = Step {
                 expect: step.expect.clone(),

@@ -40,6 +40,9 @@ pub struct Settings {
     /// Messages that the driver must log when it is probed, or before the expected problem. Each is
     /// a step without an action.
     pub logs: Vec<Step>,
+    /// Source lines that the report of the expected problem must name, each as `FILE:LINE:
+    /// FUNCTION`. Each is a step without an action.
+    pub sources: Vec<Step>,
     /// Messages that the driver must log each time that its device is removed. Each is a step
     /// without an action.
     pub removed: Vec<Step>,

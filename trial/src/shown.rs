@@ -11,6 +11,7 @@ use regex_lite::Regex;
 use crate::life::Row;
 use crate::manifest::FILE;
 use crate::settings::{EXPECTED, Settings};
+use crate::sources::Source;
 use crate::steps::{LOADED, PROBED};
 
 /// Returns a row for each check besides those of the steps. A row's detail is the message that
@@ -80,6 +81,20 @@ pub(crate) fn logged(source: &DriverCrate, steps: &[Step], messages: &[&str]) ->
         rows.push(Row::new(&step.name, ok, detail));
     }
     Ok(rows)
+}
+
+/// Returns a row for each source line that the manifest asks for.
+pub(crate) fn sources(
+    source: &DriverCrate,
+    settings: &Settings,
+    named: &[Source],
+) -> Result<Vec<Row>> {
+    let lines = named.iter().flat_map(|source| &source.lines);
+    let lines: Vec<String> = lines
+        .map(|line| format!("{}:{}: {}", line.file, line.line, line.function))
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    logged(source, &settings.sources, &lines)
 }
 
 /// Returns the row for [`EXPECTED`] of the driver's folder, if there is one: each of its messages

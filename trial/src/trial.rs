@@ -2,11 +2,12 @@
 //! A trial: one run of a module in a machine.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use linux_driver_check::modinfo;
-use linux_driver_host::Result;
 use linux_driver_host::progress::Progress;
+use linux_driver_host::{Result, fs, process};
 use linux_driver_kbuild::DriverCrate;
 use linux_driver_kernels::{Config, Kernel};
 use linux_driver_vm::paths::GUEST_PATH;
@@ -18,6 +19,7 @@ use linux_driver_vm::{
 use crate::life::{Life, Row};
 use crate::programs::Programs;
 use crate::settings::Settings;
+use crate::sources::{Source, Sources};
 use crate::{shown, steps};
 
 /// The factor for time limits in a kernel that checks each access to memory.
@@ -97,7 +99,10 @@ impl Trial<'_> {
         let image = kernel.bootable()?;
         let mut machine = Machine::new(image);
         self.settings.apply(&mut machine);
-        let mut plan = self.plan(programs.guest.as_deref())?;
+        let dir = fs::tempdir()?;
+        let stripped = dir.path().join("module");
+        strip(self.ko, &stripped)?;
+        let mut plan = self.plan(&stripped, programs.guest.as_deref())?;
         let config = Config::read(&kernel.build_tree.join(".config"))?;
         let left_out = plan.leave_out(|name| config.is_set(&format!("CONFIG_{name}")));
         if config.is_set("CONFIG_DEBUG_KMEMLEAK") {
@@ -116,7 +121,8 @@ impl Trial<'_> {
         self.life(report, &left_out)
     }
 
-    fn plan(&self, guest: Option<&Path>) -> Result<Plan> {
+    /// Returns the plan of the trial, with the module's file `ko` and the program `guest`.
+    fn plan(&self, ko: &Path, guest: Option<&Path>) -> Result<Plan> {
         let path = steps::module_path(self.source);
         let aliases = modinfo(self.ko)?.get("alias").cloned().unwrap_or_default();
         let steps = steps::of(self.source, self.settings, &aliases)?;
@@ -124,7 +130,7 @@ impl Trial<'_> {
             .iter()
             .any(|step| step.action.any(&Action::runs_program));
         Ok(Plan {
-            files: std::iter::once(file(&path, self.ko))
+            files: std::iter::once(file(&path, ko))
                 .chain(guest.filter(|_| runs).map(|guest| file(GUEST_PATH, guest)))
                 .collect(),
             aliases: aliases
@@ -138,6 +144,22 @@ impl Trial<'_> {
             expect_problem: self.settings.expect_problem.clone(),
             expect_after: self.settings.expect_after.clone(),
         })
+    }
+
+    /// Returns the source lines of the places that the messages about problems and failed steps
+    /// name. A module without debug information has none: gcc makes it only for a kernel that has
+    /// it too.
+    fn sources(&self, report: &Report, rows: &[Row]) -> Vec<Source> {
+        let problems = report.problems.iter().flat_map(|problem| &problem.context);
+        let failed = rows.iter().filter(|row| !row.ok);
+        let messages: Vec<&str> = problems
+            .map(String::as_str)
+            .chain(failed.flat_map(|row| row.detail.lines()))
+            .collect();
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        Sources::read(self.ko).map_or_else(|_| Vec::new(), |sources| sources.among(messages))
     }
 
     fn life(&self, report: Report, left_out: &[LeftOut]) -> Result<Life> {
@@ -163,6 +185,8 @@ impl Trial<'_> {
         }
         rows.extend(left_out.map(Row::left_out));
         rows.append(&mut shown);
+        let sources = self.sources(&report, &rows);
+        rows.extend(shown::sources(self.source, self.settings, &sources)?);
         // A run that ends in an expected problem ends during a step.
         if self.settings.expect_problem.is_some() {
             rows.retain(|row| row.ok || !report.steps.iter().any(|step| step.name == row.name));
@@ -176,12 +200,20 @@ impl Trial<'_> {
             ok,
             steps: rows,
             problems: report.problems,
+            sources,
             accel: report.accel,
             boot_seconds: report.boot_seconds,
             seconds: report.seconds,
             console: if ok { Vec::new() } else { report.console },
         })
     }
+}
+
+/// Writes a copy of the module without debug information, as distributions install theirs.
+/// Without it, the machine has less to read.
+fn strip(ko: &Path, stripped: &Path) -> Result<()> {
+    let mut objcopy = Command::new("objcopy");
+    process::run(objcopy.arg("--strip-debug").arg(ko).arg(stripped)).map(drop)
 }
 
 #[cfg(test)]
