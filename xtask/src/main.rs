@@ -13,6 +13,7 @@ mod bench;
 mod build;
 mod check_abi;
 mod compile_fail;
+mod decode;
 mod doctor;
 #[cfg(test)]
 mod documented;
@@ -54,6 +55,7 @@ enum Command {
     Kernels(kernels::Args),
     Fetch(fetch::Args),
     Doctor(doctor::Args),
+    Decode(decode::Args),
     Env(env::Args),
     Snapshot(snapshot::Args),
     CheckAbi(check_abi::Args),
@@ -104,6 +106,7 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Kernels(args) => kernels::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Decode(args) => decode::run(&args),
         Command::Env(args) => env::run(&args),
         Command::Snapshot(args) => snapshot::run(&args),
         Command::CheckAbi(args) => check_abi::run(&args),

@@ -26,6 +26,48 @@ use support::{
 // Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
+// ---- logs of a crash ----
+
+/// Returns the run of `decode` with this log of the sample driver.
+fn decoded(log: &str) -> Ran {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log");
+    fs::write(&file, log).unwrap();
+    let ko = edu(DEFAULT);
+    run(&mut xtask([
+        "decode",
+        "--ko",
+        ko.to_str().unwrap(),
+        file.to_str().unwrap(),
+    ]))
+}
+
+#[test]
+fn a_log_is_decoded_if_it_is_that_of_the_module() {
+    // The symbol is the last one of its section, so the kernel prints a size that is larger.
+    let ran =
+        decoded("[    1.0]  init_module+0x30/0x1000 [edu]\r\n[    1.0]  \u{1b}[31m</TASK>\n\n");
+    let lines: Vec<&str> = ran.good().lines().collect();
+    assert_eq!(lines[0], "[    1.0]  init_module+0x30/0x1000 [edu]");
+    assert!(lines[1].starts_with("    at "), "{lines:?}");
+    assert_eq!(*lines.last().unwrap(), "[    1.0]  \\u{1b}[31m</TASK>");
+
+    decoded("[    1.0]  probe+0x1/0x2 [edu]\n")
+        .refused(2, &["edu.ko", "none of the 1", "that was loaded"]);
+    decoded("[    1.0]  init_module+0x30/0x1000 [panic]\n").refused(2, &["about the code of edu"]);
+    decoded("").refused(2, &["about the code of edu", "--ko"]);
+    run(&mut xtask(["decode", "--ko", "/no/such.ko"])).refused(2, &["/no/such.ko"]);
+    run(&mut xtask(["decode", "--ko", "Cargo.toml"])).refused(2, &["Cargo.toml"]);
+    let ko = edu(DEFAULT);
+    run(&mut xtask([
+        "decode",
+        "--ko",
+        ko.to_str().unwrap(),
+        "/no/such/log",
+    ]))
+    .refused(2, &["/no/such/log"]);
+}
+
 // ---- closed pipes and full disks ----
 
 /// Runs `kernels` with this standard output and standard error, and returns its exit code.
