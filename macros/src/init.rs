@@ -410,7 +410,7 @@ fn named(tokens: TokenStream, itself: &TokenStream) -> Result<TokenStream> {
             {
                 return Err(Error::new(
                     word.span(),
-                    format!("`{word}` cannot stand inside of a struct with `#[pin_data]`"),
+                    format!("`{word}` cannot be used inside a struct with `#[pin_data]`"),
                 ));
             }
             TokenTree::Group(group) => {
@@ -652,7 +652,7 @@ mod tests {
         }
         assert!(data("Drop", "struct Foo {}").contains("takes no argument"));
         assert!(
-            data("", "struct Foo { a: [u8; { struct A; 1 }] }").contains("cannot stand inside")
+            data("", "struct Foo { a: [u8; { struct A; 1 }] }").contains("cannot be used inside")
         );
         for text in [
             "impl Drop for Foo { fn drop(self: Pin<&mut Self>) {} }",

@@ -50,7 +50,7 @@ impl Parse for Module {
                 return Err(Error::new(key.span(), SEVERAL));
             }
             if seen.contains(&key.to_string()) {
-                return Err(Error::new(key.span(), format!("`{key}` stands here twice")));
+                return Err(Error::new(key.span(), format!("`{key}` is given twice")));
             }
             seen.push(key.to_string());
             input.parse::<Token![:]>()?;
@@ -91,8 +91,9 @@ impl Parse for Module {
     }
 }
 
-const SEVERAL: &str = "a module is of one type; one of several drivers is a struct with a `driver::Registration` for each, in a pinned \
-                       field, that implements `Module`: write that as the type of `module!`";
+const SEVERAL: &str = "a module has one type; for several drivers, write a struct with a pinned \
+                       `driver::Registration` for each, implement `Module` for it, and give it as \
+                       the type of `module!`";
 
 /// Parses the path of the safe layer. It must be `$crate`, which the compiler accepts in a macro
 /// only.

@@ -116,7 +116,7 @@ fn fields(input: ParseStream<'_>, width: u32) -> Result<Vec<Field>> {
         let low: u32 = low.unwrap_or_else(|| high.clone()).base10_parse()?;
         let high: u32 = high.base10_parse()?;
         if high >= width {
-            let message = format!("bit {high} does not lie in the register, which has {width}");
+            let message = format!("bit {high} is outside of the register, which has {width} bits");
             return Err(Error::new(at.span(), message));
         }
         if low > high {
@@ -134,7 +134,7 @@ fn fields(input: ParseStream<'_>, width: u32) -> Result<Vec<Field>> {
         if let Some(other) = fields.iter().find(|other| other.name == name) {
             return Err(Error::new(
                 name.span(),
-                format!("`{}` stands here twice", other.name),
+                format!("two fields have the name `{}`", other.name),
             ));
         }
         fields.push(Field {
@@ -342,14 +342,14 @@ mod tests {
         let of = |fields: &str| refused(&format!("pub R: u8 @ 0, rw {{ {fields} }}"));
         assert_eq!(
             of("a: 8"),
-            "bit 8 does not lie in the register, which has 8"
+            "bit 8 is outside of the register, which has 8 bits"
         );
         assert_eq!(
             of("a: 3:5"),
             "a field is written from its highest bit to its lowest: `7:4`"
         );
         assert_eq!(of("a: 5:3, b: 3"), "`b` has a bit in common with `a`");
-        assert_eq!(of("a: 1, a: 2"), "`a` stands here twice");
+        assert_eq!(of("a: 1, a: 2"), "two fields have the name `a`");
         assert_eq!(
             refused("R: u24 @ 0, rw {}"),
             "a register is an `u8`, `u16`, `u32` or `u64`"

@@ -5,7 +5,7 @@
 linux_driver::module_pci_driver! {
     type: First,
     type: Second,
-    //~^ ERROR: one of several drivers is a struct with a `driver::Registration` for each
+    //~^ ERROR: for several drivers, write a struct with a pinned `driver::Registration` for each
     license: "GPL",
     author: "The linux-driver developers",
     description: "Must not compile",

@@ -6,5 +6,5 @@ use linux_driver::register;
 
 register! {
     pub Control: u8 @ 0x00, rw { carry: 8 }
-    //~^ ERROR: bit 8 does not lie in the register, which has 8
+    //~^ ERROR: bit 8 is outside of the register, which has 8 bits
 }
