@@ -100,7 +100,7 @@ impl Needed {
 mod tests {
     use super::*;
 
-    // Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+    // Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
     fn file() -> std::path::PathBuf {

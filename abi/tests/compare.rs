@@ -16,7 +16,7 @@ use linux_driver_abi::report::{
 use linux_driver_abi::usage::Role;
 use linux_driver_abi::{Usage, compare};
 
-// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const NAMES: (&str, &str) = ("6.1.0-49-amd64", "6.1.0-50-amd64");

@@ -16,7 +16,7 @@ use linux_driver_abi::dwarf;
 use linux_driver_abi::history::History;
 use linux_driver_abi::model::{Abi, Scope};
 
-// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn replay(target: &str, entry: fn(&[u8])) {

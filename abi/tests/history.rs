@@ -15,7 +15,7 @@ use linux_driver_abi::history::{
 };
 use linux_driver_abi::model::{Abi, Constant, Field, Function, Kind, Origin, Symbol, Type};
 
-// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const FILES: [&str; 6] = [

@@ -13,7 +13,7 @@ use linux_driver_abi::model::Abi;
 use linux_driver_abi::needed::Needed;
 use linux_driver_abi::report::{AbiPart, Comparison, Conclusion, DriftReport, FailOn, Verdict};
 
-// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// The kernels of the catalogue with a snapshot. These are read again when more is needed of them.

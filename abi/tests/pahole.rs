@@ -16,7 +16,7 @@ use linux_driver_abi::history::Watched;
 use linux_driver_abi::model::{Abi, Kind, Scope};
 use linux_driver_abi::needed::Needed;
 
-// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// A field's offset and size in bits.

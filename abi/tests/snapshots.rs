@@ -9,7 +9,7 @@ use std::process::Command;
 
 use linux_driver_abi::model::{Abi, Kind, SCHEMA, Type};
 
-// Makes cargo recompile this test in a copy of the checkout, because it contains the path.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// Returns the folders of the snapshots.

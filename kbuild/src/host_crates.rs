@@ -148,7 +148,7 @@ fn copy(from: &[PathBuf], to: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    // In a copy of the checkout this is compiled anew: paths are compiled in.
+    // Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
     #[test]

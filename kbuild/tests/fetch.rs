@@ -10,7 +10,7 @@ use linux_driver_kbuild::Kbuild;
 use linux_driver_kernels::BuildHost;
 use linux_driver_kernels::{Catalogue, Kernel, acquire};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const HELLO: &str = r#"// SPDX-License-Identifier: GPL-2.0-only

@@ -15,7 +15,7 @@ use linux_driver_kbuild::{Builder, DriverCrate};
 use linux_driver_kernels::{Catalogue, acquire};
 use object::{Object, ObjectSection, ObjectSymbol};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const WIDTHS: [(char, u32); 4] = [('b', 8), ('w', 16), ('l', 32), ('q', 64)];

@@ -16,7 +16,7 @@ use linux_driver_kbuild::prepare::prepare;
 use linux_driver_kbuild::usage;
 use linux_driver_kernels::{Catalogue, Kernel, acquire};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 fn root() -> PathBuf {

@@ -222,7 +222,7 @@ fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::E
 mod tests {
     use super::*;
 
-    // In a copy of the checkout this is compiled anew: paths are compiled in.
+    // Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
     const GOOD: &str = r#"default = "a"

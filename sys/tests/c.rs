@@ -20,7 +20,7 @@ use std::path::Path;
 use quote::ToTokens;
 use syn::{ForeignItem, Item, ReturnType, Type};
 
-// In a copy of the checkout this is compiled anew: paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// Declarations of C, made of the bindings.

@@ -13,7 +13,7 @@ mod needed;
 #[path = "../build/snapshot.rs"]
 mod snapshot;
 
-// Makes cargo compile this again in a copy of the checkout, because paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 use std::fs;

@@ -105,7 +105,7 @@ fn check_static(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    // Recompiles this file in a copy of the checkout, because paths are compiled in.
+    // Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
     const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use linux_driver_vm::{Action, Device, Machine, Outcome, Plan, Report, Step, init_program, run};
 
-// Recompiles this file in a copy of the checkout, because paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 const IMAGES: &str = "LINUX_DRIVER_TEST_IMAGES";

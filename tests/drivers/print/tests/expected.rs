@@ -6,7 +6,7 @@ mod lines;
 
 use std::fs;
 
-// Forces a rebuild in a copy of the checkout, because paths are compiled in.
+// Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
 const _: Option<&str> = option_env!("LINUX_DRIVER_CHECKOUT");
 
 /// Writes the file instead if BLESS is set.
