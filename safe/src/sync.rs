@@ -34,6 +34,7 @@ pub mod atomic;
 pub mod rcu;
 
 mod arc;
+mod guard;
 mod lock_class;
 mod mutex;
 mod spinlock;

@@ -16,6 +16,35 @@ fn split(address: *const u8, length: usize) -> (usize, usize) {
     (head, length.wrapping_sub(head) & !(WORD.wrapping_sub(1)))
 }
 
+/// Goes through `length` bytes at `from` and `to`. Calls `word` for each word that is aligned at
+/// both addresses, and `byte` for each other byte, with the address in `from` and the one in `to`.
+#[inline(always)]
+fn in_words(
+    (from, to): (*const u8, *mut u8),
+    length: usize,
+    word: impl Fn(*const u64, *mut u64),
+    byte: impl Fn(*const u8, *mut u8),
+) {
+    let (head, words) = if in_step(from, to) {
+        split(from, length)
+    } else {
+        (length, 0)
+    };
+    let mut at = 0usize;
+    while at < length {
+        let (from, to) = (from.wrapping_add(at), to.wrapping_add(at));
+        // The head ends at a multiple of 8, and so does each word. Both addresses have the same
+        // offset from the start of a word.
+        if at >= head && at < head.wrapping_add(words) {
+            word(from.cast(), to.cast());
+            at = at.wrapping_add(WORD);
+        } else {
+            byte(from, to);
+            at = at.wrapping_add(1);
+        }
+    }
+}
+
 /// Copies `length` bytes out of memory that a device may write.
 ///
 /// # Safety
@@ -24,31 +53,21 @@ fn split(address: *const u8, length: usize) -> (usize, usize) {
 /// device or a CPU, uses one instruction. `to` is valid for writes of `length` bytes, and does not
 /// overlap `from`.
 pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
-    let (head, words) = if in_step(from, to) {
-        split(from, length)
-    } else {
-        (length, 0)
+    let word = |from: *const u64, to: *mut u64| {
+        // SAFETY: `load` requires 8 bytes that are valid for reads and aligned, and that others
+        // access with one instruction. The caller promises that for all `length` bytes, and
+        // `in_words` gives an aligned address in them.
+        let word = unsafe { u64::load(from) };
+        // SAFETY: valid for writes by the caller's promise; aligned as above.
+        unsafe { to.write(word) };
     };
-    let mut at = 0usize;
-    while at < length {
-        let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
-        if at >= head && at < head.wrapping_add(words) {
-            // SAFETY: `load` requires 8 bytes that are valid for reads and aligned, and that others
-            // access with one instruction. The caller promises that for all `length` bytes. They
-            // are aligned because the head ends at a multiple of 8, and so does each word.
-            let word = unsafe { u64::load(source.cast()) };
-            // SAFETY: valid for writes by the caller's promise; aligned as `source` is, because
-            // both have the same offset from the start of a word.
-            unsafe { target.cast::<u64>().write(word) };
-            at = at.wrapping_add(WORD);
-        } else {
-            // SAFETY: as for the words; a byte is always aligned.
-            let byte = unsafe { u8::load(source) };
-            // SAFETY: within `length`, and so valid for writes by the caller's promise.
-            unsafe { target.write(byte) };
-            at = at.wrapping_add(1);
-        }
-    }
+    let byte = |from: *const u8, to: *mut u8| {
+        // SAFETY: as for the words; a byte is always aligned.
+        let byte = unsafe { u8::load(from) };
+        // SAFETY: within `length`, and so valid for writes by the caller's promise.
+        unsafe { to.write(byte) };
+    };
+    in_words((from, to), length, word, byte);
 }
 
 /// Copies `length` bytes into memory that a device may read.
@@ -59,33 +78,21 @@ pub(super) unsafe fn copy_out(from: *const u8, to: *mut u8, length: usize) {
 /// device or a CPU, uses one instruction. `from` is `length` initialised bytes, and does not
 /// overlap `to`.
 pub(super) unsafe fn copy_in(to: *mut u8, from: *const u8, length: usize) {
-    let (head, words) = if in_step(from, to) {
-        split(from, length)
-    } else {
-        (length, 0)
+    let word = |from: *const u64, to: *mut u64| {
+        // SAFETY: valid for reads and initialised by the caller's promise, within `length`.
+        // `in_words` gives an aligned address.
+        let word = unsafe { from.read() };
+        // SAFETY: `store` requires 8 bytes that are valid for writes and aligned, and that others
+        // access with one instruction: the caller promises it, and the address is aligned as above.
+        unsafe { u64::store(to, word) };
     };
-    let mut at = 0usize;
-    while at < length {
-        let (source, target) = (from.wrapping_add(at), to.wrapping_add(at));
-        if at >= head && at < head.wrapping_add(words) {
-            // SAFETY: valid for reads and initialised by the caller's promise, within `length`.
-            // Aligned as `target` is: both have the same offset from the start of a word, and the
-            // head ends at a multiple of 8.
-            let word = unsafe { source.cast::<u64>().read() };
-            // SAFETY: `store` requires 8 bytes that are valid for writes and aligned, and that
-            // others access with one instruction: the caller promises it, and the alignment is as
-            // above.
-            unsafe { u64::store(target.cast(), word) };
-            at = at.wrapping_add(WORD);
-        } else {
-            // SAFETY: within `length`, and so valid for reads and initialised by the caller's
-            // promise.
-            let byte = unsafe { source.read() };
-            // SAFETY: as for the words; a byte is always aligned.
-            unsafe { u8::store(target, byte) };
-            at = at.wrapping_add(1);
-        }
-    }
+    let byte = |from: *const u8, to: *mut u8| {
+        // SAFETY: within `length`, and so valid for reads and initialised by the caller's promise.
+        let byte = unsafe { from.read() };
+        // SAFETY: as for the words; a byte is always aligned.
+        unsafe { u8::store(to, byte) };
+    };
+    in_words((from, to), length, word, byte);
 }
 
 #[cfg(test)]

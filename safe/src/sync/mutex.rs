@@ -8,12 +8,12 @@ use core::cell::UnsafeCell;
 use core::convert::Infallible;
 use core::ffi::{CStr, c_int};
 use core::marker::PhantomData;
-use core::ops::{Deref, DerefMut};
 
 use linux_driver_sys as sys;
 use pinned_init::{PinInit, pin_data, pin_init, pin_init_from_closure};
 
 use super::LockClassKey;
+use super::guard::access_to_data;
 use crate::error::{Result, to_result};
 use crate::types::Opaque;
 
@@ -217,27 +217,7 @@ fn init_raw(raw: *mut sys::mutex, name: &'static CStr, key: &'static LockClassKe
 #[must_use = "if unused, the lock is released at once"]
 pub struct MutexGuard<'a, T>(&'a Mutex<T>, PhantomData<*mut ()>);
 
-// SAFETY: a shared guard gives shared access to the data, and nothing else.
-unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
-
-impl<T> Deref for MutexGuard<'_, T> {
-    type Target = T;
-
-    #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: by the type's invariant the lock is held, so nothing else accesses the data as
-        // long as the guard is borrowed.
-        unsafe { &*self.0.data.get() }
-    }
-}
-
-impl<T> DerefMut for MutexGuard<'_, T> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above. The guard is borrowed exclusively.
-        unsafe { &mut *self.0.data.get() }
-    }
-}
+access_to_data!(MutexGuard);
 
 impl<T> Drop for MutexGuard<'_, T> {
     #[inline]
