@@ -158,20 +158,8 @@ impl Compile<'_> {
         kind: &str,
         extension: &str,
     ) -> Result<Compiled> {
-        let mut cargo = self.cargo();
-        cargo.args([
-            "rustc",
-            "--lib",
-            "--release",
-            "--crate-type",
-            kind,
-            "--target",
-            self.target.triple,
-        ]);
-        cargo
-            .arg("--manifest-path")
-            .arg(manifest)
-            .args(["--package", name]);
+        let mut cargo = self.cargo_for("rustc", name, manifest);
+        cargo.args(["--crate-type", kind]);
         if !features.is_empty() {
             cargo.args(["--features", &features.join(",")]);
         }
@@ -302,20 +290,8 @@ impl Compile<'_> {
     /// `core` is there: crates for the kernel fail, cargo goes on, and the next call finds the rest
     /// done. Its output does not matter.
     pub(crate) fn warm_up(&self, name: &str, manifest: &Path) -> Result<()> {
-        let mut cargo = self.cargo();
-        cargo.args([
-            "build",
-            "--lib",
-            "--release",
-            "--keep-going",
-            "--quiet",
-            "--target",
-            self.target.triple,
-        ]);
-        cargo
-            .arg("--manifest-path")
-            .arg(manifest)
-            .args(["--package", name]);
+        let mut cargo = self.cargo_for("build", name, manifest);
+        cargo.args(["--keep-going", "--quiet"]);
         linux_driver_host::process::output(&mut cargo).map(drop)
     }
 
@@ -357,6 +333,18 @@ impl Compile<'_> {
         // Crates that know this cfg (zerocopy) do not use the parts that this `core` lacks.
         flags.push("--cfg=no_fp_fmt_parse".into());
         flags
+    }
+
+    /// Returns cargo with this command for the library of a package.
+    fn cargo_for(&self, command: &str, package: &str, manifest: &Path) -> Command {
+        let mut cargo = self.cargo();
+        cargo
+            .args([command, "--lib", "--release"])
+            .args(["--target", self.target.triple])
+            .arg("--manifest-path")
+            .arg(manifest)
+            .args(["--package", package]);
+        cargo
     }
 
     fn cargo(&self) -> Command {

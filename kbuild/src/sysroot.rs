@@ -6,6 +6,7 @@
 //! the kernel has (`memcpy`) or does not want (floating point).
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use linux_driver_host::cache::Key;
 use linux_driver_host::progress::Progress;
@@ -43,17 +44,7 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
         let lib = staging.join("lib/rustlib").join(target.triple).join("lib");
         fs::create_dir_all(&lib)?;
         let source = toolchain.library.join("core/src/lib.rs");
-        let mut core = toolchain.command();
-        core.args([
-            "--crate-name",
-            "core",
-            "--edition",
-            "2024",
-            "--crate-type",
-            "rlib",
-            "--target",
-            target.triple,
-        ]);
+        let mut core = rlib(toolchain, target, "core");
         // The kernel has no floating point: its parsing and printing are left out, as the kernel's
         // own build does.
         core.args([
@@ -64,32 +55,33 @@ pub fn sysroot(cache: &Cache, toolchain: &Toolchain, target: &Target) -> Result<
             "-Aunused",
             "--cap-lints=allow",
         ]);
-        core.args(target.core_flags())
-            .arg("-o")
+        core.arg("-o")
             .arg(lib.join("libcore-kernel.rlib"))
             .arg(&source);
         process::run(&mut core)?;
         let builtins = staging.join("compiler_builtins.rs");
         fs::write(&builtins, COMPILER_BUILTINS)?;
-        let mut stub = toolchain.command();
-        stub.args([
-            "--crate-name",
-            "compiler_builtins",
-            "--edition",
-            "2024",
-            "--crate-type",
-            "rlib",
-            "--target",
-            target.triple,
-        ]);
-        stub.args(target.core_flags()).arg("--sysroot").arg(staging);
-        stub.arg("-o")
+        let mut stub = rlib(toolchain, target, "compiler_builtins");
+        stub.arg("--sysroot")
+            .arg(staging)
+            .arg("-o")
             .arg(lib.join("libcompiler_builtins-kernel.rlib"))
             .arg(&builtins);
         process::run(&mut stub).map(drop)
     });
     drop(step);
     place
+}
+
+/// Returns rustc with the arguments that both crates of the sysroot are compiled with.
+fn rlib(toolchain: &Toolchain, target: &Target, name: &str) -> Command {
+    let mut rustc = toolchain.command();
+    rustc
+        .args(["--crate-name", name])
+        .args(["--edition", "2024", "--crate-type", "rlib"])
+        .args(["--target", target.triple])
+        .args(target.core_flags());
+    rustc
 }
 
 fn key(toolchain: &Toolchain, target: &Target) -> Key {

@@ -100,6 +100,11 @@ pub struct Problem {
 }
 
 impl Report {
+    /// Returns the last 20 lines of the console, for an error message.
+    pub fn last_lines(&self) -> String {
+        self.console[self.console.len().saturating_sub(20)..].join("\n")
+    }
+
     /// Returns whether the run went as planned. Either every step passed and there was no problem,
     /// or the expected problem ended the run and no step had failed before.
     pub fn passed(&self) -> bool {

@@ -471,6 +471,14 @@ mod tests {
             ("ab", 1.5)
         );
         assert_eq!(report.console.len(), 3);
+        assert_eq!(report.last_lines(), report.console.join("\n"));
+        let mut long = report;
+        long.console = (0..30).map(|line| line.to_string()).collect();
+        let last = long.last_lines();
+        assert!(
+            last.starts_with("10\n11\n") && last.ends_with("\n29"),
+            "{last}"
+        );
     }
 
     #[test]

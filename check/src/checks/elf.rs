@@ -376,7 +376,7 @@ pub(super) fn demangled(name: &str) -> String {
     }
 }
 
-fn malformed(
+pub(super) fn malformed(
     path: &Path,
     expected: impl std::fmt::Display,
     found: impl std::fmt::Display,

@@ -11,7 +11,7 @@ use object::elf::{self, FileHeader64};
 use object::read::elf::ElfFile64;
 use object::{LittleEndian, Object as _, ObjectSection, ObjectSymbol, RelocationTarget};
 
-use super::elf::Object;
+use super::elf::{Object, malformed};
 use super::modinfo::{self, ModInfo};
 use super::versions;
 
@@ -81,14 +81,7 @@ pub(crate) fn bytes(path: &Path) -> Result<Vec<u8>> {
 /// defines `__crc_NAME`.
 pub(crate) fn exports(path: &Path, data: &[u8]) -> Result<BTreeMap<String, Arc<Symbol>>> {
     let facts = read(path, data)?;
-    let broken = |e: object::read::Error| {
-        Error::new(
-            path.display(),
-            "a whole ELF object",
-            e,
-            "the file is cut off or damaged: build it again",
-        )
-    };
+    let broken = |e: object::read::Error| malformed(path, "a whole ELF object", e);
     let file = ElfFile64::<LittleEndian>::parse(data).map_err(broken)?;
     let module = facts.tag("name").unwrap_or_default().to_owned();
     let mut exports: BTreeMap<String, Symbol> = BTreeMap::new();
@@ -161,14 +154,7 @@ pub(crate) fn read(path: &Path, data: &[u8]) -> Result<Facts> {
         // module.
         Object::parse(path, data)?;
     }
-    let broken = |e: object::read::Error| {
-        Error::new(
-            path.display(),
-            "a whole ELF object",
-            e,
-            "the file is cut off or damaged: build it again",
-        )
-    };
+    let broken = |e: object::read::Error| malformed(path, "a whole ELF object", e);
     let file = ElfFile64::<LittleEndian>::parse(data).map_err(broken)?;
 
     let mut sections: BTreeMap<String, &[u8]> = BTreeMap::new();

@@ -266,18 +266,10 @@ impl Bench<'_> {
             let _step = self.step("boots and runs", round, self.rounds());
             let report = linux_driver_vm::run(&machine, &Plan::default(), &init, &mut |_| {})?;
             boots.push(report.boot_seconds.ok_or_else(|| {
-                let last: Vec<&str> = report
-                    .console
-                    .iter()
-                    .rev()
-                    .take(20)
-                    .rev()
-                    .map(String::as_str)
-                    .collect();
                 Error::new(
                     image.display(),
                     "a kernel that boots",
-                    last.join("\n"),
+                    report.last_lines(),
                     "see its last messages",
                 )
                 .of_driver()

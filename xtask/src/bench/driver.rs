@@ -329,19 +329,11 @@ fn detail<'a>(report: &'a Report, name: &str) -> Result<&'a str> {
     match step {
         Some(step) if step.outcome == StepOutcome::Passed => Ok(&step.detail),
         _ => {
-            let last: Vec<&str> = report
-                .console
-                .iter()
-                .rev()
-                .take(20)
-                .rev()
-                .map(String::as_str)
-                .collect();
             let why = step.map_or("", |step| step.detail.as_str());
             Err(Error::new(
                 format_args!("step {name:?}"),
                 "it to pass",
-                format_args!("{why}\n{}", last.join("\n")),
+                format_args!("{why}\n{}", report.last_lines()),
                 "see the machine's last messages",
             )
             .of_driver())
