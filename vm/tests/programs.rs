@@ -155,7 +155,7 @@ fn what_a_program_finds_fails_its_step() {
     assert!(!report.passed());
     let step = &report.steps[1];
     assert!(
-        step.outcome == Outcome::Failed && step.detail.contains("not in ENODEV"),
+        step.outcome == Outcome::Failed && step.detail.contains("not ENODEV"),
         "{step:?}"
     );
     // A program that reads an endless file does not end when its standard input is closed. It

@@ -43,9 +43,7 @@ impl<'a> Args<'a> {
     pub(crate) fn end(&self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
-            Some(arg) => Err(Failure::new(format_args!(
-                "{arg:?}: what is this argument for?"
-            ))),
+            Some(arg) => Err(Failure::new(format_args!("unexpected argument {arg:?}"))),
         }
     }
 

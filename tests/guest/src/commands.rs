@@ -39,10 +39,10 @@ const COMMANDS: &[(&str, Command)] = &[
 pub(crate) fn run(args: &[String]) -> Result {
     let (name, rest) = args
         .split_first()
-        .ok_or_else(|| Failure::new("which command?"))?;
+        .ok_or_else(|| Failure::new("the command is missing"))?;
     let (_, command) = COMMANDS
         .iter()
         .find(|(known, _)| known == name)
-        .ok_or_else(|| Failure::new(format_args!("{name:?} is no command")))?;
+        .ok_or_else(|| Failure::new(format_args!("{name:?} is not a command")))?;
     command(&mut Args::new(rest))
 }

@@ -194,7 +194,8 @@ fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: 
         }
     }
     Ok(format!(
-        "{times} times in {:.1} s",
+        "{times} {} in {:.1} s",
+        if times == 1 { "round" } else { "rounds" },
         start.elapsed().as_secs_f64()
     ))
 }

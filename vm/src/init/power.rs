@@ -68,7 +68,7 @@ pub(crate) fn suspend(state: SuspendState, test: Option<SuspendTest>) -> Result 
     slept?;
     let how_often = read(path("/sys/power/suspend_stats/success"))?;
     Ok(format!(
-        "back after {:.1} s; successful suspends so far: {how_often}",
+        "resumed after {:.1} s; successful suspends so far: {how_often}",
         start.elapsed().as_secs_f64()
     ))
 }

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
 
 fn driver(args: &mut Args<'_>) -> Result<Driver> {
     let file: String = args.next("a module")?;
-    let prefix = args.next("how its device file's name starts")?;
+    let prefix = args.next("the start of its device file's name")?;
     let name = file
         .trim_start_matches('/')
         .trim_end_matches(".ko")

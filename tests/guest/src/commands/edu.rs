@@ -21,7 +21,7 @@ pub(crate) const IOC_INTERRUPT: u32 = 0x6502;
 pub(crate) const MEMORY: usize = 4095;
 
 pub(crate) fn run(args: &mut Args<'_>) -> Result {
-    let prefix: String = args.next("how the device file's name starts")?;
+    let prefix: String = args.next("the start of the device file's name")?;
     args.end()?;
     let path = only(&prefix)?;
     let device = File::options()
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     memory(&device)?;
     refusals(&device)?;
     Ok(format!(
-        "{path}: identification, factorials, interrupt, memory, refusals"
+        "{path}: identification, factorials, interrupt, memory, invalid calls"
     ))
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn only(prefix: &str) -> Result {
     match (names.next(), names.next()) {
         (Some(name), None) => Ok(format!("/dev/{name}")),
         (None, _) => Err(Failure::new(format_args!(
-            "/dev has nothing whose name starts with {prefix:?}"
+            "no file in /dev has a name that starts with {prefix:?}"
         ))),
         (Some(one), Some(other)) => Err(Failure::new(format_args!("/dev has {one} and {other}"))),
     }
@@ -84,30 +84,32 @@ fn memory(device: &File) -> Result<()> {
     let mut written = vec![0; MEMORY];
     written.fill_with(|| random.next() as u8);
     let count = device.write_at(&written, 0).map_err(failed("a write"))?;
-    expect("what was written", count, MEMORY)?;
+    expect("the number of written bytes", count, MEMORY)?;
     let mut read = vec![0; MEMORY + 100];
     let count = device.read_at(&mut read, 0).map_err(failed("a read"))?;
-    expect("what was read", count, MEMORY)?;
+    expect("the number of read bytes", count, MEMORY)?;
     if read.get(..MEMORY) != Some(&written[..]) {
-        return Err(Failure::new("the device's memory is not what was written"));
+        return Err(Failure::new(
+            "the device's memory differs from the written bytes",
+        ));
     }
     let count = device
         .read_at(&mut read, 4000)
         .map_err(failed("a read near the end"))?;
-    expect("what was read near the end", count, 95)?;
+    expect("the number of bytes read near the end", count, 95)?;
     if read.get(..95) != written.get(4000..) {
         return Err(Failure::new(
-            "the device's memory near its end is not what was written",
+            "the device's memory near its end differs from the written bytes",
         ));
     }
     let count = device
         .read_at(&mut read, MEMORY as u64)
         .map_err(failed("a read behind the end"))?;
-    expect("what was read behind the end", count, 0)?;
+    expect("the number of bytes read behind the end", count, 0)?;
     match device.write_at(&[1], MEMORY as u64) {
         Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => Ok(()),
         other => Err(Failure::new(format_args!(
-            "a write behind the end: {other:?}, not ENOSPC"
+            "a write behind the end: returned {other:?}, not ENOSPC"
         ))),
     }
 }
@@ -127,7 +129,7 @@ fn refusals(device: &File) -> Result<()> {
         ("the identification to nowhere", IOC_ID, 8, libc::EFAULT),
         ("a factorial of nowhere", IOC_FACTORIAL, 8, libc::EFAULT),
         (
-            "a factorial of the kernel's",
+            "a factorial of a kernel address",
             IOC_FACTORIAL,
             0xffff_8880_0000_0000,
             libc::EFAULT,
@@ -137,7 +139,7 @@ fn refusals(device: &File) -> Result<()> {
             Err(found) if found == errno => {}
             other => {
                 return Err(Failure::new(format_args!(
-                    "{what}: {other:?}, not error {errno}"
+                    "{what}: returned {other:?}, not error {errno}"
                 )));
             }
         }

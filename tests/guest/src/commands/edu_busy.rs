@@ -45,7 +45,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         .filter(|(name, _)| but.as_deref() != Some(name))
         .collect();
     if but.is_some_and(|_| ways.len() == WAYS.len()) {
-        return Err(Failure::new("--but: no way of that name"));
+        return Err(Failure::new("--but: unknown operation"));
     }
     let open = || {
         let mut options = File::options();
@@ -85,7 +85,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
         while !thread.is_finished() {
             if Instant::now() > latest {
                 return Err(Failure::new(format_args!(
-                    "{name}: it was never told that the device is gone"
+                    "{name} did not return after the device was removed"
                 )));
             }
             thread::sleep(Duration::from_millis(5));
@@ -123,7 +123,7 @@ fn work(name: &str, device: &File, way: Way, done_once: &dyn Fn()) -> Result {
             Err(error) => {
                 gone(name, Err(error))?;
                 return Ok(if pulled > 0 {
-                    format!("{done} ({pulled} broken off)")
+                    format!("{done} ({pulled} aborted)")
                 } else {
                     done.to_string()
                 });
@@ -136,9 +136,9 @@ fn work(name: &str, device: &File, way: Way, done_once: &dyn Fn()) -> Result {
 fn gone(name: &str, result: io::Result<()>) -> Result<()> {
     match result {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        Err(error) => Err(failed(format_args!("{name} ends not in ENODEV"))(error)),
+        Err(error) => Err(failed(format_args!("{name} does not return ENODEV"))(error)),
         Ok(()) => Err(Failure::new(format_args!(
-            "{name} works, and the device is gone"
+            "{name} succeeds after the device was removed"
         ))),
     }
 }

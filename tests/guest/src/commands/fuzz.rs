@@ -69,9 +69,9 @@ impl Kind {
             Self::Any => "of any kind",
             Self::Number => "ioctl numbers",
             Self::Pointer(Place::Ours) => "pointers to memory",
-            Self::Pointer(Place::Nowhere) => "pointers to nowhere",
+            Self::Pointer(Place::Nowhere) => "invalid pointers",
             Self::Pointer(Place::Kernel) => "pointers into the kernel",
-            Self::Pointer(Place::Tail) => "pointers to tails",
+            Self::Pointer(Place::Tail) => "pointers to the end of memory",
             Self::Length => "lengths",
         }
     }
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             let (name, result) = one(kind, &opened, &arena, &ioctls, &mut random).map_err(wrong)?;
             if result >= INTERNAL {
                 return Err(wrong(format!(
-                    "{name} ends in {result}, which is no error for user space"
+                    "{name} returns {result}, which is not an error for user space"
                 )));
             }
             *seen.entry((name, result)).or_default() += 1;
@@ -282,12 +282,12 @@ fn sane(
     address: &Address,
 ) -> std::result::Result<(), String> {
     match outcome {
-        Ok(done) if done > length || done > MOST => Err(format!(
-            "{name} of {length:#x} bytes says that it did {done:#x}"
-        )),
+        Ok(done) if done > length || done > MOST => {
+            Err(format!("{name} of {length:#x} bytes returns {done:#x}"))
+        }
         // A write may succeed without reading the memory, as it does for /dev/null.
         Ok(done) if name == "read" && done > address.mapped => Err(format!(
-            "read says that it wrote {done:#x} bytes to {:#x}",
+            "read returns {done:#x} for a buffer at {:#x}",
             address.value
         )),
         _ => Ok(()),

@@ -82,7 +82,7 @@ fn read_and_write(mut opened: &File) -> Result<()> {
     let mut buffer = [0; 2 * ROOM];
     let address = buffer.as_mut_ptr() as u64;
     same(
-        "read of nothing",
+        "read of 0 bytes",
         file::read(opened, address, 8),
         Err(libc::EAGAIN),
     )?;
@@ -94,7 +94,7 @@ fn read_and_write(mut opened: &File) -> Result<()> {
         .map_err(failed("pread"))?;
     same("read of the rest", &buffer[..count], &b"llo"[..])?;
     same(
-        "write of more than fits",
+        "write of more bytes than fit",
         opened.write(&[7; 2 * ROOM]).ok(),
         Some(ROOM),
     )?;
@@ -102,8 +102,8 @@ fn read_and_write(mut opened: &File) -> Result<()> {
         .write(&[7])
         .err()
         .and_then(|error| error.raw_os_error());
-    same("write to what is full", full, Some(libc::EAGAIN))?;
-    same("write of nothing", opened.write(&[]).ok(), Some(0))?;
+    same("write to a full buffer", full, Some(libc::EAGAIN))?;
+    same("write of 0 bytes", opened.write(&[]).ok(), Some(0))?;
     same("read of all", opened.read(&mut buffer).ok(), Some(ROOM))?;
     same("lseek", file::lseek(opened, 0, 0), Err(libc::ESPIPE))?;
     same(
@@ -149,7 +149,7 @@ fn ioctls(opened: &File) -> Result<()> {
     same("values of each size", values, turned)?;
     for unknown in [ID + 1, ID ^ 0x4000_0000, SLEEP | 0x4_0000, 0, u32::MAX] {
         same(
-            "an ioctl that there is not",
+            "an unknown ioctl",
             file::ioctl(opened, unknown, 0),
             Err(libc::ENOTTY),
         )?;
@@ -173,7 +173,7 @@ fn bad_addresses(opened: &File) -> Result<()> {
         let what = format!("read to {address:#x}");
         same(&what, file::read(opened, address, 8), Err(libc::EFAULT))?;
         same(
-            "what could not be read is still there",
+            "bytes that could not be read stay in the buffer",
             file::read(opened, area.start(), 64),
             Ok(8),
         )?;
@@ -184,7 +184,7 @@ fn bad_addresses(opened: &File) -> Result<()> {
 fn polled(opened: &File) -> Result<()> {
     let events = libc::POLLIN | libc::POLLOUT;
     same(
-        "poll of what is empty",
+        "poll of an empty buffer",
         file::poll(opened, events),
         Ok(libc::POLLOUT),
     )?;
@@ -198,7 +198,7 @@ fn polled(opened: &File) -> Result<()> {
         Ok(ROOM as u64 - 1),
     )?;
     same(
-        "poll of what is full",
+        "poll of a full buffer",
         file::poll(opened, events),
         Ok(libc::POLLIN),
     )?;
@@ -227,13 +227,13 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
     let shown = Area::of(opened, PAGE, libc::PROT_READ, libc::MAP_SHARED, 2 * PAGE)
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
     same(
-        "read only, made writable",
+        "a read-only mapping, made writable",
         shown.protect(both),
         Err(libc::EACCES),
     )?;
     let refusals = [
         (
-            "read only, for writing",
+            "a read-only file, mapped for writing",
             PAGE,
             both,
             libc::MAP_SHARED,
@@ -241,7 +241,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             libc::EPERM,
         ),
         (
-            "beyond the BAR",
+            "a mapping beyond the BAR",
             BAR + PAGE,
             both,
             libc::MAP_SHARED,
@@ -249,7 +249,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             libc::EINVAL,
         ),
         (
-            "across its end",
+            "a mapping across the BAR's end",
             2 * PAGE,
             both,
             libc::MAP_SHARED,
@@ -257,7 +257,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             libc::EINVAL,
         ),
         (
-            "after its end",
+            "a mapping after the BAR's end",
             PAGE,
             both,
             libc::MAP_SHARED,
@@ -265,7 +265,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             libc::EINVAL,
         ),
         (
-            "far away",
+            "a mapping at a large offset",
             PAGE,
             both,
             libc::MAP_SHARED,
@@ -273,7 +273,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             libc::EINVAL,
         ),
         (
-            "for itself alone",
+            "a private mapping",
             PAGE,
             both,
             libc::MAP_PRIVATE,
@@ -281,7 +281,7 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
             libc::EINVAL,
         ),
         (
-            "executable",
+            "an executable mapping",
             PAGE,
             libc::PROT_READ | libc::PROT_EXEC,
             libc::MAP_SHARED,
@@ -291,10 +291,10 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
     ];
     for (what, length, protection, flags, offset, errno) in refusals {
         let refused = Area::of(opened, length, protection, flags, offset).err();
-        same(&format!("mmap {what}"), refused, Some(errno))?;
+        same(&format!("mmap, {what}"), refused, Some(errno))?;
     }
     same(
-        "made executable",
+        "a mapping, made executable",
         area.protect(libc::PROT_READ | libc::PROT_EXEC),
         Err(libc::EACCES),
     )?;
@@ -302,7 +302,11 @@ fn mapped(path: &str, opened: &File) -> Result<()> {
     let seen = Area::of(&reader, PAGE, libc::PROT_READ, libc::MAP_SHARED, 0)
         .map_err(|errno| Failure::new(format_args!("mmap: {errno}")))?;
     same("register 0, mapped to be read", seen.read(0), EDU)?;
-    same("made writable", seen.protect(both), Err(libc::EACCES))
+    same(
+        "a read-only mapping, made writable",
+        seen.protect(both),
+        Err(libc::EACCES),
+    )
 }
 
 /// Checks that a waiting reader is woken by a writer.

@@ -30,7 +30,7 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
             Err(libc::ENOTTY) if name == "ioctl" && path.starts_with("/sys/") => {}
             other => {
                 return Err(Failure::new(format_args!(
-                    "{path}: {name} of a device that is gone ends in {other:?}, not in ENODEV"
+                    "{path}: {name} returns {other:?}, not ENODEV"
                 )));
             }
         }

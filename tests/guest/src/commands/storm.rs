@@ -102,14 +102,16 @@ pub(crate) fn run(args: &mut Args<'_>) -> Result {
     if let Some((device, driver)) = moving {
         bound_again(device, driver)?;
         if moved < times {
-            wrong.push(format!("unbound and bound {moved} times only, not {times}"));
+            wrong.push(format!(
+                "the device was unbound and bound only {moved} times, not {times}"
+            ));
         }
     }
     if !wrong.is_empty() {
         return Err(Failure::new(wrong.join(", ")));
     }
     Ok(format!(
-        "{processes} processes with {calls} calls each at least; {moved} times unbound and bound"
+        "{processes} processes with at least {calls} calls each; {moved} unbinds and binds"
     ))
 }
 
@@ -170,7 +172,7 @@ fn use_it(path: &str, calls: u64, enough: &Enough, random: &mut Random) -> Resul
         match outcome {
             Ok(done) if (4..6).contains(&choice) && done > length => {
                 return Err(Failure::new(format_args!(
-                    "read of {length} bytes says that it did {done}"
+                    "read of {length} bytes returns {done}"
                 )));
             }
             Ok(_) => {}
