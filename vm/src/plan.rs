@@ -90,8 +90,8 @@ pub struct Step {
     /// too early or twice fails the step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub exactly: bool,
-    /// Regular expressions that no kernel message may match during the step. Messages that mean
-    /// trouble fail every step, so they need not be listed here.
+    /// Regular expressions that no kernel message may match during the step. Messages that report a
+    /// problem fail every step, so they need not be listed here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub never: Vec<String>,
     /// The error with which the action must fail. Without it, the action must succeed.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Kernel messages that mean trouble.
+//! Kernel messages that report a problem.
 //!
 //! A stock kernel prints none of these when it boots and when a driver behaves well. Two messages
 //! look similar and are harmless: `loading out-of-tree module taints kernel` and `module
 //! verification failed`. Every module from outside the kernel's own build causes both.
 
-/// A pattern for one kind of message that means trouble. A message matches if it starts with
+/// A pattern for one kind of message that reports a problem. A message matches if it starts with
 /// `start` and contains each text of `holds`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pattern {
@@ -55,14 +55,8 @@ const fn both(
 /// meaning.
 pub const PATTERNS: &[Pattern] = &[
     // Memory, as the kernel's own checkers see it.
-    starts(
-        "BUG: KASAN:",
-        "KASAN found an access to memory that is not the code's to use",
-    ),
-    starts(
-        "BUG: KFENCE:",
-        "KFENCE found an access to memory that is not the code's to use",
-    ),
+    starts("BUG: KASAN:", "KASAN found an invalid access to memory"),
+    starts("BUG: KFENCE:", "KFENCE found an invalid access to memory"),
     starts(
         "BUG: KMSAN:",
         "KMSAN found a use of memory that was never initialised",
@@ -72,13 +66,13 @@ pub const PATTERNS: &[Pattern] = &[
     both(
         "kmemleak:",
         &["new suspected memory leaks"],
-        "kmemleak found memory that nothing refers to any more",
+        "kmemleak found memory to which no pointer exists any more",
     ),
     // A detector that has turned itself off reports nothing any more.
     both(
         "kmemleak:",
         &["disabled"],
-        "kmemleak has turned itself off: nothing that leaks is seen any more",
+        "kmemleak has turned itself off: it reports no leaks any more",
     ),
     starts(
         "kmemleak: Cannot",
@@ -109,7 +103,7 @@ pub const PATTERNS: &[Pattern] = &[
     ),
     starts(
         "ODEBUG: Out of memory",
-        "debugobjects has turned itself off: no object in use that is freed is seen any more",
+        "debugobjects has turned itself off: it reports no misuse of objects any more",
     ),
     starts(
         "ODEBUG:",
@@ -128,7 +122,7 @@ pub const PATTERNS: &[Pattern] = &[
     // Locks and contexts.
     starts(
         "WARNING: possible recursive locking",
-        "lockdep: a lock may be taken by who holds it",
+        "lockdep: a task may take a lock that it already holds",
     ),
     starts(
         "WARNING: possible circular locking",
@@ -164,12 +158,12 @@ pub const PATTERNS: &[Pattern] = &[
     ),
     starts(
         "[ BUG: Invalid wait context",
-        "lockdep: a lock that may sleep is taken where one may not",
+        "lockdep: a sleeping lock is taken where the code must not sleep",
     ),
     starts("[ BUG:", "lockdep reports a misuse of a lock"),
     holds(
         &["turning off the locking correctness validator"],
-        "lockdep has turned itself off: no wrong order of locks is seen any more",
+        "lockdep has turned itself off: it reports no misuse of locks any more",
     ),
     starts(
         "INFO: trying to register non-static key",
@@ -189,14 +183,11 @@ pub const PATTERNS: &[Pattern] = &[
     ),
     starts("BUG: spinlock", "a spinlock was misused"),
     starts("BUG: rwlock", "a reader-writer lock was misused"),
-    starts(
-        "BUG: using ",
-        "code that may move to another processor used what belongs to one",
-    ),
+    starts("BUG: using ", "preemptible code used per-CPU data"),
     both(
         "DMA-API:",
         &["device driver"],
-        "a DMA mapping was made, used or given up in a way that it must not be",
+        "a DMA mapping was created, used or removed incorrectly",
     ),
     both(
         "DMA-API:",
@@ -230,7 +221,7 @@ pub const PATTERNS: &[Pattern] = &[
     both(
         "rcu: INFO:",
         &["stall"],
-        "RCU waits for a processor or task that does not move on",
+        "RCU waits for a processor or task that makes no progress",
     ),
     both(
         "INFO: task ",
@@ -337,7 +328,7 @@ pub const PATTERNS: &[Pattern] = &[
     starts("divide error:", "a division by zero in the kernel"),
     starts(
         "invalid opcode:",
-        "the kernel met an instruction that is none",
+        "the kernel executed an invalid instruction",
     ),
     starts("Internal error:", "the kernel hit a fault"),
     starts("Oops:", "the kernel hit a fault"),
@@ -347,7 +338,7 @@ pub const PATTERNS: &[Pattern] = &[
     starts("Call Trace:", "the kernel printed a stack trace"),
 ];
 
-/// Returns the meaning of the message, if it means trouble. `message` has no time stamp.
+/// Returns the meaning of the message, if it reports a problem. `message` has no time stamp.
 pub fn meaning(message: &str) -> Option<&'static str> {
     PATTERNS
         .iter()
@@ -356,17 +347,17 @@ pub fn meaning(message: &str) -> Option<&'static str> {
 }
 
 /// Messages that the kernel may print when an allocation is made to fail. At any other time they
-/// mean trouble. The meaning says what follows then.
+/// report a problem. The meaning describes the consequence of the failed allocation.
 pub const WITHOUT_MEMORY: &[Pattern] = &[
     both(
         "kobject: kobject_add_internal failed for ",
         &["(error: -12 parent: "],
-        "an object has no folder in sysfs: who adds it is told, or does without (an interrupt, below /sys/kernel/irq)",
+        "an object has no folder in sysfs: the caller that adds it gets an error, or works without the folder (an interrupt, below /sys/kernel/irq)",
     ),
     both(
         "kobject_add_internal failed for ",
         &["(error: -12 parent: "],
-        "the same, as older kernels say it",
+        "the same message of older kernels",
     ),
 ];
 
@@ -380,11 +371,11 @@ pub fn without_memory(message: &str) -> bool {
 pub const REPORTS_WITHOUT_MEMORY: &[Pattern] = &[
     holds(
         &[": vmalloc error: size ", " mode:"],
-        "who wanted the memory is told: among others the loader, before a module's own code is there",
+        "the caller that allocates gets an error: for example the module loader, before the module's code is in memory",
     ),
     holds(
         &[": page allocation failure: order:", " mode:"],
-        "who wanted the pages is told",
+        "the caller that allocates gets an error",
     ),
 ];
 
@@ -401,7 +392,7 @@ pub fn is_trace(message: &str) -> bool {
     message.starts_with("Call Trace:")
 }
 
-/// Returns whether this line ends a report of trouble.
+/// Returns whether this line ends a report of a problem.
 pub fn ends_report(message: &str) -> bool {
     message.starts_with("---[ end Kernel panic") || message.starts_with("---[ end trace")
 }
@@ -449,14 +440,14 @@ mod tests {
             ("BUG: KASAN: invalid-free in kfree+0x1/0x2", "KASAN"),
             (
                 "WARNING: possible recursive locking detected",
-                "may be taken by who holds it",
+                "a lock that it already holds",
             ),
             (
                 "WARNING: inconsistent lock state",
                 "in and out of interrupts",
             ),
             ("WARNING: suspicious RCU usage", "read-side section"),
-            ("[ BUG: Invalid wait context ]", "may sleep"),
+            ("[ BUG: Invalid wait context ]", "must not sleep"),
             (
                 "turning off the locking correctness validator.",
                 "turned itself off",
@@ -492,7 +483,7 @@ mod tests {
             ),
             (
                 "kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
-                "nothing refers to",
+                "no pointer exists",
             ),
             (
                 "kmemleak: Kernel memory leak detector disabled",
@@ -504,7 +495,7 @@ mod tests {
             ),
             (
                 "BUG: using smp_processor_id() in preemptible [00000000] code: init/1",
-                "another processor",
+                "per-CPU data",
             ),
             (
                 "DMA-API: cacheline tracking ENOMEM, dma-debug disabled",
@@ -576,7 +567,7 @@ mod tests {
             ),
         ] {
             let meaning =
-                meaning(message).unwrap_or_else(|| panic!("no trouble seen in {message:?}"));
+                meaning(message).unwrap_or_else(|| panic!("no problem seen in {message:?}"));
             assert!(
                 meaning.contains(part),
                 "{message:?} is taken for {meaning:?}"

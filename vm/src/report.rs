@@ -48,7 +48,7 @@ pub enum Accel {
 pub enum Ending {
     /// The guest was done and powered itself off.
     PoweredOff,
-    /// A kernel message meant trouble, and the tool ended the machine.
+    /// A kernel message reported a problem, and the tool ended the machine.
     Problem,
     /// The time limit passed, and the tool ended the machine.
     TimeLimit,

@@ -273,7 +273,7 @@ impl<'a> Transcript<'a> {
         (seconds > latest).then_some(limit)
     }
 
-    /// Returns whether a line has meant trouble.
+    /// Returns whether a line has reported a problem.
     pub(crate) fn troubled(&self) -> bool {
         self.problem.is_some()
     }
