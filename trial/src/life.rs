@@ -111,9 +111,12 @@ impl Life {
     pub fn as_text(&self) -> String {
         let mut text = String::new();
         for problem in &self.problems {
-            let step = problem.step.as_deref().unwrap_or("the boot or the end");
+            let time = match &problem.step {
+                Some(step) => format!("the step {step:?}"),
+                None => "the boot or the end".to_owned(),
+            };
             text.push_str(&format!(
-                "\nkernel message during {step}: {}\n  it means: {}\n",
+                "\nkernel message during {time}: {}\n  it means: {}\n",
                 problem.line, problem.meaning
             ));
             for line in &problem.context {

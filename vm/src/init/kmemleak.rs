@@ -33,7 +33,7 @@ pub(crate) fn scan(task: LeakSearch, deadline: Instant) -> Result {
     write(file, "scan")?;
     let found = read(file)?;
     if found.is_empty() {
-        Ok("nothing is leaked".to_owned())
+        Ok("no suspected leaks".to_owned())
     } else {
         Err(Failure::new(found))
     }
