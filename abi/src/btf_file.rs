@@ -186,6 +186,26 @@ pub fn read_module(path: &Path) -> Result<Vec<u8>> {
     Ok(whole)
 }
 
+/// Returns the bytes of a kernel's file, unpacked if it unpacks itself: a `vmlinux`, or that in a
+/// `vmlinuz`.
+pub fn read_kernel(path: &Path) -> Result<Vec<u8>> {
+    let bytes = map::open_up_to(path, KERNEL)?;
+    let location = path.display().to_string();
+    let payload = match Form::of(&bytes) {
+        Some(form @ (Form::Bzimage | Form::EfiZboot)) => image::payload(&bytes, form, &location)?,
+        _ => &bytes,
+    };
+    let Some(compression) = Compression::of(payload) else {
+        return Ok(payload.to_vec());
+    };
+    let mut whole = Vec::new();
+    unpack::unpack(compression, payload, &location, &mut |chunk| {
+        whole.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
 /// The bytes in which BTF was found.
 enum Where {
     /// The bytes of the file.

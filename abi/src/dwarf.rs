@@ -30,7 +30,7 @@ use linux_driver_host::{Error, Result};
 
 use crate::model::{Abi, Field, Scope};
 
-pub use lines::{Lines, SourceLine};
+pub use lines::{Lines, Place, SourceLine};
 pub use rust::c_name;
 pub use tree::{Debug, Die, Index, Tag};
 

@@ -4,6 +4,7 @@
 //!
 //! - [`model`] is the data.
 //! - [`btf`], [`dwarf`] and [`symvers`] read it. [`btf_file`] finds the BTF in a kernel's file.
+//!   [`kallsyms`] reads the kernel's symbols.
 //! - [`needed`] lists what the bindings need of a kernel, [`usage`] what code uses of it.
 //! - [`compare`] compares two kernels, and [`agree`] several descriptions of one kernel. Both
 //!   return the findings of [`report`]. [`accept`] marks the findings that are known.
@@ -22,6 +23,7 @@ pub mod dwarf;
 pub mod emit;
 pub mod explain;
 pub mod history;
+pub mod kallsyms;
 pub mod model;
 pub mod needed;
 pub mod report;

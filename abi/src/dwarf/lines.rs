@@ -42,6 +42,19 @@ pub struct SourceLine {
     pub inlined: bool,
 }
 
+/// A place in the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The index of its section.
+    pub section: usize,
+    /// Its offset in that section.
+    pub offset: u64,
+    /// Its line in the function that was looked for.
+    pub line: SourceLine,
+    /// The number of functions that are inlined into that function there.
+    pub depth: usize,
+}
+
 /// A symbol with code, in the order of the addresses.
 struct Symbol {
     section: SectionIndex,
@@ -111,6 +124,36 @@ impl Lines {
         };
         let address = base(symbol.section).wrapping_add(symbol.offset.wrapping_add(offset));
         self.lines(address).unwrap_or_default()
+    }
+
+    /// Returns the first place in one of the functions that `wanted` accepts, in the order of the
+    /// addresses. The function may be inlined there.
+    pub fn first(&self, wanted: &dyn Fn(&SourceLine) -> bool) -> Option<Place> {
+        let mut symbols: Vec<&Symbol> = self.symbols.values().flatten().collect();
+        symbols.sort_by_key(|symbol| (symbol.section.0, symbol.offset));
+        symbols.iter().find_map(|symbol| {
+            let start = base(symbol.section);
+            let low = start.wrapping_add(symbol.offset);
+            let rows = self
+                .context
+                .find_location_range(low, low.wrapping_add(symbol.size))
+                .ok()?;
+            let mut addresses: Vec<u64> = rows.map(|(address, ..)| address).collect();
+            addresses.sort_unstable();
+            addresses.into_iter().find_map(|address| {
+                let lines = self.lines(address).unwrap_or_default();
+                let (depth, line) = lines
+                    .into_iter()
+                    .enumerate()
+                    .find(|(_, line)| wanted(line))?;
+                Some(Place {
+                    section: symbol.section.0,
+                    offset: address - start,
+                    line,
+                    depth,
+                })
+            })
+        })
     }
 
     /// Returns the only symbol of this name and size.
@@ -285,6 +328,22 @@ mod tests {
             let expected = ["a.c:2 deep inlined", "a.c:5 same"].map(str::to_owned);
             assert!(found.contains(&expected.to_vec()), "{version}: {found:?}");
         }
+    }
+
+    #[test]
+    fn the_first_place_in_a_function_is_found_where_it_is_inlined() {
+        let lines = Lines::read(&object(&["-g"], &[("a.c", C)]), "it.ko").unwrap();
+        let first = |name: &'static str| lines.first(&move |line| line.function == name);
+        let (deep, same) = (first("deep").unwrap(), first("same").unwrap());
+        assert_eq!(
+            (deep.line.line, deep.line.inlined, deep.depth),
+            (2, true, 0)
+        );
+        assert_eq!((same.section, same.line.inlined), (deep.section, false));
+        let start = lines.symbols["same"][0].offset;
+        assert_eq!(same.offset, start);
+        assert!((start..start + 16).contains(&deep.offset), "{deep:?}");
+        assert_eq!(first("nowhere"), None);
     }
 
     #[test]
