@@ -50,6 +50,9 @@ pub struct Machine {
     pub append: Vec<String>,
     /// Further arguments for QEMU.
     pub qemu_args: Vec<String>,
+    /// `true` if a person debugs the machine. Then no time limit applies, the run goes on after a
+    /// problem, and the console's lines go to standard error as they come.
+    pub debugged: bool,
 }
 
 impl Machine {
@@ -68,6 +71,7 @@ impl Machine {
             time_limit: Duration::from_secs(120),
             append: Vec::new(),
             qemu_args: Vec::new(),
+            debugged: false,
         }
     }
 

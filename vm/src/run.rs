@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use linux_driver_host::process::{Running, check_interrupted};
-use linux_driver_host::{Error, Result, fs};
+use linux_driver_host::{Error, Result, fs, output};
 
 use crate::initramfs;
 use crate::machine::{Machine, kvm_failed};
@@ -130,14 +130,8 @@ pub(crate) fn attempt(
         machine.time_limit
     };
     let mut said = Vec::new();
-    let followed = follow(
-        &lines,
-        transcript,
-        start,
-        (up_limit, machine.time_limit),
-        &mut said,
-        progress,
-    )?;
+    let limits = (!machine.debugged).then_some((up_limit, machine.time_limit));
+    let followed = follow(&lines, transcript, start, limits, &mut said, progress)?;
     let followed = match followed {
         Some(followed) => followed,
         None => Followed::Ended(qemu.wait()?),
@@ -235,12 +229,13 @@ fn died(status: ExitStatus, step: Option<&str>, line: &str, said: &[String]) -> 
 }
 
 /// Follows the machine until nothing more can be learnt from it. Returns `None` if the machine ends
-/// before. `limits` are the time limits for the start of the tool's program and for the run.
+/// before. `limits` are the time limits for the start of the tool's program and for the run. If
+/// there are none, a person debugs the machine, and only the machine itself ends the run.
 fn follow(
     lines: &Receiver<Line>,
     transcript: &mut Transcript<'_>,
     start: Instant,
-    limits: (Duration, Duration),
+    limits: Option<(Duration, Duration)>,
     said: &mut Vec<String>,
     progress: &mut dyn FnMut(&StepResult),
 ) -> Result<Option<Followed>> {
@@ -253,6 +248,9 @@ fn follow(
         match received {
             Ok(Line::Console(line)) => {
                 last_line = now;
+                if limits.is_none() && !transcript.is_record(&line) {
+                    output::error_line(&line);
+                }
                 if let Some(step) = transcript.line(&line, (now - start).as_secs_f64()) {
                     progress(step);
                 }
@@ -270,16 +268,19 @@ fn follow(
             Err(RecvTimeoutError::Disconnected) => return check_interrupted().map(|()| None),
             Err(RecvTimeoutError::Timeout) => {}
         }
+        let Some((up_limit, limit)) = limits else {
+            continue;
+        };
         if transcript.problem_ended() || transcript.problem_grows() && now - last_line >= QUIET {
             return Ok(Some(Followed::Problem));
         }
         if done.is_some_and(|done| now - done >= POWER_OFF) {
             return Ok(Some(Followed::NoPowerOff));
         }
-        if let Some(limit) = transcript.overdue((now - start).as_secs_f64()) {
-            return Ok(Some(Followed::Stuck(limit)));
+        if let Some(seconds) = transcript.overdue((now - start).as_secs_f64()) {
+            return Ok(Some(Followed::Stuck(seconds)));
         }
-        if now - start >= if transcript.up() { limits.1 } else { limits.0 } {
+        if now - start >= if transcript.up() { limit } else { up_limit } {
             return Ok(Some(Followed::TimeLimit));
         }
     }

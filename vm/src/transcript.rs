@@ -81,6 +81,11 @@ impl<'a> Transcript<'a> {
         }
     }
 
+    /// Returns whether the line of the console is for this program, and not for a person.
+    pub(crate) fn is_record(&self, line: &str) -> bool {
+        Record::read(message(line), self.token).is_some()
+    }
+
     /// Takes the next line of the console, which came `seconds` after the start. Returns the step
     /// that ends with this line, if one does.
     pub(crate) fn line(&mut self, line: &str, seconds: f64) -> Option<&StepResult> {
