@@ -14,11 +14,13 @@
 //! - [`trial`] runs the steps, with the [`programs`] in the machine.
 //! - `shown` checks the messages and symbols that the manifest asks for.
 //! - [`sources`] finds the source lines of the places in the code that kernel messages name.
+//! - [`debugger`] prepares a trial for gdb.
 //! - [`life`] is the report.
 
 // `linux_driver_host::output` does not panic when the reader is gone.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod debugger;
 pub mod life;
 pub mod manifest;
 pub mod programs;

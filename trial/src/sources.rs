@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use linux_driver_abi::btf_file::read_module;
-use linux_driver_abi::dwarf::{Lines, SourceLine};
+use linux_driver_abi::dwarf::{Lines, Place, SourceLine};
 use linux_driver_check::modinfo;
 use linux_driver_host::{Error, Result};
 use regex_lite::Regex;
@@ -87,6 +87,11 @@ impl Sources {
             let number = |text| u64::from_str_radix(text, 16).ok();
             (module == self.module).then_some((name, number(offset)?, number(size)?))
         })
+    }
+
+    /// Returns the first place in one of the functions that `wanted` accepts.
+    pub fn first(&self, wanted: &dyn Fn(&SourceLine) -> bool) -> Option<Place> {
+        self.lines.first(wanted)
     }
 
     /// Returns the source lines of all places in this module that the message names.

@@ -16,6 +16,7 @@ use linux_driver_vm::{
     StepResult,
 };
 
+use crate::debugger::{self, Session};
 use crate::life::{Life, Row};
 use crate::programs::Programs;
 use crate::settings::Settings;
@@ -69,7 +70,7 @@ impl Trial<'_> {
     /// Fails if the kernel has no image, QEMU does not start, or the manifest asks for something
     /// impossible. Errors of the driver or the kernel are in the report instead.
     pub fn live(&self, kernel: &Kernel, programs: &Programs, time_limit: Duration) -> Result<Life> {
-        self.live_by(kernel, programs, time_limit, &linux_driver_vm::run)
+        self.live_by(kernel, programs, Some(time_limit), &linux_driver_vm::run)
     }
 
     /// Does the same as [`live`](Self::live), from a saved boot if there is one.
@@ -86,14 +87,42 @@ impl Trial<'_> {
     ) -> Result<Life> {
         let run: &Run<'_> =
             &|machine, plan, init, progress| boots.run(machine, plan, init, progress);
-        self.live_by(kernel, programs, time_limit, run)
+        self.live_by(kernel, programs, Some(time_limit), run)
     }
 
+    /// Does the same as [`live`](Self::live), for a person who debugs the driver with gdb. The
+    /// machine waits until gdb continues it. `show` is called before that, to say how to start gdb.
+    ///
+    /// # Errors
+    ///
+    /// Fails in the same cases as [`live`](Self::live), if the kernel's symbols cannot be read, or
+    /// if the machine was ended before its steps were done.
+    pub fn debug(
+        &self,
+        kernel: &Kernel,
+        programs: &Programs,
+        show: &dyn Fn(&Session),
+    ) -> Result<Life> {
+        let session = Session::new(self.source, self.ko, kernel.bootable()?)?;
+        let run: &Run<'_> = &|machine, plan, init, progress| {
+            let mut machine = machine.clone();
+            session.apply(&mut machine);
+            let mut plan = plan.clone();
+            plan.slow(debugger::PATIENCE);
+            show(&session);
+            let report = linux_driver_vm::run(&machine, &plan, init, progress)?;
+            session.ended(&report)?;
+            Ok(report)
+        };
+        self.live_by(kernel, programs, None, run)
+    }
+
+    /// Runs the trial by `run`. Without a time limit, a person follows it, and sees the console.
     fn live_by(
         &self,
         kernel: &Kernel,
         programs: &Programs,
-        time_limit: Duration,
+        time_limit: Option<Duration>,
         run: &Run<'_>,
     ) -> Result<Life> {
         let image = kernel.bootable()?;
@@ -111,11 +140,14 @@ impl Trial<'_> {
         if config.is_set("CONFIG_KASAN_GENERIC") {
             plan.slow(KASAN_SLOWS);
         }
-        machine.time_limit = time_limit + Duration::from_secs(plan.extra_seconds());
-        let step = Progress::start(format!(
-            "running {} in {}",
-            self.source.name, kernel.release
-        ));
+        machine.time_limit =
+            time_limit.unwrap_or_default() + Duration::from_secs(plan.extra_seconds());
+        let step = time_limit.map(|_| {
+            Progress::start(format!(
+                "running {} in {}",
+                self.source.name, kernel.release
+            ))
+        });
         let report = run(&machine, &plan, &programs.init, &mut |_| {})?;
         drop(step);
         self.life(report, &left_out)
