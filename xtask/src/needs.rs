@@ -34,6 +34,7 @@ pub(crate) fn to_boot() -> Vec<Need> {
 pub(crate) fn to_test() -> Vec<Need> {
     vec![
         pahole(),
+        gdb(),
         Need {
             what: "chromium",
             reason: "a test opens the HTML report in it",
@@ -61,6 +62,16 @@ pub(crate) fn to_test() -> Vec<Need> {
             },
         },
     ]
+}
+
+/// Returns the need for gdb.
+pub(crate) fn gdb() -> Need {
+    Need {
+        what: "gdb",
+        reason: "to debug a driver in the machine",
+        packages: &["gdb"],
+        present: || process::find_program("gdb").is_some(),
+    }
 }
 
 /// Returns the need for pahole, with which check-abi is compared.

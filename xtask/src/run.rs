@@ -8,6 +8,7 @@ use linux_driver_host::{Cache, Error, Result, output, packages};
 use crate::args::{DriverArgs, InstallArgs, KernelArgs, builder, manifest};
 use crate::build::print_json;
 use crate::{Outcome, needs};
+use linux_driver_trial::debugger::Session;
 use linux_driver_trial::{Programs, Settings, Trial};
 
 /// Build a driver, boot a kernel in a virtual machine, and run the driver's trial
@@ -21,6 +22,7 @@ use linux_driver_trial::{Programs, Settings, Trial};
   cargo xtask run --install
   cargo xtask run -p edu-c --kernel debian-7.2
   cargo xtask run --scenario 'surprise removal' --kernel debug-6.12
+  cargo xtask run -p edu --gdb
   cargo xtask run --json | jq '.steps[] | select(.ok | not)'")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -40,12 +42,28 @@ pub(crate) struct Args {
     /// Run as many rounds of each `repeat` as its `torture` says
     #[arg(long)]
     torture: bool,
+    /// Wait for gdb, and print the command that starts it. gdb gets the symbols of the module and
+    /// of the kernel, and stops in the driver's `probe`. No time limit applies
+    #[arg(long, conflicts_with_all = ["time_limit", "torture"])]
+    gdb: bool,
     /// The time limit for the machine
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     time_limit: u64,
     /// Print one JSON document on standard output
     #[arg(long)]
     json: bool,
+}
+
+/// Says how to debug.
+fn say(session: &Session) {
+    output::error_text(format_args!(
+        "\nThe machine waits for gdb. Run this in another terminal:\n\n  {}\n\n\
+         It boots the kernel, and stops at {}.\nThe console follows. `detach` in gdb lets the driver's \
+         trial go on without it; Ctrl-C here ends the machine.\nIf gdb is gone, the machine may be \
+         stopped: run the same command again.\n\n",
+        session.command(),
+        session.stops_at(),
+    ));
 }
 
 pub(crate) fn run(args: &Args) -> Result<Outcome> {
@@ -63,6 +81,9 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         settings.devices.clone_from(&args.device);
     }
     packages::require(&needs::to_boot(), install)?;
+    if args.gdb {
+        packages::require(&[needs::gdb()], install)?;
+    }
     let kernel = args.kernel.kernel(&cache, install)?;
     // Check this before a build that takes minutes.
     kernel.bootable()?;
@@ -83,7 +104,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         settings: &settings,
         ko: &build.ko,
     };
-    let life = trial.live(&kernel, &programs, Duration::from_secs(args.time_limit))?;
+    let life = if args.gdb {
+        trial.debug(&kernel, &programs, &say)?
+    } else {
+        trial.live(&kernel, &programs, Duration::from_secs(args.time_limit))?
+    };
     if args.json {
         print_json(&life)?;
     } else {
