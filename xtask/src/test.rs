@@ -6,6 +6,7 @@ mod queue;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -174,15 +175,21 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         took.push(("what must not compile", start.elapsed()));
     }
     let printed = beside.then(TempFile::new).transpose()?;
+    let tests_run = AtomicBool::new(beside);
     std::thread::scope(|scope| {
         let tests = wanted(Part::Crates).then(|| {
             let start = Instant::now();
             let (kernels, cache, printed) = (&kernels, &cache, printed.as_ref());
-            scope.spawn(move || (crates(kernels, cache, install, printed), start.elapsed()))
+            let tests_run = &tests_run;
+            scope.spawn(move || {
+                let wrong = crates(kernels, cache, install, printed);
+                tests_run.store(false, Ordering::Relaxed);
+                (wrong, start.elapsed())
+            })
         });
         if wanted(Part::Drivers) {
             let start = Instant::now();
-            drivers(args, &kernels, &cache, install, &mut count)?;
+            drivers(args, &kernels, &cache, install, &tests_run, &mut count)?;
             took.push(("drivers in kernels", start.elapsed()));
         }
         if let Some(tests) = tests {
@@ -462,11 +469,13 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Tries the drivers in the kernels. `beside` is `true` as long as the crates' tests run.
 fn drivers(
     args: &Args,
     kernels: &[Kernel],
     cache: &Cache,
     install: Install,
+    beside: &AtomicBool,
     count: &mut Count,
 ) -> Result<()> {
     let drivers = args.drivers()?;
@@ -483,16 +492,21 @@ fn drivers(
     };
     let programs = Programs::build(&manifest(), drivers.iter().map(|(_, settings)| settings))?;
     // Modules are built while trials run. A machine keeps one processor busy, except while it
-    // waits. One more machine uses that time.
-    let machines = processors() + 1;
+    // waits: half of its time, in the long trials. One more machine uses that time, and a second
+    // one when the crates' tests no longer run.
+    let machines = processors() + 2;
     let queue = Queue::new();
     let boots = Boots::new()?;
     std::thread::scope(|scope| {
         let closing = Closing(&queue);
         let (done, results) = mpsc::channel();
-        for _ in 0..machines {
+        for number in 1..=machines {
             let (queue, boots, programs, done) = (&queue, &boots, &programs, done.clone());
             scope.spawn(move || {
+                let last = number == machines;
+                if last && !queue.wait_for(|| !beside.load(Ordering::Relaxed)) {
+                    return;
+                }
                 while let Some(one) = queue.next(|one: &Try<'_>| boots.readiness(&one.boot)) {
                     let start = Instant::now();
                     let wrong = one.wrong(boots, programs);

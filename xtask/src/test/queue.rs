@@ -77,9 +77,45 @@ impl<T> Queue<T> {
     }
 }
 
+impl<T> Queue<T> {
+    /// Waits until `start` returns `true`. Returns `false` if there are no more trials before that.
+    pub(super) fn wait_for(&self, start: impl Fn() -> bool) -> bool {
+        let mut waiting = self.lock();
+        loop {
+            if start() {
+                return true;
+            }
+            if waiting.closed && waiting.trials.is_empty() {
+                return false;
+            }
+            let woken = self.changed.wait_timeout(waiting, LOOK);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn a_thread_waits_for_its_start_or_for_the_end() {
+        let queue = Queue::new();
+        queue.push(1, "trial");
+        let looks = Cell::new(0);
+        let start = || {
+            looks.set(looks.get() + 1);
+            looks.get() == 3
+        };
+        assert!(queue.wait_for(start));
+        assert_eq!(looks.get(), 3);
+        drop(Closing(&queue));
+        assert!(queue.wait_for(|| true));
+        assert!(queue.next(|_| Readiness::Ready).is_some());
+        assert!(!queue.wait_for(|| false));
+    }
 
     #[test]
     fn the_longest_that_can_start_comes_first() {
