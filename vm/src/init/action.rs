@@ -183,7 +183,7 @@ fn repeat(times: u32, actions: &[Action], quiet: bool, world: &World, deadline: 
         for action in actions {
             if Instant::now() >= deadline {
                 return Err(Failure::new(format_args!(
-                    "out of time after {} of {times} rounds",
+                    "the time limit was reached after {} of {times} rounds",
                     round - 1
                 )));
             }

@@ -35,7 +35,7 @@ pub(crate) fn fail_each(
     for nth in 1.. {
         if Instant::now() >= deadline {
             return Err(Failure::new(format_args!(
-                "out of time after {} failed allocations",
+                "the time limit was reached after {} failed allocations",
                 nth - 1
             )));
         }
@@ -44,7 +44,10 @@ pub(crate) fn fail_each(
             Ok(()) => operation.undo()?,
             Err(failure) if !struck => {
                 return Err(Failure {
-                    detail: format!("it fails without a failed allocation: {}", failure.detail),
+                    detail: format!(
+                        "the operation fails although no allocation failed: {}",
+                        failure.detail
+                    ),
                     ..failure
                 });
             }
@@ -59,12 +62,12 @@ pub(crate) fn fail_each(
         }
         if nth - 1 < at_least {
             return Err(Failure::new(format_args!(
-                "{} allocations were there to fail, not {at_least}",
+                "the operation makes {} allocations, and not at least {at_least}",
                 nth - 1
             )));
         }
         return Ok(format!(
-            "{} allocations failed in turn: {refused} made it fail, {} it did without",
+            "{} allocations failed in turn: the operation failed {refused} times, and succeeded {} times",
             nth - 1,
             nth - 1 - refused
         ));
