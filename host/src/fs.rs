@@ -4,6 +4,7 @@
 //! Most functions have the name of their model in [`std::fs`], [`std::env`], [`std::path`] or
 //! `tempfile`. They return the project's [`Error`], made by [`Error::io`].
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -39,14 +40,21 @@ pub fn append(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> 
 /// Writes a file as a whole. At any time, either the old or the new file exists and is complete.
 pub fn replace(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()> {
     named(path.as_ref(), "write", |path| {
-        let dir = path.parent().filter(|dir| *dir != Path::new(""));
-        let mut file = tempfile::Builder::new()
-            .permissions(fs::Permissions::from_mode(0o644))
-            .tempfile_in(dir.unwrap_or(Path::new(".")))?;
-        file.write_all(contents.as_ref())?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
+        // If this process is killed, the next one overwrites the unfinished file.
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(".new");
+        let unfinished = path.with_file_name(name);
+        let written = (|| {
+            let mut file = File::create(&unfinished)?;
+            file.write_all(contents.as_ref())?;
+            file.sync_all()?;
+            fs::rename(&unfinished, path)
+        })();
+        if written.is_err() {
+            let _ = fs::remove_file(&unfinished);
+        }
+        written
     })
 }
 
@@ -135,10 +143,14 @@ pub fn current_dir() -> Result<PathBuf> {
     named(Path::new("."), "find", |_| std::env::current_dir())
 }
 
-/// Makes a folder in the system's folder for temporary files. It is removed when the value is
-/// dropped.
+/// Makes a folder in the system's folder for temporary files. Only this user can read it: it may
+/// hold a socket that controls a machine. It is removed when the value is dropped.
 pub fn tempdir() -> Result<TempDir> {
-    named(&std::env::temp_dir(), "write", |_| tempfile::tempdir())
+    named(&std::env::temp_dir(), "write", |_| {
+        tempfile::Builder::new()
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir()
+    })
 }
 
 /// Makes a temporary folder in `dir`, with a name that starts with `prefix`. It is removed when

@@ -2,9 +2,9 @@
 //! Child processes that end when this process ends.
 //!
 //! Each child leads a process group, so that ending the child also ends what it started (`make` and
-//! its compilers). After [`watch_signals`], the first SIGINT or SIGTERM ends every running child.
-//! The call that waits for a child then returns [`Error::interrupted`], so that values are dropped
-//! and clean up. A second signal ends this process at once.
+//! its compilers). After [`watch_signals`], the first SIGINT, SIGTERM, SIGHUP or SIGQUIT ends every
+//! running child. The call that waits for a child then returns [`Error::interrupted`], so that
+//! values are dropped and clean up. A second signal ends this process at once.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -26,18 +26,24 @@ fn running() -> MutexGuard<'static, BTreeSet<i32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes SIGINT and SIGTERM end the children first. Only `main` calls it, once.
+/// Makes SIGINT and SIGTERM end the children first, and SIGHUP and SIGQUIT too unless they are
+/// ignored, as `nohup` does with SIGHUP. Only `main` calls it, once.
 pub fn watch_signals() -> Result<()> {
     let failed = |e: io::Error| {
         Error::new(
             "signals",
-            "to watch SIGINT and SIGTERM",
+            "to watch the signals that end this process",
             e,
             "see what the system reports above",
         )
     };
-    let mut signals =
-        signal_hook::iterator::Signals::new([libc::SIGINT, libc::SIGTERM]).map_err(failed)?;
+    let mut watched = vec![libc::SIGINT, libc::SIGTERM];
+    watched.extend(
+        [libc::SIGHUP, libc::SIGQUIT]
+            .iter()
+            .filter(|&&s| !is_ignored(s)),
+    );
+    let mut signals = signal_hook::iterator::Signals::new(watched).map_err(failed)?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
             let again = SIGNAL.swap(signal, Ordering::SeqCst) != 0;
@@ -50,6 +56,16 @@ pub fn watch_signals() -> Result<()> {
         }
     });
     Ok(())
+}
+
+/// Returns whether this process ignores a signal.
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: A `sigaction` of all zeroes must be valid: it is a plain C structure.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: sigaction(2) with a null pointer for the new action changes nothing, and writes the
+    // present action to `now`, which has room for it.
+    let failed = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut now) };
+    failed == 0 && now.sa_sigaction == libc::SIG_IGN
 }
 
 /// Returns the signal that asked this process to end, if there was one.
@@ -72,7 +88,7 @@ pub fn check_interrupted() -> Result<()> {
 
 /// Ends this process as the signal would have, so that a shell sees the reason.
 pub fn end_by(signal: i32) -> ! {
-    // `emulate_default_handler` does not return for SIGINT and SIGTERM.
+    // `emulate_default_handler` does not return for the signals that are watched.
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     std::process::exit(128 + signal)
 }

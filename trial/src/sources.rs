@@ -10,6 +10,7 @@ use linux_driver_abi::btf_file::read_module;
 use linux_driver_abi::dwarf::{Lines, Place, SourceLine};
 use linux_driver_check::modinfo;
 use linux_driver_host::{Error, Result};
+use linux_driver_vm::text::clean;
 use regex_lite::Regex;
 use serde::Serialize;
 
@@ -63,7 +64,7 @@ impl Sources {
             )
         })?;
         Ok(Self {
-            module,
+            module: clean(module.as_bytes()),
             lines,
             place,
         })
@@ -105,7 +106,7 @@ impl Sources {
             } else {
                 offset.saturating_sub(1)
             };
-            lines.extend(self.lines.at(name, offset, size));
+            lines.extend(self.lines.at(name, offset, size).into_iter().map(shown));
         }
         lines
     }
@@ -118,6 +119,16 @@ impl Sources {
         };
         let all = messages.into_iter().map(of);
         all.filter(|source| !source.lines.is_empty()).collect()
+    }
+}
+
+/// Returns the line with names that are safe to show. A module may come from a stranger, and any
+/// bytes can be in its names.
+fn shown(line: SourceLine) -> SourceLine {
+    SourceLine {
+        file: clean(line.file.as_bytes()),
+        function: clean(line.function.as_bytes()),
+        ..line
     }
 }
 
@@ -253,6 +264,17 @@ mod tests {
         }
         // A call does not return to the start of a function.
         assert_eq!(lines("traps: Missing ENDBR: PLACE [edu]", 0), [3]);
+    }
+
+    #[test]
+    fn control_characters_in_names_are_escaped() {
+        let c = C.replace("void probe", "\n#line 3 \"a\\033]0;\\n.c\"\nvoid probe");
+        let sources = module(&c, "-g").unwrap();
+        let size = size(&sources);
+        let lines = sources.of(&format!("probe+0x1/{size:#x} [edu]"));
+        let text = as_text(&lines, "", Path::new("/"));
+        assert!(text.contains("a\\u{1b}]0;\\u{a}.c:"), "{text:?}");
+        assert_eq!(text.lines().count(), lines.len(), "{text:?}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn in_probe(said: &str, callers: &[&str]) {
     for caller in callers {
         let is = |frame: &&str| frame.contains(&format!(" {caller} ()"));
         assert!(
-            below.any(|frame| is(frame)),
+            below.any(is),
             "no {caller} in its place:\n{said}"
         );
     }

@@ -78,7 +78,8 @@ pub trait DelayedWorkItem: Sized + Send + Sync + 'static {
 pub struct DelayedWork<H: DelayedWorkItem>(Item<sys::delayed_work, H>);
 
 // SAFETY: the offset is that of the field. `process_one_work` calls the function with the item
-// that it takes off the queue, which is that field.
+// that it takes off the queue, which is that field. The bits and locks of `kernel/workqueue.c` let
+// any thread queue and cancel the item.
 unsafe impl RawItem for sys::delayed_work {
     const WORK: usize = offset_of!(Self, work);
 

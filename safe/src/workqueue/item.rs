@@ -23,7 +23,8 @@ use crate::types::Opaque;
 /// # Safety
 ///
 /// A value must have a `struct work_struct` at the offset [`WORK`](Self::WORK). An item that
-/// [`init`](Self::init) initialised must call its function with a pointer to that field.
+/// [`init`](Self::init) initialised must call its function with a pointer to that field. C's
+/// functions for the item may be called on any thread, and on several at the same time.
 pub(super) unsafe trait RawItem {
     /// The offset of the `struct work_struct`.
     const WORK: usize;

@@ -74,7 +74,8 @@ pub trait WorkItem: Sized + Send + Sync + 'static {
 pub struct Work<H: WorkItem>(Item<sys::work_struct, H>);
 
 // SAFETY: the field is the value itself. `process_one_work` calls the function with the item that
-// it takes off the queue.
+// it takes off the queue. The bits and locks of `kernel/workqueue.c` let any thread queue and
+// cancel the item.
 unsafe impl RawItem for sys::work_struct {
     const WORK: usize = 0;
 

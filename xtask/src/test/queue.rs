@@ -75,9 +75,7 @@ impl<T> Queue<T> {
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-}
 
-impl<T> Queue<T> {
     /// Waits until `start` returns `true`. Returns `false` if there are no more trials before that.
     pub(super) fn wait_for(&self, start: impl Fn() -> bool) -> bool {
         let mut waiting = self.lock();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Mutex;
@@ -311,6 +312,15 @@ impl UnderWay {
     /// Starts the command, with its standard error in the file `errors`.
     pub(crate) fn start(command: &mut Command, errors: &Path) -> Self {
         let file = fs::File::create(errors).unwrap();
+        // The tests may run under `nohup`, which has SIGHUP ignored.
+        let hang_up = || {
+            // SAFETY: the closure may only do what is async-signal-safe, because it runs in the
+            // child after fork(2). signal(2) is.
+            unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: as above.
+        unsafe { command.pre_exec(hang_up) };
         let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
         Self {
             child,
@@ -364,6 +374,14 @@ impl UnderWay {
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
+        // A program that is killed leaves its own children, such as a machine that gdb stopped.
+        if let Ok(None) = self.child.try_wait() {
+            self.signal(libc::SIGTERM);
+            let start = Instant::now();
+            while matches!(self.child.try_wait(), Ok(None)) && start.elapsed() < BOUND {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
