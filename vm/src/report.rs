@@ -48,7 +48,8 @@ pub enum Accel {
 pub enum Ending {
     /// The guest was done and powered itself off.
     PoweredOff,
-    /// A kernel message reported a problem, and the tool ended the machine.
+    /// A kernel message reported a problem. The tool then ended the machine, unless a person debugs
+    /// it.
     Problem,
     /// The time limit passed, and the tool ended the machine.
     TimeLimit,

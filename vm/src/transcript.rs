@@ -16,6 +16,8 @@ const BEFORE: usize = 10;
 /// The number of lines after a problem that its report may have. Reports of KASAN and lockdep are
 /// long.
 const AFTER: usize = 160;
+/// The number of problems that are kept. A machine that a person debugs runs on after each.
+const PROBLEMS: usize = 20;
 /// The number of lines from the end of the console to show if no better ones are known.
 const LAST: usize = 20;
 /// The part of the console that is kept, in bytes. A guest that prints without end must not fill
@@ -33,7 +35,12 @@ pub(crate) struct Transcript<'a> {
     done: Option<u64>,
     steps: Vec<StepResult>,
     under_way: Option<UnderWay>,
+    /// The problems before the last one.
+    earlier: Vec<Problem>,
+    /// The last problem.
     problem: Option<Growing>,
+    /// `true` if the message that must follow the problem has come.
+    followed: bool,
     console: Vec<String>,
     console_bytes: usize,
 }
@@ -55,15 +62,13 @@ struct UnderWay {
     traces: bool,
 }
 
-/// A problem whose report is not complete yet.
+/// A problem and the state of its report.
 struct Growing {
     problem: Problem,
+    /// The number of lines after the first one.
     after: usize,
+    /// `true` if the report is complete.
     ended: bool,
-    /// `true` if the message that must follow the problem has come.
-    followed: bool,
-    /// `true` if another problem came before that message.
-    another: bool,
 }
 
 impl<'a> Transcript<'a> {
@@ -75,7 +80,9 @@ impl<'a> Transcript<'a> {
             done: None,
             steps: Vec::new(),
             under_way: None,
+            earlier: Vec::new(),
             problem: None,
+            followed: plan.expect_after.is_none(),
             console: Vec::new(),
             console_bytes: 0,
         }
@@ -97,38 +104,46 @@ impl<'a> Transcript<'a> {
         if let Some(UnderWay { messages, .. }) = self.under_way.as_mut().filter(|_| kept) {
             messages.push(text.to_owned());
         }
-        if let Some(growing) = self.problem.as_mut().filter(|growing| growing.ended) {
-            // The machine runs on, because an expected message has not come yet.
-            let expected = self.plan.expect_after.as_deref().map(Regex::new);
-            growing.followed |=
-                expected.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(text)));
-            growing.another |= problems::meaning(text).is_some();
-            if growing.another {
-                growing.problem.context.push(line.to_owned());
-            }
-        } else if let Some(growing) = &mut self.problem {
+        if let Some(growing) = self.problem.as_mut().filter(|growing| !growing.ended) {
             growing.problem.context.push(line.to_owned());
             growing.after += 1;
-            growing.ended |= problems::ends_report(text) || growing.after >= AFTER;
-        } else if self.may_say(text) {
-            // This message is expected.
-        } else if let Some(meaning) = problems::meaning(text) {
-            let context = self.last(BEFORE + 1);
-            let problem = Problem {
-                line: text.to_owned(),
-                meaning: meaning.to_owned(),
-                context,
-                step: self.step_name(),
-            };
-            self.problem = Some(Growing {
-                problem,
-                after: 0,
-                ended: false,
-                followed: self.plan.expect_after.is_none(),
-                another: false,
-            });
+            growing.ended = problems::ends_report(text) || growing.after >= AFTER;
+            return None;
+        }
+        if self.problem.is_some() {
+            // The machine runs on, because an expected message has not come yet, or because a
+            // person debugs it.
+            let expected = self.plan.expect_after.as_deref().map(Regex::new);
+            self.followed |=
+                expected.is_some_and(|regex| regex.is_ok_and(|regex| regex.is_match(text)));
+        }
+        // Some messages are expected.
+        if !self.may_say(text)
+            && let Some(meaning) = problems::meaning(text)
+        {
+            self.start_problem(text, meaning);
         }
         None
+    }
+
+    /// Starts the report of a problem, if there is room for it.
+    fn start_problem(&mut self, text: &str, meaning: &str) {
+        if self.earlier.len() + 1 >= PROBLEMS {
+            return;
+        }
+        let problem = Problem {
+            line: text.to_owned(),
+            meaning: meaning.to_owned(),
+            context: self.last(BEFORE + 1),
+            step: self.step_name(),
+        };
+        let growing = Growing {
+            problem,
+            after: 0,
+            ended: false,
+        };
+        let before = self.problem.replace(growing);
+        self.earlier.extend(before.map(|growing| growing.problem));
     }
 
     fn record(&mut self, record: Record, seconds: f64) -> Option<&StepResult> {
@@ -288,11 +303,11 @@ impl<'a> Transcript<'a> {
         self.problem.as_ref().is_some_and(|growing| !growing.ended)
     }
 
-    /// Returns whether the report of a problem is complete, and the message that must follow it has
-    /// come.
+    /// Returns whether the report of a problem is complete, and the message that must follow it, or
+    /// another problem, has come.
     pub(crate) fn problem_ended(&self) -> bool {
-        let ended = |growing: &Growing| growing.ended && (growing.followed || growing.another);
-        self.problem.as_ref().is_some_and(ended)
+        let ended = |growing: &Growing| growing.ended && self.followed;
+        !self.earlier.is_empty() || self.problem.as_ref().is_some_and(ended)
     }
 
     /// Returns whether the guest has said that it is done.
@@ -327,10 +342,7 @@ impl<'a> Transcript<'a> {
         seconds: f64,
     ) -> Report {
         let step = self.step_name();
-        let followed = self
-            .problem
-            .as_ref()
-            .is_some_and(|growing| growing.followed && !growing.another);
+        let followed = self.followed && self.earlier.is_empty();
         let (ending, problem) = match self.problem.take() {
             Some(growing) => (Ending::Problem, Some(growing.problem)),
             None if ending == Ending::PoweredOff => (ending, None),
@@ -397,7 +409,8 @@ impl<'a> Transcript<'a> {
                 context: Vec::new(),
                 step: None,
             });
-        let problems = problem.into_iter().chain(tainted).collect();
+        let earlier = self.earlier.into_iter();
+        let problems = earlier.chain(problem).chain(tainted).collect();
         Report {
             accel,
             boot_seconds: self.hello.as_ref().map(|hello| hello.seconds),
@@ -554,16 +567,20 @@ mod tests {
                 steps: vec![Step::new("one", action.clone())],
                 ..Plan::default()
             };
-            let mut transcript = Transcript::new(&plan, TOKEN);
-            hello(&mut transcript);
-            said(&mut transcript, Record::Begin { step: 0 });
-            for message in messages {
-                transcript.line(&format!("[    1.0] {message}"), 1.0);
+            // The same holds after a problem.
+            let problem = ["BUG: x", "---[ end trace 0000000000000000 ]---"];
+            for before in [&[], problem.as_slice()] {
+                let mut transcript = Transcript::new(&plan, TOKEN);
+                hello(&mut transcript);
+                said(&mut transcript, Record::Begin { step: 0 });
+                for message in before.iter().chain(&messages) {
+                    transcript.line(&format!("[    1.0] {message}"), 1.0);
+                }
+                assert_eq!(transcript.problem_grows(), troubles, "{messages:?}");
+                // One stack trace is expected, a second one is not.
+                transcript.line(&format!("[    1.0] {trace}"), 1.0);
+                assert!(transcript.problem_grows(), "{messages:?}");
             }
-            assert_eq!(transcript.problem_grows(), troubles, "{messages:?}");
-            // One stack trace is expected, a second one is not.
-            transcript.line(&format!("[    1.0] {trace}"), 1.0);
-            assert!(transcript.problem_grows(), "{messages:?}");
         }
     }
 
@@ -609,6 +626,57 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_runs_on_after_a_problem_may_report_others() {
+        let plan = plan();
+        let mut transcript = Transcript::new(&plan, TOKEN);
+        hello(&mut transcript);
+        said(&mut transcript, Record::Begin { step: 0 });
+        let end = "---[ end trace 0000000000000000 ]---";
+        let mut say = |line: &str| {
+            transcript.line(&format!("[    1.0] {line}"), 1.0);
+        };
+        for line in [
+            "WARNING: one",
+            end,
+            "one goes on",
+            "BUG: two",
+            "of two",
+            end,
+        ] {
+            say(line);
+        }
+        // Hours of other messages belong to no problem.
+        for _ in 0..10 * AFTER {
+            say("something else");
+        }
+        for _ in 0..2 * PROBLEMS {
+            say("BUG: again");
+            for _ in 0..2 * AFTER {
+                say("of this one");
+            }
+        }
+        let problems = transcript
+            .report(Ending::Early, "", Accel::Tcg, &[], 2.0)
+            .problems;
+        assert_eq!(problems.len(), PROBLEMS);
+        let line = |number: usize| problems[number].line.as_str();
+        assert_eq!(
+            (line(0), line(1), line(2)),
+            ("WARNING: one", "BUG: two", "BUG: again")
+        );
+        assert_eq!(problems[0].context.len(), 2, "{:?}", problems[0]);
+        assert!(problems[1].context.ends_with(&[
+            "[    1.0] BUG: two".to_owned(),
+            "[    1.0] of two".to_owned(),
+            format!("[    1.0] {end}"),
+        ]));
+        for problem in &problems {
+            assert!(problem.context.len() <= BEFORE + 1 + AFTER, "{problem:?}");
+            assert_eq!(problem.step.as_deref(), Some("one"));
+        }
+    }
+
+    #[test]
     fn a_planned_problem_passes_only_if_it_is_the_one() {
         for (pattern, passes) in [("BUG: x", true), ("end of trace", true), ("BUG: y", false)] {
             let plan = Plan {
@@ -637,7 +705,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_to_come_after_a_problem_comes_before_another() {
+    fn the_message_after_a_problem_must_come_before_another_problem() {
         let plan = Plan {
             expect_problem: Some("BUG: x".into()),
             expect_after: Some("^still here$".into()),
