@@ -51,7 +51,8 @@ pub struct Machine {
     /// Further arguments for QEMU.
     pub qemu_args: Vec<String>,
     /// `true` if a person debugs the machine. Then no time limit applies, the run goes on after a
-    /// problem, and the console's lines go to standard error as they come.
+    /// problem, a kernel that panics stops instead of ending the machine, and the console's lines
+    /// go to standard error as they come.
     pub debugged: bool,
 }
 
@@ -110,8 +111,13 @@ impl Machine {
             // Neither delays nor drops the records that the tool's program writes into the kernel's
             // log.
             "printk.devkmsg=on",
-            // After a panic the kernel reboots at once, and QEMU ends instead (`-no-reboot`).
-            "panic=-1",
+            if self.debugged {
+                // After a panic the kernel stops, so that a person can look at it.
+                "panic=0"
+            } else {
+                // After a panic the kernel reboots at once, and QEMU ends instead (`-no-reboot`).
+                "panic=-1"
+            },
             "rdinit=/init",
         ];
         let ports: &[&str] = match self.ports.as_slice() {
@@ -300,6 +306,20 @@ mod tests {
             .collect();
         assert_eq!(devices, ["edu", "pci-testdev,addr=5"]);
         assert_eq!(words[words.len() - 2..], ["-icount", "shift=0"]);
+    }
+
+    #[test]
+    fn a_panic_ends_the_machine_unless_a_person_debugs_it() {
+        let mut machine = Machine::new("/k");
+        for (debugged, word, other) in [
+            (false, "panic=-1", "panic=0"),
+            (true, "panic=0", "panic=-1"),
+        ] {
+            machine.debugged = debugged;
+            let words = words(&machine, Accel::Tcg);
+            let line: Vec<&str> = value(&words, "-append").split(' ').collect();
+            assert!(line.contains(&word) && !line.contains(&other), "{line:?}");
+        }
     }
 
     #[test]
