@@ -43,6 +43,8 @@ const SECTION: usize = 64;
 const ADDRESS: usize = 16;
 /// Sections of these names that are not where the loader says.
 const PER_CPU: &str = ".data..percpu";
+/// The end of QEMU's message that gdb's `kill` ended it.
+const KILLED: &str = "QEMU: Terminated via GDBstub";
 
 /// The files and the place of a trial that is debugged. The files are removed when the value is
 /// dropped.
@@ -131,23 +133,6 @@ impl Session {
         machine.debugged = true;
     }
 
-    /// Returns an error if the machine was ended from outside.
-    pub(crate) fn ended(&self, report: &Report) -> Result<()> {
-        if !matches!(report.ending, Ending::Early | Ending::TimeLimit) {
-            return Ok(());
-        }
-        let problem = report.problems.first();
-        Err(Error::new(
-            "the machine",
-            "to run until its steps are done",
-            problem.map_or_else(String::new, |problem| {
-                let said = problem.context.last().cloned().unwrap_or_default();
-                format!("{}; its last words were: {said}", problem.line)
-            }),
-            "gdb's `kill` ends the machine; leave gdb with `detach` or `quit`, and the steps go on",
-        ))
-    }
-
     /// Returns the script that gdb is started with.
     fn script(&self, source: &DriverCrate) -> String {
         let mut lines = vec![
@@ -216,6 +201,34 @@ impl Session {
         .join("\n")
             + "\n"
     }
+}
+
+/// Returns an error if QEMU says that gdb's `kill` ended the machine. If the machine ended early
+/// without that message, adds the possible reasons to the report: the run has failed.
+pub(crate) fn ended(report: &mut Report) -> Result<()> {
+    let Some(problem) = report
+        .problems
+        .first_mut()
+        .filter(|_| report.ending == Ending::Early)
+    else {
+        return Ok(());
+    };
+    // QEMU's own messages are after the lines of the console.
+    if problem
+        .context
+        .last()
+        .is_some_and(|line| line.ends_with(KILLED))
+    {
+        return Err(Error::new(
+            "the machine",
+            "to run until its steps are done",
+            format_args!("gdb ended the machine: {}", problem.meaning),
+            "leave gdb with `detach` or `quit` instead of `kill`, and the steps go on",
+        ));
+    }
+    problem.meaning += "; the possible reasons are a reset by the kernel or the driver (such as a \
+                        triple fault), a power-off, and a debugger that ended it";
+    Ok(())
 }
 
 // The names of the files.
@@ -426,6 +439,46 @@ mod tests {
             "*(unsigned long *)($rdx + 24) == 0x6867666564636261 && \
              *(unsigned long *)($rdx + 32) == 0x0"
         );
+    }
+
+    /// Returns the report of a machine that ended during a step, after which QEMU said this.
+    fn early(said: &str) -> Report {
+        Report {
+            release: String::new(),
+            accel: linux_driver_vm::Accel::Tcg,
+            boot_seconds: None,
+            seconds: 1.0,
+            ending: Ending::Early,
+            steps: Vec::new(),
+            problems: vec![linux_driver_vm::Problem {
+                line: "the machine ended".to_owned(),
+                meaning: "the current step was \"loaded\"".to_owned(),
+                context: vec!["[    1.0] edu: reset".to_owned(), said.to_owned()],
+                step: None,
+            }],
+            expected_problem: None,
+            taint: None,
+            console: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_machine_that_gdb_ended_is_an_error_of_the_user() {
+        let mut killed = early("qemu-system-x86_64: QEMU: Terminated via GDBstub");
+        let text = ended(&mut killed).unwrap_err().to_string();
+        assert!(
+            text.contains("\"loaded\"") && text.contains("`detach`"),
+            "{text}"
+        );
+        let mut reset = early("[    1.0] edu: the last line");
+        ended(&mut reset).unwrap();
+        assert!(reset.problems[0].meaning.contains("triple fault"));
+        assert!(!reset.passed());
+        // A kernel that has reported a problem is at fault, whatever ended it.
+        killed.ending = Ending::Problem;
+        let meaning = killed.problems[0].meaning.clone();
+        ended(&mut killed).unwrap();
+        assert_eq!(killed.problems[0].meaning, meaning);
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Trial<'_> {
     /// # Errors
     ///
     /// Fails in the same cases as [`live`](Self::live), if the kernel's symbols cannot be read, or
-    /// if the machine was ended before its steps were done.
+    /// if gdb's `kill` ended the machine before its steps were done.
     pub fn debug(
         &self,
         kernel: &Kernel,
@@ -110,8 +110,8 @@ impl Trial<'_> {
             let mut plan = plan.clone();
             plan.slow(debugger::PATIENCE);
             show(&session);
-            let report = linux_driver_vm::run(&machine, &plan, init, progress)?;
-            session.ended(&report)?;
+            let mut report = linux_driver_vm::run(&machine, &plan, init, progress)?;
+            debugger::ended(&mut report)?;
             Ok(report)
         };
         self.live_by(kernel, programs, None, run)
