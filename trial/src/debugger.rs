@@ -22,7 +22,7 @@ use linux_driver_abi::kallsyms;
 use linux_driver_host::{Error, Result, fs};
 use linux_driver_kbuild::{DriverCrate, Language};
 use linux_driver_vm::{Ending, Machine, Report};
-use object::{Object, ObjectSection, SectionIndex};
+use object::{File, Object, ObjectSection, SectionIndex};
 use tempfile::TempDir;
 
 use crate::sources::Sources;
@@ -64,8 +64,14 @@ enum Stop {
 }
 
 impl Session {
-    /// Writes the files for gdb. `image` is the kernel.
-    pub(crate) fn new(source: &DriverCrate, ko: &Path, image: &Path) -> Result<Self> {
+    /// Writes the files for gdb. `ko` is the module with its debug information, `stripped` the file
+    /// that the guest loads, and `image` the kernel.
+    pub(crate) fn new(
+        source: &DriverCrate,
+        ko: &Path,
+        stripped: &Path,
+        image: &Path,
+    ) -> Result<Self> {
         let location = image.display().to_string();
         let kernel = read_kernel(image)?;
         let symbols = kallsyms::read(&kernel, &location)?;
@@ -81,13 +87,15 @@ impl Session {
         let module = read_module(ko)?;
         let dir = fs::tempdir()?;
         check_path(&dir.path().join(SOCKET))?;
-        let session = Self {
-            dir,
-            stop: stop(source, ko, &module)?,
-        };
+        let stripped = read_module(stripped)?;
+        let mut stop = stop(source, ko, &module)?;
+        if let Stop::At(place) = &mut stop {
+            place.section = index_in(&stripped, &module, place.section, ko)?;
+        }
+        let session = Self { dir, stop };
         let kernel = symbols::file(&kernel, &location, &symbols)?;
         fs::write(session.path(KERNEL), kernel)?;
-        let sections = Sections::read(&module, ko, &source.module)?;
+        let sections = Sections::read(&stripped, ko, &source.module)?;
         let copy = session.path(&format!("{}.ko", source.module));
         fs::write(&copy, without_addresses(module))?;
         let script = session.module_script(&copy, loaded.address, &sections);
@@ -281,6 +289,31 @@ fn without_addresses(mut module: Vec<u8>) -> Vec<u8> {
     module
 }
 
+/// Returns the index that a section of the module `ko` has in the file that the guest loads. A
+/// file without debug information may have other indices.
+fn index_in(loaded: &[u8], module: &[u8], section: usize, ko: &Path) -> Result<usize> {
+    let index = || {
+        let (loaded, module) = (File::parse(loaded)?, File::parse(module)?);
+        let section = module.section_by_index(SectionIndex(section))?;
+        let name = section.name()?;
+        Ok(loaded
+            .section_by_name(name)
+            .map(|section| section.index().0)
+            .ok_or(name.to_owned()))
+    };
+    let wrong = |found: &dyn std::fmt::Display| {
+        Error::new(
+            ko.display(),
+            "a module that keeps its sections without its debug information",
+            found,
+            "build it again; report this if it stays",
+        )
+    };
+    index()
+        .map_err(|e: object::Error| wrong(&e))?
+        .map_err(|name| wrong(&format_args!("no section {name} without it")))
+}
+
 /// Returns a place in the driver's `probe`, or else in its `init`.
 fn stop(source: &DriverCrate, ko: &Path, module: &[u8]) -> Result<Stop> {
     let Ok(sources) = Sources::read(ko) else {
@@ -298,7 +331,7 @@ fn stop(source: &DriverCrate, ko: &Path, module: &[u8]) -> Result<Stop> {
         return Ok(Stop::Init);
     };
     // Where an inlined function starts, gdb shows its caller. So the stop is an instruction later.
-    let code = object::File::parse(module)
+    let code = File::parse(module)
         .and_then(|file| {
             let section = file.section_by_index(SectionIndex(place.section))?;
             Ok(section
@@ -349,7 +382,7 @@ impl Sections {
                 "build it again; report this if it stays",
             )
         };
-        let file = object::File::parse(bytes).map_err(|e| wrong(&e))?;
+        let file = File::parse(bytes).map_err(|e| wrong(&e))?;
         let this = file
             .section_by_name(THIS_MODULE)
             .and_then(|section| section.data().ok());
@@ -394,6 +427,10 @@ impl Sections {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
+    use linux_driver_host::process;
+
     use super::*;
 
     #[test]
@@ -439,6 +476,41 @@ mod tests {
             "*(unsigned long *)($rdx + 24) == 0x6867666564636261 && \
              *(unsigned long *)($rdx + 32) == 0x0"
         );
+    }
+
+    #[test]
+    fn sections_have_the_indices_of_the_file_that_the_guest_loads() {
+        let dir = fs::tempdir().unwrap();
+        let [source, ko, stripped] = ["a.s", "a.ko", "stripped"].map(|name| dir.path().join(name));
+        let text = "
+            .section .debug_str, \"MS\", @progbits, 1
+            .asciz \"before the code\"
+            .section .init.text, \"ax\"
+            nop
+            .section .gnu.linkonce.this_module, \"aw\"
+            .zero 24
+            .asciz \"edu\"
+        ";
+        fs::write(&source, text).unwrap();
+        let mut compiler = Command::new("cc");
+        process::run(compiler.arg("-c").arg(&source).arg("-o").arg(&ko)).unwrap();
+        let mut objcopy = Command::new("objcopy");
+        process::run(objcopy.arg("--strip-debug").arg(&ko).arg(&stripped)).unwrap();
+        let (module, loaded) = (read_module(&ko).unwrap(), read_module(&stripped).unwrap());
+        let index = |file: &[u8]| {
+            let sections = Sections::read(file, &ko, "edu").unwrap().loaded;
+            let section = sections.iter().find(|(name, _)| name == ".init.text");
+            section.unwrap().1
+        };
+        assert_ne!(index(&module), index(&loaded));
+        let of = |section| index_in(&loaded, &module, section, &ko);
+        assert_eq!(of(index(&module)).unwrap(), index(&loaded));
+        // A section that the guest's file has not.
+        let debug = File::parse(module.as_slice()).unwrap();
+        let debug = debug.section_by_name(".debug_str").unwrap().index().0;
+        let text = of(debug).unwrap_err().to_string();
+        assert!(text.contains("no section .debug_str"), "{text}");
+        assert!(of(1000).is_err());
     }
 
     /// Returns the report of a machine that ended during a step, after which QEMU said this.

@@ -103,7 +103,10 @@ impl Trial<'_> {
         programs: &Programs,
         show: &dyn Fn(&Session),
     ) -> Result<Life> {
-        let session = Session::new(self.source, self.ko, kernel.bootable()?)?;
+        let dir = fs::tempdir()?;
+        let stripped = dir.path().join("module");
+        strip(self.ko, &stripped)?;
+        let session = Session::new(self.source, self.ko, &stripped, kernel.bootable()?)?;
         let run: &Run<'_> = &|machine, plan, init, progress| {
             let mut machine = machine.clone();
             session.apply(&mut machine);
