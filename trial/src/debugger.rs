@@ -41,7 +41,8 @@ const LONGEST: usize = 107;
 /// The size of an `Elf64_Shdr`, and the offset of its `sh_addr`.
 const SECTION: usize = 64;
 const ADDRESS: usize = 16;
-/// Sections of these names that are not where the loader says.
+/// The section of per-CPU data. The kernel copies it to another place, whose address is not in the
+/// table of sections.
 const PER_CPU: &str = ".data..percpu";
 /// The end of QEMU's message that gdb's `kill` ended it.
 const KILLED: &str = "QEMU: Terminated via GDBstub";
@@ -251,13 +252,15 @@ const SOCKET: &str = "socket";
 fn check_path(path: &Path) -> Result<()> {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
-    if text.len() <= LONGEST && text.chars().all(is_plain) {
-        return Ok(());
-    }
+    let found = match text.chars().find(|&c| !is_plain(c)) {
+        Some(c) => format!("the character {c:?}"),
+        None if text.len() > LONGEST => format!("{} characters", text.len()),
+        None => return Ok(()),
+    };
     Err(Error::new(
         text,
         format_args!("a path of at most {LONGEST} letters, digits and characters of `/._-+`"),
-        "another one",
+        found,
         "set TMPDIR to such a path, such as /tmp",
     ))
 }
@@ -551,6 +554,20 @@ mod tests {
         let meaning = killed.problems[0].meaning.clone();
         ended(&mut killed).unwrap();
         assert_eq!(killed.problems[0].meaning, meaning);
+    }
+
+    #[test]
+    fn the_error_for_a_path_has_its_length_or_the_wrong_character() {
+        let error = |path: &str| check_path(Path::new(path)).err().map(|e| e.to_string());
+        assert_eq!(error("/tmp/.tmpA-b_c+0/socket"), None);
+        assert!(
+            error("/tmp/a b/socket")
+                .unwrap()
+                .contains("the character ' '")
+        );
+        let long = format!("/{}", "x".repeat(LONGEST));
+        assert!(error(&long).unwrap().contains("108 characters"));
+        assert_eq!(error(&long[..LONGEST]), None);
     }
 
     #[test]

@@ -138,11 +138,12 @@ pub(crate) fn monitor_args(path: &Path) -> [String; 4] {
 
 /// Makes a non-blocking socket that accepts connections.
 pub(crate) fn listen(path: &Path) -> Result<UnixListener> {
-    if path.as_os_str().len() > LONGEST {
+    let length = path.as_os_str().len();
+    if length > LONGEST {
         return Err(Error::new(
             path.display(),
             format_args!("a path for a socket, of at most {LONGEST} bytes"),
-            "a longer one",
+            format_args!("{length} bytes"),
             "set TMPDIR to a shorter path, such as /tmp",
         ));
     }
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_connects_it_ends_too() {
+    fn the_thread_ends_if_nobody_connects() {
         let dir = tempfile::tempdir().unwrap();
         drop(Outside::open(dir.path()).unwrap().serve());
     }
@@ -314,6 +315,11 @@ mod tests {
             .err()
             .unwrap()
             .to_string();
-        assert!(error.contains("TMPDIR"), "{error}");
+        // With `/tmp/` and `/monitor`.
+        let found = format!("{} bytes", LONGEST + 13);
+        assert!(
+            error.contains("TMPDIR") && error.contains(&found),
+            "{error}"
+        );
     }
 }

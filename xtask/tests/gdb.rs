@@ -132,7 +132,7 @@ fn a_signal_ends_a_machine_that_waits_for_gdb() {
 }
 
 #[test]
-fn what_makes_no_sense_with_gdb_is_refused() {
+fn a_session_of_gdb_that_cannot_work_is_refused() {
     for other in ["--torture", "--time-limit=5"] {
         let ran = run(&mut xtask(["run", "--gdb", other]));
         assert_eq!(ran.status.code(), Some(2), "{ran:#?}");
@@ -143,7 +143,7 @@ fn what_makes_no_sense_with_gdb_is_refused() {
     let folder = tempfile::Builder::new().prefix("a b").tempdir().unwrap();
     let mut odd = xtask(["run", "--gdb", "-p", "edu", "--kernel", DEFAULT]);
     let ran = run(odd.env("TMPDIR", folder.path()));
-    ran.refused(2, &["set TMPDIR"]);
+    ran.refused(2, &["the character ' '", "set TMPDIR"]);
     // All programs but gdb.
     let dir = tempfile::tempdir().unwrap();
     let path = std::env::var_os("PATH").unwrap();

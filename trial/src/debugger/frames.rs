@@ -241,7 +241,7 @@ struct Frames {
 }
 
 impl Frames {
-    /// Adds what descriptions have in common, and returns its offset.
+    /// Adds the part that descriptions have in common, and returns its offset.
     fn common(&mut self, augmentation: &[u8]) -> u64 {
         let at = self.bytes.len() as u64;
         let mut body = u32::MAX.to_le_bytes().to_vec();
