@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_module_with_debug_information_is_an_error() {
+    fn a_file_without_debug_information_of_a_module_is_an_error() {
         let error = module(C, "-g0").unwrap_err().to_string();
         assert!(error.contains("no section .debug_info"), "{error}");
         let error = module("int a;\n", "-g").unwrap_err().to_string();

@@ -684,7 +684,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_repeated_or_undone_is_refused() {
+    fn an_action_that_cannot_be_repeated_or_undone_is_refused() {
         for (actions, part) in [
             (
                 r#"repeat = 0, actions = [{ exists = "/" }]"#,
@@ -714,7 +714,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inside_an_action_counts() {
+    fn the_actions_inside_an_action_count() {
         let plan: Plan =
             toml::from_str(r#"steps = [{ name = "s", repeat = 2, actions = [{ unplug = "a" }] }]"#)
                 .unwrap();

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_device_is_refused() {
+    fn a_text_that_names_no_device_is_refused() {
         for text in [
             "",
             "edu",

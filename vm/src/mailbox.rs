@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_or_is_not_there_is_refused() {
+    fn contents_that_do_not_fit_and_damaged_pages_are_refused() {
         assert!(KEY.filled(&vec![0; 3 * ROOM]).is_none());
         let mailbox = Mailbox::new(KEY);
         let mut saved = bytes(&mailbox);

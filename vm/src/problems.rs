@@ -576,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_harmless_is_let_pass() {
+    fn harmless_messages_are_let_pass() {
         for message in [
             "edu: loading out-of-tree module taints kernel.",
             "edu: module verification failed: signature and/or required key missing - tainting kernel",

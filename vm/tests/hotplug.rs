@@ -127,7 +127,7 @@ fn a_device_comes_and_goes_in_every_way() {
 }
 
 #[test]
-fn what_the_host_cannot_do_fails_its_step() {
+fn an_action_that_the_host_cannot_do_fails_its_step() {
     let machine = Machine::new(common::first_image());
     let plan = Plan {
         steps: vec![Step::new("the device is unplugged", unplug("nothing"))],

@@ -133,7 +133,7 @@ fn programs_run_beside_the_steps() {
 }
 
 #[test]
-fn what_a_program_finds_fails_its_step() {
+fn an_error_that_a_program_finds_fails_its_step() {
     let held = |join: Step| {
         plan(vec![
             Step::new(

@@ -68,7 +68,7 @@ mod tests {
     use crate::checks::testing::Module;
 
     #[test]
-    fn what_is_no_module_is_named() {
+    fn a_file_that_is_not_a_module_is_named() {
         let module = std::fs::read(Module::good().text("f", "nop").build().path()).unwrap();
         let refused = |bytes: &[u8]| check(Path::new("m.ko"), bytes).unwrap_err().to_string();
         let with = |at: usize, byte: u8| {
