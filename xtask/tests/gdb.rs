@@ -72,10 +72,7 @@ fn in_probe(said: &str, callers: &[&str]) {
     let mut below = frames[at..].iter();
     for caller in callers {
         let is = |frame: &&str| frame.contains(&format!(" {caller} ()"));
-        assert!(
-            below.any(is),
-            "no {caller} in its place:\n{said}"
-        );
+        assert!(below.any(is), "no {caller} in its place:\n{said}");
     }
 }
 
