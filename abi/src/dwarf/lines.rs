@@ -24,6 +24,12 @@ const FIRST: u64 = 1 << 40;
 /// The distance between the addresses of sections. No section of a module is larger.
 const DISTANCE: u64 = 1 << 32;
 
+/// The greatest depth of nested records. addr2line recurses once for each level of inlining.
+const DEPTH: isize = 500;
+
+/// The size of a page, in the kernels with the smallest one.
+const PAGE: u64 = 4096;
+
 /// The length of a name from which on the kernel may have cut it: `KSYM_NAME_LEN`, less one for
 /// its NUL, in the kernels with the shortest one.
 const CUT: usize = 127;
@@ -81,7 +87,7 @@ impl std::fmt::Debug for Lines {
 }
 
 fn base(section: SectionIndex) -> u64 {
-    FIRST + DISTANCE * section.0 as u64
+    DISTANCE.wrapping_mul(section.0 as u64).wrapping_add(FIRST)
 }
 
 impl Lines {
@@ -105,7 +111,15 @@ impl Lines {
             let data = Arc::from(sections.get(id));
             Ok::<_, gimli::Error>(EndianArcSlice::new(data, sections.endian))
         });
-        let context = dwarf.and_then(addr2line::Context::from_dwarf);
+        let dwarf = dwarf.map_err(|e| bad(&e))?;
+        if is_deep(&dwarf).map_err(|e| bad(&e))? {
+            return Err(damaged(
+                location,
+                format_args!("debug information nested at most {DEPTH} deep"),
+                "deeper nesting",
+            ));
+        }
+        let context = addr2line::Context::from_dwarf(dwarf);
         Ok(Self {
             context: context.map_err(|e| bad(&e))?,
             symbols: symbols(&file),
@@ -114,7 +128,9 @@ impl Lines {
 
     /// Returns the lines of the code at `offset` in the function with this symbol: first the line
     /// itself, then, if its function is inlined, the line of the call, and so on. `size` is the
-    /// distance to the next symbol.
+    /// distance to the next symbol. For the last symbol of a section, that may be in the section
+    /// that follows in memory, or be the end of the page. So `size` may then be larger by less than
+    /// a page.
     ///
     /// Returns nothing if there is no such symbol, if it is not clear which one of several with
     /// that name is meant, or if the size is another: the object is then not that of the code.
@@ -131,6 +147,7 @@ impl Lines {
     pub fn first(&self, wanted: &dyn Fn(&SourceLine) -> bool) -> Option<Place> {
         let mut symbols: Vec<&Symbol> = self.symbols.values().flatten().collect();
         symbols.sort_by_key(|symbol| (symbol.section.0, symbol.offset));
+        symbols.dedup_by_key(|symbol| (symbol.section.0, symbol.offset));
         symbols.iter().find_map(|symbol| {
             let start = base(symbol.section);
             let low = start.wrapping_add(symbol.offset);
@@ -138,7 +155,8 @@ impl Lines {
                 .context
                 .find_location_range(low, low.wrapping_add(symbol.size))
                 .ok()?;
-            let mut addresses: Vec<u64> = rows.map(|(address, ..)| address).collect();
+            // The first row may start before the symbol.
+            let mut addresses: Vec<u64> = rows.map(|(address, ..)| address.max(low)).collect();
             addresses.sort_unstable();
             addresses.into_iter().find_map(|address| {
                 let lines = self.lines(address).unwrap_or_default();
@@ -164,7 +182,10 @@ impl Lines {
             .iter()
             .filter(|(known, _)| exact.is_none() && is_short_for(name, known))
             .flat_map(|(_, symbols)| symbols);
-        let fits = |symbol: &&Symbol| symbol.size == size || symbol.last && symbol.size < size;
+        let fits = |symbol: &&Symbol| match size.checked_sub(symbol.size) {
+            Some(excess) => excess == 0 || symbol.last && excess < PAGE,
+            None => false,
+        };
         let mut found = exact.into_iter().flatten().chain(of_cut).filter(fits);
         let first = found.next()?;
         let same = |other: &Symbol| (other.section, other.offset) == (first.section, first.offset);
@@ -196,6 +217,28 @@ impl Lines {
     }
 }
 
+/// Returns whether a record is nested deeper than [`DEPTH`].
+fn is_deep(dwarf: &gimli::Dwarf<Reader>) -> gimli::Result<bool> {
+    let mut units = dwarf.units();
+    while let Some(header) = units.next()? {
+        // addr2line skips a unit that is damaged here.
+        let Ok(unit) = dwarf.unit(header) else {
+            continue;
+        };
+        let mut entries = unit.entries_raw(None)?;
+        while !entries.is_empty() {
+            let depth = entries.next_depth();
+            if let Some(abbreviation) = entries.read_abbreviation()? {
+                if depth > DEPTH {
+                    return Ok(true);
+                }
+                entries.skip_attributes(abbreviation.attributes())?;
+            }
+        }
+    }
+    Ok(false)
+}
+
 /// Returns whether the kernel prints `known` as `name`: cut at its limit, or without the hash that
 /// LLVM puts behind the name of a function of one file.
 fn is_short_for(name: &str, known: &str) -> bool {
@@ -210,7 +253,11 @@ fn symbols(file: &object::File<'_>) -> HashMap<String, Vec<Symbol>> {
         .symbols()
         .filter_map(|symbol| {
             let section = symbol.section_index()?;
-            let is_code = |section: object::Section<'_, '_>| section.kind() == SectionKind::Text;
+            let is_code = |section: object::Section<'_, '_>| {
+                section.kind() == SectionKind::Text
+                    && section.size() < DISTANCE
+                    && symbol.address() <= section.size()
+            };
             let in_code = file.section_by_index(section).is_ok_and(is_code);
             // The kernel skips labels of the assembler too.
             let is_label = |name: &str| name.is_empty() || name.starts_with(".L");
@@ -221,14 +268,18 @@ fn symbols(file: &object::File<'_>) -> HashMap<String, Vec<Symbol>> {
         .collect();
     named.sort_unstable();
     let mut symbols: HashMap<String, Vec<Symbol>> = HashMap::new();
-    for (number, &(in_section, offset, name)) in named.iter().enumerate() {
-        let next = named[number..]
-            .iter()
-            .take_while(|other| other.0 == in_section)
-            .find(|other| other.1 > offset);
+    // The symbol after this one, and the address after that one's in the same section.
+    let mut after: Option<(usize, u64, Option<u64>)> = None;
+    for &(in_section, offset, name) in named.iter().rev() {
+        let next = match after.filter(|after| after.0 == in_section) {
+            Some((_, other, _)) if other > offset => Some(other),
+            Some((_, _, next)) => next,
+            None => None,
+        };
+        after = Some((in_section, offset, next));
         let section = SectionIndex(in_section);
         let end = file.section_by_index(section).map_or(0, |it| it.size());
-        let end = next.map_or(end, |next| next.1);
+        let end = next.unwrap_or(end);
         symbols.entry(name.to_owned()).or_default().push(Symbol {
             section,
             offset,
@@ -398,8 +449,16 @@ mod tests {
         let lines = Lines::read(&object(&["-g"], &[("a.c", C)]), "it.ko").unwrap();
         let size = sizes(&lines, "one")[0];
         assert_ne!(lines.at("one", 1, size), []);
-        assert_eq!(lines.at("one", 1, size), lines.at("one", 1, 0x1000));
-        assert_eq!(lines.at("one", 1, size - 1), []);
+        for excess in [1, 16, PAGE - 1] {
+            assert_eq!(
+                lines.at("one", 1, size),
+                lines.at("one", 1, size + excess),
+                "{excess}"
+            );
+        }
+        for other in [size - 1, size + PAGE, u64::MAX] {
+            assert_eq!(lines.at("one", 1, other), [], "{other}");
+        }
     }
 
     #[test]
@@ -417,6 +476,102 @@ mod tests {
         let size = sizes(&lines, "hashed.llvm.123")[0];
         assert_ne!(lines.at("hashed", 0, size), []);
         assert_eq!(lines.at("hash", 0, size), []);
+    }
+
+    /// Returns the object with all its symbols in a section of this index, which
+    /// `SHT_SYMTAB_SHNDX` holds.
+    fn in_section(object: &[u8], index: u32) -> Vec<u8> {
+        let number = |at: usize, width: usize| {
+            let bytes = object[at..at + width].iter().rev();
+            bytes.fold(0, |all, byte| all << 8 | usize::from(*byte))
+        };
+        let (table, count) = (number(0x28, 8), number(0x3c, 2));
+        let header = |section: usize| table + 64 * section;
+        let symtab = (0..count).find(|&section| number(header(section) + 4, 4) == 2);
+        let symtab = symtab.unwrap();
+        let (symbols, size) = (
+            number(header(symtab) + 24, 8),
+            number(header(symtab) + 32, 8),
+        );
+        let mut bytes = object.to_vec();
+        for symbol in (symbols..symbols + size).step_by(24).skip(1) {
+            bytes[symbol + 6..symbol + 8].copy_from_slice(&[0xff; 2]);
+        }
+        let indices = bytes.len() as u64;
+        for _ in 0..size / 24 {
+            bytes.extend_from_slice(&index.to_le_bytes());
+        }
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        let new = bytes.len() as u64;
+        bytes.extend_from_slice(&object[table..header(count)]);
+        bytes.extend_from_slice(&[0, 0, 0, 0, 18, 0, 0, 0]);
+        for field in [0, 0, indices, (size / 6) as u64, symtab as u64, 4, 4] {
+            bytes.extend_from_slice(&u64::to_le_bytes(field));
+        }
+        bytes[0x28..0x30].copy_from_slice(&new.to_le_bytes());
+        bytes[0x3c..0x3e].copy_from_slice(&(count as u16 + 1).to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_symbol_in_a_section_that_is_not_there_is_an_error() {
+        let whole = object(&["-g"], &[("a.c", C)]);
+        let is_one = in_section(&whole, 1);
+        assert!(Lines::read(&is_one, "it.ko").is_ok());
+        for index in [100, 0xffff_ff00, u32::MAX] {
+            let error = Lines::read(&in_section(&whole, index), "it.ko").unwrap_err();
+            assert!(error.to_string().contains("section index"), "{error}");
+        }
+    }
+
+    /// Returns an object with a function that has this many functions inlined into each other.
+    fn nested(levels: usize) -> Vec<u8> {
+        let code = format!(
+            ".globl f\nf:\n nop\n.section .debug_abbrev\n\
+             .byte 1, 0x11, 1, 0x11, 1, 0x12, 7, 0, 0\n\
+             .byte 2, 0x2e, 1, 0x11, 1, 0x12, 7, 0, 0\n\
+             .byte 3, 0x1d, 1, 0x11, 1, 0x12, 7, 0, 0\n\
+             .byte 0\n.section .debug_info\n.long 2f - 1f\n1:\n\
+             .short 4\n.long .debug_abbrev\n.byte 8\n\
+             .byte 1\n.quad f, 1\n.byte 2\n.quad f, 1\n\
+             .rept {levels}\n.byte 3\n.quad f, 1\n.endr\n\
+             .rept {levels} + 2\n.byte 0\n.endr\n2:\n"
+        );
+        object(&[], &[("deep.s", &code)])
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error() {
+        let limit = DEPTH.unsigned_abs() - 1;
+        let lines = Lines::read(&nested(limit), "it.ko").unwrap();
+        let frames = lines.context.find_frames(base(SectionIndex(1)));
+        let mut frames = frames.skip_all_loads().unwrap();
+        let mut count = 0;
+        while frames.next().unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, limit + 1);
+        for levels in [limit + 1, 50_000] {
+            let error = Lines::read(&nested(levels), "it.ko").unwrap_err();
+            assert!(error.to_string().contains("deeper nesting"), "{error}");
+        }
+    }
+
+    #[test]
+    fn symbols_at_one_address_have_one_size_and_take_little_time() {
+        let labels: String = (0..200_000).map(|number| format!("s{number}:\n")).collect();
+        let code = format!("{labels} nop\nlast:\n nop\n nop\n");
+        let object = object(&["-g"], &[("a.s", &code)]);
+        let start = std::time::Instant::now();
+        let lines = Lines::read(&object, "it.ko").unwrap();
+        assert_eq!(
+            (sizes(&lines, "s0"), sizes(&lines, "last")),
+            (vec![1], vec![2])
+        );
+        assert_eq!(sizes(&lines, "s199999"), [1]);
+        assert_ne!(lines.at("s7", 0, 1), []);
+        let took = start.elapsed();
+        assert!(took.as_secs() < 10, "{took:?}");
     }
 
     #[test]

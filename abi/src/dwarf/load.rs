@@ -119,7 +119,11 @@ fn relocated<'d>(
         let address = match relocation.target() {
             RelocationTarget::Symbol(index) => {
                 let symbol = file.symbol_by_index(index).map_err(bad)?;
-                let base = symbol.section_index().map_or(0, base);
+                let base = match symbol.section_index() {
+                    // Any number can be the index of a symbol's section.
+                    Some(section) => base(file.section_by_index(section).map_err(bad)?.index()),
+                    None => 0,
+                };
                 base.wrapping_add(symbol.address())
             }
             _ => 0,
