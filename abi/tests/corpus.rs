@@ -14,6 +14,7 @@ use std::path::Path;
 use linux_driver_abi::btf::{Btf, extract};
 use linux_driver_abi::dwarf;
 use linux_driver_abi::history::History;
+use linux_driver_abi::kallsyms;
 use linux_driver_abi::model::{Abi, Scope};
 
 // Paths are compiled in, so cargo must compile this file again in a copy of the checkout.
@@ -50,6 +51,11 @@ fn abi_json() {
 #[test]
 fn dwarf() {
     replay("dwarf", entries::dwarf);
+}
+
+#[test]
+fn kallsyms() {
+    replay("kallsyms", entries::kallsyms);
 }
 
 #[test]
@@ -92,4 +98,7 @@ fn files_of_real_tools_are_read() {
     let text = String::from_utf8(bytes("history/six-kernels")).expect("it is text");
     let history = History::of_texts(&entries::texts(&text)).expect("it is a history");
     assert_eq!(history.len(), 6);
+    let symbols = kallsyms::read(&bytes("kallsyms/small"), "small").expect("it is whole");
+    assert_eq!(symbols.len(), 1000);
+    assert_eq!((symbols[7].name.as_str(), symbols[7].kind), ("f007", 't'));
 }

@@ -8,6 +8,7 @@ use linux_driver_abi::btf::{Btf, declare, extract};
 use linux_driver_abi::btf_file::BtfFile;
 use linux_driver_abi::dwarf;
 use linux_driver_abi::history::History;
+use linux_driver_abi::kallsyms;
 use linux_driver_abi::model::{Abi, Scope};
 use linux_driver_abi::symvers::Symvers;
 use linux_driver_abi::usage::{Usage, by_value};
@@ -122,6 +123,17 @@ pub fn dwarf(data: &[u8]) {
     }
     if let Ok(abi) = dwarf::read_bindings(data, "fuzz", &scope, BTreeMap::new()) {
         consume(&abi);
+    }
+}
+
+/// Reads the symbols of a kernel.
+pub fn kallsyms(data: &[u8]) {
+    if let Ok(symbols) = kallsyms::read(data, "fuzz") {
+        assert!(symbols.is_sorted_by_key(|symbol| symbol.address));
+        assert!(
+            symbols.iter().any(|symbol| symbol.name == "_text"),
+            "the start of the code has no symbol"
+        );
     }
 }
 
