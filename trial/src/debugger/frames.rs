@@ -185,10 +185,12 @@ fn entries(kernel: &object::File<'_>) -> Option<Vec<Entry>> {
         .iter()
         .find(|numbers| numbers.get(usize::from(most)) == Some(&Sp))?;
     let register = |number: u8| numbers.get(usize::from(number)).copied().unwrap_or(Unknown);
-    let places = places.chunks_exact(4).zip((start..).step_by(4));
     let entries = places
+        .chunks_exact(4)
         .zip(rows.chunks_exact(ENTRY))
-        .map(|((place, at), row)| {
+        .enumerate()
+        .map(|(number, (place, row))| {
+            let at = start.wrapping_add(4 * number as u64);
             let relative = i32::from_le_bytes([place[0], place[1], place[2], place[3]]);
             Entry {
                 address: at.wrapping_add_signed(i64::from(relative)),
@@ -222,7 +224,7 @@ fn with_frame_pointer(functions: &[u64]) -> Vec<Entry> {
             kind: Kind::Call,
         };
         let rest = Entry {
-            address: start + 1,
+            address: start.wrapping_add(1),
             sp_offset: 16,
             bp_offset: -16,
             sp_reg: Bp,

@@ -50,19 +50,18 @@ pub(super) fn file(kernel: &[u8], location: &str, symbols: &[Symbol]) -> Result<
         .sections()
         .filter(|section| section.kind() == SectionKind::Text);
     let ranges: Vec<(u64, u64)> = code
-        .map(|section| (section.address(), section.address() + section.size()))
+        .map(|section| {
+            let start = section.address();
+            (start, start.saturating_add(section.size()))
+        })
         .collect();
     let start = ranges.iter().map(|range| range.0).min().unwrap_or_default();
     let end = ranges.iter().map(|range| range.1).max().unwrap_or_default();
     let mut names = vec![0];
     let mut table = vec![0; 24];
-    for (number, symbol) in symbols.iter().enumerate() {
+    for (symbol, size) in symbols.iter().zip(sizes(symbols)) {
         let is_code = matches!(symbol.kind, 'T' | 't' | 'W' | 'w');
         let in_code = (start..end).contains(&symbol.address);
-        let next = symbols[number..]
-            .iter()
-            .find(|next| next.address > symbol.address);
-        let size = next.map_or(0, |next| next.address - symbol.address);
         table.extend_from_slice(&(names.len() as u32).to_le_bytes());
         // STB_LOCAL, and STT_FUNC or STT_OBJECT.
         table.extend_from_slice(&[if is_code { 2 } else { 1 }, 0]);
@@ -108,6 +107,19 @@ pub(super) fn file(kernel: &[u8], location: &str, symbols: &[Symbol]) -> Result<
     Ok(elf(&sections, &headings))
 }
 
+/// Returns the distance from each symbol to the next address at which one is. The symbols are in
+/// the order of their addresses. That of the last ones is 0.
+fn sizes(symbols: &[Symbol]) -> Vec<u64> {
+    let mut sizes = vec![0; symbols.len()];
+    for at in (0..symbols.len().saturating_sub(1)).rev() {
+        sizes[at] = match symbols[at + 1].address.saturating_sub(symbols[at].address) {
+            0 => sizes[at + 1],
+            size => size,
+        };
+    }
+    sizes
+}
+
 /// Returns an executable for x86-64 with these sections. The last one holds their names.
 fn elf(sections: &[Section<'_>], headings: &str) -> Vec<u8> {
     const HEADER: usize = 64;
@@ -145,4 +157,69 @@ fn elf(sections: &[Section<'_>], headings: &str) -> Vec<u8> {
     elf.append(&mut data);
     elf.append(&mut table);
     elf
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn at(address: u64) -> Symbol {
+        Symbol {
+            address,
+            kind: 't',
+            name: "it".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_symbol_ends_where_the_next_address_has_one() {
+        assert!(sizes(&[]).is_empty());
+        let symbols = [16, 16, 16, 24, u64::MAX, u64::MAX].map(at);
+        assert_eq!(sizes(&symbols), [8, 8, 8, u64::MAX - 24, 0, 0]);
+        let symbols = vec![at(16); 400_000];
+        let start = Instant::now();
+        assert_eq!(sizes(&symbols), vec![0; 400_000]);
+        let took = start.elapsed();
+        assert!(took < Duration::from_secs(10), "{took:?}");
+    }
+
+    #[test]
+    fn a_kernel_at_the_end_of_memory_is_no_panic() {
+        let section = |name, address, data| Section {
+            flags: 2,
+            address,
+            ..Section::new(name, 1, data)
+        };
+        // The frames of a called function, of interrupted code, and of a function whose address is
+        // after the end of memory: 0. The stack pointer finds them.
+        let rows = [[8, 0, 0, 0, 5, 0], [8, 0, 0, 0, 5, 1], [8, 0, 0, 0, 5, 0]].concat();
+        let headings = "\0.text\0.orc_unwind_ip\0.orc_unwind\0.shstrtab\0";
+        let kernel = elf(
+            &[
+                Section::new("", 0, &[]),
+                Section {
+                    flags: 6,
+                    size: u64::MAX,
+                    ..section(".text", u64::MAX - 16, &[])
+                },
+                section(".orc_unwind_ip", u64::MAX - 7, &[0; 12]),
+                section(".orc_unwind", 0, &rows),
+                Section::new(".shstrtab", 3, headings.as_bytes()),
+            ],
+            headings,
+        );
+        let symbols = [at(u64::MAX - 16), at(u64::MAX - 1), at(u64::MAX)];
+        let file = file(&kernel, "kernel", &symbols).unwrap();
+        let file = object::File::parse(&*file).unwrap();
+        let text = file.section_by_name(".text").unwrap();
+        assert_eq!((text.address(), text.size()), (u64::MAX - 16, 16));
+        let frames = file.section_by_name(".debug_frame").unwrap();
+        let first = frames.data().unwrap().windows(16).any(|range| {
+            let end = u64::MAX - 3;
+            range == [0_u64.to_le_bytes(), end.to_le_bytes()].concat()
+        });
+        assert!(first, "{frames:?}");
+    }
 }
