@@ -312,9 +312,16 @@ fn wait_for_driver(
                     });
                 }
                 if late {
+                    let why = match bound {
+                        Some(_) => "",
+                        None => {
+                            ": if its probe was called, it returned ENODEV or ENXIO, which the \
+                             kernel does not log"
+                        }
+                    };
                     let (bound, wanted) = (shown(bound.as_ref()), shown(wanted));
                     return Err(Failure::new(format_args!(
-                        "{device} is bound to {bound}, not to {wanted}"
+                        "{device} is bound to {bound}, not to {wanted}{why}"
                     )));
                 }
             }

@@ -3,12 +3,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+// ANCHOR: head
 use linux_driver::alloc::GFP_KERNEL;
 use linux_driver::device::Device;
 use linux_driver::dma::{self, Coherent, DmaMask};
 use linux_driver::io::read_poll_timeout;
 use linux_driver::pci::{self, Bar};
 use linux_driver::prelude::*;
+// ANCHOR_END: head
 
 // ANCHOR: registers
 /// A transfer: from where, to where, how many bytes.

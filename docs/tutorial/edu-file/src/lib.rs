@@ -3,6 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+// ANCHOR: head
 use linux_driver::device::Device;
 use linux_driver::io::read_poll_timeout;
 use linux_driver::miscdevice::{self, Call};
@@ -17,6 +18,7 @@ const FACTORIAL: usize = 0x08;
 const STATUS: usize = 0x20;
 const STATUS_COMPUTING: u32 = 1 << 0;
 const LENGTH: usize = 0x24;
+// ANCHOR_END: head
 
 // ANCHOR: data
 /// The data of the file operations.

@@ -3,12 +3,14 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+// ANCHOR: head
 use linux_driver::completion::Completion;
 use linux_driver::device::Device;
 use linux_driver::irq::{self, IrqReturn};
 use linux_driver::jiffies::Jiffies;
 use linux_driver::pci::{self, Bar, PCI_IRQ_MSI};
 use linux_driver::prelude::*;
+// ANCHOR_END: head
 
 // ANCHOR: registers
 /// Writing starts to compute a factorial; reading returns the result.

@@ -3,6 +3,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+// ANCHOR: head
 use linux_driver::driver::DeviceDriver;
 use linux_driver::pci::{self, Bar};
 use linux_driver::pm::{self, runtime};
@@ -19,6 +20,7 @@ const DELAY_MS: u16 = 50;
 struct Edu {
     bar: Bar<LENGTH>,
 }
+// ANCHOR_END: head
 
 // ANCHOR: driver
 #[vtable]
