@@ -12,7 +12,7 @@ use crate::Outcome;
 
 /// Print a kernel's log with the source lines of a module's frames
 ///
-/// Below each message that names a place in the module's code, such as NAME+0x12/0x80 [edu], it
+/// Below each message that names a place in the module's code, such as `NAME+0x12/0x80 [edu]`, it
 /// prints the files and lines, with inlined functions. `run` and `test` do the same.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
