@@ -10,7 +10,7 @@
 //! - `names` holds each symbol as a length and as many tokens, and `markers` the offset of each
 //!   256th symbol. The number of symbols is before `names`;
 //! - `offsets` holds the addresses. Its place and its meaning depend on the kernel: see
-//!   [`addresses`].
+//!   `Tables::addresses`.
 
 use linux_driver_host::{Error, Result};
 use object::{Object, ObjectSection};

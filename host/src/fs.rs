@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The functions of [`std::fs`] whose errors name the path and what was tried.
 //!
-//! Most functions have the name of their model in [`std::fs`], [`std::env`], [`std::path`] or
+//! Most functions have the name of their model in [`std::fs`], [mod@std::env], [`std::path`] or
 //! `tempfile`. They return the project's [`Error`], made by [`Error::io`].
 
 use std::ffi::OsString;
