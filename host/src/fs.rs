@@ -47,6 +47,7 @@ pub fn replace(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> Result<()>
         let unfinished = path.with_file_name(name);
         let written = (|| {
             let mut file = File::create(&unfinished)?;
+            file.set_permissions(fs::Permissions::from_mode(0o644))?;
             file.write_all(contents.as_ref())?;
             file.sync_all()?;
             fs::rename(&unfinished, path)
