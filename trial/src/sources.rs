@@ -4,6 +4,7 @@
 //! The kernel prints such a place as `NAME+0xOFFSET/0xSIZE [MODULE]`: in stack traces, after
 //! `RIP:`, and in the first line of many reports.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use linux_driver_abi::btf_file::read_module;
@@ -21,6 +22,19 @@ pub struct Source {
     pub message: String,
     /// The source lines. A function that is inlined comes before the function that contains it.
     pub lines: Vec<SourceLine>,
+}
+
+/// The places in the code of modules that messages name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The number of places in this module.
+    pub all: usize,
+    /// Those of them without a function of that name and size in the file.
+    pub unknown: Vec<String>,
+    /// Those of them without a source line for another reason.
+    pub without_line: Vec<String>,
+    /// The other modules that are named.
+    pub others: BTreeSet<String>,
 }
 
 /// The source lines of a module, and its name.
@@ -75,19 +89,47 @@ impl Sources {
         &self.module
     }
 
-    /// Returns the number of places in this module that the message names.
-    pub fn places(&self, message: &str) -> usize {
-        self.named(message).count()
+    /// Adds the places that the message names.
+    pub fn count(&self, message: &str, places: &mut Places) {
+        for place in self.named(message) {
+            if place.module != self.module {
+                places.others.insert(place.module.to_owned());
+                continue;
+            }
+            places.all += 1;
+            let (name, offset, size) = (place.name, place.offset, place.size);
+            let shown = || format!("{name}+{offset:#x}/{size:#x}");
+            if !self.lines.has(name, size) {
+                places.unknown.push(shown());
+            } else if self.at(&place, is_exact(message)).is_empty() {
+                places.without_line.push(shown());
+            }
+        }
     }
 
-    /// Returns the places in this module that the message names: the symbol, the offset and the
-    /// size.
-    fn named<'m>(&self, message: &'m str) -> impl Iterator<Item = (&'m str, u64, u64)> {
+    /// Returns the places that the message names.
+    fn named<'m>(&self, message: &'m str) -> impl Iterator<Item = Named<'m>> {
         self.place.captures_iter(message).filter_map(|found| {
             let (_, [name, offset, size, module]) = found.extract();
             let number = |text| u64::from_str_radix(text, 16).ok();
-            (module == self.module).then_some((name, number(offset)?, number(size)?))
+            Some(Named {
+                name,
+                offset: number(offset)?,
+                size: number(size)?,
+                module,
+            })
         })
+    }
+
+    /// Returns the source lines of a place. If it is not `exact`, it is a return address: the call
+    /// is before it, and can be the end of its line.
+    fn at(&self, place: &Named<'_>, exact: bool) -> Vec<SourceLine> {
+        let offset = if exact {
+            place.offset
+        } else {
+            place.offset.saturating_sub(1)
+        };
+        self.lines.at(place.name, offset, place.size)
     }
 
     /// Returns the first place in one of the functions that `wanted` accepts.
@@ -98,17 +140,12 @@ impl Sources {
     /// Returns the source lines of all places in this module that the message names.
     pub fn of(&self, message: &str) -> Vec<SourceLine> {
         let exact = is_exact(message);
-        let mut lines = Vec::new();
-        for (name, offset, size) in self.named(message) {
-            // A return address: the call is before it, and can be the end of its line.
-            let offset = if exact {
-                offset
-            } else {
-                offset.saturating_sub(1)
-            };
-            lines.extend(self.lines.at(name, offset, size).into_iter().map(shown));
-        }
-        lines
+        let own = self
+            .named(message)
+            .filter(|place| place.module == self.module);
+        own.flat_map(|place| self.at(&place, exact))
+            .map(shown)
+            .collect()
     }
 
     /// Returns those of the messages that name places in the module, with the source lines.
@@ -120,6 +157,14 @@ impl Sources {
         let all = messages.into_iter().map(of);
         all.filter(|source| !source.lines.is_empty()).collect()
     }
+}
+
+/// A place as a message names it.
+struct Named<'m> {
+    name: &'m str,
+    offset: u64,
+    size: u64,
+    module: &'m str,
 }
 
 /// Returns the line with names that are safe to show. A module may come from a stranger, and any
@@ -264,6 +309,25 @@ mod tests {
         }
         // A call does not return to the start of a function.
         assert_eq!(lines("traps: Missing ENDBR: PLACE [edu]", 0), [3]);
+    }
+
+    #[test]
+    fn places_without_a_line_are_counted() {
+        let sources = module(C, "-g").unwrap();
+        let size = size(&sources);
+        let mut places = Places::default();
+        for message in [
+            format!("[    1.0]  probe+0x1/{size:#x} [edu]"),
+            "[    1.0]  probe+0x1/0x1 [edu] and gone+0x2/0x20 [edu]".to_owned(),
+            format!("[    1.0]  probe+0xfff/{size:#x} [edu]"),
+            "[    1.0]  run+0x1/0x2 [panic], run+0x2/0x3 [panic], f+0x1/0x2".to_owned(),
+        ] {
+            sources.count(&message, &mut places);
+        }
+        assert_eq!(places.all, 4);
+        assert_eq!(places.unknown, ["probe+0x1/0x1", "gone+0x2/0x20"]);
+        assert_eq!(places.without_line, [format!("probe+0xfff/{size:#x}")]);
+        assert_eq!(places.others.into_iter().collect::<Vec<_>>(), ["panic"]);
     }
 
     #[test]

@@ -52,6 +52,15 @@ fn a_log_is_decoded_if_it_is_that_of_the_module() {
     assert!(lines[1].starts_with("    at "), "{lines:?}");
     assert_eq!(*lines.last().unwrap(), "[    1.0]  \\u{1b}[31m</TASK>");
 
+    // Places without lines are told.
+    let ran = decoded(
+        "[    1.0]  init_module+0x30/0x1000 [edu]\n[    1.1]  probe+0x1/0x2 [edu]\n\
+         [    1.2]  run+0x1/0x2 [panic]\n",
+    );
+    ran.good();
+    for part in ["1 of the 2 places in edu", "probe+0x1/0x2", "panic"] {
+        assert!(ran.stderr.contains(part), "{ran:#?}");
+    }
     decoded("[    1.0]  probe+0x1/0x2 [edu]\n")
         .refused(2, &["edu.ko", "none of the 1", "that was loaded"]);
     decoded("[    1.0]  init_module+0x30/0x1000 [panic]\n").refused(2, &["about the code of edu"]);

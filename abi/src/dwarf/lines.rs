@@ -142,6 +142,11 @@ impl Lines {
         self.lines(address).unwrap_or_default()
     }
 
+    /// Returns whether there is a symbol of this name and size, as [`at`](Self::at) compares them.
+    pub fn has(&self, symbol: &str, size: u64) -> bool {
+        self.fitting(symbol, size).next().is_some()
+    }
+
     /// Returns the first place in one of the functions that `wanted` accepts, in the order of the
     /// addresses. The function may be inlined there.
     pub fn first(&self, wanted: &dyn Fn(&SourceLine) -> bool) -> Option<Place> {
@@ -175,21 +180,26 @@ impl Lines {
     }
 
     /// Returns the only symbol of this name and size.
-    fn find(&self, name: &str, size: u64) -> Option<&Symbol> {
+    fn find<'a>(&'a self, name: &'a str, size: u64) -> Option<&'a Symbol> {
+        let mut found = self.fitting(name, size);
+        let first = found.next()?;
+        let at = |symbol: &Symbol| (symbol.section, symbol.offset);
+        found.all(|other| at(other) == at(first)).then_some(first)
+    }
+
+    /// Returns the symbols of this name and size.
+    fn fitting<'a>(&'a self, name: &'a str, size: u64) -> impl Iterator<Item = &'a Symbol> {
         let exact = self.symbols.get(name);
         let of_cut = self
             .symbols
             .iter()
-            .filter(|(known, _)| exact.is_none() && is_short_for(name, known))
+            .filter(move |(known, _)| exact.is_none() && is_short_for(name, known))
             .flat_map(|(_, symbols)| symbols);
-        let fits = |symbol: &&Symbol| match size.checked_sub(symbol.size) {
+        let fits = move |symbol: &&Symbol| match size.checked_sub(symbol.size) {
             Some(excess) => excess == 0 || symbol.last && excess < PAGE,
             None => false,
         };
-        let mut found = exact.into_iter().flatten().chain(of_cut).filter(fits);
-        let first = found.next()?;
-        let same = |other: &Symbol| (other.section, other.offset) == (first.section, first.offset);
-        found.all(same).then_some(first)
+        exact.into_iter().flatten().chain(of_cut).filter(fits)
     }
 
     fn lines(&self, address: u64) -> gimli::Result<Vec<SourceLine>> {
