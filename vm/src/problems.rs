@@ -346,6 +346,35 @@ pub fn meaning(message: &str) -> Option<&'static str> {
         .map(|pattern| pattern.meaning)
 }
 
+/// The starts of the messages of a panic in Rust code: of a driver's, and of the kernel's.
+const PANICS: [&str; 2] = ["rust: ", "rust_kernel: "];
+/// The number of lines of a panic's message that are shown.
+const PANIC_LINES: usize = 4;
+
+/// Returns the message of the panic that caused a `BUG()`, in one line. `before` are the messages
+/// before that of the `BUG()`.
+pub fn panic_message(before: &[&str]) -> Option<String> {
+    let panics = |message: &str| {
+        let mut starts = PANICS.iter();
+        starts.any(|start| {
+            message
+                .strip_prefix(start)
+                .is_some_and(|text| text.starts_with("panicked"))
+        })
+    };
+    let first = before.iter().rposition(|message| panics(message))?;
+    let (_, start) = before[first].split_once(' ')?;
+    let more = before[first + 1..]
+        .iter()
+        .take_while(|message| !message.starts_with("------------[ cut here"));
+    let lines: Vec<&str> = std::iter::once(start)
+        .chain(more.copied())
+        .take(PANIC_LINES)
+        .map(str::trim)
+        .collect();
+    Some(lines.join(" "))
+}
+
 /// Messages that the kernel may print when an allocation is made to fail. At any other time they
 /// report a problem. The meaning describes the consequence of the failed allocation.
 pub const WITHOUT_MEMORY: &[Pattern] = &[

@@ -11,6 +11,8 @@ use crate::report::{Accel, Ending, Outcome, Problem, Report, StepResult};
 use crate::taint;
 use crate::watch::Watch;
 
+/// The part of the kernel's message about a `BUG()`, in which a panic of Rust code ends.
+const BUG: &str = "kernel BUG at";
 /// The number of lines before a problem that are kept with it.
 const BEFORE: usize = 10;
 /// The number of lines after a problem that its report may have. Reports of KASAN and lockdep are
@@ -131,10 +133,18 @@ impl<'a> Transcript<'a> {
         if self.earlier.len() + 1 >= PROBLEMS {
             return;
         }
+        let context = self.last(BEFORE + 1);
+        let messages: Vec<&str> = context.iter().map(|line| message(line)).collect();
+        let before = &messages[..messages.len().saturating_sub(1)];
+        let panic = text.contains(BUG).then(|| problems::panic_message(before));
+        let meaning = match panic.flatten() {
+            Some(said) => format!("{meaning}: Rust code {said}"),
+            None => meaning.to_owned(),
+        };
         let problem = Problem {
             line: text.to_owned(),
-            meaning: meaning.to_owned(),
-            context: self.last(BEFORE + 1),
+            meaning,
+            context,
             step: self.step_name(),
         };
         let growing = Growing {
@@ -496,6 +506,46 @@ mod tests {
         assert!(
             last.starts_with("10\n11\n") && last.ends_with("\n29"),
             "{last}"
+        );
+    }
+
+    #[test]
+    fn a_bug_is_explained_with_the_message_of_its_panic() {
+        let plan = plan();
+        let meaning = |lines: &[&str]| {
+            let mut transcript = Transcript::new(&plan, TOKEN);
+            hello(&mut transcript);
+            said(&mut transcript, Record::Begin { step: 0 });
+            for line in lines {
+                transcript.line(&format!("[    1.0][    T1] {line}"), 1.0);
+            }
+            let report = transcript.report(Ending::Early, "", Accel::Tcg, &[], 2.0);
+            report.problems[0].meaning.clone()
+        };
+        let panic = [
+            "rust: panicked at src/lib.rs:9:1:",
+            "an earlier one",
+            "rust: panicked at src/lib.rs:23:9:",
+            "attempt to add with overflow",
+            "------------[ cut here ]------------",
+            "kernel BUG at /build/shims.c:40!",
+        ];
+        assert_eq!(
+            meaning(&panic),
+            "a BUG() was hit: Rust code panicked at src/lib.rs:23:9: attempt to add with overflow"
+        );
+        let again = "rust: panicked while a panic was printed, at src/lib.rs:7: no way";
+        assert_eq!(
+            meaning(&[again, "kernel BUG at /build/shims.c:40!"]),
+            "a BUG() was hit: Rust code panicked while a panic was printed, at src/lib.rs:7: no way"
+        );
+        assert_eq!(
+            meaning(&["rust: loaded", "kernel BUG at mm/slub.c:1!"]),
+            "a BUG() was hit"
+        );
+        assert_eq!(
+            meaning(&[panic[2], "BUG: kernel NULL pointer dereference, address: 0"]),
+            "a NULL pointer was followed in the kernel"
         );
     }
 
