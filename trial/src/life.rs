@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use linux_driver_host::table::aligned;
+use linux_driver_vm::protocol::LINE_END;
 use linux_driver_vm::{Accel, LeftOut, Outcome, StepResult};
 use serde::Serialize;
 
@@ -52,6 +53,9 @@ pub struct Row {
     /// step neither passed nor failed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub left_out: bool,
+    /// `true` if the run ended before the step.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub not_run: bool,
     /// The evidence: a message, the contents of a file, or an error.
     pub detail: String,
 }
@@ -62,6 +66,7 @@ impl Row {
             name: name.to_owned(),
             ok,
             left_out: false,
+            not_run: false,
             detail,
         }
     }
@@ -79,20 +84,32 @@ impl Row {
 
     /// Returns the row of a step that was not left out.
     pub(crate) fn of(step: &StepResult) -> Self {
-        let detail = match step.outcome {
-            Outcome::NotRun => "not run".to_owned(),
-            _ => step.detail.clone(),
-        };
-        Self::new(&step.name, step.outcome == Outcome::Passed, detail)
+        let passed = step.outcome == Outcome::Passed;
+        Self {
+            not_run: step.outcome == Outcome::NotRun,
+            ..Self::new(&step.name, passed, step.detail.clone())
+        }
     }
 
     /// Returns the result in one word.
     fn word(&self) -> &'static str {
         match self {
             Self { left_out: true, .. } => "left out",
+            Self { not_run: true, .. } => "not run",
             Self { ok: true, .. } => "ok",
             Self { ok: false, .. } => "FAILED",
         }
+    }
+
+    /// Returns the lines of the detail. The detail of a step is one line, with separators.
+    fn lines(&self) -> Vec<&str> {
+        if self.not_run {
+            return Vec::new();
+        }
+        if self.ok {
+            return vec![&self.detail];
+        }
+        self.detail.split(LINE_END).map(str::trim).collect()
     }
 }
 
@@ -104,6 +121,29 @@ impl Life {
         found.map_or_else(String::new, |source| {
             sources::as_text(&source.lines, indent, &here)
         })
+    }
+
+    /// Returns the result in one line.
+    fn result(&self) -> String {
+        let problems = match self.problems.len() {
+            0 if self.ok => "the kernel reported no problem".to_owned(),
+            0 => "the kernel's log shows no problem".to_owned(),
+            1 => "the kernel reported 1 problem: see above".to_owned(),
+            n => format!("the kernel reported {n} problems: see above"),
+        };
+        let not_run = self.steps.iter().filter(|step| step.not_run).count();
+        let failed = self.steps.iter().filter(|step| !step.ok).count() - not_run;
+        let steps = |count: usize| if count == 1 { "step" } else { "steps" };
+        match (failed, not_run) {
+            _ if self.ok => problems,
+            (0, 0) => format!("the run failed; {problems}"),
+            (0, _) => format!("{not_run} {} did not run; {problems}", steps(not_run)),
+            (_, 0) => format!("{failed} {} failed; {problems}", steps(failed)),
+            _ => format!(
+                "{failed} {} failed, {not_run} did not run; {problems}",
+                steps(failed)
+            ),
+        }
     }
 
     /// Returns the report as text: the kernel messages that report a problem, then a table of the
@@ -154,17 +194,18 @@ impl Life {
         ];
         text.push_str(&aligned(&head));
         text.push('\n');
-        let steps: Vec<Vec<String>> = self
-            .steps
-            .iter()
-            .map(|step| {
-                vec![
-                    step.word().to_owned(),
-                    step.name.clone(),
-                    step.detail.clone(),
-                ]
-            })
-            .collect();
+        let mut steps: Vec<Vec<String>> = Vec::new();
+        for step in &self.steps {
+            let lines = step.lines();
+            let (first, more) = lines.split_first().unwrap_or((&"", &[]));
+            steps.push(vec![
+                step.word().to_owned(),
+                step.name.clone(),
+                (*first).to_owned(),
+            ]);
+            let under = |line: &&str| vec![String::new(), String::new(), (*line).to_owned()];
+            steps.extend(more.iter().map(under));
+        }
         text.push_str(&aligned(&steps));
         let failed = self.steps.iter().filter(|step| !step.ok);
         for line in failed.flat_map(|step| step.detail.lines()) {
@@ -173,12 +214,7 @@ impl Life {
                 text.push_str(&format!("\n{}\n{source}", line.trim()));
             }
         }
-        let problems = match self.problems.len() {
-            0 => "the kernel reported no problem".to_owned(),
-            1 => "the kernel reported 1 problem: see above".to_owned(),
-            n => format!("the kernel reported {n} problems: see above"),
-        };
-        text.push_str(&format!("\n{problems}\n"));
+        text.push_str(&format!("\n{}\n", self.result()));
         text
     }
 }
@@ -187,5 +223,92 @@ fn accel(accel: Accel) -> &'static str {
     match accel {
         Accel::Kvm => "KVM",
         Accel::Tcg => "emulated",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linux_driver_vm::Problem;
+
+    use super::*;
+
+    fn life(rows: Vec<Row>) -> Life {
+        Life {
+            kernel: "6.12".into(),
+            ko: "/edu.ko".into(),
+            driver: "edu".into(),
+            devices: Vec::new(),
+            ok: rows.iter().all(|row| row.ok),
+            steps: rows,
+            problems: Vec::new(),
+            sources: Vec::new(),
+            accel: Accel::Tcg,
+            boot_seconds: None,
+            seconds: 1.0,
+            console: Vec::new(),
+        }
+    }
+
+    fn row(outcome: Outcome, detail: &str) -> Row {
+        Row::of(&StepResult {
+            name: "a".into(),
+            outcome,
+            detail: detail.into(),
+            messages: Vec::new(),
+            seconds: 1.0,
+        })
+    }
+
+    #[test]
+    fn the_last_line_says_whether_the_run_failed() {
+        let passed = || row(Outcome::Passed, "");
+        let failed = || row(Outcome::Failed, "");
+        let not_run = || row(Outcome::NotRun, "");
+        let last = |life: &Life| life.as_text().lines().last().unwrap().to_owned();
+        assert_eq!(
+            last(&life(vec![passed()])),
+            "the kernel reported no problem"
+        );
+        let mut one = life(vec![passed(), failed(), not_run(), not_run()]);
+        assert_eq!(
+            last(&one),
+            "1 step failed, 2 did not run; the kernel's log shows no problem"
+        );
+        one.problems.push(Problem {
+            line: "BUG: x".into(),
+            meaning: "y".into(),
+            context: Vec::new(),
+            step: None,
+        });
+        assert_eq!(
+            last(&one),
+            "1 step failed, 2 did not run; the kernel reported 1 problem: see above"
+        );
+        one.steps = vec![passed(), not_run()];
+        assert_eq!(
+            last(&one),
+            "1 step did not run; the kernel reported 1 problem: see above"
+        );
+        one.steps = vec![passed()];
+        assert_eq!(
+            last(&one),
+            "the run failed; the kernel reported 1 problem: see above"
+        );
+        assert_eq!(
+            last(&life(vec![failed(), failed()])),
+            "2 steps failed; the kernel's log shows no problem"
+        );
+    }
+
+    #[test]
+    fn a_failure_has_a_line_for_each_of_its_parts() {
+        let rows = vec![
+            row(Outcome::Passed, "x | y"),
+            row(Outcome::Failed, "what | why"),
+            row(Outcome::NotRun, "the run ended before this step"),
+        ];
+        let text = life(rows).as_text();
+        let table = "ok       a  x | y\nFAILED   a  what\n            why\nnot run  a\n";
+        assert!(text.contains(table), "{text}");
     }
 }

@@ -21,6 +21,9 @@ pub const HOST_LINE: &str = "/dev/ttyS1";
 /// The longest part of an answer that is passed on, in bytes.
 pub const ANSWER: usize = 8 * 1024;
 
+/// The separator of lines in a step's detail. A record is one line.
+pub const LINE_END: &str = " | ";
+
 const PREFIX: &str = "linux-driver-init:";
 
 /// The longest piece of a step's detail in one record, in bytes. A record in `/dev/kmsg` has room
